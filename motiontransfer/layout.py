@@ -74,6 +74,11 @@ def keypoints_file(subject: str, video: str) -> Path:
     return keypoints_folder(subject) / f"{video}.parquet"
 
 
+def masks_beside(keypoints: Path) -> Path:
+    """Person masks of some frames of the video whose subject's keypoints a file has."""
+    return keypoints.parents[2] / "masks" / keypoints.parent.name / keypoints.name
+
+
 def quality_plot(subject: str, video: str) -> Path:
     """Report on the quality of a video's keypoints."""
     return ARTIFACTS_FOLDER / "quality" / subject / f"{video}.png"

@@ -60,6 +60,11 @@ class TargetClip:
     """Held-out frames."""
 
     @property
+    def masks_file(self) -> Path:
+        """File of the person masks of some frames."""
+        return layout.masks_beside(self.keypoints_file)
+
+    @property
     def training_keypoints(self) -> Keypoints:
         """Poses of the training frames."""
         return replace(self.keypoints.part(self.training), filled=None)

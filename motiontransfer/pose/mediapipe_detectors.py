@@ -281,13 +281,11 @@ def _wheel_graph(max_people: int, thresholds: _Thresholds) -> Generator[_Landmar
     for option, value in zip(options, (*thresholds, _MAX_OVERLAP), strict=True):
         graph, count = re.subn(rf"\b{option}: [\d.]+", f"{option}: {value}", graph)
         assert count == 1, option
-    running, process = _start(graph, ("people",))
+    running, process = start_graph(graph, ("people",))
     with closing(running):
         yield lambda frame: [
             {"pose": _unpack_message(person)}
-            for packet in process(
-                packet_creator.create_image_frame(frame, image_format=mediapipe.ImageFormat.SRGB)
-            ).values()
+            for packet in process(image=image_packet(frame)).values()
             for person in packet_getter.get_proto_list(packet)
         ]
 
@@ -336,10 +334,10 @@ def _holistic_graph(bundle: bytes, model: str, thresholds: _Thresholds) -> Gener
         ),
     )
     with _usable(model):
-        running, process = _start(str(task.generate_graph_config()), streams)
+        running, process = start_graph(str(task.generate_graph_config()), streams)
 
     def landmarks(frame: RgbFrame) -> list[Landmarks]:
-        packets = process(packet_creator.create_image(_image(frame)))
+        packets = process(image=packet_creator.create_image(_image(frame)))
         person = {
             stream: _unpack_message(packet_getter.get_proto(packet))
             for stream, packet in packets.items()
@@ -357,13 +355,19 @@ def _unpack_message(message: Any) -> Float32[np.ndarray, "landmarks 3"]:  # noqa
 _Packets = dict[str, mediapipe.Packet]
 
 
-def _start(
+def image_packet(frame: RgbFrame) -> mediapipe.Packet:
+    """A frame as the input of a graph."""
+    return packet_creator.create_image_frame(frame, image_format=mediapipe.ImageFormat.SRGB)
+
+
+def start_graph(
     graph: str, outputs: Sequence[str]
-) -> tuple[mediapipe.CalculatorGraph, Callable[[mediapipe.Packet], _Packets]]:
-    """Start a graph with the input stream `image`.
+) -> tuple[mediapipe.CalculatorGraph, Callable[..., _Packets]]:
+    """Start a graph.
 
     Returns:
-        The graph, and a function that gives the packets at its outputs for the next image.
+        The graph, and a function that takes the next packet of each input stream by its name and
+        gives the packets at the outputs.
     """
     running, found = mediapipe.CalculatorGraph(graph_config=graph), {}
     for name in outputs:
@@ -371,9 +375,11 @@ def _start(
     running.start_run()
     timestamps = itertools.count()
 
-    def process(image: mediapipe.Packet) -> _Packets:
+    def process(**inputs: mediapipe.Packet) -> _Packets:
         found.clear()
-        running.add_packet_to_input_stream("image", image.at(next(timestamps)))
+        timestamp = next(timestamps)
+        for stream, packet in inputs.items():
+            running.add_packet_to_input_stream(stream, packet.at(timestamp))
         running.wait_until_idle()
         return found
 

@@ -8,25 +8,25 @@ are not, it is that of the bright ones. Pixels that are hardly ever uncovered ar
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from tempfile import SpooledTemporaryFile
 from typing import IO, NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 
-from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.progress import track
-from motiontransfer.puppet.silhouette import is_shadow
+from motiontransfer.puppet.masks import read_masks
 from motiontransfer.target_clips import TargetClip, full_size, spread
 from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 
 # Distance of the person from a pixel that shows the background, shares of the body's height.
-_FAR, _FAR_ENOUGH = 0.05, 0.025
+_FAR, _FAR_ENOUGH = 0.05, 0.012
+_PERSON = 26  # of a mask's levels, from which a pixel may show the person
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show it
 _NUM_FRAMES = 200  # of all clips together
 _LEVELS = 255  # quantisation levels of distances up to _FAR
@@ -34,37 +34,10 @@ _INPAINTING_RADIUS_PX = 3
 _ROWS_AT_ONCE = 32  # a long median of whole frames would need much memory
 _BYTES_IN_MEMORY = 2**27  # of the frames: more of them wait in a temporary file
 _SHADOW = (0.5, 0.9)  # brightness of a median in a shadow, relative to the upper quartile
+_SHADOW_DARKENING = (0.35, 1.02)
+_SHADOW_TINT = 0.07  # largest change of a shadow's color, relative to its darkening
+_SHADOW_OFFSET = 8.0  # levels; keeps ratios of dark pixels apart from noise
 _THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise at edges
-
-# Radii around parts of the body, shares of its height; clothes and hair may reach farther.
-_HIPS, _SHOULDERS, _EARS, _KNEES = (
-    (f"left_{joint}", f"right_{joint}") for joint in ("hip", "shoulder", "ear", "knee")
-)
-# Drawn where all of a part's joints are found.
-_REACH_OF_PART: dict[tuple[str, ...], float] = {
-    (*_SHOULDERS, *_HIPS): 0.04,
-    (*_HIPS, *_KNEES): 0.01,  # skirts
-    (*_EARS, *_SHOULDERS): 0.02,
-    **{
-        (f"{side}_{near}", f"{side}_{far}"): reach
-        for side in ("left", "right")
-        for near, far, reach in (
-            ("hip", "knee", 0.055),
-            ("knee", "ankle", 0.04),
-            ("shoulder", "elbow", 0.04),
-            ("elbow", "wrist", 0.03),
-        )
-    },
-}
-# Drawn where any of the joints is found.
-_REACH_OF_CLUSTER: dict[tuple[str, ...], float] = {
-    ("nose", *_EARS): 0.04,
-    **{
-        tuple(f"{side}_{joint}" for joint in ("ankle", "heel", "foot_index")): 0.02
-        for side in ("left", "right")
-    },
-}
-_REACH_OF_GROUP = {"face": 0.04, "left_hand": 0.02, "right_hand": 0.02}
 
 
 _Levels = UInt8[np.ndarray, "rows columns 3"]
@@ -81,7 +54,7 @@ class Background(NamedTuple):
 def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRAMES) -> Background:
     """Median over about `num_frames` training frames, evenly spread over the clips.
 
-    At full size, as far as the clips have it; the person is located in the working image.
+    At full size, as far as the clips have it; the person is where their masks are.
     """
     size, each = full_size(clips), max(num_frames // len(clips), 1)
     distances = []
@@ -89,12 +62,14 @@ def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRA
         for number, clip in enumerate(clips, 1):
             height_px = body_height_px(clip.keypoints)
             path, step = full_size_frames(clip.frames, clip.keypoints.frame_rate)
-            indices = spread(clip.training[::step], count=each)
+            masks = read_masks(clip.masks_file)
+            indices = spread(masks.frames_of(clip.training), count=each)
             description = f"reading frames for the background, clip {number} of {len(clips)}"
             with FrameStore(path) as store:
                 for index in track(indices, description, total=len(indices)):
                     frames.write(resize(store[index // step], size).tobytes())
-                    away = distance_to_body(clip.keypoints, index, height_px=height_px)
+                    is_free = (masks[index] < _PERSON).astype(np.uint8)
+                    away = cv2.distanceTransform(is_free, cv2.DIST_L2, cv2.DIST_MASK_5)
                     share = np.clip(away / max(_FAR * height_px, 1), 0, 1)
                     distances.append((share * _LEVELS).astype(np.uint8))
         shows_background = _showing_background(np.stack(distances))
@@ -177,35 +152,12 @@ def _quantiles(
     return median, at((first_lit + last) // 2), upper
 
 
-def distance_to_body(
-    keypoints: Keypoints, frame_index: int, *, height_px: float
-) -> Float32[np.ndarray, "height width"]:
-    """Signed distance of each pixel from capsules around the limbs, pixels.
-
-    Infinite without joints.
-
-    Args:
-        height_px: of the upright body.
-    """
-    distance = np.full(keypoints.image_size, np.inf, np.float32)
-    for corners, reach in _parts(keypoints, frame_index):
-        outside = np.ones(keypoints.image_size, np.uint8)
-        cv2.fillConvexPoly(outside, cv2.convexHull(corners), 0)
-        if outside.all():  # all of it is beyond the frame's edge
-            continue
-        from_part = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_5)
-        distance = np.minimum(distance, from_part - np.float32(reach * height_px))
-    return distance
-
-
-def _parts(
-    keypoints: Keypoints, frame_index: int
-) -> Iterator[tuple[Int32[np.ndarray, "corners 2"], float]]:
-    """Corners and radius of each part that was found."""
-    skeleton, score = keypoints.skeleton, keypoints.score[frame_index]
-    groups = dict(skeleton.groups)
-    clusters = {groups[name]: reach for name, reach in _REACH_OF_GROUP.items() if name in groups}
-    for joints, reach in (_REACH_OF_PART | _REACH_OF_CLUSTER | clusters).items():
-        found = [i for joint in joints if score[i := skeleton.index(joint)] > 0]
-        if found and (joints not in _REACH_OF_PART or len(found) == len(joints)):
-            yield keypoints.points[frame_index, found].round().astype(np.int32), reach
+def is_shadow(
+    frame: UInt8[np.ndarray, "height width 3"], background: UInt8[np.ndarray, "height width 3"]
+) -> Bool[np.ndarray, "height width"]:
+    """Pixels that show the background image with all channels darkened alike."""
+    ratio = (frame + np.float32(_SHADOW_OFFSET)) / (background + np.float32(_SHADOW_OFFSET))
+    darkening = ratio.mean(axis=2)
+    tint = np.abs(ratio - darkening[..., None]).max(axis=2)
+    low, high = _SHADOW_DARKENING
+    return (low < darkening) & (darkening < high) & (tint < _SHADOW_TINT)

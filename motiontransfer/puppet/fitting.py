@@ -16,6 +16,7 @@ from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.progress import track
 from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
+from motiontransfer.puppet.masks import read_masks
 from motiontransfer.puppet.parts import (
     BodyPart,
     BodyPoses,
@@ -25,7 +26,7 @@ from motiontransfer.puppet.parts import (
     part_map,
     part_shapes,
 )
-from motiontransfer.puppet.silhouette import Crop, Mask, crop_person, fit_radii, part_masks
+from motiontransfer.puppet.silhouette import Mask, Silhouette, fit_radii, part_masks, silhouette
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip, spread
 from motiontransfer.video.clip import full_size_frames
@@ -53,6 +54,7 @@ def target_appearance(
     """
     size, image_size = background.shape[:2], clips[0].keypoints.image_size
     zoom = np.array([size[1] / image_size[1], size[0] / image_size[0]])
+    masks = [read_masks(clip.masks_file) for clip in clips]
     chosen: list[tuple[int, int]] = []
     with ExitStack() as stack:
         stores = []
@@ -62,7 +64,8 @@ def target_appearance(
             has_scale = np.isfinite(body_scales(poses, full_lengths(poses)))
             path, step = full_size_frames(clip.frames, keypoints.frame_rate)
             stores.append((stack.enter_context(FrameStore(path)), step))
-            shown = [(number, frame) for frame in clip.training[::step] if has_scale[frame]]
+            masked = masks[number].frames_of(clip.training)
+            shown = [(number, frame) for frame in masked if has_scale[frame]]
             chosen += spread(shown, count=math.ceil(num_references / len(clips)))
         if not chosen:
             raise TrainingError(
@@ -74,6 +77,7 @@ def target_appearance(
             clips[0].keypoints.skeleton,
             [(resize_points(clip.keypoints.points, zoom), clip.keypoints.score) for clip in clips],
             _Frames(chosen, stores, size),
+            {(clip, frame): masks[clip][frame] for clip, frame in chosen},
             background=background,
             height_px=float(np.median(heights) * zoom[1]),
             coarse_size=(min(size[0], 2 * image_size[0]), min(size[1], 2 * image_size[1])),
@@ -104,6 +108,7 @@ def fit_appearance(
     skeleton: Skeleton,
     clips: Sequence[tuple[Float[np.ndarray, "_ joints 2"], Float[np.ndarray, "_ joints"]]],
     references: Mapping[tuple[int, int], UInt8[np.ndarray, "height width 3"]],
+    masks: Mapping[tuple[int, int], Mask],
     *,
     background: UInt8[np.ndarray, "height width 3"],
     height_px: float,
@@ -113,7 +118,8 @@ def fit_appearance(
 
     Args:
         clips: points and scores of each clip.
-        references: (clip, frame_index) -> frame; each is asked for twice.
+        references: (clip, frame_index) -> frame; each is asked for once.
+        masks: of the person in each, in any size.
         height_px: of the upright body.
         coarse_size: (height, width) of the image in which distances are computed; None: that of
             the frames.
@@ -123,24 +129,26 @@ def fit_appearance(
     poses, parts = BodyPoses(skeleton, points, score), body_parts(skeleton)
     full = full_lengths(poses)
     scales = body_scales(poses, full)
-    coarse = coarse_size or background.shape[:2]
-    zoom = np.array(background.shape[1::-1]) / coarse[::-1]
+    size = background.shape[:2]
+    coarse = coarse_size or size
+    zoom = np.array(size[::-1]) / coarse[::-1]
     coarse_poses = BodyPoses(skeleton, resize_points(points, 1 / zoom), score)
-
-    def crops(description: str) -> Iterator[Crop]:
-        frames = track(references.values(), description, total=len(references))
-        for index, frame in enumerate(frames):
-            yield crop_person(
-                coarse_poses,
-                index,
-                frame,
-                background,
-                height_px=height_px * float(scales[index]) / zoom[1],
-                coarse_size=coarse,
-            )
-
-    parts = fit_radii(parts, crops("measuring body parts"))
-    cut = [cut_parts(parts, crop) for crop in crops("cutting body parts")]
+    silhouettes = [
+        silhouette(
+            coarse_poses,
+            index,
+            masks[key],
+            height_px=height_px * float(scales[index]) / zoom[1],
+            coarse_size=coarse,
+            frame_size=size,
+        )
+        for index, key in enumerate(references)
+    ]
+    parts = fit_radii(parts, silhouettes)
+    frames = track(references.values(), "cutting body parts", total=len(references))
+    cut = [
+        cut_parts(parts, person, frame) for person, frame in zip(silhouettes, frames, strict=True)
+    ]
     patches = fill_hidden(parts, poses, scales, cut)
     return Appearance(
         skeleton=skeleton,
@@ -210,20 +218,23 @@ def covered_box(mask: Mask) -> tuple[slice, slice]:
     return np.s_[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
 
 
-def cut_parts(parts: Sequence[BodyPart], crop: Crop) -> list[CutPart | None]:
+def cut_parts(
+    parts: Sequence[BodyPart], person: Silhouette, frame: UInt8[np.ndarray, "height width 3"]
+) -> list[CutPart | None]:
     """Cut a reference into the body parts that it shows."""
     cut = []
-    x, y = crop.corner
-    for place, mask, hidden in part_masks(parts, crop):
+    for place, mask, hidden in part_masks(parts, person):
         if not mask.any():
             cut.append(None)
             continue
         inside = covered_box(mask | hidden)
+        x, y = place[1].start + inside[1].start, place[0].start + inside[0].start
         cut.append(
             CutPart(
-                corner=(x + place[1].start + inside[1].start, y + place[0].start + inside[0].start),
-                colors=crop.pixels[place][inside],
-                coverage=mask[inside].copy(),  # not views, which would hold the whole box
+                corner=(x, y),
+                # Not views, which would hold the whole frame or box.
+                colors=frame[place][inside].copy(),
+                coverage=mask[inside].copy(),
                 hidden=hidden[inside].copy(),
             )
         )

@@ -1,12 +1,10 @@
-"""Silhouette of a person: where a frame differs from the background image, divided into body parts.
+"""Silhouette of a person, by their mask, divided into body parts.
 
-Beyond the radius of every part, what is darker than the background by a shadow is not the person.
 Each pixel belongs to the part whose bones are nearest, in radii of the parts, unless a part in
-front hides it; parts that meet at a joint overlap there. A part's radius is where frames mostly
-begin to look like the background image.
+front hides it; parts that meet at a joint overlap there. A part's radius is where masks mostly end.
 
-Distances from bones are smooth: they are computed in a part's own box of a coarse image, and the
-masks made of them are interpolated. The difference decides the outline, pixel by pixel.
+Masks and distances from bones are smooth: parts are cut in their own boxes of a coarse image, and
+the coverage is interpolated.
 """
 
 import itertools
@@ -20,15 +18,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32, UInt8
 
 from motiontransfer.puppet.parts import BodyPart, BodyPoses
-from motiontransfer.video.geometry import resize
 
 _PADDING = 0.12  # around the joints: hair and shoes, as a share of the body's height
-_DIFFERENT = (14, 40)  # levels from the background image: none of the person, all of it
-_SHADOW_DARKENING = (0.35, 1.02)
-_SHADOW_TINT = 0.07  # largest change of a shadow's color, relative to its darkening
-_SHADOW_OFFSET = 8.0  # levels; keeps ratios of dark pixels apart from noise
+_MASK_EDGE = (0.3, 0.7)  # probability of the person: none of the pixel, all of it
 # Radii around bones, and around joints that lie at the outline: all of it, and none of it.
-_CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)  # covered whatever the color
+_CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)  # covered whatever the mask says
 _BEFORE, _SOLID_BEFORE = (0.6, 1.1), (0.2, 0.5)  # hides what lies behind
 _OVERLAP = 1.2  # radii by which a part reaches beyond where another one is nearer
 _RADIUS_RANGE = (0.7, 1.6)  # of fitted radii, relative to the usual ones
@@ -44,8 +38,8 @@ _Field = Float32[np.ndarray, "height width"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crop:
-    """The box around the person in a reference frame, and in a coarse image of it."""
+class Silhouette:
+    """The person in a reference frame: a coarse mask of the box around them."""
 
     poses: BodyPoses
     """In the coarse image."""
@@ -57,125 +51,86 @@ class Crop:
     """Height of the upright body in the coarse image."""
     zoom: Float64[np.ndarray, "2"]
     """Pixels of the frame per pixel of the coarse image, in x and in y."""
-    pixels: UInt8[np.ndarray, "height width 3"]
-    background: UInt8[np.ndarray, "height width 3"]
-
-    @property
-    def coarse_size(self) -> tuple[int, int]:
-        """(height, width) in the coarse image."""
-        x0, y0, x1, y1 = self.box
-        return y1 - y0, x1 - x0
-
-    @property
-    def corner(self) -> tuple[int, int]:
-        """(x, y) of its first pixel in the frame."""
-        return _enlarged(self.box, self.zoom)[:2]
+    coverage: _Field
+    """Share of each coarse pixel that the person covers."""
 
     def joints(
         self, names: tuple[str, ...]
     ) -> tuple[Float64[np.ndarray, "names 2"], Bool[np.ndarray, " names"]]:
-        """Points of these joints in the coarse crop, and where they were found."""
+        """Points of these joints in the box, and where they were found."""
         points, found = self.poses.joints(names, self.index)
         return points - np.array(self.box[:2]), found
 
-    def enlarged(
-        self, box: _Box, fields: Sequence[_Field]
-    ) -> tuple[tuple[slice, slice], Sequence[Float32[np.ndarray, "rows columns"]]]:
-        """The place in the crop of a box of the coarse crop, and fields there, interpolated."""
+    def enlarged(self, box: _Box, field: _Field) -> tuple[tuple[slice, slice], _Field]:
+        """The place in the frame of a box within the box, and a field there, interpolated."""
         x0, y0 = self.box[:2]
-        in_frame = (box[0] + x0, box[1] + y0, box[2] + x0, box[3] + y0)
-        left, top, right, bottom = _enlarged(in_frame, self.zoom)
-        x, y = self.corner
-        place = np.s_[top - y : bottom - y, left - x : right - x]
+        u0, v0 = box[0] + x0, box[1] + y0
+        ends = np.array([u0, v0, box[2] + x0, box[3] + y0]) * np.tile(self.zoom, 2)
+        left, top, right, bottom = np.rint(ends).astype(int).tolist()
+        place = np.s_[top:bottom, left:right]
         if (self.zoom == 1).all():
-            return place, fields
-        first = (np.array([left, top]) + 0.5) / self.zoom - 0.5 - in_frame[:2]
+            return place, field
+        first = (np.array([left, top]) + 0.5) / self.zoom - 0.5 - (u0, v0)
         matrix = np.column_stack([np.diag(1 / self.zoom), first])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size, border = (right - left, bottom - top), cv2.BORDER_REPLICATE
-        return place, [
-            cv2.warpAffine(it, matrix, size, flags=flags, borderMode=border) for it in fields
-        ]
+        return place, cv2.warpAffine(field, matrix, size, flags=flags, borderMode=border)
 
 
-def _enlarged(box: _Box, zoom: Float64[np.ndarray, "2"]) -> _Box:
-    x0, y0, x1, y1 = np.rint(np.array(box) * np.tile(zoom, 2)).astype(int).tolist()
-    return x0, y0, x1, y1
-
-
-def crop_person(
+def silhouette(
     poses: BodyPoses,
     index: int,
-    frame: UInt8[np.ndarray, "height width 3"],
-    background: UInt8[np.ndarray, "height width 3"],
+    mask: Mask,
     *,
     height_px: float,
-    coarse_size: tuple[int, int] | None = None,
-) -> Crop:
+    coarse_size: tuple[int, int],
+    frame_size: tuple[int, int],
+) -> Silhouette:
     """The person with some margin.
 
     Args:
         poses: in the coarse image.
         index: which of the poses the frame shows.
+        mask: probability of the person, of 255, in any size.
         height_px: of the upright body in the coarse image.
-        coarse_size: (height, width) of the coarse image; None: as many pixels as the frame.
+        coarse_size: (height, width) of the coarse image.
+        frame_size: (height, width) of the frame.
     """
     joints = poses.points[index][poses.found[index]]
     padding = _PADDING * height_px
-    limit = np.array((coarse_size or frame.shape[:2])[::-1])
+    limit = np.array(coarse_size[::-1])
     low = np.clip(np.floor(joints.min(axis=0) - padding), 0, limit - 1).astype(int)
     high = np.clip(np.ceil(joints.max(axis=0) + padding), low + 1, limit).astype(int)
-    zoom = np.array(frame.shape[1::-1]) / limit
-    box = (*low.tolist(), *high.tolist())
-    x0, y0, x1, y1 = _enlarged(box, zoom)
-    return Crop(
+    (x0, y0), (x1, y1) = low.tolist(), high.tolist()
+    probability = cv2.resize(mask, coarse_size[::-1])[y0:y1, x0:x1] / np.float32(255)
+    background, person = _MASK_EDGE
+    return Silhouette(
         poses=poses,
         index=index,
-        box=box,
+        box=(x0, y0, x1, y1),
         height_px=height_px,
-        zoom=zoom,
-        pixels=frame[y0:y1, x0:x1].copy(),  # not a view, which would hold the frame
-        background=background[y0:y1, x0:x1],
+        zoom=np.array(frame_size[::-1]) / limit,
+        coverage=np.clip((probability - background) / (person - background), 0, 1),
     )
 
 
-def difference(
-    frame: UInt8[np.ndarray, "height width 3"], background: UInt8[np.ndarray, "height width 3"]
-) -> Float32[np.ndarray, "height width"]:
-    """Difference of a frame from the background image, 0 to 1."""
-    levels = cv2.absdiff(frame, background).max(axis=2).astype(np.float32)
-    low, high = _DIFFERENT
-    return cv2.GaussianBlur(np.clip((levels - low) / (high - low), 0, 1), (3, 3), 0)
-
-
-def is_shadow(
-    frame: UInt8[np.ndarray, "height width 3"], background: UInt8[np.ndarray, "height width 3"]
-) -> Bool[np.ndarray, "height width"]:
-    """Pixels that show the background image with all channels darkened alike."""
-    ratio = (frame + np.float32(_SHADOW_OFFSET)) / (background + np.float32(_SHADOW_OFFSET))
-    darkening = ratio.mean(axis=2)
-    tint = np.abs(ratio - darkening[..., None]).max(axis=2)
-    low, high = _SHADOW_DARKENING
-    return (low < darkening) & (darkening < high) & (tint < _SHADOW_TINT)
-
-
-def fit_radii(parts: Sequence[BodyPart], crops: Iterable[Crop]) -> tuple[BodyPart, ...]:
-    """The parts with the largest radii within which frames mostly differ from the background."""
+def fit_radii(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) -> tuple[BodyPart, ...]:
+    """The parts with the largest radii within which masks are mostly the person."""
     low, high = _RADIUS_RANGE
     edges = np.linspace(0, high, _RADIUS_BINS + 1)
-    different, total = np.zeros((2, len(parts), _RADIUS_BINS))
-    for crop in crops:
-        height, width = size = crop.coarse_size
-        distances = np.stack([it.within((0, 0, width, height)) for it in _distances(parts, crop)])
-        person = difference(resize(crop.pixels, size), resize(crop.background, size))
+    covered, total = np.zeros((2, len(parts), _RADIUS_BINS))
+    for person in silhouettes:
+        height, width = person.coverage.shape
+        whole = (0, 0, width, height)
+        distances = np.stack([it.within(whole) for it in _distances(parts, person)])
         second = np.partition(distances, 1, axis=0)[1]
         for number in range(len(parts)):
             # Within `high` of one part and far from all others: it is the nearest.
             own = (distances[number] < high) & (second > _ALONE)
             values = distances[number][own]
             total[number] += np.histogram(values, edges)[0]
-            different[number] += np.histogram(values, edges, weights=person[own])[0]
-    is_person = different >= 0.5 * np.maximum(total, 1)
+            covered[number] += np.histogram(values, edges, weights=person.coverage[own])[0]
+    is_person = covered >= 0.5 * np.maximum(total, 1)
     fitted = []
     for part, inside in zip(parts, is_person, strict=True):
         factor = float(edges[np.flatnonzero(inside)[-1] + 1]) if inside.any() else 1.0
@@ -185,21 +140,15 @@ def fit_radii(parts: Sequence[BodyPart], crops: Iterable[Crop]) -> tuple[BodyPar
 
 
 def part_masks(
-    parts: Sequence[BodyPart], crop: Crop
+    parts: Sequence[BodyPart], person: Silhouette
 ) -> Iterator[tuple[tuple[slice, slice], Mask, Mask]]:
     """Coverage of each part: the silhouette where the part is nearest and nothing is before it.
 
-    After the place of its own box in the crop, beyond which there is none; last, where it would be
+    After the place of its own box in the frame, beyond which there is none; last, where it would be
     covered, were it not hidden. Distances are in radii of the parts. Parts that meet at a joint
     overlap there. What lies behind a part without meeting it takes nothing from it.
     """
-    distances = _distances(parts, crop)
-    height, width = crop.coarse_size
-    whole = (0, 0, width, height)
-    nearest = np.minimum.reduce([np.minimum(it.within(whole), _ALONE) for it in distances])
-    _, (nearest,) = crop.enlarged(whole, [nearest])
-    person = difference(crop.pixels, crop.background)
-    person *= ~(is_shadow(crop.pixels, crop.background) & (nearest > 1))
+    distances = _distances(parts, person)
     for number, part in enumerate(parts):
         box, distance = distances[number]
         if not distance.size:
@@ -216,14 +165,15 @@ def part_masks(
         for other, in_front in zip(parts[number + 1 :], around[number + 1 :], strict=True):
             hides = _inside(in_front, _SOLID_BEFORE if other.is_solid else _BEFORE)
             for joint in part.meets(other):
-                (point,), _ = crop.joints((joint,))
-                hides = hides * (1 - _disc(point, other.radius * crop.height_px, box))
+                (point,), _ = person.joints((joint,))
+                hides = hides * (1 - _disc(point, other.radius * person.height_px, box))
             shown = shown * (1 - hides)
         core = _inside(distance, _SOLID_CORE if part.is_solid else _CORE)
-        place, (mask, shown, core) = crop.enlarged(box, (mask, shown, core))
-        mask = 255 * mask * np.maximum(person[place], core)
-        hidden = (mask * (1 - shown)).round().astype(np.uint8)
-        yield place, (mask * shown).round().astype(np.uint8), hidden
+        x0, y0, x1, y1 = box
+        mask = 255 * mask * np.maximum(person.coverage[y0:y1, x0:x1], core)
+        place, mask_shown = person.enlarged(box, mask * shown)
+        _, mask_hidden = person.enlarged(box, mask * (1 - shown))
+        yield place, mask_shown.round().astype(np.uint8), mask_hidden.round().astype(np.uint8)
 
 
 def _inside(distance: _Field, limits: tuple[float, float]) -> _Field:
@@ -245,7 +195,7 @@ class _Distance(NamedTuple):
     """Distance of each pixel from a part's bones, in radii, in the box where it matters."""
 
     box: _Box
-    """x0, y0, x1, y1 in the coarse crop."""
+    """x0, y0, x1, y1 in the silhouette's box."""
     radii: _Field
 
     def within(self, box: _Box) -> _Field:
@@ -259,15 +209,15 @@ class _Distance(NamedTuple):
         return distance
 
 
-def _distances(parts: Sequence[BodyPart], crop: Crop) -> list[_Distance]:
+def _distances(parts: Sequence[BodyPart], person: Silhouette) -> list[_Distance]:
     margin = max(_ALONE, *(part.reach for part in parts))
-    limit = np.array(crop.coarse_size[::-1])
+    limit = np.array(person.coverage.shape[::-1])
     distances = []
     for part in parts:
-        radius_px = part.radius * crop.height_px
-        points, found = crop.joints(part.joints)
+        radius_px = part.radius * person.height_px
+        points, found = person.joints(part.joints)
         hull = points[found & (part.is_solid and found.sum() >= part.min_joints)]
-        bones = [points for points, found in map(crop.joints, part.bones) if found.all()]
+        bones = [points for points, found in map(person.joints, part.bones) if found.all()]
         drawn = _pixels(np.concatenate([hull, *bones]))
         low = high = np.zeros(2, np.int32)
         if len(drawn):

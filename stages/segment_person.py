@@ -1,0 +1,22 @@
+"""Person masks of a target: `python -m stages segment_person ada`."""
+
+from motiontransfer import layout
+from motiontransfer.puppet.masks import write_masks
+from motiontransfer.puppet.segmentation import clip_masks
+from motiontransfer.storage import write_json
+from motiontransfer.target_clips import HeldOut, read_target_clips
+
+_ALL = HeldOut(held_out_fraction=0.0, gap_frames=0)
+
+
+def main(target: str) -> str:
+    """Write masks of the frames that are kept at full size."""
+    num_masks = num_drawn = 0
+    for clip in read_target_clips(target, _ALL):
+        masks = clip_masks(clip)
+        write_masks(clip.masks_file, masks)
+        num_masks += len(masks.masks)
+        num_drawn += int(masks.is_drawn.sum())
+    metrics = {"masks": num_masks, "drawn_around_joints": num_drawn}
+    write_json(layout.metrics_file("segment_person", target), metrics)
+    return f"{num_masks} masks, {num_drawn} of them drawn around the joints"
