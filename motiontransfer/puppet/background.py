@@ -60,9 +60,9 @@ def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRA
     distances = []
     with SpooledTemporaryFile(_BYTES_IN_MEMORY) as frames:
         for number, clip in enumerate(clips, 1):
-            height_px = body_height_px(clip.keypoints)
             path, step = full_size_frames(clip.frames, clip.keypoints.frame_rate)
             masks = read_masks(clip.masks_file)
+            height_px = body_height_px(clip.keypoints.resized(masks.masks.shape[1:]))
             indices = spread(masks.frames_of(clip.training), count=each)
             description = f"reading frames for the background, clip {number} of {len(clips)}"
             with FrameStore(path) as store:

@@ -13,7 +13,7 @@ from motiontransfer.storage import read_table, write_table
 _METADATA_KEY = "motiontransfer.masks"
 
 Mask = UInt8[np.ndarray, "height width"]
-"""Probability that a pixel of the working image shows the person, of 255."""
+"""Probability that a pixel shows the person, of 255; in the size of the detector's picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

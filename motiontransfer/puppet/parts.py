@@ -7,7 +7,8 @@ joints.
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,6 +93,30 @@ def body_parts(skeleton: Skeleton) -> tuple[BodyPart, ...]:
         *_limbs("forearm", "elbow", "wrist", radius=0.03, reach=1.4),
         *(_hand(side, groups) for side in _SIDES),
     )
+
+
+_ROOT_OF = {
+    "foot": "shin",
+    "shin": "thigh",
+    "thigh": "torso",
+    "forearm": "upper_arm",
+    "upper_arm": "torso",
+    "neck": "torso",
+}
+"""Part -> the one that it meets nearer to the torso; head and hands are chosen by themselves."""
+
+
+def joined_parts(parts: Sequence[BodyPart]) -> list[tuple[int, int]]:
+    """(part, part nearer to the torso) by number, from the ends of the limbs to the torso."""
+    number_of = {part.name: number for number, part in enumerate(parts)}
+    joined = []
+    for kind, root in _ROOT_OF.items():
+        for side in ("left_", "right_", ""):
+            if side + kind in number_of:
+                end = number_of.get(side + root, number_of.get(root))
+                assert end is not None
+                joined.append((number_of[side + kind], end))
+    return joined
 
 
 def _limb(
@@ -204,6 +229,11 @@ class BodyPoses:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    def __getitem__(self, frames: slice) -> "BodyPoses":
+        part = copy(self)
+        part.points, part.found = self.points[frames], self.found[frames]
+        return part
 
     def joints(
         self, names: tuple[str, ...], frame: int | slice = _ALL_FRAMES

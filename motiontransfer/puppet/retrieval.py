@@ -4,7 +4,7 @@ A part is alike where its joints lie alike around their middle, and where the bo
 the same way.
 """
 
-import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -26,7 +26,6 @@ _ENLARGING_PENALTY, _SHRINKING_PENALTY = 1.5, 0.5  # per factor e between the bo
 _DRAWN_RADIUS_PX = 8  # of a part's outline, to measure its area
 _MISSING_PENALTY = 3.0  # per share of the joints that the reference lacks
 _FITTED_SHARE = 0.5  # of a rigid part's distance, measured after the best similarity
-_BLOCK_FRAMES = 16  # compared with all references at once
 
 
 class References:
@@ -75,27 +74,27 @@ class References:
         return np.clip(1 - share / np.maximum(whole, 1e-6), 0, 1)
 
     def distances(
+        self, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
+    ) -> Float64[np.ndarray, "frames parts references"]:
+        """How unlike each part looks, % of the body's height; infinite where no map can be fitted.
+
+        Memory grows with frames times references times joints.
+        """
+        found = [self._distances(number, poses, scales) for number in range(len(self.parts))]
+        return np.stack(found, axis=1)
+
+    def _distances(
         self, number: int, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
     ) -> Float64[np.ndarray, "frames references"]:
-        """How unlike a part looks, % of the body's height; infinite where no map can be fitted.
-
-        Args:
-            number: of the part.
-        """
         part = self.parts[number]
         shape, found = part_shapes(part, poses, scales)
         of_reference, found_there = self._shapes[number]
-        shared = np.zeros((len(shape), len(of_reference)), np.int64)
-        square = np.zeros(shared.shape)
-        for start in range(0, len(shape), _BLOCK_FRAMES):
-            block = slice(start, start + _BLOCK_FRAMES)
-            # Joints come first: a sum over them is quick, and the same for any number of frames.
-            both = found[block].T[:, :, None] & found_there.T[:, None]
-            shared[block] = both.sum(axis=0)
-            square[block] = _square_distance(
-                shape[block].T[:, :, None], of_reference.T[:, None], both, motion=part.motion
-            )
-        square /= np.maximum(shared, 1)
+        # Joints come first: a sum over them is quick, and the same for any number of frames.
+        both = found.T[:, :, None] & found_there.T[:, None]
+        shared = both.sum(axis=0)
+        square = _square_distance(
+            shape.T[:, :, None], of_reference.T[:, None], both, motion=part.motion
+        ) / np.maximum(shared, 1)
         if part.neighbor is not None:
             square += self._turned(part, poses, scales)
         distance = np.sqrt(square) / self._appearance.height_px * 100
@@ -158,25 +157,31 @@ def _square_distance(
     return np.maximum(square, 0)
 
 
-def choose_with_hysteresis(
-    distances: Float64[np.ndarray, "frames references"],
-    current: int,
-    hysteresis: tuple[float, float],
-) -> Int64[np.ndarray, " frames"]:
-    """The nearest reference, held while none is much nearer; -1 where all are infinitely far.
+def choose_jointly(
+    distances: Float64[np.ndarray, "parts references"],
+    *,
+    joined: Sequence[tuple[int, int]],
+    seam: float,
+) -> Int64[np.ndarray, " parts"]:
+    """References of all parts of a frame with the least sum of distances and seams, by min-sum.
+
+    -1 where all references of a part are infinitely far; it asks nothing of its neighbors.
 
     Args:
-        current: the reference of the frame before, or -1.
-        hysteresis: share of the distance, and distance, by which another one has to be nearer.
+        joined: (part, part nearer to the root) of a tree, from its leaves to its roots.
+        seam: what it costs that joined parts come from different references.
     """
-    share, least = hysteresis
-    nearest = distances.argmin(axis=1)
-    chosen = np.full(len(distances), -1)
-    for frame, best in enumerate(nearest.tolist()):
-        row = distances[frame]
-        if not math.isfinite(row[best]):
-            current = -1
-        elif current < 0 or not row[current] * (1 - share) - least <= row[best]:
-            current = best
-        chosen[frame] = current
+    is_drawn = np.isfinite(distances).any(axis=1)
+    drawn = np.flatnonzero(is_drawn).tolist()
+    cost, nearest = distances.copy(), {}
+    for part, root in joined:
+        if part in drawn and root in drawn:
+            nearest[part] = int(cost[part].argmin())
+            cost[root] += np.minimum(cost[part], cost[part, nearest[part]] + seam)
+    chosen = np.where(is_drawn, cost.argmin(axis=1), -1)
+    for part, root in reversed(joined):
+        if part in nearest:
+            same = int(chosen[root])
+            is_seamless = cost[part, same] <= cost[part, nearest[part]] + seam
+            chosen[part] = same if is_seamless else nearest[part]
     return chosen

@@ -12,9 +12,7 @@ from contextlib import closing, contextmanager
 import cv2
 import mediapipe
 import numpy as np
-from mediapipe.framework.formats.rect_pb2 import (
-    NormalizedRect,  # ty: ignore[import-not-found] - made at its import
-)
+from mediapipe.framework.formats.rect_pb2 import NormalizedRect  # ty: ignore[import-not-found]
 from mediapipe.python import packet_creator, packet_getter
 
 from motiontransfer.keypoints import Keypoints
@@ -64,14 +62,14 @@ def clip_masks(clip: TargetClip) -> PersonMasks:
     with FrameStore(detection_frames(clip.frames.parent)) as store:
         described = f"segmenting the person in {clip.name}"
         shown = ((index, store[index]) for index in track(frames, described, total=len(frames)))
-        return segment_person(clip.keypoints, shown)
+        return segment_person(clip.keypoints.resized(store.size), shown)
 
 
 def segment_person(keypoints: Keypoints, frames: Iterable[tuple[int, Frame]]) -> PersonMasks:
     """Segment the subject in frames in which joints were found.
 
     Args:
-        frames: each with its frame_index, in any size.
+        frames: each with its frame_index, in the keypoints' size.
     """
     height_px = body_height_px(keypoints)
     indices, masks, is_drawn = [], [], []
@@ -85,11 +83,10 @@ def segment_person(keypoints: Keypoints, frames: Iterable[tuple[int, Frame]]) ->
             if found is None:
                 masks.append(_drawn(keypoints, index, height_px=height_px))
             else:
-                size = keypoints.image_size[::-1]
-                masks.append(cv2.resize(found, size, interpolation=cv2.INTER_AREA))
+                masks.append(found)
     return PersonMasks(
         frame_index=np.array(indices, np.int32),
-        masks=np.stack([np.zeros(keypoints.image_size, np.uint8), *masks])[1:],
+        masks=np.array(masks, np.uint8).reshape(-1, *keypoints.image_size),
         is_drawn=np.array(is_drawn, bool),
     )
 

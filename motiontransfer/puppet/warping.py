@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 
 from motiontransfer.keypoints import resize_points
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.parts import BodyPoses, body_scales, part_map
-from motiontransfer.puppet.retrieval import References, choose_with_hysteresis
+from motiontransfer.puppet.parts import BodyPoses, body_scales, joined_parts, part_map
+from motiontransfer.puppet.retrieval import References, choose_jointly
 from motiontransfer.skeleton import Skeleton
 
 Texture = UInt8[np.ndarray, "height width 6"]
@@ -25,6 +25,9 @@ TEXTURE_CHANNELS = 6
 
 # Share of the distance, and distance, to win for a change of reference; hands change shape fast.
 _HYSTERESIS, _HYSTERESIS_OF_HANDS = (0.25, 0.1), (0.1, 0.0)
+# What it costs that parts which meet come from different references, % of the body's height.
+_SEAM_COST = 1.5
+_BLOCK_FRAMES = 16  # compared with all references at once
 # Distance, % of the body's height, that lowers confidence, and the ungated share, to 1 / e.
 _CONFIDENCE_DECAY, _UNGATED_DECAY = 4.0, 8.0
 _CACHE_BYTES = 2**28  # of decoded patches, the latest used
@@ -43,6 +46,7 @@ class Puppet:
         self.appearance = appearance
         self.references = References(appearance)
         self.parts = self.references.parts
+        self.joined = joined_parts(self.parts)
         height, width = appearance.background.shape[:2]
         rows, columns = size or (height, width)
         sizes = [math.prod(it.size) for of in appearance.patches for it in of if it is not None]
@@ -78,6 +82,10 @@ class PuppetFollower:
     def __init__(self, puppet: Puppet, skeleton: Skeleton) -> None:
         self._puppet, self._skeleton = puppet, skeleton
         self._current = np.full(len(puppet.parts), -1)
+        hysteresis = [
+            _HYSTERESIS_OF_HANDS if part.changes_fast else _HYSTERESIS for part in puppet.parts
+        ]
+        self._share, self._least = np.array(hysteresis).T
 
     def follow(
         self,
@@ -92,20 +100,26 @@ class PuppetFollower:
         scales = body_scales(poses, puppet.appearance.full_lengths)
         chosen = np.full((len(points), len(puppet.parts)), -1)
         distances = np.full(chosen.shape, np.inf)
-        for number, part in enumerate(puppet.parts):
-            distance = puppet.references.distances(number, poses, scales)
+        for start in range(0, len(points), _BLOCK_FRAMES):
+            block = slice(start, start + _BLOCK_FRAMES)
+            found = puppet.references.distances(poses[block], scales[block])
             if excluded is not None:
-                distance[excluded] = np.inf
-            best = choose_with_hysteresis(
-                distance,
-                int(self._current[number]),
-                _HYSTERESIS_OF_HANDS if part.changes_fast else _HYSTERESIS,
-            )
-            chosen[:, number] = best
-            distances[:, number] = np.take_along_axis(distance, best[:, None], axis=1)[:, 0]
-        if len(points):
-            self._current = chosen[-1]
+                found[np.broadcast_to(excluded[block, None], found.shape)] = np.inf
+            for frame, distance in enumerate(found, start):
+                chosen[frame] = self._choose(distance)
+                distances[frame] = distance[np.arange(len(distance)), chosen[frame]]
+        distances[chosen < 0] = np.inf
         return PuppetClip(puppet, poses, scales, chosen, distances)
+
+    def _choose(
+        self, distances: Float64[np.ndarray, "parts references"]
+    ) -> Int64[np.ndarray, " parts"]:
+        """References of the next frame; those of the frame before are held by the hysteresis."""
+        parts = np.flatnonzero(self._current >= 0)
+        held, cost = self._current[parts], distances.copy()
+        cost[parts, held] = cost[parts, held] * (1 - self._share[parts]) - self._least[parts]
+        self._current = choose_jointly(cost, joined=self._puppet.joined, seam=_SEAM_COST)
+        return self._current
 
 
 @dataclass(frozen=True, slots=True)
