@@ -7,11 +7,13 @@ import cv2
 import numpy as np
 
 from motiontransfer.keypoints import Keypoints, write_keypoints
+from motiontransfer.layout import masks_beside
+from motiontransfer.puppet.masks import PersonMasks, write_masks
 from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.clip import Clip, write_description
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.geometry import Framing
-from tests.people import PERSON_SIZE, picture
+from tests.people import PERSON_SIZE, dance, difference_mask, picture
 from tests.video.conftest import write_test_sound
 
 MIDDLE = (128.0, 128.0)
@@ -33,10 +35,25 @@ def film(path: Path, shown, *, rate=25, draw=picture):
     return path
 
 
+def mask_film(keypoints_file: Path, keypoints, *, draw=picture):
+    """Write masks of all frames in which somebody is drawn, where frames differ from the room."""
+    room = draw(dance(1, size=keypoints.image_size, missing=[0]), 0)
+    shown = np.flatnonzero(keypoints.score.any(axis=1)).astype(np.int32)
+    masks = [difference_mask(draw(keypoints, index), room) for index in shown]
+    found = PersonMasks(
+        frame_index=shown,
+        masks=np.array(masks, np.uint8).reshape(-1, *keypoints.image_size),
+        is_drawn=np.zeros(len(shown), bool),
+    )
+    write_masks(masks_beside(keypoints_file), found)
+
+
 def add_clip(artifacts: Path, subject, video, keypoints, *, draw=picture):
-    """Put a clip where the pipeline keeps it: frames and keypoints of a subject's video."""
+    """Put a clip where the pipeline keeps it: frames, keypoints and masks of a subject's video."""
     film(artifacts / "frames" / subject / video / "frames.mkv", keypoints, draw=draw)
-    write_keypoints(artifacts / "keypoints" / subject / f"{video}.parquet", keypoints)
+    path = artifacts / "keypoints" / subject / f"{video}.parquet"
+    write_keypoints(path, keypoints)
+    mask_film(path, keypoints, draw=draw)
 
 
 def add_source(artifacts: Path, subject, video, keypoints, *, sound=True):
@@ -58,14 +75,16 @@ def add_source(artifacts: Path, subject, video, keypoints, *, sound=True):
     write_description(folder, clip, source={})
 
 
-def training_clip(folder: Path, keypoints, *, training_frames=None):
+def training_clip(folder: Path, keypoints, *, training_frames=None, draw=picture):
     """A clip as the training code takes it."""
-    write_keypoints(folder / "clip.parquet", keypoints)
+    keypoints_file = folder / "keypoints/ada/clip.parquet"
+    write_keypoints(keypoints_file, keypoints)
+    mask_film(keypoints_file, keypoints, draw=draw)
     return TargetClip(
         name="clip",
-        frames=film(folder / "frames.mkv", keypoints),
+        frames=film(folder / "frames.mkv", keypoints, draw=draw),
         keypoints=keypoints,
-        keypoints_file=folder / "clip.parquet",
+        keypoints_file=keypoints_file,
         training=range(keypoints.num_frames) if training_frames is None else training_frames,
         held_out=range(0),
     )

@@ -398,14 +398,23 @@ def picture(keypoints, index):
     return frame
 
 
+def difference_mask(frame, empty):
+    """Mask of whom a frame shows: where it differs from the room without them."""
+    levels = np.abs(frame.astype(np.int16) - empty).max(axis=2)
+    return np.where(levels > 20, 255, 0).astype(np.uint8)
+
+
 def puppet_of(keypoints, references):
     """The puppet that these frames show."""
+    empty = picture(dance(1, size=keypoints.image_size, missing=[0]), 0)
+    frames = {(0, index): picture(keypoints, index) for index in references}
     return Puppet(
         fit_appearance(
             keypoints.skeleton,
             [(keypoints.points, keypoints.score)],
-            {(0, index): picture(keypoints, index) for index in references},
-            background=picture(dance(1, size=keypoints.image_size, missing=[0]), 0),
+            frames,
+            {key: difference_mask(frame, empty) for key, frame in frames.items()},
+            background=empty,
             height_px=body_height_px(keypoints),
         )
     )
@@ -483,6 +492,7 @@ def appearance_of(*references, frames=None, **how):
         HOLISTIC,
         [(keypoints.points, keypoints.score) for keypoints in references],
         {(clip, 0): frame for clip, frame in enumerate(frames)},
+        {(clip, 0): difference_mask(frame, room()) for clip, frame in enumerate(frames)},
         background=room(),
         height_px=HEIGHT_PX,
     )

@@ -1,5 +1,6 @@
 """Person masks of some frames of a clip, and their Parquet files."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def write_masks(path: Path, masks: PersonMasks) -> None:
     columns = {
         "frame_index": masks.frame_index,
         "is_drawn": masks.is_drawn,
-        "mask": masks.masks.reshape(len(masks.masks), -1),
+        "mask": masks.masks.reshape(len(masks.masks), math.prod(masks.masks.shape[1:])),
     }
     description = {"image_size": masks.masks.shape[1:]}
     write_table(path, columns, key=_METADATA_KEY, description=description)

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.background import distance_to_body, median_background
+from motiontransfer.puppet.background import is_shadow, median_background
 from motiontransfer.video.frame_store import write_frames
-from tests.films import training_clip
-from tests.people import ARMS_OUT, RATE, arms_out, dance, picture
+from tests.films import mask_film, training_clip
+from tests.people import RATE, dance, picture, room
 
 ROOM = picture(dance(1, missing=[0]), 0)
 
@@ -24,6 +24,8 @@ def plate_of(clips, num_frames=100):
 def person(keypoints, index):
     """The room, and before it someone in red with legs apart: what a rectangle does not have."""
     frame = ROOM.copy()
+    if not keypoints.score[index].any():
+        return frame
     corners = {joint: keypoints.joint(joint)[0][index] for joint in keypoints.skeleton.joints}
 
     def draw(*joints):
@@ -40,10 +42,7 @@ def person(keypoints, index):
 
 
 def clip_of_person(folder, keypoints):
-    clip = training_clip(folder, keypoints)
-    frames = (person(keypoints, index) for index in range(keypoints.num_frames))
-    write_frames(clip.frames, frames, frame_rate=RATE)
-    return clip
+    return training_clip(folder, keypoints, draw=person)
 
 
 def dance_after_standing(num_standing, num_frames, *, start_x):
@@ -128,47 +127,30 @@ def test_pixels_beside_the_person_are_not_inpainted(tmp_path):
     assert np.abs(plate_of([clip])[between] - (20, 200, 220)).max() <= 1
 
 
-def test_a_frame_or_two_in_which_the_pose_is_wrong_do_not_count(tmp_path):
-    """Of forty frames; the person is there, and the joints say that they are elsewhere."""
+def test_a_frame_or_two_in_which_the_mask_is_wrong_do_not_count(tmp_path):
+    """Of forty frames; the person is there, and the mask says that they are elsewhere."""
     keypoints = dance_after_standing(40, 40, start_x=16)
     clip = clip_of_person(tmp_path, keypoints)
     keypoints.points[7] = keypoints.points[7] + np.array([60, 0])
-    assert redness(plate_of([replace(clip, keypoints=keypoints)])) < 20
+    mask_film(clip.keypoints_file, keypoints, draw=person)
+    assert redness(plate_of([clip])) < 20
 
 
-HEIGHT_PX = 100.0
+def test_a_frame_without_a_mask_is_not_read(tmp_path):
+    """Nobody was found in half of the frames, in which somebody stands all the same."""
+    keypoints = dance_after_standing(1, 24, start_x=2)
+    clip = clip_of_person(tmp_path, keypoints)
+    keypoints.score[12:], keypoints.points[12:] = 0, 0
+    mask_film(clip.keypoints_file, keypoints, draw=person)
+    white = [person(keypoints, index) for index in range(12)] + [np.full_like(ROOM, 255)] * 12
+    write_frames(clip.frames, white, frame_rate=RATE)
+    assert np.abs(plate_of([clip]) - ROOM).max() <= 4
 
 
-def distance(places=ARMS_OUT, height_px=HEIGHT_PX):
-    return distance_to_body(arms_out(places), 0, height_px=height_px)
-
-
-def test_limbs_reach_as_far_as_they_are_thick():
-    """The left thigh runs down x = 110 and is 5.5 % of the height thick on each side."""
-    thigh = {"left_hip": (110, 100), "left_knee": (110, 130)}
-    assert distance(thigh)[115, [100, 110, 120]] == pytest.approx([4.5, -5.5, 4.5], abs=0.3)
-    assert distance(thigh, 200.0)[115, 120] < 0
-
-
-def test_trunk_and_lap_are_filled():
-    """All joints at their places: 25 px from the sticks of arms and hips, inside the trunk."""
-    away = distance()
-    assert away[80, 100] < 0
-    assert away[115, 100] < 0
-    assert away[150, 100] > 0  # between the shins
-    assert away[20, 100] > 10  # above the head
-
-
-def test_a_limb_needs_both_ends_and_a_head_any_joint():
-    for joints in ({}, {"left_elbow": (50, 50)}):
-        assert np.isposinf(distance(joints)).all()
-    nose = distance({"nose": (100, 46)})
-    assert nose[46, 103] <= -0.9
-    assert nose[46, 110] == pytest.approx(6, abs=0.3)
-
-
-def test_limbs_beyond_the_frame_hide_nothing():
-    assert np.isinf(distance({"nose": (900, 900)})).all()
-    edge = distance({"left_hip": (198, 100), "left_knee": (260, 130)})
-    assert edge[100, 198] < 0
-    assert np.isfinite(edge).all()
+def test_a_shadow_is_the_room_darkened_and_not_something_colored():
+    background = room().astype(np.float32) + 30
+    for factor, expected in ((0.6, 1), (0.8, 1), (0.05, 0), (1.3, 0)):
+        darkened = (factor * background).round().astype(np.uint8)
+        assert is_shadow(darkened, background.astype(np.uint8)).mean() == expected
+    colored = (background * (0.9, 0.5, 0.7)).astype(np.uint8)
+    assert not is_shadow(colored, background.astype(np.uint8)).any()
