@@ -57,6 +57,10 @@ def paths_of_layout(stage: str) -> list[Path]:
             layout.metrics_file(stage, "VIDEO"),
         ],
         "fit_normalization": [*statistics, metrics],
+        "segment_person": [
+            layout.masks_beside(layout.keypoints_file("WHO", "VIDEO")).parent,
+            metrics,
+        ],
         "fit_appearance": [*appearance, metrics],
         "train_gan": [
             models / layout.GENERATOR_FILE,

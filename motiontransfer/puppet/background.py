@@ -63,7 +63,7 @@ def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRA
             path, step = full_size_frames(clip.frames, clip.keypoints.frame_rate)
             masks = read_masks(clip.masks_file)
             height_px = body_height_px(clip.keypoints.resized(masks.masks.shape[1:]))
-            indices = spread(masks.frames_of(clip.training), count=each)
+            indices = spread(masks.frames_of(clip.training[::step]), count=each)
             description = f"reading frames for the background, clip {number} of {len(clips)}"
             with FrameStore(path) as store:
                 for index in track(indices, description, total=len(indices)):

@@ -64,7 +64,7 @@ def target_appearance(
             has_scale = np.isfinite(body_scales(poses, full_lengths(poses)))
             path, step = full_size_frames(clip.frames, keypoints.frame_rate)
             stores.append((stack.enter_context(FrameStore(path)), step))
-            masked = masks[number].frames_of(clip.training)
+            masked = masks[number].frames_of(clip.training[::step])
             shown = [(number, frame) for frame in masked if has_scale[frame]]
             chosen += spread(shown, count=math.ceil(num_references / len(clips)))
         if not chosen:
@@ -108,7 +108,7 @@ def fit_appearance(
     skeleton: Skeleton,
     clips: Sequence[tuple[Float[np.ndarray, "_ joints 2"], Float[np.ndarray, "_ joints"]]],
     references: Mapping[tuple[int, int], UInt8[np.ndarray, "height width 3"]],
-    masks: Mapping[tuple[int, int], Mask],
+    masks: Mapping[tuple[int, int], UInt8[np.ndarray, "_ _"]],
     *,
     background: UInt8[np.ndarray, "height width 3"],
     height_px: float,

@@ -61,7 +61,9 @@ class Silhouette:
         points, found = self.poses.joints(names, self.index)
         return points - np.array(self.box[:2]), found
 
-    def enlarged(self, box: _Box, field: _Field) -> tuple[tuple[slice, slice], _Field]:
+    def enlarged(
+        self, box: _Box, field: _Field
+    ) -> tuple[tuple[slice, slice], Float32[np.ndarray, "rows columns"]]:
         """The place in the frame of a box within the box, and a field there, interpolated."""
         x0, y0 = self.box[:2]
         u0, v0 = box[0] + x0, box[1] + y0

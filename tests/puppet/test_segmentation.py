@@ -1,0 +1,96 @@
+"""The mask is that of the person whose joints are given, and of nobody beside them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import skimage.data
+
+from motiontransfer.errors import DamagedFileError, MissingFileError
+from motiontransfer.puppet.masks import PersonMasks, read_masks, write_masks
+from motiontransfer.puppet.segmentation import _square, segment_person
+from motiontransfer.skeleton import HOLISTIC
+from tests.people import PERSON_SIZE, lost, posed
+
+ASTRONAUT = {
+    **{"nose": (111, 64), "left_eye": (118, 55), "right_eye": (104, 55)},
+    **{"left_shoulder": (165, 130), "right_shoulder": (55, 135)},
+    **{"left_hip": (160, 260), "right_hip": (70, 260)},
+}
+"""Joints in the photograph at half its size."""
+
+
+def astronaut_at(x, width):
+    """Keypoints of the person in a photograph that begins at x of an image of such a width."""
+    keypoints = posed()
+    points, score = np.zeros_like(keypoints.points), np.zeros_like(keypoints.score)
+    for joint, place in ASTRONAUT.items():
+        points[0, HOLISTIC.index(joint)] = np.add(place, (x, 0))
+        score[0, HOLISTIC.index(joint)] = 0.9
+    return replace(keypoints, points=points, score=score, image_size=(256, width))
+
+
+def test_of_two_people_the_one_with_the_joints_is_segmented():
+    one = skimage.data.astronaut()[::2, ::2]
+    pair = np.ascontiguousarray(np.concatenate([one, one[:, ::-1]], axis=1))
+    found = segment_person(astronaut_at(0, 512), [(0, pair)])
+    assert (found.masks.shape, found.is_drawn.tolist()) == ((1, 256, 512), [False])
+    mask = found.masks[0]
+    assert (mask[130:200, 70:150] > 200).mean() > 0.97  # the suit
+    assert (mask[40:80, 100:120] > 200).all()  # the face
+    assert mask[:40, 180:256].max() < 30  # the wall
+    assert (mask[:, 300:] > 127).mean() < 0.05  # the other one
+
+
+def test_where_the_network_finds_nobody_the_joints_are_drawn():
+    keypoints = posed()
+    empty = np.full((*PERSON_SIZE, 3), 90, np.uint8)
+    found = segment_person(keypoints, [(0, empty)])
+    assert found.is_drawn.tolist() == [True]
+    x, y = np.mean([keypoints.joint(f"{it}_hip")[0][0] for it in ("left", "right")], axis=0)
+    mask = found.masks[0]
+    assert mask[round(y) - 10, round(x)] == 255
+    for joint in ("left_knee", "right_elbow", "nose"):
+        x, y = keypoints.joint(joint)[0][0].round().astype(int)
+        assert mask[y, x] == 255
+    assert 0.03 < (mask > 0).mean() < 0.3
+
+
+def test_a_frame_without_joints_has_no_mask():
+    keypoints = lost(posed(), "body", [0])
+    keypoints.score[:] = 0
+    empty = np.full((*PERSON_SIZE, 3), 90, np.uint8)
+    assert segment_person(keypoints, [(0, empty)]).masks.shape == (0, *PERSON_SIZE)
+
+
+def test_the_square_is_upright_as_the_trunk_and_holds_all_joints():
+    """The forehead is the farthest from the hips at (128, 128): 80 above."""
+    square = _square(posed(), 0, height_px=150.0)
+    side = 2.5 * 80
+    assert square.width * PERSON_SIZE[1] == pytest.approx(side, rel=0.001)
+    assert square.height * PERSON_SIZE[0] == pytest.approx(side, rel=0.001)
+    center = np.array([square.x_center, square.y_center]) * PERSON_SIZE[::-1]
+    assert center == pytest.approx([128.5, 128.5])
+    assert square.rotation == pytest.approx(0)
+    lying = posed()
+    lying.points[0] = 128 + (lying.points[0] - 128) @ np.array([[0, 1], [-1, 0]], np.float32)
+    assert _square(lying, 0, height_px=150.0).rotation == pytest.approx(np.pi / 2)
+
+
+def test_masks_are_read_as_they_were_written_and_damage_is_noticed(tmp_path):
+    masks = np.random.default_rng(0).integers(0, 256, (2, 5, 7), np.uint8)
+    indices, is_drawn = np.array([3, 8], np.int32), np.array([False, True])
+    path = tmp_path / "masks.parquet"
+    write_masks(path, PersonMasks(frame_index=indices, masks=masks, is_drawn=is_drawn))
+    found = read_masks(path)
+    assert np.array_equal(found.masks, masks)
+    assert np.array_equal(found[8], masks[1])
+    assert found.is_drawn.tolist() == [False, True]
+    assert found.frames_of(range(8)) == [3]
+    data = bytearray(path.read_bytes())
+    data[40] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DamagedFileError):
+        read_masks(path)
+    with pytest.raises(MissingFileError, match="dvc repro"):
+        read_masks(tmp_path / "absent.parquet")
