@@ -22,6 +22,7 @@ from motiontransfer.puppet.parts import (
 )
 
 _HIDDEN_PENALTY = 2.0  # of a reference that does not show the part at all, % of the body's height
+_WHOLE_SHARE = 0.9  # of what others show: masks of the same part differ by a few percent
 _ENLARGING_PENALTY, _SHRINKING_PENALTY = 1.5, 0.5  # per factor e between the bodies' sizes
 _DRAWN_RADIUS_PX = 8  # of a part's outline, to measure its area
 _MISSING_PENALTY = 3.0  # per share of the joints that the reference lacks
@@ -70,7 +71,7 @@ class References:
             for index, radius_px in enumerate(radii_px.tolist())
         ]
         share = np.array(shown) / np.maximum(outlines, 1)
-        whole = np.quantile(share, 0.8, axis=0)
+        whole = _WHOLE_SHARE * np.quantile(share, 0.8, axis=0)
         return np.clip(1 - share / np.maximum(whole, 1e-6), 0, 1)
 
     def distances(
