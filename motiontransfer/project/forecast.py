@@ -18,6 +18,7 @@ from motiontransfer.project.entries import Video
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 
+_MOST_MASKS = 400.0
 _COPIES = 2  # in the project and in DVC's cache
 _REFERENCE_SECONDS = 0.005  # of `_slowness`'s arithmetic where the rates were measured
 _OF_FILM = {"decode", "detect_keypoints"}  # whose frames all cores share
@@ -26,6 +27,7 @@ _RATES = {  # CPU seconds to start, per frame and per megapixel of a frame; mega
     "code": (1.0, 0.0, 0.0, 0.0, 0.0),
     "decode": (6.0, 0.005, 0.01, 0.08, 0.0),
     "detect_keypoints": (8.0, 0.038, 0.0, 0.01, 0.0),
+    "segment_person": (5.0, 0.015, 0.0, 0.005, 0.0),
     "fit_appearance": (6.0, 0.08, 0.21, 0.0, 0.5),  # frames: references
     "train_gan": (12.0, 1.05e-7, 0.0, 0.0, 0.0),  # frames: steps x items x filters x pixels
     "train_face_gan": (10.0, 2.1e-7, 0.0, 0.0, 0.0),
@@ -76,6 +78,8 @@ def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, tuple[f
             return film(key)[:2]
         films = [film(name) for name, video in videos.items() if video.subject == key]
         frames = sum((it[0] for it in films), 0.0)
+        if stage == "segment_person":
+            frames = min(frames, _MOST_MASKS)
         if stage == "fit_appearance":
             frames = min(frames, param(float, "fit_appearance.references"))
         return frames, max((it[2] for it in films), default=0.0)
