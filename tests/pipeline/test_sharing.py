@@ -85,17 +85,9 @@ def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, 
     }
     assert ran(said) == made
     assert {Path(path).parts[1] for path in third.files("artifacts")} == {
-        *(
-            "appearance",
-            "code",
-            "face_cycles",
-            "frames",
-            "keypoints",
-            "models",
-            "statistics",
-            "training",
-        ),  # brought
-        *("poses", "evaluation_transfer", "measurements", "curves", "metrics"),  # made
+        *("appearance", "code", "frames", "keypoints", "models", "training"),  # brought
+        *("poses", "rendered"),  # and not made again
+        *("evaluation_transfer", "measurements", "curves", "metrics"),  # made
         *("params_checked.json", "params_of_results.json", "videos"),
     }
     assert not (third.root / "artifacts/models/ada/discriminator.safetensors").exists()
