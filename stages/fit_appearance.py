@@ -42,6 +42,8 @@ def main(target: str) -> str:
             "parts": seen.shape[1],
             "parts_not_cut": int((~seen).sum()),
             "background_never_seen": float(background.is_filled.mean()),
+            "background_moving": (moving := float(background.is_moving.mean())),
         },
     )
-    return f"{plot} shows from which side each body part was seen"
+    moves = f"; {moving:.1%} of the background moves and stays as it mostly is" if moving else ""
+    return f"{plot} shows from which side each body part was seen{moves}"

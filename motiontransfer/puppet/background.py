@@ -37,6 +37,7 @@ _SHADOW = (0.5, 0.9)  # brightness of a median in a shadow, relative to the uppe
 _SHADOW_DARKENING = (0.35, 1.02)
 _SHADOW_TINT = 0.07  # largest change of a shadow's color, relative to its darkening
 _SHADOW_OFFSET = 8.0  # levels; keeps ratios of dark pixels apart from noise
+_MOVING = 40  # levels between the median and the upper quartile of a pixel that changes
 _THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise at edges
 
 
@@ -49,6 +50,8 @@ class Background(NamedTuple):
     image: UInt8[np.ndarray, "height width 3"]
     is_filled: Bool[np.ndarray, "height width"]
     """Pixels that were never seen uncovered, and are inpainted."""
+    is_moving: Bool[np.ndarray, "height width"]
+    """Pixels that change beside the person: captions, screens, other people."""
 
 
 def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRAMES) -> Background:
@@ -73,13 +76,13 @@ def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRA
                     share = np.clip(away / max(_FAR * height_px, 1), 0, 1)
                     distances.append((share * _LEVELS).astype(np.uint8))
         shows_background = _showing_background(np.stack(distances))
-        seen = _median_where(frames, size, shows_background)
+        seen, is_moving = _median_where(frames, size, shows_background)
     hidden = np.asarray(~shows_background.any(axis=0), np.uint8)
     small = seen[np.ix_(*map(_nearest, hidden.shape, size))]
     filled = cv2.inpaint(small, hidden, _INPAINTING_RADIUS_PX, cv2.INPAINT_NS)
     is_hidden = hidden[np.ix_(*map(_nearest, size, hidden.shape))] > 0
     image = np.where(is_hidden[..., None], resize(filled, size), seen)
-    return Background(image, is_filled=is_hidden)
+    return Background(image, is_filled=is_hidden, is_moving=is_moving)
 
 
 def _nearest(length: int, of_length: int) -> Int64[np.ndarray, " length"]:
@@ -101,8 +104,10 @@ def _median_where(
     frames: IO[bytes],
     size: tuple[int, int],
     shows_background: Bool[np.ndarray, "frames rows columns"],
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Median over time of the lit frames that show the background; 0 where none does.
+) -> tuple[UInt8[np.ndarray, "height width 3"], Bool[np.ndarray, "height width"]]:
+    """Median over time of the lit frames that show the background, and where these change.
+
+    It is 0 where none does.
 
     Args:
         frames: their bytes.
@@ -128,7 +133,9 @@ def _median_where(
     is_dark = (brightness > _SHADOW[0]) & (brightness < _SHADOW[1])
     shadow = (is_shadow(median, upper) & is_dark).astype(np.uint8)
     shadow = cv2.morphologyEx(shadow, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
-    return np.where(shadow[..., None] > 0, lit, median)
+    is_shaded = shadow[..., None] > 0
+    is_moving = np.any((cv2.absdiff(median, upper) > _MOVING) & ~is_shaded, axis=2)
+    return np.where(is_shaded, lit, median), is_moving
 
 
 def _quantiles(
