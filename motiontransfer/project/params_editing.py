@@ -199,6 +199,8 @@ def _values(path: Path) -> dict[str, _Value]:
                 start, end = _start(node), _end(node)
                 if text.startswith("&", start):
                     start = text.index(" ", start) + 1
+                if node.start_mark.column == key.start_mark.column:  # only a block may stand there
+                    start = text.index(":", key.end_mark.index) + 1
                 written = _flow(value) if isinstance(value, list) else text[start:end]
                 found[f"{section.value}.{key.value}"] = _Value(value, written, start, end)
     return found
