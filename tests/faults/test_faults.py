@@ -72,7 +72,8 @@ def test_bad_artifacts(tiny_run):
 SIZE, RATE, NUM_FRAMES = (128, 128), 12, 24
 TO_TRAINING = (
     *(("decode", "clip"), ("detect_keypoints", "clip"), ("clean_keypoints", "clip")),
-    *(("fit_normalization", "ada"), ("fit_appearance", "ada"), ("train_gan", "ada")),
+    *(("fit_normalization", "ada"), ("segment_person", "ada"), ("fit_appearance", "ada")),
+    ("train_gan", "ada"),
 )
 
 
