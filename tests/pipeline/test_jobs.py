@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,7 @@ def start(root):
     return subprocess.Popen(
         command, cwd=root, env=environment_of(root) | {"PYTHONPATH": str(root)}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # nohup ignores it
     )  # fmt: skip
 
 
