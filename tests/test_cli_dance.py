@@ -14,9 +14,8 @@ import pytest
 import yaml
 
 from tests.command import run_command
-from tests.films import MIDDLE, film_person
-from tests.people import detects
-from tests.project.small_project import small_project
+from tests.films import film_person
+from tests.project.small_project import project_of_films
 
 PIPELINE = """\
 stages:
@@ -45,17 +44,8 @@ TRAIN = "echo 1 >> trained && cp frames/$1/film $1.weights\n"
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
-    files = {
-        ".gitignore": "/data/videos/*.mkv\n",
-        "params.yaml": Path("params.yaml").read_text(encoding="utf-8"),
-        "dvc.yaml": PIPELINE,
-        "train.sh": TRAIN,
-    }
-    root = small_project(tmp_path / "project", files, monkeypatch)
-    monkeypatch.chdir(root)
-    monkeypatch.setattr("motiontransfer.project.video_check._detect_people", detects(MIDDLE))
-    monkeypatch.setattr("motiontransfer.project.video_check._detect_person", detects(MIDDLE))
-    return root
+    files = {"dvc.yaml": PIPELINE, "train.sh": TRAIN}
+    return project_of_films(tmp_path / "project", files, monkeypatch)
 
 
 @pytest.fixture

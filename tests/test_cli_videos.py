@@ -7,23 +7,15 @@ import pytest
 import yaml
 
 from tests.command import run_command
-from tests.films import MIDDLE, film_person
-from tests.people import detects
-from tests.project.small_project import small_project
+from tests.films import film_person
+from tests.project.small_project import project_of_films
 
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     """This project's params; detections are given."""
-    params = Path("params.yaml").read_text(encoding="utf-8")
     pipeline = "stages: {decode: {foreach: '${videos}', do: {cmd: echo, outs: ['${key}']}}}"
-    ignored = "/data/videos/*.mkv\n"
-    files = {".gitignore": ignored, "params.yaml": params, "dvc.yaml": pipeline}
-    root = small_project(tmp_path / "project", files, monkeypatch)
-    monkeypatch.chdir(root)
-    monkeypatch.setattr("motiontransfer.project.video_check._detect_people", detects(MIDDLE))
-    monkeypatch.setattr("motiontransfer.project.video_check._detect_person", detects(MIDDLE))
-    return root
+    return project_of_films(tmp_path / "project", {"dvc.yaml": pipeline}, monkeypatch)
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import numpy as np
 
 from motiontransfer.params import PARAMS_FILE, Transfer, load_section
 from motiontransfer.project.entries import Video
+from motiontransfer.puppet.masks import MOST_MASKS
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 
-_MOST_MASKS = 400.0
 _COPIES = 2  # in the project and in DVC's cache
 _REFERENCE_SECONDS = 0.005  # of `_slowness`'s arithmetic where the rates were measured
 _OF_FILM = {"decode", "detect_keypoints"}  # whose frames all cores share
@@ -79,7 +79,7 @@ def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, tuple[f
         films = [film(name) for name, video in videos.items() if video.subject == key]
         frames = sum((it[0] for it in films), 0.0)
         if stage == "segment_person":
-            frames = min(frames, _MOST_MASKS)
+            frames = min(frames, float(MOST_MASKS))
         if stage == "fit_appearance":
             frames = min(frames, param(float, "fit_appearance.references"))
         return frames, max((it[2] for it in films), default=0.0)

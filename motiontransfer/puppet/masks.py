@@ -11,6 +11,9 @@ from jaxtyping import Bool, Int32, UInt8
 from motiontransfer.errors import MissingFileError
 from motiontransfer.storage import read_table, write_table
 
+MOST_MASKS = 400
+"""Of a clip, about: twice what its background is made of."""
+
 _METADATA_KEY = "motiontransfer.masks"
 
 Mask = UInt8[np.ndarray, "height width"]

@@ -24,7 +24,7 @@ from motiontransfer.pose.mediapipe_detectors import (
     start_graph,
 )
 from motiontransfer.progress import track
-from motiontransfer.puppet.masks import Mask, PersonMasks
+from motiontransfer.puppet.masks import MOST_MASKS, Mask, PersonMasks
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.clip import detection_frames, full_size_frames
@@ -32,7 +32,6 @@ from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 
 _SIDE_IN_RADII = 2.5  # of the square, as MediaPipe's graph takes it around its circle
-_NUM_FRAMES = 400
 _MIN_RADIUS = 0.3  # of that circle, shares of the body's height
 
 _GRAPH = """
@@ -55,10 +54,10 @@ node {
 
 
 def clip_masks(clip: TargetClip) -> PersonMasks:
-    """Masks of at most about `_NUM_FRAMES` of the frames that are there at full size."""
+    """Masks of at most about `MOST_MASKS` of the frames that are there at full size."""
     _, step = full_size_frames(clip.frames, clip.keypoints.frame_rate)
     frames = range(clip.keypoints.num_frames)[::step]
-    frames = frames[:: max(round(len(frames) / _NUM_FRAMES), 1)]
+    frames = frames[:: max(round(len(frames) / MOST_MASKS), 1)]
     with FrameStore(detection_frames(clip.frames.parent)) as store:
         described = f"segmenting the person in {clip.name}"
         shown = ((index, store[index]) for index in track(frames, described, total=len(frames)))
@@ -91,13 +90,18 @@ def segment_person(keypoints: Keypoints, frames: Iterable[tuple[int, Frame]]) ->
     )
 
 
+def _pose(keypoints: Keypoints, index: int) -> BodyPoses:
+    """The pose of one frame, so that the work does not grow with the clip."""
+    frame = slice(index, index + 1)
+    return BodyPoses(keypoints.skeleton, keypoints.points[frame], keypoints.score[frame])
+
+
 def _square(keypoints: Keypoints, index: int, *, height_px: float) -> NormalizedRect:
     """The square around the subject, upright in their own direction, as MediaPipe's graph takes it.
 
     Its center is the middle of the hips where these were found, else that of all joints.
     """
-    poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
-    (hips, shoulders), found = poses.joints(("mid_hip", "mid_shoulder"), index)
+    (hips, shoulders), found = _pose(keypoints, index).joints(("mid_hip", "mid_shoulder"), 0)
     joints = keypoints.points[index][keypoints.score[index] > 0]
     center = hips if found[0] else (joints.min(axis=0) + joints.max(axis=0)) / 2
     radius = max(float(np.linalg.norm(joints - center, axis=1).max()), _MIN_RADIUS * height_px)
@@ -136,15 +140,15 @@ def _open_network() -> Generator[Callable[[Frame, NormalizedRect], Mask | None]]
 def _drawn(keypoints: Keypoints, index: int, *, height_px: float) -> Mask:
     """Mask of the body parts by their radii."""
     mask = np.zeros(keypoints.image_size, np.uint8)
-    poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
+    pose = _pose(keypoints, index)
     for part in body_parts(keypoints.skeleton):
-        points, found = poses.joints(part.joints, index)
+        points, found = pose.joints(part.joints, 0)
         if part.is_solid and found.sum() >= part.min_joints:
             hull = cv2.convexHull(points[found].round().astype(np.int32))
             cv2.fillConvexPoly(mask, hull, 255)
         thickness = max(round(2 * part.radius * part.reach * height_px), 1)
         for bone in part.bones:
-            ends, found = poses.joints(bone, index)
+            ends, found = pose.joints(bone, 0)
             if found.all():
                 start, end = ends.round().astype(int).tolist()
                 cv2.line(mask, start, end, 255, thickness)

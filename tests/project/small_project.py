@@ -6,6 +6,9 @@ from pathlib import Path
 
 import dvc.repo  # noqa: F401 - its logging keeps the stderr of its import: not one test's
 
+from tests.films import MIDDLE
+from tests.people import detects
+
 
 def small_project(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
     """Write it to `root`, commit nothing."""
@@ -19,4 +22,15 @@ def small_project(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    return root
+
+
+def project_of_films(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
+    """One with these params, as the working directory; a person is found in each film."""
+    params = Path("params.yaml").read_text(encoding="utf-8")
+    ignored = "/data/videos/*.mkv\n"
+    small_project(root, {".gitignore": ignored, "params.yaml": params, **files}, monkeypatch)
+    monkeypatch.chdir(root)
+    monkeypatch.setattr("motiontransfer.project.video_check._detect_people", detects(MIDDLE))
+    monkeypatch.setattr("motiontransfer.project.video_check._detect_person", detects(MIDDLE))
     return root
