@@ -41,9 +41,8 @@ from motiontransfer.live.outputs import Recorder, Window
 from motiontransfer.live.session import Session
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.puppet.warping import PuppetClip
-from motiontransfer.rendering.faces import ResidualFaces
-from motiontransfer.rendering.params import RenderParams
-from motiontransfer.rendering.renderer import LiveGenerator, Renderer, render_poses
+from motiontransfer.rendering.rendered import RenderParams
+from motiontransfer.rendering.renderer import LiveGenerator, Renderer, ResidualFaces, render_poses
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore

@@ -30,15 +30,13 @@ from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialize, to_device
 from motiontransfer.models.rollout import generate_clip
 from motiontransfer.params import PARAMS_FILE
-from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.boxes import ViewportFollower, body_height_px, fit_viewport
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.rendering import draw_poses
-from motiontransfer.pose.viewport import ViewportFollower, fit_viewport
 from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import GuidedUpsampling
-from motiontransfer.rendering.faces import ResidualFaces, blend
-from motiontransfer.rendering.renderer import Renderer, render_poses
+from motiontransfer.rendering.renderer import Renderer, ResidualFaces, blend, render_poses
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.target_clips import HeldOut, spread
 from motiontransfer.training.distributed import make_runtime

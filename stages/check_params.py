@@ -16,7 +16,7 @@ from motiontransfer.forensics.training import TrainForensicsParams
 from motiontransfer.parallel import Compute
 from motiontransfer.params import PARAMS_FILE, Name, Section, Transfer, load_params, load_section
 from motiontransfer.pose.detectors import load_detector
-from motiontransfer.rendering.params import RenderParams
+from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.storage import write_json
 from stages import clean_keypoints, decode, detect_keypoints

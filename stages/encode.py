@@ -16,8 +16,7 @@ from motiontransfer.provenance.signing import (
 )
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import size_of_height, upsample_frames
-from motiontransfer.rendering.params import RenderParams
-from motiontransfer.rendering.rendered import read_rendered
+from motiontransfer.rendering.rendered import RenderParams, read_rendered
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.storage import write_json
 from motiontransfer.video.clip import read_clip

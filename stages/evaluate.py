@@ -16,7 +16,7 @@ from motiontransfer.evaluation.network_metrics import NetworkParams, open_networ
 from motiontransfer.evaluation.protocols import evaluate_reconstruction
 from motiontransfer.parallel import Compute
 from motiontransfer.params import load_section
-from motiontransfer.rendering.params import FaceMode
+from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses, result_size
 from motiontransfer.storage import write_json
 from motiontransfer.target_clips import read_target_clips

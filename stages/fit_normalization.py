@@ -1,14 +1,23 @@
 """Ankle lines, heights and proportions of a subject: `python -m stages fit_normalization ada`."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
 
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, StatisticsError
-from motiontransfer.keypoints import read_keypoints
+from motiontransfer.figures import write_figure
+from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.params import load_section
 from motiontransfer.retargeting.params import FitNormalizationParams
-from motiontransfer.retargeting.plot import plot_statistics
-from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
+from motiontransfer.retargeting.statistics import (
+    PoseStatistics,
+    fit_statistics,
+    measure_ground_contact,
+    write_statistics,
+)
 from motiontransfer.storage import write_json
 
 _NOT_COMPARED = ("image_size", "median_pose_px", "joints", "detector")
@@ -35,3 +44,38 @@ def main(subject: str) -> str:
     metrics = {key: value for key, value in asdict(statistics).items() if key not in _NOT_COMPARED}
     write_json(layout.metrics_file("fit_normalization", subject), metrics)
     return f"{file}, and as a plot, .png"
+
+
+def plot_statistics(
+    path: Path, clips: Mapping[str, Keypoints], statistics: PoseStatistics, *, title: str
+) -> None:
+    """Write ankle lines and heights of the fitted clips, one after another, as PNG."""
+    with write_figure(path, width=11.0, height=4.0) as figure:
+        over_time, heights = figure.subplots(1, 2, width_ratios=(2, 1))
+        start = 0
+        for name, clip in clips.items():
+            contact = measure_ground_contact(clip, min_score=statistics.min_score)
+            used = contact.has_height
+            frame_indices = start + np.flatnonzero(used)
+            over_time.plot(frame_indices, contact.ankle_y_px[used], ".", markersize=3, label=name)
+            heights.plot(contact.ankle_y_px[used], contact.height_px[used], ".", markersize=3)
+            start += clip.num_frames
+        for name, color, y, height_px in (
+            ("closest", "tab:red", statistics.closest_ankle_y_px, statistics.height_at_closest_px),
+            (
+                "farthest",
+                "tab:blue",
+                statistics.farthest_ankle_y_px,
+                statistics.height_at_farthest_px,
+            ),
+        ):
+            over_time.axhline(y, color=color, linewidth=1, label=f"{name}: {y:.1f} px")
+            heights.plot(y, height_px, "o", color=color, label=f"{name}: {height_px:.1f} px")
+        over_time.invert_yaxis()  # as in the image: y grows downward
+        left_out = statistics.frames_left_out
+        over_time.set(
+            xlabel="frame", ylabel="ankle line y, px", title=f"{title}: {left_out} frames left out"
+        )
+        heights.set(xlabel="ankle line y, px", ylabel="head to ankles, px", title="height")
+        for axes in (over_time, heights):
+            axes.legend(fontsize="small")

@@ -8,10 +8,14 @@ from motiontransfer.models.layers import to_device
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.progress import track
 from motiontransfer.provenance.assertion import TransferAssertion, transfer_assertion
-from motiontransfer.rendering.faces import TranslatedFaces
-from motiontransfer.rendering.params import RenderParams
-from motiontransfer.rendering.rendered import Rendered, write_rendered
-from motiontransfer.rendering.renderer import Renderer, full_size, load_renderer, render_poses
+from motiontransfer.rendering.rendered import Rendered, RenderParams, write_rendered
+from motiontransfer.rendering.renderer import (
+    Renderer,
+    TranslatedFaces,
+    full_size,
+    load_renderer,
+    render_poses,
+)
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.weights import read_face_translator
 

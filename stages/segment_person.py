@@ -1,8 +1,8 @@
 """Person masks of a target: `python -m stages segment_person ada`."""
 
 from motiontransfer import layout
-from motiontransfer.puppet.masks import write_masks
 from motiontransfer.puppet.segmentation import clip_masks
+from motiontransfer.puppet.silhouette import write_masks
 from motiontransfer.storage import write_json
 from motiontransfer.target_clips import HeldOut, read_target_clips
 

@@ -18,8 +18,8 @@ from motiontransfer.models.generators import (
 from motiontransfer.models.layers import Upsampling
 from motiontransfer.models.vgg import check_perceptual, read_perceptual
 from motiontransfer.params import load_section
+from motiontransfer.pose.boxes import fit_viewport
 from motiontransfer.pose.drawing import Encoding, PoseMapStyle
-from motiontransfer.pose.viewport import fit_viewport
 from motiontransfer.storage import write_json
 from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanNetworks, Target, train_pose_gan

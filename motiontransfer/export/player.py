@@ -20,9 +20,8 @@ from motiontransfer.errors import (
     WeightsError,
 )
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.boxes import face_boxes
+from motiontransfer.pose.boxes import Viewport, ViewportFollower, face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
-from motiontransfer.pose.viewport import Viewport, ViewportFollower
 from motiontransfer.puppet.appearance import PackedAppearance, unpack_appearance
 from motiontransfer.puppet.warping import Puppet, PuppetClip, PuppetFollower, Texture
 from motiontransfer.rendering.compositing import (

@@ -21,7 +21,7 @@ from motiontransfer.errors import MissingFileError, TrainingError
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.params import Transfer
 from motiontransfer.progress import track
-from motiontransfer.rendering.params import FaceMode
+from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses
 from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips, spread
 from motiontransfer.training.data import FrameCache, TensorBatch

@@ -32,7 +32,7 @@ from motiontransfer.forensics.model import (
 )
 from motiontransfer.models.layers import count_parameters
 from motiontransfer.params import Transfer
-from motiontransfer.rendering.params import FaceMode
+from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.target_clips import HeldOut, spread
 from motiontransfer.training.checkpoint import Throughput, run_folder, run_key
 from motiontransfer.training.data import RankBatch

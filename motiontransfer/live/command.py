@@ -42,9 +42,8 @@ from motiontransfer.provenance.signing import (
     sign_file,
 )
 from motiontransfer.rendering.compositing import with_label
-from motiontransfer.rendering.faces import ResidualFaces
-from motiontransfer.rendering.params import RenderParams
-from motiontransfer.rendering.renderer import LiveGenerator, Renderer, load_renderer
+from motiontransfer.rendering.rendered import RenderParams
+from motiontransfer.rendering.renderer import LiveGenerator, Renderer, ResidualFaces, load_renderer
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.training.distributed import make_runtime

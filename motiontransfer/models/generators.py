@@ -24,7 +24,7 @@ from motiontransfer.models.layers import (
     pad_to_multiple,
     upsampling_layer,
 )
-from motiontransfer.pose.viewport import Viewport
+from motiontransfer.pose.boxes import Viewport
 from motiontransfer.puppet.warping import TEXTURE_CHANNELS, Puppet
 from motiontransfer.video.tensors import Images
 

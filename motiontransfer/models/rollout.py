@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator, Textures
+from motiontransfer.pose.boxes import ViewportFollower
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.rendering import draw_poses
-from motiontransfer.pose.viewport import ViewportFollower
 from motiontransfer.puppet.warping import PuppetClip, PuppetFollower
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.tensors import Images, levels_to_textures, upload

@@ -3,5 +3,5 @@
 In order of reading: `detection`, frames to people to tracks, with a detector of `detectors`
 (`mediapipe_detectors`, `keypoint_rcnn`; live: `openvino_holistic`; `landmarks` names their joints),
 or `importers`; `tracking` and `subject`, which choose the person; `cleaning` on `time_series`, and
-`quality`; `boxes` and `viewport`; `drawing`, which makes pose maps.
+`quality`; `boxes`, with the viewport; `drawing`, which makes pose maps.
 """

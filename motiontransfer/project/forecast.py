@@ -15,7 +15,7 @@ import numpy as np
 
 from motiontransfer.params import PARAMS_FILE, Transfer, load_section
 from motiontransfer.project.entries import Video
-from motiontransfer.puppet.masks import MOST_MASKS
+from motiontransfer.puppet.silhouette import MOST_MASKS
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Int64, UInt8
 
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.progress import track
-from motiontransfer.puppet.masks import read_masks
+from motiontransfer.puppet.silhouette import read_masks
 from motiontransfer.target_clips import TargetClip, full_size, spread
 from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.frame_store import FrameStore

@@ -16,7 +16,6 @@ from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.progress import track
 from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
-from motiontransfer.puppet.masks import read_masks
 from motiontransfer.puppet.parts import (
     BodyPart,
     BodyPoses,
@@ -26,7 +25,14 @@ from motiontransfer.puppet.parts import (
     part_map,
     part_shapes,
 )
-from motiontransfer.puppet.silhouette import Mask, Silhouette, fit_radii, part_masks, silhouette
+from motiontransfer.puppet.silhouette import (
+    Mask,
+    Silhouette,
+    fit_radii,
+    part_masks,
+    read_masks,
+    silhouette,
+)
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip, spread
 from motiontransfer.video.clip import full_size_frames

@@ -1,4 +1,4 @@
-"""Silhouette of a person, by their mask, divided into body parts.
+"""Person masks of some frames of a clip, and the silhouette in one, divided into body parts.
 
 Each pixel belongs to the part whose bones are nearest, in radii of the parts, unless a part in
 front hides it; parts that meet at a joint overlap there. A part's radius is where masks mostly end.
@@ -11,13 +11,73 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32, UInt8
 
+from motiontransfer.errors import MissingFileError
 from motiontransfer.puppet.parts import BodyPart, BodyPoses
+from motiontransfer.storage import read_table, write_table
+
+MOST_MASKS = 400
+"""Of a clip, about: twice what its background is made of."""
+
+_METADATA_KEY = "motiontransfer.masks"
+
+Mask = UInt8[np.ndarray, "height width"]
+"""Probability that a pixel shows the person, of 255; in the size of the detector's picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonMasks:
+    """Masks of the subject in some frames of a clip."""
+
+    frame_index: Int32[np.ndarray, " masks"]
+    """In order."""
+    masks: UInt8[np.ndarray, "masks height width"]
+    is_drawn: Bool[np.ndarray, " masks"]
+    """Drawn around the joints: the network found nobody."""
+
+    def __getitem__(self, frame_index: int) -> Mask:
+        """The mask of a frame that has one."""
+        return self.masks[np.searchsorted(self.frame_index, frame_index)]
+
+    def frames_of(self, frames: range) -> list[int]:
+        """The frames among these that have a mask."""
+        return [index for index in self.frame_index.tolist() if index in frames]
+
+
+def write_masks(path: Path, masks: PersonMasks) -> None:
+    """Write masks as Parquet; the same masks are the same bytes."""
+    columns = {
+        "frame_index": masks.frame_index,
+        "is_drawn": masks.is_drawn,
+        "mask": masks.masks.reshape(len(masks.masks), math.prod(masks.masks.shape[1:])),
+    }
+    description = {"image_size": masks.masks.shape[1:]}
+    write_table(path, columns, key=_METADATA_KEY, description=description)
+
+
+def read_masks(path: Path) -> PersonMasks:
+    """Read masks.
+
+    Raises:
+        MissingFileError: no such file.
+        DamagedFileError: it is not as it was written.
+    """
+    if not path.exists():
+        raise MissingFileError(f"{path}: no such file of masks; `dvc repro` makes it")
+    columns, description = read_table(path, key=_METADATA_KEY)
+    image_size: Any = description["image_size"]
+    return PersonMasks(
+        frame_index=columns["frame_index"],
+        is_drawn=columns["is_drawn"],
+        masks=columns["mask"].reshape(-1, *image_size),
+    )
+
 
 _PADDING = 0.12  # around the joints: hair and shoes, as a share of the body's height
 _MASK_EDGE = (0.3, 0.7)  # probability of the person: none of the pixel, all of it
@@ -33,7 +93,6 @@ _REACH_BEFORE_OTHERS = 1.0  # radii; there the silhouette does not show the outl
 
 
 _Box = tuple[int, int, int, int]
-Mask = UInt8[np.ndarray, "height width"]
 _Field = Float32[np.ndarray, "height width"]
 
 

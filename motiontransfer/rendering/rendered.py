@@ -1,21 +1,52 @@
-"""Rendered clips on disk: frames as generated, and what their encoding must know of the networks.
+"""Section `render` of params.yaml; rendered clips on disk, with what their encoding must know.
 
 Nothing here needs PyTorch, so that neither encoding nor signing waits for it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from motiontransfer import layout
+from motiontransfer.device import Precision
 from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.params import Section
 from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.rendering.compositing import FaceBlending, VisibleLabel
 from motiontransfer.storage import replacing_folder, write_json
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import write_frames
+
+FaceMode = Literal["residual", "none"]
+
+
+class RenderParams(Section):
+    """Section `render`, where each value is explained.
+
+    The first three decide what `render` generates, the others what `encode` makes of it.
+    """
+
+    face: FaceMode | Literal["cycle"]
+    face_blending: FaceBlending
+    precision: Precision
+    height: int | None = Field(ge=16)
+    crf: int = Field(ge=0, le=51)
+    contact_sheet_columns: int = Field(ge=1)
+    provenance: Literal["c2pa", "none"]
+    visible_label: VisibleLabel
+
+    def choice_faults(self) -> Iterator[str]:
+        """Blending without faces."""
+        if self.face == "none" and self.face_blending != "feather":
+            yield (
+                "face_blending: has no effect where face is none; expected feather, got "
+                f"{self.face_blending}"
+            )
+
 
 _DESCRIPTION_FILE = "rendered.json"
 

@@ -17,9 +17,9 @@ from motiontransfer.models.discriminators import DiscriminatorOutput, split_real
 from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.models.rollout import coarse_size, draw_coarse
 from motiontransfer.params import Section
+from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.rendering import draw_poses
-from motiontransfer.pose.viewport import Viewport, equal_viewports, person_boxes
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip

@@ -14,8 +14,7 @@ from motiontransfer.live.session import Session
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
-from motiontransfer.rendering.faces import ResidualFaces
-from motiontransfer.rendering.renderer import LiveGenerator, Renderer
+from motiontransfer.rendering.renderer import LiveGenerator, Renderer, ResidualFaces
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.target_clips import HeldOut

@@ -11,7 +11,7 @@ from motiontransfer.live.command import CompiledNetwork, open_detector, use_open
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
-from motiontransfer.pose.viewport import Viewport
+from motiontransfer.pose.boxes import Viewport
 from tests.live.parts import background_image, renderer
 from tests.training.small import face_config, generator_config
 

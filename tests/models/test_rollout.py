@@ -9,8 +9,8 @@ from torch import nn
 
 from motiontransfer.models.generators import FrameGenerator, Generated, HalfResolutionGenerator
 from motiontransfer.models.rollout import Rollout, coarse_size, draw_coarse, generate_clip
+from motiontransfer.pose.boxes import Viewport, ViewportFollower
 from motiontransfer.pose.rendering import draw_poses
-from motiontransfer.pose.viewport import Viewport, ViewportFollower
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.tensors import levels_to_textures
 from tests.people import SIZE, dance, puppet_of

@@ -14,7 +14,7 @@ from networkx import descendants
 from motiontransfer import layout
 from motiontransfer.params import Section, load_section
 from motiontransfer.pose.detectors import load_detector
-from motiontransfer.rendering.params import RenderParams
+from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.source_fingerprint import source_digests
 from motiontransfer.storage import replacing, replacing_folder
 from stages import check_params

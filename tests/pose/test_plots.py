@@ -20,9 +20,9 @@ from motiontransfer.pose.plots import (
     representative_frames,
 )
 from motiontransfer.pose.quality import FILLED, MISSING
-from motiontransfer.retargeting.plot import plot_statistics
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.frame_store import FrameStore, write_frames
+from stages.fit_normalization import plot_statistics
 from tests.people import detections_of, lost, standing, stick_person
 from tests.pose.flawless import NUM_FRAMES, quality
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.pose.viewport import Viewport, ViewportFollower, equal_viewports, fit_viewport
+from motiontransfer.pose.boxes import Viewport, ViewportFollower, equal_viewports, fit_viewport
 from tests.people import standing
 
 IMAGE = (96, 128)  # height, width

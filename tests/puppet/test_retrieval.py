@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from motiontransfer.puppet.parts import joined_parts
-from motiontransfer.puppet.retrieval import choose_jointly
+from motiontransfer.puppet.warping import choose_jointly
 from tests.people import NUMBER_OF, PARTS
 
 TREE = [(0, 1), (1, 2), (3, 2)]

@@ -7,8 +7,8 @@ import pytest
 import skimage.data
 
 from motiontransfer.errors import DamagedFileError, MissingFileError
-from motiontransfer.puppet.masks import PersonMasks, read_masks, write_masks
 from motiontransfer.puppet.segmentation import _square, segment_person
+from motiontransfer.puppet.silhouette import PersonMasks, read_masks, write_masks
 from motiontransfer.skeleton import HOLISTIC
 from tests.people import PERSON_SIZE, lost, posed
 

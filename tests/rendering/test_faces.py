@@ -12,7 +12,7 @@ from motiontransfer.errors import KeypointsError
 from motiontransfer.models.faces import FaceTranslator, warp
 from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.rendering.compositing import blend_poisson
-from motiontransfer.rendering.faces import FacePatch, TranslatedFaces, blend
+from motiontransfer.rendering.renderer import FacePatch, TranslatedFaces, blend
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 from tests.films import film
 from tests.people import dance, picture

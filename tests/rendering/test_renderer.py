@@ -11,8 +11,13 @@ from motiontransfer.models.faces import add_residuals, crop_boxes, draw_crops
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import blend_poisson, face_box_weight
-from motiontransfer.rendering.faces import FacePatch, ResidualFaces
-from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
+from motiontransfer.rendering.renderer import (
+    FacePatch,
+    ResidualFaces,
+    load_renderer,
+    render_poses,
+    result_size,
+)
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.weights import write_no_weights
 from tests.live.parts import Flat, renderer

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from motiontransfer.retargeting.limb_lengths import proportion_ratios, retarget
+from motiontransfer.retargeting.normalization import proportion_ratios, retarget
 from tests.people import ARMS_OUT, arms_out, joined, lost, place
 
 PARTS = ("hips", "trunk", "shoulders", "neck", "face_height")

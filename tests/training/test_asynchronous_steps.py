@@ -16,8 +16,8 @@ from motiontransfer.models.discriminators import MultiscaleDiscriminator
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.vgg import VGG19Features
+from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.viewport import Viewport
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.face_gan import (

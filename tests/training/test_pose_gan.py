@@ -13,9 +13,9 @@ from motiontransfer.errors import MissingFileError, TrainingError
 from motiontransfer.models.generators import Generated, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialize
 from motiontransfer.models.rollout import generate_clip
+from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.pose.rendering import draw_poses
-from motiontransfer.pose.viewport import Viewport, equal_viewports, person_boxes
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.training import pose_gan
