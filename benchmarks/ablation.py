@@ -41,13 +41,20 @@ _TRUTH = Path("data/truth/demo.mp4")
 _NUM_MOMENTS = 6
 
 _TRANSFER, _HELD_OUT = "results/ada_as_ben/metrics.json", "artifacts/metrics/evaluate/ada.json"
+_TRAININGS = (
+    *("artifacts/metrics/train_gan/ada.json", "artifacts/metrics/train_face_gan/ada.json"),
+    "artifacts/metrics/train_face_cycle/ada_as_ben.json",
+)
 _METRICS = {
     "person shift-tolerant SSIM": (_TRANSFER, "truth.{}.person.shift_tolerant_ssim"),
     "face shift-tolerant SSIM": (_TRANSFER, "truth.{}.face.shift_tolerant_ssim"),
+    "hands shift-tolerant SSIM": (_TRANSFER, "truth.{}.hands.shift_tolerant_ssim"),
+    "sharpness": (_TRANSFER, "truth.{}.person.sharpness"),
     "person SSIM": (_TRANSFER, "truth.{}.person.ssim"),
     "person L1": (_TRANSFER, "truth.{}.person.l1"),
     "face SSIM": (_TRANSFER, "truth.{}.face.ssim"),
     "pose px": (_TRANSFER, "truth.{}.pose_distance_px.all"),
+    "whole pose px": (_TRANSFER, "truth.{}.whole_pose_distance_px.all"),
     "hands missed": (_TRANSFER, "detection.{}.missed_detections.hands"),
     "face missed": (_TRANSFER, "detection.{}.missed_detections.face"),
     "flicker": (_TRANSFER, "temporal.background_flicker.{}"),
@@ -57,16 +64,18 @@ _METRICS = {
 """Column of a table -> file of an experiment, and key of a system in it."""
 _SHOWN = (
     *("variant", "what it changes", "person shift-tolerant SSIM", "face shift-tolerant SSIM"),
-    *("held-out SSIM", "flicker", "steps"),
+    *("hands shift-tolerant SSIM", "hands missed", "sharpness", "whole pose px"),
+    *("held-out SSIM", "flicker", "steps", "CPU minutes"),
 )
-"""Columns of the page; the CSV file has all."""
+"""Columns of the page where a table has them all; the CSV file has more."""
 
 _INTRODUCTION = """# Ablation
 
 Each row is a DVC experiment on the demo: trained on the target's clip, evaluated on the dance of
-the ground-truth clip, one run each, all of a table for about the same time; `other_seed` shows the
-noise. Higher is better for SSIM; flicker should equal the ground truth's.
-[All columns](ablation.csv); command: `uv run python -m benchmarks.ablation`.
+the ground-truth clip, one run each; `other_seed` shows the noise. Higher is better for SSIM;
+flicker should equal the ground truth's; CPU minutes are those of the trainings on one thread.
+[All columns](ablation.csv); command: `uv run python -m benchmarks.ablation`, or one table's with
+its name: `uv run python -m benchmarks.ablation recipes`. All but the first are of an earlier version.
 
 ![The recipes and the ground truth at the same frames](recipes.jpg)
 """
@@ -115,13 +124,8 @@ def read_variants() -> list[Variant]:
 
 
 def _of_preset(variant: Mapping[str, str]) -> dict[str, object]:
-    """What a variant's preset changes in the trainings, but for their length."""
     changes = preset_changes(variant["preset"]) if "preset" in variant else []
-    return {
-        change.key: yaml.safe_load(change.new)
-        for change in changes
-        if change.key.startswith("train_") and change.key != "train_gan.steps"
-    }
+    return {change.key: yaml.safe_load(change.new) for change in changes}
 
 
 def main() -> None:
@@ -169,34 +173,42 @@ def _finished_experiments() -> set[str]:
 
 
 def _write_tables(variants: Sequence[Variant]) -> None:
-    """Write docs/ablation.md and .csv, and the recipes' results beside each other."""
-    rows: list[dict[str, object]] = []
+    """Write docs/ablation.md and .csv, and the recipes' results beside each other.
+
+    Rows of variants that have no experiment here stay as they are.
+    """
+    rows = {(row["group"], row["variant"]): row for row in pd.read_csv(_TABLE).to_dict("records")}
     for variant in variants:
         files = DVCFileSystem(rev=variant.experiment)
-        steps = json.loads(files.read_text("artifacts/metrics/train_gan/ada.json"))["steps"]
-        rows.append(
-            {"group": variant.group, "variant": variant.name, "what it changes": variant.what}
-            | _metrics(files, "ours")
-            | {
-                "steps": steps,
-                "time": round(steps * variant.step_cost / variant.reference_steps, 2),
-            }
+        training = [json.loads(files.read_text(path)) for path in _TRAININGS]
+        steps = training[0]["steps"]
+        rows[variant.group, variant.name] = {
+            **{"group": variant.group, "variant": variant.name, "what it changes": variant.what},
+            **_metrics(files, "ours"),
+            "steps": steps,
+            "CPU minutes": round(sum(it.get("own_minutes", 0) for it in training), 1),
+            "time": round(steps * variant.step_cost / variant.reference_steps, 2),
+        }
+    recipes = [variant for variant in variants if variant.group == "recipes"]
+    if recipes:
+        rows["recipes", "nearest neighbors"] |= _metrics(
+            DVCFileSystem(rev=recipes[0].experiment), "nearest_neighbours"
         )
-    baseline = _metrics(DVCFileSystem(rev=variants[0].experiment), "nearest_neighbours")
-    rows.append(
-        {"group": "recipes", "variant": "nearest neighbors", "what it changes": "no network"}
-        | baseline
-    )
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows.values())
     table.to_csv(_TABLE, index=False)
+    groups = yaml.safe_load(VARIANTS_FILE.read_text(encoding="utf-8"))
     sections = [_INTRODUCTION]
-    for group, of_group in table[list(_SHOWN)].groupby(table["group"], sort=False):
-        cells = of_group.astype(object).where(of_group.notna(), "")
+    for group, content in groups.items():
+        of_group = table.loc[table["group"] == group, list(_SHOWN)]
+        shown = of_group.dropna(axis="columns", thresh=len(of_group) - 1)
+        cells = shown.astype(object).where(shown.notna(), "")
         sections.append(
-            f"## {str(group).capitalize()}\n\n{markdown_table(list(cells), cells.values)}\n"
+            f"## {group.capitalize()}\n\n{content['what']}.\n\n"
+            f"{markdown_table(list(cells), cells.values)}\n"
         )
     _PAGE.write_text("\n".join(sections), encoding="utf-8")
-    _write_picture([variant for variant in variants if variant.group == "recipes"])
+    if recipes:
+        _write_picture(recipes)
 
 
 def _metrics(files: DVCFileSystem, system: str) -> dict[str, float]:
