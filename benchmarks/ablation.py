@@ -75,7 +75,8 @@ Each row is a DVC experiment on the demo: trained on the target's clip, evaluate
 the ground-truth clip, one run each; `other_seed` shows the noise. Higher is better for SSIM;
 flicker should equal the ground truth's; CPU minutes are those of the trainings on one thread.
 [All columns](ablation.csv); command: `uv run python -m benchmarks.ablation`, or one table's with
-its name: `uv run python -m benchmarks.ablation recipes`. All but the first are of an earlier version.
+its name: `uv run python -m benchmarks.ablation recipes`. All but the first are of an earlier
+version.
 
 ![The recipes and the ground truth at the same frames](recipes.jpg)
 """
