@@ -27,10 +27,9 @@ def main(transfer: str) -> str:
         source=read_statistics(layout.statistics_file(names.source_subject)),
         target=target,
     )
-    if params.median_frames > 1:
-        groups = [group for group, _ in poses.skeleton.groups]
-        seconds = (params.median_frames - 1) / poses.frame_rate
-        poses = smooth(poses, "median", seconds=float(seconds), groups=groups, unit_px=1.0)
+    groups = [group for group, _ in poses.skeleton.groups]
+    seconds = (params.smoothing_frames - 1) / poses.frame_rate
+    poses = smooth(poses, params.smoothing, seconds=float(seconds), groups=groups, unit_px=1.0)
     write_keypoints(layout.poses_file(transfer), poses)
     return f"{poses.num_frames} poses in {layout.poses_file(transfer)}"
 

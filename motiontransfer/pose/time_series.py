@@ -1,6 +1,6 @@
 """Time series with gaps: segments, interpolation, zero-phase and One-Euro filters."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -77,7 +77,7 @@ def _windows(values: Series, window: int) -> Float64[np.ndarray, "frames window"
     return np.lib.stride_tricks.sliding_window_view(padded, window)
 
 
-TimeFilter = Literal["savitzky_golay", "median", "one_euro", "none"]
+TimeFilter = Literal["savitzky_golay", "median", "gaussian", "one_euro", "none"]
 
 Points = Float64[np.ndarray, "frames joints 2"]
 
@@ -100,6 +100,7 @@ def smooth(
     apply = {
         "savitzky_golay": partial(savitzky_golay, window=window),
         "median": partial(median, window=window),
+        "gaussian": partial(gaussian, window=window),
         "one_euro": partial(one_euro, frame_rate=rate, unit_px=unit_px),
         "none": lambda points: points,
     }[time_filter]
@@ -127,9 +128,28 @@ def savitzky_golay(points: Points, *, window: int) -> Points:
 
 def median(points: Points, *, window: int) -> Points:
     """The median of each coordinate over `window` frames (odd); at the ends the window shrinks."""
+    return _over_windows(points, window, partial(np.median, axis=0))
+
+
+def gaussian(points: Points, *, window: int) -> Points:
+    """The mean over `window` frames (odd), weighted by a Gaussian; at the ends the window shrinks.
+
+    Its standard deviation is a quarter of the window.
+    """
+
+    def mean(values: Points) -> Float64[np.ndarray, "joints 2"]:
+        offsets = np.arange(len(values)) - len(values) // 2
+        return np.average(values, axis=0, weights=np.exp(-8 * (offsets / window) ** 2))
+
+    return _over_windows(points, window, mean)
+
+
+def _over_windows(
+    points: Points, window: int, apply: Callable[[Points], Float64[np.ndarray, "joints 2"]]
+) -> Points:
     half = np.minimum(window // 2, np.minimum(np.arange(len(points)), np.arange(len(points))[::-1]))
     windows = (points[at - reach : at + reach + 1] for at, reach in enumerate(half))
-    return np.stack([np.median(values, axis=0) for values in windows])
+    return np.stack([apply(values) for values in windows])
 
 
 def one_euro(points: Points, *, frame_rate: Fraction, unit_px: float) -> Points:

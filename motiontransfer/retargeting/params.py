@@ -1,6 +1,7 @@
 """Sections of params.yaml on pose normalization, for the pipeline and live transfer."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import Field
 
@@ -27,7 +28,8 @@ class NormalizationParams(Section):
 
     mode: Mode
     centring: Centring | None
-    median_frames: int = Field(ge=1)
+    smoothing: Literal["median", "gaussian", "none"]
+    smoothing_frames: int = Field(ge=1)
 
     def check_choices(self) -> None:
         """Refuse centring with a mode that does not center, and the reverse."""
@@ -36,5 +38,5 @@ class NormalizationParams(Section):
 
     def choice_faults(self) -> Iterator[str]:
         """A window without a middle."""
-        if self.median_frames % 2 == 0:
-            yield f"median_frames: expected an odd number, got {self.median_frames}"
+        if self.smoothing_frames % 2 == 0:
+            yield f"smoothing_frames: expected an odd number, got {self.smoothing_frames}"

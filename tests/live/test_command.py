@@ -91,7 +91,7 @@ def test_poses_are_performed_and_recorded(project, monkeypatch, capsys):
         (["--target", "ada"], {"render": {"face": "cycle"}}, "render.face: cycle"),
         (
             ["--target", "ada"],
-            {"normalization": {"mode": "affine", "centring": None, "median_frames": 1}},
+            {"normalization": {"mode": "affine", "centring": None}},
             "normalization.mode: affine",
         ),
     ],

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from motiontransfer.pose.time_series import (
     OneEuroFilter,
     fill_gaps,
+    gaussian,
     inner_gaps,
     joints_by_presence,
     longest_segment,
@@ -76,7 +77,7 @@ def test_a_window_is_an_odd_number_of_frames(seconds, rate, frames):
 @settings(deadline=None, max_examples=15)
 @given(paths, windows)
 def test_zero_phase_filters_are_symmetric_in_time_and_means_within_the_range(points, window):
-    for apply in (savitzky_golay, median, running_median, running_mean):
+    for apply in (savitzky_golay, median, gaussian, running_median, running_mean):
         values = points[:, 0, 0] if apply in (running_median, running_mean) else points
         there, back = apply(values, window=window), apply(values[::-1], window=window)[::-1]
         assert there.shape == values.shape
@@ -93,6 +94,16 @@ def test_the_median_forgets_what_is_shorter_than_half_a_window_and_keeps_a_step(
     np.testing.assert_array_equal(median(points, window=5)[:, 0, 0], expected)
 
 
+def test_the_gaussian_keeps_a_line_to_its_ends_and_spreads_a_jump_by_a_quarter_of_its_window():
+    line = np.arange(12.0)[:, None, None] * (1, -2)
+    np.testing.assert_allclose(gaussian(line, window=9), line, atol=1e-12)
+    jump = np.zeros((81, 1, 2))
+    jump[40] = 1
+    weights, places = gaussian(jump, window=41)[:, 0, 0], np.arange(-40, 41)
+    assert weights.sum() == pytest.approx(1)
+    assert np.sqrt((weights * places**2).sum()) == pytest.approx(41 / 4, rel=0.15)
+
+
 def test_gaps_are_bridged_straight_and_ends_held():
     values = np.array([9.0, 2, 9, 9, 8, 9])
     valid = np.array([False, True, False, False, True, False])
@@ -100,7 +111,7 @@ def test_gaps_are_bridged_straight_and_ends_held():
 
 
 GROUPS = [group for group, _ in HOLISTIC.groups]
-FILTERS = ("savitzky_golay", "median", "one_euro", "none")
+FILTERS = ("savitzky_golay", "median", "gaussian", "one_euro", "none")
 
 
 def smoothed(keypoints, time_filter, groups=GROUPS):
@@ -137,7 +148,7 @@ def test_nothing_reaches_across_a_gap(time_filter):
     assert (one[:8] != other[:8]).any()
 
 
-@pytest.mark.parametrize("time_filter", FILTERS[:3])
+@pytest.mark.parametrize("time_filter", FILTERS[:4])
 def test_only_the_groups_asked_for_change_and_no_score_does(time_filter):
     keypoints = person(np.random.default_rng(0).uniform(100, 150, (20, 2)))
     keypoints = lost(keypoints, "left_wrist", [4, 5, 11])
@@ -149,7 +160,7 @@ def test_only_the_groups_asked_for_change_and_no_score_does(time_filter):
     assert not after.joint("left_wrist")[0][[4, 5, 11]].any()
 
 
-@pytest.mark.parametrize("time_filter", ["savitzky_golay", "median"])
+@pytest.mark.parametrize("time_filter", ["savitzky_golay", "median", "gaussian"])
 def test_zero_phase_filters_do_not_lag(time_filter):
     swing = {frame: (30 * np.sin(frame / 4), 0) for frame in range(60)}
     keypoints = moved(standing(60), "left_wrist", swing)

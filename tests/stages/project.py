@@ -58,7 +58,10 @@ TRAIN_FACE_CYCLE = {
     },
     **{"upsampling": "resize", "cycle_weight": 10.0, "identity_weight": 5.0, "pool_size": 4},
 }
-NORMALIZATION = {"mode": "ankle", "centring": "median", "median_frames": 1}
+NORMALIZATION = {
+    **{"mode": "ankle", "centring": "median"},
+    **{"smoothing": "none", "smoothing_frames": 7},
+}
 RENDER = {
     **{"face": "residual", "face_blending": "feather", "precision": "32-true", "height": None},
     **{"crf": 10, "contact_sheet_columns": 3, "provenance": "c2pa", "visible_label": "none"},

@@ -169,7 +169,7 @@ def test_poses_are_medians_over_frames_where_that_is_asked_for(rendered):
     normalize.main("ada_as_ben")
     before = read_keypoints(POSES)
     write_params(
-        normalization={**NORMALIZATION, "median_frames": 7}, transfers={"ada_as_ben": TRANSFER}
+        normalization={**NORMALIZATION, "smoothing": "median"}, transfers={"ada_as_ben": TRANSFER}
     )
     normalize.main("ada_as_ben")
     found = read_keypoints(POSES)
