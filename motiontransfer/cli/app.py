@@ -14,7 +14,14 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 for command in (
     *(project.clean, results.compare, results.inspect, project.preset, project.share, project.join),
     *(project.dance, project.add_video, project.add_transfer, project.remove_video, project.doctor),
-    *(project.repro, results.together, results.verify, results.score, results.export),
+    *(
+        project.import_dataset,
+        project.repro,
+        results.together,
+        results.verify,
+        results.score,
+        results.export,
+    ),
     results.live,
 ):
     app.command()(command)

@@ -109,6 +109,17 @@ def _check(file: Path, *, crop: Literal["auto", "none"], is_target: bool) -> Non
         typer.echo("\n  - ".join(["to fix:", *sentences]))
 
 
+def import_dataset(
+    folder: Annotated[Path, typer.Argument(help="Its folder, or that of a subject.")],
+) -> None:
+    """Add the data set of Everybody Dance Now, in its authors' layout."""
+    from motiontransfer.project.dataset import import_dataset as import_
+
+    for name in import_(folder):
+        typer.echo(f"added videos.{name} to params.yaml")
+    typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
+
+
 def add_transfer(
     *,
     source: Annotated[str, typer.Option(help="The video whose motion is copied.")],

@@ -61,13 +61,14 @@ def add_video(
     subject: str,
     crop: Literal["none", "auto"],
     role: Literal["source", "target"],
+    detector: str | None = None,
     entry_only: bool = False,
     root: Path = Path(),
 ) -> Path:
     """Copy a video to data/videos/, `dvc add` it and enter it in params.yaml; return its path.
 
     Args:
-        file: anywhere; in data/videos/ it is not copied.
+        file: anywhere; in data/videos/ it is not copied, and may be a folder.
         role: a generator is trained of a target; of a source only the motion is used.
         entry_only: enter the file as it is, and leave DVC alone.
 
@@ -77,10 +78,12 @@ def add_video(
         MotionTransferError: DVC cannot add the file.
     """
     check_new_video(name, subject, root=root)
-    if not file.is_file():
+    if not file.is_file() and detector is None:
         raise MissingFileError(f"{file}: no such file; expected a video")
     path = file.resolve() if entry_only else _destination(file, name, root)
     entry = {"path": path.as_posix(), "subject": subject, "crop": crop}
+    if detector:
+        entry["detector"] = detector
     params = add_entry(read_text(root / PARAMS_FILE), "videos", name, entry)
     params = add_item(params, "subjects", subject)
     if role == "target":
