@@ -48,7 +48,8 @@ def import_dataset(folder: Path, *, root: Path = Path()) -> list[str]:
         VideoError, KeypointsError: a file cannot be read.
         ParamsError, MotionTransferError: as `add_video`.
     """
-    parts = {path.parent for kind in _FRAMES for path in folder.resolve().rglob(kind)}
+    folders = (path for kind in _FRAMES for path in folder.resolve().rglob(kind))
+    parts = {path.parent for path in folders if len(_numbered(path)) > 1}
     sources = dict(sorted((_name(part), part) for part in parts)) | {
         re.sub(r"[^\w-]", "_", path.stem, flags=re.ASCII).lstrip("-"): path
         for path in sorted(folder.iterdir())
@@ -56,7 +57,8 @@ def import_dataset(folder: Path, *, root: Path = Path()) -> list[str]:
     }
     if not sources:
         raise MissingFileError(
-            f"{folder}: expected folders as subject1/train/train_img, or videos; got neither"
+            f"{folder}: expected frames in folders as subject1/train/train_img, or videos; got"
+            " neither"
         )
     known = load_section(dict[str, Video], "videos", path=root / PARAMS_FILE)
     new = {name: source for name, source in sources.items() if name not in known}
@@ -97,12 +99,15 @@ def _import_frames(part: Path, name: str, root: Path) -> tuple[Path, str | None]
     return (path, "openpose_json") if has_keypoints else (path / f"{name}.mkv", None)
 
 
+def _numbered(folder: Path) -> list[tuple[int, Path]]:
+    """Number and path of each frame, in order."""
+    files = [(re.search(r"(\d+)\.(?:jpg|png)$", it.name), it) for it in folder.iterdir()]
+    return sorted((int(match[1]), file) for match, file in files if match)
+
+
 def _shown(folder: Path) -> tuple[list[Path], Fraction]:
     """The file of each frame of a video, and its rate; a frame stays until the next one begins."""
-    files = [(re.search(r"(\d+)\.(?:jpg|png)$", it.name), it) for it in sorted(folder.iterdir())]
-    numbered = sorted((int(match[1]), file) for match, file in files if match)
-    if len(numbered) < 2:
-        raise MissingFileError(f"{folder}: expected images as frame000001.png, got {len(numbered)}")
+    numbered = _numbered(folder)
     steps = np.diff([number for number, _ in numbered])
     step = int(np.median(steps))
     longest = max(_FILMED_RATE * _LONGEST_HOLD_SECONDS // step, 1)
