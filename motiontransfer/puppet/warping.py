@@ -1,8 +1,8 @@
 """Textured puppet: each body part of a pose as a real frame shows it, warped to its place.
 
 The reference for a part is the one in which its joints lie alike around their middle, and the bone
-beside it points the same way (retrieval). Where a part was hidden by another one, or is shown from that side by no frame, the puppet has less
-coverage or confidence: a network generates the rest.
+beside it points the same way (retrieval). Where a part was hidden by another one, or is shown from
+that side by no frame, the puppet has less coverage or confidence: a network generates the rest.
 """
 
 import math
