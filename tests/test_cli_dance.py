@@ -60,7 +60,7 @@ def films(tmp_path):
 
 def ran():
     """Stages that the last call ran, by what DVC printed."""
-    return re.findall(r"^Running stage '(.+)'", Path(".dvc/tmp/dance.log").read_text(), re.M)
+    return re.findall(r"^Running stage '(.+)'", Path(".dvc/tmp/jobs/dance.log").read_text(), re.M)
 
 
 def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, capfd, caplog):
@@ -136,7 +136,7 @@ def test_a_missing_film_and_a_failing_stage_are_named_and_the_next_call_goes_on(
     Path("train.sh").write_text("echo 'ERROR: train_gan IMG_42: no light' >&2; exit 1\n")
     assert run_command(monkeypatch, "dance", *films[:2]) == 1
     error = capfd.readouterr().err
-    assert error.startswith("ERROR: train_gan IMG_42: no light; all that was printed is in ")
+    assert error.startswith("ERROR: dance: train_gan IMG_42: no light; its output: .dvc/")
     assert error.count("\n") == 1
     Path("train.sh").write_text(TRAIN)
     assert not run_command(monkeypatch, "dance", *films[:2])

@@ -2,16 +2,31 @@
 
 import json
 import logging
+import re
 import signal
+import sys
+import time
 import webbrowser
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
+from rich.live import Live
+from rich.table import Table
+from tqdm import tqdm
 
 from motiontransfer import layout
+from motiontransfer.errors import printable
+from motiontransfer.progress import ProgressMeter
 from motiontransfer.project.params_editing import apply_preset, preset_changes
+
+if TYPE_CHECKING:
+    from motiontransfer.project.runs import Job, Progress
+
+_STAGE = re.compile(r"((?P<runs>Running s)|S)tage '(?P<stage>.+?)'")  # a line of DVC
+_START_SECONDS = 5.0
 
 
 def dance(
@@ -24,26 +39,26 @@ def dance(
     """Check and add both films, and run all that renders ME performing the dance of DANCER."""
     # Imported here: they load DVC and MediaPipe, and other subcommands do without.
     from motiontransfer.params import load_section
-    from motiontransfer.project import dance, entries
+    from motiontransfer.project import entries
     from motiontransfer.project.forecast import forecast, in_words
+    from motiontransfer.project.runs import dvc_repro, plan, rehearsal, run_stages
 
     videos = load_section(dict[str, entries.Video], "videos")
     files = {path for path in layout.VIDEOS_FOLDER.glob("*") if path not in (dancer, me)}
     taken = {*videos, *load_section(list[str], "subjects"), *(path.stem for path in files)}
-    source = dance.name_of(dancer, taken)
-    target = dance.name_of(me, taken | {source})
+    source = entries.name_of(dancer, taken)
+    target = entries.name_of(me, taken | {source})
     new = {name: file for name, file in ((source, dancer), (target, me)) if name not in videos}
     for name, file in new.items():
         _check(file, crop="auto", is_target=name == target)
-    with dance.rehearsal() if dry else nullcontext(Path()) as root:
+    with rehearsal() if dry else nullcontext(Path()) as root:
         for name, file in new.items():
             settings = {"name": name, "subject": name, "crop": "auto", "role": "source"}
             entries.add_video(file, **settings, entry_only=dry, root=root)
         subject = target if target in new else videos[target].subject
-        transfer = dance.pair(source, subject, root=root)
-        aside = dance.set_demo_aside(root=root)
-        stages = dance.stages_to_run(f"report@{transfer}", root=root)
-        forecasts = forecast(stages, root=root)
+        transfer = entries.pair(source, subject, root=root)
+        aside = entries.set_demo_aside(root=root)
+        forecasts = forecast(plan(f"report@{transfer}", root=root, is_forecast=True), root=root)
     if aside:
         typer.echo(f"set aside, of the demo: {', '.join(aside)}")
     typer.echo(f"{transfer}: {in_words(forecasts)}")
@@ -53,7 +68,14 @@ def dance(
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # progress without a terminal
     seconds = {stage: seconds for stage, (seconds, _) in forecasts.items()}
-    dance.run_stages(f"report@{transfer}", seconds)
+    with _metered(transfer, seconds) as show:
+        run_stages(
+            {"dance": ()},
+            [{}],
+            keep_going=False,
+            show=show,
+            command=lambda _: dvc_repro(f"report@{transfer}"),
+        )
     results = layout.results_folder(transfer)
     typer.echo(f"result: {results / layout.TRANSFER_FILE}\nreport: {results / 'report.html'}")
     if open_:
@@ -75,10 +97,10 @@ def add_video(
 ) -> None:
     """Add a video to the project, check it, and print what to fix."""
     # Imported here: they load MediaPipe and PyTorch, and other subcommands do without.
-    from motiontransfer.project.dance import stages_to_run
     from motiontransfer.project.entries import add_video as add
     from motiontransfer.project.entries import check_new_video
     from motiontransfer.project.forecast import forecast, in_words
+    from motiontransfer.project.runs import plan
 
     name = name or subject
     role = "target" if target else "source"
@@ -86,7 +108,7 @@ def add_video(
     _check(file, crop=crop, is_target=target)
     path = add(file, name=name, subject=subject, crop=crop, role=role)
     typer.echo(f"added videos.{name} to params.yaml; the file is {path}, kept by {path}.dvc")
-    stages = [it for it in stages_to_run() if it.partition("@")[2] in (name, subject)]
+    stages = [it for it in plan(is_forecast=True) if it.partition("@")[2] in (name, subject)]
     typer.echo(f"it takes {in_words(forecast(stages))}")
     typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
 
@@ -276,8 +298,7 @@ def repro(
     dry: Annotated[bool, typer.Option("--dry", help="Only say what would run.")] = False,
 ) -> None:
     """Run `dvc repro` with independent stages in parallel."""
-    from motiontransfer.cli.job_table import shown_progress
-    from motiontransfer.project.jobs import plan, run_dvc, run_stages, share_machine
+    from motiontransfer.project.runs import dvc_repro, plan, run_stages, share_machine
 
     graph, shares = plan(), share_machine(jobs)
     threads = shares[0]["OMP_NUM_THREADS"]
@@ -288,5 +309,90 @@ def repro(
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
     with shown_progress() as show:
-        run_stages(graph, shares, keep_going=keep_going, show=show)
-    typer.echo(run_dvc("repro").strip().rpartition("\n")[2])  # DVC: all is up to date
+        run_stages(
+            graph,
+            shares,
+            keep_going=keep_going,
+            show=show,
+            command=lambda name: dvc_repro("--single-item", name),
+        )
+    # What changed meanwhile is not left out.
+    run_stages(
+        {"dvc": ()}, [{}], keep_going=False, show=lambda _: None, command=lambda _: dvc_repro()
+    )
+    typer.echo("Data and pipelines are up to date.")
+
+
+@contextmanager
+def _metered(title: str, seconds: Mapping[str, float]) -> Generator[Callable[["Progress"], None]]:
+    """Yield a function that shows in one line how far one `dvc repro` is, by what it prints.
+
+    Args:
+        seconds: forecasts of the stages that will run.
+    """
+    waiting, number, done = dict(seconds), 0, 0.0
+    stage, began = "dvc repro", time.monotonic()
+    seconds = {stage: _START_SECONDS, **seconds}
+    log: TextIO | None = None
+    meter = ProgressMeter(title, total=max(round(sum(seconds.values())), 1))
+
+    def show(progress: "Progress") -> None:
+        nonlocal number, done, stage, began, log
+        for job in progress.running.values():
+            log = log or job.log.open(encoding="utf-8", errors="replace")
+        for said in filter(None, map(_STAGE.match, log or ())):
+            done += seconds.get(stage if said["runs"] else said["stage"], 0.0)
+            waiting.pop(said["stage"], None)
+            if said["runs"]:
+                stage, began, number = said["stage"], time.monotonic(), number + 1
+        of_stage = min(time.monotonic() - began, seconds.get(stage, 0.0))
+        note = f", {number} of {number + len(waiting)}: {stage}"
+        meter.show(max(round(done + of_stage), 1), note=note)
+
+    try:
+        yield show
+    finally:
+        meter.close()
+        if log:
+            log.close()
+
+
+@contextmanager
+def shown_progress() -> Generator[Callable[["Progress"], None]]:
+    """Yield a function that shows progress."""
+    told: set[str] = set()
+
+    def tell(progress: "Progress") -> None:
+        states = {"runs": progress.running, "failed": progress.failed, "is done": progress.done}
+        for line in [f"{name} {state}" for state, names in states.items() for name in names]:
+            if line not in told:
+                told.add(line)
+                typer.echo(f"{len(progress.done)} of {len(progress.graph)}: {line}")
+
+    if sys.stdout.isatty():
+        with Live(auto_refresh=False) as live:
+            yield lambda progress: live.update(make_table(progress), refresh=True)
+    else:
+        yield tell
+
+
+def make_table(progress: "Progress") -> Table:
+    """One row for each kind of stage: how many are done and wait, which failed, which run."""
+    table, kinds = Table("stage", "done", "waits", "failed", "runs", box=None), {}
+    for name in progress.graph:
+        kind, _, key = name.rpartition(":")[2].partition("@")
+        kinds.setdefault(kind, {})[name] = key
+    for kind, keys in kinds.items():
+        done, waits = (len(keys.keys() & names) for names in (progress.done, progress.waiting()))
+        failed = ", ".join(key for name, key in keys.items() if name in progress.failed)
+        runs = [
+            _activity(keys[name], job) for name, job in progress.running.items() if name in keys
+        ]
+        table.add_row(kind, str(done or ""), str(waits or ""), failed, "\n".join(runs))
+    return table
+
+
+def _activity(key: str, job: "Job") -> str:
+    elapsed = tqdm.format_interval(int(time.monotonic() - job.began))
+    last = printable(job.printed().rpartition("\n")[2])
+    return f"{key} {elapsed} {last}".lstrip()

@@ -200,9 +200,9 @@ def _section(params: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 def check_project(root: Path) -> Iterator[CheckResult]:
     """Check a project, in the order in which it would stop a run."""
-    from motiontransfer.project.dance import stages_to_run
     from motiontransfer.project.forecast import forecast, in_words
     from motiontransfer.project.remote import opened
+    from motiontransfer.project.runs import plan
 
     try:
         params = load_params(root / PARAMS_FILE)
@@ -214,7 +214,7 @@ def check_project(root: Path) -> Iterator[CheckResult]:
             yield from check_locks(root)
             yield from check_checkpoints(root)
             yield check_disk(root)
-        if stages := stages_to_run(root=root):
+        if stages := plan(root=root, is_forecast=True):
             told = in_words(forecast(stages, root=root))
             yield ok("forecast", f"the next `dvc repro` takes {told}")
     except MotionTransferError as error:

@@ -5,21 +5,20 @@ written last, so a failure before leaves no trace. With a video go its subject a
 another video shows them, and the transfers that use either.
 """
 
+import re
 import shutil
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import yaml
-from dvc.exceptions import DvcException
 from dvc.repo import lock_repo
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from motiontransfer import layout
-from motiontransfer.errors import MissingFileError, MotionTransferError, ParamsError
-from motiontransfer.params import PARAMS_FILE, Name, load_params
+from motiontransfer.errors import MissingFileError, ParamsError
+from motiontransfer.params import PARAMS_FILE, Name, Transfer, load_params, load_section
 from motiontransfer.project.params_editing import (
     add_entry,
     add_item,
@@ -27,8 +26,8 @@ from motiontransfer.project.params_editing import (
     remove_entry,
     remove_item,
 )
-from motiontransfer.project.remote import opened, unchanged_on_error
-from motiontransfer.storage import overlap, replacing, write_text
+from motiontransfer.project.remote import errors_of_dvc, opened, unchanged_on_error
+from motiontransfer.storage import overlap, replacing, sha256_of, write_text
 
 
 class Video(BaseModel):
@@ -36,6 +35,18 @@ class Video(BaseModel):
 
     path: Path
     subject: Name
+
+
+def name_of(file: Path, taken: Set[str]) -> str:
+    """Name of the video of params.yaml that has this content, else one that is not taken."""
+    if not file.is_file():
+        raise MissingFileError(f"{file}: no such file; expected a video")
+    for name, video in load_section(dict[str, Video], "videos").items():
+        is_alike = video.path.is_file() and video.path.stat().st_size == file.stat().st_size
+        if is_alike and sha256_of(video.path) == sha256_of(file):
+            return name
+    stem = re.sub(r"[^\w-]+", "_", file.stem).strip("_-")[:40] or "film"
+    return next(it for n in range(9**9) if (it := f"{stem}_{n}" if n else stem) not in taken)
 
 
 def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:
@@ -142,6 +153,15 @@ def add_transfer(
     return name
 
 
+def pair(source: str, target: str, *, root: Path) -> str:
+    """Name of the transfer of a video's motion to a subject, which is added if there is none."""
+    for name, it in load_section(dict[str, Transfer], "transfers", path=root / PARAMS_FILE).items():
+        if (it.source, it.target) == (source, target):
+            return name
+    name = f"{target}_as_{source}"
+    return add_transfer(source=source, target=target, name=name, truth="none", root=root)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
     """Everything that goes from params.yaml with a video."""
@@ -212,6 +232,19 @@ def remove_video(removal: Removal, *, root: Path = Path()) -> None:
     write_text(root / PARAMS_FILE, params)
 
 
+def set_demo_aside(*, root: Path) -> list[str]:
+    """Remove the demo's videos, unless a transfer pairs one with another film; return them."""
+    videos = load_section(dict[str, Video], "videos", path=root / PARAMS_FILE)
+    transfers = load_section(dict[str, Transfer], "transfers", path=root / PARAMS_FILE)
+    demo = {name for name, video in videos.items() if video.path.parts[0] == "demo"}
+    actors = {videos[name].subject for name in demo}
+    if any((it.source in demo) != (it.target in actors) for it in transfers.values()):
+        return []
+    for name in demo:
+        remove_video(removal_of(name, root=root), root=root)
+    return sorted(demo)
+
+
 def orphaned_outputs(root: Path) -> list[Path]:
     """Outputs in dvc.lock whose stage is no longer in dvc.yaml, relative to `root`, sorted.
 
@@ -260,14 +293,6 @@ def delete(root: Path, paths: Iterable[Path]) -> None:
                 if any((root / folder).iterdir()):
                     break
                 (root / folder).rmdir()
-
-
-@contextmanager
-def errors_of_dvc(context: str) -> Generator[None]:
-    try:
-        yield
-    except (DvcException, yaml.YAMLError) as error:
-        raise MotionTransferError(f"{context}: {' '.join(str(error).split())}") from error
 
 
 def _destination(file: Path, name: str, root: Path) -> Path:

@@ -48,6 +48,14 @@ def opened(root: Path) -> Generator[Repo]:
         yield repo
 
 
+@contextmanager
+def errors_of_dvc(context: str) -> Generator[None]:
+    try:
+        yield
+    except (DvcException, yaml.YAMLError) as error:
+        raise MotionTransferError(f"{context}: {_one_line(error)}") from error
+
+
 def set_remote(
     repo: Repo, url: str, *, name: str, endpoint: str | None = None, profile: str | None = None
 ) -> None:
@@ -117,7 +125,7 @@ def _config_errors() -> Generator[None]:
         yield
     except ConfigError as error:
         raise RemoteError(
-            f".dvc/config or .dvc/config.local: {' '.join(str(error).split())}; correct it there"
+            f".dvc/config or .dvc/config.local: {_one_line(error)}; correct it there"
         ) from error
 
 

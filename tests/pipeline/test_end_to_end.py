@@ -151,7 +151,7 @@ def test_a_dance_of_another_dancer_trains_nothing(project, tmp_path):
         cwd=project, env=environment_of(project), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    printed = (project / ".dvc/tmp/dance.log").read_text()
+    printed = (project / ".dvc/tmp/jobs/dance.log").read_text()
     assert set(re.findall(r"^Running stage '(.+)'", printed, re.MULTILINE)) == {
         "check_params",
         "decode@cleo",

@@ -13,25 +13,30 @@ import psutil
 import pytest
 from rich.console import Console
 
-from motiontransfer.cli.job_table import make_table, shown_progress
-from motiontransfer.errors import MotionTransferError
-from motiontransfer.project import jobs
-from motiontransfer.project.jobs import Job, Progress, run_stages, share_machine
+from motiontransfer.cli.project import make_table, shown_progress
+from motiontransfer.errors import MissingFileError, MotionTransferError
+from motiontransfer.project import runs
+from motiontransfer.project.runs import Job, Progress, plan, run_stages, share_machine
+from tests.project.small_project import small_project
 
-DAG = """strict digraph {
-"code";
-"decode@me";
-"train@me";
-"demo/dvc.yaml:film@target";
-"demo/dvc.yaml:film@unused";
-"data/me.mp4.dvc";
-"data/unused.mp4.dvc";
-"code" -> "decode@me";
-"code" -> "demo/dvc.yaml:film@target";
-"demo/dvc.yaml:film@target" -> "decode@me";
-"data/me.mp4.dvc" -> "decode@me";
-"decode@me" -> "train@me";
-}
+PIPELINE = """\
+stages:
+  code: {cmd: touch code, outs: [code]}
+  decode:
+    foreach: [me]
+    do:
+      cmd: cat film/target data/me.mp4 > frames
+      deps: [code, film/target, data/me.mp4]
+      outs: [frames]
+  train:
+    foreach: [me]
+    do: {cmd: cp frames weights, deps: [frames], outs: [weights]}
+"""
+FILM = """\
+stages:
+  film:
+    foreach: [target, unused]
+    do: {cmd: "cp ../code ../film/${item}", deps: [../code], outs: ["../film/${item}"]}
 """
 TRIANGLE = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}
 SECONDS = 20
@@ -41,7 +46,7 @@ SECONDS = 20
 @pytest.fixture(autouse=True)
 def _in_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(jobs, "_POLL_SECONDS", 0.02)
+    monkeypatch.setattr(runs, "_POLL_SECONDS", 0.02)
 
 
 def run(graph, shell, *, at_once=2, keep_going=True, show=lambda progress: None):
@@ -66,40 +71,44 @@ def run_and_fail(graph, shell, **options):
     return seen[-1], str(told.value)
 
 
-@pytest.mark.parametrize(
-    ("changed", "expected"),
-    [
-        ("{}", {}),
-        ('{"decode@me": []}', {"decode@me": set(), "train@me": {"decode@me"}}),
-        ('{"demo/dvc.yaml:film@unused": [], "data/unused.mp4.dvc": []}', {}),
-        (
-            '{"demo/dvc.yaml:film@target": [], "data/me.mp4.dvc": []}',
-            {
-                "demo/dvc.yaml:film@target": set(),
-                "data/me.mp4.dvc": set(),
-                "decode@me": {"demo/dvc.yaml:film@target", "data/me.mp4.dvc"},
-                "train@me": {"decode@me"},
-            },
-        ),
-    ],
-)
-def test_what_changed_is_run_and_what_depends_on_it_if_the_project_needs_it(
-    monkeypatch, changed, expected
-):
-    told = {"dag": DAG, "status": changed}
-    monkeypatch.setattr(jobs, "run_dvc", lambda command, *_: told[command])
-    assert jobs.plan() == expected
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """All of whose stages have run, and one that none needs."""
+    files = {"dvc.yaml": PIPELINE, "demo/dvc.yaml": FILM, "data/me.mp4": "me"}
+    root = small_project(tmp_path / "project", {**files, "film/.gitignore": ""}, monkeypatch)
+    monkeypatch.chdir(root)
+    for command in (["add", "data/me.mp4"], ["repro"]):
+        subprocess.run([sys.executable, "-m", "dvc", *command], check=True, capture_output=True)
+    return root
 
 
-def test_what_dvc_refuses_is_one_error():
-    with pytest.raises(MotionTransferError, match=r"^dvc dag --dot: you are not inside of a DVC"):
-        jobs.plan()
+@pytest.mark.slow
+def test_what_changed_is_run_and_what_depends_on_it_if_the_project_needs_it(project):
+    decode, train = "decode@me", {"train@me": ["decode@me"]}
+    assert plan() == {}
+    (project / "weights").unlink()
+    assert plan() == {"train@me": []}
+    assert plan(is_forecast=True) == {}
+    (project / "data/me.mp4").write_text("you")
+    assert plan() == {"data/me.mp4.dvc": [], decode: ["data/me.mp4.dvc"], **train}
+    (project / "code").unlink()
+    film = {"code": [], "demo/dvc.yaml:film@target": ["code"]}
+    assert list(plan()) == [*film, "data/me.mp4.dvc", decode, "train@me"]
+    assert sorted(plan()[decode]) == ["code", "data/me.mp4.dvc", "demo/dvc.yaml:film@target"]
+    (project / "dvc.yaml").write_text(PIPELINE.replace("cat film", "cat -u film"))
+    assert plan("decode@me", is_forecast=True) == {decode: []}
+    assert plan(is_forecast=True) == {decode: [], **train}
+
+
+def test_where_no_project_is_there_is_no_plan():
+    with pytest.raises(MissingFileError, match="no DVC project with git here"):
+        plan()
 
 
 def test_each_job_has_memory_or_there_are_fewer(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     for gigabytes, expected in ((1, 1), (4, 2), (5, 2), (64, 3)):
-        monkeypatch.setattr(jobs, "memory_bytes", lambda total=gigabytes: total * 2**30)
+        monkeypatch.setattr(runs, "memory_bytes", lambda total=gigabytes: total * 2**30)
         assert len(share_machine(3)) == expected
 
 
@@ -235,7 +244,7 @@ def test_a_second_interrupt_kills(monkeypatch):
 
     def interrupt_twice(progress):
         wait_for(Path("pid"))
-        monkeypatch.setattr(jobs.psutil, "Process", interrupt)
+        monkeypatch.setattr(runs.psutil, "Process", interrupt)
         interrupt()
 
     with pytest.raises(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""Parallel `dvc repro`: independent stages at once, each by a `dvc repro --single-item`.
+"""Stages that would run, and their run: one `dvc repro`, or independent stages in parallel.
 
 DVC holds .dvc/tmp/lock while it reads the graph, hashes files and writes dvc.lock, and not while a
 stage's command runs. What the commands read and write is in .dvc/tmp/rwlock, which changes under
@@ -9,31 +9,39 @@ dvc.lock is overwritten in place. Therefore an interrupt goes to the commands an
 then records nothing, or records to the end what was finished.
 """
 
-import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import loky
 import psutil
+from dvc.repo import lock_repo
+from dvc.repo.reproduce import plan_repro
 
 from motiontransfer.errors import MotionTransferError
 from motiontransfer.project.doctor import memory_bytes
+from motiontransfer.project.remote import errors_of_dvc, opened
+from motiontransfer.storage import write_text
 
 Graph = Mapping[str, Collection[str]]
 """Stage -> stages whose outputs it reads."""
 
-_DVC = (sys.executable, "-m", "dvc", "--wait-for-lock")
 _JOB_MEMORY = 2 * 2**30  # three hours of footage take 1.6 GiB (benchmarks/README.md)
 _POLL_SECONDS = 0.05
+_READ_BY_DVC = ("params.yaml", "dvc.yaml", "dvc.lock", ".dvcignore")
+_CODE = ("motiontransfer", "stages", "demo")
+_SELDOM_CHANGE = {"code", "check_params"}
+"""Stages whose outputs are mostly the same as before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,37 +77,63 @@ class Progress:
         return [name for name in self.graph if name not in begun]
 
 
-def run_dvc(*arguments: str) -> str:
-    """Output of a DVC command.
+@contextmanager
+def rehearsal(root: Path = Path()) -> Generator[Path]:
+    """Yield a folder where params.yaml can be edited and DVC plans as in the project."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder)
+        (copy / ".dvc").mkdir()
+        write_text(copy / ".dvc/config", "[core]\n    no_scm = true\n    analytics = false\n")
+        for path in filter(Path.exists, (root / name for name in _READ_BY_DVC)):
+            shutil.copy(path, copy)
+        for path in filter(Path.exists, map(Path, _CODE)):
+            (copy / path).symlink_to(path.resolve())
+        yield copy
+
+
+def plan(target: str = "", *, root: Path = Path(), is_forecast: bool = False) -> Graph:
+    """Stages that `dvc repro` would run for one of dvc.yaml's, or for all, in its order.
+
+    Args:
+        is_forecast: what will probably run. Missing outputs are taken as unchanged, as they can be
+            restored, and a run that goes on meanwhile is not in the way.
 
     Raises:
-        MotionTransferError: it failed.
+        MissingFileError: there is no project.
+        MotionTransferError: DVC cannot read dvc.yaml.
     """
-    done = subprocess.run([*_DVC, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise MotionTransferError(f"dvc {' '.join(arguments)}: {_error_in(done.stderr.strip())}")
-    return done.stdout
+    with (
+        errors_of_dvc("dvc.yaml"),
+        rehearsal(root) if is_forecast else nullcontext(root) as folder,
+        opened(folder) as repo,
+        lock_repo(repo),
+    ):
+        names = {it: _name(it.path_in_repo, it.addressing) for it in repo.index.stages}
+        own = {it: name for it, name in names.items() if it.path_in_repo == "dvc.yaml"}
+        to_run: dict[str, list[str]] = {}
+        for stage in plan_repro(
+            repo.index.graph, [it for it, name in own.items() if target in ("", name)]
+        ):
+            upstream = list(repo.index.graph.successors(stage))
+            running = [names[it] for it in upstream if names[it] in to_run]
+            if (
+                not all(out.hash_info for out in stage.outs)  # it never ran
+                or set(running) - (_SELDOM_CHANGE if is_forecast else set())
+                or stage.changed(allow_missing=is_forecast, upstream=upstream)
+            ):
+                to_run[names[stage]] = running
+        return to_run
 
 
-def plan() -> Graph:
-    """Stages that changed and all that depend on them, in an order in which they could run.
+def _name(file: str, address: str) -> str:
+    """A stage's name, behind its file where that is another than ./dvc.yaml."""
+    name = address.rpartition("dvc.yaml:")[2] if file.endswith("dvc.yaml") else ""
+    return name if file == "dvc.yaml" else f"{file}:{name}".rstrip(":")
 
-    They are those of ./dvc.yaml and what these need of other pipelines.
-    """
-    dot, changed = run_dvc("dag", "--dot"), json.loads(run_dvc("status", "--json"))
-    graph: dict[str, set[str]] = {name: set() for name in re.findall(r'^"([^"]+)";$', dot, re.M)}
-    for before, after in re.findall(r'^"([^"]+)" -> "([^"]+)";$', dot, re.M):
-        graph[after].add(before)
-    order = [*TopologicalSorter(graph).static_order()]
-    needed = {name for name in order if ":" not in name and not name.endswith(".dvc")}
-    for name in reversed(order):
-        if name in needed:
-            needed |= graph[name]
-    to_run: dict[str, set[str]] = {}
-    for name in order:
-        if name in needed and (name in changed or graph[name] & to_run.keys()):
-            to_run[name] = graph[name] & to_run.keys()
-    return to_run
+
+def dvc_repro(*arguments: str) -> list[str]:
+    """Command that waits while another DVC reads or writes dvc.lock."""
+    return [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *arguments]
 
 
 def share_machine(jobs: int) -> list[dict[str, str]]:
@@ -134,7 +168,7 @@ def run_stages(
     *,
     keep_going: bool,
     show: Callable[[Progress], None],
-    command: Callable[[str], Sequence[str]] = lambda name: [*_DVC, "repro", "--single-item", name],
+    command: Callable[[str], Sequence[str]],
 ) -> None:
     """Run each stage once those before it are done; of several, the one that was ready first.
 
@@ -143,6 +177,7 @@ def run_stages(
     Args:
         shares: environment variables of each of the stages that run at once.
         show: called a few times a second.
+        command: of a stage.
 
     Raises:
         MotionTransferError: a stage failed; or Ctrl-C, after all have ended. A second one kills.
@@ -174,7 +209,9 @@ def run_stages(
         _interrupt(progress.running.values())
     if progress.failed:
         lines = [f"{name}: {error}" for name, error in progress.failed.items()]
-        raise MotionTransferError("\n".join([*lines, f"not run: {', '.join(progress.waiting())}"]))
+        if waiting := progress.waiting():
+            lines.append(f"not run: {', '.join(waiting)}")
+        raise MotionTransferError("\n".join(lines))
 
 
 def _start(name: str, command: Sequence[str], variables: Mapping[str, str]) -> Job:
