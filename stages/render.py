@@ -1,5 +1,6 @@
 """Render one transfer's frames: `python -m stages render ada_as_ben`."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from motiontransfer import layout
@@ -7,8 +8,12 @@ from motiontransfer.keypoints import read_keypoints
 from motiontransfer.models.layers import to_device
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.progress import track
-from motiontransfer.provenance.assertion import TransferAssertion, transfer_assertion
-from motiontransfer.rendering.rendered import Rendered, RenderParams, write_rendered
+from motiontransfer.rendering.rendered import (
+    Rendered,
+    RenderParams,
+    transfer_assertion,
+    write_rendered,
+)
 from motiontransfer.rendering.renderer import (
     Renderer,
     TranslatedFaces,
@@ -59,7 +64,7 @@ def _load_renderer(transfer: str, names: Transfer, params: RenderParams) -> Rend
 
 def _assertion(
     transfer: str, names: Transfer, params: RenderParams, renderer: Renderer
-) -> TransferAssertion:
+) -> Mapping[str, object]:
     """Networks and source that the manifests name."""
     models = layout.models_folder(names.target)
     networks = {"generator": (models / layout.GENERATOR_FILE, renderer.main.config.architecture)}

@@ -16,7 +16,7 @@ from motiontransfer.evaluation import protocols
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from motiontransfer.forensics.evaluation import Prediction
 from motiontransfer.report import compare
-from motiontransfer.study.study import ANSWERS_FORMAT, read_key
+from motiontransfer.report.study import ANSWERS_FORMAT, read_key
 from tests.command import run_command
 from tests.provenance.signing import (
     authority_and_signer,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from motiontransfer.evaluation.measurements import Measurements
     from motiontransfer.evaluation.network_metrics import NetworkParams
     from motiontransfer.forensics.evaluation import Prediction
-    from motiontransfer.study.study import Score
+    from motiontransfer.report.study import Score
 
 
 def inspect(
@@ -89,7 +89,7 @@ def together(
     ] = None,
 ) -> None:
     """Write a page with a source and several transfers of it, in sync."""
-    from motiontransfer.report.together import write_transfers_page  # loads pandas
+    from motiontransfer.report.compare import write_transfers_page  # loads DVC
 
     found = {name: load_section(Transfer, f"transfers.{name}") for name in transfers}
     page = output or layout.COMPARISONS_FOLDER / f"{'_'.join(found)}.html"
@@ -326,7 +326,7 @@ def make_study(
     The page is one file, works without a network, and shuffles the
     order per participant. Give people the page, and keep the key.
     """
-    from motiontransfer.study.study import Comparison, key_file_of, write_study
+    from motiontransfer.report.study import Comparison, key_file_of, write_study
 
     if page.suffix != ".html":
         raise StudyError(f"{page}: expected a name that ends in .html")
@@ -358,7 +358,7 @@ def score_answers(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """Preference rate of the first video of each comparison, with confidence intervals."""
-    from motiontransfer.study.study import read_answers, read_key, score_study
+    from motiontransfer.report.study import read_answers, read_key, score_study
 
     known = read_key(key)
     result = score_study(known, read_answers(known, answers), allowed_misses=allowed_misses)

@@ -7,6 +7,7 @@ CPU time.
 import os
 import tempfile
 import warnings
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -34,7 +35,6 @@ from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import follow_person, openvino_core
-from motiontransfer.provenance.assertion import TransferAssertion, transfer_assertion
 from motiontransfer.provenance.signing import (
     Credentials,
     check_credentials,
@@ -42,7 +42,7 @@ from motiontransfer.provenance.signing import (
     sign_file,
 )
 from motiontransfer.rendering.compositing import with_label
-from motiontransfer.rendering.rendered import RenderParams
+from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
 from motiontransfer.rendering.renderer import LiveGenerator, Renderer, ResidualFaces, load_renderer
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics
@@ -57,7 +57,7 @@ class Signature:
     """Credentials and assertion of recordings and pictures."""
 
     credentials: Credentials
-    assertion: TransferAssertion
+    assertion: Mapping[str, object]
 
     def sign(self, path: Path, unsigned: Path) -> None:
         """Write a signed copy of a file."""

@@ -9,7 +9,7 @@ contains no names: weights and inputs are stated by their hashes. c2pa signs it 
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
 from motiontransfer.errors import MissingFileError, MissingLibraryError, ProvenanceError
-from motiontransfer.provenance.assertion import TransferAssertion
 from motiontransfer.storage import replacing
 
 CERTIFICATE_VARIABLE = "MOTIONTRANSFER_CERTIFICATE"
@@ -259,7 +258,7 @@ def check_credentials(credentials: Credentials) -> None:
 def sign_file(
     path: Path,
     unsigned: Path,
-    assertion: TransferAssertion,
+    assertion: Mapping[str, object],
     credentials: Credentials,
     *,
     content: Content,
@@ -302,7 +301,7 @@ def load_c2pa() -> ModuleType:
     return c2pa
 
 
-def _definition(content: Content, assertion: TransferAssertion | None) -> dict[str, object]:
+def _definition(content: Content, assertion: Mapping[str, object] | None) -> dict[str, object]:
     software = {"name": "motiontransfer", "version": version("motiontransfer")}
     created = {
         "action": "c2pa.created",

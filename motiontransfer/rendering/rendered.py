@@ -17,7 +17,7 @@ from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.params import Section
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.rendering.compositing import FaceBlending, VisibleLabel
-from motiontransfer.storage import replacing_folder, write_json
+from motiontransfer.storage import replacing_folder, sha256_of, write_json
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import write_frames
 
@@ -61,6 +61,25 @@ class Rendered:
     """(height, width) of the target's video, or without texture of the frames."""
     assertion: Mapping[str, object]
     """Networks and inputs, for the manifest of a video."""
+
+
+def transfer_assertion(
+    networks: Mapping[str, tuple[Path, str]], source: Mapping[str, Path]
+) -> Mapping[str, object]:
+    """Hashes of the networks and inputs; no names.
+
+    Args:
+        networks: weights file and architecture by role, `generator` or `face`.
+        source: files that show or describe the motion by kind, `frames`, `keypoints` or `video`;
+            none of a camera's.
+    """
+    return {
+        "networks": [
+            {"role": role, "architecture": architecture, "weights_sha256": sha256_of(file)}
+            for role, (file, architecture) in networks.items()
+        ],
+        "source": {f"{kind}_sha256": sha256_of(file) for kind, file in source.items()},
+    }
 
 
 def write_rendered(

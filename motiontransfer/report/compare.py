@@ -1,4 +1,4 @@
-"""Comparison of two runs of one transfer: synchronized videos, metrics and params that differ."""
+"""Comparisons in sync: two runs of one transfer with metrics and params, or several transfers."""
 
 import tempfile
 from collections.abc import Mapping
@@ -34,6 +34,7 @@ WORKSPACE = "workspace"
 _SHORT_HASH = 7
 
 _MAX_VIDEO_BYTES = 9_000_000
+_MAX_TRANSFERS_BYTES = 12_000_000
 _BEFORE, _AFTER = "before", "after"
 
 
@@ -245,3 +246,45 @@ def param_differences(
         for key in dict.fromkeys([*new, *old])
         if old.get(key) != new.get(key)
     )
+
+
+def write_transfers_page(path: Path, transfers: Mapping[str, Transfer]) -> None:
+    """Write one HTML file with the source's video and the result of each transfer.
+
+    Raises:
+        ParamsError: they are fewer than two, or of different sources.
+        MissingFileError: a video is not there.
+    """
+    sources = {(transfer.source_subject, transfer.source) for transfer in transfers.values()}
+    if len(transfers) < 2 or len(sources) != 1:
+        raise ParamsError(
+            f"expected at least two transfers of one source, got {', '.join(transfers)} of "
+            f"{', '.join(sorted(source for _, source in sources))}"
+        )
+    ((subject, source),) = sources
+    frames = layout.frames_file(subject, source)
+    with FrameStore(frames) as store:
+        num_frames, rate = len(store), store.frame_rate
+    results = {name: layout.results_folder(name) / layout.TRANSFER_FILE for name in transfers}
+    for result in results.values():
+        if not result.exists():
+            raise MissingFileError(f"{result}: no such file; `dvc repro` makes it")
+    shown = [
+        video_panel("source", source, f"source video of {subject}", frames),
+        *(
+            video_panel(
+                f"of_{name}", name, f"{transfers[name].target} performs it", result, verbatim=True
+            )
+            for name, result in results.items()
+        ),
+    ]
+    panels, _ = make_panels(
+        shown, frame_rate=rate, num_frames=num_frames, max_bytes=_MAX_TRANSFERS_BYTES
+    )
+    first = next(iter(results))
+    content = {
+        **{"title": f"{source}: {', '.join(transfers)}", "source": source, "panels": panels},
+        **{"master": f"of_{first}", "hidden": frozenset(), "has_sound": has_sound(results[first])},
+        "data": page_data([], num_frames=num_frames, frame_rate=rate),
+    }
+    write_page(path, "together.html", content)

@@ -1,4 +1,4 @@
-"""Self-contained pages: templates of a package filled in, and videos within a budget of bytes.
+"""Self-contained pages: templates filled in, and videos within a budget of bytes.
 
 A page is one HTML file. Nothing is fetched: images and videos are embedded, and the content
 security policy allows no other source and no script but the page's own. Videos are small copies
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 from PIL import Image
 
@@ -41,19 +41,16 @@ def write_page(
     template: str,
     content: Mapping[str, object],
     *,
-    package: str = "motiontransfer.report",
     style: str = "page.css",
     scripts: Sequence[str] = ("player.js", "charts.js", "page.js"),
 ) -> None:
-    """Fill in a template and write the page.
+    """Fill in a template of this package and write the page.
 
     Args:
         content: values of the template's variables.
-        package: whose folder `templates` has the template, the style sheet and the scripts; the
-            layout of all pages is this package's.
     """
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader(package), PackageLoader("motiontransfer.report")]),
+        loader=PackageLoader("motiontransfer.report"),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -5,7 +5,7 @@ import yaml
 
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.params import Transfer
-from motiontransfer.report.together import write_transfers_page
+from motiontransfer.report.compare import write_transfers_page
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.writer import write_video
 from tests.command import run_command

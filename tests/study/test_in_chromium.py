@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from motiontransfer.study.study import read_answers, score_study
+from motiontransfer.report.study import read_answers, score_study
 from tests.study.test_study import content_of
 from tests.study.videos import study
 

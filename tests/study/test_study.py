@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.errors import MissingFileError, StudyError
-from motiontransfer.study import study as module
+from motiontransfer.report import study as module
 from motiontransfer.video.frame_store import FrameStore
 from tests.study.videos import BLUE, RED, study, video
 

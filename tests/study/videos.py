@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from motiontransfer.study.study import Comparison, write_study
+from motiontransfer.report.study import Comparison, write_study
 from motiontransfer.video.writer import write_video
 
 RED, BLUE = (200, 40, 30), (30, 60, 200)

@@ -453,7 +453,6 @@ def _write_page(page: Path, key: AnswerKey, clips: dict[str, bytes]) -> None:
             "num_pairs": len(key.pairs),
             "content": data,
         },
-        package="motiontransfer.study",
         style="study.css",
         scripts=("study.js",),
     )

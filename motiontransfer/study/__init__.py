@@ -1,1 +1,0 @@
-"""Two-alternative forced-choice study of perceived realism."""
