@@ -28,11 +28,10 @@ from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialize, to_device
-from motiontransfer.models.rollout import generate_clip
+from motiontransfer.models.rollout import draw_poses, generate_clip
 from motiontransfer.params import PARAMS_FILE
 from motiontransfer.pose.boxes import ViewportFollower, body_height_px, fit_viewport
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import GuidedUpsampling
@@ -150,11 +149,7 @@ def _milliseconds(
         else:
             marks.append(time.process_time())
 
-    frames = generate_clip(
-        *(main.network, poses.points, poses.score),
-        **{"skeleton": poses.skeleton, "style": main.style, "size": poses.image_size},
-        autocast=runtime.autocast,
-    )
+    frames = generate_clip(main.network, poses, style=main.style, autocast=runtime.autocast)
     images = [next(frames)]
     mark()
     images += frames
@@ -166,7 +161,7 @@ def _milliseconds(
     )
     mark()
     if main.network.puppet is not None:
-        puppet = main.network.puppet.follow(poses.points, poses.score, skeleton=poses.skeleton)
+        puppet = main.network.puppet.follow(poses)
         for index, box in enumerate(_boxes(renderer, poses)[1:].tolist(), start=1):
             puppet.draw(index, box=tuple(box))
     mark()

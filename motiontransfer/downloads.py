@@ -6,14 +6,19 @@ Every published file is pinned by its SHA-256 in the code.
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, BinaryIO
 
 import pooch
 from filelock import FileLock
 
 from motiontransfer.errors import MissingFileError, WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CACHE_VARIABLE = "MOTIONTRANSFER_CACHE"
 
@@ -138,3 +143,30 @@ def _download_limited(*given: object, **_: object) -> None:
     url, path, _pooch = given
     with Path(str(path)).open("wb") as file:
         pooch.HTTPDownloader(progressbar=sys.stderr.isatty())(url, _LimitedFile(file), None)
+
+
+def read_tensors(path: Path, pretrained: Pretrained) -> "Mapping[str, Tensor]":
+    """Read third-party tensors from `.safetensors` or what torch saved, without executing code.
+
+    Raises:
+        WeightsError: not a file of plain tensors.
+    """
+    import torch  # here: what only downloads does without
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except (UnpicklingError, SafetensorError, RuntimeError, EOFError) as error:
+        # torch's own message recommends `weights_only=False`, which executes code in the file.
+        raise WeightsError(
+            f"{path}: not a file of plain tensors, as torch.save and safetensors write them; "
+            f"{pretrained.remedies}"
+        ) from error
+    if not isinstance(tensors, dict):
+        raise WeightsError(
+            f"{path}: expected tensors by name, got {type(tensors).__name__}; {pretrained.remedies}"
+        )
+    return {name: value for name, value in tensors.items() if isinstance(value, torch.Tensor)}

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 People = Float32[np.ndarray, "_ joints 3"]
 """All people in one frame: x, y (pixels) and score of each joint; zeros for missing joints."""
 
+Points = Float[np.ndarray, "frames joints 2"]
+"""(x, y) in pixels."""
+Scores = Float[np.ndarray, "frames joints"]
+
+
 _AnyJoints = TypeVar("_AnyJoints", bound="_Joints")
 
 SCHEMA_VERSION = 2
@@ -107,7 +112,6 @@ class Keypoints(_Joints):
 
     @property
     def num_frames(self) -> int:
-        """Number of frames."""
         return self.points.shape[0]
 
     def part(self, indices: Sequence[int]) -> "Keypoints":
@@ -122,6 +126,15 @@ class Keypoints(_Joints):
             points=self.points[frames],
             score=self.score[frames],
             filled=None if self.filled is None else self.filled[frames],
+        )
+
+    def without(self, removed: Bool[np.ndarray, "#frames joints"]) -> "Keypoints":
+        """The same keypoints, these joints missing."""
+        return replace(
+            self,
+            points=np.where(removed[..., None], np.float32(0), self.points),
+            score=np.where(removed, np.float32(0), self.score),
+            filled=None if self.filled is None else self.filled & ~removed,
         )
 
     def joint(
@@ -152,11 +165,9 @@ class Detections(_Joints):
     """Multi-person keypoints by track: a row for every (frame, person), in this order."""
 
     frame_index: Int32[np.ndarray, " rows"]
-    """Frame of each row."""
     person: Int32[np.ndarray, " rows"]
     """Track number from 0; the same number is the same person."""
     num_frames: int
-    """Number of frames of the clip, with people or without."""
 
     def __post_init__(self) -> None:
         """Check the joints, and that rows are of the clip's frames, each once and in order."""
@@ -304,11 +315,6 @@ def _named(path: Path) -> Generator[None]:
         raise KeypointsError(f"{path}: {error}") from error
 
 
-def _filled(group: str) -> str:
-    """Column that marks a group's filled positions."""
-    return f"{group}_filled"
-
-
 def _write(
     path: Path,
     joints: Keypoints | Detections,
@@ -330,7 +336,7 @@ def _write(
         columns[group] = packed[:, skeleton.slice(group)].reshape(-1, 3 * len(names))
     if filled is not None:
         columns |= {
-            _filled(group): filled[:, skeleton.slice(group)] for group, _ in skeleton.groups
+            f"{group}_filled": filled[:, skeleton.slice(group)] for group, _ in skeleton.groups
         }
     description = {
         "schema_version": SCHEMA_VERSION,
@@ -380,8 +386,8 @@ def _values(
         for group, names in groups
     ]
     filled = None
-    if any(_filled(group) in columns for group, _ in groups):
-        marks = [column(_filled(group), "bool", len(names)) for group, names in groups]
+    if any(f"{group}_filled" in columns for group, _ in groups):
+        marks = [column(f"{group}_filled", "bool", len(names)) for group, names in groups]
         filled = np.concatenate(marks, axis=1)
     height, width = description["image_size"]
     return {

@@ -30,7 +30,6 @@ LIVE_FOLDER = RESULTS_FOLDER / "live"
 
 
 def code_file(stage: str) -> Path:
-    """Source fingerprint of a stage."""
     return ARTIFACTS_FOLDER / "code" / f"{stage}.json"
 
 
@@ -40,12 +39,10 @@ def video_params_file(video: str, stage: str) -> Path:
 
 
 def metrics_file(stage: str, name: str) -> Path:
-    """Metrics of a stage for one video, subject, target or transfer."""
     return METRICS_FOLDER / stage / f"{name}.json"
 
 
 def clips_folder(subject: str) -> Path:
-    """Folder of a subject's decoded videos."""
     return ARTIFACTS_FOLDER / "frames" / subject
 
 
@@ -55,7 +52,6 @@ def clip_folder(subject: str, video: str) -> Path:
 
 
 def frames_file(subject: str, video: str) -> Path:
-    """Frame store of a decoded video."""
     return clip_folder(subject, video) / FRAMES_FILE
 
 
@@ -65,7 +61,6 @@ def detections_file(subject: str, video: str) -> Path:
 
 
 def keypoints_folder(subject: str) -> Path:
-    """Folder of a subject's keypoints, one file a video."""
     return ARTIFACTS_FOLDER / "keypoints" / subject
 
 
@@ -80,12 +75,10 @@ def masks_beside(keypoints: Path) -> Path:
 
 
 def quality_plot(subject: str, video: str) -> Path:
-    """Report on the quality of a video's keypoints."""
     return ARTIFACTS_FOLDER / "quality" / subject / f"{video}.png"
 
 
 def statistics_file(subject: str) -> Path:
-    """Statistics of a subject's poses."""
     return ARTIFACTS_FOLDER / "statistics" / f"{subject}.json"
 
 
@@ -100,17 +93,14 @@ def appearance_beside(models: Path) -> Path:
 
 
 def models_folder(target: str) -> Path:
-    """Folder of a target's weights."""
     return ARTIFACTS_FOLDER / "models" / target
 
 
 def face_cycle_folder(transfer: str) -> Path:
-    """Folder of the weights of a transfer's CycleGAN."""
     return ARTIFACTS_FOLDER / "face_cycles" / transfer
 
 
 def detector_file(name: str) -> Path:
-    """Weights of a detector of rendered video."""
     return ARTIFACTS_FOLDER / "forensics" / f"{name}.safetensors"
 
 
@@ -120,7 +110,6 @@ def training_folder(name: str) -> Path:
 
 
 def poses_file(transfer: str) -> Path:
-    """Normalized poses of a transfer."""
     return ARTIFACTS_FOLDER / "poses" / f"{transfer}.parquet"
 
 
@@ -130,17 +119,14 @@ def rendered_folder(transfer: str) -> Path:
 
 
 def results_folder(transfer: str) -> Path:
-    """Folder of a transfer's videos, metrics and report."""
     return RESULTS_FOLDER / transfer
 
 
 def evaluation_folder(target: str) -> Path:
-    """Figures of a target's evaluation."""
     return ARTIFACTS_FOLDER / "evaluation" / target
 
 
 def transfer_evaluation_folder(transfer: str) -> Path:
-    """Figures of a transfer's evaluation."""
     return ARTIFACTS_FOLDER / "evaluation_transfer" / transfer
 
 

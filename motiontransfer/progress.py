@@ -54,7 +54,6 @@ class ProgressMeter:
             self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """Remove the bar."""
         self._bar.close()
 
 

@@ -56,7 +56,6 @@ class Skeleton:
     """Joint groups in storage order; every joint belongs to exactly one group."""
 
     groups: tuple[tuple[str, tuple[str, ...]], ...]
-    """(group name, joint names) in the order of the joint axis."""
     joints: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """All joint names along the joint axis."""
 

@@ -11,11 +11,7 @@ from pathlib import Path
 
 
 def source_files(module: str) -> list[Path]:
-    """Return the files of a module and of its transitive imports within the project, sorted.
-
-    Args:
-        module: its full name, as in `__name__`.
-    """
+    """Return the files of a module and of its transitive imports within the project, sorted."""
     found: set[Path] = set()
     waiting = [module]
     while waiting:
@@ -35,7 +31,6 @@ def source_digests(module: str) -> dict[str, str]:
 
 
 def _root() -> Path:
-    """Folder of the project's packages; installed packages of others are not below it."""
     return Path(__file__).parents[1]
 
 

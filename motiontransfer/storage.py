@@ -65,7 +65,6 @@ def replacing_folder(folder: Path) -> Generator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -87,7 +86,6 @@ def damaged(path: Path, cause: str) -> DamagedFileError:
 
 
 def sha256_of(path: Path) -> str:
-    """The hash of a file, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -109,12 +107,7 @@ def seal(content: Mapping[str, object], arrays: Mapping[str, int]) -> str:
 
 
 def unseal(path: Path, text: str | bytes | None) -> tuple[dict[str, object], dict[str, int]]:
-    """Inverse of `seal`: the description, and the checksums to compare with `check_arrays`.
-
-    Args:
-        path: for messages.
-        text: None where the file has none.
-    """
+    """Inverse of `seal`: the description, and the checksums to compare with `check_arrays`."""
     try:
         content = json.loads(text or "{}")
     except ValueError as error:

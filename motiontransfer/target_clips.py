@@ -25,7 +25,6 @@ class HeldOut:
     held_out_fraction: float
     """Share of each clip's end that is never trained on."""
     gap_frames: int
-    """Frames left out between the two."""
 
 
 def split_clip(num_frames: int, split: HeldOut) -> tuple[range, range]:
@@ -44,29 +43,21 @@ def split_clip(num_frames: int, split: HeldOut) -> tuple[range, range]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetClip:
-    """One clip of the target."""
-
     name: str
     """The video's name in params.yaml."""
     frames: Path
     """The clip's frame store."""
     keypoints: Keypoints
-    """Poses of every frame."""
     keypoints_file: Path
-    """File of the poses."""
     training: range
-    """Training frames."""
     held_out: range
-    """Held-out frames."""
 
     @property
     def masks_file(self) -> Path:
-        """File of the person masks of some frames."""
         return layout.masks_beside(self.keypoints_file)
 
     @property
     def training_keypoints(self) -> Keypoints:
-        """Poses of the training frames."""
         return replace(self.keypoints.part(self.training), filled=None)
 
 
@@ -104,7 +95,6 @@ def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -
 
     Args:
         held_out: how to split; an evaluation reads it from the weights.
-        root: the project.
 
     Raises:
         MissingFileError: the subject has no clips.

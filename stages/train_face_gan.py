@@ -7,7 +7,6 @@ from pydantic import Field
 
 from motiontransfer import layout
 from motiontransfer.models.faces import CarriedFrame, FaceGeneratorConfig
-from motiontransfer.models.vgg import check_perceptual, read_perceptual
 from motiontransfer.params import load_section
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.storage import write_json
@@ -19,7 +18,7 @@ from motiontransfer.training.face_gan import (
     read_full_frame_losses,
     train_face_gan,
 )
-from motiontransfer.training.losses import GanLossConfig
+from motiontransfer.training.gan import GanLossConfig, check_perceptual, read_perceptual
 from motiontransfer.training.trainer import RunPaths, TrainingParams
 from motiontransfer.training.weights import read_generator, write_no_weights
 from stages.train_gan import TrainGanParams
@@ -120,6 +119,5 @@ def _full_frame(
     return read_full_frame_losses(
         models / layout.DISCRIMINATOR_FILE,
         style,
-        config=GanLossConfig(**weights, l1_weight=0.0),
-        objective=main.objective,
+        config=GanLossConfig(**weights, l1_weight=0.0, objective=main.objective),
     )

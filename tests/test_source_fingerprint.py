@@ -78,4 +78,4 @@ def test_a_training_does_not_depend_on_rendering_or_evaluation():
     assert not parts & {"rendering", "evaluation", "cli"}
     face = {"/".join(path.parts[-2:]) for path in source_files("motiontransfer.training.face_gan")}
     assert "training/pose_gan.py" not in face
-    assert {"training/optimization.py", "models/generators.py", "pose/rendering.py"} <= face
+    assert {"training/gan.py", "models/generators.py", "models/rollout.py"} <= face

@@ -30,13 +30,12 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from motiontransfer.device import choose_accelerator, describe_device
-from motiontransfer.downloads import Pretrained, pretrained_file
+from motiontransfer.downloads import Pretrained, pretrained_file, read_tensors
 from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation.bootstrap import TAILS, block_length, resamples
 from motiontransfer.evaluation.frames import PosedFrames, person_regions, read_frames
 from motiontransfer.evaluation.image_metrics import SMALLEST_MS_SSIM_PX, ImageDistance
 from motiontransfer.evaluation.measurements import Measurements, MetricKey, Value
-from motiontransfer.models.vgg import read_tensors
 from motiontransfer.params import Section
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import evenly_spaced

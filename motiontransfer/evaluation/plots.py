@@ -21,7 +21,7 @@ from motiontransfer.evaluation.measurements import (
 )
 from motiontransfer.figures import write_figure
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.drawing import draw_rgb
+from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame
@@ -152,13 +152,7 @@ def worst_frames_sheet(
     for label, video in videos.items():
         with FrameStore(video) as store:
             rows[label] = [store[index] for index in chosen]
-    poses = [pose_image(intended, index) for index in chosen]
+    poses = [draw_pose(intended, index) for index in chosen]
     source, *others = rows
     rows = {source: rows[source], "pose": poses, **{label: rows[label] for label in others}}
     return contact_sheet(rows, [f"frame {index}, {texts[index]}" for index in chosen])
-
-
-def pose_image(poses: Keypoints, index: int) -> Frame:
-    """Draw one frame's pose."""
-    size = poses.image_size
-    return draw_rgb(poses.points[index], poses.score[index], skeleton=poses.skeleton, size=size)

@@ -231,8 +231,8 @@ class Player:
         puppet = None
         if self._puppet is not None:
             if self._puppet_follower is None:
-                self._puppet_follower = PuppetFollower(self._puppet, pose.skeleton)
-            puppet = self._puppet_follower.follow(pose.points, pose.score)
+                self._puppet_follower = PuppetFollower(self._puppet)
+            puppet = self._puppet_follower.follow(keypoints.part(range(index, index + 1)))
         shown = self._previous = self._step(pose, puppet)
         if self._face is None or face_box is None:
             return partial(_to_frame, shown), puppet

@@ -35,11 +35,9 @@ from motiontransfer.params import Transfer
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.target_clips import HeldOut, spread
 from motiontransfer.training.checkpoint import Throughput, run_folder, run_key
-from motiontransfer.training.data import RankBatch
 from motiontransfer.training.distributed import Runtime, barrier
-from motiontransfer.training.optimization import AdamTask
 from motiontransfer.training.run_log import copy_logs
-from motiontransfer.training.trainer import RunParams, Schedule, fit
+from motiontransfer.training.trainer import AdamTask, RunParams, Schedule, fit
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import image_grid
 
@@ -65,7 +63,7 @@ class TrainForensicsParams(RunParams):
     ema_decay: float = Field(ge=0, lt=1)
 
 
-class DetectorTask(AdamTask):
+class DetectorTask(AdamTask[FramePairBatch, RealFakeDataset]):
     """A detector with its EMA and its optimizer."""
 
     description = "train detector"
@@ -77,10 +75,9 @@ class DetectorTask(AdamTask):
         self.network = network
 
     def step(
-        self, share: RankBatch[FramePairBatch], *, step: int, learning_rate: float
+        self, batch: FramePairBatch, *, step: int, learning_rate: float
     ) -> dict[str, Float[Tensor, ""]]:
-        """Train on one batch."""
-        batch = share.batch.to(self.runtime.device)
+        batch = batch.to(self.runtime.device)
         with self.runtime.autocast():
             logits = self.network(torch.cat([batch.real, batch.fake]))
         is_fake = torch.arange(len(logits), device=logits.device) >= len(batch.real)
@@ -119,7 +116,7 @@ def train_detector(
     network = FramePairDetector(config).apply(initialize_detector)
     task = DetectorTask(runtime, network, ema_decay=ema_decay)
     dataset = RealFakeDataset(training, crop_size=crop_size, seed=schedule.seed)
-    throughput = fit(task, runtime=runtime, schedule=schedule, dataset=dataset, folder=folder)
+    throughput = fit(task, schedule=schedule, dataset=dataset, folder=folder)
     detector = TrainedDetector(
         network=task.ema.eval(),
         config=config,

@@ -18,7 +18,7 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.live.capture import Load, Source
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.outputs import Window, write_text
-from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
+from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.rendering.compositing import PendingFrame
 from motiontransfer.video.color import AnyFrame, Frame
@@ -375,13 +375,7 @@ class Session:
         detected, now = result.detected, time.monotonic()
         pose = np.zeros_like(frame)
         if detected.poses is not None:
-            pose = draw_rgb(
-                detected.poses.points[-1],
-                detected.poses.score[-1],
-                skeleton=detected.poses.skeleton,
-                size=self._target.size,
-                style=self._target.style,
-            )
+            pose = draw_pose(detected.poses, -1, style=self._target.style)
         words = [
             f"{len(self._shown_at) / _RATE_SECONDS:.0f} fps",
             f"{1000 * (now - detected.captured.at):.0f} ms",

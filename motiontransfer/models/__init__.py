@@ -1,1 +1,1 @@
-"""Networks: generators, discriminators, face networks, VGG19."""
+"""Networks: generators, discriminators, face networks, rollout."""

@@ -22,8 +22,6 @@ RealAndFake = Float[Tensor, "images image_channels height width"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscriminatorConfig:
-    """Architecture of a multiscale discriminator."""
-
     num_filters: PositiveInt
     """Channels of the first layer."""
     num_layers: PositiveInt
@@ -71,7 +69,6 @@ class PatchDiscriminator(nn.Module):
         self.last = nn.Conv2d(channels[-1], 1, 4, 1, 2)
 
     def forward(self, condition: Conditions, images: RealAndFake) -> DiscriminatorOutput:
-        """Score every patch."""
         num_batches = images.shape[0] // condition.shape[0]
         first = self.on_condition(condition).repeat(num_batches, 1, 1, 1) + self.on_images(images)
         features = [functional.leaky_relu(first, 0.2)]

@@ -15,16 +15,19 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from motiontransfer.models.discriminators import DiscriminatorOutput, layer_channels
+from motiontransfer.models.discriminators import (
+    DiscriminatorConfig,
+    DiscriminatorOutput,
+    layer_channels,
+)
 from motiontransfer.models.generators import EncoderDecoderConfig, GlobalGenerator
 from motiontransfer.models.layers import Features, InstanceNorm, Upsampling
+from motiontransfer.models.rollout import draw_poses
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.tensors import CPU, Images
 
 Boxes = Int[Tensor, "batch 4"]
-"""x0, y0, x1, y1 of each image; half-open pixels."""
 Crops = Float[Tensor, "batch 3 crop_size crop_size"]
 CarriedFrame = Literal["generated", "corrected"]
 CropSize = Annotated[int, Field(ge=1, le=1024)]
@@ -33,7 +36,6 @@ CropSize = Annotated[int, Field(ge=1, le=1024)]
 def crop_boxes(
     images: Features, boxes: Boxes, *, crop_size: int
 ) -> Float[Tensor, "batch channels crop_size crop_size"]:
-    """Crop one box of each image and resize it."""
     crops = [
         _resize(image[None, :, y0:y1, x0:x1], (crop_size, crop_size))
         for image, (x0, y0, x1, y1) in zip(images, boxes.tolist(), strict=True)
@@ -78,7 +80,6 @@ def warp(
 
     Args:
         maps: from points of the image to points of the result; centres of pixels are whole numbers.
-        size: (height, width) of the result, pixels.
     """
     pairs = zip(images.split(1), maps, strict=True)
     return torch.cat([_warp(image, to_result, size) for image, to_result in pairs])
@@ -119,10 +120,7 @@ def add_residuals(images: Images, residuals: Crops, boxes: Boxes) -> Images:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceGeneratorConfig(EncoderDecoderConfig):
-    """Architecture of a face generator."""
-
     pose_channels: int
-    """Channels of the pose map."""
     crop_size: CropSize
     """Height and width of the crop, pixels."""
     previous_frame: CarriedFrame = "generated"
@@ -134,7 +132,7 @@ class FaceGenerator(nn.Module):
 
     def __init__(self, config: FaceGeneratorConfig) -> None:
         super().__init__()
-        self.network = GlobalGenerator(config.pose_channels + 3, 3, config)
+        self.network = GlobalGenerator(config.pose_channels + 3, 3, config.shape("transposed"))
 
     def forward(
         self, pose_crop: Float[Tensor, "batch pose_channels crop_size crop_size"], face_crop: Crops
@@ -145,12 +143,9 @@ class FaceGenerator(nn.Module):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceTranslatorConfig(EncoderDecoderConfig):
-    """Architecture of a face translator, and its crops' size."""
-
     crop_size: CropSize
     """Height and width of an aligned face, pixels."""
     upsampling: Upsampling
-    """Layer that doubles height and width in the decoder."""
 
 
 class FaceTranslator(nn.Module):
@@ -158,7 +153,7 @@ class FaceTranslator(nn.Module):
 
     def __init__(self, config: FaceTranslatorConfig) -> None:
         super().__init__()
-        self.network = GlobalGenerator(3, 3, config, upsampling=config.upsampling)
+        self.network = GlobalGenerator(3, 3, config.shape(config.upsampling))
 
     def forward(self, faces: Crops) -> Crops:
         """Return the other person's faces in [-1, 1]."""
@@ -183,7 +178,6 @@ class FaceTranslators(nn.Module):
         self.to_source = FaceTranslator(config)
 
     def forward(self, source: Crops, target: Crops) -> Translations:
-        """Translate real faces of both people, and each translation back."""
         to_target, to_source = self.to_target(source), self.to_source(target)
         return Translations(
             to_target=to_target,
@@ -196,30 +190,27 @@ class FaceTranslators(nn.Module):
 class FaceDiscriminator(nn.Module):
     """Unconditional PatchGAN (Zhu et al. 2017, sec. 7.2)."""
 
-    def __init__(self, *, num_filters: int, num_layers: int) -> None:
+    def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
-        channels = layer_channels(num_filters, num_layers)
+        channels = layer_channels(config.num_filters, config.num_layers)
         layers: list[nn.Module] = [nn.Conv2d(3, channels[0], 4, 2, 1), nn.LeakyReLU(0.2)]
         for level, (narrow, wide) in enumerate(itertools.pairwise(channels), 1):
-            layers += [nn.Conv2d(narrow, wide, 4, 2 if level < num_layers else 1, 1)]
+            layers += [nn.Conv2d(narrow, wide, 4, 2 if level < config.num_layers else 1, 1)]
             layers += [InstanceNorm(wide), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], 1, 4, 1, 1))
 
     def forward(self, faces: Images) -> list[DiscriminatorOutput]:
-        """Score every patch, at one scale."""
         return [DiscriminatorOutput(logits=self.layers(faces), features=())]
 
 
 class FaceDiscriminators(nn.Module):
     """CycleGAN discriminators of source and target."""
 
-    def __init__(self, *, num_filters: int, num_layers: int) -> None:
+    def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
-        self.of_source = FaceDiscriminator(num_filters=num_filters, num_layers=num_layers)
-        self.of_target = FaceDiscriminator(num_filters=num_filters, num_layers=num_layers)
+        self.of_source, self.of_target = FaceDiscriminator(config), FaceDiscriminator(config)
 
     def forward(
         self, source: Images, target: Images
     ) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
-        """Score every patch of each person's faces."""
         return self.of_source(source), self.of_target(target)

@@ -49,18 +49,29 @@ class EncoderDecoderConfig:
     num_downsamplings: NumDownsamplings
     """Stride-2 convolutions between the finest level and the residual blocks."""
     num_residual_blocks: NumResidualBlocks
-    """Residual blocks at the coarsest level."""
 
-    def level_channels(self, max_channels: int | None = None) -> list[int]:
-        """Channels of each level, finest first."""
+    def shape(self, upsampling: Upsampling, *, max_channels: int | None = None) -> "Shape":
+        """The network's, with at most so many channels."""
         channels = [self.num_filters * 2**level for level in range(self.num_downsamplings + 1)]
-        return [min(width, max_channels or width) for width in channels]
+        channels = [min(width, max_channels or width) for width in channels]
+        return Shape(channels, self.num_residual_blocks, upsampling)
+
+
+class Shape(NamedTuple):
+    """Shape of an encoder-decoder."""
+
+    channels: list[int]
+    """Of each level, finest first."""
+    num_residual_blocks: int
+    upsampling: Upsampling
+
+    @property
+    def stride(self) -> int:
+        return 2 ** (len(self.channels) - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorConfig(EncoderDecoderConfig):
-    """Architecture of a frame generator."""
-
     architecture: Architecture
     """`global`: pix2pixHD's; `local`: pix2pixHD's local enhancer around a `global` of half the
     size, which widths and depth describe; `fast`: a U-Net for CPUs and live use."""
@@ -68,38 +79,26 @@ class GeneratorConfig(EncoderDecoderConfig):
     """`plate`: the person is composited over a static background image; `generated`: the network
     outputs the whole frame."""
     pose_channels: PositiveInt
-    """Channels of one pose map."""
     max_channels: PositiveInt
     """Cap on the channels of any level."""
     size: tuple[int, int]
     """(height, width) of the frames, pixels."""
     conditioning_poses: PositiveInt = 1
-    """Pose maps stacked as input for one frame: the preceding ones, oldest first, and its own."""
     previous_frame: PreviousFrame = "generated"
     """`none`: each frame is generated from its pose alone."""
     upsampling: Upsampling = "resize"
-    """Layer that doubles height and width in the decoder."""
     viewport: Viewport | None = None
     """The part of the frame that is generated; None: all of it."""
     texture: Texture = "none"
-    """`puppet`: the network sees the textured puppet of each pose, and takes from it."""
 
 
 class FastGenerator(nn.Module):
     """U-Net between a space-to-depth stem and a depth-to-space head."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        config: EncoderDecoderConfig,
-        *,
-        max_channels: int | None = None,
-        upsampling: Upsampling = "resize",
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, shape: Shape) -> None:
         super().__init__()
-        self.in_channels, self.stride = in_channels, 2 * 2**config.num_downsamplings
-        channels = config.level_channels(max_channels)
+        self.in_channels, self.stride = in_channels, 2 * shape.stride
+        channels = shape.channels
         self.stem = nn.Conv2d(4 * in_channels, channels[0], 3, padding=1)
         self.down = nn.ModuleList(
             nn.Sequential(
@@ -110,11 +109,11 @@ class FastGenerator(nn.Module):
             for narrow, wide in itertools.pairwise(channels)
         )
         self.bottleneck = nn.Sequential(
-            *(ResidualBlock(channels[-1]) for _ in range(config.num_residual_blocks))
+            *(ResidualBlock(channels[-1]) for _ in range(shape.num_residual_blocks))
         )
         self.up = nn.ModuleList(
             nn.Sequential(
-                upsampling_layer(wide, narrow, upsampling),
+                upsampling_layer(wide, narrow, shape.upsampling),
                 InstanceNorm(narrow, affine=True),
                 nn.ReLU(inplace=True),
             )
@@ -141,10 +140,9 @@ class FastGenerator(nn.Module):
         return functional.pixel_shuffle(self.head(features), 2)[:, :, :height, :width]
 
 
-def global_features(
-    in_channels: int, channels: list[int], *, num_residual_blocks: int, upsampling: Upsampling
-) -> nn.Sequential:
+def global_features(in_channels: int, shape: Shape) -> nn.Sequential:
     """Build a global generator without its head; its stride must divide height and width."""
+    channels = shape.channels
     layers: list[nn.Module] = [
         *(ReflectionPad(3), nn.Conv2d(in_channels, channels[0], 7)),
         *(InstanceNorm(channels[0]), nn.ReLU(inplace=True)),
@@ -152,9 +150,9 @@ def global_features(
     for narrow, wide in itertools.pairwise(channels):
         layers += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1)]
         layers += [InstanceNorm(wide), nn.ReLU(inplace=True)]
-    layers += [ResidualBlock(channels[-1]) for _ in range(num_residual_blocks)]
+    layers += [ResidualBlock(channels[-1]) for _ in range(shape.num_residual_blocks)]
     for wide, narrow in itertools.pairwise(reversed(channels)):
-        layers += [upsampling_layer(wide, narrow, upsampling)]
+        layers += [upsampling_layer(wide, narrow, shape.upsampling)]
         layers += [InstanceNorm(narrow), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
@@ -162,25 +160,13 @@ def global_features(
 class GlobalGenerator(nn.Module):
     """Encoder, residual blocks and decoder (Johnson et al. 2016; pix2pixHD's G1)."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        config: EncoderDecoderConfig,
-        *,
-        max_channels: int | None = None,
-        upsampling: Upsampling = "transposed",
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, shape: Shape) -> None:
         super().__init__()
-        channels, num_blocks = config.level_channels(max_channels), config.num_residual_blocks
-        self.in_channels, self.stride = in_channels, 2**config.num_downsamplings
-        self.features = global_features(
-            in_channels, channels, num_residual_blocks=num_blocks, upsampling=upsampling
-        )
-        self.head = nn.Sequential(ReflectionPad(3), nn.Conv2d(channels[0], out_channels, 7))
+        self.in_channels, self.stride = in_channels, shape.stride
+        self.features = global_features(in_channels, shape)
+        self.head = nn.Sequential(ReflectionPad(3), nn.Conv2d(shape.channels[0], out_channels, 7))
 
     def forward(self, conditioning: Maps) -> Maps:
-        """Return the head's output, before any activation."""
         height, width = conditioning.shape[2:]
         padded = pad_to_multiple(conditioning, self.stride)
         return self.head(self.features(padded))[:, :, :height, :width]
@@ -191,22 +177,11 @@ class LocalEnhancer(nn.Module):
 
     num_residual_blocks = 3
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        config: EncoderDecoderConfig,
-        *,
-        max_channels: int | None = None,
-        upsampling: Upsampling = "transposed",
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, shape: Shape) -> None:
         super().__init__()
-        channels, num_blocks = config.level_channels(max_channels), config.num_residual_blocks
-        wide, narrow = channels[0], max(channels[0] // 2, 1)
-        self.in_channels, self.stride = in_channels, 2 * 2**config.num_downsamplings
-        self.coarse = global_features(
-            in_channels, channels, num_residual_blocks=num_blocks, upsampling=upsampling
-        )
+        wide, narrow = shape.channels[0], max(shape.channels[0] // 2, 1)
+        self.in_channels, self.stride = in_channels, 2 * shape.stride
+        self.coarse = global_features(in_channels, shape)
         self.down = nn.Sequential(
             *(ReflectionPad(3), nn.Conv2d(in_channels, narrow, 7)),
             *(InstanceNorm(narrow), nn.ReLU(inplace=True)),
@@ -215,13 +190,12 @@ class LocalEnhancer(nn.Module):
         )
         self.up = nn.Sequential(
             *(ResidualBlock(wide) for _ in range(self.num_residual_blocks)),
-            upsampling_layer(wide, narrow, upsampling),
+            upsampling_layer(wide, narrow, shape.upsampling),
             *(InstanceNorm(narrow), nn.ReLU(inplace=True)),
         )
         self.head = nn.Sequential(ReflectionPad(3), nn.Conv2d(narrow, out_channels, 7))
 
     def forward(self, conditioning: Maps) -> Maps:
-        """Return the head's output, before any activation."""
         height, width = conditioning.shape[2:]
         padded = pad_to_multiple(conditioning, self.stride)
         features = self.down(padded) + self.coarse(downsample_by_2(padded))
@@ -291,11 +265,7 @@ class FrameGenerator(nn.Module):
         return Generated(synthesized + gate * (color - coverage * synthesized), synthesized)
 
     def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:
-        """The background image with the shadows of people in these poses.
-
-        Args:
-            coarse_poses: from `rollout.draw_coarse`.
-        """
+        """The background image with the shadows of people in these poses."""
         assert self.background_image is not None
         assert self.shadows is not None
         shadows = self.shadows(coarse_poses).float()
@@ -371,13 +341,11 @@ def build_generator(
     network = architectures[config.architecture](
         config.conditioning_poses * config.pose_channels + frame_channels + texture_channels,
         3 + (background_image is not None) + (config.texture == "puppet"),
-        config,
-        max_channels=config.max_channels,
-        upsampling=config.upsampling,
+        config.shape(config.upsampling, max_channels=config.max_channels),
     )
     shadows = None
     if config.viewport is not None:
-        shadows = FastGenerator(config.pose_channels, 3, _SHADOWS)
+        shadows = FastGenerator(config.pose_channels, 3, _SHADOWS.shape("resize"))
     return FrameGenerator(
         network,
         background_image,

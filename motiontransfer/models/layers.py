@@ -30,7 +30,6 @@ class ReflectionPad(nn.Module):
     def forward(
         self, features: Features
     ) -> Float[Tensor, "batch channels padded_height padded_width"]:
-        """Mirror the borders outwards."""
         if features.is_contiguous() or features.device.type != "cpu":
             return functional.pad(features, self.padding, mode="reflect")
         with torch.autocast("cpu", enabled=False):
@@ -47,7 +46,6 @@ class InstanceNorm(nn.InstanceNorm2d):
     def forward(  # ty: ignore[lost-keyword-for-regular-parameter] - torch's own name hides a builtin
         self, features: Features
     ) -> Features:
-        """Normalize each sample's channels to mean 0 and variance 1 over height and width."""
         if features.is_contiguous() or (features.device.type != "cpu" and len(features) > 1):
             return super().forward(features)
         samples = [
@@ -72,7 +70,6 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, features: Features) -> Features:
-        """Return the input plus the block's residual."""
         return features + self.body(features)
 
 
@@ -87,7 +84,6 @@ class ResizeConvolution(nn.Sequential):
 
 
 def upsampling_layer(in_channels: int, out_channels: int, upsampling: Upsampling) -> nn.Module:
-    """Build a layer that doubles height and width."""
     if upsampling == "resize":
         return ResizeConvolution(in_channels, out_channels)
     return nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1)
@@ -131,7 +127,6 @@ def to_device(network: Network, device: torch.device) -> Network:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 

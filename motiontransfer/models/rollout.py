@@ -1,4 +1,4 @@
-"""Autoregressive rollout: each frame is generated from its pose and the previous frame."""
+"""Pose maps on any device; autoregressive rollout: a frame from its pose and the previous frame."""
 
 import itertools
 import math
@@ -9,16 +9,90 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
+from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator, Textures
 from motiontransfer.pose.boxes import ViewportFollower
-from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.rendering import draw_poses
-from motiontransfer.puppet.warping import PuppetClip, PuppetFollower
+from motiontransfer.pose.drawing import (
+    TILE_PX,
+    Lines,
+    PoseMapStyle,
+    coverage,
+    gaussian_spots,
+    num_tiles,
+    shown_joints,
+    touched_tiles,
+    visible_lines,
+)
+from motiontransfer.puppet.warping import Excluded, PuppetClip, PuppetFollower
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.video.tensors import Images, levels_to_textures, upload
+from motiontransfer.video.tensors import CPU, Images, levels_to_textures, upload
+
+
+def draw_poses(
+    points: Float[Tensor, "batch joints 2"],
+    score: Float[Tensor, "batch joints"],
+    *,
+    skeleton: Skeleton,
+    size: tuple[int, int],
+    style: PoseMapStyle,
+    device: torch.device = CPU,
+) -> Float[Tensor, "batch channels height width"]:
+    """Draw a batch of poses; intensities in [0, 1], zero where nothing is drawn.
+
+    A limb is drawn only where both its joints are present (score above 0), and not at all where the
+    skeleton lacks one of them.
+
+    Lines and tiles are found on the CPU: their numbers depend on the poses, for which a GPU would
+    have to be waited for.
+
+    Args:
+        points: on the CPU, as the score.
+        device: where the maps are drawn.
+
+    Raises:
+        KeypointsError: the skeleton has nothing that can be drawn.
+    """
+    if style.encoding != "heatmaps":
+        lines = visible_lines(points.numpy(), score.numpy(), skeleton=skeleton, style=style)
+        num_planes = len(points) * style.num_channels
+        planes = draw_lines(lines, num_planes=num_planes, size=size, device=device)
+        return planes.unflatten(0, (-1, style.num_channels))
+    drawn, pairs = shown_joints(skeleton)
+    y, x = (torch.arange(length, dtype=points.dtype, device=device) for length in size)
+    center = upload(points[:, pairs].mean(2), device)
+    strength = upload(score[:, pairs].amin(2), device)
+    spots = gaussian_spots(center, strength, x, y, style=style, exp=torch.exp)
+    if len(drawn) == style.num_channels:
+        return spots
+    pose_map = spots.new_zeros((len(points), style.num_channels, *size))
+    return pose_map.index_copy(1, upload(torch.tensor(drawn), device), spots)
+
+
+def draw_lines(
+    lines: Lines, *, num_planes: int, size: tuple[int, int], device: torch.device = CPU
+) -> Float[Tensor, "planes height width"]:
+    """Draw anti-aliased lines with round caps; where they cross, the maximum is taken."""
+    height, width = size
+    rows, columns = num_tiles(size)
+    line, row, column = (upload(torch.from_numpy(it), device) for it in touched_tiles(lines, size))
+    points, radius_px, intensity, plane = (upload(torch.from_numpy(it), device) for it in lines)
+    within = torch.arange(TILE_PX, device=device)
+    x, y = ((first[:, None] * TILE_PX + within).to(points) for first in (column, row))
+    covered = coverage(points[line], radius_px[line], x, y)
+    padded = (num_planes, rows * TILE_PX, columns * TILE_PX)
+    first = row * TILE_PX * padded[2] + column * TILE_PX
+    pixel = first[:, None, None] + (within[:, None] * padded[2] + within)
+    planes = points.new_zeros(padded).view(-1)
+    # One channel at a time: all at once would be no faster, and need as many times the memory.
+    for channel in range(plane.shape[1]):
+        place = pixel + (plane[line, channel] * padded[1] * padded[2])[:, None, None]
+        drawn = covered * intensity[line, channel][:, None, None]
+        planes.scatter_reduce_(0, place.view(-1), drawn.view(-1), "amax")
+    return planes.view(padded)[:, :height, :width]
+
 
 _BATCH_FRAMES = 8  # whose pose maps are drawn at once
 _COARSE_PX = 64
@@ -76,40 +150,27 @@ class Rollout:
         self,
         generator: FrameGenerator | HalfResolutionGenerator,
         *,
-        skeleton: Skeleton,
         size: tuple[int, int],
         style: PoseMapStyle,
         autocast: Callable[[], AbstractContextManager] = nullcontext,
     ) -> None:
-        """Start without history."""
-        device = next(generator.parameters()).device
+        self._device = next(generator.parameters()).device
         self._generator, self._size, self._autocast = generator, size, autocast
-        self._device, look = device, {"skeleton": skeleton, "style": style, "device": device}
-        self._draw, self._draw_coarse = partial(draw_poses, **look), partial(draw_coarse, **look)
-        self._viewport = self._puppet = None
+        self._style = style
+        self._viewport = self._puppet = self._past = None
         if generator.viewport is not None:
             self._viewport = ViewportFollower(generator.viewport, image_size=size)
         if generator.puppet is not None:
-            self._puppet = PuppetFollower(generator.puppet, skeleton)
-        num_joints = len(skeleton.joints)
-        self._past = np.zeros((0, num_joints, 2), np.float32), np.zeros((0, num_joints), np.float32)
+            self._puppet = PuppetFollower(generator.puppet)
 
     def draw(
-        self,
-        points: Float[np.ndarray, "frames joints 2"],
-        score: Float[np.ndarray, "frames joints"],
-        *,
-        excluded: Bool[np.ndarray, "frames references"] | None = None,
+        self, keypoints: Keypoints, *, excluded: Excluded | None = None
     ) -> Iterator[FramePose]:
-        """Draw the next poses, one at a time as they are asked for, their maps in batches.
-
-        Args:
-            excluded: references that the puppet may not use for a frame.
-        """
-        for start in range(0, len(points), _BATCH_FRAMES):
-            batch = slice(start, start + _BATCH_FRAMES)
+        """Draw the next poses, one at a time as they are asked for, their maps in batches."""
+        for start in range(0, keypoints.num_frames, _BATCH_FRAMES):
+            batch = range(start, min(start + _BATCH_FRAMES, keypoints.num_frames))
             out = None if excluded is None else excluded[batch]
-            yield from self._draw_batch(points[batch], score[batch], out)
+            yield from self._draw_batch(keypoints.part(batch), out)
 
     def step(self, pose: FramePose, previous: Images | None) -> Images:
         """Generate one frame in [-1, 1], as a batch of one.
@@ -132,53 +193,41 @@ class Rollout:
             frame[:, :, y0:y1, x0:x1] = person
             return frame
 
-    def _draw_batch(
-        self,
-        points: Float[np.ndarray, "frames joints 2"],
-        score: Float[np.ndarray, "frames joints"],
-        excluded: Bool[np.ndarray, "frames references"] | None,
-    ) -> Iterator[FramePose]:
-        puppet = None
+    def _draw_batch(self, keypoints: Keypoints, excluded: Excluded | None) -> Iterator[FramePose]:
+        points, score, puppet = keypoints.points, keypoints.score, None
         if self._puppet is not None:
-            puppet = self._puppet.follow(points, score, excluded=excluded)
+            puppet = self._puppet.follow(keypoints, excluded=excluded)
         boxes = np.tile([0, 0, *self._size[::-1]], (len(points), 1))
         if self._viewport is not None:
             boxes = self._viewport.place(points, score)
-        past_points, past_score = self._past
+        past_points, past_score = self._past or (points[:0], score[:0])
         num_past, num_preceding = len(past_points), self._generator.conditioning_poses - 1
         points, score = np.concatenate([past_points, points]), np.concatenate([past_score, score])
         last = slice(max(len(points) - num_preceding, 0), None)
         self._past = points[last], score[last]
-        for run, box in _same_box(boxes):
+        look = {"skeleton": keypoints.skeleton, "style": self._style, "device": self._device}
+        draw, draw_whole = partial(draw_poses, **look), partial(draw_coarse, **look)
+        for run, (x0, y0, x1, y1) in _same_box(boxes):
             own = slice(num_past + run.start, num_past + run.stop)
             shown = slice(max(own.start - num_preceding, 0), own.stop)
             # No context is held across a yield: it would leak into the caller's code.
             with torch.inference_mode():
-                drawn = self._pose_maps(points[shown], score[shown], box)
+                in_box = torch.from_numpy(points[shown] - np.array([x0, y0], np.float32))
+                drawn = draw(in_box, torch.from_numpy(score[shown]), size=(y1 - y0, x1 - x0))
                 num_empty = num_preceding - (own.start - shown.start)
                 pose_maps = torch.cat([drawn.new_zeros((num_empty, *drawn.shape[1:])), drawn])
                 coarse = [None] * len(run)
                 if self._viewport is not None:
                     pair = torch.from_numpy(points[own]), torch.from_numpy(score[own])
-                    coarse = self._draw_coarse(*pair, size=self._size).split(1)
+                    coarse = draw_whole(*pair, size=self._size).split(1)
             for index, frame_index in enumerate(run):
-                conditioning = pose_maps[index : index + num_preceding + 1]
+                conditioning, box = pose_maps[index : index + num_preceding + 1], (x0, y0, x1, y1)
                 yield FramePose(
                     box=box,
                     pose_map=conditioning.flatten(0, 1)[None],
                     coarse_pose=coarse[index],
                     texture=None if puppet is None else self._texture(puppet, frame_index, box),
                 )
-
-    def _pose_maps(
-        self,
-        points: Float[np.ndarray, "frames joints 2"],
-        score: Float[np.ndarray, "frames joints"],
-        box: tuple[int, int, int, int],
-    ) -> Float[Tensor, "frames channels height width"]:
-        x0, y0, x1, y1 = box
-        in_box = torch.from_numpy(points - np.array([x0, y0], np.float32))
-        return self._draw(in_box, torch.from_numpy(score), size=(y1 - y0, x1 - x0))
 
     def _texture(self, puppet: PuppetClip, index: int, box: tuple[int, int, int, int]) -> Textures:
         levels = torch.from_numpy(puppet.draw(index, box=box))[None]
@@ -187,19 +236,16 @@ class Rollout:
 
 def generate_clip(
     generator: FrameGenerator | HalfResolutionGenerator,
-    points: Float[np.ndarray, "frames joints 2"],
-    score: Float[np.ndarray, "frames joints"],
+    keypoints: Keypoints,
     *,
-    skeleton: Skeleton,
-    size: tuple[int, int],
     style: PoseMapStyle,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
-    excluded: Bool[np.ndarray, "frames references"] | None = None,
+    excluded: Excluded | None = None,
 ) -> Iterator[Images]:
     """Yield the frames of a clip in [-1, 1], each as a batch of one; see `Rollout`."""
-    rollout = Rollout(generator, skeleton=skeleton, size=size, style=style, autocast=autocast)
+    rollout = Rollout(generator, size=keypoints.image_size, style=style, autocast=autocast)
     frame = None
-    for pose in rollout.draw(points, score, excluded=excluded):
+    for pose in rollout.draw(keypoints, excluded=excluded):
         frame = rollout.step(pose, frame)
         yield frame
 
@@ -207,7 +253,6 @@ def generate_clip(
 def _same_box(
     boxes: Int64[np.ndarray, "frames 4"],
 ) -> Iterator[tuple[range, tuple[int, int, int, int]]]:
-    """Yield runs of frames in which the box stays."""
     changes = np.flatnonzero(np.any(np.diff(boxes, axis=0), axis=1)) + 1
     for start, stop in itertools.pairwise([0, *changes.tolist(), len(boxes)]):
         if stop > start:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int, Int64
+from jaxtyping import Float32, Float64, Int, Int64
 
-from motiontransfer.keypoints import Keypoints
+from motiontransfer.keypoints import Keypoints, Points, Scores
 from motiontransfer.pose.time_series import (
     Mask,
     fill_gaps,
@@ -23,6 +23,9 @@ from motiontransfer.pose.time_series import (
 )
 
 _SIDES = ("left", "right")
+
+Places = Float64[np.ndarray, "frames 2"]
+"""(x, y) over time, pixels."""
 
 
 def joint_boxes(
@@ -106,13 +109,11 @@ def face_boxes(keypoints: Keypoints) -> tuple[Int[np.ndarray, "frames 4"], Mask]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Heads:
-    """The head in each frame."""
-
-    center: Float64[np.ndarray, "frames 2"]
-    eyes: Float64[np.ndarray, "frames 2"]
-    across: Float64[np.ndarray, "frames 2"]
+    center: Places
+    eyes: Places
+    across: Places
     """From the right eye to the left one."""
-    down: Float64[np.ndarray, "frames 2"]
+    down: Places
     """From the eyes to the mouth."""
     valid: Mask
     """The face is found and turned towards the camera."""
@@ -154,9 +155,6 @@ def face_alignments(
     """Similarity transform from each frame to its aligned face, and where a face is visible.
 
     Where no face is visible (`face_boxes`), the map is the identity.
-
-    Args:
-        crop_size: height and width of the aligned face, pixels.
     """
     _, valid = face_boxes(keypoints)
     maps = np.tile(np.eye(2, 3), (keypoints.num_frames, 1, 1))
@@ -178,7 +176,6 @@ def face_alignments(
 
 
 def inverse(maps: Float64[np.ndarray, "*batch 2 3"]) -> Float64[np.ndarray, "*batch 2 3"]:
-    """The maps back."""
     back = np.linalg.inv(maps[..., :2])
     return np.concatenate([back, -back @ maps[..., 2:]], axis=-1)
 
@@ -192,8 +189,6 @@ Boxes = Int64[np.ndarray, "boxes 4"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewport:
-    """How the viewport follows the person."""
-
     margin_px: float
     """Least distance of a joint from an edge that is not the image's."""
     multiple_of: int
@@ -213,11 +208,7 @@ class ViewportFollower:
         self._viewport, self._image_size = viewport, image_size
         self._sides = [(0, length) for length in reversed(image_size)]  # start and stop along x, y
 
-    def place(
-        self,
-        points: Float[np.ndarray, "frames joints 2"],
-        score: Float[np.ndarray, "frames joints"],
-    ) -> Boxes:
+    def place(self, points: Points, score: Scores) -> Boxes:
         """Boxes in the next frames; where no person is detected, the viewport stays."""
         boxes = np.zeros((len(points), 4), np.int64)
         people = person_boxes(self._viewport, points, score, image_size=self._image_size)
@@ -230,11 +221,7 @@ class ViewportFollower:
 
 
 def person_boxes(
-    viewport: Viewport,
-    points: Float[np.ndarray, "frames joints 2"],
-    score: Float[np.ndarray, "frames joints"],
-    *,
-    image_size: tuple[int, int],
+    viewport: Viewport, points: Points, score: Scores, *, image_size: tuple[int, int]
 ) -> Float64[np.ndarray, "frames 4"]:
     """Box around each frame's joints with the margin, inside the image; NaN where it has none."""
     boxes = joint_boxes(points, score) + viewport.margin_px * np.array([-1, -1, 1, 1])

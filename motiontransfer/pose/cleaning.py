@@ -21,6 +21,10 @@ _OWN_MOTION_FACTOR = 3.0  # above the median step around
 _OWN_MOTION_SECONDS = 1.0
 _STRAY_HAND = 0.15  # body heights from the wrist; a hand is about a tenth long
 
+Tracks = Float64[np.ndarray, "frames tracks 2"]
+Seen = Bool[np.ndarray, "frames tracks"]
+Steps = Float64[np.ndarray, " steps"]
+
 
 def remove_outliers(keypoints: Keypoints, *, longest_frames: int) -> Keypoints:
     """Make joints missing that jump and return.
@@ -35,7 +39,7 @@ def remove_outliers(keypoints: Keypoints, *, longest_frames: int) -> Keypoints:
         gone = _excursions(tracks, seen, length, height=height, frame_rate=keypoints.frame_rate)
         for index, joints in enumerate(joints_of_track):
             removed[:, joints] |= gone[:, index, None]
-    return _without(keypoints, removed)
+    return keypoints.without(removed)
 
 
 def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
@@ -48,22 +52,10 @@ def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
         stray = np.linalg.norm(hand - wrist, axis=1) > farthest
         stray &= (hand_score > 0) & (wrist_score > 0)
         removed[:, keypoints.skeleton.slice(f"{side}_hand")] = stray[:, None]
-    return _without(keypoints, removed)
+    return keypoints.without(removed)
 
 
-def _without(keypoints: Keypoints, removed: Bool[np.ndarray, "frames joints"]) -> Keypoints:
-    filled = keypoints.filled
-    return replace(
-        keypoints,
-        points=np.where(removed[..., None], np.float32(0), keypoints.points),
-        score=np.where(removed, np.float32(0), keypoints.score),
-        filled=None if filled is None else filled & ~removed,
-    )
-
-
-def _tracks(
-    keypoints: Keypoints,
-) -> tuple[Float64[np.ndarray, "frames tracks 2"], Bool[np.ndarray, "frames tracks"], list[slice]]:
+def _tracks(keypoints: Keypoints) -> tuple[Tracks, Seen, list[slice]]:
     """Positions tested for outliers: each body joint, and the middle of each other group."""
     present = keypoints.score > 0
     joints_of_track = []
@@ -80,13 +72,8 @@ def _tracks(
 
 
 def _excursions(
-    tracks: Float64[np.ndarray, "frames tracks 2"],
-    seen: Bool[np.ndarray, "frames tracks"],
-    length: int,
-    *,
-    height: float,
-    frame_rate: Fraction,
-) -> Bool[np.ndarray, "frames tracks"]:
+    tracks: Tracks, seen: Seen, length: int, *, height: float, frame_rate: Fraction
+) -> Seen:
     """Mask of excursions: `length` frames off the straight line between their neighbors."""
     span = length + 1
     gone = np.zeros(seen.shape, np.bool_)
@@ -207,7 +194,7 @@ def swapped_frames(keypoints: Keypoints, joints: Sequence[str]) -> Mask:
 
 def _gains(
     pairs: Float64[np.ndarray, "frames pairs 2 2"], seen: Bool[np.ndarray, "frames pairs"]
-) -> Float64[np.ndarray, " steps"]:
+) -> Steps:
     """Reduction of joint motion between frames if sides are swapped there.
 
     The median over pairs: arms or legs that cross by themselves are not the body. Nothing is gained
@@ -224,14 +211,12 @@ def _gains(
 
 def _median(
     values: Float64[np.ndarray, "steps pairs"], counted: Bool[np.ndarray, "steps pairs"]
-) -> Float64[np.ndarray, " steps"]:
+) -> Steps:
     """Median along the last axis of what is counted; 0 where nothing is."""
     return np.ma.median(np.ma.array(values, mask=~counted), axis=1).filled(0.0)
 
 
-def _cheapest_labels(
-    changes: Float64[np.ndarray, " steps"], *, staying: float
-) -> Int8[np.ndarray, " frames"]:
+def _cheapest_labels(changes: Steps, *, staying: float) -> Int8[np.ndarray, " frames"]:
     """For each frame 0 as found or 1 swapped, at the least total cost.
 
     Args:
@@ -352,19 +337,14 @@ def _positions(keypoints: Keypoints, gap: _Gap, *, reach: int) -> Float64[np.nda
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repairs:
-    """Repairs frame by frame."""
-
     sides: Mask
     """Left and right were exchanged: of the body, the arms or the legs."""
     hands: Mask
-    """A hand was given to the other wrist."""
     removed: Int64[np.ndarray, " frames"]
-    """Number of joints removed as outliers."""
     filled: Int64[np.ndarray, " frames"]
     """Number of joints filled in."""
 
     def counts(self) -> dict[str, int]:
-        """Sums over the clip."""
         return {
             "frames_with_sides_repaired": int(self.sides.sum()),
             "frames_with_hands_repaired": int(self.hands.sum()),

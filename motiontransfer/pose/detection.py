@@ -116,36 +116,34 @@ def detect_person(
         compute=compute,
     )
     assert all(len(found) <= 1 for found in people)
-    num_joints = len(HOLISTIC.joints)
-    points = np.zeros((len(people), num_joints, 2), np.float32)
-    score = np.zeros((len(people), num_joints), np.float32)
-    for index, found in enumerate(people):
-        for joints in found:
-            points[index], score[index] = joints[:, :2], joints[:, 2]
-    with FrameStore(video) as store:
-        return Keypoints(
-            points=points,
-            score=score,
-            skeleton=HOLISTIC,
-            image_size=store.size,
-            frame_rate=store.frame_rate,
-            detector=detector.label,
-        )
+    tracks = [np.zeros(len(found), np.int32) for found in people]
+    detections = _detections(people, tracks, video, detector=detector.label)
+    return detections.of_person(*detections.people)
 
 
 def track_detections(people: Sequence[People], video: Path, *, detector: str) -> Detections:
     """Tracks of the people found in each frame of a video; the unassigned are left out."""
     with FrameStore(video) as store:
-        image_size, frame_rate = store.size, store.frame_rate
-    tracks = track_people(people, frame_rate=frame_rate, image_size=image_size)
-    return Detections.from_frames(
-        people,
-        tracks,
-        skeleton=HOLISTIC,
-        image_size=image_size,
-        frame_rate=frame_rate,
-        detector=detector,
-    )
+        tracks = track_people(people, frame_rate=store.frame_rate, image_size=store.size)
+    return _detections(people, tracks, video, detector=detector)
+
+
+def _detections(
+    people: Sequence[People],
+    tracks: Sequence[Int32[np.ndarray, " _"]],
+    video: Path,
+    *,
+    detector: str,
+) -> Detections:
+    with FrameStore(video) as store:
+        return Detections.from_frames(
+            people,
+            tracks,
+            skeleton=HOLISTIC,
+            image_size=store.size,
+            frame_rate=store.frame_rate,
+            detector=detector,
+        )
 
 
 def num_people(people: People, *, image_size: tuple[int, int]) -> int:
@@ -179,8 +177,6 @@ Boxes = dict[int, tuple[int, int, int, int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """Input of one worker."""
-
     frames: EncodedFrames
 
     boxes: Boxes
@@ -366,7 +362,6 @@ def _detect_segment(work: _Work) -> tuple[str, list[People]]:
 
 
 def run_detector(config: DetectorConfig, frames: Iterable[AnyFrame]) -> list[People]:
-    """People in each frame, by one detector in this process."""
     remaining, people = iter(frames), []
     with config.open() as detect:
         while batch := list(islice(remaining, config.batch_frames)):

@@ -55,7 +55,6 @@ class HolisticConfig(_FrameDetectorConfig):
 
     @property
     def label(self) -> str:
-        """Detector, version and model."""
         return f"mediapipe_holistic {version('mediapipe')} full"
 
     def open(self) -> AbstractContextManager[Detector]:
@@ -95,11 +94,9 @@ class TasksConfig(_FrameDetectorConfig):
 
     @property
     def label(self) -> str:
-        """Detector, version and model."""
         return f"mediapipe_tasks {version('mediapipe')} {Path(self.model).name}"
 
     def open(self) -> AbstractContextManager[Detector]:
-        """A detector of each frame by itself; raises as `open_pose_landmarker`."""
         from motiontransfer.pose.mediapipe_detectors import open_pose_landmarker
 
         return open_pose_landmarker(
@@ -125,7 +122,6 @@ class KeypointRcnnConfig(_FrameDetectorConfig):
 
     @property
     def label(self) -> str:
-        """Detector, version and weights."""
         from motiontransfer.pose.keypoint_rcnn import label_of
 
         return label_of(self.model)
@@ -136,7 +132,6 @@ class KeypointRcnnConfig(_FrameDetectorConfig):
         return 8 if choose_accelerator() == "cuda" else 1
 
     def open(self) -> AbstractContextManager[Detector]:
-        """A detector of each frame by itself; raises as `open_keypoint_rcnn`."""
         from motiontransfer.pose.keypoint_rcnn import open_keypoint_rcnn
 
         return open_keypoint_rcnn(

@@ -1,7 +1,7 @@
 """Pose maps: styles, palettes, and anti-aliased drawing of limbs in tiles, without PyTorch.
 
 Which lines and tiles there are is found out with NumPy; `coverage` and `gaussian_spots` compute
-with NumPy's arrays or PyTorch's. `motiontransfer.pose.rendering` draws with them on any device.
+with NumPy's arrays or PyTorch's. `motiontransfer.models.rollout` draws with them on any device.
 """
 
 import colorsys
@@ -14,10 +14,12 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, Int64, UInt8
 
 from motiontransfer.errors import KeypointsError
+from motiontransfer.keypoints import Keypoints
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
 
 Array = Any
 """NumPy's or PyTorch's."""
+Frame = UInt8[np.ndarray, "height width 3"]
 
 LimbEncoding = Literal["sticks", "limbs"]
 Encoding = Literal["sticks", "limbs", "heatmaps"]
@@ -48,8 +50,6 @@ TILE_PX = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoseMapStyle:
-    """Encoding and line width of pose maps."""
-
     encoding: Encoding
     """`sticks`: RGB; `limbs`: one channel a body part; `heatmaps`: one channel a joint.
 
@@ -62,7 +62,6 @@ class PoseMapStyle:
 
     @property
     def num_channels(self) -> int:
-        """Channels of the pose map."""
         num_channels = {"sticks": 3, "limbs": len(CHANNELS), "heatmaps": len(HEATMAP_JOINTS)}
         return num_channels[self.encoding]
 
@@ -85,10 +84,8 @@ class Palette(NamedTuple):
     """Joints, width and channels of each limb that is drawn; one entry a limb in each field."""
 
     start: tuple[int, ...]
-    """Index of the joint at one end."""
     end: tuple[int, ...]
     relative_width: tuple[float, ...]
-    """Width as a share of the body limbs' width."""
     channels: tuple[tuple[int, ...], ...]
     """Channels in which the limb is drawn; as many for every limb."""
     intensities: tuple[tuple[float, ...], ...]
@@ -188,7 +185,6 @@ class Tiles(NamedTuple):
 
 
 def num_tiles(size: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of tiles that hold an image of a size."""
     return -(-size[0] // TILE_PX), -(-size[1] // TILE_PX)
 
 
@@ -235,10 +231,6 @@ def coverage(
     """Share of each pixel of a tile that its line covers, by the distance of the pixel's center.
 
     A line thinner than a pixel is drawn one pixel wide and as much paler.
-
-    Args:
-        x: position of the pixels' columns.
-        y: position of their rows.
     """
     share = (2 * radius_px).clip(max=1)[:, None, None]
     reach = (radius_px.clip(min=0.5) + 0.5)[:, None, None]
@@ -298,7 +290,7 @@ def draw_poses(
     size: tuple[int, int],
     style: PoseMapStyle,
 ) -> Float32[np.ndarray, "batch channels height width"]:
-    """Draw a batch of poses, as `motiontransfer.pose.rendering.draw_poses` does.
+    """Draw a batch of poses, as `motiontransfer.models.rollout.draw_poses` does.
 
     Raises:
         KeypointsError: the skeleton has nothing that can be drawn.
@@ -335,6 +327,17 @@ def _draw_lines(
     return np.ascontiguousarray(pose_maps[..., : size[0], : size[1]])
 
 
+def draw_pose(keypoints: Keypoints, index: int, *, style: PoseMapStyle | None = None) -> Frame:
+    """Draw the pose of one frame as `draw_rgb` does, in its image."""
+    return draw_rgb(
+        keypoints.points[index],
+        keypoints.score[index],
+        skeleton=keypoints.skeleton,
+        size=keypoints.image_size,
+        style=style,
+    )
+
+
 def draw_rgb(
     points: Float[np.ndarray, "joints 2"],
     score: Float[np.ndarray, " joints"],
@@ -342,7 +345,7 @@ def draw_rgb(
     skeleton: Skeleton,
     size: tuple[int, int],
     style: PoseMapStyle | None = None,
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> Frame:
     """Draw one pose as colored lines on black, for display.
 
     Args:

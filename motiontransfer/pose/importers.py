@@ -50,7 +50,6 @@ def frames_in_order(
 
     Args:
         num_frames: how many the video has at least; those beyond are left out.
-        source: for the message.
     """
     frame_of_number = dict(numbered)
     if len(frame_of_number) < len(numbered):
@@ -109,11 +108,7 @@ def to_holistic(
 
 
 def check_joint_order(frames: Sequence[People], *, joint_set: str, source: Path) -> None:
-    """Compare bone lengths of left and right: there are several sets of 18 and of 23 joints.
-
-    Args:
-        joint_set: its name, for the message.
-    """
+    """Compare bone lengths of left and right: there are several sets of 18 and of 23 joints."""
     if not frames:
         return
     people = np.concatenate(frames)

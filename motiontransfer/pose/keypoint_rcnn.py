@@ -58,8 +58,6 @@ def open_keypoint_rcnn(
 
     Args:
         model: `coco_v1` or the path of a state dict.
-        max_people: maximum number per frame, by confidence.
-        min_detection_confidence: confidence in [0, 1] from which a box counts as a person.
         min_visibility: joints of lower confidence, in [0, 1], are missing; the network always
             names a place.
 

@@ -1,4 +1,9 @@
-"""Detectors' output, and the landmarks of MediaPipe's models as joints."""
+"""Detectors' output, and the landmarks of MediaPipe's models as joints.
+
+Thresholds of detectors, in [0, 1]: `min_detection_confidence`, from which a box counts as a person;
+`min_tracking_confidence`, below which the person is looked for anew; `min_visibility`, below which
+a joint of the body is missing.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -55,6 +60,16 @@ VERTEX_OF_JOINT: dict[str, int] = {
 Landmarks = dict[str, Float32[np.ndarray, "landmarks 3"]]
 """One person's landmarks by MediaPipe's name (`pose`, `left_hand`, `right_hand`, `face`) and in its
 order: x, y as fractions of the image, visibility."""
+
+
+def detector_of(
+    find: Callable[[AnyFrame], list[Landmarks]], *, min_visibility: float = MIN_VISIBILITY
+) -> Detector:
+    """A detector from a function that finds people's landmarks in a frame."""
+    return lambda frames: [
+        people_in_pixels(find(frame), min_visibility=min_visibility, image_size=frame.shape[:2])
+        for frame in map(np.ascontiguousarray, frames)
+    ]
 
 
 def people_in_pixels(

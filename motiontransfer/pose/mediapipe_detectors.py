@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from mediapipe.tasks.python.core.task_info import TaskInfo
 
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
-from motiontransfer.pose.landmarks import Detector, Landmarks, people_in_pixels
+from motiontransfer.pose.landmarks import Detector, Landmarks, detector_of
 
 _FULL_MODEL = 1  # of the pose models 0 lite, 1 full, 2 heavy the one in the wheel
 
@@ -38,13 +39,7 @@ def mediapipe_models() -> Path:
 def open_holistic(
     *, min_detection_confidence: float, min_tracking_confidence: float, min_visibility: float
 ) -> Generator[Detector]:
-    """Body, hands and face of the most prominent person, who is followed from frame to frame.
-
-    Args:
-        min_detection_confidence: confidence in [0, 1] from which the person detector's box counts.
-        min_tracking_confidence: confidence in [0, 1] below which the person is looked for anew.
-        min_visibility: body joints whose visibility is lower are missing.
-    """
+    """Body, hands and face of the most prominent person, who is followed from frame to frame."""
     # MediaPipe's threads log when they like, so stderr stays aside until they have ended.
     with (
         native_stderr_hidden(),
@@ -55,18 +50,11 @@ def open_holistic(
             min_tracking_confidence=min_tracking_confidence,
         ) as graph,
     ):
-        yield lambda frames: [
-            people_in_pixels(
-                _holistic_people(graph, frame),
-                min_visibility=min_visibility,
-                image_size=frame.shape[:2],
-            )
-            for frame in frames
-        ]
+        yield detector_of(partial(_holistic_people, graph), min_visibility=min_visibility)
 
 
 def _holistic_people(graph: Holistic, frame: RgbFrame) -> list[Landmarks]:
-    found: Any = graph.process(np.ascontiguousarray(frame))
+    found: Any = graph.process(frame)
     person = {
         group: _unpack(landmarks.landmark)
         for group in ("pose", "left_hand", "right_hand", "face")
@@ -152,11 +140,7 @@ def read_bundle(model: str) -> bytes:
 
 
 def is_holistic(bundle: bytes, *, model: str) -> bool:
-    """True for a holistic bundle: one person with hands and face.
-
-    Args:
-        model: for the message.
-    """
+    """True for a holistic bundle: one person with hands and face."""
     try:
         with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
             names = set(archive.namelist())
@@ -184,9 +168,7 @@ def open_pose_landmarker(
 
     Args:
         model: `wheel`, a name in OFFICIAL_MODELS, or a path to a bundle.
-        min_detection_confidence: confidence in [0, 1] from which the person detector's box counts.
         min_presence_confidence: confidence in [0, 1] below which a box is taken for empty.
-        min_visibility: body joints whose visibility is lower are missing.
 
     Raises:
         MissingFileError: the bundle is not here and cannot be downloaded.
@@ -198,14 +180,7 @@ def open_pose_landmarker(
         native_stderr_hidden(),
         _open_graph(model, max_people=max_people, thresholds=thresholds) as landmarks,
     ):
-        yield lambda frames: [
-            people_in_pixels(
-                landmarks(np.ascontiguousarray(frame)),
-                min_visibility=min_visibility,
-                image_size=frame.shape[:2],
-            )
-            for frame in frames
-        ]
+        yield detector_of(landmarks, min_visibility=min_visibility)
 
 
 _LandmarksOf = Callable[[RgbFrame], list[Landmarks]]

@@ -7,7 +7,6 @@ tracking of hands and face. Neither MediaPipe nor SciPy is imported: exported ta
 """
 
 import sys
-from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -17,8 +16,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64
 
-from motiontransfer.keypoints import People
-from motiontransfer.pose.landmarks import MIN_VISIBILITY, Detector, Landmarks, people_in_pixels
+from motiontransfer.pose.landmarks import Detector, Landmarks, detector_of
 from motiontransfer.video.color import Frame
 
 _PERSON_MODEL = "pose_detection/pose_detection.tflite"
@@ -59,8 +57,6 @@ def openvino_core() -> Any:  # noqa: ANN401 - an extra, which type checkers woul
 
 
 class _Model:
-    """A model of MediaPipe's package."""
-
     def __init__(
         self, path: Path, *outputs: str, low: int = 0, border: int = cv2.BORDER_REPLICATE
     ) -> None:
@@ -227,21 +223,6 @@ _HEAD_ANCHORS = np.concatenate([_anchors(16, 2), _anchors(8, 6)])
 
 
 def follow_person(models: Path) -> Detector:
-    """A detector of one person's joints, those of `HOLISTIC`, which remembers where they were.
-
-    Args:
-        models: a folder with `MODELS`.
-    """
+    """A detector of one person's joints, those of `HOLISTIC`, which remembers where they were."""
     person = FollowedPerson(models)
-
-    def detect(frames: Sequence[Frame]) -> list[People]:
-        return [
-            people_in_pixels(
-                [landmarks] if (landmarks := person.find(frame)) else [],
-                min_visibility=MIN_VISIBILITY,
-                image_size=frame.shape[:2],
-            )
-            for frame in frames
-        ]
-
-    return detect
+    return detector_of(lambda frame: [found] if (found := person.find(frame)) else [])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int8, UInt8
+from jaxtyping import Int8
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
@@ -19,6 +19,7 @@ from motiontransfer.pose.boxes import joint_boxes
 from motiontransfer.pose.quality import FILLED, MEASURED, MISSING, PARTS, ClipQuality
 from motiontransfer.pose.time_series import segments
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 
 _TRACK_COLORS = (
@@ -41,14 +42,8 @@ def track_color(track: int) -> tuple[int, int, int]:
     return _TRACK_COLORS[track % len(_TRACK_COLORS)]
 
 
-def plot_tracks(
-    path: Path, video: Path, detections: Detections, *, chosen: Sequence[int] = ()
-) -> None:
+def plot_tracks(path: Path, video: Path, detections: Detections) -> None:
     """Write sampled frames with each track's box and pose, and a timeline of all tracks, as PNG.
-
-    Args:
-        video: the frames of the detections.
-        chosen: tracks of the subject.
 
     Raises:
         KeypointsError: the video has another number or size of frames than the detections.
@@ -69,14 +64,13 @@ def plot_tracks(
         _AXIS_INCHES + _BAR_INCHES * max(1, min(len(tracks), _MAX_TRACKS)),
     )
     found = {0: "no person detected", 1: "1 track"}.get(len(tracks), f"{len(tracks)} tracks")
-    subject = f"; subject: {', '.join(map(str, chosen))}" if chosen else ""
-    title = f"{found} in {detections.num_frames} frames{subject}  ({detections.detector})"
+    title = f"{found} in {detections.num_frames} frames  ({detections.detector})"
     with write_figure(path, width=_COLUMNS * _TILE_INCHES, height=sum(inches)) as figure:
         sheet, bars = stacked(figure, inches)
         sheet.suptitle(title, x=0.01, ha="left", weight="bold")
         for axes, index, frame in zip(tiles(sheet, rows, _COLUMNS), shown, frames, strict=False):
             _draw_people(axes, frame, detections, index)
-        _draw_bars(bars.subplots(), detections, tracks[:_MAX_TRACKS], chosen, shown)
+        _draw_bars(bars.subplots(), detections, tracks[:_MAX_TRACKS], shown)
         if len(tracks) > _MAX_TRACKS:
             rest = f"and {len(tracks) - _MAX_TRACKS} shorter tracks"
             bars.text(0.99, 0.99, rest, ha="right", va="top", fontsize="small")
@@ -113,9 +107,7 @@ def representative_frames(detections: Detections, *, count: int) -> list[int]:
     return sorted(set(chosen))
 
 
-def _draw_people(
-    axes: Axes, frame: UInt8[np.ndarray, "height width 3"], detections: Detections, index: int
-) -> None:
+def _draw_people(axes: Axes, frame: Frame, detections: Detections, index: int) -> None:
     height, width = detections.image_size
     axes.imshow(frame, extent=(0, width, height, 0))
     axes.set_title(
@@ -146,11 +138,7 @@ def _draw_people(
 
 
 def _draw_bars(
-    axes: Axes,
-    detections: Detections,
-    tracks: Sequence[int],
-    chosen: Sequence[int],
-    shown: Sequence[int],
+    axes: Axes, detections: Detections, tracks: Sequence[int], shown: Sequence[int]
 ) -> None:
     rate = float(detections.frame_rate)
     labels = []
@@ -159,8 +147,7 @@ def _draw_bars(
         seen[detections.frame_index[detections.person == track]] = True
         spans = [(start / rate, (stop - start) / rate) for start, stop in segments(seen)]
         axes.broken_barh(spans, (line - 0.35, 0.7), facecolors=_hex(track))
-        subject = "subject  " if track in chosen else ""
-        labels.append(f"{subject}{track}   {seen.mean():.0%}")
+        labels.append(f"{track}   {seen.mean():.0%}")
     axes.set_yticks(range(len(tracks)), labels)
     axes.vlines(
         [(index + 0.5) / rate for index in shown],
@@ -188,12 +175,7 @@ def plot_quality(
     sentences: Sequence[str],
     title: str,
 ) -> None:
-    """Write coverage of each part over time, speed, scores, the worst frames and advice as PNG.
-
-    Args:
-        sentences: the advice.
-        title: the clip's name.
-    """
+    """Write coverage of each part over time, speed, scores, the worst frames and advice as PNG."""
     lines = [textwrap.fill(f"•  {line}", 150, subsequent_indent="    ") for line in sentences]
     heights = (0.7 + 0.21 * "\n".join(lines).count("\n"), 5.0, 3.7)
     title = f"{title}: {keypoints.num_frames} frames, {keypoints.detector}"
@@ -295,9 +277,7 @@ def _draw_speed(axes: Axes, quality: ClipQuality) -> None:
     axes.set_title("the fastest joint", loc="left", fontsize="medium")
 
 
-def _draw_pose(
-    axes: Axes, frame: UInt8[np.ndarray, "height width 3"], keypoints: Keypoints, index: int
-) -> None:
+def _draw_pose(axes: Axes, frame: Frame, keypoints: Keypoints, index: int) -> None:
     axes.imshow(frame)
     points, score = keypoints.points[index], keypoints.score[index]
     filled = np.zeros(len(score), np.bool_) if keypoints.filled is None else keypoints.filled[index]

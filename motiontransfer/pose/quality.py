@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -36,13 +35,11 @@ PARTS = (
 
 # Joint -> joints next to it and about how far it is from them at most, in body heights: where a
 # joint is missing and its neighbor so near the edge, it is outside.
-_REACH_OF_END = MappingProxyType(
-    {
-        "head": (("nose",), (("shoulder", 0.2),)),
-        "hands": (("left_wrist", "right_wrist"), (("elbow", 0.15), ("shoulder", 0.35))),
-        "feet": (("left_ankle", "right_ankle"), (("knee", 0.25), ("hip", 0.5), ("shoulder", 0.8))),
-    }
-)
+_REACH_OF_END = {
+    "head": (("nose",), (("shoulder", 0.2),)),
+    "hands": (("left_wrist", "right_wrist"), (("elbow", 0.15), ("shoulder", 0.35))),
+    "feet": (("left_ankle", "right_ankle"), (("knee", 0.25), ("hip", 0.5), ("shoulder", 0.8))),
+}
 
 _IMPLAUSIBLE_SPEED = 6.0  # body heights a second: 10 m/s for a grown person
 
@@ -60,8 +57,6 @@ NOTHING_TO_FIX = "nothing to fix"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipQuality:
-    """Measures of a clip's keypoints, frame by frame."""
-
     state: Int8[np.ndarray, "parts frames"]
     """MISSING, FILLED or MEASURED, for each of `PARTS`: the worst of its joints."""
     score_histogram: Int64[np.ndarray, " bins"]
@@ -72,9 +67,7 @@ class ClipQuality:
     outside: Mapping[str, Mask]
     """True where head, hands or feet are beyond the frame's edge."""
     with_others: Mask
-    """True where other people are in view."""
     possible_switches: int
-    """Possible changes of the tracked person."""
     body_height_px: float
     """Apparent height of the upright person, pixels of the working image."""
     camera_speed: float | None
@@ -83,7 +76,6 @@ class ClipQuality:
 
     @property
     def person_known(self) -> Mask:
-        """True where any part of the person is known."""
         return self.state.max(axis=0) > MISSING
 
     @property
@@ -301,7 +293,6 @@ class FramePair:
     background: Bool[np.ndarray, "height width"]
     """Pixels that the person covers in neither."""
     seconds: float
-    """Time between them."""
 
 
 def camera_speed(pairs: Iterable[FramePair]) -> float | None:

@@ -23,7 +23,6 @@ def segments(flags: Mask) -> list[tuple[int, int]]:
 
 
 def longest_segment(flags: Mask) -> int:
-    """Length of the longest contiguous segment of True."""
     return max((stop - start for start, stop in segments(flags)), default=0)
 
 
@@ -153,7 +152,6 @@ def _over_windows(
 
 
 def one_euro(points: Points, *, frame_rate: Fraction, unit_px: float) -> Points:
-    """Apply a `OneEuroFilter` to a recorded segment."""
     live = OneEuroFilter()
     everywhere = np.ones(points.shape[1], np.bool_)
     how = {"rate_hz": float(frame_rate), "unit_px": unit_px}
@@ -172,7 +170,6 @@ class OneEuroFilter:
     """
 
     def __init__(self) -> None:
-        """Start without history."""
         self._known: Bool[np.ndarray, " joints"] | None = None
 
     def next(

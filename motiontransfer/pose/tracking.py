@@ -53,7 +53,6 @@ class Body:
     points: Float64[np.ndarray, "2 joints 2"]
     """The body's joints, px; as found, and with left and right swapped."""
     found: Bool[np.ndarray, "2 joints"]
-    """Mask of the detected joints."""
     box: Float64[np.ndarray, "2 2"]
     """Upper left and lower right corner around the joints, px."""
     center: Vector
@@ -68,7 +67,6 @@ class Body:
         return replace(self, points=self.points + by, box=self.box + by, center=self.center + by)
 
     def overlaps(self, other: "Body") -> bool:
-        """True if the boxes intersect."""
         low, high = np.maximum(self.box[0], other.box[0]), np.minimum(self.box[1], other.box[1])
         return bool((low < high).all())
 
@@ -147,16 +145,13 @@ class Tracklet:
     """One person over consecutive detections; grows while it is followed."""
 
     frame_indices: list[int] = field(default_factory=list)
-    """Frame indices, ascending."""
     bodies: list[Body] = field(default_factory=list)
-    """Body in each of the frames."""
     frames_in_crowd: int = 0
     """Number of frames in which another person was, or may have been, in the same place."""
     velocity: Vector = field(default_factory=lambda: np.zeros(2))
     """Velocity at the end, smoothed, px per frame."""
 
     def add(self, frame_index: int, body: Body, *, in_crowd: bool) -> None:
-        """Append a detection in a later frame."""
         self.frames_in_crowd += in_crowd
         if self.bodies:
             step = displacement(self.bodies[-1], body) / (frame_index - self.end)
@@ -166,12 +161,10 @@ class Tracklet:
 
     @property
     def start(self) -> int:
-        """First frame."""
         return self.frame_indices[0]
 
     @property
     def end(self) -> int:
-        """Last frame."""
         return self.frame_indices[-1]
 
     def is_short(self, frame_rate: Fraction) -> bool:

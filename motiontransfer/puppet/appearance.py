@@ -19,7 +19,6 @@ class Patch:
     corner: tuple[int, int]
     """(x, y) of its first pixel in the frame."""
     size: tuple[int, int]
-    """(height, width)."""
     encoded: UInt8[np.ndarray, " bytes"]
     area: float
     """Square pixels that are covered."""

@@ -21,6 +21,7 @@ from motiontransfer.progress import track
 from motiontransfer.puppet.silhouette import read_masks
 from motiontransfer.target_clips import TargetClip, full_size, spread
 from motiontransfer.video.clip import full_size_frames
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 
@@ -41,16 +42,15 @@ _MOVING = 40  # levels between the median and the upper quartile of a pixel that
 _THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise at edges
 
 
+_Pixels = Bool[np.ndarray, "height width"]
 _Levels = UInt8[np.ndarray, "rows columns 3"]
 
 
 class Background(NamedTuple):
-    """The scene without the person."""
-
-    image: UInt8[np.ndarray, "height width 3"]
-    is_filled: Bool[np.ndarray, "height width"]
+    image: Frame
+    is_filled: _Pixels
     """Pixels that were never seen uncovered, and are inpainted."""
-    is_moving: Bool[np.ndarray, "height width"]
+    is_moving: _Pixels
     """Pixels that change beside the person: captions, screens, other people."""
 
 
@@ -104,14 +104,10 @@ def _median_where(
     frames: IO[bytes],
     size: tuple[int, int],
     shows_background: Bool[np.ndarray, "frames rows columns"],
-) -> tuple[UInt8[np.ndarray, "height width 3"], Bool[np.ndarray, "height width"]]:
+) -> tuple[Frame, _Pixels]:
     """Median over time of the lit frames that show the background, and where these change.
 
     It is 0 where none does.
-
-    Args:
-        frames: their bytes.
-        size: (height, width) of a frame.
     """
     height, width = size
     median, lit, upper = np.empty((3, height, width, 3), np.uint8)
@@ -159,9 +155,7 @@ def _quantiles(
     return median, at((first_lit + last) // 2), upper
 
 
-def is_shadow(
-    frame: UInt8[np.ndarray, "height width 3"], background: UInt8[np.ndarray, "height width 3"]
-) -> Bool[np.ndarray, "height width"]:
+def is_shadow(frame: Frame, background: Frame) -> _Pixels:
     """Pixels that show the background image with all channels darkened alike."""
     ratio = (frame + np.float32(_SHADOW_OFFSET)) / (background + np.float32(_SHADOW_OFFSET))
     darkening = ratio.mean(axis=2)

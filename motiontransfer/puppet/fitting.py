@@ -48,10 +48,7 @@ _NUM_PLACES = 64  # at which that is looked up
 
 
 def target_appearance(
-    clips: Sequence[TargetClip],
-    background: UInt8[np.ndarray, "height width 3"],
-    *,
-    num_references: int,
+    clips: Sequence[TargetClip], background: Frame, *, num_references: int
 ) -> Appearance:
     """About so many reference frames, evenly spread over the clips, in the background's size.
 
@@ -113,10 +110,10 @@ class _Frames(Mapping[tuple[int, int], Frame]):
 def fit_appearance(
     skeleton: Skeleton,
     clips: Sequence[tuple[Float[np.ndarray, "_ joints 2"], Float[np.ndarray, "_ joints"]]],
-    references: Mapping[tuple[int, int], UInt8[np.ndarray, "height width 3"]],
+    references: Mapping[tuple[int, int], Frame],
     masks: Mapping[tuple[int, int], UInt8[np.ndarray, "_ _"]],
     *,
-    background: UInt8[np.ndarray, "height width 3"],
+    background: Frame,
     height_px: float,
     coarse_size: tuple[int, int] | None = None,
 ) -> Appearance:
@@ -174,7 +171,7 @@ class CutPart:
 
     corner: tuple[int, int]
     """(x, y) of its first pixel in the frame."""
-    colors: UInt8[np.ndarray, "height width 3"]
+    colors: Frame
     coverage: Mask
     hidden: Mask
 
@@ -224,9 +221,7 @@ def covered_box(mask: Mask) -> tuple[slice, slice]:
     return np.s_[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
 
 
-def cut_parts(
-    parts: Sequence[BodyPart], person: Silhouette, frame: UInt8[np.ndarray, "height width 3"]
-) -> list[CutPart | None]:
+def cut_parts(parts: Sequence[BodyPart], person: Silhouette, frame: Frame) -> list[CutPart | None]:
     """Cut a reference into the body parts that it shows."""
     cut = []
     for place, mask, hidden in part_masks(parts, person):

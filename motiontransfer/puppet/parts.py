@@ -15,15 +15,23 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64
 
+from motiontransfer.keypoints import Points, Scores
+from motiontransfer.pose.time_series import Series
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
 
 Motion = Literal["limb", "torso", "rigid"]
 Map = Float64[np.ndarray, "2 3"]
 """Affine map of (x, y), pixels."""
 
+Joints = Float[np.ndarray, "joints 2"]
+Linear = Float64[np.ndarray, "2 2"]
+Lengths = Float64[np.ndarray, " lines"]
+"""Length of each of `SCALE_LINES`, pixels."""
+
 _SIDES = ("left", "right")
 _MIDPOINTS = ("shoulder", "hip", "ear", "eye", "mouth")
 _HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_mouth", "right_mouth")
+_NECK = ("mid_shoulder", "mid_ear")
 _TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 _ALL_FRAMES = slice(None)
 _MIN_JOINTS = {"limb": 2, "torso": 3, "rigid": 3}
@@ -86,7 +94,7 @@ def body_parts(skeleton: Skeleton) -> tuple[BodyPart, ...]:
         *_limbs("thigh", "hip", "knee", radius=0.055, reach=1.6),
         *_limbs("shin", "knee", "ankle", "foot_index", radius=0.04, reach=1.5),
         *(_foot(side) for side in _SIDES),
-        _limb("neck", ("mid_shoulder", "mid_ear"), radius=0.04, reach=1.8),
+        _limb("neck", _NECK, radius=0.04, reach=1.8),
         _torso(),
         _head(groups),
         *_limbs("upper_arm", "shoulder", "elbow", "wrist", radius=0.04, reach=1.4),
@@ -134,26 +142,20 @@ def _limb(
 
 
 def _limbs(
-    name: str, start: str, end: str, beyond: str | None = None, *, radius: float, reach: float
+    name: str, start: str, end: str, beyond: str | None = None, **size: float
 ) -> Iterator[BodyPart]:
     """A limb of each side, the bone from its end to a joint beyond as its neighbor."""
     for side in _SIDES:
-        yield _limb(
-            f"{side}_{name}",
-            (f"{side}_{start}", f"{side}_{end}"),
-            radius=radius,
-            reach=reach,
-            neighbor=(f"{side}_{end}", f"{side}_{beyond}") if beyond else None,
-        )
+        a, b, c = (f"{side}_{joint}" for joint in (start, end, beyond))
+        yield _limb(f"{side}_{name}", (a, b), neighbor=(b, c) if beyond else None, **size)
 
 
 def _foot(side: str) -> BodyPart:
     joints = tuple(f"{side}_{joint}" for joint in ("ankle", "heel", "foot_index"))
-    bones = tuple(itertools.combinations(joints, 2))
     return BodyPart(
         name=f"{side}_foot",
         motion="rigid",
-        bones=bones,
+        bones=tuple(itertools.combinations(joints, 2)),
         joints=joints,
         neighbor=(f"{side}_ankle", f"{side}_knee"),
         radius=0.025,
@@ -162,11 +164,10 @@ def _foot(side: str) -> BodyPart:
 
 
 def _torso() -> BodyPart:
-    bones = (*itertools.combinations(_TORSO, 2), ("mid_shoulder", "mid_hip"))
     return BodyPart(
         name="torso",
         motion="torso",
-        bones=bones,
+        bones=(*itertools.combinations(_TORSO, 2), ("mid_shoulder", "mid_hip")),
         joints=_TORSO,
         radius=0.045,
         reach=1.6,
@@ -214,12 +215,7 @@ def _hand(side: str, groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
 class BodyPoses:
     """Poses of a body with the midpoints between left and right joints."""
 
-    def __init__(
-        self,
-        skeleton: Skeleton,
-        points: Float[np.ndarray, "frames joints 2"],
-        score: Float[np.ndarray, "frames joints"],
-    ) -> None:
+    def __init__(self, skeleton: Skeleton, points: Points, score: Scores) -> None:
         pairs = [[skeleton.index(f"{side}_{joint}") for side in _SIDES] for joint in _MIDPOINTS]
         midpoints = points[:, pairs].mean(axis=2)
         self.points = np.concatenate([points, midpoints], axis=1).astype(np.float32)
@@ -263,7 +259,7 @@ def _lengths(poses: BodyPoses) -> Float64[np.ndarray, "frames lines"]:
     return np.where(has_a & has_b & (lengths > 0), lengths, np.nan)
 
 
-def full_lengths(poses: BodyPoses) -> Float64[np.ndarray, " lines"]:
+def full_lengths(poses: BodyPoses) -> Lengths:
     """Length of each line of the body parallel to the image, at the clip's median scale.
 
     NaN where it is never seen.
@@ -276,9 +272,7 @@ def full_lengths(poses: BodyPoses) -> Float64[np.ndarray, " lines"]:
     return _quantile(lengths / scale[:, None], _LENGTH_QUANTILE, axis=0)
 
 
-def body_scales(
-    poses: BodyPoses, full: Float64[np.ndarray, " lines"]
-) -> Float64[np.ndarray, " frames"]:
+def body_scales(poses: BodyPoses, full: Lengths) -> Series:
     """Size of the body in each frame, 1 where its lines have their full length; NaN without body.
 
     Foreshortening makes lines shorter only, so an upper quantile of them tells the scale.
@@ -296,7 +290,7 @@ def _quantile(
 
 
 def part_shapes(
-    part: BodyPart, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
+    part: BodyPart, poses: BodyPoses, scales: Series
 ) -> tuple[Complex128[np.ndarray, "frames joints"], Bool[np.ndarray, "frames joints"]]:
     """Joints x + iy of a part around their middle, at scale 1, and where they were found."""
     points, found = poses.joints(part.joints)
@@ -308,7 +302,7 @@ def part_shapes(
 
 
 def half_neighbors(
-    part: BodyPart, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
+    part: BodyPart, poses: BodyPoses, scales: Series
 ) -> Complex128[np.ndarray, " frames"]:
     """Half the vector x + iy along a part's neighbor, at scale 1; NaN where it was not found.
 
@@ -321,13 +315,7 @@ def half_neighbors(
     return vector[:, 0] + 1j * vector[:, 1]
 
 
-def part_map(
-    part: BodyPart,
-    reference: Float[np.ndarray, "joints 2"],
-    pose: Float[np.ndarray, "joints 2"],
-    *,
-    scale: float,
-) -> Map:
+def part_map(part: BodyPart, reference: Joints, pose: Joints, *, scale: float) -> Map:
     """Map from a part in one pose to the part in another, by the joints found in both.
 
     Args:
@@ -346,9 +334,7 @@ def part_map(
     return np.column_stack([linear, b.mean(axis=0) - linear @ a.mean(axis=0)])
 
 
-def _limb_map(
-    a: Float64[np.ndarray, "2 2"], b: Float64[np.ndarray, "2 2"], scale: float
-) -> Float64[np.ndarray, "2 2"]:
+def _limb_map(a: Linear, b: Linear, scale: float) -> Linear:
     lengths = [math.dist(*a), math.dist(*b)]
     if min(lengths) < 1:  # seen end on: it has no direction
         return scale * np.eye(2)
@@ -359,9 +345,7 @@ def _limb_map(
     return stretch * np.outer(along_b, along_a) + scale * np.outer(across_b, across_a)
 
 
-def _rotation(
-    a: Float64[np.ndarray, "joints 2"], b: Float64[np.ndarray, "joints 2"], scale: float
-) -> Float64[np.ndarray, "2 2"]:
+def _rotation(a: Joints, b: Joints, scale: float) -> Linear:
     """Linear part of the least-squares similarity (Umeyama 1991 in the plane)."""
     x, y = a - a.mean(axis=0), b - b.mean(axis=0)
     cosine = float((x * y).sum())

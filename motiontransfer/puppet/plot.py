@@ -23,6 +23,9 @@ _CELL_PX, _MARGIN_PX, _INCHES_PER_CELL = 96, 4, 0.75
 _NOT_SEEN, _GROUNDS = 40, (190, 215)
 _NEVER_SEEN = np.array([230, 30, 120])
 
+Pixels = UInt8[np.ndarray, "height width 4"]
+"""RGB and coverage."""
+
 
 def plot_appearance(
     path: Path, appearance: Appearance, is_filled: Bool[np.ndarray, "height width"], *, title: str
@@ -51,9 +54,7 @@ def plot_appearance(
             _draw_sheet(axes, sides, {name: views[name] for name in names})
 
 
-def best_views(
-    appearance: Appearance,
-) -> dict[str, list[UInt8[np.ndarray, "height width 4"] | None]]:
+def best_views(appearance: Appearance) -> dict[str, list[Pixels | None]]:
     """The best covered patch of each part in each sector; None where no reference shows it."""
     poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
     scales = body_scales(poses, appearance.full_lengths)
@@ -93,11 +94,7 @@ def _sectors(
     return np.where(told, columns % len(_DIRECTIONS), -1)
 
 
-def _draw_sheet(
-    axes: Axes,
-    sides: tuple[str, ...],
-    views: dict[str, list[UInt8[np.ndarray, "height width 4"] | None]],
-) -> None:
+def _draw_sheet(axes: Axes, sides: tuple[str, ...], views: dict[str, list[Pixels | None]]) -> None:
     rows = [np.hstack([_cell(pixels) for pixels in of_part]) for of_part in views.values()]
     axes.imshow(np.vstack(rows), extent=(0, len(sides), len(rows), 0))
     axes.set_xticks(np.arange(len(sides)) + 0.5, sides)
@@ -106,9 +103,7 @@ def _draw_sheet(
     axes.spines[:].set_visible(False)
 
 
-def _cell(
-    pixels: UInt8[np.ndarray, "height width 4"] | None,
-) -> UInt8[np.ndarray, "_CELL_PX _CELL_PX 3"]:
+def _cell(pixels: Pixels | None) -> UInt8[np.ndarray, "_CELL_PX _CELL_PX 3"]:
     """A patch in the middle of a checkered ground; a dark cell without one."""
     cell = np.full((_CELL_PX, _CELL_PX, 3), 255, np.uint8)
     inner = cell[1:-1, 1:-1]

@@ -12,9 +12,10 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Complex128, Float, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Complex128, Float32, Float64, Int64, UInt8
 
-from motiontransfer.keypoints import resize_points
+from motiontransfer.keypoints import Keypoints, resize_points
+from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.parts import (
     BodyPart,
@@ -27,7 +28,16 @@ from motiontransfer.puppet.parts import (
     part_map,
     part_shapes,
 )
-from motiontransfer.skeleton import Skeleton
+
+Texture = UInt8[np.ndarray, "height width 6"]
+"""RGB, 1, confidence and the share that bypasses a network's gate, each times coverage; of 255."""
+TEXTURE_CHANNELS = 6
+Excluded = Bool[np.ndarray, "frames references"]
+"""References that may not be used for a frame."""
+Distances = Float64[np.ndarray, "frames references"]
+Chosen = Int64[np.ndarray, " parts"]
+"""Reference of each part, by its index; -1: the part is not drawn."""
+Vector = Float64[np.ndarray, "2"]
 
 _HIDDEN_PENALTY = 2.0  # of a reference that does not show the part at all, % of the body's height
 _WHOLE_SHARE = 0.9  # of what others show: masks of the same part differ by a few percent
@@ -35,6 +45,14 @@ _ENLARGING_PENALTY, _SHRINKING_PENALTY = 1.5, 0.5  # per factor e between the bo
 _DRAWN_RADIUS_PX = 8  # of a part's outline, to measure its area
 _MISSING_PENALTY = 3.0  # per share of the joints that the reference lacks
 _FITTED_SHARE = 0.5  # of a rigid part's distance, measured after the best similarity
+# Share of the distance, and distance, to win for a change of reference; hands change shape fast.
+_HYSTERESIS, _HYSTERESIS_OF_HANDS = (0.25, 0.1), (0.1, 0.0)
+# What it costs that parts which meet come from different references, % of the body's height.
+_SEAM_COST = 1.5
+_BLOCK_FRAMES = 16  # compared with all references at once
+# Distance, % of the body's height, that lowers confidence, and the ungated share, to 1 / e.
+_CONFIDENCE_DECAY, _UNGATED_DECAY = 4.0, 8.0
+_CACHE_BYTES = 2**28  # of decoded patches, the latest used
 
 
 class References:
@@ -53,9 +71,7 @@ class References:
         }
         self._penalties = self._hidden() * _HIDDEN_PENALTY
 
-    def excluded(
-        self, clip: int, num_frames: int, *, within: int
-    ) -> Bool[np.ndarray, "frames references"]:
+    def excluded(self, clip: int, num_frames: int, *, within: int) -> Excluded:
         """The references that are less than so many frames away from each frame of a clip."""
         clips, frames = self._appearance.frames.T
         return (clips == clip) & (np.abs(np.arange(num_frames)[:, None] - frames) < within)
@@ -83,7 +99,7 @@ class References:
         return np.clip(1 - share / np.maximum(whole, 1e-6), 0, 1)
 
     def distances(
-        self, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
+        self, poses: BodyPoses, scales: Series
     ) -> Float64[np.ndarray, "frames parts references"]:
         """How unlike each part looks, % of the body's height; infinite where no map can be fitted.
 
@@ -92,9 +108,7 @@ class References:
         found = [self._distances(number, poses, scales) for number in range(len(self.parts))]
         return np.stack(found, axis=1)
 
-    def _distances(
-        self, number: int, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
-    ) -> Float64[np.ndarray, "frames references"]:
+    def _distances(self, number: int, poses: BodyPoses, scales: Series) -> Distances:
         part = self.parts[number]
         shape, found = part_shapes(part, poses, scales)
         of_reference, found_there = self._shapes[number]
@@ -113,9 +127,7 @@ class References:
         distance += self._penalties[:, number]
         return np.where((shared >= part.min_joints) & np.isfinite(distance), distance, np.inf)
 
-    def _turned(
-        self, part: BodyPart, poses: BodyPoses, scales: Float64[np.ndarray, " frames"]
-    ) -> Float64[np.ndarray, "frames references"]:
+    def _turned(self, part: BodyPart, poses: BodyPoses, scales: Series) -> Distances:
         """Square of how far a part is turned around its own axis, by its neighbor, pixels²."""
         halves = half_neighbors(part, poses, scales)
         distance = np.abs(halves[:, None] - self._neighbors[part.name])
@@ -148,7 +160,7 @@ def _square_distance(
     both: Bool[np.ndarray, "joints frames references"],
     *,
     motion: Motion,
-) -> Float64[np.ndarray, "frames references"]:
+) -> Distances:
     """Sum of the joints' squared distances, around the middle of those that both have.
 
     A rigid part is rotated and resized when it is carried: part of the distance is measured after
@@ -171,7 +183,7 @@ def choose_jointly(
     *,
     joined: Sequence[tuple[int, int]],
     seam: float,
-) -> Int64[np.ndarray, " parts"]:
+) -> Chosen:
     """References of all parts of a frame with the least sum of distances and seams, by min-sum.
 
     -1 where all references of a part are infinitely far; it asks nothing of its neighbors.
@@ -194,20 +206,6 @@ def choose_jointly(
             is_seamless = cost[part, same] <= cost[part, nearest[part]] + seam
             chosen[part] = same if is_seamless else nearest[part]
     return chosen
-
-
-Texture = UInt8[np.ndarray, "height width 6"]
-"""RGB, 1, confidence and the share that bypasses a network's gate, each times coverage; of 255."""
-TEXTURE_CHANNELS = 6
-
-# Share of the distance, and distance, to win for a change of reference; hands change shape fast.
-_HYSTERESIS, _HYSTERESIS_OF_HANDS = (0.25, 0.1), (0.1, 0.0)
-# What it costs that parts which meet come from different references, % of the body's height.
-_SEAM_COST = 1.5
-_BLOCK_FRAMES = 16  # compared with all references at once
-# Distance, % of the body's height, that lowers confidence, and the ungated share, to 1 / e.
-_CONFIDENCE_DECAY, _UNGATED_DECAY = 4.0, 8.0
-_CACHE_BYTES = 2**28  # of decoded patches, the latest used
 
 
 class Puppet:
@@ -237,43 +235,26 @@ class Puppet:
         """Itself, as it never changes: a network and its EMA share a puppet."""
         return self
 
-    def follow(
-        self,
-        points: Float[np.ndarray, "frames joints 2"],
-        score: Float[np.ndarray, "frames joints"],
-        *,
-        skeleton: Skeleton,
-        excluded: Bool[np.ndarray, "frames references"] | None = None,
-    ) -> "PuppetClip":
-        """Choose a reference for each part in each frame of a clip. Causal.
-
-        Args:
-            excluded: references that a frame may not use.
-        """
-        return PuppetFollower(self, skeleton).follow(points, score, excluded=excluded)
+    def follow(self, keypoints: Keypoints, *, excluded: Excluded | None = None) -> "PuppetClip":
+        """Choose a reference for each part in each frame of a clip. Causal."""
+        return PuppetFollower(self).follow(keypoints, excluded=excluded)
 
 
 class PuppetFollower:
     """Chooses the references for the frames of a clip as they arrive, in batches of any size."""
 
-    def __init__(self, puppet: Puppet, skeleton: Skeleton) -> None:
-        self._puppet, self._skeleton = puppet, skeleton
+    def __init__(self, puppet: Puppet) -> None:
+        self._puppet = puppet
         self._current = np.full(len(puppet.parts), -1)
         hysteresis = [
             _HYSTERESIS_OF_HANDS if part.changes_fast else _HYSTERESIS for part in puppet.parts
         ]
         self._share, self._least = np.array(hysteresis).T
 
-    def follow(
-        self,
-        points: Float[np.ndarray, "frames joints 2"],
-        score: Float[np.ndarray, "frames joints"],
-        *,
-        excluded: Bool[np.ndarray, "frames references"] | None = None,
-    ) -> "PuppetClip":
+    def follow(self, keypoints: Keypoints, *, excluded: Excluded | None = None) -> "PuppetClip":
         """Choose a reference for each part in each of the next frames; see `Puppet.follow`."""
-        puppet = self._puppet
-        poses = BodyPoses(self._skeleton, resize_points(points, puppet.zoom), score)
+        puppet, points = self._puppet, resize_points(keypoints.points, self._puppet.zoom)
+        poses = BodyPoses(keypoints.skeleton, points, keypoints.score)
         scales = body_scales(poses, puppet.appearance.full_lengths)
         chosen = np.full((len(points), len(puppet.parts)), -1)
         distances = np.full(chosen.shape, np.inf)
@@ -288,9 +269,7 @@ class PuppetFollower:
         distances[chosen < 0] = np.inf
         return PuppetClip(puppet, poses, scales, chosen, distances)
 
-    def _choose(
-        self, distances: Float64[np.ndarray, "parts references"]
-    ) -> Int64[np.ndarray, " parts"]:
+    def _choose(self, distances: Float64[np.ndarray, "parts references"]) -> Chosen:
         """References of the next frame; those of the frame before are held by the hysteresis."""
         parts = np.flatnonzero(self._current >= 0)
         held, cost = self._current[parts], distances.copy()
@@ -305,7 +284,7 @@ class PuppetClip:
 
     puppet: Puppet
     poses: BodyPoses
-    scales: Float64[np.ndarray, " frames"]
+    scales: Series
     chosen: Int64[np.ndarray, "frames parts"]
     """-1: part not drawn."""
     distances: Float64[np.ndarray, "frames parts"]
@@ -349,8 +328,8 @@ class PuppetClip:
         texture: Float32[np.ndarray, "height width 6"],
         which: tuple[int, int, int],
         *,
-        corner: Float64[np.ndarray, "2"],
-        rate: Float64[np.ndarray, "2"],
+        corner: Vector,
+        rate: Vector,
     ) -> None:
         """Lay a part over what was drawn before.
 

@@ -117,7 +117,7 @@ def upsample_frames(
 ) -> Iterator[Frame]:
     """Frames of a clip at a larger size (height, width), in the order of its poses."""
     upsampling = GuidedUpsampling(puppet, size=size)
-    clip = puppet.follow(poses.points, poses.score, skeleton=poses.skeleton)
+    clip = puppet.follow(poses)
     return (upsampling.upsample(frame, clip, index) for index, frame in enumerate(frames))
 
 
@@ -182,7 +182,6 @@ def labelled(frame: Frame, label: Label) -> Frame:
 
 @lru_cache(maxsize=4)
 def draw_label(height: int, width: int) -> Label:
-    """The visible label for frames of this size."""
     from PIL import Image, ImageDraw, ImageFont  # here: an exported target is drawn without Pillow
 
     font_px = max(_MIN_FONT_PX, round(_LABEL_HEIGHT * min(height, width)))

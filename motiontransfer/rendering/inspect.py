@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float32, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
@@ -19,6 +19,7 @@ from motiontransfer.errors import KeypointsError, MissingFileError
 from motiontransfer.keypoints import Detections, Keypoints, read_detections, read_keypoints
 from motiontransfer.pose.drawing import display_style, draw_rgb
 from motiontransfer.pose.plots import track_color
+from motiontransfer.pose.time_series import Series
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced, side_by_side
 from motiontransfer.retargeting.statistics import measure_ground_contact
@@ -35,8 +36,9 @@ _DETECTION_INTENSITY = 0.45
 _NUM_COLUMNS = 8
 _DPI = 100
 _CURSOR = (230, 60, 60)
+Joints = Float32[np.ndarray, "joints 2"]
 
-Measures = Mapping[str, Mapping[str, Float64[np.ndarray, " frames"]]]
+Measures = Mapping[str, Mapping[str, Series]]
 """Quantity -> label of a curve -> its value in each frame; NaN where there is none."""
 
 
@@ -47,9 +49,7 @@ class Inspection:
     video: str
     """Its name in params.yaml."""
     frames: Path
-    """The frame store of the decoded clip."""
     keypoints: Keypoints
-    """The subject's."""
     detections: Detections | None
     """Everyone in view; None where detections were not kept."""
 
@@ -151,16 +151,14 @@ def _shown_size(image_size: tuple[int, int]) -> tuple[int, int]:
     return image_size[0] * factor, image_size[1] * factor
 
 
-def _enlarged(
-    points: Float32[np.ndarray, "joints 2"], scale: float
-) -> Float32[np.ndarray, "joints 2"]:
+def _enlarged(points: Joints, scale: float) -> Joints:
     """Scale points; pixel centres are half a pixel from the corner at any size."""
     return ((points + 0.5) * scale - 0.5).astype(np.float32)
 
 
 def _draw_limbs(
     frame: Frame,
-    points: Float32[np.ndarray, "joints 2"],
+    points: Joints,
     score: Float32[np.ndarray, " joints"],
     *,
     skeleton: Skeleton,
@@ -197,9 +195,7 @@ def _draw_boxes_and_rings(
     return np.asarray(image)
 
 
-def _curves(
-    measures: Measures, size: tuple[int, int]
-) -> tuple[Frame, Float64[np.ndarray, " frames"]]:
+def _curves(measures: Measures, size: tuple[int, int]) -> tuple[Frame, Series]:
     """Curves of all measures below each other, and the column of pixels where each frame is."""
     figure = Figure(figsize=(size[1] / _DPI, size[0] / _DPI), dpi=_DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
@@ -246,7 +242,7 @@ def measures_over_time(keypoints: Keypoints) -> Measures:
     }
 
 
-def _mean_where(values: np.ndarray, chosen: np.ndarray) -> Float64[np.ndarray, " frames"]:
+def _mean_where(values: np.ndarray, chosen: np.ndarray) -> Series:
     count = chosen.sum(axis=1)
     total = np.where(chosen, values, 0.0).sum(axis=1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)

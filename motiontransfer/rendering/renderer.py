@@ -47,7 +47,6 @@ from motiontransfer.rendering.compositing import (
     upsample_frames,
 )
 from motiontransfer.rendering.rendered import FaceMode
-from motiontransfer.skeleton import Skeleton
 from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.video.color import Frame
@@ -194,11 +193,10 @@ class Renderer:
     """None where faces are left as the main generator makes them."""
     face_blending: FaceBlending = "feather"
 
-    def start_rollout(self, skeleton: Skeleton) -> Rollout:
+    def start_rollout(self) -> Rollout:
         """Begin a rollout of the main generator."""
         return Rollout(
             self.main.network,
-            skeleton=skeleton,
             size=self.main.config.size,
             style=self.main.style,
             autocast=self.runtime.autocast,
@@ -256,9 +254,9 @@ def render_poses(
 
 def _generate(renderer: Renderer, keypoints: Keypoints) -> Iterator[Images]:
     """Generate each frame and blend its face in."""
-    rollout = renderer.start_rollout(keypoints.skeleton)
+    rollout = renderer.start_rollout()
     face, previous = renderer.face, None
-    poses = rollout.draw(keypoints.points, keypoints.score)
+    poses = rollout.draw(keypoints)
     patches = repeat(None, keypoints.num_frames) if face is None else face.patches(keypoints)
     for pose, make_patch in zip(poses, patches, strict=True):
         previous = shown = rollout.step(pose, previous)
@@ -286,7 +284,7 @@ class LiveGenerator:
 
     def restart(self) -> None:
         """Forget the frames before."""
-        self._rollout: Rollout | None = None
+        self._rollout = self._renderer.start_rollout()
         self._previous: Images | None = None
 
     def generate(self, poses: Keypoints) -> PendingFrame:
@@ -295,9 +293,8 @@ class LiveGenerator:
         Args:
             poses: the latest, of which the last is shown.
         """
-        if self._rollout is None:
-            self._rollout = self._renderer.start_rollout(poses.skeleton)
-        (pose,) = self._rollout.draw(poses.points[-1:], poses.score[-1:])
+        last = poses.num_frames - 1
+        (pose,) = self._rollout.draw(poses.part(range(last, last + 1)))
         image = self._previous = self._rollout.step(pose, self._previous)
         face, make_patch = self._renderer.face, None
         if isinstance(face, ResidualFaces):

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from motiontransfer import layout
 from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
+from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.rendering.compositing import VisibleLabel, with_label
 from motiontransfer.storage import replacing
 from motiontransfer.target_clips import spread
@@ -135,13 +135,7 @@ def _other_panels(panels: Panels) -> Generator[dict[str, Frame]]:
         if panels.truth is not None:
             videos["truth"] = stack.enter_context(FrameStore(panels.truth)).frames()
         for index in range(poses.num_frames):
-            pose = draw_rgb(
-                poses.points[index],
-                poses.score[index],
-                skeleton=poses.skeleton,
-                size=poses.image_size,
-                style=panels.style,
-            )
+            pose = draw_pose(poses, index, style=panels.style)
             yield {"pose": pose, **{label: next(video) for label, video in videos.items()}}
 
 

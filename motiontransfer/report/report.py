@@ -17,9 +17,10 @@ from motiontransfer.errors import MissingFileError, MotionTransferError
 from motiontransfer.evaluation.baselines import nearest_frames
 from motiontransfer.evaluation.frames import check_frames, read_frames
 from motiontransfer.evaluation.measurements import Measurements, frame_errors, read_measurements
-from motiontransfer.evaluation.plots import pose_image, worst_frame_indices
+from motiontransfer.evaluation.plots import worst_frame_indices
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.params import Transfer
+from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.report.page import (
     PanelSource,
     flattened,
@@ -157,7 +158,7 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
             name="pose",
             label="pose",
             description=f"pose of {source}, normalized to {target}",
-            frames=lambda: (pose_image(poses, index) for index in range(poses.num_frames)),
+            frames=lambda: (draw_pose(poses, index) for index in range(poses.num_frames)),
         ),
         video_panel("result", "result", f"rendered video of {target}", run.result, verbatim=True),
     ]

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float64
 
 from motiontransfer.errors import PARAMS_FILE, ParamsError, StatisticsError
 from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.boxes import Places
 from motiontransfer.pose.time_series import Series, fill_gaps
 from motiontransfer.retargeting.shapes import change_head_shape, change_leg_shape
 from motiontransfer.retargeting.statistics import (
@@ -59,11 +60,8 @@ def normalize_poses(
     """
     check_centring(mode, centring)
     if unknown := joint_differences(keypoints, target)[0]:
-        is_known = [joint not in unknown for joint in keypoints.skeleton.joints]
-        score = keypoints.score * np.array(is_known, np.float32)
-        points = np.where(score[..., None] > 0, keypoints.points, np.float32(0))
-        filled = None if keypoints.filled is None else keypoints.filled & (score > 0)
-        keypoints = replace(keypoints, points=points, score=score, filled=filled)
+        is_unknown = [joint in unknown for joint in keypoints.skeleton.joints]
+        keypoints = keypoints.without(np.array([is_unknown]))
     if mode == "none":
         if keypoints.image_size != target.image_size:
             raise ParamsError(
@@ -304,7 +302,6 @@ def retarget(
         ratios: of every part, see `proportion_ratios`.
         center_x_px: origin of positions to the left and right, which are scaled with the legs, so
             that a standing foot does not slide.
-        min_score: joints with a lower score move with their parents.
     """
     shifts, anchors = _shifts_along_tree(keypoints, ratios, min_score)
     shift = np.zeros_like(keypoints.points, dtype=np.float64)
@@ -331,12 +328,12 @@ def retarget(
     return replace(keypoints, points=points)
 
 
-_Anchor = tuple[Float64[np.ndarray, "frames 2"], Bool[np.ndarray, " frames"]]
+_Anchor = tuple[Places, Bool[np.ndarray, " frames"]]
 
 
 def _shifts_along_tree(
     keypoints: Keypoints, ratios: Mapping[str, float], min_score: float
-) -> tuple[dict[str, Float64[np.ndarray, "frames 2"]], dict[str, _Anchor]]:
+) -> tuple[dict[str, Places], dict[str, _Anchor]]:
     """Shift of each node, and its position before."""
     anchors: dict[str, _Anchor] = {"hips": keypoints.midpoint(*_ROOT, min_score=min_score)}
     shifts = {"hips": np.zeros((keypoints.num_frames, 2))}
@@ -360,8 +357,8 @@ def _carrier_of(joint: str, group: str) -> tuple[str, str]:
 
 
 def _ground_correction(
-    keypoints: Keypoints, shifts: Mapping[str, Float64[np.ndarray, "frames 2"]], min_score: float
-) -> Float64[np.ndarray, "frames 2"]:
+    keypoints: Keypoints, shifts: Mapping[str, Places], min_score: float
+) -> Places:
     """Vertical shift that keeps the lower foot at its height; blended where both are low."""
     sides = ("left_ankle", "right_ankle")
     ankles, found = zip(*(keypoints.midpoint(it, min_score=min_score) for it in sides), strict=True)

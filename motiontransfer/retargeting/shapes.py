@@ -22,6 +22,8 @@ Head: (x, y) from the middle of the ears, in heights of the face; y towards the 
 straight: (outwards, down) of a knee from the line between hip and ankle, in lengths of the leg, and
 of toes from the ankle, in lengths of the foot. Outwards is away from the other hip.
 """
+Seen = Float64[np.ndarray, " seen"]
+Vectors = Complex128[np.ndarray, " frames"]
 
 _FEATURES = ("nose", "eye", "ear", "mouth")  # of the joints of the group "body"
 _EARS = ("left_ear", "right_ear")
@@ -47,8 +49,6 @@ def fit_head_shape(
     """Median over the frames that face the camera, made symmetric; empty where few do.
 
     Args:
-        clips: of one skeleton.
-        min_score: joints with a lower score count as missing.
         min_frames: a joint seen from the front in fewer has no known place.
     """
     joints = _head_joints(clips[0])
@@ -75,9 +75,6 @@ def change_head_shape(
     """Move the joints of the head by the difference between two shapes.
 
     Joints that are not in both shapes stay, and all of them in a clip without a face.
-
-    Args:
-        min_score: joints with a lower score do not tell where the head is.
     """
     joints = sorted(source.keys() & target.keys() & set(_head_joints(keypoints)))
     if not joints:
@@ -104,11 +101,7 @@ def _head_joints(keypoints: Keypoints) -> list[str]:
 
 def _heads(
     keypoints: Keypoints, min_score: float
-) -> tuple[
-    Complex128[np.ndarray, " frames"],
-    Complex128[np.ndarray, " frames"],
-    Bool[np.ndarray, " frames"],
-]:
+) -> tuple[Vectors, Vectors, Bool[np.ndarray, " frames"]]:
     """Middle of the ears, the face's height as a vector across the face, where both were found.
 
     With x + iy for a point, such a vector times a place on the head is an offset in the image.
@@ -145,10 +138,6 @@ def fit_leg_shape(
     """Median over the frames with straight legs that face the camera.
 
     Args:
-        clips: of one skeleton.
-        heights_px: for each clip, the apparent height standing upright in each frame.
-        proportions: lengths of the parts of the body, shares of its height.
-        min_score: joints with a lower score count as missing.
         min_frames: a joint seen in fewer such frames has no known place.
     """
     shape = {}
@@ -183,7 +172,6 @@ def change_leg_shape(
 
     Args:
         proportions: of the target, which the pose has.
-        min_score: hips with a lower score do not tell where outwards is.
     """
     points = keypoints.points.copy()
     for joint, unit in _units(proportions).items():
@@ -220,9 +208,7 @@ def _standing(
     joint: str,
     height_px: Float64[np.ndarray, " frames"],
     min_score: float,
-) -> tuple[
-    Float64[np.ndarray, "seen 2"], Float64[np.ndarray, " seen"], Float64[np.ndarray, " seen"]
-]:
+) -> tuple[Float64[np.ndarray, "seen 2"], Seen, Seen]:
     """Place of a joint, distance of the hip from the ankle and width of the hips, in heights."""
     names = (f"{side}_hip", f"{side}_ankle", f"{side}_{joint}", f"{_OTHER_SIDE[side]}_hip")
     places, found = zip(*(clip.midpoint(it, min_score=min_score) for it in names), strict=True)

@@ -40,9 +40,11 @@ _HEAD_JOINTS = (("nose",), ("left_ear", "right_ear"), ("left_eye", "right_eye"))
 _HIPS = ("left_hip", "right_hip")
 _SHOULDERS = ("left_shoulder", "right_shoulder")
 _EARS = ("left_ear", "right_ear")
+_PLACES = ("median_pose_px", "head_shape", "leg_shape")
 
 Span = tuple[tuple[str, ...], tuple[str, ...]]
 """Joints at whose midpoint a line starts, and at whose midpoint it ends."""
+Numbers = Float64[np.ndarray, "*any"]
 
 SPANS_OF_PART: dict[str, tuple[Span, ...]] = {
     "hips": ((("right_hip",), ("left_hip",)),),
@@ -84,7 +86,6 @@ class PoseStatistics:
     min_score: float
     """Joints with a lower score counted as missing."""
     frames_used: int
-    """Frames the statistics were fitted on."""
     frames_left_out: int
     """Frames without both ankles and a head."""
     proportions: Mapping[str, float]
@@ -136,7 +137,7 @@ class PoseStatistics:
             return np.full_like(ankle_y_px, 0.5)
         return (ankle_y_px - self.farthest_ankle_y_px) / length
 
-    def height_at(self, depth: Float64[np.ndarray, "*any"]) -> Float64[np.ndarray, "*any"]:
+    def height_at(self, depth: Numbers) -> Numbers:
         """Apparent height standing upright at a depth fraction, pixels."""
         far, close = self.height_at_farthest_px, self.height_at_closest_px
         return far + depth * (close - far)
@@ -160,9 +161,6 @@ class GroundContact:
 
 def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundContact:
     """Measure ankles and height in each frame.
-
-    Args:
-        min_score: joints with a lower score count as missing.
 
     Raises:
         KeypointsError: the skeleton has no ankles or no head.
@@ -213,7 +211,6 @@ def fit_statistics(
     they are but not taller.
 
     Args:
-        min_score: joints with a lower score count as missing.
         cluster_fraction: None to take the lines from the floor line, which knows no jumps. A number
             is the paper's alpha, in (0, 1]: the lines are those of the ankles, and only what is
             no farther above the median than this share of the way from the median to the closest
@@ -290,7 +287,6 @@ def fit_statistics(
 
 
 def shown_joints(keypoints: Keypoints) -> set[str]:
-    """Joints that some frame shows."""
     shown = np.any(keypoints.score > 0, axis=0)
     return {keypoints.skeleton.joints[index] for index in np.flatnonzero(shown).tolist()}
 
@@ -338,10 +334,6 @@ def fit_proportions(
 
     A quantile over all frames that show a part, so that foreshortening does not count; parts seen
     in fewer than 10 frames are left out.
-
-    Args:
-        heights_px: for each clip, the apparent height standing upright in each frame.
-        min_score: joints with a lower score count as missing.
     """
     proportions = {}
     for part, spans in SPANS_OF_PART.items():
@@ -362,7 +354,6 @@ def fit_proportions(
 
 
 def write_statistics(path: Path, statistics: PoseStatistics) -> None:
-    """Write statistics as JSON."""
     content = asdict(statistics)
     height, width = content.pop("image_size")
     size = {"image_height_px": height, "image_width_px": width}
@@ -382,24 +373,13 @@ def read_statistics(path: Path) -> PoseStatistics:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content.pop("schema_version")
         size = (content.pop("image_height_px"), content.pop("image_width_px"))
+        places = {key: _places(content.pop(key)) for key in _PLACES}
         counts = {key: int(content.pop(key)) for key in ("frames_used", "frames_left_out")}
-        proportions = content.pop("proportions")
-        pose, head, legs = (
-            content.pop(key) for key in ("median_pose_px", "head_shape", "leg_shape")
-        )
+        proportions = {part: float(share) for part, share in content.pop("proportions").items()}
         joints, detector = tuple(map(str, content.pop("joints"))), str(content.pop("detector"))
         numbers = {key: float(value) for key, value in content.items()}
-        statistics = PoseStatistics(
-            **numbers,  # ty: ignore[invalid-argument-type]
-            **counts,
-            image_size=size,
-            proportions={part: float(share) for part, share in proportions.items()},
-            median_pose_px=_places(pose),
-            head_shape=_places(head),
-            leg_shape=_places(legs),
-            joints=joints,
-            detector=detector,
-        )
+        named = {"proportions": proportions, "joints": joints, "detector": detector}
+        statistics = PoseStatistics(image_size=size, **numbers, **counts, **places, **named)  # ty: ignore[invalid-argument-type]
     except StatisticsError as error:
         raise StatisticsError(f"{path}: {error}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

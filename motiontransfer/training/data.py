@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -78,16 +78,6 @@ class Dataset(Protocol[Batch]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RankBatch(Generic[Batch]):
-    """One rank's share of a step's batch."""
-
-    batch: Batch
-    """The items."""
-    indices: range
-    """Their indices in the step's batch; random numbers for an item depend on its index."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSampler:
     """Items of each step, as a function of seed and step: each epoch is one permutation."""
 
@@ -98,14 +88,11 @@ class BatchSampler:
     rank: int = 0
     world_size: int = 1
 
-    @property
-    def indices(self) -> range:
-        size = self.batch_size // self.world_size
-        return range(self.rank * size, (self.rank + 1) * size)
-
     def items(self, step: int) -> list[int]:
-        first = step * self.batch_size
-        epochs = [divmod(first + index, self.num_items) for index in self.indices]
+        """Items of this rank."""
+        size = self.batch_size // self.world_size
+        first = step * self.batch_size + self.rank * size
+        epochs = [divmod(index, self.num_items) for index in range(first, first + size)]
         return [int(_permutation(self.num_items, self.seed, epoch)[i]) for epoch, i in epochs]
 
 
@@ -116,20 +103,20 @@ def prefetch(
     steps: range,
     num_readers: int,
     pin_memory: bool = False,
-) -> Iterator[RankBatch[Batch]]:
+) -> Iterator[Batch]:
     """Yield the batches of the steps in order, reading as many ahead as there are readers.
 
     Each reader computes with one thread.
     """
 
-    def read(step: int) -> RankBatch[Batch]:
+    def read(step: int) -> Batch:
         batch = dataset.batch(sampler.items(step))
-        return RankBatch(batch=batch.pin_memory() if pin_memory else batch, indices=sampler.indices)
+        return batch.pin_memory() if pin_memory else batch
 
     with ThreadPoolExecutor(
         num_readers, initializer=torch.set_num_threads, initargs=(1,)
     ) as readers:
-        pending: deque[Future[RankBatch[Batch]]] = deque()
+        pending: deque[Future[Batch]] = deque()
         for step in steps:
             pending.append(readers.submit(read, step))
             if len(pending) > num_readers:

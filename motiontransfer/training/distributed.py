@@ -53,6 +53,13 @@ class Runtime:
         """True for the process that writes files and logs."""
         return self.rank == 0
 
+    def indices(self, num_items: int) -> range:
+        """Where this rank's items are in a step's batch, of which each rank has so many.
+
+        Random numbers for an item depend on its index.
+        """
+        return range(self.rank * num_items, (self.rank + 1) * num_items)
+
     def autocast(self) -> AbstractContextManager:
         """Mixed precision for a forward pass and its losses."""
         if self.precision == "32-true":

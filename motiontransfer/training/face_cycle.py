@@ -22,16 +22,17 @@ from motiontransfer.models.faces import (
 from motiontransfer.models.layers import check_depth, count_parameters, initialize
 from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.target_clips import TargetClip, input_files, spread, usable_frames
-from motiontransfer.training.checkpoint import Throughput, run_key
-from motiontransfer.training.data import FrameCache, RankBatch, TensorBatch, draw_uniform
+from motiontransfer.training.checkpoint import run_folder, run_key
+from motiontransfer.training.data import FrameCache, TensorBatch, draw_uniform
 from motiontransfer.training.distributed import Runtime, gather_tensors
-from motiontransfer.training.losses import (
+from motiontransfer.training.gan import (
+    GanConfig,
+    GanTask,
     Scalar,
     adversarial_discriminator_loss,
     adversarial_generator_loss,
 )
-from motiontransfer.training.optimization import GanConfig, GanTask
-from motiontransfer.training.trainer import RunPaths, Schedule, run_training
+from motiontransfer.training.trainer import RunPaths, Schedule, finish, fit
 from motiontransfer.training.weights import write_weights
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import Images, frames_to_tensor, image_grid
@@ -152,7 +153,7 @@ class FaceCycleConfig(GanConfig):
     """Earlier translations kept for each discriminator; 0: it is trained on the latest only."""
 
 
-class FaceCycleTask(GanTask):
+class FaceCycleTask(GanTask[FaceCycleBatch, FaceCycleDataset]):
     description = "train face cycle"
 
     ema: FaceTranslators
@@ -181,15 +182,13 @@ class FaceCycleTask(GanTask):
             for number, name in enumerate(("to_source", "to_target"))
         }
 
-    def step(
-        self, share: RankBatch[FaceCycleBatch], *, step: int, learning_rate: float
-    ) -> dict[str, Scalar]:
-        batch = share.batch.to(self.runtime.device)
+    def step(self, batch: FaceCycleBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
+        batch = batch.to(self.runtime.device)
         with self.runtime.autocast():
             fake: Translations = self.generator(batch.source, batch.target)
         losses_of = {
             "generator": self._generator_losses(batch, fake),
-            "discriminator": self._discriminator_losses(batch, fake, share.indices, step),
+            "discriminator": self._discriminator_losses(batch, fake, step),
         }
         losses = self.update(losses_of, step=step, learning_rate=learning_rate)
         for name, pool in self._pools.items():
@@ -236,8 +235,9 @@ class FaceCycleTask(GanTask):
         return losses
 
     def _discriminator_losses(
-        self, batch: FaceCycleBatch, fake: Translations, indices: range, step: int
+        self, batch: FaceCycleBatch, fake: Translations, step: int
     ) -> dict[str, Scalar]:
+        indices = self.runtime.indices(len(batch.source))
         fakes = {
             name: pool.sample(getattr(fake, name), indices, step=step)
             for name, pool in self._pools.items()
@@ -276,46 +276,38 @@ def train_face_cycle(
         AlignedFaces(target, crop_size=crop_size, person="target subject"),
     )
 
-    def build() -> FaceCycleTask:
-        translators = FaceTranslators(translator)
-        discriminators = FaceDiscriminators(
-            num_filters=discriminator.num_filters, num_layers=discriminator.num_layers
-        )
-        return FaceCycleTask(
-            runtime,
-            translators.apply(initialize),
-            discriminators.apply(initialize),
-            config=config,
-            batch_size=schedule.batch_size,
-            crop_size=crop_size,
-            seed=schedule.seed,
-        )
-
-    def write(task: FaceCycleTask, dataset: FaceCycleDataset) -> dict[str, object]:
+    torch.manual_seed(schedule.seed)
+    translators = FaceTranslators(translator)
+    discriminators = FaceDiscriminators(discriminator)
+    task = FaceCycleTask(
+        runtime,
+        translators.apply(initialize),
+        discriminators.apply(initialize),
+        config=config,
+        batch_size=schedule.batch_size,
+        crop_size=crop_size,
+        seed=schedule.seed,
+    )
+    used = [[clip.training for clip in clips] for clips in (source, target)]
+    settings = [translator, discriminator, config, schedule, used]
+    key = run_key(runtime, settings, input_files([*source, *target]), code=__name__)
+    with run_folder(runtime, paths.checkpoints, key) as folder:
+        throughput = fit(task, schedule=schedule, dataset=dataset, folder=folder)
+        if not runtime.is_first:
+            return {}
         write_weights(
             paths.models / layout.FACE_CYCLE_FILE,
             task.ema.to_target,
             description={"face_translator": asdict(translator)},
         )
         return {
+            **finish(throughput, folder=folder, paths=paths),
             "source_faces": len(dataset.source),
             "target_faces": len(dataset.target),
             "source_frames_without_face": dataset.source.num_frames_without_face,
             "target_frames_without_face": dataset.target.num_frames_without_face,
             "face_translator_parameters": count_parameters(task.translators.to_target),
         }
-
-    used = [[clip.training for clip in clips] for clips in (source, target)]
-    settings = [translator, discriminator, config, schedule, used]
-    return run_training(
-        build,
-        runtime,
-        schedule=schedule,
-        key=run_key(runtime, settings, input_files([*source, *target]), code=__name__),
-        paths=paths,
-        prepare=lambda *_: (dataset, Throughput()),
-        write=write,
-    )
 
 
 def _check_depths(translator: FaceTranslatorConfig, discriminator: DiscriminatorConfig) -> None:

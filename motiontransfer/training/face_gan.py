@@ -5,12 +5,12 @@ of Chan et al. trains it, on windows of whole frames that it makes anew in each 
 corrected frame conditions the next one, or its own losses count.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -34,7 +34,6 @@ from motiontransfer.models.faces import (
 )
 from motiontransfer.models.layers import check_depth, count_parameters, initialize, to_device
 from motiontransfer.models.rollout import generate_clip
-from motiontransfer.models.vgg import Perceptual
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.progress import track
@@ -42,12 +41,18 @@ from motiontransfer.puppet.warping import Puppet
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.storage import replacing
 from motiontransfer.target_clips import TargetClip, input_files, spread, usable_frames
-from motiontransfer.training.checkpoint import Throughput, run_key
-from motiontransfer.training.data import Dataset, FrameCache, RankBatch, TensorBatch
+from motiontransfer.training.checkpoint import run_folder, run_key
+from motiontransfer.training.data import Dataset, FrameCache, TensorBatch
 from motiontransfer.training.distributed import Runtime, barrier
-from motiontransfer.training.losses import GanLossConfig, Objective, Scalar, gan_losses
-from motiontransfer.training.optimization import GanConfig, GanTask
-from motiontransfer.training.trainer import RunPaths, Schedule, run_training
+from motiontransfer.training.gan import (
+    GanConfig,
+    GanLossConfig,
+    GanTask,
+    Scalar,
+    VGG19Features,
+    gan_losses,
+)
+from motiontransfer.training.trainer import RunPaths, Schedule, TaskBatch, finish, fit
 from motiontransfer.training.weights import TrainedGenerator, read_network, write_weights
 from motiontransfer.training.windows import (
     Frames,
@@ -171,16 +176,12 @@ def generate_faces(
     for run, path in track(share, "main generator's faces", total=len(share)):
         if path.exists():  # then it is whole
             continue
-        keypoints, frames = clips[run.clip].keypoints, slice(run.frames.start, run.frames.stop)
         images = generate_clip(
             network,
-            keypoints.points[frames],
-            keypoints.score[frames],
-            skeleton=keypoints.skeleton,
-            size=keypoints.image_size,
+            clips[run.clip].keypoints.part(run.frames),
             style=main.style,
             autocast=runtime.autocast,
-            excluded=None if excluded is None else excluded[run.clip][frames],
+            excluded=None if excluded is None else excluded[run.clip][run.frames],
         )
         generated = dict(zip(run.frames, images, strict=True))
         with_face = torch.cat([generated[t] for t in run.with_face])
@@ -190,12 +191,6 @@ def generate_faces(
             np.save(temporary, np.stack(tensor_to_frames(crops)))
     barrier(runtime)
     return paths
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaceWindowBatch(WindowBatch):
-    boxes: Int[Tensor, "batch time 4"]
-    """The face's box in each frame, pixels."""
 
 
 class FaceWindowDataset(WindowDataset):
@@ -216,14 +211,11 @@ class FaceWindowDataset(WindowDataset):
                 "artifacts/quality, or set train_face_gan.steps to 0"
             )
 
-    def batch(self, indices: Iterable[int]) -> FaceWindowBatch:
+    def batch(self, indices: Iterable[int]) -> WindowBatch:
         items = list(indices)
-        windows, chosen = super().batch(items), [self.windows[index] for index in items]
+        chosen = [self.windows[index] for index in items]
         boxes = [self._face_boxes[c][t : t + _WINDOWS.window_frames] for c, t in chosen]
-        return FaceWindowBatch(
-            **{field.name: getattr(windows, field.name) for field in fields(windows)},
-            boxes=torch.from_numpy(np.stack(boxes)),
-        )
+        return replace(super().batch(items), face_boxes=torch.from_numpy(np.stack(boxes)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,17 +225,16 @@ class FullFrameLosses:
     discriminator: nn.Module
     """The main one, frozen."""
     config: GanLossConfig
-    objective: Objective
 
     def __call__(self, inputs: WindowInputs, fake: Frames) -> dict[str, Scalar]:
         """Weighted adversarial and feature-matching losses of the generator."""
         outputs = discriminate_windows(self.discriminator, inputs, fake)
-        losses = gan_losses(*outputs, config=self.config, objective=self.objective)
+        losses = gan_losses(*outputs, config=self.config)
         return losses["generator"]
 
 
 def read_full_frame_losses(
-    path: Path, style: PoseMapStyle, *, config: GanLossConfig, objective: Objective
+    path: Path, style: PoseMapStyle, *, config: GanLossConfig
 ) -> FullFrameLosses:
     """Read the main discriminator, which scores pairs of frames, from its weights file."""
 
@@ -254,13 +245,11 @@ def read_full_frame_losses(
         )
 
     discriminator, _ = read_network(path, "discriminator", DiscriminatorConfig, build)
-    return FullFrameLosses(discriminator=discriminator, config=config, objective=objective)
+    return FullFrameLosses(discriminator=discriminator, config=config)
 
 
 class FaceGanConfig(GanLossConfig, GanConfig):
     """Losses and optimization of the face generator's training."""
-
-    objective: Objective
 
 
 class Faces(NamedTuple):
@@ -272,10 +261,7 @@ class Faces(NamedTuple):
     corrected: Crops
 
 
-_Batch = TypeVar("_Batch", bound=TensorBatch, contravariant=True)
-
-
-class FaceTask(GanTask, ABC, Generic[_Batch]):
+class FaceTask(GanTask[TaskBatch, Dataset[TaskBatch]]):
     """Base of training face generator and face discriminator."""
 
     description = "train face generator"
@@ -295,16 +281,14 @@ class FaceTask(GanTask, ABC, Generic[_Batch]):
         self._draw = partial(draw_crops, skeleton=skeleton, style=style, device=runtime.device)
 
     @abstractmethod
-    def correct(self, generator: nn.Module, batch: _Batch) -> Faces:
+    def correct(self, generator: nn.Module, batch: TaskBatch) -> Faces:
         """Add the residuals of a face generator to the faces of a batch, which is on the CPU."""
 
-    def step(
-        self, share: RankBatch[_Batch], *, step: int, learning_rate: float
-    ) -> dict[str, Scalar]:
-        losses = self.losses(self.correct(self.generator, share.batch))
+    def step(self, batch: TaskBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
+        losses = self.losses(self.correct(self.generator, batch))
         return self.update(losses, step=step, learning_rate=learning_rate)
 
-    def sample(self, dataset: Dataset[_Batch]) -> Frame:
+    def sample(self, dataset: Dataset[TaskBatch]) -> Frame:
         """One column a face: real, from the main generator, with the EMA's residual."""
         shown = spread(range(len(dataset)), count=_NUM_SAMPLES)
         with torch.inference_mode():  # one at a time: a batch may be of whole frames
@@ -317,7 +301,7 @@ class FaceTask(GanTask, ABC, Generic[_Batch]):
         config = self._config
         with self.runtime.autocast():
             outputs = self.discriminator(faces.poses, torch.cat([faces.real, faces.corrected]))
-        losses = gan_losses(*split_real_fake(outputs), config=config, objective=config.objective)
+        losses = gan_losses(*split_real_fake(outputs), config=config)
         losses["generator"]["l1"] = config.l1_weight * (faces.corrected - faces.real).abs().mean()
         losses["generator"] |= self.perceptual_loss(
             faces.corrected, faces.real, weight=config.perceptual_weight
@@ -345,7 +329,7 @@ class FaceWindows(NamedTuple):
     corrected: Frames
 
 
-class FaceWindowTask(FaceTask[FaceWindowBatch]):
+class FaceWindowTask(FaceTask[WindowBatch]):
     """Training step of the face networks on windows that the main generator makes in the step."""
 
     def __init__(
@@ -374,10 +358,8 @@ class FaceWindowTask(FaceTask[FaceWindowBatch]):
         if full_frame is not None:
             to_device(full_frame.discriminator, runtime.device)
 
-    def step(
-        self, share: RankBatch[FaceWindowBatch], *, step: int, learning_rate: float
-    ) -> dict[str, Scalar]:
-        windows = self.generate(self.generator, share.batch)
+    def step(self, batch: WindowBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
+        windows = self.generate(self.generator, batch)
         losses = self.losses(windows.faces)
         if self._full_frame is not None:
             real, fake = windows.inputs.real, windows.corrected
@@ -388,12 +370,13 @@ class FaceWindowTask(FaceTask[FaceWindowBatch]):
             losses["generator"] |= {f"full_frame_{name}": loss for name, loss in found.items()}
         return self.update(losses, step=step, learning_rate=learning_rate)
 
-    def correct(self, generator: nn.Module, batch: FaceWindowBatch) -> Faces:
+    def correct(self, generator: nn.Module, batch: WindowBatch) -> Faces:
         return self.generate(generator, batch).faces
 
-    def generate(self, generator: nn.Module, batch: FaceWindowBatch) -> FaceWindows:
+    def generate(self, generator: nn.Module, batch: WindowBatch) -> FaceWindows:
         """Generate the windows, each frame from what the one before it became."""
-        num_frames, size = batch.boxes.shape[1], self._shape.crop_size
+        assert batch.face_boxes is not None
+        num_frames, size = batch.face_boxes.shape[1], self._shape.crop_size
         inputs = batch.inputs(
             skeleton=self._skeleton, style=self._style, device=self.runtime.device
         )
@@ -401,7 +384,7 @@ class FaceWindowTask(FaceTask[FaceWindowBatch]):
         previous = torch.zeros_like(inputs.real[:, 0])
         faces, corrected = [], []
         for time in range(num_frames):
-            boxes = batch.boxes[:, time]
+            boxes = batch.face_boxes[:, time]
             poses = self._draw(points[:, time], score[:, time], boxes, crop_size=size)
             with self.runtime.autocast():
                 texture = None if inputs.textures is None else inputs.textures[:, time]
@@ -435,56 +418,43 @@ def train_face_gan(
     config: FaceGanConfig,
     schedule: Schedule,
     paths: RunPaths,
-    perceptual: Perceptual | None = None,
+    perceptual: VGG19Features | None = None,
 ) -> dict[str, object]:
     """Train, write the face generator's weights and the logs; return metrics."""
     shape, full_frame = networks.generator, networks.full_frame
     in_windows = shape.previous_frame == "corrected" or full_frame is not None
     files = [*input_files(clips), paths.models / layout.GENERATOR_FILE]
     files += [] if perceptual is None else [perceptual.file]
+    files += [] if full_frame is None else [paths.models / layout.DISCRIMINATOR_FILE]
+    key = run_key(runtime, [networks, config, schedule], files, code=__name__)
     num_drawn = schedule.steps * schedule.batch_size
     runs, num_without_face = face_runs(clips, num_faces=-(-num_drawn // _TIMES_DRAWN))
-    if full_frame is not None:
-        files.append(paths.models / layout.DISCRIMINATOR_FILE)
-
-    def build() -> FaceTask:
-        built = (runtime, _build_networks(networks))
-        options = {
-            "skeleton": clips[0].keypoints.skeleton,
-            "config": config,
-            "perceptual": None if perceptual is None else perceptual.network,
-        }
+    torch.manual_seed(schedule.seed)
+    built = (runtime, _build_networks(networks))
+    options = {"skeleton": clips[0].keypoints.skeleton, "config": config, "perceptual": perceptual}
+    task: FaceTask
+    dataset: Dataset
+    with run_folder(runtime, paths.checkpoints, key) as folder:
         if in_windows:
-            return FaceWindowTask(*built, main=main, shape=shape, full_frame=full_frame, **options)
-        return FaceGanTask(*built, style=main.style, **options)
-
-    def prepare(_: FaceTask, folder: Path) -> tuple[FaceDataset | FaceWindowDataset, Throughput]:
-        if in_windows:
+            task = FaceWindowTask(*built, main=main, shape=shape, full_frame=full_frame, **options)
             dataset = FaceWindowDataset(
                 clips, conditioning_poses=main.config.conditioning_poses, puppet=main.network.puppet
             )
-            return dataset, Throughput()
-        generated = generate_faces(clips, runs, main, runtime, folder, crop_size=shape.crop_size)
-        return FaceDataset(clips, runs, generated, crop_size=shape.crop_size), Throughput()
-
-    def write(task: FaceTask, dataset: FaceDataset | FaceWindowDataset) -> dict[str, object]:
+        else:
+            task = FaceGanTask(*built, style=main.style, **options)
+            faces = generate_faces(clips, runs, main, runtime, folder, crop_size=shape.crop_size)
+            dataset = FaceDataset(clips, runs, faces, crop_size=shape.crop_size)
+        throughput = fit(task, schedule=schedule, dataset=dataset, folder=folder)
+        if not runtime.is_first:
+            return {}
         weights = paths.models / layout.FACE_GENERATOR_FILE
         write_weights(weights, task.ema, description={"face_generator": asdict(shape)})
         return {
+            **finish(throughput, folder=folder, paths=paths),
             "windows" if in_windows else "faces": len(dataset),
             "frames_without_face": num_without_face,
             "face_generator_parameters": count_parameters(task.generator),
         }
-
-    return run_training(
-        build,
-        runtime,
-        schedule=schedule,
-        key=run_key(runtime, [networks, config, schedule], files, code=__name__),
-        paths=paths,
-        prepare=prepare,
-        write=write,
-    )
 
 
 def _build_networks(networks: FaceNetworks) -> tuple[FaceGenerator, MultiscaleDiscriminator]:

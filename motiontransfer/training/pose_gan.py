@@ -28,27 +28,26 @@ from motiontransfer.models.generators import (
 )
 from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2, initialize
 from motiontransfer.models.rollout import generate_clip
-from motiontransfer.models.vgg import Perceptual
-from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
+from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.storage import sha256_of
 from motiontransfer.target_clips import HeldOut, TargetClip, full_size, input_files, spread
-from motiontransfer.training.checkpoint import Throughput, run_key
-from motiontransfer.training.data import RankBatch
+from motiontransfer.training.checkpoint import Throughput, run_folder, run_key
 from motiontransfer.training.distributed import Runtime, arithmetic
-from motiontransfer.training.losses import (
+from motiontransfer.training.gan import (
+    GanConfig,
     GanLossConfig,
-    Objective,
+    GanTask,
     Scalar,
+    VGG19Features,
     foreground_weight,
     gan_losses,
     relative_sharpness,
     weighted_l1_loss,
 )
-from motiontransfer.training.optimization import GanConfig, GanTask
-from motiontransfer.training.trainer import RunPaths, Schedule, fit, run_training
+from motiontransfer.training.trainer import RunPaths, Schedule, finish, fit
 from motiontransfer.training.weights import write_weights
 from motiontransfer.training.windows import (
     Frames,
@@ -77,11 +76,8 @@ _GLOBAL = "global"
 
 
 class PoseGanConfig(WindowConfig, GanLossConfig, GanConfig):
-    """Windows, losses and optimization of the main generator's training."""
-
     global_only_fraction: float = Field(ge=0, lt=1)
     """Share of the steps that first train a local enhancer's global generator alone; 0: none."""
-    objective: Objective
     foreground_l1_weight: float = Field(ge=1)
     """Weight in L1 of a pixel near the drawn pose; all others have 1."""
     foreground_radius_px: int = Field(ge=0)
@@ -89,8 +85,6 @@ class PoseGanConfig(WindowConfig, GanLossConfig, GanConfig):
 
 
 class GeneratedWindows(NamedTuple):
-    """Output of the main generator for windows."""
-
     frames: Frames
     synthesized: Frames
     """The network's own images, before the puppet is blended in."""
@@ -98,7 +92,7 @@ class GeneratedWindows(NamedTuple):
     """The background image with shadows, of whole frames; None without a viewport."""
 
 
-class PoseGanTask(GanTask):
+class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
     """Training step of generator and discriminator on windows of frames."""
 
     generator: FrameGenerator
@@ -123,20 +117,17 @@ class PoseGanTask(GanTask):
         self._style, self._skeleton, self._config, self._seed = style, skeleton, config, seed
         self._resolution: Resolution = resolution
 
-    def step(
-        self, share: RankBatch[WindowBatch], *, step: int, learning_rate: float
-    ) -> dict[str, Scalar]:
-        config, skeleton = self._config, self._skeleton
+    def step(self, batch: WindowBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
         score = hide_limbs(
-            share.batch.score,
-            share.indices,
-            skeleton=skeleton,
-            share=config.limb_dropout,
+            batch.score,
+            self.runtime.indices(len(batch.score)),
+            skeleton=self._skeleton,
+            share=self._config.limb_dropout,
             seed=self._seed,
             step=step,
         )
-        inputs = replace(share.batch, score=score).inputs(
-            skeleton=skeleton,
+        inputs = replace(batch, score=score).inputs(
+            skeleton=self._skeleton,
             style=self._style,
             device=self.runtime.device,
             resolution=self._resolution,
@@ -144,7 +135,7 @@ class PoseGanTask(GanTask):
         with self.runtime.autocast():
             fake = self._generate(inputs)
             outputs = discriminate_windows(self.discriminator, inputs, fake.frames)
-        losses = gan_losses(*outputs, config=config, objective=config.objective)
+        losses = gan_losses(*outputs, config=self._config)
         losses["generator"] |= self._image_losses(inputs, fake)
         curves = self.update(losses, step=step, learning_rate=learning_rate)
         images = fake.frames.detach().flatten(0, 1), inputs.real.flatten(0, 1)
@@ -159,23 +150,14 @@ class PoseGanTask(GanTask):
             excluded = excluded_references(ema.puppet, dataset.clips, 0)
         with FrameStore(clip.frames) as store:
             for index in spread(clip.training, count=_NUM_SAMPLES):
-                lead_in = slice(max(index - 1, 0), index + 1)
+                first = max(index - 1, 0)
                 *_, generated = generate_clip(
                     HalfResolutionGenerator(ema) if self._resolution == "half" else ema,
-                    keypoints.points[lead_in],
-                    keypoints.score[lead_in],
-                    skeleton=keypoints.skeleton,
-                    size=keypoints.image_size,
+                    keypoints.part(range(first, index + 1)),
                     style=self._style,
-                    excluded=None if excluded is None else excluded[lead_in],
+                    excluded=None if excluded is None else excluded[first : index + 1],
                 )
-                pose = draw_rgb(
-                    keypoints.points[index],
-                    keypoints.score[index],
-                    skeleton=keypoints.skeleton,
-                    size=keypoints.image_size,
-                    style=self._style,
-                )
+                pose = draw_pose(keypoints, index, style=self._style)
                 rows = (pose, store[index], *tensor_to_frames(generated))
                 columns.append(np.concatenate(rows))
         return np.concatenate(columns, axis=1)
@@ -249,7 +231,6 @@ class Target:
 
     clips: list[TargetClip]
     held_out: HeldOut
-    """How the clips are split."""
     appearance: Appearance
     appearance_file: Path
 
@@ -280,32 +261,26 @@ def train_pose_gan(
     config: PoseGanConfig,
     schedule: Schedule,
     paths: RunPaths,
-    perceptual: Perceptual | None = None,
+    perceptual: VGG19Features | None = None,
 ) -> dict[str, object]:
-    """Train, write generator and discriminator weights and the logs; return metrics."""
-    clips, appearance = target.clips, target.appearance
-    size = networks.generator.size
-    puppet = Puppet(appearance, size) if networks.generator.texture == "puppet" else None
+    """Train, write generator and discriminator weights and the logs; return metrics on rank 0."""
+    clips, shape = target.clips, networks.generator
+    puppet = Puppet(target.appearance, shape.size) if shape.texture == "puppet" else None
+    background_image = None
+    if shape.background == "plate":
+        background_image = frames_to_tensor([resize(target.appearance.background, shape.size)])[0]
     dataset = WindowDataset(
         clips,
         config,
-        conditioning_poses=networks.generator.conditioning_poses,
-        viewport=networks.generator.viewport,
+        conditioning_poses=shape.conditioning_poses,
+        viewport=shape.viewport,
         puppet=puppet,
     )
-    background_image = None
-    if networks.generator.background == "plate":
-        background_image = frames_to_tensor([resize(appearance.background, size)])[0]
-    coarse_to_fine = config.global_only_fraction > 0
-    coarse, fine = schedule, schedule
-    if coarse_to_fine:
-        coarse, fine = split_schedule(schedule, global_only_fraction=config.global_only_fraction)
 
     def build(
         networks: PoseGanNetworks,
         config: PoseGanConfig,
         background_image: Tensor | None,
-        *,
         resolution: Resolution,
     ) -> PoseGanTask:
         return PoseGanTask(
@@ -317,59 +292,58 @@ def train_pose_gan(
             skeleton=clips[0].keypoints.skeleton,
             config=config,
             seed=schedule.seed,
-            perceptual=None if perceptual is None else perceptual.network,
+            perceptual=perceptual,
             resolution=resolution,
         )
 
-    def prepare(task: PoseGanTask, folder: Path) -> tuple[WindowDataset, Throughput]:
-        """Train the global generator at half the resolution; start the whole one from it."""
-        if not coarse_to_fine:
-            return dataset, Throughput()
-        half = None if background_image is None else downsample_by_2(background_image[None])[0]
-        trained = build(
-            global_networks(networks), global_config(config, networks), half, resolution="half"
-        )
-        throughput = fit(
-            trained, runtime=runtime, schedule=coarse, dataset=dataset, folder=folder / _GLOBAL
-        )
-        start_from_coarse(task, trained)
-        return dataset, throughput
-
-    def write(task: PoseGanTask, dataset: WindowDataset) -> dict[str, object]:
-        generator: dict[str, object] = {
-            "generator": asdict(networks.generator),
-            "pose_map": asdict(networks.style),
-            "held_out": asdict(target.held_out),
-        }
-        if puppet is not None:
-            generator["appearance_sha256"] = sha256_of(target.appearance_file)
-        discriminator = {
-            "discriminator": asdict(networks.discriminator),
-            "window_frames": config.window_frames,
-        }
-        models = paths.models
-        write_weights(models / layout.GENERATOR_FILE, task.ema, description=generator)
-        write_weights(
-            models / layout.DISCRIMINATOR_FILE, task.discriminator, description=discriminator
-        )
+    files = [*input_files(clips), target.appearance_file]
+    files += [] if perceptual is None else [perceptual.file]
+    key = run_key(runtime, [networks, config, schedule, target.held_out], files, code=__name__)
+    torch.manual_seed(schedule.seed)
+    task = build(networks, config, background_image, "full")
+    with run_folder(runtime, paths.checkpoints, key) as folder:
+        pretraining = Throughput()
+        if config.global_only_fraction > 0:
+            coarse, schedule = split_schedule(schedule, share=config.global_only_fraction)
+            half = None if background_image is None else downsample_by_2(background_image[None])[0]
+            trained = build(
+                global_networks(networks), global_config(config, networks), half, "half"
+            )
+            pretraining = fit(trained, schedule=coarse, dataset=dataset, folder=folder / _GLOBAL)
+            start_from_coarse(task, trained)
+        throughput = pretraining + fit(task, schedule=schedule, dataset=dataset, folder=folder)
+        if not runtime.is_first:
+            return {}
+        _write(task, paths.models, target, networks, config)
         return {
+            **finish(throughput, folder=folder, paths=paths),
             "windows": len(dataset),
             "windows_without_body": dataset.num_windows_without_body,
             "generator_parameters": count_parameters(task.generator),
             "discriminator_parameters": count_parameters(task.discriminator),
         }
 
-    files = [*input_files(clips), target.appearance_file]
-    files += [] if perceptual is None else [perceptual.file]
-    return run_training(
-        lambda: build(networks, config, background_image, resolution="full"),
-        runtime,
-        schedule=fine,
-        key=run_key(runtime, [networks, config, schedule, target.held_out], files, code=__name__),
-        paths=paths,
-        prepare=prepare,
-        write=write,
-    )
+
+def _write(
+    task: PoseGanTask,
+    models: Path,
+    target: Target,
+    networks: PoseGanNetworks,
+    config: PoseGanConfig,
+) -> None:
+    generator: dict[str, object] = {
+        "generator": asdict(networks.generator),
+        "pose_map": asdict(networks.style),
+        "held_out": asdict(target.held_out),
+    }
+    if networks.generator.texture == "puppet":
+        generator["appearance_sha256"] = sha256_of(target.appearance_file)
+    discriminator = {
+        "discriminator": asdict(networks.discriminator),
+        "window_frames": config.window_frames,
+    }
+    write_weights(models / layout.GENERATOR_FILE, task.ema, description=generator)
+    write_weights(models / layout.DISCRIMINATOR_FILE, task.discriminator, description=discriminator)
 
 
 def build_networks(
@@ -400,13 +374,12 @@ def build_networks(
     return generator, discriminator
 
 
-def split_schedule(schedule: Schedule, *, global_only_fraction: float) -> tuple[Schedule, Schedule]:
-    """Share of steps and `max_minutes` of the global generator's training; and the rest."""
-    num_coarse = round(schedule.steps * global_only_fraction)
-    num_coarse = min(max(num_coarse, 1), schedule.steps - 1)
+def split_schedule(schedule: Schedule, *, share: float) -> tuple[Schedule, Schedule]:
+    """This share of steps and `max_minutes`, for the global generator; and the rest."""
+    num_coarse = min(max(round(schedule.steps * share), 1), schedule.steps - 1)
     return (
-        schedule.part(num_coarse, share=global_only_fraction),
-        schedule.part(schedule.steps - num_coarse, share=1 - global_only_fraction),
+        schedule.part(num_coarse, share=share),
+        schedule.part(schedule.steps - num_coarse, share=1 - share),
     )
 
 

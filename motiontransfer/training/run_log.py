@@ -19,6 +19,7 @@ from motiontransfer.storage import replacing
 from motiontransfer.training.checkpoint import Throughput
 from motiontransfer.training.distributed import Runtime, all_gather
 
+Scalar = Float[Tensor, ""]
 _Item = TypeVar("_Item")
 
 _PREFIX, _COUNT = "mean_losses.", "count"
@@ -31,7 +32,7 @@ class MeanLosses:
         self._count = 0
         self._sums: dict[str, Tensor] = {}
 
-    def add(self, losses: Mapping[str, Float[Tensor, ""]]) -> None:
+    def add(self, losses: Mapping[str, Scalar]) -> None:
         self._count += 1
         for name, loss in losses.items():
             self._sums[name] = self._sums.get(name, 0) + loss.detach().double()

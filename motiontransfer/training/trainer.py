@@ -1,49 +1,58 @@
-"""Training runs: schedule, checkpoint folder, loop, results; resumed exactly after a stop.
+"""Training loop: schedule, Adam and EMA, checkpoints, logs; resumed exactly after a stop.
 
 Sections of params.yaml subclass `Schedule`, `RunParams` and `TrainingParams`, so that each field is
-declared once.
+declared once. Gradients are averaged over the ranks. The exponential moving average of the weights
+(Yazici et al. 2019) is the result.
 """
 
+import copy
 import logging
 import math
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Generic, TypeVar
 
 import loky
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from motiontransfer.models.discriminators import DiscriminatorConfig
 from motiontransfer.models.generators import NumDownsamplings, NumResidualBlocks
+from motiontransfer.models.layers import to_device
 from motiontransfer.params import Section
 from motiontransfer.progress import ProgressMeter
 from motiontransfer.training.checkpoint import (
     Checkpoint,
     Throughput,
+    adam_state,
     checkpoint_writer,
+    laid_out_like,
+    load_adam_state,
     load_checkpoint,
-    run_folder,
+    load_module_state,
 )
-from motiontransfer.training.data import BatchSampler, Dataset, RankBatch, TensorBatch, prefetch
+from motiontransfer.training.data import Batch, BatchSampler, Dataset, TensorBatch, prefetch
 from motiontransfer.training.distributed import (
     Devices,
     Precision,
     Runtime,
     all_gather,
+    all_reduce_mean,
     barrier,
     launched_runtime,
 )
-from motiontransfer.training.losses import Scalar
 from motiontransfer.training.run_log import (
     MeanLosses,
     RunClock,
+    Scalar,
     copy_logs,
     log_losses,
     open_log,
@@ -51,9 +60,8 @@ from motiontransfer.training.run_log import (
 )
 from motiontransfer.video.color import Frame
 
-Batch = TypeVar("Batch", bound=TensorBatch)
-_Batch = TypeVar("_Batch", bound=TensorBatch, contravariant=True)
-_Data = TypeVar("_Data", bound=Dataset, contravariant=True)
+TaskBatch = TypeVar("TaskBatch", bound=TensorBatch)
+Data = TypeVar("Data", bound=Dataset)
 
 _logger = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -147,84 +155,80 @@ class RunPaths:
     checkpoints: Path
     """Unfinished runs; outside DVC's outs."""
     models: Path
-    """Folder of the weights."""
     logs: Path
-    """Curves and sample images."""
 
 
-@runtime_checkable
-class Task(Protocol[_Batch, _Data]):
-    """Networks with their optimizers and the training step."""
+class AdamTask(ABC, Generic[TaskBatch, Data]):
+    """Networks with Adam, the EMA of the first one's weights, and their training step."""
 
     description: str
     """For logs and errors."""
 
-    def step(
-        self, share: RankBatch[_Batch], *, step: int, learning_rate: float
-    ) -> Mapping[str, Scalar]:
-        """Train on one batch and return named losses."""
+    def __init__(
+        self,
+        runtime: Runtime,
+        networks: Mapping[str, nn.Module],
+        *,
+        betas: tuple[float, float],
+        ema_decay: float,
+    ) -> None:
+        """Move the networks to the device; with a decay of 0, the EMA is the network itself."""
+        self.runtime, self._ema_decay = runtime, ema_decay
+        self._networks = {name: to_device(each, runtime.device) for name, each in networks.items()}
+        self._averaged = next(iter(networks))
+        self.ema = self._networks[self._averaged]
+        if ema_decay > 0:
+            self.ema = copy.deepcopy(self.ema).requires_grad_(False)
+        self._optimizers = {
+            name: torch.optim.Adam(network.parameters(), betas=betas, fused=True)
+            for name, network in self._networks.items()
+        }
+
+    @abstractmethod
+    def step(self, batch: TaskBatch, *, step: int, learning_rate: float) -> Mapping[str, Scalar]:
+        """Train on this rank's share of a batch and return named losses."""
+
+    @abstractmethod
+    def sample(self, dataset: Data) -> Frame:
+        """Sample image of the networks' current output."""
+
+    def descend(self, name: str, gradients: Sequence[Tensor], *, learning_rate: float) -> None:
+        """Step a network on the mean of the ranks' gradients."""
+        means = all_reduce_mean(self.runtime, gradients)
+        for parameter, mean in zip(self._networks[name].parameters(), means, strict=True):
+            parameter.grad = laid_out_like(parameter, mean)
+        optimizer = self._optimizers[name]
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    def update_ema(self, *, step: int) -> None:
+        """Update the moving average of the weights after a step; no network has other state."""
+        network = self._networks[self._averaged]
+        if self.ema is network:
+            return
+        # The EMA of the first steps would otherwise be mostly the random initial weights.
+        decay = min(self._ema_decay, (1 + step) / (10 + step))
+        update = get_ema_multi_avg_fn(decay)
+        update(list(self.ema.parameters()), list(network.parameters()), None)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes from step to step."""
+        state = self.ema.state_dict(prefix=f"{self._averaged}_ema.")
+        for name, network in self._networks.items():
+            state |= network.state_dict(prefix=f"{name}.")
+            state |= adam_state(f"{name}_optimizer", self._optimizers[name])
+        return state
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of `state`."""
-
-    def sample(self, dataset: _Data) -> Frame:
-        """Sample image of the networks' current output."""
-
-
-_Task = TypeVar("_Task", bound=Task)
-_Dataset = TypeVar("_Dataset", bound=Dataset)
+        load_module_state(f"{self._averaged}_ema", self.ema, state)
+        for name, network in self._networks.items():
+            load_module_state(name, network, state)
+            load_adam_state(f"{name}_optimizer", self._optimizers[name], state)
 
 
-def run_training(
-    build: Callable[[], _Task],
-    runtime: Runtime,
-    *,
-    schedule: Schedule,
-    key: str,
-    paths: RunPaths,
-    prepare: Callable[[_Task, Path], tuple[_Dataset, Throughput]],
-    write: Callable[[_Task, _Dataset], Mapping[str, object]],
-) -> dict[str, object]:
-    """Seed, build, train in the run's folder, write weights and logs; return metrics on rank 0.
-
-    Args:
-        build: initial weights come from torch's global generator, which is seeded for it.
-        key: the run's, from `run_key`.
-        prepare: returns the dataset, perhaps generated in the run's folder, and the time of a
-            training before this one, from which the task starts.
-        write: writes the weights, on the first rank only; returns further metrics.
-    """
-    torch.manual_seed(schedule.seed)
-    task = build()
-    with run_folder(runtime, paths.checkpoints, key) as folder:
-        dataset, pretraining = prepare(task, folder)
-        throughput = pretraining + fit(
-            task, runtime=runtime, schedule=schedule, dataset=dataset, folder=folder
-        )
-        if not runtime.is_first:
-            return {}
-        copy_logs(folder, paths.logs)
-        metrics = {**throughput.metrics, **write(task, dataset)}
-    _logger.info(
-        "%d steps in %.1f min, %.1f %% of it waiting for frames; weights in %s, curves and sample "
-        "images in %s (`dvc plots show` draws them)",
-        *(throughput.steps, throughput.minutes, 100 * throughput.loader_share),
-        *(paths.models, paths.logs),
-    )
-    return metrics
-
-
-def fit(
-    task: Task[Batch, _Dataset],
-    *,
-    runtime: Runtime,
-    schedule: Schedule,
-    dataset: _Dataset,
-    folder: Path,
-) -> Throughput:
+def fit(task: AdamTask, *, schedule: Schedule, dataset: Dataset, folder: Path) -> Throughput:
     """Train from the folder's last checkpoint, or from the start, to the end.
 
     After a signal to stop the current step is finished and checkpointed.
@@ -233,8 +237,8 @@ def fit(
         TrainingError: a loss is not finite, or git has no commit yet.
         KeyboardInterrupt: Ctrl-C.
     """
-    losses, values = MeanLosses(), {}
-    start = _resume(task, losses, runtime, folder)
+    runtime, losses, values = task.runtime, MeanLosses(), {}
+    start = _resume(task, losses, folder)
     done, minutes, stop = start.steps, start.own_minutes, 0
     clock = RunClock(start, on_cpu=runtime.device.type == "cpu")
     batches = clock.waiting_for(_batches(dataset, runtime, schedule, start))
@@ -242,9 +246,9 @@ def fit(
     log = open_log(folder, step=done) if runtime.is_first else nullcontext()
     writer = checkpoint_writer(folder)
     with closing(progress), listening() as received, log as live, writer as write_checkpoint:
-        for done, share in enumerate(batches, start.steps + 1):
+        for done, batch in enumerate(batches, start.steps + 1):
             learning_rate = schedule.learning_rate_at(done - 1, minutes=minutes)
-            losses.add(task.step(share, step=done - 1, learning_rate=learning_rate))
+            losses.add(task.step(batch, step=done - 1, learning_rate=learning_rate))
             # A signal on any rank stops all; the slowest rank's clock counts.
             numbers = [float(max(received, default=0)), clock.own_minutes]
             stop, minutes = all_gather(runtime, numbers).max(axis=0).tolist()
@@ -282,22 +286,34 @@ def fit(
     return replace(clock.throughput(done), planned_steps=schedule.steps)
 
 
-def _resume(task: Task, losses: MeanLosses, runtime: Runtime, folder: Path) -> Throughput:
+def finish(throughput: Throughput, *, folder: Path, paths: RunPaths) -> dict[str, int | float]:
+    """Copy the logs of a run whose weights are written, say where all is; return its metrics."""
+    copy_logs(folder, paths.logs)
+    _logger.info(
+        "%d steps in %.1f min, %.1f %% of it waiting for frames; weights in %s, curves and sample "
+        "images in %s (`dvc plots show` draws them)",
+        *(throughput.steps, throughput.minutes, 100 * throughput.loader_share),
+        *(paths.models, paths.logs),
+    )
+    return throughput.metrics
+
+
+def _resume(task: AdamTask, losses: MeanLosses, folder: Path) -> Throughput:
     """Load the last checkpoint, if there is one; return steps and time up to it."""
     checkpoint = load_checkpoint(folder)
-    barrier(runtime)  # the first rank to get further may remove it
+    barrier(task.runtime)  # the first rank to get further may remove it
     if checkpoint is None:
         return Throughput()
     task.load_state(checkpoint.state)
     losses.load_state(checkpoint.state)
-    if runtime.is_first:
+    if task.runtime.is_first:
         _logger.info("resuming at step %d from %s", checkpoint.throughput.steps, folder)
     return checkpoint.throughput
 
 
 def _batches(
     dataset: Dataset[Batch], runtime: Runtime, schedule: Schedule, start: Throughput
-) -> Iterator[RankBatch[Batch]]:
+) -> Iterator[Batch]:
     """Yield this rank's share of the remaining steps."""
     over = schedule.is_over(start.steps, minutes=start.own_minutes)
     on_cpu = runtime.device.type == "cpu"

@@ -56,7 +56,6 @@ def _write(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, 
 
 
 def write_appearance(path: Path, appearance: Appearance) -> None:
-    """Write how a target looks."""
     arrays, packed = pack_appearance(appearance)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     _write(path, tensors, {"appearance": asdict(packed)})

@@ -8,18 +8,17 @@ from typing import Literal
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int, Int64, UInt8
 from pydantic import Field
 from torch import Tensor, nn
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.models.discriminators import DiscriminatorOutput, split_real_fake
 from motiontransfer.models.layers import downsample_by_2
-from motiontransfer.models.rollout import coarse_size, draw_coarse
+from motiontransfer.models.rollout import coarse_size, draw_coarse, draw_poses
 from motiontransfer.params import Section
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip
@@ -29,6 +28,8 @@ from motiontransfer.video.tensors import levels_to_images, levels_to_textures, u
 Windows = Float[Tensor, "batch time channels height width"]
 Frames = Float[Tensor, "batch time 3 height width"]
 Resolution = Literal["full", "half"]
+Boxes = Int64[np.ndarray, "windows 4"]
+Scores = Float[Tensor, "batch time joints"]
 
 _APART_SECONDS = 1
 _JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
@@ -52,7 +53,6 @@ class SceneInputs:
     """The whole frames around the viewports, on the training's device."""
 
     corners: list[tuple[int, int]]
-    """(x, y) of the viewports, pixels."""
     pose_maps: Float[Tensor, "batch time channels rows columns"]
     """Pose maps of whole frames, from `draw_coarse`."""
     real: Float[Tensor, "batch time 3 coarse_rows coarse_columns"]
@@ -63,7 +63,6 @@ class SceneInputs:
     def crop(
         self, scenes: Frames, size: tuple[int, int]
     ) -> Float[Tensor, "batch time 3 viewport_height viewport_width"]:
-        """Each scene's part in its viewport."""
         height, width = size
         places = zip(scenes, self.corners, strict=True)
         return torch.stack([scene[..., y : y + height, x : x + width] for scene, (x, y) in places])
@@ -74,7 +73,6 @@ class WindowInputs:
     """A batch as the networks read it: on the training's device, at the trained resolution."""
 
     pose_maps: Windows
-    """Pose map of each frame."""
     conditioning: Float[Tensor, "batch time stacked_channels height width"]
     """Pose map of each frame, behind the preceding ones."""
     real: Frames
@@ -89,7 +87,6 @@ class WholeFrames:
     """The frames of which the viewport of each window shows a part."""
 
     corners: Int64[np.ndarray, "batch 2"]
-    """(x, y) of the viewports, pixels."""
     size: tuple[int, int]
     """(height, width) of the frames, pixels."""
     coarse: UInt8[Tensor, "batch time rows columns 3"]
@@ -112,6 +109,8 @@ class WindowBatch(TensorBatch):
     """None where `frames` are whole."""
     textures: UInt8[Tensor, "batch time height width 6"] | None = None
     """The puppet in each frame; None without one."""
+    face_boxes: Int[Tensor, "batch time 4"] | None = None
+    """The face's box in each frame, pixels; None where only windows are trained on."""
 
     def inputs(
         self,
@@ -247,7 +246,7 @@ class WindowDataset:
         )
 
     def _textures(
-        self, windows: Sequence[tuple[int, int]], boxes: Int64[np.ndarray, "windows 4"]
+        self, windows: Sequence[tuple[int, int]], boxes: Boxes
     ) -> UInt8[Tensor, "windows time height width 6"]:
         """The puppet in each frame of the windows, some of its parts left out."""
         textures = []
@@ -263,7 +262,7 @@ class WindowDataset:
         stacked = torch.from_numpy(np.stack(textures))
         return stacked.unflatten(0, (len(windows), self._config.window_frames))
 
-    def _boxes(self, windows: Iterable[tuple[int, int]]) -> Int64[np.ndarray, "windows 4"]:
+    def _boxes(self, windows: Iterable[tuple[int, int]]) -> Boxes:
         """Viewports of one size, each around the person in all frames of a window."""
         assert self._viewport is not None
         people = []
@@ -291,12 +290,7 @@ def puppets_of_clips(puppet: Puppet, clips: Sequence[TargetClip]) -> list[Puppet
     A network would learn to copy the puppet if that were the frame itself.
     """
     return [
-        puppet.follow(
-            clip.keypoints.points,
-            clip.keypoints.score,
-            skeleton=clip.keypoints.skeleton,
-            excluded=excluded_references(puppet, clips, index),
-        )
+        puppet.follow(clip.keypoints, excluded=excluded_references(puppet, clips, index))
         for index, clip in enumerate(clips)
     ]
 
@@ -327,14 +321,8 @@ def limb_groups(skeleton: Skeleton) -> list[list[int]]:
 
 
 def hide_limbs(
-    score: Float[Tensor, "batch time joints"],
-    indices: range,
-    *,
-    skeleton: Skeleton,
-    share: float,
-    seed: int,
-    step: int,
-) -> Float[Tensor, "batch time joints"]:
+    score: Scores, indices: range, *, skeleton: Skeleton, share: float, seed: int, step: int
+) -> Scores:
     """Set one limb's scores to 0, in all poses of a window alike, in a share of the windows."""
     if share == 0:
         return score
@@ -358,8 +346,7 @@ def discriminate_windows(
 
 
 def _whole_frames(
-    windows: Sequence[UInt8[np.ndarray, "time height width 3"]],
-    boxes: Int64[np.ndarray, "windows 4"],
+    windows: Sequence[UInt8[np.ndarray, "time height width 3"]], boxes: Boxes
 ) -> WholeFrames:
     height, width = windows[0].shape[1:3]
     rows, columns = coarse_size((height, width))

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from motiontransfer.models.discriminators import DiscriminatorConfig
 from motiontransfer.models.faces import (
     FaceDiscriminator,
     FaceDiscriminators,
@@ -22,6 +23,10 @@ from tests.models.published import giga_macs
 from tests.training.small import STYLE, face_config, translator_config
 
 CPU = torch.device("cpu")
+
+
+def shape(num_filters, num_layers):
+    return DiscriminatorConfig(num_filters=num_filters, num_layers=num_layers, num_scales=1)
 
 
 def noise(*shape, seed=0):
@@ -163,20 +168,20 @@ def test_parameters_of_the_cycle_networks_are_the_published_ones():
     )
     discriminator = ((3, 64, 4), (64, 128, 4), (128, 256, 4), (256, 512, 4), (512, 1, 4))
     with torch.device("meta"):
-        networks = FaceTranslator(config), FaceDiscriminator(num_filters=64, num_layers=3)
+        networks = FaceTranslator(config), FaceDiscriminator(shape(64, 3))
     for network, convolutions in zip(networks, (translator, discriminator), strict=True):
         assert count_parameters(network) == sum(n * m * k * k + m for n, m, k in convolutions)
 
 
 @pytest.mark.parametrize(("num_layers", "patches"), [(1, 14), (2, 6), (3, 2)])
 def test_the_face_discriminator_scores_patches(num_layers, patches):
-    (output,) = FaceDiscriminator(num_filters=4, num_layers=num_layers)(noise(2, 3, 32, 32))
+    (output,) = FaceDiscriminator(shape(4, num_layers))(noise(2, 3, 32, 32))
     assert output.logits.shape == (2, 1, patches, patches)
 
 
 def test_each_person_has_a_discriminator_and_every_weight_gets_a_gradient():
     translators = FaceTranslators(translator_config())
-    discriminators = FaceDiscriminators(num_filters=4, num_layers=1)
+    discriminators = FaceDiscriminators(shape(4, 1))
     source, target = noise(2, 3, 32, 32, seed=1), noise(2, 3, 32, 32, seed=2)
     (of_source,), (of_target,) = discriminators(source, target)
     assert torch.equal(of_source.logits, discriminators.of_source(source)[0].logits)

@@ -32,14 +32,13 @@ every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
 every_background = pytest.mark.parametrize("background", ["plate", "generated"])
 
 
-def small(architecture, *, seed=1, num_filters=4, num_downsamplings=2, num_blocks=1, **options):
-    torch.manual_seed(seed)
-    config = EncoderDecoderConfig(
-        num_filters=num_filters, num_downsamplings=num_downsamplings, num_residual_blocks=num_blocks
-    )
-    return ARCHITECTURES[architecture](5, 4, config, **{"max_channels": 8, **options}).apply(
-        initialize
-    )
+def small(architecture, *, upsampling=None, max_channels=8, num_blocks=1, **changes):
+    torch.manual_seed(1)
+    numbers = {"num_filters": 4, "num_downsamplings": 2, "num_residual_blocks": num_blocks}
+    usual = "resize" if architecture == "fast" else "transposed"
+    config = EncoderDecoderConfig(**{**numbers, **changes})
+    shape = config.shape(upsampling or usual, max_channels=max_channels)
+    return ARCHITECTURES[architecture](5, 4, shape).apply(initialize)
 
 
 def weights_without_gradient(network):
@@ -144,7 +143,8 @@ def test_parameters_and_cost_are_the_published_ones(
     architecture, max_channels, size, millions, macs, last_digit
 ):
     with torch.device("meta"):
-        network = ARCHITECTURES[architecture](6, 3, PAPER, max_channels=max_channels)
+        shape = PAPER.shape("transposed", max_channels=max_channels)
+        network = ARCHITECTURES[architecture](6, 3, shape)
     assert count_parameters(network) / 1e6 == pytest.approx(millions, abs=0.05)
     assert giga_macs(network, (6, *size)) == pytest.approx(macs, abs=last_digit / 2)
 

@@ -8,9 +8,14 @@ import torch
 from torch import nn
 
 from motiontransfer.models.generators import FrameGenerator, Generated, HalfResolutionGenerator
-from motiontransfer.models.rollout import Rollout, coarse_size, draw_coarse, generate_clip
+from motiontransfer.models.rollout import (
+    Rollout,
+    coarse_size,
+    draw_coarse,
+    draw_poses,
+    generate_clip,
+)
 from motiontransfer.pose.boxes import Viewport, ViewportFollower
-from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.tensors import levels_to_textures
 from tests.people import SIZE, dance, puppet_of
@@ -32,15 +37,7 @@ class Counter(FrameGenerator):
 
 
 def rolled_out(generator, keypoints, **options):
-    frames = generate_clip(
-        generator,
-        keypoints.points,
-        keypoints.score,
-        skeleton=HOLISTIC,
-        size=SIZE,
-        style=STYLE,
-        **options,
-    )
+    frames = generate_clip(generator, keypoints, style=STYLE, **options)
     return (frame for (frame,) in frames)
 
 
@@ -89,21 +86,20 @@ def test_poses_may_arrive_one_by_one(num_poses, viewport):
         shadows=Shadow() if viewport else None,
         puppet=puppet_of(keypoints, [0, 7]),
     )
-    rollout = Rollout(generator, skeleton=HOLISTIC, size=SIZE, style=STYLE)
+    rollout = Rollout(generator, size=SIZE, style=STYLE)
     frame = None
     for index, expected in enumerate(rolled_out(generator, keypoints)):
-        one = slice(index, index + 1)
-        (pose,) = rollout.draw(keypoints.points[one], keypoints.score[one])
+        (pose,) = rollout.draw(keypoints.part(range(index, index + 1)))
         frame = rollout.step(pose, frame)
         torch.testing.assert_close(frame[0], expected, rtol=0, atol=1e-6)
-    assert list(rollout.draw(keypoints.points[:0], keypoints.score[:0])) == []
+    assert list(rollout.draw(keypoints.part(range(0)))) == []
 
 
 def test_a_corrected_frame_is_the_previous_one_of_the_next():
     generator, keypoints = Counter(), dance(3)
-    rollout = Rollout(generator, skeleton=HOLISTIC, size=SIZE, style=STYLE)
+    rollout = Rollout(generator, size=SIZE, style=STYLE)
     frame = None
-    for pose in rollout.draw(keypoints.points, keypoints.score):
+    for pose in rollout.draw(keypoints):
         frame = rollout.step(pose, frame) + 10
     assert [previous.unique().tolist() for previous in generator.previous] == [[0], [11], [22]]
 
@@ -219,7 +215,7 @@ class Textured(FrameGenerator):
 
 
 def textures_of(puppet, keypoints, boxes, **options):
-    clip = puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton, **options)
+    clip = puppet.follow(keypoints, **options)
     drawn = (clip.draw(index, box=tuple(box)) for index, box in enumerate(boxes))
     return [levels_to_textures(torch.from_numpy(texture)[None]) for texture in drawn]
 

@@ -77,13 +77,11 @@ def test_each_track_has_its_box_with_its_number_in_its_colour(tmp_path, video, d
     assert len(set(colors)) == 2
 
 
-def test_the_bars_show_when_each_track_was_seen_and_who_was_chosen(tmp_path, video, drawn):
-    plot_tracks(tmp_path / "people.png", video, TWO_PEOPLE, chosen=(1,))
+def test_the_bars_show_when_each_track_was_seen(tmp_path, video, drawn):
+    plot_tracks(tmp_path / "people.png", video, TWO_PEOPLE)
     bars = drawn[0].axes[-1]
-    assert [label.get_text() for label in bars.get_yticklabels()] == [
-        *("0   100%", "subject  1   33%")
-    ]
-    assert "2 tracks in 12 frames; subject: 1" in drawn[0].subfigs[0]._suptitle.get_text()
+    assert [label.get_text() for label in bars.get_yticklabels()] == ["0   100%", "1   33%"]
+    assert "2 tracks in 12 frames" in drawn[0].subfigs[0]._suptitle.get_text()
     spans = [
         sorted(sorted(path.vertices[:, 0][[0, 2]].round(3)) for path in collection.get_paths())
         for collection in bars.collections[:2]

@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import KeypointsError
+from motiontransfer.models.rollout import draw_lines, draw_poses
 from motiontransfer.pose import drawing
 from motiontransfer.pose.drawing import Lines, PoseMapStyle, draw_rgb
-from motiontransfer.pose.rendering import draw_lines, draw_poses
 from motiontransfer.skeleton import COCO_17, HOLISTIC, LIMBS_OF_GROUP, Skeleton
 
 SIZE = (24, 32)

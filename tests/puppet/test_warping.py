@@ -65,7 +65,7 @@ def of_one():
 
 
 def follow(puppet, keypoints, **how):
-    return puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton, **how)
+    return puppet.follow(keypoints, **how)
 
 
 def drawn(puppet, keypoints, *, box=WHOLE, **how):
@@ -255,9 +255,9 @@ def test_frames_may_arrive_one_by_one_or_in_batches_and_the_future_changes_nothi
     excluded = np.zeros((len(angles), len(REFERENCES)), bool)
     excluded[data.draw(st.integers(0, len(angles) - 1)), 1] = True
     whole = follow(puppet, keypoints, excluded=excluded)
-    follower = PuppetFollower(puppet, keypoints.skeleton)
+    follower = PuppetFollower(puppet)
     batches = [
-        follower.follow(keypoints.points[of], keypoints.score[of], excluded=excluded[of])
+        follower.follow(keypoints.part(range(len(angles))[of]), excluded=excluded[of])
         for of in (slice(start, start + size) for start in range(0, len(angles), size))
     ]
     for name in ("chosen", "distances", "scales"):

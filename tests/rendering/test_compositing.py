@@ -107,7 +107,7 @@ def puppet():
 
 def upsample(puppet, frame, keypoints=None):
     keypoints = keypoints or halved(posed())
-    clip = puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton)
+    clip = puppet.follow(keypoints)
     return GuidedUpsampling(puppet, size=PERSON_SIZE).upsample(frame, clip, 0)
 
 

@@ -20,12 +20,12 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.target_clips import HeldOut
-from motiontransfer.training.data import RankBatch, TensorBatch
+from motiontransfer.training.data import TensorBatch
 from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.face_cycle import FaceCycleConfig
 from motiontransfer.training.face_gan import FaceGanConfig, FaceNetworks
 from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanNetworks, Target
-from motiontransfer.training.trainer import RunPaths, Schedule, fit
+from motiontransfer.training.trainer import AdamTask, RunPaths, Schedule, fit
 from motiontransfer.training.weights import read_appearance, write_appearance, write_weights
 from motiontransfer.training.windows import WindowConfig, WindowDataset
 from tests.people import SIZE
@@ -184,13 +184,6 @@ def paths(folder):
     )
 
 
-def whole(batch):
-    """A batch as the share of the only rank."""
-    values = (getattr(batch, name) for name in batch.__slots__)
-    (size,) = {len(value) for value in values if isinstance(value, torch.Tensor)}
-    return RankBatch(batch=batch, indices=range(size))
-
-
 def faceless(keypoints, frames):
     """Hide one eye in these frames."""
     eye = keypoints.skeleton.index("left_eye")
@@ -202,11 +195,11 @@ def stop_at_step(monkeypatch, task, number):
     """Make the step of this number, of all that are taken from now on, fail; list the steps."""
     whole_step, taken = task.step, []
 
-    def step(self, share, *, step, learning_rate):
+    def step(self, batch, *, step, learning_rate):
         taken.append(step)
         if len(taken) == number + 1:
             raise RuntimeError("the machine went down")
-        return whole_step(self, share, step=step, learning_rate=learning_rate)
+        return whole_step(self, batch, step=step, learning_rate=learning_rate)
 
     monkeypatch.setattr(task, "step", step)
     return taken
@@ -227,7 +220,7 @@ class NumbersDataset:
         return Numbers(numbers=torch.tensor(list(indices)))
 
 
-class CountingTask:
+class CountingTask(AdamTask):
     """Each step: value = 0.9 * value + sum of the batch + learning rate."""
 
     description = "count"
@@ -237,8 +230,8 @@ class CountingTask:
         self.fail_at, self.nan_at, self.stop_at, self.stop_by = fail_at, nan_at, stop_at, stop_by
         self.seen = []
 
-    def step(self, share, *, step, learning_rate):
-        batch = share.batch.numbers.tolist()
+    def step(self, batch, *, step, learning_rate):
+        batch = batch.numbers.tolist()
         if step == self.fail_at:
             raise RuntimeError("the machine went down")
         if step == self.stop_at:
@@ -267,10 +260,7 @@ COUNTING = {
 
 def count(task, folder, *, on=None, **changes):
     """Run the loop on a `CountingTask`."""
+    task.runtime = on or runtime()
     return fit(
-        task,
-        runtime=on or runtime(),
-        schedule=schedule(**{**COUNTING, **changes}),
-        dataset=NumbersDataset(),
-        folder=folder,
+        task, schedule=schedule(**{**COUNTING, **changes}), dataset=NumbersDataset(), folder=folder
     )

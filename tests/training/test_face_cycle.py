@@ -33,7 +33,6 @@ from tests.training.small import (
     faceless,
     runtime,
     translator_config,
-    whole,
 )
 from tests.training.trainings import train_cycle
 
@@ -192,7 +191,7 @@ def test_losses_are_weighted_and_move_all_four_networks(identity_weight):
     numbers = [number for network in networks for number in network.parameters()]
     before = [number.item() for number in numbers]
     task = task_of(*networks, **options)
-    losses = task.step(whole(batch), step=0, learning_rate=0.125)
+    losses = task.step(batch, step=0, learning_rate=0.125)
     source, target = batch.source.mean((1, 2, 3)), batch.target.mean((1, 2, 3))
     as_target, as_source = source + 0.25, target - 0.125
     expected = {
@@ -222,7 +221,7 @@ def test_discriminators_see_real_faces_beside_translations_of_this_step_or_an_ea
     for step in range(12):
         batch = batch_of(step, count=1)
         made.append(batch.source + 0.25)
-        task.step(whole(batch), step=step, learning_rate=0.0)
+        task.step(batch, step=step, learning_rate=0.0)
         # for the translators, then for the discriminators
         (fake,), (shown,) = discriminators.of_target.shown[-2:]
         assert torch.equal(fake, made[-1])
@@ -239,7 +238,7 @@ def test_a_process_keeps_what_the_others_made(monkeypatch):
     monkeypatch.setattr(face_cycle, "gather_tensors", lambda _, own: torch.stack([own, own + 1]))
     task = task_of(Amounts(), MeanDiscriminators())
     batch = batch_of(0, count=1)
-    task.step(whole(batch), step=0, learning_rate=0.0)
+    task.step(batch, step=0, learning_rate=0.0)
     kept = task.state()["to_target_pool"][:, 0]
     assert torch.equal(kept, torch.cat([batch.source + 0.25, batch.source + 1.25]))
 

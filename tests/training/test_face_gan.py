@@ -24,7 +24,7 @@ from motiontransfer.training.face_gan import (
     face_runs,
     generate_faces,
 )
-from motiontransfer.training.losses import GanLossConfig
+from motiontransfer.training.gan import GanLossConfig
 from motiontransfer.training.weights import read_description
 from motiontransfer.video.tensors import (
     frames_to_tensor,
@@ -44,7 +44,6 @@ from tests.training.small import (
     faceless,
     runtime,
     stop_at_step,
-    whole,
 )
 from tests.training.trainings import main_of, train_face
 
@@ -97,7 +96,7 @@ def test_losses_of_pose_and_corrected_face_are_weighted_and_move_both_networks(b
     generator, scored_by = Residual(), MeanDiscriminator()
     options = {"perceptual": Slices(2), "perceptual_weight": 10.0}
     task = task_of(generator, scored_by, **options, **weights)
-    losses = task.step(whole(batch), step=0, learning_rate=0.125)
+    losses = task.step(batch, step=0, learning_rate=0.125)
     poses = draw_crops(
         batch.points, batch.score, batch.boxes, skeleton=HOLISTIC, style=STYLE, crop_size=32
     )
@@ -124,7 +123,7 @@ def test_losses_of_pose_and_corrected_face_are_weighted_and_move_both_networks(b
 
 def test_the_objective_of_the_faces_may_be_the_papers_log(batch):
     task = task_of(Residual(), MeanDiscriminator(), objective="log", l1_weight=0.0)
-    losses = task.step(whole(batch), step=0, learning_rate=0.0)
+    losses = task.step(batch, step=0, learning_rate=0.0)
     real, fake = (images.mean((1, 2, 3)) + 0.5 for images in (batch.real, batch.generated + 0.25))
     adversarial = torch.log1p((-fake).exp()).mean()  # -log sigmoid
     assert losses["generator/adversarial"].item() == pytest.approx(adversarial.item(), rel=1e-4)
@@ -192,9 +191,9 @@ def test_the_rollout_is_of_the_training_frames_and_made_once(tmp_path, face_clip
     made = []
     generate_clip = face_gan.generate_clip
 
-    def counted(network, points, score, **options):
-        made.append(len(points))
-        return generate_clip(network, points, score, **options)
+    def counted(network, keypoints, **options):
+        made.append(keypoints.num_frames)
+        return generate_clip(network, keypoints, **options)
 
     monkeypatch.setattr(face_gan, "generate_clip", counted)
     taken = stop_at_step(monkeypatch, FaceGanTask, 3)
@@ -251,7 +250,7 @@ def test_windows_are_those_with_a_face_in_both_frames(face_clips):
     batch = dataset.batch([2, 0])
     for place, (clip, first) in enumerate([(1, 1), (0, 2)]):
         boxes, _ = face_boxes(face_clips[clip].keypoints)
-        assert np.array_equal(batch.boxes[place], boxes[first : first + 2])
+        assert np.array_equal(batch.face_boxes[place], boxes[first : first + 2])
 
 
 @pytest.mark.parametrize(
@@ -264,7 +263,7 @@ def test_the_next_frame_is_generated_from_the_corrected_one(
     task = window_task(previous_frame=previous_frame)
     windows = task.generate(task.generator, window_batch)
     for first, second, boxes in zip(
-        windows.corrected[:, 0], windows.corrected[:, 1], window_batch.boxes, strict=True
+        windows.corrected[:, 0], windows.corrected[:, 1], window_batch.face_boxes, strict=True
     ):
         x, y = ((boxes[0, :2] + boxes[0, 2:]) // 2).tolist()  # in the box of both frames
         assert first[0, y, x].item() == pytest.approx(0.2)
@@ -302,12 +301,16 @@ def test_crops_are_those_of_the_frames_and_their_residuals(window_batch):
 def test_the_full_frames_losses_are_those_of_the_corrected_pair(window_batch):
     main = MeanDiscriminator().requires_grad_(False)
     config = GanLossConfig(
-        adversarial_weight=3.0, feature_matching_weight=5.0, l1_weight=0.0, perceptual_weight=0.0
+        adversarial_weight=3.0,
+        feature_matching_weight=5.0,
+        l1_weight=0.0,
+        perceptual_weight=0.0,
+        objective="least_squares",
     )
-    full = FullFrameLosses(discriminator=main, config=config, objective="least_squares")
+    full = FullFrameLosses(discriminator=main, config=config)
     task = window_task(full_frame=full)
     windows = task.generate(task.generator, window_batch)
-    losses = task.step(whole(window_batch), step=0, learning_rate=0.0)
+    losses = task.step(window_batch, step=0, learning_rate=0.0)
     ((condition, images),) = main.shown
     real, fake = images.chunk(2)
     assert condition.shape == (2, 2 * STYLE.num_channels, *SIZE)
@@ -320,7 +323,7 @@ def test_the_full_frames_losses_are_those_of_the_corrected_pair(window_batch):
     }
     got = {name: losses[f"generator/full_frame_{name}"].item() for name in expected}
     assert got == pytest.approx({name: loss.item() for name, loss in expected.items()}, rel=1e-4)
-    without = window_task().step(whole(window_batch), step=0, learning_rate=0.0)
+    without = window_task().step(window_batch, step=0, learning_rate=0.0)
     assert {name for name in losses if name not in without} == {
         f"generator/full_frame_{name}" for name in expected
     }

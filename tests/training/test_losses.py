@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from motiontransfer.models.discriminators import DiscriminatorOutput
-from motiontransfer.training.losses import (
+from motiontransfer.training.gan import (
     adversarial_discriminator_loss,
     adversarial_generator_loss,
     feature_matching_loss,

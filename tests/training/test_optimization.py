@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from motiontransfer.errors import MissingLibraryError
-from motiontransfer.training import optimization
-from motiontransfer.training.optimization import GanConfig, GanTask, require_triton
+from motiontransfer.training import gan
+from motiontransfer.training.gan import GanConfig, GanTask, require_triton
 from tests.training.small import runtime
 
 
@@ -22,9 +22,17 @@ class One(nn.Module):
         self.value = nn.Parameter(torch.tensor(value))
 
 
+class Task(GanTask):
+    """Whose step is taken by the test."""
+
+    def step(self, batch, *, step, learning_rate): ...
+
+    def sample(self, dataset): ...
+
+
 def task_of(generator, discriminator, *, ema_decay, compiled=False):
     config = GanConfig(ema_decay=ema_decay, compile=compiled)
-    return GanTask(runtime(), generator, discriminator, config=config)
+    return Task(runtime(), generator, discriminator, config=config)
 
 
 def numbers(*, decay=0.0):
@@ -103,7 +111,7 @@ def test_without_decay_the_average_is_the_network():
 
 
 def test_compiling_for_a_gpu_without_triton_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(optimization, "find_spec", lambda name: None)
+    monkeypatch.setattr(gan, "find_spec", lambda name: None)
     require_triton(torch.device("cpu"))
     with pytest.raises(MissingLibraryError, match="--extra compile"):
         require_triton(torch.device("cuda"))

@@ -12,10 +12,9 @@ from torch.nn import functional
 from motiontransfer.errors import MissingFileError, TrainingError
 from motiontransfer.models.generators import Generated, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialize
-from motiontransfer.models.rollout import generate_clip
+from motiontransfer.models.rollout import draw_poses, generate_clip
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import draw_rgb
-from motiontransfer.pose.rendering import draw_poses
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.training import pose_gan
@@ -34,7 +33,6 @@ from tests.training.small import (
     generator_config,
     runtime,
     target_of,
-    whole,
     windows_of,
 )
 
@@ -92,7 +90,7 @@ def test_the_gradient_reaches_the_first_frame_through_the_second(batch):
     task = task_of(generator, MeanDiscriminator(), foreground_l1_weight=1.0, **weights)
     generator.colour.register_hook(lambda gradient: captured.append(gradient.sum().item()))
     white = replace(batch, frames=torch.full_like(batch.frames, 255))
-    task.step(whole(white), step=0, learning_rate=0.0)
+    task.step(white, step=0, learning_rate=0.0)
     assert captured[0] == pytest.approx(-1 - 0.5 * 0.5)
 
 
@@ -122,7 +120,7 @@ def test_both_networks_are_trained_by_weighted_losses(batch, objective, weights)
         perceptual_weight=perceptual,
         foreground_l1_weight=1.0,
     )
-    losses = task.step(whole(batch), step=0, learning_rate=0.0)
+    losses = task.step(batch, step=0, learning_rate=0.0)
     real, fake = real_images(batch).flatten(1, 2).mean((1, 2, 3)).numpy(), (0.3 + 0.45) / 2
     first, second = real_images(batch).unbind(1)
     difference = ((first - 0.3).abs().mean() + (second - 0.45).abs().mean()).item() / 2
@@ -183,10 +181,10 @@ def test_every_variant_moves_every_weight_and_resumes_to_the_same_bits(clip, pup
     (task, batch), (resumed, _) = (variant(clip, puppet, VARIANTS[name]) for _ in range(2))
     networks = (task.generator, task.discriminator)
     before = [{k: v.detach().clone() for k, v in each.named_parameters()} for each in networks]
-    task.step(whole(batch), step=0, learning_rate=1e-3)
+    task.step(batch, step=0, learning_rate=1e-3)
     resumed.load_state({key: value.clone() for key, value in task.state().items()})
     for each in (task, resumed):
-        losses = each.step(whole(batch), step=1, learning_rate=1e-3)
+        losses = each.step(batch, step=1, learning_rate=1e-3)
         assert all(torch.isfinite(loss) for loss in losses.values()), losses
     expected, got = task.state(), resumed.state()
     assert expected.keys() == got.keys()
@@ -202,7 +200,7 @@ def shown(clip, *, conditioning_poses=1, resolution="full", **changes):
     )
     batch, generator, scored_by = dataset.batch([0, 3, 4]), Remembering(), MeanDiscriminator()
     task = task_of(generator, scored_by, resolution=resolution, **changes)
-    task.step(whole(batch), step=0, learning_rate=0.0)
+    task.step(batch, step=0, learning_rate=0.0)
     return batch, generator.shown, scored_by.shown
 
 
@@ -261,7 +259,7 @@ def test_one_pair_is_learnt_by_heart(clip, architecture, background):
     )
     plate = torch.zeros(3, *SIZE) if background == "plate" else None
     task = task_of(build_generator(config, background_image=plate).apply(initialize))
-    losses = [task.step(whole(batch), step=step, learning_rate=2e-3) for step in range(90)]
+    losses = [task.step(batch, step=step, learning_rate=2e-3) for step in range(90)]
     assert losses[-1]["generator/l1"] < losses[0]["generator/l1"] / 3
     with torch.no_grad():
         real = real_images(batch)[:, 0]
@@ -282,7 +280,7 @@ class Flat(nn.Module):
 
 def test_what_is_painted_is_supervised_like_the_frame(clip, puppet):
     """Its loss is a share of the frame's, were it the frame."""
-    batch = whole(windows_of([clip], puppet=puppet).batch([0, 2, 4]))
+    batch = windows_of([clip], puppet=puppet).batch([0, 2, 4])
     taken = [
         task_of(Flat(*colours)).step(batch, step=0, learning_rate=0.0)
         for colours in ((0.3, -0.4), (-0.4, 0.3))
@@ -309,9 +307,9 @@ def test_the_sample_shows_the_puppet_without_frames_less_than_a_second_away(
 ):
     seen = []
 
-    def recorded(generator, points, score, *, excluded, **options):
+    def recorded(generator, keypoints, *, excluded, **options):
         seen.append(excluded)
-        return generate_clip(generator, points, score, excluded=excluded, **options)
+        return generate_clip(generator, keypoints, excluded=excluded, **options)
 
     monkeypatch.setattr(pose_gan, "generate_clip", recorded)
     config = generator_config(texture="puppet")
@@ -486,7 +484,7 @@ def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(c
         foreground_l1_weight=1.0,
     )
     batch = windows_of([clip], viewport=VIEWPORT).batch(FIRST_FRAMES)
-    losses = task.step(whole(batch), step=0, learning_rate=0.0)
+    losses = task.step(batch, step=0, learning_rate=0.0)
     expected = []
     for frames, (x, y) in zip(real_images(batch), batch.whole.corners, strict=True):
         real = frames if resolution == "full" else downsample_by_2(frames)
@@ -508,9 +506,7 @@ def test_a_window_has_the_puppet_of_its_frames_in_its_box(clip, viewport):
     batch = dataset.batch(FIRST_FRAMES)
     boxes = np.tile([0, 0, *reversed(SIZE)], (3, 1)) if viewport is None else boxes_of(clip)
     near = np.abs(np.arange(8)[:, None] - [0, 3, 7]) < 2  # two frames a second
-    poses = puppet.follow(
-        keypoints.points, keypoints.score, skeleton=keypoints.skeleton, excluded=near
-    )
+    poses = puppet.follow(keypoints, excluded=near)
     for textures, first, box in zip(batch.textures, FIRST_FRAMES, boxes.tolist(), strict=True):
         expected = [poses.draw(first + t, box=tuple(box)) for t in (0, 1)]
         assert np.array_equal(textures, np.stack(expected))
@@ -574,6 +570,6 @@ def test_what_is_in_the_viewport_teaches_no_shadows(clip):
         )
         torch.manual_seed(0)
         task = task_of(generator.apply(initialize), MeanDiscriminator())
-        task.step(whole(replace(batch, frames=frames)), step=0, learning_rate=1e-3)
+        task.step(replace(batch, frames=frames), step=0, learning_rate=1e-3)
         learnt.append(torch.cat([each.flatten() for each in generator.shadows.parameters()]))
     assert torch.equal(*learnt)

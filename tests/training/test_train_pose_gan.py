@@ -117,11 +117,11 @@ def coarse_to_fine(tmp_path_factory, clip):
     whole_step = PoseGanTask.step
     real_start, real_build = pose_gan.start_from_coarse, pose_gan.build_networks
 
-    def step(self, share, *, step, learning_rate):
+    def step(self, batch, *, step, learning_rate):
         network = self.generator.network
         inner = getattr(network, "coarse", None) or network.features
         taken.append((self._resolution, step, learning_rate, copied(inner)))
-        return whole_step(self, share, step=step, learning_rate=learning_rate)
+        return whole_step(self, batch, step=step, learning_rate=learning_rate)
 
     def start(task, trained):
         finest, *_ = (copied(scale) for scale in task.discriminator.scales)
@@ -208,7 +208,7 @@ def test_a_training_that_stopped_at_any_moment_ends_in_the_same_bytes(
 )
 def test_the_time_is_shared_like_the_steps_of_which_each_training_has_one(fraction, steps, minutes):
     plan = schedule(steps=10, max_minutes=8.0 if minutes else None)
-    split = split_schedule(plan, global_only_fraction=fraction)
+    split = split_schedule(plan, share=fraction)
     assert tuple(part.steps for part in split) == steps
     assert tuple(part.max_minutes for part in split) == (minutes or (None, None))
     assert split[0].part(10, share=1 / fraction) == plan

@@ -138,9 +138,9 @@ def test_training_ends_when_its_own_time_is_over(tmp_path, monkeypatch, caplog, 
     caplog.set_level(logging.INFO)
 
     class Slow(CountingTask):
-        def step(self, share, *, step, learning_rate):
+        def step(self, batch, *, step, learning_rate):
             now[0] += 30
-            return super().step(share, step=step, learning_rate=learning_rate)
+            return super().step(batch, step=step, learning_rate=learning_rate)
 
     task = Slow()
     throughput = count(task, tmp_path, steps=1000, max_minutes=2.0)

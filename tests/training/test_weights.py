@@ -206,7 +206,7 @@ def puppet():
 def drawn(puppet):
     """It dances."""
     keypoints = dance(6, seed=4)
-    clip = puppet.follow(keypoints.points, keypoints.score, skeleton=keypoints.skeleton)
+    clip = puppet.follow(keypoints)
     return np.stack([clip.draw(index, box=(0, 0, *SIZE[::-1])) for index in range(6)])
 
 

@@ -1,0 +1,320 @@
+"""Adversarial training: losses (Chan et al. 2019, sec. 3.3), and the step of both networks on them.
+
+The perceptual loss (Johnson et al. 2016) compares features of a VGG19, whose weights are read here.
+
+Both gradients are taken at the same weights, from one forward pass, as in pix2pixHD; Adam with
+betas 0.5 and 0.999, as there.
+"""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from motiontransfer.downloads import Pretrained, pretrained_file, read_tensors
+from motiontransfer.errors import MissingLibraryError, ParamsError, WeightsError
+from motiontransfer.models.discriminators import DiscriminatorOutput
+from motiontransfer.models.layers import to_device
+from motiontransfer.params import PARAMS_FILE, Section
+from motiontransfer.training.distributed import Runtime
+from motiontransfer.training.run_log import Scalar
+from motiontransfer.training.trainer import AdamTask, Data, TaskBatch
+from motiontransfer.video.tensors import Images
+
+Objective = Literal["least_squares", "log"]
+LossesOf = dict[str, dict[str, Scalar]]
+"""The losses, by name, of `generator` and of `discriminator`."""
+
+_SLICE_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+_BETAS = (0.5, 0.999)
+
+
+class GanLossConfig(Section):
+    """Weights of the losses of generator and discriminator; 0 turns a loss off."""
+
+    objective: Objective
+    adversarial_weight: float = Field(ge=0)
+    feature_matching_weight: float = Field(ge=0)
+    l1_weight: float = Field(ge=0)
+    perceptual_weight: float = Field(ge=0)
+
+
+def gan_losses(
+    real: Sequence[DiscriminatorOutput],
+    fake: Sequence[DiscriminatorOutput],
+    *,
+    config: GanLossConfig,
+) -> LossesOf:
+    """Weighted adversarial and feature-matching losses."""
+    objective = config.objective
+    adversarial = adversarial_generator_loss(fake, objective=objective)
+    matching = feature_matching_loss(real, fake)
+    return {
+        "generator": {
+            "adversarial": config.adversarial_weight * adversarial,
+            "feature_matching": config.feature_matching_weight * matching,
+        },
+        "discriminator": {
+            "adversarial": adversarial_discriminator_loss(real, fake, objective=objective)
+        },
+    }
+
+
+def adversarial_generator_loss(
+    fake: Sequence[DiscriminatorOutput], *, objective: Objective = "least_squares"
+) -> Scalar:
+    """Mean over patches and scales.
+
+    (fake - 1)^2 for least squares, -log sigmoid(fake) for log.
+    """
+    return torch.stack(_errors(fake, is_real=True, objective=objective)).mean()
+
+
+def adversarial_discriminator_loss(
+    real: Sequence[DiscriminatorOutput],
+    fake: Sequence[DiscriminatorOutput],
+    *,
+    objective: Objective = "least_squares",
+) -> Scalar:
+    """Mean over patches and scales.
+
+    Half of (real - 1)^2 + fake^2 for least squares, of -log sigmoid(real) - log sigmoid(-fake) for
+    log.
+    """
+    of_real = _errors(real, is_real=True, objective=objective)
+    of_fake = _errors(fake, is_real=False, objective=objective)
+    return torch.stack([0.5 * (r + f) for r, f in zip(of_real, of_fake, strict=True)]).mean()
+
+
+def _errors(
+    outputs: Sequence[DiscriminatorOutput], *, is_real: bool, objective: Objective
+) -> list[Scalar]:
+    """Mean loss of each scale's patches, if they were to be scored as real or as fake."""
+    scales = [output.logits.float() for output in outputs]
+    if objective == "log":
+        return [functional.softplus(-logits if is_real else logits).mean() for logits in scales]
+    return [(logits - 1 if is_real else logits).square().mean() for logits in scales]
+
+
+def feature_matching_loss(
+    real: Sequence[DiscriminatorOutput], fake: Sequence[DiscriminatorOutput]
+) -> Scalar:
+    """L1 between the discriminator's activations of real (not differentiated) and fake."""
+    total = fake[0].logits.new_zeros((), dtype=torch.float32)
+    for r, f in zip(real, fake, strict=True):
+        weight = 4 / len(f.features) / len(fake)
+        for real_features, fake_features in zip(r.features, f.features, strict=True):
+            total = total + weight * functional.l1_loss(
+                fake_features.float(), real_features.detach().float()
+            )
+    return total
+
+
+def perceptual_loss(network: nn.Module, fake: Images, real: Images) -> Scalar:
+    """L1 between activations of fake and real (not differentiated), weighted slice by slice."""
+    with torch.no_grad():
+        real_slices = network(real)
+    losses = [
+        weight * functional.l1_loss(fake_features.float(), real_features.float())
+        for weight, fake_features, real_features in zip(
+            _SLICE_WEIGHTS, network(fake), real_slices, strict=False
+        )
+    ]
+    return torch.stack(losses).sum()
+
+
+def weighted_l1_loss(
+    fake: Float[Tensor, "batch channels height width"],
+    real: Float[Tensor, "batch channels height width"],
+    weight: Float[Tensor, "batch 1 height width"],
+) -> Scalar:
+    """L1 with a weight a pixel, divided by the mean weight, so that its scale stays that of L1."""
+    return ((fake - real).abs() * weight).mean() / weight.mean()
+
+
+def relative_sharpness(fake: Images, real: Images) -> Scalar:
+    """Mean gradient magnitude of each fake image over its real one's; mean over the batch."""
+    of_fake, of_real = (
+        torch.hypot(*torch.gradient(images.float().mean(1), dim=(1, 2))).mean((1, 2))
+        for images in (fake, real)
+    )
+    return (of_fake / of_real.clamp(min=1e-6)).mean()
+
+
+def foreground_weight(
+    poses: Float[Tensor, "batch channels height width"], *, radius_px: int, weight: float
+) -> Float[Tensor, "batch 1 height width"]:
+    """`weight` within about `radius_px` of any limb, 1 elsewhere.
+
+    Computed at a quarter of the size: its border need not be sharp.
+    """
+    height, width = poses.shape[2:]
+    coarse = functional.max_pool2d(poses.amax(1, keepdim=True), 4, ceil_mode=True)
+    reach = 2 * max(round(radius_px / 4), 0) + 1
+    coarse = functional.max_pool2d((coarse > 0).to(poses), reach, stride=1, padding=reach // 2)
+    near = functional.interpolate(coarse, scale_factor=4, mode="nearest")[:, :, :height, :width]
+    return 1 + (weight - 1) * near
+
+
+class GanConfig(Section):
+    ema_decay: float = Field(ge=0, lt=1)
+    """Decay a step of the exponential moving average of the generator's weights."""
+    compile: bool
+
+
+class GanTask(AdamTask[TaskBatch, Data]):
+    """Base of adversarial training: both networks with Adam, and the EMA of the generator."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        config: GanConfig,
+        perceptual: nn.Module | None = None,
+    ) -> None:
+        """Move the networks to the device.
+
+        The discriminator is never compiled: its graph is retained and differentiated twice.
+        """
+        networks = {"generator": generator, "discriminator": discriminator}
+        super().__init__(runtime, networks, betas=_BETAS, ema_decay=config.ema_decay)
+        self.generator, self.discriminator = generator, discriminator
+        self._perceptual = None if perceptual is None else to_device(perceptual, runtime.device)
+        if config.compile:
+            require_triton(runtime.device)
+            self.generator.compile()
+
+    def update(self, losses_of: LossesOf, *, step: int, learning_rate: float) -> dict[str, Scalar]:
+        """Step both networks on the sums of their losses; return all losses by full name."""
+        for network, gradients in self._gradients(losses_of).items():
+            self.descend(network, gradients, learning_rate=learning_rate)
+        self.update_ema(step=step)
+        return {
+            f"{network}/{name}": loss.detach()
+            for network in ("generator", "discriminator")
+            for name, loss in losses_of[network].items()
+        }
+
+    def perceptual_loss(self, fake: Images, real: Images, *, weight: float) -> dict[str, Scalar]:
+        """The weighted loss by name; empty without a network."""
+        if self._perceptual is None:
+            return {}
+        with self.runtime.autocast():
+            return {"perceptual": weight * perceptual_loss(self._perceptual, fake, real)}
+
+    def _gradients(self, losses_of: LossesOf) -> dict[str, tuple[Tensor, ...]]:
+        # Both go through the discriminator; the generator's go further and free it all.
+        return {
+            network: torch.autograd.grad(
+                torch.stack(list(losses_of[network].values())).sum(),
+                list(self._networks[network].parameters()),
+                retain_graph=network == "discriminator",
+            )
+            for network in ("discriminator", "generator")
+        }
+
+
+def require_triton(device: torch.device) -> None:
+    """Refuse to compile for a GPU without Triton, which makes the code."""
+    if device.type == "cuda" and find_spec("triton") is None:
+        raise MissingLibraryError(
+            "compile: true needs Triton on a GPU; run `uv sync --extra compile`"
+        )
+
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+_SLICE_ENDS = (2, 7, 12, 21, 30)  # relu1_1 to relu5_1 among torchvision's layers
+
+
+class VGG19Features(nn.Module):
+    """Activations relu1_1 to relu5_1 of VGG19; its parameters have torchvision's names."""
+
+    mean: Tensor
+    deviation: Tensor
+    file: Path
+    """Of the weights."""
+
+    def __init__(self) -> None:
+        from torchvision.models.vgg import cfgs, make_layers  # seconds to import
+
+        super().__init__()
+        mean, deviation = torch.tensor([_IMAGENET_MEAN, _IMAGENET_STD])[..., None, None]
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("deviation", deviation, persistent=False)
+        self.features = make_layers(cfgs["E"])[: _SLICE_ENDS[-1]]
+        self.requires_grad_(False).eval()
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+        """Return the activations at the end of each slice; images are in [-1, 1]."""
+        features = ((images + 1) / 2 - self.mean) / self.deviation
+        activations = []
+        for number, layer in enumerate(self.features, 1):
+            features = layer(features)
+            if number in _SLICE_ENDS:
+                activations.append(features)
+        return activations
+
+
+def vgg19_weights(section: str) -> Pretrained:
+    """Describe torchvision's file, for the messages of a section of params.yaml."""
+    return Pretrained(
+        name="vgg19-dcbb9e9d.pth",
+        url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        sha256="dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+        needed_by="the perceptual loss",
+        file_param=f"{section}.perceptual_file",
+        without=f"set {section}.perceptual_weight to 0",
+    )
+
+
+def check_perceptual(section: str, *, weight: float, file: Path | None) -> None:
+    """Check that a weights file is only given for a loss with a weight."""
+    if weight == 0 and file is not None:
+        raise ParamsError(
+            f"{PARAMS_FILE}: {section}.perceptual_file: has no effect where perceptual_weight is "
+            f"0; expected null, got {file}"
+        )
+
+
+def read_perceptual(section: str, *, weight: float, file: Path | None) -> VGG19Features | None:
+    """Read the network of a section's perceptual loss; None where that has weight 0.
+
+    Args:
+        file: the user's own; None: from the cache, or downloaded once.
+
+    Raises:
+        MissingFileError: it is not there, or the download failed.
+        WeightsError: it does not hold the tensors of a VGG19.
+    """
+    if weight == 0:
+        return None
+    pretrained = vgg19_weights(section)
+    return read_vgg19_features(pretrained_file(pretrained, file=file), pretrained)
+
+
+def read_vgg19_features(path: Path, pretrained: Pretrained) -> VGG19Features:
+    """Read a VGG19 from `.safetensors` or what torch saved; what lies behind its features is left.
+
+    Raises:
+        WeightsError: see `read_perceptual`.
+    """
+    tensors, network = read_tensors(path, pretrained), VGG19Features()
+    try:
+        network.load_state_dict({name: tensors[name] for name in network.state_dict()})
+    except (KeyError, RuntimeError) as error:
+        got = ", ".join(list(tensors)[:4]) or "none"
+        raise WeightsError(
+            f"{path}: expected the tensors of torchvision's VGG19 (features.0.weight, "
+            f"features.0.bias, …), got {got}: {' '.join(str(error).split())}; {pretrained.remedies}"
+        ) from error
+    network.file = path
+    return network
