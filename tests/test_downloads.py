@@ -17,8 +17,8 @@ from motiontransfer import downloads
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.evaluation import network_metrics
-from motiontransfer.models import vgg
 from motiontransfer.pose import keypoint_rcnn, mediapipe_detectors
+from motiontransfer.training import gan
 
 CONTENT = bytes(range(256)) * 8192
 
@@ -135,7 +135,7 @@ def test_what_is_downloaded_is_pinned_and_comes_by_https():
     published = [
         *mediapipe_detectors.OFFICIAL_MODELS.values(),
         keypoint_rcnn._PUBLISHED,
-        vgg.vgg19_weights("train_gan"),
+        gan.vgg19_weights("train_gan"),
         *network_metrics._NETWORKS.values(),
     ]
     for one in published:
