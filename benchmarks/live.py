@@ -35,9 +35,8 @@ from motiontransfer.evaluation.frames import person_regions
 from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.evaluation.pose_metrics import pose_scores
 from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
-from motiontransfer.live.capture import Load, Source
 from motiontransfer.live.command import load_target, open_detector, source_motion, use_openvino
-from motiontransfer.live.outputs import Recorder, Window
+from motiontransfer.live.devices import Load, Recorder, Source, Window
 from motiontransfer.live.session import Session
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.puppet.warping import PuppetClip

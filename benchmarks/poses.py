@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.machine import recorded
-from motiontransfer.evaluation.bootstrap import rounded
+from motiontransfer.evaluation.measurements import rounded
 from motiontransfer.evaluation.pose_metrics import pose_scores
 from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
 from motiontransfer.retargeting.normalization import Mode, normalize_poses

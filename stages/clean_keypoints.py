@@ -31,8 +31,6 @@ class Video(Section):
 
 
 class CleanKeypointsParams(Section):
-    """Section `clean_keypoints` of params.yaml."""
-
     longest_gap_seconds: float = Field(ge=0, le=60)
     longest_outlier_seconds: float = Field(ge=0, le=60)
     smoothing: TimeFilter
@@ -40,7 +38,6 @@ class CleanKeypointsParams(Section):
 
 
 def main(key: str) -> str:
-    """Write the subject's keypoints and a report on their quality."""
     params = load_section(CleanKeypointsParams, "clean_keypoints")
     file = layout.video_params_file(key, "clean_keypoints")
     video = load_section(Video, f"videos.{key}", path=file)

@@ -39,15 +39,12 @@ class Video(Section):
 
 
 class DecodeParams(Section):
-    """Section `decode`."""
-
     size: Pixels | tuple[Pixels, Pixels]
     frame_rate: Annotated[float, Field(gt=0, le=240)] | None
     on_damage: Literal["fail", "truncate"]
 
 
 def main(key: str) -> str:
-    """Decode the video that params.yaml has under `videos.<key>`."""
     video = load_section(Video, f"videos.{key}", path=layout.video_params_file(key, "decode"))
     params = load_section(DecodeParams, "decode")
     if not video.path.exists():

@@ -30,7 +30,6 @@ _CONTENT_OF_VIDEO: dict[str, Content] = {
 
 
 def main(transfer: str) -> str:
-    """Bring the rendered frames to the results' size; write and sign videos and contact sheet."""
     params = load_section(RenderParams, "render")
     names = load_section(Transfer, f"transfers.{transfer}")
     credentials = load_credentials() if params.provenance == "c2pa" else None

@@ -24,8 +24,6 @@ from motiontransfer.training.distributed import make_runtime
 
 
 class EvaluateParams(NetworkParams):
-    """Section `evaluate`."""
-
     face: FaceMode
     """`residual`: the face generator's residual is added; `none`: faces stay as generated."""
     precision: Precision
@@ -35,7 +33,6 @@ class EvaluateParams(NetworkParams):
 
 
 def main(target: str) -> str:
-    """Write artifacts/metrics/evaluate/<target>.json and artifacts/evaluation/<target>/."""
     params = load_section(EvaluateParams, "evaluate")
     networks = open_networks(params, option="evaluate.{}_weights")
     renderer = load_renderer(

@@ -17,14 +17,11 @@ from motiontransfer.video.frame_store import check_decodable
 
 
 class EvaluateTransferParams(NetworkParams):
-    """Section `evaluate_transfer`."""
-
     box_margin: float = Field(ge=0, le=1)
     """Share of a box's longer side by which the boxes of person, face and hands grow."""
 
 
 def main(transfer: str) -> str:
-    """Write results/<transfer>/metrics.json, its tidy table, figures and curves."""
     params = load_section(EvaluateTransferParams, "evaluate_transfer")
     networks = open_networks(params, option="evaluate_transfer.{}_weights")
     names = load_section(Transfer, f"transfers.{transfer}")

@@ -14,14 +14,11 @@ from motiontransfer.training.weights import write_appearance
 
 
 class FitAppearanceParams(Section):
-    """Section `fit_appearance` of params.yaml."""
-
     references: int = Field(ge=1)
     """Frames from which body parts are taken."""
 
 
 def main(target: str) -> str:
-    """Write the background image and the body parts of reference frames, and a picture of them."""
     params = load_section(FitAppearanceParams, "fit_appearance")
     held_out = HeldOut(
         held_out_fraction=load_section(float, "train_gan.held_out_fraction"),

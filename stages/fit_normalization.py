@@ -24,7 +24,6 @@ _NOT_COMPARED = ("image_size", "median_pose_px", "joints", "detector")
 
 
 def main(subject: str) -> str:
-    """Write the subject's statistics, a figure of them, and the number of frames used."""
     params = load_section(FitNormalizationParams, "fit_normalization")
     folder = layout.keypoints_folder(subject)
     paths = sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))

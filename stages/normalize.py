@@ -14,7 +14,6 @@ _logger = logging.getLogger(__name__)
 
 
 def main(transfer: str) -> str:
-    """Write the source's poses in the target's image."""
     params = load_section(NormalizationParams, "normalization")
     names = load_section(Transfer, f"transfers.{transfer}")
     source = read_keypoints(layout.keypoints_file(names.source_subject, names.source))

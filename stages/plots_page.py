@@ -17,7 +17,6 @@ _SCHEMA_VERSION = "5."  # of Vega-Lite, in which DVC writes plots
 
 
 def main() -> None:
-    """Write the page's template, scripts included."""
     versions = [v for v in vl_convert.get_vegalite_versions() if v.startswith(_SCHEMA_VERSION)]
     scripts = vl_convert.javascript_bundle(_SNIPPET, vl_version=versions[-1])
     assert "</script" not in scripts  # would end them

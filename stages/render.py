@@ -26,7 +26,6 @@ from motiontransfer.training.weights import read_face_translator
 
 
 def main(transfer: str) -> str:
-    """Generate a frame for each normalized pose, in working pixels."""
     params = load_section(RenderParams, "render")
     params.check_choices()
     names = load_section(Transfer, f"transfers.{transfer}")

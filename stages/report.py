@@ -14,14 +14,11 @@ from motiontransfer.training.weights import read_described
 
 
 class ReportParams(Section):
-    """Section `report`."""
-
     max_megabytes: float = Field(ge=1)
     """Approximate upper limit of the page's size, in millions of bytes."""
 
 
 def main(transfer: str) -> str:
-    """Write results/<transfer>/report.html."""
     params = load_section(ReportParams, "report")
     names = load_section(Transfer, f"transfers.{transfer}")
     weights = layout.models_folder(names.target) / layout.GENERATOR_FILE
@@ -46,7 +43,6 @@ def main(transfer: str) -> str:
 
 
 def _stage_metrics(transfer: str, names: Transfer) -> dict[str, Path]:
-    """Metrics files of the upstream stages."""
     name_of = {
         **dict.fromkeys(("decode", "clean_keypoints"), names.source),
         **dict.fromkeys(("train_gan", "train_face_gan"), names.target),

@@ -10,7 +10,6 @@ _ALL = HeldOut(held_out_fraction=0.0, gap_frames=0)
 
 
 def main(target: str) -> str:
-    """Write masks of the frames that are kept at full size."""
     num_masks = num_drawn = 0
     for clip in read_target_clips(target, _ALL):
         masks = clip_masks(clip)

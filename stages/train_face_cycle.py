@@ -15,14 +15,11 @@ from motiontransfer.training.weights import write_no_weights
 
 
 class TrainFaceCycleParams(TrainingParams, FaceCycleConfig):
-    """Section `train_face_cycle` of params.yaml, where each value is explained."""
-
     crop_size: int = Field(ge=32, le=1024, multiple_of=8)
     upsampling: Upsampling
 
 
 def main(transfer: str) -> str | None:
-    """Read frames and keypoints of source and target, write weights, curves and metrics."""
     params = load_section(TrainFaceCycleParams, "train_face_cycle")
     paths = RunPaths(
         checkpoints=layout.CHECKPOINTS_FOLDER / "train_face_cycle" / transfer,

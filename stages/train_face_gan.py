@@ -25,8 +25,6 @@ from stages.train_gan import TrainGanParams
 
 
 class TrainFaceGanParams(TrainingParams, FaceGanConfig):
-    """Section `train_face_gan` of params.yaml, where each value is explained."""
-
     crop_size: int = Field(ge=32, le=1024, multiple_of=8)
     previous_frame: CarriedFrame
     full_frame_weight: float = Field(ge=0)
@@ -61,7 +59,6 @@ class TrainFaceGanParams(TrainingParams, FaceGanConfig):
 
 
 def main(target: str) -> None:
-    """Read the target's frames, keypoints and main generator, write weights, curves and metrics."""
     params = load_section(TrainFaceGanParams, "train_face_gan")
     params.check_choices()
     paths = RunPaths(

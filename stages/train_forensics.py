@@ -7,7 +7,6 @@ from motiontransfer.storage import write_json
 
 
 def main(name: str) -> None:
-    """Read frames, poses and weights of all targets; write a detector, a figure and metrics."""
     params = load_section(TrainForensicsParams, "train_forensics")
     with params.launched() as runtime:
         metrics = train_on_project(

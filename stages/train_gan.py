@@ -28,8 +28,6 @@ from motiontransfer.training.weights import read_appearance
 
 
 class TrainGanParams(TrainingParams, PoseGanConfig):
-    """Section `train_gan` of params.yaml, where each value is explained."""
-
     steps: int = Field(ge=1)
     held_out_fraction: float = Field(ge=0, lt=1)
     gap_frames: int = Field(ge=0)
@@ -92,7 +90,6 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
 
 
 def main(target: str) -> None:
-    """Read the target's frames and keypoints, write weights, curves and metrics."""
     params = load_section(TrainGanParams, "train_gan")
     params.check_choices()
     held_out = params.fill(HeldOut)

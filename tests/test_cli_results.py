@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from motiontransfer.errors import VideoError, WeightsError
 from motiontransfer.evaluation import protocols
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
-from motiontransfer.forensics.evaluation import Prediction
+from motiontransfer.forensics.model import Prediction
 from motiontransfer.report import compare
 from motiontransfer.report.study import ANSWERS_FORMAT, read_key
 from tests.command import run_command
@@ -235,7 +235,7 @@ def signed():
 
 def with_detector(monkeypatch, predict, weights="artifacts/forensics/detector.safetensors"):
     """Put a detector where the command expects it."""
-    monkeypatch.setattr("motiontransfer.forensics.evaluation.predict_video", predict)
+    monkeypatch.setattr("motiontransfer.forensics.model.predict_video", predict)
     Path(weights).parent.mkdir(parents=True, exist_ok=True)
     Path(weights).touch()
 

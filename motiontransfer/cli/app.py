@@ -34,7 +34,6 @@ def _root() -> None:
 
 
 def main() -> None:
-    """Run the command; report the user's errors in one line."""
     # Stages call `python`: the one that runs this, whatever is in the PATH.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     try:

@@ -1,4 +1,7 @@
-"""Commands on a project: videos and transfers, runs, presets, outputs, checks, sharing."""
+"""Commands on a project: videos and transfers, runs, presets, outputs, checks, sharing.
+
+DVC, PyTorch and MediaPipe take seconds to load: each command imports what it needs.
+"""
 
 import json
 import logging
@@ -25,6 +28,9 @@ from motiontransfer.project.params_editing import apply_preset, preset_changes
 if TYPE_CHECKING:
     from motiontransfer.project.runs import Job, Progress
 
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+
 _STAGE = re.compile(r"((?P<runs>Running s)|S)tage '(?P<stage>.+?)'")  # a line of DVC
 _START_SECONDS = 5.0
 
@@ -37,7 +43,6 @@ def dance(
     dry: Annotated[bool, typer.Option("--dry", help="Only say what would run and take.")] = False,
 ) -> None:
     """Check and add both films, and run all that renders ME performing the dance of DANCER."""
-    # Imported here: they load DVC and MediaPipe, and other subcommands do without.
     from motiontransfer.params import load_section
     from motiontransfer.project import entries
     from motiontransfer.project.forecast import forecast, in_words
@@ -96,7 +101,6 @@ def add_video(
     ] = False,
 ) -> None:
     """Add a video to the project, check it, and print what to fix."""
-    # Imported here: they load MediaPipe and PyTorch, and other subcommands do without.
     from motiontransfer.project.entries import add_video as add
     from motiontransfer.project.entries import check_new_video
     from motiontransfer.project.forecast import forecast, in_words
@@ -114,7 +118,6 @@ def add_video(
 
 
 def _check(file: Path, *, crop: Literal["auto", "none"], is_target: bool) -> None:
-    """Print what a film is, and what to film better."""
     from motiontransfer.params import load_section
     from motiontransfer.pose.quality import NOTHING_TO_FIX
     from motiontransfer.project.video_check import advice, check_video, metadata_line, quality_lines
@@ -167,7 +170,7 @@ def add_transfer(
 def remove_video(
     name: Annotated[str, typer.Argument(help="Its name in params.yaml.")],
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    yes: Yes = False,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the file too.")] = False,
 ) -> None:
     """Remove a video from params.yaml, with the transfers that use it."""
@@ -208,9 +211,7 @@ def preset(
     typer.echo(f"{len(changes)} values {'would change' if dry_run else 'changed'}")
 
 
-def clean(
-    *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False
-) -> None:
+def clean(*, yes: Yes = False) -> None:
     """Delete orphaned outputs: of stages that dvc.yaml no longer has; your own files stay."""
     from motiontransfer.project.entries import delete, orphaned_outputs
 
@@ -226,9 +227,7 @@ def clean(
     typer.echo(f"deleted {len(paths)}")
 
 
-def doctor(
-    *, as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False
-) -> None:
+def doctor(*, as_json: AsJson = False) -> None:
     """Check machine and project; exit status 1 if a run would fail."""
     from motiontransfer.project.doctor import check_all
 
@@ -266,7 +265,6 @@ def share(
     name: Annotated[str, typer.Option(help="Name of the remote in .dvc/config.")] = "team",
 ) -> None:
     """Push videos, outputs and past runs to the team's remote."""
-    # Imported here: it loads DVC, and other subcommands do without it.
     from motiontransfer.project.sharing import share as share_project
 
     for line in share_project(url, name=name, endpoint=endpoint, profile=profile):
@@ -284,7 +282,6 @@ def join(
     ] = "results",
 ) -> None:
     """Fetch results from the team's remote and run the stages that changed."""
-    # Imported here: it loads DVC, and other subcommands do without it.
     from motiontransfer.project.sharing import join as join_project
 
     for line in join_project(bring=bring):
@@ -359,7 +356,6 @@ def _metered(title: str, seconds: Mapping[str, float]) -> Generator[Callable[["P
 
 @contextmanager
 def shown_progress() -> Generator[Callable[["Progress"], None]]:
-    """Yield a function that shows progress."""
     told: set[str] = set()
 
     def tell(progress: "Progress") -> None:

@@ -1,4 +1,7 @@
-"""Commands on videos and results: inspect, compare, score, verify, export, live and study."""
+"""Commands on videos and results: inspect, compare, score, verify, export, live and study.
+
+PyTorch, DVC and MediaPipe take seconds to load: each command imports what it needs.
+"""
 
 import json
 import logging
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motiontransfer import layout
+from motiontransfer.cli.project import AsJson
 from motiontransfer.errors import (
     DamagedFileError,
     MissingFileError,
@@ -26,7 +30,7 @@ from motiontransfer.params import Transfer, load_section
 if TYPE_CHECKING:
     from motiontransfer.evaluation.measurements import Measurements
     from motiontransfer.evaluation.network_metrics import NetworkParams
-    from motiontransfer.forensics.evaluation import Prediction
+    from motiontransfer.forensics.model import Prediction
     from motiontransfer.report.study import Score
 
 
@@ -42,7 +46,6 @@ def inspect(
     ] = None,
 ) -> None:
     """Draw detected keypoints and their statistics on a video."""
-    # Imported here: they load PyTorch, which takes seconds, and other subcommands do without it.
     from motiontransfer.rendering.inspect import load_inspection, write_overlay, write_overlay_sheet
 
     writers = {".mp4": write_overlay, ".png": write_overlay_sheet}
@@ -67,7 +70,6 @@ def compare(
     ] = None,
 ) -> None:
     """Write a page that compares two runs: videos in sync, params and metrics."""
-    # Imported here: they load DVC and PyTorch, which takes seconds.
     from motiontransfer.report.compare import Revision, choose_transfer, write_comparison_page
 
     if before == after:
@@ -89,7 +91,7 @@ def together(
     ] = None,
 ) -> None:
     """Write a page with a source and several transfers of it, in sync."""
-    from motiontransfer.report.compare import write_transfers_page  # loads DVC
+    from motiontransfer.report.compare import write_transfers_page
 
     found = {name: load_section(Transfer, f"transfers.{name}") for name in transfers}
     page = output or layout.COMPARISONS_FOLDER / f"{'_'.join(found)}.html"
@@ -109,20 +111,19 @@ def score(
     inception_weights: Annotated[
         str, typer.Option(help=f"Inception's, for FID and KID: {_WEIGHTS}.")
     ] = "none",
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure videos against a ground truth, with the metrics of the evaluation.
 
     Each value is followed by its 95 % confidence interval.
     """
-    # Imported here: it loads MediaPipe, which takes seconds.
     from motiontransfer.evaluation.measurements import nested
     from motiontransfer.evaluation.network_metrics import NetworkParams
     from motiontransfer.evaluation.protocols import as_text
     from motiontransfer.video.isolation import run_isolated
 
     names = [video.stem for video in videos]
-    if len(set(names)) < len(names) or "truth" in names:
+    if len({*names, "truth"}) <= len(names):
         raise ParamsError(
             f"expected videos of different names, none of them truth, got {', '.join(names)}; "
             "rename one"
@@ -134,14 +135,11 @@ def score(
         intervals = nested(scored, lambda one: one.interval)
         typer.echo(json.dumps({"metrics": nested(scored), "intervals": intervals}, indent=2))
         return
-    by_video = as_text(scored)
-    label_width = max(map(len, by_video))
-    width = 2 + max(len(text) for row in by_video.values() for text in (*names, *row.values()))
-    header = "".join(name.rjust(width) for name in (*names, "truth"))
-    typer.echo(" " * label_width + header)
-    for label, row in by_video.items():
+    rows = as_text(scored)
+    width = 2 + max(len(text) for row in rows.values() for text in (*names, *row.values()))
+    for label, row in {"": {name: name for name in (*names, "truth")}, **rows}.items():
         cells = "".join(row.get(name, "").rjust(width) for name in (*names, "truth"))
-        typer.echo((label.ljust(label_width) + cells).rstrip())
+        typer.echo((label.ljust(max(map(len, rows))) + cells).rstrip())
 
 
 def _score(videos: dict[str, Path], truth: Path, asked: "NetworkParams") -> "Measurements":
@@ -176,7 +174,7 @@ def verify(
         Path | None,
         typer.Option(help=f"Weights of the detector of rendered video; default: {_DETECTOR}."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Read a video's Content Credentials and run the detector of rendered video.
 
@@ -213,8 +211,7 @@ def _predict(video: Path, weights: Path | None) -> "tuple[Prediction | None, str
         raise MissingFileError(f"{weights}: no such weights file; expected a forensics detector")
     if not (weights or _DETECTOR).exists():
         return None, f"there is none here: {_DETECTOR}; `detectors` in params.yaml has one trained"
-    # Imported here: it loads PyTorch, which takes seconds, and reading a manifest does without it.
-    from motiontransfer.forensics.evaluation import predict_video
+    from motiontransfer.forensics.model import predict_video
     from motiontransfer.video.isolation import run_isolated
 
     try:
@@ -244,7 +241,6 @@ def export(
     output: Annotated[Path, typer.Option(help="The folder to write.")],
 ) -> None:
     """Write a target's networks as ONNX files, with a program that renders without PyTorch."""
-    # Imported here: it loads PyTorch, which takes seconds.
     from motiontransfer.export.bundle import export_target
 
     # It misses Triton, which has no part in this.
@@ -281,9 +277,8 @@ def live(
         raise ParamsError(f"--output: expected a name that ends in .mp4, got {output}")
     if video is not None and poses is not None:
         raise ParamsError("expected --video or --poses, got both")
-    # Imported here: they load PyTorch and MediaPipe, which takes seconds.
-    from motiontransfer.live.capture import open_camera, open_poses, open_video
     from motiontransfer.live.command import run_live
+    from motiontransfer.live.devices import open_camera, open_poses, open_video
 
     if poses is not None:
         source = open_poses(poses)
@@ -355,7 +350,7 @@ def score_answers(
     allowed_misses: Annotated[
         int, typer.Option(min=0, help="Missed attention checks a participant may have.")
     ] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Preference rate of the first video of each comparison, with confidence intervals."""
     from motiontransfer.report.study import read_answers, read_key, score_study
@@ -366,7 +361,6 @@ def score_answers(
 
 
 def _study_lines(result: "Score") -> list[str]:
-    counted = len(result.participants) - result.excluded
     lines = [f"“{result.question}”", ""]
     if not result.preferences:
         lines.append("no valid answers")
@@ -377,6 +371,7 @@ def _study_lines(result: "Score") -> list[str]:
             f"  {preference.share:.1%}, 95 % interval {low:.1%} to {high:.1%}:"
             f" {preference.preferred} of {preference.answers} answers",
         ]
+    counted = len(result.participants) - result.excluded
     lines += [
         "",
         f"participants: {counted} counted, {result.excluded} left out for missed attention checks"

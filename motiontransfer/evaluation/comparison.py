@@ -14,8 +14,6 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import UInt8
 
-from motiontransfer.evaluation.baselines import training_distances
-from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.frames import (
     Frames,
     FrameSet,
@@ -26,11 +24,12 @@ from motiontransfer.evaluation.frames import (
     person_regions,
     read_frames,
 )
-from motiontransfer.evaluation.image_metrics import image_scores
+from motiontransfer.evaluation.image_metrics import image_scores, training_distances
 from motiontransfer.evaluation.measurements import (
     FrameScores,
     Measurements,
     MetricKey,
+    RatioMetric,
     Scores,
     in_section,
 )
@@ -59,12 +58,10 @@ class FrameMetric:
         self._values: dict[MetricKey, array[float]] = defaultdict(partial(array, "d"))
 
     def update(self, frame_set: FrameSet) -> None:
-        """Measure the next frame of every video."""
         for key, total_and_weight in self._function(frame_set).items():
             self._values[key].extend(total_and_weight)
 
     def compute(self) -> Scores:
-        """Scores of all frames."""
         columns = {key: np.array(values).reshape(-1, 2) for key, values in self._values.items()}
         return {key: RatioMetric(total=c[:, 0], weight=c[:, 1]) for key, c in columns.items()}
 
@@ -74,13 +71,11 @@ StreamingMetric = BackgroundFlicker | FrameMetric
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricConfig:
-    """Configuration of the image metrics."""
-
     box_margin: float
     """Share of a box's longer side by which it grows on every side."""
     networks: Networks
     training_images: UInt8[np.ndarray, "images rows columns 3"] | None
-    """Thumbnails of the target in training, from `baselines.training_images`; None: no distance
+    """Thumbnails of the target in training, from `training_images`; None: no distance
     to training."""
 
 
@@ -196,7 +191,6 @@ def summarize(
 
     Args:
         real: frames that FID and KID compare the videos with.
-        block_frames: block length of the bootstrap.
         notes: metrics that were not measured, with the reason.
     """
     features = config.networks.features

@@ -59,7 +59,6 @@ class PosedFrames:
         assert len(self.frames) == self.keypoints.num_frames
 
     def part(self, indices: Sequence[int]) -> "PosedFrames":
-        """Some of the frames, in the given order."""
         return PosedFrames(
             frames=[self.frames[index] for index in indices], keypoints=self.keypoints.part(indices)
         )
@@ -84,14 +83,12 @@ def concatenated(parts: Sequence[PosedFrames]) -> PosedFrames:
 
 
 def clip_frames(clip: TargetClip, indices: Sequence[int]) -> PosedFrames:
-    """Some of the frames of a clip."""
     return PosedFrames(
         frames=[(clip.frames, index) for index in indices], keypoints=clip.keypoints.part(indices)
     )
 
 
 def training_frames(clips: Sequence[TargetClip]) -> PosedFrames:
-    """All training frames of a target's clips."""
     return concatenated([clip_frames(clip, clip.training) for clip in clips])
 
 
@@ -177,11 +174,7 @@ def all_regions(keypoints: Keypoints, *, margin: float) -> dict[str, Regions]:
 
 
 def person_regions(keypoints: Keypoints, *, margin: float) -> Regions:
-    """Boxes around every joint of the person, in the frames where the body was found.
-
-    Args:
-        margin: share of the box's longer side by which it grows on every side.
-    """
+    """Boxes around every joint of the person, in the frames where the body was found."""
     present = np.greater(keypoints.score, 0)
     has_body = np.any(present[:, keypoints.skeleton.slice("body")], axis=1)
     return _regions(keypoints, present & has_body[:, None], margin)

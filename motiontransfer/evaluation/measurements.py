@@ -3,11 +3,19 @@
 A row is one value of a metric, in a region, of a system, in one frame. Where `frame` is null it is
 the value over all frames, with its 95 % interval. A metric that was not measured has a row with
 the reason in its note. `metrics.json`, `per_frame.csv` and every page are pivots of this table.
+
+Every metric of frames is one sum over frames divided by another: of distances by joints, of missed
+detections by those expected, of a video's change by the real one's. Its interval is that of the
+moving-block bootstrap (Künsch 1989): errors of neighboring frames are correlated, so blocks of
+about a second are drawn, and all metrics share the draws. It covers the variation over further
+motion of the same kind. It does not cover other people, videos or training runs, and is too narrow
+where errors last longer than a block.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,8 +25,109 @@ import pyarrow as pa
 from jaxtyping import Float64
 
 from motiontransfer.errors import MissingFileError
-from motiontransfer.evaluation.bootstrap import RatioMetric, bootstrap, rounded
 from motiontransfer.storage import damaged, replacing
+
+NUM_RESAMPLES = 1000
+COVERAGE = 0.95
+TAILS = (50 * (1 - COVERAGE), 50 * (1 + COVERAGE))
+"""Percentiles at which an interval ends."""
+
+_BLOCK_SECONDS = 1.0
+_FEWEST_BLOCKS = 4
+_COUNTS_AT_ONCE = 500_000
+_SIGNIFICANT_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatioMetric:
+    """Numerator and denominator of a metric, frame by frame; 0 where nothing was measured."""
+
+    total: Float64[np.ndarray, " frames"]
+    weight: Float64[np.ndarray, " frames"]
+
+    def __post_init__(self) -> None:
+        assert self.total.shape == self.weight.shape
+        assert np.isfinite(self.total).all()
+        assert np.isfinite(self.weight).all()
+
+    @classmethod
+    def concatenated(cls, parts: Sequence["RatioMetric"]) -> "RatioMetric":
+        return cls(
+            total=np.concatenate([part.total for part in parts]),
+            weight=np.concatenate([part.weight for part in parts]),
+        )
+
+    def mean(self) -> float | None:
+        """Return the metric of the whole clip; None where nothing was measured."""
+        weight = float(self.weight.sum())
+        return float(self.total.sum()) / weight if weight else None
+
+    def per_frame(self) -> Float64[np.ndarray, " frames"]:
+        """The metric of each frame; NaN where nothing was measured."""
+        values = np.full(self.total.shape, np.nan)
+        np.divide(self.total, self.weight, out=values, where=self.weight != 0)
+        return values
+
+
+def rounded(value: float) -> float:
+    """Round to four decimals, or four significant digits where the number is small."""
+    if value == 0:
+        return value
+    decimals = _SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(abs(value)))
+    return round(value, max(_SIGNIFICANT_DIGITS, decimals))
+
+
+def block_length(num_frames: int, frame_rate: Fraction) -> int:
+    """Frames in a block: a second's, but at most a quarter of the clip's, and at least one."""
+    return max(1, min(round(_BLOCK_SECONDS * frame_rate), num_frames // _FEWEST_BLOCKS))
+
+
+def bootstrap(
+    metrics: Sequence[RatioMetric], *, block_frames: int, seed: int = 0
+) -> Float64[np.ndarray, "metrics 2"]:
+    """Lower and upper bound of each metric's mean; NaN where nothing was measured.
+
+    Draws in which a metric has nothing to measure do not count for it.
+
+    Args:
+        block_frames: length of a block, from 1 (frames are independent) to the clip's.
+    """
+    bounds = np.full((len(metrics), 2), np.nan)
+    measured = [index for index, metric in enumerate(metrics) if metric.weight.any()]
+    if not measured:
+        return bounds
+    total = np.stack([metrics[index].total for index in measured], axis=1)
+    weight = np.stack([metrics[index].weight for index in measured], axis=1)
+    drawn = []
+    for counts in resamples(len(total), block_frames, seed):
+        totals, weights = counts @ total, counts @ weight
+        nothing = np.full(totals.shape, np.nan)
+        drawn.append(np.divide(totals, weights, out=nothing, where=weights > 0))
+    bounds[measured] = np.nanpercentile(np.concatenate(drawn), TAILS, axis=0).T
+    return bounds
+
+
+def resamples(
+    num_frames: int, block_frames: int, seed: int
+) -> Iterator[Float64[np.ndarray, "resamples frames"]]:
+    """Frame counts of each of 1000 bootstrap resamples, in batches of resamples.
+
+    A resample has as many frames as the clip: its last block is cut short.
+    """
+    assert 1 <= block_frames <= num_frames
+    num_blocks = -(-num_frames // block_frames)
+    length = np.full(num_blocks, block_frames)
+    length[-1] = num_frames - block_frames * (num_blocks - 1)
+    starts = np.random.default_rng(seed).integers(
+        0, num_frames - block_frames + 1, (NUM_RESAMPLES, num_blocks)
+    )
+    for part in np.array_split(starts, -(-NUM_RESAMPLES * num_frames // _COUNTS_AT_ONCE)):
+        rows = np.arange(len(part))[:, None]
+        steps = np.zeros((len(part), num_frames + 1))
+        np.add.at(steps, (rows, part), 1)
+        np.add.at(steps, (rows, part + length), -1)
+        yield np.cumsum(steps, axis=1)[:, :num_frames]
+
 
 OURS = "ours"
 NEAREST_NEIGHBOURS = "nearest_neighbours"
@@ -37,8 +146,6 @@ _LEVELS = "of 255"
 
 
 class Metric(NamedTuple):
-    """Definition of a metric."""
-
     label: str
     unit: str
     """Empty for a plain number."""
@@ -116,7 +223,6 @@ class MetricKey(NamedTuple):
 
     @property
     def of_any_system(self) -> "MetricKey":
-        """The same metric, region and section."""
         return self._replace(system="")
 
     @property
@@ -148,13 +254,7 @@ FrameScores = Mapping[MetricKey, tuple[float, float]]
 """Numerator and denominator of each metric in one frame; zeros where it was not measured."""
 
 
-def one_value(value: float) -> tuple[float, float]:
-    """Numerator and denominator of a frame's value; zeros where it is NaN."""
-    return (0.0, 0.0) if math.isnan(value) else (value, 1.0)
-
-
 def in_section(section: str, scores: Scores) -> dict[MetricKey, RatioMetric]:
-    """The same scores, of another section."""
     return {key._replace(section=section): score for key, score in scores.items()}
 
 
@@ -182,8 +282,6 @@ Curves = dict[MetricKey, dict[str, Float64[np.ndarray, " frames"]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
-    """All values of an evaluation."""
-
     summary: tuple[Measurement, ...]
     """The values over all frames, in the order of metrics.json."""
     per_frame: Mapping[MetricKey, Float64[np.ndarray, " frames"]] = field(default_factory=dict)
@@ -206,12 +304,10 @@ class Measurements:
 
     @classmethod
     def from_values(cls, values: Mapping[MetricKey, Value]) -> "Measurements":
-        """Values of whole videos."""
         return cls(summary=tuple(_rounded(key, *value) for key, value in values.items()))
 
     @classmethod
     def from_counts(cls, counts: Mapping[MetricKey, int]) -> "Measurements":
-        """Numbers of frames."""
         return cls.from_values({key: (float(count), None) for key, count in counts.items()})
 
     @classmethod
@@ -226,7 +322,6 @@ class Measurements:
         )
 
     def __add__(self, other: "Measurements") -> "Measurements":
-        """Concatenate measurements."""
         return Measurements(
             summary=(*self.summary, *other.summary), per_frame={**self.per_frame, **other.per_frame}
         )
@@ -241,7 +336,6 @@ class Measurements:
 
 
 def write_measurements(path: Path, found: Measurements) -> None:
-    """Write the tidy table, as Parquet."""
     rows = [
         (*one.key, None, one.value, *(one.interval or (None, None)), one.note)
         for one in found.summary
@@ -313,28 +407,6 @@ def nested(
         whole = one.is_count and one.value is not None
         node[name] = cell(one) if cell else int(one.value) if whole else one.value
     return tree
-
-
-def wide(found: Measurements) -> dict[str, Float64[np.ndarray, " frames"]]:
-    """The pivot with a column a metric, named by its keys in metrics.json, and a row a frame."""
-    return {"_".join(key.path): values for key, values in found.per_frame.items()}
-
-
-def frame_errors(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], list[str]]:
-    """Error of each frame of our system, as a number and as text.
-
-    The error is against the ground truth where there is one, otherwise the distance to the intended
-    pose, where a frame without a body is the worst. NaN where nothing was measured.
-    """
-    ssim = found.per_frame.get(MetricKey("ssim", "person", OURS, "truth"))
-    if ssim is not None:
-        return -ssim, [f"SSIM {value:.2f}" for value in ssim]
-    distance = found.per_frame[MetricKey("pose_distance_px", "all", OURS, "detection")]
-    missed = found.per_frame[MetricKey("missed_detections", "body", OURS, "detection")]
-    texts = [
-        "no body" if gone else f"{px:.1f} px" for gone, px in zip(missed > 0, distance, strict=True)
-    ]
-    return np.where(missed > 0, np.inf, distance), texts
 
 
 def _rounded(

@@ -32,10 +32,16 @@ from torch.nn.functional import interpolate
 from motiontransfer.device import choose_accelerator, describe_device
 from motiontransfer.downloads import Pretrained, pretrained_file, read_tensors
 from motiontransfer.errors import WeightsError
-from motiontransfer.evaluation.bootstrap import TAILS, block_length, resamples
 from motiontransfer.evaluation.frames import PosedFrames, person_regions, read_frames
 from motiontransfer.evaluation.image_metrics import SMALLEST_MS_SSIM_PX, ImageDistance
-from motiontransfer.evaluation.measurements import Measurements, MetricKey, Value
+from motiontransfer.evaluation.measurements import (
+    TAILS,
+    Measurements,
+    MetricKey,
+    Value,
+    block_length,
+    resamples,
+)
 from motiontransfer.params import Section
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import evenly_spaced
@@ -73,7 +79,7 @@ class _Network(NamedTuple):
     sha256: str
 
 
-_NETWORKS: Mapping[str, _Network] = {
+_NETWORKS = {
     "lpips": _Network(
         "AlexNet",
         ("lpips",),
@@ -269,11 +275,6 @@ def open_inception(file: Path | None, *, option: str, device: torch.device = CPU
 
 
 def _published(name: str, option: str) -> Pretrained:
-    """A backbone's published weights.
-
-    Args:
-        option: where they were asked for, such as `evaluate.lpips_weights`.
-    """
     network = _NETWORKS[name]
     return Pretrained(
         name=network.url.rpartition("/")[2],
@@ -310,11 +311,6 @@ def fid_and_kid(
     """FID and KID of videos against real frames, which need not show the same motion.
 
     Also counts frames without a person. Nothing is measured without a network.
-
-    Args:
-        videos: name -> a video.
-        network: whose features are compared.
-        box_margin: share of a box's longer side by which it grows on every side.
     """
     if network is None:
         return Measurements(summary=())

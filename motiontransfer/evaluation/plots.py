@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from numpy.typing import ArrayLike
 from PIL import Image
 
@@ -16,8 +16,6 @@ from motiontransfer.evaluation.measurements import (
     OURS,
     Measurements,
     MetricKey,
-    frame_errors,
-    wide,
 )
 from motiontransfer.figures import write_figure
 from motiontransfer.keypoints import Keypoints
@@ -74,7 +72,6 @@ def write_per_frame(
 
 
 def write_image(path: Path, image: Frame) -> None:
-    """Write an image as PNG."""
     with replacing(path) as temporary:
         Image.fromarray(image).save(temporary)
 
@@ -114,7 +111,6 @@ def likeness_panels(section: Literal["", "truth"]) -> dict[str, dict[str, Metric
 
 
 def systems(metric: str, region: str, section: str) -> dict[str, MetricKey]:
-    """Curves of ours and of the baseline."""
     return {
         "ours": MetricKey(metric, region, OURS, section),
         "nearest neighbours": MetricKey(metric, region, NEAREST_NEIGHBOURS, section),
@@ -156,3 +152,25 @@ def worst_frames_sheet(
     source, *others = rows
     rows = {source: rows[source], "pose": poses, **{label: rows[label] for label in others}}
     return contact_sheet(rows, [f"frame {index}, {texts[index]}" for index in chosen])
+
+
+def wide(found: Measurements) -> dict[str, Float64[np.ndarray, " frames"]]:
+    """The pivot with a column a metric, named by its keys in metrics.json, and a row a frame."""
+    return {"_".join(key.path): values for key, values in found.per_frame.items()}
+
+
+def frame_errors(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], list[str]]:
+    """Error of each frame of our system, as a number and as text.
+
+    The error is against the ground truth where there is one, otherwise the distance to the intended
+    pose, where a frame without a body is the worst. NaN where nothing was measured.
+    """
+    ssim = found.per_frame.get(MetricKey("ssim", "person", OURS, "truth"))
+    if ssim is not None:
+        return -ssim, [f"SSIM {value:.2f}" for value in ssim]
+    distance = found.per_frame[MetricKey("pose_distance_px", "all", OURS, "detection")]
+    missed = found.per_frame[MetricKey("missed_detections", "body", OURS, "detection")]
+    texts = [
+        "no body" if gone else f"{px:.1f} px" for gone, px in zip(missed > 0, distance, strict=True)
+    ]
+    return np.where(missed > 0, np.inf, distance), texts

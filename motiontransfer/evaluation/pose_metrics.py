@@ -1,4 +1,4 @@
-"""Pose metrics: distance, missed detections (Chan et al. 2018, tables 3-4) and PCK.
+"""Pose metrics: distance, missed detections (Chan et al. 2018, tables 3-4), PCK; a baseline.
 
 Joints are matched by name, frames by index. Distances are mean pixels over the joints that both
 poses have; of whole poses, as in that paper, over the frames in which neither pose lacks a joint of
@@ -10,17 +10,27 @@ PCK is the percentage of correct keypoints (Yang and Ramanan 2013), relative to 
 as in MPII's PCKh (Andriluka et al. 2014): a joint is correct if its distance from the
 reference is at most a share of the head's height, here from chin to forehead. Undetected joints are
 incorrect.
+
+The nearest-neighbor baseline shows, for each pose, the real training frame of the target whose pose
+is nearest. Chan et al. 2019, sec. 4.1, take the mean distance of all joints. Here distances between
+joints of the same name are in body sizes of the target, so that the cost of a joint that the
+candidate lacks means the same at every resolution. The body's joints count as much as those of both
+hands and the face together: arms and legs decide, hands and face break ties.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Shaped
+from jaxtyping import Bool, Float32, Float64, Int64, Shaped
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.evaluation.bootstrap import RatioMetric
-from motiontransfer.evaluation.measurements import MetricKey
+from motiontransfer.evaluation.frames import PosedFrames, training_frames
+from motiontransfer.evaluation.measurements import MetricKey, RatioMetric
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.time_series import fill_gaps
+from motiontransfer.rendering.videos import evenly_spaced
 from motiontransfer.skeleton import Skeleton
+from motiontransfer.target_clips import TargetClip
 
 REPORTED_GROUPS = {"body": ("body",), "hands": ("left_hand", "right_hand"), "face": ("face",)}
 """Reported group -> the skeleton's groups in it."""
@@ -28,6 +38,12 @@ REPORTED_GROUPS = {"body": ("body",), "hands": ("left_hand", "right_hand"), "fac
 PCK_SHARES = (0.1, 0.2)
 """Distance up to which a joint is correct, in heights of the head."""
 
+MISSING_COST = 0.25
+"""Distance, in body sizes, of a joint that the pose has and the candidate lacks."""
+_WEIGHT_OF_GROUP = {"body": 3.0, "left_hand": 1.0, "right_hand": 1.0, "face": 1.0}
+_MAX_CANDIDATES = 3000
+"""Upper limit of training frames among which the nearest is sought; more show the same poses."""
+_VALUES_AT_ONCE = 400_000
 _HEAD = ("face_forehead", "face_chin")
 
 
@@ -46,7 +62,8 @@ def pose_scores(
     distances, expected = _matched(result, reference)
     shared = ~np.isnan(distances)
     missed = expected & ~shared
-    groups = _joints_of_groups(reference)
+    parts = _parts(reference)
+    groups = {name: np.concatenate([np.arange(0), *of]) for name, of in parts.items()}
     each_frame = np.ones(reference.num_frames)
     of_metric = {
         "missed_detections": _missed_detections(result, reference),
@@ -59,7 +76,7 @@ def pose_scores(
             for name, joints in groups.items()
         },
         "whole_pose_distance_px": {
-            name: _of_whole_poses(distances, expected, _parts(reference, name)) for name in groups
+            name: _of_whole_poses(distances, expected, of) for name, of in parts.items()
         },
     }
     if (heads := head_heights_px(reference)) is not None:
@@ -145,27 +162,15 @@ def _matched(
     return distances, expected
 
 
-def _joints_of_groups(keypoints: Keypoints) -> dict[str, Int64[np.ndarray, " joints"]]:
-    """Reported group, and `all` -> positions of its joints along the joint axis."""
-    known = dict(keypoints.skeleton.groups)
-    positions = np.arange(len(keypoints.skeleton.joints))
+def _parts(keypoints: Keypoints) -> dict[str, list[Int64[np.ndarray, " _"]]]:
+    """Reported group, and `all` -> positions of the joints of each part, as of each hand."""
+    skeleton, positions = keypoints.skeleton, np.arange(len(keypoints.skeleton.joints))
+    known = dict(skeleton.groups)
     of_group = {
-        name: np.concatenate(
-            [positions[keypoints.skeleton.slice(group)] for group in groups if group in known]
-            or [positions[:0]]
-        )
+        name: [positions[skeleton.slice(group)] for group in groups if group in known]
         for name, groups in REPORTED_GROUPS.items()
     }
-    return {**of_group, "all": positions}
-
-
-def _parts(keypoints: Keypoints, group: str) -> list[Int64[np.ndarray, " _"]]:
-    """Joints of each pose that a reported group consists of: of `hands`, each hand's."""
-    if group != "hands":
-        return [_joints_of_groups(keypoints)[group]]
-    positions, known = np.arange(len(keypoints.skeleton.joints)), dict(keypoints.skeleton.groups)
-    hands = (hand for hand in REPORTED_GROUPS[group] if hand in known)
-    return [positions[keypoints.skeleton.slice(hand)] for hand in hands]
+    return {**of_group, "all": [positions]}
 
 
 def _of_whole_poses(
@@ -194,3 +199,88 @@ def _has_group(keypoints: Keypoints, group: str) -> Bool[np.ndarray, " frames"]:
     if group not in dict(keypoints.skeleton.groups):
         return np.zeros(keypoints.num_frames, bool)
     return np.any(keypoints.score[:, keypoints.skeleton.slice(group)] > 0, axis=1)
+
+
+def nearest_frames(poses: Keypoints, clips: Sequence[TargetClip]) -> PosedFrames:
+    """The baseline: for each pose the target's training frame with the nearest pose."""
+    training = training_frames(clips)
+    return training.part(nearest_neighbours(poses, training.keypoints).tolist())
+
+
+def nearest_neighbours(poses: Keypoints, candidates: Keypoints) -> Int64[np.ndarray, " frames"]:
+    """Index, for each pose, of the nearest candidate frame; the earliest of equals.
+
+    Of more than 3000 candidates as many are compared, evenly spread. A pose without joints takes
+    the candidate of the pose before it, the first pose the first candidate with a body.
+
+    Raises:
+        KeypointsError: no candidate has a body, or no joint in common.
+    """
+    in_poses, in_candidates = shared_joints(poses.skeleton, candidates.skeleton)
+    body = candidates.skeleton.slice("body")
+    usable = np.flatnonzero(np.any(candidates.score[:, body] > 0, axis=1))
+    if usable.size == 0:
+        raise KeypointsError(
+            f"expected a training frame with a detected body, got none in {candidates.num_frames} "
+            "frames; check the target's video and its detection"
+        )
+    usable = usable[list(evenly_spaced(usable.size, _MAX_CANDIDATES))]
+    size_px = body_size_px(candidates)
+    weight = _joint_weights(poses.skeleton)[in_poses]
+    points = candidates.points[usable][:, in_candidates]
+    present = candidates.score[usable][:, in_candidates] > 0
+    choice = np.empty(poses.num_frames, np.int64)
+    chunk = max(1, _VALUES_AT_ONCE // usable.size)
+    for start in range(0, poses.num_frames, chunk):
+        part = slice(start, start + chunk)
+        pose_weight = weight * (poses.score[part][:, in_poses] > 0)
+        distances = _distances(
+            poses.points[part][:, in_poses], pose_weight, points, present, size_px
+        )
+        choice[part] = usable[distances.argmin(axis=1)]
+        for index in np.flatnonzero(~pose_weight.any(axis=1)) + start:
+            choice[index] = choice[index - 1] if index else usable[0]
+    return choice
+
+
+def body_size_px(keypoints: Keypoints) -> float:
+    """Median over frames with a body of the longer side of its box, in pixels; at least one."""
+    body = keypoints.skeleton.slice("body")
+    present = keypoints.score[:, body] > 0
+    points = keypoints.points[:, body][present.any(axis=1)]
+    present = present[present.any(axis=1)]
+    if not len(points):
+        return 1.0
+    low = np.where(present[..., None], points, np.inf).min(axis=1)
+    high = np.where(present[..., None], points, -np.inf).max(axis=1)
+    return max(1.0, float(np.median((high - low).max(axis=1))))
+
+
+def _distances(
+    pose_points: Float32[np.ndarray, "poses joints 2"],
+    pose_weight: Float32[np.ndarray, "poses joints"],
+    points: Float32[np.ndarray, "candidates joints 2"],
+    present: np.ndarray,
+    size_px: float,
+) -> Float32[np.ndarray, "poses candidates"]:
+    """Weighted sum over the pose's joints, which is enough to rank candidates.
+
+    Computed joint after joint, so that memory stays small.
+    """
+    total = np.zeros((len(pose_points), len(points)), np.float32)
+    for joint in np.flatnonzero(pose_weight.any(axis=0)):
+        offset = pose_points[:, None, joint] - points[None, :, joint]
+        distance = np.hypot(offset[..., 0], offset[..., 1]) / np.float32(size_px)
+        distance = np.where(present[None, :, joint], distance, np.float32(MISSING_COST))
+        total += pose_weight[:, None, joint] * distance
+    return total
+
+
+def _joint_weights(skeleton: Skeleton) -> Float32[np.ndarray, " joints"]:
+    """Each group's weight shared out among its joints; an extra group, such as a mesh, has none."""
+    return np.concatenate(
+        [
+            np.full(len(joints), _WEIGHT_OF_GROUP.get(group, 0.0) / len(joints), np.float32)
+            for group, joints in skeleton.groups
+        ]
+    )

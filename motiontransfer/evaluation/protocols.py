@@ -15,8 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from motiontransfer.errors import TrainingError, VideoError
-from motiontransfer.evaluation.baselines import nearest_frames, training_images
-from motiontransfer.evaluation.bootstrap import RatioMetric, block_length
 from motiontransfer.evaluation.comparison import (
     FrameMetric,
     MetricConfig,
@@ -36,14 +34,16 @@ from motiontransfer.evaluation.frames import (
     read_frames,
     training_frames,
 )
-from motiontransfer.evaluation.image_metrics import count_skipped
+from motiontransfer.evaluation.image_metrics import count_skipped, training_images
 from motiontransfer.evaluation.measurements import (
     FRAMES,
     NEAREST_NEIGHBOURS,
     OURS,
     Measurements,
     MetricKey,
+    RatioMetric,
     Scores,
+    block_length,
     in_section,
 )
 from motiontransfer.evaluation.network_metrics import NO_NETWORKS, Networks, not_measured
@@ -54,7 +54,12 @@ from motiontransfer.evaluation.plots import (
     write_image,
     write_per_frame,
 )
-from motiontransfer.evaluation.pose_metrics import REPORTED_GROUPS, head_heights_px, pose_scores
+from motiontransfer.evaluation.pose_metrics import (
+    REPORTED_GROUPS,
+    head_heights_px,
+    nearest_frames,
+    pose_scores,
+)
 from motiontransfer.evaluation.temporal_metrics import frame_changes
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
@@ -86,7 +91,6 @@ def evaluate_reconstruction(
     """Render each clip's held-out tail and compare it with the real frames.
 
     Args:
-        box_margin: share of a box's longer side by which it grows on every side.
         folder: where `per_frame.csv`, `curves.png` and `comparison.png` go.
         scratch: temporary folder of the rendered frames.
 
@@ -217,7 +221,6 @@ def evaluate_transfer(
     Args:
         intended: the normalized poses that the result should show.
         clips: the target's, for the nearest-neighbor baseline.
-        box_margin: share of a box's longer side by which it grows on every side.
         folder: where `per_frame.csv`, `curves.png` and `worst_frames.png` go.
 
     Returns:

@@ -18,9 +18,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
 
-from motiontransfer.evaluation.bootstrap import RatioMetric
 from motiontransfer.evaluation.frames import Box, FrameSet, Regions
-from motiontransfer.evaluation.measurements import FrameScores, MetricKey, one_value
+from motiontransfer.evaluation.measurements import FrameScores, MetricKey, RatioMetric
 from motiontransfer.video.color import Frame
 
 _Flow = Float32[np.ndarray, "height width 2"]
@@ -42,12 +41,10 @@ class BackgroundFlicker:
         self._pixels = {system: _PixelStatistics(persons) for system in systems}
 
     def update(self, frame_set: FrameSet) -> None:
-        """Add the next frame of every video."""
         for system, pixels in self._pixels.items():
             pixels.add(frame_set.index, frame_set.frames[system])
 
     def compute(self) -> dict[MetricKey, RatioMetric]:
-        """The flicker of each system's video."""
         return {
             MetricKey("background_flicker", "", system): pixels.flicker()
             for system, pixels in self._pixels.items()
@@ -221,24 +218,18 @@ def warped(
 
 
 def warping_error(first: Frame, second: Frame, motion: Motion) -> _Map:
-    """Squared difference at each pixel of the first frame and the warped second.
-
-    Colors are from 0 to 1; the mean over the three is taken. Invisible pixels have a value,
-    too.
-    """
+    """Squared difference of the first frame and the warped second, mean of colors from 0 to 1."""
     laid_over = warped(second.astype(np.float32), motion.flow)
     return np.square((laid_over - first) / np.float32(255)).mean(axis=-1)
 
 
-def mean_visible(error: _Map, motion: Motion, box: Box | None) -> float:
-    """Mean over the visible pixels in a box; NaN where there are none, or no box."""
-    if box is None:
-        return float("nan")
-    x0, y0, x1, y1 = box
+def mean_visible(error: _Map, motion: Motion, box: Box | None) -> tuple[float, float]:
+    """Mean over the visible pixels in a box, and its weight; zeros without any, or a box."""
+    x0, y0, x1, y1 = box or (0, 0, 0, 0)
     visible = motion.visible[y0:y1, x0:x1]
     if not visible.any():
-        return float("nan")
-    return float(error[y0:y1, x0:x1][visible].mean(dtype=np.float64))
+        return 0.0, 0.0
+    return float(error[y0:y1, x0:x1][visible].mean(dtype=np.float64)), 1.0
 
 
 def warping_errors(
@@ -266,5 +257,5 @@ def warping_errors(
         height, width = error.shape
         boxes = (0, 0, width, height), persons[frame_set.index - 1]
         for metric, box in zip(metrics, boxes, strict=True):
-            scores[MetricKey(metric, "", system)] = one_value(mean_visible(error, motion, box))
+            scores[MetricKey(metric, "", system)] = mean_visible(error, motion, box)
     return scores

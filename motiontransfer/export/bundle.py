@@ -113,7 +113,6 @@ class _Frame(nn.Module):
         self.generator, self.names = generator, [signal.name for signal in inputs]
 
     def forward(self, *images: Tensor) -> Tensor:
-        """Return the next frame."""
         given = dict(zip(self.names, images, strict=True))
         pose_map = given.pop("pose_map")
         nothing = pose_map.new_zeros((1, 3, *pose_map.shape[2:]))
@@ -128,7 +127,6 @@ class _Scene(nn.Module):
         self.generator = generator
 
     def forward(self, pose_map: Tensor) -> Tensor:
-        """Return the whole frame without the person."""
         return self.generator.scene(pose_map)
 
 
@@ -246,7 +244,6 @@ def _write_program(folder: Path) -> None:
 
 
 def _copy_detector(folder: Path) -> None:
-    """Copy MediaPipe's models, with their licence."""
     for model in MODELS:
         copy = folder / model
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -128,8 +128,6 @@ class Pose(NamedTuple):
 
 
 class Player:
-    """Renders poses by the networks of one target."""
-
     def __init__(
         self, folder: Path, *, engine: Engine = "onnxruntime", num_threads: int = 0
     ) -> None:
@@ -177,7 +175,6 @@ class Player:
         self.restart()
 
     def restart(self) -> None:
-        """Forget the frames before."""
         self._previous = np.zeros((1, 3, *self.size), np.float32)
         self._past: list[Pose] = []
         self._puppet_follower: PuppetFollower | None = None

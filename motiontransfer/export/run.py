@@ -27,9 +27,8 @@ import numpy as np
 from motiontransfer.errors import MotionTransferError
 from motiontransfer.export.player import STATISTICS_FILE, Engine, Player, read_model
 from motiontransfer.keypoints import Keypoints, read_keypoints
-from motiontransfer.live.capture import open_camera, open_video, stored_sound
+from motiontransfer.live.devices import Recorder, Window, open_camera, open_video, stored_sound
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
-from motiontransfer.live.outputs import Recorder, Window
 from motiontransfer.live.session import Session, working_framing
 from motiontransfer.pose.openvino_holistic import follow_person
 from motiontransfer.rendering.compositing import labelled
@@ -44,7 +43,6 @@ DETECTOR_FOLDER = "detector"
 
 
 def read_poses(path: Path) -> Keypoints:
-    """Read poses from Parquet or JSON."""
     if path.suffix != ".json":
         return read_keypoints(path)
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -62,7 +60,6 @@ def read_poses(path: Path) -> Keypoints:
 
 
 def play(arguments: argparse.Namespace, target: PoseStatistics) -> None:
-    """Render a file of poses."""
     poses = read_poses(arguments.poses)
     if arguments.normalization != "none":
         source = fit_statistics([poses], **asdict(_statistics_config()))
@@ -79,7 +76,6 @@ def play(arguments: argparse.Namespace, target: PoseStatistics) -> None:
 
 
 def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
-    """Show, and record, the target who performs what the source shows."""
     source = open_video(arguments.video) if arguments.video else open_camera(arguments.camera)
     with ExitStack() as stack:
         outputs = []
@@ -123,7 +119,6 @@ def _open_player(arguments: argparse.Namespace) -> Player:
 
 
 def main() -> None:
-    """Play poses, or live."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -13,11 +13,12 @@ from typing import Literal, NamedTuple
 import av
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, TrainingError
+from motiontransfer.forensics.model import Frames
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.params import Transfer
 from motiontransfer.progress import track
@@ -31,9 +32,6 @@ from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import Box, resize
 from motiontransfer.video.tensors import frames_to_tensor
 from motiontransfer.video.writer import set_up_x264, to_yuv
-
-Frames = UInt8[np.ndarray, "_ _ _ 3"]
-"""Time, height, width, RGB."""
 
 _FRAME_RATE = Fraction(25)  # matters only to how x264 spends bits over time
 _MIN_SCALE = 0.5
@@ -109,7 +107,6 @@ class Augmentation(NamedTuple):
     mirrored: bool
 
     def apply(self, frames: Frames) -> Frames:
-        """Crop, resize, mirror and corrupt frames."""
         x0, y0, x1, y1 = self.box
         size = (self.size, self.size)
         crop = np.stack([resize(frame, size) for frame in frames[:, y0:y1, x0:x1]])
@@ -170,13 +167,11 @@ class Segment:
     """Indices; at least two."""
 
     def read(self) -> Frames:
-        """Read the frames."""
         with FrameStore(self.path) as store:
             return np.stack(list(store.frames(self.frames.start, self.frames.stop)))
 
     @property
     def height(self) -> int:
-        """Height of its frames, pixels."""
         with FrameStore(self.path) as store:
             return store.size[0]
 
@@ -196,7 +191,6 @@ class SegmentSet(NamedTuple):
 
     @property
     def description(self) -> dict[str, object]:
-        """Names of the videos and numbers of segments, for the metrics."""
         return {
             "real": sorted({f"{segment.subject}/{segment.video}" for segment in self.real}),
             "fake": sorted({f"{segment.subject}/{segment.video}" for segment in self.fake}),
@@ -205,7 +199,6 @@ class SegmentSet(NamedTuple):
 
 
 def both_sides(pairs: Sequence[SegmentPair]) -> SegmentSet:
-    """Real and fake segments of pairs."""
     return SegmentSet(real=[pair.real for pair in pairs], fake=[pair.fake for pair in pairs])
 
 
@@ -280,8 +273,6 @@ class TargetSegments(NamedTuple):
 
 
 class ProjectSegments(NamedTuple):
-    """All segments of a project."""
-
     targets: Sequence[TargetSegments]
     unseen: Sequence[Segment]
     """Filmed segments of subjects that no network was trained on."""

@@ -1,21 +1,37 @@
-"""Detector of rendered video: a frame-pair CNN, Platt scaling, and its weights on disk."""
+"""Detector of rendered video: a frame-pair CNN, Platt scaling, weights on disk, predictions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, UInt8
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 from torch import Tensor, nn
 from torch.nn import functional
 
-from motiontransfer.errors import TrainingError
+from motiontransfer.errors import TrainingError, VideoError
+from motiontransfer.progress import track
 from motiontransfer.training.weights import read_described, read_network, write_weights
+from motiontransfer.video.geometry import resize
+from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright
+from motiontransfer.video.tensors import frames_to_tensor
 
+Logits = Float64[np.ndarray, " _"]
+"""Logits of frame pairs."""
+
+_Image = UInt8[np.ndarray, "_ _ 3"]
+
+Frames = UInt8[np.ndarray, "_ _ _ 3"]
+"""Time, height, width, RGB."""
+
+_NUM_RESAMPLES = 1000
+_QUANTILES = (0.025, 0.975)
+_BATCH_SIZE = 8
+_MIN_SIDE_PX = 32
 _RESIDUAL_GAIN = 8.0  # the high frequencies of a frame are small
 _MOTION_THRESHOLD = 2 / 127.5  # two levels of 255: noise and compression change that much anyway
 _MIN_WEIGHT = 1e-6  # matters only where nothing moves anywhere
@@ -147,8 +163,6 @@ def fit_calibration(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedDetector:
-    """A detector with its calibration and the size of its input."""
-
     network: FramePairDetector
     config: FramePairConfig
     calibration: Calibration
@@ -188,3 +202,137 @@ def read_detector(path: Path) -> TrainedDetector:
         calibration=read_described(path, "calibration", Calibration),
         max_height=read_described(path, "max_height", int),
     )
+
+
+def bootstrap_interval(
+    statistic: Callable[..., float], *samples: Sequence[Logits]
+) -> tuple[float, float]:
+    """95 % interval by resampling segments; (0, 1) where a sample has fewer than two.
+
+    Args:
+        statistic: a function of the pooled logits of each sample.
+    """
+    if min(len(segments) for segments in samples) < 2:
+        return 0.0, 1.0
+    rng = np.random.default_rng(0)
+
+    def resampled(segments: Sequence[Logits]) -> Logits:
+        return np.concatenate(
+            [segments[i] for i in rng.integers(len(segments), size=len(segments))]
+        )
+
+    values = [statistic(*map(resampled, samples)) for _ in range(_NUM_RESAMPLES)]
+    low, high = np.quantile(values, _QUANTILES).tolist()
+    return low, high
+
+
+def score_frames(network: nn.Module, frames: Frames, *, max_height: int) -> Logits:
+    """Return the logits of all pairs of consecutive frames in which something moves.
+
+    Args:
+        max_height: higher frames are downscaled to it.
+    """
+    device = next(network.parameters()).device
+    frames = np.stack([limit_height(frame, max_height=max_height) for frame in frames])
+    logits = [np.zeros(0)]
+    for start in range(0, len(frames) - 1, _BATCH_SIZE):
+        tensor = frames_to_tensor(list(frames[start : start + _BATCH_SIZE + 1])).to(device)
+        pairs = torch.stack([tensor[:-1], tensor[1:]], dim=1)
+        pairs = pairs[has_motion(pairs)]
+        if len(pairs):
+            with torch.inference_mode():
+                logits.append(network(pairs).double().cpu().numpy())
+    return np.concatenate(logits)
+
+
+def limit_height(frame: _Image, *, max_height: int) -> _Image:
+    """Downscale a frame that is higher than those of the training.
+
+    Real people then have the size that the detector knows, and renders that were enlarged lose
+    nothing.
+    """
+    height, width = frame.shape[:2]
+    if height <= max_height:
+        return frame
+    return resize(frame, (max_height, max(1, round(width * max_height / height))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """The detector's output for a video."""
+
+    synthesized: float
+    """Probability that it was rendered, where real and rendered videos are equally likely."""
+    interval: tuple[float, float]
+    """95 % interval over the seconds of this video; (0, 1) where there is only one.
+
+    Errors of the detector on unknown people and cameras are not in it."""
+    per_second: list[tuple[float, float]]
+    """(start in seconds, probability) of each second in which something moves."""
+    frames: int
+    """Number of frames of the video."""
+
+
+def predict_video(path: Path, weights: Path) -> Prediction:
+    """Predict from the frames of a video file alone.
+
+    Args:
+        weights: file that `train_forensics` wrote.
+
+    Raises:
+        MissingFileError: no such video, or no such weights.
+        WeightsError: the weights are not a detector's.
+        VideoError: the video cannot be read, is too small or short, or nothing moves in it.
+    """
+    detector = read_detector(weights)
+    metadata = read_metadata(path)
+    if min(metadata.size) < _MIN_SIDE_PX:
+        raise VideoError(
+            f"{path}: expected frames of at least {_MIN_SIDE_PX} pixels a side, got "
+            f"{metadata.size[1]}x{metadata.size[0]}; the detector needs that many"
+        )
+    num_frames = 1
+    starts: list[float] = []
+    means: list[np.ndarray] = []
+    for start, frames in _seconds(metadata, max_height=detector.max_height):
+        num_frames += len(frames) - 1
+        logits = score_frames(detector.network, frames, max_height=detector.max_height)
+        if len(logits):
+            starts.append(start)
+            means.append(logits.mean(keepdims=True))
+    if not means:
+        raise VideoError(
+            f"{path}: expected a video with motion, got {num_frames} frames without "
+            "any; the detector classifies only moving parts"
+        )
+    probability = detector.calibration.probability
+    logits = np.concatenate(means)
+    low, high = 0.0, 1.0
+    if len(means) > 1:
+        bounds = bootstrap_interval(lambda drawn: float(drawn.mean()), means)
+        low, high = probability(np.array(bounds)).tolist()
+    return Prediction(
+        synthesized=float(probability(logits.mean(keepdims=True))[0]),
+        interval=(low, high),
+        per_second=list(zip(starts, probability(logits).tolist(), strict=True)),
+        frames=num_frames,
+    )
+
+
+def _seconds(metadata: VideoMetadata, *, max_height: int) -> Iterator[tuple[float, Frames]]:
+    """Yield each second's start and frames, and with them the first frame of the next."""
+    frames: list[np.ndarray] = []
+    origin, second = 0.0, 0
+    decoded = track(
+        read_frames(metadata), f"detect {metadata.path.name}", total=metadata.num_frames or 0
+    )
+    for timed in decoded:
+        if not frames:
+            origin = timed.start_seconds
+        now = int(timed.start_seconds - origin + 1e-6)
+        frames.append(limit_height(upright(timed.item, metadata), max_height=max_height))
+        if now != second:
+            yield float(second), np.stack(frames)
+            second, frames = now, frames[-1:]
+    if len(frames) > 1:
+        yield float(second), np.stack(frames)

@@ -7,9 +7,8 @@ CPU time.
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
@@ -24,9 +23,8 @@ from torch import nn
 
 from motiontransfer import layout
 from motiontransfer.errors import ParamsError
-from motiontransfer.live.capture import Source, stored_sound
+from motiontransfer.live.devices import Recorder, Sign, Source, Window, stored_sound, virtual_camera
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
-from motiontransfer.live.outputs import Recorder, Window, virtual_camera
 from motiontransfer.live.session import Output, Session, working_framing
 from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.models.layers import Maps, pad_to_multiple
@@ -35,12 +33,7 @@ from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import follow_person, openvino_core
-from motiontransfer.provenance.signing import (
-    Credentials,
-    check_credentials,
-    load_credentials,
-    sign_file,
-)
+from motiontransfer.provenance.signing import check_credentials, load_credentials, sign_file
 from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
 from motiontransfer.rendering.renderer import LiveGenerator, Renderer, ResidualFaces, load_renderer
@@ -50,20 +43,6 @@ from motiontransfer.training.distributed import make_runtime
 from motiontransfer.video.color import Frame
 
 IS_INSTALLED = find_spec("openvino") is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
-    """Credentials and assertion of recordings and pictures."""
-
-    credentials: Credentials
-    assertion: Mapping[str, object]
-
-    def sign(self, path: Path, unsigned: Path) -> None:
-        """Write a signed copy of a file."""
-        sign_file(
-            path, unsigned, self.assertion, self.credentials, content="trainedAlgorithmicMedia"
-        )
 
 
 def run_live(
@@ -88,7 +67,7 @@ def run_live(
         window = stack.enter_context(Window()) if has_window else None
         renderer = load_target(target, params)
         use_openvino(renderer)
-        signature = _signature(target, source, params, renderer)
+        sign = _signer(target, source, params, renderer)
         session = Session(
             source,
             source_motion(target, source, renderer),
@@ -107,10 +86,10 @@ def run_live(
                 sound=sound,
                 sound_offset_seconds=offset,
                 crf=params.crf,
-                sign=signature.sign if signature else None,
+                sign=sign,
             )
             outputs.append(stack.enter_context(recorder))
-        session.run(window=window, outputs=outputs, save=partial(_save, target, signature))
+        session.run(window=window, outputs=outputs, save=partial(_save, target, sign))
     return session.summary()
 
 
@@ -164,10 +143,8 @@ def source_motion(target: str, source: Source, renderer: Renderer) -> SourceMoti
     )
 
 
-def _signature(
-    target: str, source: Source, params: RenderParams, renderer: Renderer
-) -> Signature | None:
-    """Signature of recordings and pictures; None without provenance."""
+def _signer(target: str, source: Source, params: RenderParams, renderer: Renderer) -> Sign | None:
+    """Signs recordings and pictures; None without provenance."""
     if params.provenance == "none":
         return None
     credentials, models = load_credentials(), layout.models_folder(target)
@@ -175,19 +152,23 @@ def _signature(
     networks = {"generator": (models / layout.GENERATOR_FILE, renderer.main.config.architecture)}
     if renderer.face is not None:
         networks["face"] = (models / layout.FACE_GENERATOR_FILE, "residual")
-    return Signature(credentials=credentials, assertion=transfer_assertion(networks, source.files))
+    return partial(
+        sign_file,
+        assertion=transfer_assertion(networks, source.files),
+        credentials=credentials,
+        content="trainedAlgorithmicMedia",
+    )
 
 
-def _save(target: str, signature: Signature | None, frame: Frame) -> None:
-    """Write a picture of the result."""
+def _save(target: str, sign: Sign | None, frame: Frame) -> None:
     now = datetime.now(UTC).strftime("%Y%m%d_%H%M%S_%f")
     path = layout.LIVE_FOLDER / f"{target}_{now}.png"
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
-        unsigned = Path(folder) / path.name if signature else path
+        unsigned = Path(folder) / path.name if sign else path
         unsigned.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(frame).save(unsigned)
-        if signature:
-            signature.sign(path, unsigned)
+        if sign:
+            sign(path, unsigned)
 
 
 def open_detector() -> AbstractContextManager[Detector]:
@@ -215,8 +196,6 @@ def use_openvino(renderer: Renderer) -> None:
 
 
 class CompiledNetwork(nn.Module):
-    """A generator's network."""
-
     def __init__(self, network: nn.Module, *, precision: Literal["f32", "bf16"]) -> None:
         super().__init__()
         core = openvino_core()
@@ -235,7 +214,6 @@ class CompiledNetwork(nn.Module):
         self._run = core.compile_model(model, "CPU", hints)
 
     def forward(self, maps: Maps) -> Maps:
-        """Return the network's output."""
         height, width = maps.shape[2:]
         padded = pad_to_multiple(maps.float(), self.stride).contiguous()
         return torch.from_numpy(self._run(padded.numpy())[0])[:, :, :height, :width]

@@ -71,7 +71,6 @@ class SourceMotion:
         self.restart()
 
     def restart(self) -> None:
-        """Forget the person and their statistics."""
         self.is_frozen = False  # where it is, statistics stay as they are, once there are any
         self.statistics: PoseStatistics | None = None
         self._samples: deque[Float32[np.ndarray, "joints 3"]] = deque(maxlen=_MAX_SAMPLES)

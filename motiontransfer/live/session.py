@@ -15,9 +15,8 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.live.capture import Load, Source
+from motiontransfer.live.devices import Load, Source, Window, write_text
 from motiontransfer.live.motion import SourceMotion
-from motiontransfer.live.outputs import Window, write_text
 from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.rendering.compositing import PendingFrame
@@ -47,7 +46,6 @@ class LatestValue(Generic[_Item]):
         """Values that were replaced."""
 
     def put(self, item: _Item) -> None:
-        """Offer a value."""
         with self._changed:
             self.dropped += len(self._waiting)
             self._waiting = [item]
@@ -92,18 +90,15 @@ class Worker(Generic[_Item, _Made]):
     def __init__(self, work: Callable[[_Item], _Made]) -> None:
         self._work = work
         self.items = 0
-        self.busy_seconds = 0.0
         self.cpu_seconds = 0.0
         """CPU time of the thread itself, not of those that libraries start."""
 
     def run(self, source: LatestValue[_Item], sink: LatestValue[_Made]) -> None:
-        """Work until the source ends."""
         with sink:
             for item in source:
-                began, cpu_before = time.monotonic(), time.thread_time()
+                cpu_before = time.thread_time()
                 sink.put(self._work(item))
                 self.items += 1
-                self.busy_seconds += time.monotonic() - began
                 self.cpu_seconds += time.thread_time() - cpu_before
                 # What would be replaced need not be made: the time is others'.
                 sink.wait_until_taken(seconds=_TAKEN_SECONDS)
@@ -119,15 +114,12 @@ class Clock:
 
     @property
     def is_paused(self) -> bool:
-        """True while it stands still."""
         return self._paused_at is not None
 
     def start(self) -> None:
-        """Begin at zero."""
         self._began = time.monotonic()
 
     def toggle_pause(self) -> None:
-        """Pause, or go on."""
         now = time.monotonic()
         if self._paused_at is None:
             self._paused_at = now
@@ -210,8 +202,6 @@ class Detected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A generated frame with what it was made from."""
-
     detected: Detected
     finish: PendingFrame
 
@@ -223,11 +213,9 @@ class Latencies:
     counts: np.ndarray = field(default_factory=lambda: np.zeros(_NUM_LATENCIES, np.int64))
 
     def add(self, seconds: float) -> None:
-        """Count one."""
         self.counts[min(round(1000 * seconds), len(self.counts) - 1)] += 1
 
     def quantile_ms(self, quantile: float) -> int:
-        """A quantile, milliseconds."""
         share = np.cumsum(self.counts) / max(int(self.counts.sum()), 1)
         return int(np.searchsorted(share, quantile))
 

@@ -69,7 +69,6 @@ def check_all(root: Path) -> Iterator[CheckResult]:
 
 
 def check_packages() -> Iterator[CheckResult]:
-    """Check that packages with native code load."""
     loaded = []
     for name in _MODULES:
         try:
@@ -85,7 +84,6 @@ def check_packages() -> Iterator[CheckResult]:
 
 
 def check_processor() -> CheckResult:
-    """Check cores and memory."""
     memory = memory_bytes()
     message = f"{loky.cpu_count()} cores, {tqdm.format_sizeof(memory, 'B')} of memory"
     if memory < _LITTLE_MEMORY:
@@ -106,7 +104,6 @@ def memory_bytes() -> int:
 
 
 def check_gpu() -> CheckResult:
-    """Check the GPU, its driver and PyTorch's CUDA version."""
     import torch
 
     driver = _driver()
@@ -152,7 +149,6 @@ def _driver() -> str | None:
 
 
 def check_encoders() -> CheckResult:
-    """Check that PyAV's FFmpeg has the encoders of the pipeline."""
     from av.codec import Codec
 
     missing = []
@@ -169,7 +165,6 @@ def check_encoders() -> CheckResult:
 
 
 def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
-    """Check that the pretrained weights that these params need are in the cache."""
     needed: list[tuple[str, str, str]] = []  # use, pattern of the file, how to do without
     for stage in ("train_gan", "train_face_gan"):
         training = _section(params, stage)
@@ -222,7 +217,6 @@ def check_project(root: Path) -> Iterator[CheckResult]:
 
 
 def check_git(root: Path, repo: "Repo") -> CheckResult:
-    """Check git for uncommitted files."""
     from motiontransfer.project.sharing import has_commit, uncommitted
 
     if repo.config["core"].get("no_scm"):
@@ -288,7 +282,6 @@ def check_remote(repo: "Repo") -> CheckResult:
 
 
 def check_disk(root: Path) -> CheckResult:
-    """Check free disk space."""
     free = shutil.disk_usage(root).free
     message = f"{tqdm.format_sizeof(free, 'B')} free"
     if free < _LITTLE_DISK:
@@ -302,7 +295,6 @@ def check_disk(root: Path) -> CheckResult:
 
 
 def check_videos(root: Path, params: Mapping[str, object]) -> Iterator[CheckResult]:
-    """Check that the videos of params.yaml are present."""
     for name, video in _section(params, "videos").items():
         path = Path(str(video.get("path"))) if isinstance(video, Mapping) else Path()
         if (root / path).exists() or path.parts[:1] == ("demo",):
@@ -313,7 +305,6 @@ def check_videos(root: Path, params: Mapping[str, object]) -> Iterator[CheckResu
 
 
 def check_locks(root: Path) -> Iterator[CheckResult]:
-    """Check for running dvc commands and trainings."""
     running = {root / ".dvc/tmp/lock": "a dvc command is running"} | {
         training: "{} {} is being trained".format(*training.relative_to(root).parts[1:3])
         for training in sorted(root.glob(f"{layout.CHECKPOINTS_FOLDER}/*/*/*/lock"))
@@ -330,7 +321,6 @@ def check_locks(root: Path) -> Iterator[CheckResult]:
 
 
 def _is_held(lock: Path) -> bool:
-    """Return True if a process holds a lock on the file."""
     try:
         with FileLock(lock, blocking=False):
             return False

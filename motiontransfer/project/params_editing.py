@@ -23,8 +23,6 @@ PRESETS_FOLDER = Path("presets")
 
 
 class Change(NamedTuple):
-    """One edited value."""
-
     key: str
     """Dotted, as `train_gan.steps`."""
     old: str
@@ -35,7 +33,6 @@ class Change(NamedTuple):
 def preset_changes(
     name: str, *, params_file: Path = PARAMS_FILE, folder: Path = PRESETS_FOLDER
 ) -> list[Change]:
-    """List the changes that a preset makes to params.yaml."""
     return _with_preset(name, params_file, folder)[1]
 
 

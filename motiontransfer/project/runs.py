@@ -46,8 +46,6 @@ _SELDOM_CHANGE = {"code", "check_params"}
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A stage that runs."""
-
     process: subprocess.Popen
     variables: Mapping[str, str]
     log: Path

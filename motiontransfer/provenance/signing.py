@@ -116,7 +116,6 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
 
 
 def certificates_pem(certificates: list[x509.Certificate]) -> bytes:
-    """Serialize certificates, one after the other."""
     return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
 
 

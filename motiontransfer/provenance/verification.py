@@ -72,8 +72,6 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """A manifest that was found in a file."""
-
     integrity: Integrity
     """`altered`: file or manifest are not what was signed; `not credible`: they are, but with a
     certificate that has expired or was never fit for it."""

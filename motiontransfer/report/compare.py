@@ -95,11 +95,9 @@ class Revision:
             return False
 
     def read_params(self) -> dict[str, object]:
-        """Read params.yaml."""
         return yaml.safe_load(self.read(Path("params.yaml")))
 
     def copy(self, path: Path, to: Path) -> Path:
-        """Copy a file, and return the path of the copy."""
         with replacing(to) as temporary:
             temporary.write_bytes(self.read(path))
         return to

@@ -101,8 +101,6 @@ def _source(environment: Environment, name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelSource:
-    """Frames and description of one panel."""
-
     name: str
     label: str
     description: str
@@ -246,7 +244,6 @@ def plays_everywhere(path: Path) -> bool:
 
 
 def has_sound(path: Path) -> bool:
-    """True if a finished video has an audio track."""
     with open_input(path) as container:
         return bool(container.streams.audio)
 

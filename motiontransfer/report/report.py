@@ -14,10 +14,10 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.errors import MissingFileError, MotionTransferError
-from motiontransfer.evaluation.baselines import nearest_frames
 from motiontransfer.evaluation.frames import check_frames, read_frames
-from motiontransfer.evaluation.measurements import Measurements, frame_errors, read_measurements
-from motiontransfer.evaluation.plots import worst_frame_indices
+from motiontransfer.evaluation.measurements import Measurements, read_measurements
+from motiontransfer.evaluation.plots import frame_errors, worst_frame_indices
+from motiontransfer.evaluation.pose_metrics import nearest_frames
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.params import Transfer
 from motiontransfer.pose.drawing import draw_pose
@@ -51,8 +51,6 @@ _BASE64 = 4 / 3  # bytes in the page for each byte of video
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferRun:
-    """Everything that one transfer's report shows."""
-
     name: str
     names: Transfer
     result: Path

@@ -98,8 +98,6 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Participant:
-    """All answers of one person."""
-
     study: Text
     participant: Text
     """An id drawn by the page, or given in its address."""
@@ -109,7 +107,6 @@ class Participant:
 
 
 def write_key(path: Path, key: AnswerKey) -> None:
-    """Write an answer key as JSON."""
     write_json(path, {"format": _KEY_FORMAT, **asdict(key)})
 
 
@@ -143,8 +140,6 @@ def _read(path: Path, schema: type[_Content], *, expected_format: str) -> _Conte
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """Preference rate of video a over video b."""
-
     comparison: Comparison
     preferred: int
     """Answers for a."""
@@ -156,8 +151,6 @@ class Preference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParticipantCount:
-    """One participant's answers, counted."""
-
     participant: Text
     preferred: int
     """Answers for a, of all comparisons."""
@@ -170,8 +163,6 @@ class ParticipantCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """The result of a study."""
-
     question: Text
     preferences: tuple[Preference, ...]
     """Empty where no participant counts."""

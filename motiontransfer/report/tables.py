@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from motiontransfer.evaluation.bootstrap import rounded
 from motiontransfer.evaluation.measurements import (
     FRAMES,
     HEADLINES,
@@ -25,6 +24,7 @@ from motiontransfer.evaluation.measurements import (
     Measurements,
     Metric,
     MetricKey,
+    rounded,
 )
 from motiontransfer.storage import damaged
 
@@ -68,8 +68,6 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One metric of every system."""
-
     label: str
     metric: Metric
     cells: tuple[Cell | None, ...]
@@ -77,8 +75,6 @@ class Row(NamedTuple):
 
 
 class MetricTable(NamedTuple):
-    """One section of the measurements."""
-
     title: str
     columns: tuple[str, ...]
     groups: Mapping[str, Sequence[Row]]
@@ -112,8 +108,6 @@ class MetricDifference(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """One system's values."""
-
     label: str
     values: tuple[float | None, ...]
     """One a frame, or one a logged step; None where nothing was measured."""
@@ -225,7 +219,6 @@ def count_verdicts(differences: Iterable[MetricDifference]) -> dict[str, int]:
 
 
 def verdict_of(before: float, after: float, better: Better) -> Verdict:
-    """Classify a change as better, worse or none."""
     if before == after:
         return "same"
     if better == "unknown":
@@ -247,7 +240,6 @@ def best_of(values: Mapping[str, float | None], better: Better) -> frozenset[str
 
 
 def name_of(key: str) -> str:
-    """Display name of a system, a region or a group of joints."""
     return _NAMES.get(key, key.replace("_", " "))
 
 

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.evaluation import baselines as module
+from motiontransfer.evaluation import image_metrics, pose_metrics
 from motiontransfer.evaluation.frames import person_regions, read_frames
+from motiontransfer.evaluation.image_metrics import training_images
+from motiontransfer.evaluation.pose_metrics import nearest_neighbours
 from motiontransfer.skeleton import HOLISTIC
 from tests.evaluation.conftest import (
     BODY,
@@ -38,9 +40,9 @@ def test_the_exact_pose_is_found_whatever_the_order_of_joints_and_chunks(candida
         *((query, candidates), (incomplete, candidates)),
         *((reordered(query), candidates), (query, reordered(candidates))),
     ):
-        assert module.nearest_neighbours(of, among).tolist() == wanted
-    monkeypatch.setattr(module, "_VALUES_AT_ONCE", 3 * candidates.num_frames)
-    assert module.nearest_neighbours(query, candidates).tolist() == wanted
+        assert nearest_neighbours(of, among).tolist() == wanted
+    monkeypatch.setattr(pose_metrics, "_VALUES_AT_ONCE", 3 * candidates.num_frames)
+    assert nearest_neighbours(query, candidates).tolist() == wanted
 
 
 def test_a_candidate_that_lacks_some_joints_is_still_found_but_does_not_win_by_lacking_them():
@@ -48,35 +50,33 @@ def test_a_candidate_that_lacks_some_joints_is_still_found_but_does_not_win_by_l
     nearly_all_missing = without(query, BODY[1:])  # only the nose, exactly there
     a_little_off, far_off = figure([(32, 30)]), figure([(50, 45)])
     pool = poses_of_clips(nearly_all_missing, a_little_off, far_off)
-    assert module.nearest_neighbours(query, pool).tolist() == [1]
-    assert module.nearest_neighbours(
-        query, poses_of_clips(far_off, without(query, HAND))
-    ).tolist() == [1]
+    assert nearest_neighbours(query, pool).tolist() == [1]
+    assert nearest_neighbours(query, poses_of_clips(far_off, without(query, HAND))).tolist() == [1]
 
 
 def test_frames_without_a_body_are_never_chosen():
     empty = without(figure([(30, 30)]), BODY)
     pool = poses_of_clips(empty, figure([(20, 20)]), empty)
-    assert module.nearest_neighbours(figure([(30, 30), (50, 50)]), pool).tolist() == [1, 1]
+    assert nearest_neighbours(figure([(30, 30), (50, 50)]), pool).tolist() == [1, 1]
     equal = figure([(31, 30)] * 3)
-    assert module.nearest_neighbours(figure([(30, 30)]), equal).tolist() == [0]  # the earliest
+    assert nearest_neighbours(figure([(30, 30)]), equal).tolist() == [0]  # the earliest
     with pytest.raises(KeypointsError):
-        module.nearest_neighbours(figure([(30, 30)]), empty)
-    assert module.body_size_px(poses_of_clips(figure([(30, 30)]), empty)) == 42
-    assert module.body_size_px(empty) == 1
+        nearest_neighbours(figure([(30, 30)]), empty)
+    assert pose_metrics.body_size_px(poses_of_clips(figure([(30, 30)]), empty)) == 42
+    assert pose_metrics.body_size_px(empty) == 1
 
 
 def test_frames_without_a_pose_repeat_the_candidate_before(candidates):
     empty = without(candidates.part([0]), HOLISTIC.joints)
     queries = poses_of_clips(empty, candidates.part([9]), empty, empty)
-    assert module.nearest_neighbours(queries, candidates).tolist() == [0, 9, 9, 9]
+    assert nearest_neighbours(queries, candidates).tolist() == [0, 9, 9, 9]
 
 
 def test_of_many_candidates_some_are_compared_evenly_spread(candidates, monkeypatch):
-    monkeypatch.setattr(module, "_MAX_CANDIDATES", 14)
-    found = module.nearest_neighbours(candidates.part(range(0, 40, 3)), candidates)
+    monkeypatch.setattr(pose_metrics, "_MAX_CANDIDATES", 14)
+    found = nearest_neighbours(candidates.part(range(0, 40, 3)), candidates)
     assert found.tolist() == list(range(0, 40, 3))
-    assert set(module.nearest_neighbours(candidates, candidates)) == set(range(0, 40, 3))
+    assert set(nearest_neighbours(candidates, candidates)) == set(range(0, 40, 3))
 
 
 @pytest.fixture
@@ -86,13 +86,13 @@ def clips(tmp_path):
 
 def test_the_baseline_shows_training_frames_with_the_nearest_pose(clips):
     wanted = figure([(26.4, 30), (20, 31), (41, 30)])  # the last is nearest to held-out frame 7
-    nearest = module.nearest_frames(wanted, clips)
+    nearest = pose_metrics.nearest_frames(wanted, clips)
     assert nearest.frames == [(clips[0].frames, index) for index in (2, 0, 4)]
     assert (nearest.keypoints.points == clips[0].keypoints.points[[2, 0, 4]]).all()
 
 
 def _distances(images, persons, frames):
-    function = partial(module.training_distances, persons={"ours": persons}, training=images)
+    function = partial(image_metrics.training_distances, persons={"ours": persons}, training=images)
     (found,) = scores_of(function, {"ours": list(frames)}).values()
     return found
 
@@ -103,13 +103,13 @@ def _flat(level, size=(64, 64)):
 
 def test_a_training_frame_is_at_distance_zero_wherever_the_box_is(clips, monkeypatch):
     clip = clips[0]
-    images = module.training_images(clips, margin=0.1)
+    images = training_images(clips, margin=0.1)
     assert images.shape == (len(clip.training), 64, 32, 3)
     frames = read_frames([(clip.frames, index) for index in clip.training], (64, 64))
     found = _distances(images, person_regions(clip.keypoints, margin=0.1), frames)
     assert found.per_frame().tolist() == [0] * len(clip.training)
-    monkeypatch.setattr(module, "_MAX_IMAGES", 3)  # of long clips, evenly spread
-    np.testing.assert_array_equal(module.training_images(clips, margin=0.1), images[[0, 2, 4]])
+    monkeypatch.setattr(image_metrics, "_MAX_IMAGES", 3)  # of long clips, evenly spread
+    np.testing.assert_array_equal(training_images(clips, margin=0.1), images[[0, 2, 4]])
 
 
 def test_the_distance_is_that_to_the_nearest_in_levels():
@@ -123,4 +123,4 @@ def test_the_distance_is_that_to_the_nearest_in_levels():
 def test_only_the_persons_box_counts():
     frame = _flat(0)
     frame[10:42, 20:40] = 77
-    assert (module.thumbnail(frame, (20, 10, 40, 42)) == 77).all()
+    assert (image_metrics.thumbnail(frame, (20, 10, 40, 42)) == 77).all()

@@ -4,8 +4,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from motiontransfer.evaluation import bootstrap as module
-from motiontransfer.evaluation.bootstrap import RatioMetric, block_length, bootstrap, rounded
+from motiontransfer.evaluation import measurements as module
+from motiontransfer.evaluation.measurements import RatioMetric, block_length, bootstrap, rounded
 from tests.evaluation.conftest import ratio_of
 
 

@@ -7,7 +7,9 @@ from motiontransfer.errors import MissingFileError
 from motiontransfer.evaluation import measurements as module
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from motiontransfer.evaluation.plots import (
+    frame_errors,
     plot_curves,
+    wide,
     worst_frame_indices,
     write_csv,
     write_headline_curves,
@@ -46,7 +48,7 @@ def test_metrics_json_and_the_table_of_frames_are_pivots(found):
         "temporal": {"warping_error": {"ours": 0.5}},
         "realism": {"fid": {"frame": {"ours": 0.1235}}},
     }
-    table = module.wide(found)
+    table = wide(found)
     assert table["detection_ours_pose_distance_px_all"].tolist() == [1, 3]
     assert list(table)[-1] == "truth_ours_face_ssim"
     intervals = module.nested(found, lambda one: one.interval)
@@ -79,11 +81,11 @@ def test_curves_begin_with_the_headline_metrics(found):
 
 
 def test_the_worst_frame_is_the_least_like_the_truth_or_without_a_body_or_far_off(found):
-    errors, texts = module.frame_errors(found)
+    errors, texts = frame_errors(found)
     assert errors.tolist() == [1, np.inf]
     assert texts == ["1.0 px", "no body"]
     ssim = {MetricKey("ssim", "person", "ours", "truth"): ratio_of([0.9, np.nan])}
-    errors, texts = module.frame_errors(found + Measurements.from_scores(ssim, block_frames=1))
+    errors, texts = frame_errors(found + Measurements.from_scores(ssim, block_frames=1))
     np.testing.assert_array_equal(errors, [-0.9, np.nan])
     assert texts[0] == "SSIM 0.90"
 

@@ -162,10 +162,12 @@ def test_the_error_is_the_mean_square_over_visible_pixels():
     visible[:36] = False
     motion = module.Motion(flow=_flow(0, 0), visible=visible)
     error = module.warping_error(first, second, motion)
-    assert module.mean_visible(error, motion, (0, 0, 96, 72)) == pytest.approx(0.2**2 / 2, rel=1e-4)
-    assert module.mean_visible(error, motion, (48, 40, 60, 50)) == pytest.approx(0.04, rel=1e-4)
-    assert np.isnan(module.mean_visible(error, motion, (0, 0, 96, 36)))
-    assert np.isnan(module.mean_visible(error, motion, None))
+    mean, weight = module.mean_visible(error, motion, (0, 0, 96, 72))
+    assert (mean, weight) == (pytest.approx(0.2**2 / 2, rel=1e-4), 1)
+    mean, _ = module.mean_visible(error, motion, (48, 40, 60, 50))
+    assert mean == pytest.approx(0.04, rel=1e-4)
+    assert module.mean_visible(error, motion, (0, 0, 96, 36)) == (0, 0)
+    assert module.mean_visible(error, motion, None) == (0, 0)
 
 
 def _means(videos, systems, *, guide, persons):

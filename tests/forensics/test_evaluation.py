@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from motiontransfer.errors import VideoError
-from motiontransfer.forensics import evaluation
+from motiontransfer.forensics import model, training
 from motiontransfer.forensics.data import CORRUPTIONS, SegmentSet, both_sides
 from motiontransfer.video.writer import write_video
 from tests.forensics.planted import RATE, clip_pairs, rendered, walk
@@ -17,9 +17,9 @@ LOGITS = st.lists(st.integers(-5, 5), min_size=1, max_size=12).map(lambda x: np.
 @settings(deadline=None)  # SciPy is imported
 def test_area_is_the_share_of_pairs_in_the_right_order_and_the_integral_of_the_curve(real, fake):
     above = (fake[:, None] > real).mean() + (fake[:, None] == real).mean() / 2
-    area = evaluation.area_under_curve(real, fake)
+    area = training.area_under_curve(real, fake)
     assert area == pytest.approx(above)
-    false_positives, true_positives = evaluation.roc_curve(real, fake)
+    false_positives, true_positives = training.roc_curve(real, fake)
     assert (false_positives[0], true_positives[0]) == (0, 0)
     assert (false_positives[-1], true_positives[-1]) == (1, 1)
     assert np.trapezoid(true_positives, false_positives) == pytest.approx(area)
@@ -30,8 +30,8 @@ def clips(*means, pairs=4):
 
 
 def test_pairs_are_counted_and_clips_without_motion_left_out():
-    scores = evaluation.Scores(real=[*clips(-2, -1, 1), np.zeros(0)], fake=clips(0, 2))
-    table = evaluation.metrics(scores, threshold=0.0)
+    scores = training.Scores(real=[*clips(-2, -1, 1), np.zeros(0)], fake=clips(0, 2))
+    table = training.metrics(scores, threshold=0.0)
     assert table["confusion"] == {
         "real": {"predicted_real": 8, "predicted_fake": 4},
         "fake": {"predicted_real": 0, "predicted_fake": 8},
@@ -40,46 +40,40 @@ def test_pairs_are_counted_and_clips_without_motion_left_out():
     assert table["accuracy"] == pytest.approx((2 / 3 + 1) / 2, abs=1e-4)
     assert (table["seconds"], table["seconds_without_movement"]) == ({"real": 3, "fake": 2}, 1)
     assert 0 <= table["auc_low"] <= table["auc"] <= table["auc_high"] <= 1
-    nothing = evaluation.metrics(
-        evaluation.Scores(real=[np.zeros(0)], fake=clips(1)), threshold=0.0
-    )
+    nothing = training.metrics(training.Scores(real=[np.zeros(0)], fake=clips(1)), threshold=0.0)
     assert nothing == {"seconds": {"real": 0, "fake": 1}, "seconds_without_movement": 1}
 
 
 def test_an_interval_holds_the_value_and_resamples_whole_clips():
     real, fake = (-2, -1, 1, 3), (0, 2, 2.5, 4)
-    value = evaluation.area_under_curve(np.array(real, float), np.array(fake, float))
-    low, high = evaluation.bootstrap_interval(
-        evaluation.area_under_curve, clips(*real), clips(*fake)
-    )
+    value = training.area_under_curve(np.array(real, float), np.array(fake, float))
+    low, high = model.bootstrap_interval(training.area_under_curve, clips(*real), clips(*fake))
     assert 0 <= low < value < high <= 1
     # more pairs of the same clips are no more evidence
     many = [clips(*means, pairs=40) for means in (real, fake)]
-    assert evaluation.bootstrap_interval(evaluation.area_under_curve, *many) == (low, high)
-    one_clip = evaluation.bootstrap_interval(evaluation.area_under_curve, clips(-1), clips(1, 2))
+    assert model.bootstrap_interval(training.area_under_curve, *many) == (low, high)
+    one_clip = model.bootstrap_interval(training.area_under_curve, clips(-1), clips(1, 2))
     assert one_clip == (0.0, 1.0)
 
 
 def test_the_figure_has_a_curve_for_each_corruption(detector, tmp_path):
     shown = both_sides(clip_pairs(tmp_path, "a", seed=3))
-    scores = dict.fromkeys(
-        CORRUPTIONS, evaluation.Scores(real=clips(-2, -1, 0), fake=clips(0, 2, 3))
-    )
-    evaluation.plot_evaluation(tmp_path / "figure.png", detector, shown, scores, title="Test")
+    scores = dict.fromkeys(CORRUPTIONS, training.Scores(real=clips(-2, -1, 0), fake=clips(0, 2, 3)))
+    training.plot_evaluation(tmp_path / "figure.png", detector, shown, scores, title="Test")
     with Image.open(tmp_path / "figure.png") as figure:
         colors = {color for _, color in figure.convert("RGB").getcolors(1 << 24)}
     assert (0x86, 0x2E, 0x9C) in colors  # the last curve
 
 
 def test_a_planted_artifact_is_found_in_an_unseen_subject(detector, tmp_path):
-    found = evaluation.evaluate(detector, both_sides(clip_pairs(tmp_path, "new", seed=99)))
+    found = training.evaluate(detector, both_sides(clip_pairs(tmp_path, "new", seed=99)))
     assert set(found) == set(CORRUPTIONS)
     scores = {name: map(np.concatenate, (of.real, of.fake)) for name, of in found.items()}
     for corruption, (real, fake) in scores.items():
-        assert evaluation.area_under_curve(real, fake) >= 0.95, corruption
+        assert training.area_under_curve(real, fake) >= 0.95, corruption
         if corruption == "exact":
             threshold = detector.calibration.threshold
-            assert evaluation.balanced_accuracy(real, fake, threshold=threshold) >= 0.9
+            assert training.balanced_accuracy(real, fake, threshold=threshold) >= 0.9
 
 
 @pytest.mark.slow
@@ -87,8 +81,8 @@ def test_where_it_was_not_planted_it_is_not_found(detector, tmp_path):
     """Two real subjects, one of them called fake: nothing tells them apart."""
     one, other = (clip_pairs(tmp_path, f"n{seed}", seed=seed) for seed in (60, 61))
     clips = SegmentSet(real=both_sides(one).real, fake=both_sides(other).real)
-    scores = evaluation.evaluate(detector, clips)["exact"]
-    confusion = evaluation.metrics(scores, threshold=detector.calibration.threshold)["confusion"]
+    scores = training.evaluate(detector, clips)["exact"]
+    confusion = training.metrics(scores, threshold=detector.calibration.threshold)["confusion"]
     assert confusion["fake"]["predicted_fake"] <= 0.1 * confusion["fake"]["predicted_real"]
 
 
@@ -99,8 +93,8 @@ def video(path, frames, *, crf=18):
 
 def test_rendered_and_filmed_video_are_separated(weights, tmp_path):
     frames = walk(33, seed=81)
-    filmed = evaluation.predict_video(video(tmp_path / "a.mp4", frames), weights)
-    made = evaluation.predict_video(video(tmp_path / "b.mp4", rendered(frames)), weights)
+    filmed = model.predict_video(video(tmp_path / "a.mp4", frames), weights)
+    made = model.predict_video(video(tmp_path / "b.mp4", rendered(frames)), weights)
     assert filmed.synthesized < 0.4
     assert made.synthesized > 0.6
     assert filmed.interval[1] < made.interval[0]
@@ -115,7 +109,7 @@ def test_seconds_line_up_with_where_a_rendered_part_was_put(weights, tmp_path, s
     frames = walk(5 * 8 + 1, seed=82)
     mixed, part = frames.copy(), slice(second * 8, second * 8 + 9)
     mixed[part] = rendered(frames)[part]
-    found = dict(evaluation.predict_video(video(tmp_path / "a.mp4", mixed), weights).per_second)
+    found = dict(model.predict_video(video(tmp_path / "a.mp4", mixed), weights).per_second)
     assert max(found, key=found.get) == second
     assert found[second] > 0.5
     assert all(found[other] < found[second] - 0.1 for other in range(5) if other != second)
@@ -125,18 +119,18 @@ def test_a_larger_copy_gets_about_the_same_prediction(weights, tmp_path):
     frames = rendered(walk(17, seed=84))
     large = frames.repeat(3, axis=1).repeat(3, axis=2)
     small, enlarged = (
-        evaluation.predict_video(video(tmp_path / f"{name}.mp4", each, crf=10), weights)
+        model.predict_video(video(tmp_path / f"{name}.mp4", each, crf=10), weights)
         for name, each in (("a", frames), ("b", large))
     )
     assert enlarged.synthesized == pytest.approx(small.synthesized, abs=0.1)
-    short = evaluation.predict_video(video(tmp_path / "c.mp4", frames[:8]), weights)
+    short = model.predict_video(video(tmp_path / "c.mp4", frames[:8]), weights)
     assert (short.interval, len(short.per_second)) == ((0.0, 1.0), 1)
 
 
 def test_pauses_are_left_out(weights, tmp_path):
     frames = walk(25, seed=86)
     frames[8:17] = frames[8]
-    prediction = evaluation.predict_video(video(tmp_path / "a.mp4", frames, crf=0), weights)
+    prediction = model.predict_video(video(tmp_path / "a.mp4", frames, crf=0), weights)
     assert [start for start, _ in prediction.per_second] == [0.0, 2.0]
     assert prediction.frames == 25
 
@@ -151,4 +145,4 @@ def test_pauses_are_left_out(weights, tmp_path):
 )
 def test_videos_without_motion_or_detail_are_refused(weights, tmp_path, frames, got):
     with pytest.raises(VideoError, match=rf"a\.mp4: .*{got}"):
-        evaluation.predict_video(video(tmp_path / "a.mp4", frames), weights)
+        model.predict_video(video(tmp_path / "a.mp4", frames), weights)

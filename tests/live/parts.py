@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from motiontransfer.live.capture import Source
+from motiontransfer.live.devices import Source
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
 from motiontransfer.live.session import Session
 from motiontransfer.models.faces import FaceGenerator

@@ -11,7 +11,7 @@ import pytest
 
 from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import write_keypoints
-from motiontransfer.live.capture import open_camera, open_poses, open_video
+from motiontransfer.live.devices import open_camera, open_poses, open_video
 from motiontransfer.live.session import Clock, LatestValue, capture
 from motiontransfer.video.writer import write_video
 from tests.live.parts import joints_of, source_of
@@ -79,7 +79,7 @@ def test_a_video_is_its_frames_and_its_time(tmp_path):
 
 def test_a_video_that_kills_its_decoder_is_one_line(tmp_path, monkeypatch):
     write_video(tmp_path / "a.mp4", [picture(dance(1), 0)] * 2, frame_rate=Fraction(25), crf=0)
-    monkeypatch.setattr("motiontransfer.live.capture.upright", kill_decoder)
+    monkeypatch.setattr("motiontransfer.live.devices.upright", kill_decoder)
     source = open_video(tmp_path / "a.mp4")
     with pytest.raises(VideoError, match=r"a\.mp4: decoding it was killed"):
         list(source.stream())

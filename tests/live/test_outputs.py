@@ -2,6 +2,7 @@
 
 import sys
 from fractions import Fraction
+from functools import partial
 from types import SimpleNamespace
 
 import av
@@ -9,9 +10,8 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import DisplayError, MissingLibraryError
-from motiontransfer.live.command import Signature
-from motiontransfer.live.outputs import Recorder, Window, virtual_camera, write_text
-from motiontransfer.provenance.signing import load_credentials
+from motiontransfer.live.devices import Recorder, Window, virtual_camera, write_text
+from motiontransfer.provenance.signing import load_credentials, sign_file
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import add_source
@@ -125,8 +125,13 @@ def test_sound_is_where_it_was(tmp_path):
 def test_it_is_signed_and_nothing_else_is_left(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    signature = Signature(credentials=load_credentials(), assertion=ASSERTION_DATA)
-    path = recorded(tmp_path / "a.mp4", (50, 0.0), (100, 0.04), sign=signature.sign)
+    sign = partial(
+        sign_file,
+        assertion=ASSERTION_DATA,
+        credentials=load_credentials(),
+        content="trainedAlgorithmicMedia",
+    )
+    path = recorded(tmp_path / "a.mp4", (50, 0.0), (100, 0.04), sign=sign)
     provenance = read_provenance(path)
     assert provenance.integrity == "unaltered"
     assert provenance.assertion["source"] == {

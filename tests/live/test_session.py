@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import VideoError
-from motiontransfer.live.capture import Source
-from motiontransfer.live.outputs import Recorder, Window
+from motiontransfer.live.devices import Recorder, Source, Window
 from motiontransfer.live.session import Captured, Latencies, LatestValue, Session, Worker
 from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.renderer import LiveGenerator
@@ -205,4 +204,4 @@ def test_a_worker_makes_nothing_new_before_what_it_made_is_taken():
         pass
     thread.join(timeout=5)
     assert (made, sink.dropped, worker.items, sink.has_ended) == ([1, 3], 0, 2, True)
-    assert min(worker.busy_seconds, worker.cpu_seconds) > 0
+    assert worker.cpu_seconds > 0
