@@ -1,8 +1,20 @@
 """A file is whole or it is not there."""
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
+import torch
 
-from motiontransfer.storage import replacing, replacing_folder, write_json
+from motiontransfer.storage import (
+    read_table,
+    replacing,
+    replacing_folder,
+    versioned,
+    write_arrays,
+    write_json,
+    write_table,
+)
+from motiontransfer.training.weights import write_tensors
 
 
 def test_the_file_appears_only_at_the_end(tmp_path):
@@ -57,3 +69,25 @@ def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
         (work / "newer").rename(work / "nowhere" / "newer")
     assert [path.name for path in folder.iterdir()] == ["new"]
     assert [path.name for path in folder.parent.iterdir()] == ["clip"]
+
+
+def test_arrays_without_pytorch_are_the_same_bytes_as_its_tensors(tmp_path):
+    arrays = {
+        "one": np.arange(6, dtype=np.uint8).reshape(2, 3),
+        "two": np.linspace(0, 1, 4),
+        "none": np.zeros((0, 4), np.int32),
+    }
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    write_arrays(tmp_path / "arrays.safetensors", arrays, description={"key": 1})
+    write_tensors(tmp_path / "tensors.safetensors", tensors, description=versioned({"key": 1}))
+    written = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+    assert written[0] == written[1]
+
+
+def test_rows_of_bytes_take_no_more_in_a_table_than_they_are(tmp_path):
+    rows = np.random.default_rng(0).integers(0, 256, (5, 1000), np.uint8)
+    write_table(tmp_path / "rows.parquet", {"rows": rows}, key="key", description={})
+    columns, _ = read_table(tmp_path / "rows.parquet", key="key")
+    np.testing.assert_array_equal(columns["rows"], rows)
+    kind = pq.read_schema(tmp_path / "rows.parquet").field("rows").type
+    assert str(kind) == "fixed_size_binary[1000]"

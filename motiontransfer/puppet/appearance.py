@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from jaxtyping import Float, Float64, Int64, UInt8
 
 from motiontransfer.puppet.parts import SCALE_LINES, BodyPoses, body_parts, body_scales
 from motiontransfer.skeleton import Skeleton
+from motiontransfer.storage import write_arrays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,12 @@ def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], Pack
     }
     groups = [(name, list(joints)) for name, joints in appearance.skeleton.groups]
     return arrays, PackedAppearance(groups=groups, height_px=appearance.height_px)
+
+
+def write_appearance(path: Path, appearance: Appearance) -> None:
+    """Write how a target looks; without PyTorch, which takes as much memory as the rest."""
+    arrays, packed = pack_appearance(appearance)
+    write_arrays(path, arrays, description={"appearance": asdict(packed)})
 
 
 def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance) -> Appearance:

@@ -9,7 +9,7 @@ are not, it is that of the bright ones. Pixels that are hardly ever uncovered ar
 
 import math
 from collections.abc import Sequence
-from tempfile import SpooledTemporaryFile
+from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
 import cv2
@@ -33,7 +33,6 @@ _NUM_FRAMES = 200  # of all clips together
 _LEVELS = 255  # quantisation levels of distances up to _FAR
 _INPAINTING_RADIUS_PX = 3
 _ROWS_AT_ONCE = 32  # a long median of whole frames would need much memory
-_BYTES_IN_MEMORY = 2**27  # of the frames: more of them wait in a temporary file
 _SHADOW = (0.5, 0.9)  # brightness of a median in a shadow, relative to the upper quartile
 _SHADOW_DARKENING = (0.35, 1.02)
 _SHADOW_TINT = 0.07  # largest change of a shadow's color, relative to its darkening
@@ -61,7 +60,7 @@ def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRA
     """
     size, each = full_size(clips), max(num_frames // len(clips), 1)
     distances = []
-    with SpooledTemporaryFile(_BYTES_IN_MEMORY) as frames:
+    with TemporaryFile() as frames:  # in memory they would take gigabytes
         for number, clip in enumerate(clips, 1):
             path, step = full_size_frames(clip.frames, clip.keypoints.frame_rate)
             masks = read_masks(clip.masks_file)

@@ -4,7 +4,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
+from tempfile import TemporaryFile
+from typing import IO
 
 import cv2
 import numpy as np
@@ -45,6 +48,7 @@ _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
 _LEAST_FILL = 0.4  # of the hidden places, which another reference must show
 _LEAST_HIDDEN = 0.005  # of a patch's pixels; less is not filled
 _NUM_PLACES = 64  # at which that is looked up
+_COVERAGE_STEP = 17  # of 255: edges are smooth, and finer levels would take a tenth of the file
 
 
 def target_appearance(
@@ -136,23 +140,26 @@ def fit_appearance(
     coarse = coarse_size or size
     zoom = np.array(size[::-1]) / coarse[::-1]
     coarse_poses = BodyPoses(skeleton, resize_points(points, 1 / zoom), score)
-    silhouettes = [
-        silhouette(
-            coarse_poses,
-            index,
-            masks[key],
-            height_px=height_px * float(scales[index]) / zoom[1],
-            coarse_size=coarse,
-            frame_size=size,
-        )
-        for index, key in enumerate(references)
-    ]
-    parts = fit_radii(parts, silhouettes)
+
+    def people() -> Iterator[Silhouette]:
+        for index, key in enumerate(references):
+            yield silhouette(
+                coarse_poses,
+                index,
+                masks[key],
+                height_px=height_px * float(scales[index]) / zoom[1],
+                coarse_size=coarse,
+                frame_size=size,
+            )
+
+    parts = fit_radii(parts, people())
     frames = track(references.values(), "cutting body parts", total=len(references))
-    cut = [
-        cut_parts(parts, person, frame) for person, frame in zip(silhouettes, frames, strict=True)
-    ]
-    patches = fill_hidden(parts, poses, scales, cut)
+    with TemporaryFile() as file:
+        cut = [
+            [None if part is None else _StoredPart(part, file) for part in of_reference]
+            for of_reference in map(partial(cut_parts, parts), people(), frames)
+        ]
+        patches = fill_hidden(parts, poses, scales, cut)
     return Appearance(
         skeleton=skeleton,
         points=points,
@@ -242,18 +249,42 @@ def cut_parts(parts: Sequence[BodyPart], person: Silhouette, frame: Frame) -> li
     return cut
 
 
+class _StoredPart:
+    """A part that waits in a temporary file: all of all references would need much memory."""
+
+    def __init__(self, part: CutPart, file: IO[bytes]) -> None:
+        self._corner, self._shape, self._file = part.corner, part.hidden.shape, file
+        self._position = file.tell()
+        for array in (part.colors, part.coverage, part.hidden):
+            file.write(array.data)
+
+    def read(self) -> CutPart:
+        """The part."""
+        height, width = self._shape
+        self._file.seek(self._position)
+        content = np.frombuffer(self._file.read(5 * height * width), np.uint8)
+        colors, coverage, hidden = np.split(content, [3 * height * width, 4 * height * width])
+        return CutPart(
+            corner=self._corner,
+            colors=colors.reshape(height, width, 3),
+            coverage=coverage.reshape(height, width),
+            hidden=hidden.reshape(height, width),
+        )
+
+
 def fill_hidden(
     parts: Sequence[BodyPart],
     poses: BodyPoses,
     scales: Float64[np.ndarray, " references"],
-    cut: Sequence[Sequence[CutPart | None]],
+    stored: Sequence[Sequence[_StoredPart | None]],
 ) -> list[list[Patch | None]]:
     """Fill what other parts hide of a part from references that show it and look most alike."""
-    patches: list[list[Patch | None]] = [[] for _ in cut]
-    for number, part in enumerate(parts):
+    patches: list[list[Patch | None]] = [[] for _ in stored]
+    for number, part in enumerate(track(parts, "filling what is hidden", total=len(parts))):
         shapes, found = part_shapes(part, poses, scales)
-        for reference, of_reference in enumerate(cut):
-            own = of_reference[number]
+        waiting = [of_reference[number] for of_reference in stored]
+        cut = [None if it is None else it.read() for it in waiting]
+        for reference, own in enumerate(cut):
             if own is None:
                 patches[reference].append(None)
                 continue
@@ -262,9 +293,9 @@ def fill_hidden(
             square = (np.square(np.abs(shapes - shapes[reference])) * both).sum(axis=1)
             unlike = np.where(shared < part.min_joints, np.inf, square / np.maximum(shared, 1))
             unlike[reference] = np.inf
-            num_fills, places = 0, own.hidden_places()
+            filled, num_fills, places = own, 0, own.hidden_places()
             for other in np.argsort(unlike, kind="stable")[:_NUM_CANDIDATES].tolist():
-                source = cut[other][number]
+                source = cut[other]
                 if not len(places) or num_fills == _NUM_FILLS or not np.isfinite(unlike[other]):
                     break
                 if source is None:
@@ -278,9 +309,10 @@ def fill_hidden(
                     scale=float(scales[reference] / scales[other]),
                 )
                 if source.covered_share(matrix, places) >= _LEAST_FILL:
-                    own = own.filled(source, matrix)
-                    num_fills, places = num_fills + 1, own.hidden_places()
-            pixels = np.dstack([own.colors, own.coverage])
+                    filled = filled.filled(source, matrix)
+                    num_fills, places = num_fills + 1, filled.hidden_places()
+            coverage = filled.coverage // _COVERAGE_STEP * _COVERAGE_STEP
+            pixels = np.dstack([filled.colors, coverage])
             patches[reference].append(encode_patch(own.corner, pixels))
     return patches
 
@@ -293,7 +325,7 @@ def encode_patch(corner: tuple[int, int], pixels: UInt8[np.ndarray, "height widt
     near = cv2.dilate(pixels[..., 3].copy(), np.ones((3, 3), np.uint8))
     kept = np.where(near[..., None] > 0, pixels, 0).astype(np.uint8)
     file = BytesIO()
-    Image.fromarray(kept).save(file, "WEBP", lossless=True, exact=True, method=1, quality=0)
+    Image.fromarray(kept).save(file, "WEBP", lossless=True, exact=True, method=2, quality=0)
     return Patch(
         corner=corner,
         size=kept.shape[:2],

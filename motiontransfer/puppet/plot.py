@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from motiontransfer.figures import write_figure
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales
+from motiontransfer.video.geometry import resize
 
 _DIRECTIONS = ("↖", "←", "↙", "↓", "↘", "→", "↗", "↑")
 _FACINGS = ("← back", "← profile", "← half", "front", "half →", "profile →", "back →", "back")
@@ -21,7 +22,8 @@ _ACROSS = {"head": ("left_eye", "right_eye"), "torso": ("left_shoulder", "right_
 _WIDTH_QUANTILE = 0.9  # over references: some face the camera
 _CELL_PX, _MARGIN_PX, _INCHES_PER_CELL = 96, 4, 0.75
 _NOT_SEEN, _GROUNDS = 40, (190, 215)
-_NEVER_SEEN = np.array([230, 30, 120])
+_NEVER_SEEN = np.array([115, 15, 60], np.uint8)  # and half of what is there
+_HIGHEST_PX = 720  # of the background image here
 
 Pixels = UInt8[np.ndarray, "height width 4"]
 """RGB and coverage."""
@@ -45,8 +47,11 @@ def plot_appearance(
     inches = ((columns + 1.5) * _INCHES_PER_CELL, (sum(rows) + 2) * _INCHES_PER_CELL)
     with write_figure(path, width=inches[0], height=inches[1], tight=True) as figure:
         above, *sheets = figure.subplots(3, 1, height_ratios=rows)
-        tinted = (appearance.background + _NEVER_SEEN) // 2
-        above.imshow(np.where(is_filled[..., None], tinted, appearance.background).astype(np.uint8))
+        tinted = np.where(
+            is_filled[..., None], appearance.background // 2 + _NEVER_SEEN, appearance.background
+        )
+        shrink = min(_HIGHEST_PX / height, 1)
+        above.imshow(resize(tinted, (round(height * shrink), max(round(width * shrink), 1))))
         above.set_axis_off()
         parts = f"parts in {len(appearance.frames)} frames"
         above.set_title(f"{title}: background ({is_filled.mean():.1%} never seen), {parts}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,14 +22,11 @@ from motiontransfer.models.faces import (
 )
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig, build_generator
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.puppet.appearance import (
-    Appearance,
-    PackedAppearance,
-    pack_appearance,
-    unpack_appearance,
-)
+from motiontransfer.puppet.appearance import Appearance, PackedAppearance, unpack_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.storage import (
+    ARRAYS_KEY,
+    WEIGHTS_VERSION,
     array_checksum,
     check_arrays,
     damaged,
@@ -37,11 +34,9 @@ from motiontransfer.storage import (
     seal,
     sha256_of,
     unseal,
+    versioned,
 )
 from motiontransfer.target_clips import HeldOut
-
-FORMAT_VERSION = 1
-_METADATA_KEY = "motiontransfer"
 
 
 def write_weights(path: Path, network: nn.Module, *, description: Mapping[str, object]) -> None:
@@ -50,15 +45,8 @@ def write_weights(path: Path, network: nn.Module, *, description: Mapping[str, o
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, object]) -> None:
-    content = {"format_version": FORMAT_VERSION, "description": dict(description)}
     with replacing(path) as temporary:
-        write_tensors(temporary, tensors, description=content)
-
-
-def write_appearance(path: Path, appearance: Appearance) -> None:
-    arrays, packed = pack_appearance(appearance)
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    _write(path, tensors, {"appearance": asdict(packed)})
+        write_tensors(temporary, tensors, description=versioned(description))
 
 
 def read_appearance(path: Path) -> Appearance:
@@ -96,10 +84,10 @@ def read_description(path: Path) -> dict[str, object]:
     if not path.exists():
         raise MissingFileError(f"{path}: no such file; `dvc repro` makes it")
     with _open(path) as file:
-        content, _ = unseal(path, (file.metadata() or {}).get(_METADATA_KEY))
-    if content.get("format_version") != FORMAT_VERSION:
+        content, _ = unseal(path, (file.metadata() or {}).get(ARRAYS_KEY))
+    if content.get("format_version") != WEIGHTS_VERSION:
         got = content.get("format_version")
-        raise WeightsError(f"{path}: expected weights format {FORMAT_VERSION}, got {got}")
+        raise WeightsError(f"{path}: expected weights format {WEIGHTS_VERSION}, got {got}")
     description = content.get("description")
     if not isinstance(description, dict):
         raise WeightsError(f"{path}: expected a description of the network, got {description!r}")
@@ -121,13 +109,13 @@ def write_tensors(
     kept = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
     checksums = {name: _checksum(tensor) for name, tensor in kept.items()}
     # One entry only: safetensors writes several in an order that changes from run to run.
-    save_file(kept, path, metadata={_METADATA_KEY: seal(description, checksums)})
+    save_file(kept, path, metadata={ARRAYS_KEY: seal(description, checksums)})
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     """Tensors and description of a file that `write_tensors` wrote."""
     with _open(path) as file:
-        description, checksums = unseal(path, (file.metadata() or {}).get(_METADATA_KEY))
+        description, checksums = unseal(path, (file.metadata() or {}).get(ARRAYS_KEY))
         tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
     check_arrays(path, {name: _checksum(tensor) for name, tensor in tensors.items()}, checksums)
     return tensors, description

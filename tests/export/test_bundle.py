@@ -33,17 +33,13 @@ from motiontransfer.pose import openvino_holistic
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.openvino_holistic import MODELS, openvino_core
+from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
 from motiontransfer.storage import sha256_of
-from motiontransfer.training.weights import (
-    read_generator,
-    write_appearance,
-    write_no_weights,
-    write_weights,
-)
+from motiontransfer.training.weights import read_generator, write_no_weights, write_weights
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
 from motiontransfer.video.writer import write_video

@@ -91,3 +91,11 @@ def test_references_and_background_have_the_full_size(tmp_path):
     np.testing.assert_array_equal(patch.pixels[is_covered, :3], shown[is_covered])
     of_working = appearance_of([training_clip(tmp_path / "small", keypoints)], num_references=9)
     assert appearance.height_px == pytest.approx(2 * of_working.height_px, rel=1e-6)
+
+
+def test_coverage_has_few_levels_whole_among_them(two_clips):
+    appearance = appearance_of(two_clips, num_references=5)
+    patches = [patch for of in appearance.patches for patch in of if patch is not None]
+    levels = np.unique(np.concatenate([patch.pixels[..., 3].ravel() for patch in patches]))
+    assert not (levels % 17).any()
+    assert levels[-1] == 255

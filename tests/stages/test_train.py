@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
+from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.storage import sha256_of
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.gan import VGG19Features
@@ -24,7 +25,6 @@ from motiontransfer.training.weights import (
     read_face_translator,
     read_generator,
     read_tensors,
-    write_appearance,
 )
 from stages import train_face_cycle, train_face_gan, train_gan
 from tests.films import add_clip

@@ -17,6 +17,7 @@ from motiontransfer.models.discriminators import (
 from motiontransfer.models.faces import FaceGeneratorConfig, FaceTranslatorConfig
 from motiontransfer.models.generators import FrameGenerator, Generated, GeneratorConfig
 from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.target_clips import HeldOut
@@ -26,7 +27,7 @@ from motiontransfer.training.face_cycle import FaceCycleConfig
 from motiontransfer.training.face_gan import FaceGanConfig, FaceNetworks
 from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanNetworks, Target
 from motiontransfer.training.trainer import AdamTask, RunPaths, Schedule, fit
-from motiontransfer.training.weights import read_appearance, write_appearance, write_weights
+from motiontransfer.training.weights import read_appearance, write_weights
 from motiontransfer.training.windows import WindowConfig, WindowDataset
 from tests.people import SIZE
 

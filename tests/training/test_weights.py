@@ -14,7 +14,7 @@ from torch import nn
 from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import build_generator
-from motiontransfer.puppet.appearance import pack_appearance
+from motiontransfer.puppet.appearance import pack_appearance, write_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.storage import sha256_of
@@ -26,7 +26,6 @@ from motiontransfer.training.weights import (
     read_face_translator,
     read_generator,
     read_network,
-    write_appearance,
     write_no_weights,
     write_tensors,
     write_weights,
