@@ -28,7 +28,7 @@ from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialize, to_device
-from motiontransfer.models.rollout import draw_poses, generate_clip
+from motiontransfer.models.rollout import PoseDrawer, generate_clip
 from motiontransfer.params import PARAMS_FILE
 from motiontransfer.pose.boxes import ViewportFollower, body_height_px, fit_viewport
 from motiontransfer.pose.drawing import PoseMapStyle
@@ -154,11 +154,9 @@ def _milliseconds(
     mark()
     images += frames
     mark()
-    draw_poses(
-        *(torch.from_numpy(poses.points[1:]), torch.from_numpy(poses.score[1:])),
-        **{"skeleton": poses.skeleton, "style": main.style, "device": runtime.device},
-        size=_generated_size(renderer, poses),
-    )
+    drawer = PoseDrawer(skeleton=poses.skeleton, style=main.style, device=runtime.device)
+    size = _generated_size(renderer, poses)
+    drawer.draw(torch.from_numpy(poses.points[1:]), torch.from_numpy(poses.score[1:]), size=size)
     mark()
     if main.network.puppet is not None:
         puppet = main.network.puppet.follow(poses)

@@ -36,7 +36,6 @@ class Pretrained:
     url: str
     """A versioned URL, whose content does not change."""
     sha256: str
-    """64 hexadecimal digits."""
     needed_by: str
     """The feature that needs it, e.g. `the detector mediapipe_tasks`."""
     file_param: str

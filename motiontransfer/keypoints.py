@@ -50,9 +50,7 @@ class _Joints:
     score: Float32[np.ndarray, "rows joints"]
     """Confidence in [0, 1]; 0 exactly where the joint is missing."""
     skeleton: Skeleton
-    """Names of the joints along the joint axis."""
     image_size: tuple[int, int]
-    """(height, width) of the working image, pixels."""
     frame_rate: Fraction
     """Frames per second, constant over the clip."""
     detector: str
@@ -100,7 +98,6 @@ class Keypoints(_Joints):
     """The joints of one subject: a row for every frame of the clip."""
 
     filled: Bool[np.ndarray, "rows joints"] | None = None
-    """Positions interpolated by cleaning, not detected; None: nowhere."""
 
     def __post_init__(self) -> None:
         """Check the joints, and that no missing one is marked as filled in."""
@@ -323,7 +320,6 @@ def _write(
     *,
     filled: Bool[np.ndarray, "rows joints"] | None = None,
 ) -> None:
-    """Write a keypoints file; the same values are the same bytes."""
     skeleton, rate = joints.skeleton, joints.frame_rate
     seconds = [float(index / rate) for index in frame_index.tolist()]
     columns: dict[str, np.ndarray] = {

@@ -28,6 +28,8 @@ ARRAYS_KEY = "motiontransfer"
 """Key of the metadata of safetensors."""
 WEIGHTS_VERSION = 1
 """Of the format of safetensors."""
+Array = Shaped[np.ndarray, "..."]
+
 _OWN = "crc32"
 _OF_ARRAYS = "array_crc32"
 
@@ -163,11 +165,7 @@ def write_arrays(
 
 
 def write_table(
-    path: Path,
-    columns: Mapping[str, Shaped[np.ndarray, "..."]],
-    *,
-    key: str,
-    description: Mapping[str, object],
+    path: Path, columns: Mapping[str, Array], *, key: str, description: Mapping[str, object]
 ) -> None:
     """Write a table; the same numbers are the same bytes.
 
@@ -195,9 +193,7 @@ def write_table(
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_table(
-    path: Path, *, key: str
-) -> tuple[dict[str, Shaped[np.ndarray, "..."]], dict[str, object]]:
+def read_table(path: Path, *, key: str) -> tuple[dict[str, Array], dict[str, object]]:
     """Columns and description of a table that `write_table` wrote.
 
     Raises:

@@ -23,7 +23,6 @@ class HeldOut:
     """Train/held-out split of a target's clips; stored with the weights, for the evaluation."""
 
     held_out_fraction: float
-    """Share of each clip's end that is never trained on."""
     gap_frames: int
 
 

@@ -23,7 +23,6 @@ RealAndFake = Float[Tensor, "images image_channels height width"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscriminatorConfig:
     num_filters: PositiveInt
-    """Channels of the first layer."""
     num_layers: PositiveInt
     """Layers of stride 2."""
     num_scales: PositiveInt

@@ -22,10 +22,7 @@ from motiontransfer.models.discriminators import (
 )
 from motiontransfer.models.generators import EncoderDecoderConfig, GlobalGenerator
 from motiontransfer.models.layers import Features, InstanceNorm, Upsampling
-from motiontransfer.models.rollout import draw_poses
-from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.skeleton import Skeleton
-from motiontransfer.video.tensors import CPU, Images
+from motiontransfer.video.tensors import Images
 
 Boxes = Int[Tensor, "batch 4"]
 Crops = Float[Tensor, "batch 3 crop_size crop_size"]
@@ -46,30 +43,6 @@ def crop_boxes(
 def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.interpolate(
         images, size=size, mode="bilinear", align_corners=False, antialias=True
-    )
-
-
-def draw_crops(
-    points: Float[Tensor, "batch joints 2"],
-    score: Float[Tensor, "batch joints"],
-    boxes: Boxes,
-    *,
-    skeleton: Skeleton,
-    style: PoseMapStyle,
-    crop_size: int,
-    device: torch.device = CPU,
-) -> Float[Tensor, "batch channels crop_size crop_size"]:
-    """Draw pose maps of the boxes at the crops' own resolution, instead of resampling.
-
-    Args:
-        points: on the CPU, as score and boxes.
-        device: where the maps are drawn.
-    """
-    corner = boxes[:, None, :2].to(points)
-    scale = crop_size / (boxes[:, None, 2:] - boxes[:, None, :2]).to(points)
-    in_crop = (points + 0.5 - corner) * scale - 0.5  # centres of pixels are whole numbers
-    return draw_poses(
-        in_crop, score, skeleton=skeleton, size=(crop_size, crop_size), style=style, device=device
     )
 
 
@@ -161,8 +134,6 @@ class FaceTranslator(nn.Module):
 
 
 class Translations(NamedTuple):
-    """Translated faces of source and target, and their reconstructions."""
-
     to_target: Crops
     to_source: Crops
     back_to_source: Crops
@@ -170,8 +141,6 @@ class Translations(NamedTuple):
 
 
 class FaceTranslators(nn.Module):
-    """CycleGAN generators of both directions."""
-
     def __init__(self, config: FaceTranslatorConfig) -> None:
         super().__init__()
         self.to_target = FaceTranslator(config)

@@ -121,7 +121,6 @@ def pad_to_multiple(
 
 
 def to_device(network: Network, device: torch.device) -> Network:
-    """Move a network; a GPU's convolutions are fastest, and copy least, with channels last."""
     network.to(device)
     return network if device.type == "cpu" else network.to(memory_format=torch.channels_last)
 

@@ -4,12 +4,11 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
 from motiontransfer.keypoints import Keypoints
@@ -30,45 +29,74 @@ from motiontransfer.puppet.warping import Excluded, PuppetClip, PuppetFollower
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.tensors import CPU, Images, levels_to_textures, upload
 
+Points = Float[Tensor, "batch joints 2"]
+Scores = Float[Tensor, "batch joints"]
+PoseMaps = Float[Tensor, "batch channels _ _"]
 
-def draw_poses(
-    points: Float[Tensor, "batch joints 2"],
-    score: Float[Tensor, "batch joints"],
-    *,
-    skeleton: Skeleton,
-    size: tuple[int, int],
-    style: PoseMapStyle,
-    device: torch.device = CPU,
-) -> Float[Tensor, "batch channels height width"]:
-    """Draw a batch of poses; intensities in [0, 1], zero where nothing is drawn.
+_BATCH_FRAMES = 8  # whose pose maps are drawn at once
+_COARSE_PX = 64
 
-    A limb is drawn only where both its joints are present (score above 0), and not at all where the
-    skeleton lacks one of them.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseDrawer:
+    """Draws batches of poses, which are on the CPU, on a device.
+
+    Intensities are in [0, 1], zero where nothing is drawn. A limb is drawn only where both its
+    joints are present (score above 0), and not at all where the skeleton lacks one of them.
 
     Lines and tiles are found on the CPU: their numbers depend on the poses, for which a GPU would
     have to be waited for.
-
-    Args:
-        points: on the CPU, as the score.
-        device: where the maps are drawn.
-
-    Raises:
-        KeypointsError: the skeleton has nothing that can be drawn.
     """
-    if style.encoding != "heatmaps":
-        lines = visible_lines(points.numpy(), score.numpy(), skeleton=skeleton, style=style)
-        num_planes = len(points) * style.num_channels
-        planes = draw_lines(lines, num_planes=num_planes, size=size, device=device)
-        return planes.unflatten(0, (-1, style.num_channels))
-    drawn, pairs = shown_joints(skeleton)
-    y, x = (torch.arange(length, dtype=points.dtype, device=device) for length in size)
-    center = upload(points[:, pairs].mean(2), device)
-    strength = upload(score[:, pairs].amin(2), device)
-    spots = gaussian_spots(center, strength, x, y, style=style, exp=torch.exp)
-    if len(drawn) == style.num_channels:
-        return spots
-    pose_map = spots.new_zeros((len(points), style.num_channels, *size))
-    return pose_map.index_copy(1, upload(torch.tensor(drawn), device), spots)
+
+    skeleton: Skeleton
+    style: PoseMapStyle
+    device: torch.device = CPU
+
+    def draw(self, points: Points, score: Scores, *, size: tuple[int, int]) -> PoseMaps:
+        """Draw poses of images of a size (height, width).
+
+        Raises:
+            KeypointsError: the skeleton has nothing that can be drawn.
+        """
+        style, device = self.style, self.device
+        if style.encoding != "heatmaps":
+            lines = visible_lines(
+                points.numpy(), score.numpy(), skeleton=self.skeleton, style=style
+            )
+            num_planes = len(points) * style.num_channels
+            planes = draw_lines(lines, num_planes=num_planes, size=size, device=device)
+            return planes.unflatten(0, (-1, style.num_channels))
+        drawn, pairs = shown_joints(self.skeleton)
+        y, x = (torch.arange(length, dtype=points.dtype, device=device) for length in size)
+        center = upload(points[:, pairs].mean(2), device)
+        strength = upload(score[:, pairs].amin(2), device)
+        spots = gaussian_spots(center, strength, x, y, style=style, exp=torch.exp)
+        if len(drawn) == style.num_channels:
+            return spots
+        pose_map = spots.new_zeros((len(points), style.num_channels, *size))
+        return pose_map.index_copy(1, upload(torch.tensor(drawn), device), spots)
+
+    def draw_coarse(self, points: Points, score: Scores, *, size: tuple[int, int]) -> PoseMaps:
+        """Draw whole frames of a size, in pixels, at the low resolution of `coarse_size`."""
+        rows, columns = coarse_size(size)
+        scale = torch.tensor([columns / size[1], rows / size[0]])
+        drawer = replace(self, style=self.style.resized(rows, original=size[0]))
+        return drawer.draw((points + 0.5) * scale - 0.5, score, size=(rows, columns))
+
+    def draw_crops(
+        self, points: Points, score: Scores, boxes: Int[Tensor, "batch 4"], *, crop_size: int
+    ) -> PoseMaps:
+        """Draw boxes of frames at the crops' own resolution, instead of resampling."""
+        corner = boxes[:, None, :2].to(points)
+        scale = crop_size / (boxes[:, None, 2:] - boxes[:, None, :2]).to(points)
+        in_crop = (points + 0.5 - corner) * scale - 0.5  # centres of pixels are whole numbers
+        return self.draw(in_crop, score, size=(crop_size, crop_size))
+
+
+def coarse_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of `draw_coarse`'s pose maps for frames of a size: at most 64 pixels."""
+    scale = min(1.0, _COARSE_PX / max(size))
+    return math.ceil(size[0] * scale), math.ceil(size[1] * scale)
 
 
 def draw_lines(
@@ -94,38 +122,6 @@ def draw_lines(
     return planes.view(padded)[:, :height, :width]
 
 
-_BATCH_FRAMES = 8  # whose pose maps are drawn at once
-_COARSE_PX = 64
-
-
-def coarse_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of `draw_coarse`'s pose maps for frames of a size: at most 64 pixels."""
-    scale = min(1.0, _COARSE_PX / max(size))
-    return math.ceil(size[0] * scale), math.ceil(size[1] * scale)
-
-
-def draw_coarse(
-    points: Float[Tensor, "batch joints 2"],
-    score: Float[Tensor, "batch joints"],
-    *,
-    skeleton: Skeleton,
-    size: tuple[int, int],
-    style: PoseMapStyle,
-    device: torch.device,
-) -> Float[Tensor, "batch channels rows columns"]:
-    """Draw pose maps of whole frames of a size, in pixels, at low resolution."""
-    rows, columns = coarse_size(size)
-    scale = torch.tensor([columns / size[1], rows / size[0]])
-    return draw_poses(
-        (points + 0.5) * scale - 0.5,
-        score,
-        skeleton=skeleton,
-        size=(rows, columns),
-        style=style.resized(rows, original=size[0]),
-        device=device,
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FramePose:
     """One frame's pose as the generator reads it; all tensors are batches of one."""
@@ -137,7 +133,6 @@ class FramePose:
     coarse_pose: Float[Tensor, "1 _ rows columns"] | None
     """Whole frame's pose map, from `draw_coarse`; None without a viewport."""
     texture: Textures | None
-    """Puppet in the viewport; None without a puppet."""
 
 
 class Rollout:
@@ -205,21 +200,20 @@ class Rollout:
         points, score = np.concatenate([past_points, points]), np.concatenate([past_score, score])
         last = slice(max(len(points) - num_preceding, 0), None)
         self._past = points[last], score[last]
-        look = {"skeleton": keypoints.skeleton, "style": self._style, "device": self._device}
-        draw, draw_whole = partial(draw_poses, **look), partial(draw_coarse, **look)
+        drawer = PoseDrawer(skeleton=keypoints.skeleton, style=self._style, device=self._device)
         for run, (x0, y0, x1, y1) in _same_box(boxes):
             own = slice(num_past + run.start, num_past + run.stop)
             shown = slice(max(own.start - num_preceding, 0), own.stop)
             # No context is held across a yield: it would leak into the caller's code.
             with torch.inference_mode():
                 in_box = torch.from_numpy(points[shown] - np.array([x0, y0], np.float32))
-                drawn = draw(in_box, torch.from_numpy(score[shown]), size=(y1 - y0, x1 - x0))
+                drawn = drawer.draw(in_box, torch.from_numpy(score[shown]), size=(y1 - y0, x1 - x0))
                 num_empty = num_preceding - (own.start - shown.start)
                 pose_maps = torch.cat([drawn.new_zeros((num_empty, *drawn.shape[1:])), drawn])
                 coarse = [None] * len(run)
                 if self._viewport is not None:
                     pair = torch.from_numpy(points[own]), torch.from_numpy(score[own])
-                    coarse = draw_whole(*pair, size=self._size).split(1)
+                    coarse = drawer.draw_coarse(*pair, size=self._size).split(1)
             for index, frame_index in enumerate(run):
                 conditioning, box = pose_maps[index : index + num_preceding + 1], (x0, y0, x1, y1)
                 yield FramePose(

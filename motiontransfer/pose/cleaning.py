@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int8, Int64
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.boxes import Places, body_height_px
 from motiontransfer.pose.time_series import Mask, TimeFilter, inner_gaps, joints_by_presence, smooth
 from motiontransfer.skeleton import mirrored
 
@@ -24,6 +24,7 @@ _STRAY_HAND = 0.15  # body heights from the wrist; a hand is about a tenth long
 Tracks = Float64[np.ndarray, "frames tracks 2"]
 Seen = Bool[np.ndarray, "frames tracks"]
 Steps = Float64[np.ndarray, " steps"]
+PairSteps = Float64[np.ndarray, "steps pairs"]
 
 
 def remove_outliers(keypoints: Keypoints, *, longest_frames: int) -> Keypoints:
@@ -43,7 +44,6 @@ def remove_outliers(keypoints: Keypoints, *, longest_frames: int) -> Keypoints:
 
 
 def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
-    """Make a hand missing where it is far from the body's wrist."""
     removed = np.zeros(keypoints.score.shape, np.bool_)
     farthest = _STRAY_HAND * body_height_px(keypoints)
     for side in ("left", "right"):
@@ -99,14 +99,7 @@ def _excursions(
     return gone
 
 
-def _usual_step(
-    track: Float64[np.ndarray, "frames 2"],
-    seen: Mask,
-    before: int,
-    after: int,
-    frame_rate: Fraction,
-) -> float:
-    """Median distance from frame to frame around an excursion, without the excursion itself."""
+def _usual_step(track: Places, seen: Mask, before: int, after: int, frame_rate: Fraction) -> float:
     reach = round(_OWN_MOTION_SECONDS / 2 * frame_rate)
     around = (slice(max(0, before - reach), before + 1), slice(after, after + reach + 1))
     steps = [
@@ -209,9 +202,7 @@ def _gains(
     return np.where(lands, gains, np.minimum(gains, 0))
 
 
-def _median(
-    values: Float64[np.ndarray, "steps pairs"], counted: Bool[np.ndarray, "steps pairs"]
-) -> Steps:
+def _median(values: PairSteps, counted: Bool[np.ndarray, "steps pairs"]) -> Steps:
     """Median along the last axis of what is counted; 0 where nothing is."""
     return np.ma.median(np.ma.array(values, mask=~counted), axis=1).filled(0.0)
 
@@ -342,7 +333,6 @@ class Repairs:
     hands: Mask
     removed: Int64[np.ndarray, " frames"]
     filled: Int64[np.ndarray, " frames"]
-    """Number of joints filled in."""
 
     def counts(self) -> dict[str, int]:
         return {

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypedDict, Unpack, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
@@ -46,14 +46,22 @@ class DetectorConfig(Protocol):
         """A detector with no memory of any frame."""
 
 
+class Segments(TypedDict):
+    """How a clip is cut for the workers."""
+
+    segment_frames: int
+    """Frames of which one worker gives the result, with a fresh detector."""
+    warmup_frames: int
+    """Frames before these that the detector is shown first."""
+    compute: Compute
+
+
 def detect_clip(
     video: Path,
     *,
     detector: DetectorConfig,
-    segment_frames: int,
-    warmup_frames: int,
-    compute: Compute,
     body_detector: DetectorConfig | None = None,
+    **segments: Unpack[Segments],
 ) -> Detections:
     """People in each frame of a video, by track.
 
@@ -61,8 +69,6 @@ def detect_clip(
     the detector then runs on a moving crop around each of them; otherwise on whole frames.
 
     Args:
-        segment_frames: frames of which one worker gives the result, with a fresh detector.
-        warmup_frames: frames before these that the detector is shown first.
         body_detector: finds several people in unrelated frames; its joints are the first of the
             detector's, which then need find one person only.
 
@@ -71,50 +77,29 @@ def detect_clip(
         VideoError: the file holds no frames that can be read.
         ComputeError: a worker was killed, or has another version of a detector.
     """
-    detect = partial(detect_people, video, segment_frames=segment_frames, compute=compute)
+    detect, at_once = partial(detect_people, video), segments | {"warmup_frames": 0}
     with FrameStore(video) as store:
         image_size = store.size
     if body_detector is None or not any(
         num_people(found, image_size=image_size) > 1
-        for found in detect(detector=body_detector, warmup_frames=0, every=_SAMPLE_EVERY)
+        for found in detect(detector=body_detector, every=_SAMPLE_EVERY, **at_once)
     ):
-        people = detect(detector=detector, warmup_frames=warmup_frames)
+        people = detect(detector=detector, **segments)
         return track_detections(people, video, detector=detector.label)
-    bodies = track_detections(
-        detect(detector=body_detector, warmup_frames=0),
-        video,
-        detector=f"{detector.label}, each person by {body_detector.label}",
-    )
-    return _detect_in_crops(
-        video,
-        bodies,
-        detector=detector,
-        segment_frames=segment_frames,
-        warmup_frames=warmup_frames,
-        compute=compute,
-    )
+    label = f"{detector.label}, each person by {body_detector.label}"
+    bodies = track_detections(detect(detector=body_detector, **at_once), video, detector=label)
+    return _detect_in_crops(video, bodies, detector=detector, **segments)
 
 
 def detect_person(
-    video: Path,
-    *,
-    detector: DetectorConfig,
-    segment_frames: int,
-    warmup_frames: int,
-    compute: Compute,
+    video: Path, *, detector: DetectorConfig, **segments: Unpack[Segments]
 ) -> Keypoints:
     """The one person in each frame of a video; raises as `detect_people`.
 
     Args:
         detector: one that finds a single person.
     """
-    people = detect_people(
-        video,
-        detector=detector,
-        segment_frames=segment_frames,
-        warmup_frames=warmup_frames,
-        compute=compute,
-    )
+    people = detect_people(video, detector=detector, **segments)
     assert all(len(found) <= 1 for found in people)
     tracks = [np.zeros(len(found), np.int32) for found in people]
     detections = _detections(people, tracks, video, detector=detector.label)
@@ -339,7 +324,6 @@ def is_same_person(found: People, bodies: Detections, row: int) -> bool:
 def _run(
     work: Iterable[_Work], detector: DetectorConfig, compute: Compute
 ) -> Iterator[list[People]]:
-    """Results of each segment, in order."""
     for label, people in run_parallel(_detect_segment, work, compute=compute):
         if label != detector.label:
             raise ComputeError(

@@ -198,7 +198,6 @@ def detect_keypoints(clip: Path, config: AnyConfig, *, video: Path, compute: Com
     """Multi-person keypoints of a decoded clip, detected or imported, by track.
 
     Args:
-        clip: its folder.
         video: where the clip comes from; for imports, the folder of the keypoints.
 
     Raises:

@@ -20,6 +20,8 @@ from motiontransfer.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
 Array = Any
 """NumPy's or PyTorch's."""
 Frame = UInt8[np.ndarray, "height width 3"]
+Points = Float[np.ndarray, "batch joints 2"]
+Scores = Float[np.ndarray, "batch joints"]
 
 LimbEncoding = Literal["sticks", "limbs"]
 Encoding = Literal["sticks", "limbs", "heatmaps"]
@@ -141,7 +143,6 @@ class Lines(NamedTuple):
     """The lines of a batch of pose maps; one entry a line in each field."""
 
     points: Float[Array, "lines 2 2"]
-    """(x, y) of both ends."""
     radius_px: Float[Array, " lines"]
     intensity: Float[Array, "lines channels"]
     """Intensity of a fully covered pixel in each plane on which the line is drawn."""
@@ -150,11 +151,7 @@ class Lines(NamedTuple):
 
 
 def visible_lines(
-    points: Float[np.ndarray, "batch joints 2"],
-    score: Float[np.ndarray, "batch joints"],
-    *,
-    skeleton: Skeleton,
-    style: PoseMapStyle,
+    points: Points, score: Scores, *, skeleton: Skeleton, style: PoseMapStyle
 ) -> Lines:
     """The limbs whose joints are both present.
 
@@ -310,7 +307,6 @@ def draw_poses(
 def _draw_lines(
     lines: Lines, shape: tuple[int, int], size: tuple[int, int]
 ) -> Float32[np.ndarray, "batch channels height width"]:
-    """Draw lines; where those of one plane cross, the maximum is taken."""
     (rows, columns), within = num_tiles(size), np.arange(TILE_PX)
     line, row, column = touched_tiles(lines, size)
     x, y = ((first[:, None] * TILE_PX + within).astype(np.float32) for first in (column, row))

@@ -92,8 +92,6 @@ def to_holistic(
 
     Args:
         people: x, y in pixels of the image in which they were detected, and confidence.
-        joints: names along the joint axis.
-        where: file and frame, for the message.
     """
     if not np.isfinite(people).all():
         raise KeypointsError(f"{where}: expected finite numbers, got NaN or infinity")

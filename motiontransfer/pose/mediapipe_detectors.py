@@ -273,7 +273,6 @@ def _image(frame: RgbFrame) -> mediapipe.Image:
 def _pose_task(
     bundle: bytes, model: str, max_people: int, thresholds: _Thresholds
 ) -> Generator[_LandmarksOf]:
-    """Bodies of several people."""
     options = vision.PoseLandmarkerOptions(
         base_options=BaseOptions(model_asset_buffer=bundle),
         running_mode=vision.RunningMode.IMAGE,

@@ -63,7 +63,6 @@ class _Model:
         """Load it.
 
         Args:
-            outputs: that are wanted, by name.
             low: what it is fed for black; 1 is white.
             border: what it sees beside the frame, as in MediaPipe's graph.
         """
@@ -114,7 +113,6 @@ class FollowedPerson:
         return {group: (points / size).astype(np.float32) for group, points in found.items()}
 
     def _look_for(self, frame: Frame) -> Square | None:
-        """The square around the person who is seen most clearly, if there is one."""
         size = np.array(frame.shape[1::-1])
         whole = _square(size / 2, np.array([0, -size.max() / 2]), scale=1.0)
         boxes, scores = self._person.look(frame, whole)
@@ -147,7 +145,6 @@ class FollowedPerson:
         }
 
     def _find_hand(self, frame: Frame, wrist: Point, little: Point, index: Point) -> Points:
-        """Landmarks of the hand at a wrist, if there is one."""
         middle = (2 * index + little) / 3
         near = _square(middle, middle - wrist, scale=2.7, shift=-0.1)
         (ends,) = self._wrist.look(frame, near)
@@ -158,7 +155,6 @@ class FollowedPerson:
         return points[: len(points) if presence.item() >= _MIN_PRESENCE else 0]
 
     def _find_face(self, frame: Frame, of_pose: Points) -> Points:
-        """The mesh of the face near the pose's, if there is one."""
         near = _around(of_pose, of_pose[_LEFT_EYE] - of_pose[_RIGHT_EYE], scale=3.0)
         boxes, scores = self._head.look(frame, near)
         best = scores.argmax()
@@ -192,7 +188,6 @@ def _square(center: Point, up: Point, *, scale: float, shift: float = 0.0) -> Sq
 
 
 def _around(points: Points, right: Point, *, scale: float, shift: float = 0.0) -> Square:
-    """A square around points, turned to a direction."""
     low, high = points.min(axis=0), points.max(axis=0)
     up = np.array([right[1], -right[0]]) / max(float(np.linalg.norm(right)), 1e-6)
     return _square((low + high) / 2, (high - low).max() / 2 * up, scale=scale, shift=shift)

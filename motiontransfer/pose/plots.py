@@ -290,7 +290,6 @@ def _draw_pose(axes: Axes, frame: Frame, keypoints: Keypoints, index: int) -> No
 
 
 def _faults(quality: ClipQuality, index: int) -> str:
-    """Time of a frame, and its missing, filled and implausible parts."""
     wrong = [f"{index / quality.frame_rate:.1f} s, frame {index}"]
     for state in (MISSING, FILLED):
         parts = [part for part in PARTS if quality.of_part(part)[index] == state]

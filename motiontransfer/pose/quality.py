@@ -71,7 +71,6 @@ class ClipQuality:
     body_height_px: float
     """Apparent height of the upright person, pixels of the working image."""
     camera_speed: float | None
-    """Background motion, image widths per second; None: not known."""
     frame_rate: float
 
     @property
@@ -161,7 +160,6 @@ def _outside(
 def _edge_distance(
     keypoints: Keypoints, joint: str, content: tuple[int, int, int, int]
 ) -> tuple[Series, Mask]:
-    """Pixels from a joint to the nearest edge of the video, and where the joint is known."""
     points, score = keypoints.joint(joint)
     x0, y0, x1, y1 = content
     distance = np.minimum(points - np.array([x0, y0]), np.array([x1, y1]) - points).min(axis=1)

@@ -79,6 +79,8 @@ def _windows(values: Series, window: int) -> Float64[np.ndarray, "frames window"
 TimeFilter = Literal["savitzky_golay", "median", "gaussian", "one_euro", "none"]
 
 Points = Float64[np.ndarray, "frames joints 2"]
+Joints = Float64[np.ndarray, "joints 2"]
+Present = Bool[np.ndarray, " joints"]
 
 
 def smooth(
@@ -136,16 +138,14 @@ def gaussian(points: Points, *, window: int) -> Points:
     Its standard deviation is a quarter of the window.
     """
 
-    def mean(values: Points) -> Float64[np.ndarray, "joints 2"]:
+    def mean(values: Points) -> Joints:
         offsets = np.arange(len(values)) - len(values) // 2
         return np.average(values, axis=0, weights=np.exp(-8 * (offsets / window) ** 2))
 
     return _over_windows(points, window, mean)
 
 
-def _over_windows(
-    points: Points, window: int, apply: Callable[[Points], Float64[np.ndarray, "joints 2"]]
-) -> Points:
+def _over_windows(points: Points, window: int, apply: Callable[[Points], Joints]) -> Points:
     half = np.minimum(window // 2, np.minimum(np.arange(len(points)), np.arange(len(points))[::-1]))
     windows = (points[at - reach : at + reach + 1] for at, reach in enumerate(half))
     return np.stack([apply(values) for values in windows])
@@ -170,16 +170,9 @@ class OneEuroFilter:
     """
 
     def __init__(self) -> None:
-        self._known: Bool[np.ndarray, " joints"] | None = None
+        self._known: Present | None = None
 
-    def next(
-        self,
-        points: Float64[np.ndarray, "joints 2"],
-        present: Bool[np.ndarray, " joints"],
-        *,
-        rate_hz: float,
-        unit_px: float,
-    ) -> Float64[np.ndarray, "joints 2"]:
+    def next(self, points: Joints, present: Present, *, rate_hz: float, unit_px: float) -> Joints:
         """Filter the next frame; a joint that was missing restarts.
 
         Args:

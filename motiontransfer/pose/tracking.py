@@ -54,7 +54,6 @@ class Body:
     """The body's joints, px; as found, and with left and right swapped."""
     found: Bool[np.ndarray, "2 joints"]
     box: Float64[np.ndarray, "2 2"]
-    """Upper left and lower right corner around the joints, px."""
     center: Vector
     """Middle of those joints of the trunk that were found, else of the box, px."""
     size: float
@@ -63,7 +62,6 @@ class Body:
     """Over all joints of the body, missing ones too."""
 
     def shifted(self, by: Vector) -> "Body":
-        """The same body elsewhere, px."""
         return replace(self, points=self.points + by, box=self.box + by, center=self.center + by)
 
     def overlaps(self, other: "Body") -> bool:
@@ -219,7 +217,6 @@ def _is_crowded(
 def _match(
     predicted: Sequence[Body], bodies: Sequence[Body], *, allowed: Float64[np.ndarray, " predicted"]
 ) -> dict[int, tuple[int, float]]:
-    """Index of a matched body -> (index of the prediction, pose distance)."""
     if not (predicted and bodies):
         return {}
     from scipy.optimize import linear_sum_assignment  # here: workers do without SciPy

@@ -283,7 +283,6 @@ def body_scales(poses: BodyPoses, full: Lengths) -> Series:
 def _quantile(
     values: Float64[np.ndarray, "rows columns"], quantile: float, *, axis: int
 ) -> Float64[np.ndarray, " _"]:
-    """Quantile of what is not NaN; NaN where nothing is."""
     empty = np.all(np.isnan(values), axis=axis)
     found = np.nanquantile(np.where(np.expand_dims(empty, axis), 0, values), quantile, axis=axis)
     return np.where(empty, np.nan, found)

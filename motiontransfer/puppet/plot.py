@@ -25,6 +25,7 @@ _NOT_SEEN, _GROUNDS = 40, (190, 215)
 _NEVER_SEEN = np.array([115, 15, 60], np.uint8)  # and half of what is there
 _HIGHEST_PX = 720  # of the background image here
 
+Scales = Float64[np.ndarray, " references"]
 Pixels = UInt8[np.ndarray, "height width 4"]
 """RGB and coverage."""
 
@@ -78,9 +79,7 @@ def best_views(appearance: Appearance) -> dict[str, list[Pixels | None]]:
     return views
 
 
-def _sectors(
-    part: BodyPart, poses: BodyPoses, scales: Float64[np.ndarray, " references"]
-) -> Int64[np.ndarray, " references"]:
+def _sectors(part: BodyPart, poses: BodyPoses, scales: Scales) -> Int64[np.ndarray, " references"]:
     """Column of each reference; -1 where the joints that decide it were not found."""
     if part.name in _ACROSS:
         points, found = poses.joints((*_ACROSS[part.name], "nose"))
@@ -109,7 +108,6 @@ def _draw_sheet(axes: Axes, sides: tuple[str, ...], views: dict[str, list[Pixels
 
 
 def _cell(pixels: Pixels | None) -> UInt8[np.ndarray, "_CELL_PX _CELL_PX 3"]:
-    """A patch in the middle of a checkered ground; a dark cell without one."""
     cell = np.full((_CELL_PX, _CELL_PX, 3), 255, np.uint8)
     inner = cell[1:-1, 1:-1]
     if pixels is None:

@@ -151,11 +151,8 @@ def silhouette(
 
     Args:
         poses: in the coarse image.
-        index: which of the poses the frame shows.
         mask: probability of the person, of 255, in any size.
         height_px: of the upright body in the coarse image.
-        coarse_size: (height, width) of the coarse image.
-        frame_size: (height, width) of the frame.
     """
     joints = poses.points[index][poses.found[index]]
     padding = _PADDING * height_px

@@ -38,6 +38,7 @@ Distances = Float64[np.ndarray, "frames references"]
 Chosen = Int64[np.ndarray, " parts"]
 """Reference of each part, by its index; -1: the part is not drawn."""
 Vector = Float64[np.ndarray, "2"]
+Canvas = Float32[np.ndarray, "height width 6"]
 
 _HIDDEN_PENALTY = 2.0  # of a reference that does not show the part at all, % of the body's height
 _WHOLE_SHARE = 0.9  # of what others show: masks of the same part differ by a few percent
@@ -324,12 +325,7 @@ class PuppetClip:
         return texture.round().astype(np.uint8)
 
     def _draw_part(
-        self,
-        texture: Float32[np.ndarray, "height width 6"],
-        which: tuple[int, int, int],
-        *,
-        corner: Vector,
-        rate: Vector,
+        self, texture: Canvas, which: tuple[int, int, int], *, corner: Vector, rate: Vector
     ) -> None:
         """Lay a part over what was drawn before.
 

@@ -173,7 +173,6 @@ def with_label(frame: Frame) -> Frame:
 
 
 def labelled(frame: Frame, label: Label) -> Frame:
-    """Return the frame with a label that was drawn for its size."""
     result, opacity = frame.copy(), label[..., 3:].astype(np.uint32)
     corner = result[-label.shape[0] :, -label.shape[1] :]
     corner[:] = (opacity * label[..., :3] + (255 - opacity) * corner + 127) // 255

@@ -37,6 +37,7 @@ _NUM_COLUMNS = 8
 _DPI = 100
 _CURSOR = (230, 60, 60)
 Joints = Float32[np.ndarray, "joints 2"]
+Scores = Float32[np.ndarray, " joints"]
 
 Measures = Mapping[str, Mapping[str, Series]]
 """Quantity -> label of a curve -> its value in each frame; NaN where there is none."""
@@ -47,7 +48,6 @@ class Inspection:
     """The frames, keypoints and detections of one video."""
 
     video: str
-    """Its name in params.yaml."""
     frames: Path
     keypoints: Keypoints
     detections: Detections | None
@@ -103,7 +103,6 @@ def write_overlay(path: Path, inspection: Inspection) -> None:
 
 
 def write_overlay_sheet(path: Path, inspection: Inspection) -> None:
-    """Write frames spread evenly over the clip, above curves over time, as PNG."""
     keypoints = inspection.keypoints
     indices = evenly_spaced(keypoints.num_frames, _NUM_COLUMNS)
     with FrameStore(inspection.frames) as store:
@@ -157,12 +156,7 @@ def _enlarged(points: Joints, scale: float) -> Joints:
 
 
 def _draw_limbs(
-    frame: Frame,
-    points: Joints,
-    score: Float32[np.ndarray, " joints"],
-    *,
-    skeleton: Skeleton,
-    intensity: float,
+    frame: Frame, points: Joints, score: Scores, *, skeleton: Skeleton, intensity: float
 ) -> Frame:
     """Draw limbs over a frame; their strongest channel is their opacity."""
     height, width, _ = frame.shape
@@ -180,7 +174,6 @@ def _draw_limbs(
 def _draw_boxes_and_rings(
     frame: Frame, boxes: dict[int, tuple[int, int, int, int]], rings: Float32[np.ndarray, "rings 2"]
 ) -> Frame:
-    """Numbered boxes around people, and a ring around each of some points."""
     image = Image.fromarray(frame)
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(size=max(12, frame.shape[0] // 28))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 from torch import Tensor
 
 from motiontransfer import layout
@@ -30,13 +30,13 @@ from motiontransfer.models.faces import (
     FaceTranslator,
     add_residuals,
     crop_boxes,
-    draw_crops,
     warp,
 )
 from motiontransfer.models.layers import to_device
-from motiontransfer.models.rollout import Rollout
+from motiontransfer.models.rollout import PoseDrawer, Rollout
 from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
 from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.puppet.parts import Map
 from motiontransfer.rendering.compositing import (
     FaceBlending,
     PendingFrame,
@@ -97,17 +97,12 @@ class ResidualFaces:
             yield partial(self._patch, keypoints, index, box) if valid[index] else None
 
     def _patch(self, keypoints: Keypoints, index: int, box: Boxes, image: Image) -> FacePatch:
-        """The face of one frame, in its face box."""
         device = self.runtime.device
         with torch.inference_mode(), self.runtime.autocast():
-            pose_crop = draw_crops(
-                torch.from_numpy(keypoints.points[index : index + 1]),
-                torch.from_numpy(keypoints.score[index : index + 1]),
-                box,
-                skeleton=keypoints.skeleton,
-                style=self.style,
-                crop_size=self.crop_size,
-                device=device,
+            pose = keypoints.points[index : index + 1], keypoints.score[index : index + 1]
+            drawer = PoseDrawer(skeleton=keypoints.skeleton, style=self.style, device=device)
+            pose_crop = drawer.draw_crops(
+                *map(torch.from_numpy, pose), box, crop_size=self.crop_size
             )
             residual = self.network(pose_crop, crop_boxes(image, box, crop_size=self.crop_size))
             x0, y0, x1, y1 = box[0].tolist()
@@ -152,13 +147,7 @@ class TranslatedFaces:
                 else:
                     yield None
 
-    def _patch(
-        self,
-        frame: Frame,
-        cut: Float64[np.ndarray, "2 3"],
-        back: Float64[np.ndarray, "2 3"],
-        image: Image,
-    ) -> FacePatch:
+    def _patch(self, frame: Frame, cut: Map, back: Map, image: Image) -> FacePatch:
         device, size = self.runtime.device, (image.shape[2], image.shape[3])
         with torch.inference_mode():
             real = frames_to_tensor([frame]).to(device)
@@ -253,7 +242,6 @@ def render_poses(
 
 
 def _generate(renderer: Renderer, keypoints: Keypoints) -> Iterator[Images]:
-    """Generate each frame and blend its face in."""
     rollout = renderer.start_rollout()
     face, previous = renderer.face, None
     poses = rollout.draw(keypoints)

@@ -142,9 +142,6 @@ def normalize_by_ankles(
     The depth fraction is read off the ankle line; frames without ankles take it from their
     neighbors. A range of depth shorter than the target's is kept (scaled with the person) around
     the middle of the target's, as in the authors' code; a longer one is squeezed into it.
-
-    Args:
-        floor: the ankle line in each frame; None: that of the clip.
     """
     if keypoints.image_size != source.image_size:
         raise StatisticsError(
@@ -239,8 +236,6 @@ _SUPPORT_SHARE = 0.02  # of the body's height; feet that differ by more do not s
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of the kinematic tree."""
-
     name: str
     joints: tuple[str, ...]
     """The joints whose midpoint it is."""
@@ -334,7 +329,6 @@ _Anchor = tuple[Places, Bool[np.ndarray, " frames"]]
 def _shifts_along_tree(
     keypoints: Keypoints, ratios: Mapping[str, float], min_score: float
 ) -> tuple[dict[str, Places], dict[str, _Anchor]]:
-    """Shift of each node, and its position before."""
     anchors: dict[str, _Anchor] = {"hips": keypoints.midpoint(*_ROOT, min_score=min_score)}
     shifts = {"hips": np.zeros((keypoints.num_frames, 2))}
     for node in _TREE:

@@ -18,7 +18,6 @@ class FitNormalizationParams(Section):
     outlier_quantile: float = Field(ge=0.5, le=1)
 
     def choice_faults(self) -> Iterator[str]:
-        """Two rules for one line."""
         if None not in (self.cluster_fraction, self.cluster_epsilon_px):
             yield "cluster_epsilon_px: expected null where cluster_fraction is set, or the reverse"
 
@@ -37,6 +36,5 @@ class NormalizationParams(Section):
         super().check_choices()
 
     def choice_faults(self) -> Iterator[str]:
-        """A window without a middle."""
         if self.smoothing_frames % 2 == 0:
             yield f"smoothing_frames: expected an odd number, got {self.smoothing_frames}"

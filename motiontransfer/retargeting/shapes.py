@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Complex128, Float64
+from jaxtyping import Complex128, Float64
 
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.pose.time_series import fill_gaps
+from motiontransfer.pose.time_series import Mask, Series, fill_gaps
 from motiontransfer.skeleton import mirrored
 
 Shape = Mapping[str, tuple[float, float]]
@@ -23,6 +23,7 @@ straight: (outwards, down) of a knee from the line between hip and ankle, in len
 of toes from the ankle, in lengths of the foot. Outwards is away from the other hip.
 """
 Seen = Float64[np.ndarray, " seen"]
+Standing = tuple[Float64[np.ndarray, "seen 2"], Seen, Seen]
 Vectors = Complex128[np.ndarray, " frames"]
 
 _FEATURES = ("nose", "eye", "ear", "mouth")  # of the joints of the group "body"
@@ -99,9 +100,7 @@ def _head_joints(keypoints: Keypoints) -> list[str]:
     return [*body, *groups.get("face", ())]
 
 
-def _heads(
-    keypoints: Keypoints, min_score: float
-) -> tuple[Vectors, Vectors, Bool[np.ndarray, " frames"]]:
+def _heads(keypoints: Keypoints, min_score: float) -> tuple[Vectors, Vectors, Mask]:
     """Middle of the ears, the face's height as a vector across the face, where both were found.
 
     With x + iy for a point, such a vector times a place on the head is an offset in the image.
@@ -169,9 +168,6 @@ def change_leg_shape(
     """Move knees and toes by the difference between two shapes, less where the hips are turned.
 
     Joints that are not in both shapes, or whose unit is not known, stay.
-
-    Args:
-        proportions: of the target, which the pose has.
     """
     points = keypoints.points.copy()
     for joint, unit in _units(proportions).items():
@@ -203,12 +199,8 @@ def _units(proportions: Mapping[str, float]) -> dict[str, float]:
 
 
 def _standing(
-    clip: Keypoints,
-    side: str,
-    joint: str,
-    height_px: Float64[np.ndarray, " frames"],
-    min_score: float,
-) -> tuple[Float64[np.ndarray, "seen 2"], Seen, Seen]:
+    clip: Keypoints, side: str, joint: str, height_px: Series, min_score: float
+) -> Standing:
     """Place of a joint, distance of the hip from the ankle and width of the hips, in heights."""
     names = (f"{side}_hip", f"{side}_ankle", f"{side}_{joint}", f"{_OTHER_SIDE[side]}_hip")
     places, found = zip(*(clip.midpoint(it, min_score=min_score) for it in names), strict=True)

@@ -80,11 +80,8 @@ class PoseStatistics:
     height_at_farthest_px: float
     """Head to ankles, standing at the farthest line."""
     median_ankle_x_px: float
-    """Median position from left to right."""
     image_size: tuple[int, int]
-    """(height, width) of the image these pixels belong to."""
     min_score: float
-    """Joints with a lower score counted as missing."""
     frames_used: int
     frames_left_out: int
     """Frames without both ankles and a head."""
@@ -148,15 +145,12 @@ class GroundContact:
     """Ankle position and apparent height in each frame; 0 where their joints are missing."""
 
     ankle_x_px: Series
-    """Midpoint of the ankles."""
     ankle_y_px: Series
     """The ankle line: y of the lower ankle in the image."""
     height_px: Series
     """Distance from the head to the midpoint of the ankles."""
     has_ankles: Mask
-    """Both ankles were found."""
     has_height: Mask
-    """Both ankles and the head were found."""
 
 
 def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundContact:

@@ -58,7 +58,6 @@ class Throughput:
     own_minutes: float = 0.0
     """Time without that in which other programs had the processor."""
     waiting_minutes: float = 0.0
-    """Time spent waiting for batches."""
 
     def __add__(self, other: "Throughput") -> "Throughput":
         others = asdict(other)
@@ -66,12 +65,10 @@ class Throughput:
 
     @property
     def loader_share(self) -> float:
-        """Share of the time that was spent waiting for batches."""
         return self.waiting_minutes / self.minutes
 
     @property
     def metrics(self) -> dict[str, int | float]:
-        """For the stage's metrics."""
         return {
             "steps": self.steps,
             "planned_steps": self.planned_steps,
@@ -84,8 +81,6 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """State of a run after some step."""
-
     throughput: Throughput
     """Steps done, and their time."""
     state: Mapping[str, Tensor]
@@ -175,7 +170,6 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
 
 
 def load_module_state(prefix: str, module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load parameters and buffers under a prefix."""
     module.load_state_dict({name: state[f"{prefix}.{name}"] for name in module.state_dict()})
 
 

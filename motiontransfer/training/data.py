@@ -33,7 +33,6 @@ class FrameCache:
     """Decoded frames by (store, frame_index), shared by threads."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        """Open the stores, all with frames of one size."""
         self._paths = list(paths)
         self._of_thread = threading.local()
         height, width = self._stores()[0].size
@@ -55,7 +54,6 @@ class TensorBatch:
     """Base of batches of tensors."""
 
     def to(self: _Self, device: torch.device) -> _Self:
-        """Copy to a device without waiting for it."""
         return self._map(lambda tensor: upload(tensor, device))
 
     def pin_memory(self: _Self) -> _Self:
@@ -89,7 +87,6 @@ class BatchSampler:
     world_size: int = 1
 
     def items(self, step: int) -> list[int]:
-        """Items of this rank."""
         size = self.batch_size // self.world_size
         first = step * self.batch_size + self.rank * size
         epochs = [divmod(index, self.num_items) for index in range(first, first + size)]

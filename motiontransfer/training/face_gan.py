@@ -8,7 +8,6 @@ corrected frame conditions the next one, or its own losses count.
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,10 +29,9 @@ from motiontransfer.models.faces import (
     FaceGeneratorConfig,
     add_residuals,
     crop_boxes,
-    draw_crops,
 )
 from motiontransfer.models.layers import check_depth, count_parameters, initialize, to_device
-from motiontransfer.models.rollout import generate_clip
+from motiontransfer.models.rollout import PoseDrawer, generate_clip
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.progress import track
@@ -277,8 +275,8 @@ class FaceTask(GanTask[TaskBatch, Dataset[TaskBatch]]):
         perceptual: nn.Module | None = None,
     ) -> None:
         super().__init__(runtime, *networks, config=config, perceptual=perceptual)
-        self._style, self._skeleton, self._config = style, skeleton, config
-        self._draw = partial(draw_crops, skeleton=skeleton, style=style, device=runtime.device)
+        self._config = config
+        self._drawer = PoseDrawer(skeleton=skeleton, style=style, device=runtime.device)
 
     @abstractmethod
     def correct(self, generator: nn.Module, batch: TaskBatch) -> Faces:
@@ -314,7 +312,7 @@ class FaceGanTask(FaceTask[FaceBatch]):
 
     def correct(self, generator: nn.Module, batch: FaceBatch) -> Faces:
         crop_size = batch.real.shape[-1]
-        poses = self._draw(batch.points, batch.score, batch.boxes, crop_size=crop_size)
+        poses = self._drawer.draw_crops(batch.points, batch.score, batch.boxes, crop_size=crop_size)
         faces = batch.to(self.runtime.device)
         with self.runtime.autocast():
             corrected = faces.generated + generator(poses, faces.generated)
@@ -377,15 +375,13 @@ class FaceWindowTask(FaceTask[WindowBatch]):
         """Generate the windows, each frame from what the one before it became."""
         assert batch.face_boxes is not None
         num_frames, size = batch.face_boxes.shape[1], self._shape.crop_size
-        inputs = batch.inputs(
-            skeleton=self._skeleton, style=self._style, device=self.runtime.device
-        )
+        inputs, draw = batch.inputs(self._drawer), self._drawer.draw_crops
         points, score = batch.points[:, -num_frames:], batch.score[:, -num_frames:]
         previous = torch.zeros_like(inputs.real[:, 0])
         faces, corrected = [], []
         for time in range(num_frames):
             boxes = batch.face_boxes[:, time]
-            poses = self._draw(points[:, time], score[:, time], boxes, crop_size=size)
+            poses = draw(points[:, time], score[:, time], boxes, crop_size=size)
             with self.runtime.autocast():
                 texture = None if inputs.textures is None else inputs.textures[:, time]
                 fake, _ = self._main(inputs.conditioning[:, time], previous, None, texture)

@@ -20,7 +20,7 @@ from torch.nn import functional
 from motiontransfer.downloads import Pretrained, pretrained_file, read_tensors
 from motiontransfer.errors import MissingLibraryError, ParamsError, WeightsError
 from motiontransfer.models.discriminators import DiscriminatorOutput
-from motiontransfer.models.layers import to_device
+from motiontransfer.models.layers import Features, to_device
 from motiontransfer.params import PARAMS_FILE, Section
 from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.run_log import Scalar
@@ -28,6 +28,7 @@ from motiontransfer.training.trainer import AdamTask, Data, TaskBatch
 from motiontransfer.video.tensors import Images
 
 Objective = Literal["least_squares", "log"]
+Weights = Float[Tensor, "batch 1 height width"]
 LossesOf = dict[str, dict[str, Scalar]]
 """The losses, by name, of `generator` and of `discriminator`."""
 
@@ -129,11 +130,7 @@ def perceptual_loss(network: nn.Module, fake: Images, real: Images) -> Scalar:
     return torch.stack(losses).sum()
 
 
-def weighted_l1_loss(
-    fake: Float[Tensor, "batch channels height width"],
-    real: Float[Tensor, "batch channels height width"],
-    weight: Float[Tensor, "batch 1 height width"],
-) -> Scalar:
+def weighted_l1_loss(fake: Features, real: Features, weight: Weights) -> Scalar:
     """L1 with a weight a pixel, divided by the mean weight, so that its scale stays that of L1."""
     return ((fake - real).abs() * weight).mean() / weight.mean()
 
@@ -147,9 +144,7 @@ def relative_sharpness(fake: Images, real: Images) -> Scalar:
     return (of_fake / of_real.clamp(min=1e-6)).mean()
 
 
-def foreground_weight(
-    poses: Float[Tensor, "batch channels height width"], *, radius_px: int, weight: float
-) -> Float[Tensor, "batch 1 height width"]:
+def foreground_weight(poses: Features, *, radius_px: int, weight: float) -> Weights:
     """`weight` within about `radius_px` of any limb, 1 elsewhere.
 
     Computed at a quarter of the size: its border need not be sharp.

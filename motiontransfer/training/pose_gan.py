@@ -27,7 +27,7 @@ from motiontransfer.models.generators import (
     start_from_global,
 )
 from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2, initialize
-from motiontransfer.models.rollout import generate_clip
+from motiontransfer.models.rollout import PoseDrawer, generate_clip
 from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.warping import Puppet
@@ -87,14 +87,11 @@ class PoseGanConfig(WindowConfig, GanLossConfig, GanConfig):
 class GeneratedWindows(NamedTuple):
     frames: Frames
     synthesized: Frames
-    """The network's own images, before the puppet is blended in."""
     scenes: Frames | None
     """The background image with shadows, of whole frames; None without a viewport."""
 
 
 class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
-    """Training step of generator and discriminator on windows of frames."""
-
     generator: FrameGenerator
     ema: FrameGenerator
     discriminator: MultiscaleDiscriminator
@@ -114,24 +111,20 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
         """Set up; at resolution `half`, frames and pose maps are downsampled by 2."""
         super().__init__(runtime, *networks, config=config, perceptual=perceptual)
         self.description = "train generator" if resolution == "full" else "train global generator"
-        self._style, self._skeleton, self._config, self._seed = style, skeleton, config, seed
+        self._drawer = PoseDrawer(skeleton=skeleton, style=style, device=runtime.device)
+        self._config, self._seed = config, seed
         self._resolution: Resolution = resolution
 
     def step(self, batch: WindowBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
         score = hide_limbs(
             batch.score,
             self.runtime.indices(len(batch.score)),
-            skeleton=self._skeleton,
+            skeleton=self._drawer.skeleton,
             share=self._config.limb_dropout,
             seed=self._seed,
             step=step,
         )
-        inputs = replace(batch, score=score).inputs(
-            skeleton=self._skeleton,
-            style=self._style,
-            device=self.runtime.device,
-            resolution=self._resolution,
-        )
+        inputs = replace(batch, score=score).inputs(self._drawer, resolution=self._resolution)
         with self.runtime.autocast():
             fake = self._generate(inputs)
             outputs = discriminate_windows(self.discriminator, inputs, fake.frames)
@@ -154,16 +147,15 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
                 *_, generated = generate_clip(
                     HalfResolutionGenerator(ema) if self._resolution == "half" else ema,
                     keypoints.part(range(first, index + 1)),
-                    style=self._style,
+                    style=self._drawer.style,
                     excluded=None if excluded is None else excluded[first : index + 1],
                 )
-                pose = draw_pose(keypoints, index, style=self._style)
+                pose = draw_pose(keypoints, index, style=self._drawer.style)
                 rows = (pose, store[index], *tensor_to_frames(generated))
                 columns.append(np.concatenate(rows))
         return np.concatenate(columns, axis=1)
 
     def _generate(self, inputs: WindowInputs) -> GeneratedWindows:
-        """Generate each frame of the windows from its pose and the previous generated frame."""
         real, scenes, background = inputs.real, None, None
         if inputs.scene is not None:
             pose_maps = inputs.scene.pose_maps

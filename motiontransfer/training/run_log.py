@@ -66,7 +66,6 @@ class MeanLosses:
         return {f"{_PREFIX}{_COUNT}": torch.tensor(self._count), **sums}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of `state`; other entries are left alone."""
         sums = {
             name.removeprefix(_PREFIX): value
             for name, value in state.items()

@@ -78,7 +78,6 @@ class Schedule(Section):
     seed: int = Field(ge=0)
     steps: int = Field(ge=0)
     max_minutes: float | None = Field(gt=0)
-    """Limit of the training's own time, all sessions together; None: no limit."""
     batch_size: int = Field(ge=1)
     """Items a step, of all ranks together."""
     learning_rate: float = Field(gt=0)
@@ -150,10 +149,7 @@ class TrainingParams(RunParams):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPaths:
-    """Folders of a training run."""
-
     checkpoints: Path
-    """Unfinished runs; outside DVC's outs."""
     models: Path
     logs: Path
 
@@ -314,7 +310,6 @@ def _resume(task: AdamTask, losses: MeanLosses, folder: Path) -> Throughput:
 def _batches(
     dataset: Dataset[Batch], runtime: Runtime, schedule: Schedule, start: Throughput
 ) -> Iterator[Batch]:
-    """Yield this rank's share of the remaining steps."""
     over = schedule.is_over(start.steps, minutes=start.own_minutes)
     on_cpu = runtime.device.type == "cpu"
     sampler = BatchSampler(

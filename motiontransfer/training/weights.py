@@ -69,18 +69,10 @@ def read_appearance(path: Path) -> Appearance:
 
 
 def write_no_weights(path: Path, key: str) -> None:
-    """Say in a weights file that the network of this key was not trained."""
     write_weights(path, nn.Module(), description={key: None})
 
 
 def read_description(path: Path) -> dict[str, object]:
-    """Read only the description.
-
-    Raises:
-        MissingFileError: no such file.
-        DamagedFileError: it is not as it was written, or not a weights file.
-        WeightsError: another format version.
-    """
     if not path.exists():
         raise MissingFileError(f"{path}: no such file; `dvc repro` makes it")
     with _open(path) as file:
@@ -178,7 +170,6 @@ def read_generator(path: Path, *, appearance: Path | None = None) -> TrainedGene
 
 
 def _read_appearance_of(weights: Path, path: Path) -> Appearance:
-    """Read the appearance that a generator was trained with."""
     expected = read_described(weights, "appearance_sha256", str)
     appearance = read_appearance(path)
     if (got := sha256_of(path)) != expected:

@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from motiontransfer.errors import TrainingError
 from motiontransfer.models.discriminators import DiscriminatorOutput, split_real_fake
 from motiontransfer.models.layers import downsample_by_2
-from motiontransfer.models.rollout import coarse_size, draw_coarse, draw_poses
+from motiontransfer.models.rollout import PoseDrawer, coarse_size
 from motiontransfer.params import Section
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
-from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.puppet.warping import Puppet, PuppetClip
+from motiontransfer.puppet.warping import Excluded, Puppet, PuppetClip
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip
 from motiontransfer.training.data import FrameCache, TensorBatch, make_generator
@@ -112,14 +111,7 @@ class WindowBatch(TensorBatch):
     face_boxes: Int[Tensor, "batch time 4"] | None = None
     """The face's box in each frame, pixels; None where only windows are trained on."""
 
-    def inputs(
-        self,
-        *,
-        skeleton: Skeleton,
-        style: PoseMapStyle,
-        device: torch.device,
-        resolution: Resolution = "full",
-    ) -> WindowInputs:
+    def inputs(self, drawer: PoseDrawer, *, resolution: Resolution = "full") -> WindowInputs:
         """Draw the poses of a batch that is on the CPU, and copy the rest to the device."""
 
         def sized(images: Windows) -> Float[Tensor, "batch time channels _ _"]:
@@ -127,14 +119,10 @@ class WindowBatch(TensorBatch):
                 return images
             return downsample_by_2(images.flatten(0, 1)).unflatten(0, images.shape[:2])
 
-        num_frames, scene, textures = self.frames.shape[1], None, None
-        drawn = draw_poses(
-            self.points.flatten(0, 1),
-            self.score.flatten(0, 1),
-            skeleton=skeleton,
-            size=(self.frames.shape[2], self.frames.shape[3]),
-            style=style,
-            device=device,
+        _, num_frames, height, width, _ = self.frames.shape
+        device, scene, textures = drawer.device, None, None
+        drawn = drawer.draw(
+            self.points.flatten(0, 1), self.score.flatten(0, 1), size=(height, width)
         )
         pose_maps = sized(drawn.unflatten(0, self.score.shape[:2]))
         num_preceding = pose_maps.shape[1] - num_frames
@@ -144,13 +132,9 @@ class WindowBatch(TensorBatch):
         if (whole := self.whole) is not None:
             corners = torch.from_numpy(whole.corners)
             points = self.points[:, -num_frames:] + corners.to(self.points)[:, None, None]
-            coarse_maps = draw_coarse(
-                points.flatten(0, 1),
-                self.score[:, -num_frames:].flatten(0, 1),
-                skeleton=skeleton,
-                size=whole.size,
-                style=style,
-                device=device,
+            score = self.score[:, -num_frames:]
+            coarse_maps = drawer.draw_coarse(
+                points.flatten(0, 1), score.flatten(0, 1), size=whole.size
             )
             places = corners if resolution == "full" else corners // 2
             scene = SceneInputs(
@@ -248,7 +232,6 @@ class WindowDataset:
     def _textures(
         self, windows: Sequence[tuple[int, int]], boxes: Boxes
     ) -> UInt8[Tensor, "windows time height width 6"]:
-        """The puppet in each frame of the windows, some of its parts left out."""
         textures = []
         for (clip, first), box in zip(windows, boxes.tolist(), strict=True):
             puppet = self._puppets[clip]
@@ -295,9 +278,7 @@ def puppets_of_clips(puppet: Puppet, clips: Sequence[TargetClip]) -> list[Puppet
     ]
 
 
-def excluded_references(
-    puppet: Puppet, clips: Sequence[TargetClip], index: int
-) -> Bool[np.ndarray, "frames references"]:
+def excluded_references(puppet: Puppet, clips: Sequence[TargetClip], index: int) -> Excluded:
     """The references that are less than a second away from each frame of a clip."""
     keypoints = clips[index].keypoints
     within = math.ceil(_APART_SECONDS * keypoints.frame_rate)

@@ -14,10 +14,10 @@ from motiontransfer.models.faces import (
     FaceTranslators,
     add_residuals,
     crop_boxes,
-    draw_crops,
     warp,
 )
 from motiontransfer.models.layers import count_parameters, initialize
+from motiontransfer.models.rollout import PoseDrawer
 from motiontransfer.skeleton import HOLISTIC
 from tests.models.published import giga_macs
 from tests.training.small import STYLE, face_config, translator_config
@@ -63,7 +63,8 @@ def test_pose_and_image_coincide_in_an_enlarged_crop():
     image = torch.zeros(1, 3, 24, 32)
     image[:, :, 9, 14] = 1
     box = torch.tensor([[10, 4, 22, 16]])
-    pose = draw_crops(points, score, box, skeleton=HOLISTIC, style=STYLE, crop_size=48)[0].sum(0)
+    drawer = PoseDrawer(skeleton=HOLISTIC, style=STYLE)
+    pose = drawer.draw_crops(points, score, box, crop_size=48)[0].sum(0)
     dot = crop_boxes(image, box, crop_size=48)[0, 0]
     y, x = np.mgrid[:48, :48]
     # the centre of pixel (14, 9) is 4.5 and 5.5 pixels from the box's corner, each 4 in the crop

@@ -8,13 +8,7 @@ import torch
 from torch import nn
 
 from motiontransfer.models.generators import FrameGenerator, Generated, HalfResolutionGenerator
-from motiontransfer.models.rollout import (
-    Rollout,
-    coarse_size,
-    draw_coarse,
-    draw_poses,
-    generate_clip,
-)
+from motiontransfer.models.rollout import PoseDrawer, Rollout, coarse_size, generate_clip
 from motiontransfer.pose.boxes import Viewport, ViewportFollower
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.tensors import levels_to_textures
@@ -57,12 +51,8 @@ def test_each_frame_is_conditioned_on_its_own_pose_and_those_before(num_poses):
     points = keypoints.points.copy()
     list(rolled_out(generator, keypoints))
     assert np.array_equal(keypoints.points, points)
-    drawn = draw_poses(
-        torch.from_numpy(keypoints.points),
-        torch.from_numpy(keypoints.score),
-        skeleton=HOLISTIC,
-        size=SIZE,
-        style=STYLE,
+    drawn = PoseDrawer(skeleton=HOLISTIC, style=STYLE).draw(
+        torch.from_numpy(keypoints.points), torch.from_numpy(keypoints.score), size=SIZE
     )
     empty = torch.zeros_like(drawn[0])
     assert len(generator.pose_maps) == 19
@@ -274,11 +264,11 @@ def test_coarse_pose_maps_lie_over_the_frame(size, coarse):
     assert coarse_size(size) == coarse
     keypoints = dance(3)
     style = replace(STYLE, line_width_px=16.0)
-    shared = {"skeleton": keypoints.skeleton, "style": style, "device": torch.device("cpu")}
+    drawer = PoseDrawer(skeleton=keypoints.skeleton, style=style)
     points = torch.from_numpy(keypoints.points) * (size[0] / SIZE[0] * 0.8)
     score = torch.from_numpy(keypoints.score)
-    fine = draw_poses(points, score, size=size, **shared)
-    drawn = draw_coarse(points, score, size=size, **shared)
+    fine = drawer.draw(points, score, size=size)
+    drawn = drawer.draw_coarse(points, score, size=size)
     centres = []
     for maps in (nn.functional.interpolate(fine, size=coarse, mode="area"), drawn):
         mass = maps.sum(1)

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.models.rollout import draw_lines, draw_poses
+from motiontransfer.models.rollout import PoseDrawer, draw_lines
 from motiontransfer.pose import drawing
 from motiontransfer.pose.drawing import Lines, PoseMapStyle, draw_rgb
 from motiontransfer.skeleton import COCO_17, HOLISTIC, LIMBS_OF_GROUP, Skeleton
@@ -72,7 +72,8 @@ def pose(joints, *, score=1.0):
 
 
 def draw(points, score, *, size=SIZE, encoding="limbs", width=5.0):
-    return draw_poses(points, score, skeleton=HOLISTIC, size=size, style=style(encoding, width))
+    drawer = PoseDrawer(skeleton=HOLISTIC, style=style(encoding, width))
+    return drawer.draw(points, score, size=size)
 
 
 def stick(start, end, *, limb=THIGH, score=1.0, **options):
@@ -232,7 +233,7 @@ HAND = Skeleton(groups=(HOLISTIC.groups[1],))
 def test_a_skeleton_with_nothing_to_draw_is_refused(skeleton, encoding, named):
     points, score = torch.zeros(1, len(skeleton.joints), 2), torch.ones(1, len(skeleton.joints))
     with pytest.raises(KeypointsError, match=named):
-        draw_poses(points, score, skeleton=skeleton, size=SIZE, style=style(encoding))
+        PoseDrawer(skeleton=skeleton, style=style(encoding)).draw(points, score, size=SIZE)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -241,9 +242,8 @@ def test_a_skeleton_that_lacks_joints_is_drawn_without_what_they_would_show(enco
     coco = Skeleton(groups=(("body", tuple(name for name in COCO_17 if name != "left_knee")),))
     points, score = random_poses(2)
     known = [HOLISTIC.index(name) for name in coco.joints]
-    alone = draw_poses(
-        points[:, known], score[:, known], skeleton=coco, size=SIZE, style=style(encoding)
-    )
+    drawer = PoseDrawer(skeleton=coco, style=style(encoding))
+    alone = drawer.draw(points[:, known], score[:, known], size=SIZE)
     score[:, [i for i in range(len(HOLISTIC.joints)) if i not in known]] = 0
     assert torch.equal(alone, draw(points, score, encoding=encoding))
     assert alone.any()
@@ -326,9 +326,10 @@ def test_numpy_draws_what_pytorch_draws(encoding, size, skeleton):
     score = random.uniform(0, 1, points.shape[:2]).astype(np.float32)
     score[score < 0.3] = 0
     score[1] = 0
-    asked = {"skeleton": skeleton, "size": size, "style": style(encoding, 3.0)}
-    drawn = drawing.draw_poses(points, score, **asked)
-    expected = draw_poses(torch.from_numpy(points), torch.from_numpy(score), **asked)
+    asked = {"skeleton": skeleton, "style": style(encoding, 3.0)}
+    drawn = drawing.draw_poses(points, score, size=size, **asked)
+    drawer = PoseDrawer(**asked)
+    expected = drawer.draw(torch.from_numpy(points), torch.from_numpy(score), size=size)
     assert drawn.max() > 0.5
     assert not drawn[1].any()
     assert np.abs(drawn - expected.numpy()).max() < 1e-6

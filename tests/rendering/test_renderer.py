@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileError, ParamsError
-from motiontransfer.models.faces import add_residuals, crop_boxes, draw_crops
+from motiontransfer.models.faces import add_residuals, crop_boxes
+from motiontransfer.models.rollout import PoseDrawer
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import blend_poisson, face_box_weight
@@ -78,13 +79,9 @@ def test_the_face_generator_gets_the_inputs_of_its_training():
     for _ in render_poses(renderer(Brighter(), face), keypoints):
         assert not torch.is_inference_mode_enabled()
     boxes = torch.from_numpy(face_boxes(keypoints)[0])
-    poses = draw_crops(
-        torch.from_numpy(keypoints.points),
-        torch.from_numpy(keypoints.score),
-        boxes,
-        skeleton=HOLISTIC,
-        style=STYLE,
-        crop_size=32,
+    drawer = PoseDrawer(skeleton=HOLISTIC, style=STYLE)
+    poses = drawer.draw_crops(
+        torch.from_numpy(keypoints.points), torch.from_numpy(keypoints.score), boxes, crop_size=32
     )
     made = torch.cumsum(torch.full((3, 3, *SIZE), 0.1), dim=0)
     for index, (pose_crop, face_crop) in enumerate(face.shown):

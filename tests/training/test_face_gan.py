@@ -9,8 +9,9 @@ from PIL import Image
 from torch import nn
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.models.faces import crop_boxes, draw_crops
+from motiontransfer.models.faces import crop_boxes
 from motiontransfer.models.generators import Generated
+from motiontransfer.models.rollout import PoseDrawer
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training import face_gan
@@ -97,9 +98,8 @@ def test_losses_of_pose_and_corrected_face_are_weighted_and_move_both_networks(b
     options = {"perceptual": Slices(2), "perceptual_weight": 10.0}
     task = task_of(generator, scored_by, **options, **weights)
     losses = task.step(batch, step=0, learning_rate=0.125)
-    poses = draw_crops(
-        batch.points, batch.score, batch.boxes, skeleton=HOLISTIC, style=STYLE, crop_size=32
-    )
+    drawer = PoseDrawer(skeleton=HOLISTIC, style=STYLE)
+    poses = drawer.draw_crops(batch.points, batch.score, batch.boxes, crop_size=32)
     fake = batch.generated + 0.25
     (shown_to_generator,), ((condition, images),) = generator.shown, scored_by.shown
     assert all(map(torch.equal, shown_to_generator, (poses, batch.generated)))

@@ -12,7 +12,7 @@ from torch.nn import functional
 from motiontransfer.errors import MissingFileError, TrainingError
 from motiontransfer.models.generators import Generated, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialize
-from motiontransfer.models.rollout import draw_poses, generate_clip
+from motiontransfer.models.rollout import PoseDrawer, generate_clip
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.puppet.warping import Puppet, PuppetClip
@@ -78,9 +78,8 @@ def real_images(batch):
 
 
 def poses_of(batch, time, *, size=SIZE):
-    return draw_poses(
-        batch.points[:, time], batch.score[:, time], skeleton=HOLISTIC, size=size, style=STYLE
-    )
+    drawer = PoseDrawer(skeleton=HOLISTIC, style=STYLE)
+    return drawer.draw(batch.points[:, time], batch.score[:, time], size=size)
 
 
 def test_the_gradient_reaches_the_first_frame_through_the_second(batch):
