@@ -132,7 +132,7 @@ def _speed(source: Source, target: str, renderer: Renderer, *, record: bool) -> 
         cpu = time.process_time() - cpu_before
         ended.set()
         watcher.join()
-    shown = int(session.latencies.counts.sum())
+    shown = len(session.latencies_ms)
     own = {"generation": session.generation.cpu_seconds, "display": session.display_cpu_seconds}
     warm = [size for at, size in memory if at - began > min(_WARM_UP_SECONDS, session.seconds / 2)]
     per_frame = {

@@ -27,13 +27,8 @@ def main(transfer: str) -> str:
     run = TransferRun(
         name=transfer,
         names=names,
-        result=results / layout.TRANSFER_FILE,
-        source=layout.frames_file(names.source_subject, names.source),
         poses=read_keypoints(layout.poses_file(transfer)),
         clips=clips,
-        measurements=layout.measurements_file("evaluate_transfer", transfer),
-        held_out_measurements=layout.measurements_file("evaluate", names.target),
-        training=layout.training_folder(names.target),
         stage_metrics=_stage_metrics(transfer, names),
         files=_files(results / layout.TRANSFER_FILE, names, clips),
         params=_params(transfer, names),

@@ -322,11 +322,7 @@ def repro(
 
 @contextmanager
 def _metered(title: str, seconds: Mapping[str, float]) -> Generator[Callable[["Progress"], None]]:
-    """Yield a function that shows in one line how far one `dvc repro` is, by what it prints.
-
-    Args:
-        seconds: forecasts of the stages that will run.
-    """
+    """Yield a function that shows in one line how far one `dvc repro` is, by what it prints."""
     waiting, number, done = dict(seconds), 0, 0.0
     stage, began = "dvc repro", time.monotonic()
     seconds = {stage: _START_SECONDS, **seconds}

@@ -98,9 +98,6 @@ def read_frames(references: Iterable[FrameReference], size: tuple[int, int]) -> 
     Videos made for players have even sides: where `size` is odd, their last row or column, a copy
     of the edge, is cut off again. Larger videos of the same shape are reduced to `size`.
 
-    Args:
-        size: (height, width) of the working image.
-
     Raises:
         VideoError: a video has another shape, or is smaller.
         MissingFileError: a video is not there.

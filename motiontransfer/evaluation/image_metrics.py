@@ -86,7 +86,6 @@ def frame_metrics(
 
     Args:
         boxes: name -> its box; None, or one that is too small (`why_skipped`), has no metrics.
-        distances: metric -> a network's distance.
     """
     error = real.astype(np.float64) - fake.astype(np.float64)
     metrics: dict[str, dict[str, float]] = {name: {} for name in boxes}
@@ -146,7 +145,6 @@ def image_scores(
     Args:
         regions: boxes by name, found on the real frames; `left_hand` and `right_hand` are
             reported together as `hands`.
-        distances: metric -> a network's distance.
     """
     truth = frame_set.frames[real]
     height, width = truth.shape[:2]

@@ -289,11 +289,7 @@ class Measurements:
 
     @classmethod
     def from_scores(cls, scores: Scores, *, block_frames: int) -> "Measurements":
-        """Means with their intervals, and values frame by frame.
-
-        Args:
-            block_frames: block length of the bootstrap.
-        """
+        """Means with their intervals, and values frame by frame."""
         bounds = bootstrap(list(scores.values()), block_frames=block_frames).tolist()
         summary = tuple(
             _rounded(key, metric.mean(), None if np.isnan(low) else (low, high))

@@ -159,11 +159,7 @@ def open_networks(params: NetworkParams, *, option: str) -> Networks:
 
 
 def not_measured(size: tuple[int, int], networks: Networks) -> dict[str, str]:
-    """Metric that other work reports -> reason why it is missing here.
-
-    Args:
-        size: (height, width) of the frames.
-    """
+    """Metric that other work reports -> reason why it is missing here."""
     skipped = {
         "face_identity": "needs a face-recognition network; identity compares colours instead",
         **networks.skipped,

@@ -140,7 +140,6 @@ def worst_frames_sheet(
 
     Args:
         videos: label -> a video, the source first.
-        found: measurements of the result.
     """
     errors, texts = frame_errors(found)
     chosen = worst_frame_indices(errors) or evenly_spaced(intended.num_frames, _NUM_WORST)

@@ -86,12 +86,7 @@ def export_target(target: str, folder: Path) -> list[Path]:
 
 
 def check_exportable(folder: Path) -> None:
-    """Refuse to begin what cannot be ended.
-
-    Raises:
-        MissingLibraryError: ONNX is not installed.
-        MotionTransferError: the folder holds something else than an exported target.
-    """
+    """Refuse to begin what cannot be ended."""
     missing = [name for name in _LIBRARIES if find_spec(name) is None]
     if missing:
         raise MissingLibraryError(

@@ -131,16 +131,7 @@ class Player:
     def __init__(
         self, folder: Path, *, engine: Engine = "onnxruntime", num_threads: int = 0
     ) -> None:
-        """Load what `export` wrote.
-
-        Args:
-            num_threads: 0: the engine's own choice.
-
-        Raises:
-            MissingFileError: the folder holds no exported target.
-            MissingLibraryError: the engine is not installed.
-            WeightsError: the target was exported in another format.
-        """
+        """Load what `export` wrote; raises as `read_model` and `open_network`."""
         model = read_model(folder)
         open_ = partial(open_network, engine=engine, num_threads=num_threads)
         self.size: tuple[int, int] = tuple(model["size"])

@@ -116,11 +116,7 @@ class Augmentation(NamedTuple):
 def draw_augmentation(
     real: Frames, fake: Frames, *, crop_size: int, rng: np.random.Generator
 ) -> Augmentation:
-    """Draw one augmentation for both of a real/fake pair, centered where something moves.
-
-    Args:
-        crop_size: height and width of the result, pixels.
-    """
+    """Draw one augmentation for both of a real/fake pair, centered where something moves."""
     height, width = real.shape[1:3]
     scale = float(rng.choice([1.0, rng.uniform(_MIN_SCALE, 1.0)]))
     side = min(round(crop_size / scale), height, width)

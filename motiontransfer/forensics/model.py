@@ -173,11 +173,7 @@ class TrainedDetector:
 def write_detector(
     path: Path, detector: TrainedDetector, *, trained_on: Mapping[str, object]
 ) -> None:
-    """Write weights with their description.
-
-    Args:
-        trained_on: names of its data, for readers of the file.
-    """
+    """Write weights with their description, and the names of its data for readers of the file."""
     description = {
         "detector": asdict(detector.config),
         "calibration": asdict(detector.calibration),
@@ -207,11 +203,7 @@ def read_detector(path: Path) -> TrainedDetector:
 def bootstrap_interval(
     statistic: Callable[..., float], *samples: Sequence[Logits]
 ) -> tuple[float, float]:
-    """95 % interval by resampling segments; (0, 1) where a sample has fewer than two.
-
-    Args:
-        statistic: a function of the pooled logits of each sample.
-    """
+    """95 % interval of a statistic of pooled logits by resampling segments; (0, 1) of only one."""
     if min(len(segments) for segments in samples) < 2:
         return 0.0, 1.0
     rng = np.random.default_rng(0)
@@ -227,11 +219,7 @@ def bootstrap_interval(
 
 
 def score_frames(network: nn.Module, frames: Frames, *, max_height: int) -> Logits:
-    """Return the logits of all pairs of consecutive frames in which something moves.
-
-    Args:
-        max_height: higher frames are downscaled to it.
-    """
+    """Return the logits of all pairs of consecutive frames in which something moves."""
     device = next(network.parameters()).device
     frames = np.stack([limit_height(frame, max_height=max_height) for frame in frames])
     logits = [np.zeros(0)]
@@ -275,9 +263,6 @@ class Prediction:
 
 def predict_video(path: Path, weights: Path) -> Prediction:
     """Predict from the frames of a video file alone.
-
-    Args:
-        weights: file that `train_forensics` wrote.
 
     Raises:
         MissingFileError: no such video, or no such weights.

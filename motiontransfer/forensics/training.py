@@ -121,7 +121,6 @@ def train_detector(
     """Train on some segment pairs and calibrate on others; the result depends on the seed alone.
 
     Args:
-        crop_size: height and width of the training crops, pixels.
         ema_decay: per step, of the EMA of the weights, which is what is kept.
         folder: checkpoints and logs of this run.
     """
@@ -322,11 +321,7 @@ def plot_evaluation(
     *,
     title: str,
 ) -> None:
-    """Draw ROC curves, the confusion matrix and examples as a PNG.
-
-    Args:
-        scores_of: scores of the segments, by the name of the corruption.
-    """
+    """Draw ROC curves and confusion by corruption, and examples, as a PNG."""
     with write_figure(path, width=11.0, height=8.2) as figure:
         figure.suptitle(title, fontsize=12)
         above, below = stacked(figure, (4.4, 3.6))

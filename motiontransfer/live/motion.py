@@ -59,11 +59,6 @@ class SourceMotion:
         skeleton: Skeleton,
         image_size: tuple[int, int],
     ) -> None:
-        """Start without history.
-
-        Args:
-            image_size: of the source's poses, (height, width).
-        """
         self._params, self._target = params, target
         self._mode: Mode = mode
         self._centring: Centring | None = centring

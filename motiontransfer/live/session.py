@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Condition, Event
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -27,7 +27,6 @@ _TAKE_SECONDS = 0.02  # for a frame, between looks at the keyboard
 _TAKEN_SECONDS = 0.5  # that a worker waits until its result is taken
 _PAUSE_SECONDS = 0.02  # between looks at whether the source is still paused
 _RATE_SECONDS = 2.0  # over which the shown rate is counted
-_NUM_LATENCIES = 10_001  # of 1 ms; the last counts what is longer
 _PANEL_GAP_PX = 4
 _STEP_BACK = "step back until your whole body is in view"
 
@@ -206,20 +205,6 @@ class Result:
     finish: PendingFrame
 
 
-@dataclass(slots=True)
-class Latencies:
-    """A histogram of times from a source frame to its result on screen."""
-
-    counts: np.ndarray = field(default_factory=lambda: np.zeros(_NUM_LATENCIES, np.int64))
-
-    def add(self, seconds: float) -> None:
-        self.counts[min(round(1000 * seconds), len(self.counts) - 1)] += 1
-
-    def quantile_ms(self, quantile: float) -> int:
-        share = np.cumsum(self.counts) / max(int(self.counts.sum()), 1)
-        return int(np.searchsorted(share, quantile))
-
-
 def working_framing(source: Source, *, height: int) -> Framing:
     """Framing that shows a source's whole frames at a height in pixels."""
     rows, columns = source.size
@@ -238,12 +223,7 @@ class Session:
         detect: Detector | None,
         with_label: Callable[[Frame], Frame] | None = None,
     ) -> None:
-        """Set up.
-
-        Args:
-            detect: finds the person in frames; None where the source has poses instead.
-            with_label: puts the visible label into a frame.
-        """
+        """Take a detector of people in frames; None where the source has poses instead."""
         self._source, self._motion, self._target = source, motion, target
         self._detect_people, self._with_label = detect, with_label
         self._framing = working_framing(source, height=target.size[0])
@@ -255,7 +235,8 @@ class Session:
         self.results: LatestValue[Result] = LatestValue()
         self.detection = Worker(self._detect)
         self.generation = Worker(self._generate)
-        self.latencies = Latencies()
+        self.latencies_ms: list[int] = []
+        """Times from a source frame to its result on screen."""
         self.display_cpu_seconds = 0.0
         self._shown_at: deque[float] = deque()
         self.seconds = 0.0
@@ -353,7 +334,7 @@ class Session:
 
     def _count(self, result: Result) -> None:
         now = time.monotonic()
-        self.latencies.add(now - result.detected.captured.at)
+        self.latencies_ms.append(round(1000 * (now - result.detected.captured.at)))
         self._shown_at.append(now)
         while self._shown_at[0] < now - _RATE_SECONDS:
             self._shown_at.popleft()
@@ -378,10 +359,10 @@ class Session:
 
     def summary(self) -> str:
         """Number and rate of shown frames, latency and dropped frames in one line."""
-        shown = int(self.latencies.counts.sum())
+        shown = len(self.latencies_ms)
         dropped = [queue.dropped for queue in (self.captured, self.detected, self.results)]
         rate = shown / max(self.seconds, 1e-9)
-        median, high = (self.latencies.quantile_ms(quantile) for quantile in (0.5, 0.95))
+        median, high = np.quantile(self.latencies_ms or [0], (0.5, 0.95), method="inverted_cdf")
         return (
             f"{shown} frames shown in {self.seconds:.1f} s ({rate:.1f} a second), latency {median} "
             f"ms, 95 % below {high} ms; {sum(dropped)} frames dropped: {dropped[0]} before "

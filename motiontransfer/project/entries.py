@@ -121,8 +121,6 @@ def add_transfer(
     """Add a transfer to params.yaml, and its target to `targets`; return its name.
 
     Args:
-        source: a video.
-        target: a subject.
         name: None: `<target>_as_<the source's subject>`.
         truth: a file in data/truth/, or `none`.
 

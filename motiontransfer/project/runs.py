@@ -175,7 +175,6 @@ def run_stages(
     Args:
         shares: environment variables of each of the stages that run at once.
         show: called a few times a second.
-        command: of a stage.
 
     Raises:
         MotionTransferError: a stage failed; or Ctrl-C, after all have ended. A second one kills.

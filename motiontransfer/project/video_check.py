@@ -81,7 +81,6 @@ def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"])
     """Measure people and camera motion in 20 frames of a video; no others are decoded.
 
     Args:
-        size: of the working image.
         crop: as in params.yaml; `auto` is found on fewer frames than `decode` takes.
 
     Raises:
@@ -181,11 +180,7 @@ def quality_lines(check: VideoCheck) -> Iterator[str]:
 
 
 def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
-    """Fixes for the file and the pose, or `NOTHING_TO_FIX` alone.
-
-    Args:
-        is_target: True if a generator of the subject is trained.
-    """
+    """Fixes for the file and the pose, or `NOTHING_TO_FIX` alone."""
     rate = float(check.metadata.frame_rate)
     sentences = []
     cut = truncation(check.metadata)

@@ -44,11 +44,7 @@ def write_page(
     style: str = "page.css",
     scripts: Sequence[str] = ("player.js", "charts.js", "page.js"),
 ) -> None:
-    """Fill in a template of this package and write the page.
-
-    Args:
-        content: values of the template's variables.
-    """
+    """Fill in a template of this package and write the page."""
     environment = Environment(
         loader=PackageLoader("motiontransfer.report"),
         autoescape=select_autoescape(["html"]),

@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
+from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, MotionTransferError
 from motiontransfer.evaluation.frames import check_frames, read_frames
 from motiontransfer.evaluation.measurements import Measurements, read_measurements
@@ -53,24 +54,24 @@ _BASE64 = 4 / 3  # bytes in the page for each byte of video
 class TransferRun:
     name: str
     names: Transfer
-    result: Path
-    source: Path
-    """The source's frame store."""
     poses: Keypoints
     """Poses as they were rendered."""
     clips: Sequence[TargetClip]
     """The target's, for the baseline."""
-    measurements: Path
-    held_out_measurements: Path
-    """Those of the target's held-out frames; may be absent."""
-    training: Path
-    """Folder with the curves and sample images of the generators' training, a folder each."""
     stage_metrics: Mapping[str, Path]
     """Metrics of every other stage: stage -> its metrics file."""
     files: Mapping[str, Path]
     """Files that the result depends on: role -> path."""
     params: Mapping[str, object]
     """Sections of params.yaml that the result depends on."""
+
+    @property
+    def result(self) -> Path:
+        return layout.results_folder(self.name) / layout.TRANSFER_FILE
+
+    @property
+    def source(self) -> Path:
+        return layout.frames_file(self.names.source_subject, self.names.source)
 
 
 def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> None:
@@ -83,7 +84,8 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         MissingFileError: something that it shows is not there.
         VideoError: a video has not as many frames as the result.
     """
-    found = read_measurements(run.measurements)
+    found = read_measurements(layout.measurements_file("evaluate_transfer", run.name))
+    training = layout.training_folder(run.names.target)
     systems = systems_of(measured(found))
     panels, quality = make_panels(
         _panel_sources(run),
@@ -99,7 +101,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
     )
     trained = {
         folder.name: training_charts(folder)
-        for folder in sorted(run.training.glob("[!.]*"))
+        for folder in sorted(training.glob("[!.]*"))
         if folder.is_dir()
     }
     losses = [chart for of_network in trained.values() for chart in of_network]
@@ -125,7 +127,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
             "metrics": metrics,
             "held_out": _held_out(run),
             "training": trained,
-            "samples": _samples(run.training),
+            "samples": _samples(training),
             "params": {name: flattened(section) for name, section in run.params.items()},
             "files": [
                 {
@@ -195,9 +197,10 @@ def _worst(run: TransferRun, found: Measurements) -> list[dict[str, object]]:
 
 def _held_out(run: TransferRun) -> dict[str, object]:
     """Tables of the target's own held-out frames."""
-    if not run.held_out_measurements.exists():
+    file = layout.measurements_file("evaluate", run.names.target)
+    if not file.exists():
         return {"tables": (), "skipped": ()}
-    found = read_measurements(run.held_out_measurements)
+    found = read_measurements(file)
     return {"tables": metric_tables(found), "skipped": not_measured(found)}
 
 

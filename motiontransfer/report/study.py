@@ -106,12 +106,8 @@ class Participant:
     answers: tuple[Answer, ...]
 
 
-def write_key(path: Path, key: AnswerKey) -> None:
-    write_json(path, {"format": _KEY_FORMAT, **asdict(key)})
-
-
 def read_key(path: Path) -> AnswerKey:
-    """Read what `write_key` wrote.
+    """Read the key beside a page.
 
     Raises:
         MissingFileError: no such file.
@@ -286,12 +282,7 @@ def duration_seconds(a: Path, b: Path) -> float:
 
 
 def clip_starts(duration: float, *, seconds: float, num_clips: int) -> list[float]:
-    """Start of each clip, seconds, evenly spaced; a single one is in the middle.
-
-    Args:
-        duration: length of the video in seconds.
-        seconds: length of a clip.
-    """
+    """Start of each clip, seconds, evenly spaced; a single one is in the middle."""
     latest = duration - seconds
     if latest < 0:
         raise StudyError(
@@ -345,8 +336,6 @@ def write_study(
     """Write a page and, beside it, its key; return the key.
 
     Args:
-        seconds: length of a clip.
-        clips_each: clips of each comparison.
         num_checks: attention checks: a clip beside itself pixelated.
         seed: whoever knows it can derive the ids on the page, and with them the sides.
 
@@ -387,8 +376,19 @@ def write_study(
         comparisons=tuple(comparisons),
         pairs=pairs,
     )
-    _write_page(page, key, clips)
-    write_key(key_file, key)
+    write_page(
+        page,
+        "study.html",
+        {
+            "title": "Which of two videos?",
+            "question": question,
+            "num_pairs": len(pairs),
+            "content": _page_data(key, clips),
+        },
+        style="study.css",
+        scripts=("study.js",),
+    )
+    write_json(key_file, {"format": _KEY_FORMAT, **asdict(key)})
     return key
 
 
@@ -425,8 +425,8 @@ def _study_id(clips: dict[str, bytes], question: str) -> str:
     return digest.hexdigest()[: 2 * _ID_BYTES]
 
 
-def _write_page(page: Path, key: AnswerKey, clips: dict[str, bytes]) -> None:
-    data = {
+def _page_data(key: AnswerKey, clips: dict[str, bytes]) -> dict[str, object]:
+    return {
         "study": key.study,
         "format": ANSWERS_FORMAT,
         # Sorted by random ids, here and in JSON, so that the order does not reveal the sides.
@@ -435,15 +435,3 @@ def _write_page(page: Path, key: AnswerKey, clips: dict[str, bytes]) -> None:
             clip_id: base64.b64encode(clip).decode("ascii") for clip_id, clip in clips.items()
         },
     }
-    write_page(
-        page,
-        "study.html",
-        {
-            "title": "Which of two videos?",
-            "question": key.question,
-            "num_pairs": len(key.pairs),
-            "content": data,
-        },
-        style="study.css",
-        scripts=("study.js",),
-    )

@@ -162,13 +162,8 @@ def make_transfer():
     return TransferRun(
         name="ada_as_ben",
         names=Transfer(source="dance", source_subject="ben", target="ada", truth="real.mkv"),
-        result=results / "transfer.mp4",
-        source=source,
         poses=dance(NUM_FRAMES, size=SIZE),
         clips=[training_clip(Path("target"), dance(12, size=SIZE))],
-        measurements=TABLE,
-        held_out_measurements=Path("artifacts/measurements/evaluate/ada.parquet"),
-        training=Path("artifacts/training/ada"),
         stage_metrics={"encode": counted},
         files={"result": results / "transfer.mp4", "frames of dance": source},
         params={"render": {"crf": 16, "face": "residual"}},

@@ -237,7 +237,8 @@ def text_of(participant, /, **changes):
 
 
 def test_answers_are_read_back_and_a_participant_counts_once(tmp_path):
-    module.write_key(tmp_path / "key.json", KEY)
+    key = {"format": "motiontransfer study key 1", **asdict(KEY)}
+    (tmp_path / "key.json").write_text(json.dumps(key))
     assert module.read_key(tmp_path / "key.json") == KEY
     first, again = tmp_path / "a.json", tmp_path / "a (1).json"
     for file in (first, again):
