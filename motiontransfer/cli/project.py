@@ -45,8 +45,14 @@ def dance(
     """Check and add both films, and run all that renders ME performing the dance of DANCER."""
     from motiontransfer.params import load_section
     from motiontransfer.project import entries
-    from motiontransfer.project.forecast import forecast, in_words
-    from motiontransfer.project.runs import dvc_repro, plan, rehearsal, run_stages
+    from motiontransfer.project.runs import (
+        dvc_repro,
+        forecast,
+        in_words,
+        plan,
+        rehearsal,
+        run_stages,
+    )
 
     videos = load_section(dict[str, entries.Video], "videos")
     files = {path for path in layout.VIDEOS_FOLDER.glob("*") if path not in (dancer, me)}
@@ -103,8 +109,7 @@ def add_video(
     """Add a video to the project, check it, and print what to fix."""
     from motiontransfer.project.entries import add_video as add
     from motiontransfer.project.entries import check_new_video
-    from motiontransfer.project.forecast import forecast, in_words
-    from motiontransfer.project.runs import plan
+    from motiontransfer.project.runs import forecast, in_words, plan
 
     name = name or subject
     role = "target" if target else "source"

@@ -195,9 +195,8 @@ def _section(params: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 def check_project(root: Path) -> Iterator[CheckResult]:
     """Check a project, in the order in which it would stop a run."""
-    from motiontransfer.project.forecast import forecast, in_words
     from motiontransfer.project.remote import opened
-    from motiontransfer.project.runs import plan
+    from motiontransfer.project.runs import forecast, in_words, plan
 
     try:
         params = load_params(root / PARAMS_FILE)

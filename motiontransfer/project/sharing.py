@@ -29,22 +29,13 @@ from motiontransfer.errors import (
     MotionTransferError,
     RemoteError,
 )
+from motiontransfer.project import run_cache
 from motiontransfer.project.remote import (
     default_remote,
     errors_in_one_line,
     opened,
     set_remote,
     unchanged_on_error,
-)
-from motiontransfer.project.run_cache import (
-    Condition,
-    condition,
-    fetch_lists,
-    fetch_runs,
-    objects_of,
-    past_runs,
-    runs_there,
-    send_runs,
 )
 from motiontransfer.storage import overlap
 
@@ -94,15 +85,19 @@ def _transfer(repo: Repo, without_lock: str) -> Generator[str]:
 
 
 def _send(repo: Repo, url: str) -> list[str]:
-    listed = runs_there(repo)  # first: S3 says why it refuses a list, and of an object only that
-    runs = past_runs(repo)
+    listed = run_cache.runs_there(
+        repo
+    )  # first: S3 says why it refuses a list, and of an object only that
+    runs = run_cache.past_runs(repo)
     named = {_oid(out) for out in repo.index.outs if out.use_cache} - {""}
-    objects = set[str]().union(*runs.values(), *(objects_of(repo, oid) for oid in named))
+    objects = set[str]().union(*runs.values(), *(run_cache.objects_of(repo, oid) for oid in named))
     here = {oid for oid in objects if repo.cache.local.exists(oid)}
     hashes = [HashInfo("md5", oid) for oid in sorted(here)]
     status = repo.cloud.status(hashes)
     for oid in sorted(str(info.value) for info in status.new | status.missing):
-        if condition(repo.cache.local, oid) != "whole":  # DVC deletes some that it finds damaged
+        if (
+            run_cache.condition(repo.cache.local, oid) != "whole"
+        ):  # DVC deletes some that it finds damaged
             raise DamagedFileError(
                 f"{repo.cache.local.oid_to_path(oid)}: damaged: its content is not what it is "
                 "named after; nothing was sent; delete it and its copy in the project, then "
@@ -120,7 +115,7 @@ def _send(repo: Repo, url: str) -> list[str]:
         ]
     to_commit = uncommitted(Path(repo.root_dir))
     size = _size_text(Path(repo.cache.local.oid_to_path(oid)) for oid in sent)
-    num_runs = send_runs(repo, runs, there=listed)
+    num_runs = run_cache.send_runs(repo, runs, there=listed)
     return [
         f"sent {len(sent)} files, {size}, and {num_runs} past runs to {url}; "
         f"{len(here) - len(sent)} files were there already",
@@ -173,7 +168,7 @@ def join(
         url = stack.enter_context(_transfer(repo, without_lock))
         stack.enter_context(lock_repo(repo))
         stack.enter_context(repo.scm_context(quiet=True))
-        num_refused_runs = fetch_runs(repo)
+        num_refused_runs = run_cache.fetch_runs(repo)
         brought: list[str] = []
         renewed = [
             stage.addressing for stage in _changed_stages(repo) if _renew(repo, stage, brought)
@@ -207,7 +202,7 @@ def _pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
     missing = [out for out in outs if _oid(out) and not _is_here(out)]
     if missing:
         lists = {_oid(out): _path(repo, out) for out in missing}
-        _refuse(repo, lists, fetch_lists(repo, lists))
+        _refuse(repo, lists, run_cache.fetch_lists(repo, lists))
         try:
             repo.pull([out.fs_path for out in missing])
         except (CheckoutError, DownloadError, FileNotFoundError):
@@ -215,14 +210,16 @@ def _pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
             remote = repo.cloud.get_remote_odb(command="pull")
             paths: dict[str, str] = {}
             for out in (out for out in missing if not _is_here(out)):
-                paths |= objects_of(repo, _oid(out), _path(repo, out))
+                paths |= run_cache.objects_of(repo, _oid(out), _path(repo, out))
             absent = [oid for oid in paths if not repo.cache.local.exists(oid)]
-            _refuse(repo, paths, {oid: condition(remote, oid) for oid in absent})
+            _refuse(repo, paths, {oid: run_cache.condition(remote, oid) for oid in absent})
             raise
     return [_path(repo, out) for out in missing]
 
 
-def _refuse(repo: Repo, paths: Mapping[str, str], states: Mapping[str, Condition]) -> None:
+def _refuse(
+    repo: Repo, paths: Mapping[str, str], states: Mapping[str, run_cache.Condition]
+) -> None:
     """Raise an error that names the objects that are not whole on the remote."""
     faults = [
         f"{paths[oid]} is {state} there (files/md5/{oid[:2]}/{oid[2:]})"
