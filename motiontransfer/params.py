@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from types import GenericAlias, UnionType
 from typing import Annotated, TypeVar
@@ -90,9 +91,7 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
             f"{path}: no such file; run from the project's root, where params.yaml is"
         )
     try:
-        text = path.read_text(encoding="utf-8")
-        _check_depth(text)
-        content = yaml.load(text, yaml.CSafeLoader)
+        content = _parse(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers of 5000 digits, too
         raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
@@ -100,6 +99,12 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
             f"{path}: expected sections (name: …) at the top, got {type(content).__name__}"
         )
     return content
+
+
+@lru_cache(maxsize=1)  # a stage reads sections one by one
+def _parse(text: str) -> object:
+    _check_depth(text)
+    return yaml.load(text, yaml.CSafeLoader)
 
 
 def _check_depth(text: str) -> None:

@@ -3,11 +3,13 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import yaml
+
+from tests.forks import run_forked
+from tests.warm_python import warm_python
 
 ROOT = Path(__file__).parents[1]
 COPIED = (
@@ -92,7 +94,9 @@ def environment_of(root: Path) -> dict[str, str]:
     """This environment with DVC's and the certificate's folders in the project."""
     return {
         **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(
+            [str(warm_python()), str(Path(sys.executable).parent), os.environ["PATH"]]
+        ),
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(root / ".site"),
         "DVC_GLOBAL_CONFIG_DIR": str(root / ".global"),
@@ -101,11 +105,11 @@ def environment_of(root: Path) -> dict[str, str]:
     }
 
 
-def dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=root, env=environment_of(root), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+def dvc(root: Path, *arguments: str):
+    """A DVC command as a completed process."""
+    output = root / ".dvc/tmp/command"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    return run_forked(["dvc", *arguments], cwd=root, env=environment_of(root), output=output)
 
 
 def repro(root: Path, *arguments: str) -> set[str]:

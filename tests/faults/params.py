@@ -69,7 +69,7 @@ def _write(changes) -> None:
         section[last] = value
     for name in ("walk.mp4", "dance.mp4"):
         Path(name).touch()
-    Path("params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True))
+    Path("params.yaml").write_text(yaml.dump(params, Dumper=yaml.CSafeDumper, allow_unicode=True))
 
 
 def _check_finite(keys) -> None:

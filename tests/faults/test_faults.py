@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -24,7 +23,7 @@ from motiontransfer.video.frame_store import FrameStore
 from stages.check_params import write_video_params
 from tests.faults import artifacts, params, videos
 from tests.faults.outcomes import Case, bad_endings
-from tests.forks import FORKS
+from tests.forks import FORKS, start_forked
 from tests.tiny_project import ROOT, SOURCE_FRAMES, environment_of, repro, shrink_pipeline
 from tests.video.conftest import write_test_video
 
@@ -146,15 +145,23 @@ def is_whole(file, before):
         return len(list(made.frames())) == SOURCE_FRAMES
 
 
-def stage_process(dvc):
-    while dvc.poll() is None:
-        for child in psutil.Process(dvc.pid).children(recursive=True):
-            if child.cmdline()[1:3] == ["-m", "stages"]:
-                return child
-        time.sleep(0.02)
-    raise AssertionError("no stage was started")
+def interrupt(dvc, root, number):
+    """Signal the stage that DVC has started as soon as it writes."""
+    before = written(root)
+    while written(root) == before:
+        assert dvc.is_alive(), "nothing was written"
+        time.sleep(0.005)
+    for child in psutil.Process(dvc.pid).children(recursive=True):
+        if "stages" in child.cmdline():
+            with suppress(psutil.NoSuchProcess):
+                child.send_signal(number)
 
 
+def written(root):
+    return {path for folder in FOLDERS for path in (root / folder).rglob("*")}
+
+
+FOLDERS = ("artifacts", "checkpoints", "results")
 FULL_DISK = 'ulimit -f 1\nPYTHONDONTWRITEBYTECODE=1 exec {python} "$@"\n'
 """Shell commands: a Python that writes files of no more than 512 bytes."""
 
@@ -180,19 +187,13 @@ def test_a_stage_that_was_stopped_leaves_nothing_half_written_and_is_completed(
         shim.write_text("#!/bin/sh\n" + FULL_DISK.format(python=sys.executable))
         shim.chmod(0o755)
         environment["PATH"] = f"{shim.parent}{os.pathsep}{environment['PATH']}"
-    command = [sys.executable, "-m", "dvc", "repro", "-s", "-f", stage]
-    with subprocess.Popen(
-        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True,
-    ) as dvc:  # fmt: skip
-        if fault != "disk full":
-            child = stage_process(dvc)
-            time.sleep(2.5)
-            with suppress(psutil.NoSuchProcess):
-                child.send_signal(getattr(signal, fault))
-        told, _ = dvc.communicate()
-    if dvc.returncode == 0:
-        pytest.skip("it was over before")
+    command, output = ["dvc", "repro", "-s", "-f", stage], tmp_path / "told"
+    dvc = start_forked(command, cwd=root, env=environment, output=output)
+    if fault != "disk full":
+        interrupt(dvc, root, getattr(signal, fault))
+    dvc.join()
+    told = output.with_suffix(".stdout").read_text() + output.with_suffix(".stderr").read_text()
+    assert dvc.exitcode
     assert "Traceback" not in told
     assert all(is_whole(file, before.get(file)) for file in contents(outs))
     repro(root, "-s", stage)

@@ -1,19 +1,14 @@
 """Machines of a team, each with a clone of one project, a home and caches of its own."""
 
-import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 
 from tests.command import isolated_environment
 from tests.digests import digests
-from tests.forks import FORKS
+from tests.forks import MAINS, run_forked
 from tests.project.remotes import Remote
-
-MAINS = {"motiontransfer": "motiontransfer.cli.app", "dvc": "dvc.cli"}
 
 
 @dataclass(kw_only=True)
@@ -33,7 +28,7 @@ class Machine:
         set_ones = {name: value for name, value in variables.items() if value}
         if command[0] in MAINS:
             output = self.folder / "command"
-            return run_warm(list(command), cwd=self.root, env=set_ones, output=output)
+            return run_forked(list(command), cwd=self.root, env=set_ones, output=output)
         return subprocess.run(
             command, cwd=self.root, env=set_ones, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False,
@@ -107,26 +102,3 @@ class Machine:
             "AWS_MAX_ATTEMPTS": "1",
             **self.environment,
         }
-
-
-def run_warm(command: list[str], *, cwd: Path, env: dict[str, str], output: Path):
-    """Run a command in a fork of a process that has loaded DVC already: most of its time."""
-    outputs = [output.with_suffix(suffix) for suffix in (".stdout", ".stderr")]
-    process = FORKS.Process(target=_run, args=(command, cwd, env, *outputs))
-    process.start()
-    process.join()
-    return subprocess.CompletedProcess(
-        command, process.exitcode, *(path.read_text() for path in outputs)
-    )
-
-
-def _run(command: list[str], cwd: Path, env: dict[str, str], *outputs: Path) -> None:
-    os.chdir(cwd)
-    os.environ.clear()
-    os.environ.update(env)
-    for descriptor, path in enumerate(outputs, start=1):
-        with path.open("w") as file:
-            os.dup2(file.fileno(), descriptor)
-    sys.argv = command
-    main = import_module(MAINS[command[0]]).main
-    sys.exit(main() if command[0] == "motiontransfer" else main(command[1:]))

@@ -1,0 +1,127 @@
+"""A `python` that is forked from a process with the stages' libraries loaded: most of their time.
+
+`python` in the folder of `warm_python()` hands arguments, folder, environment and open files to
+that process, which forks once for each call; the project's own modules are loaded anew. A signal
+to the caller goes to the fork, and a caller that is killed takes the fork with it.
+"""
+
+import atexit
+import importlib
+import os
+import pkgutil
+import runpy
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[1]
+_OWN = ("motiontransfer", "stages", "demo", "tests")
+_CALLER = """#!{python} -IS
+import os, signal, socket, sys
+server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+server.connect({address!r})
+call = repr((sys.argv[1:], os.getcwd(), dict(os.environ)))
+socket.send_fds(server, [call.encode()], [0, 1, 2])
+for number in (signal.SIGINT, signal.SIGTERM):
+    if signal.getsignal(number) != signal.SIG_IGN:
+        signal.signal(number, lambda number, _: server.send(b"%d" % number))
+sys.exit(int(server.recv(16) or 1))
+"""
+
+
+@cache
+def warm_python() -> Path:
+    """A folder with that `python`, to be put first in PATH."""
+    folder = Path(tempfile.mkdtemp(prefix="warm-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    command = [sys.executable, "-m", "tests.warm_python", str(folder / "socket")]
+    server = subprocess.Popen(
+        command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        process_group=0,
+    )  # fmt: skip
+    atexit.register(server.wait)
+    atexit.register(server.stdin.close)  # before: it is told to end
+    assert server.stdout.readline() == "ready\n"
+    python = folder / "python"
+    python.write_text(_CALLER.format(python=sys.executable, address=str(folder / "socket")))
+    python.chmod(0o755)
+    return folder
+
+
+def _serve(address: str) -> None:
+    """Fork for each caller until standard input is closed."""
+    _load_libraries()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen()
+        print("ready", flush=True)  # noqa: T201 - for the process that waits
+        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
+            caller, _ = listener.accept()
+            if os.fork() == 0:
+                listener.close()
+                _keep(caller)
+            caller.close()
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                    pass
+
+
+def _load_libraries() -> None:
+    """Import whatever a stage imports, and forget what is this project's."""
+    runner = importlib.import_module("motiontransfer.stage_runner")
+    os.environ.update(runner._SETTINGS_OF_LIBRARIES)
+    for package in ("stages", "demo"):
+        for module in pkgutil.iter_modules([str(_ROOT / package)]):
+            if module.name != "__main__":
+                importlib.import_module(f"{package}.{module.name}")
+    for name in [*sys.modules]:
+        if name.partition(".")[0] in _OWN:
+            del sys.modules[name]
+
+
+def _keep(caller: socket.socket) -> None:
+    """Run what the caller wants in another process, pass signals on, and return the status."""
+    call, descriptors, _, _ = socket.recv_fds(caller, 1 << 20, 3)
+    worker = os.fork()
+    if worker == 0:
+        caller.close()
+        _run(call, descriptors)
+        return
+    for descriptor in descriptors:
+        os.close(descriptor)
+    ended = os.pidfd_open(worker)
+    while ended not in (ready := select.select([ended, caller], [], [])[0]):
+        told = caller.recv(16) if caller in ready else b""
+        os.kill(worker, int(told or signal.SIGKILL))
+        if not told:
+            break
+    status = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+    with suppress(OSError):
+        caller.send(b"%d" % (status if status >= 0 else 128 - status))
+    os._exit(0)
+
+
+def _run(call: bytes, descriptors: list[int]) -> None:
+    arguments, folder, environment = eval(call)  # of _CALLER
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert arguments[0] == "-m"
+    sys.argv = arguments[1:]
+    sys.path[0] = folder
+    runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
