@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from motiontransfer.cli.app import main
+from tests.warm_python import warm_path
 
 DVC_FOLDERS = ("SITE_CACHE", "GLOBAL_CONFIG", "SYSTEM_CONFIG")
 
@@ -24,7 +25,7 @@ def isolated_environment(folder: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "GIT_", "DVC_"))}
     return {
         **kept,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": warm_path(),
         **{f"DVC_{name}_DIR": str(folder / name) for name in DVC_FOLDERS},
         **{"DVC_NO_ANALYTICS": "1", "PYTHONWARNINGS": "ignore"},
         **{f"GIT_CONFIG_{level}": os.devnull for level in ("GLOBAL", "SYSTEM")},

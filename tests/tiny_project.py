@@ -3,13 +3,12 @@
 import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import yaml
 
 from tests.forks import run_forked
-from tests.warm_python import warm_python
+from tests.warm_python import warm_path
 
 ROOT = Path(__file__).parents[1]
 COPIED = (
@@ -94,9 +93,7 @@ def environment_of(root: Path) -> dict[str, str]:
     """This environment with DVC's and the certificate's folders in the project."""
     return {
         **os.environ,
-        "PATH": os.pathsep.join(
-            [str(warm_python()), str(Path(sys.executable).parent), os.environ["PATH"]]
-        ),
+        "PATH": warm_path(),
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(root / ".site"),
         "DVC_GLOBAL_CONFIG_DIR": str(root / ".global"),

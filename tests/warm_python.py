@@ -1,11 +1,12 @@
-"""A `python` that is forked from a process with the stages' libraries loaded: most of their time.
+"""`python -m` and `dvc`, forked from a process with their libraries loaded: most of their time.
 
-`python` in the folder of `warm_python()` hands arguments, folder, environment and open files to
-that process, which forks once for each call; the project's own modules are loaded anew. A signal
+What stands first in `warm_path()` hands arguments, folder, environment and open files to that
+process, which forks once for each call; the project's own modules are loaded anew. A signal
 to the caller goes to the fork, and a caller that is killed takes the fork with it.
 """
 
 import atexit
+import gc
 import importlib
 import os
 import pkgutil
@@ -17,6 +18,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -25,9 +28,12 @@ _ROOT = Path(__file__).parents[1]
 _OWN = ("motiontransfer", "stages", "demo", "tests")
 _CALLER = """#!{python} -IS
 import os, signal, socket, sys
+arguments = [*{before}, *sys.argv[1:]]
+if arguments[:1] != ["-m"]:
+    os.execv({python!r}, [{python!r}, *arguments])
 server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 server.connect({address!r})
-call = repr((sys.argv[1:], os.getcwd(), dict(os.environ)))
+call = repr((arguments, os.getcwd(), dict(os.environ)))
 socket.send_fds(server, [call.encode()], [0, 1, 2])
 for number in (signal.SIGINT, signal.SIGTERM):
     if signal.getsignal(number) != signal.SIG_IGN:
@@ -36,9 +42,14 @@ sys.exit(int(server.recv(16) or 1))
 """
 
 
+def warm_path() -> str:
+    """PATH with them first, then those of this environment."""
+    folders = (_warm_folder(), Path(sys.executable).parent, os.environ["PATH"])
+    return os.pathsep.join(map(str, folders))
+
+
 @cache
-def warm_python() -> Path:
-    """A folder with that `python`, to be put first in PATH."""
+def _warm_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="warm-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     command = [sys.executable, "-m", "tests.warm_python", str(folder / "socket")]
@@ -49,15 +60,19 @@ def warm_python() -> Path:
     atexit.register(server.wait)
     atexit.register(server.stdin.close)  # before: it is told to end
     assert server.stdout.readline() == "ready\n"
-    python = folder / "python"
-    python.write_text(_CALLER.format(python=sys.executable, address=str(folder / "socket")))
-    python.chmod(0o755)
+    for name, before in {"python": [], "dvc": ["-m", "dvc"]}.items():
+        caller = _CALLER.format(
+            python=sys.executable, address=str(folder / "socket"), before=before
+        )
+        (folder / name).write_text(caller)
+        (folder / name).chmod(0o755)
     return folder
 
 
 def _serve(address: str) -> None:
     """Fork for each caller until standard input is closed."""
     _load_libraries()
+    gc.freeze()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(address)
         listener.listen()
@@ -81,6 +96,8 @@ def _load_libraries() -> None:
         for module in pkgutil.iter_modules([str(_ROOT / package)]):
             if module.name != "__main__":
                 importlib.import_module(f"{package}.{module.name}")
+    for name in ("dvc.cli", "dvc.repo.reproduce"):
+        importlib.import_module(name)
     for name in [*sys.modules]:
         if name.partition(".")[0] in _OWN:
             del sys.modules[name]
@@ -93,7 +110,6 @@ def _keep(caller: socket.socket) -> None:
     if worker == 0:
         caller.close()
         _run(call, descriptors)
-        return
     for descriptor in descriptors:
         os.close(descriptor)
     ended = os.pidfd_open(worker)
@@ -117,10 +133,22 @@ def _run(call: bytes, descriptors: list[int]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    assert arguments[0] == "-m"
     sys.argv = arguments[1:]
     sys.path[0] = folder
-    runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    status: object = 1
+    try:
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        status = 0
+    except SystemExit as end:
+        status = end.code or 0
+    except BaseException:  # noqa: BLE001 - as an interpreter does
+        traceback.print_exc()
+    # Tearing down all that was loaded would take as long as half of a stage.
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status if isinstance(status, int) else 1)
 
 
 if __name__ == "__main__":
