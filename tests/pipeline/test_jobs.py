@@ -72,6 +72,7 @@ def test_two_jobs_make_what_one_makes_also_after_an_interrupt_and_a_kill(tiny_ru
     assert "ERROR: stopped; the same command goes on from there" in told
     assert not [*root.rglob("*.tmp*")]
 
+    shutil.rmtree(root / ".dvc/tmp/jobs")
     killed = start(root)
     wait_for_log(root, "train_gan@ada", "> python")
     for process in psutil.process_iter(["cmdline", "cwd"]):
