@@ -83,7 +83,7 @@ def test_a_second_repro_runs_nothing(project):
             },
         ),
         (
-            "motiontransfer/training/losses.py",
+            "motiontransfer/training/gan.py",
             {"train_gan@ada", "train_face_gan@ada", "train_face_cycle@ada_as_ben"},
         ),
         ("motiontransfer/models/generators.py", None),
