@@ -2,7 +2,7 @@
 
     uv run python -m benchmarks.load [--hours 3] [--transfer-frames 50000]
 
-The demo's clips at 64x64 pixels and 10 frames a second are repeated by copying packets. Each stage
+The demo's clips at 64x64 pixels and 10 frames a second are repeated. Each stage
 is a process of its own, as DVC runs it; detection is a stand-in that gives the demo's keypoints, in
 real workers and through the real tracker, and the generator, with a puppet, is trained for four
 steps. Time is linear where both columns of CPU milliseconds a frame are equal; starting up is in
@@ -18,19 +18,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
-import cv2
 import numpy as np
 import yaml
 from jaxtyping import Float32
 
+from benchmarks.film import write_film
 from benchmarks.machine import recorded, usage_of
 from motiontransfer.keypoints import People, read_keypoints
 from motiontransfer.pose.detection import detect_clip
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import FrameStore
 from stages import detect_keypoints
 
 _RATE, _SIDE = 10, 64
@@ -97,30 +95,10 @@ def _write_project(folder: Path, frames_of: dict[str, int]) -> None:
     params["transfers"]["ada_as_ben"]["truth"] = "none"
     for video, subject in _VIDEOS.items():
         path = folder / params["videos"][video]["path"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _repeat(Path("artifacts/frames") / subject / video / "frames.mkv", path, frames_of[subject])
+        clip = Path("artifacts/frames") / subject / video / "frames.mkv"
+        size, count = (_SIDE, _SIDE), frames_of[subject]
+        write_film(clip, path, size, num_frames=count, frame_rate=Fraction(_RATE))
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-
-
-def _repeat(store_file: Path, path: Path, num_frames: int) -> None:
-    """Encode a clip once, and copy its packets until there are so many."""
-    with FrameStore(store_file) as store, av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=_RATE, options={"bf": "0", "crf": "20"})
-        stream.height, stream.width, stream.pix_fmt = _SIDE, _SIDE, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, _RATE)
-        packets = []
-        for frame in store.frames():
-            small = cv2.resize(frame, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-            packets += stream.encode(av.VideoFrame.from_ndarray(small))
-        packets += stream.encode(None)
-        contents = [(bytes(packet), packet.is_keyframe) for packet in packets]
-        for index in range(num_frames):
-            content, is_keyframe = contents[index % len(contents)]
-            packet = av.Packet(content)
-            packet.stream, packet.is_keyframe = stream, is_keyframe
-            packet.pts = packet.dts = index
-            packet.time_base = Fraction(1, _RATE)
-            container.mux(packet)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,12 +218,14 @@ def _puppet(poses: Keypoints, full: tuple[int, int]) -> Puppet:
         matrix = np.array([[scale, 0, (width - scale * store.size[1]) / 2], [0, scale, 0]])
         for index in spread(range(min(poses.num_frames, len(store))), count=_NUM_REFERENCES):
             frames[0, index] = cv2.warpAffine(store[index], matrix, (width, height))
+    room = np.median(list(frames.values()), axis=0).astype(np.uint8)
     return Puppet(
         fit_appearance(
             poses.skeleton,
             [(large.points, large.score)],
-            frames,
-            background=np.median(list(frames.values()), axis=0).astype(np.uint8),
+            frames.values(),
+            {key: cv2.absdiff(it, room).max(axis=2) for key, it in frames.items()},
+            background=room,
             height_px=body_height_px(large),
         ),
         poses.image_size,

@@ -3,7 +3,7 @@
 DVC hashes what it checks out, and nothing that a stage reads. Parquet and safetensors files
 therefore keep checksums in a JSON text of their metadata, one for each array and one for itself:
 Parquet's own cover neither the metadata nor safetensors. Frame stores have Matroska's CRC-32
-elements (`motiontransfer.video.matroska_checksums`).
+elements (`motiontransfer.video.frame_store`).
 """
 
 import hashlib

@@ -412,7 +412,7 @@ def puppet_of(keypoints, references):
         fit_appearance(
             keypoints.skeleton,
             [(keypoints.points, keypoints.score)],
-            frames,
+            frames.values(),
             {key: difference_mask(frame, empty) for key, frame in frames.items()},
             background=empty,
             height_px=body_height_px(keypoints),
@@ -491,7 +491,7 @@ def appearance_of(*references, frames=None, **how):
     return fit_appearance(
         HOLISTIC,
         [(keypoints.points, keypoints.score) for keypoints in references],
-        {(clip, 0): frame for clip, frame in enumerate(frames)},
+        frames,
         {(clip, 0): difference_mask(frame, room()) for clip, frame in enumerate(frames)},
         background=room(),
         height_px=HEIGHT_PX,

@@ -23,7 +23,6 @@ class Patch:
     size: tuple[int, int]
     encoded: UInt8[np.ndarray, " bytes"]
     area: float
-    """Square pixels that are covered."""
 
     @property
     def pixels(self) -> UInt8[np.ndarray, "height width 4"]:
@@ -59,7 +58,6 @@ def _read_patch(corner: tuple[int, int], size: tuple[int, int], encoded: np.ndar
 
 
 def covered_area(coverage: UInt8[np.ndarray, "height width"]) -> float:
-    """Square pixels that are covered."""
     return float(coverage.sum()) / 255
 
 
@@ -85,12 +83,10 @@ class PackedAppearance:
     """All of an appearance but its arrays."""
 
     groups: list[tuple[str, list[str]]]
-    """The skeleton's."""
     height_px: float
 
 
 def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], PackedAppearance]:
-    """An appearance as it is stored."""
     boxes = np.zeros((len(appearance.patches), len(body_parts(appearance.skeleton)), 4), np.int32)
     lengths, pixels = np.zeros(boxes.shape[:2], np.int32), [np.zeros(0, np.uint8)]
     for reference, patches in enumerate(appearance.patches):

@@ -1,7 +1,7 @@
 """Appearance of a target: training frames chosen as references and cut into body parts."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -64,13 +64,14 @@ def target_appearance(
     masks = [read_masks(clip.masks_file) for clip in clips]
     chosen: list[tuple[int, int]] = []
     with ExitStack() as stack:
-        stores = []
+        stores, steps = [], []
         for number, clip in enumerate(clips):
             keypoints = clip.training_keypoints
             poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
             has_scale = np.isfinite(body_scales(poses, full_lengths(poses)))
             path, step = full_size_frames(clip.frames, keypoints.frame_rate)
-            stores.append((stack.enter_context(FrameStore(path)), step))
+            stores.append(stack.enter_context(FrameStore(path)))
+            steps.append(step)
             masked = masks[number].frames_of(clip.training[::step])
             shown = [(number, frame) for frame in masked if has_scale[frame]]
             chosen += spread(shown, count=math.ceil(num_references / len(clips)))
@@ -83,7 +84,7 @@ def target_appearance(
         return fit_appearance(
             clips[0].keypoints.skeleton,
             [(resize_points(clip.keypoints.points, zoom), clip.keypoints.score) for clip in clips],
-            _Frames(chosen, stores, size),
+            (resize(stores[clip][frame // steps[clip]], size) for clip, frame in chosen),
             {(clip, frame): masks[clip][frame] for clip, frame in chosen},
             background=background,
             height_px=float(np.median(heights) * zoom[1]),
@@ -91,30 +92,10 @@ def target_appearance(
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Frames(Mapping[tuple[int, int], Frame]):
-    """Frames by clip and frame_index, read when they are asked for."""
-
-    chosen: Sequence[tuple[int, int]]
-    stores: Sequence[tuple[FrameStore, int]]
-    """Each clip's, and how many frames lie between two of it."""
-    size: tuple[int, int]
-
-    def __getitem__(self, key: tuple[int, int]) -> Frame:
-        store, step = self.stores[key[0]]
-        return resize(store[key[1] // step], self.size)
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return iter(self.chosen)
-
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-
 def fit_appearance(
     skeleton: Skeleton,
     clips: Sequence[tuple[Float[np.ndarray, "_ joints 2"], Float[np.ndarray, "_ joints"]]],
-    references: Mapping[tuple[int, int], Frame],
+    frames: Iterable[Frame],
     masks: Mapping[tuple[int, int], UInt8[np.ndarray, "_ _"]],
     *,
     background: Frame,
@@ -125,14 +106,14 @@ def fit_appearance(
 
     Args:
         clips: points and scores of each clip.
-        references: (clip, frame_index) -> frame; each is asked for once.
-        masks: of the person in each, in any size.
+        frames: the references, one for each mask.
+        masks: of the person, in any size, by clip and frame_index.
         height_px: of the upright body.
         coarse_size: (height, width) of the image in which distances are computed; None: that of
             the frames.
     """
-    points = np.stack([clips[clip][0][frame] for clip, frame in references])
-    score = np.stack([clips[clip][1][frame] for clip, frame in references])
+    points = np.stack([clips[clip][0][frame] for clip, frame in masks])
+    score = np.stack([clips[clip][1][frame] for clip, frame in masks])
     poses, parts = BodyPoses(skeleton, points, score), body_parts(skeleton)
     full = full_lengths(poses)
     scales = body_scales(poses, full)
@@ -142,18 +123,18 @@ def fit_appearance(
     coarse_poses = BodyPoses(skeleton, resize_points(points, 1 / zoom), score)
 
     def people() -> Iterator[Silhouette]:
-        for index, key in enumerate(references):
+        for index, mask in enumerate(masks.values()):
             yield silhouette(
                 coarse_poses,
                 index,
-                masks[key],
+                mask,
                 height_px=height_px * float(scales[index]) / zoom[1],
                 coarse_size=coarse,
                 frame_size=size,
             )
 
     parts = fit_radii(parts, people())
-    frames = track(references.values(), "cutting body parts", total=len(references))
+    frames = track(frames, "cutting body parts", total=len(masks))
     with TemporaryFile() as file:
         cut = [
             [None if part is None else _StoredPart(part, file) for part in of_reference]
@@ -164,7 +145,7 @@ def fit_appearance(
         skeleton=skeleton,
         points=points,
         score=score,
-        frames=np.array(list(references)),
+        frames=np.array(list(masks)),
         full_lengths=full,
         height_px=height_px,
         patches=patches,
@@ -229,7 +210,6 @@ def covered_box(mask: Mask) -> tuple[slice, slice]:
 
 
 def cut_parts(parts: Sequence[BodyPart], person: Silhouette, frame: Frame) -> list[CutPart | None]:
-    """Cut a reference into the body parts that it shows."""
     cut = []
     for place, mask, hidden in part_masks(parts, person):
         if not mask.any():
@@ -259,7 +239,6 @@ class _StoredPart:
             file.write(array.data)
 
     def read(self) -> CutPart:
-        """The part."""
         height, width = self._shape
         self._file.seek(self._position)
         content = np.frombuffer(self._file.read(5 * height * width), np.uint8)

@@ -29,7 +29,6 @@ class SoundMuxer:
         *,
         offset_seconds: float,
     ) -> None:
-        """Add the audio stream."""
         self._output = output
         source = sound_stream(container)
         if source is None:
@@ -45,7 +44,6 @@ class SoundMuxer:
         self._pending = next(self._packets, None)
 
     def write_until(self, end_seconds: Fraction) -> None:
-        """Write the packets that start before this time."""
         while self._pending is not None and _start_of(self._pending) < end_seconds:
             self._output.mux_one(self._pending)
             self._pending = next(self._packets, None)
@@ -133,7 +131,6 @@ def _converted(
 
 
 def _can_be_copied(source: av.AudioStream) -> bool:
-    """True if MP4 and Matroska take the packets as they are."""
     context = source.codec_context
     is_mp3 = context.name.startswith("mp3") and context.sample_rate in _MP3_IN_MP4_RATES
     return context.name == "aac" or is_mp3

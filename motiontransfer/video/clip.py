@@ -73,17 +73,13 @@ class Clip:
     """Description of a decoded clip, as in clip.json."""
 
     frames: Path
-    """The frame store."""
     sound: Path | None
     """The audio track; None without one."""
     sound_offset_seconds: float
     """Added to the audio file's timestamps so that the first frame is at 0."""
     framing: Framing
-    """Crop, scale and letterbox of the input."""
     frame_rate: Fraction
-    """Frames per second, constant."""
     num_frames: int
-    """Length of the clip."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -152,7 +148,6 @@ def write_index(
     source_starts_seconds: Float[np.ndarray, " frames"],
     source_frame_index: Int[np.ndarray, " frames"],
 ) -> None:
-    """Write index and time of each frame and of its input frame."""
     indices = np.arange(len(source_starts_seconds), dtype=np.int32)
     columns = {
         "frame_index": indices,
@@ -328,7 +323,7 @@ def _write_frames(
                 picture = _Picture(timed.item, video, shrink)
             write(picture.framed(framing))
             if full_size and len(starts) % step == 0:
-                full_size.write(picture)
+                full_size(picture)
             if twice and write_twice:
                 write_twice(picture.framed(twice))
             starts.append(timed.start_seconds)
@@ -364,24 +359,24 @@ class _Picture:
 
 
 class _FullSize:
-    """Writes frames at the input's own size: the samples as decoded, or else exact sRGB."""
+    """Writes frames at the input's own size: the samples as decoded, or else exact sRGB.
+
+    All are stored like the first, also where the stream changes.
+    """
 
     def __init__(
         self, write: Callable[[Frame | av.VideoFrame], None], framing: Framing, keep: OnePass | None
     ) -> None:
         self._write, self._framing, self._keep = write, framing, keep
-        self._first: av.VideoFrame | None = None
-        self._is_begun = False
+        self._firsts: list[av.VideoFrame | None] = []
 
-    def write(self, picture: _Picture) -> None:
-        """Write a frame; all are stored like the first, also where the stream changes."""
+    def __call__(self, picture: _Picture) -> None:
         kept = None if self._keep is None else self._keep(picture.frame)
-        if not self._is_begun:
-            self._is_begun, self._first = True, kept
-        if self._first is None:
+        (first,) = self._firsts = self._firsts or [kept]
+        if first is None:
             self._write(picture.framed(self._framing))
         else:
-            self._write(kept or from_srgb(picture.framed(self._framing), like=self._first))
+            self._write(kept or from_srgb(picture.framed(self._framing), like=first))
 
 
 def _one_pass(video: VideoMetadata, framing: Framing, *, shrinks: bool) -> OnePass | None:

@@ -73,7 +73,6 @@ class Framing:
         return points * np.array(self.scale) + np.array(self.offset)
 
     def apply(self, image: Frame) -> UInt8[np.ndarray, "working_height working_width 3"]:
-        """Crop, scale and letterbox one upright frame."""
         assert image.shape[:2] == self.source_size
         x0, y0, x1, y1 = self.crop
         return self.letterbox(image[y0:y1, x0:x1])
@@ -181,7 +180,6 @@ class Orientation:
 
     @property
     def filters(self) -> list[str]:
-        """FFmpeg's filters that do it."""
         return [*(["hflip"] if self.mirrored else []), *["transpose=clock"] * self.quarter_turns]
 
     def upright_size(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -201,7 +199,6 @@ class Orientation:
         return (size[1] - x1, y0, size[1] - x0, y1) if self.mirrored else box
 
     def upright(self, image: Frame) -> UInt8[np.ndarray, "upright_height upright_width 3"]:
-        """Mirror and rotate."""
         flipped = image[:, ::-1] if self.mirrored else image
         return np.ascontiguousarray(np.rot90(flipped, k=-self.quarter_turns))
 

@@ -78,23 +78,18 @@ class VideoMetadata:
     """Properties of a video that need no decoding beyond the first frame."""
 
     path: Path
-    """The file."""
     codec: str
-    """FFmpeg's name of the codec."""
     stored_size: tuple[int, int]
     """(height, width) of the stored frames."""
     size: tuple[int, int]
     """(height, width) of the upright frames with square pixels."""
     orientation: Orientation
-    """Rotation and mirroring that put a stored frame upright."""
     frame_rate: Fraction
     """The constant rate nearest to the timestamps."""
     num_frames: int | None
     """Number of video packets; None where the file has no times."""
     packet_times: PacketTimes
-    """Timestamps of the packets."""
     has_sound: bool
-    """True if there is an audio track."""
 
     @property
     def tolerance_seconds(self) -> float:
@@ -132,7 +127,6 @@ def open_input(path: Path) -> Generator[av.container.InputContainer]:
 def open_output(
     path: Path, *, container_format: str, options: dict[str, str]
 ) -> av.container.OutputContainer:
-    """Open a media file for writing, for a `with` block."""
     return av.open(f"file:{path}", "w", format=container_format, container_options=options)
 
 
@@ -150,7 +144,6 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
 
 
 def sound_stream(container: av.container.InputContainer) -> av.AudioStream | None:
-    """The default audio stream, or None."""
     stream = container.streams.best("audio")
     return stream if isinstance(stream, av.AudioStream) and stream.codec_context else None
 
@@ -249,7 +242,6 @@ def _announced_end(container: av.container.InputContainer, stream: av.VideoStrea
 
 
 def truncation(video: VideoMetadata) -> str | None:
-    """Description of the truncation; None for a complete file."""
     times = video.packet_times
     if times.num_missing:
         return f"the file ends {times.num_missing} frames before the end of its index"

@@ -22,11 +22,9 @@ class Timed(Generic[_Item]):
     """An item with its presentation time."""
 
     start_seconds: float
-    """Start on the file's clock."""
     end_seconds: float
     """End, if no other item starts before."""
     item: _Item
-    """The item, mostly a frame."""
 
 
 def recognise_rate(rate: Fraction) -> Fraction:

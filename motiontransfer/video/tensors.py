@@ -65,7 +65,6 @@ def read_back(images: Iterable[Images]) -> Iterator[Frame]:
 
 
 def one_behind(items: Iterable[_Item]) -> Iterator[_Item]:
-    """Yield each item after the next one has been taken."""
     waiting: list[_Item] = []
     for item in items:
         yield from waiting
@@ -84,5 +83,4 @@ def _levels(images: Images) -> Levels:
 
 
 def image_grid(rows: Iterable[Images]) -> UInt8[np.ndarray, "grid_height grid_width 3"]:
-    """Lay out batches of images as the rows of one image."""
     return np.concatenate([np.concatenate(tensor_to_frames(row), axis=1) for row in rows])

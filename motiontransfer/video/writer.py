@@ -17,7 +17,7 @@ from motiontransfer.errors import VideoError
 from motiontransfer.storage import replacing
 from motiontransfer.video.audio import SoundMuxer
 from motiontransfer.video.color import Frame
-from motiontransfer.video.matroska_checksums import CHECKED
+from motiontransfer.video.frame_store import CHECKED
 from motiontransfer.video.reader import BITEXACT, open_input, open_output
 
 _Arguments = ParamSpec("_Arguments")
@@ -98,7 +98,6 @@ def write_video(
     sound_offset_seconds: float = 0.0,
     crf: int = 18,
 ) -> None:
-    """Encode frames and optional audio as MP4; see `video_writer`."""
     with video_writer(
         path, frame_rate=frame_rate, sound=sound, sound_offset_seconds=sound_offset_seconds, crf=crf
     ) as write:

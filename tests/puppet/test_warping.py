@@ -430,7 +430,7 @@ def large(*poses):
         fit_appearance(
             HOLISTIC,
             [(keypoints.points, keypoints.score) for keypoints in references],
-            {(clip, 0): frame for clip, frame in enumerate(frames)},
+            frames,
             {(clip, 0): difference_mask(frame, empty) for clip, frame in enumerate(frames)},
             background=empty,
             height_px=ZOOM * HEIGHT_PX,
