@@ -166,7 +166,7 @@ def test_items_depend_on_their_index_alone(pairs):
         for readers in (1, 4)
     )
     for one, other in zip(few, many, strict=True):
-        assert torch.equal(one.batch.real, other.batch.real)
+        assert torch.equal(one.real, other.real)
 
 
 def test_a_clip_is_augmented_differently_each_time(pairs):

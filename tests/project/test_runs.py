@@ -4,6 +4,7 @@ Commands of a shell stand in for DVC's.
 """
 
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -47,6 +48,9 @@ SECONDS = 20
 def _in_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runs, "_POLL_SECONDS", 0.02)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup ignores it
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def run(graph, shell, *, at_once=2, keep_going=True, show=lambda progress: None):
