@@ -12,7 +12,7 @@ from functools import cache
 from typing import Literal
 
 Precision = Literal["auto", "bf16-mixed", "32-true"]
-"""Of a network's numbers; `auto` is bf16 where the hardware multiplies bf16, else fp32."""
+"""Precision of a network; `auto` is bf16 where the hardware multiplies bf16, else fp32."""
 
 _logger = logging.getLogger(__name__)
 

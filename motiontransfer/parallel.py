@@ -36,15 +36,11 @@ _MAX_RETRIES = 2  # of a Ray task whose worker or machine is lost
 
 
 class Compute(Section):
-    """Section `compute` of params.yaml: the parallel backend, which does not affect results."""
+    """Section `compute`, explained in params.yaml; it does not affect results."""
 
     backend: Literal["local", "ray"]
-    """Processes on this machine, or tasks on a Ray cluster (extra `ray`)."""
     address: str | None
-    """Cluster address, `ray://host:10001` or `host:6379`; None: the one on this machine, started if
-    there is none."""
     num_workers: int = Field(ge=0)
-    """Number of parallel workers; 0: one per core of this machine or of the cluster."""
 
     @model_validator(mode="after")
     def _address_has_an_effect(self) -> "Compute":

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ARRAYS_KEY = "motiontransfer"
 """Key of the metadata of safetensors."""
 WEIGHTS_VERSION = 1
-"""Of the format of safetensors."""
+"""Version of the format of safetensors."""
 Array = Shaped[np.ndarray, "..."]
 
 _OWN = "crc32"

@@ -22,11 +22,11 @@ RealAndFake = Float[Tensor, "images image_channels height width"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscriminatorConfig:
+    """Width of the first layer, layers of stride 2, and scales: full size, half of it and so on."""
+
     num_filters: PositiveInt
     num_layers: PositiveInt
-    """Layers of stride 2."""
     num_scales: PositiveInt
-    """Discriminators, at full resolution, half of it and so on."""
     frames_apart: NonNegativeInt = 0
     """Frames stacked in an image that other discriminators judge one by one; 0: none."""
 

@@ -47,7 +47,6 @@ class EncoderDecoderConfig:
     num_filters: PositiveInt
     """Channels at the finest level; they double with each downsampling."""
     num_downsamplings: NumDownsamplings
-    """Stride-2 convolutions between the finest level and the residual blocks."""
     num_residual_blocks: NumResidualBlocks
 
     def shape(self, upsampling: Upsampling, *, max_channels: int | None = None) -> "Shape":
@@ -61,7 +60,7 @@ class Shape(NamedTuple):
     """Shape of an encoder-decoder."""
 
     channels: list[int]
-    """Of each level, finest first."""
+    """Channels of each level, finest first."""
     num_residual_blocks: int
     upsampling: Upsampling
 
@@ -72,23 +71,18 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorConfig(EncoderDecoderConfig):
+    """Architecture of a frame generator: keys of `train_gan`, explained in params.yaml."""
+
     architecture: Architecture
-    """`global`: pix2pixHD's; `local`: pix2pixHD's local enhancer around a `global` of half the
-    size, which widths and depth describe; `fast`: a U-Net for CPUs and live use."""
     background: Background
-    """`plate`: the person is composited over a static background image; `generated`: the network
-    outputs the whole frame."""
     pose_channels: PositiveInt
     max_channels: PositiveInt
-    """Cap on the channels of any level."""
     size: tuple[int, int]
     """(height, width) of the frames, pixels."""
     conditioning_poses: PositiveInt = 1
     previous_frame: PreviousFrame = "generated"
-    """`none`: each frame is generated from its pose alone."""
     upsampling: Upsampling = "resize"
     viewport: Viewport | None = None
-    """The part of the frame that is generated; None: all of it."""
     texture: Texture = "none"
 
 

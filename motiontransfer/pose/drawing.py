@@ -52,15 +52,15 @@ TILE_PX = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoseMapStyle:
+    """What is drawn how wide; pixels are those of the working image."""
+
     encoding: Encoding
     """`sticks`: RGB; `limbs`: one channel a body part; `heatmaps`: one channel a joint.
 
     The joints of `heatmaps` are the 18 of OpenPose's COCO model, without feet, fingers and mouth.
     """
     line_width_px: float
-    """Width of a body limb in pixels of the working image; hands and faces are thinner."""
     heatmap_sigma_px: float = 1.0
-    """Standard deviation of the Gaussians of `heatmaps`, pixels of the working image."""
 
     @property
     def num_channels(self) -> int:

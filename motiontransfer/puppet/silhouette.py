@@ -23,7 +23,7 @@ from motiontransfer.puppet.parts import BodyPart, BodyPoses
 from motiontransfer.storage import read_table, write_table
 
 MOST_MASKS = 400
-"""Of a clip, about: twice what its background is made of."""
+"""Masks of a clip, about: twice what its background is made of."""
 
 _METADATA_KEY = "motiontransfer.masks"
 

@@ -56,7 +56,7 @@ class Rendered:
     """What generated the frames of a clip."""
 
     style: PoseMapStyle
-    """Of the pose maps."""
+    """Style of the pose maps."""
     full_size: tuple[int, int]
     """(height, width) of the target's video, or without texture of the frames."""
     assertion: Mapping[str, object]

@@ -143,14 +143,11 @@ class FaceCycleDataset:
 
 
 class FaceCycleConfig(GanConfig):
-    """Losses and optimization of the face cycle; a weight of 0 turns a loss off."""
+    """Losses of the face cycle, explained in params.yaml; a weight of 0 turns a loss off."""
 
     cycle_weight: float = Field(ge=0)
-    """Weight of L1 between a face and its translation translated back."""
     identity_weight: float = Field(ge=0)
-    """Weight of L1 between a face and its translation into faces of the same person."""
     pool_size: int = Field(ge=0)
-    """Earlier translations kept for each discriminator; 0: it is trained on the latest only."""
 
 
 class FaceCycleTask(GanTask[FaceCycleBatch, FaceCycleDataset]):

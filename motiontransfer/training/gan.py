@@ -159,7 +159,6 @@ def foreground_weight(poses: Features, *, radius_px: int, weight: float) -> Weig
 
 class GanConfig(Section):
     ema_decay: float = Field(ge=0, lt=1)
-    """Decay a step of the exponential moving average of the generator's weights."""
     compile: bool
 
 
@@ -236,7 +235,7 @@ class VGG19Features(nn.Module):
     mean: Tensor
     deviation: Tensor
     file: Path
-    """Of the weights."""
+    """File of the weights."""
 
     def __init__(self) -> None:
         from torchvision.models.vgg import cfgs, make_layers  # seconds to import

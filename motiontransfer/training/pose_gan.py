@@ -76,12 +76,11 @@ _GLOBAL = "global"
 
 
 class PoseGanConfig(WindowConfig, GanLossConfig, GanConfig):
+    """Keys of `train_gan` that windows and losses take, explained in params.yaml."""
+
     global_only_fraction: float = Field(ge=0, lt=1)
-    """Share of the steps that first train a local enhancer's global generator alone; 0: none."""
     foreground_l1_weight: float = Field(ge=1)
-    """Weight in L1 of a pixel near the drawn pose; all others have 1."""
     foreground_radius_px: int = Field(ge=0)
-    """Distance from a limb up to which a pixel counts as foreground."""
 
 
 class GeneratedWindows(NamedTuple):

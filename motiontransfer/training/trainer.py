@@ -79,10 +79,8 @@ class Schedule(Section):
     steps: int = Field(ge=0)
     max_minutes: float | None = Field(gt=0)
     batch_size: int = Field(ge=1)
-    """Items a step, of all ranks together."""
     learning_rate: float = Field(gt=0)
     lr_decay_start: float = Field(ge=0, le=1)
-    """Share of the training at the full learning rate; it then falls linearly to zero."""
     log_every_steps: int = Field(ge=1, repr=False)
     sample_every_steps: int = Field(ge=1, repr=False)
     checkpoint_every_steps: int = Field(ge=1, repr=False)

@@ -41,12 +41,8 @@ from motiontransfer.target_clips import HeldOut
 
 def write_weights(path: Path, network: nn.Module, *, description: Mapping[str, object]) -> None:
     """Write parameters and buffers, with a JSON description in the metadata."""
-    _write(path, network.state_dict(), description)
-
-
-def _write(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, object]) -> None:
     with replacing(path) as temporary:
-        write_tensors(temporary, tensors, description=versioned(description))
+        write_tensors(temporary, network.state_dict(), description=versioned(description))
 
 
 def read_appearance(path: Path) -> Appearance:

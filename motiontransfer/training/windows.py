@@ -37,14 +37,11 @@ _JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
 
 
 class WindowConfig(Section):
-    """Length of the windows, and what is hidden in them."""
+    """Length of the windows, and what is hidden in them: explained in params.yaml."""
 
     window_frames: Literal[1, 2]
-    """Consecutive frames; the second is generated from the first."""
     limb_dropout: float = Field(ge=0, le=1)
-    """Share of windows in whose poses one limb is hidden, from generator and discriminator."""
     part_dropout: float = Field(ge=0, lt=1)
-    """Share of the puppet's parts that are left out, by window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
