@@ -5,13 +5,14 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
+import torch
 
 from motiontransfer.keypoints import Detections, Keypoints
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.skeleton import COCO_17, HOLISTIC
 
 RATE = Fraction(25)
 
@@ -496,3 +497,31 @@ def appearance_of(*references, frames=None, **how):
         background=room(),
         height_px=HEIGHT_PX,
     )
+
+
+def known_rows(keypoints, index, joints):
+    """x, y and score of joints in one frame; zeros for those that are not there."""
+    known = set(keypoints.skeleton.joints)
+    found = [
+        np.append(keypoints.joint(it)[0][index], 1) if it in known else (0, 0, 0) for it in joints
+    ]
+    return np.array(found, np.float64)
+
+
+class FindsInTurn(torch.nn.Module):
+    """In place of keypoint R-CNN: finds one person, whose joints are those of the next frame."""
+
+    def __init__(self, truth):
+        super().__init__()
+        self.truth, self.remaining = truth, iter(range(truth.num_frames))
+
+    def forward(self, images):
+        return [
+            {
+                "scores": torch.ones(1),
+                "labels": torch.ones(1, dtype=torch.int64),
+                "keypoints": torch.tensor(found[None], dtype=torch.float32),
+                "keypoints_scores": torch.full((1, len(COCO_17)), 10.0),
+            }
+            for found in (known_rows(self.truth, next(self.remaining), COCO_17) for _ in images)
+        ]

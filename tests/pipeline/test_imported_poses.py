@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.pose import keypoint_rcnn
@@ -14,7 +13,6 @@ from motiontransfer.pose.detection import run_detector, track_detections
 from motiontransfer.pose.detectors import KeypointRcnnConfig, TasksConfig
 from motiontransfer.skeleton import (
     BODY_25,
-    COCO_17,
     COCO_18,
     COCO_WHOLEBODY,
     LEFT_HAND_JOINTS,
@@ -22,7 +20,7 @@ from motiontransfer.skeleton import (
     RIGHT_HAND_JOINTS,
 )
 from motiontransfer.video.frame_store import FrameStore
-from tests.people import flat
+from tests.people import FindsInTurn, flat, known_rows
 from tests.tiny_project import SOURCE_FRAMES, edit_yaml, repro
 
 pytestmark = pytest.mark.slow
@@ -36,20 +34,11 @@ FOUND_BY = {
 }
 
 
-def rows(keypoints, index, joints):
-    """x, y and score of an actor's joints in one frame; zeros for those that it has not."""
-    known = set(keypoints.skeleton.joints)
-    found = [
-        np.append(keypoints.joint(j)[0][index], 1) if j in known else (0, 0, 0) for j in joints
-    ]
-    return np.array(found, np.float64)
-
-
 def write_openpose(folder, keypoints, **parts):
     """A file for each frame with these parts' joints."""
     for index in range(keypoints.num_frames):
         person = {
-            f"{part}_keypoints_2d": flat(rows(keypoints, index, joints))
+            f"{part}_keypoints_2d": flat(known_rows(keypoints, index, joints))
             for part, joints in parts.items()
         }
         content = {"version": 1.3, "people": [person]}
@@ -57,7 +46,7 @@ def write_openpose(folder, keypoints, **parts):
 
 
 def write_coco_wholebody(folder, keypoints):
-    frames = [rows(keypoints, index, COCO_WHOLEBODY) for index in range(keypoints.num_frames)]
+    frames = [known_rows(keypoints, index, COCO_WHOLEBODY) for index in range(keypoints.num_frames)]
     content = [
         {"keypoints": [found[:, :2].tolist()], "scores": [found[:, 2].tolist()]} for found in frames
     ]
@@ -159,22 +148,7 @@ def detected_by(config, project):
 def test_keypoint_rcnn_gives_the_faces_that_mediapipe_does(project, monkeypatch):
     """The network's answer is where the actor's joints are; all around it is the real code."""
     truth = read_keypoints(project / "demo/clips/source_joints.parquet")
-    remaining = iter(range(truth.num_frames))
-
-    class Network(torch.nn.Module):
-        def forward(self, images):
-            found = [rows(truth, next(remaining), COCO_17) for _ in images]
-            return [
-                {
-                    "scores": torch.ones(1),
-                    "labels": torch.ones(1, dtype=torch.int64),
-                    "keypoints": torch.tensor(joints[None], dtype=torch.float32),
-                    "keypoints_scores": torch.full((1, len(COCO_17)), 10.0),
-                }
-                for joints in found
-            ]
-
-    monkeypatch.setattr(keypoint_rcnn, "load_network", lambda *_, **__: Network())
+    monkeypatch.setattr(keypoint_rcnn, "load_network", lambda *_, **__: FindsInTurn(truth))
     found = detected_by(KeypointRcnnConfig(detector="keypointrcnn", **SETTINGS), project)
     assert_same_faces(found, keypoints_of(project, "ben"))
 

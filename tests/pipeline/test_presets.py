@@ -1,33 +1,67 @@
-"""Each preset runs to its end on the tiny graph, with small networks and no other change."""
+"""Each preset runs to its end on the tiny graph, with small networks and no other change.
+
+Stages run in this process, in the graph's order, on what presets share; by DVC they are run in
+test_end_to_end.py.
+"""
 
 import json
 import shutil
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
 
+from motiontransfer.keypoints import read_keypoints
+from motiontransfer.pose import detection, keypoint_rcnn
+from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.project.params_editing import apply_preset
 from motiontransfer.training.weights import read_description, read_face_generator
 from motiontransfer.video.frame_store import FrameStore
-from tests.tiny_project import ROOT, SIZE, SOURCE_FRAMES, edit_yaml, repro, shrink_pipeline
+from tests.people import FindsInTurn
+from tests.tiny_project import ROOT, SIZE, SOURCE_FRAMES, edit_yaml, shrink_pipeline
+
+pytestmark = pytest.mark.slow
 
 PRESETS = ROOT / "presets"
 NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml") if path.stem != "demo")
 SMALL = {"steps": 4, "num_filters": 4, "num_downsamplings": 2, "num_residual_blocks": 1}
+VIDEOS = {"demo_target": "target", "demo_dance": "source"}
+OF_CLEANED = ("segment_person ada", "fit_appearance ada")
+OF_PRESET = (
+    *("fit_normalization ada", "fit_normalization ben", "train_gan ada", "train_face_gan ada"),
+    *("train_face_cycle ada_as_ben", "normalize ada_as_ben", "render ada_as_ben"),
+    *("encode ada_as_ben", "evaluate ada", "evaluate_transfer ada_as_ben", "report ada_as_ben"),
+)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_a_preset_runs_to_its_end(tiny_run, tmp_path, name):
-    root = shutil.copytree(tiny_run, tmp_path / "project")
-    shutil.copy(ROOT / "params.yaml", root)
-    apply_preset(name, params_file=root / "params.yaml", folder=PRESETS)
-    chosen = yaml.safe_load((root / "params.yaml").read_text())
-    torch.manual_seed(0)  # VGG19's first slice is enough, and its weights are a download
-    weights = {"features.0.weight": torch.randn(64, 3, 3, 3), "features.0.bias": torch.zeros(64)}
-    save_file(weights, root / "vgg19.safetensors")
+def run(*stages):
+    """In the working directory; outputs that are there are not made from other params."""
+    for stage in stages:
+        name, *arguments = stage.split()
+        import_module(f"stages.{name}").main(*arguments)
+
+
+@pytest.fixture
+def in_this_process(monkeypatch, tmp_path):
+    monkeypatch.setattr(detection, "run_parallel", lambda apply, items, **_: map(apply, items))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "certificate"))
+
+
+@pytest.fixture(scope="module")
+def cleaned(tiny_run, tmp_path_factory):
+    """Projects by detector and smoothing, with what they share done."""
+    folder = tmp_path_factory.mktemp("cleaned")
+    return {("mediapipe_holistic", "savitzky_golay"): tiny_run}, folder
+
+
+def write_params(name):
+    """The preset in params.yaml, but small; return what it chose."""
+    shutil.copy(ROOT / "params.yaml", ".")
+    apply_preset(name, folder=PRESETS)
+    chosen = yaml.safe_load(Path("params.yaml").read_text())
 
     def shrink(params):
         off = {key for key in ("train_face_gan", "train_face_cycle") if not params[key]["steps"]}
@@ -40,17 +74,64 @@ def test_a_preset_runs_to_its_end(tiny_run, tmp_path, name):
             params[section]["perceptual_file"] = (
                 "vgg19.safetensors" if params[section]["perceptual_weight"] else None
             )
+        if name == "retold":
+            chosen["detect_keypoints"]["detector"] = "keypointrcnn"
+            params["detect_keypoints"] = {
+                **{"detector": "keypointrcnn", "max_people": 1, "min_detection_confidence": 0.5},
+                **{"min_visibility": 0.3, "segment_frames": 100},
+            }
 
-    edit_yaml(root / "params.yaml", shrink)
-    assert {"train_gan@ada", "render@ada_as_ben", "report@ada_as_ben"} <= repro(root)
-    with FrameStore(root / "results/ada_as_ben/transfer.mp4") as store:
+    edit_yaml(Path("params.yaml"), shrink)
+    return chosen
+
+
+def clean(detector, monkeypatch):
+    """Poses of both videos, and what is made from them alone."""
+    for video, clip in VIDEOS.items():
+        if detector == "keypointrcnn":
+            truth = read_keypoints(Path(f"demo/clips/{clip}_joints.parquet"))
+            monkeypatch.setattr(
+                keypoint_rcnn, "load_network", lambda *_, truth=truth, **__: FindsInTurn(truth)
+            )
+            run(f"detect_keypoints {video}")
+        run(f"clean_keypoints {video}")
+    run(*OF_CLEANED)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("in_this_process")
+def test_a_preset_runs_to_its_end(tiny_run, cleaned, tmp_path, monkeypatch, name):
+    projects, folder = cleaned
+    monkeypatch.chdir(shutil.copytree(tiny_run, tmp_path / "project"))
+    chosen = write_params(name)
+    kind = chosen["detect_keypoints"]["detector"], chosen["clean_keypoints"]["smoothing"]
+    if kind not in projects:
+        projects[kind] = Path(shutil.copytree(tiny_run, folder / "_".join(kind)))
+        shutil.copy("params.yaml", projects[kind])
+        with monkeypatch.context() as there:
+            there.chdir(projects[kind])
+            run("check_params")
+            clean(kind[0], there)
+    shutil.copytree(projects[kind] / "artifacts", "artifacts", dirs_exist_ok=True)
+    torch.manual_seed(0)  # VGG19's first slice is enough, and its weights are a download
+    weights = {"features.0.weight": torch.randn(64, 3, 3, 3), "features.0.bias": torch.zeros(64)}
+    save_file(weights, "vgg19.safetensors")
+    run("check_params", *OF_PRESET)
+
+    with FrameStore(Path("results/ada_as_ben/transfer.mp4")) as store:
         assert (len(store), store.size) == (SOURCE_FRAMES, (SIZE, SIZE))
-    models = root / "artifacts/models/ada"
+    poses = read_keypoints(Path("artifacts/poses/ada_as_ben.parquet"))
+    assert poses.detector.startswith(kind[0])
+    assert face_boxes(poses)[1].all()
+    models = Path("artifacts/models/ada")
     style = read_description(models / "generator.safetensors")["pose_map"]
     assert style["encoding"] == chosen["train_gan"]["pose_encoding"]
     has_face = read_face_generator(models / "face_generator.safetensors") is not None
     assert has_face == (chosen["train_face_gan"]["steps"] > 0)
-    rendered = json.loads((root / "artifacts/rendered/ada_as_ben/rendered.json").read_text())
+    rendered = json.loads(Path("artifacts/rendered/ada_as_ben/rendered.json").read_text())
     faces = {"residual"} if has_face else {"cycle"} & {chosen["render"]["face"]}
     networks = rendered["assertion"]["networks"]
     assert {it["architecture"] for it in networks if it["role"] == "face"} == faces
+    metrics = json.loads(Path("results/ada_as_ben/metrics.json").read_text())
+    assert metrics["truth"]["ours"]["person"]["ssim"] > 0
+    assert Path("results/ada_as_ben/report.html").is_file()
