@@ -122,13 +122,6 @@ class Networks:
     """Metric -> reason why it is skipped."""
 
 
-NO_NETWORKS = Networks(
-    distances={},
-    features=None,
-    skipped=dict.fromkeys(("lpips", "dists", "fid", "kid"), "no weights were given"),
-)
-
-
 def open_networks(params: NetworkParams, *, option: str) -> Networks:
     """Open the requested networks, on a GPU if there is one; the others are skipped with a reason.
 

@@ -46,7 +46,7 @@ from motiontransfer.evaluation.measurements import (
     block_length,
     in_section,
 )
-from motiontransfer.evaluation.network_metrics import NO_NETWORKS, Networks, not_measured
+from motiontransfer.evaluation.network_metrics import Networks, not_measured
 from motiontransfer.evaluation.plots import (
     likeness_panels,
     systems,
@@ -86,7 +86,7 @@ def evaluate_reconstruction(
     compute: Compute,
     folder: Path,
     scratch: Path,
-    networks: Networks = NO_NETWORKS,
+    networks: Networks,
 ) -> Measurements:
     """Render each clip's held-out tail and compare it with the real frames.
 
@@ -214,7 +214,7 @@ def evaluate_transfer(
     box_margin: float,
     compute: Compute,
     folder: Path,
-    networks: Networks = NO_NETWORKS,
+    networks: Networks,
 ) -> Measurements:
     """Evaluate a transfer, and write its per-frame table and figures.
 
@@ -346,7 +346,7 @@ def _panels(found: Measurements) -> dict[str, dict[str, MetricKey]]:
 
 
 def score_videos(
-    videos: Mapping[str, Path], truth: Path, *, compute: Compute, networks: Networks = NO_NETWORKS
+    videos: Mapping[str, Path], truth: Path, *, compute: Compute, networks: Networks
 ) -> Measurements:
     """Compare videos with the ground truth, frame by frame.
 

@@ -11,7 +11,7 @@ from motiontransfer.errors import TrainingError, VideoError
 from motiontransfer.evaluation import comparison, plots
 from motiontransfer.evaluation.comparison import FrameMetric, detected_frames, measure
 from motiontransfer.evaluation.measurements import MetricKey, nested
-from motiontransfer.evaluation.network_metrics import NO_NETWORKS, Networks
+from motiontransfer.evaluation.network_metrics import NetworkParams, Networks, open_networks
 from motiontransfer.evaluation.protocols import (
     TransferVideos,
     as_text,
@@ -126,7 +126,7 @@ def test_ours_and_the_baseline_have_image_and_pose_metrics(evaluated, metrics):
     assert metrics["skipped_frames"]["face"] == {"not_detected": 0, "smaller_than_11_pixels": 0}
     assert metrics["skipped_frames"]["hands"]["not_detected"] == 3  # there is no right hand
     skipped = {one.key.metric: one.note for one in evaluated[0].summary if one.note}
-    assert skipped["lpips"] == "no weights were given"
+    assert skipped["lpips"] == "no weights of AlexNet were asked for: --lpips-weights is none"
 
 
 def test_real_frames_have_temporal_metrics_and_identity_and_are_what_fid_is_against(metrics):
@@ -168,9 +168,10 @@ def test_without_held_out_frames_the_error_names_the_param(folder, tmp_path):
     clips = clips_of(folder, held_out_fraction=0.0)
     rest = {"box_margin": 0.1, "compute": LOCAL, "folder": tmp_path, "scratch": tmp_path}
     with pytest.raises(TrainingError, match=r"train_gan\.held_out_fraction"):
-        evaluate_reconstruction(clips, iter, **rest)
+        evaluate_reconstruction(clips, iter, **rest, networks=NO_NETWORKS)
 
 
+NO_NETWORKS = open_networks(NetworkParams(), option="--{}-weights")
 _INTENDED = [(24, 30), (28, 32), (32, 30), (36, 32), (40, 30), (44, 32)]
 _MOVED = [(x + 1, y) for x, y in _INTENDED]
 
@@ -209,7 +210,7 @@ class _Evaluated:
                 box_margin=0.1,
                 compute=LOCAL,
                 folder=folder / "out",
-                **options,
+                **{"networks": NO_NETWORKS, **options},
             )
         self.metrics = nested(found)
         self.notes = {one.key.metric: one.note for one in found.summary if one.note}
@@ -364,5 +365,6 @@ def test_fid_and_kid_are_against_the_ground_truth(scored):
 
 def test_a_video_of_another_length_is_refused_by_name(tmp_path):
     files, _ = _films(tmp_path, {"short": figure(_CENTRES[:7]), "truth": figure(_CENTRES)})
+    truth = files.pop("truth")
     with pytest.raises(VideoError, match=r"short\.mkv"):
-        score_videos({"short": files["short"]}, files["truth"], compute=LOCAL)
+        score_videos(files, truth, compute=LOCAL, networks=NO_NETWORKS)
