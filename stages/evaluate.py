@@ -27,7 +27,6 @@ class EvaluateParams(NetworkParams):
     face: FaceMode
     """`residual`: the face generator's residual is added; `none`: faces stay as generated."""
     precision: Precision
-    """Arithmetic precision of the generator."""
     box_margin: float = Field(ge=0, le=1)
     """Share of a box's longer side by which the boxes of person, face and hands grow."""
 

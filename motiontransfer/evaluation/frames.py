@@ -20,7 +20,7 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import enclosing_box, resize
+from motiontransfer.video.geometry import Box, enclosing_box, resize
 
 Frames = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
 """Name of a video -> its frame, all at one point in time."""
@@ -37,9 +37,6 @@ class FrameSet(NamedTuple):
 
 FrameReference = tuple[Path, int]
 """A video file and a frame_index in it."""
-
-Box = tuple[int, int, int, int]
-"""x0, y0, x1, y1 in pixels, half-open."""
 
 Regions = Sequence[Box | None]
 """The box in each frame; None where nothing was found."""

@@ -66,7 +66,6 @@ def write_per_frame(
     *,
     title: str,
 ) -> None:
-    """Write `per_frame.csv`, these columns first, and `curves.png`."""
     write_csv(folder / "per_frame.csv", pd.DataFrame({**columns, **wide(found)}))
     plot_curves(folder / "curves.png", found, panels, title=title)
 

@@ -115,8 +115,6 @@ class _Frame(nn.Module):
 
 
 class _Scene(nn.Module):
-    """The background image with shadows."""
-
     def __init__(self, generator: FrameGenerator) -> None:
         super().__init__()
         self.generator = generator

@@ -32,6 +32,7 @@ from motiontransfer.rendering.compositing import (
 )
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.color import Frame
+from motiontransfer.video.geometry import Box
 
 FORMAT_VERSION = 3
 MODEL_FILE = "model.json"
@@ -42,8 +43,6 @@ STATISTICS_FILE = "statistics.json"
 """The target's pose statistics, for `motiontransfer.retargeting.normalization`."""
 
 Image = Float32[np.ndarray, "1 3 height width"]
-Box = tuple[int, int, int, int]
-"""x0, y0, x1, y1; pixels."""
 
 Engine = Literal["onnxruntime", "openvino", "openvino_bf16"]
 """The last one computes in bfloat16 where the processor does."""

@@ -199,12 +199,6 @@ class Detected:
     has_statistics: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    detected: Detected
-    finish: PendingFrame
-
-
 def working_framing(source: Source, *, height: int) -> Framing:
     """Framing that shows a source's whole frames at a height in pixels."""
     rows, columns = source.size
@@ -232,7 +226,7 @@ class Session:
         self._asked_to_restart = False
         self.captured: LatestValue[Captured] = LatestValue()
         self.detected: LatestValue[Detected] = LatestValue()
-        self.results: LatestValue[Result] = LatestValue()
+        self.results: LatestValue[tuple[Detected, PendingFrame]] = LatestValue()
         self.detection = Worker(self._detect)
         self.generation = Worker(self._generate)
         self.latencies_ms: list[int] = []
@@ -262,11 +256,11 @@ class Session:
             has_statistics=self._motion.statistics is not None,
         )
 
-    def _generate(self, detected: Detected) -> Result:
+    def _generate(self, detected: Detected) -> tuple[Detected, PendingFrame]:
         if detected.poses is None:
             self._target.restart()
-            return Result(detected=detected, finish=lambda: self._target.background)
-        return Result(detected=detected, finish=self._target.generate(detected.poses))
+            return detected, lambda: self._target.background
+        return detected, self._target.generate(detected.poses)
 
     def run(
         self,
@@ -305,16 +299,17 @@ class Session:
             result = self.results.take(seconds=_TAKE_SECONDS)
             cpu_before = time.thread_time()
             if result is not None:
-                frame = result.finish()
+                detected, finish = result
+                frame = finish()
                 if self._with_label is not None:
                     frame = self._with_label(frame)
                 if window is not None:
-                    window.show(self._panels(result, frame))
+                    window.show(self._panels(detected, frame))
             key = window.key() if window is not None else ""
             if result is not None and frame is not None:
-                self._count(result)
+                self._count(detected.captured)
                 for output in outputs:
-                    output(frame, result.detected.captured.seconds)
+                    output(frame, detected.captured.seconds)
             self.display_cpu_seconds += time.thread_time() - cpu_before
             if key == "q":
                 return
@@ -332,17 +327,16 @@ class Session:
         elif key == "m":
             self.is_mirrored = not self.is_mirrored
 
-    def _count(self, result: Result) -> None:
+    def _count(self, captured: Captured) -> None:
         now = time.monotonic()
-        self.latencies_ms.append(round(1000 * (now - result.detected.captured.at)))
+        self.latencies_ms.append(round(1000 * (now - captured.at)))
         self._shown_at.append(now)
         while self._shown_at[0] < now - _RATE_SECONDS:
             self._shown_at.popleft()
 
-    def _panels(self, result: Result, frame: Frame) -> AnyFrame:
+    def _panels(self, detected: Detected, frame: Frame) -> AnyFrame:
         """Source, pose and result side by side, with a line of text."""
-        detected, now = result.detected, time.monotonic()
-        pose = np.zeros_like(frame)
+        now, pose = time.monotonic(), np.zeros_like(frame)
         if detected.poses is not None:
             pose = draw_pose(detected.poses, -1, style=self._target.style)
         words = [
@@ -358,7 +352,6 @@ class Session:
         return write_text(panels, "  ".join(words))
 
     def summary(self) -> str:
-        """Number and rate of shown frames, latency and dropped frames in one line."""
         shown = len(self.latencies_ms)
         dropped = [queue.dropped for queue in (self.captured, self.detected, self.results)]
         rate = shown / max(self.seconds, 1e-9)

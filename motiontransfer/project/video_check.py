@@ -68,13 +68,11 @@ class VideoCheck:
     metadata: VideoMetadata
 
     seconds: float
-    """Length of the video."""
     people: tuple[int, ...]
     """Number of people in each sampled frame."""
     framing: Framing
     """Placement of the frames in the working image."""
     quality: ClipQuality
-    """Pose quality of the sampled frames."""
 
 
 def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"]) -> VideoCheck:
@@ -154,7 +152,6 @@ def metadata_line(check: VideoCheck) -> str:
 
 
 def quality_lines(check: VideoCheck) -> Iterator[str]:
-    """Measures of the sampled frames, one a line."""
     quality, people = check.quality, np.array(check.people)
     yield f"{len(people)} sampled frames:"
     if people.min() == people.max():

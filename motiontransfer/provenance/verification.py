@@ -178,7 +178,6 @@ def provenance_lines(provenance: Provenance | None) -> list[str]:
 
 
 def _report_text(path: Path, trusted: Path | None) -> str | None:
-    """c2pa's report on a file, JSON; None where there is no manifest."""
     c2pa = load_c2pa()
     settings: dict[str, object] = dict(OFFLINE)
     if trusted is not None:  # without whatever else is in that file

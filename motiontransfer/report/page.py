@@ -119,8 +119,6 @@ class Panel(NamedTuple):
 
 
 class Rung(NamedTuple):
-    """One rung of the encoding ladder."""
-
     crf: int
     """x264's quality."""
     scale: float

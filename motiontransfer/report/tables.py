@@ -57,8 +57,6 @@ Verdict = Literal["better", "worse", "same", "changed", "only before", "only aft
 
 
 class Cell(NamedTuple):
-    """One number as it is printed."""
-
     text: str
     """A dash where it could not be measured."""
     interval: str = ""
@@ -213,7 +211,6 @@ def metric_differences(
 
 
 def count_verdicts(differences: Iterable[MetricDifference]) -> dict[str, int]:
-    """Number of metrics that got better, got worse and stayed."""
     verdicts = [difference.verdict for difference in differences]
     return {name: verdicts.count(name) for name in ("better", "worse", "same")}
 
