@@ -27,7 +27,7 @@ import numpy as np
 from motiontransfer.errors import MotionTransferError
 from motiontransfer.export.player import STATISTICS_FILE, Engine, Player, read_model
 from motiontransfer.keypoints import Keypoints, read_keypoints
-from motiontransfer.live.devices import Recorder, Window, open_camera, open_video, stored_sound
+from motiontransfer.live.devices import Window, open_camera, open_video, recording
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
 from motiontransfer.live.session import Session, working_framing
 from motiontransfer.pose.openvino_holistic import follow_person
@@ -80,14 +80,7 @@ def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
     with ExitStack() as stack:
         outputs = []
         if arguments.output is not None:
-            sound, offset = stack.enter_context(stored_sound(source))
-            recorder = Recorder(
-                arguments.output,
-                frame_rate=source.frame_rate,
-                sound=sound,
-                sound_offset_seconds=offset,
-            )
-            outputs.append(stack.enter_context(recorder))
+            outputs.append(stack.enter_context(recording(source, arguments.output)))
         window = None if arguments.headless else stack.enter_context(Window())
         player = _open_player(arguments)
         motion = SourceMotion(

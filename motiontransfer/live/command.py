@@ -23,7 +23,7 @@ from torch import nn
 
 from motiontransfer import layout
 from motiontransfer.errors import ParamsError
-from motiontransfer.live.devices import Recorder, Sign, Source, Window, stored_sound, virtual_camera
+from motiontransfer.live.devices import Sign, Source, Window, recording, virtual_camera
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
 from motiontransfer.live.session import Output, Session, working_framing
 from motiontransfer.models.generators import FrameGenerator
@@ -63,7 +63,6 @@ def run_live(
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // 2))
     cv2.setNumThreads(1)
     with ExitStack() as stack:
-        sound, offset = stack.enter_context(stored_sound(source)) if output else (None, 0.0)
         window = stack.enter_context(Window()) if has_window else None
         renderer = load_target(target, params)
         use_openvino(renderer)
@@ -80,15 +79,9 @@ def run_live(
             camera = virtual_camera(renderer.main.config.size, source.frame_rate)
             outputs.append(stack.enter_context(camera))
         if output is not None:
-            recorder = Recorder(
-                output,
-                frame_rate=source.frame_rate,
-                sound=sound,
-                sound_offset_seconds=offset,
-                crf=params.crf,
-                sign=sign,
+            outputs.append(
+                stack.enter_context(recording(source, output, crf=params.crf, sign=sign))
             )
-            outputs.append(stack.enter_context(recorder))
         session.run(window=window, outputs=outputs, save=partial(_save, target, sign))
     return session.summary()
 

@@ -135,18 +135,6 @@ def _decode(path: Path) -> Generator[VideoMetadata | tuple[float, Frame]]:
         yield timed.start_seconds, upright(timed.item, video)
 
 
-@contextmanager
-def stored_sound(source: Source) -> Generator[tuple[Path | None, float]]:
-    """The source's sound as recordings take it, and what to add to its timestamps."""
-    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
-        path, offset = Path(folder) / "sound.mka", None
-        if source.sound:
-            offset = run_isolated(
-                store_sound, source.sound, path, origin_seconds=source.start_seconds
-            )
-        yield (None, 0.0) if offset is None else (path, offset)
-
-
 def open_poses(path: Path) -> Source:
     """Open poses of one subject, played in real time.
 
@@ -328,3 +316,25 @@ class Recorder:
                 self._repeat_until(self._num_written + 1)
             if self._sign is not None:
                 self._sign(self._path, self._unsigned)
+
+
+@contextmanager
+def recording(
+    source: Source, path: Path, *, crf: int = 18, sign: Sign | None = None
+) -> Generator[Callable[[Frame, float], None]]:
+    """Yield a function that records frames from their time on, with the source's sound."""
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+        sound, offset = Path(folder) / "sound.mka", None
+        if source.sound:
+            offset = run_isolated(
+                store_sound, source.sound, sound, origin_seconds=source.start_seconds
+            )
+        with Recorder(
+            path,
+            frame_rate=source.frame_rate,
+            sound=None if offset is None else sound,
+            sound_offset_seconds=offset or 0.0,
+            crf=crf,
+            sign=sign,
+        ) as record:
+            yield record
