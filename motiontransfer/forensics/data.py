@@ -268,12 +268,6 @@ class TargetSegments(NamedTuple):
     """Segments rendered with another subject's motion."""
 
 
-class ProjectSegments(NamedTuple):
-    targets: Sequence[TargetSegments]
-    unseen: Sequence[Segment]
-    """Filmed segments of subjects that no network was trained on."""
-
-
 def project_segments(
     runtime: Runtime,
     *,
@@ -283,12 +277,12 @@ def project_segments(
     held_out: HeldOut,
     max_frames: int,
     folder: Path,
-) -> ProjectSegments:
-    """List a project's segments, and render those that are missing in `folder`.
+) -> tuple[list[TargetSegments], list[Segment]]:
+    """List segments of the targets, and filmed ones of subjects that no network was trained on.
 
     Args:
         max_frames: about how many frames of a video are used, of both parts together.
-        folder: where rendered frames go; a file that is there is complete and is kept.
+        folder: where missing frames are rendered; a file that is there is complete and is kept.
     """
     unseen = []
     for subject, video in sorted(
@@ -321,7 +315,7 @@ def project_segments(
         target_segments.append(
             TargetSegments(subject=target, training=training, held_out=later, transfers=rendered)
         )
-    return ProjectSegments(targets=target_segments, unseen=unseen)
+    return target_segments, unseen
 
 
 def _segment_pairs(
@@ -394,13 +388,13 @@ class Split(NamedTuple):
     """Target that is in the test set only; None where there is only one target."""
 
 
-def split_segments(project: ProjectSegments) -> Split:
+def split_segments(targets: Sequence[TargetSegments], unseen: Sequence[Segment]) -> Split:
     """Hold out the last target if there is another, else the later part of the only one.
 
     Raises:
         TrainingError: nothing is left to train on, or to calibrate on.
     """
-    *known, last = project.targets
+    *known, last = targets
     if known:
         training = [pair for target in known for pair in target.training]
         calibration = [pair for target in known for pair in target.held_out]
@@ -420,6 +414,6 @@ def split_segments(project: ProjectSegments) -> Split:
     return Split(
         training=training,
         calibration=calibration,
-        test=SegmentSet(real=[*test.real, *project.unseen], fake=[*test.fake, *last.transfers]),
+        test=SegmentSet(real=[*test.real, *unseen], fake=[*test.fake, *last.transfers]),
         held_out_subject=last.subject if known else None,
     )

@@ -173,7 +173,7 @@ def train_on_project(
     with run_folder(runtime, checkpoints, key) as folder:
         if not runtime.is_first:
             barrier(runtime)  # the first process renders what the others then find
-        project = project_segments(
+        segments = project_segments(
             runtime,
             targets=targets,
             transfers=transfers,
@@ -184,7 +184,7 @@ def train_on_project(
         )
         if runtime.is_first:
             barrier(runtime)
-        split = split_segments(project)
+        split = split_segments(*segments)
         detector, throughput = train_detector(
             split.training,
             split.calibration,

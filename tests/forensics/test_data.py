@@ -207,7 +207,7 @@ def clips_of_project(max_frames=1000):
 
 def test_the_clips_of_a_project(project):
     found = clips_of_project()
-    (ada,) = found.targets
+    (ada,), unseen = found
     assert ada.subject == "ada"
     # 75 frames: the first 51 (a gap of 2 before the last 22 is nobody's)
     assert [pair.real.frames for pair in ada.training] == [range(26), range(25, 51)]
@@ -217,9 +217,9 @@ def test_the_clips_of_a_project(project):
         assert len(pair.real.frames) == len(pair.fake.frames) == len(pair.fake.read())
     assert [clip.frames for clip in ada.transfers] == [range(26), range(26, 51)]
     assert {(clip.subject, clip.video) for clip in ada.transfers} == {("ada", "ada_as_ben")}
-    assert {(clip.subject, clip.video) for clip in found.unseen} == {("ben", "dance")}
+    assert {(clip.subject, clip.video) for clip in unseen} == {("ben", "dance")}
     with FrameStore(Path("artifacts/frames/ben/dance/frames.mkv")) as frames:
-        np.testing.assert_array_equal(found.unseen[0].read()[3], frames[3])
+        np.testing.assert_array_equal(unseen[0].read()[3], frames[3])
     # a second is rendered as the whole video would be but for its start
     renderer = load_renderer(Path("artifacts/models/ada"), runtime(), face="none")
     poses = read_keypoints(Path("artifacts/keypoints/ada/walk.parquet"))
@@ -230,7 +230,7 @@ def test_the_clips_of_a_project(project):
     before = {path.name: path.stat().st_mtime_ns for path in Path("scratch").iterdir()}
     assert before.keys() == {"ada_walk.mkv", "ada_as_ben.mkv"}
     assert clips_of_project() == found
-    (few,) = clips_of_project(max_frames=40).targets
+    (few,), _ = clips_of_project(max_frames=40)
     assert [len(part) for part in (few.training, few.held_out, few.transfers)] == [1, 1, 1]
     assert {path.name: path.stat().st_mtime_ns for path in Path("scratch").iterdir()} == before
 
@@ -273,7 +273,7 @@ UNSEEN = target("cleo").transfers
 
 def test_of_several_targets_the_last_is_only_tested_on():
     known, last = [target("ada"), target("ben")], target("dan")
-    split = data.split_segments(data.ProjectSegments(targets=[*known, last], unseen=UNSEEN))
+    split = data.split_segments([*known, last], UNSEEN)
     assert split.held_out_subject == "dan"
     assert split.training == [pair for each in known for pair in each.training]
     assert split.calibration == [pair for each in known for pair in each.held_out]
@@ -284,7 +284,7 @@ def test_of_several_targets_the_last_is_only_tested_on():
 
 def test_the_only_target_is_tested_on_its_later_part():
     ada = target("ada", held_out=3)
-    split = data.split_segments(data.ProjectSegments(targets=[ada], unseen=UNSEEN))
+    split = data.split_segments([ada], UNSEEN)
     assert split.held_out_subject is None
     assert split.training == ada.training
     assert split.calibration == ada.held_out[:2]
@@ -295,4 +295,4 @@ def test_the_only_target_is_tested_on_its_later_part():
 @pytest.mark.parametrize("parts", [{"training": 0}, {"held_out": 0}])
 def test_too_few_clips_are_refused(parts):
     with pytest.raises(TrainingError, match="ada"):
-        data.split_segments(data.ProjectSegments(targets=[target("ada", **parts)], unseen=[]))
+        data.split_segments([target("ada", **parts)], [])
