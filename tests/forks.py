@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -45,5 +46,7 @@ def _run(command: list[str], cwd: Path, env: dict[str, str], *outputs: Path) -> 
         with path.open("w") as file:
             os.dup2(file.fileno(), descriptor)
     sys.argv = command
+    # What it starts may be forked, too; multiprocessing has noted the real one.
+    sys.executable = shutil.which("python", path=env["PATH"])
     main = import_module(MAINS[command[0]]).main
     sys.exit(main() if command[0] == "motiontransfer" else main(command[1:]))

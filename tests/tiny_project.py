@@ -104,9 +104,14 @@ def environment_of(root: Path) -> dict[str, str]:
 
 def dvc(root: Path, *arguments: str):
     """A DVC command as a completed process."""
+    return run(root, "dvc", *arguments)
+
+
+def run(root: Path, *command: str):
+    """A command of DVC or of this project as a completed process."""
     output = root / ".dvc/tmp/command"
     output.parent.mkdir(parents=True, exist_ok=True)
-    return run_forked(["dvc", *arguments], cwd=root, env=environment_of(root), output=output)
+    return run_forked([*command], cwd=root, env=environment_of(root), output=output)
 
 
 def repro(root: Path, *arguments: str) -> set[str]:

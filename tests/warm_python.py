@@ -1,4 +1,4 @@
-"""`python -m` and `dvc`, forked from a process with their libraries loaded: most of their time.
+"""`python -m` of stages and `dvc`, forked from a process with their libraries loaded: most of their time.
 
 What stands first in `warm_path()` hands arguments, folder, environment and open files to that
 process, which forks once for each call; the project's own modules are loaded anew. A signal
@@ -29,7 +29,7 @@ _OWN = ("motiontransfer", "stages", "demo", "tests")
 _CALLER = """#!{python} -IS
 import os, signal, socket, sys
 arguments = [*{before}, *sys.argv[1:]]
-if arguments[:1] != ["-m"]:
+if arguments[:1] != ["-m"] or arguments[1] not in ("dvc", "demo", "stages"):
     os.execv({python!r}, [{python!r}, *arguments])
 server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 server.connect({address!r})

@@ -3,14 +3,12 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import av
 import pytest
 
-from tests.tiny_project import SIZE, SOURCE_FRAMES, dvc, edit_yaml, environment_of, repro
+from tests.tiny_project import SIZE, SOURCE_FRAMES, dvc, edit_yaml, repro, run
 
 
 @pytest.fixture(scope="module")
@@ -146,10 +144,7 @@ def test_a_dance_of_another_dancer_trains_nothing(project, tmp_path):
     shutil.copy(project / "data/truth/demo.mp4", tmp_path / "cleo.mp4")
     shutil.copy(project / "demo/clips/target.mp4", tmp_path / "me.mp4")  # known by its content
     films = [str(tmp_path / name) for name in ("cleo.mp4", "me.mp4")]
-    done = subprocess.run(
-        [sys.executable, "-c", "from motiontransfer.cli.app import main; main()", "dance", *films],
-        cwd=project, env=environment_of(project), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = run(project, "motiontransfer", "dance", *films)
     assert done.returncode == 0, done.stdout + done.stderr
     printed = (project / ".dvc/tmp/jobs/dance.log").read_text()
     assert set(re.findall(r"^Running stage '(.+)'", printed, re.MULTILINE)) == {
