@@ -1,4 +1,4 @@
-"""`python -m` of stages and `dvc`, forked from a process with their libraries loaded: most of their time.
+"""`python -m` of stages and `dvc`, forked from a process with libraries loaded: most of their time.
 
 What stands first in `warm_path()` hands arguments, folder, environment and open files to that
 process, which forks once for each call; the project's own modules are loaded anew. A signal
