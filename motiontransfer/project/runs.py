@@ -65,7 +65,7 @@ _RATES = {  # CPU seconds to start, per frame and per megapixel of a frame; mega
     "decode": (6.0, 0.005, 0.01, 0.08, 0.0),
     "detect_keypoints": (8.0, 0.038, 0.0, 0.01, 0.0),
     "segment_person": (5.0, 0.015, 0.0, 0.005, 0.0),
-    "fit_appearance": (6.0, 0.08, 0.21, 0.0, 0.5),  # frames: references
+    "fit_appearance": (5.0, 0.04, 0.15, 0.0, 0.3),  # frames: references
     "train_gan": (12.0, 1.05e-7, 0.0, 0.0, 0.0),  # frames: steps x items x filters x pixels
     "train_face_gan": (10.0, 2.1e-7, 0.0, 0.0, 0.0),
     "evaluate": (8.0, 0.03, 0.0, 0.0, 0.0),
