@@ -79,6 +79,7 @@ def dance(
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # progress without a terminal
     seconds = {stage: seconds for stage, (seconds, _) in forecasts.items()}
+    _stop_stages_when_ended()
     with _metered(transfer, seconds) as show:
         run_stages(
             {"dance": ()},
@@ -308,8 +309,7 @@ def repro(
     if dry:
         typer.echo("\n".join(graph))
         return
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
+    _stop_stages_when_ended()
     with shown_progress() as show:
         run_stages(
             graph,
@@ -323,6 +323,12 @@ def repro(
         {"dvc": ()}, [{}], keep_going=False, show=lambda _: None, command=lambda _: dvc_repro()
     )
     typer.echo("Data and pipelines are up to date.")
+
+
+def _stop_stages_when_ended() -> None:
+    """Take SIGTERM and a closed terminal for Ctrl-C: stages run out of their reach."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
 
 
 @contextmanager
