@@ -32,6 +32,7 @@ from motiontransfer.models.rollout import PoseDrawer, generate_clip
 from motiontransfer.params import PARAMS_FILE
 from motiontransfer.pose.boxes import ViewportFollower, body_height_px, fit_viewport
 from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import GuidedUpsampling
@@ -219,13 +220,14 @@ def _puppet(poses: Keypoints, full: tuple[int, int]) -> Puppet:
         for index in spread(range(min(poses.num_frames, len(store))), count=_NUM_REFERENCES):
             frames[0, index] = cv2.warpAffine(store[index], matrix, (width, height))
     room = np.median(list(frames.values()), axis=0).astype(np.uint8)
+    nowhere = np.zeros(full, bool)
     return Puppet(
         fit_appearance(
             poses.skeleton,
             [(large.points, large.score)],
             frames.values(),
             {key: cv2.absdiff(it, room).max(axis=2) for key, it in frames.items()},
-            background=room,
+            background=Background(room, is_filled=nowhere, is_moving=nowhere),
             height_px=body_height_px(large),
         ),
         poses.image_size,

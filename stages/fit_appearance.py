@@ -26,7 +26,7 @@ def main(target: str) -> str:
     )
     clips = read_target_clips(target, held_out)
     background = median_background(clips)
-    appearance = target_appearance(clips, background.image, num_references=params.references)
+    appearance = target_appearance(clips, background, num_references=params.references)
     file = layout.appearance_file(target)
     plot = file.with_suffix(".png")
     write_appearance(file, appearance)

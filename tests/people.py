@@ -9,6 +9,7 @@ import torch
 
 from motiontransfer.keypoints import Detections, Keypoints
 from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.puppet.warping import Puppet
@@ -405,6 +406,18 @@ def difference_mask(frame, empty):
     return np.where(levels > 20, 255, 0).astype(np.uint8)
 
 
+def inside(person, *, by_px=3):
+    """Pixels that have none of the background beside them."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * by_px + 1,) * 2)
+    return cv2.erode(np.asarray(person, np.uint8), disc) > 0
+
+
+def scene(image):
+    """A background image that was seen everywhere."""
+    nowhere = np.zeros(image.shape[:2], bool)
+    return Background(image, is_filled=nowhere, is_moving=nowhere)
+
+
 def puppet_of(keypoints, references):
     """The puppet that these frames show."""
     empty = picture(dance(1, size=keypoints.image_size, missing=[0]), 0)
@@ -415,7 +428,7 @@ def puppet_of(keypoints, references):
             [(keypoints.points, keypoints.score)],
             frames.values(),
             {key: difference_mask(frame, empty) for key, frame in frames.items()},
-            background=empty,
+            background=scene(empty),
             height_px=body_height_px(keypoints),
         )
     )
@@ -494,7 +507,7 @@ def appearance_of(*references, frames=None, **how):
         [(keypoints.points, keypoints.score) for keypoints in references],
         frames,
         {(clip, 0): difference_mask(frame, room()) for clip, frame in enumerate(frames)},
-        background=room(),
+        background=scene(room()),
         height_px=HEIGHT_PX,
     )
 

@@ -19,6 +19,8 @@ from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.progress import track
 from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
+from motiontransfer.puppet.background import Background
+from motiontransfer.puppet.matting import person_matte
 from motiontransfer.puppet.parts import (
     BodyPart,
     BodyPoses,
@@ -31,7 +33,9 @@ from motiontransfer.puppet.parts import (
 from motiontransfer.puppet.silhouette import (
     Mask,
     Silhouette,
+    cores,
     fit_radii,
+    part_distances,
     part_masks,
     read_masks,
     silhouette,
@@ -52,14 +56,14 @@ _COVERAGE_STEP = 17  # of 255: edges are smooth, and finer levels would take a t
 
 
 def target_appearance(
-    clips: Sequence[TargetClip], background: Frame, *, num_references: int
+    clips: Sequence[TargetClip], background: Background, *, num_references: int
 ) -> Appearance:
     """About so many reference frames, evenly spread over the clips, in the background's size.
 
     Raises:
         TrainingError: no training frame shows a trunk or a limb.
     """
-    size, image_size = background.shape[:2], clips[0].keypoints.image_size
+    size, image_size = background.image.shape[:2], clips[0].keypoints.image_size
     zoom = np.array([size[1] / image_size[1], size[0] / image_size[0]])
     masks = [read_masks(clip.masks_file) for clip in clips]
     chosen: list[tuple[int, int]] = []
@@ -98,7 +102,7 @@ def fit_appearance(
     frames: Iterable[Frame],
     masks: Mapping[tuple[int, int], UInt8[np.ndarray, "_ _"]],
     *,
-    background: Frame,
+    background: Background,
     height_px: float,
     coarse_size: tuple[int, int] | None = None,
 ) -> Appearance:
@@ -117,7 +121,7 @@ def fit_appearance(
     poses, parts = BodyPoses(skeleton, points, score), body_parts(skeleton)
     full = full_lengths(poses)
     scales = body_scales(poses, full)
-    size = background.shape[:2]
+    size = background.image.shape[:2]
     coarse = coarse_size or size
     zoom = np.array(size[::-1]) / coarse[::-1]
     coarse_poses = BodyPoses(skeleton, resize_points(points, 1 / zoom), score)
@@ -138,7 +142,7 @@ def fit_appearance(
     with TemporaryFile() as file:
         cut = [
             [None if part is None else _StoredPart(part, file) for part in of_reference]
-            for of_reference in map(partial(cut_parts, parts), people(), frames)
+            for of_reference in map(partial(cut_parts, parts, background), people(), frames)
         ]
         patches = fill_hidden(parts, poses, scales, cut)
     return Appearance(
@@ -149,7 +153,7 @@ def fit_appearance(
         full_lengths=full,
         height_px=height_px,
         patches=patches,
-        background=background,
+        background=background.image,
     )
 
 
@@ -209,9 +213,26 @@ def covered_box(mask: Mask) -> tuple[slice, slice]:
     return np.s_[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
 
 
-def cut_parts(parts: Sequence[BodyPart], person: Silhouette, frame: Frame) -> list[CutPart | None]:
+def cut_parts(
+    parts: Sequence[BodyPart], background: Background, person: Silhouette, frame: Frame
+) -> list[CutPart | None]:
+    """Cut a reference into the body parts that it shows."""
+    distances = part_distances(parts, person)
+    box = person.place()
+    alpha, colors = np.zeros(frame.shape[:2], np.uint8), frame.copy()
+    alpha[box], colors[box] = person_matte(
+        frame[box],
+        background.image[box],
+        person.coverage,
+        cores(parts, distances, person),
+        is_known=~background.is_filled[box],
+        height_px=person.height_px,
+    )
     cut = []
-    for place, mask, hidden in part_masks(parts, person):
+    for place, *masks in part_masks(parts, distances, person):
+        mask, hidden = (
+            (it * (alpha[place] / np.float32(255))).round().astype(np.uint8) for it in masks
+        )
         if not mask.any():
             cut.append(None)
             continue
@@ -221,7 +242,7 @@ def cut_parts(parts: Sequence[BodyPart], person: Silhouette, frame: Frame) -> li
             CutPart(
                 corner=(x, y),
                 # Not views, which would hold the whole frame or box.
-                colors=frame[place][inside].copy(),
+                colors=colors[place][inside].copy(),
                 coverage=mask[inside].copy(),
                 hidden=hidden[inside].copy(),
             )

@@ -92,7 +92,7 @@ _FAR_PX = 1e6  # beyond every frame
 _REACH_BEFORE_OTHERS = 1.0  # radii; there the silhouette does not show the outline
 
 
-_Box = tuple[int, int, int, int]
+Box = tuple[int, int, int, int]
 _Field = Float32[np.ndarray, "height width"]
 
 
@@ -104,7 +104,7 @@ class Silhouette:
     """In the coarse image."""
     index: int
     """The pose that the frame shows."""
-    box: _Box
+    box: Box
     """x0, y0, x1, y1 in the coarse image."""
     height_px: float
     """Height of the upright body in the coarse image."""
@@ -120,22 +120,25 @@ class Silhouette:
         points, found = self.poses.joints(names, self.index)
         return points - np.array(self.box[:2]), found
 
-    def enlarged(
-        self, box: _Box, field: _Field
-    ) -> tuple[tuple[slice, slice], Float32[np.ndarray, "rows columns"]]:
-        """The place in the frame of a box within the box, and a field there, interpolated."""
-        x0, y0 = self.box[:2]
-        u0, v0 = box[0] + x0, box[1] + y0
-        ends = np.array([u0, v0, box[2] + x0, box[3] + y0]) * np.tile(self.zoom, 2)
-        left, top, right, bottom = np.rint(ends).astype(int).tolist()
-        place = np.s_[top:bottom, left:right]
+    def place(self, box: Box | None = None) -> tuple[slice, slice]:
+        """Where the box, or one within it, lies in the frame."""
+        x0, y0, x1, y1 = self.box
+        if box is not None:
+            x0, y0, x1, y1 = (n + of for n, of in zip(box, (x0, y0, x0, y0), strict=True))
+        left, top, right, bottom = np.rint(np.array([x0, y0, x1, y1]) * np.tile(self.zoom, 2))
+        return np.s_[int(top) : int(bottom), int(left) : int(right)]
+
+    def enlarged(self, box: Box, field: _Field) -> Float32[np.ndarray, "rows columns"]:
+        """A field of a box within the box, interpolated at its place in the frame."""
         if (self.zoom == 1).all():
-            return place, field
-        first = (np.array([left, top]) + 0.5) / self.zoom - 0.5 - (u0, v0)
+            return field
+        rows, columns = self.place(box)
+        corner = np.array(self.box[:2]) + box[:2]
+        first = (np.array([columns.start, rows.start]) + 0.5) / self.zoom - 0.5 - corner
         matrix = np.column_stack([np.diag(1 / self.zoom), first])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        size, border = (right - left, bottom - top), cv2.BORDER_REPLICATE
-        return place, cv2.warpAffine(field, matrix, size, flags=flags, borderMode=border)
+        size = columns.stop - columns.start, rows.stop - rows.start
+        return cv2.warpAffine(field, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 def silhouette(
@@ -172,6 +175,24 @@ def silhouette(
     )
 
 
+class Distance(NamedTuple):
+    """Distance of each pixel from a part's bones, in radii, in the box where it matters."""
+
+    box: Box
+    """x0, y0, x1, y1 in the silhouette's box."""
+    radii: _Field
+
+    def within(self, box: Box) -> _Field:
+        """In another box; very large beyond its own."""
+        (x0, y0, x1, y1), (u0, v0, u1, v1) = box, self.box
+        distance = np.full((y1 - y0, x1 - x0), _FAR_PX, np.float32)
+        left, top, right, bottom = max(x0, u0), max(y0, v0), min(x1, u1), min(y1, v1)
+        if left < right and top < bottom:
+            own = self.radii[top - v0 : bottom - v0, left - u0 : right - u0]
+            distance[top - y0 : bottom - y0, left - x0 : right - x0] = own
+        return distance
+
+
 def fit_radii(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) -> tuple[BodyPart, ...]:
     """The parts with the largest radii within which masks are mostly the person."""
     low, high = _RADIUS_RANGE
@@ -180,7 +201,7 @@ def fit_radii(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) -> t
     for person in silhouettes:
         height, width = person.coverage.shape
         whole = (0, 0, width, height)
-        distances = np.stack([it.within(whole) for it in _distances(parts, person)])
+        distances = np.stack([it.within(whole) for it in part_distances(parts, person)])
         second = np.partition(distances, 1, axis=0)[1]
         for number in range(len(parts)):
             # Within `high` of one part and far from all others: it is the nearest.
@@ -197,16 +218,25 @@ def fit_radii(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) -> t
     return tuple(fitted)
 
 
+def cores(parts: Sequence[BodyPart], distances: Sequence[Distance], person: Silhouette) -> _Field:
+    """Coverage of the person's box that follows from the joints, whatever the mask says."""
+    covered = np.zeros_like(person.coverage)
+    for part, (box, distance) in zip(parts, distances, strict=True):
+        x0, y0, x1, y1 = box
+        under = covered[y0:y1, x0:x1]
+        np.maximum(under, _inside(distance, _SOLID_CORE if part.is_solid else _CORE), out=under)
+    return covered
+
+
 def part_masks(
-    parts: Sequence[BodyPart], person: Silhouette
+    parts: Sequence[BodyPart], distances: Sequence[Distance], person: Silhouette
 ) -> Iterator[tuple[tuple[slice, slice], Mask, Mask]]:
-    """Coverage of each part: the silhouette where the part is nearest and nothing is before it.
+    """Share of each part in the person: all where it is nearest and nothing is before it.
 
     After the place of its own box in the frame, beyond which there is none; last, where it would be
     covered, were it not hidden. Distances are in radii of the parts. Parts that meet at a joint
     overlap there. What lies behind a part without meeting it takes nothing from it.
     """
-    distances = _distances(parts, person)
     for number, part in enumerate(parts):
         box, distance = distances[number]
         if not distance.size:
@@ -226,12 +256,8 @@ def part_masks(
                 (point,), _ = person.joints((joint,))
                 hides = hides * (1 - _disc(point, other.radius * person.height_px, box))
             shown = shown * (1 - hides)
-        core = _inside(distance, _SOLID_CORE if part.is_solid else _CORE)
-        x0, y0, x1, y1 = box
-        mask = 255 * mask * np.maximum(person.coverage[y0:y1, x0:x1], core)
-        place, mask_shown = person.enlarged(box, mask * shown)
-        _, mask_hidden = person.enlarged(box, mask * (1 - shown))
-        yield place, mask_shown.round().astype(np.uint8), mask_hidden.round().astype(np.uint8)
+        seen, hidden = (person.enlarged(box, 255 * mask * of) for of in (shown, 1 - shown))
+        yield person.place(box), seen.round().astype(np.uint8), hidden.round().astype(np.uint8)
 
 
 def _inside(distance: _Field, limits: tuple[float, float]) -> _Field:
@@ -249,25 +275,7 @@ def _cover(parts: Sequence[BodyPart], distances: Sequence[_Field], number: int) 
     return behind
 
 
-class _Distance(NamedTuple):
-    """Distance of each pixel from a part's bones, in radii, in the box where it matters."""
-
-    box: _Box
-    """x0, y0, x1, y1 in the silhouette's box."""
-    radii: _Field
-
-    def within(self, box: _Box) -> _Field:
-        """In another box; very large beyond its own."""
-        (x0, y0, x1, y1), (u0, v0, u1, v1) = box, self.box
-        distance = np.full((y1 - y0, x1 - x0), _FAR_PX, np.float32)
-        left, top, right, bottom = max(x0, u0), max(y0, v0), min(x1, u1), min(y1, v1)
-        if left < right and top < bottom:
-            own = self.radii[top - v0 : bottom - v0, left - u0 : right - u0]
-            distance[top - y0 : bottom - y0, left - x0 : right - x0] = own
-        return distance
-
-
-def _distances(parts: Sequence[BodyPart], person: Silhouette) -> list[_Distance]:
+def part_distances(parts: Sequence[BodyPart], person: Silhouette) -> list[Distance]:
     margin = max(_ALONE, *(part.reach for part in parts))
     limit = np.array(person.coverage.shape[::-1])
     distances = []
@@ -290,11 +298,11 @@ def _distances(parts: Sequence[BodyPart], person: Silhouette) -> list[_Distance]
                 start, end = (_pixels(bone) - low).tolist()
                 cv2.line(away, start, end, 0)
         if away.all():  # it was not found, or all of it is beyond the frame's edge
-            distances.append(_Distance((0, 0, 0, 0), np.zeros((0, 0), np.float32)))
+            distances.append(Distance((0, 0, 0, 0), np.zeros((0, 0), np.float32)))
             continue
         distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_5)
         box = (*low.tolist(), *high.tolist())
-        distances.append(_Distance(box, distance / np.float32(radius_px)))
+        distances.append(Distance(box, distance / np.float32(radius_px)))
     return distances
 
 
@@ -303,7 +311,7 @@ def _pixels(points: Float[np.ndarray, "points 2"]) -> Int32[np.ndarray, "points 
     return np.clip(points.round(), -_FAR_PX, _FAR_PX).astype(np.int32)
 
 
-def _disc(center: Float64[np.ndarray, "2"], radius_px: float, box: _Box) -> _Field:
+def _disc(center: Float64[np.ndarray, "2"], radius_px: float, box: Box) -> _Field:
     """1 within 1.2 radii of a joint, 0 beyond 1.6."""
     x0, y0, x1, y1 = box
     y, x = np.ogrid[y0:y1, x0:x1]

@@ -14,11 +14,11 @@ from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.pose_gan import Target
 from motiontransfer.video.frame_store import write_frames
 from tests.films import training_clip
-from tests.people import dance, picture
+from tests.people import dance, difference_mask, inside, picture
 
 
 def appearance_of(clips, num_references):
-    return target_appearance(clips, median_background(clips).image, num_references=num_references)
+    return target_appearance(clips, median_background(clips), num_references=num_references)
 
 
 def test_references_are_training_frames_with_a_body_spread_over_the_clips(two_clips):
@@ -29,8 +29,11 @@ def test_references_are_training_frames_with_a_body_spread_over_the_clips(two_cl
     frame = picture(two_clips[1].keypoints, 2)
     torso = next(patch for patch in appearance.patches[4] if patch is not None)
     (x, y), (height, width) = torso.corner, torso.pixels.shape[:2]
-    apart = np.abs(torso.pixels[..., :3].astype(int) - frame[y : y + height, x : x + width])
-    assert apart[torso.pixels[..., 3] > 0].max() < 9
+    place = np.s_[y : y + height, x : x + width]
+    apart = np.abs(torso.pixels[..., :3].astype(int) - frame[place])
+    empty = picture(dance(1, size=frame.shape[:2], missing=[0]), 0)
+    person = inside(difference_mask(frame, empty), by_px=1)[place]
+    assert apart[(torso.pixels[..., 3] > 0) & person].max() < 9
 
 
 def test_there_are_no_more_references_than_frames_with_a_body(two_clips):
@@ -87,7 +90,11 @@ def test_references_and_background_have_the_full_size(tmp_path):
     assert np.array_equal(appearance.points, expected)
     patch = next(patch for patch in appearance.patches[1] if patch is not None)
     (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
-    shown, is_covered = frames[1][y : y + height, x : x + width], patch.pixels[..., 3] > 0
+    place = np.s_[y : y + height, x : x + width]
+    empty = picture(dance(1, size=(48, 40), missing=[0]), 0)
+    person = inside(difference_mask(frames[1], empty), by_px=2)[place]
+    shown, is_covered = frames[1][place], (patch.pixels[..., 3] > 0) & person
+    assert is_covered.any()
     np.testing.assert_array_equal(patch.pixels[is_covered, :3], shown[is_covered])
     of_working = appearance_of([training_clip(tmp_path / "small", keypoints)], num_references=9)
     assert appearance.height_px == pytest.approx(2 * of_working.height_px, rel=1e-6)

@@ -79,7 +79,7 @@ def add_target():
     """Frames, keypoints and appearance of the target."""
     add_clip(ARTIFACTS, "ada", "walk", dance(NUM_TARGET_FRAMES))
     clips = read_target_clips("ada", HELD_OUT)
-    appearance = target_appearance(clips, median_background(clips).image, num_references=4)
+    appearance = target_appearance(clips, median_background(clips), num_references=4)
     write_appearance(ARTIFACTS / "appearance/ada.safetensors", appearance)
 
 

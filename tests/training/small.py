@@ -171,8 +171,9 @@ def target_of(clips, *, held_out=HELD_OUT, num_references=6):
     number = crc32(f"{names}{num_references}".encode())
     file = clips[0].frames.with_name(f"appearance_{number}.safetensors")
     if not file.exists():
-        background = median_background(clips).image
-        appearance = target_appearance(clips, background, num_references=num_references)
+        appearance = target_appearance(
+            clips, median_background(clips), num_references=num_references
+        )
         write_appearance(file, appearance)
     return Target(
         clips=clips, held_out=held_out, appearance=read_appearance(file), appearance_file=file

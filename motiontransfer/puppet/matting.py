@@ -1,0 +1,105 @@
+"""Matting against a known background: how much of a pixel is the person, and in which color.
+
+A person mask is coarse: inside its edge lie pixels of the background, and beyond it fingers and
+hair. In a band around the edge a pixel I is a mixture of the person's color F and the background's
+B, I = a F + (1 - a) B (Smith and Blinn 1996, *Blue Screen Matting*), with the nearest color that is
+surely the person's as F. Where F and B are too alike to tell, the mask decides.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+_BAND = 0.02  # half of its width, share of the body's height: what masks are wrong by
+_BLUR = 0.006  # within it of the background pixels are mixed, share of the body's height
+_NOISE = 14.0  # levels by which a pixel of the background may change
+_FOREIGN = 25.0  # further levels off all mixtures of F and B from which it is another color
+_CONTRAST = 40.0  # levels between F and B at which mask and mixture count alike
+
+
+class Matte(NamedTuple):
+    """A person cut out of a box of a frame."""
+
+    alpha: UInt8[np.ndarray, "height width"]
+    """Share of each pixel that is the person, of 255."""
+    colors: UInt8[np.ndarray, "height width 3"]
+    """Without the background's share."""
+
+
+def person_matte(
+    frame: UInt8[np.ndarray, "height width 3"],
+    background: UInt8[np.ndarray, "height width 3"],
+    coverage: Float32[np.ndarray, "rows columns"],
+    core: Float32[np.ndarray, "rows columns"],
+    *,
+    is_known: Bool[np.ndarray, "height width"],
+    height_px: float,
+) -> Matte:
+    """Refine a mask in a box of a frame.
+
+    Args:
+        coverage: the mask, 0 to 1, of the box at any resolution.
+        core: coverage that is certain whatever the mask says.
+        is_known: pixels of the background that were seen.
+        height_px: of the upright body at the mask's resolution.
+    """
+    whole = frame.shape[1::-1]
+    disc = _disc(_BAND * height_px)
+    surely = (cv2.erode(coverage, disc) >= 1) | ((core >= 1) & (coverage >= 1))
+    coverage = np.maximum(coverage, core)
+    may_be = cv2.dilate(coverage, disc) > 0
+    alpha = cv2.resize(coverage, whole)
+    if not surely.any():
+        return Matte((255 * alpha).round().astype(np.uint8), frame)
+    small = cv2.resize(frame, coverage.shape[::-1], interpolation=cv2.INTER_AREA)
+    person = cv2.resize(_nearest(small, surely), whole)
+    in_band = cv2.resize((may_be & ~surely).astype(np.uint8), whole) > 0
+    band = np.nonzero(in_band & is_known)
+    given = alpha[band]
+    alpha[band], off_line = _unmixed(frame[band], person[band], background[band], given)
+    # Mixtures lie beside the background: farther from it a pixel has another color of the person.
+    blur = _disc(_BLUR * height_px * frame.shape[0] / len(coverage))
+    mixed = cv2.dilate((alpha < 0.5).astype(np.uint8), blur)[band] > 0
+    alpha[band] = np.where(mixed, alpha[band], np.maximum(alpha[band], given))
+    share = (1 - alpha[band]) * (1 - off_line) * mixed
+    colors = frame.copy()
+    apart = person[band].astype(np.float32) - background[band]
+    colors[band] = (frame[band] + share[:, None] * apart).round().clip(0, 255)
+    return Matte((255 * alpha).round().astype(np.uint8), colors)
+
+
+def _disc(radius_px: float) -> UInt8[np.ndarray, "side side"]:
+    side = 2 * max(round(radius_px), 1) + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)).astype(np.uint8)
+
+
+def _nearest(
+    image: UInt8[np.ndarray, "rows columns 3"], among: Bool[np.ndarray, "rows columns"]
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """Color of the nearest of some pixels."""
+    _, labels = cv2.distanceTransformWithLabels(
+        (~among).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    colors = np.zeros((int(labels.max()) + 1, 3), np.uint8)
+    colors[labels[among].astype(np.int64)] = cv2.blur(image, (3, 3))[among]
+    return colors[labels.astype(np.int64)]
+
+
+def _unmixed(
+    pixels: UInt8[np.ndarray, "pixels 3"],
+    person: UInt8[np.ndarray, "pixels 3"],
+    background: UInt8[np.ndarray, "pixels 3"],
+    coverage: Float32[np.ndarray, " pixels"],
+) -> tuple[Float32[np.ndarray, " pixels"], Float32[np.ndarray, " pixels"]]:
+    """The person's share of each pixel, and how surely it is no mixture of the two colors."""
+    apart, difference = (it - background.astype(np.float32) for it in (person, pixels))
+    square = np.square(apart).sum(axis=1)
+    mixed = (difference * apart).sum(axis=1) / np.maximum(square, 1)
+    distance = np.linalg.norm(difference - mixed[:, None] * apart, axis=1)
+    off_line = ((distance - _NOISE) / _FOREIGN).clip(0, 1)
+    share = np.maximum(mixed, off_line).clip(0, 1)
+    share[np.linalg.norm(difference, axis=1) < _NOISE] = 0
+    trust = square / (square + np.float32(_CONTRAST**2))
+    return trust * share + (1 - trust) * coverage, off_line

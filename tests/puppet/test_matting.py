@@ -1,0 +1,79 @@
+"""Matting: a coarse mask becomes the share and the color of the person in each pixel."""
+
+import cv2
+import numpy as np
+import pytest
+
+from motiontransfer.puppet.matting import person_matte
+
+SIZE = 120
+PERSON, ROOM = np.array([200, 40, 60.0]), np.array([60, 90, 150.0])
+Y, X = np.mgrid[:SIZE, :SIZE]
+FROM_CENTER = np.hypot(X - 60, Y - 60)
+SHARE = np.clip(30.5 - FROM_CENTER, 0, 1)  # a disc of 30 px, with a smooth edge
+
+
+def mixed(person=PERSON, room=ROOM):
+    """A frame with the disc."""
+    return (SHARE[..., None] * person + (1 - SHARE[..., None]) * room).round().astype(np.uint8)
+
+
+def blurred(radius):
+    """A mask of a disc of another radius, with an edge as soft as a small network's."""
+    disc = (radius > FROM_CENTER).astype(np.float32)
+    return cv2.GaussianBlur(disc, (0, 0), 1.5).clip(0.15, 0.85) / 0.7 - np.float32(0.15 / 0.7)
+
+
+def matte(frame, coverage, *, room=ROOM, known=True, height_px=200.0):
+    background = np.broadcast_to(np.round(room), frame.shape).astype(np.uint8)
+    is_known = np.full(frame.shape[:2], known)
+    fields = coverage.astype(np.float32), np.zeros(coverage.shape, np.float32)
+    return person_matte(frame, background, *fields, is_known=is_known, height_px=height_px)
+
+
+@pytest.mark.parametrize("radius", [27, 30, 33])
+def test_the_edge_is_where_the_frame_has_it_and_not_where_the_mask_ends(radius):
+    alpha, colors = matte(mixed(), blurred(radius))
+    assert np.abs(alpha / 255 - SHARE).max() < 0.1
+    edge = (SHARE > 0.2) & (SHARE < 0.8)
+    assert edge.sum() > 40
+    assert np.abs(colors[edge] - PERSON).max() < 12
+    assert np.abs(mixed()[edge] - PERSON).max() > 60
+
+
+def test_where_person_and_background_look_alike_the_mask_decides():
+    coverage = blurred(30)
+    alpha, colors = matte(mixed(room=PERSON + 5), coverage, room=PERSON + 5)
+    assert np.abs(alpha / 255 - coverage).max() < 0.05
+    assert np.abs(colors.astype(int) - mixed(room=PERSON + 5)).max() <= 5
+
+
+def test_a_background_that_was_never_seen_changes_nothing():
+    coverage = blurred(33)
+    alpha, colors = matte(mixed(), coverage, known=False)
+    assert np.array_equal(alpha, (255 * coverage).round().astype(np.uint8))
+    assert np.array_equal(colors, mixed())
+
+
+def test_a_mask_too_thin_to_be_sure_of_anything_stays_as_it_is():
+    coverage = blurred(2)
+    alpha, colors = matte(mixed(), coverage)
+    assert np.array_equal(alpha, (255 * coverage).round().astype(np.uint8))
+    assert np.array_equal(colors, mixed())
+
+
+def test_another_color_of_the_person_is_no_mixture():
+    """A white collar at the disc's edge, inside the mask."""
+    frame = mixed()
+    collar = (FROM_CENTER < 29) & (FROM_CENTER > 26) & (Y < 60)
+    frame[collar] = 250
+    alpha, colors = matte(frame, blurred(31))
+    assert alpha[collar].min() == 255
+    assert (colors[collar] == 250).all()
+
+
+def test_the_matte_has_the_size_of_the_frame_when_the_mask_is_coarse():
+    coverage = cv2.resize(blurred(30), (SIZE // 3, SIZE // 3), interpolation=cv2.INTER_AREA)
+    alpha, _ = matte(mixed(), coverage, height_px=200 / 3)
+    assert alpha.shape == (SIZE, SIZE)
+    assert np.abs(alpha / 255 - SHARE).mean() < 0.01
