@@ -209,7 +209,7 @@ def _write_tables(variants: Sequence[Variant]) -> None:
         )
     _PAGE.write_text("\n".join(sections), encoding="utf-8")
     if recipes:
-        _write_picture(recipes)
+        _write_picture([it for it in recipes if not it.name.endswith("_centred")])
 
 
 def _metrics(files: DVCFileSystem, system: str) -> dict[str, float]:

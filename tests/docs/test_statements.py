@@ -135,7 +135,8 @@ def ablation_sentences() -> list[str]:
     table = ablation()
     person, face, held_out = "person SSIM", "face shift-tolerant SSIM", "held-out SSIM"
     recipes, faces, parts = (table[group] for group in ("recipes", "faces", "parts"))
-    others = [recipes[name] for name in ("frame_by_frame", "v1", "paper_small")]
+    names = ("frame_by_frame_centred", "v1_centred", "paper_small_centred")
+    others = [recipes[name] for name in names]
     of_others = sorted(other[held_out] for other in others)
     maps, default = table["normalizations"], parts["standard"]
     return [
