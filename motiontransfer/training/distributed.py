@@ -104,7 +104,6 @@ def launched_runtime(
             f"batch_size: {batch_size} items cannot be shared evenly by {world_size} processes; "
             f"expected a multiple of {world_size}"
         )
-    torch.backends.cudnn.benchmark = True  # batches have few sizes, which recur
     if world_size == 1:
         yield make_runtime(precision=precision)
         return

@@ -242,7 +242,9 @@ def fit(task: AdamTask, *, schedule: Schedule, dataset: Dataset, folder: Path) -
     with closing(progress), listening() as received, log as live, writer as write_checkpoint:
         for done, batch in enumerate(batches, start.steps + 1):
             learning_rate = schedule.learning_rate_at(done - 1, minutes=minutes)
+            torch.backends.cudnn.benchmark = True  # not of samples, whose sizes do not recur
             losses.add(task.step(batch, step=done - 1, learning_rate=learning_rate))
+            torch.backends.cudnn.benchmark = False
             # A signal on any rank stops all; the slowest rank's clock counts.
             numbers = [float(max(received, default=0)), clock.own_minutes]
             stop, minutes = all_gather(runtime, numbers).max(axis=0).tolist()

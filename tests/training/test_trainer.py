@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
@@ -75,6 +76,24 @@ def test_things_happen_at_their_intervals_and_at_the_end(whole):
     ]
     assert pictures == {"step_000005.png": 5, "step_000010.png": 10, "step_000011.png": 11}
     assert steps_of(folder) == 11
+
+
+def test_convolutions_are_timed_for_steps_alone(tmp_path):
+    """A sample's pictures have sizes of their own, each of which a GPU would time for seconds."""
+
+    timed = {"step": set(), "sample": set()}
+
+    class Watched(CountingTask):
+        def step(self, batch, **how):
+            timed["step"].add(torch.backends.cudnn.benchmark)
+            return super().step(batch, **how)
+
+        def sample(self, dataset):
+            timed["sample"].add(torch.backends.cudnn.benchmark)
+            return super().sample(dataset)
+
+    count(Watched(), tmp_path)
+    assert timed == {"step": {True}, "sample": {False}}
 
 
 def test_the_end_is_logged_once_where_it_is_due_anyway(tmp_path):
