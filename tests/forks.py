@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
@@ -31,11 +32,13 @@ def start_forked(command: list[str], *, cwd: Path, env: dict[str, str], output: 
     return process
 
 
-def run_forked(command: list[str], *, cwd: Path, env: dict[str, str], output: Path):
-    process = start_forked(command, cwd=cwd, env=env, output=output)
-    process.join()
-    told = (output.with_suffix(suffix).read_text() for suffix in (".stdout", ".stderr"))
-    return subprocess.CompletedProcess(command, process.exitcode, *told)
+def run_forked(command: list[str], *, cwd: Path, env: dict[str, str]):
+    with TemporaryDirectory() as folder:
+        output = Path(folder) / "told"
+        process = start_forked(command, cwd=cwd, env=env, output=output)
+        process.join()
+        told = (output.with_suffix(suffix).read_text() for suffix in (".stdout", ".stderr"))
+        return subprocess.CompletedProcess(command, process.exitcode, *told)
 
 
 def _run(command: list[str], cwd: Path, env: dict[str, str], *outputs: Path) -> None:

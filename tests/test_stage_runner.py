@@ -349,8 +349,7 @@ def test_inputs_are_resolved_as_dvc_resolves_them(pipeline, monkeypatch):
 @pytest.mark.slow
 def test_dvc_records_nothing_of_a_stage_whose_params_were_edited_meanwhile(project, monkeypatch):
     monkeypatch.setenv("MEANWHILE", _MORE_STEPS)
-    Path(".dvc").mkdir()
-    Path(".dvc/config").write_text("[core]\n    no_scm = True\n")
+    dvc(project, "init", "--no-scm", "--quiet")
     failed = dvc(project, "repro", "learn@dance")
     assert failed.returncode
     assert "params.yaml: learn.steps (60 → 4000)" in failed.stderr

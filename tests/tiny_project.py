@@ -109,9 +109,7 @@ def dvc(root: Path, *arguments: str):
 
 def run(root: Path, *command: str):
     """A command of DVC or of this project as a completed process."""
-    output = root / ".dvc/tmp/command"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    return run_forked([*command], cwd=root, env=environment_of(root), output=output)
+    return run_forked([*command], cwd=root, env=environment_of(root))
 
 
 def repro(root: Path, *arguments: str) -> set[str]:

@@ -45,14 +45,7 @@ def dance(
     """Check and add both films, and run all that renders ME performing the dance of DANCER."""
     from motiontransfer.params import load_section
     from motiontransfer.project import entries
-    from motiontransfer.project.runs import (
-        dvc_repro,
-        forecast,
-        in_words,
-        plan,
-        rehearsal,
-        run_stages,
-    )
+    from motiontransfer.project.runs import forecast, in_words, plan, rehearsal, run_dvc_repro
 
     videos = load_section(dict[str, entries.Video], "videos")
     files = {path for path in layout.VIDEOS_FOLDER.glob("*") if path not in (dancer, me)}
@@ -81,13 +74,7 @@ def dance(
     seconds = {stage: seconds for stage, (seconds, _) in forecasts.items()}
     _stop_stages_when_ended()
     with _metered(transfer, seconds) as show:
-        run_stages(
-            {"dance": ()},
-            [{}],
-            keep_going=False,
-            show=show,
-            command=lambda _: dvc_repro(f"report@{transfer}"),
-        )
+        run_dvc_repro("dance", f"report@{transfer}", show=show)
     results = layout.results_folder(transfer)
     typer.echo(f"result: {results / layout.TRANSFER_FILE}\nreport: {results / 'report.html'}")
     if open_:
@@ -301,7 +288,13 @@ def repro(
     dry: Annotated[bool, typer.Option("--dry", help="Only say what would run.")] = False,
 ) -> None:
     """Run `dvc repro` with independent stages in parallel."""
-    from motiontransfer.project.runs import dvc_repro, plan, run_stages, share_machine
+    from motiontransfer.project.runs import (
+        dvc_repro,
+        plan,
+        run_dvc_repro,
+        run_stages,
+        share_machine,
+    )
 
     graph, shares = plan(), share_machine(jobs)
     threads = shares[0]["OMP_NUM_THREADS"]
@@ -318,10 +311,7 @@ def repro(
             show=show,
             command=lambda name: dvc_repro("--single-item", name),
         )
-    # What changed meanwhile is not left out.
-    run_stages(
-        {"dvc": ()}, [{}], keep_going=False, show=lambda _: None, command=lambda _: dvc_repro()
-    )
+    run_dvc_repro("dvc")  # what changed meanwhile is not left out
     typer.echo("Data and pipelines are up to date.")
 
 

@@ -26,7 +26,7 @@ from motiontransfer.progress import track
 from motiontransfer.project.entries import Video, add_video, check_new_video
 from motiontransfer.storage import replacing_folder
 from motiontransfer.video.color import Frame
-from motiontransfer.video.writer import video_writer
+from motiontransfer.video.writer import write_video
 
 _FILMED = ("original_frames", "original_img")
 _FRAMES = (*_FILMED, "train_img", "test_img", "val_img")
@@ -91,9 +91,8 @@ def _import_frames(part: Path, name: str, root: Path) -> tuple[Path, str | None]
     has_keypoints = keypoints.is_dir() and frames.name in _FILMED
     path = root / layout.VIDEOS_FOLDER / name
     with replacing_folder(path) as work:
-        with video_writer(work / f"{name}.mkv", frame_rate=rate, crf=_CRF) as write:
-            for file in track(shown, f"import {name}", total=len(shown)):
-                write(_read_frame(file))
+        images = map(_read_frame, track(shown, f"import {name}", total=len(shown)))
+        write_video(work / f"{name}.mkv", images, frame_rate=rate, crf=_CRF)
         for index, file in enumerate(shown if has_keypoints else ()):
             _write_keypoints(keypoints / file.stem, work / f"{name}_{index:012d}_keypoints.json")
     return (path, "openpose_json") if has_keypoints else (path / f"{name}.mkv", None)

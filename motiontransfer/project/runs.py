@@ -236,6 +236,15 @@ def dvc_repro(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *arguments]
 
 
+def run_dvc_repro(
+    name: str, *arguments: str, show: Callable[[Progress], None] = lambda _: None
+) -> None:
+    """Run one `dvc repro` over all its stages, as `run_stages` does a job of this name."""
+    run_stages(
+        {name: ()}, [{}], keep_going=False, show=show, command=lambda _: dvc_repro(*arguments)
+    )
+
+
 def share_machine(jobs: int) -> list[dict[str, str]]:
     """Environment variables that give each job its part of the cores and GPUs.
 

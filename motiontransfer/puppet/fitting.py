@@ -230,9 +230,8 @@ def cut_parts(
     )
     cut = []
     for place, *masks in part_masks(parts, distances, person):
-        mask, hidden = (
-            (it * (alpha[place] / np.float32(255))).round().astype(np.uint8) for it in masks
-        )
+        share = alpha[place] / np.float32(255)
+        mask, hidden = ((it * share).round().astype(np.uint8) for it in masks)
         if not mask.any():
             cut.append(None)
             continue

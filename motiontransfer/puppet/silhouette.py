@@ -276,6 +276,7 @@ def _cover(parts: Sequence[BodyPart], distances: Sequence[_Field], number: int) 
 
 
 def part_distances(parts: Sequence[BodyPart], person: Silhouette) -> list[Distance]:
+    """Distances from each part; of one that was not found, in an empty box."""
     margin = max(_ALONE, *(part.reach for part in parts))
     limit = np.array(person.coverage.shape[::-1])
     distances = []

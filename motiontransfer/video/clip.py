@@ -368,15 +368,17 @@ class _FullSize:
         self, write: Callable[[Frame | av.VideoFrame], None], framing: Framing, keep: OnePass | None
     ) -> None:
         self._write, self._framing, self._keep = write, framing, keep
-        self._firsts: list[av.VideoFrame | None] = []
+        self._is_begun = False
+        self._first: av.VideoFrame | None = None
 
     def __call__(self, picture: _Picture) -> None:
         kept = None if self._keep is None else self._keep(picture.frame)
-        (first,) = self._firsts = self._firsts or [kept]
-        if first is None:
+        if not self._is_begun:
+            self._is_begun, self._first = True, kept
+        if self._first is None:
             self._write(picture.framed(self._framing))
         else:
-            self._write(kept or from_srgb(picture.framed(self._framing), like=first))
+            self._write(kept or from_srgb(picture.framed(self._framing), like=self._first))
 
 
 def _one_pass(video: VideoMetadata, framing: Framing, *, shrinks: bool) -> OnePass | None:

@@ -27,8 +27,7 @@ class Machine:
         variables = {**self.all_variables(), **environment}
         set_ones = {name: value for name, value in variables.items() if value}
         if command[0] in MAINS:
-            output = self.folder / "command"
-            return run_forked(list(command), cwd=self.root, env=set_ones, output=output)
+            return run_forked(list(command), cwd=self.root, env=set_ones)
         return subprocess.run(
             command, cwd=self.root, env=set_ones, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False,
