@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.puppet.background import is_shadow, median_background
+from motiontransfer.puppet.silhouette import read_masks, write_masks
 from motiontransfer.video.frame_store import write_frames
 from tests.films import mask_film, training_clip
 from tests.people import RATE, dance, picture, room
@@ -146,6 +147,21 @@ def test_a_frame_or_two_in_which_the_mask_is_wrong_do_not_count(tmp_path):
     clip = clip_of_person(tmp_path, keypoints)
     keypoints.points[7] = keypoints.points[7] + np.array([60, 0])
     mask_film(clip.keypoints_file, keypoints, draw=person)
+    assert redness(plate_of([clip])) < 20
+
+
+def test_a_slit_of_one_pixel_in_all_masks_is_not_background(tmp_path):
+    """As at a strap round a leg."""
+    keypoints = dance_after_standing(20, 20, start_x=16)
+    clip = clip_of_person(tmp_path, keypoints)
+    masks = read_masks(clip.masks_file)
+    middle = keypoints.points[
+        0, [keypoints.skeleton.index(f"{it}_hip") for it in ("left", "right")]
+    ]
+    x, y = middle.mean(axis=0).round().astype(int)
+    assert masks.masks[0, y - 4 : y - 1, x].all()
+    masks.masks[:, y - 4 : y - 1, x] = 0
+    write_masks(clip.masks_file, masks)
     assert redness(plate_of([clip])) < 20
 
 
