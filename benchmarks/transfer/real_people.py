@@ -9,7 +9,7 @@ project of its own in FOLDER: trained on the first 60 % of its frames with this 
 and measured on the last 25 %, once for each seed; and so for each variant, which is a list of
 values in section `train_gan`. Written to FOLDER:
 
-- results.md: means over the seeds, and in brackets the range;
+- results.md: means over the seeds, and in brackets the range; of seed 0 how whole the person is;
 - NAME.jpg: the frames that are least like the film, as each variant shows them;
 - NAME/tails/: the film's tail and each variant's, as videos.
 """
@@ -34,11 +34,14 @@ from PIL import Image
 from benchmarks.machine import markdown_table
 from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import described_run, value_at
+from benchmarks.transfer.wholeness import wholeness
+from motiontransfer import layout
 from motiontransfer.evaluation.plots import worst_frame_indices
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.target_clips import read_target_clips
 from motiontransfer.training.distributed import make_runtime
+from motiontransfer.training.weights import read_appearance
 from motiontransfer.video.clip import detection_frames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, write_frames
@@ -139,12 +142,12 @@ def main() -> None:
                 for seed in reversed(range(arguments.seeds))  # pictures are of seed 0
             ]
             with chdir(project):
-                _write_tail(name, variant)
+                whole = _write_tail(name, variant)
             cells = (_over_seeds(metrics, path) for path in _FIGURES.values())
-            rows.append([name, variant, *cells])
+            rows.append([name, variant, *cells, *(f"{value:.3f}" for value in whole.values())])
         with chdir(project):
             _write_worst(Path("..") / f"{name}.jpg", name, variants)
-        table = markdown_table(["clip", "variant", *_FIGURES], rows)
+        table = markdown_table(["clip", "variant", *_FIGURES, *whole], rows)
         (folder / "results.md").write_text(f"{described_run()}\n\n{table}\n", encoding="utf-8")
 
 
@@ -205,8 +208,12 @@ def _tail(shown: str) -> Path:
     return Path("tails") / f"{shown.replace(' ', '_')}.mp4"
 
 
-def _write_tail(name: str, variant: str) -> None:
-    """Render the held-out frames in the size in which poses are detected; the film's too."""
+def _write_tail(name: str, variant: str) -> dict[str, float]:
+    """Render the held-out frames in the size in which poses are detected; the film's too.
+
+    Returns:
+        How whole the person is in them.
+    """
     renderer = load_renderer(
         Path("artifacts/models") / name, make_runtime(precision="auto"), face="residual"
     )
@@ -217,9 +224,11 @@ def _write_tail(name: str, variant: str) -> None:
         film, size = [store[index] for index in clip.held_out], store.size
     height = min(size[0], result_size(renderer, height=None)[0])
     frames = render_poses(renderer, poses, size=result_size(renderer, height=height))
-    for shown, images in ((_FILM, film), (variant, frames)):
-        resized = (resize(image, size) for image in images)
-        write_video(_tail(shown), resized, frame_rate=poses.frame_rate)
+    made = [resize(frame, size) for frame in frames]
+    for shown, images in ((_FILM, film), (variant, made)):
+        write_video(_tail(shown), images, frame_rate=poses.frame_rate)
+    background = resize(read_appearance(layout.appearance_file(name)).background, size)
+    return wholeness(poses.resized(size), film, made, background)
 
 
 def _write_worst(path: Path, name: str, variants: Sequence[str]) -> None:

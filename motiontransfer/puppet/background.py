@@ -78,7 +78,7 @@ def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRA
         seen, is_moving = _median_where(frames, size, shows_background)
     # One pixel of what the person holds, at the edge of what was seen, would color all that is
     # inpainted beside it.
-    shown = shows_background.any(axis=0).astype(np.uint8)
+    shown = np.asarray(shows_background.any(axis=0), np.uint8)
     hidden = 1 - cv2.morphologyEx(shown, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     small = seen[np.ix_(*map(_nearest, hidden.shape, size))]
     filled = cv2.inpaint(small, hidden, _INPAINTING_RADIUS_PX, cv2.INPAINT_NS)

@@ -1,0 +1,87 @@
+"""How whole a person is in generated frames, told by masks of the film's person."""
+
+from collections.abc import Sequence
+from statistics import mean
+
+import cv2
+import numpy as np
+from jaxtyping import Bool
+
+from motiontransfer.evaluation.image_metrics import gradients
+from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.puppet.parts import BodyPoses
+from motiontransfer.puppet.segmentation import segment_person
+from motiontransfer.video.color import Frame
+
+# Lengths are shares of the body's height, differences levels of 255.
+_INSIDE, _OUTSIDE, _FAR = 0.01, 0.03, 0.1
+_PIECE = 0.03  # side of the smallest piece that counts
+_JOINT_RADIUS = 0.05
+_ALIKE, _UNLIKE = 15, 30
+_JOINTS = (
+    "mid_shoulder",
+    *(f"{side}_{it}" for side in ("left", "right") for it in ("shoulder", "elbow", "hip", "knee")),
+)
+
+_Pixels = Bool[np.ndarray, "height width"]
+
+
+def wholeness(
+    poses: Keypoints, film: Sequence[Frame], made: Sequence[Frame], background: Frame
+) -> dict[str, float]:
+    """Means over the frames in which the person was found.
+
+    - holes: share of the person, where they differ from the background, that shows the background;
+    - stray: pixels beside the person that are neither the film's nor the background's, relative to
+      the person's area;
+    - left over: share of frames in which the background image shows a piece far from the person
+      that the film mostly has not;
+    - seams: mean gradient around the joints of the trunk and limbs, relative to the film's.
+
+    Args:
+        poses: detected in the film, in its size.
+        background: of the same size, without the person.
+    """
+    height_px = body_height_px(poses)
+    masks = segment_person(poses, enumerate(film))
+    persons = [mask >= 128 for mask in masks.masks]
+    indices = masks.frame_index.tolist()
+    outside = [~_grown(person, _OUTSIDE * height_px) for person in persons]
+    wrong = [_differs(film[index], background) for index in indices]
+    is_left = np.mean(np.logical_and(wrong, outside), axis=0) > np.mean(outside, axis=0) / 2
+    holes, stray, left_over, seams = [], [], [], []
+    for index, person, beside in zip(indices, persons, outside, strict=True):
+        real, fake = film[index], made[index]
+        shown = ~_grown(~person, _INSIDE * height_px) & _differs(real, background)
+        if not shown.any():
+            continue
+        holes.append((shown & ~_differs(fake, background, _ALIKE)).sum() / shown.sum())
+        astray = _differs(fake, real) & _differs(fake, background) & beside
+        stray.append(astray.sum() / person.sum())
+        far = is_left & ~_grown(person, _FAR * height_px)
+        _, _, boxes, _ = cv2.connectedComponentsWithStats(far.astype(np.uint8))
+        areas = boxes[1:, cv2.CC_STAT_AREA]
+        left_over.append(bool((areas >= (_PIECE * height_px) ** 2).any()))
+        around = _joints(poses, index, radius_px=_JOINT_RADIUS * height_px)
+        seams.append(gradients(fake)[around].mean() / gradients(real)[around].mean())
+    found = {"holes": holes, "stray": stray, "left over": left_over, "seams": seams}
+    return {name: mean(map(float, values)) for name, values in found.items()}
+
+
+def _differs(first: Frame, second: Frame, levels: int = _UNLIKE) -> _Pixels:
+    return cv2.absdiff(first, second).max(axis=2) > levels
+
+
+def _grown(pixels: _Pixels, radius_px: float) -> _Pixels:
+    away = cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return away <= radius_px
+
+
+def _joints(poses: Keypoints, index: int, *, radius_px: float) -> _Pixels:
+    """Pixels near the joints that were found."""
+    points, found = BodyPoses(poses.skeleton, poses.points, poses.score).joints(_JOINTS, index)
+    near = np.zeros(poses.image_size, np.uint8)
+    for point in points[found].round().astype(int).tolist():
+        cv2.circle(near, point, round(radius_px), 1, -1)
+    return near > 0
