@@ -10,6 +10,7 @@ from jaxtyping import Bool
 from motiontransfer.evaluation.image_metrics import gradients
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.puppet.background import is_shadow
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.puppet.segmentation import segment_person
 from motiontransfer.video.color import Frame
@@ -19,6 +20,7 @@ _INSIDE, _OUTSIDE, _FAR = 0.01, 0.03, 0.1
 _PIECE = 0.03  # side of the smallest piece that counts
 _JOINT_RADIUS = 0.05
 _ALIKE, _UNLIKE = 15, 30
+_STEADY_SHARE = 0.9  # of the frames in which a pixel is as in the one before: no caption
 _JOINTS = (
     "mid_shoulder",
     *(f"{side}_{it}" for side in ("left", "right") for it in ("shoulder", "elbow", "hip", "knee")),
@@ -48,8 +50,7 @@ def wholeness(
     persons = [mask >= 128 for mask in masks.masks]
     indices = masks.frame_index.tolist()
     outside = [~_grown(person, _OUTSIDE * height_px) for person in persons]
-    wrong = [_differs(film[index], background) for index in indices]
-    is_left = np.mean(np.logical_and(wrong, outside), axis=0) > np.mean(outside, axis=0) / 2
+    is_left = _left_over([film[index] for index in indices], outside, background)
     holes, stray, left_over, seams = [], [], [], []
     for index, person, beside in zip(indices, persons, outside, strict=True):
         real, fake = film[index], made[index]
@@ -67,6 +68,21 @@ def wholeness(
         seams.append(gradients(fake)[around].mean() / gradients(real)[around].mean())
     found = {"holes": holes, "stray": stray, "left over": left_over, "seams": seams}
     return {name: mean(map(float, values)) for name, values in found.items()}
+
+
+def _left_over(film: Sequence[Frame], free: Sequence[_Pixels], background: Frame) -> _Pixels:
+    """Where a background image differs from a film that is steady there, but for shadows.
+
+    Args:
+        free: pixels of each frame that are not near the person.
+    """
+    wrong, steady, before = 0, 0, film[0]
+    for frame, is_free in zip(film, free, strict=True):
+        wrong += _differs(frame, background) & ~is_shadow(frame, background) & is_free
+        steady += ~_differs(frame, before, _ALIKE) & is_free
+        before = frame
+    times = np.sum(free, axis=0)
+    return (wrong > times / 2) & (steady > _STEADY_SHARE * times)
 
 
 def _differs(first: Frame, second: Frame, levels: int = _UNLIKE) -> _Pixels:
