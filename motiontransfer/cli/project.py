@@ -47,7 +47,7 @@ def dance(
     from motiontransfer.project import entries
     from motiontransfer.project.runs import forecast, in_words, plan, rehearsal, run_dvc_repro
 
-    videos = load_section(dict[str, entries.Video], "videos")
+    videos = entries.load_videos()
     files = {path for path in layout.VIDEOS_FOLDER.glob("*") if path not in (dancer, me)}
     taken = {*videos, *load_section(list[str], "subjects"), *(path.stem for path in files)}
     source = entries.name_of(dancer, taken)

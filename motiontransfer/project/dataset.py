@@ -21,9 +21,8 @@ import numpy as np
 
 from motiontransfer import layout
 from motiontransfer.errors import KeypointsError, MissingFileError, VideoError
-from motiontransfer.params import PARAMS_FILE, load_section
 from motiontransfer.progress import track
-from motiontransfer.project.entries import Video, add_video, check_new_video
+from motiontransfer.project.entries import add_video, check_new_video, load_videos
 from motiontransfer.storage import replacing_folder
 from motiontransfer.video.color import Frame
 from motiontransfer.video.writer import write_video
@@ -60,7 +59,7 @@ def import_dataset(folder: Path, *, root: Path = Path()) -> list[str]:
             f"{folder}: expected frames in folders as subject1/train/train_img, or videos; got"
             " neither"
         )
-    known = load_section(dict[str, Video], "videos", path=root / PARAMS_FILE)
+    known = load_videos(root)
     new = {name: source for name, source in sources.items() if name not in known}
     for name, source in new.items():
         check_new_video(name, name, root=root)

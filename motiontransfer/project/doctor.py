@@ -201,7 +201,7 @@ def check_project(root: Path) -> Iterator[CheckResult]:
     try:
         params = load_params(root / PARAMS_FILE)
         yield from check_weights(params)
-        yield from check_videos(root, params)
+        yield from check_videos(root)
         with opened(root) as repo:
             yield check_git(root, repo)
             yield check_remote(repo)
@@ -293,9 +293,11 @@ def check_disk(root: Path) -> CheckResult:
     return ok("disk", message)
 
 
-def check_videos(root: Path, params: Mapping[str, object]) -> Iterator[CheckResult]:
-    for name, video in _section(params, "videos").items():
-        path = Path(str(video.get("path"))) if isinstance(video, Mapping) else Path()
+def check_videos(root: Path) -> Iterator[CheckResult]:
+    from motiontransfer.project.entries import load_videos
+
+    for name, video in load_videos(root).items():
+        path = video.path
         if (root / path).exists() or path.parts[:1] == ("demo",):
             continue
         pointer = path.with_name(f"{path.name}.dvc")

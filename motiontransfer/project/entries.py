@@ -7,7 +7,7 @@ another video shows them, and the transfers that use either.
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -37,11 +37,19 @@ class Video(BaseModel):
     subject: Name
 
 
+def load_videos(root: Path = Path()) -> dict[str, Video]:
+    return load_section(dict[str, Video] | None, "videos", path=root / PARAMS_FILE) or {}
+
+
+def load_transfers(root: Path) -> dict[str, Transfer]:
+    return load_section(dict[str, Transfer] | None, "transfers", path=root / PARAMS_FILE) or {}
+
+
 def name_of(file: Path, taken: Set[str]) -> str:
     """Name of the video of params.yaml that has this content, else one that is not taken."""
     if not file.is_file():
         raise MissingFileError(f"{file}: no such file; expected a video")
-    for name, video in load_section(dict[str, Video], "videos").items():
+    for name, video in load_videos().items():
         is_alike = video.path.is_file() and video.path.stat().st_size == file.stat().st_size
         if is_alike and sha256_of(video.path) == sha256_of(file):
             return name
@@ -58,7 +66,7 @@ def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:
     """
     _check_name("--name", name)
     _check_name("--subject", subject)
-    if name in _section(root, "videos"):
+    if name in load_videos(root):
         raise ParamsError(
             f"{PARAMS_FILE}: videos.{name}: already exists; choose another name with --name, or "
             f"first `motiontransfer remove-video {name}`"
@@ -128,23 +136,22 @@ def add_transfer(
         ParamsError: a name is unknown, taken or not valid.
         MissingFileError: no params.yaml, or no such ground truth.
     """
-    videos = _section(root, "videos")
+    videos = load_videos(root)
     if source not in videos:
         raise ParamsError(f"--source: no video {source!r}; videos has {_listed(videos)}")
-    subjects = {name: _value(video, "subject") for name, video in videos.items()}
-    if target not in subjects.values():
-        raise ParamsError(
-            f"--target: no video shows {target!r}; there are {_listed(set(subjects.values()))}"
-        )
+    subjects = {video.subject for video in videos.values()}
+    if target not in subjects:
+        raise ParamsError(f"--target: no video shows {target!r}; there are {_listed(subjects)}")
     if truth != "none" and not (root / layout.TRUTH_FOLDER / truth).exists():
         raise MissingFileError(f"{layout.TRUTH_FOLDER / truth}: no such file; use --truth none")
-    name = name or f"{target}_as_{subjects[source]}"
+    subject = videos[source].subject
+    name = name or f"{target}_as_{subject}"
     _check_name("--name", name)
-    if name in _section(root, "transfers"):
+    if name in load_transfers(root):
         raise ParamsError(
             f"{PARAMS_FILE}: transfers.{name}: already exists; choose another name with --name"
         )
-    entry = {"source": source, "source_subject": subjects[source], "target": target, "truth": truth}
+    entry = {"source": source, "source_subject": subject, "target": target, "truth": truth}
     params = add_item(read_text(root / PARAMS_FILE), "targets", target)
     params = add_entry(params, "transfers", name, entry)
     write_text(root / PARAMS_FILE, params)
@@ -153,7 +160,7 @@ def add_transfer(
 
 def pair(source: str, target: str, *, root: Path) -> str:
     """Name of the transfer of a video's motion to a subject, which is added if there is none."""
-    for name, it in load_section(dict[str, Transfer], "transfers", path=root / PARAMS_FILE).items():
+    for name, it in load_transfers(root).items():
         if (it.source, it.target) == (source, target):
             return name
     name = f"{target}_as_{source}"
@@ -180,21 +187,20 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
     Raises:
         ParamsError: there is none of this name.
     """
-    videos, transfers = _section(root, "videos"), _section(root, "transfers")
+    videos, transfers = load_videos(root), load_transfers(root)
     if name not in videos:
         raise ParamsError(f"no video {name!r}; videos has {_listed(videos)}")
-    path, subject = Path(_value(videos[name], "path")), _value(videos[name], "subject")
-    others = {other: video for other, video in videos.items() if other != name}
-    is_gone = subject not in {_value(video, "subject") for video in others.values()}
+    video = videos.pop(name)
+    path, subject = video.path, video.subject
+    is_gone = subject not in {other.subject for other in videos.values()}
     removed = [
         key
-        for key, transfer in transfers.items()
-        if _value(transfer, "source") == name or (is_gone and _value(transfer, "target") == subject)
+        for key, it in transfers.items()
+        if it.source == name or (is_gone and it.target == subject)
     ]
-    files = {f"videos.{other}": Path(_value(video, "path")) for other, video in others.items()} | {
-        f"transfers.{key}": layout.TRUTH_FOLDER / _value(transfer, "truth")
-        for key, transfer in transfers.items()
-        if key not in removed
+    truths = {f"transfers.{key}": it.truth_path for key, it in transfers.items()}
+    files = {f"videos.{key}": other.path for key, other in videos.items()} | {
+        key: truth for key, truth in truths.items() if truth and key.split(".")[1] not in removed
     }
     params = load_params(root / PARAMS_FILE)
     return Removal(
@@ -232,11 +238,10 @@ def remove_video(removal: Removal, *, root: Path = Path()) -> None:
 
 def set_demo_aside(*, root: Path) -> list[str]:
     """Remove the demo's videos, unless a transfer pairs one with another film; return them."""
-    videos = load_section(dict[str, Video], "videos", path=root / PARAMS_FILE)
-    transfers = load_section(dict[str, Transfer], "transfers", path=root / PARAMS_FILE)
+    videos = load_videos(root)
     demo = {name for name, video in videos.items() if video.path.parts[0] == "demo"}
     actors = {videos[name].subject for name in demo}
-    if any((it.source in demo) != (it.target in actors) for it in transfers.values()):
+    if any((it.source in demo) != (it.target in actors) for it in load_transfers(root).values()):
         return []
     for name in demo:
         remove_video(removal_of(name, root=root), root=root)
@@ -315,16 +320,5 @@ def _check_name(option: str, name: str) -> None:
         ) from error
 
 
-def _section(root: Path, name: str) -> Mapping[str, object]:
-    """A section of names of params.yaml; empty where there is none."""
-    section = load_params(root / PARAMS_FILE).get(name)
-    return section if isinstance(section, Mapping) else {}
-
-
-def _value(entry: object, key: str) -> str:
-    """A value of an entry that is not checked yet; empty where there is none."""
-    return str(entry.get(key, "")) if isinstance(entry, Mapping) else ""
-
-
-def _listed(names: Mapping[str, object] | set[str]) -> str:
-    return ", ".join(sorted(map(str, names))) or "none"
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

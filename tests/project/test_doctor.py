@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from motiontransfer.params import load_params
 from motiontransfer.project import doctor
 from motiontransfer.project.doctor import check_all, check_checkpoints, check_locks
 from motiontransfer.project.remote import opened, set_remote
@@ -179,12 +178,12 @@ def test_a_remote_must_answer_and_verify_downloads(project, tmp_path):
 
 def test_a_missing_video_is_a_fault(project):
     edit(project / "params.yaml", "path: data/walk", "path: data/videos/gone.mp4")
-    (result,) = doctor.check_videos(project, load_params(project / "params.yaml"))
+    (result,) = doctor.check_videos(project)
     assert result[:3] == ("fault", "videos", "videos.walk: data/videos/gone.mp4 is not here")
     assert result.fix == "copy it there, or remove-video walk"
     (project / "data/videos").mkdir()
     (project / "data/videos/gone.mp4.dvc").write_text("outs: []\n")
-    (result,) = doctor.check_videos(project, load_params(project / "params.yaml"))
+    (result,) = doctor.check_videos(project)
     assert result.fix == "dvc pull"
 
 
