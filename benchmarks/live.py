@@ -36,7 +36,7 @@ from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.evaluation.pose_metrics import pose_scores
 from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
 from motiontransfer.live.command import load_target, open_detector, source_motion, use_openvino
-from motiontransfer.live.devices import Load, Recorder, Source, Window
+from motiontransfer.live.devices import Load, Source, Window, recording
 from motiontransfer.live.session import Session
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.puppet.warping import PuppetClip
@@ -126,7 +126,7 @@ def _speed(source: Source, target: str, renderer: Renderer, *, record: bool) -> 
         watcher.start()
         began, cpu_before = time.monotonic(), time.process_time()
         with _timed(parts) as spent, ExitStack() as stack:
-            recorder = Recorder(path, frame_rate=source.frame_rate, crf=_CRF)
+            recorder = recording(source, path, crf=_CRF)
             outputs = [stack.enter_context(recorder)] if record else []
             session.run(window=Offscreen(), outputs=outputs)
         cpu = time.process_time() - cpu_before

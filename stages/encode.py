@@ -8,12 +8,7 @@ from motiontransfer import layout
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.progress import track
-from motiontransfer.provenance.signing import (
-    Content,
-    check_credentials,
-    load_credentials,
-    sign_file,
-)
+from motiontransfer.provenance.signing import Content, load_credentials, sign_file
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import size_of_height, upsample_frames
 from motiontransfer.rendering.rendered import RenderParams, read_rendered
@@ -33,8 +28,6 @@ def main(transfer: str) -> str:
     params = load_section(RenderParams, "render")
     names = load_section(Transfer, f"transfers.{transfer}")
     credentials = load_credentials() if params.provenance == "c2pa" else None
-    if credentials:
-        check_credentials(credentials)
     if names.truth_path:
         check_decodable(names.truth_path)
     source = read_clip(layout.clip_folder(names.source_subject, names.source))

@@ -3,11 +3,11 @@
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import yaml
 
-from tests.forks import run_forked
 from tests.warm_python import warm_path
 
 ROOT = Path(__file__).parents[1]
@@ -109,7 +109,9 @@ def dvc(root: Path, *arguments: str):
 
 def run(root: Path, *command: str):
     """A command of DVC or of this project as a completed process."""
-    return run_forked([*command], cwd=root, env=environment_of(root))
+    return subprocess.run(
+        command, cwd=root, env=environment_of(root), capture_output=True, text=True, check=False
+    )
 
 
 def repro(root: Path, *arguments: str) -> set[str]:

@@ -1,8 +1,9 @@
-"""`python -m` of stages and `dvc`, forked from a process with libraries loaded: most of their time.
+"""Stages, `dvc` and `motiontransfer`, forked from a process with libraries loaded.
 
-What stands first in `warm_path()` hands arguments, folder, environment and open files to that
-process, which forks once for each call; the project's own modules are loaded anew. A signal
-to the caller goes to the fork, and a caller that is killed takes the fork with it.
+That saves most of their time. What stands first in `warm_path()` hands arguments, folder,
+environment and open files to that process, which forks once for each call; of stages the project's
+own modules are loaded anew. A signal to the caller goes to the fork, and a caller that is killed
+takes the fork with it.
 """
 
 import atexit
@@ -26,10 +27,11 @@ from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
 _OWN = ("motiontransfer", "stages", "demo", "tests")
+_SET_ASIDE = {}
 _CALLER = """#!{python} -IS
 import os, signal, socket, sys
 arguments = [*{before}, *sys.argv[1:]]
-if arguments[:1] != ["-m"] or arguments[1] not in ("dvc", "demo", "stages"):
+if arguments[:1] != ["-m"] or arguments[1] not in ("dvc", "demo", "motiontransfer", "stages"):
     os.execv({python!r}, [{python!r}, *arguments])
 server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 server.connect({address!r})
@@ -60,7 +62,8 @@ def _warm_folder() -> Path:
     atexit.register(server.wait)
     atexit.register(server.stdin.close)  # before: it is told to end
     assert server.stdout.readline() == "ready\n"
-    for name, before in {"python": [], "dvc": ["-m", "dvc"]}.items():
+    commands = {"python": [], **{name: ["-m", name] for name in ("dvc", "motiontransfer")}}
+    for name, before in commands.items():
         caller = _CALLER.format(
             python=sys.executable, address=str(folder / "socket"), before=before
         )
@@ -89,18 +92,21 @@ def _serve(address: str) -> None:
 
 
 def _load_libraries() -> None:
-    """Import whatever a stage imports, and forget what is this project's."""
+    """Import whatever a stage or a command imports, and set aside what is this project's."""
     runner = importlib.import_module("motiontransfer.stage_runner")
     os.environ.update(runner._SETTINGS_OF_LIBRARIES)
     for package in ("stages", "demo"):
         for module in pkgutil.iter_modules([str(_ROOT / package)]):
             if module.name != "__main__":
                 importlib.import_module(f"{package}.{module.name}")
-    for name in ("dvc.cli", "dvc.repo.reproduce"):
+    for name in (
+        *("dvc.cli", "dvc.repo.reproduce", "asyncssh", "s3fs"),
+        *("motiontransfer.cli.app", "motiontransfer.project.sharing"),
+    ):
         importlib.import_module(name)
     for name in [*sys.modules]:
         if name.partition(".")[0] in _OWN:
-            del sys.modules[name]
+            _SET_ASIDE[name] = sys.modules.pop(name)
 
 
 def _keep(caller: socket.socket) -> None:
@@ -137,7 +143,13 @@ def _run(call: bytes, descriptors: list[int]) -> None:
     sys.path[0] = folder
     status: object = 1
     try:
-        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        if arguments[1] == "motiontransfer":
+            sys.modules.update(_SET_ASIDE)
+            # What it starts is forked, too; multiprocessing has noted the real one.
+            sys.executable = shutil.which("python", path=environment["PATH"])
+            importlib.import_module("motiontransfer.cli.app").main()
+        else:
+            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as end:
         status = end.code or 0

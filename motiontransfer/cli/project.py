@@ -11,9 +11,9 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.live import Live
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
-_STAGE = re.compile(r"((?P<runs>Running s)|S)tage '(?P<stage>.+?)'")  # a line of DVC
+_STAGE = re.compile(r"^(?:(Running s)|S)tage '(.+?)'", re.MULTILINE)  # of what DVC prints
 _START_SECONDS = 5.0
 
 
@@ -324,31 +324,23 @@ def _stop_stages_when_ended() -> None:
 @contextmanager
 def _metered(title: str, seconds: Mapping[str, float]) -> Generator[Callable[["Progress"], None]]:
     """Yield a function that shows in one line how far one `dvc repro` is, by what it prints."""
-    waiting, number, done = dict(seconds), 0, 0.0
-    stage, began = "dvc repro", time.monotonic()
-    seconds = {stage: _START_SECONDS, **seconds}
-    log: TextIO | None = None
+    seconds, jobs, began = {"dvc repro": _START_SECONDS, **seconds}, {}, {}
     meter = ProgressMeter(title, total=max(round(sum(seconds.values())), 1))
 
     def show(progress: "Progress") -> None:
-        nonlocal number, done, stage, began, log
-        for job in progress.running.values():
-            log = log or job.log.open(encoding="utf-8", errors="replace")
-        for said in filter(None, map(_STAGE.match, log or ())):
-            done += seconds.get(stage if said["runs"] else said["stage"], 0.0)
-            waiting.pop(said["stage"], None)
-            if said["runs"]:
-                stage, began, number = said["stage"], time.monotonic(), number + 1
-        of_stage = min(time.monotonic() - began, seconds.get(stage, 0.0))
-        note = f", {number} of {number + len(waiting)}: {stage}"
-        meter.show(max(round(done + of_stage), 1), note=note)
+        jobs.update(progress.running)  # the one that there is, also once it has ended
+        for job in jobs.values():
+            said = [("runs", "dvc repro"), *_STAGE.findall(job.printed())]
+            names, started = {name for _, name in said}, [name for runs, name in said if runs]
+            number, stage = len(started) - 1, started[-1]
+            elapsed = time.monotonic() - began.setdefault(stage, time.monotonic())
+            done = min(elapsed, seconds.get(stage, 0.0))
+            done += sum(seconds.get(name, 0.0) for name in names - {stage})
+            note = f", {number} of {number + len(seconds.keys() - names)}: {stage}"
+            meter.show(max(round(done), 1), note=note)
 
-    try:
+    with closing(meter):
         yield show
-    finally:
-        meter.close()
-        if log:
-            log.close()
 
 
 @contextmanager

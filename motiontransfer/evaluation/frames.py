@@ -115,25 +115,22 @@ def has_more_pixels(size: tuple[int, int], working: tuple[int, int]) -> bool:
     return size[0] > working[0] + 1
 
 
-def check_frames(path: Path, poses: Keypoints, advice: str, *, any_size: bool = False) -> None:
-    """Check that a video has the poses' number of frames and size.
+def check_frames(path: Path, num_frames: int, size: tuple[int, int] | None, advice: str) -> None:
+    """Check that a video has as many frames, and that `read_frames` can read them in a size.
 
     Args:
+        size: (height, width); None: any.
         advice: ends the message about another number of frames.
-        any_size: leave the size unchecked.
 
     Raises:
         MissingFileError: no such video.
         VideoError: another number of frames or another size.
     """
     with FrameStore(path) as store:
-        if not any_size:
-            _check_size(store, poses.image_size)
-        if len(store) != poses.num_frames:
-            raise VideoError(
-                f"{path}: expected {poses.num_frames} frames, one a frame of the source, got "
-                f"{len(store)}; {advice}"
-            )
+        if size is not None:
+            _check_size(store, size)
+        if len(store) != num_frames:
+            raise VideoError(f"{path}: expected {num_frames} frames, got {len(store)}; {advice}")
 
 
 def _check_size(store: FrameStore, size: tuple[int, int]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from motiontransfer.errors import TrainingError, VideoError
+from motiontransfer.errors import TrainingError
 from motiontransfer.evaluation.comparison import (
     FrameMetric,
     MetricConfig,
@@ -231,18 +231,17 @@ def evaluate_transfer(
         MissingFileError: a video is not there.
         VideoError: a video differs from the result in number of frames or from the working size.
     """
-    size = intended.image_size
-    check_frames(videos.result, intended, "render this transfer again")
+    size, num_frames = intended.image_size, intended.num_frames
+    check_frames(videos.result, num_frames, size, "render this transfer again")
     posed = {
         OURS: detected_frames(videos.result, size=size, compute=compute),
         NEAREST_NEIGHBOURS: nearest_frames(intended, clips),
     }
     rows = {"source": videos.source, "result": videos.result}
-    counts = {MetricKey(FRAMES, "", ""): intended.num_frames}
+    counts = {MetricKey(FRAMES, "", ""): num_frames}
     if videos.truth is not None:
-        check_frames(
-            videos.truth, intended, "film or cut it to match, or set this transfer's truth to none"
-        )
+        advice = "film or cut it to match, or set this transfer's truth to none"
+        check_frames(videos.truth, num_frames, size, advice)
         posed[_TRUTH] = detected_frames(videos.truth, size=size, compute=compute)
         rows[_TRUTH] = videos.truth
         regions = all_regions(posed[_TRUTH].keypoints, margin=box_margin)
@@ -256,12 +255,12 @@ def evaluate_transfer(
         _scores(videos.source, posed, intended, config),
         real=training_frames(clips),
         videos=posed,
-        block_frames=block_length(intended.num_frames, intended.frame_rate),
+        block_frames=block_length(num_frames, intended.frame_rate),
         config=config,
         counts=counts,
         notes=_notes(posed, intended, networks),
     )
-    frame_index = np.arange(intended.num_frames)
+    frame_index = np.arange(num_frames)
     columns = {"frame_index": frame_index, "pts_seconds": frame_index / float(intended.frame_rate)}
     write_per_frame(folder, found, columns, _panels(found), title="The result, frame by frame")
     write_image(folder / "worst_frames.png", worst_frames_sheet(rows, intended, found))
@@ -351,23 +350,19 @@ def score_videos(
     """Compare videos with the ground truth, frame by frame.
 
     Args:
-        videos: name -> a video of as many frames, and of the same size, as the ground truth.
+        videos: name -> a video of as many frames as the ground truth, and of its size or larger.
 
     Returns:
         Sections `truth` and `temporal`, as a transfer's metrics have them, and `realism`.
 
     Raises:
         MissingFileError: a video is not there.
-        VideoError: a video differs from the ground truth in size or in number of frames.
+        VideoError: a video differs from the ground truth in shape or in number of frames.
     """
-    num_frames, size = _extent(truth)
+    with FrameStore(truth) as store:
+        num_frames, size = len(store), store.size
     for video in videos.values():
-        other_frames, (height, width) = _extent(video)
-        if (other_frames, (height, width)) != (num_frames, size):
-            raise VideoError(
-                f"{video}: expected {num_frames} frames of {size[1]}x{size[0]} as in {truth}, got "
-                f"{other_frames} of {width}x{height}; scale and cut it to match"
-            )
+        check_frames(video, num_frames, size, f"cut it to match {truth}")
     generated = {
         name: detected_frames(video, size=size, compute=compute) for name, video in videos.items()
     }
@@ -400,8 +395,3 @@ def as_text(found: Measurements) -> dict[str, dict[str, str]]:
             text += f" ({one.interval[0]:.4g} to {one.interval[1]:.4g})"
         texts.setdefault(name, {})[one.key.system] = text
     return texts
-
-
-def _extent(video: Path) -> tuple[int, tuple[int, int]]:
-    with FrameStore(video) as store:
-        return len(store), store.size

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -260,30 +260,10 @@ class Recorder:
     """
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        frame_rate: Fraction,
-        sound: Path | None = None,
-        sound_offset_seconds: float = 0.0,
-        crf: int = 18,
-        sign: Sign | None = None,
+        self, writer: AbstractContextManager[Callable[[Frame], None]], *, frame_rate: Fraction
     ) -> None:
-        self._path, self._frame_rate, self._sign = path, frame_rate, sign
-        self._scratch = ExitStack()
-        unsigned = path
-        if sign is not None:
-            folder = tempfile.TemporaryDirectory(prefix="motiontransfer-")
-            unsigned = Path(self._scratch.enter_context(folder)) / f"unsigned{path.suffix}"
-        self._unsigned, self._writing = unsigned, ExitStack()
-        self._open = partial(
-            video_writer,
-            unsigned,
-            frame_rate=frame_rate,
-            sound=sound,
-            sound_offset_seconds=sound_offset_seconds,
-            crf=crf,
-        )
+        """Take a `video_writer` that nobody has entered yet."""
+        self._writer, self._frame_rate, self._writing = writer, frame_rate, ExitStack()
         self._write: Callable[[Frame], None] | None = None
         self._last: Frame | None = None
         self._num_written = 0
@@ -291,7 +271,7 @@ class Recorder:
     def record(self, frame: Frame, seconds: float) -> None:
         """Show a frame from this time on."""
         if self._last is None:
-            write = self._writing.enter_context(self._open())
+            write = self._writing.enter_context(self._writer)
             self._write = self._writing.enter_context(in_thread(write))
             self._last = frame
         self._repeat_until(round(seconds * self._frame_rate))
@@ -309,32 +289,36 @@ class Recorder:
 
     def __exit__(self, *_: object) -> None:
         """Finish the file, also after an error."""
-        with self._scratch:
-            if self._last is None:
-                return
-            with self._writing:
+        with self._writing:
+            if self._last is not None:
                 self._repeat_until(self._num_written + 1)
-            if self._sign is not None:
-                self._sign(self._path, self._unsigned)
 
 
 @contextmanager
 def recording(
     source: Source, path: Path, *, crf: int = 18, sign: Sign | None = None
 ) -> Generator[Callable[[Frame, float], None]]:
-    """Yield a function that records frames from their time on, with the source's sound."""
+    """Yield a function that records frames from their time on, with the source's sound.
+
+    At the end of the block, however it ends, the file is whole and signed.
+    """
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
         sound, offset = Path(folder) / "sound.mka", None
         if source.sound:
             offset = run_isolated(
                 store_sound, source.sound, sound, origin_seconds=source.start_seconds
             )
-        with Recorder(
-            path,
-            frame_rate=source.frame_rate,
-            sound=None if offset is None else sound,
-            sound_offset_seconds=offset or 0.0,
-            crf=crf,
-            sign=sign,
-        ) as record:
-            yield record
+        made = Path(folder) / f"unsigned{path.suffix}" if sign else path
+        try:
+            writer = video_writer(
+                made,
+                frame_rate=source.frame_rate,
+                sound=None if offset is None else sound,
+                sound_offset_seconds=offset or 0.0,
+                crf=crf,
+            )
+            with Recorder(writer, frame_rate=source.frame_rate) as record:
+                yield record
+        finally:
+            if sign and made.exists():
+                sign(path, made)

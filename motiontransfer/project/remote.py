@@ -14,7 +14,6 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import yaml
-from dvc.config import ConfigError
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.progress import Tqdm
 from dvc.repo import Repo
@@ -27,6 +26,7 @@ _KEPT_OUT_OF_GIT = (
     "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), in a profile (`aws configure`), in an ssh key, or "
     "in .dvc/config.local (`uv run dvc remote modify --local {name} OPTION VALUE`)"
 )
+_CONFIG = ".dvc/config or .dvc/config.local"
 
 
 @contextmanager
@@ -36,14 +36,14 @@ def opened(root: Path) -> Generator[Repo]:
     Raises:
         MissingFileError: DVC finds no project there.
     """
-    try:
-        with _config_errors():
+    with errors_of_dvc(_CONFIG):
+        try:
             repo = Repo(str(root))
-    except NotDvcRepoError as error:
-        raise MissingFileError(
-            f"{root.resolve()}: no DVC project with git here; run from the project's root, or, "
-            "without git, first `uv run dvc config --local core.no_scm true`"
-        ) from error
+        except NotDvcRepoError as error:
+            raise MissingFileError(
+                f"{root.resolve()}: no DVC project with git here; run from the project's root, or, "
+                "without git, first `uv run dvc config --local core.no_scm true`"
+            ) from error
     with repo:
         yield repo
 
@@ -76,7 +76,7 @@ def set_remote(
     if endpoint and scheme != "s3":
         raise RemoteError(f"--endpoint: only s3:// remotes have one, got {url}")
     settings = {"url": url, "verify": True, "endpointurl": endpoint, "profile": profile}
-    with _config_errors(), repo.config.edit("repo") as config:
+    with errors_of_dvc(_CONFIG), repo.config.edit("repo") as config:
         before = config["remote"].get(name, {})
         # Settings of another kind of remote would be invalid for this one.
         kept = before if _scheme(str(before.get("url", url))) == scheme else {}
@@ -117,16 +117,6 @@ def default_remote(repo: Repo) -> tuple[str, str]:
             "and commits .dvc/config"
         )
     return name, str(repo.config["remote"][name]["url"])
-
-
-@contextmanager
-def _config_errors() -> Generator[None]:
-    try:
-        yield
-    except ConfigError as error:
-        raise RemoteError(
-            f".dvc/config or .dvc/config.local: {_one_line(error)}; correct it there"
-        ) from error
 
 
 def _scheme(url: str) -> str:

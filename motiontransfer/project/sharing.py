@@ -49,7 +49,6 @@ _NAMES_IN_GIT = ("dvc.lock", "dvc.yaml", "params.yaml", "config", "metrics.json"
 def share(
     url: str | None = None,
     *,
-    root: Path = Path(),
     name: str = "team",
     endpoint: str | None = None,
     profile: str | None = None,
@@ -65,7 +64,7 @@ def share(
         RemoteError: no remote is set, the URL is malformed or holds a secret, or the remote
             refuses.
     """
-    with opened(root) as repo, unchanged_on_error(Path(repo.root_dir) / ".dvc/config"):
+    with opened(Path()) as repo, unchanged_on_error(Path(repo.root_dir) / ".dvc/config"):
         if url is not None:
             set_remote(repo, url, name=name, endpoint=endpoint, profile=profile)
         elif endpoint or profile:
@@ -85,9 +84,7 @@ def _transfer(repo: Repo, without_lock: str) -> Generator[str]:
 
 
 def _send(repo: Repo, url: str) -> list[str]:
-    listed = run_cache.runs_there(
-        repo
-    )  # first: S3 says why it refuses a list, and of an object only that
+    listed = run_cache.runs_there(repo)  # first: only of a list S3 says why it is refused
     runs = run_cache.past_runs(repo)
     named = {_oid(out) for out in repo.index.outs if out.use_cache} - {""}
     objects = set[str]().union(*runs.values(), *(run_cache.objects_of(repo, oid) for oid in named))
@@ -95,9 +92,8 @@ def _send(repo: Repo, url: str) -> list[str]:
     hashes = [HashInfo("md5", oid) for oid in sorted(here)]
     status = repo.cloud.status(hashes)
     for oid in sorted(str(info.value) for info in status.new | status.missing):
-        if (
-            run_cache.condition(repo.cache.local, oid) != "whole"
-        ):  # DVC deletes some that it finds damaged
+        # DVC deletes some that it finds damaged.
+        if run_cache.condition(repo.cache.local, oid) != "whole":
             raise DamagedFileError(
                 f"{repo.cache.local.oid_to_path(oid)}: damaged: its content is not what it is "
                 "named after; nothing was sent; delete it and its copy in the project, then "
@@ -116,22 +112,18 @@ def _send(repo: Repo, url: str) -> list[str]:
     to_commit = uncommitted(Path(repo.root_dir))
     size = _size_text(Path(repo.cache.local.oid_to_path(oid)) for oid in sent)
     num_runs = run_cache.send_runs(repo, runs, there=listed)
-    return [
+    lines = [
         f"sent {len(sent)} files, {size}, and {num_runs} past runs to {url}; "
-        f"{len(here) - len(sent)} files were there already",
-        *(
-            f"{path} is not tracked: run `{shlex.join(['uv', 'run', 'dvc', 'add', path])}`, "
-            "then share again"
-            for path in _untracked(repo)
-        ),
-        *([f"not up to date, others will run it: {', '.join(stale)}"] if stale else []),
-        *(
-            [f"others need from git: git add {shlex.join(to_commit)}, commit, push"]
-            if to_commit
-            else []
-        ),
-        "a teammate then types, in a clone: uv run motiontransfer join",
+        f"{len(here) - len(sent)} files were there already"
     ]
+    for path in _untracked(repo):
+        command = shlex.join(["uv", "run", "dvc", "add", path])
+        lines.append(f"{path} is not tracked: run `{command}`, then share again")
+    if stale:
+        lines.append(f"not up to date, others will run it: {', '.join(stale)}")
+    if to_commit:
+        lines.append(f"others need from git: git add {shlex.join(to_commit)}, commit, push")
+    return [*lines, "a teammate then types, in a clone: uv run motiontransfer join"]
 
 
 def _untracked(repo: Repo) -> tuple[str, ...]:
@@ -147,9 +139,7 @@ def _untracked(repo: Repo) -> tuple[str, ...]:
     return tuple(filter(None, ignored.split("\0")))
 
 
-def join(
-    *, root: Path = Path(), bring: Literal["needed", "results", "all"] = "results"
-) -> list[str]:
+def join(*, bring: Literal["needed", "results", "all"]) -> list[str]:
     """Run what changed since dvc.lock was committed, and pull no more than that takes.
 
     Returns the report, line by line.
@@ -164,7 +154,7 @@ def join(
         MotionTransferError: a stage failed.
     """
     without_lock = ", so no past run is known; its owner commits it to git"
-    with opened(root) as repo, ExitStack() as stack:
+    with opened(Path()) as repo, ExitStack() as stack:
         url = stack.enter_context(_transfer(repo, without_lock))
         stack.enter_context(lock_repo(repo))
         stack.enter_context(repo.scm_context(quiet=True))

@@ -80,6 +80,7 @@ def load_credentials() -> Credentials:
 
     Raises:
         MissingFileError: a file that an environment variable names is not there.
+        MissingLibraryError: c2pa cannot be loaded on this machine.
         ProvenanceError: only one variable is set, or the files do not hold what they should.
     """
     named = {name: os.environ.get(name) for name in (CERTIFICATE_VARIABLE, PRIVATE_KEY_VARIABLE)}
@@ -135,9 +136,16 @@ def _read(certificate: Path, key: Path) -> Credentials:
         raise ProvenanceError(
             f"{key}: not the key of the first certificate in {certificate}; expected that one's"
         )
-    return Credentials(
+    credentials = Credentials(
         chain=certificates_pem(chain), private_key=_key_pem(private), algorithm=algorithm
     )
+    # One pixel is signed, so that an unfit certificate is refused before the work begins.
+    image = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(image, "png")
+    image.seek(0)
+    definition = _definition("trainedAlgorithmicMedia", {})
+    _sign(image, io.BytesIO(), "image/png", definition, credentials)
+    return credentials
 
 
 def _read_pem(path: Path, content: str, load: Callable[[bytes], _Loaded]) -> _Loaded:
@@ -240,20 +248,6 @@ def _certificate(
     )
 
 
-def check_credentials(credentials: Credentials) -> None:
-    """Sign an image of one pixel, so that an unfit certificate is refused before the work begins.
-
-    Raises:
-        MissingLibraryError: c2pa cannot be loaded on this machine.
-        ProvenanceError: the certificate is not one that C2PA accepts.
-    """
-    image = io.BytesIO()
-    Image.new("RGB", (1, 1)).save(image, "png")
-    image.seek(0)
-    definition = _definition("trainedAlgorithmicMedia", None)
-    _sign(image, io.BytesIO(), "image/png", definition, credentials)
-
-
 def sign_file(
     path: Path,
     unsigned: Path,
@@ -300,19 +294,18 @@ def load_c2pa() -> ModuleType:
     return c2pa
 
 
-def _definition(content: Content, assertion: Mapping[str, object] | None) -> dict[str, object]:
+def _definition(content: Content, assertion: Mapping[str, object]) -> dict[str, object]:
     software = {"name": "motiontransfer", "version": version("motiontransfer")}
     created = {
         "action": "c2pa.created",
         "digitalSourceType": _SOURCE_TYPES + content,
         "softwareAgent": software,
     }
-    assertions: dict[str, object] = {"c2pa.actions.v2": {"actions": [created]}}
-    if assertion is not None:
-        assertions[ASSERTION] = {
-            "method": "motion transfer (Chan et al. 2019, Everybody Dance Now)",
-            **assertion,
-        }
+    method = "motion transfer (Chan et al. 2019, Everybody Dance Now)"
+    assertions = {
+        "c2pa.actions.v2": {"actions": [created]},
+        ASSERTION: {"method": method, **assertion},
+    }
     return {
         "claim_generator_info": [software],
         "assertions": [

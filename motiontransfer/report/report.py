@@ -148,9 +148,9 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
 def _panel_sources(run: TransferRun) -> list[PanelSource]:
     target, source, truth = run.names.target, run.names.source_subject, run.names.truth_path
     poses = run.poses
-    for video in (run.result, run.source, *([truth] if truth else [])):
-        advice = "run `dvc repro` so that all of them are of one run"
-        check_frames(video, poses, advice, any_size=True)
+    advice = "run `dvc repro` so that all of them are of one run"
+    for video in filter(None, (run.result, run.source, truth)):
+        check_frames(video, poses.num_frames, None, advice)
     nearest = nearest_frames(poses, run.clips)
     panels = [
         video_panel("source", "source", f"source video of {source}", run.source),

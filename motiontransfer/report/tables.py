@@ -105,13 +105,6 @@ class MetricDifference(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    label: str
-    values: tuple[float | None, ...]
-    """One a frame, or one a logged step; None where nothing was measured."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """One quantity over frames or training steps."""
 
@@ -122,8 +115,8 @@ class Chart:
     better: Better
     positions: tuple[int, ...]
     """Frames or steps of the values."""
-    curves: tuple[Curve, ...]
-    """Ours first."""
+    curves: Mapping[str, tuple[float | None, ...]]
+    """Label -> a value at each position, None where nothing was measured; ours first."""
     summary: str
     """Text alternative of the chart."""
 
@@ -372,7 +365,7 @@ def make_chart(
         unit=metric.unit if metric else "",
         better=metric.better if metric else "unknown",
         positions=tuple(positions),
-        curves=tuple(Curve(label=label, values=values) for label, values in found.items()),
+        curves=found,
         summary=f"{title}. "
         + " ".join(_in_words(label, positions, values) for label, values in found.items()),
     )
@@ -382,7 +375,10 @@ def page_data(
     charts: Iterable[Chart], *, num_frames: int, frame_rate: Fraction
 ) -> dict[str, object]:
     """The charts and the clock of a page, for its script."""
-    shown = [asdict(chart) for chart in charts]
+    shown = [
+        asdict(chart) | {"curves": [{"label": k, "values": v} for k, v in chart.curves.items()]}
+        for chart in charts
+    ]
     return {"frames": num_frames, "rate": float(frame_rate), "charts": shown}
 
 
@@ -406,7 +402,7 @@ def training_charts(folder: Path) -> tuple[Chart, ...]:
 
 
 def _is_constant(chart: Chart) -> bool:
-    return all(len({*curve.values} - {None}) < 2 for curve in chart.curves)
+    return all(len({*values} - {None}) < 2 for values in chart.curves.values())
 
 
 def _in_words(label: str, positions: Sequence[int], values: Sequence[float | None]) -> str:

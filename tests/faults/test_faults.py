@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -23,7 +24,7 @@ from motiontransfer.video.frame_store import FrameStore
 from stages.check_params import write_video_params
 from tests.faults import artifacts, params, videos
 from tests.faults.outcomes import Case, bad_endings
-from tests.forks import FORKS, start_forked
+from tests.forks import FORKS
 from tests.tiny_project import ROOT, SOURCE_FRAMES, environment_of, repro, shrink_pipeline
 from tests.video.conftest import write_test_video
 
@@ -149,12 +150,12 @@ def interrupt(dvc, root, number):
     """Signal the stage that DVC has started as soon as it writes."""
     before = written(root)
     while written(root) <= before:
-        assert dvc.is_alive(), "nothing was written"
+        assert dvc.poll() is None, "nothing was written"
         time.sleep(0.005)
-    for child in psutil.Process(dvc.pid).children(recursive=True):
-        if "stages" in child.cmdline():
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        if process.info["cwd"] == str(root) and "stages" in (process.info["cmdline"] or ()):
             with suppress(psutil.NoSuchProcess):
-                child.send_signal(number)
+                process.send_signal(number)
 
 
 def written(root):
@@ -188,13 +189,15 @@ def test_a_stage_that_was_stopped_leaves_nothing_half_written_and_is_completed(
         shim.write_text("#!/bin/sh\n" + FULL_DISK.format(python=sys.executable))
         shim.chmod(0o755)
         environment["PATH"] = f"{shim.parent}{os.pathsep}{environment['PATH']}"
-    command, output = ["dvc", "repro", "-s", "-f", stage], tmp_path / "told"
-    dvc = start_forked(command, cwd=root, env=environment, output=output)
+    dvc = subprocess.Popen(
+        ["dvc", "repro", "-s", "-f", stage],
+        **{"cwd": root, "env": environment, "text": True},
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT},
+    )
     if fault != "disk full":
         interrupt(dvc, root, getattr(signal, fault))
-    dvc.join()
-    told = output.with_suffix(".stdout").read_text() + output.with_suffix(".stderr").read_text()
-    assert dvc.exitcode
+    told, _ = dvc.communicate()
+    assert dvc.returncode
     assert "Traceback" not in told
     assert all(is_whole(file, before.get(file)) for file in contents(outs))
     repro(root, "-s", stage)

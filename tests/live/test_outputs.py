@@ -5,16 +5,15 @@ from fractions import Fraction
 from functools import partial
 from types import SimpleNamespace
 
-import av
 import numpy as np
 import pytest
 
 from motiontransfer.errors import DisplayError, MissingLibraryError
-from motiontransfer.live.devices import Recorder, Window, virtual_camera, write_text
+from motiontransfer.live.devices import Window, recording, virtual_camera, write_text
 from motiontransfer.provenance.signing import load_credentials, sign_file
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.video.frame_store import FrameStore
-from tests.films import add_source
+from tests.live.parts import source_of
 from tests.people import SIZE, dance
 from tests.provenance.signing import ASSERTION_DATA
 
@@ -92,7 +91,7 @@ def levels(path):
 
 
 def recorded(path, *frames, **options):
-    with Recorder(path, frame_rate=Fraction(25), **options) as record:
+    with recording(source_of(dance(1)), path, **options) as record:
         for level, seconds in frames:
             record(flat(level), seconds)
     return path
@@ -111,15 +110,6 @@ def test_of_two_frames_of_one_time_the_later_is_shown(tmp_path):
 def test_without_a_frame_there_is_no_file(tmp_path):
     recorded(tmp_path / "a.mp4")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_sound_is_where_it_was(tmp_path):
-    add_source(tmp_path, "ben", "dance", dance(25))
-    sound = tmp_path / "frames/ben/dance/sound.mka"
-    path = recorded(tmp_path / "a.mp4", (50, 0.0), (90, 0.96), sound=sound)
-    with av.open(str(path)) as container:
-        seconds = {it.type: float(it.duration * it.time_base) for it in container.streams}
-    assert seconds == pytest.approx({"video": 1.0, "audio": 1.0}, abs=0.05)
 
 
 def test_it_is_signed_and_nothing_else_is_left(tmp_path, monkeypatch):

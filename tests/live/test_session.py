@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import VideoError
-from motiontransfer.live.devices import Recorder, Source, Window
+from motiontransfer.live.devices import Source, Window, recording
 from motiontransfer.live.session import Captured, LatestValue, Session, Worker
 from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.renderer import LiveGenerator
@@ -34,10 +34,6 @@ class Screen(Window):
         return self.keys.pop(0)
 
 
-def recorder(path, source):
-    return Recorder(path, frame_rate=source.frame_rate, crf=0)
-
-
 def num_frames(path):
     with av.open(str(path)) as container:
         return sum(1 for _ in container.decode(video=0))
@@ -46,7 +42,7 @@ def num_frames(path):
 def test_all_that_is_captured_is_shown_or_counted_as_dropped(tmp_path):
     source, screen = source_of(dance(20)), Screen()
     session = session_of(source)
-    with recorder(tmp_path / "a.mp4", source) as record:
+    with recording(source, tmp_path / "a.mp4", crf=0) as record:
         session.run(window=screen, outputs=[record])
     dropped = [it.dropped for it in (session.captured, session.detected, session.results)]
     assert len(screen.images) + sum(dropped) == 20
@@ -60,7 +56,7 @@ def test_the_recording_is_whole_after_the_source_failed(tmp_path):
     session = session_of(source)
     with (
         pytest.raises(VideoError, match="unplugged"),
-        recorder(tmp_path / "a.mp4", source) as record,
+        recording(source, tmp_path / "a.mp4", crf=0) as record,
     ):
         session.run(outputs=[record])
     assert num_frames(tmp_path / "a.mp4") in (9, 10)
@@ -77,7 +73,7 @@ def test_a_bug_in_a_thread_ends_the_session_and_comes_out(tmp_path, monkeypatch)
         return lambda: BACKGROUND
 
     monkeypatch.setattr(session._target, "generate", generate)
-    with pytest.raises(ZeroDivisionError), recorder(tmp_path / "a.mp4", source) as record:
+    with pytest.raises(ZeroDivisionError), recording(source, tmp_path / "a.mp4", crf=0) as record:
         session.run(outputs=[record])
     assert session.seconds < 4
     assert num_frames(tmp_path / "a.mp4") >= 3

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tests.command import isolated_environment
 from tests.digests import digests
-from tests.forks import MAINS, run_forked
 from tests.project.remotes import Remote
 
 
@@ -26,8 +25,6 @@ class Machine:
         """Any command in the project; variables given as an empty text are unset."""
         variables = {**self.all_variables(), **environment}
         set_ones = {name: value for name, value in variables.items() if value}
-        if command[0] in MAINS:
-            return run_forked(list(command), cwd=self.root, env=set_ones)
         return subprocess.run(
             command, cwd=self.root, env=set_ones, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False,

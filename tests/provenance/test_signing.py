@@ -23,7 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from motiontransfer.errors import MissingFileError, MissingLibraryError, ProvenanceError
 from motiontransfer.provenance import signing as module
-from motiontransfer.provenance.signing import check_credentials, load_credentials, self_signed_file
+from motiontransfer.provenance.signing import load_credentials, self_signed_file
 from tests.provenance.signing import (
     ASSERTION_DATA,
     authority_and_signer,
@@ -102,7 +102,7 @@ def test_files_of_other_content_are_refused(name, content, named, tmp_path, monk
 def test_what_the_machine_lacks_is_named(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "c2pa", None)
-        fault = fault_of(lambda: check_credentials(load_credentials()), MissingLibraryError)
+        fault = fault_of(load_credentials, MissingLibraryError)
         assert "render.provenance" in fault
     with monkeypatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
@@ -115,7 +115,7 @@ def test_what_the_machine_lacks_is_named(tmp_path, monkeypatch):
 def test_an_unfit_certificate_leaves_no_file(tmp_path, monkeypatch):
     for_web_servers = authority_and_signer(P256, usage=ExtendedKeyUsageOID.SERVER_AUTH)[1]
     use_certificate(monkeypatch, tmp_path, P256, for_web_servers)
-    fault_of(lambda: check_credentials(load_credentials()))
+    fault_of(load_credentials)
     fault_of(lambda: signed_video(tmp_path / "v.mp4"))
     assert not list(tmp_path.glob("*v.mp4.*")) + list(tmp_path.glob(".*"))
     assert not (tmp_path / "v.mp4").exists()
@@ -165,7 +165,6 @@ def test_the_users_certificate_of_any_kind_signs(algorithm, key, tmp_path, monke
     _, chain = authority_and_signer(key)
     use_certificate(monkeypatch, tmp_path, key, chain)
     credentials = load_credentials()
-    check_credentials(credentials)
     assert (credentials.algorithm, credentials.chain) == (algorithm, chain)
     assert credentials.private_key == key_pem(key)
     assert "private_key" not in repr(credentials)

@@ -80,7 +80,7 @@ def test_training_and_held_out_frames_are_shown_where_there_are_any(transfer_run
     html = _written(transfer_run)
     assert 'data-chart="generator_generator_l1" data-axis="step"' in html
     (chart,) = training_charts(folder)
-    assert (chart.positions, chart.curves[0].values) == ((25, 50), (4.5, 3.5))
+    assert (chart.positions, chart.curves) == ((25, 50), {"l1": (4.5, 3.5)})
     assert training_charts(folder / "never_trained") == ()
     assert html.count("Samples at the end of training of the generator") == 1
     text = _text(html)

@@ -146,10 +146,10 @@ def test_metrics_of_ours_are_compared_one_by_one(after, interval, change, overla
 def test_a_chart_has_a_curve_for_each_system_with_gaps_where_nothing_was_measured():
     chart = tables.frame_charts(measured().curves())[0]
     assert (chart.key, chart.title) == ("truth_ssim_person", "SSIM, person's box")
-    assert [curve.label for curve in chart.curves] == ["ours", "nearest_neighbours"]
+    assert [*chart.curves] == ["ours", "nearest_neighbours"]
     still = {MetricKey("lpips", "person", "", "truth"): {"ours": np.ones(50)}}
     last = tables.frame_charts({**still, **measured().curves()})[1]
     assert last.key == "truth_lpips_person"  # constant ones come last
-    assert chart.curves[0].values[20] == pytest.approx(0.4)
-    assert chart.curves[1].values[:6] == (None, None, None, None, None, 0.3)
+    assert chart.curves["ours"][20] == pytest.approx(0.4)
+    assert chart.curves["nearest_neighbours"][:6] == (None, None, None, None, None, 0.3)
     assert "ours: mean 0.529, lowest 0.400 at 20, highest 0.690 at 49." in chart.summary

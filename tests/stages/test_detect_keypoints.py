@@ -9,7 +9,7 @@ import pytest
 import skimage.data
 import yaml
 
-from motiontransfer.errors import KeypointsError, MissingFileError, ParamsError
+from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import read_detections
 from motiontransfer.video.frame_store import write_frames
 from stages.check_params import write_video_params
@@ -31,19 +31,18 @@ def project(tmp_path, monkeypatch):
     """An empty project; the function writes params.yaml and the clip's frames."""
     monkeypatch.chdir(tmp_path)
 
-    def prepare(frames, **changes):
+    def prepare(frames):
         params = {
             "videos": {
                 "clip_1": {"path": "data/videos/clip_1.mp4", "subject": "ada", "crop": "auto"}
             },
-            "detect_keypoints": {**SECTION, **changes},
+            "detect_keypoints": SECTION,
             "compute": {"backend": "local", "address": None, "num_workers": 1},
         }
         Path("params.yaml").write_text(yaml.safe_dump(params))
         write_video_params()
-        if frames:
-            path = Path("artifacts/frames/ada/clip_1/frames.mkv")
-            write_frames(path, frames, frame_rate=Fraction(25))
+        path = Path("artifacts/frames/ada/clip_1/frames.mkv")
+        write_frames(path, frames, frame_rate=Fraction(25))
 
     return prepare
 
@@ -71,12 +70,3 @@ def test_a_clip_without_a_person_is_an_error_and_leaves_nothing(project):
         main("clip_1")
     assert not Path("artifacts/detections").exists()
     assert not Path("artifacts/metrics").exists()
-
-
-def test_missing_frames_and_wrong_params_are_errors(project):
-    project([])
-    with pytest.raises(MissingFileError, match=r"artifacts/frames/ada/clip_1/frames\.mkv"):
-        main("clip_1")
-    project([], segment_frames=0)
-    with pytest.raises(ParamsError, match=r"detect_keypoints\.segment_frames"):
-        main("clip_1")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.errors import MissingFileError
 from motiontransfer.forensics.data import CORRUPTIONS
 from motiontransfer.forensics.model import read_detector
 from motiontransfer.keypoints import write_keypoints
@@ -93,10 +92,3 @@ def test_outputs_are_where_the_pipeline_looks_and_the_same_bytes_again():
     WEIGHTS.unlink()
     main("detector")
     assert WEIGHTS.read_bytes() == first
-
-
-def test_a_missing_transfer_is_named():
-    Path("artifacts/poses/ada_as_ben.parquet").unlink()
-    with pytest.raises(MissingFileError, match=r"poses/ada_as_ben\.parquet"):
-        main("detector")
-    assert not METRICS.exists()

@@ -1,0 +1,134 @@
+"""Stages on the one tiny graph: outputs are where the pipeline looks, missing inputs are named."""
+
+import json
+import os
+import re
+import shutil
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.evaluation.measurements import nested, read_measurements
+from motiontransfer.target_clips import HeldOut
+from motiontransfer.training.weights import read_described
+from stages import evaluate, evaluate_transfer
+from tests.tiny_project import edit_yaml
+from tests.video.conftest import kill_decoder
+
+FRAMES = "artifacts/frames/ben/demo_dance/frames.mkv"
+GENERATOR = "artifacts/models/ada/generator.safetensors"
+TRUTH = "data/truth/demo.mp4"
+
+
+@pytest.fixture
+def project(tiny_run, tmp_path, monkeypatch):
+    """The finished project, to be changed by unlinking and replacing."""
+    ignored = shutil.ignore_patterns(".dvc", "motiontransfer")
+    shutil.copytree(tiny_run, tmp_path, copy_function=os.link, ignore=ignored, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+
+
+def check_table(stage, name, metrics):
+    """The metrics are a pivot of the table."""
+    table = read_measurements(Path(f"artifacts/measurements/{stage}/{name}.parquet"))
+    assert nested(table) == json.loads(Path(metrics).read_text())
+
+
+def test_the_held_out_frames_are_evaluated(project):
+    folder = Path("artifacts/evaluation/ada")
+    written = {path.name for path in folder.iterdir()}
+    assert written == {"per_frame.csv", "curves.png", "comparison.png"}
+    assert pd.read_csv(folder / "per_frame.csv")["video_frame_index"].tolist() == [27, 28, 29]
+    check_table("evaluate", "ada", "artifacts/metrics/evaluate/ada.json")
+
+
+@pytest.mark.parametrize(("full", "height"), [(300, 200), (150, 150)])
+def test_evaluated_frames_are_twice_as_high_as_the_working_image_if_they_can(
+    monkeypatch, full, height
+):
+    monkeypatch.setattr(evaluate, "result_size", lambda renderer, height: (height or full, 1))
+    config = SimpleNamespace(size=(100, 90))
+    assert evaluate._size(SimpleNamespace(main=SimpleNamespace(config=config))) == (height, 1)
+
+
+def test_a_transfer_is_evaluated(project):
+    folder = Path("artifacts/evaluation_transfer/ada_as_ben")
+    written = {path.name for path in folder.iterdir()}
+    assert written == {"per_frame.csv", "curves.png", "worst_frames.png"}
+    curve = pd.read_csv("artifacts/curves/ada_as_ben/truth_ssim_person.csv")
+    assert list(curve) == ["frame_index", "ours", "nearest_neighbours"]
+    check_table("evaluate_transfer", "ada_as_ben", "results/ada_as_ben/metrics.json")
+
+
+def test_the_baseline_has_no_frames_that_were_held_out_of_training(project, monkeypatch):
+    """As the weights say, whatever the params are now."""
+    asked = []
+    monkeypatch.setattr(
+        evaluate_transfer, "evaluate_transfer", lambda *given, **_: asked.append(given)
+    )
+    held_out = HeldOut(held_out_fraction=0.5, gap_frames=1)
+    monkeypatch.setattr(evaluate_transfer, "read_described", lambda *_: held_out)
+    with pytest.raises(AttributeError):  # of the measurements that there are not
+        evaluate_transfer.main("ada_as_ben")
+    ((_, _, (clip,)),) = asked
+    assert (clip.training, clip.held_out) == (range(14), range(15, 30))
+    assert read_described(Path(GENERATOR), "held_out", HeldOut) != held_out
+
+
+def test_a_ground_truth_that_kills_its_decoder_is_refused(project, monkeypatch):
+    monkeypatch.setattr("motiontransfer.video.frame_store.to_srgb", kill_decoder)
+    with pytest.raises(VideoError, match=rf"^{TRUTH}: decoding it was killed"):
+        evaluate_transfer.main("ada_as_ben")
+
+
+def test_a_weights_file_of_metrics_is_named(project):
+    Path("params.yaml").rename("shared.yaml")
+    shutil.copy("shared.yaml", "params.yaml")
+    edit_yaml(Path("params.yaml"), lambda params: params["evaluate"].update(lpips_weights="no.pth"))
+    with pytest.raises(MissingFileError, match=r"no such file, asked for by evaluate\.lpips_w"):
+        evaluate.main("ada")
+
+
+def test_the_report_has_the_params_of_this_transfer_only(project):
+    html = Path("results/ada_as_ben/report.html").read_text()
+    assert "<title>ada performs ben&#39;s motion</title>" in html
+    assert 'id="video-nearest_neighbours"' in html
+    for shown in ("transfers.ada_as_ben", "videos.demo_dance", "train_gan", "render"):
+        assert f"<summary>{shown} " in html
+    assert "videos.demo_target" not in html
+
+
+@pytest.mark.parametrize(
+    ("stage", "file"),
+    [
+        ("detect_keypoints demo_dance", FRAMES),
+        ("clean_keypoints demo_dance", "artifacts/frames/ben/demo_dance/clip.json"),
+        ("clean_keypoints demo_dance", "artifacts/detections/ben/demo_dance.parquet"),
+        ("fit_normalization ben", "artifacts/keypoints/ben/demo_dance.parquet"),
+        ("fit_appearance ada", "artifacts/keypoints/ada/demo_target.parquet"),
+        ("train_gan ada", "artifacts/keypoints/ada/demo_target.parquet"),
+        ("train_face_gan ada", GENERATOR),
+        ("normalize ada_as_ben", "artifacts/statistics/ben.json"),
+        ("encode ada_as_ben", "artifacts/rendered/ada_as_ben/rendered.json"),
+        ("evaluate_transfer ada_as_ben", TRUTH),
+        ("evaluate_transfer ada_as_ben", "results/ada_as_ben/transfer.mp4"),
+        ("report ada_as_ben", "artifacts/measurements/evaluate_transfer/ada_as_ben.parquet"),
+        ("report ada_as_ben", "artifacts/metrics/train_gan/ada.json"),
+        ("report ada_as_ben", "artifacts/params_of_results.json"),
+        ("report ada_as_ben", "artifacts/models/ada/face_generator.safetensors"),
+        ("report ada_as_ben", FRAMES),
+        ("train_forensics detector", "artifacts/poses/ada_as_ben.parquet"),
+    ],
+)
+def test_a_missing_input_is_named(project, stage, file):
+    """By its folder, where a stage takes all that is there."""
+    Path(file).unlink()
+    name, key = stage.split()
+    is_listed = "keypoints/" in file and not file.endswith("detections")
+    named = Path(file).parent if is_listed else Path(file)
+    with pytest.raises(MissingFileError, match=re.escape(str(named))):
+        import_module(f"stages.{name}").main(key)
