@@ -166,12 +166,12 @@ def open_distance(
     metric: str, file: Path | None, *, option: str, device: torch.device = CPU
 ) -> ImageDistance:
     """`lpips` or `dists`, with the backbone's weights from a file or as they are published."""
-    # The public class has no argument that leaves out the download; the network inside it has.
-    from torchmetrics.functional.image.lpips import _NoTrainLpips
-
     published = _published(metric, option)
     path = pretrained_file(published, file=file)
     tensors = read_tensors(path, published)
+    # The public class has no argument that leaves out the download; the network inside it has.
+    from torchmetrics.functional.image.lpips import _NoTrainLpips
+
     compare: Callable[[Tensor, Tensor], Tensor]
     if metric == "lpips":
         network = _NoTrainLpips(net="alex", pnet_rand=True)
