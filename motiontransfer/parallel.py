@@ -32,7 +32,7 @@ _WORKER_ENVIRONMENT = {
     "LOKY_MAX_MEMORY_LEAK_SIZE": "1e15",
 }
 _CONNECT_SECONDS = 10
-_MAX_RETRIES = 2  # of a Ray task whose worker or machine is lost
+MAX_RETRIES = 2  # of a Ray task whose worker or machine is lost
 
 
 class Compute(Section):
@@ -137,7 +137,7 @@ class _RayPool:
     def __init__(self, compute: Compute) -> None:
         self._ray = import_ray()
         if not self._ray.is_initialized():
-            _connect(self._ray, compute.address)
+            connect_ray(self._ray, compute.address)
         num_cores = int(self._ray.cluster_resources().get("CPU", 1))
         self.num_workers = compute.num_workers or num_cores
         self.max_waiting = compute.num_workers or 2 * num_cores
@@ -146,7 +146,7 @@ class _RayPool:
             *(errors.WorkerCrashedError, errors.OutOfMemoryError),
             *(errors.NodeDiedError, errors.ObjectLostError),
         )
-        self._call = self._ray.remote(num_cpus=1, max_retries=_MAX_RETRIES)(_call)
+        self._call = self._ray.remote(num_cpus=1, max_retries=MAX_RETRIES)(_call)
         self._tasks: WeakKeyDictionary[Future, object] = WeakKeyDictionary()
 
     def submit(self, function: Callable[[_Item], _Result], item: _Item) -> Future:
@@ -160,21 +160,36 @@ class _RayPool:
             self._ray.cancel(self._tasks[future])
 
 
-def _connect(ray: ModuleType, address: str | None) -> None:
+def connect_ray(
+    ray: ModuleType,
+    address: str | None,
+    *,
+    setting: str = "compute.address",
+    log_to_driver: bool = False,
+) -> None:
+    """Join a Ray cluster that runs, or the one on this machine, or start one.
+
+    Args:
+        setting: what names the address, in errors.
+        log_to_driver: print here what tasks print.
+
+    Raises:
+        ComputeError: there is no such cluster.
+    """
     try:
         if address is not None:  # a cluster that does not answer: Ray itself would try for minutes
             host, _, port = address.removeprefix("ray://").rpartition(":")
             socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
-        ray.init(address, log_to_driver=False, configure_logging=False)
+        ray.init(address, log_to_driver=log_to_driver, configure_logging=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise ComputeError(
-            f"compute.address: no Ray cluster at {address}: {' '.join(str(error).split())}; "
+            f"{setting}: no Ray cluster at {address}: {' '.join(str(error).split())}; "
             "expected ray://host:10001 or host:6379 of one that runs, or null; if it wants a "
             "token, set RAY_AUTH_MODE=token here too"
         ) from error
 
 
-def import_ray() -> ModuleType:
+def import_ray(setting: str = "compute.backend: ray") -> ModuleType:
     """Import Ray.
 
     Raises:
@@ -186,6 +201,5 @@ def import_ray() -> ModuleType:
         return importlib.import_module("ray")
     except ModuleNotFoundError as error:
         raise ComputeError(
-            "compute.backend: ray: the package ray is not installed; `uv sync --extra ray` "
-            "installs it, or set backend: local"
+            f"{setting}: the package ray is not installed; `uv sync --extra ray` installs it"
         ) from error

@@ -12,6 +12,7 @@ import time
 import webbrowser
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -283,7 +284,13 @@ def join(
 
 def repro(
     *,
-    jobs: Annotated[int, typer.Option(min=1, help="Maximum number of stages at once.")],
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Maximum number of stages at once; default: one a machine."),
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run them on this Ray cluster.")
+    ] = None,
     keep_going: Annotated[bool, typer.Option(help="Run what needs no failed stage.")] = True,
     dry: Annotated[bool, typer.Option("--dry", help="Only say what would run.")] = False,
 ) -> None:
@@ -296,7 +303,13 @@ def repro(
         share_machine,
     )
 
-    graph, shares = plan(), share_machine(jobs)
+    if ray is None:
+        shares, command = share_machine(jobs or 1), partial(dvc_repro, "--single-item")
+    else:
+        from motiontransfer.project.cluster import repro_on, share_cluster
+
+        shares, command = share_cluster(ray, jobs), partial(repro_on, ray)
+    graph = plan()
     threads = shares[0]["OMP_NUM_THREADS"]
     typer.echo(f"{len(graph)} stages, {len(shares)} at once, OMP_NUM_THREADS={threads}")
     if dry:
@@ -304,13 +317,7 @@ def repro(
         return
     _stop_stages_when_ended()
     with shown_progress() as show:
-        run_stages(
-            graph,
-            shares,
-            keep_going=keep_going,
-            show=show,
-            command=lambda name: dvc_repro("--single-item", name),
-        )
+        run_stages(graph, shares, keep_going=keep_going, show=show, command=command)
     run_dvc_repro("dvc")  # what changed meanwhile is not left out
     typer.echo("Data and pipelines are up to date.")
 

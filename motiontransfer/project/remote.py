@@ -30,15 +30,18 @@ _CONFIG = ".dvc/config or .dvc/config.local"
 
 
 @contextmanager
-def opened(root: Path) -> Generator[Repo]:
+def opened(root: Path, *, wait: bool = False) -> Generator[Repo]:
     """DVC's view of the project at `root`.
+
+    Args:
+        wait: for other processes of DVC to release the project's lock.
 
     Raises:
         MissingFileError: DVC finds no project there.
     """
     with errors_of_dvc(_CONFIG):
         try:
-            repo = Repo(str(root))
+            repo = Repo(str(root), _wait_for_lock=wait)
         except NotDvcRepoError as error:
             raise MissingFileError(
                 f"{root.resolve()}: no DVC project with git here; run from the project's root, or, "

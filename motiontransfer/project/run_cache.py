@@ -22,12 +22,14 @@ from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Literal
 
+from dvc.exceptions import DownloadError
 from dvc.fs import FileSystem, LocalFileSystem, generic, localfs
 from dvc.repo import Repo
 from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
 from dvc.utils import dict_sha256
 from dvc.utils.serialize import ParseError, load_yaml
 from dvc_data.hashfile.hash import file_md5
+from dvc_data.hashfile.hash_info import HashInfo
 from voluptuous import Invalid
 
 if TYPE_CHECKING:
@@ -195,6 +197,25 @@ def fetch_runs(repo: Repo) -> int:
             elif name in arrived:
                 _move(path, Path(repo.stage_cache.cache_dir) / name)
     return num_refused
+
+
+def accept_run(repo: Repo, name: str, content: bytes) -> None:
+    """Keep an entry that another machine made, and bring its outputs into the cache.
+
+    Raises:
+        DownloadError: its outputs are not whole on the remote.
+    """
+    arrived = Path(repo.cache.legacy.path) / f"{name.replace('/', '')}.tmp"
+    arrived.parent.mkdir(parents=True, exist_ok=True)
+    arrived.write_bytes(content)
+    outs = _outs_of_run(arrived, name) or ()
+    faults = fetch_lists(repo, outs)
+    # Members one by one: DVC takes a list that is here for its whole folder.
+    oids = set[str]().union(*(objects_of(repo, oid) for oid in outs if oid not in faults))
+    pulled = repo.cloud.pull([HashInfo("md5", oid) for oid in sorted(oids)])
+    if faults or pulled.failed:
+        raise DownloadError(len(faults) + len(pulled.failed))
+    _move(arrived, Path(repo.stage_cache.cache_dir) / name)
 
 
 def _outs_of_run(path: Path, name: str) -> list[str] | None:

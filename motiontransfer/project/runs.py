@@ -253,22 +253,29 @@ def share_machine(jobs: int) -> list[dict[str, str]]:
     A sum of floats can depend on how many threads share it, and so a training's last bits: outputs
     are those of `dvc repro` with the same OMP_NUM_THREADS. On two cores that is its default.
     """
-    jobs = max(min(jobs, memory_bytes() // _JOB_MEMORY), 1)
-    cores = loky.cpu_count()
-    part = max(cores // jobs, 1)
-    # As in training without this: one core is for what reads, draws and encodes meanwhile.
-    threads = os.environ.get("OMP_NUM_THREADS", str(min(part, max(cores - 1, 1))))
-    share = {"OMP_NUM_THREADS": threads, "LOKY_MAX_CPU_COUNT": str(part)}
+    shares = share_cores(jobs, cores=loky.cpu_count(), memory=memory_bytes())
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         import torch
 
         visible = ",".join(map(str, range(torch.cuda.device_count())))
     if not visible:
-        return [share] * jobs
-    gpus = visible.split(",")
+        return shares
+    gpus, jobs = visible.split(","), len(shares)
     own = [gpus[index::jobs] or [gpus[index % len(gpus)]] for index in range(jobs)]
-    return [share | {"CUDA_VISIBLE_DEVICES": ",".join(each)} for each in own]
+    return [
+        share | {"CUDA_VISIBLE_DEVICES": ",".join(each)}
+        for share, each in zip(shares, own, strict=True)
+    ]
+
+
+def share_cores(jobs: int, *, cores: int, memory: int) -> list[dict[str, str]]:
+    """Environment variables that give each job its part of a machine with so many bytes."""
+    jobs = max(min(jobs, memory // _JOB_MEMORY), 1)
+    part = max(cores // jobs, 1)
+    # As in training without this: one core is for what reads, draws and encodes meanwhile.
+    threads = os.environ.get("OMP_NUM_THREADS", str(min(part, max(cores - 1, 1))))
+    return [{"OMP_NUM_THREADS": threads, "LOKY_MAX_CPU_COUNT": str(part)}] * jobs
 
 
 def run_stages(
@@ -340,7 +347,10 @@ def _error_of(job: Job) -> str | None:
     if not status:
         return None
     job.kill()
-    return f"killed by {signal.Signals(-status).name}" if status < 0 else _error_in(job.printed())
+    number = -status if status < 0 else status - 128  # as a shell tells of its command
+    if number in [*signal.Signals]:
+        return f"killed by {signal.Signals(number).name}"
+    return _error_in(job.printed())
 
 
 def _error_in(output: str) -> str:

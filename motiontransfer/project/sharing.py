@@ -107,7 +107,7 @@ def _send(repo: Repo, url: str) -> list[str]:
         stale = [
             stage.addressing
             for stage in _changed_stages(repo)
-            if all(_is_here(out) for out in _read_by(repo, stage))
+            if all(_is_here(out) for out in read_by(repo, stage))
         ]
     to_commit = uncommitted(Path(repo.root_dir))
     size = _size_text(Path(repo.cache.local.oid_to_path(oid)) for oid in sent)
@@ -116,7 +116,7 @@ def _send(repo: Repo, url: str) -> list[str]:
         f"sent {len(sent)} files, {size}, and {num_runs} past runs to {url}; "
         f"{len(here) - len(sent)} files were there already"
     ]
-    for path in _untracked(repo):
+    for path in untracked(repo):
         command = shlex.join(["uv", "run", "dvc", "add", path])
         lines.append(f"{path} is not tracked: run `{command}`, then share again")
     if stale:
@@ -126,7 +126,7 @@ def _send(repo: Repo, url: str) -> list[str]:
     return [*lines, "a teammate then types, in a clone: uv run motiontransfer join"]
 
 
-def _untracked(repo: Repo) -> tuple[str, ...]:
+def untracked(repo: Repo) -> tuple[str, ...]:
     """Files that a stage reads, that git ignores and that are no output or `*.dvc` of DVC."""
     outs = [Path(out.fs_path) for out in repo.index.outs]
     read = {Path(dep.fs_path) for dep in repo.index.deps if dep.protocol == "local" and dep.exists}
@@ -169,7 +169,7 @@ def join(*, bring: Literal["needed", "results", "all"]) -> list[str]:
                 outs = [
                     out for out in outs if layout.RESULTS_FOLDER in Path(_path(repo, out)).parents
                 ]
-            brought += _pull(repo, outs)
+            brought += pull(repo, outs)
         size = _size_text(Path(repo.root_dir) / path for path in brought)
         lines = [f"brought {len(brought)} outs, {size}, from {url}"]
         if num_refused_runs:
@@ -187,7 +187,7 @@ def join(*, bring: Literal["needed", "results", "all"]) -> list[str]:
         ]
 
 
-def _pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
+def pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
     """Pull the outputs that are not here, or in part; return their paths."""
     missing = [out for out in outs if _oid(out) and not _is_here(out)]
     if missing:
@@ -227,7 +227,7 @@ def _refuse(
 def _renew(repo: Repo, stage: "Stage", brought: list[str]) -> bool:
     """Pull the inputs and reproduce the stage; return True if it ran or was restored."""
     upstream = _upstream(repo, stage)
-    brought += _pull(repo, _read_by(repo, stage))
+    brought += pull(repo, read_by(repo, stage))
     for dep in stage.deps:
         if dep.protocol == "local" and not dep.exists:
             raise RemoteError(
@@ -238,7 +238,7 @@ def _renew(repo: Repo, stage: "Stage", brought: list[str]) -> bool:
     if not (stage.changed_stage() or stage.changed_deps(allow_missing=True, upstream=upstream)):
         # Its own outputs, of which an interrupted join pulled a part.
         with suppress(DvcException):  # other files are in the way: DVC decides
-            brought += _pull(repo, [out for out in stage.outs if out.use_cache])
+            brought += pull(repo, [out for out in stage.outs if out.use_cache])
     try:
         done = stage.reproduce(allow_missing=True, pull=True, upstream=upstream)
     except StageCmdFailedError as error:
@@ -263,7 +263,7 @@ def _upstream(repo: Repo, stage: "Stage") -> "list[Stage]":
     return list(repo.index.graph.successors(stage))
 
 
-def _read_by(repo: Repo, stage: "Stage") -> "list[Output]":
+def read_by(repo: Repo, stage: "Stage") -> "list[Output]":
     """Outputs that a stage reads: a file, a folder, or all in a folder that others fill."""
     paths = [Path(dep.fs_path) for dep in stage.deps if dep.protocol == "local"]
     return [

@@ -1,4 +1,7 @@
-"""Most of the project by two jobs, interrupted and killed on the way, against one `dvc repro`."""
+"""Most of the project by two jobs, interrupted and killed on the way, against one `dvc repro`.
+
+Some of it by two machines of a cluster, of which one is lost.
+"""
 
 import re
 import shutil
@@ -13,7 +16,9 @@ import psutil
 import pytest
 import yaml
 
-from tests.tiny_project import environment_of, repro
+from tests.project.remotes import s3_store
+from tests.ray_cluster import needs_ray, ray_machines
+from tests.tiny_project import environment_of, repro, run
 
 DIFFER = re.compile(r"results/.*(\.mp4|report\.html)|artifacts/metrics/train_.*")
 """Signed videos, their pages, and times: of no two runs the same bytes."""
@@ -25,10 +30,11 @@ FORGOTTEN = (
 )
 
 
-def start(root):
-    command = [Path(sys.executable).with_name("motiontransfer"), "repro", "--jobs", "2"]
+def start(root, *options, **variables):
+    command = [Path(sys.executable).with_name("motiontransfer"), "repro", *options]
+    environment = environment_of(root) | {"PYTHONPATH": str(root)} | variables
     return subprocess.Popen(
-        command, cwd=root, env=environment_of(root) | {"PYTHONPATH": str(root)}, text=True,
+        command, cwd=root, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # nohup ignores it
     )  # fmt: skip
@@ -51,20 +57,30 @@ def recorded(root):
     }
 
 
-@pytest.fixture
-def root(tiny_run, tmp_path):
-    """The finished project, as if these stages had never run; most of their time is DVC's."""
-    root = Path(shutil.copytree(tiny_run, tmp_path / "project"))
+def forget(tiny_run, root, names):
+    """Copy the finished project, as if these stages had never run."""
+    shutil.copytree(tiny_run, root)
     lock = yaml.safe_load((root / "dvc.lock").read_text())
-    stages = {name: it for name, it in lock["stages"].items() if not name.startswith(FORGOTTEN)}
+    stages = {name: it for name, it in lock["stages"].items() if not name.startswith(names)}
     (root / "dvc.lock").write_text(yaml.safe_dump({**lock, "stages": stages}))
     shutil.rmtree(root / ".dvc/cache/runs")
-    return root
+
+
+def trainings(root):
+    """Processes below a folder that train the generator."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if (process.info["cwd"] or "").startswith(str(root))
+        and (process.info["cmdline"] or [])[-2:] == ["train_gan", "ada"]
+    ]
 
 
 @pytest.mark.slow
-def test_two_jobs_make_what_one_makes_also_after_an_interrupt_and_a_kill(tiny_run, root):
-    interrupted = start(root)
+def test_two_jobs_make_what_one_makes_also_after_an_interrupt_and_a_kill(tiny_run, tmp_path):
+    root = tmp_path / "project"
+    forget(tiny_run, root, FORGOTTEN)
+    interrupted = start(root, "--jobs", "2")
     wait_for_log(root, "detect_keypoints@demo_dance", "> python")
     interrupted.send_signal(signal.SIGINT)
     told, _ = interrupted.communicate()
@@ -73,7 +89,7 @@ def test_two_jobs_make_what_one_makes_also_after_an_interrupt_and_a_kill(tiny_ru
     assert not [*root.rglob("*.tmp*")]
 
     shutil.rmtree(root / ".dvc/tmp/jobs")
-    killed = start(root)
+    killed = start(root, "--jobs", "2")
     wait_for_log(root, "train_gan@ada", "> python")
     for process in psutil.process_iter(["cmdline", "cwd"]):
         if process.info["cwd"] == str(root) and process.info["cmdline"][-1] == "train_gan@ada":
@@ -84,7 +100,40 @@ def test_two_jobs_make_what_one_makes_also_after_an_interrupt_and_a_kill(tiny_ru
     assert "fit_normalization@ben is done" in told
     assert "not run: train_face_gan@ada, " in told
 
-    told, _ = start(root).communicate()
+    told, _ = start(root, "--jobs", "2").communicate()
     assert told.endswith("Data and pipelines are up to date.\n"), told
     assert recorded(root) == recorded(tiny_run)
     assert repro(root) == set()
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_cluster_makes_the_same_if_a_machine_is_lost_in_a_training(
+    tiny_run, tmp_path, monkeypatch
+):
+    root, machines = tmp_path / "project", [tmp_path / "first", tmp_path / "second"]
+    forget(tiny_run, root, ("clean_keypoints@demo_dance", "train_gan@ada"))
+    for folder in (*machines, tmp_path / "s3"):
+        folder.mkdir()
+    with s3_store(tmp_path / "s3") as remote:
+        for name, value in remote.environment.items():
+            monkeypatch.setenv(name, value)
+        (endpoint,) = remote.options[1:]
+        for option in (
+            ["add", "-d", "team", remote.url],
+            ["modify", "team", "endpointurl", endpoint],
+        ):
+            assert run(root, "dvc", "remote", *option).returncode == 0
+        with ray_machines(*machines) as (address, kill):
+            running = start(root, "--ray", address)
+            while not (lost := [it for it in machines if trainings(it)]):
+                assert running.poll() is None, running.communicate()
+                time.sleep(0.1)
+            kill(*lost)
+            told, _ = running.communicate()
+    assert told.endswith("Data and pipelines are up to date.\n"), told
+    assert recorded(root) == recorded(tiny_run)
+    log = (root / ".dvc/tmp/jobs/train_gan@ada.log").read_text()
+    assert log.count("Running stage 'train_gan@ada'") == 2
+    assert "Stage 'train_gan@ada' is cached" in log
+    assert "Running stage" not in (root / ".dvc/tmp/jobs/dvc.log").read_text()

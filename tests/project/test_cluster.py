@@ -1,0 +1,204 @@
+"""Stages on a Ray cluster: what is sent to a worker, and what is left after a fault.
+
+The cluster's machines are nodes on this one, with folders of their own.
+"""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from motiontransfer.project.cluster import _num_gpus, _pack
+from motiontransfer.project.remote import opened
+from motiontransfer.project.runs import share_cores
+from tests.project.machines import Machine
+from tests.ray_cluster import needs_ray, ray_machines
+
+NOWHERE = "127.0.0.1:1"
+PIPELINE = """\
+stages:
+  train:
+    cmd: sh train.sh {folder}
+    deps: [train.sh, data/film]
+    outs: [weights]
+    metrics: [metrics.json: {{cache: false}}]
+"""
+TRAINING = """\
+while [ -e $1/hold ]; do sleep 0.1; done
+[ -e $1/full ] && ulimit -f 0
+cat data/film > weights && echo 1 > metrics.json
+"""
+
+
+def test_without_a_remote_or_with_a_file_that_nobody_tracks_nothing_is_started(owner, folder):
+    assert "the project names no remote" in owner.error("repro", "--ray", NOWHERE)
+    owner.share(folder)
+    (owner.root / "data/videos/ada_1.dvc").unlink()
+    told = owner.error("repro", "--ray", NOWHERE)
+    assert told.startswith("data/videos/ada_1: git ignores it and DVC does not track it")
+
+
+@needs_ray
+@pytest.mark.slow
+def test_without_a_cluster_nothing_is_started(owner, folder):
+    owner.share(folder)
+    told = owner.error("repro", "--ray", NOWHERE)
+    assert told.startswith(f"--ray: no Ray cluster at {NOWHERE}: ")
+
+
+def test_a_worker_gets_what_dvc_reads_and_does_not_store_as_it_is_now(owner, folder, monkeypatch):
+    owner.share(folder)
+    owner.edit("params.yaml", "crf: 2", "crf: 3")
+    (owner.root / "unused").write_text("a film")
+    for name, value in owner.all_variables().items():
+        monkeypatch.setenv(name, value)
+    with opened(owner.root) as repo:
+        archive = _pack(repo)
+    videos = [f"data/videos/{name}.dvc" for name in ("ada_1", "ada_2", "ben_1")]
+    with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
+        assert packed.getnames() == [
+            *(".dvc/config", "artifacts/metrics/render.json", *videos),
+            *("dvc.lock", "dvc.yaml", "params.yaml", ".dvc/config.local"),
+        ]
+        assert b"crf: 3" in packed.extractfile("params.yaml").read()
+        assert f"url = {folder.url}".encode() in packed.extractfile(".dvc/config.local").read()
+
+
+def test_a_stage_has_its_part_of_a_machine_in_cores_and_memory(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert (
+        share_cores(2, cores=8, memory=2**40)
+        == [{"OMP_NUM_THREADS": "4", "LOKY_MAX_CPU_COUNT": "4"}] * 2
+    )
+    assert len(share_cores(4, cores=8, memory=6 * 2**30)) == 3
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        *(("decode@me", 0), ("detect_keypoints@me", 0), ("render@me", 1)),
+        *(("train_gan@me", 1), ("train_face_gan@me", 4)),
+    ],
+)
+def test_a_stage_asks_for_the_gpus_that_it_uses(stage, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params = {"train_gan": {"devices": "auto"}, "train_face_gan": {"devices": 4}, "render": {}}
+    params["detect_keypoints"] = {"detector": "mediapipe_holistic"}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    assert _num_gpus(stage) == expected
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory):
+    """Address of a cluster of two, and the folders where they work."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
+    with ray_machines(*folders) as (address, _):
+        yield address, folders
+
+
+@pytest.fixture
+def head(tmp_path):
+    """A project with one training, which goes on when `hold` is gone."""
+    head = Machine(folder=tmp_path / "head")
+    (head.root / ".dvc").mkdir(parents=True)
+    remote = f"['remote \"team\"']\n    url = {tmp_path}/remote\n"
+    settings = f"[core]\n    no_scm = true\n    analytics = false\n    remote = team\n{remote}"
+    (head.root / ".dvc/config").write_text(settings)
+    (head.root / "dvc.yaml").write_text(PIPELINE.format(folder=tmp_path))
+    (head.root / "train.sh").write_text(TRAINING)
+    (head.root / "data").mkdir()
+    (head.root / "data/film").write_text("a film\n")
+    head.dvc("add", "--quiet", "data/film")
+    (tmp_path / "hold").touch()
+    return head
+
+
+def start(head, address):
+    command = [Path(sys.executable).with_name("motiontransfer"), "repro", "--ray", address]
+    return subprocess.Popen(
+        command, cwd=head.root, env=head.all_variables(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # nohup ignores it
+    )  # fmt: skip
+
+
+def find_training(folder):
+    """The process that trains, and the one that a worker started for the stage."""
+    for process in psutil.process_iter(["cmdline"]):
+        if process.info["cmdline"] == ["sh", "train.sh", str(folder)]:
+            return process, next(it for it in process.parents() if "worker" in it.cmdline())
+    return None
+
+
+def is_over(process):
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 120
+    while not (it := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return it
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("process of Ray killed", "Data and pipelines are up to date.\n"),
+        ("stage killed", "ERROR: train: killed by signal 9 on the cluster; its output: "),
+        ("disk full", "ERROR: train: failed to reproduce 'train': "),
+        ("job killed", "ERROR: train: killed by SIGKILL; its output: "),
+        ("Ctrl-C", "ERROR: stopped; the same command goes on from there\n"),
+        ("head killed", None),
+    ],
+)
+def test_after_a_fault_nothing_is_left_and_the_next_run_is_whole(machines, head, fault, told):
+    address, folders = machines
+    hold = head.folder.with_name("hold")
+    run = start(head, address)
+    training, worker = wait_for(lambda: find_training(head.folder.parent))
+    (job,) = (it for it in psutil.Process(run.pid).children(True) if it.cmdline()[3:4] == ["head"])
+    if fault == "process of Ray killed":
+        worker.parent().kill()
+        wait_for(lambda: is_over(training))
+        wait_for(lambda: find_training(head.folder.parent))
+        hold.unlink()
+    elif fault == "stage killed":
+        worker.kill()
+    elif fault == "disk full":
+        hold.with_name("full").touch()
+        hold.unlink()
+    elif fault == "job killed":
+        job.kill()
+    elif fault == "Ctrl-C":
+        run.send_signal(signal.SIGINT)
+    else:
+        run.kill()
+        os.killpg(job.parent().pid, signal.SIGKILL)
+    printed, _ = run.communicate()
+    if told is not None:
+        assert told in printed
+        assert run.returncode == int("ERROR" in told)
+    wait_for(lambda: is_over(training))
+    wait_for(lambda: not [path for it in folders for path in it.glob("motiontransfer-*")])
+    assert (head.root / "weights").exists() == (fault == "process of Ray killed")
+
+    for name in ("hold", "full"):
+        hold.with_name(name).unlink(missing_ok=True)
+    printed, _ = start(head, address).communicate()
+    assert printed.endswith("Data and pipelines are up to date.\n")
+    assert (head.root / "weights").read_text() == "a film\n"
+    assert (head.root / "metrics.json").read_text() == "1\n"
+    assert "Running stage" not in (head.root / ".dvc/tmp/jobs/dvc.log").read_text()
