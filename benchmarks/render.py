@@ -27,7 +27,7 @@ from benchmarks.machine import answer, in_own_process, recorded
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import GeneratorConfig, build_generator
-from motiontransfer.models.layers import initialize, to_device
+from motiontransfer.models.layers import initialize
 from motiontransfer.models.rollout import PoseDrawer, generate_clip
 from motiontransfer.params import PARAMS_FILE
 from motiontransfer.pose.boxes import ViewportFollower, body_height_px, fit_viewport
@@ -36,7 +36,13 @@ from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import GuidedUpsampling
-from motiontransfer.rendering.renderer import Renderer, ResidualFaces, blend, render_poses
+from motiontransfer.rendering.renderer import (
+    Renderer,
+    ResidualFaces,
+    blend,
+    render_poses,
+    to_runtime,
+)
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.target_clips import HeldOut, spread
 from motiontransfer.training.distributed import make_runtime
@@ -256,16 +262,13 @@ def _renderer(
         face_config = of_face.fill(FaceGeneratorConfig, pose_channels=style.num_channels)
         face = ResidualFaces(
             runtime=runtime,
-            network=to_device(FaceGenerator(face_config).apply(initialize), runtime.device),
+            network=to_runtime(FaceGenerator(face_config).apply(initialize), runtime),
             crop_size=face_config.crop_size,
             style=style,
             previous_frame=face_config.previous_frame,
         )
     main = TrainedGenerator(
-        network=to_device(network, runtime.device),
-        config=config,
-        style=style,
-        held_out=gan.fill(HeldOut),
+        network=to_runtime(network, runtime), config=config, style=style, held_out=gan.fill(HeldOut)
     )
     return Renderer(runtime=runtime, main=main, face=face)
 

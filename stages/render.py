@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from motiontransfer import layout
 from motiontransfer.keypoints import read_keypoints
-from motiontransfer.models.layers import to_device
 from motiontransfer.params import Transfer, load_section
 from motiontransfer.progress import track
 from motiontransfer.rendering.rendered import (
@@ -20,6 +19,7 @@ from motiontransfer.rendering.renderer import (
     full_size,
     load_renderer,
     render_poses,
+    to_runtime,
 )
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.weights import read_face_translator
@@ -52,7 +52,7 @@ def _load_renderer(transfer: str, names: Transfer, params: RenderParams) -> Rend
         )
         faces = TranslatedFaces(
             runtime=runtime,
-            translator=to_device(translator, runtime.device),
+            translator=to_runtime(translator, runtime),
             crop_size=config.crop_size,
             frames=layout.frames_file(names.source_subject, names.source),
             keypoints=read_keypoints(layout.keypoints_file(names.source_subject, names.source)),

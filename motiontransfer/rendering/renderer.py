@@ -9,7 +9,7 @@ each frame: an image of the whole frame with the face in place, and a weight for
 is at least a half.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from motiontransfer import layout
 from motiontransfer.errors import KeypointsError
@@ -32,7 +32,7 @@ from motiontransfer.models.faces import (
     crop_boxes,
     warp,
 )
-from motiontransfer.models.layers import to_device
+from motiontransfer.models.layers import Network, to_device
 from motiontransfer.models.rollout import PoseDrawer, Rollout
 from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
 from motiontransfer.pose.drawing import PoseMapStyle
@@ -53,8 +53,9 @@ from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import (
     Images,
-    frames_to_tensor,
+    levels_to_images,
     read_back,
+    start_reading,
     tensor_to_frames,
     upload,
 )
@@ -72,7 +73,8 @@ class FacePatch:
     """Blending weight: 1 inside the face, falling smoothly to 0."""
 
 
-Patches = Iterator[Callable[[Image], FacePatch] | None]
+MakePatch = Callable[[Image], FacePatch]
+Patches = Iterator[MakePatch | None]
 """Functions that make the patch of each frame of a clip; None where no face is visible."""
 
 
@@ -140,21 +142,30 @@ class TranslatedFaces:
         cut, is_seen = face_alignments(self.keypoints, crop_size=self.crop_size)
         placed, is_shown = face_alignments(keypoints, crop_size=self.crop_size)
         back = inverse(placed)
+        weight = torch.from_numpy(face_ellipse_weight(self.crop_size))[None, None]
+        ellipse = upload(weight, self.runtime.device)
         with FrameStore(self.frames) as store:
             for index, frame in enumerate(store.frames()):
                 if is_seen[index] and is_shown[index]:
-                    yield partial(self._patch, frame, cut[index], back[index])
+                    yield partial(self._patch, ellipse, frame, cut[index], back[index])
                 else:
                     yield None
 
-    def _patch(self, frame: Frame, cut: Map, back: Map, image: Image) -> FacePatch:
-        device, size = self.runtime.device, (image.shape[2], image.shape[3])
+    def _patch(
+        self,
+        ellipse: Float[Tensor, "1 1 crop_size crop_size"],
+        frame: Frame,
+        cut: Map,
+        back: Map,
+        image: Image,
+    ) -> FacePatch:
+        size = image.shape[2], image.shape[3]
         with torch.inference_mode():
-            real = frames_to_tensor([frame]).to(device)
+            levels = torch.from_numpy(np.ascontiguousarray(frame))[None]
+            real = levels_to_images(upload(levels, self.runtime.device))
             crop = warp(real, cut[None], size=(self.crop_size, self.crop_size))
             with self.runtime.autocast():
                 face = self.translator(crop)
-            ellipse = torch.from_numpy(face_ellipse_weight(self.crop_size))[None, None].to(device)
             return FacePatch(
                 image=warp(face, back[None], size=size), weight=warp(ellipse, back[None], size=size)
             )
@@ -163,13 +174,20 @@ class TranslatedFaces:
 FaceModel = ResidualFaces | TranslatedFaces
 
 
-def blend(image: Image, patch: FacePatch, *, blending: FaceBlending) -> Image:
-    """Return the image with the patch's face; `poisson` rounds it to 256 levels."""
+def blend(image: Image, patch: FacePatch, *, blending: FaceBlending) -> Images:
+    """Return the image with the patch's face, or for `poisson` what `finish` makes it from."""
     if blending == "feather":
         return image + patch.weight * (patch.image - image)
-    mask = (patch.weight[0, 0] >= 0.5).cpu().numpy()
-    frame, face = tensor_to_frames(torch.cat([image, patch.image]))
-    return frames_to_tensor([blend_poisson(frame, face, mask)]).to(image.device)
+    mask = torch.where(patch.weight >= 0.5, 1.0, -1.0)
+    return torch.cat([image, patch.image, mask.expand_as(image)])
+
+
+def finish(frames: Sequence[Frame]) -> Frame:
+    """The frame that is shown, of an image or of what `blend` returned for `poisson`."""
+    if len(frames) == 1:
+        return frames[0]
+    frame, face, mask = frames
+    return blend_poisson(frame, face, mask[..., 0] > 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +210,18 @@ class Renderer:
         )
 
 
+def to_runtime(network: Network, runtime: Runtime) -> Network:
+    """Move a trained network to its device.
+
+    On a GPU, convolutions are cast as autocast would cast them in each pass.
+    """
+    if runtime.device.type != "cpu" and runtime.precision == "bf16-mixed":
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                module.to(torch.bfloat16)
+    return to_device(network, runtime.device)
+
+
 def load_renderer(
     models: Path, runtime: Runtime, *, face: FaceMode, appearance: Path | None = None
 ) -> Renderer:
@@ -203,13 +233,13 @@ def load_renderer(
             artifacts/appearance/TARGET.safetensors of the same project.
     """
     main = read_generator(models / layout.GENERATOR_FILE, appearance=appearance)
-    to_device(main.network, runtime.device)
+    to_runtime(main.network, runtime)
     faces = None
     if face == "residual" and (read := read_face_generator(models / layout.FACE_GENERATOR_FILE)):
         network, config = read
         faces = ResidualFaces(
             runtime=runtime,
-            network=to_device(network, runtime.device),
+            network=to_runtime(network, runtime),
             crop_size=config.crop_size,
             style=main.style,
             previous_frame=config.previous_frame,
@@ -234,7 +264,7 @@ def render_poses(
             f"expected poses for images of {renderer.main.config.size} (height, width) pixels, as "
             f"the generator was trained, got {keypoints.image_size}; normalize them first"
         )
-    frames = read_back(_generate(renderer, keypoints))
+    frames = map(finish, read_back(_generate(renderer, keypoints)))
     puppet = renderer.main.network.puppet
     if puppet is None or size in (None, keypoints.image_size):
         return frames
@@ -287,17 +317,19 @@ class LiveGenerator:
         face, make_patch = self._renderer.face, None
         if isinstance(face, ResidualFaces):
             *_, make_patch = face.patches(poses)
-        if face is None or make_patch is None:
-            return lambda: tensor_to_frames(image)[0]
-        if face.previous_frame != "corrected":
-            return lambda: self._blended(image, make_patch(image))
-        patch = make_patch(image)
-        self._previous = patch.image
-        return partial(self._blended, image, patch)
+            if make_patch is not None and face.previous_frame == "corrected":
+                patch = make_patch(image)
+                self._previous, make_patch = patch.image, lambda _: patch
+        if image.is_cpu:  # beside the generation of the next frame
+            return lambda: self._started(image, make_patch)()
+        return self._started(image, make_patch)  # before the kernels of the next frame
 
-    def _blended(self, image: Images, patch: FacePatch) -> Frame:
-        blended = blend(image, patch, blending=self._renderer.face_blending)
-        return tensor_to_frames(blended)[0]
+    def _started(self, image: Image, make_patch: MakePatch | None) -> PendingFrame:
+        shown = image
+        if make_patch is not None:
+            shown = blend(image, make_patch(image), blending=self._renderer.face_blending)
+        read = start_reading(shown)
+        return lambda: finish(read())
 
 
 def result_size(renderer: Renderer, *, height: int | None) -> tuple[int, int]:

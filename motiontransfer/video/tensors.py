@@ -1,6 +1,6 @@
 """Conversion between frames (HWC uint8) and image tensors (CHW float in [-1, 1])."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -11,7 +11,6 @@ from torch import Tensor
 from motiontransfer.video.color import Frame
 
 Images = Float[Tensor, "batch 3 height width"]
-Levels = UInt8[Tensor, "batch height width 3"]
 
 _Item = TypeVar("_Item")
 
@@ -49,19 +48,36 @@ def upload(tensor: Tensor, device: torch.device) -> Tensor:
 
 def tensor_to_frames(images: Images) -> list[Frame]:
     """Clamp to [-1, 1] and round to the nearest of 256 levels."""
-    return list(_levels(images).cpu().numpy())
+    return start_reading(images)()
 
 
-def read_back(images: Iterable[Images]) -> Iterator[Frame]:
-    """Yield the only frame of each batch, once the next batch has been asked for.
+def start_reading(images: Images) -> Callable[[], list[Frame]]:
+    """Begin to copy images to the CPU; the function that is returned waits for their frames.
 
-    On CUDA, kernels run after the call that launches them: the next image is computed while one
-    is copied, into pinned memory, and used.
+    On CUDA, kernels run after the call that launches them: those that are launched after this are
+    not waited for.
     """
-    for levels, copied in one_behind(map(_start_copy, images)):
-        if copied:
+    levels = images.detach().float().clamp(-1, 1).add(1).mul(127.5).round().byte()
+    copy = levels.permute(0, 2, 3, 1).contiguous().to("cpu", non_blocking=True)
+    copied = None
+    if images.is_cuda:
+        copied = torch.cuda.current_stream(images.device).record_event()
+
+    def wait() -> list[Frame]:
+        if copied is not None:
             copied.synchronize()
-        yield levels.numpy()[0]
+        return list(copy.numpy())
+
+    return wait
+
+
+def read_back(images: Iterable[Images]) -> Iterator[list[Frame]]:
+    """Yield the frames of each batch, once the next batch has been asked for.
+
+    On CUDA, the next one is computed while one is copied, into pinned memory, and used.
+    """
+    for wait in one_behind(map(start_reading, images)):
+        yield wait()
 
 
 def one_behind(items: Iterable[_Item]) -> Iterator[_Item]:
@@ -70,16 +86,6 @@ def one_behind(items: Iterable[_Item]) -> Iterator[_Item]:
         yield from waiting
         waiting = [item]
     yield from waiting
-
-
-def _start_copy(image: Images) -> tuple[Levels, torch.cuda.Event | None]:
-    levels = _levels(image).to("cpu", non_blocking=True)
-    return levels, torch.cuda.current_stream(image.device).record_event() if image.is_cuda else None
-
-
-def _levels(images: Images) -> Levels:
-    levels = images.detach().float().clamp(-1, 1).add(1).mul(127.5).round().byte()
-    return levels.permute(0, 2, 3, 1).contiguous()
 
 
 def image_grid(rows: Iterable[Images]) -> UInt8[np.ndarray, "grid_height grid_width 3"]:

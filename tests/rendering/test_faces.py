@@ -12,7 +12,7 @@ from motiontransfer.errors import KeypointsError
 from motiontransfer.models.faces import FaceTranslator, warp
 from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.rendering.compositing import blend_poisson
-from motiontransfer.rendering.renderer import FacePatch, TranslatedFaces, blend
+from motiontransfer.rendering.renderer import FacePatch, TranslatedFaces, blend, finish
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 from tests.films import film
 from tests.people import dance, picture
@@ -118,7 +118,7 @@ def weight():
 
 def test_feathering_mixes_by_the_weight(image_and_patch):
     image, patch = image_and_patch
-    (blended,) = tensor_to_frames(blend(image, patch, blending="feather"))
+    blended = finish(tensor_to_frames(blend(image, patch, blending="feather")))
     mixed = image * (1 - patch.weight) + patch.image * patch.weight
     assert np.abs(blended.astype(int) - tensor_to_frames(mixed)[0]).max() <= 1
     on_face = patch.weight[0, 0].numpy()
@@ -134,5 +134,5 @@ def test_poisson_takes_the_patch_where_the_weight_is_at_least_a_half(image_and_p
     mask = weight()[0, 0].numpy() >= 0.5
     assert 0 < mask.sum() < (weight() > 0).sum()
     expected = blend_poisson(frame, face, mask)
-    (blended,) = tensor_to_frames(blend(image, patch, blending="poisson"))
+    blended = finish(tensor_to_frames(blend(image, patch, blending="poisson")))
     assert np.array_equal(blended, expected)

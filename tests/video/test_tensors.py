@@ -62,7 +62,7 @@ def test_each_image_is_read_back_after_the_next_was_launched(num_images):
             events.append(f"launch {level}")
             yield frames_to_tensor([np.full((2, 4, 3), level, np.uint8)])
 
-    for level, frame in enumerate(read_back(launched())):
+    for level, (frame,) in enumerate(read_back(launched())):
         assert frame.tolist() == [[[level] * 3] * 4] * 2
         events.append(f"read {level}")
     last = num_images - 1
@@ -71,8 +71,7 @@ def test_each_image_is_read_back_after_the_next_was_launched(num_images):
 
 
 @pytest.mark.needs_cuda
-def test_images_of_a_device_are_read_back_unchanged_through_pinned_memory():
+def test_images_of_a_device_are_read_back_unchanged():
     frames = [np.full((64, 48, 3), level, np.uint8) for level in range(40)]
-    kept = list(read_back(frames_to_tensor([frame]).cuda() for frame in frames))
+    (kept,) = zip(*read_back(frames_to_tensor([frame]).cuda() for frame in frames), strict=True)
     assert all(np.array_equal(a, b) for a, b in zip(kept, frames, strict=True))
-    assert torch.from_numpy(kept[0]).is_pinned()
