@@ -13,6 +13,7 @@ from motiontransfer.device import choose_accelerator
 from tests.chromium import launched, page_of
 from tests.films import training_clip
 from tests.people import dance
+from tests.pretend_cuda import pretend_cuda
 from tests.tiny_project import run_tiny_project
 
 
@@ -38,12 +39,19 @@ def _nothing_leaks():
 
 
 def pytest_collection_modifyitems(items):
-    """Skip what needs CUDA where there is none, unless that shall be a failure."""
+    """Run what needs CUDA on a pretended GPU where there is none, unless told otherwise."""
     if choose_accelerator() == "cuda" or os.environ.get("FAIL_WITHOUT_CUDA"):
         return
     for item in items:
         if item.get_closest_marker("needs_cuda"):
-            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+            item.fixturenames.append("gpu")
+
+
+@pytest.fixture
+def gpu():
+    """A pretended GPU, on which nothing is; see `Gpu`."""
+    with pretend_cuda() as gpu:
+        yield gpu
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from motiontransfer.errors import WeightsError
 from motiontransfer.evaluation import network_metrics as module
 from motiontransfer.evaluation.measurements import nested
 from tests.evaluation.conftest import BODY
+from tests.pretend_cuda import pretend_cuda
 
 
 def _alexnet():
@@ -61,6 +62,17 @@ def test_equal_images_are_at_zero_and_more_noise_is_farther(metric, tensors, tmp
         assert 1e-4 < near < far
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("metric", "tensors"), [("lpips", _alexnet), ("dists", _vgg16)])
+def test_on_a_gpu_distances_are_the_cpus(metric, tensors, tmp_path):
+    images = _image((64, 48)), _noisy(_image((64, 48)), 20)
+    expected = _opened(metric, tensors(), tmp_path)(*images)
+    with pretend_cuda() as gpu:
+        networks = _open_networks(metric, tmp_path / "weights.safetensors")
+        assert networks.distances[metric](*images) == pytest.approx(expected, rel=1e-4)
+    assert gpu.kernels["convolution"] > 4
+
+
 def test_the_given_weights_are_used(tmp_path):
     blind = {name: torch.zeros_like(value) for name, value in _alexnet().items()}
     image = _image()
@@ -87,11 +99,14 @@ def test_features_are_the_packages_own_of_a_part_of_a_frame_too(tmp_path, monkey
     assert expected.shape == (1, 2048)
     assert expected.std() > 0.01
     np.testing.assert_allclose(features(image), expected[0].numpy(), rtol=1e-3, atol=1e-4)
+    with pretend_cuda():
+        on_gpu = _open_networks("inception", file).features(image)
+    np.testing.assert_allclose(on_gpu, features(image), rtol=1e-3, atol=1e-4)
 
 
 def _open_networks(name, file):
     params = module.NetworkParams.model_validate({f"{name}_weights": file})
-    module.open_networks(params, option="evaluate.{}_weights")
+    return module.open_networks(params, option="evaluate.{}_weights")
 
 
 @pytest.mark.parametrize(

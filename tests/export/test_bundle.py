@@ -39,6 +39,7 @@ from motiontransfer.rendering.renderer import load_renderer, render_poses, resul
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
 from motiontransfer.storage import sha256_of
+from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.weights import read_generator, write_no_weights, write_weights
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
@@ -130,6 +131,17 @@ def test_the_frames_are_those_of_pytorch(exported):
     assert frames.shape[1:3] == (FULL_SIZE if renderer.main.network.puppet else SIZE)
     assert np.abs(frames - expected.astype(int)).max() <= 1
     assert (frames != expected).mean() < 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exported", ["puppet"], indirect=True)
+def test_a_gpu_renders_what_is_played(exported, gpu):
+    on_gpu = make_runtime(precision="32-true")
+    renderer = load_renderer(exported / "artifacts/models/ada", on_gpu, face="residual")
+    frames = render_poses(renderer, POSES, size=result_size(renderer, height=None))
+    played = Player(exported / "ada", num_threads=1).play(POSES)
+    for frame, of_player in zip(frames, played, strict=True):
+        assert np.abs(frame - of_player.astype(int)).max() <= 1
 
 
 @pytest.mark.parametrize("exported", ["pose_alone"], indirect=True)

@@ -67,7 +67,7 @@ def runtime():
     return Runtime(device=torch.device("cpu"), precision="32-true")
 
 
-def train(training, calibration, folder, *, ema_decay=0.9, **changes):
+def train(training, calibration, folder, *, on=None, ema_decay=0.9, **changes):
     """(the detector, its throughput)."""
     numbers = {
         **{"seed": 3, "steps": 4, "max_minutes": None, "batch_size": 4},
@@ -77,7 +77,7 @@ def train(training, calibration, folder, *, ema_decay=0.9, **changes):
     return train_detector(
         training,
         calibration,
-        runtime(),
+        on or runtime(),
         config=CONFIG,
         schedule=Schedule(**{**numbers, **changes}),
         crop_size=32,

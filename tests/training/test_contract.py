@@ -6,6 +6,7 @@ Its outs are weights, curves and samples, and nothing else.
 from types import SimpleNamespace
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -14,6 +15,7 @@ from torch import nn
 from motiontransfer.forensics.model import write_detector
 from motiontransfer.forensics.training import DetectorTask
 from motiontransfer.training.checkpoint import run_folder
+from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.face_cycle import FaceCycleTask
 from motiontransfer.training.face_gan import FaceGanTask
 from motiontransfer.training.pose_gan import PoseGanTask
@@ -48,12 +50,12 @@ def train_people(data, folder, options, **changes):
     return train_cycle(data.people, folder, config=cycle_config(**options), **changes)
 
 
-def train_detector(data, folder, options, **changes):
+def train_detector(data, folder, options, *, on=None, **changes):
     """As the stage does it, on segments instead of a project."""
     place, plan = paths(folder), schedule(**changes)
     with run_folder(runtime(), place.checkpoints, "run") as run:
         detector, throughput = planted.train(
-            *data.segments, run, **{**plan.model_dump(), "batch_size": 4}, **options
+            *data.segments, run, on=on, **{**plan.model_dump(), "batch_size": 4}, **options
         )
         copy_logs(run, place.logs)
     write_detector(place.models / "detector.safetensors", detector, trained_on={})
@@ -206,3 +208,56 @@ def test_the_generator_is_compiled_where_that_is_asked_for(
     training = TRAININGS[name]
     training.train(data, tmp_path, {"compile": compiled}, steps=1)
     assert len(seen) == compiled
+
+
+def count_waits(monkeypatch, task, gpu):
+    """How often each step that is taken from now on waits for the GPU."""
+    whole_step, waits = task.step, []
+
+    def step(self, batch, **options):
+        before = gpu.waits.total()
+        losses = whole_step(self, batch, **options)
+        waits.append(gpu.waits.total() - before)
+        return losses
+
+    monkeypatch.setattr(task, "step", step)
+    return waits
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        "pose",
+        "face",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("cycle", "detector")),
+    ],
+    indirect=True,
+)
+def test_on_a_gpu_it_learns_the_same_and_no_step_waits(whole, data, tmp_path, gpu, monkeypatch):
+    """Not the same weights: Adam turns the last bits of small gradients into whole steps."""
+    training, folder, _ = whole
+    waits = count_waits(monkeypatch, training.task, gpu)
+    training.train(data, tmp_path, {}, on=make_runtime(precision="32-true"))
+    assert waits == [0] * 5
+    for name in training.curves:
+        curves = [
+            np.loadtxt(it / f"logs/metrics/{name}.tsv", skiprows=1) for it in (folder, tmp_path)
+        ]
+        np.testing.assert_allclose(*curves, rtol=1e-4)
+    for path in (folder / "logs/images").iterdir():
+        images = [np.int16(Image.open(it / "logs/images" / path.name)) for it in (folder, tmp_path)]
+        np.testing.assert_allclose(*images, atol=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAININGS)
+def test_a_run_that_was_stopped_on_a_gpu_ends_there_in_the_same_bytes(
+    name, data, tmp_path, gpu, monkeypatch
+):
+    training, on = TRAININGS[name], make_runtime(precision="32-true")
+    training.train(data, tmp_path / "whole", {}, on=on)
+    stop_at_step(monkeypatch, training.task, 3)
+    with pytest.raises(RuntimeError, match="went down"):
+        training.train(data, tmp_path / "stopped", {}, on=on)
+    training.train(data, tmp_path / "stopped", {}, on=on)
+    assert digests(tmp_path / "stopped") == digests(tmp_path / "whole")

@@ -86,12 +86,12 @@ def train_face(clips, folder, *, on=None, network=None, config=None, **changes):
     )
 
 
-def train_cycle(people, folder, *, networks=None, config=None, **changes):
+def train_cycle(people, folder, *, on=None, networks=None, config=None, **changes):
     """Train the translators of two people's faces."""
     default = {"translator": translator_config(), "discriminator": DISCRIMINATOR}
     return train_face_cycle(
         *people,
-        runtime(),
+        on or runtime(),
         **{**default, **(networks or {})},
         config=config or cycle_config(),
         schedule=schedule(**changes),

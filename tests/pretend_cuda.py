@@ -1,0 +1,374 @@
+"""A pretended GPU: tensors that say `cuda:0` and keep CUDA's rules, computed by the CPU.
+
+A tensor is on the GPU if its storage is marked so. A mode of torch's functions answers what Python
+asks of such tensors and does their copies; below it, a mode of torch's dispatcher sees every
+operator, of backward passes too: it marks results, counts kernels, and refuses what CUDA refuses.
+
+- Operators that mix the devices, `numpy()` of a tensor on the GPU, and devices other than the one
+  are refused.
+- What makes the CPU wait for the GPU is counted, with the line of the project that does it.
+- A non-blocking copy to the host arrives when it is waited for; until then garbage is there.
+- Host memory that is changed while it is copied to the GPU is an error.
+
+Not seen: CUDA's own kernels, which round differently; memory; NCCL; `torch.compile` and the ONNX
+exporter, which ask the driver; the order in which a real GPU works. Autocast casts what it casts
+on a CPU, but leaves padding alone, as on CUDA.
+"""
+
+import sys
+import threading
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from unittest import mock
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._pytree import tree_leaves
+
+from motiontransfer.device import choose_accelerator
+
+CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
+_BYTE_OF_GARBAGE = 0xCC
+_WAITING = {
+    *("_local_scalar_dense", "nonzero", "masked_select", "equal", "bincount", "nms"),
+    *("_unique2", "unique_dim", "unique_consecutive", "repeat_interleave"),
+}
+"""Operators whose result the CPU has to know."""
+_ALLOCATIONS = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
+_INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}
+
+
+class Gpu:
+    """What the pretended GPU was asked to do, and the copies that are under way."""
+
+    def __init__(self):
+        self.kernels = Counter()
+        """Launches by operator; views and allocations are none."""
+        self.waits = Counter()
+        """Times that the CPU waited until the GPU had done all, by (what for, where)."""
+        self.uploads = 0
+        """Copies to the GPU that were not waited for."""
+        self.threads = set()
+        """Names of the threads that launched kernels."""
+        self._lock = threading.RLock()
+        self._under_way = []
+        """Copies: (host tensor, its values now or once it arrives, where it is read or None)."""
+
+    def launch(self, name):
+        with self._lock:
+            self.kernels[name] += 1
+            self.threads.add(threading.current_thread().name)
+
+    def wait(self, what):
+        with self._lock:
+            self.waits[what, _caller()] += 1
+            self.finish(self.under_way())
+
+    def under_way(self):
+        """The copies that have begun and not arrived."""
+        with self._lock:
+            return list(self._under_way)
+
+    def finish(self, copies):
+        """Let copies arrive that have not."""
+        with self._lock, _disable_current_modes(), torch.no_grad():
+            done = {id(copy) for copy in copies}
+            arriving = [copy for copy in self.under_way() if id(copy) in done]
+            self._under_way = [copy for copy in self._under_way if id(copy) not in done]
+            for host, values, where in arriving:
+                if where is None:
+                    host.copy_(values)
+                elif not torch.equal(host, values):
+                    self._under_way = []
+                    raise RuntimeError(f"changed while it was copied to the GPU by {where}")
+
+    def copy_to_host(self, host, values, *, blocking):
+        """Copy now, or fill with garbage and copy when it is waited for."""
+        if blocking or not _has(host, "pinned"):
+            self.wait("copy to the host")
+            host.copy_(values)
+            return
+        host.untyped_storage().fill_(_BYTE_OF_GARBAGE)
+        with self._lock:
+            self._under_way.append((host, values.clone(), None))
+
+    def copy_to_gpu(self, host, *, blocking):
+        """Note a copy of host memory, which has been made; what else reads it now is watched."""
+        if blocking or not _has(host, "pinned"):
+            self.wait("copy to the GPU" if blocking else "copy to the GPU of unpinned memory")
+            return
+        with self._lock:
+            self.uploads += 1
+            self._under_way.append((host, host.clone(), _caller()))
+
+
+@contextmanager
+def pretend_cuda(*, capability=(9, 0), memory=80 << 30):
+    """One GPU for all threads that start in the block; yields its `Gpu`."""
+    gpu, run = Gpu(), threading.Thread.run
+    autocast = torch.autocast
+
+    class Event(torch.cuda.Event):
+        def record(self, stream=None):
+            self.copies = gpu.under_way()
+
+        def synchronize(self):
+            gpu.finish(self.copies)
+
+    class Stream:
+        def record_event(self):
+            event = Event()
+            event.record()
+            return event
+
+        def synchronize(self):
+            gpu.wait("stream")
+
+        def is_capturing(self):
+            return False
+
+    def run_with_modes(thread):
+        with _modes(gpu):
+            run(thread)
+
+    constants = {
+        **{"is_available": True, "is_initialized": True, "device_count": 1, "current_device": 0},
+        **{"get_device_name": "pretended", "get_device_capability": capability},
+        **{"get_arch_list": ["sm_75", "compute_75"], "mem_get_info": (memory, memory)},
+        **{"is_bf16_supported": capability >= (8, 0)},
+        **{"set_device": None, "empty_cache": None, "manual_seed_all": None},
+    }
+    functions = {name: lambda *_, value=value, **__: value for name, value in constants.items()}
+    functions |= {
+        "Event": Event,
+        "current_stream": lambda *_: Stream(),
+        "synchronize": lambda _=None: gpu.wait("torch.cuda.synchronize"),
+    }
+    choose_accelerator.cache_clear()
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(mock.patch.multiple(torch.cuda, **functions))
+            current_stream = functions["current_stream"]
+            stack.enter_context(
+                mock.patch.object(torch.accelerator, "current_stream", current_stream)
+            )
+            on_cpu = lambda _, *args, **kwargs: autocast("cpu", *args, **kwargs)  # noqa: E731
+            stack.enter_context(mock.patch.object(torch, "autocast", on_cpu))
+            stack.enter_context(mock.patch.object(threading.Thread, "run", run_with_modes))
+            stack.enter_context(_modes(gpu))
+            yield gpu
+            gpu.finish(gpu.under_way())
+    finally:
+        choose_accelerator.cache_clear()
+
+
+def is_on_gpu(tensor):
+    return _has(tensor, "on_gpu")
+
+
+@contextmanager
+def _modes(gpu):
+    with _Operators(gpu) as operators, _Functions(gpu, operators):
+        yield
+
+
+class _Operators(TorchDispatchMode):
+    """Everything that reaches torch's dispatcher in one thread."""
+
+    def __init__(self, gpu):
+        super().__init__()
+        self.gpu = gpu
+        self.allocates_on_gpu = False
+        """Where a function that is being called makes tensors from nothing."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        with torch._C.DisableTorchFunction():
+            if torch._C._dispatch_has_kernel_for_dispatch_key(
+                func.name(), "CompositeImplicitAutograd"
+            ):  # in inference mode these arrive whole
+                with self:
+                    return func.decompose(*args, **kwargs)
+            tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+            on_gpu = [is_on_gpu(tensor) for tensor in tensors]
+            name = func.overloadpacket.__name__
+            if name == "copy_" and any(on_gpu):
+                return self._copy(*args, **kwargs)
+            if any(on_gpu):
+                self._check(func, name, args, tensors, on_gpu)
+            result = func(*args, **kwargs)
+            if any(on_gpu) or (not tensors and self.allocates_on_gpu):
+                if not func.is_view and name not in _ALLOCATIONS:
+                    self.gpu.launch(name)
+                _mark(result, "on_gpu")
+            return result
+
+    def _check(self, func, name, args, tensors, on_gpu):
+        off = [tensor for tensor, is_on in zip(tensors, on_gpu, strict=True) if not is_on]
+        if name in _WAITING:
+            self.gpu.wait(name)
+        if name in _INDEXING:
+            indices = [index for index in args[1] if index is not None]
+            if any(not is_on_gpu(index) for index in indices):
+                self.gpu.wait("indices on the CPU")
+            if any(index.dtype in (torch.bool, torch.uint8) for index in indices):
+                self.gpu.wait("boolean mask")
+            off = [tensor for tensor in off if not any(tensor is index for index in indices)]
+        is_first_off = bool(off) and off[0] is tensors[0]
+        if torch.Tag.pointwise in func.tags and not (is_first_off and func._schema.is_mutable):
+            off = [tensor for tensor in off if tensor.dim()]  # numbers may be anywhere
+        if off:
+            where = [("cuda" if is_on_gpu(each) else "cpu", *each.shape) for each in tensors]
+            raise RuntimeError(
+                f"Expected all tensors to be on the same device, but {func} in {_caller()} got "
+                f"{where}"
+            )
+
+    def _copy(self, target, source, non_blocking=False):
+        if not is_on_gpu(target):
+            self.gpu.copy_to_host(target, source, blocking=not non_blocking)
+        else:
+            if is_on_gpu(source):
+                self.gpu.launch("copy_")
+            else:
+                self.gpu.copy_to_gpu(source, blocking=not non_blocking)
+            target.copy_(source)
+        return target
+
+
+class _Functions(TorchFunctionMode):
+    """What Python calls in one thread."""
+
+    def __init__(self, gpu, operators):
+        super().__init__()
+        self.gpu, self.operators = gpu, operators
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        tensor = args[0] if args and isinstance(args[0], Tensor) else None
+        if func in _OF_ANY_TENSOR:
+            return _OF_ANY_TENSOR[func](self, *args, **kwargs)
+        if func in _OF_GPU_TENSOR and tensor is not None and is_on_gpu(tensor):
+            return _OF_GPU_TENSOR[func](self, *args, **kwargs)
+        inputs = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        goes_to_gpu = any(map(is_on_gpu, inputs))
+        if kwargs.get("device") is not None:
+            goes_to_gpu = _is_gpu(kwargs["device"])
+            kwargs["device"] = CPU
+        if func in (torch.tensor, torch.as_tensor) and not goes_to_gpu:
+            return func(*args, **kwargs)
+        if func in (torch.tensor, torch.as_tensor) and not (tensor is not None and goes_to_gpu):
+            return self._to(func(*args, **kwargs), CUDA)
+        before, self.operators.allocates_on_gpu = self.operators.allocates_on_gpu, goes_to_gpu
+        try:
+            if func is functional.pad:
+                with torch.autocast("cpu", enabled=False):
+                    return func(*args, **kwargs)
+            return func(*args, **kwargs)
+        finally:
+            self.operators.allocates_on_gpu = before
+
+    def _device(self, tensor):
+        return CUDA if is_on_gpu(tensor) else Tensor.device.__get__(tensor)
+
+    def _is_cuda(self, tensor):
+        return is_on_gpu(tensor)
+
+    def _is_cpu(self, tensor):
+        return not is_on_gpu(tensor)
+
+    def _to(self, tensor, *args, copy=False, **kwargs):
+        if args and isinstance(args[0], Tensor):
+            other, *args = args
+            args = (self._device(other), other.dtype, *args)
+        device, dtype, non_blocking, memory_format = torch._C._nn._parse_to(*args, **kwargs)
+        options = {"memory_format": memory_format or torch.preserve_format}
+        here, there = is_on_gpu(tensor), device is not None and _is_gpu(device)
+        if device is None or here == there:
+            return tensor.to(dtype=dtype or tensor.dtype, copy=copy, **options)
+        with _disable_current_modes():
+            values = tensor.to(dtype=dtype or tensor.dtype, copy=True, **options)
+            if there:
+                self.gpu.copy_to_gpu(tensor, blocking=not non_blocking)
+                return _mark(values, "on_gpu")
+            host = _mark(torch.empty_like(values), "pinned") if non_blocking else values.clone()
+            self.gpu.copy_to_host(host.detach(), values.detach(), blocking=not non_blocking)
+            return host
+
+    def _cpu(self, tensor):
+        return self._to(tensor, CPU)
+
+    def _cuda(self, tensor, device=CUDA, non_blocking=False):
+        return self._to(tensor, device, non_blocking=non_blocking)
+
+    def _tolist(self, tensor):
+        self.gpu.wait("tolist")
+        with _disable_current_modes():
+            return tensor.tolist()
+
+    def _numpy(self, tensor, *_, **__):
+        raise TypeError(
+            "can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the "
+            "tensor to host memory first."
+        )
+
+    def _pin_memory(self, tensor):
+        if is_on_gpu(tensor):
+            raise RuntimeError("cannot pin 'torch.cuda.FloatTensor' only dense CPU tensors can be")
+        with _disable_current_modes():
+            return _mark(tensor.clone(), "pinned")
+
+    def _is_pinned(self, tensor):
+        return _has(tensor, "pinned")
+
+
+_OF_ANY_TENSOR = {
+    Tensor.device.__get__: _Functions._device,
+    Tensor.is_cuda.__get__: _Functions._is_cuda,
+    Tensor.is_cpu.__get__: _Functions._is_cpu,
+    Tensor.to: _Functions._to,
+    Tensor.cuda: _Functions._cuda,
+    Tensor.pin_memory: _Functions._pin_memory,
+    Tensor.is_pinned: _Functions._is_pinned,
+}
+_OF_GPU_TENSOR = {
+    Tensor.cpu: _Functions._cpu,
+    Tensor.tolist: _Functions._tolist,
+    Tensor.numpy: _Functions._numpy,
+    Tensor.__array__: _Functions._numpy,
+}
+
+
+def _is_gpu(device):
+    device = torch.device(device)
+    if device.type == "cuda" and device.index not in (None, 0):
+        raise RuntimeError(f"CUDA error: invalid device ordinal: {device}")
+    return device.type == "cuda"
+
+
+def _has(tensor, mark):
+    # A storage's Python object lives as long as the storage, whatever tensors view it.
+    with torch._C.DisableTorchFunction():
+        return getattr(tensor.untyped_storage(), mark, False)
+
+
+def _mark(tree, mark):
+    with torch._C.DisableTorchFunction():
+        for tensor in tree_leaves(tree):
+            if isinstance(tensor, Tensor):
+                setattr(tensor.untyped_storage(), mark, True)
+    return tree
+
+
+def _caller():
+    """`file:function` of the project's innermost line."""
+    frame = sys._getframe()
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if "/motiontransfer/" in path and "/site-packages/" not in path:
+            return f"{path.rpartition('/motiontransfer/')[2]}:{frame.f_code.co_name}"
+        frame = frame.f_back
+    return "a test"

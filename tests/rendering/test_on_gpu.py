@@ -1,0 +1,203 @@
+"""On a GPU, rendering and live give the CPU's frames in fp32, and no frame waits for it.
+
+The GPU is pretended: see tests/pretend_cuda.py. Planted faults show that it would find real ones.
+"""
+
+import threading
+from functools import lru_cache
+from queue import Queue
+
+import numpy as np
+import pytest
+import torch
+
+from motiontransfer.live.session import Session
+from motiontransfer.models import rollout
+from motiontransfer.models.faces import FaceGenerator, FaceTranslator
+from motiontransfer.models.generators import build_generator
+from motiontransfer.models.layers import initialize
+from motiontransfer.pose.boxes import Viewport
+from motiontransfer.rendering import renderer as module
+from motiontransfer.rendering.renderer import (
+    LiveGenerator,
+    Renderer,
+    ResidualFaces,
+    TranslatedFaces,
+    render_poses,
+    to_runtime,
+)
+from motiontransfer.training.distributed import make_runtime
+from motiontransfer.training.weights import TrainedGenerator
+from motiontransfer.video import tensors
+from tests.films import film
+from tests.live.parts import background_image, motion, source_of
+from tests.people import dance, puppet_of
+from tests.training.small import (
+    HELD_OUT,
+    STYLE,
+    face_config,
+    generator_config,
+    runtime,
+    translator_config,
+)
+
+POSES = dance(6)
+WHOLE_FRAME = {"viewport": None, "background": "generated", "texture": "none"}
+RETOLD = {"face": "cycle", "blending": "poisson"}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """The frames whose faces are translated; READ ONLY."""
+    return film(tmp_path_factory.mktemp("source") / "source.mkv", POSES)
+
+
+@lru_cache(maxsize=1)
+def puppet():
+    return puppet_of(POSES, [0, 4])
+
+
+def frozen(network, on):
+    return to_runtime(network.apply(initialize).eval().requires_grad_(False), on)
+
+
+def renderer_on(
+    on, *, face="residual", source=None, blending="feather", previous_frame="generated", **options
+):
+    """Of random weights, the same on every device."""
+    viewport = Viewport(margin_px=1.0, multiple_of=4)
+    config = generator_config(**{"viewport": viewport, "texture": "puppet", **options})
+    torch.manual_seed(1)
+    network = build_generator(
+        config,
+        background_image=background_image() if config.background == "plate" else None,
+        puppet=puppet() if config.texture == "puppet" else None,
+    )
+    main = TrainedGenerator(
+        network=frozen(network, on), config=config, style=STYLE, held_out=HELD_OUT
+    )
+    faces, shared = None, {"runtime": on, "crop_size": 32, "previous_frame": previous_frame}
+    if face == "residual":
+        own = frozen(FaceGenerator(face_config()), on)
+        faces = ResidualFaces(network=own, style=STYLE, **shared)
+    elif face == "cycle":
+        own = frozen(FaceTranslator(translator_config()), on)
+        faces = TranslatedFaces(translator=own, frames=source, keypoints=POSES, **shared)
+    return Renderer(runtime=on, main=main, face=faces, face_blending=blending)
+
+
+def rendered_on(on, **options):
+    return list(render_poses(renderer_on(on, **options), POSES))
+
+
+def largest_difference(frames, expected):
+    return np.abs(np.stack(frames).astype(int) - np.stack(expected)).max()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"blending": "poisson", "previous_frame": "corrected"},
+        RETOLD,
+        pytest.param({"face": "cycle"}, marks=pytest.mark.slow),
+        pytest.param({"face": "none"}, marks=pytest.mark.slow),
+        pytest.param({"previous_frame": "corrected"}, marks=pytest.mark.slow),
+        pytest.param(
+            {"architecture": "local", "conditioning_poses": 2, **WHOLE_FRAME},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"architecture": "global", "upsampling": "transposed"}, marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_rendered_frames_are_the_cpus_and_none_waits_for_the_gpu(options, source, gpu):
+    expected = rendered_on(runtime(), source=source, **options)
+    assert len({frame.tobytes() for frame in expected}) == POSES.num_frames
+    frames = render_poses(
+        renderer_on(make_runtime(precision="32-true"), source=source, **options), POSES
+    )
+    made, before = [next(frames)], gpu.waits.copy()
+    made += frames
+    assert gpu.waits == before
+    assert largest_difference(made, expected) <= 1
+
+
+@pytest.mark.slow
+def test_weights_are_cast_once_to_the_same_frames(gpu, monkeypatch):
+    on, casts = make_runtime(precision="bf16-mixed"), []
+    shown = []
+    for prepare in (to_runtime, lambda network, on: module.to_device(network, on.device)):
+        monkeypatch.setitem(globals(), "to_runtime", prepare)
+        renderer, before = renderer_on(on), gpu.kernels["_to_copy"]
+        shown.append(list(render_poses(renderer, POSES)))
+        casts.append(gpu.kernels["_to_copy"] - before)
+    assert largest_difference(*shown) == 0
+    num_layers = 2 * (6 + 4)  # weight and bias of generator and shadows, and of the face
+    assert casts[1] - casts[0] >= num_layers * POSES.num_frames
+
+
+@pytest.mark.parametrize(
+    "previous_frame", ["generated", pytest.param("corrected", marks=pytest.mark.slow)]
+)
+def test_live_frames_are_the_cpus_while_the_next_is_made(previous_frame, gpu):
+    """One thread generates, another finishes what the first has begun."""
+    on_cpu, on_gpu = (
+        LiveGenerator(renderer_on(on, previous_frame=previous_frame))
+        for on in (runtime(), make_runtime(precision="32-true"))
+    )
+    until = [POSES.part(range(index + 1)) for index in range(POSES.num_frames)]
+    expected = [on_cpu.generate(poses)() for poses in until]
+    before, pending = gpu.waits.total(), Queue(maxsize=1)
+
+    def generate():
+        for poses in until:
+            pending.put(on_gpu.generate(poses))
+
+    thread = threading.Thread(target=generate, name="generation")
+    thread.start()
+    frames = [pending.get()() for _ in until]
+    thread.join()
+    assert gpu.waits.total() == before
+    assert "generation" in gpu.threads
+    assert largest_difference(frames, expected) <= 1
+
+
+def test_a_live_session_runs_on_the_gpu(gpu):
+    source, shown = source_of(POSES), []
+    target = LiveGenerator(renderer_on(make_runtime(precision="auto")))
+    session = Session(source, motion(mode="none", centring=None), target, detect=None)
+    session.run(outputs=[lambda frame, seconds: shown.append(frame)])
+    dropped = [it.dropped for it in (session.captured, session.detected, session.results)]
+    assert len(shown) + sum(dropped) == POSES.num_frames
+    assert any((frame != target.background).any() for frame in shown)
+
+
+def into_one_buffer(tensor, device, kept={}):  # noqa: B006 - the fault
+    """As `upload`, through memory that is used again before it has been copied."""
+    pinned = kept.setdefault((tensor.shape, tensor.dtype), tensor.pin_memory())
+    pinned.copy_(tensor)
+    return pinned.to(device, non_blocking=True)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "fault", "found"),
+    [
+        (rollout, "upload", lambda tensor, device: tensor, "same device"),
+        (module, "to_device", lambda network, device: network, "same device"),
+        (rollout, "upload", into_one_buffer, "changed while it was copied"),
+        (tensors, "start_reading", lambda images: lambda: [images[0].numpy()], "can't convert"),
+    ],
+)
+def test_planted_faults_are_refused(place, name, fault, found, gpu, monkeypatch):
+    monkeypatch.setattr(place, name, fault)
+    with pytest.raises((RuntimeError, TypeError), match=found):
+        rendered_on(make_runtime(precision="32-true"))
+
+
+def test_frames_that_are_not_waited_for_are_garbage(gpu, monkeypatch):
+    expected = rendered_on(runtime())
+    monkeypatch.setattr(torch.cuda.Event, "synchronize", lambda event: None)
+    frames = rendered_on(make_runtime(precision="32-true"))
+    assert largest_difference(frames, expected) > 100
