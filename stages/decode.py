@@ -1,6 +1,6 @@
 """Video decoding to working size and constant frame rate: `python -m stages decode demo_dance`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
@@ -79,7 +79,7 @@ def _video_file(path: Path, key: str) -> Path:
     return files[0]
 
 
-def person_boxes(frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[Box | None]:
+def person_boxes(frames: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> list[Box | None]:
     """Box around the person, with a margin, in each of some unrelated frames; None without one.
 
     By MediaPipe Holistic whatever the detector of the video is: a decoded video depends on none.

@@ -208,7 +208,8 @@ def _samples(metadata: VideoMetadata) -> Iterator[tuple[_Frame, _Frame | None, f
     last = max(int(np.searchsorted(starts, starts[-1] - PAIR_SECONDS - _EARLY)), 0)
     wanted = np.unique(np.linspace(0, last, _NUM_SAMPLES).round().astype(int))
     pairs = [(start, start + PAIR_SECONDS) for start in starts[wanted].tolist()]
-    for first, second in decode_at(metadata, pairs):
+    frames = decode_at(metadata, pairs)
+    for first, second in zip(frames, frames, strict=True):
         if first is not None and second is not None:
             between = (seconds_of(second) or 0.0) - (seconds_of(first) or 0.0)
             yield upright(first, metadata), upright(second, metadata), between

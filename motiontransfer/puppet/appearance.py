@@ -3,58 +3,86 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
+from PIL import Image
 
 from motiontransfer.puppet.parts import SCALE_LINES, BodyPoses, body_parts, body_scales
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.storage import write_arrays
 
+_PERSONS_KEPT = 8  # decoded: a frame shows parts of about five references
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Patch:
-    """A body part cut out of a reference frame, as lossless WebP."""
+    """What was cut out of a reference frame, as lossless WebP: a person, or a body part of one."""
 
     corner: tuple[int, int]
     """(x, y) of its first pixel in the frame."""
     size: tuple[int, int]
     encoded: UInt8[np.ndarray, " bytes"]
     area: float
+    person: "Patch | None" = None
+    """The whole person, of whom this is a part: its colors are stored less theirs, modulo 256."""
 
     @property
     def pixels(self) -> UInt8[np.ndarray, "height width 4"]:
         """RGB and coverage, decoded anew each time."""
-        return _decoded(self.encoded, self.size)
+        pixels = _decoded("patch_pixels", self.encoded, self.size)
+        if self.person is not None:
+            (x, y), (height, width) = np.subtract(self.corner, self.person.corner), self.size
+            pixels[..., :3] += _person_pixels(self.person)[y : y + height, x : x + width, :3]
+        return pixels
+
+
+@lru_cache(_PERSONS_KEPT)
+def _person_pixels(person: Patch) -> UInt8[np.ndarray, "height width 4"]:
+    return person.pixels
+
+
+def encode_webp(pixels: UInt8[np.ndarray, "height width channels"]) -> UInt8[np.ndarray, " bytes"]:
+    """Encode RGB, or RGB and coverage, as lossless WebP."""
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "WEBP", lossless=True, exact=True, method=1, quality=0)
+    return np.frombuffer(file.getbuffer(), np.uint8)
 
 
 def _decoded(
-    encoded: UInt8[np.ndarray, " bytes"], size: tuple[int, int]
+    name: str, encoded: UInt8[np.ndarray, " bytes"], size: tuple[int, int] | None = None
 ) -> UInt8[np.ndarray, "height width 4"]:
-    """Decode lossless WebP.
+    """Decode lossless WebP to RGB and coverage.
 
     Raises:
-        ValueError: it is no such image of this size.
+        ValueError: it is no such image, or not of this size.
     """
     # Checked in the header (RFC 9649), before memory is taken: width and height less 1, 14 bits.
     bits = int.from_bytes(encoded[21:25].tobytes(), "little")
     got = (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1
     image = None
-    if encoded[8:16].tobytes() == b"WEBPVP8L" and got == size:
+    if encoded[8:16].tobytes() == b"WEBPVP8L" and got == (size or got):
         image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
-    if image is None or image.shape[:2] != size:
-        raise ValueError(f"patch_pixels: expected a lossless WebP image of {size} pixels")
+    if image is None or image.shape[:2] != got:
+        raise ValueError(f"{name}: expected a lossless WebP image of {size or 'some'} pixels")
     # What is covered everywhere is decoded without coverage.
     is_opaque = image.shape[2] == 3
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGBA if is_opaque else cv2.COLOR_BGRA2RGBA)
 
 
-def _read_patch(corner: tuple[int, int], size: tuple[int, int], encoded: np.ndarray) -> Patch:
-    """A patch whose bytes may come from anywhere; raises as `_decoded`."""
-    area = covered_area(_decoded(encoded, size)[..., 3])
-    return Patch(corner=corner, size=size, encoded=encoded, area=area)
+def _read_patch(
+    box: Sequence[int], encoded: UInt8[np.ndarray, " bytes"], person: Patch | None
+) -> Patch | None:
+    """A patch whose bytes may come from anywhere, None without any; raises as `_decoded`."""
+    if not len(encoded):
+        return None
+    x, y, height, width = box
+    area = covered_area(_decoded("patch_pixels", encoded, (height, width))[..., 3])
+    return Patch(corner=(x, y), size=(height, width), encoded=encoded, area=area, person=person)
 
 
 def covered_area(coverage: UInt8[np.ndarray, "height width"]) -> float:
@@ -87,13 +115,15 @@ class PackedAppearance:
 
 
 def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], PackedAppearance]:
-    boxes = np.zeros((len(appearance.patches), len(body_parts(appearance.skeleton)), 4), np.int32)
+    num_columns = 1 + len(body_parts(appearance.skeleton))  # the whole person, and the parts
+    boxes = np.zeros((len(appearance.patches), num_columns, 4), np.int32)
     lengths, pixels = np.zeros(boxes.shape[:2], np.int32), [np.zeros(0, np.uint8)]
     for reference, patches in enumerate(appearance.patches):
-        for part, patch in enumerate(patches):
+        person = next((patch.person for patch in patches if patch is not None), None)
+        for column, patch in enumerate((person, *patches)):
             if patch is not None:
-                boxes[reference, part] = *patch.corner, *patch.size
-                lengths[reference, part] = len(patch.encoded)
+                boxes[reference, column] = *patch.corner, *patch.size
+                lengths[reference, column] = len(patch.encoded)
                 pixels.append(patch.encoded)
     arrays = {
         "points": appearance.points,
@@ -103,7 +133,7 @@ def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], Pack
         "patch_boxes": boxes,
         "patch_bytes": lengths,
         "patch_pixels": np.concatenate(pixels),
-        "background": appearance.background,
+        "background": encode_webp(appearance.background),
     }
     groups = [(name, list(joints)) for name, joints in appearance.skeleton.groups]
     return arrays, PackedAppearance(groups=groups, height_px=appearance.height_px)
@@ -131,21 +161,24 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
 
     skeleton = Skeleton(groups=tuple((name, tuple(joints)) for name, joints in packed.groups))
     parts, num_joints = body_parts(skeleton), len(skeleton.joints)
-    (num_references, *_), (height, width, *_) = arrays["points"].shape, arrays["background"].shape
-    boxes = array("patch_boxes", "int32", num_references, len(parts), 4).astype(np.int64)
-    if (boxes < 0).any() or (boxes[..., :2] + boxes[..., :1:-1] > (width, height)).any():
+    background = _decoded("background", array("background", "uint8", arrays["background"].size))
+    (num_references, *_), (height, width, _) = arrays["points"].shape, background.shape
+    boxes = array("patch_boxes", "int32", num_references, 1 + len(parts), 4).astype(np.int64)
+    low, high = boxes[..., :2], boxes[..., :2] + boxes[..., :1:-1]
+    if (boxes < 0).any() or (high > (width, height)).any():
         raise ValueError(f"patch_boxes: expected boxes in {width}x{height} pixels")
-    lengths = array("patch_bytes", "int32", num_references, len(parts)).astype(np.int64)
+    lengths = array("patch_bytes", "int32", num_references, 1 + len(parts)).astype(np.int64)
     if (lengths < 0).any():
         raise ValueError("patch_bytes: expected no negative numbers")
+    is_outside = ((low < low[:, :1]) | (high > high[:, :1])).any(axis=2)
+    if (is_outside & (lengths > 0) & (lengths[:, :1] > 0)).any():
+        raise ValueError("patch_boxes: expected each part inside its person")
     pixels = array("patch_pixels", "uint8", int(lengths.sum()))
     encoded = iter(np.split(pixels, np.cumsum(lengths)[:-1]))
     patches: list[list[Patch | None]] = []
-    for of_reference in boxes.tolist():
-        patches.append([])
-        for x, y, *size in of_reference:
-            part = next(encoded)
-            patches[-1].append(_read_patch((x, y), tuple(size), part) if len(part) else None)
+    for person_box, *part_boxes in boxes.tolist():
+        person = _read_patch(person_box, next(encoded), None)
+        patches.append([_read_patch(box, next(encoded), person) for box in part_boxes])
     appearance = Appearance(
         skeleton=skeleton,
         points=array("points", "float32", num_references, num_joints, 2),
@@ -154,7 +187,7 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
         full_lengths=array("full_lengths", "float64", len(SCALE_LINES)),
         height_px=packed.height_px,
         patches=patches,
-        background=array("background", "uint8", height, width, 3),
+        background=np.ascontiguousarray(background[..., :3]),
     )
     poses = BodyPoses(skeleton, appearance.points, appearance.score)
     for part in parts:

@@ -5,20 +5,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from io import BytesIO
 from tempfile import TemporaryFile
 from typing import IO
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float64, Int64, UInt8
-from PIL import Image
+from jaxtyping import Bool, Float, Float64, Int64, UInt8
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.progress import track
-from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
+from motiontransfer.puppet.appearance import Appearance, Patch, covered_area, encode_webp
 from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.matting import person_matte
 from motiontransfer.puppet.parts import (
@@ -140,11 +138,11 @@ def fit_appearance(
     parts = fit_radii(parts, people())
     frames = track(frames, "cutting body parts", total=len(masks))
     with TemporaryFile() as file:
-        cut = [
-            [None if part is None else _StoredPart(part, file) for part in of_reference]
-            for of_reference in map(partial(cut_parts, parts, background), people(), frames)
-        ]
-        patches = fill_hidden(parts, poses, scales, cut)
+        persons, cut = [], []
+        for of_reference in map(partial(cut_parts, parts, background), people(), frames):
+            persons.append(_whole_person(of_reference))
+            cut.append([part and _StoredPart(part, file) for part in of_reference])
+        patches = fill_hidden(parts, poses, scales, cut, persons)
     return Appearance(
         skeleton=skeleton,
         points=points,
@@ -249,6 +247,29 @@ def cut_parts(
     return cut
 
 
+def _whole_person(cut: Sequence[CutPart | None]) -> Patch | None:
+    """All colors that the parts of a reference show or hide, each once though they overlap."""
+    parts = [part for part in cut if part is not None]
+    if not parts:
+        return None
+    corners = np.array([part.corner for part in parts])
+    ends = corners + [part.hidden.shape[::-1] for part in parts]
+    x0, y0, x1, y1 = *corners.min(axis=0).tolist(), *ends.max(axis=0).tolist()
+    colors = np.zeros((y1 - y0, x1 - x0, 3), np.uint8)
+    for part, (x, y) in zip(parts, corners.tolist(), strict=True):
+        kept = _near((part.coverage >= _COVERAGE_STEP) | (part.hidden > 0))
+        height, width = kept.shape
+        colors[y - y0 :, x - x0 :][:height, :width][kept] = part.colors[kept]
+    size = y1 - y0, x1 - x0
+    area = float(math.prod(size))
+    return Patch(corner=(x0, y0), size=size, encoded=encode_webp(colors), area=area)
+
+
+def _near(covered: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
+    """With the pixels beside, of whose colors interpolation takes a share."""
+    return cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+
+
 class _StoredPart:
     """A part that waits in a temporary file: all of all references would need much memory."""
 
@@ -276,8 +297,13 @@ def fill_hidden(
     poses: BodyPoses,
     scales: Float64[np.ndarray, " references"],
     stored: Sequence[Sequence[_StoredPart | None]],
+    persons: Sequence[Patch | None],
 ) -> list[list[Patch | None]]:
-    """Fill what other parts hide of a part from references that show it and look most alike."""
+    """Fill what other parts hide of a part from references that show it and look most alike.
+
+    Args:
+        persons: the whole person in each reference, in the colors of the cut parts.
+    """
     patches: list[list[Patch | None]] = [[] for _ in stored]
     for number, part in enumerate(track(parts, "filling what is hidden", total=len(parts))):
         shapes, found = part_shapes(part, poses, scales)
@@ -312,22 +338,31 @@ def fill_hidden(
                     num_fills, places = num_fills + 1, filled.hidden_places()
             coverage = filled.coverage // _COVERAGE_STEP * _COVERAGE_STEP
             pixels = np.dstack([filled.colors, coverage])
-            patches[reference].append(encode_patch(own.corner, pixels))
+            person = persons[reference]
+            patches[reference].append(encode_patch(own.corner, pixels, person, own.colors))
     return patches
 
 
-def encode_patch(corner: tuple[int, int], pixels: UInt8[np.ndarray, "height width 4"]) -> Patch:
-    """Keep what is covered; the rest becomes black.
+def encode_patch(
+    corner: tuple[int, int],
+    pixels: UInt8[np.ndarray, "height width 4"],
+    person: Patch | None = None,
+    colors: Frame | None = None,
+) -> Patch:
+    """Keep what is covered, and beside it.
 
-    A pixel beside what is covered keeps its color, of which interpolation takes a share.
+    Args:
+        person: the whole person, of whom this is a part; None: the colors are kept by themselves.
+        colors: the person's in the same place.
     """
-    near = cv2.dilate(pixels[..., 3].copy(), np.ones((3, 3), np.uint8))
-    kept = np.where(near[..., None] > 0, pixels, 0).astype(np.uint8)
-    file = BytesIO()
-    Image.fromarray(kept).save(file, "WEBP", lossless=True, exact=True, method=2, quality=0)
+    kept = pixels.copy()
+    if colors is not None:
+        kept[..., :3] -= colors
+    kept[~_near(pixels[..., 3] > 0)] = 0
     return Patch(
         corner=corner,
         size=kept.shape[:2],
-        encoded=np.frombuffer(file.getvalue(), np.uint8),
+        encoded=encode_webp(kept),
         area=covered_area(kept[..., 3]),
+        person=person,
     )

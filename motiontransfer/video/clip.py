@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -62,7 +62,7 @@ _CHROMA_UPRIGHT: dict[Orientation, Literal["left", "top"]] = {
     Orientation(quarter_turns=1): "top",  # Matroska has no name for the others
 }
 
-FindPeople = Callable[[Sequence[UInt8[np.ndarray, "_ _ 3"]]], Sequence[Box | None]]
+FindPeople = Callable[[Iterable[UInt8[np.ndarray, "_ _ 3"]]], Sequence[Box | None]]
 """Person detector: the box around the person in each frame, or None."""
 
 _logger = logging.getLogger(__name__)
@@ -251,11 +251,11 @@ def _crop_box(
     height, width = video.size
     if not callable(crop):
         return (0, 0, width, height)
-    samples = list(sample_frames(video, num_samples=_NUM_CROP_SAMPLES))
-    box = auto_crop(crop(samples), video.size, size)
+    found = crop(sample_frames(video, num_samples=_NUM_CROP_SAMPLES))
+    box = auto_crop(found, video.size, size)
     if box is None:
         raise VideoError(
-            f"{video.path}: crop: auto found no person in {len(samples)} sampled frames; set crop:"
+            f"{video.path}: crop: auto found no person in {len(found)} sampled frames; set crop:"
             f" none, or give the box as [x0, y0, x1, y1] in pixels of the {width}x{height} image"
         )
     return box

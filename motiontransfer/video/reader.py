@@ -309,31 +309,32 @@ def sample_frames(video: VideoMetadata, *, num_samples: int) -> Iterator[Frame]:
     wanted = np.unique(np.where(np.abs(wanted - near) < half, near, wanted))
     # Between two key frames decoding goes on; it begins anew at each key frame that is nearer.
     groups = np.split(wanted, np.flatnonzero(np.diff(np.searchsorted(keys, wanted, "right"))) + 1)
-    for frames in decode_at(video, [group.tolist() for group in groups]):
-        yield from (upright(frame, video) for frame in frames if frame is not None)
+    frames = decode_at(video, [group.tolist() for group in groups])
+    yield from (upright(frame, video) for frame in frames if frame is not None)
 
 
 def decode_at(
     video: VideoMetadata, groups: Iterable[Sequence[float]]
-) -> Iterator[list[av.VideoFrame | None]]:
+) -> Iterator[av.VideoFrame | None]:
     """Seek to each group of ascending times and decode the first frame shown at each or later.
 
-    None where the video ends or cannot be decoded before a time.
+    One at a time; None where the video ends or cannot be decoded before a time.
     """
     with open_input(video.path) as container:
         stream = video_stream(container, video.path)
         for group in groups:
-            found: list[av.VideoFrame | None] = []
+            num_left = len(group)
             try:
                 container.seek(int(group[0] * av.time_base))
                 frames = container.decode(stream)
                 # Containers round times to milliseconds.
                 for seconds in group:
                     shown = next((it for it in frames if _start(it) >= seconds - 1e-3), None)
-                    found.append(shown)
+                    num_left -= 1
+                    yield shown
             except av.FFmpegError as error:
                 _logger.debug("%s: frame after %.2f s: %s", video.path, group[0], error)
-            yield found + [None] * (len(group) - len(found))
+            yield from [None] * num_left
 
 
 def _start(frame: av.VideoFrame) -> float:

@@ -5,7 +5,12 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.appearance import PackedAppearance, pack_appearance, unpack_appearance
+from motiontransfer.puppet.appearance import (
+    PackedAppearance,
+    encode_webp,
+    pack_appearance,
+    unpack_appearance,
+)
 from motiontransfer.puppet.fitting import encode_patch
 from tests.people import PERSON_SIZE, appearance_of, lost, posed
 
@@ -62,7 +67,7 @@ def described_as(**values):
 
 NDIM = {
     **{"points": 3, "score": 2, "frames": 2, "full_lengths": 1},
-    **{"patch_boxes": 3, "patch_bytes": 2, "patch_pixels": 1, "background": 3},
+    **{"patch_boxes": 3, "patch_bytes": 2, "patch_pixels": 1, "background": 1},
 }
 # Before a colon: what the error names.
 FORGED = {
@@ -73,7 +78,7 @@ FORGED = {
         )
         for name in NDIM
     },
-    **{f"{name} less a row": cut(name, slice(1, None)) for name in NDIM if name != "background"},
+    **{f"{name} less a row": cut(name, slice(1, None)) for name in NDIM},
     **{f"{name} without rows": cut(name, slice(0)) for name in NDIM},
     **{f"{name} without an axis": cut(name, 0) for name in NDIM},
     **{f"{name} is a number": cut(name, *[0] * ndim) for name, ndim in NDIM.items()},
@@ -84,8 +89,11 @@ FORGED = {
         for name, ndim in NDIM.items()
         if ndim > 1
     },
-    "background: grey": cut("background", ..., slice(0, 1)),
-    "patch_boxes: a background that holds no patch": cut("background", slice(0, 9)),
+    "patch_boxes: a background that holds no patch": lambda arrays, _: arrays.update(
+        background=encode_webp(np.zeros((9, PERSON_SIZE[1], 3), np.uint8))
+    ),
+    "patch_boxes: a part beside its person": changed("patch_boxes", 0, 0, 1, slice(0, 2)),
+    "patch_boxes: a person smaller than a part": changed("patch_boxes", 1, 0, 0, 2),
     "patch_boxes: a negative corner": changed("patch_boxes", -1, 0, 0, 0),
     "patch_boxes: a negative height": changed("patch_boxes", -1, 0, 0, 2),
     "patch_boxes: both sides negative": changed("patch_boxes", -5, 0, 0, slice(2, 4)),
@@ -93,7 +101,7 @@ FORGED = {
     "patch_boxes: a corner below the image": changed("patch_boxes", PERSON_SIZE[0], 0, 0, 1),
     "patch_boxes: a large corner": changed("patch_boxes", 2**31 - 1, 0, 0, slice(0, 2)),
     "patch_boxes: a wide patch": changed("patch_boxes", 2**31 - 1, 0, 0, slice(2, 4)),
-    "patch_pixels: a patch of other height": changed("patch_boxes", 1, 0, 0, 2),
+    "patch_pixels: a patch of other height": changed("patch_boxes", 1, 0, 1, 2),
     "patch_bytes: negative": changed("patch_bytes", -1, 0, 0),
     "patch_pixels: another format": changed("patch_pixels", 0, 8),
     "patch_pixels: another width": changed("patch_pixels", 255, 22),
@@ -147,3 +155,10 @@ def test_a_patch_keeps_what_is_covered_and_beside_it(coverage):
         expected[5 if coverage else 0 :] = 0
         assert np.array_equal(patch.pixels, expected)
         assert patch.area == pytest.approx(28 * coverage / 255)
+
+
+def test_colors_that_parts_share_are_stored_once(appearance):
+    patches = [patch for patch in appearance.patches[0] if patch is not None]
+    (person,) = {patch.person for patch in patches}
+    apart = sum(encode_patch(patch.corner, patch.pixels).encoded.size for patch in patches)
+    assert person.encoded.size + sum(patch.encoded.size for patch in patches) < 0.8 * apart
