@@ -12,6 +12,7 @@ R-CNN knows the joints of COCO-18. FOLDER/NAME.png are the contact sheets.
 import argparse
 import json
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -96,6 +97,7 @@ def main() -> None:
                 shutil.copy(sheet, folder / f"{name}.png")
                 known[poses] = _row(folder, cleaned)
             rows.append({"detector": name, **known[poses]})
+            print(*rows[-1].values(), file=sys.stderr, flush=True)  # noqa: T201 - it takes an hour
 
 
 def _set_detectors(folder: Path, detectors: Sequence[str]) -> None:

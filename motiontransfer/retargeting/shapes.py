@@ -5,6 +5,7 @@ moved by the difference between the two subjects' shapes; how the head turns, wh
 how the legs bend and the feet turn stays the source's.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -29,8 +30,10 @@ Vectors = Complex128[np.ndarray, " frames"]
 _FEATURES = ("nose", "eye", "ear", "mouth")  # of the joints of the group "body"
 _EARS = ("left_ear", "right_ear")
 _CHIN, _FOREHEAD, _NOSE = "face_chin", "face_forehead", "face_nose_tip"
-_TEMPLES = ("left_face_temple", "right_face_temple")
-_NOSE_RANGE = 0.1  # of the width between the temples: largest distance from its middle
+_BRIDGE, _FOREHEAD_PER_BRIDGE = "face_nose_bridge", 1.41
+"""Chin to forehead over chin to bridge: 1.40 and 1.42 on two actors, by MediaPipe."""
+_SIDES = tuple((f"left_face_{part}", f"right_face_{part}") for part in ("temple", "cheek"))
+_NOSE_RANGE = 0.1  # of the face's width: largest distance from its middle
 _LARGEST_HEAD_SHIFT = 0.1  # heights of the face; more is a wrong detection, or no person
 
 _UNITS = {"knee": ("thigh", "shin"), "foot_index": ("foot",)}
@@ -44,6 +47,21 @@ _LARGEST_LEG_SHIFT = 0.015  # of the body's height; more is how a person stands
 _SMALLEST = 1e-6  # of the body's height; keeps quotients finite in frames that do not count
 
 
+def with_forehead(keypoints: Keypoints) -> Keypoints:
+    """With a forehead above chin and bridge of the nose, where the detector knows none."""
+    if not {_CHIN, _BRIDGE, _FOREHEAD} <= set(keypoints.skeleton.joints):
+        return keypoints
+    (chin, chin_score), (bridge, bridge_score) = map(keypoints.joint, (_CHIN, _BRIDGE))
+    index, score = keypoints.skeleton.index(_FOREHEAD), keypoints.score.copy()
+    if score[:, index].any():
+        return keypoints
+    points = keypoints.points.copy()
+    score[:, index] = np.minimum(chin_score, bridge_score)
+    points[:, index] = chin + np.float32(_FOREHEAD_PER_BRIDGE) * (bridge - chin)
+    points[score == 0] = 0
+    return replace(keypoints, points=points, score=score)
+
+
 def fit_head_shape(
     clips: Sequence[Keypoints], *, min_score: float, min_frames: int
 ) -> dict[str, tuple[float, float]]:
@@ -53,11 +71,12 @@ def fit_head_shape(
         min_frames: a joint seen from the front in fewer has no known place.
     """
     joints = _head_joints(clips[0])
-    if not {*_EARS, _CHIN, _FOREHEAD, _NOSE, *_TEMPLES} <= set(joints):
+    if not {*_EARS, _CHIN, _FOREHEAD, _NOSE, *itertools.chain(*_SIDES)} <= set(joints):
         return {}
     places = np.concatenate([_places_on_head(clip, joints, min_score) for clip in clips])
-    left, right, nose = (places[:, joints.index(it)].real for it in (*_TEMPLES, _NOSE))
-    facing = np.abs(nose - (left + right) / 2) < _NOSE_RANGE * np.abs(left - right)
+    across = [places[:, [joints.index(it) for it in sides]].real for sides in _SIDES]
+    (left, right), nose = across[not np.isfinite(across[0]).any()].T, places[:, joints.index(_NOSE)]
+    facing = np.abs(nose.real - (left + right) / 2) < _NOSE_RANGE * np.abs(left - right)
     median = {}
     for joint, of_joint in zip(joints, places[facing].T, strict=True):
         seen = of_joint[np.isfinite(of_joint)]
@@ -80,7 +99,7 @@ def change_head_shape(
     joints = sorted(source.keys() & target.keys() & set(_head_joints(keypoints)))
     if not joints:
         return keypoints
-    _, face, found = _heads(keypoints, min_score)
+    _, face, found = _heads(with_forehead(keypoints), min_score)
     if not found.any():
         return keypoints
     face = fill_gaps(face.real, found) + 1j * fill_gaps(face.imag, found)

@@ -21,7 +21,13 @@ from motiontransfer.pose.time_series import (
     running_median,
     window_frames,
 )
-from motiontransfer.retargeting.shapes import LEG_JOINTS, Shape, fit_head_shape, fit_leg_shape
+from motiontransfer.retargeting.shapes import (
+    LEG_JOINTS,
+    Shape,
+    fit_head_shape,
+    fit_leg_shape,
+    with_forehead,
+)
 from motiontransfer.storage import write_json
 
 _SCHEMA_VERSION = 5
@@ -252,6 +258,7 @@ def fit_statistics(
         float(np.quantile(_heights_near(end, line, height, reach), outlier_quantile))
         for end in (closest, farthest)
     )
+    clips, known = [with_forehead(clip) for clip in clips], clips
     statistics = PoseStatistics(
         closest_ankle_y_px=closest,
         farthest_ankle_y_px=farthest,
@@ -267,7 +274,7 @@ def fit_statistics(
         median_pose_px=median_pose(clips, min_score=min_score),
         head_shape=fit_head_shape(clips, min_score=min_score, min_frames=MIN_FRAMES),
         leg_shape={},
-        joints=tuple(sorted({joint for clip in clips for joint in shown_joints(clip)})),
+        joints=tuple(sorted({joint for clip in known for joint in shown_joints(clip)})),
         detector=", ".join(sorted({clip.detector for clip in clips})),
     )
     heights = [

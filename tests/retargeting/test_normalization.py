@@ -15,6 +15,7 @@ from motiontransfer.retargeting.normalization import (
     normalize_poses,
 )
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics
+from motiontransfer.skeleton import HOLISTIC
 from tests.people import ARMS_OUT, arms_out, known_to, stick_person
 
 
@@ -294,6 +295,14 @@ def test_joints_that_only_the_target_has_stay_missing(dancer, mode):
     moved = normalized(body, mode, source=fitted(body), target=fitted(dancer))
     np.testing.assert_array_equal(moved.score, body.score)
     assert joint_differences(body, fitted(dancer)) == (set(), set(ARMS_OUT) - BODY_ONLY)
+
+
+def test_a_face_has_its_height_without_a_forehead():
+    clip = arms_out({**ARMS_OUT, "face_nose_bridge": (100, 42), "face_forehead": (100, 37.9)}, 10)
+    lacking = fitted(known_to(set(HOLISTIC.joints) - {"face_forehead"}, clip))
+    height = fitted(clip).proportions["face_height"]
+    assert lacking.proportions["face_height"] == pytest.approx(height)
+    assert "face_forehead" not in lacking.joints
 
 
 def test_one_detectors_joints_come_and_go(dancer):

@@ -11,6 +11,7 @@ from motiontransfer.retargeting.shapes import (
     change_leg_shape,
     fit_head_shape,
     fit_leg_shape,
+    with_forehead,
 )
 from motiontransfer.skeleton import BODY_JOINTS, Skeleton
 from tests.people import ARMS_OUT, arms_out, joined, place
@@ -248,3 +249,17 @@ def test_only_joints_of_both_legs_move_and_missing_ones_stay_missing():
     assert np.flatnonzero((changed.points != clip.points).any(axis=(0, 2))).tolist() == [index]
     assert changed.points[1, index].tolist() == [0, 0]
     np.testing.assert_array_equal(replace(changed, points=clip.points).score, clip.score)
+
+
+def test_a_head_without_forehead_and_temples_has_the_same_shape():
+    """As of the 68 landmarks: the bridge of the nose tells the forehead, the cheeks the front."""
+    places = {**HEAD, "face_nose_bridge": (0.0, 0.7 - 1 / 1.41)}
+    places |= {"left_face_cheek": (0.45, 0.1), "right_face_cheek": (-0.45, 0.1)}
+    known = {it: at for it, at in places.items() if "temple" not in it and "forehead" not in it}
+    clip = with_forehead(head(known))
+    assert fit_head([clip]) == approx({**known, "face_forehead": HEAD["face_forehead"]})
+    assert fit_head([turned(clip, by=4.0)]) == {}
+    changed = change_head_shape(head(known), source=HEAD, target=HIGH_HEAD, min_score=0.5)
+    expected = head({**known, "nose": HIGH_HEAD["nose"]})
+    np.testing.assert_allclose(changed.points, expected.points, atol=1e-4)
+    np.testing.assert_array_equal(changed.score, expected.score)
