@@ -10,7 +10,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
-from PIL import Image
 
 from motiontransfer.puppet.parts import SCALE_LINES, BodyPoses, body_parts, body_scales
 from motiontransfer.skeleton import Skeleton
@@ -46,10 +45,14 @@ def _person_pixels(person: Patch) -> UInt8[np.ndarray, "height width 4"]:
     return person.pixels
 
 
-def encode_webp(pixels: UInt8[np.ndarray, "height width channels"]) -> UInt8[np.ndarray, " bytes"]:
-    """Encode RGB, or RGB and coverage, as lossless WebP."""
+def encode_webp(
+    pixels: UInt8[np.ndarray, "height width channels"], *, method: int = 1
+) -> UInt8[np.ndarray, " bytes"]:
+    """Encode RGB, or RGB and coverage, as lossless WebP, with libwebp's effort from 0 to 6."""
+    from PIL import Image  # here: an exported target is drawn without Pillow
+
     file = BytesIO()
-    Image.fromarray(pixels).save(file, "WEBP", lossless=True, exact=True, method=1, quality=0)
+    Image.fromarray(pixels).save(file, "WEBP", lossless=True, exact=True, method=method, quality=0)
     return np.frombuffer(file.getbuffer(), np.uint8)
 
 

@@ -224,6 +224,7 @@ def test_a_centring_without_effect_is_refused(dancer, mode, centring):
         normalize_poses(dancer, mode=mode, centring=centring, source=same, target=same)
 
 
+@settings(deadline=None)
 @given(*[st.floats(-3, 3)] * 4, st.floats(-50, 50), st.floats(-50, 50))
 def test_a_known_affine_map_is_found_again(a, b, c, d, right, down):
     known = np.array([[a, b, right], [c, d, down]])
