@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -43,17 +42,6 @@ class Patch:
 @lru_cache(_PERSONS_KEPT)
 def _person_pixels(person: Patch) -> UInt8[np.ndarray, "height width 4"]:
     return person.pixels
-
-
-def encode_webp(
-    pixels: UInt8[np.ndarray, "height width channels"], *, method: int = 1
-) -> UInt8[np.ndarray, " bytes"]:
-    """Encode RGB, or RGB and coverage, as lossless WebP, with libwebp's effort from 0 to 6."""
-    from PIL import Image  # here: an exported target is drawn without Pillow
-
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "WEBP", lossless=True, exact=True, method=method, quality=0)
-    return np.frombuffer(file.getbuffer(), np.uint8)
 
 
 def _decoded(
@@ -136,10 +124,16 @@ def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], Pack
         "patch_boxes": boxes,
         "patch_bytes": lengths,
         "patch_pixels": np.concatenate(pixels),
-        "background": encode_webp(appearance.background),
+        "background": _lossless(appearance.background),
     }
     groups = [(name, list(joints)) for name, joints in appearance.skeleton.groups]
     return arrays, PackedAppearance(groups=groups, height_px=appearance.height_px)
+
+
+def _lossless(image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, " bytes"]:
+    """Encode as WebP; OpenCV would lose colors where there is no coverage."""
+    above_all = (cv2.IMWRITE_WEBP_QUALITY, 101)
+    return cv2.imencode(".webp", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), above_all)[1]
 
 
 def write_appearance(path: Path, appearance: Appearance) -> None:

@@ -5,18 +5,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from io import BytesIO
 from tempfile import TemporaryFile
 from typing import IO
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, UInt8
+from PIL import Image
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.progress import track
-from motiontransfer.puppet.appearance import Appearance, Patch, covered_area, encode_webp
+from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
 from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.matting import person_matte
 from motiontransfer.puppet.parts import (
@@ -259,15 +261,15 @@ def _whole_person(cut: Sequence[CutPart | None]) -> Patch | None:
     for part, (x, y) in zip(parts, corners.tolist(), strict=True):
         kept = _near((part.coverage >= _COVERAGE_STEP) | (part.hidden > 0))
         height, width = kept.shape
-        colors[y - y0 :, x - x0 :][:height, :width][kept] = part.colors[kept]
+        cv2.copyTo(part.colors, kept, colors[y - y0 :, x - x0 :][:height, :width])
     size = y1 - y0, x1 - x0
     area = float(math.prod(size))
-    return Patch(corner=(x0, y0), size=size, encoded=encode_webp(colors), area=area)
+    return Patch(corner=(x0, y0), size=size, encoded=_encoded(colors), area=area)
 
 
-def _near(covered: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
+def _near(covered: Bool[np.ndarray, "height width"]) -> Mask:
     """With the pixels beside, of whose colors interpolation takes a share."""
-    return cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8))
 
 
 class _StoredPart:
@@ -358,11 +360,20 @@ def encode_patch(
     kept = pixels.copy()
     if colors is not None:
         kept[..., :3] -= colors
-    kept[~_near(pixels[..., 3] > 0)] = 0
+    kept = cv2.copyTo(kept, _near(pixels[..., 3] > 0))
     return Patch(
         corner=corner,
         size=kept.shape[:2],
-        encoded=encode_webp(kept, method=0),  # little but coverage: more effort saves little
+        encoded=_encoded(kept, method=0),  # little but coverage: more effort saves little
         area=covered_area(kept[..., 3]),
         person=person,
     )
+
+
+def _encoded(
+    pixels: UInt8[np.ndarray, "height width channels"], *, method: int = 1
+) -> UInt8[np.ndarray, " bytes"]:
+    """Encode RGB, or RGB and coverage, as lossless WebP, with libwebp's effort from 0 to 6."""
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "WEBP", lossless=True, exact=True, method=method, quality=0)
+    return np.frombuffer(file.getbuffer(), np.uint8)

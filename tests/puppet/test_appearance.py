@@ -5,12 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.appearance import (
-    PackedAppearance,
-    encode_webp,
-    pack_appearance,
-    unpack_appearance,
-)
+from motiontransfer.puppet.appearance import PackedAppearance, pack_appearance, unpack_appearance
 from motiontransfer.puppet.fitting import encode_patch
 from tests.people import PERSON_SIZE, appearance_of, lost, posed
 
@@ -90,7 +85,7 @@ FORGED = {
         if ndim > 1
     },
     "patch_boxes: a background that holds no patch": lambda arrays, _: arrays.update(
-        background=encode_webp(np.zeros((9, PERSON_SIZE[1], 3), np.uint8))
+        background=encode_patch((0, 0), np.zeros((9, PERSON_SIZE[1], 4), np.uint8)).encoded
     ),
     "patch_boxes: a part beside its person": changed("patch_boxes", 0, 0, 1, slice(0, 2)),
     "patch_boxes: a person smaller than a part": changed("patch_boxes", 1, 0, 0, 2),
