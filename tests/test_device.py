@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from motiontransfer.device import choose_accelerator, describe_device, find_gpu_fault, runs_on
+from motiontransfer.training.distributed import _device
 from tests.stages.project import TRAIN_GAN, add_target, write_params
 
 ROOT = Path(__file__).parents[1]
@@ -200,6 +201,9 @@ def test_each_process_of_a_training_tries_its_own_gpu(
         monkeypatch.setenv(name, value)
     assert find_gpu_fault() is None
     assert asked == [tried]
+    monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
+    rank = int(*environment.values()) if environment else 0
+    assert _device("cuda", rank) == torch.device(tried)
 
 
 @pytest.mark.parametrize(

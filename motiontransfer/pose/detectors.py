@@ -7,15 +7,17 @@ MediaPipe and PyTorch take seconds to import, which checking params.yaml does wi
 module is imported where it is opened.
 """
 
+import logging
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, get_args
 
+import loky
 from pydantic import BaseModel, Field, field_validator
 
 from motiontransfer import layout
-from motiontransfer.device import choose_accelerator
+from motiontransfer.device import choose_accelerator, describe_device
 from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import Detections
 from motiontransfer.parallel import Compute
@@ -24,6 +26,8 @@ from motiontransfer.pose.detection import detect_clip, track_detections
 from motiontransfer.pose.importers import import_people
 from motiontransfer.pose.landmarks import MIN_VISIBILITY, Detector
 from motiontransfer.video.clip import detection_frames, read_clip
+
+_logger = logging.getLogger(__name__)
 
 DetectorName = Literal[
     "mediapipe_holistic", "mediapipe_tasks", "keypointrcnn", "openpose_json", "coco_wholebody"
@@ -239,9 +243,13 @@ def _prepare_keypoint_rcnn(config: KeypointRcnnConfig, compute: Compute) -> Comp
         max_people=config.max_people,
         min_detection_confidence=config.min_detection_confidence,
     )
-    if compute.backend == "local" and choose_accelerator() == "cuda":
-        return compute.model_copy(update={"num_workers": compute.num_workers or 1})
-    return compute
+    if compute.backend == "ray":
+        return compute
+    on_gpu = choose_accelerator() == "cuda"
+    num_workers = compute.num_workers or (1 if on_gpu else loky.cpu_count())
+    device = describe_device("cuda") if on_gpu else "the CPU, threads: 1"
+    _logger.info("runs on %s, 32-true, processes: %d", device, num_workers)
+    return compute.model_copy(update={"num_workers": num_workers}) if on_gpu else compute
 
 
 def default_detector() -> HolisticConfig:

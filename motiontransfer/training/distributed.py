@@ -212,6 +212,7 @@ def _described(runtime: Runtime) -> Runtime:
 def _device(accelerator: str, index: int = 0) -> torch.device:
     if accelerator == "cpu":
         return torch.device("cpu")
+    index %= torch.cuda.device_count()  # under srun each process may see its own one alone
     torch.cuda.set_device(index)
     return torch.device("cuda", index)
 

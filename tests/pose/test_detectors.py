@@ -154,18 +154,21 @@ def test_keypoints_are_imported_from_the_videos_folder(load, calls):
 
 
 @pytest.mark.parametrize(
-    ("accelerator", "backend", "asked_for", "given"),
+    ("accelerator", "backend", "asked_for", "given", "said"),
     [
-        ("cuda", "local", 0, 1),
-        ("cuda", "local", 3, 3),
-        ("cpu", "local", 0, 0),
-        ("cuda", "ray", 0, 0),  # workers of a cluster have no GPU
+        ("cuda", "local", 0, 1, ["runs on a cuda, 32-true, processes: 1"]),
+        ("cuda", "local", 3, 3, ["runs on a cuda, 32-true, processes: 3"]),
+        ("cpu", "local", 0, 0, ["runs on the CPU, threads: 1, 32-true, processes: 5"]),
+        ("cuda", "ray", 0, 0, []),  # workers of a cluster have no GPU
     ],
 )
-def test_a_gpu_has_one_worker_by_default(
-    load, calls, monkeypatch, accelerator, backend, asked_for, given
+def test_a_gpu_has_one_worker_by_default_and_it_is_said(
+    load, calls, monkeypatch, caplog, accelerator, backend, asked_for, given, said
 ):
+    caplog.set_level("INFO")
     monkeypatch.setattr(detectors, "choose_accelerator", lambda: accelerator)
+    monkeypatch.setattr(detectors, "describe_device", "a {}".format)
+    monkeypatch.setattr("loky.cpu_count", lambda: 5)
     fetched = []
     monkeypatch.setattr(keypoint_rcnn, "load_network", lambda model, **_: fetched.append(model))
     compute = Compute(backend=backend, address=None, num_workers=asked_for)
@@ -173,5 +176,6 @@ def test_a_gpu_has_one_worker_by_default(
     ((_, _, settings),) = calls
     config = settings["detector"]
     assert settings["compute"].num_workers == given
+    assert caplog.messages == said
     assert (config.model, config.max_people) == ("coco_v1", 3)
     assert fetched == ["coco_v1"]  # and no network of this process's on the GPU

@@ -212,6 +212,11 @@ def test_the_command_of_a_killed_job_does_not_go_on_alone():
     assert is_over(wait_for(Path("pid")))
 
 
+def test_a_job_that_is_a_shell_tells_what_killed_its_command():
+    _, told = run_and_fail({"a": []}, "sh -c 'kill -KILL $$'; exit $?")
+    assert told.startswith("a: killed by SIGKILL; ")
+
+
 def test_an_interrupt_reaches_commands_and_lets_dvc_finish():
     """As DVC, a shell waits for its command, and here tells that it was let go on."""
     shell = f"{shlex.quote(sys.executable)} -c 'import os, time; open(\"pid\" + \"'$0'\", \"w\")" \
