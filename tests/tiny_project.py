@@ -1,6 +1,5 @@
 """The project at a tiny size: the same graph, seconds instead of minutes."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.warm_python import warm_path
+from tests.command import isolated_environment
 
 ROOT = Path(__file__).parents[1]
 COPIED = (
@@ -90,16 +89,8 @@ def edit_yaml(path: Path, edit) -> None:
 
 
 def environment_of(root: Path) -> dict[str, str]:
-    """This environment with DVC's and the certificate's folders in the project."""
-    return {
-        **os.environ,
-        "PATH": warm_path(),
-        "DVC_NO_ANALYTICS": "1",
-        "DVC_SITE_CACHE_DIR": str(root / ".site"),
-        "DVC_GLOBAL_CONFIG_DIR": str(root / ".global"),
-        "XDG_DATA_HOME": str(root / ".data"),  # where the signing certificate is made
-        "PYTHONWARNINGS": "ignore",
-    }
+    """The environment of commands, with caches and the signing certificate in the project."""
+    return isolated_environment(root / ".site") | {"XDG_DATA_HOME": str(root / ".data")}
 
 
 def dvc(root: Path, *arguments: str):

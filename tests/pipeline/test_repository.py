@@ -1,14 +1,11 @@
 """What git and DVC each keep, with the project's own ignore files."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.tiny_project import ROOT, run
 
 
 @pytest.fixture(scope="module")
@@ -22,20 +19,8 @@ def repository(tmp_path_factory) -> Path:
     (root / "data/videos/me.mp4").write_bytes(b"film")
     (root / "data/truth/mine.mp4").write_bytes(b"film")
     run(root, "git", "init", "-q")
-    run(root, sys.executable, "-m", "dvc", "init", "-q")
+    run(root, "dvc", "init", "-q")
     return root
-
-
-def run(root: Path, *command: str) -> subprocess.CompletedProcess:
-    environment = {
-        **os.environ,
-        "DVC_NO_ANALYTICS": "1",
-        "DVC_SITE_CACHE_DIR": str(root / ".site"),
-        "DVC_GLOBAL_CONFIG_DIR": str(root / ".global"),
-    }
-    return subprocess.run(
-        command, cwd=root, env=environment, capture_output=True, text=True, check=False
-    )
 
 
 def is_ignored(root: Path, path: str) -> bool:
@@ -46,9 +31,9 @@ def is_ignored(root: Path, path: str) -> bool:
 def test_dvc_sees_the_videos_it_was_given(repository):
     """Were their .dvc files ignored, `dvc exp run` would remove the videos as nobody's."""
     videos = ("data/videos/me.mp4", "data/truth/mine.mp4")
-    added = run(repository, sys.executable, "-m", "dvc", "add", *videos)
+    added = run(repository, "dvc", "add", *videos)
     assert added.returncode == 0, added.stderr
-    listed = run(repository, sys.executable, "-m", "dvc", "ls", ".", "-R", "--dvc-only")
+    listed = run(repository, "dvc", "ls", ".", "-R", "--dvc-only")
     assert set(videos) <= set(listed.stdout.split())
     assert not is_ignored(repository, "data/videos/me.mp4.dvc")
     assert not is_ignored(repository, "data/truth/mine.mp4.dvc")
