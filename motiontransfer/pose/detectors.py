@@ -80,7 +80,7 @@ class HolisticConfig(_FrameDetectorConfig):
 
 
 class TasksConfig(_FrameDetectorConfig):
-    """The section with `mediapipe_tasks`: bodies, or one person if the model is a holistic one."""
+    """The section with `mediapipe_tasks`: bodies."""
 
     detector: Literal["mediapipe_tasks"]
     model: str = _PACKAGED_MODEL

@@ -8,10 +8,10 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mediapipe
 import numpy as np
@@ -19,10 +19,9 @@ from jaxtyping import Float32, UInt8
 from mediapipe.python import packet_creator, packet_getter
 from mediapipe.python.solutions.holistic import Holistic
 from mediapipe.tasks.python import BaseOptions, vision
-from mediapipe.tasks.python.core.task_info import TaskInfo
 
 from motiontransfer.downloads import Pretrained, pretrained_file
-from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
+from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.pose.landmarks import Detector, Landmarks, detector_of
 
 _FULL_MODEL = 1  # of the pose models 0 lite, 1 full, 2 heavy the one in the wheel
@@ -97,13 +96,12 @@ _SHA256_OF_PUBLISHED = {
     "pose_landmarker_lite": "59929e1d1ee95287735ddd833b19cf4ac46d29bc7afddbbf6753c459690d574a",
     "pose_landmarker_full": "5134a3aad27a58b93da0088d431f366da362b44e3ccfbe3462b3827a839011b1",
     "pose_landmarker_heavy": "64437af838a65d18e5ba7a0d39b465540069bc8aae8308de3e318aad31fcbc7b",
-    "holistic_landmarker": "e2dab61191e2dcd0a15f943d8e3ed1dce13c82dfa597b9dd39f562975a50c3f8",
 }
 
 OFFICIAL_MODELS: dict[str, Pretrained] = {
     name: Pretrained(
         name=f"{name}.task",
-        url=f"https://storage.googleapis.com/mediapipe-models/{'_'.join(name.split('_')[:2])}/{name}/float16/1/{name}.task",
+        url=f"https://storage.googleapis.com/mediapipe-models/pose_landmarker/{name}/float16/1/{name}.task",
         sha256=sha256,
         needed_by="the detector mediapipe_tasks",
         file_param="detect_keypoints.model",
@@ -114,11 +112,6 @@ OFFICIAL_MODELS: dict[str, Pretrained] = {
 """MediaPipe's published bundles by name."""
 
 _POSE_NETWORKS = {"pose_detector.tflite", "pose_landmarks_detector.tflite"}
-_HOLISTIC_NETWORKS = _POSE_NETWORKS | {
-    "face_detector.tflite",
-    "face_landmarks_detector.tflite",
-    "hand_landmarks_detector.tflite",
-}
 
 
 def read_bundle(model: str) -> bytes:
@@ -139,8 +132,8 @@ def read_bundle(model: str) -> bytes:
     return Path(model).read_bytes()
 
 
-def is_holistic(bundle: bytes, *, model: str) -> bool:
-    """True for a holistic bundle: one person with hands and face."""
+def check_bundle(bundle: bytes, *, model: str) -> None:
+    """Refuse what is not a bundle of pose networks."""
     try:
         with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
             names = set(archive.namelist())
@@ -149,10 +142,9 @@ def is_holistic(bundle: bytes, *, model: str) -> bool:
     if not names >= _POSE_NETWORKS:
         raise WeightsError(
             f"{model}: expected a bundle with {' and '.join(sorted(_POSE_NETWORKS))},"
-            f" got {', '.join(sorted(names)) or 'no zip archive'}; use a pose_landmarker or"
-            f" holistic_landmarker file, or set detect_keypoints.model: {WHEEL}"
+            f" got {', '.join(sorted(names)) or 'no zip archive'}; use a pose_landmarker file, or"
+            f" set detect_keypoints.model: {WHEEL}"
         )
-    return names >= _HOLISTIC_NETWORKS
 
 
 @contextmanager
@@ -164,7 +156,7 @@ def open_pose_landmarker(
     min_presence_confidence: float,
     min_visibility: float,
 ) -> Generator[Detector]:
-    """Several bodies in each frame by itself; with a holistic bundle, one person's joints.
+    """Several bodies in each frame by itself.
 
     Args:
         model: `wheel`, a name in OFFICIAL_MODELS, or a path to a bundle.
@@ -173,35 +165,15 @@ def open_pose_landmarker(
     Raises:
         MissingFileError: the bundle is not here and cannot be downloaded.
         WeightsError: the bundle is not one that MediaPipe can use.
-        ParamsError: several people are asked of a bundle that finds one.
     """
     thresholds = (min_detection_confidence, min_presence_confidence)
-    with (
-        native_stderr_hidden(),
-        _open_graph(model, max_people=max_people, thresholds=thresholds) as landmarks,
-    ):
+    opened = _wheel_graph if model == WHEEL else partial(_pose_task, model)
+    with native_stderr_hidden(), opened(max_people, thresholds) as landmarks:
         yield detector_of(landmarks, min_visibility=min_visibility)
 
 
 _LandmarksOf = Callable[[RgbFrame], list[Landmarks]]
 _Thresholds = tuple[float, float]  # of detection and of presence
-
-
-def _open_graph(
-    model: str, *, max_people: int, thresholds: _Thresholds
-) -> AbstractContextManager[_LandmarksOf]:
-    if model == WHEEL:
-        return _wheel_graph(max_people, thresholds)
-    bundle = read_bundle(model)
-    if not is_holistic(bundle, model=model):
-        return _pose_task(bundle, model, max_people, thresholds)
-    if max_people != 1:
-        raise ParamsError(
-            f"max_people: expected 1 with {model}, which finds one person with hands and face, got"
-            f" {max_people}; set 1, or a pose_landmarker model"
-        )
-    return _holistic_graph(bundle, model, thresholds)
-
 
 _WHEEL_GRAPH = """
 input_stream: "image"
@@ -259,20 +231,16 @@ def _wheel_graph(max_people: int, thresholds: _Thresholds) -> Generator[_Landmar
     running, process = start_graph(graph, ("people",))
     with closing(running):
         yield lambda frame: [
-            {"pose": _unpack_message(person)}
+            {"pose": _unpack(cast("Any", person).landmark)}
             for packet in process(image=image_packet(frame)).values()
             for person in packet_getter.get_proto_list(packet)
         ]
 
 
-def _image(frame: RgbFrame) -> mediapipe.Image:
-    return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=frame)
-
-
 @contextmanager
-def _pose_task(
-    bundle: bytes, model: str, max_people: int, thresholds: _Thresholds
-) -> Generator[_LandmarksOf]:
+def _pose_task(model: str, max_people: int, thresholds: _Thresholds) -> Generator[_LandmarksOf]:
+    bundle = read_bundle(model)
+    check_bundle(bundle, model=model)
     options = vision.PoseLandmarkerOptions(
         base_options=BaseOptions(model_asset_buffer=bundle),
         running_mode=vision.RunningMode.IMAGE,
@@ -280,50 +248,19 @@ def _pose_task(
         min_pose_detection_confidence=thresholds[0],
         min_pose_presence_confidence=thresholds[1],
     )
-    with _usable(model):
+    try:
         task = vision.PoseLandmarker.create_from_options(options)
+    except (RuntimeError, ValueError) as error:
+        raise WeightsError(
+            f"{model}: MediaPipe {mediapipe.__version__} cannot use this bundle"
+            f" ({str(error).splitlines()[0]}); set detect_keypoints.model: {WHEEL}, or another"
+            " .task file"
+        ) from error
+    srgb = partial(mediapipe.Image, mediapipe.ImageFormat.SRGB)
     with closing(task):
         yield lambda frame: [
-            {"pose": _unpack(person)} for person in task.detect(_image(frame)).pose_landmarks
+            {"pose": _unpack(person)} for person in task.detect(srgb(frame)).pose_landmarks
         ]
-
-
-@contextmanager
-def _holistic_graph(bundle: bytes, model: str, thresholds: _Thresholds) -> Generator[_LandmarksOf]:
-    """Body, hands and face of one person.
-
-    MediaPipe's own Python class ends the process where a hand is not found
-    (google-ai-edge/mediapipe#5181), so the graph is run without it.
-    """
-    streams = ("pose", "left_hand", "right_hand", "face")
-    task = TaskInfo(
-        task_graph="mediapipe.tasks.vision.holistic_landmarker.HolisticLandmarkerGraph",
-        input_streams=["IMAGE:image"],
-        output_streams=[f"{stream.upper()}_LANDMARKS:{stream}" for stream in streams],
-        task_options=vision.HolisticLandmarkerOptions(
-            base_options=BaseOptions(model_asset_buffer=bundle),
-            running_mode=vision.RunningMode.IMAGE,
-            min_pose_detection_confidence=thresholds[0],
-            min_pose_landmarks_confidence=thresholds[1],
-        ),
-    )
-    with _usable(model):
-        running, process = start_graph(str(task.generate_graph_config()), streams)
-
-    def landmarks(frame: RgbFrame) -> list[Landmarks]:
-        packets = process(image=packet_creator.create_image(_image(frame)))
-        person = {
-            stream: _unpack_message(packet_getter.get_proto(packet))
-            for stream, packet in packets.items()
-        }
-        return [person] if person else []
-
-    with closing(running):
-        yield landmarks
-
-
-def _unpack_message(message: Any) -> Float32[np.ndarray, "landmarks 3"]:  # noqa: ANN401
-    return _unpack(message.landmark)
 
 
 _Packets = dict[str, mediapipe.Packet]
@@ -358,16 +295,3 @@ def start_graph(
         return found
 
     return running, process
-
-
-@contextmanager
-def _usable(model: str) -> Generator[None]:
-    """Turn MediaPipe's errors about a bundle into ours."""
-    try:
-        yield
-    except (RuntimeError, ValueError) as error:
-        raise WeightsError(
-            f"{model}: MediaPipe {mediapipe.__version__} cannot use this bundle"
-            f" ({str(error).splitlines()[0]}); set detect_keypoints.model: {WHEEL}, or another"
-            " .task file"
-        ) from error

@@ -2,12 +2,10 @@
 
 import hashlib
 import io
-import itertools
 import os
 import zipfile
 from pathlib import Path
 
-import av
 import flatbuffers
 import numpy as np
 import pytest
@@ -19,12 +17,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import shortest_path
 
 from motiontransfer.downloads import cache_folder
-from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
+from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.pose.detectors import TasksConfig, default_detector
 from motiontransfer.pose.landmarks import VERTEX_OF_JOINT, people_in_pixels
 from motiontransfer.pose.mediapipe_detectors import (
     OFFICIAL_MODELS,
-    is_holistic,
     mediapipe_models,
     native_stderr_hidden,
     read_bundle,
@@ -139,17 +136,7 @@ POSE = {
     "pose_detector": ("pose_detection/pose_detection", 127.5, 127.5),
     "pose_landmarks_detector": ("pose_landmark/pose_landmark_full", 0.0, 255.0),
 }
-HANDS_AND_FACE = {
-    "face_detector": ("face_detection/face_detection_short_range", 127.5, 127.5),
-    "face_landmarks_detector": ("face_landmark/face_landmark", 0.0, 255.0),
-    "hand_landmarks_detector": ("hand_landmark/hand_landmark_full", 0.0, 255.0),
-    "hand_roi_refinement": ("holistic_landmark/hand_recrop", 0.0, 255.0),
-}
-"""Name in a bundle -> file, mean and deviation of pixels.
-
-The face network is the older one, of 468 vertices where the graph reads 478: that there is a face
-is right, where its vertices are is not.
-"""
+"""Name in a bundle -> file, mean and deviation of pixels."""
 
 
 def packed(networks):
@@ -219,24 +206,11 @@ def with_settings(**settings):
     return CONFIG.model_copy(update=settings)
 
 
-def use(path, **settings):
-    """Open the detector with a model's file."""
-    with with_settings(model=str(path), **settings).open():
-        pass
-
-
 @pytest.fixture(scope="module")
 def two_astronauts(astronaut):
     """The same woman twice, well apart, the second mirrored."""
     between = np.full((512, 256, 3), 200, np.uint8)
     return np.concatenate([astronaut, between, astronaut[:, ::-1]], axis=1)
-
-
-@pytest.fixture(scope="module")
-def holistic_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("bundles") / "hands_and_face.task"
-    path.write_bytes(bundle_of(POSE | HANDS_AND_FACE))
-    return path
 
 
 def test_each_person_is_detected_in_each_frame_by_itself(two_astronauts, capfd):
@@ -291,34 +265,6 @@ def test_a_pose_bundle_leaves_hands_face_and_guesses_out(astronaut):
     assert not people[people[..., 2] == 0, :2].any()
 
 
-def test_a_holistic_bundle_copes_with_missing_hands(astronaut, holistic_file):
-    config = with_settings(model=str(holistic_file), max_people=1)
-    with config.open() as detect, CONFIG.open() as detect_body:
-        people, none = detect([astronaut, np.full_like(astronaut, 127)])
-        (by_pose,) = detect_body([astronaut])
-    assert (len(people), len(none)) == (1, 0)
-    np.testing.assert_allclose(people[0, NOSE, :2], by_pose[0, NOSE, :2], atol=2)
-    assert not people[:, HOLISTIC.slice("left_hand"), 2].any()
-    assert people[:, HOLISTIC.slice("face"), 2].any()
-
-
-def test_hands_are_at_the_end_of_their_own_arms(holistic_file):
-    name = "clips/mediapipe_pose_segmentation_dance.mp4"
-    media = [folder.parent / "shared" / "media" for folder in Path(__file__).resolve().parents]
-    video = next((folder / name for folder in media if (folder / name).exists()), None)
-    if video is None:
-        pytest.skip(f"shared/media/{name} is not here; this test needs a real dancer")
-    with av.open(str(video)) as container:
-        frame = next(itertools.islice(container.decode(video=0), 10, None))
-    config = with_settings(model=str(holistic_file), max_people=1)
-    with config.open() as detect:
-        (people,) = detect([np.ascontiguousarray(frame.to_ndarray(format="rgb24"))])
-    for side in ("left", "right"):
-        wrist, hand = (HOLISTIC.index(f"{side}_{joint}") for joint in ("wrist", "hand_wrist"))
-        assert people[0, hand, 2] == 1
-        np.testing.assert_allclose(people[0, hand, :2], people[0, wrist, :2], atol=15)
-
-
 def test_landmarks_land_on_their_names():
     """Landmarks of each group lie in a row, their index for x in pixels."""
 
@@ -344,33 +290,20 @@ def test_landmarks_land_on_their_names():
     assert people[0, HOLISTIC.index("left_hand_wrist"), 2] == 1
 
 
-def test_a_holistic_bundle_detects_one_person_only(holistic_file):
-    with pytest.raises(ParamsError, match=r"max_people: .*hands_and_face"):
-        use(holistic_file)
-
-
 @pytest.mark.parametrize(
     ("content", "got"),
     [
         (b"<html>404</html>", "no zip archive"),
         (packed({"hand": b""}), "hand.tflite"),
-        *(
-            (packed(dict.fromkeys(networks, b"not a network")), "MediaPipe")
-            for networks in (POSE, POSE | HANDS_AND_FACE)
-        ),
+        (packed(dict.fromkeys(POSE, b"not a network")), "MediaPipe"),
     ],
-    ids=["page", "other networks", "damaged pose bundle", "damaged holistic bundle"],
+    ids=["page", "other networks", "damaged networks"],
 )
 def test_a_bundle_that_cannot_be_used_is_refused_in_one_line(tmp_path, capfd, content, got):
     path = tmp_path / "my.task"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=rf"my\.task: .*{got}.*\Z"):
-        use(path, max_people=1)
-
-
-def test_a_bundle_with_hands_but_no_face_is_a_pose_bundle():
-    with_hands_only = dict.fromkeys([*POSE, "hand_landmarks_detector"], b"")
-    assert not is_holistic(packed(with_hands_only), model="x.task")
+        with_settings(model=str(path)).open().__enter__()
 
 
 def test_a_file_with_a_published_name_is_read_in_place(tmp_path, monkeypatch, caplog):
@@ -402,7 +335,7 @@ def published_file(name):
 
 
 @pytest.mark.parametrize("name", sorted(OFFICIAL_MODELS))
-def test_the_published_bundle_finds_a_face_in_a_portrait(name, astronaut):
+def test_the_published_bundle_finds_the_nose_in_a_portrait(name, astronaut):
     path = published_file(name)
     if path is None:
         pytest.skip(f"{name}.task is neither in the cache nor in shared/weights")
@@ -411,8 +344,4 @@ def test_the_published_bundle_finds_a_face_in_a_portrait(name, astronaut):
     assert sha256 == OFFICIAL_MODELS[name].sha256
     with with_settings(model=str(path), max_people=1).open() as detect:
         (people,) = detect([astronaut])
-    for joint, place in {"nose": (222, 124), "face_chin": (219, 184)}.items():
-        index = HOLISTIC.index(joint)
-        if people[0, index, 2]:  # a pose bundle has no chin
-            np.testing.assert_allclose(people[0, index, :2], place, atol=15)
-    assert (people[0, HOLISTIC.slice("face"), 2] > 0).any() == (name == "holistic_landmarker")
+    np.testing.assert_allclose(people[0, NOSE, :2], (222, 124), atol=15)
