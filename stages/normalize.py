@@ -28,7 +28,7 @@ def main(transfer: str) -> str:
     )
     groups = [group for group, _ in poses.skeleton.groups]
     seconds = (params.smoothing_frames - 1) / poses.frame_rate
-    poses = smooth(poses, params.smoothing, seconds=float(seconds), groups=groups, unit_px=1.0)
+    poses = smooth(poses, params.smoothing, seconds=float(seconds), groups=groups)
     write_keypoints(layout.poses_file(transfer), poses)
     return f"{poses.num_frames} poses in {layout.poses_file(transfer)}"
 

@@ -371,13 +371,7 @@ def clean(
     others = [group for group, _ in cleaned.skeleton.groups if group != "body"]
     for fill, groups in ((fill_body_gaps, ["body"]), (fill_carried_gaps, others)):
         cleaned = fill(cleaned, longest_gap_frames=longest_gap)
-        cleaned = smooth(
-            cleaned,
-            smoothing,
-            seconds=smoothing_seconds,
-            groups=groups,
-            unit_px=body_height_px(cleaned),
-        )
+        cleaned = smooth(cleaned, smoothing, seconds=smoothing_seconds, groups=groups)
     assert cleaned.filled is not None
     filled = cleaned.filled.sum(axis=1)
     return cleaned, Repairs(sides=sides, hands=hands, removed=removed, filled=filled)

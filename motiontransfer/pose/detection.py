@@ -35,12 +35,10 @@ class DetectorConfig(Protocol):
     """Settings of a detector of joints in frames; can be sent to another process."""
 
     @property
-    def label(self) -> str:
-        """Name, version and model."""
+    def label(self) -> str: ...
 
     @property
-    def batch_frames(self) -> int:
-        """Preferred number of frames a call."""
+    def batch_frames(self) -> int: ...
 
     def open(self) -> AbstractContextManager[Detector]:
         """A detector with no memory of any frame."""
@@ -157,18 +155,15 @@ def segments_of(num_frames: int, *, segment_frames: int, warmup_frames: int) -> 
 
 
 Boxes = dict[int, tuple[int, int, int, int]]
-"""Frame index -> x0, y0, x1, y1 of the part of the frame that a detector is given."""
+"""Frame index -> x0, y0, x1, y1 of what a detector is given of the frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
     frames: EncodedFrames
-
     boxes: Boxes
-
     first_counted: int
     """Frame index from which results count."""
-
     detector: DetectorConfig
 
     def __str__(self) -> str:

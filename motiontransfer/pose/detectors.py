@@ -46,8 +46,7 @@ class _FrameDetectorConfig(Section):
 
     @property
     def batch_frames(self) -> int:
-        """Preferred number of frames a call; MediaPipe has no batches."""
-        return 1
+        return 1  # MediaPipe has no batches
 
 
 class HolisticConfig(_FrameDetectorConfig):
@@ -132,8 +131,7 @@ class KeypointRcnnConfig(_FrameDetectorConfig):
 
     @property
     def batch_frames(self) -> int:
-        """Several frames keep a GPU busy; on a CPU they would cost memory and save nothing."""
-        return 8 if choose_accelerator() == "cuda" else 1
+        return 8 if choose_accelerator() == "cuda" else 1  # on a CPU they would save nothing
 
     def open(self) -> AbstractContextManager[Detector]:
         from motiontransfer.pose.keypoint_rcnn import open_keypoint_rcnn

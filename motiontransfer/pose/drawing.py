@@ -83,7 +83,7 @@ def display_style(height: int, *, widths: float = 80.0) -> PoseMapStyle:
 
 
 class Palette(NamedTuple):
-    """Joints, width and channels of each limb that is drawn; one entry a limb in each field."""
+    """Limbs that are drawn; one entry a limb in each field."""
 
     start: tuple[int, ...]
     end: tuple[int, ...]
@@ -324,7 +324,6 @@ def _draw_lines(
 
 
 def draw_pose(keypoints: Keypoints, index: int, *, style: PoseMapStyle | None = None) -> Frame:
-    """Draw the pose of one frame as `draw_rgb` does, in its image."""
     return draw_rgb(
         keypoints.points[index],
         keypoints.score[index],

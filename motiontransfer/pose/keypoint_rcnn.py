@@ -51,10 +51,7 @@ Network = Callable[[list[Tensor]], list[dict[str, Tensor]]]
 def open_keypoint_rcnn(
     model: str, *, max_people: int, min_detection_confidence: float, min_visibility: float
 ) -> Generator[Detector]:
-    """Several people's bodies in each frame by itself.
-
-    On a CPU it runs on one thread: segments share the cores already, and sums come out the same
-    however many do.
+    """Several people's bodies in each frame by itself; on a CPU on one thread, for equal sums.
 
     Args:
         model: `coco_v1` or the path of a state dict.
@@ -84,7 +81,6 @@ def open_keypoint_rcnn(
 
 
 def label_of(model: str) -> str:
-    """Detector, version and weights."""
     return f"keypointrcnn torchvision {torchvision.__version__} {Path(model).name}"
 
 
@@ -135,11 +131,9 @@ def _run(network: Network, images: list[Tensor]) -> list[dict[str, Tensor]]:
 def joint_confidence(
     logits: Float32[np.ndarray, "people joints"],
 ) -> Float32[np.ndarray, "people joints"]:
-    """Confidence in [0, 1] of joints, from the peak of each one's heatmap of logits.
+    """Confidence in [0, 1] from heatmaps' peaks: logistic, one half where Detectron draws the line.
 
-    The logistic function of the peak, one half where Detectron's drawings draw the line. It orders
-    joints as the network does, but is no probability: the network is trained to say where a joint
-    is in the box, never whether it is there.
+    No probability: the network is trained to say where a joint is, never whether it is there.
     """
     return expit(logits - np.float32(_DOUBTFUL_LOGIT))
 

@@ -65,7 +65,6 @@ order: x, y as fractions of the image, visibility."""
 def detector_of(
     find: Callable[[AnyFrame], list[Landmarks]], *, min_visibility: float = MIN_VISIBILITY
 ) -> Detector:
-    """A detector from a function that finds people's landmarks in a frame."""
     return lambda frames: [
         people_in_pixels(find(frame), min_visibility=min_visibility, image_size=frame.shape[:2])
         for frame in map(np.ascontiguousarray, frames)

@@ -66,10 +66,9 @@ def choice_metrics(
 ) -> dict[str, object]:
     """Confidence of the subject's choice.
 
-    `person`: the tracks chosen; `frames_of_each`: of every track; `frames_without_person`,
-    `longest_gap_person_frames`, `frames_with_others`; `frames_rule_prefers_others`: where the rule,
-    applied to that frame alone, names someone else; `possible_switches`: where the person was lost
-    as someone appeared next to them, or came back as someone next to them was lost.
+    `frames_rule_prefers_others`: where the rule, applied to that frame alone, names someone else;
+    `possible_switches`: where the person was lost as someone appeared next to them, or came back as
+    someone next to them was lost.
     """
     num_frames = detections.num_frames
     is_chosen = np.isin(detections.person, chosen)
@@ -141,7 +140,6 @@ class _Track:
     boxes: Float64[np.ndarray, "frames 4"]
 
     def is_seen(self, first: int, last: int) -> bool:
-        """True if the track has one of these frames."""
         return bool(((self.frame_index >= first) & (self.frame_index <= last)).any())
 
 

@@ -76,7 +76,7 @@ def _windows(values: Series, window: int) -> Float64[np.ndarray, "frames window"
     return np.lib.stride_tricks.sliding_window_view(padded, window)
 
 
-TimeFilter = Literal["savitzky_golay", "median", "gaussian", "one_euro", "none"]
+TimeFilter = Literal["savitzky_golay", "median", "gaussian", "none"]
 
 Points = Float64[np.ndarray, "frames joints 2"]
 Joints = Float64[np.ndarray, "joints 2"]
@@ -84,25 +84,18 @@ Present = Bool[np.ndarray, " joints"]
 
 
 def smooth(
-    keypoints: Keypoints,
-    time_filter: TimeFilter,
-    *,
-    seconds: float,
-    groups: Sequence[str],
-    unit_px: float,
+    keypoints: Keypoints, time_filter: TimeFilter, *, seconds: float, groups: Sequence[str]
 ) -> Keypoints:
     """Smooth joint groups over each segment of frames in which a joint is present.
 
     Args:
-        seconds: width of the window; `one_euro` and `none` have none.
-        unit_px: unit of length for speeds in `one_euro`.
+        seconds: width of the window.
     """
-    window, rate = window_frames(seconds, keypoints.frame_rate), keypoints.frame_rate
+    window = window_frames(seconds, keypoints.frame_rate)
     apply = {
         "savitzky_golay": partial(savitzky_golay, window=window),
         "median": partial(median, window=window),
         "gaussian": partial(gaussian, window=window),
-        "one_euro": partial(one_euro, frame_rate=rate, unit_px=unit_px),
         "none": lambda points: points,
     }[time_filter]
     smoothed = keypoints.points.copy()
@@ -149,13 +142,6 @@ def _over_windows(points: Points, window: int, apply: Callable[[Points], Joints]
     half = np.minimum(window // 2, np.minimum(np.arange(len(points)), np.arange(len(points))[::-1]))
     windows = (points[at - reach : at + reach + 1] for at, reach in enumerate(half))
     return np.stack([apply(values) for values in windows])
-
-
-def one_euro(points: Points, *, frame_rate: Fraction, unit_px: float) -> Points:
-    live = OneEuroFilter()
-    everywhere = np.ones(points.shape[1], np.bool_)
-    how = {"rate_hz": float(frame_rate), "unit_px": unit_px}
-    return np.stack([live.next(frame, everywhere, **how) for frame in points])
 
 
 _MIN_CUTOFF_HZ = 1.5  # at rest; lower is smoother

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from motiontransfer.errors import PARAMS_FILE, ParamsError, StatisticsError
+from motiontransfer.errors import ParamsError, StatisticsError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import Places
 from motiontransfer.pose.time_series import Series, fill_gaps
@@ -54,11 +54,9 @@ def normalize_poses(
         floor: the ankle line in each frame, where it is not to be read off the whole clip.
 
     Raises:
-        ParamsError: centring does not go with the mode; mode `none` between images of different
-            sizes.
+        ParamsError: mode `none` between images of different sizes.
         StatisticsError: the statistics do not allow this mode's map.
     """
-    check_centring(mode, centring)
     if unknown := joint_differences(keypoints, target)[0]:
         is_unknown = [joint in unknown for joint in keypoints.skeleton.joints]
         keypoints = keypoints.without(np.array([is_unknown]))
@@ -113,21 +111,6 @@ def joint_differences(keypoints: Keypoints, target: PoseStatistics) -> tuple[set
         return set(), set()
     shown, known = shown_joints(keypoints), set(target.joints)
     return shown - known, known - shown
-
-
-def check_centring(mode: Mode, centring: Centring | None) -> None:
-    """Check that a mode that centers is told how, and no other is.
-
-    Raises:
-        ParamsError: it is not so.
-    """
-    centers = mode in ("limbs", "ankle")
-    if centers != (centring is not None):
-        raise ParamsError(
-            f"{PARAMS_FILE}: normalization.centring: expected "
-            f"{'median or image' if centers else 'null'} with mode {mode}, "
-            f"got {centring or 'null'}"
-        )
 
 
 def normalize_by_ankles(

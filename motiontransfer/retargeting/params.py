@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from motiontransfer.params import Section
-from motiontransfer.retargeting.normalization import Centring, Mode, check_centring
+from motiontransfer.retargeting.normalization import Centring, Mode
 
 
 class FitNormalizationParams(Section):
@@ -30,11 +30,11 @@ class NormalizationParams(Section):
     smoothing: Literal["median", "gaussian", "none"]
     smoothing_frames: int = Field(ge=1)
 
-    def check_choices(self) -> None:
-        """Refuse centring with a mode that does not center, and the reverse."""
-        check_centring(self.mode, self.centring)
-        super().check_choices()
-
     def choice_faults(self) -> Iterator[str]:
+        """Centring with a mode that does not center, the reverse, and an even window."""
+        expected = "median or image" if self.mode in ("limbs", "ankle") else "null"
+        if (self.centring is None) != (expected == "null"):
+            got = self.centring or "null"
+            yield f"centring: expected {expected} with mode {self.mode}, got {got}"
         if self.smoothing_frames % 2 == 0:
             yield f"smoothing_frames: expected an odd number, got {self.smoothing_frames}"

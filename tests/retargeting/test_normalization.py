@@ -14,6 +14,7 @@ from motiontransfer.retargeting.normalization import (
     normalize_by_ankles,
     normalize_poses,
 )
+from motiontransfer.retargeting.params import NormalizationParams
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics
 from motiontransfer.skeleton import HOLISTIC
 from tests.people import ARMS_OUT, arms_out, known_to, stick_person
@@ -218,10 +219,10 @@ def test_centring_on_the_image_keeps_the_position_in_the_image():
 @pytest.mark.parametrize(
     ("mode", "centring"), [("affine", "median"), ("none", "image"), ("limbs", None)]
 )
-def test_a_centring_without_effect_is_refused(dancer, mode, centring):
-    same = fitted(dancer)
+def test_a_centring_without_effect_is_refused(mode, centring):
+    smoothing = {"smoothing": "none", "smoothing_frames": 7}
     with pytest.raises(ParamsError, match=r"normalization\.centring: "):
-        normalize_poses(dancer, mode=mode, centring=centring, source=same, target=same)
+        NormalizationParams(mode=mode, centring=centring, **smoothing).check_choices()
 
 
 @settings(deadline=None)
