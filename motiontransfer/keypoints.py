@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32, Shaped
 
 from motiontransfer.errors import KeypointsError, MissingFileError
-from motiontransfer.skeleton import Skeleton
+from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.storage import read_table, write_table
 
 if TYPE_CHECKING:
@@ -100,7 +100,6 @@ class Keypoints(_Joints):
     filled: Bool[np.ndarray, "rows joints"] | None = None
 
     def __post_init__(self) -> None:
-        """Check the joints, and that no missing one is marked as filled in."""
         _Joints.__post_init__(self)
         if self.filled is not None and (self.filled & (self.score == 0)).any():
             raise KeypointsError(
@@ -126,7 +125,6 @@ class Keypoints(_Joints):
         )
 
     def without(self, removed: Bool[np.ndarray, "#frames joints"]) -> "Keypoints":
-        """The same keypoints, these joints missing."""
         return replace(
             self,
             points=np.where(removed[..., None], np.float32(0), self.points),
@@ -167,7 +165,6 @@ class Detections(_Joints):
     num_frames: int
 
     def __post_init__(self) -> None:
-        """Check the joints, and that rows are of the clip's frames, each once and in order."""
         _Joints.__post_init__(self)
         rows = len(self.points)
         if rows and not (self.frame_index.min() >= 0 and self.frame_index.max() < self.num_frames):
@@ -193,17 +190,16 @@ class Detections(_Joints):
         frames: Sequence[People],
         tracks: Sequence[Int32[np.ndarray, " _"]],
         *,
-        skeleton: Skeleton,
         image_size: tuple[int, int],
         frame_rate: Fraction,
         detector: str,
     ) -> "Detections":
-        """Build from the people of each frame.
+        """Build from the people of each frame, with the joints of HOLISTIC.
 
         Args:
             tracks: track number of each person; those with a negative one are left out.
         """
-        empty = np.zeros((0, len(skeleton.joints), 3), np.float32)
+        empty = np.zeros((0, len(HOLISTIC.joints), 3), np.float32)
         joints = np.concatenate([empty, *frames])
         person = np.concatenate([np.zeros(0, np.int32), *tracks])
         frame_index = np.repeat(np.arange(len(frames), dtype=np.int32), [len(it) for it in frames])
@@ -215,7 +211,7 @@ class Detections(_Joints):
             points=np.ascontiguousarray(joints[order, :, :2]),
             score=np.ascontiguousarray(joints[order, :, 2]),
             num_frames=len(frames),
-            skeleton=skeleton,
+            skeleton=HOLISTIC,
             image_size=image_size,
             frame_rate=frame_rate,
             detector=detector,
@@ -223,7 +219,6 @@ class Detections(_Joints):
 
     @property
     def people(self) -> tuple[int, ...]:
-        """All track numbers, in order."""
         return tuple(np.unique(self.person).tolist())
 
     def of_person(self, *tracks: int) -> Keypoints:

@@ -248,7 +248,6 @@ def detections_of(tracks, *, num_frames, frame_rate=25, image_size=(256, 256)):
     return Detections.from_frames(
         [frame_of(*found) for found in people],
         [np.array(found, np.int32) for found in numbers],
-        skeleton=HOLISTIC,
         image_size=image_size,
         frame_rate=Fraction(frame_rate),
         detector="drawn",

@@ -20,7 +20,6 @@ from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.time_series import running_mean, window_frames
 from motiontransfer.pose.tracking import UNASSIGNED, measure_bodies, pose_distance, track_people
 from motiontransfer.progress import track
-from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.frame_store import EncodedFrames, FrameStore, encode_frames
 
@@ -120,12 +119,7 @@ def _detections(
 ) -> Detections:
     with FrameStore(video) as store:
         return Detections.from_frames(
-            people,
-            tracks,
-            skeleton=HOLISTIC,
-            image_size=store.size,
-            frame_rate=store.frame_rate,
-            detector=detector,
+            people, tracks, image_size=store.size, frame_rate=store.frame_rate, detector=detector
         )
 
 

@@ -33,7 +33,6 @@ from motiontransfer.pose.quality import (
     without_person,
 )
 from motiontransfer.progress import track
-from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.geometry import (
     Box,
     Framing,
@@ -101,7 +100,6 @@ def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"])
     detected = Detections.from_frames(
         people,
         [np.arange(len(found), dtype=np.int32) for found in people],
-        skeleton=HOLISTIC,
         image_size=framing.size,
         frame_rate=Fraction(len(samples) / seconds).limit_denominator(1000),
         detector=default_detector().label,

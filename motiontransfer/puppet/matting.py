@@ -6,8 +6,6 @@ B, I = a F + (1 - a) B (Smith and Blinn 1996, *Blue Screen Matting*), with the n
 surely the person's as F. Where F and B are too alike to tell, the mask decides.
 """
 
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -19,15 +17,6 @@ _FOREIGN = 25.0  # further levels off all mixtures of F and B from which it is a
 _CONTRAST = 40.0  # levels between F and B at which mask and mixture count alike
 
 
-class Matte(NamedTuple):
-    """A person cut out of a box of a frame."""
-
-    alpha: UInt8[np.ndarray, "height width"]
-    """Share of each pixel that is the person, of 255."""
-    colors: UInt8[np.ndarray, "height width 3"]
-    """Without the background's share."""
-
-
 def person_matte(
     frame: UInt8[np.ndarray, "height width 3"],
     background: UInt8[np.ndarray, "height width 3"],
@@ -36,8 +25,8 @@ def person_matte(
     *,
     is_known: Bool[np.ndarray, "height width"],
     height_px: float,
-) -> Matte:
-    """Refine a mask in a box of a frame.
+) -> tuple[UInt8[np.ndarray, "height width"], UInt8[np.ndarray, "height width 3"]]:
+    """Share of each pixel of a box that is the person, of 255, and colors without the background's.
 
     Args:
         coverage: the mask, 0 to 1, of the box at any resolution.
@@ -52,7 +41,7 @@ def person_matte(
     may_be = cv2.dilate(coverage, disc) > 0
     alpha = cv2.resize(coverage, whole)
     if not surely.any():
-        return Matte((255 * alpha).round().astype(np.uint8), frame)
+        return (255 * alpha).round().astype(np.uint8), frame
     small = cv2.resize(frame, coverage.shape[::-1], interpolation=cv2.INTER_AREA)
     person = cv2.resize(_nearest(small, surely), whole)
     in_band = cv2.resize((may_be & ~surely).astype(np.uint8), whole) > 0
@@ -67,7 +56,7 @@ def person_matte(
     colors = frame.copy()
     apart = person[band].astype(np.float32) - background[band]
     colors[band] = (frame[band] + share[:, None] * apart).round().clip(0, 255)
-    return Matte((255 * alpha).round().astype(np.uint8), colors)
+    return (255 * alpha).round().astype(np.uint8), colors
 
 
 def _disc(radius_px: float) -> UInt8[np.ndarray, "side side"]:

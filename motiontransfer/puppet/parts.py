@@ -31,7 +31,6 @@ Lengths = Float64[np.ndarray, " lines"]
 _SIDES = ("left", "right")
 _MIDPOINTS = ("shoulder", "hip", "ear", "eye", "mouth")
 _HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_mouth", "right_mouth")
-_NECK = ("mid_shoulder", "mid_ear")
 _TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 _ALL_FRAMES = slice(None)
 _MIN_JOINTS = {"limb": 2, "torso": 3, "rigid": 3}
@@ -71,12 +70,10 @@ class BodyPart:
 
     @property
     def min_joints(self) -> int:
-        """Joints that a map needs."""
         return _MIN_JOINTS[self.motion]
 
     @property
     def ends(self) -> set[str]:
-        """Joints at the ends of its bones."""
         return {joint for bone in self.bones for joint in bone}
 
     def meets(self, other: "BodyPart") -> set[str]:
@@ -94,7 +91,7 @@ def body_parts(skeleton: Skeleton) -> tuple[BodyPart, ...]:
         *_limbs("thigh", "hip", "knee", radius=0.055, reach=1.6),
         *_limbs("shin", "knee", "ankle", "foot_index", radius=0.04, reach=1.5),
         *(_foot(side) for side in _SIDES),
-        _limb("neck", _NECK, radius=0.04, reach=1.8),
+        *_limbs("neck", "mid_shoulder", "mid_ear", radius=0.04, reach=1.8, sides=("",)),
         _torso(),
         _head(groups),
         *_limbs("upper_arm", "shoulder", "elbow", "wrist", radius=0.04, reach=1.4),
@@ -127,27 +124,21 @@ def joined_parts(parts: Sequence[BodyPart]) -> list[tuple[int, int]]:
     return joined
 
 
-def _limb(
-    name: str, ends: Limb, *, radius: float, reach: float, neighbor: Limb | None = None
-) -> BodyPart:
-    return BodyPart(
-        name=name,
-        motion="limb",
-        bones=(ends,),
-        joints=ends,
-        radius=radius,
-        reach=reach,
-        neighbor=neighbor,
-    )
-
-
 def _limbs(
-    name: str, start: str, end: str, beyond: str | None = None, **size: float
+    name: str, *joints: str, radius: float, reach: float, sides: Sequence[str] = ("left_", "right_")
 ) -> Iterator[BodyPart]:
-    """A limb of each side, the bone from its end to a joint beyond as its neighbor."""
-    for side in _SIDES:
-        a, b, c = (f"{side}_{joint}" for joint in (start, end, beyond))
-        yield _limb(f"{side}_{name}", (a, b), neighbor=(b, c) if beyond else None, **size)
+    """A limb of each side; a third joint is the end of its neighbor."""
+    for side in sides:
+        start, end, *beyond = (f"{side}{joint}" for joint in joints)
+        yield BodyPart(
+            name=side + name,
+            motion="limb",
+            bones=((start, end),),
+            joints=(start, end),
+            radius=radius,
+            reach=reach,
+            neighbor=(end, beyond[0]) if beyond else None,
+        )
 
 
 def _foot(side: str) -> BodyPart:

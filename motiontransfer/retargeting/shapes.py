@@ -36,6 +36,7 @@ _SIDES = tuple((f"left_face_{part}", f"right_face_{part}") for part in ("temple"
 _NOSE_RANGE = 0.1  # of the face's width: largest distance from its middle
 _LARGEST_HEAD_SHIFT = 0.1  # heights of the face; more is a wrong detection, or no person
 
+MIN_FRAMES = 10  # a part seen in fewer frames has no known length, a joint no known place
 _UNITS = {"knee": ("thigh", "shin"), "foot_index": ("foot",)}
 """Joint of the legs -> the parts whose lengths together are its unit."""
 _OTHER_SIDE = {"left": "right", "right": "left"}
@@ -63,13 +64,9 @@ def with_forehead(keypoints: Keypoints) -> Keypoints:
 
 
 def fit_head_shape(
-    clips: Sequence[Keypoints], *, min_score: float, min_frames: int
+    clips: Sequence[Keypoints], *, min_score: float
 ) -> dict[str, tuple[float, float]]:
-    """Median over the frames that face the camera, made symmetric; empty where few do.
-
-    Args:
-        min_frames: a joint seen from the front in fewer has no known place.
-    """
+    """Median over the frames that face the camera, made symmetric; empty where few do."""
     joints = _head_joints(clips[0])
     if not {*_EARS, _CHIN, _FOREHEAD, _NOSE, *itertools.chain(*_SIDES)} <= set(joints):
         return {}
@@ -80,7 +77,7 @@ def fit_head_shape(
     median = {}
     for joint, of_joint in zip(joints, places[facing].T, strict=True):
         seen = of_joint[np.isfinite(of_joint)]
-        if len(seen) >= min_frames:
+        if len(seen) >= MIN_FRAMES:
             median[joint] = complex(np.median(seen.real), np.median(seen.imag))
     shape = {}
     for joint in median.keys() & {mirrored(joint) for joint in median}:
@@ -151,13 +148,8 @@ def fit_leg_shape(
     *,
     proportions: Mapping[str, float],
     min_score: float,
-    min_frames: int,
 ) -> dict[str, tuple[float, float]]:
-    """Median over the frames with straight legs that face the camera.
-
-    Args:
-        min_frames: a joint seen in fewer such frames has no known place.
-    """
+    """Median over the frames with straight legs that face the camera."""
     shape = {}
     for joint, unit in _units(proportions).items():
         for side in _OTHER_SIDE:
@@ -170,7 +162,7 @@ def fit_leg_shape(
                 continue
             stands = lengths >= _STRAIGHT * np.quantile(lengths, _STRAIGHT_QUANTILE)
             stands &= widths >= _HIPS_WIDTH * proportions["hips"]
-            if stands.sum() >= min_frames:
+            if stands.sum() >= MIN_FRAMES:
                 outwards, down = np.median(places[stands] / unit, axis=0).tolist()
                 shape[f"{side}_{joint}"] = (outwards, down)
     return dict(sorted(shape.items()))

@@ -23,6 +23,7 @@ from motiontransfer.pose.time_series import (
 )
 from motiontransfer.retargeting.shapes import (
     LEG_JOINTS,
+    MIN_FRAMES,
     Shape,
     fit_head_shape,
     fit_leg_shape,
@@ -37,7 +38,6 @@ _HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
 _ROUNDING_PX = 1e-3  # float32 pixels are not exact
 _QUANTILE = 0.8  # a part's length over all frames; between 0.6 and 0.95 little changes
 _FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of it leave no trace
-MIN_FRAMES = 10  # a part seen in fewer frames has no known length, a joint no place on the head
 
 # In order of preference.
 _HEAD_JOINTS = (("nose",), ("left_ear", "right_ear"), ("left_eye", "right_eye"))
@@ -272,7 +272,7 @@ def fit_statistics(
         frames_left_out=int((~used).sum()),
         proportions={},
         median_pose_px=median_pose(clips, min_score=min_score),
-        head_shape=fit_head_shape(clips, min_score=min_score, min_frames=MIN_FRAMES),
+        head_shape=fit_head_shape(clips, min_score=min_score),
         leg_shape={},
         joints=tuple(sorted({joint for clip in known for joint in shown_joints(clip)})),
         detector=", ".join(sorted({clip.detector for clip in clips})),
@@ -281,9 +281,7 @@ def fit_statistics(
         statistics.height_at(np.clip(statistics.depth_fraction(floor), 0, 1)) for floor in floors
     ]
     proportions = fit_proportions(clips, heights, min_score=min_score)
-    legs = fit_leg_shape(
-        clips, heights, proportions=proportions, min_score=min_score, min_frames=MIN_FRAMES
-    )
+    legs = fit_leg_shape(clips, heights, proportions=proportions, min_score=min_score)
     return replace(statistics, proportions=proportions, leg_shape=legs)
 
 

@@ -53,9 +53,7 @@ def joints_in_image(posed, size):
 
 def detections_of(people, size):
     tracks = track_people(people, frame_rate=RATE, image_size=size)
-    return Detections.from_frames(
-        people, tracks, skeleton=HOLISTIC, image_size=size, frame_rate=RATE, detector="test"
-    )
+    return Detections.from_frames(people, tracks, image_size=size, frame_rate=RATE, detector="test")
 
 
 def errors(keypoints, joints):

@@ -202,7 +202,6 @@ def rows_of(frames):
     return Detections.from_frames(
         [frame_of(*found) for found in people],
         [np.array(list(frame), np.int32) for frame in frames],
-        skeleton=HOLISTIC,
         image_size=(64, 64),
         frame_rate=Fraction(25),
         detector="by hand",

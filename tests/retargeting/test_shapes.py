@@ -16,7 +16,7 @@ from motiontransfer.retargeting.shapes import (
 from motiontransfer.skeleton import BODY_JOINTS, Skeleton
 from tests.people import ARMS_OUT, arms_out, joined, place
 
-fit_head = partial(fit_head_shape, min_score=0.5, min_frames=10)
+fit_head = partial(fit_head_shape, min_score=0.5)
 # From the middle of the ears, y towards the chin; the face is 1 high.
 HEAD = {
     **{"left_ear": (0.5, 0.0), "right_ear": (-0.5, 0.0), "nose": (0.0, 0.1)},
@@ -152,7 +152,6 @@ def fit_legs(*clips, proportions=PROPORTIONS, height_px=100.0):
         [np.full(clip.num_frames, height_px) for clip in clips],
         proportions=proportions,
         min_score=0.5,
-        min_frames=10,
     )
 
 
