@@ -45,7 +45,6 @@ class Pretrained:
 
     @property
     def remedies(self) -> str:
-        """Fix where the file is not available: the end of every error message."""
         return (
             f"put {self.url} (SHA-256 {self.sha256}) on this machine and name it in"
             f" {self.file_param}, or {self.without}"

@@ -47,7 +47,6 @@ def clips_folder(subject: str) -> Path:
 
 
 def clip_folder(subject: str, video: str) -> Path:
-    """Folder of a decoded video: frames, sound and descriptions."""
     return clips_folder(subject) / video
 
 
@@ -56,7 +55,6 @@ def frames_file(subject: str, video: str) -> Path:
 
 
 def detections_file(subject: str, video: str) -> Path:
-    """Keypoints of everyone in a video."""
     return ARTIFACTS_FOLDER / "detections" / subject / f"{video}.parquet"
 
 
@@ -65,7 +63,6 @@ def keypoints_folder(subject: str) -> Path:
 
 
 def keypoints_file(subject: str, video: str) -> Path:
-    """Cleaned keypoints of a video's subject."""
     return keypoints_folder(subject) / f"{video}.parquet"
 
 
@@ -83,7 +80,6 @@ def statistics_file(subject: str) -> Path:
 
 
 def appearance_file(target: str) -> Path:
-    """Background image and body parts of a target."""
     return appearance_beside(models_folder(target))
 
 
@@ -114,7 +110,6 @@ def poses_file(transfer: str) -> Path:
 
 
 def rendered_folder(transfer: str) -> Path:
-    """Folder of a transfer's frames as generated, with their description."""
     return ARTIFACTS_FOLDER / "rendered" / transfer
 
 

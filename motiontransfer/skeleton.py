@@ -60,7 +60,6 @@ class Skeleton:
     """All joint names along the joint axis."""
 
     def __post_init__(self) -> None:
-        """Check that no joint is named twice."""
         joints = tuple(name for _, names in self.groups for name in names)
         object.__setattr__(self, "joints", joints)
         if len(set(self.joints)) != len(self.joints):

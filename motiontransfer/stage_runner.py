@@ -263,7 +263,6 @@ def _inputs(params: list[str | dict], dependencies: list[str]) -> dict[str, str 
 
 
 def _leaves(section: Mapping[str, object]) -> dict[str, str]:
-    """Dotted key -> value as JSON."""
     leaves = {}
     for key, value in section.items():
         if isinstance(value, dict):

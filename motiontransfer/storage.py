@@ -85,7 +85,6 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
 
 
 def damaged(path: Path, cause: str) -> DamagedFileError:
-    """The error for a corrupt file."""
     return DamagedFileError(
         f"{path}: damaged: {cause}; delete it, then `dvc checkout` or `dvc repro` brings it back"
     )
@@ -130,7 +129,6 @@ def unseal(path: Path, text: str | bytes | None) -> tuple[dict[str, object], dic
 
 
 def check_arrays(path: Path, got: Mapping[str, int], expected: Mapping[str, int]) -> None:
-    """Compare checksums of the arrays that were read with those that were written."""
     for name in sorted(got.keys() | expected.keys()):
         if got.get(name) != expected.get(name):
             raise damaged(path, f"the checksum of {name} does not match")

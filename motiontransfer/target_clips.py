@@ -71,7 +71,6 @@ def full_size(clips: Iterable[TargetClip]) -> tuple[int, int]:
 
 
 def input_files(clips: Iterable[TargetClip]) -> list[Path]:
-    """Files whose bytes decide what is trained on the clips."""
     return [file for clip in clips for file in (clip.frames, clip.keypoints_file)]
 
 

@@ -129,7 +129,6 @@ class FaceTranslator(nn.Module):
         self.network = GlobalGenerator(3, 3, config.shape(config.upsampling))
 
     def forward(self, faces: Crops) -> Crops:
-        """Return the other person's faces in [-1, 1]."""
         return torch.tanh(self.network(faces).float())
 
 
@@ -173,8 +172,6 @@ class FaceDiscriminator(nn.Module):
 
 
 class FaceDiscriminators(nn.Module):
-    """CycleGAN discriminators of source and target."""
-
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.of_source, self.of_target = FaceDiscriminator(config), FaceDiscriminator(config)

@@ -295,7 +295,6 @@ class HalfResolutionGenerator(nn.Module):
         return Generated(*(_upsample_by_2(image)[:, :, :height, :width] for image in generated))
 
     def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:
-        """The background image with shadows, at the full resolution."""
         return _upsample_by_2(self.generator.scene(downsample_by_2(coarse_poses)))
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypedDict, Unpack, runtime_checkable
+from typing import Protocol, TypedDict, Unpack, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
@@ -132,18 +132,12 @@ def num_people(people: People, *, image_size: tuple[int, int]) -> int:
 _Rows = Int64[np.ndarray, " rows"]
 
 
-class Segment(NamedTuple):
-    """Frames for one detector: results count from `start`, those before warm it up."""
-
-    warmup_start: int
-    start: int
-    stop: int
-
-
-def segments_of(num_frames: int, *, segment_frames: int, warmup_frames: int) -> list[Segment]:
-    """Cut a clip so that each frame counts in exactly one segment."""
+def segments_of(
+    num_frames: int, *, segment_frames: int, warmup_frames: int
+) -> list[tuple[int, int, int]]:
+    """Start of the warm-up, start and stop of each segment; each frame counts in one of them."""
     return [
-        Segment(max(0, start - warmup_frames), start, min(start + segment_frames, num_frames))
+        (max(0, start - warmup_frames), start, min(start + segment_frames, num_frames))
         for start in range(0, num_frames, segment_frames)
     ]
 
@@ -185,12 +179,12 @@ def detect_people(
         )
         work = (
             _Work(
-                frames=encode_frames(store, given := frames[segment.warmup_start : segment.stop]),
+                frames=encode_frames(store, given := frames[warmup_start:stop]),
                 boxes=dict.fromkeys(given, (0, 0, width, height)),
-                first_counted=frames[segment.start],
+                first_counted=frames[start],
                 detector=detector,
             )
-            for segment in segments
+            for warmup_start, start, stop in segments
         )
         progress = track(
             _run(work, detector, compute), f"detecting people in {video}", total=len(segments)

@@ -1,12 +1,10 @@
 """MediaPipe's detectors: Holistic for one person's joints, pose landmarks for several bodies."""
 
-import io
 import itertools
 import os
 import re
 import sys
 import tempfile
-import zipfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -111,8 +109,6 @@ OFFICIAL_MODELS: dict[str, Pretrained] = {
 }
 """MediaPipe's published bundles by name."""
 
-_POSE_NETWORKS = {"pose_detector.tflite", "pose_landmarks_detector.tflite"}
-
 
 def read_bundle(model: str) -> bytes:
     """The bundle's bytes.
@@ -130,21 +126,6 @@ def read_bundle(model: str) -> bytes:
             f" path, or set detect_keypoints.model: {WHEEL}"
         )
     return Path(model).read_bytes()
-
-
-def check_bundle(bundle: bytes, *, model: str) -> None:
-    """Refuse what is not a bundle of pose networks."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
-            names = set(archive.namelist())
-    except zipfile.BadZipFile:
-        names = set()
-    if not names >= _POSE_NETWORKS:
-        raise WeightsError(
-            f"{model}: expected a bundle with {' and '.join(sorted(_POSE_NETWORKS))},"
-            f" got {', '.join(sorted(names)) or 'no zip archive'}; use a pose_landmarker file, or"
-            f" set detect_keypoints.model: {WHEEL}"
-        )
 
 
 @contextmanager
@@ -240,7 +221,6 @@ def _wheel_graph(max_people: int, thresholds: _Thresholds) -> Generator[_Landmar
 @contextmanager
 def _pose_task(model: str, max_people: int, thresholds: _Thresholds) -> Generator[_LandmarksOf]:
     bundle = read_bundle(model)
-    check_bundle(bundle, model=model)
     options = vision.PoseLandmarkerOptions(
         base_options=BaseOptions(model_asset_buffer=bundle),
         running_mode=vision.RunningMode.IMAGE,
@@ -267,7 +247,6 @@ _Packets = dict[str, mediapipe.Packet]
 
 
 def image_packet(frame: RgbFrame) -> mediapipe.Packet:
-    """A frame as the input of a graph."""
     return packet_creator.create_image_frame(frame, image_format=mediapipe.ImageFormat.SRGB)
 
 

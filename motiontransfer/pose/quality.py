@@ -79,7 +79,6 @@ class ClipQuality:
 
     @property
     def too_fast(self) -> Mask:
-        """True where a joint moves faster than a person can."""
         return self.speed > _IMPLAUSIBLE_SPEED
 
     def of_part(self, part: str) -> Int8[np.ndarray, " frames"]:

@@ -46,8 +46,6 @@ Vector = Float64[np.ndarray, " 2"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Body:
-    """One person's body joints in one frame."""
-
     row: int
     """Index among the frame's people."""
     points: Float64[np.ndarray, "2 joints 2"]

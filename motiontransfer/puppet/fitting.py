@@ -216,7 +216,6 @@ def covered_box(mask: Mask) -> tuple[slice, slice]:
 def cut_parts(
     parts: Sequence[BodyPart], background: Background, person: Silhouette, frame: Frame
 ) -> list[CutPart | None]:
-    """Cut a reference into the body parts that it shows."""
     distances = part_distances(parts, person)
     box = person.place()
     alpha, colors = np.zeros(frame.shape[:2], np.uint8), frame.copy()

@@ -77,7 +77,6 @@ class BodyPart:
         return {joint for bone in self.bones for joint in bone}
 
     def meets(self, other: "BodyPart") -> set[str]:
-        """Joints that both have at the end of a bone."""
         return self.ends & other.ends
 
 

@@ -61,7 +61,6 @@ def plot_appearance(
 
 
 def best_views(appearance: Appearance) -> dict[str, list[Pixels | None]]:
-    """The best covered patch of each part in each sector; None where no reference shows it."""
     poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
     scales = body_scales(poses, appearance.full_lengths)
     views = {}

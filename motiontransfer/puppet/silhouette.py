@@ -33,8 +33,6 @@ Mask = UInt8[np.ndarray, "height width"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonMasks:
-    """Masks of the subject in some frames of a clip."""
-
     frame_index: Int32[np.ndarray, " masks"]
     """In order."""
     masks: UInt8[np.ndarray, "masks height width"]
@@ -46,7 +44,6 @@ class PersonMasks:
         return self.masks[np.searchsorted(self.frame_index, frame_index)]
 
     def frames_of(self, frames: range) -> list[int]:
-        """The frames among these that have a mask."""
         return [index for index in self.frame_index.tolist() if index in frames]
 
 

@@ -253,7 +253,6 @@ class PuppetFollower:
         self._share, self._least = np.array(hysteresis).T
 
     def follow(self, keypoints: Keypoints, *, excluded: Excluded | None = None) -> "PuppetClip":
-        """Choose a reference for each part in each of the next frames; see `Puppet.follow`."""
         puppet, points = self._puppet, resize_points(keypoints.points, self._puppet.zoom)
         poses = BodyPoses(keypoints.skeleton, points, keypoints.score)
         scales = body_scales(poses, puppet.appearance.full_lengths)

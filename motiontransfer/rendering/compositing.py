@@ -85,8 +85,6 @@ def blend_poisson(frame: Frame, patch: Frame, mask: Bool[np.ndarray, "height wid
 
 
 class GuidedUpsampling:
-    """Upsampling of a target's frames to one size."""
-
     def __init__(self, puppet: Puppet, *, size: tuple[int, int]) -> None:
         """Resize the background image.
 

@@ -45,8 +45,6 @@ Measures = Mapping[str, Mapping[str, Series]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """The frames, keypoints and detections of one video."""
-
     video: str
     frames: Path
     keypoints: Keypoints

@@ -40,7 +40,6 @@ class RenderParams(Section):
     visible_label: VisibleLabel
 
     def choice_faults(self) -> Iterator[str]:
-        """Blending without faces."""
         if self.face == "none" and self.face_blending != "feather":
             yield (
                 "face_blending: has no effect where face is none; expected feather, got "

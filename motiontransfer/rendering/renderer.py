@@ -92,7 +92,6 @@ class ResidualFaces:
     """Previous frame of the rollout's next one, as in the network's training."""
 
     def patches(self, keypoints: Keypoints) -> Patches:
-        """Yield a function for each frame, which makes the patch of the generated image."""
         boxes, valid = face_boxes(keypoints)
         for index in range(keypoints.num_frames):
             box = torch.from_numpy(boxes[index : index + 1]).long()
@@ -201,7 +200,6 @@ class Renderer:
     face_blending: FaceBlending = "feather"
 
     def start_rollout(self) -> Rollout:
-        """Begin a rollout of the main generator."""
         return Rollout(
             self.main.network,
             size=self.main.config.size,
@@ -287,8 +285,6 @@ def _generate(renderer: Renderer, keypoints: Keypoints) -> Iterator[Images]:
 
 
 class LiveGenerator:
-    """Frames of a target whose poses arrive one by one."""
-
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
         self.size = renderer.main.config.size
@@ -301,7 +297,6 @@ class LiveGenerator:
         self.restart()
 
     def restart(self) -> None:
-        """Forget the frames before."""
         self._rollout = self._renderer.start_rollout()
         self._previous: Images | None = None
 

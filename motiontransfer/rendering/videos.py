@@ -52,12 +52,7 @@ class Panels:
 
 
 def _check_truth(panels: Panels) -> None:
-    """Check the ground truth clip before anything is generated.
-
-    Raises:
-        MissingFileError: the ground truth clip is missing.
-        VideoError: the ground truth clip has another number of frames than the source.
-    """
+    """Check the ground truth clip before anything is generated."""
     if panels.truth is None:
         return
     with FrameStore(panels.truth) as truth:

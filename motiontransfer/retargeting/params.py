@@ -31,7 +31,6 @@ class NormalizationParams(Section):
     smoothing_frames: int = Field(ge=1)
 
     def choice_faults(self) -> Iterator[str]:
-        """Centring with a mode that does not center, the reverse, and an even window."""
         expected = "median or image" if self.mode in ("limbs", "ankle") else "null"
         if (self.centring is None) != (expected == "null"):
             got = self.centring or "null"

@@ -70,8 +70,6 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """Description of a decoded clip, as in clip.json."""
-
     frames: Path
     sound: Path | None
     """The audio track; None without one."""

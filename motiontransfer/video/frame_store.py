@@ -267,7 +267,6 @@ class EncodedFrames:
     """Frame index and content of each packet from a key frame on, as they are decoded."""
 
     def decoded(self) -> Iterator[Frame]:
-        """Yield the frames in order; a damaged one raises VideoError."""
         decoder = av.CodecContext.create(self.codec, "r")
         assert isinstance(decoder, av.VideoCodecContext)
         decoder.thread_count = 1

@@ -69,7 +69,6 @@ class Framing:
         return replace(self, size=(height, width), content=(left, top, right, bottom))
 
     def to_working(self, points: Float[np.ndarray, "*points 2"]) -> Float[np.ndarray, "*points 2"]:
-        """Map (x, y) points of the input into the working image."""
         return points * np.array(self.scale) + np.array(self.offset)
 
     def apply(self, image: Frame) -> UInt8[np.ndarray, "working_height working_width 3"]:

@@ -88,11 +88,11 @@ def clip(tmp_path_factory):
 @given(st.integers(1, 500), st.integers(1, 100), st.integers(0, 50))
 def test_segments_count_each_frame_once_after_a_warm_up(num_frames, length, warmup):
     segments = segments_of(num_frames, segment_frames=length, warmup_frames=warmup)
-    counted = [frame for segment in segments for frame in range(segment.start, segment.stop)]
+    counted = [frame for _, start, stop in segments for frame in range(start, stop)]
     assert counted == list(range(num_frames))
-    assert all(segment.stop - segment.start <= length for segment in segments)
-    for segment in segments:
-        assert segment.start - segment.warmup_start == min(warmup, segment.start)
+    for warmup_start, start, stop in segments:
+        assert stop - start <= length
+        assert start - warmup_start == min(warmup, start)
 
 
 def local(num_workers):

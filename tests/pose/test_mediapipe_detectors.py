@@ -291,18 +291,14 @@ def test_landmarks_land_on_their_names():
 
 
 @pytest.mark.parametrize(
-    ("content", "got"),
-    [
-        (b"<html>404</html>", "no zip archive"),
-        (packed({"hand": b""}), "hand.tflite"),
-        (packed(dict.fromkeys(POSE, b"not a network")), "MediaPipe"),
-    ],
+    "content",
+    [b"<html>404</html>", packed({"hand": b""}), packed(dict.fromkeys(POSE, b"not a network"))],
     ids=["page", "other networks", "damaged networks"],
 )
-def test_a_bundle_that_cannot_be_used_is_refused_in_one_line(tmp_path, capfd, content, got):
+def test_a_bundle_that_cannot_be_used_is_refused_in_one_line(tmp_path, capfd, content):
     path = tmp_path / "my.task"
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=rf"my\.task: .*{got}.*\Z"):
+    with pytest.raises(WeightsError, match=r"my\.task: MediaPipe .*\Z"):
         with_settings(model=str(path)).open().__enter__()
 
 
