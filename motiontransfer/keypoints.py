@@ -57,12 +57,7 @@ class _Joints:
     """Detector or imported layout, with its version."""
 
     def __post_init__(self) -> None:
-        """Validate values, which may come from disk.
-
-        Raises:
-            KeypointsError: shapes disagree, a number is not finite, a score is out of range, a
-                missing joint has a position, or the clip has no rate or size.
-        """
+        """Validate values, which may come from disk."""
         points, score = self.points, self.score
         rows, joints = points.shape[0], len(self.skeleton.joints)
         if points.shape != (rows, joints, 2) or score.shape != (rows, joints):
@@ -135,11 +130,7 @@ class Keypoints(_Joints):
     def joint(
         self, name: str
     ) -> tuple[Float32[np.ndarray, "frames 2"], Float32[np.ndarray, " frames"]]:
-        """Points and scores of one joint over time.
-
-        Raises:
-            KeypointsError: the skeleton has no such joint.
-        """
+        """Points and scores of one joint over time; a KeypointsError for one that is not there."""
         if name not in self.skeleton.joints:
             raise KeypointsError(f"no joint {name!r} in these keypoints (detector {self.detector})")
         index = self.skeleton.index(name)
@@ -225,10 +216,7 @@ class Detections(_Joints):
         """One person in every frame; all joints are missing in frames without a detection.
 
         Args:
-            tracks: must not overlap in time.
-
-        Raises:
-            KeypointsError: there is no such track.
+            tracks: of this clip, which must not overlap in time.
         """
         for track in tracks:
             if track not in self.people:
@@ -281,14 +269,7 @@ def read_keypoints(path: Path) -> Keypoints:
 
 
 def read_detections(path: Path) -> Detections:
-    """Read and check multi-person keypoints.
-
-    Raises:
-        MissingFileError: no such file.
-        DamagedFileError: it is not as it was written, or not a keypoints file.
-        KeypointsError: another schema version, rows repeated, out of order
-            or of no frame, positions that were filled in and not detected.
-    """
+    """Read and check multi-person keypoints, none of them filled in; raises as `read_keypoints`."""
     with _named(path):
         values = _read(path)
         if values.pop("filled") is not None:

@@ -69,19 +69,10 @@ class Skeleton:
             )
 
     def index(self, joint: str) -> int:
-        """Position of a joint along the joint axis.
-
-        Raises:
-            ValueError: no such joint.
-        """
         return self.joints.index(joint)
 
     def slice(self, group: str) -> slice:
-        """Slice of a group's joints along the joint axis.
-
-        Raises:
-            ValueError: no such group.
-        """
+        """Slice of a group's joints along the joint axis."""
         start = 0
         for name, joints in self.groups:
             if name == group:

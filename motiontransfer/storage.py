@@ -76,11 +76,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Write indented JSON.
-
-    Raises:
-        ValueError: a number is not finite (JSON has no such numbers).
-    """
+    """Write indented JSON; a ValueError for a number that is not finite, which JSON lacks."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 

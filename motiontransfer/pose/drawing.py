@@ -153,11 +153,7 @@ class Lines(NamedTuple):
 def visible_lines(
     points: Points, score: Scores, *, skeleton: Skeleton, style: PoseMapStyle
 ) -> Lines:
-    """The limbs whose joints are both present.
-
-    Raises:
-        KeypointsError: the skeleton has nothing that can be drawn.
-    """
+    """The limbs whose joints are both present."""
     palette = limb_palette(skeleton, "sticks" if style.encoding == "sticks" else "limbs")
     ends = np.array([palette.start, palette.end])
     confidence = score[:, ends].min(axis=1)
@@ -287,11 +283,7 @@ def draw_poses(
     size: tuple[int, int],
     style: PoseMapStyle,
 ) -> Float32[np.ndarray, "batch channels height width"]:
-    """Draw a batch of poses, as `motiontransfer.models.rollout.draw_poses` does.
-
-    Raises:
-        KeypointsError: the skeleton has nothing that can be drawn.
-    """
+    """Draw a batch of poses, as `motiontransfer.models.rollout.PoseDrawer` does."""
     shape = (len(points), style.num_channels)
     if style.encoding != "heatmaps":
         lines = visible_lines(points, score, skeleton=skeleton, style=style)

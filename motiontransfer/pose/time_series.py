@@ -52,11 +52,7 @@ def window_frames(seconds: float, frame_rate: Fraction) -> int:
 
 
 def fill_gaps(values: Series, valid: Mask) -> Series:
-    """Interpolate linearly over invalid frames; hold the first and the last valid value.
-
-    Raises:
-        ValueError: no frame is valid.
-    """
+    """Interpolate linearly over invalid frames, not all; hold the first and last valid value."""
     frame_indices = np.arange(len(values))
     return np.interp(frame_indices, frame_indices[valid], values[valid])
 

@@ -105,12 +105,7 @@ class PoseStatistics:
     """Detectors of the keypoints, each once."""
 
     def __post_init__(self) -> None:
-        """Check what may come from disk.
-
-        Raises:
-            StatisticsError: a number is not finite, a height is not positive, the lines are in the
-                wrong order, a proportion is of no part, a place on the legs of no joint.
-        """
+        """Check what may come from disk."""
         values = (getattr(self, field.name) for field in fields(self))
         numbers = [value for value in values if isinstance(value, int | float)]
         if not all(math.isfinite(number) for number in numbers):
@@ -160,11 +155,7 @@ class GroundContact:
 
 
 def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundContact:
-    """Measure ankles and height in each frame.
-
-    Raises:
-        KeypointsError: the skeleton has no ankles or no head.
-    """
+    """Measure ankles and height in each frame; the skeleton needs ankles and a head."""
     sides = ("left_ankle", "right_ankle")
     ankles, has_ankles = keypoints.midpoint(*sides, min_score=min_score)
     line = np.maximum(*(keypoints.joint(side)[0][:, 1] for side in sides))
