@@ -33,7 +33,6 @@ def detections_of(*people):
     return Detections.from_frames(
         [frame[who] for frame, who in zip(joints, seen, strict=True)],
         seen,
-        skeleton=first.skeleton,
         image_size=first.image_size,
         frame_rate=first.frame_rate,
         detector=first.detector,
