@@ -60,6 +60,7 @@ from motiontransfer.training.windows import (
     WindowInputs,
     discriminate_windows,
     excluded_references,
+    puppets_of_clips,
 )
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import frames_to_tensor, image_grid, tensor_to_frames
@@ -197,7 +198,8 @@ class FaceWindowDataset(WindowDataset):
     def __init__(
         self, clips: Sequence[TargetClip], *, conditioning_poses: int, puppet: Puppet | None = None
     ) -> None:
-        super().__init__(clips, _WINDOWS, conditioning_poses=conditioning_poses, puppet=puppet)
+        puppets = puppets_of_clips(puppet, clips)
+        super().__init__(clips, _WINDOWS, conditioning_poses=conditioning_poses, puppets=puppets)
         found = [face_boxes(clip.keypoints) for clip in clips]
         self._face_boxes = [boxes for boxes, _ in found]
         self.windows = [

@@ -60,6 +60,7 @@ from motiontransfer.training.windows import (
     discriminate_windows,
     excluded_references,
     hide_limbs,
+    puppets_of_clips,
 )
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
@@ -265,7 +266,7 @@ def train_pose_gan(
         config,
         conditioning_poses=shape.conditioning_poses,
         viewport=shape.viewport,
-        puppet=puppet,
+        puppets=puppets_of_clips(puppet, clips),
     )
 
     def build(

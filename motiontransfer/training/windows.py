@@ -159,7 +159,7 @@ class WindowDataset:
         *,
         conditioning_poses: int = 1,
         viewport: Viewport | None = None,
-        puppet: Puppet | None = None,
+        puppets: Sequence[PuppetClip] = (),
     ) -> None:
         """Find the windows.
 
@@ -167,6 +167,7 @@ class WindowDataset:
             viewport: reads the part of the frames that holds the person in a whole window.
             conditioning_poses: pose maps that the generator reads for one frame, its own last;
                 those before the first training frame come as missing.
+            puppets: the puppet in the poses of each clip, to read with it; none: no texture.
         """
         window_frames = config.window_frames
         self.clips, self._config = list(clips), config
@@ -190,7 +191,7 @@ class WindowDataset:
                 "see the coverage in artifacts/metrics/detect_keypoints"
             )
         self._frames = FrameCache([clip.frames for clip in self.clips])
-        self._puppets = [] if puppet is None else puppets_of_clips(puppet, self.clips)
+        self._puppets = puppets
         self._people = []
         if viewport is not None:
             self._people = [
@@ -264,11 +265,13 @@ class WindowDataset:
         return padded[0], padded[1]
 
 
-def puppets_of_clips(puppet: Puppet, clips: Sequence[TargetClip]) -> list[PuppetClip]:
-    """The puppet in each clip's poses, not from frames that are less than a second away.
+def puppets_of_clips(puppet: Puppet | None, clips: Sequence[TargetClip]) -> list[PuppetClip]:
+    """The puppet in each clip's poses, not from frames that are less than a second away; or none.
 
     A network would learn to copy the puppet if that were the frame itself.
     """
+    if puppet is None:
+        return []
     return [
         puppet.follow(clip.keypoints, excluded=excluded_references(puppet, clips, index))
         for index, clip in enumerate(clips)

@@ -28,7 +28,7 @@ from motiontransfer.training.face_gan import FaceGanConfig, FaceNetworks
 from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanNetworks, Target
 from motiontransfer.training.trainer import AdamTask, RunPaths, Schedule, fit
 from motiontransfer.training.weights import read_appearance, write_weights
-from motiontransfer.training.windows import WindowConfig, WindowDataset
+from motiontransfer.training.windows import WindowConfig, WindowDataset, puppets_of_clips
 from tests.people import SIZE
 
 STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)
@@ -142,7 +142,11 @@ def windows_of(clips, *, conditioning_poses=1, viewport=None, puppet=None, **cha
     """The windows of clips, two frames each."""
     config = WindowConfig(**{"window_frames": 2, "limb_dropout": 0, "part_dropout": 0, **changes})
     return WindowDataset(
-        clips, config, conditioning_poses=conditioning_poses, viewport=viewport, puppet=puppet
+        clips,
+        config,
+        conditioning_poses=conditioning_poses,
+        viewport=viewport,
+        puppets=puppets_of_clips(puppet, clips),
     )
 
 

@@ -1,0 +1,1 @@
+"""A graph of its own: one network trained on many computed actors, to start trainings from."""
