@@ -32,6 +32,7 @@ from motiontransfer.device import choose_accelerator
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 _BYTE_OF_GARBAGE = 0xCC
+_MEMORY = 80 << 30
 _WAITING = {
     *("_local_scalar_dense", "nonzero", "masked_select", "equal", "bincount", "nms"),
     *("_unique2", "unique_dim", "unique_consecutive", "repeat_interleave"),
@@ -106,7 +107,7 @@ class Gpu:
 
 
 @contextmanager
-def pretend_cuda(*, capability=(9, 0), memory=80 << 30):
+def pretend_cuda(*, capability=(9, 0)):
     """One GPU for all threads that start in the block; yields its `Gpu`."""
     gpu, run = Gpu(), threading.Thread.run
     autocast = torch.autocast
@@ -137,7 +138,7 @@ def pretend_cuda(*, capability=(9, 0), memory=80 << 30):
     constants = {
         **{"is_available": True, "is_initialized": True, "device_count": 1, "current_device": 0},
         **{"get_device_name": "pretended", "get_device_capability": capability},
-        **{"get_arch_list": ["sm_75", "compute_75"], "mem_get_info": (memory, memory)},
+        **{"get_arch_list": ["sm_75", "compute_75"], "mem_get_info": (_MEMORY, _MEMORY)},
         **{"is_bf16_supported": capability >= (8, 0)},
         **{"set_device": None, "empty_cache": None, "manual_seed_all": None},
     }

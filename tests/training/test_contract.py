@@ -34,7 +34,7 @@ from tests.training.small import (
     schedule,
     stop_at_step,
 )
-from tests.training.trainings import train_cycle, train_face, train_pose
+from tests.training.trainings import train_coarse_to_fine, train_cycle, train_face, train_pose
 
 
 def train_poses(data, folder, options, **changes):
@@ -210,6 +210,20 @@ def test_the_generator_is_compiled_where_that_is_asked_for(
     assert len(seen) == compiled
 
 
+def check_logs(logs, expected):
+    """Compare curves and samples; return how many curves there are."""
+    curves = list(expected.rglob("*.tsv"))
+    for path in curves:
+        values = [
+            np.loadtxt(it / path.relative_to(expected), skiprows=1) for it in (logs, expected)
+        ]
+        np.testing.assert_allclose(*values, rtol=1e-4)
+    for path in expected.rglob("*.png"):
+        images = [np.int16(Image.open(it / path.relative_to(expected))) for it in (logs, expected)]
+        np.testing.assert_allclose(*images, atol=1)
+    return len(curves)
+
+
 def count_waits(monkeypatch, task, gpu):
     """How often each step that is taken from now on waits for the GPU."""
     whole_step, waits = task.step, []
@@ -239,14 +253,16 @@ def test_on_a_gpu_it_learns_the_same_and_no_step_waits(whole, data, tmp_path, gp
     waits = count_waits(monkeypatch, training.task, gpu)
     training.train(data, tmp_path, {}, on=make_runtime(precision="32-true"))
     assert waits == [0] * 5
-    for name in training.curves:
-        curves = [
-            np.loadtxt(it / f"logs/metrics/{name}.tsv", skiprows=1) for it in (folder, tmp_path)
-        ]
-        np.testing.assert_allclose(*curves, rtol=1e-4)
-    for path in (folder / "logs/images").iterdir():
-        images = [np.int16(Image.open(it / "logs/images" / path.name)) for it in (folder, tmp_path)]
-        np.testing.assert_allclose(*images, atol=1)
+    assert len(training.curves) == check_logs(tmp_path / "logs", folder / "logs")
+
+
+@pytest.mark.slow
+def test_on_a_gpu_coarse_to_fine_learns_the_same(clip, tmp_path, gpu):
+    """Of frames that all show the body: without one, instance norm magnifies the last bits."""
+    for folder, on in (("gpu", make_runtime(precision="32-true")), ("cpu", runtime())):
+        train_coarse_to_fine([clip], tmp_path / folder, on=on, steps=6)
+    curves = GAN_CURVES | {"generator/sharpness"}
+    assert check_logs(tmp_path / "gpu/logs", tmp_path / "cpu/logs") == 2 * len(curves)
 
 
 @pytest.mark.slow
