@@ -28,6 +28,7 @@ from motiontransfer.video.geometry import resize
 # Distance of the person from a pixel that shows the background, shares of the body's height.
 _FAR, _FAR_ENOUGH = 0.05, 0.012
 _PERSON = 26  # of a mask's levels, from which a pixel may show the person
+_LARGEST_HELD = 0.03  # side of what is held, where a mask leaves it out; share of the body's height
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show it
 _NUM_FRAMES = 200  # of all clips together
 _LEVELS = 255  # quantisation levels of distances up to _FAR
@@ -76,15 +77,28 @@ def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRA
                     distances.append((share * _LEVELS).astype(np.uint8))
         shows_background = _showing_background(np.stack(distances))
         seen, is_moving = _median_where(frames, size, shows_background)
-    # One pixel of what the person holds, at the edge of what was seen, would color all that is
-    # inpainted beside it.
-    shown = np.asarray(shows_background.any(axis=0), np.uint8)
-    hidden = 1 - cv2.morphologyEx(shown, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    hidden = np.asarray(~shows_background.any(axis=0), np.uint8)
     small = seen[np.ix_(*map(_nearest, hidden.shape, size))]
+    hidden[_held(small, hidden, height_px)] = 1
     filled = cv2.inpaint(small, hidden, _INPAINTING_RADIUS_PX, cv2.INPAINT_NS)
     is_hidden = hidden[np.ix_(*map(_nearest, size, hidden.shape))] > 0
     image = np.where(is_hidden[..., None], resize(filled, size), seen)
     return Background(image, is_filled=is_hidden, is_moving=is_moving)
+
+
+def _held(image: Frame, hidden: UInt8[np.ndarray, "height width"], height_px: float) -> _Pixels:
+    """Small things of another color at the edge of what was hidden: straps, what hands hold.
+
+    No mask shows them as the person, and inpainting would spread their color.
+    """
+    seen, side = 1 - hidden.astype(np.float32), 2 * round(_FAR * height_px) + 1
+    share = np.maximum(cv2.blur(seen, (side, side)), 1e-6)
+    around = cv2.blur(image * seen[..., None], (side, side)) / share[..., None]
+    differs = (np.abs(image - around).max(axis=2) > _MOVING) & (hidden == 0)
+    _, pieces, boxes, _ = cv2.connectedComponentsWithStats(differs.astype(np.uint8))
+    at_edge = np.unique(pieces[differs & (cv2.dilate(hidden, np.ones((3, 3), np.uint8)) > 0)])
+    largest = max((_LARGEST_HELD * height_px) ** 2, 1)
+    return np.isin(pieces, [it for it in at_edge if boxes[it, cv2.CC_STAT_AREA] <= largest])
 
 
 def _nearest(length: int, of_length: int) -> Int64[np.ndarray, " length"]:
