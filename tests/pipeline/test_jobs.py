@@ -125,7 +125,7 @@ def test_a_cluster_makes_the_same_if_a_machine_is_lost_in_a_training(
         ):
             assert run(root, "dvc", "remote", *option).returncode == 0
         with ray_machines(*machines) as (address, kill):
-            running = start(root, "--ray", address)
+            running = start(root, "--ray", address, **remote.environment)
             while not (lost := [it for it in machines if trainings(it)]):
                 assert running.poll() is None, running.communicate()
                 time.sleep(0.1)
