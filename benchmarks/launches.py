@@ -15,35 +15,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from benchmarks.machine import recorded
-from benchmarks.render import read_preset
+from benchmarks.render import preset_renderer, read_preset
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.models.faces import (
-    FaceGenerator,
-    FaceGeneratorConfig,
-    FaceTranslator,
-    FaceTranslatorConfig,
-)
-from motiontransfer.models.generators import GeneratorConfig, build_generator
+from motiontransfer.models.faces import FaceTranslator, FaceTranslatorConfig
+from motiontransfer.models.layers import initialize
 from motiontransfer.pose.boxes import Viewport
-from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.rendering.renderer import (
-    FaceModel,
     LiveGenerator,
     Renderer,
-    ResidualFaces,
     TranslatedFaces,
     render_poses,
     to_runtime,
 )
-from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.distributed import Runtime, make_runtime
-from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.video.color import Frame
 from stages.train_face_cycle import TrainFaceCycleParams
-from stages.train_face_gan import TrainFaceGanParams
 from stages.train_gan import TrainGanParams
 from tests.films import film
 from tests.people import dance, puppet_of
@@ -105,52 +93,30 @@ def _live(renderer: Renderer, poses: Keypoints) -> Iterator[Frame]:
         yield live.generate(poses.part(range(index + 1)))()
 
 
-def _frozen(network: nn.Module, runtime: Runtime) -> nn.Module:
-    return to_runtime(network.eval().requires_grad_(False), runtime)
-
-
 def _renderer(
     sections: dict[str, dict], poses: Keypoints, source: Path, runtime: Runtime, face: str
 ) -> Renderer:
     gan = TrainGanParams.model_validate(sections["train_gan"])
-    style = gan.fill(PoseMapStyle, encoding=gan.pose_encoding)
     viewport = Viewport(margin_px=8.0, multiple_of=2 * 2**gan.num_downsamplings)
-    config = gan.fill(
-        GeneratorConfig,
-        pose_channels=style.num_channels,
+    renderer = preset_renderer(
+        sections,
         size=_SIZE,
         viewport=viewport if gan.viewport == "person" else None,
+        puppet=puppet_of(poses, [0, 8]) if gan.texture == "puppet" else None,
+        runtime=runtime,
     )
-    network = build_generator(
-        config,
-        background_image=torch.zeros(3, *_SIZE) if config.background == "plate" else None,
-        puppet=puppet_of(poses, [0, 8]) if config.texture == "puppet" else None,
-    )
-    faces: FaceModel
     if face == "residual":
-        params = TrainFaceGanParams.model_validate(sections["train_face_gan"])
-        shape = params.fill(FaceGeneratorConfig, pose_channels=style.num_channels)
-        faces = ResidualFaces(
-            runtime=runtime,
-            network=_frozen(FaceGenerator(shape), runtime),
-            crop_size=shape.crop_size,
-            style=style,
-        )
-    else:
-        params = TrainFaceCycleParams.model_validate(sections["train_face_cycle"])
-        shape = params.fill(FaceTranslatorConfig)
-        translator = _frozen(FaceTranslator(shape), runtime)
-        faces = TranslatedFaces(
-            runtime=runtime,
-            translator=translator,
-            crop_size=shape.crop_size,
-            frames=source,
-            keypoints=poses,
-        )
-    main = TrainedGenerator(
-        network=_frozen(network, runtime), config=config, style=style, held_out=gan.fill(HeldOut)
+        return renderer
+    params = TrainFaceCycleParams.model_validate(sections["train_face_cycle"])
+    shape = params.fill(FaceTranslatorConfig)
+    faces = TranslatedFaces(
+        runtime=runtime,
+        translator=to_runtime(FaceTranslator(shape).apply(initialize), runtime),
+        crop_size=shape.crop_size,
+        frames=source,
+        keypoints=poses,
     )
-    return Renderer(runtime=runtime, main=main, face=faces)
+    return replace(renderer, face=faces)
 
 
 if __name__ == "__main__":

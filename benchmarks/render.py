@@ -30,7 +30,7 @@ from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialize
 from motiontransfer.models.rollout import PoseDrawer, generate_clip
 from motiontransfer.params import PARAMS_FILE
-from motiontransfer.pose.boxes import ViewportFollower, body_height_px, fit_viewport
+from motiontransfer.pose.boxes import Viewport, ViewportFollower, body_height_px, fit_viewport
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.fitting import fit_appearance
@@ -45,7 +45,7 @@ from motiontransfer.rendering.renderer import (
 )
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.target_clips import HeldOut, spread
-from motiontransfer.training.distributed import make_runtime
+from motiontransfer.training.distributed import Runtime, make_runtime
 from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
@@ -101,7 +101,15 @@ def _measure(
     full = (height, width)
     if result_height is not None:
         full = result_height, round(result_height * width / height)
-    renderer = _renderer(sections, poses, full=full, has_viewport=viewport == "person")
+    gan = TrainGanParams.model_validate(sections["train_gan"])
+    stride = 2 * 2**gan.num_downsamplings
+    renderer = preset_renderer(
+        sections,
+        size=(height, width),
+        viewport=fit_viewport([poses], multiple_of=stride) if viewport == "person" else None,
+        puppet=_puppet(poses, full) if gan.texture == "puppet" else None,
+        runtime=make_runtime(precision=gan.precision),
+    )
     source = read_clip(_SOURCE)
     parts = _milliseconds(renderer, poses, full=full)
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
@@ -240,22 +248,22 @@ def _puppet(poses: Keypoints, full: tuple[int, int]) -> Puppet:
     )
 
 
-def _renderer(
-    sections: dict[str, dict], poses: Keypoints, *, full: tuple[int, int], has_viewport: bool
+def preset_renderer(
+    sections: dict[str, dict],
+    *,
+    size: tuple[int, int],
+    viewport: Viewport | None,
+    puppet: Puppet | None,
+    runtime: Runtime,
 ) -> Renderer:
+    """Untrained networks of a preset, its face generator among them."""
     gan = TrainGanParams.model_validate(sections["train_gan"])
     of_face = TrainFaceGanParams.model_validate(sections["train_face_gan"])
     style = gan.fill(PoseMapStyle, encoding=gan.pose_encoding)
-    stride = 2 * 2**gan.num_downsamplings
     config = gan.fill(
-        GeneratorConfig,
-        pose_channels=style.num_channels,
-        size=poses.image_size,
-        viewport=fit_viewport([poses], multiple_of=stride) if has_viewport else None,
+        GeneratorConfig, pose_channels=style.num_channels, size=size, viewport=viewport
     )
-    plate = torch.zeros(3, *poses.image_size) if config.background == "plate" else None
-    runtime = make_runtime(precision=gan.precision)
-    puppet = _puppet(poses, full) if config.texture == "puppet" else None
+    plate = torch.zeros(3, *size) if config.background == "plate" else None
     network = build_generator(config, background_image=plate, puppet=puppet).apply(initialize)
     face = None
     if of_face.steps:

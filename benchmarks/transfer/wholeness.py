@@ -5,7 +5,7 @@ from statistics import mean
 
 import cv2
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from motiontransfer.evaluation.image_metrics import gradients
 from motiontransfer.keypoints import Keypoints
@@ -46,6 +46,7 @@ def wholeness(
         background: of the same size, without the person.
     """
     height_px = body_height_px(poses)
+    joints, found_joints = BodyPoses(poses.skeleton, poses.points, poses.score).joints(_JOINTS)
     masks = segment_person(poses, enumerate(film))
     persons = [mask >= 128 for mask in masks.masks]
     indices = masks.frame_index.tolist()
@@ -64,7 +65,8 @@ def wholeness(
         _, _, boxes, _ = cv2.connectedComponentsWithStats(far.astype(np.uint8))
         areas = boxes[1:, cv2.CC_STAT_AREA]
         left_over.append(bool((areas >= (_PIECE * height_px) ** 2).any()))
-        around = _joints(poses, index, radius_px=_JOINT_RADIUS * height_px)
+        points = joints[index][found_joints[index]]
+        around = _near(points, poses.image_size, radius_px=_JOINT_RADIUS * height_px)
         seams.append(gradients(fake)[around].mean() / gradients(real)[around].mean())
     found = {"holes": holes, "stray": stray, "left over": left_over, "seams": seams}
     return {name: mean(map(float, values)) for name, values in found.items()}
@@ -94,10 +96,10 @@ def _grown(pixels: _Pixels, radius_px: float) -> _Pixels:
     return away <= radius_px
 
 
-def _joints(poses: Keypoints, index: int, *, radius_px: float) -> _Pixels:
-    """Pixels near the joints that were found."""
-    points, found = BodyPoses(poses.skeleton, poses.points, poses.score).joints(_JOINTS, index)
-    near = np.zeros(poses.image_size, np.uint8)
-    for point in points[found].round().astype(int).tolist():
+def _near(
+    points: Float[np.ndarray, "points 2"], size: tuple[int, int], *, radius_px: float
+) -> _Pixels:
+    near = np.zeros(size, np.uint8)
+    for point in points.round().astype(int).tolist():
         cv2.circle(near, point, round(radius_px), 1, -1)
     return near > 0

@@ -60,12 +60,13 @@ def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRA
     At full size, as far as the clips have it; the person is where their masks are.
     """
     size, each = full_size(clips), max(num_frames // len(clips), 1)
-    distances = []
+    distances, heights = [], []
     with TemporaryFile() as frames:  # in memory they would take gigabytes
         for number, clip in enumerate(clips, 1):
             path, step = full_size_frames(clip.frames, clip.keypoints.frame_rate)
             masks = read_masks(clip.masks_file)
             height_px = body_height_px(clip.keypoints.resized(masks.masks.shape[1:]))
+            heights.append(height_px)
             indices = spread(masks.frames_of(clip.training[::step]), count=each)
             description = f"reading frames for the background, clip {number} of {len(clips)}"
             with FrameStore(path) as store:
@@ -79,7 +80,7 @@ def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRA
         seen, is_moving = _median_where(frames, size, shows_background)
     hidden = np.asarray(~shows_background.any(axis=0), np.uint8)
     small = seen[np.ix_(*map(_nearest, hidden.shape, size))]
-    hidden[_held(small, hidden, height_px)] = 1
+    hidden[_held(small, hidden, float(np.median(heights)))] = 1
     filled = cv2.inpaint(small, hidden, _INPAINTING_RADIUS_PX, cv2.INPAINT_NS)
     is_hidden = hidden[np.ix_(*map(_nearest, size, hidden.shape))] > 0
     image = np.where(is_hidden[..., None], resize(filled, size), seen)
