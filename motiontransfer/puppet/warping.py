@@ -39,6 +39,8 @@ Chosen = Int64[np.ndarray, " parts"]
 """Reference of each part, by its index; -1: the part is not drawn."""
 Vector = Float64[np.ndarray, "2"]
 Canvas = Float32[np.ndarray, "height width 6"]
+Corners = Int64[np.ndarray, "2 2"]
+"""(x, y) of the first pixel, and of the one behind the last."""
 
 _HIDDEN_PENALTY = 2.0  # of a reference that does not show the part at all, % of the body's height
 _WHOLE_SHARE = 0.9  # of what others show: masks of the same part differ by a few percent
@@ -310,23 +312,34 @@ class PuppetClip:
         zoom = self.puppet.zoom
         rate = np.array([width / (x1 - x0), height / (y1 - y0)]) / zoom
         finer = max(round(1 / float(rate.max())), 1)  # areas are averaged below
-        texture = np.zeros((finer * height, finer * width, TEXTURE_CHANNELS), np.float32)
-        for number, reference in enumerate(self.chosen[index].tolist()):
-            if reference >= 0 and number not in without:
-                self._draw_part(
-                    texture,
-                    (index, number, reference),
-                    corner=np.array([x0, y0]) * zoom,
-                    rate=finer * rate,
+        canvas = np.zeros((finer * height, finer * width, TEXTURE_CHANNELS), np.float32)
+        drawn = [
+            self._draw_part(
+                canvas,
+                (index, number, reference),
+                corner=np.array([x0, y0]) * zoom,
+                rate=finer * rate,
+            )
+            for number, reference in enumerate(self.chosen[index].tolist())
+            if reference >= 0 and number not in without
+        ]
+        texture = np.zeros((height, width, TEXTURE_CHANNELS), np.uint8)
+        corners = [low_high for low_high in drawn if low_high is not None]
+        if corners:  # elsewhere the canvas' memory is never touched
+            left, top = np.min(corners, axis=0)[0] // finer
+            right, bottom = -(-np.max(corners, axis=0)[1] // finer)
+            person = canvas[finer * top : finer * bottom, finer * left : finer * right]
+            if finer > 1:
+                person = cv2.resize(
+                    person, (right - left, bottom - top), interpolation=cv2.INTER_AREA
                 )
-        if finer > 1:
-            texture = cv2.resize(texture, (width, height), interpolation=cv2.INTER_AREA)
-        return texture.round().astype(np.uint8)
+            texture[top:bottom, left:right] = person.round()
+        return texture
 
     def _draw_part(
         self, texture: Canvas, which: tuple[int, int, int], *, corner: Vector, rate: Vector
-    ) -> None:
-        """Lay a part over what was drawn before.
+    ) -> Corners | None:
+        """Lay a part over what was drawn before; return what it can have changed.
 
         Args:
             which: frame, part, reference.
@@ -337,7 +350,7 @@ class PuppetClip:
         puppet, part = self.puppet, self.puppet.parts[number]
         patch = puppet.appearance.patches[reference][number]
         if patch is None:
-            return
+            return None
         pixels = puppet.pixels(reference, number)
         a, has_a = puppet.references.poses.joints(part.joints, reference)
         b, has_b = self.poses.joints(part.joints, index)
@@ -353,7 +366,7 @@ class PuppetClip:
         low = np.clip(np.floor(ends.min(axis=0)) - 1, 0, limit).astype(int)
         high = np.clip(np.ceil(ends.max(axis=0)) + 2, 0, limit).astype(int)
         if (high <= low).any():
-            return
+            return None
         matrix[:, 2] -= low
         size = tuple((high - low).tolist())
         color = cv2.warpAffine(pixels[..., :3], matrix, size, borderMode=cv2.BORDER_REPLICATE)
@@ -365,3 +378,4 @@ class PuppetClip:
         flat = np.full((*coverage.shape[:2], 3), shares, np.float32)
         under = texture[low[1] : high[1], low[0] : high[0]]
         under += coverage * (np.concatenate([color, flat], axis=2) - under)
+        return np.array([low, high])
