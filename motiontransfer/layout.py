@@ -125,11 +125,6 @@ def transfer_evaluation_folder(transfer: str) -> Path:
     return ARTIFACTS_FOLDER / "evaluation_transfer" / transfer
 
 
-def curves_folder(transfer: str) -> Path:
-    """Headline curves of a transfer's evaluation."""
-    return ARTIFACTS_FOLDER / "curves" / transfer
-
-
 def measurements_file(stage: str, name: str) -> Path:
     """Tidy table of the measurements of `evaluate` or `evaluate_transfer`."""
     return ARTIFACTS_FOLDER / "measurements" / stage / f"{name}.parquet"

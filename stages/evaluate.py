@@ -7,11 +7,9 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from pydantic import Field
-
 from motiontransfer import layout
 from motiontransfer.device import Precision
-from motiontransfer.evaluation.measurements import nested, write_measurements
+from motiontransfer.evaluation.measurements import nested, write_curves, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.protocols import evaluate_reconstruction
 from motiontransfer.parallel import Compute
@@ -27,8 +25,6 @@ class EvaluateParams(NetworkParams):
     face: FaceMode
     """`residual`: the face generator's residual is added; `none`: faces stay as generated."""
     precision: Precision
-    box_margin: float = Field(ge=0, le=1)
-    """Share of a box's longer side by which the boxes of person, face and hands grow."""
 
 
 def main(target: str) -> str:
@@ -43,12 +39,12 @@ def main(target: str) -> str:
         found = evaluate_reconstruction(
             clips,
             partial(render_poses, renderer, size=_size(renderer)),
-            box_margin=params.box_margin,
             compute=load_section(Compute, "compute"),
-            folder=folder,
+            comparison=folder / "comparison.png",
             scratch=Path(scratch),
             networks=networks,
         )
+    write_curves(folder, found)
     write_measurements(layout.measurements_file("evaluate", target), found)
     metrics = layout.metrics_file("evaluate", target)
     write_json(metrics, nested(found))

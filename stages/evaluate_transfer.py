@@ -1,11 +1,8 @@
 """Evaluate a finished transfer: `python -m stages evaluate_transfer <transfer>`."""
 
-from pydantic import Field
-
 from motiontransfer import layout
-from motiontransfer.evaluation.measurements import nested, write_measurements
+from motiontransfer.evaluation.measurements import nested, write_curves, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
-from motiontransfer.evaluation.plots import write_headline_curves
 from motiontransfer.evaluation.protocols import TransferVideos, evaluate_transfer
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.parallel import Compute
@@ -17,8 +14,7 @@ from motiontransfer.video.frame_store import check_decodable
 
 
 class EvaluateTransferParams(NetworkParams):
-    box_margin: float = Field(ge=0, le=1)
-    """Share of a box's longer side by which the boxes of person, face and hands grow."""
+    """The section `evaluate_transfer`."""
 
 
 def main(transfer: str) -> str:
@@ -29,7 +25,6 @@ def main(transfer: str) -> str:
         check_decodable(names.truth_path)
     weights = layout.models_folder(names.target) / layout.GENERATOR_FILE
     clips = read_target_clips(names.target, read_described(weights, "held_out", HeldOut))
-    folder = layout.transfer_evaluation_folder(transfer)
     found = evaluate_transfer(
         TransferVideos(
             result=layout.results_folder(transfer) / layout.TRANSFER_FILE,
@@ -38,13 +33,11 @@ def main(transfer: str) -> str:
         ),
         read_keypoints(layout.poses_file(transfer)),
         clips,
-        box_margin=params.box_margin,
         compute=load_section(Compute, "compute"),
-        folder=folder,
         networks=networks,
     )
-    write_headline_curves(layout.curves_folder(transfer), found)
+    write_curves(layout.transfer_evaluation_folder(transfer), found)
     write_measurements(layout.measurements_file("evaluate_transfer", transfer), found)
     metrics = layout.results_folder(transfer) / layout.METRICS_FILE
     write_json(metrics, nested(found))
-    return f"{metrics}; figures in {folder}"
+    return str(metrics)

@@ -93,7 +93,6 @@ def paths_of_layout(stage: str) -> list[Path]:
         ],
         "evaluate_transfer": [
             layout.transfer_evaluation_folder("TRANSFER"),
-            layout.curves_folder("TRANSFER"),
             layout.measurements_file(stage, "TRANSFER"),
             results / layout.METRICS_FILE,
         ],

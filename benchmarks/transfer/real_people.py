@@ -27,7 +27,6 @@ from statistics import mean
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import yaml
 from PIL import Image
 
@@ -36,9 +35,10 @@ from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import described_run, value_at
 from benchmarks.transfer.wholeness import wholeness
 from motiontransfer import layout
-from motiontransfer.evaluation.plots import worst_frame_indices
+from motiontransfer.evaluation.measurements import OURS, MetricKey, read_measurements
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.rendering.videos import contact_sheet
+from motiontransfer.report.report import worst_frame_indices
 from motiontransfer.target_clips import read_target_clips
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.weights import read_appearance
@@ -233,8 +233,9 @@ def _write_tail(name: str, variant: str) -> dict[str, float]:
 
 def _write_worst(path: Path, name: str, variants: Sequence[str]) -> None:
     """A picture of the frames that the last variant shows least like the film."""
-    scores = pd.read_csv(f"artifacts/evaluation/{name}/per_frame.csv")["ours_person_ssim"]
-    worst = worst_frame_indices(-scores.to_numpy())
+    found = read_measurements(layout.measurements_file("evaluate", name))
+    scores = found.per_frame[MetricKey("ssim", "person", OURS)]
+    worst = worst_frame_indices(-scores)
     rows: dict[str, list[Frame]] = {}
     for shown in (_FILM, *variants):
         with FrameStore(_tail(shown)) as store:

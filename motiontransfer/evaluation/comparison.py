@@ -71,8 +71,6 @@ StreamingMetric = BackgroundFlicker | FrameMetric
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricConfig:
-    box_margin: float
-    """Share of a box's longer side by which it grows on every side."""
     networks: Networks
     training_images: UInt8[np.ndarray, "images rows columns 3"] | None
     """Thumbnails of the target in training, from `training_images`; None: no distance
@@ -97,9 +95,7 @@ def streaming_metrics(
     """
     moving = [name for name in videos if name not in (real, late)]
     persons = {
-        name: person_regions(posed.keypoints, margin=config.box_margin)
-        for name, posed in videos.items()
-        if name != late
+        name: person_regions(posed.keypoints) for name, posed in videos.items() if name != late
     }
     metrics: dict[str, StreamingMetric] = {
         "flicker": BackgroundFlicker(list(persons), persons=background)
@@ -117,7 +113,7 @@ def streaming_metrics(
         image_scores,
         real=real,
         systems=[name for name in videos if name != real],
-        regions=all_regions(videos[real].keypoints, margin=config.box_margin),
+        regions=all_regions(videos[real].keypoints),
         distances=config.networks.distances,
     )
     errors = partial(warping_errors, systems=[real, *moving], guide=real, persons=persons[real])
@@ -197,6 +193,6 @@ def summarize(
     return (
         Measurements.from_counts(counts)
         + Measurements.from_scores(scores, block_frames=block_frames)
-        + fid_and_kid(real, videos, features, box_margin=config.box_margin)
+        + fid_and_kid(real, videos, features)
         + Measurements.not_measured(notes)
     )

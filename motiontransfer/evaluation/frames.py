@@ -41,6 +41,7 @@ FrameReference = tuple[Path, int]
 Regions = Sequence[Box | None]
 """The box in each frame; None where nothing was found."""
 
+_MARGIN = 0.1  # of boxes, share of their longer side; one for all, so that runs can be compared
 _SMALLEST_HAND_PX = 16
 """In an image of 256 pixels most hands are smaller than SSIM's window and a margin."""
 
@@ -147,7 +148,7 @@ def _check_size(store: FrameStore, size: tuple[int, int]) -> None:
         )
 
 
-def all_regions(keypoints: Keypoints, *, margin: float) -> dict[str, Regions]:
+def all_regions(keypoints: Keypoints, *, margin: float = _MARGIN) -> dict[str, Regions]:
     """The boxes of `person`, `face`, `left_hand` and `right_hand`.
 
     Hands smaller than 16 pixels grow to that, so that there is something to measure.
@@ -164,7 +165,7 @@ def all_regions(keypoints: Keypoints, *, margin: float) -> dict[str, Regions]:
     return regions
 
 
-def person_regions(keypoints: Keypoints, *, margin: float) -> Regions:
+def person_regions(keypoints: Keypoints, *, margin: float = _MARGIN) -> Regions:
     """Boxes around every joint of the person, in the frames where the body was found."""
     present = np.greater(keypoints.score, 0)
     has_body = np.any(present[:, keypoints.skeleton.slice("body")], axis=1)

@@ -280,11 +280,11 @@ def _halved(image: _FloatImage) -> Float32[np.ndarray, "_ _ 3"]:
     return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / np.float32(4)
 
 
-def training_images(clips: Sequence[TargetClip], *, margin: float) -> _Thumbnails:
+def training_images(clips: Sequence[TargetClip]) -> _Thumbnails:
     """The person in training frames, at most 500, evenly spread, each resized to a thumbnail."""
     training = training_frames(clips)
     chosen = training.part(evenly_spaced(len(training.frames), _MAX_IMAGES))
-    persons = person_regions(chosen.keypoints, margin=margin)
+    persons = person_regions(chosen.keypoints)
     frames = read_frames(chosen.frames, chosen.keypoints.image_size)
     found = [thumbnail(frame, box) for frame, box in zip(frames, persons, strict=True) if box]
     return np.stack(found) if found else np.zeros((0, *_THUMBNAIL_SIZE, 3), np.uint8)

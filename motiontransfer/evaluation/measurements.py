@@ -2,7 +2,8 @@
 
 A row is one value of a metric, in a region, of a system, in one frame. Where `frame` is null it is
 the value over all frames, with its 95 % interval. A metric that was not measured has a row with
-the reason in its note. `metrics.json`, `per_frame.csv` and every page are pivots of this table.
+the reason in its note. `metrics.json`, the curves of `dvc plots` and every page are pivots of this
+table.
 
 Every metric of frames is one sum over frames divided by another: of distances by joints, of missed
 detections by those expected, of a video's change by the real one's. Its interval is that of the
@@ -403,6 +404,27 @@ def nested(
         whole = one.is_count and one.value is not None
         node[name] = cell(one) if cell else int(one.value) if whole else one.value
     return tree
+
+
+def write_curves(folder: Path, found: Measurements) -> None:
+    """Write a CSV for each headline metric of both systems, with a row a frame.
+
+    `dvc plots` draws one plot a file and needs the same columns in all: metrics that only one of
+    the systems has are left out. Held-out frames are compared as with a ground truth. Missing
+    values are empty cells. Numbers have four decimals, and small ones four significant digits.
+    """
+
+    def number(value: float) -> str:
+        return f"{value:.4g}" if 0 < abs(value) < 0.1 else f"{value:.4f}"
+
+    for key, of_system in found.curves().items():
+        is_headline = key in HEADLINES or key._replace(section="truth") in HEADLINES
+        if is_headline and {OURS, NEAREST_NEIGHBOURS} <= of_system.keys():
+            table = pd.DataFrame({name: of_system[name] for name in (OURS, NEAREST_NEIGHBOURS)})
+            with replacing(folder / f"{key.slug}.csv") as temporary:
+                table.to_csv(
+                    temporary, index_label="frame_index", float_format=number, lineterminator="\n"
+                )
 
 
 def _rounded(

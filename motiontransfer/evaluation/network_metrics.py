@@ -291,11 +291,7 @@ def _tensor(image: Frame, device: torch.device) -> Float32[Tensor, "1 3 _ _"]:
 
 
 def fid_and_kid(
-    real: PosedFrames,
-    videos: Mapping[str, PosedFrames],
-    network: FrameFeatures | None,
-    *,
-    box_margin: float,
+    real: PosedFrames, videos: Mapping[str, PosedFrames], network: FrameFeatures | None
 ) -> Measurements:
     """FID and KID of videos against real frames, which need not show the same motion.
 
@@ -303,8 +299,8 @@ def fid_and_kid(
     """
     if network is None:
         return Measurements(summary=())
-    of_real, real_block = _features(real, network, box_margin, "real frames")
-    of_videos = {name: _features(one, network, box_margin, name) for name, one in videos.items()}
+    of_real, real_block = _features(real, network, "real frames")
+    of_videos = {name: _features(one, network, name) for name, one in videos.items()}
 
     def value(metric: str, region: str, name: str) -> Value:
         features, block = of_videos[name]
@@ -391,11 +387,11 @@ def _mean_of_pairs(
 
 
 def _features(
-    posed: PosedFrames, network: FrameFeatures, margin: float, label: str
+    posed: PosedFrames, network: FrameFeatures, label: str
 ) -> tuple[dict[str, Float64[np.ndarray, "_ features"]], int]:
     """Features of each region in the frames that have it; number of frames in about a second."""
     chosen = posed.part(evenly_spaced(len(posed.frames), _MAX_FRAMES))
-    persons = person_regions(chosen.keypoints, margin=margin)
+    persons = person_regions(chosen.keypoints)
     found: dict[str, list[np.ndarray]] = {region: [] for region in _REGIONS}
     frames = read_frames(chosen.frames, chosen.keypoints.image_size)
     shown = track(frames, f"Inception features of {label}", total=len(persons))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
+from PIL import Image
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.evaluation.comparison import (
@@ -47,24 +47,13 @@ from motiontransfer.evaluation.measurements import (
     in_section,
 )
 from motiontransfer.evaluation.network_metrics import Networks, not_measured
-from motiontransfer.evaluation.plots import (
-    likeness_panels,
-    systems,
-    worst_frames_sheet,
-    write_image,
-    write_per_frame,
-)
-from motiontransfer.evaluation.pose_metrics import (
-    REPORTED_GROUPS,
-    head_heights_px,
-    nearest_frames,
-    pose_scores,
-)
+from motiontransfer.evaluation.pose_metrics import head_heights_px, nearest_frames, pose_scores
 from motiontransfer.evaluation.temporal_metrics import frame_changes
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
+from motiontransfer.storage import replacing
 from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, write_frames
@@ -73,7 +62,6 @@ Render = Callable[[Keypoints], Iterator[Frame]]
 """Function from poses to as many generated frames."""
 
 _TRUTH = "truth"
-_SCORE_BOX_MARGIN = 0.1
 _NUM_COLUMNS = 8
 _ROWS = {"real": "real", OURS: "generated", NEAREST_NEIGHBOURS: "nearest neighbour"}
 
@@ -82,16 +70,15 @@ def evaluate_reconstruction(
     clips: Sequence[TargetClip],
     render: Render,
     *,
-    box_margin: float,
     compute: Compute,
-    folder: Path,
+    comparison: Path,
     scratch: Path,
     networks: Networks,
 ) -> Measurements:
     """Render each clip's held-out tail and compare it with the real frames.
 
     Args:
-        folder: where `per_frame.csv`, `curves.png` and `comparison.png` go.
+        comparison: the image to write, of real frames, ours and the baseline's.
         scratch: temporary folder of the rendered frames.
 
     Returns:
@@ -116,11 +103,7 @@ def evaluate_reconstruction(
         ),
     }
     videos = {"real": real, **generated}
-    config = MetricConfig(
-        box_margin=box_margin,
-        networks=networks,
-        training_images=training_images(clips, margin=box_margin),
-    )
+    config = MetricConfig(networks=networks, training_images=training_images(clips))
     measured = _measure_tails(videos, tails, config)
     scores = {
         **against_real(measured["images"], videos, "real"),
@@ -131,7 +114,7 @@ def evaluate_reconstruction(
     notes = not_measured(real.keypoints.image_size, networks)
     if head_heights_px(real.keypoints) is None:
         notes["pck"] = "no real pose has a head, chin and forehead"
-    skipped = count_skipped(all_regions(real.keypoints, margin=box_margin))
+    skipped = count_skipped(all_regions(real.keypoints))
     found = summarize(
         scores,
         real=real,
@@ -141,14 +124,8 @@ def evaluate_reconstruction(
         counts={MetricKey(FRAMES, "", ""): len(real.frames), **skipped},
         notes=notes,
     )
-    columns = {
-        "frame_index": range(len(real.frames)),
-        "video": [clip.name for clip in tails for _ in clip.held_out],
-        "video_frame_index": [index for _, index in real.frames],
-    }
-    title = "Held-out frames of the target, rendered from their own poses"
-    write_per_frame(folder, found, columns, likeness_panels(""), title=title)
-    write_image(folder / "comparison.png", _comparison(videos))
+    with replacing(comparison) as temporary:
+        Image.fromarray(_comparison(videos)).save(temporary)
     return found
 
 
@@ -166,7 +143,7 @@ def _measure_tails(
             tail,
             real="real",
             late="previous_real_frame",
-            background=person_regions(tail["real"].keypoints, margin=config.box_margin),
+            background=person_regions(tail["real"].keypoints),
             config=config,
         )
         parts.append(measure(tail, metrics))
@@ -211,17 +188,14 @@ def evaluate_transfer(
     intended: Keypoints,
     clips: Sequence[TargetClip],
     *,
-    box_margin: float,
     compute: Compute,
-    folder: Path,
     networks: Networks,
 ) -> Measurements:
-    """Evaluate a transfer, and write its per-frame table and figures.
+    """Evaluate a transfer.
 
     Args:
         intended: the normalized poses that the result should show.
         clips: the target's, for the nearest-neighbor baseline.
-        folder: where `per_frame.csv`, `curves.png` and `worst_frames.png` go.
 
     Returns:
         Sections `detection`, `temporal` and `identity`, `realism` (FID and KID) where there is a
@@ -237,21 +211,15 @@ def evaluate_transfer(
         OURS: detected_frames(videos.result, size=size, compute=compute),
         NEAREST_NEIGHBOURS: nearest_frames(intended, clips),
     }
-    rows = {"source": videos.source, "result": videos.result}
     counts = {MetricKey(FRAMES, "", ""): num_frames}
     if videos.truth is not None:
         advice = "film or cut it to match, or set this transfer's truth to none"
         check_frames(videos.truth, num_frames, size, advice)
         posed[_TRUTH] = detected_frames(videos.truth, size=size, compute=compute)
-        rows[_TRUTH] = videos.truth
-        regions = all_regions(posed[_TRUTH].keypoints, margin=box_margin)
+        regions = all_regions(posed[_TRUTH].keypoints)
         counts |= count_skipped(regions, section=_TRUTH)
-    config = MetricConfig(
-        box_margin=box_margin,
-        networks=networks,
-        training_images=training_images(clips, margin=box_margin),
-    )
-    found = summarize(
+    config = MetricConfig(networks=networks, training_images=training_images(clips))
+    return summarize(
         _scores(videos.source, posed, intended, config),
         real=training_frames(clips),
         videos=posed,
@@ -260,11 +228,6 @@ def evaluate_transfer(
         counts=counts,
         notes=_notes(posed, intended, networks),
     )
-    frame_index = np.arange(num_frames)
-    columns = {"frame_index": frame_index, "pts_seconds": frame_index / float(intended.frame_rate)}
-    write_per_frame(folder, found, columns, _panels(found), title="The result, frame by frame")
-    write_image(folder / "worst_frames.png", worst_frames_sheet(rows, intended, found))
-    return found
 
 
 def _scores(
@@ -275,7 +238,7 @@ def _scores(
         posed,
         real=_TRUTH if _TRUTH in posed else None,
         late=None,
-        background=person_regions(intended, margin=config.box_margin),
+        background=person_regions(intended),
         config=config,
     )
     metrics["change_to_source"] = FrameMetric(
@@ -324,26 +287,6 @@ def _notes(
     return notes
 
 
-def _panels(found: Measurements) -> dict[str, dict[str, MetricKey]]:
-    """Panels of the curves: similarity to the ground truth, pose distance, stability."""
-    has_truth = any(key.section == _TRUTH for key in found.per_frame)
-    warping = "warping_error_person" if has_truth else "warping_error_person_own_flow"
-    of_warping = systems(warping, "", "temporal")
-    if has_truth:
-        of_warping["truth"] = MetricKey(warping, "", _TRUTH, "temporal")
-    return {
-        **(likeness_panels("truth") if has_truth else {}),
-        "Pose distance to the intended pose (pixels)": systems(
-            "pose_distance_px", "all", "detection"
-        ),
-        "Share of detections missed in the result": {
-            group: MetricKey("missed_detections", group, OURS, "detection")
-            for group in REPORTED_GROUPS
-        },
-        "Warping error in the person's box": of_warping,
-    }
-
-
 def score_videos(
     videos: Mapping[str, Path], truth: Path, *, compute: Compute, networks: Networks
 ) -> Measurements:
@@ -368,13 +311,9 @@ def score_videos(
     }
     real = detected_frames(truth, size=size, compute=compute)
     posed = {**generated, _TRUTH: real}
-    config = MetricConfig(box_margin=_SCORE_BOX_MARGIN, networks=networks, training_images=None)
+    config = MetricConfig(networks=networks, training_images=None)
     metrics = streaming_metrics(
-        posed,
-        real=_TRUTH,
-        late=None,
-        background=person_regions(real.keypoints, margin=_SCORE_BOX_MARGIN),
-        config=config,
+        posed, real=_TRUTH, late=None, background=person_regions(real.keypoints), config=config
     )
     found = measure(posed, metrics)
     scores = {

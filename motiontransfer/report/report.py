@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float, Float64
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, MotionTransferError
 from motiontransfer.evaluation.frames import check_frames, read_frames
-from motiontransfer.evaluation.measurements import Measurements, read_measurements
-from motiontransfer.evaluation.plots import frame_errors, worst_frame_indices
+from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
 from motiontransfer.evaluation.pose_metrics import nearest_frames
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.params import Transfer
@@ -47,6 +48,7 @@ from motiontransfer.video.frame_store import FrameStore
 
 _THUMBNAIL_PX = 256
 _SAMPLE_PX = 1400
+_NUM_WORST = 8
 _BASE64 = 4 / 3  # bytes in the page for each byte of video
 
 
@@ -193,6 +195,39 @@ def _worst(run: TransferRun, found: Measurements) -> list[dict[str, object]]:
             }
             for index in worst_frame_indices(errors)
         ]
+
+
+def frame_errors(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], list[str]]:
+    """Error of each frame of our system, as a number and as text.
+
+    The error is against the ground truth where there is one, otherwise the distance to the intended
+    pose, where a frame without a body is the worst. NaN where nothing was measured.
+    """
+    ssim = found.per_frame.get(MetricKey("ssim", "person", OURS, "truth"))
+    if ssim is not None:
+        return -ssim, [f"SSIM {value:.2f}" for value in ssim]
+    distance = found.per_frame[MetricKey("pose_distance_px", "all", OURS, "detection")]
+    missed = found.per_frame[MetricKey("missed_detections", "body", OURS, "detection")]
+    texts = [
+        "no body" if gone else f"{px:.1f} px" for gone, px in zip(missed > 0, distance, strict=True)
+    ]
+    return np.where(missed > 0, np.inf, distance), texts
+
+
+def worst_frame_indices(errors: Float[np.ndarray, " frames"]) -> tuple[int, ...]:
+    """Indices of the worst frames, at most 8, worst first; NaN is never chosen.
+
+    Neighbors resemble each other: without a minimum distance between the chosen frames one bad
+    second would fill the image.
+    """
+    distance = max(1, len(errors) // (3 * _NUM_WORST))
+    chosen: list[int] = []
+    for index in np.argsort(-errors, kind="stable").tolist():
+        if len(chosen) == _NUM_WORST or np.isnan(errors[index]):
+            break
+        if all(abs(index - other) >= distance for other in chosen):
+            chosen.append(index)
+    return tuple(chosen)
 
 
 def _held_out(run: TransferRun) -> dict[str, object]:

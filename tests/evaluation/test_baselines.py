@@ -103,13 +103,13 @@ def _flat(level, size=(64, 64)):
 
 def test_a_training_frame_is_at_distance_zero_wherever_the_box_is(clips, monkeypatch):
     clip = clips[0]
-    images = training_images(clips, margin=0.1)
+    images = training_images(clips)
     assert images.shape == (len(clip.training), 64, 32, 3)
     frames = read_frames([(clip.frames, index) for index in clip.training], (64, 64))
-    found = _distances(images, person_regions(clip.keypoints, margin=0.1), frames)
+    found = _distances(images, person_regions(clip.keypoints), frames)
     assert found.per_frame().tolist() == [0] * len(clip.training)
     monkeypatch.setattr(image_metrics, "_MAX_IMAGES", 3)  # of long clips, evenly spread
-    np.testing.assert_array_equal(training_images(clips, margin=0.1), images[[0, 2, 4]])
+    np.testing.assert_array_equal(training_images(clips), images[[0, 2, 4]])
 
 
 def test_the_distance_is_that_to_the_nearest_in_levels():

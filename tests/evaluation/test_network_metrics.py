@@ -216,19 +216,17 @@ def test_only_the_persons_box_counts_and_of_long_videos_frames_from_everywhere(p
         seen.append(image)
         return np.zeros(2, np.float32)
 
-    module.fid_and_kid(posed("real", _WALK[:7]), {}, network, box_margin=0.0)
+    module.fid_and_kid(posed("real", _WALK[:7]), {}, network)
     whole, boxes = seen[::2], seen[1::2]
     assert len({image.tobytes() for image in whole}) == len(boxes) == 3
     assert {image.shape[:2] for image in whole} == {(64, 64)}
-    # From the temple to the index finger's tip, from the forehead to the ankles.
-    assert all(width < 30 and 45 < height < 60 for height, width, _ in map(np.shape, boxes))
+    # From the temple to the index finger's tip, from the forehead to the ankles, and the margin.
+    assert all(width < 40 and 55 < height < 64 for height, width, _ in map(np.shape, boxes))
 
 
 def test_frames_without_a_person_are_counted_and_too_few_have_no_value(posed):
     real, empty = posed("real", _WALK), posed("empty", _WALK, absent=BODY)
-    found = module.fid_and_kid(
-        real, {"ours": empty}, lambda image: np.float32(image.mean((0, 1))), box_margin=0.1
-    )
+    found = module.fid_and_kid(real, {"ours": empty}, lambda image: np.float32(image.mean((0, 1))))
     values = nested(found)["realism"]
     assert values["skipped_frames"] == {"ours": 8}
     for metric in ("fid", "kid"):

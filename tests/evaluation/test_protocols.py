@@ -3,12 +3,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
 from motiontransfer.errors import TrainingError, VideoError
-from motiontransfer.evaluation import comparison, plots
+from motiontransfer.evaluation import comparison
 from motiontransfer.evaluation.comparison import FrameMetric, detected_frames, measure
 from motiontransfer.evaluation.measurements import MetricKey, nested
 from motiontransfer.evaluation.network_metrics import NetworkParams, Networks, open_networks
@@ -94,13 +93,11 @@ def evaluated(folder):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "detect_person", detect_person)
-        patch.setattr(plots, "plot_curves", lambda *_, **__: None)  # slow
         found = evaluate_reconstruction(
             clips_of(folder),
             render,
-            box_margin=0.1,
             compute=LOCAL,
-            folder=folder / "out",
+            comparison=folder / "comparison.png",
             scratch=folder / "scratch",
             networks=replace(NO_NETWORKS, features=_color),
         )
@@ -152,21 +149,19 @@ def test_the_real_frame_before_is_a_baseline(metrics):
         assert "previous_real_frame" not in of_system
 
 
-def test_table_and_image_are_written_and_frames_not_compared_across_clips(evaluated, folder):
-    table = pd.read_csv(folder / "out" / "per_frame.csv")
-    assert table["video"].tolist() == ["bow", "walk", "walk"]
-    assert table["video_frame_index"].tolist() == [3, 6, 7]
-    assert table["frame_index"].tolist() == [0, 1, 2]
-    assert table["ours_frame_l1"].tolist() == pytest.approx([4, 4, 4])
-    for column in ("temporal_warping_error_ours", "temporal_frame_change_to_real_ours"):
-        assert table[column].isna().tolist() == [True, True, False]
-    with Image.open(folder / "out/comparison.png") as image:
+def test_an_image_is_written_and_frames_are_not_compared_across_clips(evaluated, folder):
+    frames = evaluated[0].per_frame
+    assert frames[MetricKey("l1", "frame", "ours")].tolist() == pytest.approx([4, 4, 4])
+    for metric in ("warping_error", "frame_change_to_real"):
+        values = frames[MetricKey(metric, "", "ours", "temporal")]
+        assert np.isnan(values).tolist() == [True, True, False]
+    with Image.open(folder / "comparison.png") as image:
         assert image.width > 3 * 64
 
 
 def test_without_held_out_frames_the_error_names_the_param(folder, tmp_path):
     clips = clips_of(folder, held_out_fraction=0.0)
-    rest = {"box_margin": 0.1, "compute": LOCAL, "folder": tmp_path, "scratch": tmp_path}
+    rest = {"compute": LOCAL, "comparison": tmp_path / "c.png", "scratch": tmp_path}
     with pytest.raises(TrainingError, match=r"train_gan\.held_out_fraction"):
         evaluate_reconstruction(clips, iter, **rest, networks=NO_NETWORKS)
 
@@ -188,35 +183,22 @@ class _Evaluated:
     """Evaluation of a video of figures at these centers; the detector knows where they are."""
 
     def __init__(self, folder, result, truth=None, *, size=(64, 64), absent=(), **options):
-        self.sheets = []
         poses = {"source": figure(_INTENDED), "result": figure(result, absent=absent)}
         if truth:
             poses["truth"] = figure(truth, size=size)
         files, known = _films(folder, poses)
-        contact_sheet = plots.contact_sheet
-
-        def recorded(rows, captions):
-            self.sheets.append(([*rows], captions))
-            return contact_sheet(rows, captions)
-
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(comparison, "detect_person", lambda video, **_: known[video])
-            patch.setattr(plots, "plot_curves", lambda *_, **__: None)  # slow
-            patch.setattr(plots, "contact_sheet", recorded)
             found = evaluate_transfer(
                 TransferVideos(**{"truth": None, **files}),
                 figure(_INTENDED),
                 clips_of(folder, walk=figure([(20 + 3 * i, 34) for i in range(12)])),
-                box_margin=0.1,
                 compute=LOCAL,
-                folder=folder / "out",
                 **{"networks": NO_NETWORKS, **options},
             )
         self.metrics = nested(found)
         self.notes = {one.key.metric: one.note for one in found.summary if one.note}
-        self.table = pd.read_csv(folder / "out" / "per_frame.csv")
-        with Image.open(folder / "out" / "worst_frames.png") as image:
-            self.sheet_height = image.height
+        self.per_frame = {"_".join(key.path): of for key, of in found.per_frame.items()}
 
 
 @pytest.fixture(scope="module")
@@ -241,8 +223,8 @@ def test_both_systems_are_compared_with_the_intended_pose_and_the_ground_truth(w
     ours, nearest = metrics["truth"]["ours"], metrics["truth"]["nearest_neighbours"]
     assert ours["person"]["ssim"] > nearest["person"]["ssim"]
     assert ours["pose_distance_px"]["all"] == 1 < nearest["pose_distance_px"]["all"]
-    assert (with_truth.table["detection_ours_pose_distance_px_all"] == 0).all()
-    assert (with_truth.table["truth_ours_pose_distance_px_all"] == 1).all()
+    assert (with_truth.per_frame["detection_ours_pose_distance_px_all"] == 0).all()
+    assert (with_truth.per_frame["truth_ours_pose_distance_px_all"] == 1).all()
     assert nearest["face"]["lpips"] == 0.5
     assert with_truth.notes["dists"] == "why"
 
@@ -252,10 +234,8 @@ def test_without_ground_truth_pose_and_temporal_metrics_remain(frozen):
     ours = frozen.metrics["detection"]["ours"]
     assert ours["missed_detections"] == {"body": 0, "hands": 1, "face": 0}
     assert ours["body_found"] == 1
-    table = frozen.table
-    assert table["pts_seconds"].tolist() == pytest.approx([index / 25 for index in range(6)])
-    assert (table["detection_ours_missed_detections_hands"] == 1).all()
-    assert not any("ssim" in name for name in table.columns)
+    assert (frozen.per_frame["detection_ours_missed_detections_hands"] == 1).all()
+    assert not any("ssim" in name for name in frozen.per_frame)
 
 
 def test_temporal_metrics_and_distance_to_training(with_truth, frozen):
@@ -282,16 +262,6 @@ def test_fid_and_kid_are_against_the_training_frames(with_truth):
     assert found["skipped_frames"] == dict.fromkeys(found["fid"]["frame"], 0)
     # The baseline's frames are training frames.
     assert found["fid"]["person"]["nearest_neighbours"] < found["fid"]["person"]["ours"]
-
-
-def test_the_worst_frames_are_shown_with_their_errors(with_truth, frozen):
-    ((rows, captions),) = with_truth.sheets
-    assert rows == ["source", "pose", "result", "truth"]
-    assert all(" SSIM 0." in caption for caption in captions)
-    ((rows, captions),) = frozen.sheets
-    assert rows == ["source", "pose", "result"]
-    assert captions[0] == f"frame 5, {np.hypot(20, 2):.1f} px"
-    assert with_truth.sheet_height - frozen.sheet_height == 64 + 4  # one more row
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ OUTS = {
     "render": (f"{_A}/rendered",),
     "encode": (*(f"results/ada_as_ben/{it}" for it in ("comparison.mp4", "contact_sheet.png")),),
     "evaluate_transfer": (
-        *(f"{_A}/{it}/ada_as_ben" for it in ("evaluation_transfer", "curves")),
+        f"{_A}/evaluation_transfer/ada_as_ben",
         f"{_A}/measurements/evaluate_transfer",
     ),
     "report": ("results/ada_as_ben/report.html",),

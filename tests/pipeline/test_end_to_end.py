@@ -57,9 +57,9 @@ def test_dvc_draws_the_curves_and_pictures(project):
     assert "failed" not in shown.stderr
     pictures = {path.name for path in (project / "plots/static").glob("*.png")}
     assert any("training_ada_generator_images" in name for name in pictures)
-    assert any("worst_frames" in name for name in pictures)
+    assert any("comparison" in name for name in pictures)
     page = (project / "plots/index.html").read_text()
-    for curve in ("generator/l1.tsv", "evaluation_transfer/ada_as_ben/per_frame.csv"):
+    for curve in ("generator/l1.tsv", "evaluation_transfer/ada_as_ben/truth_ssim_person.csv"):
         assert curve in page
 
 

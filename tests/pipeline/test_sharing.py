@@ -87,7 +87,7 @@ def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, 
     assert {Path(path).parts[1] for path in third.files("artifacts")} == {
         *("appearance", "code", "frames", "keypoints", "models", "training"),  # brought
         *("poses", "rendered"),  # and not made again
-        *("evaluation_transfer", "measurements", "curves", "metrics"),  # made
+        *("evaluation_transfer", "measurements", "metrics"),  # made
         *("params_checked.json", "params_of_results.json", "videos"),
     }
     assert not (third.root / "artifacts/models/ada/discriminator.safetensors").exists()

@@ -12,9 +12,9 @@ from stages import plots_page
 
 CURVES = {
     "artifacts/training/ada/generator/metrics/generator/l1.tsv": ("step", "l1"),
-    "artifacts/evaluation_transfer/ada_as_ben/per_frame.csv": ("frame_index", "ours_px"),
+    "artifacts/evaluation_transfer/ada_as_ben/truth_l1_person.csv": ("frame_index", "ours"),
 }
-IMAGES = ("artifacts/quality/ada/walk.png", "artifacts/evaluation/ada/curves.png")
+IMAGES = ("artifacts/quality/ada/walk.png", "artifacts/evaluation/ada/comparison.png")
 
 
 @pytest.fixture(scope="module")
