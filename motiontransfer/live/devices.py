@@ -23,11 +23,12 @@ import numpy as np
 from motiontransfer.errors import DisplayError, MissingLibraryError, VideoError
 from motiontransfer.keypoints import People, read_keypoints
 from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.threads import in_thread
 from motiontransfer.video.audio import store_sound
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.isolation import iterate_isolated, run_isolated
 from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright
-from motiontransfer.video.writer import in_thread, video_writer
+from motiontransfer.video.writer import video_writer
 
 _TITLE = "motiontransfer"
 _LARGEST_HEIGHT_PX = 540  # as it opens

@@ -1,19 +1,19 @@
 """Pose maps on any device; autoregressive rollout: a frame from its pose and the previous frame."""
 
-import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import pairwise, repeat
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int64
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator, Textures
-from motiontransfer.pose.boxes import ViewportFollower
+from motiontransfer.pose.boxes import Boxes, ViewportFollower
 from motiontransfer.pose.drawing import (
     TILE_PX,
     Lines,
@@ -25,15 +25,17 @@ from motiontransfer.pose.drawing import (
     touched_tiles,
     visible_lines,
 )
-from motiontransfer.puppet.warping import Excluded, PuppetClip, PuppetFollower
+from motiontransfer.puppet.warping import Excluded, PuppetClip, PuppetFollower, Texture
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.video.tensors import CPU, Images, levels_to_textures, upload
+from motiontransfer.threads import map_ahead
+from motiontransfer.video.tensors import CPU, Images, levels_to_textures, upload, upload_together
 
 Points = Float[Tensor, "batch joints 2"]
 Scores = Float[Tensor, "batch joints"]
 PoseMaps = Float[Tensor, "batch channels _ _"]
 
 _BATCH_FRAMES = 8  # whose pose maps are drawn at once
+_DRAWING_THREADS = 4  # at most
 _COARSE_PX = 64
 
 
@@ -68,13 +70,13 @@ class PoseDrawer:
             return planes.unflatten(0, (-1, style.num_channels))
         drawn, pairs = shown_joints(self.skeleton)
         y, x = (torch.arange(length, dtype=points.dtype, device=device) for length in size)
-        center = upload(points[:, pairs].mean(2), device)
-        strength = upload(score[:, pairs].amin(2), device)
+        on_cpu = points[:, pairs].mean(2), score[:, pairs].amin(2), torch.tensor(drawn)
+        center, strength, channels = upload_together(on_cpu, device)
         spots = gaussian_spots(center, strength, x, y, style=style, exp=torch.exp)
         if len(drawn) == style.num_channels:
             return spots
         pose_map = spots.new_zeros((len(points), style.num_channels, *size))
-        return pose_map.index_copy(1, upload(torch.tensor(drawn), device), spots)
+        return pose_map.index_copy(1, channels, spots)
 
     def draw_coarse(self, points: Points, score: Scores, *, size: tuple[int, int]) -> PoseMaps:
         """Draw whole frames of a size, in pixels, at the low resolution of `coarse_size`."""
@@ -105,8 +107,8 @@ def draw_lines(
     """Draw anti-aliased lines with round caps; where they cross, the maximum is taken."""
     height, width = size
     rows, columns = num_tiles(size)
-    line, row, column = (upload(torch.from_numpy(it), device) for it in touched_tiles(lines, size))
-    points, radius_px, intensity, plane = (upload(torch.from_numpy(it), device) for it in lines)
+    arrays = map(torch.from_numpy, (*touched_tiles(lines, size), *lines))
+    line, row, column, points, radius_px, intensity, plane = upload_together([*arrays], device)
     within = torch.arange(TILE_PX, device=device)
     x, y = ((first[:, None] * TILE_PX + within).to(points) for first in (column, row))
     covered = coverage(points[line], radius_px[line], x, y)
@@ -160,12 +162,22 @@ class Rollout:
 
     def draw(
         self, keypoints: Keypoints, *, excluded: Excluded | None = None
-    ) -> Iterator[FramePose]:
-        """Draw the next poses, one at a time as they are asked for, their maps in batches."""
-        for start in range(0, keypoints.num_frames, _BATCH_FRAMES):
-            batch = range(start, min(start + _BATCH_FRAMES, keypoints.num_frames))
-            out = None if excluded is None else excluded[batch]
-            yield from self._draw_batch(keypoints.part(batch), out)
+    ) -> Generator[FramePose]:
+        """Draw the next poses, one at a time as they are asked for, their maps in batches.
+
+        Puppets are drawn ahead, in threads, which end with the generator.
+        """
+        num_frames = keypoints.num_frames
+        boxes = np.tile([0, 0, *self._size[::-1]], (num_frames, 1))
+        if self._viewport is not None:
+            boxes = self._viewport.place(keypoints.points, keypoints.score)
+        starts = range(0, num_frames, _BATCH_FRAMES)
+        batches = [range(start, min(start + _BATCH_FRAMES, num_frames)) for start in starts]
+        textures: Iterator[Texture | None] = repeat(None)
+        if self._puppet is not None:
+            textures = _draw_puppet(self._puppet, keypoints, batches, boxes, excluded)
+        for batch in batches:
+            yield from self._draw_batch(keypoints.part(batch), boxes[batch], textures)
 
     def step(self, pose: FramePose, previous: Images | None) -> Images:
         """Generate one frame in [-1, 1], as a batch of one.
@@ -188,13 +200,10 @@ class Rollout:
             frame[:, :, y0:y1, x0:x1] = person
             return frame
 
-    def _draw_batch(self, keypoints: Keypoints, excluded: Excluded | None) -> Iterator[FramePose]:
-        points, score, puppet = keypoints.points, keypoints.score, None
-        if self._puppet is not None:
-            puppet = self._puppet.follow(keypoints, excluded=excluded)
-        boxes = np.tile([0, 0, *self._size[::-1]], (len(points), 1))
-        if self._viewport is not None:
-            boxes = self._viewport.place(points, score)
+    def _draw_batch(
+        self, keypoints: Keypoints, boxes: Boxes, textures: Iterator[Texture | None]
+    ) -> Iterator[FramePose]:
+        points, score = keypoints.points, keypoints.score
         past_points, past_score = self._past or (points[:0], score[:0])
         num_past, num_preceding = len(past_points), self._generator.conditioning_poses - 1
         points, score = np.concatenate([past_points, points]), np.concatenate([past_score, score])
@@ -214,18 +223,44 @@ class Rollout:
                 if self._viewport is not None:
                     pair = torch.from_numpy(points[own]), torch.from_numpy(score[own])
                     coarse = drawer.draw_coarse(*pair, size=self._size).split(1)
-            for index, frame_index in enumerate(run):
+            for index in range(len(run)):
                 conditioning, box = pose_maps[index : index + num_preceding + 1], (x0, y0, x1, y1)
                 yield FramePose(
                     box=box,
                     pose_map=conditioning.flatten(0, 1)[None],
                     coarse_pose=coarse[index],
-                    texture=None if puppet is None else self._texture(puppet, frame_index, box),
+                    texture=self._uploaded(next(textures)),
                 )
 
-    def _texture(self, puppet: PuppetClip, index: int, box: tuple[int, int, int, int]) -> Textures:
-        levels = torch.from_numpy(puppet.draw(index, box=box))[None]
-        return levels_to_textures(upload(levels, self._device))
+    def _uploaded(self, texture: Texture | None) -> Textures | None:
+        if texture is None:
+            return None
+        return levels_to_textures(upload(torch.from_numpy(texture)[None], self._device))
+
+
+def _draw_puppet(
+    follower: PuppetFollower,
+    keypoints: Keypoints,
+    batches: Sequence[range],
+    boxes: Boxes,
+    excluded: Excluded | None,
+) -> Iterator[Texture]:
+    """The puppet in each frame's box, drawn while the frames before are generated."""
+
+    def follow(batch: range) -> PuppetClip:
+        out = None if excluded is None else excluded[batch]
+        return follower.follow(keypoints.part(batch), excluded=out)
+
+    def draw(pose: tuple[tuple[PuppetClip, int], Sequence[int]]) -> Texture:
+        (clip, index), (x0, y0, x1, y1) = pose
+        return clip.draw(index, box=(x0, y0, x1, y1))
+
+    # Threads are of no use to a frame that arrives alone.
+    num_threads = min(torch.get_num_threads(), _DRAWING_THREADS) if keypoints.num_frames > 1 else 0
+    clips = map_ahead(follow, batches, num_threads=min(num_threads, 1))
+    places = ((clip, index) for clip in clips for index in range(len(clip.chosen)))
+    poses = zip(places, boxes.tolist(), strict=True)
+    return map_ahead(draw, poses, num_threads=num_threads)
 
 
 def generate_clip(
@@ -244,10 +279,8 @@ def generate_clip(
         yield frame
 
 
-def _same_box(
-    boxes: Int64[np.ndarray, "frames 4"],
-) -> Iterator[tuple[range, tuple[int, int, int, int]]]:
+def _same_box(boxes: Boxes) -> Iterator[tuple[range, tuple[int, int, int, int]]]:
     changes = np.flatnonzero(np.any(np.diff(boxes, axis=0), axis=1)) + 1
-    for start, stop in itertools.pairwise([0, *changes.tolist(), len(boxes)]):
+    for start, stop in pairwise([0, *changes.tolist(), len(boxes)]):
         if stop > start:
             yield range(start, stop), tuple(boxes[start].tolist())

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float32, UInt8
 from motiontransfer.errors import PARAMS_FILE, ParamsError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.puppet.warping import Puppet, PuppetClip, Texture
+from motiontransfer.threads import map_ahead
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
 
@@ -36,6 +37,7 @@ _ELLIPSE_RAMP = 0.3
 _CLONE_EROSION_PX = 3  # by which OpenCV shrinks a mask
 _CLONE_BORDER_PX = 2 * _CLONE_EROSION_PX + 2  # a mask may lie at a frame's edge
 _GUIDE_RADIUS_PX = 1  # of the window, pixels of the working image
+_UPSAMPLING_THREADS = 4  # at most
 _GUIDE_SMOOTHNESS = 3.0  # levels; texture of the guide below it is not followed
 _BAND_ROWS = 16
 _LABEL_TEXTS = ("AI-generated", "AI")  # the second where the first does not fit
@@ -115,10 +117,16 @@ class GuidedUpsampling:
 def upsample_frames(
     frames: Iterable[Frame], puppet: Puppet, poses: Keypoints, *, size: tuple[int, int]
 ) -> Iterator[Frame]:
-    """Frames of a clip at a larger size (height, width), in the order of its poses."""
+    """Frames of a clip at a larger size (height, width), in the order of its poses; in threads."""
     upsampling = GuidedUpsampling(puppet, size=size)
     clip = puppet.follow(poses)
-    return (upsampling.upsample(frame, clip, index) for index, frame in enumerate(frames))
+
+    def upsample(numbered: tuple[int, Frame]) -> Frame:
+        index, frame = numbered
+        return upsampling.upsample(frame, clip, index)
+
+    num_threads = min(cv2.getNumThreads(), _UPSAMPLING_THREADS)
+    return map_ahead(upsample, enumerate(frames), num_threads=num_threads)
 
 
 def size_of_height(

@@ -18,8 +18,9 @@ from motiontransfer.params import Section
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.rendering.compositing import FaceBlending, VisibleLabel
 from motiontransfer.storage import replacing_folder, sha256_of, write_json
+from motiontransfer.threads import in_thread
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import write_frames
+from motiontransfer.video.frame_store import frame_writer
 
 FaceMode = Literal["residual", "none"]
 
@@ -86,7 +87,10 @@ def write_rendered(
 ) -> None:
     """Write frames, lossless and in working pixels, and their description; atomically."""
     with replacing_folder(folder) as work:
-        write_frames(work / layout.FRAMES_FILE, frames, frame_rate=frame_rate)
+        path = work / layout.FRAMES_FILE
+        with frame_writer(path, frame_rate=frame_rate) as write, in_thread(write) as write_later:
+            for frame in frames:
+                write_later(frame)
         write_json(work / _DESCRIPTION_FILE, asdict(rendered))
 
 

@@ -10,6 +10,7 @@ is at least a half.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
@@ -272,16 +273,16 @@ def render_poses(
 def _generate(renderer: Renderer, keypoints: Keypoints) -> Iterator[Images]:
     rollout = renderer.start_rollout()
     face, previous = renderer.face, None
-    poses = rollout.draw(keypoints)
     patches = repeat(None, keypoints.num_frames) if face is None else face.patches(keypoints)
-    for pose, make_patch in zip(poses, patches, strict=True):
-        previous = shown = rollout.step(pose, previous)
-        if face is not None and make_patch is not None:
-            patch = make_patch(shown)
-            if face.previous_frame == "corrected":
-                previous = patch.image
-            shown = blend(shown, patch, blending=renderer.face_blending)
-        yield shown
+    with closing(rollout.draw(keypoints)) as poses:
+        for pose, make_patch in zip(poses, patches, strict=True):
+            previous = shown = rollout.step(pose, previous)
+            if face is not None and make_patch is not None:
+                patch = make_patch(shown)
+                if face.previous_frame == "corrected":
+                    previous = patch.image
+                shown = blend(shown, patch, blending=renderer.face_blending)
+            yield shown
 
 
 class LiveGenerator:

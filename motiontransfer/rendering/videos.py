@@ -20,11 +20,12 @@ from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.rendering.compositing import VisibleLabel, with_label
 from motiontransfer.storage import replacing
 from motiontransfer.target_clips import spread
+from motiontransfer.threads import in_thread
 from motiontransfer.video.clip import Clip
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
-from motiontransfer.video.writer import in_thread, video_writer
+from motiontransfer.video.writer import video_writer
 
 # For the comparison, made for looking, a quarter of a decibel for half of the time.
 _X264_PRESETS = {layout.TRANSFER_FILE: "medium", layout.COMPARISON_FILE: "faster"}

@@ -6,11 +6,9 @@ of 4 windows, 256x256).
 """
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -19,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from motiontransfer.threads import map_ahead
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import upload
@@ -110,16 +109,8 @@ def prefetch(
         batch = dataset.batch(sampler.items(step))
         return batch.pin_memory() if pin_memory else batch
 
-    with ThreadPoolExecutor(
-        num_readers, initializer=torch.set_num_threads, initargs=(1,)
-    ) as readers:
-        pending: deque[Future[Batch]] = deque()
-        for step in steps:
-            pending.append(readers.submit(read, step))
-            if len(pending) > num_readers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+    one_thread = partial(torch.set_num_threads, 1)
+    return map_ahead(read, steps, num_threads=num_readers, initializer=one_thread)
 
 
 def make_generator(seed: int, step: int) -> torch.Generator:

@@ -1,12 +1,9 @@
 """H.264 encoding with audio, in the profile that browsers play."""
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import ParamSpec
 
 import av
 import numpy as np
@@ -20,9 +17,6 @@ from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import CHECKED
 from motiontransfer.video.reader import BITEXACT, open_input, open_output
 
-_Arguments = ParamSpec("_Arguments")
-
-_MAX_PENDING = 8
 _THREADS = 4  # x264's output depends on the number of threads, so it is fixed
 _CONTAINER_OPTIONS = {**BITEXACT, "movflags": "+faststart"}
 _SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
@@ -103,30 +97,6 @@ def write_video(
     ) as write:
         for frame in frames:
             write(frame)
-
-
-@contextmanager
-def in_thread(function: Callable[_Arguments, object]) -> Generator[Callable[_Arguments, None]]:
-    """Yield a function that calls another one in a thread, in order.
-
-    It returns at once, but waits where eight calls are pending. What the other one raises comes
-    out of a later call or at the end of the block. Where the block fails, pending calls are
-    dropped.
-    """
-    pending: deque[Future] = deque()
-
-    def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
-        if len(pending) == _MAX_PENDING:
-            pending.popleft().result()
-        pending.append(pool.submit(function, *args, **kwargs))
-
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        try:
-            yield call
-            for future in pending:
-                future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _add_video(

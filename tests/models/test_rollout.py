@@ -1,5 +1,6 @@
 """Rollout: each frame from its pose, the one before, viewport and puppet."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import nn
 from motiontransfer.models.generators import FrameGenerator, Generated, HalfResolutionGenerator
 from motiontransfer.models.rollout import PoseDrawer, Rollout, coarse_size, generate_clip
 from motiontransfer.pose.boxes import Viewport, ViewportFollower
+from motiontransfer.puppet.warping import PuppetClip
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.tensors import levels_to_textures
 from tests.people import SIZE, dance, puppet_of
@@ -230,6 +232,35 @@ def test_the_puppet_is_drawn_in_each_pose_without_the_excluded_references(viewpo
     differs = [not torch.equal(*pair) for pair in zip(*seen, strict=True)]
     assert differs[0]
     assert differs[5]
+
+
+def test_puppets_are_drawn_ahead_in_threads_that_end_with_the_poses(monkeypatch):
+    keypoints, drawn = dance(12), []
+    puppet, draw = puppet_of(keypoints, [0]), PuppetClip.draw
+
+    def recorded(clip, index, **options):
+        drawn.append(threading.current_thread())
+        if len(drawn) == 6:
+            raise ValueError("planted")
+        return draw(clip, index, **options)
+
+    monkeypatch.setattr(PuppetClip, "draw", recorded)
+    before = set(threading.enumerate())
+    generator = Textured(nn.Conv2d(1, 1, 1), puppet=puppet)
+    poses = Rollout(generator, size=SIZE, style=STYLE).draw(keypoints)
+    for taken in range(5):
+        next(poses)
+        assert len(drawn) <= taken + 2
+    assert threading.main_thread() not in drawn
+    with pytest.raises(ValueError, match="planted"):
+        next(poses)
+    assert set(threading.enumerate()) == before
+    rollout = Rollout(generator, size=SIZE, style=STYLE)
+    for poses in (rollout.draw(keypoints), rollout.draw(keypoints.part(range(1)))):
+        next(poses)
+        poses.close()
+        assert set(threading.enumerate()) == before
+    assert drawn[-1] is threading.main_thread()  # alone, a pose has nothing to be ahead of
 
 
 class Uniform(nn.Module):

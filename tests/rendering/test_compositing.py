@@ -14,6 +14,7 @@ from motiontransfer.rendering.compositing import (
     face_box_weight,
     face_ellipse_weight,
     labelled,
+    upsample_frames,
     with_label,
 )
 from motiontransfer.video.geometry import resize
@@ -129,6 +130,25 @@ def test_the_guide_linearly_changed_keeps_its_texture(puppet, guide, contrast, b
     blurred = cv2.resize(working, PERSON_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
     assert made.shape == (*PERSON_SIZE, 3)
     assert error(made, changed) < limit * error(blurred, changed)
+
+
+def test_a_clip_is_upsampled_as_its_frames_are_and_no_more_is_taken_than_threads_need(puppet):
+    still, taken = halved(posed()), []
+    points = np.concatenate([still.points + 2 * step for step in range(6)])
+    keypoints = replace(still, points=points, score=np.repeat(still.score, 6, axis=0))
+
+    def frames():
+        for level in range(6):
+            taken.append(level)
+            yield np.full((*WORKING, 3), 40 * level, np.uint8)
+
+    made = upsample_frames(frames(), puppet, keypoints, size=PERSON_SIZE)
+    first = next(made)
+    assert len(taken) <= 1 + 4
+    upsampling, clip = GuidedUpsampling(puppet, size=PERSON_SIZE), puppet.follow(keypoints)
+    for index, frame in enumerate([first, *made]):
+        alone = upsampling.upsample(np.full((*WORKING, 3), 40 * index, np.uint8), clip, index)
+        assert np.array_equal(frame, alone)
 
 
 def test_what_the_guide_does_not_show_is_smooth(puppet):

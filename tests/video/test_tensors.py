@@ -5,11 +5,14 @@ import pytest
 import torch
 
 from motiontransfer.video.tensors import (
+    CPU,
     frames_to_tensor,
     levels_to_textures,
     read_back,
     tensor_to_frames,
+    upload_together,
 )
+from tests.pretend_cuda import CUDA
 
 
 def test_every_level_comes_back():
@@ -51,6 +54,19 @@ def test_values_out_of_range_are_clamped_and_the_rest_rounded():
 def test_tensors_of_networks_are_taken():
     image = torch.zeros(1, 3, 2, 2, dtype=torch.bfloat16, requires_grad=True)
     assert tensor_to_frames(image)[0].tolist() == [[[128] * 3] * 2] * 2
+
+
+def test_tensors_of_all_kinds_are_uploaded_at_once_as_they_are(gpu):
+    kinds = (torch.int64, torch.float32, torch.uint8, torch.float64)
+    shapes = ((3,), (0, 2), (5, 1, 3), (), (2, 7))
+    there = [torch.randint(9, shape).to(kind) for kind in kinds for shape in shapes]
+    there[0] = there[2].transpose(0, 2)
+    assert all(one is two for one, two in zip(upload_together(there, CPU), there, strict=True))
+    uploaded = upload_together(there, CUDA)
+    assert (gpu.uploads, gpu.kernels.total(), gpu.waits.total()) == (1, 0, 0)
+    for one, two in zip(uploaded, there, strict=True):
+        assert (one.device, one.dtype, one.shape) == (CUDA, two.dtype, two.shape)
+        assert one.tolist() == two.tolist()
 
 
 @pytest.mark.parametrize("num_images", [0, 1, 2, 5])

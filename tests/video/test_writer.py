@@ -1,4 +1,3 @@
-import threading
 from fractions import Fraction
 
 import av
@@ -8,7 +7,7 @@ import pytest
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.video.audio import store_sound
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.writer import in_thread, write_video
+from motiontransfer.video.writer import write_video
 from tests.video.conftest import click_starts, write_test_sound
 
 COLOURS = [(200, 30, 60), (10, 220, 90), (20, 40, 230), (255, 255, 255)]
@@ -143,18 +142,3 @@ def test_faults_are_reported_in_one_line(tmp_path):
     with pytest.raises(VideoError, match=r"sound\.flac: expected AAC or MP3 .*, got flac"):
         write_video(path, frames[:1], frame_rate=Fraction(25), sound=other, crf=18)
     assert not path.exists()
-
-
-def test_calls_in_a_thread_keep_their_order_and_only_a_few_wait():
-    taken, may_go_on = [], threading.Event()
-
-    def take(item):
-        may_go_on.wait()
-        taken.append(item)
-
-    threading.Timer(0.05, may_go_on.set).start()
-    with in_thread(take) as take_later:
-        for item in range(20):
-            take_later(item)
-            assert item - len(taken) <= 8
-    assert taken == list(range(20))
