@@ -120,13 +120,11 @@ def upsample_frames(
     """Frames of a clip at a larger size (height, width), in the order of its poses; in threads."""
     upsampling = GuidedUpsampling(puppet, size=size)
     clip = puppet.follow(poses)
-
-    def upsample(numbered: tuple[int, Frame]) -> Frame:
-        index, frame = numbered
-        return upsampling.upsample(frame, clip, index)
-
-    num_threads = min(cv2.getNumThreads(), _UPSAMPLING_THREADS)
-    return map_ahead(upsample, enumerate(frames), num_threads=num_threads)
+    return map_ahead(
+        lambda numbered: upsampling.upsample(numbered[1], clip, numbered[0]),
+        enumerate(frames),
+        num_threads=min(cv2.getNumThreads(), _UPSAMPLING_THREADS),
+    )
 
 
 def size_of_height(
