@@ -149,7 +149,7 @@ def test_live_frames_are_the_cpus_while_the_next_is_made(previous_frame, gpu):
     )
     until = [POSES.part(range(index + 1)) for index in range(POSES.num_frames)]
     expected = [on_cpu.generate(poses)() for poses in until]
-    before, pending = gpu.waits.total(), Queue(maxsize=1)
+    waits, uploads, pending = gpu.waits.total(), gpu.uploads, Queue(maxsize=1)
 
     def generate():
         for poses in until:
@@ -159,7 +159,9 @@ def test_live_frames_are_the_cpus_while_the_next_is_made(previous_frame, gpu):
     thread.start()
     frames = [pending.get()() for _ in until]
     thread.join()
-    assert gpu.waits.total() == before
+    assert gpu.waits.total() == waits
+    # Limbs of the viewport, of the whole frame and of the face, the puppet, and the face's weight.
+    assert gpu.uploads - uploads == 5 * POSES.num_frames
     assert "generation" in gpu.threads
     assert largest_difference(frames, expected) <= 1
 

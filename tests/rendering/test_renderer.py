@@ -1,6 +1,8 @@
 """Poses become finished frames: the main generator's, with the face's residual on top."""
 
+import threading
 from dataclasses import replace
+from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import torch
 
 from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileError, ParamsError
 from motiontransfer.models.faces import add_residuals, crop_boxes
-from motiontransfer.models.rollout import PoseDrawer
+from motiontransfer.models.rollout import PoseDrawer, Rollout
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import blend_poisson, face_box_weight
@@ -169,6 +171,23 @@ def with_texture(full):
     network.puppet = Puppet(puppet.appearance, SIZE)
     made = renderer(Brighter())
     return replace(made, main=replace(made.main, network=network))
+
+
+def test_no_thread_is_left_of_a_render_that_fails_or_is_given_up():
+    made, before = with_texture(SIZE), set(threading.enumerate())
+    frames = render_poses(made, dance(12), size=(2 * SIZE[0], 2 * SIZE[1]))
+    next(frames)
+    assert set(threading.enumerate()) > before
+    del frames
+    assert set(threading.enumerate()) == before
+    step = Mock(side_effect=RuntimeError("planted"))
+    with (
+        patch.object(Rollout, "step", step),
+        pytest.raises(RuntimeError, match="planted") as caught,
+    ):
+        list(render_poses(made, dance(12)))
+    assert caught.tb is not None  # it still holds what the failure interrupted
+    assert set(threading.enumerate()) == before
 
 
 def test_results_have_the_size_of_the_targets_video_or_less():
