@@ -20,8 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from motiontransfer import layout
 from motiontransfer.errors import PARAMS_FILE, MissingFileError, ParamsError
 
-_MAX_DEPTH = 100
-
 _Settings = TypeVar("_Settings")
 
 
@@ -103,18 +101,7 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
 
 @lru_cache(maxsize=1)  # a stage reads sections one by one
 def _parse(text: str) -> object:
-    _check_depth(text)
-    return yaml.load(text, yaml.CSafeLoader)
-
-
-def _check_depth(text: str) -> None:
-    """Refuse what overflows the stack of the loader, which recurses in C: 10^5 brackets do."""
-    depth = 0
-    for event in yaml.parse(text, yaml.CSafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MAX_DEPTH:
-            raise ValueError(f"more than {_MAX_DEPTH} levels")
+    return yaml.safe_load(text)  # in Python: the loader in C overflows its stack at many levels
 
 
 def load_section(

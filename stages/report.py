@@ -29,21 +29,15 @@ def main(transfer: str) -> str:
         names=names,
         poses=read_keypoints(layout.poses_file(transfer)),
         clips=clips,
-        stage_metrics=_stage_metrics(transfer, names),
+        training_metrics={
+            stage: layout.metrics_file(stage, names.target)
+            for stage in ("train_gan", "train_face_gan")
+        },
         files=_files(results / layout.TRANSFER_FILE, names, clips),
         params=_params(transfer, names),
     )
     write_transfer_report(results / "report.html", run, max_bytes=round(params.max_megabytes * 1e6))
     return f"open {results / 'report.html'} in a browser"
-
-
-def _stage_metrics(transfer: str, names: Transfer) -> dict[str, Path]:
-    name_of = {
-        **dict.fromkeys(("decode", "clean_keypoints"), names.source),
-        **dict.fromkeys(("train_gan", "train_face_gan"), names.target),
-        "encode": transfer,
-    }
-    return {stage: layout.metrics_file(stage, name) for stage, name in name_of.items()}
 
 
 def _files(result: Path, names: Transfer, clips: list[TargetClip]) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Training, calibration and test of a detector on a project's real/fake pairs, with a figure."""
+"""Training, calibration and test of a detector on a project's real/fake pairs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,18 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
-from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
-from matplotlib.transforms import Bbox
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from motiontransfer.figures import stacked, tiles, write_figure
 from motiontransfer.forensics.data import (
     CORRUPTIONS,
-    EXACT,
     FramePairBatch,
     RealFakeDataset,
     Segment,
@@ -26,7 +21,6 @@ from motiontransfer.forensics.data import (
     SegmentSet,
     both_sides,
     corrupt,
-    draw_augmentation,
     input_files,
     project_segments,
     split_segments,
@@ -55,9 +49,6 @@ from motiontransfer.training.trainer import AdamTask, RunParams, Schedule, fit
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import image_grid
 
-_COLORS = ("#1f6feb", "#2b8a3e", "#f59f00", "#e8590c", "#862e9c")  # one a corruption
-_NUM_EXAMPLES = 8
-_EXAMPLE_PX = 96
 _NUM_SAMPLES = 4  # items, each of several frame pairs
 _OTHER_SUBJECT = "{}, who was not trained on"
 _SAME_SUBJECT = (
@@ -204,8 +195,6 @@ def train_on_project(
             if split.held_out_subject is not None
             else _SAME_SUBJECT.format(split.training[0].real.subject)
         )
-        title = f"Detector of rendered video, tested on {tested_on.split(':')[0]}"
-        plot_evaluation(logs / "evaluation.png", detector, split.test, scores_of, title=title)
         trained_on = both_sides(split.training).description
         write_detector(weights, detector, trained_on=trained_on)
     threshold = detector.calibration.threshold
@@ -239,18 +228,6 @@ def area_under_curve(real: Logits, fake: Logits) -> float:
     ranks = rankdata(np.concatenate([real, fake]))
     above = ranks[len(real) :].sum() - len(fake) * (len(fake) + 1) / 2
     return float(above / (len(real) * len(fake)))
-
-
-def roc_curve(
-    real: Logits, fake: Logits
-) -> tuple[Float64[np.ndarray, " thresholds"], Float64[np.ndarray, " thresholds"]]:
-    """False and true positive rates, from the highest threshold to the lowest."""
-    thresholds = np.unique(np.concatenate([real, fake]))[::-1]
-    false_positives, true_positives = (
-        np.array([0.0, *((logits >= threshold).mean() for threshold in thresholds)])
-        for logits in (real, fake)
-    )
-    return false_positives, true_positives
 
 
 def balanced_accuracy(real: Logits, fake: Logits, *, threshold: float) -> float:
@@ -311,75 +288,3 @@ def evaluate(
         name: Scores(real=logits(segments.real, name), fake=logits(segments.fake, name))
         for name in CORRUPTIONS
     }
-
-
-def plot_evaluation(
-    path: Path,
-    detector: TrainedDetector,
-    segments: SegmentSet,
-    scores_of: Mapping[str, Scores],
-    *,
-    title: str,
-) -> None:
-    """Draw ROC curves and confusion by corruption, and examples, as a PNG."""
-    with write_figure(path, width=11.0, height=8.2) as figure:
-        figure.suptitle(title, fontsize=12)
-        above, below = stacked(figure, (4.4, 3.6))
-        curves, table = above.subplots(1, 2, width_ratios=(5, 6))
-        _draw_curves(curves, scores_of)
-        _draw_confusion(table, scores_of, threshold=detector.calibration.threshold)
-        _draw_examples(below, detector, segments, scores_of[EXACT])
-
-
-def _draw_curves(axes: Axes, scores_of: Mapping[str, Scores]) -> None:
-    for color, (name, scores) in zip(_COLORS, scores_of.items(), strict=True):
-        real, fake = scores.pooled
-        if len(real) and len(fake):
-            label = f"{name}, AUC {area_under_curve(real, fake):.3f}"
-            axes.plot(*roc_curve(real, fake), color=color, linewidth=1.6, label=label)
-    axes.plot([0, 1], [0, 1], color="#adb5bd", linewidth=1, linestyle=":")
-    axes.set(xlabel="real pairs called rendered", ylabel="rendered pairs found", aspect="equal")
-    axes.set_title("ROC, pairs of consecutive frames", loc="left", fontsize=10)
-    axes.grid(visible=True, alpha=0.25)
-    axes.legend(loc="lower right", fontsize=8)
-
-
-def _draw_confusion(axes: Axes, scores_of: Mapping[str, Scores], *, threshold: float) -> None:
-    cells = [
-        [f"{(logits >= threshold).sum()} of {len(logits)}" for logits in scores.pooled]
-        for scores in scores_of.values()
-    ]
-    axes.set_axis_off()
-    axes.set_title("Pairs called rendered, of all pairs", loc="left", fontsize=10)
-    table = axes.table(
-        cellText=cells,
-        rowLabels=list(scores_of),
-        colLabels=["of real ones", "of rendered ones"],
-        cellLoc="center",
-        bbox=Bbox.from_bounds(0.16, 0.12, 0.84, 0.82),
-    )
-    table.auto_set_font_size(False)
-    table.set_fontsize(9)
-
-
-def _draw_examples(
-    figure: SubFigure, detector: TrainedDetector, segments: SegmentSet, scores: Scores
-) -> None:
-    """One row a kind: segments from the lowest to the highest probability."""
-    axes = tiles(figure, 2, _NUM_EXAMPLES)
-    rows = axes[:_NUM_EXAMPLES], axes[_NUM_EXAMPLES:]
-    kinds = (("real", segments.real, scores.real), ("rendered", segments.fake, scores.fake))
-    for row, (kind, shown, logits) in zip(rows, kinds, strict=True):
-        moving = sorted(
-            (float(each.mean()), index) for index, each in enumerate(logits) if len(each)
-        )
-        chosen = spread(moving, count=_NUM_EXAMPLES)
-        for cell, (logit, index) in zip(row, chosen, strict=False):
-            probability = detector.calibration.probability(np.array([logit]))[0]
-            frames = shown[index].read()
-            rng = np.random.default_rng(0)
-            augmentation = draw_augmentation(frames, frames, crop_size=_EXAMPLE_PX, rng=rng)
-            x0, y0, x1, y1 = augmentation.box
-            cell.imshow(frames[len(frames) // 2, y0:y1, x0:x1])
-            cell.set_title(f"{kind}: {probability:.2f}", fontsize=9)
-    figure.suptitle("Probability that a second was rendered; where it moves", fontsize=10)

@@ -13,15 +13,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float64
 from PIL import Image
-from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer import layout
-from motiontransfer.errors import MissingFileError, MotionTransferError
+from motiontransfer.errors import MissingFileError
 from motiontransfer.evaluation.frames import check_frames, read_frames
 from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
 from motiontransfer.evaluation.pose_metrics import nearest_frames
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.params import Transfer
+from motiontransfer.params import Transfer, load_params
 from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.report.page import (
     PanelSource,
@@ -41,13 +40,11 @@ from motiontransfer.report.tables import (
     page_data,
     systems_of,
     tiles,
-    training_charts,
 )
 from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 
 _THUMBNAIL_PX = 256
-_SAMPLE_PX = 1400
 _NUM_WORST = 8
 _BASE64 = 4 / 3  # bytes in the page for each byte of video
 
@@ -60,8 +57,8 @@ class TransferRun:
     """Poses as they were rendered."""
     clips: Sequence[TargetClip]
     """The target's, for the baseline."""
-    stage_metrics: Mapping[str, Path]
-    """Metrics of every other stage: stage -> its metrics file."""
+    training_metrics: Mapping[str, Path]
+    """Stage -> its metrics file."""
     files: Mapping[str, Path]
     """Files that the result depends on: role -> path."""
     params: Mapping[str, object]
@@ -87,7 +84,6 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         VideoError: a video has not as many frames as the result.
     """
     found = read_measurements(layout.measurements_file("evaluate_transfer", run.name))
-    training = layout.training_folder(run.names.target)
     systems = systems_of(measured(found))
     panels, quality = make_panels(
         _panel_sources(run),
@@ -101,13 +97,6 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
             for key, of_system in found.curves().items()
         }
     )
-    trained = {
-        folder.name: training_charts(folder)
-        for folder in sorted(training.glob("[!.]*"))
-        if folder.is_dir()
-    }
-    losses = [chart for of_network in trained.values() for chart in of_network]
-    metrics = {stage: _read_metrics(file) for stage, file in run.stage_metrics.items()}
     write_page(
         path,
         "report.html",
@@ -125,11 +114,8 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
             "tables": metric_tables(found),
             "has_intervals": any(item.interval for item in measured(found)),
             "skipped": not_measured(found),
-            "stages": {stage: flattened(numbers) for stage, numbers in metrics.items()},
-            "metrics": metrics,
+            "training": {stage: load_params(file) for stage, file in run.training_metrics.items()},
             "held_out": _held_out(run),
-            "training": trained,
-            "samples": _samples(training),
             "params": {name: flattened(section) for name, section in run.params.items()},
             "files": [
                 {
@@ -141,7 +127,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
                 for role, path in run.files.items()
             ],
             "data": page_data(
-                (*charts, *losses), num_frames=run.poses.num_frames, frame_rate=run.poses.frame_rate
+                charts, num_frames=run.poses.num_frames, frame_rate=run.poses.frame_rate
             ),
         },
     )
@@ -237,25 +223,6 @@ def _held_out(run: TransferRun) -> dict[str, object]:
         return {"tables": (), "skipped": ()}
     found = read_measurements(file)
     return {"tables": metric_tables(found), "skipped": not_measured(found)}
-
-
-def _samples(training: Path) -> dict[str, bytes]:
-    """The last sample image of each network's training."""
-    last: dict[str, bytes] = {}
-    for path in sorted(training.glob("[!.]*/images/[!.]*.png")):  # the last one stays
-        with Image.open(path) as image:
-            last[path.parts[-3]] = jpeg(image.convert("RGB"), largest_px=_SAMPLE_PX)
-    return last
-
-
-def _read_metrics(path: Path) -> dict[str, object]:
-    if not path.exists():
-        raise MissingFileError(f"{path}: no such metrics; `dvc repro` writes them")
-    try:
-        return TypeAdapter(dict[str, object]).validate_json(path.read_bytes())
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise MotionTransferError(f"{path}: expected metrics, a JSON object: {reason}") from error
 
 
 def _md5(path: Path) -> str:

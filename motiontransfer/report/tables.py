@@ -1,17 +1,17 @@
-"""Tables and charts of measurements, and of training losses.
+"""Tables and charts of measurements.
 
 A table has a section of the measurements, a row a metric and a column a system; or one run beside
-another. A chart has a curve a system, over frames or training steps.
+another. A chart has a curve a system, over frames.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from pathlib import Path
+from itertools import starmap
 from typing import Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
+from jaxtyping import Float64
 
 from motiontransfer.evaluation.measurements import (
     FRAMES,
@@ -26,7 +26,6 @@ from motiontransfer.evaluation.measurements import (
     MetricKey,
     rounded,
 )
-from motiontransfer.storage import damaged
 
 _TITLES = {
     "": "Compared with the real frames",
@@ -106,17 +105,15 @@ class MetricDifference(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """One quantity over frames or training steps."""
+    """One quantity over frames."""
 
     key: str
     """Unique on its page."""
     title: str
     unit: str
     better: Better
-    positions: tuple[int, ...]
-    """Frames or steps of the values."""
     curves: Mapping[str, tuple[float | None, ...]]
-    """Label -> a value at each position, None where nothing was measured; ours first."""
+    """Label -> a value in each frame, None where nothing was measured; ours first."""
     summary: str
     """Text alternative of the chart."""
 
@@ -329,45 +326,23 @@ def _cost(value: float, better: Better) -> float:
 
 def frame_charts(curves: Curves) -> tuple[Chart, ...]:
     """One chart for every quantity; constant ones come last."""
-    charts = [
-        make_chart(
-            key.slug,
-            title_of(key),
-            range(len(next(iter(of_label.values())))),
-            {label: values.tolist() for label, values in of_label.items()},
-            METRICS[key.metric],
-        )
-        for key, of_label in curves.items()
-    ]
-    return tuple(sorted(charts, key=_is_constant))
+    return tuple(sorted(starmap(_chart, curves.items()), key=_is_constant))
 
 
-def make_chart(
-    key: str,
-    title: str,
-    positions: Sequence[int],
-    curves: Mapping[str, Sequence[float]],
-    metric: Metric | None = None,
-) -> Chart:
-    """Chart of one quantity, with a text alternative.
-
-    Args:
-        curves: label -> its values, one a position; NaN where nothing was measured.
-        metric: definition of the metric; None: a loss, which has no unit and no direction.
-    """
-    found = {
-        label: tuple(rounded(value) if np.isfinite(value) else None for value in values)
-        for label, values in curves.items()
+def _chart(key: MetricKey, of_label: Mapping[str, Float64[np.ndarray, " frames"]]) -> Chart:
+    metric, title = METRICS[key.metric], title_of(key)
+    curves = {
+        label: tuple(rounded(value) if np.isfinite(value) else None for value in values.tolist())
+        for label, values in of_label.items()
     }
+    in_words = [_in_words(label, values) for label, values in curves.items()]
     return Chart(
-        key=key,
+        key=key.slug,
         title=title,
-        unit=metric.unit if metric else "",
-        better=metric.better if metric else "unknown",
-        positions=tuple(positions),
-        curves=found,
-        summary=f"{title}. "
-        + " ".join(_in_words(label, positions, values) for label, values in found.items()),
+        unit=metric.unit,
+        better=metric.better,
+        curves=curves,
+        summary=" ".join([f"{title}.", *in_words]),
     )
 
 
@@ -382,31 +357,12 @@ def page_data(
     return {"frames": num_frames, "rate": float(frame_rate), "charts": shown}
 
 
-def training_charts(folder: Path) -> tuple[Chart, ...]:
-    """The curves that a training run logged: <folder>/metrics/<network>/<loss>.tsv.
-
-    No folder, no charts: a network that was not trained has none.
-    """
-    charts = []
-    for path in sorted((folder / "metrics").rglob("[!.]*.tsv")):
-        try:
-            table = pd.read_csv(path, sep="\t")
-            steps, values = table["step"].astype(int), table[table.columns[-1]].astype(float)
-        except (ValueError, LookupError) as error:  # pandas' own errors are of these kinds
-            raise damaged(path, f"not a training curve: {' '.join(str(error).split())}") from error
-        loss, network = path.stem.replace("_", " "), path.parent.name
-        key = f"{folder.name}_{network}_{path.stem}"
-        title = f"{network}: {loss}"
-        charts.append(make_chart(key, title, steps.tolist(), {loss: values.tolist()}))
-    return tuple(charts)
-
-
 def _is_constant(chart: Chart) -> bool:
     return all(len({*values} - {None}) < 2 for values in chart.curves.values())
 
 
-def _in_words(label: str, positions: Sequence[int], values: Sequence[float | None]) -> str:
-    known = [(v, at) for v, at in zip(values, positions, strict=True) if v is not None]
+def _in_words(label: str, values: Sequence[float | None]) -> str:
+    known = [(value, at) for at, value in enumerate(values) if value is not None]
     if not known:
         return f"{label}: never measured."
     mean = number_text(float(np.mean([value for value, _ in known])), digits=3)

@@ -33,7 +33,6 @@ READ_BY: dict[str, tuple[str, str]] = {
     f"{_A}/measurements/evaluate_transfer/ada_as_ben.parquet": ("report", "ada_as_ben"),
     f"{_A}/metrics/train_gan/ada.json": ("report", "ada_as_ben"),
     f"{_A}/params_of_results.json": ("report", "ada_as_ben"),
-    f"{_A}/training/ada/generator/metrics/generator/l1.tsv": ("report", "ada_as_ben"),
 }
 """Artifact -> a stage that reads it."""
 OUTS = {

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from motiontransfer.errors import VideoError
 from motiontransfer.forensics import model, training
@@ -15,14 +14,9 @@ LOGITS = st.lists(st.integers(-5, 5), min_size=1, max_size=12).map(lambda x: np.
 
 @given(real=LOGITS, fake=LOGITS)
 @settings(deadline=None)  # SciPy is imported
-def test_area_is_the_share_of_pairs_in_the_right_order_and_the_integral_of_the_curve(real, fake):
+def test_area_is_the_share_of_pairs_in_the_right_order(real, fake):
     above = (fake[:, None] > real).mean() + (fake[:, None] == real).mean() / 2
-    area = training.area_under_curve(real, fake)
-    assert area == pytest.approx(above)
-    false_positives, true_positives = training.roc_curve(real, fake)
-    assert (false_positives[0], true_positives[0]) == (0, 0)
-    assert (false_positives[-1], true_positives[-1]) == (1, 1)
-    assert np.trapezoid(true_positives, false_positives) == pytest.approx(area)
+    assert training.area_under_curve(real, fake) == pytest.approx(above)
 
 
 def clips(*means, pairs=4):
@@ -54,15 +48,6 @@ def test_an_interval_holds_the_value_and_resamples_whole_clips():
     assert model.bootstrap_interval(training.area_under_curve, *many) == (low, high)
     one_clip = model.bootstrap_interval(training.area_under_curve, clips(-1), clips(1, 2))
     assert one_clip == (0.0, 1.0)
-
-
-def test_the_figure_has_a_curve_for_each_corruption(detector, tmp_path):
-    shown = both_sides(clip_pairs(tmp_path, "a", seed=3))
-    scores = dict.fromkeys(CORRUPTIONS, training.Scores(real=clips(-2, -1, 0), fake=clips(0, 2, 3)))
-    training.plot_evaluation(tmp_path / "figure.png", detector, shown, scores, title="Test")
-    with Image.open(tmp_path / "figure.png") as figure:
-        colors = {color for _, color in figure.convert("RGB").getcolors(1 << 24)}
-    assert (0x86, 0x2E, 0x9C) in colors  # the last curve
 
 
 def test_a_planted_artifact_is_found_in_an_unseen_subject(detector, tmp_path):

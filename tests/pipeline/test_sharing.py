@@ -85,7 +85,7 @@ def test_a_render_option_renders_with_no_more_than_it_reads(owner, mate, store, 
     }
     assert ran(said) == made
     assert {Path(path).parts[1] for path in third.files("artifacts")} == {
-        *("appearance", "code", "frames", "keypoints", "models", "training"),  # brought
+        *("appearance", "code", "frames", "keypoints", "models"),  # brought
         *("poses", "rendered"),  # and not made again
         *("evaluation_transfer", "measurements", "metrics"),  # made
         *("params_checked.json", "params_of_results.json", "videos"),

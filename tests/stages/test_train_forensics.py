@@ -76,7 +76,6 @@ def test_outputs_are_where_the_pipeline_looks_and_the_same_bytes_again():
     assert detector.max_height == 48
     assert (LOGS / "metrics/detector/cross_entropy.tsv").exists()
     assert (LOGS / "images/step_000002.png").exists()
-    assert (LOGS / "evaluation.png").exists()
     assert not list(Path("checkpoints/train_forensics/detector").iterdir())
     metrics = json.loads(METRICS.read_text())
     assert metrics["steps"] == 2

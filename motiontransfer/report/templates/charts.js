@@ -1,4 +1,4 @@
-// Curves over frames or training steps, drawn as SVG at the size they are shown in.
+// Curves over frames, drawn as SVG at the size they are shown in.
 
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { top: 8, right: 8, bottom: 20, left: 40 };
@@ -37,18 +37,16 @@ class Chart {
     const margin = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
     this.low = low >= 0 && low - margin < 0 ? 0 : low - margin;
     this.high = high + margin;
-    this.values = chart.curves.map((curve) => new Map(chart.positions.map((at, i) => [at, curve.values[i]])));
     this.readouts = chart.curves.map((curve, index) => this.#key(curve, index));
     new ResizeObserver(() => this.draw()).observe(this.svg);
   }
 
   get width() { return this.svg.clientWidth; }
   get height() { return this.svg.clientHeight; }
-  get first() { return this.chart.positions[0]; }
-  get last() { return this.chart.positions[this.chart.positions.length - 1]; }
+  get last() { return this.chart.curves[0].values.length - 1; }
 
   x(position) {
-    const share = (position - this.first) / Math.max(this.last - this.first, 1);
+    const share = position / Math.max(this.last, 1);
     return MARGIN.left + share * (this.width - MARGIN.left - MARGIN.right);
   }
 
@@ -60,13 +58,7 @@ class Chart {
   positionAt(clientX) {
     const x = clientX - this.svg.getBoundingClientRect().left;
     const share = (x - MARGIN.left) / (this.width - MARGIN.left - MARGIN.right);
-    return this.first + Math.min(Math.max(share, 0), 1) * (this.last - this.first);
-  }
-
-  nearest(position) {
-    let best = this.first;
-    for (const at of this.chart.positions) if (Math.abs(at - position) < Math.abs(best - position)) best = at;
-    return best;
+    return Math.round(Math.min(Math.max(share, 0), 1) * this.last);
   }
 
   draw() {
@@ -81,15 +73,15 @@ class Chart {
   // The line of the frame that the videos show, the line under the pointer, and what the curves say there.
   mark() {
     const at = this.here ?? this.now ?? this.last;
-    this.readouts.forEach((readout, index) => { readout.textContent = shortNumber(this.values[index].get(at)); });
+    this.readouts.forEach((readout, index) => { readout.textContent = shortNumber(this.chart.curves[index].values[at]); });
     if (!this.marks || !this.width) return;
     const lines = [["now", this.now], ["here", this.here]]
-      .filter(([, position]) => position !== null && position >= this.first && position <= this.last)
+      .filter(([, position]) => position !== null && position <= this.last)
       .map(([name, position]) => element("line", {
         class: name, x1: this.x(position), x2: this.x(position), y1: MARGIN.top, y2: this.height - MARGIN.bottom,
       }));
-    const dots = this.values.flatMap((values, index) => {
-      const value = values.get(at);
+    const dots = this.chart.curves.flatMap((curve, index) => {
+      const value = curve.values[at];
       return value === null || value === undefined
         ? [] : [element("circle", { class: `dot dot-${index}`, cx: this.x(at), cy: this.y(value), r: 3.6 })];
     });
@@ -101,7 +93,7 @@ class Chart {
       element("line", { class: "grid", x1: MARGIN.left, x2: this.width - MARGIN.right, y1: this.y(value), y2: this.y(value) }),
       element("text", { x: MARGIN.left - 6, y: this.y(value) + 4, "text-anchor": "end" }, shortNumber(value)),
     ]);
-    const columns = niceTicks(this.first, this.last, Math.max(2, Math.floor(this.width / 90)))
+    const columns = niceTicks(0, this.last, Math.max(2, Math.floor(this.width / 90)))
       .filter((value) => Number.isInteger(value))
       .map((value) => element("text", { x: this.x(value), y: this.height - 4, "text-anchor": "middle" }, String(value)));
     return [...rows, ...columns];
@@ -110,10 +102,9 @@ class Chart {
   #curve(curve, index) {
     let path = "";
     let pen = "M";
-    this.chart.positions.forEach((position, at) => {
-      const value = curve.values[at];
+    curve.values.forEach((value, at) => {
       if (value === null) { pen = "M"; return; }
-      path += `${pen}${this.x(position).toFixed(1)} ${this.y(value).toFixed(1)}`;
+      path += `${pen}${this.x(at).toFixed(1)} ${this.y(value).toFixed(1)}`;
       pen = "L";
     });
     return element("path", { class: `curve curve-${index}`, d: path });

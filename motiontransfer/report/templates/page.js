@@ -110,7 +110,8 @@ function showFrame() {
   scrubber.setAttribute("aria-valuetext", `frame ${player.frame} of ${data.frames - 1}, ${seconds} seconds`);
   byId("clock").textContent = `frame ${player.frame} of ${data.frames - 1} · ${seconds} s`;
   for (const chart of charts.values()) {
-    if (chart.figure.dataset.axis === "frame") { chart.now = player.frame; chart.mark(); }
+    chart.now = player.frame;
+    chart.mark();
   }
   for (const button of document.querySelectorAll(".worst")) {
     button.classList.toggle("current", Number(button.dataset.frame) === player.frame);
@@ -137,8 +138,8 @@ new IntersectionObserver(([entry]) => {
 function connect(chart) {
   const { svg } = chart;
   const move = (event) => {
-    chart.here = chart.nearest(chart.positionAt(event.clientX));
-    if (event.buttons & 1 && chart.figure.dataset.axis === "frame") player.seek(chart.here);
+    chart.here = chart.positionAt(event.clientX);
+    if (event.buttons & 1) player.seek(chart.here);
     chart.mark();
   };
   svg.addEventListener("pointermove", move);
