@@ -1,4 +1,4 @@
-"""Checks before a run: packages, GPU, encoders; weights, videos, git, remote, disk, locks.
+"""Checks before a run: packages, GPU; weights, videos, git, remote, disk, locks.
 
 Checks exercise each component instead of comparing versions, and download nothing. DVC is imported
 late: whether it loads is one of the checks.
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 _MODULES = ("av", "cv2", "mediapipe", "torch", "torchvision", "pyarrow", "dvc")
-_ENCODERS = {"libx264": "H.264, of the results", "ffv1": "the frame store", "aac": "their sound"}
 _LITTLE_MEMORY = 4e9
 _LITTLE_GPU_MEMORY = 6e9
 _LITTLE_DISK = 5e9
@@ -64,7 +63,6 @@ def check_all(root: Path) -> Iterator[CheckResult]:
     yield check_processor()
     if all(result.level == "ok" for result in packages):
         yield check_gpu()
-        yield check_encoders()
         yield from check_project(root)
 
 
@@ -146,22 +144,6 @@ def _driver() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.split("\n", 1)[0].strip() or None if done.returncode == 0 else None
-
-
-def check_encoders() -> CheckResult:
-    from av.codec import Codec
-
-    missing = []
-    for name, use in _ENCODERS.items():
-        try:
-            Codec(name, "w")
-        except ValueError:
-            missing.append(f"{name} ({use})")
-    if missing:
-        return fault(
-            "encoders", f"PyAV lacks {', '.join(missing)}", "uv sync --reinstall-package av"
-        )
-    return ok("encoders", "H.264, FFV1 and AAC")
 
 
 def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:

@@ -47,7 +47,7 @@ def test_a_project_in_order_has_no_fault_and_another_folder_has_one(project, tmp
     results = list(check_all(project))
     assert [it.subject for it in results if it.level == "fault"] == []
     assert [it.subject for it in results] == [
-        *("packages", "processor", "GPU", "encoders", "weights"),
+        *("packages", "processor", "GPU", "weights"),
         *("git", "remote", "locks", "checkpoints", "disk"),
     ]
     (result,) = doctor.check_project(tmp_path)
@@ -116,12 +116,6 @@ def test_a_gpu_is_usable_with_memory_or_absent(driver, cuda, gpu, level, message
     assert ("(sm_75 sm_120)" in result.message) == bool(memory)
     if gpu is _BROKEN:
         assert result.fix == "check nvidia-smi; or hide it: CUDA_VISIBLE_DEVICES="
-
-
-def test_a_missing_encoder_is_a_fault(monkeypatch):
-    assert doctor.check_encoders().level == "ok"
-    monkeypatch.setitem(doctor._ENCODERS, "libmissing", "a test")
-    assert doctor.check_encoders().message == "PyAV lacks libmissing (a test)"
 
 
 def test_weights_are_expected_only_where_params_need_them(tmp_path, monkeypatch):
