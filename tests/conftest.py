@@ -2,6 +2,8 @@
 
 import os
 import random
+import shutil
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tests.films import training_clip
 from tests.people import dance
 from tests.pretend_cuda import pretend_cuda
 from tests.tiny_project import run_tiny_project
+from tests.warm_python import warm_path
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,6 +55,13 @@ def gpu():
     """A pretended GPU, on which nothing is; see `Gpu`."""
     with pretend_cuda() as gpu:
         yield gpu
+
+
+@pytest.fixture
+def warm(monkeypatch):
+    """Workers and commands that are started from here are forked: see `tests.warm_python`."""
+    monkeypatch.setenv("PATH", warm_path())
+    monkeypatch.setattr(sys, "executable", shutil.which("python"))
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ TRAIN = "echo 1 >> trained && cp frames/$1/film $1.weights\n"
 
 
 @pytest.fixture(autouse=True)
-def project(tmp_path, monkeypatch):
+def project(warm, tmp_path, monkeypatch):
     files = {"dvc.yaml": PIPELINE, "train.sh": TRAIN}
     return project_of_films(tmp_path / "project", files, monkeypatch)
 

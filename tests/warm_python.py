@@ -1,12 +1,13 @@
-"""Stages, `dvc` and `motiontransfer`, forked from a process with libraries loaded.
+"""Stages, `dvc`, `motiontransfer` and workers, forked from a process with libraries loaded.
 
 That saves most of their time. What stands first in `warm_path()` hands arguments, folder,
 environment and open files to that process, which forks once for each call; of stages the project's
-own modules are loaded anew. A signal to the caller goes to the fork, and a caller that is killed
-takes the fork with it.
+own modules are loaded anew where they were edited. A signal to the caller goes to the fork, and a
+caller that is killed takes the fork with it.
 """
 
 import atexit
+import fcntl
 import gc
 import importlib
 import os
@@ -21,22 +22,26 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
 _OWN = ("motiontransfer", "stages", "demo", "tests")
+_RUN = ("dvc", "demo", "motiontransfer", "stages", "loky.backend.popen_loky_posix")
 _SET_ASIDE = {}
 _CALLER = """#!{python} -IS
 import os, signal, socket, sys
 arguments = [*{before}, *sys.argv[1:]]
-if arguments[:1] != ["-m"] or arguments[1] not in ("dvc", "demo", "motiontransfer", "stages"):
+if arguments[:1] != ["-m"] or arguments[1] not in {modules}:
     os.execv({python!r}, [{python!r}, *arguments])
+descriptors = [int(number) for number in os.listdir("/proc/self/fd")]
+descriptors = [number for number in descriptors if os.path.exists(f"/proc/self/fd/{{number}}")]
 server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 server.connect({address!r})
-call = repr((arguments, os.getcwd(), dict(os.environ)))
-socket.send_fds(server, [call.encode()], [0, 1, 2])
+call = repr((arguments, os.getcwd(), dict(os.environ), descriptors))
+socket.send_fds(server, [call.encode()], descriptors)
 for number in (signal.SIGINT, signal.SIGTERM):
     if signal.getsignal(number) != signal.SIG_IGN:
         signal.signal(number, lambda number, _: server.send(b"%d" % number))
@@ -65,7 +70,7 @@ def _warm_folder() -> Path:
     commands = {"python": [], **{name: ["-m", name] for name in ("dvc", "motiontransfer")}}
     for name, before in commands.items():
         caller = _CALLER.format(
-            python=sys.executable, address=str(folder / "socket"), before=before
+            python=sys.executable, address=str(folder / "socket"), before=before, modules=_RUN
         )
         (folder / name).write_text(caller)
         (folder / name).chmod(0o755)
@@ -111,7 +116,7 @@ def _load_libraries() -> None:
 
 def _keep(caller: socket.socket) -> None:
     """Run what the caller wants in another process, pass signals on, and return the status."""
-    call, descriptors, _, _ = socket.recv_fds(caller, 1 << 20, 3)
+    call, descriptors, _, _ = socket.recv_fds(caller, 1 << 20, 64)
     worker = os.fork()
     if worker == 0:
         caller.close()
@@ -131,22 +136,23 @@ def _keep(caller: socket.socket) -> None:
 
 
 def _run(call: bytes, descriptors: list[int]) -> None:
-    arguments, folder, environment = eval(call)  # of _CALLER
-    for number, descriptor in enumerate(descriptors):
-        os.dup2(descriptor, number)
-        os.close(descriptor)
+    arguments, folder, environment, numbers = eval(call)  # of _CALLER
+    _renumber(descriptors, numbers)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = arguments[1:]
     sys.path[0] = folder
+    # What it starts is forked, too; multiprocessing has noted the real one.
+    sys.executable = shutil.which("python", path=environment["PATH"])
+    sys.argv, sys.orig_argv = arguments[1:], [sys.executable, *arguments]
+    if threads := environment.get("OMP_NUM_THREADS"):  # read when the library is loaded
+        sys.modules["torch"].set_num_threads(int(threads))
+    if arguments[1] == "motiontransfer" or _is_unedited(Path(folder)):
+        sys.modules.update(_SET_ASIDE)
     status: object = 1
     try:
         if arguments[1] == "motiontransfer":
-            sys.modules.update(_SET_ASIDE)
-            # What it starts is forked, too; multiprocessing has noted the real one.
-            sys.executable = shutil.which("python", path=environment["PATH"])
             importlib.import_module("motiontransfer.cli.app").main()
         else:
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
@@ -161,6 +167,29 @@ def _run(call: bytes, descriptors: list[int]) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status if isinstance(status, int) else 1)
+
+
+def _renumber(descriptors: Sequence[int], numbers: Sequence[int]) -> None:
+    """Give open files the numbers that they have in the caller."""
+    aside = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 200) for descriptor in descriptors]
+    for descriptor in descriptors:
+        os.close(descriptor)
+    for descriptor, number in zip(aside, numbers, strict=True):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+
+
+def _is_unedited(folder: Path) -> bool:
+    """Whether the code of a project, if it has any, is a copy of this one's, by sizes and times."""
+    own, copy = (
+        {
+            (package, path.relative_to(root / package), path.stat().st_size, path.stat().st_mtime)
+            for package in ("demo", "motiontransfer", "stages")
+            for path in (root / package).rglob("*.py")
+        }
+        for root in (_ROOT, folder)
+    )
+    return copy in (own, set())
 
 
 if __name__ == "__main__":

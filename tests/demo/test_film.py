@@ -19,7 +19,7 @@ source: {seconds: 0.4, beats_per_minute: 112, seed: 21}
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(warm, tmp_path, monkeypatch):
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo/params.yaml").write_text(PARAMS)
     monkeypatch.chdir(tmp_path)

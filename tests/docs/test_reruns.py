@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import yaml
 
-from motiontransfer.source_fingerprint import source_digests
+from motiontransfer.source_fingerprint import source_files
 from stages import check_params, clean_keypoints, decode, detect_keypoints
 from stages.code import stage_modules
 from tests.tiny_project import ROOT
@@ -18,7 +18,7 @@ GRAPH = {
 }
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 OF_VIDEOS = (decode, detect_keypoints, clean_keypoints)
-MODULES = {stage: module for stage, module in stage_modules().items() if stage in GRAPH}
+CODE = {it: source_files(module) for it, module in stage_modules().items() if it in GRAPH}
 
 
 def which(reads) -> list[str]:
@@ -65,11 +65,7 @@ def readers_of_file(name: str) -> list[str]:
 
 def importers(folder: str) -> list[str]:
     """Stages that import a module in a folder."""
-    return [
-        stage
-        for stage in GRAPH
-        if any(path.startswith(folder) for path in source_digests(MODULES[stage]))
-    ]
+    return [it for it in GRAPH if any(path.is_relative_to(ROOT / folder) for path in CODE[it])]
 
 
 def grouped(section: str, values: Mapping) -> dict[str, list[str]]:
@@ -99,7 +95,7 @@ def table() -> str:
     rows["a video in `data/truth/`"] = readers_of_file("data/truth/")
     packages = sorted(path.parent.name for path in (ROOT / "motiontransfer").glob("*/__init__.py"))
     for package in packages:
-        if found := importers(f"motiontransfer/{package}/"):
+        if found := importers(f"motiontransfer/{package}"):
             rows[f"code in `motiontransfer/{package}/`"] = found
     lines = ["| changed | runs again |", "|---|---|"]
     for changed, stages in rows.items():

@@ -8,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -47,26 +48,30 @@ def endings_of_artifacts(project):
     return bad_endings(list(artifacts.artifacts(project)))
 
 
-def assert_none_bad(function, *arguments):
-    """Not in a fork of this process: it would inherit worker pools whose threads it lacks."""
+@pytest.fixture(scope="module")
+def run_apart():
+    """Call a function in another process, the same one for all tests.
+
+    Not in a fork of this process: it would inherit worker pools whose threads it lacks.
+    """
     with ProcessPoolExecutor(1, mp_context=FORKS) as pool:
-        assert pool.submit(function, *arguments).result() == []
+        yield lambda function, *arguments: pool.submit(function, *arguments).result()
 
 
 @pytest.mark.parametrize("group", FEW)
-def test_some_bad_input(group):
-    assert_none_bad(endings_of, group, FEW[group])
+def test_some_bad_input(run_apart, group):
+    assert run_apart(endings_of, group, FEW[group]) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
-def test_all_bad_input(group):
-    assert_none_bad(endings_of, group, 1)
+def test_all_bad_input(run_apart, group):
+    assert run_apart(endings_of, group, 1) == []
 
 
 @pytest.mark.slow
-def test_bad_artifacts(tiny_run):
-    assert_none_bad(endings_of_artifacts, tiny_run)
+def test_bad_artifacts(run_apart, tiny_run):
+    assert run_apart(endings_of_artifacts, tiny_run) == []
 
 
 SIZE, RATE, NUM_FRAMES = (128, 128), 12, 24
@@ -77,10 +82,8 @@ TO_TRAINING = (
 )
 
 
-def film(present):
+def film(shots, present):
     """An actor who is in the room in these frames, with params for it."""
-    motion = compose(NUM_FRAMES, frame_rate=RATE, beats_per_minute=112, seed=7)
-    shots = film_run("ada", motion, range(NUM_FRAMES), size=SIZE, samples=1)
     room = np.rint(display(draw_plate(ROOMS["ada"], SIZE).lit)).astype(np.uint8)
     shown = [
         shot.frame if present[0] <= index < present[1] else room for index, shot in enumerate(shots)
@@ -103,11 +106,13 @@ def check_gone(frames):
 
 def endings_of_films():
     whole, half = (0, NUM_FRAMES), (0, NUM_FRAMES // 2)
+    motion = compose(NUM_FRAMES, frame_rate=RATE, beats_per_minute=112, seed=7)
+    shots = film_run("ada", motion, range(NUM_FRAMES), size=SIZE, samples=1)
     return bad_endings(
         [
             Case(
                 name=f"there in {present}",
-                prepare=lambda present=present: film(present),
+                prepare=lambda present=present: film(shots, present),
                 stages=TO_TRAINING,
                 check=lambda gone=gone: check_gone(gone),
                 expected=expected,
@@ -123,8 +128,8 @@ def endings_of_films():
 
 
 @pytest.mark.slow
-def test_nobody_is_made_up_and_a_film_of_nobody_is_refused():
-    assert_none_bad(endings_of_films)
+def test_nobody_is_made_up_and_a_film_of_nobody_is_refused(run_apart):
+    assert run_apart(endings_of_films) == []
 
 
 def outs_of(root, stage):
@@ -168,11 +173,14 @@ FULL_DISK = 'ulimit -f 1\nPYTHONDONTWRITEBYTECODE=1 exec {python} "$@"\n'
 """Shell commands: a Python that writes files of no more than 512 bytes."""
 
 
+STAGES = ("train_gan@ada", "render@ada_as_ben", "encode@ada_as_ben", "decode@demo_dance")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "stage", ["train_gan@ada", "render@ada_as_ben", "encode@ada_as_ben", "decode@demo_dance"]
+    ("stage", "fault"),
+    [*product(STAGES, ("SIGKILL", "disk full")), *product(STAGES[:2], ["SIGTERM"])],
 )
-@pytest.mark.parametrize("fault", ["SIGKILL", "SIGTERM", "disk full"])
 def test_a_stage_that_was_stopped_leaves_nothing_half_written_and_is_completed(
     tiny_run, tmp_path, stage, fault
 ):

@@ -26,7 +26,7 @@ DIFFER = re.compile(r"results/.*(\.mp4|report\.html)|artifacts/metrics/train_.*"
 
 FORGOTTEN = (
     *("detect_keypoints@demo_dance", "clean_keypoints@demo_dance", "fit_normalization@ben"),
-    *("train", "normalize", "render", "encode", "evaluate", "report"),
+    *("train", "normalize", "render"),
 )
 
 

@@ -27,7 +27,7 @@ SECTION = {
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(warm, tmp_path, monkeypatch):
     """An empty project; the function writes params.yaml and the clip's frames."""
     monkeypatch.chdir(tmp_path)
 

@@ -238,7 +238,7 @@ def start():
 
 
 @pytest.mark.slow
-def test_two_processes_that_the_stage_starts_stop_and_go_on_together():
+def test_two_processes_that_the_stage_starts_stop_and_go_on_together(warm):
     write_params(train_gan={**TRAIN_GAN, "steps": 60, "batch_size": 2, "devices": 2})
     add_target()
     stopped = start()

@@ -24,7 +24,6 @@ from tests.training.trainings import (
     train_coarse_to_fine,
     train_face,
     train_launched,
-    train_pose,
     train_until,
 )
 
@@ -243,7 +242,7 @@ def results(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("train", "certain"), [(train_pose, ()), (train_face, ()), (train_coarse_to_fine, (11, 12, 13))]
+    ("train", "certain"), [(train_face, ()), (train_coarse_to_fine, (11, 12, 13))]
 )
 def test_a_training_killed_at_random_moments_ends_in_the_same_bytes(tmp_path, clip, train, certain):
     """And soon after certain steps: where a local enhancer is about to grow, or just has."""
