@@ -1,5 +1,7 @@
 """layout.py and dvc.yaml name the same artifacts."""
 
+from inspect import isfunction, signature
+from itertools import product
 from pathlib import Path
 
 import yaml
@@ -7,12 +9,9 @@ import yaml
 from motiontransfer import layout
 
 STAGES = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
-KEY_OF_EACH = {
-    **dict.fromkeys(("decode", "detect_keypoints", "clean_keypoints"), "VIDEO"),
-    **dict.fromkeys(("normalize", "render", "encode", "train_face_cycle"), "TRANSFER"),
-    **dict.fromkeys(("evaluate_transfer", "report"), "TRANSFER"),
-}
 NAMES = {"item.subject": "WHO", "item.target": "WHO", "item.source_subject": "WHO", "item": "WHO"}
+INSIDE = {layout.FRAMES_FILE, layout.FACE_CYCLE_FILE}
+"""Files of folders that are outputs as a whole."""
 
 
 def named(template: str, key: str) -> Path:
@@ -22,96 +21,48 @@ def named(template: str, key: str) -> Path:
     return Path(template)
 
 
-def outs(stage: str) -> list[Path]:
+def outs(stage: str) -> set[Path]:
     definition = STAGES[stage].get("do", STAGES[stage])
     listed = [*definition["outs"], *definition.get("metrics", [])]
     paths = [next(iter(out)) if isinstance(out, dict) else out for out in listed]
-    return [named(path, KEY_OF_EACH.get(stage, "")) for path in paths]
+    key = "VIDEO" if STAGES[stage].get("foreach") == "${videos}" else "TRANSFER"
+    return {named(path, key) for path in paths}
 
 
-def paths_of_layout(stage: str) -> list[Path]:
-    """What a stage writes, without the files of a folder that is an output as a whole."""
-    metrics = layout.metrics_file(stage, "WHO")
-    models, results = layout.models_folder("WHO"), layout.results_folder("TRANSFER")
-    plots = {
-        file: file.with_suffix(".png")
-        for file in (
-            layout.detections_file("WHO", "VIDEO"),
-            layout.statistics_file("WHO"),
-            layout.appearance_file("WHO"),
-        )
-    }
-    detections, statistics, appearance = plots.items()
-    return {
-        "check_params": [
-            layout.PARAMS_CHECKED_FILE,
-            layout.PARAMS_OF_RESULTS_FILE,
-            layout.VIDEO_PARAMS_FOLDER,
-        ],
-        "plots_page": [layout.PLOTS_PAGE_FILE],
-        "decode": [layout.clip_folder("WHO", "VIDEO"), layout.metrics_file(stage, "VIDEO")],
-        "detect_keypoints": [*detections, layout.metrics_file(stage, "VIDEO")],
-        "clean_keypoints": [
-            layout.keypoints_file("WHO", "VIDEO"),
-            layout.quality_plot("WHO", "VIDEO"),
-            layout.metrics_file(stage, "VIDEO"),
-        ],
-        "fit_normalization": [*statistics, metrics],
-        "segment_person": [
-            layout.masks_beside(layout.keypoints_file("WHO", "VIDEO")).parent,
-            metrics,
-        ],
-        "fit_appearance": [*appearance, metrics],
-        "train_gan": [
-            models / layout.GENERATOR_FILE,
-            models / layout.DISCRIMINATOR_FILE,
-            layout.training_folder("WHO") / "generator",
-            metrics,
-        ],
-        "train_face_gan": [
-            models / layout.FACE_GENERATOR_FILE,
-            layout.training_folder("WHO") / "face_generator",
-            metrics,
-        ],
-        "train_face_cycle": [
-            layout.face_cycle_folder("TRANSFER"),
-            layout.training_folder("TRANSFER") / "face_cycle",
-            layout.metrics_file(stage, "TRANSFER"),
-        ],
-        "normalize": [layout.poses_file("TRANSFER")],
-        "render": [layout.rendered_folder("TRANSFER")],
-        "encode": [
-            results / layout.TRANSFER_FILE,
-            results / layout.COMPARISON_FILE,
-            results / "contact_sheet.png",
-            layout.metrics_file(stage, "TRANSFER"),
-        ],
-        "evaluate": [
-            layout.evaluation_folder("WHO"),
-            layout.measurements_file(stage, "WHO"),
-            metrics,
-        ],
-        "evaluate_transfer": [
-            layout.transfer_evaluation_folder("TRANSFER"),
-            layout.measurements_file(stage, "TRANSFER"),
-            results / layout.METRICS_FILE,
-        ],
-        "report": [results / "report.html"],
-        "train_forensics": [
-            layout.detector_file("WHO"),
-            layout.training_folder("forensics") / "WHO",
-            metrics,
-        ],
-    }[stage]
+def paths_of_layout(stage: str, name: str) -> dict[str, Path]:
+    """Whatever layout.py names, by its function or constant, for one of each."""
+    given = {"stage": stage, "name": name, "subject": "WHO", "target": "WHO"}
+    given |= {"video": "VIDEO", "transfer": "TRANSFER"}
+    given |= {"keypoints": layout.keypoints_file("WHO", "VIDEO"), "models": Path("a/models/WHO")}
+    found = {key: it for key, it in vars(layout).items() if isinstance(it, Path)}
+    for key, function in vars(layout).items():
+        if isfunction(function):
+            found[key] = function(
+                *(given[parameter] for parameter in signature(function).parameters)
+            )
+    return found
 
 
 def test_layout_has_every_output_of_the_pipeline():
+    """As it is, as the plot of it, or, of a file of one name, in a folder of one name."""
     for stage in STAGES:
-        if stage == "code":
-            expected = [layout.code_file(other) for other in [*STAGES, "film"] if other != stage]
-        else:
-            expected = paths_of_layout(stage)
-        assert sorted(outs(stage)) == sorted(expected), stage
+        known = set()
+        others = [*STAGES, "film"] if stage == "code" else [stage]
+        for other, name in product(others, ("WHO", "VIDEO", "TRANSFER", "forensics")):
+            found = paths_of_layout(other, name)
+            known |= {*found.values(), found["masks_beside"].parent}
+            known |= {path.with_suffix(".png") for path in found.values()}
+            known |= {
+                found[f"{kind}_folder"] / out.name
+                for kind in ("models", "training", "results")
+                for out in outs(stage)
+            }
+        assert outs(stage) <= known, stage
+
+
+def test_names_of_files_are_those_of_outputs():
+    names = {it for key, it in vars(layout).items() if key.endswith("_FILE") and type(it) is str}
+    assert names - INSIDE < {out.name for stage in STAGES for out in outs(stage)}
 
 
 def test_clips_and_frames_are_below_their_folders():
