@@ -110,3 +110,9 @@ def repro(root: Path, *arguments: str) -> set[str]:
     done = dvc(root, "repro", *arguments)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return {name.split(":")[-1] for name in re.findall(r"Running stage '([^']+)'", done.stdout)}
+
+
+def outs_of(root: Path, stage: tuple[str, str]) -> list[Path]:
+    """Outputs of a stage, (its name, its key), from the project's root, as it last ran."""
+    recorded = yaml.safe_load((root / "dvc.lock").read_text())["stages"]["@".join(stage)]
+    return [Path(out["path"]) for out in recorded["outs"]]

@@ -4,7 +4,7 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from motiontransfer.keypoints import _METADATA_KEY
 from motiontransfer.storage import read_table, write_table
 from motiontransfer.training.weights import read_description, read_tensors, write_tensors
 from tests.faults.outcomes import Case
+from tests.tiny_project import outs_of
 
 _A = "artifacts"
 READ_BY: dict[str, tuple[str, str]] = {
@@ -35,24 +36,6 @@ READ_BY: dict[str, tuple[str, str]] = {
     f"{_A}/params_of_results.json": ("report", "ada_as_ben"),
 }
 """Artifact -> a stage that reads it."""
-OUTS = {
-    "detect_keypoints": (f"{_A}/detections/ben",),
-    "clean_keypoints": (f"{_A}/keypoints/ben", f"{_A}/quality/ben"),
-    "fit_normalization": (f"{_A}/statistics/ben.json", f"{_A}/statistics/ben.png"),
-    "train_gan": (
-        *(f"{_A}/models/ada/{it}.safetensors" for it in ("generator", "discriminator")),
-        *(f"{_A}/training/ada/generator", f"{_A}/metrics/train_gan"),
-    ),
-    "normalize": (f"{_A}/poses/ada_as_ben.parquet",),
-    "render": (f"{_A}/rendered",),
-    "encode": (*(f"results/ada_as_ben/{it}" for it in ("comparison.mp4", "contact_sheet.png")),),
-    "evaluate_transfer": (
-        f"{_A}/evaluation_transfer/ada_as_ben",
-        f"{_A}/measurements/evaluate_transfer",
-    ),
-    "report": ("results/ada_as_ben/report.html",),
-}
-"""Stage -> outputs, which DVC deletes before it runs, without those of other stages."""
 
 
 class Payload:
@@ -230,10 +213,11 @@ _UNCHECKED = (".json", ".tsv", ".mp4", ".mka")
 
 def artifacts(project: Path) -> Iterator[Case]:
     """Each artifact, each way; and each stage with all of them as they were."""
+    outs_by = {stage: outs_of(project, stage) for stage in READ_BY.values()}
     for name, stage in {stage: (name, stage) for name, stage in READ_BY.items()}.values():
         yield Case(
             name=f"{stage[0]}: nothing is wrong",
-            prepare=partial(_prepare, project, Path(name), stage[0], lambda _: None),
+            prepare=partial(_prepare, project, Path(name), outs_by[stage], lambda _: None),
             stages=(stage,),
             expected="handled",
         )
@@ -244,36 +228,37 @@ def artifacts(project: Path) -> Iterator[Case]:
             changes |= OF_JSON
         if path.suffix in (".parquet", ".safetensors", ".mkv"):
             changes["a terabyte"] = _huge
+        elif path.suffix == ".mp4":  # which `decode` gets with many bits flipped: see videos.py
+            changes = {it: change for it, change in changes.items() if "flipped" not in it}
         for what, change in changes.items():
             is_forgiving = what in _VALID or path.suffix in _UNCHECKED
-            # Samples of H.264 have no checksum; of a result, its signature tells.
-            is_compared = what.startswith("flipped") and path.suffix != ".mp4"
+            is_compared = what.startswith("flipped")
             is_forgiving |= (what, path.stem) == ("missing", "ada")  # an evaluation may be off
             yield Case(
                 name=f"{name}: {what}",
-                prepare=partial(_prepare, project, path, stage[0], change),
+                prepare=partial(_prepare, project, path, outs_by[stage], change),
                 stages=(stage,),
-                check=partial(_check_outs, project if is_compared else None, stage),
+                check=partial(_check_outs, project if is_compared else None, outs_by[stage]),
                 expected="either" if is_forgiving or what.startswith("flipped") else "refused",
             )
 
 
-def _prepare(project: Path, path: Path, stage: str, change: Change) -> None:
+def _prepare(project: Path, path: Path, outs: Sequence[Path], change: Change) -> None:
     for name in ("artifacts", "results", "demo/clips", "data"):
         shutil.copytree(project / name, name, copy_function=os.link)
     shutil.copy(project / "params.yaml", "params.yaml")
-    for out in OUTS[stage]:
+    for out in outs:  # as DVC does before it runs
         if not path.is_relative_to(out):
-            shutil.rmtree(out) if Path(out).is_dir() else Path(out).unlink()
+            shutil.rmtree(out) if out.is_dir() else out.unlink()
     change(path)
 
 
-def _check_outs(project: Path | None, stage: tuple[str, str]) -> None:
+def _check_outs(project: Path | None, outs: Sequence[Path]) -> None:
     """Nothing was unpickled; a flip that was accepted changed no table, picture or number."""
     assert not Path("PWNED").exists()
     if project is None:
         return
-    for out in map(Path, OUTS[stage[0]]):
+    for out in outs:
         for made in [out, *out.rglob("*")]:
             if made.suffix in (".parquet", ".json", ".png", ".csv"):
                 assert made.read_bytes() == (project / made).read_bytes(), made

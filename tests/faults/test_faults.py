@@ -26,8 +26,9 @@ from stages.check_params import write_video_params
 from tests.faults import artifacts, params, videos
 from tests.faults.outcomes import Case, bad_endings
 from tests.forks import FORKS
-from tests.tiny_project import ROOT, SOURCE_FRAMES, environment_of, repro, shrink_pipeline
+from tests.tiny_project import ROOT, SOURCE_FRAMES, environment_of, outs_of, repro, shrink_pipeline
 from tests.video.conftest import write_test_video
+from tests.warm_python import warm_path
 
 GROUPS = {
     "odd videos": videos.odd_videos,
@@ -48,13 +49,19 @@ def endings_of_artifacts(project):
     return bad_endings(list(artifacts.artifacts(project)))
 
 
+def start_with(python):
+    """Fork workers: see `tests.warm_python`."""
+    sys.executable = python
+
+
 @pytest.fixture(scope="module")
 def run_apart():
     """Call a function in another process, the same one for all tests.
 
     Not in a fork of this process: it would inherit worker pools whose threads it lacks.
     """
-    with ProcessPoolExecutor(1, mp_context=FORKS) as pool:
+    python = shutil.which("python", path=warm_path())
+    with ProcessPoolExecutor(1, FORKS, start_with, [python]) as pool:
         yield lambda function, *arguments: pool.submit(function, *arguments).result()
 
 
@@ -132,11 +139,6 @@ def test_nobody_is_made_up_and_a_film_of_nobody_is_refused(run_apart):
     assert run_apart(endings_of_films) == []
 
 
-def outs_of(root, stage):
-    recorded = yaml.safe_load((root / "dvc.lock").read_text())["stages"][stage]
-    return [root / out["path"] for out in recorded["outs"]]
-
-
 def contents(paths):
     """Bytes of every file but metrics, which have the time."""
     files = [file for path in paths for file in (path, *path.rglob("*")) if file.is_file()]
@@ -185,7 +187,7 @@ def test_a_stage_that_was_stopped_leaves_nothing_half_written_and_is_completed(
     tiny_run, tmp_path, stage, fault
 ):
     root = shutil.copytree(tiny_run, tmp_path / "project")
-    outs = outs_of(root, stage)
+    outs = [root / out for out in outs_of(root, stage.split("@"))]
     before = contents(outs)
     for out in outs:
         shutil.rmtree(out) if out.is_dir() else out.unlink()
