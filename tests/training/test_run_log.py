@@ -1,13 +1,13 @@
 """Mean losses and the time of all sessions; curves and samples are whole after a resume."""
 
 import subprocess
-import sys
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from dvc.repo import Repo
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.training import run_log
@@ -166,7 +166,7 @@ def test_logs_are_copied_with_those_of_a_run_inside_and_take_the_place_of_older_
 def test_a_repository_without_a_commit_is_refused_with_the_remedy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     subprocess.run(["git", "init", "-q"], check=True)
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)
+    Repo.init().close()
     with (
         pytest.raises(TrainingError, match=r"Empty git repo; commit once"),
         open_log(tmp_path / "run", step=0),
