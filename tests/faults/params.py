@@ -1,6 +1,5 @@
 """params.yaml with every field fuzzed from its schema, and names of every kind."""
 
-import copy
 import math
 from collections.abc import Iterator
 from functools import partial
@@ -60,16 +59,25 @@ def _case(keys: tuple[str, ...], value: object, expected="either") -> Case:
     )
 
 
+def _text(**sections: object) -> str:
+    return yaml.dump(sections, Dumper=yaml.CSafeDumper, allow_unicode=True)
+
+
+_TEXTS = {name: _text(**{name: section}) for name, section in PARAMS.items()}
+
+
 def _write(changes) -> None:
-    params = copy.deepcopy(PARAMS)
+    params = PARAMS.copy()
     for (*keys, last), value in changes:
         section = params
         for key in keys:
+            section[key] = section[key].copy()
             section = section[key]
         section[last] = value
     for name in ("walk.mp4", "dance.mp4"):
         Path(name).touch()
-    Path("params.yaml").write_text(yaml.dump(params, Dumper=yaml.CSafeDumper, allow_unicode=True))
+    texts = {name: _text(**{name: params[name]}) for name in {keys[0] for keys, _ in changes}}
+    Path("params.yaml").write_text("".join((_TEXTS | texts).values()))
 
 
 def _check_finite(keys) -> None:
