@@ -36,9 +36,9 @@ from benchmarks.transfer.results import described_run, value_at
 from benchmarks.transfer.wholeness import wholeness
 from motiontransfer import layout
 from motiontransfer.evaluation.measurements import OURS, MetricKey, read_measurements
+from motiontransfer.pose.time_series import peaks
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.report.report import worst_frame_indices
 from motiontransfer.target_clips import read_target_clips
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.weights import read_appearance
@@ -66,6 +66,7 @@ _FIGURES = {
 }
 """Column -> path in a target's metrics."""
 _DEFAULT, _FILM = "default", "film"
+_NUM_WORST = 8
 
 
 class Clip(NamedTuple):
@@ -235,7 +236,7 @@ def _write_worst(path: Path, name: str, variants: Sequence[str]) -> None:
     """A picture of the frames that the last variant shows least like the film."""
     found = read_measurements(layout.measurements_file("evaluate", name))
     scores = found.per_frame[MetricKey("ssim", "person", OURS)]
-    worst = worst_frame_indices(-scores)
+    worst = peaks(-scores, count=_NUM_WORST, apart=len(scores) // (3 * _NUM_WORST))
     rows: dict[str, list[Frame]] = {}
     for shown in (_FILM, *variants):
         with FrameStore(_tail(shown)) as store:

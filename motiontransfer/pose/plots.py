@@ -17,7 +17,7 @@ from motiontransfer.figures import stacked, tiles, write_figure
 from motiontransfer.keypoints import Detections, Keypoints
 from motiontransfer.pose.boxes import joint_boxes
 from motiontransfer.pose.quality import FILLED, MEASURED, MISSING, PARTS, ClipQuality
-from motiontransfer.pose.time_series import segments
+from motiontransfer.pose.time_series import peaks, segments
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
@@ -205,13 +205,7 @@ def faultiest_frames(quality: ClipQuality, *, count: int = _NUM_WORST) -> list[i
         + (quality.repairs.removed > 0)
     ).astype(np.float64)
     apart = max(1, round(_WORST_SECONDS_APART * quality.frame_rate), len(badness) // (2 * count))
-    left = np.ones(len(badness), np.bool_)
-    chosen: list[int] = []
-    while left.any() and len(chosen) < count:
-        worst = int(np.argmax(np.where(left, badness, -1)))
-        chosen.append(worst)
-        left[max(0, worst - apart + 1) : worst + apart] = False
-    return sorted(chosen)
+    return sorted(peaks(badness, count=count, apart=apart))
 
 
 def _draw_coverage(axes: Axes, quality: ClipQuality, *, marked: Sequence[int]) -> None:

@@ -26,6 +26,20 @@ def longest_segment(flags: Mask) -> int:
     return max((stop - start for start, stop in segments(flags)), default=0)
 
 
+def peaks(values: Series, *, count: int, apart: int) -> list[int]:
+    """Indices of the largest values, largest first, the earliest of equals; NaN is left out.
+
+    Neighbors resemble each other: between any two are at least `apart` frames, counted with one.
+    """
+    chosen: list[int] = []
+    for index in np.argsort(-values, kind="stable").tolist():
+        if len(chosen) == count or np.isnan(values[index]):
+            break
+        if all(abs(index - other) >= apart for other in chosen):
+            chosen.append(index)
+    return chosen
+
+
 def inner_gaps(seen: Mask, *, longest: int) -> list[tuple[int, int]]:
     """Segments of False of at most `longest` frames with True on both sides."""
     return [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from PIL import Image
 
 from motiontransfer import layout
@@ -22,6 +22,7 @@ from motiontransfer.evaluation.pose_metrics import nearest_frames
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.params import Transfer, load_params
 from motiontransfer.pose.drawing import draw_pose
+from motiontransfer.pose.time_series import peaks
 from motiontransfer.report.page import (
     PanelSource,
     flattened,
@@ -179,7 +180,7 @@ def _worst(run: TransferRun, found: Measurements) -> list[dict[str, object]]:
                     for name, store in (("result", result), (label, other))
                 },
             }
-            for index in worst_frame_indices(errors)
+            for index in peaks(errors, count=_NUM_WORST, apart=len(errors) // (3 * _NUM_WORST))
         ]
 
 
@@ -198,22 +199,6 @@ def frame_errors(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], l
         "no body" if gone else f"{px:.1f} px" for gone, px in zip(missed > 0, distance, strict=True)
     ]
     return np.where(missed > 0, np.inf, distance), texts
-
-
-def worst_frame_indices(errors: Float[np.ndarray, " frames"]) -> tuple[int, ...]:
-    """Indices of the worst frames, at most 8, worst first; NaN is never chosen.
-
-    Neighbors resemble each other: without a minimum distance between the chosen frames one bad
-    second would fill the image.
-    """
-    distance = max(1, len(errors) // (3 * _NUM_WORST))
-    chosen: list[int] = []
-    for index in np.argsort(-errors, kind="stable").tolist():
-        if len(chosen) == _NUM_WORST or np.isnan(errors[index]):
-            break
-        if all(abs(index - other) >= distance for other in chosen):
-            chosen.append(index)
-    return tuple(chosen)
 
 
 def _held_out(run: TransferRun) -> dict[str, object]:

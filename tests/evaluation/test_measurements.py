@@ -5,7 +5,7 @@ import pytest
 from motiontransfer.errors import MissingFileError
 from motiontransfer.evaluation import measurements as module
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
-from motiontransfer.report.report import frame_errors, worst_frame_indices
+from motiontransfer.report.report import frame_errors
 from tests.evaluation.conftest import ratio_of
 
 
@@ -112,16 +112,3 @@ def test_small_numbers_keep_four_digits_in_the_csv(tmp_path):
     module.write_curves(tmp_path, Measurements(summary=(), per_frame=dict.fromkeys(keys, values)))
     lines = (tmp_path / "l1_person.csv").read_text().splitlines()
     assert [line.split(",")[1] for line in lines[1:]] == ["0.0001234", "0.0000", "-0.05", "12.3457"]
-
-
-@pytest.mark.parametrize(
-    ("errors", "worst"),
-    [
-        ([3.0, np.inf, 5.0], (1, 2, 0)),
-        ([0.5, np.nan], (0,)),
-        ([np.nan, np.nan], ()),
-        (np.arange(48) % 30, (29, 27, 25, 23, 21, 19, 17, 47)),  # at most 8, 2 frames apart
-    ],
-)
-def test_the_worst_frames_come_first_and_not_side_by_side(errors, worst):
-    assert worst_frame_indices(np.array(errors, float)) == worst

@@ -16,6 +16,7 @@ from motiontransfer.pose.time_series import (
     joints_by_presence,
     longest_segment,
     median,
+    peaks,
     running_mean,
     running_median,
     savitzky_golay,
@@ -199,3 +200,16 @@ def test_a_joint_that_was_missing_begins_anew():
     found = live(there, np.array([True, True]))
     np.testing.assert_array_equal(found[1], there[1])
     assert (found[0] < there[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ([3.0, np.inf, 5.0], [1, 2, 0]),
+        ([0.5, np.nan], [0]),
+        ([np.nan, np.nan], []),
+        (np.arange(48) % 30, [29, 27, 25, 23, 21, 19, 17, 47]),  # at most 8, 2 frames apart
+    ],
+)
+def test_peaks_come_with_the_largest_first_and_not_side_by_side(values, found):
+    assert peaks(np.array(values, float), count=8, apart=len(values) // 24) == found
