@@ -144,8 +144,8 @@ def _speed(source: Source, target: str, renderer: Renderer, *, record: bool) -> 
     return {
         "seconds": round(session.seconds, 1),
         "shown/s": round(shown / session.seconds, 1),
-        "latency ms, median": session.latencies.quantile_ms(0.5),
-        "95 %": session.latencies.quantile_ms(0.95),
+        "latency ms, median": int(np.quantile(session.latencies_ms, 0.5)),
+        "95 %": int(np.quantile(session.latencies_ms, 0.95)),
         "dropped": " + ".join(map(str, dropped)),
         **{f"{name} CPU ms": round(1000 * seconds, 1) for name, seconds in per_frame.items()},
         "MiB, warm": round(warm[0]),

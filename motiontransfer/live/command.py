@@ -202,7 +202,7 @@ class CompiledNetwork(nn.Module):
             )
         # Pinned threads of several networks would share a core while another is idle.
         hints = {"INFERENCE_PRECISION_HINT": precision, "ENABLE_CPU_PINNING": False}
-        hints["INFERENCE_NUM_THREADS"] = len(os.sched_getaffinity(0))  # not so by default
+        hints["INFERENCE_NUM_THREADS"] = torch.get_num_threads()  # more would spin beside others
         self._run = core.compile_model(model, "CPU", hints)
 
     def forward(self, maps: Maps) -> Maps:

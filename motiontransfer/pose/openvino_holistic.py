@@ -3,14 +3,17 @@
 Each model looks at its own square of the frame, as in MediaPipe's graph
 (`modules/holistic_landmark`): the person is looked for in all of it, then their pose where it was
 in the frame before, hands and face where the pose has them. What is left out is that graph's
-tracking of hands and face. Neither MediaPipe nor SciPy is imported: exported targets use this, too.
+tracking of hands and face. On slow processors the hands are found in turns, and the other one is
+carried with its wrist. Neither MediaPipe nor SciPy is imported: exported targets use this, too.
 """
 
+import logging
 import sys
+import time
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -36,6 +39,12 @@ _HANDS = {"left_hand": (15, 17, 19), "right_hand": (16, 18, 20)}  # wrist, littl
 _MIN_PRESENCE = 0.5
 _MIN_WRIST_VISIBILITY = 0.1
 _REACH = 3  # around a landmark, cells of its heatmap
+_MAX_SECONDS = 0.028  # of CPU time a frame for all models, above which hands are found in turns
+_MEASUREMENTS = 3
+
+_logger = logging.getLogger(__name__)
+
+Hands = Literal["in every frame", "in turns"]
 
 Points = Float64[np.ndarray, "_ 2"]
 Point = Float64[np.ndarray, "2"]
@@ -104,7 +113,23 @@ class FollowedPerson:
         self._face = _Model(models / _FACE_MODEL, "conv2d_21", "conv2d_31")
         detected = ("regressors", "classificators")
         self._head = _Model(models / _HEAD_MODEL, *detected, low=-1)
+        self.hands: Hands = "in every frame"
         self._square: Square | None = None
+        self._from_wrists: dict[str, Points] = {}
+        """Landmarks of the hands in the frame before, from the pose's wrist."""
+        self._turn = 0
+
+    def measure(self) -> float:
+        """CPU seconds of all models that look at a frame of someone in full view."""
+        frame, whole = np.zeros((256, 256, 3), np.uint8), 256 * np.eye(2, 3)
+        models = [self._pose, self._head, self._face, *[self._wrist, self._hand] * 2]
+        seconds = []
+        for _ in range(_MEASUREMENTS):
+            began = time.thread_time()
+            for model in models:
+                model.look(frame, whole)
+            seconds.append(time.thread_time() - began)
+        return min(seconds)
 
     def find(self, frame: Frame) -> Landmarks:
         """Landmarks in the next frame; nothing without anyone."""
@@ -123,6 +148,7 @@ class FollowedPerson:
 
     def _follow(self, frame: Frame, square: Square | None) -> dict[str, Float64[np.ndarray, "_ 3"]]:
         """Landmarks and visibility, in pixels; nothing where there is no square, or no person."""
+        before, self._from_wrists = self._from_wrists, {}
         self._square = None
         if square is None:
             return {}
@@ -135,9 +161,16 @@ class FollowedPerson:
         self._square = _square(center, top - center, scale=1.25)
         visibility = _sigmoid(landmarks[:_NUM_LANDMARKS, 3])
         found = {"pose": points[:_NUM_LANDMARKS], "face": self._find_face(frame, points[_FACE])}
-        for group, joints in _HANDS.items():
+        self._turn = 1 - self._turn
+        for number, (group, joints) in enumerate(_HANDS.items()):
             if visibility[joints[0]] >= _MIN_WRIST_VISIBILITY:
-                found[group] = self._find_hand(frame, *points[[*joints]])
+                wrist = points[joints[0]]
+                is_due = self.hands == "in every frame" or number == self._turn
+                if is_due or group not in before:
+                    found[group] = self._find_hand(frame, *points[[*joints]])
+                else:
+                    found[group] = before[group] + wrist
+                self._from_wrists[group] = found[group] - wrist
         return {
             group: np.column_stack([points, visibility if group == "pose" else 0 * points[:, 0]])
             for group, points in found.items()
@@ -220,4 +253,7 @@ _HEAD_ANCHORS = np.concatenate([_anchors(16, 2), _anchors(8, 6)])
 def follow_person(models: Path) -> Detector:
     """A detector of one person's joints, those of `HOLISTIC`, which remembers where they were."""
     person = FollowedPerson(models)
+    if (seconds := person.measure()) > _MAX_SECONDS:
+        person.hands = "in turns"
+        _logger.warning("detection takes %.0f ms a frame: hands are found in turns", 1000 * seconds)
     return detector_of(lambda frame: [found] if (found := person.find(frame)) else [])

@@ -1,5 +1,8 @@
 """A person who is followed by OpenVINO has the joints that MediaPipe finds."""
 
+import itertools
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -42,6 +45,76 @@ def test_someone_who_is_lost_is_looked_for_in_the_same_frame(astronaut, searches
     people = follow_person(mediapipe_models())([astronaut, empty, empty, astronaut, astronaut])
     assert [len(it) for it in people] == [1, 0, 0, 1, 1]
     assert len(searches) == 4
+
+
+class FakeModel:
+    """Takes so many seconds; the pose's wrists go right by a pixel a frame."""
+
+    clock, frames, visible = 0.0, 0, (1, 1)
+
+    def __init__(self, path, *outputs, **options):
+        self.name, self.side = path.stem, 100
+
+    def look(self, frame, square):
+        seconds = {"pose_landmark_full": 5, "hand_landmark_full": 4, "face_landmark": 2}
+        FakeModel.clock += seconds.get(self.name, 1)
+        landmarks = np.zeros((39, 5))
+        landmarks[[33, 34], :2] = [50, 50], [50, 10]  # center and top of all of the frame
+        landmarks[[15, 16], :2] = [10 + FakeModel.frames, 20], [60 + FakeModel.frames, 30]
+        landmarks[[15, 16], 3] = [50 if it else -50 for it in FakeModel.visible]
+        return landmarks, np.array([1.0]), np.full((64, 64, 39), -50.0)
+
+
+@pytest.fixture
+def person(monkeypatch):
+    """Whose hands are a point: so many pixels beside the wrist as hands were looked for before."""
+    monkeypatch.setattr(openvino_holistic, "_Model", FakeModel)
+    monkeypatch.setattr(openvino_holistic.time, "thread_time", lambda: FakeModel.clock)
+    monkeypatch.setattr(FollowedPerson, "_look_for", lambda *_: np.eye(2, 3) * 100)
+    monkeypatch.setattr(FollowedPerson, "_find_face", lambda *_: np.empty((0, 2)))
+    person, counted = FollowedPerson(Path()), itertools.count()
+    person._find_hand = lambda frame, wrist, *_: wrist[None] + [[next(counted), 0]]
+    return person
+
+
+def hands_of(person, frame, *, visible):
+    FakeModel.frames, FakeModel.visible = frame, visible
+    found = person.find(np.zeros((100, 100, 3), np.uint8))
+    return [
+        round(100 * found[hand][0, 0].item()) if hand in found else None
+        for hand in ("left_hand", "right_hand")
+    ]
+
+
+def test_hands_that_take_turns_are_carried_with_their_wrists(person):
+    both, left = (1, 1), (1, 0)
+    person.hands = "in turns"
+    places = [hands_of(person, frame, visible=both) for frame in range(3)]
+    assert places == [[10 + 0, 60 + 1], [11 + 2, 61 + 1], [12 + 2, 62 + 3]]
+    assert hands_of(person, 3, visible=left) == [13 + 4, None]
+    assert hands_of(person, 4, visible=both) == [14 + 4, 64 + 5]
+    assert hands_of(person, 5, visible=left) == [15 + 6, None]
+    assert hands_of(person, 6, visible=left) == [16 + 6, None]
+    assert hands_of(person, 7, visible=both) == [17 + 7, 67 + 8]  # though it is not its turn
+
+
+def test_hands_are_found_in_every_frame_where_there_is_time(person):
+    places = [hands_of(person, frame, visible=(1, 1)) for frame in range(2)]
+    assert places == [[10 + 0, 60 + 1], [11 + 2, 61 + 3]]
+
+
+def test_the_models_of_a_frame_are_measured(person):
+    assert person.measure() == 5 + 1 + 2 + 2 * (1 + 4)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.027, ""), (0.045, "45 ms a frame: hands are")])
+def test_hands_take_turns_on_slow_processors(person, monkeypatch, caplog, seconds, said):
+    made = []
+    monkeypatch.setattr(FollowedPerson, "measure", lambda it: made.append(it) or seconds)
+    follow_person(Path())
+    assert made[0].hands == ("in turns" if said else "in every frame")
+    assert len(caplog.messages) == bool(said)
+    assert said in caplog.text
 
 
 def test_a_square_is_turned_to_its_upper_side():
