@@ -23,6 +23,7 @@ from unittest import mock
 
 import torch
 from torch import Tensor
+from torch._C import DispatchKey
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
@@ -188,11 +189,11 @@ class _Operators(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         with torch._C.DisableTorchFunction():
-            if torch._C._dispatch_has_kernel_for_dispatch_key(
-                func.name(), "CompositeImplicitAutograd"
-            ):  # in inference mode these arrive whole
+            composite = DispatchKey.CompositeImplicitAutograd
+            # In inference mode these arrive whole.
+            if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), composite):
                 with self:
-                    return func.decompose(*args, **kwargs)
+                    return func._op_dk(composite, *args, **kwargs)  # not as other compilers do
             tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
             on_gpu = [is_on_gpu(tensor) for tensor in tensors]
             name = func.overloadpacket.__name__

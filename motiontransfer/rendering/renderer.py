@@ -9,7 +9,7 @@ each frame: an image of the whole frame with the face in place, and a weight for
 is at least a half.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from motiontransfer import layout
@@ -34,7 +34,7 @@ from motiontransfer.models.faces import (
     warp,
 )
 from motiontransfer.models.layers import Network, to_device
-from motiontransfer.models.rollout import PoseDrawer, Rollout
+from motiontransfer.models.rollout import PoseDrawer, PoseMaps, Rollout
 from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.parts import Map
@@ -59,9 +59,12 @@ from motiontransfer.video.tensors import (
     start_reading,
     tensor_to_frames,
     upload,
+    upload_together,
 )
 
 Image = Float[Tensor, "1 3 height width"]
+
+_BATCH_FRAMES = 8  # whose faces' pose maps are drawn at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,25 +95,45 @@ class ResidualFaces:
     previous_frame: CarriedFrame = "generated"
     """Previous frame of the rollout's next one, as in the network's training."""
 
-    def patches(self, keypoints: Keypoints) -> Patches:
-        boxes, valid = face_boxes(keypoints)
-        for index in range(keypoints.num_frames):
-            box = torch.from_numpy(boxes[index : index + 1]).long()
-            yield partial(self._patch, keypoints, index, box) if valid[index] else None
+    def patches(self, keypoints: Keypoints, frames: range | None = None) -> Patches:
+        """Yield a function for each frame, which makes the patch of the generated image.
 
-    def _patch(self, keypoints: Keypoints, index: int, box: Boxes, image: Image) -> FacePatch:
-        device = self.runtime.device
+        Args:
+            frames: indices of the poses that are asked for; None: all.
+        """
+        frames = range(keypoints.num_frames) if frames is None else frames
+        boxes, valid = face_boxes(keypoints)
+        for start in frames[::_BATCH_FRAMES]:
+            batch = np.arange(start, min(start + _BATCH_FRAMES, frames.stop))
+            shown = batch[valid[batch]]
+            faces = iter(self._prepare(keypoints, shown, boxes[shown]) if len(shown) else ())
+            for is_shown in valid[batch].tolist():
+                yield partial(self._patch, *next(faces)) if is_shown else None
+
+    def _prepare(
+        self,
+        keypoints: Keypoints,
+        shown: Int[np.ndarray, " faces"],
+        boxes: Int[np.ndarray, "faces 4"],
+    ) -> Iterable[tuple[Boxes, PoseMaps, Float[Tensor, "_ _"]]]:
+        """Box, pose map and blending weight of each face, drawn and uploaded together."""
+        device, box = self.runtime.device, torch.from_numpy(boxes).long()
+        drawer = PoseDrawer(skeleton=keypoints.skeleton, style=self.style, device=device)
+        poses = map(torch.from_numpy, (keypoints.points[shown], keypoints.score[shown]))
+        weights = [face_box_weight((y1 - y0, x1 - x0)) for x0, y0, x1, y1 in boxes.tolist()]
+        with torch.inference_mode():
+            crops = drawer.draw_crops(*poses, box, crop_size=self.crop_size)
+            uploaded = upload_together([*map(torch.from_numpy, weights)], device)
+        return zip(box.split(1), crops.split(1), uploaded, strict=True)
+
+    def _patch(
+        self, box: Boxes, pose_crop: PoseMaps, feathered: Float[Tensor, "_ _"], image: Image
+    ) -> FacePatch:
         with torch.inference_mode(), self.runtime.autocast():
-            pose = keypoints.points[index : index + 1], keypoints.score[index : index + 1]
-            drawer = PoseDrawer(skeleton=keypoints.skeleton, style=self.style, device=device)
-            pose_crop = drawer.draw_crops(
-                *map(torch.from_numpy, pose), box, crop_size=self.crop_size
-            )
             residual = self.network(pose_crop, crop_boxes(image, box, crop_size=self.crop_size))
             x0, y0, x1, y1 = box[0].tolist()
             weight = image.new_zeros((1, 1, *image.shape[2:]))
-            feathered = torch.from_numpy(face_box_weight((y1 - y0, x1 - x0)))
-            weight[..., y0:y1, x0:x1] = upload(feathered, device)
+            weight[..., y0:y1, x0:x1] = feathered
             return FacePatch(image=add_residuals(image, residual, box), weight=weight)
 
 
@@ -312,7 +335,7 @@ class LiveGenerator:
         image = self._previous = self._rollout.step(pose, self._previous)
         face, make_patch = self._renderer.face, None
         if isinstance(face, ResidualFaces):
-            *_, make_patch = face.patches(poses)
+            (make_patch,) = face.patches(poses, range(last, last + 1))
             if make_patch is not None and face.previous_frame == "corrected":
                 patch = make_patch(image)
                 self._previous, make_patch = patch.image, lambda _: patch
