@@ -66,9 +66,13 @@ def warm(monkeypatch):
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory) -> Path:
-    """The tiny project after one `dvc repro`, without git; READ ONLY: tests work in copies."""
-    root = tmp_path_factory.mktemp("tiny") / "project"
-    run_tiny_project(root)
+    """The tiny project after one `dvc repro`, without git; READ ONLY: tests work in copies.
+
+    It is made in TINY_RUN, where that is set, for all calls of pytest that follow.
+    """
+    root = Path(os.environ.get("TINY_RUN") or tmp_path_factory.mktemp("tiny") / "project")
+    if not root.exists():
+        run_tiny_project(root)
     return root
 
 

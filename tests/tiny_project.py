@@ -55,29 +55,13 @@ def shrink_demo(params: dict) -> None:
 def shrink_pipeline(params: dict) -> None:
     params["decode"]["size"] = [SIZE, SIZE]
     params["fit_appearance"]["references"] = 8
-    params["train_gan"].update(
-        steps=4,
-        gap_frames=2,
-        num_filters=4,
-        num_downsamplings=2,
-        num_residual_blocks=1,
-        discriminator_filters=4,
-        discriminator_layers=2,
-        log_every_steps=2,
-        sample_every_steps=4,
-        checkpoint_every_steps=2,
-    )
-    params["train_face_gan"].update(
-        steps=4,
-        crop_size=32,
-        num_filters=4,
-        num_residual_blocks=1,
-        discriminator_filters=4,
-        discriminator_layers=2,
-        log_every_steps=2,
-        sample_every_steps=4,
-        checkpoint_every_steps=2,
-    )
+    small = {
+        **{"steps": 4, "num_filters": 4, "num_residual_blocks": 1},
+        **{"discriminator_filters": 4, "discriminator_layers": 2},
+        **{"log_every_steps": 2, "sample_every_steps": 4, "checkpoint_every_steps": 2},
+    }
+    params["train_gan"] |= {**small, "gap_frames": 2, "num_downsamplings": 2}
+    params["train_face_gan"] |= {**small, "crop_size": 32}
     params["render"]["contact_sheet_columns"] = 3
     params["compute"]["num_workers"] = 1  # each loads MediaPipe
 

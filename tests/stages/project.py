@@ -17,56 +17,33 @@ from motiontransfer.target_clips import HeldOut, read_target_clips
 from motiontransfer.training.weights import write_weights
 from tests.films import add_clip, add_source
 from tests.people import dance
+from tests.tiny_project import ROOT
 from tests.training.small import STYLE, face_config, generator_config
 
 ARTIFACTS = Path("artifacts")
 NUM_TARGET_FRAMES, NUM_SOURCE_FRAMES = 12, 9
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=1)
 
-TRAINING = {
-    **{"seed": 0, "steps": 2, "max_minutes": None, "batch_size": 1},
-    **{"learning_rate": 1e-3, "lr_decay_start": 0.5},
-    **{"devices": "auto", "precision": "32-true", "compile": False},
-    **{"num_filters": 4, "num_downsamplings": 1},
-    **{"num_residual_blocks": 1, "discriminator_filters": 4, "discriminator_layers": 1},
-    **{"adversarial_weight": 1.0, "feature_matching_weight": 10.0, "l1_weight": 20.0},
-    **{"perceptual_weight": 0.0, "perceptual_file": None},
-    **{"ema_decay": 0.9, "log_every_steps": 1, "sample_every_steps": 2},
-    "checkpoint_every_steps": 1,
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+"""As they are shipped; what differs here is small, or worked out in a test."""
+SMALL = {
+    **{"steps": 2, "learning_rate": 1e-3, "precision": "32-true", "ema_decay": 0.9},
+    **{"num_filters": 4, "num_downsamplings": 1, "num_residual_blocks": 1},
+    **{"discriminator_filters": 4, "discriminator_layers": 1},
+    **{"log_every_steps": 1, "sample_every_steps": 2, "checkpoint_every_steps": 1},
 }
-TRAIN_GAN = {
-    **TRAINING,
-    **{**asdict(HELD_OUT), "pose_encoding": "limbs"},
-    **{"line_width_px": 3.0, "architecture": "fast", "background": "plate", "max_channels": 8},
-    "viewport": "person",
-    **{"global_only_fraction": 0.0},
-    **{"discriminator_scales": 1, "foreground_l1_weight": 5.0, "foreground_radius_px": 4},
-    **{"window_frames": 2, "conditioning_poses": 1, "limb_dropout": 0.0},
-    **{"texture": "puppet", "part_dropout": 0.1},
-    **{"previous_frame": "generated"},
-    **{"upsampling": "resize"},
-    **{"objective": "least_squares", "heatmap_sigma_px": 1.0, "frame_discriminator": False},
+TRAIN_GAN = PARAMS["train_gan"] | {
+    **{**SMALL, **asdict(HELD_OUT), "max_minutes": None, "line_width_px": 3.0, "max_channels": 8},
+    **{"discriminator_scales": 1, "foreground_radius_px": 4, "limb_dropout": 0.0},
+    **{"l1_weight": 20.0, "foreground_l1_weight": 5.0, "part_dropout": 0.1},
 }
-TRAIN_FACE_GAN = {
-    **{**TRAINING, "crop_size": 32},
-    **{"previous_frame": "generated", "full_frame_weight": 0.0, "objective": "least_squares"},
+TRAIN_FACE_GAN = PARAMS["train_face_gan"] | {
+    **{**SMALL, "max_minutes": None, "batch_size": 1, "crop_size": 32},
+    "feature_matching_weight": 10.0,
 }
-TRAIN_FACE_CYCLE = {
-    **{
-        key: value
-        for key, value in TRAIN_FACE_GAN.items()
-        if not key.endswith(("_weight", "_file", "_frame", "objective"))
-    },
-    **{"upsampling": "resize", "cycle_weight": 10.0, "identity_weight": 5.0, "pool_size": 4},
-}
-NORMALIZATION = {
-    **{"mode": "ankle", "centring": "median"},
-    **{"smoothing": "none", "smoothing_frames": 7},
-}
-RENDER = {
-    **{"face": "residual", "face_blending": "feather", "precision": "32-true", "height": None},
-    **{"crf": 10, "contact_sheet_columns": 3, "provenance": "c2pa", "visible_label": "none"},
-}
+TRAIN_FACE_CYCLE = PARAMS["train_face_cycle"] | {**SMALL, "crop_size": 32, "pool_size": 4}
+NORMALIZATION = PARAMS["normalization"] | {"mode": "ankle"}
+RENDER = PARAMS["render"] | {"precision": "32-true", "crf": 10, "contact_sheet_columns": 3}
 TRANSFER = {"source": "dance", "source_subject": "ben", "target": "ada", "truth": "none"}
 
 

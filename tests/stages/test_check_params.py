@@ -9,21 +9,14 @@ import yaml
 
 from motiontransfer.errors import ParamsError
 from stages.check_params import main
+from tests.faults.params import PARAMS
 
-_PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text()) | {
+_PARAMS = PARAMS | {
     "videos": {
         "walk": {"path": "data/videos/walk.mp4", "subject": "ada"},
         "dance": {"path": "data/videos/dance.mp4", "subject": "ben", "crop": [0, 0, 64, 64]},
     },
-    "subjects": ["ada", "ben"],
-    "targets": ["ada"],
-    "transfers": {
-        "ada_as_ben": {
-            **{"source": "dance", "source_subject": "ben"},
-            **{"target": "ada", "truth": "none"},
-        }
-    },
-    "detectors": [],
+    "transfers": {"ada_as_ben": PARAMS["transfers"]["t"]},
 }
 DANCE, TRANSFER = ("videos", "dance"), ("transfers", "ada_as_ben")
 
