@@ -15,19 +15,23 @@ from motiontransfer.training.weights import read_description, write_weights
 from stages.train_forensics import main
 from tests.films import add_clip
 from tests.people import dance
-from tests.stages.project import ARTIFACTS, TRANSFER, add_everything_to_render, write_params
+from tests.stages.project import (
+    ARTIFACTS,
+    PARAMS,
+    SMALL,
+    TRANSFER,
+    add_everything_to_render,
+    write_params,
+)
 from tests.training.small import generator_config
 
 WEIGHTS = Path("artifacts/forensics/detector.safetensors")
 METRICS = Path("artifacts/metrics/train_forensics/detector.json")
 LOGS = Path("artifacts/training/forensics/detector")
-TRAIN_FORENSICS = {
-    **{"seed": 0, "steps": 2, "max_minutes": None, "batch_size": 2},
-    **{"learning_rate": 1e-3, "lr_decay_start": 0.5},
-    **{"devices": "auto", "precision": "32-true"},
-    **{"held_out_fraction": 0.4, "gap_frames": 1, "max_frames": 1000, "face": "none"},
-    **{"crop_size": 32, "num_filters": 4, "num_downsamplings": 2, "ema_decay": 0.9},
-    **{"log_every_steps": 1, "sample_every_steps": 2, "checkpoint_every_steps": 1},
+TRAIN_FORENSICS = PARAMS["train_forensics"] | {
+    **{key: value for key, value in SMALL.items() if key in PARAMS["train_forensics"]},
+    **{"batch_size": 2, "held_out_fraction": 0.4, "gap_frames": 1, "max_frames": 1000},
+    **{"face": "none", "crop_size": 32, "num_downsamplings": 2},
 }
 
 

@@ -20,20 +20,12 @@ from stages.check_params import write_video_params
 from stages.decode import person_boxes
 from tests.films import add_source, film
 from tests.people import dance
-from tests.stages.project import write_params
+from tests.stages.project import ARTIFACTS, PARAMS, write_params
 
-DECODE = {"size": [32, 32], "frame_rate": None, "on_damage": "fail"}
-DETECT_KEYPOINTS = {
-    **{"detector": "mediapipe_holistic", "max_people": 3, "min_detection_confidence": 0.5},
-    **{"min_tracking_confidence": 0.5, "min_visibility": 0.3},
-    **{"segment_frames": 100, "warmup_frames": 10},
-}
-CLEAN_KEYPOINTS = {
-    **{"longest_gap_seconds": 0.4, "longest_outlier_seconds": 0.12},
-    **{"smoothing": "none", "smoothing_seconds": 0.25},
-}
+DECODE = PARAMS["decode"] | {"size": [32, 32]}
+DETECT_KEYPOINTS = PARAMS["detect_keypoints"] | {"max_people": 3}
+CLEAN_KEYPOINTS = PARAMS["clean_keypoints"] | {"smoothing": "none"}
 NUM_FRAMES = 12
-ARTIFACTS = Path("artifacts")
 DETECTIONS = ARTIFACTS / "detections/ada"
 
 
@@ -45,7 +37,7 @@ def _folder(warm, tmp_path, monkeypatch):
 def write_sections(*, decode=DECODE, **video):
     """Params of one video, `clip_1` of ada."""
     video = {"path": "dance.mp4", "subject": "ada", **video}
-    compute = {"backend": "local", "address": None, "num_workers": 1}
+    compute = PARAMS["compute"] | {"num_workers": 1}
     write_params(
         **{"videos": {"clip_1": video}, "decode": decode, "compute": compute},
         **{"detect_keypoints": DETECT_KEYPOINTS, "clean_keypoints": CLEAN_KEYPOINTS},
