@@ -1,11 +1,13 @@
 """Nine transfers at a tiny size: `dvc repro`, two jobs, and a Ray cluster of two nodes here.
 
-    uv run python -m benchmarks.jobs
+    uv run python -m benchmarks.jobs [--steps N] [--ways sequential jobs ray]
 
-Six videos and three targets: 96 stages, each of a few seconds, of which most is starting up. Each
-way begins with an empty cache. CPU seconds are those of all processes, Ray's own included.
+Six videos and three targets: 96 stages, each of a few seconds, of which most is starting up, or
+with N steps in each of 15 trainings. Each way begins with an empty cache, each stage has one
+thread. CPU seconds are those of all processes, Ray's own included.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -24,20 +26,27 @@ from tests.tiny_project import copy_project, edit_yaml
 
 _CLIPS = Path("demo/clips")
 _TARGETS, _SOURCES = ("ada", "bea", "cleo"), ("ben", "dan", "eve")
+_WAYS = {
+    "sequential": ["dvc", "repro"],
+    "jobs": ["motiontransfer", "repro", "--jobs", "2"],
+    "ray": ["motiontransfer", "repro", "--ray"],
+}
 
 
 def main() -> None:
     """Run the same graph in three ways and compare dvc.lock."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--ways", nargs="+", choices=_WAYS, default=[*_WAYS])
+    arguments = parser.parse_args()
     programs = Path(sys.executable).parent
     os.environ |= {"OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
     os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    ways = {"dvc repro": ["dvc", "repro"]}
-    ways["repro --jobs 2"] = ["motiontransfer", "repro", "--jobs", "2"]
-    ways["repro --ray, two nodes"] = ["motiontransfer", "repro", "--ray"]
     with recorded("jobs") as rows, tempfile.TemporaryDirectory(prefix="motiontransfer-") as root:
-        _write_project(Path(root) / "first")
+        _write_project(Path(root) / "first", steps=arguments.steps)
         expected, seconds = {}, {}
-        for way, command in ways.items():
+        for way in arguments.ways:
+            command = [*_WAYS[way]]
             project = Path(shutil.copytree(Path(root) / "first", Path(root) / way))
             with ExitStack() as stack:
                 if "--ray" in command:
@@ -56,7 +65,7 @@ def main() -> None:
                 {
                     "": way,
                     "s": round(seconds[way]),
-                    "times as fast": round(seconds["dvc repro"] / seconds[way], 2),
+                    "times as fast": round(seconds[arguments.ways[0]] / seconds[way], 2),
                     "CPU s": round(used),
                     "load before": round(psutil.getloadavg()[0], 1),
                     "outputs": len(made),
@@ -65,7 +74,7 @@ def main() -> None:
             )
 
 
-def _write_project(folder: Path) -> None:
+def _write_project(folder: Path, *, steps: int | None) -> None:
     """A project with the demo's two clips, filmed, under six names."""
     copy_project(folder)
     (folder / ".dvc").mkdir()
@@ -95,7 +104,13 @@ def _write_project(folder: Path) -> None:
         for source in _SOURCES
     }
     entries = {"videos": videos, "subjects": [*videos], "targets": [*_TARGETS]}
-    edit_yaml(folder / "params.yaml", lambda params: params.update(entries, transfers=transfers))
+
+    def edit(params: dict) -> None:
+        params.update(entries, transfers=transfers)
+        for training in ("train_gan", "train_face_gan", "train_face_cycle"):
+            params[training]["steps"] = steps or params[training]["steps"]
+
+    edit_yaml(folder / "params.yaml", edit)
 
 
 def _cpu_seconds() -> float:
