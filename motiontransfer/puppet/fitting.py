@@ -228,7 +228,8 @@ def cut_parts(
         height_px=person.height_px,
     )
     cut = []
-    for place, *masks in part_masks(parts, distances, person):
+    small = cv2.resize(frame[box], person.coverage.shape[::-1], interpolation=cv2.INTER_AREA)
+    for place, *masks in part_masks(parts, distances, person, small):
         share = alpha[place] / np.float32(255)
         mask, hidden = ((it * share).round().astype(np.uint8) for it in masks)
         if not mask.any():

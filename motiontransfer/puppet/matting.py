@@ -6,6 +6,8 @@ B, I = a F + (1 - a) B (Smith and Blinn 1996, *Blue Screen Matting*), with the n
 surely the person's as F. Where F and B are too alike to tell, the mask decides.
 """
 
+import itertools
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -14,6 +16,8 @@ _BAND = 0.02  # half of its width, share of the body's height: what masks are wr
 _BLUR = 0.006  # within it of the background pixels are mixed, share of the body's height
 _NOISE = 14.0  # levels by which a pixel of the background may change
 _FOREIGN = 25.0  # further levels off all mixtures of F and B from which it is another color
+_ALIKE = 60.0  # levels between two parts' colors: they tell nothing; at twice as many they do
+_STRANGE = 90.0  # levels off both from which it is a third color, wholly at twice as many
 _CONTRAST = 40.0  # levels between F and B at which mask and mixture count alike
 
 
@@ -57,6 +61,30 @@ def person_matte(
     apart = person[band].astype(np.float32) - background[band]
     colors[band] = (frame[band] + share[:, None] * apart).round().clip(0, 255)
     return (255 * alpha).round().astype(np.uint8), colors
+
+
+def share_by_color(
+    image: UInt8[np.ndarray, "rows columns 3"],
+    one: Bool[np.ndarray, "rows columns"],
+    other: Bool[np.ndarray, "rows columns"],
+) -> Float32[np.ndarray, "rows columns"]:
+    """Share of each pixel that is of one thing rather than of another; 1 where colors do not tell.
+
+    Args:
+        one: pixels that surely show the one; a pixel is compared with the color of the nearest.
+        other: the same of the other.
+    """
+    if not one.any() or not other.any():
+        return np.ones(one.shape, np.float32)
+    colors = (it.astype(np.int16) for it in (image, _nearest(image, one), _nearest(image, other)))
+    to_one, to_other, apart = (
+        np.linalg.norm(a - b, axis=2) for a, b in itertools.combinations(colors, 2)
+    )
+    share = (0.5 + (to_other - to_one) / np.maximum(apart, 1)).clip(0, 1)
+    is_telling = ((apart - _ALIKE) / _ALIKE).clip(0, 1)
+    is_neither = ((np.minimum(to_one, to_other) - _STRANGE) / _STRANGE).clip(0, 1)
+    share = 1 - is_telling * (1 - is_neither) * (1 - share)
+    return cv2.medianBlur(share.astype(np.float32), 3)
 
 
 def _disc(radius_px: float) -> UInt8[np.ndarray, "side side"]:

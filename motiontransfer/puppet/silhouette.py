@@ -19,8 +19,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32, UInt8
 
 from motiontransfer.errors import MissingFileError
+from motiontransfer.puppet.matting import share_by_color
 from motiontransfer.puppet.parts import BodyPart, BodyPoses
 from motiontransfer.storage import read_table, write_table
+from motiontransfer.video.color import Frame
 
 MOST_MASKS = 400
 """Masks of a clip, about: twice what its background is made of."""
@@ -86,6 +88,7 @@ _RADIUS_RANGE = (0.7, 1.6)  # of fitted radii, relative to the usual ones
 _RADIUS_BINS = 40
 _ALONE = 2.0  # radii of the others, beyond which a pixel near a part is that part's alone
 _FAR_PX = 1e6  # beyond every frame
+_SURE, _SURE_BEHIND, _APART = 0.4, 0.7, 1.2  # radii
 _REACH_BEFORE_OTHERS = 1.0  # radii; there the silhouette does not show the outline
 
 
@@ -226,7 +229,7 @@ def cores(parts: Sequence[BodyPart], distances: Sequence[Distance], person: Silh
 
 
 def part_masks(
-    parts: Sequence[BodyPart], distances: Sequence[Distance], person: Silhouette
+    parts: Sequence[BodyPart], distances: Sequence[Distance], person: Silhouette, frame: Frame
 ) -> Iterator[tuple[tuple[slice, slice], Mask, Mask]]:
     """Share of each part in the person: all where it is nearest and nothing is before it.
 
@@ -246,7 +249,10 @@ def part_masks(
         # Before another part its outline is not that of the silhouette: it reaches less far.
         reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * _cover(parts, around, number)
         mask = mask * np.clip((reach - distance) / 0.2, 0, 1)
-        shown = np.ones_like(mask)
+        x0, y0, x1, y1 = box
+        is_person, image = person.coverage[y0:y1, x0:x1] >= 1, frame[y0:y1, x0:x1]
+        of_behind, shown = _by_color(parts, around, number, is_person, image)
+        mask = mask * of_behind
         for other, in_front in zip(parts[number + 1 :], around[number + 1 :], strict=True):
             hides = _inside(in_front, _SOLID_BEFORE if other.is_solid else _BEFORE)
             for joint in part.meets(other):
@@ -255,6 +261,45 @@ def part_masks(
             shown = shown * (1 - hides)
         seen, hidden = (person.enlarged(box, 255 * mask * of) for of in (shown, 1 - shown))
         yield person.place(box), seen.round().astype(np.uint8), hidden.round().astype(np.uint8)
+
+
+def _by_color(
+    parts: Sequence[BodyPart],
+    distances: Sequence[_Field],
+    number: int,
+    is_person: Bool[np.ndarray, "height width"],
+    frame: Frame,
+) -> tuple[_Field, _Field]:
+    """Share of each pixel that shows a part: not others behind it, not others before it.
+
+    Where they look different; elsewhere 1.
+    """
+    part, own = parts[number], distances[number]
+    nothing = np.full_like(own, _FAR_PX)
+    behind, before = (
+        np.minimum.reduce(
+            [
+                nothing,
+                *(
+                    distances[n]
+                    for n in numbers
+                    if not part.meets(parts[n]) or parts[n].is_solid or part.is_solid
+                ),
+            ]
+        )
+        for numbers in (range(number), range(number + 1, len(parts)))
+    )
+    nearest = np.minimum.reduce([nothing, *distances[number + 1 :]])
+    is_seen = is_person & (nearest > _APART)
+    sure = is_seen & (own < _SURE)
+    beyond = own > part.reach
+    of_behind = share_by_color(frame, sure, is_seen & beyond & (behind < _SURE_BEHIND))
+    of_before = share_by_color(frame, sure, is_person & (before < _SURE))
+    at_edge = np.clip((own - _SURE) / 0.2, 0, 1)
+    return (
+        1 - at_edge * np.clip(2.4 - 1.6 * behind, 0, 1) * (1 - of_behind),
+        1 - np.clip(2.4 - 1.6 * before, 0, 1) * (1 - of_before),
+    )
 
 
 def _inside(distance: _Field, limits: tuple[float, float]) -> _Field:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.matting import person_matte
+from motiontransfer.puppet.matting import person_matte, share_by_color
 
 SIZE = 120
 PERSON, ROOM = np.array([200, 40, 60.0]), np.array([60, 90, 150.0])
@@ -77,3 +77,25 @@ def test_the_matte_has_the_size_of_the_frame_when_the_mask_is_coarse():
     alpha, _ = matte(mixed(), coverage, height_px=200 / 3)
     assert alpha.shape == (SIZE, SIZE)
     assert np.abs(alpha / 255 - SHARE).mean() < 0.01
+
+
+def test_colors_tell_an_arm_from_the_shirt_behind_it():
+    """Skin, a shirt with a shaded fold beside the arm, and a watch, which is neither."""
+    skin, shirt, fold, watch = [225, 190, 170], [200, 40, 60], [140, 20, 35], [20, 20, 25]
+    image = np.broadcast_to(np.array(shirt, np.uint8), (40, 60, 3)).copy()
+    image[:, 36:40], image[12:28], image[18:22, 45:50] = fold, skin, watch
+    image[:12, 36:40], image[12:14, 45:50] = fold, watch
+    one, other = np.zeros((2, 40, 60), bool)
+    one[18:22, :40], other[:6], other[34:] = True, True, True
+    share = share_by_color(image, one, other)
+    assert share[13:27].min() > 0.95
+    assert share[[0, 5, 10, 29, 35]].max() < 0.05
+
+
+@pytest.mark.parametrize("missing", ["one", "other"])
+def test_without_a_sure_pixel_colors_tell_nothing(missing):
+    image = mixed()
+    sure = {"one": SHARE == 1, "other": SHARE == 0}
+    sure[missing] = np.zeros_like(sure[missing])
+    assert (share_by_color(image, **sure) == 1).all()
+    assert share_by_color(image, SHARE == 1, SHARE == 0)[0, 0] == 0

@@ -55,10 +55,13 @@ def whole_mask(keypoints, **how):
     return difference_mask(painted(keypoints, **how)[0], room())
 
 
-def mask_of(person, part, *, frame_size=PERSON_SIZE):
-    """Coverage of a part in its frame."""
+def mask_of(person, part, *, frame=None, frame_size=PERSON_SIZE):
+    """Coverage of a part in its frame; None: one without colors."""
     distances = part_distances(PARTS, person)
-    place, mask, _ = list(part_masks(PARTS, distances, person))[NUMBER_OF[part]]
+    image = np.zeros((*person.coverage.shape, 3), np.uint8)
+    if frame is not None:
+        image[:] = frame[person.place()]
+    place, mask, _ = list(part_masks(PARTS, distances, person, image))[NUMBER_OF[part]]
     coverage = np.zeros(frame_size, np.uint8)
     coverage[place] = mask
     return coverage
@@ -148,6 +151,27 @@ def test_what_a_nearer_part_hides_is_not_covered(crossed):
     assert trunk[y, x] == 0
     assert trunk[masks["torso"]].mean() > 0.8
     assert shown[hidden].mean() > 0.85
+
+
+def test_a_limb_before_another_part_is_cut_where_their_colors_meet():
+    """A forearm thinner than usual, whose radius would reach over the trunk."""
+    keypoints = posed(**BEFORE)
+    frame, masks = painted(keypoints, thickness=0.5)
+    person = silhouette_of(keypoints, whole_mask(keypoints, thickness=0.5))
+    by_radius, by_color = (mask_of(person, "left_forearm", frame=it) for it in (None, frame))
+    arm, trunk = masks["left_forearm"], masks["torso"]
+    assert by_radius[trunk].sum() > 255 * 50
+    assert by_color[trunk].sum() < 0.2 * by_radius[trunk].sum()
+    assert by_color[arm].mean() > 0.95 * by_radius[arm].mean()
+
+
+def test_a_sleeve_of_the_shirts_color_is_cut_by_its_radius():
+    keypoints = posed(**BEFORE)
+    frame, masks = painted(keypoints)
+    person = silhouette_of(keypoints, whole_mask(keypoints))
+    shirt = frame[masks["torso"]].mean(axis=0)
+    frame[masks["left_forearm"]] = shirt.round() + 30
+    assert (mask_of(person, "left_forearm", frame=frame) == mask_of(person, "left_forearm")).all()
 
 
 def test_what_is_hidden_is_filled_from_the_most_alike_reference_that_shows_it():
