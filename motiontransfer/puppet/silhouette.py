@@ -88,7 +88,7 @@ _RADIUS_RANGE = (0.7, 1.6)  # of fitted radii, relative to the usual ones
 _RADIUS_BINS = 40
 _ALONE = 2.0  # radii of the others, beyond which a pixel near a part is that part's alone
 _FAR_PX = 1e6  # beyond every frame
-_SURE, _SURE_BEHIND, _APART = 0.4, 0.7, 1.2  # radii
+_SURE, _SURE_BEHIND, _APART = 0.4, 0.7, 1.6  # radii
 _REACH_BEFORE_OTHERS = 1.0  # radii; there the silhouette does not show the outline
 
 
