@@ -21,7 +21,6 @@ from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.params import Section, load_section
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.silhouette import PersonMasks, read_masks
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.storage import write_json
 from motiontransfer.target_clips import TargetClip, input_files, read_target_clips, spread
@@ -46,7 +45,6 @@ PRIOR_FILE = layout.ARTIFACTS_FOLDER / "prior.safetensors"
 _LOGS = layout.ARTIFACTS_FOLDER / "training"
 _NUM_SAMPLES = 6
 _TIMES = 3  # that each clip comes
-_LEAST_MASK = 26  # of 255: no person below
 _SHADOW_BLUR = 1.0  # pixels of the coarse image
 _NO_SHADOW = 0.01  # weight of none, far inside the person
 _SAMPLE_EVERY_STEPS = 500
@@ -87,16 +85,13 @@ class ActorWindows(WindowDataset):
         """Choose the references of each clip three times."""
         puppets: list[PuppetClip] = []
         self._backgrounds: list[Tensor] = []
-        self._masks: list[PersonMasks] = []
         for number, (clip, appearance) in enumerate(actors):
             puppet = Puppet(appearance, clip.keypoints.image_size)
-            masks = read_masks(clip.masks_file)
             near = excluded_references(puppet, [clip], 0)
             rng = np.random.default_rng((22, number))
             for excluded in (near, *_more_excluded(near, appearance.frames[:, 1], params, rng)):
                 puppets.append(puppet.follow(clip.keypoints, excluded=excluded))
                 self._backgrounds.append(torch.from_numpy(appearance.background))
-                self._masks.append(masks)
         clips = [clip for clip, _ in actors for _ in range(_TIMES)]
         super().__init__(clips, config, viewport=viewport, puppets=puppets)
         self._recolored_share = params.recolored_share
@@ -105,28 +100,23 @@ class ActorWindows(WindowDataset):
         """Read one window."""
         (index,) = indices
         read = super().batch([index])
-        clip, first = self.windows[index]
+        clip, _ = self.windows[index]
         values = {name: getattr(read, name) for name in WindowBatch.__dataclass_fields__}
         nothing = torch.empty(0, 3, 1, 1)
         batch = ActorBatch(**values, background=self._backgrounds[clip], shadows=nothing)
         rng = np.random.default_rng((23, index))
         if rng.random() < self._recolored_share:
             batch = _recolored(batch, rng)
-        masks = [self._masks[clip][first + t] for t in range(len(read.frames[0]))]
-        return replace(batch, shadows=shadows_of(batch, np.stack(masks)))
+        return replace(batch, shadows=shadows_of(batch))
 
 
-def shadows_of(
-    batch: ActorBatch, masks: UInt8[np.ndarray, "time _ _"]
-) -> Float[Tensor, "time 3 rows columns"]:
+def shadows_of(batch: ActorBatch) -> Float[Tensor, "time 3 rows columns"]:
     """Difference of the frames from the empty room, as what the main graph trains would give it."""
     assert batch.whole is not None
     frames = levels_to_images(batch.whole.coarse[0])
     size = (frames.shape[2], frames.shape[3])
     room = functional.interpolate(levels_to_images(batch.background)[None], size, mode="area")
-    covered = functional.adaptive_max_pool2d(torch.from_numpy(masks)[:, None].float(), size)
-    near = functional.max_pool2d(covered, 3, stride=1, padding=1)
-    seen = (near < _LEAST_MASK).float().numpy()
+    seen = batch.whole.is_room[0, :, None].float().numpy()
 
     def blurred(values: np.ndarray) -> np.ndarray:
         return ndimage.gaussian_filter(values, (0, 0, _SHADOW_BLUR, _SHADOW_BLUR))

@@ -202,7 +202,7 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
         return torch.stack([weighted_l1_loss(*window) for window in windows]).mean()
 
     def _shadows_l1(self, scenes: Frames, scene: SceneInputs) -> Scalar:
-        """L1 of the scenes outside the viewport, at the low resolution of `draw_coarse`.
+        """L1 of the scenes where they show no person, at the low resolution of `draw_coarse`.
 
         Weighted by the real shadow: of most pixels there is none, and their mean favors none.
         """
@@ -213,7 +213,7 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
             self.generator.background_image[None], size=size, mode="area"
         )
         weight = 1 + _SHADOW_FOCUS * (real - plate).abs()
-        weight = weight * scene.is_outside[:, None, None]
+        weight = weight * scene.is_room[:, :, None]
         return ((coarse.unflatten(0, real.shape[:2]) - real).abs() * weight).mean()
 
 
@@ -289,6 +289,7 @@ def train_pose_gan(
         )
 
     files = [*input_files(clips), target.appearance_file]
+    files += [] if shape.viewport is None else [clip.masks_file for clip in clips]
     files += [] if perceptual is None else [perceptual.file]
     key = run_key(runtime, [networks, config, schedule, target.held_out], files, code=__name__)
     torch.manual_seed(schedule.seed)

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Int64, UInt8
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.models.discriminators import DiscriminatorOutput, split_real_fake
@@ -18,6 +19,7 @@ from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.models.rollout import PoseDrawer, coarse_size
 from motiontransfer.params import Section
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
+from motiontransfer.puppet.silhouette import PersonMasks, read_masks
 from motiontransfer.puppet.warping import Excluded, Puppet, PuppetClip
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip
@@ -31,6 +33,7 @@ Boxes = Int64[np.ndarray, "windows 4"]
 Scores = Float[Tensor, "batch time joints"]
 
 _APART_SECONDS = 1
+_LEAST_MASK = 26  # of 255: no person below
 _JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
     "leg": ("knee", "ankle", "heel", "foot_index")
 }
@@ -53,8 +56,8 @@ class SceneInputs:
     """Pose maps of whole frames, from `draw_coarse`."""
     real: Float[Tensor, "batch time 3 coarse_rows coarse_columns"]
     """The frames at low resolution."""
-    is_outside: Bool[Tensor, "batch coarse_rows coarse_columns"]
-    """True at pixels of `real` outside the viewport."""
+    is_room: Bool[Tensor, "batch time coarse_rows coarse_columns"]
+    """True at pixels of `real` that surely do not show the person."""
 
     def crop(
         self, scenes: Frames, size: tuple[int, int]
@@ -87,8 +90,8 @@ class WholeFrames:
     """(height, width) of the frames, pixels."""
     coarse: UInt8[Tensor, "batch time rows columns 3"]
     """The frames at the size of `draw_coarse`."""
-    is_outside: Bool[Tensor, "batch rows columns"]
-    """True at pixels of `coarse` outside the viewport."""
+    is_room: Bool[Tensor, "batch time rows columns"]
+    """True at pixels of `coarse` outside the viewport, or away from the person's mask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +141,7 @@ class WindowBatch(TensorBatch):
                 corners=[(x, y) for x, y in places.tolist()],
                 pose_maps=sized(coarse_maps.unflatten(0, self.frames.shape[:2])),
                 real=levels_to_images(upload(whole.coarse, device)),
-                is_outside=upload(whole.is_outside, device),
+                is_room=upload(whole.is_room, device),
             )
         return WindowInputs(
             pose_maps=pose_maps[:, num_preceding:],
@@ -192,8 +195,10 @@ class WindowDataset:
             )
         self._frames = FrameCache([clip.frames for clip in self.clips])
         self._puppets = puppets
-        self._people = []
+        self._people, self._rooms = [], []
         if viewport is not None:
+            size = coarse_size(self.clips[0].keypoints.image_size)
+            self._rooms = [_rooms_of(read_masks(clip.masks_file), size) for clip in self.clips]
             self._people = [
                 person_boxes(viewport, of.points, of.score, image_size=of.image_size)
                 for of in (clip.keypoints for clip in self.clips)
@@ -215,7 +220,11 @@ class WindowDataset:
         whole = None
         if self._viewport is not None:
             boxes = self._boxes(chosen)
-            whole = _whole_frames(windows, boxes)
+            rooms = [
+                [self._rooms[clip].get(first + t) for t in range(self._config.window_frames)]
+                for clip, first in chosen
+            ]
+            whole = _whole_frames(windows, boxes, rooms)
             points = points - boxes[:, None, None, :2].astype(np.float32)
             pairs = zip(windows, boxes.tolist(), strict=True)
             windows = [window[:, y0:y1, x0:x1] for window, (x0, y0, x1, y1) in pairs]
@@ -326,14 +335,40 @@ def discriminate_windows(
     return split_real_fake(discriminator(inputs.pose_maps.flatten(1, 2), images))
 
 
+_Room = Bool[np.ndarray, "rows columns"]
+
+
+def _rooms_of(masks: PersonMasks, size: tuple[int, int]) -> dict[int, _Room]:
+    """Frame -> the coarse pixels in and beside which nothing may be the person.
+
+    Frames in which the network found nobody are left out: hair and clothes are in no drawn mask.
+    """
+    rooms = {}
+    for index, mask, is_drawn in zip(
+        masks.frame_index.tolist(), masks.masks, masks.is_drawn, strict=True
+    ):
+        if not is_drawn:
+            level = torch.from_numpy(mask)[None].float()
+            near = functional.adaptive_max_pool2d(level, size)
+            near = functional.max_pool2d(near, 3, stride=1, padding=1)
+            rooms[index] = (near[0] < _LEAST_MASK).numpy()
+    return rooms
+
+
 def _whole_frames(
-    windows: Sequence[UInt8[np.ndarray, "time height width 3"]], boxes: Boxes
+    windows: Sequence[UInt8[np.ndarray, "time height width 3"]],
+    boxes: Boxes,
+    rooms: Sequence[Sequence[_Room | None]],
 ) -> WholeFrames:
     height, width = windows[0].shape[1:3]
     rows, columns = coarse_size((height, width))
     y, x = (np.arange(rows) + 0.5) * height / rows, (np.arange(columns) + 0.5) * width / columns
     x0, y0, x1, y1 = boxes.T[..., None]
     inside = ((y0 < y) & (y < y1))[:, :, None] & ((x0 < x) & (x < x1))[:, None]
+    is_room = [
+        np.stack([~box if room is None else ~box | room for room in of_window])
+        for box, of_window in zip(inside, rooms, strict=True)
+    ]
     coarse = [
         np.stack([cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA) for frame in w])
         for w in windows
@@ -342,5 +377,5 @@ def _whole_frames(
         corners=boxes[:, :2],
         size=(height, width),
         coarse=torch.from_numpy(np.stack(coarse)),
-        is_outside=torch.from_numpy(~inside),
+        is_room=torch.from_numpy(np.stack(is_room)),
     )

@@ -96,10 +96,11 @@ def test_shadows_are_told_by_what_is_around_the_person(people):
     levels = ((room[0].movedim(0, 2) + 1) * 127.5 - 20).clamp(0, 255).round().to(torch.uint8)
     person = np.s_[rows // 4 : rows // 2, columns // 4 : columns // 2]
     levels[person] = 255
-    masks = np.zeros((2, rows, columns), np.uint8)
-    masks[:, *person] = 255
+    is_room = torch.ones((1, 2, rows, columns), dtype=torch.bool)
+    is_room[:, :, *person] = False
     seen = torch.stack([levels, levels])[None]
-    found = shadows_of(replace(batch, whole=replace(batch.whole, coarse=seen)), masks)
+    whole = replace(batch.whole, coarse=seen, is_room=is_room)
+    found = shadows_of(replace(batch, whole=whole))
     assert found.shape == (2, 3, rows, columns)
     assert found.median() == pytest.approx(-20 / 127.5, abs=0.01)
     assert found[:, :, *person].max() <= 0

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -10,11 +11,13 @@ from torch import nn
 from torch.nn import functional
 
 from motiontransfer.errors import MissingFileError, TrainingError
+from motiontransfer.layout import masks_beside
 from motiontransfer.models.generators import Generated, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialize
 from motiontransfer.models.rollout import PoseDrawer, generate_clip
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import draw_rgb
+from motiontransfer.puppet.silhouette import read_masks, write_masks
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.training import pose_gan
@@ -452,11 +455,28 @@ def test_a_viewport_reads_the_part_of_both_frames_that_holds_the_person(clip):
         part = whole_frames.frames[sample, :, y0:y1, x0:x1]
         assert torch.equal(batch.frames[sample], part)
         torch.testing.assert_close(maps[1][sample], maps[0][sample][:, y0:y1, x0:x1])
-        is_outside = batch.whole.is_outside[sample]  # frames as small as these are not reduced
-        assert not is_outside[y0:y1, x0:x1].any()
-        assert is_outside.sum() == SIZE[0] * SIZE[1] - (x1 - x0) * (y1 - y0)
     coarse = levels_to_images(batch.whole.coarse).flatten(0, 1)
     assert torch.equal(coarse, levels_to_images(whole_frames.frames).flatten(0, 1))
+
+
+def test_shadows_are_told_by_what_is_outside_the_viewport_or_beside_the_person(clip, tmp_path):
+    """In the viewport only in frames with a mask that was not drawn around joints."""
+    found = read_masks(clip.masks_file)
+    assert found.frame_index.tolist() == list(range(8))
+    known, is_drawn = np.array([0, 1, 3, 5, 6]), np.array([False, False, False, True, False])
+    file = tmp_path / "keypoints/clip.parquet"
+    masks = replace(found, frame_index=known, masks=found.masks[known], is_drawn=is_drawn)
+    write_masks(masks_beside(file), masks)
+    clip = replace(clip, keypoints_file=file)
+    rooms = windows_of([clip], viewport=VIEWPORT).batch(FIRST_FRAMES).whole.is_room
+    for room, first, (x0, y0, x1, y1) in zip(rooms, FIRST_FRAMES, boxes_of(clip), strict=True):
+        for t in (0, 1):  # frames as small as these are not reduced
+            expected = np.zeros(SIZE, bool)
+            if first + t in {0, 1, 3, 6}:
+                expected = cv2.dilate(found[first + t], np.ones((3, 3))) == 0
+                assert expected[y0:y1, x0:x1].any()
+            expected[:y0] = expected[y1:] = expected[:, :x0] = expected[:, x1:] = True
+            assert np.array_equal(room[t], expected)
 
 
 @pytest.mark.parametrize("resolution", ["full", "half"])
@@ -493,7 +513,7 @@ def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(c
     torch.testing.assert_close(losses["generator/l1"], torch.stack(expected).mean())
     coarse = levels_to_images(batch.whole.coarse)
     scene = functional.interpolate(plate[None], size=coarse.shape[3:], mode="area")
-    shadow = (scene - coarse).abs() * batch.whole.is_outside[:, None, None]
+    shadow = (scene - coarse).abs() * batch.whole.is_room[:, :, None].flatten(0, 1)
     weighted = 30 * (shadow * (1 + 8 * shadow)).mean()
     torch.testing.assert_close(losses["generator/shadows"], weighted)
 
