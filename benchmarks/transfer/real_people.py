@@ -9,7 +9,7 @@ project of its own in FOLDER: trained on the first 60 % of its frames with this 
 and measured on the last 25 %, once for each seed; and so for each variant, which is a list of
 values in section `train_gan`. Written to FOLDER:
 
-- results.md: means over the seeds, and in brackets the range; of seed 0 how whole the person is;
+- results.md: means over the seeds, and in brackets the range;
 - NAME.jpg: the frames that are least like the film, as each variant shows them;
 - NAME/tails/: the film's tail and each variant's, as videos.
 """
@@ -63,8 +63,9 @@ _FIGURES = {
     "face missed": "ours.missed_detections.face",
     "frame change": "temporal.frame_change_to_real.ours",
     "background flicker": "background_flicker.ours",
+    **{name: f"wholeness.{name}" for name in ("holes", "stray", "left over", "seams", "shadow")},
 }
-"""Column -> path in a target's metrics."""
+"""Column -> path in a target's metrics, `wholeness` beside them."""
 _DEFAULT, _FILM = "default", "film"
 _NUM_WORST = 8
 
@@ -138,17 +139,16 @@ def main() -> None:
         make_project(project)
         for variant in variants:
             changes = _values("" if variant == _DEFAULT else variant)
-            metrics = [
-                _train(project, name, video, {**changes, "seed": seed})
-                for seed in reversed(range(arguments.seeds))  # pictures are of seed 0
-            ]
-            with chdir(project):
-                whole = _write_tail(name, variant)
+            metrics = []
+            for seed in reversed(range(arguments.seeds)):  # pictures are of seed 0
+                found = _train(project, name, video, {**changes, "seed": seed})
+                with chdir(project):
+                    metrics.append({**found, "wholeness": _write_tail(name, variant)})
             cells = (_over_seeds(metrics, path) for path in _FIGURES.values())
-            rows.append([name, variant, *cells, *(f"{value:.3f}" for value in whole.values())])
+            rows.append([name, variant, *cells])
         with chdir(project):
             _write_worst(Path("..") / f"{name}.jpg", name, variants)
-        table = markdown_table(["clip", "variant", *_FIGURES, *whole], rows)
+        table = markdown_table(["clip", "variant", *_FIGURES], rows)
         (folder / "results.md").write_text(f"{described_run()}\n\n{table}\n", encoding="utf-8")
 
 

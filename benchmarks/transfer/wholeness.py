@@ -39,7 +39,9 @@ def wholeness(
       the person's area;
     - left over: share of frames in which the background image shows a piece far from the person
       that the film mostly has not;
-    - seams: mean gradient around the joints of the trunk and limbs, relative to the film's.
+    - seams: mean gradient around the joints of the trunk and limbs, relative to the film's;
+    - shadow: how much darker than the background the film's shadows are, relative to the film; none
+      where it has no shadow.
 
     Args:
         poses: detected in the film, in its size.
@@ -52,7 +54,7 @@ def wholeness(
     indices = masks.frame_index.tolist()
     outside = [~_grown(person, _OUTSIDE * height_px) for person in persons]
     is_left = _left_over([film[index] for index in indices], outside, background)
-    holes, stray, left_over, seams = [], [], [], []
+    holes, stray, left_over, seams, darkness = [], [], [], [], np.zeros(2)
     for index, person, beside in zip(indices, persons, outside, strict=True):
         real, fake = film[index], made[index]
         shown = ~_grown(~person, _INSIDE * height_px) & _differs(real, background)
@@ -68,8 +70,11 @@ def wholeness(
         points = joints[index][found_joints[index]]
         around = _near(points, poses.image_size, radius_px=_JOINT_RADIUS * height_px)
         seams.append(gradients(fake)[around].mean() / gradients(real)[around].mean())
+        shadow = is_shadow(real, background) & _differs(real, background, _ALIKE) & beside
+        darkness += [(background[shadow] - it[shadow].astype(float)).sum() for it in (fake, real)]
     found = {"holes": holes, "stray": stray, "left over": left_over, "seams": seams}
-    return {name: mean(map(float, values)) for name, values in found.items()}
+    means = {name: mean(map(float, values)) for name, values in found.items()}
+    return means | ({"shadow": float(darkness[0] / darkness[1])} if darkness[1] else {})
 
 
 def _left_over(film: Sequence[Frame], free: Sequence[_Pixels], background: Frame) -> _Pixels:
