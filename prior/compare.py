@@ -4,13 +4,14 @@
 
 An actor is named by number; another target as PROJECT:NAME, whose project has made its appearance.
 A transfer of that target which has a ground truth is measured too. Written to FOLDER/<target>/,
-once for each training: its frames, and its figures; and FOLDER/results.md, a table of all. A
-training that is there already is not repeated. Faces are as the main generator makes them.
+once for each training and seed: its frames, and its figures; and FOLDER/results.md, a table of the
+means over the seeds. A training that is there already is not repeated. Faces are as the main
+generator makes them.
 """
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +21,9 @@ import cv2
 import numpy as np
 import torch
 import yaml
+from pydantic import Field
 
+from benchmarks.transfer.wholeness import wholeness
 from motiontransfer import layout
 from motiontransfer.evaluation.frames import all_regions
 from motiontransfer.evaluation.image_metrics import frame_metrics, gradients
@@ -45,7 +48,10 @@ from prior.train import PRIOR_FILE
 from prior.weights import start_from_prior
 from stages.train_gan import TrainGanParams, generator_networks
 
-_FIGURES = ("person", "face", "hands", "sharpness", "sharpness inside", "l1")
+_FIGURES = (
+    *("person", "face", "hands", "sharpness", "sharpness inside", "l1"),
+    *("holes", "stray", "left over", "seams", "shadow"),
+)
 _BOXES = {"person": "person", "face": "face", "left_hand": "hands", "right_hand": "hands"}
 _MARGIN = 0.1
 _PUPPET = "puppet"
@@ -66,6 +72,7 @@ class CompareParams(Section):
     """What is compared."""
 
     trainings: list[Training]
+    seeds: int = Field(ge=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +83,7 @@ class _Shown:
     frames: list[Frame]
     masks: list[np.ndarray | None]
     """Where the person is."""
+    background: Frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,29 +104,33 @@ class _Person:
         (clip,) = self.clips
         with FrameStore(clip.frames) as store:
             frames = [store[index] for index in clip.held_out]
+        appearance = read_appearance(self.root / layout.appearance_file(self.target))
+        room = resize(appearance.background, clip.keypoints.image_size)
         masks = read_masks(clip.masks_file)
         known = set(masks.frames_of(clip.held_out))
         shapes = [masks[index] if index in known else None for index in clip.held_out]
         poses = clip.keypoints.part(clip.held_out)
-        yield self.target, _Shown(poses=poses, frames=frames, masks=shapes)
+        yield self.target, _Shown(poses=poses, frames=frames, masks=shapes, background=room)
         for path in sorted((self.root / "artifacts/poses").glob(f"{self.target}_as_*.parquet")):
             truth = self.root / layout.TRUTH_FOLDER / "demo.mp4"
             with FrameStore(truth) as store:
                 frames = [store[index] for index in range(len(store))]
             poses = read_keypoints(path)
-            yield path.stem, _Shown(poses=poses, frames=frames, masks=[None] * len(frames))
+            unknown = [None] * len(frames)
+            yield path.stem, _Shown(poses=poses, frames=frames, masks=unknown, background=room)
 
 
 def main(folder: str, *named: str) -> str:
     """Train, generate and measure what is not there yet; write the table."""
     rows = []
-    trainings = load_section(CompareParams, "compare").trainings
+    params = load_section(CompareParams, "compare")
     gan = load_section(TrainGanParams, "train_gan", path=MAIN_PARAMS)
     with gan.launched() as runtime:
         for name in named:
             person = _Person.read(name)
-            for training in (None, *trainings):
-                rows += _figures(Path(folder), person, training, gan, runtime)
+            for training in (None, *params.trainings):
+                seeds = range(1 if training is None else params.seeds)
+                rows += _rows(Path(folder), person, training, gan, seeds, runtime)
     head = f"| clip | start, steps, learning rate | {' | '.join(_FIGURES)} | CPU s |"
     table = "\n".join([head, "|---" * (len(_FIGURES) + 3) + "|", *rows])
     results = Path(folder) / "results.md"
@@ -131,28 +143,53 @@ def _held_out(root: Path) -> HeldOut:
     return HeldOut(held_out_fraction=section["held_out_fraction"], gap_frames=section["gap_frames"])
 
 
-def _figures(
-    folder: Path, person: _Person, training: Training | None, gan: TrainGanParams, runtime: Runtime
+def _rows(
+    folder: Path,
+    person: _Person,
+    training: Training | None,
+    gan: TrainGanParams,
+    seeds: range,
+    runtime: Runtime,
 ) -> Iterator[str]:
     """Rows of the table; None is the puppet by itself."""
     name = str(training or _PUPPET)
-    file = folder / person.target / f"{name.replace(' ', '_')}.json"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        start = time.process_time()
-        task = _trained(person, training, gan, runtime)
-        cpu_s = time.process_time() - start
-        found = {}
-        for shown, footage in person.shown():
-            made = list(_generated(task, footage, alone=training is None))
-            rate = footage.poses.frame_rate
-            write_frames(file.with_name(f"{shown}_{file.stem}.mkv"), made, frame_rate=rate)
-            write_frames(file.with_name(f"{shown}_film.mkv"), footage.frames, frame_rate=rate)
-            found[shown] = {**_measured(footage, made), "cpu_s": cpu_s}
-        write_json(file, found)
-    for shown, values in json.loads(file.read_text(encoding="utf-8")).items():
-        cells = [f"{values[it]:.3f}" if it in values else "" for it in _FIGURES]
-        yield f"| {shown} | {name} | {' | '.join(cells)} | {values['cpu_s']:.0f} |"
+    of_seeds = []
+    for seed in seeds:
+        file = folder / person.target / f"{name.replace(' ', '_')}_{seed}.json"
+        if not file.exists():
+            seeded = gan.model_copy(update={"seed": seed})
+            write_json(file, _figures(file, person, training, seeded, runtime))
+        of_seeds.append(json.loads(file.read_text(encoding="utf-8")))
+    for shown in of_seeds[0]:
+        cells = [_mean_and_range([found[shown].get(it) for found in of_seeds]) for it in _FIGURES]
+        cpu_s = np.mean([found[shown]["cpu_s"] for found in of_seeds])
+        yield f"| {shown} | {name} | {' | '.join(cells)} | {cpu_s:.0f} |"
+
+
+def _mean_and_range(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    spread = f" ({min(known):.3f} to {max(known):.3f})" if len(known) > 1 else ""
+    return f"{np.mean(known):.3f}{spread}"
+
+
+def _figures(
+    file: Path, person: _Person, training: Training | None, gan: TrainGanParams, runtime: Runtime
+) -> dict[str, dict[str, float]]:
+    """Train; measure and write what is shown, beside `file`."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    start = time.process_time()
+    task = _trained(person, training, gan, runtime)
+    cpu_s = time.process_time() - start
+    found = {}
+    for shown, footage in person.shown():
+        made = list(_generated(task, footage, alone=training is None))
+        rate = footage.poses.frame_rate
+        write_frames(file.with_name(f"{shown}_{file.stem}.mkv"), made, frame_rate=rate)
+        write_frames(file.with_name(f"{shown}_film.mkv"), footage.frames, frame_rate=rate)
+        found[shown] = {**_measured(footage, made), "cpu_s": cpu_s}
+    return found
 
 
 def _trained(
@@ -201,23 +238,21 @@ def _trained(
 def _generated(task: PoseGanTask, footage: _Shown, *, alone: bool) -> Iterator[Frame]:
     """The EMA's frames, or the puppet before the background image."""
     poses, ema = footage.poses, task.ema
-    assert ema.background_image is not None
     assert ema.puppet is not None
     if not alone:
         style, autocast = task._drawer.style, task.runtime.autocast
         images = generate_clip(ema, poses, style=style, autocast=autocast)
         yield from (frame for image in images for frame in tensor_to_frames(image))
         return
-    (room,) = tensor_to_frames(ema.background_image[None])
     height, width = poses.image_size
     followed = ema.puppet.follow(poses)
     for index in range(poses.num_frames):
         drawn = followed.draw(index, box=(0, 0, width, height)).astype(np.float32)
-        pixels = drawn[..., :3] + room * (1 - drawn[..., 3:4] / 255)
+        pixels = drawn[..., :3] + footage.background * (1 - drawn[..., 3:4] / 255)
         yield np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
-def _measured(footage: _Shown, made: Iterable[Frame]) -> Mapping[str, float]:
+def _measured(footage: _Shown, made: Sequence[Frame]) -> Mapping[str, float]:
     """Means over the frames; sharpness is the ratio of the mean gradients."""
     regions = all_regions(footage.poses, margin=_MARGIN)
     found: dict[str, list[float]] = {figure: [] for figure in (*_FIGURES, "real", "real inside")}
@@ -243,4 +278,4 @@ def _measured(footage: _Shown, made: Iterable[Frame]) -> Mapping[str, float]:
     for name, real in (("sharpness", "real"), ("sharpness inside", "real inside")):
         if real in means:
             means[name] /= means.pop(real)
-    return means
+    return means | wholeness(footage.poses, footage.frames, made, footage.background)

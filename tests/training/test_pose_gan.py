@@ -463,7 +463,10 @@ def test_shadows_are_told_by_what_is_outside_the_viewport_or_beside_the_person(c
     """In the viewport only in frames with a mask that was not drawn around joints."""
     found = read_masks(clip.masks_file)
     assert found.frame_index.tolist() == list(range(8))
-    known, is_drawn = np.array([0, 1, 3, 5, 6]), np.array([False, False, False, True, False])
+    known, is_drawn = (
+        np.array([0, 1, 3, 5, 6], np.int32),
+        np.array([False, False, False, True, False]),
+    )
     file = tmp_path / "keypoints/clip.parquet"
     masks = replace(found, frame_index=known, masks=found.masks[known], is_drawn=is_drawn)
     write_masks(masks_beside(file), masks)
