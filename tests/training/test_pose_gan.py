@@ -516,7 +516,7 @@ def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(c
     torch.testing.assert_close(losses["generator/l1"], torch.stack(expected).mean())
     coarse = levels_to_images(batch.whole.coarse)
     scene = functional.interpolate(plate[None], size=coarse.shape[3:], mode="area")
-    shadow = (scene - coarse).abs() * batch.whole.is_room[:, :, None].flatten(0, 1)
+    shadow = (scene - coarse).abs() * batch.whole.is_room[:, :, None]
     weighted = 30 * (shadow * (1 + 8 * shadow)).mean()
     torch.testing.assert_close(losses["generator/shadows"], weighted)
 
