@@ -7,7 +7,8 @@ Untrained networks of each preset generate the demo's dance, with the viewport a
 whole frame. `frames/s` is of the stage's videos, made while frames are generated. The parts are
 milliseconds a frame, one after the other: the latency of a frame is `drawing`, `puppet`,
 `generator`, `face` and, with `--height`, `upsampling` to results so high together; `encoding` is of
-transfer.mp4 alone. Without a GPU they are CPU time, which other programs change least.
+transfer.mp4 alone. Without a GPU they are CPU time, which other programs change least. `own thread`
+is the CPU time of the thread that generates: others draw the puppet and upsample meanwhile.
 """
 
 import argparse
@@ -121,6 +122,10 @@ def _measure(
         frames = render_poses(renderer, poses, size=full)
         write_videos(folder, frames, panels, source, **options)
         seconds = time.perf_counter() - began
+    own = time.thread_time()
+    for _ in render_poses(renderer, poses, size=full):
+        pass
+    own = time.thread_time() - own
     size = _generated_size(renderer, poses)
     on_gpu = renderer.runtime.device.type == "cuda"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -130,6 +135,7 @@ def _measure(
         "frames/s": round(num_frames / seconds, 2),
         "latency ms": round(sum(parts.values()) - parts["encoding"], 1),
         **{f"{name} ms": round(value, 1) for name, value in parts.items()},
+        "own thread ms": round(1000 * own / num_frames, 1),
         "peak MiB": round(peak),
         "GPU MiB": round(torch.cuda.max_memory_allocated() / 2**20) if on_gpu else "",
     }
