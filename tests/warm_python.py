@@ -2,7 +2,7 @@
 
 That saves most of their time. What stands first in `warm_path()` hands arguments, folder,
 environment and open files to that process, which forks once for each call; of stages the project's
-own modules are loaded anew where they were edited. A signal to the caller goes to the fork, and a
+own modules are loaded anew where they were edited since. A signal to the caller goes to the fork, and a
 caller that is killed takes the fork with it.
 """
 
@@ -31,6 +31,7 @@ _ROOT = Path(__file__).parents[1]
 _OWN = ("motiontransfer", "stages", "demo", "tests")
 _RUN = ("dvc", "demo", "motiontransfer", "stages", "loky.backend.popen_loky_posix")
 _SET_ASIDE = {}
+_LOADED = set()
 _CALLER = """#!{python} -IS
 import os, signal, socket, sys
 arguments = [*{before}, *sys.argv[1:]]
@@ -98,6 +99,7 @@ def _serve(address: str) -> None:
 
 def _load_libraries() -> None:
     """Import whatever a stage or a command imports, and set aside what is this project's."""
+    _LOADED.update(_code_of(_ROOT))
     runner = importlib.import_module("motiontransfer.stage_runner")
     os.environ.update(runner._SETTINGS_OF_LIBRARIES)
     for package in ("stages", "demo"):
@@ -148,7 +150,7 @@ def _run(call: bytes, descriptors: list[int]) -> None:
     sys.argv, sys.orig_argv = arguments[1:], [sys.executable, *arguments]
     if threads := environment.get("OMP_NUM_THREADS"):  # read when the library is loaded
         sys.modules["torch"].set_num_threads(int(threads))
-    if arguments[1] == "motiontransfer" or _is_unedited(Path(folder)):
+    if arguments[1] == "motiontransfer" or _code_of(Path(folder)) in (_LOADED, set()):
         sys.modules.update(_SET_ASIDE)
     status: object = 1
     try:
@@ -179,17 +181,13 @@ def _renumber(descriptors: Sequence[int], numbers: Sequence[int]) -> None:
         os.close(descriptor)
 
 
-def _is_unedited(folder: Path) -> bool:
-    """Whether the code of a project, if it has any, is a copy of this one's, by sizes and times."""
-    own, copy = (
-        {
-            (package, path.relative_to(root / package), path.stat().st_size, path.stat().st_mtime)
-            for package in ("demo", "motiontransfer", "stages")
-            for path in (root / package).rglob("*.py")
-        }
-        for root in (_ROOT, folder)
-    )
-    return copy in (own, set())
+def _code_of(root: Path) -> set[tuple]:
+    """Name, size and time of each file of a project's code."""
+    return {
+        (package, path.relative_to(root / package), path.stat().st_size, path.stat().st_mtime)
+        for package in ("demo", "motiontransfer", "stages")
+        for path in (root / package).rglob("*.py")
+    }
 
 
 if __name__ == "__main__":
