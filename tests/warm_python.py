@@ -1,9 +1,9 @@
 """Stages, `dvc`, `motiontransfer` and workers, forked from a process with libraries loaded.
 
 That saves most of their time. What stands first in `warm_path()` hands arguments, folder,
-environment and open files to that process, which forks once for each call; of stages the project's
-own modules are loaded anew where they were edited since. A signal to the caller goes to the fork, and a
-caller that is killed takes the fork with it.
+environment and open files to that process, which forks once for each call; the project's own
+modules are loaded anew for stages if one was edited since. A signal to the caller goes to the fork,
+and a caller that is killed takes the fork with it.
 """
 
 import atexit
