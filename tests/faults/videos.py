@@ -14,13 +14,7 @@ from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 from stages.check_params import write_video_params
 from tests.faults.outcomes import Case
-from tests.video.conftest import (
-    _encode_sound,
-    grey_frame,
-    index_of,
-    write_test_sound,
-    write_test_video,
-)
+from tests.video.conftest import _encode_sound, grey_frame, index_of, write_test_video
 
 SIZE = (32, 48)
 NUM_FRAMES = 9
@@ -143,11 +137,6 @@ def _renamed(path: Path) -> None:
     write_test_video(Path("v.mp4"), greys()).rename(path)
 
 
-def _bytes(content: bytes) -> Callable[[Path], object]:
-    return lambda path: path.write_bytes(content)
-
-
-TEN_HOURS_MS = 36_000_000
 FILE_NAMES = (
     *("-rf.mp4", "a b.mp4", "äöü 日本.mp4", "http:x.mp4", "<script>.mp4", "a\nb.mp4", "%d.mp4"),
     *("'; rm -rf x; '.mp4", "video.txt", "video.jpg", "video.wav", "video"),
@@ -155,17 +144,13 @@ FILE_NAMES = (
 
 
 def odd_videos() -> Iterator[Case]:
-    """Kinds of videos that people have, and that break readers."""
+    """Kinds of videos that people have, and that break readers; tests/video/ has more."""
     case, refused, either = decode_case, "refused", "either"
     count, mkv = partial(check_count, NUM_FRAMES), "v.mkv"
     ffv1, late = video(**FFV1), range(500, 1400, 100)
-    playlist = _bytes(b"#EXTM3U\n#EXTINF:1,\nfile:/etc/passwd\n")
-    yield case("empty file", _bytes(b""), refused)
-    yield case("a text", _bytes(b"hello " * 999), refused)
-    yield case("a playlist", playlist, refused, file="v.m3u8")
-    yield case("a folder", lambda path: path.mkdir(), refused)
+    playlist = b"#EXTM3U\n#EXTINF:1,\nfile:/etc/passwd\n"
+    yield case("a playlist", lambda path: path.write_bytes(playlist), refused, file="v.m3u8")
     yield case("a link to nowhere", lambda path: path.symlink_to("nowhere"), refused)
-    yield case("sound only", lambda path: write_test_sound(path), refused, file="v.m4a")
     for name in FILE_NAMES:
         yield case(f"file called {name!r}", _renamed, file=name)
     yield case("one frame", video(greys(1)), check=partial(check_indices, [0]))
@@ -177,8 +162,6 @@ def odd_videos() -> Iterator[Case]:
     huge = [np.full((9000, 9000, 3), 99, np.uint8)]
     yield case("9K", video(huge, codec="mjpeg", pix_fmt="yuvj420p"), refused, file="v.avi")
     yield case("odd size", video(greys(size=(31, 47)), pix_fmt="yuv444p"))
-    wide = video(greys(size=(720, 1280)), aspect=Fraction(255))
-    yield case("extreme aspect", wide, refused)
     yield case("interlaced", video(options={"x264-params": "tff=1"}))
     yield case("alpha", video(codec="qtrle", pix_fmt="argb"), file="v.mov")
     yield case("two video streams", partial(_many_streams, num_videos=2), file=mkv)
@@ -191,10 +174,6 @@ def odd_videos() -> Iterator[Case]:
     yield case("all at one time", same, either, file=mkv, check=count)
     yield case("ten times the duration", _then(video(), _duration(10)))
     yield case("duration 0", _then(video(), _duration(0)))
-    later = video(pts_ms=[*range(0, 800, 100), TEN_HOURS_MS])
-    yield case("ten hours later", later, refused)
-    kept = partial(check_at_most, NUM_FRAMES)
-    yield case("ten hours later, cut", later, either, on_damage="truncate", check=kept)
     no_rate = _then(video(codec="mpeg4"), _no_rate)
     yield case("0 frames a second", no_rate, either, file="v.avi", check=count)
     yield case(
