@@ -1,11 +1,13 @@
 """Rate, latency, CPU time by part and memory of live motion transfer, and what it loses.
 
     uv run python -m benchmarks.live [--seconds 60] [--rate 30] [--transfer ada_as_ben] [--record]
+        [--without-bf16]
 
 The transfer's source is played there and back as a camera, and shown in a window that is not on a
 screen: all is done but to put the picture there. `shown/s` and latency are of the wall clock and
 mean something on an idle machine only; CPU milliseconds are those of one shown frame. `detection`
-is what the process used beside its own threads: MediaPipe has its own.
+is what the process used beside its own threads: MediaPipe has its own. `--without-bf16` imitates
+slow processors, with OpenVINO: fp32, and hands in turns.
 
 What is lost against the offline rendering of the same clip is measured frame by frame and without a
 clock: `live` is all of it, with OpenVINO's detections if it is installed; `from MediaPipe's
@@ -18,8 +20,8 @@ import resource
 import tempfile
 import threading
 import time
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -39,6 +41,9 @@ from motiontransfer.live.command import load_target, open_detector, source_motio
 from motiontransfer.live.devices import Load, Source, Window, recording
 from motiontransfer.live.session import Session
 from motiontransfer.params import Transfer, load_section
+from motiontransfer.pose.landmarks import Detector
+from motiontransfer.pose.mediapipe_detectors import mediapipe_models
+from motiontransfer.pose.openvino_holistic import follow_person, openvino_core
 from motiontransfer.puppet.warping import PuppetClip
 from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.rendering.renderer import LiveGenerator, Renderer, ResidualFaces, render_poses
@@ -58,9 +63,14 @@ def main() -> None:
     parser.add_argument("--rate", type=Fraction, default=Fraction(30), help="frames a second")
     parser.add_argument("--transfer", default="ada_as_ben")
     parser.add_argument("--record", action="store_true", help="record as well")
+    parser.add_argument("--without-bf16", action="store_true", help="imitate slow processors")
     arguments = parser.parse_args()
     names = load_section(Transfer, f"transfers.{arguments.transfer}")
     params = load_section(RenderParams, "render")
+    detector = open_detector
+    if arguments.without_bf16:
+        openvino_core().set_property("CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        params, detector = params.model_copy(update={"precision": "32-true"}), in_turns
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // 2))
     cv2.setNumThreads(1)
     clip = read_clip(Path("artifacts/frames") / names.source_subject / names.source)
@@ -75,7 +85,7 @@ def main() -> None:
     )
     use_openvino(renderer)
     with recorded("live") as rows:
-        rows.append(_speed(source, names.target, renderer, record=arguments.record))
+        rows.append(_speed(source, names.target, renderer, detector, record=arguments.record))
     with recorded("live_loss") as rows:
         rows += _losses(source, frames, arguments.transfer, names, renderer)
 
@@ -103,7 +113,19 @@ class Offscreen(Window):
         return ""
 
 
-def _speed(source: Source, target: str, renderer: Renderer, *, record: bool) -> dict[str, object]:
+def in_turns() -> AbstractContextManager[Detector]:
+    """OpenVINO's detector, as on slow processors."""
+    return nullcontext(follow_person(mediapipe_models(), max_seconds=0.0))
+
+
+def _speed(
+    source: Source,
+    target: str,
+    renderer: Renderer,
+    detector: Callable[[], AbstractContextManager[Detector]],
+    *,
+    record: bool,
+) -> dict[str, object]:
     process, memory = psutil.Process(), []
     ended = threading.Event()
 
@@ -111,7 +133,7 @@ def _speed(source: Source, target: str, renderer: Renderer, *, record: bool) -> 
         while not ended.wait(1.0):
             memory.append((time.monotonic(), process.memory_info().rss / 2**20))
 
-    with open_detector() as detect, tempfile.TemporaryDirectory() as folder:
+    with detector() as detect, tempfile.TemporaryDirectory() as folder:
         session = Session(
             source, source_motion(target, source, renderer), LiveGenerator(renderer), detect=detect
         )
@@ -192,11 +214,14 @@ def _losses(
     detected = detections.of_person(detections.people[0])
     statistics = read_statistics(Path("artifacts/statistics") / f"{names.source_subject}.json")
     expected = list(render_poses(renderer, offline))
-    with open_detector() as detect:
-        followed = [detect([frames[index]])[0] for index in _back_and_there(len(frames))]
+    order, followed = _back_and_there(len(frames)), []
+    for detector in (open_detector, in_turns):
+        with detector() as detect:
+            followed.append([detect([frames[index]])[0] for index in order])
     rows = []
     for name, people, is_known in (
-        ("live", followed, False),
+        ("live", followed[0], False),
+        ("live, hands in turns", followed[1], False),
         ("from MediaPipe's detections", _people(detected), False),
         ("with the offline statistics", _people(detected), True),
         ("from cleaned keypoints", _people(cleaned), False),

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from importlib.metadata import distribution, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +21,15 @@ from torch import Tensor, nn
 from motiontransfer import layout
 from motiontransfer.errors import MissingLibraryError, MotionTransferError
 from motiontransfer.export import run
-from motiontransfer.export.player import ARRAYS_FILE, FORMAT_VERSION, MODEL_FILE, STATISTICS_FILE
+from motiontransfer.export.player import (
+    ARRAYS_FILE,
+    FORMAT_VERSION,
+    GENERATOR_FILE,
+    MODEL_FILE,
+    QUANTIZED_FILE,
+    STATISTICS_FILE,
+)
+from motiontransfer.export.quantization import LIBRARIES, quantize_generator
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
 from motiontransfer.models.rollout import coarse_size
@@ -35,7 +43,10 @@ from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics, write_statistics
 from motiontransfer.source_fingerprint import source_files
 from motiontransfer.storage import replacing_folder, write_json, write_text
+from motiontransfer.target_clips import read_target_clips
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
+
+Precision = Literal["fp32", "int8"]
 
 OPSET = 18
 _LIBRARIES = ("onnx", "onnxscript")  # of PyTorch's export
@@ -61,15 +72,21 @@ class Signal(NamedTuple):
 _IMAGE, _SHARE = (-1, 1), (0, 1)
 
 
-def export_target(target: str, folder: Path) -> list[Path]:
-    """Write a target's networks and a program that renders with them; return the ONNX files.
+def export_target(
+    target: str, folder: Path, *, precisions: Sequence[Precision] = ("fp32",)
+) -> list[Path]:
+    """Write a target's networks and a program that renders with them; return the networks' files.
+
+    Args:
+        precisions: `int8` is for the main generator, beside fp32, calibrated on the target's poses.
 
     Raises:
-        MissingLibraryError: ONNX is not installed.
+        MissingLibraryError: ONNX is not installed, or what quantizes.
         MissingFileError: the target was not trained.
         MotionTransferError: the folder holds something else.
     """
-    check_exportable(folder)
+    quantizes = "int8" in precisions
+    check_exportable(folder, libraries=(*_LIBRARIES, *(LIBRARIES if quantizes else ())))
     models = layout.models_folder(target)
     main = read_generator(models / layout.GENERATOR_FILE)
     face = read_face_generator(models / layout.FACE_GENERATOR_FILE)
@@ -82,15 +99,18 @@ def export_target(target: str, folder: Path) -> list[Path]:
         write_statistics(temporary / STATISTICS_FILE, statistics)
         _write_program(temporary)
         _copy_detector(temporary / run.DETECTOR_FOLDER)
-    return sorted(folder.glob("*.onnx"))
+        if quantizes:
+            clips = read_target_clips(target, main.held_out)
+            quantize_generator(temporary, [clip.training_keypoints for clip in clips])
+    return [*sorted(folder.glob("*.onnx")), *folder.glob(QUANTIZED_FILE)]
 
 
-def check_exportable(folder: Path) -> None:
+def check_exportable(folder: Path, *, libraries: Sequence[str] = _LIBRARIES) -> None:
     """Refuse to begin what cannot be ended."""
-    missing = [name for name in _LIBRARIES if find_spec(name) is None]
+    missing = [name for name in libraries if find_spec(name) is None]
     if missing:
         raise MissingLibraryError(
-            f"{' and '.join(missing)}: not installed, and needed to write ONNX files; "
+            f"{' and '.join(missing)}: not installed, and needed to export; "
             "`uv sync --extra export` installs them"
         )
     if folder.exists() and not (folder / MODEL_FILE).is_file():
@@ -127,7 +147,7 @@ def _write_generator(folder: Path, main: TrainedGenerator) -> None:
     config, inputs = main.config, _inputs(main.config)
     frame = Signal("frame", (1, 3, "height", "width"), _IMAGE)
     network = _Frame(main.network, inputs)
-    _write_onnx(folder / "generator.onnx", network, inputs, frame, multiple_of=_stride(main))
+    _write_onnx(folder / GENERATOR_FILE, network, inputs, frame, multiple_of=_stride(main))
     if config.viewport is not None:
         poses = Signal("pose_map", (1, config.pose_channels, *coarse_size(config.size)), _SHARE)
         scene = Signal("scene", (1, 3, *config.size), None)

@@ -5,10 +5,11 @@ feathering, upsampling and label. The networks, and the pose maps that they read
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -23,7 +24,13 @@ from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import Viewport, ViewportFollower, face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
 from motiontransfer.puppet.appearance import PackedAppearance, unpack_appearance
-from motiontransfer.puppet.warping import Puppet, PuppetClip, PuppetFollower, Texture
+from motiontransfer.puppet.warping import (
+    TEXTURE_CHANNELS,
+    Puppet,
+    PuppetClip,
+    PuppetFollower,
+    Texture,
+)
 from motiontransfer.rendering.compositing import (
     GuidedUpsampling,
     Label,
@@ -35,6 +42,8 @@ from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import Box
 
 FORMAT_VERSION = 3
+GENERATOR_FILE = "generator.onnx"
+QUANTIZED_FILE = "generator_int8.xml"
 MODEL_FILE = "model.json"
 """Sizes and styles of the networks' inputs, and params of the target."""
 ARRAYS_FILE = "arrays.npz"
@@ -44,12 +53,15 @@ STATISTICS_FILE = "statistics.json"
 
 Image = Float32[np.ndarray, "1 3 height width"]
 
-Engine = Literal["onnxruntime", "openvino", "openvino_bf16"]
-"""The last one computes in bfloat16 where the processor does."""
+Engine = Literal["onnxruntime", "openvino", "openvino_bf16", "openvino_int8"]
+"""`bf16` is fp32 where the processor has no bfloat16; in `int8` is only the main generator."""
 Inputs = Mapping[str, Float32[np.ndarray, "_ _ _ _"]]
 """Images by name; those that a network does not have are ignored."""
 Output = Float32[np.ndarray, "_ _ _ _"]
 Network = Callable[[Inputs], Output]
+
+_MEASUREMENTS = 5
+_LEAST_GAIN_OF_INT8 = 1.5  # over the fastest of the other engines, as it changes frames most
 
 
 def open_network(path: Path, *, engine: Engine = "onnxruntime", num_threads: int = 0) -> Network:
@@ -65,7 +77,7 @@ def open_network(path: Path, *, engine: Engine = "onnxruntime", num_threads: int
     try:
         if library == "onnxruntime":
             return _onnxruntime(path, num_threads)
-        return _openvino(path, num_threads, precision or "f32")
+        return _openvino(path, num_threads, "bf16" if precision == "bf16" else "f32")
     except ImportError as error:
         raise MissingLibraryError(f"{library} is not installed: pip install {library}") from error
 
@@ -118,6 +130,44 @@ def read_model(folder: Path) -> dict:
     return model
 
 
+def generator_file(folder: Path, engine: Engine) -> Path:
+    return folder / (QUANTIZED_FILE if engine == "openvino_int8" else GENERATOR_FILE)
+
+
+def fastest_engine(folder: Path, *, num_threads: int = 0) -> tuple[Engine, str]:
+    """OpenVINO's engine for live use by a short measurement of the main generator, and that.
+
+    int8 is chosen only where much faster. Raises as `read_model` and `open_network`.
+    """
+    model = read_model(folder)
+    style, multiple = PoseMapStyle(**model["pose_map"]), model["multiple_of"]
+    channels = {
+        "pose_map": model["conditioning_poses"] * style.num_channels,
+        **{"previous_frame": 3, "background": 3, "texture": TEXTURE_CHANNELS},
+    }
+    height, width = (max(side // multiple, 1) * multiple for side in model["size"])
+    images = {
+        name: np.zeros((1, number, height, width), np.float32) for name, number in channels.items()
+    }
+    seconds: dict[Engine, float] = {}
+    for engine in get_args(Engine)[1:]:
+        path = generator_file(folder, engine)
+        if path.is_file():
+            network = open_network(path, engine=engine, num_threads=num_threads)
+            seconds[engine] = min(_seconds(network, images) for _ in range(_MEASUREMENTS))
+    exact = min(seconds.keys() - {"openvino_int8"}, key=seconds.__getitem__)
+    gain = seconds[exact] / seconds.get("openvino_int8", np.inf)
+    chosen: Engine = "openvino_int8" if gain >= _LEAST_GAIN_OF_INT8 else exact
+    measured = ", ".join(f"{engine} {1000 * it:.1f}" for engine, it in seconds.items())
+    return chosen, f"engine {chosen}; milliseconds of the generator: {measured}"
+
+
+def _seconds(network: Network, images: Inputs) -> float:
+    began = time.perf_counter()
+    network(images)
+    return time.perf_counter() - began
+
+
 class Pose(NamedTuple):
     """One pose, as a batch of one."""
 
@@ -130,14 +180,22 @@ class Player:
     def __init__(
         self, folder: Path, *, engine: Engine = "onnxruntime", num_threads: int = 0
     ) -> None:
-        """Load what `export` wrote; raises as `read_model` and `open_network`."""
+        """Load what `export` wrote; raises as `read_model` and `open_network`.
+
+        Raises:
+            MissingFileError: also where the target was exported without int8.
+        """
         model = read_model(folder)
+        generator = generator_file(folder, engine)
+        if not generator.is_file():
+            raise MissingFileError(f"{generator}: no such file; `export --int8` writes it")
         open_ = partial(open_network, engine=engine, num_threads=num_threads)
         self.size: tuple[int, int] = tuple(model["size"])
         self.style = PoseMapStyle(**model["pose_map"])
         self._multiple_of: int = model["multiple_of"]
         self._conditioning_poses: int = model["conditioning_poses"]
-        self._network = open_(folder / "generator.onnx")
+        self.network = open_(generator)
+        """The main generator."""
         with np.load(folder / ARRAYS_FILE) as file:
             arrays = dict(file)
         self._background: Image | None = arrays.pop("background_image", None)
@@ -253,7 +311,7 @@ class Player:
             frame[:] = behind
             inputs["background"] = behind[view]
         padded = {name: _padded(image, self._multiple_of) for name, image in inputs.items()}
-        frame[view] = self._network(padded)[..., : y1 - y0, : x1 - x0]
+        frame[view] = self.network(padded)[..., : y1 - y0, : x1 - x0]
         return frame
 
     def _corrected(self, face: Network, image: Image, pose: Pose, box: Box) -> Image:

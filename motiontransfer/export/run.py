@@ -14,6 +14,7 @@ and f freezes them, m mirrors. What it shows and records has the visible label.
 
 import argparse
 import json
+import os
 from contextlib import ExitStack
 from dataclasses import asdict
 from fractions import Fraction
@@ -25,7 +26,7 @@ import cv2
 import numpy as np
 
 from motiontransfer.errors import MotionTransferError
-from motiontransfer.export.player import STATISTICS_FILE, Engine, Player, read_model
+from motiontransfer.export.player import STATISTICS_FILE, Engine, Player, fastest_engine, read_model
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.live.devices import Window, open_camera, open_video, recording
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
@@ -82,6 +83,9 @@ def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
         if arguments.output is not None:
             outputs.append(stack.enter_context(recording(source, arguments.output)))
         window = None if arguments.headless else stack.enter_context(Window())
+        if arguments.engine == "auto":
+            arguments.engine, why = fastest_engine(FOLDER, num_threads=arguments.threads)
+            print(why)  # noqa: T201 - a program
         player = _open_player(arguments)
         motion = SourceMotion(
             _statistics_config(),
@@ -126,9 +130,16 @@ def main() -> None:
     camera.add_argument("--output", type=Path, help="an .mp4 to record, with the video's sound")
     camera.add_argument("--headless", action="store_true", help="open no window")
     camera.set_defaults(run=live)
-    for command, engine, mode in ((player, "openvino", "none"), (camera, "openvino_bf16", "limbs")):
-        command.add_argument("--engine", choices=get_args(Engine), default=engine)
-        command.add_argument("--threads", type=int, default=0, help="0: the engine's own choice")
+    half = max(1, (os.cpu_count() or 1) // 2)  # of the cores; the other half detects
+    for command, engine, mode, threads in (
+        (player, "openvino", "none", 0),
+        (camera, "auto", "limbs", half),
+    ):
+        engines = [*get_args(Engine), *["auto"] * (command is camera)]
+        command.add_argument("--engine", choices=engines, default=engine)
+        command.add_argument(
+            "--threads", type=int, default=threads, help="0: the engine's own choice"
+        )
         command.add_argument(
             "--normalization",
             choices=["limbs", "ankle", "none"],

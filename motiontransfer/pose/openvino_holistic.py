@@ -39,7 +39,7 @@ _HANDS = {"left_hand": (15, 17, 19), "right_hand": (16, 18, 20)}  # wrist, littl
 _MIN_PRESENCE = 0.5
 _MIN_WRIST_VISIBILITY = 0.1
 _REACH = 3  # around a landmark, cells of its heatmap
-_MAX_SECONDS = 0.028  # of CPU time a frame for all models, above which hands are found in turns
+_MAX_SECONDS = 0.028
 _MEASUREMENTS = 3
 
 _logger = logging.getLogger(__name__)
@@ -250,10 +250,14 @@ _PERSON_ANCHORS = np.concatenate([_anchors(28, 2), _anchors(14, 2), _anchors(7, 
 _HEAD_ANCHORS = np.concatenate([_anchors(16, 2), _anchors(8, 6)])
 
 
-def follow_person(models: Path) -> Detector:
-    """A detector of one person's joints, those of `HOLISTIC`, which remembers where they were."""
+def follow_person(models: Path, *, max_seconds: float = _MAX_SECONDS) -> Detector:
+    """A detector of one person's joints, those of `HOLISTIC`, which remembers where they were.
+
+    Args:
+        max_seconds: of CPU time a frame for all models, above which hands are found in turns.
+    """
     person = FollowedPerson(models)
-    if (seconds := person.measure()) > _MAX_SECONDS:
+    if (seconds := person.measure()) > max_seconds:
         person.hands = "in turns"
         _logger.warning("detection takes %.0f ms a frame: hands are found in turns", 1000 * seconds)
     return detector_of(lambda frame: [found] if (found := person.find(frame)) else [])

@@ -22,8 +22,18 @@ from motiontransfer.errors import (
     MotionTransferError,
     WeightsError,
 )
+from motiontransfer.export import player as player_module
 from motiontransfer.export.bundle import export_target
-from motiontransfer.export.player import FORMAT_VERSION, MODEL_FILE, Player, open_network
+from motiontransfer.export.player import (
+    FORMAT_VERSION,
+    GENERATOR_FILE,
+    MODEL_FILE,
+    QUANTIZED_FILE,
+    Player,
+    fastest_engine,
+    open_network,
+)
+from motiontransfer.export.quantization import quantize_generator
 from motiontransfer.export.run import DETECTOR_FOLDER
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.models.faces import FaceGenerator
@@ -131,6 +141,69 @@ def test_the_frames_are_those_of_pytorch(exported):
     assert frames.shape[1:3] == (FULL_SIZE if renderer.main.network.puppet else SIZE)
     assert np.abs(frames - expected.astype(int)).max() <= 1
     assert (frames != expected).mean() < 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exported", ["puppet"], indirect=True)
+def test_in_int8_the_frames_are_nearly_the_same(exported, tmp_path):
+    pytest.importorskip("nncf", reason="needs `uv sync --extra export`")
+    shutil.copytree(exported / "ada", tmp_path / "ada")
+    with pytest.raises(MissingFileError, match="`export --int8` writes it"):
+        Player(tmp_path / "ada", engine="openvino_int8")
+    quantize_generator(tmp_path / "ada", [dance(12, size=SIZE, seed=1)])
+    operations = openvino_core().read_model(tmp_path / "ada" / QUANTIZED_FILE).get_ops()
+    convolutions = [it for it in operations if it.get_type_name() == "Convolution"]
+    scaled = [it.input_value(1).get_node().input_value(0).get_node() for it in convolutions]
+    weights = [it.input_value(0).get_element_type().get_type_name() for it in scaled]
+    assert weights == ["i8"] * len(convolutions) != []
+    assert sum(it.get_type_name() == "FakeQuantize" for it in operations) > len(convolutions)
+    exact, near = (
+        np.stack(list(Player(tmp_path / "ada", engine=engine).play(POSES))).astype(int)
+        for engine in ("openvino", "openvino_int8")
+    )
+    assert 0 < np.abs(exact - near).mean() < 0.02 * exact.std()
+
+
+@pytest.mark.parametrize("exported", ["pose_alone"], indirect=True)
+@pytest.mark.parametrize(
+    ("milliseconds", "chosen"),
+    [
+        ({"openvino": 10, "openvino_bf16": 6, "openvino_int8": 4.1}, "openvino_bf16"),
+        ({"openvino": 10, "openvino_bf16": 6, "openvino_int8": 3.9}, "openvino_int8"),
+        ({"openvino": 10, "openvino_bf16": 21, "openvino_int8": 6}, "openvino_int8"),
+        ({"openvino": 10, "openvino_bf16": 21, "openvino_int8": 7}, "openvino"),
+        ({"openvino": 10, "openvino_bf16": 6}, "openvino_bf16"),
+    ],
+)
+def test_int8_is_chosen_where_it_is_much_faster(
+    exported, tmp_path, monkeypatch, milliseconds, chosen
+):
+    shutil.copy(exported / "ada" / MODEL_FILE, tmp_path)
+    (tmp_path / GENERATOR_FILE).touch()
+    if "openvino_int8" in milliseconds:
+        (tmp_path / QUANTIZED_FILE).touch()
+    clock = [0.0]
+
+    def open_(path, *, engine, num_threads):
+        assert path.name == (QUANTIZED_FILE if engine == "openvino_int8" else GENERATOR_FILE)
+        delays = iter(
+            [1.0, milliseconds[engine] / 1000, *[0.5] * 3]
+        )  # of warming up, and by others
+
+        def run(images):
+            assert images["pose_map"].shape[1] == 2 * STYLE.num_channels
+            clock[0] += next(delays)
+
+        return run
+
+    monkeypatch.setattr(player_module, "open_network", open_)
+    monkeypatch.setattr(player_module.time, "perf_counter", lambda: clock[0])
+    engine, why = fastest_engine(tmp_path)
+    assert engine == chosen
+    assert why == (
+        f"engine {chosen}; milliseconds of the generator: "
+        + ", ".join(f"{name} {it:.1f}" for name, it in milliseconds.items())
+    )
 
 
 @pytest.mark.slow
@@ -278,7 +351,7 @@ def test_the_program_lets_the_target_perform_live(exported, tmp_path):
         *(exported, "live", "--video=source.mp4", "--output=out.mp4"),
         *("--headless", "--normalization=none"),
         cwd=tmp_path,
-        engine="openvino",
+        engine="auto",
     )
     background = with_label(Player(exported / "ada").background)
     write_video(tmp_path / "background.mp4", [background] * 25, frame_rate=Fraction(25))
