@@ -142,7 +142,7 @@ def _speed(
             "normalization": (type(session._motion), "follow"),
             "puppet": (PuppetClip, "draw"),
             "network": (type(renderer.main.network), "forward"),
-            "face": (ResidualFaces, "patch"),
+            "face": (ResidualFaces, "_patch"),
         }
         watcher = threading.Thread(target=watch)
         watcher.start()
