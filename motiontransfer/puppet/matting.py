@@ -47,7 +47,8 @@ def person_matte(
     if not surely.any():
         return (255 * alpha).round().astype(np.uint8), frame
     small = cv2.resize(frame, coverage.shape[::-1], interpolation=cv2.INTER_AREA)
-    person = cv2.resize(_nearest(small, surely), whole)
+    everywhere = np.ones_like(surely)
+    person = cv2.resize(_nearest(small, surely, everywhere).reshape(small.shape), whole)
     in_band = cv2.resize((may_be & ~surely).astype(np.uint8), whole) > 0
     band = np.nonzero(in_band & is_known)
     given = alpha[band]
@@ -65,26 +66,30 @@ def person_matte(
 
 def share_by_color(
     image: UInt8[np.ndarray, "rows columns 3"],
+    where: Bool[np.ndarray, "rows columns"],
+    *,
     one: Bool[np.ndarray, "rows columns"],
     other: Bool[np.ndarray, "rows columns"],
 ) -> Float32[np.ndarray, "rows columns"]:
-    """Share of each pixel that is of one thing rather than of another; 1 where colors do not tell.
+    """Share of some pixels that is of one thing rather than of another; 1 where colors do not tell.
 
     Args:
         one: pixels that surely show the one; a pixel is compared with the color of the nearest.
         other: the same of the other.
     """
-    if not one.any() or not other.any():
-        return np.ones(one.shape, np.float32)
-    colors = (it.astype(np.int16) for it in (image, _nearest(image, one), _nearest(image, other)))
+    share = np.ones(where.shape, np.float32)
+    if not where.any() or not one.any() or not other.any():
+        return share
+    colors = image[where], _nearest(image, one, where), _nearest(image, other, where)
     to_one, to_other, apart = (
-        np.linalg.norm(a - b, axis=2) for a, b in itertools.combinations(colors, 2)
+        np.linalg.norm(a.astype(np.float32) - b, axis=1)
+        for a, b in itertools.combinations(colors, 2)
     )
-    share = (0.5 + (to_other - to_one) / np.maximum(apart, 1)).clip(0, 1)
+    of_one = (0.5 + (to_other - to_one) / np.maximum(apart, 1)).clip(0, 1)
     is_telling = ((apart - _ALIKE) / _ALIKE).clip(0, 1)
     is_neither = ((np.minimum(to_one, to_other) - _STRANGE) / _STRANGE).clip(0, 1)
-    share = 1 - is_telling * (1 - is_neither) * (1 - share)
-    return cv2.medianBlur(share.astype(np.float32), 3)
+    share[where] = 1 - is_telling * (1 - is_neither) * (1 - of_one)
+    return cv2.medianBlur(share, 3)
 
 
 def _disc(radius_px: float) -> UInt8[np.ndarray, "side side"]:
@@ -93,15 +98,17 @@ def _disc(radius_px: float) -> UInt8[np.ndarray, "side side"]:
 
 
 def _nearest(
-    image: UInt8[np.ndarray, "rows columns 3"], among: Bool[np.ndarray, "rows columns"]
-) -> UInt8[np.ndarray, "rows columns 3"]:
-    """Color of the nearest of some pixels."""
+    image: UInt8[np.ndarray, "rows columns 3"],
+    among: Bool[np.ndarray, "rows columns"],
+    where: Bool[np.ndarray, "rows columns"],
+) -> UInt8[np.ndarray, "pixels 3"]:
+    """Color of the nearest of some pixels, where it is asked for."""
     _, labels = cv2.distanceTransformWithLabels(
         (~among).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     colors = np.zeros((int(labels.max()) + 1, 3), np.uint8)
-    colors[labels[among].astype(np.int64)] = cv2.blur(image, (3, 3))[among]
-    return colors[labels.astype(np.int64)]
+    colors[labels[among]] = cv2.blur(image, (3, 3))[among]
+    return colors[labels[where]]
 
 
 def _unmixed(

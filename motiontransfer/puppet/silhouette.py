@@ -292,14 +292,14 @@ def _by_color(
     nearest = np.minimum.reduce([nothing, *distances[number + 1 :]])
     is_seen = is_person & (nearest > _APART)
     sure = is_seen & (own < _SURE)
-    beyond = own > part.reach
-    of_behind = share_by_color(frame, sure, is_seen & beyond & (behind < _SURE_BEHIND))
-    of_before = share_by_color(frame, sure, is_person & (before < _SURE))
-    at_edge = np.clip((own - _SURE) / 0.2, 0, 1)
-    return (
-        1 - at_edge * np.clip(2.4 - 1.6 * behind, 0, 1) * (1 - of_behind),
-        1 - np.clip(2.4 - 1.6 * before, 0, 1) * (1 - of_before),
-    )
+    at_edge = np.clip((own - _SURE) / 0.2, 0, 1) * np.clip(2.4 - 1.6 * behind, 0, 1)
+    near = np.clip(2.4 - 1.6 * before, 0, 1)
+    inside = own < part.reach  # beyond, it has nothing
+    surely_behind = is_seen & ~inside & (behind < _SURE_BEHIND)
+    of_behind = share_by_color(frame, inside & (at_edge > 0), one=sure, other=surely_behind)
+    surely_before = is_person & (before < _SURE)
+    of_before = share_by_color(frame, inside & (near > 0), one=sure, other=surely_before)
+    return 1 - at_edge * (1 - of_behind), 1 - near * (1 - of_before)
 
 
 def _inside(distance: _Field, limits: tuple[float, float]) -> _Field:

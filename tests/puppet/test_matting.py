@@ -87,7 +87,7 @@ def test_colors_tell_an_arm_from_the_shirt_behind_it():
     image[:12, 36:40], image[12:14, 45:50] = fold, watch
     one, other = np.zeros((2, 40, 60), bool)
     one[18:22, :40], other[:6], other[34:] = True, True, True
-    share = share_by_color(image, one, other)
+    share = share_by_color(image, np.ones_like(one), one=one, other=other)
     assert share[13:27].min() > 0.95
     assert share[[0, 5, 10, 29, 35]].max() < 0.05
 
@@ -97,5 +97,12 @@ def test_without_a_sure_pixel_colors_tell_nothing(missing):
     image = mixed()
     sure = {"one": SHARE == 1, "other": SHARE == 0}
     sure[missing] = np.zeros_like(sure[missing])
-    assert (share_by_color(image, **sure) == 1).all()
-    assert share_by_color(image, SHARE == 1, SHARE == 0)[0, 0] == 0
+    everywhere = np.ones(image.shape[:2], bool)
+    assert (share_by_color(image, everywhere, **sure) == 1).all()
+
+
+def test_colors_are_compared_where_it_is_asked_for():
+    image, left = mixed(), X < 60
+    share = share_by_color(image, left, one=SHARE == 1, other=SHARE == 0)
+    assert share[60, 5] == 0
+    assert (share[:, 62:] == 1).all()
