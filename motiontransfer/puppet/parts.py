@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -67,6 +68,8 @@ class BodyPart:
     hand has its wrist, but no fingers."""
     changes_fast: bool = False
     """True of hands: a better reference is taken at once."""
+    anchor: str | None = None
+    """Joint that it keeps where the pose is unlike the reference."""
 
     @property
     def min_joints(self) -> int:
@@ -121,6 +124,22 @@ def joined_parts(parts: Sequence[BodyPart]) -> list[tuple[int, int]]:
                 assert end is not None
                 joined.append((number_of[side + kind], end))
     return joined
+
+
+@cache
+def joints_of(parts: tuple[BodyPart, ...]) -> list[list[tuple[int, str]]]:
+    """(other part, joint at which they meet) of each part that bends; a rigid one does not."""
+    return [
+        [
+            (n, joint)
+            for n, other in enumerate(parts)
+            if other != part
+            for joint in part.meets(other)
+        ]
+        if part.motion != "rigid"
+        else []
+        for part in parts
+    ]
 
 
 def _limbs(
@@ -184,6 +203,7 @@ def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
         radius=0.06,
         reach=2.0,
         is_solid=True,
+        anchor="mid_ear",  # a face before the neck is not where a profile's is
     )
 
 

@@ -8,7 +8,7 @@ that side by no frame, the puppet has less coverage or confidence: a network gen
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from jaxtyping import Bool, Complex128, Float32, Float64, Int64, UInt8
 from motiontransfer.keypoints import Keypoints, resize_points
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.bending import Placement, bent_places, margin_px
 from motiontransfer.puppet.parts import (
     BodyPart,
     BodyPoses,
@@ -25,7 +26,6 @@ from motiontransfer.puppet.parts import (
     body_scales,
     half_neighbors,
     joined_parts,
-    part_map,
     part_shapes,
 )
 
@@ -37,7 +37,7 @@ Excluded = Bool[np.ndarray, "frames references"]
 Distances = Float64[np.ndarray, "frames references"]
 Chosen = Int64[np.ndarray, " parts"]
 """Reference of each part, by its index; -1: the part is not drawn."""
-Vector = Float64[np.ndarray, "2"]
+_Pixels = UInt8[np.ndarray, "height width 4"]
 Canvas = Float32[np.ndarray, "height width 6"]
 Corners = Int64[np.ndarray, "2 2"]
 """(x, y) of the first pixel, and of the one behind the last."""
@@ -55,6 +55,7 @@ _SEAM_COST = 1.5
 _BLOCK_FRAMES = 16  # compared with all references at once
 # Distance, % of the body's height, that lowers confidence, and the ungated share, to 1 / e.
 _CONFIDENCE_DECAY, _UNGATED_DECAY = 4.0, 8.0
+_NO_MAP = np.zeros(0, np.float32)  # places are one array of (x, y)
 _CACHE_BYTES = 2**28  # of decoded patches, the latest used
 
 
@@ -229,8 +230,10 @@ class Puppet:
         rows, columns = size or (height, width)
         sizes = [math.prod(it.size) for of in appearance.patches for it in of if it is not None]
         kept = int(_CACHE_BYTES / (4 * np.mean(sizes or [1])))
-        # RGB and coverage by reference and part.
-        self.pixels = lru_cache(kept)(lambda it, part: appearance.patches[it][part].pixels)
+        # RGB and coverage by reference, part and the factor by which they are smaller.
+        self.pixels = lru_cache(kept)(
+            lambda it, part, by: _shrunk(appearance.patches[it][part].pixels, by)
+        )
         # Pixels of the references per pixel of that image, in x and in y.
         self.zoom = np.array([width / columns, height / rows])
 
@@ -253,6 +256,8 @@ class PuppetFollower:
             _HYSTERESIS_OF_HANDS if part.changes_fast else _HYSTERESIS for part in puppet.parts
         ]
         self._share, self._least = np.array(hysteresis).T
+        names = [part.name for part in puppet.parts]
+        self._neck, self._head = names.index("neck"), names.index("head")
 
     def follow(self, keypoints: Keypoints, *, excluded: Excluded | None = None) -> "PuppetClip":
         puppet, points = self._puppet, resize_points(keypoints.points, self._puppet.zoom)
@@ -272,12 +277,20 @@ class PuppetFollower:
         return PuppetClip(puppet, poses, scales, chosen, distances)
 
     def _choose(self, distances: Float64[np.ndarray, "parts references"]) -> Chosen:
-        """References of the next frame; those of the frame before are held by the hysteresis."""
+        """References of the next frame; those of the frame before are held by the hysteresis.
+
+        The neck is the one that the head has there.
+        """
         parts = np.flatnonzero(self._current >= 0)
         held, cost = self._current[parts], distances.copy()
         cost[parts, held] = cost[parts, held] * (1 - self._share[parts]) - self._least[parts]
-        self._current = choose_jointly(cost, joined=self._puppet.joined, seam=_SEAM_COST)
-        return self._current
+        chosen = choose_jointly(cost, joined=self._puppet.joined, seam=_SEAM_COST)
+        head = int(chosen[self._head])
+        has_neck = head >= 0 and self._puppet.appearance.patches[head][self._neck] is not None
+        if has_neck and np.isfinite(distances[self._neck, head]):
+            chosen[self._neck] = head
+        self._current = chosen
+        return chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,15 +324,23 @@ class PuppetClip:
         height, width = size or (y1 - y0, x1 - x0)
         zoom = self.puppet.zoom
         rate = np.array([width / (x1 - x0), height / (y1 - y0)]) / zoom
-        finer = max(round(1 / float(rate.max())), 1)  # areas are averaged below
+        finer = max(round(1 / float(rate.max())), 1)  # areas are averaged below,
+        shrink = 2 ** max(finer.bit_length() - 2, 0)  # large ones before as well
+        finer = round(finer / shrink)
         canvas = np.zeros((finer * height, finer * width, TEXTURE_CHANNELS), np.float32)
+        references = self.puppet.references
+        placement = Placement(
+            self.puppet.parts,
+            references.poses,
+            self.poses,
+            index,
+            growth=self.scales[index] / references.scales,
+            height_px=self.puppet.appearance.height_px * float(self.scales[index]),
+            corner=np.array([x0, y0]) * zoom,
+            rate=finer * rate,
+        )
         drawn = [
-            self._draw_part(
-                canvas,
-                (index, number, reference),
-                corner=np.array([x0, y0]) * zoom,
-                rate=finer * rate,
-            )
+            self._draw_part(canvas, (index, number, reference), placement, shrink=shrink)
             for number, reference in enumerate(self.chosen[index].tolist())
             if reference >= 0 and number not in without
         ]
@@ -337,40 +358,52 @@ class PuppetClip:
         return texture
 
     def _draw_part(
-        self, texture: Canvas, which: tuple[int, int, int], *, corner: Vector, rate: Vector
+        self, texture: Canvas, which: tuple[int, int, int], placement: Placement, *, shrink: int
     ) -> Corners | None:
         """Lay a part over what was drawn before; return what it can have changed.
 
         Args:
             which: frame, part, reference.
-            corner: (x, y) of the texture's first pixel, pixels of the references.
-            rate: pixels of the texture per pixel of the references, in x and in y.
+            shrink: factor by which the reference's pixels are made smaller before.
         """
         index, number, reference = which
         puppet, part = self.puppet, self.puppet.parts[number]
         patch = puppet.appearance.patches[reference][number]
-        if patch is None:
+        own = placement.map_of(number, reference)
+        if patch is None or own is None:
             return None
-        pixels = puppet.pixels(reference, number)
-        a, has_a = puppet.references.poses.joints(part.joints, reference)
-        b, has_b = self.poses.joints(part.joints, index)
-        both = has_a & has_b
-        scale = float(self.scales[index] / puppet.references.scales[reference])
-        matrix = part_map(part, a[both] - patch.corner, b[both] - corner, scale=scale)
-        matrix = rate[:, None] * matrix
-        matrix[:, 2] += (rate - 1) / 2
-        height, width = patch.size
-        ends = np.array([[0, 0], [width, 0], [width, height], [0, height]]) @ matrix[:, :2].T
-        ends += matrix[:, 2]
-        limit = texture.shape[1::-1]
-        low = np.clip(np.floor(ends.min(axis=0)) - 1, 0, limit).astype(int)
-        high = np.clip(np.ceil(ends.max(axis=0)) + 2, 0, limit).astype(int)
+        pixels, bends = puppet.pixels(reference, number, shrink), placement.bends(number, reference)
+        (x, y), (height, width) = patch.corner, patch.size
+        ends = np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])
+        forward = cv2.invertAffineTransform(own)
+        ends = ends @ forward[:, :2].T + forward[:, 2]
+        margin, limit = margin_px(bends), texture.shape[1::-1]
+        low = np.clip(np.floor(ends.min(axis=0) - margin) - 1, 0, limit).astype(int)
+        high = np.clip(np.ceil(ends.max(axis=0) + margin) + 2, 0, limit).astype(int)
         if (high <= low).any():
             return None
-        matrix[:, 2] -= low
         size = tuple((high - low).tolist())
-        color = cv2.warpAffine(pixels[..., :3], matrix, size, borderMode=cv2.BORDER_REPLICATE)
-        coverage = cv2.warpAffine(pixels[..., 3], matrix, size)[..., None] / np.float32(255)
+        if bends:
+            places = bent_places(bends, corner=low.tolist(), size=size) - np.array(
+                patch.corner, np.float32
+            )
+            places = (places + np.float32(0.5)) / np.float32(shrink) - np.float32(0.5)
+            covered = cv2.remap(pixels[..., 3], places, _NO_MAP, cv2.INTER_LINEAR)
+            x, y, width, height = cv2.boundingRect(covered)
+            if not width:
+                return None
+            low = low + np.array([x, y])
+            high = low + np.array([width, height])
+            places = places[y : y + height, x : x + width]
+            warp = partial(cv2.remap, map1=places, map2=_NO_MAP, interpolation=cv2.INTER_LINEAR)
+        else:
+            place = (own @ np.append(low, 1) - patch.corner + 0.5) / shrink - 0.5
+            matrix = np.column_stack([own[:, :2] / shrink, place])
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            warp = partial(cv2.warpAffine, M=matrix, dsize=size, flags=flags)
+        color = warp(pixels[..., :3], borderMode=cv2.BORDER_REPLICATE)
+        coverage = warp(pixels[..., 3])[..., None] / np.float32(255)
+        _, has_b = self.poses.joints(part.joints, index)
         distance = float(self.distances[index, number])
         confidence = 255 * math.exp(-distance / _CONFIDENCE_DECAY)
         ungated = 255 * math.exp(-distance / _UNGATED_DECAY) * has_b.mean() * part.ungated_share
@@ -379,3 +412,16 @@ class PuppetClip:
         under = texture[low[1] : high[1], low[0] : high[0]]
         under += coverage * (np.concatenate([color, flat], axis=2) - under)
         return np.array([low, high])
+
+
+def _shrunk(pixels: _Pixels, by: int) -> _Pixels:
+    """Means of squares of pixels; colors are weighted by coverage, and go on beside it."""
+    if by == 1:
+        return pixels
+    height, width = pixels.shape[:2]
+    even = np.pad(pixels.astype(np.float32), ((0, -height % by), (0, -width % by), (0, 0)))
+    even[..., :3] *= even[..., 3:]
+    small = cv2.resize(even, None, fx=1 / by, fy=1 / by, interpolation=cv2.INTER_AREA)
+    color = np.where(small[..., 3:] > 0, small, cv2.blur(small, (3, 3)))
+    color = color[..., :3] / np.maximum(color[..., 3:], 1e-6)
+    return np.dstack([color, small[..., 3]]).round().astype(np.uint8)

@@ -1,0 +1,163 @@
+"""Parts bend around their joints: angle and length are blended, so that a limb keeps its width."""
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from motiontransfer.puppet.bending import Bend, Placement, bent_places
+from motiontransfer.puppet.parts import BodyPoses
+from motiontransfer.puppet.warping import Puppet
+from motiontransfer.skeleton import HOLISTIC
+from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, painted, posed
+
+JOINT = 100 + 100j
+RADIUS = 10.0
+
+
+def limb_bend(degrees, *, size=1.0):
+    """Below the joint is the other part, which the pose turns by so much around it."""
+    cosine, sine = (size * it(math.radians(degrees)) for it in (math.cos, math.sin))
+    linear = np.array([(cosine, -sine), (sine, cosine)])
+    other = np.column_stack([linear, (100, 100) - linear @ (100, 100)])
+    half = math.radians(90 - degrees / 2)  # between the directions to both sides
+    across = complex(math.cos(half), math.sin(half))
+    own = np.eye(2, 3)
+    return Bend(joint=JOINT, across=across, radius=RADIUS, own=own, other=other)
+
+
+def place(bend, x, y):
+    """Where the reference shows a pixel."""
+    pixel = np.array([[x + 1j * y]], np.complex64)
+    return complex((pixel + bend.shift(pixel))[0, 0])
+
+
+@pytest.mark.parametrize("degrees", [-60, -30, 30, 60])
+def test_what_is_so_far_from_the_joint_in_the_pose_is_so_far_in_the_reference(degrees):
+    """The mean of places would be nearer: at 60 degrees by 13 %, the cosine of half of it."""
+    bend = limb_bend(degrees)
+    for angle in range(0, 360, 15):
+        pixel = JOINT + 9 * np.exp(1j * math.radians(angle))
+        assert abs(place(bend, pixel.real, pixel.imag) - JOINT) == pytest.approx(9, rel=1e-3)
+
+
+def test_places_of_a_box_are_interpolated():
+    """On a grid of a third of a radius."""
+    bend = limb_bend(60)
+    places = bent_places([bend], corner=(80, 90), size=(37, 29))
+    for x, y in ((80, 90), (93, 101), (100, 104), (111, 97), (116, 118)):
+        assert complex(*places[y - 90, x - 80].tolist()) == pytest.approx(
+            place(bend, x, y), abs=0.4
+        )
+
+
+def test_half_the_way_across_it_is_turned_by_half_of_the_angle_and_beyond_by_all():
+    bend = limb_bend(40)
+    middle = JOINT + 9 * bend.across * 1j  # as far from one part as from the other
+    there = place(bend, middle.real, middle.imag)
+    assert np.angle((there - JOINT) / (middle - JOINT), deg=True) == pytest.approx(20, abs=0.1)
+    assert place(bend, 100, 80) == pytest.approx(100 + 80j, abs=1e-3)
+    beyond = (place(bend, 100, 115) - JOINT) / 15j
+    assert np.angle(beyond, deg=True) == pytest.approx(40, abs=0.1)
+    assert place(bend, 100, 145) == pytest.approx(100 + 145j, abs=1e-3)  # too far from the joint
+
+
+def test_what_turns_too_far_does_not_bend():
+    assert limb_bend(109).is_felt
+    assert not limb_bend(111).is_felt
+    assert not limb_bend(0).is_felt
+    assert limb_bend(0, size=1.06).is_felt
+    half = limb_bend(90)
+    assert np.angle((place(half, 100, 115) - JOINT) / 15j, deg=True) == pytest.approx(45, abs=0.1)
+
+
+def bent_leg(degrees):
+    """The left shin turned outward by so much at the knee."""
+    knee, length = np.array((14, 35)), 35
+    angle = math.radians(degrees)
+    along = np.array((math.sin(angle), math.cos(angle)))
+    ankle = knee + length * along
+    places = {"ankle": ankle, "heel": ankle + 4 * along, "foot_index": ankle + 6 * along}
+    return posed(**{f"left_{name}": tuple(at) for name, at in places.items()})
+
+
+def covered(puppet, keypoints, *names):
+    others = [number for name, number in NUMBER_OF.items() if name not in names]
+    box = (0, 0, PERSON_SIZE[1], PERSON_SIZE[0])
+    return puppet.follow(keypoints).draw(0, box=box, without=others)[..., 3] / 255
+
+
+@pytest.mark.parametrize("degrees", [30, 60])
+def test_a_knee_keeps_its_width(degrees):
+    """Measured along the bisector of the bent knee, of one frame in which it is straight."""
+    puppet = Puppet(appearance_of(bent_leg(0)))
+    widths = []
+    for pose in (bent_leg(0), bent_leg(degrees)):
+        coverage = covered(puppet, pose, "left_thigh", "left_shin")
+        (hip,), (knee,), (ankle,) = (pose.joint(f"left_{it}")[0] for it in ("hip", "knee", "ankle"))
+        ahead = (ankle - knee) / np.linalg.norm(ankle - knee)
+        ahead = ahead + (knee - hip) / np.linalg.norm(knee - hip)
+        side = np.array((-ahead[1], ahead[0])) / np.linalg.norm(ahead)
+        steps = np.arange(-20, 20, 0.25)[:, None]
+        x, y = (knee + steps * side).astype(np.float32).T
+        widths.append(float(cv2.remap(coverage, x, y, cv2.INTER_LINEAR).sum()) / 4)
+    straight, bent = widths
+    assert bent == pytest.approx(straight, rel=0.08)
+
+
+def test_a_thighs_end_goes_with_the_shin():
+    """What lies below the knee in the reference lies along the shin, not straight on."""
+    puppet = Puppet(appearance_of(bent_leg(0)))
+    pose = bent_leg(60)
+    thigh = covered(puppet, pose, "left_thigh")
+    (knee,), (ankle,) = (pose.joint(f"left_{it}")[0] for it in ("knee", "ankle"))
+    radius = PARTS[NUMBER_OF["left_thigh"]].radius * HEIGHT_PX
+    along = (ankle - knee) / np.linalg.norm(ankle - knee)
+    x, y = (knee + 0.8 * radius * along).round().astype(int)
+    assert thigh[y, x] > 0.9
+    x, y = (knee + np.array((0, 1.1 * radius))).round().astype(int)
+    assert thigh[y, x] < 0.1
+
+
+def placement(pose, *references):
+    poses = BodyPoses(HOLISTIC, pose.points, pose.score)
+    of = [BodyPoses(HOLISTIC, it.points, it.score) for it in references]
+    return Placement(
+        PARTS,
+        of[0],
+        poses,
+        0,
+        growth=np.ones(1),
+        height_px=HEIGHT_PX,
+        corner=np.zeros(2),
+        rate=np.ones(2),
+    )
+
+
+@pytest.mark.parametrize(("off", "left"), [(1.2, 1.2), (2.25, 1.125), (6, 0)])
+def test_a_head_that_looks_elsewhere_stays_above_the_neck(off, left):
+    """Up to 1 % of the height, 1.5 px, the joints of the face decide; from 2 % on the ears.
+
+    They are a few of the joints that are fitted, which makes them nearer by 4 %.
+    """
+    pose = posed()
+    ears = [HOLISTIC.index(f"{side}_ear") for side in ("left", "right")]
+    before = pose.points[0, ears].mean(axis=0)
+    pose.points[0, ears, 0] += np.float32(off)
+    matrix = placement(pose, posed()).map_of(NUMBER_OF["head"], 0)
+    after = matrix @ np.append(pose.points[0, ears].mean(axis=0), 1)
+    assert math.dist(after, before) == pytest.approx(left, rel=0.05, abs=0.1)
+
+
+def test_the_neck_comes_from_where_the_head_does():
+    tilted = posed()
+    names = ("nose", "ear", "eye", "mouth")
+    head = [i for i, name in enumerate(HOLISTIC.joints) if any(it in name for it in names)]
+    head += [*range(HOLISTIC.slice("face").start, HOLISTIC.slice("face").stop)]
+    center = posed().points[0, head].mean(axis=0)
+    turn = np.array([(0.8, 0.6), (-0.6, 0.8)], np.float32)
+    tilted.points[0, head] = (tilted.points[0, head] - center) @ turn + center
+    frames = [painted(pose)[0] for pose in (posed(), tilted)]
+    clip = Puppet(appearance_of(posed(), tilted, frames=frames)).follow(tilted)
+    assert clip.chosen[0, NUMBER_OF["head"]] == clip.chosen[0, NUMBER_OF["neck"]] == 1
