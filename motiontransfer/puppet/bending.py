@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Complex64, Float32, Float64
 
 from motiontransfer.pose.time_series import Series
-from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, joints_of, part_map
+from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map
 
 Vector = Float64[np.ndarray, "2"]
 _Places = Complex64[np.ndarray, "height width"]
@@ -28,7 +28,7 @@ _FOLDED = 0.2  # least length of the sum of the directions to both sides of a jo
 _TURNS = math.radians(70), math.radians(110)  # up to which a part bends fully, and at all
 _REACH = 2.0, 4.0  # radii from the joint within which it bends fully, and at all
 _LEAST = 0.05  # radii by which something must move
-_CELLS = 3  # of the grid in which places are computed, in a radius
+_CELLS = 2  # of the grid in which places are computed, in a radius
 _BEYOND = 1.5  # radii by which a part may reach farther when it is bent
 
 
@@ -115,9 +115,9 @@ class Placement:
     def __init__(
         self,
         parts: Sequence[BodyPart],
+        joints: Sequence[Sequence[tuple[int, str]]],
         references: BodyPoses,
-        poses: BodyPoses,
-        index: int,
+        pose: BodyPoses,
         *,
         growth: Series,
         height_px: float,
@@ -127,15 +127,18 @@ class Placement:
         """Set what is drawn of the frame.
 
         Args:
+            pose: that of the frame alone.
+            joints: of each part that bends, see `joints_of`.
             growth: size of the body in the frame relative to each reference.
             height_px: of the upright body in the frame; it and the corner in pixels of references.
             corner: (x, y) of the first pixel drawn.
             rate: pixels drawn per pixel of the references, in x and in y.
         """
-        self._parts, self._references, self._poses, self._index = parts, references, poses, index
+        self._parts, self._joints, self._references = parts, joints, references
+        self._pose = pose
         self._growth, self._height_px, self._corner, self._rate = growth, height_px, corner, rate
-        self._joints = joints_of(tuple(parts))
         self._maps: dict[tuple[int, int], Map | None] = {}
+        self._middles: dict[tuple[str, ...], complex | None] = {}
 
     def map_of(self, number: int, reference: int) -> Map | None:
         """Map by a part from what is drawn to a reference; None where they share few joints."""
@@ -163,7 +166,7 @@ class Placement:
     ) -> tuple[Float32[np.ndarray, "joints 2"], Float32[np.ndarray, "joints 2"]]:
         """Joints that were found both in a reference and in the frame."""
         a, has_a = self._references.joints(names, reference)
-        b, has_b = self._poses.joints(names, self._index)
+        b, has_b = self._pose.joints(names, 0)
         return a[has_a & has_b], b[has_a & has_b]
 
     def _drawn(self, point: Vector) -> Vector:
@@ -205,10 +208,11 @@ class Placement:
 
     def _middle(self, names: tuple[str, ...]) -> complex | None:
         """Mean of the joints that were found."""
-        points, found = self._poses.joints(names, self._index)
-        if not found.any():
-            return None
-        return complex(*self._drawn(points[found].mean(axis=0, dtype=np.float64)))
+        if names not in self._middles:
+            points, found = self._pose.joints(names, 0)
+            mean = points[found].mean(axis=0, dtype=np.float64) if found.any() else None
+            self._middles[names] = None if mean is None else complex(*self._drawn(mean))
+        return self._middles[names]
 
 
 def margin_px(bends: Sequence[Bend]) -> float:

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -126,8 +125,7 @@ def joined_parts(parts: Sequence[BodyPart]) -> list[tuple[int, int]]:
     return joined
 
 
-@cache
-def joints_of(parts: tuple[BodyPart, ...]) -> list[list[tuple[int, str]]]:
+def joints_of(parts: Sequence[BodyPart]) -> list[list[tuple[int, str]]]:
     """(other part, joint at which they meet) of each part that bends; a rigid one does not."""
     return [
         [

@@ -26,6 +26,7 @@ from motiontransfer.puppet.parts import (
     body_scales,
     half_neighbors,
     joined_parts,
+    joints_of,
     part_shapes,
 )
 
@@ -225,7 +226,7 @@ class Puppet:
         self.appearance = appearance
         self.references = References(appearance)
         self.parts = self.references.parts
-        self.joined = joined_parts(self.parts)
+        self.joined, self.joints = joined_parts(self.parts), joints_of(self.parts)
         height, width = appearance.background.shape[:2]
         rows, columns = size or (height, width)
         sizes = [math.prod(it.size) for of in appearance.patches for it in of if it is not None]
@@ -331,9 +332,9 @@ class PuppetClip:
         references = self.puppet.references
         placement = Placement(
             self.puppet.parts,
+            self.puppet.joints,
             references.poses,
-            self.poses,
-            index,
+            self.poses[index : index + 1],
             growth=self.scales[index] / references.scales,
             height_px=self.puppet.appearance.height_px * float(self.scales[index]),
             corner=np.array([x0, y0]) * zoom,
