@@ -41,7 +41,7 @@ descriptors = [int(number) for number in os.listdir("/proc/self/fd")]
 descriptors = [number for number in descriptors if os.path.exists(f"/proc/self/fd/{{number}}")]
 server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 server.connect({address!r})
-call = repr((arguments, os.getcwd(), dict(os.environ), descriptors))
+call = repr((arguments, os.getcwd(), dict(os.environ), descriptors, os.getpid()))
 socket.send_fds(server, [call.encode()], descriptors)
 for number in (signal.SIGINT, signal.SIGTERM):
     if signal.getsignal(number) != signal.SIG_IGN:
@@ -138,7 +138,7 @@ def _keep(caller: socket.socket) -> None:
 
 
 def _run(call: bytes, descriptors: list[int]) -> None:
-    arguments, folder, environment, numbers = eval(call)  # of _CALLER
+    arguments, folder, environment, numbers, pid = eval(call)  # of _CALLER
     _renumber(descriptors, numbers)
     os.chdir(folder)
     os.environ.clear()
@@ -148,6 +148,8 @@ def _run(call: bytes, descriptors: list[int]) -> None:
     # What it starts is forked, too; multiprocessing has noted the real one.
     sys.executable = shutil.which("python", path=environment["PATH"])
     sys.argv, sys.orig_argv = arguments[1:], [sys.executable, *arguments]
+    if arguments[1].startswith("loky."):
+        os.getpid = lambda: pid  # a worker that leaves says so by the number its pool knows
     if threads := environment.get("OMP_NUM_THREADS"):  # read when the library is loaded
         sys.modules["torch"].set_num_threads(int(threads))
     if arguments[1] == "motiontransfer" or _code_of(Path(folder)) in (_LOADED, set()):
