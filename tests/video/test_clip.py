@@ -228,6 +228,14 @@ def test_damage_can_be_cut_off_and_is_counted(tmp_path):
     assert metrics["frames_lost_to_damage"] == 12 - len(frames)
 
 
+def test_what_follows_a_jump_in_time_is_cut_off_and_the_frame_before_does_not_fill_it(tmp_path):
+    ten_hours_later = [*range(0, 800, 100), 36_000_000]
+    path = write_test_video(tmp_path / "v.mp4", greys(9), pts_ms=ten_hours_later)
+    metrics = decode(path, tmp_path / "clip", on_damage="truncate")
+    assert [index_of(frame) for frame in frames_of(tmp_path / "clip")] == list(range(8))
+    assert metrics["frames_lost_to_damage"] == 1
+
+
 def test_same_video_gives_the_same_bytes(tmp_path):
     path = write_test_video(tmp_path / "v.mp4", greys(5), sound_seconds=0.5)
     written = []
