@@ -26,7 +26,7 @@ _NEVER_SEEN = np.array([115, 15, 60], np.uint8)  # and half of what is there
 _HIGHEST_PX = 720  # of the background image here
 
 Scales = Float64[np.ndarray, " references"]
-Pixels = UInt8[np.ndarray, "height width 4"]
+Pixels = UInt8[np.ndarray, "_ _ 4"]
 """RGB and coverage."""
 
 
