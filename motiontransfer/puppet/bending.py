@@ -5,9 +5,11 @@ the maps of both (inverse skinning): the angle and the length around the joint, 
 whose mean narrows a limb that is bent by an angle to the cosine of its half.
 """
 
+import cmath
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -19,6 +21,9 @@ from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map
 Vector = Float64[np.ndarray, "2"]
 _Places = Complex64[np.ndarray, "height width"]
 """x + iy."""
+_Shares = Float32[np.ndarray, "height width"]
+_Factors = tuple[complex, complex, complex]
+"""p, q and r of the affine map z -> p z + q conj(z) + r, of z = x + iy."""
 
 # Distance of a part's anchor from its place, % of the body's height, from which it is moved there,
 # and at which it is there.
@@ -43,67 +48,98 @@ class Bend:
     own: Map
     other: Map
 
-    @property
+    @cached_property
+    def _own(self) -> _Factors:
+        return _factors(self.own)
+
+    @cached_property
+    def _change(self) -> _Factors:
+        """What is added to the own map to have the other."""
+        return _factors(self.other - self.own)
+
+    @cached_property
     def turn(self) -> float:
         """Angle from the part's own map to the other's, -pi to pi."""
-        own, other = (math.atan2(m[1, 0] - m[0, 1], m[0, 0] + m[1, 1]) for m in self._maps)
-        return math.remainder(other - own, math.tau)
+        own, change = self._own[0], self._change[0]
+        return cmath.phase((own + change) * own.conjugate())
 
     @property
     def is_felt(self) -> bool:
-        (a, b, _), (c, d, _) = self.own.tolist()
-        size = max(math.sqrt(abs(a * d - b * c)), 1e-6)
-        moves = float(np.abs(self.other - self.own)[:, :2].max()) + abs(self._apart) / self.radius
+        p, q, _ = self._own
+        size = max(math.sqrt(abs(abs(p) ** 2 - abs(q) ** 2)), 1e-6)
+        p, q, _ = self._change
+        moves = max(abs(p.real) + abs(q.real), abs(p.imag) + abs(q.imag))  # of its linear part
+        moves += abs(self._apart) / self.radius
         return moves > _LEAST * size and abs(self.turn) < _TURNS[1]
 
-    @property
-    def _maps(self) -> tuple[Map, Map]:
-        return self.own, self.other
-
-    @property
+    @cached_property
     def _apart(self) -> complex:
         """From where the own map has the joint to where the other has it."""
-        at = np.array([self.joint.real, self.joint.imag, 1])
-        return complex(*((self.other - self.own) @ at))
+        p, q, moved = self._change
+        return p * self.joint + q * self.joint.conjugate() + moved
 
     def shift(self, pixels: _Places) -> _Places:
         """What it adds to the places that the own map gives pixels."""
-        offset, turn = pixels - np.complex64(self.joint), self.turn
-        beyond = (offset * np.complex64(self.across.conjugate())).real / self.radius
+        offset, turn = pixels - self.joint, self.turn
         (whole, none), (straight, folded) = _REACH, _TURNS
+        beyond = (offset * (self.across.conjugate() / (2 * self.radius))).real + 0.5
         near = (none - np.abs(offset) / self.radius) / (none - whole)
-        share = np.clip(beyond / 2 + 0.5, 0, 1) * np.clip(near, 0, 1)
+        share = _clipped(beyond) * _clipped(near)
         share *= min((folded - abs(turn)) / (folded - straight), 1)
-        share = share * share * (3 - 2 * share)
-        own, other = (_applied(m, offset) for m in self._maps)
-        other *= np.exp(np.complex64(-1j * turn))  # in the own map's direction
-        turned = np.exp(np.complex64(1j * turn) * share)
-        return turned * (own + share * (other - own)) - own + share * self._apart
+        share *= share * (3 - 2 * share)
+        (p, q, _), (of_p, of_q, _) = self._own, self._change
+        back = cmath.exp(-1j * turn)  # to the own map's direction
+        mirrored = offset.conj()
+        own = p * offset + q * mirrored
+        change = ((p + of_p) * back - p) * offset + ((q + of_q) * back - q) * mirrored
+        turned = _directions(turn * share)
+        return turned * (own + share * change) - own + share * self._apart
 
 
-def _applied(matrix: Map, offset: _Places) -> _Places:
-    """The linear part of a map, of x + iy."""
-    (a, b, _), (c, d, _) = matrix.tolist()
-    return offset.real * np.complex64(a + 1j * c) + offset.imag * np.complex64(b + 1j * d)
+def _factors(matrix: Map) -> _Factors:
+    (a, b, x), (c, d, y) = matrix.tolist()
+    return complex(a + d, c - b) / 2, complex(a - d, c + b) / 2, complex(x, y)
+
+
+def _directions(angles: _Shares) -> _Places:
+    """Unit vectors; their sines and cosines are computed faster than a complex exponential."""
+    vectors = np.empty(angles.shape, np.complex64)
+    vectors.real, vectors.imag = np.cos(angles), np.sin(angles)
+    return vectors
+
+
+def _clipped(share: _Shares) -> _Shares:
+    return np.minimum(np.maximum(share, 0), 1)
 
 
 def bent_places(
-    bends: Sequence[Bend], *, corner: Sequence[int], size: tuple[int, int]
+    bends: Sequence[Bend],
+    *,
+    corner: Sequence[int],
+    size: tuple[int, int],
+    origin: complex = 0j,
+    shrink: int = 1,
 ) -> Float32[np.ndarray, "height width 2"]:
     """Places (x, y) in the reference of the pixels of a box; the bends are of one part.
 
     Args:
         corner: (x, y) of its first pixel.
         size: (width, height).
+        origin: x + iy in the reference from which places are counted.
+        shrink: factor by which the reference was made smaller.
     """
     step = max(int(min(bend.radius for bend in bends) / _CELLS), 1)
     columns, rows = (math.ceil(side / step) + 2 for side in size)
-    y, x = (np.indices((rows, columns), np.float32) - 0.5) * step - 0.5
-    pixels = x + corner[0] + 1j * (y + corner[1])
-    own = bends[0].own
-    places = _applied(own, pixels) + np.complex64(complex(*own[:, 2]))
+    x, y = (
+        (np.arange(number, dtype=np.float32) - 0.5) * step + (first - 0.5)
+        for number, first in zip((columns, rows), corner, strict=True)
+    )
+    pixels = x + 1j * y[:, None]
+    p, q, moved = _factors(bends[0].own)
+    places = p * pixels + q * pixels.conj() + (moved - origin)
     for bend in bends:
         places += bend.shift(pixels)
+    places /= shrink
     grid = places.view(np.float32).reshape(rows, columns, 2)
     enlarged = cv2.resize(grid, (step * columns, step * rows))
     return enlarged[step : step + size[1], step : step + size[0]]
@@ -137,6 +173,8 @@ class Placement:
         self._parts, self._joints, self._references = parts, joints, references
         self._pose = pose
         self._growth, self._height_px, self._corner, self._rate = growth, height_px, corner, rate
+        self._radius_px = height_px * float(rate.mean())
+        """Of a part whose radius is the body's height."""
         self._maps: dict[tuple[int, int], Map | None] = {}
         self._middles: dict[tuple[str, ...], complex | None] = {}
 
@@ -174,7 +212,8 @@ class Placement:
 
     def _inverse(self, matrix: Map) -> Map:
         linear = self._rate[:, None] * matrix[:, :2]
-        return cv2.invertAffineTransform(np.column_stack([linear, self._drawn(matrix[:, 2])]))
+        moved = self._drawn(matrix[:, 2])[:, None]
+        return cv2.invertAffineTransform(np.concatenate([linear, moved], axis=1))
 
     def bends(self, number: int, reference: int) -> list[Bend]:
         """Where a part passes into others, as its reference shows them."""
@@ -185,8 +224,7 @@ class Placement:
             where = self._joint(part, self._parts[meeting], name)
             if own is not None and other is not None and where is not None:
                 joint, across = where
-                radius = min(part.radius, self._parts[meeting].radius) * self._height_px
-                radius *= float(self._rate.mean())
+                radius = min(part.radius, self._parts[meeting].radius) * self._radius_px
                 bend = Bend(joint=joint, across=across, radius=radius, own=own, other=other)
                 bends += [bend] if bend.is_felt else []
         return bends
@@ -210,8 +248,9 @@ class Placement:
         """Mean of the joints that were found."""
         if names not in self._middles:
             points, found = self._pose.joints(names, 0)
-            mean = points[found].mean(axis=0, dtype=np.float64) if found.any() else None
-            self._middles[names] = None if mean is None else complex(*self._drawn(mean))
+            number = np.count_nonzero(found)
+            total = points[found].sum(axis=0, dtype=np.float64)
+            self._middles[names] = complex(*self._drawn(total / number)) if number else None
         return self._middles[names]
 
 

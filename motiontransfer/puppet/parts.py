@@ -7,13 +7,14 @@ joints.
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Complex128, Float, Float64
+from jaxtyping import Bool, Complex128, Float, Float64, Int64
 
 from motiontransfer.keypoints import Points, Scores
 from motiontransfer.pose.time_series import Series
@@ -228,8 +229,7 @@ class BodyPoses:
         midpoints = points[:, pairs].mean(axis=2)
         self.points = np.concatenate([points, midpoints], axis=1).astype(np.float32)
         self.found = np.concatenate([score > 0, (score[:, pairs] > 0).all(axis=2)], axis=1)
-        names = (*skeleton.joints, *(f"mid_{joint}" for joint in _MIDPOINTS))
-        self._index = {name: index for index, name in enumerate(names)}
+        self._indices = _indices_of(skeleton)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -243,8 +243,15 @@ class BodyPoses:
         self, names: tuple[str, ...], frame: int | slice = _ALL_FRAMES
     ) -> tuple[Float[np.ndarray, "*frames names 2"], Bool[np.ndarray, "*frames names"]]:
         """Points of these joints, and where they were found, in all frames or in one."""
-        indices = [self._index[name] for name in names]
+        indices = self._indices(names)
         return self.points[frame, indices], self.found[frame, indices]
+
+
+@lru_cache(8)
+def _indices_of(skeleton: Skeleton) -> Callable[[tuple[str, ...]], Int64[np.ndarray, " names"]]:
+    names = (*skeleton.joints, *(f"mid_{joint}" for joint in _MIDPOINTS))
+    index = {name: number for number, name in enumerate(names)}
+    return lru_cache(None)(lambda names: np.array([index[name] for name in names]))
 
 
 SCALE_LINES: tuple[Limb, ...] = (
@@ -329,32 +336,40 @@ def part_map(part: BodyPart, reference: Joints, pose: Joints, *, scale: float) -
         scale: size of the body in `pose` relative to `reference`.
     """
     a, b = reference.astype(np.float64), pose.astype(np.float64)
+    middle_a, middle_b = (points.sum(axis=0) / len(points) for points in (a, b))
     if part.motion == "limb":
         linear = _limb_map(a, b, scale)
     else:
-        linear = _rotation(a, b, scale)
+        x, y = a - middle_a, b - middle_b
+        linear = _rotation(x, y, scale)
         if part.motion == "torso" and len(a) == len(part.joints):
-            x, y = a - a.mean(axis=0), b - b.mean(axis=0)
             stiffness = _STIFFNESS * max(float(np.square(x).sum()), 1e-6)
             normal = x.T @ x + stiffness * np.eye(2)
             linear = (y.T @ x + stiffness * linear) @ np.linalg.inv(normal)
-    return np.column_stack([linear, b.mean(axis=0) - linear @ a.mean(axis=0)])
+    moved = (middle_b - linear @ middle_a)[:, None]
+    return np.concatenate([linear, moved], axis=1)
 
 
 def _limb_map(a: Linear, b: Linear, scale: float) -> Linear:
-    lengths = [math.dist(*a), math.dist(*b)]
+    lengths = [math.dist(*ends) for ends in (a.tolist(), b.tolist())]
     if min(lengths) < 1:  # seen end on: it has no direction
         return scale * np.eye(2)
-    along_a, along_b = (a[1] - a[0]) / lengths[0], (b[1] - b[0]) / lengths[1]
-    across_a, across_b = (np.array([-y, x]) for x, y in (along_a, along_b))
     low, high = _LENGTH_RANGE
     stretch = min(max(lengths[1] / lengths[0], low * scale), high * scale)
-    return stretch * np.outer(along_b, along_a) + scale * np.outer(across_b, across_a)
+    along_a, along_b = (_direction(ends) for ends in (a, b))
+    return along_b * (stretch, scale) @ along_a.T
 
 
-def _rotation(a: Joints, b: Joints, scale: float) -> Linear:
-    """Linear part of the least-squares similarity (Umeyama 1991 in the plane)."""
-    x, y = a - a.mean(axis=0), b - b.mean(axis=0)
+def _direction(ends: Linear) -> Linear:
+    """Unit vectors along and across, as columns."""
+    (x0, y0), (x1, y1) = ends.tolist()
+    along = complex(x1 - x0, y1 - y0)
+    along /= abs(along)
+    return np.array([(along.real, -along.imag), (along.imag, along.real)])
+
+
+def _rotation(x: Joints, y: Joints, scale: float) -> Linear:
+    """Linear part of the least-squares similarity of centered points (Umeyama 1991)."""
     cosine = float((x * y).sum())
     sine = float((x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]).sum())
     low, high = _SIZE_RANGE

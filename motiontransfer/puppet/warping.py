@@ -21,6 +21,7 @@ from motiontransfer.puppet.bending import Placement, bent_places, margin_px
 from motiontransfer.puppet.parts import (
     BodyPart,
     BodyPoses,
+    Map,
     Motion,
     body_parts,
     body_scales,
@@ -39,7 +40,7 @@ Distances = Float64[np.ndarray, "frames references"]
 Chosen = Int64[np.ndarray, " parts"]
 """Reference of each part, by its index; -1: the part is not drawn."""
 _Pixels = UInt8[np.ndarray, "height width 4"]
-Canvas = Float32[np.ndarray, "height width 6"]
+Canvas = Float32[np.ndarray, "6 height width"]
 Corners = Int64[np.ndarray, "2 2"]
 """(x, y) of the first pixel, and of the one behind the last."""
 
@@ -233,7 +234,7 @@ class Puppet:
         kept = int(_CACHE_BYTES / (4 * np.mean(sizes or [1])))
         # RGB and coverage by reference, part and the factor by which they are smaller.
         self.pixels = lru_cache(kept)(
-            lambda it, part, by: _shrunk(appearance.patches[it][part].pixels, by)
+            lambda it, part, by: _with_margin(_shrunk(appearance.patches[it][part].pixels, by))
         )
         # Pixels of the references per pixel of that image, in x and in y.
         self.zoom = np.array([width / columns, height / rows])
@@ -328,7 +329,7 @@ class PuppetClip:
         finer = max(round(1 / float(rate.max())), 1)  # areas are averaged below,
         shrink = 2 ** max(finer.bit_length() - 2, 0)  # large ones before as well
         finer = round(finer / shrink)
-        canvas = np.zeros((finer * height, finer * width, TEXTURE_CHANNELS), np.float32)
+        canvas = np.zeros((TEXTURE_CHANNELS, finer * height, finer * width), np.float32)
         references = self.puppet.references
         placement = Placement(
             self.puppet.parts,
@@ -345,21 +346,20 @@ class PuppetClip:
             for number, reference in enumerate(self.chosen[index].tolist())
             if reference >= 0 and number not in without
         ]
-        texture = np.zeros((height, width, TEXTURE_CHANNELS), np.uint8)
+        texture = np.zeros((TEXTURE_CHANNELS, height, width), np.uint8)
         corners = [low_high for low_high in drawn if low_high is not None]
         if corners:  # elsewhere the canvas' memory is never touched
             left, top = np.min(corners, axis=0)[0] // finer
             right, bottom = -(-np.max(corners, axis=0)[1] // finer)
-            person = canvas[finer * top : finer * bottom, finer * left : finer * right]
+            person = canvas[:, finer * top : finer * bottom, finer * left : finer * right]
             if finer > 1:
-                person = cv2.resize(
-                    person, (right - left, bottom - top), interpolation=cv2.INTER_AREA
-                )
-            texture[top:bottom, left:right] = person.round()
-        return texture
+                area = partial(cv2.resize, dsize=(right - left, bottom - top))
+                person = np.stack([area(it, interpolation=cv2.INTER_AREA) for it in person])
+            texture[:, top:bottom, left:right] = person.round()
+        return texture.transpose(1, 2, 0)
 
     def _draw_part(
-        self, texture: Canvas, which: tuple[int, int, int], placement: Placement, *, shrink: int
+        self, canvas: Canvas, which: tuple[int, int, int], placement: Placement, *, shrink: int
     ) -> Corners | None:
         """Lay a part over what was drawn before; return what it can have changed.
 
@@ -374,45 +374,72 @@ class PuppetClip:
         if patch is None or own is None:
             return None
         pixels, bends = puppet.pixels(reference, number, shrink), placement.bends(number, reference)
-        (x, y), (height, width) = patch.corner, patch.size
-        ends = np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])
-        forward = cv2.invertAffineTransform(own)
-        ends = ends @ forward[:, :2].T + forward[:, 2]
-        margin, limit = margin_px(bends), texture.shape[1::-1]
-        low = np.clip(np.floor(ends.min(axis=0) - margin) - 1, 0, limit).astype(int)
-        high = np.clip(np.ceil(ends.max(axis=0) + margin) + 2, 0, limit).astype(int)
-        if (high <= low).any():
+        x, y = (at - (1 + shrink) / 2 for at in patch.corner)  # of the pixels with their margin
+        matrix = (own - np.array([(0, 0, x), (0, 0, y)])) / shrink
+        (left, right), (top, bottom) = _reached(
+            matrix, pixels.shape[1::-1], margin=margin_px(bends), limits=canvas.shape[:0:-1]
+        )
+        if right <= left or bottom <= top:
             return None
-        size = tuple((high - low).tolist())
+        size = (right - left, bottom - top)
         if bends:
-            places = bent_places(bends, corner=low.tolist(), size=size) - np.array(
-                patch.corner, np.float32
+            places = bent_places(
+                bends, corner=(left, top), size=size, origin=complex(x, y), shrink=shrink
             )
-            places = (places + np.float32(0.5)) / np.float32(shrink) - np.float32(0.5)
-            covered = cv2.remap(pixels[..., 3], places, _NO_MAP, cv2.INTER_LINEAR)
-            x, y, width, height = cv2.boundingRect(covered)
-            if not width:
-                return None
-            low = low + np.array([x, y])
-            high = low + np.array([width, height])
-            places = places[y : y + height, x : x + width]
-            warp = partial(cv2.remap, map1=places, map2=_NO_MAP, interpolation=cv2.INTER_LINEAR)
+            drawn = cv2.remap(
+                pixels, places, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
         else:
-            place = (own @ np.append(low, 1) - patch.corner + 0.5) / shrink - 0.5
-            matrix = np.column_stack([own[:, :2] / shrink, place])
+            matrix[:, 2] += matrix[:, :2] @ (left, top)
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            warp = partial(cv2.warpAffine, M=matrix, dsize=size, flags=flags)
-        color = warp(pixels[..., :3], borderMode=cv2.BORDER_REPLICATE)
-        coverage = warp(pixels[..., 3])[..., None] / np.float32(255)
+            drawn = cv2.warpAffine(
+                pixels, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
+            )
+        x, y, width, height = cv2.boundingRect(cv2.extractChannel(drawn, 3))
+        if not width:
+            return None
+        low = np.array([left + x, top + y])
+        drawn = drawn[y : y + height, x : x + width].transpose(2, 0, 1)
         _, has_b = self.poses.joints(part.joints, index)
         distance = float(self.distances[index, number])
         confidence = 255 * math.exp(-distance / _CONFIDENCE_DECAY)
         ungated = 255 * math.exp(-distance / _UNGATED_DECAY) * has_b.mean() * part.ungated_share
-        shares = (255, confidence, ungated)
-        flat = np.full((*coverage.shape[:2], 3), shares, np.float32)
-        under = texture[low[1] : high[1], low[0] : high[0]]
-        under += coverage * (np.concatenate([color, flat], axis=2) - under)
-        return np.array([low, high])
+        under = canvas[:, low[1] : low[1] + height, low[0] : low[0] + width]
+        change = np.empty(under.shape, np.float32)
+        change[:3] = drawn[:3]
+        change[3:] = np.array([255, confidence, ungated])[:, None, None]
+        change -= under
+        change *= drawn[3] / np.float32(255)
+        under += change
+        return np.array([low, (low[0] + width, low[1] + height)])
+
+
+def _reached(
+    matrix: Map, size: Sequence[int], *, margin: float, limits: Sequence[int]
+) -> list[tuple[int, int]]:
+    """First pixel drawn, and the one behind the last, in x and in y.
+
+    Args:
+        matrix: from what is drawn to a patch.
+        size: (width, height) of the patch; the limits are those of what is drawn.
+        margin: by which it may reach farther, in pixels drawn.
+    """
+    reached, (width, height) = [], size
+    for (a, b, start), limit in zip(
+        cv2.invertAffineTransform(matrix).tolist(), limits, strict=True
+    ):
+        middle = start + (a * width + b * height) / 2
+        reach = (abs(a) * (width - 2) + abs(b) * (height - 2)) / 2 + margin
+        last = min(math.ceil(middle + reach) + 2, limit)
+        reached.append((max(math.floor(middle - reach) - 1, 0), last))
+    return reached
+
+
+def _with_margin(pixels: _Pixels) -> _Pixels:
+    """Colors are replicated around them, where nothing is covered."""
+    wider = cv2.copyMakeBorder(pixels, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    wider[[0, -1], :, 3] = wider[:, [0, -1], 3] = 0
+    return wider
 
 
 def _shrunk(pixels: _Pixels, by: int) -> _Pixels:
