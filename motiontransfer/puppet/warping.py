@@ -368,66 +368,79 @@ class PuppetClip:
             shrink: factor by which the reference's pixels are made smaller before.
         """
         index, number, reference = which
-        puppet, part = self.puppet, self.puppet.parts[number]
-        patch = puppet.appearance.patches[reference][number]
-        own = placement.map_of(number, reference)
+        warped = self._warped(number, reference, placement, shrink=shrink, limits=canvas.shape[1:])
+        if warped is None:
+            return None
+        pixels, (left, top) = warped
+        right, bottom = left + pixels.shape[1], top + pixels.shape[0]
+        part, distance = self.puppet.parts[number], float(self.distances[index, number])
+        _, has_joint = self.poses.joints(part.joints, index)
+        confidence = 255 * math.exp(-distance / _CONFIDENCE_DECAY)
+        ungated = 255 * math.exp(-distance / _UNGATED_DECAY) * has_joint.mean() * part.ungated_share
+        under, (*color, coverage) = canvas[:, top:bottom, left:right], pixels.transpose(2, 0, 1)
+        change = np.empty(under.shape, np.float32)
+        for plane, over in zip(change, (*color, 255, confidence, ungated), strict=True):
+            plane[:] = over
+        change -= under
+        change *= coverage / np.float32(255)
+        under += change
+        return np.array([(left, top), (right, bottom)])
+
+    def _warped(
+        self,
+        number: int,
+        reference: int,
+        placement: Placement,
+        *,
+        shrink: int,
+        limits: tuple[int, int],
+    ) -> tuple[_Pixels, tuple[int, int]] | None:
+        """A part as it is drawn, where it covers something, and the (x, y) of its first pixel.
+
+        Args:
+            limits: (height, width) of what is drawn.
+        """
+        patch = self.puppet.appearance.patches[reference][number]
+        own, bends = placement.map_of(number, reference), placement.bends(number, reference)
         if patch is None or own is None:
             return None
-        pixels, bends = puppet.pixels(reference, number, shrink), placement.bends(number, reference)
+        pixels = self.puppet.pixels(reference, number, shrink)
         x, y = (at - (1 + shrink) / 2 for at in patch.corner)  # of the pixels with their margin
         matrix = (own - np.array([(0, 0, x), (0, 0, y)])) / shrink
         (left, right), (top, bottom) = _reached(
-            matrix, pixels.shape[1::-1], margin=margin_px(bends), limits=canvas.shape[:0:-1]
+            matrix, pixels.shape[:2], margin=margin_px(bends), limits=limits
         )
-        if right <= left or bottom <= top:
-            return None
         size = (right - left, bottom - top)
+        if min(size) <= 0:
+            return None
+        edge = cv2.BORDER_REPLICATE
         if bends:
-            places = bent_places(
-                bends, corner=(left, top), size=size, origin=complex(x, y), shrink=shrink
-            )
-            drawn = cv2.remap(
-                pixels, places, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
+            corner, origin = (left, top), complex(x, y)
+            places = bent_places(bends, corner=corner, size=size, origin=origin, shrink=shrink)
+            drawn = cv2.remap(pixels, places, _NO_MAP, cv2.INTER_LINEAR, borderMode=edge)
         else:
             matrix[:, 2] += matrix[:, :2] @ (left, top)
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            drawn = cv2.warpAffine(
-                pixels, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
-            )
-        x, y, width, height = cv2.boundingRect(cv2.extractChannel(drawn, 3))
+            drawn = cv2.warpAffine(pixels, matrix, size, flags=flags, borderMode=edge)
+        x0, y0, width, height = cv2.boundingRect(cv2.extractChannel(drawn, 3))
         if not width:
             return None
-        low = np.array([left + x, top + y])
-        drawn = drawn[y : y + height, x : x + width].transpose(2, 0, 1)
-        _, has_b = self.poses.joints(part.joints, index)
-        distance = float(self.distances[index, number])
-        confidence = 255 * math.exp(-distance / _CONFIDENCE_DECAY)
-        ungated = 255 * math.exp(-distance / _UNGATED_DECAY) * has_b.mean() * part.ungated_share
-        under = canvas[:, low[1] : low[1] + height, low[0] : low[0] + width]
-        change = np.empty(under.shape, np.float32)
-        change[:3] = drawn[:3]
-        change[3:] = np.array([255, confidence, ungated])[:, None, None]
-        change -= under
-        change *= drawn[3] / np.float32(255)
-        under += change
-        return np.array([low, (low[0] + width, low[1] + height)])
+        return drawn[y0 : y0 + height, x0 : x0 + width], (left + x0, top + y0)
 
 
 def _reached(
-    matrix: Map, size: Sequence[int], *, margin: float, limits: Sequence[int]
+    matrix: Map, size: tuple[int, int], *, margin: float, limits: tuple[int, int]
 ) -> list[tuple[int, int]]:
     """First pixel drawn, and the one behind the last, in x and in y.
 
     Args:
-        matrix: from what is drawn to a patch.
-        size: (width, height) of the patch; the limits are those of what is drawn.
+        matrix: from what is drawn to a patch with its margin.
+        size: (height, width) of the patch with its margin; the limits are those of what is drawn.
         margin: by which it may reach farther, in pixels drawn.
     """
-    reached, (width, height) = [], size
-    for (a, b, start), limit in zip(
-        cv2.invertAffineTransform(matrix).tolist(), limits, strict=True
-    ):
+    reached, (height, width) = [], size
+    forward = cv2.invertAffineTransform(matrix).tolist()
+    for (a, b, start), limit in zip(forward, reversed(limits), strict=True):
         middle = start + (a * width + b * height) / 2
         reach = (abs(a) * (width - 2) + abs(b) * (height - 2)) / 2 + margin
         last = min(math.ceil(middle + reach) + 2, limit)
@@ -435,7 +448,7 @@ def _reached(
     return reached
 
 
-def _with_margin(pixels: _Pixels) -> _Pixels:
+def _with_margin(pixels: _Pixels) -> UInt8[np.ndarray, "rows columns 4"]:
     """Colors are replicated around them, where nothing is covered."""
     wider = cv2.copyMakeBorder(pixels, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     wider[[0, -1], :, 3] = wider[:, [0, -1], 3] = 0
