@@ -40,6 +40,7 @@ Distances = Float64[np.ndarray, "frames references"]
 Chosen = Int64[np.ndarray, " parts"]
 """Reference of each part, by its index; -1: the part is not drawn."""
 _Pixels = UInt8[np.ndarray, "height width 4"]
+_Resized = UInt8[np.ndarray, "rows columns 4"]
 Canvas = Float32[np.ndarray, "6 height width"]
 Corners = Int64[np.ndarray, "2 2"]
 """(x, y) of the first pixel, and of the one behind the last."""
@@ -448,14 +449,14 @@ def _reached(
     return reached
 
 
-def _with_margin(pixels: _Pixels) -> UInt8[np.ndarray, "rows columns 4"]:
+def _with_margin(pixels: _Pixels) -> _Resized:
     """Colors are replicated around them, where nothing is covered."""
     wider = cv2.copyMakeBorder(pixels, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     wider[[0, -1], :, 3] = wider[:, [0, -1], 3] = 0
     return wider
 
 
-def _shrunk(pixels: _Pixels, by: int) -> _Pixels:
+def _shrunk(pixels: _Pixels, by: int) -> _Resized:
     """Means of squares of pixels; colors are weighted by coverage, and go on beside it."""
     if by == 1:
         return pixels

@@ -50,6 +50,12 @@ def test_places_of_a_box_are_interpolated():
         assert complex(*places[y - 90, x - 80].tolist()) == pytest.approx(place(bend, x, y), abs=1)
 
 
+def test_places_in_a_smaller_reference_are_counted_from_where_it_begins():
+    bend, box = limb_bend(60), {"corner": (80, 90), "size": (37, 29)}
+    smaller = bent_places([bend], **box, origin=70 + 60j, shrink=4)
+    assert smaller == pytest.approx((bent_places([bend], **box) - (70, 60)) / 4, abs=1e-4)
+
+
 def test_half_the_way_across_it_is_turned_by_half_of_the_angle_and_beyond_by_all():
     bend = limb_bend(40)
     middle = JOINT + 9 * bend.across * 1j  # as far from one part as from the other

@@ -468,6 +468,16 @@ def test_a_texture_smaller_than_the_references_has_the_mean_of_each_area(large_o
     assert apart(small, means).max() <= 1
 
 
+def test_of_much_larger_references_smaller_copies_are_drawn(large_of_one):
+    """Half as large here. Coverage is 2 levels off; displaced by half a pixel of theirs, 5."""
+    by = 6
+    texture = drawn(large_of_one, ACROSS, size=SIZE_OF_LARGE)
+    height, width = (side // by for side in SIZE_OF_LARGE)
+    small = drawn(large_of_one, ACROSS, size=(height, width))
+    means = texture.reshape(height, by, width, by, 6).mean(axis=(1, 3))
+    assert apart(small, means)[small[..., 3] > 0].mean(axis=0).max() < 3
+
+
 def test_the_size_of_the_references_hardly_changes_how_alike_they_are(puppet):
     """What a reference hides is measured in its own pixels."""
     poses = joined(*REFERENCES, posed())
