@@ -137,7 +137,8 @@ def _median_where(
         for number, of_frame in enumerate(levels):
             frames.seek(3 * width * (number * height + top))
             of_frame[:] = np.frombuffer(frames.read(math.prod(shape)), np.uint8).reshape(shape)
-        levels = np.where(is_shown[..., None], levels, 255)
+            hidden = np.where(is_shown[number], np.uint8(0), np.uint8(255))
+            cv2.bitwise_or(of_frame, cv2.cvtColor(hidden, cv2.COLOR_GRAY2RGB), dst=of_frame)
         count = is_shown.sum(axis=0)[..., None]
         for image, of_rows in zip((median, lit, upper), _quantiles(levels, count), strict=True):
             image[rows] = np.where(count > 0, of_rows, 0)
@@ -160,11 +161,15 @@ def _quantiles(
         levels: 255 in frames that do not count.
         count: number of the others.
     """
-    ordered = np.sort(np.moveaxis(levels, 0, -1), axis=-1)
-    last = np.maximum(np.broadcast_to(count, levels.shape[1:]) - 1, 0)
+    shape = levels.shape[1:]
+    # NumPy sorts 16 bits by SIMD instructions, four times as fast as 8.
+    ordered = cv2.transpose(levels.reshape(len(levels), -1)).astype(np.uint16)
+    ordered.sort(axis=1)
+    ordered = ordered.reshape(*shape, -1)
+    last = np.maximum(np.broadcast_to(count, shape) - 1, 0)
 
     def at(index: Int64[np.ndarray, "rows columns 3"]) -> _Levels:
-        return np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0]
+        return np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0].astype(np.uint8)
 
     median, upper = at(last // 2), at(3 * last // 4)
     middle = (median.astype(np.int64) + upper) // 2

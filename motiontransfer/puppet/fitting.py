@@ -209,8 +209,8 @@ class CutPart:
 
 def covered_box(mask: Mask) -> tuple[slice, slice]:
     """The rows and columns from the first to the last that is not 0 everywhere."""
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    return np.s_[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
+    x, y, width, height = cv2.boundingRect(mask)
+    return np.s_[y : y + height, x : x + width]
 
 
 def cut_parts(
@@ -218,34 +218,34 @@ def cut_parts(
 ) -> list[CutPart | None]:
     distances = part_distances(parts, person)
     box = person.place()
-    alpha, colors = np.zeros(frame.shape[:2], np.uint8), frame.copy()
-    alpha[box], colors[box] = person_matte(
+    small = cv2.resize(frame[box], person.coverage.shape[::-1], interpolation=cv2.INTER_AREA)
+    alpha, colors = person_matte(
         frame[box],
         background.image[box],
         person.coverage,
         cores(parts, distances, person),
+        small=small,
         is_known=~background.is_filled[box],
         height_px=person.height_px,
     )
-    cut = []
-    small = cv2.resize(frame[box], person.coverage.shape[::-1], interpolation=cv2.INTER_AREA)
+    cut: list[CutPart | None] = []
     for place, *masks in part_masks(parts, distances, person, small):
-        share = alpha[place] / np.float32(255)
-        mask, hidden = ((it * share).round().astype(np.uint8) for it in masks)
-        if not mask.any():
-            cut.append(None)
+        cut.append(None)
+        if not masks[0].size:
             continue
-        inside = covered_box(mask | hidden)
-        x, y = place[1].start + inside[1].start, place[0].start + inside[0].start
-        cut.append(
-            CutPart(
-                corner=(x, y),
-                # Not views, which would hold the whole frame or box.
-                colors=colors[place][inside].copy(),
+        y, x = (it.start - of.start for it, of in zip(place, box, strict=True))
+        height, width = masks[0].shape
+        there = np.s_[y : y + height, x : x + width]
+        mask, hidden = (cv2.multiply(it, alpha[there], scale=1 / 255) for it in masks)
+        if mask.any():
+            inside = covered_box(cv2.max(mask, hidden))
+            cut[-1] = CutPart(
+                corner=(place[1].start + inside[1].start, place[0].start + inside[0].start),
+                # Not views, which would hold the whole box.
+                colors=colors[there][inside].copy(),
                 coverage=mask[inside].copy(),
                 hidden=hidden[inside].copy(),
             )
-        )
     return cut
 
 
@@ -308,7 +308,7 @@ def fill_hidden(
     """
     patches: list[list[Patch | None]] = [[] for _ in stored]
     for number, part in enumerate(track(parts, "filling what is hidden", total=len(parts))):
-        shapes, found = part_shapes(part, poses, scales)
+        (shapes, found), (points, _) = part_shapes(part, poses, scales), poses.joints(part.joints)
         waiting = [of_reference[number] for of_reference in stored]
         cut = [None if it is None else it.read() for it in waiting]
         for reference, own in enumerate(cut):
@@ -328,7 +328,7 @@ def fill_hidden(
                 if source is None:
                     continue
                 joints = both[other]
-                a, b = (poses.joints(part.joints, it)[0][joints] for it in (other, reference))
+                a, b = (points[it, joints] for it in (other, reference))
                 matrix = part_map(
                     part,
                     a - source.corner,
@@ -339,9 +339,8 @@ def fill_hidden(
                     filled = filled.filled(source, matrix)
                     num_fills, places = num_fills + 1, filled.hidden_places()
             coverage = filled.coverage // _COVERAGE_STEP * _COVERAGE_STEP
-            pixels = np.dstack([filled.colors, coverage])
-            person = persons[reference]
-            patches[reference].append(encode_patch(own.corner, pixels, person, own.colors))
+            pixels = cv2.merge([filled.colors - own.colors, coverage])
+            patches[reference].append(encode_patch(own.corner, pixels, persons[reference]))
     return patches
 
 
@@ -349,18 +348,14 @@ def encode_patch(
     corner: tuple[int, int],
     pixels: UInt8[np.ndarray, "height width 4"],
     person: Patch | None = None,
-    colors: Frame | None = None,
 ) -> Patch:
     """Keep what is covered, and beside it.
 
     Args:
-        person: the whole person, of whom this is a part; None: the colors are kept by themselves.
-        colors: the person's in the same place.
+        pixels: RGB, less that of the person where there is one, modulo 256, and coverage.
+        person: the whole person, of whom this is a part.
     """
-    kept = pixels.copy()
-    if colors is not None:
-        kept[..., :3] -= colors
-    kept = cv2.copyTo(kept, _near(pixels[..., 3] > 0))
+    kept = cv2.copyTo(pixels, _near(pixels[..., 3] > 0))
     return Patch(
         corner=corner,
         size=kept.shape[:2],

@@ -10,7 +10,7 @@ import itertools
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8
 
 _BAND = 0.02  # half of its width, share of the body's height: what masks are wrong by
 _BLUR = 0.006  # within it of the background pixels are mixed, share of the body's height
@@ -27,6 +27,7 @@ def person_matte(
     coverage: Float32[np.ndarray, "rows columns"],
     core: Float32[np.ndarray, "rows columns"],
     *,
+    small: UInt8[np.ndarray, "rows columns 3"],
     is_known: Bool[np.ndarray, "height width"],
     height_px: float,
 ) -> tuple[UInt8[np.ndarray, "height width"], UInt8[np.ndarray, "height width 3"]]:
@@ -35,6 +36,7 @@ def person_matte(
     Args:
         coverage: the mask, 0 to 1, of the box at any resolution.
         core: coverage that is certain whatever the mask says.
+        small: the frame at the mask's resolution.
         is_known: pixels of the background that were seen.
         height_px: of the upright body at the mask's resolution.
     """
@@ -45,23 +47,26 @@ def person_matte(
     may_be = cv2.dilate(coverage, disc) > 0
     alpha = cv2.resize(coverage, whole)
     if not surely.any():
-        return (255 * alpha).round().astype(np.uint8), frame
-    small = cv2.resize(frame, coverage.shape[::-1], interpolation=cv2.INTER_AREA)
+        return cv2.convertScaleAbs(alpha, alpha=255), frame
     everywhere = np.ones_like(surely)
     person = cv2.resize(_nearest(small, surely, everywhere).reshape(small.shape), whole)
     in_band = cv2.resize((may_be & ~surely).astype(np.uint8), whole) > 0
-    band = np.nonzero(in_band & is_known)
-    given = alpha[band]
-    alpha[band], off_line = _unmixed(frame[band], person[band], background[band], given)
+    band = np.flatnonzero(in_band & is_known)
+    given = alpha.ravel()[band]
+    own, *two = (_channels(image, band) for image in (frame, person, background))
+    unmixed, off_line = _unmixed(own, *two, given)
+    alpha.ravel()[band] = unmixed
     # Mixtures lie beside the background: farther from it a pixel has another color of the person.
     blur = _disc(_BLUR * height_px * frame.shape[0] / len(coverage))
-    mixed = cv2.dilate((alpha < 0.5).astype(np.uint8), blur)[band] > 0
-    alpha[band] = np.where(mixed, alpha[band], np.maximum(alpha[band], given))
-    share = (1 - alpha[band]) * (1 - off_line) * mixed
+    mixed = cv2.dilate((alpha < 0.5).astype(np.uint8), blur).ravel()[band] > 0
+    alpha.ravel()[band] = np.where(mixed, unmixed, np.maximum(unmixed, given))
+    share = (1 - unmixed) * (1 - off_line) * mixed
+    changed = np.flatnonzero(share)
+    of_person, of_background = (it[:, changed] for it in two)
+    changes = share[changed] * (of_person - of_background)
     colors = frame.copy()
-    apart = person[band].astype(np.float32) - background[band]
-    colors[band] = (frame[band] + share[:, None] * apart).round().clip(0, 255)
-    return (255 * alpha).round().astype(np.uint8), colors
+    colors.reshape(-1, 3)[band[changed]] = (own[:, changed] + changes).round().clip(0, 255).T
+    return cv2.convertScaleAbs(alpha, alpha=255), colors
 
 
 def share_by_color(
@@ -80,10 +85,10 @@ def share_by_color(
     share = np.ones(where.shape, np.float32)
     if not where.any() or not one.any() or not other.any():
         return share
-    colors = image[where], _nearest(image, one, where), _nearest(image, other, where)
+    nearest = (_nearest(image, it, where) for it in (one, other))
+    colors = (np.ascontiguousarray(it.T, np.float32) for it in (image[where], *nearest))
     to_one, to_other, apart = (
-        np.linalg.norm(a.astype(np.float32) - b, axis=1)
-        for a, b in itertools.combinations(colors, 2)
+        np.linalg.norm(a - b, axis=0) for a, b in itertools.combinations(colors, 2)
     )
     of_one = (0.5 + (to_other - to_one) / np.maximum(apart, 1)).clip(0, 1)
     is_telling = ((apart - _ALIKE) / _ALIKE).clip(0, 1)
@@ -111,19 +116,26 @@ def _nearest(
     return colors[labels[where]]
 
 
+def _channels(
+    image: UInt8[np.ndarray, "rows columns 3"], where: Int64[np.ndarray, " pixels"]
+) -> Float32[np.ndarray, "3 pixels"]:
+    """Colors of some pixels, one channel after the other: sums over channels are faster so."""
+    return np.stack([channel.ravel()[where] for channel in cv2.split(image)]).astype(np.float32)
+
+
 def _unmixed(
-    pixels: UInt8[np.ndarray, "pixels 3"],
-    person: UInt8[np.ndarray, "pixels 3"],
-    background: UInt8[np.ndarray, "pixels 3"],
+    pixels: Float32[np.ndarray, "3 pixels"],
+    person: Float32[np.ndarray, "3 pixels"],
+    background: Float32[np.ndarray, "3 pixels"],
     coverage: Float32[np.ndarray, " pixels"],
 ) -> tuple[Float32[np.ndarray, " pixels"], Float32[np.ndarray, " pixels"]]:
     """The person's share of each pixel, and how surely it is no mixture of the two colors."""
-    apart, difference = (it - background.astype(np.float32) for it in (person, pixels))
-    square = np.square(apart).sum(axis=1)
-    mixed = (difference * apart).sum(axis=1) / np.maximum(square, 1)
-    distance = np.linalg.norm(difference - mixed[:, None] * apart, axis=1)
+    apart, difference = person - background, pixels - background
+    square = np.square(apart).sum(axis=0)
+    mixed = (difference * apart).sum(axis=0) / np.maximum(square, 1)
+    distance = np.linalg.norm(difference - mixed * apart, axis=0)
     off_line = ((distance - _NOISE) / _FOREIGN).clip(0, 1)
     share = np.maximum(mixed, off_line).clip(0, 1)
-    share[np.linalg.norm(difference, axis=1) < _NOISE] = 0
+    share[np.linalg.norm(difference, axis=0) < _NOISE] = 0
     trust = square / (square + np.float32(_CONTRAST**2))
     return trust * share + (1 - trust) * coverage, off_line

@@ -7,10 +7,10 @@ Masks and distances from bones are smooth: parts are cut in their own boxes of a
 the coverage is interpolated.
 """
 
-import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -182,6 +182,10 @@ class Distance(NamedTuple):
     """x0, y0, x1, y1 in the silhouette's box."""
     radii: _Field
 
+    def overlaps(self, box: Box) -> bool:
+        (x0, y0, x1, y1), (u0, v0, u1, v1) = box, self.box
+        return max(x0, u0) < min(x1, u1) and max(y0, v0) < min(y1, v1)
+
     def within(self, box: Box) -> _Field:
         """In another box; very large beyond its own."""
         (x0, y0, x1, y1), (u0, v0, u1, v1) = box, self.box
@@ -242,9 +246,9 @@ def part_masks(
         if not distance.size:
             yield np.s_[:0, :0], np.zeros((0, 0), np.uint8), np.zeros((0, 0), np.uint8)
             continue
-        around = [it.within(box) for it in distances]
-        rivals = [n >= number or bool(part.meets(it)) for n, it in enumerate(parts)]
-        rival = np.minimum.reduce(list(itertools.compress(around, rivals)))
+        around = {n: it.within(box) for n, it in enumerate(distances) if it.overlaps(box)}
+        rivals = (it for n, it in around.items() if n >= number or part.meets(parts[n]))
+        rival = reduce(np.minimum, rivals)
         mask = np.clip((rival + _OVERLAP - distance) / 0.25, 0, 1)
         # Before another part its outline is not that of the silhouette: it reaches less far.
         reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * _cover(parts, around, number)
@@ -253,19 +257,22 @@ def part_masks(
         is_person, image = person.coverage[y0:y1, x0:x1] >= 1, frame[y0:y1, x0:x1]
         of_behind, shown = _by_color(parts, around, number, is_person, image)
         mask = mask * of_behind
-        for other, in_front in zip(parts[number + 1 :], around[number + 1 :], strict=True):
-            hides = _inside(in_front, _SOLID_BEFORE if other.is_solid else _BEFORE)
+        for in_front in (n for n in around if n > number):
+            other = parts[in_front]
+            hides = _inside(around[in_front], _SOLID_BEFORE if other.is_solid else _BEFORE)
+            if not hides.any():
+                continue
             for joint in part.meets(other):
                 (point,), _ = person.joints((joint,))
                 hides = hides * (1 - _disc(point, other.radius * person.height_px, box))
             shown = shown * (1 - hides)
         seen, hidden = (person.enlarged(box, 255 * mask * of) for of in (shown, 1 - shown))
-        yield person.place(box), seen.round().astype(np.uint8), hidden.round().astype(np.uint8)
+        yield person.place(box), cv2.convertScaleAbs(seen), cv2.convertScaleAbs(hidden)
 
 
 def _by_color(
     parts: Sequence[BodyPart],
-    distances: Sequence[_Field],
+    distances: Mapping[int, _Field],
     number: int,
     is_person: Bool[np.ndarray, "height width"],
     frame: Frame,
@@ -276,20 +283,14 @@ def _by_color(
     """
     part, own = parts[number], distances[number]
     nothing = np.full_like(own, _FAR_PX)
-    behind, before = (
-        np.minimum.reduce(
-            [
-                nothing,
-                *(
-                    distances[n]
-                    for n in numbers
-                    if not part.meets(parts[n]) or parts[n].is_solid or part.is_solid
-                ),
-            ]
-        )
-        for numbers in (range(number), range(number + 1, len(parts)))
-    )
-    nearest = np.minimum.reduce([nothing, *distances[number + 1 :]])
+    apart = {
+        n: it
+        for n, it in distances.items()
+        if not part.meets(parts[n]) or parts[n].is_solid or part.is_solid
+    }
+    behind = reduce(np.minimum, (it for n, it in apart.items() if n < number), nothing)
+    before = reduce(np.minimum, (it for n, it in apart.items() if n > number), nothing)
+    nearest = reduce(np.minimum, (it for n, it in distances.items() if n > number), nothing)
     is_seen = is_person & (nearest > _APART)
     sure = is_seen & (own < _SURE)
     at_edge = np.clip((own - _SURE) / 0.2, 0, 1) * np.clip(2.4 - 1.6 * behind, 0, 1)
@@ -308,11 +309,11 @@ def _inside(distance: _Field, limits: tuple[float, float]) -> _Field:
     return np.clip((none - distance) / np.float32(none - whole), 0, 1)
 
 
-def _cover(parts: Sequence[BodyPart], distances: Sequence[_Field], number: int) -> _Field:
+def _cover(parts: Sequence[BodyPart], distances: Mapping[int, _Field], number: int) -> _Field:
     """Share to which a part lies before others that it does not meet."""
     behind = np.zeros_like(distances[number])
-    for other, distance in zip(parts[:number], distances[:number], strict=True):
-        if not parts[number].meets(other):
+    for other, distance in distances.items():
+        if other < number and not parts[number].meets(parts[other]):
             behind = np.maximum(behind, np.clip(2.4 - 1.6 * distance, 0, 1))
     return behind
 

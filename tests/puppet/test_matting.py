@@ -28,7 +28,9 @@ def matte(frame, coverage, *, room=ROOM, known=True, height_px=200.0):
     background = np.broadcast_to(np.round(room), frame.shape).astype(np.uint8)
     is_known = np.full(frame.shape[:2], known)
     fields = coverage.astype(np.float32), np.zeros(coverage.shape, np.float32)
-    return person_matte(frame, background, *fields, is_known=is_known, height_px=height_px)
+    small = cv2.resize(frame, coverage.shape[::-1], interpolation=cv2.INTER_AREA)
+    known = {"is_known": is_known, "height_px": height_px}
+    return person_matte(frame, background, *fields, small=small, **known)
 
 
 @pytest.mark.parametrize("radius", [27, 30, 33])
