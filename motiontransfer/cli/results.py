@@ -290,6 +290,8 @@ def live(
         source = open_video(video)
     else:
         source = open_camera(camera)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("motiontransfer.live").setLevel(logging.INFO)
     # On SIGTERM the recording is finished, too.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

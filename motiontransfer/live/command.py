@@ -4,6 +4,7 @@ Detection and generation run in OpenVINO if it is installed, in half of PyTorch'
 CPU time.
 """
 
+import logging
 import os
 import tempfile
 import warnings
@@ -22,6 +23,7 @@ from PIL import Image
 from torch import nn
 
 from motiontransfer import layout
+from motiontransfer.device import describe_device
 from motiontransfer.errors import ParamsError
 from motiontransfer.live.devices import Sign, Source, Window, recording, virtual_camera
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
@@ -39,10 +41,11 @@ from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
 from motiontransfer.rendering.renderer import LiveGenerator, Renderer, ResidualFaces, load_renderer
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics
-from motiontransfer.training.distributed import make_runtime
+from motiontransfer.training.distributed import arithmetic, make_runtime
 from motiontransfer.video.color import Frame
 
 IS_INSTALLED = find_spec("openvino") is not None
+_logger = logging.getLogger(__name__)
 
 
 def run_live(
@@ -82,6 +85,9 @@ def run_live(
             outputs.append(
                 stack.enter_context(recording(source, output, crf=params.crf, sign=sign))
             )
+        kind, precision = arithmetic(renderer.runtime)
+        library = "OpenVINO" if kind == "cpu" and IS_INSTALLED else "PyTorch"
+        _logger.info("runs on %s, %s, in %s", describe_device(kind), precision, library)
         session.run(window=window, outputs=outputs, save=partial(_save, target, sign))
     return session.summary()
 

@@ -1,6 +1,7 @@
 """`motiontransfer live`, with tiny networks in a project."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 from motiontransfer.keypoints import write_keypoints
+from motiontransfer.live import command
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.retargeting.statistics import write_statistics
 from motiontransfer.training.weights import write_no_weights, write_weights
@@ -63,12 +65,14 @@ def live(monkeypatch, *arguments):
     return run_command(monkeypatch, "live", *arguments)
 
 
-def test_poses_are_performed_and_recorded(project, monkeypatch, capsys):
+def test_poses_are_performed_and_recorded(project, monkeypatch, capsys, caplog):
     status = live(
         *(monkeypatch, "--target", "ada", "--poses", "ben.parquet"),
         *("--headless", "--output", "out.mp4"),
     )
     said = capsys.readouterr().out
+    library = "OpenVINO" if command.IS_INSTALLED else "PyTorch"
+    assert re.fullmatch(rf"runs on the CPU, .*, in {library}", caplog.messages[-1])
     assert (status, "frames shown in" in said, "wrote out.mp4" in said) == (0, True, True)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL  # as it was before
     with av.open("out.mp4") as container:
