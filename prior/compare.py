@@ -199,7 +199,7 @@ def _trained(
     networks = generator_networks(gan, clips)
     appearance = read_appearance(person.root / layout.appearance_file(person.target))
     size = networks.generator.size
-    puppet = Puppet(appearance, size)
+    puppet, background = Puppet(appearance, size), resize(appearance.background, size)
     torch.manual_seed(gan.seed)
     task = PoseGanTask(
         runtime,
@@ -207,7 +207,7 @@ def _trained(
             networks,
             config,
             runtime,
-            background_image=frames_to_tensor([resize(appearance.background, size)])[0],
+            background_image=frames_to_tensor([background])[0],
             puppet=puppet,
         ),
         style=networks.style,
@@ -226,6 +226,7 @@ def _trained(
             conditioning_poses=networks.generator.conditioning_poses,
             viewport=networks.generator.viewport,
             puppets=puppets_of_clips(puppet, clips),
+            background=background,
         )
         schedule = gan.schedule.model_copy(
             update={**training._asdict(), "max_minutes": None, "sample_every_steps": 10**6}

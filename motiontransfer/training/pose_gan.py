@@ -258,15 +258,17 @@ def train_pose_gan(
     """Train, write generator and discriminator weights and the logs; return metrics on rank 0."""
     clips, shape = target.clips, networks.generator
     puppet = Puppet(target.appearance, shape.size) if shape.texture == "puppet" else None
-    background_image = None
+    room = background_image = None
     if shape.background == "plate":
-        background_image = frames_to_tensor([resize(target.appearance.background, shape.size)])[0]
+        room = resize(target.appearance.background, shape.size)
+        background_image = frames_to_tensor([room])[0]
     dataset = WindowDataset(
         clips,
         config,
         conditioning_poses=shape.conditioning_poses,
         viewport=shape.viewport,
         puppets=puppets_of_clips(puppet, clips),
+        background=None if shape.viewport is None else room,
     )
 
     def build(

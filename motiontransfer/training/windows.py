@@ -1,8 +1,9 @@
 """Windows of consecutive training frames with their poses, whole or in the viewport."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 import cv2
@@ -19,11 +20,13 @@ from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.models.rollout import PoseDrawer, coarse_size
 from motiontransfer.params import Section
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
+from motiontransfer.puppet.background import is_shadow
 from motiontransfer.puppet.silhouette import PersonMasks, read_masks
 from motiontransfer.puppet.warping import Excluded, Puppet, PuppetClip
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip
 from motiontransfer.training.data import FrameCache, TensorBatch, make_generator
+from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import levels_to_images, levels_to_textures, upload
 
 Windows = Float[Tensor, "batch time channels height width"]
@@ -31,9 +34,12 @@ Frames = Float[Tensor, "batch time 3 height width"]
 Resolution = Literal["full", "half"]
 Boxes = Int64[np.ndarray, "windows 4"]
 Scores = Float[Tensor, "batch time joints"]
+_Room = Bool[np.ndarray, "rows columns"]
 
 _APART_SECONDS = 1
 _LEAST_MASK = 26  # of 255: no person below
+_UNLIKE_LEVELS = 20  # of 255: noise and compression change less
+_CLOSE_SECONDS = 0.125  # between masks: nobody moves far
 _JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
     "leg": ("knee", "ankle", "heel", "foot_index")
 }
@@ -163,11 +169,13 @@ class WindowDataset:
         conditioning_poses: int = 1,
         viewport: Viewport | None = None,
         puppets: Sequence[PuppetClip] = (),
+        background: Frame | None = None,
     ) -> None:
         """Find the windows.
 
         Args:
             viewport: reads the part of the frames that holds the person in a whole window.
+            background: in the frames' size, replaces what else moves; needs a viewport.
             conditioning_poses: pose maps that the generator reads for one frame, its own last;
                 those before the first training frame come as missing.
             puppets: the puppet in the poses of each clip, to read with it; none: no texture.
@@ -195,10 +203,15 @@ class WindowDataset:
             )
         self._frames = FrameCache([clip.frames for clip in self.clips])
         self._puppets = puppets
-        self._people, self._rooms = [], []
+        self._background = background
+        self._people, self._rooms, self._free = [], [], []
         if viewport is not None:
             size = coarse_size(self.clips[0].keypoints.image_size)
             self._rooms = [_rooms_of(read_masks(clip.masks_file), size) for clip in self.clips]
+            self._free = [
+                _rooms_of_all(rooms, clip.training, clip.keypoints.frame_rate)
+                for rooms, clip in zip(self._rooms, self.clips, strict=True)
+            ]
             self._people = [
                 person_boxes(viewport, of.points, of.score, image_size=of.image_size)
                 for of in (clip.keypoints for clip in self.clips)
@@ -211,7 +224,7 @@ class WindowDataset:
         chosen = [self.windows[index] for index in indices]
         poses = [self._poses(clip, first) for clip, first in chosen]
         windows = [
-            np.stack([self._frames[clip, first + t] for t in range(self._config.window_frames)])
+            np.stack([self._frame(clip, first + t) for t in range(self._config.window_frames)])
             for clip, first in chosen
         ]
         points = np.stack([points for points, _ in poses])
@@ -235,6 +248,27 @@ class WindowDataset:
             whole=whole,
             textures=self._textures(chosen, boxes) if self._puppets else None,
         )
+
+    def _frame(self, clip: int, index: int) -> Frame:
+        """A training frame; a caption or passer-by beside the person is the background there.
+
+        Shadows stay. A network would learn to paint at the person whatever moves beside them.
+        """
+        frame = self._frames[clip, index]
+        if self._background is None:
+            return frame
+        room = self._free[clip].get(index)
+        if room is None:
+            return frame
+        difference = cv2.absdiff(frame, self._background).max(axis=2)
+        beside = cv2.resize(
+            room.astype(np.uint8), frame.shape[1::-1], interpolation=cv2.INTER_NEAREST
+        )
+        strange = (difference > _UNLIKE_LEVELS) & (beside > 0)
+        real, behind = frame[strange][None], self._background[strange][None]
+        cleaned = frame.copy()
+        cleaned[strange] = np.where(is_shadow(real, behind)[..., None], real, behind)[0]
+        return cleaned
 
     def _textures(
         self, windows: Sequence[tuple[int, int]], boxes: Boxes
@@ -335,9 +369,6 @@ def discriminate_windows(
     return split_real_fake(discriminator(inputs.pose_maps.flatten(1, 2), images))
 
 
-_Room = Bool[np.ndarray, "rows columns"]
-
-
 def _rooms_of(masks: PersonMasks, size: tuple[int, int]) -> dict[int, _Room]:
     """Frame -> the coarse pixels in and beside which nothing may be the person.
 
@@ -353,6 +384,28 @@ def _rooms_of(masks: PersonMasks, size: tuple[int, int]) -> dict[int, _Room]:
             near = functional.max_pool2d(near, 3, stride=1, padding=1)
             rooms[index] = (near[0] < _LEAST_MASK).numpy()
     return rooms
+
+
+def _rooms_of_all(
+    rooms: Mapping[int, _Room], frames: range, frame_rate: Fraction
+) -> dict[int, _Room]:
+    """Those of frames without a mask too: between two that are close what neither shows.
+
+    Elsewhere what no mask of the clip shows. Empty if there is no mask at all.
+    """
+    if not rooms:
+        return {}
+    known, never = sorted(rooms), np.logical_and.reduce([*rooms.values()])
+    found = {}
+    for frame, place in zip(frames, np.searchsorted(known, frames).tolist(), strict=True):
+        before, after = known[max(place - 1, 0)], known[min(place, len(known) - 1)]
+        if after == frame:
+            found[frame] = rooms[frame]
+        elif before < frame < after and after - before <= _CLOSE_SECONDS * frame_rate:
+            found[frame] = rooms[before] & rooms[after]
+        else:
+            found[frame] = never
+    return found
 
 
 def _whole_frames(

@@ -138,7 +138,9 @@ def gan_config(**changes):
     return PoseGanConfig(**{**numbers, **changes})
 
 
-def windows_of(clips, *, conditioning_poses=1, viewport=None, puppet=None, **changes):
+def windows_of(
+    clips, *, conditioning_poses=1, viewport=None, puppet=None, background=None, **changes
+):
     """The windows of clips, two frames each."""
     config = WindowConfig(**{"window_frames": 2, "limb_dropout": 0, "part_dropout": 0, **changes})
     return WindowDataset(
@@ -147,6 +149,7 @@ def windows_of(clips, *, conditioning_poses=1, viewport=None, puppet=None, **cha
         conditioning_poses=conditioning_poses,
         viewport=viewport,
         puppets=puppets_of_clips(puppet, clips),
+        background=background,
     )
 
 

@@ -23,6 +23,7 @@ from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.training import pose_gan
 from motiontransfer.training.pose_gan import PoseGanTask
 from motiontransfer.training.windows import hide_limbs, limb_groups, puppets_of_clips
+from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.tensors import levels_to_images
 from tests.films import training_clip
 from tests.people import SIZE, dance, picture, puppet_of
@@ -480,6 +481,34 @@ def test_shadows_are_told_by_what_is_outside_the_viewport_or_beside_the_person(c
                 assert expected[y0:y1, x0:x1].any()
             expected[:y0] = expected[y1:] = expected[:, :x0] = expected[:, x1:] = True
             assert np.array_equal(room[t], expected)
+
+
+def test_what_moves_beside_the_person_is_the_background_in_training(clip, tmp_path):
+    """But shadows; frames between close masks, or far from any, show where these tell nobody is."""
+    found = read_masks(clip.masks_file)
+    people = np.zeros((4, *SIZE), np.uint8)
+    people[:, 8:, :8] = people[2, 8:, :16] = 255
+    known, is_drawn = np.array([0, 1, 3, 4], np.int32), np.zeros(4, bool)
+    masks = replace(found, frame_index=known, masks=people, is_drawn=is_drawn)
+    folder = tmp_path / "keypoints"
+    write_masks(masks_beside(folder / "clip.parquet"), masks)
+    room = np.full((*SIZE, 3), 100, np.uint8)
+    frame = room.copy()
+    frame[:, 2:6], frame[:, 11:14], frame[:, 20:22] = (200, 0, 50), (0, 200, 50), 60
+    frames = folder / "frames.mkv"
+    write_frames(frames, [frame] * 8, frame_rate=Fraction(16))
+    quick = replace(clip.keypoints, frame_rate=Fraction(16))
+    clip = replace(clip, keypoints=quick, frames=frames, keypoints_file=folder / "clip.parquet")
+    dataset = windows_of([clip], viewport=VIEWPORT, background=room)
+    starts = [dataset.windows.index((0, first)) for first in (0, 2, 5)]
+    shown = dataset.batch(starts).whole.coarse.numpy()  # frames as small as these are not reduced
+    for number, (window, t, right_of_mask) in enumerate([(0, 0, 9), (1, 0, 17), (2, 1, 17)]):
+        expected = room.copy()
+        expected[:, 20:22] = 60
+        expected[7:, :right_of_mask] = frame[7:, :right_of_mask]
+        assert np.array_equal(shown[window, t], expected), number
+    as_filmed = windows_of([clip], viewport=VIEWPORT).batch(starts).whole.coarse.numpy()
+    assert (as_filmed == frame).all()
 
 
 @pytest.mark.parametrize("resolution", ["full", "half"])
