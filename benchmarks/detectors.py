@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import yaml
 from jaxtyping import Float
 
 from benchmarks.machine import recorded
@@ -110,9 +109,7 @@ def _set_detectors(folder: Path, detectors: Sequence[str]) -> None:
         videos[video.name] = {
             **{"path": str(path), "subject": video.subject, "crop": "none", "detector": named}
         }
-    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    face = {**params["train_face_gan"], "max_minutes": None}
-    write_params(folder, {"videos": videos, "train_face_gan": face}, {"max_minutes": None})
+    write_params(folder, {"videos": videos})
 
 
 def _with_keypoints(folder: Path, video: _Video, detector: str) -> Path:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from motiontransfer.project.params_editing import preset_changes
+
 _COPIED = (
     *(".dvcignore", ".gitignore", "dvc.yaml", "stages", "motiontransfer"),
     *("demo/__init__.py", "demo/film.py", "demo/actors"),
@@ -33,14 +35,25 @@ def make_project(folder: Path, *extra: str) -> None:
 
 
 def write_params(
-    folder: Path, sections: Mapping[str, object], train_gan: Mapping[str, object] | None = None
+    folder: Path,
+    sections: Mapping[str, object],
+    train_gan: Mapping[str, object] | None = None,
+    *,
+    preset: str | None = None,
 ) -> None:
-    """Write this project's params with other sections.
+    """Write this project's params with a preset's values and other sections.
+
+    No training is cut short on a busy machine, unless `train_gan` says so.
 
     Args:
         train_gan: values of that section that differ.
     """
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    for change in preset_changes(preset) if preset else ():
+        section, key = change.key.split(".")
+        params[section][key] = yaml.safe_load(change.new)
+    for section in ("train_gan", "train_face_gan"):
+        params[section]["max_minutes"] = None
     params.update(sections)
     params["train_gan"].update(train_gan or {})
     text = yaml.safe_dump(params, sort_keys=False)

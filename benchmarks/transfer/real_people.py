@@ -7,7 +7,8 @@ The clips are those of real_people.yaml. CLIPS has a clone of each one's reposit
 the clip's own file or folder of images; a clip that is not there is named and left out. Each is a
 project of its own in FOLDER: trained on the first 60 % of its frames with this project's params,
 and measured on the last 25 %, once for each seed; and so for each variant, which is a list of
-values in section `train_gan`. Written to FOLDER:
+values in section `train_gan`, `preset=NAME`, and `labels=true` for the drawn poses and face boxes
+that come with the clip in place of ours. Written to FOLDER:
 
 - results.md: means over the seeds, and in brackets the range;
 - NAME.jpg: the frames that are least like the film, as each variant shows them;
@@ -19,8 +20,8 @@ import hashlib
 import io
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import chdir
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import chdir, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from statistics import mean
@@ -31,6 +32,7 @@ import yaml
 from PIL import Image
 
 from benchmarks.machine import markdown_table
+from benchmarks.transfer.labels import Labels, labeled
 from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import described_run, value_at
 from benchmarks.transfer.wholeness import wholeness
@@ -39,7 +41,8 @@ from motiontransfer.evaluation.measurements import OURS, MetricKey, read_measure
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.target_clips import read_target_clips
+from motiontransfer.stage_runner import run
+from motiontransfer.target_clips import HeldOut, read_target_clips
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.weights import read_appearance
 from motiontransfer.video.clip import detection_frames
@@ -84,6 +87,10 @@ class Clip(NamedTuple):
     """Of images."""
     height: int | None = None
     """Of the frames, scaled; None: as they are."""
+    labels: str = ""
+    """Folder of drawn poses that others made, an image for each frame."""
+    face_boxes: str = ""
+    """Folder of the faces' places, a text for each frame: see `Labels`."""
 
     def content(self, folder: Path) -> dict[str, bytes]:
         """Name -> bytes of its files, in the order of their names; empty where there are none.
@@ -91,9 +98,7 @@ class Clip(NamedTuple):
         Raises:
             ValueError: they are not those of the manifest.
         """
-        name = self.repository.split("/")[1]
-        clone = next((c for c in (folder / name, folder / f"{name}.git") if c.is_dir()), None)
-        found = self._in_clone(clone) if clone else self._in_folder(folder)
+        found = self.files(folder, self.path)
         digest = hashlib.sha256(b"".join(found.values())).hexdigest()
         if found and digest != self.sha256:
             raise ValueError(
@@ -101,20 +106,32 @@ class Clip(NamedTuple):
             )
         return found
 
-    def _in_clone(self, clone: Path) -> dict[str, bytes]:
+    def files(self, folder: Path, path: str) -> dict[str, bytes]:
+        """The same of another path in the repository, unchecked."""
+        name = self.repository.split("/")[1]
+        clone = next((c for c in (folder / name, folder / f"{name}.git") if c.is_dir()), None)
+        return self._in_clone(clone, path) if clone else _in_folder(folder / Path(path).name)
+
+    def labels_in(self, folder: Path) -> tuple[list[bytes], ...]:
+        """Content of the labels and of the face boxes, one for each image."""
+        return tuple(
+            list(self.files(folder, path).values()) for path in (self.labels, self.face_boxes)
+        )
+
+    def _in_clone(self, clone: Path, path: str) -> dict[str, bytes]:
         def git(*arguments: str) -> bytes:
             return subprocess.run(
                 ["git", "-C", clone, *arguments], check=True, stdout=subprocess.PIPE
             ).stdout
 
-        listed = git("ls-tree", "-r", "--name-only", self.commit, "--", self.path).decode()
+        listed = git("ls-tree", "-r", "--name-only", self.commit, "--", path).decode()
         names = sorted(listed.splitlines())
         return {name: git("cat-file", "blob", f"{self.commit}:{name}") for name in names}
 
-    def _in_folder(self, folder: Path) -> dict[str, bytes]:
-        path = folder / Path(self.path).name
-        files = sorted(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
-        return {file.name: file.read_bytes() for file in files}
+
+def _in_folder(path: Path) -> dict[str, bytes]:
+    files = sorted(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
+    return {file.name: file.read_bytes() for file in files}
 
 
 def main() -> None:
@@ -139,11 +156,13 @@ def main() -> None:
         make_project(project)
         for variant in variants:
             changes = _values("" if variant == _DEFAULT else variant)
-            metrics = []
+            is_labeled, metrics = changes.pop("labels", False), []
             for seed in reversed(range(arguments.seeds)):  # pictures are of seed 0
-                found = _train(project, name, video, {**changes, "seed": seed})
-                with chdir(project):
-                    metrics.append({**found, "wholeness": _write_tail(name, variant)})
+                _write_params(project, name, video, {**changes, "seed": seed})
+                labels = clip.labels_in(arguments.clips) if is_labeled else None
+                reproduce(project, f"{'fit_appearance' if is_labeled else 'evaluate'}@{name}")
+                with chdir(project), _trained_on(labels, name):
+                    metrics.append({**_evaluated(name), "wholeness": _write_tail(name, variant)})
             cells = (_over_seeds(metrics, path) for path in _FIGURES.values())
             rows.append([name, variant, *cells])
         with chdir(project):
@@ -179,8 +198,8 @@ def _video(project: Path, clip: Clip, clips: Path) -> Path | None:
     return made
 
 
-def _train(project: Path, name: str, video: Path, changes: Mapping[str, object]) -> Mapping:
-    """Train on a clip with other values in section `train_gan`; return the evaluation's metrics."""
+def _write_params(project: Path, name: str, video: Path, changes: Mapping[str, object]) -> None:
+    """Split the clip; set other values in section `train_gan`."""
     num_frames = read_metadata(video).num_frames
     assert num_frames is not None
     num_left = num_frames - round(num_frames * _HELD_OUT_SHARE)
@@ -190,10 +209,27 @@ def _train(project: Path, name: str, video: Path, changes: Mapping[str, object])
     }
     names = {"subjects": [name], "targets": [name], "transfers": {}}
     videos = {name: {"path": video.name, "subject": name, "crop": "auto"}}
-    write_params(project, {"videos": videos, **names}, {**split, **changes})
-    reproduce(project, f"evaluate@{name}")
-    path = project / f"artifacts/metrics/evaluate/{name}.json"
-    return json.loads(path.read_text(encoding="utf-8"))
+    own = {key: changes[key] for key in changes if key != "preset"}
+    sections = {"videos": videos, **names}
+    write_params(project, sections, {**split, **own}, preset=changes.get("preset"))
+
+
+@contextmanager
+def _trained_on(labels: tuple[Sequence[bytes], ...] | None, name: str) -> Generator[None]:
+    """Train and evaluate on labels that others made, which are drawn within this context."""
+    if labels is None:
+        yield
+        return
+    (clip,) = read_target_clips(name, HeldOut(held_out_fraction=0, gap_frames=0))
+    with labeled(Labels(clip.keypoints, *labels)):
+        for stage in ("train_gan", "train_face_gan", "evaluate"):
+            if run("stages", [stage, name]):
+                raise SystemExit(f"{stage} {name} failed")
+        yield
+
+
+def _evaluated(name: str) -> Mapping:
+    return json.loads(layout.metrics_file("evaluate", name).read_text(encoding="utf-8"))
 
 
 def _over_seeds(of_seeds: Sequence[Mapping], path: str) -> str:
