@@ -134,11 +134,11 @@ def _median_where(
         is_shown = shows_background[:, y[rows, None], x]
         shape = median[rows].shape
         levels = np.empty((len(is_shown), *shape), np.uint8)
+        hidden = is_shown.view(np.uint8) - np.uint8(1)  # 255 where it is
         for number, of_frame in enumerate(levels):
             frames.seek(3 * width * (number * height + top))
-            of_frame[:] = np.frombuffer(frames.read(math.prod(shape)), np.uint8).reshape(shape)
-            hidden = np.where(is_shown[number], np.uint8(0), np.uint8(255))
-            cv2.bitwise_or(of_frame, cv2.cvtColor(hidden, cv2.COLOR_GRAY2RGB), dst=of_frame)
+            read = np.frombuffer(frames.read(math.prod(shape)), np.uint8).reshape(shape)
+            cv2.bitwise_or(read, cv2.cvtColor(hidden[number], cv2.COLOR_GRAY2RGB), dst=of_frame)
         count = is_shown.sum(axis=0)[..., None]
         for image, of_rows in zip((median, lit, upper), _quantiles(levels, count), strict=True):
             image[rows] = np.where(count > 0, of_rows, 0)
@@ -172,7 +172,7 @@ def _quantiles(
         return np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0].astype(np.uint8)
 
     median, upper = at(last // 2), at(3 * last // 4)
-    middle = (median.astype(np.int64) + upper) // 2
+    middle = (median.astype(np.uint16) + upper) // 2
     first_lit = np.minimum((ordered <= middle[..., None]).sum(axis=-1), last)
     return median, at((first_lit + last) // 2), upper
 
