@@ -1,4 +1,4 @@
-"""Frames a second of detection: one worker, two, a Ray cluster of two nodes, and a plain loop.
+"""Frames a second of detection: one worker, two, and a plain loop.
 
     uv run python -m benchmarks.detection [CLIP.mkv] [--frames 1500] [--rounds 3]
 
@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
@@ -26,16 +25,13 @@ import psutil
 
 from benchmarks.machine import answer, in_own_process, recorded
 from motiontransfer.keypoints import write_detections
-from motiontransfer.parallel import Compute, import_ray
+from motiontransfer.parallel import Compute
 from motiontransfer.pose.detection import detect_clip, run_detector
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.video.frame_store import FrameStore, write_frames
 
 _PLAIN_LOOPS = {1: "plain loop", 2: "2 plain loops"}
-_CORES_OF = {
-    **{"plain loop": 1, "1 worker": 1},
-    **{"2 plain loops": 2, "2 workers": 2, "Ray, 2 nodes": 2},
-}
+_CORES_OF = {**{"plain loop": 1, "1 worker": 1}, **{"2 plain loops": 2, "2 workers": 2}}
 _DETECTOR = default_detector()
 _SEGMENT_FRAMES, _WARMUP_FRAMES = 100, 5
 _START_FRAMES = 20
@@ -96,27 +92,22 @@ def _start_of(clip: Path) -> Path:
 
 def _take_turn(name: str, clip: Path) -> dict[str, float]:
     """Seconds to start up, then seconds and CPU seconds for the clip."""
-    with ExitStack() as stack:
-        run = _runner(name, stack)
-        start = time.perf_counter()
-        run(_start_of(clip))
-        started, busy = time.perf_counter(), _cpu_seconds()
-        run(clip)
-        return {
-            "start": started - start,
-            "seconds": time.perf_counter() - started,
-            "cpu_seconds": _cpu_seconds() - busy,
-        }
+    run = _runner(name)
+    start = time.perf_counter()
+    run(_start_of(clip))
+    started, busy = time.perf_counter(), _cpu_seconds()
+    run(clip)
+    return {
+        "start": started - start,
+        "seconds": time.perf_counter() - started,
+        "cpu_seconds": _cpu_seconds() - busy,
+    }
 
 
-def _runner(name: str, stack: ExitStack) -> Callable[[Path], None]:
+def _runner(name: str) -> Callable[[Path], None]:
     if name == "plain loop":
         return _plain_loop
-    if name == "Ray, 2 nodes":
-        _start_cluster(stack, num_nodes=2)
-        compute = Compute(backend="ray", address=None, num_workers=0)
-    else:
-        compute = Compute(backend="local", address=None, num_workers=_CORES_OF[name])
+    compute = Compute(num_workers=_CORES_OF[name])
 
     def run(clip: Path) -> None:
         detections = detect_clip(
@@ -135,18 +126,6 @@ def _runner(name: str, stack: ExitStack) -> Callable[[Path], None]:
 def _plain_loop(clip: Path) -> None:
     with FrameStore(clip) as store:
         run_detector(_DETECTOR, (store[index] for index in range(len(store))))
-
-
-def _start_cluster(stack: ExitStack, *, num_nodes: int) -> None:
-    ray = import_ray()
-    from ray.cluster_utils import Cluster  # ty: ignore[unresolved-import]
-
-    cluster = Cluster()
-    stack.callback(cluster.shutdown)
-    for _ in range(num_nodes):
-        cluster.add_node(num_cpus=1, include_dashboard=False)
-    ray.init(cluster.address, log_to_driver=False, configure_logging=False)
-    stack.callback(ray.shutdown)
 
 
 def _cpu_seconds() -> float:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from motiontransfer.parallel import import_ray
+from motiontransfer.project.cluster import import_ray
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed"
@@ -32,20 +32,4 @@ def ray_machines(*folders):
         cluster.wait_for_nodes()
         yield cluster.address, lambda folder: cluster.remove_node(nodes[folder], False)
     finally:
-        cluster.shutdown()
-
-
-@contextmanager
-def ray_cluster(*, num_nodes):
-    """Start nodes of one core each and connect to them; `compute.address: null` joins them."""
-    ray = import_ray()
-    cluster = importlib.import_module("ray.cluster_utils").Cluster()
-    try:
-        for _ in range(num_nodes):
-            cluster.add_node(num_cpus=1, include_dashboard=False)
-        cluster.wait_for_nodes()
-        ray.init(cluster.address, log_to_driver=False, configure_logging=False)
-        yield
-    finally:
-        ray.shutdown()
         cluster.shutdown()

@@ -31,7 +31,7 @@ from motiontransfer.training.checkpoint import (
 )
 from motiontransfer.training.weights import read_description, read_tensors, write_weights
 from motiontransfer.video.clip import read_source_frames, write_index
-from motiontransfer.video.frame_store import FrameStore, encode_frames, write_frames
+from motiontransfer.video.frame_store import FrameStore, write_frames
 
 RNG = np.random.default_rng(0)
 JOINTS = len(HOLISTIC.joints)
@@ -81,9 +81,9 @@ def read_frames_backwards(path: Path) -> object:
         return store.size, np.stack([store[index] for index in reversed(range(len(store)))])
 
 
-def read_encoded_frames(path: Path) -> object:
+def read_chosen_frames(path: Path) -> object:
     with FrameStore(path) as store:
-        return np.stack(list(encode_frames(store, range(1, 8, 3)).decoded()))
+        return np.stack(list(store.chosen(range(1, 8, 3))))
 
 
 def write_clip_index(path: Path) -> None:
@@ -133,7 +133,7 @@ class Format:
 FORMATS = {
     "frames": Format("frames.mkv", write_store, read_frames),
     "frames by index": Format("frames.mkv", write_store, read_frames_backwards),
-    "encoded frames": Format("frames.mkv", write_store, read_encoded_frames),
+    "encoded frames": Format("frames.mkv", write_store, read_chosen_frames),
     "clip index": Format(
         "index.parquet", write_clip_index, lambda path: read_source_frames(path.parent)
     ),

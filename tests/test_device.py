@@ -48,7 +48,7 @@ keypoint_rcnn.load_network = lambda model, **_: None
 config = KeypointRcnnConfig(
     detector="keypointrcnn", max_people=1, min_detection_confidence=0.5, min_visibility=0.5,
     segment_frames=9)
-compute = Compute(backend="local", address=None, num_workers=1)
+compute = Compute(num_workers=1)
 every_core = compute.model_copy(update={"num_workers": 0})
 print(_prepare_keypoint_rcnn(config, every_core).num_workers)
 print(*run_parallel(eval, ["__import__('motiontransfer.device').device.choose_accelerator()"],

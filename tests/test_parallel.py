@@ -1,26 +1,18 @@
-"""Results come in order and once, whoever works; a worker's death is told, never a gap.
-
-On a Ray cluster of two nodes what a lost worker did is done again.
-"""
+"""Results come in order and once, whoever works; a worker's death is told, never a gap."""
 
 import os
 import signal
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from motiontransfer.errors import ComputeError, VideoError
-from motiontransfer.parallel import _IDLE_SECONDS, Compute, end_workers, import_ray, run_parallel
+from motiontransfer.parallel import _IDLE_SECONDS, Compute, end_workers, run_parallel
 from tests.forks import FORKS
-from tests.ray_cluster import needs_ray, ray_cluster
 
 held = []
-ONE, TWO, ALL = (Compute(backend="local", address=None, num_workers=n) for n in (1, 2, 0))
-RAY = Compute(backend="ray", address=None, num_workers=0)
+ONE, TWO, ALL = (Compute(num_workers=n) for n in (1, 2, 0))
 
 
 def slower_first(item):
@@ -67,21 +59,9 @@ def use_a_worker():
     end_workers()
 
 
-on_ray = [pytest.mark.slow, needs_ray]
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """The tests' own; a cluster that is up is used as it is."""
-    with ray_cluster(num_nodes=2):
-        yield
-
-
-@pytest.fixture(scope="module", params=[ONE, TWO, ALL, pytest.param(RAY, marks=on_ray)])
+@pytest.fixture(scope="module", params=[ONE, TWO, ALL])
 def compute(request):
     """All tests of one before any of the next, as workers are kept."""
-    if request.param is RAY:
-        request.getfixturevalue("cluster")
     return request.param
 
 
@@ -143,8 +123,6 @@ def test_a_killed_worker_is_an_error_and_the_next_call_works(compute):
     results = run_parallel(die_at_three, range(6), compute=compute)
     seen = []
     told = r"a worker was killed, .*; lower compute\.num_workers"
-    if compute is RAY:
-        told = r"a worker was killed, .* at 3"
     with pytest.raises(ComputeError, match=told):
         seen.extend(results)
     assert list(run_parallel(die_at_three, [0, 1], compute=compute)) == [0, 1]
@@ -153,40 +131,6 @@ def test_a_killed_worker_is_an_error_and_the_next_call_works(compute):
 def test_the_item_at_which_a_worker_was_killed_is_named(tmp_path):
     with pytest.raises(ComputeError, match=f"out of memory, at {tmp_path}/flag; lower"):
         list(run_parallel(die_once, [tmp_path / "flag"], compute=ONE))
-
-
-def test_an_address_without_a_cluster_is_refused():
-    with pytest.raises(ValidationError, match="address"):
-        Compute(backend="local", address="ray://head:10001", num_workers=0)
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "head", "head:x"])
-@pytest.mark.slow
-@needs_ray
-def test_an_unreachable_cluster_is_an_error_at_once(monkeypatch, address):
-    monkeypatch.setattr(import_ray(), "is_initialized", lambda: False)  # with the tests' own
-    nowhere = Compute(backend="ray", address=address, num_workers=0)
-    with pytest.raises(ComputeError, match=rf"compute\.address: .* {address}: "):
-        list(run_parallel(refuse_two, [0], compute=nowhere))
-
-
-def test_ray_is_asked_for_by_name_where_it_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ComputeError, match=r"compute\.backend: ray"):
-        list(run_parallel(refuse_two, [0], compute=RAY))
-
-
-@pytest.mark.slow
-@needs_ray
-def test_both_nodes_work_and_the_work_of_a_killed_worker_is_repeated(cluster, tmp_path):
-    names = list(run_parallel(die_once, [tmp_path / "flag", Path(__file__)], compute=RAY))
-    assert names == ["flag", "test_parallel.py"]
-    seen: set[int] = set()
-    for process in run_parallel(process_id, range(100), compute=RAY):
-        seen.add(process)
-        if len(seen) >= 2:  # on a busy machine the second takes a while to start
-            break
-    assert len(seen) >= 2
 
 
 def test_a_child_process_does_not_wait_until_its_workers_are_idle():

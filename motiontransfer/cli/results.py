@@ -151,7 +151,7 @@ def _score(videos: dict[str, Path], truth: Path, asked: "NetworkParams") -> "Mea
         return score_videos(
             videos,
             truth,
-            compute=Compute(backend="local", address=None, num_workers=0),
+            compute=Compute(num_workers=0),
             networks=open_networks(asked, option="--{}-weights"),
         )
     finally:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypedDict, Unpack, runtime_checkable
@@ -12,7 +12,6 @@ from typing import Protocol, TypedDict, Unpack, runtime_checkable
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
 
-from motiontransfer.errors import ComputeError
 from motiontransfer.keypoints import Detections, Keypoints, People
 from motiontransfer.parallel import Compute, run_parallel
 from motiontransfer.pose.boxes import joint_boxes
@@ -21,7 +20,8 @@ from motiontransfer.pose.time_series import running_mean, window_frames
 from motiontransfer.pose.tracking import UNASSIGNED, measure_bodies, pose_distance, track_people
 from motiontransfer.progress import track
 from motiontransfer.video.color import AnyFrame
-from motiontransfer.video.frame_store import EncodedFrames, FrameStore, encode_frames
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.isolation import restart_time_limit
 
 _SAMPLE_EVERY = 10  # frames: a passer-by is in view for longer
 _MARGIN = 0.25  # of the person's larger extent: hair, hands and feet reach beyond the joints
@@ -72,7 +72,7 @@ def detect_clip(
     Raises:
         MissingFileError: no such file.
         VideoError: the file holds no frames that can be read.
-        ComputeError: a worker was killed, or has another version of a detector.
+        ComputeError: a worker was killed.
     """
     detect, at_once = partial(detect_people, video), segments | {"warmup_frames": 0}
     with FrameStore(video) as store:
@@ -148,14 +148,17 @@ Boxes = dict[int, tuple[int, int, int, int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    frames: EncodedFrames
+    video: Path
+    modified_ns: int
+    """When the video was written: a worker may still have an earlier one of this name open."""
+    frames: range
     boxes: Boxes
     first_counted: int
     """Frame index from which results count."""
     detector: DetectorConfig
 
     def __str__(self) -> str:
-        return f"frames {self.first_counted} to {self.frames.indices[-1]} of {self.frames.video}"
+        return f"frames {self.first_counted} to {self.frames[-1]} of {self.video}"
 
 
 def detect_people(
@@ -174,22 +177,21 @@ def detect_people(
     """
     with FrameStore(video) as store:
         frames, (height, width) = range(0, len(store), every), store.size
-        segments = segments_of(
-            len(frames), segment_frames=segment_frames, warmup_frames=warmup_frames
+    segments = segments_of(len(frames), segment_frames=segment_frames, warmup_frames=warmup_frames)
+    modified_ns = video.stat().st_mtime_ns
+    work = (
+        _Work(
+            video=video.absolute(),
+            modified_ns=modified_ns,
+            frames=(given := frames[warmup_start:stop]),
+            boxes=dict.fromkeys(given, (0, 0, width, height)),
+            first_counted=frames[start],
+            detector=detector,
         )
-        work = (
-            _Work(
-                frames=encode_frames(store, given := frames[warmup_start:stop]),
-                boxes=dict.fromkeys(given, (0, 0, width, height)),
-                first_counted=frames[start],
-                detector=detector,
-            )
-            for warmup_start, start, stop in segments
-        )
-        progress = track(
-            _run(work, detector, compute), f"detecting people in {video}", total=len(segments)
-        )
-        return [people for found in progress for people in found]
+        for warmup_start, start, stop in segments
+    )
+    progress = track(_run(work, compute), f"detecting people in {video}", total=len(segments))
+    return [people for found in progress for people in found]
 
 
 def _detect_in_crops(
@@ -216,27 +218,28 @@ def _detect_in_crops(
             first, start, stop = np.searchsorted(bodies.frame_index[rows], segment)
             segments.append((rows[first:stop], rows[start:stop]))
 
-    def work(store: FrameStore) -> Iterator[_Work]:
+    modified_ns = video.stat().st_mtime_ns
+
+    def work() -> Iterator[_Work]:
         for rows, counted in segments:
             frames = bodies.frame_index[rows].tolist()
             yield _Work(
-                frames=encode_frames(store, range(frames[0], frames[-1] + 1)),
+                video=video.absolute(),
+                modified_ns=modified_ns,
+                frames=range(frames[0], frames[-1] + 1),
                 boxes=dict(zip(frames, map(tuple, crops[rows].tolist()), strict=True)),
                 first_counted=int(bodies.frame_index[counted[0]]),
                 detector=detector,
             )
 
     points, score = bodies.points.copy(), bodies.score.copy()
-    with FrameStore(video) as store:
-        progress = track(
-            _run(work(store), detector, compute),
-            f"detecting each person in {video}",
-            total=len(segments),
-        )
-        for (_, counted), people in zip(segments, progress, strict=True):
-            for row, found in zip(counted, people, strict=True):
-                if is_same_person(found, bodies, int(row)):
-                    points[row], score[row] = found[0, :, :2], found[0, :, 2]
+    progress = track(
+        _run(work(), compute), f"detecting each person in {video}", total=len(segments)
+    )
+    for (_, counted), people in zip(segments, progress, strict=True):
+        for row, found in zip(counted, people, strict=True):
+            if is_same_person(found, bodies, int(row)):
+                points[row], score[row] = found[0, :, :2], found[0, :, 2]
     return replace(bodies, points=points, score=score)
 
 
@@ -304,28 +307,28 @@ def is_same_person(found: People, bodies: Detections, row: int) -> bool:
     return distance[row] <= min(_MAX_DISTANCE, *distance.values())
 
 
-def _run(
-    work: Iterable[_Work], detector: DetectorConfig, compute: Compute
-) -> Iterator[list[People]]:
-    for label, people in run_parallel(_detect_segment, work, compute=compute):
-        if label != detector.label:
-            raise ComputeError(
-                f"expected workers with {detector.label}, as here, got one with {label}; install "
-                "the same versions on all machines of the cluster (`uv sync` at the same commit)"
-            )
+def _run(work: Iterable[_Work], compute: Compute) -> Iterator[list[People]]:
+    for people in run_parallel(_detect_segment, work, compute=compute):
+        restart_time_limit()
         yield people
 
 
-def _detect_segment(work: _Work) -> tuple[str, list[People]]:
-    decoded = zip(work.frames.indices, work.frames.decoded(), strict=True)
+def _detect_segment(work: _Work) -> list[People]:
+    decoded = zip(
+        work.frames, _opened(work.video, work.modified_ns).chosen(work.frames), strict=True
+    )
     boxed = ((frame, work.boxes[index]) for index, frame in decoded if index in work.boxes)
     found = run_detector(work.detector, (frame[y0:y1, x0:x1] for frame, (x0, y0, x1, y1) in boxed))
     placed = [
         np.where(people[..., 2:] > 0, people + np.array([x0, y0, 0], np.float32), np.float32(0))
         for people, (x0, y0, _, _) in zip(found, work.boxes.values(), strict=True)
     ]
-    num_warmup = sum(index < work.first_counted for index in work.boxes)
-    return work.detector.label, placed[num_warmup:]
+    return placed[sum(index < work.first_counted for index in work.boxes) :]
+
+
+@lru_cache(maxsize=1)  # opening takes longer the longer the video is
+def _opened(video: Path, _modified_ns: int) -> FrameStore:
+    return FrameStore(video)
 
 
 def run_detector(config: DetectorConfig, frames: Iterable[AnyFrame]) -> list[People]:

@@ -241,8 +241,6 @@ def _prepare_keypoint_rcnn(config: KeypointRcnnConfig, compute: Compute) -> Comp
         max_people=config.max_people,
         min_detection_confidence=config.min_detection_confidence,
     )
-    if compute.backend == "ray":
-        return compute
     on_gpu = choose_accelerator() == "cuda"
     num_workers = compute.num_workers or (1 if on_gpu else loky.cpu_count())
     device = describe_device("cuda") if on_gpu else "the CPU, threads: 1"

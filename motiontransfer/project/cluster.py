@@ -9,8 +9,10 @@ restores the outputs and records them. What `sharing` checks of a remote is chec
 A task that ends with its worker or machine is run again by Ray.
 """
 
+import importlib
 import io
 import os
+import socket
 import subprocess
 import sys
 import tarfile
@@ -18,6 +20,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Thread
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from dvc.exceptions import UploadError
@@ -27,7 +30,6 @@ from dvc.stage.cache import RunCacheNotFoundError
 from dvc_data.hashfile.hash_info import HashInfo
 
 from motiontransfer.errors import ComputeError, MissingFileError
-from motiontransfer.parallel import MAX_RETRIES, connect_ray, import_ray
 from motiontransfer.params import load_section
 from motiontransfer.project import run_cache
 from motiontransfer.project.remote import default_remote, errors_in_one_line, opened
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from dvc.stage import Stage
 
 _OPTION = "--ray"
+_CONNECT_SECONDS = 10
+_MAX_RETRIES = 2  # of a task whose worker or machine is lost
 _MODULE = "motiontransfer.project.cluster"
 _ENTRIES = ".dvc/cache/runs"
 _GUARD = 'exec 3<&0; { cat <&3; kill -KILL "-$0"; rm -rf "$1"; } &'
@@ -65,8 +69,7 @@ def share_cluster(address: str, jobs: int | None) -> list[dict[str, str]]:
                 f"{', '.join(paths)}: git ignores it and DVC does not track it, so no worker would "
                 "have it; `uv run dvc add` it"
             )
-    ray = import_ray(_OPTION)
-    connect_ray(ray, address, setting=_OPTION)
+    ray = _connect(address)
     nodes = [it["Resources"] for it in ray.nodes() if it["Alive"] and "CPU" in it["Resources"]]
     ray.shutdown()
     if not nodes:
@@ -78,6 +81,42 @@ def share_cluster(address: str, jobs: int | None) -> list[dict[str, str]]:
         memory=int(min(node["memory"] for node in nodes)),
     )
     return (each * len(nodes))[:at_once]
+
+
+def _connect(address: str, *, log_to_driver: bool = False) -> ModuleType:
+    """Import Ray and join a cluster that runs.
+
+    Args:
+        log_to_driver: print here what tasks print.
+    """
+    ray = import_ray()
+    try:  # of a cluster that does not answer, Ray itself would wait for minutes
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+        ray.init(address, log_to_driver=log_to_driver, configure_logging=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ComputeError(
+            f"{_OPTION}: no Ray cluster at {address}: {' '.join(str(error).split())}; expected "
+            "ray://host:10001 or host:6379 of one that runs; if it wants a token, set "
+            "RAY_AUTH_MODE=token here too"
+        ) from error
+    return ray
+
+
+def import_ray() -> ModuleType:
+    """Import Ray.
+
+    Raises:
+        ComputeError: it is not installed.
+    """
+    # Below `uv run`, Ray would make an environment for its workers; they have the one they are in.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    try:
+        return importlib.import_module("ray")
+    except ModuleNotFoundError as error:
+        raise ComputeError(
+            f"{_OPTION}: the package ray is not installed; `uv sync --extra ray` installs it"
+        ) from error
 
 
 def repro_on(address: str, name: str) -> list[str]:
@@ -153,15 +192,14 @@ def _pack(repo: Repo) -> bytes:
 def _run_on(address: str, name: str, archive: bytes) -> dict[str, bytes]:
     """Run a stage as a task; return its entry of the run cache by name."""
     os.environ |= {"RAY_DEDUP_LOGS": "0", "RAY_COLOR_PREFIX": "0"}
-    ray = import_ray(_OPTION)
-    connect_ray(ray, address, setting=_OPTION, log_to_driver=True)
+    ray = _connect(address, log_to_driver=True)
     cores = os.environ["LOKY_MAX_CPU_COUNT"]
     variables = {"OMP_NUM_THREADS": os.environ["OMP_NUM_THREADS"], "LOKY_MAX_CPU_COUNT": cores}
     gpus = _num_gpus(name) if ray.cluster_resources().get("GPU") else 0
     if not gpus:
         variables["CUDA_VISIBLE_DEVICES"] = ""
     task = ray.remote(_run_in_folder).options(
-        name=name, num_cpus=int(cores), num_gpus=gpus, max_retries=MAX_RETRIES
+        name=name, num_cpus=int(cores), num_gpus=gpus, max_retries=_MAX_RETRIES
     )
     sys.stdout.write("waits for a place on the cluster\n")
     try:

@@ -5,9 +5,8 @@ import weakref
 import zlib
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -25,10 +24,6 @@ from motiontransfer.video.resampling import recognise_rate
 
 CODEC, PIXEL_FORMAT = "ffv1", "bgr0"
 _ENCODER_OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "context": "0"}
-_DECODER_SETTINGS = (
-    *("width", "height", "pix_fmt", "extradata", "codec_tag", "bits_per_coded_sample"),
-    *("colorspace", "color_range", "color_primaries", "color_trc"),
-)
 CHECKED = "motiontransfer"
 """Comment in files whose checksums are checked whatever their codec."""
 _EBML, _SEGMENT, _CLUSTER, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xEC
@@ -170,28 +165,10 @@ class FrameStore:
         self._next_index = wanted + 1
         return to_srgb(decoded)
 
-    @property
-    def decoder(self) -> av.VideoCodecContext:
-        return self._stream.codec_context
-
     def _decode(self, indices: range) -> Iterator[av.VideoFrame]:
         packets = self._packets_from(indices[0])
         frames = (frame for packet in packets for frame in packet.decode())
         return _wanted(((self._index_of(it), it) for it in frames), indices, self.path)
-
-    def packets(self, indices: range) -> list[tuple[int, bytes]]:
-        """Frame index and content of each packet that it takes to decode these frames.
-
-        They end at the first one that cannot be read: whoever decodes them names the frame.
-        """
-        stop_seconds = (indices[-1] + 1) / self.frame_rate
-        found: list[tuple[int, bytes]] = []
-        with suppress(av.FFmpegError):
-            for packet in self._packets_from(indices[0]):
-                if not packet.size or (packet.dts or 0) * packet.time_base >= stop_seconds:
-                    break
-                found.append((self._index_of(packet), bytes(packet)))
-        return found
 
     def _packets_from(self, wanted: int) -> Iterator[av.Packet]:
         """Seek to a key frame at or before `wanted`; yield its packet and all that follow."""
@@ -229,7 +206,11 @@ class FrameStore:
             return
         with FrameStore(self.path) as reader:
             reader._stream.thread_type = "AUTO"
-            yield from map(to_srgb, reader._decode(range(start, stop)))
+            yield from reader.chosen(range(start, stop))
+
+    def chosen(self, indices: range) -> Iterator[Frame]:
+        """Yield ascending frames, at least one, decoded in one go; on one core."""
+        return map(to_srgb, self._decode(indices))
 
     def __enter__(self) -> "FrameStore":
         return self
@@ -252,53 +233,6 @@ def _decode_all(video: Path) -> None:
     with FrameStore(video) as store:
         for _ in store.frames():
             pass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodedFrames:
-    """Packets of a video, to send to a worker without the file."""
-
-    video: Path
-    indices: range
-    codec: str
-    settings: Mapping[str, object]
-    """Of the decoder."""
-    packets: Sequence[tuple[int, bytes]]
-    """Frame index and content of each packet from a key frame on, as they are decoded."""
-
-    def decoded(self) -> Iterator[Frame]:
-        decoder = av.CodecContext.create(self.codec, "r")
-        assert isinstance(decoder, av.VideoCodecContext)
-        decoder.thread_count = 1
-        for name, value in self.settings.items():
-            setattr(decoder, name, value)
-        yield from map(to_srgb, _wanted(self._decoded_by(decoder), self.indices, self.video))
-
-    def _decoded_by(self, decoder: av.VideoCodecContext) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Frames with their indices, which the decoder takes for times and puts in order."""
-        for index, content in self.packets:
-            packet = av.Packet(content)
-            packet.pts = index
-            yield from ((frame.pts or 0, frame) for frame in decoder.decode(packet))
-        yield from ((frame.pts or 0, frame) for frame in decoder.decode(None))
-
-
-def encode_frames(store: FrameStore, indices: range) -> EncodedFrames:
-    """Copy the packets that it takes to decode frames.
-
-    Args:
-        indices: ascending; at least one.
-    """
-    restart_time_limit()
-    context = store.decoder
-    settings = {name: getattr(context, name) for name in _DECODER_SETTINGS}
-    return EncodedFrames(
-        video=store.path,
-        indices=indices,
-        codec=context.codec.name,
-        settings={name: value for name, value in settings.items() if value is not None},
-        packets=store.packets(indices),
-    )
 
 
 def _wanted(

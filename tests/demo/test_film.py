@@ -27,8 +27,7 @@ def project(warm, tmp_path, monkeypatch):
 
 
 def write_compute(*, num_workers):
-    compute = f"{{backend: local, address: null, num_workers: {num_workers}}}"
-    Path("params.yaml").write_text(f"compute: {compute}\n")
+    Path("params.yaml").write_text(f"compute: {{num_workers: {num_workers}}}\n")
 
 
 def frames_of(path):

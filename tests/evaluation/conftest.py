@@ -13,7 +13,7 @@ from motiontransfer.target_clips import HeldOut, read_target_clips
 from tests.films import add_clip, film
 from tests.people import blocks, figure
 
-LOCAL = Compute(backend="local", address=None, num_workers=1)
+LOCAL = Compute(num_workers=1)
 BODY = HOLISTIC.joints[HOLISTIC.slice("body")]
 PERFECT = {"l1": 0, "psnr": 100, "ssim": 1, "shift_tolerant_ssim": 1, "sharpness": 1}
 """Metrics of a box that shows what the real one shows."""

@@ -27,7 +27,7 @@ SETTINGS = {
     "coco_wholebody": {},
 }
 EMPTY = detections_of({}, num_frames=0)
-COMPUTE = Compute(backend="local", address=None, num_workers=2)
+COMPUTE = Compute(num_workers=2)
 
 
 @pytest.fixture
@@ -154,16 +154,15 @@ def test_keypoints_are_imported_from_the_videos_folder(load, calls):
 
 
 @pytest.mark.parametrize(
-    ("accelerator", "backend", "asked_for", "given", "said"),
+    ("accelerator", "asked_for", "given", "said"),
     [
-        ("cuda", "local", 0, 1, ["runs on a cuda, 32-true, processes: 1"]),
-        ("cuda", "local", 3, 3, ["runs on a cuda, 32-true, processes: 3"]),
-        ("cpu", "local", 0, 0, ["runs on the CPU, threads: 1, 32-true, processes: 5"]),
-        ("cuda", "ray", 0, 0, []),  # workers of a cluster have no GPU
+        ("cuda", 0, 1, ["runs on a cuda, 32-true, processes: 1"]),
+        ("cuda", 3, 3, ["runs on a cuda, 32-true, processes: 3"]),
+        ("cpu", 0, 0, ["runs on the CPU, threads: 1, 32-true, processes: 5"]),
     ],
 )
 def test_a_gpu_has_one_worker_by_default_and_it_is_said(
-    load, calls, monkeypatch, caplog, accelerator, backend, asked_for, given, said
+    load, calls, monkeypatch, caplog, accelerator, asked_for, given, said
 ):
     caplog.set_level("INFO")
     monkeypatch.setattr(detectors, "choose_accelerator", lambda: accelerator)
@@ -171,7 +170,7 @@ def test_a_gpu_has_one_worker_by_default_and_it_is_said(
     monkeypatch.setattr("loky.cpu_count", lambda: 5)
     fetched = []
     monkeypatch.setattr(keypoint_rcnn, "load_network", lambda model, **_: fetched.append(model))
-    compute = Compute(backend=backend, address=None, num_workers=asked_for)
+    compute = Compute(num_workers=asked_for)
     detect_keypoints(Path("c"), load("keypointrcnn"), video=Path("v"), compute=compute)
     ((_, _, settings),) = calls
     config = settings["detector"]

@@ -1,18 +1,15 @@
-"""Frame stores give back every frame, in any order, and as packets for workers."""
+"""Frame stores give back every frame, in any order."""
 
 import multiprocessing
-import pickle
-from dataclasses import replace
 from fractions import Fraction
 
-import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import DamagedFileError, VideoError
-from motiontransfer.video.frame_store import FrameStore, encode_frames, write_frames
+from motiontransfer.video.frame_store import FrameStore, write_frames
 from tests.video.conftest import grey_frame, index_of, write_test_video
 
 SIZE = (18, 22)
@@ -111,7 +108,7 @@ def test_truncated_or_broken_frames_are_refused_and_the_others_read(tmp_path):
         with pytest.raises(
             VideoError, match=r"frame [1-5]: the file ends before it; make this file"
         ):
-            list(encode_frames(store, range(1, 6)).decoded())
+            list(store.chosen(range(1, 6)))
         with pytest.raises(
             DamagedFileError, match=r"frames\.mkv: damaged: expected \d+ bytes, got"
         ):
@@ -167,34 +164,5 @@ def videos(tmp_path_factory):
 def test_frames_come_back_exactly(videos, name, start, stop, step):
     indices = range(min(start, stop - 1), stop, step)
     with FrameStore(videos / name) as store:
-        encoded = encode_frames(store, indices)
-        assert encoded.indices == indices
         expected = [store[index] for index in indices]
-    np.testing.assert_array_equal(np.stack(list(encoded.decoded())), np.stack(expected))
-
-
-def test_frames_travel_without_their_file(videos, tmp_path):
-    path = tmp_path / "frames.mkv"
-    path.write_bytes((videos / "store.mkv").read_bytes())
-    with FrameStore(path) as store:
-        encoded = pickle.dumps(encode_frames(store, range(3, 6)))
-    path.unlink()
-    np.testing.assert_array_equal(np.stack(list(pickle.loads(encoded).decoded())), FRAMES[3:6])
-
-
-def test_packets_are_copied_as_they_are(videos):
-    with av.open(str(videos / "store.mkv")) as container:
-        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
-    with FrameStore(videos / "store.mkv") as store:
-        encoded = encode_frames(store, range(3, 9, 2))
-    assert list(encoded.packets) == [*enumerate(packets)][3:8]
-
-
-def test_a_damaged_frame_is_refused_by_its_number(videos):
-    with FrameStore(videos / "store.mkv") as store:
-        encoded = encode_frames(store, range(4, 10, 2))
-    first, second, (_, content), *others = encoded.packets
-    frames = replace(encoded, packets=[first, second, (6, content[:200]), *others]).decoded()
-    np.testing.assert_array_equal(next(frames), FRAMES[4])
-    with pytest.raises(VideoError, match=r"store\.mkv: frame 6: Invalid data found .*; make this"):
-        next(frames)
+        np.testing.assert_array_equal(np.stack(list(store.chosen(indices))), np.stack(expected))
