@@ -21,7 +21,7 @@ COMMON = {
 }
 SETTINGS = {
     "mediapipe_holistic": {**COMMON, "min_tracking_confidence": 0.4, "warmup_frames": 7},
-    "mediapipe_tasks": {**COMMON, "model": "wheel", "min_tracking_confidence": 0.4},
+    "mediapipe_tasks": {**COMMON, "min_tracking_confidence": 0.4},
     "keypointrcnn": {**COMMON},
     "openpose_json": {},
     "coco_wholebody": {},
@@ -79,7 +79,7 @@ def test_each_setting_of_a_detector_is_required_and_no_other_known(load, detecto
     [
         ("mediapipe_holistic", "model", {"model": "wheel"}),  # has none
         ("openpose_json", "model", {"model": "wheel"}),
-        ("mediapipe_tasks", "model", {"model": "pose_huge"}),
+        ("mediapipe_tasks", "model", {"model": "wheel"}),
         ("keypointrcnn", "model", {"model": "pose_huge"}),
         ("openpose", "detector", {}),
     ],
@@ -89,19 +89,18 @@ def test_unknown_models_and_detectors_are_refused(load, detector, key, asked):
         load(detector, **asked)
 
 
-@pytest.mark.parametrize("detector", ["mediapipe_tasks", "keypointrcnn"])
-def test_a_file_is_a_model(load, detector, tmp_path):
-    (tmp_path / "mine.task").touch()
-    config = load(detector, model=str(tmp_path / "mine.task"))
+def test_a_file_is_a_model(load, tmp_path):
+    (tmp_path / "mine.pth").touch()
+    config = load("keypointrcnn", model=str(tmp_path / "mine.pth"))
     assert pickle.loads(pickle.dumps(config)) == config
-    assert config.label.endswith(" mine.task")
+    assert config.label.endswith(" mine.pth")
 
 
 def test_a_video_may_have_a_detector_of_its_own_and_needs_its_settings(load):
     assert load("mediapipe_holistic", own="coco_wholebody").detector == "coco_wholebody"
     own = load("mediapipe_holistic", own="mediapipe_tasks")
-    assert (own.model, own.min_tracking_confidence, own.segment_frames) == ("wheel", 0.4, 50)
-    own = load("mediapipe_tasks", own="keypointrcnn", model="pose_landmarker_lite")
+    assert (own.min_tracking_confidence, own.segment_frames) == (0.4, 50)
+    own = load("mediapipe_tasks", own="keypointrcnn")
     assert own.model == "coco_v1"
     with pytest.raises(ParamsError, match=r"videos\.dance\.detector: .*warmup_frames"):
         load("keypointrcnn", own="mediapipe_holistic")
@@ -133,7 +132,11 @@ def test_of_several_people_bodies_are_found_by_the_wheels_landmarker(load, calls
     ((name, _, settings),) = calls
     assert (name, settings["warmup_frames"]) == ("detect_clip", 7)
     bodies = settings["body_detector"]
-    assert (bodies.model, bodies.max_people, bodies.min_visibility) == ("wheel", 3, 0.2)
+    assert (bodies.detector, bodies.max_people, bodies.min_visibility) == (
+        "mediapipe_tasks",
+        3,
+        0.2,
+    )
     assert (bodies.min_detection_confidence, bodies.min_tracking_confidence) == (0.6, 0.4)
 
 
@@ -141,7 +144,7 @@ def test_a_detector_without_memory_needs_no_warm_up(load, calls):
     detect_keypoints(Path("c"), load("mediapipe_tasks"), video=Path("v"), compute=COMPUTE)
     ((name, _, settings),) = calls
     assert (name, settings["warmup_frames"]) == ("detect_clip", 0)
-    assert settings["detector"].label.startswith("mediapipe_tasks")
+    assert settings["detector"].label == "mediapipe_tasks 0.10.21 wheel"
     assert settings["body_detector"] is None
 
 
