@@ -32,9 +32,9 @@ from motiontransfer.video.frame_store import FrameStore, write_frames
 
 _PLAIN_LOOPS = {1: "plain loop", 2: "2 plain loops"}
 _CORES_OF = {**{"plain loop": 1, "1 worker": 1}, **{"2 plain loops": 2, "2 workers": 2}}
-_DETECTOR = default_detector()
-_SEGMENT_FRAMES, _WARMUP_FRAMES = 100, 5
 _START_FRAMES = 20
+_DETECTOR = default_detector().model_copy(update={"warmup_frames": 5})
+_STARTING = _DETECTOR.model_copy(update={"segment_frames": _START_FRAMES // 4})
 
 
 def main() -> None:
@@ -111,11 +111,7 @@ def _runner(name: str) -> Callable[[Path], None]:
 
     def run(clip: Path) -> None:
         detections = detect_clip(
-            clip,
-            detector=_DETECTOR,
-            segment_frames=_SEGMENT_FRAMES if clip != _start_of(clip) else _START_FRAMES // 4,
-            warmup_frames=_WARMUP_FRAMES,
-            compute=compute,
+            clip, detector=_DETECTOR if clip != _start_of(clip) else _STARTING, compute=compute
         )
         if clip != _start_of(clip):
             write_detections(clip.with_name(f"{name}.parquet"), detections)

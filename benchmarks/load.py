@@ -109,6 +109,12 @@ class _Repeated:
     skeleton: Skeleton = HOLISTIC
     label: str = "repeated"
     batch_frames: int = 30
+    warmup_frames: int = 0
+
+    @property
+    def segment_frames(self) -> int:
+        """Whole rounds of the people."""
+        return len(self.people) * max(1, _SEGMENT_FRAMES // len(self.people))
 
     @contextmanager
     def open(self) -> Iterator[Detector]:
@@ -130,11 +136,7 @@ def _detect(video: str, keypoints_file: Path) -> None:
     points = found.points * np.float32(_SIDE / found.image_size[0])
     detector = _Repeated(people=np.dstack([points, found.score]))
     detect_keypoints.detect_keypoints = lambda clip, _, *, compute, **__: detect_clip(
-        clip / "frames.mkv",
-        detector=detector,
-        segment_frames=len(points) * max(1, _SEGMENT_FRAMES // len(points)),
-        warmup_frames=0,
-        compute=compute,
+        clip / "frames.mkv", detector=detector, compute=compute
     )
     detect_keypoints.load_detector = lambda _, **__: None
     detect_keypoints.main(video)

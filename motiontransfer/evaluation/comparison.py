@@ -45,9 +45,6 @@ from motiontransfer.pose.detection import detect_person
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.progress import track
 
-_SEGMENT_FRAMES = 100
-_WARMUP_FRAMES = 10
-
 
 class FrameMetric:
     """Streaming metric that a function computes from a frame and the one before it."""
@@ -149,13 +146,7 @@ def detected_frames(video: Path, *, size: tuple[int, int], compute: Compute) -> 
     Args:
         size: (height, width) of the working image, to which the poses are reduced.
     """
-    found = detect_person(
-        video,
-        detector=default_detector(),
-        segment_frames=_SEGMENT_FRAMES,
-        warmup_frames=_WARMUP_FRAMES,
-        compute=compute,
-    )
+    found = detect_person(video, detector=default_detector(), compute=compute)
     is_reduced = has_more_pixels(found.image_size, size)
     return PosedFrames(
         frames=[(video, index) for index in range(found.num_frames)],

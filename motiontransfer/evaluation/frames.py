@@ -98,7 +98,6 @@ def read_frames(references: Iterable[FrameReference], size: tuple[int, int]) -> 
 
     Raises:
         VideoError: a video has another shape, or is smaller.
-        MissingFileError: a video is not there.
     """
     with ExitStack() as stack:
         store_of: dict[Path, FrameStore] = {}
@@ -124,7 +123,6 @@ def check_frames(path: Path, num_frames: int, size: tuple[int, int] | None, advi
         advice: ends the message about another number of frames.
 
     Raises:
-        MissingFileError: no such video.
         VideoError: another number of frames or another size.
     """
     with FrameStore(path) as store:

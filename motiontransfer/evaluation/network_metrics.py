@@ -129,7 +129,6 @@ def open_networks(params: NetworkParams, *, option: str) -> Networks:
         option: what the user writes to ask for one, such as `evaluate.{}_weights`.
 
     Raises:
-        MissingFileError: a file is not there, or the download failed.
         WeightsError: not a file of tensors, or not this network's.
     """
     distances: dict[str, ImageDistance] = {}

@@ -200,10 +200,6 @@ def evaluate_transfer(
     Returns:
         Sections `detection`, `temporal` and `identity`, `realism` (FID and KID) where there is a
         network for it, and `truth` where there is a ground truth.
-
-    Raises:
-        MissingFileError: a video is not there.
-        VideoError: a video differs from the result in number of frames or from the working size.
     """
     size, num_frames = intended.image_size, intended.num_frames
     check_frames(videos.result, num_frames, size, "render this transfer again")
@@ -297,10 +293,6 @@ def score_videos(
 
     Returns:
         Sections `truth` and `temporal`, as a transfer's metrics have them, and `realism`.
-
-    Raises:
-        MissingFileError: a video is not there.
-        VideoError: a video differs from the ground truth in shape or in number of frames.
     """
     with FrameStore(truth) as store:
         num_frames, size = len(store), store.size

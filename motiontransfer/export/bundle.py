@@ -82,7 +82,6 @@ def export_target(
 
     Raises:
         MissingLibraryError: ONNX is not installed, or what quantizes.
-        MissingFileError: the target was not trained.
         MotionTransferError: the folder holds something else.
     """
     quantizes = "int8" in precisions

@@ -184,13 +184,7 @@ def write_detector(
 
 
 def read_detector(path: Path) -> TrainedDetector:
-    """Build the detector that a weights file describes.
-
-    Raises:
-        MissingFileError: no such file.
-        DamagedFileError: it is not as it was written, or not a weights file.
-        WeightsError: its tensors do not fit.
-    """
+    """Build the detector that a weights file describes."""
     network, config = read_network(path, "detector", FramePairConfig, FramePairDetector)
     return TrainedDetector(
         network=network,
@@ -265,8 +259,6 @@ def predict_video(path: Path, weights: Path) -> Prediction:
     """Predict from the frames of a video file alone.
 
     Raises:
-        MissingFileError: no such video, or no such weights.
-        WeightsError: the weights are not a detector's.
         VideoError: the video cannot be read, is too small or short, or nothing moves in it.
     """
     detector = read_detector(weights)

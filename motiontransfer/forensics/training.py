@@ -154,10 +154,6 @@ def train_on_project(
         checkpoints: folder of runs that are not finished.
         weights: the file to write.
         logs: folder of the learning curves and sample images.
-
-    Raises:
-        MissingFileError: an artifact is not there.
-        TrainingError: there is too little to train, calibrate or test on.
     """
     inputs = input_files(targets=targets, transfers=transfers)
     key = run_key(runtime, [params], inputs, code=__name__)

@@ -58,8 +58,6 @@ def run_live(
 
     Raises:
         ParamsError: there is no such target, or a param does not go with live use.
-        DisplayError: no window can be opened, or there is no virtual camera.
-        VideoError: the source failed; what was recorded until then is whole.
     """
     params = load_section(RenderParams, "render")
     # The other half of the cores detects. OpenCV's operations are too small to be shared.

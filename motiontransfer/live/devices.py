@@ -101,7 +101,6 @@ def open_video(path: Path) -> Source:
     """Open a video file, which is decoded in a child process and played once, in real time.
 
     Raises:
-        MissingFileError: no such file.
         VideoError: it cannot be read; later, where it is damaged.
     """
     decoded = iterate_isolated(_decode, path)
@@ -137,13 +136,7 @@ def _decode(path: Path) -> Generator[VideoMetadata | tuple[float, Frame]]:
 
 
 def open_poses(path: Path) -> Source:
-    """Open poses of one subject, played in real time.
-
-    Raises:
-        MissingFileError: no such file.
-        DamagedFileError: it is not as it was written.
-        KeypointsError: it holds something else.
-    """
+    """Open poses of one subject, played in real time."""
     poses = read_keypoints(path)
     joints = np.concatenate([poses.points, poses.score[..., None]], axis=2)
 

@@ -55,11 +55,7 @@ class PoseDrawer:
     device: torch.device = CPU
 
     def draw(self, points: Points, score: Scores, *, size: tuple[int, int]) -> PoseMaps:
-        """Draw poses of images of a size (height, width).
-
-        Raises:
-            KeypointsError: the skeleton has nothing that can be drawn.
-        """
+        """Draw poses of images of a size (height, width)."""
         style, device = self.style, self.device
         if style.encoding != "heatmaps":
             lines = visible_lines(

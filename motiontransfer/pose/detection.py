@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypedDict, Unpack, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
@@ -39,18 +39,16 @@ class DetectorConfig(Protocol):
     @property
     def batch_frames(self) -> int: ...
 
+    @property
+    def segment_frames(self) -> int:
+        """Frames of which one worker gives the result, with a fresh detector."""
+
+    @property
+    def warmup_frames(self) -> int:
+        """Frames before these that the detector is shown first."""
+
     def open(self) -> AbstractContextManager[Detector]:
         """A detector with no memory of any frame."""
-
-
-class Segments(TypedDict):
-    """How a clip is cut for the workers."""
-
-    segment_frames: int
-    """Frames of which one worker gives the result, with a fresh detector."""
-    warmup_frames: int
-    """Frames before these that the detector is shown first."""
-    compute: Compute
 
 
 def detect_clip(
@@ -58,7 +56,7 @@ def detect_clip(
     *,
     detector: DetectorConfig,
     body_detector: DetectorConfig | None = None,
-    **segments: Unpack[Segments],
+    compute: Compute,
 ) -> Detections:
     """People in each frame of a video, by track.
 
@@ -68,35 +66,27 @@ def detect_clip(
     Args:
         body_detector: finds several people in unrelated frames; its joints are the first of the
             detector's, which then need find one person only.
-
-    Raises:
-        MissingFileError: no such file.
-        VideoError: the file holds no frames that can be read.
-        ComputeError: a worker was killed.
     """
-    detect, at_once = partial(detect_people, video), segments | {"warmup_frames": 0}
+    detect = partial(detect_people, video, compute=compute)
     with FrameStore(video) as store:
         image_size = store.size
     if body_detector is None or not any(
         num_people(found, image_size=image_size) > 1
-        for found in detect(detector=body_detector, every=_SAMPLE_EVERY, **at_once)
+        for found in detect(detector=body_detector, every=_SAMPLE_EVERY)
     ):
-        people = detect(detector=detector, **segments)
-        return track_detections(people, video, detector=detector.label)
+        return track_detections(detect(detector=detector), video, detector=detector.label)
     label = f"{detector.label}, each person by {body_detector.label}"
-    bodies = track_detections(detect(detector=body_detector, **at_once), video, detector=label)
-    return _detect_in_crops(video, bodies, detector=detector, **segments)
+    bodies = track_detections(detect(detector=body_detector), video, detector=label)
+    return _detect_in_crops(video, bodies, detector=detector, compute=compute)
 
 
-def detect_person(
-    video: Path, *, detector: DetectorConfig, **segments: Unpack[Segments]
-) -> Keypoints:
-    """The one person in each frame of a video; raises as `detect_people`.
+def detect_person(video: Path, *, detector: DetectorConfig, compute: Compute) -> Keypoints:
+    """The one person in each frame of a video.
 
     Args:
         detector: one that finds a single person.
     """
-    people = detect_people(video, detector=detector, **segments)
+    people = detect_people(video, detector=detector, compute=compute)
     assert all(len(found) <= 1 for found in people)
     tracks = [np.zeros(len(found), np.int32) for found in people]
     detections = _detections(people, tracks, video, detector=detector.label)
@@ -132,13 +122,12 @@ def num_people(people: People, *, image_size: tuple[int, int]) -> int:
 _Rows = Int64[np.ndarray, " rows"]
 
 
-def segments_of(
-    num_frames: int, *, segment_frames: int, warmup_frames: int
-) -> list[tuple[int, int, int]]:
+def segments_of(num_frames: int, detector: DetectorConfig) -> list[tuple[int, int, int]]:
     """Start of the warm-up, start and stop of each segment; each frame counts in one of them."""
+    length = detector.segment_frames
     return [
-        (max(0, start - warmup_frames), start, min(start + segment_frames, num_frames))
-        for start in range(0, num_frames, segment_frames)
+        (max(0, start - detector.warmup_frames), start, min(start + length, num_frames))
+        for start in range(0, num_frames, length)
     ]
 
 
@@ -162,22 +151,16 @@ class _Work:
 
 
 def detect_people(
-    video: Path,
-    *,
-    detector: DetectorConfig,
-    segment_frames: int,
-    warmup_frames: int,
-    compute: Compute,
-    every: int = 1,
+    video: Path, *, detector: DetectorConfig, compute: Compute, every: int = 1
 ) -> list[People]:
-    """People in each frame of a video, in no particular order; raises as `detect_clip`.
+    """People in each frame of a video, in no particular order.
 
     Args:
         every: only frames 0, every, 2 every … are detected in, as if there were no others.
     """
     with FrameStore(video) as store:
         frames, (height, width) = range(0, len(store), every), store.size
-    segments = segments_of(len(frames), segment_frames=segment_frames, warmup_frames=warmup_frames)
+    segments = segments_of(len(frames), detector)
     modified_ns = video.stat().st_mtime_ns
     work = (
         _Work(
@@ -195,13 +178,7 @@ def detect_people(
 
 
 def _detect_in_crops(
-    video: Path,
-    bodies: Detections,
-    *,
-    detector: DetectorConfig,
-    segment_frames: int,
-    warmup_frames: int,
-    compute: Compute,
+    video: Path, bodies: Detections, *, detector: DetectorConfig, compute: Compute
 ) -> Detections:
     """Detections with the joints that the detector finds in a crop around each body.
 
@@ -209,9 +186,7 @@ def _detect_in_crops(
     """
     crops = crop_boxes(bodies)
     segments: list[tuple[_Rows, _Rows]] = []  # of one person, with and without the warm-up
-    for segment in segments_of(
-        bodies.num_frames, segment_frames=segment_frames, warmup_frames=warmup_frames
-    ):
+    for segment in segments_of(bodies.num_frames, detector):
         of_segment = slice(*np.searchsorted(bodies.frame_index, segment[1:]))
         for person in np.unique(bodies.person[of_segment]):
             rows = np.flatnonzero(bodies.person == person)

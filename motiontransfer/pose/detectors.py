@@ -11,7 +11,7 @@ import logging
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import loky
 from pydantic import BaseModel, Field, field_validator
@@ -81,6 +81,8 @@ class HolisticConfig(_FrameDetectorConfig):
 class TasksConfig(_FrameDetectorConfig):
     """The section with `mediapipe_tasks`: bodies."""
 
+    warmup_frames: ClassVar = 0  # it remembers no frames
+
     detector: Literal["mediapipe_tasks"]
     min_tracking_confidence: float = Field(ge=0, le=1)
 
@@ -101,6 +103,8 @@ class TasksConfig(_FrameDetectorConfig):
 
 class KeypointRcnnConfig(_FrameDetectorConfig):
     """The section with `keypointrcnn`: bodies."""
+
+    warmup_frames: ClassVar = 0
 
     detector: Literal["keypointrcnn"]
     model: str = _PUBLISHED_WEIGHTS
@@ -185,31 +189,15 @@ def detect_keypoints(clip: Path, config: AnyConfig, *, video: Path, compute: Com
 
     Args:
         video: where the clip comes from; for imports, the folder of the keypoints.
-
-    Raises:
-        MissingFileError: the clip, a model or the keypoints to import are not there.
-        VideoError: a frame cannot be read.
-        KeypointsError: the keypoints to import do not belong to this video.
-        WeightsError: a model is not one that the detector can use.
-        ComputeError: workers cannot be had, or one was killed.
     """
     if isinstance(config, ImportConfig):
         people = import_people(video, clip, layout=config.detector)
         return track_detections(people, clip / layout.FRAMES_FILE, detector=config.detector)
-    body_detector, warmup_frames = None, 0
-    if isinstance(config, HolisticConfig):  # of all detectors it alone remembers frames
-        body_detector, warmup_frames = config.body_detector, config.warmup_frames
-    elif isinstance(config, KeypointRcnnConfig):
+    body_detector = config.body_detector if isinstance(config, HolisticConfig) else None
+    if isinstance(config, KeypointRcnnConfig):
         compute = _prepare_keypoint_rcnn(config, compute)
     frames = detection_frames(clip)
-    found = detect_clip(
-        frames,
-        detector=config,
-        body_detector=body_detector,
-        segment_frames=config.segment_frames,
-        warmup_frames=warmup_frames,
-        compute=compute,
-    )
+    found = detect_clip(frames, detector=config, body_detector=body_detector, compute=compute)
     return found if frames.name == layout.FRAMES_FILE else found.resized(read_clip(clip).size)
 
 

@@ -359,7 +359,6 @@ def import_people(
         MissingFileError: the keypoints or the clip are absent.
         KeypointsError: a frame is missing, the files have another layout, or the coordinates are
             not pixels of the video.
-        DamagedFileError: the clip's index is damaged, or of an older version.
     """
     framing = read_clip(clip).framing
     shown = read_source_frames(clip)

@@ -59,7 +59,6 @@ def open_keypoint_rcnn(
             names a place.
 
     Raises:
-        MissingFileError: the weights are not here and cannot be downloaded.
         WeightsError: the weights do not fit.
     """
     num_threads = torch.get_num_threads()

@@ -58,7 +58,6 @@ def share_cluster(address: str, jobs: int | None) -> list[dict[str, str]]:
     Machines have the same number of stages, each of which has its part of the smallest one.
 
     Raises:
-        RemoteError: no remote is set.
         MissingFileError: a stage reads a file that neither git nor DVC tracks.
         ComputeError: there is no such cluster, or Ray is not installed.
     """

@@ -45,7 +45,6 @@ def import_dataset(folder: Path, *, root: Path = Path()) -> list[str]:
     Raises:
         MissingFileError: nothing of this layout is there.
         VideoError, KeypointsError: a file cannot be read.
-        ParamsError, MotionTransferError: as `add_video`.
     """
     folders = (path for kind in _FRAMES for path in folder.resolve().rglob(kind))
     parts = {path.parent for path in folders if len(_numbered(path)) > 1}

@@ -94,7 +94,6 @@ def add_video(
     Raises:
         ParamsError: a name is taken or not valid, or params.yaml cannot be edited.
         MissingFileError: no such file, or no params.yaml.
-        MotionTransferError: DVC cannot add the file.
     """
     check_new_video(name, subject, root=root)
     if not file.is_file() and detector is None:
@@ -222,7 +221,6 @@ def remove_video(removal: Removal, *, root: Path = Path()) -> None:
 
     Raises:
         ParamsError: params.yaml has changed since, or cannot be edited.
-        MotionTransferError: DVC cannot remove the .dvc file.
     """
     params = read_text(root / PARAMS_FILE)
     for section, name in removal.entries:
@@ -256,7 +254,6 @@ def orphaned_outputs(root: Path) -> list[Path]:
 
     Raises:
         MissingFileError: there is no dvc.lock.
-        MotionTransferError: DVC cannot list the stages, or dvc.lock cannot be read.
     """
     lock = root / "dvc.lock"
     if not lock.exists():
@@ -281,11 +278,7 @@ def orphaned_outputs(root: Path) -> list[Path]:
 
 
 def delete(root: Path, paths: Iterable[Path]) -> None:
-    """Delete outputs, and folders that this leaves empty.
-
-    Raises:
-        MotionTransferError: a DVC command is running.
-    """
+    """Delete outputs, and folders that this leaves empty."""
     with errors_of_dvc("clean"), opened(root) as repo, lock_repo(repo):
         for path in paths:
             if (root / path).is_dir() and not (root / path).is_symlink():

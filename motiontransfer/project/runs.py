@@ -131,7 +131,6 @@ def plan(target: str = "", *, root: Path = Path(), is_forecast: bool = False) ->
             restored, and a run that goes on meanwhile is not in the way.
 
     Raises:
-        MissingFileError: there is no project.
         MotionTransferError: DVC cannot read dvc.yaml.
     """
     with (

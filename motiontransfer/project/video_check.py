@@ -81,7 +81,6 @@ def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"])
         crop: as in params.yaml; `auto` is found on fewer frames than `decode` takes.
 
     Raises:
-        MissingFileError: no such file.
         VideoError: no video, or none of its frames can be decoded.
     """
     metadata = read_metadata(path)

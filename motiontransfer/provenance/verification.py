@@ -137,9 +137,6 @@ def read_provenance(path: Path, *, trusted: Path | None = None) -> Provenance | 
         trusted: certificates of authorities to trust, PEM.
 
     Raises:
-        MissingFileError: no such file.
-        MissingLibraryError: c2pa cannot be loaded on this machine.
-        VideoError: not a video.
         ProvenanceError: the manifest cannot be read, or `trusted` holds no certificates.
     """
     with open_input(path):  # raises VideoError where it is no video

@@ -82,7 +82,6 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
 
     Raises:
         MissingFileError: something that it shows is not there.
-        VideoError: a video has not as many frames as the result.
     """
     found = read_measurements(layout.measurements_file("evaluate_transfer", run.name))
     systems = systems_of(measured(found))

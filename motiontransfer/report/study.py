@@ -341,7 +341,6 @@ def write_study(
 
     Raises:
         MissingFileError: a video is not there.
-        VideoError: a video cannot be read.
         StudyError: there is a key of that name already, nothing to compare, or a video is shorter
             than a clip.
     """

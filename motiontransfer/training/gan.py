@@ -286,7 +286,6 @@ def read_perceptual(section: str, *, weight: float, file: Path | None) -> VGG19F
         file: the user's own; None: from the cache, or downloaded once.
 
     Raises:
-        MissingFileError: it is not there, or the download failed.
         WeightsError: it does not hold the tensors of a VGG19.
     """
     if weight == 0:

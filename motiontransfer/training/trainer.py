@@ -228,7 +228,6 @@ def fit(task: AdamTask, *, schedule: Schedule, dataset: Dataset, folder: Path) -
     After a signal to stop the current step is finished and checkpointed.
 
     Raises:
-        TrainingError: a loss is not finite, or git has no commit yet.
         KeyboardInterrupt: Ctrl-C.
     """
     runtime, losses, values = task.runtime, MeanLosses(), {}

@@ -161,7 +161,6 @@ def read_source_frames(folder: Path) -> Int32[np.ndarray, " frames"]:
 
     Raises:
         MissingFileError: the clip has no index.
-        DamagedFileError: the index is not as it was written.
     """
     _check_exists(folder / INDEX_FILE)
     columns, _ = read_table(folder / INDEX_FILE, key=_INDEX_KEY)

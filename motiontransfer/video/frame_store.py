@@ -223,7 +223,6 @@ def check_decodable(video: Path) -> None:
     """Decode a stranger's video in a child process with limits, before it is read without.
 
     Raises:
-        MissingFileError: no such file.
         VideoError: a frame cannot be decoded, or not within the limits.
     """
     run_isolated(_decode_all, video)

@@ -51,6 +51,8 @@ class CountingConfig:
     batch_frames: int = 1
     max_people: int = 2
     label: str = "counting"
+    segment_frames: int = 4
+    warmup_frames: int = 0
 
     @contextmanager
     def open(self) -> Iterator[Detector]:
@@ -83,7 +85,8 @@ def clip(tmp_path_factory):
 
 @given(st.integers(1, 500), st.integers(1, 100), st.integers(0, 50))
 def test_segments_count_each_frame_once_after_a_warm_up(num_frames, length, warmup):
-    segments = segments_of(num_frames, segment_frames=length, warmup_frames=warmup)
+    detector = CountingConfig(segment_frames=length, warmup_frames=warmup)
+    segments = segments_of(num_frames, detector)
     counted = [frame for _, start, stop in segments for frame in range(start, stop)]
     assert counted == list(range(num_frames))
     for warmup_start, start, stop in segments:
@@ -95,9 +98,9 @@ def local(num_workers):
     return Compute(num_workers=num_workers)
 
 
-def detect(path, detector=None, *, function=detect_people, **settings):
-    settings = {"segment_frames": 4, "warmup_frames": 0, "compute": local(1), **settings}
-    return function(path, detector=detector or CountingConfig(), **settings)
+def detect(path, detector=None, *, function=detect_people, num_workers=1, **settings):
+    detector = detector or CountingConfig()
+    return function(path, detector=detector, compute=local(num_workers), **settings)
 
 
 @contextmanager
@@ -118,7 +121,7 @@ def in_process():
 
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_frames_are_detected_in_order_after_their_warm_up(clip, num_workers):
-    found = detect(clip, segment_frames=4, warmup_frames=2, compute=local(num_workers))
+    found = detect(clip, CountingConfig(warmup_frames=2), num_workers=num_workers)
     assert [len(people) for people in found] == [0, 1, 1, 1, 1, 2, 1, 1, 1, 1, 2]
     assert [people[0, 0, 0] for people in found[1:]] == list(range(1, NUM_FRAMES))
     seen = [people[0, 0, 1] for people in found[1:]]
@@ -126,7 +129,7 @@ def test_frames_are_detected_in_order_after_their_warm_up(clip, num_workers):
 
 
 def test_sampled_frames_are_detected_without_those_between(clip, in_process):
-    found = detect(clip, segment_frames=2, warmup_frames=1, every=3)
+    found = detect(clip, CountingConfig(segment_frames=2, warmup_frames=1), every=3)
     assert [people[0, 0, :2].tolist() for people in found[1:]] == [[3, 2], [6, 2], [9, 3]]
     assert len(found[0]) == 0
 
@@ -140,14 +143,8 @@ def test_the_bytes_are_the_same_with_any_number_of_workers(tmp_path):
     )
     content = []
     for num_workers in (1, 2):
-        found = detect(
-            path,
-            default_detector(),
-            function=detect_clip,
-            segment_frames=5,
-            warmup_frames=2,
-            compute=local(num_workers),
-        )
+        detector = default_detector().model_copy(update={"segment_frames": 5, "warmup_frames": 2})
+        found = detect(path, detector, function=detect_clip, num_workers=num_workers)
         write_detections(tmp_path / "found", found)
         content.append((tmp_path / "found").read_bytes())
     assert content[0] == content[1]
@@ -177,7 +174,8 @@ def test_a_clip_is_opened_as_often_whatever_its_number_of_segments(
     )
     counts = []
     for segment_frames in (NUM_FRAMES, 1):
-        detect(clip, CountingConfig(max_people=1), function=function, segment_frames=segment_frames)
+        detector = CountingConfig(max_people=1, segment_frames=segment_frames)
+        detect(clip, detector, function=function)
         counts.append(len(opened))
         opened.clear()
     assert counts[0] == counts[1] <= 2
@@ -216,7 +214,7 @@ class DyingConfig(CountingConfig):
 @pytest.mark.slow
 def test_a_killed_worker_is_an_error_with_its_frames(clip):
     with pytest.raises(ComputeError, match=rf"frames 4 to 7 of {clip}"):
-        detect(clip, DyingConfig(), warmup_frames=2, compute=local(2))
+        detect(clip, DyingConfig(warmup_frames=2), num_workers=2)
 
 
 def rows_of(frames):
@@ -375,7 +373,9 @@ def largest_person(frame, num_seen):
 @dataclass(frozen=True)
 class StubConfig:
     label: str
+    warmup_frames: int
     batch_frames: int = 7
+    segment_frames: int = 17
 
     @contextmanager
     def open(self) -> Iterator[Detector]:
@@ -386,12 +386,11 @@ class StubConfig:
             yield lambda frames: [largest_person(frame, next(seen)) for frame in frames]
 
 
-DETECTORS = {"detector": StubConfig("single"), "body_detector": StubConfig("bodies")}
+DETECTORS = {"detector": StubConfig("single", 3), "body_detector": StubConfig("bodies", 0)}
 
 
 def detect_each(path, frames, **detectors):
-    settings = {"segment_frames": 17, "warmup_frames": 3, "compute": local(1)}
-    return detect_clip(write_clip(path, frames), **settings, **(detectors or DETECTORS))
+    return detect_clip(write_clip(path, frames), compute=local(1), **(detectors or DETECTORS))
 
 
 def crossing(frame_index):
@@ -467,7 +466,8 @@ def test_two_astronauts_have_a_face_each(tmp_path):
         min_visibility=0.3,
         segment_frames=17,
     )
-    detectors = {"detector": default_detector(), "body_detector": body_detector}
+    detector = default_detector().model_copy(update={"segment_frames": 17, "warmup_frames": 3})
+    detectors = {"detector": detector, "body_detector": body_detector}
     found = detect_each(tmp_path / "frames.mkv", frames, **detectors)
     assert found.people == (0, 1)
     for person, x in ((0, np.full(12, 110)), (1, 512 - 110 + np.arange(12))):

@@ -110,7 +110,6 @@ def test_one_person_needs_no_body_detector(load, calls):
     params = load("mediapipe_holistic", max_people=1)
     detect_keypoints(Path("clip"), params, video=Path("v"), compute=COMPUTE)
     settings = {"detector": params, "body_detector": None, "compute": COMPUTE}
-    settings |= {"segment_frames": 50, "warmup_frames": 7}
     assert calls == [("detect_clip", (Path("clip/frames.mkv"),), settings)]
 
 
@@ -130,20 +129,16 @@ def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(
 def test_of_several_people_bodies_are_found_by_the_wheels_landmarker(load, calls):
     detect_keypoints(Path("c"), load("mediapipe_holistic"), video=Path("v"), compute=COMPUTE)
     ((name, _, settings),) = calls
-    assert (name, settings["warmup_frames"]) == ("detect_clip", 7)
     bodies = settings["body_detector"]
-    assert (bodies.detector, bodies.max_people, bodies.min_visibility) == (
-        "mediapipe_tasks",
-        3,
-        0.2,
-    )
+    assert (name, bodies.detector, bodies.warmup_frames) == ("detect_clip", "mediapipe_tasks", 0)
+    assert (bodies.max_people, bodies.min_visibility, bodies.segment_frames) == (3, 0.2, 50)
     assert (bodies.min_detection_confidence, bodies.min_tracking_confidence) == (0.6, 0.4)
 
 
 def test_a_detector_without_memory_needs_no_warm_up(load, calls):
     detect_keypoints(Path("c"), load("mediapipe_tasks"), video=Path("v"), compute=COMPUTE)
     ((name, _, settings),) = calls
-    assert (name, settings["warmup_frames"]) == ("detect_clip", 0)
+    assert (name, settings["detector"].warmup_frames) == ("detect_clip", 0)
     assert settings["detector"].label == "mediapipe_tasks 0.10.21 wheel"
     assert settings["body_detector"] is None
 
