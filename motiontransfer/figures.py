@@ -22,12 +22,7 @@ from motiontransfer.storage import replacing
 def write_figure(
     path: Path, *, width: float, height: float, dpi: int = 100, tight: bool = False
 ) -> Generator[Figure]:
-    """Yield an empty figure with constrained layout; write it if the block succeeds.
-
-    Args:
-        width: inches, as the height.
-        tight: cut off the empty margin.
-    """
+    """Yield a figure, sizes in inches; write it if the block succeeds, `tight` without margins."""
     figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
     yield figure
     with replacing(path) as temporary:

@@ -185,11 +185,7 @@ class Detections(_Joints):
         frame_rate: Fraction,
         detector: str,
     ) -> "Detections":
-        """Build from the people of each frame, with the joints of HOLISTIC.
-
-        Args:
-            tracks: track number of each person; those with a negative one are left out.
-        """
+        """From each frame's people, with HOLISTIC's joints; negative tracks are left out."""
         empty = np.zeros((0, len(HOLISTIC.joints), 3), np.float32)
         joints = np.concatenate([empty, *frames])
         person = np.concatenate([np.zeros(0, np.int32), *tracks])
@@ -213,11 +209,7 @@ class Detections(_Joints):
         return tuple(np.unique(self.person).tolist())
 
     def of_person(self, *tracks: int) -> Keypoints:
-        """One person in every frame; all joints are missing in frames without a detection.
-
-        Args:
-            tracks: of this clip, which must not overlap in time.
-        """
+        """One person in every frame, missing where not detected; tracks must not overlap."""
         for track in tracks:
             if track not in self.people:
                 raise KeypointsError(f"no person {track} in this clip; there are {self.people}")

@@ -19,11 +19,7 @@ class ProgressMeter:
     """Display of how many steps are done, their rate and the ETA."""
 
     def __init__(self, description: str, *, total: int, done: int = 0) -> None:
-        """Start the clock.
-
-        Args:
-            done: steps of an earlier session.
-        """
+        """Start the clock; `done` steps are of an earlier session."""
         self._description, self._total, self._first = description, total, done
         self._began = time.monotonic()
         self._next_line = self._began + _FIRST_LINE_SECONDS

@@ -92,11 +92,7 @@ def sha256_of(path: Path) -> str:
 
 
 def array_checksum(array: Shaped[np.ndarray, "..."], *, kind: str | None = None) -> int:
-    """CRC-32 of an array's type, shape and bytes.
-
-    Args:
-        kind: name of the type, where the array is a view of another library's.
-    """
+    """CRC-32 of an array's type, or the `kind` that it is a view of, its shape and its bytes."""
     header = f"{kind or array.dtype.name} {array.shape}".encode()
     return zlib.crc32(np.ascontiguousarray(array).data, zlib.crc32(header))
 

@@ -174,12 +174,7 @@ def summarize(
     counts: Mapping[MetricKey, int] = MappingProxyType({}),
     notes: Mapping[str, str] = MappingProxyType({}),
 ) -> Measurements:
-    """Counts, means with their intervals, FID and KID, and notes.
-
-    Args:
-        real: frames that FID and KID compare the videos with.
-        notes: metrics that were not measured, with the reason.
-    """
+    """Counts, means with intervals, FID and KID against `real`; notes on what is not measured."""
     features = config.networks.features
     return (
         Measurements.from_counts(counts)

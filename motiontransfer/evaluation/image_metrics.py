@@ -298,11 +298,7 @@ def thumbnail(frame: Frame, box: Box) -> UInt8[np.ndarray, "64 32 3"]:
 def training_distances(
     frame_set: FrameSet, *, persons: Mapping[str, Regions], training: _Thumbnails
 ) -> FrameScores:
-    """Each system's distance to training.
-
-    Args:
-        persons: system -> the boxes around the person found in its own frames.
-    """
+    """Each system's distance to training; `persons`: system -> boxes in its own frames."""
     return {
         MetricKey("distance_to_training", "", system): (
             (distance_to_nearest(thumbnail(frame_set.frames[system], box), training), 1.0)

@@ -346,11 +346,7 @@ def kid(real: _Real, generated: _Generated) -> float:
 def kid_interval(
     real: _Real, generated: _Generated, block_frames: tuple[int, int]
 ) -> tuple[float, float]:
-    """95 % interval of KID by the moving-block bootstrap over time of both videos.
-
-    Args:
-        block_frames: about a second's, in the real video and in the generated one.
-    """
+    """95 % interval of KID by the moving-block bootstrap; a block of either lasts a second."""
     counts = [
         np.concatenate(list(resamples(len(video), min(block, len(video)), seed)))
         for seed, (video, block) in enumerate(zip((real, generated), block_frames, strict=True))

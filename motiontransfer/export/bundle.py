@@ -210,11 +210,7 @@ def _inputs(config: GeneratorConfig) -> list[Signal]:
 def _write_onnx(
     path: Path, network: nn.Module, inputs: Sequence[Signal], output: Signal, multiple_of: int = 1
 ) -> None:
-    """Write a network, and what it takes and returns as metadata.
-
-    Args:
-        multiple_of: divides every length of an axis of any length.
-    """
+    """Write a network with what it takes and returns; `multiple_of` divides free lengths."""
     example = {"height": 2 * multiple_of, "width": 3 * multiple_of}
     shapes = [[n if isinstance(n, int) else example[n] for n in it.shape] for it in inputs]
     axes = [{i: n for i, n in enumerate(it.shape) if isinstance(n, str)} for it in inputs]

@@ -334,11 +334,7 @@ class Player:
         *,
         style: PoseMapStyle | None = None,
     ) -> Float32[np.ndarray, "1 channels _ _"]:
-        """Pose map of a box of the frame, at another resolution where a size is given.
-
-        Args:
-            style: None: with lines as wide as in the frame.
-        """
+        """Pose map of a box, at another size if given; lines as in the frame, or of a style."""
         x0, y0, x1, y1 = box
         height, width = size or (y1 - y0, x1 - x0)
         scale = np.array([width / (x1 - x0), height / (y1 - y0)], np.float32)

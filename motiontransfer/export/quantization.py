@@ -20,11 +20,7 @@ _EXACT_OPERATIONS = ("Add", "Concat", "Multiply", "Subtract")
 
 
 def quantize_generator(folder: Path, calibration: Sequence[Keypoints]) -> None:
-    """Write an exported generator in int8, beside it.
-
-    Args:
-        calibration: poses in the target's image, of its own clips.
-    """
+    """Write an exported generator in int8 beside it, calibrated on the target's own poses."""
     core = openvino_core()
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses CUDA
     nncf, openvino = import_module("nncf"), import_module("openvino")

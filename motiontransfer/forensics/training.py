@@ -109,12 +109,7 @@ def train_detector(
     ema_decay: float,
     folder: Path,
 ) -> tuple[TrainedDetector, Throughput]:
-    """Train on some segment pairs and calibrate on others; the result depends on the seed alone.
-
-    Args:
-        ema_decay: per step, of the EMA of the weights, which is what is kept.
-        folder: checkpoints and logs of this run.
-    """
+    """Train on some segment pairs, keep the EMA, calibrate on others; the seed alone decides."""
     torch.manual_seed(schedule.seed)
     network = FramePairDetector(config).apply(initialize_detector)
     task = DetectorTask(runtime, network, ema_decay=ema_decay)
@@ -148,13 +143,7 @@ def train_on_project(
     weights: Path,
     logs: Path,
 ) -> dict[str, object]:
-    """Train, calibrate and test on the project in the current folder; return the metrics.
-
-    Args:
-        checkpoints: folder of runs that are not finished.
-        weights: the file to write.
-        logs: folder of the learning curves and sample images.
-    """
+    """Train, calibrate and test on the project in the current folder; return the metrics."""
     inputs = input_files(targets=targets, transfers=transfers)
     key = run_key(runtime, [params], inputs, code=__name__)
     with run_folder(runtime, checkpoints, key) as folder:
@@ -232,11 +221,7 @@ def balanced_accuracy(real: Logits, fake: Logits, *, threshold: float) -> float:
 
 
 def metrics(scores: Scores, *, threshold: float) -> dict[str, object]:
-    """AUC and accuracy with 95 % intervals, and the confusion matrix, of frame pairs.
-
-    Args:
-        threshold: pairs from this logit on are classified as fake.
-    """
+    """AUC and accuracy with 95 % intervals, and the confusion matrix; fake from `threshold` on."""
     real, fake = (
         [each for each in segments if len(each)] for segments in (scores.real, scores.fake)
     )

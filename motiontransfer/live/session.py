@@ -269,12 +269,7 @@ class Session:
         outputs: Sequence[Output] = (),
         save: Callable[[Frame], None] | None = None,
     ) -> None:
-        """Show results until the source ends or fails, or someone quits.
-
-        Args:
-            outputs: they get every shown frame, with its time in the source.
-            save: keeps a picture that was asked for.
-        """
+        """Show results until the source ends or fails, or someone quits; `save` keeps pictures."""
         began = time.monotonic()
         with ThreadPoolExecutor(3) as threads:
             futures = [

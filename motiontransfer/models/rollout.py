@@ -178,10 +178,8 @@ class Rollout:
     def step(self, pose: FramePose, previous: Images | None) -> Images:
         """Generate one frame in [-1, 1], as a batch of one.
 
-        Outside a viewport, it is the background image with shadows.
-
-        Args:
-            previous: the frame before, which may have been corrected; None: this is the first.
+        Outside a viewport, it is the background image with shadows. The previous frame may have
+        been corrected.
         """
         if previous is None:
             previous = torch.zeros((1, 3, *self._size), device=self._device)

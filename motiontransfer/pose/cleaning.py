@@ -28,11 +28,7 @@ PairSteps = Float64[np.ndarray, "steps pairs"]
 
 
 def remove_outliers(keypoints: Keypoints, *, longest_frames: int) -> Keypoints:
-    """Make joints missing that jump and return.
-
-    Args:
-        longest_frames: what lasts longer is taken for real; 0 removes nothing.
-    """
+    """Make joints missing that jump and return within so many frames; 0 removes nothing."""
     tracks, seen, joints_of_track = _tracks(keypoints)
     height = body_height_px(keypoints)
     removed = np.zeros(keypoints.score.shape, np.bool_)
@@ -140,11 +136,7 @@ def repair_hands(keypoints: Keypoints) -> Keypoints:
 
 
 def swap_sides(keypoints: Keypoints, frames: Mask, *, joints: Sequence[str]) -> Keypoints:
-    """Exchange joints of the left with those of the right in some frames.
-
-    Args:
-        joints: names of the left ones.
-    """
+    """Exchange joints, given by the left ones, with those of the right in some frames."""
     if not frames.any():
         return keypoints
     order = np.arange(len(keypoints.skeleton.joints))
@@ -162,11 +154,7 @@ def swap_sides(keypoints: Keypoints, frames: Mask, *, joints: Sequence[str]) -> 
 
 
 def swapped_frames(keypoints: Keypoints, joints: Sequence[str]) -> Mask:
-    """Mask of frames in which left and right of these joints are exchanged, from their motion.
-
-    Args:
-        joints: names of the left ones.
-    """
+    """Mask of frames in which these left joints and their right ones are exchanged, by motion."""
     indices = [keypoints.skeleton.index(joint) for joint in joints]
     others = [keypoints.skeleton.index(mirrored(joint)) for joint in joints]
     points, score = keypoints.points.astype(np.float64), keypoints.score
@@ -208,12 +196,7 @@ def _median(values: PairSteps, counted: Bool[np.ndarray, "steps pairs"]) -> Step
 
 
 def _cheapest_labels(changes: Steps, *, staying: float) -> Int8[np.ndarray, " frames"]:
-    """For each frame 0 as found or 1 swapped, at the least total cost.
-
-    Args:
-        changes: cost of a change between each frame and the next.
-        staying: cost of each swapped frame.
-    """
+    """0 as found or 1 swapped, at the least total cost of changes and of staying swapped."""
     cost = [0.0, staying]
     came_from = np.zeros((len(changes), 2), np.int8)
     for step, change in enumerate(changes):
@@ -352,13 +335,7 @@ def clean(
     smoothing: TimeFilter,
     smoothing_seconds: float,
 ) -> tuple[Keypoints, Repairs]:
-    """Fix swapped sides, remove outliers, fill gaps, smooth. Frame count is preserved.
-
-    Args:
-        longest_gap_seconds: gaps up to this long are filled; 0: none.
-        longest_outlier_seconds: jumps away and back within this time are removed; 0: none.
-        smoothing_seconds: width of the filter's window.
-    """
+    """Fix swapped sides, remove outliers, fill gaps, smooth: with the section `clean_keypoints`."""
     with_sides = repair_side_swaps(keypoints)
     sides = (keypoints.points != with_sides.points).any(axis=(1, 2))
     with_hands = repair_hands(with_sides)

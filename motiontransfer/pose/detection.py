@@ -81,11 +81,7 @@ def detect_clip(
 
 
 def detect_person(video: Path, *, detector: DetectorConfig, compute: Compute) -> Keypoints:
-    """The one person in each frame of a video.
-
-    Args:
-        detector: one that finds a single person.
-    """
+    """The person in each frame of a video, by a detector that finds a single one."""
     people = detect_people(video, detector=detector, compute=compute)
     assert all(len(found) <= 1 for found in people)
     tracks = [np.zeros(len(found), np.int32) for found in people]
@@ -153,11 +149,7 @@ class _Work:
 def detect_people(
     video: Path, *, detector: DetectorConfig, compute: Compute, every: int = 1
 ) -> list[People]:
-    """People in each frame of a video, in no particular order.
-
-    Args:
-        every: only frames 0, every, 2 every … are detected in, as if there were no others.
-    """
+    """People in each frame of a video, or in every n-th as if there were no others; unordered."""
     with FrameStore(video) as store:
         frames, (height, width) = range(0, len(store), every), store.size
     segments = segments_of(len(frames), detector)
@@ -245,9 +237,6 @@ def smooth_crops(
     """Boxes x0, y0, x1, y1, half-open and inside the frame, smooth over time.
 
     Each holds the box given for that frame and, as far as the image allows, a margin.
-
-    Args:
-        boxes: around the joints of one person, pixels, at least one.
     """
     from scipy.ndimage import maximum_filter1d  # here: workers, which detect, do without SciPy
 
@@ -267,11 +256,7 @@ def smooth_crops(
 
 
 def is_same_person(found: People, bodies: Detections, row: int) -> bool:
-    """True if a detection in a crop is the person of a row, and no other is nearer in that frame.
-
-    Args:
-        found: at most one person, in the frame's pixels.
-    """
+    """True if who was found in a crop is the person of a row, and no other there is nearer."""
     measure = partial(measure_bodies, image_size=bodies.image_size)
     person = measure(found)
     if not person:

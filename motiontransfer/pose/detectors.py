@@ -185,11 +185,7 @@ def load_detector(video: str, *, own: DetectorName | None = None) -> AnyConfig:
 
 
 def detect_keypoints(clip: Path, config: AnyConfig, *, video: Path, compute: Compute) -> Detections:
-    """Multi-person keypoints of a decoded clip, detected or imported, by track.
-
-    Args:
-        video: where the clip comes from; for imports, the folder of the keypoints.
-    """
+    """A decoded clip's people by track: detected, or imported from the folder `video`."""
     if isinstance(config, ImportConfig):
         people = import_people(video, clip, layout=config.detector)
         return track_detections(people, clip / layout.FRAMES_FILE, detector=config.detector)

@@ -91,11 +91,7 @@ def open_pose_landmarker(
     min_presence_confidence: float,
     min_visibility: float,
 ) -> Generator[Detector]:
-    """Several bodies in each frame by itself, by the networks in MediaPipe's package.
-
-    Args:
-        min_presence_confidence: confidence in [0, 1] below which a box is taken for empty.
-    """
+    """Several bodies in each frame by itself; boxes below the presence confidence are empty."""
     thresholds = (min_detection_confidence, min_presence_confidence)
     with native_stderr_hidden(), _pose_graph(max_people, thresholds) as landmarks:
         yield detector_of(landmarks, min_visibility=min_visibility)

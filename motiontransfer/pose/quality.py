@@ -95,11 +95,7 @@ def measure_quality(
     possible_switches: int,
     camera_speed: float | None,
 ) -> ClipQuality:
-    """Measure one person's cleaned keypoints.
-
-    Args:
-        content: the video's part of the working image, x0, y0, x1, y1; around it are black bars.
-    """
+    """Measure cleaned keypoints; `content`: the video's box in the working image."""
     skeleton, height = keypoints.skeleton, body_height_px(keypoints)
     state = np.where(keypoints.score > 0, np.int8(MEASURED), np.int8(MISSING))
     if keypoints.filled is not None:

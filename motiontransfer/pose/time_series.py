@@ -96,11 +96,7 @@ Present = Bool[np.ndarray, " joints"]
 def smooth(
     keypoints: Keypoints, time_filter: TimeFilter, *, seconds: float, groups: Sequence[str]
 ) -> Keypoints:
-    """Smooth joint groups over each segment of frames in which a joint is present.
-
-    Args:
-        seconds: width of the window.
-    """
+    """Smooth joint groups, in windows this long, over each segment in which a joint is present."""
     window = window_frames(seconds, keypoints.frame_rate)
     apply = {
         "savitzky_golay": partial(savitzky_golay, window=window),

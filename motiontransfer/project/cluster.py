@@ -83,11 +83,7 @@ def share_cluster(address: str, jobs: int | None) -> list[dict[str, str]]:
 
 
 def _connect(address: str, *, log_to_driver: bool = False) -> ModuleType:
-    """Import Ray and join a cluster that runs.
-
-    Args:
-        log_to_driver: print here what tasks print.
-    """
+    """Import Ray and join a cluster that runs; `log_to_driver`: print here what tasks print."""
     ray = import_ray()
     try:  # of a cluster that does not answer, Ray itself would wait for minutes
         host, _, port = address.removeprefix("ray://").rpartition(":")

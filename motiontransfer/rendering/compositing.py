@@ -89,11 +89,7 @@ def blend_poisson(frame: Frame, patch: Frame, mask: Bool[np.ndarray, "height wid
 
 class GuidedUpsampling:
     def __init__(self, puppet: Puppet, *, size: tuple[int, int]) -> None:
-        """Resize the background image.
-
-        Args:
-            size: (height, width) of the upsampled frames.
-        """
+        """Resize the background image to the (height, width) of upsampled frames."""
         self._size, self._background = size, resize(puppet.appearance.background, size)
 
     def upsample(

@@ -96,11 +96,7 @@ class ResidualFaces:
     """Previous frame of the rollout's next one, as in the network's training."""
 
     def patches(self, keypoints: Keypoints, frames: range | None = None) -> Patches:
-        """Yield a function for each frame, which makes the patch of the generated image.
-
-        Args:
-            frames: indices of the poses that are asked for; None: all.
-        """
+        """Yield for each frame, or those of a range, what makes a generated image's patch."""
         frames = range(keypoints.num_frames) if frames is None else frames
         boxes, valid = face_boxes(keypoints)
         for start in frames[::_BATCH_FRAMES]:
@@ -325,11 +321,7 @@ class LiveGenerator:
         self._previous: Images | None = None
 
     def generate(self, poses: Keypoints) -> PendingFrame:
-        """The next frame, but for its face.
-
-        Args:
-            poses: the latest, of which the last is shown.
-        """
+        """The next frame, but for its face; of the poses the last is shown."""
         last = poses.num_frames - 1
         (pose,) = self._rollout.draw(poses.part(range(last, last + 1)))
         image = self._previous = self._rollout.step(pose, self._previous)

@@ -138,11 +138,7 @@ LADDER = (
 def video_panel(
     name: str, label: str, description: str, path: Path, *, verbatim: bool = False
 ) -> PanelSource:
-    """Show a video or frame store.
-
-    Args:
-        verbatim: as it is where it is small, and with its sound; False: encoded again.
-    """
+    """Show a video or frame store; `verbatim`: as it is where it is small, and with its sound."""
 
     def frames() -> Iterator[Frame]:
         with FrameStore(path) as store:

@@ -214,11 +214,7 @@ def _check_complete(file: Path, participant: Participant, key: AnswerKey) -> Non
 def score_study(
     key: AnswerKey, participants: Sequence[Participant], *, allowed_misses: int = 0
 ) -> Score:
-    """Count the choices, and compute confidence intervals.
-
-    Args:
-        allowed_misses: attention checks that a participant may miss and still count.
-    """
+    """Count the choices of who missed no more checks than allowed, with confidence intervals."""
     counts = tuple(_count(key, each, allowed_misses=allowed_misses) for each in participants)
     attentive = [each for each, count in zip(participants, counts, strict=True) if count.is_counted]
     return Score(

@@ -140,11 +140,7 @@ def checkpoint_writer(folder: Path) -> Generator[Callable[[Checkpoint], None]]:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Add a checkpoint to the folder and remove all but the last two.
-
-    Args:
-        checkpoint: of tensors that share no memory, which safetensors refuses.
-    """
+    """Add a checkpoint, whose tensors share no memory, and remove all but the last two."""
     throughput = checkpoint.throughput
     with replacing(folder / f"step_{throughput.steps:08d}.safetensors") as temporary:
         write_tensors(temporary, checkpoint.state, description=asdict(throughput))

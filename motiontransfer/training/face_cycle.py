@@ -48,11 +48,7 @@ class ImagePool:
     def __init__(
         self, *, pool_size: int, batch_size: int, crop_size: int, seed: int, device: torch.device
     ) -> None:
-        """Start empty.
-
-        Args:
-            pool_size: number of images, rounded up to a multiple of `batch_size`.
-        """
+        """Start empty; the size is rounded up to a multiple of `batch_size`."""
         self._seed, self._num_slots = seed, -(-pool_size // batch_size)
         shape = (batch_size, self._num_slots, 3, crop_size, crop_size)
         self.images = torch.zeros(shape, device=device)

@@ -96,11 +96,7 @@ class FaceRun:
 def face_runs(
     clips: Sequence[TargetClip], *, num_faces: int | None = None
 ) -> tuple[list[FaceRun], int]:
-    """Evenly spread runs with about so many faces, and the number of frames without a face.
-
-    Args:
-        num_faces: None: as many as there are.
-    """
+    """Evenly spread runs with about so many faces, or all; and the number of frames without one."""
     valid = [face_boxes(clip.keypoints)[1] for clip in clips]
     usable, num_without_face = usable_frames(clips, valid)
     if not usable:

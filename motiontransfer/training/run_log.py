@@ -78,12 +78,7 @@ class RunClock:
     """Time of a training over all its sessions, its own part of it, and that spent waiting."""
 
     def __init__(self, start: Throughput, *, on_cpu: bool) -> None:
-        """Start the clock, in the thread that trains.
-
-        Args:
-            start: time of the sessions before this one.
-            on_cpu: False: the networks are on a GPU, and all time counts as the training's own.
-        """
+        """Start in the thread that trains, after earlier sessions; off the CPU all time counts."""
         self._start, self._began = start, time.monotonic()
         self._work_clock = time.thread_time if on_cpu else time.monotonic
         self._work_began = self._work_clock()

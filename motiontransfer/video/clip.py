@@ -331,11 +331,7 @@ class _Picture:
     """One input frame, converted as rarely as its framings allow."""
 
     def __init__(self, frame: av.VideoFrame, video: VideoMetadata, shrink: OnePass | None) -> None:
-        """Set up.
-
-        Args:
-            shrink: to the size of the detector's picture; None: that is made by exact conversion.
-        """
+        """Take what shrinks to the detector's picture; None: that is made by exact conversion."""
         self.frame, self._video, self._shrink = frame, video, shrink
 
     @cached_property
@@ -395,9 +391,6 @@ def full_size_frames(frames: Path, frame_rate: Fraction) -> tuple[Path, int]:
     """Frame store of every so many frames of a clip at the input's own size, and how many.
 
     The clip's frame store itself where the input is no larger than the working image.
-
-    Args:
-        frames: the clip's frame store.
     """
     path = frames.with_name(FULL_SIZE_FILE)
     if not path.exists():

@@ -142,11 +142,7 @@ def from_srgb(pixels: AnyFrame, *, like: av.VideoFrame) -> av.VideoFrame:
 
 
 def tone_mapped(signal: UInt16[np.ndarray, "height width 3"], *, transfer: ColorTrc) -> Frame:
-    """Tone-map a BT.2020 signal in PQ or HLG to sRGB.
-
-    Args:
-        signal: full range, 65535 is 1.0.
-    """
+    """Tone-map a BT.2020 signal in PQ or HLG, full range (65535 is 1.0), to sRGB."""
     light = _light_table(transfer)[signal >> 4]
     if transfer == ColorTrc.ARIB_STD_B67:  # the display's part: system gamma 1.2 on luminance
         luminance = light @ np.array([0.2627, 0.6780, 0.0593], dtype=np.float32)

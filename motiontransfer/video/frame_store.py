@@ -48,8 +48,6 @@ def frame_writer(
     A decoded frame keeps its samples and color tags: all of a file, or none.
 
     Args:
-        path: the file.
-        frame_rate: frames per second.
         chroma: place of decoded frames' 4:2:0 samples.
 
     Raises:

@@ -111,11 +111,7 @@ def resize(image: Frame, size: tuple[int, int]) -> UInt8[np.ndarray, "new_height
 def enclosing_box(
     points: Float32[np.ndarray, "joints 2"], *, margin: float, image_size: tuple[int, int]
 ) -> Box | None:
-    """Bounding box of points, clipped to the image; None outside the image.
-
-    Args:
-        margin: added on each side, as a share of the points' larger extent.
-    """
+    """Box around points with a margin, a share of their extent, in the image; None outside it."""
     if len(points) == 0:
         return None
     height, width = image_size
@@ -186,11 +182,7 @@ class Orientation:
         return size if self.quarter_turns % 2 == 0 else size[::-1]
 
     def stored_box(self, box: Box, size: tuple[int, int]) -> Box:
-        """Box in the stored frame of a box in the upright one.
-
-        Args:
-            size: (height, width) of the upright frame.
-        """
+        """Box in the stored frame of one in the upright frame, which has this (height, width)."""
         for _ in range(self.quarter_turns):
             (x0, y0, x1, y1), (_, width) = box, size
             box, size = (y0, width - x1, y1, width - x0), size[::-1]

@@ -132,11 +132,7 @@ def set_up_x264(
 def to_yuv(
     frame: Frame, index: int, frame_rate: Fraction, *, threads: int | None = None
 ) -> av.VideoFrame:
-    """Convert a frame for that encoder; odd sides grow by a copy of the edge.
-
-    Args:
-        threads: of the conversion; None: FFmpeg's choice.
-    """
+    """Convert a frame for that encoder; odd sides grow by a copy of the edge."""
     height, width, _ = frame.shape
     even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     yuv = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24").reformat(
