@@ -5,8 +5,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
-from jaxtyping import UInt8
 from pydantic import BeforeValidator, Field
 
 from motiontransfer import layout
@@ -15,6 +13,7 @@ from motiontransfer.params import PARAMS_FILE, Name, Section, load_section
 from motiontransfer.pose.landmarks import MIN_VISIBILITY
 from motiontransfer.storage import write_json
 from motiontransfer.video.clip import decode_video
+from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import Box, enclosing_box
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.resampling import recognise_rate
@@ -79,7 +78,7 @@ def _video_file(path: Path, key: str) -> Path:
     return files[0]
 
 
-def person_boxes(frames: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> list[Box | None]:
+def person_boxes(frames: Iterable[AnyFrame]) -> list[Box | None]:
     """Box around the person, with a margin, in each of some unrelated frames; None without one.
 
     By MediaPipe Holistic whatever the detector of the video is: a decoded video depends on none.

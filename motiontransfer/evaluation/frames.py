@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool
 
 from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.target_clips import TargetClip
-from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.color import AnyFrame, Frame
+from motiontransfer.video.frame_store import FrameStore, check_length
 from motiontransfer.video.geometry import Box, enclosing_box, resize
 
-Frames = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
+Frames = Mapping[str, AnyFrame]
 """Name of a video -> its frame, all at one point in time."""
 
 
@@ -115,21 +115,15 @@ def has_more_pixels(size: tuple[int, int], working: tuple[int, int]) -> bool:
     return size[0] > working[0] + 1
 
 
-def check_frames(path: Path, num_frames: int, size: tuple[int, int] | None, advice: str) -> None:
-    """Check that a video has as many frames, and that `read_frames` can read them in a size.
-
-    Args:
-        size: (height, width); None: any.
-        advice: ends the message about another number of frames.
+def check_frames(path: Path, num_frames: int, size: tuple[int, int], advice: str) -> None:
+    """Check that a video has as many frames, and that `read_frames` can read them in this size.
 
     Raises:
         VideoError: another number of frames or another size.
     """
     with FrameStore(path) as store:
-        if size is not None:
-            _check_size(store, size)
-        if len(store) != num_frames:
-            raise VideoError(f"{path}: expected {num_frames} frames, got {len(store)}; {advice}")
+        _check_size(store, size)
+    check_length(path, num_frames, advice)
 
 
 def _check_size(store: FrameStore, size: tuple[int, int]) -> None:

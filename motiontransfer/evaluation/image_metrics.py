@@ -39,7 +39,7 @@ from motiontransfer.evaluation.frames import (
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey
 from motiontransfer.rendering.videos import evenly_spaced
 from motiontransfer.target_clips import TargetClip
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import AnyFrame, Frame
 
 WINDOW_PX = 11
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -58,7 +58,7 @@ PSNR_CAP_DB = 100.0
 NOT_DETECTED = "not_detected"
 TOO_SMALL = f"smaller_than_{WINDOW_PX}_pixels"
 
-ImageDistance = Callable[[UInt8[np.ndarray, "_ _ 3"], UInt8[np.ndarray, "_ _ 3"]], float]
+ImageDistance = Callable[[AnyFrame, AnyFrame], float]
 """Perceptual distance of the second image from the first; 0 where they are equal."""
 
 _Thumbnails = UInt8[np.ndarray, "images 64 32 3"]

@@ -45,7 +45,7 @@ from motiontransfer.evaluation.measurements import (
 from motiontransfer.params import Section
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import evenly_spaced
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.tensors import CPU
 
 _logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ _logger = logging.getLogger(__name__)
 PretrainedWeights = Literal["none", "published"] | Path
 """`none`: skipped; `published`: from the cache, or downloaded once; or a file of the user's."""
 
-FrameFeatures = Callable[[UInt8[np.ndarray, "_ _ 3"]], Float32[np.ndarray, " features"]]
+FrameFeatures = Callable[[AnyFrame], Float32[np.ndarray, " features"]]
 """A network's features of an image of any size."""
 
 _SMALLEST_SIDE_PX = 64

@@ -5,10 +5,12 @@ it imports are copied beside it.
 """
 
 import json
+import logging
 import shutil
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import import_module
 from importlib.metadata import distribution, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,14 +30,17 @@ from motiontransfer.export.player import (
     MODEL_FILE,
     QUANTIZED_FILE,
     STATISTICS_FILE,
+    Inputs,
+    Output,
+    Player,
 )
-from motiontransfer.export.quantization import LIBRARIES, quantize_generator
+from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
 from motiontransfer.models.rollout import coarse_size
 from motiontransfer.params import load_section
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
-from motiontransfer.pose.openvino_holistic import MODELS
+from motiontransfer.pose.openvino_holistic import MODELS, openvino_core
 from motiontransfer.puppet.appearance import pack_appearance
 from motiontransfer.puppet.warping import TEXTURE_CHANNELS
 from motiontransfer.rendering.compositing import draw_label
@@ -43,13 +48,16 @@ from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics, write_statistics
 from motiontransfer.source_fingerprint import source_files
 from motiontransfer.storage import replacing_folder, write_json, write_text
-from motiontransfer.target_clips import read_target_clips
+from motiontransfer.target_clips import read_target_clips, spread
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 
 Precision = Literal["fp32", "int8"]
 
 OPSET = 18
 _LIBRARIES = ("onnx", "onnxscript")  # of PyTorch's export
+_QUANTIZING = ("nncf", "openvino")
+_CALIBRATION_FRAMES = 64  # of each clip
+_EXACT_OPERATIONS = ("Add", "Concat", "Multiply", "Subtract")
 _REQUIREMENTS = """\
 av>=18,<19
 jaxtyping>=0.3
@@ -85,7 +93,7 @@ def export_target(
         MotionTransferError: the folder holds something else.
     """
     quantizes = "int8" in precisions
-    check_exportable(folder, libraries=(*_LIBRARIES, *(LIBRARIES if quantizes else ())))
+    check_exportable(folder, libraries=(*_LIBRARIES, *(_QUANTIZING if quantizes else ())))
     models = layout.models_folder(target)
     main = read_generator(models / layout.GENERATOR_FILE)
     face = read_face_generator(models / layout.FACE_GENERATOR_FILE)
@@ -259,3 +267,45 @@ def _copy_detector(folder: Path) -> None:
     licence = distribution("mediapipe").read_text("LICENSE")
     assert licence is not None
     write_text(folder / "LICENSE", licence)
+
+
+def quantize_generator(folder: Path, calibration: Sequence[Keypoints]) -> None:
+    """Write an exported generator in int8 beside it, calibrated on the target's own poses.
+
+    Convolutions get weights and activations of 8 bits, with the ranges that these have for those
+    poses. The rest stays in fp32: sums and the frame's composition would lose most and gain least.
+    """
+    core = openvino_core()
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses CUDA
+    nncf, openvino = import_module("nncf"), import_module("openvino")
+    nncf.set_log_level(logging.ERROR)
+    model = core.read_model(folder / GENERATOR_FILE)
+    names = {it.get_any_name() for it in model.inputs}
+    seen = [
+        {name: image for name, image in inputs.items() if name in names}
+        for inputs in _seen_inputs(Player(folder, engine="openvino"), calibration)
+    ]
+    quantized = nncf.quantize(
+        model,
+        nncf.Dataset(seen),
+        subset_size=len(seen),
+        preset=nncf.QuantizationPreset.MIXED,
+        ignored_scope=nncf.IgnoredScope(types=[*_EXACT_OPERATIONS], validate=False),
+    )
+    openvino.save_model(quantized, folder / QUANTIZED_FILE, compress_to_fp16=False)
+
+
+def _seen_inputs(player: Player, clips: Sequence[Keypoints]) -> list[Inputs]:
+    """What the generator reads, of frames all over the clips."""
+    seen: list[Inputs] = []
+    generate = player.network
+
+    def watched(inputs: Inputs) -> Output:
+        seen.append(inputs)
+        return generate(inputs)
+
+    player.network = watched
+    for clip in clips:
+        for _ in player.play(clip.part(spread(range(clip.num_frames), count=_CALIBRATION_FRAMES))):
+            pass
+    return seen

@@ -16,14 +16,13 @@ from torch.nn import functional
 from motiontransfer.errors import TrainingError, VideoError
 from motiontransfer.progress import track
 from motiontransfer.training.weights import read_described, read_network, write_weights
+from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright
 from motiontransfer.video.tensors import frames_to_tensor
 
 Logits = Float64[np.ndarray, " _"]
 """Logits of frame pairs."""
-
-_Image = UInt8[np.ndarray, "_ _ 3"]
 
 Frames = UInt8[np.ndarray, "_ _ _ 3"]
 """Time, height, width, RGB."""
@@ -227,7 +226,7 @@ def score_frames(network: nn.Module, frames: Frames, *, max_height: int) -> Logi
     return np.concatenate(logits)
 
 
-def limit_height(frame: _Image, *, max_height: int) -> _Image:
+def limit_height(frame: AnyFrame, *, max_height: int) -> AnyFrame:
     """Downscale a frame that is higher than those of the training.
 
     Real people then have the size that the detector knows, and renders that were enlarged lose

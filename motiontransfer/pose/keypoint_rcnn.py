@@ -9,7 +9,7 @@ from pickle import UnpicklingError
 import numpy as np
 import torch
 import torchvision
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 from scipy.special import expit
 from torch import Tensor
 from torchvision.models.detection import KeypointRCNN
@@ -22,6 +22,7 @@ from motiontransfer.errors import WeightsError
 from motiontransfer.keypoints import People
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.skeleton import COCO_17, HOLISTIC, remap_joints
+from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.tensors import frames_to_tensor
 
 OFFICIAL_WEIGHTS = "coco_v1"
@@ -86,7 +87,7 @@ def label_of(model: str) -> str:
 @torch.inference_mode()
 def detect(
     network: Network,
-    frames: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+    frames: Sequence[AnyFrame],
     *,
     max_people: int,
     min_detection_confidence: float,

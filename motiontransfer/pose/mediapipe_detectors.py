@@ -13,15 +13,14 @@ from typing import Any, cast
 
 import mediapipe
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 from mediapipe.python import packet_creator, packet_getter
 from mediapipe.python.solutions.holistic import Holistic
 
 from motiontransfer.pose.landmarks import Detector, Landmarks, detector_of
+from motiontransfer.video.color import AnyFrame
 
 _FULL_MODEL = 1  # of the pose models 0 lite, 1 full, 2 heavy the one in the wheel
-
-RgbFrame = UInt8[np.ndarray, "_ _ 3"]
 
 
 def mediapipe_models() -> Path:
@@ -47,7 +46,7 @@ def open_holistic(
         yield detector_of(partial(_holistic_people, graph), min_visibility=min_visibility)
 
 
-def _holistic_people(graph: Holistic, frame: RgbFrame) -> list[Landmarks]:
+def _holistic_people(graph: Holistic, frame: AnyFrame) -> list[Landmarks]:
     found: Any = graph.process(frame)
     person = {
         group: _unpack(landmarks.landmark)
@@ -97,7 +96,7 @@ def open_pose_landmarker(
         yield detector_of(landmarks, min_visibility=min_visibility)
 
 
-_LandmarksOf = Callable[[RgbFrame], list[Landmarks]]
+_LandmarksOf = Callable[[AnyFrame], list[Landmarks]]
 _Thresholds = tuple[float, float]  # of detection and of presence
 
 _POSE_GRAPH = """
@@ -165,7 +164,7 @@ def _pose_graph(max_people: int, thresholds: _Thresholds) -> Generator[_Landmark
 _Packets = dict[str, mediapipe.Packet]
 
 
-def image_packet(frame: RgbFrame) -> mediapipe.Packet:
+def image_packet(frame: AnyFrame) -> mediapipe.Packet:
     return packet_creator.create_image_frame(frame, image_format=mediapipe.ImageFormat.SRGB)
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import UInt8
 from tqdm import tqdm
 
 from motiontransfer.errors import VideoError
@@ -33,6 +32,7 @@ from motiontransfer.pose.quality import (
     without_person,
 )
 from motiontransfer.progress import track
+from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import (
     Box,
     Framing,
@@ -56,8 +56,6 @@ _UNEVEN = 0.02  # share of frames whose time differs by more than half a frame f
 _LOW_FRAME_RATE = 15
 _SHORT_TARGET_SECONDS = 60.0
 _EARLY = 1e-3  # seconds: times in a file are rounded
-
-_Frame = UInt8[np.ndarray, "_ _ 3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +192,7 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
     return sentences or [NOTHING_TO_FIX]
 
 
-def _samples(metadata: VideoMetadata) -> Iterator[tuple[_Frame, _Frame | None, float]]:
+def _samples(metadata: VideoMetadata) -> Iterator[tuple[AnyFrame, AnyFrame | None, float]]:
     """Evenly spread (frame, later frame, seconds between them) of the video.
 
     Those that cannot be decoded are left out.
@@ -214,7 +212,7 @@ def _samples(metadata: VideoMetadata) -> Iterator[tuple[_Frame, _Frame | None, f
             yield upright(first, metadata), None, 0.0
 
 
-def _detect_people(frames: Sequence[_Frame]) -> list[People]:
+def _detect_people(frames: Sequence[AnyFrame]) -> list[People]:
     with open_pose_landmarker(
         max_people=4,
         min_detection_confidence=0.5,
@@ -224,7 +222,7 @@ def _detect_people(frames: Sequence[_Frame]) -> list[People]:
         return detect(frames)
 
 
-def _detect_person(frames: Sequence[_Frame]) -> list[People]:
+def _detect_person(frames: Sequence[AnyFrame]) -> list[People]:
     """The most prominent person of each frame."""
     people = []
     for frame in track(frames, "detecting the person", total=len(frames)):

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from motiontransfer import layout
-from motiontransfer.errors import KeypointsError, MissingFileError
+from motiontransfer.errors import MissingFileError
 from motiontransfer.keypoints import Detections, Keypoints, read_detections, read_keypoints
 from motiontransfer.pose.drawing import display_style, draw_rgb
 from motiontransfer.pose.plots import track_color
@@ -26,7 +26,7 @@ from motiontransfer.retargeting.statistics import measure_ground_contact
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.frame_store import FrameStore, check_length
 from motiontransfer.video.geometry import enclosing_box
 from motiontransfer.video.writer import write_video
 
@@ -57,7 +57,7 @@ def load_inspection(video: str, subject: str, *, root: Path = Path()) -> Inspect
 
     Raises:
         MissingFileError: frames or keypoints were not made yet; the message says how to.
-        KeypointsError: frames and keypoints are of different runs.
+        VideoError: frames and keypoints are of different runs.
     """
     frames = root / layout.frames_file(subject, video)
     table = root / layout.keypoints_file(subject, video)
@@ -71,12 +71,8 @@ def load_inspection(video: str, subject: str, *, root: Path = Path()) -> Inspect
         keypoints=read_keypoints(table),
         detections=read_detections(detected) if detected.exists() else None,
     )
-    with FrameStore(frames) as store:
-        if len(store) != inspection.keypoints.num_frames:
-            raise KeypointsError(
-                f"{table}: expected {len(store)} frames, as {frames} has, got "
-                f"{inspection.keypoints.num_frames}; run `dvc repro clean_keypoints@{video}`"
-            )
+    advice = f"{table} has as many; run `dvc repro clean_keypoints@{video}`"
+    check_length(frames, inspection.keypoints.num_frames, advice)
     return inspection
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from motiontransfer import layout
-from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.rendering.compositing import VisibleLabel, with_label
@@ -23,7 +22,7 @@ from motiontransfer.target_clips import spread
 from motiontransfer.threads import in_thread
 from motiontransfer.video.clip import Clip
 from motiontransfer.video.color import AnyFrame, Frame
-from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.frame_store import FrameStore, check_length
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.writer import video_writer
 
@@ -55,18 +54,6 @@ class Panels:
     """Whose line width the pose panel has."""
 
 
-def _check_truth(panels: Panels) -> None:
-    """Check the ground truth clip before anything is generated."""
-    if panels.truth is None:
-        return
-    with FrameStore(panels.truth) as truth:
-        if len(truth) != panels.poses.num_frames:
-            raise VideoError(
-                f"{panels.truth}: expected {panels.poses.num_frames} frames, as the decoded source "
-                f"has, got {len(truth)}; the ground truth shows the same motion frame by frame"
-            )
-
-
 def write_videos(
     folder: Path,
     frames: Iterable[Frame],
@@ -84,7 +71,9 @@ def write_videos(
     pose, result and ground truth side by side; the contact sheet has a column of them for each of
     `num_columns` frames.
     """
-    _check_truth(panels)
+    if panels.truth is not None:
+        advice = "the ground truth shows the source's motion frame by frame"
+        check_length(panels.truth, panels.poses.num_frames, advice)
     chosen = evenly_spaced(panels.poses.num_frames, num_columns)
     columns: list[Mapping[str, Frame]] = []
     with ExitStack() as stack:

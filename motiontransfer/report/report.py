@@ -16,7 +16,7 @@ from PIL import Image
 
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError
-from motiontransfer.evaluation.frames import check_frames, read_frames
+from motiontransfer.evaluation.frames import read_frames
 from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
 from motiontransfer.evaluation.pose_metrics import nearest_frames
 from motiontransfer.keypoints import Keypoints
@@ -43,7 +43,7 @@ from motiontransfer.report.tables import (
     tiles,
 )
 from motiontransfer.target_clips import TargetClip
-from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.frame_store import FrameStore, check_length
 
 _THUMBNAIL_PX = 256
 _NUM_WORST = 8
@@ -138,7 +138,7 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
     poses = run.poses
     advice = "run `dvc repro` so that all of them are of one run"
     for video in filter(None, (run.result, run.source, truth)):
-        check_frames(video, poses.num_frames, None, advice)
+        check_length(video, poses.num_frames, advice)
     nearest = nearest_frames(poses, run.clips)
     panels = [
         video_panel("source", "source", f"source video of {source}", run.source),

@@ -13,14 +13,14 @@ from typing import Any, Literal
 
 import av
 import numpy as np
-from jaxtyping import Float, Int, Int32, UInt8
+from jaxtyping import Float, Int, Int32
 
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.progress import track
 from motiontransfer.storage import read_table, replacing_folder, write_json, write_table
 from motiontransfer.video.audio import store_sound
-from motiontransfer.video.color import Frame, OnePass, from_srgb
+from motiontransfer.video.color import AnyFrame, Frame, OnePass, from_srgb
 from motiontransfer.video.frame_store import FrameStore, frame_writer
 from motiontransfer.video.geometry import (
     Box,
@@ -62,7 +62,7 @@ _CHROMA_UPRIGHT: dict[Orientation, Literal["left", "top"]] = {
     Orientation(quarter_turns=1): "top",  # Matroska has no name for the others
 }
 
-FindPeople = Callable[[Iterable[UInt8[np.ndarray, "_ _ 3"]]], Sequence[Box | None]]
+FindPeople = Callable[[Iterable[AnyFrame]], Sequence[Box | None]]
 """Person detector: the box around the person in each frame, or None."""
 
 _logger = logging.getLogger(__name__)
@@ -339,11 +339,11 @@ class _Picture:
         return upright(self.frame, self._video)
 
     @cached_property
-    def _shrunk(self) -> UInt8[np.ndarray, "_ _ 3"] | None:
+    def _shrunk(self) -> AnyFrame | None:
         made = None if self._shrink is None else self._shrink(self.frame)
         return None if made is None else made.to_ndarray()
 
-    def framed(self, framing: Framing) -> UInt8[np.ndarray, "_ _ 3"]:
+    def framed(self, framing: Framing) -> AnyFrame:
         """The picture in a framing; the working image is a reduction of the detector's picture."""
         (u0, v0, u1, v1), shrunk = framing.content, self._shrunk
         if shrunk is None or v1 - v0 > shrunk.shape[0] or u1 - u0 > shrunk.shape[1]:

@@ -217,6 +217,17 @@ class FrameStore:
         self._stack.close()
 
 
+def check_length(path: Path, num_frames: int, advice: str) -> None:
+    """Check that a video has as many frames; `advice` ends the message.
+
+    Raises:
+        VideoError: it has another number.
+    """
+    with FrameStore(path) as store:
+        if len(store) != num_frames:
+            raise VideoError(f"{path}: expected {num_frames} frames, got {len(store)}; {advice}")
+
+
 def check_decodable(video: Path) -> None:
     """Decode a stranger's video in a child process with limits, before it is read without.
 

@@ -23,7 +23,7 @@ from motiontransfer.errors import (
     WeightsError,
 )
 from motiontransfer.export import player as player_module
-from motiontransfer.export.bundle import export_target
+from motiontransfer.export.bundle import export_target, quantize_generator
 from motiontransfer.export.player import (
     FORMAT_VERSION,
     GENERATOR_FILE,
@@ -33,7 +33,6 @@ from motiontransfer.export.player import (
     fastest_engine,
     open_network,
 )
-from motiontransfer.export.quantization import quantize_generator
 from motiontransfer.export.run import DETECTOR_FOLDER
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.models.faces import FaceGenerator
