@@ -72,10 +72,8 @@ _FileState = tuple[int, int, int]
 def run(package: str, arguments: Sequence[str], *, pipeline: Path = Path("dvc.yaml")) -> int:
     """Call `main` of `package.<first argument>` with the other arguments; return the status.
 
-    main may return lines that say what was written; they are printed.
-
-    Args:
-        pipeline: where the stage is defined, for when DVC runs it.
+    main may return lines that say what was written; they are printed. The pipeline's file is read
+    when DVC runs the stage.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if not arguments:

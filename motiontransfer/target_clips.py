@@ -91,9 +91,6 @@ def spread(items: Sequence[_Item], *, count: int) -> list[_Item]:
 def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -> list[TargetClip]:
     """Find a subject's clips, in the order of their names, and split each one.
 
-    Args:
-        held_out: how to split; an evaluation reads it from the weights.
-
     Raises:
         MissingFileError: the subject has no clips.
         KeypointsError: clips differ in size or in the joints they have.

@@ -141,10 +141,8 @@ def detected_frames(video: Path, *, size: tuple[int, int], compute: Compute) -> 
 
     The pipeline's detector runs with its default settings, not those of the section
     `detect_keypoints`, so that runs with different detection settings can be compared. Its errors
-    may correlate with those of the generator, which was trained on its poses.
-
-    Args:
-        size: (height, width) of the working image, to which the poses are reduced.
+    may correlate with those of the generator, which was trained on its poses, which are reduced to
+    the working image's size.
     """
     found = detect_person(video, detector=default_detector(), compute=compute)
     is_reduced = has_more_pixels(found.image_size, size)

@@ -142,9 +142,7 @@ def image_scores(
 ) -> FrameScores:
     """Each system's metrics against the frames called `real`, by region.
 
-    Args:
-        regions: boxes by name, found on the real frames; `left_hand` and `right_hand` are
-            reported together as `hands`.
+    Regions are boxes found on the real frames; both hands are reported together as `hands`.
     """
     truth = frame_set.frames[real]
     height, width = truth.shape[:2]

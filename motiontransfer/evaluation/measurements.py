@@ -88,10 +88,8 @@ def bootstrap(
 ) -> Float64[np.ndarray, "metrics 2"]:
     """Lower and upper bound of each metric's mean; NaN where nothing was measured.
 
-    Draws in which a metric has nothing to measure do not count for it.
-
-    Args:
-        block_frames: length of a block, from 1 (frames are independent) to the clip's.
+    Draws in which a metric has nothing to measure do not count for it. Blocks have from one frame
+    (they are independent) to all of the clip's.
     """
     bounds = np.full((len(metrics), 2), np.nan)
     measured = [index for index, metric in enumerate(metrics) if metric.weight.any()]
@@ -389,8 +387,7 @@ def nested(
 ) -> dict[str, object]:
     """The pivot for JSON: values over all frames under their `Key.path`.
 
-    Args:
-        cell: converts each measurement; None: the value, an integer for counts.
+    `cell` converts each measurement; None: the value, an integer for counts.
     """
     tree: dict[str, object] = {}
     for one in found.summary:

@@ -125,8 +125,7 @@ class Networks:
 def open_networks(params: NetworkParams, *, option: str) -> Networks:
     """Open the requested networks, on a GPU if there is one; the others are skipped with a reason.
 
-    Args:
-        option: what the user writes to ask for one, such as `evaluate.{}_weights`.
+    `option` is what the user writes to ask for one, such as `evaluate.{}_weights`.
 
     Raises:
         WeightsError: not a file of tensors, or not this network's.

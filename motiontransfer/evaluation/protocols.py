@@ -191,11 +191,7 @@ def evaluate_transfer(
     compute: Compute,
     networks: Networks,
 ) -> Measurements:
-    """Evaluate a transfer.
-
-    Args:
-        intended: the normalized poses that the result should show.
-        clips: the target's, for the nearest-neighbor baseline.
+    """Evaluate a transfer against its intended poses; the baseline is from the target's clips.
 
     Returns:
         Sections `detection`, `temporal` and `identity`, `realism` (FID and KID) where there is a

@@ -132,9 +132,8 @@ def frame_changes(
 ) -> FrameScores:
     """Each system's change from the frame before, relative to that of the frames called `real`.
 
-    Args:
-        persons: changes count in the smallest box around the person in both frames; None: in
-            the whole frame, whose size may differ from video to video.
+    Counted in the smallest box around the person in both frames; without `persons` in the whole
+    frame, whose size may differ from video to video.
     """
     keys = {system: MetricKey(f"frame_change_to_{real}", "", system) for system in systems}
     box = None if persons is None else _union(persons, frame_set.index)

@@ -85,8 +85,7 @@ def export_target(
 ) -> list[Path]:
     """Write a target's networks and a program that renders with them; return the networks' files.
 
-    Args:
-        precisions: `int8` is for the main generator, beside fp32, calibrated on the target's poses.
+    `int8` is for the main generator, beside fp32, calibrated on the target's poses.
 
     Raises:
         MissingLibraryError: ONNX is not installed, or what quantizes.

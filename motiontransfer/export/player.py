@@ -65,10 +65,7 @@ _LEAST_GAIN_OF_INT8 = 1.5  # over the fastest of the other engines, as it change
 
 
 def open_network(path: Path, *, engine: Engine = "onnxruntime", num_threads: int = 0) -> Network:
-    """Load an ONNX file with one output.
-
-    Args:
-        num_threads: 0: the engine's own choice.
+    """Load an ONNX file with one output; 0 threads: the engine's own choice.
 
     Raises:
         MissingLibraryError: the engine is not installed.

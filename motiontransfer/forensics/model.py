@@ -128,9 +128,8 @@ def fit_calibration(
 ) -> Calibration:
     """Fit to the mean logits of real and of fake seconds (Platt 1999).
 
-    Args:
-        num_seconds: how many different ones of each kind there are, on which Platt's targets
-            depend; the corruptions of a second are not independent.
+    Platt's targets depend on the number of different seconds of each kind: corruptions of one are
+    not independent.
 
     Raises:
         TrainingError: there are none of one kind.

@@ -53,9 +53,6 @@ def run_live(
 ) -> str:
     """Show, and record, a target who performs what the source shows; return a summary.
 
-    Args:
-        has_camera: results are sent to a virtual camera.
-
     Raises:
         ParamsError: there is no such target, or a param does not go with live use.
     """

@@ -46,11 +46,7 @@ _MIN_SAMPLES = 5
 def frames_in_order(
     numbered: Sequence[tuple[int, _Frame]], *, num_frames: int, source: Path
 ) -> list[_Frame]:
-    """The frames from first to last, whether they are numbered from 0 or from 1.
-
-    Args:
-        num_frames: how many the video has at least; those beyond are left out.
-    """
+    """The first frames, whether they are numbered from 0 or from 1; those beyond are left out."""
     frame_of_number = dict(numbered)
     if len(frame_of_number) < len(numbered):
         number, count = Counter(number for number, _ in numbered).most_common(1)[0]

@@ -31,10 +31,7 @@ _CONFIG = ".dvc/config or .dvc/config.local"
 
 @contextmanager
 def opened(root: Path, *, wait: bool = False) -> Generator[Repo]:
-    """DVC's view of the project at `root`.
-
-    Args:
-        wait: for other processes of DVC to release the project's lock.
+    """DVC's view of the project at `root`; perhaps after waiting for others to release its lock.
 
     Raises:
         MissingFileError: DVC finds no project there.
@@ -64,11 +61,8 @@ def set_remote(
 ) -> None:
     """Make `url` the default remote in .dvc/config, with downloads verified by hash.
 
-    Other settings of a remote of that name and kind stay.
-
-    Args:
-        endpoint: address of an S3 store that is not Amazon's.
-        profile: which credentials of ~/.aws to use.
+    Other settings of a remote of that name and kind stay. An S3 store may have an endpoint that is
+    not Amazon's, and a profile of ~/.aws.
 
     Raises:
         RemoteError: the URL or the endpoint holds a secret, or is malformed.

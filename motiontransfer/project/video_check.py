@@ -73,10 +73,7 @@ class VideoCheck:
 
 
 def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"]) -> VideoCheck:
-    """Measure people and camera motion in 20 frames of a video; no others are decoded.
-
-    Args:
-        crop: as in params.yaml; `auto` is found on fewer frames than `decode` takes.
+    """Measure people and camera motion in 20 frames of a video, which are all that are decoded.
 
     Raises:
         VideoError: no video, or none of its frames can be decoded.

@@ -258,11 +258,8 @@ def sign_file(
 ) -> None:
     """Write the MP4 or PNG file `unsigned` to `path`, with a manifest in it.
 
-    The streams or pixels are copied unchanged. The manifest holds random salts:
-    its bytes differ each time.
-
-    Args:
-        content: `compositeWith…`: the video also contains filmed frames.
+    The streams or pixels are copied unchanged. The manifest holds random salts: its bytes differ
+    each time. `compositeWith…` content also contains filmed frames.
 
     Raises:
         MissingLibraryError: c2pa cannot be loaded on this machine.

@@ -131,10 +131,7 @@ class _Report(BaseModel):
 
 
 def read_provenance(path: Path, *, trusted: Path | None = None) -> Provenance | None:
-    """Read a file's manifest and verify it; None where there is none.
-
-    Args:
-        trusted: certificates of authorities to trust, PEM.
+    """Read a file's manifest and verify it; None where there is none. `trusted`: authorities, PEM.
 
     Raises:
         ProvenanceError: the manifest cannot be read, or `trusted` holds no certificates.

@@ -75,10 +75,7 @@ class TransferRun:
 
 
 def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> None:
-    """Write one HTML file that needs nothing else.
-
-    Args:
-        max_bytes: rough limit for the page; its videos are downscaled, to a degree, to keep to it.
+    """Write one HTML file that needs nothing else; videos are scaled down to keep to so many bytes.
 
     Raises:
         MissingFileError: something that it shows is not there.

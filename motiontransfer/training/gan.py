@@ -282,8 +282,7 @@ def check_perceptual(section: str, *, weight: float, file: Path | None) -> None:
 def read_perceptual(section: str, *, weight: float, file: Path | None) -> VGG19Features | None:
     """Read the network of a section's perceptual loss; None where that has weight 0.
 
-    Args:
-        file: the user's own; None: from the cache, or downloaded once.
+    From the user's own file; None: from the cache, or downloaded once.
 
     Raises:
         WeightsError: it does not hold the tensors of a VGG19.

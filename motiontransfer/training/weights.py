@@ -139,10 +139,7 @@ class TrainedGenerator:
 
 
 def read_generator(path: Path, *, appearance: Path | None = None) -> TrainedGenerator:
-    """Build the generator that a weights file describes, with its weights and its puppet.
-
-    Args:
-        appearance: file that the puppet is drawn from; None: the one in the weights' project.
+    """Build the generator that a file describes; its puppet is that of its project, or of a file.
 
     Raises:
         WeightsError: the generator was trained with another appearance.

@@ -52,8 +52,7 @@ class SoundMuxer:
 def store_sound(source: Path, path: Path, *, origin_seconds: float) -> float | None:
     """Copy a file's AAC or MP3 into a Matroska file; other codecs become AAC.
 
-    Args:
-        origin_seconds: the first frame's time on the source's clock.
+    `origin_seconds` is the first frame's time on the source's clock.
 
     Returns:
         Offset that, added to the new file's timestamps, makes 0 the first frame; None where the
