@@ -32,16 +32,16 @@ class Pretrained:
     """A published weights file, and the fix where it is not available."""
 
     name: str
-    """File name, e.g. vgg19-dcbb9e9d.pth."""
+    """File name, e.g. pose_landmarker_full.task."""
     url: str
     """A versioned URL, whose content does not change."""
     sha256: str
     needed_by: str
-    """The feature that needs it, e.g. `the detector keypointrcnn`."""
+    """The feature that needs it, e.g. `the detector mediapipe_tasks`."""
     file_param: str
     """The param that takes a local file, e.g. `detect_keypoints.model`."""
     without: str
-    """Alternative in the imperative, e.g. `set detect_keypoints.detector: mediapipe_tasks`."""
+    """Alternative in the imperative, e.g. `set detect_keypoints.model: wheel`."""
 
     @property
     def remedies(self) -> str:

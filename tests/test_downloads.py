@@ -17,7 +17,7 @@ from motiontransfer import downloads
 from motiontransfer.downloads import Pretrained, pretrained_file
 from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.evaluation import network_metrics
-from motiontransfer.pose import keypoint_rcnn
+from motiontransfer.pose import keypoint_rcnn, mediapipe_detectors
 from motiontransfer.training import gan
 
 CONTENT = bytes(range(256)) * 8192
@@ -133,6 +133,7 @@ def test_a_download_does_not_fill_the_disk(published, cache, monkeypatch):
 
 def test_what_is_downloaded_is_pinned_and_comes_by_https():
     published = [
+        *mediapipe_detectors.OFFICIAL_MODELS.values(),
         keypoint_rcnn._PUBLISHED,
         gan.vgg19_weights("train_gan"),
         *network_metrics._NETWORKS.values(),

@@ -33,7 +33,7 @@ DetectorName = Literal[
     "mediapipe_holistic", "mediapipe_tasks", "keypointrcnn", "openpose_json", "coco_wholebody"
 ]
 _SECTION = "detect_keypoints"
-_PUBLISHED_WEIGHTS = "coco_v1"
+_PACKAGED_MODEL, _PUBLISHED_WEIGHTS = "wheel", "coco_v1"
 
 
 class _FrameDetectorConfig(Section):
@@ -75,7 +75,7 @@ class HolisticConfig(_FrameDetectorConfig):
         """The detector of several people, in crops around whom this one runs."""
         if self.max_people == 1:
             return None
-        return self.fill(TasksConfig, detector="mediapipe_tasks")
+        return self.fill(TasksConfig, detector="mediapipe_tasks", model=_PACKAGED_MODEL)
 
 
 class TasksConfig(_FrameDetectorConfig):
@@ -84,16 +84,28 @@ class TasksConfig(_FrameDetectorConfig):
     warmup_frames: ClassVar = 0  # it remembers no frames
 
     detector: Literal["mediapipe_tasks"]
+    model: str = _PACKAGED_MODEL
+    """`wheel`: the networks in MediaPipe's package; or a published bundle's name, or a file."""
     min_tracking_confidence: float = Field(ge=0, le=1)
+
+    @field_validator("model")
+    @classmethod
+    def _model_is_known(cls, model: str) -> str:
+        if model == _PACKAGED_MODEL:
+            return model
+        from motiontransfer.pose.mediapipe_detectors import OFFICIAL_MODELS
+
+        return _known(model, (_PACKAGED_MODEL, *OFFICIAL_MODELS), kind=".task file")
 
     @property
     def label(self) -> str:
-        return f"mediapipe_tasks {version('mediapipe')} wheel"
+        return f"mediapipe_tasks {version('mediapipe')} {Path(self.model).name}"
 
     def open(self) -> AbstractContextManager[Detector]:
         from motiontransfer.pose.mediapipe_detectors import open_pose_landmarker
 
         return open_pose_landmarker(
+            self.model,
             max_people=self.max_people,
             min_detection_confidence=self.min_detection_confidence,
             min_presence_confidence=self.min_tracking_confidence,
@@ -113,12 +125,7 @@ class KeypointRcnnConfig(_FrameDetectorConfig):
     @field_validator("model")
     @classmethod
     def _model_is_known(cls, model: str) -> str:
-        if model != _PUBLISHED_WEIGHTS and not Path(model).is_file():
-            raise ValueError(
-                f"expected {_PUBLISHED_WEIGHTS} or the path of a state dict of torchvision's "
-                f"KeypointRCNN, got {model!r}, and there is no such file"
-            )
-        return model
+        return _known(model, (_PUBLISHED_WEIGHTS,), kind="state dict of torchvision's KeypointRCNN")
 
     @property
     def label(self) -> str:
@@ -156,6 +163,15 @@ _CONFIG_OF: dict[str, type[AnyConfig]] = {
 }
 
 
+def _known(model: str, names: tuple[str, ...], *, kind: str) -> str:
+    if model not in names and not Path(model).is_file():
+        raise ValueError(
+            f"expected {', '.join(names)} or the path of a {kind}, got {model!r}, and there is no"
+            " such file"
+        )
+    return model
+
+
 class _Named(BaseModel):
     detector: DetectorName
 
@@ -190,7 +206,10 @@ def detect_keypoints(clip: Path, config: AnyConfig, *, video: Path, compute: Com
         people = import_people(video, clip, layout=config.detector)
         return track_detections(people, clip / layout.FRAMES_FILE, detector=config.detector)
     body_detector = config.body_detector if isinstance(config, HolisticConfig) else None
-    if isinstance(config, KeypointRcnnConfig):
+    if isinstance(config, TasksConfig):
+        with config.open():
+            pass  # fetches the model once, before all workers want it
+    elif isinstance(config, KeypointRcnnConfig):
         compute = _prepare_keypoint_rcnn(config, compute)
     frames = detection_frames(clip)
     found = detect_clip(frames, detector=config, body_detector=body_detector, compute=compute)

@@ -35,7 +35,7 @@ _PUBLISHED = Pretrained(
     sha256="fc266e953d2b302cdcbb9ae66f71f6b0d4649928bf02dc573961e361e4918926",
     needed_by="the detector keypointrcnn",
     file_param="detect_keypoints.model",
-    without="set detect_keypoints.detector: mediapipe_tasks",
+    without="set detect_keypoints.detector: mediapipe_tasks and model: wheel",
 )
 
 _PERSON = 1  # torchvision's label; 0 is the background

@@ -16,7 +16,10 @@ import numpy as np
 from jaxtyping import Float32
 from mediapipe.python import packet_creator, packet_getter
 from mediapipe.python.solutions.holistic import Holistic
+from mediapipe.tasks.python import BaseOptions, vision
 
+from motiontransfer.downloads import Pretrained, pretrained_file
+from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.pose.landmarks import Detector, Landmarks, detector_of
 from motiontransfer.video.color import AnyFrame
 
@@ -82,24 +85,76 @@ def native_stderr_hidden() -> Generator[None]:
                 os.write(2, log.read())
 
 
+WHEEL = "wheel"
+"""The model that needs no file: the networks in MediaPipe's own package."""
+
+# Version 1 of each, never `latest`: the full model's two are different files.
+_SHA256_OF_PUBLISHED = {
+    "pose_landmarker_lite": "59929e1d1ee95287735ddd833b19cf4ac46d29bc7afddbbf6753c459690d574a",
+    "pose_landmarker_full": "5134a3aad27a58b93da0088d431f366da362b44e3ccfbe3462b3827a839011b1",
+    "pose_landmarker_heavy": "64437af838a65d18e5ba7a0d39b465540069bc8aae8308de3e318aad31fcbc7b",
+}
+
+OFFICIAL_MODELS: dict[str, Pretrained] = {
+    name: Pretrained(
+        name=f"{name}.task",
+        url=f"https://storage.googleapis.com/mediapipe-models/pose_landmarker/{name}/float16/1/{name}.task",
+        sha256=sha256,
+        needed_by="the detector mediapipe_tasks",
+        file_param="detect_keypoints.model",
+        without=f"set detect_keypoints.model: {WHEEL}",
+    )
+    for name, sha256 in _SHA256_OF_PUBLISHED.items()
+}
+"""MediaPipe's published bundles by name."""
+
+
+def read_bundle(model: str) -> bytes:
+    """The bundle's bytes.
+
+    Args:
+        model: a name in OFFICIAL_MODELS, or a path.
+    """
+    official = OFFICIAL_MODELS.get(Path(model).stem)
+    if official:
+        file = None if model in OFFICIAL_MODELS else Path(model)
+        return pretrained_file(official, file=file).read_bytes()
+    if not Path(model).is_file():
+        raise MissingFileError(
+            f"{model}: no such file on this machine; every machine of a cluster needs it at this"
+            f" path, or set detect_keypoints.model: {WHEEL}"
+        )
+    return Path(model).read_bytes()
+
+
 @contextmanager
 def open_pose_landmarker(
+    model: str,
     *,
     max_people: int,
     min_detection_confidence: float,
     min_presence_confidence: float,
     min_visibility: float,
 ) -> Generator[Detector]:
-    """Several bodies in each frame by itself; boxes below the presence confidence are empty."""
+    """Several bodies in each frame by itself; boxes below the presence confidence are empty.
+
+    Args:
+        model: `wheel`, a name in OFFICIAL_MODELS, or a path to a bundle.
+
+    Raises:
+        MissingFileError: the bundle is not here and cannot be downloaded.
+        WeightsError: the bundle is not one that MediaPipe can use.
+    """
     thresholds = (min_detection_confidence, min_presence_confidence)
-    with native_stderr_hidden(), _pose_graph(max_people, thresholds) as landmarks:
+    opened = _wheel_graph if model == WHEEL else partial(_pose_task, model)
+    with native_stderr_hidden(), opened(max_people, thresholds) as landmarks:
         yield detector_of(landmarks, min_visibility=min_visibility)
 
 
 _LandmarksOf = Callable[[AnyFrame], list[Landmarks]]
 _Thresholds = tuple[float, float]  # of detection and of presence
 
-_POSE_GRAPH = """
+_WHEEL_GRAPH = """
 input_stream: "image"
 output_stream: "people"
 node {
@@ -138,15 +193,15 @@ _MAX_OVERLAP = 0.5  # of two people's boxes, as in Tasks; the solution's 0.3 hid
 
 
 @contextmanager
-def _pose_graph(max_people: int, thresholds: _Thresholds) -> Generator[_LandmarksOf]:
-    """Start that graph.
+def _wheel_graph(max_people: int, thresholds: _Thresholds) -> Generator[_LandmarksOf]:
+    """Bodies of several people, by the networks in MediaPipe's package.
 
     The thresholds stand inside MediaPipe's subgraphs, so they are set in the expanded graph. It
     stays text: MediaPipe's Python objects for it lose options that no imported module declares.
     """
     mediapipe.resource_util.set_resource_dir(str(mediapipe_models().parents[1]))
     expanded = mediapipe.ValidatedGraphConfig()
-    expanded.initialize(graph_config=_POSE_GRAPH.replace("MAX_PEOPLE", str(max_people)))
+    expanded.initialize(graph_config=_WHEEL_GRAPH.replace("MAX_PEOPLE", str(max_people)))
     graph = expanded.text_config
     options = ("min_score_thresh", "threshold", "min_suppression_threshold")
     for option, value in zip(options, (*thresholds, _MAX_OVERLAP), strict=True):
@@ -158,6 +213,31 @@ def _pose_graph(max_people: int, thresholds: _Thresholds) -> Generator[_Landmark
             {"pose": _unpack(cast("Any", person).landmark)}
             for packet in process(image=image_packet(frame)).values()
             for person in packet_getter.get_proto_list(packet)
+        ]
+
+
+@contextmanager
+def _pose_task(model: str, max_people: int, thresholds: _Thresholds) -> Generator[_LandmarksOf]:
+    bundle = read_bundle(model)
+    options = vision.PoseLandmarkerOptions(
+        base_options=BaseOptions(model_asset_buffer=bundle),
+        running_mode=vision.RunningMode.IMAGE,
+        num_poses=max_people,
+        min_pose_detection_confidence=thresholds[0],
+        min_pose_presence_confidence=thresholds[1],
+    )
+    try:
+        task = vision.PoseLandmarker.create_from_options(options)
+    except (RuntimeError, ValueError) as error:
+        raise WeightsError(
+            f"{model}: MediaPipe {mediapipe.__version__} cannot use this bundle"
+            f" ({str(error).splitlines()[0]}); set detect_keypoints.model: {WHEEL}, or another"
+            " .task file"
+        ) from error
+    srgb = partial(mediapipe.Image, mediapipe.ImageFormat.SRGB)
+    with closing(task):
+        yield lambda frame: [
+            {"pose": _unpack(person)} for person in task.detect(srgb(frame)).pose_landmarks
         ]
 
 

@@ -19,7 +19,7 @@ from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.landmarks import MIN_VISIBILITY
-from motiontransfer.pose.mediapipe_detectors import open_pose_landmarker
+from motiontransfer.pose.mediapipe_detectors import WHEEL, open_pose_landmarker
 from motiontransfer.pose.quality import (
     NOTHING_TO_FIX,
     PAIR_SECONDS,
@@ -211,6 +211,7 @@ def _samples(metadata: VideoMetadata) -> Iterator[tuple[AnyFrame, AnyFrame | Non
 
 def _detect_people(frames: Sequence[AnyFrame]) -> list[People]:
     with open_pose_landmarker(
+        WHEEL,
         max_people=4,
         min_detection_confidence=0.5,
         min_presence_confidence=0.5,

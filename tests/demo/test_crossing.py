@@ -11,7 +11,7 @@ from demo.actors.footwork import Bar
 from demo.actors.renderer import load_actor, pose_actor, shoot
 from demo.actors.scenes import ROOMS, Camera, draw_plate
 from motiontransfer.keypoints import Detections
-from motiontransfer.pose.mediapipe_detectors import open_pose_landmarker
+from motiontransfer.pose.mediapipe_detectors import WHEEL, open_pose_landmarker
 from motiontransfer.pose.subject import choice_metrics, choose_person
 from motiontransfer.pose.tracking import track_people
 from motiontransfer.skeleton import HOLISTIC
@@ -111,7 +111,11 @@ def test_detected_people_are_followed():
         )
         frames.append(np.where(cover[..., None] > 0.5, near, far))
     with open_pose_landmarker(
-        max_people=2, min_detection_confidence=0.5, min_presence_confidence=0.5, min_visibility=0.3
+        WHEEL,
+        max_people=2,
+        min_detection_confidence=0.5,
+        min_presence_confidence=0.5,
+        min_visibility=0.3,
     ) as detect:
         people = detect(frames)
     joints = joints_in_image(posed, size)

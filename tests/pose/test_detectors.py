@@ -21,7 +21,7 @@ COMMON = {
 }
 SETTINGS = {
     "mediapipe_holistic": {**COMMON, "min_tracking_confidence": 0.4, "warmup_frames": 7},
-    "mediapipe_tasks": {**COMMON, "min_tracking_confidence": 0.4},
+    "mediapipe_tasks": {**COMMON, "model": "wheel", "min_tracking_confidence": 0.4},
     "keypointrcnn": {**COMMON},
     "openpose_json": {},
     "coco_wholebody": {},
@@ -79,7 +79,7 @@ def test_each_setting_of_a_detector_is_required_and_no_other_known(load, detecto
     [
         ("mediapipe_holistic", "model", {"model": "wheel"}),  # has none
         ("openpose_json", "model", {"model": "wheel"}),
-        ("mediapipe_tasks", "model", {"model": "wheel"}),
+        ("mediapipe_tasks", "model", {"model": "pose_huge"}),
         ("keypointrcnn", "model", {"model": "pose_huge"}),
         ("openpose", "detector", {}),
     ],
@@ -89,18 +89,19 @@ def test_unknown_models_and_detectors_are_refused(load, detector, key, asked):
         load(detector, **asked)
 
 
-def test_a_file_is_a_model(load, tmp_path):
-    (tmp_path / "mine.pth").touch()
-    config = load("keypointrcnn", model=str(tmp_path / "mine.pth"))
+@pytest.mark.parametrize("detector", ["mediapipe_tasks", "keypointrcnn"])
+def test_a_file_is_a_model(load, detector, tmp_path):
+    (tmp_path / "mine.task").touch()
+    config = load(detector, model=str(tmp_path / "mine.task"))
     assert pickle.loads(pickle.dumps(config)) == config
-    assert config.label.endswith(" mine.pth")
+    assert config.label.endswith(" mine.task")
 
 
 def test_a_video_may_have_a_detector_of_its_own_and_needs_its_settings(load):
     assert load("mediapipe_holistic", own="coco_wholebody").detector == "coco_wholebody"
     own = load("mediapipe_holistic", own="mediapipe_tasks")
-    assert (own.min_tracking_confidence, own.segment_frames) == (0.4, 50)
-    own = load("mediapipe_tasks", own="keypointrcnn")
+    assert (own.model, own.min_tracking_confidence, own.segment_frames) == ("wheel", 0.4, 50)
+    own = load("mediapipe_tasks", own="keypointrcnn", model="pose_landmarker_lite")
     assert own.model == "coco_v1"
     with pytest.raises(ParamsError, match=r"videos\.dance\.detector: .*warmup_frames"):
         load("keypointrcnn", own="mediapipe_holistic")
@@ -132,6 +133,7 @@ def test_of_several_people_bodies_are_found_by_the_wheels_landmarker(load, calls
     bodies = settings["body_detector"]
     assert (name, bodies.detector, bodies.warmup_frames) == ("detect_clip", "mediapipe_tasks", 0)
     assert (bodies.max_people, bodies.min_visibility, bodies.segment_frames) == (3, 0.2, 50)
+    assert bodies.model == "wheel"
     assert (bodies.min_detection_confidence, bodies.min_tracking_confidence) == (0.6, 0.4)
 
 

@@ -1,17 +1,31 @@
-"""MediaPipe's detectors: joints' names, thresholds, several people, log lines."""
+"""MediaPipe's detectors: joints' names, thresholds, several people, bundles, log lines."""
 
+import hashlib
+import io
 import os
+import zipfile
+from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import pytest
 from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATION
 from mediapipe.python.solutions.pose import Pose
+from mediapipe.tasks.metadata import metadata_schema_py_generated as tasks_schema
+from mediapipe.tasks.metadata import schema_py_generated as tflite_schema
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import shortest_path
 
+from motiontransfer.downloads import cache_folder
+from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.pose.detectors import TasksConfig, default_detector
 from motiontransfer.pose.landmarks import VERTEX_OF_JOINT, people_in_pixels
-from motiontransfer.pose.mediapipe_detectors import native_stderr_hidden
+from motiontransfer.pose.mediapipe_detectors import (
+    OFFICIAL_MODELS,
+    mediapipe_models,
+    native_stderr_hidden,
+    read_bundle,
+)
 from motiontransfer.skeleton import BODY_JOINTS, FACE_JOINTS, HOLISTIC, mirrored
 
 HOLISTIC_DETECTOR = default_detector()
@@ -117,6 +131,66 @@ def test_native_log_lines_are_hidden_unless_it_fails(capfd):
     assert capfd.readouterr().err == "the reason\n"
 
 
+# Bundles made of the networks in MediaPipe's package: tests download nothing.
+POSE = {
+    "pose_detector": ("pose_detection/pose_detection", 127.5, 127.5),
+    "pose_landmarks_detector": ("pose_landmark/pose_landmark_full", 0.0, 255.0),
+}
+"""Name in a bundle -> file, mean and deviation of pixels."""
+
+
+def packed(networks):
+    """A bundle of networks by name."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in networks.items():
+            archive.writestr(f"{name}.tflite", content)
+    return buffer.getvalue()
+
+
+def bundle_of(files):
+    """A bundle of networks that MediaPipe Tasks can use."""
+    return packed({name: with_scaling(*network) for name, network in files.items()})
+
+
+def with_scaling(file, mean, deviation):
+    """A network with how a pixel's value becomes its number, which Tasks read in its metadata."""
+    scaling = tasks_schema.ProcessUnitT()
+    scaling.optionsType = tasks_schema.ProcessUnitOptions.NormalizationOptions
+    scaling.options = tasks_schema.NormalizationOptionsT()
+    scaling.options.mean, scaling.options.std = [mean], [deviation]
+    content = tasks_schema.ContentT()
+    content.contentPropertiesType = tasks_schema.ContentProperties.ImageProperties
+    content.contentProperties = tasks_schema.ImagePropertiesT()
+    content.contentProperties.colorSpace = tasks_schema.ColorSpaceType.RGB
+    described = tasks_schema.TensorMetadataT()
+    described.content, described.processUnits = content, [scaling]
+
+    network = (mediapipe_models() / f"{file}.tflite").read_bytes()
+    model = tflite_schema.ModelT.InitFromPackedBuf(network, 0)
+    graph = tasks_schema.SubGraphMetadataT()
+    graph.inputTensorMetadata = [described]
+    graph.outputTensorMetadata = [
+        tasks_schema.TensorMetadataT() for _ in model.subgraphs[0].outputs
+    ]
+    metadata = tasks_schema.ModelMetadataT()
+    metadata.subgraphMetadata = [graph]
+
+    buffer = tflite_schema.BufferT()
+    buffer.data = list(_packed(metadata, b"M001"))
+    entry = tflite_schema.MetadataT()
+    entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+    return _packed(model, b"TFL3")
+
+
+def _packed(table, file_identifier):
+    builder = flatbuffers.Builder(0)
+    builder.Finish(table.Pack(builder), file_identifier)
+    return bytes(builder.Output())
+
+
 CONFIG = TasksConfig(
     detector="mediapipe_tasks",
     max_people=3,
@@ -152,6 +226,14 @@ def test_each_person_is_detected_in_each_frame_by_itself(two_astronauts, capfd):
     assert (people[:, left, 0] > people[:, right, 0]).all()
 
 
+def test_the_packaged_networks_give_what_they_give_as_a_bundle(two_astronauts, tmp_path):
+    path = tmp_path / "pose.task"
+    path.write_bytes(bundle_of(POSE))
+    with CONFIG.open() as detect, with_settings(model=str(path)).open() as detect_by_task:
+        (packaged,), (bundled,) = detect([two_astronauts]), detect_by_task([two_astronauts])
+    np.testing.assert_allclose(packaged, bundled, atol=0.1)
+
+
 def test_the_packaged_networks_agree_with_mediapipes_solution(astronaut):
     with native_stderr_hidden(), Pose(static_image_mode=True, model_complexity=1) as solution:
         landmarks = solution.process(astronaut).pose_landmarks.landmark
@@ -172,7 +254,7 @@ def test_people_below_a_threshold_are_left_out(astronaut, threshold):
     assert len(people) == 0
 
 
-def test_hands_face_and_guesses_are_left_out(astronaut):
+def test_a_pose_bundle_leaves_hands_face_and_guesses_out(astronaut):
     with CONFIG.open() as detect:
         (people,) = detect([astronaut])
     body = HOLISTIC.slice("body")
@@ -206,3 +288,56 @@ def test_landmarks_land_on_their_names():
     for joint in FACE_JOINTS:
         assert points[joint] == pytest.approx([VERTEX_OF_JOINT[joint], 4])
     assert people[0, HOLISTIC.index("left_hand_wrist"), 2] == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"<html>404</html>", packed({"hand": b""}), packed(dict.fromkeys(POSE, b"not a network"))],
+    ids=["page", "other networks", "damaged networks"],
+)
+def test_a_bundle_that_cannot_be_used_is_refused_in_one_line(tmp_path, capfd, content):
+    path = tmp_path / "my.task"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"my\.task: MediaPipe .*\Z"):
+        with_settings(model=str(path)).open().__enter__()
+
+
+def test_a_file_with_a_published_name_is_read_in_place(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "pose_landmarker_lite.task"
+    path.write_bytes(b"mine")
+    assert read_bundle(str(path)) == b"mine"
+    assert "not the published pose_landmarker_lite.task" in caplog.text
+
+
+def test_a_bundle_that_cannot_be_had_is_an_error(tmp_path, monkeypatch):
+    with pytest.raises(MissingFileError, match=r"mine\.task"):
+        read_bundle(str(tmp_path / "mine.task"))
+    monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
+    with pytest.raises(MissingFileError, match=r"detect_keypoints\.model, or set .*model: wheel"):
+        read_bundle("pose_landmarker_full")
+
+
+def published_file(name):
+    """Where the published bundle is on this machine, or None: tests download nothing."""
+    published = OFFICIAL_MODELS[name]
+    cached = cache_folder() / f"{published.sha256[:8]}_{published.name}"
+    beside = [
+        folder.parent / "shared" / "weights" / published.name
+        for folder in Path(__file__).resolve().parents
+    ]
+    return next((path for path in (cached, *beside) if path.exists()), None)
+
+
+@pytest.mark.parametrize("name", sorted(OFFICIAL_MODELS))
+def test_the_published_bundle_finds_the_nose_in_a_portrait(name, astronaut):
+    path = published_file(name)
+    if path is None:
+        pytest.skip(f"{name}.task is neither in the cache nor in shared/weights")
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    assert sha256 == OFFICIAL_MODELS[name].sha256
+    with with_settings(model=str(path), max_people=1).open() as detect:
+        (people,) = detect([astronaut])
+    np.testing.assert_allclose(people[0, NOSE, :2], (222, 124), atol=15)
