@@ -25,8 +25,8 @@ _Shares = Float32[np.ndarray, "height width"]
 _Factors = tuple[complex, complex, complex]
 """p, q and r of the affine map z -> p z + q conj(z) + r, of z = x + iy."""
 
-# Distance of a part's anchor from its place, % of the body's height, from which it is moved there,
-# and at which it is there.
+# Distance of a part's anchor from its place, % of the body's height, from which it is moved, and
+# at which it is moved half of the way: a face is as wrong behind its place as ears before theirs.
 _ANCHORED = 1.0, 2.0
 _CHIN = 0.4  # of the neck, from the ears downward: where it passes into the head
 _FOLDED = 0.2  # least length of the sum of the directions to both sides of a joint
@@ -196,7 +196,7 @@ class Placement:
             for off in b - a @ matrix[:, :2].T - matrix[:, 2]:
                 low, high = _ANCHORED
                 distance = 100 * math.hypot(*off) / self._height_px
-                matrix[:, 2] += min(max((distance - low) / (high - low), 0), 1) * off
+                matrix[:, 2] += min(max((distance - low) / (high - low), 0), 1) * off / 2
         return matrix
 
     def _shared(

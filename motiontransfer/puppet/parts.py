@@ -67,9 +67,9 @@ class BodyPart:
     full and the pose has all its joints: L1 prefers a blur to a sharp part a pixel aside. A hidden
     hand has its wrist, but no fingers."""
     changes_fast: bool = False
-    """True of hands: a better reference is taken at once."""
+    """True of head and hands: a better reference is taken at once."""
     anchor: str | None = None
-    """Joint that it keeps where the pose is unlike the reference."""
+    """Joint to which it is half moved where the pose is unlike the reference."""
 
     @property
     def min_joints(self) -> int:
@@ -202,6 +202,7 @@ def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
         radius=0.06,
         reach=2.0,
         is_solid=True,
+        changes_fast=True,
         anchor="mid_ear",  # a face before the neck is not where a profile's is
     )
 

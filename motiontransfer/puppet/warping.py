@@ -51,8 +51,8 @@ _ENLARGING_PENALTY, _SHRINKING_PENALTY = 1.5, 0.5  # per factor e between the bo
 _DRAWN_RADIUS_PX = 8  # of a part's outline, to measure its area
 _MISSING_PENALTY = 3.0  # per share of the joints that the reference lacks
 _FITTED_SHARE = 0.5  # of a rigid part's distance, measured after the best similarity
-# Share of the distance, and distance, to win for a change of reference; hands change shape fast.
-_HYSTERESIS, _HYSTERESIS_OF_HANDS = (0.25, 0.1), (0.1, 0.0)
+# Share of the distance, and distance, to win for a change of reference; head and hands change fast.
+_HYSTERESIS, _FAST_HYSTERESIS = (0.25, 0.1), (0.1, 0.0)
 # What it costs that parts which meet come from different references, % of the body's height.
 _SEAM_COST = 1.5
 _BLOCK_FRAMES = 16  # compared with all references at once
@@ -256,7 +256,7 @@ class PuppetFollower:
         self._puppet = puppet
         self._current = np.full(len(puppet.parts), -1)
         hysteresis = [
-            _HYSTERESIS_OF_HANDS if part.changes_fast else _HYSTERESIS for part in puppet.parts
+            _FAST_HYSTERESIS if part.changes_fast else _HYSTERESIS for part in puppet.parts
         ]
         self._share, self._least = np.array(hysteresis).T
         names = [part.name for part in puppet.parts]

@@ -1,6 +1,7 @@
 """A puppet: parts of real frames, each from where it looks most alike, carried to their places."""
 
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from tests.people import (
     COLORS,
     HEIGHT_PX,
     NUMBER_OF,
+    PARTS,
     PERSON_SIZE,
     appearance_of,
     difference_mask,
@@ -40,15 +42,17 @@ def with_forearm(degrees):
     return posed(left_wrist=tuple(ELBOW + 25 * np.array((np.sin(angle), np.cos(angle)))))
 
 
-def with_hand(size):
-    """The left hand so many times as large, about its wrist."""
+def with_part(name, about, size):
+    """A part so many times as large, about one of its joints."""
     keypoints = posed()
-    points, where = keypoints.points.copy(), HOLISTIC.slice("left_hand")
-    joints = [*range(where.start, where.stop)]
-    joints += [HOLISTIC.index(f"left_{tip}") for tip in ("index", "pinky", "thumb")]
-    wrist = points[:, [HOLISTIC.index("left_wrist")]]
-    points[:, joints] = wrist + size * (points[:, joints] - wrist)
+    points = keypoints.points.copy()
+    joints = [HOLISTIC.index(it) for it in PARTS[NUMBER_OF[name]].joints]
+    center = points[:, [HOLISTIC.index(about)]]
+    points[:, joints] = center + size * (points[:, joints] - center)
     return replace(keypoints, points=points)
+
+
+with_hand = partial(with_part, "left_hand", "left_wrist")
 
 
 ACROSS = with_forearm(-70)
@@ -241,12 +245,14 @@ def test_a_reference_is_kept_while_another_is_hardly_nearer_and_the_part_is_ther
     assert follow(puppet, clip).chosen[:4, forearm].tolist() == [0, -1, 0, 1]
 
 
-def test_hands_change_their_reference_sooner():
+@pytest.mark.parametrize(("part", "about"), [("left_hand", "left_wrist"), ("head", "nose")])
+def test_head_and_hands_change_their_reference_sooner(part, about):
     """A hand opens from 0.4 of its size to all of it, and closes; at 0.7 both are as near."""
-    opening = Puppet(appearance_of(*map(with_hand, (0.4, 1))))
+    of_size = partial(with_part, part, about)
+    opening = Puppet(appearance_of(*map(of_size, (0.4, 1))))
     sizes = (0.4, 0.71, 0.76, 1, 0.69, 0.64, 0.4)
-    chosen = follow(opening, joined(*map(with_hand, sizes))).chosen
-    assert chosen[:, NUMBER_OF["left_hand"]].tolist() == [0, 0, 1, 1, 1, 0, 0]
+    chosen = follow(opening, joined(*map(of_size, sizes))).chosen
+    assert chosen[:, NUMBER_OF[part]].tolist() == [0, 0, 1, 1, 1, 0, 0]
 
 
 @given(st.lists(st.integers(-80, 80), min_size=1, max_size=7), st.integers(1, 3), st.data())
