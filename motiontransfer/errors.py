@@ -78,6 +78,10 @@ class StudyError(MotionTransferError, ValueError):
     """A human study cannot be made, or its answers cannot be scored."""
 
 
+def one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
 def printable(text: str) -> str:
     """One line without control characters, which a terminal would obey: each becomes `?`."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)

@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from motiontransfer import layout
-from motiontransfer.errors import PARAMS_FILE, MissingFileError, ParamsError
+from motiontransfer.errors import PARAMS_FILE, MissingFileError, ParamsError, one_line
 
 _Settings = TypeVar("_Settings")
 
@@ -91,7 +91,7 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
     try:
         content = _parse(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers of 5000 digits, too
-        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise ParamsError(f"{path}: not valid YAML: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise ParamsError(
             f"{path}: expected sections (name: …) at the top, got {type(content).__name__}"

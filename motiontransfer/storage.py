@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Shaped
 
-from motiontransfer.errors import DamagedFileError
+from motiontransfer.errors import DamagedFileError, one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -202,8 +202,9 @@ def read_table(path: Path, *, key: str) -> tuple[dict[str, Array], dict[str, obj
             }
         description, checksums = unseal(path, (schema.metadata or {}).get(key.encode()))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise damaged(path, f"not a Parquet file written by motiontransfer: {reason}") from error
+        raise damaged(
+            path, f"not a Parquet file written by motiontransfer: {one_line(error)}"
+        ) from error
     check_arrays(path, {name: array_checksum(v) for name, v in columns.items()}, checksums)
     return columns, description
 

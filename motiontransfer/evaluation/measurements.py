@@ -25,7 +25,7 @@ import pandas as pd
 import pyarrow as pa
 from jaxtyping import Float64
 
-from motiontransfer.errors import MissingFileError
+from motiontransfer.errors import MissingFileError, one_line
 from motiontransfer.storage import damaged, replacing
 
 NUM_RESAMPLES = 1000
@@ -360,9 +360,7 @@ def read_measurements(path: Path) -> Measurements:
     try:
         table = pd.read_parquet(path, page_checksum_verification=True)[[*_COLUMNS]].astype(_TYPES)
     except (pa.ArrowException, OSError, LookupError, ValueError, TypeError) as error:
-        raise damaged(
-            path, f"not a table of measurements: {' '.join(str(error).split())}"
-        ) from error
+        raise damaged(path, f"not a table of measurements: {one_line(error)}") from error
     over_all, of_frames = table[table["frame"].isna()], table[table["frame"].notna()]
     keys = [*MetricKey._fields]
     return Measurements(

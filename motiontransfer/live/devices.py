@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from motiontransfer.errors import DisplayError, MissingLibraryError, VideoError
+from motiontransfer.errors import DisplayError, MissingLibraryError, VideoError, one_line
 from motiontransfer.keypoints import People, read_keypoints
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.threads import in_thread
@@ -238,9 +238,8 @@ def virtual_camera(
     try:
         camera = pyvirtualcam.Camera(width=size[1], height=size[0], fps=float(frame_rate))
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
         raise DisplayError(
-            f"no virtual camera: {reason}; on Linux `modprobe v4l2loopback` makes one"
+            f"no virtual camera: {one_line(error)}; on Linux `modprobe v4l2loopback` makes one"
         ) from error
     with camera:
         yield lambda frame, _: camera.send(frame)

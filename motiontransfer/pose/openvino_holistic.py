@@ -251,7 +251,7 @@ _HEAD_ANCHORS = np.concatenate([_anchors(16, 2), _anchors(8, 6)])
 
 
 def follow_person(models: Path, *, max_seconds: float = _MAX_SECONDS) -> Detector:
-    """A detector that follows one person; above `max_seconds` a frame, hands come in turns."""
+    """A detector that follows one person; above so much CPU time a frame, hands come in turns."""
     person = FollowedPerson(models)
     if (seconds := person.measure()) > max_seconds:
         person.hands = "in turns"

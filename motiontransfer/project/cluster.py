@@ -29,7 +29,7 @@ from dvc.repo import Repo, lock_repo
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc_data.hashfile.hash_info import HashInfo
 
-from motiontransfer.errors import ComputeError, MissingFileError
+from motiontransfer.errors import ComputeError, MissingFileError, one_line
 from motiontransfer.params import load_section
 from motiontransfer.project import run_cache
 from motiontransfer.project.remote import default_remote, errors_in_one_line, opened
@@ -91,7 +91,7 @@ def _connect(address: str, *, log_to_driver: bool = False) -> ModuleType:
         ray.init(address, log_to_driver=log_to_driver, configure_logging=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise ComputeError(
-            f"{_OPTION}: no Ray cluster at {address}: {' '.join(str(error).split())}; expected "
+            f"{_OPTION}: no Ray cluster at {address}: {one_line(error)}; expected "
             "ray://host:10001 or host:6379 of one that runs; if it wants a token, set "
             "RAY_AUTH_MODE=token here too"
         ) from error

@@ -18,7 +18,7 @@ from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.progress import Tqdm
 from dvc.repo import Repo
 
-from motiontransfer.errors import MissingFileError, MotionTransferError, RemoteError
+from motiontransfer.errors import MissingFileError, MotionTransferError, RemoteError, one_line
 
 _SECRET_WORDS = ("key", "secret", "token", "password", "passwd", "signature", "credential", "sig")
 _KEPT_OUT_OF_GIT = (
@@ -53,7 +53,7 @@ def errors_of_dvc(context: str) -> Generator[None]:
     try:
         yield
     except (DvcException, yaml.YAMLError) as error:
-        raise MotionTransferError(f"{context}: {_one_line(error)}") from error
+        raise MotionTransferError(f"{context}: {one_line(error)}") from error
 
 
 def set_remote(
@@ -176,16 +176,12 @@ def explain(errors: Iterable[BaseException], *, name: str, url: str) -> str | No
     for known in yaml.safe_load(table):
         for error_name in known["names"]:
             if error_name in named:
-                cause = known["cause"].format(message=_one_line(named[error_name]))
+                cause = known["cause"].format(message=one_line(named[error_name]))
                 return f"{url}: {cause} ({error_name}); {known['fix'].format(name=name)}"
     texts = dict.fromkeys(
-        _one_line(link) for link in chain if isinstance(link, (DvcException, OSError))
+        one_line(link) for link in chain if isinstance(link, (DvcException, OSError))
     )
     return f"{url}: {'; '.join(texts)}" if texts else None
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

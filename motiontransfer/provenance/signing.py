@@ -35,7 +35,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
-from motiontransfer.errors import MissingFileError, MissingLibraryError, ProvenanceError
+from motiontransfer.errors import MissingFileError, MissingLibraryError, ProvenanceError, one_line
 from motiontransfer.storage import replacing
 
 CERTIFICATE_VARIABLE = "MOTIONTRANSFER_CERTIFICATE"
@@ -154,8 +154,7 @@ def _read_pem(path: Path, content: str, load: Callable[[bytes], _Loaded]) -> _Lo
     try:
         return load(path.read_bytes())
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        reason = " ".join(str(error).split())
-        raise ProvenanceError(f"{path}: expected {content}: {reason}") from error
+        raise ProvenanceError(f"{path}: expected {content}: {one_line(error)}") from error
 
 
 def _algorithm(key: PrivateKeyTypes, path: Path) -> str:
@@ -283,9 +282,8 @@ def load_c2pa() -> ModuleType:
     try:
         import c2pa
     except (ImportError, OSError) as error:
-        reason = " ".join(str(error).split())
         raise MissingLibraryError(
-            f"c2pa-python: cannot be loaded on this machine ({reason}); install it, or set"
+            f"c2pa-python: cannot be loaded on this machine ({one_line(error)}); install it, or set"
             " render.provenance: none to render without saying where the video comes from"
         ) from error
     return c2pa
@@ -337,8 +335,7 @@ def _sign(
             " then run it again"
         ) from error
     except c2pa.C2paError as error:
-        reason = " ".join(str(error).split())
         raise ProvenanceError(
-            f"C2PA does not sign with this certificate ({reason}); see sec. 14.5.1 of its"
+            f"C2PA does not sign with this certificate ({one_line(error)}); see sec. 14.5.1 of its"
             " specification for what one must be like"
         ) from error

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import AliasPath, BaseModel, Field, ValidationError
 
-from motiontransfer.errors import ProvenanceError, printable
+from motiontransfer.errors import ProvenanceError, one_line, printable
 from motiontransfer.provenance.signing import (
     ASSERTION,
     OFFLINE,
@@ -184,7 +184,7 @@ def _report_text(path: Path, trusted: Path | None) -> str | None:
     except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
         return None
     except c2pa.C2paError as error:
-        reason = printable(" ".join(str(error).split()))
+        reason = printable(one_line(error))
         fault = "altered or damaged: its C2PA manifest cannot be read"
         if reason.startswith("Remote"):
             fault = "its C2PA manifest is not in the file, and nothing is fetched"

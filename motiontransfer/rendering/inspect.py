@@ -16,7 +16,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError
-from motiontransfer.keypoints import Detections, Keypoints, read_detections, read_keypoints
+from motiontransfer.keypoints import (
+    Detections,
+    Keypoints,
+    read_detections,
+    read_keypoints,
+    resize_points,
+)
 from motiontransfer.pose.drawing import display_style, draw_rgb
 from motiontransfer.pose.plots import track_color
 from motiontransfer.pose.time_series import Series
@@ -120,20 +126,20 @@ def draw_overlay(frame: Frame, inspection: Inspection, index: int) -> UInt8[np.n
     """One frame, enlarged where it is small, with the keypoints found in it."""
     keypoints, detections = inspection.keypoints, inspection.detections
     size = _shown_size(keypoints.image_size)
-    scale = size[0] / keypoints.image_size[0]
+    zoom = np.full(2, size[0] / keypoints.image_size[0])
     enlarged = Image.fromarray(frame).resize((size[1], size[0]), Image.Resampling.BICUBIC)
     overlay = np.asarray(enlarged)
     boxes: dict[int, tuple[int, int, int, int]] = {}
     if detections is not None:
         for row in np.flatnonzero(detections.frame_index == index):
-            points, score = _enlarged(detections.points[row], scale), detections.score[row]
+            points, score = resize_points(detections.points[row], zoom), detections.score[row]
             overlay = _draw_limbs(
                 overlay, points, score, skeleton=detections.skeleton, intensity=_DETECTION_INTENSITY
             )
             box = enclosing_box(points[score > 0], margin=0.03, image_size=size)
             if box is not None:
                 boxes[int(detections.person[row])] = box
-    points, score = _enlarged(keypoints.points[index], scale), keypoints.score[index]
+    points, score = resize_points(keypoints.points[index], zoom), keypoints.score[index]
     overlay = _draw_limbs(overlay, points, score, skeleton=keypoints.skeleton, intensity=1.0)
     filled = points[:0] if keypoints.filled is None else points[keypoints.filled[index]]
     return _draw_boxes_and_rings(overlay, boxes, filled)
@@ -142,11 +148,6 @@ def draw_overlay(frame: Frame, inspection: Inspection, index: int) -> UInt8[np.n
 def _shown_size(image_size: tuple[int, int]) -> tuple[int, int]:
     factor = -(-max(_MIN_HEIGHT_PX, image_size[0]) // image_size[0])
     return image_size[0] * factor, image_size[1] * factor
-
-
-def _enlarged(points: Joints, scale: float) -> Joints:
-    """Scale points; pixel centres are half a pixel from the corner at any size."""
-    return ((points + 0.5) * scale - 0.5).astype(np.float32)
 
 
 def _draw_limbs(

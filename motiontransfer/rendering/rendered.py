@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from motiontransfer import layout
 from motiontransfer.device import Precision
-from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.errors import MissingFileError, VideoError, one_line
 from motiontransfer.params import Section
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.rendering.compositing import FaceBlending, VisibleLabel
@@ -107,7 +107,6 @@ def read_rendered(folder: Path) -> Rendered:
     try:
         return TypeAdapter(Rendered).validate_json(path.read_bytes())
     except ValidationError as error:
-        reason = " ".join(str(error).split())
         raise VideoError(
-            f"{path}: not a description of rendered frames: {reason}; run render again"
+            f"{path}: not a description of rendered frames: {one_line(error)}; run render again"
         ) from error

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from motiontransfer.downloads import Pretrained, pretrained_file, read_tensors
-from motiontransfer.errors import MissingLibraryError, ParamsError, WeightsError
+from motiontransfer.errors import MissingLibraryError, ParamsError, WeightsError, one_line
 from motiontransfer.models.discriminators import DiscriminatorOutput
 from motiontransfer.models.layers import Features, to_device
 from motiontransfer.params import PARAMS_FILE, Section
@@ -306,7 +306,7 @@ def read_vgg19_features(path: Path, pretrained: Pretrained) -> VGG19Features:
         got = ", ".join(list(tensors)[:4]) or "none"
         raise WeightsError(
             f"{path}: expected the tensors of torchvision's VGG19 (features.0.weight, "
-            f"features.0.bias, …), got {got}: {' '.join(str(error).split())}; {pretrained.remedies}"
+            f"features.0.bias, …), got {got}: {one_line(error)}; {pretrained.remedies}"
         ) from error
     network.file = path
     return network

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from motiontransfer import layout
-from motiontransfer.errors import MissingFileError, WeightsError
+from motiontransfer.errors import MissingFileError, WeightsError, one_line
 from motiontransfer.models.faces import (
     FaceGenerator,
     FaceGeneratorConfig,
@@ -86,8 +86,9 @@ def _fill(network: nn.Module, tensors: Mapping[str, Tensor], *, path: Path) -> N
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise WeightsError(f"{path}: does not fit the network it describes: {reason}") from error
+        raise WeightsError(
+            f"{path}: does not fit the network it describes: {one_line(error)}"
+        ) from error
 
 
 def write_tensors(
@@ -227,7 +228,7 @@ def read_described(path: Path, key: str, schema: type[_Described]) -> _Described
     try:
         return TypeAdapter(schema).validate_python(description[key])
     except ValidationError as error:
-        reason = " ".join(str(error).split())
         raise WeightsError(
-            f"{path}: its description of the {key} was not written by motiontransfer: {reason}"
+            f"{path}: its description of the {key} was not written by motiontransfer: "
+            f"{one_line(error)}"
         ) from error
