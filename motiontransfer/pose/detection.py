@@ -85,28 +85,25 @@ def detect_person(video: Path, *, detector: DetectorConfig, compute: Compute) ->
     people = detect_people(video, detector=detector, compute=compute)
     assert all(len(found) <= 1 for found in people)
     tracks = [np.zeros(len(found), np.int32) for found in people]
-    detections = _detections(people, tracks, video, detector=detector.label)
+    with FrameStore(video) as store:
+        detections = Detections.from_frames(
+            people,
+            tracks,
+            image_size=store.size,
+            frame_rate=store.frame_rate,
+            detector=detector.label,
+        )
     return detections.of_person(*detections.people)
 
 
 def track_detections(people: Sequence[People], video: Path, *, detector: str) -> Detections:
     """Tracks of the people found in each frame of a video; the unassigned are left out."""
     with FrameStore(video) as store:
-        tracks = track_people(people, frame_rate=store.frame_rate, image_size=store.size)
-    return _detections(people, tracks, video, detector=detector)
-
-
-def _detections(
-    people: Sequence[People],
-    tracks: Sequence[Int32[np.ndarray, " _"]],
-    video: Path,
-    *,
-    detector: str,
-) -> Detections:
-    with FrameStore(video) as store:
-        return Detections.from_frames(
-            people, tracks, image_size=store.size, frame_rate=store.frame_rate, detector=detector
-        )
+        size, frame_rate = store.size, store.frame_rate
+    tracks = track_people(people, frame_rate=frame_rate, image_size=size)
+    return Detections.from_frames(
+        people, tracks, image_size=size, frame_rate=frame_rate, detector=detector
+    )
 
 
 def num_people(people: People, *, image_size: tuple[int, int]) -> int:
