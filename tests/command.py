@@ -1,7 +1,10 @@
 """The `motiontransfer` command as a shell runs it, and the environment of other processes."""
 
 import os
+import signal
+import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,17 @@ def run_command(monkeypatch, *arguments):
     with pytest.raises(SystemExit) as end:
         main()
     return end.value.code
+
+
+def started(*command, **how) -> subprocess.Popen[str]:
+    """A process with its output and errors together as text; Ctrl-C stops it.
+
+    Under nohup, and in a shell's background, it would ignore it.
+    """
+    return subprocess.Popen(
+        [*map(str, command)], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL), **how,
+    )  # fmt: skip
 
 
 def isolated_environment(folder: Path) -> dict[str, str]:

@@ -30,22 +30,12 @@ def both_sides(left, middle=()):
 # at the right of the image.
 _STANDING = both_sides(
     {
-        "eye_inner": (2, -76),
-        "eye": (4, -76),
-        "eye_outer": (6, -76),
-        "ear": (9, -74),
-        "mouth": (3, -68),
-        "shoulder": (20, -50),
-        "elbow": (28, -25),
-        "wrist": (32, 0),
-        "pinky": (34, 8),
-        "index": (33, 9),
-        "thumb": (31, 6),
-        "hip": (12, 0),
-        "knee": (14, 35),
-        "ankle": (15, 70),
-        "heel": (15, 74),
-        "foot_index": (20, 76),
+        **{"eye_inner": (2, -76), "eye": (4, -76), "eye_outer": (6, -76)},
+        **{"ear": (9, -74), "mouth": (3, -68)},
+        **{"shoulder": (20, -50), "elbow": (28, -25), "wrist": (32, 0)},
+        **{"pinky": (34, 8), "index": (33, 9), "thumb": (31, 6)},
+        **{"hip": (12, 0), "knee": (14, 35), "ankle": (15, 70)},
+        **{"heel": (15, 74), "foot_index": (20, 76)},
     },
     {"nose": (0, -72)},
 )
@@ -55,22 +45,12 @@ HEIGHT_PX = 150.0  # as `body_height_px` measures it: three times the trunk of 5
 # (right, up) in heights from ankles to nose, from the middle of the ankles
 _UPRIGHT = both_sides(
     {
-        "eye_inner": (0.01, 1.03),
-        "eye": (0.02, 1.03),
-        "eye_outer": (0.03, 1.03),
-        "ear": (0.05, 1.0),
-        "mouth": (0.015, 0.98),
-        "shoulder": (0.11, 0.85),
-        "elbow": (0.15, 0.67),
-        "wrist": (0.17, 0.5),
-        "pinky": (0.18, 0.46),
-        "index": (0.17, 0.45),
-        "thumb": (0.16, 0.47),
-        "hip": (0.06, 0.53),
-        "knee": (0.06, 0.28),
-        "ankle": (0.06, 0.0),
-        "heel": (0.055, -0.02),
-        "foot_index": (0.08, -0.03),
+        **{"eye_inner": (0.01, 1.03), "eye": (0.02, 1.03), "eye_outer": (0.03, 1.03)},
+        **{"ear": (0.05, 1.0), "mouth": (0.015, 0.98)},
+        **{"shoulder": (0.11, 0.85), "elbow": (0.15, 0.67), "wrist": (0.17, 0.5)},
+        **{"pinky": (0.18, 0.46), "index": (0.17, 0.45), "thumb": (0.16, 0.47)},
+        **{"hip": (0.06, 0.53), "knee": (0.06, 0.28), "ankle": (0.06, 0.0)},
+        **{"heel": (0.055, -0.02), "foot_index": (0.08, -0.03)},
     },
     {"nose": (0.0, 1.0)},
 )
@@ -169,7 +149,6 @@ def person(path=((128.0, 128.0),), *, frame_rate=25, score=0.9):
 
 
 def standing(num_frames, **others):
-    """Someone who does not move."""
     return person([(128.0, 128.0)] * num_frames, **others)
 
 
@@ -254,6 +233,19 @@ def detections_of(tracks, *, num_frames, frame_rate=25, image_size=(256, 256)):
     )
 
 
+def everyone(*clips):
+    """Who is in several clips of one length, together: the track's number is that of the clip."""
+    joints = np.stack([np.dstack([it.points, it.score]) for it in clips], axis=1)
+    seen = [np.flatnonzero(frame[..., 2].any(axis=1)).astype(np.int32) for frame in joints]
+    return Detections.from_frames(
+        [frame[who] for frame, who in zip(joints, seen, strict=True)],
+        seen,
+        image_size=clips[0].image_size,
+        frame_rate=clips[0].frame_rate,
+        detector=clips[0].detector,
+    )
+
+
 _OF_OTHER_SETS = both_sides(
     {"small_toe": (0.1, -0.03), "pupil": (0.021, 1.03)}, {"neck": (0, 0.85), "mid_hip": (0, 0.53)}
 )
@@ -311,11 +303,8 @@ def arms_out(places=ARMS_OUT, frames=1):
 _FIGURE = both_sides(
     {"shoulder": (6, -12), "hip": (4, 4), "ankle": (5, 22), "face_temple": (6, -22)},
     {
-        "nose": (0, -20),
-        "left_hand_wrist": (12, 0),
-        "left_hand_index_tip": (14, 3),
-        "face_chin": (0, -16),
-        "face_forehead": (0, -28),
+        **{"nose": (0, -20), "face_chin": (0, -16), "face_forehead": (0, -28)},
+        **{"left_hand_wrist": (12, 0), "left_hand_index_tip": (14, 3)},
     },
 )
 
@@ -342,15 +331,9 @@ def blocks(keypoints, index):
 SIZE = (48, 40)
 _DANCER = both_sides(
     {
-        "eye": (2, -18),
-        "ear": (4, -17),
-        "mouth": (1, -14),
-        "shoulder": (5, -10),
-        "elbow": (8, -5),
-        "wrist": (9, 1),
-        "hip": (3, 0),
-        "knee": (4, 9),
-        "ankle": (4, 18),
+        **{"eye": (2, -18), "ear": (4, -17), "mouth": (1, -14)},
+        **{"shoulder": (5, -10), "elbow": (8, -5), "wrist": (9, 1)},
+        **{"hip": (3, 0), "knee": (4, 9), "ankle": (4, 18)},
     },
     {"nose": (0, -16)},
 )

@@ -273,19 +273,10 @@ class _Functions(TorchFunctionMode):
         finally:
             self.operators.allocates_on_gpu = before
 
-    def _device(self, tensor):
-        return CUDA if is_on_gpu(tensor) else Tensor.device.__get__(tensor)
-
-    def _is_cuda(self, tensor):
-        return is_on_gpu(tensor)
-
-    def _is_cpu(self, tensor):
-        return not is_on_gpu(tensor)
-
     def _to(self, tensor, *args, copy=False, **kwargs):
         if args and isinstance(args[0], Tensor):
             other, *args = args
-            args = (self._device(other), other.dtype, *args)
+            args = (_device(self, other), other.dtype, *args)
         device, dtype, non_blocking, memory_format = torch._C._nn._parse_to(*args, **kwargs)
         options = {"memory_format": memory_format or torch.preserve_format}
         here, there = is_on_gpu(tensor), device is not None and _is_gpu(device)
@@ -299,9 +290,6 @@ class _Functions(TorchFunctionMode):
             host = _mark(torch.empty_like(values), "pinned") if non_blocking else values.clone()
             self.gpu.copy_to_host(host.detach(), values.detach(), blocking=not non_blocking)
             return host
-
-    def _cpu(self, tensor):
-        return self._to(tensor, CPU)
 
     def _cuda(self, tensor, device=CUDA, non_blocking=False):
         return self._to(tensor, device, non_blocking=non_blocking)
@@ -323,21 +311,22 @@ class _Functions(TorchFunctionMode):
         with _disable_current_modes():
             return _mark(tensor.clone(), "pinned")
 
-    def _is_pinned(self, tensor):
-        return _has(tensor, "pinned")
+
+def _device(_, tensor):
+    return CUDA if is_on_gpu(tensor) else Tensor.device.__get__(tensor)
 
 
 _OF_ANY_TENSOR = {
-    Tensor.device.__get__: _Functions._device,
-    Tensor.is_cuda.__get__: _Functions._is_cuda,
-    Tensor.is_cpu.__get__: _Functions._is_cpu,
+    Tensor.device.__get__: _device,
+    Tensor.is_cuda.__get__: lambda _, tensor: is_on_gpu(tensor),
+    Tensor.is_cpu.__get__: lambda _, tensor: not is_on_gpu(tensor),
     Tensor.to: _Functions._to,
     Tensor.cuda: _Functions._cuda,
     Tensor.pin_memory: _Functions._pin_memory,
-    Tensor.is_pinned: _Functions._is_pinned,
+    Tensor.is_pinned: lambda _, tensor: _has(tensor, "pinned"),
 }
 _OF_GPU_TENSOR = {
-    Tensor.cpu: _Functions._cpu,
+    Tensor.cpu: lambda functions, tensor: functions._to(tensor, CPU),
     Tensor.tolist: _Functions._tolist,
     Tensor.numpy: _Functions._numpy,
     Tensor.__array__: _Functions._numpy,

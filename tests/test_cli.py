@@ -1,5 +1,3 @@
-"""`inspect` and `preset`."""
-
 from pathlib import Path
 
 import pytest

@@ -1,13 +1,6 @@
-"""`dance`: two films in, on a graph of which each stage only writes its outputs."""
-
 import logging
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -151,32 +144,3 @@ def test_the_demo_stays_where_it_is_paired_with_another_film(films, monkeypatch,
     output = capfd.readouterr().out
     assert "set aside" not in output
     assert "IMG_42_as_demo_dance: " in output
-
-
-@pytest.mark.slow
-def test_ctrl_c_stops_the_stage_and_the_next_call_goes_on(films, monkeypatch, capfd):
-    """A terminal sends it to all processes at once."""
-    # the films are added as before, by a call whose stage fails at once
-    Path("train.sh").write_text("exit 1\n")
-    assert run_command(monkeypatch, "dance", *films[:2]) == 1
-    Path("train.sh").write_text("touch began; sleep 60\n")
-    command = [sys.executable, "-c", "from motiontransfer.cli.app import main; main()", "dance"]
-    process = subprocess.Popen(
-        [*command, *map(str, films[:2])],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    while not Path("began").exists():
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    _, error = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert error.splitlines()[-1] == "ERROR: stopped; the same command goes on from there"
-    assert "Traceback" not in error
-    capfd.readouterr()
-    Path("train.sh").write_text(TRAIN)
-    assert not run_command(monkeypatch, "dance", *films[:2])
-    assert set(ran()) == {"train_gan@IMG_42", "report@IMG_42_as_the_dance"}

@@ -1,5 +1,3 @@
-"""`score`, `compare`, `study` and `verify` print their findings, or one line on what is wrong."""
-
 import json
 import multiprocessing
 import os
@@ -18,13 +16,7 @@ from motiontransfer.forensics.model import Prediction
 from motiontransfer.report import compare
 from motiontransfer.report.study import ANSWERS_FORMAT, read_key
 from tests.command import run_command
-from tests.provenance.signing import (
-    authority_and_signer,
-    signed_video,
-    unsigned_video,
-    use_certificate,
-    with_byte_changed,
-)
+from tests.provenance import signing
 from tests.study.videos import BLUE, RED, video
 
 
@@ -230,7 +222,7 @@ def test_a_study_that_cannot_be_made_or_scored_is_one_line(videos, refused, argu
 
 @pytest.fixture
 def signed():
-    return signed_video(Path("v.mp4"))
+    return signing.signed_video(Path("v.mp4"))
 
 
 def with_detector(monkeypatch, predict, weights="artifacts/forensics/detector.safetensors"):
@@ -245,7 +237,7 @@ def test_a_signed_video_has_status_0_and_an_altered_one_3(signed, command):
     assert status == 0
     assert "content   unaltered since it was signed\n" in told
     assert "detector  no opinion: " in told
-    status, told = command("verify", with_byte_changed(signed, signed.stat().st_size - 20))
+    status, told = command("verify", signing.with_byte_changed(signed, signed.stat().st_size - 20))
     assert status == 3
     assert "content   ALTERED since it was signed" in told
 
@@ -257,11 +249,11 @@ def test_a_verified_video_that_ends_its_reader_is_one_line(signed, monkeypatch, 
 
 def test_with_trust_only_the_named_authorities_count(signed, tmp_path, monkeypatch, command):
     key = Ed25519PrivateKey.generate()
-    authority, chain = authority_and_signer(key)
+    authority, chain = signing.authority_and_signer(key)
     Path("ca.pem").write_bytes(authority)
     assert command("verify", signed, "--trust", "ca.pem")[0] == 3
-    use_certificate(monkeypatch, tmp_path, key, chain)
-    assert command("verify", signed_video(Path("studio.mp4")), "--trust", "ca.pem")[0] == 0
+    signing.use_certificate(monkeypatch, tmp_path, key, chain)
+    assert command("verify", signing.signed_video(Path("studio.mp4")), "--trust", "ca.pem")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -277,7 +269,7 @@ def test_the_detectors_opinion_has_an_interval_and_changes_no_status(
         return Prediction(synthesized=0.75, interval=interval, per_second=scores, frames=31)
 
     with_detector(monkeypatch, predict, "mine.safetensors")
-    video = unsigned_video(Path("u.mp4"))
+    video = signing.unsigned_video(Path("u.mp4"))
     status, told = command("verify", video, "--detector", "mine.safetensors")
     assert status == 4
     assert "origin    unknown: " in told

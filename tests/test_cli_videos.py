@@ -1,5 +1,3 @@
-"""`add-video`, `add-transfer` and `remove-video`."""
-
 import io
 from pathlib import Path
 

@@ -1,7 +1,5 @@
-"""Damaged artifacts are refused in one line, or give what was written: never other numbers."""
-
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,16 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from motiontransfer import keypoints
 from motiontransfer.errors import CheckpointError, DamagedFileError, MotionTransferError
-from motiontransfer.keypoints import (
-    Detections,
-    Keypoints,
-    read_detections,
-    read_keypoints,
-    write_detections,
-    write_keypoints,
-)
-from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training.checkpoint import (
     Checkpoint,
     Throughput,
@@ -32,36 +22,14 @@ from motiontransfer.training.checkpoint import (
 from motiontransfer.training.weights import read_description, read_tensors, write_weights
 from motiontransfer.video.clip import read_source_frames, write_index
 from motiontransfer.video.frame_store import FrameStore, write_frames
-
-RNG = np.random.default_rng(0)
-JOINTS = len(HOLISTIC.joints)
+from tests.people import dance, everyone, standing
 
 
-def keypoints() -> Keypoints:
-    return Keypoints(
-        points=RNG.uniform(1, 99, (9, JOINTS, 2)).astype(np.float32),
-        score=RNG.uniform(0.1, 1, (9, JOINTS)).astype(np.float32),
-        filled=RNG.random((9, JOINTS)) < 0.1,
-        skeleton=HOLISTIC,
-        image_size=(100, 100),
-        frame_rate=Fraction(25),
-        detector="drawn",
-    )
-
-
-def detections() -> Detections:
-    found = keypoints()
-    return Detections(
-        frame_index=np.arange(9, dtype=np.int32) // 2,
-        person=np.arange(9, dtype=np.int32) % 2,
-        points=found.points,
-        score=found.score,
-        num_frames=6,
-        skeleton=HOLISTIC,
-        image_size=(100, 100),
-        frame_rate=Fraction(25),
-        detector="drawn",
-    )
+def partly_filled() -> keypoints.Keypoints:
+    """With joints that were filled in."""
+    someone = standing(9)
+    is_filled = np.random.default_rng(0).random(someone.score.shape) < 0.1
+    return replace(someone, filled=is_filled)
 
 
 def write_store(path: Path) -> None:
@@ -119,7 +87,7 @@ def read_one_checkpoint(path: Path) -> object:
     return checkpoint.throughput, state
 
 
-def as_dict(found: Keypoints | Detections) -> dict[str, object]:
+def as_dict(found: keypoints.Keypoints | keypoints.Detections) -> dict[str, object]:
     return {field.name: getattr(found, field.name) for field in fields(found)}
 
 
@@ -139,13 +107,13 @@ FORMATS = {
     ),
     "keypoints": Format(
         "clip.parquet",
-        lambda path: write_keypoints(path, keypoints()),
-        lambda path: as_dict(read_keypoints(path)),
+        lambda path: keypoints.write_keypoints(path, partly_filled()),
+        lambda path: as_dict(keypoints.read_keypoints(path)),
     ),
     "detections": Format(
         "clip.parquet",
-        lambda path: write_detections(path, detections()),
-        lambda path: as_dict(read_detections(path)),
+        lambda path: keypoints.write_detections(path, everyone(standing(6), dance(6, missing=[2]))),
+        lambda path: as_dict(keypoints.read_detections(path)),
     ),
     "weights": Format(
         "generator.safetensors",

@@ -1,5 +1,3 @@
-"""A GPU that cannot be used is said in one line, and all runs on the CPU."""
-
 import os
 import re
 import subprocess

@@ -1,5 +1,3 @@
-"""Published files: downloaded once, verified, or the user's own."""
-
 import gc
 import hashlib
 import logging

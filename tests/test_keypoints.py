@@ -1,5 +1,3 @@
-"""Keypoints and detections: validation, Parquet files, tables."""
-
 from dataclasses import replace
 from fractions import Fraction
 
@@ -11,16 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from motiontransfer import keypoints as module
 from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileError
-from motiontransfer.keypoints import (
-    Detections,
-    Keypoints,
-    keypoint_table,
-    read_detections,
-    read_keypoints,
-    write_detections,
-    write_keypoints,
-)
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.storage import read_table, write_table
 from tests.people import RATE, dance
@@ -39,7 +29,7 @@ def example(frames=3, **changes):
         "frame_rate": Fraction(30000, 1001),
         "detector": "by hand",
     }
-    return Keypoints(**{**values, **changes})
+    return module.Keypoints(**{**values, **changes})
 
 
 def equal(one, other):
@@ -68,15 +58,15 @@ def any_arrays(draw):
 def test_what_is_written_is_what_is_read(tmp_path_factory, arrays):
     keypoints = example(points=arrays[0], score=arrays[1], filled=arrays[2])
     path = tmp_path_factory.mktemp("keypoints") / "a" / "clip.parquet"
-    write_keypoints(path, keypoints)
-    assert equal(read_keypoints(path), keypoints)
+    module.write_keypoints(path, keypoints)
+    assert equal(module.read_keypoints(path), keypoints)
 
 
 def test_a_table_has_one_row_a_frame_and_one_column_a_group(tmp_path):
     filled = np.zeros((3, 3), bool)
     filled[1, [0, 2]] = True
     for path in (tmp_path / "one.parquet", tmp_path / "two.parquet"):
-        write_keypoints(path, example(filled=filled))
+        module.write_keypoints(path, example(filled=filled))
     assert path.read_bytes() == (tmp_path / "one.parquet").read_bytes()
     table = pq.read_table(path)
     names = ["frame_index", "pts_seconds", "person", "body", "face", "body_filled", "face_filled"]
@@ -108,6 +98,9 @@ def without(gone):
     [
         (dict, {"schema_version": 99}, "schema version 2, got 99"),
         (dict, {"image_size": 48}, "TypeError"),
+        (dict, {"frame_rate": "0"}, "above 0"),
+        (dict, {"frame_rate": "fast"}, "'fast'"),
+        (dict, {"groups": [["body", ["nose"]]]}, r"\(6,\)"),
         *((rows(*it), {}, f"3 frames, .* got {len(it)} rows") for it in ([0, 2], [])),
         *((rows(*it), {}, "3 frames.*out of order") for it in ([0, 1, 1, 2], [0, 2, 1])),
         (column("face", lambda values: values[:, :2]), {}, r"column face: .*\(2,\)"),
@@ -117,24 +110,24 @@ def without(gone):
 )
 def test_invalid_files_are_refused(tmp_path, change, description, named):
     path = tmp_path / "clip.parquet"
-    write_keypoints(path, example())
+    module.write_keypoints(path, example())
     columns, before = read_table(path, key=KEY)
     write_table(path, change(columns), key=KEY, description=before | description)
     with pytest.raises(KeypointsError, match=rf"clip\.parquet: .*{named}"):
-        read_keypoints(path)
+        module.read_keypoints(path)
 
 
 def test_absent_damaged_and_other_files_are_refused(tmp_path):
     path = tmp_path / "clip.parquet"
     with pytest.raises(MissingFileError, match=r"clip\.parquet"):
-        read_keypoints(path)
-    write_keypoints(path, example())
+        module.read_keypoints(path)
+    module.write_keypoints(path, example())
     whole = path.read_bytes()
     pq.write_table(pa.table({"x": [1]}), path)
     for content in (path.read_bytes(), whole[:0], whole[:400]):
         path.write_bytes(content)
         with pytest.raises(DamagedFileError, match=r"clip\.parquet"):
-            read_keypoints(path)
+            module.read_keypoints(path)
 
 
 def changed(array, index, value):
@@ -199,7 +192,7 @@ def detections_at(places, **changes):
         "frame_rate": Fraction(25),
         "detector": "by hand",
     }
-    return Detections(**{**values, **changes})
+    return module.Detections(**{**values, **changes})
 
 
 PLACES = [(0, 0), (0, 2), (2, 0), (2, 1), (2, 2)]
@@ -210,8 +203,8 @@ PLACES = [(0, 0), (0, 2), (2, 0), (2, 1), (2, 2)]
 def test_detections_survive_the_disk(tmp_path_factory, places):
     written = detections_at(sorted(places))
     path = tmp_path_factory.mktemp("detections") / "a" / "clip.parquet"
-    write_detections(path, written)
-    read = read_detections(path)
+    module.write_detections(path, written)
+    read = module.read_detections(path)
     for name in ("frame_index", "person", "points", "score"):
         np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
     arrays = {name: getattr(read, name) for name in ("frame_index", "person", "points", "score")}
@@ -249,33 +242,33 @@ def test_invalid_rows_are_refused(places, named):
 
 
 def test_keypoints_can_be_read_as_detections(tmp_path):
-    write_keypoints(tmp_path / "clip.parquet", example())
-    detections = read_detections(tmp_path / "clip.parquet")
+    module.write_keypoints(tmp_path / "clip.parquet", example())
+    detections = module.read_detections(tmp_path / "clip.parquet")
     assert detections.people == (0,)
     assert equal(detections.of_person(0), example())
 
 
 def test_detections_and_keypoints_are_different_files(tmp_path):
     path = tmp_path / "clip.parquet"
-    write_detections(path, detections_at([]))
-    assert (read_detections(path).people, read_detections(path).num_frames) == ((), 4)
-    write_detections(path, detections_at(PLACES))
+    module.write_detections(path, detections_at([]))
+    assert (module.read_detections(path).people, module.read_detections(path).num_frames) == ((), 4)
+    module.write_detections(path, detections_at(PLACES))
     with pytest.raises(KeypointsError, match=r"4 frames, .* got 5 rows"):
-        read_keypoints(path)
+        module.read_keypoints(path)
     columns, description = read_table(path, key=KEY)
     write_table(path, rows(0, 2, 1)(columns), key=KEY, description=description)
     with pytest.raises(KeypointsError, match=r"clip\.parquet: .*order"):
-        read_detections(path)
-    write_keypoints(path, example(filled=np.ones((3, 3), bool)))
+        module.read_detections(path)
+    module.write_keypoints(path, example(filled=np.ones((3, 3), bool)))
     with pytest.raises(KeypointsError, match=r"clip\.parquet: .*filled in"):
-        read_detections(path)
+        module.read_detections(path)
 
 
 def test_the_table_has_one_row_a_frame_and_joint():
     keypoints = dance(3, missing=[1])
     filled = np.zeros(keypoints.score.shape, bool)
     filled[2, keypoints.skeleton.index("nose")] = True
-    table = keypoint_table(replace(keypoints, filled=filled))
+    table = module.keypoint_table(replace(keypoints, filled=filled))
     joints = keypoints.skeleton.joints
     assert list(table.joint) == list(joints) * 3
     assert list(table.frame_index) == sorted([0, 1, 2] * len(joints))
@@ -289,7 +282,7 @@ def test_the_table_has_one_row_a_frame_and_joint():
     assert missing[["x", "y"]].isna().all(axis=None)
     assert (missing.score == 0).all()
     assert table[table.filled][["frame_index", "joint"]].to_numpy().tolist() == [[2, "nose"]]
-    assert not keypoint_table(keypoints).filled.any()
+    assert not module.keypoint_table(keypoints).filled.any()
 
 
 def test_resized_keypoints_are_in_the_other_image_and_missing_ones_stay_missing():

@@ -1,5 +1,3 @@
-"""layout.py and dvc.yaml name the same artifacts."""
-
 from inspect import isfunction, signature
 from itertools import product
 from pathlib import Path

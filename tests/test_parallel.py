@@ -1,5 +1,3 @@
-"""Results come in order and once, whoever works; a worker's death is told, never a gap."""
-
 import os
 import signal
 import time

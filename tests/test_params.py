@@ -1,5 +1,3 @@
-"""A fault in params.yaml is one line that names the YAML key."""
-
 from dataclasses import dataclass
 from typing import Literal
 

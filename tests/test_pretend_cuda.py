@@ -12,7 +12,6 @@ from torch import nn
 
 from motiontransfer.device import choose_accelerator
 from motiontransfer.training.distributed import make_runtime
-from motiontransfer.video.tensors import upload
 from tests.pretend_cuda import CUDA, pretend_cuda
 
 MIXED = "same device"
@@ -125,33 +124,6 @@ def test_a_copy_that_is_not_waited_for_is_garbage(gpu):
     assert (late.tolist(), later.tolist()) == ([0, 1, 2], [0xCC] * 3)
     torch.cuda.synchronize()
     assert later.tolist() == [0, 1, 2]
-
-
-def test_host_memory_that_is_changed_while_it_is_copied_is_an_error():
-    def use(*, waits):
-        with pretend_cuda():
-            host = torch.zeros(3).pin_memory()
-            upload(host, CUDA)
-            if waits:
-                torch.cuda.synchronize()
-            host += 1
-
-    use(waits=True)
-    with pytest.raises(RuntimeError, match=r"while it was copied to the GPU by video/tensors\.py"):
-        use(waits=False)
-
-
-def test_threads_share_the_gpu(gpu):
-    made = []
-
-    def make():
-        made.append(upload(torch.ones(3), CUDA) + 1)
-
-    thread = threading.Thread(target=make, name="other")
-    thread.start()
-    thread.join()
-    assert (made[0] + 1).tolist() == [3, 3, 3]
-    assert gpu.threads == {"other", "MainThread"}
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((9, 0), "bf16-mixed"), ((7, 5), "32-true")])

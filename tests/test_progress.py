@@ -1,5 +1,3 @@
-"""Progress is a bar on a terminal and a line now and then in a log."""
-
 import io
 import logging
 import sys

@@ -1,5 +1,3 @@
-"""`import motiontransfer` offers a few documented names and loads each at its first use."""
-
 import inspect
 import json
 import subprocess

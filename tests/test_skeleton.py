@@ -1,5 +1,3 @@
-"""Joint names, limbs, sides, and the joint sets of other detectors."""
-
 import numpy as np
 import pytest
 

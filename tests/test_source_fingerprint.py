@@ -1,5 +1,3 @@
-"""A source fingerprint covers a module's transitive imports and nothing else."""
-
 import hashlib
 from pathlib import Path
 
@@ -55,27 +53,9 @@ def test_files_are_those_of_the_import_graph(module, imports):
     assert set(source_files(module)) == {file for file in files if file.exists()}
 
 
-@pytest.mark.parametrize("stage", ["decode", "detect_keypoints", "clean_keypoints"])
-def test_new_statistics_do_not_detect_again(stage):
-    """The longest stages before training are not for what they do not use."""
-    used = {file.relative_to(ROOT).as_posix() for file in source_files(f"stages.{stage}")}
-    assert "motiontransfer/retargeting/statistics.py" not in used
-    assert "motiontransfer/keypoints.py" in used
-
-
 def test_a_digest_is_of_the_file(package):
     (package / "gan.py").write_text("import ours.losses")
     (package / "losses.py").write_text("")
     digests = source_digests("ours.gan")
     assert digests["ours/losses.py"] == hashlib.sha256(b"").hexdigest()
     assert list(digests) == ["ours/gan.py", "ours/losses.py"]
-
-
-def test_a_training_does_not_depend_on_rendering_or_evaluation():
-    parts = {
-        path.relative_to(ROOT).parts[1] for path in source_files("motiontransfer.training.trainer")
-    }
-    assert not parts & {"rendering", "evaluation", "cli"}
-    face = {"/".join(path.parts[-2:]) for path in source_files("motiontransfer.training.face_gan")}
-    assert "training/pose_gan.py" not in face
-    assert {"training/gan.py", "models/generators.py", "models/rollout.py"} <= face

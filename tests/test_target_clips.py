@@ -1,5 +1,3 @@
-"""The tail is held out, and nothing near it is trained on."""
-
 import pytest
 
 from motiontransfer.errors import KeypointsError, MissingFileError, TrainingError

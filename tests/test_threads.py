@@ -1,5 +1,3 @@
-"""Work in threads keeps its order, fails where it would have failed, and leaves no thread."""
-
 import threading
 from itertools import count
 

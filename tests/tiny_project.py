@@ -78,7 +78,6 @@ def environment_of(root: Path) -> dict[str, str]:
 
 
 def dvc(root: Path, *arguments: str):
-    """A DVC command as a completed process."""
     return run(root, "dvc", *arguments)
 
 
@@ -90,7 +89,6 @@ def run(root: Path, *command: str):
 
 
 def repro(root: Path, *arguments: str) -> set[str]:
-    """Names of the stages that ran."""
     done = dvc(root, "repro", *arguments)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return {name.split(":")[-1] for name in re.findall(r"Running stage '([^']+)'", done.stdout)}

@@ -1,5 +1,3 @@
-"""The demo's stage, at a tiny size."""
-
 import itertools
 from pathlib import Path
 

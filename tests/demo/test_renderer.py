@@ -1,5 +1,3 @@
-"""Rendered frames, and the ground truth of the joints."""
-
 from fractions import Fraction
 
 import numpy as np

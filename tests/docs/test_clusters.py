@@ -1,5 +1,3 @@
-"""The scripts for SLURM in docs/clusters.md, where srun starts one process."""
-
 import re
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""The commands of each page run in their order and print what the page shows."""
-
 import re
 from pathlib import Path
 

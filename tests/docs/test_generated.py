@@ -1,5 +1,3 @@
-"""The generated tables list every param and every subcommand."""
-
 import importlib.util
 import re
 from pathlib import Path

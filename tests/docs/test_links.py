@@ -1,5 +1,3 @@
-"""Relative links and anchors between the Markdown files, and the site's navigation."""
-
 import re
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""The notebook runs from top to bottom on a finished project, and lies in git without outputs."""
-
 import re
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""The table of docs/experiments.md says what the graph says: which stages a change runs again."""
-
 import re
 from collections.abc import Mapping
 
@@ -64,7 +62,6 @@ def readers_of_file(name: str) -> list[str]:
 
 
 def importers(folder: str) -> list[str]:
-    """Stages that import a module in a folder."""
     return [it for it in GRAPH if any(path.is_relative_to(ROOT / folder) for path in CODE[it])]
 
 

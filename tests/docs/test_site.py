@@ -1,5 +1,3 @@
-"""The site builds without a warning and opens offline."""
-
 import re
 import subprocess
 import sys

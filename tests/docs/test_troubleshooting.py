@@ -1,5 +1,3 @@
-"""Error messages in docs/troubleshooting.md exist in the code."""
-
 import ast
 import re
 from pathlib import Path

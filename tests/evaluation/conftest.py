@@ -11,7 +11,7 @@ from motiontransfer.parallel import Compute
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.target_clips import HeldOut, read_target_clips
 from tests.films import add_clip, film
-from tests.people import blocks, figure
+from tests.people import blocks, figure, lost
 
 LOCAL = Compute(num_workers=1)
 BODY = HOLISTIC.joints[HOLISTIC.slice("body")]
@@ -42,12 +42,9 @@ def ratio_of(values):
 
 
 def without(keypoints, joints, frames=slice(None)):
-    """The same poses without some joints."""
-    points, score = keypoints.points.copy(), keypoints.score.copy()
     for joint in joints:
-        points[frames, HOLISTIC.index(joint)] = 0
-        score[frames, HOLISTIC.index(joint)] = 0
-    return replace(keypoints, points=points, score=score)
+        keypoints = lost(keypoints, joint, np.arange(keypoints.num_frames)[frames])
+    return keypoints
 
 
 def in_skeleton(keypoints, groups):

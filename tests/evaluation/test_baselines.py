@@ -10,15 +10,7 @@ from motiontransfer.evaluation.frames import person_regions, read_frames
 from motiontransfer.evaluation.image_metrics import training_images
 from motiontransfer.evaluation.pose_metrics import nearest_neighbours
 from motiontransfer.skeleton import HOLISTIC
-from tests.evaluation.conftest import (
-    BODY,
-    HAND,
-    clips_of,
-    poses_of_clips,
-    reordered,
-    scores_of,
-    without,
-)
+from tests.evaluation import conftest
 from tests.people import figure
 
 
@@ -35,10 +27,10 @@ def candidates():
 def test_the_exact_pose_is_found_whatever_the_order_of_joints_and_chunks(candidates, monkeypatch):
     wanted = [7, 0, 39, 7, 21]
     query = candidates.part(wanted)
-    incomplete = without(query, [*HAND, "nose", "left_hip"])
+    incomplete = conftest.without(query, [*conftest.HAND, "nose", "left_hip"])
     for of, among in (
         *((query, candidates), (incomplete, candidates)),
-        *((reordered(query), candidates), (query, reordered(candidates))),
+        *((conftest.reordered(query), candidates), (query, conftest.reordered(candidates))),
     ):
         assert nearest_neighbours(of, among).tolist() == wanted
     monkeypatch.setattr(pose_metrics, "_VALUES_AT_ONCE", 3 * candidates.num_frames)
@@ -47,28 +39,30 @@ def test_the_exact_pose_is_found_whatever_the_order_of_joints_and_chunks(candida
 
 def test_a_candidate_that_lacks_some_joints_is_still_found_but_does_not_win_by_lacking_them():
     query = figure([(30, 30)])
-    nearly_all_missing = without(query, BODY[1:])  # only the nose, exactly there
+    nearly_all_missing = conftest.without(query, conftest.BODY[1:])  # only the nose, exactly there
     a_little_off, far_off = figure([(32, 30)]), figure([(50, 45)])
-    pool = poses_of_clips(nearly_all_missing, a_little_off, far_off)
+    pool = conftest.poses_of_clips(nearly_all_missing, a_little_off, far_off)
     assert nearest_neighbours(query, pool).tolist() == [1]
-    assert nearest_neighbours(query, poses_of_clips(far_off, without(query, HAND))).tolist() == [1]
+    assert nearest_neighbours(
+        query, conftest.poses_of_clips(far_off, conftest.without(query, conftest.HAND))
+    ).tolist() == [1]
 
 
 def test_frames_without_a_body_are_never_chosen():
-    empty = without(figure([(30, 30)]), BODY)
-    pool = poses_of_clips(empty, figure([(20, 20)]), empty)
+    empty = conftest.without(figure([(30, 30)]), conftest.BODY)
+    pool = conftest.poses_of_clips(empty, figure([(20, 20)]), empty)
     assert nearest_neighbours(figure([(30, 30), (50, 50)]), pool).tolist() == [1, 1]
     equal = figure([(31, 30)] * 3)
     assert nearest_neighbours(figure([(30, 30)]), equal).tolist() == [0]  # the earliest
     with pytest.raises(KeypointsError):
         nearest_neighbours(figure([(30, 30)]), empty)
-    assert pose_metrics.body_size_px(poses_of_clips(figure([(30, 30)]), empty)) == 42
+    assert pose_metrics.body_size_px(conftest.poses_of_clips(figure([(30, 30)]), empty)) == 42
     assert pose_metrics.body_size_px(empty) == 1
 
 
 def test_frames_without_a_pose_repeat_the_candidate_before(candidates):
-    empty = without(candidates.part([0]), HOLISTIC.joints)
-    queries = poses_of_clips(empty, candidates.part([9]), empty, empty)
+    empty = conftest.without(candidates.part([0]), HOLISTIC.joints)
+    queries = conftest.poses_of_clips(empty, candidates.part([9]), empty, empty)
     assert nearest_neighbours(queries, candidates).tolist() == [0, 9, 9, 9]
 
 
@@ -81,7 +75,7 @@ def test_of_many_candidates_some_are_compared_evenly_spread(candidates, monkeypa
 
 @pytest.fixture
 def clips(tmp_path):
-    return clips_of(tmp_path, walk=figure([(20 + 3 * i, 30) for i in range(8)]))
+    return conftest.clips_of(tmp_path, walk=figure([(20 + 3 * i, 30) for i in range(8)]))
 
 
 def test_the_baseline_shows_training_frames_with_the_nearest_pose(clips):
@@ -93,7 +87,7 @@ def test_the_baseline_shows_training_frames_with_the_nearest_pose(clips):
 
 def _distances(images, persons, frames):
     function = partial(image_metrics.training_distances, persons={"ours": persons}, training=images)
-    (found,) = scores_of(function, {"ours": list(frames)}).values()
+    (found,) = conftest.scores_of(function, {"ours": list(frames)}).values()
     return found
 
 

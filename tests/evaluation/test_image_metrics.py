@@ -1,5 +1,3 @@
-"""Image metrics by hand, and SSIM's windows against torchmetrics."""
-
 import math
 from functools import partial
 

@@ -7,17 +7,10 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import TrainingError, VideoError
-from motiontransfer.evaluation import comparison
+from motiontransfer.evaluation import comparison, protocols
 from motiontransfer.evaluation.comparison import FrameMetric, detected_frames, measure
 from motiontransfer.evaluation.measurements import MetricKey, nested
 from motiontransfer.evaluation.network_metrics import NetworkParams, Networks, open_networks
-from motiontransfer.evaluation.protocols import (
-    TransferVideos,
-    as_text,
-    evaluate_reconstruction,
-    evaluate_transfer,
-    score_videos,
-)
 from motiontransfer.pose.detectors import default_detector
 from tests.evaluation.conftest import HAND, LOCAL, PERFECT, clips_of
 from tests.films import film
@@ -93,7 +86,7 @@ def evaluated(folder):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "detect_person", detect_person)
-        found = evaluate_reconstruction(
+        found = protocols.evaluate_reconstruction(
             clips_of(folder),
             render,
             compute=LOCAL,
@@ -163,7 +156,7 @@ def test_without_held_out_frames_the_error_names_the_param(folder, tmp_path):
     clips = clips_of(folder, held_out_fraction=0.0)
     rest = {"compute": LOCAL, "comparison": tmp_path / "c.png", "scratch": tmp_path}
     with pytest.raises(TrainingError, match=r"train_gan\.held_out_fraction"):
-        evaluate_reconstruction(clips, iter, **rest, networks=NO_NETWORKS)
+        protocols.evaluate_reconstruction(clips, iter, **rest, networks=NO_NETWORKS)
 
 
 NO_NETWORKS = open_networks(NetworkParams(), option="--{}-weights")
@@ -189,8 +182,8 @@ class _Evaluated:
         files, known = _films(folder, poses)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(comparison, "detect_person", lambda video, **_: known[video])
-            found = evaluate_transfer(
-                TransferVideos(**{"truth": None, **files}),
+            found = protocols.evaluate_transfer(
+                protocols.TransferVideos(**{"truth": None, **files}),
                 figure(_INTENDED),
                 clips_of(folder, walk=figure([(20 + 3 * i, 34) for i in range(12)])),
                 compute=LOCAL,
@@ -293,7 +286,7 @@ def scored(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "detect_person", lambda video, **_: known[video])
         truth = files.pop("truth")
-        return score_videos(files, truth, compute=LOCAL, networks=networks)
+        return protocols.score_videos(files, truth, compute=LOCAL, networks=networks)
 
 
 def test_the_ground_truth_itself_is_perfect_and_nearer_is_better(scored):
@@ -315,7 +308,7 @@ def test_the_ground_truth_itself_is_perfect_and_nearer_is_better(scored):
 def test_each_value_has_an_interval_around_it(scored):
     low, high = nested(scored, lambda one: one.interval)["truth"]["near"]["pose_distance_px"]["all"]
     assert low < nested(scored)["truth"]["near"]["pose_distance_px"]["all"] < high
-    text = as_text(scored)
+    text = protocols.as_text(scored)
     assert re.fullmatch(r"\S+ \(\S+ to \S+\)", text["pose distance px all"]["near"])
     assert re.fullmatch(r"0\.\d+ \(0\.\d+ to 0\.\d+\)", text["person ssim"]["near"])
     assert set(text["background flicker"]) == {"same", "near", "far", "truth"}
@@ -325,7 +318,7 @@ def test_fid_and_kid_are_against_the_ground_truth(scored):
     person = nested(scored)["realism"]["fid"]["person"]
     assert person["same"] == pytest.approx(0, abs=1e-6)
     assert person["far"] > 0.01
-    text = as_text(scored)
+    text = protocols.as_text(scored)
     assert text["fid person"]["far"] == f"{person['far']:.4g}"
     assert re.fullmatch(r"\S+ \(\S+ to \S+\)", text["kid frame"]["far"])
     low, high = nested(scored, lambda one: one.interval)["realism"]["kid"]["person"]["far"]
@@ -337,4 +330,4 @@ def test_a_video_of_another_length_is_refused_by_name(tmp_path):
     files, _ = _films(tmp_path, {"short": figure(_CENTRES[:7]), "truth": figure(_CENTRES)})
     truth = files.pop("truth")
     with pytest.raises(VideoError, match=r"short\.mkv"):
-        score_videos(files, truth, compute=LOCAL, networks=NO_NETWORKS)
+        protocols.score_videos(files, truth, compute=LOCAL, networks=NO_NETWORKS)

@@ -1,12 +1,10 @@
-"""An exported target renders what PyTorch renders, in a program that needs little."""
-
 import ast
 import json
 import shutil
 import subprocess
 import sys
 from contextlib import chdir
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
@@ -54,7 +52,7 @@ from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
 from motiontransfer.video.writer import write_video
 from tests.people import dance, puppet_of
-from tests.training.small import HELD_OUT, STYLE, face_config, generator_config, runtime
+from tests.training.small import STYLE, face_config, generator_config, runtime, write_generator
 
 pytest.importorskip("onnxscript", reason="needs `uv sync --extra export`")
 pytest.importorskip("onnxruntime", reason="needs `uv sync --extra export`")
@@ -92,17 +90,12 @@ def write_target(folder, *, style=STYLE, face=None, **changes):
     network = build_generator(config, background_image=plate, puppet=puppet).apply(initialize)
     for parameter in network.parameters():  # more than pixels' rounding
         parameter.mul_(3)
-    models = folder / "artifacts/models/ada"
-    description = {
-        "generator": asdict(config),
-        "pose_map": asdict(style),
-        "held_out": asdict(HELD_OUT),
-    }
+    models, known = folder / "artifacts/models/ada", {}
     if puppet is not None:
         appearance = folder / "artifacts/appearance/ada.safetensors"
         write_appearance(appearance, puppet.appearance)
-        description["appearance_sha256"] = sha256_of(appearance)
-    write_weights(models / "generator.safetensors", network, description=description)
+        known["appearance_sha256"] = sha256_of(appearance)
+    write_generator(models / "generator.safetensors", config, network, style=style, **known)
     if face is None:
         write_no_weights(models / "face_generator.safetensors", "face_generator")
     else:
@@ -222,16 +215,12 @@ def test_poses_may_come_one_by_one(exported):
     expected = list(player.play(POSES))
     for _ in range(2):
         player.restart()
-        so_far = [replace(POSES, **first_poses(number + 1)) for number in range(POSES.num_frames)]
+        so_far = [POSES.part(range(number + 1)) for number in range(POSES.num_frames)]
         assert np.array_equal([player.generate(poses)() for poses in so_far], expected)
     plate = read_generator(
         exported / "artifacts/models/ada/generator.safetensors"
     ).network.background_image
     assert np.array_equal(player.background, tensor_to_frames(plate[None])[0])
-
-
-def first_poses(number):
-    return {"points": POSES.points[:number], "score": POSES.score[:number]}
 
 
 @pytest.mark.parametrize("multiples", [(2, 3), (5, 2)])

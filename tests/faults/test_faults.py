@@ -1,5 +1,3 @@
-"""Bad input is handled rightly or refused in one clear line, and what was stopped is completed."""
-
 import os
 import shutil
 import signal
@@ -11,23 +9,14 @@ from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
-import yaml
 
-from demo.actors.appearance import display
-from demo.actors.choreography import compose
-from demo.actors.renderer import film_run
-from demo.actors.scenes import ROOMS, draw_plate
-from motiontransfer.keypoints import read_keypoints
 from motiontransfer.video.frame_store import FrameStore
-from stages.check_params import write_video_params
 from tests.faults import artifacts, params, videos
-from tests.faults.outcomes import Case, bad_endings
+from tests.faults.outcomes import bad_endings
 from tests.forks import FORKS
-from tests.tiny_project import ROOT, SOURCE_FRAMES, environment_of, outs_of, repro, shrink_pipeline
-from tests.video.conftest import write_test_video
+from tests.tiny_project import SOURCE_FRAMES, environment_of, outs_of, repro
 from tests.warm_python import warm_path
 
 GROUPS = {
@@ -79,64 +68,6 @@ def test_all_bad_input(run_apart, group):
 @pytest.mark.slow
 def test_bad_artifacts(run_apart, tiny_run):
     assert run_apart(endings_of_artifacts, tiny_run) == []
-
-
-SIZE, RATE, NUM_FRAMES = (128, 128), 12, 24
-TO_TRAINING = (
-    *(("decode", "clip"), ("detect_keypoints", "clip"), ("clean_keypoints", "clip")),
-    *(("fit_normalization", "ada"), ("segment_person", "ada"), ("fit_appearance", "ada")),
-    ("train_gan", "ada"),
-)
-
-
-def film(shots, present):
-    """An actor who is in the room in these frames, with params for it."""
-    room = np.rint(display(draw_plate(ROOMS["ada"], SIZE).lit)).astype(np.uint8)
-    shown = [
-        shot.frame if present[0] <= index < present[1] else room for index, shot in enumerate(shots)
-    ]
-    times = [round(1000 * index / RATE) for index in range(NUM_FRAMES)]
-    write_test_video(Path("v.mp4"), shown, rate=RATE, pts_ms=times, options={"crf": "12"})
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    shrink_pipeline(content)
-    content["decode"]["size"] = list(SIZE)
-    content |= {"videos": {"clip": {"path": "v.mp4", "subject": "ada"}}, "targets": ["ada"]}
-    Path("params.yaml").write_text(yaml.safe_dump(content))
-    write_video_params()
-
-
-def check_gone(frames):
-    """Nobody is made up where nobody is."""
-    keypoints = read_keypoints(Path("artifacts/keypoints/ada/clip.parquet"))
-    assert not keypoints.score[slice(*frames)].any()
-
-
-def endings_of_films():
-    whole, half = (0, NUM_FRAMES), (0, NUM_FRAMES // 2)
-    motion = compose(NUM_FRAMES, frame_rate=RATE, beats_per_minute=112, seed=7)
-    shots = film_run("ada", motion, range(NUM_FRAMES), size=SIZE, samples=1)
-    return bad_endings(
-        [
-            Case(
-                name=f"there in {present}",
-                prepare=lambda present=present: film(shots, present),
-                stages=TO_TRAINING,
-                check=lambda gone=gone: check_gone(gone),
-                expected=expected,
-            )
-            for present, gone, expected in (
-                (whole, (0, 0), "handled"),
-                (half, (half[1] + 3, NUM_FRAMES), "handled"),
-                ((0, 0), (0, 0), "refused"),
-                ((9, 10), (0, 0), "refused"),
-            )
-        ]
-    )
-
-
-@pytest.mark.slow
-def test_nobody_is_made_up_and_a_film_of_nobody_is_refused(run_apart):
-    assert run_apart(endings_of_films) == []
 
 
 def contents(paths):

@@ -17,7 +17,6 @@ def detector(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def weights(detector, tmp_path_factory):
-    """The same detector on disk."""
     path = tmp_path_factory.mktemp("weights") / "detector.safetensors"
     write_detector(path, detector, trained_on={"subjects": ["drawn"]})
     return path

@@ -4,14 +4,12 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
-import torch
 
 from motiontransfer.forensics.data import Segment, SegmentPair, sampled_seconds
 from motiontransfer.forensics.model import FramePairConfig
 from motiontransfer.forensics.training import train_detector
-from motiontransfer.training.distributed import Runtime
-from motiontransfer.training.trainer import Schedule
 from motiontransfer.video.frame_store import write_frames
+from tests.training.small import runtime, schedule
 
 SIZE = (64, 48)
 RATE = Fraction(8)
@@ -50,7 +48,6 @@ def store(path, frames, *, rate=RATE):
 
 
 def clip_pairs(folder, subject, *, seed, seconds=3):
-    """Segment pairs of one subject."""
     frames = walk(seconds * int(RATE) + 1, seed=seed)
     real = store(folder / f"{subject}_real.mkv", frames)
     fake = store(folder / f"{subject}_fake.mkv", rendered(frames))
@@ -63,23 +60,15 @@ def clip_pairs(folder, subject, *, seed, seconds=3):
     ]
 
 
-def runtime():
-    return Runtime(device=torch.device("cpu"), precision="32-true")
-
-
 def train(training, calibration, folder, *, on=None, ema_decay=0.9, **changes):
     """(the detector, its throughput)."""
-    numbers = {
-        **{"seed": 3, "steps": 4, "max_minutes": None, "batch_size": 4},
-        **{"learning_rate": 3e-3, "lr_decay_start": 0.5},
-        **{"log_every_steps": 2, "sample_every_steps": 100, "checkpoint_every_steps": 2},
-    }
+    numbers = {"steps": 4, "batch_size": 4, "learning_rate": 3e-3, "sample_every_steps": 100}
     return train_detector(
         training,
         calibration,
         on or runtime(),
         config=CONFIG,
-        schedule=Schedule(**{**numbers, **changes}),
+        schedule=schedule(**{**numbers, **changes}),
         crop_size=32,
         ema_decay=ema_decay,
         folder=folder,

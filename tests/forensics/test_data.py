@@ -1,5 +1,3 @@
-"""Segment pairs show the same moments, splits are disjoint, items depend on their index alone."""
-
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +18,10 @@ from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.writer import write_video
 from tests.films import add_clip
-from tests.forensics.planted import RATE, clip_pairs, rendered, runtime, walk
+from tests.forensics.planted import RATE, clip_pairs, rendered, walk
 from tests.people import dance
 from tests.stages.project import ARTIFACTS, add_everything_to_render
+from tests.training.small import runtime
 
 REAL = walk(7, seed=1)
 FAKE = rendered(REAL)

@@ -1,5 +1,3 @@
-"""The network sees motion and detail only; Platt scaling is as certain as its data allow."""
-
 import numpy as np
 import pytest
 import torch

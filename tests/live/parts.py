@@ -1,6 +1,6 @@
 """Tiny parts of a live session, and a source of given poses."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from functools import partial
 
@@ -17,10 +17,9 @@ from motiontransfer.models.layers import initialize
 from motiontransfer.rendering.renderer import LiveGenerator, Renderer, ResidualFaces
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.target_clips import HeldOut
-from motiontransfer.training.weights import TrainedGenerator
 from tests.people import SIZE, dance
 from tests.training.small import STYLE, generator_config, runtime
+from tests.training.trainings import main_of
 
 PARAMS = StatisticsConfig(min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
 
@@ -28,6 +27,13 @@ PARAMS = StatisticsConfig(min_score=0.5, cluster_fraction=None, outlier_quantile
 def joints_of(keypoints):
     """x, y and score of each joint, by frame."""
     return np.concatenate([keypoints.points, keypoints.score[..., None]], axis=2)
+
+
+def still(num_frames, **how):
+    """Someone who stands still, all frames alike."""
+    one = dance(1, **how)
+    repeat = {"repeats": num_frames, "axis": 0}
+    return replace(one, points=one.points.repeat(**repeat), score=one.score.repeat(**repeat))
 
 
 def statistics_of(keypoints):
@@ -73,11 +79,7 @@ def renderer(network=None, face=None, **faces_options):
     if face is not None:
         options = {"network": face, "crop_size": 32, "style": STYLE, **faces_options}
         faces = ResidualFaces(runtime=runtime(), **options)
-    held_out = HeldOut(held_out_fraction=0.1, gap_frames=1)
-    main = TrainedGenerator(
-        network=network.eval(), config=generator_config(), style=STYLE, held_out=held_out
-    )
-    return Renderer(runtime=runtime(), main=main, face=faces)
+    return Renderer(runtime=runtime(), main=main_of(network.eval()), face=faces)
 
 
 def source_of(keypoints, *, rate=25, fails=None):

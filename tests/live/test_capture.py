@@ -1,5 +1,3 @@
-"""Sources are played in their own time, which stands still while it is paused."""
-
 import threading
 import time
 from dataclasses import replace

@@ -1,5 +1,3 @@
-"""`motiontransfer live`, with tiny networks in a project."""
-
 import os
 import re
 import shutil
@@ -7,9 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 
 import av
@@ -21,34 +18,25 @@ from motiontransfer.keypoints import write_keypoints
 from motiontransfer.live import command
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.retargeting.statistics import write_statistics
-from motiontransfer.training.weights import write_no_weights, write_weights
+from motiontransfer.training.weights import write_no_weights
 from motiontransfer.video.writer import write_video
-from tests.command import run_command
+from tests.command import run_command, started
 from tests.films import add_source
 from tests.live.parts import renderer, statistics_of
 from tests.people import dance, picture
-from tests.training.small import STYLE
+from tests.project.remotes import wait_for
+from tests.training.small import write_generator
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project whose target is trained."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    trained = renderer().main
-    models = tmp_path / "artifacts/models/ada"
-    write_weights(
-        models / "generator.safetensors",
-        trained.network,
-        description={
-            "generator": asdict(trained.config),
-            "pose_map": asdict(STYLE),
-            "held_out": asdict(trained.held_out),
-        },
-    )
+    trained, models = renderer().main, tmp_path / "artifacts/models/ada"
+    write_generator(models / "generator.safetensors", trained.config, trained.network)
     write_no_weights(models / "face_generator.safetensors", "face_generator")
     write_statistics(tmp_path / "artifacts/statistics/ada.json", statistics_of(dance(30)))
     write_keypoints(tmp_path / "ben.parquet", replace(dance(75), frame_rate=Fraction(30)))
@@ -112,13 +100,6 @@ def test_mistakes_are_one_line(project, monkeypatch, capsys, arguments, edits, n
     assert said.count("\n") == 1
 
 
-def test_without_a_display_it_ends_with_one_line(project, monkeypatch, capsys):
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    assert live(monkeypatch, "--target", "ada", "--poses", "ben.parquet") == 1
-    assert capsys.readouterr().err.count("\n") == 1
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM])
 def test_a_video_is_performed_with_its_sound_and_an_interrupted_one_is_whole(project, interrupt):
@@ -143,19 +124,14 @@ def test_a_video_is_performed_with_its_sound_and_an_interrupted_one_is_whole(pro
     assert seconds == pytest.approx({"video": 2.0, "audio": 2.0}, abs=0.1)
     assert read_provenance(project / "a.mp4").integrity == "unaltered"
     (project / "scratch").mkdir()
-    with subprocess.Popen(
-        [*command, "--video", "long.mp4", *headless, "b.mp4"],
+    running = started(
+        *(*command, "--video", "long.mp4", *headless, "b.mp4"),
         **{"cwd": project, "env": {**environment, "TMPDIR": str(project / "scratch")}},
-        **{"stdout": subprocess.PIPE, "text": True},
-        # A background shell would have it ignored.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    ) as running:
-        while not list(project.glob("scratch/*/.unsigned*")):
-            assert running.poll() is None
-            time.sleep(0.2)
-        time.sleep(1)
-        running.send_signal(interrupt)
-        said, _ = running.communicate(timeout=60)
+    )
+    wait_for(lambda: running.poll() is not None or [*project.glob("scratch/*/.unsigned*")])
+    time.sleep(1)
+    running.send_signal(interrupt)
+    said, _ = running.communicate(timeout=60)
     assert "wrote b.mp4" in said
     assert running.returncode == 0
     assert read_provenance(project / "b.mp4").integrity == "unaltered"

@@ -1,7 +1,3 @@
-"""Frames come one by one as in a clip; where nobody is, the background image shows."""
-
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from torch import nn
@@ -9,19 +5,15 @@ from torch import nn
 from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.rendering.renderer import LiveGenerator, render_poses
 from motiontransfer.video.tensors import tensor_to_frames
-from tests.live.parts import Flat, background_image, renderer
+from tests.live.parts import Flat, background_image, renderer, still
 from tests.people import SIZE, dance
-from tests.training.small import Brighter
-
-
-def until(keypoints, index):
-    """The poses up to one frame."""
-    kept = slice(0, index + 1)
-    return replace(keypoints, points=keypoints.points[kept], score=keypoints.score[kept])
+from tests.training.small import brighter
 
 
 def generated(live, keypoints):
-    return [live.generate(until(keypoints, index))() for index in range(keypoints.num_frames)]
+    return [
+        live.generate(keypoints.part(range(index + 1)))() for index in range(keypoints.num_frames)
+    ]
 
 
 def test_frames_are_those_of_the_clip():
@@ -35,14 +27,11 @@ def test_frames_are_those_of_the_clip():
 @pytest.mark.parametrize("previous_frame", ["generated", "corrected"])
 def test_faces_are_those_of_the_clip(previous_frame):
     """Of someone who stands still: their boxes need no smoothing."""
-    one = dance(1)
-    repeat = {"repeats": 6, "axis": 0}
-    still = replace(one, points=one.points.repeat(**repeat), score=one.score.repeat(**repeat))
-    faced = renderer(Brighter(), Flat(-0.3), previous_frame=previous_frame)
-    expected = list(render_poses(faced, still))
-    frames = generated(LiveGenerator(faced), still)
+    keypoints, faced = still(6), renderer(brighter(), Flat(-0.3), previous_frame=previous_frame)
+    expected = list(render_poses(faced, keypoints))
+    frames = generated(LiveGenerator(faced), keypoints)
     np.testing.assert_array_equal(frames, expected)
-    without = list(render_poses(renderer(Brighter()), still))
+    without = list(render_poses(renderer(brighter()), keypoints))
     assert not np.array_equal(frames, without)
 
 
@@ -53,7 +42,7 @@ def test_after_a_restart_it_is_a_new_beginning():
     frames = generated(live, keypoints)
     assert not np.array_equal(frames[0], frames[1])
     live.restart()
-    np.testing.assert_array_equal(live.generate(until(keypoints, 0))(), frames[0])
+    np.testing.assert_array_equal(live.generate(keypoints.part(range(1)))(), frames[0])
 
 
 def test_without_a_background_image_nobody_is_black():

@@ -1,5 +1,3 @@
-"""Poses become the target's as they are detected, by statistics of the last minute."""
-
 from dataclasses import replace
 
 import numpy as np
@@ -7,21 +5,14 @@ import numpy as np
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.skeleton import HOLISTIC
 from tests.live.parts import joints_of, motion, statistics_of
-from tests.people import SIZE, dance
+from tests.live.parts import still as standing
+from tests.people import SIZE, dance, lost
 
 RATE = 20
 WRIST = HOLISTIC.index("left_wrist")
 
 
-def standing(num_frames, **how):
-    """Someone who stands still, all frames alike."""
-    one = dance(1, **how)
-    repeat = {"repeats": num_frames, "axis": 0}
-    return replace(one, points=one.points.repeat(**repeat), score=one.score.repeat(**repeat))
-
-
 def follow(followed, keypoints, *, start=0.0):
-    """The answer to each frame."""
     return [
         followed.follow(joints if joints[:, 2].any() else None, start + index / RATE)
         for index, joints in enumerate(joints_of(keypoints))
@@ -66,9 +57,8 @@ def test_a_step_of_the_source_is_one_of_the_target_of_the_same_place():
 
 def test_a_missing_joint_stays_for_a_quarter_of_a_second():
     keypoints = standing(30)
-    lost = {"points": keypoints.points.copy(), "score": keypoints.score.copy()}
-    lost["points"][5:, WRIST], lost["score"][5:, WRIST] = 0, 0
-    answers = follow(motion(mode="none", centring=None), replace(keypoints, **lost))
+    without = lost(keypoints, "left_wrist", range(5, 30))
+    answers = follow(motion(mode="none", centring=None), without)
     seen = [poses.score[-1, WRIST] > 0 for poses in answers]
     assert seen == [True] * 10 + [False] * 20  # found until 0.2 s, held until 0.45 s
     np.testing.assert_allclose(answers[9].points[-1, WRIST], keypoints.points[0, WRIST], atol=1e-4)
@@ -126,11 +116,8 @@ def test_memory_is_bounded(monkeypatch):
 
 def test_a_person_without_feet_is_not_shown_and_nothing_fails():
     keypoints = standing(40)
-    points, score = keypoints.points.copy(), keypoints.score.copy()
-    ankles = [HOLISTIC.index(f"{side}_ankle") for side in ("left", "right")]
-    points[:, ankles], score[:, ankles] = 0, 0
-    followed = motion(target=keypoints)
-    assert follow(followed, replace(keypoints, points=points, score=score)) == [None] * 40
+    without = lost(lost(keypoints, "left_ankle", range(40)), "right_ankle", range(40))
+    assert follow(motion(target=keypoints), without) == [None] * 40
 
 
 def test_jitter_is_smoothed():

@@ -1,5 +1,3 @@
-"""Networks in OpenVINO generate what PyTorch's do; without it nothing changes."""
-
 from importlib import import_module
 
 import numpy as np

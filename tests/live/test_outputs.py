@@ -1,5 +1,3 @@
-"""Window, virtual camera, and recordings at a constant rate with sound and signature."""
-
 import sys
 from fractions import Fraction
 from functools import partial

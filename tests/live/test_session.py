@@ -1,5 +1,3 @@
-"""A session shows and records results until its source ends, fails, or someone quits."""
-
 import threading
 import time
 

@@ -1,5 +1,3 @@
-"""Multiscale discriminators: sizes of feature maps, scales, real and fake in one pass, weights."""
-
 from itertools import pairwise
 
 import pytest

@@ -1,21 +1,10 @@
-"""Face crops, aligned warps, blending weights and face networks."""
-
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
+from motiontransfer.models import faces
 from motiontransfer.models.discriminators import DiscriminatorConfig
-from motiontransfer.models.faces import (
-    FaceDiscriminator,
-    FaceDiscriminators,
-    FaceGenerator,
-    FaceTranslator,
-    FaceTranslators,
-    add_residuals,
-    crop_boxes,
-    warp,
-)
 from motiontransfer.models.layers import count_parameters, initialize
 from motiontransfer.models.rollout import PoseDrawer
 from motiontransfer.skeleton import HOLISTIC
@@ -35,7 +24,7 @@ def noise(*shape, seed=0):
 
 def test_a_box_of_the_crops_size_is_copied():
     images = noise(2, 3, 24, 32)
-    crops = crop_boxes(images, torch.tensor([[4, 2, 20, 18], [15, 8, 31, 24]]), crop_size=16)
+    crops = faces.crop_boxes(images, torch.tensor([[4, 2, 20, 18], [15, 8, 31, 24]]), crop_size=16)
     assert torch.equal(crops[0], images[0, :, 2:18, 4:20])
     assert torch.equal(crops[1], images[1, :, 8:24, 15:31])
 
@@ -43,12 +32,12 @@ def test_a_box_of_the_crops_size_is_copied():
 def test_a_smaller_crop_is_averaged_and_a_larger_one_stays_within_its_box():
     ramp = torch.arange(32.0).expand(1, 3, 24, 32) / 32
     box = torch.tensor([[8, 4, 24, 20]])
-    small = crop_boxes(ramp, box, crop_size=8)[0, 0, 4]
+    small = faces.crop_boxes(ramp, box, crop_size=8)[0, 0, 4]
     assert small[1:-1].tolist() == pytest.approx([(8.5 + 2 * i) / 32 for i in range(1, 7)])
-    large = crop_boxes(ramp, box, crop_size=32)
+    large = faces.crop_boxes(ramp, box, crop_size=32)
     assert (float(large.min()), float(large.max())) == (8 / 32, 23 / 32)
     checkerboard = torch.from_numpy(np.indices((24, 32)).sum(0) % 2 * 2.0 - 1).float()
-    half = crop_boxes(
+    half = faces.crop_boxes(
         checkerboard.expand(1, 3, -1, -1), torch.tensor([[0, 0, 24, 24]]), crop_size=12
     )
     assert half[:, :, 1:-1, 1:-1].abs().max() < 1e-5  # no aliasing
@@ -65,7 +54,7 @@ def test_pose_and_image_coincide_in_an_enlarged_crop():
     box = torch.tensor([[10, 4, 22, 16]])
     drawer = PoseDrawer(skeleton=HOLISTIC, style=STYLE)
     pose = drawer.draw_crops(points, score, box, crop_size=48)[0].sum(0)
-    dot = crop_boxes(image, box, crop_size=48)[0, 0]
+    dot = faces.crop_boxes(image, box, crop_size=48)[0, 0]
     y, x = np.mgrid[:48, :48]
     # the centre of pixel (14, 9) is 4.5 and 5.5 pixels from the box's corner, each 4 in the crop
     for shown in (pose.numpy(), dot.numpy()):
@@ -96,7 +85,7 @@ def test_pose_and_image_coincide_in_an_enlarged_crop():
 def test_a_warp_is_the_transform_of_pixel_centres(to_result, size, expected):
     image = noise(1, 3, 6, 6)
     before = image.clone()
-    warped = warp(image, to_result[None], size=size)
+    warped = faces.warp(image, to_result[None], size=size)
     assert torch.allclose(warped, expected(image), atol=1e-5)
     assert torch.equal(image, before)
 
@@ -105,8 +94,8 @@ def test_a_warped_batch_equals_its_warped_images():
     images, maps = noise(3, 3, 12, 10), np.tile(np.eye(2, 3), (3, 1, 1))
     maps[:, 0, 0] = maps[:, 1, 1] = (0.3, 1.0, 1.7)
     maps[:, 0, 2] = (0.5, -2.0, 1.25)
-    alone = [warp(images[i : i + 1], maps[i : i + 1], size=(7, 9)) for i in range(3)]
-    assert torch.equal(warp(images, maps, size=(7, 9)), torch.cat(alone))
+    alone = [faces.warp(images[i : i + 1], maps[i : i + 1], size=(7, 9)) for i in range(3)]
+    assert torch.equal(faces.warp(images, maps, size=(7, 9)), torch.cat(alone))
 
 
 def test_residuals_are_added_inside_their_own_boxes_only():
@@ -114,7 +103,7 @@ def test_residuals_are_added_inside_their_own_boxes_only():
     before = images.clone()
     residuals = torch.stack([torch.full((3, 16, 16), 0.25), torch.full((3, 16, 16), -0.5)])
     boxes = torch.tensor([[4, 2, 14, 12], [12, 4, 32, 24]])
-    added = add_residuals(images, residuals, boxes) - images
+    added = faces.add_residuals(images, residuals, boxes) - images
     assert torch.equal(images, before)
     inside = torch.zeros(2, 24, 32, dtype=torch.bool)
     inside[0, 2:12, 4:14], inside[1, 4:24, 12:32] = True, True
@@ -128,14 +117,14 @@ def test_residuals_are_added_inside_their_own_boxes_only():
 def test_the_sum_stays_in_range(sign):
     images, residuals = torch.full((1, 3, 24, 32), 0.9), torch.full((1, 3, 16, 16), 0.5)
     box = torch.tensor([[4, 2, 20, 18]])
-    corrected = add_residuals(sign * images, sign * residuals, box)
+    corrected = faces.add_residuals(sign * images, sign * residuals, box)
     assert corrected.abs().max() == 1
 
 
 def test_a_residual_depends_on_pose_and_face_and_is_in_range():
     torch.manual_seed(2)
     config = face_config(pose_channels=4, num_downsamplings=2)
-    network = FaceGenerator(config).apply(initialize)
+    network = faces.FaceGenerator(config).apply(initialize)
     pose, face = noise(2, 4, 32, 32), noise(2, 3, 32, 32)
     residual = network(pose, face)
     assert residual.shape == (2, 3, 32, 32)
@@ -151,7 +140,7 @@ def test_parameters_and_cost_of_the_face_generator_are_the_published_ones():
     shape = {"num_filters": 64, "num_downsamplings": 3, "num_residual_blocks": 5}
     config = face_config(pose_channels=3, crop_size=128, **shape)
     with torch.device("meta"):
-        network = FaceGenerator(config)
+        network = faces.FaceGenerator(config)
     assert count_parameters(network) / 1e6 == pytest.approx(26.7, abs=0.05)
     crop = (3, 128, 128)
     assert giga_macs(network, crop, crop) == pytest.approx(8.3, abs=0.05)
@@ -169,20 +158,20 @@ def test_parameters_of_the_cycle_networks_are_the_published_ones():
     )
     discriminator = ((3, 64, 4), (64, 128, 4), (128, 256, 4), (256, 512, 4), (512, 1, 4))
     with torch.device("meta"):
-        networks = FaceTranslator(config), FaceDiscriminator(shape(64, 3))
+        networks = faces.FaceTranslator(config), faces.FaceDiscriminator(shape(64, 3))
     for network, convolutions in zip(networks, (translator, discriminator), strict=True):
         assert count_parameters(network) == sum(n * m * k * k + m for n, m, k in convolutions)
 
 
 @pytest.mark.parametrize(("num_layers", "patches"), [(1, 14), (2, 6), (3, 2)])
 def test_the_face_discriminator_scores_patches(num_layers, patches):
-    (output,) = FaceDiscriminator(shape(4, num_layers))(noise(2, 3, 32, 32))
+    (output,) = faces.FaceDiscriminator(shape(4, num_layers))(noise(2, 3, 32, 32))
     assert output.logits.shape == (2, 1, patches, patches)
 
 
 def test_each_person_has_a_discriminator_and_every_weight_gets_a_gradient():
-    translators = FaceTranslators(translator_config())
-    discriminators = FaceDiscriminators(shape(4, 1))
+    translators = faces.FaceTranslators(translator_config())
+    discriminators = faces.FaceDiscriminators(shape(4, 1))
     source, target = noise(2, 3, 32, 32, seed=1), noise(2, 3, 32, 32, seed=2)
     (of_source,), (of_target,) = discriminators(source, target)
     assert torch.equal(of_source.logits, discriminators.of_source(source)[0].logits)

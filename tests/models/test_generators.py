@@ -1,31 +1,16 @@
-"""Generators: sizes, gradients, published costs; compositing; coarse-to-fine."""
-
 import pytest
 import torch
 from torch import nn
 
-from motiontransfer.models.generators import (
-    EncoderDecoderConfig,
-    FastGenerator,
-    FrameGenerator,
-    GeneratorConfig,
-    GlobalGenerator,
-    HalfResolutionGenerator,
-    LocalEnhancer,
-    build_generator,
-    start_from_global,
-)
-from motiontransfer.models.layers import (
-    ResidualBlock,
-    ResizeConvolution,
-    count_parameters,
-    downsample_by_2,
-    initialize,
-)
+from motiontransfer.models import generators, layers
 from tests.models.published import giga_macs
 
-ARCHITECTURES = {"fast": FastGenerator, "global": GlobalGenerator, "local": LocalEnhancer}
-UPSAMPLING = {"resize": ResizeConvolution, "transposed": nn.ConvTranspose2d}
+ARCHITECTURES = {
+    "fast": generators.FastGenerator,
+    "global": generators.GlobalGenerator,
+    "local": generators.LocalEnhancer,
+}
+UPSAMPLING = {"resize": layers.ResizeConvolution, "transposed": nn.ConvTranspose2d}
 SIZE = (20, 28)
 
 every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -36,9 +21,9 @@ def small(architecture, *, upsampling=None, max_channels=8, num_blocks=1, **chan
     torch.manual_seed(1)
     numbers = {"num_filters": 4, "num_downsamplings": 2, "num_residual_blocks": num_blocks}
     usual = "resize" if architecture == "fast" else "transposed"
-    config = EncoderDecoderConfig(**{**numbers, **changes})
+    config = generators.EncoderDecoderConfig(**{**numbers, **changes})
     shape = config.shape(upsampling or usual, max_channels=max_channels)
-    return ARCHITECTURES[architecture](5, 4, shape).apply(initialize)
+    return ARCHITECTURES[architecture](5, 4, shape).apply(layers.initialize)
 
 
 def weights_without_gradient(network):
@@ -88,7 +73,7 @@ def test_neither_batch_nor_memory_format_changes_the_output(architecture):
 @pytest.mark.parametrize(("max_channels", "expected"), [(None, 4 * 2**3), (12, 12)])
 def test_channels_double_up_to_their_cap(architecture, max_channels, expected):
     network = small(architecture, num_downsamplings=3, max_channels=max_channels)
-    blocks = [m for m in network.modules() if isinstance(m, ResidualBlock)]
+    blocks = [m for m in network.modules() if isinstance(m, layers.ResidualBlock)]
     assert max(block.body[1].out_channels for block in blocks) == expected
 
 
@@ -123,12 +108,12 @@ def test_the_local_enhancer_adds_the_features_of_both_resolutions():
     network.down, network.coarse = Recorder(fine), Recorder(coarse)
     network.up = Recorder(torch.zeros(1, 2, 24, 32))
     network(image)
-    assert torch.equal(network.coarse.input, downsample_by_2(image))
+    assert torch.equal(network.coarse.input, layers.downsample_by_2(image))
     assert torch.equal(network.up.input, fine + coarse)
     assert network.head[1].in_channels == 2  # half as many channels at twice the size
 
 
-PAPER = EncoderDecoderConfig(num_filters=64, num_downsamplings=4, num_residual_blocks=9)
+PAPER = generators.EncoderDecoderConfig(num_filters=64, num_downsamplings=4, num_residual_blocks=9)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +130,7 @@ def test_parameters_and_cost_are_the_published_ones(
     with torch.device("meta"):
         shape = PAPER.shape("transposed", max_channels=max_channels)
         network = ARCHITECTURES[architecture](6, 3, shape)
-    assert count_parameters(network) / 1e6 == pytest.approx(millions, abs=0.05)
+    assert layers.count_parameters(network) / 1e6 == pytest.approx(millions, abs=0.05)
     assert giga_macs(network, (6, *size)) == pytest.approx(macs, abs=last_digit / 2)
 
 
@@ -193,7 +178,7 @@ BACKGROUND_IMAGE = torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(
     ids=["mask 0", "mask 1", "mask one half", "no background image"],
 )
 def test_the_foreground_is_composited_over_the_background_image(output, image, expected):
-    generator = FrameGenerator(Constant(*output), image)
+    generator = generators.FrameGenerator(Constant(*output), image)
     assert torch.allclose(generator(*inputs()).frame, expected, atol=1e-6)
 
 
@@ -209,7 +194,7 @@ TEXTURE = (0.3, -0.2, 0.1, 0.5, 0.4, 0.0)
 def test_the_gate_takes_from_the_puppet_as_far_as_it_covers(gate, expected):
     synthesized = colour(0.5, 0.5, -0.5)
     foreground = synthesized[0, :, 0, 0].atanh().tolist()
-    generator = FrameGenerator(Constant(*foreground, 200.0, gate), BACKGROUND_IMAGE)
+    generator = generators.FrameGenerator(Constant(*foreground, 200.0, gate), BACKGROUND_IMAGE)
     made = generator(*inputs(), None, texture_of(*TEXTURE))
     assert torch.allclose(made.synthesized, synthesized, atol=1e-6)
     assert torch.allclose(made.frame, colour(*expected), atol=1e-6)
@@ -218,7 +203,9 @@ def test_the_gate_takes_from_the_puppet_as_far_as_it_covers(gate, expected):
 def test_of_what_is_kept_the_gate_adds_to_the_confidence():
     kept = (0.6, -0.4, 0.2, 1.0, 0.75, 0.75)
     for gate, share in ((-200.0, 0.75), (-2.0, 0.875), (200.0, 1.0)):  # a bias of 2 is added
-        generator = FrameGenerator(Constant(0.0, 0.0, 0.0, 200.0, gate), BACKGROUND_IMAGE)
+        generator = generators.FrameGenerator(
+            Constant(0.0, 0.0, 0.0, 200.0, gate), BACKGROUND_IMAGE
+        )
         made = generator(*inputs(), None, texture_of(*kept))
         expected = colour(*(share * level for level in kept[:3]))
         assert torch.allclose(made.frame, expected, atol=1e-6)
@@ -227,7 +214,7 @@ def test_of_what_is_kept_the_gate_adds_to_the_confidence():
 
 @pytest.mark.parametrize("gate", [-200.0, 0.0, 200.0])
 def test_where_the_puppet_covers_nothing_the_frame_is_synthesized(gate):
-    generator = FrameGenerator(Constant(0.5, -0.5, 1.0, 0.3, gate), BACKGROUND_IMAGE)
+    generator = generators.FrameGenerator(Constant(0.5, -0.5, 1.0, 0.3, gate), BACKGROUND_IMAGE)
     frame, synthesized = generator(*inputs(), None, texture_of(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
     assert torch.equal(frame, synthesized)
     assert torch.equal(synthesized, generator(*inputs()).synthesized)
@@ -238,13 +225,13 @@ def config(**changes):
         **{"architecture": "fast", "background": "plate", "pose_channels": 4, "num_filters": 4},
         **{"num_downsamplings": 1, "num_residual_blocks": 1, "max_channels": 8, "size": SIZE},
     }
-    return GeneratorConfig(**{**values, **changes})
+    return generators.GeneratorConfig(**{**values, **changes})
 
 
 def built(**changes):
     shape = config(**changes)
     image = BACKGROUND_IMAGE if shape.background == "plate" else None
-    return build_generator(shape, background_image=image)
+    return generators.build_generator(shape, background_image=image)
 
 
 @every_architecture
@@ -278,7 +265,7 @@ def test_frames_are_generated_from_poses_the_previous_frame_and_the_puppet(
 
 def test_the_networks_input_is_the_pose_map_then_the_previous_frame():
     network, (pose_map, previous) = Constant(0.0, 0.0, 0.0), inputs()
-    FrameGenerator(network)(pose_map, previous)
+    generators.FrameGenerator(network)(pose_map, previous)
     assert torch.equal(network.input, torch.cat([pose_map, previous], dim=1))
 
 
@@ -288,7 +275,7 @@ def test_the_networks_input_is_the_pose_map_then_the_previous_frame():
 )
 def test_the_background_image_must_fit(background, image):
     with pytest.raises(ValueError, match=f"background '{background}'"):
-        build_generator(config(background=background), background_image=image)
+        generators.build_generator(config(background=background), background_image=image)
 
 
 @every_background
@@ -296,7 +283,7 @@ def test_a_local_enhancer_starts_from_a_trained_global_generator(background):
     local = built(architecture="local", background=background)
     trained = built(architecture="global", background="generated")
     head = local.network.head[1].weight.clone()
-    start_from_global(local, trained)
+    generators.start_from_global(local, trained)
     half = torch.randn(1, 7, 10, 14)
     expected = trained.network.features(half)
     assert torch.equal(local.network.coarse(half), expected)
@@ -312,9 +299,12 @@ def test_half_resolution_downsamples_the_inputs_and_upsamples_the_outputs():
     pose_map, previous = inputs()
     texture = torch.rand(2, 6, *SIZE)
     generator.background_image = generator.background_image[:, ::2, ::2]
-    made = HalfResolutionGenerator(generator)(pose_map, previous, None, texture)
+    made = generators.HalfResolutionGenerator(generator)(pose_map, previous, None, texture)
     expected = generator(
-        downsample_by_2(pose_map), previous[:, :, ::2, ::2], None, downsample_by_2(texture)
+        layers.downsample_by_2(pose_map),
+        previous[:, :, ::2, ::2],
+        None,
+        layers.downsample_by_2(texture),
     )
     for image, small_image in zip(made, expected, strict=True):
         assert image.shape == previous.shape

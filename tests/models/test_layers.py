@@ -1,22 +1,12 @@
-"""Layers and initialization against hand-computed small cases."""
-
 import pytest
 import torch
 from torch import nn
 
-from motiontransfer.models.layers import (
-    InstanceNorm,
-    ReflectionPad,
-    ResidualBlock,
-    ResizeConvolution,
-    downsample_by_2,
-    initialize,
-    pad_to_multiple,
-)
+from motiontransfer.models import layers
 
 
 def test_a_residual_block_with_zero_weights_is_the_identity():
-    block = ResidualBlock(4).apply(initialize)
+    block = layers.ResidualBlock(4).apply(layers.initialize)
     for module in block.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.zeros_(module.weight)
@@ -26,7 +16,7 @@ def test_a_residual_block_with_zero_weights_is_the_identity():
 
 def _selecting(row, column):
     """A resize-convolution that returns one neighbour of each pixel's 3x3."""
-    layer = ResizeConvolution(1, 1)
+    layer = layers.ResizeConvolution(1, 1)
     nn.init.zeros_(layer.convolution.weight)
     nn.init.zeros_(layer.convolution.bias)
     layer.convolution.weight.data[0, 0, row, column] = 1
@@ -44,7 +34,7 @@ def test_resize_convolution_upsamples_by_nearest_neighbour_and_reflects_at_the_b
 @pytest.mark.parametrize("affine", [True, False])
 def test_instance_norm_equals_torch_in_any_memory_format(affine):
     features = torch.randn(3, 4, 6, 7) * 5 + 2
-    norm = InstanceNorm(4, affine=affine)
+    norm = layers.InstanceNorm(4, affine=affine)
     if affine:
         nn.init.uniform_(norm.weight)
         nn.init.uniform_(norm.bias)
@@ -61,7 +51,7 @@ def test_channels_last_reflection_padding_keeps_bfloat16_under_autocast():
     features = torch.randn(1, 4, 6, 7, dtype=torch.bfloat16)
     last = features.to(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
-        narrow, wide = ReflectionPad(2)(last), ReflectionPad(2)(features)
+        narrow, wide = layers.ReflectionPad(2)(last), layers.ReflectionPad(2)(features)
     assert narrow.dtype == torch.bfloat16
     assert torch.equal(narrow, wide.to(torch.bfloat16))
 
@@ -70,7 +60,7 @@ def test_channels_last_reflection_padding_keeps_bfloat16_under_autocast():
 def test_initial_weights_are_normal_with_deviation_0_02(layer):
     torch.manual_seed(0)
     nn.init.ones_(layer.bias)
-    layer.apply(initialize)
+    layer.apply(layers.initialize)
     weight = layer.weight.detach()
     assert abs(float(weight.mean())) < 4e-4
     assert float(weight.std()) == pytest.approx(0.02, rel=0.02)
@@ -81,12 +71,12 @@ def test_initial_weights_are_normal_with_deviation_0_02(layer):
 def test_downsampling_is_3x3_means_that_leave_out_padding():
     image = torch.arange(15.0).reshape(1, 1, 3, 5)
     expected = [[(0 + 1 + 5 + 6) / 4, 4.5, 6], [(5 + 6 + 10 + 11) / 4, 9.5, 11]]
-    assert downsample_by_2(image)[0, 0].tolist() == expected
+    assert layers.downsample_by_2(image)[0, 0].tolist() == expected
 
 
 def test_padding_to_a_multiple_replicates_the_right_and_lower_edge():
     images = torch.arange(6.0).reshape(1, 1, 2, 3)
     padded = [[0, 1, 2, 2], [3, 4, 5, 5], [3, 4, 5, 5], [3, 4, 5, 5]]
-    assert pad_to_multiple(images, 4)[0, 0].tolist() == padded
-    assert pad_to_multiple(images, 1) is images
-    assert pad_to_multiple(images[..., :2], 2).shape == (1, 1, 2, 2)
+    assert layers.pad_to_multiple(images, 4)[0, 0].tolist() == padded
+    assert layers.pad_to_multiple(images, 1) is images
+    assert layers.pad_to_multiple(images[..., :2], 2).shape == (1, 1, 2, 2)

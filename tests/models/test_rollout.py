@@ -1,5 +1,3 @@
-"""Rollout: each frame from its pose, the one before, viewport and puppet."""
-
 import threading
 from dataclasses import replace
 
@@ -85,15 +83,6 @@ def test_poses_may_arrive_one_by_one(num_poses, viewport):
         frame = rollout.step(pose, frame)
         torch.testing.assert_close(frame[0], expected, rtol=0, atol=1e-6)
     assert list(rollout.draw(keypoints.part(range(0)))) == []
-
-
-def test_a_corrected_frame_is_the_previous_one_of_the_next():
-    generator, keypoints = Counter(), dance(3)
-    rollout = Rollout(generator, size=SIZE, style=STYLE)
-    frame = None
-    for pose in rollout.draw(keypoints):
-        frame = rollout.step(pose, frame) + 10
-    assert [previous.unique().tolist() for previous in generator.previous] == [[0], [11], [22]]
 
 
 def test_the_rollout_is_causal_and_lazy():

@@ -1,5 +1,3 @@
-"""VGG19 features against torchvision's network, and their weights files."""
-
 import pytest
 import torch
 import torchvision
@@ -67,8 +65,6 @@ def test_it_is_frozen_but_differentiable(tmp_path, torchvision_network):
 
 
 class Malicious:
-    """Runs code when it is unpickled."""
-
     def __reduce__(self):
         return print, ("boo",)
 

@@ -1,5 +1,3 @@
-"""The graph says what depends on what, no more and no less."""
-
 import ast
 import contextlib
 import importlib

@@ -6,16 +6,15 @@ Some of it by two machines of a cluster, of which one is lost.
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 
+from tests.command import started
 from tests.project.remotes import s3_store
 from tests.ray_cluster import needs_ray, ray_machines
 from tests.tiny_project import environment_of, repro, run
@@ -31,13 +30,9 @@ FORGOTTEN = (
 
 
 def start(root, *options, **variables):
-    command = [Path(sys.executable).with_name("motiontransfer"), "repro", *options]
+    command = Path(sys.executable).with_name("motiontransfer"), "repro", *options
     environment = environment_of(root) | {"PYTHONPATH": str(root)} | variables
-    return subprocess.Popen(
-        command, cwd=root, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # nohup ignores it
-    )  # fmt: skip
+    return started(*command, cwd=root, env=environment)
 
 
 def wait_for_log(root, stage, text):

@@ -1,5 +1,3 @@
-"""What git and DVC each keep, with the project's own ignore files."""
-
 import shutil
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""The whole pipeline, at a tiny size, shared by S3: owner and teammate, with git, as they would."""
-
 import re
 import shutil
 from pathlib import Path

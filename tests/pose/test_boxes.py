@@ -1,5 +1,3 @@
-"""Boxes hold the joints that were found; the body's height comes from whatever is seen."""
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,5 +1,3 @@
-"""Cleaning undoes what detectors do wrong, and leaves alone what was right."""
-
 import tracemalloc
 from dataclasses import replace
 from functools import partial
@@ -10,17 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
+from motiontransfer.pose import cleaning
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.cleaning import (
-    clean,
-    fill_body_gaps,
-    fill_carried_gaps,
-    remove_outliers,
-    remove_stray_hands,
-    repair_hands,
-    repair_side_swaps,
-    swap_sides,
-)
 from motiontransfer.skeleton import HOLISTIC, mirrored
 from tests.people import HEIGHT_PX, joints_of, lost, moved, person, standing
 
@@ -35,7 +24,7 @@ def gone(before, after):
 def test_a_jump_and_return_is_removed_and_nothing_else(length, away):
     shift = (0.0, -away * HEIGHT_PX)
     keypoints = moved(standing(12), "left_knee", dict.fromkeys(range(5, 5 + length), shift))
-    cleaned = remove_outliers(keypoints, longest_frames=3)
+    cleaned = cleaning.remove_outliers(keypoints, longest_frames=3)
     assert gone(keypoints, cleaned) == {(frame, "left_knee") for frame in range(5, 5 + length)}
 
 
@@ -47,7 +36,7 @@ def test_a_jump_and_return_is_removed_and_nothing_else(length, away):
 def test_a_jump_that_may_be_real_stays(stop, longest, frame_rate):
     shifts = dict.fromkeys(range(5, stop), (0, -60))
     keypoints = moved(standing(12, frame_rate=frame_rate), "left_knee", shifts)
-    assert gone(keypoints, remove_outliers(keypoints, longest_frames=longest)) == set()
+    assert gone(keypoints, cleaning.remove_outliers(keypoints, longest_frames=longest)) == set()
 
 
 @given(
@@ -66,7 +55,7 @@ def test_fast_motion_is_kept(amplitude, period, phase, still):
     keypoints = moved(standing(40), "left_wrist", {f: (swing[f], 0) for f in range(40)})
     if still and period < 12:  # out of rest in no time: not what a body does
         return
-    assert gone(keypoints, remove_outliers(keypoints, longest_frames=3)) == set()
+    assert gone(keypoints, cleaning.remove_outliers(keypoints, longest_frames=3)) == set()
 
 
 @pytest.mark.parametrize(("away", "is_outlier"), [(16, False), (40, True)])
@@ -76,27 +65,31 @@ def test_an_outlier_is_three_times_as_far_as_the_joint_goes_anyway(away, is_outl
         standing(40), "left_wrist", {frame: (6 * (frame % 2), 0) for frame in range(40)}
     )
     keypoints = moved(keypoints, "left_wrist", {20: (0, away)})
-    removed = gone(keypoints, remove_outliers(keypoints, longest_frames=1))
+    removed = gone(keypoints, cleaning.remove_outliers(keypoints, longest_frames=1))
     assert removed == ({(20, "left_wrist")} if is_outlier else set())
 
 
 def test_hands_are_outliers_as_a_whole():
     keypoints = moved(standing(9), "left_hand", {4: (0, -40)})
-    cleaned = remove_outliers(keypoints, longest_frames=1)
+    cleaned = cleaning.remove_outliers(keypoints, longest_frames=1)
     assert gone(keypoints, cleaned) == {(4, joint) for joint in dict(HOLISTIC.groups)["left_hand"]}
     one_finger = moved(standing(9), "left_hand_thumb_tip", {4: (0, -40)})
-    assert gone(one_finger, remove_outliers(one_finger, longest_frames=1)) == set()
+    assert gone(one_finger, cleaning.remove_outliers(one_finger, longest_frames=1)) == set()
 
 
 def test_a_jump_next_to_a_gap_is_an_outlier():
     in_the_corner = person([(0.0, 72.0)] * 9)  # where (0, 0), of a missing joint, is on the path
     keypoints = lost(moved(in_the_corner, "nose", {4: (0, -60)}), "nose", [5])
-    assert gone(keypoints, remove_outliers(keypoints, longest_frames=2)) == {(4, "nose")}
+    assert gone(keypoints, cleaning.remove_outliers(keypoints, longest_frames=2)) == {(4, "nose")}
 
 
 @pytest.mark.parametrize(
     "repair",
-    [partial(remove_outliers, longest_frames=3), repair_side_swaps, repair_hands],
+    [
+        partial(cleaning.remove_outliers, longest_frames=3),
+        cleaning.repair_side_swaps,
+        cleaning.repair_hands,
+    ],
     ids=["outliers", "sides", "hands"],
 )
 def test_one_frame_and_a_missing_person_stay(repair):
@@ -115,7 +108,7 @@ def test_a_hand_far_from_its_wrist_is_removed(away, wrist_lost, removed):
     keypoints = lost(keypoints, "right_wrist", wrist_lost)
     hand = dict(HOLISTIC.groups)["right_hand"]
     expected = {(frame, joint) for frame in removed for joint in hand}
-    assert gone(keypoints, remove_stray_hands(keypoints)) == expected
+    assert gone(keypoints, cleaning.remove_stray_hands(keypoints)) == expected
 
 
 WALK = [(80 + 2.0 * frame, 128 + 4 * np.sin(frame / 3)) for frame in range(40)]
@@ -149,7 +142,9 @@ def test_swapping_twice_is_the_identity(frames, joints):
     marked[1, :40] = True
     keypoints = replace(lost(keypoints, "left_ankle", [0]), filled=marked)
     frames, joints = np.array(frames), sorted(set(joints))
-    twice = swap_sides(swap_sides(keypoints, frames, joints=joints), frames, joints=joints)
+    twice = cleaning.swap_sides(
+        cleaning.swap_sides(keypoints, frames, joints=joints), frames, joints=joints
+    )
     np.testing.assert_array_equal(twice.points, keypoints.points)
     np.testing.assert_array_equal(twice.score, keypoints.score)
     np.testing.assert_array_equal(twice.filled, keypoints.filled)
@@ -161,9 +156,9 @@ def test_swapping_twice_is_the_identity(frames, joints):
 )
 def test_a_swap_is_put_back(joints, start, stop):
     truth = wide_steps(person(WALK))
-    swapped = swap_sides(truth, frames_from(start, stop), joints=joints)
+    swapped = cleaning.swap_sides(truth, frames_from(start, stop), joints=joints)
     assert (swapped.points != truth.points).any()
-    np.testing.assert_array_equal(repair_side_swaps(swapped).points, truth.points)
+    np.testing.assert_array_equal(cleaning.repair_side_swaps(swapped).points, truth.points)
 
 
 @pytest.mark.parametrize("turns_per_second", [0.2, 0.5, 1.0, 2.0, -2.0])
@@ -172,7 +167,7 @@ def test_a_turn_round_is_real(turns_per_second, phase):
     keypoints = standing(60)
     turned = np.cos(2 * np.pi * (np.arange(60) / 25 * turns_per_second + phase))
     keypoints.points[..., 0] = 128 + (keypoints.points[..., 0] - 128) * turned[:, None]
-    np.testing.assert_array_equal(repair_side_swaps(keypoints).points, keypoints.points)
+    np.testing.assert_array_equal(cleaning.repair_side_swaps(keypoints).points, keypoints.points)
 
 
 @pytest.mark.parametrize(("half_width", "repaired"), [(5.5, False), (6.8, True)])
@@ -186,8 +181,8 @@ def test_sides_change_from_where_no_turn_is_quick_enough(half_width, repaired):
         for name, side in ((joint, 1), (mirrored(joint), -1)):
             truth.points[:, HOLISTIC.index(name), 0] = 128 + side * half_width
     assert body_height_px(truth) == HEIGHT_PX
-    swapped = swap_sides(truth, frames_from(8, 9, 20), joints=EVERYTHING)
-    assert (repair_side_swaps(swapped).points == truth.points).all() == repaired
+    swapped = cleaning.swap_sides(truth, frames_from(8, 9, 20), joints=EVERYTHING)
+    assert (cleaning.repair_side_swaps(swapped).points == truth.points).all() == repaired
 
 
 def test_arms_that_cross_are_real():
@@ -196,27 +191,27 @@ def test_arms_that_cross_are_real():
     for joint in ARMS[1:]:
         for name, sign in ((joint, 1), (mirrored(joint), -1)):
             keypoints.points[:, HOLISTIC.index(name), 0] = 128 + sign * across
-    np.testing.assert_array_equal(repair_side_swaps(keypoints).points, keypoints.points)
+    np.testing.assert_array_equal(cleaning.repair_side_swaps(keypoints).points, keypoints.points)
 
 
 @pytest.mark.parametrize(("places", "turned"), [((60.0, 190.0), False), ((80.0, 120.0), True)])
 def test_a_cut_to_another_place_is_no_swap(places, turned):
     keypoints = person([(x, 128.0) for x in places for _ in range(20)])
-    keypoints = swap_sides(keypoints, frames_from(20, 40) & turned, joints=EVERYTHING)
-    np.testing.assert_array_equal(repair_side_swaps(keypoints).points, keypoints.points)
+    keypoints = cleaning.swap_sides(keypoints, frames_from(20, 40) & turned, joints=EVERYTHING)
+    np.testing.assert_array_equal(cleaning.repair_side_swaps(keypoints).points, keypoints.points)
 
 
 def test_swaps_of_many_seconds_stay():
     keypoints = standing(1000)
-    swapped = swap_sides(keypoints, frames_from(300, 700, 1000), joints=EVERYTHING)
-    np.testing.assert_array_equal(repair_side_swaps(swapped).points, swapped.points)
+    swapped = cleaning.swap_sides(keypoints, frames_from(300, 700, 1000), joints=EVERYTHING)
+    np.testing.assert_array_equal(cleaning.repair_side_swaps(swapped).points, swapped.points)
 
 
 def test_the_only_hand_goes_to_the_wrist_it_hangs_on():
     truth = lost(standing(3), "left_hand", [1])
-    swapped = swap_sides(truth, np.array([False, True, False]), joints=HAND)
+    swapped = cleaning.swap_sides(truth, np.array([False, True, False]), joints=HAND)
     assert swapped.score[1, joints_of("left_hand")].all()
-    repaired = repair_hands(swapped)
+    repaired = cleaning.repair_hands(swapped)
     np.testing.assert_array_equal(repaired.points, truth.points)
     np.testing.assert_array_equal(repaired.score, truth.score)
 
@@ -235,16 +230,16 @@ def test_a_hand_stays_that_is_not_clearly_the_others(missing, place):
     for group in missing:
         keypoints = lost(keypoints, group, [1])
     keypoints.points[1, hand] += place - keypoints.points[1, hand.start]
-    np.testing.assert_array_equal(repair_hands(keypoints).points, keypoints.points)
+    np.testing.assert_array_equal(cleaning.repair_hands(keypoints).points, keypoints.points)
 
 
 STRAIGHT = [(100 + 3 * frame, 120 + frame) for frame in range(12)]
-FILLS = (fill_body_gaps, fill_carried_gaps)
+FILLS = (cleaning.fill_body_gaps, cleaning.fill_carried_gaps)
 
 
 def fill(keypoints, longest):
-    return fill_carried_gaps(
-        fill_body_gaps(keypoints, longest_gap_frames=longest), longest_gap_frames=longest
+    return cleaning.fill_carried_gaps(
+        cleaning.fill_body_gaps(keypoints, longest_gap_frames=longest), longest_gap_frames=longest
     )
 
 
@@ -282,7 +277,7 @@ def test_a_gap_is_filled_by_a_monotone_cubic(seed):
     """Of all frames it depends on two on either side."""
     rng = np.random.default_rng(seed)
     truth = person(rng.uniform(60, 190, (14, 2)))
-    filled = fill_body_gaps(lost(truth, "nose", range(5, 8)), longest_gap_frames=3)
+    filled = cleaning.fill_body_gaps(lost(truth, "nose", range(5, 8)), longest_gap_frames=3)
     seen = [frame for frame in range(14) if not 5 <= frame < 8]
     whole = PchipInterpolator(seen, truth.joint("nose")[0][seen].astype(float), axis=0)
     np.testing.assert_allclose(filled.joint("nose")[0][5:8], whole([5, 6, 7]), atol=1e-3)
@@ -319,7 +314,7 @@ def test_a_hand_goes_with_its_wrist_and_not_where_the_wrist_is_missing():
     away = {4: (0, -30), 5: (0, -60), 6: (0, -30)}
     truth = moved(moved(person(STRAIGHT), "left_wrist", away), "left_hand", away)
     keypoints = lost(lost(truth, "left_hand", range(4, 7)), "left_wrist", [2])
-    filled = fill_carried_gaps(keypoints, longest_gap_frames=3)
+    filled = cleaning.fill_carried_gaps(keypoints, longest_gap_frames=3)
     hand = joints_of("left_hand")
     np.testing.assert_allclose(filled.points[:, hand], truth.points[:, hand], atol=1e-3)
 
@@ -375,12 +370,12 @@ def broken():
     keypoints = lost(keypoints, "right_elbow", range(5, 9))
     keypoints = lost(keypoints, "left_hand", range(30, 35))
     keypoints = moved(keypoints, "right_hand", dict.fromkeys(range(30, 34), (0, -30)))
-    keypoints = swap_sides(keypoints, frames_from(25, 27), joints=HAND)
-    return swap_sides(keypoints, frames_from(12, 15), joints=EVERYTHING)
+    keypoints = cleaning.swap_sides(keypoints, frames_from(25, 27), joints=HAND)
+    return cleaning.swap_sides(keypoints, frames_from(12, 15), joints=EVERYTHING)
 
 
 def test_all_faults_are_repaired_and_counted():
-    cleaned, repairs = clean(broken(), **SETTINGS)
+    cleaned, repairs = cleaning.clean(broken(), **SETTINGS)
     np.testing.assert_allclose(cleaned.points, person(PATH).points, atol=0.02)
     assert repairs.counts() == {
         "frames_with_sides_repaired": 3,
@@ -399,14 +394,14 @@ def test_a_hand_is_carried_by_a_wrist_that_was_filled():
     away = {3: (0, -10), 4: (0, -20), 5: (0, -30), 6: (0, -20), 7: (0, -10)}
     truth = moved(moved(standing(12), "left_wrist", away), "left_hand", away)
     keypoints = lost(lost(truth, "left_hand", range(3, 8)), "left_wrist", [4])
-    cleaned, _ = clean(keypoints, **SETTINGS | {"smoothing": "none"})
+    cleaned, _ = cleaning.clean(keypoints, **SETTINGS | {"smoothing": "none"})
     np.testing.assert_allclose(cleaned.points, truth.points, atol=3)  # and not 30 px away
 
 
 def test_cleaning_can_be_turned_off():
     nothing = {"longest_gap_seconds": 0.0, "longest_outlier_seconds": 0.0, "smoothing": "none"}
     keypoints = lost(moved(person(PATH), "left_knee", {20: (0, -50)}), "right_elbow", [7])
-    cleaned, repairs = clean(keypoints, **SETTINGS | nothing)
+    cleaned, repairs = cleaning.clean(keypoints, **SETTINGS | nothing)
     np.testing.assert_array_equal(cleaned.points, keypoints.points)
     np.testing.assert_array_equal(cleaned.score, keypoints.score)
     assert not any(repairs.counts().values())
@@ -415,5 +410,5 @@ def test_cleaning_can_be_turned_off():
 @pytest.mark.parametrize(("frame_rate", "filled"), [(25, 5), (50, 5), (10, 0)])
 def test_times_are_seconds_whatever_the_frame_rate(frame_rate, filled):
     keypoints = lost(standing(30, frame_rate=frame_rate), "nose", range(10, 15))
-    cleaned, _ = clean(keypoints, **SETTINGS)
+    cleaned, _ = cleaning.clean(keypoints, **SETTINGS)
     assert cleaned.filled[:, joints_of("nose")].sum() == filled

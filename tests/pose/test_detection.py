@@ -1,5 +1,3 @@
-"""Detection depends on the segments, never on the workers; joints stay with their person."""
-
 import itertools
 import os
 import signal
@@ -19,18 +17,6 @@ from motiontransfer.errors import ComputeError
 from motiontransfer.keypoints import Detections, write_detections
 from motiontransfer.parallel import Compute
 from motiontransfer.pose import detection
-from motiontransfer.pose.detection import (
-    crop_boxes,
-    detect_clip,
-    detect_people,
-    detect_person,
-    detection_metrics,
-    is_same_person,
-    run_detector,
-    segments_of,
-    smooth_crops,
-    track_detections,
-)
 from motiontransfer.pose.detectors import TasksConfig, default_detector
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.skeleton import HOLISTIC
@@ -86,7 +72,7 @@ def clip(tmp_path_factory):
 @given(st.integers(1, 500), st.integers(1, 100), st.integers(0, 50))
 def test_segments_count_each_frame_once_after_a_warm_up(num_frames, length, warmup):
     detector = CountingConfig(segment_frames=length, warmup_frames=warmup)
-    segments = segments_of(num_frames, detector)
+    segments = detection.segments_of(num_frames, detector)
     counted = [frame for _, start, stop in segments for frame in range(start, stop)]
     assert counted == list(range(num_frames))
     for warmup_start, start, stop in segments:
@@ -98,7 +84,7 @@ def local(num_workers):
     return Compute(num_workers=num_workers)
 
 
-def detect(path, detector=None, *, function=detect_people, num_workers=1, **settings):
+def detect(path, detector=None, *, function=detection.detect_people, num_workers=1, **settings):
     detector = detector or CountingConfig()
     return function(path, detector=detector, compute=local(num_workers), **settings)
 
@@ -144,7 +130,7 @@ def test_the_bytes_are_the_same_with_any_number_of_workers(tmp_path):
     content = []
     for num_workers in (1, 2):
         detector = default_detector().model_copy(update={"segment_frames": 5, "warmup_frames": 2})
-        found = detect(path, detector, function=detect_clip, num_workers=num_workers)
+        found = detect(path, detector, function=detection.detect_clip, num_workers=num_workers)
         write_detections(tmp_path / "found", found)
         content.append((tmp_path / "found").read_bytes())
     assert content[0] == content[1]
@@ -162,7 +148,7 @@ def test_a_worker_reads_a_clip_that_was_written_again(tmp_path):
         assert [people[0, 0, 0] for people in found] == [brightness] * 3
 
 
-@pytest.mark.parametrize("function", [detect_people, detect_person])
+@pytest.mark.parametrize("function", [detection.detect_people, detection.detect_person])
 def test_a_clip_is_opened_as_often_whatever_its_number_of_segments(
     clip, in_process, monkeypatch, function
 ):
@@ -183,13 +169,13 @@ def test_a_clip_is_opened_as_often_whatever_its_number_of_segments(
 
 def test_frames_come_in_batches_of_the_detectors_size():
     frames = [np.full((4, 4, 3), index + 1, np.uint8) for index in range(7)]
-    found = run_detector(CountingConfig(batch_frames=3), iter(frames))
+    found = detection.run_detector(CountingConfig(batch_frames=3), iter(frames))
     assert [people[0, 1, 0] for people in found] == [3, 3, 3, 3, 3, 3, 1]
     assert [people[0, 0, 1] for people in found] == list(range(1, 8))
 
 
 def test_a_single_person_is_missing_where_not_detected(clip, in_process):
-    found = detect(clip, CountingConfig(max_people=1), function=detect_person)
+    found = detect(clip, CountingConfig(max_people=1), function=detection.detect_person)
     nose, score = found.joint("nose")
     assert nose[:, 0].tolist() == list(range(NUM_FRAMES))
     assert score.tolist() == [0, *[1] * (NUM_FRAMES - 1)]
@@ -247,7 +233,7 @@ def test_each_track_has_a_row_in_each_of_its_frames(frames):
 def test_a_jump_to_another_person_begins_a_new_track(tmp_path):
     people = [frame_of(walker(60 if index < 20 else 220, 150, 90)) for index in range(40)]
     path = write_clip(tmp_path / "frames.mkv", [np.zeros((160, 288, 3), np.uint8)] * 40)
-    detections = track_detections(people, path, detector="jumping")
+    detections = detection.track_detections(people, path, detector="jumping")
     assert detections.people == (0, 1)
     assert detections.person.tolist() == [0] * 20 + [1] * 20
     assert (detections.image_size, detections.frame_rate) == ((160, 288), 25)
@@ -262,7 +248,7 @@ def test_metrics_of_detection():
     everyone = replace(detections, points=points, score=score)
     of_0 = dict.fromkeys(("body", "left_hand", "right_hand", "face"), 0.4)
     of_1 = dict.fromkeys(of_0, 0.6) | {"face": 0.4}
-    assert detection_metrics(everyone) == {
+    assert detection.detection_metrics(everyone) == {
         "frames": 5,
         "frames_without_anyone": 1,
         "frames_with_several": 1,
@@ -274,14 +260,14 @@ def test_metrics_of_detection():
     }
     empty = {"frames": 2, "frames_without_anyone": 2, "frames_with_several": 0}
     empty |= {"people_at_once": 0, "tracks": {}}
-    assert detection_metrics(rows_of([{}, {}])) == empty
+    assert detection.detection_metrics(rows_of([{}, {}])) == empty
 
 
 CROP_SIZE = (200, 300)
 
 
 def crops_of(boxes, frame_index, num_frames):
-    return smooth_crops(
+    return detection.smooth_crops(
         boxes, frame_index, num_frames=num_frames, frame_rate=Fraction(25), image_size=CROP_SIZE
     )
 
@@ -327,7 +313,7 @@ def test_a_detection_in_a_crop_is_the_nearest_person_or_none(found, known, expec
     bodies = detections_of(tracks, num_frames=2, image_size=CROP_SIZE)
     people = frame_of(*(walker(x, jitter=0.5) for x in found))
     rows = range(len(known), 2 * len(known))  # of frame 1; frame 0 has others
-    same = [is_same_person(people, bodies, row) for row in rows]
+    same = [detection.is_same_person(people, bodies, row) for row in rows]
     assert same == [number == expected for number in range(len(known))]
 
 
@@ -390,7 +376,9 @@ DETECTORS = {"detector": StubConfig("single", 3), "body_detector": StubConfig("b
 
 
 def detect_each(path, frames, **detectors):
-    return detect_clip(write_clip(path, frames), compute=local(1), **(detectors or DETECTORS))
+    return detection.detect_clip(
+        write_clip(path, frames), compute=local(1), **(detectors or DETECTORS)
+    )
 
 
 def crossing(frame_index):
@@ -443,7 +431,7 @@ def test_one_person_is_detected_in_whole_frames_even_if_found_twice(tmp_path, in
 
 
 def test_each_row_has_a_crop_around_its_own_person(crossed):
-    crops = crop_boxes(crossed)
+    crops = detection.crop_boxes(crossed)
     for row, (frame_index, person) in enumerate(
         zip(crossed.frame_index, crossed.person, strict=True)
     ):

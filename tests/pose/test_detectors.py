@@ -1,5 +1,3 @@
-"""Each detector has its own settings, all of them with effect."""
-
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
@@ -107,11 +105,31 @@ def test_a_video_may_have_a_detector_of_its_own_and_needs_its_settings(load):
         load("keypointrcnn", own="mediapipe_holistic")
 
 
-def test_one_person_needs_no_body_detector(load, calls):
-    params = load("mediapipe_holistic", max_people=1)
+@pytest.mark.parametrize(
+    ("detector", "changes", "warmup", "has_bodies"),
+    [
+        ("mediapipe_holistic", {"max_people": 1}, 7, False),  # one needs no other detector
+        ("mediapipe_holistic", {}, 7, True),
+        ("mediapipe_tasks", {}, 0, False),  # has no memory
+    ],
+)
+def test_people_are_detected_after_a_warm_up_and_several_by_their_bodies(
+    load, calls, detector, changes, warmup, has_bodies
+):
+    params = load(detector, **changes)
     detect_keypoints(Path("clip"), params, video=Path("v"), compute=COMPUTE)
-    settings = {"detector": params, "body_detector": None, "compute": COMPUTE}
-    assert calls == [("detect_clip", (Path("clip/frames.mkv"),), settings)]
+    ((name, arguments, settings),) = calls
+    assert (name, arguments) == ("detect_clip", (Path("clip/frames.mkv"),))
+    bodies = settings.pop("body_detector")
+    assert settings == {"detector": params, "compute": COMPUTE}
+    assert params.warmup_frames == warmup
+    assert (bodies is not None) == has_bodies
+    if has_bodies:  # by the wheel's landmarker
+        assert (bodies.detector, bodies.model, bodies.warmup_frames) == (
+            *("mediapipe_tasks", "wheel", 0),
+        )
+        assert (bodies.max_people, bodies.min_visibility, bodies.segment_frames) == (3, 0.2, 50)
+        assert (bodies.min_detection_confidence, bodies.min_tracking_confidence) == (0.6, 0.4)
 
 
 def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(
@@ -125,24 +143,6 @@ def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(
     found = detect_keypoints(tmp_path, params, video=Path("v"), compute=COMPUTE)
     assert calls[0][1] == (tmp_path / "detection.mkv",)
     assert found.image_size == clip.size
-
-
-def test_of_several_people_bodies_are_found_by_the_wheels_landmarker(load, calls):
-    detect_keypoints(Path("c"), load("mediapipe_holistic"), video=Path("v"), compute=COMPUTE)
-    ((name, _, settings),) = calls
-    bodies = settings["body_detector"]
-    assert (name, bodies.detector, bodies.warmup_frames) == ("detect_clip", "mediapipe_tasks", 0)
-    assert (bodies.max_people, bodies.min_visibility, bodies.segment_frames) == (3, 0.2, 50)
-    assert bodies.model == "wheel"
-    assert (bodies.min_detection_confidence, bodies.min_tracking_confidence) == (0.6, 0.4)
-
-
-def test_a_detector_without_memory_needs_no_warm_up(load, calls):
-    detect_keypoints(Path("c"), load("mediapipe_tasks"), video=Path("v"), compute=COMPUTE)
-    ((name, _, settings),) = calls
-    assert (name, settings["detector"].warmup_frames) == ("detect_clip", 0)
-    assert settings["detector"].label == "mediapipe_tasks 0.10.21 wheel"
-    assert settings["body_detector"] is None
 
 
 def test_keypoints_are_imported_from_the_videos_folder(load, calls):

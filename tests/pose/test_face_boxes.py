@@ -1,5 +1,3 @@
-"""Face boxes and alignments follow the head."""
-
 from dataclasses import replace
 from functools import cache
 
@@ -111,7 +109,6 @@ LARGE = (1000, 1000)
 
 
 def moved(keypoints, similarity, image_size=LARGE):
-    """Every joint that is there, mapped."""
     linear, offset = similarity[..., :2], similarity[..., 2]
     points = np.einsum("...ij,...kj->...ki", linear, keypoints.points) + offset[..., None, :]
     points = np.where(keypoints.score[..., None] > 0, points, 0).astype(np.float32)
@@ -125,7 +122,6 @@ def similarity(*, scale, degrees, shift):
 
 
 def compose(second, first):
-    """First one map, then the other."""
     linear = second[..., :2] @ first[..., :2]
     return np.concatenate([linear, second[..., :2] @ first[..., 2:] + second[..., 2:]], axis=-1)
 

@@ -1,5 +1,3 @@
-"""Imported keypoints: each frame, in order, with the right names, in the clip's pixels."""
-
 import json
 import logging
 import re

@@ -1,5 +1,3 @@
-"""Keypoint R-CNN: joint names, order of people, thresholds, weights."""
-
 from functools import partial
 from unittest.mock import Mock
 
@@ -8,15 +6,8 @@ import pytest
 import torch
 
 from motiontransfer.device import choose_accelerator
-from motiontransfer.downloads import cache_folder
 from motiontransfer.errors import MissingFileError, WeightsError
 from motiontransfer.pose import keypoint_rcnn
-from motiontransfer.pose.keypoint_rcnn import (
-    OFFICIAL_WEIGHTS,
-    joint_confidence,
-    load_network,
-    open_keypoint_rcnn,
-)
 from motiontransfer.skeleton import COCO_17, HOLISTIC
 from tests.pretend_cuda import pretend_cuda
 
@@ -43,7 +34,7 @@ def detect(*answers, frames=(FRAME,), **settings):
     )
 
 
-load = partial(load_network, max_people=2, min_detection_confidence=0.5)
+load = partial(keypoint_rcnn.load_network, max_people=2, min_detection_confidence=0.5)
 
 
 def x_of_noses(people):
@@ -127,7 +118,7 @@ def test_doubtful_joints_are_missing():
 def test_confidence_grows_with_the_peak_and_is_one_half_at_detectrons_limit():
     logits = np.array([[-20, 0, 2, 4, 20]], np.float32)
     expected = [0, 0.1192, 0.5, 0.8808, 1]
-    np.testing.assert_allclose(joint_confidence(logits)[0], expected, atol=1e-4)
+    np.testing.assert_allclose(keypoint_rcnn.joint_confidence(logits)[0], expected, atol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +143,7 @@ def test_a_weights_file_is_loaded_and_run(weights):
     frames = list(np.random.default_rng(0).integers(0, 256, (2, 96, 128, 3), np.uint8))
 
     def run(num_times):
-        with open_keypoint_rcnn(weights, **settings) as find:
+        with keypoint_rcnn.open_keypoint_rcnn(weights, **settings) as find:
             find.args[0].transform.min_size = (64,)  # not 800: quick
             return [find(frames) for _ in range(num_times)]
 
@@ -189,14 +180,12 @@ def test_the_network_is_torchvisions(weights):
 
 def test_the_number_of_threads_is_restored(weights):
     torch.set_num_threads(2)
-    with open_keypoint_rcnn(weights, **SETTINGS):
+    with keypoint_rcnn.open_keypoint_rcnn(weights, **SETTINGS):
         assert torch.get_num_threads() == (2 if choose_accelerator() == "cuda" else 1)
     assert torch.get_num_threads() == 2
 
 
 class Malicious:
-    """Runs code when it is unpickled."""
-
     def __reduce__(self):
         return print, ("boo",)
 
@@ -215,15 +204,4 @@ def test_weights_that_cannot_be_had_are_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
     with pytest.raises(MissingFileError, match="keypointrcnn"):
-        load(OFFICIAL_WEIGHTS)
-
-
-@pytest.mark.slow
-def test_the_published_weights_find_a_face_in_a_portrait(astronaut):
-    cached = cache_folder() / "fc266e95_keypointrcnn_resnet50_fpn_coco-fc266e95.pth"
-    if not cached.exists():
-        pytest.skip(f"{cached} is not there; tests download nothing")
-    with open_keypoint_rcnn(OFFICIAL_WEIGHTS, **SETTINGS) as find:
-        (people,) = find([astronaut])
-    nose = people[0, HOLISTIC.index("nose"), :2]
-    np.testing.assert_allclose(nose, (222, 124), atol=15)
+        load(keypoint_rcnn.OFFICIAL_WEIGHTS)

@@ -1,5 +1,3 @@
-"""A person who is followed by OpenVINO has the joints that MediaPipe finds."""
-
 import itertools
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""Plots show the tracks, the quality and the statistics that they are given."""
-
 from fractions import Fraction
 from functools import partial
 
@@ -11,14 +9,8 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from motiontransfer.errors import KeypointsError
+from motiontransfer.pose import plots
 from motiontransfer.pose.cleaning import Repairs
-from motiontransfer.pose.plots import (
-    faultiest_frames,
-    longest_first,
-    plot_quality,
-    plot_tracks,
-    representative_frames,
-)
 from motiontransfer.pose.quality import FILLED, MISSING
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.frame_store import FrameStore, write_frames
@@ -62,7 +54,7 @@ TWO_PEOPLE = in_twelve_frames({0: (range(12), ONE), 1: ([*range(3, 5), *range(8,
 
 
 def test_each_track_has_its_box_with_its_number_in_its_colour(tmp_path, video, drawn):
-    plot_tracks(tmp_path / "people.png", video, TWO_PEOPLE)
+    plots.plot_tracks(tmp_path / "people.png", video, TWO_PEOPLE)
     tiles = [axes for axes in drawn[0].axes if axes.images]
     (tile,) = (axes for axes in tiles if axes.get_title(loc="left") == "frame 8, 0.32 s")
     assert tile.images[0].get_array()[0, 0].tolist() == [16, 16, 16]
@@ -78,7 +70,7 @@ def test_each_track_has_its_box_with_its_number_in_its_colour(tmp_path, video, d
 
 
 def test_the_bars_show_when_each_track_was_seen(tmp_path, video, drawn):
-    plot_tracks(tmp_path / "people.png", video, TWO_PEOPLE)
+    plots.plot_tracks(tmp_path / "people.png", video, TWO_PEOPLE)
     bars = drawn[0].axes[-1]
     assert [label.get_text() for label in bars.get_yticklabels()] == ["0   100%", "1   33%"]
     assert "2 tracks in 12 frames" in drawn[0].subfigs[0]._suptitle.get_text()
@@ -95,26 +87,26 @@ def test_of_many_tracks_the_longest_are_shown_and_the_rest_is_counted(
 ):
     many = in_twelve_frames({track: (range(12 - track % 3), ONE) for track in range(number)})
     longest = [*range(0, number, 3), *range(1, number, 3), *range(2, number, 3)]
-    assert longest_first(many) == longest
-    plot_tracks(tmp_path / "people.png", video, many)
+    assert plots.longest_first(many) == longest
+    plots.plot_tracks(tmp_path / "people.png", video, many)
     assert len(drawn[0].axes[-1].get_yticklabels()) == 12
     assert [text.get_text() for text in drawn[0].subfigs[1].texts] == rest
 
 
 def test_a_clip_without_people_is_plotted_and_another_video_refused(tmp_path, video, drawn):
-    plot_tracks(tmp_path / "nobody.png", video, in_twelve_frames({}))
+    plots.plot_tracks(tmp_path / "nobody.png", video, in_twelve_frames({}))
     title = drawn[0].subfigs[0]._suptitle.get_text()
     assert title.startswith("no person detected in 12 frames")
     for changed in ({"num_frames": 13}, {"image_size": (64, 66)}):
         with pytest.raises(KeypointsError, match=r"expected 1[23] frames of \(64, 6[46]\) px"):
-            plot_tracks(tmp_path / "people.png", video, in_twelve_frames({}, **changed))
+            plots.plot_tracks(tmp_path / "people.png", video, in_twelve_frames({}, **changed))
     assert not (tmp_path / "people.png").exists()
 
 
 def test_new_tracks_are_shown_where_most_people_are_with_them():
     tracks = {0: range(200), 1: range(60, 70), 2: range(66, 70), 3: range(150, 200)}
     detections = detections_of({number: (it, ONE) for number, it in tracks.items()}, num_frames=200)
-    shown = representative_frames(detections, count=8)
+    shown = plots.representative_frames(detections, count=8)
     assert {24, 69, 174} <= set(shown)
     assert shown == sorted(set(shown))
     assert len(shown) == 8
@@ -140,7 +132,7 @@ def test_the_lines_are_drawn_at_the_fitted_heights(tmp_path, drawn):
 
 def plotted(path, store, clip, keypoints=None, *, sentences=("x",)):
     keypoints = keypoints or standing(NUM_FRAMES)
-    plot_quality(path, store, keypoints, clip, sentences=list(sentences), title="dance")
+    plots.plot_quality(path, store, keypoints, clip, sentences=list(sentences), title="dance")
     return path
 
 
@@ -189,12 +181,12 @@ def test_the_worst_frames_are_apart_and_in_order():
         [("face", MISSING, [60, 61, 62]), ("feet", MISSING, [61]), ("head", FILLED, [5])],
         speed=np.where(np.arange(NUM_FRAMES) == 90, 9.0, 1.0),
     )
-    worst = faultiest_frames(clip, count=3)
+    worst = plots.faultiest_frames(clip, count=3)
     assert worst == [5, 61, 90]
     always = quality([("face", MISSING, np.arange(NUM_FRAMES))])
-    assert faultiest_frames(always, count=2) == [0, 25]  # half the clip, whatever lies there
-    assert len(faultiest_frames(clip, count=50)) < 10
-    assert np.diff(faultiest_frames(clip, count=50)).min() >= 12  # half a second
+    assert plots.faultiest_frames(always, count=2) == [0, 25]  # half the clip, whatever lies there
+    assert len(plots.faultiest_frames(clip, count=50)) < 10
+    assert np.diff(plots.faultiest_frames(clip, count=50)).min() >= 12  # half a second
 
 
 def test_a_gap_of_one_frame_shows_in_a_clip_with_more_frames_than_pixels(

@@ -1,5 +1,3 @@
-"""Each fault of a clip is measured where it is, and advised on when it is frequent."""
-
 import re
 from dataclasses import replace
 from fractions import Fraction

@@ -1,5 +1,3 @@
-"""Pose maps show the present joints at their positions."""
-
 from itertools import combinations
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""The subject follows the rule over the whole clip; doubtful frames are counted."""
-
 import numpy as np
 import pytest
 

@@ -1,5 +1,3 @@
-"""Tracks follow people through gaps and crossings, never two people in one."""
-
 from dataclasses import replace
 from fractions import Fraction
 
@@ -85,13 +83,6 @@ def test_joints_coincide_within_a_twentieth_of_the_size():
     half = body.points.copy()
     half[:, ::2] += 50
     assert coincident_share(body, replace(body, points=half)) == pytest.approx(16 / 33)
-
-
-@pytest.mark.parametrize(
-    ("place", "expected"), [((135,), True), ((140,), False), ((100, 90), False)]
-)
-def test_boxes_overlap_where_they_have_an_area_in_common(place, expected):
-    assert body_of(100).overlaps(body_of(*place)) == expected
 
 
 def tracklets_of(frames, rate=25):
@@ -226,7 +217,6 @@ LINKS = {
 
 
 def linked(*pieces):
-    """Indices of the pieces of each track."""
     tracks = link_tracklets(pieces, frame_rate=Fraction(25))
     return [[pieces.index(part) for part in track] for track in tracks]
 
@@ -308,14 +298,6 @@ def test_a_short_track_counts_while_there_is_no_other():
     assert track([]) == []
     frames = [[walker(50)], *[[]] * 4, *[[walker(200)]] * 9]
     assert track(frames) == [[0], *[[]] * 4, *[[1]] * 9]
-
-
-def test_swapped_sides_do_not_break_a_track():
-    frames = []
-    for index in range(20):
-        person = walker(60 + 2 * index)
-        frames.append([person[OTHER_SIDE] if index in (5, 6, 11) else person])
-    assert track(frames) == [[0]] * 20
 
 
 @settings(deadline=None, max_examples=20)

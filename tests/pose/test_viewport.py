@@ -1,5 +1,3 @@
-"""The viewport is small, holds the person, and stays while it can."""
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,13 +85,6 @@ def test_it_is_inside_the_image_and_holds_joints_and_margin(spans):
             assert y0 <= low[1]
             assert x1 >= high[0]
             assert y1 >= high[1]
-
-
-@settings(deadline=None)
-@given(st.lists(people | st.none(), max_size=8), st.lists(people, max_size=4))
-def test_it_depends_on_no_later_frame(spans, later):
-    spans = [(50, 22, 70, 68), *spans]
-    assert place(*spans, *later)[: len(spans)] == place(*spans)
 
 
 def test_its_margin_is_of_the_largest_person():

@@ -1,5 +1,3 @@
-"""Random actors: what is drawn from a number, what clothes are, and how folds move."""
-
 import numpy as np
 import pytest
 

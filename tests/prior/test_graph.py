@@ -1,5 +1,3 @@
-"""The prior's graph names files, params and actors that there are."""
-
 from pathlib import Path
 
 import pytest

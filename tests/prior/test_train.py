@@ -1,5 +1,3 @@
-"""Windows of several people: each with its own room and puppets, recolored as a whole."""
-
 from dataclasses import replace
 from fractions import Fraction
 
@@ -17,14 +15,7 @@ from motiontransfer.video.tensors import levels_to_images
 from prior.train import ActorWindows, KnownShadows, PriorTask, TrainParams, shadows_of
 from tests.films import training_clip
 from tests.people import SIZE, dance
-from tests.training.small import (
-    STYLE,
-    discriminator,
-    gan_config,
-    generator_config,
-    runtime,
-    target_of,
-)
+from tests.training import small
 
 PARAMS = {
     **{"actors": 2, "steps": 1, "learning_rate": 1e-3, "lr_decay_start": 0.5},
@@ -40,13 +31,13 @@ def people(tmp_path_factory):
     for seed in (0, 5):
         keypoints = replace(dance(9, seed=seed), frame_rate=Fraction(1))
         clip = training_clip(root / str(seed), keypoints)
-        found.append((clip, target_of([clip], num_references=9).appearance))
+        found.append((clip, small.target_of([clip], num_references=9).appearance))
     return found
 
 
 def windows_of(people, **changes):
     params = TrainParams(**{**PARAMS, **changes})
-    return ActorWindows(people, gan_config(), params=params, viewport=VIEWPORT)
+    return ActorWindows(people, small.gan_config(), params=params, viewport=VIEWPORT)
 
 
 def test_each_clip_comes_with_all_few_and_neighboring_references(people):
@@ -109,14 +100,14 @@ def test_shadows_are_told_by_what_is_around_the_person(people):
 def task_of(kind, background, shadows=None):
     torch.manual_seed(0)
     generator = build_generator(
-        generator_config(background="plate", viewport=VIEWPORT, texture="puppet"),
+        small.generator_config(background="plate", viewport=VIEWPORT, texture="puppet"),
         background_image=background,
     ).apply(initialize)
-    networks = generator, discriminator().apply(initialize)
+    networks = generator, small.discriminator().apply(initialize)
     generator.shadows = KnownShadows()
     generator.shadows.shadows = shadows
-    own = {"style": STYLE, "skeleton": HOLISTIC, "config": gan_config(), "seed": 0}
-    return kind(runtime(), networks, **own)
+    own = {"style": small.STYLE, "skeleton": HOLISTIC, "config": small.gan_config(), "seed": 0}
+    return kind(small.runtime(), networks, **own)
 
 
 def test_a_step_is_that_of_one_person_in_that_room(people):

@@ -1,5 +1,3 @@
-"""The prior's weights: kept in half precision, loaded into both networks and the average."""
-
 import torch
 
 from motiontransfer.models.generators import build_generator

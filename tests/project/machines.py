@@ -12,8 +12,6 @@ from tests.project.remotes import Remote
 
 @dataclass(kw_only=True)
 class Machine:
-    """A computer with a clone."""
-
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
 

@@ -38,11 +38,13 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def wait_for(is_there, *, seconds: float = 30.0) -> None:
+def wait_for(find, *, seconds: float = 120.0):
+    """What a function finds, as soon as it does."""
     deadline = time.monotonic() + seconds
-    while not is_there():
+    while not (found := find()):
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
+    return found
 
 
 def answers(port: int) -> bool:

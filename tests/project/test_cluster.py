@@ -6,10 +6,8 @@ The cluster's machines are nodes on this one, with folders of their own.
 import io
 import os
 import signal
-import subprocess
 import sys
 import tarfile
-import time
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +18,9 @@ import yaml
 from motiontransfer.project.cluster import _num_gpus, _pack
 from motiontransfer.project.remote import opened
 from motiontransfer.project.runs import share_cores
+from tests.command import started
 from tests.project.machines import Machine
+from tests.project.remotes import wait_for
 from tests.ray_cluster import needs_ray, ray_machines
 
 NOWHERE = "127.0.0.1:1"
@@ -123,12 +123,8 @@ def head(tmp_path):
 
 
 def start(head, address):
-    command = [Path(sys.executable).with_name("motiontransfer"), "repro", "--ray", address]
-    return subprocess.Popen(
-        command, cwd=head.root, env=head.all_variables(), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # nohup ignores it
-    )  # fmt: skip
+    command = Path(sys.executable).with_name("motiontransfer"), "repro", "--ray", address
+    return started(*command, cwd=head.root, env=head.all_variables())
 
 
 def find_training(folder):
@@ -141,14 +137,6 @@ def find_training(folder):
 
 def is_over(process):
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 120
-    while not (it := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return it
 
 
 FAULTS = {

@@ -1,5 +1,3 @@
-"""The data set of Everybody Dance Now: its authors' layout becomes entries of `videos`."""
-
 import json
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""Checks before a run: faults, warnings and their fixes."""
-
 import fcntl
 import json
 import shutil
@@ -23,7 +21,6 @@ render: {crf: 16}
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
-    """A committed project."""
     files = {"params.yaml": PARAMS, "data/walk": "walking\n"}
     root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)

@@ -1,5 +1,3 @@
-"""A video is added and removed as a whole; outputs are orphaned of stages that are gone only."""
-
 import io
 from pathlib import Path
 
@@ -10,14 +8,6 @@ from dvc.repo import Repo, lock_repo
 
 from motiontransfer.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.project import entries
-from motiontransfer.project.entries import (
-    add_transfer,
-    add_video,
-    delete,
-    orphaned_outputs,
-    removal_of,
-    remove_video,
-)
 from motiontransfer.project.remote import opened
 from tests.command import run_command
 from tests.project.small_project import small_project
@@ -49,7 +39,7 @@ def film(tmp_path) -> Path:
 
 
 def add(film, **changes):
-    return add_video(
+    return entries.add_video(
         film, **{"name": "solo", "subject": "eve", "crop": "auto", "role": "source", **changes}
     )
 
@@ -137,7 +127,9 @@ def test_a_missing_file_or_a_name_that_does_not_fit_is_refused(changes, error, m
 
 
 def test_a_transfers_default_name_is_of_its_subjects():
-    assert add_transfer(source="walk", target="ben", name=None, truth="none") == ("ben_as_ada")
+    assert entries.add_transfer(source="walk", target="ben", name=None, truth="none") == (
+        "ben_as_ada"
+    )
     content = params()
     assert content["targets"] == ["ada", "ben"]
     assert content["transfers"]["ben_as_ada"] == {
@@ -158,19 +150,19 @@ def test_a_transfers_default_name_is_of_its_subjects():
 def test_a_transfer_of_unknown_names_is_refused(changes, error, message):
     wanted = {"source": "dance", "target": "ada", "name": "t", "truth": "none", **changes}
     with pytest.raises(error, match=message):
-        add_transfer(**wanted)
+        entries.add_transfer(**wanted)
     assert Path("params.yaml").read_text() == PARAMS
 
 
 def test_a_target_is_removed_with_its_only_video(film):
-    removal = removal_of("walk")
+    removal = entries.removal_of("walk")
     assert removal.entries == (("videos", "walk"), ("transfers", "ada_as_ben"))
     assert removal.items == (("subjects", "ada"), ("targets", "ada"))
     add(film, subject="ada")
-    removal = removal_of("walk")
+    removal = entries.removal_of("walk")
     assert (removal.entries, removal.items) == ((("videos", "walk"),), ())
     with pytest.raises(ParamsError, match="no video 'no'; videos has dance, solo, walk"):
-        removal_of("no")
+        entries.removal_of("no")
 
 
 @pytest.mark.parametrize(
@@ -188,9 +180,9 @@ def test_a_file_that_another_entry_uses_stays_with_its_dvc_file(entry, user):
     Path("data/truth").mkdir(parents=True)
     pointer.parent.mkdir()
     pointer.write_text("outs: []\n")
-    removal = removal_of("walk")
+    removal = entries.removal_of("walk")
     assert user in removal.users_of_file
-    remove_video(removal)
+    entries.remove_video(removal)
     assert pointer.exists()
     assert "walk" not in params()["videos"]
 
@@ -211,19 +203,19 @@ def test_only_outputs_that_no_stage_has_now_are_orphaned(machine):
     for path in ("results/old/notes.txt", "artifacts/models/.ada.12.tmp", "artifacts/page.html"):
         (machine.root / path).parent.mkdir(parents=True, exist_ok=True)
         (machine.root / path).write_text("of the user, or of a running stage")
-    assert orphaned_outputs(machine.root) == [GONE]
+    assert entries.orphaned_outputs(machine.root) == [GONE]
     model = "outs: [artifacts/models/ada"
     machine.edit("dvc.yaml", f"{model}]", f"{model}, {GONE}]")
-    assert orphaned_outputs(machine.root) == []
+    assert entries.orphaned_outputs(machine.root) == []
 
 
 def test_deleting_leaves_no_empty_folder(machine):
     machine.edit("params.yaml", "  ada_1: {subject: ada}\n  ada_2: {subject: ada}\n", "")
     machine.edit("params.yaml", "videos:", "videos: {}")
-    paths = orphaned_outputs(machine.root)
+    paths = entries.orphaned_outputs(machine.root)
     folder = Path("artifacts/keypoints/ada")
     assert paths == [folder / "ada_1", folder / "ada_2", GONE]
-    delete(machine.root, paths)
+    entries.delete(machine.root, paths)
     assert not (machine.root / "artifacts/keypoints").exists()
     assert (machine.root / "artifacts/models/ada").exists()
 
@@ -232,7 +224,7 @@ def test_deleting_leaves_no_empty_folder(machine):
 def test_nothing_is_deleted_while_a_dvc_command_runs(machine):
     refused = pytest.raises(MotionTransferError, match="lock")
     with opened(machine.root) as repo, lock_repo(repo), refused:
-        delete(machine.root, [GONE])
+        entries.delete(machine.root, [GONE])
     assert (machine.root / GONE).exists()
 
 
@@ -240,12 +232,12 @@ def test_a_lock_with_conflict_marks_is_one_line(machine):
     with (machine.root / "dvc.lock").open("a") as file:
         file.write("<<<<<<< HEAD\n")
     with pytest.raises(MotionTransferError, match=r"^[^\n]*dvc\.lock[^\n]*$"):
-        orphaned_outputs(machine.root)
+        entries.orphaned_outputs(machine.root)
 
 
 def test_before_the_first_run_there_is_no_lock(tmp_path):
     with pytest.raises(MissingFileError, match=r"dvc\.lock: no such file; run `dvc repro` first"):
-        orphaned_outputs(tmp_path)
+        entries.orphaned_outputs(tmp_path)
 
 
 def test_the_command_lists_and_asks_before_it_deletes(machine, monkeypatch, capsys):

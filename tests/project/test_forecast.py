@@ -1,5 +1,3 @@
-"""Forecasts against what was measured: CPU seconds of each stage, where one core is as fast."""
-
 from pathlib import Path
 from types import SimpleNamespace
 

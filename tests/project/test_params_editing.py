@@ -1,5 +1,3 @@
-"""Presets, entries and items change only the named values; comments and order stay."""
-
 from pathlib import Path
 
 import pytest

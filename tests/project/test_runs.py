@@ -18,6 +18,7 @@ from motiontransfer.cli.project import make_table, shown_progress
 from motiontransfer.errors import MissingFileError, MotionTransferError
 from motiontransfer.project import runs
 from motiontransfer.project.runs import Job, Progress, plan, run_stages, share_machine
+from tests.project.remotes import wait_for
 from tests.project.small_project import small_project
 
 PIPELINE = """\
@@ -187,12 +188,8 @@ def test_without_keep_going_only_what_runs_is_finished():
     assert told == "bad: ?; its output: .dvc/tmp/jobs/bad.log\nnot run: next"
 
 
-def wait_for(path):
-    for _ in range(500):
-        if path.exists() and path.read_text():
-            return int(path.read_text())
-        time.sleep(0.02)
-    raise AssertionError(path)
+def pid_in(path):
+    return int(wait_for(lambda: path.exists() and path.read_text()))
 
 
 def is_over(pid):
@@ -209,7 +206,7 @@ def test_the_command_of_a_killed_job_does_not_go_on_alone():
     progress, told = run_and_fail({"a": [], "b": []}, shells)
     assert told.startswith("a: killed by SIGKILL; ")
     assert progress.done == ["b"]
-    assert is_over(wait_for(Path("pid")))
+    assert is_over(pid_in(Path("pid")))
 
 
 def test_a_job_that_is_a_shell_tells_what_killed_its_command():
@@ -232,7 +229,7 @@ def test_an_interrupt_reaches_commands_and_lets_dvc_finish():
     assert time.monotonic() - began < SECONDS / 2
     for name in "ab":
         assert int(Path(f"status{name}").read_text()) != 0
-        assert is_over(wait_for(Path(f"pid{name}")))
+        assert is_over(pid_in(Path(f"pid{name}")))
     assert not Path("statusc").exists()
 
 
@@ -252,13 +249,13 @@ def test_a_second_interrupt_kills(monkeypatch):
         raise KeyboardInterrupt
 
     def interrupt_twice(progress):
-        wait_for(Path("pid"))
+        pid_in(Path("pid"))
         monkeypatch.setattr(runs.psutil, "Process", interrupt)
         interrupt()
 
     with pytest.raises(KeyboardInterrupt):
         run({"a": []}, f"echo $$ > pid; sleep {SECONDS}", show=interrupt_twice)
-    pid = wait_for(Path("pid"))
+    pid = pid_in(Path("pid"))
     monkeypatch.undo()
     assert is_over(pid)
 

@@ -1,5 +1,3 @@
-"""A damaged or missing object on the remote is found, named and never used; pushing repairs it."""
-
 import re
 from pathlib import Path
 

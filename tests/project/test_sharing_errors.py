@@ -1,5 +1,3 @@
-"""Faults of a remote are one line with cause and fix, and messages name the next step."""
-
 import errno
 import shutil
 from pathlib import Path

@@ -1,5 +1,3 @@
-"""Owner and teammates: what travels, what runs, and what does not."""
-
 import re
 import shutil
 import signal

@@ -1,5 +1,3 @@
-"""Whoever writes to the remote can change results, but runs no code and writes nowhere else."""
-
 import hashlib
 import json
 from dataclasses import replace

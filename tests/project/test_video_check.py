@@ -1,5 +1,3 @@
-"""Video check: metadata, people, camera motion, crop and advice."""
-
 import numpy as np
 import pytest
 

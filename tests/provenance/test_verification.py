@@ -1,5 +1,3 @@
-"""A manifest is read back, and trusted only as far as its signature goes."""
-
 import json
 from dataclasses import replace
 
@@ -10,21 +8,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from motiontransfer.errors import MissingFileError, MotionTransferError, ProvenanceError, VideoError
 from motiontransfer.provenance import verification
 from motiontransfer.provenance.verification import Reason, Signer, provenance_lines, read_provenance
-from tests.provenance.signing import (
-    authority_and_signer,
-    c2pa_signer,
-    signed_video,
-    unsigned_video,
-    use_certificate,
-    with_byte_changed,
-)
+from tests.provenance import signing
 
 CAPTURE = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
 
 
 @pytest.fixture
 def signed(tmp_path):
-    return signed_video(tmp_path / "v.mp4")
+    return signing.signed_video(tmp_path / "v.mp4")
 
 
 def test_altered_frames_and_statements_are_noticed(signed):
@@ -33,7 +24,7 @@ def test_altered_frames_and_statements_are_noticed(signed):
     signature += int.from_bytes(content[signature - 4 : signature]) - 5
     codes = {}
     for part, position in (("frames", frames), ("stated", stated), ("signature", signature)):
-        found = read_provenance(with_byte_changed(signed, position))
+        found = read_provenance(signing.with_byte_changed(signed, position))
         assert found.integrity == "altered"
         codes[part] = {reason.code for reason in found.reasons}
     assert codes["frames"] == {"assertion.bmffHash.mismatch"}
@@ -44,24 +35,24 @@ def test_a_self_signed_certificate_is_of_this_or_of_another_machine(signed, tmp_
     assert read_provenance(signed).signer.trust == "own"
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "another_machine"))
     assert read_provenance(signed).signer.trust == "self-signed"
-    theirs = signed_video(tmp_path / "theirs.mp4")  # makes the other machine's certificate
+    theirs = signing.signed_video(tmp_path / "theirs.mp4")  # makes the other machine's certificate
     assert read_provenance(signed).signer.trust == "self-signed"
     assert read_provenance(theirs).signer.trust == "own"
 
 
 def test_an_authority_is_trusted_only_if_it_is_named(tmp_path, monkeypatch):
     key = ec.generate_private_key(ec.SECP256R1())
-    authority, chain = authority_and_signer(key)
+    authority, chain = signing.authority_and_signer(key)
     (tmp_path / "authority.pem").write_bytes(authority)
-    (tmp_path / "other.pem").write_bytes(authority_and_signer(key)[0])
-    use_certificate(monkeypatch, tmp_path, key, chain)
-    video = signed_video(tmp_path / "v.mp4")
+    (tmp_path / "other.pem").write_bytes(signing.authority_and_signer(key)[0])
+    signing.use_certificate(monkeypatch, tmp_path, key, chain)
+    video = signing.signed_video(tmp_path / "v.mp4")
     signer = read_provenance(video).signer
     assert signer == Signer(name="Example Studio", organisation="Example Studio", trust="unknown")
     assert read_provenance(video, trusted=tmp_path / "other.pem").signer == signer
     trusted = read_provenance(video, trusted=tmp_path / "authority.pem")
     assert (trusted.signer.trust, trusted.integrity) == ("trusted", "unaltered")
-    changed = with_byte_changed(video, video.stat().st_size - 20)
+    changed = signing.with_byte_changed(video, video.stat().st_size - 20)
     assert read_provenance(changed, trusted=tmp_path / "authority.pem").integrity == "altered"
 
 
@@ -75,8 +66,8 @@ def by_an_editor(tmp_path):
         info = [{"name": name, "version": "2"}]
         builder = c2pa.Builder({"claim_generator_info": info, "assertions": [actions, *assertions]})
         change(builder)
-        source = video or unsigned_video(tmp_path / "u.mp4")
-        builder.sign_file(str(source), str(tmp_path / "e.mp4"), c2pa_signer())
+        source = video or signing.unsigned_video(tmp_path / "u.mp4")
+        builder.sign_file(str(source), str(tmp_path / "e.mp4"), signing.c2pa_signer())
         return tmp_path / "e.mp4"
 
     return sign

@@ -1,5 +1,3 @@
-"""The plate is the room, without whoever walks through it."""
-
 from dataclasses import replace
 
 import cv2

@@ -1,5 +1,3 @@
-"""Parts bend around their joints: angle and length are blended, so that a limb keeps its width."""
-
 import math
 
 import cv2

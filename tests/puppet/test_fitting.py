@@ -1,5 +1,3 @@
-"""A target's appearance is that of training frames that show a body, of all of its clips."""
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""Matting: a coarse mask becomes the share and the color of the person in each pixel."""
-
 import cv2
 import numpy as np
 import pytest

@@ -1,21 +1,9 @@
-"""Parts of the body, its size in each frame, and maps from pose to pose."""
-
 import math
 
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.parts import (
-    _LENGTH_RANGE,
-    _SIZE_RANGE,
-    _STIFFNESS,
-    SCALE_LINES,
-    BodyPoses,
-    body_parts,
-    body_scales,
-    full_lengths,
-    part_map,
-)
+from motiontransfer.puppet import parts as module
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from tests.people import NUMBER_OF, PARTS, lost, moved, person
 
@@ -23,7 +11,7 @@ LIMB, TORSO, HAND = (PARTS[NUMBER_OF[name]] for name in ("left_shin", "torso", "
 
 
 def poses_of(keypoints):
-    return BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
+    return module.BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
 
 
 def scaled(*factors):
@@ -46,7 +34,7 @@ def test_parts_are_named_once_and_the_arms_are_before_the_body():
 
 
 def test_a_skeleton_of_the_body_alone_has_the_same_parts():
-    parts = body_parts(Skeleton(groups=HOLISTIC.groups[:1]))
+    parts = module.body_parts(Skeleton(groups=HOLISTIC.groups[:1]))
     assert [part.name for part in parts] == list(NUMBER_OF)
     body = {*dict(HOLISTIC.groups)["body"], *(f"mid_{it}" for it in ("shoulder", "ear"))}
     assert all(set(part.joints) <= body for part in parts)
@@ -66,8 +54,8 @@ def test_midpoints_need_both_sides():
 
 
 def scales_of(keypoints):
-    full = full_lengths(poses_of(scaled(1, 1, 1)))
-    return body_scales(poses_of(keypoints), full).tolist()
+    full = module.full_lengths(poses_of(scaled(1, 1, 1)))
+    return module.body_scales(poses_of(keypoints), full).tolist()
 
 
 def test_foreshortened_and_a_few_too_long_limbs_change_no_size():
@@ -97,14 +85,14 @@ def test_a_limb_is_as_long_as_it_is_rarely_seen():
     keypoints.points[:8, wrist] = 0.3 * keypoints.points[:8, wrist]
     keypoints.points[:8, wrist] += 0.7 * keypoints.points[:8, elbow]
     keypoints = lost(keypoints, "right_ankle", range(10))
-    full = dict(zip(SCALE_LINES, full_lengths(poses_of(keypoints)), strict=True))
+    full = dict(zip(module.SCALE_LINES, module.full_lengths(poses_of(keypoints)), strict=True))
     assert full["left_elbow", "left_wrist"] == pytest.approx(math.hypot(4, 25), rel=1e-5)
     assert full["mid_shoulder", "mid_hip"] == pytest.approx(50)
     assert math.isnan(full["right_knee", "right_ankle"])
 
 
 def mapped(part, reference, pose, *points, scale=1.0):
-    matrix = part_map(
+    matrix = module.part_map(
         part, np.array(reference, np.float32), np.array(pose, np.float32), scale=scale
     )
     return (np.array([(*point, 1) for point in points]) @ matrix.T).tolist()
@@ -119,7 +107,7 @@ def test_a_limb_turns_with_its_joints():
 @pytest.mark.parametrize("scale", [1.0, 2.0])
 def test_a_limb_is_stretched_along_itself_alone_and_within_limits(scale):
     """Its middle stays in the middle."""
-    low, high = _LENGTH_RANGE
+    low, high = module._LENGTH_RANGE
     for length, stretched in (
         (12 * scale, 12 * scale),
         (1000, 10 * high * scale),
@@ -135,7 +123,9 @@ def test_a_limb_is_stretched_along_itself_alone_and_within_limits(scale):
 def test_a_limb_that_is_seen_end_on_in_either_pose_is_not_turned(ends):
     points = mapped(LIMB, ends, [(8, 8), (8.4, 8)], np.mean(ends, axis=0), scale=3.0)
     assert np.allclose(points, [(8.2, 8)])
-    linear = part_map(LIMB, np.float32(ends), np.float32([(8, 8), (8.4, 8)]), scale=3.0)[:, :2]
+    linear = module.part_map(LIMB, np.float32(ends), np.float32([(8, 8), (8.4, 8)]), scale=3.0)[
+        :, :2
+    ]
     assert np.allclose(linear, 3 * np.eye(2))
 
 
@@ -150,8 +140,8 @@ def turned(points, degrees, size=1.0):
 def test_a_torso_follows_its_corners_almost():
     """Turned away, it is half as wide and as high: scale 0.75 on average."""
     pose = SQUARE * (0.5, 1) + (100, 50)
-    matrix = part_map(TORSO, SQUARE, np.float32(pose), scale=0.75)
-    extra = _STIFFNESS * 800
+    matrix = module.part_map(TORSO, SQUARE, np.float32(pose), scale=0.75)
+    extra = module._STIFFNESS * 800
     expected = [(200 + 0.75 * extra) / (400 + extra), (400 + 0.75 * extra) / (400 + extra)]
     assert np.allclose(matrix, [(expected[0], 0, 100), (0, expected[1], 50)])
     assert 0.5 < expected[0] < 0.6
@@ -159,7 +149,7 @@ def test_a_torso_follows_its_corners_almost():
 
 def test_a_torso_without_a_corner_is_turned_as_a_whole():
     narrow = SQUARE[:3] * np.float32((0.7, 1.2))
-    (a, b), (c, d) = part_map(TORSO, SQUARE[:3], turned(narrow, 30), scale=1.0)[:, :2]
+    (a, b), (c, d) = module.part_map(TORSO, SQUARE[:3], turned(narrow, 30), scale=1.0)[:, :2]
     assert (a, b) == pytest.approx((d, -c))
     assert 0.7 < a < 1.2
 
@@ -167,23 +157,25 @@ def test_a_torso_without_a_corner_is_turned_as_a_whole():
 @pytest.mark.parametrize("part", [TORSO, HAND])
 def test_a_part_that_is_turned_and_larger_is_mapped_exactly(part):
     pose = turned(SQUARE, 120, 2.2) + np.float32((30, -7))
-    matrix = part_map(part, SQUARE + np.float32(5), pose, scale=2.0)
+    matrix = module.part_map(part, SQUARE + np.float32(5), pose, scale=2.0)
     assert np.allclose(SQUARE @ matrix[:, :2].T, turned(SQUARE, 120, 2.2), atol=1e-4)
     assert np.allclose(matrix @ (5, 5, 1), (30, -7))
 
 
 @pytest.mark.parametrize(("size", "limit"), [(0.01, 0), (50.0, 1)])
 def test_a_rigid_part_does_not_grow_or_shrink_beyond_limits(size, limit):
-    matrix = part_map(HAND, SQUARE, turned(SQUARE, -70, size), scale=2.0)
-    assert np.allclose(matrix[:, :2], turned(np.eye(2), -70, 2 * _SIZE_RANGE[limit]).T, atol=1e-6)
+    matrix = module.part_map(HAND, SQUARE, turned(SQUARE, -70, size), scale=2.0)
+    assert np.allclose(
+        matrix[:, :2], turned(np.eye(2), -70, 2 * module._SIZE_RANGE[limit]).T, atol=1e-6
+    )
 
 
 def test_a_rigid_part_is_never_mirrored():
-    matrix = part_map(HAND, SQUARE, SQUARE * np.float32((-1, 0.9)), scale=1.0)
+    matrix = module.part_map(HAND, SQUARE, SQUARE * np.float32((-1, 0.9)), scale=1.0)
     assert np.linalg.det(matrix[:, :2]) > 0
 
 
 @pytest.mark.parametrize("part", [TORSO, HAND])
 def test_a_part_whose_joints_are_at_one_place_is_not_turned(part):
-    matrix = part_map(part, np.full((4, 2), 3, np.float32), SQUARE, scale=2.0)
-    assert np.allclose(matrix[:, :2], 2 * _SIZE_RANGE[0] * np.eye(2))
+    matrix = module.part_map(part, np.full((4, 2), 3, np.float32), SQUARE, scale=2.0)
+    assert np.allclose(matrix[:, :2], 2 * module._SIZE_RANGE[0] * np.eye(2))

@@ -1,11 +1,8 @@
-"""The plot of an appearance has each part in the columns of the sides from which it was seen."""
-
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from PIL import Image
 
 from motiontransfer.puppet.fitting import encode_patch
 from motiontransfer.puppet.plot import _CELL_PX, _MARGIN_PX, _cell, best_views, plot_appearance
@@ -112,16 +109,6 @@ def test_the_picture_has_a_row_for_each_part(tmp_path, monkeypatch):
     assert [column for column in range(8) if middles[0, column].tolist() != [40, 40, 40]] == [3]
     trunk = middles[1, 3].astype(int)
     assert np.abs(trunk - COLORS[NUMBER_OF["torso"]]).max() < 20
-
-
-def test_the_same_appearance_is_the_same_png(tmp_path):
-    for name in ("a.png", "b.png"):
-        plot_appearance(
-            tmp_path / name, appearance_of(posed()), np.zeros(PERSON_SIZE, bool), title="ada"
-        )
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    with Image.open(tmp_path / "a.png") as image:
-        assert image.height > image.width > 500
 
 
 def test_a_cell_shows_the_patch_in_its_middle_over_the_ground():

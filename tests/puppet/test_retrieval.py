@@ -1,5 +1,3 @@
-"""All parts of a frame are chosen at once: few seams, and each part as alike as that allows."""
-
 from itertools import product
 
 import numpy as np

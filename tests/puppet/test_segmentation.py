@@ -1,5 +1,3 @@
-"""The mask is that of the person whose joints are given, and of nobody beside them."""
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,18 +1,10 @@
-"""Masks are cut into body parts: each pixel of the person belongs to its part."""
-
 import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.puppet import silhouette as module
 from motiontransfer.puppet.fitting import cut_parts
 from motiontransfer.puppet.parts import BodyPoses
-from motiontransfer.puppet.silhouette import (
-    _RADIUS_RANGE,
-    fit_radii,
-    part_distances,
-    part_masks,
-    silhouette,
-)
 from motiontransfer.skeleton import HOLISTIC
 from tests.people import (
     HEIGHT_PX,
@@ -47,7 +39,7 @@ def crossed():
 def silhouette_of(keypoints, mask, *, height_px=HEIGHT_PX, frame_size=PERSON_SIZE):
     poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
     sizes = {"coarse_size": PERSON_SIZE, "frame_size": frame_size}
-    return silhouette(poses, 0, mask, height_px=height_px, **sizes)
+    return module.silhouette(poses, 0, mask, height_px=height_px, **sizes)
 
 
 def whole_mask(keypoints, **how):
@@ -57,11 +49,11 @@ def whole_mask(keypoints, **how):
 
 def mask_of(person, part, *, frame=None, frame_size=PERSON_SIZE):
     """Coverage of a part in its frame; None: one without colors."""
-    distances = part_distances(PARTS, person)
+    distances = module.part_distances(PARTS, person)
     image = np.zeros((*person.coverage.shape, 3), np.uint8)
     if frame is not None:
         image[:] = frame[person.place()]
-    place, mask, _ = list(part_masks(PARTS, distances, person, image))[NUMBER_OF[part]]
+    place, mask, _ = list(module.part_masks(PARTS, distances, person, image))[NUMBER_OF[part]]
     coverage = np.zeros(frame_size, np.uint8)
     coverage[place] = mask
     return coverage
@@ -112,7 +104,7 @@ def test_radii_are_those_of_the_person(thickness):
     """And what is beyond them, the same number of pixels as ever."""
     keypoints = posed()
     person = silhouette_of(keypoints, whole_mask(keypoints, thickness=thickness))
-    fitted = fit_radii(PARTS, [person])
+    fitted = module.fit_radii(PARTS, [person])
     for name in ("left_shin", "right_thigh", "left_forearm"):
         usual, part = PARTS[NUMBER_OF[name]], fitted[NUMBER_OF[name]]
         assert part.radius / usual.radius == pytest.approx(thickness, abs=0.2), name
@@ -121,9 +113,9 @@ def test_radii_are_those_of_the_person(thickness):
 
 def test_radii_stay_within_limits():
     keypoints = posed()
-    for level, limit in ((255, _RADIUS_RANGE[1]), (0, 1)):
+    for level, limit in ((255, module._RADIUS_RANGE[1]), (0, 1)):
         mask = np.full(PERSON_SIZE, level, np.uint8)
-        part = fit_radii(PARTS, [silhouette_of(keypoints, mask)])[NUMBER_OF["left_forearm"]]
+        part = module.fit_radii(PARTS, [silhouette_of(keypoints, mask)])[NUMBER_OF["left_forearm"]]
         assert part.radius == pytest.approx(limit * PARTS[NUMBER_OF["left_forearm"]].radius)
 
 
@@ -153,12 +145,19 @@ def test_what_a_nearer_part_hides_is_not_covered(crossed):
     assert shown[hidden].mean() > 0.85
 
 
+def before_the_trunk(part, *, thickness=0.9, sleeve=None):
+    """A part by radius and by color where a forearm is before the trunk, and the masks."""
+    keypoints = posed(**BEFORE)
+    frame, masks = painted(keypoints, thickness=thickness)
+    person = silhouette_of(keypoints, whole_mask(keypoints, thickness=thickness))
+    if sleeve is not None:  # so much brighter than the shirt
+        frame[masks["left_forearm"]] = frame[masks["torso"]].mean(axis=0).round() + sleeve
+    return *(mask_of(person, part, frame=it) for it in (None, frame)), masks
+
+
 def test_a_limb_before_another_part_is_cut_where_their_colors_meet():
     """A forearm thinner than usual, whose radius would reach over the trunk."""
-    keypoints = posed(**BEFORE)
-    frame, masks = painted(keypoints, thickness=0.5)
-    person = silhouette_of(keypoints, whole_mask(keypoints, thickness=0.5))
-    by_radius, by_color = (mask_of(person, "left_forearm", frame=it) for it in (None, frame))
+    by_radius, by_color, masks = before_the_trunk("left_forearm", thickness=0.5)
     arm, trunk = masks["left_forearm"], masks["torso"]
     assert by_radius[trunk].sum() > 255 * 50
     assert by_color[trunk].sum() < 0.2 * by_radius[trunk].sum()
@@ -166,10 +165,7 @@ def test_a_limb_before_another_part_is_cut_where_their_colors_meet():
 
 
 def test_what_a_stout_limb_covers_is_not_shown_of_what_lies_behind():
-    keypoints = posed(**BEFORE)
-    frame, masks = painted(keypoints, thickness=1.2)
-    person = silhouette_of(keypoints, whole_mask(keypoints, thickness=1.2))
-    by_radius, by_color = (mask_of(person, "torso", frame=it) for it in (None, frame))
+    by_radius, by_color, masks = before_the_trunk("torso", thickness=1.2)
     arm, trunk = masks["left_forearm"] | masks["left_upper_arm"], masks["torso"]
     assert by_radius[arm].sum() > 255 * 200
     assert by_color[arm].sum() < 0.5 * by_radius[arm].sum()
@@ -177,13 +173,9 @@ def test_what_a_stout_limb_covers_is_not_shown_of_what_lies_behind():
 
 
 def test_a_sleeve_of_the_shirts_color_is_cut_by_its_radius():
-    keypoints = posed(**BEFORE)
-    frame, masks = painted(keypoints)
-    person = silhouette_of(keypoints, whole_mask(keypoints))
-    shirt = frame[masks["torso"]].mean(axis=0)
-    frame[masks["left_forearm"]] = shirt.round() + 30
-    by_radius, by_color = (mask_of(person, "left_forearm", frame=it) for it in (None, frame))
-    assert by_color[masks["left_forearm"]].sum() > 0.97 * by_radius[masks["left_forearm"]].sum()
+    by_radius, by_color, masks = before_the_trunk("left_forearm", sleeve=30)
+    sleeve = masks["left_forearm"]
+    assert by_color[sleeve].sum() > 0.97 * by_radius[sleeve].sum()
 
 
 def test_what_is_hidden_is_filled_from_the_most_alike_reference_that_shows_it():

@@ -1,5 +1,3 @@
-"""Faces are blended in without seams, upsampling follows its guide, and labels can be read."""
-
 from dataclasses import replace
 
 import cv2
@@ -8,21 +6,13 @@ import pytest
 from PIL import Image
 
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.rendering.compositing import (
-    GuidedUpsampling,
-    blend_poisson,
-    face_box_weight,
-    face_ellipse_weight,
-    labelled,
-    upsample_frames,
-    with_label,
-)
+from motiontransfer.rendering import compositing
 from motiontransfer.video.geometry import resize
 from tests.people import PERSON_SIZE, appearance_of, painted, posed, room
 
 
 def test_a_face_boxs_weight_rises_from_0_at_the_border_to_1_inside():
-    weight = face_box_weight((40, 20))
+    weight = compositing.face_box_weight((40, 20))
     assert weight.dtype == np.float32
     assert (weight[6:-6, 3:-3] == 1).all()
     assert max(weight[0].max(), weight[-1].max()) < 0.02
@@ -34,7 +24,7 @@ def test_a_face_boxs_weight_rises_from_0_at_the_border_to_1_inside():
 
 
 def test_the_ellipse_is_1_on_the_face_and_0_at_the_crops_border():
-    ellipse = face_ellipse_weight(64)
+    ellipse = compositing.face_ellipse_weight(64)
     assert ellipse[24:40, 26:38].min() == 1
     assert not np.concatenate([ellipse[[0, -1]], ellipse[:, [0, -1]].T]).any()
     np.testing.assert_allclose(ellipse, ellipse[::-1, ::-1], atol=1e-6)
@@ -64,7 +54,7 @@ def test_a_patch_that_differs_by_a_shade_only_disappears(x, y):
     frame, mask = smooth_noise(0), disc(x=x, y=y)
     patch = (frame + np.array([30, -20, 7])).astype(np.uint8)
     given = frame.copy(), patch.copy(), mask.copy()
-    blended = blend_poisson(frame, patch, mask)
+    blended = compositing.blend_poisson(frame, patch, mask)
     assert np.abs(blended.astype(int) - frame).max() <= 2
     assert np.array_equal(blended[~mask], frame[~mask])
     assert all(np.array_equal(*pair) for pair in zip((frame, patch, mask), given, strict=True))
@@ -74,7 +64,7 @@ def test_a_patch_that_differs_by_a_shade_only_disappears(x, y):
 def test_details_are_the_patchs(x, y):
     """Second differences inside; a step at the mask's edge would be one of them."""
     frame, patch, mask = smooth_noise(0), smooth_noise(1), disc(x=x, y=y)
-    blended = blend_poisson(frame, patch, mask)
+    blended = compositing.blend_poisson(frame, patch, mask)
     inside = mask & (cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
     error = np.abs(cv2.Laplacian(blended, cv2.CV_32F) - cv2.Laplacian(patch, cv2.CV_32F))
     assert np.median(error[inside]) <= 2
@@ -86,7 +76,7 @@ def test_details_are_the_patchs(x, y):
 @pytest.mark.parametrize("radius", [-1.0, 0.0, 1.5])
 def test_hardly_any_face_at_all_leaves_the_frame_nearly_as_it_is(radius):
     frame, patch = smooth_noise(0), smooth_noise(1)
-    blended = blend_poisson(frame, patch, disc(radius=radius))
+    blended = compositing.blend_poisson(frame, patch, disc(radius=radius))
     assert np.abs(blended.astype(int) - frame).max() <= 40
     assert (blended != frame).any(axis=2).sum() <= disc(radius=radius).sum()
 
@@ -109,7 +99,7 @@ def puppet():
 def upsample(puppet, frame, keypoints=None):
     keypoints = keypoints or halved(posed())
     clip = puppet.follow(keypoints)
-    return GuidedUpsampling(puppet, size=PERSON_SIZE).upsample(frame, clip, 0)
+    return compositing.GuidedUpsampling(puppet, size=PERSON_SIZE).upsample(frame, clip, 0)
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +132,13 @@ def test_a_clip_is_upsampled_as_its_frames_are_and_no_more_is_taken_than_threads
             taken.append(level)
             yield np.full((*WORKING, 3), 40 * level, np.uint8)
 
-    made = upsample_frames(frames(), puppet, keypoints, size=PERSON_SIZE)
+    made = compositing.upsample_frames(frames(), puppet, keypoints, size=PERSON_SIZE)
     first = next(made)
     assert len(taken) <= 1 + 4
-    upsampling, clip = GuidedUpsampling(puppet, size=PERSON_SIZE), puppet.follow(keypoints)
+    upsampling, clip = (
+        compositing.GuidedUpsampling(puppet, size=PERSON_SIZE),
+        puppet.follow(keypoints),
+    )
     for index, frame in enumerate([first, *made]):
         alone = upsampling.upsample(np.full((*WORKING, 3), 40 * index, np.uint8), clip, index)
         assert np.array_equal(frame, alone)
@@ -188,7 +181,7 @@ def extent(frame, marked):
 @pytest.mark.parametrize("size", [(256, 256), (1280, 720), (720, 1280), (96, 96)])
 def test_a_visible_label_takes_a_small_part_of_the_corner(size):
     frame = plain(128, *size)
-    height, width = extent(frame, with_label(frame))
+    height, width = extent(frame, compositing.with_label(frame))
     assert 14 <= height <= max(18, 0.07 * min(size))
     assert 60 <= width <= max(90, 0.35 * min(size))
 
@@ -196,8 +189,8 @@ def test_a_visible_label_takes_a_small_part_of_the_corner(size):
 @pytest.mark.parametrize("shade", [0, 90, 255])
 def test_letters_of_the_visible_label_stand_out_from_any_ground(shade):
     frame = plain(shade, 256, 256)
-    marked = with_label(frame)
-    height, width = extent(plain(128, 256, 256), with_label(plain(128, 256, 256)))
+    marked = compositing.with_label(frame)
+    height, width = extent(plain(128, 256, 256), compositing.with_label(plain(128, 256, 256)))
     assert (frame == shade).all()
     label = marked[-height:, -width:].astype(int)
     ground = np.median(label)
@@ -208,13 +201,13 @@ def test_letters_of_the_visible_label_stand_out_from_any_ground(shade):
 
 def test_the_visible_label_of_a_small_frame_is_shorter():
     frame = plain(128, 48, 40)
-    _, width = extent(frame, with_label(frame))
+    _, width = extent(frame, compositing.with_label(frame))
     assert width < 30
-    assert with_label(plain(128, 4, 4)).shape == (4, 4, 3)
+    assert compositing.with_label(plain(128, 4, 4)).shape == (4, 4, 3)
 
 
 def test_a_label_is_laid_over_as_pillow_does():
     random = np.random.default_rng(0)
     frame, label = (random.integers(0, 256, (256, 256, n), np.uint8) for n in (3, 4))
     expected = Image.alpha_composite(Image.fromarray(frame).convert("RGBA"), Image.fromarray(label))
-    np.testing.assert_array_equal(labelled(frame, label), np.asarray(expected)[..., :3])
+    np.testing.assert_array_equal(compositing.labelled(frame, label), np.asarray(expected)[..., :3])

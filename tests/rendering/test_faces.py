@@ -1,5 +1,3 @@
-"""Translated faces lie where the pose says, and patches are blended in where they are faces."""
-
 import itertools
 from dataclasses import replace
 
@@ -23,8 +21,6 @@ PATCH_SIZE = (16, 12)
 
 
 class Same(FaceTranslator):
-    """Leaves faces as they are; remembers them."""
-
     def __init__(self):
         nn.Module.__init__(self)
         self.shown = []

@@ -1,5 +1,3 @@
-"""Overlays show joints, tracks and filled-in joints; the curves are measured on the keypoints."""
-
 import shutil
 from dataclasses import replace
 
@@ -8,7 +6,7 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.keypoints import Detections, write_detections, write_keypoints
+from motiontransfer.keypoints import write_detections, write_keypoints
 from motiontransfer.rendering.inspect import (
     Inspection,
     draw_overlay,
@@ -20,7 +18,7 @@ from motiontransfer.rendering.inspect import (
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import add_clip, film
-from tests.people import RATE, SIZE, dance, stick_person
+from tests.people import RATE, SIZE, dance, everyone, stick_person
 
 NUM_FRAMES = 6
 SCALE = 10  # 48 px high is shown 480 px high
@@ -39,22 +37,10 @@ def inspection(tmp_path):
 
 def two_people(keypoints):
     """The subject as track 0; track 3 is 12 px to the left, in the first two frames."""
-    aside = np.where(keypoints.score[:2, :, None] > 0, keypoints.points[:2] - (12, 0), 0)
-    frames = np.arange(keypoints.num_frames)
-    frame_index = np.concatenate([frames, [0, 1]]).astype(np.int32)
-    person = np.concatenate([np.zeros_like(frames), [3, 3]]).astype(np.int32)
-    order = np.lexsort((person, frame_index))
-    return Detections(
-        frame_index=frame_index[order],
-        person=person[order],
-        points=np.concatenate([keypoints.points, aside]).astype(np.float32)[order],
-        score=np.concatenate([keypoints.score, keypoints.score[:2]])[order],
-        num_frames=keypoints.num_frames,
-        skeleton=keypoints.skeleton,
-        image_size=keypoints.image_size,
-        frame_rate=keypoints.frame_rate,
-        detector=keypoints.detector,
-    )
+    is_there = (keypoints.score > 0) & (np.arange(keypoints.num_frames) < 2)[:, None]
+    points = np.where(is_there[..., None], keypoints.points - np.float32((12, 0)), np.float32(0))
+    both = everyone(keypoints, replace(keypoints, points=points, score=keypoints.score * is_there))
+    return replace(both, person=3 * both.person)
 
 
 def shown(inspection, index=0):

@@ -18,28 +18,13 @@ from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.rendering import renderer as module
-from motiontransfer.rendering.renderer import (
-    LiveGenerator,
-    Renderer,
-    ResidualFaces,
-    TranslatedFaces,
-    render_poses,
-    to_runtime,
-)
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.video import tensors
 from tests.films import film
 from tests.live.parts import background_image, motion, source_of
 from tests.people import dance, puppet_of
-from tests.training.small import (
-    HELD_OUT,
-    STYLE,
-    face_config,
-    generator_config,
-    runtime,
-    translator_config,
-)
+from tests.training import small
 
 POSES = dance(6)
 WHOLE_FRAME = {"viewport": None, "background": "generated", "texture": "none"}
@@ -58,7 +43,7 @@ def puppet():
 
 
 def frozen(network, on):
-    return to_runtime(network.apply(initialize).eval().requires_grad_(False), on)
+    return module.to_runtime(network.apply(initialize).eval().requires_grad_(False), on)
 
 
 def renderer_on(
@@ -66,7 +51,7 @@ def renderer_on(
 ):
     """Of random weights, the same on every device."""
     viewport = Viewport(margin_px=1.0, multiple_of=4)
-    config = generator_config(**{"viewport": viewport, "texture": "puppet", **options})
+    config = small.generator_config(**{"viewport": viewport, "texture": "puppet", **options})
     torch.manual_seed(1)
     network = build_generator(
         config,
@@ -74,20 +59,20 @@ def renderer_on(
         puppet=puppet() if config.texture == "puppet" else None,
     )
     main = TrainedGenerator(
-        network=frozen(network, on), config=config, style=STYLE, held_out=HELD_OUT
+        network=frozen(network, on), config=config, style=small.STYLE, held_out=small.HELD_OUT
     )
     faces, shared = None, {"runtime": on, "crop_size": 32, "previous_frame": previous_frame}
     if face == "residual":
-        own = frozen(FaceGenerator(face_config()), on)
-        faces = ResidualFaces(network=own, style=STYLE, **shared)
+        own = frozen(FaceGenerator(small.face_config()), on)
+        faces = module.ResidualFaces(network=own, style=small.STYLE, **shared)
     elif face == "cycle":
-        own = frozen(FaceTranslator(translator_config()), on)
-        faces = TranslatedFaces(translator=own, frames=source, keypoints=POSES, **shared)
-    return Renderer(runtime=on, main=main, face=faces, face_blending=blending)
+        own = frozen(FaceTranslator(small.translator_config()), on)
+        faces = module.TranslatedFaces(translator=own, frames=source, keypoints=POSES, **shared)
+    return module.Renderer(runtime=on, main=main, face=faces, face_blending=blending)
 
 
 def rendered_on(on, **options):
-    return list(render_poses(renderer_on(on, **options), POSES))
+    return list(module.render_poses(renderer_on(on, **options), POSES))
 
 
 def largest_difference(frames, expected):
@@ -113,9 +98,9 @@ def largest_difference(frames, expected):
     ],
 )
 def test_rendered_frames_are_the_cpus_and_none_waits_for_the_gpu(options, source, gpu):
-    expected = rendered_on(runtime(), source=source, **options)
+    expected = rendered_on(small.runtime(), source=source, **options)
     assert len({frame.tobytes() for frame in expected}) == POSES.num_frames
-    frames = render_poses(
+    frames = module.render_poses(
         renderer_on(make_runtime(precision="32-true"), source=source, **options), POSES
     )
     made, before = [next(frames)], gpu.waits.copy()
@@ -128,10 +113,10 @@ def test_rendered_frames_are_the_cpus_and_none_waits_for_the_gpu(options, source
 def test_weights_are_cast_once_to_the_same_frames(gpu, monkeypatch):
     on, casts = make_runtime(precision="bf16-mixed"), []
     shown = []
-    for prepare in (to_runtime, lambda network, on: module.to_device(network, on.device)):
+    for prepare in (module.to_runtime, lambda network, on: module.to_device(network, on.device)):
         monkeypatch.setitem(globals(), "to_runtime", prepare)
         renderer, before = renderer_on(on), gpu.kernels["_to_copy"]
-        shown.append(list(render_poses(renderer, POSES)))
+        shown.append(list(module.render_poses(renderer, POSES)))
         casts.append(gpu.kernels["_to_copy"] - before)
     assert largest_difference(*shown) == 0
     num_layers = 2 * (6 + 4)  # weight and bias of generator and shadows, and of the face
@@ -144,8 +129,8 @@ def test_weights_are_cast_once_to_the_same_frames(gpu, monkeypatch):
 def test_live_frames_are_the_cpus_while_the_next_is_made(previous_frame, gpu):
     """One thread generates, another finishes what the first has begun."""
     on_cpu, on_gpu = (
-        LiveGenerator(renderer_on(on, previous_frame=previous_frame))
-        for on in (runtime(), make_runtime(precision="32-true"))
+        module.LiveGenerator(renderer_on(on, previous_frame=previous_frame))
+        for on in (small.runtime(), make_runtime(precision="32-true"))
     )
     until = [POSES.part(range(index + 1)) for index in range(POSES.num_frames)]
     expected = [on_cpu.generate(poses)() for poses in until]
@@ -168,7 +153,7 @@ def test_live_frames_are_the_cpus_while_the_next_is_made(previous_frame, gpu):
 
 def test_a_live_session_runs_on_the_gpu(gpu):
     source, shown = source_of(POSES), []
-    target = LiveGenerator(renderer_on(make_runtime(precision="auto")))
+    target = module.LiveGenerator(renderer_on(make_runtime(precision="auto")))
     session = Session(source, motion(mode="none", centring=None), target, detect=None)
     session.run(outputs=[lambda frame, seconds: shown.append(frame)])
     dropped = [it.dropped for it in (session.captured, session.detected, session.results)]
@@ -199,7 +184,7 @@ def test_planted_faults_are_refused(place, name, fault, found, gpu, monkeypatch)
 
 
 def test_frames_that_are_not_waited_for_are_garbage(gpu, monkeypatch):
-    expected = rendered_on(runtime())
+    expected = rendered_on(small.runtime())
     monkeypatch.setattr(torch.cuda.Event, "synchronize", lambda event: None)
     frames = rendered_on(make_runtime(precision="32-true"))
     assert largest_difference(frames, expected) > 100

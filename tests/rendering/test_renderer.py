@@ -1,5 +1,3 @@
-"""Poses become finished frames: the main generator's, with the face's residual on top."""
-
 import threading
 from dataclasses import replace
 from unittest.mock import Mock, patch
@@ -13,20 +11,13 @@ from motiontransfer.models.faces import add_residuals, crop_boxes
 from motiontransfer.models.rollout import PoseDrawer, Rollout
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.puppet.warping import Puppet
+from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.compositing import blend_poisson, face_box_weight
-from motiontransfer.rendering.renderer import (
-    FacePatch,
-    ResidualFaces,
-    load_renderer,
-    render_poses,
-    result_size,
-)
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.weights import write_no_weights
 from tests.live.parts import Flat, renderer
 from tests.people import SIZE, dance, puppet_of
-from tests.stages.project import HELD_OUT, write_models
-from tests.training.small import STYLE, Brighter, face_config, faceless, runtime
+from tests.stages.project import write_models
+from tests.training.small import STYLE, brighter, faceless, runtime
 
 
 def level(value):
@@ -37,7 +28,7 @@ def test_the_residual_is_shown_in_the_face_box_and_never_carried_on():
     keypoints = dance(9)
     boxes, valid = face_boxes(keypoints)
     assert valid.all()
-    for index, frame in enumerate(render_poses(renderer(Brighter(), Flat(-0.5)), keypoints)):
+    for index, frame in enumerate(module.render_poses(renderer(brighter(), Flat(-0.5)), keypoints)):
         x0, y0, x1, y1 = boxes[index].tolist()
         main = torch.full((1, 3, *SIZE), 0.1 * (index + 1))
         expected = add_residuals(
@@ -59,8 +50,8 @@ def test_the_corrected_frame_is_carried_on_where_the_face_generator_was_trained_
     """The main generator adds 0.1 everywhere, the face generator -0.02 more inside the box."""
     keypoints = dance(6)
     face = Flat(-0.02)
-    rendered = renderer(Brighter(), face, previous_frame="corrected")
-    frames = list(render_poses(rendered, keypoints))
+    rendered = renderer(brighter(), face, previous_frame="corrected")
+    frames = list(module.render_poses(rendered, keypoints))
     boxes, _ = face_boxes(keypoints)
     sums = np.zeros(SIZE)  # of the residuals, of all frames before
     for index, frame in enumerate(frames):
@@ -78,7 +69,7 @@ def test_the_corrected_frame_is_carried_on_where_the_face_generator_was_trained_
 def test_the_face_generator_gets_the_inputs_of_its_training():
     """The pose drawn for the box, and the main generator's picture cut out."""
     keypoints, face = dance(10), Flat(0.1)  # more than are drawn at once
-    for _ in render_poses(renderer(Brighter(), face), keypoints):
+    for _ in module.render_poses(renderer(brighter(), face), keypoints):
         assert not torch.is_inference_mode_enabled()
     boxes = torch.from_numpy(face_boxes(keypoints)[0])
     drawer = PoseDrawer(skeleton=HOLISTIC, style=STYLE)
@@ -95,13 +86,15 @@ def test_the_face_generator_gets_the_inputs_of_its_training():
 
 def test_where_no_face_is_to_be_seen_nothing_is_added():
     face = Flat(-5)
-    frames = list(render_poses(renderer(Brighter(), face), faceless(dance(19), slice(6, 17))))
+    frames = list(
+        module.render_poses(renderer(brighter(), face), faceless(dance(19), slice(6, 17)))
+    )
     assert len(face.shown) == 8
     shown = [len(np.unique(frame)) > 1 for frame in frames]
     assert shown == [*[True] * 6, *[False] * 11, True, True]
 
 
-class Spot(ResidualFaces):
+class Spot(module.ResidualFaces):
     """Faces that are a bright spot on black in every second frame."""
 
     def __init__(self):
@@ -116,13 +109,13 @@ class Spot(ResidualFaces):
     def patch(self, image):
         bright, weight = torch.full_like(image, -1), torch.zeros((1, 1, *SIZE))
         bright[..., 12, 10], weight[..., 10:15, 8:13] = 1, 1
-        return FacePatch(image=bright, weight=weight)
+        return module.FacePatch(image=bright, weight=weight)
 
 
 @pytest.mark.parametrize("blending", ["feather", "poisson"])
 def test_any_face_model_is_shown_as_it_is_to_be_blended_and_never_carried_on(blending):
-    rendered = replace(renderer(Brighter()), face=Spot(), face_blending=blending)
-    for index, frame in enumerate(render_poses(rendered, dance(6))):
+    rendered = replace(renderer(brighter()), face=Spot(), face_blending=blending)
+    for index, frame in enumerate(module.render_poses(rendered, dance(6))):
         main = np.full((*SIZE, 3), level(0.1 * (index + 1)), np.uint8)
         spot, mask = np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, bool)
         spot[12, 10], mask[10:15, 8:13] = 255, True
@@ -134,7 +127,7 @@ def test_any_face_model_is_shown_as_it_is_to_be_blended_and_never_carried_on(ble
 
 def test_poses_for_images_of_another_size_are_refused():
     with pytest.raises(KeypointsError, match=r"images of \(48, 40\) .*, got \(40, 48\); normalize"):
-        next(render_poses(renderer(Brighter()), dance(3, size=(40, 48))))
+        next(module.render_poses(renderer(brighter()), dance(3, size=(40, 48))))
 
 
 @pytest.fixture
@@ -143,40 +136,28 @@ def models(tmp_path):
     return tmp_path
 
 
-def test_a_target_is_loaded_with_its_face(models):
-    loaded = load_renderer(models, runtime(), face="residual")
-    assert loaded.face.crop_size == face_config().crop_size
-    assert loaded.main.held_out == HELD_OUT
-    plain = load_renderer(models, runtime(), face="none")
-    assert plain.face is None
-    with_face, without = (list(render_poses(r, dance(2))) for r in (loaded, plain))
-    assert not np.array_equal(with_face[0], without[0])
-    write_no_weights(models / "face_generator.safetensors", "face_generator")
-    assert load_renderer(models, runtime(), face="residual").face is None
-
-
 def test_only_needed_weights_are_required(models):
     (models / "face_generator.safetensors").unlink()
-    assert load_renderer(models, runtime(), face="none").face is None
+    assert module.load_renderer(models, runtime(), face="none").face is None
     with pytest.raises(MissingFileError, match=r"face_generator\.safetensors"):
-        load_renderer(models, runtime(), face="residual")
+        module.load_renderer(models, runtime(), face="residual")
     (models / "generator.safetensors").write_bytes(b"something else")
     with pytest.raises(DamagedFileError, match=r"generator\.safetensors: damaged: not a safe"):
-        load_renderer(models, runtime(), face="none")
+        module.load_renderer(models, runtime(), face="none")
 
 
 def with_texture(full):
     """Networks of a target whose video has the `full` size, and who was never seen."""
     puppet = puppet_of(dance(3, size=full), [0])
-    network = Brighter()
+    network = brighter()
     network.puppet = Puppet(puppet.appearance, SIZE)
-    made = renderer(Brighter())
+    made = renderer(brighter())
     return replace(made, main=replace(made.main, network=network))
 
 
 def test_no_thread_is_left_of_a_render_that_fails_or_is_given_up():
     made, before = with_texture(SIZE), set(threading.enumerate())
-    frames = render_poses(made, dance(12), size=(2 * SIZE[0], 2 * SIZE[1]))
+    frames = module.render_poses(made, dance(12), size=(2 * SIZE[0], 2 * SIZE[1]))
     next(frames)
     assert set(threading.enumerate()) > before
     del frames
@@ -186,7 +167,7 @@ def test_no_thread_is_left_of_a_render_that_fails_or_is_given_up():
         patch.object(Rollout, "step", step),
         pytest.raises(RuntimeError, match="planted") as caught,
     ):
-        list(render_poses(made, dance(12)))
+        list(module.render_poses(made, dance(12)))
     assert caught.tb is not None  # it still holds what the failure interrupted
     assert set(threading.enumerate()) == before
 
@@ -194,31 +175,31 @@ def test_no_thread_is_left_of_a_render_that_fails_or_is_given_up():
 def test_results_have_the_size_of_the_targets_video_or_less():
     full = (2 * SIZE[0] + 1, 2 * SIZE[1])
     made = with_texture(full)
-    assert result_size(made, height=None) == full
-    assert result_size(made, height=full[0]) == full
-    assert result_size(made, height=72) == (72, 60)  # of 97 x 80: 59.4, to an even width
-    assert result_size(made, height=SIZE[0]) == SIZE
-    assert result_size(renderer(Brighter()), height=None) == SIZE
+    assert module.result_size(made, height=None) == full
+    assert module.result_size(made, height=full[0]) == full
+    assert module.result_size(made, height=72) == (72, 60)  # of 97 x 80: 59.4, to an even width
+    assert module.result_size(made, height=SIZE[0]) == SIZE
+    assert module.result_size(renderer(brighter()), height=None) == SIZE
 
 
 @pytest.mark.parametrize("height", [SIZE[0] - 1, 2 * SIZE[0] + 1])
 def test_a_size_that_the_texture_has_not_is_refused(height):
     text = rf"render\.height: expected null or {SIZE[0]} to {2 * SIZE[0]}, .*, got {height}"
     with pytest.raises(ParamsError, match=text):
-        result_size(with_texture((2 * SIZE[0], 2 * SIZE[1])), height=height)
+        module.result_size(with_texture((2 * SIZE[0], 2 * SIZE[1])), height=height)
 
 
 def test_frames_are_as_generated_where_no_larger_ones_are_asked_for():
     keypoints = dance(2)
-    generated = list(render_poses(renderer(Brighter()), keypoints))
+    generated = list(module.render_poses(renderer(brighter()), keypoints))
     made = with_texture((2 * SIZE[0], 2 * SIZE[1]))
     for frames in (
-        render_poses(renderer(Brighter()), keypoints, size=SIZE),
-        render_poses(made, keypoints),
-        render_poses(made, keypoints, size=SIZE),
+        module.render_poses(renderer(brighter()), keypoints, size=SIZE),
+        module.render_poses(made, keypoints),
+        module.render_poses(made, keypoints, size=SIZE),
     ):
         assert all(np.array_equal(one, two) for one, two in zip(frames, generated, strict=True))
-    larger = list(render_poses(made, keypoints, size=(2 * SIZE[0], 2 * SIZE[1])))
+    larger = list(module.render_poses(made, keypoints, size=(2 * SIZE[0], 2 * SIZE[1])))
     assert [frame.shape for frame in larger] == [(2 * SIZE[0], 2 * SIZE[1], 3)] * 2
     for one, two in zip(larger, generated, strict=True):
         means = one.reshape(SIZE[0], 2, SIZE[1], 2, 3).mean(axis=(1, 3))

@@ -1,5 +1,3 @@
-"""Result, comparison and contact sheet have the source's frames, rate, sound and their texts."""
-
 import threading
 
 import av
@@ -9,14 +7,8 @@ from PIL import Image
 
 from motiontransfer.errors import DamagedFileError, MissingFileError, VideoError
 from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.rendering import videos
 from motiontransfer.rendering.compositing import with_label
-from motiontransfer.rendering.videos import (
-    Panels,
-    contact_sheet,
-    evenly_spaced,
-    side_by_side,
-    write_videos,
-)
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import add_source, film
@@ -30,14 +22,13 @@ GAP = 4
 
 @pytest.fixture
 def source(tmp_path):
-    """A decoded clip with sound."""
     add_source(tmp_path, "ben", "dance", dance(NUM_FRAMES))
     return read_clip(tmp_path / "frames/ben/dance")
 
 
 @pytest.fixture
 def panels(tmp_path, source):
-    return Panels(
+    return videos.Panels(
         source=source.frames,
         poses=dance(NUM_FRAMES, seed=1),
         truth=film(tmp_path / "truth.mkv", dance(NUM_FRAMES, seed=2)),
@@ -63,7 +54,7 @@ def generated(panels):
 def write(folder, frames, panels, source, **options):
     settings = {"num_columns": 3, "crf": 4, **options}
     sheet = folder / "sheet.png"
-    write_videos(folder, frames, panels, source, contact_sheet_file=sheet, **settings)
+    videos.write_videos(folder, frames, panels, source, contact_sheet_file=sheet, **settings)
 
 
 @pytest.mark.parametrize("label", ["none", "corner"])
@@ -192,14 +183,14 @@ def bands(image, colour):
 
 
 def test_panels_of_other_sizes_become_as_high_as_the_highest():
-    image = side_by_side({"small": plain(RED, 32, 20), "large": plain(GREEN, 64, 64)})
+    image = videos.side_by_side({"small": plain(RED, 32, 20), "large": plain(GREEN, 64, 64)})
     assert len(bands(image, RED)) == 40
     assert len(bands(image, GREEN)) == 64
     assert bands(image, RED).max() < bands(image, GREEN).min()
 
 
 def test_labels_fit_differ_and_are_anti_aliased():
-    image = side_by_side({"nearest neighbour": plain(RED), "result": plain(RED)})
+    image = videos.side_by_side({"nearest neighbour": plain(RED), "result": plain(RED)})
     strip = image[: image.shape[0] - 64].astype(int)
     left, right = strip[:, :64], strip[:, -64:]
     assert (left != right).any()
@@ -223,13 +214,13 @@ def test_labels_fit_differ_and_are_anti_aliased():
     ],
 )
 def test_columns_are_spread_evenly_with_first_and_last(num_frames, num_columns, indices):
-    assert evenly_spaced(num_frames, num_columns) == indices
+    assert videos.evenly_spaced(num_frames, num_columns) == indices
 
 
 def test_frames_keep_their_pixels_or_shrink_to_the_sheets_width():
     frames = [plain(RED, 64, 48)] * 4
-    roomy = contact_sheet({"result": frames}, list("abcd"))
-    narrow = contact_sheet({"result": frames}, list("abcd"), max_width_px=200)
+    roomy = videos.contact_sheet({"result": frames}, list("abcd"))
+    narrow = videos.contact_sheet({"result": frames}, list("abcd"), max_width_px=200)
     assert len(bands(roomy[:-12], RED)) == 4 * 48
     assert narrow.shape[1] <= 200
     tile_width = len(bands(narrow[:-12], RED)) // 4
@@ -239,7 +230,7 @@ def test_frames_keep_their_pixels_or_shrink_to_the_sheets_width():
 
 
 def test_a_frame_of_another_shape_is_fitted_into_its_tile():
-    sheet = contact_sheet({"r": [plain(RED, 64, 64), plain(GREEN, 64, 32)]}, ["a", "b"])
+    sheet = videos.contact_sheet({"r": [plain(RED, 64, 64), plain(GREEN, 64, 32)]}, ["a", "b"])
     red = np.argwhere((sheet == RED).all(axis=2))
     green = np.argwhere((sheet == GREEN).all(axis=2))
     assert np.ptp(red, axis=0).tolist() == [127, 63] or np.ptp(red, axis=0).tolist() == [63, 63]

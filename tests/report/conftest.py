@@ -139,7 +139,6 @@ def transfer_run(finished, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def report(finished, tmp_path_factory):
-    """The report of that transfer."""
     folder, run = finished
     path = tmp_path_factory.mktemp("report") / "report.html"
     with chdir(folder):

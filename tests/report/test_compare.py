@@ -4,12 +4,7 @@ from pathlib import Path
 import pytest
 
 from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.report.compare import (
-    Revision,
-    choose_transfer,
-    param_differences,
-    write_comparison_page,
-)
+from motiontransfer.report import compare
 from motiontransfer.video.writer import write_video
 from tests.report.conftest import RATE, coded_frames, wait_for_codes
 
@@ -19,8 +14,8 @@ RESULT = Path("results/ada_as_ben/transfer.mp4")
 @pytest.fixture(scope="module")
 def comparison(two_runs, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "comparison.html"
-    old, new = Revision(two_runs, "HEAD~1"), Revision(two_runs, "HEAD")
-    assert write_comparison_page(path, old, new, transfer="ada_as_ben") == ()
+    old, new = compare.Revision(two_runs, "HEAD~1"), compare.Revision(two_runs, "HEAD")
+    assert compare.write_comparison_page(path, old, new, transfer="ada_as_ben") == ()
     return path
 
 
@@ -59,17 +54,19 @@ def copy(two_runs, tmp_path):
 
 
 def _compared(path, project):
-    old, new = Revision(project, "HEAD"), Revision(project, "workspace")
-    return write_comparison_page(path, old, new, transfer="ada_as_ben")
+    old, new = compare.Revision(project, "HEAD"), compare.Revision(project, "workspace")
+    return compare.write_comparison_page(path, old, new, transfer="ada_as_ben")
 
 
 def test_the_only_transfer_need_not_be_named(two_runs):
-    revision = Revision(two_runs, "HEAD")
+    revision = compare.Revision(two_runs, "HEAD")
     assert (
-        choose_transfer(revision, None) == choose_transfer(revision, "ada_as_ben") == "ada_as_ben"
+        compare.choose_transfer(revision, None)
+        == compare.choose_transfer(revision, "ada_as_ben")
+        == "ada_as_ben"
     )
     with pytest.raises(ParamsError, match=r"'HEAD': .*'x'.* ada_as_ben"):
-        choose_transfer(revision, "x")
+        compare.choose_transfer(revision, "x")
 
 
 def test_of_several_transfers_one_must_be_named(copy):
@@ -77,7 +74,7 @@ def test_of_several_transfers_one_must_be_named(copy):
     line = next(line for line in params.splitlines() if "ada_as_ben" in line)
     (copy / "params.yaml").write_text(params.replace(line, f"{line}\n{line.replace('ada_', 'b_')}"))
     with pytest.raises(ParamsError, match="--transfer: ada_as_ben, b_as_ben"):
-        choose_transfer(Revision(copy, "workspace"), None)
+        compare.choose_transfer(compare.Revision(copy, "workspace"), None)
 
 
 def test_a_missing_panel_is_left_out_with_a_note(copy, tmp_path):
@@ -95,7 +92,7 @@ def test_runs_of_different_length_are_compared_up_to_the_shorter(copy, tmp_path)
 
 
 def test_params_that_differ_are_listed_with_those_that_came_and_went():
-    differences = param_differences(
+    differences = compare.param_differences(
         {"train": {"steps": 5, "rate": 1.0}, "gone": 1},
         {"train": {"steps": 7, "rate": 1.0}, "new": [1, 2]},
     )
@@ -112,7 +109,7 @@ def test_params_that_differ_are_listed_with_those_that_came_and_went():
 def test_files_are_those_of_the_revision_and_the_workspace_is_not_touched(
     two_runs, name, steps, tmp_path
 ):
-    before, revision = _files(two_runs), Revision(two_runs, name)
+    before, revision = _files(two_runs), compare.Revision(two_runs, name)
     assert revision.read_params()["train"] == {"steps": steps, "rate": 0.5}
     copy = revision.copy(RESULT, tmp_path / "copy.mp4")
     assert copy.read_bytes() == (two_runs / RESULT).read_bytes()
@@ -127,19 +124,19 @@ def _files(root):
 
 
 def test_revisions_and_files_that_do_not_exist_are_refused(two_runs, tmp_path):
-    revision = Revision(two_runs, "HEAD~1")
+    revision = compare.Revision(two_runs, "HEAD~1")
     assert (len(revision.commit), revision.message) == (7, "Five steps")
-    assert Revision(two_runs, "workspace").commit == ""
+    assert compare.Revision(two_runs, "workspace").commit == ""
     with pytest.raises(MissingFileError, match=r"results/x/y\.mp4: .*'HEAD~1'"):
         revision.read(Path("results/x/y.mp4"))
     for root, name in ((two_runs, "nope"), (tmp_path, "HEAD")):  # the second without git
         with pytest.raises(ParamsError, match=f"revision '{name}'"):
-            Revision(root, name)
+            compare.Revision(root, name)
 
 
 def test_a_file_that_left_the_cache_is_named_with_the_remedy(copy, tmp_path):
     shutil.rmtree(copy / ".dvc/cache")
-    revision = Revision(copy, "HEAD~1")
+    revision = compare.Revision(copy, "HEAD~1")
     in_folder = Path("artifacts/frames/ben/dance/frames.mkv")  # which DVC tracks as a whole
     for path in (RESULT, in_folder):
         with pytest.raises(MissingFileError, match=r"'HEAD~1': .*dvc fetch"):

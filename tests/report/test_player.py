@@ -1,5 +1,3 @@
-"""The report in a real browser: from disk, without a network, all videos in step."""
-
 import pytest
 
 from tests.report.conftest import NUM_FRAMES, RATE, wait_for_codes

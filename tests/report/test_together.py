@@ -1,5 +1,3 @@
-"""A source and several transfers of it on one page."""
-
 import pytest
 import yaml
 

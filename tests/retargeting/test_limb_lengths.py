@@ -1,5 +1,3 @@
-"""Retargeting changes lengths and nothing else: directions stay, and feet stay on the floor."""
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""Normalization maps the source's poses to the target's position and keeps the motion."""
-
 from dataclasses import replace
 
 import numpy as np

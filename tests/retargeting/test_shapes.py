@@ -1,22 +1,14 @@
-"""Shapes of head and legs are known from the front, and replace others however they are turned."""
-
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
-from motiontransfer.retargeting.shapes import (
-    change_head_shape,
-    change_leg_shape,
-    fit_head_shape,
-    fit_leg_shape,
-    with_forehead,
-)
+from motiontransfer.retargeting import shapes
 from motiontransfer.skeleton import BODY_JOINTS, Skeleton
 from tests.people import ARMS_OUT, arms_out, joined, place
 
-fit_head = partial(fit_head_shape, min_score=0.5)
+fit_head = partial(shapes.fit_head_shape, min_score=0.5)
 # From the middle of the ears, y towards the chin; the face is 1 high.
 HEAD = {
     **{"left_ear": (0.5, 0.0), "right_ear": (-0.5, 0.0), "nose": (0.0, 0.1)},
@@ -86,7 +78,7 @@ def test_what_is_hardly_seen_of_a_head_has_no_place():
 @pytest.mark.parametrize(("degrees", "by"), [(0, 0), (40, 0), (-100, 0), (0, 4)])
 def test_a_head_takes_another_shape_and_keeps_its_tilt_and_turn(degrees, by):
     before, expected = (turned(head(it, degrees=degrees), by=by) for it in (HEAD, HIGH_HEAD))
-    changed = change_head_shape(before, source=HEAD, target=HIGH_HEAD, min_score=0.5)
+    changed = shapes.change_head_shape(before, source=HEAD, target=HIGH_HEAD, min_score=0.5)
     np.testing.assert_allclose(changed.points, expected.points, atol=1e-4)
 
 
@@ -95,7 +87,7 @@ def test_only_joints_of_both_heads_move_and_missing_ones_stay_missing():
     index = clip.skeleton.index("left_face_temple")
     clip.points[3, index] = clip.score[3, index] = 0
     target = {joint: at for joint, at in HIGH_HEAD.items() if joint != "nose"}
-    changed = change_head_shape(clip, source=HEAD, target=target, min_score=0.5)
+    changed = shapes.change_head_shape(clip, source=HEAD, target=target, min_score=0.5)
     assert place(changed, "nose") == place(clip, "nose")
     assert place(changed, "left_face_temple", 3) == [0, 0]
     assert place(changed, "left_face_temple", 4) == pytest.approx([106, 40])
@@ -103,7 +95,7 @@ def test_only_joints_of_both_heads_move_and_missing_ones_stay_missing():
 
 def test_no_joint_of_a_head_moves_farther_than_faces_differ():
     far = {**HEAD, "nose": (0.3, 0.5), "face_nose_tip": (0.06, 0.28)}
-    changed = change_head_shape(head(), source=HEAD, target=far, min_score=0.5)
+    changed = shapes.change_head_shape(head(), source=HEAD, target=far, min_score=0.5)
     # 0.5 heights of a face of 20 px: a tenth of a height, and in the same direction; 0.1 stays
     assert place(changed, "nose") == pytest.approx([101.2, 47.6], abs=1e-4)
     assert place(changed, "face_nose_tip") == pytest.approx([101.2, 49.6], abs=1e-4)
@@ -113,13 +105,13 @@ def test_where_the_face_is_not_seen_it_is_as_before_and_after():
     clip = joined(head(frames=1), head(frames=1, degrees=90), head(frames=1, face_px=40.0))
     chin = clip.skeleton.index("face_chin")
     clip.points[1, chin] = clip.score[1, chin] = 0
-    changed = change_head_shape(clip, source=HEAD, target=HIGH_HEAD, min_score=0.5)
+    changed = shapes.change_head_shape(clip, source=HEAD, target=HIGH_HEAD, min_score=0.5)
     nose = clip.skeleton.index("nose")
     # 0.05 of a face of 20 px, and of 40 px, is 1 and 2 px: between them 1.5
     shifts = (changed.points - clip.points)[:, nose]
     np.testing.assert_allclose(shifts, [[0, -1], [0, -1.5], [0, -2]], atol=1e-4)
     clip.score[:, chin] = clip.points[:, chin] = 0
-    assert change_head_shape(clip, source=HEAD, target=HIGH_HEAD, min_score=0.5) is clip
+    assert shapes.change_head_shape(clip, source=HEAD, target=HIGH_HEAD, min_score=0.5) is clip
 
 
 # Of ARMS_OUT: hips 20 px wide, legs of 60 px, feet of 10 px, someone of 100 px.
@@ -147,7 +139,7 @@ SIDEWAYS = {
 
 
 def fit_legs(*clips, proportions=PROPORTIONS, height_px=100.0):
-    return fit_leg_shape(
+    return shapes.fit_leg_shape(
         clips,
         [np.full(clip.num_frames, height_px) for clip in clips],
         proportions=proportions,
@@ -155,7 +147,7 @@ def fit_legs(*clips, proportions=PROPORTIONS, height_px=100.0):
     )
 
 
-change_legs = partial(change_leg_shape, proportions=PROPORTIONS, min_score=0.5)
+change_legs = partial(shapes.change_leg_shape, proportions=PROPORTIONS, min_score=0.5)
 
 
 @pytest.mark.parametrize("places", [BOWED, FROM_BEHIND])
@@ -255,10 +247,10 @@ def test_a_head_without_forehead_and_temples_has_the_same_shape():
     places = {**HEAD, "face_nose_bridge": (0.0, 0.7 - 1 / 1.41)}
     places |= {"left_face_cheek": (0.45, 0.1), "right_face_cheek": (-0.45, 0.1)}
     known = {it: at for it, at in places.items() if "temple" not in it and "forehead" not in it}
-    clip = with_forehead(head(known))
+    clip = shapes.with_forehead(head(known))
     assert fit_head([clip]) == approx({**known, "face_forehead": HEAD["face_forehead"]})
     assert fit_head([turned(clip, by=4.0)]) == {}
-    changed = change_head_shape(head(known), source=HEAD, target=HIGH_HEAD, min_score=0.5)
+    changed = shapes.change_head_shape(head(known), source=HEAD, target=HIGH_HEAD, min_score=0.5)
     expected = head({**known, "nose": HIGH_HEAD["nose"]})
     np.testing.assert_allclose(changed.points, expected.points, atol=1e-4)
     np.testing.assert_array_equal(changed.score, expected.score)

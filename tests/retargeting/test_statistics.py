@@ -1,5 +1,3 @@
-"""Statistics follow the paper's definitions, on numbers computed by hand."""
-
 import json
 from fractions import Fraction
 
@@ -9,14 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.errors import MissingFileError, StatisticsError
-from motiontransfer.retargeting.statistics import (
-    fit_proportions,
-    fit_statistics,
-    floor_line,
-    measure_ground_contact,
-    read_statistics,
-    write_statistics,
-)
+from motiontransfer.retargeting import statistics as module
 from motiontransfer.skeleton import HOLISTIC
 from tests.people import arms_out, stick_person
 
@@ -27,7 +18,7 @@ WALK = stick_person([40, 60, 70, 80, 100], [50, 30, 33, 35, 45], x=[10, 20, 30, 
 
 @pytest.mark.parametrize(("fraction", "farthest"), [(1.0, 40), (0.7, 60), (0.3, 70)])
 def test_the_cluster_fraction_limits_the_farthest_line(fraction, farthest):
-    statistics = fit_statistics([WALK], **PAPER | {"cluster_fraction": fraction})
+    statistics = module.fit_statistics([WALK], **PAPER | {"cluster_fraction": fraction})
     assert statistics.farthest_ankle_y_px == farthest
 
 
@@ -45,12 +36,12 @@ def test_the_preprints_farthest_line_is_as_far_from_the_median_as_the_closest(
     ankles, epsilon, farthest
 ):
     changes = {"cluster_fraction": None, "cluster_epsilon_px": float(epsilon)}
-    statistics = fit_statistics([stick_person(ankles, 30)], **PAPER | changes)
+    statistics = module.fit_statistics([stick_person(ankles, 30)], **PAPER | changes)
     assert statistics.farthest_ankle_y_px == farthest
 
 
 def test_lines_and_heights_of_a_walk():
-    statistics = fit_statistics([WALK], **PAPER)
+    statistics = module.fit_statistics([WALK], **PAPER)
     assert statistics.closest_ankle_y_px == pytest.approx(100)
     assert statistics.farthest_ankle_y_px == pytest.approx(60)
     assert statistics.height_at_closest_px == pytest.approx(45)
@@ -63,21 +54,21 @@ def test_lines_and_heights_of_a_walk():
 def test_a_clip_without_feet_adds_nothing_to_the_floor():
     feet = stick_person([60.0] * 30 + [90.0] * 30, 30)
     none = stick_person([5.0], 3, missing=[(0, "left_ankle")])
-    both = fit_statistics([none, feet], **{**PAPER, "cluster_fraction": None})
+    both = module.fit_statistics([none, feet], **{**PAPER, "cluster_fraction": None})
     assert (both.farthest_ankle_y_px, both.closest_ankle_y_px) == (60, 90)
     assert (both.frames_used, both.frames_left_out) == (60, 1)
 
 
 def test_several_clips_are_one_pool():
     clips = [stick_person([40, 60], [50, 30]), stick_person([70, 80, 100], [33, 35, 45])]
-    assert fit_statistics(clips, **PAPER).farthest_ankle_y_px == pytest.approx(60)
-    assert fit_statistics(clips[::-1], **PAPER) == fit_statistics(clips, **PAPER)
+    assert module.fit_statistics(clips, **PAPER).farthest_ankle_y_px == pytest.approx(60)
+    assert module.fit_statistics(clips[::-1], **PAPER) == module.fit_statistics(clips, **PAPER)
 
 
 def test_heights_are_the_largest_near_the_line():
     # Range 40, so a frame counts as on a line within 2 px; 97 is too far off.
     person = stick_person([60, 61.9, 80, 80, 98.1, 97, 100], [30, 32, 44, 44, 41, 48, 40])
-    statistics = fit_statistics([person], **{**PAPER, "cluster_fraction": 1.0})
+    statistics = module.fit_statistics([person], **{**PAPER, "cluster_fraction": 1.0})
     assert statistics.height_at_closest_px == pytest.approx(41)
     assert statistics.height_at_farthest_px == pytest.approx(32)
 
@@ -88,7 +79,7 @@ def test_heights_are_the_largest_near_the_line():
     ids=["crouches up front", "stays"],
 )
 def test_the_height_up_front_is_never_below_that_at_the_back(ankles, heights, height):
-    statistics = fit_statistics([stick_person(ankles, heights)], **PAPER)
+    statistics = module.fit_statistics([stick_person(ankles, heights)], **PAPER)
     assert statistics.height_at_closest_px == pytest.approx(height)
     assert statistics.height_at_farthest_px == pytest.approx(height)
 
@@ -99,14 +90,14 @@ def test_frames_without_ankles_or_head_are_counted_out():
         [40, 40, 40, 40],
         missing=[(0, "nose"), (0, "left_ear"), (0, "left_eye"), (3, "left_ankle")],
     )
-    statistics = fit_statistics([person], **PAPER)
+    statistics = module.fit_statistics([person], **PAPER)
     assert (statistics.frames_used, statistics.frames_left_out) == (2, 2)
     assert statistics.farthest_ankle_y_px == 90  # the median of 80 and 100
 
 
 def floor_of(ankles, heights, quantile=1.0):
     settings = {**PAPER, "cluster_fraction": None, "outlier_quantile": quantile}
-    return fit_statistics([stick_person(ankles, heights)], **settings)
+    return module.fit_statistics([stick_person(ankles, heights)], **settings)
 
 
 def test_the_floor_line_includes_a_short_visit_far_away():
@@ -116,7 +107,7 @@ def test_the_floor_line_includes_a_short_visit_far_away():
     assert (statistics.farthest_ankle_y_px, statistics.closest_ankle_y_px) == (60, 90)
     assert statistics.height_at_farthest_px == pytest.approx(20)
     assert statistics.height_at_closest_px == pytest.approx(30)
-    assert fit_statistics([stick_person(visit, heights)], **PAPER).farthest_ankle_y_px == 90
+    assert module.fit_statistics([stick_person(visit, heights)], **PAPER).farthest_ankle_y_px == 90
 
 
 @pytest.mark.parametrize(
@@ -140,7 +131,7 @@ def test_the_floor_line_ignores(ankles, quantile, line):
 )
 def test_the_lines_are_in_order_and_within_what_was_seen(ankles, fraction, quantile):
     changes = {"cluster_fraction": fraction, "outlier_quantile": quantile}
-    statistics = fit_statistics([stick_person(ankles, 30)], **{**PAPER, **changes})
+    statistics = module.fit_statistics([stick_person(ankles, 30)], **{**PAPER, **changes})
     assert statistics.farthest_ankle_y_px <= statistics.closest_ankle_y_px
     assert min(ankles) - 1e-3 <= statistics.farthest_ankle_y_px
     assert statistics.closest_ankle_y_px <= max(ankles) + 1e-3
@@ -148,15 +139,15 @@ def test_the_lines_are_in_order_and_within_what_was_seen(ankles, fraction, quant
 
 
 def test_proportions_and_the_median_pose_are_fitted_and_kept(tmp_path):
-    statistics = fit_statistics([arms_out(frames=30)], **PAPER)
+    statistics = module.fit_statistics([arms_out(frames=30)], **PAPER)
     # nose to ankles 114 px; a thigh 30 px, a trunk 40 px
     assert statistics.proportions["thigh"] == pytest.approx(30 / 114, rel=1e-3)
     assert statistics.proportions["trunk"] == pytest.approx(40 / 114, rel=1e-3)
     assert statistics.median_pose_px["left_knee"] == (110, 130)
     assert "left_eye" not in statistics.median_pose_px
     assert "face_chin" not in statistics.median_pose_px
-    write_statistics(tmp_path / "ada.json", statistics)
-    assert read_statistics(tmp_path / "ada.json") == statistics
+    module.write_statistics(tmp_path / "ada.json", statistics)
+    assert module.read_statistics(tmp_path / "ada.json") == statistics
     content = json.loads((tmp_path / "ada.json").read_text())
     assert (content["image_height_px"], content["image_width_px"]) == (200, 200)
     assert content["schema_version"] == 5
@@ -172,7 +163,7 @@ SMALL = stick_person(5, 3, image_size=(10, 10))
 )
 def test_clips_without_statistics_are_refused(clips, named):
     with pytest.raises(StatisticsError, match=named):
-        fit_statistics(clips, **PAPER)
+        module.fit_statistics(clips, **PAPER)
 
 
 @pytest.mark.parametrize(
@@ -195,20 +186,20 @@ def test_clips_without_statistics_are_refused(clips, named):
 )
 def test_invalid_files_are_refused(tmp_path, change, named):
     path = tmp_path / "ada.json"
-    write_statistics(path, fit_statistics([WALK], **PAPER))
+    module.write_statistics(path, module.fit_statistics([WALK], **PAPER))
     if isinstance(change, dict):
         change = json.dumps(json.loads(path.read_text()) | change)
     path.write_text(change)
     with pytest.raises(StatisticsError, match=rf"ada\.json: .*{named}"):
-        read_statistics(path)
+        module.read_statistics(path)
     with pytest.raises(MissingFileError, match=r"eve\.json: no such statistics file"):
-        read_statistics(tmp_path / "eve.json")
+        module.read_statistics(tmp_path / "eve.json")
 
 
 def test_the_ankle_line_is_the_lower_ankle_and_the_height_ends_between_them():
     clip = stick_person(80, 50)
     clip.points[:, HOLISTIC.index("left_ankle"), 1] -= 10
-    contact = measure_ground_contact(clip, min_score=0.5)
+    contact = module.measure_ground_contact(clip, min_score=0.5)
     assert contact.ankle_y_px[0] == 80
     assert contact.height_px[0] == pytest.approx(45)
 
@@ -223,7 +214,7 @@ def test_the_ankle_line_is_the_lower_ankle_and_the_height_ends_between_them():
 )
 def test_ears_then_eyes_stand_in_for_the_nose(missing, height):
     person = stick_person(80, 50, missing=[(0, joint) for joint in missing])
-    contact = measure_ground_contact(person, min_score=0.5)
+    contact = module.measure_ground_contact(person, min_score=0.5)
     assert contact.has_ankles[0]
     assert contact.has_height[0] == (height is not None)
     assert contact.height_px[0] == pytest.approx(height or 0)
@@ -231,15 +222,15 @@ def test_ears_then_eyes_stand_in_for_the_nose(missing, height):
 
 def test_scores_below_the_threshold_count_as_missing():
     person = stick_person(80, 50, score=0.5)
-    assert measure_ground_contact(person, min_score=0.5).has_ankles[0]
-    assert not measure_ground_contact(person, min_score=0.51).has_ankles[0]
+    assert module.measure_ground_contact(person, min_score=0.5).has_ankles[0]
+    assert not module.measure_ground_contact(person, min_score=0.51).has_ankles[0]
     absent = stick_person(80, 50, missing=[(0, "left_ankle")])
-    assert not measure_ground_contact(absent, min_score=0.0).has_ankles[0]
+    assert not module.measure_ground_contact(absent, min_score=0.0).has_ankles[0]
 
 
 def floor(ankles, **more):
-    contact = measure_ground_contact(stick_person(ankles, 30, **more), min_score=0.5)
-    return floor_line(contact, frame_rate=Fraction(25))
+    contact = module.measure_ground_contact(stick_person(ankles, 30, **more), min_score=0.5)
+    return module.floor_line(contact, frame_rate=Fraction(25))
 
 
 def test_the_floor_stays_where_it_is_in_a_jump_and_in_a_gap():
@@ -262,7 +253,7 @@ def test_the_floor_follows_a_walk_without_delay():
 
 def proportions(*clips, height=100.0):
     heights = [np.full(clip.num_frames, float(height)) for clip in clips]
-    return fit_proportions(clips, heights, min_score=0.5)
+    return module.fit_proportions(clips, heights, min_score=0.5)
 
 
 def test_lengths_are_shares_of_the_height():

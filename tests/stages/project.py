@@ -18,7 +18,7 @@ from motiontransfer.training.weights import write_weights
 from tests.films import add_clip, add_source
 from tests.people import dance
 from tests.tiny_project import ROOT
-from tests.training.small import STYLE, face_config, generator_config
+from tests.training.small import face_config, generator_config, write_generator
 
 ARTIFACTS = Path("artifacts")
 NUM_TARGET_FRAMES, NUM_SOURCE_FRAMES = 12, 9
@@ -48,7 +48,6 @@ TRANSFER = {"source": "dance", "source_subject": "ben", "target": "ada", "truth"
 
 
 def write_params(**sections):
-    """Write params.yaml of these sections."""
     Path("params.yaml").write_text(yaml.safe_dump(sections))
 
 
@@ -76,15 +75,8 @@ def write_models(models):
     """Untrained weights of a target and its face."""
     torch.manual_seed(0)
     config = generator_config(background="generated")
-    write_weights(
-        models / "generator.safetensors",
-        build_generator(config, background_image=None).apply(initialize),
-        description={
-            "generator": asdict(config),
-            "pose_map": asdict(STYLE),
-            "held_out": asdict(HELD_OUT),
-        },
-    )
+    network = build_generator(config, background_image=None).apply(initialize)
+    write_generator(models / "generator.safetensors", config, network, split=HELD_OUT)
     write_weights(
         models / "face_generator.safetensors",
         FaceGenerator(face_config()),

@@ -1,5 +1,3 @@
-"""Names in params.yaml fit together, or each wrong key is named."""
-
 import copy
 import json
 from pathlib import Path

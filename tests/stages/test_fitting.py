@@ -1,5 +1,3 @@
-"""What is fitted to a target's frames and to a subject's keypoints: outs, pictures and metrics."""
-
 import json
 from pathlib import Path
 

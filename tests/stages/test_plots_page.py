@@ -1,5 +1,3 @@
-"""The page of DVC's plots opens without a network, its curves drawn, its images in order."""
-
 import re
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""Every preset fits params.yaml, and `demo` takes all of them back."""
-
 import shutil
 from pathlib import Path
 
@@ -23,7 +21,6 @@ def params_file(tmp_path):
 
 
 def set_values(path, values):
-    """Set dotted keys, which must be there."""
     content = yaml.safe_load(path.read_text())
     for key, value in values.items():
         section, key_there = key.split(".")

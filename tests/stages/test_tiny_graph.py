@@ -1,5 +1,3 @@
-"""Stages on the one tiny graph: outputs are where the pipeline looks, missing inputs are named."""
-
 import json
 import os
 import re
@@ -16,7 +14,7 @@ from motiontransfer.evaluation.measurements import Measurements, nested, read_me
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.weights import read_described
 from stages import evaluate, evaluate_transfer
-from tests.tiny_project import SIZE, SOURCE_FRAMES, edit_yaml
+from tests.tiny_project import edit_yaml
 from tests.video.conftest import kill_decoder
 
 FRAMES = "artifacts/frames/ben/demo_dance/frames.mkv"
@@ -36,15 +34,6 @@ def check_table(stage, name, metrics):
     """The metrics are a pivot of the table."""
     table = read_measurements(Path(f"artifacts/measurements/{stage}/{name}.parquet"))
     assert nested(table) == json.loads(Path(metrics).read_text())
-
-
-def test_a_transfer_is_encoded(project):
-    results, videos = Path("results/ada_as_ben"), {"transfer.mp4", "comparison.mp4"}
-    written = {path.name for path in results.iterdir()}
-    assert written == {*videos, "contact_sheet.png", "report.html", "metrics.json"}
-    assert json.loads(Path("artifacts/metrics/encode/ada_as_ben.json").read_text()) == {
-        **{"frames": SOURCE_FRAMES, "frames_per_second": 25, "height": SIZE, "width": SIZE}
-    }
 
 
 def test_the_held_out_frames_are_evaluated(project):

@@ -1,5 +1,3 @@
-"""The stages that train networks write what others read, or name what keeps them from it."""
-
 import json
 import os
 import signal
@@ -17,29 +15,12 @@ from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.storage import sha256_of
 from motiontransfer.target_clips import HeldOut
+from motiontransfer.training import weights as on_disk
 from motiontransfer.training.gan import VGG19Features
-from motiontransfer.training.weights import (
-    read_appearance,
-    read_description,
-    read_face_generator,
-    read_face_translator,
-    read_generator,
-    read_tensors,
-)
 from stages import train_face_cycle, train_face_gan, train_gan
 from tests.films import add_clip
 from tests.people import SIZE, dance
-from tests.stages.project import (
-    ARTIFACTS,
-    NUM_SOURCE_FRAMES,
-    TRAIN_FACE_CYCLE,
-    TRAIN_FACE_GAN,
-    TRAIN_GAN,
-    TRANSFER,
-    add_target,
-    write_models,
-    write_params,
-)
+from tests.stages import project
 from tests.tiny_project import ROOT
 
 MODELS = Path("artifacts/models/ada")
@@ -62,17 +43,17 @@ def _folder(tmp_path, monkeypatch):
 @pytest.fixture
 def clips():
     """Frames, keypoints and appearance of the target, frames and keypoints of the source."""
-    add_target()
-    add_clip(ARTIFACTS, "ben", "dance", dance(NUM_SOURCE_FRAMES, seed=7))
+    project.add_target()
+    add_clip(project.ARTIFACTS, "ben", "dance", dance(project.NUM_SOURCE_FRAMES, seed=7))
 
 
 def run(stage, gan=None, face=None, cycle=None):
     """Run a stage with changes to the sections; return its metrics."""
-    write_params(
-        train_gan={**TRAIN_GAN, **(gan or {})},
-        train_face_gan={**TRAIN_FACE_GAN, **(face or {})},
-        train_face_cycle={**TRAIN_FACE_CYCLE, **(cycle or {})},
-        transfers={"ada_as_ben": TRANSFER},
+    project.write_params(
+        train_gan={**project.TRAIN_GAN, **(gan or {})},
+        train_face_gan={**project.TRAIN_FACE_GAN, **(face or {})},
+        train_face_cycle={**project.TRAIN_FACE_CYCLE, **(cycle or {})},
+        transfers={"ada_as_ben": project.TRANSFER},
     )
     name = "ada_as_ben" if stage is train_face_cycle else "ada"
     stage.main(name)
@@ -86,7 +67,7 @@ def test_a_generator_and_its_face_generator_are_where_the_pipeline_looks(clips):
     metrics = run(train_gan)
     # 12 frames: 3 held out, 1 in the gap, 8 to train on make 7 windows of 2
     assert (metrics["steps"], metrics["windows"], metrics["windows_without_body"]) == (2, 7, 0)
-    trained = read_generator(MODELS / "generator.safetensors")
+    trained = on_disk.read_generator(MODELS / "generator.safetensors")
     assert (trained.config.size, trained.config.num_filters) == (SIZE, 4)
     assert trained.config.background == "plate"
     # A trunk of 10 px has a margin of 1.8, and the network a stride of 4.
@@ -101,7 +82,7 @@ def test_a_generator_and_its_face_generator_are_where_the_pipeline_looks(clips):
     metrics = run(train_face_gan)
     # the main generator's split holds: 8 of 12 frames
     assert (metrics["steps"], metrics["faces"], metrics["frames_without_face"]) == (2, 8, 0)
-    _, config = read_face_generator(MODELS / "face_generator.safetensors")
+    _, config = on_disk.read_face_generator(MODELS / "face_generator.safetensors")
     assert (config.crop_size, config.num_filters) == (32, 4)
     assert (MODELS / "generator.safetensors").read_bytes() == main_weights
     assert (LOGS[train_face_gan] / "images/step_000002.png").exists()
@@ -109,15 +90,18 @@ def test_a_generator_and_its_face_generator_are_where_the_pipeline_looks(clips):
 
 
 def test_trainings_with_other_params_share_one_appearance(clips):
-    appearance, weights = ARTIFACTS / "appearance/ada.safetensors", MODELS / "generator.safetensors"
+    appearance, weights = (
+        project.ARTIFACTS / "appearance/ada.safetensors",
+        MODELS / "generator.safetensors",
+    )
     before = appearance.read_bytes()
     for l1_weight in (20.0, 30.0):
         run(train_gan, {"l1_weight": l1_weight})
-        tensors, _ = read_tensors(weights)
-        assert tensors.keys() == read_generator(weights).network.state_dict().keys()
-        assert read_description(weights)["appearance_sha256"] == sha256_of(appearance)
+        tensors, _ = on_disk.read_tensors(weights)
+        assert tensors.keys() == on_disk.read_generator(weights).network.state_dict().keys()
+        assert on_disk.read_description(weights)["appearance_sha256"] == sha256_of(appearance)
     assert appearance.read_bytes() == before
-    write_appearance(appearance, replace(read_appearance(appearance), height_px=50.0))
+    write_appearance(appearance, replace(on_disk.read_appearance(appearance), height_px=50.0))
     with pytest.raises(WeightsError, match=r"appearance/ada\.safetensors: expected the appearance"):
         run(train_face_gan)
 
@@ -126,7 +110,7 @@ def test_the_recipe_of_the_released_code_is_noted_in_the_weights(clips):
     run(train_gan, {"viewport": "frame"})
     changes = {"previous_frame": "corrected", "full_frame_weight": 1.0}
     assert run(train_face_gan, {"viewport": "frame"}, changes)["windows"] == 7  # of 8 frames
-    _, config = read_face_generator(MODELS / "face_generator.safetensors")
+    _, config = on_disk.read_face_generator(MODELS / "face_generator.safetensors")
     assert config.previous_frame == "corrected"
     for loss in ("adversarial", "full_frame_adversarial", "full_frame_feature_matching"):
         assert (LOGS[train_face_gan] / f"metrics/generator/{loss}.tsv").exists()
@@ -146,8 +130,8 @@ def test_a_face_cycle_is_where_the_pipeline_looks(clips):
     metrics = run(train_face_cycle)
     # all of the source; of the target what the main generator is trained on: 8 of 12 frames
     assert metrics["steps"] == 2
-    assert (metrics["source_faces"], metrics["target_faces"]) == (NUM_SOURCE_FRAMES, 8)
-    _, config = read_face_translator(FACE_CYCLE)
+    assert (metrics["source_faces"], metrics["target_faces"]) == (project.NUM_SOURCE_FRAMES, 8)
+    _, config = on_disk.read_face_translator(FACE_CYCLE)
     assert (config.crop_size, config.num_filters, config.upsampling) == (32, 4, "resize")
     logs = LOGS[train_face_cycle]
     assert (logs / "images/step_000002.png").exists()
@@ -156,17 +140,17 @@ def test_a_face_cycle_is_where_the_pipeline_looks(clips):
 
 def test_no_steps_mean_no_weights_and_need_no_inputs():
     assert run(train_face_gan, face={"steps": 0}) == {"steps": 0}
-    assert read_face_generator(MODELS / "face_generator.safetensors") is None
+    assert on_disk.read_face_generator(MODELS / "face_generator.safetensors") is None
     assert run(train_face_cycle, cycle={"steps": 0}) == {"steps": 0}
     with pytest.raises(WeightsError, match="holds no face translator"):
-        read_face_translator(FACE_CYCLE)
+        on_disk.read_face_translator(FACE_CYCLE)
     assert LOGS[train_face_gan].is_dir()
     assert LOGS[train_face_cycle].is_dir()
 
 
 def test_a_local_enhancer_may_be_trained_coarse_to_fine(clips):
     assert run(train_gan, {**COARSE_TO_FINE, "steps": 4})["steps"] == 4
-    assert read_generator(MODELS / "generator.safetensors").config.architecture == "local"
+    assert on_disk.read_generator(MODELS / "generator.safetensors").config.architecture == "local"
     assert (LOGS[train_gan] / "global/metrics/generator/l1.tsv").exists()
 
 
@@ -215,14 +199,14 @@ def test_values_that_do_not_go_together_are_named(stage, sections, key):
     ],
 )
 def test_a_missing_clip_of_a_face_cycle_is_named(clips, gone, named):
-    (ARTIFACTS / gone).unlink()
+    (project.ARTIFACTS / gone).unlink()
     with pytest.raises(MissingFileError, match=named):
         run(train_face_cycle)
     assert not Path("artifacts/metrics").exists()
 
 
 def test_missing_perceptual_weights_are_named_with_the_key_of_the_section(clips):
-    write_models(MODELS)
+    project.write_models(MODELS)
     change = {"perceptual_weight": 10.0, "perceptual_file": "nowhere/vgg19.pth"}
     with pytest.raises(MissingFileError, match=r"nowhere/vgg19\.pth.*train_face_gan\.perceptual"):
         run(train_face_gan, face=change)
@@ -239,8 +223,10 @@ def start():
 
 @pytest.mark.slow
 def test_two_processes_that_the_stage_starts_stop_and_go_on_together(warm):
-    write_params(train_gan={**TRAIN_GAN, "steps": 60, "batch_size": 2, "devices": 2})
-    add_target()
+    project.write_params(
+        train_gan={**project.TRAIN_GAN, "steps": 60, "batch_size": 2, "devices": 2}
+    )
+    project.add_target()
     stopped = start()
     while stopped.poll() is None and not list(Path("checkpoints").rglob("step_*")):
         time.sleep(0.02)
@@ -255,6 +241,6 @@ def test_two_processes_that_the_stage_starts_stop_and_go_on_together(warm):
     assert news.count("runs on the CPU, threads: 1, 32-true, 2 processes\n") == 1
     assert news.count("resuming at step") == 1
     assert news.count("60 steps in ") == 1
-    assert read_generator(Path("artifacts/models/ada/generator.safetensors"))
+    assert on_disk.read_generator(Path("artifacts/models/ada/generator.safetensors"))
     assert Path("artifacts/metrics/train_gan/ada.json").exists()
     assert not list(Path("checkpoints/train_gan/ada").iterdir())

@@ -1,5 +1,3 @@
-"""Stages of a video: decoded, people detected, the subject's keypoints chosen and repaired."""
-
 import json
 from dataclasses import replace
 from fractions import Fraction
@@ -11,7 +9,7 @@ import skimage.data
 from PIL import Image
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.keypoints import Detections, read_detections, read_keypoints, write_detections
+from motiontransfer.keypoints import read_detections, read_keypoints, write_detections
 from motiontransfer.stage_runner import run
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.writer import write_video
@@ -19,7 +17,7 @@ from stages import clean_keypoints, detect_keypoints
 from stages.check_params import write_video_params
 from stages.decode import person_boxes
 from tests.films import add_source, film
-from tests.people import dance
+from tests.people import dance, everyone
 from tests.stages.project import ARTIFACTS, PARAMS, write_params
 
 DECODE = PARAMS["decode"] | {"size": [32, 32]}
@@ -35,7 +33,6 @@ def _folder(warm, tmp_path, monkeypatch):
 
 
 def write_sections(*, decode=DECODE, **video):
-    """Params of one video, `clip_1` of ada."""
     video = {"path": "dance.mp4", "subject": "ada", **video}
     compute = PARAMS["compute"] | {"num_workers": 1}
     write_params(
@@ -158,16 +155,7 @@ def detected(*people, **video):
     write_sections(**video)
     add_source(ARTIFACTS, "ada", "clip_1", people[0], sound=False)
     (ARTIFACTS / "keypoints/ada/clip_1.parquet").unlink()
-    joints = np.stack([np.dstack([it.points, it.score]) for it in people], axis=1)
-    seen = [np.flatnonzero(frame[..., 2].any(axis=1)).astype(np.int32) for frame in joints]
-    detections = Detections.from_frames(
-        [frame[who] for frame, who in zip(joints, seen, strict=True)],
-        seen,
-        image_size=people[0].image_size,
-        frame_rate=people[0].frame_rate,
-        detector=people[0].detector,
-    )
-    write_detections(DETECTIONS / "clip_1.parquet", detections)
+    write_detections(DETECTIONS / "clip_1.parquet", everyone(*people))
 
 
 def cleaned():

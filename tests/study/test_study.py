@@ -77,7 +77,6 @@ def test_an_attention_check_is_pixelated_but_of_the_same_length_and_size(tmp_pat
 
 
 def content_of(page):
-    """The page's data, as the browser reads it."""
     text = page.read_text()
     found = re.search(r'<script type="application/json" id="content">(.*?)</script>', text)
     return json.loads(found[1])

@@ -39,7 +39,6 @@ TWO_SCALES = replace(DISCRIMINATOR, num_scales=2)
 
 
 def runtime():
-    """One process on the CPU."""
     return Runtime(device=torch.device("cpu"), precision="32-true")
 
 
@@ -91,15 +90,21 @@ class Slices(nn.Module):
         return [images * number for number in range(1, self.count + 1)]
 
 
-class Brighter(FrameGenerator):
-    """Stands for a trained generator: each frame a tenth brighter than the one before."""
+class StandIn(FrameGenerator):
+    """Stands for a trained generator: a function of pose map, previous frame and texture."""
 
-    def __init__(self):
-        super().__init__(nn.Conv2d(1, 1, 1))
+    def __init__(self, function, **options):
+        super().__init__(nn.Conv2d(1, 1, 1), **options)
+        self.function = function
 
     def forward(self, pose_map, previous_frame, background=None, texture=None):
-        brighter = previous_frame + 0.1
-        return Generated(brighter, brighter)
+        frame = self.function(pose_map, previous_frame, texture)
+        return Generated(frame, frame)
+
+
+def brighter():
+    """Each frame a tenth brighter than the one before."""
+    return StandIn(lambda pose_map, previous_frame, texture: previous_frame + 0.1)
 
 
 def face_config(**changes):
@@ -118,6 +123,14 @@ def translator_config(**changes):
     return FaceTranslatorConfig(
         **{**numbers, "num_residual_blocks": 1, "upsampling": "resize", **changes}
     )
+
+
+def write_generator(path, config, network, *, style=STYLE, split=HELD_OUT, **changes):
+    """Write weights as the training of a main generator does; return their path."""
+    described = {"generator": config, "pose_map": style, "held_out": split}
+    description = {name: asdict(it) for name, it in described.items()} | changes
+    write_weights(path, network, description=description)
+    return path
 
 
 def write_translator(path, translator):
@@ -268,7 +281,6 @@ COUNTING = {
 
 
 def count(task, folder, *, on=None, **changes):
-    """Run the loop on a `CountingTask`."""
     task.runtime = on or runtime()
     return fit(
         task, schedule=schedule(**{**COUNTING, **changes}), dataset=NumbersDataset(), folder=folder

@@ -1,6 +1,3 @@
-"""No training step waits for its GPU, which is pretended: see tests/pretend_cuda.py."""
-
-import numpy as np
 import pytest
 import torch
 
@@ -10,16 +7,9 @@ from motiontransfer.models.generators import build_generator
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.training.data import TensorBatch
+from motiontransfer.training import windows
 from motiontransfer.training.distributed import make_runtime
-from motiontransfer.training.face_gan import (
-    FaceDataset,
-    FaceGanTask,
-    FaceWindowDataset,
-    FaceWindowTask,
-    FullFrameLosses,
-    face_runs,
-)
+from motiontransfer.training.face_gan import FaceWindowDataset, FaceWindowTask, FullFrameLosses
 from motiontransfer.training.gan import VGG19Features
 from motiontransfer.training.pose_gan import PoseGanTask
 from motiontransfer.training.run_log import MeanLosses
@@ -83,33 +73,8 @@ FACE_SHAPE = {"condition_channels": STYLE.num_channels, "image_channels": 3}
 
 
 @pytest.fixture
-def faces(on, clip, tmp_path):
-    """The face generator's task, and a batch."""
-    networks = FaceGenerator(face_config()), MultiscaleDiscriminator(DISCRIMINATOR, **FACE_SHAPE)
-    task = FaceGanTask(on, networks, style=STYLE, skeleton=HOLISTIC, config=face_gan_config())
-    ((run,), _), path = face_runs([clip]), tmp_path / "generated.npy"
-    np.save(path, np.zeros((len(run.with_face), 32, 32, 3), np.uint8))
-    return task, FaceDataset([clip], [run], [path], crop_size=32).batch([0, 2])
-
-
-def test_of_the_face_generator(gpu, faces):
-    take_steps(gpu, *faces)
-
-
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        ((TensorBatch, "to", lambda batch, device: batch), RuntimeError),  # stays on the CPU
-        ((torch.Tensor, "pin_memory", lambda tensor: tensor), AssertionError),  # a copy waits
-    ],
-)
-def test_planted_faults_are_found(gpu, faces, monkeypatch, fault, error):
-    monkeypatch.setattr(*fault)
-    with pytest.raises(error):
-        take_steps(gpu, *faces)
-
-
-def test_of_the_face_generator_on_windows(gpu, on, clip, puppet):
+def faces(on, clip, puppet):
+    """The task of the face generator on windows, and a batch."""
     config = generator_config(background="generated", texture="puppet")
     full_frame = FullFrameLosses(discriminator=discriminator(), config=face_gan_config())
     task = FaceWindowTask(
@@ -122,4 +87,21 @@ def test_of_the_face_generator_on_windows(gpu, on, clip, puppet):
         full_frame=full_frame,
     )
     dataset = FaceWindowDataset([clip], conditioning_poses=1, puppet=puppet)
-    take_steps(gpu, task, dataset.batch([0, 2]))
+    return task, dataset.batch([0, 2])
+
+
+def test_of_the_face_generator_on_windows(gpu, faces):
+    take_steps(gpu, *faces)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ((windows, "upload", lambda tensor, device: tensor), RuntimeError),  # stays on the CPU
+        ((torch.Tensor, "pin_memory", lambda tensor: tensor), AssertionError),  # a copy waits
+    ],
+)
+def test_planted_faults_are_found(gpu, faces, monkeypatch, fault, error):
+    monkeypatch.setattr(*fault)
+    with pytest.raises(error):
+        take_steps(gpu, *faces)

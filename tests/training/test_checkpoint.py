@@ -1,5 +1,3 @@
-"""Checkpoints are whole, belong to one run, and are held by one process."""
-
 import threading
 
 import pytest
@@ -8,15 +6,6 @@ import torch
 from motiontransfer.errors import CheckpointError
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training import checkpoint
-from motiontransfer.training.checkpoint import (
-    Checkpoint,
-    Throughput,
-    checkpoint_writer,
-    load_checkpoint,
-    run_folder,
-    run_key,
-    save_checkpoint,
-)
 from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.trainer import RunParams
 from tests.training.small import runtime, schedule
@@ -36,7 +25,7 @@ def test_a_run_is_known_by_settings_inputs_precision_and_code(inputs, monkeypatc
     def key(fraction=0.1, files=inputs, precision="32-true"):
         config = HeldOut(held_out_fraction=fraction, gap_frames=3)
         of_run = Runtime(device=torch.device("cpu"), precision=precision)
-        return run_key(of_run, [config], files, code="motiontransfer.errors")
+        return checkpoint.run_key(of_run, [config], files, code="motiontransfer.errors")
 
     first = key()
     assert key() == first
@@ -57,7 +46,9 @@ def test_a_run_is_known_by_settings_inputs_precision_and_code(inputs, monkeypatc
 def test_what_decides_no_weights_does_not_make_another_run(name):
     def key(**changes):
         params = RunParams(**{**numbers, **changes})
-        return run_key(runtime(), [params, params.schedule], [], code="motiontransfer.errors")
+        return checkpoint.run_key(
+            runtime(), [params, params.schedule], [], code="motiontransfer.errors"
+        )
 
     numbers = {**schedule().model_dump(), "devices": 1, "precision": "auto"}
     assert key(**{name: 7}) == key()
@@ -65,8 +56,8 @@ def test_what_decides_no_weights_does_not_make_another_run(name):
 
 
 def save(folder, step, state=STATE):
-    throughput = Throughput(steps=step, minutes=1.5, waiting_minutes=0.25)
-    save_checkpoint(folder, Checkpoint(throughput, state))
+    throughput = checkpoint.Throughput(steps=step, minutes=1.5, waiting_minutes=0.25)
+    checkpoint.save_checkpoint(folder, checkpoint.Checkpoint(throughput, state))
 
 
 def names(folder):
@@ -74,10 +65,10 @@ def names(folder):
 
 
 def test_a_checkpoint_comes_back_as_it_was(tmp_path):
-    assert load_checkpoint(tmp_path) is None
+    assert checkpoint.load_checkpoint(tmp_path) is None
     save(tmp_path, 12)
-    got = load_checkpoint(tmp_path)
-    assert got.throughput == Throughput(steps=12, minutes=1.5, waiting_minutes=0.25)
+    got = checkpoint.load_checkpoint(tmp_path)
+    assert got.throughput == checkpoint.Throughput(steps=12, minutes=1.5, waiting_minutes=0.25)
     assert got.state.keys() == STATE.keys()
     assert all(torch.equal(got.state[name], STATE[name]) for name in STATE)
     assert got.state["step"].dtype == torch.int64
@@ -87,55 +78,58 @@ def test_the_last_two_are_kept_and_the_last_one_comes_back(tmp_path):
     for step in (8, 9, 10, 100):
         save(tmp_path, step)
     assert names(tmp_path) == ["step_00000010.safetensors", "step_00000100.safetensors"]
-    assert load_checkpoint(tmp_path).throughput.steps == 100
+    assert checkpoint.load_checkpoint(tmp_path).throughput.steps == 100
 
 
 def test_a_checkpoint_is_written_while_training_goes_on(tmp_path, monkeypatch):
     """Of the weights as they were; the next one waits until it is written."""
-    goes_on, steps = threading.Event(), []
+    goes_on, steps, save_at_once = threading.Event(), [], checkpoint.save_checkpoint
 
-    def slowly(folder, checkpoint):
+    def slowly(folder, reached):
         assert goes_on.wait(timeout=10)
-        steps.append(checkpoint.throughput.steps)
-        save_checkpoint(folder, checkpoint)
+        steps.append(reached.throughput.steps)
+        save_at_once(folder, reached)
 
     monkeypatch.setattr(checkpoint, "save_checkpoint", slowly)
     weight = torch.arange(6.0, requires_grad=True).reshape(2, 3)
-    with checkpoint_writer(tmp_path) as write:
-        write(Checkpoint(Throughput(steps=1), {"a": weight, "b": weight.T}))
+    with checkpoint.checkpoint_writer(tmp_path) as write:
+        write(checkpoint.Checkpoint(checkpoint.Throughput(steps=1), {"a": weight, "b": weight.T}))
         assert names(tmp_path) == []
         weight.detach().fill_(7)
         goes_on.set()
-        write(Checkpoint(Throughput(steps=2), {"c": weight}))
+        write(checkpoint.Checkpoint(checkpoint.Throughput(steps=2), {"c": weight}))
         assert 1 in steps
     assert steps == [1, 2]
-    assert torch.equal(load_checkpoint(tmp_path).state["c"], torch.full((2, 3), 7.0))
+    assert torch.equal(checkpoint.load_checkpoint(tmp_path).state["c"], torch.full((2, 3), 7.0))
     (tmp_path / "step_00000002.safetensors").unlink()
-    state = load_checkpoint(tmp_path).state
+    state = checkpoint.load_checkpoint(tmp_path).state
     assert torch.equal(state["a"], torch.arange(6.0).reshape(2, 3))
     assert torch.equal(state["b"], state["a"].T)
 
 
 def test_a_checkpoint_that_cannot_be_written_stops_the_training(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"), checkpoint_writer(tmp_path / "file") as write:
-        write(Checkpoint(Throughput(steps=1), STATE))
+    with (
+        pytest.raises(OSError, match="file"),
+        checkpoint.checkpoint_writer(tmp_path / "file") as write,
+    ):
+        write(checkpoint.Checkpoint(checkpoint.Throughput(steps=1), STATE))
 
 
 def test_a_damaged_checkpoint_is_an_error_and_can_be_removed(tmp_path):
     damaged = tmp_path / "step_00000007.safetensors"
     damaged.write_bytes(b"\x40" * 100)
     with pytest.raises(CheckpointError, match=rf"{damaged}: .* the start"):
-        load_checkpoint(tmp_path)
+        checkpoint.load_checkpoint(tmp_path)
     save(tmp_path, 3)
     with pytest.raises(CheckpointError, match=rf"{damaged}: .* step 3"):
-        load_checkpoint(tmp_path)
+        checkpoint.load_checkpoint(tmp_path)
     damaged.unlink()
-    assert load_checkpoint(tmp_path).throughput.steps == 3
+    assert checkpoint.load_checkpoint(tmp_path).throughput.steps == 3
 
 
 def hold(root, key="run"):
-    return run_folder(runtime(), root, key)
+    return checkpoint.run_folder(runtime(), root, key)
 
 
 def interrupt(root, key="run", *made):

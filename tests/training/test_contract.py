@@ -23,37 +23,27 @@ from motiontransfer.training.run_log import copy_logs
 from tests.digests import digests
 from tests.forensics import planted
 from tests.people import SIZE
-from tests.training.small import (
-    CROP_SIZE,
-    cycle_config,
-    face_gan_config,
-    gan_config,
-    networks,
-    paths,
-    runtime,
-    schedule,
-    stop_at_step,
-)
+from tests.training import small
 from tests.training.trainings import train_coarse_to_fine, train_cycle, train_face, train_pose
 
 
 def train_poses(data, folder, options, **changes):
-    config, shapes = gan_config(part_dropout=0.3, **options), networks(texture="puppet")
+    config, shapes = small.gan_config(part_dropout=0.3, **options), small.networks(texture="puppet")
     return train_pose(data.two_clips, folder, config=config, shapes=shapes, **changes)
 
 
 def train_faces(data, folder, options, **changes):
-    return train_face(data.face_clips, folder, config=face_gan_config(**options), **changes)
+    return train_face(data.face_clips, folder, config=small.face_gan_config(**options), **changes)
 
 
 def train_people(data, folder, options, **changes):
-    return train_cycle(data.people, folder, config=cycle_config(**options), **changes)
+    return train_cycle(data.people, folder, config=small.cycle_config(**options), **changes)
 
 
 def train_detector(data, folder, options, *, on=None, **changes):
     """As the stage does it, on segments instead of a project."""
-    place, plan = paths(folder), schedule(**changes)
-    with run_folder(runtime(), place.checkpoints, "run") as run:
+    place, plan = small.paths(folder), small.schedule(**changes)
+    with run_folder(small.runtime(), place.checkpoints, "run") as run:
         detector, throughput = planted.train(
             *data.segments, run, on=on, **{**plan.model_dump(), "batch_size": 4}, **options
         )
@@ -92,7 +82,7 @@ TRAININGS = {
         {"generator", "face_generator"},
         GAN_CURVES,
         {"faces": 6, "frames_without_face": 1},
-        (6 * CROP_SIZE, 3 * CROP_SIZE),
+        (6 * small.CROP_SIZE, 3 * small.CROP_SIZE),
     ),
     "cycle": Training(
         FaceCycleTask,
@@ -108,7 +98,7 @@ TRAININGS = {
         },
         {"source_faces": 5, "target_faces": 7}
         | {"source_frames_without_face": 0, "target_frames_without_face": 0},
-        (7 * CROP_SIZE, 6 * CROP_SIZE),
+        (7 * small.CROP_SIZE, 6 * small.CROP_SIZE),
     ),
     "detector": Training(
         DetectorTask,
@@ -158,25 +148,13 @@ def test_weights_curves_samples_and_counts_are_written_and_nothing_else(whole):
 
 def test_a_stopped_and_resumed_run_ends_in_the_same_bytes(whole, data, tmp_path, monkeypatch):
     training, folder, _ = whole
-    taken = stop_at_step(monkeypatch, training.task, 3)
+    taken = small.stop_at_step(monkeypatch, training.task, 3)
     with pytest.raises(RuntimeError, match="went down"):
         training.train(data, tmp_path, {})
     torch.randn(100)  # what else the process drew makes no difference
     training.train(data, tmp_path, {})
     assert taken == [0, 1, 2, 3, 2, 3, 4]
     assert digests(tmp_path) == digests(folder)
-
-
-@pytest.mark.parametrize("whole", ["pose"], indirect=True)
-def test_a_stopped_run_goes_on_where_it_logs_at_other_intervals(whole, data, tmp_path, monkeypatch):
-    training, folder, _ = whole
-    taken = stop_at_step(monkeypatch, training.task, 3)
-    with pytest.raises(RuntimeError, match="went down"):
-        training.train(data, tmp_path, {})
-    names = ("log_every_steps", "sample_every_steps", "checkpoint_every_steps")
-    training.train(data, tmp_path, {}, **dict.fromkeys(names, 1))
-    assert taken == [0, 1, 2, 3, 2, 3, 4]
-    assert digests(tmp_path / "models") == digests(folder / "models")
 
 
 def test_the_average_of_the_weights_is_written(whole, data, tmp_path):
@@ -259,7 +237,7 @@ def test_on_a_gpu_it_learns_the_same_and_no_step_waits(whole, data, tmp_path, gp
 @pytest.mark.slow
 def test_on_a_gpu_coarse_to_fine_learns_the_same(clip, tmp_path, gpu):
     """Of frames that all show the body: without one, instance norm magnifies the last bits."""
-    for folder, on in (("gpu", make_runtime(precision="32-true")), ("cpu", runtime())):
+    for folder, on in (("gpu", make_runtime(precision="32-true")), ("cpu", small.runtime())):
         train_coarse_to_fine([clip], tmp_path / folder, on=on, steps=6)
     curves = GAN_CURVES | {"generator/sharpness"}
     assert check_logs(tmp_path / "gpu/logs", tmp_path / "cpu/logs") == 2 * len(curves)
@@ -272,7 +250,7 @@ def test_a_run_that_was_stopped_on_a_gpu_ends_there_in_the_same_bytes(
 ):
     training, on = TRAININGS[name], make_runtime(precision="32-true")
     training.train(data, tmp_path / "whole", {}, on=on)
-    stop_at_step(monkeypatch, training.task, 3)
+    small.stop_at_step(monkeypatch, training.task, 3)
     with pytest.raises(RuntimeError, match="went down"):
         training.train(data, tmp_path / "stopped", {}, on=on)
     training.train(data, tmp_path / "stopped", {}, on=on)

@@ -1,5 +1,3 @@
-"""Batches and random numbers are functions of seed, step and index; frames are read by threads."""
-
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -8,13 +6,7 @@ import pytest
 import torch
 
 from motiontransfer.errors import MissingFileError, TrainingError
-from motiontransfer.training.data import (
-    BatchSampler,
-    FrameCache,
-    draw_uniform,
-    make_generator,
-    prefetch,
-)
+from motiontransfer.training import data
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import film
 from tests.people import dance
@@ -23,7 +15,7 @@ from tests.training.small import Numbers, runtime
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 16])
 def test_each_epoch_shows_every_item_once(batch_size):
-    sampler = BatchSampler(num_items=7, batch_size=batch_size, seed=2)
+    sampler = data.BatchSampler(num_items=7, batch_size=batch_size, seed=2)
     order = [item for step in range(28) for item in sampler.items(step)][:28]
     epochs = [order[i : i + 7] for i in range(0, 28, 7)]
     assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
@@ -32,7 +24,7 @@ def test_each_epoch_shows_every_item_once(batch_size):
 
 def test_the_order_depends_on_step_and_seed_and_nothing_else():
     def order(seed, steps=range(20)):
-        sampler = BatchSampler(num_items=9, batch_size=2, seed=seed)
+        sampler = data.BatchSampler(num_items=9, batch_size=2, seed=seed)
         return [sampler.items(step) for step in steps]
 
     assert order(1) == order(1, reversed(range(20)))[::-1]
@@ -41,9 +33,9 @@ def test_the_order_depends_on_step_and_seed_and_nothing_else():
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])
 def test_ranks_share_a_batch_evenly_without_gaps(world_size):
-    whole = BatchSampler(num_items=9, batch_size=4, seed=1)
+    whole = data.BatchSampler(num_items=9, batch_size=4, seed=1)
     ranks = [
-        BatchSampler(num_items=9, batch_size=4, seed=1, rank=rank, world_size=world_size)
+        data.BatchSampler(num_items=9, batch_size=4, seed=1, rank=rank, world_size=world_size)
         for rank in range(world_size)
     ]
     runtimes = [replace(runtime(), rank=rank, world_size=world_size) for rank in range(world_size)]
@@ -55,18 +47,18 @@ def test_ranks_share_a_batch_evenly_without_gaps(world_size):
 
 def test_random_generators_depend_on_seed_and_step_and_never_change():
     drawn = {
-        torch.rand(1, generator=make_generator(seed, step)).item()
+        torch.rand(1, generator=data.make_generator(seed, step)).item()
         for seed in range(5)
         for step in range(20)
     }
     assert len(drawn) == 100
-    numbers = torch.rand(2, generator=make_generator(3, 7))
+    numbers = torch.rand(2, generator=data.make_generator(3, 7))
     assert numbers.tolist() == pytest.approx([0.63591701, 0.02692521], abs=1e-7)
 
 
 def test_random_numbers_of_an_index_do_not_depend_on_the_rank():
-    whole = draw_uniform(range(40), seed=3, step=7)
-    parts = [draw_uniform(range(i, i + 5), seed=3, step=7) for i in range(0, 40, 5)]
+    whole = data.draw_uniform(range(40), seed=3, step=7)
+    parts = [data.draw_uniform(range(i, i + 5), seed=3, step=7) for i in range(0, 40, 5)]
     assert torch.equal(torch.cat(parts), whole)
     assert len(set(whole.tolist())) == 40
     assert whole.min() >= 0
@@ -90,8 +82,8 @@ class Recorded:
 
 
 def ahead(dataset, *, steps=range(11), num_readers=1, **share):
-    sampler = BatchSampler(num_items=5, batch_size=2, seed=3, **share)
-    return prefetch(dataset, sampler, steps=steps, num_readers=num_readers)
+    sampler = data.BatchSampler(num_items=5, batch_size=2, seed=3, **share)
+    return data.prefetch(dataset, sampler, steps=steps, num_readers=num_readers)
 
 
 @pytest.mark.parametrize("num_readers", [1, 3])
@@ -100,7 +92,7 @@ def test_batches_come_in_the_order_of_their_steps(num_readers):
         batches = ahead(Recorded(), steps=steps, num_readers=num_readers)
         return [batch.numbers.tolist() for batch in batches]
 
-    sampler = BatchSampler(num_items=5, batch_size=2, seed=3)
+    sampler = data.BatchSampler(num_items=5, batch_size=2, seed=3)
     wanted = [sampler.items(step) for step in range(11)]
     assert read(range(11)) == wanted
     assert read(range(4, 11)) == wanted[4:]
@@ -110,7 +102,7 @@ def test_batches_come_in_the_order_of_their_steps(num_readers):
 def test_a_rank_reads_its_share_only():
     dataset = Recorded()
     next(ahead(dataset, steps=range(1), rank=1, world_size=2))
-    items = BatchSampler(num_items=5, batch_size=2, seed=3).items(0)
+    items = data.BatchSampler(num_items=5, batch_size=2, seed=3).items(0)
     assert dataset.read == [items[1:]]
 
 
@@ -164,7 +156,7 @@ def stores(tmp_path):
 
 def test_each_thread_reads_in_a_file_of_its_own(stores, monkeypatch):
     """A store has one position in its file: two threads would move it under each other."""
-    cache, decode = FrameCache(stores), FrameStore.__getitem__
+    cache, decode = data.FrameCache(stores), FrameStore.__getitem__
     both, users = threading.Barrier(2, timeout=10), []
 
     def watched(store, index):
@@ -181,7 +173,7 @@ def test_each_thread_reads_in_a_file_of_its_own(stores, monkeypatch):
 
 
 def test_a_frame_is_decoded_once(stores, monkeypatch):
-    cache, decoded, decode = FrameCache(stores), [], FrameStore.__getitem__
+    cache, decoded, decode = data.FrameCache(stores), [], FrameStore.__getitem__
 
     def counted(store, index):
         decoded.append(index)
@@ -196,4 +188,4 @@ def test_a_frame_is_decoded_once(stores, monkeypatch):
 
 def test_a_missing_store_is_refused_at_once(tmp_path, stores):
     with pytest.raises(MissingFileError, match=r"absent\.mkv"):
-        FrameCache([*stores, tmp_path / "absent.mkv"])
+        data.FrameCache([*stores, tmp_path / "absent.mkv"])

@@ -1,5 +1,3 @@
-"""Devices and precision; several processes that share a batch train as one that sees all."""
-
 import json
 import signal
 import sys
@@ -12,14 +10,6 @@ from safetensors.torch import load_file
 from motiontransfer.errors import CheckpointError, TrainingError
 from motiontransfer.training import distributed
 from motiontransfer.training.checkpoint import load_checkpoint, run_folder
-from motiontransfer.training.distributed import (
-    all_gather,
-    all_reduce_mean,
-    arithmetic,
-    choose_devices,
-    launched_runtime,
-    make_runtime,
-)
 from tests.films import training_clip
 from tests.people import dance
 from tests.training.small import CountingTask, count, runtime
@@ -29,13 +19,13 @@ from tests.training.trainings import run_together, start, train_face, train_laun
 def _meet(folder):
     """Each process brings tensors and numbers of its own, and writes down what it gets."""
     distributed._BUCKET_NUMBERS = 5
-    with launched_runtime(precision="32-true", devices="auto", batch_size=2) as both:
+    with distributed.launched_runtime(precision="32-true", devices="auto", batch_size=2) as both:
         own = both.rank + 1
         tensors = [torch.full((2, 2), 1.0 * own), torch.full((3,), 10.0 * own), torch.ones(7)]
-        averaged = all_reduce_mean(both, tensors)
+        averaged = distributed.all_reduce_mean(both, tensors)
         said = {
             "averaged": [tensor.tolist() for tensor in averaged],
-            "gathered": all_gather(both, [own, 0.5]).tolist(),
+            "gathered": distributed.all_gather(both, [own, 0.5]).tolist(),
         }
         (folder / f"{both.rank}.json").write_text(json.dumps(said))
 
@@ -82,7 +72,7 @@ def test_two_processes_end_with_the_weights_curves_and_samples_of_one(
 def _lead_one_that_fails():
     distributed._ENDING_SECONDS = 0.1
     sys.orig_argv[:] = [sys.executable, "-c", "raise SystemExit(3)"]
-    with launched_runtime(precision="32-true", devices=2, batch_size=2):
+    with distributed.launched_runtime(precision="32-true", devices=2, batch_size=2):
         pass
 
 
@@ -110,7 +100,7 @@ def test_under_srun_the_first_machine_holds_the_first_process(monkeypatch, nodes
 
 
 def _try_to_hold(root, said):
-    with launched_runtime(precision="32-true", devices="auto", batch_size=2) as both:
+    with distributed.launched_runtime(precision="32-true", devices="auto", batch_size=2) as both:
         try:
             with run_folder(both, root, "run"):
                 answer = "held"
@@ -134,7 +124,7 @@ def test_a_run_is_held_by_all_processes_or_by_none(tmp_path):
 
 def _count(folder, trouble):
     """The second of two processes is in trouble in one of its steps."""
-    with launched_runtime(precision="32-true", devices="auto", batch_size=2) as both:
+    with distributed.launched_runtime(precision="32-true", devices="auto", batch_size=2) as both:
         task = CountingTask(**(trouble if both.rank == 1 else {}))
         count(task, folder, on=both)
 
@@ -158,9 +148,9 @@ def no_cuda(monkeypatch):
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
 def test_a_precision_that_is_asked_for_is_used(no_cuda, precision):
-    runtime = make_runtime(precision=precision)
+    runtime = distributed.make_runtime(precision=precision)
     assert runtime.device == torch.device("cpu")
-    assert arithmetic(runtime) == ("cpu", precision)  # what tells runs apart
+    assert distributed.arithmetic(runtime) == ("cpu", precision)  # what tells runs apart
 
 
 @pytest.mark.parametrize(
@@ -174,7 +164,7 @@ def test_a_precision_that_is_asked_for_is_used(no_cuda, precision):
 )
 def test_auto_is_bf16_where_the_cpu_multiplies_it(no_cuda, monkeypatch, capabilities, precision):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert make_runtime(precision="auto").precision == precision
+    assert distributed.make_runtime(precision="auto").precision == precision
 
 
 @pytest.mark.parametrize(
@@ -193,7 +183,7 @@ def test_on_a_cpu_one_core_is_left_for_reading_and_drawing_unless_the_user_chose
         monkeypatch.setenv("OMP_NUM_THREADS", chosen)
     monkeypatch.setattr("loky.cpu_count", lambda: cores)
     torch.set_num_threads(before)
-    make_runtime(precision="32-true")
+    distributed.make_runtime(precision="32-true")
     assert torch.get_num_threads() == threads
 
 
@@ -203,14 +193,14 @@ def test_on_a_cpu_one_core_is_left_for_reading_and_drawing_unless_the_user_chose
     [*(("auto", present, 1) for present in (None, 1, 4)), (2, None, 2), (2, 4, 2)],
 )
 def test_a_number_of_devices_is_taken_at_its_word_up_to_those_present(devices, present, chosen):
-    assert choose_devices(devices, present=present) == chosen
+    assert distributed.choose_devices(devices, present=present) == chosen
     with pytest.raises(TrainingError, match="devices: expected at most the 4 GPUs here, got 5"):
-        choose_devices(5, present=4)
+        distributed.choose_devices(5, present=4)
 
 
 def launched(**changes):
     options = {"precision": "32-true", "devices": "auto", "batch_size": 1}
-    return launched_runtime(**{**options, **changes})
+    return distributed.launched_runtime(**{**options, **changes})
 
 
 @pytest.mark.parametrize(
@@ -250,7 +240,7 @@ def test_one_process_is_one_wherever_it_runs(no_cuda, monkeypatch, environment):
 def test_one_line_says_what_it_runs_on(no_cuda, caplog):
     torch.set_num_threads(1)
     caplog.set_level("INFO")
-    make_runtime(precision="32-true")
+    distributed.make_runtime(precision="32-true")
     with launched(precision="bf16-mixed"):
         pass
     own = [record.message for record in caplog.records if record.name == distributed.__name__]
@@ -259,4 +249,4 @@ def test_one_line_says_what_it_runs_on(no_cuda, caplog):
 
 @pytest.mark.needs_cuda
 def test_a_gpu_is_used():
-    assert make_runtime(precision="auto").device.type == "cuda"
+    assert distributed.make_runtime(precision="auto").device.type == "cuda"

@@ -1,5 +1,3 @@
-"""Aligned faces of two people; the face cycle's image pool, step and training."""
-
 from collections import Counter
 from dataclasses import replace
 
@@ -14,13 +12,6 @@ from motiontransfer.models.faces import FaceDiscriminators, FaceTranslators, war
 from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.target_clips import input_files
 from motiontransfer.training import face_cycle
-from motiontransfer.training.face_cycle import (
-    AlignedFaces,
-    FaceCycleBatch,
-    FaceCycleDataset,
-    FaceCycleTask,
-    ImagePool,
-)
 from motiontransfer.training.weights import read_face_translator
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.films import training_clip
@@ -40,7 +31,7 @@ NUM_STEPS = 60
 
 
 def pool_of(*, pool_size, batch_size=1, seed=3):
-    return ImagePool(
+    return face_cycle.ImagePool(
         pool_size=pool_size,
         batch_size=batch_size,
         crop_size=1,
@@ -95,7 +86,7 @@ def test_places_keep_to_themselves_and_can_be_shared():
 
 
 def aligned(clips):
-    return AlignedFaces(clips, crop_size=CROP_SIZE, person="target subject")
+    return face_cycle.AlignedFaces(clips, crop_size=CROP_SIZE, person="target subject")
 
 
 def test_crops_show_the_aligned_faces(face_clips):
@@ -114,16 +105,16 @@ def test_an_epoch_shows_the_longer_list_once_and_the_shorter_evenly(
 ):
     many = aligned([training_clip(tmp_path / "a", dance(7))])
     few = aligned([training_clip(tmp_path / "b", dance(3, seed=5))])
-    dataset = FaceCycleDataset(*((many, few) if source_is_longer else (few, many)))
+    dataset = face_cycle.FaceCycleDataset(*((many, few) if source_is_longer else (few, many)))
     seen = {id(many): Counter(), id(few): Counter()}
-    whole = AlignedFaces.crops
+    whole = face_cycle.AlignedFaces.crops
 
     def crops(faces, indices):
         chosen = list(indices)
         seen[id(faces)].update(chosen)
         return whole(faces, chosen)
 
-    monkeypatch.setattr(AlignedFaces, "crops", crops)
+    monkeypatch.setattr(face_cycle.AlignedFaces, "crops", crops)
     batch = dataset.batch(range(len(dataset)))
     assert batch.source.shape == batch.target.shape == (7, 3, CROP_SIZE, CROP_SIZE)
     assert seen[id(many)] == Counter(range(7))
@@ -150,23 +141,19 @@ class Brighter(nn.Module):
 
 
 class Amounts(FaceTranslators):
-    """Translators that are a number each."""
-
     def __init__(self):
         nn.Module.__init__(self)
         self.to_target, self.to_source = Brighter(0.25), Brighter(-0.125)
 
 
 class MeanDiscriminators(FaceDiscriminators):
-    """Discriminators of one parameter each."""
-
     def __init__(self):
         nn.Module.__init__(self)
         self.of_source, self.of_target = MeanDiscriminator(), MeanDiscriminator()
 
 
 def task_of(translators, discriminators, *, batch_size=2, **changes):
-    return FaceCycleTask(
+    return face_cycle.FaceCycleTask(
         runtime(),
         translators,
         discriminators,
@@ -181,7 +168,7 @@ def batch_of(seed, count=2):
     draws = torch.Generator().manual_seed(seed)
     shape = (count, 3, CROP_SIZE, CROP_SIZE)
     source, target = (torch.rand(shape, generator=draws) * 0.5 - shift for shift in (0.5, 0))
-    return FaceCycleBatch(source=source, target=target)
+    return face_cycle.FaceCycleBatch(source=source, target=target)
 
 
 @pytest.mark.parametrize("identity_weight", [5.0, 0.0])

@@ -1,5 +1,3 @@
-"""Face GAN: data, steps on crops and on windows of whole frames, training."""
-
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -10,21 +8,10 @@ from torch import nn
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.models.faces import crop_boxes
-from motiontransfer.models.generators import Generated
 from motiontransfer.models.rollout import PoseDrawer
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training import face_gan
-from motiontransfer.training.face_gan import (
-    FaceDataset,
-    FaceGanTask,
-    FaceRun,
-    FaceWindowDataset,
-    FaceWindowTask,
-    FullFrameLosses,
-    face_runs,
-    generate_faces,
-)
 from motiontransfer.training.gan import GanLossConfig
 from motiontransfer.training.weights import read_description
 from motiontransfer.video.tensors import (
@@ -35,17 +22,7 @@ from motiontransfer.video.tensors import (
 )
 from tests.films import training_clip
 from tests.people import SIZE, dance, picture
-from tests.training.small import (
-    STYLE,
-    Brighter,
-    MeanDiscriminator,
-    Slices,
-    face_config,
-    face_gan_config,
-    faceless,
-    runtime,
-    stop_at_step,
-)
+from tests.training import small
 from tests.training.trainings import main_of, train_face
 
 
@@ -64,7 +41,7 @@ class Residual(nn.Module):
 
 def dataset_of(clips, folder, *, seed):
     """Faces of a main generator that makes somebody a little off, with another jitter."""
-    runs, _ = face_runs(clips)
+    runs, _ = face_gan.face_runs(clips)
     paths = []
     for run in runs:
         poses = dance(clips[run.clip].keypoints.num_frames, seed=seed + run.clip)
@@ -72,7 +49,7 @@ def dataset_of(clips, folder, *, seed):
         made = frames_to_tensor([picture(poses, t) for t in run.with_face])
         paths.append(folder / f"{run.clip}_{run.frames.start}.npy")
         np.save(paths[-1], np.stack(tensor_to_frames(crop_boxes(made, boxes, crop_size=32))))
-    return FaceDataset(clips, runs, paths, crop_size=32)
+    return face_gan.FaceDataset(clips, runs, paths, crop_size=32)
 
 
 @pytest.fixture
@@ -81,11 +58,11 @@ def batch(tmp_path):
 
 
 def task_of(generator, scored_by, *, perceptual=None, **changes):
-    config = face_gan_config(**changes)
-    return FaceGanTask(
-        runtime(),
+    config = small.face_gan_config(**changes)
+    return face_gan.FaceGanTask(
+        small.runtime(),
         (generator, scored_by),
-        style=STYLE,
+        style=small.STYLE,
         skeleton=HOLISTIC,
         config=config,
         perceptual=perceptual,
@@ -94,11 +71,11 @@ def task_of(generator, scored_by, *, perceptual=None, **changes):
 
 def test_losses_of_pose_and_corrected_face_are_weighted_and_move_both_networks(batch):
     weights = {"adversarial_weight": 3.0, "feature_matching_weight": 5.0, "l1_weight": 7.0}
-    generator, scored_by = Residual(), MeanDiscriminator()
-    options = {"perceptual": Slices(2), "perceptual_weight": 10.0}
+    generator, scored_by = Residual(), small.MeanDiscriminator()
+    options = {"perceptual": small.Slices(2), "perceptual_weight": 10.0}
     task = task_of(generator, scored_by, **options, **weights)
     losses = task.step(batch, step=0, learning_rate=0.125)
-    drawer = PoseDrawer(skeleton=HOLISTIC, style=STYLE)
+    drawer = PoseDrawer(skeleton=HOLISTIC, style=small.STYLE)
     poses = drawer.draw_crops(batch.points, batch.score, batch.boxes, crop_size=32)
     fake = batch.generated + 0.25
     (shown_to_generator,), ((condition, images),) = generator.shown, scored_by.shown
@@ -122,17 +99,17 @@ def test_losses_of_pose_and_corrected_face_are_weighted_and_move_both_networks(b
 
 
 def test_the_objective_of_the_faces_may_be_the_papers_log(batch):
-    task = task_of(Residual(), MeanDiscriminator(), objective="log", l1_weight=0.0)
+    task = task_of(Residual(), small.MeanDiscriminator(), objective="log", l1_weight=0.0)
     losses = task.step(batch, step=0, learning_rate=0.0)
     real, fake = (images.mean((1, 2, 3)) + 0.5 for images in (batch.real, batch.generated + 0.25))
-    adversarial = torch.log1p((-fake).exp()).mean()  # -log sigmoid
-    assert losses["generator/adversarial"].item() == pytest.approx(adversarial.item(), rel=1e-4)
     of_both = 0.5 * (torch.log1p((-real).exp()) + torch.log1p(fake.exp())).mean()
     assert losses["discriminator/adversarial"].item() == pytest.approx(of_both.item(), rel=1e-4)
+    adversarial = torch.log1p((-fake).exp()).mean()  # -log sigmoid
+    assert losses["generator/adversarial"].item() == pytest.approx(adversarial.item(), rel=1e-4)
 
 
 def test_every_training_frame_with_a_face_is_an_item(face_clips, tmp_path):
-    runs, num_without_face = face_runs(face_clips)
+    runs, num_without_face = face_gan.face_runs(face_clips)
     dataset = dataset_of(face_clips, tmp_path, seed=8)
     assert dataset.frames == [(0, 0), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)]
     assert [(run.clip, run.frames) for run in runs] == [(0, range(4)), (1, range(3))]
@@ -142,7 +119,7 @@ def test_every_training_frame_with_a_face_is_an_item(face_clips, tmp_path):
 @pytest.mark.parametrize(("num_faces", "starts"), [(None, range(0, 48, 8)), (20, [0, 16, 32])])
 def test_fewer_faces_are_of_runs_spread_evenly(tmp_path, num_faces, starts):
     clip = training_clip(tmp_path, dance(52, size=(48, 100)), training_frames=range(48))
-    runs, num_without_face = face_runs([clip], num_faces=num_faces)
+    runs, num_without_face = face_gan.face_runs([clip], num_faces=num_faces)
     assert num_without_face == 0
     assert [run.frames for run in runs] == [range(start, start + 8) for start in starts]
 
@@ -162,24 +139,24 @@ def test_a_batch_shows_the_same_box_of_real_and_generated(face_clips, tmp_path):
 
 
 def windows_of(clips):
-    return FaceWindowDataset(clips, conditioning_poses=1)
+    return face_gan.FaceWindowDataset(clips, conditioning_poses=1)
 
 
 @pytest.mark.parametrize(
-    ("hidden", "read"), [(slice(None), face_runs), (slice(0, 4, 2), windows_of)]
+    ("hidden", "read"), [(slice(None), face_gan.face_runs), (slice(0, 4, 2), windows_of)]
 )
 def test_clips_without_a_face_or_two_in_a_row_are_refused(tmp_path, hidden, read):
     with pytest.raises(TrainingError, match="face"):
-        read([training_clip(tmp_path, faceless(dance(4), hidden))])
+        read([training_clip(tmp_path, small.faceless(dance(4), hidden))])
 
 
-MAIN = main_of(Brighter())
+MAIN = main_of(small.brighter())
 
 
 def test_the_sample_shows_real_generated_and_corrected_faces(tmp_path, face_clips):
-    train_face(face_clips, tmp_path, network=Brighter(), steps=1)
+    train_face(face_clips, tmp_path, network=small.brighter(), steps=1)
     description = read_description(tmp_path / "models/face_generator.safetensors")
-    assert description == {"face_generator": asdict(face_config())}
+    assert description == {"face_generator": asdict(small.face_config())}
     with Image.open(tmp_path / "logs/images/step_000001.png") as image:
         shown = np.asarray(image)
     levels = [int(shown[32, 32 * i, 0]) for i in range(6)]
@@ -196,7 +173,7 @@ def test_the_rollout_is_of_the_training_frames_and_made_once(tmp_path, face_clip
         return generate_clip(network, keypoints, **options)
 
     monkeypatch.setattr(face_gan, "generate_clip", counted)
-    taken = stop_at_step(monkeypatch, FaceGanTask, 3)
+    taken = small.stop_at_step(monkeypatch, face_gan.FaceGanTask, 3)
     with pytest.raises(RuntimeError, match="went down"):
         train_face(face_clips, tmp_path)
     assert made == [4, 3]
@@ -209,7 +186,7 @@ def test_the_rollout_excludes_references_less_than_a_second_away(
     tmp_path, clip, puppet, monkeypatch
 ):
     """Two frames a second."""
-    network, seen, generate_clip = Brighter(), [], face_gan.generate_clip
+    network, seen, generate_clip = small.brighter(), [], face_gan.generate_clip
     network.puppet = puppet
 
     def recorded(*arguments, excluded, **options):
@@ -218,10 +195,11 @@ def test_the_rollout_excludes_references_less_than_a_second_away(
 
     monkeypatch.setattr(face_gan, "generate_clip", recorded)
     runs = [
-        FaceRun(clip=0, frames=frames, with_face=list(frames)) for frames in (range(3), range(3, 8))
+        face_gan.FaceRun(clip=0, frames=frames, with_face=list(frames))
+        for frames in (range(3), range(3, 8))
     ]
     main = replace(MAIN, network=network)
-    generate_faces([clip], runs, main, runtime(), tmp_path, crop_size=32)
+    face_gan.generate_faces([clip], runs, main, small.runtime(), tmp_path, crop_size=32)
     near = np.abs(np.arange(8)[:, None] - np.arange(8)) < 2
     assert [excluded.tolist() for excluded in seen] == [near[:3].tolist(), near[3:].tolist()]
 
@@ -233,13 +211,13 @@ def window_batch(tmp_path_factory):
 
 
 def window_task(*, previous_frame="corrected", full_frame=None, main=MAIN):
-    return FaceWindowTask(
-        runtime(),
-        (Residual(0.1), MeanDiscriminator()),
+    return face_gan.FaceWindowTask(
+        small.runtime(),
+        (Residual(0.1), small.MeanDiscriminator()),
         main=main,
-        shape=face_config(previous_frame=previous_frame),
+        shape=small.face_config(previous_frame=previous_frame),
         skeleton=HOLISTIC,
-        config=face_gan_config(),
+        config=small.face_gan_config(),
         full_frame=full_frame,
     )
 
@@ -273,16 +251,9 @@ def test_the_next_frame_is_generated_from_the_corrected_one(
         assert slope[0].item() == pytest.approx(gradient)
 
 
-class ShowingTexture(Brighter):
-    """The colours of the puppet."""
-
-    def forward(self, pose_map, previous_frame, background=None, texture=None):
-        return Generated(texture[:, :3], texture[:, :3])
-
-
 def test_the_main_generator_sees_the_puppet_of_each_frame(clip, puppet):
-    batch = FaceWindowDataset([clip], conditioning_poses=1, puppet=puppet).batch([0, 2])
-    task = window_task(main=replace(MAIN, network=ShowingTexture()))
+    batch = face_gan.FaceWindowDataset([clip], conditioning_poses=1, puppet=puppet).batch([0, 2])
+    task = window_task(main=replace(MAIN, network=small.StandIn(lambda *given: given[2][:, :3])))
     task.generator.value.data.zero_()
     expected = levels_to_textures(batch.textures)[:, :, :3]
     assert expected.any()
@@ -295,11 +266,11 @@ def test_crops_are_those_of_the_frames_and_their_residuals(window_batch):
     levels = torch.tensor([0.1, 0.1, 0.2, 0.2])[:, None, None, None]  # frame after frame
     assert torch.allclose(faces.generated, levels.expand_as(faces.generated))
     assert torch.allclose(faces.corrected, faces.generated + 0.1)
-    assert faces.poses.shape[1] == STYLE.num_channels
+    assert faces.poses.shape[1] == small.STYLE.num_channels
 
 
 def test_the_full_frames_losses_are_those_of_the_corrected_pair(window_batch):
-    main = MeanDiscriminator().requires_grad_(False)
+    main = small.MeanDiscriminator().requires_grad_(False)
     config = GanLossConfig(
         adversarial_weight=3.0,
         feature_matching_weight=5.0,
@@ -307,13 +278,13 @@ def test_the_full_frames_losses_are_those_of_the_corrected_pair(window_batch):
         perceptual_weight=0.0,
         objective="least_squares",
     )
-    full = FullFrameLosses(discriminator=main, config=config)
+    full = face_gan.FullFrameLosses(discriminator=main, config=config)
     task = window_task(full_frame=full)
     windows = task.generate(task.generator, window_batch)
     losses = task.step(window_batch, step=0, learning_rate=0.0)
     ((condition, images),) = main.shown
     real, fake = images.chunk(2)
-    assert condition.shape == (2, 2 * STYLE.num_channels, *SIZE)
+    assert condition.shape == (2, 2 * small.STYLE.num_channels, *SIZE)
     assert torch.equal(real, levels_to_images(window_batch.frames).flatten(1, 2))
     assert torch.equal(fake, windows.corrected.flatten(1, 2))
     means = real.mean((1, 2, 3)), fake.mean((1, 2, 3))

@@ -1,20 +1,10 @@
-"""Losses, worked out by hand."""
-
 from math import log
 
 import pytest
 import torch
 
 from motiontransfer.models.discriminators import DiscriminatorOutput
-from motiontransfer.training.gan import (
-    adversarial_discriminator_loss,
-    adversarial_generator_loss,
-    feature_matching_loss,
-    foreground_weight,
-    perceptual_loss,
-    relative_sharpness,
-    weighted_l1_loss,
-)
+from motiontransfer.training import gan
 from tests.training.small import Slices
 
 
@@ -47,7 +37,7 @@ FAR = output([[-200.0]])
     ],
 )
 def test_a_generators_loss_is_a_mean_over_patches_and_scales(objective, fake, loss):
-    assert adversarial_generator_loss(fake, objective=objective) == pytest.approx(loss)
+    assert gan.adversarial_generator_loss(fake, objective=objective) == pytest.approx(loss)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +52,7 @@ def test_a_generators_loss_is_a_mean_over_patches_and_scales(objective, fake, lo
     ],
 )
 def test_a_discriminators_loss_is_half_of_both_errors(objective, real, fake, loss):
-    got = adversarial_discriminator_loss(real, fake, objective=objective)
+    got = gan.adversarial_discriminator_loss(real, fake, objective=objective)
     assert got == pytest.approx(loss)
 
 
@@ -70,17 +60,17 @@ def test_feature_matching_is_four_times_the_mean_over_layers_of_the_mean_over_sc
     real = output([[0.0]], [[1.0, 2.0], [3.0, 4.0]], [[5.0]])
     fake = output([[9.0]], [[1.0, 1.0], [3.0, 2.0]], [[7.0]])
     # layers differ by (0 + 1 + 0 + 2) / 4 and 2
-    assert feature_matching_loss([SAME], [SAME]) == 0
-    assert feature_matching_loss([real], [fake]) == 4 / 2 * (0.75 + 2)
-    assert feature_matching_loss([real, real], [fake, real]) == 4 / 2 * (0.75 + 2) / 2
+    assert gan.feature_matching_loss([SAME], [SAME]) == 0
+    assert gan.feature_matching_loss([real], [fake]) == 4 / 2 * (0.75 + 2)
+    assert gan.feature_matching_loss([real, real], [fake, real]) == 4 / 2 * (0.75 + 2) / 2
 
 
 def test_half_precision_is_added_up_in_full():
     logits = torch.full((1, 1, 2, 2), 1.0, dtype=torch.bfloat16)
     features = (torch.full((1, 1, 2, 2), 3.0, dtype=torch.bfloat16),)
     for loss in (
-        adversarial_generator_loss([DiscriminatorOutput(logits, features)]),
-        feature_matching_loss(
+        gan.adversarial_generator_loss([DiscriminatorOutput(logits, features)]),
+        gan.feature_matching_loss(
             [DiscriminatorOutput(logits, features)], [DiscriminatorOutput(logits, features)]
         ),
     ):
@@ -89,7 +79,7 @@ def test_half_precision_is_added_up_in_full():
 
 
 def perceptual(fake, real, count):
-    return perceptual_loss(
+    return gan.perceptual_loss(
         Slices(count), torch.full((1, 3, 2, 2), fake), torch.full((1, 3, 2, 2), real)
     )
 
@@ -104,9 +94,9 @@ def test_later_slices_count_twice_as_much_but_the_last_four_times():
 @pytest.mark.parametrize(
     ("loss_of", "gradient"),
     [
-        (lambda fake, real: perceptual_loss(Slices(1), fake, real), 1 / 32 / 3),
+        (lambda fake, real: gan.perceptual_loss(Slices(1), fake, real), 1 / 32 / 3),
         (
-            lambda fake, real: feature_matching_loss(
+            lambda fake, real: gan.feature_matching_loss(
                 [DiscriminatorOutput(real, (real,))], [DiscriminatorOutput(fake, (fake,))]
             ),
             4 / 3,
@@ -126,36 +116,36 @@ def test_the_fake_is_pulled_to_the_real_and_not_back(loss_of, gradient):
 )
 def test_l1_counts_a_pixel_as_often_as_its_weight_says(weight, loss):
     fake = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).repeat(1, 3, 1, 1)
-    assert weighted_l1_loss(fake, torch.ones(1, 3, 2, 2), torch.tensor([[weight]])) == loss
+    assert gan.weighted_l1_loss(fake, torch.ones(1, 3, 2, 2), torch.tensor([[weight]])) == loss
 
 
 def test_sharpness_is_the_gradient_relative_to_the_real_images():
     slope = torch.arange(4.0).expand(2, 3, 5, 4)
     steep, flat = 3 * slope, torch.zeros_like(slope)
-    assert relative_sharpness(steep, slope) == pytest.approx(3)
-    both = relative_sharpness(torch.stack([steep[0], flat[0]]), slope)
+    assert gan.relative_sharpness(steep, slope) == pytest.approx(3)
+    both = gan.relative_sharpness(torch.stack([steep[0], flat[0]]), slope)
     assert both == pytest.approx(1.5)  # each image by itself
     diagonal = slope + torch.arange(5.0)[:, None]
-    assert relative_sharpness(diagonal, slope) == pytest.approx(2**0.5)
-    assert relative_sharpness(flat, flat) == 0
+    assert gan.relative_sharpness(diagonal, slope) == pytest.approx(2**0.5)
+    assert gan.relative_sharpness(flat, flat) == 0
 
 
 def test_pixels_near_the_pose_count_more():
     poses = torch.zeros(1, 2, 32, 40)
     poses[0, 1, 9, 18] = 0.01
-    weight = foreground_weight(poses, radius_px=4, weight=5.0)
+    weight = gan.foreground_weight(poses, radius_px=4, weight=5.0)
     # cells of 4 pixels: the stick's and one around it
     expected = torch.ones(1, 1, 32, 40)
     expected[:, :, 4:16, 12:24] = 5
     assert torch.equal(weight, expected)
-    assert (foreground_weight(poses, radius_px=0, weight=5.0) == 5).sum() == 16
-    assert (foreground_weight(poses, radius_px=4, weight=1.0) == 1).all()
+    assert (gan.foreground_weight(poses, radius_px=0, weight=5.0) == 5).sum() == 16
+    assert (gan.foreground_weight(poses, radius_px=4, weight=1.0) == 1).all()
 
 
 def test_the_weight_covers_sizes_that_do_not_divide():
     poses = torch.zeros(1, 1, 10, 7)
     poses[0, 0, 9, 6] = 1
-    weight = foreground_weight(poses, radius_px=0, weight=3.0)
+    weight = gan.foreground_weight(poses, radius_px=0, weight=3.0)
     expected = torch.ones(1, 1, 10, 7)
     expected[:, :, 8:, 4:] = 3
     assert torch.equal(weight, expected)

@@ -1,5 +1,3 @@
-"""Two networks, each moved by its own losses only."""
-
 import tomllib
 from importlib.metadata import requires
 from pathlib import Path
@@ -15,8 +13,6 @@ from tests.training.small import runtime
 
 
 class One(nn.Module):
-    """A network of one number."""
-
     def __init__(self, value):
         super().__init__()
         self.value = nn.Parameter(torch.tensor(value))

@@ -1,5 +1,3 @@
-"""Windows, limb dropout and the training step of the main generator; sample pictures."""
-
 from dataclasses import replace
 from fractions import Fraction
 
@@ -27,18 +25,7 @@ from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.tensors import levels_to_images
 from tests.films import training_clip
 from tests.people import SIZE, dance, picture, puppet_of
-from tests.training.small import (
-    STYLE,
-    Brighter,
-    MeanDiscriminator,
-    Slices,
-    discriminator,
-    gan_config,
-    generator_config,
-    runtime,
-    target_of,
-    windows_of,
-)
+from tests.training import small
 
 VIEWPORT = Viewport(margin_px=1.0, multiple_of=4)
 
@@ -58,12 +45,14 @@ class Remembering(nn.Module):
 
 
 def task_of(generator, scored_by=None, *, perceptual=None, resolution="full", **changes):
-    config = gan_config(**changes)
-    scored_by = scored_by or discriminator(window_frames=config.window_frames).apply(initialize)
+    config = small.gan_config(**changes)
+    scored_by = scored_by or small.discriminator(window_frames=config.window_frames).apply(
+        initialize
+    )
     return PoseGanTask(
-        runtime(),
+        small.runtime(),
         (generator, scored_by),
-        style=STYLE,
+        style=small.STYLE,
         skeleton=HOLISTIC,
         config=config,
         seed=0,
@@ -74,7 +63,7 @@ def task_of(generator, scored_by=None, *, perceptual=None, resolution="full", **
 
 @pytest.fixture
 def batch(clip):
-    return windows_of([clip]).batch([0, 2, 4])
+    return small.windows_of([clip]).batch([0, 2, 4])
 
 
 def real_images(batch):
@@ -82,7 +71,7 @@ def real_images(batch):
 
 
 def poses_of(batch, time, *, size=SIZE):
-    drawer = PoseDrawer(skeleton=HOLISTIC, style=STYLE)
+    drawer = PoseDrawer(skeleton=HOLISTIC, style=small.STYLE)
     return drawer.draw(batch.points[:, time], batch.score[:, time], size=size)
 
 
@@ -90,7 +79,7 @@ def test_the_gradient_reaches_the_first_frame_through_the_second(batch):
     """All pixels are too dark: each frame's L1 has gradient -1, and 0.5 of the second's goes on."""
     generator, captured = Remembering(value=-0.9), []
     weights = {"adversarial_weight": 0.0, "feature_matching_weight": 0.0, "l1_weight": 1.0}
-    task = task_of(generator, MeanDiscriminator(), foreground_l1_weight=1.0, **weights)
+    task = task_of(generator, small.MeanDiscriminator(), foreground_l1_weight=1.0, **weights)
     generator.colour.register_hook(lambda gradient: captured.append(gradient.sum().item()))
     white = replace(batch, frames=torch.full_like(batch.frames, 255))
     task.step(white, step=0, learning_rate=0.0)
@@ -114,8 +103,8 @@ def test_both_networks_are_trained_by_weighted_losses(batch, objective, weights)
     adversarial, matching, l1, perceptual = weights
     task = task_of(
         Remembering(),
-        MeanDiscriminator(),
-        perceptual=Slices(1),
+        small.MeanDiscriminator(),
+        perceptual=small.Slices(1),
         objective=objective,
         adversarial_weight=adversarial,
         feature_matching_weight=matching,
@@ -143,45 +132,38 @@ def test_both_networks_are_trained_by_weighted_losses(batch, objective, weights)
 VARIANTS = {
     "limbs hidden": {"limb_dropout": 0.5},
     "one frame": {"window_frames": 1, "previous_frame": "none"},
-    "two poses": {"conditioning_poses": 2},
+    "two poses": {"conditioning_poses": 2, "background": "generated"},
     "global": {"architecture": "global"},
     "local": {"architecture": "local", "upsampling": "transposed"},
-    "puppet": {"texture": "puppet", "part_dropout": 0.3},
+    "puppet": {"texture": "puppet"},
     "viewport": {"viewport": VIEWPORT},
     "puppet, local": {"texture": "puppet", "architecture": "local"},
     "puppet, half the resolution": {"texture": "puppet", "resolution": "half"},
 }
 
 
-def variant(clip, puppet, changes):
+def variant(clip, puppet, *, window_frames=2, limb_dropout=0.0, resolution="full", **shapes):
     """Task and windows of one variant of the recipe."""
     torch.manual_seed(0)
-    keys = ("architecture", "previous_frame", "conditioning_poses", "upsampling")
-    keys += ("texture", "viewport")
-    shapes = {key: changes[key] for key in keys if key in changes}
-    config = {key: value for key, value in changes.items() if key not in keys}
-    background, image = "generated", None
-    if "texture" in changes or "viewport" in changes:
-        scale = 2 if changes.get("resolution") == "half" else 1
-        background, shapes["size"] = "plate", (SIZE[0] // scale, SIZE[1] // scale)
-        image = torch.zeros(3, *shapes["size"])
-    network = build_generator(
-        generator_config(background=background, **shapes), background_image=image
-    )
-    dataset = windows_of(
+    config = small.generator_config(**shapes)
+    if resolution == "half":
+        config = replace(config, size=(SIZE[0] // 2, SIZE[1] // 2))
+    image = torch.zeros(3, *config.size) if config.background == "plate" else None
+    network = build_generator(config, background_image=image).apply(initialize)
+    dataset = small.windows_of(
         [clip],
-        window_frames=changes.get("window_frames", 2),
-        conditioning_poses=changes.get("conditioning_poses", 1),
-        viewport=changes.get("viewport"),
-        puppet=puppet if "texture" in changes else None,
-        part_dropout=changes.get("part_dropout", 0.0),
+        window_frames=window_frames,
+        conditioning_poses=config.conditioning_poses,
+        viewport=config.viewport,
+        puppet=puppet if config.texture == "puppet" else None,
     )
-    return task_of(network.apply(initialize), **config), dataset.batch([0, 3])
+    options = {"window_frames": window_frames, "limb_dropout": limb_dropout}
+    return task_of(network, resolution=resolution, **options), dataset.batch([0, 3])
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_moves_every_weight_and_resumes_to_the_same_bits(clip, puppet, name):
-    (task, batch), (resumed, _) = (variant(clip, puppet, VARIANTS[name]) for _ in range(2))
+    (task, batch), (resumed, _) = (variant(clip, puppet, **VARIANTS[name]) for _ in range(2))
     networks = (task.generator, task.discriminator)
     before = [{k: v.detach().clone() for k, v in each.named_parameters()} for each in networks]
     task.step(batch, step=0, learning_rate=1e-3)
@@ -198,10 +180,10 @@ def test_every_variant_moves_every_weight_and_resumes_to_the_same_bits(clip, pup
 
 def shown(clip, *, conditioning_poses=1, resolution="full", **changes):
     """Inputs of generator and discriminator in one step."""
-    dataset = windows_of(
+    dataset = small.windows_of(
         [clip], window_frames=changes.get("window_frames", 2), conditioning_poses=conditioning_poses
     )
-    batch, generator, scored_by = dataset.batch([0, 3, 4]), Remembering(), MeanDiscriminator()
+    batch, generator, scored_by = dataset.batch([0, 3, 4]), Remembering(), small.MeanDiscriminator()
     task = task_of(generator, scored_by, resolution=resolution, **changes)
     task.step(batch, step=0, learning_rate=0.0)
     return batch, generator.shown, scored_by.shown
@@ -232,7 +214,7 @@ def test_the_pose_before_is_shown_to_the_generator_alone(clip):
         older, own = pose_maps.chunk(2, dim=1)
         assert torch.equal(older, poses_of(batch, time))
         assert torch.equal(own, poses_of(batch, time + 1))
-    assert not generated[0][0][0, : STYLE.num_channels].any()  # before the clip's first frame
+    assert not generated[0][0][0, : small.STYLE.num_channels].any()  # before the clip's first frame
     assert torch.equal(condition, torch.cat([poses_of(batch, 1), poses_of(batch, 2)], dim=1))
 
 
@@ -256,8 +238,8 @@ def test_a_hidden_limb_is_hidden_from_all_in_all_poses(clip):
 def test_one_pair_is_learnt_by_heart(clip, architecture, background):
     """L1 falls to a third of what the untrained network has, and the average follows."""
     torch.manual_seed(0)
-    batch = windows_of([clip]).batch([0])
-    config = generator_config(
+    batch = small.windows_of([clip]).batch([0])
+    config = small.generator_config(
         architecture=architecture, background=background, num_filters=12, max_channels=24
     )
     plate = torch.zeros(3, *SIZE) if background == "plate" else None
@@ -283,7 +265,7 @@ class Flat(nn.Module):
 
 def test_what_is_painted_is_supervised_like_the_frame(clip, puppet):
     """Its loss is a share of the frame's, were it the frame."""
-    batch = windows_of([clip], puppet=puppet).batch([0, 2, 4])
+    batch = small.windows_of([clip], puppet=puppet).batch([0, 2, 4])
     taken = [
         task_of(Flat(*colours)).step(batch, step=0, learning_rate=0.0)
         for colours in ((0.3, -0.4), (-0.4, 0.3))
@@ -298,7 +280,7 @@ def test_what_is_painted_is_supervised_like_the_frame(clip, puppet):
 
 
 def test_the_average_shares_the_puppet(puppet):
-    config = generator_config(texture="puppet")
+    config = small.generator_config(texture="puppet")
     network = build_generator(config, background_image=torch.zeros(3, *SIZE), puppet=puppet)
     task = task_of(network)
     assert task.ema is not task.generator
@@ -315,9 +297,9 @@ def test_the_sample_shows_the_puppet_without_frames_less_than_a_second_away(
         return generate_clip(generator, keypoints, excluded=excluded, **options)
 
     monkeypatch.setattr(pose_gan, "generate_clip", recorded)
-    config = generator_config(texture="puppet")
+    config = small.generator_config(texture="puppet")
     network = build_generator(config, background_image=torch.zeros(3, *SIZE), puppet=puppet)
-    task_of(network.apply(initialize)).sample(windows_of([clip], puppet=puppet))
+    task_of(network.apply(initialize)).sample(small.windows_of([clip], puppet=puppet))
     near = np.abs(np.arange(8)[:, None] - np.arange(8)) < 2  # two frames a second
     assert np.array_equal(seen[0], near[:1])
     assert np.array_equal(seen[3], near[3:5])
@@ -328,7 +310,7 @@ def test_a_window_holds_consecutive_frames_with_their_poses_and_those_before(tmp
         training_clip(tmp_path / str(i), dance(6, seed=i), training_frames=range(1, 6))
         for i in range(2)
     ]
-    batch = windows_of(clips, conditioning_poses=3).batch([6, 0, 2])
+    batch = small.windows_of(clips, conditioning_poses=3).batch([6, 0, 2])
     for place, (clip, first) in enumerate([(1, 3), (0, 1), (0, 3)]):
         keypoints = clips[clip].keypoints
         shown = np.stack([picture(keypoints, t) for t in (first, first + 1)])
@@ -343,10 +325,10 @@ def test_a_window_holds_consecutive_frames_with_their_poses_and_those_before(tmp
 def test_clips_without_people_or_frames_are_refused(tmp_path):
     clip = training_clip(tmp_path, dance(4, missing=[1, 3]))
     with pytest.raises(TrainingError, match="no 2 consecutive frames with a body among 1 clips"):
-        windows_of([clip])
+        small.windows_of([clip])
     clip.frames.unlink()
     with pytest.raises(MissingFileError, match=r"frames\.mkv"):
-        windows_of([clip], window_frames=1)
+        small.windows_of([clip], window_frames=1)
 
 
 def test_a_window_shows_a_body_in_every_frame(tmp_path):
@@ -354,10 +336,10 @@ def test_a_window_shows_a_body_in_every_frame(tmp_path):
     keypoints.score[3, keypoints.skeleton.index("left_hand_wrist")] = 0.9  # a hand is no body
     first = training_clip(tmp_path / "a", keypoints, training_frames=range(7))
     second = training_clip(tmp_path / "b", dance(2))
-    dataset = windows_of([first, second])
+    dataset = small.windows_of([first, second])
     assert dataset.windows == [(0, t) for t in (0, 1, 4, 5)] + [(1, 0)]
     assert dataset.num_windows_without_body == 2
-    ones = windows_of([first, second], window_frames=1)
+    ones = small.windows_of([first, second], window_frames=1)
     assert ones.windows == [(0, t) for t in (0, 1, 2, 4, 5, 6)] + [(1, 0), (1, 1)]
     assert ones.batch([3]).frames.shape == (1, 1, 48, 40, 3)
 
@@ -415,7 +397,7 @@ def test_limbs_that_a_skeleton_lacks_are_not_drawn():
 
 
 def test_a_sample_column_is_pose_real_and_generated_after_one_frame_of_lead_in(clip):
-    sample = task_of(Brighter()).sample(windows_of([clip]))
+    sample = task_of(small.brighter()).sample(small.windows_of([clip]))
     columns = np.split(sample, 6, axis=1)
     for column, index, level in [(0, 0, 0.1), (3, 4, 0.2)]:
         pose, real, generated = np.split(columns[column], 3)
@@ -424,7 +406,7 @@ def test_a_sample_column_is_pose_real_and_generated_after_one_frame_of_lead_in(c
             clip.keypoints.score[index],
             skeleton=clip.keypoints.skeleton,
             size=SIZE,
-            style=STYLE,
+            style=small.STYLE,
         )
         assert np.array_equal(pose, expected)
         assert np.array_equal(real, picture(clip.keypoints, index))
@@ -446,8 +428,8 @@ def boxes_of(clip):
 
 
 def test_a_viewport_reads_the_part_of_both_frames_that_holds_the_person(clip):
-    whole_frames = windows_of([clip], conditioning_poses=2).batch(FIRST_FRAMES)
-    batch = windows_of([clip], conditioning_poses=2, viewport=VIEWPORT).batch(FIRST_FRAMES)
+    whole_frames = small.windows_of([clip], conditioning_poses=2).batch(FIRST_FRAMES)
+    batch = small.windows_of([clip], conditioning_poses=2, viewport=VIEWPORT).batch(FIRST_FRAMES)
     boxes = boxes_of(clip)
     assert len(np.unique(boxes[:, 0])) > 1
     maps = poses_of(whole_frames, 1), poses_of(batch, 1, size=batch.frames.shape[2:4])
@@ -472,7 +454,7 @@ def test_shadows_are_told_by_what_is_outside_the_viewport_or_beside_the_person(c
     masks = replace(found, frame_index=known, masks=found.masks[known], is_drawn=is_drawn)
     write_masks(masks_beside(file), masks)
     clip = replace(clip, keypoints_file=file)
-    rooms = windows_of([clip], viewport=VIEWPORT).batch(FIRST_FRAMES).whole.is_room
+    rooms = small.windows_of([clip], viewport=VIEWPORT).batch(FIRST_FRAMES).whole.is_room
     for room, first, (x0, y0, x1, y1) in zip(rooms, FIRST_FRAMES, boxes_of(clip), strict=True):
         for t in (0, 1):  # frames as small as these are not reduced
             expected = np.zeros(SIZE, bool)
@@ -499,7 +481,7 @@ def test_what_moves_beside_the_person_is_the_background_in_training(clip, tmp_pa
     write_frames(frames, [frame] * 8, frame_rate=Fraction(16))
     quick = replace(clip.keypoints, frame_rate=Fraction(16))
     clip = replace(clip, keypoints=quick, frames=frames, keypoints_file=folder / "clip.parquet")
-    dataset = windows_of([clip], viewport=VIEWPORT, background=room)
+    dataset = small.windows_of([clip], viewport=VIEWPORT, background=room)
     starts = [dataset.windows.index((0, first)) for first in (0, 2, 5)]
     shown = dataset.batch(starts).whole.coarse.numpy()  # frames as small as these are not reduced
     for number, (window, t, right_of_mask) in enumerate([(0, 0, 9), (1, 0, 17), (2, 1, 17)]):
@@ -507,7 +489,7 @@ def test_what_moves_beside_the_person_is_the_background_in_training(clip, tmp_pa
         expected[:, 20:22] = 60
         expected[7:, :right_of_mask] = frame[7:, :right_of_mask]
         assert np.array_equal(shown[window, t], expected), number
-    as_filmed = windows_of([clip], viewport=VIEWPORT).batch(starts).whole.coarse.numpy()
+    as_filmed = small.windows_of([clip], viewport=VIEWPORT).batch(starts).whole.coarse.numpy()
     assert (as_filmed == frame).all()
 
 
@@ -516,10 +498,10 @@ def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(c
     """Without shadows, seen by L1 inside and outside."""
     torch.manual_seed(0)
     plate = torch.rand(3, *SIZE)
-    config = generator_config(viewport=VIEWPORT)
+    config = small.generator_config(viewport=VIEWPORT)
     if resolution == "half":
         plate = downsample_by_2(plate[None])[0]
-        config = generator_config(viewport=VIEWPORT, size=tuple(plate.shape[1:]))
+        config = small.generator_config(viewport=VIEWPORT, size=tuple(plate.shape[1:]))
     generator = build_generator(config, background_image=plate).apply(initialize)
     with torch.no_grad():
         generator.network.head.bias.view(4, -1)[3] = -100.0  # a mask of zeros
@@ -527,14 +509,14 @@ def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(c
         generator.shadows.head.weight.zero_()
     task = task_of(
         generator,
-        MeanDiscriminator(),
+        small.MeanDiscriminator(),
         resolution=resolution,
         adversarial_weight=0.0,
         feature_matching_weight=0.0,
         l1_weight=1.0,
         foreground_l1_weight=1.0,
     )
-    batch = windows_of([clip], viewport=VIEWPORT).batch(FIRST_FRAMES)
+    batch = small.windows_of([clip], viewport=VIEWPORT).batch(FIRST_FRAMES)
     losses = task.step(batch, step=0, learning_rate=0.0)
     expected = []
     for frames, (x, y) in zip(real_images(batch), batch.whole.corners, strict=True):
@@ -553,7 +535,7 @@ def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(c
 @pytest.mark.parametrize("viewport", [None, VIEWPORT])
 def test_a_window_has_the_puppet_of_its_frames_in_its_box(clip, viewport):
     keypoints, puppet = clip.keypoints, puppet_of(clip.keypoints, [0, 3, 7])
-    dataset = windows_of([clip], viewport=viewport, puppet=puppet)
+    dataset = small.windows_of([clip], viewport=viewport, puppet=puppet)
     batch = dataset.batch(FIRST_FRAMES)
     boxes = np.tile([0, 0, *reversed(SIZE)], (3, 1)) if viewport is None else boxes_of(clip)
     near = np.abs(np.arange(8)[:, None] - [0, 3, 7]) < 2  # two frames a second
@@ -562,7 +544,7 @@ def test_a_window_has_the_puppet_of_its_frames_in_its_box(clip, viewport):
         expected = [poses.draw(first + t, box=tuple(box)) for t in (0, 1)]
         assert np.array_equal(textures, np.stack(expected))
         assert textures[..., 3].amax() == 255
-    again = windows_of([clip], viewport=viewport, puppet=puppet).batch(FIRST_FRAMES[::-1])
+    again = small.windows_of([clip], viewport=viewport, puppet=puppet).batch(FIRST_FRAMES[::-1])
     if viewport is None:  # whose boxes have the size of the largest in a batch
         assert torch.equal(again.textures, batch.textures.flip(0))
 
@@ -570,7 +552,7 @@ def test_a_window_has_the_puppet_of_its_frames_in_its_box(clip, viewport):
 def test_a_puppet_is_not_made_of_frames_less_than_a_second_away(clip, tmp_path):
     """But of another clip's frames of the same number."""
     other = training_clip(tmp_path, dance(4, seed=5))
-    appearance = target_of([clip, other], num_references=12).appearance
+    appearance = small.target_of([clip, other], num_references=12).appearance
     assert appearance.frames.tolist() == [
         *([0, index] for index in (0, 1, 3, 4, 6, 7)),
         *([1, index] for index in range(4)),
@@ -594,7 +576,7 @@ def left_out(clip, puppet, monkeypatch, share):
         return np.zeros((box[3] - box[1], box[2] - box[0], 6), np.uint8)
 
     monkeypatch.setattr(PuppetClip, "draw", recorded)
-    dataset = windows_of([clip], puppet=puppet, part_dropout=share)
+    dataset = small.windows_of([clip], puppet=puppet, part_dropout=share)
     for index in range(len(dataset)):
         dataset.batch([index])
     return parts
@@ -613,14 +595,14 @@ def test_parts_are_left_out_of_whole_windows_in_that_share(clip, puppet, tmp_pat
 
 def test_what_is_in_the_viewport_teaches_no_shadows(clip):
     """Or clothes would be shadows, in poses that were never filmed."""
-    batch = windows_of([clip], viewport=VIEWPORT).batch(FIRST_FRAMES)
+    batch = small.windows_of([clip], viewport=VIEWPORT).batch(FIRST_FRAMES)
     learnt = []
     for frames in (batch.frames, 255 - batch.frames):
         generator = build_generator(
-            generator_config(viewport=VIEWPORT), background_image=torch.zeros(3, *SIZE)
+            small.generator_config(viewport=VIEWPORT), background_image=torch.zeros(3, *SIZE)
         )
         torch.manual_seed(0)
-        task = task_of(generator.apply(initialize), MeanDiscriminator())
+        task = task_of(generator.apply(initialize), small.MeanDiscriminator())
         task.step(replace(batch, frames=frames), step=0, learning_rate=1e-3)
         learnt.append(torch.cat([each.flatten() for each in generator.shadows.parameters()]))
     assert torch.equal(*learnt)

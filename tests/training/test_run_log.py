@@ -1,5 +1,3 @@
-"""Mean losses and the time of all sessions; curves and samples are whole after a resume."""
-
 import subprocess
 import time
 from dataclasses import replace
@@ -12,19 +10,11 @@ from dvc.repo import Repo
 from motiontransfer.errors import TrainingError
 from motiontransfer.training import run_log
 from motiontransfer.training.checkpoint import Throughput
-from motiontransfer.training.run_log import (
-    MeanLosses,
-    RunClock,
-    copy_logs,
-    log_losses,
-    open_log,
-    sample_name,
-)
 from tests.training.small import runtime
 
 
 def mean_of(*steps):
-    losses = MeanLosses()
+    losses = run_log.MeanLosses()
     for values in steps:
         losses.add({name: torch.tensor(value) for name, value in values.items()})
     return losses
@@ -45,7 +35,7 @@ def test_losses_are_means_by_name_in_their_order_of_copies():
 
 
 def test_a_mean_continues_from_its_state():
-    losses, other = mean_of({"a/b": 0.5}, {"a/b": 1.5}), MeanLosses()
+    losses, other = mean_of({"a/b": 0.5}, {"a/b": 1.5}), run_log.MeanLosses()
     other.load_state({**losses.state(), "generator.weight": torch.zeros(1)})
     for each in (losses, other):
         each.add({"a/b": torch.tensor(4.0)})
@@ -63,7 +53,7 @@ def test_a_loss_that_is_not_finite_is_named_with_its_steps(value, before, steps)
 
 @pytest.mark.needs_cuda
 def test_losses_come_from_a_gpu():
-    losses = MeanLosses()
+    losses = run_log.MeanLosses()
     losses.add({"l1": torch.tensor(0.5, device="cuda") * 3})
     assert read(losses) == {"l1": 1.5}
 
@@ -81,7 +71,7 @@ def test_time_is_that_of_all_sessions_and_waiting_is_part_of_it(monkeypatch, on_
             yield number
 
     start = Throughput(steps=4, minutes=2.0, own_minutes=1.0, waiting_minutes=0.5)
-    clock = RunClock(start, on_cpu=on_cpu)
+    clock = run_log.RunClock(start, on_cpu=on_cpu)
     for _ in clock.waiting_for(items()):
         now[0] += 54
         computed[0] += 18
@@ -103,7 +93,7 @@ def test_a_training_on_the_cpu_computes_in_the_thread_that_calls_it():
     """So this thread's CPU time is the training's; sleeping stands for a core that others have."""
     network = torch.nn.Sequential(*(torch.nn.Conv2d(8, 8, 3) for _ in range(4)))
     image = torch.rand(1, 8, 96, 96, requires_grad=True)
-    clock, before = RunClock(Throughput(), on_cpu=True), time.process_time()
+    clock, before = run_log.RunClock(Throughput(), on_cpu=True), time.process_time()
     time.sleep(0.2)
     while time.process_time() - before < 0.2:
         network(image).square().mean().backward()
@@ -114,10 +104,10 @@ def test_a_training_on_the_cpu_computes_in_the_thread_that_calls_it():
 @pytest.fixture
 def run(tmp_path):
     """A run that logged until step 9."""
-    with open_log(tmp_path / "run", step=0) as live:
+    with run_log.open_log(tmp_path / "run", step=0) as live:
         for done in (3, 6, 9):
-            log_losses(live, done, {"generator/l1": done / 2})
-            live.log_image(sample_name(done), np.zeros((4, 4, 3), np.uint8))
+            run_log.log_losses(live, done, {"generator/l1": done / 2})
+            live.log_image(run_log.sample_name(done), np.zeros((4, 4, 3), np.uint8))
     return tmp_path / "run"
 
 
@@ -131,9 +121,9 @@ def samples(run):
 
 @pytest.mark.parametrize(("step", "kept"), [(6, ["3\t1.5", "6\t3.0"]), (0, [])])
 def test_logs_after_the_checkpoint_are_removed(run, step, kept):
-    with open_log(run, step=step) as live:
-        log_losses(live, 8, {"generator/l1": 7.0})
-        live.log_image(sample_name(8), np.zeros((4, 4, 3), np.uint8))
+    with run_log.open_log(run, step=step) as live:
+        run_log.log_losses(live, 8, {"generator/l1": 7.0})
+        live.log_image(run_log.sample_name(8), np.zeros((4, 4, 3), np.uint8))
     assert rows(run) == ["step\tl1", *kept, "8\t7.0"]
     assert samples(run) == [*(f"step_00000{row[0]}.png" for row in kept), "step_000008.png"]
 
@@ -143,8 +133,8 @@ def test_what_a_kill_left_half_written_is_removed_or_ignored(run):
     curve = run / "live/plots/metrics/generator/l1.tsv"
     curve.write_text(curve.read_text() + "1")  # of a row for step 12, say
     (curve.parent / "other.tsv").write_text("")
-    with open_log(run, step=20) as live:
-        log_losses(live, 21, {"generator/other": 1.0})
+    with run_log.open_log(run, step=20) as live:
+        run_log.log_losses(live, 21, {"generator/other": 1.0})
     assert len(rows(run)) == 4
     assert (curve.parent / "other.tsv").read_text().split() == ["step", "other", "21", "1.0"]
 
@@ -153,9 +143,9 @@ def test_logs_are_copied_with_those_of_a_run_inside_and_take_the_place_of_older_
     destination = tmp_path / "logs"
     (destination / "images").mkdir(parents=True)
     (destination / "images/step_999999.png").touch()
-    with open_log(run / "global", step=0) as live:
-        log_losses(live, 1, {"generator/l1": 1.0})
-    copy_logs(run, destination)
+    with run_log.open_log(run / "global", step=0) as live:
+        run_log.log_losses(live, 1, {"generator/l1": 1.0})
+    run_log.copy_logs(run, destination)
     assert sorted(str(p.relative_to(destination)) for p in destination.rglob("*.*")) == [
         "global/metrics/generator/l1.tsv",
         *(f"images/step_{step:06d}.png" for step in (3, 6, 9)),
@@ -169,6 +159,6 @@ def test_a_repository_without_a_commit_is_refused_with_the_remedy(tmp_path, monk
     Repo.init().close()
     with (
         pytest.raises(TrainingError, match=r"Empty git repo; commit once"),
-        open_log(tmp_path / "run", step=0),
+        run_log.open_log(tmp_path / "run", step=0),
     ):
         pass

@@ -1,5 +1,3 @@
-"""Training of a target's generator, coarse-to-fine too; a stopped one ends as a whole one."""
-
 from dataclasses import asdict, replace
 from types import SimpleNamespace
 
@@ -11,12 +9,6 @@ from motiontransfer.errors import TrainingError
 from motiontransfer.models.layers import check_depth, downsample_by_2
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training import pose_gan
-from motiontransfer.training.pose_gan import (
-    PoseGanTask,
-    global_config,
-    global_networks,
-    split_schedule,
-)
 from motiontransfer.training.weights import read_description, read_generator
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.digests import digests
@@ -77,19 +69,19 @@ def local(**changes):
 
 
 def test_the_first_training_is_of_the_global_generator_at_half_the_size():
-    small = global_networks(local())
+    small = pose_gan.global_networks(local())
     assert small.generator == replace(
         local().generator, architecture="global", size=(SIZE[0] // 2, SIZE[1] // 2)
     )
     assert small.discriminator == replace(local().discriminator, num_scales=1)
-    assert global_networks(local(size=(25, 31))).generator.size == (13, 16)
+    assert pose_gan.global_networks(local(size=(25, 31))).generator.size == (13, 16)
 
 
 def test_each_scale_has_its_weight_in_both_trainings_and_the_perceptual_loss_half_in_the_first():
     weights = {"adversarial_weight": 3.0, "perceptual_weight": 20.0, "foreground_radius_px": 8}
     three = replace(local(), discriminator=replace(local().discriminator, num_scales=3))
     early = {"adversarial_weight": 2.0, "perceptual_weight": 10.0, "foreground_radius_px": 4}
-    assert global_config(gan_config(**weights), three) == gan_config(**early)
+    assert pose_gan.global_config(gan_config(**weights), three) == gan_config(**early)
 
 
 def copied(module):
@@ -114,7 +106,7 @@ def train_coarse_to_fine(clip, folder):
 def coarse_to_fine(tmp_path_factory, clip):
     """A training, with what its steps were given; READ ONLY."""
     folder, taken, backgrounds = tmp_path_factory.mktemp("coarse_to_fine"), [], []
-    whole_step = PoseGanTask.step
+    whole_step = pose_gan.PoseGanTask.step
     real_start, real_build = pose_gan.start_from_coarse, pose_gan.build_networks
 
     def step(self, batch, *, step, learning_rate):
@@ -137,7 +129,7 @@ def coarse_to_fine(tmp_path_factory, clip):
         return real_build(*arguments, background_image=background_image, puppet=puppet)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PoseGanTask, "step", step)
+        patch.setattr(pose_gan.PoseGanTask, "step", step)
         patch.setattr(pose_gan, "start_from_coarse", start)
         patch.setattr(pose_gan, "build_networks", build)
         metrics = train_coarse_to_fine(clip, folder)
@@ -190,7 +182,7 @@ def test_a_training_that_stopped_at_any_moment_ends_in_the_same_bytes(
 
     with monkeypatch.context() as patch:
         if isinstance(moment, int):
-            stop_at_step(patch, PoseGanTask, moment)
+            stop_at_step(patch, pose_gan.PoseGanTask, moment)
         else:
             patch.setattr(pose_gan, "start_from_coarse", failing_start)
         with pytest.raises(RuntimeError, match="went down"):
@@ -208,7 +200,7 @@ def test_a_training_that_stopped_at_any_moment_ends_in_the_same_bytes(
 )
 def test_the_time_is_shared_like_the_steps_of_which_each_training_has_one(fraction, steps, minutes):
     plan = schedule(steps=10, max_minutes=8.0 if minutes else None)
-    split = split_schedule(plan, share=fraction)
+    split = pose_gan.split_schedule(plan, share=fraction)
     assert tuple(part.steps for part in split) == steps
     assert tuple(part.max_minutes for part in split) == (minutes or (None, None))
     assert split[0].part(10, share=1 / fraction) == plan

@@ -1,8 +1,5 @@
-"""A run that is stopped and resumed ends as one that never was; signals stop it after a step."""
-
 import logging
 import math
-import random
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,15 +14,7 @@ from motiontransfer.errors import TrainingError
 from motiontransfer.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from motiontransfer.training.data import BatchSampler
 from motiontransfer.training.trainer import listening, num_readers
-from tests.digests import digests
 from tests.training.small import COUNTING, CountingTask, count, schedule
-from tests.training.trainings import (
-    start,
-    train_coarse_to_fine,
-    train_face,
-    train_launched,
-    train_until,
-)
 
 
 def curves(folder):
@@ -226,44 +215,6 @@ def test_beside_the_main_thread_nothing_is_listened_to():
 
     with ThreadPoolExecutor(1) as thread:
         assert thread.submit(listen).result() == []
-
-
-NUM_STEPS = 36
-CHANGES = {
-    **{"steps": NUM_STEPS, "batch_size": 1, "log_every_steps": 1},
-    **{"sample_every_steps": 12, "checkpoint_every_steps": 3},
-}
-
-
-def results(folder):
-    """Digests of weights and curves; where each picture is."""
-    return {name: name.endswith(".png") or digest for name, digest in digests(folder).items()}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("train", "certain"), [(train_face, ()), (train_coarse_to_fine, (11, 12, 13))]
-)
-def test_a_training_killed_at_random_moments_ends_in_the_same_bytes(tmp_path, clip, train, certain):
-    """And soon after certain steps: where a local enhancer is about to grow, or just has."""
-    clips = [clip]
-    start(print).join()  # what the first process of all waits for
-    began = time.monotonic()
-    whole = start(train_launched, train, clips, tmp_path / "whole", CHANGES)
-    whole.join()
-    assert whole.exitcode == 0
-    seconds_a_step = (time.monotonic() - began) / NUM_STEPS
-    moments = random.Random(train.__name__)
-    for step in sorted([*moments.sample(range(1, NUM_STEPS - 10), 4), *certain]):
-        seconds = moments.uniform(0, seconds_a_step)
-        process = start(train_until, step, seconds, train, clips, tmp_path / "killed", CHANGES)
-        process.join()
-        assert process.exitcode == -9
-    assert len(list((tmp_path / "killed/checkpoints").iterdir())) == 1
-    last = start(train_launched, train, clips, tmp_path / "killed", CHANGES)
-    last.join()
-    assert last.exitcode == 0
-    assert results(tmp_path / "killed") == results(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(

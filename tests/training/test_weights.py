@@ -1,5 +1,3 @@
-"""Weights and what describes them survive the disk; anything else is refused."""
-
 import json
 import math
 import shutil
@@ -17,7 +15,6 @@ from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.puppet.appearance import pack_appearance, write_appearance
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.storage import sha256_of
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.weights import (
@@ -31,7 +28,8 @@ from motiontransfer.training.weights import (
     write_tensors,
     write_weights,
 )
-from tests.people import SIZE, dance, puppet_of
+from tests.people import SIZE, dance, lost, puppet_of
+from tests.training import small
 from tests.training.small import CROP_SIZE, STYLE, face_config, generator_config, translator_config
 
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=2)
@@ -89,12 +87,7 @@ def test_the_description_is_readable_by_others(file):
     assert content["description"] == read_description(file) == {"size": 3, "note": None}
 
 
-def write_generator(path, config, network, **changes):
-    description = {
-        **{"generator": asdict(config), "pose_map": asdict(STYLE), "held_out": asdict(HELD_OUT)}
-    }
-    write_weights(path, network, description={**description, **changes})
-    return path
+write_generator = partial(small.write_generator, split=HELD_OUT)
 
 
 @pytest.mark.parametrize("background", ["plate", "generated"])
@@ -131,7 +124,6 @@ def test_a_face_network_comes_back(tmp_path, network_class, shape, name, read, c
 
 
 def foreign(content):
-    """Weights with this description."""
     return lambda path: write_tensors(path, {"a": torch.zeros(1)}, description=content)
 
 
@@ -154,6 +146,13 @@ def forged(tensors=None, **changes):
     return write
 
 
+def of_face(**changes):
+    """A face generator that is described as another."""
+    described = {"face_generator": asdict(face_config()) | changes}
+    return partial(write_weights, network=nn.Linear(1, 1), description=described)
+
+
+IMPOSSIBLE_FACES = [("num_filters", 0), ("num_residual_blocks", 10**9), ("crop_size", 10**6)]
 OTHER = partial(write_weights, network=nn.Linear(1, 1), description={"a": {}})
 READERS = {
     **{"generator": read_generator, "face_generator": read_face_generator},
@@ -176,6 +175,8 @@ TALL = {**asdict(generator_config()), "num_residual_blocks": 10**9}
             (described(generator=asdict(generator_config(num_filters=it))), read_generator, "fit")
             for it in (5, 10**6)
         ),
+        (described(generator=asdict(generator_config(size=(10**6,) * 2))), read_generator, "fit"),
+        *((of_face(**{key: it}), read_face_generator, key) for key, it in IMPOSSIBLE_FACES),
         *(
             (forged(*tensors, **changes), read_appearance, "its .*not written by mot")
             for tensors, changes in (
@@ -211,15 +212,12 @@ def test_networks_that_were_not_trained(tmp_path):
 def puppet():
     """Of three references; its legs were never found."""
     keypoints = dance(3)
-    for side in ("left", "right"):
-        for joint in ("knee", "ankle"):
-            where = HOLISTIC.index(f"{side}_{joint}")
-            keypoints.points[:, where], keypoints.score[:, where] = 0, 0
+    for joint in ("left_knee", "left_ankle", "right_knee", "right_ankle"):
+        keypoints = lost(keypoints, joint, range(3))
     return puppet_of(keypoints, range(3))
 
 
 def drawn(puppet):
-    """It dances."""
     keypoints = dance(6, seed=4)
     clip = puppet.follow(keypoints)
     return np.stack([clip.draw(index, box=(0, 0, *SIZE[::-1])) for index in range(6)])

@@ -1,15 +1,11 @@
 """Whole trainings at the smallest size; processes that are started, stopped and compared."""
 
 import os
-import signal
 import socket
-import threading
-import time
 
 import torch
 from torch import nn
 
-from motiontransfer.models.generators import FrameGenerator, Generated
 from motiontransfer.training.distributed import launched_runtime
 from motiontransfer.training.face_cycle import train_face_cycle
 from motiontransfer.training.face_gan import train_face_gan
@@ -20,6 +16,7 @@ from tests.training.small import (
     DISCRIMINATOR,
     HELD_OUT,
     STYLE,
+    StandIn,
     cycle_config,
     face_gan_config,
     face_networks,
@@ -34,15 +31,13 @@ from tests.training.small import (
 )
 
 
-class Drawing(FrameGenerator):
-    """Stands for a main generator: shows the pose, and a shade of the frame before."""
-
-    def __init__(self):
-        super().__init__(nn.Conv2d(1, 1, 1))
-
-    def forward(self, pose_map, previous_frame, background=None, texture=None):
-        frame = torch.tanh(pose_map.sum(1, keepdim=True) - 0.5 + 0.3 * previous_frame)
-        return Generated(frame, frame)
+def drawing():
+    """Shows the pose, and a shade of the frame before."""
+    return StandIn(
+        lambda pose_map, previous_frame, texture: torch.tanh(
+            pose_map.sum(1, keepdim=True) - 0.5 + 0.3 * previous_frame
+        )
+    )
 
 
 def main_of(network):
@@ -65,7 +60,6 @@ def train_pose(clips, folder, *, on=None, held_out=HELD_OUT, shapes=None, config
 
 
 def train_coarse_to_fine(clips, folder, *, on=None, **changes):
-    """Train a local enhancer coarse-to-fine."""
     shapes = networks(architecture="local", background="generated")
     config = gan_config(global_only_fraction=1 / 3)
     return train_pose(clips, folder, on=on, shapes=shapes, config=config, **changes)
@@ -78,7 +72,7 @@ def train_face(clips, folder, *, on=None, network=None, config=None, **changes):
     return train_face_gan(
         clips,
         on or runtime(),
-        main_of(network or Drawing()),
+        main_of(network or drawing()),
         networks=face_networks(),
         config=config or face_gan_config(),
         schedule=schedule(**changes),
@@ -104,29 +98,6 @@ def train_launched(train, clips, folder, changes):
     size = schedule(**changes).batch_size
     with launched_runtime(precision="32-true", devices="auto", batch_size=size) as on:
         train(clips, folder, on=on, **changes)
-
-
-def train_until(step, seconds, train, clips, folder, changes):
-    """Train, and be killed some seconds after a step has been logged.
-
-    By a thread of the process itself: another process could come too late on a busy machine.
-    """
-
-    def kill():
-        while _logged(folder) < step:
-            time.sleep(0.002)
-        time.sleep(seconds)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=kill, daemon=True).start()
-    train_launched(train, clips, folder, changes)
-
-
-def _logged(folder):
-    """How many steps a run has logged since it began, in both trainings if it has two."""
-    curve = "live/plots/metrics/generator/l1.tsv"
-    curves = [*folder.glob(f"checkpoints/*/global/{curve}"), *folder.glob(f"checkpoints/*/{curve}")]
-    return sum(curve.read_text().count("\n") - 1 for curve in curves)
 
 
 def start(function, *arguments, environment=()):

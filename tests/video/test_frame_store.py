@@ -1,5 +1,3 @@
-"""Frame stores give back every frame, in any order."""
-
 import multiprocessing
 from fractions import Fraction
 

@@ -1,5 +1,3 @@
-"""Framing maps invert each other; display matrices put pixels where they say."""
-
 import av
 import numpy as np
 import pytest

@@ -1,5 +1,3 @@
-"""A decoder that crashes, hangs or takes all memory is one line about its file."""
-
 import ctypes
 import faulthandler
 import gc

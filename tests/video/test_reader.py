@@ -7,14 +7,6 @@ import pytest
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.video import reader
 from motiontransfer.video.geometry import Orientation
-from motiontransfer.video.reader import (
-    DamagedVideoError,
-    _decoded,
-    read_frames,
-    read_metadata,
-    sample_frames,
-    upright,
-)
 from tests.video.conftest import grey_frame, index_of, write_test_sound, write_test_video
 
 CLOCKWISE = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
@@ -29,16 +21,16 @@ def greys(num_frames, size=(32, 48)):
 
 
 def read_all(path):
-    metadata = read_metadata(path)
-    timed = list(read_frames(metadata))
-    return metadata, timed, [upright(each.item, metadata) for each in timed]
+    metadata = reader.read_metadata(path)
+    timed = list(reader.read_frames(metadata))
+    return metadata, timed, [reader.upright(each.item, metadata) for each in timed]
 
 
 def read_until_damage(path):
-    metadata = read_metadata(path)
+    metadata = reader.read_metadata(path)
     kept = []
-    with pytest.raises(DamagedVideoError) as caught:
-        kept.extend(upright(timed.item, metadata) for timed in read_frames(metadata))
+    with pytest.raises(reader.DamagedVideoError) as caught:
+        kept.extend(reader.upright(timed.item, metadata) for timed in reader.read_frames(metadata))
     return kept, str(caught.value)
 
 
@@ -137,8 +129,10 @@ def test_truncation_leaves_no_holes_between_reordered_frames(tmp_path):
     for packet in packets[3:]:
         path.write_bytes(content[: packet.pos])
         starts = []
-        with pytest.raises(DamagedVideoError):
-            starts.extend(timed.start_seconds for timed in read_frames(read_metadata(path)))
+        with pytest.raises(reader.DamagedVideoError):
+            starts.extend(
+                timed.start_seconds for timed in reader.read_frames(reader.read_metadata(path))
+            )
         np.testing.assert_allclose(starts, np.arange(len(starts)) / 10, atol=1e-6)
 
 
@@ -169,15 +163,15 @@ def test_packets_before_the_first_key_frame_are_passed_over(tmp_path):
 
 def test_time_that_runs_back_goes_on_at_the_rate(tmp_path, monkeypatch):
     path = write_test_video(tmp_path / "v.mkv", greys(6))
-    metadata = read_metadata(path)
+    metadata, decoded = reader.read_metadata(path), reader._decoded
 
     def running_back(path):
-        for frame, milliseconds in zip(_decoded(path), [0, 100, 0, 100, 400, 500], strict=True):
+        for frame, milliseconds in zip(decoded(path), [0, 100, 0, 100, 400, 500], strict=True):
             frame.pts = milliseconds
             yield frame
 
     monkeypatch.setattr(reader, "_decoded", running_back)
-    starts = [timed.start_seconds for timed in read_frames(metadata)]
+    starts = [timed.start_seconds for timed in reader.read_frames(metadata)]
     np.testing.assert_allclose(starts, [0, 0.1, 0.2, 0.3, 0.4, 0.5])
 
 
@@ -203,14 +197,14 @@ def test_a_frame_that_ffmpeg_concealed_is_damage(tmp_path):
 def test_files_without_video_are_refused_in_one_line(tmp_path):
     sound = write_test_sound(tmp_path / "sound.m4a")
     with pytest.raises(VideoError, match=r"sound\.m4a: holds no video stream; .* got audio"):
-        read_metadata(sound)
+        reader.read_metadata(sound)
     png = av.VideoFrame.from_ndarray(grey_frame(0), format="rgb24").to_image()
     png.save(tmp_path / "cover.png")
     song = remux(sound, tmp_path / "song.mka", attachment=tmp_path / "cover.png")
     with av.open(str(song)) as container:
         assert len(container.streams.video) == 1
     with pytest.raises(VideoError, match=r"song\.mka: holds no video stream"):
-        read_metadata(song)
+        reader.read_metadata(song)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +225,7 @@ def test_other_files_are_refused_in_one_line(tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises((VideoError, MissingFileError), match=message) as info:
-        read_metadata(tmp_path / name)
+        reader.read_metadata(tmp_path / name)
     assert "\n" not in str(info.value)
 
 
@@ -244,7 +238,7 @@ def test_a_video_without_one_intact_frame_is_refused(tmp_path):
         content = content.replace(data, b"\xff" * size)
     path.write_bytes(content)
     with pytest.raises(VideoError, match=r"video\.webm: frame 0: no frame can be decoded: "):
-        read_metadata(path)
+        reader.read_metadata(path)
 
 
 def test_colons_in_names_are_no_protocols(tmp_path):
@@ -259,7 +253,7 @@ def test_a_tiny_file_cannot_ask_for_a_huge_image(tmp_path):
         "at most 67,108,864 pixels a frame, got 326400x720 .stored 1280x720, pixel aspect ratio 255"
     )
     with pytest.raises(VideoError, match=text):
-        read_metadata(path)
+        reader.read_metadata(path)
 
 
 @pytest.mark.parametrize("name", ["video.mp4", "video.mkv", "video.ts"])
@@ -281,5 +275,5 @@ def test_samples_are_key_frames_where_there_are_enough(tmp_path, interval, expec
     options = {"g": str(interval), "sc_threshold": "0"}
     frames = [grey_frame(index % 10) for index in range(20)]
     path = write_test_video(tmp_path / "v.mp4", frames, options=options)
-    shown = [index_of(it) for it in sample_frames(read_metadata(path), num_samples=5)]
+    shown = [index_of(it) for it in reader.sample_frames(reader.read_metadata(path), num_samples=5)]
     assert shown == [index % 10 for index in expected]

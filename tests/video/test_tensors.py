@@ -1,5 +1,3 @@
-"""Frames survive the way to a tensor and back."""
-
 import numpy as np
 import pytest
 import torch
