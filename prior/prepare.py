@@ -10,7 +10,7 @@ from motiontransfer.pose.cleaning import clean
 from motiontransfer.pose.detectors import HolisticConfig, detect_keypoints
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.puppet.appearance import write_appearance
-from motiontransfer.puppet.background import median_background
+from motiontransfer.puppet.background import FullSizeFrames, median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.segmentation import clip_masks
 from motiontransfer.puppet.silhouette import write_masks
@@ -51,11 +51,9 @@ def main(actor: str) -> None:
     clips = read_target_clips(actor, held_out_of(int(actor)))
     for clip in clips:
         write_masks(clip.masks_file, clip_masks(clip))
-    appearance = target_appearance(
-        clips,
-        median_background(clips),
-        num_references=load_section(
-            FitAppearanceParams, "fit_appearance", path=MAIN_PARAMS
-        ).references,
-    )
+    params = load_section(FitAppearanceParams, "fit_appearance", path=MAIN_PARAMS)
+    with FullSizeFrames(clips) as frames:
+        appearance = target_appearance(
+            frames, median_background(frames), num_references=params.references
+        )
     write_appearance(layout.appearance_file(actor), appearance)

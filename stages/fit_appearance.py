@@ -6,7 +6,7 @@ from pydantic import Field
 from motiontransfer import layout
 from motiontransfer.params import Section, load_section
 from motiontransfer.puppet.appearance import write_appearance
-from motiontransfer.puppet.background import median_background
+from motiontransfer.puppet.background import FullSizeFrames, median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.plot import plot_appearance
 from motiontransfer.storage import write_json
@@ -25,8 +25,9 @@ def main(target: str) -> str:
         gap_frames=load_section(int, "train_gan.gap_frames"),
     )
     clips = read_target_clips(target, held_out)
-    background = median_background(clips)
-    appearance = target_appearance(clips, background, num_references=params.references)
+    with FullSizeFrames(clips) as frames:
+        background = median_background(frames)
+        appearance = target_appearance(frames, background, num_references=params.references)
     file = layout.appearance_file(target)
     plot = file.with_suffix(".png")
     write_appearance(file, appearance)

@@ -9,8 +9,10 @@ are not, it is that of the bright ones. Pixels that are hardly ever uncovered ar
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
+from io import SEEK_END
 from tempfile import TemporaryFile
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -54,30 +56,71 @@ class Background(NamedTuple):
     """Pixels that change beside the person: captions, screens, other people."""
 
 
-def median_background(clips: Sequence[TargetClip], *, num_frames: int = _NUM_FRAMES) -> Background:
-    """Median over about `num_frames` training frames, evenly spread over the clips.
+class FullSizeFrames:
+    """Frames of a target in the size of its largest; those that are kept are decoded once.
 
-    At full size, as far as the clips have it; the person is where their masks are.
+    They wait in a temporary file: in memory they would take gigabytes.
     """
-    size, each = full_size(clips), max(num_frames // len(clips), 1)
+
+    def __init__(self, clips: Sequence[TargetClip]) -> None:
+        self.clips, self.size = clips, full_size(clips)
+        self._stack = ExitStack()
+        self._file = self._stack.enter_context(TemporaryFile())  # noqa: SIM115 - the stack closes it
+        self._positions: dict[tuple[int, int], int] = {}
+        found = [full_size_frames(clip.frames, clip.keypoints.frame_rate) for clip in clips]
+        self._stores = [self._stack.enter_context(FrameStore(path)) for path, _ in found]
+        self.steps = [step for _, step in found]
+        """Each so many-th frame of a clip is there at full size."""
+
+    def __enter__(self) -> "FullSizeFrames":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def __getitem__(self, key: tuple[int, int]) -> Frame:
+        """A frame by clip and frame_index."""
+        if key in self._positions:
+            return self.rows(key, 0, self.size[0])
+        clip, index = key
+        return resize(self._stores[clip][index // self.steps[clip]], self.size)
+
+    def keep(self, key: tuple[int, int]) -> None:
+        frame = self[key]
+        self._positions[key] = self._file.seek(0, SEEK_END)
+        self._file.write(np.ascontiguousarray(frame).data)
+
+    def rows(self, key: tuple[int, int], start: int, stop: int) -> _Levels:
+        """Some rows of a frame that is kept."""
+        shape = stop - start, self.size[1], 3
+        self._file.seek(self._positions[key] + 3 * self.size[1] * start)
+        return np.frombuffer(self._file.read(math.prod(shape)), np.uint8).reshape(shape)
+
+
+def median_background(frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES) -> Background:
+    """Median over about `num_frames` training frames, evenly spread over the clips; they are kept.
+
+    The person is where their masks are.
+    """
+    clips, size = frames.clips, frames.size
     distances, heights = [], []
-    with TemporaryFile() as frames:  # in memory they would take gigabytes
-        for number, clip in enumerate(clips, 1):
-            path, step = full_size_frames(clip.frames, clip.keypoints.frame_rate)
-            masks = read_masks(clip.masks_file)
-            height_px = body_height_px(clip.keypoints.resized(masks.masks.shape[1:]))
-            heights.append(height_px)
-            indices = spread(masks.frames_of(clip.training[::step]), count=each)
-            description = f"reading frames for the background, clip {number} of {len(clips)}"
-            with FrameStore(path) as store:
-                for index in track(indices, description, total=len(indices)):
-                    frames.write(resize(store[index // step], size).tobytes())
-                    is_free = (masks[index] < _PERSON).astype(np.uint8)
-                    away = cv2.distanceTransform(is_free, cv2.DIST_L2, cv2.DIST_MASK_5)
-                    share = np.clip(away / max(_FAR * height_px, 1), 0, 1)
-                    distances.append((share * _LEVELS).astype(np.uint8))
-        shows_background = _showing_background(np.stack(distances))
-        seen, is_moving = _median_where(frames, size, shows_background)
+    kept: list[tuple[int, int]] = []
+    for number, clip in enumerate(clips):
+        masks = read_masks(clip.masks_file)
+        height_px = body_height_px(clip.keypoints.resized(masks.masks.shape[1:]))
+        heights.append(height_px)
+        masked = masks.frames_of(clip.training[:: frames.steps[number]])
+        indices = spread(masked, count=max(num_frames // len(clips), 1))
+        description = f"reading frames for the background, clip {number + 1} of {len(clips)}"
+        for index in track(indices, description, total=len(indices)):
+            kept.append((number, index))
+            frames.keep(kept[-1])
+            is_free = (masks[index] < _PERSON).astype(np.uint8)
+            away = cv2.distanceTransform(is_free, cv2.DIST_L2, cv2.DIST_MASK_5)
+            share = np.clip(away / max(_FAR * height_px, 1), 0, 1)
+            distances.append((share * _LEVELS).astype(np.uint8))
+    shows_background = _showing_background(np.stack(distances))
+    seen, is_moving = _median_where(frames, kept, shows_background)
     hidden = np.asarray(~shows_background.any(axis=0), np.uint8)
     small = seen[np.ix_(*map(_nearest, hidden.shape, size))]
     hidden[_held(small, hidden, float(np.median(heights)))] = 1
@@ -118,15 +161,15 @@ def _showing_background(
 
 
 def _median_where(
-    frames: IO[bytes],
-    size: tuple[int, int],
+    frames: FullSizeFrames,
+    kept: Sequence[tuple[int, int]],
     shows_background: Bool[np.ndarray, "frames rows columns"],
 ) -> tuple[Frame, _Pixels]:
     """Median over time of the lit frames that show the background, and where these change.
 
     It is 0 where none does.
     """
-    height, width = size
+    height, width = frames.size
     median, lit, upper = np.empty((3, height, width, 3), np.uint8)
     y, x = map(_nearest, (height, width), shows_background.shape[1:])
     for top in range(0, height, _ROWS_AT_ONCE):
@@ -136,8 +179,7 @@ def _median_where(
         levels = np.empty((len(is_shown), *shape), np.uint8)
         hidden = is_shown.view(np.uint8) - np.uint8(1)  # 255 where it is
         for number, of_frame in enumerate(levels):
-            frames.seek(3 * width * (number * height + top))
-            read = np.frombuffer(frames.read(math.prod(shape)), np.uint8).reshape(shape)
+            read = frames.rows(kept[number], top, top + shape[0])
             cv2.bitwise_or(read, cv2.cvtColor(hidden[number], cv2.COLOR_GRAY2RGB), dst=of_frame)
         count = is_shown.sum(axis=0)[..., None]
         for image, of_rows in zip((median, lit, upper), _quantiles(levels, count), strict=True):

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
@@ -19,7 +18,7 @@ from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.progress import track
 from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
-from motiontransfer.puppet.background import Background
+from motiontransfer.puppet.background import Background, FullSizeFrames
 from motiontransfer.puppet.matting import person_matte
 from motiontransfer.puppet.parts import (
     BodyPart,
@@ -41,59 +40,53 @@ from motiontransfer.puppet.silhouette import (
     silhouette,
 )
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.target_clips import TargetClip, spread
-from motiontransfer.video.clip import full_size_frames
+from motiontransfer.target_clips import spread
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import resize
 
 _NUM_FILLS = 3  # references from which what is hidden of a part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
 _LEAST_FILL = 0.4  # of the hidden places, which another reference must show
 _LEAST_HIDDEN = 0.005  # of a patch's pixels; less is not filled
 _NUM_PLACES = 64  # at which that is looked up
+_LARGE = 3_000_000  # pixels of a person; more are encoded in a third of the time, a seventh larger
 _COVERAGE_STEP = 17  # of 255: edges are smooth, and finer levels would take a tenth of the file
 
 
 def target_appearance(
-    clips: Sequence[TargetClip], background: Background, *, num_references: int
+    frames: FullSizeFrames, background: Background, *, num_references: int
 ) -> Appearance:
-    """About so many reference frames, evenly spread over the clips, in the background's size.
+    """About so many reference frames, evenly spread over the clips.
 
     Raises:
         TrainingError: no training frame shows a trunk or a limb.
     """
-    size, image_size = background.image.shape[:2], clips[0].keypoints.image_size
+    clips, size = frames.clips, frames.size
+    image_size = clips[0].keypoints.image_size
     zoom = np.array([size[1] / image_size[1], size[0] / image_size[0]])
     masks = [read_masks(clip.masks_file) for clip in clips]
     chosen: list[tuple[int, int]] = []
-    with ExitStack() as stack:
-        stores, steps = [], []
-        for number, clip in enumerate(clips):
-            keypoints = clip.training_keypoints
-            poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
-            has_scale = np.isfinite(body_scales(poses, full_lengths(poses)))
-            path, step = full_size_frames(clip.frames, keypoints.frame_rate)
-            stores.append(stack.enter_context(FrameStore(path)))
-            steps.append(step)
-            masked = masks[number].frames_of(clip.training[::step])
-            shown = [(number, frame) for frame in masked if has_scale[frame]]
-            chosen += spread(shown, count=math.ceil(num_references / len(clips)))
-        if not chosen:
-            raise TrainingError(
-                "no training frame shows a trunk or a limb of the target; see the coverage in "
-                "artifacts/quality"
-            )
-        heights = [body_height_px(clips[it].training_keypoints) for it in {c for c, _ in chosen}]
-        return fit_appearance(
-            clips[0].keypoints.skeleton,
-            [(resize_points(clip.keypoints.points, zoom), clip.keypoints.score) for clip in clips],
-            (resize(stores[clip][frame // steps[clip]], size) for clip, frame in chosen),
-            {(clip, frame): masks[clip][frame] for clip, frame in chosen},
-            background=background,
-            height_px=float(np.median(heights) * zoom[1]),
-            coarse_size=(min(size[0], 2 * image_size[0]), min(size[1], 2 * image_size[1])),
+    for number, clip in enumerate(clips):
+        keypoints = clip.training_keypoints
+        poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
+        has_scale = np.isfinite(body_scales(poses, full_lengths(poses)))
+        masked = masks[number].frames_of(clip.training[:: frames.steps[number]])
+        shown = [(number, frame) for frame in masked if has_scale[frame]]
+        chosen += spread(shown, count=math.ceil(num_references / len(clips)))
+    if not chosen:
+        raise TrainingError(
+            "no training frame shows a trunk or a limb of the target; see the coverage in "
+            "artifacts/quality"
         )
+    heights = [body_height_px(clips[it].training_keypoints) for it in {c for c, _ in chosen}]
+    return fit_appearance(
+        clips[0].keypoints.skeleton,
+        [(resize_points(clip.keypoints.points, zoom), clip.keypoints.score) for clip in clips],
+        map(frames.__getitem__, chosen),
+        {(clip, frame): masks[clip][frame] for clip, frame in chosen},
+        background=background,
+        height_px=float(np.median(heights) * zoom[1]),
+        coarse_size=(min(size[0], 2 * image_size[0]), min(size[1], 2 * image_size[1])),
+    )
 
 
 def fit_appearance(
@@ -263,8 +256,9 @@ def _whole_person(cut: Sequence[CutPart | None]) -> Patch | None:
         height, width = kept.shape
         cv2.copyTo(part.colors, kept, colors[y - y0 :, x - x0 :][:height, :width])
     size = y1 - y0, x1 - x0
-    area = float(math.prod(size))
-    return Patch(corner=(x0, y0), size=size, encoded=_encoded(colors), area=area)
+    area = math.prod(size)
+    encoded = _encoded(colors, method=0 if area > _LARGE else 1)
+    return Patch(corner=(x0, y0), size=size, encoded=encoded, area=float(area))
 
 
 def _near(covered: Bool[np.ndarray, "height width"]) -> Mask:
@@ -366,7 +360,7 @@ def encode_patch(
 
 
 def _encoded(
-    pixels: UInt8[np.ndarray, "height width channels"], *, method: int = 1
+    pixels: UInt8[np.ndarray, "height width channels"], *, method: int
 ) -> UInt8[np.ndarray, " bytes"]:
     """Encode RGB, or RGB and coverage, as lossless WebP, with libwebp's effort from 0 to 6."""
     file = BytesIO()

@@ -4,17 +4,23 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.background import is_shadow, median_background
+from motiontransfer.puppet.background import FullSizeFrames, is_shadow, median_background
 from motiontransfer.puppet.silhouette import read_masks
-from motiontransfer.video.frame_store import write_frames
+from motiontransfer.video.frame_store import FrameStore, write_frames
+from motiontransfer.video.geometry import resize
 from tests.films import mask_film, training_clip
 from tests.people import RATE, dance, picture, room
 
 ROOM = picture(dance(1, missing=[0]), 0)
 
 
+def background_of(clips, num_frames=100):
+    with FullSizeFrames(clips) as frames:
+        return median_background(frames, num_frames=num_frames)
+
+
 def plate_of(clips, num_frames=100):
-    plate = median_background(clips, num_frames=num_frames).image
+    plate = background_of(clips, num_frames=num_frames).image
     assert plate.dtype == np.uint8
     assert plate.shape == ROOM.shape
     return plate.astype(int)
@@ -100,7 +106,7 @@ def test_what_changes_beside_the_person_is_marked(tmp_path):
     frames[:8, *caption] = 255
     frames[:1, *flash] = 255
     write_frames(clip.frames, frames, frame_rate=RATE)
-    is_moving = median_background([clip]).is_moving
+    is_moving = background_of([clip]).is_moving
     assert is_moving[caption].all()
     assert is_moving.sum() == 40
 
@@ -114,8 +120,8 @@ def test_pixels_that_are_never_uncovered_are_inpainted_and_marked(tmp_path):
     """Who walks away after a while uncovers all of them."""
     keypoints = dance_after_standing(14, 30, start_x=10)
     clip = clip_of_person(tmp_path, keypoints)
-    assert not median_background([clip]).is_filled.any()
-    background = median_background([replace(clip, training=range(14))])
+    assert not background_of([clip]).is_filled.any()
+    background = background_of([replace(clip, training=range(14))])
     is_person = np.any(person(keypoints, 0) != ROOM, axis=2)
     assert background.is_filled[is_person].all()
     assert background.is_filled.mean() < 4 * is_person.mean()
@@ -159,7 +165,7 @@ def test_a_speck_of_another_color_at_the_edge_of_the_person_is_not_background(
     frame = person(keypoints, 0)
     frame[y, x] = ROOM[y, x] + brighter
     write_frames(clip.frames, [frame] * 20, frame_rate=RATE)
-    background = median_background([clip])
+    background = background_of([clip])
     assert background.is_filled[y, x] == is_removed
     assert np.abs(background.image[y, x] - ROOM[y, x].astype(int)).max() < 40
 
@@ -182,3 +188,20 @@ def test_a_shadow_is_the_room_darkened_and_not_something_colored():
         assert is_shadow(darkened, background.astype(np.uint8)).mean() == expected
     colored = (background * (0.9, 0.5, 0.7)).astype(np.uint8)
     assert not is_shadow(colored, background.astype(np.uint8)).any()
+
+
+def test_a_kept_frame_is_decoded_once(tmp_path, monkeypatch):
+    """The fourth at full size is the clip's seventh, and has the size of the largest clip."""
+    large, small = dance(5, size=(48, 40)), dance(9, size=(24, 20))
+    clips = [training_clip(tmp_path / "large", large), training_clip(tmp_path / "small", small)]
+    halves = [picture(small, index) for index in range(0, 9, 2)]
+    write_frames(tmp_path / "small/full_size.mkv", halves, frame_rate=RATE / 2)
+    with FullSizeFrames(clips) as frames:
+        decoded = frames[1, 6]
+        assert np.array_equal(decoded, resize(halves[3], (48, 40)))
+        for key in ((0, 2), (1, 6)):
+            frames.keep(key)
+        monkeypatch.setattr(FrameStore, "__getitem__", None)
+        assert np.array_equal(frames[1, 6], decoded)
+        assert np.array_equal(frames.rows((1, 6), 8, 11), decoded[8:11])
+        assert np.array_equal(frames[0, 2], picture(large, 2))

@@ -5,7 +5,7 @@ import pytest
 
 from motiontransfer.errors import TrainingError, WeightsError
 from motiontransfer.keypoints import resize_points
-from motiontransfer.puppet.background import median_background
+from motiontransfer.puppet.background import FullSizeFrames, median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.target_clips import HeldOut
@@ -16,7 +16,8 @@ from tests.people import dance, difference_mask, inside, picture
 
 
 def appearance_of(clips, num_references):
-    return target_appearance(clips, median_background(clips), num_references=num_references)
+    with FullSizeFrames(clips) as frames:
+        return target_appearance(frames, median_background(frames), num_references=num_references)
 
 
 def test_references_are_training_frames_with_a_body_spread_over_the_clips(two_clips):

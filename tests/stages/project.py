@@ -10,7 +10,7 @@ from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
 from motiontransfer.puppet.appearance import write_appearance
-from motiontransfer.puppet.background import median_background
+from motiontransfer.puppet.background import FullSizeFrames, median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
 from motiontransfer.target_clips import HeldOut, read_target_clips
@@ -55,7 +55,8 @@ def add_target():
     """Frames, keypoints and appearance of the target."""
     add_clip(ARTIFACTS, "ada", "walk", dance(NUM_TARGET_FRAMES))
     clips = read_target_clips("ada", HELD_OUT)
-    appearance = target_appearance(clips, median_background(clips), num_references=4)
+    with FullSizeFrames(clips) as frames:
+        appearance = target_appearance(frames, median_background(frames), num_references=4)
     write_appearance(ARTIFACTS / "appearance/ada.safetensors", appearance)
 
 

@@ -18,7 +18,7 @@ from motiontransfer.models.faces import FaceGeneratorConfig, FaceTranslatorConfi
 from motiontransfer.models.generators import FrameGenerator, Generated, GeneratorConfig
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.appearance import write_appearance
-from motiontransfer.puppet.background import median_background
+from motiontransfer.puppet.background import FullSizeFrames, median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.data import TensorBatch
@@ -191,9 +191,10 @@ def target_of(clips, *, held_out=HELD_OUT, num_references=6):
     number = crc32(f"{names}{num_references}".encode())
     file = clips[0].frames.with_name(f"appearance_{number}.safetensors")
     if not file.exists():
-        appearance = target_appearance(
-            clips, median_background(clips), num_references=num_references
-        )
+        with FullSizeFrames(clips) as frames:
+            appearance = target_appearance(
+                frames, median_background(frames), num_references=num_references
+            )
         write_appearance(file, appearance)
     return Target(
         clips=clips, held_out=held_out, appearance=read_appearance(file), appearance_file=file
