@@ -3,7 +3,7 @@
 from motiontransfer import layout
 from motiontransfer.evaluation.measurements import nested, write_curves, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
-from motiontransfer.evaluation.protocols import TransferVideos, evaluate_transfer
+from motiontransfer.evaluation.protocols import evaluate_transfer
 from motiontransfer.keypoints import read_keypoints
 from motiontransfer.parallel import Compute
 from motiontransfer.params import Transfer, load_section
@@ -26,13 +26,11 @@ def main(transfer: str) -> str:
     weights = layout.models_folder(names.target) / layout.GENERATOR_FILE
     clips = read_target_clips(names.target, read_described(weights, "held_out", HeldOut))
     found = evaluate_transfer(
-        TransferVideos(
-            result=layout.results_folder(transfer) / layout.TRANSFER_FILE,
-            source=layout.frames_file(names.source_subject, names.source),
-            truth=names.truth_path,
-        ),
+        layout.results_folder(transfer) / layout.TRANSFER_FILE,
         read_keypoints(layout.poses_file(transfer)),
         clips,
+        source=layout.frames_file(names.source_subject, names.source),
+        truth=names.truth_path,
         compute=load_section(Compute, "compute"),
         networks=networks,
     )

@@ -8,7 +8,7 @@ metrics that need no intended pose, baseline or training frames.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -172,47 +172,42 @@ def _comparison(videos: Mapping[str, PosedFrames]) -> Frame:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferVideos:
-    """The videos of one transfer, synchronized frame by frame."""
-
-    result: Path
-    source: Path
-    """The source's frame store."""
-    truth: Path | None
-    """Ground truth: the target filmed performing the same motion; None where there is none."""
-
-
 def evaluate_transfer(
-    videos: TransferVideos,
+    result: Path,
     intended: Keypoints,
     clips: Sequence[TargetClip],
     *,
+    source: Path,
+    truth: Path | None,
     compute: Compute,
     networks: Networks,
 ) -> Measurements:
     """Evaluate a transfer against its intended poses; the baseline is from the target's clips.
+
+    Args:
+        source: its frame store; like the ground truth, synchronized with the result.
+        truth: the target filmed performing the same motion; None where there is none.
 
     Returns:
         Sections `detection`, `temporal` and `identity`, `realism` (FID and KID) where there is a
         network for it, and `truth` where there is a ground truth.
     """
     size, num_frames = intended.image_size, intended.num_frames
-    check_frames(videos.result, num_frames, size, "render this transfer again")
+    check_frames(result, num_frames, size, "render this transfer again")
     posed = {
-        OURS: detected_frames(videos.result, size=size, compute=compute),
+        OURS: detected_frames(result, size=size, compute=compute),
         NEAREST_NEIGHBOURS: nearest_frames(intended, clips),
     }
     counts = {MetricKey(FRAMES, "", ""): num_frames}
-    if videos.truth is not None:
+    if truth is not None:
         advice = "film or cut it to match, or set this transfer's truth to none"
-        check_frames(videos.truth, num_frames, size, advice)
-        posed[_TRUTH] = detected_frames(videos.truth, size=size, compute=compute)
+        check_frames(truth, num_frames, size, advice)
+        posed[_TRUTH] = detected_frames(truth, size=size, compute=compute)
         regions = all_regions(posed[_TRUTH].keypoints)
         counts |= count_skipped(regions, section=_TRUTH)
     config = MetricConfig(networks=networks, training_images=training_images(clips))
     return summarize(
-        _scores(videos.source, posed, intended, config),
+        _scores(source, posed, intended, config),
         real=training_frames(clips),
         videos=posed,
         block_frames=block_length(num_frames, intended.frame_rate),

@@ -183,9 +183,11 @@ class _Evaluated:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(comparison, "detect_person", lambda video, **_: known[video])
             found = protocols.evaluate_transfer(
-                protocols.TransferVideos(**{"truth": None, **files}),
+                files["result"],
                 figure(_INTENDED),
                 clips_of(folder, walk=figure([(20 + 3 * i, 34) for i in range(12)])),
+                source=files["source"],
+                truth=files.get("truth"),
                 compute=LOCAL,
                 **{"networks": NO_NETWORKS, **options},
             )
