@@ -162,18 +162,13 @@ def variant(clip, puppet, *, window_frames=2, limb_dropout=0.0, resolution="full
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_variant_moves_every_weight_and_resumes_to_the_same_bits(clip, puppet, name):
-    (task, batch), (resumed, _) = (variant(clip, puppet, **VARIANTS[name]) for _ in range(2))
+def test_every_variant_moves_every_weight(clip, puppet, name):
+    task, batch = variant(clip, puppet, **VARIANTS[name])
     networks = (task.generator, task.discriminator)
     before = [{k: v.detach().clone() for k, v in each.named_parameters()} for each in networks]
-    task.step(batch, step=0, learning_rate=1e-3)
-    resumed.load_state({key: value.clone() for key, value in task.state().items()})
-    for each in (task, resumed):
-        losses = each.step(batch, step=1, learning_rate=1e-3)
+    for step in range(2):
+        losses = task.step(batch, step=step, learning_rate=1e-3)
         assert all(torch.isfinite(loss) for loss in losses.values()), losses
-    expected, got = task.state(), resumed.state()
-    assert expected.keys() == got.keys()
-    assert all(torch.equal(expected[key], got[key]) for key in expected)
     for network, old in zip(networks, before, strict=True):
         assert not [k for k, v in network.named_parameters() if torch.equal(v, old[k])]
 

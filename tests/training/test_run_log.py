@@ -34,14 +34,6 @@ def test_losses_are_means_by_name_in_their_order_of_copies():
     assert read(losses) == {"l1": 3.0}
 
 
-def test_a_mean_continues_from_its_state():
-    losses, other = mean_of({"a/b": 0.5}, {"a/b": 1.5}), run_log.MeanLosses()
-    other.load_state({**losses.state(), "generator.weight": torch.zeros(1)})
-    for each in (losses, other):
-        each.add({"a/b": torch.tensor(4.0)})
-    assert read(other) == read(losses) == {"a/b": 2.0}
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize(("before", "steps"), [([], "step 12"), ([3.0, 3.0], "steps 10 to 12")])
 def test_a_loss_that_is_not_finite_is_named_with_its_steps(value, before, steps):

@@ -24,7 +24,6 @@ from motiontransfer.training.weights import (
     read_face_translator,
     read_generator,
     read_network,
-    write_no_weights,
     write_tensors,
     write_weights,
 )
@@ -40,17 +39,6 @@ def file(tmp_path):
     path = tmp_path / "models/net.safetensors"
     write_weights(path, nn.BatchNorm1d(3), description={"size": 3, "note": None})
     return path
-
-
-def test_parameters_and_buffers_come_back(file):
-    saved = nn.BatchNorm1d(3)
-    nn.init.normal_(saved.weight)
-    saved.running_mean.fill_(7)
-    write_weights(file, saved, description={"size": 3})
-    loaded, _ = read_network(file, "size", int, nn.BatchNorm1d)
-    for name, tensor in saved.state_dict().items():
-        assert torch.equal(loaded.state_dict()[name], tensor)
-    assert loaded.running_mean.tolist() == [7, 7, 7]
 
 
 def test_the_same_weights_are_the_same_bytes(file):
@@ -197,15 +185,6 @@ def test_other_weights_are_refused_in_one_line(tmp_path, write, read, named):
     with pytest.raises(WeightsError, match=rf"net\.safetensors: .*{named}") as info:
         read(path)
     assert "\n" not in str(info.value)
-
-
-def test_networks_that_were_not_trained(tmp_path):
-    path = tmp_path / "no.safetensors"
-    write_no_weights(path, "face_generator")
-    assert read_face_generator(path) is None
-    write_no_weights(path, "face_translator")
-    with pytest.raises(WeightsError, match=r"train_face_cycle\.steps .* render\.face"):
-        read_face_translator(path)
 
 
 @pytest.fixture(scope="module")
