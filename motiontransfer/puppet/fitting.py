@@ -3,14 +3,14 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from io import BytesIO
 from tempfile import TemporaryFile
 from typing import IO
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int64, UInt8
+from jaxtyping import Bool, Complex128, Float, Float64, Int64, UInt8
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
@@ -19,10 +19,12 @@ from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.progress import track
 from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
 from motiontransfer.puppet.background import Background, FullSizeFrames
+from motiontransfer.puppet.foreign import foreign_share, small_copy
 from motiontransfer.puppet.matting import person_matte
 from motiontransfer.puppet.parts import (
     BodyPart,
     BodyPoses,
+    Map,
     body_parts,
     body_scales,
     full_lengths,
@@ -45,6 +47,7 @@ from motiontransfer.video.color import Frame
 
 _NUM_FILLS = 3  # references from which what is hidden of a part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
+_NUM_WITNESSES = 16  # references with which a part is compared
 _LEAST_FILL = 0.4  # of the hidden places, which another reference must show
 _LEAST_HIDDEN = 0.005  # of a patch's pixels; less is not filled
 _NUM_PLACES = 64  # at which that is looked up
@@ -288,6 +291,62 @@ class _StoredPart:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Views:
+    """One part in all references."""
+
+    part: BodyPart
+    poses: BodyPoses
+    scales: Float64[np.ndarray, " references"]
+    cut: Mapping[int, CutPart]
+    """In the references that show it."""
+
+    @cached_property
+    def _shapes(
+        self,
+    ) -> tuple[Complex128[np.ndarray, "references joints"], Bool[np.ndarray, "references joints"]]:
+        return part_shapes(self.part, self.poses, self.scales)
+
+    def alike(self, reference: int) -> list[int]:
+        """The other references that show the part, from the most alike on."""
+        shapes, found = self._shapes
+        both = found & found[reference]
+        shared = both.sum(axis=1)
+        square = (np.square(np.abs(shapes - shapes[reference])) * both).sum(axis=1)
+        unlike = np.where(shared < self.part.min_joints, np.inf, square / np.maximum(shared, 1))
+        order = np.argsort(unlike, kind="stable")[: np.isfinite(unlike).sum()].tolist()
+        return [other for other in order if other in self.cut and other != reference]
+
+    def map(self, other: int, reference: int) -> Map:
+        """Map from another reference's part to that of a reference."""
+        source, own = self.cut[other], self.cut[reference]
+        (points, _), (_, found) = self.poses.joints(self.part.joints), self._shapes
+        both = found[other] & found[reference]
+        a, b = points[other, both] - source.corner, points[reference, both] - own.corner
+        scale = float(self.scales[reference] / self.scales[other])
+        return part_map(self.part, a, b, scale=scale)
+
+    def without_foreign(self) -> "_Views":
+        """What is before the part is hidden.
+
+        A trunk is compared with the third most alike: those that show the same side.
+        """
+        small = {n: small_copy(it.colors, it.coverage) for n, it in self.cut.items()}
+        cut = dict(self.cut)
+        for reference, own in self.cut.items():
+            alike = self.alike(reference)
+            alike = alike[: len(alike) // 3] if self.part.is_solid else alike
+            others = spread(alike, count=_NUM_WITNESSES)
+            witnesses = ((small[other], self.map(other, reference)) for other in others)
+            share = foreign_share(small[reference], witnesses)
+            if share.any():
+                share = cv2.resize(share, own.coverage.shape[::-1])
+                gone = (own.coverage * share).round().astype(np.uint8)
+                hidden = cv2.add(own.hidden, gone)
+                cut[reference] = replace(own, coverage=own.coverage - gone, hidden=hidden)
+        return replace(self, cut=cut)
+
+
 def fill_hidden(
     parts: Sequence[BodyPart],
     poses: BodyPoses,
@@ -295,46 +354,34 @@ def fill_hidden(
     stored: Sequence[Sequence[_StoredPart | None]],
     persons: Sequence[Patch | None],
 ) -> list[list[Patch | None]]:
-    """Fill what other parts hide of a part from references that show it and look most alike.
+    """Fill what hides some of a part from references that show it and look most alike.
 
     Args:
         persons: the whole person in each reference, in the colors of the cut parts.
     """
     patches: list[list[Patch | None]] = [[] for _ in stored]
     for number, part in enumerate(track(parts, "filling what is hidden", total=len(parts))):
-        (shapes, found), (points, _) = part_shapes(part, poses, scales), poses.joints(part.joints)
-        waiting = [of_reference[number] for of_reference in stored]
-        cut = [None if it is None else it.read() for it in waiting]
-        for reference, own in enumerate(cut):
+        waiting = ((reference, of[number]) for reference, of in enumerate(stored))
+        cut = {reference: it.read() for reference, it in waiting if it is not None}
+        views = _Views(part=part, poses=poses, scales=scales, cut=cut)
+        if not part.changes_fast:
+            views = views.without_foreign()
+        for reference, of_parts in enumerate(patches):
+            own = views.cut.get(reference)
             if own is None:
-                patches[reference].append(None)
+                of_parts.append(None)
                 continue
-            both = found & found[reference]
-            shared = both.sum(axis=1)
-            square = (np.square(np.abs(shapes - shapes[reference])) * both).sum(axis=1)
-            unlike = np.where(shared < part.min_joints, np.inf, square / np.maximum(shared, 1))
-            unlike[reference] = np.inf
             filled, num_fills, places = own, 0, own.hidden_places()
-            for other in np.argsort(unlike, kind="stable")[:_NUM_CANDIDATES].tolist():
-                source = cut[other]
-                if not len(places) or num_fills == _NUM_FILLS or not np.isfinite(unlike[other]):
+            for other in views.alike(reference)[:_NUM_CANDIDATES] if len(places) else ():
+                if not len(places) or num_fills == _NUM_FILLS:
                     break
-                if source is None:
-                    continue
-                joints = both[other]
-                a, b = (points[it, joints] for it in (other, reference))
-                matrix = part_map(
-                    part,
-                    a - source.corner,
-                    b - own.corner,
-                    scale=float(scales[reference] / scales[other]),
-                )
+                source, matrix = views.cut[other], views.map(other, reference)
                 if source.covered_share(matrix, places) >= _LEAST_FILL:
                     filled = filled.filled(source, matrix)
                     num_fills, places = num_fills + 1, filled.hidden_places()
             coverage = filled.coverage // _COVERAGE_STEP * _COVERAGE_STEP
             pixels = cv2.merge([filled.colors - own.colors, coverage])
-            patches[reference].append(encode_patch(own.corner, pixels, persons[reference]))
+            of_parts.append(encode_patch(own.corner, pixels, persons[reference]))
     return patches
 
 
