@@ -114,7 +114,7 @@ def test_weights_are_cast_once_to_the_same_frames(gpu, monkeypatch):
     on, casts = make_runtime(precision="bf16-mixed"), []
     shown = []
     for prepare in (module.to_runtime, lambda network, on: module.to_device(network, on.device)):
-        monkeypatch.setitem(globals(), "to_runtime", prepare)
+        monkeypatch.setattr(module, "to_runtime", prepare)
         renderer, before = renderer_on(on), gpu.kernels["_to_copy"]
         shown.append(list(module.render_poses(renderer, POSES)))
         casts.append(gpu.kernels["_to_copy"] - before)
