@@ -365,7 +365,7 @@ def _padded(image: Float32[np.ndarray, "1 channels height width"], multiple: int
     return np.ascontiguousarray(np.pad(image, lacking, mode="edge"))
 
 
-def _to_texture(levels: Texture) -> Float32[np.ndarray, "1 6 height width"]:
+def _to_texture(levels: Texture) -> Float32[np.ndarray, "1 5 height width"]:
     """Convert as `motiontransfer.video.tensors.levels_to_textures` does."""
     shares = levels.transpose(2, 0, 1)[None] / np.float32(255)
     return np.concatenate([2 * shares[:, :3] - shares[:, 3:4], shares[:, 3:]], axis=1)

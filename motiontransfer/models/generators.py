@@ -32,8 +32,8 @@ Architecture = Literal["fast", "global", "local"]
 Background = Literal["plate", "generated"]
 PreviousFrame = Literal["generated", "none"]
 Texture = Literal["puppet", "none"]
-Textures = Float[Tensor, "batch 6 height width"]
-"""Puppets: color in [-1, 1], 1, confidence and least share, each times coverage."""
+Textures = Float[Tensor, "batch 5 height width"]
+"""Puppets: color in [-1, 1], 1 and confidence, each times coverage."""
 
 
 NumDownsamplings = Annotated[int, Field(ge=1, le=8)]
@@ -209,7 +209,7 @@ class FrameGenerator(nn.Module):
     With a background image, the network's output is a foreground and its alpha mask, composited.
     With a viewport, a small network adds the person's shadows and reflections, which reach further,
     to the background image at low resolution. With a puppet, the network also outputs a gate: the
-    share of the puppet's color in the frame, where it covers, beyond its least share.
+    share of the puppet's color in the frame, where it covers, beyond its confidence.
     """
 
     background_image: Tensor | None
@@ -254,8 +254,8 @@ class FrameGenerator(nn.Module):
             synthesized = behind + torch.sigmoid(output[:, 3:4]) * (synthesized - behind)
         if texture is None:
             return Generated(synthesized, synthesized)
-        color, coverage, _, least = texture.split([3, 1, 1, 1], dim=1)
-        gate = least + (1 - least) * torch.sigmoid(output[:, -1:] + _GATE_BIAS)
+        color, coverage, confidence = texture.split([3, 1, 1], dim=1)
+        gate = confidence + (1 - confidence) * torch.sigmoid(output[:, -1:] + _GATE_BIAS)
         return Generated(synthesized + gate * (color - coverage * synthesized), synthesized)
 
     def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:

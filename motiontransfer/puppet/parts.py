@@ -62,10 +62,6 @@ class BodyPart:
     """Neighboring bone, whose direction gives the part's axial rotation."""
     is_solid: bool = False
     """The hull of its joints belongs to it."""
-    ungated_share: float = 1.0
-    """How much of the warped part is composited, whatever a network's gate, where its confidence is
-    full and the pose has all its joints: L1 prefers a blur to a sharp part a pixel aside. A hidden
-    hand has its wrist, but no fingers."""
     changes_fast: bool = False
     """True of head and hands: a better reference is taken at once."""
     anchor: str | None = None
@@ -180,7 +176,6 @@ def _torso() -> BodyPart:
         radius=0.045,
         reach=1.6,
         is_solid=True,
-        ungated_share=0.5,  # a network mends what arms before it left there
     )
 
 

@@ -31,9 +31,9 @@ from motiontransfer.puppet.parts import (
     part_shapes,
 )
 
-Texture = UInt8[np.ndarray, "height width 6"]
-"""RGB, 1, confidence and the share that bypasses a network's gate, each times coverage; of 255."""
-TEXTURE_CHANNELS = 6
+Texture = UInt8[np.ndarray, "height width 5"]
+"""RGB, 1 and confidence, each times coverage; of 255."""
+TEXTURE_CHANNELS = 5
 Excluded = Bool[np.ndarray, "frames references"]
 """References that may not be used for a frame."""
 Distances = Float64[np.ndarray, "frames references"]
@@ -41,7 +41,7 @@ Chosen = Int64[np.ndarray, " parts"]
 """Reference of each part, by its index; -1: the part is not drawn."""
 _Pixels = UInt8[np.ndarray, "height width 4"]
 _Resized = UInt8[np.ndarray, "rows columns 4"]
-Canvas = Float32[np.ndarray, "6 height width"]
+Canvas = Float32[np.ndarray, "5 height width"]
 Corners = Int64[np.ndarray, "2 2"]
 """(x, y) of the first pixel, and of the one behind the last."""
 
@@ -56,8 +56,7 @@ _HYSTERESIS, _FAST_HYSTERESIS = (0.25, 0.1), (0.1, 0.0)
 # What it costs that parts which meet come from different references, % of the body's height.
 _SEAM_COST = 1.5
 _BLOCK_FRAMES = 16  # compared with all references at once
-# Distance, % of the body's height, that lowers confidence, and the ungated share, to 1 / e.
-_CONFIDENCE_DECAY, _UNGATED_DECAY = 4.0, 8.0
+_CONFIDENCE_DECAY = 8.0  # distance that lowers confidence to 1 / e, % of the body's height
 _NO_MAP = np.zeros(0, np.float32)  # places are one array of (x, y)
 _CACHE_BYTES = 2**28  # of decoded patches, the latest used
 
@@ -375,12 +374,10 @@ class PuppetClip:
         pixels, (left, top) = warped
         right, bottom = left + pixels.shape[1], top + pixels.shape[0]
         part, distance = self.puppet.parts[number], float(self.distances[index, number])
-        _, has_joint = self.poses.joints(part.joints, index)
         confidence = 255 * math.exp(-distance / _CONFIDENCE_DECAY)
-        ungated = 255 * math.exp(-distance / _UNGATED_DECAY) * has_joint.mean() * part.ungated_share
         under, (*color, coverage) = canvas[:, top:bottom, left:right], pixels.transpose(2, 0, 1)
         change = np.empty(under.shape, np.float32)
-        for plane, over in zip(change, (*color, 255, confidence, ungated), strict=True):
+        for plane, over in zip(change, (*color, 255, confidence), strict=True):
             plane[:] = over
         change -= under
         change *= coverage / np.float32(255)

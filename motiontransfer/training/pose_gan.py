@@ -69,6 +69,7 @@ from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 
 _NUM_SAMPLES = 6
 _SHADOWS_WEIGHT = 30.0
+_HIDDEN_SHADOW_WEIGHT = 0.1  # where the person is before it
 _SHADOW_FOCUS = 8.0  # more weight per difference from the background image, of images from -1 to 1
 _SYNTHESIZED_SHARE = 0.5  # of the L1 weight, for the image before the puppet is blended in
 _GLOBAL_PERCEPTUAL_SHARE = 0.5  # Chan et al. 2019: 5 for the global generator, 10 with the local
@@ -202,18 +203,21 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
         return torch.stack([weighted_l1_loss(*window) for window in windows]).mean()
 
     def _shadows_l1(self, scenes: Frames, scene: SceneInputs) -> Scalar:
-        """L1 of the scenes where they show no person, at the low resolution of `draw_coarse`.
+        """L1 of the scenes, at the low resolution of `draw_coarse`.
 
-        Weighted by the real shadow: of most pixels there is none, and their mean favors none.
+        Weighted by the real shadow: of most pixels there is none, and their mean favors none. Where
+        the person hides the scene, none is told, by little: in another pose it may be in view.
         """
-        real, size = scene.real, (scene.real.shape[3], scene.real.shape[4])
+        size = (scene.real.shape[3], scene.real.shape[4])
         coarse = functional.interpolate(scenes.flatten(0, 1), size=size, mode="area")
         assert self.generator.background_image is not None
         plate = functional.interpolate(
             self.generator.background_image[None], size=size, mode="area"
         )
-        weight = 1 + _SHADOW_FOCUS * (real - plate).abs()
-        weight = weight * scene.is_room[:, :, None]
+        is_room = scene.is_room[:, :, None]
+        real = torch.where(is_room, scene.real, plate)
+        shadow = (real - plate).abs()
+        weight = torch.where(is_room, 1 + _SHADOW_FOCUS * shadow, _HIDDEN_SHADOW_WEIGHT)
         return ((coarse.unflatten(0, real.shape[:2]) - real).abs() * weight).mean()
 
 

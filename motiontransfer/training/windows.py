@@ -81,7 +81,7 @@ class WindowInputs:
     conditioning: Float[Tensor, "batch time stacked_channels height width"]
     """Pose map of each frame, behind the preceding ones."""
     real: Frames
-    textures: Float[Tensor, "batch time 6 height width"] | None
+    textures: Float[Tensor, "batch time 5 height width"] | None
     """The puppet in each frame; None without one."""
     scene: SceneInputs | None
     """None where the frames are whole."""
@@ -112,7 +112,7 @@ class WindowBatch(TensorBatch):
     frames: UInt8[Tensor, "batch time height width 3"]
     whole: WholeFrames | None = None
     """None where `frames` are whole."""
-    textures: UInt8[Tensor, "batch time height width 6"] | None = None
+    textures: UInt8[Tensor, "batch time height width 5"] | None = None
     """The puppet in each frame; None without one."""
     face_boxes: Int[Tensor, "batch time 4"] | None = None
     """The face's box in each frame, pixels; None where only windows are trained on."""
@@ -272,7 +272,7 @@ class WindowDataset:
 
     def _textures(
         self, windows: Sequence[tuple[int, int]], boxes: Boxes
-    ) -> UInt8[Tensor, "windows time height width 6"]:
+    ) -> UInt8[Tensor, "windows time height width 5"]:
         textures = []
         for (clip, first), box in zip(windows, boxes.tolist(), strict=True):
             puppet = self._puppets[clip]

@@ -67,7 +67,7 @@ def test_poses_may_arrive_one_by_one(num_poses, viewport):
     """The boxes of the walk change, the puppet's references too."""
     torch.manual_seed(0)
     keypoints = dance(14)
-    network = nn.Conv2d(num_poses * STYLE.num_channels + 9, 5, 3, padding=1)
+    network = nn.Conv2d(num_poses * STYLE.num_channels + 8, 5, 3, padding=1)
     generator = FrameGenerator(
         network,
         torch.rand(3, *SIZE),
@@ -149,7 +149,7 @@ def test_a_viewport_shows_the_same_as_the_whole_frame_and_the_background_around_
     if with_puppet:
         options["puppet"] = puppet_of(keypoints, [0, 7])
         # Textures are resampled to a 32nd of a pixel, counted from the corner of the box.
-        network, tolerance = nn.Conv2d(2 * STYLE.num_channels + 6, 5, 1), 0.02
+        network, tolerance = nn.Conv2d(2 * STYLE.num_channels + 5, 5, 1), 0.02
     in_viewport = FrameGenerator(network, plate, **options, viewport=VIEWPORT, shadows=Shadow())
     scene = in_viewport.scene(torch.zeros(1, 1, *coarse_size(SIZE)))[0]
     middle = SIZE[1] // 2

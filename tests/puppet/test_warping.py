@@ -135,7 +135,7 @@ def test_a_box_is_a_crop_of_the_frame(puppet, corner, size):
     (x, y), (width, height) = corner, size
     inside = whole[y + 20 : y + 20 + height, x + 20 : x + 20 + width]
     box = drawn(puppet, with_forearm(20), box=(x, y, x + width, y + height))
-    assert box.shape == (height, width, 6)
+    assert box.shape == (height, width, 5)
     assert apart(box, inside).max() <= 16  # OpenCV rounds positions to 1/32 px
     assert apart(box, inside).mean() < 0.5
 
@@ -202,33 +202,13 @@ def test_confidence_is_less_the_less_alike_the_reference_is(of_one):
     assert 250 <= confidences[0] > confidences[1] > confidences[2] > 0
 
 
-@pytest.mark.parametrize(
-    ("part", "share"), [("left_hand", 1), ("head", 1), ("left_shin", 1), ("torso", 0.5)]
-)
-def test_parts_are_kept_as_far_as_the_puppet_is_confident(puppet, part, share):
-    texture = drawn(puppet, posed(), without=all_but(part))
-    assert texture[..., 4].max() > 100
-    np.testing.assert_allclose(texture[..., 5], share * texture[..., 4], atol=1)
-
-
-def test_an_unlike_hand_is_kept_longer_than_it_is_trusted():
-    """Confidence falls to 1 / e with 4 % of the height, what is kept with 8 %."""
+def test_confidence_falls_to_1_of_e_with_8_percent_of_the_height():
     of_clip = follow(Puppet(appearance_of(with_hand(1.5))), with_hand(0.5))
     texture = of_clip.draw(0, box=WHOLE, without=all_but("left_hand"))
     distance = of_clip.distances[0, NUMBER_OF["left_hand"]]
     assert distance > 1
     whole = texture[..., 3] == 255
-    np.testing.assert_allclose(texture[whole][:, 4], 255 * np.exp(-distance / 4), atol=1)
-    np.testing.assert_allclose(texture[whole][:, 5], 255 * np.exp(-distance / 8), atol=1)
-
-
-def test_of_a_hand_without_fingers_less_is_kept(puppet):
-    """The pose has 4 of its 25 joints, as of a hand behind the back."""
-    keypoints = posed()
-    keypoints.score[:, keypoints.skeleton.slice("left_hand")] = 0
-    texture = drawn(puppet, keypoints, without=all_but("left_hand"))
-    assert texture[..., 4].max() > 100
-    np.testing.assert_allclose(texture[..., 5], texture[..., 4] * (4 / 25), atol=1)
+    np.testing.assert_allclose(texture[whole][:, 4], 255 * np.exp(-distance / 8), atol=1)
 
 
 def test_a_reference_is_kept_while_another_is_hardly_nearer_and_the_part_is_there(puppet):
@@ -469,7 +449,7 @@ def test_a_texture_smaller_than_the_references_has_the_mean_of_each_area(large_o
     texture = drawn(large_of_one, ACROSS, size=SIZE_OF_LARGE)
     height, width = (side // by for side in SIZE_OF_LARGE)
     small = drawn(large_of_one, ACROSS, size=(height, width))
-    means = texture.reshape(height, by, width, by, 6).mean(axis=(1, 3))
+    means = texture.reshape(height, by, width, by, 5).mean(axis=(1, 3))
     if by < 6:
         assert apart(small, means).max() <= 1
     else:

@@ -568,7 +568,7 @@ def left_out(clip, puppet, monkeypatch, share):
 
     def recorded(self, index, *, box, without):
         parts.append(tuple(without))
-        return np.zeros((box[3] - box[1], box[2] - box[0], 6), np.uint8)
+        return np.zeros((box[3] - box[1], box[2] - box[0], 5), np.uint8)
 
     monkeypatch.setattr(PuppetClip, "draw", recorded)
     dataset = small.windows_of([clip], puppet=puppet, part_dropout=share)
