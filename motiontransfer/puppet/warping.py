@@ -373,7 +373,7 @@ class PuppetClip:
             return None
         pixels, (left, top) = warped
         right, bottom = left + pixels.shape[1], top + pixels.shape[0]
-        part, distance = self.puppet.parts[number], float(self.distances[index, number])
+        distance = float(self.distances[index, number])
         confidence = 255 * math.exp(-distance / _CONFIDENCE_DECAY)
         under, (*color, coverage) = canvas[:, top:bottom, left:right], pixels.transpose(2, 0, 1)
         change = np.empty(under.shape, np.float32)
