@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from motiontransfer.keypoints import read_keypoints
+from motiontransfer.pose import keypoint_rcnn
 from motiontransfer.pose.boxes import face_boxes
+from motiontransfer.pose.detection import run_detector, track_detections
+from motiontransfer.pose.detectors import KeypointRcnnConfig, TasksConfig
 from motiontransfer.skeleton import (
     BODY_25,
     COCO_18,
@@ -14,7 +17,8 @@ from motiontransfer.skeleton import (
     OPENPOSE_FACE_70,
     RIGHT_HAND_JOINTS,
 )
-from tests.people import flat, known_rows
+from motiontransfer.video.frame_store import FrameStore
+from tests.people import FindsInTurn, flat, known_rows
 from tests.tiny_project import SOURCE_FRAMES, edit_yaml, repro
 
 pytestmark = pytest.mark.slow
@@ -123,3 +127,30 @@ def test_each_transfer_shows_a_face_and_no_joint_that_the_target_lacks(project, 
     target = keypoints_of(project, "ada")
     assert not (poses.score.any(axis=0) & ~target.score.any(axis=0)).any()
     assert (project / f"results/{transfer}/transfer.mp4").stat().st_size > 0
+
+
+SETTINGS = {
+    **{"max_people": 1, "min_detection_confidence": 0.5, "min_visibility": 0.3},
+    "segment_frames": 100,
+}
+
+
+def detected_by(config, project):
+    """The source of the demo, from its frames."""
+    frames = project / "artifacts/frames/ben/demo_dance/frames.mkv"
+    with FrameStore(frames) as store:
+        people = run_detector(config, (store[index] for index in range(len(store))))
+    return track_detections(people, frames, detector=config.label).of_person(0)
+
+
+def test_keypoint_rcnn_gives_the_faces_that_mediapipe_does(project, monkeypatch):
+    """The network's answer is where the actor's joints are; all around it is the real code."""
+    truth = read_keypoints(project / "demo/clips/source_joints.parquet")
+    monkeypatch.setattr(keypoint_rcnn, "load_network", lambda *_, **__: FindsInTurn(truth))
+    found = detected_by(KeypointRcnnConfig(detector="keypointrcnn", **SETTINGS), project)
+    assert_same_faces(found, keypoints_of(project, "ben"))
+
+
+def test_mediapipe_tasks_gives_the_faces_that_holistic_does(project):
+    config = TasksConfig(detector="mediapipe_tasks", min_tracking_confidence=0.5, **SETTINGS)
+    assert_same_faces(detected_by(config, project), keypoints_of(project, "ben"))
