@@ -19,7 +19,7 @@ from motiontransfer.errors import VideoError
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.color import AnyFrame, Frame
-from motiontransfer.video.frame_store import FrameStore, check_length
+from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import Box, enclosing_box, resize
 
 Frames = Mapping[str, AnyFrame]
@@ -123,7 +123,7 @@ def check_frames(path: Path, num_frames: int, size: tuple[int, int], advice: str
     """
     with FrameStore(path) as store:
         _check_size(store, size)
-    check_length(path, num_frames, advice)
+        store.check_length(num_frames, advice)
 
 
 def _check_size(store: FrameStore, size: tuple[int, int]) -> None:

@@ -32,7 +32,7 @@ from motiontransfer.retargeting.statistics import measure_ground_contact
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import FrameStore, check_length
+from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box
 from motiontransfer.video.writer import write_video
 
@@ -78,7 +78,8 @@ def load_inspection(video: str, subject: str, *, root: Path = Path()) -> Inspect
         detections=read_detections(detected) if detected.exists() else None,
     )
     advice = f"{table} has as many; run `dvc repro clean_keypoints@{video}`"
-    check_length(frames, inspection.keypoints.num_frames, advice)
+    with FrameStore(frames) as store:
+        store.check_length(inspection.keypoints.num_frames, advice)
     return inspection
 
 

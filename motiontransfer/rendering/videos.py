@@ -22,7 +22,7 @@ from motiontransfer.target_clips import spread
 from motiontransfer.threads import in_thread
 from motiontransfer.video.clip import Clip
 from motiontransfer.video.color import AnyFrame, Frame
-from motiontransfer.video.frame_store import FrameStore, check_length
+from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.writer import video_writer
 
@@ -73,7 +73,8 @@ def write_videos(
     """
     if panels.truth is not None:
         advice = "the ground truth shows the source's motion frame by frame"
-        check_length(panels.truth, panels.poses.num_frames, advice)
+        with FrameStore(panels.truth) as store:
+            store.check_length(panels.poses.num_frames, advice)
     chosen = evenly_spaced(panels.poses.num_frames, num_columns)
     columns: list[Mapping[str, Frame]] = []
     with ExitStack() as stack:

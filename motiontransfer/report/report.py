@@ -43,7 +43,7 @@ from motiontransfer.report.tables import (
     tiles,
 )
 from motiontransfer.target_clips import TargetClip
-from motiontransfer.video.frame_store import FrameStore, check_length
+from motiontransfer.video.frame_store import FrameStore
 
 _THUMBNAIL_PX = 256
 _NUM_WORST = 8
@@ -135,7 +135,8 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
     poses = run.poses
     advice = "run `dvc repro` so that all of them are of one run"
     for video in filter(None, (run.result, run.source, truth)):
-        check_length(video, poses.num_frames, advice)
+        with FrameStore(video) as store:
+            store.check_length(poses.num_frames, advice)
     nearest = nearest_frames(poses, run.clips)
     panels = [
         video_panel("source", "source", f"source video of {source}", run.source),

@@ -210,22 +210,22 @@ class FrameStore:
         """Yield ascending frames, at least one, decoded in one go; on one core."""
         return map(to_srgb, self._decode(indices))
 
+    def check_length(self, num_frames: int, advice: str) -> None:
+        """Check that there are as many frames; `advice` ends the message.
+
+        Raises:
+            VideoError: there is another number.
+        """
+        if len(self) != num_frames:
+            raise VideoError(
+                f"{self.path}: expected {num_frames} frames, got {len(self)}; {advice}"
+            )
+
     def __enter__(self) -> "FrameStore":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-
-
-def check_length(path: Path, num_frames: int, advice: str) -> None:
-    """Check that a video has as many frames; `advice` ends the message.
-
-    Raises:
-        VideoError: it has another number.
-    """
-    with FrameStore(path) as store:
-        if len(store) != num_frames:
-            raise VideoError(f"{path}: expected {num_frames} frames, got {len(store)}; {advice}")
 
 
 def check_decodable(video: Path) -> None:
