@@ -20,7 +20,7 @@ from jaxtyping import Bool, Int64, UInt8
 
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.progress import track
-from motiontransfer.puppet.silhouette import read_masks
+from motiontransfer.puppet.silhouette import LEAST_MASK, read_masks
 from motiontransfer.target_clips import TargetClip, full_size, spread
 from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.color import Frame
@@ -29,7 +29,6 @@ from motiontransfer.video.geometry import resize
 
 # Distance of the person from a pixel that shows the background, shares of the body's height.
 _FAR, _FAR_ENOUGH = 0.05, 0.012
-_PERSON = 26  # of a mask's levels, from which a pixel may show the person
 _LARGEST_HELD = 0.03  # side of what is held, where a mask leaves it out; share of the body's height
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show it
 _NUM_FRAMES = 200  # of all clips together
@@ -115,7 +114,7 @@ def median_background(frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES) 
         for index in track(indices, description, total=len(indices)):
             kept.append((number, index))
             frames.keep(kept[-1])
-            is_free = (masks[index] < _PERSON).astype(np.uint8)
+            is_free = (masks[index] < LEAST_MASK).astype(np.uint8)
             away = cv2.distanceTransform(is_free, cv2.DIST_L2, cv2.DIST_MASK_5)
             share = np.clip(away / max(_FAR * height_px, 1), 0, 1)
             distances.append((share * _LEVELS).astype(np.uint8))

@@ -31,6 +31,8 @@ _METADATA_KEY = "motiontransfer.masks"
 
 Mask = UInt8[np.ndarray, "height width"]
 """Probability that a pixel shows the person, of 255; in the size of the detector's picture."""
+LEAST_MASK = 26
+"""Of 255: no person below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from motiontransfer.models.rollout import PoseDrawer, coarse_size
 from motiontransfer.params import Section
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.puppet.background import is_shadow
-from motiontransfer.puppet.silhouette import PersonMasks, read_masks
+from motiontransfer.puppet.silhouette import LEAST_MASK, PersonMasks, read_masks
 from motiontransfer.puppet.warping import Excluded, Puppet, PuppetClip
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip
@@ -37,7 +37,6 @@ Scores = Float[Tensor, "batch time joints"]
 _Room = Bool[np.ndarray, "rows columns"]
 
 _APART_SECONDS = 1
-_LEAST_MASK = 26  # of 255: no person below
 _UNLIKE_LEVELS = 20  # of 255: noise and compression change less
 _CLOSE_SECONDS = 0.125  # between masks: nobody moves far
 _JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
@@ -382,7 +381,7 @@ def _rooms_of(masks: PersonMasks, size: tuple[int, int]) -> dict[int, _Room]:
             level = torch.from_numpy(mask)[None].float()
             near = functional.adaptive_max_pool2d(level, size)
             near = functional.max_pool2d(near, 3, stride=1, padding=1)
-            rooms[index] = (near[0] < _LEAST_MASK).numpy()
+            rooms[index] = (near[0] < LEAST_MASK).numpy()
     return rooms
 
 
