@@ -1,3 +1,5 @@
+import os
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
@@ -13,16 +15,30 @@ from torch import nn
 
 from motiontransfer import keypoints
 from motiontransfer.errors import CheckpointError, DamagedFileError, MotionTransferError
+from motiontransfer.evaluation.measurements import (
+    Measurements,
+    MetricKey,
+    read_measurements,
+    write_measurements,
+)
+from motiontransfer.puppet.appearance import pack_appearance, write_appearance
+from motiontransfer.puppet.silhouette import PersonMasks, read_masks, write_masks
 from motiontransfer.training.checkpoint import (
     Checkpoint,
     Throughput,
     load_checkpoint,
     save_checkpoint,
 )
-from motiontransfer.training.weights import read_description, read_tensors, write_weights
+from motiontransfer.training.weights import (
+    read_appearance,
+    read_description,
+    read_tensors,
+    write_weights,
+)
 from motiontransfer.video.clip import read_source_frames, write_index
 from motiontransfer.video.frame_store import FrameStore, write_frames
-from tests.people import dance, everyone, standing
+from tests.evaluation.conftest import ratio_of
+from tests.people import dance, everyone, puppet_of, standing
 
 
 def partly_filled() -> keypoints.Keypoints:
@@ -87,7 +103,18 @@ def read_one_checkpoint(path: Path) -> object:
     return checkpoint.throughput, state
 
 
-def as_dict(found: keypoints.Keypoints | keypoints.Detections) -> dict[str, object]:
+def write_some_measurements(path: Path) -> None:
+    scores = {MetricKey("l1", "person", "ours"): ratio_of(np.array([1.0, np.nan, 3.0]))}
+    write_measurements(path, Measurements.from_scores(scores, block_frames=1))
+
+
+def write_some_masks(path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 9, 7), np.uint8)
+    indices, is_drawn = np.array([3, 8], np.int32), np.array([False, True])
+    write_masks(path, PersonMasks(frame_index=indices, masks=pixels, is_drawn=is_drawn))
+
+
+def as_dict(found: Any) -> dict[str, object]:
     return {field.name: getattr(found, field.name) for field in fields(found)}
 
 
@@ -114,6 +141,15 @@ FORMATS = {
         "clip.parquet",
         lambda path: keypoints.write_detections(path, everyone(standing(6), dance(6, missing=[2]))),
         lambda path: as_dict(keypoints.read_detections(path)),
+    ),
+    "masks": Format("masks.parquet", write_some_masks, lambda path: as_dict(read_masks(path))),
+    "measurements": Format(
+        "ada.parquet", write_some_measurements, lambda path: as_dict(read_measurements(path))
+    ),
+    "appearance": Format(
+        "ada.safetensors",
+        lambda path: write_appearance(path, puppet_of(dance(3), range(3)).appearance),
+        lambda path: pack_appearance(read_appearance(path)),
     ),
     "weights": Format(
         "generator.safetensors",
@@ -163,6 +199,26 @@ def test_a_cut_file_is_refused(kind, written):
         with pytest.raises(MotionTransferError, match=written.name) as info:
             kind.read(written)
         assert "\n" not in str(info.value)
+
+
+class Payload:
+    """Leaves a mark when it is unpickled."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("PWNED"),)
+
+
+def test_other_content_is_refused_and_a_terabyte_not_read(kind, written, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.truncate(written, 2**40)
+    contents = None, pickle.dumps(Payload()), b"hello\n" * 99, np.random.default_rng(0).bytes(5000)
+    for content in contents:
+        if content is not None:
+            written.write_bytes(content)
+        with pytest.raises(MotionTransferError, match=written.name) as info:
+            kind.read(written)
+        assert "\n" not in str(info.value)
+    assert not Path("PWNED").exists()
 
 
 @pytest.mark.parametrize(

@@ -148,8 +148,6 @@ def odd_videos() -> Iterator[Case]:
     case, refused, either = decode_case, "refused", "either"
     count, mkv = partial(check_count, NUM_FRAMES), "v.mkv"
     ffv1, late = video(**FFV1), range(500, 1400, 100)
-    playlist = b"#EXTM3U\n#EXTINF:1,\nfile:/etc/passwd\n"
-    yield case("a playlist", lambda path: path.write_bytes(playlist), refused, file="v.m3u8")
     yield case("a link to nowhere", lambda path: path.symlink_to("nowhere"), refused)
     for name in FILE_NAMES:
         yield case(f"file called {name!r}", _renamed, file=name)

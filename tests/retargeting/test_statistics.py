@@ -181,7 +181,7 @@ def test_clips_without_statistics_are_refused(clips, named):
         ({"leg_shape": {"left_knie": [0, 0]}}, "leg_shape of .*_knee, got left_knie$"),
         ({"proportions": 3}, ""),
         ({"frames_used": "many"}, ""),
-        *((text, "") for text in ("[]", "{}", "no json")),
+        *((text, "") for text in ("[]", "{}", "no json", "[" * 10**5, "9" * 5000)),
     ],
 )
 def test_invalid_files_are_refused(tmp_path, change, named):

@@ -57,10 +57,10 @@ def networks(**changes):
     )
 
 
-def discriminator(*, window_frames=2):
+def discriminator(*, window_frames=2, style=STYLE):
     return MultiscaleDiscriminator(
         TWO_SCALES,
-        condition_channels=window_frames * STYLE.num_channels,
+        condition_channels=window_frames * style.num_channels,
         image_channels=window_frames * 3,
     )
 

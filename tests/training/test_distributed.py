@@ -12,6 +12,7 @@ from motiontransfer.training import distributed
 from motiontransfer.training.checkpoint import load_checkpoint, run_folder
 from tests.films import training_clip
 from tests.people import dance
+from tests.pretend_cuda import pretend_cuda
 from tests.training.small import CountingTask, count, runtime
 from tests.training.trainings import run_together, start, train_face, train_launched, train_pose
 
@@ -247,6 +248,8 @@ def test_one_line_says_what_it_runs_on(no_cuda, caplog):
     assert own == [f"runs on the CPU, threads: 1, {name}" for name in ("32-true", "bf16-mixed")]
 
 
-@pytest.mark.needs_cuda
-def test_a_gpu_is_used():
-    assert distributed.make_runtime(precision="auto").device.type == "cuda"
+@pytest.mark.parametrize(("capability", "precision"), [((9, 0), "bf16-mixed"), ((7, 5), "32-true")])
+def test_a_gpu_is_used_with_bf16_where_it_has_it(capability, precision):
+    with pretend_cuda(capability=capability):
+        runtime = distributed.make_runtime(precision="auto")
+        assert (runtime.device.type, runtime.precision) == ("cuda", precision)

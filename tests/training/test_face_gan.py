@@ -8,10 +8,12 @@ from torch import nn
 
 from motiontransfer.errors import TrainingError
 from motiontransfer.models.faces import crop_boxes
+from motiontransfer.models.generators import build_generator
 from motiontransfer.models.rollout import PoseDrawer
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.training import face_gan
+from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.gan import GanLossConfig
 from motiontransfer.training.weights import read_description
 from motiontransfer.video.tensors import (
@@ -96,16 +98,6 @@ def test_losses_of_pose_and_corrected_face_are_weighted_and_move_both_networks(b
     assert got == pytest.approx({name: x.item() for name, x in expected.items()}, rel=1e-4)
     assert abs(generator.value.item() - 0.25) == pytest.approx(0.125, abs=1e-4)
     assert abs(scored_by.number.item() - 0.5) == pytest.approx(0.125, abs=1e-4)
-
-
-def test_the_objective_of_the_faces_may_be_the_papers_log(batch):
-    task = task_of(Residual(), small.MeanDiscriminator(), objective="log", l1_weight=0.0)
-    losses = task.step(batch, step=0, learning_rate=0.0)
-    real, fake = (images.mean((1, 2, 3)) + 0.5 for images in (batch.real, batch.generated + 0.25))
-    of_both = 0.5 * (torch.log1p((-real).exp()) + torch.log1p(fake.exp())).mean()
-    assert losses["discriminator/adversarial"].item() == pytest.approx(of_both.item(), rel=1e-4)
-    adversarial = torch.log1p((-fake).exp()).mean()  # -log sigmoid
-    assert losses["generator/adversarial"].item() == pytest.approx(adversarial.item(), rel=1e-4)
 
 
 def test_every_training_frame_with_a_face_is_an_item(face_clips, tmp_path):
@@ -210,9 +202,9 @@ def window_batch(tmp_path_factory):
     return windows_of([clip]).batch([0, 2])
 
 
-def window_task(*, previous_frame="corrected", full_frame=None, main=MAIN):
+def window_task(*, on=None, previous_frame="corrected", full_frame=None, main=MAIN):
     return face_gan.FaceWindowTask(
-        small.runtime(),
+        on or small.runtime(),
         (Residual(0.1), small.MeanDiscriminator()),
         main=main,
         shape=small.face_config(previous_frame=previous_frame),
@@ -258,6 +250,23 @@ def test_the_main_generator_sees_the_puppet_of_each_frame(clip, puppet):
     expected = levels_to_textures(batch.textures)[:, :, :3]
     assert expected.any()
     assert torch.equal(task.generate(task.generator, batch).corrected, expected)
+
+
+def test_no_step_on_windows_waits_for_a_gpu(clip, puppet, gpu):
+    config = small.generator_config(background="generated", texture="puppet")
+    network = build_generator(config, background_image=None).requires_grad_(False)
+    losses = small.face_gan_config()
+    task = window_task(
+        on=make_runtime(precision="32-true"),
+        main=replace(MAIN, network=network),
+        full_frame=face_gan.FullFrameLosses(discriminator=small.discriminator(), config=losses),
+    )
+    windows = face_gan.FaceWindowDataset([clip], conditioning_poses=1, puppet=puppet)
+    batch, before = windows.batch([0, 2]).pin_memory(), gpu.waits.copy()
+    for step in range(2):
+        task.step(batch, step=step, learning_rate=1e-3)
+    assert gpu.waits == before
+    assert gpu.kernels["_fused_adam_"] == 4
 
 
 def test_crops_are_those_of_the_frames_and_their_residuals(window_batch):

@@ -99,13 +99,6 @@ def test_the_average_starts_fast_and_then_follows_its_decay():
         assert pair.ema.value.item() == pytest.approx(average)
 
 
-def test_without_decay_the_average_is_the_network():
-    pair = numbers(decay=0.0)
-    step(pair, pair.generator.value * 1, 0 * pair.discriminator.value)
-    assert pair.ema is pair.generator
-    assert pair.generator.value.item() == pytest.approx(0.9)
-
-
 def test_compiling_for_a_gpu_without_triton_says_what_to_install(monkeypatch):
     monkeypatch.setattr(gan, "find_spec", lambda name: None)
     require_triton(torch.device("cpu"))

@@ -14,12 +14,15 @@ from motiontransfer.models.generators import Generated, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialize
 from motiontransfer.models.rollout import PoseDrawer, generate_clip
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
-from motiontransfer.pose.drawing import draw_rgb
+from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
 from motiontransfer.puppet.silhouette import read_masks, write_masks
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.training import pose_gan
+from motiontransfer.training.distributed import make_runtime
+from motiontransfer.training.gan import VGG19Features
 from motiontransfer.training.pose_gan import PoseGanTask
+from motiontransfer.training.run_log import MeanLosses
 from motiontransfer.training.windows import hide_limbs, limb_groups, puppets_of_clips
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.tensors import levels_to_images
@@ -44,15 +47,24 @@ class Remembering(nn.Module):
         return Generated(frame, frame)
 
 
-def task_of(generator, scored_by=None, *, perceptual=None, resolution="full", **changes):
+def task_of(
+    generator,
+    scored_by=None,
+    *,
+    on=None,
+    style=small.STYLE,
+    perceptual=None,
+    resolution="full",
+    **changes,
+):
     config = small.gan_config(**changes)
-    scored_by = scored_by or small.discriminator(window_frames=config.window_frames).apply(
-        initialize
-    )
+    if scored_by is None:
+        scored_by = small.discriminator(window_frames=config.window_frames, style=style)
+        scored_by.apply(initialize)
     return PoseGanTask(
-        small.runtime(),
+        on or small.runtime(),
         (generator, scored_by),
-        style=small.STYLE,
+        style=style,
         skeleton=HOLISTIC,
         config=config,
         seed=0,
@@ -130,7 +142,10 @@ def test_both_networks_are_trained_by_weighted_losses(batch, objective, weights)
 
 
 VARIANTS = {
-    "limbs hidden": {"limb_dropout": 0.5},
+    "limbs hidden": {"limb_dropout": 1.0},
+    "sticks": {"encoding": "sticks"},
+    "heatmaps": {"encoding": "heatmaps"},
+    "perceptual loss": {"perceptual_weight": 1.0},
     "one frame": {"window_frames": 1, "previous_frame": "none"},
     "two poses": {"conditioning_poses": 2, "background": "generated"},
     "global": {"architecture": "global"},
@@ -142,33 +157,44 @@ VARIANTS = {
 }
 
 
-def variant(clip, puppet, *, window_frames=2, limb_dropout=0.0, resolution="full", **shapes):
+OF_LOSSES = ("window_frames", "limb_dropout", "perceptual_weight")
+
+
+def variant(clip, puppet, *, on, encoding="limbs", resolution="full", **changes):
     """Task and windows of one variant of the recipe."""
     torch.manual_seed(0)
-    config = small.generator_config(**shapes)
+    style = PoseMapStyle(encoding=encoding, line_width_px=3.0)
+    options = {name: changes.pop(name) for name in OF_LOSSES if name in changes}
+    config = small.generator_config(pose_channels=style.num_channels, **changes)
     if resolution == "half":
         config = replace(config, size=(SIZE[0] // 2, SIZE[1] // 2))
     image = torch.zeros(3, *config.size) if config.background == "plate" else None
     network = build_generator(config, background_image=image).apply(initialize)
     dataset = small.windows_of(
         [clip],
-        window_frames=window_frames,
+        window_frames=options.get("window_frames", 2),
         conditioning_poses=config.conditioning_poses,
         viewport=config.viewport,
         puppet=puppet if config.texture == "puppet" else None,
     )
-    options = {"window_frames": window_frames, "limb_dropout": limb_dropout}
-    return task_of(network, resolution=resolution, **options), dataset.batch([0, 3])
+    if options.get("perceptual_weight"):
+        options["perceptual"] = VGG19Features()
+        del options["perceptual"].features[2:]  # the images are small
+    task = task_of(network, on=on, style=style, resolution=resolution, **options)
+    return task, dataset.batch([0, 3])
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_variant_moves_every_weight(clip, puppet, name):
-    task, batch = variant(clip, puppet, **VARIANTS[name])
-    networks = (task.generator, task.discriminator)
+def test_every_variant_moves_every_weight_and_no_step_waits_for_a_gpu(clip, puppet, name, gpu):
+    task, batch = variant(clip, puppet, on=make_runtime(precision="32-true"), **VARIANTS[name])
+    networks, pinned = (task.generator, task.discriminator), batch.pin_memory()
     before = [{k: v.detach().clone() for k, v in each.named_parameters()} for each in networks]
+    losses, waits = MeanLosses(), gpu.waits.copy()
     for step in range(2):
-        losses = task.step(batch, step=step, learning_rate=1e-3)
-        assert all(torch.isfinite(loss) for loss in losses.values()), losses
+        losses.add(task.step(pinned, step=step, learning_rate=1e-3))
+    assert gpu.waits == waits
+    assert gpu.kernels["_fused_adam_"] == 4
+    losses.read(task.runtime, done=2, description="all are finite")
     for network, old in zip(networks, before, strict=True):
         assert not [k for k, v in network.named_parameters() if torch.equal(v, old[k])]
 

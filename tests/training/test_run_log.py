@@ -43,13 +43,6 @@ def test_a_loss_that_is_not_finite_is_named_with_its_steps(value, before, steps)
         read(losses)
 
 
-@pytest.mark.needs_cuda
-def test_losses_come_from_a_gpu():
-    losses = run_log.MeanLosses()
-    losses.add({"l1": torch.tensor(0.5, device="cuda") * 3})
-    assert read(losses) == {"l1": 1.5}
-
-
 @pytest.mark.parametrize(("on_cpu", "own_minutes"), [(True, 1.0 + 3 * 0.1 + 3 * 0.3), (False, 4.0)])
 def test_time_is_that_of_all_sessions_and_waiting_is_part_of_it(monkeypatch, on_cpu, own_minutes):
     """Each item is waited for 6 s, and computed with for 18 s of 54: the rest others have."""

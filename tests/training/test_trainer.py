@@ -3,7 +3,6 @@ import math
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import torch
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from motiontransfer.training.checkpoint import load_checkpoint
 from motiontransfer.training.data import BatchSampler
 from motiontransfer.training.trainer import listening, num_readers
 from tests.training.small import COUNTING, CountingTask, count, schedule
@@ -123,17 +122,6 @@ def test_a_loss_that_is_not_finite_is_found_when_logged_and_never_checkpointed(
     assert steps_of(tmp_path) == checkpoint
     curve = tmp_path / "live/plots/metrics/generator/l1.tsv"
     assert (logged_steps(tmp_path) if curve.exists() else []) == logged
-
-
-def test_time_is_counted_over_all_sessions(tmp_path):
-    with pytest.raises(RuntimeError, match="went down"):
-        count(CountingTask(fail_at=5), tmp_path)
-    kept = load_checkpoint(tmp_path)
-    earlier = replace(kept.throughput, minutes=7.0, waiting_minutes=3.0)
-    save_checkpoint(tmp_path, Checkpoint(earlier, kept.state))
-    throughput = count(CountingTask(), tmp_path)
-    assert 7 < throughput.minutes < 8
-    assert 3 < throughput.waiting_minutes < 4
 
 
 @pytest.mark.parametrize(("beside", "rate", "left"), [(1, "0.03", "00:30"), (5, "0.01", "02:30")])
