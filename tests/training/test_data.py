@@ -140,6 +140,14 @@ def test_an_error_while_reading_reaches_the_training():
         next(batches)
 
 
+def test_batches_are_pinned_and_copied_whole(monkeypatch):
+    """Without a GPU there is nothing to pin for: the stand-in marks what would have been."""
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self + 100)
+    batch = Numbers(numbers=torch.tensor([3, 1]))
+    assert batch.pin_memory().numbers.tolist() == [103, 101]
+    assert batch.to(torch.device("meta")).numbers.device.type == "meta"
+
+
 @pytest.fixture
 def stores(tmp_path):
     clips = [dance(9), dance(5, seed=3)]
