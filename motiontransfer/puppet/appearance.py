@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
 
-from motiontransfer.puppet.parts import SCALE_LINES, BodyPoses, body_parts, body_scales
+from motiontransfer.puppet.parts import SCALE_LINES, BodyPart, BodyPoses, body_parts, body_scales
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.storage import write_arrays
 
@@ -92,9 +92,14 @@ class Appearance:
     full_lengths: Float64[np.ndarray, " lines"]
     height_px: float
     """Height of the upright body at scale 1."""
+    has_skirt: bool
     patches: Sequence[Sequence[Patch | None]]
     """Patches by reference and part; None where the part was not seen."""
     background: UInt8[np.ndarray, "height width 3"]
+
+    @property
+    def parts(self) -> tuple[BodyPart, ...]:
+        return body_parts(self.skeleton, has_skirt=self.has_skirt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +108,11 @@ class PackedAppearance:
 
     groups: list[tuple[str, list[str]]]
     height_px: float
+    has_skirt: bool = False
 
 
 def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], PackedAppearance]:
-    num_columns = 1 + len(body_parts(appearance.skeleton))  # the whole person, and the parts
+    num_columns = 1 + len(appearance.parts)  # the whole person, and the parts
     boxes = np.zeros((len(appearance.patches), num_columns, 4), np.int32)
     lengths, pixels = np.zeros(boxes.shape[:2], np.int32), [np.zeros(0, np.uint8)]
     for reference, patches in enumerate(appearance.patches):
@@ -127,7 +133,10 @@ def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], Pack
         "background": _lossless(appearance.background),
     }
     groups = [(name, list(joints)) for name, joints in appearance.skeleton.groups]
-    return arrays, PackedAppearance(groups=groups, height_px=appearance.height_px)
+    packed = PackedAppearance(
+        groups=groups, height_px=appearance.height_px, has_skirt=appearance.has_skirt
+    )
+    return arrays, packed
 
 
 def _lossless(image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, " bytes"]:
@@ -157,7 +166,8 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
         return arrays[name]
 
     skeleton = Skeleton(groups=tuple((name, tuple(joints)) for name, joints in packed.groups))
-    parts, num_joints = body_parts(skeleton), len(skeleton.joints)
+    parts = body_parts(skeleton, has_skirt=packed.has_skirt)
+    num_joints = len(skeleton.joints)
     background = _decoded("background", array("background", "uint8", arrays["background"].size))
     (num_references, *_), (height, width, _) = arrays["points"].shape, background.shape
     boxes = array("patch_boxes", "int32", num_references, 1 + len(parts), 4).astype(np.int64)
@@ -183,6 +193,7 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
         frames=array("frames", "int64", num_references, 2),
         full_lengths=array("full_lengths", "float64", len(SCALE_LINES)),
         height_px=packed.height_px,
+        has_skirt=packed.has_skirt,
         patches=patches,
         background=np.ascontiguousarray(background[..., :3]),
     )

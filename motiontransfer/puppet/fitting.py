@@ -39,6 +39,7 @@ from motiontransfer.puppet.silhouette import (
     part_distances,
     part_masks,
     read_masks,
+    shows_skirt,
     silhouette,
 )
 from motiontransfer.skeleton import Skeleton
@@ -133,7 +134,8 @@ def fit_appearance(
                 frame_size=size,
             )
 
-    parts = fit_radii(parts, people())
+    has_skirt = shows_skirt(parts, people())
+    parts = fit_radii(body_parts(skeleton, has_skirt=has_skirt), people())
     frames = track(frames, "cutting body parts", total=len(masks))
     with TemporaryFile() as file:
         persons, cut = [], []
@@ -148,6 +150,7 @@ def fit_appearance(
         frames=np.array(list(masks)),
         full_lengths=full,
         height_px=height_px,
+        has_skirt=has_skirt,
         patches=patches,
         background=background.image,
     )

@@ -64,6 +64,8 @@ class BodyPart:
     """The hull of its joints belongs to it."""
     changes_fast: bool = False
     """True of head and hands: a better reference is taken at once."""
+    is_cloth: bool = False
+    """Loose cloth, which passes into no other part."""
     anchor: str | None = None
     """Joint to which it is half moved where the pose is unlike the reference."""
 
@@ -79,13 +81,27 @@ class BodyPart:
         return self.ends & other.ends
 
 
-def body_parts(skeleton: Skeleton) -> tuple[BodyPart, ...]:
+SKIRT = BodyPart(
+    name="skirt",
+    motion="rigid",
+    bones=(("left_hip", "right_hip"),),
+    joints=("left_hip", "right_hip", "left_knee", "right_knee"),
+    radius=0.045,
+    reach=1.3,
+    is_solid=True,
+    is_cloth=True,
+)
+"""Of a person who wears one: between the thighs, behind them."""
+
+
+def body_parts(skeleton: Skeleton, *, has_skirt: bool = False) -> tuple[BodyPart, ...]:
     """The parts of a skeleton that has MediaPipe's body joints, from the farthest to the nearest.
 
     The order is that of a person who faces the camera with the arms before the body.
     """
     groups = dict(skeleton.groups)
     return (
+        *([SKIRT] if has_skirt else []),
         *_limbs("thigh", "hip", "knee", radius=0.055, reach=1.6),
         *_limbs("shin", "knee", "ankle", "foot_index", radius=0.04, reach=1.5),
         *(_foot(side) for side in _SIDES),
@@ -128,7 +144,7 @@ def joints_of(parts: Sequence[BodyPart]) -> list[list[tuple[int, str]]]:
         [
             (n, joint)
             for n, other in enumerate(parts)
-            if other != part
+            if other != part and not other.is_cloth
             for joint in part.meets(other)
         ]
         if part.motion != "rigid"

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from motiontransfer.figures import write_figure
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales
+from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_scales
 from motiontransfer.video.geometry import resize
 
 _DIRECTIONS = ("↖", "←", "↙", "↓", "↘", "→", "↗", "↑")
@@ -64,7 +64,7 @@ def best_views(appearance: Appearance) -> dict[str, list[Pixels | None]]:
     poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
     scales = body_scales(poses, appearance.full_lengths)
     views = {}
-    for number, part in enumerate(body_parts(appearance.skeleton)):
+    for number, part in enumerate(appearance.parts):
         best = np.zeros(len(_DIRECTIONS))
         views[part.name] = [None] * len(_DIRECTIONS)
         sectors = _sectors(part, poses, scales).tolist()

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int32, UInt8
 
 from motiontransfer.errors import MissingFileError
 from motiontransfer.puppet.matting import share_by_color
-from motiontransfer.puppet.parts import BodyPart, BodyPoses
+from motiontransfer.puppet.parts import SKIRT, BodyPart, BodyPoses
 from motiontransfer.storage import read_table, write_table
 from motiontransfer.video.color import Frame
 
@@ -90,6 +90,9 @@ _RADIUS_RANGE = (0.7, 1.6)  # of fitted radii, relative to the usual ones
 _RADIUS_BINS = 40
 _ALONE = 2.0  # radii of the others, beyond which a pixel near a part is that part's alone
 _FAR_PX = 1e6  # beyond every frame
+_MIDDLE = 0.3, 0.7  # of the thighs; above, trousers too are between them
+_BESIDE = 1.5  # radii of the thighs, beyond which what is between them is cloth
+_SKIRT_SHARE = 0.8  # of what is between them, from which there is a skirt
 _SURE, _SURE_BEHIND, _APART = 0.4, 0.7, 1.6  # radii
 _REACH_BEFORE_OTHERS = 1.0  # radii; there the silhouette does not show the outline
 
@@ -224,10 +227,31 @@ def fit_radii(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) -> t
     return tuple(fitted)
 
 
+def shows_skirt(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) -> bool:
+    """Whether masks show the person between the middles of the thighs, wherever these are apart."""
+    beside = [part for part in parts if part.meets(SKIRT)]
+    covered = total = 0.0
+    for person in silhouettes:
+        points, found = person.joints(SKIRT.joints)
+        if not found.all():
+            continue
+        hips, knees = points[:2], points[2:]
+        middle = np.concatenate([hips + share * (knees - hips) for share in _MIDDLE])
+        between = np.zeros_like(person.coverage)
+        cv2.fillConvexPoly(between, cv2.convexHull(_pixels(middle)), 1)
+        for (x0, y0, x1, y1), radii in part_distances(beside, person):
+            between[y0:y1, x0:x1][radii <= _BESIDE] = 0
+        covered += float((between * person.coverage).sum())
+        total += float(between.sum())
+    return covered > _SKIRT_SHARE * total
+
+
 def cores(parts: Sequence[BodyPart], distances: Sequence[Distance], person: Silhouette) -> _Field:
     """Coverage of the person's box that follows from the joints, whatever the mask says."""
     covered = np.zeros_like(person.coverage)
     for part, (box, distance) in zip(parts, distances, strict=True):
+        if part.is_cloth:
+            continue
         x0, y0, x1, y1 = box
         under = covered[y0:y1, x0:x1]
         np.maximum(under, _inside(distance, _SOLID_CORE if part.is_solid else _CORE), out=under)

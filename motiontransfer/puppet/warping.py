@@ -23,7 +23,6 @@ from motiontransfer.puppet.parts import (
     BodyPoses,
     Map,
     Motion,
-    body_parts,
     body_scales,
     half_neighbors,
     joined_parts,
@@ -66,7 +65,7 @@ class References:
 
     def __init__(self, appearance: Appearance) -> None:
         self._appearance = appearance
-        self.parts = body_parts(appearance.skeleton)
+        self.parts = appearance.parts
         self.poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
         self.scales = body_scales(self.poses, appearance.full_lengths)
         self._shapes = [part_shapes(part, self.poses, self.scales) for part in self.parts]

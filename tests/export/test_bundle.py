@@ -92,6 +92,7 @@ def write_target(folder, *, style=STYLE, face=None, **changes):
         parameter.mul_(3)
     models, known = folder / "artifacts/models/ada", {}
     if puppet is not None:
+        assert puppet.appearance.has_skirt
         appearance = folder / "artifacts/appearance/ada.safetensors"
         write_appearance(appearance, puppet.appearance)
         known["appearance_sha256"] = sha256_of(appearance)

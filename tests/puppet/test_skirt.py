@@ -1,0 +1,80 @@
+"""A skirt is drawn whole whatever the legs do; without one there is no such part."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from motiontransfer.puppet.appearance import pack_appearance, unpack_appearance
+from motiontransfer.puppet.parts import SKIRT
+from motiontransfer.puppet.warping import Puppet
+from tests.people import PARTS, appearance_of, painted, posed
+
+RED = (230, 20, 40)
+HEM_Y = 128 + 30
+
+
+def astride(spread):
+    """Someone who stands with the feet so many pixels farther out."""
+    return posed(
+        **{
+            f"{side}_{joint}": (sign * (x + share * spread), y)
+            for side, sign in (("left", 1), ("right", -1))
+            for joint, x, y, share in (
+                ("knee", 14, 38, 0.5),
+                ("ankle", 14, 76, 1),
+                ("heel", 14, 80, 1),
+            )
+        }
+    )
+
+
+def skirted(keypoints):
+    """The doll in a red skirt that ends above the knees."""
+    frame = painted(keypoints)[0]
+    hips, knees = (
+        [keypoints.joint(f"{side}_{joint}")[0][0] for side in ("left", "right")]
+        for joint in ("hip", "knee")
+    )
+    hem = [
+        hip + (knee - hip) * (HEM_Y - hip[1]) / (knee[1] - hip[1])
+        for hip, knee in zip(hips, knees, strict=True)
+    ]
+    corners = np.array([*hips, *hem[::-1]]) + np.array([(8, 0), (-8, 0), (-10, 0), (10, 0)])
+    cv2.fillConvexPoly(frame, corners.round().astype(np.int32), RED)
+    return frame
+
+
+POSES = [astride(spread) for spread in (0, 10, 20)]
+
+
+@pytest.fixture(scope="module")
+def dressed():
+    return appearance_of(*POSES, frames=[skirted(pose) for pose in POSES])
+
+
+def test_the_hem_is_whole_where_the_legs_stand_as_no_reference_has_them(dressed):
+    asked = astride(30)
+    shown = skirted(asked)
+    texture = Puppet(dressed).follow(asked).draw(0, box=(0, 0, 256, 256))
+    between = np.s_[135 : HEM_Y - 5, 124:133]
+    assert (shown[between] == RED).all()
+    assert (texture[between][..., 3] == 255).all()
+    np.testing.assert_allclose(texture[between][..., :3].astype(int), shown[between], atol=20)
+    assert not texture[HEM_Y + 8 : HEM_Y + 18, 126:131, 3].any()
+    # And it is the part that shows it.
+    bare = replace(dressed, patches=[[None, *patches[1:]] for patches in dressed.patches])
+    without = Puppet(bare).follow(asked).draw(0, box=(0, 0, 256, 256))
+    assert (without[between][..., 3] < 128).mean() > 0.3
+
+
+def test_who_wears_trousers_has_no_such_part():
+    appearance = appearance_of(*POSES)
+    assert appearance.parts == PARTS
+    assert {len(patches) for patches in appearance.patches} == {len(PARTS)}
+
+
+def test_it_is_kept_with_the_appearance(dressed):
+    assert dressed.parts == (SKIRT, *PARTS)
+    assert unpack_appearance(*pack_appearance(dressed)).parts == dressed.parts
