@@ -363,11 +363,12 @@ def fill_hidden(
         persons: the whole person in each reference, in the colors of the cut parts.
     """
     patches: list[list[Patch | None]] = [[] for _ in stored]
+    trunk = [part.name for part in parts].index("torso")
     for number, part in enumerate(track(parts, "filling what is hidden", total=len(parts))):
         waiting = ((reference, of[number]) for reference, of in enumerate(stored))
         cut = {reference: it.read() for reference, it in waiting if it is not None}
         views = _Views(part=part, poses=poses, scales=scales, cut=cut)
-        if not part.changes_fast:
+        if number <= trunk:  # head and arms turn: a sleeve or an elbow is nothing foreign
             views = views.without_foreign()
         for reference, of_parts in enumerate(patches):
             own = views.cut.get(reference)

@@ -93,3 +93,14 @@ def test_who_does_not_show_the_place_is_no_witness():
     blind = (SmallCopy(plain(), hidden, 1.0), np.eye(2, 3))
     assert not foreign_share(mark, [blind] * 5 + [(copy_of(plain()), np.eye(2, 3))] * 4).any()
     assert foreign_share(mark, [blind] * 5 + [(copy_of(plain()), np.eye(2, 3))] * 5).any()
+
+
+def test_an_arm_keeps_what_few_references_show():
+    """It turns: an elbow, or a sleeve that slides."""
+    frames = [painted(posed())[0] for _ in range(8)]
+    x, y = (posed().joint("left_elbow")[0][0] + posed().joint("left_wrist")[0][0]).round() // 2
+    cv2.circle(frames[0], (int(x), int(y)), 4, (255, 255, 255), -1)
+    appearance = appearance_of(*[posed()] * 8, frames=frames)
+    patch = appearance.patches[0][NUMBER_OF["left_forearm"]]
+    shown = patch.pixels[int(y) - patch.corner[1], int(x) - patch.corner[0]]
+    assert shown.tolist() == [255] * 4
