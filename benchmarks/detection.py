@@ -25,7 +25,7 @@ import psutil
 
 from benchmarks.machine import answer, in_own_process, recorded
 from motiontransfer.keypoints import write_detections
-from motiontransfer.parallel import Compute
+from motiontransfer.params import Compute
 from motiontransfer.pose.detection import detect_clip, run_detector
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.video.frame_store import FrameStore, write_frames

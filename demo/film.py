@@ -13,8 +13,7 @@ from demo.actors.renderer import film_clip, in_place_of, load_actor, true_keypoi
 from motiontransfer import layout
 from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import write_keypoints
-from motiontransfer.parallel import Compute
-from motiontransfer.params import Section, load_section
+from motiontransfer.params import Compute, Section, load_section
 from motiontransfer.progress import track
 from motiontransfer.video.audio import store_sound
 from motiontransfer.video.writer import write_video

@@ -1,8 +1,11 @@
 """Artifact paths, relative to the project's root: the outputs of dvc.yaml and files beside them.
 
-The plot of a file has the same name with the suffix .png.
+`frames_file("ada", "walk")` is artifacts/frames/ada/walk/frames.mkv. The plot of a file has the
+same name with the suffix .png.
 """
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 FRAMES_FILE = "frames.mkv"
@@ -29,41 +32,45 @@ COMPARISONS_FOLDER = ARTIFACTS_FOLDER / "comparisons"
 LIVE_FOLDER = RESULTS_FOLDER / "live"
 
 
-def code_file(stage: str) -> Path:
-    return ARTIFACTS_FOLDER / "code" / f"{stage}.json"
+@dataclass(frozen=True, slots=True)
+class PathOf:
+    """Function from the names in braces, in their order, to a path."""
+
+    pattern: str
+
+    @property
+    def names(self) -> list[str]:
+        return re.findall(r"{(\w+)}", self.pattern)
+
+    def __call__(self, *names: str) -> Path:
+        return Path(self.pattern.format_map(dict(zip(self.names, names, strict=True))))
 
 
-def video_params_file(video: str, stage: str) -> Path:
-    """The keys of a video's entry in params.yaml that a stage reads."""
-    return VIDEO_PARAMS_FOLDER / video / f"{stage}.json"
-
-
-def metrics_file(stage: str, name: str) -> Path:
-    return METRICS_FOLDER / stage / f"{name}.json"
-
-
-def clips_folder(subject: str) -> Path:
-    return ARTIFACTS_FOLDER / "frames" / subject
-
-
-def clip_folder(subject: str, video: str) -> Path:
-    return clips_folder(subject) / video
-
-
-def frames_file(subject: str, video: str) -> Path:
-    return clip_folder(subject, video) / FRAMES_FILE
-
-
-def detections_file(subject: str, video: str) -> Path:
-    return ARTIFACTS_FOLDER / "detections" / subject / f"{video}.parquet"
-
-
-def keypoints_folder(subject: str) -> Path:
-    return ARTIFACTS_FOLDER / "keypoints" / subject
-
-
-def keypoints_file(subject: str, video: str) -> Path:
-    return keypoints_folder(subject) / f"{video}.parquet"
+code_file = PathOf("artifacts/code/{stage}.json")
+video_params_file = PathOf("artifacts/videos/{video}/{stage}.json")
+"""The keys of a video's entry in params.yaml that a stage reads."""
+metrics_file = PathOf("artifacts/metrics/{stage}/{name}.json")
+measurements_file = PathOf("artifacts/measurements/{stage}/{name}.parquet")
+"""Tidy table of the measurements of `evaluate` or `evaluate_transfer`."""
+clips_folder = PathOf("artifacts/frames/{subject}")
+clip_folder = PathOf("artifacts/frames/{subject}/{video}")
+frames_file = PathOf("artifacts/frames/{subject}/{video}/frames.mkv")
+detections_file = PathOf("artifacts/detections/{subject}/{video}.parquet")
+keypoints_folder = PathOf("artifacts/keypoints/{subject}")
+keypoints_file = PathOf("artifacts/keypoints/{subject}/{video}.parquet")
+quality_plot = PathOf("artifacts/quality/{subject}/{video}.png")
+statistics_file = PathOf("artifacts/statistics/{subject}.json")
+appearance_file = PathOf("artifacts/appearance/{target}.safetensors")
+models_folder = PathOf("artifacts/models/{target}")
+evaluation_folder = PathOf("artifacts/evaluation/{target}")
+face_cycle_folder = PathOf("artifacts/face_cycles/{transfer}")
+poses_file = PathOf("artifacts/poses/{transfer}.parquet")
+rendered_folder = PathOf("artifacts/rendered/{transfer}")
+results_folder = PathOf("results/{transfer}")
+transfer_evaluation_folder = PathOf("artifacts/evaluation_transfer/{transfer}")
+detector_file = PathOf("artifacts/forensics/{name}.safetensors")
+training_folder = PathOf("artifacts/training/{name}")
+"""Curves and sample images of the trainings of a target, a transfer or the detectors."""
 
 
 def masks_beside(keypoints: Path) -> Path:
@@ -71,60 +78,6 @@ def masks_beside(keypoints: Path) -> Path:
     return keypoints.parents[2] / "masks" / keypoints.parent.name / keypoints.name
 
 
-def quality_plot(subject: str, video: str) -> Path:
-    return ARTIFACTS_FOLDER / "quality" / subject / f"{video}.png"
-
-
-def statistics_file(subject: str) -> Path:
-    return ARTIFACTS_FOLDER / "statistics" / f"{subject}.json"
-
-
-def appearance_file(target: str) -> Path:
-    return appearance_beside(models_folder(target))
-
-
 def appearance_beside(models: Path) -> Path:
     """Appearance of the target whose weights a folder has, in the same project."""
     return models.parent.parent / "appearance" / f"{models.name}.safetensors"
-
-
-def models_folder(target: str) -> Path:
-    return ARTIFACTS_FOLDER / "models" / target
-
-
-def face_cycle_folder(transfer: str) -> Path:
-    return ARTIFACTS_FOLDER / "face_cycles" / transfer
-
-
-def detector_file(name: str) -> Path:
-    return ARTIFACTS_FOLDER / "forensics" / f"{name}.safetensors"
-
-
-def training_folder(name: str) -> Path:
-    """Curves and sample images of the trainings of a target, a transfer or the detectors."""
-    return ARTIFACTS_FOLDER / "training" / name
-
-
-def poses_file(transfer: str) -> Path:
-    return ARTIFACTS_FOLDER / "poses" / f"{transfer}.parquet"
-
-
-def rendered_folder(transfer: str) -> Path:
-    return ARTIFACTS_FOLDER / "rendered" / transfer
-
-
-def results_folder(transfer: str) -> Path:
-    return RESULTS_FOLDER / transfer
-
-
-def evaluation_folder(target: str) -> Path:
-    return ARTIFACTS_FOLDER / "evaluation" / target
-
-
-def transfer_evaluation_folder(transfer: str) -> Path:
-    return ARTIFACTS_FOLDER / "evaluation_transfer" / transfer
-
-
-def measurements_file(stage: str, name: str) -> Path:
-    """Tidy table of the measurements of `evaluate` or `evaluate_transfer`."""
-    return ARTIFACTS_FOLDER / "measurements" / stage / f"{name}.parquet"

@@ -1,24 +1,24 @@
-"""Ordered parallel map over processes of this machine (loky).
+"""Ordered work in other threads, and in processes of this machine (loky).
 
-Each worker computes with one thread, because a floating-point sum depends on how it is split up:
-the same bytes come out with any number of workers.
+Order and results are those of the caller's thread. A worker process computes with one thread,
+because a floating-point sum depends on how it is split up: the same bytes come out with any number
+of workers.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from itertools import chain, islice
-from typing import TypeVar
-
-import loky
-from pydantic import Field
+from typing import ParamSpec, TypeVar
 
 from motiontransfer.errors import ComputeError, MotionTransferError
-from motiontransfer.params import Section
 
+_Arguments = ParamSpec("_Arguments")
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
+_MAX_PENDING = 8
 _IDLE_SECONDS = 60  # workers outlive a call: loading MediaPipe takes seconds
 _WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -27,14 +27,64 @@ _WORKER_ENVIRONMENT = {
 }
 
 
-class Compute(Section):
-    """Section `compute`, explained in params.yaml; it does not affect results."""
+@contextmanager
+def in_thread(function: Callable[_Arguments, object]) -> Generator[Callable[_Arguments, None]]:
+    """Yield a function that calls another one in a thread, in order.
 
-    num_workers: int = Field(ge=0)
+    It returns at once, but waits where eight calls are pending. What the other one raises comes
+    out of a later call or at the end of the block. Where the block fails, pending calls are
+    dropped.
+    """
+    pending: deque[Future] = deque()
+
+    def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+        if len(pending) == _MAX_PENDING:
+            pending.popleft().result()
+        pending.append(pool.submit(function, *args, **kwargs))
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        try:
+            yield call
+            for future in pending:
+                future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def map_ahead(
+    function: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    *,
+    num_threads: int,
+    initializer: Callable[[], object] | None = None,
+) -> Generator[_Result]:
+    """Yield function(item) of each item, in order, while as many threads compute those after it.
+
+    Items are taken in the caller's thread, as many ahead as there are threads. What the function
+    raises comes out in its result's place. No thread is left when the generator ends or is closed.
+
+    Args:
+        num_threads: 0: the caller's thread computes each result when it is asked for.
+        initializer: called in each thread first.
+    """
+    if num_threads == 0:
+        yield from map(function, items)
+        return
+    pending: deque[Future[_Result]] = deque()
+    with ThreadPoolExecutor(num_threads, initializer=initializer) as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(function, item))
+                if len(pending) > num_threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def run_parallel(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], *, compute: Compute
+    function: Callable[[_Item], _Result], items: Iterable[_Item], *, num_workers: int
 ) -> Iterator[_Result]:
     """Yield function(item) for each item, in order and as they come.
 
@@ -43,13 +93,16 @@ def run_parallel(
     Args:
         function: can be imported by the workers.
         items: `str(item)` names it in errors.
+        num_workers: 0: one for each core.
 
     Raises:
         ComputeError: a worker was killed.
         MotionTransferError: raised by the function; no result comes after it.
     """
+    import loky  # here: who needs threads alone may lack it
+
     remaining = iter(items)
-    first = list(islice(remaining, compute.num_workers or loky.cpu_count()))
+    first = list(islice(remaining, num_workers or loky.cpu_count()))
     if not first:
         return
     executor = loky.get_reusable_executor(
@@ -80,6 +133,8 @@ def end_workers() -> None:
 
     A process that multiprocessing started waits at its end until they have been idle for a minute.
     """
+    import loky
+
     loky.get_reusable_executor().shutdown()
 
 

@@ -2,10 +2,11 @@
 
 Errors name the YAML key. The models themselves live in the stage that reads the section, or in what
 it shares with live transfer: a schema of all sections would be an input of all stages. `Transfer`
-is here, since stages, reports and detectors read it.
+and `Compute` are here, since many read them.
 """
 
 import difflib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -74,7 +75,23 @@ class Transfer(Section):
         return None if self.truth == "none" else layout.TRUTH_FOLDER / self.truth
 
 
+class Compute(Section):
+    """Section `compute`, explained in params.yaml; it does not affect results."""
+
+    num_workers: int = Field(ge=0)
+
+
 _Value = TypeVar("_Value")
+
+
+def flattened(tree: object, prefix: str = "") -> dict[str, str]:
+    """Every leaf of nested params or metrics, by its dotted key, as JSON."""
+    if isinstance(tree, Mapping) and tree:
+        leaves: dict[str, str] = {}
+        for key, child in tree.items():
+            leaves |= flattened(child, f"{prefix}.{key}" if prefix else str(key))
+        return leaves
+    return {prefix: json.dumps(tree, default=str, ensure_ascii=False)}
 
 
 def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:

@@ -22,7 +22,7 @@ from string import Template
 import yaml
 
 from motiontransfer.errors import ChangedInputError, MotionTransferError, ParamsError, printable
-from motiontransfer.params import PARAMS_FILE, load_params, load_section
+from motiontransfer.params import PARAMS_FILE, flattened, load_params, load_section
 
 _logger = logging.getLogger(__name__)
 
@@ -249,7 +249,7 @@ def _inputs(params: list[str | dict], dependencies: list[str]) -> dict[str, str 
         files = listed if isinstance(listed, dict) else {str(PARAMS_FILE): [listed]}
         for file, keys in files.items():
             within = tuple(f"{key}." for key in keys)
-            leaves = _leaves(load_params(Path(file)))
+            leaves = flattened(load_params(Path(file)))
             found |= {f"{file}: {k}": v for k, v in leaves.items() if f"{k}.".startswith(within)}
     for dependency in map(Path, dependencies):
         paths = dependency.rglob("*") if dependency.is_dir() else [dependency]
@@ -258,16 +258,6 @@ def _inputs(params: list[str | dict], dependencies: list[str]) -> dict[str, str 
                 state = path.stat()
                 found[str(path)] = (state.st_ino, state.st_size, state.st_mtime_ns)
     return found
-
-
-def _leaves(section: Mapping[str, object]) -> dict[str, str]:
-    leaves = {}
-    for key, value in section.items():
-        if isinstance(value, dict):
-            leaves |= {f"{key}.{inner}": text for inner, text in _leaves(value).items()}
-        else:
-            leaves[str(key)] = json.dumps(value, default=str, ensure_ascii=False)
-    return leaves
 
 
 def _change(before: str | _FileState | None, after: str | _FileState | None) -> str:

@@ -1,4 +1,4 @@
-"""Atomic file replacement, JSON files, Parquet tables, and CRC-32 checksums of artifacts.
+"""Atomic file replacement, JSON files, Parquet tables, checksums of artifacts and source code.
 
 DVC hashes what it checks out, and nothing that a stage reads. Parquet and safetensors files
 therefore keep checksums in a JSON text of their metadata, one for each array and one for itself:
@@ -6,6 +6,7 @@ Parquet's own cover neither the metadata nor safetensors. Frame stores have Matr
 elements (`motiontransfer.video.frame_store`).
 """
 
+import ast
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ import shutil
 import zlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -220,3 +222,40 @@ def _array(column: "pa.ChunkedArray") -> np.ndarray:
         return values.to_numpy(zero_copy_only=False)
     numbers = values.flatten().to_numpy(zero_copy_only=False)
     return numbers.reshape(-1, column.type.list_size)
+
+
+def source_files(module: str) -> list[Path]:
+    """Files of a module and of its transitive imports within the project, sorted.
+
+    Imports are read from the source text, so that those inside functions count and what else the
+    process has loaded does not. They are absolute, as everywhere in the project.
+    """
+    found: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        path = _root() / f"{waiting.pop().replace('.', '/')}.py"
+        if path not in found and path.is_file():
+            found.add(path)
+            waiting += _imported(path)
+    return sorted(found)
+
+
+def source_digests(module: str) -> dict[str, str]:
+    """SHA-256 of each file of `source_files`, by its path from the project's root."""
+    return {path.relative_to(_root()).as_posix(): sha256_of(path) for path in source_files(module)}
+
+
+def _root() -> Path:
+    return Path(__file__).parents[1]
+
+
+@cache
+def _imported(path: Path) -> tuple[str, ...]:
+    """Names of imported modules; of `from a import b` both, since b may be a module."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(names)

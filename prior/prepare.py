@@ -4,8 +4,7 @@ from pathlib import Path
 
 from motiontransfer import layout
 from motiontransfer.keypoints import write_keypoints
-from motiontransfer.parallel import Compute
-from motiontransfer.params import load_section
+from motiontransfer.params import Compute, load_section
 from motiontransfer.pose.cleaning import clean
 from motiontransfer.pose.detectors import HolisticConfig, detect_keypoints
 from motiontransfer.pose.subject import choose_person

@@ -13,8 +13,15 @@ from pathlib import Path
 from motiontransfer import layout
 from motiontransfer.errors import ParamsError
 from motiontransfer.forensics.training import TrainForensicsParams
-from motiontransfer.parallel import Compute
-from motiontransfer.params import PARAMS_FILE, Name, Section, Transfer, load_params, load_section
+from motiontransfer.params import (
+    PARAMS_FILE,
+    Compute,
+    Name,
+    Section,
+    Transfer,
+    load_params,
+    load_section,
+)
 from motiontransfer.pose.detectors import load_detector
 from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams

@@ -7,8 +7,7 @@ import pkgutil
 from pathlib import Path
 
 from motiontransfer import layout
-from motiontransfer.source_fingerprint import source_digests
-from motiontransfer.storage import write_json
+from motiontransfer.storage import source_digests, write_json
 
 
 def main() -> None:

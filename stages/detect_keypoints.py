@@ -5,8 +5,7 @@ from pathlib import Path
 from motiontransfer import layout
 from motiontransfer.errors import KeypointsError
 from motiontransfer.keypoints import write_detections
-from motiontransfer.parallel import Compute
-from motiontransfer.params import Name, Section, load_section
+from motiontransfer.params import Compute, Name, Section, load_section
 from motiontransfer.pose.detection import detection_metrics
 from motiontransfer.pose.detectors import DetectorName, detect_keypoints, load_detector
 from motiontransfer.pose.plots import plot_tracks

@@ -12,8 +12,7 @@ from motiontransfer.device import Precision
 from motiontransfer.evaluation.measurements import nested, write_curves, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.protocols import evaluate_reconstruction
-from motiontransfer.parallel import Compute
-from motiontransfer.params import load_section
+from motiontransfer.params import Compute, load_section
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses, result_size
 from motiontransfer.storage import write_json

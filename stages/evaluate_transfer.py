@@ -5,8 +5,7 @@ from motiontransfer.evaluation.measurements import nested, write_curves, write_m
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.protocols import evaluate_transfer
 from motiontransfer.keypoints import read_keypoints
-from motiontransfer.parallel import Compute
-from motiontransfer.params import Transfer, load_section
+from motiontransfer.params import Compute, Transfer, load_section
 from motiontransfer.storage import write_json
 from motiontransfer.target_clips import HeldOut, read_target_clips
 from motiontransfer.training.weights import read_described

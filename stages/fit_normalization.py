@@ -8,9 +8,9 @@ import numpy as np
 
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, StatisticsError
-from motiontransfer.figures import write_figure
 from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.params import load_section
+from motiontransfer.pose.plots import write_figure
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import (
     PoseStatistics,

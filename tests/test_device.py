@@ -33,7 +33,8 @@ import logging, sys, torch
 logging.basicConfig(format="%(message)s", level="INFO", stream=sys.stderr)
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.device import choose_accelerator
-from motiontransfer.parallel import Compute, run_parallel
+from motiontransfer.parallel import run_parallel
+from motiontransfer.params import Compute
 from motiontransfer.pose import keypoint_rcnn
 from motiontransfer.pose.detectors import KeypointRcnnConfig, _prepare_keypoint_rcnn
 from motiontransfer.project.doctor import check_gpu
@@ -50,7 +51,7 @@ compute = Compute(num_workers=1)
 every_core = compute.model_copy(update={"num_workers": 0})
 print(_prepare_keypoint_rcnn(config, every_core).num_workers)
 print(*run_parallel(eval, ["__import__('motiontransfer.device').device.choose_accelerator()"],
-    compute=compute))
+    num_workers=1))
 logging.info("trains")
 sys.exit(run("stages", ["train_gan", "ada"]))
 """

@@ -34,7 +34,9 @@ def paths_of_layout(stage: str, name: str) -> dict[str, Path]:
     given |= {"keypoints": layout.keypoints_file("WHO", "VIDEO"), "models": Path("a/models/WHO")}
     found = {key: it for key, it in vars(layout).items() if isinstance(it, Path)}
     for key, function in vars(layout).items():
-        if isfunction(function):
+        if isinstance(function, layout.PathOf):
+            found[key] = function(*(given[parameter] for parameter in function.names))
+        elif isfunction(function) and function.__module__ == layout.__name__:
             found[key] = function(
                 *(given[parameter] for parameter in signature(function).parameters)
             )

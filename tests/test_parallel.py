@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import ComputeError, VideoError
-from motiontransfer.parallel import _IDLE_SECONDS, Compute, end_workers, run_parallel
+from motiontransfer.parallel import _IDLE_SECONDS, end_workers, run_parallel
 from tests.forks import FORKS
 
 held = []
-ONE, TWO, ALL = (Compute(num_workers=n) for n in (1, 2, 0))
+ONE, TWO, ALL = 1, 2, 0
 
 
 def slower_first(item):
@@ -53,31 +53,31 @@ def die_once(flag):
 
 
 def use_a_worker():
-    assert list(run_parallel(str, [1], compute=ONE)) == ["1"]
+    assert list(run_parallel(str, [1], num_workers=ONE)) == ["1"]
     end_workers()
 
 
 @pytest.fixture(scope="module", params=[ONE, TWO, ALL])
-def compute(request):
+def num_workers(request):
     """All tests of one before any of the next, as workers are kept."""
     return request.param
 
 
 @pytest.mark.parametrize("num_items", [0, 1, 7])
-def test_results_are_in_order_whoever_is_faster(compute, num_items):
-    results = list(run_parallel(slower_first, range(num_items), compute=compute))
+def test_results_are_in_order_whoever_is_faster(num_workers, num_items):
+    results = list(run_parallel(slower_first, range(num_items), num_workers=num_workers))
     assert results == [(item, "1") for item in range(num_items)]
 
 
 def test_the_work_is_shared_out_and_leaves_this_process():
-    workers = set(run_parallel(process_id, range(12), compute=TWO))
+    workers = set(run_parallel(process_id, range(12), num_workers=TWO))
     assert len(workers) == 2
     assert os.getpid() not in workers
 
 
 @pytest.mark.slow
 def test_a_worker_may_grow():
-    assert len(set(run_parallel(hold_memory, [0, 1, 0], compute=ONE))) == 1
+    assert len(set(run_parallel(hold_memory, [0, 1, 0], num_workers=ONE))) == 1
 
 
 def test_items_are_taken_only_as_workers_become_free():
@@ -88,7 +88,7 @@ def test_items_are_taken_only_as_workers_become_free():
             taken.append(item)
             yield item
 
-    results = run_parallel(refuse_two, (item + 3 for item in items()), compute=TWO)
+    results = run_parallel(refuse_two, (item + 3 for item in items()), num_workers=TWO)
     assert taken == []
     assert next(results) == 3
     time.sleep(0.5)
@@ -97,14 +97,14 @@ def test_items_are_taken_only_as_workers_become_free():
 
 
 def test_whoever_stops_taking_results_stops_the_work():
-    results = run_parallel(refuse_two, iter([3, 4, *[2] * 30]), compute=ONE)
+    results = run_parallel(refuse_two, iter([3, 4, *[2] * 30]), num_workers=ONE)
     assert next(results) == 3
     results.close()
-    assert list(run_parallel(refuse_two, [5], compute=ONE)) == [5]
+    assert list(run_parallel(refuse_two, [5], num_workers=ONE)) == [5]
 
 
-def test_a_users_fault_is_raised_after_the_results_before_it(compute):
-    results = run_parallel(refuse_two, range(6), compute=compute)
+def test_a_users_fault_is_raised_after_the_results_before_it(num_workers):
+    results = run_parallel(refuse_two, range(6), num_workers=num_workers)
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(VideoError, match=r"^frame 2: broken$") as told:
         next(results)
@@ -113,22 +113,22 @@ def test_a_users_fault_is_raised_after_the_results_before_it(compute):
 
 def test_a_mistake_of_ours_is_not_swallowed_and_fewer_workers_can_be_next():
     with pytest.raises(ZeroDivisionError):
-        list(run_parallel(divide_by_two_less, range(6), compute=TWO))
-    assert list(run_parallel(refuse_two, [5], compute=ONE)) == [5]
+        list(run_parallel(divide_by_two_less, range(6), num_workers=TWO))
+    assert list(run_parallel(refuse_two, [5], num_workers=ONE)) == [5]
 
 
-def test_a_killed_worker_is_an_error_and_the_next_call_works(compute):
-    results = run_parallel(die_at_three, range(6), compute=compute)
+def test_a_killed_worker_is_an_error_and_the_next_call_works(num_workers):
+    results = run_parallel(die_at_three, range(6), num_workers=num_workers)
     seen = []
     told = r"a worker was killed, .*; lower compute\.num_workers"
     with pytest.raises(ComputeError, match=told):
         seen.extend(results)
-    assert list(run_parallel(die_at_three, [0, 1], compute=compute)) == [0, 1]
+    assert list(run_parallel(die_at_three, [0, 1], num_workers=num_workers)) == [0, 1]
 
 
 def test_the_item_at_which_a_worker_was_killed_is_named(tmp_path):
     with pytest.raises(ComputeError, match=f"out of memory, at {tmp_path}/flag; lower"):
-        list(run_parallel(die_once, [tmp_path / "flag"], compute=ONE))
+        list(run_parallel(die_once, [tmp_path / "flag"], num_workers=ONE))
 
 
 def test_a_child_process_does_not_wait_until_its_workers_are_idle():

@@ -4,8 +4,8 @@ from pathlib import Path
 import grimp
 import pytest
 
-from motiontransfer import source_fingerprint
-from motiontransfer.source_fingerprint import source_digests, source_files
+from motiontransfer import storage
+from motiontransfer.storage import source_digests, source_files
 from stages.code import stage_modules
 
 ROOT = Path(__file__).parents[1]
@@ -14,9 +14,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """An empty package in which to write modules."""
-    monkeypatch.setattr(
-        source_fingerprint, "__file__", str(tmp_path / "ours/source_fingerprint.py")
-    )
+    monkeypatch.setattr(storage, "__file__", str(tmp_path / "ours/storage.py"))
     (tmp_path / "ours/nets").mkdir(parents=True)
     return tmp_path / "ours"
 

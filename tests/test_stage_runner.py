@@ -9,8 +9,8 @@ import yaml
 from dvc.parsing import DataResolver
 from dvc.repo import Repo
 
-from motiontransfer.source_fingerprint import source_digests
 from motiontransfer.stage_runner import GPU_MEMORY_PARAMS, fault, run, stage_inputs
+from motiontransfer.storage import source_digests
 from stages.code import stage_modules
 from tests.tiny_project import ROOT, dvc
 

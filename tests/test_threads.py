@@ -3,7 +3,7 @@ from itertools import count
 
 import pytest
 
-from motiontransfer.threads import in_thread, map_ahead
+from motiontransfer.parallel import in_thread, map_ahead
 
 
 def test_calls_in_a_thread_keep_their_order_and_only_a_few_wait():

@@ -22,8 +22,7 @@ from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import write_results
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.protocols import score_videos
-from motiontransfer.parallel import Compute
-from motiontransfer.params import load_section
+from motiontransfer.params import Compute, load_section
 
 _STAGES = Path("benchmarks/transfer/stages.yaml")
 

@@ -26,7 +26,8 @@ from demo.actors.mesh import dot, face_sums, unit, vertex_normals
 from demo.actors.posing import ANGLES, BonePose, load_rig, pose_bones, skin
 from demo.actors.scenes import OUTFITS, PHENOTYPES, ROOMS, Plate, Room, draw_plate
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.parallel import Compute, run_parallel
+from motiontransfer.parallel import run_parallel
+from motiontransfer.params import Compute
 from motiontransfer.skeleton import HOLISTIC
 
 _LIGHT_RADIUS = 0.06
@@ -348,7 +349,7 @@ def film_clip(
         for start in range(0, num_frames, _RUN_FRAMES)
     ]
     film = partial(film_run, name, motion, size=size, samples=samples)
-    for shots in run_parallel(film, runs, compute=compute):
+    for shots in run_parallel(film, runs, num_workers=compute.num_workers):
         yield from shots
 
 

@@ -25,7 +25,7 @@ from motiontransfer.errors import (
     VideoError,
     WeightsError,
 )
-from motiontransfer.params import Transfer, load_section
+from motiontransfer.params import Compute, Transfer, load_section
 
 if TYPE_CHECKING:
     from motiontransfer.evaluation.measurements import Measurements
@@ -145,7 +145,7 @@ def score(
 def _score(videos: dict[str, Path], truth: Path, asked: "NetworkParams") -> "Measurements":
     from motiontransfer.evaluation.network_metrics import open_networks
     from motiontransfer.evaluation.protocols import score_videos
-    from motiontransfer.parallel import Compute, end_workers
+    from motiontransfer.parallel import end_workers
 
     try:
         return score_videos(

@@ -61,7 +61,7 @@ TOO_SMALL = f"smaller_than_{WINDOW_PX}_pixels"
 ImageDistance = Callable[[AnyFrame, AnyFrame], float]
 """Perceptual distance of the second image from the first; 0 where they are equal."""
 
-_Thumbnails = UInt8[np.ndarray, "images 64 32 3"]
+Thumbnails = UInt8[np.ndarray, "images 64 32 3"]
 _THUMBNAIL_SIZE = (64, 32)
 _MAX_IMAGES = 500
 """Upper limit of training frames to compare with; more add time and little else."""
@@ -278,7 +278,7 @@ def _halved(image: _FloatImage) -> Float32[np.ndarray, "_ _ 3"]:
     return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / np.float32(4)
 
 
-def training_images(clips: Sequence[TargetClip]) -> _Thumbnails:
+def training_images(clips: Sequence[TargetClip]) -> Thumbnails:
     """The person in training frames, at most 500, evenly spread, each resized to a thumbnail."""
     training = training_frames(clips)
     chosen = training.part(evenly_spaced(len(training.frames), _MAX_IMAGES))
@@ -294,7 +294,7 @@ def thumbnail(frame: Frame, box: Box) -> UInt8[np.ndarray, "64 32 3"]:
 
 
 def training_distances(
-    frame_set: FrameSet, *, persons: Mapping[str, Regions], training: _Thumbnails
+    frame_set: FrameSet, *, persons: Mapping[str, Regions], training: Thumbnails
 ) -> FrameScores:
     """Each system's distance to training; `persons`: system -> boxes in its own frames."""
     return {
@@ -307,7 +307,7 @@ def training_distances(
     }
 
 
-def distance_to_nearest(image: UInt8[np.ndarray, "64 32 3"], images: _Thumbnails) -> float:
+def distance_to_nearest(image: UInt8[np.ndarray, "64 32 3"], images: Thumbnails) -> float:
     """The root of the mean squared difference from the nearest of at least one image."""
     nearest = min(cv2.norm(image, other, cv2.NORM_L2SQR) for other in images)
     return float(np.sqrt(nearest / image.size))

@@ -5,40 +5,48 @@ known pixel by pixel, so ablations of the networks are compared here (Chan et al
 transfer is compared with its intended poses, and, if there is one, with a real video of the target
 performing the source's motion. Videos of any system are compared with such a video alone, by the
 metrics that need no intended pose, baseline or training frames.
+
+The videos are read once, side by side, and every metric is updated with each frame.
 """
 
+from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
+import numpy as np
 from PIL import Image
 
 from motiontransfer.errors import TrainingError
-from motiontransfer.evaluation.comparison import (
-    FrameMetric,
-    MetricConfig,
-    against_real,
-    detected_frames,
-    measure,
-    streaming_metrics,
-    summarize,
-)
 from motiontransfer.evaluation.frames import (
+    Frames,
+    FrameSet,
     PosedFrames,
+    Regions,
     all_regions,
     check_frames,
     clip_frames,
     concatenated,
+    has_more_pixels,
     person_regions,
     read_frames,
     training_frames,
 )
-from motiontransfer.evaluation.image_metrics import count_skipped, training_images
+from motiontransfer.evaluation.image_metrics import (
+    Thumbnails,
+    count_skipped,
+    image_scores,
+    training_distances,
+    training_images,
+)
 from motiontransfer.evaluation.measurements import (
     FRAMES,
     NEAREST_NEIGHBOURS,
     OURS,
+    FrameScores,
     Measurements,
     MetricKey,
     RatioMetric,
@@ -46,11 +54,17 @@ from motiontransfer.evaluation.measurements import (
     block_length,
     in_section,
 )
-from motiontransfer.evaluation.network_metrics import Networks, not_measured
+from motiontransfer.evaluation.network_metrics import Networks, fid_and_kid, not_measured
 from motiontransfer.evaluation.pose_metrics import head_heights_px, nearest_frames, pose_scores
-from motiontransfer.evaluation.temporal_metrics import frame_changes
+from motiontransfer.evaluation.temporal_metrics import (
+    BackgroundFlicker,
+    frame_changes,
+    warping_errors,
+)
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.parallel import Compute
+from motiontransfer.params import Compute
+from motiontransfer.pose.detection import detect_person
+from motiontransfer.pose.detectors import default_detector
 from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
 from motiontransfer.storage import replacing
@@ -61,9 +75,134 @@ from motiontransfer.video.frame_store import FrameStore, write_frames
 Render = Callable[[Keypoints], Iterator[Frame]]
 """Function from poses to as many generated frames."""
 
-_TRUTH = "truth"
+_REAL, _LATE, _TRUTH = "real", "previous_real_frame", "truth"
 _NUM_COLUMNS = 8
-_ROWS = {"real": "real", OURS: "generated", NEAREST_NEIGHBOURS: "nearest neighbour"}
+_ROWS = {_REAL: "real", OURS: "generated", NEAREST_NEIGHBOURS: "nearest neighbour"}
+
+
+class FrameMetric:
+    """Streaming metric that a function computes from a frame and the one before it."""
+
+    def __init__(self, function: Callable[[FrameSet], FrameScores]) -> None:
+        self._function = function
+        # Plain numbers: a tuple and two floats for each would take seven times the memory.
+        self._values: dict[MetricKey, array[float]] = defaultdict(partial(array, "d"))
+
+    def update(self, frame_set: FrameSet) -> None:
+        for key, total_and_weight in self._function(frame_set).items():
+            self._values[key].extend(total_and_weight)
+
+    def compute(self) -> Scores:
+        columns = {key: np.array(values).reshape(-1, 2) for key, values in self._values.items()}
+        return {key: RatioMetric(total=c[:, 0], weight=c[:, 1]) for key, c in columns.items()}
+
+
+def streaming_metrics(
+    videos: Mapping[str, PosedFrames],
+    *,
+    real: str | None,
+    background: Regions,
+    networks: Networks,
+    training: Thumbnails | None,
+) -> dict[str, BackgroundFlicker | FrameMetric]:
+    """The metrics of videos: `images`, `change`, `warping`, `flicker` and `identity`.
+
+    Of the real video delayed by a frame only the images are measured, not the motion.
+
+    Args:
+        real: the video that the others are compared with; None: `images` and `change` are
+            left out, and the warping error uses each video's own flow.
+        background: boxes outside which nothing should move.
+        training: the target in training; None: no `identity`.
+    """
+    moving = [name for name in videos if name not in (real, _LATE)]
+    persons = {
+        name: person_regions(posed.keypoints) for name, posed in videos.items() if name != _LATE
+    }
+    functions: dict[str, Callable[[FrameSet], FrameScores]] = {}
+    if training is not None:
+        functions["identity"] = partial(training_distances, persons=persons, training=training)
+    if real is None:
+        functions["warping"] = partial(
+            warping_errors, systems=moving, guide=None, persons=background
+        )
+    else:
+        functions["images"] = partial(
+            image_scores,
+            real=real,
+            systems=[name for name in videos if name != real],
+            regions=all_regions(videos[real].keypoints),
+            distances=networks.distances,
+        )
+        functions["warping"] = partial(
+            warping_errors, systems=[real, *moving], guide=real, persons=persons[real]
+        )
+        functions["change"] = partial(
+            frame_changes, systems=moving, real=real, persons=persons[real]
+        )
+    flicker = BackgroundFlicker(list(persons), persons=background)
+    return {"flicker": flicker, **{name: FrameMetric(it) for name, it in functions.items()}}
+
+
+def measure(
+    videos: Mapping[str, PosedFrames], metrics: Mapping[str, BackgroundFlicker | FrameMetric]
+) -> dict[str, Scores]:
+    """Scores of each metric over all frames of the videos, which have equally many and one size."""
+    readers = [read_frames(one.frames, one.keypoints.image_size) for one in videos.values()]
+    total = max(len(one.frames) for one in videos.values())
+    previous: Frames | None = None
+    rows = track(zip(*readers, strict=True), "compare frames", total=total)
+    for index, row in enumerate(rows):
+        frames = dict(zip(videos, row, strict=True))
+        for metric in metrics.values():
+            metric.update(FrameSet(index, frames, previous))
+        previous = frames
+    return {name: metric.compute() for name, metric in metrics.items()}
+
+
+def detected_frames(video: Path, *, size: tuple[int, int], compute: Compute) -> PosedFrames:
+    """A finished video, with the pose detected again in each of its frames.
+
+    The pipeline's detector runs with its default settings, not those of the section
+    `detect_keypoints`, so that runs with different detection settings can be compared. Its errors
+    may correlate with those of the generator, which was trained on its poses, which are reduced to
+    the working image's size.
+    """
+    found = detect_person(video, detector=default_detector(), compute=compute)
+    is_reduced = has_more_pixels(found.image_size, size)
+    return PosedFrames(
+        frames=[(video, index) for index in range(found.num_frames)],
+        keypoints=found.resized(size) if is_reduced else replace(found, image_size=size),
+    )
+
+
+def _against_real(
+    images: Scores, videos: Mapping[str, PosedFrames], real: str, *, section: str = ""
+) -> Scores:
+    """Image and pose metrics of each video that was compared with the real one."""
+    scores = dict(images)
+    for system in dict.fromkeys(key.system for key in images):
+        scores |= pose_scores(videos[system].keypoints, videos[real].keypoints, system=system)
+    return in_section(section, scores)
+
+
+def _summarize(
+    scores: Scores,
+    *,
+    real: PosedFrames,
+    videos: Mapping[str, PosedFrames],
+    block_frames: int,
+    networks: Networks,
+    counts: Mapping[MetricKey, int] = MappingProxyType({}),
+    notes: Mapping[str, str] = MappingProxyType({}),
+) -> Measurements:
+    """Counts, means with intervals, FID and KID against `real`; notes on what is not measured."""
+    return (
+        Measurements.from_counts(counts)
+        + Measurements.from_scores(scores, block_frames=block_frames)
+        + fid_and_kid(real, videos, networks.features)
+        + Measurements.not_measured(notes)
+    )
 
 
 def evaluate_reconstruction(
@@ -98,15 +237,14 @@ def evaluate_reconstruction(
     generated = {
         OURS: concatenated([_rendered(clip, render, compute, scratch) for clip in tails]),
         NEAREST_NEIGHBOURS: nearest_frames(real.keypoints, clips),
-        "previous_real_frame": concatenated(
+        _LATE: concatenated(
             [clip_frames(clip, [max(i - 1, 0) for i in clip.held_out]) for clip in tails]
         ),
     }
-    videos = {"real": real, **generated}
-    config = MetricConfig(networks=networks, training_images=training_images(clips))
-    measured = _measure_tails(videos, tails, config)
+    videos = {_REAL: real, **generated}
+    measured = _measure_tails(videos, tails, networks, training_images(clips))
     scores = {
-        **against_real(measured["images"], videos, "real"),
+        **_against_real(measured["images"], videos, _REAL),
         **measured["flicker"],
         **in_section("temporal", {**measured["warping"], **measured["change"]}),
         **in_section("identity", measured["identity"]),
@@ -115,12 +253,12 @@ def evaluate_reconstruction(
     if head_heights_px(real.keypoints) is None:
         notes["pck"] = "no real pose has a head, chin and forehead"
     skipped = count_skipped(all_regions(real.keypoints))
-    found = summarize(
+    found = _summarize(
         scores,
         real=real,
         videos=generated,
         block_frames=block_length(len(real.frames), real.keypoints.frame_rate),
-        config=config,
+        networks=networks,
         counts={MetricKey(FRAMES, "", ""): len(real.frames), **skipped},
         notes=notes,
     )
@@ -130,7 +268,10 @@ def evaluate_reconstruction(
 
 
 def _measure_tails(
-    videos: Mapping[str, PosedFrames], tails: Sequence[TargetClip], config: MetricConfig
+    videos: Mapping[str, PosedFrames],
+    tails: Sequence[TargetClip],
+    networks: Networks,
+    training: Thumbnails,
 ) -> dict[str, Scores]:
     """Scores of each metric, measured clip by clip: frames across a cut are not compared."""
     parts: list[dict[str, Scores]] = []
@@ -141,10 +282,10 @@ def _measure_tails(
         tail = {name: posed.part(frames) for name, posed in videos.items()}
         metrics = streaming_metrics(
             tail,
-            real="real",
-            late="previous_real_frame",
-            background=person_regions(tail["real"].keypoints),
-            config=config,
+            real=_REAL,
+            background=person_regions(tail[_REAL].keypoints),
+            networks=networks,
+            training=training,
         )
         parts.append(measure(tail, metrics))
     return {
@@ -163,7 +304,7 @@ def _rendered(clip: TargetClip, render: Render, compute: Compute, scratch: Path)
 
 
 def _comparison(videos: Mapping[str, PosedFrames]) -> Frame:
-    real = videos["real"]
+    real = videos[_REAL]
     columns = evenly_spaced(len(real.frames), _NUM_COLUMNS)
     rows = {label: [videos[name].frames[i] for i in columns] for name, label in _ROWS.items()}
     return contact_sheet(
@@ -205,28 +346,31 @@ def evaluate_transfer(
         posed[_TRUTH] = detected_frames(truth, size=size, compute=compute)
         regions = all_regions(posed[_TRUTH].keypoints)
         counts |= count_skipped(regions, section=_TRUTH)
-    config = MetricConfig(networks=networks, training_images=training_images(clips))
-    return summarize(
-        _scores(source, posed, intended, config),
+    return _summarize(
+        _scores(source, posed, intended, networks, training_images(clips)),
         real=training_frames(clips),
         videos=posed,
         block_frames=block_length(num_frames, intended.frame_rate),
-        config=config,
+        networks=networks,
         counts=counts,
         notes=_notes(posed, intended, networks),
     )
 
 
 def _scores(
-    source: Path, posed: Mapping[str, PosedFrames], intended: Keypoints, config: MetricConfig
+    source: Path,
+    posed: Mapping[str, PosedFrames],
+    intended: Keypoints,
+    networks: Networks,
+    training: Thumbnails,
 ) -> Scores:
     """Every metric of all videos; the source is the reference of the frame change."""
     metrics = streaming_metrics(
         posed,
         real=_TRUTH if _TRUTH in posed else None,
-        late=None,
         background=person_regions(intended),
-        config=config,
+        networks=networks,
+        training=training,
     )
     metrics["change_to_source"] = FrameMetric(
         partial(frame_changes, systems=(OURS,), real="source")
@@ -235,23 +379,18 @@ def _scores(
     with FrameStore(source) as store:  # its frames may have another shape
         poses = replace(intended, image_size=store.size)
     found = measure({**posed, "source": PosedFrames(frames=shown, keypoints=poses)}, metrics)
-    detection = {
-        **pose_scores(posed[OURS].keypoints, intended, system=OURS),
-        **pose_scores(posed[NEAREST_NEIGHBOURS].keypoints, intended, system=NEAREST_NEIGHBOURS),
-    }
-    temporal = {
-        **found["flicker"],
-        **found["warping"],
-        **found.get("change", {}),
-        **found["change_to_source"],
-    }
+    detection, temporal = {}, {}
+    for system in (OURS, NEAREST_NEIGHBOURS):
+        detection |= pose_scores(posed[system].keypoints, intended, system=system)
+    for name in ("flicker", "warping", "change", "change_to_source"):
+        temporal |= found.get(name, {})
     scores = {
         **in_section("detection", detection),
         **in_section("temporal", temporal),
         **in_section("identity", found["identity"]),
     }
     if _TRUTH in posed:
-        scores |= against_real(found["images"], posed, _TRUTH, section=_TRUTH)
+        scores |= _against_real(found["images"], posed, _TRUTH, section=_TRUTH)
     return scores
 
 
@@ -294,17 +433,17 @@ def score_videos(
     }
     real = detected_frames(truth, size=size, compute=compute)
     posed = {**generated, _TRUTH: real}
-    config = MetricConfig(networks=networks, training_images=None)
+    background = person_regions(real.keypoints)
     metrics = streaming_metrics(
-        posed, real=_TRUTH, late=None, background=person_regions(real.keypoints), config=config
+        posed, real=_TRUTH, background=background, networks=networks, training=None
     )
     found = measure(posed, metrics)
     scores = {
-        **against_real(found["images"], posed, _TRUTH, section="truth"),
+        **_against_real(found["images"], posed, _TRUTH, section="truth"),
         **in_section("temporal", {**found["flicker"], **found["warping"], **found["change"]}),
     }
     block = block_length(num_frames, real.keypoints.frame_rate)
-    return summarize(scores, real=real, videos=generated, block_frames=block, config=config)
+    return _summarize(scores, real=real, videos=generated, block_frames=block, networks=networks)
 
 
 def as_text(found: Measurements) -> dict[str, dict[str, str]]:

@@ -46,8 +46,7 @@ from motiontransfer.puppet.warping import TEXTURE_CHANNELS
 from motiontransfer.rendering.compositing import draw_label
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics, write_statistics
-from motiontransfer.source_fingerprint import source_files
-from motiontransfer.storage import replacing_folder, write_json, write_text
+from motiontransfer.storage import replacing_folder, source_files, write_json, write_text
 from motiontransfer.target_clips import read_target_clips, spread
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 

@@ -22,8 +22,8 @@ import numpy as np
 
 from motiontransfer.errors import DisplayError, MissingLibraryError, VideoError, one_line
 from motiontransfer.keypoints import People, read_keypoints
+from motiontransfer.parallel import in_thread
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from motiontransfer.threads import in_thread
 from motiontransfer.video.audio import store_sound
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.isolation import iterate_isolated, run_isolated

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator, Textures
+from motiontransfer.parallel import map_ahead
 from motiontransfer.pose.boxes import Boxes, ViewportFollower
 from motiontransfer.pose.drawing import (
     TILE_PX,
@@ -27,7 +28,6 @@ from motiontransfer.pose.drawing import (
 )
 from motiontransfer.puppet.warping import Excluded, PuppetClip, PuppetFollower, Texture
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.threads import map_ahead
 from motiontransfer.video.tensors import CPU, Images, levels_to_textures, upload, upload_together
 
 Points = Float[Tensor, "batch joints 2"]

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float64, Int32, Int64
 
 from motiontransfer.keypoints import Detections, Keypoints, People
-from motiontransfer.parallel import Compute, run_parallel
+from motiontransfer.parallel import run_parallel
+from motiontransfer.params import Compute
 from motiontransfer.pose.boxes import joint_boxes
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.time_series import running_mean, window_frames
@@ -265,7 +266,7 @@ def is_same_person(found: People, bodies: Detections, row: int) -> bool:
 
 
 def _run(work: Iterable[_Work], compute: Compute) -> Iterator[list[People]]:
-    for people in run_parallel(_detect_segment, work, compute=compute):
+    for people in run_parallel(_detect_segment, work, num_workers=compute.num_workers):
         restart_time_limit()
         yield people
 

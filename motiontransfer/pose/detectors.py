@@ -20,8 +20,7 @@ from motiontransfer import layout
 from motiontransfer.device import choose_accelerator, describe_device
 from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import Detections
-from motiontransfer.parallel import Compute
-from motiontransfer.params import PARAMS_FILE, Section, load_section
+from motiontransfer.params import PARAMS_FILE, Compute, Section, load_section
 from motiontransfer.pose.detection import detect_clip, track_detections
 from motiontransfer.pose.importers import import_people
 from motiontransfer.pose.landmarks import MIN_VISIBILITY, Detector

@@ -1,7 +1,17 @@
-"""Plots of tracks and of keypoint quality."""
+"""Figures as PNG files in one style, the same bytes for the same content; plots of keypoints.
+
+`write_figure` gives a Matplotlib figure, without pyplot's global state, and writes it at the end:
+
+    with write_figure(path, width=9.0, height=5.0) as figure:
+        axes = figure.subplots()
+
+`stacked` divides it into bands of given heights, `tiles` into axes that show images. Plotted are
+tracks, and the quality of keypoints.
+"""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +19,17 @@ from jaxtyping import Int8
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from motiontransfer.errors import KeypointsError
-from motiontransfer.figures import stacked, tiles, write_figure
 from motiontransfer.keypoints import Detections, Keypoints
 from motiontransfer.pose.boxes import joint_boxes
 from motiontransfer.pose.quality import FILLED, MEASURED, MISSING, PARTS, ClipQuality
 from motiontransfer.pose.time_series import peaks, segments
 from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
+from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 
@@ -35,6 +46,32 @@ _TILE_INCHES, _TITLE_INCHES, _BAR_INCHES, _AXIS_INCHES = 3.0, 0.35, 0.28, 0.8
 _MAX_COVERAGE_COLUMNS = 1200
 _NUM_WORST = 4
 _WORST_SECONDS_APART = 0.5
+
+
+@contextmanager
+def write_figure(
+    path: Path, *, width: float, height: float, dpi: int = 100, tight: bool = False
+) -> Generator[Figure]:
+    """Yield a figure, sizes in inches; write it if the block succeeds, `tight` without margins."""
+    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
+    yield figure
+    with replacing(path) as temporary:
+        figure.savefig(
+            temporary, bbox_inches="tight" if tight else None, metadata={"Software": None}
+        )
+
+
+def stacked(figure: Figure, heights: Sequence[float]) -> list[SubFigure]:
+    """Bands of the figure from top to bottom, with heights in this proportion."""
+    return list(figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0])
+
+
+def tiles(figure: FigureBase, rows: int, columns: int) -> list[Axes]:
+    """Axes without frame and ticks, row by row."""
+    grid = figure.subplots(rows, columns, squeeze=False).reshape(-1)
+    for axes in grid:
+        axes.set_axis_off()
+    return list(grid)
 
 
 def track_color(track: int) -> tuple[int, int, int]:

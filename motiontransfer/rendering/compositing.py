@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float32, UInt8
 
 from motiontransfer.errors import PARAMS_FILE, ParamsError
 from motiontransfer.keypoints import Keypoints
+from motiontransfer.parallel import map_ahead
 from motiontransfer.puppet.warping import Puppet, PuppetClip, Texture
-from motiontransfer.threads import map_ahead
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
 

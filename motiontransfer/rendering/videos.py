@@ -15,11 +15,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from motiontransfer import layout
 from motiontransfer.keypoints import Keypoints
+from motiontransfer.parallel import in_thread
 from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.rendering.compositing import VisibleLabel, with_label
 from motiontransfer.storage import replacing
 from motiontransfer.target_clips import spread
-from motiontransfer.threads import in_thread
 from motiontransfer.video.clip import Clip
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.frame_store import FrameStore

@@ -15,15 +15,8 @@ from scmrepo.exceptions import SCMError
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.evaluation.measurements import OURS, Curves, Measurements, read_measurements
-from motiontransfer.params import Transfer
-from motiontransfer.report.page import (
-    PanelSource,
-    flattened,
-    has_sound,
-    make_panels,
-    video_panel,
-    write_page,
-)
+from motiontransfer.params import Transfer, flattened
+from motiontransfer.report.page import PanelSource, has_sound, make_panels, video_panel, write_page
 from motiontransfer.report.tables import count_verdicts, frame_charts, metric_differences, page_data
 from motiontransfer.storage import replacing
 from motiontransfer.video.frame_store import FrameStore

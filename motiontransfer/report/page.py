@@ -8,7 +8,6 @@ size are reduced in steps.
 
 import hashlib
 import io
-import json
 import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -65,16 +64,6 @@ def write_page(
     )
     with replacing(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
-
-
-def flattened(tree: object, prefix: str = "") -> dict[str, str]:
-    """Every leaf of nested params or metrics, by its dotted key, as written in YAML."""
-    if isinstance(tree, Mapping) and tree:
-        leaves: dict[str, str] = {}
-        for key, child in tree.items():
-            leaves |= flattened(child, f"{prefix}.{key}" if prefix else str(key))
-        return leaves
-    return {prefix: tree if isinstance(tree, str) else json.dumps(tree, default=str)}
 
 
 def content_policy(style: str, script: str) -> str:

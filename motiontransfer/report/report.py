@@ -20,12 +20,11 @@ from motiontransfer.evaluation.frames import read_frames
 from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
 from motiontransfer.evaluation.pose_metrics import nearest_frames
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.params import Transfer, load_params
+from motiontransfer.params import Transfer, flattened, load_params
 from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.report.page import (
     PanelSource,
-    flattened,
     has_sound,
     jpeg,
     make_panels,

@@ -21,8 +21,7 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from motiontransfer.errors import CheckpointError, DamagedFileError
-from motiontransfer.source_fingerprint import source_files
-from motiontransfer.storage import replacing, sha256_of
+from motiontransfer.storage import replacing, sha256_of, source_files
 from motiontransfer.training.distributed import Runtime, all_gather, arithmetic
 from motiontransfer.training.weights import read_tensors, write_tensors
 from motiontransfer.video.tensors import CPU

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motiontransfer.evaluation.comparison import FrameMetric
 from motiontransfer.evaluation.frames import FrameSet, PosedFrames, concatenated
 from motiontransfer.evaluation.measurements import RatioMetric
-from motiontransfer.parallel import Compute
+from motiontransfer.evaluation.protocols import FrameMetric
+from motiontransfer.params import Compute
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.target_clips import HeldOut, read_target_clips
 from tests.films import add_clip, film

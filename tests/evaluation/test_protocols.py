@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from motiontransfer.errors import TrainingError, VideoError
-from motiontransfer.evaluation import comparison, protocols
-from motiontransfer.evaluation.comparison import FrameMetric, detected_frames, measure
+from motiontransfer.evaluation import protocols
 from motiontransfer.evaluation.measurements import MetricKey, nested
 from motiontransfer.evaluation.network_metrics import NetworkParams, Networks, open_networks
+from motiontransfer.evaluation.protocols import FrameMetric, detected_frames, measure
 from motiontransfer.pose.detectors import default_detector
 from tests.evaluation.conftest import HAND, LOCAL, PERFECT, clips_of
 from tests.films import film
@@ -47,7 +47,7 @@ def test_poses_of_the_default_detector_are_in_the_working_image(
 ):
     found, asked = figure([(30, 30)] * 2, size=size), {}
     monkeypatch.setattr(
-        comparison, "detect_person", lambda *videos, **how: asked.update(how, at=videos) or found
+        protocols, "detect_person", lambda *videos, **how: asked.update(how, at=videos) or found
     )
     video = Path("result.mp4")
     posed = detected_frames(video, size=working_size, compute=LOCAL)
@@ -85,7 +85,7 @@ def evaluated(folder):
         return asked[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "detect_person", detect_person)
+        patch.setattr(protocols, "detect_person", detect_person)
         found = protocols.evaluate_reconstruction(
             clips_of(folder),
             render,
@@ -181,7 +181,7 @@ class _Evaluated:
             poses["truth"] = figure(truth, size=size)
         files, known = _films(folder, poses)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(comparison, "detect_person", lambda video, **_: known[video])
+            patch.setattr(protocols, "detect_person", lambda video, **_: known[video])
             found = protocols.evaluate_transfer(
                 files["result"],
                 figure(_INTENDED),
@@ -286,7 +286,7 @@ def scored(tmp_path_factory):
     files, known = _films(folder, {name: figure(of) for name, of in centers.items()})
     networks = replace(NO_NETWORKS, features=_color)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "detect_person", lambda video, **_: known[video])
+        patch.setattr(protocols, "detect_person", lambda video, **_: known[video])
         truth = files.pop("truth")
         return protocols.score_videos(files, truth, compute=LOCAL, networks=networks)
 

@@ -13,8 +13,7 @@ from motiontransfer import layout
 from motiontransfer.params import Section, load_section
 from motiontransfer.pose.detectors import load_detector
 from motiontransfer.rendering.rendered import RenderParams
-from motiontransfer.source_fingerprint import source_digests
-from motiontransfer.storage import replacing, replacing_folder
+from motiontransfer.storage import replacing, replacing_folder, source_digests
 from stages import check_params
 from stages.code import stage_modules
 

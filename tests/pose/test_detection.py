@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from motiontransfer.errors import ComputeError
 from motiontransfer.keypoints import Detections, write_detections
-from motiontransfer.parallel import Compute
+from motiontransfer.params import Compute
 from motiontransfer.pose import detection
 from motiontransfer.pose.detectors import TasksConfig, default_detector
 from motiontransfer.pose.landmarks import Detector

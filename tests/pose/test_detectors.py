@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from motiontransfer.errors import ParamsError
-from motiontransfer.parallel import Compute
+from motiontransfer.params import Compute
 from motiontransfer.pose import detectors, keypoint_rcnn
 from motiontransfer.pose.detectors import detect_keypoints, load_detector
 from tests.people import detections_of
