@@ -6,7 +6,6 @@ and `Compute` are here, since many read them.
 """
 
 import difflib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -84,14 +83,14 @@ class Compute(Section):
 _Value = TypeVar("_Value")
 
 
-def flattened(tree: object, prefix: str = "") -> dict[str, str]:
-    """Every leaf of nested params or metrics, by its dotted key, as JSON."""
+def flattened(tree: object, prefix: str = "") -> dict[str, object]:
+    """Every leaf of nested params or metrics, by its dotted key."""
     if isinstance(tree, Mapping) and tree:
-        leaves: dict[str, str] = {}
+        leaves: dict[str, object] = {}
         for key, child in tree.items():
             leaves |= flattened(child, f"{prefix}.{key}" if prefix else str(key))
         return leaves
-    return {prefix: json.dumps(tree, default=str, ensure_ascii=False)}
+    return {prefix: tree}
 
 
 def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:

@@ -249,8 +249,11 @@ def _inputs(params: list[str | dict], dependencies: list[str]) -> dict[str, str 
         files = listed if isinstance(listed, dict) else {str(PARAMS_FILE): [listed]}
         for file, keys in files.items():
             within = tuple(f"{key}." for key in keys)
-            leaves = flattened(load_params(Path(file)))
-            found |= {f"{file}: {k}": v for k, v in leaves.items() if f"{k}.".startswith(within)}
+            found |= {
+                f"{file}: {key}": json.dumps(leaf, default=str, ensure_ascii=False)
+                for key, leaf in flattened(load_params(Path(file))).items()
+                if f"{key}.".startswith(within)
+            }
     for dependency in map(Path, dependencies):
         paths = dependency.rglob("*") if dependency.is_dir() else [dependency]
         for path in sorted(paths):

@@ -8,6 +8,7 @@ size are reduced in steps.
 
 import hashlib
 import io
+import json
 import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from PIL import Image
 
+from motiontransfer.params import flattened
 from motiontransfer.progress import track
 from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame
@@ -64,6 +66,14 @@ def write_page(
     )
     with replacing(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
+
+
+def leaf_texts(tree: object) -> dict[str, str]:
+    """Every leaf of nested params or metrics, by its dotted key, as written in YAML."""
+    return {
+        key: leaf if isinstance(leaf, str) else json.dumps(leaf, default=str)
+        for key, leaf in flattened(tree).items()
+    }
 
 
 def content_policy(style: str, script: str) -> str:

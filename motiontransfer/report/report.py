@@ -20,13 +20,14 @@ from motiontransfer.evaluation.frames import read_frames
 from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
 from motiontransfer.evaluation.pose_metrics import nearest_frames
 from motiontransfer.keypoints import Keypoints
-from motiontransfer.params import Transfer, flattened, load_params
+from motiontransfer.params import Transfer, load_params
 from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.report.page import (
     PanelSource,
     has_sound,
     jpeg,
+    leaf_texts,
     make_panels,
     video_panel,
     write_page,
@@ -112,7 +113,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
             "skipped": not_measured(found),
             "training": {stage: load_params(file) for stage, file in run.training_metrics.items()},
             "held_out": _held_out(run),
-            "params": {name: flattened(section) for name, section in run.params.items()},
+            "params": {name: leaf_texts(section) for name, section in run.params.items()},
             "files": [
                 {
                     "role": role,
