@@ -15,8 +15,15 @@ from scmrepo.exceptions import SCMError
 from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, ParamsError
 from motiontransfer.evaluation.measurements import OURS, Curves, Measurements, read_measurements
-from motiontransfer.params import Transfer, flattened
-from motiontransfer.report.page import PanelSource, has_sound, make_panels, video_panel, write_page
+from motiontransfer.params import Transfer
+from motiontransfer.report.page import (
+    PanelSource,
+    has_sound,
+    leaf_texts,
+    make_panels,
+    video_panel,
+    write_page,
+)
 from motiontransfer.report.tables import count_verdicts, frame_charts, metric_differences, page_data
 from motiontransfer.storage import replacing
 from motiontransfer.video.frame_store import FrameStore
@@ -231,7 +238,7 @@ def param_differences(
     before: Mapping[str, object], after: Mapping[str, object]
 ) -> tuple[ParamDifference, ...]:
     """Params that differ, in the order of the newer file, removed keys last."""
-    old, new = flattened(before), flattened(after)
+    old, new = leaf_texts(before), leaf_texts(after)
     return tuple(
         ParamDifference(key=key, before=old.get(key), after=new.get(key))
         for key in dict.fromkeys([*new, *old])

@@ -58,7 +58,7 @@ def test_undefined_variables_are_errors(tmp_path):
 
 def test_nested_values_have_dotted_keys_as_in_params_yaml():
     tree = {"a": {"b": [1, 2], "c": None}, "d": True, "e": "word", "f": {}}
-    assert page.flattened(tree) == {
+    assert page.leaf_texts(tree) == {
         "a.b": "[1, 2]",
         "a.c": "null",
         "d": "true",
