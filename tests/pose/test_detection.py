@@ -93,7 +93,7 @@ def detect(path, detector=None, *, function=detection.detect_people, num_workers
 def without_workers():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            detection, "run_parallel", lambda function, items, compute: map(function, items)
+            detection, "run_parallel", lambda function, items, num_workers: map(function, items)
         )
         yield
 
