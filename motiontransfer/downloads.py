@@ -67,16 +67,12 @@ def pretrained_file(pretrained: Pretrained, *, file: Path | None) -> Path:
         MissingFileError: the local file is absent, or the download failed.
         WeightsError: the download is not the published file.
     """
-    if file is not None:
-        return _own_file(pretrained, file)
-    # Two versions of a file may have the same name.
-    cached = cache_folder() / f"{pretrained.sha256[:8]}_{pretrained.name}"
-    if not cached.exists():  # it gets this name only after its bytes were verified
-        _download(pretrained, cached)
-    return cached
-
-
-def _own_file(pretrained: Pretrained, file: Path) -> Path:
+    if file is None:
+        # Two versions of a file may have the same name.
+        cached = cache_folder() / f"{pretrained.sha256[:8]}_{pretrained.name}"
+        if not cached.exists():  # it gets this name only after its bytes were verified
+            _download(pretrained, cached)
+        return cached
     if not file.is_file():
         raise MissingFileError(
             f"{file}: no such file, asked for by {pretrained.file_param}; {pretrained.remedies}"

@@ -290,16 +290,25 @@ class Measurements:
     def from_scores(cls, scores: Scores, *, block_frames: int) -> "Measurements":
         """Means with their intervals, and values frame by frame."""
         bounds = bootstrap(list(scores.values()), block_frames=block_frames).tolist()
-        summary = tuple(
-            _rounded(key, metric.mean(), None if np.isnan(low) else (low, high))
+        means = {
+            key: (metric.mean(), None if np.isnan(low) else (low, high))
             for (key, metric), (low, high) in zip(scores.items(), bounds, strict=True)
-        )
+        }
         frames = {key: metric.per_frame() for key, metric in scores.items()}
-        return cls(summary=summary, per_frame=frames)
+        return cls(summary=cls.from_values(means).summary, per_frame=frames)
 
     @classmethod
     def from_values(cls, values: Mapping[MetricKey, Value]) -> "Measurements":
-        return cls(summary=tuple(_rounded(key, *value) for key, value in values.items()))
+        return cls(
+            summary=tuple(
+                Measurement(
+                    key=key,
+                    value=None if value is None else rounded(value),
+                    interval=interval and (rounded(interval[0]), rounded(interval[1])),
+                )
+                for key, (value, interval) in values.items()
+            )
+        )
 
     @classmethod
     def from_counts(cls, counts: Mapping[MetricKey, int]) -> "Measurements":
@@ -420,16 +429,6 @@ def write_curves(folder: Path, found: Measurements) -> None:
                 table.to_csv(
                     temporary, index_label="frame_index", float_format=number, lineterminator="\n"
                 )
-
-
-def _rounded(
-    key: MetricKey, value: float | None, interval: tuple[float, float] | None
-) -> Measurement:
-    return Measurement(
-        key=key,
-        value=None if value is None else rounded(value),
-        interval=None if interval is None else (rounded(interval[0]), rounded(interval[1])),
-    )
 
 
 _COLUMNS = (*MetricKey._fields, "frame", "value", "low", "high", "note")

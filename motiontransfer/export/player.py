@@ -5,11 +5,11 @@ feathering, upsampling and label. The networks, and the pose maps that they read
 """
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from timeit import repeat
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -37,7 +37,6 @@ from motiontransfer.rendering.compositing import (
     PendingFrame,
     face_box_weight,
 )
-from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import Box
 
@@ -151,26 +150,12 @@ def fastest_engine(folder: Path, *, num_threads: int = 0) -> tuple[Engine, str]:
         path = generator_file(folder, engine)
         if path.is_file():
             network = open_network(path, engine=engine, num_threads=num_threads)
-            seconds[engine] = min(_seconds(network, images) for _ in range(_MEASUREMENTS))
+            seconds[engine] = min(repeat(partial(network, images), number=1, repeat=_MEASUREMENTS))
     exact = min(seconds.keys() - {"openvino_int8"}, key=seconds.__getitem__)
     gain = seconds[exact] / seconds.get("openvino_int8", np.inf)
     chosen: Engine = "openvino_int8" if gain >= _LEAST_GAIN_OF_INT8 else exact
     measured = ", ".join(f"{engine} {1000 * it:.1f}" for engine, it in seconds.items())
     return chosen, f"engine {chosen}; milliseconds of the generator: {measured}"
-
-
-def _seconds(network: Network, images: Inputs) -> float:
-    began = time.perf_counter()
-    network(images)
-    return time.perf_counter() - began
-
-
-class Pose(NamedTuple):
-    """One pose, as a batch of one."""
-
-    points: Float32[np.ndarray, "1 joints 2"]
-    score: Float32[np.ndarray, "1 joints"]
-    skeleton: Skeleton
 
 
 class Player:
@@ -221,7 +206,7 @@ class Player:
 
     def restart(self) -> None:
         self._previous = np.zeros((1, 3, *self.size), np.float32)
-        self._past: list[Pose] = []
+        self._past: list[Keypoints] = []
         self._puppet_follower: PuppetFollower | None = None
         self._viewport_follower: ViewportFollower | None = None
         if self._viewport is not None:
@@ -265,16 +250,11 @@ class Player:
                 f"expected poses for images of {self.size} (height, width) pixels, as the target's,"
                 f" got {keypoints.image_size}; normalize them first"
             )
-        pose = Pose(
-            points=keypoints.points[index : index + 1],
-            score=keypoints.score[index : index + 1],
-            skeleton=keypoints.skeleton,
-        )
-        puppet = None
+        pose, puppet = keypoints.part(range(index, index + 1)), None
         if self._puppet is not None:
             if self._puppet_follower is None:
                 self._puppet_follower = PuppetFollower(self._puppet)
-            puppet = self._puppet_follower.follow(keypoints.part(range(index, index + 1)))
+            puppet = self._puppet_follower.follow(pose)
         shown = self._previous = self._step(pose, puppet)
         if self._face is None or face_box is None:
             return partial(_to_frame, shown), puppet
@@ -285,7 +265,7 @@ class Player:
             return partial(_blended, shown, corrected, box), puppet
         return lambda: _blended(shown, correct(), box), puppet
 
-    def _step(self, pose: Pose, puppet: PuppetClip | None) -> Image:
+    def _step(self, pose: Keypoints, puppet: PuppetClip | None) -> Image:
         """Generate one frame, as `motiontransfer.models.rollout.Rollout` does."""
         box = whole = (0, 0, *self.size[::-1])
         if self._viewport_follower is not None:
@@ -311,7 +291,7 @@ class Player:
         frame[view] = self.network(padded)[..., : y1 - y0, : x1 - x0]
         return frame
 
-    def _corrected(self, face: Network, image: Image, pose: Pose, box: Box) -> Image:
+    def _corrected(self, face: Network, image: Image, pose: Keypoints, box: Box) -> Image:
         """The image with the residual in the face box."""
         x0, y0, x1, y1 = box
         side = (self._crop_size, self._crop_size)
@@ -325,7 +305,7 @@ class Player:
 
     def _draw(
         self,
-        pose: Pose,
+        pose: Keypoints,
         box: Box,
         size: tuple[int, int] | None = None,
         *,

@@ -245,46 +245,38 @@ def virtual_camera(
         yield lambda frame, _: camera.send(frame)
 
 
-class Recorder:
-    """Records frames, each shown from its time until that of the next, at a constant rate.
+@contextmanager
+def _at_constant_rate(
+    writer: AbstractContextManager[Callable[[Frame], None]], frame_rate: Fraction
+) -> Generator[Callable[[Frame, float], None]]:
+    """Yield a function that shows a frame from its time until that of the next.
 
-    The first is shown from the beginning. At the end of the block, however it ends, the file is
-    whole; without a frame there is none.
+    The first is shown from the beginning. Without a frame the `video_writer` is not entered.
     """
+    write, last, num_written = None, None, 0
 
-    def __init__(
-        self, writer: AbstractContextManager[Callable[[Frame], None]], *, frame_rate: Fraction
-    ) -> None:
-        """Take a `video_writer` that nobody has entered yet."""
-        self._writer, self._frame_rate, self._writing = writer, frame_rate, ExitStack()
-        self._write: Callable[[Frame], None] | None = None
-        self._last: Frame | None = None
-        self._num_written = 0
+    def repeat_until(index: int) -> None:
+        nonlocal num_written
+        while num_written < index:
+            assert write is not None
+            assert last is not None
+            write(last)
+            num_written += 1
 
-    def record(self, frame: Frame, seconds: float) -> None:
-        """Show a frame from this time on."""
-        if self._last is None:
-            write = self._writing.enter_context(self._writer)
-            self._write = self._writing.enter_context(in_thread(write))
-            self._last = frame
-        self._repeat_until(round(seconds * self._frame_rate))
-        self._last = frame
+    def record(frame: Frame, seconds: float) -> None:
+        nonlocal write, last
+        if write is None:
+            write = writing.enter_context(in_thread(writing.enter_context(writer)))
+            last = frame
+        repeat_until(round(seconds * frame_rate))
+        last = frame
 
-    def _repeat_until(self, index: int) -> None:
-        assert self._write is not None
-        assert self._last is not None
-        while self._num_written < index:
-            self._write(self._last)
-            self._num_written += 1
-
-    def __enter__(self) -> Callable[[Frame, float], None]:
-        return self.record
-
-    def __exit__(self, *_: object) -> None:
-        """Finish the file, also after an error."""
-        with self._writing:
-            if self._last is not None:
-                self._repeat_until(self._num_written + 1)
+    with ExitStack() as writing:
+        try:
+            yield record
+        finally:
+            if last is not None:
+                repeat_until(num_written + 1)
 
 
 @contextmanager
@@ -293,7 +285,8 @@ def recording(
 ) -> Generator[Callable[[Frame, float], None]]:
     """Yield a function that records frames from their time on, with the source's sound.
 
-    At the end of the block, however it ends, the file is whole and signed.
+    At the end of the block, however it ends, the file is whole and signed; without a frame there
+    is none.
     """
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
         sound, offset = Path(folder) / "sound.mka", None
@@ -310,7 +303,7 @@ def recording(
                 sound_offset_seconds=offset or 0.0,
                 crf=crf,
             )
-            with Recorder(writer, frame_rate=source.frame_rate) as record:
+            with _at_constant_rate(writer, source.frame_rate) as record:
                 yield record
         finally:
             if sign and made.exists():

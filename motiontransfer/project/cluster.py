@@ -31,8 +31,15 @@ from dvc_data.hashfile.hash_info import HashInfo
 
 from motiontransfer.errors import ComputeError, MissingFileError, one_line
 from motiontransfer.params import load_section
-from motiontransfer.project import run_cache
-from motiontransfer.project.remote import default_remote, errors_in_one_line, opened
+from motiontransfer.project.remote import (
+    accept_run,
+    default_remote,
+    errors_in_one_line,
+    objects_of,
+    opened,
+    past_runs,
+    send_runs,
+)
 from motiontransfer.project.runs import dvc_repro, share_cores
 from motiontransfer.project.sharing import pull, read_by, untracked
 from motiontransfer.stage_runner import GPU_MEMORY_PARAMS, fault
@@ -134,13 +141,12 @@ def _head(address: str, name: str) -> None:
                 return
             read = [str(out.hash_info.value) for out in read_by(repo, stage) if out.hash_info]
             archive = _pack(repo)
-        remote, url = default_remote(repo)
-        with errors_in_one_line(name=remote, url=url):
-            _push(repo, set[str]().union(*(run_cache.objects_of(repo, oid) for oid in read)))
+        with errors_in_one_line(repo):
+            _push(repo, set[str]().union(*(objects_of(repo, oid) for oid in read)))
         entries = _run_on(address, name, archive)
-        with errors_in_one_line(name=remote, url=url):
+        with errors_in_one_line(repo):
             for entry, content in entries.items():
-                run_cache.accept_run(repo, entry, content)
+                accept_run(repo, entry, content)
 
 
 def _has_run(repo: Repo, stage: "Stage") -> bool:
@@ -271,17 +277,15 @@ def _run_in_folder(
 
 def _worker(name: str) -> None:
     """Run a stage in a folder with nothing but what the head packed, and push what it made."""
-    with opened(Path()) as repo:
-        remote, url = default_remote(repo)
-        with errors_in_one_line(name=remote, url=url):
-            (stage,) = repo.stage.collect(name)
-            pull(repo, read_by(repo, stage))
+    with opened(Path()) as repo, errors_in_one_line(repo):
+        (stage,) = repo.stage.collect(name)
+        pull(repo, read_by(repo, stage))
     if status := subprocess.call(dvc_repro("--single-item", name)):
         sys.exit(status)
-    with opened(Path()) as repo, errors_in_one_line(name=remote, url=url):
-        runs = run_cache.past_runs(repo)
+    with opened(Path()) as repo, errors_in_one_line(repo):
+        runs = past_runs(repo)
         _push(repo, set[str]().union(*runs.values()))
-        run_cache.send_runs(repo, runs, there={})
+        send_runs(repo, runs, there={})
 
 
 if __name__ == "__main__":

@@ -238,7 +238,7 @@ def check_remote(repo: "Repo") -> CheckResult:
 
     def ask() -> None:
         try:
-            with errors_in_one_line(name=name, url=url):
+            with errors_in_one_line(repo):
                 store = repo.cloud.get_remote_odb(name)
                 store.fs.exists(store.path)
         except MotionTransferError as error:

@@ -8,6 +8,7 @@ repro --pull --allow-missing` takes run cache entries unchecked, fails where a s
 that other stages fill and nothing of it is here, and runs on a part where a part is here.
 """
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from dvc.exceptions import CheckoutError, DownloadError, DvcException, UploadError
 from dvc.repo import Repo, lock_repo
@@ -29,12 +31,20 @@ from motiontransfer.errors import (
     MotionTransferError,
     RemoteError,
 )
-from motiontransfer.project import run_cache
 from motiontransfer.project.remote import (
+    CONFIG,
+    Condition,
+    condition,
     default_remote,
     errors_in_one_line,
+    errors_of_dvc,
+    fetch_lists,
+    fetch_runs,
+    objects_of,
     opened,
-    set_remote,
+    past_runs,
+    runs_there,
+    send_runs,
     unchanged_on_error,
 )
 from motiontransfer.storage import overlap
@@ -43,6 +53,12 @@ if TYPE_CHECKING:
     from dvc.output import Output
     from dvc.stage import Stage
 
+_SECRET_WORDS = ("key", "secret", "token", "password", "passwd", "signature", "credential", "sig")
+_KEPT_OUT_OF_GIT = (
+    "secrets do not go into git: leave them out of the URL, and keep them in the environment "
+    "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), in a profile (`aws configure`), in an ssh key, or "
+    "in .dvc/config.local (`uv run dvc remote modify --local {name} OPTION VALUE`)"
+)
 _NAMES_IN_GIT = ("dvc.lock", "dvc.yaml", "params.yaml", "config", "metrics.json")
 
 
@@ -66,34 +82,87 @@ def share(
     """
     with opened(Path()) as repo, unchanged_on_error(Path(repo.root_dir) / ".dvc/config"):
         if url is not None:
-            set_remote(repo, url, name=name, endpoint=endpoint, profile=profile)
+            _set_remote(repo, url, name=name, endpoint=endpoint, profile=profile)
         elif endpoint or profile:
             raise RemoteError("--endpoint and --profile belong to a URL: give it too")
         with _transfer(repo, "; run `dvc repro` first") as url:
             return _send(repo, url)
 
 
+def _set_remote(
+    repo: Repo, url: str, *, name: str, endpoint: str | None = None, profile: str | None = None
+) -> None:
+    """Make `url` the default remote in .dvc/config, with downloads verified by hash.
+
+    Other settings of a remote of that name and kind stay. An S3 store may have an endpoint that is
+    not Amazon's, and a profile of ~/.aws.
+
+    Raises:
+        RemoteError: the URL or the endpoint holds a secret, or is malformed.
+    """
+    scheme = _scheme(url)
+    for address in (url, *([endpoint] if endpoint else [])):
+        _refuse_secrets(address, name)
+    if endpoint and scheme != "s3":
+        raise RemoteError(f"--endpoint: only s3:// remotes have one, got {url}")
+    settings = {"url": url, "verify": True, "endpointurl": endpoint, "profile": profile}
+    with errors_of_dvc(CONFIG), repo.config.edit("repo") as config:
+        before = config["remote"].get(name, {})
+        # Settings of another kind of remote would be invalid for this one.
+        kept = before if _scheme(str(before.get("url", url))) == scheme else {}
+        given = {key: value for key, value in settings.items() if value is not None}
+        config["remote"][name] = {**kept, **given}
+        config["core"]["remote"] = name
+
+
+def _scheme(url: str) -> str:
+    """Scheme of a URL; empty for a folder, also behind a Windows drive letter."""
+    match = re.match(r"([a-z][a-z0-9+]+):(/*)", url, re.IGNORECASE)
+    if match is None:
+        return ""
+    scheme = match[1].lower()
+    if match[2] != "//":
+        raise RemoteError(
+            f"{url}: not a URL; expected {scheme}://{url[match.end() :]} "
+            f"(or ./{url} for a folder of that name)"
+        )
+    return scheme
+
+
+def _refuse_secrets(address: str, name: str) -> None:
+    parts = urlsplit(address)
+    shown = address.replace(parts.netloc, parts.netloc.rsplit("@", 1)[-1]).split("?")[0]
+    # A user's name alone is no secret for ssh; before an @ in s3:// there can only be a key.
+    is_key = parts.scheme == "s3" and "@" in parts.netloc
+    queried = [key for key, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    if (
+        is_key
+        or parts.password is not None
+        or any(word in key.lower() for key in queried for word in _SECRET_WORDS)
+    ):
+        raise RemoteError(f"{shown}: {_KEPT_OUT_OF_GIT.format(name=name)}")
+
+
 @contextmanager
 def _transfer(repo: Repo, without_lock: str) -> Generator[str]:
     """Check that remote and dvc.lock are there; errors inside are one line. Yields the URL."""
-    name, url = default_remote(repo)
-    if not (Path(repo.root_dir) / "dvc.lock").exists():
-        raise MissingFileError(f"dvc.lock: no such file{without_lock}")
-    with errors_in_one_line(name=name, url=url):
+    with errors_in_one_line(repo) as url:
+        if not (Path(repo.root_dir) / "dvc.lock").exists():
+            raise MissingFileError(f"dvc.lock: no such file{without_lock}")
         yield url
 
 
 def _send(repo: Repo, url: str) -> list[str]:
-    listed = run_cache.runs_there(repo)  # first: only of a list S3 says why it is refused
-    runs = run_cache.past_runs(repo)
+    listed = runs_there(repo)  # first: only of a list S3 says why it is refused
+    runs = past_runs(repo)
     named = {_oid(out) for out in repo.index.outs if out.use_cache} - {""}
-    objects = set[str]().union(*runs.values(), *(run_cache.objects_of(repo, oid) for oid in named))
+    objects = set[str]().union(*runs.values(), *(objects_of(repo, oid) for oid in named))
     here = {oid for oid in objects if repo.cache.local.exists(oid)}
     hashes = [HashInfo("md5", oid) for oid in sorted(here)]
     status = repo.cloud.status(hashes)
     for oid in sorted(str(info.value) for info in status.new | status.missing):
         # DVC deletes some that it finds damaged.
-        if run_cache.condition(repo.cache.local, oid) != "whole":
+        if condition(repo.cache.local, oid) != "whole":
             raise DamagedFileError(
                 f"{repo.cache.local.oid_to_path(oid)}: damaged: its content is not what it is "
                 "named after; nothing was sent; delete it and its copy in the project, then "
@@ -111,7 +180,7 @@ def _send(repo: Repo, url: str) -> list[str]:
         ]
     to_commit = uncommitted(Path(repo.root_dir))
     size = _size_text(Path(repo.cache.local.oid_to_path(oid)) for oid in sent)
-    num_runs = run_cache.send_runs(repo, runs, there=listed)
+    num_runs = send_runs(repo, runs, there=listed)
     lines = [
         f"sent {len(sent)} files, {size}, and {num_runs} past runs to {url}; "
         f"{len(here) - len(sent)} files were there already"
@@ -158,7 +227,7 @@ def join(*, bring: Literal["needed", "results", "all"]) -> list[str]:
         url = stack.enter_context(_transfer(repo, without_lock))
         stack.enter_context(lock_repo(repo))
         stack.enter_context(repo.scm_context(quiet=True))
-        num_refused_runs = run_cache.fetch_runs(repo)
+        num_refused_runs = fetch_runs(repo)
         brought: list[str] = []
         renewed = [
             stage.addressing for stage in _changed_stages(repo) if _renew(repo, stage, brought)
@@ -192,7 +261,7 @@ def pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
     missing = [out for out in outs if _oid(out) and not _is_here(out)]
     if missing:
         lists = {_oid(out): _path(repo, out) for out in missing}
-        _refuse(repo, lists, run_cache.fetch_lists(repo, lists))
+        _refuse(repo, lists, fetch_lists(repo, lists))
         try:
             repo.pull([out.fs_path for out in missing])
         except (CheckoutError, DownloadError, FileNotFoundError):
@@ -200,16 +269,14 @@ def pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
             remote = repo.cloud.get_remote_odb(command="pull")
             paths: dict[str, str] = {}
             for out in (out for out in missing if not _is_here(out)):
-                paths |= run_cache.objects_of(repo, _oid(out), _path(repo, out))
+                paths |= objects_of(repo, _oid(out), _path(repo, out))
             absent = [oid for oid in paths if not repo.cache.local.exists(oid)]
-            _refuse(repo, paths, {oid: run_cache.condition(remote, oid) for oid in absent})
+            _refuse(repo, paths, {oid: condition(remote, oid) for oid in absent})
             raise
     return [_path(repo, out) for out in missing]
 
 
-def _refuse(
-    repo: Repo, paths: Mapping[str, str], states: Mapping[str, run_cache.Condition]
-) -> None:
+def _refuse(repo: Repo, paths: Mapping[str, str], states: Mapping[str, Condition]) -> None:
     """Raise an error that names the objects that are not whole on the remote."""
     faults = [
         f"{paths[oid]} is {state} there (files/md5/{oid[:2]}/{oid[2:]})"
@@ -303,12 +370,17 @@ def uncommitted(root: Path) -> tuple[str, ...]:
 
     Nothing without git.
     """
+
+    def belongs_to_git(path: Path) -> bool:
+        is_metrics = layout.METRICS_FOLDER in path.parents
+        return path.name in _NAMES_IN_GIT or path.suffix == ".dvc" or is_metrics
+
     lines = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all").split("\0")
     return tuple(
         sorted(
             line[3:]
             for line in lines
-            if line and (not line.startswith("??") or _belongs_to_git(Path(line[3:])))
+            if line and (not line.startswith("??") or belongs_to_git(Path(line[3:])))
         )
     )
 
@@ -316,12 +388,6 @@ def uncommitted(root: Path) -> tuple[str, ...]:
 def has_commit(root: Path) -> bool:
     """Return True if the project has a git commit."""
     return bool(_git(root, "rev-parse", "--verify", "HEAD"))
-
-
-def _belongs_to_git(path: Path) -> bool:
-    return (
-        path.name in _NAMES_IN_GIT or path.suffix == ".dvc" or layout.METRICS_FOLDER in path.parents
-    )
 
 
 def _git(root: Path, *arguments: str, stdin: str = "") -> str:
