@@ -82,14 +82,14 @@ def share(
     """
     with opened(Path()) as repo, unchanged_on_error(Path(repo.root_dir) / ".dvc/config"):
         if url is not None:
-            _set_remote(repo, url, name=name, endpoint=endpoint, profile=profile)
+            set_remote(repo, url, name=name, endpoint=endpoint, profile=profile)
         elif endpoint or profile:
             raise RemoteError("--endpoint and --profile belong to a URL: give it too")
         with _transfer(repo, "; run `dvc repro` first") as url:
             return _send(repo, url)
 
 
-def _set_remote(
+def set_remote(
     repo: Repo, url: str, *, name: str, endpoint: str | None = None, profile: str | None = None
 ) -> None:
     """Make `url` the default remote in .dvc/config, with downloads verified by hash.
