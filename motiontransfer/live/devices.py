@@ -253,7 +253,7 @@ def _at_constant_rate(
 
     The first is shown from the beginning. Without a frame the `video_writer` is not entered.
     """
-    write, last, num_written = None, None, 0
+    writing, write, last, num_written = ExitStack(), None, None, 0
 
     def repeat_until(index: int) -> None:
         nonlocal num_written
@@ -271,10 +271,10 @@ def _at_constant_rate(
         repeat_until(round(seconds * frame_rate))
         last = frame
 
-    with ExitStack() as writing:
-        try:
-            yield record
-        finally:
+    try:
+        yield record
+    finally:  # which the writer is not told of: the file is finished also after an error
+        with writing:
             if last is not None:
                 repeat_until(num_written + 1)
 
