@@ -63,10 +63,3 @@ def test_layout_has_every_output_of_the_pipeline():
 def test_names_of_files_are_those_of_outputs():
     names = {it for key, it in vars(layout).items() if key.endswith("_FILE") and type(it) is str}
     assert names - INSIDE < {out.name for stage in STAGES for out in outs(stage)}
-
-
-def test_clips_and_frames_are_below_their_folders():
-    clip = layout.clip_folder("WHO", "VIDEO")
-    assert clip.parent == layout.clips_folder("WHO")
-    assert layout.frames_file("WHO", "VIDEO") == clip / layout.FRAMES_FILE
-    assert layout.keypoints_file("WHO", "VIDEO").parent == layout.keypoints_folder("WHO")

@@ -57,7 +57,7 @@ def use_a_worker():
     end_workers()
 
 
-@pytest.fixture(scope="module", params=[ONE, TWO, ALL])
+@pytest.fixture(scope="module", params=[ONE, ALL])
 def num_workers(request):
     """All tests of one before any of the next, as workers are kept."""
     return request.param

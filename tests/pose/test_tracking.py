@@ -265,12 +265,6 @@ def crossing(num_frames, *, speed, hidden=()):
     return frames
 
 
-@pytest.mark.parametrize("speed", [1.0, 2.0, 4.0])
-def test_people_who_pass_are_followed_while_both_are_detected(speed):
-    for index, numbers in enumerate(track(crossing(60, speed=speed))):
-        assert numbers in ([0, 1], [0, UNASSIGNED], [UNASSIGNED, 1]), index
-
-
 @pytest.mark.parametrize(("hidden", "speed"), [(10, 1.5), (35, 1.5), (25, 3.0), (35, 3.0)])
 def test_a_person_behind_another_keeps_the_number(hidden, speed):
     num_frames = 80
@@ -278,13 +272,6 @@ def test_a_person_behind_another_keeps_the_number(hidden, speed):
     numbers = track(crossing(num_frames, speed=speed, hidden=middle))
     assert [n[0] for n in numbers] == [0] * num_frames
     assert [n[1] for n in numbers if len(n) == 2] == [1] * (num_frames - hidden)
-
-
-@pytest.mark.parametrize("rate", [10, 25, 60])
-def test_a_jump_farther_than_a_person_can_begins_a_new_track(rate):
-    there = [[walker(60)]] * rate
-    assert track([*there, *[[walker(64)]] * rate], rate)[-1] == [0]
-    assert track([*there, *[[walker(180)]] * rate], rate)[-1] == [1]
 
 
 def test_a_short_mixture_of_two_people_is_unassigned():

@@ -7,7 +7,7 @@ from motiontransfer.report.compare import write_transfers_page
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.writer import write_video
 from tests.command import run_command
-from tests.report.conftest import NUM_FRAMES, RATE, coded_frames, wait_for_codes
+from tests.report.conftest import NUM_FRAMES, RATE, coded_frames
 
 NAMES = ("ada_as_ben", "eve_as_ben")
 
@@ -34,16 +34,6 @@ def test_the_page_has_the_source_and_each_result(transfers, tmp_path):
     page = (tmp_path / "page.html").read_text()
     for shown in ("dance", "of_ada_as_ben", "of_eve_as_ben", f'"frames": {NUM_FRAMES}'):
         assert shown in page
-
-
-@pytest.mark.slow
-def test_all_move_together(transfers, tmp_path, open_page):
-    write_transfers_page(tmp_path / "page.html", transfers)
-    page = open_page(tmp_path / "page.html")
-    panels = ("source", "of_ada_as_ben", "of_eve_as_ben")
-    wait_for_codes(page, 0, panels)
-    page.locator("#scrubber").fill("31")
-    wait_for_codes(page, 31, panels)
 
 
 def test_one_transfer_or_transfers_of_two_sources_are_refused(transfers, tmp_path):

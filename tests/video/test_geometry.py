@@ -1,4 +1,3 @@
-import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,11 +9,9 @@ from motiontransfer.video.geometry import (
     Orientation,
     auto_crop,
     fit_framing,
-    orientation_of,
     parse_display_matrix,
     resize,
 )
-from tests.video.conftest import grey_frame, write_test_video
 
 sides = st.integers(1, 400)
 
@@ -175,15 +172,6 @@ def test_all_eight_matrices_put_pixels_where_they_say(numbers, expected):
     shown = orientation.upright(image)
     np.testing.assert_array_equal(shown[..., 0], expected)
     assert orientation.upright_size((2, 3)) == shown.shape[:2]
-
-
-@pytest.mark.parametrize("case", ["clockwise", "transposed across"])
-def test_a_file_says_its_orientation(tmp_path, case):
-    numbers, _ = CASES[case]
-    path = write_test_video(tmp_path / "video.mp4", [grey_frame(0)] * 2, matrix=matrix_of(*numbers))
-    with av.open(str(path)) as container:
-        frame = next(container.decode(video=0))
-    assert orientation_of(frame) == parse_display_matrix(matrix_of(*numbers))
 
 
 @pytest.mark.parametrize(
