@@ -1,18 +1,18 @@
 """Background image of a fixed camera: masked temporal median with inpainting.
 
-At each pixel, the median over those frames only in which the person is far from it: a plain median
-would show the person where they mostly stand. If the person is never far, the frames with the
-largest distance are used. Where the median is in the person's shadow, and a quarter of those frames
-are not, it is that of the bright ones. Pixels that are hardly ever uncovered are inpainted
-(Bertalmio et al. 2001, which continues edges).
+At each pixel, the median over those frames only in which the person is farthest from it, or too far
+to cast a soft shadow on it: a plain median would show the person where they mostly stand, and one
+over all frames that show the background a brighter shape of them in their soft shadow. Where the
+median is in a shadow, and a quarter of those frames are not, it is that of the bright ones. Pixels
+that are hardly ever uncovered are inpainted (Bertalmio et al. 2001, which continues edges).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from io import SEEK_END
 from tempfile import TemporaryFile
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -27,12 +27,14 @@ from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 
-# Distance of the person from a pixel that shows the background, shares of the body's height.
-_FAR, _FAR_ENOUGH = 0.05, 0.012
+# Distance of the person from a pixel, shares of the body's height: it shows the background; surely;
+# without a soft shadow.
+_FREE, _SURELY_FREE, _UNSHADED = 0.012, 0.05, 0.5
+_FARTHEST = 0.2  # share of the frames, those with the person farthest from a pixel
 _LARGEST_HELD = 0.03  # side of what is held, where a mask leaves it out; share of the body's height
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show it
 _NUM_FRAMES = 200  # of all clips together
-_LEVELS = 255  # quantisation levels of distances up to _FAR
+_LEVELS = 255  # quantisation levels of distances up to _UNSHADED
 _INPAINTING_RADIUS_PX = 3
 _ROWS_AT_ONCE = 32  # a long median of whole frames would need much memory
 _SHADOW = (0.5, 0.9)  # brightness of a median in a shadow, relative to the upper quartile
@@ -43,6 +45,7 @@ _MOVING = 40  # levels between the median and the upper quartile of a pixel that
 _THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise at edges
 
 
+_Image = TypeVar("_Image", bound=np.ndarray)
 _Pixels = Bool[np.ndarray, "height width"]
 _Levels = UInt8[np.ndarray, "rows columns 3"]
 
@@ -52,7 +55,7 @@ class Background(NamedTuple):
     is_filled: _Pixels
     """Pixels that were never seen uncovered, and are inpainted."""
     is_moving: _Pixels
-    """Pixels that change beside the person: captions, screens, other people."""
+    """Pixels of the masks that change beside the person: captions, screens, other people."""
 
 
 class FullSizeFrames:
@@ -84,10 +87,11 @@ class FullSizeFrames:
         clip, index = key
         return resize(self._stores[clip][index // self.steps[clip]], self.size)
 
-    def keep(self, key: tuple[int, int]) -> None:
+    def keep(self, key: tuple[int, int]) -> Frame:
         frame = self[key]
         self._positions[key] = self._file.seek(0, SEEK_END)
         self._file.write(np.ascontiguousarray(frame).data)
+        return frame
 
     def rows(self, key: tuple[int, int], start: int, stop: int) -> _Levels:
         """Some rows of a frame that is kept."""
@@ -102,7 +106,7 @@ def median_background(frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES) 
     The person is where their masks are.
     """
     clips, size = frames.clips, frames.size
-    distances, heights = [], []
+    distances, heights, samples = [], [], []
     kept: list[tuple[int, int]] = []
     for number, clip in enumerate(clips):
         masks = read_masks(clip.masks_file)
@@ -113,18 +117,26 @@ def median_background(frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES) 
         description = f"reading frames for the background, clip {number + 1} of {len(clips)}"
         for index in track(indices, description, total=len(indices)):
             kept.append((number, index))
-            frames.keep(kept[-1])
+            frame = frames.keep(kept[-1])
+            samples.append(_resampled(frame, masks.masks.shape[1:]))
             is_free = (masks[index] < LEAST_MASK).astype(np.uint8)
             away = cv2.distanceTransform(is_free, cv2.DIST_L2, cv2.DIST_MASK_5)
-            share = np.clip(away / max(_FAR * height_px, 1), 0, 1)
+            share = np.clip(away / max(_UNSHADED * height_px, 1), 0, 1)
             distances.append((share * _LEVELS).astype(np.uint8))
-    shows_background = _showing_background(np.stack(distances))
-    seen, is_moving = _median_where(frames, kept, shows_background)
+    levels = np.stack(distances)
+    shows_background = _showing_background(levels)
+
+    def rows(number: int, start: int, stop: int) -> _Levels:
+        return frames.rows(kept[number], start, stop)
+
+    median, lit, upper = _quantile_images(rows, shows_background, size)
+    seen = np.where(_shaded(median, upper)[..., None], lit, median)
+    is_moving = _moving(samples, levels >= _SURELY_FREE / _UNSHADED * _LEVELS)
     hidden = np.asarray(~shows_background.any(axis=0), np.uint8)
-    small = seen[np.ix_(*map(_nearest, hidden.shape, size))]
+    small = _resampled(seen, hidden.shape)
     hidden[_held(small, hidden, float(np.median(heights)))] = 1
     filled = cv2.inpaint(small, hidden, _INPAINTING_RADIUS_PX, cv2.INPAINT_NS)
-    is_hidden = hidden[np.ix_(*map(_nearest, size, hidden.shape))] > 0
+    is_hidden = _resampled(hidden, size) > 0
     image = np.where(is_hidden[..., None], resize(filled, size), seen)
     return Background(image, is_filled=is_hidden, is_moving=is_moving)
 
@@ -134,7 +146,7 @@ def _held(image: Frame, hidden: UInt8[np.ndarray, "height width"], height_px: fl
 
     No mask shows them as the person, and inpainting would spread their color.
     """
-    seen, side = 1 - hidden.astype(np.float32), 2 * round(_FAR * height_px) + 1
+    seen, side = 1 - hidden.astype(np.float32), 2 * round(_SURELY_FREE * height_px) + 1
     share = np.maximum(cv2.blur(seen, (side, side)), 1e-6)
     around = cv2.blur(image * seen[..., None], (side, side)) / share[..., None]
     differs = (np.abs(image - around).max(axis=2) > _MOVING) & (hidden == 0)
@@ -144,53 +156,73 @@ def _held(image: Frame, hidden: UInt8[np.ndarray, "height width"], height_px: fl
     return np.isin(pieces, [it for it in at_edge if boxes[it, cv2.CC_STAT_AREA] <= largest])
 
 
+def _resampled(image: _Image, size: tuple[int, ...]) -> _Image:
+    """An image in another size, by the pixel under the center of each."""
+    return image[np.ix_(*map(_nearest, size, image.shape))]
+
+
 def _nearest(length: int, of_length: int) -> Int64[np.ndarray, " length"]:
-    """Index of the pixel under the center of each of `length` pixels, along one axis."""
     return ((np.arange(length) + 0.5) * of_length / length).astype(np.int64)
 
 
 def _showing_background(
     levels: UInt8[np.ndarray, "frames height width"],
 ) -> Bool[np.ndarray, "frames height width"]:
-    """Mask of the frames that show the background at a pixel, by the person's distance."""
-    fewest = max(round(_FEWEST_FRAMES * len(levels)), 1)
-    of_farthest = np.partition(levels, len(levels) - fewest, axis=0)[len(levels) - fewest]
-    enough = of_farthest >= _FAR_ENOUGH / _FAR * _LEVELS
-    return (levels >= of_farthest) & enough
+    """Mask of the frames that a pixel's background is taken from, by the person's distance."""
+    ranks = [len(levels) - max(round(it * len(levels)), 1) for it in (_FARTHEST, _FEWEST_FRAMES)]
+    of_far, of_farthest = np.partition(levels, ranks, axis=0)[ranks]
+    free = round(_FREE / _UNSHADED * _LEVELS)
+    return (levels >= np.maximum(of_far, free)) & (of_farthest >= free)
 
 
-def _median_where(
-    frames: FullSizeFrames,
-    kept: Sequence[tuple[int, int]],
-    shows_background: Bool[np.ndarray, "frames rows columns"],
-) -> tuple[Frame, _Pixels]:
-    """Median over time of the lit frames that show the background, and where these change.
+def _moving(
+    samples: Sequence[_Levels], is_free: Bool[np.ndarray, "frames height width"]
+) -> _Pixels:
+    """Pixels that change in the frames that surely show the background, and not by a shadow."""
 
-    It is 0 where none does.
-    """
-    height, width = frames.size
-    median, lit, upper = np.empty((3, height, width, 3), np.uint8)
-    y, x = map(_nearest, (height, width), shows_background.shape[1:])
-    for top in range(0, height, _ROWS_AT_ONCE):
-        rows = slice(top, top + _ROWS_AT_ONCE)
-        is_shown = shows_background[:, y[rows, None], x]
-        shape = median[rows].shape
-        levels = np.empty((len(is_shown), *shape), np.uint8)
-        hidden = is_shown.view(np.uint8) - np.uint8(1)  # 255 where it is
-        for number, of_frame in enumerate(levels):
-            read = frames.rows(kept[number], top, top + shape[0])
-            cv2.bitwise_or(read, cv2.cvtColor(hidden[number], cv2.COLOR_GRAY2RGB), dst=of_frame)
-        count = is_shown.sum(axis=0)[..., None]
-        for image, of_rows in zip((median, lit, upper), _quantiles(levels, count), strict=True):
-            image[rows] = np.where(count > 0, of_rows, 0)
-    side = max(round(_THINNEST_SHADOW * height), 1)
+    def rows(number: int, start: int, stop: int) -> _Levels:
+        return samples[number][start:stop]
+
+    median, _, upper = _quantile_images(rows, is_free, is_free.shape[1:])
+    return np.any(cv2.absdiff(median, upper) > _MOVING, axis=2) & ~_shaded(median, upper)
+
+
+def _shaded(median: Frame, upper: Frame) -> _Pixels:
+    """Where a median lies in a shadow that the upper quartile does not."""
+    side = max(round(_THINNEST_SHADOW * len(median)), 1)
     brightness = (median.mean(axis=2) + 1) / (upper.mean(axis=2) + 1)
     is_dark = (brightness > _SHADOW[0]) & (brightness < _SHADOW[1])
     shadow = (is_shadow(median, upper) & is_dark).astype(np.uint8)
-    shadow = cv2.morphologyEx(shadow, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
-    is_shaded = shadow[..., None] > 0
-    is_moving = np.any((cv2.absdiff(median, upper) > _MOVING) & ~is_shaded, axis=2)
-    return np.where(is_shaded, lit, median), is_moving
+    return cv2.morphologyEx(shadow, cv2.MORPH_OPEN, np.ones((side, side), np.uint8)) > 0
+
+
+def _quantile_images(
+    read: Callable[[int, int, int], _Levels],
+    is_used: Bool[np.ndarray, "frames rows columns"],
+    size: tuple[int, ...],
+) -> tuple[Frame, Frame, Frame]:
+    """What `_quantiles` returns, over time, of the frames that are used at a pixel; 0 without any.
+
+    Args:
+        read: some rows of a frame, by its number, the first row, and that after the last.
+        size: of the frames.
+    """
+    height, width = size
+    images = np.empty((3, height, width, 3), np.uint8)
+    y, x = map(_nearest, (height, width), is_used.shape[1:])
+    for top in range(0, height, _ROWS_AT_ONCE):
+        rows = slice(top, min(top + _ROWS_AT_ONCE, height))
+        used = is_used[:, y[rows, None], x]
+        levels = np.empty((*used.shape, 3), np.uint8)
+        unused = used.view(np.uint8) - np.uint8(1)  # 255 where it is
+        for number, of_frame in enumerate(levels):
+            mask = cv2.cvtColor(unused[number], cv2.COLOR_GRAY2RGB)
+            cv2.bitwise_or(read(number, rows.start, rows.stop), mask, dst=of_frame)
+        count = used.sum(axis=0)[..., None]
+        for image, of_rows in zip(images, _quantiles(levels, count), strict=True):
+            image[rows] = np.where(count > 0, of_rows, 0)
+    median, lit, upper = images
+    return median, lit, upper
 
 
 def _quantiles(

@@ -73,6 +73,22 @@ def test_a_mostly_standing_person_is_removed(tmp_path):
     assert np.abs(plate - ROOM).max() <= 1
 
 
+def test_the_soft_shadow_around_a_mostly_standing_person_is_removed(tmp_path):
+    """Up to a fifth of the body's height beside them; they stand in 30 frames and walk in ten."""
+    keypoints = dance_after_standing(30, 40, start_x=10)
+    clip = clip_of_person(tmp_path, keypoints)
+    frames = np.stack([person(keypoints, index) for index in range(40)])
+    shaded = []
+    for frame in frames:
+        is_free = np.all(frame == ROOM, axis=2)
+        away = cv2.distanceTransform(is_free.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+        light = np.where(is_free, 0.94 + 0.06 * np.clip(away / 10, 0, 1), 1)
+        shaded.append((frame * light[..., None]).round().astype(np.uint8))
+    write_frames(clip.frames, np.stack(shaded), frame_rate=RATE)
+    plate = plate_of([clip])
+    assert np.abs(plate - ROOM).max() <= 3
+
+
 FLOOR = np.s_[-8:, :12]
 
 
