@@ -9,11 +9,11 @@ from motiontransfer.pose.cleaning import clean
 from motiontransfer.pose.detectors import HolisticConfig, detect_keypoints
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.puppet.appearance import write_appearance
-from motiontransfer.puppet.background import FullSizeFrames, median_background
+from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.segmentation import clip_masks
 from motiontransfer.puppet.silhouette import write_masks
-from motiontransfer.target_clips import HeldOut, read_target_clips
+from motiontransfer.target_clips import FullSizeFrames, HeldOut, read_target_clips
 from motiontransfer.video.clip import decode_video
 from prior.film import video_file
 from stages.clean_keypoints import CleanKeypointsParams

@@ -6,11 +6,11 @@ from pydantic import Field
 from motiontransfer import layout
 from motiontransfer.params import Section, load_section
 from motiontransfer.puppet.appearance import write_appearance
-from motiontransfer.puppet.background import FullSizeFrames, median_background
+from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.plot import plot_appearance
 from motiontransfer.storage import write_json
-from motiontransfer.target_clips import HeldOut, read_target_clips
+from motiontransfer.target_clips import FullSizeFrames, HeldOut, read_target_clips
 
 
 class FitAppearanceParams(Section):

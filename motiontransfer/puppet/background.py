@@ -7,11 +7,7 @@ median is in a shadow, and a quarter of those frames are not, it is that of the 
 that are hardly ever uncovered are inpainted (Bertalmio et al. 2001, which continues edges).
 """
 
-import math
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from io import SEEK_END
-from tempfile import TemporaryFile
 from typing import NamedTuple, TypeVar
 
 import cv2
@@ -21,10 +17,8 @@ from jaxtyping import Bool, Int64, UInt8
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.progress import track
 from motiontransfer.puppet.silhouette import LEAST_MASK, read_masks
-from motiontransfer.target_clips import TargetClip, full_size, spread
-from motiontransfer.video.clip import full_size_frames
+from motiontransfer.target_clips import FullSizeFrames, spread
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 
 # Distance of the person from a pixel, shares of the body's height: it shows the background; surely;
@@ -56,48 +50,6 @@ class Background(NamedTuple):
     """Pixels that were never seen uncovered, and are inpainted."""
     is_moving: _Pixels
     """Pixels of the masks that change beside the person: captions, screens, other people."""
-
-
-class FullSizeFrames:
-    """Frames of a target in the size of its largest; those that are kept are decoded once.
-
-    They wait in a temporary file: in memory they would take gigabytes.
-    """
-
-    def __init__(self, clips: Sequence[TargetClip]) -> None:
-        self.clips, self.size = clips, full_size(clips)
-        self._stack = ExitStack()
-        self._file = self._stack.enter_context(TemporaryFile())  # noqa: SIM115 - the stack closes it
-        self._positions: dict[tuple[int, int], int] = {}
-        found = [full_size_frames(clip.frames, clip.keypoints.frame_rate) for clip in clips]
-        self._stores = [self._stack.enter_context(FrameStore(path)) for path, _ in found]
-        self.steps = [step for _, step in found]
-        """Each so many-th frame of a clip is there at full size."""
-
-    def __enter__(self) -> "FullSizeFrames":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def __getitem__(self, key: tuple[int, int]) -> Frame:
-        """A frame by clip and frame_index."""
-        if key in self._positions:
-            return self.rows(key, 0, self.size[0])
-        clip, index = key
-        return resize(self._stores[clip][index // self.steps[clip]], self.size)
-
-    def keep(self, key: tuple[int, int]) -> Frame:
-        frame = self[key]
-        self._positions[key] = self._file.seek(0, SEEK_END)
-        self._file.write(np.ascontiguousarray(frame).data)
-        return frame
-
-    def rows(self, key: tuple[int, int], start: int, stop: int) -> _Levels:
-        """Some rows of a frame that is kept."""
-        shape = stop - start, self.size[1], 3
-        self._file.seek(self._positions[key] + 3 * self.size[1] * start)
-        return np.frombuffer(self._file.read(math.prod(shape)), np.uint8).reshape(shape)
 
 
 def median_background(frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES) -> Background:

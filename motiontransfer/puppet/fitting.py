@@ -18,7 +18,7 @@ from motiontransfer.keypoints import resize_points
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.progress import track
 from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
-from motiontransfer.puppet.background import Background, FullSizeFrames
+from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.foreign import foreign_share, small_copy
 from motiontransfer.puppet.matting import person_matte
 from motiontransfer.puppet.parts import (
@@ -43,7 +43,7 @@ from motiontransfer.puppet.silhouette import (
     silhouette,
 )
 from motiontransfer.skeleton import Skeleton
-from motiontransfer.target_clips import spread
+from motiontransfer.target_clips import FullSizeFrames, spread
 from motiontransfer.video.color import Frame
 
 _NUM_FILLS = 3  # references from which what is hidden of a part is filled

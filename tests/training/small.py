@@ -18,9 +18,9 @@ from motiontransfer.models.faces import FaceGeneratorConfig, FaceTranslatorConfi
 from motiontransfer.models.generators import FrameGenerator, Generated, GeneratorConfig
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.appearance import write_appearance
-from motiontransfer.puppet.background import FullSizeFrames, median_background
+from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
-from motiontransfer.target_clips import HeldOut
+from motiontransfer.target_clips import FullSizeFrames, HeldOut
 from motiontransfer.training.data import TensorBatch
 from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.face_cycle import FaceCycleConfig
