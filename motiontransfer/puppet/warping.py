@@ -373,7 +373,8 @@ class PuppetClip:
         pixels, (left, top) = warped
         right, bottom = left + pixels.shape[1], top + pixels.shape[0]
         distance = float(self.distances[index, number])
-        confidence = 255 * math.exp(-distance / _CONFIDENCE_DECAY)
+        power = 1 if self.puppet.parts[number].changes_fast else 2
+        confidence = 255 * math.exp(-((distance / _CONFIDENCE_DECAY) ** power))
         under, (*color, coverage) = canvas[:, top:bottom, left:right], pixels.transpose(2, 0, 1)
         change = np.empty(under.shape, np.float32)
         for plane, over in zip(change, (*color, 255, confidence), strict=True):

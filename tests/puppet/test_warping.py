@@ -202,13 +202,22 @@ def test_confidence_is_less_the_less_alike_the_reference_is(of_one):
     assert 250 <= confidences[0] > confidences[1] > confidences[2] > 0
 
 
-def test_confidence_falls_to_1_of_e_with_8_percent_of_the_height():
-    of_clip = follow(Puppet(appearance_of(with_hand(1.5))), with_hand(0.5))
-    texture = of_clip.draw(0, box=WHOLE, without=all_but("left_hand"))
-    distance = of_clip.distances[0, NUMBER_OF["left_hand"]]
+@pytest.mark.parametrize(
+    ("part", "reference", "pose", "power"),
+    [
+        pytest.param("left_hand", with_hand(1.5), with_hand(0.5), 1, id="hand"),
+        pytest.param("left_forearm", posed(), with_forearm(25), 2, id="forearm"),
+    ],
+)
+def test_confidence_falls_to_1_of_e_with_8_percent_of_the_height(part, reference, pose, power):
+    """At once for hands, which are mended beside their reference too."""
+    of_clip = follow(Puppet(appearance_of(reference)), pose)
+    texture = of_clip.draw(0, box=WHOLE, without=all_but(part))
+    distance = of_clip.distances[0, NUMBER_OF[part]]
     assert distance > 1
     whole = texture[..., 3] == 255
-    np.testing.assert_allclose(texture[whole][:, 4], 255 * np.exp(-distance / 8), atol=1)
+    expected = 255 * np.exp(-((distance / 8) ** power))
+    np.testing.assert_allclose(texture[whole][:, 4], expected, atol=1)
 
 
 def test_a_reference_is_kept_while_another_is_hardly_nearer_and_the_part_is_there(puppet):
