@@ -143,7 +143,8 @@ def open_poses(path: Path) -> Source:
     def stream() -> Generator[tuple[float, Load]]:
         for index in range(poses.num_frames):
             people = joints[index : index + 1]
-            yield float(index / poses.frame_rate), partial(_someone, people)
+            found = people[people[..., 2].any(axis=1)]
+            yield float(index / poses.frame_rate), lambda found=found: found
 
     return Source(
         name=str(path),
@@ -154,10 +155,6 @@ def open_poses(path: Path) -> Source:
         skeleton=poses.skeleton,
         files={"keypoints": path},
     )
-
-
-def _someone(people: People) -> People:
-    return people[people[..., 2].any(axis=1)]
 
 
 class Window:

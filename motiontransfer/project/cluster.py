@@ -31,15 +31,7 @@ from dvc_data.hashfile.hash_info import HashInfo
 
 from motiontransfer.errors import ComputeError, MissingFileError, one_line
 from motiontransfer.params import load_section
-from motiontransfer.project.remote import (
-    accept_run,
-    default_remote,
-    errors_in_one_line,
-    objects_of,
-    opened,
-    past_runs,
-    send_runs,
-)
+from motiontransfer.project import remote
 from motiontransfer.project.runs import dvc_repro, share_cores
 from motiontransfer.project.sharing import pull, read_by, untracked
 from motiontransfer.stage_runner import GPU_MEMORY_PARAMS, fault
@@ -68,8 +60,8 @@ def share_cluster(address: str, jobs: int | None) -> list[dict[str, str]]:
         MissingFileError: a stage reads a file that neither git nor DVC tracks.
         ComputeError: there is no such cluster, or Ray is not installed.
     """
-    with opened(Path()) as repo:
-        default_remote(repo)
+    with remote.opened(Path()) as repo:
+        remote.default_remote(repo)
         if paths := untracked(repo):
             raise MissingFileError(
                 f"{', '.join(paths)}: git ignores it and DVC does not track it, so no worker would "
@@ -133,7 +125,7 @@ def repro_on(address: str, name: str) -> list[str]:
 
 def _head(address: str, name: str) -> None:
     """Have a stage run, unless a past run of it is here, and bring its outputs into the cache."""
-    with opened(Path(), wait=True) as repo:
+    with remote.opened(Path(), wait=True) as repo:
         with lock_repo(repo):
             (stage,) = repo.stage.collect(name)
             # A *.dvc file has no command.
@@ -141,12 +133,12 @@ def _head(address: str, name: str) -> None:
                 return
             read = [str(out.hash_info.value) for out in read_by(repo, stage) if out.hash_info]
             archive = _pack(repo)
-        with errors_in_one_line(repo):
-            _push(repo, set[str]().union(*(objects_of(repo, oid) for oid in read)))
+        with remote.errors_in_one_line(repo):
+            _push(repo, set[str]().union(*(remote.objects_of(repo, oid) for oid in read)))
         entries = _run_on(address, name, archive)
-        with errors_in_one_line(repo):
+        with remote.errors_in_one_line(repo):
             for entry, content in entries.items():
-                accept_run(repo, entry, content)
+                remote.accept_run(repo, entry, content)
 
 
 def _has_run(repo: Repo, stage: "Stage") -> bool:
@@ -176,7 +168,7 @@ def _pack(repo: Repo) -> bytes:
     for dep in repo.index.deps:
         path = Path(dep.fs_path)
         paths |= {Path(it) for it in repo.dvcignore.find(localfs, dep.fs_path)} | {path}
-    name, url = default_remote(repo)
+    name, url = remote.default_remote(repo)
     settings = f"[core]\n    no_scm = true\n    remote = {name}\n[cache]\n    dir = cache\n"
     settings += f"['remote \"{name}\"']\n    url = {url}\n"
     content = io.BytesIO()
@@ -277,15 +269,15 @@ def _run_in_folder(
 
 def _worker(name: str) -> None:
     """Run a stage in a folder with nothing but what the head packed, and push what it made."""
-    with opened(Path()) as repo, errors_in_one_line(repo):
+    with remote.opened(Path()) as repo, remote.errors_in_one_line(repo):
         (stage,) = repo.stage.collect(name)
         pull(repo, read_by(repo, stage))
     if status := subprocess.call(dvc_repro("--single-item", name)):
         sys.exit(status)
-    with opened(Path()) as repo, errors_in_one_line(repo):
-        runs = past_runs(repo)
+    with remote.opened(Path()) as repo, remote.errors_in_one_line(repo):
+        runs = remote.past_runs(repo)
         _push(repo, set[str]().union(*runs.values()))
-        send_runs(repo, runs, there={})
+        remote.send_runs(repo, runs, there={})
 
 
 if __name__ == "__main__":

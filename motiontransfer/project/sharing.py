@@ -31,22 +31,7 @@ from motiontransfer.errors import (
     MotionTransferError,
     RemoteError,
 )
-from motiontransfer.project.remote import (
-    CONFIG,
-    Condition,
-    condition,
-    default_remote,
-    errors_in_one_line,
-    errors_of_dvc,
-    fetch_lists,
-    fetch_runs,
-    objects_of,
-    opened,
-    past_runs,
-    runs_there,
-    send_runs,
-    unchanged_on_error,
-)
+from motiontransfer.project import remote
 from motiontransfer.storage import overlap
 
 if TYPE_CHECKING:
@@ -80,7 +65,10 @@ def share(
         RemoteError: no remote is set, the URL is malformed or holds a secret, or the remote
             refuses.
     """
-    with opened(Path()) as repo, unchanged_on_error(Path(repo.root_dir) / ".dvc/config"):
+    with (
+        remote.opened(Path()) as repo,
+        remote.unchanged_on_error(Path(repo.root_dir) / ".dvc/config"),
+    ):
         if url is not None:
             set_remote(repo, url, name=name, endpoint=endpoint, profile=profile)
         elif endpoint or profile:
@@ -106,7 +94,7 @@ def set_remote(
     if endpoint and scheme != "s3":
         raise RemoteError(f"--endpoint: only s3:// remotes have one, got {url}")
     settings = {"url": url, "verify": True, "endpointurl": endpoint, "profile": profile}
-    with errors_of_dvc(CONFIG), repo.config.edit("repo") as config:
+    with remote.errors_of_dvc(remote.CONFIG), repo.config.edit("repo") as config:
         before = config["remote"].get(name, {})
         # Settings of another kind of remote would be invalid for this one.
         kept = before if _scheme(str(before.get("url", url))) == scheme else {}
@@ -146,23 +134,23 @@ def _refuse_secrets(address: str, name: str) -> None:
 @contextmanager
 def _transfer(repo: Repo, without_lock: str) -> Generator[str]:
     """Check that remote and dvc.lock are there; errors inside are one line. Yields the URL."""
-    with errors_in_one_line(repo) as url:
+    with remote.errors_in_one_line(repo) as url:
         if not (Path(repo.root_dir) / "dvc.lock").exists():
             raise MissingFileError(f"dvc.lock: no such file{without_lock}")
         yield url
 
 
 def _send(repo: Repo, url: str) -> list[str]:
-    listed = runs_there(repo)  # first: only of a list S3 says why it is refused
-    runs = past_runs(repo)
+    listed = remote.runs_there(repo)  # first: only of a list S3 says why it is refused
+    runs = remote.past_runs(repo)
     named = {_oid(out) for out in repo.index.outs if out.use_cache} - {""}
-    objects = set[str]().union(*runs.values(), *(objects_of(repo, oid) for oid in named))
+    objects = set[str]().union(*runs.values(), *(remote.objects_of(repo, oid) for oid in named))
     here = {oid for oid in objects if repo.cache.local.exists(oid)}
     hashes = [HashInfo("md5", oid) for oid in sorted(here)]
     status = repo.cloud.status(hashes)
     for oid in sorted(str(info.value) for info in status.new | status.missing):
         # DVC deletes some that it finds damaged.
-        if condition(repo.cache.local, oid) != "whole":
+        if remote.condition(repo.cache.local, oid) != "whole":
             raise DamagedFileError(
                 f"{repo.cache.local.oid_to_path(oid)}: damaged: its content is not what it is "
                 "named after; nothing was sent; delete it and its copy in the project, then "
@@ -180,7 +168,7 @@ def _send(repo: Repo, url: str) -> list[str]:
         ]
     to_commit = uncommitted(Path(repo.root_dir))
     size = _size_text(Path(repo.cache.local.oid_to_path(oid)) for oid in sent)
-    num_runs = send_runs(repo, runs, there=listed)
+    num_runs = remote.send_runs(repo, runs, there=listed)
     lines = [
         f"sent {len(sent)} files, {size}, and {num_runs} past runs to {url}; "
         f"{len(here) - len(sent)} files were there already"
@@ -223,11 +211,11 @@ def join(*, bring: Literal["needed", "results", "all"]) -> list[str]:
         MotionTransferError: a stage failed.
     """
     without_lock = ", so no past run is known; its owner commits it to git"
-    with opened(Path()) as repo, ExitStack() as stack:
+    with remote.opened(Path()) as repo, ExitStack() as stack:
         url = stack.enter_context(_transfer(repo, without_lock))
         stack.enter_context(lock_repo(repo))
         stack.enter_context(repo.scm_context(quiet=True))
-        num_refused_runs = fetch_runs(repo)
+        num_refused_runs = remote.fetch_runs(repo)
         brought: list[str] = []
         renewed = [
             stage.addressing for stage in _changed_stages(repo) if _renew(repo, stage, brought)
@@ -261,22 +249,22 @@ def pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
     missing = [out for out in outs if _oid(out) and not _is_here(out)]
     if missing:
         lists = {_oid(out): _path(repo, out) for out in missing}
-        _refuse(repo, lists, fetch_lists(repo, lists))
+        _refuse(repo, lists, remote.fetch_lists(repo, lists))
         try:
             repo.pull([out.fs_path for out in missing])
         except (CheckoutError, DownloadError, FileNotFoundError):
             # DVC pulled what it could; it has all three ways to report the rest.
-            remote = repo.cloud.get_remote_odb(command="pull")
+            store = repo.cloud.get_remote_odb(command="pull")
             paths: dict[str, str] = {}
             for out in (out for out in missing if not _is_here(out)):
-                paths |= objects_of(repo, _oid(out), _path(repo, out))
+                paths |= remote.objects_of(repo, _oid(out), _path(repo, out))
             absent = [oid for oid in paths if not repo.cache.local.exists(oid)]
-            _refuse(repo, paths, {oid: condition(remote, oid) for oid in absent})
+            _refuse(repo, paths, {oid: remote.condition(store, oid) for oid in absent})
             raise
     return [_path(repo, out) for out in missing]
 
 
-def _refuse(repo: Repo, paths: Mapping[str, str], states: Mapping[str, Condition]) -> None:
+def _refuse(repo: Repo, paths: Mapping[str, str], states: Mapping[str, remote.Condition]) -> None:
     """Raise an error that names the objects that are not whole on the remote."""
     faults = [
         f"{paths[oid]} is {state} there (files/md5/{oid[:2]}/{oid[2:]})"
@@ -284,7 +272,7 @@ def _refuse(repo: Repo, paths: Mapping[str, str], states: Mapping[str, Condition
         if state != "whole"
     ]
     if faults:
-        _, url = default_remote(repo)
+        _, url = remote.default_remote(repo)
         raise RemoteError(
             f"{url}: {', '.join(faults)}; its owner deletes it there and runs `uv run dvc push` "
             "(docs/sharing.md, A damaged file on the remote); then run this again"
@@ -386,7 +374,6 @@ def uncommitted(root: Path) -> tuple[str, ...]:
 
 
 def has_commit(root: Path) -> bool:
-    """Return True if the project has a git commit."""
     return bool(_git(root, "rev-parse", "--verify", "HEAD"))
 
 

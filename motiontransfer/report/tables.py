@@ -326,7 +326,11 @@ def _cost(value: float, better: Better) -> float:
 
 def frame_charts(curves: Curves) -> tuple[Chart, ...]:
     """One chart for every quantity; constant ones come last."""
-    return tuple(sorted(starmap(_chart, curves.items()), key=_is_constant))
+
+    def is_constant(chart: Chart) -> bool:
+        return all(len({*values} - {None}) < 2 for values in chart.curves.values())
+
+    return tuple(sorted(starmap(_chart, curves.items()), key=is_constant))
 
 
 def _chart(key: MetricKey, of_label: Mapping[str, Float64[np.ndarray, " frames"]]) -> Chart:
@@ -355,10 +359,6 @@ def page_data(
         for chart in charts
     ]
     return {"frames": num_frames, "rate": float(frame_rate), "charts": shown}
-
-
-def _is_constant(chart: Chart) -> bool:
-    return all(len({*values} - {None}) < 2 for values in chart.curves.values())
 
 
 def _in_words(label: str, values: Sequence[float | None]) -> str:
