@@ -15,8 +15,7 @@ from motiontransfer.errors import ParamsError
 from motiontransfer.keypoints import write_keypoints
 from motiontransfer.params import Compute, Section, load_section
 from motiontransfer.progress import track
-from motiontransfer.video.audio import store_sound
-from motiontransfer.video.writer import write_video
+from motiontransfer.video.writer import store_sound, write_video
 
 PARAMS = Path("demo/params.yaml")
 CLIPS = Path("demo/clips")

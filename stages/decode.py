@@ -16,7 +16,7 @@ from motiontransfer.video.clip import decode_video
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import Box, enclosing_box
 from motiontransfer.video.isolation import run_isolated
-from motiontransfer.video.resampling import recognise_rate
+from motiontransfer.video.reader import recognise_rate
 
 Pixels = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
 _BOX_MARGIN = 0.15  # of the larger extent of the joints

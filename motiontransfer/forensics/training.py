@@ -42,9 +42,8 @@ from motiontransfer.params import Transfer
 from motiontransfer.progress import track
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.target_clips import HeldOut, spread
-from motiontransfer.training.checkpoint import Throughput, run_folder, run_key
+from motiontransfer.training.checkpoint import Throughput, copy_logs, run_folder, run_key
 from motiontransfer.training.distributed import Runtime, barrier
-from motiontransfer.training.run_log import copy_logs
 from motiontransfer.training.trainer import AdamTask, RunParams, Schedule, fit
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import image_grid

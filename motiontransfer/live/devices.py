@@ -24,11 +24,10 @@ from motiontransfer.errors import DisplayError, MissingLibraryError, VideoError,
 from motiontransfer.keypoints import People, read_keypoints
 from motiontransfer.parallel import in_thread
 from motiontransfer.skeleton import HOLISTIC, Skeleton
-from motiontransfer.video.audio import store_sound
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.isolation import iterate_isolated, run_isolated
 from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright
-from motiontransfer.video.writer import video_writer
+from motiontransfer.video.writer import store_sound, video_writer
 
 _TITLE = "motiontransfer"
 _LARGEST_HEIGHT_PX = 540  # as it opens

@@ -134,11 +134,11 @@ class _Work:
     video: Path
     modified_ns: int
     """When the video was written: a worker may still have an earlier one of this name open."""
+    detector: DetectorConfig
     frames: range
     boxes: Boxes
     first_counted: int
     """Frame index from which results count."""
-    detector: DetectorConfig
 
     def __str__(self) -> str:
         return f"frames {self.first_counted} to {self.frames[-1]} of {self.video}"
@@ -151,20 +151,14 @@ def detect_people(
     with FrameStore(video) as store:
         frames, (height, width) = range(0, len(store), every), store.size
     segments = segments_of(len(frames), detector)
-    modified_ns = video.stat().st_mtime_ns
-    work = (
-        _Work(
-            video=video.absolute(),
-            modified_ns=modified_ns,
-            frames=(given := frames[warmup_start:stop]),
-            boxes=dict.fromkeys(given, (0, 0, width, height)),
-            first_counted=frames[start],
-            detector=detector,
-        )
+    whole = (0, 0, width, height)
+    given = (
+        (shown := frames[warmup_start:stop], dict.fromkeys(shown, whole), frames[start])
         for warmup_start, start, stop in segments
     )
-    progress = track(_run(work, compute), f"detecting people in {video}", total=len(segments))
-    return [people for found in progress for people in found]
+    found = _detect_segments(video, given, detector=detector, compute=compute)
+    progress = track(found, f"detecting people in {video}", total=len(segments))
+    return [people for of_segment in progress for people in of_segment]
 
 
 def _detect_in_crops(
@@ -183,29 +177,37 @@ def _detect_in_crops(
             first, start, stop = np.searchsorted(bodies.frame_index[rows], segment)
             segments.append((rows[first:stop], rows[start:stop]))
 
-    modified_ns = video.stat().st_mtime_ns
-
-    def work() -> Iterator[_Work]:
+    def given() -> Iterator[tuple[range, Boxes, int]]:
         for rows, counted in segments:
             frames = bodies.frame_index[rows].tolist()
-            yield _Work(
-                video=video.absolute(),
-                modified_ns=modified_ns,
-                frames=range(frames[0], frames[-1] + 1),
-                boxes=dict(zip(frames, map(tuple, crops[rows].tolist()), strict=True)),
-                first_counted=int(bodies.frame_index[counted[0]]),
-                detector=detector,
-            )
+            boxes = dict(zip(frames, map(tuple, crops[rows].tolist()), strict=True))
+            first_counted = int(bodies.frame_index[counted[0]])
+            yield range(frames[0], frames[-1] + 1), boxes, first_counted
 
     points, score = bodies.points.copy(), bodies.score.copy()
-    progress = track(
-        _run(work(), compute), f"detecting each person in {video}", total=len(segments)
-    )
+    found = _detect_segments(video, given(), detector=detector, compute=compute)
+    progress = track(found, f"detecting each person in {video}", total=len(segments))
     for (_, counted), people in zip(segments, progress, strict=True):
-        for row, found in zip(counted, people, strict=True):
-            if is_same_person(found, bodies, int(row)):
-                points[row], score[row] = found[0, :, :2], found[0, :, 2]
+        for row, joints in zip(counted, people, strict=True):
+            if is_same_person(joints, bodies, int(row)):
+                points[row], score[row] = joints[0, :, :2], joints[0, :, 2]
     return replace(bodies, points=points, score=score)
+
+
+def _detect_segments(
+    video: Path,
+    segments: Iterable[tuple[range, Boxes, int]],
+    *,
+    detector: DetectorConfig,
+    compute: Compute,
+) -> Iterator[list[People]]:
+    """People in the frames that count; segments are `frames`, `boxes` and `first_counted`."""
+    path, modified_ns = video.absolute(), video.stat().st_mtime_ns
+    of_video = partial(_Work, video=path, modified_ns=modified_ns, detector=detector)
+    work = (of_video(frames=f, boxes=b, first_counted=first) for f, b, first in segments)
+    for people in run_parallel(_detect_segment, work, num_workers=compute.num_workers):
+        restart_time_limit()
+        yield people
 
 
 def crop_boxes(detections: Detections) -> Int64[np.ndarray, "rows 4"]:
@@ -263,12 +265,6 @@ def is_same_person(found: People, bodies: Detections, row: int) -> bool:
     known = measure(np.dstack([bodies.points[first:stop], bodies.score[first:stop]]))
     distance = {int(first) + body.row: pose_distance(body, person[0]) for body in known}
     return distance[row] <= min(_MAX_DISTANCE, *distance.values())
-
-
-def _run(work: Iterable[_Work], compute: Compute) -> Iterator[list[People]]:
-    for people in run_parallel(_detect_segment, work, num_workers=compute.num_workers):
-        restart_time_limit()
-        yield people
 
 
 def _detect_segment(work: _Work) -> list[People]:

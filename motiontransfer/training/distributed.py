@@ -11,10 +11,11 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import accumulate, groupby
 from typing import Annotated, Literal
 
 import loky
@@ -160,7 +161,9 @@ def all_reduce_mean(runtime: Runtime, tensors: Sequence[Tensor]) -> list[Tensor]
     if runtime.world_size == 1:
         return list(tensors)
     averaged: list[Tensor] = []
-    for bucket in _buckets(tensors):
+    counted = zip(accumulate(tensor.numel() for tensor in tensors), tensors, strict=True)
+    for _, group in groupby(counted, key=lambda each: each[0] // _BUCKET_NUMBERS):
+        bucket = [tensor for _, tensor in group]
         flat = torch.cat([tensor.flatten() for tensor in bucket])
         distributed.all_reduce(flat)
         flat /= runtime.world_size
@@ -186,19 +189,6 @@ def all_gather(runtime: Runtime, numbers: Sequence[float]) -> Float64[np.ndarray
 def barrier(runtime: Runtime) -> None:
     """Return when every rank has called this."""
     all_gather(runtime, [0.0])
-
-
-def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    bucket: list[Tensor] = []
-    numbers = 0
-    for tensor in tensors:
-        if bucket and numbers + tensor.numel() > _BUCKET_NUMBERS:
-            yield bucket
-            bucket, numbers = [], 0
-        bucket.append(tensor)
-        numbers += tensor.numel()
-    if bucket:
-        yield bucket
 
 
 def _described(runtime: Runtime) -> Runtime:

@@ -22,8 +22,8 @@ from motiontransfer.errors import MissingLibraryError, ParamsError, WeightsError
 from motiontransfer.models.discriminators import DiscriminatorOutput
 from motiontransfer.models.layers import Features, to_device
 from motiontransfer.params import PARAMS_FILE, Section
+from motiontransfer.training.checkpoint import Scalar
 from motiontransfer.training.distributed import Runtime
-from motiontransfer.training.run_log import Scalar
 from motiontransfer.training.trainer import AdamTask, Data, TaskBatch
 from motiontransfer.video.tensors import Images
 

@@ -31,13 +31,20 @@ from motiontransfer.params import Section
 from motiontransfer.progress import ProgressMeter
 from motiontransfer.training.checkpoint import (
     Checkpoint,
+    MeanLosses,
+    RunClock,
+    Scalar,
     Throughput,
     adam_state,
     checkpoint_writer,
+    copy_logs,
     laid_out_like,
     load_adam_state,
     load_checkpoint,
     load_module_state,
+    log_losses,
+    open_log,
+    sample_name,
 )
 from motiontransfer.training.data import Batch, BatchSampler, Dataset, TensorBatch, prefetch
 from motiontransfer.training.distributed import (
@@ -48,15 +55,6 @@ from motiontransfer.training.distributed import (
     all_reduce_mean,
     barrier,
     launched_runtime,
-)
-from motiontransfer.training.run_log import (
-    MeanLosses,
-    RunClock,
-    Scalar,
-    copy_logs,
-    log_losses,
-    open_log,
-    sample_name,
 )
 from motiontransfer.video.color import Frame
 

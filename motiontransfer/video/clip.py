@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import av
 import numpy as np
@@ -19,7 +19,6 @@ from motiontransfer import layout
 from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.progress import track
 from motiontransfer.storage import read_table, replacing_folder, write_json, write_table
-from motiontransfer.video.audio import store_sound
 from motiontransfer.video.color import AnyFrame, Frame, OnePass, from_srgb
 from motiontransfer.video.frame_store import FrameStore, frame_writer
 from motiontransfer.video.geometry import (
@@ -32,14 +31,14 @@ from motiontransfer.video.geometry import (
 )
 from motiontransfer.video.reader import (
     DamagedVideoError,
+    Timed,
     VideoMetadata,
     read_frames,
     read_metadata,
     sample_frames,
     upright,
 )
-from motiontransfer.video.resampling import Timed, resample
-from motiontransfer.video.writer import video_writer
+from motiontransfer.video.writer import store_sound, video_writer
 
 FULL_SIZE_FILE = "full_size.mkv"
 DETECTION_FILE = "detection.mkv"
@@ -66,6 +65,7 @@ FindPeople = Callable[[Iterable[AnyFrame]], Sequence[Box | None]]
 """Person detector: the box around the person in each frame, or None."""
 
 _logger = logging.getLogger(__name__)
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,6 +325,36 @@ def _write_frames(
                 write_twice(picture.framed(twice))
             starts.append(timed.start_seconds)
     return starts
+
+
+def resample(
+    shown: Iterable[Timed[_Item]], *, frame_rate: Fraction, tolerance_seconds: float
+) -> Iterator[Timed[_Item]]:
+    """Yield the item shown at each tick k / frame_rate after the first item's start.
+
+    Args:
+        shown: in the order of their start.
+        tolerance_seconds: an item that starts this much after a tick counts as shown already, so
+            that rounded or jittering timestamps neither repeat nor drop frames.
+    """
+    num_ticks = 0
+    origin = 0.0
+    previous: Timed[_Item] | None = None
+    for current in shown:
+        if previous is None:
+            origin = current.start_seconds
+        else:
+            until = current.start_seconds - origin - tolerance_seconds
+            while float(num_ticks / frame_rate) < until:
+                yield previous
+                num_ticks += 1
+        previous = current
+    if previous is None:
+        return
+    until = previous.end_seconds - origin - tolerance_seconds
+    while num_ticks == 0 or float(num_ticks / frame_rate) < until:
+        yield previous
+        num_ticks += 1
 
 
 class _Picture:

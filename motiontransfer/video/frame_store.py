@@ -19,8 +19,14 @@ from motiontransfer.errors import VideoError
 from motiontransfer.storage import damaged, replacing
 from motiontransfer.video.color import Frame, to_srgb
 from motiontransfer.video.isolation import restart_time_limit, run_isolated
-from motiontransfer.video.reader import BITEXACT, open_input, open_output, seconds_of, video_stream
-from motiontransfer.video.resampling import recognise_rate
+from motiontransfer.video.reader import (
+    BITEXACT,
+    open_input,
+    open_output,
+    recognise_rate,
+    seconds_of,
+    video_stream,
+)
 
 CODEC, PIXEL_FORMAT = "ffv1", "bgr0"
 _ENCODER_OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "context": "0"}

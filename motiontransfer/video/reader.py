@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import av
 import numpy as np
@@ -19,7 +19,8 @@ from motiontransfer.errors import MissingFileError, VideoError
 from motiontransfer.video.color import Frame, to_srgb
 from motiontransfer.video.geometry import Orientation, orientation_of, resize
 from motiontransfer.video.isolation import restart_time_limit
-from motiontransfer.video.resampling import Timed, estimate_frame_rate
+
+_Item = TypeVar("_Item")
 
 BITEXACT = {"fflags": "+bitexact"}
 """Muxer options: no random identifiers, no name of the writing library."""
@@ -29,8 +30,23 @@ _FORMATS_WITH_DURATION = {"matroska", "webm", "mov", "mp4", "avi", "flv", "asf"}
 _DEFAULT_RATE = Fraction(25)  # of raw streams that carry no times
 _MAX_PIXELS = 2**26  # a frame; 8K has half as many
 _LONGEST_FRAME_SECONDS = 60.0  # a frame is repeated while it is shown
+_NTSC = Fraction(1000, 1001)
+_COMMON_RATES = (
+    *(Fraction(rate) for rate in (5, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 90, 100, 120, 240)),
+    *(Fraction(rate) * _NTSC for rate in (24, 30, 48, 60, 120)),
+)
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed(Generic[_Item]):
+    """An item with its presentation time."""
+
+    start_seconds: float
+    end_seconds: float
+    """End, if no other item starts before."""
+    item: _Item
 
 
 class DamagedVideoError(VideoError):
@@ -192,6 +208,41 @@ def read_metadata(path: Path) -> VideoMetadata:
         packet_times=times,
         has_sound=has_sound,
     )
+
+
+def recognise_rate(rate: Fraction) -> Fraction:
+    """The exact rate behind a container's rounded one: n, n·1000/1001, or a small fraction."""
+    for family in (Fraction(1), _NTSC):
+        nearest = round(rate / family) * family
+        if nearest and abs(nearest - rate) <= rate / 20_000:
+            return nearest
+    return rate.limit_denominator(1001)
+
+
+def estimate_frame_rate(starts_seconds: Float[np.ndarray, " frames"]) -> Fraction | None:
+    """Estimate the constant rate behind timestamps; None for a single frame.
+
+    Jitter is averaged out and up to 10 % of pauses are ignored; a rate within 1 % of a common one
+    becomes that.
+
+    Args:
+        starts_seconds: sorted.
+    """
+    intervals = np.diff(starts_seconds)
+    intervals = intervals[intervals > 0]
+    if intervals.size == 0:
+        return None
+    regular = intervals[np.abs(intervals - np.median(intervals)) <= 0.25 * np.median(intervals)]
+    mostly_regular = regular.size >= 0.9 * intervals.size
+    mean = regular.mean() if mostly_regular else intervals.mean()
+    measured = Fraction(1 / float(mean)).limit_denominator(100_000)
+    # Milliseconds are all that many containers keep: over a few frames 30 and 29.97 look the same.
+    spread = 0.001 / float(mean) / intervals.size
+    exact = recognise_rate(measured)
+    if abs(exact - measured) <= measured / 20_000 and spread < 1 / 20_000:
+        return exact
+    nearest = min(_COMMON_RATES, key=lambda common: abs(common - measured))
+    return nearest if abs(nearest - measured) <= measured / 100 else exact
 
 
 def _read_packet_times(

@@ -19,10 +19,10 @@ from motiontransfer.puppet.silhouette import read_masks, write_masks
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.training import pose_gan
+from motiontransfer.training.checkpoint import MeanLosses
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.gan import VGG19Features
 from motiontransfer.training.pose_gan import PoseGanTask
-from motiontransfer.training.run_log import MeanLosses
 from motiontransfer.training.windows import hide_limbs, limb_groups, puppets_of_clips
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.tensors import levels_to_images

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import VideoError
-from motiontransfer.video.audio import store_sound
+from motiontransfer.video.writer import store_sound
 from tests.video.conftest import click_starts, grey_frame, write_test_sound, write_test_video
 
 

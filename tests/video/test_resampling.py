@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.video.resampling import Timed, estimate_frame_rate, recognise_rate, resample
+from motiontransfer.video.clip import resample
+from motiontransfer.video.reader import Timed, estimate_frame_rate, recognise_rate
 
 NTSC = Fraction(30000, 1001)
 

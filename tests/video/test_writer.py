@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.video.audio import store_sound
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.writer import write_video
+from motiontransfer.video.writer import store_sound, write_video
 from tests.video.conftest import click_starts, write_test_sound
 
 COLOURS = [(200, 30, 60), (10, 220, 90), (20, 40, 230), (255, 255, 255)]
