@@ -59,12 +59,6 @@ def test_a_clip_without_feet_adds_nothing_to_the_floor():
     assert (both.frames_used, both.frames_left_out) == (60, 1)
 
 
-def test_several_clips_are_one_pool():
-    clips = [stick_person([40, 60], [50, 30]), stick_person([70, 80, 100], [33, 35, 45])]
-    assert module.fit_statistics(clips, **PAPER).farthest_ankle_y_px == pytest.approx(60)
-    assert module.fit_statistics(clips[::-1], **PAPER) == module.fit_statistics(clips, **PAPER)
-
-
 def test_heights_are_the_largest_near_the_line():
     # Range 40, so a frame counts as on a line within 2 px; 97 is too far off.
     person = stick_person([60, 61.9, 80, 80, 98.1, 97, 100], [30, 32, 44, 44, 41, 48, 40])
