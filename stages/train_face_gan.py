@@ -35,10 +35,8 @@ class TrainFaceGanParams(TrainingParams, FaceGanConfig):
         main = load_section(TrainGanParams, "train_gan")
         weight = _perceptual_weight(self, main)
         check_perceptual("train_face_gan", weight=weight, file=self.perceptual_file)
-        is_corrected, has_full_frame = (
-            self.previous_frame == "corrected",
-            self.full_frame_weight > 0,
-        )
+        is_corrected = self.previous_frame == "corrected"
+        has_full_frame = self.full_frame_weight > 0
         if is_corrected and main.previous_frame == "none":
             yield (
                 "previous_frame: has no effect where that of train_gan is none; expected "

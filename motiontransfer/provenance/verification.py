@@ -62,12 +62,11 @@ class Signer:
     machine's self-signed one; `self-signed`: another machine's; `unknown`: any other."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
-    """A failed check, by C2PA's code and in c2pa's words."""
+class Reason(BaseModel, frozen=True, populate_by_name=True):
+    """A check, passed or failed, by C2PA's code and in c2pa's words."""
 
     code: str
-    text: str
+    text: str | None = Field(None, alias="explanation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,18 +110,13 @@ class _Manifest(BaseModel):
     organisation: str | None = Field(None, validation_alias=AliasPath(_SIGNATURE, "issuer"))
 
 
-class _Check(BaseModel):
-    code: str
-    explanation: str | None = None
-
-
 class _Report(BaseModel):
     """c2pa's report on a file, as far as it is used."""
 
     active_manifest: str
     manifests: dict[str, _Manifest]
-    passed: list[_Check] = Field(default=[], validation_alias=AliasPath(*_RESULTS, "success"))
-    failed: list[_Check] = Field(default=[], validation_alias=AliasPath(*_RESULTS, "failure"))
+    passed: list[Reason] = Field(default=[], validation_alias=AliasPath(*_RESULTS, "success"))
+    failed: list[Reason] = Field(default=[], validation_alias=AliasPath(*_RESULTS, "failure"))
     validation_state: str | None = None
 
     @property
@@ -192,12 +186,11 @@ def _report_text(path: Path, trusted: Path | None) -> str | None:
 
 
 def _integrity(report: _Report) -> tuple[Integrity, tuple[Reason, ...]]:
-    failures = [check for check in report.failed if check.code != _UNTRUSTED]
-    reasons = tuple(Reason(code=each.code, text=each.explanation or "") for each in failures)
+    failures = tuple(check for check in report.failed if check.code != _UNTRUSTED)
     if any(not check.code.startswith(_OF_CREDENTIAL) for check in failures):
-        return "altered", reasons
+        return "altered", failures
     if failures or report.validation_state not in ("Valid", "Trusted"):
-        return "not credible", reasons
+        return "not credible", failures
     return "unaltered", ()
 
 
@@ -232,7 +225,7 @@ def _source_type(report: _Report) -> str | None:
 def _rows(provenance: Provenance) -> Iterator[tuple[str, str]]:
     yield "content", _INTEGRITY_TEXTS[provenance.integrity]
     for reason in provenance.reasons:
-        yield "", _REASON_TEXTS.get(reason.code, f"{reason.text} ({reason.code})")
+        yield "", _REASON_TEXTS.get(reason.code, f"{reason.text or ''} ({reason.code})")
     kind = provenance.source_type or "no source type"
     claim = "AI-generated" if provenance.is_generated else "not said to be AI-generated"
     yield "origin", f"{claim} ({kind}), says its C2PA manifest, written by {provenance.software}"

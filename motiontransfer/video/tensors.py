@@ -1,7 +1,6 @@
 """Conversion between frames (HWC uint8) and image tensors (CHW float in [-1, 1])."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,8 +10,6 @@ from torch import Tensor
 from motiontransfer.video.color import Frame
 
 Images = Float[Tensor, "batch 3 height width"]
-
-_Item = TypeVar("_Item")
 
 CPU = torch.device("cpu")
 _ALIGNMENT = 16  # bytes, of every dtype
@@ -93,16 +90,13 @@ def read_back(images: Iterable[Images]) -> Iterator[list[Frame]]:
 
     On CUDA, the next one is computed while one is copied, into pinned memory, and used.
     """
-    for wait in one_behind(map(start_reading, images)):
-        yield wait()
-
-
-def one_behind(items: Iterable[_Item]) -> Iterator[_Item]:
-    waiting: list[_Item] = []
-    for item in items:
-        yield from waiting
-        waiting = [item]
-    yield from waiting
+    waiting = None
+    for wait in map(start_reading, images):
+        if waiting is not None:
+            yield waiting()
+        waiting = wait
+    if waiting is not None:
+        yield waiting()
 
 
 def image_grid(rows: Iterable[Images]) -> UInt8[np.ndarray, "grid_height grid_width 3"]:

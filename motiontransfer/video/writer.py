@@ -60,25 +60,27 @@ def video_writer(
         )
         output.metadata.update(metadata)
         video: av.VideoStream | None = None
-        muxer: SoundMuxer | None = None
+        mux_sound: Callable[[Fraction], None] | None = None
         shape: tuple[int, ...] = ()
         num_frames = 0
 
         def write(frame: Frame) -> None:
-            nonlocal video, muxer, shape, num_frames
+            nonlocal video, mux_sound, shape, num_frames
             if video is None:
                 shape = frame.shape
                 video = _add_video(output, shape, frame_rate=frame_rate, crf=crf, preset=preset)
                 if sound_file:
-                    muxer = SoundMuxer(output, sound_file, offset_seconds=sound_offset_seconds)
+                    mux_sound = _sound_muxer(
+                        output, sound_file, offset_seconds=sound_offset_seconds
+                    )
             if frame.shape != shape:
                 raise VideoError(
                     f"{path}: frame {num_frames}: expected {shape} as in frame 0, got {frame.shape}"
                 )
             output.mux(video.encode(to_yuv(frame, num_frames, frame_rate)))
             num_frames += 1
-            if muxer:  # sound goes in between, or players would have to seek for it
-                muxer.write_until(num_frames / frame_rate)
+            if mux_sound:  # sound goes in between, or players would have to seek for it
+                mux_sound(num_frames / frame_rate)
 
         yield write
         if video is None:
@@ -149,37 +151,35 @@ def to_yuv(
     return yuv
 
 
-class SoundMuxer:
-    """Interleaves a sound file's audio track, AAC or MP3, with the frames of an MP4.
+def _sound_muxer(
+    output: av.container.OutputContainer,
+    container: av.container.InputContainer,
+    *,
+    offset_seconds: float,
+) -> Callable[[Fraction], None]:
+    """A function that muxes a sound file's track, AAC or MP3, up to a time in seconds.
 
     It decodes nothing: `store_sound` has converted a stranger's sound in an isolated process.
     """
+    source = sound_stream(container)
+    if source is None:
+        raise VideoError(f"{container.name}: holds no sound; expected an audio stream")
+    if not _can_be_copied(source):
+        raise VideoError(
+            f"{container.name}: expected AAC or MP3 as decode stores them, got"
+            f" {source.codec_context.name}; run decode again"
+        )
+    offset = Fraction(offset_seconds).limit_denominator(1_000_000)
+    packets = _copied(container, source, output.add_stream_from_template(source), offset)
+    pending = next(packets, None)
 
-    def __init__(
-        self,
-        output: av.container.OutputContainer,
-        container: av.container.InputContainer,
-        *,
-        offset_seconds: float,
-    ) -> None:
-        self._output = output
-        source = sound_stream(container)
-        if source is None:
-            raise VideoError(f"{container.name}: holds no sound; expected an audio stream")
-        if not _can_be_copied(source):
-            raise VideoError(
-                f"{container.name}: expected AAC or MP3 as decode stores them, got"
-                f" {source.codec_context.name}; run decode again"
-            )
-        offset = Fraction(offset_seconds).limit_denominator(1_000_000)
-        stream = output.add_stream_from_template(source)
-        self._packets = _copied(container, source, stream, offset)
-        self._pending = next(self._packets, None)
+    def mux_until(end_seconds: Fraction) -> None:
+        nonlocal pending
+        while pending is not None and _start_of(pending) < end_seconds:
+            output.mux_one(pending)
+            pending = next(packets, None)
 
-    def write_until(self, end_seconds: Fraction) -> None:
-        while self._pending is not None and _start_of(self._pending) < end_seconds:
-            self._output.mux_one(self._pending)
-            self._pending = next(self._packets, None)
+    return mux_until
 
 
 def store_sound(source: Path, path: Path, *, origin_seconds: float) -> float | None:
