@@ -244,17 +244,16 @@ class RealFakeDataset:
         num_frames = len(pair.real.frames)
         count = min(num_frames, _ENCODED_FRAMES)
         first = int(rng.integers(num_frames - count + 1))
-        real, fake = (self._read(segment, first, count) for segment in (pair.real, pair.fake))
+        real, fake = (
+            np.stack([self._frames[self._store_of[it.path], k] for k in it.frames[first:][:count]])
+            for it in pair
+        )
         augmentation = draw_augmentation(real, fake, crop_size=self._crop_size, rng=rng)
         has_too_few = count <= _FRAME_PAIRS_PER_ITEM
         starts = rng.choice(count - 1, _FRAME_PAIRS_PER_ITEM, replace=has_too_few).tolist()
         real, fake = (frames_to_tensor(list(augmentation.apply(each))) for each in (real, fake))
         pairs = torch.tensor(starts)[:, None] + torch.arange(2)
         return real[pairs], fake[pairs]
-
-    def _read(self, segment: Segment, first: int, count: int) -> Frames:
-        store = self._store_of[segment.path]
-        return np.stack([self._frames[store, k] for k in segment.frames[first : first + count]])
 
 
 class TargetSegments(NamedTuple):

@@ -63,21 +63,15 @@ class FramePairDetector(nn.Module):
         self.register_buffer("blur", torch.outer(blur, blur).repeat(3, 1, 1, 1), persistent=False)
 
     def forward(self, pairs: Float[Tensor, "batch 2 3 height width"]) -> Float[Tensor, " batch"]:
-        """Logit of each pair: the mean of its logit map, weighted by motion."""
-        logits = self.logit_map(pairs)
-        weights = motion_map(pairs, (logits.shape[1], logits.shape[2])) + _MIN_WEIGHT
-        return (logits.float() * weights).sum((1, 2)) / weights.sum((1, 2))
-
-    def logit_map(
-        self, pairs: Float[Tensor, "batch 2 3 height width"]
-    ) -> Float[Tensor, "batch rows columns"]:
-        """Logits of the receptive fields of each pair."""
+        """Logit of each pair: the mean over its receptive fields, weighted by motion."""
         residuals = []  # high frequencies
         for frames in (pairs[:, 0], pairs[:, 1]):
             padded = functional.pad(frames, (2, 2, 2, 2), mode="replicate")
             blurred = functional.conv2d(padded, self.blur, groups=3)
             residuals.append(_RESIDUAL_GAIN * (frames - blurred))
-        return self.layers(torch.cat(residuals, dim=1))[:, 0]
+        logits = self.layers(torch.cat(residuals, dim=1))[:, 0]
+        weights = motion_map(pairs, (logits.shape[1], logits.shape[2])) + _MIN_WEIGHT
+        return (logits.float() * weights).sum((1, 2)) / weights.sum((1, 2))
 
 
 @torch.no_grad()

@@ -197,14 +197,8 @@ def _place(sheet: AnyFrame, frame: AnyFrame, *, top: int, left: int, size: tuple
     height = min(max(1, round(frame.shape[0] * scale)), size[0])
     width = min(max(1, round(frame.shape[1] * scale)), size[1])
     y, x = top + (size[0] - height) // 2, left + (size[1] - width) // 2
-    sheet[y : y + height, x : x + width] = _resized(frame, (height, width))
-
-
-def _resized(frame: AnyFrame, size: tuple[int, int]) -> AnyFrame:
-    if frame.shape[:2] == size:
-        return frame
     image = Image.fromarray(np.ascontiguousarray(frame))
-    return np.asarray(image.resize((size[1], size[0]), Image.Resampling.LANCZOS))
+    sheet[y : y + height, x : x + width] = image.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def _text_width(text: str, font_px: int) -> int:

@@ -50,7 +50,6 @@ _PLACES = ("median_pose_px", "head_shape", "leg_shape")
 
 Span = tuple[tuple[str, ...], tuple[str, ...]]
 """Joints at whose midpoint a line starts, and at whose midpoint it ends."""
-Numbers = Float64[np.ndarray, "*any"]
 
 SPANS_OF_PART: dict[str, tuple[Span, ...]] = {
     "hips": ((("right_hip",), ("left_hip",)),),
@@ -134,11 +133,6 @@ class PoseStatistics:
         if length < _ROUNDING_PX:
             return np.full_like(ankle_y_px, 0.5)
         return (ankle_y_px - self.farthest_ankle_y_px) / length
-
-    def height_at(self, depth: Numbers) -> Numbers:
-        """Apparent height standing upright at a depth fraction, pixels."""
-        far, close = self.height_at_farthest_px, self.height_at_closest_px
-        return far + depth * (close - far)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,17 +227,10 @@ def fit_statistics(
         floor_line(contact, frame_rate=clip.frame_rate)
         for clip, contact in zip(clips, contacts, strict=True)
     ]
-    if cluster_fraction is None and cluster_epsilon_px is None:
-        line = np.concatenate(floors)[used]
-        farthest = float(np.quantile(line, 1 - outlier_quantile))
-    else:
-        line = np.concatenate([contact.ankle_y_px for contact in contacts])[used]
-        farthest = (
-            _farthest_cluster(line, outlier_quantile, cluster_fraction)
-            if cluster_fraction is not None
-            else _farthest_mirrored(line, outlier_quantile, cluster_epsilon_px or 0.0)
-        )
-    closest = float(np.quantile(line, outlier_quantile))
+    by_floor = cluster_fraction is None and cluster_epsilon_px is None
+    lines = floors if by_floor else [contact.ankle_y_px for contact in contacts]
+    line = np.concatenate(lines)[used]
+    closest, farthest = _ankle_lines(line, outlier_quantile, cluster_fraction, cluster_epsilon_px)
     reach = max(_RANGE_SHARE * (closest - farthest), _HEIGHT_SHARE * float(np.median(height)))
     at_closest, at_farthest = (
         float(np.quantile(_heights_near(end, line, height, reach), outlier_quantile))
@@ -268,9 +255,9 @@ def fit_statistics(
         joints=tuple(sorted({joint for clip in known for joint in shown_joints(clip)})),
         detector=", ".join(sorted({clip.detector for clip in clips})),
     )
-    heights = [
-        statistics.height_at(np.clip(statistics.depth_fraction(floor), 0, 1)) for floor in floors
-    ]
+    far, close = statistics.height_at_farthest_px, statistics.height_at_closest_px
+    depths = [np.clip(statistics.depth_fraction(floor), 0, 1) for floor in floors]
+    heights = [far + depth * (close - far) for depth in depths]
     proportions = fit_proportions(clips, heights, min_score=min_score)
     legs = fit_leg_shape(clips, heights, proportions=proportions, min_score=min_score)
     return replace(statistics, proportions=proportions, leg_shape=legs)
@@ -281,20 +268,21 @@ def shown_joints(keypoints: Keypoints) -> set[str]:
     return {keypoints.skeleton.joints[index] for index in np.flatnonzero(shown).tolist()}
 
 
-def _farthest_cluster(ankle_y: Series, outlier_quantile: float, cluster_fraction: float) -> float:
-    closest = float(np.quantile(ankle_y, outlier_quantile))
-    median = float(np.median(ankle_y))
-    limit = median - cluster_fraction * (closest - median) - _ROUNDING_PX
-    return float(ankle_y[(ankle_y >= limit) & (ankle_y <= median)].min(initial=median))
-
-
-def _farthest_mirrored(ankle_y: Series, outlier_quantile: float, epsilon_px: float) -> float:
-    median = float(np.median(ankle_y))
-    above = ankle_y[ankle_y < median]
+def _ankle_lines(
+    line: Series, outlier_quantile: float, fraction: float | None, epsilon_px: float | None
+) -> tuple[float, float]:
+    """The closest and the farthest, as `fit_statistics` describes them."""
+    closest, median = float(np.quantile(line, outlier_quantile)), float(np.median(line))
+    if fraction is not None:
+        limit = median - fraction * (closest - median) - _ROUNDING_PX
+        return closest, float(line[(line >= limit) & (line <= median)].min(initial=median))
+    if epsilon_px is None:
+        return closest, float(np.quantile(line, 1 - outlier_quantile))
+    above = line[line < median]
     if not above.size:
-        return median
-    off = np.abs(median - above - (float(np.quantile(ankle_y, outlier_quantile)) - median))
-    return float(above[off <= max(epsilon_px, float(off.min()))].max())
+        return closest, median
+    off = np.abs(median - above - (closest - median))
+    return closest, float(above[off <= max(epsilon_px, float(off.min()))].max())
 
 
 def _heights_near(

@@ -188,7 +188,16 @@ class GanTask(AdamTask[TaskBatch, Data]):
 
     def update(self, losses_of: LossesOf, *, step: int, learning_rate: float) -> dict[str, Scalar]:
         """Step both networks on the sums of their losses; return all losses by full name."""
-        for network, gradients in self._gradients(losses_of).items():
+        # Both go through the discriminator; the generator's go further and free it all.
+        gradients_of = {
+            network: torch.autograd.grad(
+                torch.stack(list(losses_of[network].values())).sum(),
+                list(self._networks[network].parameters()),
+                retain_graph=network == "discriminator",
+            )
+            for network in ("discriminator", "generator")
+        }
+        for network, gradients in gradients_of.items():
             self.descend(network, gradients, learning_rate=learning_rate)
         self.update_ema(step=step)
         return {
@@ -203,17 +212,6 @@ class GanTask(AdamTask[TaskBatch, Data]):
             return {}
         with self.runtime.autocast():
             return {"perceptual": weight * perceptual_loss(self._perceptual, fake, real)}
-
-    def _gradients(self, losses_of: LossesOf) -> dict[str, tuple[Tensor, ...]]:
-        # Both go through the discriminator; the generator's go further and free it all.
-        return {
-            network: torch.autograd.grad(
-                torch.stack(list(losses_of[network].values())).sum(),
-                list(self._networks[network].parameters()),
-                retain_graph=network == "discriminator",
-            )
-            for network in ("discriminator", "generator")
-        }
 
 
 def require_triton(device: torch.device) -> None:

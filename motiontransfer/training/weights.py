@@ -153,25 +153,21 @@ def read_generator(path: Path, *, appearance: Path | None = None) -> TrainedGene
 
     network, config = read_network(path, "generator", GeneratorConfig, build)
     if config.texture == "puppet":
-        appearance = appearance or layout.appearance_beside(path.parent)
-        network.puppet = Puppet(_read_appearance_of(path, appearance), config.size)
+        file = appearance or layout.appearance_beside(path.parent)
+        pixels = read_appearance(file)
+        expected, got = read_described(path, "appearance_sha256", str), sha256_of(file)
+        if got != expected:
+            raise WeightsError(
+                f"{file}: expected the appearance that {path} was trained with, of SHA-256 "
+                f"{expected:.12}, got {got:.12}; `dvc repro` trains with this one"
+            )
+        network.puppet = Puppet(pixels, config.size)
     return TrainedGenerator(
         network=network,
         config=config,
         style=read_described(path, "pose_map", PoseMapStyle),
         held_out=read_described(path, "held_out", HeldOut),
     )
-
-
-def _read_appearance_of(weights: Path, path: Path) -> Appearance:
-    expected = read_described(weights, "appearance_sha256", str)
-    appearance = read_appearance(path)
-    if (got := sha256_of(path)) != expected:
-        raise WeightsError(
-            f"{path}: expected the appearance that {weights} was trained with, of SHA-256 "
-            f"{expected:.12}, got {got:.12}; `dvc repro` trains with this one"
-        )
-    return appearance
 
 
 def read_face_generator(path: Path) -> tuple[FaceGenerator, FaceGeneratorConfig] | None:

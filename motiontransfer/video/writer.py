@@ -68,7 +68,11 @@ def video_writer(
             nonlocal video, mux_sound, shape, num_frames
             if video is None:
                 shape = frame.shape
-                video = _add_video(output, shape, frame_rate=frame_rate, crf=crf, preset=preset)
+                video = output.add_stream("libx264", rate=frame_rate)
+                context = video.codec_context
+                set_up_x264(context, shape, crf=crf, preset=preset)
+                context.gop_size = max(1, round(2 * frame_rate))  # players seek to within 2 s
+                context.thread_count = _THREADS
                 if sound_file:
                     mux_sound = _sound_muxer(
                         output, sound_file, offset_seconds=sound_offset_seconds
@@ -102,22 +106,6 @@ def write_video(
     ) as write:
         for frame in frames:
             write(frame)
-
-
-def _add_video(
-    output: av.container.OutputContainer,
-    shape: tuple[int, ...],
-    *,
-    frame_rate: Fraction,
-    crf: int,
-    preset: str,
-) -> av.VideoStream:
-    stream = output.add_stream("libx264", rate=frame_rate)
-    context = stream.codec_context
-    set_up_x264(context, shape, crf=crf, preset=preset)
-    context.gop_size = max(1, round(2 * frame_rate))  # players seek to within two seconds
-    context.thread_count = _THREADS
-    return stream
 
 
 def set_up_x264(
