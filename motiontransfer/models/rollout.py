@@ -218,18 +218,16 @@ class Rollout:
                     pair = torch.from_numpy(points[own]), torch.from_numpy(score[own])
                     coarse = drawer.draw_coarse(*pair, size=self._size).split(1)
             for index in range(len(run)):
-                conditioning, box = pose_maps[index : index + num_preceding + 1], (x0, y0, x1, y1)
+                conditioning, texture = pose_maps[index : index + num_preceding + 1], None
+                if (levels := next(textures)) is not None:
+                    on_device = upload(torch.from_numpy(levels)[None], self._device)
+                    texture = levels_to_textures(on_device)
                 yield FramePose(
-                    box=box,
+                    box=(x0, y0, x1, y1),
                     pose_map=conditioning.flatten(0, 1)[None],
                     coarse_pose=coarse[index],
-                    texture=self._uploaded(next(textures)),
+                    texture=texture,
                 )
-
-    def _uploaded(self, texture: Texture | None) -> Textures | None:
-        if texture is None:
-            return None
-        return levels_to_textures(upload(torch.from_numpy(texture)[None], self._device))
 
 
 def _draw_puppet(

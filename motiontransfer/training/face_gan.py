@@ -222,12 +222,6 @@ class FullFrameLosses:
     """The main one, frozen."""
     config: GanLossConfig
 
-    def __call__(self, inputs: WindowInputs, fake: Frames) -> dict[str, Scalar]:
-        """Weighted adversarial and feature-matching losses of the generator."""
-        outputs = discriminate_windows(self.discriminator, inputs, fake)
-        losses = gan_losses(*outputs, config=self.config)
-        return losses["generator"]
-
 
 def read_full_frame_losses(
     path: Path, style: PoseMapStyle, *, config: GanLossConfig
@@ -357,11 +351,12 @@ class FaceWindowTask(FaceTask[WindowBatch]):
     def step(self, batch: WindowBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
         windows = self.generate(self.generator, batch)
         losses = self.losses(windows.faces)
-        if self._full_frame is not None:
+        if (full := self._full_frame) is not None:
             real, fake = windows.inputs.real, windows.corrected
             with self.runtime.autocast():
-                found = self._full_frame(windows.inputs, fake)
-            weight = self._full_frame.config.perceptual_weight
+                outputs = discriminate_windows(full.discriminator, windows.inputs, fake)
+                found = gan_losses(*outputs, config=full.config)["generator"]
+            weight = full.config.perceptual_weight
             found |= self.perceptual_loss(fake.flatten(0, 1), real.flatten(0, 1), weight=weight)
             losses["generator"] |= {f"full_frame_{name}": loss for name, loss in found.items()}
         return self.update(losses, step=step, learning_rate=learning_rate)
