@@ -14,7 +14,7 @@ from motiontransfer.evaluation.network_metrics import NetworkParams, open_networ
 from motiontransfer.evaluation.protocols import evaluate_reconstruction
 from motiontransfer.params import Compute, load_section
 from motiontransfer.rendering.rendered import FaceMode
-from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
+from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses, result_size
 from motiontransfer.storage import write_json
 from motiontransfer.target_clips import read_target_clips
 from motiontransfer.training.distributed import make_runtime
@@ -34,13 +34,10 @@ def main(target: str) -> str:
     )
     clips = read_target_clips(target, renderer.main.held_out)
     folder = layout.evaluation_folder(target)
-    # Twice the working image's, as poses are detected in real frames, or the result's if less.
-    height = min(2 * renderer.main.config.size[0], result_size(renderer, height=None)[0])
-    size = result_size(renderer, height=height)
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         found = evaluate_reconstruction(
             clips,
-            partial(render_poses, renderer, size=size),
+            partial(render_poses, renderer, size=_size(renderer)),
             compute=load_section(Compute, "compute"),
             comparison=folder / "comparison.png",
             scratch=Path(scratch),
@@ -51,3 +48,9 @@ def main(target: str) -> str:
     metrics = layout.metrics_file("evaluate", target)
     write_json(metrics, nested(found))
     return f"{metrics}; figures in {folder}"
+
+
+def _size(renderer: Renderer) -> tuple[int, int]:
+    """Twice the working image's, as poses are detected in real frames, or the result's if less."""
+    height = min(2 * renderer.main.config.size[0], result_size(renderer, height=None)[0])
+    return result_size(renderer, height=height)
