@@ -60,15 +60,9 @@ def main(transfer: str) -> str:
                     *(results / name, videos / name, rendered.assertion, credentials),
                     content=content,
                 )
-    write_json(
-        layout.metrics_file("encode", transfer),
-        {
-            "frames": poses.num_frames,
-            "frames_per_second": float(poses.frame_rate),
-            "height": size[0],
-            "width": size[1],
-        },
-    )
+    metrics = {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)}
+    metrics |= {"height": size[0], "width": size[1]}
+    write_json(layout.metrics_file("encode", transfer), metrics)
     videos_made = " and ".join(_CONTENT_OF_VIDEO)
     return f"{poses.num_frames} frames in {videos_made}, and contact_sheet.png, in {results}"
 

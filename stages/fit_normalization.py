@@ -59,15 +59,10 @@ def plot_statistics(
             over_time.plot(frame_indices, contact.ankle_y_px[used], ".", markersize=3, label=name)
             heights.plot(contact.ankle_y_px[used], contact.height_px[used], ".", markersize=3)
             start += clip.num_frames
-        for name, color, y, height_px in (
-            ("closest", "tab:red", statistics.closest_ankle_y_px, statistics.height_at_closest_px),
-            (
-                "farthest",
-                "tab:blue",
-                statistics.farthest_ankle_y_px,
-                statistics.height_at_farthest_px,
-            ),
-        ):
+        lines = (statistics.closest_ankle_y_px, statistics.farthest_ankle_y_px)
+        sizes = (statistics.height_at_closest_px, statistics.height_at_farthest_px)
+        named = (("closest", "tab:red"), ("farthest", "tab:blue"))
+        for (name, color), y, height_px in zip(named, lines, sizes, strict=True):
             over_time.axhline(y, color=color, linewidth=1, label=f"{name}: {y:.1f} px")
             heights.plot(y, height_px, "o", color=color, label=f"{name}: {height_px:.1f} px")
         over_time.invert_yaxis()  # as in the image: y grows downward

@@ -6,6 +6,7 @@ A fake segment is rendered from the poses of its real one, so that both show the
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -283,16 +284,13 @@ def project_segments(
         max_frames: about how many frames of a video are used, of both parts together.
         folder: where missing frames are rendered; a file that is there is complete and is kept.
     """
-    unseen = []
-    for subject, video in sorted(
-        {(each.source_subject, each.source) for each in transfers.values()}
-    ):
+    unseen, sampled = [], partial(sampled_seconds, max_frames=max_frames)
+    sources = {(each.source_subject, each.source) for each in transfers.values()}
+    for subject, video in sorted(sources):
         if subject not in targets:
             path = layout.frames_file(subject, video)
             with FrameStore(path) as store:
-                seconds = sampled_seconds(
-                    range(len(store)), frame_rate=store.frame_rate, max_frames=max_frames
-                )
+                seconds = sampled(range(len(store)), frame_rate=store.frame_rate)
             unseen += _segments(subject, video, path, seconds)
     target_segments = []
     for target in targets:
@@ -306,9 +304,7 @@ def project_segments(
         rendered = []
         for name in sorted(name for name, each in transfers.items() if each.target == target):
             poses = read_keypoints(layout.poses_file(name))
-            seconds = sampled_seconds(
-                range(poses.num_frames), frame_rate=poses.frame_rate, max_frames=max_frames
-            )
+            seconds = sampled(range(poses.num_frames), frame_rate=poses.frame_rate)
             path = folder / f"{name}.mkv"
             rendered += _segments(target, name, path, _render(renderer, poses, seconds, path))
         target_segments.append(
