@@ -297,17 +297,12 @@ def training_distances(
     frame_set: FrameSet, *, persons: Mapping[str, Regions], training: Thumbnails
 ) -> FrameScores:
     """Each system's distance to training; `persons`: system -> boxes in its own frames."""
-    return {
-        MetricKey("distance_to_training", "", system): (
-            (distance_to_nearest(thumbnail(frame_set.frames[system], box), training), 1.0)
-            if len(training) and (box := regions[frame_set.index])
-            else (0.0, 0.0)
-        )
-        for system, regions in persons.items()
-    }
-
-
-def distance_to_nearest(image: UInt8[np.ndarray, "64 32 3"], images: Thumbnails) -> float:
-    """The root of the mean squared difference from the nearest of at least one image."""
-    nearest = min(cv2.norm(image, other, cv2.NORM_L2SQR) for other in images)
-    return float(np.sqrt(nearest / image.size))
+    distances = {}
+    for system, regions in persons.items():
+        key, box = MetricKey("distance_to_training", "", system), regions[frame_set.index]
+        distances[key] = (0.0, 0.0)
+        if box and len(training):
+            image = thumbnail(frame_set.frames[system], box)
+            nearest = min(cv2.norm(image, other, cv2.NORM_L2SQR) for other in training)
+            distances[key] = (float(np.sqrt(nearest / image.size)), 1.0)
+    return distances

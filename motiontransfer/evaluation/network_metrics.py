@@ -164,9 +164,7 @@ def open_distance(
     metric: str, file: Path | None, *, option: str, device: torch.device = CPU
 ) -> ImageDistance:
     """`lpips` or `dists`, with the backbone's weights from a file or as they are published."""
-    published = _published(metric, option)
-    path = pretrained_file(published, file=file)
-    tensors = read_tensors(path, published)
+    published, path, tensors = _read_weights(metric, file, option)
     # The public class has no argument that leaves out the download; the network inside it has.
     from torchmetrics.functional.image.lpips import _NoTrainLpips
 
@@ -236,9 +234,7 @@ def open_inception(file: Path | None, *, option: str, device: torch.device = CPU
     """Inception's last features before its classes, 2048 of them, of an image of any size."""
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    published = _published("inception", option)
-    path = pretrained_file(published, file=file)
-    tensors = read_tensors(path, published)
+    published, path, tensors = _read_weights("inception", file, option)
     try:
         with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
             plain = Path(folder) / published.name
@@ -261,9 +257,11 @@ def open_inception(file: Path | None, *, option: str, device: torch.device = CPU
     return features
 
 
-def _published(name: str, option: str) -> Pretrained:
+def _read_weights(
+    name: str, file: Path | None, option: str
+) -> tuple[Pretrained, Path, Mapping[str, Tensor]]:
     network = _NETWORKS[name]
-    return Pretrained(
+    published = Pretrained(
         name=network.url.rpartition("/")[2],
         url=network.url,
         sha256=network.sha256,
@@ -271,6 +269,8 @@ def _published(name: str, option: str) -> Pretrained:
         file_param=option,
         without=f"set {option} to none",
     )
+    path = pretrained_file(published, file=file)
+    return published, path, read_tensors(path, published)
 
 
 def _batch_of_one(image: Frame) -> UInt8[Tensor, "1 3 height width"]:

@@ -11,8 +11,8 @@ not counted. Frames are read once, and a few images are kept.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from tempfile import TemporaryFile
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -163,8 +163,7 @@ def frame_change(first: Frame, second: Frame, box: Box | None = None) -> float:
     return float(np.abs(after - before).mean())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Motion:
+class Motion(NamedTuple):
     """Optical flow from one frame to the next, with visibility."""
 
     flow: _Flow

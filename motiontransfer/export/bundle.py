@@ -91,7 +91,7 @@ def export_target(
         MotionTransferError: the folder holds something else.
     """
     quantizes = "int8" in precisions
-    check_exportable(folder, libraries=(*_LIBRARIES, *(_QUANTIZING if quantizes else ())))
+    _check_exportable(folder, (*_LIBRARIES, *(_QUANTIZING if quantizes else ())))
     models = layout.models_folder(target)
     main = read_generator(models / layout.GENERATOR_FILE)
     face = read_face_generator(models / layout.FACE_GENERATOR_FILE)
@@ -110,8 +110,7 @@ def export_target(
     return [*sorted(folder.glob("*.onnx")), *folder.glob(QUANTIZED_FILE)]
 
 
-def check_exportable(folder: Path, *, libraries: Sequence[str] = _LIBRARIES) -> None:
-    """Refuse to begin what cannot be ended."""
+def _check_exportable(folder: Path, libraries: Sequence[str]) -> None:
     missing = [name for name in libraries if find_spec(name) is None]
     if missing:
         raise MissingLibraryError(
