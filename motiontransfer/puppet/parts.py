@@ -74,6 +74,10 @@ class BodyPart:
         return _MIN_JOINTS[self.motion]
 
     @property
+    def is_limb(self) -> bool:
+        return self.name.startswith(_SIDES)
+
+    @property
     def ends(self) -> set[str]:
         return {joint for bone in self.bones for joint in bone}
 

@@ -85,6 +85,7 @@ _MASK_EDGE = (0.3, 0.7)  # probability of the person: none of the pixel, all of 
 # Radii around bones, and around joints that lie at the outline: all of it, and none of it.
 _CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)  # covered whatever the mask says
 _BEFORE, _SOLID_BEFORE = (0.6, 1.1), (0.2, 0.5)  # hides what lies behind
+_HAND_BEFORE = 2.0, 3.0  # the same of a hand before trunk, neck or head: it blurs as it moves
 _OVERLAP = 1.2  # radii by which a part reaches beyond where another one is nearer
 _RADIUS_RANGE = (0.7, 1.6)  # of fitted radii, relative to the usual ones
 _RADIUS_BINS = 40
@@ -285,7 +286,10 @@ def part_masks(
         mask = mask * of_behind
         for in_front in (n for n in around if n > number):
             other = parts[in_front]
-            hides = _inside(around[in_front], _SOLID_BEFORE if other.is_solid else _BEFORE)
+            limits = _SOLID_BEFORE if other.is_solid else _BEFORE
+            if not part.is_limb and other.changes_fast and not other.is_solid:
+                limits = _HAND_BEFORE
+            hides = _inside(around[in_front], limits)
             if not hides.any():
                 continue
             for joint in part.meets(other):

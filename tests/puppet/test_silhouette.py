@@ -145,6 +145,29 @@ def test_what_a_nearer_part_hides_is_not_covered(crossed):
     assert shown[hidden].mean() > 0.85
 
 
+def test_a_hand_hides_the_trunk_as_far_as_it_blurs_and_a_forearm_does_not():
+    """Up to two of its radii; between 1.2 and two of a forearm's the trunk is seen."""
+    keypoints = posed(**BEFORE)
+    person = silhouette_of(keypoints, whole_mask(keypoints))
+    trunk = mask_of(person, "torso")[person.place()]
+    distances = module.part_distances(PARTS, person)
+
+    def radii(part):
+        away = np.full(person.coverage.shape, np.inf)
+        (x0, y0, x1, y1), within = distances[NUMBER_OF[part]]
+        away[y0:y1, x0:x1] = within
+        return away
+
+    hand, arm = radii("left_hand"), np.minimum(radii("left_forearm"), radii("left_upper_arm"))
+    torso = (radii("torso") == 0) & (person.coverage == 1)
+    around_hand = torso & (hand > 1.2) & (hand < 1.9)
+    around_arm = torso & (arm > 1.2) & (arm < 1.9) & (hand > 3)
+    assert around_hand.sum() > 50
+    assert around_arm.sum() > 50
+    assert not trunk[around_hand].any()
+    assert trunk[around_arm].mean() > 0.98 * 255
+
+
 def before_the_trunk(part, *, thickness=0.9, sleeve=None):
     """A part by radius and by color where a forearm is before the trunk, and the masks."""
     keypoints = posed(**BEFORE)
