@@ -104,20 +104,20 @@ def streaming_metrics(
     background: Regions,
     networks: Networks,
     training: Thumbnails | None,
+    late: str | None = None,
 ) -> dict[str, BackgroundFlicker | FrameMetric]:
     """The metrics of videos: `images`, `change`, `warping`, `flicker` and `identity`.
-
-    Of the real video delayed by a frame only the images are measured, not the motion.
 
     Args:
         real: the video that the others are compared with; None: `images` and `change` are
             left out, and the warping error uses each video's own flow.
         background: boxes outside which nothing should move.
         training: the target in training; None: no `identity`.
+        late: the real video delayed by a frame; its images are measured, its motion is not.
     """
-    moving = [name for name in videos if name not in (real, _LATE)]
+    moving = [name for name in videos if name not in (real, late)]
     persons = {
-        name: person_regions(posed.keypoints) for name, posed in videos.items() if name != _LATE
+        name: person_regions(posed.keypoints) for name, posed in videos.items() if name != late
     }
     functions: dict[str, Callable[[FrameSet], FrameScores]] = {}
     if training is not None:
@@ -286,6 +286,7 @@ def _measure_tails(
             background=person_regions(tail[_REAL].keypoints),
             networks=networks,
             training=training,
+            late=_LATE,
         )
         parts.append(measure(tail, metrics))
     return {

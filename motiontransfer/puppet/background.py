@@ -153,7 +153,7 @@ def _quantile_images(
     is_used: Bool[np.ndarray, "frames rows columns"],
     size: tuple[int, ...],
 ) -> tuple[Frame, Frame, Frame]:
-    """What `_quantiles` returns, over time, of the frames that are used at a pixel; 0 without any.
+    """Images by `_quantiles` of the frames that are used at a pixel, over time; 0 without any.
 
     Args:
         read: some rows of a frame, by its number, the first row, and that after the last.

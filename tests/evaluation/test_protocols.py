@@ -283,12 +283,23 @@ def scored(tmp_path_factory):
         **{"truth": _CENTRES, "same": _CENTRES, "far": [(x + 4, y) for x, y in _CENTRES]},
         "near": [(x + 1 + index // 3, y) for index, (x, y) in enumerate(_CENTRES)],
     }
+    return _score(folder, centers, replace(NO_NETWORKS, features=_color))
+
+
+def _score(folder, centers, networks=NO_NETWORKS):
     files, known = _films(folder, {name: figure(of) for name, of in centers.items()})
-    networks = replace(NO_NETWORKS, features=_color)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(protocols, "detect_person", lambda video, **_: known[video])
         truth = files.pop("truth")
         return protocols.score_videos(files, truth, compute=LOCAL, networks=networks)
+
+
+def test_a_video_named_like_a_baseline_of_evaluation_is_measured_as_any_other(tmp_path):
+    names = ("previous_real_frame", "mine")
+    found = nested(_score(tmp_path, dict.fromkeys(("truth", *names), _CENTRES[:3])))
+    for metric in ("frame_change_to_truth", "warping_error", "background_flicker"):
+        of_like, of_mine = (found["temporal"][metric][name] for name in names)
+        assert of_like == of_mine, metric
 
 
 def test_the_ground_truth_itself_is_perfect_and_nearer_is_better(scored):
