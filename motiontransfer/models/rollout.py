@@ -26,7 +26,8 @@ from motiontransfer.pose.drawing import (
     touched_tiles,
     visible_lines,
 )
-from motiontransfer.puppet.warping import Excluded, PuppetClip, PuppetFollower, Texture
+from motiontransfer.puppet.retrieval import Excluded
+from motiontransfer.puppet.warping import PuppetClip, PuppetFollower, Texture
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.tensors import CPU, Images, levels_to_textures, upload, upload_together
 

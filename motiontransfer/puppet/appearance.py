@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
 
 from motiontransfer.puppet.parts import SCALE_LINES, BodyPart, BodyPoses, body_parts, body_scales
-from motiontransfer.skeleton import Skeleton
+from motiontransfer.skeleton import Skeleton, mirrored
 from motiontransfer.storage import write_arrays
 
 _PERSONS_KEPT = 8  # decoded: a frame shows parts of about five references
@@ -168,6 +168,8 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
     skeleton = Skeleton(groups=tuple((name, tuple(joints)) for name, joints in packed.groups))
     parts = body_parts(skeleton, has_skirt=packed.has_skirt)
     num_joints = len(skeleton.joints)
+    if one_sided := {mirrored(joint) for joint in skeleton.joints} - {*skeleton.joints}:
+        raise ValueError(f"groups: expected both sides of each joint, without {sorted(one_sided)}")
     background = _decoded("background", array("background", "uint8", arrays["background"].size))
     (num_references, *_), (height, width, _) = arrays["points"].shape, background.shape
     boxes = array("patch_boxes", "int32", num_references, 1 + len(parts), 4).astype(np.int64)

@@ -58,6 +58,8 @@ class BodyPart:
     """Radius of its cross-section, as a share of the body's height."""
     reach: float
     """Distance from its bones up to which hair and clothes belong to it, in radii."""
+    fitted_share: float = 0.0
+    """Of its distance from a reference, measured after the best similarity: that moves it."""
     neighbor: Limb | None = None
     """Neighboring bone, whose direction gives the part's axial rotation."""
     is_solid: bool = False
@@ -90,6 +92,7 @@ SKIRT = BodyPart(
     motion="rigid",
     bones=(("left_hip", "right_hip"),),
     joints=("left_hip", "right_hip", "left_knee", "right_knee"),
+    fitted_share=0.5,
     radius=0.045,
     reach=1.3,
     is_solid=True,
@@ -181,6 +184,7 @@ def _foot(side: str) -> BodyPart:
         motion="rigid",
         bones=tuple(itertools.combinations(joints, 2)),
         joints=joints,
+        fitted_share=0.5,
         neighbor=(f"{side}_ankle", f"{side}_knee"),
         radius=0.025,
         reach=1.5,
@@ -214,6 +218,7 @@ def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
         motion="rigid",
         bones=bones,
         joints=joints,
+        fitted_share=0.8,  # a head looks the same nearer to the camera, and leaning
         radius=0.06,
         reach=2.0,
         is_solid=True,
@@ -231,6 +236,7 @@ def _hand(side: str, groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
         motion="rigid",
         bones=(*((wrist, tip) for tip in tips), *fingers),
         joints=(wrist, *tips, *groups.get(name, ())),
+        fitted_share=0.5,
         radius=0.016,
         reach=1.5,
         changes_fast=True,

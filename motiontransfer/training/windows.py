@@ -21,8 +21,9 @@ from motiontransfer.models.rollout import PoseDrawer, coarse_size
 from motiontransfer.params import Section
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.puppet.background import is_shadow
+from motiontransfer.puppet.retrieval import Excluded
 from motiontransfer.puppet.silhouette import LEAST_MASK, PersonMasks, read_masks
-from motiontransfer.puppet.warping import Excluded, Puppet, PuppetClip
+from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.skeleton import Skeleton
 from motiontransfer.target_clips import TargetClip
 from motiontransfer.training.data import FrameCache, TensorBatch, make_generator

@@ -118,6 +118,7 @@ FORGED = {
         f"no {joint}": without_joint(joint)
         for joint in ("nose", "left_ear", "face_chin", "left_hand_index_tip", "right_hip")
     },
+    "groups: the eye of one side": without_joint("right_eye_inner"),
     "a hand of other joints": lambda _, packed: packed["groups"].__setitem__(
         1, ("left_hand", [f"x{index}" for index in range(21)])
     ),

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -7,8 +8,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from motiontransfer.puppet.parts import joined_parts
-from motiontransfer.puppet.warping import choose_jointly
-from tests.people import NUMBER_OF, PARTS
+from motiontransfer.puppet.retrieval import choose_jointly
+from motiontransfer.puppet.warping import Puppet
+from motiontransfer.skeleton import HOLISTIC, mirrored
+from tests.people import NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, posed
+
+LEANING = posed(
+    left_elbow=(40, -60), left_wrist=(60, -75), left_knee=(25, 35), left_shoulder=(18, -58)
+)
+"""The left arm up, the left knee aside, and that shoulder higher."""
 
 TREE = [(0, 1), (1, 2), (3, 2)]
 """A leg of foot 0 and shin 1, an arm 3, at the trunk 2."""
@@ -54,3 +62,41 @@ def test_limbs_are_joined_to_the_trunk_and_head_and_hands_are_free():
     order = [part for part, _ in joined_parts(PARTS)]
     for part, root in joined_parts(PARTS):
         assert root == NUMBER_OF["torso"] or order.index(root) > order.index(part)
+
+
+def in_mirror(keypoints):
+    """The same pose as a mirror shows it, in which left and right are exchanged."""
+    others = [HOLISTIC.index(mirrored(joint)) for joint in HOLISTIC.joints]
+    points = keypoints.points[:, others].copy()
+    points[..., 0] = PERSON_SIZE[1] - 1 - points[..., 0]
+    return replace(keypoints, points=points, score=keypoints.score[:, others])
+
+
+def test_limbs_are_taken_from_the_other_side_where_only_that_was_filmed():
+    """And nothing else is. In the mirrored pose they are the mirror image, pixel for pixel."""
+    puppet = Puppet(appearance_of(LEANING))
+    own, other = puppet.follow(LEANING), puppet.follow(in_mirror(LEANING))
+    arm = [NUMBER_OF[f"left_{part}"] for part in ("upper_arm", "forearm")]
+    opposite = [NUMBER_OF[mirrored(PARTS[number].name)] for number in arm]
+    assert (own.chosen[0] == 0).all()
+    assert (other.chosen[0, opposite] == 1).all()
+    assert other.distances[0, opposite] == pytest.approx(2, abs=1e-3)
+    assert (other.chosen[0, [NUMBER_OF[it] for it in ("torso", "neck", "head")]] == 0).all()
+    box = 0, 0, PERSON_SIZE[1], PERSON_SIZE[0]
+    drawn, mirror_image = (
+        of.draw(0, box=box, without=[it for it in range(len(PARTS)) if it not in shown])
+        for of, shown in ((own, arm), (other, opposite))
+    )
+    color, of_mirror = drawn[..., :4].astype(int), mirror_image[:, ::-1, :4]
+    assert color[..., 3].sum() > 255 * 200
+    assert np.abs(color - of_mirror).max() <= 2
+    sure, less_sure = (image[..., 4].sum() for image in (drawn, mirror_image))
+    assert 0.7 * sure < less_sure < 0.98 * sure
+
+
+def test_a_limbs_own_reference_is_preferred_to_the_other_sides():
+    """A mirrored one costs 2 % of the body's height more."""
+    puppet = Puppet(appearance_of(posed()))
+    for elbow in (28, 29, 30):
+        keypoints = posed(left_elbow=(elbow, -25))
+        assert (puppet.follow(keypoints).chosen[0] == 0).all()

@@ -268,7 +268,7 @@ def test_excluded_references_are_never_chosen(puppet, masks):
     of_clip = follow(puppet, joined(*REFERENCES), excluded=excluded)
     for chosen, left_out in zip(of_clip.chosen, excluded, strict=True):
         assert (chosen == -1).all() == left_out.all()
-        assert not left_out[chosen[chosen >= 0]].any()
+        assert not np.tile(left_out, 2)[chosen[chosen >= 0]].any()  # nor mirrored
 
 
 def test_references_less_than_so_many_frames_away_are_excluded(puppet):
@@ -297,7 +297,10 @@ def test_a_fist_hides_nothing():
 
 
 def test_a_rotated_head_is_more_alike_than_one_of_another_shape():
-    """A rigid part is rotated when it is carried; a turned head is narrower."""
+    """A rigid part is rotated when it is carried; a turned head is narrower.
+
+    A fifth of a head's distance is measured without that.
+    """
     keypoints = posed()
     puppet = Puppet(appearance_of(keypoints))
     of_head = puppet.parts[NUMBER_OF["head"]].joints
@@ -313,7 +316,7 @@ def test_a_rotated_head_is_more_alike_than_one_of_another_shape():
         moved.append(float(follow(puppet, other).distances[0, NUMBER_OF["head"]]))
     rotated, narrow = moved
     plain = np.linalg.norm((points - middle) @ (turn - np.eye(2)).T, axis=1)
-    expected = np.sqrt(0.5 * np.square(plain).mean()) / HEIGHT_PX * 100
+    expected = np.sqrt(0.2 * np.square(plain).mean()) / HEIGHT_PX * 100
     assert rotated == pytest.approx(expected, rel=0.02)
     assert rotated < narrow
 
@@ -361,11 +364,11 @@ def test_an_upper_arm_is_taken_from_where_the_forearm_is_alike():
 
 
 def test_an_upper_arm_whose_forearm_was_not_found_is_less_alike():
-    without = lost(posed(), "left_wrist", [0])
+    without = lost(lost(posed(), "left_wrist", [0]), "right_wrist", [0])
     for reference, pose in ((without, posed()), (posed(), without)):
         distances = follow(Puppet(appearance_of(reference)), pose).distances[0]
         assert distances[NUMBER_OF["left_upper_arm"]] == pytest.approx(3, abs=0.2)
-        assert distances[NUMBER_OF["right_upper_arm"]] < 0.2
+        assert distances[NUMBER_OF["left_thigh"]] < 0.2
 
 
 def test_a_reference_with_all_of_a_parts_joints_is_preferred():
@@ -400,7 +403,8 @@ def test_a_joint_far_away_draws_nothing_there_and_in_a_reference_costs_that_part
     points = appearance.points.copy()
     points[0, HOLISTIC.index("left_wrist")] = far
     clip = follow(Puppet(replace(appearance, points=points)), posed())
-    assert clip.chosen[0, NUMBER_OF["left_hand"]] == clip.chosen[0, NUMBER_OF["left_forearm"]] == 1
+    assert clip.chosen[0, NUMBER_OF["left_hand"]] == 1
+    assert clip.chosen[0, NUMBER_OF["left_forearm"]] == 2  # the right one of the first, mirrored
     for part in ("torso", "right_hand"):
         assert clip.distances[0, NUMBER_OF[part]] == pytest.approx(0, abs=0.1)
 

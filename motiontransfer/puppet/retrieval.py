@@ -1,0 +1,240 @@
+"""Which reference shows a part of the body as a pose has it (retrieval).
+
+It is the one in which the part's joints lie alike around their middle, and the bone beside it
+points the same way.
+
+A limb may also be taken from the other side, as a mirror shows it: a dancer's right arm is where
+only the target's left one was filmed. Light and folds are on the wrong side then, so it counts as
+less alike. Trunk, neck and head are never mirrored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Complex128, Float64, Int64, UInt8
+
+from motiontransfer.pose.time_series import Series
+from motiontransfer.puppet.appearance import Appearance, Patch
+from motiontransfer.puppet.parts import (
+    BodyPart,
+    BodyPoses,
+    body_scales,
+    half_neighbors,
+    part_shapes,
+)
+from motiontransfer.skeleton import mirrored
+
+Excluded = Bool[np.ndarray, "frames filmed_references"]
+"""References that may not be used for a frame, nor mirrored."""
+Distances = Float64[np.ndarray, "frames references"]
+Chosen = Int64[np.ndarray, " parts"]
+"""Reference of each part, by its index; -1: the part is not drawn."""
+
+_HIDDEN_PENALTY = 2.0  # of a reference that does not show the part at all, % of the body's height
+_WHOLE_SHARE = 0.9  # of what others show: masks of the same part differ by a few percent
+_MIRRORED_PENALTY = 2.0  # of a limb that a mirror shows
+_ENLARGING_PENALTY, _SHRINKING_PENALTY = 1.5, 0.5  # per factor e between the bodies' sizes
+_DRAWN_RADIUS_PX = 8  # of a part's outline, to measure its area
+_MISSING_PENALTY = 3.0  # per share of the joints that the reference lacks
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredPatch:
+    """A limb cut out of a reference frame, as a mirror shows it: the other limb."""
+
+    filmed: Patch
+    frame_width: int
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        (x, y), (_, width) = self.filmed.corner, self.filmed.size
+        return self.frame_width - x - width, y
+
+    @property
+    def pixels(self) -> UInt8[np.ndarray, "height width 4"]:
+        return np.ascontiguousarray(self.filmed.pixels[:, ::-1])
+
+
+class References:
+    """The poses of an appearance's reference frames, and behind them the mirrored ones."""
+
+    def __init__(self, appearance: Appearance) -> None:
+        """Prepare them for comparison."""
+        self._appearance = appearance
+        self.parts = appearance.parts
+        self._num_filmed, width = len(appearance.frames), appearance.background.shape[1]
+        joints = [appearance.skeleton.index(mirrored(it)) for it in appearance.skeleton.joints]
+        points, score = appearance.points[:, joints], appearance.score[:, joints]
+        points = (width - 1, 0) + (-1, 1) * points
+        self.poses = BodyPoses(
+            appearance.skeleton,
+            np.concatenate([appearance.points, points]),
+            np.concatenate([appearance.score, score]),
+        )
+        self.scales = body_scales(self.poses, appearance.full_lengths)
+        number_of = {part.name: number for number, part in enumerate(self.parts)}
+        self._others = [number_of[mirrored(part.name)] for part in self.parts]
+        """The part on the other side."""
+        in_mirror = partial(_in_mirror, frame_width=width)
+        self.patches = [
+            *appearance.patches,
+            *([in_mirror(patches[it]) for it in self._others] for patches in appearance.patches),
+        ]
+        self._rows = [slice(None if part.is_limb else self._num_filmed) for part in self.parts]
+        self._shapes = [
+            part_shapes(part, self.poses[rows], self.scales[rows])
+            for part, rows in zip(self.parts, self._rows, strict=True)
+        ]
+        self._neighbors = {
+            part.name: half_neighbors(part, self.poses, self.scales)
+            for part in self.parts
+            if part.neighbor is not None
+        }
+        hidden = self._hidden() * _HIDDEN_PENALTY
+        self._penalties = np.concatenate([hidden, hidden[:, self._others] + _MIRRORED_PENALTY])
+
+    def excluded(self, clip: int, num_frames: int, *, within: int) -> Excluded:
+        """The references that are less than so many frames away from each frame of a clip."""
+        clips, frames = self._appearance.frames.T
+        return (clips == clip) & (np.abs(np.arange(num_frames)[:, None] - frames) < within)
+
+    def _hidden(self) -> Float64[np.ndarray, "filmed_references parts"]:
+        """Share of each part's outline that a reference does not show, compared with those that do.
+
+        Measured against the outline in the same pose: a fist shows less than an open hand, and
+        hides nothing.
+        """
+        shown = [
+            [0 if patch is None else patch.area for patch in patches]
+            for patches in self._appearance.patches
+        ]
+        radii_px = self._appearance.height_px * self.scales[: self._num_filmed]
+        outlines = [
+            [
+                _outline_area(part, self.poses, index, radius_px=part.radius * radius_px)
+                for part in self.parts
+            ]
+            for index, radius_px in enumerate(radii_px.tolist())
+        ]
+        share = np.array(shown) / np.maximum(outlines, 1)
+        whole = _WHOLE_SHARE * np.quantile(share, 0.8, axis=0)
+        return np.clip(1 - share / np.maximum(whole, 1e-6), 0, 1)
+
+    def distances(
+        self, poses: BodyPoses, scales: Series
+    ) -> Float64[np.ndarray, "frames parts references"]:
+        """How unlike each part looks, % of the body's height; infinite where no map can be fitted.
+
+        Memory grows with frames times references times joints.
+        """
+        found = [self._distances(number, poses, scales) for number in range(len(self.parts))]
+        return np.stack(found, axis=1)
+
+    def _distances(self, number: int, poses: BodyPoses, scales: Series) -> Distances:
+        part, rows = self.parts[number], self._rows[number]
+        shape, found = part_shapes(part, poses, scales)
+        of_reference, found_there = self._shapes[number]
+        # Joints come first: a sum over them is quick, and the same for any number of frames.
+        both = found.T[:, :, None] & found_there.T[:, None]
+        shared = both.sum(axis=0)
+        square = _square_distance(
+            shape.T[:, :, None], of_reference.T[:, None], both, fitted_share=part.fitted_share
+        ) / np.maximum(shared, 1)
+        if part.neighbor is not None:
+            square += self._turned(part, poses, scales)
+        distance = np.sqrt(square) / self._appearance.height_px * 100
+        distance += _MISSING_PENALTY * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
+        growth = np.log(scales[:, None] / self.scales[rows])
+        distance += np.maximum(_ENLARGING_PENALTY * growth, -_SHRINKING_PENALTY * growth)
+        distance += self._penalties[rows, number]
+        distances = np.full((len(distance), len(self.poses)), np.inf)
+        is_drawn = (shared >= part.min_joints) & np.isfinite(distance)
+        distances[:, rows] = np.where(is_drawn, distance, np.inf)
+        return distances
+
+    def _turned(self, part: BodyPart, poses: BodyPoses, scales: Series) -> Distances:
+        """Square of how far a part is turned around its own axis, by its neighbor, pixels²."""
+        halves = half_neighbors(part, poses, scales)
+        distance = np.abs(halves[:, None] - self._neighbors[part.name])
+        missing = _MISSING_PENALTY / 100 * self._appearance.height_px
+        return np.square(np.where(np.isnan(distance), missing, distance))
+
+
+def _outline_area(part: BodyPart, poses: BodyPoses, index: int, *, radius_px: float) -> float:
+    """Area within a radius of a part's bones in one frame, square pixels; 0 without any."""
+    bones = [poses.joints(bone, index) for bone in part.bones]
+    ends = np.array([points for points, found in bones if found.all()])
+    if not len(ends):
+        return 0.0
+    zoom = _DRAWN_RADIUS_PX / radius_px
+    two_heights = 2 * _DRAWN_RADIUS_PX / part.radius  # a joint farther away is a wrong detection
+    ends = np.minimum(zoom * (ends - ends.min(axis=(0, 1))), two_heights)
+    ends = (ends + 2 * _DRAWN_RADIUS_PX).round().astype(np.int32)
+    width, height = ends.max(axis=(0, 1)) + 2 * _DRAWN_RADIUS_PX
+    outline = np.zeros((height, width), np.uint8)
+    if part.is_solid:
+        cv2.fillConvexPoly(outline, cv2.convexHull(ends.reshape(-1, 2)), 1)
+    for start, end in ends.tolist():
+        cv2.line(outline, start, end, 1, 2 * _DRAWN_RADIUS_PX)
+    return float(outline.sum()) / zoom**2
+
+
+def _square_distance(
+    pose: Complex128[np.ndarray, "joints frames 1"],
+    reference: Complex128[np.ndarray, "joints 1 references"],
+    both: Bool[np.ndarray, "joints frames references"],
+    *,
+    fitted_share: float,
+) -> Distances:
+    """Sum of the joints' squared distances, around the middle of those that both have.
+
+    A rigid part is rotated and resized when it is carried: a share of the distance is measured
+    after the similarity that fits best. With x + iy for a point, that is a complex factor.
+    """
+    count = np.maximum(both.sum(axis=0), 1)
+    a, b = reference * both, pose * both
+    a, b = a - a.sum(axis=0) / count * both, b - b.sum(axis=0) / count * both
+    aa, bb = (np.square(np.abs(points)).sum(axis=0) for points in (a, b))
+    ab = (b * a.conj()).sum(axis=0)
+    square = aa + bb - 2 * ab.real
+    if fitted_share:
+        residual = bb - np.square(np.abs(ab)) / np.maximum(aa, 1e-9)
+        square += fitted_share * (residual - square)
+    return np.maximum(square, 0)
+
+
+def choose_jointly(
+    distances: Float64[np.ndarray, "parts references"],
+    *,
+    joined: Sequence[tuple[int, int]],
+    seam: float,
+) -> Chosen:
+    """References of all parts of a frame with the least sum of distances and seams, by min-sum.
+
+    -1 where all references of a part are infinitely far; it asks nothing of its neighbors.
+
+    Args:
+        joined: (part, part nearer to the root) of a tree, from its leaves to its roots.
+        seam: what it costs that joined parts come from different references.
+    """
+    is_drawn = np.isfinite(distances).any(axis=1)
+    drawn = np.flatnonzero(is_drawn).tolist()
+    cost, nearest = distances.copy(), {}
+    for part, root in joined:
+        if part in drawn and root in drawn:
+            nearest[part] = int(cost[part].argmin())
+            cost[root] += np.minimum(cost[part], cost[part, nearest[part]] + seam)
+    chosen = np.where(is_drawn, cost.argmin(axis=1), -1)
+    for part, root in reversed(joined):
+        if part in nearest:
+            same = int(chosen[root])
+            is_seamless = cost[part, same] <= cost[part, nearest[part]] + seam
+            chosen[part] = same if is_seamless else nearest[part]
+    return chosen
+
+
+def _in_mirror(patch: Patch | None, *, frame_width: int) -> MirroredPatch | None:
+    return None if patch is None else MirroredPatch(patch, frame_width)
