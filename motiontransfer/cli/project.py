@@ -11,7 +11,7 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable, Generator, Mapping
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -296,19 +296,23 @@ def repro(
 ) -> None:
     """Run `dvc repro` with independent stages in parallel."""
     from motiontransfer.project.runs import (
-        dvc_repro,
+        dvc_server,
         plan,
         run_dvc_repro,
         run_stages,
         share_machine,
+        start,
     )
 
     if ray is None:
-        shares, command = share_machine(jobs or 1), partial(dvc_repro, "--single-item")
+        shares = share_machine(jobs or 1)
+        starters = [dvc_server(share) for share in shares]
     else:
         from motiontransfer.project.cluster import repro_on, share_cluster
 
-        shares, command = share_cluster(ray, jobs), partial(repro_on, ray)
+        shares = share_cluster(ray, jobs)
+        on_cluster = partial(start, command=partial(repro_on, ray))
+        starters = [nullcontext(partial(on_cluster, variables=share)) for share in shares]
     graph = plan()
     threads = shares[0]["OMP_NUM_THREADS"]
     typer.echo(f"{len(graph)} stages, {len(shares)} at once, OMP_NUM_THREADS={threads}")
@@ -316,8 +320,9 @@ def repro(
         typer.echo("\n".join(graph))
         return
     _stop_stages_when_ended()
-    with shown_progress() as show:
-        run_stages(graph, shares, keep_going=keep_going, show=show, command=command)
+    with shown_progress() as show, ExitStack() as stack:
+        at_once = [stack.enter_context(starter) for starter in starters]
+        run_stages(graph, at_once, keep_going=keep_going, show=show)
     run_dvc_repro("dvc")  # what changed meanwhile is not left out
     typer.echo("Data and pipelines are up to date.")
 

@@ -13,8 +13,10 @@ dvc.lock is overwritten in place. Therefore an interrupt goes to the commands an
 then records nothing, or records to the end what was finished.
 """
 
+import json
 import os
 import re
+import select
 import shutil
 import signal
 import statistics
@@ -53,6 +55,7 @@ _JOB_MEMORY = 2 * 2**30  # three hours of footage take 1.6 GiB (benchmarks/READM
 _POLL_SECONDS = 0.05
 _READ_BY_DVC = ("params.yaml", "dvc.yaml", "dvc.lock", ".dvcignore")
 _CODE = ("motiontransfer", "stages", "demo")
+_REPRO = ("dvc", "--wait-for-lock", "repro")
 _SELDOM_CHANGE = {"code", "check_params"}
 """Stages whose outputs are mostly the same as before."""
 
@@ -81,7 +84,9 @@ _OTHERS = (5.0, 0.0, 0.0, 0.0, 0.0)
 @dataclass(frozen=True, kw_only=True)
 class Job:
     process: subprocess.Popen
-    variables: Mapping[str, str]
+    """Leads the group of all that it started."""
+    poll: Callable[[], int | None]
+    """Returns the stage's exit status, negative for a signal, once it ended; till then None."""
     log: Path
     began: float = field(default_factory=time.monotonic)
 
@@ -92,7 +97,7 @@ class Job:
         """Kill what is left of it: if DVC was killed, its command goes on."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        self.process.communicate()  # closes its pipes too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,16 +237,15 @@ def _slowness() -> float:
 
 def dvc_repro(*arguments: str) -> list[str]:
     """Command that waits while another DVC reads or writes dvc.lock."""
-    return [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *arguments]
+    return [sys.executable, "-m", *_REPRO, *arguments]
 
 
 def run_dvc_repro(
     name: str, *arguments: str, show: Callable[[Progress], None] = lambda _: None
 ) -> None:
     """Run one `dvc repro` over all its stages, as `run_stages` does a job of this name."""
-    run_stages(
-        {name: ()}, [{}], keep_going=False, show=show, command=lambda _: dvc_repro(*arguments)
-    )
+    once = partial(start, command=lambda _: dvc_repro(*arguments), variables={})
+    run_stages({name: ()}, [once], keep_going=False, show=show)
 
 
 def share_machine(jobs: int) -> list[dict[str, str]]:
@@ -279,24 +283,23 @@ def share_cores(jobs: int, *, cores: int, memory: int) -> list[dict[str, str]]:
 
 def run_stages(
     graph: Graph,
-    shares: Sequence[Mapping[str, str]],
+    starters: Sequence[Callable[[str], Job]],
     *,
     keep_going: bool,
     show: Callable[[Progress], None],
-    command: Callable[[str], Sequence[str]],
 ) -> None:
     """Run each stage once those before it are done; of several, the one that was ready first.
 
     After a failure all goes on that does not depend on it; without `keep_going` only what runs.
 
     Args:
-        shares: environment variables of each of the stages that run at once.
+        starters: each starts a stage once the one that it started before has ended.
         show: called a few times a second.
 
     Raises:
         MotionTransferError: a stage failed; or Ctrl-C, after all have ended. A second one kills.
     """
-    progress, ready, free = Progress(graph=graph), [], [*shares]
+    progress, ready, free, taken = Progress(graph=graph), [], [*starters], {}
     sorter = TopologicalSorter(graph)
     sorter.prepare()
     try:
@@ -304,16 +307,18 @@ def run_stages(
             ready += sorter.get_ready()
             while ready and free and (keep_going or not progress.failed):
                 name = ready.pop(0)
-                progress.running[name] = _start(name, command(name), free.pop())
+                taken[name] = free.pop()
+                progress.running[name] = taken[name](name)
             show(progress)
             if not progress.running:
                 break
             time.sleep(_POLL_SECONDS)
             for name, job in [*progress.running.items()]:
-                if job.process.poll() is not None:
-                    free.append(progress.running.pop(name).variables)
-                    if error := _error_of(job):
-                        progress.failed[name] = f"{error}; its output: {job.log}"
+                if (status := job.poll()) is not None:
+                    free.append(taken.pop(name))
+                    del progress.running[name]
+                    if status:
+                        progress.failed[name] = f"{_error_of(job, status)}; its output: {job.log}"
                     else:
                         progress.done.append(name)
                         sorter.done(name)
@@ -328,23 +333,67 @@ def run_stages(
         raise MotionTransferError("\n".join(lines))
 
 
-def _start(name: str, command: Sequence[str], variables: Mapping[str, str]) -> Job:
-    """Start it out of reach of the terminal's Ctrl-C, which would interrupt DVC too."""
-    log = Path(".dvc/tmp/jobs") / f"{name.replace('/', '_')}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+def start(
+    name: str, *, command: Callable[[str], Sequence[str]], variables: Mapping[str, str]
+) -> Job:
+    """Start the command for a stage.
+
+    It is out of reach of the terminal's Ctrl-C, which would interrupt DVC too.
+    """
+    log = _new_log(name)
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
-            command, env={**os.environ, **variables}, process_group=0,
+            command(name), env={**os.environ, **variables}, process_group=0,
             stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
         )  # fmt: skip
-    return Job(process=process, variables=variables, log=log)
+    return Job(process=process, poll=process.poll, log=log)
 
 
-def _error_of(job: Job) -> str | None:
-    """Why an ended job failed; None if it did not."""
-    status = job.process.returncode
-    if not status:
+@contextmanager
+def dvc_server(variables: Mapping[str, str]) -> Generator[Callable[[str], Job]]:
+    """Yield a function that starts `dvc repro` of a stage, in one process until a stage fails."""
+    server: subprocess.Popen | None = None
+
+    def start_next(name: str) -> Job:
+        nonlocal server
+        if server is None or server.poll() is not None:
+            server = subprocess.Popen(
+                [sys.executable, "-m", "motiontransfer.project.dvc_server"],
+                env={**os.environ, **variables}, process_group=0, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            )  # fmt: skip
+        log = _new_log(name)
+        assert server.stdin
+        server.stdin.write(json.dumps([str(log), *_REPRO, "--single-item", name]) + "\n")
+        server.stdin.flush()
+        return Job(process=server, poll=partial(_answer_of, server), log=log)
+
+    try:
+        yield start_next
+    finally:
+        if server:
+            server.communicate()  # without further requests it ends
+
+
+def _answer_of(server: subprocess.Popen) -> int | None:
+    """Exit status of what it was asked for, or its own if it was killed."""
+    assert server.stdout
+    if not select.select([server.stdout], [], [], 0)[0]:
         return None
+    answer = server.stdout.readline()
+    return int(answer) if answer else server.wait()
+
+
+def _new_log(name: str) -> Path:
+    """Empty it, also for who reads it before anything is printed."""
+    log = Path(".dvc/tmp/jobs") / f"{name.replace('/', '_')}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("")
+    return log
+
+
+def _error_of(job: Job, status: int) -> str:
+    """Why it failed."""
     job.kill()
     number = -status if status < 0 else status - 128  # as a shell tells of its command
     if number in [*signal.Signals]:
@@ -362,10 +411,11 @@ def _interrupt(jobs: Collection[Job]) -> None:
     """Interrupt the commands, also those that DVC is about to start, until all jobs have ended."""
     told: set[int] = set()
     try:
-        while running := [job.process.pid for job in jobs if job.process.poll() is None]:
-            for pid in running:
+        running = [*jobs]
+        while running := [job for job in running if job.poll() is None]:
+            for job in running:
                 with suppress(psutil.NoSuchProcess):
-                    for command in psutil.Process(pid).children(recursive=True):
+                    for command in psutil.Process(job.process.pid).children(recursive=True):
                         if command.pid not in told:
                             told.add(command.pid)
                             command.send_signal(signal.SIGINT)

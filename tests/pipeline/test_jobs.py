@@ -91,10 +91,11 @@ def test_two_jobs_make_what_one_makes_also_after_an_interrupt_and_a_kill(tiny_ru
 
     shutil.rmtree(root / ".dvc/tmp/jobs")
     killed = start(root, "--jobs", "2")
-    wait_for_log(root, "train_gan@ada", "> python")
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        if process.info["cwd"] == str(root) and process.info["cmdline"][-1] == "train_gan@ada":
-            process.kill()  # DVC itself, and not the training
+    while not (begun := trainings(root)):
+        assert killed.poll() is None, killed.communicate()
+        time.sleep(0.1)
+    (server,) = (it for it in begun[0].parents() if it.cmdline()[-1].endswith("dvc_server"))
+    server.kill()  # DVC, and not the training
     told, _ = killed.communicate()
     assert killed.returncode == 1, told
     assert "ERROR: train_gan@ada: killed by SIGKILL" in told

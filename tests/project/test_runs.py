@@ -3,11 +3,13 @@
 Commands of a shell stand in for DVC's.
 """
 
+import re
 import shlex
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -17,9 +19,18 @@ from rich.console import Console
 from motiontransfer.cli.project import make_table, shown_progress
 from motiontransfer.errors import MissingFileError, MotionTransferError
 from motiontransfer.project import runs
-from motiontransfer.project.runs import Job, Progress, plan, run_stages, share_machine
+from motiontransfer.project.runs import (
+    Job,
+    Progress,
+    dvc_server,
+    plan,
+    run_stages,
+    share_machine,
+    start,
+)
 from tests.project.remotes import wait_for
 from tests.project.small_project import small_project
+from tests.tiny_project import ROOT
 
 PIPELINE = """\
 stages:
@@ -40,6 +51,15 @@ stages:
     foreach: [target, unused]
     do: {cmd: "cp ../code ../film/${item}", deps: [../code], outs: ["../film/${item}"]}
 """
+SERVED = """\
+stages:
+  a: {cmd: "timeout 5 cat > a && echo $PPID $SHARE >> a", outs: [a]}
+  b: {cmd: "cat a > b; echo $PPID $SHARE >> b", deps: [a], outs: [b]}
+  bad: {cmd: "echo $PPID > dvc; echo ERROR: no video >&2; exit 3"}
+  killed: {cmd: "sleep 20 & echo $! > pid; kill -KILL $PPID; wait"}
+  long: {cmd: "echo $$ > pid; exec sleep 20"}
+"""
+"""$PPID is DVC."""
 TRIANGLE = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}
 SECONDS = 20
 """Much longer than a test may take."""
@@ -62,9 +82,11 @@ def run(graph, shell, *, at_once=2, keep_going=True, show=lambda progress: None)
 
     seen = []
     run_stages(
-        graph, [{"SHARE": str(index)} for index in range(at_once)], keep_going=keep_going,
-        show=lambda progress: seen.append(progress) or show(progress), command=command,
-    )  # fmt: skip
+        graph,
+        [partial(start, command=command, variables={"SHARE": str(it)}) for it in range(at_once)],
+        keep_going=keep_going,
+        show=lambda progress: seen.append(progress) or show(progress),
+    )
     return seen[-1]
 
 
@@ -157,12 +179,9 @@ def test_a_stage_runs_after_its_inputs_and_beside_what_does_not_need_it():
 def test_no_more_run_at_once_than_there_are_shares_and_each_has_its_own():
     seen = []
 
-    def watch(progress):
-        shares = [job.variables["SHARE"] for job in progress.running.values()]
-        assert len(set(shares)) == len(shares)
-        seen.append(len(shares))
-
-    run(dict.fromkeys("abcdef", ()), "echo $SHARE >> shares; sleep 0.1", at_once=3, show=watch)
+    shell = "mkdir in$SHARE && echo $SHARE >> shares && sleep 0.1 && rmdir in$SHARE"
+    stages = dict.fromkeys("abcdef", ())
+    run(stages, shell, at_once=3, show=lambda progress: seen.append(len(progress.running)))
     assert max(seen) == 3
     assert set(Path("shares").read_text().split()) == {"0", "1", "2"}
 
@@ -260,11 +279,70 @@ def test_a_second_interrupt_kills(monkeypatch):
     assert is_over(pid)
 
 
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """Returns a function that runs these stages one after the other, by DVC."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # as with users
+    monkeypatch.chdir(small_project(tmp_path / "project", {"dvc.yaml": SERVED}, monkeypatch))
+
+    def run_by_dvc(*stages, show=lambda progress: None):
+        with dvc_server({"SHARE": "7"}) as start_next:
+            run_stages(dict.fromkeys(stages, ()), [start_next], keep_going=True, show=show)
+
+    return run_by_dvc
+
+
+def test_one_dvc_runs_and_records_stages_that_have_logs_and_no_input_of_their_own(served):
+    logs = {name: Path(f".dvc/tmp/jobs/{name}.log") for name in "ab"}
+    logs["a"].parent.mkdir(parents=True)
+    logs["a"].write_text("Running stage 'of before'")
+    served("a", "b", show=lambda progress: [job.printed() for job in progress.running.values()])
+    assert re.fullmatch(r"\d+ 7\n", Path("a").read_text())
+    assert Path("b").read_text() == 2 * Path("a").read_text()
+    assert not plan().keys() & {"a", "b"}
+    for name, log in logs.items():
+        told = log.read_text()
+        assert re.findall("Running stage '(.*)'", told) == [name]
+        assert told.count("dvc push") == 1  # what DVC says last
+
+
+def test_after_a_failure_or_kill_another_dvc_goes_on(served):
+    with pytest.raises(MotionTransferError) as told:
+        served("bad", "killed", "a")
+    assert str(told.value) == (
+        "bad: no video; its output: .dvc/tmp/jobs/bad.log\n"
+        "killed: killed by SIGKILL; its output: .dvc/tmp/jobs/killed.log"
+    )
+    assert is_over(pid_in(Path("dvc")))
+    assert is_over(pid_in(Path("pid")))
+    assert plan().keys() & {"a", "bad", "killed"} == {"bad", "killed"}
+
+
+def test_a_stage_ends_as_ever_if_who_started_it_is_gone(served):
+    with dvc_server({}) as start_next:
+        start_next("a").process.stdout.close()
+    assert "a" not in plan()
+    assert "Traceback" not in Path(".dvc/tmp/jobs/a.log").read_text()
+
+
+def test_an_interrupted_stage_is_not_recorded_and_those_before_it_are(served):
+    def interrupt(progress):
+        if "long" in progress.running and Path("pid").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(MotionTransferError, match=r"^stopped"):
+        served("a", "long", "b", show=interrupt)
+    assert is_over(pid_in(Path("pid")))
+    assert plan().keys() & {"a", "b", "long"} == {"b", "long"}
+
+
 def example(tmp_path):
     log = tmp_path / "log"
     log.write_text("first\n12 of 500, 3.2/s\x1b[2J\n")
-    job = Job(process=subprocess.Popen(["true"]), variables={}, log=log)
-    job.process.wait()
+    process = subprocess.Popen(["true"])
+    process.wait()
+    job = Job(process=process, poll=process.poll, log=log)
     graph = dict.fromkeys(("decode@me", "decode@you", "train@me", "train@you", "report@me"), ())
     return Progress(
         graph=graph, running={"train@me": job}, done=["decode@me"],
