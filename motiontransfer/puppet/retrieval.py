@@ -10,11 +10,10 @@ less alike. Trunk, neck and head are never mirrored.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Complex128, Float64, Int64, UInt8
+from jaxtyping import Bool, Complex128, Float, Float64, Int64, UInt8
 
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
@@ -63,26 +62,18 @@ class References:
 
     def __init__(self, appearance: Appearance) -> None:
         """Prepare them for comparison."""
-        self._appearance = appearance
-        self.parts = appearance.parts
-        self._num_filmed, width = len(appearance.frames), appearance.background.shape[1]
-        joints = [appearance.skeleton.index(mirrored(it)) for it in appearance.skeleton.joints]
-        points, score = appearance.points[:, joints], appearance.score[:, joints]
-        points = (width - 1, 0) + (-1, 1) * points
+        self._appearance, self.parts = appearance, appearance.parts
+        self._num_filmed = len(appearance.frames)
+        number_of = {part.name: number for number, part in enumerate(self.parts)}
+        others = [number_of[mirrored(part.name)] for part in self.parts]  # on the other side
+        points, score, patches = _in_mirror(appearance, others)
         self.poses = BodyPoses(
             appearance.skeleton,
             np.concatenate([appearance.points, points]),
             np.concatenate([appearance.score, score]),
         )
         self.scales = body_scales(self.poses, appearance.full_lengths)
-        number_of = {part.name: number for number, part in enumerate(self.parts)}
-        self._others = [number_of[mirrored(part.name)] for part in self.parts]
-        """The part on the other side."""
-        in_mirror = partial(_in_mirror, frame_width=width)
-        self.patches = [
-            *appearance.patches,
-            *([in_mirror(patches[it]) for it in self._others] for patches in appearance.patches),
-        ]
+        self.patches = [*appearance.patches, *patches]
         self._rows = [slice(None if part.is_limb else self._num_filmed) for part in self.parts]
         self._shapes = [
             part_shapes(part, self.poses[rows], self.scales[rows])
@@ -94,7 +85,7 @@ class References:
             if part.neighbor is not None
         }
         hidden = self._hidden() * _HIDDEN_PENALTY
-        self._penalties = np.concatenate([hidden, hidden[:, self._others] + _MIRRORED_PENALTY])
+        self._penalties = np.concatenate([hidden, hidden[:, others] + _MIRRORED_PENALTY])
 
     def excluded(self, clip: int, num_frames: int, *, within: int) -> Excluded:
         """The references that are less than so many frames away from each frame of a clip."""
@@ -161,6 +152,28 @@ class References:
         distance = np.abs(halves[:, None] - self._neighbors[part.name])
         missing = _MISSING_PENALTY / 100 * self._appearance.height_px
         return np.square(np.where(np.isnan(distance), missing, distance))
+
+
+def _in_mirror(
+    appearance: Appearance, others: Sequence[int]
+) -> tuple[
+    Float[np.ndarray, "references joints 2"],
+    Float[np.ndarray, "references joints"],
+    list[list[MirroredPatch | None]],
+]:
+    """Points, scores and patches of the references as a mirror shows them.
+
+    Args:
+        others: the part on the other side of each, by number.
+    """
+    skeleton, width = appearance.skeleton, appearance.background.shape[1]
+    joints = [skeleton.index(mirrored(joint)) for joint in skeleton.joints]
+    points = np.array((width - 1, 0)) + np.array((-1, 1)) * appearance.points[:, joints]
+    patches = [
+        [None if (patch := of[it]) is None else MirroredPatch(patch, width) for it in others]
+        for of in appearance.patches
+    ]
+    return points, appearance.score[:, joints], patches
 
 
 def _outline_area(part: BodyPart, poses: BodyPoses, index: int, *, radius_px: float) -> float:
@@ -234,7 +247,3 @@ def choose_jointly(
             is_seamless = cost[part, same] <= cost[part, nearest[part]] + seam
             chosen[part] = same if is_seamless else nearest[part]
     return chosen
-
-
-def _in_mirror(patch: Patch | None, *, frame_width: int) -> MirroredPatch | None:
-    return None if patch is None else MirroredPatch(patch, frame_width)
