@@ -24,10 +24,10 @@ from statistics import median
 import psutil
 
 from benchmarks.machine import answer, in_own_process, recorded
-from motiontransfer.keypoints import write_detections
-from motiontransfer.params import Compute
+from motiontransfer.core.params import Compute
 from motiontransfer.pose.detection import detect_clip, run_detector
 from motiontransfer.pose.detectors import default_detector
+from motiontransfer.pose.keypoints import write_detections
 from motiontransfer.video.frame_store import FrameStore, write_frames
 
 _PLAIN_LOOPS = {1: "plain loop", 2: "2 plain loops"}

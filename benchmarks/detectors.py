@@ -23,9 +23,9 @@ from jaxtyping import Float
 from benchmarks.machine import recorded
 from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import value_at
-from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
 from motiontransfer.pose.boxes import face_boxes
-from motiontransfer.skeleton import (
+from motiontransfer.pose.keypoints import Keypoints, read_detections, read_keypoints
+from motiontransfer.pose.skeleton import (
     BODY_25,
     COCO_18,
     COCO_WHOLEBODY,

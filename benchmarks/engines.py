@@ -20,7 +20,7 @@ from benchmarks.machine import recorded
 from motiontransfer.evaluation.frames import person_regions
 from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.export.player import Engine, Inputs, Output, Player, generator_file
-from motiontransfer.keypoints import read_keypoints
+from motiontransfer.pose.keypoints import read_keypoints
 
 _MARGIN = 0.1
 _NUM_PICTURES = 4

@@ -18,10 +18,10 @@ import torch
 
 from benchmarks.machine import recorded
 from benchmarks.render import preset_renderer, read_preset
-from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.faces import FaceTranslator, FaceTranslatorConfig
 from motiontransfer.models.layers import initialize
 from motiontransfer.pose.boxes import Viewport
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.rendering.renderer import (
     LiveGenerator,
     Renderer,

@@ -33,14 +33,14 @@ import psutil
 import torch
 
 from benchmarks.machine import recorded
+from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.evaluation.frames import person_regions
 from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.evaluation.pose_metrics import pose_scores
-from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
 from motiontransfer.live.command import load_target, open_detector, source_motion, use_openvino
 from motiontransfer.live.devices import Load, Source, Window, recording
 from motiontransfer.live.session import Session
-from motiontransfer.params import Transfer, load_section
+from motiontransfer.pose.keypoints import Keypoints, read_detections, read_keypoints
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import follow_person, openvino_core

@@ -24,10 +24,10 @@ from jaxtyping import Float32
 
 from benchmarks.film import write_film
 from benchmarks.machine import recorded, usage_of
-from motiontransfer.keypoints import People, read_keypoints
 from motiontransfer.pose.detection import detect_clip
+from motiontransfer.pose.keypoints import People, read_keypoints
 from motiontransfer.pose.landmarks import Detector
-from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
 from motiontransfer.video.color import Frame
 from stages import detect_keypoints
 

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import psutil
 import torch
 
-from motiontransfer.device import choose_accelerator
-from motiontransfer.storage import write_json
+from motiontransfer.core.device import choose_accelerator
+from motiontransfer.core.storage import write_json
 
 RESULTS = Path("benchmarks/results")
 _PACKAGES = ("torch", "av", "mediapipe", "onnxruntime", "openvino")  # the last one is an extra

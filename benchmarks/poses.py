@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.machine import recorded
 from motiontransfer.evaluation.measurements import rounded
 from motiontransfer.evaluation.pose_metrics import pose_scores
-from motiontransfer.keypoints import Keypoints, read_detections, read_keypoints
+from motiontransfer.pose.keypoints import Keypoints, read_detections, read_keypoints
 from motiontransfer.retargeting.normalization import Mode, normalize_poses
 from motiontransfer.retargeting.statistics import read_statistics
 

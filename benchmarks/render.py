@@ -25,16 +25,17 @@ import yaml
 from jaxtyping import Int64
 
 from benchmarks.machine import answer, in_own_process, recorded
-from motiontransfer.keypoints import Keypoints, read_keypoints
+from motiontransfer.core.params import PARAMS_FILE
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialize
 from motiontransfer.models.rollout import PoseDrawer, generate_clip
-from motiontransfer.params import PARAMS_FILE
 from motiontransfer.pose.boxes import Viewport, ViewportFollower, body_height_px, fit_viewport
 from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.fitting import fit_appearance
+from motiontransfer.puppet.target_clips import HeldOut, spread
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import GuidedUpsampling
 from motiontransfer.rendering.renderer import (
@@ -45,7 +46,6 @@ from motiontransfer.rendering.renderer import (
     to_runtime,
 )
 from motiontransfer.rendering.videos import Panels, write_videos
-from motiontransfer.target_clips import HeldOut, spread
 from motiontransfer.training.distributed import Runtime, make_runtime
 from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.video.clip import read_clip

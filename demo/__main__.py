@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from motiontransfer.stage_runner import run
+from motiontransfer.core.stage_runner import run
 
 if __name__ == "__main__":
     sys.exit(run("demo", sys.argv[1:], pipeline=Path("demo/dvc.yaml")))

@@ -10,11 +10,11 @@ from pydantic import Field
 from demo.actors.choreography import Motion, compose
 from demo.actors.music import SAMPLE_RATE, compose_music, write_wave
 from demo.actors.renderer import film_clip, in_place_of, load_actor, true_keypoints
-from motiontransfer import layout
-from motiontransfer.errors import ParamsError
-from motiontransfer.keypoints import write_keypoints
-from motiontransfer.params import Compute, Section, load_section
-from motiontransfer.progress import track
+from motiontransfer.core import layout
+from motiontransfer.core.errors import ParamsError
+from motiontransfer.core.params import Compute, Section, load_section
+from motiontransfer.core.progress import track
+from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.video.writer import store_sound, write_video
 
 PARAMS = Path("demo/params.yaml")

@@ -63,7 +63,7 @@ def params_reference() -> str:
 
 def _schema(section: str) -> dict[str, Mapping]:
     """JSON schema of each key of a section."""
-    from motiontransfer.params import Transfer
+    from motiontransfer.core.params import Transfer
     from motiontransfer.pose.detectors import DetectorName, HolisticConfig
     from stages.check_params import SECTIONS, VideoParams
 

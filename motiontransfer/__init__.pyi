@@ -1,6 +1,6 @@
-from .errors import MotionTransferError
-from .keypoints import Keypoints, keypoint_table, read_keypoints, write_keypoints
+from .core.errors import MotionTransferError
 from .pose.drawing import draw_rgb
+from .pose.keypoints import Keypoints, keypoint_table, read_keypoints, write_keypoints
 from .rendering.renderer import Renderer, load_renderer, render_poses
 from .retargeting.normalization import normalize_poses
 from .retargeting.statistics import PoseStatistics, fit_statistics, read_statistics

@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from motiontransfer.stage_runner import run
+from motiontransfer.core.stage_runner import run
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # temporary files go, as by Ctrl-C

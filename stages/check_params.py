@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from motiontransfer import layout
-from motiontransfer.errors import ParamsError
-from motiontransfer.forensics.training import TrainForensicsParams
-from motiontransfer.params import (
+from motiontransfer.core import layout
+from motiontransfer.core.errors import ParamsError
+from motiontransfer.core.params import (
     PARAMS_FILE,
     Compute,
     Name,
@@ -22,10 +21,11 @@ from motiontransfer.params import (
     load_params,
     load_section,
 )
+from motiontransfer.core.storage import write_json
+from motiontransfer.forensics.training import TrainForensicsParams
 from motiontransfer.pose.detectors import load_detector
 from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
-from motiontransfer.storage import write_json
 from stages import clean_keypoints, decode, detect_keypoints
 from stages.clean_keypoints import CleanKeypointsParams
 from stages.decode import DecodeParams

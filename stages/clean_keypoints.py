@@ -3,11 +3,12 @@
 import numpy as np
 from pydantic import Field
 
-from motiontransfer import layout
-from motiontransfer.errors import KeypointsError
-from motiontransfer.keypoints import read_detections, write_keypoints
-from motiontransfer.params import Name, Section, load_section
+from motiontransfer.core import layout
+from motiontransfer.core.errors import KeypointsError
+from motiontransfer.core.params import Name, Section, load_section
+from motiontransfer.core.storage import write_json
 from motiontransfer.pose.cleaning import clean
+from motiontransfer.pose.keypoints import read_detections, write_keypoints
 from motiontransfer.pose.plots import plot_quality
 from motiontransfer.pose.quality import (
     camera_speed,
@@ -18,7 +19,6 @@ from motiontransfer.pose.quality import (
 )
 from motiontransfer.pose.subject import PersonRule, choice_metrics, choose_person
 from motiontransfer.pose.time_series import TimeFilter
-from motiontransfer.storage import write_json
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 

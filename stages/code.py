@@ -6,8 +6,8 @@ An edit reruns only the stages that import the edited module.
 import pkgutil
 from pathlib import Path
 
-from motiontransfer import layout
-from motiontransfer.storage import source_digests, write_json
+from motiontransfer.core import layout
+from motiontransfer.core.storage import source_digests, write_json
 
 
 def main() -> None:

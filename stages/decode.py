@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from motiontransfer import layout
-from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.params import PARAMS_FILE, Name, Section, load_section
+from motiontransfer.core import layout
+from motiontransfer.core.errors import MissingFileError, ParamsError
+from motiontransfer.core.params import PARAMS_FILE, Name, Section, load_section
+from motiontransfer.core.storage import write_json
 from motiontransfer.pose.landmarks import MIN_VISIBILITY
-from motiontransfer.storage import write_json
 from motiontransfer.video.clip import decode_video
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import Box, enclosing_box

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from motiontransfer import layout
-from motiontransfer.errors import KeypointsError
-from motiontransfer.keypoints import write_detections
-from motiontransfer.params import Compute, Name, Section, load_section
+from motiontransfer.core import layout
+from motiontransfer.core.errors import KeypointsError
+from motiontransfer.core.params import Compute, Name, Section, load_section
+from motiontransfer.core.storage import write_json
 from motiontransfer.pose.detection import detection_metrics
 from motiontransfer.pose.detectors import DetectorName, detect_keypoints, load_detector
+from motiontransfer.pose.keypoints import write_detections
 from motiontransfer.pose.plots import plot_tracks
-from motiontransfer.storage import write_json
 
 
 class Video(Section):

@@ -4,16 +4,16 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from motiontransfer import layout
-from motiontransfer.keypoints import Keypoints, read_keypoints
-from motiontransfer.params import Transfer, load_section
-from motiontransfer.progress import track
+from motiontransfer.core import layout
+from motiontransfer.core.params import Transfer, load_section
+from motiontransfer.core.progress import track
+from motiontransfer.core.storage import write_json
+from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, sign_file
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import size_of_height, upsample_frames
 from motiontransfer.rendering.rendered import RenderParams, read_rendered
 from motiontransfer.rendering.videos import Panels, write_videos
-from motiontransfer.storage import write_json
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, check_decodable

@@ -7,16 +7,16 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from motiontransfer import layout
-from motiontransfer.device import Precision
+from motiontransfer.core import layout
+from motiontransfer.core.device import Precision
+from motiontransfer.core.params import Compute, load_section
+from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.measurements import nested, write_curves, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.protocols import evaluate_reconstruction
-from motiontransfer.params import Compute, load_section
+from motiontransfer.puppet.target_clips import read_target_clips
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses, result_size
-from motiontransfer.storage import write_json
-from motiontransfer.target_clips import read_target_clips
 from motiontransfer.training.distributed import make_runtime
 
 

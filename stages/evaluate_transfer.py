@@ -1,13 +1,13 @@
 """Evaluate a finished transfer: `python -m stages evaluate_transfer <transfer>`."""
 
-from motiontransfer import layout
+from motiontransfer.core import layout
+from motiontransfer.core.params import Compute, Transfer, load_section
+from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.measurements import nested, write_curves, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.protocols import evaluate_transfer
-from motiontransfer.keypoints import read_keypoints
-from motiontransfer.params import Compute, Transfer, load_section
-from motiontransfer.storage import write_json
-from motiontransfer.target_clips import HeldOut, read_target_clips
+from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.training.weights import read_described
 from motiontransfer.video.frame_store import check_decodable
 

@@ -3,14 +3,14 @@
 import numpy as np
 from pydantic import Field
 
-from motiontransfer import layout
-from motiontransfer.params import Section, load_section
+from motiontransfer.core import layout
+from motiontransfer.core.params import Section, load_section
+from motiontransfer.core.storage import write_json
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.plot import plot_appearance
-from motiontransfer.storage import write_json
-from motiontransfer.target_clips import FullSizeFrames, HeldOut, read_target_clips
+from motiontransfer.puppet.target_clips import FullSizeFrames, HeldOut, read_target_clips
 
 
 class FitAppearanceParams(Section):

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from motiontransfer import layout
-from motiontransfer.errors import MissingFileError, StatisticsError
-from motiontransfer.keypoints import Keypoints, read_keypoints
-from motiontransfer.params import load_section
+from motiontransfer.core import layout
+from motiontransfer.core.errors import MissingFileError, StatisticsError
+from motiontransfer.core.params import load_section
+from motiontransfer.core.storage import write_json
+from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.plots import write_figure
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import (
@@ -18,7 +19,6 @@ from motiontransfer.retargeting.statistics import (
     measure_ground_contact,
     write_statistics,
 )
-from motiontransfer.storage import write_json
 
 _NOT_COMPARED = ("image_size", "median_pose_px", "joints", "detector")
 

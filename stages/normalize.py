@@ -2,9 +2,9 @@
 
 import logging
 
-from motiontransfer import layout
-from motiontransfer.keypoints import Keypoints, read_keypoints, write_keypoints
-from motiontransfer.params import Transfer, load_section
+from motiontransfer.core import layout
+from motiontransfer.core.params import Transfer, load_section
+from motiontransfer.pose.keypoints import Keypoints, read_keypoints, write_keypoints
 from motiontransfer.pose.time_series import smooth
 from motiontransfer.retargeting.normalization import joint_differences, normalize_poses
 from motiontransfer.retargeting.params import NormalizationParams

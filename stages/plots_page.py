@@ -8,8 +8,8 @@ from pathlib import Path
 
 import vl_convert
 
-from motiontransfer import layout
-from motiontransfer.storage import replacing
+from motiontransfer.core import layout
+from motiontransfer.core.storage import replacing
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 _SNIPPET = "window.vegaEmbed = vegaEmbed;"  # what DVC's plots call

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from motiontransfer import layout
-from motiontransfer.keypoints import read_keypoints
-from motiontransfer.params import Transfer, load_section
-from motiontransfer.progress import track
+from motiontransfer.core import layout
+from motiontransfer.core.params import Transfer, load_section
+from motiontransfer.core.progress import track
+from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.rendering.rendered import (
     Rendered,
     RenderParams,

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from motiontransfer import layout
-from motiontransfer.errors import MissingFileError
-from motiontransfer.keypoints import read_keypoints
-from motiontransfer.params import Section, Transfer, load_params, load_section
+from motiontransfer.core import layout
+from motiontransfer.core.errors import MissingFileError
+from motiontransfer.core.params import Section, Transfer, load_params, load_section
+from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.report.report import TransferRun, write_transfer_report
-from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.weights import read_described
 
 

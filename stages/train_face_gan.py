@@ -5,12 +5,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from motiontransfer import layout
+from motiontransfer.core import layout
+from motiontransfer.core.params import load_section
+from motiontransfer.core.storage import write_json
 from motiontransfer.models.faces import CarriedFrame, FaceGeneratorConfig
-from motiontransfer.params import load_section
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.storage import write_json
-from motiontransfer.target_clips import read_target_clips
+from motiontransfer.puppet.target_clips import read_target_clips
 from motiontransfer.training.face_gan import (
     FaceGanConfig,
     FaceNetworks,

@@ -1,9 +1,9 @@
 """Train a detector of rendered video: `python -m stages train_forensics detector`."""
 
-from motiontransfer import layout
+from motiontransfer.core import layout
+from motiontransfer.core.params import Name, Transfer, load_section
+from motiontransfer.core.storage import write_json
 from motiontransfer.forensics.training import TrainForensicsParams, train_on_project
-from motiontransfer.params import Name, Transfer, load_section
-from motiontransfer.storage import write_json
 
 
 def main(name: str) -> None:

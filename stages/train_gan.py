@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from motiontransfer import layout
+from motiontransfer.core import layout
+from motiontransfer.core.params import load_section
+from motiontransfer.core.storage import write_json
 from motiontransfer.models.generators import (
     Architecture,
     Background,
@@ -16,11 +18,9 @@ from motiontransfer.models.generators import (
     Texture,
 )
 from motiontransfer.models.layers import Upsampling
-from motiontransfer.params import load_section
 from motiontransfer.pose.boxes import fit_viewport
 from motiontransfer.pose.drawing import Encoding, PoseMapStyle
-from motiontransfer.storage import write_json
-from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips
+from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.gan import check_perceptual, read_perceptual
 from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanNetworks, Target, train_pose_gan
 from motiontransfer.training.trainer import RunPaths, TrainingParams

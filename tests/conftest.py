@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.device import choose_accelerator
+from motiontransfer.core.device import choose_accelerator
 from tests.chromium import launched, page_of
 from tests.films import training_clip
 from tests.people import dance

@@ -6,10 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from motiontransfer.keypoints import Keypoints, write_keypoints
-from motiontransfer.layout import masks_beside
+from motiontransfer.core.layout import masks_beside
+from motiontransfer.pose.keypoints import Keypoints, write_keypoints
 from motiontransfer.puppet.silhouette import PersonMasks, write_masks
-from motiontransfer.target_clips import TargetClip
+from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import Clip, write_description
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.geometry import Framing

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import torch
 
-from motiontransfer.keypoints import Detections, Keypoints
 from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.keypoints import Detections, Keypoints
+from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.skeleton import COCO_17, HOLISTIC
 
 RATE = Fraction(25)
 

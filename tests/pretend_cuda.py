@@ -29,7 +29,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
-from motiontransfer.device import choose_accelerator
+from motiontransfer.core.device import choose_accelerator
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 _BYTE_OF_GARBAGE = 0xCC

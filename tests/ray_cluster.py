@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from motiontransfer.project.cluster import import_ray
+from motiontransfer.pipeline.cluster import import_ray
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed"

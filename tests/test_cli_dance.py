@@ -58,9 +58,9 @@ def ran():
 
 def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, capfd, caplog):
     opened = []
-    caplog.set_level(logging.INFO, "motiontransfer.progress")
-    monkeypatch.setattr("motiontransfer.progress._FIRST_LINE_SECONDS", 0.0)
-    monkeypatch.setattr("motiontransfer.progress._LOG_EVERY_SECONDS", 0.0)
+    caplog.set_level(logging.INFO, "motiontransfer.core.progress")
+    monkeypatch.setattr("motiontransfer.core.progress._FIRST_LINE_SECONDS", 0.0)
+    monkeypatch.setattr("motiontransfer.core.progress._LOG_EVERY_SECONDS", 0.0)
     monkeypatch.setattr("webbrowser.open", opened.append)
     dancer, me, another = films
     assert not run_command(monkeypatch, "dance", dancer, me)

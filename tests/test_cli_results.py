@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from motiontransfer.errors import VideoError, WeightsError
+from motiontransfer.core.errors import VideoError, WeightsError
 from motiontransfer.evaluation import protocols
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from motiontransfer.forensics.model import Prediction

@@ -100,7 +100,7 @@ def _serve(address: str) -> None:
 def _load_libraries() -> None:
     """Import whatever a stage or a command imports, and set aside what is this project's."""
     _LOADED.update(_code_of(_ROOT))
-    runner = importlib.import_module("motiontransfer.stage_runner")
+    runner = importlib.import_module("motiontransfer.core.stage_runner")
     os.environ.update(runner._SETTINGS_OF_LIBRARIES)
     for package in ("stages", "demo"):
         for module in pkgutil.iter_modules([str(_ROOT / package)]):
@@ -108,7 +108,7 @@ def _load_libraries() -> None:
                 importlib.import_module(f"{package}.{module.name}")
     for name in (
         *("dvc.cli", "dvc.repo.reproduce", "asyncssh", "s3fs"),
-        *("motiontransfer.cli.app", "motiontransfer.project.sharing"),
+        *("motiontransfer.cli.app", "motiontransfer.pipeline.sharing"),
     ):
         importlib.import_module(name)
     for name in [*sys.modules]:

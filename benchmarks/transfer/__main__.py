@@ -20,9 +20,9 @@ import yaml
 from benchmarks.transfer.film import SET_FILE, clip_path
 from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import write_results
+from motiontransfer.core.params import Compute, load_section
 from motiontransfer.evaluation.measurements import nested
 from motiontransfer.evaluation.protocols import score_videos
-from motiontransfer.params import Compute, load_section
 
 _STAGES = Path("benchmarks/transfer/stages.yaml")
 

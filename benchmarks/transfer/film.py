@@ -12,7 +12,7 @@ import yaml
 from demo.actors.choreography import Motion, compose
 from demo.actors.renderer import in_place_of, load_actor
 from demo.film import CLIPS, FilmParams, film_video
-from motiontransfer.params import Compute, load_section
+from motiontransfer.core.params import Compute, load_section
 
 SET_FILE = Path("benchmarks/transfer/set.yaml")
 ROLES = ("target", "source", "truth")

@@ -11,9 +11,9 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 from torch import Tensor
 
-from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.faces import crop_boxes
 from motiontransfer.models.rollout import PoseDrawer
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.video.geometry import resize
 
 

@@ -36,13 +36,13 @@ from benchmarks.transfer.labels import Labels, labeled
 from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import described_run, value_at
 from benchmarks.transfer.wholeness import wholeness
-from motiontransfer import layout
+from motiontransfer.core import layout
+from motiontransfer.core.stage_runner import run
 from motiontransfer.evaluation.measurements import OURS, MetricKey, read_measurements
 from motiontransfer.pose.time_series import peaks
+from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.stage_runner import run
-from motiontransfer.target_clips import HeldOut, read_target_clips
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.weights import read_appearance
 from motiontransfer.video.clip import detection_frames

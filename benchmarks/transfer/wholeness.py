@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from motiontransfer.evaluation.image_metrics import gradients
-from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.background import is_shadow
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.puppet.segmentation import segment_person

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from motiontransfer.errors import MissingFileError
-from motiontransfer.skeleton import HOLISTIC, mirrored
+from motiontransfer.core.errors import MissingFileError
+from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 
 _DECIMETRE = 0.1
 _ANCHORS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from motiontransfer.storage import replacing
+from motiontransfer.core.storage import replacing
 
 SAMPLE_RATE = 48000
 _SCALE = (0, 3, 5, 7, 10, 12, 15)  # minor pentatonic, semitones

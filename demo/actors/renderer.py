@@ -25,10 +25,10 @@ from demo.actors.clothes import DressedBody, dress
 from demo.actors.mesh import dot, face_sums, unit, vertex_normals
 from demo.actors.posing import ANGLES, BonePose, load_rig, pose_bones, skin
 from demo.actors.scenes import OUTFITS, PHENOTYPES, ROOMS, Plate, Room, draw_plate
-from motiontransfer.keypoints import Keypoints
-from motiontransfer.parallel import run_parallel
-from motiontransfer.params import Compute
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.core.parallel import run_parallel
+from motiontransfer.core.params import Compute
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.skeleton import HOLISTIC
 
 _LIGHT_RADIUS = 0.06
 _FLOOR_LIGHT_RADIUS = 0.11

@@ -7,8 +7,8 @@ from pathlib import Path
 import typer
 
 from motiontransfer.cli import project, results
-from motiontransfer.errors import printable
-from motiontransfer.stage_runner import fault
+from motiontransfer.core.errors import printable
+from motiontransfer.core.stage_runner import fault
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 for command in (

@@ -21,13 +21,13 @@ from rich.live import Live
 from rich.table import Table
 from tqdm import tqdm
 
-from motiontransfer import layout
-from motiontransfer.errors import printable
-from motiontransfer.progress import ProgressMeter
+from motiontransfer.core import layout
+from motiontransfer.core.errors import printable
+from motiontransfer.core.progress import ProgressMeter
 from motiontransfer.project.params_editing import apply_preset, preset_changes
 
 if TYPE_CHECKING:
-    from motiontransfer.project.runs import Job, Progress
+    from motiontransfer.pipeline.runs import Job, Progress
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
@@ -44,9 +44,9 @@ def dance(
     dry: Annotated[bool, typer.Option("--dry", help="Only say what would run and take.")] = False,
 ) -> None:
     """Check and add both films, and run all that renders ME performing the dance of DANCER."""
-    from motiontransfer.params import load_section
+    from motiontransfer.core.params import load_section
+    from motiontransfer.pipeline.runs import forecast, in_words, plan, rehearsal, run_dvc_repro
     from motiontransfer.project import entries
-    from motiontransfer.project.runs import forecast, in_words, plan, rehearsal, run_dvc_repro
 
     videos = entries.load_videos()
     files = {path for path in layout.VIDEOS_FOLDER.glob("*") if path not in (dancer, me)}
@@ -96,9 +96,9 @@ def add_video(
     ] = False,
 ) -> None:
     """Add a video to the project, check it, and print what to fix."""
+    from motiontransfer.pipeline.runs import forecast, in_words, plan
     from motiontransfer.project.entries import add_video as add
     from motiontransfer.project.entries import check_new_video
-    from motiontransfer.project.runs import forecast, in_words, plan
 
     name = name or subject
     role = "target" if target else "source"
@@ -112,7 +112,7 @@ def add_video(
 
 
 def _check(file: Path, *, crop: Literal["auto", "none"], is_target: bool) -> None:
-    from motiontransfer.params import load_section
+    from motiontransfer.core.params import load_section
     from motiontransfer.pose.quality import NOTHING_TO_FIX
     from motiontransfer.project.video_check import advice, check_video, metadata_line, quality_lines
     from motiontransfer.video.geometry import WorkingSize
@@ -149,7 +149,7 @@ def add_transfer(
     ] = "none",
 ) -> None:
     """Add a transfer to params.yaml."""
-    from motiontransfer.params import load_section
+    from motiontransfer.core.params import load_section
     from motiontransfer.project.entries import add_transfer as add
 
     is_target = target in load_section(list[str], "targets")
@@ -259,7 +259,7 @@ def share(
     name: Annotated[str, typer.Option(help="Name of the remote in .dvc/config.")] = "team",
 ) -> None:
     """Push videos, outputs and past runs to the team's remote."""
-    from motiontransfer.project.sharing import share as share_project
+    from motiontransfer.pipeline.sharing import share as share_project
 
     for line in share_project(url, name=name, endpoint=endpoint, profile=profile):
         typer.echo(line)
@@ -276,7 +276,7 @@ def join(
     ] = "results",
 ) -> None:
     """Fetch results from the team's remote and run the stages that changed."""
-    from motiontransfer.project.sharing import join as join_project
+    from motiontransfer.pipeline.sharing import join as join_project
 
     for line in join_project(bring=bring):
         typer.echo(line)
@@ -295,7 +295,7 @@ def repro(
     dry: Annotated[bool, typer.Option("--dry", help="Only say what would run.")] = False,
 ) -> None:
     """Run `dvc repro` with independent stages in parallel."""
-    from motiontransfer.project.runs import (
+    from motiontransfer.pipeline.runs import (
         dvc_server,
         plan,
         run_dvc_repro,
@@ -308,7 +308,7 @@ def repro(
         shares = share_machine(jobs or 1)
         starters = [dvc_server(share) for share in shares]
     else:
-        from motiontransfer.project.cluster import repro_on, share_cluster
+        from motiontransfer.pipeline.cluster import repro_on, share_cluster
 
         shares = share_cluster(ray, jobs)
         on_cluster = partial(start, command=partial(repro_on, ray))

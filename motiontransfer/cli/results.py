@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motiontransfer import layout
 from motiontransfer.cli.project import AsJson
-from motiontransfer.errors import (
+from motiontransfer.core import layout
+from motiontransfer.core.errors import (
     DamagedFileError,
     MissingFileError,
     MotionTransferError,
@@ -25,7 +25,7 @@ from motiontransfer.errors import (
     VideoError,
     WeightsError,
 )
-from motiontransfer.params import Compute, Transfer, load_section
+from motiontransfer.core.params import Compute, Transfer, load_section
 
 if TYPE_CHECKING:
     from motiontransfer.evaluation.measurements import Measurements
@@ -143,9 +143,9 @@ def score(
 
 
 def _score(videos: dict[str, Path], truth: Path, asked: "NetworkParams") -> "Measurements":
+    from motiontransfer.core.parallel import end_workers
     from motiontransfer.evaluation.network_metrics import open_networks
     from motiontransfer.evaluation.protocols import score_videos
-    from motiontransfer.parallel import end_workers
 
     try:
         return score_videos(

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
-from motiontransfer.errors import VideoError
-from motiontransfer.keypoints import Keypoints
-from motiontransfer.target_clips import TargetClip
+from motiontransfer.core.errors import VideoError
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import Box, enclosing_box, resize

@@ -37,8 +37,8 @@ from motiontransfer.evaluation.frames import (
     training_frames,
 )
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey
+from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.rendering.videos import evenly_spaced
-from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.color import AnyFrame, Frame
 
 WINDOW_PX = 11

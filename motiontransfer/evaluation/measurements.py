@@ -25,8 +25,8 @@ import pandas as pd
 import pyarrow as pa
 from jaxtyping import Float64
 
-from motiontransfer.errors import MissingFileError, one_line
-from motiontransfer.storage import damaged, replacing
+from motiontransfer.core.errors import MissingFileError, one_line
+from motiontransfer.core.storage import damaged, replacing
 
 NUM_RESAMPLES = 1000
 COVERAGE = 0.95

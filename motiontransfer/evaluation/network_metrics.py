@@ -29,9 +29,11 @@ from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from motiontransfer.device import choose_accelerator, describe_device
-from motiontransfer.downloads import Pretrained, pretrained_file, read_tensors
-from motiontransfer.errors import WeightsError
+from motiontransfer.core.device import choose_accelerator, describe_device
+from motiontransfer.core.downloads import Pretrained, pretrained_file, read_tensors
+from motiontransfer.core.errors import WeightsError
+from motiontransfer.core.params import Section
+from motiontransfer.core.progress import track
 from motiontransfer.evaluation.frames import PosedFrames, person_regions, read_frames
 from motiontransfer.evaluation.image_metrics import SMALLEST_MS_SSIM_PX, ImageDistance
 from motiontransfer.evaluation.measurements import (
@@ -42,8 +44,6 @@ from motiontransfer.evaluation.measurements import (
     block_length,
     resamples,
 )
-from motiontransfer.params import Section
-from motiontransfer.progress import track
 from motiontransfer.rendering.videos import evenly_spaced
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.tensors import CPU

@@ -23,14 +23,14 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, Shaped
 
-from motiontransfer.errors import KeypointsError
+from motiontransfer.core.errors import KeypointsError
 from motiontransfer.evaluation.frames import PosedFrames, training_frames
 from motiontransfer.evaluation.measurements import MetricKey, RatioMetric
-from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import fill_gaps
+from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.rendering.videos import evenly_spaced
-from motiontransfer.skeleton import Skeleton
-from motiontransfer.target_clips import TargetClip
 
 REPORTED_GROUPS = {"body": ("body",), "hands": ("left_hand", "right_hand"), "face": ("face",)}
 """Reported group -> the skeleton's groups in it."""

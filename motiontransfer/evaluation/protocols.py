@@ -20,7 +20,10 @@ from types import MappingProxyType
 import numpy as np
 from PIL import Image
 
-from motiontransfer.errors import TrainingError
+from motiontransfer.core.errors import TrainingError
+from motiontransfer.core.params import Compute
+from motiontransfer.core.progress import track
+from motiontransfer.core.storage import replacing
 from motiontransfer.evaluation.frames import (
     Frames,
     FrameSet,
@@ -61,14 +64,11 @@ from motiontransfer.evaluation.temporal_metrics import (
     frame_changes,
     warping_errors,
 )
-from motiontransfer.keypoints import Keypoints
-from motiontransfer.params import Compute
 from motiontransfer.pose.detection import detect_person
 from motiontransfer.pose.detectors import default_detector
-from motiontransfer.progress import track
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
-from motiontransfer.storage import replacing
-from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, write_frames
 

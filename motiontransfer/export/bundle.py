@@ -20,8 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from motiontransfer import layout
-from motiontransfer.errors import MissingLibraryError, MotionTransferError
+from motiontransfer.core import layout
+from motiontransfer.core.errors import MissingLibraryError, MotionTransferError
+from motiontransfer.core.params import load_section
+from motiontransfer.core.storage import replacing_folder, source_files, write_json, write_text
 from motiontransfer.export import run
 from motiontransfer.export.player import (
     ARRAYS_FILE,
@@ -34,20 +36,18 @@ from motiontransfer.export.player import (
     Output,
     Player,
 )
-from motiontransfer.keypoints import Keypoints
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
 from motiontransfer.models.rollout import coarse_size
-from motiontransfer.params import load_section
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import MODELS, openvino_core
 from motiontransfer.puppet.appearance import pack_appearance
+from motiontransfer.puppet.target_clips import read_target_clips, spread
 from motiontransfer.puppet.warping import TEXTURE_CHANNELS
 from motiontransfer.rendering.compositing import draw_label
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics, write_statistics
-from motiontransfer.storage import replacing_folder, source_files, write_json, write_text
-from motiontransfer.target_clips import read_target_clips, spread
 from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 
 Precision = Literal["fp32", "int8"]

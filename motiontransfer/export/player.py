@@ -14,15 +14,15 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from motiontransfer.errors import (
+from motiontransfer.core.errors import (
     KeypointsError,
     MissingFileError,
     MissingLibraryError,
     WeightsError,
 )
-from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import Viewport, ViewportFollower, face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle, draw_poses
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.appearance import PackedAppearance, unpack_appearance
 from motiontransfer.puppet.warping import (
     TEXTURE_CHANNELS,

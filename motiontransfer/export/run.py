@@ -25,17 +25,17 @@ from typing import get_args
 import cv2
 import numpy as np
 
-from motiontransfer.errors import MotionTransferError
+from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.export.player import STATISTICS_FILE, Engine, Player, fastest_engine, read_model
-from motiontransfer.keypoints import Keypoints, read_keypoints
 from motiontransfer.live.devices import Window, open_camera, open_video, recording
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
 from motiontransfer.live.session import Session, working_framing
+from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.openvino_holistic import follow_person
+from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.rendering.compositing import labelled
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
-from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.writer import write_video
 
 FOLDER = Path(__file__).parent

@@ -17,15 +17,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motiontransfer import layout
-from motiontransfer.errors import MissingFileError, TrainingError
+from motiontransfer.core import layout
+from motiontransfer.core.errors import MissingFileError, TrainingError
+from motiontransfer.core.params import Transfer
+from motiontransfer.core.progress import track
 from motiontransfer.forensics.model import Frames
-from motiontransfer.keypoints import Keypoints, read_keypoints
-from motiontransfer.params import Transfer
-from motiontransfer.progress import track
+from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips, spread
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses
-from motiontransfer.target_clips import HeldOut, TargetClip, read_target_clips, spread
 from motiontransfer.training.data import FrameCache, TensorBatch
 from motiontransfer.training.distributed import Runtime
 from motiontransfer.video.color import Frame, to_srgb

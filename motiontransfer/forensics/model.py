@@ -13,8 +13,8 @@ from scipy.special import expit, log_expit
 from torch import Tensor, nn
 from torch.nn import functional
 
-from motiontransfer.errors import TrainingError, VideoError
-from motiontransfer.progress import track
+from motiontransfer.core.errors import TrainingError, VideoError
+from motiontransfer.core.progress import track
 from motiontransfer.training.weights import read_described, read_network, write_weights
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import resize

@@ -12,6 +12,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from motiontransfer.core.params import Transfer
+from motiontransfer.core.progress import track
 from motiontransfer.forensics.data import (
     CORRUPTIONS,
     FramePairBatch,
@@ -38,10 +40,8 @@ from motiontransfer.forensics.model import (
     write_detector,
 )
 from motiontransfer.models.layers import count_parameters
-from motiontransfer.params import Transfer
-from motiontransfer.progress import track
+from motiontransfer.puppet.target_clips import HeldOut, spread
 from motiontransfer.rendering.rendered import FaceMode
-from motiontransfer.target_clips import HeldOut, spread
 from motiontransfer.training.checkpoint import Throughput, copy_logs, run_folder, run_key
 from motiontransfer.training.distributed import Runtime, barrier
 from motiontransfer.training.trainer import AdamTask, RunParams, Schedule, fit

@@ -22,15 +22,15 @@ import torch
 from PIL import Image
 from torch import nn
 
-from motiontransfer import layout
-from motiontransfer.device import describe_device
-from motiontransfer.errors import ParamsError
+from motiontransfer.core import layout
+from motiontransfer.core.device import describe_device
+from motiontransfer.core.errors import ParamsError
+from motiontransfer.core.params import PARAMS_FILE, load_section
 from motiontransfer.live.devices import Sign, Source, Window, recording, virtual_camera
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
 from motiontransfer.live.session import Output, Session, working_framing
 from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.models.layers import Maps, pad_to_multiple
-from motiontransfer.params import PARAMS_FILE, load_section
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models

@@ -12,10 +12,11 @@ from fractions import Fraction
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from motiontransfer.errors import StatisticsError
-from motiontransfer.keypoints import Keypoints
+from motiontransfer.core.errors import StatisticsError
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import remove_stray_hands
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import OneEuroFilter
 from motiontransfer.retargeting.normalization import Centring, Mode, normalize_poses
 from motiontransfer.retargeting.statistics import (
@@ -24,7 +25,6 @@ from motiontransfer.retargeting.statistics import (
     fit_statistics,
     measure_ground_contact,
 )
-from motiontransfer.skeleton import Skeleton
 
 _HOLD_SECONDS = 0.25  # that a missing joint stays where it was
 _FRAME_SECONDS = (1e-3, 1.0)  # between frames, at least and at most

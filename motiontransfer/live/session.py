@@ -14,10 +14,10 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from motiontransfer.keypoints import Keypoints
 from motiontransfer.live.devices import Load, Source, Window, write_text
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.rendering.compositing import PendingFrame
 from motiontransfer.video.color import AnyFrame, Frame

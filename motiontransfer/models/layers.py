@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from motiontransfer.errors import TrainingError
+from motiontransfer.core.errors import TrainingError
 
 Upsampling = Literal["transposed", "resize"]
 

@@ -11,9 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from motiontransfer.keypoints import Keypoints
+from motiontransfer.core.parallel import map_ahead
 from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator, Textures
-from motiontransfer.parallel import map_ahead
 from motiontransfer.pose.boxes import Boxes, ViewportFollower
 from motiontransfer.pose.drawing import (
     TILE_PX,
@@ -26,9 +25,10 @@ from motiontransfer.pose.drawing import (
     touched_tiles,
     visible_lines,
 )
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.retrieval import Excluded
 from motiontransfer.puppet.warping import PuppetClip, PuppetFollower, Texture
-from motiontransfer.skeleton import Skeleton
 from motiontransfer.video.tensors import CPU, Images, levels_to_textures, upload, upload_together
 
 Points = Float[Tensor, "batch joints 2"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, Int, Int64
 
-from motiontransfer.keypoints import Keypoints, Points, Scores
+from motiontransfer.pose.keypoints import Keypoints, Points, Scores
 from motiontransfer.pose.time_series import (
     Mask,
     fill_gaps,

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int8, Int64
 
-from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import Places, body_height_px
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.pose.time_series import Mask, TimeFilter, inner_gaps, joints_by_presence, smooth
-from motiontransfer.skeleton import mirrored
 
 # In body heights: how far detectors stray without being wrong, and about 100 m/s² for a grown
 # person, several times what a dancer's hand reaches; the demo's true joints stay below a quarter.

@@ -12,14 +12,14 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
 
-from motiontransfer.keypoints import Detections, Keypoints, People
-from motiontransfer.parallel import run_parallel
-from motiontransfer.params import Compute
+from motiontransfer.core.parallel import run_parallel
+from motiontransfer.core.params import Compute
+from motiontransfer.core.progress import track
 from motiontransfer.pose.boxes import joint_boxes
+from motiontransfer.pose.keypoints import Detections, Keypoints, People
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.time_series import running_mean, window_frames
 from motiontransfer.pose.tracking import UNASSIGNED, measure_bodies, pose_distance, track_people
-from motiontransfer.progress import track
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.isolation import restart_time_limit

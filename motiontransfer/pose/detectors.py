@@ -16,13 +16,13 @@ from typing import ClassVar, Literal, get_args
 import loky
 from pydantic import BaseModel, Field, field_validator
 
-from motiontransfer import layout
-from motiontransfer.device import choose_accelerator, describe_device
-from motiontransfer.errors import ParamsError
-from motiontransfer.keypoints import Detections
-from motiontransfer.params import PARAMS_FILE, Compute, Section, load_section
+from motiontransfer.core import layout
+from motiontransfer.core.device import choose_accelerator, describe_device
+from motiontransfer.core.errors import ParamsError
+from motiontransfer.core.params import PARAMS_FILE, Compute, Section, load_section
 from motiontransfer.pose.detection import detect_clip, track_detections
 from motiontransfer.pose.importers import import_people
+from motiontransfer.pose.keypoints import Detections
 from motiontransfer.pose.landmarks import MIN_VISIBILITY, Detector
 from motiontransfer.video.clip import detection_frames, read_clip
 

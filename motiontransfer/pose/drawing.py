@@ -13,9 +13,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int64, UInt8
 
-from motiontransfer.errors import KeypointsError
-from motiontransfer.keypoints import Keypoints
-from motiontransfer.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
+from motiontransfer.core.errors import KeypointsError
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
 
 Array = Any
 """NumPy's or PyTorch's."""

@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, ValidationError, field_validator
 
-from motiontransfer.errors import KeypointsError, MissingFileError
-from motiontransfer.keypoints import People
-from motiontransfer.skeleton import (
+from motiontransfer.core.errors import KeypointsError, MissingFileError
+from motiontransfer.pose.keypoints import People
+from motiontransfer.pose.skeleton import (
     BODY_23,
     BODY_25,
     COCO_18,

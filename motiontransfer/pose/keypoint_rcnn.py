@@ -16,12 +16,12 @@ from torchvision.models.detection import KeypointRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
-from motiontransfer.device import choose_accelerator
-from motiontransfer.downloads import Pretrained, pretrained_file
-from motiontransfer.errors import WeightsError
-from motiontransfer.keypoints import People
+from motiontransfer.core.device import choose_accelerator
+from motiontransfer.core.downloads import Pretrained, pretrained_file
+from motiontransfer.core.errors import WeightsError
+from motiontransfer.pose.keypoints import People
 from motiontransfer.pose.landmarks import Detector
-from motiontransfer.skeleton import COCO_17, HOLISTIC, remap_joints
+from motiontransfer.pose.skeleton import COCO_17, HOLISTIC, remap_joints
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.tensors import frames_to_tensor
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from motiontransfer.keypoints import People
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.pose.keypoints import People
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.video.color import AnyFrame
 
 Detector = Callable[[Sequence[AnyFrame]], list[People]]

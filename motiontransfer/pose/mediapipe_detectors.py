@@ -18,8 +18,8 @@ from mediapipe.python import packet_creator, packet_getter
 from mediapipe.python.solutions.holistic import Holistic
 from mediapipe.tasks.python import BaseOptions, vision
 
-from motiontransfer.downloads import Pretrained, pretrained_file
-from motiontransfer.errors import MissingFileError, WeightsError
+from motiontransfer.core.downloads import Pretrained, pretrained_file
+from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.pose.landmarks import Detector, Landmarks, detector_of
 from motiontransfer.video.color import AnyFrame
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int8, Int64, UInt8
 
-from motiontransfer.keypoints import Keypoints
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import Repairs
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.time_series import Mask, Series, longest_segment, segments
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box

@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from motiontransfer.errors import KeypointsError
-from motiontransfer.keypoints import Detections
+from motiontransfer.core.errors import KeypointsError
 from motiontransfer.pose.boxes import joint_boxes
+from motiontransfer.pose.keypoints import Detections
 from motiontransfer.pose.time_series import longest_segment
 
 _MAX_GROWTH = 1.6

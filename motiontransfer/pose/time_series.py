@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.keypoints import Keypoints
 
 Series = Float64[np.ndarray, " frames"]
 Mask = Bool[np.ndarray, " frames"]

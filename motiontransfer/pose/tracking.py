@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int32
 
-from motiontransfer.keypoints import People
-from motiontransfer.skeleton import HOLISTIC, mirrored
+from motiontransfer.pose.keypoints import People
+from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 
 UNASSIGNED = -1
 """Track number of a detection in no track: a duplicate, a mixture of two people, or no body."""

@@ -19,11 +19,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from motiontransfer import layout
-from motiontransfer.errors import KeypointsError, MissingFileError, VideoError
-from motiontransfer.progress import track
+from motiontransfer.core import layout
+from motiontransfer.core.errors import KeypointsError, MissingFileError, VideoError
+from motiontransfer.core.progress import track
+from motiontransfer.core.storage import replacing_folder
 from motiontransfer.project.entries import add_video, check_new_video, load_videos
-from motiontransfer.storage import replacing_folder
 from motiontransfer.video.color import Frame
 from motiontransfer.video.writer import write_video
 

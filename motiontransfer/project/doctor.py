@@ -21,12 +21,13 @@ import loky
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from motiontransfer import layout
-from motiontransfer.device import find_gpu_fault
-from motiontransfer.downloads import cache_folder
-from motiontransfer.errors import MotionTransferError
-from motiontransfer.params import PARAMS_FILE, load_params
-from motiontransfer.stage_runner import missing_library
+from motiontransfer.core import layout
+from motiontransfer.core.device import find_gpu_fault
+from motiontransfer.core.downloads import cache_folder
+from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.parallel import memory_bytes
+from motiontransfer.core.params import PARAMS_FILE, load_params
+from motiontransfer.core.stage_runner import missing_library
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -89,16 +90,6 @@ def check_processor() -> CheckResult:
             "processor", message, "with less than 4 GB set compute.num_workers: 1 in params.yaml"
         )
     return ok("processor", message)
-
-
-def memory_bytes() -> int:
-    """Memory of the machine, or of the container, where that is less."""
-    of_machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-    except OSError:
-        return of_machine
-    return min(of_machine, int(limit)) if limit.isdigit() else of_machine
 
 
 def check_gpu() -> CheckResult:
@@ -177,8 +168,8 @@ def _section(params: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 def check_project(root: Path) -> Iterator[CheckResult]:
     """Check a project, in the order in which it would stop a run."""
-    from motiontransfer.project.remote import opened
-    from motiontransfer.project.runs import forecast, in_words, plan
+    from motiontransfer.pipeline.remote import opened
+    from motiontransfer.pipeline.runs import forecast, in_words, plan
 
     try:
         params = load_params(root / PARAMS_FILE)
@@ -198,7 +189,7 @@ def check_project(root: Path) -> Iterator[CheckResult]:
 
 
 def check_git(root: Path, repo: "Repo") -> CheckResult:
-    from motiontransfer.project.sharing import has_commit, uncommitted
+    from motiontransfer.pipeline.sharing import has_commit, uncommitted
 
     if repo.config["core"].get("no_scm"):
         return warning(
@@ -224,7 +215,7 @@ def check_git(root: Path, repo: "Repo") -> CheckResult:
 
 def check_remote(repo: "Repo") -> CheckResult:
     """Check that the remote answers and that its downloads are verified."""
-    from motiontransfer.project.remote import default_remote, errors_in_one_line
+    from motiontransfer.pipeline.remote import default_remote, errors_in_one_line
 
     try:
         name, url = default_remote(repo)

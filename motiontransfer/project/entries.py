@@ -14,11 +14,13 @@ from typing import Literal
 
 import yaml
 from dvc.repo import lock_repo
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from motiontransfer import layout
-from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.params import PARAMS_FILE, Name, Transfer, load_params, load_section
+from motiontransfer.core import layout
+from motiontransfer.core.errors import MissingFileError, ParamsError
+from motiontransfer.core.params import PARAMS_FILE, Name, Transfer, Video, load_params, load_section
+from motiontransfer.core.storage import overlap, replacing, sha256_of, write_text
+from motiontransfer.pipeline.remote import errors_of_dvc, opened, unchanged_on_error
 from motiontransfer.project.params_editing import (
     add_entry,
     add_item,
@@ -26,15 +28,6 @@ from motiontransfer.project.params_editing import (
     remove_entry,
     remove_item,
 )
-from motiontransfer.project.remote import errors_of_dvc, opened, unchanged_on_error
-from motiontransfer.storage import overlap, replacing, sha256_of, write_text
-
-
-class Video(BaseModel):
-    """What commands read of an entry of `videos`."""
-
-    path: Path
-    subject: Name
 
 
 def load_videos(root: Path = Path()) -> dict[str, Video]:

@@ -15,9 +15,9 @@ from typing import NamedTuple, cast
 
 import yaml
 
-from motiontransfer.errors import ParamsError
-from motiontransfer.params import PARAMS_FILE, load_params
-from motiontransfer.storage import write_text
+from motiontransfer.core.errors import ParamsError
+from motiontransfer.core.params import PARAMS_FILE, load_params
+from motiontransfer.core.storage import write_text
 
 PRESETS_FOLDER = Path("presets")
 

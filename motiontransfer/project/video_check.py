@@ -13,11 +13,12 @@ from typing import Literal
 import numpy as np
 from tqdm import tqdm
 
-from motiontransfer.errors import VideoError
-from motiontransfer.keypoints import Detections, People
+from motiontransfer.core.errors import VideoError
+from motiontransfer.core.progress import track
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import default_detector
+from motiontransfer.pose.keypoints import Detections, People
 from motiontransfer.pose.landmarks import MIN_VISIBILITY
 from motiontransfer.pose.mediapipe_detectors import WHEEL, open_pose_landmarker
 from motiontransfer.pose.quality import (
@@ -31,7 +32,6 @@ from motiontransfer.pose.quality import (
     verdict,
     without_person,
 )
-from motiontransfer.progress import track
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import (
     Box,

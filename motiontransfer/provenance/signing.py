@@ -35,8 +35,13 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
-from motiontransfer.errors import MissingFileError, MissingLibraryError, ProvenanceError, one_line
-from motiontransfer.storage import replacing
+from motiontransfer.core.errors import (
+    MissingFileError,
+    MissingLibraryError,
+    ProvenanceError,
+    one_line,
+)
+from motiontransfer.core.storage import replacing
 
 CERTIFICATE_VARIABLE = "MOTIONTRANSFER_CERTIFICATE"
 PRIVATE_KEY_VARIABLE = "MOTIONTRANSFER_PRIVATE_KEY"

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import AliasPath, BaseModel, Field, ValidationError
 
-from motiontransfer.errors import ProvenanceError, one_line, printable
+from motiontransfer.core.errors import ProvenanceError, one_line, printable
 from motiontransfer.provenance.signing import (
     ASSERTION,
     OFFLINE,

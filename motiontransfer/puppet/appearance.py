@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
 
+from motiontransfer.core.storage import write_arrays
+from motiontransfer.pose.skeleton import Skeleton, mirrored
 from motiontransfer.puppet.parts import SCALE_LINES, BodyPart, BodyPoses, body_parts, body_scales
-from motiontransfer.skeleton import Skeleton, mirrored
-from motiontransfer.storage import write_arrays
 
 _PERSONS_KEPT = 8  # decoded: a frame shows parts of about five references
 

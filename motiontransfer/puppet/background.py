@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
+from motiontransfer.core.progress import track
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.progress import track
 from motiontransfer.puppet.silhouette import LEAST_MASK, read_masks
-from motiontransfer.target_clips import FullSizeFrames, spread
+from motiontransfer.puppet.target_clips import FullSizeFrames, spread
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
 

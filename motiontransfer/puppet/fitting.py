@@ -13,10 +13,11 @@ import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int64, UInt8
 from PIL import Image
 
-from motiontransfer.errors import TrainingError
-from motiontransfer.keypoints import resize_points
+from motiontransfer.core.errors import TrainingError
+from motiontransfer.core.progress import track
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.progress import track
+from motiontransfer.pose.keypoints import resize_points
+from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
 from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.foreign import foreign_share, small_copy
@@ -42,8 +43,7 @@ from motiontransfer.puppet.silhouette import (
     shows_skirt,
     silhouette,
 )
-from motiontransfer.skeleton import Skeleton
-from motiontransfer.target_clips import FullSizeFrames, spread
+from motiontransfer.puppet.target_clips import FullSizeFrames, spread
 from motiontransfer.video.color import Frame
 
 _NUM_FILLS = 3  # references from which what is hidden of a part is filled

@@ -16,9 +16,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int64
 
-from motiontransfer.keypoints import Points, Scores
+from motiontransfer.pose.keypoints import Points, Scores
+from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
 from motiontransfer.pose.time_series import Series
-from motiontransfer.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
 
 Motion = Literal["limb", "torso", "rigid"]
 Map = Float64[np.ndarray, "2 3"]

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int64, UInt8
 
+from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.parts import (
@@ -24,7 +25,6 @@ from motiontransfer.puppet.parts import (
     half_neighbors,
     part_shapes,
 )
-from motiontransfer.skeleton import mirrored
 
 Excluded = Bool[np.ndarray, "frames filmed_references"]
 """References that may not be used for a frame, nor mirrored."""

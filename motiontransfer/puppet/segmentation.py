@@ -15,18 +15,18 @@ import numpy as np
 from mediapipe.framework.formats.rect_pb2 import NormalizedRect  # ty: ignore[import-not-found]
 from mediapipe.python import packet_creator, packet_getter
 
-from motiontransfer.keypoints import Keypoints
+from motiontransfer.core.progress import track
 from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.mediapipe_detectors import (
     image_packet,
     mediapipe_models,
     native_stderr_hidden,
     start_graph,
 )
-from motiontransfer.progress import track
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.puppet.silhouette import MOST_MASKS, Mask, PersonMasks
-from motiontransfer.target_clips import TargetClip
+from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import detection_frames, full_size_frames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore

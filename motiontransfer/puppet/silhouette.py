@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32, UInt8
 
-from motiontransfer.errors import MissingFileError
+from motiontransfer.core.errors import MissingFileError
+from motiontransfer.core.storage import read_table, write_table
 from motiontransfer.puppet.matting import share_by_color
 from motiontransfer.puppet.parts import SKIRT, BodyPart, BodyPoses
-from motiontransfer.storage import read_table, write_table
 from motiontransfer.video.color import Frame
 
 MOST_MASKS = 400

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from motiontransfer.errors import PARAMS_FILE, ParamsError
-from motiontransfer.keypoints import Keypoints
-from motiontransfer.parallel import map_ahead
+from motiontransfer.core.errors import PARAMS_FILE, ParamsError
+from motiontransfer.core.parallel import map_ahead
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.warping import Puppet, PuppetClip, Texture
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize

@@ -14,23 +14,23 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from motiontransfer import layout
-from motiontransfer.errors import MissingFileError
-from motiontransfer.keypoints import (
+from motiontransfer.core import layout
+from motiontransfer.core.errors import MissingFileError
+from motiontransfer.core.progress import track
+from motiontransfer.core.storage import replacing
+from motiontransfer.pose.drawing import display_style, draw_rgb
+from motiontransfer.pose.keypoints import (
     Detections,
     Keypoints,
     read_detections,
     read_keypoints,
     resize_points,
 )
-from motiontransfer.pose.drawing import display_style, draw_rgb
 from motiontransfer.pose.plots import track_color
+from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.pose.time_series import Series
-from motiontransfer.progress import track
 from motiontransfer.rendering.videos import contact_sheet, evenly_spaced, side_by_side
 from motiontransfer.retargeting.statistics import measure_ground_contact
-from motiontransfer.skeleton import LIMBS_OF_GROUP, Skeleton
-from motiontransfer.storage import replacing
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box

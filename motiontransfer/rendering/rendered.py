@@ -11,14 +11,14 @@ from typing import Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from motiontransfer import layout
-from motiontransfer.device import Precision
-from motiontransfer.errors import MissingFileError, VideoError, one_line
-from motiontransfer.parallel import in_thread
-from motiontransfer.params import Section
+from motiontransfer.core import layout
+from motiontransfer.core.device import Precision
+from motiontransfer.core.errors import MissingFileError, VideoError, one_line
+from motiontransfer.core.parallel import in_thread
+from motiontransfer.core.params import Section
+from motiontransfer.core.storage import replacing_folder, sha256_of, write_json
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.rendering.compositing import FaceBlending, VisibleLabel
-from motiontransfer.storage import replacing_folder, sha256_of, write_json
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import frame_writer
 

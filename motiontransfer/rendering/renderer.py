@@ -21,9 +21,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from motiontransfer import layout
-from motiontransfer.errors import KeypointsError
-from motiontransfer.keypoints import Keypoints
+from motiontransfer.core import layout
+from motiontransfer.core.errors import KeypointsError
 from motiontransfer.models.faces import (
     Boxes,
     CarriedFrame,
@@ -37,6 +36,7 @@ from motiontransfer.models.layers import Network, to_device
 from motiontransfer.models.rollout import PoseDrawer, PoseMaps, Rollout
 from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
 from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.parts import Map
 from motiontransfer.rendering.compositing import (
     FaceBlending,

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from motiontransfer import layout
-from motiontransfer.keypoints import Keypoints
-from motiontransfer.parallel import in_thread
+from motiontransfer.core import layout
+from motiontransfer.core.parallel import in_thread
+from motiontransfer.core.storage import replacing
 from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.puppet.target_clips import spread
 from motiontransfer.rendering.compositing import VisibleLabel, with_label
-from motiontransfer.storage import replacing
-from motiontransfer.target_clips import spread
 from motiontransfer.video.clip import Clip
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.frame_store import FrameStore

@@ -12,10 +12,11 @@ from dvc_data.index import DataIndexDirError
 from pydantic import TypeAdapter, ValidationError
 from scmrepo.exceptions import SCMError
 
-from motiontransfer import layout
-from motiontransfer.errors import MissingFileError, ParamsError
+from motiontransfer.core import layout
+from motiontransfer.core.errors import MissingFileError, ParamsError
+from motiontransfer.core.params import Transfer
+from motiontransfer.core.storage import replacing
 from motiontransfer.evaluation.measurements import OURS, Curves, Measurements, read_measurements
-from motiontransfer.params import Transfer
 from motiontransfer.report.page import (
     PanelSource,
     has_sound,
@@ -25,7 +26,6 @@ from motiontransfer.report.page import (
     write_page,
 )
 from motiontransfer.report.tables import count_verdicts, frame_charts, metric_differences, page_data
-from motiontransfer.storage import replacing
 from motiontransfer.video.frame_store import FrameStore
 
 WORKSPACE = "workspace"

@@ -23,9 +23,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from PIL import Image
 
-from motiontransfer.params import flattened
-from motiontransfer.progress import track
-from motiontransfer.storage import replacing
+from motiontransfer.core.params import flattened
+from motiontransfer.core.progress import track
+from motiontransfer.core.storage import replacing
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.reader import open_input, video_stream

@@ -14,15 +14,16 @@ import numpy as np
 from jaxtyping import Float64
 from PIL import Image
 
-from motiontransfer import layout
-from motiontransfer.errors import MissingFileError
+from motiontransfer.core import layout
+from motiontransfer.core.errors import MissingFileError
+from motiontransfer.core.params import Transfer, load_params
 from motiontransfer.evaluation.frames import read_frames
 from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
 from motiontransfer.evaluation.pose_metrics import nearest_frames
-from motiontransfer.keypoints import Keypoints
-from motiontransfer.params import Transfer, load_params
 from motiontransfer.pose.drawing import draw_pose
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.time_series import peaks
+from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.report.page import (
     PanelSource,
     has_sound,
@@ -42,7 +43,6 @@ from motiontransfer.report.tables import (
     systems_of,
     tiles,
 )
-from motiontransfer.target_clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 
 _THUMBNAIL_PX = 256

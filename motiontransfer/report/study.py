@@ -18,10 +18,10 @@ import numpy as np
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from scipy.stats import binomtest
 
-from motiontransfer.errors import MissingFileError, StudyError
-from motiontransfer.progress import track
+from motiontransfer.core.errors import MissingFileError, StudyError
+from motiontransfer.core.progress import track
+from motiontransfer.core.storage import write_json
 from motiontransfer.report.page import write_page
-from motiontransfer.storage import write_json
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.writer import write_video

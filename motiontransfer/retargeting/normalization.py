@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from motiontransfer.errors import ParamsError, StatisticsError
-from motiontransfer.keypoints import Keypoints
+from motiontransfer.core.errors import ParamsError, StatisticsError
 from motiontransfer.pose.boxes import Places
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.time_series import Series, fill_gaps
 from motiontransfer.retargeting.shapes import change_head_shape, change_leg_shape
 from motiontransfer.retargeting.statistics import (

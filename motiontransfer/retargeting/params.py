@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from motiontransfer.params import Section
+from motiontransfer.core.params import Section
 from motiontransfer.retargeting.normalization import Centring, Mode
 
 

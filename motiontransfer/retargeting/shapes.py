@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Complex128, Float64
 
-from motiontransfer.keypoints import Keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.pose.time_series import Mask, Series, fill_gaps
-from motiontransfer.skeleton import mirrored
 
 Shape = Mapping[str, tuple[float, float]]
 """Place of each joint.

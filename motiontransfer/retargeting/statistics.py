@@ -11,8 +11,9 @@ from typing import SupportsFloat
 import numpy as np
 from jaxtyping import Float64
 
-from motiontransfer.errors import MissingFileError, StatisticsError
-from motiontransfer.keypoints import Keypoints
+from motiontransfer.core.errors import MissingFileError, StatisticsError
+from motiontransfer.core.storage import write_json
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.time_series import (
     Mask,
     Series,
@@ -29,7 +30,6 @@ from motiontransfer.retargeting.shapes import (
     fit_leg_shape,
     with_forehead,
 )
-from motiontransfer.storage import write_json
 
 _SCHEMA_VERSION = 5
 _MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this

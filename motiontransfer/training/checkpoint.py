@@ -26,8 +26,8 @@ from pydantic import TypeAdapter
 from scmrepo.exceptions import SCMError
 from torch import Tensor, nn
 
-from motiontransfer.errors import CheckpointError, DamagedFileError, TrainingError
-from motiontransfer.storage import replacing, sha256_of, source_files
+from motiontransfer.core.errors import CheckpointError, DamagedFileError, TrainingError
+from motiontransfer.core.storage import replacing, sha256_of, source_files
 from motiontransfer.training.distributed import Runtime, all_gather, arithmetic
 from motiontransfer.training.weights import read_tensors, write_tensors
 from motiontransfer.video.tensors import CPU

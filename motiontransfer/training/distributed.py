@@ -25,8 +25,8 @@ from jaxtyping import Float64
 from pydantic import Field
 from torch import Tensor, distributed
 
-from motiontransfer.device import Precision, choose_accelerator, describe_device
-from motiontransfer.errors import TrainingError
+from motiontransfer.core.device import Precision, choose_accelerator, describe_device
+from motiontransfer.core.errors import TrainingError
 
 Devices = Literal["auto"] | Annotated[int, Field(ge=1)]
 

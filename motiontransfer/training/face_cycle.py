@@ -8,8 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from motiontransfer import layout
-from motiontransfer.errors import TrainingError
+from motiontransfer.core import layout
+from motiontransfer.core.errors import TrainingError
 from motiontransfer.models.discriminators import DiscriminatorConfig, split_real_fake
 from motiontransfer.models.faces import (
     Crops,
@@ -21,7 +21,7 @@ from motiontransfer.models.faces import (
 )
 from motiontransfer.models.layers import check_depth, count_parameters, initialize
 from motiontransfer.pose.boxes import face_alignments
-from motiontransfer.target_clips import TargetClip, input_files, spread, usable_frames
+from motiontransfer.puppet.target_clips import TargetClip, input_files, spread, usable_frames
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import FrameCache, TensorBatch, draw_uniform
 from motiontransfer.training.distributed import Runtime, gather_tensors

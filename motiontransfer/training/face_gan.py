@@ -16,8 +16,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from motiontransfer import layout
-from motiontransfer.errors import TrainingError
+from motiontransfer.core import layout
+from motiontransfer.core.errors import TrainingError
+from motiontransfer.core.progress import track
+from motiontransfer.core.storage import replacing
 from motiontransfer.models.discriminators import (
     DiscriminatorConfig,
     MultiscaleDiscriminator,
@@ -34,11 +36,9 @@ from motiontransfer.models.layers import check_depth, count_parameters, initiali
 from motiontransfer.models.rollout import PoseDrawer, generate_clip
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.progress import track
+from motiontransfer.pose.skeleton import Skeleton
+from motiontransfer.puppet.target_clips import TargetClip, input_files, spread, usable_frames
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.skeleton import Skeleton
-from motiontransfer.storage import replacing
-from motiontransfer.target_clips import TargetClip, input_files, spread, usable_frames
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import Dataset, FrameCache, TensorBatch
 from motiontransfer.training.distributed import Runtime, barrier

@@ -17,11 +17,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from motiontransfer.downloads import Pretrained, pretrained_file, read_tensors
-from motiontransfer.errors import MissingLibraryError, ParamsError, WeightsError, one_line
+from motiontransfer.core.downloads import Pretrained, pretrained_file, read_tensors
+from motiontransfer.core.errors import MissingLibraryError, ParamsError, WeightsError, one_line
+from motiontransfer.core.params import PARAMS_FILE, Section
 from motiontransfer.models.discriminators import DiscriminatorOutput
 from motiontransfer.models.layers import Features, to_device
-from motiontransfer.params import PARAMS_FILE, Section
 from motiontransfer.training.checkpoint import Scalar
 from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.trainer import AdamTask, Data, TaskBatch

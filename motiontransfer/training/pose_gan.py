@@ -15,8 +15,9 @@ from pydantic import Field
 from torch import Tensor, channels_last, nn
 from torch.nn import functional
 
-from motiontransfer import layout
-from motiontransfer.errors import WeightsError
+from motiontransfer.core import layout
+from motiontransfer.core.errors import WeightsError
+from motiontransfer.core.storage import sha256_of
 from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.models.generators import (
     FrameGenerator,
@@ -29,11 +30,10 @@ from motiontransfer.models.generators import (
 from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2, initialize
 from motiontransfer.models.rollout import PoseDrawer, generate_clip
 from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
+from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.target_clips import HeldOut, TargetClip, full_size, input_files, spread
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.skeleton import Skeleton
-from motiontransfer.storage import sha256_of
-from motiontransfer.target_clips import HeldOut, TargetClip, full_size, input_files, spread
 from motiontransfer.training.checkpoint import Throughput, run_folder, run_key
 from motiontransfer.training.distributed import Runtime, arithmetic
 from motiontransfer.training.gan import (

@@ -24,11 +24,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from motiontransfer.core.params import Section
+from motiontransfer.core.progress import ProgressMeter
 from motiontransfer.models.discriminators import DiscriminatorConfig
 from motiontransfer.models.generators import NumDownsamplings, NumResidualBlocks
 from motiontransfer.models.layers import to_device
-from motiontransfer.params import Section
-from motiontransfer.progress import ProgressMeter
 from motiontransfer.training.checkpoint import (
     Checkpoint,
     MeanLosses,

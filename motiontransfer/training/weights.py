@@ -12,19 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from motiontransfer import layout
-from motiontransfer.errors import MissingFileError, WeightsError, one_line
-from motiontransfer.models.faces import (
-    FaceGenerator,
-    FaceGeneratorConfig,
-    FaceTranslator,
-    FaceTranslatorConfig,
-)
-from motiontransfer.models.generators import FrameGenerator, GeneratorConfig, build_generator
-from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.puppet.appearance import Appearance, PackedAppearance, unpack_appearance
-from motiontransfer.puppet.warping import Puppet
-from motiontransfer.storage import (
+from motiontransfer.core import layout
+from motiontransfer.core.errors import MissingFileError, WeightsError, one_line
+from motiontransfer.core.storage import (
     ARRAYS_KEY,
     WEIGHTS_VERSION,
     array_checksum,
@@ -36,7 +26,17 @@ from motiontransfer.storage import (
     unseal,
     versioned,
 )
-from motiontransfer.target_clips import HeldOut
+from motiontransfer.models.faces import (
+    FaceGenerator,
+    FaceGeneratorConfig,
+    FaceTranslator,
+    FaceTranslatorConfig,
+)
+from motiontransfer.models.generators import FrameGenerator, GeneratorConfig, build_generator
+from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.puppet.appearance import Appearance, PackedAppearance, unpack_appearance
+from motiontransfer.puppet.target_clips import HeldOut
+from motiontransfer.puppet.warping import Puppet
 
 
 def write_weights(path: Path, network: nn.Module, *, description: Mapping[str, object]) -> None:

@@ -14,18 +14,18 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from motiontransfer.errors import TrainingError
+from motiontransfer.core.errors import TrainingError
+from motiontransfer.core.params import Section
 from motiontransfer.models.discriminators import DiscriminatorOutput, split_real_fake
 from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.models.rollout import PoseDrawer, coarse_size
-from motiontransfer.params import Section
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
+from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.background import is_shadow
 from motiontransfer.puppet.retrieval import Excluded
 from motiontransfer.puppet.silhouette import LEAST_MASK, PersonMasks, read_masks
+from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.puppet.warping import Puppet, PuppetClip
-from motiontransfer.skeleton import Skeleton
-from motiontransfer.target_clips import TargetClip
 from motiontransfer.training.data import FrameCache, TensorBatch, make_generator
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import levels_to_images, levels_to_textures, upload

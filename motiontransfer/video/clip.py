@@ -15,10 +15,10 @@ import av
 import numpy as np
 from jaxtyping import Float, Int, Int32
 
-from motiontransfer import layout
-from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.progress import track
-from motiontransfer.storage import read_table, replacing_folder, write_json, write_table
+from motiontransfer.core import layout
+from motiontransfer.core.errors import MissingFileError, VideoError
+from motiontransfer.core.progress import track
+from motiontransfer.core.storage import read_table, replacing_folder, write_json, write_table
 from motiontransfer.video.color import AnyFrame, Frame, OnePass, from_srgb
 from motiontransfer.video.frame_store import FrameStore, frame_writer
 from motiontransfer.video.geometry import (

@@ -15,8 +15,8 @@ import av
 import numpy as np
 from av.codec.context import Flags
 
-from motiontransfer.errors import VideoError
-from motiontransfer.storage import damaged, replacing
+from motiontransfer.core.errors import VideoError
+from motiontransfer.core.storage import damaged, replacing
 from motiontransfer.video.color import Frame, to_srgb
 from motiontransfer.video.isolation import restart_time_limit, run_isolated
 from motiontransfer.video.reader import (

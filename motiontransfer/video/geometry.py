@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from motiontransfer.errors import VideoError
+from motiontransfer.core.errors import VideoError
 from motiontransfer.video.color import Frame
 
 Box = tuple[int, int, int, int]

@@ -15,7 +15,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar
 
-from motiontransfer.errors import VideoError
+from motiontransfer.core.errors import VideoError
 
 MEMORY_BYTES = 8 * 2**30  # 8K with sixteen reference frames takes a quarter of it
 SECONDS_PER_FRAME = 300

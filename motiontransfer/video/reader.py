@@ -15,7 +15,7 @@ import numpy as np
 from av.stream import Disposition
 from jaxtyping import Float
 
-from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.video.color import Frame, to_srgb
 from motiontransfer.video.geometry import Orientation, orientation_of, resize
 from motiontransfer.video.isolation import restart_time_limit

@@ -11,8 +11,8 @@ import numpy as np
 from av.codec.context import Flags
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
-from motiontransfer.errors import VideoError
-from motiontransfer.storage import replacing
+from motiontransfer.core.errors import VideoError
+from motiontransfer.core.storage import replacing
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import CHECKED
 from motiontransfer.video.isolation import restart_time_limit

@@ -3,7 +3,7 @@ import pytest
 
 from demo.actors import body as body_module
 from demo.actors.body import load_body
-from motiontransfer.errors import MissingFileError
+from motiontransfer.core.errors import MissingFileError
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from demo.actors.choreography import perform
 from demo.actors.footwork import Bar
 from demo.actors.renderer import load_actor, pose_actor, shoot
 from demo.actors.scenes import ROOMS, Camera, draw_plate
-from motiontransfer.keypoints import Detections
+from motiontransfer.pose.keypoints import Detections
 from motiontransfer.pose.mediapipe_detectors import WHEEL, open_pose_landmarker
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.subject import choice_metrics, choose_person
 from motiontransfer.pose.tracking import track_people
-from motiontransfer.skeleton import HOLISTIC
 
 # Frames of every second of which there is one, 12.5 a second; the far one is hidden in the middle.
 CROSSING = range(185, 250, 2)

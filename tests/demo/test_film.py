@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from demo import film
-from motiontransfer.errors import ParamsError
-from motiontransfer.keypoints import read_keypoints
+from motiontransfer.core.errors import ParamsError
+from motiontransfer.pose.keypoints import read_keypoints
 
 PARAMS = """
 film: {size: 64, frame_rate: 25, samples: 1, crf: 12}
@@ -72,7 +72,7 @@ def test_an_unknown_clip_is_refused_with_the_known_names(project):
 
 def test_the_params_file_that_comes_with_the_project_is_valid():
     root = Path(__file__).parents[2]
-    from motiontransfer.params import load_section
+    from motiontransfer.core.params import load_section
 
     params = load_section(film.FilmParams, "film", path=root / "demo/params.yaml")
     assert params.size <= 512

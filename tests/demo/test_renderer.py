@@ -6,7 +6,7 @@ import pytest
 from demo.actors.appearance import display
 from demo.actors.choreography import compose
 from demo.actors.renderer import in_place_of, pose_actor, shoot, true_keypoints
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.pose.skeleton import HOLISTIC
 
 INSIDE_THE_BODY = [
     f"{side}_{joint}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from motiontransfer.params import Transfer
+from motiontransfer.core.params import Transfer
 from stages.check_params import VideoParams
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,7 @@ from collections.abc import Mapping
 
 import yaml
 
-from motiontransfer.storage import source_files
+from motiontransfer.core.storage import source_files
 from stages import check_params, clean_keypoints, decode, detect_keypoints
 from stages.code import stage_modules
 from tests.tiny_project import ROOT

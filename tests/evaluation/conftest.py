@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from motiontransfer.core.params import Compute
 from motiontransfer.evaluation.frames import FrameSet, PosedFrames, concatenated
 from motiontransfer.evaluation.measurements import RatioMetric
 from motiontransfer.evaluation.protocols import FrameMetric
-from motiontransfer.params import Compute
-from motiontransfer.skeleton import HOLISTIC, Skeleton
-from motiontransfer.target_clips import HeldOut, read_target_clips
+from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
+from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from tests.films import add_clip, film
 from tests.people import blocks, figure, lost
 

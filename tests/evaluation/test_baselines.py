@@ -4,12 +4,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from motiontransfer.errors import KeypointsError
+from motiontransfer.core.errors import KeypointsError
 from motiontransfer.evaluation import image_metrics, pose_metrics
 from motiontransfer.evaluation.frames import person_regions, read_frames
 from motiontransfer.evaluation.image_metrics import training_images
 from motiontransfer.evaluation.pose_metrics import nearest_neighbours
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.pose.skeleton import HOLISTIC
 from tests.evaluation import conftest
 from tests.people import figure
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.errors import VideoError
+from motiontransfer.core.errors import VideoError
 from motiontransfer.evaluation.frames import all_regions, read_frames, training_frames
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.pose.skeleton import HOLISTIC
 from tests.evaluation.conftest import body_of, clips_of, poses_of_clips
 from tests.films import film
 from tests.people import blocks, figure, keypoints_of

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from motiontransfer.errors import MissingFileError
+from motiontransfer.core.errors import MissingFileError
 from motiontransfer.evaluation import measurements as module
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from motiontransfer.report.report import frame_errors

@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torchvision.models.vgg import cfgs, make_layers
 
-from motiontransfer.device import choose_accelerator
-from motiontransfer.errors import WeightsError
+from motiontransfer.core.device import choose_accelerator
+from motiontransfer.core.errors import WeightsError
 from motiontransfer.evaluation import network_metrics as module
 from motiontransfer.evaluation.measurements import nested
 from tests.evaluation.conftest import BODY

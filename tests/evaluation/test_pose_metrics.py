@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.errors import KeypointsError
+from motiontransfer.core.errors import KeypointsError
 from motiontransfer.evaluation.pose_metrics import head_heights_px, pose_scores, shared_joints
-from motiontransfer.skeleton import HOLISTIC, Skeleton
+from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
 from tests.evaluation.conftest import HAND, body_of, reordered, without
 from tests.people import figure, keypoints_of
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from motiontransfer.errors import TrainingError, VideoError
+from motiontransfer.core.errors import TrainingError, VideoError
 from motiontransfer.evaluation import protocols
 from motiontransfer.evaluation.measurements import MetricKey, nested
 from motiontransfer.evaluation.network_metrics import NetworkParams, Networks, open_networks

@@ -13,13 +13,14 @@ import pytest
 import skimage.data
 import torch
 
-from motiontransfer.errors import (
+from motiontransfer.core.errors import (
     KeypointsError,
     MissingFileError,
     MissingLibraryError,
     MotionTransferError,
     WeightsError,
 )
+from motiontransfer.core.storage import sha256_of
 from motiontransfer.export import player as player_module
 from motiontransfer.export.bundle import export_target, quantize_generator
 from motiontransfer.export.player import (
@@ -32,20 +33,19 @@ from motiontransfer.export.player import (
     open_network,
 )
 from motiontransfer.export.run import DETECTOR_FOLDER
-from motiontransfer.keypoints import write_keypoints
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
 from motiontransfer.pose import openvino_holistic
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.pose.openvino_holistic import MODELS, openvino_core
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
-from motiontransfer.storage import sha256_of
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.weights import read_generator, write_no_weights, write_weights
 from motiontransfer.video.frame_store import FrameStore

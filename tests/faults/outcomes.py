@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from motiontransfer.stage_runner import run
+from motiontransfer.core.stage_runner import run
 from stages.code import stage_modules
 
 LIMIT_SECONDS = 300.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel
 
-from motiontransfer.params import Transfer, load_section
+from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.pose.detectors import HolisticConfig
 from stages.check_params import SECTIONS, VideoParams
 from tests.faults.outcomes import Case

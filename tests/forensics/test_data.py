@@ -7,12 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motiontransfer.errors import MissingFileError, TrainingError
+from motiontransfer.core.errors import MissingFileError, TrainingError
+from motiontransfer.core.params import Transfer
 from motiontransfer.forensics import data
-from motiontransfer.keypoints import read_keypoints, write_keypoints
-from motiontransfer.params import Transfer
+from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
+from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.rendering.renderer import load_renderer, render_poses
-from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.data import BatchSampler, prefetch
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize

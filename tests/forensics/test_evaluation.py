@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.errors import VideoError
+from motiontransfer.core.errors import VideoError
 from motiontransfer.forensics import model, training
 from motiontransfer.forensics.data import CORRUPTIONS, SegmentSet, both_sides
 from motiontransfer.video.writer import write_video

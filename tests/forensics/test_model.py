@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.errors import MissingFileError, TrainingError, WeightsError
+from motiontransfer.core.errors import MissingFileError, TrainingError, WeightsError
 from motiontransfer.forensics import model
 from motiontransfer.forensics.model import score_frames
 from motiontransfer.training.weights import read_description, write_weights

@@ -14,9 +14,9 @@ from motiontransfer.live.session import Session
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.rendering.renderer import LiveGenerator, Renderer, ResidualFaces
 from motiontransfer.retargeting.statistics import fit_statistics
-from motiontransfer.skeleton import HOLISTIC
 from tests.people import SIZE, dance
 from tests.training.small import STYLE, generator_config, runtime
 from tests.training.trainings import main_of

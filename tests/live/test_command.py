@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import yaml
 
-from motiontransfer.keypoints import write_keypoints
 from motiontransfer.live import command
+from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.retargeting.statistics import write_statistics
 from motiontransfer.training.weights import write_no_weights

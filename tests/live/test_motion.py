@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.retargeting.normalization import normalize_poses
-from motiontransfer.skeleton import HOLISTIC
 from tests.live.parts import joints_of, motion, statistics_of
 from tests.live.parts import still as standing
 from tests.people import SIZE, dance, lost

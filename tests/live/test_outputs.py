@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from motiontransfer.errors import DisplayError, MissingLibraryError
+from motiontransfer.core.errors import DisplayError, MissingLibraryError
 from motiontransfer.live.devices import Window, recording, virtual_camera, write_text
 from motiontransfer.provenance.signing import load_credentials, sign_file
 from motiontransfer.provenance.verification import read_provenance

@@ -5,7 +5,7 @@ import av
 import numpy as np
 import pytest
 
-from motiontransfer.errors import VideoError
+from motiontransfer.core.errors import VideoError
 from motiontransfer.live.devices import Source, Window, recording
 from motiontransfer.live.session import Captured, LatestValue, Session, Worker
 from motiontransfer.rendering.compositing import with_label

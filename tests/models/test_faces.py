@@ -7,7 +7,7 @@ from motiontransfer.models import faces
 from motiontransfer.models.discriminators import DiscriminatorConfig
 from motiontransfer.models.layers import count_parameters, initialize
 from motiontransfer.models.rollout import PoseDrawer
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.pose.skeleton import HOLISTIC
 from tests.models.published import giga_macs
 from tests.training.small import STYLE, face_config, translator_config
 

@@ -9,8 +9,8 @@ from torch import nn
 from motiontransfer.models.generators import FrameGenerator, Generated, HalfResolutionGenerator
 from motiontransfer.models.rollout import PoseDrawer, Rollout, coarse_size, generate_clip
 from motiontransfer.pose.boxes import Viewport, ViewportFollower
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.warping import PuppetClip
-from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.tensors import levels_to_textures
 from tests.people import SIZE, dance, puppet_of
 from tests.training.small import STYLE

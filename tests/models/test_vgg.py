@@ -3,7 +3,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from motiontransfer.errors import WeightsError
+from motiontransfer.core.errors import WeightsError
 from motiontransfer.training.gan import read_vgg19_features, vgg19_weights
 
 MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])

@@ -9,11 +9,11 @@ import yaml
 from dvc.repo import Repo
 from networkx import descendants
 
-from motiontransfer import layout
-from motiontransfer.params import Section, load_section
+from motiontransfer.core import layout
+from motiontransfer.core.params import Section, load_section
+from motiontransfer.core.storage import replacing, replacing_folder, source_digests
 from motiontransfer.pose.detectors import load_detector
 from motiontransfer.rendering.rendered import RenderParams
-from motiontransfer.storage import replacing, replacing_folder, source_digests
 from stages import check_params
 from stages.code import stage_modules
 

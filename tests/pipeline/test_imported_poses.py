@@ -4,12 +4,12 @@ import shutil
 import numpy as np
 import pytest
 
-from motiontransfer.keypoints import read_keypoints
 from motiontransfer.pose import keypoint_rcnn
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.detection import run_detector, track_detections
 from motiontransfer.pose.detectors import KeypointRcnnConfig, TasksConfig
-from motiontransfer.skeleton import (
+from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.pose.skeleton import (
     BODY_25,
     COCO_18,
     COCO_WHOLEBODY,

@@ -10,7 +10,7 @@ from scipy.interpolate import PchipInterpolator
 
 from motiontransfer.pose import cleaning
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.skeleton import HOLISTIC, mirrored
+from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 from tests.people import HEIGHT_PX, joints_of, lost, moved, person, standing
 
 

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from motiontransfer.errors import ComputeError
-from motiontransfer.keypoints import Detections, write_detections
-from motiontransfer.params import Compute
+from motiontransfer.core.errors import ComputeError
+from motiontransfer.core.params import Compute
 from motiontransfer.pose import detection
 from motiontransfer.pose.detectors import TasksConfig, default_detector
+from motiontransfer.pose.keypoints import Detections, write_detections
 from motiontransfer.pose.landmarks import Detector
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.video import frame_store
 from motiontransfer.video.frame_store import write_frames
 from tests.people import detections_of, frame_of, walker

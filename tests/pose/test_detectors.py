@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from motiontransfer.errors import ParamsError
-from motiontransfer.params import Compute
+from motiontransfer.core.errors import ParamsError
+from motiontransfer.core.params import Compute
 from motiontransfer.pose import detectors, keypoint_rcnn
 from motiontransfer.pose.detectors import detect_keypoints, load_detector
 from tests.people import detections_of

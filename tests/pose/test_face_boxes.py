@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from demo.actors.renderer import load_actor
 from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
-from motiontransfer.skeleton import BODY_25, COCO_17, HOLISTIC, IBUG_68, mirrored
+from motiontransfer.pose.skeleton import BODY_25, COCO_17, HOLISTIC, IBUG_68, mirrored
 from tests.people import keypoints_of, known_to, stick_person
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motiontransfer.errors import KeypointsError, MissingFileError
+from motiontransfer.core.errors import KeypointsError, MissingFileError
 from motiontransfer.pose.importers import (
     check_joint_order,
     frames_in_order,
@@ -16,7 +16,7 @@ from motiontransfer.pose.importers import (
     read_openpose_json,
     to_holistic,
 )
-from motiontransfer.skeleton import (
+from motiontransfer.pose.skeleton import (
     BODY_23,
     BODY_25,
     COCO_17,

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.device import choose_accelerator
-from motiontransfer.errors import MissingFileError, WeightsError
+from motiontransfer.core.device import choose_accelerator
+from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.pose import keypoint_rcnn
-from motiontransfer.skeleton import COCO_17, HOLISTIC
+from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from tests.pretend_cuda import pretend_cuda
 
 SETTINGS = {"max_people": 2, "min_detection_confidence": 0.5, "min_visibility": 0.3}

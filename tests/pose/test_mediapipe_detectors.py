@@ -13,8 +13,8 @@ from mediapipe.tasks.python.metadata.metadata_writers.metadata_writer import Met
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import shortest_path
 
-from motiontransfer.downloads import cache_folder
-from motiontransfer.errors import MissingFileError, WeightsError
+from motiontransfer.core.downloads import cache_folder
+from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.pose.detectors import TasksConfig, default_detector
 from motiontransfer.pose.landmarks import VERTEX_OF_JOINT, people_in_pixels
 from motiontransfer.pose.mediapipe_detectors import (
@@ -23,7 +23,7 @@ from motiontransfer.pose.mediapipe_detectors import (
     native_stderr_hidden,
     read_bundle,
 )
-from motiontransfer.skeleton import BODY_JOINTS, FACE_JOINTS, HOLISTIC, mirrored
+from motiontransfer.pose.skeleton import BODY_JOINTS, FACE_JOINTS, HOLISTIC, mirrored
 
 HOLISTIC_DETECTOR = default_detector()
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from motiontransfer.errors import KeypointsError
+from motiontransfer.core.errors import KeypointsError
 from motiontransfer.pose import plots
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.quality import FILLED, MISSING

@@ -17,7 +17,7 @@ from motiontransfer.pose.quality import (
     quality_metrics,
     verdict,
 )
-from motiontransfer.skeleton import BODY_JOINTS, HOLISTIC
+from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from tests.people import HEIGHT_PX, joints_of, known_to, lost, moved, person, standing
 from tests.pose.flawless import NUM_FRAMES, no_repairs, quality, share

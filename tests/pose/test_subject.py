@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from motiontransfer.errors import KeypointsError
+from motiontransfer.core.errors import KeypointsError
 from motiontransfer.pose.subject import choice_metrics, choose_person, with_re_entries
 from tests.people import detections_of
 

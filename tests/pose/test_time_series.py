@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.pose import time_series
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.pose.skeleton import HOLISTIC
 from tests.people import joints_of, lost, person
 
 

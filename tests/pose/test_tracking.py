@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 from motiontransfer.pose.tracking import (
     UNASSIGNED,
     Tracklet,
@@ -17,7 +18,6 @@ from motiontransfer.pose.tracking import (
     pose_distance,
     track_people,
 )
-from motiontransfer.skeleton import HOLISTIC, mirrored
 from tests.people import frame_of, walker
 
 IMAGE_SIZE = (256, 256)

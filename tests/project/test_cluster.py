@@ -15,9 +15,9 @@ import psutil
 import pytest
 import yaml
 
-from motiontransfer.project.cluster import _num_gpus, _pack
-from motiontransfer.project.remote import opened
-from motiontransfer.project.runs import share_cores
+from motiontransfer.pipeline.cluster import _num_gpus, _pack
+from motiontransfer.pipeline.remote import opened
+from motiontransfer.pipeline.runs import share_cores
 from tests.command import started
 from tests.project.machines import Machine
 from tests.project.remotes import wait_for

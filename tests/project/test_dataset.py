@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import yaml
 
-from motiontransfer.errors import KeypointsError, MissingFileError, VideoError
+from motiontransfer.core.errors import KeypointsError, MissingFileError, VideoError
 from motiontransfer.pose.importers import import_people
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.project.dataset import import_dataset
-from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.clip import decode_video
 from motiontransfer.video.frame_store import FrameStore
 from stages.decode import Video

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from motiontransfer.pipeline.remote import opened
+from motiontransfer.pipeline.sharing import set_remote
 from motiontransfer.project import doctor
 from motiontransfer.project.doctor import check_all, check_checkpoints, check_locks
-from motiontransfer.project.remote import opened
-from motiontransfer.project.sharing import set_remote
 from tests.command import run_command
 from tests.project.small_project import small_project
 

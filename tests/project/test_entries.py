@@ -6,9 +6,9 @@ import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import Repo, lock_repo
 
-from motiontransfer.errors import MissingFileError, MotionTransferError, ParamsError
+from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
+from motiontransfer.pipeline.remote import opened
 from motiontransfer.project import entries
-from motiontransfer.project.remote import opened
 from tests.command import run_command
 from tests.project.small_project import small_project
 

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from motiontransfer.project import runs as module
-from motiontransfer.project.runs import forecast, in_words
+from motiontransfer.pipeline import runs as module
+from motiontransfer.pipeline.runs import forecast, in_words
 
 MEASURED = {  # a dance of 102 frames of 600x600, and two sizes of a film of 288
     "decode@dancer": (6.7, 6.7),

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.errors import ParamsError
+from motiontransfer.core.errors import ParamsError
 from motiontransfer.project.params_editing import (
     Change,
     add_entry,

@@ -17,9 +17,9 @@ import pytest
 from rich.console import Console
 
 from motiontransfer.cli.project import make_table, shown_progress
-from motiontransfer.errors import MissingFileError, MotionTransferError
-from motiontransfer.project import runs
-from motiontransfer.project.runs import (
+from motiontransfer.core.errors import MissingFileError, MotionTransferError
+from motiontransfer.pipeline import runs
+from motiontransfer.pipeline.runs import (
     Job,
     Progress,
     dvc_server,

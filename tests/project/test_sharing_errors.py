@@ -6,8 +6,8 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from motiontransfer.project import remote
-from motiontransfer.project.remote import explain
+from motiontransfer.pipeline import remote
+from motiontransfer.pipeline.remote import explain
 from tests.project.remotes import free_port, ssh_home
 
 KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of this machine"

@@ -8,7 +8,7 @@ import yaml
 from dvc.utils import dict_sha256
 from dvc.utils.serialize import dump_yaml, load_yaml
 
-from motiontransfer.project.remote import fetch_lists, objects_of, opened
+from motiontransfer.pipeline.remote import fetch_lists, objects_of, opened
 from tests.project.machines import Machine
 from tests.project.remotes import BUCKET, Remote, s3_client
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from motiontransfer.errors import MissingFileError, MissingLibraryError, ProvenanceError
+from motiontransfer.core.errors import MissingFileError, MissingLibraryError, ProvenanceError
 from motiontransfer.provenance import signing as module
 from motiontransfer.provenance.signing import load_credentials, self_signed_file
 from tests.provenance.signing import (

@@ -5,7 +5,12 @@ import c2pa
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from motiontransfer.errors import MissingFileError, MotionTransferError, ProvenanceError, VideoError
+from motiontransfer.core.errors import (
+    MissingFileError,
+    MotionTransferError,
+    ProvenanceError,
+    VideoError,
+)
 from motiontransfer.provenance import verification
 from motiontransfer.provenance.verification import Reason, Signer, provenance_lines, read_provenance
 from tests.provenance import signing

@@ -6,7 +6,7 @@ import pytest
 
 from motiontransfer.puppet.background import is_shadow, median_background
 from motiontransfer.puppet.silhouette import read_masks
-from motiontransfer.target_clips import FullSizeFrames
+from motiontransfer.puppet.target_clips import FullSizeFrames
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import resize
 from tests.films import mask_film, training_clip

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.bending import Bend, Placement, bent_places
 from motiontransfer.puppet.parts import BodyPoses, joints_of
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.skeleton import HOLISTIC
 from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, painted, posed
 
 JOINT = 100 + 100j

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.errors import TrainingError, WeightsError
-from motiontransfer.keypoints import resize_points
+from motiontransfer.core.errors import TrainingError, WeightsError
+from motiontransfer.pose.keypoints import resize_points
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
-from motiontransfer.skeleton import HOLISTIC
-from motiontransfer.target_clips import FullSizeFrames, HeldOut
+from motiontransfer.puppet.target_clips import FullSizeFrames, HeldOut
 from motiontransfer.training.pose_gan import Target
 from motiontransfer.video.frame_store import write_frames
 from tests.films import training_clip

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
 from motiontransfer.puppet import parts as module
-from motiontransfer.skeleton import HOLISTIC, Skeleton
 from tests.people import NUMBER_OF, PARTS, lost, moved, person
 
 LIMB, TORSO, HAND = (PARTS[NUMBER_OF[name]] for name in ("left_shin", "torso", "left_hand"))

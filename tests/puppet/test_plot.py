@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.fitting import encode_patch
 from motiontransfer.puppet.plot import _CELL_PX, _MARGIN_PX, _cell, best_views, plot_appearance
-from motiontransfer.skeleton import HOLISTIC
 from tests.people import COLORS, NUMBER_OF, PERSON_SIZE, appearance_of, lost, posed, room
 
 

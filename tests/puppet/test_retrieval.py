@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 from motiontransfer.puppet.parts import joined_parts
 from motiontransfer.puppet.retrieval import choose_jointly
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.skeleton import HOLISTIC, mirrored
 from tests.people import NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, posed
 
 LEANING = posed(

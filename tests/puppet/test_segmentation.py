@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import skimage.data
 
-from motiontransfer.errors import DamagedFileError, MissingFileError
+from motiontransfer.core.errors import DamagedFileError, MissingFileError
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.segmentation import _square, segment_person
 from motiontransfer.puppet.silhouette import PersonMasks, read_masks, write_masks
-from motiontransfer.skeleton import HOLISTIC
 from tests.people import PERSON_SIZE, lost, posed
 
 ASTRONAUT = {

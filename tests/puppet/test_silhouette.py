@@ -2,10 +2,10 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet import silhouette as module
 from motiontransfer.puppet.fitting import cut_parts
 from motiontransfer.puppet.parts import BodyPoses
-from motiontransfer.skeleton import HOLISTIC
 from tests.people import (
     HEIGHT_PX,
     NUMBER_OF,

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.keypoints import resize_points
+from motiontransfer.pose.keypoints import resize_points
+from motiontransfer.pose.skeleton import COCO_17, HOLISTIC, Skeleton
 from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.warping import Puppet, PuppetFollower
-from motiontransfer.skeleton import COCO_17, HOLISTIC, Skeleton
 from tests.people import (
     COLORS,
     HEIGHT_PX,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.errors import KeypointsError
+from motiontransfer.core.errors import KeypointsError
 from motiontransfer.models.faces import FaceTranslator, warp
 from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.rendering.compositing import blend_poisson

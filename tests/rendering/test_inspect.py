@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from motiontransfer.errors import MissingFileError, VideoError
-from motiontransfer.keypoints import write_detections, write_keypoints
+from motiontransfer.core.errors import MissingFileError, VideoError
+from motiontransfer.pose.keypoints import write_detections, write_keypoints
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.rendering.inspect import (
     Inspection,
     draw_overlay,
@@ -15,7 +16,6 @@ from motiontransfer.rendering.inspect import (
     write_overlay,
     write_overlay_sheet,
 )
-from motiontransfer.skeleton import HOLISTIC
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import add_clip, film
 from tests.people import RATE, SIZE, dance, everyone, stick_person

@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.errors import DamagedFileError, KeypointsError, MissingFileError, ParamsError
+from motiontransfer.core.errors import (
+    DamagedFileError,
+    KeypointsError,
+    MissingFileError,
+    ParamsError,
+)
 from motiontransfer.models.faces import add_residuals, crop_boxes
 from motiontransfer.models.rollout import PoseDrawer, Rollout
 from motiontransfer.pose.boxes import face_boxes
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.compositing import blend_poisson, face_box_weight
-from motiontransfer.skeleton import HOLISTIC
 from tests.live.parts import Flat, renderer
 from tests.people import SIZE, dance, puppet_of
 from tests.stages.project import write_models

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from motiontransfer.errors import DamagedFileError, MissingFileError, VideoError
+from motiontransfer.core.errors import DamagedFileError, MissingFileError, VideoError
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.rendering import videos
 from motiontransfer.rendering.compositing import with_label

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from dvc.repo import Repo
 
+from motiontransfer.core.params import Transfer
+from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.measurements import Measurements, MetricKey, write_measurements
-from motiontransfer.params import Transfer
 from motiontransfer.report.report import TransferRun, write_transfer_report
-from motiontransfer.storage import write_json
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.writer import write_video

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from motiontransfer.errors import MissingFileError, ParamsError
+from motiontransfer.core.errors import MissingFileError, ParamsError
 from motiontransfer.report import compare
 from motiontransfer.video.writer import write_video
 from tests.report.conftest import RATE, coded_frames, wait_for_codes

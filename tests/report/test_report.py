@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motiontransfer.errors import MotionTransferError, VideoError
+from motiontransfer.core.errors import MotionTransferError, VideoError
+from motiontransfer.core.params import Transfer
+from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.measurements import Measurements, MetricKey, write_measurements
-from motiontransfer.params import Transfer
 from motiontransfer.report.report import write_transfer_report
-from motiontransfer.storage import write_json
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.writer import write_video
 from tests.report.conftest import NUM_FRAMES, RATE, coded_frames

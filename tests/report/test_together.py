@@ -1,8 +1,8 @@
 import pytest
 import yaml
 
-from motiontransfer.errors import MissingFileError, ParamsError
-from motiontransfer.params import Transfer
+from motiontransfer.core.errors import MissingFileError, ParamsError
+from motiontransfer.core.params import Transfer
 from motiontransfer.report.compare import write_transfers_page
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.writer import write_video

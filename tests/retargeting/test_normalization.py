@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.errors import ParamsError, StatisticsError
+from motiontransfer.core.errors import ParamsError, StatisticsError
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.retargeting.normalization import (
     fit_affine,
     joint_differences,
@@ -14,7 +15,6 @@ from motiontransfer.retargeting.normalization import (
 )
 from motiontransfer.retargeting.params import NormalizationParams
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics
-from motiontransfer.skeleton import HOLISTIC
 from tests.people import ARMS_OUT, arms_out, known_to, stick_person
 
 

@@ -4,8 +4,8 @@ from functools import partial
 import numpy as np
 import pytest
 
+from motiontransfer.pose.skeleton import BODY_JOINTS, Skeleton
 from motiontransfer.retargeting import shapes
-from motiontransfer.skeleton import BODY_JOINTS, Skeleton
 from tests.people import ARMS_OUT, arms_out, joined, place
 
 fit_head = partial(shapes.fit_head_shape, min_score=0.5)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.errors import MissingFileError, StatisticsError
+from motiontransfer.core.errors import MissingFileError, StatisticsError
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.retargeting import statistics as module
-from motiontransfer.skeleton import HOLISTIC
 from tests.people import arms_out, stick_person
 
 PAPER = {"min_score": 0.5, "cluster_fraction": 0.7, "outlier_quantile": 1.0}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from motiontransfer.errors import ParamsError
+from motiontransfer.core.errors import ParamsError
 from stages.check_params import main
 from tests.faults.params import PARAMS
 

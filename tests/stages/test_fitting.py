@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from motiontransfer.errors import StatisticsError
-from motiontransfer.keypoints import write_keypoints
+from motiontransfer.core.errors import StatisticsError
+from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.training.weights import read_appearance
 from stages import fit_appearance, fit_normalization

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from motiontransfer.params import load_section
+from motiontransfer.core.params import load_section
 from motiontransfer.project.params_editing import apply_preset
 from stages.check_params import SECTIONS
 

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.errors import MissingFileError, VideoError, WeightsError
-from motiontransfer.keypoints import read_keypoints, write_keypoints
+from motiontransfer.core.errors import MissingFileError, VideoError, WeightsError
+from motiontransfer.core.storage import sha256_of
 from motiontransfer.models.faces import FaceTranslator
 from motiontransfer.models.layers import initialize
 from motiontransfer.pose.boxes import face_boxes
+from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
+from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import upsample_frames
 from motiontransfer.retargeting.normalization import normalize_by_ankles
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
-from motiontransfer.skeleton import COCO_17, HOLISTIC
-from motiontransfer.storage import sha256_of
 from motiontransfer.training.weights import write_no_weights
 from motiontransfer.video.frame_store import FrameStore
 from stages import encode, normalize

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.evaluation.measurements import Measurements, nested, read_measurements
-from motiontransfer.target_clips import HeldOut
+from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.weights import read_described
 from stages import evaluate, evaluate_transfer
 from tests.tiny_project import edit_yaml

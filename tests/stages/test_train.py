@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from motiontransfer.errors import MissingFileError, ParamsError, WeightsError
+from motiontransfer.core.errors import MissingFileError, ParamsError, WeightsError
+from motiontransfer.core.storage import sha256_of
 from motiontransfer.puppet.appearance import write_appearance
-from motiontransfer.storage import sha256_of
-from motiontransfer.target_clips import HeldOut
+from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training import weights as on_disk
 from motiontransfer.training.gan import VGG19Features
 from stages import train_face_cycle, train_face_gan, train_gan

@@ -8,9 +8,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from motiontransfer.errors import KeypointsError
-from motiontransfer.keypoints import read_detections, read_keypoints, write_detections
-from motiontransfer.stage_runner import run
+from motiontransfer.core.errors import KeypointsError
+from motiontransfer.core.stage_runner import run
+from motiontransfer.pose.keypoints import read_detections, read_keypoints, write_detections
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.writer import write_video
 from stages import clean_keypoints, detect_keypoints

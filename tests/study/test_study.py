@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motiontransfer.errors import MissingFileError, StudyError
+from motiontransfer.core.errors import MissingFileError, StudyError
 from motiontransfer.report import study as module
 from motiontransfer.video.frame_store import FrameStore
 from tests.study.videos import BLUE, RED, study, video

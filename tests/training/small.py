@@ -20,7 +20,7 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
-from motiontransfer.target_clips import FullSizeFrames, HeldOut
+from motiontransfer.puppet.target_clips import FullSizeFrames, HeldOut
 from motiontransfer.training.data import TensorBatch
 from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.face_cycle import FaceCycleConfig

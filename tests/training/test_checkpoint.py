@@ -3,8 +3,8 @@ import threading
 import pytest
 import torch
 
-from motiontransfer.errors import CheckpointError
-from motiontransfer.target_clips import HeldOut
+from motiontransfer.core.errors import CheckpointError
+from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training import checkpoint
 from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.trainer import RunParams
@@ -25,7 +25,7 @@ def test_a_run_is_known_by_settings_inputs_precision_and_code(inputs, monkeypatc
     def key(fraction=0.1, files=inputs, precision="32-true"):
         config = HeldOut(held_out_fraction=fraction, gap_frames=3)
         of_run = Runtime(device=torch.device("cpu"), precision=precision)
-        return checkpoint.run_key(of_run, [config], files, code="motiontransfer.errors")
+        return checkpoint.run_key(of_run, [config], files, code="motiontransfer.core.errors")
 
     first = key()
     assert key() == first
@@ -47,7 +47,7 @@ def test_what_decides_no_weights_does_not_make_another_run(name):
     def key(**changes):
         params = RunParams(**{**numbers, **changes})
         return checkpoint.run_key(
-            runtime(), [params, params.schedule], [], code="motiontransfer.errors"
+            runtime(), [params, params.schedule], [], code="motiontransfer.core.errors"
         )
 
     numbers = {**schedule().model_dump(), "devices": 1, "precision": "auto"}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motiontransfer.errors import MissingFileError, TrainingError
+from motiontransfer.core.errors import MissingFileError, TrainingError
 from motiontransfer.training import data
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import film

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from motiontransfer.errors import CheckpointError, TrainingError
+from motiontransfer.core.errors import CheckpointError, TrainingError
 from motiontransfer.training import distributed
 from motiontransfer.training.checkpoint import load_checkpoint, run_folder
 from tests.films import training_clip

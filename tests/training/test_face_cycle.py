@@ -7,10 +7,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from motiontransfer.errors import TrainingError
+from motiontransfer.core.errors import TrainingError
 from motiontransfer.models.faces import FaceDiscriminators, FaceTranslators, warp
 from motiontransfer.pose.boxes import face_alignments
-from motiontransfer.target_clips import input_files
+from motiontransfer.puppet.target_clips import input_files
 from motiontransfer.training import face_cycle
 from motiontransfer.training.weights import read_face_translator
 from motiontransfer.video.tensors import frames_to_tensor

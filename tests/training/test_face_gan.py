@@ -6,12 +6,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from motiontransfer.errors import TrainingError
+from motiontransfer.core.errors import TrainingError
 from motiontransfer.models.faces import crop_boxes
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.rollout import PoseDrawer
 from motiontransfer.pose.boxes import face_boxes
-from motiontransfer.skeleton import HOLISTIC
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.training import face_gan
 from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.gan import GanLossConfig

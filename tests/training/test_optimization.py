@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.errors import MissingLibraryError
+from motiontransfer.core.errors import MissingLibraryError
 from motiontransfer.training import gan
 from motiontransfer.training.gan import GanConfig, GanTask, require_triton
 from tests.training.small import runtime

@@ -8,16 +8,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from motiontransfer.errors import MissingFileError, TrainingError
-from motiontransfer.layout import masks_beside
+from motiontransfer.core.errors import MissingFileError, TrainingError
+from motiontransfer.core.layout import masks_beside
 from motiontransfer.models.generators import Generated, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialize
 from motiontransfer.models.rollout import PoseDrawer, generate_clip
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
+from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
 from motiontransfer.puppet.silhouette import read_masks, write_masks
 from motiontransfer.puppet.warping import Puppet, PuppetClip
-from motiontransfer.skeleton import HOLISTIC, Skeleton
 from motiontransfer.training import pose_gan
 from motiontransfer.training.checkpoint import MeanLosses
 from motiontransfer.training.distributed import make_runtime

@@ -7,7 +7,7 @@ import pytest
 import torch
 from dvc.repo import Repo
 
-from motiontransfer.errors import TrainingError
+from motiontransfer.core.errors import TrainingError
 from motiontransfer.training import checkpoint
 from motiontransfer.training.checkpoint import Throughput
 from tests.training.small import runtime

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.errors import TrainingError
+from motiontransfer.core.errors import TrainingError
 from motiontransfer.models.layers import check_depth, downsample_by_2
-from motiontransfer.target_clips import HeldOut
+from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training import pose_gan
 from motiontransfer.training.weights import read_description, read_generator
 from motiontransfer.video.tensors import frames_to_tensor

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from motiontransfer.errors import TrainingError
+from motiontransfer.core.errors import TrainingError
 from motiontransfer.training.checkpoint import load_checkpoint
 from motiontransfer.training.data import BatchSampler
 from motiontransfer.training.trainer import listening, num_readers

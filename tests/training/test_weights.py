@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.errors import MissingFileError, WeightsError
+from motiontransfer.core.errors import MissingFileError, WeightsError
+from motiontransfer.core.storage import sha256_of
 from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.puppet.appearance import pack_appearance, write_appearance
+from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.storage import sha256_of
-from motiontransfer.target_clips import HeldOut
 from motiontransfer.training.weights import (
     read_appearance,
     read_description,

@@ -2,7 +2,7 @@ import av
 import numpy as np
 import pytest
 
-from motiontransfer.errors import VideoError
+from motiontransfer.core.errors import VideoError
 from motiontransfer.video.writer import store_sound
 from tests.video.conftest import click_starts, grey_frame, write_test_sound, write_test_video
 

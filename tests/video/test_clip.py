@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import motiontransfer.video.clip as clip_module
-from motiontransfer.errors import DamagedFileError, MissingFileError, VideoError
+from motiontransfer.core.errors import DamagedFileError, MissingFileError, VideoError
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import fit_framing, resize
 from motiontransfer.video.reader import DamagedVideoError, read_frames, read_metadata, upright

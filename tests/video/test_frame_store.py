@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.errors import DamagedFileError, VideoError
+from motiontransfer.core.errors import DamagedFileError, VideoError
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from tests.video.conftest import grey_frame, index_of, write_test_video
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motiontransfer.errors import VideoError
+from motiontransfer.core.errors import VideoError
 from motiontransfer.video import isolation
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.isolation import iterate_isolated, restart_time_limit, run_isolated

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.video import reader
 from motiontransfer.video.geometry import Orientation
 from tests.video.conftest import grey_frame, index_of, write_test_sound, write_test_video

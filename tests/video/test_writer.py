@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from motiontransfer.errors import MissingFileError, VideoError
+from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.writer import store_sound, write_video
 from tests.video.conftest import click_starts, write_test_sound

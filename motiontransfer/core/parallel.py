@@ -1,0 +1,166 @@
+"""Ordered work in other threads, and in processes of this machine (loky).
+
+Order and results are those of the caller's thread. A worker process computes with one thread,
+because a floating-point sum depends on how it is split up: the same bytes come out with any number
+of workers.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from itertools import chain, islice
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from motiontransfer.core.errors import ComputeError, MotionTransferError
+
+_Arguments = ParamSpec("_Arguments")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_MAX_PENDING = 8
+_IDLE_SECONDS = 60  # workers outlive a call: loading MediaPipe takes seconds
+_WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    # loky ends a worker that takes more memory than this beyond its first item's, as leaking.
+    "LOKY_MAX_MEMORY_LEAK_SIZE": "1e15",
+}
+
+
+@contextmanager
+def in_thread(function: Callable[_Arguments, object]) -> Generator[Callable[_Arguments, None]]:
+    """Yield a function that calls another one in a thread, in order.
+
+    It returns at once, but waits where eight calls are pending. What the other one raises comes
+    out of a later call or at the end of the block. Where the block fails, pending calls are
+    dropped.
+    """
+    pending: deque[Future] = deque()
+
+    def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+        if len(pending) == _MAX_PENDING:
+            pending.popleft().result()
+        pending.append(pool.submit(function, *args, **kwargs))
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        try:
+            yield call
+            for future in pending:
+                future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def map_ahead(
+    function: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    *,
+    num_threads: int,
+    initializer: Callable[[], object] | None = None,
+) -> Generator[_Result]:
+    """Yield function(item) of each item, in order, while as many threads compute those after it.
+
+    Items are taken in the caller's thread, as many ahead as there are threads. What the function
+    raises comes out in its result's place. No thread is left when the generator ends or is closed.
+
+    Args:
+        num_threads: 0: the caller's thread computes each result when it is asked for.
+        initializer: called in each thread first.
+    """
+    if num_threads == 0:
+        yield from map(function, items)
+        return
+    pending: deque[Future[_Result]] = deque()
+    with ThreadPoolExecutor(num_threads, initializer=initializer) as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(function, item))
+                if len(pending) > num_threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def run_parallel(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], *, num_workers: int
+) -> Iterator[_Result]:
+    """Yield function(item) for each item, in order and as they come.
+
+    At most two items a worker are taken before the first of them is yielded.
+
+    Args:
+        function: can be imported by the workers.
+        items: `str(item)` names it in errors.
+        num_workers: 0: one for each core.
+
+    Raises:
+        ComputeError: a worker was killed.
+        MotionTransferError: raised by the function; no result comes after it.
+    """
+    import loky  # here: who needs threads alone may lack it
+
+    remaining = iter(items)
+    first = list(islice(remaining, num_workers or loky.cpu_count()))
+    if not first:
+        return
+    executor = loky.get_reusable_executor(
+        max_workers=len(first), timeout=_IDLE_SECONDS, env=_WORKER_ENVIRONMENT
+    )
+    waiting: deque[tuple[str, Future[_Result | MotionTransferError]]] = deque()
+    try:
+        for item in chain(first, remaining):
+            if len(waiting) == 2 * len(first):
+                yield _next_result(waiting)
+            waiting.append((str(item), executor.submit(_call, function, item)))
+        while waiting:
+            yield _next_result(waiting)
+    except loky.BrokenProcessPool as error:
+        unfinished = [name for name, future in waiting if not future.done() or future.exception()]
+        raise ComputeError(
+            "a worker was killed, perhaps out of memory, at "
+            f"{' or '.join(unfinished[: len(first)])}; lower compute.num_workers, or free memory"
+        ) from error
+    finally:
+        if waiting:
+            wait([future for _, future in waiting if not future.cancel()])
+            executor.shutdown()  # cancelled items would count as running for a while
+
+
+def end_workers() -> None:
+    """End the local workers that are kept for the next call.
+
+    A process that multiprocessing started waits at its end until they have been idle for a minute.
+    """
+    import loky
+
+    loky.get_reusable_executor().shutdown()
+
+
+def _call(function: Callable[[_Item], _Result], item: _Item) -> _Result | MotionTransferError:
+    """Run in a worker; an error of the user's comes back as a value, without a remote traceback."""
+    try:
+        return function(item)
+    except MotionTransferError as error:
+        return error
+
+
+def _next_result(waiting: deque[tuple[str, Future[_Result | MotionTransferError]]]) -> _Result:
+    outcome = waiting[0][1].result()
+    waiting.popleft()
+    if isinstance(outcome, MotionTransferError):
+        raise outcome
+    return outcome
+
+
+def memory_bytes() -> int:
+    """Memory of the machine, or of the container, where that is less."""
+    of_machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return of_machine
+    return min(of_machine, int(limit)) if limit.isdigit() else of_machine

@@ -1,0 +1,168 @@
+"""Reading params.yaml: one section, validated by the caller's own model.
+
+Errors name the YAML key. The models themselves live in the stage that reads the section, or in what
+it shares with live transfer: a schema of all sections would be an input of all stages. `Transfer`
+and `Compute` are here, since many read them.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import lru_cache
+from pathlib import Path
+from types import GenericAlias, UnionType
+from typing import Annotated, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from motiontransfer.core import layout
+from motiontransfer.core.errors import PARAMS_FILE, MissingFileError, ParamsError, one_line
+
+_Settings = TypeVar("_Settings")
+
+
+class Section(BaseModel):
+    """Base of a section's model: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def section(cls) -> str:
+        """The model's section: `train_gan` of `TrainGanParams`."""
+        return re.sub("(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Params")).lower()
+
+    def choice_faults(self) -> Iterator[str]:
+        """Values, valid alone, that have no effect or fail beside others: `key: why`."""
+        yield from ()
+
+    def check_choices(self) -> None:
+        """Refuse what has `choice_faults`.
+
+        Raises:
+            ParamsError: one line for each.
+        """
+        faults = [f"{PARAMS_FILE}: {self.section()}.{fault}" for fault in self.choice_faults()]
+        if faults:
+            raise ParamsError("\n".join(faults))
+
+    def fill(self, settings: type[_Settings], **others: object) -> _Settings:
+        """Build a dataclass or another model from the values of the same names, and others."""
+        if issubclass(settings, BaseModel):
+            declared = list(settings.model_fields)
+        else:
+            declared = [field.name for field in fields(settings)]  # ty: ignore[invalid-argument-type]
+        names = [name for name in declared if name not in others]
+        return settings(**{name: getattr(self, name) for name in names}, **others)
+
+
+Name = Annotated[str, Field(pattern=r"^\w[\w-]*$", max_length=50)]  # of 255 bytes of a file name
+
+
+class Video(BaseModel):
+    """What commands read of an entry of `videos`."""
+
+    path: Path
+    subject: Name
+
+
+class Transfer(Section):
+    """A source video, its subject, and the target subject that performs its motion."""
+
+    source: Name
+    source_subject: Name
+    target: Name
+    truth: str
+
+    @property
+    def truth_path(self) -> Path | None:
+        """Ground-truth clip of the target performing the source's motion; None without one."""
+        return None if self.truth == "none" else layout.TRUTH_FOLDER / self.truth
+
+
+class Compute(Section):
+    """Section `compute`, explained in params.yaml; it does not affect results."""
+
+    num_workers: int = Field(ge=0)
+
+
+_Value = TypeVar("_Value")
+
+
+def flattened(tree: object, prefix: str = "") -> dict[str, object]:
+    """Every leaf of nested params or metrics, by its dotted key."""
+    if isinstance(tree, Mapping) and tree:
+        leaves: dict[str, object] = {}
+        for key, child in tree.items():
+            leaves |= flattened(child, f"{prefix}.{key}" if prefix else str(key))
+        return leaves
+    return {prefix: tree}
+
+
+def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
+    """Read the whole file.
+
+    Raises:
+        MissingFileError: no such file.
+        ParamsError: not YAML, or not a mapping at the top.
+    """
+    if not path.is_file():
+        raise MissingFileError(
+            f"{path}: no such file; run from the project's root, where params.yaml is"
+        )
+    try:
+        content = _parse(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers of 5000 digits, too
+        raise ParamsError(f"{path}: not valid YAML: {one_line(error)}") from error
+    if not isinstance(content, dict):
+        raise ParamsError(
+            f"{path}: expected sections (name: …) at the top, got {type(content).__name__}"
+        )
+    return content
+
+
+@lru_cache(maxsize=1)  # a stage reads sections one by one
+def _parse(text: str) -> object:
+    return yaml.safe_load(text)  # in Python: the loader in C overflows its stack at many levels
+
+
+def load_section(
+    schema: type[_Value] | GenericAlias | UnionType, key: str, *, path: Path = PARAMS_FILE
+) -> _Value:
+    """Read and validate the value of a dotted key, e.g. `train_gan` or `videos.demo_dance`.
+
+    Args:
+        schema: a `Section`, or any type pydantic can check, such as `dict[str, Video]`.
+
+    Raises:
+        ParamsError: the key is absent, or a key or value under it is wrong; the message names the
+            full key.
+    """
+    value: object = load_params(path)
+    walked: list[str] = []
+    for part in key.split("."):
+        walked.append(part)
+        if not isinstance(value, Mapping) or part not in value:
+            raise ParamsError(f"{path}: {'.'.join(walked)}: missing; expected this key")
+        value = value[part]
+    try:
+        return TypeAdapter(schema).validate_python(value)  # ty: ignore[invalid-argument-type]
+    except ValidationError as error:
+        raise ParamsError(
+            "\n".join(_line(path, key, schema, detail) for detail in error.errors())
+        ) from error
+
+
+def _line(path: Path, key: str, schema: object, detail: Mapping[str, object]) -> str:
+    location = [str(part) for part in detail["loc"]]  # ty: ignore[not-iterable]
+    full_key = ".".join([key, *location])
+    if detail["type"] == "extra_forbidden":
+        known = sorted(getattr(schema, "model_fields", {})) if len(location) == 1 else []
+        close = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f"; known keys: {', '.join(known)}" if known else ""
+        hint = f"; did you mean {close[0]!r}?" if close else hint
+        return f"{path}: {full_key}: unknown key{hint}"
+    got = "" if detail["type"] == "missing" else f", got {detail['input']!r}"
+    message = str(detail["msg"])
+    return f"{path}: {full_key}: {message[:1].lower()}{message[1:]}{got}"

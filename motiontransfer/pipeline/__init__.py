@@ -1,0 +1,1 @@
+"""Driving DVC: which stages run, their run, and what teammates share."""

@@ -1,0 +1,391 @@
+"""Share results over a DVC remote, and join: `dvc push`, and `dvc repro --pull` with its inputs.
+
+`share` sends the outputs of dvc.lock and of every past run that is whole here, then the run cache's
+entries; so an interrupted transfer leaves no entry without its outputs.
+
+`join` walks the graph as `dvc repro` does, but pulls all that a stage reads before it runs. `dvc
+repro --pull --allow-missing` takes run cache entries unchecked, fails where a stage reads a folder
+that other stages fill and nothing of it is here, and runs on a part where a part is here.
+"""
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import parse_qsl, urlsplit
+
+from dvc.exceptions import CheckoutError, DownloadError, DvcException, UploadError
+from dvc.repo import Repo, lock_repo
+from dvc.repo.reproduce import plan_repro
+from dvc.stage.exceptions import StageCmdFailedError
+from dvc_data.hashfile.hash_info import HashInfo
+
+from motiontransfer.core import layout
+from motiontransfer.core.errors import (
+    DamagedFileError,
+    MissingFileError,
+    MotionTransferError,
+    RemoteError,
+)
+from motiontransfer.core.storage import overlap
+from motiontransfer.pipeline import remote
+
+if TYPE_CHECKING:
+    from dvc.output import Output
+    from dvc.stage import Stage
+
+_SECRET_WORDS = ("key", "secret", "token", "password", "passwd", "signature", "credential", "sig")
+_KEPT_OUT_OF_GIT = (
+    "secrets do not go into git: leave them out of the URL, and keep them in the environment "
+    "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), in a profile (`aws configure`), in an ssh key, or "
+    "in .dvc/config.local (`uv run dvc remote modify --local {name} OPTION VALUE`)"
+)
+_NAMES_IN_GIT = ("dvc.lock", "dvc.yaml", "params.yaml", "config", "metrics.json")
+
+
+def share(
+    url: str | None = None,
+    *,
+    name: str = "team",
+    endpoint: str | None = None,
+    profile: str | None = None,
+) -> list[str]:
+    """Push all that the remote lacks; with `url`, make that the project's remote first.
+
+    Returns the report, line by line: what was sent, what is left to do.
+
+    On an error .dvc/config stays as it was.
+
+    Raises:
+        MissingFileError: there is no dvc.lock.
+        RemoteError: no remote is set, the URL is malformed or holds a secret, or the remote
+            refuses.
+    """
+    with (
+        remote.opened(Path()) as repo,
+        remote.unchanged_on_error(Path(repo.root_dir) / ".dvc/config"),
+    ):
+        if url is not None:
+            set_remote(repo, url, name=name, endpoint=endpoint, profile=profile)
+        elif endpoint or profile:
+            raise RemoteError("--endpoint and --profile belong to a URL: give it too")
+        with _transfer(repo, "; run `dvc repro` first") as url:
+            return _send(repo, url)
+
+
+def set_remote(
+    repo: Repo, url: str, *, name: str, endpoint: str | None = None, profile: str | None = None
+) -> None:
+    """Make `url` the default remote in .dvc/config, with downloads verified by hash.
+
+    Other settings of a remote of that name and kind stay. An S3 store may have an endpoint that is
+    not Amazon's, and a profile of ~/.aws.
+
+    Raises:
+        RemoteError: the URL or the endpoint holds a secret, or is malformed.
+    """
+    scheme = _scheme(url)
+    for address in (url, *([endpoint] if endpoint else [])):
+        _refuse_secrets(address, name)
+    if endpoint and scheme != "s3":
+        raise RemoteError(f"--endpoint: only s3:// remotes have one, got {url}")
+    settings = {"url": url, "verify": True, "endpointurl": endpoint, "profile": profile}
+    with remote.errors_of_dvc(remote.CONFIG), repo.config.edit("repo") as config:
+        before = config["remote"].get(name, {})
+        # Settings of another kind of remote would be invalid for this one.
+        kept = before if _scheme(str(before.get("url", url))) == scheme else {}
+        given = {key: value for key, value in settings.items() if value is not None}
+        config["remote"][name] = {**kept, **given}
+        config["core"]["remote"] = name
+
+
+def _scheme(url: str) -> str:
+    """Scheme of a URL; empty for a folder, also behind a Windows drive letter."""
+    match = re.match(r"([a-z][a-z0-9+]+):(/*)", url, re.IGNORECASE)
+    if match is None:
+        return ""
+    scheme = match[1].lower()
+    if match[2] != "//":
+        raise RemoteError(
+            f"{url}: not a URL; expected {scheme}://{url[match.end() :]} "
+            f"(or ./{url} for a folder of that name)"
+        )
+    return scheme
+
+
+def _refuse_secrets(address: str, name: str) -> None:
+    parts = urlsplit(address)
+    shown = address.replace(parts.netloc, parts.netloc.rsplit("@", 1)[-1]).split("?")[0]
+    # A user's name alone is no secret for ssh; before an @ in s3:// there can only be a key.
+    is_key = parts.scheme == "s3" and "@" in parts.netloc
+    queried = [key for key, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    if (
+        is_key
+        or parts.password is not None
+        or any(word in key.lower() for key in queried for word in _SECRET_WORDS)
+    ):
+        raise RemoteError(f"{shown}: {_KEPT_OUT_OF_GIT.format(name=name)}")
+
+
+@contextmanager
+def _transfer(repo: Repo, without_lock: str) -> Generator[str]:
+    """Check that remote and dvc.lock are there; errors inside are one line. Yields the URL."""
+    with remote.errors_in_one_line(repo) as url:
+        if not (Path(repo.root_dir) / "dvc.lock").exists():
+            raise MissingFileError(f"dvc.lock: no such file{without_lock}")
+        yield url
+
+
+def _send(repo: Repo, url: str) -> list[str]:
+    listed = remote.runs_there(repo)  # first: only of a list S3 says why it is refused
+    runs = remote.past_runs(repo)
+    named = {_oid(out) for out in repo.index.outs if out.use_cache} - {""}
+    objects = set[str]().union(*runs.values(), *(remote.objects_of(repo, oid) for oid in named))
+    here = {oid for oid in objects if repo.cache.local.exists(oid)}
+    hashes = [HashInfo("md5", oid) for oid in sorted(here)]
+    status = repo.cloud.status(hashes)
+    for oid in sorted(str(info.value) for info in status.new | status.missing):
+        # DVC deletes some that it finds damaged.
+        if remote.condition(repo.cache.local, oid) != "whole":
+            raise DamagedFileError(
+                f"{repo.cache.local.oid_to_path(oid)}: damaged: its content is not what it is "
+                "named after; nothing was sent; delete it and its copy in the project, then "
+                "`dvc repro` makes it anew"
+            )
+    result = repo.cloud.push(hashes)
+    if result.failed:
+        raise UploadError(len(result.failed))  # the causes are in DVC's log
+    sent = {str(info.value) for info in result.transferred}
+    with lock_repo(repo):
+        stale = [
+            stage.addressing
+            for stage in _changed_stages(repo)
+            if all(_is_here(out) for out in read_by(repo, stage))
+        ]
+    to_commit = uncommitted(Path(repo.root_dir))
+    size = _size_text(Path(repo.cache.local.oid_to_path(oid)) for oid in sent)
+    num_runs = remote.send_runs(repo, runs, there=listed)
+    lines = [
+        f"sent {len(sent)} files, {size}, and {num_runs} past runs to {url}; "
+        f"{len(here) - len(sent)} files were there already"
+    ]
+    for path in untracked(repo):
+        command = shlex.join(["uv", "run", "dvc", "add", path])
+        lines.append(f"{path} is not tracked: run `{command}`, then share again")
+    if stale:
+        lines.append(f"not up to date, others will run it: {', '.join(stale)}")
+    if to_commit:
+        lines.append(f"others need from git: git add {shlex.join(to_commit)}, commit, push")
+    return [*lines, "a teammate then types, in a clone: uv run motiontransfer join"]
+
+
+def untracked(repo: Repo) -> tuple[str, ...]:
+    """Files that a stage reads, that git ignores and that are no output or `*.dvc` of DVC."""
+    outs = [Path(out.fs_path) for out in repo.index.outs]
+    read = {Path(dep.fs_path) for dep in repo.index.deps if dep.protocol == "local" and dep.exists}
+    paths = [
+        path.relative_to(repo.root_dir).as_posix()
+        for path in sorted(read)
+        if not any(overlap(path, out) for out in outs)
+    ]
+    ignored = _git(Path(repo.root_dir), "check-ignore", "-z", "--stdin", stdin="\0".join(paths))
+    return tuple(filter(None, ignored.split("\0")))
+
+
+def join(*, bring: Literal["needed", "results", "all"]) -> list[str]:
+    """Run what changed since dvc.lock was committed, and pull no more than that takes.
+
+    Returns the report, line by line.
+
+    Args:
+        bring: `needed`: what the stages that run read; `results`: also results/; `all`: every
+            output.
+
+    Raises:
+        MissingFileError: no project here, or its dvc.lock was not committed.
+        RemoteError: no remote is set, it refuses, or what it holds is missing or damaged.
+        MotionTransferError: a stage failed.
+    """
+    without_lock = ", so no past run is known; its owner commits it to git"
+    with remote.opened(Path()) as repo, ExitStack() as stack:
+        url = stack.enter_context(_transfer(repo, without_lock))
+        stack.enter_context(lock_repo(repo))
+        stack.enter_context(repo.scm_context(quiet=True))
+        num_refused_runs = remote.fetch_runs(repo)
+        brought: list[str] = []
+        renewed = [
+            stage.addressing for stage in _changed_stages(repo) if _renew(repo, stage, brought)
+        ]
+        if bring != "needed":
+            outs = [out for out in repo.index.outs if out.use_cache]
+            if bring == "results":
+                outs = [
+                    out for out in outs if layout.RESULTS_FOLDER in Path(_path(repo, out)).parents
+                ]
+            brought += pull(repo, outs)
+        size = _size_text(Path(repo.root_dir) / path for path in brought)
+        lines = [f"brought {len(brought)} outs, {size}, from {url}"]
+        if num_refused_runs:
+            lines.append(
+                f"{num_refused_runs} past runs on {url} were not used: they are not what `share` "
+                "sends"
+            )
+        if not renewed:
+            return [*lines, "nothing had to run"]
+        to_commit = shlex.join(uncommitted(Path(repo.root_dir)))
+        return [
+            *lines,
+            f"rebuilt or restored: {', '.join(renewed)}",
+            f"for the others: git add {to_commit}, commit, push, and share",
+        ]
+
+
+def pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
+    """Pull the outputs that are not here, or in part; return their paths."""
+    missing = [out for out in outs if _oid(out) and not _is_here(out)]
+    if missing:
+        lists = {_oid(out): _path(repo, out) for out in missing}
+        _refuse(repo, lists, remote.fetch_lists(repo, lists))
+        try:
+            repo.pull([out.fs_path for out in missing])
+        except (CheckoutError, DownloadError, FileNotFoundError):
+            # DVC pulled what it could; it has all three ways to report the rest.
+            store = repo.cloud.get_remote_odb(command="pull")
+            paths: dict[str, str] = {}
+            for out in (out for out in missing if not _is_here(out)):
+                paths |= remote.objects_of(repo, _oid(out), _path(repo, out))
+            absent = [oid for oid in paths if not repo.cache.local.exists(oid)]
+            _refuse(repo, paths, {oid: remote.condition(store, oid) for oid in absent})
+            raise
+    return [_path(repo, out) for out in missing]
+
+
+def _refuse(repo: Repo, paths: Mapping[str, str], states: Mapping[str, remote.Condition]) -> None:
+    """Raise an error that names the objects that are not whole on the remote."""
+    faults = [
+        f"{paths[oid]} is {state} there (files/md5/{oid[:2]}/{oid[2:]})"
+        for oid, state in states.items()
+        if state != "whole"
+    ]
+    if faults:
+        _, url = remote.default_remote(repo)
+        raise RemoteError(
+            f"{url}: {', '.join(faults)}; its owner deletes it there and runs `uv run dvc push` "
+            "(docs/sharing.md, A damaged file on the remote); then run this again"
+        )
+
+
+def _renew(repo: Repo, stage: "Stage", brought: list[str]) -> bool:
+    """Pull the inputs and reproduce the stage; return True if it ran or was restored."""
+    upstream = _upstream(repo, stage)
+    brought += pull(repo, read_by(repo, stage))
+    for dep in stage.deps:
+        if dep.protocol == "local" and not dep.exists:
+            raise RemoteError(
+                f"stage {stage.addressing} reads {dep.def_path}, which is not shared; its "
+                f"owner runs `uv run dvc add {shlex.quote(dep.def_path)}`, commits "
+                f"{dep.def_path}.dvc, and shares again"
+            )
+    if not (stage.changed_stage() or stage.changed_deps(allow_missing=True, upstream=upstream)):
+        # Its own outputs, of which an interrupted join pulled a part.
+        with suppress(DvcException):  # other files are in the way: DVC decides
+            brought += pull(repo, [out for out in stage.outs if out.use_cache])
+    try:
+        done = stage.reproduce(allow_missing=True, pull=True, upstream=upstream)
+    except StageCmdFailedError as error:
+        raise MotionTransferError(
+            f"stage {stage.addressing} failed; its output above says why, and "
+            "`uv run motiontransfer join` goes on from here"
+        ) from error
+    if done:
+        done.dump(update_pipeline=False)
+    return bool(done)
+
+
+def _changed_stages(repo: Repo) -> "Iterator[Stage]":
+    """Stages that DVC would run, in its order, with missing files taken as unchanged."""
+    pipeline = [stage for stage in repo.index.stages if stage.path_in_repo == "dvc.yaml"]
+    for stage in plan_repro(repo.index.graph, pipeline):
+        if stage.changed(allow_missing=True, upstream=_upstream(repo, stage)):
+            yield stage
+
+
+def _upstream(repo: Repo, stage: "Stage") -> "list[Stage]":
+    return list(repo.index.graph.successors(stage))
+
+
+def read_by(repo: Repo, stage: "Stage") -> "list[Output]":
+    """Outputs that a stage reads: a file, a folder, or all in a folder that others fill."""
+    paths = [Path(dep.fs_path) for dep in stage.deps if dep.protocol == "local"]
+    return [
+        out
+        for out in repo.index.outs
+        if out.use_cache and any(overlap(path, Path(out.fs_path)) for path in paths)
+    ]
+
+
+def _is_here(out: "Output") -> bool:
+    """Return True if the output is complete here and as in dvc.lock."""
+    return out.exists and not out.changed_checksum()
+
+
+def _oid(out: "Output") -> str:
+    """Hash of the output in dvc.lock or its *.dvc file; empty if it was never made."""
+    return str(out.hash_info.value) if out.hash_info else ""
+
+
+def _path(repo: Repo, out: "Output") -> str:
+    return Path(out.fs_path).relative_to(repo.root_dir).as_posix()
+
+
+def _size_text(paths: Iterable[Path]) -> str:
+    """Size of files and folders in decimal units, as disks are sold: `940 kB`, `1.4 GB`."""
+    files = (file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
+    num_bytes = sum(file.stat().st_size for file in files if file.is_file())
+    for unit, step in (("GB", 1e9), ("MB", 1e6)):
+        if num_bytes >= step:
+            amount = num_bytes / step
+            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
+    return f"{num_bytes / 1e3:.0f} kB"
+
+
+def uncommitted(root: Path) -> tuple[str, ...]:
+    """Changed files of git's, and new ones that belong there: locks, params, metrics, `*.dvc`.
+
+    Nothing without git.
+    """
+
+    def belongs_to_git(path: Path) -> bool:
+        is_metrics = layout.METRICS_FOLDER in path.parents
+        return path.name in _NAMES_IN_GIT or path.suffix == ".dvc" or is_metrics
+
+    lines = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all").split("\0")
+    return tuple(
+        sorted(
+            line[3:]
+            for line in lines
+            if line and (not line.startswith("??") or belongs_to_git(Path(line[3:])))
+        )
+    )
+
+
+def has_commit(root: Path) -> bool:
+    return bool(_git(root, "rev-parse", "--verify", "HEAD"))
+
+
+def _git(root: Path, *arguments: str, stdin: str = "") -> str:
+    """Output of git; empty if it fails, as without a repository, or is not installed."""
+    if shutil.which("git") is None:
+        return ""
+    done = subprocess.run(
+        ["git", "-C", str(root), *arguments],
+        input=stdin,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    return "" if done.returncode else done.stdout

@@ -1,0 +1,398 @@
+"""2-D keypoints over a clip: of one subject, or multi-person by track; stored as Parquet."""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64, Int32, Shaped
+
+from motiontransfer.core.errors import KeypointsError, MissingFileError
+from motiontransfer.core.storage import read_table, write_table
+from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
+
+if TYPE_CHECKING:
+    import pandas
+
+People = Float32[np.ndarray, "_ joints 3"]
+"""All people in one frame: x, y (pixels) and score of each joint; zeros for missing joints."""
+
+Points = Float[np.ndarray, "frames joints 2"]
+"""(x, y) in pixels."""
+Scores = Float[np.ndarray, "frames joints"]
+
+
+_AnyJoints = TypeVar("_AnyJoints", bound="_Joints")
+
+SCHEMA_VERSION = 2
+_METADATA_KEY = "motiontransfer.keypoints"
+
+
+def resize_points(
+    points: Float[np.ndarray, "*points 2"], zoom: Float[np.ndarray, "2"]
+) -> Float32[np.ndarray, "*points 2"]:
+    """(x, y) of the points in an image that was resized to `zoom` times its width and height.
+
+    A pixel's center has whole numbers.
+    """
+    return (points * zoom + (zoom - 1) / 2).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Joints:
+    """Joint positions, one row per (frame, person), with the clip's image size and frame rate."""
+
+    points: Float32[np.ndarray, "rows joints 2"]
+    """(x, y) in pixels of the working image, origin top-left; (0, 0) where the joint is missing."""
+    score: Float32[np.ndarray, "rows joints"]
+    """Confidence in [0, 1]; 0 exactly where the joint is missing."""
+    skeleton: Skeleton
+    image_size: tuple[int, int]
+    frame_rate: Fraction
+    """Frames per second, constant over the clip."""
+    detector: str
+    """Detector or imported layout, with its version."""
+
+    def __post_init__(self) -> None:
+        """Validate values, which may come from disk."""
+        points, score = self.points, self.score
+        rows, joints = points.shape[0], len(self.skeleton.joints)
+        if points.shape != (rows, joints, 2) or score.shape != (rows, joints):
+            raise KeypointsError(
+                f"expected points ({rows}, {joints}, 2) and score ({rows}, {joints}) for this "
+                f"skeleton, got {points.shape} and {score.shape}"
+            )
+        if not (np.isfinite(points).all() and np.isfinite(score).all()):
+            raise KeypointsError("expected finite numbers in points and score")
+        if score.size and not (score.min() >= 0 and score.max() <= 1):
+            raise KeypointsError(f"expected scores in [0, 1], got {score.min()} to {score.max()}")
+        if self.frame_rate <= 0 or min(self.image_size) < 1:
+            raise KeypointsError(
+                f"expected a frame rate and an image size above 0, got {self.frame_rate} and "
+                f"{self.image_size}"
+            )
+        if points[score == 0].any():
+            raise KeypointsError(
+                "expected (0, 0) for each missing joint (score 0): a position there is made up"
+            )
+
+    def resized(self: _AnyJoints, image_size: tuple[int, int]) -> _AnyJoints:
+        """The same joints in the image resized to (height, width)."""
+        if image_size == self.image_size:
+            return self
+        zoom = np.array(image_size[::-1]) / self.image_size[::-1]
+        points = np.where(self.score[..., None] > 0, resize_points(self.points, zoom), 0)
+        return replace(self, points=points, image_size=image_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keypoints(_Joints):
+    """The joints of one subject: a row for every frame of the clip."""
+
+    filled: Bool[np.ndarray, "rows joints"] | None = None
+
+    def __post_init__(self) -> None:
+        _Joints.__post_init__(self)
+        if self.filled is not None and (self.filled & (self.score == 0)).any():
+            raise KeypointsError(
+                "expected a position at each joint marked as filled in, got a missing joint"
+            )
+
+    @property
+    def num_frames(self) -> int:
+        return self.points.shape[0]
+
+    def part(self, indices: Sequence[int]) -> "Keypoints":
+        """The given frames, in the given order; a range of them shares this one's memory."""
+        rows = range(self.num_frames)
+        if isinstance(indices, range) and rows[indices.start : indices.stop] == indices:
+            frames = slice(indices.start, indices.stop)
+        else:
+            frames = np.array(indices, np.int64)
+        return replace(
+            self,
+            points=self.points[frames],
+            score=self.score[frames],
+            filled=None if self.filled is None else self.filled[frames],
+        )
+
+    def without(self, removed: Bool[np.ndarray, "#frames joints"]) -> "Keypoints":
+        return replace(
+            self,
+            points=np.where(removed[..., None], np.float32(0), self.points),
+            score=np.where(removed, np.float32(0), self.score),
+            filled=None if self.filled is None else self.filled & ~removed,
+        )
+
+    def joint(
+        self, name: str
+    ) -> tuple[Float32[np.ndarray, "frames 2"], Float32[np.ndarray, " frames"]]:
+        """Points and scores of one joint over time; a KeypointsError for one that is not there."""
+        if name not in self.skeleton.joints:
+            raise KeypointsError(f"no joint {name!r} in these keypoints (detector {self.detector})")
+        index = self.skeleton.index(name)
+        return self.points[:, index], self.score[:, index]
+
+    def midpoint(
+        self, *names: str, min_score: float
+    ) -> tuple[Float64[np.ndarray, "frames 2"], Bool[np.ndarray, " frames"]]:
+        """Mean position of joints, and where each has at least the score and is not missing."""
+        found = [self.joint(name) for name in names]
+        points = np.stack([point for point, _ in found]).mean(axis=0, dtype=np.float64)
+        weakest = np.stack([score for _, score in found]).min(axis=0)
+        return points, (weakest > 0) & (weakest >= min_score)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detections(_Joints):
+    """Multi-person keypoints by track: a row for every (frame, person), in this order."""
+
+    frame_index: Int32[np.ndarray, " rows"]
+    person: Int32[np.ndarray, " rows"]
+    """Track number from 0; the same number is the same person."""
+    num_frames: int
+
+    def __post_init__(self) -> None:
+        _Joints.__post_init__(self)
+        rows = len(self.points)
+        if rows and not (self.frame_index.min() >= 0 and self.frame_index.max() < self.num_frames):
+            raise KeypointsError(
+                f"expected frame_index in 0 to {self.num_frames - 1}, got "
+                f"{self.frame_index.min()} to {self.frame_index.max()}"
+            )
+        if rows and self.person.min() < 0:
+            raise KeypointsError(f"expected person numbers from 0, got {self.person.min()}")
+        earlier, later = self.frame_index[:-1], self.frame_index[1:]
+        ordered = (earlier < later) | ((earlier == later) & (self.person[:-1] < self.person[1:]))
+        if not ordered.all():
+            row = int(np.argmin(ordered)) + 1
+            raise KeypointsError(
+                "expected rows in order of frame, then person, each once; got frame "
+                f"{self.frame_index[row]}, person {self.person[row]} after frame "
+                f"{self.frame_index[row - 1]}, person {self.person[row - 1]}"
+            )
+
+    @classmethod
+    def from_frames(
+        cls,
+        frames: Sequence[People],
+        tracks: Sequence[Int32[np.ndarray, " _"]],
+        *,
+        image_size: tuple[int, int],
+        frame_rate: Fraction,
+        detector: str,
+    ) -> "Detections":
+        """From each frame's people, with HOLISTIC's joints; negative tracks are left out."""
+        empty = np.zeros((0, len(HOLISTIC.joints), 3), np.float32)
+        joints = np.concatenate([empty, *frames])
+        person = np.concatenate([np.zeros(0, np.int32), *tracks])
+        frame_index = np.repeat(np.arange(len(frames), dtype=np.int32), [len(it) for it in frames])
+        order = np.lexsort([person, frame_index])
+        order = order[person[order] >= 0]
+        return cls(
+            frame_index=frame_index[order],
+            person=person[order],
+            points=np.ascontiguousarray(joints[order, :, :2]),
+            score=np.ascontiguousarray(joints[order, :, 2]),
+            num_frames=len(frames),
+            skeleton=HOLISTIC,
+            image_size=image_size,
+            frame_rate=frame_rate,
+            detector=detector,
+        )
+
+    @property
+    def people(self) -> tuple[int, ...]:
+        return tuple(np.unique(self.person).tolist())
+
+    def of_person(self, *tracks: int) -> Keypoints:
+        """One person in every frame, missing where not detected; tracks must not overlap."""
+        for track in tracks:
+            if track not in self.people:
+                raise KeypointsError(f"no person {track} in this clip; there are {self.people}")
+        rows = np.isin(self.person, tracks)
+        joints = len(self.skeleton.joints)
+        points = np.zeros((self.num_frames, joints, 2), np.float32)
+        score = np.zeros((self.num_frames, joints), np.float32)
+        points[self.frame_index[rows]] = self.points[rows]
+        score[self.frame_index[rows]] = self.score[rows]
+        return Keypoints(
+            points=points,
+            score=score,
+            skeleton=self.skeleton,
+            image_size=self.image_size,
+            frame_rate=self.frame_rate,
+            detector=self.detector,
+        )
+
+
+def write_keypoints(path: Path, keypoints: Keypoints) -> None:
+    """Write one subject's keypoints as Parquet: a row for every frame, person 0 in each."""
+    frame_index = np.arange(keypoints.num_frames, dtype=np.int32)
+    _write(path, keypoints, frame_index, np.zeros_like(frame_index), filled=keypoints.filled)
+
+
+def write_detections(path: Path, detections: Detections) -> None:
+    """Write multi-person keypoints as Parquet: no row where a person was not seen."""
+    _write(path, detections, detections.frame_index, detections.person)
+
+
+def read_keypoints(path: Path) -> Keypoints:
+    """Read and check one subject's keypoints.
+
+    Raises:
+        MissingFileError: no such file.
+        DamagedFileError: it is not as it was written, or not a keypoints file.
+        KeypointsError: another schema version, rows missing or out of order.
+    """
+    with _named(path):
+        values = _read(path)
+        num_frames, frame_index = values.pop("num_frames"), values.pop("frame_index")
+        if not np.array_equal(frame_index, np.arange(num_frames)):
+            raise KeypointsError(
+                f"expected one row for each of {num_frames} frames, frame_index 0, 1, 2 …, got "
+                f"{len(frame_index)} rows; some are missing, too many or out of order"
+            )
+        del values["person"]
+        return Keypoints(**values)
+
+
+def read_detections(path: Path) -> Detections:
+    """Read and check multi-person keypoints, none of them filled in; raises as `read_keypoints`."""
+    with _named(path):
+        values = _read(path)
+        if values.pop("filled") is not None:
+            raise KeypointsError(
+                "holds positions that were filled in; expected detections, as they are in "
+                "artifacts/detections"
+            )
+        return Detections(**values)
+
+
+@contextmanager
+def _named(path: Path) -> Generator[None]:
+    try:
+        yield
+    except KeypointsError as error:
+        raise KeypointsError(f"{path}: {error}") from error
+
+
+def _write(
+    path: Path,
+    joints: Keypoints | Detections,
+    frame_index: Int32[np.ndarray, " rows"],
+    person: Int32[np.ndarray, " rows"],
+    *,
+    filled: Bool[np.ndarray, "rows joints"] | None = None,
+) -> None:
+    skeleton, rate = joints.skeleton, joints.frame_rate
+    seconds = [float(index / rate) for index in frame_index.tolist()]
+    columns: dict[str, np.ndarray] = {
+        "frame_index": frame_index,
+        "pts_seconds": np.array(seconds, np.float64),
+        "person": person,
+    }
+    packed = np.concatenate([joints.points, joints.score[..., None]], axis=2)
+    for group, names in skeleton.groups:
+        columns[group] = packed[:, skeleton.slice(group)].reshape(-1, 3 * len(names))
+    if filled is not None:
+        columns |= {
+            f"{group}_filled": filled[:, skeleton.slice(group)] for group, _ in skeleton.groups
+        }
+    description = {
+        "schema_version": SCHEMA_VERSION,
+        "groups": [[group, list(names)] for group, names in skeleton.groups],
+        "image_size": list(joints.image_size),
+        "frame_rate": str(rate),
+        "num_frames": joints.num_frames,
+        "detector": joints.detector,
+    }
+    write_table(path, columns, key=_METADATA_KEY, description=description)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Values of a keypoints file by field: those of Keypoints and of Detections."""
+    if not path.exists():
+        raise MissingFileError(f"{path}: no such keypoints file; `dvc repro` makes it")
+    columns, description = read_table(path, key=_METADATA_KEY)
+    version = description.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise KeypointsError(
+            f"expected keypoints schema version {SCHEMA_VERSION}, got {version}; `dvc repro` makes "
+            "it anew"
+        )
+    try:
+        return _values(columns, description)
+    except (KeyError, TypeError, ValueError) as error:
+        raise KeypointsError(
+            f"not a keypoints file ({type(error).__name__}: {error}); `dvc repro` makes it"
+        ) from error
+
+
+def _values(
+    columns: Mapping[str, Shaped[np.ndarray, "..."]], description: Mapping[str, Any]
+) -> dict[str, Any]:
+    def column(name: str, kind: str, *lists: int) -> np.ndarray:
+        """One column, of numbers or of lists with so many numbers."""
+        if name not in columns:
+            raise KeyError(f"no column {name}")
+        got = (columns[name].dtype.name, columns[name].shape[1:])
+        if got != (kind, lists):
+            raise ValueError(f"column {name}: expected {(kind, lists)}, got {got}")
+        return columns[name]
+
+    groups = tuple((group, tuple(names)) for group, names in description["groups"])
+    packed = [
+        column(group, "float32", 3 * len(names)).reshape(-1, len(names), 3)
+        for group, names in groups
+    ]
+    filled = None
+    if any(f"{group}_filled" in columns for group, _ in groups):
+        marks = [column(f"{group}_filled", "bool", len(names)) for group, names in groups]
+        filled = np.concatenate(marks, axis=1)
+    height, width = description["image_size"]
+    return {
+        "frame_index": column("frame_index", "int32"),
+        "person": column("person", "int32"),
+        "points": np.concatenate([joints[..., :2] for joints in packed], axis=1),
+        "score": np.concatenate([joints[..., 2] for joints in packed], axis=1),
+        "filled": filled,
+        "num_frames": description["num_frames"],
+        "skeleton": Skeleton(groups=groups),
+        "image_size": (height, width),
+        "frame_rate": Fraction(description["frame_rate"]),
+        "detector": description["detector"],
+    }
+
+
+def keypoint_table(keypoints: Keypoints) -> "pandas.DataFrame":
+    """Long (tidy) table: one row per (frame, joint), in that order; x and y are NaN where missing.
+
+    Columns: frame_index, seconds, group, joint, x and y (pixels of the working image), score (0 to
+    1) and filled (whether cleaning filled the position in).
+    """
+    import pandas  # takes as long as everything else here, and stages do without it
+
+    frames, joints = keypoints.score.shape
+    groups = [group for group, names in keypoints.skeleton.groups for _ in names]
+    missing = (keypoints.score == 0)[..., None]
+    points = np.where(missing, np.float32(np.nan), keypoints.points).reshape(-1, 2)
+    filled = np.zeros((frames, joints), bool) if keypoints.filled is None else keypoints.filled
+    frame_index = np.repeat(np.arange(frames, dtype=np.int32), joints)
+    return pandas.DataFrame(
+        {
+            "frame_index": frame_index,
+            "seconds": frame_index / float(keypoints.frame_rate),
+            "group": pandas.Categorical(groups * frames, categories=dict.fromkeys(groups)),
+            "joint": pandas.Categorical(
+                keypoints.skeleton.joints * frames, categories=keypoints.skeleton.joints
+            ),
+            "x": points[:, 0],
+            "y": points[:, 1],
+            "score": keypoints.score.reshape(-1),
+            "filled": filled.reshape(-1),
+        }
+    )

@@ -1,0 +1,176 @@
+"""A target's clips, each split into training frames and a held-out tail."""
+
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from io import SEEK_END
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Bool
+
+from motiontransfer.core import layout
+from motiontransfer.core.errors import KeypointsError, MissingFileError, TrainingError
+from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.video.clip import full_size_frames
+from motiontransfer.video.color import Frame
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.geometry import resize
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """Train/held-out split of a target's clips; stored with the weights, for the evaluation."""
+
+    held_out_fraction: float
+    gap_frames: int
+
+
+def split_clip(num_frames: int, split: HeldOut) -> tuple[range, range]:
+    """Return (training frames, held-out frames); the gap between them belongs to neither."""
+    num_held_out = round(num_frames * split.held_out_fraction)
+    gap = split.gap_frames if num_held_out else 0
+    num_training = num_frames - num_held_out - gap
+    if num_training < 2:
+        raise TrainingError(
+            f"a clip of {num_frames} frames leaves {max(num_training, 0)} to train on after "
+            f"holding out {num_held_out} and a gap of {gap}; expected at least 2; use a longer "
+            "clip, or lower train_gan.held_out_fraction or train_gan.gap_frames"
+        )
+    return range(num_training), range(num_frames - num_held_out, num_frames)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetClip:
+    name: str
+    """The video's name in params.yaml."""
+    frames: Path
+    """The clip's frame store."""
+    keypoints: Keypoints
+    keypoints_file: Path
+    training: range
+    held_out: range
+
+    @property
+    def masks_file(self) -> Path:
+        return layout.masks_beside(self.keypoints_file)
+
+    @property
+    def training_keypoints(self) -> Keypoints:
+        return replace(self.keypoints.part(self.training), filled=None)
+
+
+def full_size(clips: Iterable[TargetClip]) -> tuple[int, int]:
+    """(height, width) of the largest of the clips' full-size frames."""
+    stores = [full_size_frames(clip.frames, clip.keypoints.frame_rate)[0] for clip in clips]
+    sizes = []
+    for path in stores:
+        with FrameStore(path) as store:
+            sizes.append(store.size)
+    return max(sizes, key=math.prod)
+
+
+class FullSizeFrames:
+    """Frames of a target in the size of its largest; those that are kept are decoded once.
+
+    They wait in a temporary file: in memory they would take gigabytes.
+    """
+
+    def __init__(self, clips: Sequence[TargetClip]) -> None:
+        self.clips, self.size = clips, full_size(clips)
+        self._stack = ExitStack()
+        self._file = self._stack.enter_context(TemporaryFile())  # noqa: SIM115 - the stack closes it
+        self._positions: dict[tuple[int, int], int] = {}
+        found = [full_size_frames(clip.frames, clip.keypoints.frame_rate) for clip in clips]
+        self._stores = [self._stack.enter_context(FrameStore(path)) for path, _ in found]
+        self.steps = [step for _, step in found]
+        """Each so many-th frame of a clip is there at full size."""
+
+    def __enter__(self) -> "FullSizeFrames":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def __getitem__(self, key: tuple[int, int]) -> Frame:
+        """A frame by clip and frame_index."""
+        if key in self._positions:
+            return self.rows(key, 0, self.size[0])
+        clip, index = key
+        return resize(self._stores[clip][index // self.steps[clip]], self.size)
+
+    def keep(self, key: tuple[int, int]) -> Frame:
+        frame = self[key]
+        self._positions[key] = self._file.seek(0, SEEK_END)
+        self._file.write(np.ascontiguousarray(frame).data)
+        return frame
+
+    def rows(self, key: tuple[int, int], start: int, stop: int) -> Frame:
+        """Some rows of a frame that is kept."""
+        shape = stop - start, self.size[1], 3
+        self._file.seek(self._positions[key] + 3 * self.size[1] * start)
+        return np.frombuffer(self._file.read(math.prod(shape)), np.uint8).reshape(shape)
+
+
+def input_files(clips: Iterable[TargetClip]) -> list[Path]:
+    return [file for clip in clips for file in (clip.frames, clip.keypoints_file)]
+
+
+def usable_frames(
+    clips: Sequence[TargetClip], valid: Sequence[Bool[np.ndarray, " _"]]
+) -> tuple[list[tuple[int, int]], int]:
+    """(clip, frame_index) of each valid training frame, and the number of the other ones."""
+    frames = [(c, t) for c, clip in enumerate(clips) for t in clip.training if valid[c][t]]
+    return frames, sum(len(clip.training) for clip in clips) - len(frames)
+
+
+def spread(items: Sequence[_Item], *, count: int) -> list[_Item]:
+    """Evenly spread items, at most `count`, first and last among them."""
+    positions = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[position] for position in positions.tolist()]
+
+
+def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -> list[TargetClip]:
+    """Find a subject's clips, in the order of their names, and split each one.
+
+    Raises:
+        MissingFileError: the subject has no clips.
+        KeypointsError: clips differ in size or in the joints they have.
+        TrainingError: a clip is too short.
+    """
+    clips: list[TargetClip] = []
+    folder = root / layout.keypoints_folder(subject)
+    # A name with a dot before it is what a killed writer left behind.
+    for path in sorted(folder.glob("[!.]*.parquet")):
+        keypoints = read_keypoints(path)
+        try:
+            training, tail = split_clip(keypoints.num_frames, held_out)
+        except TrainingError as error:
+            raise TrainingError(f"{path}: {error}") from error
+        clips.append(
+            TargetClip(
+                name=path.stem,
+                frames=root / layout.frames_file(subject, path.stem),
+                keypoints=keypoints,
+                keypoints_file=path,
+                training=training,
+                held_out=tail,
+            )
+        )
+    if not clips:
+        raise MissingFileError(
+            f"{folder}: expected keypoints of at least one clip, got none; name the "
+            "target as the subject of a video in params.yaml"
+        )
+    if len({(clip.keypoints.image_size, clip.keypoints.skeleton) for clip in clips}) > 1:
+        found = ", ".join(f"{clip.name} {clip.keypoints.image_size}" for clip in clips)
+        raise KeypointsError(
+            f"{folder}: expected clips of one size with the same joints, got {found}; "
+            "decode and detect this subject's videos with the same settings"
+        )
+    return clips

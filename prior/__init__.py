@@ -1,1 +1,0 @@
-"""A graph of its own: one network trained on many computed actors, to start trainings from."""

@@ -1,0 +1,140 @@
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+from pydantic import Field
+
+from motiontransfer.core.errors import MissingFileError, ParamsError
+from motiontransfer.core.params import PARAMS_FILE, Section, load_params, load_section
+
+_YAML = """\
+train:
+  steps: 100
+  learning_rate: 4.0e-4
+  mode: fast
+videos:
+  dance: {path: a.mp4, subject: ben}
+names: [ada, ben]
+"""
+
+
+class Train(Section):
+    steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    mode: Literal["fast", "slow"]
+
+
+class Video(Section):
+    path: str
+    subject: str
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch):
+    """Write params.yaml, with an edit, where it is looked for."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(old="", new=""):
+        assert old in _YAML
+        PARAMS_FILE.write_text(_YAML.replace(old, new, 1))
+
+    write()
+    return write
+
+
+def test_any_type_under_any_key_is_read(params):
+    section = load_section(Train, "train")
+    assert section == Train(steps=100, learning_rate=4e-4, mode="fast")
+    assert load_section(dict[str, Video], "videos")["dance"].subject == "ben"
+    other = PARAMS_FILE.with_name("other.yaml")
+    other.write_text("train: {steps: 7}")
+    assert load_section(int, "train.steps", path=other) == 7
+
+
+@pytest.mark.parametrize(
+    ("schema", "old", "new", "lines"),
+    [
+        (
+            *(Train, "steps:", "stpes:"),
+            ["train.steps: field required", "train.stpes: unknown key; did you mean 'steps'?"],
+        ),
+        (
+            *(Train, "mode: fast", "mode: fast\n  zzz: 1"),
+            ["train.zzz: unknown key; known keys: learning_rate, mode, steps"],
+        ),
+        (
+            *(Train, "steps: 100\n  learning_rate: 4.0e-4", "steps: 0\n  learning_rate: -1"),
+            [
+                "train.steps: input should be greater than or equal to 1, got 0",
+                "train.learning_rate: input should be greater than 0, got -1",
+            ],
+        ),
+        (
+            *(dict[str, Video], "subject: ben", "subjct: ben"),
+            ["videos.dance.subject: field required", "videos.dance.subjct: unknown key"],
+        ),
+    ],
+)
+def test_each_wrong_value_is_a_line_with_its_key(params, schema, old, new, lines):
+    params(old, new)
+    with pytest.raises(ParamsError) as info:
+        load_section(schema, "train" if schema is Train else "videos")
+    assert str(info.value).splitlines() == [f"params.yaml: {line}" for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("key", "missing"),
+    [
+        *((key, key) for key in ("render", "videos.walk", "train.steps.more")),
+        ("names.0.first", "names.0"),
+    ],
+)
+def test_a_missing_key_is_named(params, key, missing):
+    with pytest.raises(ParamsError, match=f"^params.yaml: {missing}: missing; expected this key$"):
+        load_section(Train, key)
+
+
+def test_a_missing_file_or_other_content_is_an_error(params):
+    PARAMS_FILE.write_text("train: {steps: 1")
+    with pytest.raises(ParamsError, match=r"^params\.yaml: not valid YAML: .*line 1") as info:
+        load_params()
+    assert "\n" not in str(info.value)
+    PARAMS_FILE.write_text("train: !!python/object/apply:os.getcwd []")  # runs no code
+    with pytest.raises(ParamsError, match="not valid YAML"):
+        load_params()
+    for text, got in (("- a\n- b\n", "list"), ("", "NoneType"), ("train", "str")):
+        PARAMS_FILE.write_text(text)
+        with pytest.raises(ParamsError, match=rf"expected sections .* at the top, got {got}"):
+            load_params()
+    PARAMS_FILE.unlink()
+    with pytest.raises(MissingFileError, match=r"^params\.yaml: no such file; run from the proj"):
+        load_params()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    steps: int
+    mode: str
+    device: str
+
+
+def test_a_section_fills_settings_of_the_same_names(params):
+    section = load_section(Train, "train")
+    assert section.fill(Settings, device="cpu") == Settings(steps=100, mode="fast", device="cpu")
+    assert section.fill(Settings, device="cpu", mode="other").mode == "other"
+
+
+def test_a_section_fills_a_model_that_it_subclasses():
+    class Training(Video):
+        steps: int
+
+    video = {"path": "a.mp4", "subject": "ben"}
+    assert Training(steps=3, **video).fill(Video) == Video(**video)
+
+
+@pytest.mark.parametrize("nested", ["[" * 10**5, "- " * 10**5])
+def test_deep_nesting_is_refused(tmp_path, nested):
+    path = tmp_path / "params.yaml"
+    path.write_text(nested)
+    with pytest.raises(ParamsError, match=r"params\.yaml: not valid YAML: "):
+        load_params(path)

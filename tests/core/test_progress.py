@@ -1,0 +1,73 @@
+import io
+import logging
+import sys
+
+import pytest
+
+from motiontransfer.core import progress
+from motiontransfer.core.progress import ProgressMeter, track
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that the test moves."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_log_gets_a_line_within_seconds_and_then_every_20(clock, caplog, capsys):
+    caplog.set_level(logging.INFO)
+    for seconds in (0.1, 8):  # a short loop is silent
+        for _ in track(range(10), "frames", total=10):
+            clock[0] += seconds
+    assert caplog.messages == [
+        "frames: 1 of 10, 0.12/s, 01:12 left",
+        "frames: 4 of 10, 0.12/s, 00:48 left",
+        "frames: 7 of 10, 0.12/s, 00:24 left",
+        "frames: 10 of 10, 0.12/s, 00:00 left",
+    ]
+    assert capsys.readouterr().err == ""
+
+
+def test_the_rate_is_of_this_session_and_the_eta_is_limited(clock, caplog):
+    caplog.set_level(logging.INFO)
+    meter = ProgressMeter("train", total=110, done=10)
+    clock[0] += 4
+    meter.show(12, note=", l1 0.5")
+    clock[0] += 56
+    meter.show(14, max_seconds_left=30.0)
+    assert caplog.messages == [
+        "train: 12 of 110, 0.50/s, 03:16 left, l1 0.5",
+        "train: 14 of 110, 0.07/s, 00:30 left",
+    ]
+
+
+def test_a_terminal_gets_a_bar_and_no_lines(monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(progress, "_FIRST_LINE_SECONDS", 0.0)
+    meter = ProgressMeter("train", total=11, done=4)
+    meter.show(7, note=", l1 0.123")
+    meter._bar.refresh()
+    shown = terminal.getvalue()
+    meter.close()
+    assert "train:  64%" in shown
+    assert "7/11" in shown
+    assert "/s, 00:00 left, l1 0.123" in shown
+    assert not caplog.records
+
+
+def test_items_come_as_they_are_and_are_taken_one_at_a_time():
+    taken = []
+    items = track((taken.append(i) or i for i in range(5)), "items", total=5)
+    assert next(items) == 0
+    assert taken == [0]
+    assert list(items) == [1, 2, 3, 4]
+    assert list(track([], "letters", total=0)) == []

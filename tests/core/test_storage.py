@@ -1,0 +1,145 @@
+import hashlib
+from pathlib import Path
+
+import grimp
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from motiontransfer.core import storage
+from motiontransfer.core.storage import source_digests, source_files
+from motiontransfer.training.weights import write_tensors
+from stages.code import stage_modules
+
+
+def test_the_file_appears_only_at_the_end(tmp_path):
+    path = tmp_path / "new/folder/clip.parquet"
+    with storage.replacing(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+        assert temporary.parent == path.parent  # a rename within one file system is atomic
+        assert temporary.suffix == ".parquet"
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_error_leaves_the_old_file(tmp_path):
+    path = tmp_path / "clip.txt"
+    path.write_text("before")
+
+    def fail():
+        with storage.replacing(path) as temporary:
+            temporary.write_text("half of it")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_files_of_one_name_do_not_share_a_temporary_one(tmp_path):
+    with (
+        storage.replacing(tmp_path / "a.json") as one,
+        storage.replacing(tmp_path / "a.png") as other,
+    ):
+        assert one != other
+        one.write_text("1")
+        other.write_text("2")
+    assert (tmp_path / "a.json").read_text() == "1"
+
+
+def test_json_ends_in_a_newline_and_has_finite_numbers_only(tmp_path):
+    storage.write_json(tmp_path / "a/b.json", {"ssim": 0.5})
+    assert (tmp_path / "a/b.json").read_text() == '{\n  "ssim": 0.5\n}\n'
+    for number in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            storage.write_json(tmp_path / "metrics.json", {"loss": number})
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
+    folder = tmp_path / "subject" / "clip"
+    for name in ("old", "new"):
+        with storage.replacing_folder(folder) as work:
+            (work / name).write_text(name)
+    with pytest.raises(FileNotFoundError), storage.replacing_folder(folder) as work:
+        (work / "newer").rename(work / "nowhere" / "newer")
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert [path.name for path in folder.parent.iterdir()] == ["clip"]
+
+
+def test_arrays_without_pytorch_are_the_same_bytes_as_its_tensors(tmp_path):
+    arrays = {
+        "one": np.arange(6, dtype=np.uint8).reshape(2, 3),
+        "two": np.linspace(0, 1, 4),
+        "none": np.zeros((0, 4), np.int32),
+    }
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    storage.write_arrays(tmp_path / "arrays.safetensors", arrays, description={"key": 1})
+    write_tensors(
+        tmp_path / "tensors.safetensors", tensors, description=storage.versioned({"key": 1})
+    )
+    written = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+    assert written[0] == written[1]
+
+
+def test_rows_of_bytes_take_no_more_in_a_table_than_they_are(tmp_path):
+    rows = np.random.default_rng(0).integers(0, 256, (5, 1000), np.uint8)
+    storage.write_table(tmp_path / "rows.parquet", {"rows": rows}, key="key", description={})
+    columns, _ = storage.read_table(tmp_path / "rows.parquet", key="key")
+    np.testing.assert_array_equal(columns["rows"], rows)
+    kind = pq.read_schema(tmp_path / "rows.parquet").field("rows").type
+    assert str(kind) == "fixed_size_binary[1000]"
+
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """An empty package in which to write modules."""
+    monkeypatch.setattr(storage, "__file__", str(tmp_path / "ours/core/storage.py"))
+    (tmp_path / "ours/nets").mkdir(parents=True)
+    return tmp_path / "ours"
+
+
+def names(package, module):
+    return [str(path.relative_to(package)) for path in source_files(module)]
+
+
+def test_imports_are_followed_wherever_they_stand_and_in_circles(package):
+    (package / "gan.py").write_text("import os, ours.losses\nfrom ours.nets import blocks, absent")
+    (package / "losses.py").write_text("def f():\n    from ours.late import g\n    return g()")
+    (package / "late.py").write_text("import torch\nimport ours.gan")
+    (package / "nets/blocks.py").write_text("from ours.nets.width import WIDTH")
+    (package / "nets/width.py").write_text("WIDTH = 3")
+    (package / "report.py").write_text("import ours.gan")
+    assert names(package, "ours.gan") == [
+        *("gan.py", "late.py", "losses.py", "nets/blocks.py", "nets/width.py")
+    ]
+    assert names(package, "ours.nets.blocks") == ["nets/blocks.py", "nets/width.py"]
+
+
+@pytest.fixture(scope="module")
+def imports():
+    return grimp.build_graph("motiontransfer", "stages", "demo", cache_dir=None)
+
+
+TRAININGS = [f"motiontransfer.training.{name}" for name in ("pose_gan", "face_cycle")]
+
+
+@pytest.mark.parametrize("module", [*TRAININGS, *stage_modules().values()])
+def test_files_are_those_of_the_import_graph(module, imports):
+    behind = {module, *imports.find_upstream_modules(module)}
+    files = {ROOT / f"{name.replace('.', '/')}.py" for name in behind}
+    assert set(source_files(module)) == {file for file in files if file.exists()}
+
+
+def test_a_digest_is_of_the_file(package):
+    (package / "gan.py").write_text("import ours.losses")
+    (package / "losses.py").write_text("")
+    digests = source_digests("ours.gan")
+    assert digests["ours/losses.py"] == hashlib.sha256(b"").hexdigest()
+    assert list(digests) == ["ours/gan.py", "ours/losses.py"]

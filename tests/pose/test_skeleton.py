@@ -1,0 +1,178 @@
+import numpy as np
+import pytest
+
+from motiontransfer.pose.skeleton import (
+    BODY_23,
+    BODY_25,
+    BODY_JOINTS,
+    COCO_17,
+    COCO_18,
+    COCO_WHOLEBODY,
+    FACE_JOINTS,
+    HOLISTIC,
+    IBUG_68,
+    LEFT_HAND_JOINTS,
+    LIMBS_OF_GROUP,
+    OPENPOSE_FACE_70,
+    RIGHT_HAND_JOINTS,
+    Skeleton,
+    mirrored,
+    remap_joints,
+)
+
+
+def test_holistic_has_mediapipes_body_and_hands():
+    assert [group for group, _ in HOLISTIC.groups] == ["body", "left_hand", "right_hand", "face"]
+    assert (len(BODY_JOINTS), len(LEFT_HAND_JOINTS)) == (33, 21)
+    assert (BODY_JOINTS[0], BODY_JOINTS[11], BODY_JOINTS[28]) == (
+        "nose",
+        "left_shoulder",
+        "right_ankle",
+    )
+    assert (LEFT_HAND_JOINTS[0], LEFT_HAND_JOINTS[4]) == ("left_hand_wrist", "left_hand_thumb_tip")
+
+
+def test_slices_of_groups_cover_the_joint_axis_in_order():
+    assert HOLISTIC.joints == tuple(joint for _, joints in HOLISTIC.groups for joint in joints)
+    for group, joints in HOLISTIC.groups:
+        assert HOLISTIC.joints[HOLISTIC.slice(group)] == joints
+    assert [HOLISTIC.index(joint) for joint in HOLISTIC.joints] == [*range(len(HOLISTIC.joints))]
+
+
+@pytest.mark.parametrize("joint", HOLISTIC.joints)
+def test_mirroring_twice_gives_the_joint_back_and_once_another_joint_of_the_skeleton(joint):
+    assert mirrored(mirrored(joint)) == joint
+    assert mirrored(joint) in HOLISTIC.joints
+    assert (mirrored(joint) == joint) == (not joint.startswith(("left_", "right_")))
+
+
+@pytest.mark.parametrize("group", LIMBS_OF_GROUP)
+def test_limbs_join_joints_of_their_group_and_each_pair_once(group):
+    joints = dict(HOLISTIC.groups)[group]
+    limbs = LIMBS_OF_GROUP[group]
+    assert all(a in joints and b in joints and a != b for a, b in limbs)
+    assert len({frozenset(limb) for limb in limbs}) == len(limbs)
+
+
+def test_limbs_are_the_same_on_both_sides():
+    limbs = {frozenset(limb) for limbs in LIMBS_OF_GROUP.values() for limb in limbs}
+    assert {frozenset(mirrored(joint) for joint in limb) for limb in limbs} == limbs
+
+
+def test_a_joint_named_twice_and_an_unknown_group_are_refused():
+    with pytest.raises(ValueError, match="nose"):
+        Skeleton(groups=(("body", ("nose", "neck")), ("face", ("nose",))))
+    with pytest.raises(ValueError, match=r"'tail'.*'body'"):
+        HOLISTIC.slice("tail")
+
+
+SETS = {
+    "COCO_17": COCO_17,
+    "COCO_18": COCO_18,
+    "BODY_23": BODY_23,
+    "BODY_25": BODY_25,
+    "left hand": LEFT_HAND_JOINTS,
+    "right hand": RIGHT_HAND_JOINTS,
+    "IBUG_68": IBUG_68,
+    "OPENPOSE_FACE_70": OPENPOSE_FACE_70,
+    "COCO_WHOLEBODY": COCO_WHOLEBODY,
+    "HOLISTIC": HOLISTIC.joints,
+}
+OWN_NAMES = {"neck", "mid_hip", "left_small_toe", "left_pupil", "right_small_toe", "right_pupil"}
+
+# The parts' names in OpenPose's doc/02_output.md; big toes are foot_index here.
+OPENPOSE_BODY_25 = (
+    "Nose Neck RShoulder RElbow RWrist LShoulder LElbow LWrist MidHip RHip RKnee RAnkle LHip LKnee"
+    " LAnkle REye LEye REar LEar LBigToe LSmallToe LHeel RBigToe RSmallToe RHeel"
+)
+OPENPOSE_COCO_18 = (
+    "Nose Neck RShoulder RElbow RWrist LShoulder LElbow LWrist RHip RKnee RAnkle LHip LKnee LAnkle"
+    " REye LEye REar LEar"
+)
+
+# BODY_23 as indices into BODY_25 (EverybodyDanceNow, data_prep/renderopenpose.py)
+BODY_23_IN_BODY_25 = [*range(1, 12), *(22, 23, 12, 13, 14, 19, 20), *(0, 15, 17, 16, 18)]
+
+
+def openpose_name(joint):
+    side = {"left": "L", "right": "R"}.get(joint.split("_")[0], "")
+    part = joint.removeprefix("left_").removeprefix("right_").replace("foot_index", "big_toe")
+    return side + "".join(word.capitalize() for word in part.split("_"))
+
+
+@pytest.mark.parametrize(
+    ("joints", "documented"), [(BODY_25, OPENPOSE_BODY_25), (COCO_18, OPENPOSE_COCO_18)]
+)
+def test_openpose_bodies_have_the_documented_order(joints, documented):
+    assert " ".join(openpose_name(joint) for joint in joints) == documented
+
+
+def test_the_papers_body_is_a_choice_of_body_25():
+    assert [BODY_25[index] for index in BODY_23_IN_BODY_25] == list(BODY_23)
+
+
+@pytest.mark.parametrize("joints", SETS.values(), ids=SETS)
+def test_joint_names_are_unique_and_known(joints):
+    assert len(set(joints)) == len(joints)
+    unknown = set(joints) - set(HOLISTIC.joints) - OWN_NAMES
+    assert all(joint.startswith("ibug_") for joint in unknown)
+
+
+@pytest.mark.parametrize("joints", SETS.values(), ids=SETS)
+def test_joint_sets_are_symmetric(joints):
+    if joints in (LEFT_HAND_JOINTS, RIGHT_HAND_JOINTS):
+        assert {mirrored(joint) for joint in joints}.isdisjoint(joints)
+    else:
+        assert {mirrored(joint) for joint in joints} == set(joints)
+
+
+@pytest.mark.parametrize("joints", SETS.values(), ids=SETS)
+def test_remapping_there_and_back_keeps_the_joints_that_both_have(joints):
+    for source, target in ((joints, HOLISTIC.joints), (HOLISTIC.joints, joints)):
+        numbers = np.arange(1, 3 * len(source) + 1, dtype=np.float32)
+        people = np.stack([numbers, -numbers]).reshape(2, len(source), 3)
+        there = remap_joints(people, source=source, target=target)
+        again = remap_joints(there, source=target, target=source)
+        both = np.array([joint in target for joint in source])
+        np.testing.assert_array_equal(again, np.where(both[:, None], people, 0))
+        alone = remap_joints(people[1], source=source, target=target)
+        np.testing.assert_array_equal(there[1], alone)
+
+
+# Which landmarks of 300-W trade places in a mirror (the `swap` of MMPose's coco_wholebody.py).
+IBUG_MIRROR = [
+    *range(16, -1, -1),
+    *range(26, 16, -1),
+    *(27, 28, 29, 30),
+    *(35, 34, 33, 32, 31),
+    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
+    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),
+    *(64, 63, 62, 61, 60, 67, 66, 65),
+]
+
+
+def test_the_face_is_mirrored_as_its_landmarks_are():
+    for joint, twin in zip(IBUG_68, IBUG_MIRROR, strict=True):
+        if not joint.startswith("ibug_"):
+            assert IBUG_68[twin] == mirrored(joint)
+
+
+def test_all_face_joints_but_forehead_and_temples_have_a_landmark():
+    assert set(FACE_JOINTS) - set(IBUG_68) == {
+        "face_forehead",
+        "left_face_temple",
+        "right_face_temple",
+    }
+
+
+def test_whole_bodies_have_mmposes_order():
+    assert COCO_WHOLEBODY[:3] == ("nose", "left_eye", "right_eye")
+    assert COCO_WHOLEBODY[15:23] == (
+        *("left_ankle", "right_ankle"),
+        *("left_foot_index", "left_small_toe", "left_heel"),
+        *("right_foot_index", "right_small_toe", "right_heel"),
+    )
+    assert COCO_WHOLEBODY[23 + 8] == "face_chin"
+    assert COCO_WHOLEBODY[91:96] == LEFT_HAND_JOINTS[:5]
+    assert COCO_WHOLEBODY[112] == "right_hand_wrist"
+    assert COCO_WHOLEBODY[132] == "right_hand_pinky_tip"
