@@ -28,8 +28,9 @@ from dvc.repo import Repo
 from PIL import Image
 
 from benchmarks.machine import markdown_table
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.project.params_editing import preset_changes
-from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
+from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.video.frame_store import FrameStore
 
 VARIANTS_FILE = Path("benchmarks/ablation.yaml")
@@ -230,7 +231,7 @@ def _write_picture(recipes: Sequence[Variant]) -> None:
     rows = {}
     for name, video in {**videos, "truth": _TRUTH}.items():
         with FrameStore(video) as store:
-            moments = evenly_spaced(len(store), _NUM_MOMENTS)
+            moments = evenly_spaced(range(len(store)), count=_NUM_MOMENTS)
             rows[name] = [store[index] for index in moments]
     captions = [f"frame {index}" for index in moments]
     Image.fromarray(contact_sheet(rows, captions)).save(_PICTURE, quality=85)

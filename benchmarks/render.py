@@ -26,6 +26,7 @@ from jaxtyping import Int64
 
 from benchmarks.machine import answer, in_own_process, recorded
 from motiontransfer.core.params import PARAMS_FILE
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialize
@@ -35,7 +36,7 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.fitting import fit_appearance
-from motiontransfer.puppet.target_clips import HeldOut, spread
+from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import GuidedUpsampling
 from motiontransfer.rendering.renderer import (
@@ -237,7 +238,7 @@ def _puppet(poses: Keypoints, full: tuple[int, int]) -> Puppet:
     with FrameStore(read_clip(_SOURCE).frames) as store:
         scale = height / store.size[0]
         matrix = np.array([[scale, 0, (width - scale * store.size[1]) / 2], [0, scale, 0]])
-        for index in spread(range(min(poses.num_frames, len(store))), count=_NUM_REFERENCES):
+        for index in evenly_spaced(range(min(poses.num_frames, len(store))), count=_NUM_REFERENCES):
             frames[0, index] = cv2.warpAffine(store[index], matrix, (width, height))
     room = np.median(list(frames.values()), axis=0).astype(np.uint8)
     nowhere = np.zeros(full, bool)

@@ -9,7 +9,8 @@ from PIL import Image
 
 from benchmarks.machine import machine, markdown_table
 from benchmarks.transfer.film import clip_path
-from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
+from motiontransfer.core.sampling import evenly_spaced
+from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.video.frame_store import FrameStore
 
 FOLDER = Path("benchmarks/transfer")
@@ -85,7 +86,7 @@ def _write_picture(pairs: list[str], folder: Path) -> None:
         }
         for role, video in videos.items():
             with FrameStore(folder / video) as store:
-                chosen = evenly_spaced(len(store), _COLUMNS)
+                chosen = evenly_spaced(range(len(store)), count=_COLUMNS)
                 rows[f"{pair}: {role}"] = [store[index] for index in chosen]
     captions = [f"frame {index}" for index in chosen]
     Image.fromarray(contact_sheet(rows, captions)).save(FOLDER / "results.jpg", quality=85)

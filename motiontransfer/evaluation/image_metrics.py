@@ -28,6 +28,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import (
     Box,
     FrameSet,
@@ -38,7 +39,6 @@ from motiontransfer.evaluation.frames import (
 )
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.rendering.videos import evenly_spaced
 from motiontransfer.video.color import AnyFrame, Frame
 
 WINDOW_PX = 11
@@ -281,7 +281,7 @@ def _halved(image: _FloatImage) -> Float32[np.ndarray, "_ _ 3"]:
 def training_images(clips: Sequence[TargetClip]) -> Thumbnails:
     """The person in training frames, at most 500, evenly spread, each resized to a thumbnail."""
     training = training_frames(clips)
-    chosen = training.part(evenly_spaced(len(training.frames), _MAX_IMAGES))
+    chosen = training.part(evenly_spaced(range(len(training.frames)), count=_MAX_IMAGES))
     persons = person_regions(chosen.keypoints)
     frames = read_frames(chosen.frames, chosen.keypoints.image_size)
     found = [thumbnail(frame, box) for frame, box in zip(frames, persons, strict=True) if box]

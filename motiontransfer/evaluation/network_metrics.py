@@ -34,6 +34,7 @@ from motiontransfer.core.downloads import Pretrained, pretrained_file, read_tens
 from motiontransfer.core.errors import WeightsError
 from motiontransfer.core.params import Section
 from motiontransfer.core.progress import track
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames, person_regions, read_frames
 from motiontransfer.evaluation.image_metrics import SMALLEST_MS_SSIM_PX, ImageDistance
 from motiontransfer.evaluation.measurements import (
@@ -44,7 +45,6 @@ from motiontransfer.evaluation.measurements import (
     block_length,
     resamples,
 )
-from motiontransfer.rendering.videos import evenly_spaced
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.tensors import CPU
 
@@ -384,7 +384,7 @@ def _features(
     posed: PosedFrames, network: FrameFeatures, label: str
 ) -> tuple[dict[str, Float64[np.ndarray, "_ features"]], int]:
     """Features of each region in the frames that have it; number of frames in about a second."""
-    chosen = posed.part(evenly_spaced(len(posed.frames), _MAX_FRAMES))
+    chosen = posed.part(evenly_spaced(range(len(posed.frames)), count=_MAX_FRAMES))
     persons = person_regions(chosen.keypoints)
     found: dict[str, list[np.ndarray]] = {region: [] for region in _REGIONS}
     frames = read_frames(chosen.frames, chosen.keypoints.image_size)

@@ -24,13 +24,13 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, Shaped
 
 from motiontransfer.core.errors import KeypointsError
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames, training_frames
 from motiontransfer.evaluation.measurements import MetricKey, RatioMetric
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import fill_gaps
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.rendering.videos import evenly_spaced
 
 REPORTED_GROUPS = {"body": ("body",), "hands": ("left_hand", "right_hand"), "face": ("face",)}
 """Reported group -> the skeleton's groups in it."""
@@ -224,7 +224,7 @@ def nearest_neighbours(poses: Keypoints, candidates: Keypoints) -> Int64[np.ndar
             f"expected a training frame with a detected body, got none in {candidates.num_frames} "
             "frames; check the target's video and its detection"
         )
-    usable = usable[list(evenly_spaced(usable.size, _MAX_CANDIDATES))]
+    usable = usable[list(evenly_spaced(range(usable.size), count=_MAX_CANDIDATES))]
     size_px = body_size_px(candidates)
     weight = _joint_weights(poses.skeleton)[in_poses]
     points = candidates.points[usable][:, in_candidates]

@@ -23,6 +23,7 @@ from PIL import Image
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.params import Compute
 from motiontransfer.core.progress import track
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.evaluation.frames import (
     Frames,
@@ -68,7 +69,7 @@ from motiontransfer.pose.detection import detect_person
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.rendering.videos import contact_sheet, evenly_spaced
+from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, write_frames
 
@@ -306,7 +307,7 @@ def _rendered(clip: TargetClip, render: Render, compute: Compute, scratch: Path)
 
 def _comparison(videos: Mapping[str, PosedFrames]) -> Frame:
     real = videos[_REAL]
-    columns = evenly_spaced(len(real.frames), _NUM_COLUMNS)
+    columns = evenly_spaced(range(len(real.frames)), count=_NUM_COLUMNS)
     rows = {label: [videos[name].frames[i] for i in columns] for name, label in _ROWS.items()}
     return contact_sheet(
         {label: list(read_frames(row, real.keypoints.image_size)) for label, row in rows.items()},

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingLibraryError, MotionTransferError
 from motiontransfer.core.params import load_section
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing_folder, source_files, write_json, write_text
 from motiontransfer.export import run
 from motiontransfer.export.player import (
@@ -43,7 +44,7 @@ from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import MODELS, openvino_core
 from motiontransfer.puppet.appearance import pack_appearance
-from motiontransfer.puppet.target_clips import read_target_clips, spread
+from motiontransfer.puppet.target_clips import read_target_clips
 from motiontransfer.puppet.warping import TEXTURE_CHANNELS
 from motiontransfer.rendering.compositing import draw_label
 from motiontransfer.retargeting.params import FitNormalizationParams
@@ -303,6 +304,8 @@ def _seen_inputs(player: Player, clips: Sequence[Keypoints]) -> list[Inputs]:
 
     player.network = watched
     for clip in clips:
-        for _ in player.play(clip.part(spread(range(clip.num_frames), count=_CALIBRATION_FRAMES))):
+        for _ in player.play(
+            clip.part(evenly_spaced(range(clip.num_frames), count=_CALIBRATION_FRAMES))
+        ):
             pass
     return seen

@@ -21,9 +21,10 @@ from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, TrainingError
 from motiontransfer.core.params import Transfer
 from motiontransfer.core.progress import track
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.forensics.model import Frames
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
-from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips, spread
+from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses
 from motiontransfer.training.data import FrameCache, TensorBatch
@@ -209,7 +210,7 @@ def sampled_seconds(frames: range, *, frame_rate: Fraction, max_frames: int) -> 
     seconds = [range(start, min(start + step + 1, frames.stop)) for start in starts]
     total = sum(map(len, seconds))
     count = max(1, len(seconds) * max_frames // max(total, 1))
-    return spread(seconds, count=count)
+    return evenly_spaced(seconds, count=count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from motiontransfer.core.params import Transfer
 from motiontransfer.core.progress import track
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.forensics.data import (
     CORRUPTIONS,
     FramePairBatch,
@@ -40,7 +41,7 @@ from motiontransfer.forensics.model import (
     write_detector,
 )
 from motiontransfer.models.layers import count_parameters
-from motiontransfer.puppet.target_clips import HeldOut, spread
+from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.training.checkpoint import Throughput, copy_logs, run_folder, run_key
 from motiontransfer.training.distributed import Runtime, barrier
@@ -93,7 +94,7 @@ class DetectorTask(AdamTask[FramePairBatch, RealFakeDataset]):
 
     def sample(self, dataset: RealFakeDataset) -> Frame:
         """Second frames of some items, one column a pair: real above, fake below."""
-        batch = dataset.batch(spread(range(len(dataset.pairs)), count=_NUM_SAMPLES))
+        batch = dataset.batch(evenly_spaced(range(len(dataset.pairs)), count=_NUM_SAMPLES))
         return image_grid([batch.real[:, 1], batch.fake[:, 1]])
 
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int8, Int64, UInt8
 
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.keypoints import Keypoints
@@ -308,8 +309,7 @@ def pairs_of_clip(store: FrameStore, keypoints: Keypoints) -> Iterator[FramePair
     step = max(1, round(PAIR_SECONDS * keypoints.frame_rate))
     if keypoints.num_frames <= step:
         return
-    last = keypoints.num_frames - step - 1
-    for start in np.unique(np.linspace(0, last, _NUM_PAIRS).round().astype(int)).tolist():
+    for start in evenly_spaced(range(keypoints.num_frames - step), count=_NUM_PAIRS):
         yield FramePair(
             before=store[start],
             after=store[start + step],

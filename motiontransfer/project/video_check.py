@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.progress import track
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import default_detector
@@ -198,7 +199,7 @@ def _samples(metadata: VideoMetadata) -> Iterator[tuple[AnyFrame, AnyFrame | Non
     if not starts.size:
         return
     last = max(int(np.searchsorted(starts, starts[-1] - PAIR_SECONDS - _EARLY)), 0)
-    wanted = np.unique(np.linspace(0, last, _NUM_SAMPLES).round().astype(int))
+    wanted = evenly_spaced(range(last + 1), count=_NUM_SAMPLES)
     pairs = [(start, start + PAIR_SECONDS) for start in starts[wanted].tolist()]
     frames = decode_at(metadata, pairs)
     for first, second in zip(frames, frames, strict=True):

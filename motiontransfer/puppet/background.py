@@ -15,9 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
 from motiontransfer.core.progress import track
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.puppet.silhouette import LEAST_MASK, read_masks
-from motiontransfer.puppet.target_clips import FullSizeFrames, spread
+from motiontransfer.puppet.target_clips import FullSizeFrames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
 
@@ -65,7 +66,7 @@ def median_background(frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES) 
         height_px = body_height_px(clip.keypoints.resized(masks.masks.shape[1:]))
         heights.append(height_px)
         masked = masks.frames_of(clip.training[:: frames.steps[number]])
-        indices = spread(masked, count=max(num_frames // len(clips), 1))
+        indices = evenly_spaced(masked, count=max(num_frames // len(clips), 1))
         description = f"reading frames for the background, clip {number + 1} of {len(clips)}"
         for index in track(indices, description, total=len(indices)):
             kept.append((number, index))

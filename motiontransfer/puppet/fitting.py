@@ -15,6 +15,7 @@ from PIL import Image
 
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.progress import track
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import Skeleton
@@ -43,7 +44,7 @@ from motiontransfer.puppet.silhouette import (
     shows_skirt,
     silhouette,
 )
-from motiontransfer.puppet.target_clips import FullSizeFrames, spread
+from motiontransfer.puppet.target_clips import FullSizeFrames
 from motiontransfer.video.color import Frame
 
 _NUM_FILLS = 3  # references from which what is hidden of a part is filled
@@ -75,7 +76,7 @@ def target_appearance(
         has_scale = np.isfinite(body_scales(poses, full_lengths(poses)))
         masked = masks[number].frames_of(clip.training[:: frames.steps[number]])
         shown = [(number, frame) for frame in masked if has_scale[frame]]
-        chosen += spread(shown, count=math.ceil(num_references / len(clips)))
+        chosen += evenly_spaced(shown, count=math.ceil(num_references / len(clips)))
     if not chosen:
         raise TrainingError(
             "no training frame shows a trunk or a limb of the target; see the coverage in "
@@ -339,7 +340,7 @@ class _Views:
         for reference, own in self.cut.items():
             alike = self.alike(reference)
             alike = alike[: len(alike) // 3] if self.part.is_solid else alike
-            others = spread(alike, count=_NUM_WITNESSES)
+            others = evenly_spaced(alike, count=_NUM_WITNESSES)
             witnesses = ((small[other], self.map(other, reference)) for other in others)
             share = foreign_share(small[reference], witnesses)
             if share.any():

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from io import SEEK_END
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool
@@ -19,8 +18,6 @@ from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
-
-_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +124,6 @@ def usable_frames(
     """(clip, frame_index) of each valid training frame, and the number of the other ones."""
     frames = [(c, t) for c, clip in enumerate(clips) for t in clip.training if valid[c][t]]
     return frames, sum(len(clip.training) for clip in clips) - len(frames)
-
-
-def spread(items: Sequence[_Item], *, count: int) -> list[_Item]:
-    """Evenly spread items, at most `count`, first and last among them."""
-    positions = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
-    return [items[position] for position in positions.tolist()]
 
 
 def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -> list[TargetClip]:

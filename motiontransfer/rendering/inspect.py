@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.progress import track
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.drawing import display_style, draw_rgb
 from motiontransfer.pose.keypoints import (
@@ -29,7 +30,7 @@ from motiontransfer.pose.keypoints import (
 from motiontransfer.pose.plots import track_color
 from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.pose.time_series import Series
-from motiontransfer.rendering.videos import contact_sheet, evenly_spaced, side_by_side
+from motiontransfer.rendering.videos import contact_sheet, side_by_side
 from motiontransfer.retargeting.statistics import measure_ground_contact
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
@@ -105,7 +106,7 @@ def write_overlay(path: Path, inspection: Inspection) -> None:
 
 def write_overlay_sheet(path: Path, inspection: Inspection) -> None:
     keypoints = inspection.keypoints
-    indices = evenly_spaced(keypoints.num_frames, _NUM_COLUMNS)
+    indices = evenly_spaced(range(keypoints.num_frames), count=_NUM_COLUMNS)
     with FrameStore(inspection.frames) as store:
         frames = [store[index] for index in indices]
     overlays = [

@@ -15,10 +15,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from motiontransfer.core import layout
 from motiontransfer.core.parallel import in_thread
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.target_clips import spread
 from motiontransfer.rendering.compositing import VisibleLabel, with_label
 from motiontransfer.video.clip import Clip
 from motiontransfer.video.color import AnyFrame, Frame
@@ -69,13 +69,15 @@ def write_videos(
 
     The videos have the source's sound; each is made in a thread. The comparison shows source,
     pose, result and ground truth side by side; the contact sheet has a column of them for each of
-    `num_columns` frames.
+    `num_columns` frames; one column shows the middle frame.
     """
     if panels.truth is not None:
         advice = "the ground truth shows the source's motion frame by frame"
         with FrameStore(panels.truth) as store:
             store.check_length(panels.poses.num_frames, advice)
-    chosen = evenly_spaced(panels.poses.num_frames, num_columns)
+    chosen = evenly_spaced(range(panels.poses.num_frames), count=num_columns)
+    if num_columns == 1:
+        chosen = [(panels.poses.num_frames - 1) // 2]
     columns: list[Mapping[str, Frame]] = []
     with ExitStack() as stack:
         encode_transfer, encode_comparison = (
@@ -144,16 +146,6 @@ def side_by_side(panels: Mapping[str, AnyFrame]) -> AnyFrame:
         strip = _text_on_background(label, (strip_height, width), strip_height * 3 // 5, _TEXT)
         columns += [gap, np.concatenate([strip, resize(panel, (height, width))])]
     return np.concatenate(columns[1:], axis=1)
-
-
-def evenly_spaced(num_frames: int, num_columns: int) -> tuple[int, ...]:
-    """Indices of `num_columns` frames spread evenly over a clip, the first and the last among them.
-
-    A clip with fewer frames gives each of them once; one column gives the middle frame.
-    """
-    if num_columns == 1:
-        return ((num_frames - 1) // 2,)
-    return tuple(spread(range(num_frames), count=num_columns))
 
 
 def contact_sheet(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import TrainingError
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.models.discriminators import DiscriminatorConfig, split_real_fake
 from motiontransfer.models.faces import (
     Crops,
@@ -21,7 +22,7 @@ from motiontransfer.models.faces import (
 )
 from motiontransfer.models.layers import check_depth, count_parameters, initialize
 from motiontransfer.pose.boxes import face_alignments
-from motiontransfer.puppet.target_clips import TargetClip, input_files, spread, usable_frames
+from motiontransfer.puppet.target_clips import TargetClip, input_files, usable_frames
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import FrameCache, TensorBatch, draw_uniform
 from motiontransfer.training.distributed import Runtime, gather_tensors
@@ -200,7 +201,7 @@ class FaceCycleTask(GanTask[FaceCycleBatch, FaceCycleDataset]):
 
     def sample(self, dataset: FaceCycleDataset) -> Frame:
         """One column a pair: source, as the target, back; target, as the source, back."""
-        shown = spread(range(len(dataset)), count=_NUM_SAMPLES)
+        shown = evenly_spaced(range(len(dataset)), count=_NUM_SAMPLES)
         batch = dataset.batch(shown).to(self.runtime.device)
         with torch.inference_mode():
             fake: Translations = self.ema(batch.source, batch.target)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from motiontransfer.core import layout
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.progress import track
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.models.discriminators import (
     DiscriminatorConfig,
@@ -37,7 +38,7 @@ from motiontransfer.models.rollout import PoseDrawer, generate_clip
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.puppet.target_clips import TargetClip, input_files, spread, usable_frames
+from motiontransfer.puppet.target_clips import TargetClip, input_files, usable_frames
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import Dataset, FrameCache, TensorBatch
@@ -280,7 +281,7 @@ class FaceTask(GanTask[TaskBatch, Dataset[TaskBatch]]):
 
     def sample(self, dataset: Dataset[TaskBatch]) -> Frame:
         """One column a face: real, from the main generator, with the EMA's residual."""
-        shown = spread(range(len(dataset)), count=_NUM_SAMPLES)
+        shown = evenly_spaced(range(len(dataset)), count=_NUM_SAMPLES)
         with torch.inference_mode():  # one at a time: a batch may be of whole frames
             faces = [self.correct(self.ema, dataset.batch([index])) for index in shown]
         _, *rows = (torch.cat(crops) for crops in zip(*faces, strict=True))

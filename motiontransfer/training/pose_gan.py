@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import WeightsError
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import sha256_of
 from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.models.generators import (
@@ -32,7 +33,7 @@ from motiontransfer.models.rollout import PoseDrawer, generate_clip
 from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.target_clips import HeldOut, TargetClip, full_size, input_files, spread
+from motiontransfer.puppet.target_clips import HeldOut, TargetClip, full_size, input_files
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.training.checkpoint import Throughput, run_folder, run_key
 from motiontransfer.training.distributed import Runtime, arithmetic
@@ -143,7 +144,7 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
         if ema.puppet is not None:
             excluded = excluded_references(ema.puppet, dataset.clips, 0)
         with FrameStore(clip.frames) as store:
-            for index in spread(clip.training, count=_NUM_SAMPLES):
+            for index in evenly_spaced(clip.training, count=_NUM_SAMPLES):
                 first = max(index - 1, 0)
                 *_, generated = generate_clip(
                     HalfResolutionGenerator(ema) if self._resolution == "half" else ema,

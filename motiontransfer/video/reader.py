@@ -16,6 +16,7 @@ from av.stream import Disposition
 from jaxtyping import Float
 
 from motiontransfer.core.errors import MissingFileError, VideoError
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.video.color import Frame, to_srgb
 from motiontransfer.video.geometry import Orientation, orientation_of, resize
 from motiontransfer.video.isolation import restart_time_limit
@@ -354,7 +355,7 @@ def sample_frames(video: VideoMetadata, *, num_samples: int) -> Iterator[Frame]:
     if starts.size == 0:
         yield from (upright(frame, video) for frame in islice(_decoded(video.path), num_samples))
         return
-    wanted = starts[np.unique(np.linspace(0, starts.size - 1, num_samples).round().astype(int))]
+    wanted = starts[evenly_spaced(range(starts.size), count=num_samples)]
     near = keys[np.maximum(np.searchsorted(keys, wanted, side="right") - 1, 0)]
     half = (wanted[-1] - wanted[0]) / max(2 * (wanted.size - 1), 1)
     wanted = np.unique(np.where(np.abs(wanted - near) < half, near, wanted))

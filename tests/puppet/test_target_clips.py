@@ -1,7 +1,7 @@
 import pytest
 
 from motiontransfer.core.errors import KeypointsError, MissingFileError, TrainingError
-from motiontransfer.puppet.target_clips import HeldOut, read_target_clips, split_clip, spread
+from motiontransfer.puppet.target_clips import HeldOut, read_target_clips, split_clip
 from tests.films import add_clip
 from tests.people import SIZE, dance
 
@@ -28,19 +28,6 @@ def test_a_clip_that_is_too_short_is_refused_with_its_numbers(gap):
     text = rf"5 frames leaves {max(4 - gap, 0)} .* {gap}; .*train_gan\.held_out_fraction"
     with pytest.raises(TrainingError, match=text):
         split_clip(5, HeldOut(held_out_fraction=0.2, gap_frames=gap))
-
-
-@pytest.mark.parametrize(
-    ("frames", "count", "expected"),
-    [
-        (range(11), 3, [0, 5, 10]),
-        (range(4, 9), 2, [4, 8]),
-        (range(3), 6, [0, 1, 2]),
-        (range(7), 1, [0]),
-    ],
-)
-def test_indices_are_spread_evenly(frames, count, expected):
-    assert spread(frames, count=count) == expected
 
 
 NOTHING_HELD_OUT = HeldOut(held_out_fraction=0.0, gap_frames=0)

@@ -136,22 +136,23 @@ def test_a_fault_in_a_thread_comes_out_as_itself_and_nothing_is_left(tmp_path, p
     assert not list((tmp_path / "results").iterdir())
 
 
+@pytest.mark.parametrize("moments", [(0, 4, 9), (4,)])
 def test_a_contact_sheet_has_a_column_a_moment_and_a_row_a_panel(
-    tmp_path, generated, panels, source
+    tmp_path, generated, panels, source, moments
 ):
-    write(tmp_path, generated, panels, source)
+    write(tmp_path, generated, panels, source, num_columns=len(moments))
     with Image.open(tmp_path / "sheet.png") as image:
         sheet = np.asarray(image).astype(int)
     places = np.array(
         [
-            [_place_of(sheet, picture(dance(NUM_FRAMES, seed=seed), index)) for index in (0, 4, 9)]
+            [_place_of(sheet, picture(dance(NUM_FRAMES, seed=seed), index)) for index in moments]
             for seed in (0, 1, 2)  # source, result and truth
         ]
     )
     tops, lefts = places[..., 0], places[..., 1]
     assert (np.ptp(tops, axis=1) == 0).all()
     assert (np.ptp(lefts, axis=0) == 0).all()
-    assert np.diff(lefts[0]).tolist() == [WIDTH + GAP] * 2
+    assert np.diff(lefts[0]).tolist() == [WIDTH + GAP] * (len(moments) - 1)
     # source, then the pose, then result and truth
     assert np.diff(tops[:, 0]).tolist() == [2 * (HEIGHT + GAP), HEIGHT + GAP]
 
@@ -201,20 +202,6 @@ def test_labels_fit_differ_and_are_anti_aliased():
         # the text leaves room on every side, so that nothing of it is cut off
         border = np.concatenate([text[0], text[-1], text[:, 0], text[:, -1]])
         assert (border == border[0]).all()
-
-
-@pytest.mark.parametrize(
-    ("num_frames", "num_columns", "indices"),
-    [
-        (101, 5, (0, 25, 50, 75, 100)),
-        (10, 4, (0, 3, 6, 9)),
-        (3, 8, (0, 1, 2)),
-        (1, 8, (0,)),
-        (9, 1, (4,)),
-    ],
-)
-def test_columns_are_spread_evenly_with_first_and_last(num_frames, num_columns, indices):
-    assert videos.evenly_spaced(num_frames, num_columns) == indices
 
 
 def test_frames_keep_their_pixels_or_shrink_to_the_sheets_width():
