@@ -21,6 +21,7 @@ from motiontransfer.core.params import (
     load_params,
     load_section,
 )
+from motiontransfer.core.stages import STAGES
 from motiontransfer.core.storage import write_json
 from motiontransfer.forensics.training import TrainForensicsParams
 from motiontransfer.pose.detectors import load_detector
@@ -50,10 +51,6 @@ class VideoParams(clean_keypoints.Video, detect_keypoints.Video, decode.Video):
     """An entry of `videos`: what these stages read of it."""
 
 
-NOT_OF_RESULTS = {"report", "train_forensics", "compute"}
-"""Sections that a transfer's result does not depend on."""
-
-
 def main() -> None:
     """Raise one error that lists every fault; if there is none, write the sections of results."""
     faults = [*(f"{PARAMS_FILE}: {fault}" for fault in _name_faults()), *_section_faults()]
@@ -62,9 +59,14 @@ def main() -> None:
         raise ParamsError("\n".join(dict.fromkeys(faults)))  # a detector's is every video's
     write_json(layout.PARAMS_CHECKED_FILE, {"names_fit_together": True})
     write_video_params()
-    of_results = {"detect_keypoints", *SECTIONS} - NOT_OF_RESULTS
-    results = {name: section for name, section in load_params().items() if name in of_results}
+    results = {name: params for name, params in load_params().items() if affects_results(name)}
     write_json(layout.PARAMS_OF_RESULTS_FILE, results)
+
+
+def affects_results(section: str) -> bool:
+    """Whether a transfer's result depends on a section; those of names are in its own params."""
+    is_stage = section in STAGES and STAGES[section].affects_results
+    return is_stage or section == "normalization"  # of the stage `normalize`
 
 
 def write_video_params() -> None:

@@ -28,6 +28,7 @@ from motiontransfer.core.errors import (
     printable,
 )
 from motiontransfer.core.params import PARAMS_FILE, flattened, load_params, load_section
+from motiontransfer.core.stages import STAGES
 
 _logger = logging.getLogger(__name__)
 
@@ -41,18 +42,6 @@ _FAULTS_OF_MACHINE = {
 }
 _REMEDY = "fix this and rerun"
 _ON_CPU = "run on the CPU: CUDA_VISIBLE_DEVICES="
-
-GPU_MEMORY_PARAMS = {
-    "detect_keypoints": "compute.num_workers to 1",
-    "train_gan": "train_gan.batch_size, train_gan.num_filters or decode.size",
-    "train_face_gan": "train_face_gan.batch_size, train_face_gan.num_filters or decode.size",
-    "train_face_cycle": "train_face_cycle.batch_size or train_face_cycle.num_filters",
-    "train_forensics": "train_forensics.batch_size or train_forensics.num_filters",
-    "render": "train_gan.num_filters or decode.size",
-    "evaluate": "train_gan.num_filters or decode.size",
-    "evaluate_transfer": "render.height",
-}
-"""Stage -> params that its memory on a GPU grows with."""
 
 _SETTINGS_OF_LIBRARIES = {
     # Threads of PyTorch that spin long while they wait for each other take ten times as long beside
@@ -126,7 +115,7 @@ def _fault_of_gpu(error: Exception, stage: str) -> str | None:
     """Describe PyTorch's errors of a GPU by their names and texts: not every stage imports it."""
     kind, text = type(error).__name__, str(error).partition("\n")[0]
     if kind == "OutOfMemoryError" or text == "CUDA error: out of memory":
-        params = GPU_MEMORY_PARAMS.get(stage)
+        params = STAGES[stage].gpu_memory_params if stage in STAGES else ""
         lower = f"lower {params}, " if params else ""
         told = text.partition(" GPU ")[0]  # without the sizes of all that is there
         return f"a GPU's memory is full ({told}); {lower}end what else uses it, or {_ON_CPU}"

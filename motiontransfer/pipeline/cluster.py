@@ -31,7 +31,8 @@ from dvc_data.hashfile.hash_info import HashInfo
 
 from motiontransfer.core.errors import ComputeError, MissingFileError, one_line
 from motiontransfer.core.params import load_section
-from motiontransfer.core.stage_runner import GPU_MEMORY_PARAMS, fault
+from motiontransfer.core.stage_runner import fault
+from motiontransfer.core.stages import STAGES
 from motiontransfer.pipeline import remote
 from motiontransfer.pipeline.runs import dvc_repro, share_cores
 from motiontransfer.pipeline.sharing import pull, read_by, untracked
@@ -211,7 +212,7 @@ def _run_on(address: str, name: str, archive: bytes) -> dict[str, bytes]:
 def _num_gpus(name: str) -> int:
     """How many GPUs a stage uses where there are some."""
     group = name.rpartition(":")[2].partition("@")[0]
-    if group not in GPU_MEMORY_PARAMS:
+    if group not in STAGES or not STAGES[group].gpu_memory_params:
         return 0
     params = load_section(dict, group)
     if params.get("detector", "keypointrcnn") != "keypointrcnn":

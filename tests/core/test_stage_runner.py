@@ -9,7 +9,8 @@ import yaml
 from dvc.parsing import DataResolver
 from dvc.repo import Repo
 
-from motiontransfer.core.stage_runner import GPU_MEMORY_PARAMS, fault, run, stage_inputs
+from motiontransfer.core.stage_runner import fault, run, stage_inputs
+from motiontransfer.core.stages import STAGES
 from motiontransfer.core.storage import source_digests
 from stages.code import stage_modules
 from tests.tiny_project import ROOT, dvc
@@ -146,9 +147,12 @@ def test_each_stage_that_can_fill_a_gpu_names_params_to_lower():
         if "motiontransfer/core/device.py" in source_digests(module)
     }
     on_cpu = {"check_params", "decode", "encode"}  # import it for what they call on a CPU
-    assert set(GPU_MEMORY_PARAMS) == on_gpu - on_cpu
+    named = {name: stage.gpu_memory_params for name, stage in STAGES.items()}
+    assert {name for name, params in named.items() if params} == on_gpu - on_cpu
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for stage, names in GPU_MEMORY_PARAMS.items():
+    for stage, names in named.items():
+        if not names:
+            continue
         for section, key in re.findall(r"(\w+)\.(\w+)", names):
             assert key in params[section], names
         message = fault(torch.OutOfMemoryError("CUDA out of memory."), stage=stage)

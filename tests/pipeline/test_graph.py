@@ -9,7 +9,7 @@ import yaml
 from dvc.repo import Repo
 from networkx import descendants
 
-from motiontransfer.core import layout
+from motiontransfer.core import layout, stages
 from motiontransfer.core.params import Section, load_section
 from motiontransfer.core.storage import replacing, replacing_folder, source_digests
 from motiontransfer.pose.detectors import load_detector
@@ -147,7 +147,12 @@ def test_reports_show_each_section_that_results_depend_on():
     }
     assert downstream < upstream
     sections = {"detect_keypoints", *check_params.SECTIONS}
-    assert sections - check_params.NOT_OF_RESULTS == upstream - names
+    assert {name for name in sections if check_params.affects_results(name)} == upstream - names
+
+
+def test_the_registry_has_every_stage_in_the_graphs_order():
+    own = [name for file, name, _ in STAGES if file == "dvc.yaml"]
+    assert [name for name in stages.STAGES if name != "film"] == own
 
 
 def test_what_a_source_video_changes_is_no_input_of_training():

@@ -1,0 +1,60 @@
+"""Registry of the stages of dvc.yaml: what commands, forecasts, clusters and errors need of each.
+
+What a stage reads and writes is in dvc.yaml, its params in its module in stages/.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    start_seconds: float = 5.0
+    """CPU time to import libraries and load networks, about."""
+    seconds_per_frame: float = 0.0
+    """CPU time for each frame of its film, about; 0 where the start takes most."""
+    gpu_memory_params: str = ""
+    """Params that its memory on a GPU grows with; empty for a stage that uses none."""
+    has_constant_outputs: bool = False
+    """Outputs that are mostly the same as before: stages after it seldom run for its sake."""
+    affects_results: bool = True
+    """Whether a transfer's result depends on its section of params.yaml."""
+
+
+STAGES: Mapping[str, Stage] = MappingProxyType(
+    {
+        "code": Stage(start_seconds=1.0, has_constant_outputs=True),
+        "check_params": Stage(has_constant_outputs=True),
+        "plots_page": Stage(),
+        "film": Stage(),
+        "decode": Stage(),
+        "detect_keypoints": Stage(gpu_memory_params="compute.num_workers to 1"),
+        "clean_keypoints": Stage(),
+        "fit_normalization": Stage(),
+        "segment_person": Stage(),
+        "fit_appearance": Stage(),
+        "train_gan": Stage(
+            gpu_memory_params="train_gan.batch_size, train_gan.num_filters or decode.size"
+        ),
+        "train_face_gan": Stage(
+            gpu_memory_params=(
+                "train_face_gan.batch_size, train_face_gan.num_filters or decode.size"
+            )
+        ),
+        "train_face_cycle": Stage(
+            gpu_memory_params="train_face_cycle.batch_size or train_face_cycle.num_filters"
+        ),
+        "normalize": Stage(start_seconds=2.0),
+        "render": Stage(gpu_memory_params="train_gan.num_filters or decode.size"),
+        "encode": Stage(),
+        "evaluate": Stage(gpu_memory_params="train_gan.num_filters or decode.size"),
+        "evaluate_transfer": Stage(gpu_memory_params="render.height"),
+        "report": Stage(affects_results=False),
+        "train_forensics": Stage(
+            gpu_memory_params="train_forensics.batch_size or train_forensics.num_filters",
+            affects_results=False,
+        ),
+    }
+)
+"""Stage -> its facts, in the order of dvc.yaml; `film` is the demo's."""
