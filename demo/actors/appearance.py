@@ -1,8 +1,8 @@
-"""Outfits, hair and surface colours of an actor.
+"""Outfits, hair and surface colors of an actor.
 
-Painted in rest-pose coordinates, so paint moves with the skin. Colours are linear light, 0 to 1.
-Hair is in the face frame: millimetres from between the eyes, x to the person's left, y up, z
-forward from the eyes' centres.
+Painted in rest-pose coordinates, so paint moves with the skin. Colors are linear light, 0 to 1.
+Hair is in the face frame: millimeters from between the eyes, x to the person's left, y up, z
+forward from the eyes' centers.
 """
 
 from dataclasses import dataclass
@@ -31,36 +31,36 @@ SOLE_TOP = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outfit:
-    """What an actor wears; lengths in metres unless said otherwise, colours sRGB 0 to 255."""
+    """What an actor wears; lengths in meters unless said otherwise, colors sRGB 0 to 255."""
 
     skin: tuple[int, int, int]
-    """Colour of the skin."""
+    """Color of the skin."""
     lips: tuple[int, int, int]
-    """Colour of the lips."""
+    """Color of the lips."""
     brows: tuple[int, int, int]
-    """Colour of the eyebrows and the eyes' rims."""
+    """Color of the eyebrows and the eyes' rims."""
     iris: tuple[int, int, int]
-    """Colour of the iris."""
+    """Color of the iris."""
     hair: tuple[int, int, int]
-    """Colour of the hair."""
+    """Color of the hair."""
     hair_style: Literal["bob", "cropped"]
-    """A chin-long bob, or hair a centimetre long."""
+    """A chin-long bob, or hair a centimeter long."""
     brow_width_mm: float
     """Half the height of an eyebrow."""
     shirt: tuple[int, int, int]
-    """Colour of the shirt."""
+    """Color of the shirt."""
     shirt_band: tuple[int, int, int]
-    """Colour of a band across the chest; the shirt's own for none."""
+    """Color of a band across the chest; the shirt's own for none."""
     sleeve_end: float
     """Where the sleeves end: 1 is the elbow, 2 the wrist."""
     collar_drop: float
     """How much wider than the neck the neckline is."""
     trousers: tuple[int, int, int]
-    """Colour of the trousers."""
+    """Color of the trousers."""
     shoes: tuple[int, int, int]
-    """Colour of the shoes."""
+    """Color of the shoes."""
     soles: tuple[int, int, int]
-    """Colour of the soles."""
+    """Color of the soles."""
     looseness: float
     """How far shirt and trousers stand off the body."""
 
@@ -85,7 +85,7 @@ def _on_ear(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> Bool[np.ndarray, " p
 def scalp_thickness(
     face_points: Float[np.ndarray, "points 3"], style: str
 ) -> Float[np.ndarray, " points"]:
-    """How far hair pushes the scalp out, metres; it rises from the hairline within 14 mm."""
+    """How far hair pushes the scalp out, meters; it rises from the hairline within 14 mm."""
     rise = np.clip(above_hairline(face_points) / 14.0, 0.0, 1.0)
     return _THICKNESS[style] * rise * rise * (3 - 2 * rise)
 
@@ -123,7 +123,7 @@ def bob_shell(rig: Rig, frame: FaceFrame) -> Surface:
     weights[:, rig.body.bones.index("head")] = 1.0
     still = {name: np.zeros_like(points) for name in rig.body.actions}
     return Surface(
-        points=frame.to_metres(points),
+        points=frame.to_meters(points),
         faces=triangles(quads),
         coordinates=coordinates,
         weights=weights,
@@ -131,15 +131,15 @@ def bob_shell(rig: Rig, frame: FaceFrame) -> Surface:
     )
 
 
-_TEETH_COLOUR = (206, 198, 186)
+_TEETH_COLOR = (206, 198, 186)
 _EYE_WHITE = (240, 238, 232)
 _MOUTH_INSIDE = (58, 16, 16)
 _PUPIL = (14, 10, 10)
 
 
-def linear(colour: tuple[int, int, int]) -> Float[np.ndarray, " 3"]:
+def linear(color: tuple[int, int, int]) -> Float[np.ndarray, " 3"]:
     """SRGB 0 to 255 as linear light 0 to 1."""
-    return (np.array(colour) / 255.0) ** 2.2
+    return (np.array(color) / 255.0) ** 2.2
 
 
 def display(light: Float[np.ndarray, "*shape 3"]) -> Float[np.ndarray, "*shape 3"]:
@@ -148,40 +148,40 @@ def display(light: Float[np.ndarray, "*shape 3"]) -> Float[np.ndarray, "*shape 3
     return 255.0 * np.clip(soft, 0.0, 1.0) ** (1 / 2.2)
 
 
-def surface_colours(
+def surface_colors(
     outfit: Outfit, part: Int[np.ndarray, " points"], coordinates: Float[np.ndarray, "points 4"]
 ) -> tuple[Float[np.ndarray, "points 3"], Float[np.ndarray, " points"]]:
     """Albedo of each point, and how much it shines (0 cloth, more for skin, hair and eyes)."""
-    colours = np.empty((len(part), 3))
+    colors = np.empty((len(part), 3))
     shine = np.zeros(len(part))
     painters = {SKIN: _head, CLOTH: _cloth, EYE: _eye, HAIR: _hair}
     for key, paint in painters.items():
         chosen = part == key
         if chosen.any():
-            colours[chosen], shine[chosen] = paint(outfit, coordinates[chosen])
-    colours[part == LASH] = linear(outfit.brows) * 0.5
-    colours[part == TEETH] = linear(_TEETH_COLOUR)
-    return colours, shine
+            colors[chosen], shine[chosen] = paint(outfit, coordinates[chosen])
+    colors[part == LASH] = linear(outfit.brows) * 0.5
+    colors[part == TEETH] = linear(_TEETH_COLOR)
+    return colors, shine
 
 
 def _head(outfit: Outfit, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x, y, z = np.abs(at[:, 0]), at[:, 1], at[:, 2]
-    colours = np.tile(linear(outfit.skin), (len(at), 1))
+    colors = np.tile(linear(outfit.skin), (len(at), 1))
     cheek = np.exp(-(((x - 42) / 16) ** 2) - ((y + 38) / 15) ** 2) * (z > -40)
-    colours *= 1.0 - cheek[:, None] * [0.0, 0.14, 0.12]
+    colors *= 1.0 - cheek[:, None] * [0.0, 0.14, 0.12]
     front = z > -25
-    for mask, colour in (
+    for mask, color in (
         (front & _on_eye_rim(x, y), linear(outfit.brows)),
         (front & _on_brow(x, y, outfit.brow_width_mm), linear(outfit.brows)),
         (front & _on_lips(x, y), linear(outfit.lips)),
         (_in_mouth(x, y, z), linear(_MOUTH_INSIDE)),
     ):
-        colours[mask] = colour
+        colors[mask] = color
     hair = above_hairline(at[:, :3]) > 0
-    colours[hair], hair_shine = _hair(outfit, at[hair])
+    colors[hair], hair_shine = _hair(outfit, at[hair])
     shine = np.full(len(at), 0.10)
     shine[hair] = hair_shine
-    return colours, shine
+    return colors, shine
 
 
 def _on_brow(x: np.ndarray, y: np.ndarray, half_width: float) -> Bool[np.ndarray, " points"]:
@@ -212,26 +212,26 @@ def _hair(outfit: Outfit, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _eye(outfit: Outfit, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    colours = np.tile(linear(_EYE_WHITE), (len(at), 1))
+    colors = np.tile(linear(_EYE_WHITE), (len(at), 1))
     off_axis = np.hypot(at[:, 0], at[:, 1])
-    colours[off_axis < 0.52] = linear(outfit.iris)
-    colours[off_axis < 0.24] = linear(_PUPIL)
-    return colours, np.full(len(at), 0.5)
+    colors[off_axis < 0.52] = linear(outfit.iris)
+    colors[off_axis < 0.24] = linear(_PUPIL)
+    return colors, np.full(len(at), 0.5)
 
 
 def _cloth(outfit: Outfit, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     arm, inside_collar, up, over_ankle = at.T
-    colours = np.tile(linear(outfit.shirt), (len(at), 1))
+    colors = np.tile(linear(outfit.shirt), (len(at), 1))
     band = (up > 0.58) & (up < 0.72) & (arm < 0.04)
     sleeve_hem = (arm > outfit.sleeve_end - 0.06) | ((up < SHIRT_HEM + 0.03) & (arm < 0.1))
-    colours[band] = linear(outfit.shirt_band)
-    colours[sleeve_hem] *= 0.72
+    colors[band] = linear(outfit.shirt_band)
+    colors[sleeve_hem] *= 0.72
     legs = (up < SHIRT_HEM) & (arm <= 0)
-    colours[legs] = linear(outfit.trousers)
-    colours[legs & (over_ankle < TROUSER_HEM + 0.25)] *= 0.75
+    colors[legs] = linear(outfit.trousers)
+    colors[legs & (over_ankle < TROUSER_HEM + 0.25)] *= 0.75
     shoes = over_ankle < TROUSER_HEM
-    colours[shoes] = linear(outfit.shoes)
-    colours[over_ankle < SOLE_TOP] = linear(outfit.soles)
+    colors[shoes] = linear(outfit.shoes)
+    colors[over_ankle < SOLE_TOP] = linear(outfit.soles)
     bare = (arm > outfit.sleeve_end) | (inside_collar > -outfit.collar_drop)
-    colours[bare] = linear(outfit.skin)
-    return colours, np.where(bare, 0.10, np.where(shoes, 0.12, 0.02))
+    colors[bare] = linear(outfit.skin)
+    return colors, np.where(bare, 0.10, np.where(shoes, 0.12, 0.02))

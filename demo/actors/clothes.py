@@ -25,7 +25,7 @@ from demo.actors.appearance import (
     Outfit,
     bob_shell,
     scalp_thickness,
-    surface_colours,
+    surface_colors,
 )
 from demo.actors.body import FaceFrame, face_frame
 from demo.actors.mesh import Surface, join, split_quads, triangles, vertex_normals
@@ -44,7 +44,7 @@ class DressedBody:
     outfit: Outfit
     """What it wears."""
     points: Float[np.ndarray, "points 3"]
-    """Rest positions, metres."""
+    """Rest positions, meters."""
     faces: Int[np.ndarray, "faces 3"]
     """Indices of points."""
     part: Int[np.ndarray, " faces"]
@@ -52,7 +52,7 @@ class DressedBody:
     coordinates: Float[np.ndarray, "points 4"]
     """Where a point is on its part.
 
-    SKIN, HAIR: face frame x, y, z (mm) and 0. EYE: offset from the eye's centre over its radius.
+    SKIN, HAIR: face frame x, y, z (mm) and 0. EYE: offset from the eye's center over its radius.
     CLOTH: along the arm (1 elbow, 2 wrist), inside the collar (m), up the torso (0 hip, 1 neck),
     height over the ankle's.
     """
@@ -63,11 +63,11 @@ class DressedBody:
     sole_points: Int[np.ndarray, " soles"]
     """Points of the shoes, the lowest of which touches the floor."""
 
-    def colours(
+    def colors(
         self, face: Int[np.ndarray, " places"], coordinates: Float[np.ndarray, "places 4"]
     ) -> tuple[Float[np.ndarray, "places 3"], Float[np.ndarray, " places"]]:
         """Albedo and shine of places on these faces, by their coordinates."""
-        return surface_colours(self.outfit, self.part[face], coordinates)
+        return surface_colors(self.outfit, self.part[face], coordinates)
 
 
 def dress(rig: Rig, outfit: Outfit) -> DressedBody:
@@ -134,7 +134,7 @@ def _skin(rig: Rig, outfit: Outfit, frame: FaceFrame) -> Surface:
     used = np.unique(quads)
     keep = shown[used][whole.faces].all(axis=1)
     coordinates = np.zeros((len(used), 4))
-    coordinates[:, :3] = frame.to_millimetres(whole.points)
+    coordinates[:, :3] = frame.to_millimeters(whole.points)
     hands_used = hands[used] > 0.3
     coordinates[hands_used, :3] = (0.0, -1000.0, 0.0)  # far from the face's paint
     thickness = scalp_thickness(coordinates[:, :3], outfit.hair_style)
@@ -154,9 +154,9 @@ def _eyes(rig: Rig) -> Surface:
     coordinates = np.zeros((len(eyes.points), 4))
     for side in (eyes.points[:, 0] > 0, eyes.points[:, 0] <= 0):
         points = eyes.points[side]
-        centre = (points.min(axis=0) + points.max(axis=0)) / 2
+        center = (points.min(axis=0) + points.max(axis=0)) / 2
         radius = np.ptp(points[:, 1]) / 2
-        coordinates[side, :3] = (points - centre) / radius
+        coordinates[side, :3] = (points - center) / radius
     return Surface(
         points=eyes.points,
         faces=eyes.faces,

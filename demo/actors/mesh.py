@@ -21,7 +21,7 @@ class Surface:
     weights: Float[np.ndarray, "points bones"]
     """Skinning weights."""
     actions: Mapping[str, Float[np.ndarray, "points 3"]]
-    """Offsets of the facial actions at full strength, metres."""
+    """Offsets of the facial actions at full strength, meters."""
 
 
 def dot(
@@ -78,23 +78,23 @@ def split_quads(
     )
     inverse = inverse.reshape(quads.shape)
     middles = values[np.asarray(unique, np.int64)].mean(axis=1)
-    centres = values[quads].mean(axis=1)
+    centers = values[quads].mean(axis=1)
     num, num_edges = len(values), len(unique)
     around = np.zeros((num_edges, values.shape[1]))
-    np.add.at(around, inverse.reshape(-1), np.repeat(centres, 4, axis=0))
+    np.add.at(around, inverse.reshape(-1), np.repeat(centers, 4, axis=0))
     inner = counts == 2
     edge_points = middles.copy()
     edge_points[inner, :3] = (middles[inner, :3] + around[inner, :3] / 2) / 2
     corners = values.copy()
     corners[:, :3] = _smoothed_corners(
-        values[:, :3], quads, centres[:, :3], unique, middles[:, :3], inner
+        values[:, :3], quads, centers[:, :3], unique, middles[:, :3], inner
     )
     a, b, c, d = (quads[:, i] for i in range(4))
     ab, bc, cd, da = (num + inverse[:, i] for i in range(4))
-    centre = num + num_edges + np.arange(len(quads))
-    fine = [(a, ab, centre, da), (ab, b, bc, centre), (centre, bc, c, cd), (da, centre, cd, d)]
+    center = num + num_edges + np.arange(len(quads))
+    fine = [(a, ab, center, da), (ab, b, bc, center), (center, bc, c, cd), (da, center, cd, d)]
     return (
-        np.concatenate([corners, edge_points, centres]),
+        np.concatenate([corners, edge_points, centers]),
         np.concatenate([np.stack(corner, axis=1) for corner in fine]),
     )
 
@@ -102,7 +102,7 @@ def split_quads(
 def _smoothed_corners(
     points: np.ndarray,
     quads: np.ndarray,
-    centres: np.ndarray,
+    centers: np.ndarray,
     edges: np.ndarray,
     middles: np.ndarray,
     inner: np.ndarray,
@@ -110,7 +110,7 @@ def _smoothed_corners(
     num = len(points)
     valence = np.bincount(edges.reshape(-1), minlength=num)[:, None]
     face_mean, edge_mean = np.zeros_like(points), np.zeros_like(points)
-    np.add.at(face_mean, quads.reshape(-1), np.repeat(centres, 4, axis=0))
+    np.add.at(face_mean, quads.reshape(-1), np.repeat(centers, 4, axis=0))
     np.add.at(edge_mean, edges.reshape(-1), np.repeat(middles, 2, axis=0))
     faces_around = np.bincount(quads.reshape(-1), minlength=num)[:, None]
     smooth = (

@@ -52,9 +52,9 @@ class Rig:
     turned: Float[np.ndarray, "bones 3 3"]
     """Rotation of each bone from the rest pose to the neutral stance."""
     joints: Float[np.ndarray, "bones 3"]
-    """Where each bone begins in the neutral stance, metres."""
+    """Where each bone begins in the neutral stance, meters."""
     leg_length: float
-    """Hip to ankle along the bones, metres: the unit of paths on the floor."""
+    """Hip to ankle along the bones, meters: the unit of paths on the floor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

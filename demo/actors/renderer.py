@@ -199,14 +199,14 @@ def _person(
         [1 - hits["u"][hit] - hits["v"][hit], hits["u"][hit], hits["v"][hit]], axis=1
     )
     which_sample = column % n + n * (row % n)
-    colours = _shade(film, scene, points, rays[hit], hits["primID"][hit], barycentric, which_sample)
+    colors = _shade(film, scene, points, rays[hit], hits["primID"][hit], barycentric, which_sample)
     pixel = row // n * shape[1] + column // n
     person, cover = (
         np.stack(
             [np.bincount(pixel, values, shape[0] * shape[1]) for values in channels], axis=1
         ).reshape(*shape, -1)
         / n**2
-        for channels in (np.minimum(colours, 1.2).T, np.ones((1, len(hit))))
+        for channels in (np.minimum(colors, 1.2).T, np.ones((1, len(hit))))
     )
     return person, cover[..., 0], window
 
@@ -228,7 +228,7 @@ def _shade(
     at = sum(barycentric[:, [c]] * at_points[corners[:, c]] for c in range(3))
     place, normals, coordinates = at[:, :3], unit(at[:, 3:6]), at[:, 6:]
     normals[dot(normals, rays) > 0] *= -1.0  # a shell of hair is seen from both sides
-    albedo, shine = film.dressed.colours(face, coordinates)
+    albedo, shine = film.dressed.colors(face, coordinates)
     lights = _disc(film.samples**2, _LIGHT_RADIUS, film.room.light)[which_sample]
     key = np.clip(dot(normals, lights), 0, None)
     lit = key > 0
@@ -247,11 +247,11 @@ class Actor:
     film: Film
     """Mesh, room and camera."""
     joints: Float[np.ndarray, "joints 3"]
-    """Rest positions of the joints of `skeleton.HOLISTIC`, metres."""
+    """Rest positions of the joints of `skeleton.HOLISTIC`, meters."""
     joint_weights: sparse.csr_array
     """Their skinning weights."""
     joint_actions: Float[np.ndarray, "actions joints 3"]
-    """Offsets of the joints on the face by facial action, metres."""
+    """Offsets of the joints on the face by facial action, meters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,10 +17,10 @@ from demo.actors.mesh import unit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
-    """Where it stands and what it looks at; metres, y up."""
+    """Where it stands and what it looks at; meters, y up."""
 
     position: tuple[float, float, float]
-    """Its centre."""
+    """Its center."""
     target: tuple[float, float, float]
     """The point in the middle of the image."""
     focal_length: float
@@ -72,17 +72,17 @@ class Room:
     sky: float
     """Strength of the light from all around."""
     wall_depth: float
-    """How far behind the origin the wall is, metres."""
+    """How far behind the origin the wall is, meters."""
     wall: tuple[int, int, int]
-    """Colour of the wall, sRGB."""
+    """Color of the wall, sRGB."""
     floor: tuple[int, int, int]
-    """Colour of the floor, sRGB."""
+    """Color of the floor, sRGB."""
     floor_pattern: Literal["planks", "tiles"]
     """What the floor is made of."""
     furniture: Literal["picture_and_plant", "shelf_and_lamp"]
     """What is at the wall."""
     home: tuple[float, float]
-    """Where the actor's path begins: x and z, metres."""
+    """Where the actor's path begins: x and z, meters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class Plate:
     unlit: Float[np.ndarray, "height width 3"]
     """As it would be with the key light and half of the sky hidden."""
     points: Float[np.ndarray, "height width 3"]
-    """Where each pixel's ray meets floor or wall, metres."""
+    """Where each pixel's ray meets floor or wall, meters."""
 
 
 def draw_plate(room: Room, size: tuple[int, int]) -> Plate:
@@ -104,21 +104,21 @@ def draw_plate(room: Room, size: tuple[int, int]) -> Plate:
     pixels = np.stack([xs.reshape(-1), ys.reshape(-1)], axis=1) / _SAMPLES
     points, on_floor = _meet(room, room.camera.rays(pixels, size))
     albedo = np.empty_like(points)
-    albedo[on_floor] = _floor_colour(room, points[on_floor])
-    albedo[~on_floor] = _wall_colour(room, points[~on_floor])
+    albedo[on_floor] = _floor_color(room, points[on_floor])
+    albedo[~on_floor] = _wall_color(room, points[~on_floor])
     facing = np.where(on_floor, _unit(room.light)[1], _unit(room.light)[2])
     vignette = 1.0 - 0.22 * (((pixels / [width, height]) - 0.5) ** 2).sum(axis=1) * 2
     lit = albedo * ((room.sky + room.key * facing) * vignette)[:, None]
     unlit = albedo * (0.5 * room.sky * vignette)[:, None]
     ys, xs = np.mgrid[0:height, 0:width] + 0.5
-    centres, _ = _meet(
+    centers, _ = _meet(
         room, room.camera.rays(np.stack([xs.reshape(-1), ys.reshape(-1)], axis=1), size)
     )
 
     def shrink(values: np.ndarray) -> np.ndarray:
         return values.reshape(height, _SAMPLES, width, _SAMPLES, 3).mean(axis=(1, 3))
 
-    return Plate(lit=shrink(lit), unlit=shrink(unlit), points=centres.reshape(height, width, 3))
+    return Plate(lit=shrink(lit), unlit=shrink(unlit), points=centers.reshape(height, width, 3))
 
 
 def _unit(vector: tuple[float, float, float]) -> np.ndarray:
@@ -138,7 +138,7 @@ def _hash(values: np.ndarray) -> np.ndarray:
     return np.modf(np.abs(np.sin(values * 12.9898 + 4.1414)) * 4375.85453)[0]
 
 
-def _floor_colour(room: Room, points: np.ndarray) -> np.ndarray:
+def _floor_color(room: Room, points: np.ndarray) -> np.ndarray:
     x, z = points[:, 0], points[:, 2]
     if room.floor_pattern == "planks":
         row = np.floor(x / 0.16)
@@ -154,42 +154,42 @@ def _floor_colour(room: Room, points: np.ndarray) -> np.ndarray:
     return linear(room.floor) * tone[:, None]
 
 
-def _wall_colour(room: Room, points: np.ndarray) -> np.ndarray:
+def _wall_color(room: Room, points: np.ndarray) -> np.ndarray:
     x, y = points[:, 0], points[:, 1]
     plaster = 0.012 * np.sin(31 * x + 4 * np.sin(19 * y)) + 0.012 * np.sin(
         43 * y + 4 * np.sin(27 * x)
     )
     glow = 0.78 + 0.34 * np.exp(-(((x - 0.9) / 1.8) ** 2) - ((y - 1.9) / 1.6) ** 2)
-    colour = linear(room.wall) * (glow + plaster)[:, None]
+    color = linear(room.wall) * (glow + plaster)[:, None]
     if room.furniture == "picture_and_plant":
-        colour = _paint_picture(colour, x, y)
+        color = _paint_picture(color, x, y)
         near = np.hypot(x - 1.38, y - 0.52) < 0.7
-        colour[near] = _paint_plant(colour[near], x[near], y[near])
+        color[near] = _paint_plant(color[near], x[near], y[near])
     else:
-        colour = _paint_shelf(colour, x, y)
-        colour = _paint_lamp(colour, x, y)
+        color = _paint_shelf(color, x, y)
+        color = _paint_lamp(color, x, y)
     skirting = y < _SKIRTING_HEIGHT
     white = np.array(linear((232, 228, 220)))
     shade = np.where(y > _SKIRTING_HEIGHT - 0.012, 0.6, 1.0)[:, None]
-    return np.where(skirting[:, None], white * shade, colour)
+    return np.where(skirting[:, None], white * shade, color)
 
 
 def _box(x: np.ndarray, y: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
     return ((x > box[0]) & (x < box[2]) & (y > box[1]) & (y < box[3]))[:, None]
 
 
-def _paint_picture(colour: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    colour = np.where(_box(x, y, (-1.62, 1.28, -0.72, 2.02)), linear((62, 44, 34)), colour)
-    colour = np.where(_box(x, y, (-1.57, 1.33, -0.77, 1.97)), linear((236, 230, 214)), colour)
+def _paint_picture(color: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    color = np.where(_box(x, y, (-1.62, 1.28, -0.72, 2.02)), linear((62, 44, 34)), color)
+    color = np.where(_box(x, y, (-1.57, 1.33, -0.77, 1.97)), linear((236, 230, 214)), color)
     inside = _box(x, y, (-1.48, 1.42, -0.86, 1.88))
     hills = y < 1.58 + 0.06 * np.sin(7 * x) + 0.03 * np.sin(17 * x)
     sun = np.hypot(x + 1.02, y - 1.74) < 0.065
     scene = np.where(hills[:, None], linear((66, 112, 96)), linear((238, 190, 130)))
     scene = np.where(sun[:, None], linear((226, 90, 60)), scene)
-    return np.where(inside, scene, colour)
+    return np.where(inside, scene, color)
 
 
-def _paint_plant(colour: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _paint_plant(color: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     lengths = 0.42 + 0.16 * _hash(np.arange(15) + 0.5)
     for index, length in enumerate(lengths.tolist()):
         turn = -1.25 + 2.5 * index / 14
@@ -201,33 +201,33 @@ def _paint_plant(colour: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray
         leaf = (t > 0) & (t < 1) & (np.abs(side) < 0.075 * np.sin(np.pi * np.clip(t, 0, 1)))
         green = linear((38, 92 + 5 * (index % 4), 52))
         vein = np.where(np.abs(side) < 0.007, 1.5, 1.0)
-        colour = np.where(leaf[:, None], green * vein[:, None], colour)
+        color = np.where(leaf[:, None], green * vein[:, None], color)
     taper = 0.15 + 0.08 * np.clip(y / 0.5, 0, 1)
     pot = (np.abs(x - 1.38) < taper) & (y < 0.52)
     shade = np.clip(1.15 - 2.0 * np.abs(x - 1.46), 0.4, 1.2)
-    return np.where(pot[:, None], linear((196, 110, 72)) * shade[:, None], colour)
+    return np.where(pot[:, None], linear((196, 110, 72)) * shade[:, None], color)
 
 
-def _paint_shelf(colour: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    colour = np.where(_box(x, y, (0.75, 1.42, 2.05, 1.46)), linear((120, 84, 52)), colour)
+def _paint_shelf(color: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    color = np.where(_box(x, y, (0.75, 1.42, 2.05, 1.46)), linear((120, 84, 52)), color)
     spines = ((150, 52, 44), (226, 196, 120), (60, 92, 120), (88, 120, 76), (200, 200, 196))
     left = 0.82
     widths = 0.055 + 0.04 * _hash(np.arange(13) + 0.2)
     tops = 1.64 + 0.16 * _hash(np.arange(13) + 7.7)
     for index, (width, top) in enumerate(zip(widths.tolist(), tops.tolist(), strict=True)):
         spine = linear(spines[index % len(spines)])
-        colour = np.where(_box(x, y, (left, 1.46, left + width, top)), spine, colour)
+        color = np.where(_box(x, y, (left, 1.46, left + width, top)), spine, color)
         left += width + 0.004
-    return colour
+    return color
 
 
-def _paint_lamp(colour: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _paint_lamp(color: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     halo = 0.30 * np.exp(-(((x + 1.35) / 0.5) ** 2) - ((y - 1.55) / 0.6) ** 2)
-    colour = colour * (1 + halo[:, None] * np.array([1.0, 0.8, 0.4]))
-    colour = np.where(_box(x, y, (-1.365, 0.0, -1.335, 1.5)), linear((40, 40, 44)), colour)
-    colour = np.where(_box(x, y, (-1.52, 0.0, -1.18, 0.04)), linear((40, 40, 44)), colour)
+    color = color * (1 + halo[:, None] * np.array([1.0, 0.8, 0.4]))
+    color = np.where(_box(x, y, (-1.365, 0.0, -1.335, 1.5)), linear((40, 40, 44)), color)
+    color = np.where(_box(x, y, (-1.52, 0.0, -1.18, 0.04)), linear((40, 40, 44)), color)
     shade = (np.abs(x + 1.35) < 0.13 + 0.16 * (1.78 - y)) & (y > 1.42) & (y < 1.78)
-    return np.where(shade[:, None], linear((250, 226, 170)) * 1.15, colour)
+    return np.where(shade[:, None], linear((250, 226, 170)) * 1.15, color)
 
 
 PHENOTYPES = {

@@ -82,4 +82,4 @@ def test_a_jump_falls_with_gravity(long_dance):
     assert motion.lift.max() == pytest.approx(0.25, abs=0.01)
     middle = flying[:-2] & flying[1:-1] & flying[2:]
     fall = np.diff(motion.lift, 2)[middle] * RATE**2
-    np.testing.assert_allclose(fall * 0.866, -9.81, atol=0.03)  # metres, a leg of 0.866 m
+    np.testing.assert_allclose(fall * 0.866, -9.81, atol=0.03)  # meters, a leg of 0.866 m

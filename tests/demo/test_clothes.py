@@ -1,24 +1,24 @@
 import numpy as np
 import pytest
 
-from demo.actors.appearance import CLOTH, display, linear, surface_colours
+from demo.actors.appearance import CLOTH, display, linear, surface_colors
 from demo.actors.scenes import OUTFITS
 
 
-def colours_of(outfit, part, rows):
+def colors_of(outfit, part, rows):
     rows = np.array(rows, float)
-    colours, _ = surface_colours(outfit, np.full(len(rows), part), rows)
-    return colours
+    colors, _ = surface_colors(outfit, np.full(len(rows), part), rows)
+    return colors
 
 
 def test_a_sleeve_ends_in_a_line_not_in_a_gradient():
     outfit = OUTFITS["ada"]
     end = outfit.sleeve_end
     arms = np.linspace(end - 0.3, end + 0.3, 101)
-    colours = colours_of(outfit, CLOTH, [[arm, -0.3, 0.5, 8.0] for arm in arms])
-    assert len(np.unique(colours.round(6), axis=0)) == 3  # shirt, its hem, skin
-    np.testing.assert_allclose(colours[arms > end], np.tile(linear(outfit.skin), (50, 1)))
-    np.testing.assert_allclose(colours[0], linear(outfit.shirt))
+    colors = colors_of(outfit, CLOTH, [[arm, -0.3, 0.5, 8.0] for arm in arms])
+    assert len(np.unique(colors.round(6), axis=0)) == 3  # shirt, its hem, skin
+    np.testing.assert_allclose(colors[arms > end], np.tile(linear(outfit.skin), (50, 1)))
+    np.testing.assert_allclose(colors[0], linear(outfit.shirt))
 
 
 def test_clothes_stand_off_the_body_with_weights_that_sum_to_one(ada, ben):
@@ -31,8 +31,8 @@ def test_clothes_stand_off_the_body_with_weights_that_sum_to_one(ada, ben):
         assert dressed.points[dressed.sole_points, 1].min() == pytest.approx(-0.016, abs=0.012)
 
 
-def test_display_keeps_colours_and_never_leaves_the_range():
-    for colour in ((0, 0, 0), (32, 116, 138), (200, 150, 40)):
-        np.testing.assert_allclose(display(linear(colour)), colour, atol=0.01)
+def test_display_keeps_colors_and_never_leaves_the_range():
+    for color in ((0, 0, 0), (32, 116, 138), (200, 150, 40)):
+        np.testing.assert_allclose(display(linear(color)), color, atol=0.01)
     assert display(np.array([[50.0, 1.0, -0.1]])).max() <= 255
     assert display(np.array([[50.0, 1.0, -0.1]])).min() >= 0

@@ -7,7 +7,7 @@ from demo.actors.scenes import Camera
 CAMERA = Camera(position=(0.4, 1.5, 6.0), target=(0.0, 0.9, 0.0), focal_length=2.0)
 
 
-def test_a_metre_at_the_targets_distance_has_the_pixels_that_the_focal_length_says():
+def test_a_meter_at_the_targets_distance_has_the_pixels_that_the_focal_length_says():
     distance = np.linalg.norm(np.subtract(CAMERA.position, CAMERA.target))
     right = CAMERA.axes()[0]
     shifted = CAMERA.project(np.array([0.0, 0.9, 0.0]) + right, (64, 64))
