@@ -11,15 +11,14 @@ from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, ParamsError
 from motiontransfer.core.params import PARAMS_FILE, Name, Section, load_section
 from motiontransfer.core.storage import write_json
-from motiontransfer.pose.landmarks import MIN_VISIBILITY
+from motiontransfer.pose.landmarks import person_box
 from motiontransfer.video.clip import decode_video
 from motiontransfer.video.color import AnyFrame
-from motiontransfer.video.geometry import Box, enclosing_box
+from motiontransfer.video.geometry import Box
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import recognise_rate
 
 Pixels = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
-_BOX_MARGIN = 0.15  # of the larger extent of the joints
 
 
 def _check_crop(value: object) -> object:
@@ -83,14 +82,6 @@ def person_boxes(frames: Iterable[AnyFrame]) -> list[Box | None]:
 
     By MediaPipe Holistic whatever the detector of the video is: a decoded video depends on none.
     """
-    from motiontransfer.pose.mediapipe_detectors import open_holistic  # takes seconds
+    from motiontransfer.pose.mediapipe_detectors import detect_once  # takes seconds
 
-    boxes: list[Box | None] = []
-    for frame in frames:
-        with open_holistic(  # a new one each time: the frames do not follow each other
-            min_detection_confidence=0.5, min_tracking_confidence=0.5, min_visibility=MIN_VISIBILITY
-        ) as detect:
-            (people,) = detect([frame])
-        found = people[people[..., 2] > 0, :2]
-        boxes.append(enclosing_box(found, margin=_BOX_MARGIN, image_size=frame.shape[:2]))
-    return boxes
+    return [person_box(detect_once(frame), image_size=frame.shape[:2]) for frame in frames]

@@ -44,6 +44,11 @@ class Pretrained:
     """Alternative in the imperative, e.g. `set detect_keypoints.model: wheel`."""
 
     @property
+    def cached(self) -> Path:
+        """Where a download is kept. Two versions of a file may have the same name."""
+        return cache_folder() / f"{self.sha256[:8]}_{self.name}"
+
+    @property
     def remedies(self) -> str:
         return (
             f"put {self.url} (SHA-256 {self.sha256}) on this machine and name it in"
@@ -68,11 +73,9 @@ def pretrained_file(pretrained: Pretrained, *, file: Path | None) -> Path:
         WeightsError: the download is not the published file.
     """
     if file is None:
-        # Two versions of a file may have the same name.
-        cached = cache_folder() / f"{pretrained.sha256[:8]}_{pretrained.name}"
-        if not cached.exists():  # it gets this name only after its bytes were verified
-            _download(pretrained, cached)
-        return cached
+        if not pretrained.cached.exists():  # it gets this name only after its bytes were verified
+            _download(pretrained, pretrained.cached)
+        return pretrained.cached
     if not file.is_file():
         raise MissingFileError(
             f"{file}: no such file, asked for by {pretrained.file_param}; {pretrained.remedies}"

@@ -36,6 +36,7 @@ from motiontransfer.core.stages import STAGES
 from motiontransfer.pipeline import remote
 from motiontransfer.pipeline.runs import dvc_repro, share_cores
 from motiontransfer.pipeline.sharing import pull, read_by, untracked
+from motiontransfer.pose.detectors import DETECTORS
 
 if TYPE_CHECKING:
     from dvc.stage import Stage
@@ -215,7 +216,8 @@ def _num_gpus(name: str) -> int:
     if group not in STAGES or not STAGES[group].gpu_memory_params:
         return 0
     params = load_section(dict, group)
-    if params.get("detector", "keypointrcnn") != "keypointrcnn":
+    detector = DETECTORS.get(str(params.get("detector")))
+    if detector and not detector.uses_gpu:
         return 0
     devices = params.get("devices", 1)
     return devices if isinstance(devices, int) else 1

@@ -1,41 +1,55 @@
 """Detectors of people's joints, by the name in `detect_keypoints.detector` of params.yaml.
 
-The key `detectors` of params.yaml is another thing: detectors of rendered video
-(`motiontransfer.forensics`).
+A new one is a model here, in `AnyConfig`, and a module that detects. The key `detectors` of
+params.yaml is another thing: detectors of rendered video (`motiontransfer.forensics`).
 
 MediaPipe and PyTorch take seconds to import, which checking params.yaml does without: a detector's
 module is imported where it is opened.
 """
 
 import logging
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 import loky
-from pydantic import BaseModel, Field, field_validator
+from pydantic import AfterValidator, BaseModel, Field, field_validator
 
 from motiontransfer.core import layout
 from motiontransfer.core.device import choose_accelerator, describe_device
+from motiontransfer.core.downloads import Pretrained
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import PARAMS_FILE, Compute, Section, load_section
 from motiontransfer.pose.detection import detect_clip, track_detections
 from motiontransfer.pose.importers import import_people
-from motiontransfer.pose.keypoints import Detections
-from motiontransfer.pose.landmarks import MIN_VISIBILITY, Detector
+from motiontransfer.pose.keypoints import Detections, ImportFormat
+from motiontransfer.pose.landmarks import DEFAULT_THRESHOLDS, Detector
 from motiontransfer.video.clip import detection_frames, read_clip
 
 _logger = logging.getLogger(__name__)
 
-DetectorName = Literal[
-    "mediapipe_holistic", "mediapipe_tasks", "keypointrcnn", "openpose_json", "coco_wholebody"
-]
 _SECTION = "detect_keypoints"
 _PACKAGED_MODEL, _PUBLISHED_WEIGHTS = "wheel", "coco_v1"
 
 
-class _FrameDetectorConfig(Section):
+class _AnyDetectorConfig(Section):
+    """What doctor, forecast and cluster ask of a detector."""
+
+    uses_gpu: ClassVar[bool] = False
+    """Whether it runs on a GPU where there is one."""
+    cpu_seconds_per_frame: ClassVar[float]
+    """Order of magnitude, for the forecast."""
+
+    @classmethod
+    def pretrained(cls, model: str | None) -> Pretrained | None:
+        """Weights that a value of `model` downloads; None: the key is not set."""
+        del model
+        return None
+
+
+class _FrameDetectorConfig(_AnyDetectorConfig):
     """Settings that all detectors of frames share; can be sent to another process."""
 
     max_people: int = Field(ge=1)
@@ -47,9 +61,20 @@ class _FrameDetectorConfig(Section):
     def batch_frames(self) -> int:
         return 1  # MediaPipe has no batches
 
+    @property
+    def body_detector(self) -> "TasksConfig | None":
+        """The detector of several people, in crops around whom this one runs."""
+        return None
+
+    def prepare(self, compute: Compute) -> Compute:
+        """Fetch weights once, before all workers want them; choose the number of workers."""
+        return compute
+
 
 class HolisticConfig(_FrameDetectorConfig):
     """The section with `mediapipe_holistic`: body, hands and face."""
+
+    cpu_seconds_per_frame = 0.04
 
     detector: Literal["mediapipe_holistic"]
     min_tracking_confidence: float = Field(ge=0, le=1)
@@ -71,7 +96,6 @@ class HolisticConfig(_FrameDetectorConfig):
 
     @property
     def body_detector(self) -> "TasksConfig | None":
-        """The detector of several people, in crops around whom this one runs."""
         if self.max_people == 1:
             return None
         return self.fill(TasksConfig, detector="mediapipe_tasks", model=_PACKAGED_MODEL)
@@ -80,12 +104,21 @@ class HolisticConfig(_FrameDetectorConfig):
 class TasksConfig(_FrameDetectorConfig):
     """The section with `mediapipe_tasks`: bodies."""
 
+    cpu_seconds_per_frame = 0.03
     warmup_frames: ClassVar = 0  # it remembers no frames
 
     detector: Literal["mediapipe_tasks"]
     model: str = _PACKAGED_MODEL
     """`wheel`: the networks in MediaPipe's package; or a published bundle's name, or a file."""
     min_tracking_confidence: float = Field(ge=0, le=1)
+
+    @classmethod
+    def pretrained(cls, model: str | None) -> Pretrained | None:
+        if model in (None, _PACKAGED_MODEL):
+            return None
+        from motiontransfer.pose.mediapipe_detectors import OFFICIAL_MODELS
+
+        return OFFICIAL_MODELS.get(model)
 
     @field_validator("model")
     @classmethod
@@ -111,15 +144,29 @@ class TasksConfig(_FrameDetectorConfig):
             min_visibility=self.min_visibility,
         )
 
+    def prepare(self, compute: Compute) -> Compute:
+        with self.open():
+            return compute
+
 
 class KeypointRcnnConfig(_FrameDetectorConfig):
     """The section with `keypointrcnn`: bodies."""
 
+    uses_gpu = True
+    cpu_seconds_per_frame = 3.0
     warmup_frames: ClassVar = 0
 
     detector: Literal["keypointrcnn"]
     model: str = _PUBLISHED_WEIGHTS
     """`coco_v1`: torchvision's own weights; or a file."""
+
+    @classmethod
+    def pretrained(cls, model: str | None) -> Pretrained | None:
+        if model not in (None, _PUBLISHED_WEIGHTS):
+            return None
+        from motiontransfer.pose.keypoint_rcnn import PUBLISHED
+
+        return PUBLISHED
 
     @field_validator("model")
     @classmethod
@@ -146,20 +193,38 @@ class KeypointRcnnConfig(_FrameDetectorConfig):
             min_visibility=self.min_visibility,
         )
 
+    def prepare(self, compute: Compute) -> Compute:
+        """Fetch the weights; on a GPU, which several would fill, one worker if not told more."""
+        from motiontransfer.pose import keypoint_rcnn
 
-class ImportConfig(Section):
+        keypoint_rcnn.load_network(  # not open: a GPU's memory is left to the workers
+            self.model,
+            max_people=self.max_people,
+            min_detection_confidence=self.min_detection_confidence,
+        )
+        on_gpu = choose_accelerator() == "cuda"
+        num_workers = compute.num_workers or (1 if on_gpu else loky.cpu_count())
+        device = describe_device("cuda") if on_gpu else "the CPU, threads: 1"
+        _logger.info("runs on %s, 32-true, processes: %d", device, num_workers)
+        return compute.model_copy(update={"num_workers": num_workers}) if on_gpu else compute
+
+
+class ImportConfig(_AnyDetectorConfig):
     """The section with imported keypoints, which has no other settings."""
 
-    detector: Literal["openpose_json", "coco_wholebody"]
+    cpu_seconds_per_frame = 0.0
+
+    detector: ImportFormat
 
 
 AnyConfig = HolisticConfig | TasksConfig | KeypointRcnnConfig | ImportConfig
 
-_CONFIG_OF: dict[str, type[AnyConfig]] = {
+DETECTORS: dict[str, type[AnyConfig]] = {
     name: config
     for config in get_args(AnyConfig)
     for name in get_args(config.model_fields["detector"].annotation)
 }
+"""Model of the section by the detector's name."""
 
 
 def _known(model: str, names: tuple[str, ...], *, kind: str) -> str:
@@ -171,11 +236,20 @@ def _known(model: str, names: tuple[str, ...], *, kind: str) -> str:
     return model
 
 
+def _known_name(name: str) -> str:
+    if name not in DETECTORS:
+        raise ValueError(f"expected one of {', '.join(DETECTORS)}")
+    return name
+
+
+DetectorName = Annotated[str, AfterValidator(_known_name)]
+
+
 class _Named(BaseModel):
     detector: DetectorName
 
 
-def load_detector(video: str, *, own: DetectorName | None = None) -> AnyConfig:
+def load_detector(video: str, *, own: str | None = None) -> AnyConfig:
     """A video's detector: its own, or that of the section `detect_keypoints`.
 
     A video's own detector takes from the section what it knows; its model is the default one.
@@ -184,10 +258,10 @@ def load_detector(video: str, *, own: DetectorName | None = None) -> AnyConfig:
         ParamsError: a setting is missing, unknown to the detector or out of range.
     """
     name = load_section(_Named, _SECTION).detector
-    params = load_section(_CONFIG_OF[name], _SECTION)
+    params = load_section(DETECTORS[name], _SECTION)
     if own in (None, name):
         return params
-    fields = _CONFIG_OF[own].model_fields
+    fields = DETECTORS[own].model_fields
     known = {key: value for key, value in params if key in fields and key != "model"}
     missing = [key for key, field in fields.items() if field.is_required() and key not in known]
     if missing:
@@ -196,7 +270,20 @@ def load_detector(video: str, *, own: DetectorName | None = None) -> AnyConfig:
             f"{_SECTION} does not have with detector: {name}; make {own} the section's detector, "
             f"and {name} that of the other videos"
         )
-    return _CONFIG_OF[own].model_validate({**known, "detector": own})
+    return DETECTORS[own].model_validate({**known, "detector": own})
+
+
+def pretrained_weights(params: Mapping[str, object]) -> list[Pretrained]:
+    """Weights that the detectors of a project, whose params need not be valid, download."""
+    section, videos = params.get(_SECTION), params.get("videos")
+    section = section if isinstance(section, Mapping) else {}
+    chosen = [(section.get("detector"), section.get("model"))]
+    for video in videos.values() if isinstance(videos, Mapping) else ():
+        own = video.get("detector") if isinstance(video, Mapping) else None
+        chosen += [(own, None)] if own not in (None, section.get("detector")) else []
+    known = [(name, model) for name, model in dict.fromkeys(chosen) if name in DETECTORS]
+    weights = [DETECTORS[name].pretrained(model) for name, model in known]
+    return [file for file in weights if file]
 
 
 def detect_keypoints(clip: Path, config: AnyConfig, *, video: Path, compute: Compute) -> Detections:
@@ -204,31 +291,11 @@ def detect_keypoints(clip: Path, config: AnyConfig, *, video: Path, compute: Com
     if isinstance(config, ImportConfig):
         people = import_people(video, clip, layout=config.detector)
         return track_detections(people, clip / layout.FRAMES_FILE, detector=config.detector)
-    body_detector = config.body_detector if isinstance(config, HolisticConfig) else None
-    if isinstance(config, TasksConfig):
-        with config.open():
-            pass  # fetches the model once, before all workers want it
-    elif isinstance(config, KeypointRcnnConfig):
-        compute = _prepare_keypoint_rcnn(config, compute)
     frames = detection_frames(clip)
-    found = detect_clip(frames, detector=config, body_detector=body_detector, compute=compute)
-    return found if frames.name == layout.FRAMES_FILE else found.resized(read_clip(clip).size)
-
-
-def _prepare_keypoint_rcnn(config: KeypointRcnnConfig, compute: Compute) -> Compute:
-    """Fetch the weights; on a GPU use one worker unless a number is given: more would fill it."""
-    from motiontransfer.pose import keypoint_rcnn
-
-    keypoint_rcnn.load_network(  # not open: a GPU's memory is left to the workers
-        config.model,
-        max_people=config.max_people,
-        min_detection_confidence=config.min_detection_confidence,
+    found = detect_clip(
+        frames, detector=config, body_detector=config.body_detector, compute=config.prepare(compute)
     )
-    on_gpu = choose_accelerator() == "cuda"
-    num_workers = compute.num_workers or (1 if on_gpu else loky.cpu_count())
-    device = describe_device("cuda") if on_gpu else "the CPU, threads: 1"
-    _logger.info("runs on %s, 32-true, processes: %d", device, num_workers)
-    return compute.model_copy(update={"num_workers": num_workers}) if on_gpu else compute
+    return found if frames.name == layout.FRAMES_FILE else found.resized(read_clip(clip).size)
 
 
 def default_detector() -> HolisticConfig:
@@ -236,9 +303,7 @@ def default_detector() -> HolisticConfig:
     return HolisticConfig(
         detector="mediapipe_holistic",
         max_people=1,
-        min_detection_confidence=0.5,
-        min_tracking_confidence=0.5,
-        min_visibility=MIN_VISIBILITY,
         segment_frames=100,
         warmup_frames=10,
+        **DEFAULT_THRESHOLDS,
     )

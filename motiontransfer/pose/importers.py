@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, ValidationError, field_validator
 
 from motiontransfer.core.errors import KeypointsError, MissingFileError
-from motiontransfer.pose.keypoints import People
+from motiontransfer.pose.keypoints import ImportFormat, People
 from motiontransfer.pose.skeleton import (
     BODY_23,
     BODY_25,
@@ -346,9 +346,7 @@ _READERS = {"openpose_json": read_openpose_json, "coco_wholebody": read_coco_who
 _MIN_SHARE_INSIDE = 0.5
 
 
-def import_people(
-    folder: Path, clip: Path, *, layout: Literal["openpose_json", "coco_wholebody"]
-) -> list[People]:
+def import_people(folder: Path, clip: Path, *, layout: ImportFormat) -> list[People]:
     """HOLISTIC joints in each of a decoded clip's frames, from keypoints of its video.
 
     Raises:

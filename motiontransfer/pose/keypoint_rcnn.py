@@ -29,7 +29,7 @@ OFFICIAL_WEIGHTS = "coco_v1"
 """torchvision's own, 226 MiB, downloaded once."""
 
 # torchvision itself names the first eight digits; the whole hash is what many have computed.
-_PUBLISHED = Pretrained(
+PUBLISHED = Pretrained(
     name="keypointrcnn_resnet50_fpn_coco-fc266e95.pth",
     url="https://download.pytorch.org/models/keypointrcnn_resnet50_fpn_coco-fc266e95.pth",
     sha256="fc266e953d2b302cdcbb9ae66f71f6b0d4649928bf02dc573961e361e4918926",
@@ -151,7 +151,7 @@ def load_network(model: str, *, max_people: int, min_detection_confidence: float
         if isinstance(module, FrozenBatchNorm2d):
             module.eps = 0.0  # as these weights were trained; torchvision does the same
     is_official = model == OFFICIAL_WEIGHTS
-    path = pretrained_file(_PUBLISHED, file=None if is_official else Path(model))
+    path = pretrained_file(PUBLISHED, file=None if is_official else Path(model))
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, TypeError, UnpicklingError, EOFError) as error:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32, Shaped
@@ -24,6 +24,9 @@ Points = Float[np.ndarray, "frames joints 2"]
 """(x, y) in pixels."""
 Scores = Float[np.ndarray, "frames joints"]
 
+ImportFormat = Literal["openpose_json", "coco_wholebody"]
+IMPORT_FORMATS: tuple[ImportFormat, ...] = get_args(ImportFormat)
+"""Values of `detector` of keypoints that another program detected."""
 
 _AnyJoints = TypeVar("_AnyJoints", bound="_Joints")
 

@@ -13,12 +13,22 @@ from jaxtyping import Float32
 from motiontransfer.pose.keypoints import People
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.video.color import AnyFrame
+from motiontransfer.video.geometry import Box, enclosing_box
 
 Detector = Callable[[Sequence[AnyFrame]], list[People]]
 """Gives the people in each of the next frames; it may remember the frames before."""
 
 MIN_VISIBILITY = 0.3
 """Visibility from which a body joint counts as found, where no param says so."""
+
+DEFAULT_THRESHOLDS = {
+    "min_detection_confidence": 0.5,
+    "min_tracking_confidence": 0.5,
+    "min_visibility": MIN_VISIBILITY,
+}
+"""Thresholds of the default detector, MediaPipe Holistic, where no params are read."""
+
+_BOX_MARGIN = 0.15  # of the larger extent of the joints: hair, hands and clothes
 
 _MIDLINE = {
     "face_chin": 152,
@@ -97,3 +107,11 @@ def people_in_pixels(
     pixels[..., 2] = np.clip(score, 0, 1)
     found = np.where(inside[..., None], pixels, np.float32(0))
     return found[inside.any(axis=1)]
+
+
+def person_box(
+    joints: Float32[np.ndarray, "*people joints 3"], *, image_size: tuple[int, int]
+) -> Box | None:
+    """Box around all joints found, with a margin; None if there are none."""
+    found = joints[joints[..., 2] > 0, :2]
+    return enclosing_box(found, margin=_BOX_MARGIN, image_size=image_size)

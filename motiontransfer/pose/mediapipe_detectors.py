@@ -20,7 +20,8 @@ from mediapipe.tasks.python import BaseOptions, vision
 
 from motiontransfer.core.downloads import Pretrained, pretrained_file
 from motiontransfer.core.errors import MissingFileError, WeightsError
-from motiontransfer.pose.landmarks import Detector, Landmarks, detector_of
+from motiontransfer.pose.keypoints import People
+from motiontransfer.pose.landmarks import DEFAULT_THRESHOLDS, Detector, Landmarks, detector_of
 from motiontransfer.video.color import AnyFrame
 
 _FULL_MODEL = 1  # of the pose models 0 lite, 1 full, 2 heavy the one in the wheel
@@ -47,6 +48,12 @@ def open_holistic(
         ) as graph,
     ):
         yield detector_of(partial(_holistic_people, graph), min_visibility=min_visibility)
+
+
+def detect_once(frame: AnyFrame) -> People:
+    """The most prominent person of a single frame, by the default detector."""
+    with open_holistic(**DEFAULT_THRESHOLDS) as detect:  # a new one: it remembers frames
+        return detect([frame])[0]
 
 
 def _holistic_people(graph: Holistic, frame: AnyFrame) -> list[Landmarks]:

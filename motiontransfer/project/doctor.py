@@ -28,6 +28,7 @@ from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.parallel import memory_bytes
 from motiontransfer.core.params import PARAMS_FILE, load_params
 from motiontransfer.core.stage_runner import missing_library
+from motiontransfer.pose.detectors import pretrained_weights
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -144,10 +145,10 @@ def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
         if training.get("perceptual_weight") and training.get("perceptual_file") is None:
             without = f"set {stage}.perceptual_weight: 0"
             needed.append((f"the perceptual loss of {stage}", "*_vgg19-*.pth", without))
-    detecting = _section(params, "detect_keypoints")
-    if detecting.get("detector") == "keypointrcnn" and detecting.get("model") is None:
-        without = "set detect_keypoints.detector: mediapipe_tasks"
-        needed.append(("the detector keypointrcnn", "*_keypointrcnn_*.pth", without))
+    needed += [
+        (weights.needed_by, weights.cached.name, weights.without)
+        for weights in pretrained_weights(params)
+    ]
     for use, pattern, without in needed:
         if any(cache_folder().glob(pattern)):
             yield ok("weights", f"those of {use} are in {cache_folder()}")

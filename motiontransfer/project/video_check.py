@@ -20,8 +20,8 @@ from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.keypoints import Detections, People
-from motiontransfer.pose.landmarks import MIN_VISIBILITY
-from motiontransfer.pose.mediapipe_detectors import WHEEL, open_pose_landmarker
+from motiontransfer.pose.landmarks import MIN_VISIBILITY, person_box
+from motiontransfer.pose.mediapipe_detectors import WHEEL, detect_once, open_pose_landmarker
 from motiontransfer.pose.quality import (
     NOTHING_TO_FIX,
     PAIR_SECONDS,
@@ -34,14 +34,7 @@ from motiontransfer.pose.quality import (
     without_person,
 )
 from motiontransfer.video.color import AnyFrame
-from motiontransfer.video.geometry import (
-    Box,
-    Framing,
-    WorkingSize,
-    auto_crop,
-    enclosing_box,
-    fit_framing,
-)
+from motiontransfer.video.geometry import Box, Framing, WorkingSize, auto_crop, fit_framing
 from motiontransfer.video.reader import (
     VideoMetadata,
     decode_at,
@@ -52,7 +45,6 @@ from motiontransfer.video.reader import (
 )
 
 _NUM_SAMPLES = 20
-_MARGIN = 0.15  # of a person's extent: hair, hands and clothes
 _UNEVEN = 0.02  # share of frames whose time differs by more than half a frame from an even rate
 _LOW_FRAME_RATE = 15
 _SHORT_TARGET_SECONDS = 60.0
@@ -223,11 +215,9 @@ def _detect_people(frames: Sequence[AnyFrame]) -> list[People]:
 
 def _detect_person(frames: Sequence[AnyFrame]) -> list[People]:
     """The most prominent person of each frame."""
-    people = []
-    for frame in track(frames, "detecting the person", total=len(frames)):
-        with default_detector().open() as detect:  # a new detector: the frames are unrelated
-            people.extend(detect([frame]))
-    return people
+    return [
+        detect_once(frame) for frame in track(frames, "detecting the person", total=len(frames))
+    ]
 
 
 def _auto_crop(
@@ -236,10 +226,7 @@ def _auto_crop(
     """Crop around the largest person of each frame; None without one."""
     boxes = []
     for people in detections:
-        found = [
-            enclosing_box(joints[joints[:, 2] > 0, :2], margin=_MARGIN, image_size=image_size)
-            for joints in people
-        ]
+        found = [person_box(joints, image_size=image_size) for joints in people]
         areas = {box: (box[2] - box[0]) * (box[3] - box[1]) for box in found if box}
         boxes.append(max(areas, key=areas.__getitem__, default=None))
     return auto_crop(boxes, image_size, size)

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float64
 
 from motiontransfer.core.errors import ParamsError, StatisticsError
 from motiontransfer.pose.boxes import Places
-from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints import IMPORT_FORMATS, Keypoints
 from motiontransfer.pose.time_series import Series, fill_gaps
 from motiontransfer.retargeting.shapes import change_head_shape, change_leg_shape
 from motiontransfer.retargeting.statistics import (
@@ -27,7 +27,6 @@ from motiontransfer.retargeting.statistics import (
 Mode = Literal["limbs", "ankle", "affine", "none"]
 Centring = Literal["median", "image"]
 
-_IMPORTED = ("openpose_json", "coco_wholebody")
 _DEPTH_MARGIN = 0.1  # outside [0, 1], to which the depth fraction may go; beyond, maps are constant
 _MIN_SPREAD = 1e-3  # of the thinnest direction of a pose to its widest
 
@@ -107,7 +106,7 @@ def joint_differences(keypoints: Keypoints, target: PoseStatistics) -> tuple[set
     None where one detector found both people's: then they come and go with the pose. Imported
     keypoints of one format may have other parts.
     """
-    if keypoints.detector == target.detector and keypoints.detector not in _IMPORTED:
+    if keypoints.detector == target.detector and keypoints.detector not in IMPORT_FORMATS:
         return set(), set()
     shown, known = shown_joints(keypoints), set(target.joints)
     return shown - known, known - shown

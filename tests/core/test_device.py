@@ -36,7 +36,7 @@ from motiontransfer.core.device import choose_accelerator
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.params import Compute
 from motiontransfer.pose import keypoint_rcnn
-from motiontransfer.pose.detectors import KeypointRcnnConfig, _prepare_keypoint_rcnn
+from motiontransfer.pose.detectors import KeypointRcnnConfig
 from motiontransfer.project.doctor import check_gpu
 from motiontransfer.core.stage_runner import run
 assert torch.cuda.device_count() == 1, "the stand-in is not used"
@@ -49,7 +49,7 @@ config = KeypointRcnnConfig(
     segment_frames=9)
 compute = Compute(num_workers=1)
 every_core = compute.model_copy(update={"num_workers": 0})
-print(_prepare_keypoint_rcnn(config, every_core).num_workers)
+print(config.prepare(every_core).num_workers)
 print(*run_parallel(eval, ["__import__('motiontransfer.device').device.choose_accelerator()"],
     num_workers=1))
 logging.info("trains")

@@ -132,7 +132,7 @@ def test_a_download_does_not_fill_the_disk(published, cache, monkeypatch):
 def test_what_is_downloaded_is_pinned_and_comes_by_https():
     published = [
         *mediapipe_detectors.OFFICIAL_MODELS.values(),
-        keypoint_rcnn._PUBLISHED,
+        keypoint_rcnn.PUBLISHED,
         gan.vgg19_weights("train_gan"),
         *network_metrics._NETWORKS.values(),
     ]

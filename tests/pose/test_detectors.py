@@ -87,6 +87,25 @@ def test_unknown_models_and_detectors_are_refused(load, detector, key, asked):
         load(detector, **asked)
 
 
+@pytest.mark.parametrize(
+    ("section", "own", "names"),
+    [
+        ({"detector": "mediapipe_holistic"}, None, []),
+        ({"detector": "mediapipe_tasks"}, None, []),
+        ({"detector": "mediapipe_tasks", "model": "pose_landmarker_lite"}, None, ["pose_land"]),
+        ({"detector": "mediapipe_tasks"}, "keypointrcnn", ["keypointr"]),
+        ({"detector": "keypointrcnn", "model": "mine.pth"}, None, []),
+        ({"detector": "openpose_json"}, "keypointrcnn", ["keypointr"]),
+        ({"detector": "unknown"}, "unknown too", []),
+        (None, None, []),
+    ],
+)
+def test_weights_are_those_of_the_sections_detector_and_of_each_videos_own(section, own, names):
+    videos = {"a": {"detector": own}, "b": {"path": "x"}}
+    found = detectors.pretrained_weights({"detect_keypoints": section, "videos": videos})
+    assert [file.name[:9] for file in found] == names
+
+
 @pytest.mark.parametrize("detector", ["mediapipe_tasks", "keypointrcnn"])
 def test_a_file_is_a_model(load, detector, tmp_path):
     (tmp_path / "mine.task").touch()
