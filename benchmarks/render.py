@@ -270,7 +270,7 @@ def preset_renderer(
     config = gan.fill(
         GeneratorConfig, pose_channels=style.num_channels, size=size, viewport=viewport
     )
-    plate = torch.zeros(3, *size) if config.background == "plate" else None
+    plate = torch.zeros(3, *size) if config.has_background_image else None
     network = build_generator(config, background_image=plate, puppet=puppet).apply(initialize)
     face = None
     if of_face.steps:

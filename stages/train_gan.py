@@ -11,6 +11,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.params import load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.models.generators import (
+    BACKGROUNDS,
     Architecture,
     Background,
     GeneratorConfig,
@@ -58,12 +59,13 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
                 "frame_discriminator: windows of 1 are judged frame by frame anyway; expected "
                 "false, got true"
             )
-        if self.viewport == "person" and self.background != "plate":
+        has_background_image = BACKGROUNDS[self.background].has_image
+        if self.viewport == "person" and not has_background_image:
             yield (
                 "viewport: person needs a background image around it; set train_gan.background to "
                 "plate, or train_gan.viewport to frame"
             )
-        if self.texture == "puppet" and self.background != "plate":
+        if self.texture == "puppet" and not has_background_image:
             yield (
                 "texture: puppet needs a background image to segment the person; set "
                 "train_gan.background to plate, or train_gan.texture to none"

@@ -195,7 +195,7 @@ def _write_model(folder: Path, main: TrainedGenerator, face: FaceGeneratorConfig
 
 def _stride(main: TrainedGenerator) -> int:
     """Divides the height and width of the inputs."""
-    return main.network.network.stride  # ty: ignore[invalid-explicit-return] - an untyped attribute
+    return main.network.network.stride
 
 
 def _inputs(config: GeneratorConfig) -> list[Signal]:
@@ -203,7 +203,7 @@ def _inputs(config: GeneratorConfig) -> list[Signal]:
     channels = {"pose_map": config.conditioning_poses * config.pose_channels}
     if config.previous_frame == "generated":
         channels["previous_frame"] = 3
-    if config.background == "plate":
+    if config.has_background_image:
         channels["background"] = 3
     if config.texture == "puppet":
         channels["texture"] = TEXTURE_CHANNELS

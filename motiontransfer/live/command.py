@@ -20,7 +20,6 @@ from typing import Literal
 import cv2
 import torch
 from PIL import Image
-from torch import nn
 
 from motiontransfer.core import layout
 from motiontransfer.core.device import describe_device
@@ -29,7 +28,7 @@ from motiontransfer.core.params import PARAMS_FILE, load_section
 from motiontransfer.live.devices import Sign, Source, Window, recording, virtual_camera
 from motiontransfer.live.motion import SourceMotion, StatisticsConfig
 from motiontransfer.live.session import Output, Session, working_framing
-from motiontransfer.models.generators import FrameGenerator
+from motiontransfer.models.generators import FrameGenerator, ImageNetwork
 from motiontransfer.models.layers import Maps, pad_to_multiple
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.landmarks import Detector
@@ -188,14 +187,13 @@ def use_openvino(renderer: Renderer) -> None:
         face.network = compiled  # ty: ignore[invalid-assignment] - with the same in- and output
 
 
-class CompiledNetwork(nn.Module):
-    def __init__(self, network: nn.Module, *, precision: Literal["f32", "bf16"]) -> None:
-        super().__init__()
+class CompiledNetwork(ImageNetwork):
+    def __init__(self, network: ImageNetwork, *, precision: Literal["f32", "bf16"]) -> None:
+        super().__init__(network.in_channels, network.stride)
         core = openvino_core()
         openvino = import_module("openvino")  # an extra, which type checkers would miss
         self.network = network  # its parameters tell the device
-        self.stride: int = network.stride  # ty: ignore[invalid-assignment] - an untyped attribute
-        channels: int = network.in_channels  # ty: ignore[invalid-assignment] - as well
+        channels = self.in_channels
         example = torch.zeros(1, channels, 2 * self.stride, 3 * self.stride)
         with warnings.catch_warnings(action="ignore"):
             model = openvino.convert_model(

@@ -5,6 +5,7 @@ A frame generator maps a pose map and the previous output to the next frame (Cha
 """
 
 import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
@@ -29,12 +30,33 @@ from motiontransfer.puppet.warping import TEXTURE_CHANNELS, Puppet
 from motiontransfer.video.tensors import Images
 
 Architecture = Literal["fast", "global", "local"]
-Background = Literal["plate", "generated"]
 PreviousFrame = Literal["generated", "none"]
 Texture = Literal["puppet", "none"]
 Textures = Float[Tensor, "batch 5 height width"]
 """Puppets: color in [-1, 1], 1 and confidence, each times coverage."""
+Background = Literal["plate", "generated"]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundMethod:
+    """Source of a frame's pixels around the person."""
+
+    has_image: bool
+    """The appearance's background image shows through the generator's alpha mask.
+
+    A viewport, a shadow network and a puppet need it."""
+
+    @property
+    def mask_channels(self) -> int:
+        return int(self.has_image)
+
+
+BACKGROUNDS: Mapping[Background, BackgroundMethod] = {
+    "plate": BackgroundMethod(has_image=True),
+    "generated": BackgroundMethod(has_image=False),
+}
+
+_GATE_BIAS = 2.0  # logit: an untrained network takes most of a frame from the puppet
 
 NumDownsamplings = Annotated[int, Field(ge=1, le=8)]
 NumResidualBlocks = Annotated[int, Field(ge=0, le=64)]
@@ -85,13 +107,43 @@ class GeneratorConfig(EncoderDecoderConfig):
     viewport: Viewport | None = None
     texture: Texture = "none"
 
+    @property
+    def has_background_image(self) -> bool:
+        return BACKGROUNDS[self.background].has_image
 
-class FastGenerator(nn.Module):
+    @property
+    def in_channels(self) -> int:
+        frame = 0 if self.previous_frame == "none" else 3
+        texture = 0 if self.texture == "none" else TEXTURE_CHANNELS
+        return self.conditioning_poses * self.pose_channels + frame + texture
+
+    @property
+    def out_channels(self) -> int:
+        """Color, alpha mask and gate."""
+        return 3 + BACKGROUNDS[self.background].mask_channels + (self.texture == "puppet")
+
+
+class ImageNetwork(nn.Module):
+    """Network from images to images of the same size."""
+
+    in_channels: int
+    stride: int
+    """Divides the size of the padded input."""
+    prefers_channels_last = True
+    """Wide layers are faster so in bfloat16 on a CPU; the narrow ones of `fast` are not."""
+
+    def __init__(self, in_channels: int, stride: int) -> None:
+        super().__init__()
+        self.in_channels, self.stride = in_channels, stride
+
+
+class FastGenerator(ImageNetwork):
     """U-Net between a space-to-depth stem and a depth-to-space head."""
 
+    prefers_channels_last = False
+
     def __init__(self, in_channels: int, out_channels: int, shape: Shape) -> None:
-        super().__init__()
-        self.in_channels, self.stride = in_channels, 2 * shape.stride
+        super().__init__(in_channels, 2 * shape.stride)
         channels = shape.channels
         self.stem = nn.Conv2d(4 * in_channels, channels[0], 3, padding=1)
         self.down = nn.ModuleList(
@@ -151,12 +203,11 @@ def global_features(in_channels: int, shape: Shape) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class GlobalGenerator(nn.Module):
+class GlobalGenerator(ImageNetwork):
     """Encoder, residual blocks and decoder (Johnson et al. 2016; pix2pixHD's G1)."""
 
     def __init__(self, in_channels: int, out_channels: int, shape: Shape) -> None:
-        super().__init__()
-        self.in_channels, self.stride = in_channels, shape.stride
+        super().__init__(in_channels, shape.stride)
         self.features = global_features(in_channels, shape)
         self.head = nn.Sequential(ReflectionPad(3), nn.Conv2d(shape.channels[0], out_channels, 7))
 
@@ -166,15 +217,14 @@ class GlobalGenerator(nn.Module):
         return self.head(self.features(padded))[:, :, :height, :width]
 
 
-class LocalEnhancer(nn.Module):
+class LocalEnhancer(ImageNetwork):
     """Global generator of half the size inside two further layers (pix2pixHD's G2)."""
 
     num_residual_blocks = 3
 
     def __init__(self, in_channels: int, out_channels: int, shape: Shape) -> None:
-        super().__init__()
+        super().__init__(in_channels, 2 * shape.stride)
         wide, narrow = shape.channels[0], max(shape.channels[0] // 2, 1)
-        self.in_channels, self.stride = in_channels, 2 * shape.stride
         self.coarse = global_features(in_channels, shape)
         self.down = nn.Sequential(
             *(ReflectionPad(3), nn.Conv2d(in_channels, narrow, 7)),
@@ -194,6 +244,13 @@ class LocalEnhancer(nn.Module):
         padded = pad_to_multiple(conditioning, self.stride)
         features = self.down(padded) + self.coarse(downsample_by_2(padded))
         return self.head(self.up(features))[:, :, :height, :width]
+
+
+ARCHITECTURES: Mapping[Architecture, Callable[[int, int, Shape], ImageNetwork]] = {
+    "fast": FastGenerator,
+    "global": GlobalGenerator,
+    "local": LocalEnhancer,
+}
 
 
 class Generated(NamedTuple):
@@ -216,13 +273,13 @@ class FrameGenerator(nn.Module):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: ImageNetwork,
         background_image: Float[Tensor, "3 height width"] | None = None,
         *,
         previous_frame: PreviousFrame = "generated",
         conditioning_poses: int = 1,
         viewport: Viewport | None = None,
-        shadows: nn.Module | None = None,
+        shadows: ImageNetwork | None = None,
         puppet: Puppet | None = None,
     ) -> None:
         super().__init__()
@@ -302,7 +359,6 @@ def _upsample_by_2(images: Images) -> Float[Tensor, "batch 3 _ _"]:
     return functional.interpolate(images, scale_factor=2, mode="nearest")
 
 
-_GATE_BIAS = 2.0  # an untrained network takes most from the puppet
 _SHADOWS = EncoderDecoderConfig(num_filters=16, num_downsamplings=2, num_residual_blocks=2)
 
 
@@ -315,27 +371,21 @@ def build_generator(
     """Build a frame generator with untrained weights.
 
     Args:
-        background_image: the scene without the person, in [-1, 1]; needed with background `plate`.
+        background_image: the scene without the person, in [-1, 1]; where `background` has one.
         puppet: needed with texture `puppet`, before frames are generated.
 
     Raises:
         ValueError: the background image is missing, superfluous or of another size.
     """
-    expected = (3, *config.size) if config.background == "plate" else None
+    expected = (3, *config.size) if config.has_background_image else None
     got = None if background_image is None else tuple(background_image.shape)
     if got != expected:
         raise ValueError(
             f"background {config.background!r}: expected a background image of shape {expected}, "
             f"got {got}"
         )
-    architectures = {"fast": FastGenerator, "global": GlobalGenerator, "local": LocalEnhancer}
-    frame_channels = 0 if config.previous_frame == "none" else 3
-    texture_channels = 0 if config.texture == "none" else TEXTURE_CHANNELS
-    network = architectures[config.architecture](
-        config.conditioning_poses * config.pose_channels + frame_channels + texture_channels,
-        3 + (background_image is not None) + (config.texture == "puppet"),
-        config.shape(config.upsampling, max_channels=config.max_channels),
-    )
+    shape = config.shape(config.upsampling, max_channels=config.max_channels)
+    network = ARCHITECTURES[config.architecture](config.in_channels, config.out_channels, shape)
     shadows = None
     if config.viewport is not None:
         shadows = FastGenerator(config.pose_channels, 3, _SHADOWS.shape("resize"))

@@ -18,10 +18,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class ReflectionPad(nn.Module):
-    """Reflection padding that keeps the dtype of channels-last features.
-
-    CPU autocast would cast them to float32, and the next convolution back.
-    """
+    """Reflection padding that keeps bfloat16, which CPU autocast would cast to float32 and back."""
 
     def __init__(self, width_px: int) -> None:
         super().__init__()
@@ -37,16 +34,16 @@ class ReflectionPad(nn.Module):
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """Instance normalization that keeps channels-last memory, on a GPU that of a single sample.
+    """Instance normalization without PyTorch's copy of channels-last features.
 
-    torch's own copies to contiguous memory. Batch normalization of a single sample is the same
-    formula and has a channels-last kernel; on a GPU, a copy costs less than a kernel a sample.
+    Batch normalization of one sample is the same formula and has a channels-last kernel.
     """
 
     def forward(  # ty: ignore[lost-keyword-for-regular-parameter] - torch's own name hides a builtin
         self, features: Features
     ) -> Features:
-        if features.is_contiguous() or (features.device.type != "cpu" and len(features) > 1):
+        many_on_gpu = features.device.type != "cpu" and len(features) > 1  # a copy is one kernel
+        if features.is_contiguous() or many_on_gpu:
             return super().forward(features)
         samples = [
             functional.batch_norm(

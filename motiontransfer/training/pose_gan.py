@@ -36,7 +36,7 @@ from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, full_size, input_files
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.training.checkpoint import Throughput, run_folder, run_key
-from motiontransfer.training.distributed import Runtime, arithmetic
+from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.gan import (
     GanConfig,
     GanLossConfig,
@@ -264,7 +264,7 @@ def train_pose_gan(
     clips, shape = target.clips, networks.generator
     puppet = Puppet(target.appearance, shape.size) if shape.texture == "puppet" else None
     room = background_image = None
-    if shape.background == "plate":
+    if shape.has_background_image:
         room = resize(target.appearance.background, shape.size)
         background_image = frames_to_tensor([room])[0]
     dataset = WindowDataset(
@@ -358,8 +358,7 @@ def build_networks(
     generator = build_generator(
         networks.generator, background_image=background_image, puppet=puppet
     )
-    stride: int = generator.network.stride  # ty: ignore[invalid-assignment] - an untyped attribute
-    check_depth(networks.generator.size, stride=stride, section="train_gan")
+    check_depth(networks.generator.size, stride=generator.network.stride, section="train_gan")
     generator.apply(initialize)  # before the discriminator is built, which draws random numbers
     discriminator = MultiscaleDiscriminator(
         networks.discriminator,
@@ -367,8 +366,7 @@ def build_networks(
         image_channels=config.window_frames * 3,
     )
     discriminator.apply(initialize)
-    if networks.generator.architecture != "fast" and arithmetic(runtime)[1] == "bf16-mixed":
-        # Twice as fast for wide layers in bf16 on a CPU; the narrow ones of `fast` gain nothing.
+    if generator.network.prefers_channels_last and runtime.precision == "bf16-mixed":
         generator.to(memory_format=channels_last)
         discriminator.to(memory_format=channels_last)
     return generator, discriminator

@@ -148,7 +148,7 @@ def read_generator(path: Path, *, appearance: Path | None = None) -> TrainedGene
 
     def build(config: GeneratorConfig) -> FrameGenerator:
         # Its pixels are a buffer of the network, read with the weights.
-        image = torch.zeros(3, *config.size) if config.background == "plate" else None
+        image = torch.zeros(3, *config.size) if config.has_background_image else None
         return build_generator(config, background_image=image)  # a puppet draws no weights
 
     network, config = read_network(path, "generator", GeneratorConfig, build)

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
-from torch import nn
 
 from motiontransfer.models.generators import FrameGenerator
 from motiontransfer.rendering.renderer import LiveGenerator, render_poses
 from motiontransfer.video.tensors import tensor_to_frames
 from tests.live.parts import Flat, background_image, renderer, still
 from tests.people import SIZE, dance
-from tests.training.small import brighter
+from tests.training.small import Convolution, brighter
 
 
 def generated(live, keypoints):
@@ -46,6 +45,6 @@ def test_after_a_restart_it_is_a_new_beginning():
 
 
 def test_without_a_background_image_nobody_is_black():
-    live = LiveGenerator(renderer(FrameGenerator(nn.Conv2d(1, 1, 1))))
+    live = LiveGenerator(renderer(FrameGenerator(Convolution())))
     assert live.background.shape == (*SIZE, 3)
     assert not live.background.any()

@@ -134,11 +134,11 @@ def test_parameters_and_cost_are_the_published_ones(
     assert giga_macs(network, (6, *size)) == pytest.approx(macs, abs=last_digit / 2)
 
 
-class Constant(nn.Module):
+class Constant(generators.ImageNetwork):
     """Stands for a network: returns the same values everywhere and records its input."""
 
     def __init__(self, *values):
-        super().__init__()
+        super().__init__(1, 1)
         values = torch.tensor(values)[None, :, None, None]
         self.values = nn.Parameter(values, requires_grad=False)
 

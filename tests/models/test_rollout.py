@@ -6,21 +6,26 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.models.generators import FrameGenerator, Generated, HalfResolutionGenerator
+from motiontransfer.models.generators import (
+    FrameGenerator,
+    Generated,
+    HalfResolutionGenerator,
+    ImageNetwork,
+)
 from motiontransfer.models.rollout import PoseDrawer, Rollout, coarse_size, generate_clip
 from motiontransfer.pose.boxes import Viewport, ViewportFollower
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.warping import PuppetClip
 from motiontransfer.video.tensors import levels_to_textures
 from tests.people import SIZE, dance, puppet_of
-from tests.training.small import STYLE
+from tests.training.small import STYLE, Convolution
 
 
 class Counter(FrameGenerator):
     """Adds one to the previous frame and records its inputs."""
 
     def __init__(self, conditioning_poses=1):
-        super().__init__(nn.Conv2d(1, 1, 1), conditioning_poses=conditioning_poses)
+        super().__init__(Convolution(), conditioning_poses=conditioning_poses)
         self.pose_maps, self.previous, self.inference = [], [], []
 
     def forward(self, pose_map, previous_frame, background=None, texture=None):
@@ -67,7 +72,7 @@ def test_poses_may_arrive_one_by_one(num_poses, viewport):
     """The boxes of the walk change, the puppet's references too."""
     torch.manual_seed(0)
     keypoints = dance(14)
-    network = nn.Conv2d(num_poses * STYLE.num_channels + 8, 5, 3, padding=1)
+    network = Convolution(num_poses * STYLE.num_channels + 8, 5, 3)
     generator = FrameGenerator(
         network,
         torch.rand(3, *SIZE),
@@ -124,11 +129,11 @@ def boxes_of(keypoints):
     return placed
 
 
-class Shadow(nn.Module):
+class Shadow(ImageNetwork):
     """One constant in the coarse maps, and more in the left half."""
 
     def __init__(self, *, constant=0.5, more=0.25, size=None):
-        super().__init__()
+        super().__init__(1, 1)
         self.constant, self.more = constant, more
         self.size = size or coarse_size(SIZE)
 
@@ -145,11 +150,11 @@ def test_a_viewport_shows_the_same_as_the_whole_frame_and_the_background_around_
     torch.manual_seed(0)
     keypoints, plate = dance(14), torch.rand(3, *SIZE)
     options = {"previous_frame": "none", "conditioning_poses": 2}
-    network, tolerance = nn.Conv2d(2 * STYLE.num_channels, 4, 1), 1e-5
+    network, tolerance = Convolution(2 * STYLE.num_channels, 4), 1e-5
     if with_puppet:
         options["puppet"] = puppet_of(keypoints, [0, 7])
         # Textures are resampled to a 32nd of a pixel, counted from the corner of the box.
-        network, tolerance = nn.Conv2d(2 * STYLE.num_channels + 5, 5, 1), 0.02
+        network, tolerance = Convolution(2 * STYLE.num_channels + 5, 5), 0.02
     in_viewport = FrameGenerator(network, plate, **options, viewport=VIEWPORT, shadows=Shadow())
     scene = in_viewport.scene(torch.zeros(1, 1, *coarse_size(SIZE)))[0]
     middle = SIZE[1] // 2
@@ -177,7 +182,7 @@ class PreviousPlusOne(FrameGenerator):
 
 def test_the_previous_frame_is_seen_where_the_viewport_is_now():
     keypoints, plate = dance(14), torch.full((3, *SIZE), -5.0)
-    generator = PreviousPlusOne(nn.Conv2d(1, 1, 1), plate, viewport=VIEWPORT)
+    generator = PreviousPlusOne(Convolution(), plate, viewport=VIEWPORT)
     expected = torch.zeros(3, *SIZE)
     boxes = boxes_of(keypoints)
     for frame, (x0, y0, x1, y1) in zip(rolled_out(generator, keypoints), boxes, strict=True):
@@ -210,7 +215,7 @@ def test_the_puppet_is_drawn_in_each_pose_without_the_excluded_references(viewpo
     boxes = whole if viewport is None else boxes_of(keypoints)
     seen = []
     for excluded in (None, puppet.references.excluded(0, 14, within=3)):
-        generator = Textured(nn.Conv2d(1, 1, 1), plate, viewport=viewport, puppet=puppet)
+        generator = Textured(Convolution(), plate, viewport=viewport, puppet=puppet)
         if viewport is not None:
             generator.shadows = Shadow()
         list(rolled_out(generator, keypoints, excluded=excluded))
@@ -235,7 +240,7 @@ def test_puppets_are_drawn_ahead_in_threads_that_end_with_the_poses(monkeypatch)
 
     monkeypatch.setattr(PuppetClip, "draw", recorded)
     before = set(threading.enumerate())
-    generator = Textured(nn.Conv2d(1, 1, 1), puppet=puppet)
+    generator = Textured(Convolution(), puppet=puppet)
     poses = Rollout(generator, size=SIZE, style=STYLE).draw(keypoints)
     for taken in range(5):
         next(poses)
@@ -252,9 +257,9 @@ def test_puppets_are_drawn_ahead_in_threads_that_end_with_the_poses(monkeypatch)
     assert drawn[-1] is threading.main_thread()  # alone, a pose has nothing to be ahead of
 
 
-class Uniform(nn.Module):
+class Uniform(ImageNetwork):
     def __init__(self, *values):
-        super().__init__()
+        super().__init__(1, 1)
         self.values = nn.Parameter(torch.tensor(values)[None, :, None, None])
 
     def forward(self, maps):

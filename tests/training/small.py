@@ -15,7 +15,12 @@ from motiontransfer.models.discriminators import (
     MultiscaleDiscriminator,
 )
 from motiontransfer.models.faces import FaceGeneratorConfig, FaceTranslatorConfig
-from motiontransfer.models.generators import FrameGenerator, Generated, GeneratorConfig
+from motiontransfer.models.generators import (
+    FrameGenerator,
+    Generated,
+    GeneratorConfig,
+    ImageNetwork,
+)
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.background import median_background
@@ -90,11 +95,22 @@ class Slices(nn.Module):
         return [images * number for number in range(1, self.count + 1)]
 
 
+class Convolution(ImageNetwork):
+    """Stands for the network of a generator."""
+
+    def __init__(self, in_channels=1, out_channels=1, size=1):
+        super().__init__(in_channels, 1)
+        self.layer = nn.Conv2d(in_channels, out_channels, size, padding=size // 2)
+
+    def forward(self, conditioning):
+        return self.layer(conditioning)
+
+
 class StandIn(FrameGenerator):
     """Stands for a trained generator: a function of pose map, previous frame and texture."""
 
     def __init__(self, function, **options):
-        super().__init__(nn.Conv2d(1, 1, 1), **options)
+        super().__init__(Convolution(), **options)
         self.function = function
 
     def forward(self, pose_map, previous_frame, background=None, texture=None):
