@@ -20,6 +20,7 @@ from benchmarks.machine import recorded
 from benchmarks.render import preset_renderer, read_preset
 from motiontransfer.models.faces import FaceTranslator, FaceTranslatorConfig
 from motiontransfer.models.layers import initialize
+from motiontransfer.models.runtime import Runtime, make_runtime
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.rendering.renderer import (
@@ -29,7 +30,6 @@ from motiontransfer.rendering.renderer import (
     render_poses,
     to_runtime,
 )
-from motiontransfer.training.distributed import Runtime, make_runtime
 from motiontransfer.video.color import Frame
 from stages.train_face_cycle import TrainFaceCycleParams
 from stages.train_gan import TrainGanParams

@@ -30,10 +30,12 @@ from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import GeneratorConfig, build_generator
 from motiontransfer.models.layers import initialize
-from motiontransfer.models.rollout import PoseDrawer, generate_clip
+from motiontransfer.models.runtime import Runtime, make_runtime
+from motiontransfer.models.weights import TrainedGenerator
 from motiontransfer.pose.boxes import Viewport, ViewportFollower, body_height_px, fit_viewport
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.target_clips import HeldOut
@@ -46,9 +48,8 @@ from motiontransfer.rendering.renderer import (
     render_poses,
     to_runtime,
 )
+from motiontransfer.rendering.rollout import generate_clip
 from motiontransfer.rendering.videos import Panels, write_videos
-from motiontransfer.training.distributed import Runtime, make_runtime
-from motiontransfer.training.weights import TrainedGenerator
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames

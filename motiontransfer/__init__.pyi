@@ -1,10 +1,10 @@
 from .core.errors import MotionTransferError
+from .models.runtime import make_runtime
 from .pose.drawing import draw_rgb
 from .pose.keypoints import Keypoints, keypoint_table, read_keypoints, write_keypoints
 from .rendering.renderer import Renderer, load_renderer, render_poses
 from .retargeting.normalization import normalize_poses
 from .retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
-from .training.distributed import make_runtime
 from .video.frame_store import FrameStore
 
 __all__ = [

@@ -70,7 +70,7 @@ def main(transfer: str) -> str:
 def _upsampled(
     frames: Iterable[Frame], target: str, poses: Keypoints, *, size: tuple[int, int]
 ) -> Iterable[Frame]:
-    from motiontransfer.training.weights import read_appearance  # loads PyTorch: seconds
+    from motiontransfer.models.weights import read_appearance  # loads PyTorch: seconds
 
     puppet = Puppet(read_appearance(layout.appearance_file(target)), poses.image_size)
     return upsample_frames(frames, puppet, poses, size=size)

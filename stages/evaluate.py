@@ -14,10 +14,10 @@ from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.measurements import nested, write_curves, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.protocols import evaluate_reconstruction
+from motiontransfer.models.runtime import make_runtime
 from motiontransfer.puppet.target_clips import read_target_clips
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses, result_size
-from motiontransfer.training.distributed import make_runtime
 
 
 class EvaluateParams(NetworkParams):

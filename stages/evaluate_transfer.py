@@ -6,9 +6,9 @@ from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.measurements import nested, write_curves, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.protocols import evaluate_transfer
+from motiontransfer.models.weights import read_described
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
-from motiontransfer.training.weights import read_described
 from motiontransfer.video.frame_store import check_decodable
 
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from motiontransfer.core import layout
 from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.progress import track
+from motiontransfer.models.runtime import make_runtime
+from motiontransfer.models.weights import read_face_translator
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.rendering.rendered import (
     Rendered,
@@ -21,8 +23,6 @@ from motiontransfer.rendering.renderer import (
     render_poses,
     to_runtime,
 )
-from motiontransfer.training.distributed import make_runtime
-from motiontransfer.training.weights import read_face_translator
 
 
 def main(transfer: str) -> str:

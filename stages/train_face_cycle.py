@@ -7,11 +7,11 @@ from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.models.faces import FaceTranslatorConfig
 from motiontransfer.models.layers import Upsampling
+from motiontransfer.models.weights import write_no_weights
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.face_cycle import FaceCycleConfig, train_face_cycle
 from motiontransfer.training.trainer import RunPaths, TrainingParams
-from motiontransfer.training.weights import write_no_weights
 
 
 class TrainFaceCycleParams(TrainingParams, FaceCycleConfig):

@@ -9,6 +9,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.params import load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.models.faces import CarriedFrame, FaceGeneratorConfig
+from motiontransfer.models.weights import read_generator, write_no_weights
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.target_clips import read_target_clips
 from motiontransfer.training.face_gan import (
@@ -20,7 +21,6 @@ from motiontransfer.training.face_gan import (
 )
 from motiontransfer.training.gan import GanLossConfig, check_perceptual, read_perceptual
 from motiontransfer.training.trainer import RunPaths, TrainingParams
-from motiontransfer.training.weights import read_generator, write_no_weights
 from stages.train_gan import TrainGanParams
 
 

@@ -19,13 +19,13 @@ from motiontransfer.models.generators import (
     Texture,
 )
 from motiontransfer.models.layers import Upsampling
+from motiontransfer.models.weights import read_appearance
 from motiontransfer.pose.boxes import fit_viewport
 from motiontransfer.pose.drawing import Encoding, PoseMapStyle
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.gan import check_perceptual, read_perceptual
 from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanNetworks, Target, train_pose_gan
 from motiontransfer.training.trainer import RunPaths, TrainingParams
-from motiontransfer.training.weights import read_appearance
 
 
 class TrainGanParams(TrainingParams, PoseGanConfig):

@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from motiontransfer.models.faces import crop_boxes
-from motiontransfer.models.rollout import PoseDrawer
 from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.video.geometry import resize
 
 

@@ -39,12 +39,12 @@ from benchmarks.transfer.wholeness import wholeness
 from motiontransfer.core import layout
 from motiontransfer.core.stage_runner import run
 from motiontransfer.evaluation.measurements import OURS, MetricKey, read_measurements
+from motiontransfer.models.runtime import make_runtime
+from motiontransfer.models.weights import read_appearance
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.training.distributed import make_runtime
-from motiontransfer.training.weights import read_appearance
 from motiontransfer.video.clip import detection_frames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, write_frames

@@ -39,7 +39,8 @@ from motiontransfer.export.player import (
 )
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
-from motiontransfer.models.rollout import coarse_size
+from motiontransfer.models.weights import TrainedGenerator, read_face_generator, read_generator
+from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import MODELS, openvino_core
@@ -49,7 +50,6 @@ from motiontransfer.puppet.warping import TEXTURE_CHANNELS
 from motiontransfer.rendering.compositing import draw_label
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics, write_statistics
-from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
 
 Precision = Literal["fp32", "int8"]
 

@@ -272,7 +272,7 @@ class Player:
         return lambda: _blended(shown, correct(), box), puppet
 
     def _step(self, pose: Keypoints, puppet: PuppetClip | None) -> Image:
-        """Generate one frame, as `motiontransfer.models.rollout.Rollout` does."""
+        """Generate one frame, as `motiontransfer.rendering.rollout.Rollout` does."""
         box = whole = (0, 0, *self.size[::-1])
         if self._viewport_follower is not None:
             box = tuple(self._viewport_follower.place(pose.points, pose.score)[0].tolist())

@@ -23,12 +23,12 @@ from motiontransfer.core.params import Transfer
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.forensics.model import Frames
+from motiontransfer.models.runtime import Runtime
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses
 from motiontransfer.training.data import FrameCache, TensorBatch
-from motiontransfer.training.distributed import Runtime
 from motiontransfer.video.color import Frame, to_srgb
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import Box, resize

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from motiontransfer.core.errors import TrainingError, VideoError
 from motiontransfer.core.progress import track
-from motiontransfer.training.weights import read_described, read_network, write_weights
+from motiontransfer.models.weights import read_described, read_network, write_weights
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright

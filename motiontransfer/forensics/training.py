@@ -41,10 +41,11 @@ from motiontransfer.forensics.model import (
     write_detector,
 )
 from motiontransfer.models.layers import count_parameters
+from motiontransfer.models.runtime import Runtime
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.training.checkpoint import Throughput, copy_logs, run_folder, run_key
-from motiontransfer.training.distributed import Runtime, barrier
+from motiontransfer.training.distributed import barrier
 from motiontransfer.training.trainer import AdamTask, RunParams, Schedule, fit
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import image_grid

@@ -30,6 +30,7 @@ from motiontransfer.live.motion import SourceMotion, StatisticsConfig
 from motiontransfer.live.session import Output, Session, working_framing
 from motiontransfer.models.generators import FrameGenerator, ImageNetwork
 from motiontransfer.models.layers import Maps, pad_to_multiple
+from motiontransfer.models.runtime import arithmetic, make_runtime
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
@@ -40,7 +41,6 @@ from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
 from motiontransfer.rendering.renderer import LiveGenerator, Renderer, ResidualFaces, load_renderer
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics
-from motiontransfer.training.distributed import arithmetic, make_runtime
 from motiontransfer.video.color import Frame
 
 IS_INSTALLED = find_spec("openvino") is not None

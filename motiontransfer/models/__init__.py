@@ -1,1 +1,1 @@
-"""Networks: generators, discriminators, face networks, rollout."""
+"""Networks: generators, discriminators, face networks, and their weights on disk."""

@@ -1,10 +1,11 @@
 """Pose maps: styles, palettes, and anti-aliased drawing of limbs in tiles, without PyTorch.
 
 Which lines and tiles there are is found out with NumPy; `coverage` and `gaussian_spots` compute
-with NumPy's arrays or PyTorch's. `motiontransfer.models.rollout` draws with them on any device.
+with NumPy's arrays or PyTorch's. `motiontransfer.pose.torch_drawing` draws with them on any device.
 """
 
 import colorsys
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -48,6 +49,7 @@ HEATMAP_JOINTS = (
 HEATMAP_REACH = 4.0  # standard deviations; beyond, a Gaussian is below 1/2000
 
 TILE_PX = 8
+_COARSE_PX = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,12 @@ class PoseMapStyle:
             line_width_px=scale * self.line_width_px,
             heatmap_sigma_px=scale * self.heatmap_sigma_px,
         )
+
+
+def coarse_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of coarse pose maps for frames of a size: at most 64 pixels."""
+    scale = min(1.0, _COARSE_PX / max(size))
+    return math.ceil(size[0] * scale), math.ceil(size[1] * scale)
 
 
 def display_style(height: int, *, widths: float = 80.0) -> PoseMapStyle:
@@ -283,7 +291,7 @@ def draw_poses(
     size: tuple[int, int],
     style: PoseMapStyle,
 ) -> Float32[np.ndarray, "batch channels height width"]:
-    """Draw a batch of poses, as `motiontransfer.models.rollout.PoseDrawer` does."""
+    """Draw a batch of poses, as `motiontransfer.pose.torch_drawing.PoseDrawer` does."""
     shape = (len(points), style.num_channels)
     if style.encoding != "heatmaps":
         lines = visible_lines(points, score, skeleton=skeleton, style=style)

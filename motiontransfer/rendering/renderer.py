@@ -33,10 +33,12 @@ from motiontransfer.models.faces import (
     warp,
 )
 from motiontransfer.models.layers import Network, to_device
-from motiontransfer.models.rollout import PoseDrawer, PoseMaps, Rollout
+from motiontransfer.models.runtime import Runtime
+from motiontransfer.models.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.torch_drawing import PoseDrawer, PoseMaps
 from motiontransfer.puppet.parts import Map
 from motiontransfer.rendering.compositing import (
     FaceBlending,
@@ -48,8 +50,7 @@ from motiontransfer.rendering.compositing import (
     upsample_frames,
 )
 from motiontransfer.rendering.rendered import FaceMode
-from motiontransfer.training.distributed import Runtime
-from motiontransfer.training.weights import TrainedGenerator, read_face_generator, read_generator
+from motiontransfer.rendering.rollout import Rollout
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import (

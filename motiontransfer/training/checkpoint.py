@@ -28,8 +28,9 @@ from torch import Tensor, nn
 
 from motiontransfer.core.errors import CheckpointError, DamagedFileError, TrainingError
 from motiontransfer.core.storage import replacing, sha256_of, source_files
-from motiontransfer.training.distributed import Runtime, all_gather, arithmetic
-from motiontransfer.training.weights import read_tensors, write_tensors
+from motiontransfer.models.runtime import Runtime, arithmetic
+from motiontransfer.models.weights import read_tensors, write_tensors
+from motiontransfer.training.distributed import all_gather
 from motiontransfer.video.tensors import CPU
 
 Scalar = Float[Tensor, ""]

@@ -1,4 +1,4 @@
-"""Devices, precision and processes of a training: launch, gradient averaging, all-gather.
+"""Processes of a training: launch, gradient averaging, all-gather.
 
 Processes find each other by torchrun's environment variables, which srun's are translated to. With
 `devices` above 1 the first process starts the others, with the same command.
@@ -12,8 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import accumulate, groupby
 from typing import Annotated, Literal
@@ -25,8 +24,15 @@ from jaxtyping import Float64
 from pydantic import Field
 from torch import Tensor, distributed
 
-from motiontransfer.core.device import Precision, choose_accelerator, describe_device
+from motiontransfer.core.device import Precision
 from motiontransfer.core.errors import TrainingError
+from motiontransfer.models.runtime import (
+    Runtime,
+    log_runtime,
+    make_runtime,
+    open_device,
+    resolve_precision,
+)
 
 Devices = Literal["auto"] | Annotated[int, Field(ge=1)]
 
@@ -38,49 +44,6 @@ _ENDING_SECONDS = 10
 """How long this process has to end by itself after another one failed."""
 _BUCKET_NUMBERS = 1 << 24
 """64 MiB of gradients: few messages, and little memory beside the gradients themselves."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
-    """Device and precision of the networks, and this process's place among those that train."""
-
-    device: torch.device
-    precision: Literal["bf16-mixed", "32-true"]
-    rank: int = 0
-    world_size: int = 1
-
-    @property
-    def is_first(self) -> bool:
-        """True for the process that writes files and logs."""
-        return self.rank == 0
-
-    def indices(self, num_items: int) -> range:
-        """Where this rank's items are in a step's batch, of which each rank has so many.
-
-        Random numbers for an item depend on its index.
-        """
-        return range(self.rank * num_items, (self.rank + 1) * num_items)
-
-    def autocast(self) -> AbstractContextManager:
-        """Mixed precision for a forward pass and its losses."""
-        if self.precision == "32-true":
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
-
-
-def make_runtime(*, precision: Precision) -> Runtime:
-    """One GPU if there is one that works, otherwise the CPU; which one is logged.
-
-    `auto` is bf16 autocast where the hardware multiplies bf16 natively, otherwise fp32: emulated
-    bf16 is slower than fp32. On a CPU, PyTorch's threads become at least one fewer than the cores,
-    unless OMP_NUM_THREADS is set.
-    """
-    accelerator, resolved = _accelerator(precision)
-    if accelerator == "cpu" and "OMP_NUM_THREADS" not in os.environ:
-        # One core is for what reads, draws and encodes meanwhile. On two, a second thread takes
-        # half as much CPU time again, and no time off training with the default networks.
-        torch.set_num_threads(min(torch.get_num_threads(), max(loky.cpu_count() - 1, 1)))
-    return _described(Runtime(device=_device(accelerator), precision=resolved))
 
 
 @contextmanager
@@ -97,7 +60,7 @@ def launched_runtime(
     Raises:
         TrainingError: a batch cannot be shared evenly, or there are fewer GPUs than asked for.
     """
-    accelerator, resolved = _accelerator(precision)
+    accelerator, resolved = resolve_precision(precision)
     places = _places(accelerator, devices)
     world_size = int(places[0]["WORLD_SIZE"])
     if batch_size % world_size:
@@ -118,12 +81,12 @@ def launched_runtime(
     ended = threading.Event()
     threading.Thread(target=_end_with, args=(children, ended), daemon=True).start()
     try:
-        device = _device(accelerator, int(own["LOCAL_RANK"]))
+        device = open_device(accelerator, int(own["LOCAL_RANK"]))
         backend = "cpu:gloo,cuda:nccl" if accelerator == "cuda" else "gloo"
         distributed.init_process_group(backend, timeout=_TIMEOUT)
         rank = distributed.get_rank()
         runtime = Runtime(device=device, precision=resolved, rank=rank, world_size=world_size)
-        yield _described(runtime)
+        yield log_runtime(runtime)
         barrier(runtime)
         for child in children:
             child.wait()
@@ -146,14 +109,6 @@ def choose_devices(devices: Devices, *, present: int | None) -> int:
     if present is not None and devices > present:
         raise TrainingError(f"devices: expected at most the {present} GPUs here, got {devices}")
     return devices
-
-
-def arithmetic(runtime: Runtime) -> tuple[str, str]:
-    """Kind of device and precision: of the machine, what decides more than the last bits.
-
-    How many processes share the work is left out: a run may go on with another number of them.
-    """
-    return runtime.device.type, runtime.precision
 
 
 def all_reduce_mean(runtime: Runtime, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -189,35 +144,6 @@ def all_gather(runtime: Runtime, numbers: Sequence[float]) -> Float64[np.ndarray
 def barrier(runtime: Runtime) -> None:
     """Return when every rank has called this."""
     all_gather(runtime, [0.0])
-
-
-def _described(runtime: Runtime) -> Runtime:
-    if runtime.is_first:
-        shared = f", {runtime.world_size} processes" if runtime.world_size > 1 else ""
-        kind, precision = arithmetic(runtime)
-        _logger.info("runs on %s, %s%s", describe_device(kind), precision, shared)
-    return runtime
-
-
-def _device(accelerator: str, index: int = 0) -> torch.device:
-    if accelerator == "cpu":
-        return torch.device("cpu")
-    index %= torch.cuda.device_count()  # under srun each process may see its own one alone
-    torch.cuda.set_device(index)
-    return torch.device("cuda", index)
-
-
-def _accelerator(precision: Precision) -> tuple[str, Literal["bf16-mixed", "32-true"]]:
-    """Accelerator and precision; `auto` is bf16 where the hardware multiplies it natively."""
-    accelerator = choose_accelerator()
-    if accelerator == "cuda":
-        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        capabilities = torch.cpu.get_capabilities()
-        bf16 = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-    if precision == "auto":
-        precision = "bf16-mixed" if bf16 else "32-true"
-    return accelerator, precision
 
 
 def _places(accelerator: str, devices: Devices) -> list[dict[str, str]]:

@@ -21,11 +21,13 @@ from motiontransfer.models.faces import (
     warp,
 )
 from motiontransfer.models.layers import check_depth, count_parameters, initialize
+from motiontransfer.models.runtime import Runtime
+from motiontransfer.models.weights import write_weights
 from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.puppet.target_clips import TargetClip, input_files, usable_frames
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import FrameCache, TensorBatch, draw_uniform
-from motiontransfer.training.distributed import Runtime, gather_tensors
+from motiontransfer.training.distributed import gather_tensors
 from motiontransfer.training.gan import (
     GanConfig,
     GanTask,
@@ -34,7 +36,6 @@ from motiontransfer.training.gan import (
     adversarial_generator_loss,
 )
 from motiontransfer.training.trainer import RunPaths, Schedule, finish, fit
-from motiontransfer.training.weights import write_weights
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import Images, frames_to_tensor, image_grid
 

@@ -34,15 +34,18 @@ from motiontransfer.models.faces import (
     crop_boxes,
 )
 from motiontransfer.models.layers import check_depth, count_parameters, initialize, to_device
-from motiontransfer.models.rollout import PoseDrawer, generate_clip
+from motiontransfer.models.runtime import Runtime
+from motiontransfer.models.weights import TrainedGenerator, read_network, write_weights
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.skeleton import Skeleton
+from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.target_clips import TargetClip, input_files, usable_frames
 from motiontransfer.puppet.warping import Puppet
+from motiontransfer.rendering.rollout import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import Dataset, FrameCache, TensorBatch
-from motiontransfer.training.distributed import Runtime, barrier
+from motiontransfer.training.distributed import barrier
 from motiontransfer.training.gan import (
     GanConfig,
     GanLossConfig,
@@ -52,7 +55,6 @@ from motiontransfer.training.gan import (
     gan_losses,
 )
 from motiontransfer.training.trainer import RunPaths, Schedule, TaskBatch, finish, fit
-from motiontransfer.training.weights import TrainedGenerator, read_network, write_weights
 from motiontransfer.training.windows import (
     Frames,
     WindowBatch,

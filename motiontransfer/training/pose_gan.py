@@ -29,14 +29,16 @@ from motiontransfer.models.generators import (
     start_from_global,
 )
 from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2, initialize
-from motiontransfer.models.rollout import PoseDrawer, generate_clip
+from motiontransfer.models.runtime import Runtime
+from motiontransfer.models.weights import write_weights
 from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.pose.skeleton import Skeleton
+from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, full_size, input_files
 from motiontransfer.puppet.warping import Puppet
+from motiontransfer.rendering.rollout import generate_clip
 from motiontransfer.training.checkpoint import Throughput, run_folder, run_key
-from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.gan import (
     GanConfig,
     GanLossConfig,
@@ -49,7 +51,6 @@ from motiontransfer.training.gan import (
     weighted_l1_loss,
 )
 from motiontransfer.training.trainer import RunPaths, Schedule, finish, fit
-from motiontransfer.training.weights import write_weights
 from motiontransfer.training.windows import (
     Frames,
     Resolution,

@@ -24,11 +24,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from motiontransfer.core.device import Precision
 from motiontransfer.core.params import Section
 from motiontransfer.core.progress import ProgressMeter
 from motiontransfer.models.discriminators import DiscriminatorConfig
 from motiontransfer.models.generators import NumDownsamplings, NumResidualBlocks
 from motiontransfer.models.layers import to_device
+from motiontransfer.models.runtime import Runtime
 from motiontransfer.training.checkpoint import (
     Checkpoint,
     MeanLosses,
@@ -49,8 +51,6 @@ from motiontransfer.training.checkpoint import (
 from motiontransfer.training.data import Batch, BatchSampler, Dataset, TensorBatch, prefetch
 from motiontransfer.training.distributed import (
     Devices,
-    Precision,
-    Runtime,
     all_gather,
     all_reduce_mean,
     barrier,

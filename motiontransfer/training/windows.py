@@ -18,9 +18,10 @@ from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.params import Section
 from motiontransfer.models.discriminators import DiscriminatorOutput, split_real_fake
 from motiontransfer.models.layers import downsample_by_2
-from motiontransfer.models.rollout import PoseDrawer, coarse_size
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
+from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.skeleton import Skeleton
+from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.background import is_shadow
 from motiontransfer.puppet.retrieval import Excluded
 from motiontransfer.puppet.silhouette import LEAST_MASK, PersonMasks, read_masks

@@ -20,6 +20,12 @@ from motiontransfer.evaluation.measurements import (
     read_measurements,
     write_measurements,
 )
+from motiontransfer.models.weights import (
+    read_appearance,
+    read_description,
+    read_tensors,
+    write_weights,
+)
 from motiontransfer.pose import keypoints
 from motiontransfer.puppet.appearance import pack_appearance, write_appearance
 from motiontransfer.puppet.silhouette import PersonMasks, read_masks, write_masks
@@ -28,12 +34,6 @@ from motiontransfer.training.checkpoint import (
     Throughput,
     load_checkpoint,
     save_checkpoint,
-)
-from motiontransfer.training.weights import (
-    read_appearance,
-    read_description,
-    read_tensors,
-    write_weights,
 )
 from motiontransfer.video.clip import read_source_frames, write_index
 from motiontransfer.video.frame_store import FrameStore, write_frames

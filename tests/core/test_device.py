@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from motiontransfer.core.device import choose_accelerator, describe_device, find_gpu_fault, runs_on
-from motiontransfer.training.distributed import _device
+from motiontransfer.models.runtime import open_device
 from tests.stages.project import TRAIN_GAN, add_target, write_params
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ WHY = "runs on the CPU, as the GPU cannot be used: Found no NVIDIA driver on you
 PARTS = """\
 import logging, sys, torch
 logging.basicConfig(format="%(message)s", level="INFO", stream=sys.stderr)
-from motiontransfer.training.distributed import make_runtime
+from motiontransfer.models.runtime import make_runtime
 from motiontransfer.core.device import choose_accelerator
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.params import Compute
@@ -201,7 +201,7 @@ def test_each_process_of_a_training_tries_its_own_gpu(
     assert asked == [tried]
     monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
     rank = int(*environment.values()) if environment else 0
-    assert _device("cuda", rank) == torch.device(tried)
+    assert open_device("cuda", rank) == torch.device(tried)
 
 
 @pytest.mark.parametrize(

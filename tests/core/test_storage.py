@@ -9,7 +9,7 @@ import torch
 
 from motiontransfer.core import storage
 from motiontransfer.core.storage import source_digests, source_files
-from motiontransfer.training.weights import write_tensors
+from motiontransfer.models.weights import write_tensors
 from stages.code import stage_modules
 
 

@@ -36,6 +36,8 @@ from motiontransfer.export.run import DETECTOR_FOLDER
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
+from motiontransfer.models.runtime import make_runtime
+from motiontransfer.models.weights import read_generator, write_no_weights, write_weights
 from motiontransfer.pose import openvino_holistic
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import PoseMapStyle
@@ -46,8 +48,6 @@ from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
-from motiontransfer.training.distributed import make_runtime
-from motiontransfer.training.weights import read_generator, write_no_weights, write_weights
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
 from motiontransfer.video.writer import write_video

@@ -5,7 +5,7 @@ import torch
 from motiontransfer.core.errors import MissingFileError, TrainingError, WeightsError
 from motiontransfer.forensics import model
 from motiontransfer.forensics.model import score_frames
-from motiontransfer.training.weights import read_description, write_weights
+from motiontransfer.models.weights import read_description, write_weights
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.forensics.planted import CONFIG, walk
 

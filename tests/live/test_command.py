@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from motiontransfer.live import command
+from motiontransfer.models.weights import write_no_weights
 from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.retargeting.statistics import write_statistics
-from motiontransfer.training.weights import write_no_weights
 from motiontransfer.video.writer import write_video
 from tests.command import run_command, started
 from tests.films import add_source

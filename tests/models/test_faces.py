@@ -6,8 +6,8 @@ from torch.nn import functional
 from motiontransfer.models import faces
 from motiontransfer.models.discriminators import DiscriminatorConfig
 from motiontransfer.models.layers import count_parameters, initialize
-from motiontransfer.models.rollout import PoseDrawer
 from motiontransfer.pose.skeleton import HOLISTIC
+from motiontransfer.pose.torch_drawing import PoseDrawer
 from tests.models.published import giga_macs
 from tests.training.small import STYLE, face_config, translator_config
 

@@ -13,12 +13,12 @@ import pytest
 import yaml
 from safetensors.torch import save_file
 
+from motiontransfer.models.weights import read_description, read_face_generator
 from motiontransfer.pose import detection, keypoint_rcnn
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.project.params_editing import apply_preset
 from motiontransfer.training.gan import VGG19Features
-from motiontransfer.training.weights import read_description, read_face_generator
 from motiontransfer.video.frame_store import FrameStore
 from tests.people import FindsInTurn
 from tests.tiny_project import ROOT, SIZE, SOURCE_FRAMES, edit_yaml, shrink_pipeline

@@ -7,10 +7,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.core.errors import KeypointsError
-from motiontransfer.models.rollout import PoseDrawer, draw_lines
 from motiontransfer.pose import drawing
 from motiontransfer.pose.drawing import Lines, PoseMapStyle, draw_rgb
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC, LIMBS_OF_GROUP, Skeleton
+from motiontransfer.pose.torch_drawing import PoseDrawer, draw_lines
 
 SIZE = (24, 32)
 ENCODINGS = ("sticks", "limbs", "heatmaps")

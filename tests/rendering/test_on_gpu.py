@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from motiontransfer.live.session import Session
-from motiontransfer.models import rollout
 from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
+from motiontransfer.models.runtime import make_runtime
+from motiontransfer.models.weights import TrainedGenerator
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.rendering import renderer as module
-from motiontransfer.training.distributed import make_runtime
-from motiontransfer.training.weights import TrainedGenerator
+from motiontransfer.rendering import rollout
 from motiontransfer.video import tensors
 from tests.films import film
 from tests.live.parts import background_image, motion, source_of

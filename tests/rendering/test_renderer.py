@@ -13,12 +13,13 @@ from motiontransfer.core.errors import (
     ParamsError,
 )
 from motiontransfer.models.faces import add_residuals, crop_boxes
-from motiontransfer.models.rollout import PoseDrawer, Rollout
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.skeleton import HOLISTIC
+from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.compositing import blend_poisson, face_box_weight
+from motiontransfer.rendering.rollout import Rollout
 from tests.live.parts import Flat, renderer
 from tests.people import SIZE, dance, puppet_of
 from tests.stages.project import write_models

@@ -9,12 +9,12 @@ import yaml
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
+from motiontransfer.models.weights import write_weights
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.target_clips import FullSizeFrames, HeldOut, read_target_clips
 from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
-from motiontransfer.training.weights import write_weights
 from tests.films import add_clip, add_source
 from tests.people import dance
 from tests.tiny_project import ROOT

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from motiontransfer.core.errors import StatisticsError
+from motiontransfer.models.weights import read_appearance
 from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.retargeting.statistics import read_statistics
-from motiontransfer.training.weights import read_appearance
 from stages import fit_appearance, fit_normalization
 from tests.films import add_clip
 from tests.people import dance, stick_person

@@ -15,6 +15,7 @@ from motiontransfer.core.errors import MissingFileError, VideoError, WeightsErro
 from motiontransfer.core.storage import sha256_of
 from motiontransfer.models.faces import FaceTranslator
 from motiontransfer.models.layers import initialize
+from motiontransfer.models.weights import write_no_weights
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
@@ -24,7 +25,6 @@ from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import upsample_frames
 from motiontransfer.retargeting.normalization import normalize_by_ankles
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
-from motiontransfer.training.weights import write_no_weights
 from motiontransfer.video.frame_store import FrameStore
 from stages import encode, normalize
 from stages import render as render_stage

@@ -11,8 +11,8 @@ import pytest
 
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.evaluation.measurements import Measurements, nested, read_measurements
+from motiontransfer.models.weights import read_described
 from motiontransfer.puppet.target_clips import HeldOut
-from motiontransfer.training.weights import read_described
 from stages import evaluate, evaluate_transfer
 from tests.tiny_project import edit_yaml
 from tests.video.conftest import kill_decoder

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 
 from motiontransfer.core.errors import MissingFileError, ParamsError, WeightsError
 from motiontransfer.core.storage import sha256_of
+from motiontransfer.models import weights as on_disk
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.target_clips import HeldOut
-from motiontransfer.training import weights as on_disk
 from motiontransfer.training.gan import VGG19Features
 from stages import train_face_cycle, train_face_gan, train_gan
 from tests.films import add_clip

@@ -10,8 +10,8 @@ import torch
 from motiontransfer.forensics.data import CORRUPTIONS
 from motiontransfer.forensics.model import read_detector
 from motiontransfer.models.generators import build_generator
+from motiontransfer.models.weights import read_description, write_weights
 from motiontransfer.pose.keypoints import write_keypoints
-from motiontransfer.training.weights import read_description, write_weights
 from stages.train_forensics import main
 from tests.films import add_clip
 from tests.people import dance

@@ -21,18 +21,18 @@ from motiontransfer.models.generators import (
     GeneratorConfig,
     ImageNetwork,
 )
+from motiontransfer.models.runtime import Runtime
+from motiontransfer.models.weights import read_appearance, write_weights
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.target_clips import FullSizeFrames, HeldOut
 from motiontransfer.training.data import TensorBatch
-from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.face_cycle import FaceCycleConfig
 from motiontransfer.training.face_gan import FaceGanConfig, FaceNetworks
 from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanNetworks, Target
 from motiontransfer.training.trainer import AdamTask, RunPaths, Schedule, fit
-from motiontransfer.training.weights import read_appearance, write_weights
 from motiontransfer.training.windows import WindowConfig, WindowDataset, puppets_of_clips
 from tests.people import SIZE
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from motiontransfer.core.errors import CheckpointError
+from motiontransfer.models.runtime import Runtime
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training import checkpoint
-from motiontransfer.training.distributed import Runtime
 from motiontransfer.training.trainer import RunParams
 from tests.training.small import runtime, schedule
 

@@ -14,8 +14,8 @@ from torch import nn
 
 from motiontransfer.forensics.model import write_detector
 from motiontransfer.forensics.training import DetectorTask
+from motiontransfer.models.runtime import make_runtime
 from motiontransfer.training.checkpoint import copy_logs, run_folder
-from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.face_cycle import FaceCycleTask
 from motiontransfer.training.face_gan import FaceGanTask
 from motiontransfer.training.pose_gan import PoseGanTask

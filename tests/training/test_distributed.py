@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from motiontransfer.core.errors import CheckpointError, TrainingError
+from motiontransfer.models import runtime as runtime_module
 from motiontransfer.training import distributed
 from motiontransfer.training.checkpoint import load_checkpoint, run_folder
 from tests.films import training_clip
@@ -144,14 +145,14 @@ def test_when_one_has_a_loss_that_is_not_finite_all_stop(tmp_path):
 
 @pytest.fixture
 def no_cuda(monkeypatch):
-    monkeypatch.setattr(distributed, "choose_accelerator", lambda: "cpu")
+    monkeypatch.setattr(runtime_module, "choose_accelerator", lambda: "cpu")
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
 def test_a_precision_that_is_asked_for_is_used(no_cuda, precision):
-    runtime = distributed.make_runtime(precision=precision)
+    runtime = runtime_module.make_runtime(precision=precision)
     assert runtime.device == torch.device("cpu")
-    assert distributed.arithmetic(runtime) == ("cpu", precision)  # what tells runs apart
+    assert runtime_module.arithmetic(runtime) == ("cpu", precision)  # what tells runs apart
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,7 @@ def test_a_precision_that_is_asked_for_is_used(no_cuda, precision):
 )
 def test_auto_is_bf16_where_the_cpu_multiplies_it(no_cuda, monkeypatch, capabilities, precision):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert distributed.make_runtime(precision="auto").precision == precision
+    assert runtime_module.make_runtime(precision="auto").precision == precision
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_on_a_cpu_one_core_is_left_for_reading_and_drawing_unless_the_user_chose
         monkeypatch.setenv("OMP_NUM_THREADS", chosen)
     monkeypatch.setattr("loky.cpu_count", lambda: cores)
     torch.set_num_threads(before)
-    distributed.make_runtime(precision="32-true")
+    runtime_module.make_runtime(precision="32-true")
     assert torch.get_num_threads() == threads
 
 
@@ -241,15 +242,15 @@ def test_one_process_is_one_wherever_it_runs(no_cuda, monkeypatch, environment):
 def test_one_line_says_what_it_runs_on(no_cuda, caplog):
     torch.set_num_threads(1)
     caplog.set_level("INFO")
-    distributed.make_runtime(precision="32-true")
+    runtime_module.make_runtime(precision="32-true")
     with launched(precision="bf16-mixed"):
         pass
-    own = [record.message for record in caplog.records if record.name == distributed.__name__]
+    own = [record.message for record in caplog.records if record.name == runtime_module.__name__]
     assert own == [f"runs on the CPU, threads: 1, {name}" for name in ("32-true", "bf16-mixed")]
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((9, 0), "bf16-mixed"), ((7, 5), "32-true")])
 def test_a_gpu_is_used_with_bf16_where_it_has_it(capability, precision):
     with pretend_cuda(capability=capability):
-        runtime = distributed.make_runtime(precision="auto")
+        runtime = runtime_module.make_runtime(precision="auto")
         assert (runtime.device.type, runtime.precision) == ("cuda", precision)

@@ -9,10 +9,10 @@ from torch import nn
 
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.models.faces import FaceDiscriminators, FaceTranslators, warp
+from motiontransfer.models.weights import read_face_translator
 from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.puppet.target_clips import input_files
 from motiontransfer.training import face_cycle
-from motiontransfer.training.weights import read_face_translator
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.films import training_clip
 from tests.people import dance, picture

@@ -12,15 +12,16 @@ from motiontransfer.core.errors import MissingFileError, TrainingError
 from motiontransfer.core.layout import masks_beside
 from motiontransfer.models.generators import Generated, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialize
-from motiontransfer.models.rollout import PoseDrawer, generate_clip
+from motiontransfer.models.runtime import make_runtime
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
+from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.silhouette import read_masks, write_masks
 from motiontransfer.puppet.warping import Puppet, PuppetClip
+from motiontransfer.rendering.rollout import generate_clip
 from motiontransfer.training import pose_gan
 from motiontransfer.training.checkpoint import MeanLosses
-from motiontransfer.training.distributed import make_runtime
 from motiontransfer.training.gan import VGG19Features
 from motiontransfer.training.pose_gan import PoseGanTask
 from motiontransfer.training.windows import hide_limbs, limb_groups, puppets_of_clips

@@ -7,9 +7,9 @@ import torch
 
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.models.layers import check_depth, downsample_by_2
+from motiontransfer.models.weights import read_description, read_generator
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training import pose_gan
-from motiontransfer.training.weights import read_description, read_generator
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.digests import digests
 from tests.films import training_clip

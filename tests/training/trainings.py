@@ -6,11 +6,11 @@ import socket
 import torch
 from torch import nn
 
+from motiontransfer.models.weights import TrainedGenerator, write_weights
 from motiontransfer.training.distributed import launched_runtime
 from motiontransfer.training.face_cycle import train_face_cycle
 from motiontransfer.training.face_gan import train_face_gan
 from motiontransfer.training.pose_gan import train_pose_gan
-from motiontransfer.training.weights import TrainedGenerator, write_weights
 from tests.forks import FORKS
 from tests.training.small import (
     DISCRIMINATOR,

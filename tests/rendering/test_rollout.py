@@ -12,10 +12,12 @@ from motiontransfer.models.generators import (
     HalfResolutionGenerator,
     ImageNetwork,
 )
-from motiontransfer.models.rollout import PoseDrawer, Rollout, coarse_size, generate_clip
 from motiontransfer.pose.boxes import Viewport, ViewportFollower
+from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.skeleton import HOLISTIC
+from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.warping import PuppetClip
+from motiontransfer.rendering.rollout import Rollout, generate_clip
 from motiontransfer.video.tensors import levels_to_textures
 from tests.people import SIZE, dance, puppet_of
 from tests.training.small import STYLE, Convolution

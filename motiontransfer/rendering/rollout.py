@@ -1,124 +1,27 @@
-"""Pose maps on any device; autoregressive rollout: a frame from its pose and the previous frame."""
+"""Autoregressive rollout: each frame from its pose map and the previous frame."""
 
-import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise, repeat
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from motiontransfer.core.parallel import map_ahead
 from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator, Textures
 from motiontransfer.pose.boxes import Boxes, ViewportFollower
-from motiontransfer.pose.drawing import (
-    TILE_PX,
-    Lines,
-    PoseMapStyle,
-    coverage,
-    gaussian_spots,
-    num_tiles,
-    shown_joints,
-    touched_tiles,
-    visible_lines,
-)
+from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.skeleton import Skeleton
+from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.retrieval import Excluded
 from motiontransfer.puppet.warping import PuppetClip, PuppetFollower, Texture
-from motiontransfer.video.tensors import CPU, Images, levels_to_textures, upload, upload_together
-
-Points = Float[Tensor, "batch joints 2"]
-Scores = Float[Tensor, "batch joints"]
-PoseMaps = Float[Tensor, "batch channels _ _"]
+from motiontransfer.video.tensors import Images, levels_to_textures, upload
 
 _BATCH_FRAMES = 8  # whose pose maps are drawn at once
 _DRAWING_THREADS = 4  # at most
-_COARSE_PX = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoseDrawer:
-    """Draws batches of poses, which are on the CPU, on a device.
-
-    Intensities are in [0, 1], zero where nothing is drawn. A limb is drawn only where both its
-    joints are present (score above 0), and not at all where the skeleton lacks one of them.
-
-    Lines and tiles are found on the CPU: their numbers depend on the poses, for which a GPU would
-    have to be waited for.
-    """
-
-    skeleton: Skeleton
-    style: PoseMapStyle
-    device: torch.device = CPU
-
-    def draw(self, points: Points, score: Scores, *, size: tuple[int, int]) -> PoseMaps:
-        """Draw poses of images of a size (height, width)."""
-        style, device = self.style, self.device
-        if style.encoding != "heatmaps":
-            lines = visible_lines(
-                points.numpy(), score.numpy(), skeleton=self.skeleton, style=style
-            )
-            num_planes = len(points) * style.num_channels
-            planes = draw_lines(lines, num_planes=num_planes, size=size, device=device)
-            return planes.unflatten(0, (-1, style.num_channels))
-        drawn, pairs = shown_joints(self.skeleton)
-        y, x = (torch.arange(length, dtype=points.dtype, device=device) for length in size)
-        on_cpu = points[:, pairs].mean(2), score[:, pairs].amin(2), torch.tensor(drawn)
-        center, strength, channels = upload_together(on_cpu, device)
-        spots = gaussian_spots(center, strength, x, y, style=style, exp=torch.exp)
-        if len(drawn) == style.num_channels:
-            return spots
-        pose_map = spots.new_zeros((len(points), style.num_channels, *size))
-        return pose_map.index_copy(1, channels, spots)
-
-    def draw_coarse(self, points: Points, score: Scores, *, size: tuple[int, int]) -> PoseMaps:
-        """Draw whole frames of a size, in pixels, at the low resolution of `coarse_size`."""
-        rows, columns = coarse_size(size)
-        scale = torch.tensor([columns / size[1], rows / size[0]])
-        drawer = replace(self, style=self.style.resized(rows, original=size[0]))
-        return drawer.draw((points + 0.5) * scale - 0.5, score, size=(rows, columns))
-
-    def draw_crops(
-        self, points: Points, score: Scores, boxes: Int[Tensor, "batch 4"], *, crop_size: int
-    ) -> PoseMaps:
-        """Draw boxes of frames at the crops' own resolution, instead of resampling."""
-        corner = boxes[:, None, :2].to(points)
-        scale = crop_size / (boxes[:, None, 2:] - boxes[:, None, :2]).to(points)
-        in_crop = (points + 0.5 - corner) * scale - 0.5  # centres of pixels are whole numbers
-        return self.draw(in_crop, score, size=(crop_size, crop_size))
-
-
-def coarse_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of `draw_coarse`'s pose maps for frames of a size: at most 64 pixels."""
-    scale = min(1.0, _COARSE_PX / max(size))
-    return math.ceil(size[0] * scale), math.ceil(size[1] * scale)
-
-
-def draw_lines(
-    lines: Lines, *, num_planes: int, size: tuple[int, int], device: torch.device = CPU
-) -> Float[Tensor, "planes height width"]:
-    """Draw anti-aliased lines with round caps; where they cross, the maximum is taken."""
-    height, width = size
-    rows, columns = num_tiles(size)
-    arrays = map(torch.from_numpy, (*touched_tiles(lines, size), *lines))
-    line, row, column, points, radius_px, intensity, plane = upload_together([*arrays], device)
-    within = torch.arange(TILE_PX, device=device)
-    x, y = ((first[:, None] * TILE_PX + within).to(points) for first in (column, row))
-    covered = coverage(points[line], radius_px[line], x, y)
-    padded = (num_planes, rows * TILE_PX, columns * TILE_PX)
-    first = row * TILE_PX * padded[2] + column * TILE_PX
-    pixel = first[:, None, None] + (within[:, None] * padded[2] + within)
-    planes = points.new_zeros(padded).view(-1)
-    # One channel at a time: all at once would be no faster, and need as many times the memory.
-    for channel in range(plane.shape[1]):
-        place = pixel + (plane[line, channel] * padded[1] * padded[2])[:, None, None]
-        drawn = covered * intensity[line, channel][:, None, None]
-        planes.scatter_reduce_(0, place.view(-1), drawn.view(-1), "amax")
-    return planes.view(padded)[:, :height, :width]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

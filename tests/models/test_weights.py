@@ -14,10 +14,7 @@ from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.core.storage import sha256_of
 from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import build_generator
-from motiontransfer.puppet.appearance import pack_appearance, write_appearance
-from motiontransfer.puppet.target_clips import HeldOut
-from motiontransfer.puppet.warping import Puppet
-from motiontransfer.training.weights import (
+from motiontransfer.models.weights import (
     read_appearance,
     read_description,
     read_face_generator,
@@ -27,6 +24,9 @@ from motiontransfer.training.weights import (
     write_tensors,
     write_weights,
 )
+from motiontransfer.puppet.appearance import pack_appearance, write_appearance
+from motiontransfer.puppet.target_clips import HeldOut
+from motiontransfer.puppet.warping import Puppet
 from tests.people import SIZE, dance, lost, puppet_of
 from tests.training import small
 from tests.training.small import CROP_SIZE, STYLE, face_config, generator_config, translator_config
