@@ -13,11 +13,10 @@ from benchmarks.machine import recorded
 from motiontransfer.evaluation.measurements import rounded
 from motiontransfer.evaluation.pose_metrics import pose_scores
 from motiontransfer.pose.keypoints import Keypoints, read_detections, read_keypoints
-from motiontransfer.retargeting.normalization import Mode, normalize_poses
+from motiontransfer.retargeting.normalization import MODES, normalize_poses
 from motiontransfer.retargeting.statistics import read_statistics
 
 _CLIPS = {"target": ("ada", "demo_target"), "source": ("ben", "demo_dance")}
-_MODES: tuple[Mode, ...] = ("none", "affine", "ankle", "limbs")
 
 
 def main() -> None:
@@ -43,7 +42,7 @@ def _normalized() -> Iterator[tuple[str, Keypoints, str]]:
         role: read_statistics(Path(f"artifacts/statistics/{subject}.json"))
         for role, subject in (("source", "ben"), ("target", "ada"))
     }
-    for mode in _MODES:
+    for mode in MODES:
         centring = "median" if mode in ("ankle", "limbs") else None
         yield mode, normalize_poses(source, mode=mode, centring=centring, **statistics), "truth"
 

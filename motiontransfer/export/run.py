@@ -34,7 +34,7 @@ from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.openvino_holistic import follow_person
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.rendering.compositing import labelled
-from motiontransfer.retargeting.normalization import normalize_poses
+from motiontransfer.retargeting.normalization import LIVE_MODES, normalize_poses
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
 from motiontransfer.video.writer import write_video
 
@@ -142,7 +142,7 @@ def main() -> None:
         )
         command.add_argument(
             "--normalization",
-            choices=["limbs", "ankle", "none"],
+            choices=LIVE_MODES,
             default=mode,
             help="to the target's proportions and place",
         )

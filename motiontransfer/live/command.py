@@ -39,6 +39,7 @@ from motiontransfer.provenance.signing import load_credentials, sign_file
 from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
 from motiontransfer.rendering.renderer import LiveGenerator, Renderer, ResidualFaces, load_renderer
+from motiontransfer.retargeting.normalization import LIVE_MODES, MODES
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.video.color import Frame
@@ -113,18 +114,21 @@ def source_motion(target: str, source: Source, renderer: Renderer) -> SourceMoti
     """
     normalization = load_section(NormalizationParams, "normalization")
     normalization.check_choices()
-    if normalization.mode == "affine":
+    mode = MODES[normalization.mode]
+    if not mode.works_live:
         raise ParamsError(
-            f"{PARAMS_FILE}: normalization.mode: affine is fitted to a whole clip; expected limbs, "
-            "ankle or none for live use"
+            f"{PARAMS_FILE}: normalization.mode: {normalization.mode} is fitted to a whole clip; "
+            f"expected one of {', '.join(LIVE_MODES)} for live use"
         )
     size, image_size = renderer.main.config.size, source.size
     if source.has_frames:
         image_size = working_framing(source, height=size[0]).size
-    if normalization.mode == "none" and image_size != size:
+    if not mode.uses_floor and image_size != size:
+        others = [name for name in LIVE_MODES if MODES[name].uses_floor]
         raise ParamsError(
-            f"{PARAMS_FILE}: normalization.mode: none needs a source of the target's shape, {size} "
-            f"(height, width), got {image_size}; expected limbs or ankle"
+            f"{PARAMS_FILE}: normalization.mode: {normalization.mode} needs a source of the "
+            f"target's shape, {size} (height, width), got {image_size}; expected "
+            f"{' or '.join(others)}"
         )
     return SourceMotion(
         load_section(FitNormalizationParams, "fit_normalization").fill(StatisticsConfig),

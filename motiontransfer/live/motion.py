@@ -18,7 +18,7 @@ from motiontransfer.pose.cleaning import remove_stray_hands
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import OneEuroFilter
-from motiontransfer.retargeting.normalization import Centring, Mode, normalize_poses
+from motiontransfer.retargeting.normalization import MODES, Centring, normalize_poses
 from motiontransfer.retargeting.statistics import (
     MIN_FRAMES,
     PoseStatistics,
@@ -53,14 +53,14 @@ class SourceMotion:
         self,
         params: StatisticsConfig,
         *,
-        mode: Mode,
+        mode: str,
         centring: Centring | None,
         target: PoseStatistics,
         skeleton: Skeleton,
         image_size: tuple[int, int],
     ) -> None:
         self._params, self._target = params, target
-        self._mode: Mode = mode
+        self._mode = mode
         self._centring: Centring | None = centring
         self._skeleton, self._image_size = skeleton, image_size
         self.restart()
@@ -147,12 +147,13 @@ class SourceMotion:
 
     def _normalized(self, seconds: float) -> Keypoints | None:
         recent = remove_stray_hands(self._keypoints(list(self._recent)))
-        if self._mode == "none":
+        mode = MODES[self._mode]
+        if not mode.uses_floor:
             return recent
         line = self._floor(recent, seconds)
         if self.statistics is None or line is None:
             return None
-        if self._mode == "limbs" and not self.statistics.proportions:
+        if mode.uses_proportions and not self.statistics.proportions:
             return None
         return normalize_poses(
             recent,

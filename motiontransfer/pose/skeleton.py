@@ -131,6 +131,47 @@ BODY_LIMBS: tuple[Limb, ...] = (
     ),
 )
 
+Span = tuple[tuple[str, ...], tuple[str, ...]]
+"""Joints at whose midpoint a line starts, and those at whose midpoint it ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A rigid part of the body: a line between midpoints of joints, or one on each side."""
+
+    parent: str | None
+    """The segment nearer to the hips that it is joined to."""
+    spans: tuple[Span, ...]
+    """From the parent's end, but for the widths of hips and shoulders and the face."""
+
+
+_HIPS, _SHOULDERS, _EARS = (
+    (f"left_{joint}", f"right_{joint}") for joint in ("hip", "shoulder", "ear")
+)
+
+
+def _both_limbs(parent: str, start: str, end: str) -> Segment:
+    spans = tuple(((f"{side}_{start}",), (f"{side}_{end}",)) for side in ("left", "right"))
+    return Segment(parent=parent, spans=spans)
+
+
+BODY_TREE: dict[str, Segment] = {
+    "hips": Segment(parent=None, spans=((("right_hip",), ("left_hip",)),)),
+    "trunk": Segment(parent="hips", spans=((_HIPS, _SHOULDERS),)),
+    "shoulders": Segment(parent="trunk", spans=((("right_shoulder",), ("left_shoulder",)),)),
+    "neck": Segment(parent="trunk", spans=((_SHOULDERS, _EARS),)),
+    "head": Segment(
+        parent="neck", spans=((("left_eye", "right_eye"), ("left_mouth", "right_mouth")),)
+    ),
+    "face_height": Segment(parent="neck", spans=((("face_chin",), ("face_forehead",)),)),
+    "upper_arm": _both_limbs("shoulders", "shoulder", "elbow"),
+    "forearm": _both_limbs("upper_arm", "elbow", "wrist"),
+    "thigh": _both_limbs("hips", "hip", "knee"),
+    "shin": _both_limbs("thigh", "knee", "ankle"),
+    "foot": _both_limbs("shin", "ankle", "foot_index"),
+}
+"""Segments of the body by name, each after its parent."""
+
 LEFT_HAND_LIMBS: tuple[Limb, ...] = tuple(
     limb
     for finger in ("thumb", "index", "middle", "ring", "pinky")

@@ -4,7 +4,7 @@ The limb mode retargets: the source's joint angles on the target's proportions.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float64
 from motiontransfer.core.errors import ParamsError, StatisticsError
 from motiontransfer.pose.boxes import Places
 from motiontransfer.pose.keypoints import IMPORT_FORMATS, Keypoints
+from motiontransfer.pose.skeleton import BODY_TREE
 from motiontransfer.pose.time_series import Series, fill_gaps
 from motiontransfer.retargeting.shapes import change_head_shape, change_leg_shape
 from motiontransfer.retargeting.statistics import (
@@ -24,17 +25,35 @@ from motiontransfer.retargeting.statistics import (
     shown_joints,
 )
 
-Mode = Literal["limbs", "ankle", "affine", "none"]
 Centring = Literal["median", "image"]
 
 _DEPTH_MARGIN = 0.1  # outside [0, 1], to which the depth fraction may go; beyond, maps are constant
 _MIN_SPREAD = 1e-3  # of the thinnest direction of a pose to its widest
+_SMALLEST_RATIO, _LARGEST_RATIO = (
+    0.5,
+    2.0,
+)  # of a segment's lengths; beyond, one is a wrong detection
+_ROUNDING_PX = 1e-3  # float32 pixels are not exact
+_SUPPORT_SHARE = 0.02  # of the body's height; feet that differ by more do not share the weight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """A way to map poses, and what goes with it."""
+
+    normalize: Callable[..., Keypoints]
+    """Has the parameters of `normalize_by_ankles`."""
+    uses_floor: bool = False
+    """It maps ankle lines, and positions from left to right by `centring`."""
+    uses_proportions: bool = False
+    works_live: bool = True
+    """It takes poses as they come, without those to come."""
 
 
 def normalize_poses(
     keypoints: Keypoints,
     *,
-    mode: Mode,
+    mode: str,
     centring: Centring | None,
     source: PoseStatistics,
     target: PoseStatistics,
@@ -45,9 +64,7 @@ def normalize_poses(
     Joints that only the source's detector knows are left out.
 
     Args:
-        mode: `ankle` moves and scales each frame by the ankle lines, as in the paper; `limbs` then
-            gives the pose the target's proportions, and head and legs the shape of theirs;
-            `affine` is one map for the whole clip.
+        mode: a key of `MODES`.
         centring: the source's `median` position from left to right, or the middle of its image
             (`image`), is mapped to the target's. None for modes that do not center.
         floor: the ankle line in each frame, where it is not to be read off the whole clip.
@@ -59,24 +76,42 @@ def normalize_poses(
     if unknown := joint_differences(keypoints, target)[0]:
         is_unknown = [joint in unknown for joint in keypoints.skeleton.joints]
         keypoints = keypoints.without(np.array([is_unknown]))
-    if mode == "none":
-        if keypoints.image_size != target.image_size:
-            raise ParamsError(
-                f"normalization.mode none: expected source and target of one image size, got "
-                f"{keypoints.image_size} and {target.image_size}; choose another mode"
-            )
-        return keypoints
-    if mode == "affine":
-        pose = median_pose([keypoints], min_score=source.min_score)
-        matrix = fit_affine(pose, target.median_pose_px)
-        return _moved(keypoints, keypoints.points @ matrix[:, :2].T + matrix[:, 2], target)
     if centring == "image":
         source, target = (
-            replace(it, median_ankle_x_px=(it.image_size[1] - 1) / 2) for it in (source, target)
+            replace(statistics, median_ankle_x_px=(statistics.image_size[1] - 1) / 2)
+            for statistics in (source, target)
         )
+    return MODES[mode].normalize(keypoints, source=source, target=target, floor=floor)
+
+
+def keep_poses(
+    keypoints: Keypoints, *, source: PoseStatistics, target: PoseStatistics, floor: Series | None
+) -> Keypoints:
+    """The poses as they are, in an image of the same size."""
+    del source, floor
+    if keypoints.image_size != target.image_size:
+        raise ParamsError(
+            f"normalization.mode none: expected source and target of one image size, got "
+            f"{keypoints.image_size} and {target.image_size}; choose another mode"
+        )
+    return keypoints
+
+
+def normalize_by_affine_map(
+    keypoints: Keypoints, *, source: PoseStatistics, target: PoseStatistics, floor: Series | None
+) -> Keypoints:
+    """One affine map for the whole clip, between the median poses."""
+    del floor
+    pose = median_pose([keypoints], min_score=source.min_score)
+    matrix = fit_affine(pose, target.median_pose_px)
+    return _moved(keypoints, keypoints.points @ matrix[:, :2].T + matrix[:, 2], target)
+
+
+def normalize_limbs(
+    keypoints: Keypoints, *, source: PoseStatistics, target: PoseStatistics, floor: Series | None
+) -> Keypoints:
+    """By the ankle lines; then the target's proportions, and the shapes of its head and legs."""
     normalized = normalize_by_ankles(keypoints, source=source, target=target, floor=floor)
-    if mode == "ankle":
-        return normalized
     if not source.proportions or not target.proportions:
         raise StatisticsError(
             "normalization.mode limbs: expected limbs of source and target to be seen in at least "
@@ -211,40 +246,26 @@ def fit_affine(
     return matrix
 
 
-_SMALLEST_RATIO, _LARGEST_RATIO = 0.5, 2.0
-_ROUNDING_PX = 1e-3  # float32 pixels are not exact
-_SUPPORT_SHARE = 0.02  # of the body's height; feet that differ by more do not share the weight
+_Node = tuple[str, ...]
+"""A place of the body: the joints whose midpoint it is."""
+_HIPS, _EARS = ("left_hip", "right_hip"), ("left_ear", "right_ear")
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    name: str
-    joints: tuple[str, ...]
-    """The joints whose midpoint it is."""
-    parent: str
-    part: str
-    """The proportion that scales its offset from the parent."""
+def _links() -> Iterator[tuple[_Node, _Node, str]]:
+    """Node nearer to the hips, node that moves with it, and the segment that scales their offset.
+
+    From the hips outwards. The head is rigid, and feet follow the ankles.
+    """
+    for name, segment in BODY_TREE.items():
+        for start, end in segment.spans:
+            if name in ("hips", "shoulders"):  # the segment is the width of both sides
+                middle = tuple(sorted(start + end))
+                yield from ((middle, start, name), (middle, end, name))
+            elif name not in ("head", "face_height", "foot"):
+                yield start, end, name
 
 
-def _sided(name: str, parent: str, part: str) -> tuple[Node, ...]:
-    return tuple(
-        Node(f"{side}_{name}", (f"{side}_{name}",), parent.format(side=side), part)
-        for side in ("left", "right")
-    )
-
-
-# Parents before their children; the hips are the root.
-_TREE = (
-    Node("shoulders", ("left_shoulder", "right_shoulder"), "hips", "trunk"),
-    Node("head", ("left_ear", "right_ear"), "shoulders", "neck"),
-    *_sided("shoulder", "shoulders", "shoulders"),
-    *_sided("elbow", "{side}_shoulder", "upper_arm"),
-    *_sided("wrist", "{side}_elbow", "forearm"),
-    *_sided("hip", "hips", "hips"),
-    *_sided("knee", "{side}_hip", "thigh"),
-    *_sided("ankle", "{side}_knee", "shin"),
-)
-_ROOT = ("left_hip", "right_hip")
+_LINKS = tuple(_links())
 
 # Joints that follow a node, by their name without the side; all others follow the head.
 _CARRIER_OF = {
@@ -264,10 +285,8 @@ def proportion_ratios(source: Mapping[str, float], target: Mapping[str, float]) 
         part: float(np.clip(target[part] / source[part], _SMALLEST_RATIO, _LARGEST_RATIO))
         for part in source.keys() & target.keys()
     }
-    unknown = dict.fromkeys(sorted({node.part for node in _TREE}), 1.0)
-    unknown["face_height"] = known.get("head", 1.0)
-    unknown["foot"] = known.get("shin", 1.0)
-    return {part: known.get(part, otherwise) for part, otherwise in unknown.items()}
+    otherwise = {"face_height": known.get("head", 1.0), "foot": known.get("shin", 1.0)}
+    return {part: known.get(part, otherwise.get(part, 1.0)) for part in BODY_TREE}
 
 
 def retarget(
@@ -285,8 +304,8 @@ def retarget(
     joints = [(name, group) for group, names in keypoints.skeleton.groups for name in names]
     carried = defaultdict(list)
     for index, (joint, group) in enumerate(joints):
-        if joint in shifts:
-            shift[:, index] = shifts[joint]
+        if (joint,) in shifts:
+            shift[:, index] = shifts[joint,]
         else:
             carried[_carrier_of(joint, group)].append(index)
     for (node, part), indices in carried.items():
@@ -295,7 +314,7 @@ def retarget(
         offset = np.where(has_anchor[:, None, None], offset, 0)
         shift[:, indices] = shifts[node][:, None] + (ratios[part] - 1) * offset
     shift += _ground_correction(keypoints, shifts, min_score)[:, None]
-    hips, found = anchors["hips"]
+    hips, found = anchors[_HIPS]
     if found.any():
         legs = (ratios["thigh"] + ratios["shin"]) / 2
         sideways = (legs - 1) * (fill_gaps(hips[:, 0], found) - center_x_px)
@@ -310,30 +329,31 @@ _Anchor = tuple[Places, Bool[np.ndarray, " frames"]]
 
 def _shifts_along_tree(
     keypoints: Keypoints, ratios: Mapping[str, float], min_score: float
-) -> tuple[dict[str, Places], dict[str, _Anchor]]:
-    anchors: dict[str, _Anchor] = {"hips": keypoints.midpoint(*_ROOT, min_score=min_score)}
-    shifts = {"hips": np.zeros((keypoints.num_frames, 2))}
-    for node in _TREE:
-        anchors[node.name] = keypoints.midpoint(*node.joints, min_score=min_score)
-        (start, has_start), (end, has_end) = anchors[node.parent], anchors[node.name]
+) -> tuple[dict[_Node, Places], dict[_Node, _Anchor]]:
+    """Shift of each node of the body, and where it is and was found."""
+    anchors: dict[_Node, _Anchor] = {_HIPS: keypoints.midpoint(*_HIPS, min_score=min_score)}
+    shifts = {_HIPS: np.zeros((keypoints.num_frames, 2))}
+    for parent, node, part in _LINKS:
+        anchors[node] = keypoints.midpoint(*node, min_score=min_score)
+        (start, has_start), (end, has_end) = anchors[parent], anchors[node]
         offset = np.where((has_start & has_end)[:, None], end - start, 0)
-        shifts[node.name] = shifts[node.parent] + (ratios[node.part] - 1) * offset
+        shifts[node] = shifts[parent] + (ratios[part] - 1) * offset
     return shifts, anchors
 
 
-def _carrier_of(joint: str, group: str) -> tuple[str, str]:
-    """The node that a joint follows, and the proportion that scales its offset from there."""
+def _carrier_of(joint: str, group: str) -> tuple[_Node, str]:
+    """The node that a joint follows, and the segment that scales its offset from there."""
     side, _, name = joint.partition("_")
     if group in ("left_hand", "right_hand"):
-        return f"{group.removesuffix('_hand')}_wrist", "forearm"
+        return (f"{group.removesuffix('_hand')}_wrist",), "forearm"
     if name in _CARRIER_OF:
         node, part = _CARRIER_OF[name]
-        return f"{side}_{node}", part
-    return "head", "face_height"
+        return (f"{side}_{node}",), part
+    return _EARS, "face_height"
 
 
 def _ground_correction(
-    keypoints: Keypoints, shifts: Mapping[str, Places], min_score: float
+    keypoints: Keypoints, shifts: Mapping[_Node, Places], min_score: float
 ) -> Places:
     """Vertical shift that keeps the lower foot at its height; blended where both are low."""
     sides = ("left_ankle", "right_ankle")
@@ -349,7 +369,18 @@ def _ground_correction(
     below = np.where(found, line, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
     weight = np.exp(np.where(found, line - below, -np.inf) / softness_px)
     total = weight.sum(axis=1)
-    lifted = np.stack([shifts[joint][:, 1] for joint in sides], axis=1)
+    lifted = np.stack([shifts[joint,][:, 1] for joint in sides], axis=1)
     mean = (weight * lifted).sum(axis=1) / np.where(total > 0, total, 1)
     shift[:, 1] = -fill_gaps(mean, total > 0)
     return shift
+
+
+MODES: dict[str, Mode] = {
+    "limbs": Mode(normalize=normalize_limbs, uses_floor=True, uses_proportions=True),
+    "ankle": Mode(normalize=normalize_by_ankles, uses_floor=True),
+    "affine": Mode(normalize=normalize_by_affine_map, works_live=False),
+    "none": Mode(normalize=keep_poses),
+}
+"""Values of `normalization.mode`."""
+
+LIVE_MODES = tuple(name for name, mode in MODES.items() if mode.works_live)

@@ -1,12 +1,12 @@
 """Sections of params.yaml on pose normalization, for the pipeline and live transfer."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from motiontransfer.core.params import Section
-from motiontransfer.retargeting.normalization import Centring, Mode
+from motiontransfer.retargeting.normalization import MODES, Centring
 
 
 class FitNormalizationParams(Section):
@@ -22,16 +22,22 @@ class FitNormalizationParams(Section):
             yield "cluster_epsilon_px: expected null where cluster_fraction is set, or the reverse"
 
 
+def _known_mode(mode: str) -> str:
+    if mode not in MODES:
+        raise ValueError(f"expected one of {', '.join(MODES)}")
+    return mode
+
+
 class NormalizationParams(Section):
     """Section `normalization`: the arguments of `normalize_poses`, and a filter after it."""
 
-    mode: Mode
+    mode: Annotated[str, AfterValidator(_known_mode)]
     centring: Centring | None
     smoothing: Literal["median", "gaussian", "none"]
     smoothing_frames: int = Field(ge=1)
 
     def choice_faults(self) -> Iterator[str]:
-        expected = "median or image" if self.mode in ("limbs", "ankle") else "null"
+        expected = "median or image" if MODES[self.mode].uses_floor else "null"
         if (self.centring is None) != (expected == "null"):
             got = self.centring or "null"
             yield f"centring: expected {expected} with mode {self.mode}, got {got}"

@@ -14,6 +14,7 @@ from jaxtyping import Float64
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.storage import write_json
 from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.skeleton import BODY_TREE
 from motiontransfer.pose.time_series import (
     Mask,
     Series,
@@ -42,34 +43,7 @@ _FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of
 # In order of preference.
 _HEAD_JOINTS = (("nose",), ("left_ear", "right_ear"), ("left_eye", "right_eye"))
 
-
-_HIPS = ("left_hip", "right_hip")
-_SHOULDERS = ("left_shoulder", "right_shoulder")
-_EARS = ("left_ear", "right_ear")
 _PLACES = ("median_pose_px", "head_shape", "leg_shape")
-
-Span = tuple[tuple[str, ...], tuple[str, ...]]
-"""Joints at whose midpoint a line starts, and at whose midpoint it ends."""
-
-SPANS_OF_PART: dict[str, tuple[Span, ...]] = {
-    "hips": ((("right_hip",), ("left_hip",)),),
-    "trunk": ((_HIPS, _SHOULDERS),),
-    "shoulders": ((("right_shoulder",), ("left_shoulder",)),),
-    "neck": ((_SHOULDERS, _EARS),),
-    "head": ((("left_eye", "right_eye"), ("left_mouth", "right_mouth")),),
-    "face_height": ((("face_chin",), ("face_forehead",)),),
-    **{
-        part: tuple(((f"{side}_{near}",), (f"{side}_{far}",)) for side in ("left", "right"))
-        for part, near, far in (
-            ("upper_arm", "shoulder", "elbow"),
-            ("forearm", "elbow", "wrist"),
-            ("thigh", "hip", "knee"),
-            ("shin", "knee", "ankle"),
-            ("foot", "ankle", "foot_index"),
-        )
-    },
-}
-"""Part of the body -> where its length is measured; the sides of a part are averaged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +65,8 @@ class PoseStatistics:
     frames_left_out: int
     """Frames without both ankles and a head."""
     proportions: Mapping[str, float]
-    """Length of each part of the body as a share of the height; parts hardly seen are not there."""
+    """Length of each segment of `BODY_TREE` as a share of the height; those hardly seen are not
+    there."""
     median_pose_px: Mapping[str, tuple[float, float]]
     """(x, y) of each joint of the body, median over the frames that show it."""
     head_shape: Shape
@@ -117,7 +92,7 @@ class PoseStatistics:
             if not all(math.isfinite(math.hypot(*place)) for place in shape.values()):
                 raise StatisticsError(f"expected finite places on the {part}, got {shape}")
         for name, got, known in (
-            ("proportions", self.proportions, SPANS_OF_PART),
+            ("proportions", self.proportions, BODY_TREE),
             ("leg_shape", self.leg_shape, LEG_JOINTS),
         ):
             if unknown := sorted(got.keys() - set(known)):
@@ -314,9 +289,9 @@ def fit_proportions(
     in fewer than 10 frames are left out.
     """
     proportions = {}
-    for part, spans in SPANS_OF_PART.items():
-        lengths = []
-        for joints_of_start, joints_of_end in spans:
+    for part, segment in BODY_TREE.items():
+        lengths = []  # of both sides
+        for joints_of_start, joints_of_end in segment.spans:
             shares = []
             for clip, height_px in zip(clips, heights_px, strict=True):
                 start, has_start = clip.midpoint(*joints_of_start, min_score=min_score)

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from motiontransfer.retargeting.normalization import proportion_ratios, retarget
 from tests.people import ARMS_OUT, arms_out, joined, lost, place
 
-PARTS = ("hips", "trunk", "shoulders", "neck", "face_height")
+PARTS = ("hips", "trunk", "shoulders", "neck", "head", "face_height")
 PARTS += ("upper_arm", "forearm", "thigh", "shin", "foot")
 SAME = dict.fromkeys(PARTS, 1.0)
 
@@ -122,6 +122,5 @@ def test_a_foot_that_is_not_known_is_scaled_like_the_shin_and_a_face_like_the_he
     target = {"shin": 0.3, "foot": 0.08, "head": 0.05, "face_height": 0.11}
     known = proportion_ratios(source, target)
     assert (known["foot"], known["face_height"]) == pytest.approx((0.8, 1.1))
-    assert "head" not in known  # nothing is scaled by it otherwise
     unknown = proportion_ratios({"shin": 0.2, "head": 0.04}, target)
     assert (unknown["foot"], unknown["face_height"]) == pytest.approx((1.5, 1.25))
