@@ -107,7 +107,6 @@ def score(
     *,
     truth: Annotated[Path, typer.Option(help="Ground-truth video with the same frames.")],
     lpips_weights: Annotated[str, typer.Option(help=f"AlexNet's, for LPIPS: {_WEIGHTS}.")] = "none",
-    dists_weights: Annotated[str, typer.Option(help=f"VGG16's, for DISTS: {_WEIGHTS}.")] = "none",
     inception_weights: Annotated[
         str, typer.Option(help=f"Inception's, for FID and KID: {_WEIGHTS}.")
     ] = "none",
@@ -128,8 +127,9 @@ def score(
             f"expected videos of different names, none of them truth, got {', '.join(names)}; "
             "rename one"
         )
-    weights = {"lpips": lpips_weights, "dists": dists_weights, "inception": inception_weights}
-    asked = NetworkParams.model_validate({f"{name}_weights": w for name, w in weights.items()})
+    asked = NetworkParams.model_validate(
+        {"lpips_weights": lpips_weights, "inception_weights": inception_weights}
+    )
     scored = run_isolated(_score, dict(zip(names, videos, strict=True)), truth, asked)
     if as_json:
         intervals = nested(scored, lambda one: one.interval)

@@ -166,7 +166,6 @@ METRICS: Mapping[str, Metric] = {
     "sharpness": Metric("Sharpness", "of the real frame's", "near one", _IMAGE),
     "ms_ssim": Metric("MS-SSIM", "", "higher", _IMAGE),
     "lpips": Metric("LPIPS", "", "lower", _IMAGE),
-    "dists": Metric("DISTS", "", "lower", _IMAGE),
     "body_found": Metric("Share of frames with a body", "", "higher", _POSE),
     "missed_detections": Metric("Missed detections, share", "", "lower", _POSE),
     "missed_joints_per_frame": Metric("Missed joints", "a frame", "lower", _POSE),

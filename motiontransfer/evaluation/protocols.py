@@ -76,8 +76,8 @@ from motiontransfer.video.frame_store import FrameStore, write_frames
 Render = Callable[[Keypoints], Iterator[Frame]]
 """Function from poses to as many generated frames."""
 
-_REAL, _LATE, _TRUTH = "real", "previous_real_frame", "truth"
-_NUM_COLUMNS = 8
+_REAL, _PREVIOUS_REAL, _TRUTH = "real", "previous_real_frame", "truth"
+_NUM_COLUMNS = 8  # of the comparison image
 _ROWS = {_REAL: "real", OURS: "generated", NEAREST_NEIGHBOURS: "nearest neighbour"}
 
 
@@ -86,7 +86,6 @@ class FrameMetric:
 
     def __init__(self, function: Callable[[FrameSet], FrameScores]) -> None:
         self._function = function
-        # Plain numbers: a tuple and two floats for each would take seven times the memory.
         self._values: dict[MetricKey, array[float]] = defaultdict(partial(array, "d"))
 
     def update(self, frame_set: FrameSet) -> None:
@@ -105,7 +104,7 @@ def streaming_metrics(
     background: Regions,
     networks: Networks,
     training: Thumbnails | None,
-    late: str | None = None,
+    previous_real: str | None = None,
 ) -> dict[str, BackgroundFlicker | FrameMetric]:
     """The metrics of videos: `images`, `change`, `warping`, `flicker` and `identity`.
 
@@ -114,11 +113,13 @@ def streaming_metrics(
             left out, and the warping error uses each video's own flow.
         background: boxes outside which nothing should move.
         training: the target in training; None: no `identity`.
-        late: the real video delayed by a frame; its images are measured, its motion is not.
+        previous_real: the real video delayed by a frame, a baseline for images, not for motion.
     """
-    moving = [name for name in videos if name not in (real, late)]
+    moving = [name for name in videos if name not in (real, previous_real)]
     persons = {
-        name: person_regions(posed.keypoints) for name, posed in videos.items() if name != late
+        name: person_regions(posed.keypoints)
+        for name, posed in videos.items()
+        if name != previous_real
     }
     functions: dict[str, Callable[[FrameSet], FrameScores]] = {}
     if training is not None:
@@ -142,7 +143,10 @@ def streaming_metrics(
             frame_changes, systems=moving, real=real, persons=persons[real]
         )
     flicker = BackgroundFlicker(list(persons), persons=background)
-    return {"flicker": flicker, **{name: FrameMetric(it) for name, it in functions.items()}}
+    return {
+        "flicker": flicker,
+        **{name: FrameMetric(function) for name, function in functions.items()},
+    }
 
 
 def measure(
@@ -166,8 +170,8 @@ def detected_frames(video: Path, *, size: tuple[int, int], compute: Compute) -> 
 
     The pipeline's detector runs with its default settings, not those of the section
     `detect_keypoints`, so that runs with different detection settings can be compared. Its errors
-    may correlate with those of the generator, which was trained on its poses, which are reduced to
-    the working image's size.
+    may correlate with those of the generator, which was trained on its poses. Poses are in the
+    working image, whose size is given.
     """
     found = detect_person(video, detector=default_detector(), compute=compute)
     is_reduced = has_more_pixels(found.image_size, size)
@@ -238,7 +242,7 @@ def evaluate_reconstruction(
     generated = {
         OURS: concatenated([_rendered(clip, render, compute, scratch) for clip in tails]),
         NEAREST_NEIGHBOURS: nearest_frames(real.keypoints, clips),
-        _LATE: concatenated(
+        _PREVIOUS_REAL: concatenated(
             [clip_frames(clip, [max(i - 1, 0) for i in clip.held_out]) for clip in tails]
         ),
     }
@@ -287,7 +291,7 @@ def _measure_tails(
             background=person_regions(tail[_REAL].keypoints),
             networks=networks,
             training=training,
-            late=_LATE,
+            previous_real=_PREVIOUS_REAL,
         )
         parts.append(measure(tail, metrics))
     return {

@@ -7,16 +7,15 @@ flow of the real frames and takes the mean squared difference, colors from 0 to 
 visible in both: neither occluded nor on a boundary of motion (Ruder et al. 2016, sec. 3.2).
 Deviations: OpenCV's DIS flow (Kroeger et al. 2016) in place of a network's; means over the three
 colors; without real frames the flow is the video's own, so that errors which move like flow are
-not counted. Frames are read once, and a few images are kept.
+not counted.
 """
 
 from collections.abc import Sequence
-from tempfile import TemporaryFile
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 from motiontransfer.evaluation.frames import Box, FrameSet, Regions
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey, RatioMetric
@@ -25,8 +24,12 @@ from motiontransfer.video.color import Frame
 _Flow = Float32[np.ndarray, "height width 2"]
 _Map = Float32[np.ndarray, "height width"]
 
-_SAMPLED_SIDE = 32
-"""Rows and columns of the grid of pixels that gives each frame's share of the flicker."""
+_SAMPLED_SIDE = (
+    32  # rows and columns of the grid of pixels that gives each frame's share of flicker
+)
+# Ruder et al. 2016, equations 5 and 6: share of the squared flow, and squared pixels.
+_OCCLUDED_SHARE, _OCCLUDED_PX2 = 0.01, 0.5
+_BOUNDARY_SHARE, _BOUNDARY_PX2 = 0.01, 0.002
 
 
 class BackgroundFlicker:
@@ -52,16 +55,16 @@ class BackgroundFlicker:
 
 
 class _PixelStatistics:
-    """Sums over time at each pixel, and the values over time at a few, which are kept in a file."""
+    """Sums over time at each pixel, and the values over time of a grid of pixels."""
 
     def __init__(self, persons: Regions) -> None:
         self._persons = persons
         self._count = self._total = self._squares = np.zeros(())
         self._grid = (slice(None), slice(None))
-        self._samples = TemporaryFile()  # noqa: SIM115 - closed by `flicker`
+        self._samples: list[UInt8[np.ndarray, "rows columns 3"]] = []
 
     def add(self, index: int, frame: Frame) -> None:
-        if not self._count.ndim:
+        if not self._samples:
             self._count = np.zeros((*frame.shape[:2], 1))
             self._total, self._squares = np.zeros(frame.shape), np.zeros(frame.shape)
             step_y, step_x = (-(-side // _SAMPLED_SIDE) for side in frame.shape[:2])
@@ -72,7 +75,7 @@ class _PixelStatistics:
             self._count += outside
             self._total += values
             self._squares += np.square(values, dtype=np.uint16)
-        self._samples.write(frame[self._grid].tobytes())
+        self._samples.append(frame[self._grid].copy())
 
     def _outside(self, index: int) -> UInt8[np.ndarray, "height width 1"]:
         """1 at the background pixels of a frame."""
@@ -88,43 +91,28 @@ class _PixelStatistics:
 
         A frame's share is its influence on the standard deviation s of a pixel with mean m,
         ((x - m)^2 / s + s) / 2, so that steady frames add less than others and the mean over
-        frames is the flicker.
+        frames is the flicker. The shares are those of a grid of pixels.
         """
         none = np.zeros(len(self._persons))
         seen = self._count >= 2
-        with self._samples:
-            if not seen.any():
-                return RatioMetric(total=none, weight=none)
-            count = np.maximum(self._count, 1)
-            mean = self._total / count
-            deviations = np.sqrt(np.maximum(self._squares / count - np.square(mean), 0))
-            total, weight = self._shares(mean, deviations, seen / count)
+        if not seen.any():
+            return RatioMetric(total=none, weight=none)
+        count = np.maximum(self._count, 1)
+        mean = self._total / count
+        deviations = np.sqrt(np.maximum(self._squares / count - np.square(mean), 0))
+        total, weight = none.copy(), none.copy()
+        m, s, pixel_weight = (each[self._grid] for each in (mean, deviations, seen / count))
+        for index, values in enumerate(self._samples):
+            weights = self._outside(index)[self._grid] * pixel_weight
+            squares = np.square(values - m)
+            quotient = np.divide(squares, s, out=np.zeros(squares.shape), where=s > 0)
+            total[index] = (weights * (quotient + s) / 2).mean()
+            weight[index] = weights.mean()
         deviation = float(deviations[seen[..., 0]].mean())
         if not total.any():  # the grid misses the little flicker or background there is
             weight = weight if weight.any() else none + 1
             return RatioMetric(total=weight * deviation, weight=weight)
         return RatioMetric(total=total * (deviation * weight.sum() / total.sum()), weight=weight)
-
-    def _shares(
-        self,
-        mean: Float64[np.ndarray, "height width 3"],
-        deviation: Float64[np.ndarray, "height width 3"],
-        pixel_weight: Float64[np.ndarray, "height width 1"],
-    ) -> tuple[Float64[np.ndarray, " frames"], Float64[np.ndarray, " frames"]]:
-        mean, deviation, pixel_weight = (
-            each[self._grid] for each in (mean, deviation, pixel_weight)
-        )
-        total, weight = np.zeros((2, len(self._persons)))
-        self._samples.seek(0)
-        for index in range(len(self._persons)):
-            values = np.frombuffer(self._samples.read(mean.size), np.uint8).reshape(mean.shape)
-            weights = self._outside(index)[self._grid] * pixel_weight
-            squares = np.square(values - mean)
-            quotient = np.zeros(squares.shape)
-            np.divide(squares, deviation, out=quotient, where=deviation > 0)
-            total[index] = (weights * (quotient + deviation) / 2).mean()
-            weight[index] = weights.mean()
-        return total, weight
 
 
 def frame_changes(
@@ -190,11 +178,11 @@ def visible_pixels(there: _Flow, back: _Flow) -> Bool[np.ndarray, "height width"
     height, width = there.shape[:2]
     there_squared = _squared_length(there)
     returning = warped(back, there)
-    allowed = 0.01 * (there_squared + _squared_length(returning)) + 0.5
+    allowed = _OCCLUDED_SHARE * (there_squared + _squared_length(returning)) + _OCCLUDED_PX2
     occluded = _squared_length(there + returning) > allowed
     down, across = np.gradient(there, axis=(0, 1))
     steepness = _squared_length(down) + _squared_length(across)
-    boundary = steepness > 0.01 * there_squared + 0.002
+    boundary = steepness > _BOUNDARY_SHARE * there_squared + _BOUNDARY_PX2
     y, x = np.mgrid[:height, :width]
     x, y = x + there[..., 0], y + there[..., 1]
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)

@@ -1,5 +1,4 @@
 import os
-from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-from torchvision.models.vgg import cfgs, make_layers
+from torchmetrics.functional.image.lpips import _NoTrainLpips
 
 from motiontransfer.core.device import choose_accelerator
 from motiontransfer.core.errors import WeightsError
@@ -29,15 +28,9 @@ def _alexnet():
     return tensors
 
 
-def _vgg16():
-    torch.manual_seed(0)
-    layers = make_layers(cfgs["D"])
-    return {f"features.{name}": value for name, value in layers.state_dict().items()}
-
-
-def _opened(metric, tensors, folder):
+def _lpips(tensors, folder):
     save_file(tensors, folder / "weights.safetensors")
-    return module.open_distance(metric, folder / "weights.safetensors", option="")
+    return module.open_lpips(folder / "weights.safetensors", option="")
 
 
 def _image(size=(80, 72)):
@@ -49,12 +42,8 @@ def _noisy(image, deviation):
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize(
-    ("metric", "tensors"),
-    [("lpips", _alexnet), pytest.param("dists", _vgg16, marks=pytest.mark.slow)],
-)
-def test_equal_images_are_at_zero_and_more_noise_is_farther(metric, tensors, tmp_path):
-    distance = _opened(metric, tensors(), tmp_path)
+def test_equal_images_are_at_zero_and_more_noise_is_farther(tmp_path):
+    distance = _lpips(_alexnet(), tmp_path)
     for size in ((80, 72), (20, 31)):
         image = _image(size)
         assert distance(image, image) == pytest.approx(0, abs=1e-5)
@@ -62,46 +51,45 @@ def test_equal_images_are_at_zero_and_more_noise_is_farther(metric, tensors, tmp
         assert 1e-4 < near < far
 
 
+def test_lpips_is_that_of_its_authors(tmp_path):
+    """As torchmetrics took it over, with the same weights of AlexNet."""
+    images = _image(), _noisy(_image(), 20)
+    expected = _NoTrainLpips(net="alex", pnet_rand=True)
+    for name, value in expected.net.named_parameters():
+        value.copy_(_alexnet()[f"features.{name.partition('.')[2]}"])
+    tensors = [torch.from_numpy(image).permute(2, 0, 1)[None] / 255 for image in images]
+    assert _lpips(_alexnet(), tmp_path)(*images) == pytest.approx(
+        float(expected(*tensors, normalize=True)), rel=1e-5
+    )
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("metric", "tensors"), [("lpips", _alexnet), ("dists", _vgg16)])
-def test_on_a_gpu_distances_are_the_cpus(metric, tensors, tmp_path):
+def test_on_a_gpu_distances_are_the_cpus(tmp_path):
     images = _image((64, 48)), _noisy(_image((64, 48)), 20)
-    expected = _opened(metric, tensors(), tmp_path)(*images)
+    expected = _lpips(_alexnet(), tmp_path)(*images)
     with pretend_cuda() as gpu:
-        networks = _open_networks(metric, tmp_path / "weights.safetensors")
-        assert networks.distances[metric](*images) == pytest.approx(expected, rel=1e-4)
+        networks = _open_networks("lpips", tmp_path / "weights.safetensors")
+        assert networks.distances["lpips"](*images) == pytest.approx(expected, rel=1e-4)
     assert gpu.kernels["convolution"] > 4
 
 
-def test_the_given_weights_are_used(tmp_path):
-    blind = {name: torch.zeros_like(value) for name, value in _alexnet().items()}
-    image = _image()
-    assert _opened("lpips", blind, tmp_path)(image, _noisy(image, 40)) == 0
-
-
 @pytest.mark.slow
-def test_features_are_the_packages_own_of_a_part_of_a_frame_too(tmp_path, monkeypatch):
+def test_features_are_those_of_the_given_weights_of_a_part_of_a_frame_too(tmp_path, monkeypatch):
     torch.manual_seed(0)
     file = tmp_path / "inception.pth"
     torch.save({}, file)
     with monkeypatch.context() as patch:  # it would fill the network from this file
         patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
-        random = FeatureExtractorInceptionV3("random", ["2048"], str(file))
-    for layer in random.modules():
+        network = FeatureExtractorInceptionV3("random", ["2048"], str(file)).eval()
+    for layer in network.modules():
         if isinstance(layer, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(layer.weight)  # or the features would vanish
-    torch.save(random.state_dict(), file)
-    features = module.open_inception(file, option="evaluate.inception_weights")
-    network = FeatureExtractorInceptionV3("same", ["2048"], str(file)).eval()
-    image = _image((48, 80))[4:44, 6:76]
-    assert not image.flags["C_CONTIGUOUS"]
+    torch.save(network.state_dict(), file)
+    image = _image((48, 80))[4:44, 6:76]  # not contiguous
     (expected,) = network(torch.from_numpy(image.copy()).permute(2, 0, 1)[None])
-    assert expected.shape == (1, 2048)
     assert expected.std() > 0.01
-    np.testing.assert_allclose(features(image), expected[0].numpy(), rtol=1e-3, atol=1e-4)
-    with pretend_cuda():
-        on_gpu = _open_networks("inception", file).features(image)
-    np.testing.assert_allclose(on_gpu, features(image), rtol=1e-3, atol=1e-4)
+    found = module.open_inception(file, option="evaluate.inception_weights")(image)
+    np.testing.assert_allclose(found, expected[0].numpy(), rtol=1e-3, atol=1e-4)
 
 
 def _open_networks(name, file):
@@ -112,8 +100,7 @@ def _open_networks(name, file):
 @pytest.mark.parametrize(
     ("name", "change", "named"),
     [
-        ("lpips", {"features.3.weight": torch.zeros(2, 2)}, r"features\.3\.weight"),
-        ("dists", {}, r"features\.0\.weight"),
+        ("lpips", {"features.3.weight": torch.zeros(2, 2)}, r"3\.weight"),
         ("inception", {}, "Inception"),
     ],
 )
@@ -132,7 +119,7 @@ class _Harm:
         return os.mkdir, (str(self.folder),)
 
 
-@pytest.mark.parametrize("name", ["lpips", "dists", "inception"])
+@pytest.mark.parametrize("name", ["lpips", "inception"])
 def test_code_in_a_weights_file_is_not_executed(name, tmp_path):
     torch.save({"features.0.bias": _Harm(tmp_path / "harm")}, tmp_path / "bad.pth")
     with pytest.raises(WeightsError, match=r"bad\.pth"):
@@ -140,33 +127,27 @@ def test_code_in_a_weights_file_is_not_executed(name, tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
-def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch, caplog):
-    caplog.set_level("INFO")
+def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch):
     opened = {}
 
-    def opening(name, file, *, option, device):
+    def opening(file, *, option, device):
         assert device.type == choose_accelerator()
-        opened[name] = (file, option)
+        opened[option] = file
         return len
 
-    monkeypatch.setattr(module, "open_distance", opening)
-    monkeypatch.setattr(module, "open_inception", partial(opening, "inception"))
-    asked = {"dists_weights": "published", "inception_weights": "publishd"}  # a file
-    found = module.open_networks(module.NetworkParams.model_validate(asked), option="--{}-weights")
-    assert opened == {
-        "dists": (None, "--dists-weights"),
-        "inception": (Path("publishd"), "--inception-weights"),
-    }
-    assert (found.distances, found.features) == ({"dists": len}, len)
-    assert [*found.skipped] == ["lpips"]
-    nothing = module.open_networks(module.NetworkParams(), option="--{}-weights")
-    assert set(nothing.skipped) == {"lpips", "dists", "fid", "kid"}
-    small, large = (module.not_measured((side, 300), found) for side in (175, 176))
-    assert set(large) == {"face_identity", "lpips"}
-    assert set(small) == {*large, "ms_ssim"}
-    assert len(caplog.messages) == 1
+    monkeypatch.setattr(module, "open_lpips", opening)
+    monkeypatch.setattr(module, "open_inception", opening)
+    asked = {"lpips_weights": "published", "inception_weights": "publishd"}  # a file
+    both = module.open_networks(module.NetworkParams.model_validate(asked), option="--{}-weights")
+    assert opened == {"--lpips-weights": None, "--inception-weights": Path("publishd")}
+    assert (both.distances, both.features, both.skipped) == ({"lpips": len}, len, {})
     monkeypatch.setattr(module, "choose_accelerator", None)  # not asked where there is no network
-    assert module.open_networks(module.NetworkParams(), option="{}").features is None
+    nothing = module.open_networks(module.NetworkParams(), option="--{}-weights")
+    assert (nothing.distances, nothing.features) == ({}, None)
+    assert set(nothing.skipped) == {"lpips", "fid", "kid"}
+    assert "--lpips-weights" in nothing.skipped["lpips"]
+    small, large = (module.not_measured((side, 300), nothing) for side in (175, 176))
+    assert set(small) - set(large) == {"ms_ssim"}
 
 
 def test_fid_of_gaussians_is_that_of_the_formula():

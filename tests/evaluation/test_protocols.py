@@ -200,7 +200,7 @@ class _Evaluated:
 def with_truth(tmp_path_factory):
     """The intended motion; the ground truth is one pixel to the right."""
     networks = Networks(
-        distances={"lpips": lambda first, second: 0.5}, features=_color, skipped={"dists": "why"}
+        distances={"lpips": lambda first, second: 0.5}, features=_color, skipped={"fid": "why"}
     )
     return _Evaluated(tmp_path_factory.mktemp("truth"), _INTENDED, _MOVED, networks=networks)
 
@@ -221,7 +221,7 @@ def test_both_systems_are_compared_with_the_intended_pose_and_the_ground_truth(w
     assert (with_truth.per_frame["detection_ours_pose_distance_px_all"] == 0).all()
     assert (with_truth.per_frame["truth_ours_pose_distance_px_all"] == 1).all()
     assert nearest["face"]["lpips"] == 0.5
-    assert with_truth.notes["dists"] == "why"
+    assert with_truth.notes["fid"] == "why"
 
 
 def test_without_ground_truth_pose_and_temporal_metrics_remain(frozen):
