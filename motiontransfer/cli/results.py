@@ -159,7 +159,7 @@ def _score(videos: dict[str, Path], truth: Path, asked: "NetworkParams") -> "Mea
 
 
 _DETECTOR = layout.detector_file("detector")
-_STATUS_NOT_CREDIBLE = 3
+_STATUS_NOT_VALID = 3
 _STATUS_UNSIGNED = 4
 _BAR_CHARACTERS = 20
 
@@ -167,9 +167,6 @@ _BAR_CHARACTERS = 20
 def verify(
     video: Annotated[Path, typer.Argument(help="Any video; MP4 can be signed.")],
     *,
-    trust: Annotated[
-        Path | None, typer.Option(help="PEM file of trusted certificate authorities.")
-    ] = None,
     detector: Annotated[
         Path | None,
         typer.Option(help=f"Weights of the detector of rendered video; default: {_DETECTOR}."),
@@ -179,13 +176,13 @@ def verify(
     """Read a video's Content Credentials and run the detector of rendered video.
 
     Exit status: 0 signed and unaltered, 1 unreadable, 3 altered or signed with
-    an untrusted certificate, 4 not signed. With --trust, only certificates of
-    those authorities are trusted. The detector does not change the status.
+    a certificate that does not count, 4 not signed. Nobody is asked who the
+    signer is. The detector does not change the status.
     """
     from motiontransfer.provenance.verification import provenance_lines, read_provenance
     from motiontransfer.video.isolation import run_isolated
 
-    provenance = run_isolated(read_provenance, video, trusted=trust)
+    provenance = run_isolated(read_provenance, video)
     prediction, reason = _predict(video, detector)
     if as_json:
         content = {
@@ -200,9 +197,8 @@ def verify(
         typer.echo("\n".join([str(video), *provenance_lines(provenance), *opinion]))
     if provenance is None:
         raise typer.Exit(_STATUS_UNSIGNED)
-    is_vouched_for = trust is None or provenance.signer.trust == "trusted"
-    if provenance.integrity != "unaltered" or not is_vouched_for:
-        raise typer.Exit(_STATUS_NOT_CREDIBLE)
+    if provenance.integrity != "unaltered":
+        raise typer.Exit(_STATUS_NOT_VALID)
 
 
 def _predict(video: Path, weights: Path | None) -> "tuple[Prediction | None, str | None]":

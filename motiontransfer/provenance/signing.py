@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from types import ModuleType
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -43,6 +43,9 @@ from motiontransfer.core.errors import (
 )
 from motiontransfer.core.storage import replacing
 
+if TYPE_CHECKING:
+    import c2pa
+
 CERTIFICATE_VARIABLE = "MOTIONTRANSFER_CERTIFICATE"
 PRIVATE_KEY_VARIABLE = "MOTIONTRANSFER_PRIVATE_KEY"
 SELF_SIGNED = "self-signed by motiontransfer"
@@ -51,19 +54,18 @@ SELF_SIGNED = "self-signed by motiontransfer"
 ASSERTION = "motiontransfer.transfer"
 """Label of the assertion that only this project writes."""
 
-OFFLINE = {
+_OFFLINE = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
     "core": {"allowed_network_hosts": []},
 }
-"""c2pa's settings: whatever a file asks for, nothing is fetched."""
-
 _MEDIA_TYPES = {".mp4": "video/mp4", ".png": "image/png"}
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 Content = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
 
 _ALGORITHM_OF_CURVE = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _VALIDITY = timedelta(days=3650)  # without a time stamp a signature ends with its certificate
-_CLOCK_SKEW = timedelta(days=1)
+_CLOCK_SKEW = timedelta(days=1)  # machines whose clock is behind accept it at once
+_ROOT = "root"
 
 _Loaded = TypeVar("_Loaded")
 
@@ -111,22 +113,8 @@ def self_signed_file() -> Path:
     return folder / "motiontransfer/signer.pem"
 
 
-def read_certificates(path: Path) -> list[x509.Certificate]:
-    """Read a PEM file.
-
-    Raises:
-        MissingFileError: no such file.
-        ProvenanceError: there are no certificates in it.
-    """
-    return _read_pem(path, "certificates, PEM", x509.load_pem_x509_certificates)
-
-
-def certificates_pem(certificates: list[x509.Certificate]) -> bytes:
-    return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
-
-
 def _read(certificate: Path, key: Path) -> Credentials:
-    chain = read_certificates(certificate)
+    chain = _read_pem(certificate, "certificates, PEM", x509.load_pem_x509_certificates)
     signer, now = chain[0], datetime.now(UTC)
     if not signer.not_valid_before_utc <= now <= signer.not_valid_after_utc:
         raise ProvenanceError(
@@ -141,9 +129,8 @@ def _read(certificate: Path, key: Path) -> Credentials:
         raise ProvenanceError(
             f"{key}: not the key of the first certificate in {certificate}; expected that one's"
         )
-    credentials = Credentials(
-        chain=certificates_pem(chain), private_key=_key_pem(private), algorithm=algorithm
-    )
+    chain_pem = b"".join(one.public_bytes(Encoding.PEM) for one in chain)
+    credentials = Credentials(chain=chain_pem, private_key=_key_pem(private), algorithm=algorithm)
     # One pixel is signed, so that an unfit certificate is refused before the work begins.
     image = io.BytesIO()
     Image.new("RGB", (1, 1)).save(image, "png")
@@ -202,33 +189,27 @@ def _self_signed() -> bytes:
     There is a root because C2PA refuses end-entity certificates that are their own issuer.
     """
     key, root_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-    root_name, name = _name("root"), _name("no authority vouches for this certificate")
-    root = _certificate(root_name, root_name, root_key, signs="certificates")
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
     certificate = (
-        _certificate(name, root_name, key, signs="content")
+        _certificate("no authority vouches for this certificate", key)
         .add_extension(usage, critical=False)
         .add_extension(issuer, critical=False)
     )
-    signed = [certificate.sign(root_key, None), root.sign(root_key, None)]
-    return _key_pem(key) + certificates_pem(signed)
+    certificates = (certificate, _certificate(_ROOT, root_key))
+    return _key_pem(key) + b"".join(
+        one.sign(root_key, None).public_bytes(Encoding.PEM) for one in certificates
+    )
 
 
-def _name(common_name: str) -> x509.Name:
-    attributes = {NameOID.ORGANIZATION_NAME: SELF_SIGNED, NameOID.COMMON_NAME: common_name}
-    return x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes.items()])
+def _certificate(name: str, key: Ed25519PrivateKey) -> x509.CertificateBuilder:
+    """A certificate that the root issues, for signing content, or its own."""
 
+    def subject(common_name: str) -> x509.Name:
+        attributes = {NameOID.ORGANIZATION_NAME: SELF_SIGNED, NameOID.COMMON_NAME: common_name}
+        return x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes.items()])
 
-def _certificate(
-    name: x509.Name,
-    issuer: x509.Name,
-    key: Ed25519PrivateKey,
-    *,
-    signs: Literal["content", "certificates"],
-) -> x509.CertificateBuilder:
-    start = datetime.now(UTC) - _CLOCK_SKEW
-    is_root = signs == "certificates"
+    start, is_root = datetime.now(UTC) - _CLOCK_SKEW, name == _ROOT
     unused = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
     usage = x509.KeyUsage(
         digital_signature=not is_root,
@@ -238,8 +219,8 @@ def _certificate(
     )
     return (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(issuer)
+        .subject_name(subject(name))
+        .issuer_name(subject(_ROOT))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
@@ -294,6 +275,12 @@ def load_c2pa() -> ModuleType:
     return c2pa
 
 
+def offline_context() -> "c2pa.Context":
+    """c2pa with the settings that, whatever a file asks for, nothing is fetched."""
+    c2pa = load_c2pa()
+    return c2pa.Context(c2pa.Settings.from_dict(_OFFLINE))
+
+
 def _definition(content: Content, assertion: Mapping[str, object]) -> dict[str, object]:
     software = {"name": "motiontransfer", "version": version("motiontransfer")}
     created = {
@@ -328,10 +315,9 @@ def _sign(
         credentials.algorithm, credentials.chain, credentials.private_key, None
     )
     try:
-        context = c2pa.Context(c2pa.Settings.from_dict(OFFLINE))
         with (
             c2pa.Signer.from_info(signer_info) as signer,
-            c2pa.Builder(definition, context) as builder,
+            c2pa.Builder(definition, offline_context()) as builder,
         ):
             builder.sign(signer, media_type, source, signed)
     except c2pa.C2paError.Io as error:

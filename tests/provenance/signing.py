@@ -59,14 +59,13 @@ def with_byte_changed(path, position):
     return changed
 
 
-def authority_and_signer(key, *, usage=ExtendedKeyUsageOID.EMAIL_PROTECTION, days=30):
-    """PEM of an authority, and PEM of a certificate for the key with the authority behind it."""
+def signer_chain(key, *, usage=ExtendedKeyUsageOID.EMAIL_PROTECTION, days=30):
+    """PEM of a certificate for the key and of the authority that issues it."""
     root_key, root = Ed25519PrivateKey.generate(), "Example Authority"
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
     authority = _certificate(root, root_key, root, root_key, days=days, is_authority=True)
     extensions = (x509.ExtendedKeyUsage([usage]), issuer)
-    signer = _certificate("Example Studio", key, root, root_key, *extensions, days=days)
-    return authority, signer + authority
+    return _certificate("Example Studio", key, root, root_key, *extensions, days=days) + authority
 
 
 def key_pem(key):

@@ -26,9 +26,9 @@ from motiontransfer.provenance import signing as module
 from motiontransfer.provenance.signing import load_credentials, self_signed_file
 from tests.provenance.signing import (
     ASSERTION_DATA,
-    authority_and_signer,
     key_pem,
     signed_video,
+    signer_chain,
     use_certificate,
 )
 
@@ -46,11 +46,7 @@ def test_an_anonymous_certificate_is_made_once_and_readable_by_its_owner_only(tm
         for name in (certificate.subject, certificate.issuer)
         for attribute in name
     }
-    assert words == {
-        "self-signed by motiontransfer",
-        "no authority vouches for this certificate",
-        "root",
-    }
+    assert words == {module.SELF_SIGNED, "no authority vouches for this certificate", "root"}
 
 
 def test_processes_that_make_one_at_once_agree(monkeypatch):
@@ -83,13 +79,13 @@ LOCKED = P256.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncr
         ("key.pem", key_pem(ec.generate_private_key(ec.SECP256K1())), "secp256k1"),
         ("key.pem", b"my key", ""),
         ("key.pem", None, ""),
-        ("chain.pem", authority_and_signer(P256, days=-1)[1], ""),  # expired
+        ("chain.pem", signer_chain(P256, days=-1), ""),  # expired
         ("chain.pem", b"me", ""),
         ("chain.pem", None, ""),
     ],
 )
 def test_files_of_other_content_are_refused(name, content, named, tmp_path, monkeypatch):
-    use_certificate(monkeypatch, tmp_path, P256, authority_and_signer(P256)[1])
+    use_certificate(monkeypatch, tmp_path, P256, signer_chain(P256))
     (tmp_path / name).unlink()
     if content is not None:
         (tmp_path / name).write_bytes(content)
@@ -113,7 +109,7 @@ def test_what_the_machine_lacks_is_named(tmp_path, monkeypatch):
 
 
 def test_an_unfit_certificate_leaves_no_file(tmp_path, monkeypatch):
-    for_web_servers = authority_and_signer(P256, usage=ExtendedKeyUsageOID.SERVER_AUTH)[1]
+    for_web_servers = signer_chain(P256, usage=ExtendedKeyUsageOID.SERVER_AUTH)
     use_certificate(monkeypatch, tmp_path, P256, for_web_servers)
     fault_of(load_credentials)
     fault_of(lambda: signed_video(tmp_path / "v.mp4"))
@@ -146,8 +142,6 @@ def test_the_manifest_states_networks_and_inputs_and_the_streams_are_unchanged(t
         with av.open(str(path)) as video:
             packets = [each for each in video.demux() if each.size]
             found.append([(each.pts, each.is_keyframe, bytes(each)) for each in packets])
-            video.seek(200_000, backward=True)  # the index still points at the right bytes
-            assert sum(1 for _ in video.decode(video=0)) == 8
     assert found[0] == found[1]
 
 
@@ -162,7 +156,7 @@ def test_the_manifest_states_networks_and_inputs_and_the_streams_are_unchanged(t
     ],
 )
 def test_the_users_certificate_of_any_kind_signs(algorithm, key, tmp_path, monkeypatch):
-    _, chain = authority_and_signer(key)
+    chain = signer_chain(key)
     use_certificate(monkeypatch, tmp_path, key, chain)
     credentials = load_credentials()
     assert (credentials.algorithm, credentials.chain) == (algorithm, chain)
