@@ -15,7 +15,7 @@ from motiontransfer.report.report import TransferRun, write_transfer_report
 
 class ReportParams(Section):
     max_megabytes: float = Field(ge=1)
-    """Approximate upper limit of the page's size, in millions of bytes."""
+    """Size of the page, in millions of bytes, above which its videos are of lower quality."""
 
 
 def main(transfer: str) -> str:

@@ -369,22 +369,12 @@ def _study_lines(result: "Score") -> list[str]:
     for preference in result.preferences:
         low, high = preference.interval
         lines += [
-            f"{preference.comparison.a} over {preference.comparison.b}",
+            f"{preference.a} over {preference.b}",
             f"  {preference.share:.1%}, 95 % interval {low:.1%} to {high:.1%}:"
             f" {preference.preferred} of {preference.answers} answers",
         ]
-    counted = len(result.participants) - result.excluded
-    lines += [
-        "",
-        f"participants: {counted} counted, {result.excluded} left out for missed attention checks"
-        f" (of {result.num_checks} each)",
-    ]
-    width = max((len(each.participant) for each in result.participants), default=0)
-    for each in result.participants:
-        note = "" if each.is_counted else "  left out"
-        lines.append(
-            f"  {each.participant:<{width}}  {each.preferred:3d} of {each.answers:<3d} for the"
-            f" first, {each.missed_checks} checks missed, {each.median_seconds:5.1f} s a"
-            f" choice{note}"
-        )
-    return lines
+    left_out = {
+        name: missed for name, missed in result.missed_checks.items() if name not in result.counted
+    }
+    lines += ["", f"participants: {len(result.counted)} counted, {len(left_out)} left out"]
+    return lines + [f"  {name}: {missed} checks missed" for name, missed in left_out.items()]

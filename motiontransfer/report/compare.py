@@ -17,23 +17,15 @@ from motiontransfer.core.errors import MissingFileError, ParamsError
 from motiontransfer.core.params import Transfer
 from motiontransfer.core.storage import replacing
 from motiontransfer.evaluation.measurements import OURS, Curves, Measurements, read_measurements
-from motiontransfer.report.page import (
-    PanelSource,
-    has_sound,
-    leaf_texts,
-    make_panels,
-    video_panel,
-    write_page,
-)
-from motiontransfer.report.tables import count_verdicts, frame_charts, metric_differences, page_data
+from motiontransfer.report.page import PanelSource, leaf_texts, video_panel, write_video_page
+from motiontransfer.report.tables import count_verdicts, frame_charts, metric_differences
 from motiontransfer.video.frame_store import FrameStore
 
 WORKSPACE = "workspace"
 """Name, as in DVC's commands, of the files in the working tree."""
 
-_SHORT_HASH = 7
-
-_MAX_VIDEO_BYTES = 9_000_000
+_SHORT_HASH = 7  # characters, as git shows
+_MAX_VIDEO_BYTES = 9_000_000  # of all videos; a third more in the page, which can be mailed
 _MAX_TRANSFERS_BYTES = 12_000_000
 _BEFORE, _AFTER = "before", "after"
 
@@ -149,60 +141,58 @@ def write_comparison_page(
     Raises:
         MissingFileError: a result or its figures are not in DVC's cache.
     """
-    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+        scratch = Path(folder)
         table = layout.measurements_file("evaluate_transfer", transfer)
-        copy = Path(scratch) / table.name
-        old, new = (read_measurements(each.copy(table, copy)) for each in (before, after))
-        result = layout.results_folder(transfer) / layout.TRANSFER_FILE
-        results = (
-            before.copy(result, Path(scratch) / f"{_BEFORE}.mp4"),
-            after.copy(result, Path(scratch) / f"{_AFTER}.mp4"),
+        old, new = (
+            read_measurements(each.copy(table, scratch / table.name)) for each in (before, after)
         )
-        with FrameStore(results[0]) as first, FrameStore(results[1]) as second:
-            lengths, rate = (len(first), len(second)), second.frame_rate
-        sources, notes = _panel_sources(before, after, transfer, results)
-        panels, _ = make_panels(
-            sources, frame_rate=rate, num_frames=max(lengths), max_bytes=_MAX_VIDEO_BYTES
-        )
-        sound = has_sound(results[1])
-    metrics = metric_differences(old, new)
-    differences = [item for items in metrics.values() for item in items]
-    charts = frame_charts(_curves(old, new, names=(before.name, after.name)))
-    if lengths[0] != lengths[1]:
-        notes.append(
-            f"the runs have {lengths[0]} and {lengths[1]} frames; only the first {min(lengths)} "
-            "are compared"
-        )
-    write_page(
-        path,
-        "comparison.html",
-        {
+        sources, notes = _panel_sources(before, after, transfer, scratch)
+        lengths = []
+        for name in (_BEFORE, _AFTER):
+            with FrameStore(scratch / f"{name}.mp4") as store:
+                lengths.append(len(store))
+        if lengths[0] != lengths[1]:
+            notes.append(
+                f"the runs have {lengths[0]} and {lengths[1]} frames; only the first "
+                f"{min(lengths)} are compared"
+            )
+        metrics = metric_differences(old, new)
+        differences = [item for items in metrics.values() for item in items]
+        content = {
             "title": f"{transfer}: {before.name} and {after.name}",
             "transfer": transfer,
             "revisions": (before, after),
-            "panels": panels,
-            "master": _AFTER,
-            "hidden": frozenset(),
-            "has_sound": sound,
             "notes": notes,
             "params": param_differences(before.read_params(), after.read_params()),
             "metrics": metrics,
             "num_metrics": len(differences),
             "verdicts": count_verdicts(differences),
-            "charts": charts,
-            "data": page_data(charts, num_frames=min(lengths), frame_rate=rate),
-        },
-    )
+        }
+        write_video_page(
+            path,
+            "comparison.html",
+            content,
+            sources=sources,
+            master=_AFTER,
+            max_bytes=_MAX_VIDEO_BYTES,
+            charts=frame_charts(_curves(old, new, names=(before.name, after.name))),
+        )
     return tuple(notes)
 
 
 def _panel_sources(
-    before: Revision, after: Revision, transfer: str, results: tuple[Path, Path]
+    before: Revision, after: Revision, transfer: str, scratch: Path
 ) -> tuple[list[PanelSource], list[str]]:
     """Both results, source and ground truth of the newer run; notes on those that are missing."""
+    result = layout.results_folder(transfer) / layout.TRANSFER_FILE
     panels = [
-        video_panel(path.stem, revision.name, f"result of {revision.name}", path, verbatim=True)
-        for revision, path in zip((before, after), results, strict=True)
+        video_panel(
+            *(name, revision.name, f"result of {revision.name}"),
+            revision.copy(result, scratch / f"{name}.mp4"),
+            is_finished=True,
+        )
+        for name, revision in ((_BEFORE, before), (_AFTER, after))
     ]
     notes: list[str] = []
     names = _transfers(after)[transfer]
@@ -213,7 +203,7 @@ def _panel_sources(
         others.append(("truth", 3, truth, names.truth_path))
     for label, position, description, path in others:
         try:
-            copy = after.copy(path, results[0].with_name(f"{label}{path.suffix}"))
+            copy = after.copy(path, scratch / f"{label}{path.suffix}")
         except MissingFileError as error:
             notes.append(f"{label} is not shown: {error}")
         else:
@@ -261,28 +251,19 @@ def write_transfers_page(path: Path, transfers: Mapping[str, Transfer]) -> None:
         )
     ((subject, source),) = sources
     frames = layout.frames_file(subject, source)
-    with FrameStore(frames) as store:
-        num_frames, rate = len(store), store.frame_rate
-    results = {name: layout.results_folder(name) / layout.TRANSFER_FILE for name in transfers}
-    for result in results.values():
-        if not result.exists():
-            raise MissingFileError(f"{result}: no such file; `dvc repro` makes it")
-    shown = [
-        video_panel("source", source, f"source video of {subject}", frames),
-        *(
-            video_panel(
-                f"of_{name}", name, f"{transfers[name].target} performs it", result, verbatim=True
-            )
-            for name, result in results.items()
-        ),
+    panels = [
+        video_panel(
+            *(f"of_{name}", name, f"{transfer.target} performs it"),
+            layout.results_folder(name) / layout.TRANSFER_FILE,
+            is_finished=True,
+        )
+        for name, transfer in transfers.items()
     ]
-    panels, _ = make_panels(
-        shown, frame_rate=rate, num_frames=num_frames, max_bytes=_MAX_TRANSFERS_BYTES
+    write_video_page(
+        path,
+        "together.html",
+        {"title": f"{source}: {', '.join(transfers)}", "source": source},
+        sources=[video_panel("source", source, f"source video of {subject}", frames), *panels],
+        master=panels[0].name,
+        max_bytes=_MAX_TRANSFERS_BYTES,
     )
-    first = next(iter(results))
-    content = {
-        **{"title": f"{source}: {', '.join(transfers)}", "source": source, "panels": panels},
-        **{"master": f"of_{first}", "hidden": frozenset(), "has_sound": has_sound(results[first])},
-        "data": page_data([], num_frames=num_frames, frame_rate=rate),
-    }
-    write_page(path, "together.html", content)

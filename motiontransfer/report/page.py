@@ -1,9 +1,8 @@
 """Self-contained pages: templates filled in, and videos within a budget of bytes.
 
 A page is one HTML file. Nothing is fetched: images and videos are embedded, and the content
-security policy allows no other source and no script but the page's own. Videos are small copies
-that every browser plays; where a page would grow too large to mail, their quality and then their
-size are reduced in steps.
+security policy allows no other source and no script but the page's own. Videos are copies that
+every browser plays, in one of two qualities.
 """
 
 import hashlib
@@ -12,7 +11,7 @@ import json
 import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -26,14 +25,25 @@ from PIL import Image
 from motiontransfer.core.params import flattened
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import replacing
+from motiontransfer.report.tables import Chart
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.reader import open_input, video_stream
 from motiontransfer.video.writer import write_video
 
-_LARGEST_HEIGHT_PX = 512
+
+class QualityLevel(NamedTuple):
+    crf: int
+    """x264's quality."""
+    scale: float
+    """Factor of the working size."""
+
+
+QUALITY_LEVELS = (QualityLevel(crf=20, scale=1.0), QualityLevel(crf=30, scale=0.5))
+"""Of copies: hardly to be told from the original, and for pages that would be too large to mail."""
+_LARGEST_HEIGHT_PX = 512  # of copies; several are beside each other
+_LARGEST_SHARE_AS_IT_IS = 0.4  # of the limit, up to which a finished video is not encoded again
 _PLAYABLE_PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}
-_VERBATIM_SHARE = 0.4  # of the budget, up to which the result is not encoded again
 _JPEG_QUALITY = 82
 
 
@@ -102,8 +112,10 @@ class PanelSource:
     """Text alternative."""
     frames: Callable[[], Iterable[Frame]]
     """Called once for each time they are encoded."""
-    verbatim: Path | None = None
+    finished: Path | None = None
     """A finished video of these frames, to be shown as it is if it is small, and for its sound."""
+    is_hidden: bool = False
+    """True if it is not shown at first."""
 
 
 class Panel(NamedTuple):
@@ -117,71 +129,106 @@ class Panel(NamedTuple):
     """False where it is the finished video itself, byte for byte."""
 
 
-class Rung(NamedTuple):
-    crf: int
-    """x264's quality."""
-    scale: float
-    """Factor of the working size."""
-    share: float
-    """Share of the first rung's bytes, about."""
-
-
-LADDER = (
-    Rung(crf=20, scale=1.0, share=1.0),
-    Rung(crf=26, scale=1.0, share=0.5),
-    Rung(crf=30, scale=0.75, share=0.2),
-    Rung(crf=34, scale=0.5, share=0.07),
-)
-
-
 def video_panel(
-    name: str, label: str, description: str, path: Path, *, verbatim: bool = False
+    name: str, label: str, description: str, path: Path, *, is_finished: bool = False
 ) -> PanelSource:
-    """Show a video or frame store; `verbatim`: as it is where it is small, and with its sound."""
+    """Show a video or frame store; a finished one as it is where it is small, with its sound."""
 
     def frames() -> Iterator[Frame]:
         with FrameStore(path) as store:
             yield from store.frames()
 
+    finished = path if is_finished else None
     return PanelSource(
-        name=name,
-        label=label,
-        description=description,
-        frames=frames,
-        verbatim=path if verbatim else None,
+        name=name, label=label, description=description, frames=frames, finished=finished
     )
+
+
+def write_video_page(
+    path: Path,
+    template: str,
+    content: Mapping[str, object],
+    *,
+    sources: Sequence[PanelSource],
+    master: str,
+    max_bytes: int,
+    charts: Sequence[Chart] = (),
+) -> None:
+    """Write a page of videos in sync, in the better quality if all of them keep to so many bytes.
+
+    Frames can be chosen up to the end of the shortest finished video.
+
+    Args:
+        master: name of the finished video that is the clock, and has the sound.
+    """
+    lengths: list[int] = []
+    for source in sources:
+        if source.finished is not None:
+            with FrameStore(source.finished) as store:
+                lengths.append(len(store))
+                if source.name == master:
+                    rate, sound = store.frame_rate, has_sound(source.finished)
+    num_frames = min(lengths)
+    panels, quality = make_panels(
+        sources, frame_rate=rate, num_frames=num_frames, max_bytes=max_bytes
+    )
+    shown = [
+        asdict(chart) | {"curves": [{"label": k, "values": v} for k, v in chart.curves.items()]}
+        for chart in charts
+    ]
+    videos = {
+        "panels": panels,
+        "quality": quality,
+        "master": master,
+        "has_sound": sound,
+        "charts": charts,
+        "data": {"frames": num_frames, "rate": float(rate), "charts": shown},
+    }
+    write_page(path, template, {**content, **videos})
 
 
 def make_panels(
     sources: Sequence[PanelSource], *, frame_rate: Fraction, num_frames: int, max_bytes: int
-) -> tuple[tuple[Panel, ...], Rung]:
-    """Encode every panel at the best quality at which all of them fit; the last rung always does.
-
-    Args:
-        max_bytes: limit for all videos together.
-
-    Returns:
-        The panels, and the quality of those that are copies.
-    """
-    rung = 0
-    while True:
+) -> tuple[tuple[Panel, ...], QualityLevel]:
+    """Encode every panel, in the lower quality if all of them together are larger otherwise."""
+    largest = int(_LARGEST_SHARE_AS_IT_IS * max_bytes)
+    panels: tuple[Panel, ...] = ()
+    for quality in QUALITY_LEVELS:
         panels = tuple(
-            _panel(
-                source,
-                LADDER[rung],
-                frame_rate=frame_rate,
-                num_frames=num_frames,
-                largest_verbatim=int(_VERBATIM_SHARE * max_bytes),
-            )
+            _panel(source, quality, frame_rate, num_frames, largest_as_it_is=largest)
             for source in sources
         )
-        total = sum(len(panel.video) for panel in panels)
-        if total <= max_bytes or rung == len(LADDER) - 1:
-            return panels, LADDER[rung]
-        # the first one below that should fit, by what the rungs are expected to save
-        share = LADDER[rung].share * max_bytes / total
-        fitting = (i for i in range(rung + 1, len(LADDER)) if LADDER[i].share <= share)
-        rung = next(fitting, len(LADDER) - 1)
+        if sum(len(panel.video) for panel in panels) <= max_bytes:
+            return panels, quality
+    return panels, QUALITY_LEVELS[-1]
+
+
+def _panel(
+    source: PanelSource,
+    quality: QualityLevel,
+    frame_rate: Fraction,
+    num_frames: int,
+    *,
+    largest_as_it_is: int,
+) -> Panel:
+    path = source.finished
+    is_copy = path is None or not (
+        path.stat().st_size <= largest_as_it_is and plays_everywhere(path)
+    )
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
+        if path is None or is_copy:
+            frames = track(source.frames(), f"encode {source.name}", total=num_frames)
+            sound, path = path, Path(scratch) / "panel.mp4"
+            write_video(
+                path,
+                (_resized(frame, quality.scale) for frame in frames),
+                frame_rate=frame_rate,
+                sound=sound if sound and has_sound(sound) else None,
+                crf=quality.crf,
+            )
+        with FrameStore(path) as store:
+            size = store.size
+        return Panel(source=source, video=path.read_bytes(), size=size, is_copy=is_copy)
 
 
 def jpeg(image: Image.Image, *, largest_px: int) -> bytes:
@@ -190,34 +237,6 @@ def jpeg(image: Image.Image, *, largest_px: int) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=_JPEG_QUALITY, optimize=True)
     return buffer.getvalue()
-
-
-def _panel(
-    source: PanelSource,
-    quality: Rung,
-    *,
-    frame_rate: Fraction,
-    num_frames: int,
-    largest_verbatim: int,
-) -> Panel:
-    path = source.verbatim
-    is_copy = path is None or not (
-        path.stat().st_size <= largest_verbatim and plays_everywhere(path)
-    )
-    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
-        if path is None or is_copy:
-            frames = track(source.frames(), f"encode {source.name}", total=num_frames)
-            path = Path(scratch) / "panel.mp4"
-            write_video(
-                path,
-                (_resized(frame, quality.scale) for frame in frames),
-                frame_rate=frame_rate,
-                sound=source.verbatim if source.verbatim and has_sound(source.verbatim) else None,
-                crf=quality.crf,
-            )
-        with FrameStore(path) as store:
-            size = store.size
-        return Panel(source=source, video=path.read_bytes(), size=size, is_copy=is_copy)
 
 
 def plays_everywhere(path: Path) -> bool:

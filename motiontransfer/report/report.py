@@ -24,29 +24,20 @@ from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.report.page import (
-    PanelSource,
-    has_sound,
-    jpeg,
-    leaf_texts,
-    make_panels,
-    video_panel,
-    write_page,
-)
+from motiontransfer.report.page import PanelSource, jpeg, leaf_texts, video_panel, write_video_page
 from motiontransfer.report.tables import (
     frame_charts,
     measured,
     metric_tables,
     name_of,
     not_measured,
-    page_data,
     systems_of,
     tiles,
 )
 from motiontransfer.video.frame_store import FrameStore
 
-_THUMBNAIL_PX = 256
-_NUM_WORST = 8
+_THUMBNAIL_PX = 256  # longer side of the worst frames
+_NUM_WORST = 8  # frames, a row of them on a wide screen
 _BASE64 = 4 / 3  # bytes in the page for each byte of video
 
 
@@ -75,58 +66,42 @@ class TransferRun:
 
 
 def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> None:
-    """Write one HTML file that needs nothing else; videos are scaled down to keep to so many bytes.
+    """Write one HTML file that needs nothing else; above so many bytes its videos are smaller.
 
     Raises:
         MissingFileError: something that it shows is not there.
     """
+    sources = _panel_sources(run)
     found = read_measurements(layout.measurements_file("evaluate_transfer", run.name))
     systems = systems_of(measured(found))
-    panels, quality = make_panels(
-        _panel_sources(run),
-        frame_rate=run.poses.frame_rate,
-        num_frames=run.poses.num_frames,
-        max_bytes=int(max_bytes / _BASE64),
-    )
-    charts = frame_charts(
-        {
-            key: {name_of(name): of_system[name] for name in systems if name in of_system}
-            for key, of_system in found.curves().items()
-        }
-    )
-    write_page(
+    curves = {
+        key: {name_of(name): of_system[name] for name in systems if name in of_system}
+        for key, of_system in found.curves().items()
+    }
+    content = {
+        "title": f"{run.names.target} performs {run.names.source_subject}'s motion",
+        "run": run,
+        "tiles": tiles(found),
+        "worst": _worst(run, found),
+        "tables": metric_tables(found),
+        "has_intervals": any(item.interval for item in measured(found)),
+        "skipped": not_measured(found),
+        "training": {stage: load_params(file) for stage, file in run.training_metrics.items()},
+        "held_out": _held_out(run),
+        "params": {name: leaf_texts(section) for name, section in run.params.items()},
+        "files": [
+            {"role": role, "path": file.as_posix(), "md5": _md5(file), "size": file.stat().st_size}
+            for role, file in run.files.items()
+        ],
+    }
+    write_video_page(
         path,
         "report.html",
-        {
-            "title": f"{run.names.target} performs {run.names.source_subject}'s motion",
-            "run": run,
-            "panels": panels,
-            "master": "result",
-            "hidden": {"nearest_neighbours"} if run.names.truth_path else set(),
-            "has_sound": has_sound(run.result),
-            "quality": quality,
-            "tiles": tiles(found),
-            "charts": charts,
-            "worst": _worst(run, found),
-            "tables": metric_tables(found),
-            "has_intervals": any(item.interval for item in measured(found)),
-            "skipped": not_measured(found),
-            "training": {stage: load_params(file) for stage, file in run.training_metrics.items()},
-            "held_out": _held_out(run),
-            "params": {name: leaf_texts(section) for name, section in run.params.items()},
-            "files": [
-                {
-                    "role": role,
-                    "path": path.as_posix(),
-                    "md5": _md5(path),
-                    "num_bytes": path.stat().st_size,
-                }
-                for role, path in run.files.items()
-            ],
-            "data": page_data(
-                charts, num_frames=run.poses.num_frames, frame_rate=run.poses.frame_rate
-            ),
-        },
+        content,
+        sources=sources,
+        master="result",
+        max_bytes=int(max_bytes / _BASE64),
+        charts=frame_charts(curves),
     )
 
 
@@ -146,7 +121,9 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
             description=f"pose of {source}, normalized to {target}",
             frames=lambda: (draw_pose(poses, index) for index in range(poses.num_frames)),
         ),
-        video_panel("result", "result", f"rendered video of {target}", run.result, verbatim=True),
+        video_panel(
+            "result", "result", f"rendered video of {target}", run.result, is_finished=True
+        ),
     ]
     if truth is not None:
         description = f"ground truth: {target} filmed performing the same motion"
@@ -158,6 +135,7 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
             label="nearest neighbour",
             description=f"baseline: the training frame of {target} with the nearest pose",
             frames=lambda: read_frames(nearest.frames, poses.image_size),
+            is_hidden=truth is not None,
         ),
     ]
 

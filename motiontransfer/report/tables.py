@@ -5,8 +5,7 @@ another. A chart has a curve a system, over frames.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from fractions import Fraction
+from dataclasses import dataclass
 from itertools import starmap
 from typing import Literal, NamedTuple
 
@@ -348,17 +347,6 @@ def _chart(key: MetricKey, of_label: Mapping[str, Float64[np.ndarray, " frames"]
         curves=curves,
         summary=" ".join([f"{title}.", *in_words]),
     )
-
-
-def page_data(
-    charts: Iterable[Chart], *, num_frames: int, frame_rate: Fraction
-) -> dict[str, object]:
-    """The charts and the clock of a page, for its script."""
-    shown = [
-        asdict(chart) | {"curves": [{"label": k, "values": v} for k, v in chart.curves.items()]}
-        for chart in charts
-    ]
-    return {"frames": num_frames, "rate": float(frame_rate), "charts": shown}
 
 
 def _in_words(label: str, values: Sequence[float | None]) -> str:

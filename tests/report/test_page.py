@@ -14,7 +14,7 @@ from motiontransfer.video.writer import write_video
 from tests.report.conftest import RATE, coded_frames
 
 EMPTY = {
-    **{"title": "A & B", "transfer": "a", "panels": (), "master": "x", "hidden": ()},
+    **{"title": "A & B", "transfer": "a", "panels": (), "master": "x"},
     **{"has_sound": False, "notes": ("</script><b>bold",), "params": (), "metrics": {}},
     **{"num_metrics": 0, "verdicts": {"better": 0, "worse": 0, "same": 0}, "charts": ()},
     **{"data": {"note": "</script><script>alert(1)</script>"}},
@@ -72,9 +72,9 @@ def _noise(count, size=(96, 128)):
     return [random.integers(0, 255, (*size, 3), np.uint8) for _ in range(count)]
 
 
-def _source(name, frames, verbatim=None):
+def _source(name, frames, finished=None):
     return page.PanelSource(
-        name=name, label=name, description=name, frames=lambda: iter(frames), verbatim=verbatim
+        name=name, label=name, description=name, frames=lambda: iter(frames), finished=finished
     )
 
 
@@ -85,7 +85,7 @@ def _make(sources, max_bytes, num_frames):
 def test_a_copy_shows_the_same_frames_and_has_the_same_bytes_each_time(tmp_path):
     frames = list(coded_frames(6))
     (panel,), quality = _make([_source("a", frames)], 10_000_000, 6)
-    assert quality == page.LADDER[0]
+    assert quality == page.QUALITY_LEVELS[0]
     assert panel.is_copy
     assert _make([_source("a", frames)], 10_000_000, 6)[0][0].video == panel.video
     (tmp_path / "video.mp4").write_bytes(panel.video)
@@ -109,15 +109,17 @@ def test_a_finished_video_is_shown_as_it_is_if_it_is_small_and_plays(
     assert (panel.video == finished.read_bytes()) is not is_copy
 
 
-def test_a_smaller_budget_gives_smaller_videos_down_to_the_last_rung():
+def test_above_the_limit_videos_are_smaller():
+    best, small = page.QUALITY_LEVELS
     frames = _noise(10)
-    (best,), _ = _make([_source("a", frames)], 100_000_000, 10)
-    budget = len(best.video) // 4
-    (panel,), quality = _make([_source("a", frames)], budget, 10)
-    assert len(panel.video) < budget
-    assert quality.crf > page.LADDER[0].crf
-    (panel,), quality = _make([_source("a", frames)], 10, 10)
-    assert (quality, panel.size) == (page.LADDER[-1], (48, 64))
+    (panel,), quality = _make([_source("a", frames)], 100_000_000, 10)
+    assert (quality, panel.size) == (best, (96, 128))
+    limit = len(panel.video)
+    assert _make([_source("a", frames)], limit, 10)[1] == best
+    (panel,), quality = _make([_source("a", frames)], limit - 1, 10)
+    assert (quality, panel.size) == (small, (48, 64))
+    assert len(panel.video) < limit
+    assert _make([_source("a", frames)], 10, 10)[1] == small
     (large,), _ = _make([_source("a", _noise(2, (1024, 600)))], 100_000_000, 2)
     assert large.size == (512, 300)
 
