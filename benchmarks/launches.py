@@ -108,7 +108,7 @@ def _renderer(
     if face == "residual":
         return renderer
     params = TrainFaceCycleParams.model_validate(sections["train_face_cycle"])
-    shape = params.fill(FaceTranslatorConfig)
+    shape = params.to_config(FaceTranslatorConfig)
     faces = TranslatedFaces(
         runtime=runtime,
         translator=to_runtime(FaceTranslator(shape).apply(initialize), runtime),

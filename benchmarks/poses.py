@@ -43,8 +43,8 @@ def _normalized() -> Iterator[tuple[str, Keypoints, str]]:
         for role, subject in (("source", "ben"), ("target", "ada"))
     }
     for mode in MODES:
-        centring = "median" if mode in ("ankle", "limbs") else None
-        yield mode, normalize_poses(source, mode=mode, centring=centring, **statistics), "truth"
+        centering = "median" if mode in ("ankle", "limbs") else None
+        yield mode, normalize_poses(source, mode=mode, centering=centering, **statistics), "truth"
 
 
 def _accuracy(poses: Keypoints, truth: Keypoints) -> dict[str, float | None]:

@@ -267,15 +267,15 @@ def preset_renderer(
     """Untrained networks of a preset, its face generator among them."""
     gan = TrainGanParams.model_validate(sections["train_gan"])
     of_face = TrainFaceGanParams.model_validate(sections["train_face_gan"])
-    style = gan.fill(PoseMapStyle, encoding=gan.pose_encoding)
-    config = gan.fill(
+    style = gan.to_config(PoseMapStyle, encoding=gan.pose_encoding)
+    config = gan.to_config(
         GeneratorConfig, pose_channels=style.num_channels, size=size, viewport=viewport
     )
     plate = torch.zeros(3, *size) if config.has_background_image else None
     network = build_generator(config, background_image=plate, puppet=puppet).apply(initialize)
     face = None
     if of_face.steps:
-        face_config = of_face.fill(FaceGeneratorConfig, pose_channels=style.num_channels)
+        face_config = of_face.to_config(FaceGeneratorConfig, pose_channels=style.num_channels)
         face = ResidualFaces(
             runtime=runtime,
             network=to_runtime(FaceGenerator(face_config).apply(initialize), runtime),
@@ -284,7 +284,10 @@ def preset_renderer(
             previous_frame=face_config.previous_frame,
         )
     main = TrainedGenerator(
-        network=to_runtime(network, runtime), config=config, style=style, held_out=gan.fill(HeldOut)
+        network=to_runtime(network, runtime),
+        config=config,
+        style=style,
+        held_out=HeldOut(**sections["split"]),
     )
     return Renderer(runtime=runtime, main=main, face=face)
 

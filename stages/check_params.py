@@ -17,6 +17,7 @@ from motiontransfer.core.params import (
     Compute,
     Name,
     Section,
+    SplitParams,
     Transfer,
     load_params,
     load_section,
@@ -27,6 +28,7 @@ from motiontransfer.forensics.training import TrainForensicsParams
 from motiontransfer.pose.detectors import load_detector
 from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
+from motiontransfer.training.trainer import LoggingParams
 from stages import clean_keypoints, decode, detect_keypoints
 from stages.clean_keypoints import CleanKeypointsParams
 from stages.decode import DecodeParams
@@ -40,8 +42,22 @@ from stages.train_gan import TrainGanParams
 
 _MODELS: tuple[type[Section], ...] = (
     *(DecodeParams, CleanKeypointsParams, FitNormalizationParams, NormalizationParams),
-    *(FitAppearanceParams, TrainGanParams, TrainFaceGanParams, TrainFaceCycleParams, RenderParams),
-    *(EvaluateParams, EvaluateTransferParams, ReportParams, TrainForensicsParams, Compute),
+    *(
+        SplitParams,
+        FitAppearanceParams,
+        TrainGanParams,
+        TrainFaceGanParams,
+        TrainFaceCycleParams,
+        RenderParams,
+    ),
+    *(
+        EvaluateParams,
+        EvaluateTransferParams,
+        ReportParams,
+        TrainForensicsParams,
+        LoggingParams,
+        Compute,
+    ),
 )
 SECTIONS = {model.section(): model for model in _MODELS}
 """Section -> its model; but for `detect_keypoints`, whose model depends on the detector."""
@@ -54,7 +70,7 @@ class VideoParams(clean_keypoints.Video, detect_keypoints.Video, decode.Video):
 def main() -> None:
     """Raise one error that lists every fault; if there is none, write the sections of results."""
     faults = [*(f"{PARAMS_FILE}: {fault}" for fault in _name_faults()), *_section_faults()]
-    faults = faults or [*_choice_faults()]
+    faults = faults or [*_conflicts()]
     if faults:
         raise ParamsError("\n".join(dict.fromkeys(faults)))  # a detector's is every video's
     write_json(layout.PARAMS_CHECKED_FILE, {"names_fit_together": True})
@@ -66,7 +82,7 @@ def main() -> None:
 def affects_results(section: str) -> bool:
     """Whether a transfer's result depends on a section; those of names are in its own params."""
     is_stage = section in STAGES and STAGES[section].affects_results
-    return is_stage or section == "normalization"  # of the stage `normalize`
+    return is_stage or section in ("normalization", "split")
 
 
 def write_video_params() -> None:
@@ -87,10 +103,10 @@ def _section_faults() -> Iterator[str]:
     return _raised(checks)
 
 
-def _choice_faults() -> Iterator[str]:
+def _conflicts() -> Iterator[str]:
     """Valid values that do not go together."""
     sections = (load_section(model, name) for name, model in SECTIONS.items())
-    return _raised([*(section.check_choices for section in sections), _check_face_cycle])
+    return _raised([*(section.check_conflicts for section in sections), _check_face_cycle])
 
 
 def _raised(checks: list[Callable[[], object]]) -> Iterator[str]:

@@ -4,7 +4,7 @@ import numpy as np
 from pydantic import Field
 
 from motiontransfer.core import layout
-from motiontransfer.core.params import Section, load_section
+from motiontransfer.core.params import Section, SplitParams, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.background import median_background
@@ -20,10 +20,7 @@ class FitAppearanceParams(Section):
 
 def main(target: str) -> str:
     params = load_section(FitAppearanceParams, "fit_appearance")
-    held_out = HeldOut(
-        held_out_fraction=load_section(float, "train_gan.held_out_fraction"),
-        gap_frames=load_section(int, "train_gan.gap_frames"),
-    )
+    held_out = load_section(SplitParams, "split").to_config(HeldOut)
     clips = read_target_clips(target, held_out)
     with FullSizeFrames(clips) as frames:
         background = median_background(frames)

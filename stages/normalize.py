@@ -22,7 +22,7 @@ def main(transfer: str) -> str:
     poses = normalize_poses(
         source,
         mode=params.mode,
-        centring=params.centring,
+        centering=params.centering,
         source=read_statistics(layout.statistics_file(names.source_subject)),
         target=target,
     )

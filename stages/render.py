@@ -27,7 +27,7 @@ from motiontransfer.rendering.renderer import (
 
 def main(transfer: str) -> str:
     params = load_section(RenderParams, "render")
-    params.check_choices()
+    params.check_conflicts()
     names = load_section(Transfer, f"transfers.{transfer}")
     poses = read_keypoints(layout.poses_file(transfer))
     renderer = _load_renderer(transfer, names, params)

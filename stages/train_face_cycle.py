@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from motiontransfer.core import layout
-from motiontransfer.core.params import Transfer, load_section
+from motiontransfer.core.params import SplitParams, Transfer, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.models.faces import FaceTranslatorConfig
 from motiontransfer.models.layers import Upsampling
@@ -11,7 +11,7 @@ from motiontransfer.models.weights import write_no_weights
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.face_cycle import FaceCycleConfig, train_face_cycle
-from motiontransfer.training.trainer import RunPaths, TrainingParams
+from motiontransfer.training.trainer import LoggingParams, RunPaths, TrainingParams
 
 
 class TrainFaceCycleParams(TrainingParams, FaceCycleConfig):
@@ -37,10 +37,10 @@ def main(transfer: str) -> str | None:
             [_source(names)],
             _target(names),
             runtime,
-            translator=params.fill(FaceTranslatorConfig),
+            translator=params.to_config(FaceTranslatorConfig),
             discriminator=params.discriminator(),
-            config=params.fill(FaceCycleConfig),
-            schedule=params.schedule,
+            config=params.to_config(FaceCycleConfig),
+            schedule=params.schedule(load_section(LoggingParams, "logging")),
             paths=paths,
         )
         if runtime.is_first:
@@ -64,8 +64,5 @@ def _source(names: Transfer) -> TargetClip:
 
 def _target(names: Transfer) -> list[TargetClip]:
     """All clips, split as for the main generator."""
-    held_out = HeldOut(
-        held_out_fraction=load_section(float, "train_gan.held_out_fraction"),
-        gap_frames=load_section(int, "train_gan.gap_frames"),
-    )
+    held_out = load_section(SplitParams, "split").to_config(HeldOut)
     return read_target_clips(names.target, held_out)

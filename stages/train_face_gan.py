@@ -20,7 +20,7 @@ from motiontransfer.training.face_gan import (
     train_face_gan,
 )
 from motiontransfer.training.gan import GanLossConfig, check_perceptual, read_perceptual
-from motiontransfer.training.trainer import RunPaths, TrainingParams
+from motiontransfer.training.trainer import LoggingParams, RunPaths, TrainingParams
 from stages.train_gan import TrainGanParams
 
 
@@ -30,7 +30,7 @@ class TrainFaceGanParams(TrainingParams, FaceGanConfig):
     full_frame_weight: float = Field(ge=0)
     perceptual_file: Path | None
 
-    def choice_faults(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[str]:
         """Settings that do not go with those of `train_gan`."""
         main = load_section(TrainGanParams, "train_gan")
         weight = _perceptual_weight(self, main)
@@ -58,7 +58,7 @@ class TrainFaceGanParams(TrainingParams, FaceGanConfig):
 
 def main(target: str) -> None:
     params = load_section(TrainFaceGanParams, "train_face_gan")
-    params.check_choices()
+    params.check_conflicts()
     paths = RunPaths(
         checkpoints=layout.CHECKPOINTS_FOLDER / "train_face_gan" / target,
         models=layout.models_folder(target),
@@ -81,15 +81,15 @@ def main(target: str) -> None:
             runtime,
             trained,
             networks=FaceNetworks(
-                generator=params.fill(
+                generator=params.to_config(
                     FaceGeneratorConfig, pose_channels=trained.style.num_channels
                 ),
                 discriminator=params.discriminator(),
                 full_frame=full_frame,
             ),
-            config=params.fill(FaceGanConfig),
+            config=params.to_config(FaceGanConfig),
             perceptual=perceptual,
-            schedule=params.schedule,
+            schedule=params.schedule(load_section(LoggingParams, "logging")),
             paths=paths,
         )
         if runtime.is_first:

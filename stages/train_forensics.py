@@ -4,6 +4,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.params import Name, Transfer, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.forensics.training import TrainForensicsParams, train_on_project
+from motiontransfer.training.trainer import LoggingParams
 
 
 def main(name: str) -> None:
@@ -16,6 +17,7 @@ def main(name: str) -> None:
             transfers=load_section(dict[Name, Transfer], "transfers"),
             checkpoints=layout.CHECKPOINTS_FOLDER / "train_forensics" / name,
             weights=layout.detector_file(name),
+            logging=load_section(LoggingParams, "logging"),
             logs=layout.training_folder("forensics") / name,
         )
         if runtime.is_first:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from motiontransfer.core import layout
-from motiontransfer.core.params import load_section
+from motiontransfer.core.params import SplitParams, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.models.generators import (
     BACKGROUNDS,
@@ -25,13 +25,11 @@ from motiontransfer.pose.drawing import Encoding, PoseMapStyle
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.gan import check_perceptual, read_perceptual
 from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanNetworks, Target, train_pose_gan
-from motiontransfer.training.trainer import RunPaths, TrainingParams
+from motiontransfer.training.trainer import LoggingParams, RunPaths, TrainingParams
 
 
 class TrainGanParams(TrainingParams, PoseGanConfig):
     steps: int = Field(ge=1)
-    held_out_fraction: float = Field(ge=0, lt=1)
-    gap_frames: int = Field(ge=0)
     pose_encoding: Encoding
     line_width_px: float = Field(gt=0)
     heatmap_sigma_px: float = Field(gt=0)
@@ -47,7 +45,7 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
     frame_discriminator: bool
     perceptual_file: Path | None
 
-    def choice_faults(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[str]:
         """Settings without effect, and networks that lack what they need."""
         if self.window_frames == 1 and self.previous_frame != "none":
             yield (
@@ -93,8 +91,8 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
 
 def main(target: str) -> None:
     params = load_section(TrainGanParams, "train_gan")
-    params.check_choices()
-    held_out = params.fill(HeldOut)
+    params.check_conflicts()
+    held_out = load_section(SplitParams, "split").to_config(HeldOut)
     clips = read_target_clips(target, held_out)
     networks = generator_networks(params, clips)
     appearance = layout.appearance_file(target)
@@ -111,9 +109,9 @@ def main(target: str) -> None:
             ),
             runtime,
             networks=networks,
-            config=params.fill(PoseGanConfig),
+            config=params.to_config(PoseGanConfig),
             perceptual=perceptual,
-            schedule=params.schedule,
+            schedule=params.schedule(load_section(LoggingParams, "logging")),
             paths=RunPaths(
                 checkpoints=layout.CHECKPOINTS_FOLDER / "train_gan" / target,
                 models=layout.models_folder(target),
@@ -126,13 +124,13 @@ def main(target: str) -> None:
 
 def generator_networks(params: TrainGanParams, clips: list[TargetClip]) -> PoseGanNetworks:
     """Shapes of the networks for a target's clips."""
-    style = params.fill(PoseMapStyle, encoding=params.pose_encoding)
+    style = params.to_config(PoseMapStyle, encoding=params.pose_encoding)
     viewport = None
     if params.viewport == "person":
         poses = [clip.training_keypoints for clip in clips]
         viewport = fit_viewport(poses, multiple_of=2 ** (params.num_downsamplings + 1))
     return PoseGanNetworks(
-        generator=params.fill(
+        generator=params.to_config(
             GeneratorConfig,
             pose_channels=style.num_channels,
             size=clips[0].keypoints.image_size,

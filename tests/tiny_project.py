@@ -58,9 +58,10 @@ def shrink_pipeline(params: dict) -> None:
     small = {
         **{"steps": 4, "num_filters": 4, "num_residual_blocks": 1},
         **{"discriminator_filters": 4, "discriminator_layers": 2},
-        **{"log_every_steps": 2, "sample_every_steps": 4, "checkpoint_every_steps": 2},
     }
-    params["train_gan"] |= {**small, "gap_frames": 2, "num_downsamplings": 2}
+    params["logging"] = {"log_every_steps": 2, "sample_every_steps": 4, "checkpoint_every_steps": 2}
+    params["split"]["gap_frames"] = 2
+    params["train_gan"] |= {**small, "num_downsamplings": 2}
     params["train_face_gan"] |= {**small, "crop_size": 32}
     params["render"]["contact_sheet_columns"] = 3
     params["compute"]["num_workers"] = 1  # each loads MediaPipe

@@ -199,7 +199,7 @@ def _video(project: Path, clip: Clip, clips: Path) -> Path | None:
 
 
 def _write_params(project: Path, name: str, video: Path, changes: Mapping[str, object]) -> None:
-    """Split the clip; set other values in section `train_gan`."""
+    """Split the clip; change values of section `train_gan`."""
     num_frames = read_metadata(video).num_frames
     assert num_frames is not None
     num_left = num_frames - round(num_frames * _HELD_OUT_SHARE)
@@ -207,11 +207,11 @@ def _write_params(project: Path, name: str, video: Path, changes: Mapping[str, o
         "held_out_fraction": _HELD_OUT_SHARE,
         "gap_frames": num_left - round(num_frames * _TRAINED_SHARE),
     }
-    names = {"subjects": [name], "targets": [name], "transfers": {}}
+    names = {"subjects": [name], "targets": [name], "transfers": {}, "split": split}
     videos = {name: {"path": video.name, "subject": name, "crop": "auto"}}
     own = {key: changes[key] for key in changes if key != "preset"}
     sections = {"videos": videos, **names}
-    write_params(project, sections, {**split, **own}, preset=changes.get("preset"))
+    write_params(project, sections, own, preset=changes.get("preset"))
 
 
 @contextmanager

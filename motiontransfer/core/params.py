@@ -12,7 +12,7 @@ from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from types import GenericAlias, UnionType
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -20,7 +20,17 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from motiontransfer.core import layout
 from motiontransfer.core.errors import PARAMS_FILE, MissingFileError, ParamsError, one_line
 
-_Settings = TypeVar("_Settings")
+_Config = TypeVar("_Config")
+
+_INTERVALS = ("log_every_steps", "sample_every_steps", "checkpoint_every_steps")
+_TRAININGS = ("train_gan", "train_face_gan", "train_face_cycle", "train_forensics")
+_MOVED_KEYS = {
+    "normalization.centring": "normalization.centering",
+    "train_gan.held_out_fraction": "split.held_out_fraction",
+    "train_gan.gap_frames": "split.gap_frames",
+    **{f"{stage}.{key}": f"logging.{key}" for stage in _TRAININGS for key in _INTERVALS},
+}
+"""Key of an earlier version -> where its value is now."""
 
 
 class Section(BaseModel):
@@ -28,33 +38,36 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    affects_outputs: ClassVar[bool] = True
+    """Whether what a stage writes depends on it."""
+
     @classmethod
     def section(cls) -> str:
         """The model's section: `train_gan` of `TrainGanParams`."""
         return re.sub("(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Params")).lower()
 
-    def choice_faults(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[str]:
         """Values, valid alone, that have no effect or fail beside others: `key: why`."""
         yield from ()
 
-    def check_choices(self) -> None:
-        """Refuse what has `choice_faults`.
+    def check_conflicts(self) -> None:
+        """Refuse what has `conflicts`.
 
         Raises:
             ParamsError: one line for each.
         """
-        faults = [f"{PARAMS_FILE}: {self.section()}.{fault}" for fault in self.choice_faults()]
+        faults = [f"{PARAMS_FILE}: {self.section()}.{fault}" for fault in self.conflicts()]
         if faults:
             raise ParamsError("\n".join(faults))
 
-    def fill(self, settings: type[_Settings], **others: object) -> _Settings:
+    def to_config(self, config: type[_Config], **others: object) -> _Config:
         """Build a dataclass or another model from the values of the same names, and others."""
-        if issubclass(settings, BaseModel):
-            declared = list(settings.model_fields)
+        if issubclass(config, BaseModel):
+            declared = list(config.model_fields)
         else:
-            declared = [field.name for field in fields(settings)]  # ty: ignore[invalid-argument-type]
+            declared = [field.name for field in fields(config)]  # ty: ignore[invalid-argument-type]
         names = [name for name in declared if name not in others]
-        return settings(**{name: getattr(self, name) for name in names}, **others)
+        return config(**{name: getattr(self, name) for name in names}, **others)
 
 
 Name = Annotated[str, Field(pattern=r"^\w[\w-]*$", max_length=50)]  # of 255 bytes of a file name
@@ -81,8 +94,17 @@ class Transfer(Section):
         return None if self.truth == "none" else layout.TRUTH_FOLDER / self.truth
 
 
+class SplitParams(Section):
+    """Frames of each clip of a target that no training sees."""
+
+    held_out_fraction: float = Field(ge=0, lt=1)
+    gap_frames: int = Field(ge=0)
+
+
 class Compute(Section):
-    """Section `compute`, explained in params.yaml; it does not affect results."""
+    """Section `compute`, explained in params.yaml."""
+
+    affects_outputs = False
 
     num_workers: int = Field(ge=0)
 
@@ -105,7 +127,7 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
 
     Raises:
         MissingFileError: no such file.
-        ParamsError: not YAML, or not a mapping at the top.
+        ParamsError: not YAML, not a mapping at the top, or keys of an earlier version.
     """
     if not path.is_file():
         raise MissingFileError(
@@ -119,7 +141,23 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
         raise ParamsError(
             f"{path}: expected sections (name: …) at the top, got {type(content).__name__}"
         )
+    moved = [
+        f"{path}: {old}: this key moved; set {new}, with the same meaning"
+        for old, new in _MOVED_KEYS.items()
+        if old in _two_level_keys(content)
+    ]
+    if moved:
+        raise ParamsError("\n".join(moved))
     return content
+
+
+def _two_level_keys(content: Mapping[str, object]) -> set[str]:
+    return {
+        f"{name}.{key}"
+        for name, section in content.items()
+        if isinstance(section, Mapping)
+        for key in section
+    }
 
 
 @lru_cache(maxsize=1)  # a stage reads sections one by one

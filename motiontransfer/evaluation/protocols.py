@@ -236,7 +236,7 @@ def evaluate_reconstruction(
     if not tails:
         raise TrainingError(
             f"no frame is held out in {', '.join(clip.name for clip in clips)}; evaluation needs "
-            "some that were not trained on: raise train_gan.held_out_fraction"
+            "some that were not trained on: raise split.held_out_fraction"
         )
     real = concatenated([clip_frames(clip, clip.held_out) for clip in tails])
     generated = {

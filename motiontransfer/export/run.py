@@ -65,7 +65,7 @@ def play(arguments: argparse.Namespace, target: PoseStatistics) -> None:
     if arguments.normalization != "none":
         source = fit_statistics([poses], **asdict(_statistics_config()))
         poses = normalize_poses(
-            poses, mode=arguments.normalization, centring="median", source=source, target=target
+            poses, mode=arguments.normalization, centering="median", source=source, target=target
         )
     frames = _open_player(arguments).play(poses)
     if arguments.output.suffix:
@@ -90,7 +90,7 @@ def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
         motion = SourceMotion(
             _statistics_config(),
             mode=arguments.normalization,
-            centring="median",
+            centering="median",
             target=target,
             skeleton=source.skeleton,
             image_size=working_framing(source, height=player.size[0]).size,

@@ -46,7 +46,7 @@ from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.training.checkpoint import Throughput, copy_logs, run_folder, run_key
 from motiontransfer.training.distributed import barrier
-from motiontransfer.training.trainer import AdamTask, RunParams, Schedule, fit
+from motiontransfer.training.trainer import AdamTask, LoggingParams, RunParams, Schedule, fit
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import image_grid
 
@@ -143,6 +143,7 @@ def train_on_project(
     checkpoints: Path,
     weights: Path,
     logs: Path,
+    logging: LoggingParams,
 ) -> dict[str, object]:
     """Train, calibrate and test on the project in the current folder; return the metrics."""
     inputs = input_files(targets=targets, transfers=transfers)
@@ -155,7 +156,7 @@ def train_on_project(
             targets=targets,
             transfers=transfers,
             face=params.face,
-            held_out=params.fill(HeldOut),
+            held_out=params.to_config(HeldOut),
             max_frames=params.max_frames,
             folder=folder,
         )
@@ -166,8 +167,8 @@ def train_on_project(
             split.training,
             split.calibration,
             runtime,
-            config=params.fill(FramePairConfig),
-            schedule=params.schedule,
+            config=params.to_config(FramePairConfig),
+            schedule=params.schedule(logging),
             crop_size=params.crop_size,
             ema_decay=params.ema_decay,
             folder=folder,

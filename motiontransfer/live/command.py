@@ -113,7 +113,7 @@ def source_motion(target: str, source: Source, renderer: Renderer) -> SourceMoti
         ParamsError: the params' normalization is one of whole clips.
     """
     normalization = load_section(NormalizationParams, "normalization")
-    normalization.check_choices()
+    normalization.check_conflicts()
     mode = MODES[normalization.mode]
     if not mode.works_live:
         raise ParamsError(
@@ -131,9 +131,9 @@ def source_motion(target: str, source: Source, renderer: Renderer) -> SourceMoti
             f"{' or '.join(others)}"
         )
     return SourceMotion(
-        load_section(FitNormalizationParams, "fit_normalization").fill(StatisticsConfig),
+        load_section(FitNormalizationParams, "fit_normalization").to_config(StatisticsConfig),
         mode=normalization.mode,
-        centring=normalization.centring,
+        centering=normalization.centering,
         target=read_statistics(layout.statistics_file(target)),
         skeleton=source.skeleton,
         image_size=image_size,

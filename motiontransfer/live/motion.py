@@ -18,7 +18,7 @@ from motiontransfer.pose.cleaning import remove_stray_hands
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import OneEuroFilter
-from motiontransfer.retargeting.normalization import MODES, Centring, normalize_poses
+from motiontransfer.retargeting.normalization import MODES, Centering, normalize_poses
 from motiontransfer.retargeting.statistics import (
     MIN_FRAMES,
     PoseStatistics,
@@ -54,14 +54,14 @@ class SourceMotion:
         params: StatisticsConfig,
         *,
         mode: str,
-        centring: Centring | None,
+        centering: Centering | None,
         target: PoseStatistics,
         skeleton: Skeleton,
         image_size: tuple[int, int],
     ) -> None:
         self._params, self._target = params, target
         self._mode = mode
-        self._centring: Centring | None = centring
+        self._centering: Centering | None = centering
         self._skeleton, self._image_size = skeleton, image_size
         self.restart()
 
@@ -158,7 +158,7 @@ class SourceMotion:
         return normalize_poses(
             recent,
             mode=self._mode,
-            centring=self._centring,
+            centering=self._centering,
             source=self.statistics,
             target=self._target,
             floor=np.full(recent.num_frames, line),

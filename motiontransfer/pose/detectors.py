@@ -98,7 +98,7 @@ class HolisticConfig(_FrameDetectorConfig):
     def body_detector(self) -> "TasksConfig | None":
         if self.max_people == 1:
             return None
-        return self.fill(TasksConfig, detector="mediapipe_tasks", model=_PACKAGED_MODEL)
+        return self.to_config(TasksConfig, detector="mediapipe_tasks", model=_PACKAGED_MODEL)
 
 
 class TasksConfig(_FrameDetectorConfig):

@@ -37,7 +37,7 @@ def split_clip(num_frames: int, split: HeldOut) -> tuple[range, range]:
         raise TrainingError(
             f"a clip of {num_frames} frames leaves {max(num_training, 0)} to train on after "
             f"holding out {num_held_out} and a gap of {gap}; expected at least 2; use a longer "
-            "clip, or lower train_gan.held_out_fraction or train_gan.gap_frames"
+            "clip, or lower split.held_out_fraction or split.gap_frames"
         )
     return range(num_training), range(num_frames - num_held_out, num_frames)
 

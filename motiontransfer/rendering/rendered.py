@@ -40,7 +40,7 @@ class RenderParams(Section):
     provenance: Literal["c2pa", "none"]
     visible_label: VisibleLabel
 
-    def choice_faults(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[str]:
         if self.face == "none" and self.face_blending != "feather":
             yield (
                 "face_blending: has no effect where face is none; expected feather, got "

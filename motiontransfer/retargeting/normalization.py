@@ -25,7 +25,7 @@ from motiontransfer.retargeting.statistics import (
     shown_joints,
 )
 
-Centring = Literal["median", "image"]
+Centering = Literal["median", "image"]
 
 _DEPTH_MARGIN = 0.1  # outside [0, 1], to which the depth fraction may go; beyond, maps are constant
 _MIN_SPREAD = 1e-3  # of the thinnest direction of a pose to its widest
@@ -44,7 +44,7 @@ class Mode:
     normalize: Callable[..., Keypoints]
     """Has the parameters of `normalize_by_ankles`."""
     uses_floor: bool = False
-    """It maps ankle lines, and positions from left to right by `centring`."""
+    """It maps ankle lines, and positions from left to right by `centering`."""
     uses_proportions: bool = False
     works_live: bool = True
     """It takes poses as they come, without those to come."""
@@ -54,7 +54,7 @@ def normalize_poses(
     keypoints: Keypoints,
     *,
     mode: str,
-    centring: Centring | None,
+    centering: Centering | None,
     source: PoseStatistics,
     target: PoseStatistics,
     floor: Series | None = None,
@@ -65,7 +65,7 @@ def normalize_poses(
 
     Args:
         mode: a key of `MODES`.
-        centring: the source's `median` position from left to right, or the middle of its image
+        centering: the source's `median` position from left to right, or the middle of its image
             (`image`), is mapped to the target's. None for modes that do not center.
         floor: the ankle line in each frame, where it is not to be read off the whole clip.
 
@@ -76,7 +76,7 @@ def normalize_poses(
     if unknown := joint_differences(keypoints, target)[0]:
         is_unknown = [joint in unknown for joint in keypoints.skeleton.joints]
         keypoints = keypoints.without(np.array([is_unknown]))
-    if centring == "image":
+    if centering == "image":
         source, target = (
             replace(statistics, median_ankle_x_px=(statistics.image_size[1] - 1) / 2)
             for statistics in (source, target)

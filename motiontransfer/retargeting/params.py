@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from motiontransfer.core.params import Section
-from motiontransfer.retargeting.normalization import MODES, Centring
+from motiontransfer.retargeting.normalization import MODES, Centering
 
 
 class FitNormalizationParams(Section):
@@ -17,7 +17,7 @@ class FitNormalizationParams(Section):
     cluster_epsilon_px: float | None = Field(gt=0)
     outlier_quantile: float = Field(ge=0.5, le=1)
 
-    def choice_faults(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[str]:
         if None not in (self.cluster_fraction, self.cluster_epsilon_px):
             yield "cluster_epsilon_px: expected null where cluster_fraction is set, or the reverse"
 
@@ -32,14 +32,14 @@ class NormalizationParams(Section):
     """Section `normalization`: the arguments of `normalize_poses`, and a filter after it."""
 
     mode: Annotated[str, AfterValidator(_known_mode)]
-    centring: Centring | None
+    centering: Centering | None
     smoothing: Literal["median", "gaussian", "none"]
     smoothing_frames: int = Field(ge=1)
 
-    def choice_faults(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[str]:
         expected = "median or image" if MODES[self.mode].uses_floor else "null"
-        if (self.centring is None) != (expected == "null"):
-            got = self.centring or "null"
-            yield f"centring: expected {expected} with mode {self.mode}, got {got}"
+        if (self.centering is None) != (expected == "null"):
+            got = self.centering or "null"
+            yield f"centering: expected {expected} with mode {self.mode}, got {got}"
         if self.smoothing_frames % 2 == 0:
             yield f"smoothing_frames: expected an odd number, got {self.smoothing_frames}"

@@ -1,7 +1,7 @@
 """Training loop: schedule, Adam and EMA, checkpoints, logs; resumed exactly after a stop.
 
-Sections of params.yaml subclass `Schedule`, `RunParams` and `TrainingParams`, so that each field is
-declared once. Gradients are averaged over the ranks. The exponential moving average of the weights
+Sections of params.yaml subclass `RunParams` and `TrainingParams`, so that each field is declared
+once. Gradients are averaged over the ranks. The exponential moving average of the weights
 (Yazici et al. 2019) is the result.
 """
 
@@ -65,13 +65,18 @@ _logger = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Schedule(Section):
-    """Length, batch size, learning rate and intervals of a training.
+class LoggingParams(Section):
+    """Intervals of all trainings. They decide no weights, and `run_key` reads what `repr` shows."""
 
-    With `max_minutes` the result depends on how fast the machine is. Without it it is a function of
-    configuration and inputs, however often the run is stopped and resumed. The intervals decide no
-    weights: with others, too, a stopped run goes on, as `run_key` reads what `repr` shows.
-    """
+    affects_outputs = False
+
+    log_every_steps: int = Field(ge=1, repr=False)
+    sample_every_steps: int = Field(ge=1, repr=False)
+    checkpoint_every_steps: int = Field(ge=1, repr=False)
+
+
+class LengthParams(Section):
+    """Length, batch size and learning rate of a training."""
 
     seed: int = Field(ge=0)
     steps: int = Field(ge=0)
@@ -79,9 +84,14 @@ class Schedule(Section):
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     lr_decay_start: float = Field(ge=0, le=1)
-    log_every_steps: int = Field(ge=1, repr=False)
-    sample_every_steps: int = Field(ge=1, repr=False)
-    checkpoint_every_steps: int = Field(ge=1, repr=False)
+
+
+class Schedule(LengthParams, LoggingParams):
+    """Length, batch size, learning rate and intervals of a training.
+
+    With `max_minutes` the result depends on how fast the machine is. Without it it is a function of
+    configuration and inputs, however often the run is stopped and resumed.
+    """
 
     def learning_rate_at(self, step: int, *, minutes: float = 0.0) -> float:
         """Learning rate of a step, counted from 0, that begins after so many own minutes."""
@@ -108,16 +118,14 @@ class Schedule(Section):
         return self.model_copy(update={"steps": steps, "max_minutes": minutes})
 
 
-class RunParams(Schedule):
-    """Base of every training stage's section: a schedule, and where it runs."""
+class RunParams(LengthParams):
+    """Base of every training stage's section: its length, and where it runs."""
 
     devices: Devices = Field(repr=False)
     precision: Precision = Field(repr=False)  # `run_key` adds what it comes to on this machine
 
-    @property
-    def schedule(self) -> Schedule:
-        """What decides the weights: all but the device."""
-        return self.fill(Schedule)
+    def schedule(self, logging: LoggingParams) -> Schedule:
+        return self.to_config(Schedule, **logging.model_dump())
 
     def launched(self) -> AbstractContextManager[Runtime]:
         """The processes that train together, ended with the block."""

@@ -111,6 +111,20 @@ def test_a_missing_file_or_other_content_is_an_error(params):
         load_params()
 
 
+def test_all_keys_of_an_earlier_version_are_one_error_that_says_where_each_is_now(params):
+    PARAMS_FILE.write_text(
+        "train_gan: {gap_frames: 3, log_every_steps: 2, steps: 1}\nnormalization: {centring: image}"
+    )
+    with pytest.raises(ParamsError) as info:
+        load_section(dict, "train_gan")
+    lines = str(info.value).splitlines()
+    assert [line.split(": ")[1] for line in lines] == [
+        *("normalization.centring", "train_gan.gap_frames", "train_gan.log_every_steps")
+    ]
+    news = ("normalization.centering", "split.gap_frames", "logging.log_every_steps")
+    assert all(new in line for new, line in zip(news, lines, strict=True))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     steps: int
@@ -120,8 +134,10 @@ class Settings:
 
 def test_a_section_fills_settings_of_the_same_names(params):
     section = load_section(Train, "train")
-    assert section.fill(Settings, device="cpu") == Settings(steps=100, mode="fast", device="cpu")
-    assert section.fill(Settings, device="cpu", mode="other").mode == "other"
+    assert section.to_config(Settings, device="cpu") == Settings(
+        steps=100, mode="fast", device="cpu"
+    )
+    assert section.to_config(Settings, device="cpu", mode="other").mode == "other"
 
 
 def test_a_section_fills_a_model_that_it_subclasses():
@@ -129,7 +145,7 @@ def test_a_section_fills_a_model_that_it_subclasses():
         steps: int
 
     video = {"path": "a.mp4", "subject": "ben"}
-    assert Training(steps=3, **video).fill(Video) == Video(**video)
+    assert Training(steps=3, **video).to_config(Video) == Video(**video)
 
 
 @pytest.mark.parametrize("nested", ["[" * 10**5, "- " * 10**5])

@@ -155,7 +155,7 @@ def test_an_image_is_written_and_frames_are_not_compared_across_clips(evaluated,
 def test_without_held_out_frames_the_error_names_the_param(folder, tmp_path):
     clips = clips_of(folder, held_out_fraction=0.0)
     rest = {"compute": LOCAL, "comparison": tmp_path / "c.png", "scratch": tmp_path}
-    with pytest.raises(TrainingError, match=r"train_gan\.held_out_fraction"):
+    with pytest.raises(TrainingError, match=r"split\.held_out_fraction"):
         protocols.evaluate_reconstruction(clips, iter, **rest, networks=NO_NETWORKS)
 
 

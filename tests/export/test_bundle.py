@@ -317,7 +317,7 @@ def test_the_program_normalizes_the_poses_of_another_person(exported, tmp_path):
     )
     target = read_statistics(exported / "artifacts/statistics/ada.json")
     poses = normalize_poses(
-        source, mode="limbs", centring="median", source=statistics_of(source), target=target
+        source, mode="limbs", centering="median", source=statistics_of(source), target=target
     )
     write_keypoints(tmp_path / "poses.parquet", poses)
     run_without_pytorch(exported, "play", "poses.parquet", "none", cwd=tmp_path)

@@ -40,11 +40,11 @@ def statistics_of(keypoints):
     return fit_statistics([keypoints], **asdict(PARAMS))
 
 
-def motion(*, target=None, mode="limbs", centring="median", size=SIZE):
+def motion(*, target=None, mode="limbs", centering="median", size=SIZE):
     return SourceMotion(
         PARAMS,
         mode=mode,
-        centring=centring,
+        centering=centering,
         target=statistics_of(target or dance(30, size=size, start_x=8)),
         skeleton=HOLISTIC,
         image_size=size,
@@ -105,7 +105,7 @@ def source_of(keypoints, *, rate=25, fails=None):
 def session_of(source, **options):
     return Session(
         source,
-        motion(mode="none", centring=None),
+        motion(mode="none", centering=None),
         LiveGenerator(renderer()),
         detect=None,
         **options,

@@ -83,7 +83,7 @@ def test_poses_are_performed_and_recorded(project, monkeypatch, capsys, caplog):
         (["--target", "ada"], {"render": {"face": "cycle"}}, "render.face: cycle"),
         (
             ["--target", "ada"],
-            {"normalization": {"mode": "affine", "centring": None}},
+            {"normalization": {"mode": "affine", "centering": None}},
             "normalization.mode: affine",
         ),
     ],

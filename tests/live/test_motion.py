@@ -40,7 +40,7 @@ def test_at_rest_the_pose_is_that_of_the_clip_normalized_offline():
     offline = normalize_poses(
         source,
         mode="limbs",
-        centring="median",
+        centering="median",
         source=statistics_of(source),
         target=statistics_of(target),
     )
@@ -58,7 +58,7 @@ def test_a_step_of_the_source_is_one_of_the_target_of_the_same_place():
 def test_a_missing_joint_stays_for_a_quarter_of_a_second():
     keypoints = standing(30)
     without = lost(keypoints, "left_wrist", range(5, 30))
-    answers = follow(motion(mode="none", centring=None), without)
+    answers = follow(motion(mode="none", centering=None), without)
     seen = [poses.score[-1, WRIST] > 0 for poses in answers]
     assert seen == [True] * 10 + [False] * 20  # found until 0.2 s, held until 0.45 s
     np.testing.assert_allclose(answers[9].points[-1, WRIST], keypoints.points[0, WRIST], atol=1e-4)
@@ -124,7 +124,7 @@ def test_jitter_is_smoothed():
     still = standing(60)
     noise = np.random.default_rng(0).normal(0, 0.05, still.points.shape)
     noisy = replace(still, points=np.where(still.points, still.points + noise, 0).astype("f4"))
-    answers = follow(motion(mode="none", centring=None), noisy)
+    answers = follow(motion(mode="none", centering=None), noisy)
     wrist = np.array([poses.points[-1, WRIST] for poses in answers[20:]])
     assert wrist.std(axis=0).max() < 0.6 * noisy.points[20:, WRIST].std(axis=0).min()
 

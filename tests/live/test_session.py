@@ -107,7 +107,7 @@ def test_the_window_has_the_source_the_pose_and_the_result():
 
     source = Source(name="film", stream=stream, frame_rate=keypoints.frame_rate, size=(96, 80))
     session = Session(
-        source, motion(mode="none", centring=None), LiveGenerator(renderer()), detect=detect
+        source, motion(mode="none", centering=None), LiveGenerator(renderer()), detect=detect
     )
     screen, (height, width) = Screen("m"), SIZE
     session.run(window=screen)

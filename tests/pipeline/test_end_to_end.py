@@ -101,8 +101,7 @@ def test_what_only_encodes_or_logs_or_chooses_the_same_person_generates_nothing(
     def change(params):
         params["videos"]["demo_dance"]["person"] = "longest"  # the one person in view, as before
         params["render"].update(crf=30, contact_sheet_columns=2, visible_label="corner")
-        params["train_gan"].update(log_every_steps=1, sample_every_steps=1)
-        params["train_face_gan"].update(checkpoint_every_steps=1)
+        params["logging"] = dict.fromkeys(params["logging"], 1)
 
     edit_yaml(project / "params.yaml", change)
     of_video = {"encode@ada_as_ben", "evaluate_transfer@ada_as_ben", "report@ada_as_ben"}

@@ -54,8 +54,6 @@ def test_each_stage_depends_on_its_code_and_on_no_module_by_itself(file, name, d
 def test_the_code_of_every_stage_is_noted_and_that_of_no_other():
     stages = {_module(definition) for _, name, definition in STAGES if name != "code"}
     assert set(stage_modules().values()) == stages
-    code = next(definition for _, name, definition in STAGES if name == "code")
-    assert set(code["outs"]) == {f"artifacts/code/{name}.json" for name in stage_modules()}
 
 
 def test_whatever_a_stage_imports_makes_its_code_be_noted_again():
@@ -84,23 +82,13 @@ def test_each_stage_loads_the_sections_that_the_graph_lists(name, definition):
     source = (ROOT / f"{_module(definition).replace('.', '/')}.py").read_text()
     loaded = set(re.findall(r"load_section\([^\"]*\"(\w+)", source))
     if name == "check_params":
-        loaded |= set(check_params.SECTIONS)
+        assert "params.yaml" in definition["deps"]
+        return
     if "load_detector" in source:
         loaded |= {"detect_keypoints", "videos"}
     listed = {param.split(".")[0] for param in definition.get("params", [])}
     listed |= {"videos"} & {dep.split("/")[1] for dep in definition["deps"] if "/" in dep}
-    without_effect = set() if name == "check_params" else {"compute"}  # on anything but the time
-    assert listed == loaded - without_effect
-
-
-@pytest.mark.parametrize(
-    "name", [name for name in IDS if name.startswith("train_") and name in check_params.SECTIONS]
-)
-def test_what_only_logs_is_no_input_of_training(name):
-    listed = next(definition["params"] for _, stage, definition in STAGES if stage == name)
-    own = {param.partition(".")[2] for param in listed if param.startswith(f"{name}.")}
-    logging = {"log_every_steps", "sample_every_steps", "checkpoint_every_steps"}
-    assert own == set(check_params.SECTIONS[name].model_fields) - logging
+    assert listed == loaded - {"compute", "logging"}
 
 
 @pytest.mark.parametrize("name", ["render", "encode"])

@@ -25,7 +25,7 @@ def test_ranges(num_frames, fraction, gap, training, held_out):
 
 @pytest.mark.parametrize("gap", [3, 30])
 def test_a_clip_that_is_too_short_is_refused_with_its_numbers(gap):
-    text = rf"5 frames leaves {max(4 - gap, 0)} .* {gap}; .*train_gan\.held_out_fraction"
+    text = rf"5 frames leaves {max(4 - gap, 0)} .* {gap}; .*split\.held_out_fraction"
     with pytest.raises(TrainingError, match=text):
         split_clip(5, HeldOut(held_out_fraction=0.2, gap_frames=gap))
 

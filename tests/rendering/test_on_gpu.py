@@ -154,7 +154,7 @@ def test_live_frames_are_the_cpus_while_the_next_is_made(previous_frame, gpu):
 def test_a_live_session_runs_on_the_gpu(gpu):
     source, shown = source_of(POSES), []
     target = module.LiveGenerator(renderer_on(make_runtime(precision="auto")))
-    session = Session(source, motion(mode="none", centring=None), target, detect=None)
+    session = Session(source, motion(mode="none", centering=None), target, detect=None)
     session.run(outputs=[lambda frame, seconds: shown.append(frame)])
     dropped = [it.dropped for it in (session.captured, session.detected, session.results)]
     assert len(shown) + sum(dropped) == POSES.num_frames

@@ -136,8 +136,8 @@ SHAPE = {"nose": (0.0, 0.0), "left_hip": (4.0, 9.0), "right_hip": (-3.0, 8.0), "
 
 
 def normalized(clip, mode, *, source, target):
-    centring = "median" if mode in ("limbs", "ankle") else None
-    return normalize_poses(clip, mode=mode, centring=centring, source=source, target=target)
+    centering = "median" if mode in ("limbs", "ankle") else None
+    return normalize_poses(clip, mode=mode, centering=centering, source=source, target=target)
 
 
 def scaled(clip, scale, right, down, size):
@@ -205,22 +205,22 @@ def test_limbs_takes_the_shape_of_the_targets_legs(dancer):
         assert moved.leg_shape[joint] == pytest.approx(place, abs=0.005)
 
 
-def test_centring_on_the_image_keeps_the_position_in_the_image():
+def test_centering_on_the_image_keeps_the_position_in_the_image():
     source = stick_person([80] * 5, 40, x=20, image_size=(100, 64))
     target = stick_person([80] * 5, 40, x=50, image_size=(100, 64))
     statistics = {"source": fitted(source), "target": fitted(target)}
-    for centring, x in (("median", 50), ("image", 20)):
-        moved = normalize_poses(source, mode="ankle", centring=centring, **statistics)
+    for centering, x in (("median", 50), ("image", 20)):
+        moved = normalize_poses(source, mode="ankle", centering=centering, **statistics)
         assert nose(moved)[0, 0] == pytest.approx(x, abs=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("mode", "centring"), [("affine", "median"), ("none", "image"), ("limbs", None)]
+    ("mode", "centering"), [("affine", "median"), ("none", "image"), ("limbs", None)]
 )
-def test_a_centring_without_effect_is_refused(mode, centring):
+def test_a_centering_without_effect_is_refused(mode, centering):
     smoothing = {"smoothing": "none", "smoothing_frames": 7}
-    with pytest.raises(ParamsError, match=r"normalization\.centring: "):
-        NormalizationParams(mode=mode, centring=centring, **smoothing).check_choices()
+    with pytest.raises(ParamsError, match=r"normalization\.centering: "):
+        NormalizationParams(mode=mode, centering=centering, **smoothing).check_conflicts()
 
 
 @settings(deadline=None)

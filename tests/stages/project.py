@@ -30,10 +30,10 @@ SMALL = {
     **{"steps": 2, "learning_rate": 1e-3, "precision": "32-true", "ema_decay": 0.9},
     **{"num_filters": 4, "num_downsamplings": 1, "num_residual_blocks": 1},
     **{"discriminator_filters": 4, "discriminator_layers": 1},
-    **{"log_every_steps": 1, "sample_every_steps": 2, "checkpoint_every_steps": 1},
 }
+LOGGING = {"log_every_steps": 1, "sample_every_steps": 2, "checkpoint_every_steps": 1}
 TRAIN_GAN = PARAMS["train_gan"] | {
-    **{**SMALL, **asdict(HELD_OUT), "max_minutes": None, "line_width_px": 3.0, "max_channels": 8},
+    **{**SMALL, "max_minutes": None, "line_width_px": 3.0, "max_channels": 8},
     **{"discriminator_scales": 1, "foreground_radius_px": 4, "limb_dropout": 0.0},
     **{"l1_weight": 20.0, "foreground_l1_weight": 5.0, "part_dropout": 0.1},
 }
@@ -48,7 +48,9 @@ TRANSFER = {"source": "dance", "source_subject": "ben", "target": "ada", "truth"
 
 
 def write_params(**sections):
-    Path("params.yaml").write_text(yaml.safe_dump(sections))
+    """Write params.yaml; every training reads `split` and `logging`."""
+    of_all = {"split": asdict(HELD_OUT), "logging": LOGGING}
+    Path("params.yaml").write_text(yaml.safe_dump({**of_all, **sections}))
 
 
 def add_target():

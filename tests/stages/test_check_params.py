@@ -91,7 +91,7 @@ def test_each_stage_of_a_video_has_a_file_of_what_it_reads(check):
         (("compute", "num_workers", -1), None),
         (("render", "face", "cycle"), None),
         (("render", "face_blending", "poisson"), None),
-        (("normalization", "mode", "affine"), "normalization.centring"),
+        (("normalization", "mode", "affine"), "normalization.centering"),
         (("normalization", "smoothing_frames", 4), None),
         (("fit_normalization", "cluster_epsilon_px", 1.0), None),
         (("train_gan", "window_frames", 1), None),

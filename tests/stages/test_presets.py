@@ -34,7 +34,7 @@ def check_training(path):
     for name, model in SECTIONS.items():
         section = load_section(model, name, path=path)
         if name != "train_face_gan":
-            section.check_choices()
+            section.check_conflicts()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,7 +7,7 @@ from motiontransfer.core.errors import CheckpointError
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training import checkpoint
-from motiontransfer.training.trainer import RunParams
+from motiontransfer.training.trainer import LoggingParams, RunParams
 from tests.training.small import runtime, schedule
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "step": torch.tensor(4, dtype=torch.int64)}
@@ -40,14 +40,14 @@ def test_a_run_is_known_by_settings_inputs_precision_and_code(inputs, monkeypatc
     assert first not in [*others, key()]
 
 
-@pytest.mark.parametrize(
-    "name", ["log_every_steps", "sample_every_steps", "checkpoint_every_steps", "devices"]
-)
+@pytest.mark.parametrize("name", [*LoggingParams.model_fields, "devices"])
 def test_what_decides_no_weights_does_not_make_another_run(name):
     def key(**changes):
-        params = RunParams(**{**numbers, **changes})
+        values = {**numbers, **changes}
+        logging = LoggingParams(**{key: values.pop(key) for key in LoggingParams.model_fields})
+        params = RunParams(**values)
         return checkpoint.run_key(
-            runtime(), [params, params.schedule], [], code="motiontransfer.core.errors"
+            runtime(), [params, params.schedule(logging)], [], code="motiontransfer.core.errors"
         )
 
     numbers = {**schedule().model_dump(), "devices": 1, "precision": "auto"}
