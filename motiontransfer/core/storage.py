@@ -1,17 +1,10 @@
-"""Atomic file replacement, JSON files, Parquet tables, checksums of artifacts and source code.
-
-DVC hashes what it checks out, and nothing that a stage reads. Parquet and safetensors files
-therefore keep checksums in a JSON text of their metadata, one for each array and one for itself:
-Parquet's own cover neither the metadata nor safetensors. Frame stores have Matroska's CRC-32
-elements (`motiontransfer.video.frame_store`).
-"""
+"""Atomic file replacement, JSON files, Parquet tables, safetensors, digests of source code."""
 
 import ast
 import hashlib
 import json
 import os
 import shutil
-import zlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -21,7 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Shaped
 
-from motiontransfer.core.errors import DamagedFileError, one_line
+from motiontransfer.core.checksums import (
+    array_checksum,
+    check_arrays,
+    checked_text,
+    damaged,
+    read_checked_text,
+)
+from motiontransfer.core.errors import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,9 +31,6 @@ ARRAYS_KEY = "motiontransfer"
 WEIGHTS_VERSION = 1
 """Version of the format of safetensors."""
 Array = Shaped[np.ndarray, "..."]
-
-_OWN = "crc32"
-_OF_ARRAYS = "array_crc32"
 
 
 def overlap(first: Path, second: Path) -> bool:
@@ -82,54 +79,18 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def damaged(path: Path, cause: str) -> DamagedFileError:
-    return DamagedFileError(
-        f"{path}: damaged: {cause}; delete it, then `dvc checkout` or `dvc repro` brings it back"
-    )
+def write_checked_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write JSON that stages read, with a checksum; `read_checked_json` reads it."""
+    write_text(path, checked_text(content, indent=2) + "\n")
+
+
+def read_checked_json(path: Path) -> dict[str, object]:
+    return read_checked_text(path, path.read_bytes())
 
 
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def array_checksum(array: Shaped[np.ndarray, "..."], *, kind: str | None = None) -> int:
-    """CRC-32 of an array's type, or the `kind` that it is a view of, its shape and its bytes."""
-    header = f"{kind or array.dtype.name} {array.shape}".encode()
-    return zlib.crc32(np.ascontiguousarray(array).data, zlib.crc32(header))
-
-
-def seal(content: Mapping[str, object], arrays: Mapping[str, int]) -> str:
-    """JSON text of a description and the checksums of the arrays that it comes with."""
-    whole = {**content, _OF_ARRAYS: dict(arrays)}
-    return json.dumps({**whole, _OWN: _json_checksum(whole)}, sort_keys=True)
-
-
-def unseal(path: Path, text: str | bytes | None) -> tuple[dict[str, object], dict[str, int]]:
-    """Inverse of `seal`: the description, and the checksums to compare with `check_arrays`."""
-    try:
-        content = json.loads(text or "{}")
-    except ValueError as error:
-        raise damaged(path, "its metadata is not JSON") from error
-    if not isinstance(content, dict) or _OWN not in content:
-        raise DamagedFileError(
-            f"{path}: expected checksums in its metadata, got none: written by an older version or "
-            "another program, or damaged; delete it and make it again with `dvc repro`"
-        )
-    if content.pop(_OWN) != _json_checksum(content):
-        raise damaged(path, "the checksum of its metadata does not match")
-    arrays = content.pop(_OF_ARRAYS)
-    return content, arrays
-
-
-def check_arrays(path: Path, got: Mapping[str, int], expected: Mapping[str, int]) -> None:
-    for name in sorted(got.keys() | expected.keys()):
-        if got.get(name) != expected.get(name):
-            raise damaged(path, f"the checksum of {name} does not match")
-
-
-def _json_checksum(content: Mapping[str, object]) -> int:
-    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
 def versioned(description: Mapping[str, object]) -> dict[str, object]:
@@ -143,17 +104,10 @@ def write_arrays(
     """Write safetensors, atomically, as PyTorch's tensors of these types would be."""
     from safetensors.numpy import save_file
 
-    checksums = {
-        name: array_checksum(
-            np.ascontiguousarray(array).reshape(-1).view(np.uint8),
-            kind=f"torch.{array.dtype} {array.shape}",
-        )
-        for name, array in arrays.items()
-    }
+    checksums = {name: array_checksum(array) for name, array in arrays.items()}
+    text = checked_text(versioned(description), arrays=checksums)
     with replacing(path) as temporary:
-        save_file(
-            dict(arrays), temporary, metadata={ARRAYS_KEY: seal(versioned(description), checksums)}
-        )
+        save_file(dict(arrays), temporary, metadata={ARRAYS_KEY: text})
 
 
 def write_table(
@@ -162,7 +116,8 @@ def write_table(
     """Write a table; the same numbers are the same bytes.
 
     Args:
-        columns: 1-D arrays, or 2-D arrays (stored as fixed-size lists, or as bytes).
+        columns: 1-D arrays, of numbers or texts, or 2-D arrays (stored as fixed-size lists, or as
+            bytes).
         key: metadata key of the description.
     """
     import pyarrow as pa  # here: what reads no table does without
@@ -180,7 +135,7 @@ def write_table(
 
     checksums = {name: array_checksum(values) for name, values in columns.items()}
     table = pa.table({name: column(values) for name, values in columns.items()})
-    table = table.replace_schema_metadata({key: seal(description, checksums)})
+    table = table.replace_schema_metadata({key: checked_text(description, arrays=checksums)})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
@@ -202,26 +157,28 @@ def read_table(path: Path, *, key: str) -> tuple[dict[str, Array], dict[str, obj
                 name: _array(file.read([name], use_threads=False).column(name))
                 for name in schema.names
             }
-        description, checksums = unseal(path, (schema.metadata or {}).get(key.encode()))
+        description = read_checked_text(path, (schema.metadata or {}).get(key.encode()))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise damaged(
             path, f"not a Parquet file written by motiontransfer: {one_line(error)}"
         ) from error
-    check_arrays(path, {name: array_checksum(v) for name, v in columns.items()}, checksums)
+    check_arrays(path, description, {name: array_checksum(v) for name, v in columns.items()})
     return columns, description
 
 
 def _array(column: "pa.ChunkedArray") -> np.ndarray:
     import pyarrow as pa
 
-    values = column.combine_chunks()
-    if isinstance(column.type, pa.FixedSizeBinaryType):
+    values, kind = column.combine_chunks(), column.type
+    if isinstance(kind, pa.FixedSizeBinaryType):
         content = np.frombuffer(values.buffers()[1], np.uint8)
-        return content.reshape(-1, column.type.byte_width)[values.offset :][: len(values)]
-    if not isinstance(column.type, pa.FixedSizeListType):
-        return values.to_numpy(zero_copy_only=False)
-    numbers = values.flatten().to_numpy(zero_copy_only=False)
-    return numbers.reshape(-1, column.type.list_size)
+        return content.reshape(-1, kind.byte_width)[values.offset :][: len(values)]
+    is_list = isinstance(kind, pa.FixedSizeListType)
+    array = (values.flatten() if is_list else values).to_numpy(zero_copy_only=False)
+    is_text = pa.types.is_string(kind) and not values.null_count
+    if array.dtype.kind not in "biuf" and not is_text:
+        raise pa.ArrowTypeError(f"a column of {kind}")
+    return array.reshape(-1, kind.list_size) if is_list else array
 
 
 def source_files(module: str) -> list[Path]:

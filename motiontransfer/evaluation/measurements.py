@@ -22,11 +22,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from jaxtyping import Float64
 
-from motiontransfer.core.errors import MissingFileError, one_line
-from motiontransfer.core.storage import damaged, replacing
+from motiontransfer.core.errors import MissingFileError
+from motiontransfer.core.storage import read_table, replacing, write_table
 
 NUM_RESAMPLES = 1000
 COVERAGE = 0.95
@@ -352,8 +351,8 @@ def write_measurements(path: Path, found: Measurements) -> None:
         per_frame = slice(len(found.summary), None)
         table.loc[per_frame, "frame"] = np.concatenate([np.arange(len(v)) for v in values])
         table.loc[per_frame, "value"] = np.concatenate(values)
-    with replacing(path) as temporary:
-        table.to_parquet(temporary, index=False, write_page_checksum=True)
+    columns = {name: _as_array(table[name]) for name in _COLUMNS}
+    write_table(path, columns, key=_TABLE_KEY, description={})
 
 
 def read_measurements(path: Path) -> Measurements:
@@ -365,10 +364,8 @@ def read_measurements(path: Path) -> Measurements:
     """
     if not path.is_file():
         raise MissingFileError(f"{path}: no such table; `dvc repro` evaluates the transfer")
-    try:
-        table = pd.read_parquet(path, page_checksum_verification=True)[[*_COLUMNS]].astype(_TYPES)
-    except (pa.ArrowException, OSError, LookupError, ValueError, TypeError) as error:
-        raise damaged(path, f"not a table of measurements: {one_line(error)}") from error
+    columns, _ = read_table(path, key=_TABLE_KEY)
+    table = pd.DataFrame(columns, columns=_COLUMNS).astype(_TYPES)
     over_all, of_frames = table[table["frame"].isna()], table[table["frame"].notna()]
     keys = [*MetricKey._fields]
     return Measurements(
@@ -386,6 +383,13 @@ def read_measurements(path: Path) -> Measurements:
             for key, rows in of_frames.groupby(keys, sort=False, observed=True)
         },
     )
+
+
+def _as_array(column: pd.Series) -> np.ndarray:
+    """Texts, or numbers with NaN where there is none."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.to_numpy(dtype=object)
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def nested(
@@ -430,6 +434,7 @@ def write_curves(folder: Path, found: Measurements) -> None:
                 )
 
 
+_TABLE_KEY = "motiontransfer.measurements"
 _COLUMNS = (*MetricKey._fields, "frame", "value", "low", "high", "note")
 _TYPES = {
     **dict.fromkeys((*MetricKey._fields, "note"), "category"),

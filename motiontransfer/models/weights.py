@@ -13,19 +13,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MissingFileError, WeightsError, one_line
-from motiontransfer.core.storage import (
-    ARRAYS_KEY,
-    WEIGHTS_VERSION,
+from motiontransfer.core.checksums import (
     array_checksum,
     check_arrays,
+    checked_text,
     damaged,
-    replacing,
-    seal,
-    sha256_of,
-    unseal,
-    versioned,
+    read_checked_text,
 )
+from motiontransfer.core.errors import MissingFileError, WeightsError, one_line
+from motiontransfer.core.storage import ARRAYS_KEY, WEIGHTS_VERSION, replacing, sha256_of, versioned
 from motiontransfer.models.faces import (
     FaceGenerator,
     FaceGeneratorConfig,
@@ -72,7 +68,7 @@ def read_description(path: Path) -> dict[str, object]:
     if not path.exists():
         raise MissingFileError(f"{path}: no such file; `dvc repro` makes it")
     with _open(path) as file:
-        content, _ = unseal(path, (file.metadata() or {}).get(ARRAYS_KEY))
+        content = read_checked_text(path, (file.metadata() or {}).get(ARRAYS_KEY))
     if content.get("format_version") != WEIGHTS_VERSION:
         got = content.get("format_version")
         raise WeightsError(f"{path}: expected weights format {WEIGHTS_VERSION}, got {got}")
@@ -98,15 +94,15 @@ def write_tensors(
     kept = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
     checksums = {name: _checksum(tensor) for name, tensor in kept.items()}
     # One entry only: safetensors writes several in an order that changes from run to run.
-    save_file(kept, path, metadata={ARRAYS_KEY: seal(description, checksums)})
+    save_file(kept, path, metadata={ARRAYS_KEY: checked_text(description, arrays=checksums)})
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     """Tensors and description of a file that `write_tensors` wrote."""
     with _open(path) as file:
-        description, checksums = unseal(path, (file.metadata() or {}).get(ARRAYS_KEY))
+        description = read_checked_text(path, (file.metadata() or {}).get(ARRAYS_KEY))
         tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-    check_arrays(path, {name: _checksum(tensor) for name, tensor in tensors.items()}, checksums)
+    check_arrays(path, description, {name: _checksum(it) for name, it in tensors.items()})
     return tensors, description
 
 
@@ -122,7 +118,8 @@ def _open(path: Path) -> Generator[safe_open]:
 def _checksum(tensor: Tensor) -> int:
     # numpy has no bfloat16; the bytes of a tensor without axes are viewed through one of one axis
     raw = tensor.reshape(-1).view(torch.uint8).numpy()
-    return array_checksum(raw, kind=f"{tensor.dtype} {tuple(tensor.shape)}")
+    name = str(tensor.dtype).removeprefix("torch.")
+    return array_checksum(raw, kind=f"{name} {tuple(tensor.shape)}")
 
 
 _Described = TypeVar("_Described")

@@ -16,7 +16,12 @@ from motiontransfer.core.device import Precision
 from motiontransfer.core.errors import MissingFileError, VideoError, one_line
 from motiontransfer.core.parallel import in_thread
 from motiontransfer.core.params import Section
-from motiontransfer.core.storage import replacing_folder, sha256_of, write_json
+from motiontransfer.core.storage import (
+    read_checked_json,
+    replacing_folder,
+    sha256_of,
+    write_checked_json,
+)
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.rendering.compositing import FaceBlending, VisibleLabel
 from motiontransfer.video.color import Frame
@@ -91,7 +96,7 @@ def write_rendered(
         with frame_writer(path, frame_rate=frame_rate) as write, in_thread(write) as write_later:
             for frame in frames:
                 write_later(frame)
-        write_json(work / _DESCRIPTION_FILE, asdict(rendered))
+        write_checked_json(work / _DESCRIPTION_FILE, asdict(rendered))
 
 
 def read_rendered(folder: Path) -> Rendered:
@@ -99,13 +104,14 @@ def read_rendered(folder: Path) -> Rendered:
 
     Raises:
         MissingFileError: no such file.
+        DamagedFileError: it is not as it was written.
         VideoError: it is not such a description.
     """
     path = folder / _DESCRIPTION_FILE
     if not path.exists():
         raise MissingFileError(f"{path}: missing; run the stage render for this transfer")
     try:
-        return TypeAdapter(Rendered).validate_json(path.read_bytes())
+        return TypeAdapter(Rendered).validate_python(read_checked_json(path))
     except ValidationError as error:
         raise VideoError(
             f"{path}: not a description of rendered frames: {one_line(error)}; run render again"

@@ -1,18 +1,17 @@
 """Pose statistics of a subject: ankle lines, body heights, proportions, shape of head and legs."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 import numpy as np
 from jaxtyping import Float64
 
 from motiontransfer.core.errors import MissingFileError, StatisticsError
-from motiontransfer.core.storage import write_json
+from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import BODY_TREE
 from motiontransfer.pose.time_series import (
@@ -310,7 +309,7 @@ def write_statistics(path: Path, statistics: PoseStatistics) -> None:
     content = asdict(statistics)
     height, width = content.pop("image_size")
     size = {"image_height_px": height, "image_width_px": width}
-    write_json(path, {"schema_version": _SCHEMA_VERSION, **content, **size})
+    write_checked_json(path, {"schema_version": _SCHEMA_VERSION, **content, **size})
 
 
 def read_statistics(path: Path) -> PoseStatistics:
@@ -318,12 +317,13 @@ def read_statistics(path: Path) -> PoseStatistics:
 
     Raises:
         MissingFileError: no such file.
+        DamagedFileError: it is not as it was written.
         StatisticsError: not a statistics file, another schema version, or numbers that cannot be.
     """
     if not path.exists():
         raise MissingFileError(f"{path}: no such statistics file; `dvc repro` makes it")
+    content: Any = read_checked_json(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         version = content.pop("schema_version")
         size = (content.pop("image_height_px"), content.pop("image_width_px"))
         places = {key: _places(content.pop(key)) for key in _PLACES}
@@ -335,7 +335,7 @@ def read_statistics(path: Path) -> PoseStatistics:
         statistics = PoseStatistics(image_size=size, **numbers, **counts, **places, **named)  # ty: ignore[invalid-argument-type]
     except StatisticsError as error:
         raise StatisticsError(f"{path}: {error}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StatisticsError(f"{path}: not a statistics file: {error!r}") from error
     if version != _SCHEMA_VERSION:
         raise StatisticsError(

@@ -1,6 +1,5 @@
 """Decoded clips on disk: frames, timestamps, geometry and audio in one folder."""
 
-import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +17,13 @@ from jaxtyping import Float, Int, Int32
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.core.progress import track
-from motiontransfer.core.storage import read_table, replacing_folder, write_json, write_table
+from motiontransfer.core.storage import (
+    read_checked_json,
+    read_table,
+    replacing_folder,
+    write_checked_json,
+    write_table,
+)
 from motiontransfer.video.color import AnyFrame, Frame, OnePass, from_srgb
 from motiontransfer.video.frame_store import FrameStore, frame_writer
 from motiontransfer.video.geometry import (
@@ -90,30 +95,18 @@ def read_clip(folder: Path) -> Clip:
 
     Raises:
         MissingFileError: the folder or a file in it is absent.
-        VideoError: clip.json was not written by motiontransfer.
+        DamagedFileError: clip.json is not as it was written.
+        VideoError: another version wrote it.
     """
     description = folder / CLIP_FILE
     for path in (folder, description, folder / layout.FRAMES_FILE):
         _check_exists(path)
-    try:
-        clip = _parse(folder, json.loads(description.read_text(encoding="utf-8")))
-    except VideoError as error:
-        raise VideoError(f"{description}: {error}; run decode again") from error
-    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+    content: Any = read_checked_json(description)
+    if (got := (content.get("format"), content.get("version"))) != (_FORMAT, _VERSION):
         raise VideoError(
-            f"{description}: not a description of a clip ({type(error).__name__}: {error});"
-            " run decode again"
-        ) from error
-    if clip.sound is not None:
-        _check_exists(clip.sound)
-    return clip
-
-
-def _parse(folder: Path, content: dict[str, Any]) -> Clip:
-    if (content["format"], content["version"]) != (_FORMAT, _VERSION):
-        got = f"{content['format']} version {content['version']}"
-        raise VideoError(f"expected {_FORMAT} version {_VERSION}, got {got}")
-    return Clip(
+            f"{description}: expected {(_FORMAT, _VERSION)}, got {got}; run decode again"
+        )
+    clip = Clip(
         frames=folder / layout.FRAMES_FILE,
         sound=folder / SOUND_FILE if content["has_sound"] else None,
         sound_offset_seconds=float(content["sound_offset_seconds"]),
@@ -121,6 +114,9 @@ def _parse(folder: Path, content: dict[str, Any]) -> Clip:
         frame_rate=Fraction(content["frame_rate"]),
         num_frames=int(content["num_frames"]),
     )
+    if clip.sound is not None:
+        _check_exists(clip.sound)
+    return clip
 
 
 def write_description(folder: Path, clip: Clip, *, source: dict[str, object]) -> None:
@@ -136,7 +132,7 @@ def write_description(folder: Path, clip: Clip, *, source: dict[str, object]) ->
         "sound_offset_seconds": clip.sound_offset_seconds,
         "source": source,
     }
-    write_json(folder / CLIP_FILE, content)
+    write_checked_json(folder / CLIP_FILE, content)
 
 
 def write_index(

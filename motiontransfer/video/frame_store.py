@@ -1,10 +1,6 @@
 """Lossless frame storage: FFV1 in Matroska, every frame a key frame, random access."""
 
 import os
-import weakref
-import zlib
-from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -16,7 +12,7 @@ import numpy as np
 from av.codec.context import Flags
 
 from motiontransfer.core.errors import VideoError
-from motiontransfer.core.storage import damaged, replacing
+from motiontransfer.core.storage import replacing
 from motiontransfer.video.color import Frame, to_srgb
 from motiontransfer.video.isolation import restart_time_limit, run_isolated
 from motiontransfer.video.reader import (
@@ -30,11 +26,6 @@ from motiontransfer.video.reader import (
 
 CODEC, PIXEL_FORMAT = "ffv1", "bgr0"
 _ENCODER_OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "context": "0"}
-CHECKED = "motiontransfer"
-"""Comment in files whose checksums are checked whatever their codec."""
-_EBML, _SEGMENT, _CLUSTER, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xEC
-_CRC_32 = b"\xbf\x84"  # identifier and size; a checksum of four bytes follows, then its subject
-_MAX_HEAD_BYTES = 12
 # Short clusters: random access reads one whole cluster.
 _CONTAINER_OPTIONS = {**BITEXACT, "cluster_time_limit": "200"}
 
@@ -106,8 +97,8 @@ class FrameStore:
     def __init__(self, path: Path) -> None:
         """Open the file and count its frames.
 
-        Reading a damaged frame raises DamagedFileError, or VideoError in a file of another kind
-        than `write_frames` writes.
+        Reading a damaged frame raises DamagedFileError, or VideoError in a file that another
+        program wrote.
 
         Raises:
             MissingFileError: no such file.
@@ -116,12 +107,8 @@ class FrameStore:
         """
         self.path = path
         self._stack = ExitStack()
-        self._checksums: MatroskaChecksums | None = None
         self._open()
         context = self._stream.codec_context
-        is_own = context.name == CODEC or self._container.metadata.get("COMMENT") == CHECKED
-        if "matroska" in self._container.format.name and is_own:
-            self._checksums = MatroskaChecksums(path)
         self.size: tuple[int, int] = (context.height, context.width)
         rate = self._stream.average_rate
         if not rate:
@@ -145,7 +132,7 @@ class FrameStore:
         last = -1
         try:
             self._container.seek(self._container.duration or 0, backward=True)
-            for packet in self._demuxed():
+            for packet in self._container.demux(self._stream):
                 if packet.size:
                     last = max(last, self._index_of(packet))
         except av.FFmpegError as error:
@@ -181,19 +168,12 @@ class FrameStore:
             start = max(wanted - earlier, 0) / self.frame_rate
             pts = int(start / (self._stream.time_base or 1))
             self._container.seek(pts, backward=True, stream=self._stream)
-            packets = self._demuxed()
+            packets = self._container.demux(self._stream)
             first = next((packet for packet in packets if packet.is_keyframe), None)
             if first is not None and self._index_of(first) <= wanted:
                 yield first
                 yield from packets
                 return
-
-    def _demuxed(self) -> Iterator[av.Packet]:
-        for packet in self._container.demux(self._stream):
-            if self._checksums and packet.size:
-                what = "a frame" if packet.pts is None else f"frame {self._index_of(packet)}"
-                self._checksums.check(packet.pos or 0, what)
-            yield packet
 
     def _index_of(self, item: av.Packet | av.VideoFrame) -> int:
         seconds = seconds_of(item)
@@ -268,74 +248,3 @@ def _wanted(
     except av.FFmpegError as error:
         cause = error.strerror or "it cannot be decoded"
     raise VideoError(f"{video}: frame {wanted}: {cause}; make this file again")
-
-
-class MatroskaChecksums:
-    """Checks a file's description when opened, and each cluster of frames before use.
-
-    By Matroska's CRC-32 elements (RFC 8794, sec. 11.3.1), which FFmpeg writes but never checks: all
-    elements below the segment have one. The bytes outside of them, identifiers and sizes, must be
-    consistent up to the end of the file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Read the elements' headers, and check all but the clusters."""
-        self._path = path
-        self._descriptor = os.open(path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._descriptor)
-        # Of each cluster, in bytes: plain numbers, as a frame has one and a file may have millions.
-        self._starts, self._ends = array("q"), array("q")
-        self._is_checked = bytearray()
-        self._walk()
-
-    def _walk(self) -> None:
-        _, _, position = self._element(0, _EBML)
-        _, position, end = self._element(position, _SEGMENT)
-        size = os.fstat(self._descriptor).st_size
-        if size != end:
-            raise damaged(self._path, f"expected {end} bytes, got {size}")
-        while position < end:
-            identifier, start, position = self._element(position)
-            if position > end:
-                raise damaged(self._path, f"an element ends at byte {position} of {end}")
-            if identifier == _CLUSTER:
-                self._starts.append(start)
-                self._ends.append(position)
-                self._is_checked.append(False)
-            elif identifier != _VOID:
-                self._check_content(start, position, "its description")
-
-    def _element(self, position: int, expected: int | None = None) -> tuple[int, int, int]:
-        """Identifier of an element, and where its content starts and ends."""
-        head = self._read(position, _MAX_HEAD_BYTES)
-        length = _number_bytes(head)
-        start = length + _number_bytes(head[length:])
-        identifier = int.from_bytes(head[:length])
-        if not 0 < length < start <= len(head) or expected not in {None, identifier}:
-            raise damaged(self._path, f"no Matroska element at byte {position}")
-        size = int.from_bytes(head[length:start]) & ~(1 << 7 * (start - length))
-        return identifier, position + start, position + start + size
-
-    def check(self, position: int, what: str) -> None:
-        """Check the cluster around a byte position once; `what` is its content, for messages."""
-        index = bisect_right(self._starts, position) - 1
-        if index < 0:
-            self._check_content(0, 0, what)
-        elif not self._is_checked[index]:
-            self._check_content(self._starts[index], self._ends[index], what)
-            self._is_checked[index] = True
-
-    def _check_content(self, start: int, end: int, what: str) -> None:
-        content = memoryview(self._read(start, end - start))
-        expected = int.from_bytes(content[2:6], "little")
-        if content[:2] != _CRC_32 or zlib.crc32(content[6:]) != expected:
-            raise damaged(self._path, f"the checksum of {what} does not match")
-
-    def _read(self, position: int, size: int) -> bytes:
-        # A forked process reads here too, so that no file position may be shared.
-        return os.pread(self._descriptor, size, position)
-
-
-def _number_bytes(head: bytes) -> int:
-    """Length of a number whose first byte has as many leading zeros as bytes follow (RFC 8794)."""
-    return 9 - head[0].bit_length() if head else 0

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -15,6 +15,7 @@ import numpy as np
 from av.stream import Disposition
 from jaxtyping import Float
 
+from motiontransfer.core.checksums import BLOCK_BYTES, append_checksums, damaged, open_checked
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.video.color import Frame, to_srgb
@@ -25,6 +26,7 @@ _Item = TypeVar("_Item")
 
 BITEXACT = {"fflags": "+bitexact"}
 """Muxer options: no random identifiers, no name of the writing library."""
+_OWN_COMMENT = "motiontransfer"  # of files that end in checksums
 
 _PLAYLISTS = {"concat", "dash", "hls", "imf"}
 _FORMATS_WITH_DURATION = {"matroska", "webm", "mov", "mp4", "avi", "flv", "asf"}
@@ -121,6 +123,7 @@ def open_input(path: Path) -> Generator[av.container.InputContainer]:
     Raises:
         MissingFileError: no such file.
         VideoError: not a file that FFmpeg can open.
+        DamagedFileError: one that motiontransfer wrote, and not as it was written.
     """
     if not path.exists():
         raise MissingFileError(f"{path}: no such file; expected a video or sound file")
@@ -130,21 +133,37 @@ def open_input(path: Path) -> Generator[av.container.InputContainer]:
         raise VideoError(f"{path}: the file is empty (0 bytes); copy or download it again")
     formats = ",".join(sorted(av.formats_available - _PLAYLISTS))
     options = {"protocol_whitelist": "file", "format_whitelist": formats}
-    try:
+    with ExitStack() as stack:
+        checked = stack.enter_context(open_checked(path))
         # "file:" because FFmpeg takes "12:30.mp4" for the protocol 12; tags need not be UTF-8
-        container = av.open(f"file:{path}", options=options, metadata_errors="replace")
-    except av.FFmpegError as error:
-        raise VideoError(
-            f"{path}: cannot be opened: {error.strerror}; not a video or sound file, or cut short"
-        ) from error
-    with container:
+        source = checked or f"file:{path}"
+        try:
+            container = av.open(
+                source, "r", options=options, metadata_errors="replace", buffer_size=BLOCK_BYTES
+            )
+        except av.FFmpegError as error:
+            raise VideoError(
+                f"{path}: cannot be opened: {error.strerror}; not a video or sound file, or cut"
+                " short"
+            ) from error
+        stack.enter_context(container)
+        if checked is None and container.metadata.get("COMMENT") == _OWN_COMMENT:
+            raise damaged(path, "it ends before its checksums")
         yield container
 
 
+@contextmanager
 def open_output(
     path: Path, *, container_format: str, options: dict[str, str]
-) -> av.container.OutputContainer:
-    return av.open(f"file:{path}", "w", format=container_format, container_options=options)
+) -> Generator[av.container.OutputContainer]:
+    """Open a media file to write; a Matroska file gets checksums, which `open_input` compares."""
+    has_checksums = container_format == "matroska"
+    with av.open(f"file:{path}", "w", format=container_format, container_options=options) as file:
+        if has_checksums:
+            file.metadata["comment"] = _OWN_COMMENT
+        yield file
+    if has_checksums:
+        append_checksums(path)
 
 
 def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:

@@ -14,7 +14,6 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.storage import replacing
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import CHECKED
 from motiontransfer.video.isolation import restart_time_limit
 from motiontransfer.video.reader import BITEXACT, open_input, open_output, seconds_of, sound_stream
 
@@ -52,13 +51,12 @@ def video_writer(
     with ExitStack() as stack:
         temporary = stack.enter_context(replacing(path))
         sound_file = stack.enter_context(open_input(sound)) if sound else None
-        container_format, options, metadata = "mp4", _CONTAINER_OPTIONS, {}
+        container_format, options = "mp4", _CONTAINER_OPTIONS
         if path.suffix == ".mkv":
-            container_format, options, metadata = "matroska", BITEXACT, {"comment": CHECKED}
+            container_format, options = "matroska", BITEXACT
         output = stack.enter_context(
             open_output(temporary, container_format=container_format, options=options)
         )
-        output.metadata.update(metadata)
         video: av.VideoStream | None = None
         mux_sound: Callable[[Fraction], None] | None = None
         shape: tuple[int, ...] = ()

@@ -154,9 +154,9 @@ def test_a_clip_is_opened_as_often_whatever_its_number_of_segments(
 ):
     """Opening takes longer the longer the clip is."""
     opened = []
-    checksums = frame_store.MatroskaChecksums
+    open_input = frame_store.open_input
     monkeypatch.setattr(
-        frame_store, "MatroskaChecksums", lambda path: opened.append(path) or checksums(path)
+        frame_store, "open_input", lambda path: opened.append(path) or open_input(path)
     )
     counts = []
     for segment_frames in (NUM_FRAMES, 1):

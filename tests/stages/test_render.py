@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from motiontransfer.core.errors import MissingFileError, VideoError, WeightsError
-from motiontransfer.core.storage import sha256_of
+from motiontransfer.core.storage import read_checked_json, sha256_of, write_checked_json
 from motiontransfer.models.faces import FaceTranslator
 from motiontransfer.models.layers import initialize
 from motiontransfer.models.weights import write_no_weights
@@ -291,7 +291,7 @@ def test_what_cannot_be_rendered_is_refused_before_videos_are_written(
 def test_rendered_frames_with_another_description_are_not_encoded(unsigned):
     configure(provenance="none")
     shutil.copytree(unsigned / "artifacts", "artifacts", dirs_exist_ok=True)
-    (RENDERED / "rendered.json").write_text('{"style": 1}')
+    write_checked_json(RENDERED / "rendered.json", {"style": 1})
     with pytest.raises(VideoError, match="not a description of rendered"):
         encode.main("ada_as_ben")
     assert not RESULTS.exists()
@@ -317,7 +317,7 @@ def test_frames_become_larger_when_they_are_encoded(monkeypatch):
     write_appearance(Path("artifacts/appearance/ada.safetensors"), puppet.appearance)
     main()
     path = RENDERED / "rendered.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "full_size": full}))
+    write_checked_json(path, {**read_checked_json(path), "full_size": full})
     shown = []
     monkeypatch.setattr(
         encode, "write_videos", lambda folder, frames, *_, **__: shown.extend(frames)

@@ -8,6 +8,7 @@ import pytest
 
 import motiontransfer.video.clip as clip_module
 from motiontransfer.core.errors import DamagedFileError, MissingFileError, VideoError
+from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import fit_framing, resize
 from motiontransfer.video.reader import DamagedVideoError, read_frames, read_metadata, upright
@@ -60,22 +61,12 @@ def test_a_missing_file_is_named_with_the_remedy(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [
-        ("{", "not a description of a clip"),
-        ("[]", "not a description of a clip"),
-        *((text, "not a description of a clip") for text in ("{}", "[" * 10**5, "9" * 5000)),
-        ('{"format": "other", "version": 1}', "expected motiontransfer clip version 1, got other"),
-        ('{"format": "motiontransfer clip", "version": 2}', "got motiontransfer clip version 2"),
-        ({"frame_rate": "1/0"}, "not a description of a clip"),
-        ({"framing": {}}, "not a description of a clip"),
-    ],
+    [({"format": "other"}, "got .*other"), ({"version": 2}, r"got .*clip', 2")],
 )
 def test_a_foreign_description_is_refused(tmp_path, content, message):
     make_clip(tmp_path)
     file = tmp_path / "clip.json"
-    if isinstance(content, dict):
-        content = json.dumps(json.loads(file.read_text()) | content)
-    file.write_text(content)
+    write_checked_json(file, read_checked_json(file) | content)
     with pytest.raises(VideoError, match=rf"clip\.json: .*{message}"):
         clip_module.read_clip(tmp_path)
 

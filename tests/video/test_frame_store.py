@@ -101,16 +101,9 @@ def test_truncated_or_broken_frames_are_refused_and_the_others_read(tmp_path):
         path.write_bytes(content[: len(content) // 2])  # under the reader's feet
         for index in range(2):
             np.testing.assert_array_equal(store[index], frames[index])
-        with pytest.raises(VideoError, match=r"frames\.mkv: frame 5: .*; make this file again"):
-            store[5]
-        with pytest.raises(
-            VideoError, match=r"frame [1-5]: the file ends before it; make this file"
-        ):
-            list(store.chosen(range(1, 6)))
-        with pytest.raises(
-            DamagedFileError, match=r"frames\.mkv: damaged: expected \d+ bytes, got"
-        ):
-            list(store.frames())
+        for read in (lambda: store[5], lambda: list(store.chosen(range(1, 6))), store.frames):
+            with pytest.raises(DamagedFileError, match=r"frames\.mkv: damaged: "):
+                list(read())
 
 
 def _read_in_child(store, index, queue):

@@ -1,0 +1,172 @@
+"""CRC-32 checksums of the files that stages read: of arrays, of JSON texts, of blocks of media.
+
+DVC verifies what it checks out, and nothing that a stage reads. Parquet and safetensors have a JSON
+text in their metadata, with a checksum for each array and one for itself; a JSON file has its own.
+Media files have a checksum for each block of bytes, behind their end.
+"""
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Shaped
+
+from motiontransfer.core.errors import DamagedFileError
+
+_OF_TEXT, _OF_ARRAYS = "crc32", "array_crc32"  # keys of a JSON text
+
+BLOCK_BYTES = 2**16
+"""Bytes of a media file with one checksum: random access reads as many."""
+_CHECKSUM = np.dtype("<u4")
+_VOID = b"\xec\x01"  # Matroska element that readers skip (RFC 8794); seven bytes of size follow
+_VOID_BYTES = 9
+_TAIL = struct.Struct("<QI20s")  # length of the media, checksum of the checksums, mark
+_MARK = b"motiontransfer crc32"
+
+
+def damaged(path: Path, cause: str) -> DamagedFileError:
+    return DamagedFileError(
+        f"{path}: damaged: {cause}; delete it, then `dvc checkout` or `dvc repro` brings it back"
+    )
+
+
+def array_checksum(array: Shaped[np.ndarray, "..."], *, kind: str | None = None) -> int:
+    """CRC-32 of an array's type and shape, as in `float32 (3, 4)`, and of its bytes.
+
+    Args:
+        kind: type and shape of the array whose bytes these are; None: the array's own.
+    """
+    data = np.ascontiguousarray(array).data
+    if array.dtype.kind in "OU":
+        data, kind = "\0".join(array.tolist()).encode(), f"text {array.shape}"
+    header = kind or f"{array.dtype.name} {array.shape}"
+    return zlib.crc32(data, zlib.crc32(header.encode()))
+
+
+def checked_text(
+    content: Mapping[str, object],
+    *,
+    arrays: Mapping[str, int] | None = None,
+    indent: int | None = None,
+) -> str:
+    """JSON text with its checksum, and with those of the arrays that it describes."""
+    whole = dict(content) if arrays is None else {**content, _OF_ARRAYS: dict(arrays)}
+    checked = {**whole, _OF_TEXT: _text_checksum(whole)}
+    return json.dumps(checked, sort_keys=indent is None, indent=indent, allow_nan=False)
+
+
+def read_checked_text(path: Path, text: str | bytes | None) -> dict[str, object]:
+    """Inverse of `checked_text`; `path` is the file that has the text.
+
+    Raises:
+        DamagedFileError: it is not as it was written, or has no checksum.
+    """
+    try:
+        content = json.loads(text or "{}")
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, "its description is not JSON") from error
+    if not isinstance(content, dict) or _OF_TEXT not in content:
+        raise DamagedFileError(
+            f"{path}: expected a description with checksums, got none: written by an older version "
+            "or another program, or damaged; delete it and make it again with `dvc repro`"
+        )
+    if content.pop(_OF_TEXT) != _text_checksum(content):
+        raise damaged(path, "the checksum of its description does not match")
+    return content
+
+
+def _text_checksum(content: Mapping[str, object]) -> int:
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
+
+
+def check_arrays(path: Path, content: dict[str, object], got: Mapping[str, int]) -> None:
+    """Compare with the checksums in the description of a file, and remove them from it.
+
+    Raises:
+        DamagedFileError: an array differs, is missing, or is one too many.
+    """
+    expected = content.pop(_OF_ARRAYS, None)
+    if not isinstance(expected, dict):
+        raise damaged(path, "its description has no checksums of arrays")
+    for name in sorted(got.keys() | expected.keys()):
+        if got.get(name) != expected.get(name):
+            raise damaged(path, f"the checksum of {name} does not match")
+
+
+def append_checksums(path: Path) -> None:
+    """Append the checksums of a media file's blocks, as an element that Matroska's readers skip."""
+    with path.open("r+b") as file:
+        blocks = iter(lambda: file.read(BLOCK_BYTES), b"")
+        checksums = np.array([zlib.crc32(block) for block in blocks], _CHECKSUM).tobytes()
+        tail = _TAIL.pack(file.tell(), zlib.crc32(checksums), _MARK)
+        size = len(checksums) + len(tail)
+        file.write(_VOID + size.to_bytes(_VOID_BYTES - len(_VOID)) + checksums + tail)
+
+
+class CheckedFile:
+    """A media file whose blocks are compared with their checksums as they are read."""
+
+    def __init__(self, path: Path, file: BinaryIO, *, media_bytes: int, checksums: bytes) -> None:
+        self.name = str(path)
+        self._path, self._file, self._media_bytes = path, file, media_bytes
+        self._checksums = np.frombuffer(checksums, _CHECKSUM)
+        self._position, self._index, self._block = 0, -1, b""
+
+    def read(self, size: int) -> bytes:
+        """At most the rest of a block."""
+        index, start = divmod(self._position, BLOCK_BYTES)
+        if index != self._index:
+            self._index, self._block = index, self._checked_block(index)
+        data = self._block[start : start + size]
+        self._position += len(data)
+        return data
+
+    def _checked_block(self, index: int) -> bytes:
+        start = index * BLOCK_BYTES
+        if start >= self._media_bytes:
+            return b""
+        self._file.seek(start)
+        block = self._file.read(min(BLOCK_BYTES, self._media_bytes - start))
+        if zlib.crc32(block) != self._checksums[index]:
+            raise damaged(self._path, f"the checksum of its bytes from {start} on does not match")
+        return block
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._media_bytes}
+        self._position = origin[whence] + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+
+@contextmanager
+def open_checked(path: Path) -> Generator[CheckedFile | None]:
+    """Open a media file that has checksums of its blocks; None where it has none.
+
+    Raises:
+        DamagedFileError: they are damaged themselves. Later: what is read is not as it was written.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - _TAIL.size, 0))
+        tail = file.read()
+        if not tail.endswith(_MARK) or len(tail) < _TAIL.size:
+            yield None
+            return
+        media_bytes, checksum, _ = _TAIL.unpack(tail)
+        checksum_bytes = _CHECKSUM.itemsize * -(-media_bytes // BLOCK_BYTES)
+        start = media_bytes + _VOID_BYTES
+        if start + checksum_bytes + _TAIL.size != size:
+            raise damaged(path, f"{size} bytes do not fit its checksums")
+        file.seek(start)
+        checksums = file.read(checksum_bytes)
+        if zlib.crc32(checksums) != checksum:
+            raise damaged(path, "the checksums of its blocks do not match their own")
+        yield CheckedFile(path, file, media_bytes=media_bytes, checksums=checksums)
