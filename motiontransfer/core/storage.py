@@ -116,8 +116,8 @@ def write_table(
     """Write a table; the same numbers are the same bytes.
 
     Args:
-        columns: 1-D arrays, of numbers or texts, or 2-D arrays (stored as fixed-size lists, or as
-            bytes).
+        columns: 1-D arrays of numbers, whose NaN are null, or of texts; 2-D arrays, stored as
+            fixed-size lists, or as bytes.
         key: metadata key of the description.
     """
     import pyarrow as pa  # here: what reads no table does without
@@ -128,9 +128,9 @@ def write_table(
             content = pa.py_buffer(np.ascontiguousarray(values))
             kind = pa.binary(values.shape[1])
             return pa.FixedSizeBinaryArray.from_buffers(kind, len(values), [None, content])
-        numbers = pa.array(np.ascontiguousarray(values).reshape(-1))
         if values.ndim == 1:
-            return numbers
+            return pa.array(np.ascontiguousarray(values), from_pandas=True)
+        numbers = pa.array(np.ascontiguousarray(values).reshape(-1))
         return pa.FixedSizeListArray.from_arrays(numbers, values.shape[1])
 
     checksums = {name: array_checksum(values) for name, values in columns.items()}
