@@ -215,7 +215,7 @@ class ViewportFollower:
         for box, person in zip(boxes, people.tolist(), strict=True):
             for axis, image_length in enumerate(reversed(self._image_size)):
                 span = (person[axis], person[axis + 2])
-                side = _hold(self._sides[axis], span, self._viewport, image_length)
+                side = _next_span(self._sides[axis], span, self._viewport, image_length)
                 self._sides[axis] = box[axis], box[axis + 2] = side
         return boxes
 
@@ -242,10 +242,15 @@ def equal_viewports(
     return np.stack(sides, axis=2).reshape(-1, 4)
 
 
-def _hold(
+def _next_span(
     side: tuple[int, int], span: tuple[float, float], viewport: Viewport, image_length: int
 ) -> tuple[int, int]:
-    """Start and stop along one axis, after those before; a span of NaN has nobody in it."""
+    """(start, stop) of the viewport along one axis; kept unless the person leaves it.
+
+    Args:
+        side: of the frame before.
+        span: of the person; NaN where nobody is detected.
+    """
     (start, stop), (low, high) = side, span
     if math.isnan(low):
         return side

@@ -176,10 +176,9 @@ def swapped_frames(keypoints: Keypoints, joints: Sequence[str]) -> Mask:
 def _gains(
     pairs: Float64[np.ndarray, "frames pairs 2 2"], seen: Bool[np.ndarray, "frames pairs"]
 ) -> Steps:
-    """Reduction of joint motion between frames if sides are swapped there.
+    """How much less the joints move if left and right are swapped; median over pairs of joints.
 
-    The median over pairs: arms or legs that cross by themselves are not the body. Nothing is gained
-    where joints then still move half as far: a cut, or someone else.
+    At most 0 where swapping does not halve it, as at a cut or at another person.
     """
     earlier, later = pairs[:-1], pairs[1:]
     kept = np.linalg.norm(later - earlier, axis=3).sum(axis=2)

@@ -1,7 +1,6 @@
 """Import of keypoints from OpenPose and COCO-WholeBody JSON."""
 
 import json
-import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from motiontransfer.pose.keypoints import ImportFormat, People
 from motiontransfer.pose.skeleton import (
     BODY_23,
     BODY_25,
+    BODY_TREE,
     COCO_18,
     COCO_WHOLEBODY,
     HOLISTIC,
@@ -31,51 +31,53 @@ from motiontransfer.pose.skeleton import (
 from motiontransfer.video.clip import read_clip, read_source_frames
 from motiontransfer.video.geometry import Framing
 
-_logger = logging.getLogger(__name__)
 _Frame = TypeVar("_Frame")
 _Schema = TypeVar("_Schema", bound=BaseModel)
 
 _NUM_NAMED = 5  # missing frames that a message names
+_MIN_SHARE_INSIDE = 0.5  # of the joints in the image; fewer: pixels of another image size
 
-_BONES = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
-_MAX_RATIO = 2.5  # of a bone's median lengths on the two sides
-_NUM_SUSPECT_BONES = 2
-_MIN_SAMPLES = 5
+# Sides are compared to notice joints in another order.
+_LIMBS = ("upper_arm", "forearm", "thigh", "shin")
+_MAX_RATIO = 2.5  # of a limb's median lengths on the two sides
+_NUM_SUSPECT_LIMBS = 2  # one alone may be foreshortened
+_MIN_SAMPLES = 5  # frames and people with both ends of a limb
+
+_OPENPOSE_PARTS: dict[str, dict[str, JointSet]] = {
+    "pose_keypoints_2d": {"BODY_25": BODY_25, "BODY_23": BODY_23, "COCO-18": COCO_18},
+    "face_keypoints_2d": {"70 points": OPENPOSE_FACE_70, "68 points": IBUG_68},
+    "hand_left_keypoints_2d": {"21 points": LEFT_HAND_JOINTS},
+    "hand_right_keypoints_2d": {"21 points": RIGHT_HAND_JOINTS},
+}
+"""Key of a part -> name of a joint set that it may have -> the joints."""
 
 
 def frames_in_order(
     numbered: Sequence[tuple[int, _Frame]], *, num_frames: int, source: Path
 ) -> list[_Frame]:
     """The first frames, whether they are numbered from 0 or from 1; those beyond are left out."""
-    frame_of_number = dict(numbered)
-    if len(frame_of_number) < len(numbered):
-        number, count = Counter(number for number, _ in numbered).most_common(1)[0]
+    counts = Counter(number for number, _ in numbered)
+    number, count = counts.most_common(1)[0] if counts else (0, 0)
+    if count > 1:
         raise KeypointsError(
             f"{source}: expected each frame once, got {count} numbered {number}; keep the"
             " keypoints of one video, from one run"
         )
-    first = min(frame_of_number, default=0)
+    first = min(counts, default=0)
     if first > 1:
         raise KeypointsError(
             f"{source}: expected frames numbered from 0 or 1, got {first} as the first;"
             " run the detector on the whole video"
         )
     wanted = range(first, first + num_frames)
-    missing = [str(number) for number in wanted if number not in frame_of_number]
-    if missing:
+    if missing := [str(number) for number in wanted if number not in counts]:
         raise KeypointsError(
             f"{source}: expected all of the video's {num_frames} frames, numbered from {first};"
             f" {len(missing)} are missing: {', '.join(missing[:_NUM_NAMED])}"
             f"{', …' if len(missing) > _NUM_NAMED else ''}; run the detector on the whole video"
             " (a frame without a person has an entry too, without people)"
         )
-    if len(frame_of_number) > num_frames:
-        _logger.info(
-            "%s: has %d frames, of which the clip shows the first %d",
-            source,
-            len(frame_of_number),
-            num_frames,
-        )
+    frame_of_number = dict(numbered)
     return [frame_of_number[number] for number in wanted]
 
 
@@ -102,31 +104,27 @@ def to_holistic(
 
 
 def check_joint_order(frames: Sequence[People], *, joint_set: str, source: Path) -> None:
-    """Compare bone lengths of left and right: there are several sets of 18 and of 23 joints."""
-    if not frames:
-        return
-    people = np.concatenate(frames)
-    ratios: dict[str, float] = {}
-    for bone in _BONES:
+    """Compare lengths of left and right limbs: there are several sets of 18 and of 23 joints."""
+    people = np.concatenate([np.zeros((0, len(HOLISTIC.joints), 3)), *frames])
+    suspect = []
+    for limb in _LIMBS:
         medians = []
-        for side in ("left", "right"):
-            ends = people[:, [HOLISTIC.index(f"{side}_{joint}") for joint in bone]]
+        for (start,), (end,) in BODY_TREE[limb].spans:
+            ends = people[:, [HOLISTIC.index(start), HOLISTIC.index(end)]]
             ends = ends[(ends[..., 2] > 0).all(axis=1), :, :2]
             if len(ends) >= _MIN_SAMPLES:
-                lengths = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)
-                medians.append(float(np.median(lengths)))
-        if len(medians) == 2:
-            ratios[" to ".join(bone)] = max(medians) / max(min(medians), 1e-6)
-    suspect = {bone: ratio for bone, ratio in ratios.items() if ratio > _MAX_RATIO}
-    if len(suspect) >= _NUM_SUSPECT_BONES:
-        listed = ", ".join(f"{bone} {ratio:.1f} times" for bone, ratio in suspect.items())
+                medians.append(float(np.median(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1))))
+        if len(medians) == 2 and max(medians) > _MAX_RATIO * max(min(medians), 1e-6):
+            suspect.append(limb.replace("_", " "))
+    if len(suspect) >= _NUM_SUSPECT_LIMBS:
         raise KeypointsError(
-            f"{source}: read as {joint_set}, one side is far longer than the other ({listed}):"
-            f" the joints come in another order; export {joint_set} as its own program orders it"
+            f"{source}: read as {joint_set}, one side is far longer than the other"
+            f" ({', '.join(suspect)}): the joints come in another order; export {joint_set} as its"
+            " own program orders it"
         )
 
 
-def _parsed(schema: type[_Schema], content: object, *, where: str, remedy: str) -> _Schema:
+def _parsed(schema: type[_Schema], content: bytes | object, *, where: str, remedy: str) -> _Schema:
     """Check JSON's text, or what was parsed of it, and name the first fault."""
     try:
         if isinstance(content, bytes):
@@ -154,7 +152,8 @@ class _MmposeFrame(BaseModel):
     instances: list[_MmposeInstance]
 
     def frame(self, _: int) -> tuple[int, list[_Person]]:
-        return self.frame_id, [(it.keypoints, it.keypoint_scores) for it in self.instances]
+        people = [(person.keypoints, person.keypoint_scores) for person in self.instances]
+        return self.frame_id, people
 
 
 class _RtmlibFrame(BaseModel):
@@ -190,27 +189,27 @@ class _CocoResult(BaseModel):
         return int(self.image_id), [(points, row[2::3])]
 
 
-_LAYOUT_OF_KEY: dict[str, type[_MmposeFrame | _RtmlibFrame | _CocoResult]] = {
+_COCO_LAYOUTS: dict[str, type[_MmposeFrame | _RtmlibFrame | _CocoResult]] = {
     "instances": _MmposeFrame,
     "image_id": _CocoResult,
     "scores": _RtmlibFrame,
 }
-_LAYOUTS = (
-    "MMPose's predictions (frame_id, instances), rtmlib's arrays (keypoints, scores), or COCO"
-    " results (image_id, keypoints)"
+"""Key that tells a layout of entries from the others -> the layout."""
+_EXPECTED = (
+    "expected MMPose's predictions (frame_id, instances), rtmlib's arrays (keypoints, scores), or"
+    " COCO results (image_id, keypoints)"
 )
 
 
 def read_coco_wholebody(folder: Path, *, num_frames: int) -> list[People]:
     """COCO-WholeBody keypoints of each of the video's frames, from the folder's one JSON file."""
     path, entries = _read_entries(folder)
-    keys = entries[0].keys()
-    layout = next((it for key, it in _LAYOUT_OF_KEY.items() if key in keys), None)
+    layout = next((it for key, it in _COCO_LAYOUTS.items() if key in entries[0]), None)
     if layout is None:
-        raise KeypointsError(f"{path}: expected {_LAYOUTS}, got entries with {', '.join(keys)}")
+        raise KeypointsError(f"{path}: {_EXPECTED}, got entries with {', '.join(entries[0])}")
     numbered = [
-        _parsed(layout, it, where=f"{path}: entry {i}", remedy=f"expected {_LAYOUTS}").frame(i)
-        for i, it in enumerate(entries)
+        _parsed(layout, entry, where=f"{path}: entry {index}", remedy=_EXPECTED).frame(index)
+        for index, entry in enumerate(entries)
     ]
     if layout is _CocoResult:
         people_of_frame: dict[int, list[_Person]] = {index: [] for index in range(num_frames)}
@@ -238,7 +237,7 @@ def _read_entries(folder: Path) -> tuple[Path, list[dict[str, object]]]:
         got = ", ".join(path.name for path in paths) or "none"
         raise MissingFileError(
             f"{folder}: expected one JSON file with COCO-WholeBody keypoints of the video, got"
-            f" {got}; put {_LAYOUTS} there, or set another detect_keypoints.detector"
+            f" {got}; put it there, or set another detect_keypoints.detector"
         )
     (path,) = paths
     try:
@@ -248,7 +247,7 @@ def _read_entries(folder: Path) -> tuple[Path, list[dict[str, object]]]:
     if isinstance(content, dict):
         content = content.get("instance_info")
     if not (isinstance(content, list) and content and isinstance(content[0], dict)):
-        raise KeypointsError(f"{path}: expected {_LAYOUTS}, got something else, or nothing")
+        raise KeypointsError(f"{path}: {_EXPECTED}, got something else, or nothing")
     return path, content
 
 
@@ -264,17 +263,6 @@ def _coco_people(people: list[_Person], *, where: str) -> People:
     points = np.array([points for points, _ in people], float).reshape(-1, num_joints, 2)
     score = np.array([score for _, score in people], float).reshape(-1, num_joints, 1)
     return to_holistic(np.dstack([points, score]), joints=COCO_WHOLEBODY, where=where)
-
-
-_FILE_NAME = re.compile(r"(\d+)_keypoints\.json$")
-
-_JOINTS_OF_PART: dict[str, dict[str, JointSet]] = {
-    "pose_keypoints_2d": {"BODY_25": BODY_25, "BODY_23": BODY_23, "COCO-18": COCO_18},
-    "face_keypoints_2d": {"70 points": OPENPOSE_FACE_70, "68 points": IBUG_68},
-    "hand_left_keypoints_2d": {"21 points": LEFT_HAND_JOINTS},
-    "hand_right_keypoints_2d": {"21 points": RIGHT_HAND_JOINTS},
-}
-"""Key of a part -> name of a joint set that it may have -> the joints."""
 
 
 class _OpenPosePerson(BaseModel):
@@ -295,7 +283,7 @@ def read_openpose_json(folder: Path, *, num_frames: int) -> list[People]:
     numbered = [
         (int(match[1]), path)
         for path in sorted(folder.glob("*.json"))
-        if (match := _FILE_NAME.search(path.name))
+        if (match := re.search(r"(\d+)_keypoints\.json$", path.name))
     ]
     if not numbered:
         raise MissingFileError(
@@ -311,13 +299,14 @@ def read_openpose_json(folder: Path, *, num_frames: int) -> list[People]:
             where=f"{path}: not OpenPose's JSON",
             remedy="run OpenPose again for this frame",
         )
-        people = [to_holistic(np.zeros((0, 1, 3)), joints=("nose",), where=str(path))]
+        people = [np.zeros((0, len(HOLISTIC.joints), 3), np.float32)]
         for person in content.people:
             joints, values = [], []
-            for part in _JOINTS_OF_PART:
-                if part_values := getattr(person, part):
-                    name, names = _joint_set(part, len(part_values), where=str(path))
-                    joints, values = [*joints, *names], [*values, *part_values]
+            for part, of_part in person:
+                if of_part:
+                    name = _joint_set(part, len(of_part), where=str(path))
+                    joints += _OPENPOSE_PARTS[part][name]
+                    values += of_part
                     if part == "pose_keypoints_2d":
                         bodies.setdefault(name, path)
             found = np.array(values, np.float64).reshape(1, len(joints), 3)
@@ -330,12 +319,13 @@ def read_openpose_json(folder: Path, *, num_frames: int) -> list[People]:
     return frames
 
 
-def _joint_set(part: str, length: int, *, where: str) -> tuple[str, JointSet]:
-    """Name and joints of the set that has so many numbers."""
-    for name, joints in _JOINTS_OF_PART[part].items():
-        if length == 3 * len(joints):
-            return name, joints
-    known = ", ".join(f"{name} {3 * len(it)}" for name, it in _JOINTS_OF_PART[part].items())
+def _joint_set(part: str, length: int, *, where: str) -> str:
+    """Name of the part's joint set that has so many numbers."""
+    lengths = {name: 3 * len(joints) for name, joints in _OPENPOSE_PARTS[part].items()}
+    for name, expected in lengths.items():
+        if length == expected:
+            return name
+    known = ", ".join(f"{name} {expected}" for name, expected in lengths.items())
     raise KeypointsError(
         f"{where}: {part}: expected {known} numbers, got {length}; run OpenPose again, with"
         " --model_pose BODY_25"
@@ -343,7 +333,6 @@ def _joint_set(part: str, length: int, *, where: str) -> tuple[str, JointSet]:
 
 
 _READERS = {"openpose_json": read_openpose_json, "coco_wholebody": read_coco_wholebody}
-_MIN_SHARE_INSIDE = 0.5
 
 
 def import_people(folder: Path, clip: Path, *, layout: ImportFormat) -> list[People]:

@@ -12,27 +12,27 @@ from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.landmarks import person_box
 from motiontransfer.pose.time_series import Mask, Series, longest_segment, segments
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import enclosing_box
 
 MISSING, FILLED, MEASURED = 0, 1, 2
+NOTHING_TO_FIX = "nothing to fix"
 
-_FACE_AND_HANDS = {"face": "face", "left hand": "left_hand", "right hand": "right_hand"}
-_BODY_PARTS = {
+# Parts of the body from the head down; a part is some joints of the body, or a joint group.
+_JOINTS_OF_PART: dict[str, tuple[str, ...] | str] = {
     "head": ("nose", "left_eye", "right_eye"),
+    "face": "face",
     "trunk": ("left_shoulder", "right_shoulder", "left_hip", "right_hip"),
     "left arm": ("left_elbow", "left_wrist"),
+    "left hand": "left_hand",
     "right arm": ("right_elbow", "right_wrist"),
+    "right hand": "right_hand",
     "left leg": ("left_knee", "left_ankle"),
     "right leg": ("right_knee", "right_ankle"),
     "feet": ("left_heel", "left_foot_index", "right_heel", "right_foot_index"),
 }
-PARTS = (
-    *("head", "face", "trunk", "left arm", "left hand", "right arm", "right hand"),
-    *("left leg", "right leg", "feet"),
-)
-"""Parts of the body, from the head down."""
+PARTS = tuple(_JOINTS_OF_PART)
 
 # Joint -> joints next to it and about how far it is from them at most, in body heights: where a
 # joint is missing and its neighbor so near the edge, it is outside.
@@ -42,18 +42,22 @@ _REACH_OF_END = {
     "feet": (("left_ankle", "right_ankle"), (("knee", 0.25), ("hip", 0.5), ("shoulder", 0.8))),
 }
 
+# Thresholds for advice.
 _IMPLAUSIBLE_SPEED = 6.0  # body heights a second: 10 m/s for a grown person
-
-# Thresholds for advice:
 _RARE = 0.02  # of the frames
 _ENOUGH_OF_HANDS = 0.8  # of the frames; they are hidden now and then in any dance
-_ENOUGH_OF_FACE = 0.5  # dancers turn round
-# MediaPipe on the demo's actors, filmed at several sizes: hands are found in 74-89 % of frames at
-# 160-180 px of body height, in 41-76 % at 120-130 px, in 13-54 % at 80-90 px.
-_TALL_ENOUGH_PX = 140
+_ENOUGH_OF_FACE = 0.5  # of the frames; dancers turn round
+_TALL_ENOUGH_PX = 140  # of body height; MediaPipe finds few hands of smaller people
 STILL_CAMERA = 0.015  # widths of the image a second; noise alone reaches half of it
 
-NOTHING_TO_FIX = "nothing to fix"
+# Camera motion.
+PAIR_SECONDS = 0.2
+"""Time between the frames of a pair."""
+_NUM_PAIRS = 24  # of a clip
+_COUNTED_QUANTILE = 0.75  # of the pairs' speeds: a camera that moves a quarter of the time moves
+_TILES_A_SIDE = 4  # at least, of the shorter side; shifts below half a tile are measurable
+_MIN_TEXTURE = 3.0  # standard deviation of gray levels: less is noise on a plain wall
+_MIN_RESPONSE = 0.2  # of the correlation's peak, 1 being a perfect match
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,17 +105,19 @@ def measure_quality(
     state = np.where(keypoints.score > 0, np.int8(MEASURED), np.int8(MISSING))
     if keypoints.filled is not None:
         state = np.where(keypoints.filled, np.int8(FILLED), state)
-    joints_of_part = {
-        **{part: list(map(skeleton.index, joints)) for part, joints in _BODY_PARTS.items()},
-        **{part: skeleton.slice(group) for part, group in _FACE_AND_HANDS.items()},
+    states = {
+        part: state[:, skeleton.slice(joints)]
+        if isinstance(joints, str)
+        else state[:, list(map(skeleton.index, joints))]
+        for part, joints in _JOINTS_OF_PART.items()
     }
-    face = skeleton.slice("face")
-    shown = face.start + np.flatnonzero((state[:, face] != MISSING).any(axis=0))
-    joints_of_part["face"] = shown if len(shown) else face  # OpenPose knows no forehead
+    shown = (states["face"] != MISSING).any(axis=0)  # OpenPose knows no forehead
+    if shown.any():
+        states["face"] = states["face"][:, shown]
     body = skeleton.slice("body")
     scores = keypoints.score[:, body][state[:, body] == MEASURED]
     return ClipQuality(
-        state=np.stack([state[:, joints_of_part[part]].min(axis=1) for part in PARTS]),
+        state=np.stack([of_part.min(axis=1) for of_part in states.values()]),
         score_histogram=np.histogram(scores, bins=10, range=(0, 1))[0],
         speed=_speed(keypoints, height),
         repairs=repairs,
@@ -269,15 +275,6 @@ def _percent(frames: Mask) -> str:
     return f"{100 * frames.mean():.0f} %"
 
 
-PAIR_SECONDS = 0.2
-"""Time between the frames of a pair."""
-_NUM_PAIRS = 24
-
-_TILES_A_SIDE = 4  # at least, of the shorter side; shifts below half a tile are measurable
-_MIN_TEXTURE = 3.0  # standard deviation of gray levels: less is noise on a plain wall
-_MIN_RESPONSE = 0.2  # of the correlation's peak, 1 being a perfect match
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FramePair:
     """Two frames, `PAIR_SECONDS` or so apart."""
@@ -292,16 +289,15 @@ class FramePair:
 def camera_speed(pairs: Iterable[FramePair]) -> float | None:
     """Background motion in widths of the image per second; None without texture.
 
-    Phase correlation of tiles that the person does not touch: the median over tiles is the camera's
-    motion, whatever else moves in view. Of the pairs the upper quartile counts: a camera that moves
-    a quarter of the time moves.
+    Phase correlation of tiles that the person does not touch; the median over tiles is the camera's
+    motion, whatever else moves in view.
     """
-    speeds = []
-    for pair in pairs:
-        shift = _background_shift(pair)
-        if shift is not None:
-            speeds.append(shift / pair.background.shape[1] / pair.seconds)
-    return float(np.quantile(speeds, 0.75)) if speeds else None
+    speeds = [
+        shift / pair.background.shape[1] / pair.seconds
+        for pair in pairs
+        if (shift := _background_shift(pair)) is not None
+    ]
+    return float(np.quantile(speeds, _COUNTED_QUANTILE)) if speeds else None
 
 
 def pairs_of_clip(store: FrameStore, keypoints: Keypoints) -> Iterator[FramePair]:
@@ -324,8 +320,8 @@ def without_person(
     """Mask of the pixels outside the person's box in all of some frames."""
     background = np.ones(keypoints.image_size, np.bool_)
     for index in frame_indices:
-        seen = keypoints.points[index][keypoints.score[index] > 0]
-        box = enclosing_box(seen, margin=0.15, image_size=keypoints.image_size)
+        joints = np.column_stack([keypoints.points[index], keypoints.score[index]])
+        box = person_box(joints, image_size=keypoints.image_size)
         if box is not None:
             x0, y0, x1, y1 = box
             background[y0:y1, x0:x1] = False
