@@ -51,7 +51,7 @@ class ComputeError(MotionTransferError, RuntimeError):
 
 
 class ChangedInputError(MotionTransferError, RuntimeError):
-    """A param or file that a stage depends on was changed while the stage ran."""
+    """A param that a stage depends on was edited while the stage ran."""
 
 
 class MissingFileError(MotionTransferError, FileNotFoundError):

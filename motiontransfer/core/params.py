@@ -6,8 +6,12 @@ and `Compute` are here, since many read them.
 """
 
 import difflib
+import json
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +22,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import PARAMS_FILE, MissingFileError, ParamsError, one_line
+from motiontransfer.core.errors import (
+    PARAMS_FILE,
+    ChangedInputError,
+    MissingFileError,
+    ParamsError,
+    one_line,
+)
 
 _Config = TypeVar("_Config")
 
@@ -110,6 +120,10 @@ class Compute(Section):
 
 
 _Value = TypeVar("_Value")
+_values_read: ContextVar[dict[tuple[Path, str], object] | None] = ContextVar(
+    "values_read", default=None
+)
+"""Value by file and dotted key, within `unchanged_params`."""
 
 
 def flattened(tree: object, prefix: str = "") -> dict[str, object]:
@@ -184,12 +198,53 @@ def load_section(
         if not isinstance(value, Mapping) or part not in value:
             raise ParamsError(f"{path}: {'.'.join(walked)}: missing; expected this key")
         value = value[part]
+    if (read := _values_read.get()) is not None and getattr(schema, "affects_outputs", True):
+        read.setdefault((path, key), value)
     try:
         return TypeAdapter(schema).validate_python(value)  # ty: ignore[invalid-argument-type]
     except ValidationError as error:
         raise ParamsError(
             "\n".join(_line(path, key, schema, detail) for detail in error.errors())
         ) from error
+
+
+@contextmanager
+def unchanged_params() -> Generator[None]:
+    """Refuse values that `load_section` read within the block and that were edited since.
+
+    DVC records params after a stage's command has ended, and would record the edited ones as those
+    from which its outputs were made.
+
+    Raises:
+        ChangedInputError: a value is another, or is not there any more.
+    """
+    read: dict[tuple[Path, str], object] = {}
+    token = _values_read.set(read)
+    try:
+        yield
+    finally:
+        _values_read.reset(token)
+    changed: list[str] = []
+    for (path, key), value in read.items():
+        now = flattened(load_params(path))
+        after = {name: leaf for name, leaf in now.items() if f"{name}.".startswith(f"{key}.")}
+        before = flattened(value, key)
+        for name in {**before, **after}:
+            old, new = _shown(before, name), _shown(after, name)
+            if old != new:
+                changed.append(f"{path}: {name} ({old} → {new})")
+    if changed:
+        raise ChangedInputError(
+            f"changed while this stage ran: {', '.join(changed)}; its outputs are stale and were "
+            "not recorded. `dvc repro` makes them again; to keep them instead, undo the change and "
+            f"run `dvc commit -f {os.environ.get('DVC_STAGE', 'STAGE')}`"
+        )
+
+
+def _shown(leaves: Mapping[str, object], name: str) -> str:
+    if name not in leaves:
+        return "missing"
+    return json.dumps(leaves[name], default=str, ensure_ascii=False)
 
 
 def _line(path: Path, key: str, schema: object, detail: Mapping[str, object]) -> str:
