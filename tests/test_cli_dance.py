@@ -67,7 +67,7 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     output = capfd.readouterr().out
     assert output.count("frames a second") == 2
     assert output.count("show few poses of a target") == 1
-    assert "set aside, of the demo: demo_dance, demo_target" in output
+    assert "removed, of the demo: demo_dance, demo_target" in output
     assert "5 stages, about " in output
     decodes = {"decode@the_dance", "decode@IMG_42"}
     assert set(ran()) == {
@@ -142,5 +142,5 @@ def test_the_demo_stays_where_it_is_paired_with_another_film(films, monkeypatch,
     shutil.copy(films[0], clip)
     assert not run_command(monkeypatch, "dance", "--dry", clip, films[1])
     output = capfd.readouterr().out
-    assert "set aside" not in output
+    assert "removed, of the demo" not in output
     assert "IMG_42_as_demo_dance: " in output

@@ -62,10 +62,10 @@ def dance(
             entries.add_video(file, **settings, entry_only=dry, root=root)
         subject = target if target in new else videos[target].subject
         transfer = entries.pair(source, subject, root=root)
-        aside = entries.set_demo_aside(root=root)
+        removed = entries.remove_demo_videos(root=root)
         forecasts = forecast(plan(f"report@{transfer}", root=root, is_forecast=True), root=root)
-    if aside:
-        typer.echo(f"set aside, of the demo: {', '.join(aside)}")
+    if removed:
+        typer.echo(f"removed, of the demo: {', '.join(removed)}")
     typer.echo(f"{transfer}: {in_words(forecasts)}")
     if dry:
         for stage, (seconds, _) in forecasts.items():

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import pooch
 from filelock import FileLock
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CACHE_VARIABLE = "MOTIONTRANSFER_CACHE"
-
-_MAX_BYTES = 2**30  # the largest published file, VGG-19, has half as many
 
 _logger = logging.getLogger(__name__)
 
@@ -102,13 +100,14 @@ def _download(pretrained: Pretrained, cached: Path) -> None:
             f" cannot keep it ({error}); set ${CACHE_VARIABLE} to a folder that can,"
             f" {pretrained.remedies}"
         ) from error
+    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty())
     try:
         pooch.retrieve(
             pretrained.url,
             pretrained.sha256,
             fname=cached.name,
             path=cached.parent,
-            downloader=_download_limited,
+            downloader=downloader,
         )
     except OSError as error:
         raise MissingFileError(
@@ -120,26 +119,7 @@ def _download(pretrained: Pretrained, cached: Path) -> None:
         raise WeightsError(f"{pretrained.name}: {reason}; {pretrained.remedies}") from error
     finally:
         lock.release()
-    cached.chmod(0o644)  # pooch leaves its temporary file's 0600, and caches may be shared
-
-
-class _LimitedFile:
-    """A file of at most 1 GiB: whoever answers for the server might send without end."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self.flush = file, file.flush
-
-    def write(self, data: bytes) -> int:
-        if self._file.tell() + len(data) > _MAX_BYTES:
-            raise ValueError(f"expected at most {_MAX_BYTES:,} bytes, got more")
-        return self._file.write(data)
-
-
-def _download_limited(*given: object, **_: object) -> None:
-    """Called by pooch with a URL, a path and itself."""
-    url, path, _pooch = given
-    with Path(str(path)).open("wb") as file:
-        pooch.HTTPDownloader(progressbar=sys.stderr.isatty())(url, _LimitedFile(file), None)
+    cached.chmod(0o644)  # pooch leaves 0600, and caches may be shared
 
 
 def read_tensors(path: Path, pretrained: Pretrained) -> "Mapping[str, Tensor]":

@@ -227,7 +227,7 @@ def remove_video(removal: Removal, *, root: Path = Path()) -> None:
     write_text(root / PARAMS_FILE, params)
 
 
-def set_demo_aside(*, root: Path) -> list[str]:
+def remove_demo_videos(*, root: Path) -> list[str]:
     """Remove the demo's videos, unless a transfer pairs one with another film; return them."""
     videos = load_videos(root)
     demo = {name for name, video in videos.items() if video.path.parts[0] == "demo"}

@@ -4,8 +4,10 @@ import pytest
 from motiontransfer.pose.quality import NOTHING_TO_FIX
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import advice, check_video, metadata_line
+from motiontransfer.video.frame_store import FrameStore
 from tests.films import MIDDLE, STILL, film, film_person
 from tests.people import detects
+from tests.video.conftest import write_test_video
 
 
 @pytest.fixture
@@ -92,7 +94,10 @@ def test_a_low_frame_rate_and_a_short_target_are_advised(check):
 
 
 def test_a_truncated_file_is_checked_up_to_its_end(tmp_path, check):
-    path = film_person(tmp_path / "cut.mkv")
+    with FrameStore(film_person(tmp_path / "whole.mkv")) as store:
+        frames, times = list(store.frames()), range(0, 1000, 40)
+    path = tmp_path / "cut.mkv"
+    write_test_video(path, frames, pts_ms=times, rate=25, codec="ffv1", pix_fmt="bgr0")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     checked = check(path)
     assert 0 < len(checked.people) < 20
