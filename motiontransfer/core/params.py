@@ -39,8 +39,9 @@ _MOVED_KEYS = {
     "train_gan.held_out_fraction": "split.held_out_fraction",
     "train_gan.gap_frames": "split.gap_frames",
     **{f"{stage}.{key}": f"logging.{key}" for stage in _TRAININGS for key in _INTERVALS},
+    **dict.fromkeys(("evaluate.dists_weights", "evaluate_transfer.dists_weights")),
 }
-"""Key of an earlier version -> where its value is now."""
+"""Key of an earlier version -> where its value is now; None: there is no such param any more."""
 
 
 class Section(BaseModel):
@@ -156,7 +157,8 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
             f"{path}: expected sections (name: …) at the top, got {type(content).__name__}"
         )
     moved = [
-        f"{path}: {old}: this key moved; set {new}, with the same meaning"
+        f"{path}: {old}: "
+        + (f"this key moved; set {new}, with the same meaning" if new else "it went; remove it")
         for old, new in _MOVED_KEYS.items()
         if old in _two_level_keys(content)
     ]

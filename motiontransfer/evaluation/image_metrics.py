@@ -2,9 +2,8 @@
 
 SSIM is set as in Wang et al. 2004: Gaussian window of 11 pixels with sigma 1.5, population
 covariance, range 255, each channel by itself and then the mean. MS-SSIM (Wang et al. 2003) takes
-contrast at five scales, and luminance at the coarsest. Both are computed here in one pass with
-OpenCV, in a tenth of the time of scikit-image and torchmetrics; the tests compare MS-SSIM with
-torchmetrics'. A region's SSIM equals that of its crop: windows that cross its edge are left out.
+contrast at five scales, and luminance at the coarsest. A region's SSIM equals that of its crop:
+windows that cross its edge are left out.
 
 The person's position is not known to the pixel, and a sharp face that is off by two pixels has a
 lower SSIM than a blurred one. Shift-tolerant SSIM therefore compares a box with the best-correlated
@@ -41,20 +40,18 @@ from motiontransfer.evaluation.measurements import FrameScores, MetricKey
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.color import AnyFrame, Frame
 
-WINDOW_PX = 11
-SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-SMALLEST_MS_SSIM_PX = WINDOW_PX * 2 ** (len(SCALE_WEIGHTS) - 1)
+# SSIM as published: side and deviation of the window in pixels, and what is added to denominators.
+WINDOW_PX, _SIGMA_PX = 11, 1.5
+_LUMINANCE_CONSTANT, _CONTRAST_CONSTANT = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+_SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # MS-SSIM as published
+SMALLEST_MS_SSIM_PX = WINDOW_PX * 2 ** (len(_SCALE_WEIGHTS) - 1)
 """Side of an image below which MS-SSIM's coarsest scale is smaller than its window."""
 
-_SIGMA = 1.5
-_LUMINANCE_CONSTANT = (0.01 * 255) ** 2
-_CONTRAST_CONSTANT = (0.03 * 255) ** 2
-_MIDDLE_GRAY = 128.0
-
+_MIDDLE_GRAY = 128.0  # subtracted from levels, so that single precision is enough for variances
 _REACH_SHARE = 0.02  # largest shift, share of the image's height
-_EQUALLY_GOOD = 1e-4  # smaller gains in correlation do not justify a shift
+_EQUALLY_GOOD = 1e-4  # gain in correlation that does not justify a shift
+_PSNR_CAP_DB = 100.0  # of identical images, so that means stay finite
 
-PSNR_CAP_DB = 100.0
 NOT_DETECTED = "not_detected"
 TOO_SMALL = f"smaller_than_{WINDOW_PX}_pixels"
 
@@ -62,9 +59,8 @@ ImageDistance = Callable[[AnyFrame, AnyFrame], float]
 """Perceptual distance of the second image from the first; 0 where they are equal."""
 
 Thumbnails = UInt8[np.ndarray, "images 64 32 3"]
-_THUMBNAIL_SIZE = (64, 32)
-_MAX_IMAGES = 500
-"""Upper limit of training frames to compare with; more add time and little else."""
+_THUMBNAIL_SIZE = (64, 32)  # (height, width), about a person's shape
+_MAX_IMAGES = 500  # training frames to compare with; more add time and little else
 
 _FloatImage = Float32[np.ndarray, "height width 3"]
 
@@ -128,8 +124,8 @@ def why_skipped(box: Box | None) -> str:
 def psnr(mean_square: float) -> float:
     """Peak signal-to-noise ratio in dB, at most 100, of a mean squared error in levels."""
     if mean_square == 0:
-        return PSNR_CAP_DB
-    return min(float(10 * np.log10(255**2 / mean_square)), PSNR_CAP_DB)
+        return _PSNR_CAP_DB
+    return min(float(10 * np.log10(255**2 / mean_square)), _PSNR_CAP_DB)
 
 
 def image_scores(
@@ -240,15 +236,14 @@ def ms_ssim(real: Frame, fake: Frame, finest: Similarity) -> float:
     """
     first, second, found = _centered(real), _centered(fake), finest
     product = 1.0
-    for weight in SCALE_WEIGHTS[:-1]:
+    for weight in _SCALE_WEIGHTS[:-1]:
         product *= max(_mean_of_whole_windows(found.contrast), 0.0) ** weight
         first, second = _halved(first), _halved(second)
         found = _compare(first, second)
-    return product * max(float(found.ssim.mean(dtype=np.float64)), 0.0) ** SCALE_WEIGHTS[-1]
+    return product * max(float(found.ssim.mean(dtype=np.float64)), 0.0) ** _SCALE_WEIGHTS[-1]
 
 
 def _centered(image: Frame) -> _FloatImage:
-    """Colors around zero, where single precision is enough for the variances."""
     return image.astype(np.float32) - np.float32(_MIDDLE_GRAY)
 
 
@@ -268,7 +263,7 @@ def _compare(first: _FloatImage, second: _FloatImage) -> Similarity:
 
 def _windowed(image: _FloatImage) -> _FloatImage:
     window = (WINDOW_PX, WINDOW_PX)
-    return cv2.GaussianBlur(image, window, _SIGMA, borderType=cv2.BORDER_REFLECT_101)
+    return cv2.GaussianBlur(image, window, _SIGMA_PX, borderType=cv2.BORDER_REFLECT_101)
 
 
 def _halved(image: _FloatImage) -> Float32[np.ndarray, "_ _ 3"]:

@@ -27,15 +27,14 @@ from jaxtyping import Float64
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.storage import read_table, replacing, write_table
 
-NUM_RESAMPLES = 1000
-COVERAGE = 0.95
-TAILS = (50 * (1 - COVERAGE), 50 * (1 + COVERAGE))
-"""Percentiles at which an interval ends."""
+TAILS = (2.5, 97.5)
+"""Percentiles at which a 95 % interval ends."""
 
-_BLOCK_SECONDS = 1.0
-_FEWEST_BLOCKS = 4
-_COUNTS_AT_ONCE = 500_000
-_SIGNIFICANT_DIGITS = 4
+_NUM_RESAMPLES = 1000
+_BLOCK_SECONDS = 1.0  # about as long as errors of neighboring frames are correlated
+_FEWEST_BLOCKS = 4  # in a short clip, of which blocks are shorter
+_COUNTS_AT_ONCE = 500_000  # in memory, 4 MB
+_SIGNIFICANT_DIGITS = 4  # of what is written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +116,9 @@ def resamples(
     length = np.full(num_blocks, block_frames)
     length[-1] = num_frames - block_frames * (num_blocks - 1)
     starts = np.random.default_rng(seed).integers(
-        0, num_frames - block_frames + 1, (NUM_RESAMPLES, num_blocks)
+        0, num_frames - block_frames + 1, (_NUM_RESAMPLES, num_blocks)
     )
-    for part in np.array_split(starts, -(-NUM_RESAMPLES * num_frames // _COUNTS_AT_ONCE)):
+    for part in np.array_split(starts, -(-_NUM_RESAMPLES * num_frames // _COUNTS_AT_ONCE)):
         rows = np.arange(len(part))[:, None]
         steps = np.zeros((len(part), num_frames + 1))
         np.add.at(steps, (rows, part), 1)

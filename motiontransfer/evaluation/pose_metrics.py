@@ -35,15 +35,11 @@ from motiontransfer.puppet.target_clips import TargetClip
 REPORTED_GROUPS = {"body": ("body",), "hands": ("left_hand", "right_hand"), "face": ("face",)}
 """Reported group -> the skeleton's groups in it."""
 
-PCK_SHARES = (0.1, 0.2)
-"""Distance up to which a joint is correct, in heights of the head."""
-
-MISSING_COST = 0.25
-"""Distance, in body sizes, of a joint that the pose has and the candidate lacks."""
+_PCK_SHARES = (0.1, 0.2)  # distance up to which a joint is correct, in heights of the head
+_MISSING_COST = 0.25  # in body sizes, of a joint that the pose has and the candidate lacks
 _WEIGHT_OF_GROUP = {"body": 3.0, "left_hand": 1.0, "right_hand": 1.0, "face": 1.0}
-_MAX_CANDIDATES = 3000
-"""Upper limit of training frames among which the nearest is sought; more show the same poses."""
-_VALUES_AT_ONCE = 400_000
+_MAX_CANDIDATES = 3000  # training frames to choose from; more show the same poses
+_VALUES_AT_ONCE = 400_000  # distances in memory, a few megabytes
 _HEAD = ("face_forehead", "face_chin")
 
 
@@ -80,7 +76,7 @@ def pose_scores(
         },
     }
     if (heads := head_heights_px(reference)) is not None:
-        for share in PCK_SHARES:
+        for share in _PCK_SHARES:
             correct = expected & (distances <= share * heads[:, None])
             # A name without a dot: DVC takes dots for levels.
             of_metric[f"pck_{round(100 * share)}_percent"] = {
@@ -153,7 +149,7 @@ def _matched(
     in_reference, in_result = shared_joints(reference.skeleton, result.skeleton)
     distances = np.full(reference.score.shape, np.nan)
     expected = np.zeros(reference.score.shape, bool)
-    # One joint at a time: all at once would take ten times the memory.
+    # One joint at a time, to save memory.
     for own, other in zip(in_reference, in_result, strict=True):
         offsets = result.points[:, other].astype(np.float64) - reference.points[:, own]
         expected[:, own] = reference.score[:, own] > 0
@@ -271,7 +267,7 @@ def _distances(
     for joint in np.flatnonzero(pose_weight.any(axis=0)):
         offset = pose_points[:, None, joint] - points[None, :, joint]
         distance = np.hypot(offset[..., 0], offset[..., 1]) / np.float32(size_px)
-        distance = np.where(present[None, :, joint], distance, np.float32(MISSING_COST))
+        distance = np.where(present[None, :, joint], distance, np.float32(_MISSING_COST))
         total += pose_weight[:, None, joint] * distance
     return total
 
