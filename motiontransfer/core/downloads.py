@@ -100,14 +100,13 @@ def _download(pretrained: Pretrained, cached: Path) -> None:
             f" cannot keep it ({error}); set ${CACHE_VARIABLE} to a folder that can,"
             f" {pretrained.remedies}"
         ) from error
-    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty())
     try:
         pooch.retrieve(
             pretrained.url,
             pretrained.sha256,
             fname=cached.name,
             path=cached.parent,
-            downloader=downloader,
+            progressbar=sys.stderr.isatty(),
         )
     except OSError as error:
         raise MissingFileError(

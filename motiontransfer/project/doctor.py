@@ -23,7 +23,6 @@ from tqdm import tqdm
 
 from motiontransfer.core import layout
 from motiontransfer.core.device import find_gpu_fault
-from motiontransfer.core.downloads import cache_folder
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.parallel import memory_bytes
 from motiontransfer.core.params import PARAMS_FILE, load_params
@@ -86,11 +85,9 @@ def check_packages() -> Iterator[CheckResult]:
 def check_processor() -> CheckResult:
     memory = memory_bytes()
     message = f"{loky.cpu_count()} cores, {tqdm.format_sizeof(memory, 'B')} of memory"
-    if memory < _LITTLE_MEMORY:
-        return warning(
-            "processor", message, "with less than 4 GB set compute.num_workers: 1 in params.yaml"
-        )
-    return ok("processor", message)
+    fix = "with less than 4 GB set compute.num_workers: 1 in params.yaml"
+    is_little = memory < _LITTLE_MEMORY
+    return warning("processor", message, fix) if is_little else ok("processor", message)
 
 
 def check_gpu() -> CheckResult:
@@ -98,13 +95,10 @@ def check_gpu() -> CheckResult:
 
     driver = _driver()
     if driver and torch.version.cuda is None:
-        return fault(
-            "GPU",
-            f"there is one (driver {driver}), and this PyTorch is built without CUDA",
-            "install PyTorch with CUDA: https://pytorch.org/get-started/locally",
-        )
-    hidden = "CUDA_VISIBLE_DEVICES" in os.environ
-    if torch.cuda.device_count() == 0 and (hidden or driver is None):
+        message = f"there is one (driver {driver}), and this PyTorch is built without CUDA"
+        fix = "install PyTorch with CUDA: https://pytorch.org/get-started/locally"
+        return fault("GPU", message, fix)
+    if torch.cuda.device_count() == 0 and (driver is None or "CUDA_VISIBLE_DEVICES" in os.environ):
         found = f"hidden by CUDA_VISIBLE_DEVICES (driver {driver})" if driver else "none"
         return ok("GPU", f"{found}; all runs on the processor")
     if unusable := find_gpu_fault():
@@ -114,9 +108,8 @@ def check_gpu() -> CheckResult:
     free, total = torch.cuda.mem_get_info(0)
     message = (
         f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}, "
-        f"{tqdm.format_sizeof(free, 'B')} of {tqdm.format_sizeof(total, 'B')} free; "
-        f"driver {driver}, PyTorch for CUDA {torch.version.cuda} "
-        f"({' '.join(torch.cuda.get_arch_list())})"
+        f"{tqdm.format_sizeof(free, 'B')} of {tqdm.format_sizeof(total, 'B')} free; driver {driver}"
+        f", PyTorch for CUDA {torch.version.cuda} ({' '.join(torch.cuda.get_arch_list())})"
     )
     if free < _LITTLE_GPU_MEMORY:
         return warning("GPU", message, "end what else uses it, or use fewer filters or a size")
@@ -125,46 +118,32 @@ def check_gpu() -> CheckResult:
 
 def _driver() -> str | None:
     """Version of NVIDIA's driver; None where there is none."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        done = subprocess.run(
-            ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=20,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        told = subprocess.check_output(command, text=True, timeout=20, stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.split("\n", 1)[0].strip() or None if done.returncode == 0 else None
+    return told.partition("\n")[0].strip() or None
 
 
 def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
-    needed: list[tuple[str, str, str]] = []  # use, pattern of the file, how to do without
+    from motiontransfer.training.gan import vgg19_weights
+
+    needed = pretrained_weights(params)
     for stage in ("train_gan", "train_face_gan"):
-        training = _section(params, stage)
+        training = params.get(stage)
+        training = training if isinstance(training, Mapping) else {}
         if training.get("perceptual_weight") and training.get("perceptual_file") is None:
-            without = f"set {stage}.perceptual_weight: 0"
-            needed.append((f"the perceptual loss of {stage}", "*_vgg19-*.pth", without))
-    needed += [
-        (weights.needed_by, weights.cached.name, weights.without)
-        for weights in pretrained_weights(params)
-    ]
-    for use, pattern, without in needed:
-        if any(cache_folder().glob(pattern)):
-            yield ok("weights", f"those of {use} are in {cache_folder()}")
+            needed.append(vgg19_weights(stage))
+    for weights in needed:
+        if weights.cached.exists():
+            yield ok("weights", f"those of {weights.needed_by} are in {weights.cached.parent}")
         else:
-            yield warning(
-                "weights",
-                f"those of {use} are not in {cache_folder()}",
-                f"they are downloaded at their first use; to do without, {without}",
-            )
+            message = f"those of {weights.needed_by} are not in {weights.cached.parent}"
+            fix = f"they are downloaded at their first use; to do without, {weights.without}"
+            yield warning("weights", message, fix)
     if not needed:
         yield ok("weights", "these params need none but those in MediaPipe's package")
-
-
-def _section(params: Mapping[str, object], name: str) -> Mapping[str, object]:
-    section = params.get(name)
-    return section if isinstance(section, Mapping) else {}
 
 
 def check_project(root: Path) -> Iterator[CheckResult]:
@@ -192,25 +171,18 @@ def check_project(root: Path) -> Iterator[CheckResult]:
 def check_git(root: Path, repo: "Repo") -> CheckResult:
     from motiontransfer.pipeline.sharing import has_commit, uncommitted
 
+    needed = "experiments and comparisons need it"
     if repo.config["core"].get("no_scm"):
-        return warning(
-            "git",
-            "this project does without; experiments and comparisons need it",
-            "git init && dvc config --local --unset core.no_scm && git add -A && git commit",
-        )
+        fix = "git init && dvc config --local --unset core.no_scm && git add -A && git commit"
+        return warning("git", f"this project does without; {needed}", fix)
     if shutil.which("git") is None:
-        return warning(
-            "git", "it is not installed here", "install it: experiments and comparisons need it"
-        )
+        return warning("git", "it is not installed here", f"install it: {needed}")
     if not has_commit(root):
         return fault("git", "there is no commit yet", "git add -A && git commit -m start")
-    changed = uncommitted(root)
-    if changed:
-        return warning(
-            "git",
-            f"not committed: {textwrap.shorten(', '.join(changed), 80, placeholder=' ...')}",
-            "git add -A && git commit: others, and `dvc metrics diff`, see only what is committed",
-        )
+    if changed := uncommitted(root):
+        listed = textwrap.shorten(", ".join(changed), 80, placeholder=" ...")
+        fix = "git add -A && git commit: others, and `dvc metrics diff`, see only what is committed"
+        return warning("git", f"not committed: {listed}", fix)
     return ok("git", "all is committed")
 
 
@@ -218,53 +190,42 @@ def check_remote(repo: "Repo") -> CheckResult:
     """Check that the remote answers and that its downloads are verified."""
     from motiontransfer.pipeline.remote import default_remote, errors_in_one_line
 
-    try:
-        name, url = default_remote(repo)
-    except MotionTransferError:
-        return warning(
-            "remote",
-            "none: what you compute is on this disk alone",
-            "motiontransfer share URL (a folder, ssh:// or s3://)",
-        )
-    errors: list[str] = []
-
-    def ask() -> None:
+    def find_fault() -> str | None:
         try:
             with errors_in_one_line(repo):
                 store = repo.cloud.get_remote_odb(name)
                 store.fs.exists(store.path)
         except MotionTransferError as error:
-            errors.append(str(error))
+            return str(error)
+        is_absent = "://" not in url and not Path(url).exists()
+        return f"{url}: there is no such folder" if is_absent else None
 
-    asking = threading.Thread(target=ask, daemon=True)
+    try:
+        name, url = default_remote(repo)
+    except MotionTransferError:
+        none = "none: what you compute is on this disk alone"
+        return warning("remote", none, "motiontransfer share URL (a folder, ssh:// or s3://)")
+    found: list[str | None] = []
+    asking = threading.Thread(target=lambda: found.append(find_fault()), daemon=True)
     asking.start()
     asking.join(_TIMEOUT_SECONDS)
-    if asking.is_alive():
-        errors.append(f"{url}: no answer within {_TIMEOUT_SECONDS:.0f} s")
-    elif not errors and "://" not in url and not Path(url).exists():
-        errors.append(f"{url}: there is no such folder")
-    if errors:
-        return warning("remote", errors[0], "runs do without it; sharing does not")
+    unanswered = f"{url}: no answer within {_TIMEOUT_SECONDS:.0f} s"
+    if reason := found[0] if found else unanswered:
+        return warning("remote", reason, "runs do without it; sharing does not")
     if not repo.config["remote"][name].get("verify"):
-        return warning(
-            "remote",
-            f"{name} ({url}) answers, but what comes from it is not checked",
-            f"dvc remote modify {name} verify true",
-        )
+        unverified = f"{name} ({url}) answers, but what comes from it is not checked"
+        return warning("remote", unverified, f"dvc remote modify {name} verify true")
     return ok("remote", f"{name} ({url}) answers, and what comes from it is checked")
 
 
 def check_disk(root: Path) -> CheckResult:
     free = shutil.disk_usage(root).free
     message = f"{tqdm.format_sizeof(free, 'B')} free"
-    if free < _LITTLE_DISK:
-        return warning(
-            "disk",
-            message,
-            "free some, or lower decode.size; `dvc gc` deletes old runs; `dvc config cache.type "
-            "hardlink,copy && dvc checkout --relink` keeps each file once",
-        )
-    return ok("disk", message)
+    fix = (
+        "free some, or lower decode.size; `dvc gc` deletes old runs; `dvc config cache.type "
+        "hardlink,copy && dvc checkout --relink` keeps each file once"
+    )
+    return warning("disk", message, fix) if free < _LITTLE_DISK else ok("disk", message)
 
 
 def check_videos(root: Path) -> Iterator[CheckResult]:
@@ -284,18 +245,14 @@ def check_locks(root: Path) -> Iterator[CheckResult]:
         training: "{} {} is being trained".format(*training.relative_to(root).parts[1:3])
         for training in sorted(root.glob(f"{layout.CHECKPOINTS_FOLDER}/*/*/*/lock"))
     }
-    busy = [message for lock, message in running.items() if lock.exists() and _is_held(lock)]
-    for message in busy:
-        yield warning(
-            "locks",
-            message,
-            "wait for it, or end it by its id: dvc, killed alone, leaves its stage running",
-        )
+    busy = [message for lock, message in running.items() if lock.exists() and _is_locked(lock)]
+    fix = "wait for it, or end it by its id: dvc, killed alone, leaves its stage running"
+    yield from (warning("locks", message, fix) for message in busy)
     if not busy:
         yield ok("locks", "no dvc command or training is running")
 
 
-def _is_held(lock: Path) -> bool:
+def _is_locked(lock: Path) -> bool:
     try:
         with FileLock(lock, blocking=False):
             return False
