@@ -1,6 +1,6 @@
 """Kernels, copies and waits a frame of rendering and live on a GPU, by preset and face.
 
-    uv run python -m benchmarks.launches [--presets demo standard] [--operators]
+    uv run python -m benchmarks.launches [--presets default standard] [--operators]
 
 Counted on the pretended GPU of the tests, on which nothing is timed: untrained networks of each
 preset's depth on small images, in bf16. Views and allocations are no kernels. A wait is the CPU's
@@ -50,7 +50,7 @@ _CASES = (
 def main() -> None:
     """Count each case."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--presets", nargs="+", default=["demo", "standard"])
+    parser.add_argument("--presets", nargs="+", default=["default", "standard"])
     parser.add_argument("--operators", action="store_true", help="also how often each is launched")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,6 +1,6 @@
 """Frames a second, latency by part and peak memory of rendering, by preset and size.
 
-    uv run python -m benchmarks.render [--presets demo standard] [--size 512 512] [--frames 24] \
+    uv run python -m benchmarks.render [--presets default standard] [--size 512 512] [--frames 24] \
         [--height 1080]
 
 Untrained networks of each preset generate the demo's dance, with the viewport and, to compare, the
@@ -66,7 +66,7 @@ _NUM_REFERENCES = 120
 def main() -> None:
     """Measure each case in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--presets", nargs="+", default=["demo", "standard"])
+    parser.add_argument("--presets", nargs="+", default=["default", "standard"])
     parser.add_argument("--size", type=int, nargs=2, help="height, width; by default the preset's")
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--height", type=int, help="of the target's video and the results")
@@ -84,9 +84,10 @@ def main() -> None:
 
 def read_preset(name: str) -> dict[str, dict]:
     """params.yaml's sections with a preset's values, and those of its base."""
+    if name == "default":
+        return yaml.safe_load(PARAMS_FILE.read_text(encoding="utf-8"))
     sections = yaml.safe_load(Path(f"presets/{name}.yaml").read_text(encoding="utf-8"))
-    base = sections.pop("base", None)
-    before = read_preset(base) if base else yaml.safe_load(PARAMS_FILE.read_text(encoding="utf-8"))
+    before = read_preset(sections.pop("base", "default"))
     return before | {name: {**before[name], **values} for name, values in sections.items()}
 
 

@@ -40,7 +40,7 @@ def test_the_files_ending_chooses_video_or_image(options, written, monkeypatch, 
             ["inspect", "waltz", "--output", "look.gif"],
             "--output: expected a name that ends in .mp4 or .png, got look.gif",
         ),
-        (["preset", "huge"], "no preset 'huge'; there are none in presets"),
+        (["preset", "huge"], "no preset 'huge'; there are default"),
     ],
 )
 def test_faults_are_one_line(arguments, message, monkeypatch, capsys):

@@ -141,8 +141,26 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
     """Read the whole file.
 
     Raises:
+        ParamsError: keys of an earlier version, or as `read_sections`.
+    """
+    content = read_sections(path)
+    moved = [
+        f"{path}: {old}: "
+        + (f"this key moved; set {new}, with the same meaning" if new else "it went; remove it")
+        for old, new in _MOVED_KEYS.items()
+        if old in _two_level_keys(content)
+    ]
+    if moved:
+        raise ParamsError("\n".join(moved))
+    return content
+
+
+def read_sections(path: Path) -> dict[str, object]:
+    """Read a file of sections, whatever their keys.
+
+    Raises:
         MissingFileError: no such file.
-        ParamsError: not YAML, not a mapping at the top, or keys of an earlier version.
+        ParamsError: not YAML, or not a mapping at the top.
     """
     if not path.is_file():
         raise MissingFileError(
@@ -156,14 +174,6 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
         raise ParamsError(
             f"{path}: expected sections (name: …) at the top, got {type(content).__name__}"
         )
-    moved = [
-        f"{path}: {old}: "
-        + (f"this key moved; set {new}, with the same meaning" if new else "it went; remove it")
-        for old, new in _MOVED_KEYS.items()
-        if old in _two_level_keys(content)
-    ]
-    if moved:
-        raise ParamsError("\n".join(moved))
     return content
 
 

@@ -16,10 +16,18 @@ from typing import NamedTuple, cast
 import yaml
 
 from motiontransfer.core.errors import ParamsError
-from motiontransfer.core.params import PARAMS_FILE, load_params
+from motiontransfer.core.params import PARAMS_FILE, load_params, read_sections
 from motiontransfer.core.storage import write_text
 
 PRESETS_FOLDER = Path("presets")
+DEFAULT = "default"
+"""The preset that is params.yaml as it is shipped."""
+
+SHIPPED_FILE = Path(__file__).with_name("params.yaml")
+"""A copy of the project's params.yaml, from which presets are differences."""
+
+_ENTRIES = ("videos", "subjects", "targets", "transfers", "detectors")
+"""Sections with the user's own entries, which no preset changes."""
 
 
 class Change(NamedTuple):
@@ -39,9 +47,13 @@ def preset_changes(
 def apply_preset(
     name: str, *, params_file: Path = PARAMS_FILE, folder: Path = PRESETS_FOLDER
 ) -> list[Change]:
-    """Write a preset's values into params.yaml and return what changed."""
+    """Write a preset's values into params.yaml and return what changed.
+
+    Keys that another preset names take their shipped values; `default` restores the whole file but
+    for the user's entries.
+    """
     text, changes = _with_preset(name, params_file, folder)
-    if changes:
+    if changes or name == DEFAULT:
         write_text(params_file, text)
     return changes
 
@@ -185,9 +197,8 @@ class _Value(NamedTuple):
     end: int
 
 
-def _values(path: Path) -> dict[str, _Value]:
+def _values(text: str) -> dict[str, _Value]:
     """Each value below a section by its dotted key."""
-    text = read_text(path)
     found = {}
     for section, values in _sections(text):
         for key, node in values.value if isinstance(values, yaml.MappingNode) else ():
@@ -204,31 +215,63 @@ def _values(path: Path) -> dict[str, _Value]:
 
 
 def _load_preset(name: str, folder: Path) -> dict[str, _Value]:
+    """Values that differ from the shipped ones: a preset's, and those of its base."""
     path = folder / f"{name}.yaml"
     if not path.exists():
-        names = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
-        raise ParamsError(f"no preset {name!r}; there are {names or 'none'} in {folder}")
+        names = [DEFAULT, *sorted(path.stem for path in folder.glob("*.yaml"))]
+        raise ParamsError(f"no preset {name!r}; there are {', '.join(names)}")
     sections = load_params(path)
     base = sections.pop("base", None)
     for section, values in sections.items():
         if not isinstance(values, Mapping):
             raise ParamsError(f"preset {name}: {section}: expected keys and values, got {values!r}")
-    return {**(_load_preset(str(base), folder) if base else {}), **_values(path)}
+    of_base = _load_preset(str(base), folder) if base else {}
+    return of_base | _values(path.read_text(encoding="utf-8"))
 
 
 def _with_preset(name: str, params_file: Path, folder: Path) -> tuple[str, list[Change]]:
     """Text of params.yaml with a preset's values, and what changed."""
-    text, values = read_text(params_file), _values(params_file)
-    edits: list[tuple[_Value, Change]] = []
-    for key, new in _load_preset(name, folder).items():
-        if key not in values:
-            raise ParamsError(f"preset {name}: {key}: no such key in params.yaml")
-        old = values[key]
-        if old.value != new.value or isinstance(old.value, bool) != isinstance(new.value, bool):
-            edits.append((old, Change(key, old.written, new.written)))
-    for old, change in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
+    if name == DEFAULT:
+        return _restored(params_file)
+    text = read_text(params_file)
+    values, chosen = _values(text), _load_preset(name, folder)
+    if missing := sorted(chosen.keys() - values.keys()):
+        raise ParamsError(f"preset {name}: {missing[0]}: no such key in params.yaml")
+    of_others = {key for path in folder.glob("*.yaml") for key in _load_preset(path.stem, folder)}
+    shipped = _values(SHIPPED_FILE.read_text(encoding="utf-8"))
+    kept = {key: shipped[key] for key in of_others & shipped.keys() & values.keys()}
+    edits = [
+        (values[key], Change(key, values[key].written, new.written))
+        for key, new in {**kept, **chosen}.items()
+        if _differs(values[key], new)
+    ]
+    edits.sort(key=lambda edit: edit[0].start)
+    for old, change in reversed(edits):
         text = _replaced(text, old, change.new)
     return text, [change for _, change in edits]
+
+
+def _differs(old: _Value, new: _Value) -> bool:
+    """Unequal in YAML: Python has False == 0."""
+    return old.value != new.value or isinstance(old.value, bool) != isinstance(new.value, bool)
+
+
+def _restored(params_file: Path) -> tuple[str, list[Change]]:
+    """The shipped text with the user's own entries, and what changed of other sections."""
+    read_sections(params_file)
+    before = params_file.read_text(encoding="utf-8")
+    text = SHIPPED_FILE.read_text(encoding="utf-8")
+    own = {key.value: before[_end(key) : _end(value)] for key, value in _sections(before)}
+    for key, value in reversed(_sections(text)):
+        if key.value in own and key.value in _ENTRIES:
+            text = text[: _end(key)] + own[key.value] + text[_end(value) :]
+    old, new = _values(before), _values(text)
+    changes = [
+        Change(key, *(them[key].written if key in them else "missing" for them in (old, new)))
+        for key in {**new, **old}
+        if key not in old or key not in new or _differs(old[key], new[key])
+    ]
+    return text, changes
 
 
 def _replaced(text: str, old: _Value, new: str) -> str:

@@ -26,7 +26,7 @@ from tests.tiny_project import ROOT, SIZE, SOURCE_FRAMES, edit_yaml, shrink_pipe
 pytestmark = pytest.mark.slow
 
 PRESETS = ROOT / "presets"
-NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml") if path.stem != "demo")
+NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
 ON_GPU = {"paper", "retold", "standard"}
 SMALL = {"steps": 4, "num_filters": 4, "num_downsamplings": 2, "num_residual_blocks": 1}
 VIDEOS = {"demo_target": "target", "demo_dance": "source"}

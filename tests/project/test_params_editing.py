@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.project.params_editing import (
+    SHIPPED_FILE,
     Change,
     add_entry,
     add_item,
@@ -89,7 +90,7 @@ def test_a_preset_is_its_base_with_its_own_values(project, tmp_path):
         Change("train_gan.seed", "0", "7"),
         Change("train_gan.compile", "false", "true"),
     ]
-    with pytest.raises(ParamsError, match=r"no preset 'tiny'; there are big, small"):
+    with pytest.raises(ParamsError, match=r"no preset 'tiny'; there are default, big, small"):
         preset_changes("big", **project("base: tiny\n"))
 
 
@@ -109,6 +110,35 @@ def test_a_preset_that_does_not_fit_changes_nothing(project, preset, message):
     with pytest.raises(ParamsError, match=message):
         apply_preset("big", **files)
     assert files["params_file"].read_text() == PARAMS
+
+
+def test_keys_of_other_presets_take_their_shipped_values(project, tmp_path):
+    files = project("train_gan: {seed: 7}\n")
+    (tmp_path / "presets/small.yaml").write_text("train_gan: {compile: true}\n")
+    apply_preset("small", **files)
+    assert preset_changes("big", **files) == [
+        Change("train_gan.seed", "0", "7"),
+        Change("train_gan.compile", "true", "false"),
+    ]
+
+
+@pytest.mark.parametrize("detectors", ["[d]", "\n  - d  # mine", "", "[]"])
+def test_the_default_restores_all_but_the_users_entries(project, detectors):
+    files = project("")
+    old = f"detectors: {detectors}\ntrain_gan:\n  gap_frames: 3  # of an earlier version\n"
+    videos = "# The only truth.\nvideos:\n  me: {path: me.mp4, subject: ada}   # mine\n"
+    files["params_file"].write_text(videos + old)
+    changes = preset_changes("default", **files)
+    assert Change("train_gan.gap_frames", "3", "missing") in changes
+    assert Change("split.gap_frames", "missing", "10") in changes
+    assert apply_preset("default", **files) == changes
+    shipped = yaml.safe_load(SHIPPED_FILE.read_text())
+    own = {
+        "videos": {"me": {"path": "me.mp4", "subject": "ada"}},
+        "detectors": yaml.safe_load(detectors),
+    }
+    assert yaml.safe_load(files["params_file"].read_text()) == {**shipped, **own}
+    assert apply_preset("default", **files) == []
 
 
 ENTRY = {"path": "data/videos/me.mp4", "subject": "eve", "crop": "auto"}

@@ -1,11 +1,12 @@
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
 
 from motiontransfer.core.params import load_section
-from motiontransfer.project.params_editing import apply_preset
+from motiontransfer.project.params_editing import SHIPPED_FILE, apply_preset, preset_changes
 from stages.check_params import SECTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -37,28 +38,40 @@ def check_training(path):
             section.check_conflicts()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_preset_fits_and_the_demo_that_is_shipped_takes_it_back(params_file, name):
-    before = yaml.safe_load(params_file.read_text())
-    apply_preset(name, params_file=params_file, folder=PRESETS)
-    check_training(params_file)
-    apply_preset("demo", params_file=params_file, folder=PRESETS)
-    assert yaml.safe_load(params_file.read_text()) == before
+def test_the_packages_copy_of_params_yaml_is_the_one_that_is_shipped():
+    """After an edit: `cp params.yaml motiontransfer/project/params.yaml`."""
+    assert SHIPPED_FILE.read_bytes() == (ROOT / "params.yaml").read_bytes()
 
 
-def test_a_preset_does_not_depend_on_the_one_before(params_file):
-    """Each names every key that another names, by way of its base."""
+def test_a_preset_fits_whatever_was_before_and_the_default_takes_it_back(params_file):
     shipped = params_file.read_text()
-
-    def applied(name, *, before):
-        params_file.write_text(before)
-        apply_preset(name, params_file=params_file, folder=PRESETS)
-        return params_file.read_text()
-
-    alone = {name: applied(name, before=shipped) for name in NAMES}
+    alone = {}
     for name in NAMES:
-        after_another = applied(name, before=alone["paper"])
-        assert yaml.safe_load(after_another) == yaml.safe_load(alone[name])
+        params_file.write_text(shipped)
+        apply_preset(name, params_file=params_file, folder=PRESETS)
+        check_training(params_file)
+        alone[name] = params_file.read_text()
+    for name in NAMES:
+        params_file.write_text(alone["paper"])
+        apply_preset(name, params_file=params_file, folder=PRESETS)
+        assert yaml.safe_load(params_file.read_text()) == yaml.safe_load(alone[name])
+        apply_preset("default", params_file=params_file, folder=PRESETS)
+        assert params_file.read_text() == shipped
+
+
+def test_a_preset_names_no_value_that_its_base_has():
+    for name in NAMES:
+        own = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
+        base = own.pop("base", "default")
+        changed = {change.key for change in changes_after(base, name)}
+        assert changed >= {f"{section}.{key}" for section in own for key in own[section]}
+
+
+def changes_after(before, name):
+    with TemporaryDirectory() as folder:
+        params_file = Path(shutil.copy(ROOT / "params.yaml", folder))
+        apply_preset(before, params_file=params_file, folder=PRESETS)
+        return preset_changes(name, params_file=params_file, folder=PRESETS)
 
 
 @pytest.mark.parametrize(("group", "name"), VARIANTS)
