@@ -127,7 +127,7 @@ def resamples(
 
 
 OURS = "ours"
-NEAREST_NEIGHBOURS = "nearest_neighbours"
+NEAREST_NEIGHBORS = "nearest_neighbours"  # as in results of earlier versions
 FRAMES = "frames"
 """Unit of counts, and the metric that is the number of frames."""
 
@@ -425,8 +425,8 @@ def write_curves(folder: Path, found: Measurements) -> None:
 
     for key, of_system in found.curves().items():
         is_headline = key in HEADLINES or key._replace(section="truth") in HEADLINES
-        if is_headline and {OURS, NEAREST_NEIGHBOURS} <= of_system.keys():
-            table = pd.DataFrame({name: of_system[name] for name in (OURS, NEAREST_NEIGHBOURS)})
+        if is_headline and {OURS, NEAREST_NEIGHBORS} <= of_system.keys():
+            table = pd.DataFrame({name: of_system[name] for name in (OURS, NEAREST_NEIGHBORS)})
             with replacing(folder / f"{key.slug}.csv") as temporary:
                 table.to_csv(
                     temporary, index_label="frame_index", float_format=number, lineterminator="\n"

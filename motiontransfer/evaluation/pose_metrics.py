@@ -200,10 +200,10 @@ def _has_group(keypoints: Keypoints, group: str) -> Bool[np.ndarray, " frames"]:
 def nearest_frames(poses: Keypoints, clips: Sequence[TargetClip]) -> PosedFrames:
     """The baseline: for each pose the target's training frame with the nearest pose."""
     training = training_frames(clips)
-    return training.part(nearest_neighbours(poses, training.keypoints).tolist())
+    return training.part(nearest_neighbors(poses, training.keypoints).tolist())
 
 
-def nearest_neighbours(poses: Keypoints, candidates: Keypoints) -> Int64[np.ndarray, " frames"]:
+def nearest_neighbors(poses: Keypoints, candidates: Keypoints) -> Int64[np.ndarray, " frames"]:
     """Index, for each pose, of the nearest candidate frame; the earliest of equals.
 
     Of more than 3000 candidates as many are compared, evenly spread. A pose without joints takes

@@ -48,7 +48,7 @@ from motiontransfer.evaluation.image_metrics import (
 )
 from motiontransfer.evaluation.measurements import (
     FRAMES,
-    NEAREST_NEIGHBOURS,
+    NEAREST_NEIGHBORS,
     OURS,
     FrameScores,
     Measurements,
@@ -78,7 +78,11 @@ Render = Callable[[Keypoints], Iterator[Frame]]
 
 _REAL, _PREVIOUS_REAL, _TRUTH = "real", "previous_real_frame", "truth"
 _NUM_COLUMNS = 8  # of the comparison image
-_ROWS = {_REAL: "real", OURS: "generated", NEAREST_NEIGHBOURS: "nearest neighbour"}
+_ROWS = {_REAL: "real", OURS: "generated", NEAREST_NEIGHBORS: "nearest neighbour"}
+
+
+Metrics = Mapping[str, "BackgroundFlicker | FrameMetric"]
+"""By name: `images`, `change`, `warping`, `flicker`, `identity`."""
 
 
 class FrameMetric:
@@ -105,8 +109,8 @@ def streaming_metrics(
     networks: Networks,
     training: Thumbnails | None,
     previous_real: str | None = None,
-) -> dict[str, BackgroundFlicker | FrameMetric]:
-    """The metrics of videos: `images`, `change`, `warping`, `flicker` and `identity`.
+) -> Metrics:
+    """The metrics of videos, side by side.
 
     Args:
         real: the video that the others are compared with; None: `images` and `change` are
@@ -149,9 +153,7 @@ def streaming_metrics(
     }
 
 
-def measure(
-    videos: Mapping[str, PosedFrames], metrics: Mapping[str, BackgroundFlicker | FrameMetric]
-) -> dict[str, Scores]:
+def measure(videos: Mapping[str, PosedFrames], metrics: Metrics) -> dict[str, Scores]:
     """Scores of each metric over all frames of the videos, which have equally many and one size."""
     readers = [read_frames(one.frames, one.keypoints.image_size) for one in videos.values()]
     total = max(len(one.frames) for one in videos.values())
@@ -241,7 +243,7 @@ def evaluate_reconstruction(
     real = concatenated([clip_frames(clip, clip.held_out) for clip in tails])
     generated = {
         OURS: concatenated([_rendered(clip, render, compute, scratch) for clip in tails]),
-        NEAREST_NEIGHBOURS: nearest_frames(real.keypoints, clips),
+        NEAREST_NEIGHBORS: nearest_frames(real.keypoints, clips),
         _PREVIOUS_REAL: concatenated(
             [clip_frames(clip, [max(i - 1, 0) for i in clip.held_out]) for clip in tails]
         ),
@@ -343,27 +345,37 @@ def evaluate_transfer(
     check_frames(result, num_frames, size, "render this transfer again")
     posed = {
         OURS: detected_frames(result, size=size, compute=compute),
-        NEAREST_NEIGHBOURS: nearest_frames(intended, clips),
+        NEAREST_NEIGHBORS: nearest_frames(intended, clips),
     }
     counts = {MetricKey(FRAMES, "", ""): num_frames}
+    notes = not_measured(size, networks)
+    references = {"detection": intended}
     if truth is not None:
         advice = "film or cut it to match, or set this transfer's truth to none"
         check_frames(truth, num_frames, size, advice)
         posed[_TRUTH] = detected_frames(truth, size=size, compute=compute)
-        regions = all_regions(posed[_TRUTH].keypoints)
-        counts |= count_skipped(regions, section=_TRUTH)
+        references[_TRUTH] = posed[_TRUTH].keypoints
+        counts |= count_skipped(all_regions(references[_TRUTH]), section=_TRUTH)
+    else:
+        notes[_TRUTH] = "this transfer has no ground-truth video"
+        notes["warping_error"] = (
+            "no real frames to take the flow from; warping_error_own_flow is along the video's own"
+        )
+    for section, poses in references.items():
+        if head_heights_px(poses) is None:
+            notes[f"{section} pck"] = "no pose to compare with has a head, chin and forehead"
     return _summarize(
-        _scores(source, posed, intended, networks, training_images(clips)),
+        _transfer_scores(source, posed, intended, networks, training_images(clips)),
         real=training_frames(clips),
         videos=posed,
         block_frames=block_length(num_frames, intended.frame_rate),
         networks=networks,
         counts=counts,
-        notes=_notes(posed, intended, networks),
+        notes=notes,
     )
 
 
-def _scores(
+def _transfer_scores(
     source: Path,
     posed: Mapping[str, PosedFrames],
     intended: Keypoints,
@@ -378,15 +390,17 @@ def _scores(
         networks=networks,
         training=training,
     )
-    metrics["change_to_source"] = FrameMetric(
-        partial(frame_changes, systems=(OURS,), real="source")
-    )
-    shown = [(source, index) for index in range(intended.num_frames)]
+    to_source = partial(frame_changes, systems=(OURS,), real="source")
     with FrameStore(source) as store:  # its frames may have another shape
-        poses = replace(intended, image_size=store.size)
-    found = measure({**posed, "source": PosedFrames(frames=shown, keypoints=poses)}, metrics)
+        shown = PosedFrames(
+            frames=[(source, index) for index in range(intended.num_frames)],
+            keypoints=replace(intended, image_size=store.size),
+        )
+    found = measure(
+        {**posed, "source": shown}, {**metrics, "change_to_source": FrameMetric(to_source)}
+    )
     detection, temporal = {}, {}
-    for system in (OURS, NEAREST_NEIGHBOURS):
+    for system in (OURS, NEAREST_NEIGHBORS):
         detection |= pose_scores(posed[system].keypoints, intended, system=system)
     for name in ("flicker", "warping", "change", "change_to_source"):
         temporal |= found.get(name, {})
@@ -398,25 +412,6 @@ def _scores(
     if _TRUTH in posed:
         scores |= _against_real(found["images"], posed, _TRUTH, section=_TRUTH)
     return scores
-
-
-def _notes(
-    posed: Mapping[str, PosedFrames], intended: Keypoints, networks: Networks
-) -> dict[str, str]:
-    """Metric -> reason why it was not measured."""
-    notes = not_measured(intended.image_size, networks)
-    references = {"detection": intended}
-    if _TRUTH in posed:
-        references[_TRUTH] = posed[_TRUTH].keypoints
-    else:
-        notes[_TRUTH] = "this transfer has no ground-truth video"
-        notes["warping_error"] = (
-            "no real frames to take the flow from; warping_error_own_flow is along the video's own"
-        )
-    for section, poses in references.items():
-        if head_heights_px(poses) is None:
-            notes[f"{section} pck"] = "no pose to compare with has a head, chin and forehead"
-    return notes
 
 
 def score_videos(

@@ -132,7 +132,7 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
         *panels,
         PanelSource(
             name="nearest_neighbours",
-            label="nearest neighbour",
+            label="nearest neighbor",
             description=f"baseline: the training frame of {target} with the nearest pose",
             frames=lambda: read_frames(nearest.frames, poses.image_size),
             is_hidden=truth is not None,

@@ -36,7 +36,7 @@ _TITLES = {
 }
 _NAMES = {
     OURS: "this run",
-    "nearest_neighbours": "nearest neighbours",
+    "nearest_neighbours": "nearest neighbors",
     "previous_real_frame": "previous real frame",
     "truth": "ground truth",
     "frame": "whole frame",

@@ -8,7 +8,7 @@ from motiontransfer.core.errors import KeypointsError
 from motiontransfer.evaluation import image_metrics, pose_metrics
 from motiontransfer.evaluation.frames import person_regions, read_frames
 from motiontransfer.evaluation.image_metrics import training_images
-from motiontransfer.evaluation.pose_metrics import nearest_neighbours
+from motiontransfer.evaluation.pose_metrics import nearest_neighbors
 from motiontransfer.pose.skeleton import HOLISTIC
 from tests.evaluation import conftest
 from tests.people import figure
@@ -32,9 +32,9 @@ def test_the_exact_pose_is_found_whatever_the_order_of_joints_and_chunks(candida
         *((query, candidates), (incomplete, candidates)),
         *((conftest.reordered(query), candidates), (query, conftest.reordered(candidates))),
     ):
-        assert nearest_neighbours(of, among).tolist() == wanted
+        assert nearest_neighbors(of, among).tolist() == wanted
     monkeypatch.setattr(pose_metrics, "_VALUES_AT_ONCE", 3 * candidates.num_frames)
-    assert nearest_neighbours(query, candidates).tolist() == wanted
+    assert nearest_neighbors(query, candidates).tolist() == wanted
 
 
 def test_a_candidate_that_lacks_some_joints_is_still_found_but_does_not_win_by_lacking_them():
@@ -42,8 +42,8 @@ def test_a_candidate_that_lacks_some_joints_is_still_found_but_does_not_win_by_l
     nearly_all_missing = conftest.without(query, conftest.BODY[1:])  # only the nose, exactly there
     a_little_off, far_off = figure([(32, 30)]), figure([(50, 45)])
     pool = conftest.poses_of_clips(nearly_all_missing, a_little_off, far_off)
-    assert nearest_neighbours(query, pool).tolist() == [1]
-    assert nearest_neighbours(
+    assert nearest_neighbors(query, pool).tolist() == [1]
+    assert nearest_neighbors(
         query, conftest.poses_of_clips(far_off, conftest.without(query, conftest.HAND))
     ).tolist() == [1]
 
@@ -51,11 +51,11 @@ def test_a_candidate_that_lacks_some_joints_is_still_found_but_does_not_win_by_l
 def test_frames_without_a_body_are_never_chosen():
     empty = conftest.without(figure([(30, 30)]), conftest.BODY)
     pool = conftest.poses_of_clips(empty, figure([(20, 20)]), empty)
-    assert nearest_neighbours(figure([(30, 30), (50, 50)]), pool).tolist() == [1, 1]
+    assert nearest_neighbors(figure([(30, 30), (50, 50)]), pool).tolist() == [1, 1]
     equal = figure([(31, 30)] * 3)
-    assert nearest_neighbours(figure([(30, 30)]), equal).tolist() == [0]  # the earliest
+    assert nearest_neighbors(figure([(30, 30)]), equal).tolist() == [0]  # the earliest
     with pytest.raises(KeypointsError):
-        nearest_neighbours(figure([(30, 30)]), empty)
+        nearest_neighbors(figure([(30, 30)]), empty)
     assert pose_metrics.body_size_px(conftest.poses_of_clips(figure([(30, 30)]), empty)) == 42
     assert pose_metrics.body_size_px(empty) == 1
 
@@ -63,14 +63,14 @@ def test_frames_without_a_body_are_never_chosen():
 def test_frames_without_a_pose_repeat_the_candidate_before(candidates):
     empty = conftest.without(candidates.part([0]), HOLISTIC.joints)
     queries = conftest.poses_of_clips(empty, candidates.part([9]), empty, empty)
-    assert nearest_neighbours(queries, candidates).tolist() == [0, 9, 9, 9]
+    assert nearest_neighbors(queries, candidates).tolist() == [0, 9, 9, 9]
 
 
 def test_of_many_candidates_some_are_compared_evenly_spread(candidates, monkeypatch):
     monkeypatch.setattr(pose_metrics, "_MAX_CANDIDATES", 14)
-    found = nearest_neighbours(candidates.part(range(0, 40, 3)), candidates)
+    found = nearest_neighbors(candidates.part(range(0, 40, 3)), candidates)
     assert found.tolist() == list(range(0, 40, 3))
-    assert set(nearest_neighbours(candidates, candidates)) == set(range(0, 40, 3))
+    assert set(nearest_neighbors(candidates, candidates)) == set(range(0, 40, 3))
 
 
 @pytest.fixture

@@ -272,7 +272,7 @@ def test_videos_of_another_length_or_size_are_refused(tmp_path, changes, named):
         _Evaluated(tmp_path, **{"result": _INTENDED, "truth": _INTENDED, **changes})
 
 
-_CENTRES = [(24 + 4 * (i % 4), 30 + 2 * (i % 2)) for i in range(8)]
+_CENTERS = [(24 + 4 * (i % 4), 30 + 2 * (i % 2)) for i in range(8)]
 
 
 @pytest.fixture(scope="module")
@@ -280,8 +280,8 @@ def scored(tmp_path_factory):
     """Scores of figures at known distances; the detector knows where they are."""
     folder = tmp_path_factory.mktemp("score")
     centers = {
-        **{"truth": _CENTRES, "same": _CENTRES, "far": [(x + 4, y) for x, y in _CENTRES]},
-        "near": [(x + 1 + index // 3, y) for index, (x, y) in enumerate(_CENTRES)],
+        **{"truth": _CENTERS, "same": _CENTERS, "far": [(x + 4, y) for x, y in _CENTERS]},
+        "near": [(x + 1 + index // 3, y) for index, (x, y) in enumerate(_CENTERS)],
     }
     return _score(folder, centers, replace(NO_NETWORKS, features=_color))
 
@@ -296,7 +296,7 @@ def _score(folder, centers, networks=NO_NETWORKS):
 
 def test_a_video_named_like_a_baseline_of_evaluation_is_measured_as_any_other(tmp_path):
     names = ("previous_real_frame", "mine")
-    found = nested(_score(tmp_path, dict.fromkeys(("truth", *names), _CENTRES[:3])))
+    found = nested(_score(tmp_path, dict.fromkeys(("truth", *names), _CENTERS[:3])))
     for metric in ("frame_change_to_truth", "warping_error", "background_flicker"):
         of_like, of_mine = (found["temporal"][metric][name] for name in names)
         assert of_like == of_mine, metric
@@ -340,7 +340,7 @@ def test_fid_and_kid_are_against_the_ground_truth(scored):
 
 
 def test_a_video_of_another_length_is_refused_by_name(tmp_path):
-    files, _ = _films(tmp_path, {"short": figure(_CENTRES[:7]), "truth": figure(_CENTRES)})
+    files, _ = _films(tmp_path, {"short": figure(_CENTERS[:7]), "truth": figure(_CENTERS)})
     truth = files.pop("truth")
     with pytest.raises(VideoError, match=r"short\.mkv"):
         protocols.score_videos(files, truth, compute=LOCAL, networks=NO_NETWORKS)

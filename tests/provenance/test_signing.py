@@ -40,12 +40,9 @@ def test_an_anonymous_certificate_is_made_once_and_readable_by_its_owner_only(tm
     assert file == self_signed_file()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.iterdir()] == ["signer.pem"]
-    words = {
-        attribute.value
-        for certificate in x509.load_pem_x509_certificates(file.read_bytes())
-        for name in (certificate.subject, certificate.issuer)
-        for attribute in name
-    }
+    certificates = x509.load_pem_x509_certificates(file.read_bytes())
+    names = [name for one in certificates for name in (one.subject, one.issuer)]
+    words = {attribute.value for name in names for attribute in name}
     assert words == {module.SELF_SIGNED, "no authority vouches for this certificate", "root"}
 
 

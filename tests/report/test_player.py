@@ -72,7 +72,7 @@ def test_videos_are_moved_played_and_chosen_together(report, open_page):
     assert page.eval_on_selector('[data-panel="result"] video', muted)[0] is True
     shown = page.locator('[data-panel="nearest_neighbours"]')
     assert not shown.is_visible()
-    page.get_by_role("button", name="nearest neighbour", exact=True).click()
+    page.get_by_role("button", name="nearest neighbor", exact=True).click()
     assert shown.is_visible()
 
 

@@ -9,7 +9,7 @@ from tests.report.conftest import measured
 def test_a_table_has_a_row_a_metric_and_a_column_a_system():
     *_, table = tables.metric_tables(measured())
     assert table.title == "Compared with the ground truth"
-    names = ["this run", "nearest neighbours", "frame by frame", "previous real frame"]
+    names = ["this run", "nearest neighbors", "frame by frame", "previous real frame"]
     assert [*table.columns] == names
     ((heading, rows),) = table.groups.items()
     l1, ssim = rows
@@ -70,7 +70,7 @@ def test_the_first_headline_metrics_are_tiles():
         "Share of frames with a body",
     ]
     assert found[0].cell.text == "0.692"
-    assert found[0].others[0] == ("nearest neighbours", "0.528")
+    assert found[0].others[0] == ("nearest neighbors", "0.528")
     assert tables.title_of(MetricKey("pose_distance_px", "hands", "", "")) == "Pose distance, hands"
 
 

@@ -12,6 +12,10 @@ from tests.report.conftest import NUM_FRAMES, RATE, coded_frames
 NAMES = ("ada_as_ben", "eve_as_ben")
 
 
+def transfer(*, target, source="dance"):
+    return Transfer(source=source, source_subject="ben", target=target, truth="none")
+
+
 @pytest.fixture
 def transfers(tmp_path, monkeypatch):
     """Two targets perform one dance."""
@@ -19,43 +23,30 @@ def transfers(tmp_path, monkeypatch):
     store = tmp_path / "artifacts/frames/ben/dance/frames.mkv"
     write_frames(store, coded_frames(), frame_rate=RATE)
     for name in NAMES:
-        write_video(
-            tmp_path / f"results/{name}/transfer.mp4", coded_frames(), frame_rate=RATE, crf=4
-        )
+        result = tmp_path / f"results/{name}/transfer.mp4"
+        write_video(result, coded_frames(), frame_rate=RATE, crf=4)
     return {name: transfer(target=name[:3]) for name in NAMES}
 
 
-def transfer(*, target, source="dance"):
-    return Transfer(source=source, source_subject="ben", target=target, truth="none")
-
-
-def test_the_page_has_the_source_and_each_result(transfers, tmp_path):
-    write_transfers_page(tmp_path / "page.html", transfers)
-    page = (tmp_path / "page.html").read_text()
-    for shown in ("dance", "of_ada_as_ben", "of_eve_as_ben", f'"frames": {NUM_FRAMES}'):
-        assert shown in page
-
-
-def test_one_transfer_or_transfers_of_two_sources_are_refused(transfers, tmp_path):
-    with pytest.raises(
-        ParamsError, match="at least two transfers of one source, got ada_as_ben of"
-    ):
-        write_transfers_page(tmp_path / "page.html", {"ada_as_ben": transfers["ada_as_ben"]})
-    others = {**transfers, "x": transfer(target="ada", source="walk")}
-    with pytest.raises(ParamsError, match="eve_as_ben, x of dance, walk"):
-        write_transfers_page(tmp_path / "page.html", others)
-
-
-def test_a_result_that_is_not_there_is_named(transfers, tmp_path):
-    (tmp_path / "results/eve_as_ben/transfer.mp4").unlink()
-    with pytest.raises(MissingFileError, match="results/eve_as_ben/transfer"):
-        write_transfers_page(tmp_path / "page.html", transfers)
-
-
-def test_the_command_names_the_page_by_the_transfers(transfers, tmp_path, monkeypatch, capsys):
+def test_the_page_has_the_source_and_each_result_and_is_named_by_them(
+    transfers, tmp_path, monkeypatch, capsys
+):
     content = {name: each.model_dump() for name, each in transfers.items()}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"transfers": content}))
     page = "artifacts/comparisons/ada_as_ben_eve_as_ben.html"
     assert not run_command(monkeypatch, "together", *NAMES)
     assert f"wrote {page}" in capsys.readouterr().out
-    assert (tmp_path / page).exists()
+    text = (tmp_path / page).read_text()
+    for shown in ("dance", "of_ada_as_ben", "of_eve_as_ben", f'"frames": {NUM_FRAMES}'):
+        assert shown in text
+
+
+def test_one_transfer_two_sources_or_a_missing_result_are_refused(transfers, tmp_path):
+    with pytest.raises(ParamsError, match="ada_as_ben of"):
+        write_transfers_page(tmp_path / "page.html", {"ada_as_ben": transfers["ada_as_ben"]})
+    others = {**transfers, "x": transfer(target="ada", source="walk")}
+    with pytest.raises(ParamsError, match="eve_as_ben, x of dance, walk"):
+        write_transfers_page(tmp_path / "page.html", others)
+    (tmp_path / "results/eve_as_ben/transfer.mp4").unlink()
+    with pytest.raises(MissingFileError, match="results/eve_as_ben/transfer"):
+        write_transfers_page(tmp_path / "page.html", transfers)

