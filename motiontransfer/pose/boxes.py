@@ -24,6 +24,30 @@ from motiontransfer.pose.time_series import (
 
 _SIDES = ("left", "right")
 
+# The body's height, from the lengths of its parts.
+_HEIGHTS_PER_TRUNK = 3.0
+_HEIGHTS_PER_SHOULDERS = 4.0
+_UPRIGHT_QUANTILE = 0.9  # of lengths over a clip: bent and turned, a person is shorter
+
+# Faces. Ratios are those of MediaPipe's joints.
+_MIN_SCORE = 0.3  # of a joint of the head; less is missing
+_SIDE_IN_FACES = 1.8  # of the box, relative to the face's height from forehead to chin
+_CENTER_SECONDS = 0.1  # window of the mean over the box's center: it follows the head
+_SIZE_SECONDS = 1.0  # window of the median over its size, which changes slowly
+_FACE_PER_EYES_TO_MOUTH = 2.4  # forehead to chin over eyes to mouth
+_EARS_PER_EYES = 2.1  # distance of the ears over that of the eyes
+# Place of the mouth in shares of the ways from the eyes to the nose and to the middle of the ears.
+# All four lie in one plane, so it holds in any view.
+_MOUTH_FROM_EYES = (1.76, 0.68)
+
+# Aligned faces.
+_SIDE_PER_EYES_TO_MOUTH = 3.4  # side of the crop: 1.4 faces
+_CENTER_FROM_EYES = 0.3  # middle of the face, as a share of the way from eyes to mouth
+
+# Viewports.
+_MARGIN = 0.06  # share of the body's height: hair, shoes, folds and the shadow at the feet
+_GRID_PX = 2  # corners lie on it: half the resolution has the same viewports
+
 Places = Float64[np.ndarray, "frames 2"]
 """(x, y) over time, pixels."""
 
@@ -37,11 +61,6 @@ def joint_boxes(
     high = np.where(found, points, -np.inf).max(axis=1, initial=-np.inf)
     boxes = np.concatenate([low, high], axis=1).astype(np.float64)
     return np.where(np.any(found, axis=1), boxes, 0.0)
-
-
-_HEIGHTS_PER_TRUNK = 3.0
-_HEIGHTS_PER_SHOULDERS = 4.0
-_UPRIGHT_QUANTILE = 0.9
 
 
 def body_height_px(keypoints: Keypoints) -> float:
@@ -62,20 +81,6 @@ def body_height_px(keypoints: Keypoints) -> float:
         return _HEIGHTS_PER_SHOULDERS * float(np.quantile(width, _UPRIGHT_QUANTILE))
     seen = keypoints.points[keypoints.score > 0].astype(np.float64)
     return float(np.ptp(seen, axis=0).max()) if len(seen) else 0.0
-
-
-_SIDE_IN_FACES = 1.8  # of the box, relative to the face's height from forehead to chin
-_MIN_SCORE = 0.3
-_CENTER_SECONDS = 0.1  # window of the mean over the center
-_SIZE_SECONDS = 1.0  # window of the median over the size
-_FACE_PER_EYES_TO_MOUTH = 2.4
-"""Forehead to chin over eyes to mouth: 2.40, 2.45 on two real people, single frames 2.1 to 2.7."""
-_MOUTH_FROM_EYES = (1.76, 0.68)
-"""Place of the mouth in shares of the ways from the eyes to the nose and to the middle of the ears.
-
-All four lie in one plane, so it holds in any view. Fitted to MediaPipe's joints of two real people
-and two actors of the demo, each alone: 1.69 to 1.81 and 0.66 to 0.71."""
-_EARS_PER_EYES = 2.1  # ratio of the distances; 2.0 to 2.1 on the same people
 
 
 def face_boxes(keypoints: Keypoints) -> tuple[Int[np.ndarray, "frames 4"], Mask]:
@@ -145,10 +150,6 @@ def _heads(keypoints: Keypoints) -> _Heads:
     return _Heads(center=(nose + ears) / 2, eyes=eyes, across=across, down=down, valid=valid)
 
 
-_SIDE_PER_EYES_TO_MOUTH = 3.4  # 1.4 faces
-_CENTER_FROM_EYES = 0.3  # middle of the face, as a fraction of the way from eyes to mouth
-
-
 def face_alignments(
     keypoints: Keypoints, *, crop_size: int
 ) -> tuple[Float64[np.ndarray, "frames 2 3"], Mask]:
@@ -179,9 +180,6 @@ def inverse(maps: Float64[np.ndarray, "*batch 2 3"]) -> Float64[np.ndarray, "*ba
     back = np.linalg.inv(maps[..., :2])
     return np.concatenate([back, -back @ maps[..., 2:]], axis=-1)
 
-
-_MARGIN = 0.06  # share of the body's height: hair, shoes, folds and the shadow at the feet
-_GRID_PX = 2  # corners lie on it: half the resolution has the same viewports
 
 Boxes = Int64[np.ndarray, "boxes 4"]
 """x0, y0, x1, y1; pixels, half-open, inside the image."""

@@ -13,13 +13,23 @@ from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.pose.time_series import Mask, TimeFilter, inner_gaps, joints_by_presence, smooth
 
-# In body heights: how far detectors stray without being wrong, and about 100 m/s² for a grown
-# person, several times what a dancer's hand reaches; the demo's true joints stay below a quarter.
-_STRAYING = 0.03
-_ACCELERATION = 60.0  # a second, squared
-_OWN_MOTION_FACTOR = 3.0  # above the median step around
-_OWN_MOTION_SECONDS = 1.0
+# Outliers.
+_STRAYING = 0.03  # body heights: how far detectors stray without being wrong
+_ACCELERATION = 60.0  # body heights a second, squared: about 100 m/s², more than a hand reaches
+_OWN_MOTION_FACTOR = 3.0  # above the median step of the joint itself around
+_OWN_MOTION_SECONDS = 1.0  # what is around
 _STRAY_HAND = 0.15  # body heights from the wrist; a hand is about a tenth long
+
+# Swapped sides.
+_TURNS_PER_SECOND = 2.5  # a quick spin
+_WIDTH = 0.26  # of the shoulders, body heights
+_COST_OF_A_SWAPPED_SECOND = 0.1  # body heights
+_WRONG_WRIST = 0.1  # body heights between a hand and its wrist from which it may be the other's
+_ARM = ("left_elbow", "left_wrist", "left_pinky", "left_index", "left_thumb")
+_LEG = ("left_knee", "left_ankle", "left_heel", "left_foot_index")
+
+# Joint group that comes and goes as a whole -> the body's joint it moves with.
+_CARRIER_OF_GROUP = {"left_hand": "left_wrist", "right_hand": "right_wrist", "face": "nose"}
 
 Tracks = Float64[np.ndarray, "frames tracks 2"]
 Seen = Bool[np.ndarray, "frames tracks"]
@@ -106,15 +116,6 @@ def _usual_step(track: Places, seen: Mask, before: int, after: int, frame_rate: 
     return float(np.median(every)) if len(every) else 0.0
 
 
-_ARM = ("left_elbow", "left_wrist", "left_pinky", "left_index", "left_thumb")
-_LEG = ("left_knee", "left_ankle", "left_heel", "left_foot_index")
-
-_TURNS_PER_SECOND = 2.5  # a quick spin
-_WIDTH = 0.26  # of the shoulders, body heights
-_COST_OF_A_SWAPPED_SECOND = 0.1  # body heights
-_WRONG_WRIST = 0.1  # body heights between a hand and its wrist from which it may be the other's
-
-
 def repair_side_swaps(keypoints: Keypoints) -> Keypoints:
     """Swap left and right back: of the whole body first, then of arms or legs alone."""
     groups = dict(keypoints.skeleton.groups)
@@ -190,7 +191,7 @@ def _gains(
 
 
 def _median(values: PairSteps, counted: Bool[np.ndarray, "steps pairs"]) -> Steps:
-    """Median along the last axis of what is counted; 0 where nothing is."""
+    """Median over the counted pairs; 0 where none is counted."""
     return np.ma.median(np.ma.array(values, mask=~counted), axis=1).filled(0.0)
 
 
@@ -218,10 +219,6 @@ def _on_the_other_wrist(keypoints: Keypoints, side: str) -> tuple[Mask, Mask]:
     to_own, to_other = (np.linalg.norm(hand - wrist, axis=1) for wrist in (own, other))
     wrong = (to_own > _WRONG_WRIST * body_height_px(keypoints)) & (to_other < to_own / 2)
     return wrong & (hand_score > 0) & (own_score > 0) & (other_score > 0), hand_score > 0
-
-
-# Joint group that comes and goes as a whole -> the body's joint it moves with.
-_CARRIER_OF_GROUP = {"left_hand": "left_wrist", "right_hand": "right_wrist", "face": "nose"}
 
 
 class _Gap(NamedTuple):

@@ -63,7 +63,7 @@ class _FrameDetectorConfig(_AnyDetectorConfig):
 
     @property
     def body_detector(self) -> "TasksConfig | None":
-        """The detector of several people, in crops around whom this one runs."""
+        """Detector of several people, if this one runs in a crop around each of them."""
         return None
 
     def prepare(self, compute: Compute) -> Compute:
@@ -194,7 +194,7 @@ class KeypointRcnnConfig(_FrameDetectorConfig):
         )
 
     def prepare(self, compute: Compute) -> Compute:
-        """Fetch the weights; on a GPU, which several would fill, one worker if not told more."""
+        """Fetch the weights; one worker on a GPU, whose memory several would fill, by default."""
         from motiontransfer.pose import keypoint_rcnn
 
         keypoint_rcnn.load_network(  # not open: a GPU's memory is left to the workers

@@ -204,7 +204,7 @@ _EXPECTED = (
 def read_coco_wholebody(folder: Path, *, num_frames: int) -> list[People]:
     """COCO-WholeBody keypoints of each of the video's frames, from the folder's one JSON file."""
     path, entries = _read_entries(folder)
-    layout = next((it for key, it in _COCO_LAYOUTS.items() if key in entries[0]), None)
+    layout = next((model for key, model in _COCO_LAYOUTS.items() if key in entries[0]), None)
     if layout is None:
         raise KeypointsError(f"{path}: {_EXPECTED}, got entries with {', '.join(entries[0])}")
     numbered = [

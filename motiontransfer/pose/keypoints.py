@@ -192,7 +192,9 @@ class Detections(_Joints):
         empty = np.zeros((0, len(HOLISTIC.joints), 3), np.float32)
         joints = np.concatenate([empty, *frames])
         person = np.concatenate([np.zeros(0, np.int32), *tracks])
-        frame_index = np.repeat(np.arange(len(frames), dtype=np.int32), [len(it) for it in frames])
+        frame_index = np.repeat(
+            np.arange(len(frames), dtype=np.int32), [len(people) for people in frames]
+        )
         order = np.lexsort([person, frame_index])
         order = order[person[order] >= 0]
         return cls(

@@ -37,7 +37,7 @@ def open_holistic(
     *, min_detection_confidence: float, min_tracking_confidence: float, min_visibility: float
 ) -> Generator[Detector]:
     """Body, hands and face of the most prominent person, who is followed from frame to frame."""
-    # MediaPipe's threads log when they like, so stderr stays aside until they have ended.
+    # MediaPipe's threads log at any time, so stderr is redirected until they have ended.
     with (
         native_stderr_hidden(),
         Holistic(
@@ -74,7 +74,7 @@ def _unpack(landmarks: Sequence[Any]) -> Float32[np.ndarray, "landmarks 3"]:
 def native_stderr_hidden() -> Generator[None]:
     """Keep MediaPipe's native log lines off the terminal; it has no switch for them.
 
-    They are shown after all if what they accompany fails.
+    They are shown if the block raises an error.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as log:
@@ -203,8 +203,9 @@ _MAX_OVERLAP = 0.5  # of two people's boxes, as in Tasks; the solution's 0.3 hid
 def _wheel_graph(max_people: int, thresholds: _Thresholds) -> Generator[_LandmarksOf]:
     """Bodies of several people, by the networks in MediaPipe's package.
 
-    The thresholds stand inside MediaPipe's subgraphs, so they are set in the expanded graph. It
-    stays text: MediaPipe's Python objects for it lose options that no imported module declares.
+    The thresholds are options inside MediaPipe's subgraphs, which have no inputs for them, so they
+    are set in the text of the expanded graph. As a message, it would lose the options of the
+    eighteen calculators whose modules are not imported.
     """
     mediapipe.resource_util.set_resource_dir(str(mediapipe_models().parents[1]))
     expanded = mediapipe.ValidatedGraphConfig()

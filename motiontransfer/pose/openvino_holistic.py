@@ -36,11 +36,13 @@ _NUM_LANDMARKS = 33
 _FACE = slice(0, 11)
 _RIGHT_EYE, _LEFT_EYE = 5, 2
 _HANDS = {"left_hand": (15, 17, 19), "right_hand": (16, 18, 20)}  # wrist, little finger, index
-_MIN_PRESENCE = 0.5
-_MIN_WRIST_VISIBILITY = 0.1
-_REACH = 3  # around a landmark, cells of its heatmap
-_MAX_SECONDS = 0.028
-_MEASUREMENTS = 3
+_MIN_PRESENCE = 0.5  # of a person, a hand or a clear heatmap
+_MIN_WRIST_VISIBILITY = 0.1  # from which a hand is looked for
+_REACH = 3  # cells of a heatmap around its landmark
+_MAX_SECONDS = (
+    0.028  # CPU time a frame above which hands are found in turns, for 30 frames a second
+)
+_MEASUREMENTS = 3  # of which the shortest counts
 
 _logger = logging.getLogger(__name__)
 
@@ -58,9 +60,8 @@ def openvino_core() -> Any:  # noqa: ANN401 - an extra, which type checkers woul
     """OpenVINO, once and for good.
 
     It gives the thread a stack for signal handlers. Were it freed in another thread, the next
-    Ctrl-C would end the process.
+    Ctrl-C would end the process. It sends no telemetry: a package that is None cannot be imported.
     """
-    # It reports to its makers through this package, and does not where that cannot be loaded.
     sys.modules["openvino_telemetry"] = None  # ty: ignore[invalid-assignment] - Python's own way
     return import_module("openvino").Core()
 
@@ -69,11 +70,11 @@ class _Model:
     def __init__(
         self, path: Path, *outputs: str, low: int = 0, border: int = cv2.BORDER_REPLICATE
     ) -> None:
-        """Load it.
+        """Load a network.
 
         Args:
-            low: what it is fed for black; 1 is white.
-            border: what it sees beside the frame, as in MediaPipe's graph.
+            low: input value of black; that of white is 1.
+            border: OpenCV's rule for pixels outside the frame, as in MediaPipe's graph.
         """
         model = openvino_core().read_model(path)
         for result in model.get_results():

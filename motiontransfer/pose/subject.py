@@ -12,8 +12,9 @@ from motiontransfer.pose.boxes import joint_boxes
 from motiontransfer.pose.keypoints import Detections
 from motiontransfer.pose.time_series import longest_segment
 
-_MAX_GROWTH = 1.6
-_REACH, _SPEED = 0.3, 2.5  # sizes of the person, and sizes per second: the largest speed
+_MAX_GROWTH = 1.6  # ratio of sizes before and after an absence
+_REACH = 0.3  # sizes of the person: distance that takes no time
+_SPEED = 2.5  # sizes of the person a second: the largest speed
 _SHORT_SECONDS = 0.2  # a shorter track in between is no person
 _NEAR_SECONDS, _NEAR_SIZES = 1.0, 1.0  # within which tracks may have been exchanged
 
@@ -153,21 +154,21 @@ def with_re_entries(detections: Detections, track: int) -> tuple[int, ...]:
         tracks.append(_Track(number, frame_index, boxes[rows]))
     rate = float(detections.frame_rate)
     after = _re_entries(track, tracks, rate)
-    backwards = [_Track(it.number, -it.frame_index[::-1], it.boxes[::-1]) for it in tracks]
+    backwards = [_Track(t.number, -t.frame_index[::-1], t.boxes[::-1]) for t in tracks]
     before = _re_entries(track, backwards, rate)
     return tuple(sorted({track, *before, *after}))
 
 
 def _re_entries(number: int, tracks: Sequence[_Track], frame_rate: float) -> list[int]:
     """Numbers of the tracks that continue one, in order."""
-    short = [it for it in tracks if len(it.frame_index) < _SHORT_SECONDS * frame_rate]
-    (current,) = (it for it in tracks if it.number == number)
+    short = [t for t in tracks if len(t.frame_index) < _SHORT_SECONDS * frame_rate]
+    (current,) = (t for t in tracks if t.number == number)
     re_entries: list[int] = []
-    for track in sorted(tracks, key=lambda it: int(it.frame_index[0])):
+    for track in sorted(tracks, key=lambda track: int(track.frame_index[0])):
         exit_frame, entry_frame = int(current.frame_index[-1]), int(track.frame_index[0])
         if entry_frame <= exit_frame:
             continue
-        others = [it for it in tracks if it not in (current, track) and it not in short]
+        others = [t for t in tracks if t not in (current, track, *short)]
         if any(other.is_seen(exit_frame, int(track.frame_index[-1])) for other in others):
             break
         if _is_plausible(current, track, seconds=(entry_frame - exit_frame) / frame_rate):
@@ -181,7 +182,7 @@ def _re_entries(number: int, tracks: Sequence[_Track], frame_rate: float) -> lis
 def _is_plausible(before: _Track, after: _Track, *, seconds: float) -> bool:
     """True if sizes agree and the distance can be covered in the time."""
     sizes = [
-        float(np.median(np.hypot(*(it.boxes[:, 2:] - it.boxes[:, :2]).T))) for it in (before, after)
+        float(np.median(np.hypot(*(t.boxes[:, 2:] - t.boxes[:, :2]).T))) for t in (before, after)
     ]
     way = float(np.linalg.norm((after.boxes[0] - before.boxes[-1]).reshape(2, 2).mean(axis=0)))
     return max(sizes) <= _MAX_GROWTH * min(sizes) and way <= max(sizes) * (

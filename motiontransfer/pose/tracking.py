@@ -94,7 +94,7 @@ def measure_bodies(people: People, *, image_size: tuple[int, int]) -> list[Body]
                 mean_score=float(np.ascontiguousarray(score).mean()),
             )
         )
-    return sorted(bodies, key=lambda it: (*it.center, it.mean_score, *it.points[0].reshape(-1)))
+    return sorted(bodies, key=lambda body: (*body.center, body.mean_score, *body.points[0].flat))
 
 
 def pose_distance(a: Body, b: Body) -> float:

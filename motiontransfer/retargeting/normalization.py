@@ -357,7 +357,9 @@ def _ground_correction(
 ) -> Places:
     """Vertical shift that keeps the lower foot at its height; blended where both are low."""
     sides = ("left_ankle", "right_ankle")
-    ankles, found = zip(*(keypoints.midpoint(it, min_score=min_score) for it in sides), strict=True)
+    ankles, found = zip(
+        *(keypoints.midpoint(side, min_score=min_score) for side in sides), strict=True
+    )
     line, found = np.stack(ankles, axis=1)[..., 1], np.stack(found, axis=1)
     shift = np.zeros((keypoints.num_frames, 2))
     if not found.any():

@@ -30,9 +30,9 @@ Vectors = Complex128[np.ndarray, " frames"]
 _FEATURES = ("nose", "eye", "ear", "mouth")  # of the joints of the group "body"
 _EARS = ("left_ear", "right_ear")
 _CHIN, _FOREHEAD, _NOSE = "face_chin", "face_forehead", "face_nose_tip"
-_BRIDGE, _FOREHEAD_PER_BRIDGE = "face_nose_bridge", 1.41
-"""Chin to forehead over chin to bridge: 1.40 and 1.42 on two actors, by MediaPipe."""
+_BRIDGE = "face_nose_bridge"
 _SIDES = tuple((f"left_face_{part}", f"right_face_{part}") for part in ("temple", "cheek"))
+_FOREHEAD_PER_BRIDGE = 1.41  # chin to forehead over chin to bridge, as MediaPipe has them
 _NOSE_RANGE = 0.1  # of the face's width: largest distance from its middle
 _LARGEST_HEAD_SHIFT = 0.1  # heights of the face; more is a wrong detection, or no person
 
@@ -71,7 +71,7 @@ def fit_head_shape(
     if not {*_EARS, _CHIN, _FOREHEAD, _NOSE, *itertools.chain(*_SIDES)} <= set(joints):
         return {}
     places = np.concatenate([_places_on_head(clip, joints, min_score) for clip in clips])
-    across = [places[:, [joints.index(it) for it in sides]].real for sides in _SIDES]
+    across = [places[:, list(map(joints.index, sides))].real for sides in _SIDES]
     (left, right), nose = across[not np.isfinite(across[0]).any()].T, places[:, joints.index(_NOSE)]
     facing = np.abs(nose.real - (left + right) / 2) < _NOSE_RANGE * np.abs(left - right)
     median = {}
@@ -100,7 +100,7 @@ def change_head_shape(
     if not found.any():
         return keypoints
     face = fill_gaps(face.real, found) + 1j * fill_gaps(face.imag, found)
-    difference = np.array([complex(*target[it]) - complex(*source[it]) for it in joints])
+    difference = np.array([complex(*target[joint]) - complex(*source[joint]) for joint in joints])
     difference *= _LARGEST_HEAD_SHIFT / np.maximum(np.abs(difference), _LARGEST_HEAD_SHIFT)
     shift = face[:, None] * difference
     indices = [keypoints.skeleton.index(joint) for joint in joints]
@@ -112,7 +112,7 @@ def change_head_shape(
 
 def _head_joints(keypoints: Keypoints) -> list[str]:
     groups = dict(keypoints.skeleton.groups)
-    body = [it for it in groups.get("body", ()) if any(part in it for part in _FEATURES)]
+    body = [j for j in groups.get("body", ()) if any(feature in j for feature in _FEATURES)]
     return [*body, *groups.get("face", ())]
 
 
@@ -157,7 +157,7 @@ def fit_leg_shape(
                 _standing(clip, side, joint, height_px, min_score)
                 for clip, height_px in zip(clips, heights_px, strict=True)
             ]
-            places, lengths, widths = (np.concatenate(it) for it in zip(*legs, strict=True))
+            places, lengths, widths = map(np.concatenate, zip(*legs, strict=True))
             if not len(lengths):
                 continue
             stands = lengths >= _STRAIGHT * np.quantile(lengths, _STRAIGHT_QUANTILE)
@@ -189,7 +189,7 @@ def change_leg_shape(
             shift = unit * (np.array(target[name]) - source[name])
             shift *= _LARGEST_LEG_SHIFT / max(float(np.linalg.norm(shift)), _LARGEST_LEG_SHIFT)
             (hip, has_hip), (other_hip, has_other) = (
-                keypoints.midpoint(f"{it}_hip", min_score=min_score) for it in (side, other)
+                keypoints.midpoint(f"{a_side}_hip", min_score=min_score) for a_side in (side, other)
             )
             across = (hip - other_hip) / proportions["hips"]
             moved = shift[0] * across
@@ -214,11 +214,11 @@ def _standing(
 ) -> Standing:
     """Place of a joint, distance of the hip from the ankle and width of the hips, in heights."""
     names = (f"{side}_hip", f"{side}_ankle", f"{side}_{joint}", f"{_OTHER_SIDE[side]}_hip")
-    places, found = zip(*(clip.midpoint(it, min_score=min_score) for it in names), strict=True)
+    places, found = zip(*(clip.midpoint(name, min_score=min_score) for name in names), strict=True)
     seen = np.all(found, axis=0)
     hip, ankle, there, other_hip = (place[seen] / height_px[seen, None] for place in places)
     leg, across = ankle - hip, hip - other_hip
-    length, width = (np.linalg.norm(it, axis=1) for it in (leg, across))
+    length, width = (np.linalg.norm(vectors, axis=1) for vectors in (leg, across))
     offset = there - ankle
     if joint == "knee":
         along = leg / np.maximum(length, _SMALLEST)[:, None]

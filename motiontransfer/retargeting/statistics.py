@@ -36,7 +36,7 @@ _MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this
 _RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of the range ...
 _HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
 _ROUNDING_PX = 1e-3  # float32 pixels are not exact
-_QUANTILE = 0.8  # a part's length over all frames; between 0.6 and 0.95 little changes
+_QUANTILE = 0.8  # a part's length over all frames: foreshortening makes it shorter, errors longer
 _FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of it leave no trace
 
 # In order of preference.
