@@ -29,9 +29,9 @@ from motiontransfer.pose.detectors import load_detector
 from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.training.trainer import LoggingParams
-from stages import clean_keypoints, decode, detect_keypoints
-from stages.clean_keypoints import CleanKeypointsParams
-from stages.decode import DecodeParams
+from stages.clean_keypoints import CleanEntry, CleanKeypointsParams
+from stages.decode import DecodeEntry, DecodeParams
+from stages.detect_keypoints import DetectEntry
 from stages.evaluate import EvaluateParams
 from stages.evaluate_transfer import EvaluateTransferParams
 from stages.fit_appearance import FitAppearanceParams
@@ -63,7 +63,15 @@ SECTIONS = {model.section(): model for model in _MODELS}
 """Section -> its model; but for `detect_keypoints`, whose model depends on the detector."""
 
 
-class VideoParams(clean_keypoints.Video, detect_keypoints.Video, decode.Video):
+_ENTRIES: dict[str, type[Section]] = {
+    "decode": DecodeEntry,
+    "detect_keypoints": DetectEntry,
+    "clean_keypoints": CleanEntry,
+}
+"""Stage -> the keys of an entry of `videos` that it reads."""
+
+
+class VideoParams(CleanEntry, DetectEntry, DecodeEntry):
     """An entry of `videos`: what these stages read of it."""
 
 
@@ -88,10 +96,9 @@ def affects_results(section: str) -> bool:
 def write_video_params() -> None:
     """Write the keys of each video's entry that each stage reads, with their defaults."""
     for name, video in load_section(dict[Name, VideoParams], "videos").items():
-        for stage in (decode, detect_keypoints, clean_keypoints):
-            entry = video.model_dump(mode="json", include=set(stage.Video.model_fields))
-            file = layout.video_params_file(name, stage.__name__.rpartition(".")[2])
-            write_json(file, {"videos": {name: entry}})
+        for stage, model in _ENTRIES.items():
+            entry = video.model_dump(mode="json", include=set(model.model_fields))
+            write_json(layout.video_params_file(name, stage), {"videos": {name: entry}})
 
 
 def _section_faults() -> Iterator[str]:

@@ -23,7 +23,7 @@ from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 
 
-class Video(Section):
+class CleanEntry(Section):
     """The keys of an entry of `videos` that are read here."""
 
     subject: Name
@@ -40,7 +40,7 @@ class CleanKeypointsParams(Section):
 def main(key: str) -> str:
     params = load_section(CleanKeypointsParams, "clean_keypoints")
     file = layout.video_params_file(key, "clean_keypoints")
-    video = load_section(Video, f"videos.{key}", path=file)
+    video = load_section(CleanEntry, f"videos.{key}", path=file)
     clip = read_clip(layout.clip_folder(video.subject, key))
     path = layout.detections_file(video.subject, key)
     detections = read_detections(path)

@@ -28,7 +28,7 @@ def _check_crop(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-class Video(Section):
+class DecodeEntry(Section):
     """The keys of an entry of `videos` that are read here."""
 
     path: Path
@@ -43,7 +43,7 @@ class DecodeParams(Section):
 
 
 def main(key: str) -> str:
-    video = load_section(Video, f"videos.{key}", path=layout.video_params_file(key, "decode"))
+    video = load_section(DecodeEntry, f"videos.{key}", path=layout.video_params_file(key, "decode"))
     params = load_section(DecodeParams, "decode")
     if not video.path.exists():
         raise MissingFileError(

@@ -12,7 +12,7 @@ from motiontransfer.pose.keypoints import write_detections
 from motiontransfer.pose.plots import plot_tracks
 
 
-class Video(Section):
+class DetectEntry(Section):
     """The keys of an entry of `videos` that are read here."""
 
     path: Path
@@ -23,7 +23,7 @@ class Video(Section):
 def main(key: str) -> str:
     """Write the keypoints by track, an image with numbered tracks, and detection metrics."""
     params_file = layout.video_params_file(key, "detect_keypoints")
-    video = load_section(Video, f"videos.{key}", path=params_file)
+    video = load_section(DetectEntry, f"videos.{key}", path=params_file)
     clip = layout.clip_folder(video.subject, key)
     frames = clip / layout.FRAMES_FILE
     detections = detect_keypoints(

@@ -20,7 +20,6 @@ from motiontransfer.pose.detectors import TasksConfig, default_detector
 from motiontransfer.pose.keypoints import Detections, write_detections
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.video import frame_store
 from motiontransfer.video.frame_store import write_frames
 from tests.people import detections_of, frame_of, walker
 
@@ -146,25 +145,6 @@ def test_a_worker_reads_a_clip_that_was_written_again(tmp_path):
         frames = [np.full((16, 32, 3), brightness, np.uint8)] * 3
         found = detect(write_clip(tmp_path / "frames.mkv", frames))
         assert [people[0, 0, 0] for people in found] == [brightness] * 3
-
-
-@pytest.mark.parametrize("function", [detection.detect_people, detection.detect_person])
-def test_a_clip_is_opened_as_often_whatever_its_number_of_segments(
-    clip, in_process, monkeypatch, function
-):
-    """Opening takes longer the longer the clip is."""
-    opened = []
-    open_input = frame_store.open_input
-    monkeypatch.setattr(
-        frame_store, "open_input", lambda path: opened.append(path) or open_input(path)
-    )
-    counts = []
-    for segment_frames in (NUM_FRAMES, 1):
-        detector = CountingConfig(max_people=1, segment_frames=segment_frames)
-        detect(clip, detector, function=function)
-        counts.append(len(opened))
-        opened.clear()
-    assert counts[0] == counts[1] <= 2
 
 
 def test_frames_come_in_batches_of_the_detectors_size():

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATION
-from mediapipe.python.solutions.pose import Pose
 from mediapipe.tasks.metadata.schema_py_generated import ModelT
 from mediapipe.tasks.python.metadata.metadata_writers.metadata_writer import MetadataWriter
 from scipy.sparse import coo_array
@@ -199,35 +198,11 @@ def test_the_packaged_networks_give_what_they_give_as_a_bundle(two_astronauts, t
     np.testing.assert_allclose(packaged, bundled, atol=0.1)
 
 
-def test_the_packaged_networks_agree_with_mediapipes_solution(astronaut):
-    with native_stderr_hidden(), Pose(static_image_mode=True, model_complexity=1) as solution:
-        landmarks = solution.process(astronaut).pose_landmarks.landmark
-    theirs = np.array([(point.x * 512, point.y * 512) for point in landmarks])
-    with CONFIG.open() as detect:
-        (people,) = detect([astronaut])
-    body = HOLISTIC.slice("body")
-    certain = people[0, body, 2] > 0.5
-    distances = np.linalg.norm(people[0, body, :2] - theirs, axis=1)[certain]
-    assert certain.sum() >= 10
-    assert distances.mean() < 1
-
-
 @pytest.mark.parametrize("threshold", ["min_detection_confidence", "min_tracking_confidence"])
 def test_people_below_a_threshold_are_left_out(astronaut, threshold):
     with with_settings(**{threshold: 0.999}).open() as detect:
         (people,) = detect([astronaut])
     assert len(people) == 0
-
-
-def test_a_pose_bundle_leaves_hands_face_and_guesses_out(astronaut):
-    with CONFIG.open() as detect:
-        (people,) = detect([astronaut])
-    body = HOLISTIC.slice("body")
-    assert people[0, NOSE, 2] > 0.9
-    assert not people[:, body.stop :, 2].any()
-    assert people[0, body, 2][people[0, body, 2] > 0].min() >= 0.3
-    assert people[0, HOLISTIC.index("left_ankle"), 2] == 0
-    assert not people[people[..., 2] == 0, :2].any()
 
 
 def test_landmarks_land_on_their_names():

@@ -12,8 +12,8 @@ from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.project.dataset import import_dataset
 from motiontransfer.video.clip import decode_video
 from motiontransfer.video.frame_store import FrameStore
-from stages.decode import Video
-from stages.detect_keypoints import Video as DetectedVideo
+from stages.decode import DecodeEntry
+from stages.detect_keypoints import DetectEntry
 from tests.command import run_command
 from tests.project.small_project import small_project
 
@@ -76,10 +76,12 @@ def test_each_subjects_frames_become_a_video_of_their_rate(data_set, monkeypatch
     assert levels == [0, 1, 2, 2, 3, *[4] * 30, 5]
     assert path.with_name(f"{path.name}.dvc").is_file()
     for entry in content["videos"].values():
-        DetectedVideo.model_validate(
-            {key: it for key, it in entry.items() if key in DetectedVideo.model_fields}
+        DetectEntry.model_validate(
+            {key: it for key, it in entry.items() if key in DetectEntry.model_fields}
         )
-        Video.model_validate({key: it for key, it in entry.items() if key in Video.model_fields})
+        DecodeEntry.model_validate(
+            {key: it for key, it in entry.items() if key in DecodeEntry.model_fields}
+        )
 
 
 def test_keypoints_come_with_the_frames_as_filmed(data_set, tmp_path):
