@@ -9,8 +9,9 @@ from motiontransfer.core.storage import write_json
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
+from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.plot import plot_appearance
-from motiontransfer.puppet.target_clips import FullSizeFrames, HeldOut, read_target_clips
+from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 
 
 class FitAppearanceParams(Section):

@@ -2,8 +2,8 @@
 
 from motiontransfer.core import layout
 from motiontransfer.core.storage import write_json
+from motiontransfer.puppet.masks import write_masks
 from motiontransfer.puppet.segmentation import clip_masks
-from motiontransfer.puppet.silhouette import write_masks
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 
 _ALL = HeldOut(held_out_fraction=0.0, gap_frames=0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from motiontransfer.core.layout import masks_beside
 from motiontransfer.pose.keypoints import Keypoints, write_keypoints
-from motiontransfer.puppet.silhouette import PersonMasks, write_masks
+from motiontransfer.puppet.masks import PersonMasks, write_masks
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import Clip, write_description
 from motiontransfer.video.frame_store import write_frames

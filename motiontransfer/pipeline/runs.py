@@ -43,7 +43,7 @@ from motiontransfer.core.parallel import memory_bytes
 from motiontransfer.core.params import PARAMS_FILE, Transfer, Video, load_section
 from motiontransfer.core.storage import write_text
 from motiontransfer.pipeline.remote import errors_of_dvc, opened
-from motiontransfer.puppet.silhouette import MOST_MASKS
+from motiontransfer.puppet.masks import MOST_MASKS
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 

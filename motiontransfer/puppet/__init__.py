@@ -1,8 +1,27 @@
 """Puppet: a person drawn in any pose from body parts cut out of real frames (part-based warping).
 
 In order of reading: `parts`, the body's division; `appearance`, the reference frames cut into
-parts; `segmentation`, where they show the person; `silhouette`, which part each of their pixels
-shows; `background`, the scene without the person; `matting`, which tells by it how much of a pixel
-is the person; `fitting`, which chooses the reference frames and cuts them; `warping`, which picks
-one of them for each part of a pose and draws it there; `plot`, from which sides each part was seen.
+parts, and their file; `target_clips` and `full_size`, the frames they come from; `segmentation` and
+`masks`, where frames show the person; `background`, the scene without the person; `silhouette`,
+which part each pixel shows; `matting`, how much of a pixel is the person; `cutting`, the parts of
+one frame; `filling`, occluders and hidden pixels by the other frames; `fitting`, all of these in
+turn; `retrieval`, which reference shows a part as a pose has it; `bending` and `warping`, the part
+drawn in that pose; `plot`, from which sides each part was seen.
+
+Glossary:
+    part: segment of the body that moves rigidly in the image; a limb is mirrored, a trunk is not.
+    bone: line between two joints along the middle of a part.
+    radius, reach: half the width of a part, and how far hair and clothes go; radii are its unit.
+    reference: training frame from which parts are cut.
+    patch: pixels of a part, or of the person, cut out of a reference.
+    coverage: share of a pixel that is the person, or a part.
+    hidden: share of a pixel of a part in which something in front hides it.
+    occluder: object in front of the person that most references do not show.
+    background image: scene without the person, a masked temporal median.
+    body scale: size of the body in a frame, relative to the clip's median.
+    distance: how unlike a part is in a pose and in a reference, % of the body's height.
+    hysteresis: distance by which another reference must be nearer to be chosen.
+    seam: place where parts from different references meet.
+    confidence: 1 where the reference has the part as the pose has it, falling with the distance.
+    texture: the puppet as the networks read it: RGB, coverage and confidence.
 """

@@ -1,8 +1,8 @@
-"""Where the parts of references come to lie in a pose; around joints they bend, as skin does.
+"""Bending of body parts at joints: inverse skinning between the affine maps of parts that meet.
 
-There a part passes into the one that it meets. A pixel's place in the reference is blended between
-the maps of both (inverse skinning): the angle and the length around the joint, not the places,
-whose mean narrows a limb that is bent by an angle to the cosine of its half.
+Near a joint, a pixel's place in the reference is blended between the maps of both parts: the angle
+and the length around the joint. A mean of the places would narrow a limb that is bent by an angle
+to the cosine of half of it.
 """
 
 import cmath
@@ -21,79 +21,92 @@ from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map
 Vector = Float64[np.ndarray, "2"]
 _Places = Complex64[np.ndarray, "height width"]
 """x + iy."""
-_Shares = Float32[np.ndarray, "height width"]
+_Weights = Float32[np.ndarray, "height width"]
 _Factors = tuple[complex, complex, complex]
 """p, q and r of the affine map z -> p z + q conj(z) + r, of z = x + iy."""
 
-# Distance of a part's anchor from its place, % of the body's height, from which it is moved, and
-# at which it is moved half of the way: a face is as wrong behind its place as ears before theirs.
-_ANCHORED = 1.0, 2.0
-_CHIN = 0.4  # of the neck, from the ears downward: where it passes into the head
-_FOLDED = 0.2  # least length of the sum of the directions to both sides of a joint
-_TURNS = math.radians(70), math.radians(110)  # up to which a part bends fully, and at all
-_REACH = 2.0, 4.0  # radii from the joint within which it bends fully, and at all
-_LEAST = 0.05  # radii by which something must move
-_CELLS = 2  # of the grid in which places are computed, in a radius
-_BEYOND = 1.5  # radii by which a part may reach farther when it is bent
+# A part's anchor.
+_ANCHOR_RANGE = 1.0, 2.0
+"""Distance of the anchor from its place, % of the body's height, from which the part is moved, and
+at which it is moved half of the way: a face is as wrong behind its place as ears before theirs."""
+
+# Where a part bends.
+_FULL_REACH, _REACH = 2.0, 4.0  # radii from the joint: it bends fully, and at all
+_FULL_TURN, _LARGEST_TURN = math.radians(70), math.radians(110)  # farther, parts lie on each other
+_SMALLEST_CHANGE = 0.05  # radii by which something must move; less is not seen
+_SMALLEST_SUM = 0.2  # of the unit vectors from a joint to both parts; shorter: it is folded
+_CHIN = 0.4  # share of the neck, from the ears downward, where it passes into the head
+
+# Grid of places.
+_CELLS_PER_RADIUS = 2  # between them places are interpolated
+_LARGEST_EXTENT = 1.5  # radii by which a part may reach farther when it is bent
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bend:
-    """A joint of a part in an image. Maps lead from the image to the reference."""
+    """A joint of a part in an image, at which it passes into a neighbor.
+
+    Maps lead from the image to the reference.
+    """
 
     joint: complex
     across: complex
-    """Unit vector towards the other part."""
+    """Unit vector towards the neighbor."""
     radius: float
     own: Map
-    other: Map
+    neighbor: Map
 
     @cached_property
     def _own(self) -> _Factors:
         return _factors(self.own)
 
     @cached_property
-    def _change(self) -> _Factors:
-        """What is added to the own map to have the other."""
-        return _factors(self.other - self.own)
+    def _difference(self) -> _Factors:
+        """Difference between the neighbor's map and the part's own, as an affine map."""
+        return _factors(self.neighbor - self.own)
 
     @cached_property
     def turn(self) -> float:
-        """Angle from the part's own map to the other's, -pi to pi."""
-        own, change = self._own[0], self._change[0]
-        return cmath.phase((own + change) * own.conjugate())
+        """Angle from the part's own map to the neighbor's, -pi to pi."""
+        own, difference = self._own[0], self._difference[0]
+        return cmath.phase((own + difference) * own.conjugate())
 
     @property
-    def is_felt(self) -> bool:
+    def is_seen(self) -> bool:
+        """Whether the part moves enough, and not so far that it would not bend at all."""
         p, q, _ = self._own
         size = max(math.sqrt(abs(abs(p) ** 2 - abs(q) ** 2)), 1e-6)
-        p, q, _ = self._change
+        p, q, _ = self._difference
         moves = max(abs(p.real) + abs(q.real), abs(p.imag) + abs(q.imag))  # of its linear part
-        moves += abs(self._apart) / self.radius
-        return moves > _LEAST * size and abs(self.turn) < _TURNS[1]
+        moves += abs(self._joint_shift) / self.radius
+        return moves > _SMALLEST_CHANGE * size and abs(self.turn) < _LARGEST_TURN
 
     @cached_property
-    def _apart(self) -> complex:
-        """From where the own map has the joint to where the other has it."""
-        p, q, moved = self._change
+    def _joint_shift(self) -> complex:
+        """Where the neighbor's map has the joint, less where the own map has it."""
+        p, q, moved = self._difference
         return p * self.joint + q * self.joint.conjugate() + moved
 
     def shift(self, pixels: _Places) -> _Places:
-        """What it adds to the places that the own map gives pixels."""
-        offset, turn = pixels - self.joint, self.turn
-        (whole, none), (straight, folded) = _REACH, _TURNS
-        beyond = (offset * (self.across.conjugate() / (2 * self.radius))).real + 0.5
-        near = (none - np.abs(offset) / self.radius) / (none - whole)
-        share = _clipped(beyond) * _clipped(near)
-        share *= min((folded - abs(turn)) / (folded - straight), 1)
-        share *= share * (3 - 2 * share)
-        (p, q, _), (of_p, of_q, _) = self._own, self._change
-        back = cmath.exp(-1j * turn)  # to the own map's direction
+        """Shift of the pixels' places in the reference from those of the own map."""
+        offset, weight = pixels - self.joint, self._weight(pixels)
+        (p, q, _), (change_p, change_q, _) = self._own, self._difference
+        back = cmath.exp(-1j * self.turn)  # to the own map's direction
         mirrored = offset.conj()
         own = p * offset + q * mirrored
-        change = ((p + of_p) * back - p) * offset + ((q + of_q) * back - q) * mirrored
-        turned = _directions(turn * share)
-        return turned * (own + share * change) - own + share * self._apart
+        change = ((p + change_p) * back - p) * offset + ((q + change_q) * back - q) * mirrored
+        turned = _directions(self.turn * weight)
+        return turned * (own + weight * change) - own + weight * self._joint_shift
+
+    def _weight(self, pixels: _Places) -> _Weights:
+        """Weight of the neighbor's map: 0 inside the part, 1/2 on the line through the joint."""
+        offset = pixels - self.joint
+        beyond = (offset * (self.across.conjugate() / (2 * self.radius))).real + 0.5
+        near = (_REACH - np.abs(offset) / self.radius) / (_REACH - _FULL_REACH)
+        weight = _clipped(beyond) * _clipped(near)
+        weight *= min((_LARGEST_TURN - abs(self.turn)) / (_LARGEST_TURN - _FULL_TURN), 1)
+        weight *= weight * (3 - 2 * weight)
+        return weight
 
 
 def _factors(matrix: Map) -> _Factors:
@@ -101,18 +114,18 @@ def _factors(matrix: Map) -> _Factors:
     return complex(a + d, c - b) / 2, complex(a - d, c + b) / 2, complex(x, y)
 
 
-def _directions(angles: _Shares) -> _Places:
-    """Unit vectors; their sines and cosines are computed faster than a complex exponential."""
+def _directions(angles: _Weights) -> _Places:
+    """Unit vectors."""
     vectors = np.empty(angles.shape, np.complex64)
     vectors.real, vectors.imag = np.cos(angles), np.sin(angles)
     return vectors
 
 
-def _clipped(share: _Shares) -> _Shares:
-    return np.minimum(np.maximum(share, 0), 1)
+def _clipped(weight: _Weights) -> _Weights:
+    return np.minimum(np.maximum(weight, 0), 1)
 
 
-def bent_places(
+def sampling_grid(
     bends: Sequence[Bend],
     *,
     corner: Sequence[int],
@@ -120,15 +133,16 @@ def bent_places(
     origin: complex = 0j,
     shrink: int = 1,
 ) -> Float32[np.ndarray, "height width 2"]:
-    """Places (x, y) in the reference of the pixels of a box; the bends are of one part.
+    """Where (x, y) each pixel of a box is sampled in the reference.
 
     Args:
-        corner: (x, y) of its first pixel.
+        bends: of one part.
+        corner: (x, y) of the box's first pixel.
         size: (width, height).
         origin: x + iy in the reference from which places are counted.
         shrink: factor by which the reference was made smaller.
     """
-    step = max(int(min(bend.radius for bend in bends) / _CELLS), 1)
+    step = max(int(min(bend.radius for bend in bends) / _CELLS_PER_RADIUS), 1)
     columns, rows = (math.ceil(side / step) + 2 for side in size)
     x, y = (
         (np.arange(number, dtype=np.float32) - 0.5) * step + (first - 0.5)
@@ -164,7 +178,7 @@ class Placement:
 
         Args:
             pose: that of the frame alone.
-            joints: of each part that bends, see `joints_of`.
+            joints: of each part that bends, see `meeting_joints`.
             growth: size of the body in the frame relative to each reference.
             height_px: of the upright body in the frame; it and the corner in pixels of references.
             corner: (x, y) of the first pixel drawn.
@@ -173,18 +187,18 @@ class Placement:
         self._parts, self._joints, self._references = parts, joints, references
         self._pose = pose
         self._growth, self._height_px, self._corner, self._rate = growth, height_px, corner, rate
-        self._radius_px = height_px * float(rate.mean())
-        """Of a part whose radius is the body's height."""
+        self._pixels_per_radius = height_px * float(rate.mean())
+        """Pixels drawn, of a part whose radius is the body's height."""
         self._maps: dict[tuple[int, int], Map | None] = {}
         self._middles: dict[tuple[str, ...], complex | None] = {}
 
     def map_of(self, number: int, reference: int) -> Map | None:
         """Map by a part from what is drawn to a reference; None where they share few joints."""
-        which = number, reference
-        if which not in self._maps:
+        key = number, reference
+        if key not in self._maps:
             matrix = self._map(self._parts[number], reference)
-            self._maps[which] = None if matrix is None else self._inverse(matrix)
-        return self._maps[which]
+            self._maps[key] = None if matrix is None else self._inverse(matrix)
+        return self._maps[key]
 
     def _map(self, part: BodyPart, reference: int) -> Map | None:
         a, b = self._shared(part.joints, reference)
@@ -193,10 +207,10 @@ class Placement:
         matrix = part_map(part, a, b, scale=float(self._growth[reference]))
         if part.anchor is not None:
             a, b = self._shared((part.anchor,), reference)
-            for off in b - a @ matrix[:, :2].T - matrix[:, 2]:
-                low, high = _ANCHORED
-                distance = 100 * math.hypot(*off) / self._height_px
-                matrix[:, 2] += min(max((distance - low) / (high - low), 0), 1) * off / 2
+            for offset in b - a @ matrix[:, :2].T - matrix[:, 2]:
+                low, high = _ANCHOR_RANGE
+                distance = 100 * math.hypot(*offset) / self._height_px
+                matrix[:, 2] += min(max((distance - low) / (high - low), 0), 1) * offset / 2
         return matrix
 
     def _shared(
@@ -219,29 +233,30 @@ class Placement:
         """Where a part passes into others, as its reference shows them."""
         part, own = self._parts[number], self.map_of(number, reference)
         bends = []
-        for meeting, name in self._joints[number]:
-            other = self.map_of(meeting, reference)
-            where = self._joint(part, self._parts[meeting], name)
-            if own is not None and other is not None and where is not None:
+        for other, name in self._joints[number]:
+            neighbor = self.map_of(other, reference)
+            where = self._joint(part, self._parts[other], name)
+            if own is not None and neighbor is not None and where is not None:
                 joint, across = where
-                radius = min(part.radius, self._parts[meeting].radius) * self._radius_px
-                bend = Bend(joint=joint, across=across, radius=radius, own=own, other=other)
-                bends += [bend] if bend.is_felt else []
+                radius = min(part.radius, self._parts[other].radius) * self._pixels_per_radius
+                bend = Bend(joint=joint, across=across, radius=radius, own=own, neighbor=neighbor)
+                if bend.is_seen:
+                    bends.append(bend)
         return bends
 
     def _joint(self, part: BodyPart, other: BodyPart, name: str) -> tuple[complex, complex] | None:
         """Where a part meets another one, and the direction across."""
-        joint, here, there = (self._middle(it) for it in ((name,), part.joints, other.joints))
-        if joint is None or here is None or there is None or joint in (here, there):
+        joint, middle, beyond = map(self._middle, ((name,), part.joints, other.joints))
+        if joint is None or middle is None or beyond is None or joint in (middle, beyond):
             return None
-        here -= joint
+        inward = middle - joint
         # A rigid part lies straight ahead.
-        there = -here if other.motion == "rigid" else there - joint
-        across = there / abs(there) - here / abs(here)
-        if abs(across) < _FOLDED:
+        outward = -inward if other.motion == "rigid" else beyond - joint
+        across = outward / abs(outward) - inward / abs(inward)
+        if abs(across) < _SMALLEST_SUM:
             return None
         if other.anchor == name:
-            joint += 2 * _CHIN * here  # to the middle of the neck are half of it
+            joint += 2 * _CHIN * inward  # twice that vector is the whole neck
         return joint, across / abs(across)
 
     def _middle(self, names: tuple[str, ...]) -> complex | None:
@@ -255,5 +270,5 @@ class Placement:
 
 
 def margin_px(bends: Sequence[Bend]) -> float:
-    """How far beyond its own place a part may reach."""
-    return _BEYOND * max((bend.radius for bend in bends), default=0.0)
+    """Pixels by which a part may reach farther than its own map says."""
+    return _LARGEST_EXTENT * max((bend.radius for bend in bends), default=0.0)

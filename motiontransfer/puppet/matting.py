@@ -12,13 +12,16 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
-_BAND = 0.02  # half of its width, share of the body's height: what masks are wrong by
-_BLUR = 0.006  # within it of the background pixels are mixed, share of the body's height
-_NOISE = 14.0  # levels by which a pixel of the background may change
-_FOREIGN = 25.0  # further levels off all mixtures of F and B from which it is another color
-_ALIKE = 60.0  # levels between two parts' colors: they tell nothing; at twice as many they do
-_STRANGE = 90.0  # levels off both from which it is a third color, wholly at twice as many
-_CONTRAST = 40.0  # levels between F and B at which mask and mixture count alike
+# Shares of the body's height.
+_BAND = 0.02  # half the width of the band around the edge: what masks are wrong by
+_BLUR = 0.006  # from the background, within which pixels are mixtures: what a camera blurs
+
+# Levels of 255, as Euclidean distances of RGB.
+_NOISE = 14.0  # by which a pixel of the background may change
+_UNLIKE_BOTH = 25.0  # above noise off all mixtures of F and B: wholly another color
+_CONTRAST = 40.0  # between F and B, at which mask and mixture count alike
+_ALIKE = 60.0  # between two parts' colors: they tell nothing; at twice as many they do
+_THIRD_COLOR = 90.0  # off two parts' colors, from which it is neither's; wholly at twice as many
 
 
 def person_matte(
@@ -35,7 +38,7 @@ def person_matte(
 
     Args:
         coverage: the mask, 0 to 1, of the box at any resolution.
-        core: coverage that is certain whatever the mask says.
+        core: coverage near the bones, where the person is even if the mask misses them.
         small: the frame at the mask's resolution.
         is_known: pixels of the background that were seen.
         height_px: of the upright body at the mask's resolution.
@@ -52,20 +55,19 @@ def person_matte(
     person = cv2.resize(_nearest(small, surely, everywhere).reshape(small.shape), whole)
     in_band = cv2.resize((may_be & ~surely).astype(np.uint8), whole) > 0
     band = np.flatnonzero(in_band & is_known)
-    given = alpha.ravel()[band]
-    own, *two = (_channels(image, band) for image in (frame, person, background))
-    unmixed, off_line = _unmixed(own, *two, given)
+    by_mask = alpha.ravel()[band]
+    colors_in, inside, outside = (_channels(image, band) for image in (frame, person, background))
+    unmixed, unlike_both = _unmixed(colors_in, inside, outside, by_mask)
     alpha.ravel()[band] = unmixed
     # Mixtures lie beside the background: farther from it a pixel has another color of the person.
     blur = _disc(_BLUR * height_px * frame.shape[0] / len(coverage))
     mixed = cv2.dilate((alpha < 0.5).astype(np.uint8), blur).ravel()[band] > 0
-    alpha.ravel()[band] = np.where(mixed, unmixed, np.maximum(unmixed, given))
-    share = (1 - unmixed) * (1 - off_line) * mixed
+    alpha.ravel()[band] = np.where(mixed, unmixed, np.maximum(unmixed, by_mask))
+    share = (1 - unmixed) * (1 - unlike_both) * mixed
     changed = np.flatnonzero(share)
-    of_person, of_background = (it[:, changed] for it in two)
-    changes = share[changed] * (of_person - of_background)
+    changes = share[changed] * (inside[:, changed] - outside[:, changed])
     colors = frame.copy()
-    colors.reshape(-1, 3)[band[changed]] = (own[:, changed] + changes).round().clip(0, 255).T
+    colors.reshape(-1, 3)[band[changed]] = (colors_in[:, changed] + changes).round().clip(0, 255).T
     return cv2.convertScaleAbs(alpha, alpha=255), colors
 
 
@@ -76,23 +78,24 @@ def share_by_color(
     one: Bool[np.ndarray, "rows columns"],
     other: Bool[np.ndarray, "rows columns"],
 ) -> Float32[np.ndarray, "rows columns"]:
-    """Share of some pixels that is of one thing rather than of another; 1 where colors do not tell.
+    """Share of each pixel that shows one thing rather than another; 1 where colors do not tell.
 
     Args:
-        one: pixels that surely show the one; a pixel is compared with the color of the nearest.
-        other: the same of the other.
+        where: pixels that are compared, each with the nearest color of either thing.
+        one: pixels that surely show the one thing.
+        other: pixels that surely show the other.
     """
     share = np.ones(where.shape, np.float32)
     if not where.any() or not one.any() or not other.any():
         return share
-    nearest = (_nearest(image, it, where) for it in (one, other))
-    colors = (np.ascontiguousarray(it.T, np.float32) for it in (image[where], *nearest))
+    colors = (image[where], _nearest(image, one, where), _nearest(image, other, where))
+    channels = (np.ascontiguousarray(pixels.T, np.float32) for pixels in colors)
     to_one, to_other, apart = (
-        np.linalg.norm(a - b, axis=0) for a, b in itertools.combinations(colors, 2)
+        np.linalg.norm(a - b, axis=0) for a, b in itertools.combinations(channels, 2)
     )
     of_one = (0.5 + (to_other - to_one) / np.maximum(apart, 1)).clip(0, 1)
     is_telling = ((apart - _ALIKE) / _ALIKE).clip(0, 1)
-    is_neither = ((np.minimum(to_one, to_other) - _STRANGE) / _STRANGE).clip(0, 1)
+    is_neither = ((np.minimum(to_one, to_other) - _THIRD_COLOR) / _THIRD_COLOR).clip(0, 1)
     share[where] = 1 - is_telling * (1 - is_neither) * (1 - of_one)
     return cv2.medianBlur(share, 3)
 
@@ -107,7 +110,7 @@ def _nearest(
     among: Bool[np.ndarray, "rows columns"],
     where: Bool[np.ndarray, "rows columns"],
 ) -> UInt8[np.ndarray, "pixels 3"]:
-    """Color of the nearest of some pixels, where it is asked for."""
+    """Color of the nearest pixel among some, for each pixel that is asked for."""
     _, labels = cv2.distanceTransformWithLabels(
         (~among).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -119,7 +122,7 @@ def _nearest(
 def _channels(
     image: UInt8[np.ndarray, "rows columns 3"], where: Int64[np.ndarray, " pixels"]
 ) -> Float32[np.ndarray, "3 pixels"]:
-    """Colors of some pixels, one channel after the other: sums over channels are faster so."""
+    """Colors of some pixels, one channel after the other."""
     return np.stack([channel.ravel()[where] for channel in cv2.split(image)]).astype(np.float32)
 
 
@@ -129,13 +132,17 @@ def _unmixed(
     background: Float32[np.ndarray, "3 pixels"],
     coverage: Float32[np.ndarray, " pixels"],
 ) -> tuple[Float32[np.ndarray, " pixels"], Float32[np.ndarray, " pixels"]]:
-    """The person's share of each pixel, and how surely it is no mixture of the two colors."""
+    """The person's share of each pixel, and how surely it is no mixture of the two colors.
+
+    Args:
+        coverage: the mask, which decides where the two colors are alike.
+    """
     apart, difference = person - background, pixels - background
     square = np.square(apart).sum(axis=0)
     mixed = (difference * apart).sum(axis=0) / np.maximum(square, 1)
     distance = np.linalg.norm(difference - mixed * apart, axis=0)
-    off_line = ((distance - _NOISE) / _FOREIGN).clip(0, 1)
-    share = np.maximum(mixed, off_line).clip(0, 1)
+    unlike_both = ((distance - _NOISE) / _UNLIKE_BOTH).clip(0, 1)
+    share = np.maximum(mixed, unlike_both).clip(0, 1)
     share[np.linalg.norm(difference, axis=0) < _NOISE] = 0
     trust = square / (square + np.float32(_CONTRAST**2))
-    return trust * share + (1 - trust) * coverage, off_line
+    return trust * share + (1 - trust) * coverage, unlike_both

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int64
 
 from motiontransfer.pose.keypoints import Points, Scores
-from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
+from motiontransfer.pose.skeleton import BODY_TREE, LIMBS_OF_GROUP, Limb, Skeleton
 from motiontransfer.pose.time_series import Series
 
 Motion = Literal["limb", "torso", "rigid"]
@@ -29,19 +29,25 @@ Linear = Float64[np.ndarray, "2 2"]
 Lengths = Float64[np.ndarray, " lines"]
 """Length of each of `SCALE_LINES`, pixels."""
 
+# Joints.
 _SIDES = ("left", "right")
 _MIDPOINTS = ("shoulder", "hip", "ear", "eye", "mouth")
 _HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_mouth", "right_mouth")
 _TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
-_ALL_FRAMES = slice(None)
-_MIN_JOINTS = {"limb": 2, "torso": 3, "rigid": 3}
+_MIN_JOINTS = {"limb": 2, "torso": 3, "rigid": 3}  # fewer determine no map
 
+# Limits of a part's map.
 _LENGTH_RANGE = (0.6, 1.6)  # of a limb, relative to its width: what is seen nearly end on stays so
 _SIZE_RANGE = (0.75, 1.33)  # of a rigid part, relative to the body
-_STIFFNESS = 0.05  # share by which the torso's affine map is drawn towards a similarity
+_MIN_LIMB_PX = 1  # length of a limb that is seen end on: it has no direction
+_STIFFNESS = 0.05  # weight, 0 to 1, of a similarity in the torso's affine map
+
+# Size of the body.
 _LENGTH_QUANTILE = 0.9  # over time: a limb is as long as it is seen when parallel to the image
 _SCALE_QUANTILE = 0.7  # over limbs: most are foreshortened, some are badly detected
-_ALTERNATIONS = 5
+_ALTERNATIONS = 5  # between lengths and scales, each estimated from the other
+
+_ALL_FRAMES = slice(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +65,14 @@ class BodyPart:
     reach: float
     """Distance from its bones up to which hair and clothes belong to it, in radii."""
     fitted_share: float = 0.0
-    """Of its distance from a reference, measured after the best similarity: that moves it."""
+    """Weight, 0 to 1, of the joint distance after a similarity fit; the rest is measured without.
+
+    A part is drawn by a similarity, which makes up for another direction or size.
+    """
     neighbor: Limb | None = None
     """Neighboring bone, whose direction gives the part's axial rotation."""
+    parent: str | None = None
+    """Part that it meets nearer to the torso, and whose reference it prefers; None: free."""
     is_solid: bool = False
     """The hull of its joints belongs to it."""
     changes_fast: bool = False
@@ -84,6 +95,7 @@ class BodyPart:
         return {joint for bone in self.bones for joint in bone}
 
     def meets(self, other: "BodyPart") -> set[str]:
+        """Joints at which the two parts meet."""
         return self.ends & other.ends
 
 
@@ -98,7 +110,7 @@ SKIRT = BodyPart(
     is_solid=True,
     is_cloth=True,
 )
-"""Of a person who wears one: between the thighs, behind them."""
+"""Skirt of a person who wears one: between the thighs, behind them."""
 
 
 def body_parts(skeleton: Skeleton, *, has_skirt: bool = False) -> tuple[BodyPart, ...]:
@@ -109,48 +121,35 @@ def body_parts(skeleton: Skeleton, *, has_skirt: bool = False) -> tuple[BodyPart
     groups = dict(skeleton.groups)
     return (
         *([SKIRT] if has_skirt else []),
-        *_limbs("thigh", "hip", "knee", radius=0.055, reach=1.6),
-        *_limbs("shin", "knee", "ankle", "foot_index", radius=0.04, reach=1.5),
+        *_limbs("thigh", radius=0.055, reach=1.6),
+        *_limbs("shin", radius=0.04, reach=1.5, neighbor="foot"),
         *(_foot(side) for side in _SIDES),
-        *_limbs("neck", "mid_shoulder", "mid_ear", radius=0.04, reach=1.8, sides=("",)),
+        _neck(),
         _torso(),
         _head(groups),
-        *_limbs("upper_arm", "shoulder", "elbow", "wrist", radius=0.04, reach=1.4),
-        *_limbs("forearm", "elbow", "wrist", radius=0.03, reach=1.4),
+        *_limbs("upper_arm", radius=0.04, reach=1.4, neighbor="forearm"),
+        *_limbs("forearm", radius=0.03, reach=1.4),
         *(_hand(side, groups) for side in _SIDES),
     )
 
 
-_ROOT_OF = {
-    "foot": "shin",
-    "shin": "thigh",
-    "thigh": "torso",
-    "forearm": "upper_arm",
-    "upper_arm": "torso",
-    "neck": "torso",
-}
-"""Part -> the one that it meets nearer to the torso; head and hands are chosen by themselves."""
-
-
 def joined_parts(parts: Sequence[BodyPart]) -> list[tuple[int, int]]:
-    """(part, part nearer to the torso) by number, from the ends of the limbs to the torso."""
+    """(part, parent) by number, from the ends of the limbs to the torso."""
     number_of = {part.name: number for number, part in enumerate(parts)}
-    joined = []
-    for kind, root in _ROOT_OF.items():
-        for side in ("left_", "right_", ""):
-            if side + kind in number_of:
-                end = number_of.get(side + root, number_of.get(root))
-                assert end is not None
-                joined.append((number_of[side + kind], end))
-    return joined
+    parent_of = {n: number_of[part.parent] for n, part in enumerate(parts) if part.parent}
+
+    def depth(part: int) -> int:
+        return 1 + depth(parent_of[part]) if part in parent_of else 0
+
+    return sorted(parent_of.items(), key=lambda joined: -depth(joined[0]))
 
 
-def joints_of(parts: Sequence[BodyPart]) -> list[list[tuple[int, str]]]:
+def meeting_joints(parts: Sequence[BodyPart]) -> list[list[tuple[int, str]]]:
     """(other part, joint at which they meet) of each part that bends; a rigid one does not."""
     return [
         [
-            (n, joint)
-            for n, other in enumerate(parts)
+            (number, joint)
+            for number, other in enumerate(parts)
             if other != part and not other.is_cloth
             for joint in part.meets(other)
         ]
@@ -160,21 +159,46 @@ def joints_of(parts: Sequence[BodyPart]) -> list[list[tuple[int, str]]]:
     ]
 
 
+def _bone(segment: str, side: int) -> Limb:
+    """Bone of a limb's segment on the left, 0, or on the right, 1."""
+    (start,), (end,) = BODY_TREE[segment].spans[side]
+    return start, end
+
+
 def _limbs(
-    name: str, *joints: str, radius: float, reach: float, sides: Sequence[str] = ("left_", "right_")
+    segment: str, *, radius: float, reach: float, neighbor: str | None = None
 ) -> Iterator[BodyPart]:
-    """A limb of each side; a third joint is the end of its neighbor."""
-    for side in sides:
-        start, end, *beyond = (f"{side}{joint}" for joint in joints)
+    """A segment of a limb on each side.
+
+    Args:
+        neighbor: neighboring segment.
+    """
+    parent = BODY_TREE[segment].parent
+    for number, side in enumerate(_SIDES):
+        bone = _bone(segment, number)
         yield BodyPart(
-            name=side + name,
+            name=f"{side}_{segment}",
             motion="limb",
-            bones=((start, end),),
-            joints=(start, end),
+            bones=(bone,),
+            joints=bone,
             radius=radius,
             reach=reach,
-            neighbor=(end, beyond[0]) if beyond else None,
+            neighbor=None if neighbor is None else _bone(neighbor, number),
+            parent="torso" if parent in ("hips", "shoulders") else f"{side}_{parent}",
         )
+
+
+def _neck() -> BodyPart:
+    joints = ("mid_shoulder", "mid_ear")
+    return BodyPart(
+        name="neck",
+        motion="limb",
+        bones=(joints,),
+        joints=joints,
+        radius=0.04,
+        reach=1.8,
+        parent="torso",
+    )
 
 
 def _foot(side: str) -> BodyPart:
@@ -186,6 +210,7 @@ def _foot(side: str) -> BodyPart:
         joints=joints,
         fitted_share=0.5,
         neighbor=(f"{side}_ankle", f"{side}_knee"),
+        parent=f"{side}_{BODY_TREE['foot'].parent}",
         radius=0.025,
         reach=1.5,
     )
@@ -281,9 +306,9 @@ SCALE_LINES: tuple[Limb, ...] = (
     ("left_shoulder", "right_shoulder"),
     ("left_hip", "right_hip"),
     *(
-        (f"{side}_{a}", f"{side}_{b}")
-        for side in _SIDES
-        for a, b in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
+        _bone(segment, side)
+        for side in (0, 1)
+        for segment in ("thigh", "shin", "upper_arm", "forearm")
     ),
 )
 """Lines from whose lengths the size of the body is measured."""
@@ -340,9 +365,9 @@ def part_shapes(
 def half_neighbors(
     part: BodyPart, poses: BodyPoses, scales: Series
 ) -> Complex128[np.ndarray, " frames"]:
-    """Half the vector x + iy along a part's neighbor, at scale 1; NaN where it was not found.
+    """Half of the neighboring bone as a vector (x + iy), at body scale 1; NaN where not found.
 
-    As far as the ends of a limb are from its middle.
+    Half, so that it counts like the joints of a limb, which are measured from its middle.
     """
     assert part.neighbor is not None
     ends, found = poses.joints(part.neighbor)
@@ -374,7 +399,7 @@ def part_map(part: BodyPart, reference: Joints, pose: Joints, *, scale: float) -
 
 def _limb_map(a: Linear, b: Linear, scale: float) -> Linear:
     lengths = [math.dist(*ends) for ends in (a.tolist(), b.tolist())]
-    if min(lengths) < 1:  # seen end on: it has no direction
+    if min(lengths) < _MIN_LIMB_PX:
         return scale * np.eye(2)
     low, high = _LENGTH_RANGE
     stretch = min(max(lengths[1] / lengths[0], low * scale), high * scale)

@@ -1,11 +1,11 @@
-"""Which reference shows a part of the body as a pose has it (retrieval).
+"""Retrieval: for each part of a pose, the reference that shows it most alike.
 
-It is the one in which the part's joints lie alike around their middle, and the bone beside it
-points the same way.
+In the nearest reference the part's joints lie alike around their middle, the neighboring bone
+points the same way, and nothing hides the part. Neighboring parts prefer one reference.
 
-A limb may also be taken from the other side, as a mirror shows it: a dancer's right arm is where
-only the target's left one was filmed. Light and folds are on the wrong side then, so it counts as
-less alike. Trunk, neck and head are never mirrored.
+A limb may come from the other side, mirrored: a right arm in a pose in which only the left one was
+filmed. Light and folds are on the wrong side then, so it counts as less alike. Trunk, neck and head
+are never mirrored.
 """
 
 from collections.abc import Sequence
@@ -27,22 +27,27 @@ from motiontransfer.puppet.parts import (
 )
 
 Excluded = Bool[np.ndarray, "frames filmed_references"]
-"""References that may not be used for a frame, nor mirrored."""
+"""References that may not be used for a frame, as filmed or mirrored."""
 Distances = Float64[np.ndarray, "frames references"]
 Chosen = Int64[np.ndarray, " parts"]
 """Reference of each part, by its index; -1: the part is not drawn."""
 
-_HIDDEN_PENALTY = 2.0  # of a reference that does not show the part at all, % of the body's height
-_WHOLE_SHARE = 0.9  # of what others show: masks of the same part differ by a few percent
-_MIRRORED_PENALTY = 2.0  # of a limb that a mirror shows
-_ENLARGING_PENALTY, _SHRINKING_PENALTY = 1.5, 0.5  # per factor e between the bodies' sizes
-_DRAWN_RADIUS_PX = 8  # of a part's outline, to measure its area
-_MISSING_PENALTY = 3.0  # per share of the joints that the reference lacks
+# Penalties, % of the body's height, as the distance of the joints. Larger: a reference in another
+# pose is taken instead.
+_HIDDEN_PENALTY = 2.0  # of a reference that does not show the part at all: it would leave a hole
+_MIRRORED_PENALTY = 2.0  # of a mirrored limb: light and folds are on the wrong side
+_ENLARGING_PENALTY, _SHRINKING_PENALTY = 1.5, 0.5  # per factor e of size: enlarged it is blurred
+_MISSING_PENALTY = 3.0  # of a reference without the part's joints: its pose is not known
+
+# Share of a part that a reference shows.
+_SHOWN_QUANTILE = 0.8  # over references: so much of its outline is shown of a part that none hides
+_WHOLE_SHARE = 0.9  # of it, from which nothing is hidden: masks differ by a few percent
+_DRAWN_RADIUS_PX = 8  # of an outline, to measure its area
 
 
 @dataclass(frozen=True, slots=True)
 class MirroredPatch:
-    """A limb cut out of a reference frame, as a mirror shows it: the other limb."""
+    """A limb cut out of a reference frame, mirrored: the limb of the other side."""
 
     filmed: Patch
     frame_width: int
@@ -58,15 +63,15 @@ class MirroredPatch:
 
 
 class References:
-    """The poses of an appearance's reference frames, and behind them the mirrored ones."""
+    """Poses and patches of an appearance: as filmed, then mirrored."""
 
     def __init__(self, appearance: Appearance) -> None:
-        """Prepare them for comparison."""
+        """Prepare the comparison with poses."""
         self._appearance, self.parts = appearance, appearance.parts
         self._num_filmed = len(appearance.frames)
         number_of = {part.name: number for number, part in enumerate(self.parts)}
         others = [number_of[mirrored(part.name)] for part in self.parts]  # on the other side
-        points, score, patches = _in_mirror(appearance, others)
+        points, score, patches = _mirrored(appearance, others)
         self.poses = BodyPoses(
             appearance.skeleton,
             np.concatenate([appearance.points, points]),
@@ -93,10 +98,10 @@ class References:
         return (clips == clip) & (np.abs(np.arange(num_frames)[:, None] - frames) < within)
 
     def _hidden(self) -> Float64[np.ndarray, "filmed_references parts"]:
-        """Share of each part's outline that a reference does not show, compared with those that do.
+        """Share of each part that a reference does not show, compared with other references.
 
-        Measured against the outline in the same pose: a fist shows less than an open hand, and
-        hides nothing.
+        A part is compared with its outline in the same pose: a fist shows less than an open hand,
+        and hides nothing.
         """
         shown = [
             [0 if patch is None else patch.area for patch in patches]
@@ -111,7 +116,7 @@ class References:
             for index, radius_px in enumerate(radii_px.tolist())
         ]
         share = np.array(shown) / np.maximum(outlines, 1)
-        whole = _WHOLE_SHARE * np.quantile(share, 0.8, axis=0)
+        whole = _WHOLE_SHARE * np.quantile(share, _SHOWN_QUANTILE, axis=0)
         return np.clip(1 - share / np.maximum(whole, 1e-6), 0, 1)
 
     def distances(
@@ -127,15 +132,15 @@ class References:
     def _distances(self, number: int, poses: BodyPoses, scales: Series) -> Distances:
         part, rows = self.parts[number], self._rows[number]
         shape, found = part_shapes(part, poses, scales)
-        of_reference, found_there = self._shapes[number]
-        # Joints come first: a sum over them is quick, and the same for any number of frames.
-        both = found.T[:, :, None] & found_there.T[:, None]
+        reference_shape, reference_found = self._shapes[number]
+        # Joints are the first axis, so that their sum is the same for any number of frames.
+        both = found.T[:, :, None] & reference_found.T[:, None]
         shared = both.sum(axis=0)
         square = _square_distance(
-            shape.T[:, :, None], of_reference.T[:, None], both, fitted_share=part.fitted_share
+            shape.T[:, :, None], reference_shape.T[:, None], both, fitted_share=part.fitted_share
         ) / np.maximum(shared, 1)
         if part.neighbor is not None:
-            square += self._turned(part, poses, scales)
+            square += self._axial_rotation(part, poses, scales)
         distance = np.sqrt(square) / self._appearance.height_px * 100
         distance += _MISSING_PENALTY * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
         growth = np.log(scales[:, None] / self.scales[rows])
@@ -146,32 +151,32 @@ class References:
         distances[:, rows] = np.where(is_drawn, distance, np.inf)
         return distances
 
-    def _turned(self, part: BodyPart, poses: BodyPoses, scales: Series) -> Distances:
-        """Square of how far a part is turned around its own axis, by its neighbor, pixels²."""
+    def _axial_rotation(self, part: BodyPart, poses: BodyPoses, scales: Series) -> Distances:
+        """Squared distance between the neighboring bones, by which the part is turned, pixels²."""
         halves = half_neighbors(part, poses, scales)
         distance = np.abs(halves[:, None] - self._neighbors[part.name])
         missing = _MISSING_PENALTY / 100 * self._appearance.height_px
         return np.square(np.where(np.isnan(distance), missing, distance))
 
 
-def _in_mirror(
+def _mirrored(
     appearance: Appearance, others: Sequence[int]
 ) -> tuple[
     Float[np.ndarray, "references joints 2"],
     Float[np.ndarray, "references joints"],
     list[list[MirroredPatch | None]],
 ]:
-    """Points, scores and patches of the references as a mirror shows them.
+    """Points, scores and patches of the references, mirrored.
 
     Args:
-        others: the part on the other side of each, by number.
+        others: number of each part's counterpart on the other side.
     """
     skeleton, width = appearance.skeleton, appearance.background.shape[1]
     joints = [skeleton.index(mirrored(joint)) for joint in skeleton.joints]
     points = np.array((width - 1, 0)) + np.array((-1, 1)) * appearance.points[:, joints]
     patches = [
-        [None if (patch := of[it]) is None else MirroredPatch(patch, width) for it in others]
-        for of in appearance.patches
+        [None if (patch := row[other]) is None else MirroredPatch(patch, width) for other in others]
+        for row in appearance.patches
     ]
     return points, appearance.score[:, joints], patches
 
@@ -202,10 +207,11 @@ def _square_distance(
     *,
     fitted_share: float,
 ) -> Distances:
-    """Sum of the joints' squared distances, around the middle of those that both have.
+    """Sum of the joints' squared distances, each pose around the middle of the shared joints.
 
-    A rigid part is rotated and resized when it is carried: a share of the distance is measured
-    after the similarity that fits best. With x + iy for a point, that is a complex factor.
+    Args:
+        fitted_share: weight of the distance after the similarity that fits best (Umeyama 1991),
+            a complex factor of points x + iy.
     """
     count = np.maximum(both.sum(axis=0), 1)
     a, b = reference * both, pose * both
@@ -225,25 +231,25 @@ def choose_jointly(
     joined: Sequence[tuple[int, int]],
     seam: float,
 ) -> Chosen:
-    """References of all parts of a frame with the least sum of distances and seams, by min-sum.
+    """References of all parts of a frame with the least sum of distances and seams (min-sum).
 
-    -1 where all references of a part are infinitely far; it asks nothing of its neighbors.
+    -1 where all references of a part are infinitely far; it has no seams.
 
     Args:
-        joined: (part, part nearer to the root) of a tree, from its leaves to its roots.
-        seam: what it costs that joined parts come from different references.
+        joined: (part, parent) of a tree, from its leaves to its roots.
+        seam: cost of joined parts from different references.
     """
     is_drawn = np.isfinite(distances).any(axis=1)
     drawn = np.flatnonzero(is_drawn).tolist()
     cost, nearest = distances.copy(), {}
-    for part, root in joined:
-        if part in drawn and root in drawn:
+    for part, parent in joined:
+        if part in drawn and parent in drawn:
             nearest[part] = int(cost[part].argmin())
-            cost[root] += np.minimum(cost[part], cost[part, nearest[part]] + seam)
+            cost[parent] += np.minimum(cost[part], cost[part, nearest[part]] + seam)
     chosen = np.where(is_drawn, cost.argmin(axis=1), -1)
-    for part, root in reversed(joined):
+    for part, parent in reversed(joined):
         if part in nearest:
-            same = int(chosen[root])
+            same = int(chosen[parent])
             is_seamless = cost[part, same] <= cost[part, nearest[part]] + seam
             chosen[part] = same if is_seamless else nearest[part]
     return chosen

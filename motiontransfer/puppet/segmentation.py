@@ -24,8 +24,8 @@ from motiontransfer.pose.mediapipe_detectors import (
     native_stderr_hidden,
     start_graph,
 )
+from motiontransfer.puppet.masks import MOST_MASKS, Mask, PersonMasks
 from motiontransfer.puppet.parts import BodyPoses, body_parts
-from motiontransfer.puppet.silhouette import MOST_MASKS, Mask, PersonMasks
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import detection_frames, full_size_frames
 from motiontransfer.video.color import Frame

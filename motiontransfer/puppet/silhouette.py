@@ -1,105 +1,75 @@
-"""Person masks of some frames of a clip, and the silhouette in one, divided into body parts.
+"""Silhouette of a person in one frame, divided into body parts.
 
-Each pixel belongs to the part whose bones are nearest, in radii of the parts, unless a part in
-front hides it; parts that meet at a joint overlap there. A part's radius is where masks mostly end.
+A pixel belongs to the part whose bones are nearest, in radii of the parts, unless a part in front
+hides it; parts that meet at a joint overlap there. A part's radius is where masks mostly end. Where
+two parts that do not meet look different, their colors decide.
 
-Masks and distances from bones are smooth: parts are cut in their own boxes of a coarse image, and
-the coverage is interpolated.
+Masks and distances from bones are smooth: parts are divided in a coarse image, each in a box of its
+own, and coverage is interpolated.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int32, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int32
 
-from motiontransfer.core.errors import MissingFileError
-from motiontransfer.core.storage import read_table, write_table
+from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.matting import share_by_color
 from motiontransfer.puppet.parts import SKIRT, BodyPart, BodyPoses
 from motiontransfer.video.color import Frame
 
-MOST_MASKS = 400
-"""Masks of a clip, about: twice what its background is made of."""
+# The person.
+_PADDING = 0.12  # of the box around the joints, share of the body's height: hair and shoes
+_MASK_EDGE = (0.3, 0.7)  # probability of the person: nothing of the pixel, all of it
 
-_METADATA_KEY = "motiontransfer.masks"
+# All that follows is in radii of a part, from its bones. A pair (full, none) is a smooth edge: all
+# up to the first distance, less and less up to the second, nothing beyond. A solid part's bones
+# join joints that lie at its outline, not along its middle: its limits are smaller.
 
-Mask = UInt8[np.ndarray, "height width"]
-"""Probability that a pixel shows the person, of 255; in the size of the detector's picture."""
-LEAST_MASK = 26
-"""Of 255: no person below."""
+# Coverage near the bones. Larger: background enters where the mask rightly ends. Smaller: limbs
+# break where the mask, which is coarse, misses them.
+_CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)
 
+# The place of a part between others.
+_OVERLAP = 1.2  # by which it reaches to where another one is nearer: no gap when a joint bends
+_OVERLAP_EDGE, _REACH_EDGE = 0.25, 0.2  # width of the smooth edges of its overlap and of its reach
+_CLOSE = (0.875, 1.5)  # to another part's bones: it may be that part
+_REACH_BEFORE_OTHERS = 1.0  # its reach before a part behind: no silhouette ends it there
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonMasks:
-    frame_index: Int32[np.ndarray, " masks"]
-    """In order."""
-    masks: UInt8[np.ndarray, "masks height width"]
-    is_drawn: Bool[np.ndarray, " masks"]
-    """Drawn around the joints: the network found nobody."""
+# What a part hides of those behind. Larger: less is shown of them, and filled from other frames.
+# Smaller: they show the edge of the part before them.
+_HIDES, _SOLID_HIDES = (0.6, 1.1), (0.2, 0.5)
+_HAND_HIDES = (2.0, 3.0)  # of a hand before trunk, neck or head: it blurs as it moves
+_JOINT_DISC = (1.2, 1.6)  # around a joint, within which a part does not hide one that it meets
 
-    def __getitem__(self, frame_index: int) -> Mask:
-        """The mask of a frame that has one."""
-        return self.masks[np.searchsorted(self.frame_index, frame_index)]
+# Parts by color.
+_SURE = 0.4  # up to which a pixel is surely the part's; beyond, colors decide ...
+_SURE_EDGE = 0.2  # ... increasingly over this width
+_SURE_BEHIND = 0.7  # the same of a part behind, beyond the reach of the part
+_UNHIDDEN = 1.6  # from all parts in front, from which a pixel shows none of them
 
-    def frames_of(self, frames: range) -> list[int]:
-        return [index for index in self.frame_index.tolist() if index in frames]
-
-
-def write_masks(path: Path, masks: PersonMasks) -> None:
-    """Write masks as Parquet; the same masks are the same bytes."""
-    columns = {
-        "frame_index": masks.frame_index,
-        "is_drawn": masks.is_drawn,
-        "mask": masks.masks.reshape(len(masks.masks), math.prod(masks.masks.shape[1:])),
-    }
-    description = {"image_size": masks.masks.shape[1:]}
-    write_table(path, columns, key=_METADATA_KEY, description=description)
-
-
-def read_masks(path: Path) -> PersonMasks:
-    """Read masks.
-
-    Raises:
-        MissingFileError: no such file.
-        DamagedFileError: it is not as it was written.
-    """
-    if not path.exists():
-        raise MissingFileError(f"{path}: no such file of masks; `dvc repro` makes it")
-    columns, description = read_table(path, key=_METADATA_KEY)
-    image_size: Any = description["image_size"]
-    return PersonMasks(
-        frame_index=columns["frame_index"],
-        is_drawn=columns["is_drawn"],
-        masks=columns["mask"].reshape(-1, *image_size),
-    )
-
-
-_PADDING = 0.12  # around the joints: hair and shoes, as a share of the body's height
-_MASK_EDGE = (0.3, 0.7)  # probability of the person: none of the pixel, all of it
-# Radii around bones, and around joints that lie at the outline: all of it, and none of it.
-_CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)  # covered whatever the mask says
-_BEFORE, _SOLID_BEFORE = (0.6, 1.1), (0.2, 0.5)  # hides what lies behind
-_HAND_BEFORE = 2.0, 3.0  # the same of a hand before trunk, neck or head: it blurs as it moves
-_OVERLAP = 1.2  # radii by which a part reaches beyond where another one is nearer
+# Radii of a person.
 _RADIUS_RANGE = (0.7, 1.6)  # of fitted radii, relative to the usual ones
-_RADIUS_BINS = 40
-_ALONE = 2.0  # radii of the others, beyond which a pixel near a part is that part's alone
-_FAR_PX = 1e6  # beyond every frame
-_MIDDLE = 0.3, 0.7  # of the thighs; above, trousers too are between them
-_BESIDE = 1.5  # radii of the thighs, beyond which what is between them is cloth
+_RADIUS_BINS = 40  # of the distances up to the largest
+_ALONE = 2.0  # from all other parts, beyond which a pixel near a part is that part's alone
+
+# Skirt.
+_MIDDLE = 0.3, 0.7  # of the thighs, shares of their length; above, trousers too are between them
+_BESIDE = 1.5  # from the thighs, beyond which what is between them is cloth
 _SKIRT_SHARE = 0.8  # of what is between them, from which there is a skirt
-_SURE, _SURE_BEHIND, _APART = 0.4, 0.7, 1.6  # radii
-_REACH_BEFORE_OTHERS = 1.0  # radii; there the silhouette does not show the outline
+
+_FAR = 1e6  # radii, and pixels: beyond every frame
 
 
 Box = tuple[int, int, int, int]
 _Field = Float32[np.ndarray, "height width"]
+_Place = tuple[slice, slice]
+"""Rows and columns of the frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +96,11 @@ class Silhouette:
         points, found = self.poses.joints(names, self.index)
         return points - np.array(self.box[:2]), found
 
-    def place(self, box: Box | None = None) -> tuple[slice, slice]:
+    def place(self, box: Box | None = None) -> _Place:
         """Where the box, or one within it, lies in the frame."""
         x0, y0, x1, y1 = self.box
         if box is not None:
-            x0, y0, x1, y1 = (n + of for n, of in zip(box, (x0, y0, x0, y0), strict=True))
+            x0, y0, x1, y1 = x0 + box[0], y0 + box[1], x0 + box[2], y0 + box[3]
         left, top, right, bottom = np.rint(np.array([x0, y0, x1, y1]) * np.tile(self.zoom, 2))
         return np.s_[int(top) : int(bottom), int(left) : int(right)]
 
@@ -195,7 +165,7 @@ class Distance(NamedTuple):
     def within(self, box: Box) -> _Field:
         """In another box; very large beyond its own."""
         (x0, y0, x1, y1), (u0, v0, u1, v1) = box, self.box
-        distance = np.full((y1 - y0, x1 - x0), _FAR_PX, np.float32)
+        distance = np.full((y1 - y0, x1 - x0), _FAR, np.float32)
         left, top, right, bottom = max(x0, u0), max(y0, v0), min(x1, u1), min(y1, v1)
         if left < right and top < bottom:
             own = self.radii[top - v0 : bottom - v0, left - u0 : right - u0]
@@ -211,7 +181,8 @@ def fit_radii(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) -> t
     for person in silhouettes:
         height, width = person.coverage.shape
         whole = (0, 0, width, height)
-        distances = np.stack([it.within(whole) for it in part_distances(parts, person)])
+        found = part_distances(parts, person)
+        distances = np.stack([distance.within(whole) for distance in found])
         second = np.partition(distances, 1, axis=0)[1]
         for number in range(len(parts)):
             # Within `high` of one part and far from all others: it is the nearest.
@@ -247,105 +218,146 @@ def shows_skirt(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) ->
     return covered > _SKIRT_SHARE * total
 
 
-def cores(parts: Sequence[BodyPart], distances: Sequence[Distance], person: Silhouette) -> _Field:
-    """Coverage of the person's box that follows from the joints, whatever the mask says."""
+def certain_coverage(
+    parts: Sequence[BodyPart], distances: Sequence[Distance], person: Silhouette
+) -> _Field:
+    """Coverage near the bones, where the person is even if the mask misses them."""
     covered = np.zeros_like(person.coverage)
     for part, (box, distance) in zip(parts, distances, strict=True):
         if part.is_cloth:
             continue
         x0, y0, x1, y1 = box
         under = covered[y0:y1, x0:x1]
-        np.maximum(under, _inside(distance, _SOLID_CORE if part.is_solid else _CORE), out=under)
+        np.maximum(under, _within(distance, _SOLID_CORE if part.is_solid else _CORE), out=under)
     return covered
+
+
+class PartMask(NamedTuple):
+    """A body part in a frame, within the box around it."""
+
+    place: _Place
+    """Where the box lies in the frame."""
+    shown: Mask
+    """Share of each pixel that shows the part, of 255."""
+    hidden: Mask
+    """Share of each pixel in which another part hides it, of 255."""
 
 
 def part_masks(
     parts: Sequence[BodyPart], distances: Sequence[Distance], person: Silhouette, frame: Frame
-) -> Iterator[tuple[tuple[slice, slice], Mask, Mask]]:
-    """Share of each part in the person: all where it is nearest and nothing is before it.
+) -> Iterator[PartMask | None]:
+    """Divide the person: yield the mask of each part, None where it was not found.
 
-    After the place of its own box in the frame, beyond which there is none; last, where it would be
-    covered, were it not hidden. Distances are in radii of the parts. Parts that meet at a joint
-    overlap there. What lies behind a part without meeting it takes nothing from it.
+    Args:
+        frame: the person's box in the size of the coverage.
     """
-    for number, part in enumerate(parts):
-        box, distance = distances[number]
+    for number, (part, (box, distance)) in enumerate(zip(parts, distances, strict=True)):
         if not distance.size:
-            yield np.s_[:0, :0], np.zeros((0, 0), np.uint8), np.zeros((0, 0), np.uint8)
+            yield None
             continue
-        around = {n: it.within(box) for n, it in enumerate(distances) if it.overlaps(box)}
-        rivals = (it for n, it in around.items() if n >= number or part.meets(parts[n]))
-        rival = reduce(np.minimum, rivals)
-        mask = np.clip((rival + _OVERLAP - distance) / 0.25, 0, 1)
-        # Before another part its outline is not that of the silhouette: it reaches less far.
-        reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * _cover(parts, around, number)
-        mask = mask * np.clip((reach - distance) / 0.2, 0, 1)
         x0, y0, x1, y1 = box
+        around = {n: other.within(box) for n, other in enumerate(distances) if other.overlaps(box)}
+        mask = _mask_by_distance(parts, around, number)
         is_person, image = person.coverage[y0:y1, x0:x1] >= 1, frame[y0:y1, x0:x1]
-        of_behind, shown = _by_color(parts, around, number, is_person, image)
-        mask = mask * of_behind
+        not_behind, shown = _shares_by_color(parts, around, number, is_person, image)
+        mask = mask * not_behind
         for in_front in (n for n in around if n > number):
-            other = parts[in_front]
-            limits = _SOLID_BEFORE if other.is_solid else _BEFORE
-            if not part.is_limb and other.changes_fast and not other.is_solid:
-                limits = _HAND_BEFORE
-            hides = _inside(around[in_front], limits)
-            if not hides.any():
-                continue
-            for joint in part.meets(other):
-                (point,), _ = person.joints((joint,))
-                hides = hides * (1 - _disc(point, other.radius * person.height_px, box))
-            shown = shown * (1 - hides)
-        seen, hidden = (person.enlarged(box, 255 * mask * of) for of in (shown, 1 - shown))
-        yield person.place(box), cv2.convertScaleAbs(seen), cv2.convertScaleAbs(hidden)
+            shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
+        seen, hidden = (person.enlarged(box, 255 * mask * share) for share in (shown, 1 - shown))
+        yield PartMask(person.place(box), cv2.convertScaleAbs(seen), cv2.convertScaleAbs(hidden))
 
 
-def _by_color(
+def _mask_by_distance(
+    parts: Sequence[BodyPart], distances: Mapping[int, _Field], number: int
+) -> _Field:
+    """Share of each pixel that is a part's: the nearest of those in front and of those it meets."""
+    part, own = parts[number], distances[number]
+    competing = (
+        distance
+        for other, distance in distances.items()
+        if other >= number or part.meets(parts[other])
+    )
+    nearest = reduce(np.minimum, competing)
+    mask = np.clip((nearest + _OVERLAP - own) / _OVERLAP_EDGE, 0, 1)
+    before_others = np.zeros_like(own)
+    for other, distance in distances.items():
+        if other < number and not part.meets(parts[other]):
+            before_others = np.maximum(before_others, _close(distance))
+    reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * before_others
+    return mask * np.clip((reach - own) / _REACH_EDGE, 0, 1)
+
+
+def _hidden_by(
+    part: BodyPart, other: BodyPart, distance: _Field, person: Silhouette, box: Box
+) -> _Field:
+    """Share of each pixel of a box in which another part lies in front of a part.
+
+    Args:
+        distance: from the other part.
+    """
+    limits = _SOLID_HIDES if other.is_solid else _HIDES
+    if not part.is_limb and other.changes_fast and not other.is_solid:
+        limits = _HAND_HIDES
+    hidden = _within(distance, limits)
+    if hidden.any():
+        for joint in part.meets(other):
+            ((x, y),), _ = person.joints((joint,))
+            rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
+            away = np.hypot(columns - x, rows - y) / (other.radius * person.height_px)
+            hidden = hidden * (1 - _within(away, _JOINT_DISC).astype(np.float32))
+    return hidden
+
+
+def _shares_by_color(
     parts: Sequence[BodyPart],
     distances: Mapping[int, _Field],
     number: int,
     is_person: Bool[np.ndarray, "height width"],
     frame: Frame,
 ) -> tuple[_Field, _Field]:
-    """Share of each pixel that shows a part: not others behind it, not others before it.
+    """Share of each pixel that shows a part rather than one behind it, and than one before it.
 
-    Where they look different; elsewhere 1.
+    1 where they look alike.
     """
     part, own = parts[number], distances[number]
-    nothing = np.full_like(own, _FAR_PX)
-    apart = {
-        n: it
-        for n, it in distances.items()
-        if not part.meets(parts[n]) or parts[n].is_solid or part.is_solid
-    }
-    behind = reduce(np.minimum, (it for n, it in apart.items() if n < number), nothing)
-    before = reduce(np.minimum, (it for n, it in apart.items() if n > number), nothing)
-    nearest = reduce(np.minimum, (it for n, it in distances.items() if n > number), nothing)
-    is_seen = is_person & (nearest > _APART)
-    sure = is_seen & (own < _SURE)
-    at_edge = np.clip((own - _SURE) / 0.2, 0, 1) * np.clip(2.4 - 1.6 * behind, 0, 1)
-    near = np.clip(2.4 - 1.6 * before, 0, 1)
+
+    def nearest(numbers: Iterable[int]) -> _Field:
+        return reduce(np.minimum, (distances[n] for n in numbers), np.full_like(own, _FAR))
+
+    in_front = [n for n in distances if n > number]
+    apart = {n for n in distances if not part.meets(parts[n]) or parts[n].is_solid or part.is_solid}
+    behind = nearest(n for n in distances if n in apart and n < number)
+    before = nearest(n for n in in_front if n in apart)
+    is_shown = is_person & (nearest(in_front) > _UNHIDDEN)
     inside = own < part.reach  # beyond, it has nothing
-    surely_behind = is_seen & ~inside & (behind < _SURE_BEHIND)
-    of_behind = share_by_color(frame, inside & (at_edge > 0), one=sure, other=surely_behind)
-    surely_before = is_person & (before < _SURE)
-    of_before = share_by_color(frame, inside & (near > 0), one=sure, other=surely_before)
-    return 1 - at_edge * (1 - of_behind), 1 - near * (1 - of_before)
+
+    at_edge = np.clip((own - _SURE) / _SURE_EDGE, 0, 1) * _close(behind)
+    not_behind = share_by_color(
+        frame,
+        inside & (at_edge > 0),
+        one=is_shown & (own < _SURE),
+        other=is_shown & ~inside & (behind < _SURE_BEHIND),
+    )
+    near = _close(before)
+    not_before = share_by_color(
+        frame, inside & (near > 0), one=is_shown & (own < _SURE), other=is_person & (before < _SURE)
+    )
+    return 1 - at_edge * (1 - not_behind), 1 - near * (1 - not_before)
 
 
-def _inside(distance: _Field, limits: tuple[float, float]) -> _Field:
+def _within(
+    distance: Float[np.ndarray, "height width"], limits: tuple[float, float]
+) -> Float[np.ndarray, "height width"]:
     """1 up to the first limit, falling to 0 at the second."""
-    whole, none = limits
-    return np.clip((none - distance) / np.float32(none - whole), 0, 1)
+    full, none = limits
+    return np.clip((none - distance) / (none - full), 0, 1)
 
 
-def _cover(parts: Sequence[BodyPart], distances: Mapping[int, _Field], number: int) -> _Field:
-    """Share to which a part lies before others that it does not meet."""
-    behind = np.zeros_like(distances[number])
-    for other, distance in distances.items():
-        if other < number and not parts[number].meets(parts[other]):
-            behind = np.maximum(behind, np.clip(2.4 - 1.6 * distance, 0, 1))
-    return behind
+def _close(distance: _Field) -> _Field:
+    """1 up to the first limit of `_CLOSE`, falling to 0 at the second."""
+    full, none = _CLOSE
+    slope = 1 / (none - full)
+    return np.clip(none * slope - slope * distance, 0, 1)
 
 
 def part_distances(parts: Sequence[BodyPart], person: Silhouette) -> list[Distance]:
@@ -382,12 +394,4 @@ def part_distances(parts: Sequence[BodyPart], person: Silhouette) -> list[Distan
 
 def _pixels(points: Float[np.ndarray, "points 2"]) -> Int32[np.ndarray, "points 2"]:
     """Rounded to integers that OpenCV takes, also from points that are far away."""
-    return np.clip(points.round(), -_FAR_PX, _FAR_PX).astype(np.int32)
-
-
-def _disc(center: Float64[np.ndarray, "2"], radius_px: float, box: Box) -> _Field:
-    """1 within 1.2 radii of a joint, 0 beyond 1.6."""
-    x0, y0, x1, y1 = box
-    y, x = np.ogrid[y0:y1, x0:x1]
-    away = np.hypot(x - center[0], y - center[1])
-    return np.clip(4 - 2.5 * away / radius_px, 0, 1).astype(np.float32)
+    return np.clip(points.round(), -_FAR, _FAR).astype(np.int32)

@@ -1,12 +1,8 @@
 """A target's clips, each split into training frames and a held-out tail."""
 
-import math
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from io import SEEK_END
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import numpy as np
 from jaxtyping import Bool
@@ -14,10 +10,6 @@ from jaxtyping import Bool
 from motiontransfer.core import layout
 from motiontransfer.core.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
-from motiontransfer.video.clip import full_size_frames
-from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import resize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,58 +52,6 @@ class TargetClip:
     @property
     def training_keypoints(self) -> Keypoints:
         return replace(self.keypoints.part(self.training), filled=None)
-
-
-def full_size(clips: Iterable[TargetClip]) -> tuple[int, int]:
-    """(height, width) of the largest of the clips' full-size frames."""
-    stores = [full_size_frames(clip.frames, clip.keypoints.frame_rate)[0] for clip in clips]
-    sizes = []
-    for path in stores:
-        with FrameStore(path) as store:
-            sizes.append(store.size)
-    return max(sizes, key=math.prod)
-
-
-class FullSizeFrames:
-    """Frames of a target in the size of its largest; those that are kept are decoded once.
-
-    They wait in a temporary file: in memory they would take gigabytes.
-    """
-
-    def __init__(self, clips: Sequence[TargetClip]) -> None:
-        self.clips, self.size = clips, full_size(clips)
-        self._stack = ExitStack()
-        self._file = self._stack.enter_context(TemporaryFile())  # noqa: SIM115 - the stack closes it
-        self._positions: dict[tuple[int, int], int] = {}
-        found = [full_size_frames(clip.frames, clip.keypoints.frame_rate) for clip in clips]
-        self._stores = [self._stack.enter_context(FrameStore(path)) for path, _ in found]
-        self.steps = [step for _, step in found]
-        """Each so many-th frame of a clip is there at full size."""
-
-    def __enter__(self) -> "FullSizeFrames":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def __getitem__(self, key: tuple[int, int]) -> Frame:
-        """A frame by clip and frame_index."""
-        if key in self._positions:
-            return self.rows(key, 0, self.size[0])
-        clip, index = key
-        return resize(self._stores[clip][index // self.steps[clip]], self.size)
-
-    def keep(self, key: tuple[int, int]) -> Frame:
-        frame = self[key]
-        self._positions[key] = self._file.seek(0, SEEK_END)
-        self._file.write(np.ascontiguousarray(frame).data)
-        return frame
-
-    def rows(self, key: tuple[int, int], start: int, stop: int) -> Frame:
-        """Some rows of a frame that is kept."""
-        shape = stop - start, self.size[1], 3
-        self._file.seek(self._positions[key] + 3 * self.size[1] * start)
-        return np.frombuffer(self._file.read(math.prod(shape)), np.uint8).reshape(shape)
 
 
 def input_files(clips: Iterable[TargetClip]) -> list[Path]:

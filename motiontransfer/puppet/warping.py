@@ -1,7 +1,9 @@
-"""Textured puppet: each body part of a pose as a real frame shows it, warped to its place.
+"""Textured puppet: each body part of a pose, warped from a reference frame (part-based warping).
 
-Where a part was hidden by another one, or is shown from
-that side by no frame, the puppet has less coverage or confidence: a network generates the rest.
+A part that a nearer one hid in its reference has less coverage. A part that no reference shows from
+this side has low confidence. The network generates what is missing.
+
+Source: Balakrishnan et al. 2018, "Synthesizing Images of Humans in Unseen Poses".
 """
 
 import math
@@ -16,8 +18,8 @@ from jaxtyping import Float32, Float64, Int64, UInt8
 from motiontransfer.pose.keypoints import Keypoints, resize_points
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.bending import Placement, bent_places, margin_px
-from motiontransfer.puppet.parts import BodyPoses, Map, body_scales, joined_parts, joints_of
+from motiontransfer.puppet.bending import Placement, margin_px, sampling_grid
+from motiontransfer.puppet.parts import BodyPoses, Map, body_scales, joined_parts, meeting_joints
 from motiontransfer.puppet.retrieval import Chosen, Excluded, References, choose_jointly
 
 Texture = UInt8[np.ndarray, "height width 5"]
@@ -29,14 +31,17 @@ Canvas = Float32[np.ndarray, "5 height width"]
 Corners = Int64[np.ndarray, "2 2"]
 """(x, y) of the first pixel, and of the one behind the last."""
 
-# Share of the distance, and distance, to win for a change of reference; head and hands change fast.
-_HYSTERESIS, _FAST_HYSTERESIS = (0.25, 0.1), (0.1, 0.0)
-# What it costs that parts which meet come from different references, % of the body's height.
-_SEAM_COST = 1.5
-_BLOCK_FRAMES = 16  # compared with all references at once
-_CONFIDENCE_DECAY = 8.0  # distance that lowers confidence to 1 / e, % of the body's height
-_NO_MAP = np.zeros(0, np.float32)  # places are one array of (x, y)
+# Choice of references. Larger: parts change their reference less often, and are less alike.
+_HYSTERESIS = (0.25, 0.1)  # by which another one must be nearer: share, and % of the body's height
+_FAST_HYSTERESIS = (0.1, 0.0)  # the same of head and hands, whose look changes fast
+_SEAM_COST = 1.5  # of different references of parts that meet, % of the body's height
+_BLOCK_FRAMES = 16  # compared with all references at once: memory grows with both
+
+# Confidence.
+_CONFIDENCE_DECAY = 8.0  # distance at which it is 1 / e, % of the body's height
+
 _CACHE_BYTES = 2**28  # of decoded patches, the latest used
+_NO_MAP = np.zeros(0, np.float32)  # OpenCV's second map: places are one array of (x, y)
 
 
 class Puppet:
@@ -52,20 +57,22 @@ class Puppet:
         self.appearance = appearance
         self.references = References(appearance)
         self.parts = self.references.parts
-        self.joined, self.joints = joined_parts(self.parts), joints_of(self.parts)
+        self.joined, self.joints = joined_parts(self.parts), meeting_joints(self.parts)
         height, width = appearance.background.shape[:2]
         rows, columns = size or (height, width)
-        sizes = [math.prod(it.size) for of in appearance.patches for it in of if it is not None]
-        kept = int(_CACHE_BYTES / (4 * np.mean(sizes or [1])))
-        # RGB and coverage by reference, part and the factor by which they are smaller.
-        self.pixels = lru_cache(kept)(
-            lambda it, part, by: _with_margin(_shrunk(self.references.patches[it][part].pixels, by))
-        )
-        # Pixels of the references per pixel of that image, in x and in y.
         self.zoom = np.array([width / columns, height / rows])
+        """Pixels of the references per pixel of that image, in x and in y."""
+        areas = [math.prod(patch.size) for row in appearance.patches for patch in row if patch]
+        self.pixels = lru_cache(int(_CACHE_BYTES / (4 * np.mean(areas or [1]))))(self._pixels)
+        """RGB and coverage of a patch by reference, part and the factor by which it is smaller."""
+
+    def _pixels(self, reference: int, part: int, by: int) -> _Resized:
+        patch = self.references.patches[reference][part]
+        assert patch is not None
+        return _with_margin(_shrunk(patch.pixels, by))
 
     def __deepcopy__(self, memo: object) -> "Puppet":
-        """Itself, as it never changes: a network and its EMA share a puppet."""
+        """The puppet itself, as it never changes: a network and its EMA share it."""
         return self
 
     def follow(self, keypoints: Keypoints, *, excluded: Excluded | None = None) -> "PuppetClip":
@@ -74,7 +81,7 @@ class Puppet:
 
 
 class PuppetFollower:
-    """Chooses the references for the frames of a clip as they arrive, in batches of any size."""
+    """Choice of references for the frames of a clip as they arrive, in batches of any size."""
 
     def __init__(self, puppet: Puppet) -> None:
         self._puppet = puppet
@@ -96,7 +103,7 @@ class PuppetFollower:
             block = slice(start, start + _BLOCK_FRAMES)
             found = puppet.references.distances(poses[block], scales[block])
             if excluded is not None:
-                both = np.tile(excluded[block, None], 2)  # filmed, and mirrored
+                both = np.tile(excluded[block, None], 2)  # as filmed, and mirrored
                 found[np.broadcast_to(both, found.shape)] = np.inf
             for frame, distance in enumerate(found, start):
                 chosen[frame] = self._choose(distance)
@@ -105,13 +112,13 @@ class PuppetFollower:
         return PuppetClip(puppet, poses, scales, chosen, distances)
 
     def _choose(self, distances: Float64[np.ndarray, "parts references"]) -> Chosen:
-        """References of the next frame; those of the frame before are held by the hysteresis.
+        """References of the next frame; those of the frame before are preferred by the hysteresis.
 
-        The neck is the one that the head has there.
+        The neck comes from the reference of the head, if that shows one.
         """
         parts = np.flatnonzero(self._current >= 0)
-        held, cost = self._current[parts], distances.copy()
-        cost[parts, held] = cost[parts, held] * (1 - self._share[parts]) - self._least[parts]
+        current, cost = self._current[parts], distances.copy()
+        cost[parts, current] = cost[parts, current] * (1 - self._share[parts]) - self._least[parts]
         chosen = choose_jointly(cost, joined=self._puppet.joined, seam=_SEAM_COST)
         head = int(chosen[self._head])
         has_neck = head >= 0 and self._puppet.references.patches[head][self._neck] is not None
@@ -152,9 +159,7 @@ class PuppetClip:
         height, width = size or (y1 - y0, x1 - x0)
         zoom = self.puppet.zoom
         rate = np.array([width / (x1 - x0), height / (y1 - y0)]) / zoom
-        finer = max(round(1 / float(rate.max())), 1)  # areas are averaged below,
-        shrink = 2 ** max(finer.bit_length() - 2, 0)  # large ones before as well
-        finer = round(finer / shrink)
+        finer, shrink = _supersampling(float(rate.max()))
         canvas = np.zeros((TEXTURE_CHANNELS, finer * height, finer * width), np.float32)
         references = self.puppet.references
         placement = Placement(
@@ -172,17 +177,7 @@ class PuppetClip:
             for number, reference in enumerate(self.chosen[index].tolist())
             if reference >= 0 and number not in without
         ]
-        texture = np.zeros((TEXTURE_CHANNELS, height, width), np.uint8)
-        corners = [low_high for low_high in drawn if low_high is not None]
-        if corners:  # elsewhere the canvas' memory is never touched
-            left, top = np.min(corners, axis=0)[0] // finer
-            right, bottom = -(-np.max(corners, axis=0)[1] // finer)
-            person = canvas[:, finer * top : finer * bottom, finer * left : finer * right]
-            if finer > 1:
-                area = partial(cv2.resize, dsize=(right - left, bottom - top))
-                person = np.stack([area(it, interpolation=cv2.INTER_AREA) for it in person])
-            texture[:, top:bottom, left:right] = person.round()
-        return texture.transpose(1, 2, 0)
+        return _texture(canvas, [corners for corners in drawn if corners is not None], finer=finer)
 
     def _draw_part(
         self, canvas: Canvas, which: tuple[int, int, int], placement: Placement, *, shrink: int
@@ -230,7 +225,8 @@ class PuppetClip:
         if patch is None or own is None:
             return None
         pixels = self.puppet.pixels(reference, number, shrink)
-        x, y = (at - (1 + shrink) / 2 for at in patch.corner)  # of the pixels with their margin
+        # Of the pixels with their margin.
+        x, y = (place - (1 + shrink) / 2 for place in patch.corner)
         matrix = (own - np.array([(0, 0, x), (0, 0, y)])) / shrink
         (left, right), (top, bottom) = _reached(
             matrix, pixels.shape[:2], margin=margin_px(bends), limits=limits
@@ -241,8 +237,8 @@ class PuppetClip:
         edge = cv2.BORDER_REPLICATE
         if bends:
             corner, origin = (left, top), complex(x, y)
-            places = bent_places(bends, corner=corner, size=size, origin=origin, shrink=shrink)
-            drawn = cv2.remap(pixels, places, _NO_MAP, cv2.INTER_LINEAR, borderMode=edge)
+            grid = sampling_grid(bends, corner=corner, size=size, origin=origin, shrink=shrink)
+            drawn = cv2.remap(pixels, grid, _NO_MAP, cv2.INTER_LINEAR, borderMode=edge)
         else:
             matrix[:, 2] += matrix[:, :2] @ (left, top)
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -251,6 +247,42 @@ class PuppetClip:
         if not width:
             return None
         return drawn[y0 : y0 + height, x0 : x0 + width], (left + x0, top + y0)
+
+
+def _supersampling(rate: float) -> tuple[int, int]:
+    """Factors by which the canvas is finer than the texture, and patches are shrunk before.
+
+    Areas are averaged when the canvas becomes the texture; large ones in patches as well.
+
+    Args:
+        rate: pixels of the texture per pixel of the references.
+    """
+    finer = max(round(1 / rate), 1)
+    shrink = 2 ** max(finer.bit_length() - 2, 0)
+    return round(finer / shrink), shrink
+
+
+def _texture(
+    canvas: Canvas, drawn: Sequence[Corners], *, finer: int
+) -> UInt8[np.ndarray, "rows columns 5"]:
+    """The canvas in the size of the texture.
+
+    Args:
+        drawn: where something was drawn; elsewhere the canvas' memory is never touched.
+    """
+    channels, height, width = canvas.shape
+    texture = np.zeros((channels, height // finer, width // finer), np.uint8)
+    if drawn:
+        left, top = np.min(drawn, axis=0)[0] // finer
+        right, bottom = -(-np.max(drawn, axis=0)[1] // finer)
+        person = canvas[:, finer * top : finer * bottom, finer * left : finer * right]
+        if finer > 1:
+            area = partial(
+                cv2.resize, dsize=(right - left, bottom - top), interpolation=cv2.INTER_AREA
+            )
+            person = np.stack([area(plane) for plane in person])
+        texture[:, top:bottom, left:right] = person.round()
+    return texture.transpose(1, 2, 0)
 
 
 def _reached(
@@ -274,7 +306,7 @@ def _reached(
 
 
 def _with_margin(pixels: _Pixels) -> _Resized:
-    """Colors are replicated around them, where nothing is covered."""
+    """Pixels with a margin of their colors, where nothing is covered."""
     wider = cv2.copyMakeBorder(pixels, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     wider[[0, -1], :, 3] = wider[:, [0, -1], 3] = 0
     return wider

@@ -35,7 +35,8 @@ from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.target_clips import HeldOut, TargetClip, full_size, input_files
+from motiontransfer.puppet.full_size import full_size
+from motiontransfer.puppet.target_clips import HeldOut, TargetClip, input_files
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.rollout import generate_clip
 from motiontransfer.training.checkpoint import Throughput, run_folder, run_key

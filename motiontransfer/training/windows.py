@@ -23,8 +23,8 @@ from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.background import is_shadow
+from motiontransfer.puppet.masks import LEAST_MASK, PersonMasks, read_masks
 from motiontransfer.puppet.retrieval import Excluded
-from motiontransfer.puppet.silhouette import LEAST_MASK, PersonMasks, read_masks
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.training.data import FrameCache, TensorBatch, make_generator

@@ -29,7 +29,7 @@ from motiontransfer.models.weights import (
 )
 from motiontransfer.pose import keypoints
 from motiontransfer.puppet.appearance import pack_appearance, write_appearance
-from motiontransfer.puppet.silhouette import PersonMasks, read_masks, write_masks
+from motiontransfer.puppet.masks import PersonMasks, read_masks, write_masks
 from motiontransfer.rendering.rendered import Rendered, read_rendered, write_rendered
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
 from motiontransfer.training.checkpoint import (

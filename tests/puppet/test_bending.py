@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.puppet.bending import Bend, Placement, bent_places
-from motiontransfer.puppet.parts import BodyPoses, joints_of
+from motiontransfer.puppet.bending import Bend, Placement, sampling_grid
+from motiontransfer.puppet.parts import BodyPoses, meeting_joints
 from motiontransfer.puppet.warping import Puppet
 from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, painted, posed
 
@@ -22,7 +22,7 @@ def limb_bend(degrees, *, size=1.0):
     half = math.radians(90 - degrees / 2)  # between the directions to both sides
     across = complex(math.cos(half), math.sin(half))
     own = np.eye(2, 3)
-    return Bend(joint=JOINT, across=across, radius=RADIUS, own=own, other=other)
+    return Bend(joint=JOINT, across=across, radius=RADIUS, own=own, neighbor=other)
 
 
 def place(bend, x, y):
@@ -43,15 +43,15 @@ def test_what_is_so_far_from_the_joint_in_the_pose_is_so_far_in_the_reference(de
 def test_places_of_a_box_are_interpolated():
     """To a tenth of a radius, on a grid of half of one."""
     bend = limb_bend(60)
-    places = bent_places([bend], corner=(80, 90), size=(37, 29))
+    places = sampling_grid([bend], corner=(80, 90), size=(37, 29))
     for x, y in ((80, 90), (93, 101), (100, 104), (111, 97), (116, 118)):
         assert complex(*places[y - 90, x - 80].tolist()) == pytest.approx(place(bend, x, y), abs=1)
 
 
 def test_places_in_a_smaller_reference_are_counted_from_where_it_begins():
     bend, box = limb_bend(60), {"corner": (80, 90), "size": (37, 29)}
-    smaller = bent_places([bend], **box, origin=70 + 60j, shrink=4)
-    assert smaller == pytest.approx((bent_places([bend], **box) - (70, 60)) / 4, abs=1e-4)
+    smaller = sampling_grid([bend], **box, origin=70 + 60j, shrink=4)
+    assert smaller == pytest.approx((sampling_grid([bend], **box) - (70, 60)) / 4, abs=1e-4)
 
 
 def test_half_the_way_across_it_is_turned_by_half_of_the_angle_and_beyond_by_all():
@@ -66,10 +66,10 @@ def test_half_the_way_across_it_is_turned_by_half_of_the_angle_and_beyond_by_all
 
 
 def test_what_turns_too_far_does_not_bend():
-    assert limb_bend(109).is_felt
-    assert not limb_bend(111).is_felt
-    assert not limb_bend(0).is_felt
-    assert limb_bend(0, size=1.06).is_felt
+    assert limb_bend(109).is_seen
+    assert not limb_bend(111).is_seen
+    assert not limb_bend(0).is_seen
+    assert limb_bend(0, size=1.06).is_seen
     half = limb_bend(90)
     assert np.angle((place(half, 100, 115) - JOINT) / 15j, deg=True) == pytest.approx(45, abs=0.1)
 
@@ -127,7 +127,7 @@ def placement(pose, *references):
     of = [BodyPoses(HOLISTIC, it.points, it.score) for it in references]
     return Placement(
         PARTS,
-        joints_of(PARTS),
+        meeting_joints(PARTS),
         of[0],
         poses,
         growth=np.ones(1),

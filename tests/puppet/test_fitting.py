@@ -8,7 +8,8 @@ from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
-from motiontransfer.puppet.target_clips import FullSizeFrames, HeldOut
+from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.pose_gan import Target
 from motiontransfer.video.frame_store import write_frames
 from tests.films import training_clip

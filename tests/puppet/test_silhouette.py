@@ -4,7 +4,7 @@ import pytest
 
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet import silhouette as module
-from motiontransfer.puppet.fitting import cut_parts
+from motiontransfer.puppet.cutting import cut_parts
 from motiontransfer.puppet.parts import BodyPoses
 from tests.people import (
     HEIGHT_PX,

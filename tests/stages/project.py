@@ -13,7 +13,8 @@ from motiontransfer.models.weights import write_weights
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
-from motiontransfer.puppet.target_clips import FullSizeFrames, HeldOut, read_target_clips
+from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
 from tests.films import add_clip, add_source
 from tests.people import dance

@@ -27,7 +27,8 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
-from motiontransfer.puppet.target_clips import FullSizeFrames, HeldOut
+from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.data import TensorBatch
 from motiontransfer.training.face_cycle import FaceCycleConfig
 from motiontransfer.training.face_gan import FaceGanConfig, FaceNetworks

@@ -17,7 +17,7 @@ from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.puppet.silhouette import read_masks, write_masks
+from motiontransfer.puppet.masks import read_masks, write_masks
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.rendering.rollout import generate_clip
 from motiontransfer.training import pose_gan

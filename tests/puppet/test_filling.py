@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.foreign import SmallCopy, foreign_share, small_copy
+from motiontransfer.puppet.filling import SmallCopy, occluder_mask, small_copy
 from tests.people import NUMBER_OF, appearance_of, painted, posed
 
 BALL = (142, 147)
@@ -73,7 +73,7 @@ def marked(side, *, at=8, level=255):
     ],
 )
 def test_a_blob_of_another_color_is_foreign(colors, share):
-    found = foreign_share(copy_of(colors), [(copy_of(plain()), np.eye(2, 3))] * 5)
+    found = occluder_mask(copy_of(colors), [(copy_of(plain()), np.eye(2, 3))] * 5)
     assert found.mean() == pytest.approx(share)
 
 
@@ -82,8 +82,8 @@ def test_witnesses_are_carried_to_the_part_in_their_own_size():
     own = marked(6)
     large = cv2.resize(own, (64, 64), interpolation=cv2.INTER_NEAREST)
     moved = np.array([(0.5, 0, 0), (0, 0.5, 0)])
-    assert not foreign_share(copy_of(own), [(copy_of(large), moved)] * 5).any()
-    assert foreign_share(copy_of(own), [(copy_of(large), moved + np.array((0, 0, 12)))] * 5).any()
+    assert not occluder_mask(copy_of(own), [(copy_of(large), moved)] * 5).any()
+    assert occluder_mask(copy_of(own), [(copy_of(large), moved + np.array((0, 0, 12)))] * 5).any()
 
 
 def test_who_does_not_show_the_place_is_no_witness():
@@ -91,8 +91,8 @@ def test_who_does_not_show_the_place_is_no_witness():
     mark, hidden = copy_of(marked(6)), np.full((32, 32), 255, np.uint8)
     hidden[4:20, 4:20] = 0
     blind = (SmallCopy(plain(), hidden, 1.0), np.eye(2, 3))
-    assert not foreign_share(mark, [blind] * 5 + [(copy_of(plain()), np.eye(2, 3))] * 4).any()
-    assert foreign_share(mark, [blind] * 5 + [(copy_of(plain()), np.eye(2, 3))] * 5).any()
+    assert not occluder_mask(mark, [blind] * 5 + [(copy_of(plain()), np.eye(2, 3))] * 4).any()
+    assert occluder_mask(mark, [blind] * 5 + [(copy_of(plain()), np.eye(2, 3))] * 5).any()
 
 
 def test_an_arm_keeps_what_few_references_show():

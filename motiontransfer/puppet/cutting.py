@@ -1,0 +1,218 @@
+"""Body parts cut out of one reference frame, and their encoding as patches."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float64, Int64, UInt8
+from PIL import Image
+
+from motiontransfer.puppet.appearance import Patch, covered_area
+from motiontransfer.puppet.background import Background
+from motiontransfer.puppet.full_size import ImagesOnDisk
+from motiontransfer.puppet.masks import Mask
+from motiontransfer.puppet.matting import person_matte
+from motiontransfer.puppet.parts import BodyPart
+from motiontransfer.puppet.silhouette import (
+    Silhouette,
+    certain_coverage,
+    part_distances,
+    part_masks,
+)
+from motiontransfer.video.color import Frame
+
+# Places of a cut part that are looked up in other references.
+_LEAST_HIDDEN = 0.005  # share of a patch's pixels; fewer are not worth filling
+_NUM_PLACES = 64  # of the hidden ones, evenly spaced: enough to tell a share within a few percent
+
+# Encoding.
+_COVERAGE_STEP = 17  # levels of 255: 16 of them look smooth at edges, and take little of the file
+_LARGE = 3_000_000  # pixels of a person, from which encoding is fast rather than small
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutPart:
+    """A body part in a reference frame, and where something in front hides it."""
+
+    corner: tuple[int, int]
+    """(x, y) of its first pixel in the frame."""
+    colors: Frame
+    coverage: Mask
+    hidden: Mask
+
+    def hidden_places(self) -> Int64[np.ndarray, "places 2"]:
+        """(x, y) of some pixels that are hidden; none where few are."""
+        rows, columns = np.nonzero(self.hidden > 127)
+        if len(rows) < _LEAST_HIDDEN * self.hidden.size:
+            return np.zeros((0, 2), np.int64)
+        chosen = np.linspace(0, len(rows) - 1, _NUM_PLACES).round().astype(np.int64)
+        return np.stack([columns[chosen], rows[chosen]], axis=1)
+
+    def covered_share(
+        self, matrix: Float64[np.ndarray, "2 3"], places: Int64[np.ndarray, "places 2"]
+    ) -> float:
+        """Mean coverage, 0 to 1, at places (x, y) of the image to which it is mapped."""
+        inverse = cv2.invertAffineTransform(matrix)
+        x, y = np.rint(inverse[:, :2] @ places.T + inverse[:, 2:]).astype(np.int64)
+        height, width = self.coverage.shape
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        return float(self.coverage[y[inside], x[inside]].sum()) / 255 / len(places)
+
+    def filled_from(self, other: "CutPart", matrix: Float64[np.ndarray, "2 3"]) -> "CutPart":
+        """Copy hidden pixels from another reference.
+
+        Args:
+            matrix: map from that reference's part to this one.
+        """
+        box = _covered_box(self.hidden)
+        size = box[1].stop, box[0].stop
+        hidden = self.hidden[box].astype(np.float32)
+        shown = hidden * cv2.warpAffine(other.coverage, matrix, size)[box] / np.float32(255)
+        covered = self.coverage[box] + shown
+        share = (shown / np.maximum(covered, 1))[..., None]
+        color = self.colors[box].astype(np.float32)
+        color += share * (cv2.warpAffine(other.colors, matrix, size)[box] - color)
+        return CutPart(
+            corner=self.corner,
+            colors=_replaced(self.colors, box, color),
+            coverage=_replaced(self.coverage, box, covered),
+            hidden=_replaced(self.hidden, box, hidden - shown),
+        )
+
+    def stored(self, file: ImagesOnDisk) -> "StoredPart":
+        images = (self.colors, self.coverage, self.hidden)
+        return StoredPart(self.corner, file, tuple(map(file.append, images)))
+
+
+class StoredPart(NamedTuple):
+    """A cut part whose images wait on disk."""
+
+    corner: tuple[int, int]
+    file: ImagesOnDisk
+    indices: tuple[int, ...]
+
+    def read(self) -> CutPart:
+        colors, coverage, hidden = (np.array(self.file[index]) for index in self.indices)
+        return CutPart(corner=self.corner, colors=colors, coverage=coverage, hidden=hidden)
+
+
+def _replaced(
+    image: UInt8[np.ndarray, "..."], box: tuple[slice, slice], values: np.ndarray
+) -> UInt8[np.ndarray, "..."]:
+    changed = image.copy()
+    changed[box] = values.round()
+    return changed
+
+
+def _covered_box(mask: Mask) -> tuple[slice, slice]:
+    """The rows and columns from the first to the last that is not 0 everywhere."""
+    x, y, width, height = cv2.boundingRect(mask)
+    return np.s_[y : y + height, x : x + width]
+
+
+def cut_parts(
+    parts: Sequence[BodyPart], background: Background, person: Silhouette, frame: Frame
+) -> list[CutPart | None]:
+    """Cut the parts out of a frame; None where one is not seen."""
+    distances = part_distances(parts, person)
+    box = person.place()
+    small = cv2.resize(frame[box], person.coverage.shape[::-1], interpolation=cv2.INTER_AREA)
+    alpha, colors = person_matte(
+        frame[box],
+        background.image[box],
+        person.coverage,
+        certain_coverage(parts, distances, person),
+        small=small,
+        is_known=~background.is_filled[box],
+        height_px=person.height_px,
+    )
+    cut: list[CutPart | None] = []
+    for mask in part_masks(parts, distances, person, small):
+        cut.append(None)
+        if mask is None or not mask.shown.size:
+            continue
+        y, x = (rows.start - whole.start for rows, whole in zip(mask.place, box, strict=True))
+        height, width = mask.shown.shape
+        there = np.s_[y : y + height, x : x + width]
+        coverage, hidden = (
+            cv2.multiply(share, alpha[there], scale=1 / 255) for share in (mask.shown, mask.hidden)
+        )
+        if coverage.any():
+            inside = _covered_box(cv2.max(coverage, hidden))
+            cut[-1] = CutPart(
+                corner=(box[1].start + x + inside[1].start, box[0].start + y + inside[0].start),
+                # Not views, which would keep the whole box in memory.
+                colors=colors[there][inside].copy(),
+                coverage=coverage[inside].copy(),
+                hidden=hidden[inside].copy(),
+            )
+    return cut
+
+
+def whole_person(cut: Sequence[CutPart | None]) -> Patch | None:
+    """The person, composited from all parts of a reference, shown or hidden."""
+    parts = [part for part in cut if part is not None]
+    if not parts:
+        return None
+    corners = np.array([part.corner for part in parts])
+    ends = corners + [part.hidden.shape[::-1] for part in parts]
+    x0, y0, x1, y1 = *corners.min(axis=0).tolist(), *ends.max(axis=0).tolist()
+    colors = np.zeros((y1 - y0, x1 - x0, 3), np.uint8)
+    for part, (x, y) in zip(parts, corners.tolist(), strict=True):
+        kept = _and_beside((part.coverage >= _COVERAGE_STEP) | (part.hidden > 0))
+        height, width = kept.shape
+        cv2.copyTo(part.colors, kept, colors[y - y0 :, x - x0 :][:height, :width])
+    size = y1 - y0, x1 - x0
+    area = math.prod(size)
+    encoded = _encoded(colors, method=0 if area > _LARGE else 1)
+    return Patch(corner=(x0, y0), size=size, encoded=encoded, area=float(area))
+
+
+def part_patch(cut: CutPart, filled: CutPart, person: Patch | None) -> Patch:
+    """A part as it is stored.
+
+    Args:
+        cut: the part in the colors of the person.
+        filled: the same with its hidden pixels filled.
+    """
+    coverage = filled.coverage // _COVERAGE_STEP * _COVERAGE_STEP
+    return encode_patch(cut.corner, cv2.merge([filled.colors - cut.colors, coverage]), person)
+
+
+def encode_patch(
+    corner: tuple[int, int],
+    pixels: UInt8[np.ndarray, "height width 4"],
+    person: Patch | None = None,
+) -> Patch:
+    """Keep what is covered, and beside it.
+
+    Args:
+        pixels: RGB and coverage; with a person, their difference from the person's RGB, modulo 256.
+        person: the whole person, of whom this is a part.
+    """
+    kept = cv2.copyTo(pixels, _and_beside(pixels[..., 3] > 0))
+    return Patch(
+        corner=corner,
+        size=kept.shape[:2],
+        encoded=_encoded(kept, method=0),  # little but coverage: more effort saves little
+        area=covered_area(kept[..., 3]),
+        person=person,
+    )
+
+
+def _and_beside(covered: Bool[np.ndarray, "height width"]) -> Mask:
+    """Some pixels and those beside, of whose colors interpolation takes a share."""
+    return cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8))
+
+
+def _encoded(
+    pixels: UInt8[np.ndarray, "height width channels"], *, method: int
+) -> UInt8[np.ndarray, " bytes"]:
+    """Encode RGB, or RGB and coverage, as lossless WebP, with libwebp's effort from 0 to 6."""
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "WEBP", lossless=True, exact=True, method=method, quality=0)
+    return np.frombuffer(file.getbuffer(), np.uint8)

@@ -1,0 +1,174 @@
+"""Body parts compared between references: occluders are found, and hidden pixels filled.
+
+An occluder is an object in front of a part: a ball, a caption, what a hand holds. Most other
+references that show the place show another color. Folds and moving cloth come again, and are none.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Complex128, Float32, Float64, UInt8
+
+from motiontransfer.core.progress import track
+from motiontransfer.core.sampling import evenly_spaced
+from motiontransfer.puppet.appearance import Patch
+from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
+from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map, part_shapes
+
+# Occluders.
+_NUM_COMPARED = 16  # references with which a part is compared, for the time it takes
+_SIDE_PX = 32  # longer side of the small copies that are compared: maps are not exact
+_COVERED = 200  # level of 255; less is mixed with what is beside
+_OTHER_COLOR = 90.0  # levels, Euclidean, from which a color is another one
+_FEWEST_SHOWING = 5  # references that show the place: fewer tell nothing
+_ALIKE_SHARE = 0.25  # of them, up to which a color is an occluder's
+_LARGEST_SHARE = 0.5  # of the part; if more is unlike, it is seen from another side
+
+# Filling.
+_NUM_SOURCES = 3  # references from which one part is filled
+_NUM_CANDIDATES = 40  # among which they are looked for, the most alike
+_LEAST_SHOWN = 0.4  # share of the hidden places which a source must show
+
+
+class SmallCopy(NamedTuple):
+    """A part in a reference, made small."""
+
+    colors: UInt8[np.ndarray, "rows columns 3"]
+    coverage: UInt8[np.ndarray, "rows columns"]
+    zoom: float
+    """Its pixels per pixel of the part."""
+
+
+def small_copy(
+    colors: UInt8[np.ndarray, "height width 3"], coverage: UInt8[np.ndarray, "height width"]
+) -> SmallCopy:
+    zoom = min(_SIDE_PX / max(coverage.shape), 1.0)
+    height, width = (max(round(zoom * side), 1) for side in coverage.shape)
+    small = partial(cv2.resize, dsize=(width, height), interpolation=cv2.INTER_AREA)
+    return SmallCopy(small(colors), small(coverage), zoom)
+
+
+def occluder_mask(
+    part: SmallCopy, others: Iterable[tuple[SmallCopy, Map]]
+) -> Float32[np.ndarray, "rows columns"]:
+    """Pixels whose color most other references contradict: 1 there, 0 elsewhere.
+
+    Args:
+        others: the part in other references, and maps from there to this one.
+    """
+    shown, alike = np.zeros((2, *part.coverage.shape), np.int32)
+    for other, matrix in others:
+        small = part.zoom * matrix / (other.zoom, other.zoom, 1)
+        size = part.coverage.shape[::-1]
+        apart = cv2.absdiff(cv2.warpAffine(other.colors, small, size), part.colors)
+        is_shown = cv2.warpAffine(other.coverage, small, size) > _COVERED
+        shown += is_shown
+        alike += is_shown & (np.square(apart, dtype=np.float32).sum(axis=2) < _OTHER_COLOR**2)
+    covered = part.coverage > _COVERED
+    found = covered & (shown >= _FEWEST_SHOWING) & (alike <= _ALIKE_SHARE * shown)
+    # Not edges that lie a pixel beside, as these maps may.
+    square = np.ones((3, 3), np.uint8)
+    found = cv2.morphologyEx(found.astype(np.float32), cv2.MORPH_OPEN, square)
+    if found.sum() > _LARGEST_SHARE * np.count_nonzero(covered):
+        return np.zeros_like(found)
+    return cv2.dilate(found, square)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PartViews:
+    """One part in all references."""
+
+    part: BodyPart
+    poses: BodyPoses
+    scales: Float64[np.ndarray, " references"]
+    cut: Mapping[int, CutPart]
+    """The part in the references that show it."""
+
+    @cached_property
+    def _shapes(
+        self,
+    ) -> tuple[Complex128[np.ndarray, "references joints"], Bool[np.ndarray, "references joints"]]:
+        return part_shapes(self.part, self.poses, self.scales)
+
+    def alike(self, reference: int) -> list[int]:
+        """The other references that show the part, from the most alike on."""
+        shapes, found = self._shapes
+        both = found & found[reference]
+        shared = both.sum(axis=1)
+        square = (np.square(np.abs(shapes - shapes[reference])) * both).sum(axis=1)
+        unlike = np.where(shared < self.part.min_joints, np.inf, square / np.maximum(shared, 1))
+        order = np.argsort(unlike, kind="stable")[: np.isfinite(unlike).sum()].tolist()
+        return [other for other in order if other in self.cut and other != reference]
+
+    def map(self, other: int, reference: int) -> Map:
+        """Map from another reference's part to that of a reference."""
+        source, own = self.cut[other], self.cut[reference]
+        (points, _), (_, found) = self.poses.joints(self.part.joints), self._shapes
+        both = found[other] & found[reference]
+        a, b = points[other, both] - source.corner, points[reference, both] - own.corner
+        scale = float(self.scales[reference] / self.scales[other])
+        return part_map(self.part, a, b, scale=scale)
+
+    def without_occluders(self) -> "_PartViews":
+        """The same with occluders moved from what is covered to what is hidden.
+
+        A trunk is compared with the third most alike: those that show the same side.
+        """
+        small = {n: small_copy(part.colors, part.coverage) for n, part in self.cut.items()}
+        cut = dict(self.cut)
+        for reference, own in self.cut.items():
+            alike = self.alike(reference)
+            alike = alike[: len(alike) // 3] if self.part.is_solid else alike
+            compared = evenly_spaced(alike, count=_NUM_COMPARED)
+            others = ((small[other], self.map(other, reference)) for other in compared)
+            mask = occluder_mask(small[reference], others)
+            if mask.any():
+                mask = cv2.resize(mask, own.coverage.shape[::-1])
+                gone = (own.coverage * mask).round().astype(np.uint8)
+                hidden = cv2.add(own.hidden, gone)
+                cut[reference] = replace(own, coverage=own.coverage - gone, hidden=hidden)
+        return replace(self, cut=cut)
+
+    def filled(self, reference: int) -> CutPart:
+        """The part with its hidden pixels from references that show them and look most alike."""
+        filled = self.cut[reference]
+        num_sources, places = 0, filled.hidden_places()
+        for other in self.alike(reference)[:_NUM_CANDIDATES] if len(places) else ():
+            source, matrix = self.cut[other], self.map(other, reference)
+            if source.covered_share(matrix, places) >= _LEAST_SHOWN:
+                filled = filled.filled_from(source, matrix)
+                num_sources, places = num_sources + 1, filled.hidden_places()
+            if not len(places) or num_sources == _NUM_SOURCES:
+                break
+        return filled
+
+
+def fill_hidden(
+    parts: Sequence[BodyPart],
+    poses: BodyPoses,
+    scales: Float64[np.ndarray, " references"],
+    stored: Sequence[Sequence[StoredPart | None]],
+    persons: Sequence[Patch | None],
+) -> list[list[Patch | None]]:
+    """Patches of all parts by reference, without occluders, and with hidden pixels filled.
+
+    Args:
+        persons: the whole person in each reference, in the colors of the cut parts.
+    """
+    patches: list[list[Patch | None]] = [[] for _ in stored]
+    trunk = [part.name for part in parts].index("torso")
+    for number, part in enumerate(track(parts, "filling what is hidden", total=len(parts))):
+        waiting = ((reference, row[number]) for reference, row in enumerate(stored))
+        cut = {reference: part.read() for reference, part in waiting if part is not None}
+        views = _PartViews(part=part, poses=poses, scales=scales, cut=cut)
+        if number <= trunk:  # head and arms turn: a sleeve or an elbow is no occluder
+            views = views.without_occluders()
+        for reference, (row, person) in enumerate(zip(patches, persons, strict=True)):
+            own = views.cut.get(reference)
+            patch = None if own is None else part_patch(own, views.filled(reference), person)
+            row.append(patch)
+    return patches

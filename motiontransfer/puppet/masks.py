@@ -1,0 +1,67 @@
+"""Person masks of some frames of a clip, and their file."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int32, UInt8
+
+from motiontransfer.core.errors import MissingFileError
+from motiontransfer.core.storage import read_table, write_table
+
+MOST_MASKS = 400
+"""Masks of a clip, about: twice as many as the background image is made of."""
+LEAST_MASK = 26
+"""Level of 255 from which a pixel may show the person: a tenth."""
+
+_METADATA_KEY = "motiontransfer.masks"
+
+Mask = UInt8[np.ndarray, "height width"]
+"""Probability that a pixel shows the person, of 255; in the size of the detector's picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonMasks:
+    frame_index: Int32[np.ndarray, " masks"]
+    """In order."""
+    masks: UInt8[np.ndarray, "masks height width"]
+    is_drawn: Bool[np.ndarray, " masks"]
+    """Masks that are drawn around the joints: the network found nobody."""
+
+    def __getitem__(self, frame_index: int) -> Mask:
+        """The mask of a frame that has one."""
+        return self.masks[np.searchsorted(self.frame_index, frame_index)]
+
+    def frames_of(self, frames: range) -> list[int]:
+        return [index for index in self.frame_index.tolist() if index in frames]
+
+
+def write_masks(path: Path, masks: PersonMasks) -> None:
+    """Write masks as Parquet; the same masks are the same bytes."""
+    columns = {
+        "frame_index": masks.frame_index,
+        "is_drawn": masks.is_drawn,
+        "mask": masks.masks.reshape(len(masks.masks), math.prod(masks.masks.shape[1:])),
+    }
+    description = {"image_size": masks.masks.shape[1:]}
+    write_table(path, columns, key=_METADATA_KEY, description=description)
+
+
+def read_masks(path: Path) -> PersonMasks:
+    """Read masks.
+
+    Raises:
+        MissingFileError: no such file.
+        DamagedFileError: it is not as it was written.
+    """
+    if not path.exists():
+        raise MissingFileError(f"{path}: no such file of masks; `dvc repro` makes it")
+    columns, description = read_table(path, key=_METADATA_KEY)
+    image_size: Any = description["image_size"]
+    return PersonMasks(
+        frame_index=columns["frame_index"],
+        is_drawn=columns["is_drawn"],
+        masks=columns["mask"].reshape(-1, *image_size),
+    )
