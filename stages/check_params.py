@@ -1,9 +1,8 @@
 """Check all of params.yaml before anything is computed: `python -m stages check_params`.
 
-Videos, subjects, targets and transfers must fit together, and each section be as its stage expects
-it: an error in the last stage's section is raised before the first stage runs. The outputs are
-constant, but for the entry of each video, of which each stage's keys are in a file of their own: a
-new video invalidates no other video's stages, and another `person` does not decode again.
+An error in the last stage's section is raised before the first stage runs. Writes
+artifacts/videos/<video>/<stage>.json, the keys of the video's entry that a stage reads, so that
+editing another video or key reruns nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,23 +40,22 @@ from stages.train_face_gan import TrainFaceGanParams
 from stages.train_gan import TrainGanParams
 
 _MODELS: tuple[type[Section], ...] = (
-    *(DecodeParams, CleanKeypointsParams, FitNormalizationParams, NormalizationParams),
-    *(
-        SplitParams,
-        FitAppearanceParams,
-        TrainGanParams,
-        TrainFaceGanParams,
-        TrainFaceCycleParams,
-        RenderParams,
-    ),
-    *(
-        EvaluateParams,
-        EvaluateTransferParams,
-        ReportParams,
-        TrainForensicsParams,
-        LoggingParams,
-        Compute,
-    ),
+    DecodeParams,
+    CleanKeypointsParams,
+    FitNormalizationParams,
+    NormalizationParams,
+    SplitParams,
+    FitAppearanceParams,
+    TrainGanParams,
+    TrainFaceGanParams,
+    TrainFaceCycleParams,
+    RenderParams,
+    TrainForensicsParams,
+    LoggingParams,
+    Compute,
+    EvaluateParams,
+    EvaluateTransferParams,
+    ReportParams,
 )
 SECTIONS = {model.section(): model for model in _MODELS}
 """Section -> its model; but for `detect_keypoints`, whose model depends on the detector."""
@@ -72,7 +70,7 @@ _ENTRIES: dict[str, type[Section]] = {
 
 
 class VideoParams(CleanEntry, DetectEntry, DecodeEntry):
-    """An entry of `videos`: what these stages read of it."""
+    """An entry of `videos`."""
 
 
 def main() -> None:

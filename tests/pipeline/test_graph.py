@@ -1,66 +1,64 @@
+"""What runs when, by DVC's own reading of the graph and by the modules that a stage imports."""
+
 import ast
 import contextlib
-import importlib
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 from networkx import descendants
 
-from motiontransfer.core import layout, stages
-from motiontransfer.core.params import Section, load_section
+from motiontransfer.core.stages import STAGES
 from motiontransfer.core.storage import replacing, replacing_folder, source_digests
-from motiontransfer.pose.detectors import load_detector
-from motiontransfer.rendering.rendered import RenderParams
 from stages import check_params
 from stages.code import stage_modules
+from tests.tiny_project import ROOT
 
-ROOT = Path(__file__).parents[2]
-PIPELINES = ("dvc.yaml", "demo/dvc.yaml")
 PACKAGES = ("motiontransfer", "stages", "demo")
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
-def _stages() -> list[tuple[str, str, dict]]:
-    """(pipeline file, stage name, its definition) of every stage."""
-    found = []
-    for file in PIPELINES:
-        pipeline = yaml.safe_load((ROOT / file).read_text())
-        for name, stage in pipeline["stages"].items():
-            found.append((file, name, stage.get("do", stage)))
-    return found
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    """DVC's stages by name, without their keys, of both pipelines."""
+    root = tmp_path_factory.mktemp("graph")
+    for name in ("dvc.yaml", "params.yaml", "demo/dvc.yaml", "demo/params.yaml"):
+        (root / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    (root / "params.yaml").write_text(yaml.safe_dump({**params, "detectors": ["detector"]}))
+    Repo.init(str(root), no_scm=True).close()
+    with Repo(str(root)) as repo:
+        return {stage.name.split("@")[0]: stage for stage in repo.index.stages}
 
 
-STAGES = _stages()
-IDS = [name for _, name, _ in STAGES]
+def params_of(stage):
+    return [key for dep in stage.deps if isinstance(dep, ParamsDependency) for key in dep.params]
 
 
-def _module(definition: dict) -> str:
-    package, name = re.match(r"python -m (\w+) (\w+)", definition["cmd"]).groups()
-    return f"{package}.{name}"
+def files_of(stage):
+    return {dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)}
 
 
-@pytest.mark.parametrize(("file", "name", "definition"), STAGES, ids=IDS)
-def test_each_stage_depends_on_its_code_and_on_no_module_by_itself(file, name, definition):
-    listed = {dep for dep in definition["deps"] if dep.endswith(".py") or "/code/" in dep}
-    if name == "code":
-        assert listed == {"demo/film.py"}
-        return
-    noted = [stage for stage, module in stage_modules().items() if module == _module(definition)]
-    assert listed == {f"artifacts/code/{stage}.json" for stage in noted}, f"{file}: {name}"
+def test_each_stage_is_registered_and_depends_on_its_code_and_on_no_module_by_itself(graph):
+    assert set(graph) == set(STAGES) == {*stage_modules(), "code"}
+    for name, stage in graph.items():
+        listed = {Path(dep).stem for dep in files_of(stage) if "artifacts/code/" in dep}
+        assert listed == ({name} if name != "code" else set())
+        package = stage_modules().get(name, "stages.code").split(".")[0]
+        assert stage.cmd.startswith(f"python -m {package} {name}")
+        assert name == "code" or not any(dep.endswith(".py") for dep in files_of(stage))
 
 
-def test_the_code_of_every_stage_is_noted_and_that_of_no_other():
-    stages = {_module(definition) for _, name, definition in STAGES if name != "code"}
-    assert set(stage_modules().values()) == stages
-
-
-def test_whatever_a_stage_imports_makes_its_code_be_noted_again():
-    code = next(definition for _, name, definition in STAGES if name == "code")
+def test_whatever_a_stage_imports_makes_its_code_be_noted_again(graph):
+    noted = files_of(graph["code"])
     for module in stage_modules().values():
         for path in source_digests(module):
-            assert any(path == dep or path.startswith(f"{dep}/") for dep in code["deps"]), path
+            assert any(path == dep or path.startswith(f"{dep}/") for dep in noted), path
 
 
 def test_package_files_hold_only_a_docstring_so_that_no_stage_need_depend_on_them():
@@ -73,97 +71,55 @@ def test_package_files_hold_only_a_docstring_so_that_no_stage_need_depend_on_the
             assert isinstance(body[0], ast.Expr), path
 
 
-@pytest.mark.parametrize(
-    ("name", "definition"),
-    [(name, stage) for file, name, stage in STAGES if file == "dvc.yaml"],
-    ids=[name for file, name, _ in STAGES if file == "dvc.yaml"],
-)
-def test_each_stage_loads_the_sections_that_the_graph_lists(name, definition):
-    source = (ROOT / f"{_module(definition).replace('.', '/')}.py").read_text()
-    loaded = set(re.findall(r"load_section\([^\"]*\"(\w+)", source))
-    if name == "check_params":
-        assert "params.yaml" in definition["deps"]
-        return
-    if "load_detector" in source:
-        loaded |= {"detect_keypoints", "videos"}
-    listed = {param.split(".")[0] for param in definition.get("params", [])}
-    listed |= {"videos"} & {dep.split("/")[1] for dep in definition["deps"] if "/" in dep}
-    assert listed == loaded - {"compute", "logging"}
+def test_decoding_depends_on_no_tracking():
+    code = {Path(path).stem for path in source_digests("stages.decode")}
+    assert not code & {"detectors", "detection", "tracking", "importers", "keypoint_rcnn"}
 
 
-@pytest.mark.parametrize("name", ["render", "encode"])
-def test_rendering_and_encoding_share_a_section_and_each_lists_the_keys_that_it_reads(name):
-    listed = next(definition["params"] for _, stage, definition in STAGES if stage == name)
-    source = (ROOT / f"stages/{name}.py").read_text()
-    read = set(re.findall(r"\bparams\.(\w+)", source)) & set(RenderParams.model_fields)
-    assert {f"render.{key}" for key in read} == {it for it in listed if it.startswith("render.")}
+def rows_of_params():
+    """(section, its keys or None for all others, stages) of docs/experiments.md's table."""
+    page = (ROOT / "docs/experiments.md").read_text()
+    table = page.split("| changed | runs again |\n|---|---|\n")[1].split("\n\n")[0]
+    for row in table.splitlines():
+        changed, stages = row.strip("| ").split(" | ")
+        sections, _, keys = changed.partition(": ")
+        for section in re.findall(r"`(\w+)`", sections):
+            if changed.startswith("`") and isinstance(PARAMS.get(section), dict):
+                yield section, re.findall(r"`(\w+)`", keys), set(re.findall(r"`(\w+)`", stages))
 
 
-@pytest.mark.parametrize("name", ["decode", "detect_keypoints", "clean_keypoints"])
-def test_a_stage_of_a_video_depends_on_the_keys_that_it_reads_and_decoding_on_no_tracking(name):
-    definition = next(definition for _, stage, definition in STAGES if stage == name)
-    listed = [dep for dep in definition["deps"] if dep.startswith("artifacts/videos/")]
-    assert listed == [str(layout.video_params_file("${key}", name))]
-    code = {Path(path).stem for path in source_digests(f"stages.{name}")}
-    others = {"detectors", "detection", "tracking", "importers", "keypoint_rcnn"}
-    assert name != "decode" or not code & others
+def test_the_page_says_what_runs_again_after_an_edit_of_params(graph):
+    rows = list(rows_of_params())
+    assert {row[0] for row in rows} == {*check_params.SECTIONS, "detect_keypoints"}
+    own = {name: params_of(stage) for name, stage in graph.items()}
+    for section, keys, stages in rows:
+        named = {key for other, listed, _ in rows if other == section for key in listed}
+        for key in keys or PARAMS[section].keys() - named:
+            readers = {
+                name for name, listed in own.items() if {section, f"{section}.{key}"} & {*listed}
+            }
+            on_page = {"report"} if check_params.affects_results(section) else set()
+            assert readers | on_page == stages, f"{section}.{key}"
 
 
-@pytest.mark.parametrize(
-    "name", [name for file, name, stage in STAGES if file == "dvc.yaml" and "params" in stage]
-)
-def test_the_projects_params_are_valid(name):
-    if name == "detect_keypoints":
-        load_detector("demo_target")
-    module = importlib.import_module(f"stages.{name}")
-    section = f"{name.title().replace('_', '')}Params"
-    if section in vars(module):
-        model = check_params.SECTIONS[name]
-        assert vars(module)[section] is model
-        assert issubclass(model, Section)
-        load_section(model, name, path=ROOT / "params.yaml")
+def test_each_stage_of_a_video_depends_on_its_part_of_the_entry(graph):
+    for name in ("decode", "detect_keypoints", "clean_keypoints"):
+        listed = {dep for dep in files_of(graph[name]) if dep.startswith("artifacts/videos/")}
+        assert {Path(dep).stem for dep in listed} == {name}
+        assert not [key for key in params_of(graph[name]) if key.startswith("videos")]
 
 
-def test_reports_show_each_section_that_results_depend_on():
-    downstream = {"render", "evaluate", "evaluate_transfer"}
-    names = {"videos", "transfers"}
-    upstream = {
-        section.split(".")[0]
-        for _, name, definition in STAGES
-        if name not in ("check_params", "report", "train_forensics", "film")
-        for section in definition.get("params", [])
-    }
-    assert downstream < upstream
-    sections = {"detect_keypoints", *check_params.SECTIONS}
-    assert {name for name in sections if check_params.affects_results(name)} == upstream - names
-
-
-def test_the_registry_has_every_stage_in_the_graphs_order():
-    own = [name for file, name, _ in STAGES if file == "dvc.yaml"]
-    assert [name for name in stages.STAGES if name != "film"] == own
-
-
-def test_what_a_source_video_changes_is_no_input_of_training():
-    """Adding a source video and a transfer must train nothing.
-
-    But for the face cycle, which is between two people, and detectors of rendered video, which are
-    tested on all transfers: both are off unless they are asked for.
-    """
-    others = ("train_face_cycle", "train_forensics")
-    for _, name, definition in STAGES:
-        if name.startswith("train_") and name not in others:
-            assert not {"videos", "transfers", "subjects", "targets"} & set(definition["params"])
-            assert all(
-                "artifacts" not in dep
-                or "artifacts/code" in dep
-                or "${item}" in dep
-                # of constant content
-                or dep == "artifacts/params_checked.json"
-                for dep in definition["deps"]
-            )
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    assert params["train_face_cycle"]["steps"] == 0
-    assert params["detectors"] == []
+def test_what_a_source_video_changes_is_no_input_of_training(graph):
+    """Adding a source video and a transfer trains nothing but, where asked for, a face cycle and
+    detectors of rendered video."""
+    for name in ("segment_person", "fit_appearance", "train_gan", "train_face_gan"):
+        own = {dep for dep in files_of(graph[name]) if dep.startswith("artifacts/")}
+        constant = {"artifacts/params_checked.json", f"artifacts/code/{name}.json"}
+        assert all("/ada" in dep for dep in own - constant), name
+        sections = {key.split(".")[0] for key in params_of(graph[name])}
+        assert sections <= check_params.SECTIONS.keys()
+    assert PARAMS["train_face_cycle"]["steps"] == 0
+    assert PARAMS["detectors"] == []
 
 
 def test_the_readmes_package_map_names_every_package_and_no_other():
