@@ -42,11 +42,11 @@ class DetectorConfig(Protocol):
 
     @property
     def segment_frames(self) -> int:
-        """Frames of which one worker gives the result, with a fresh detector."""
+        """Length of the segments in which workers detect, each with a fresh detector."""
 
     @property
     def warmup_frames(self) -> int:
-        """Frames before these that the detector is shown first."""
+        """Frames before a segment that its detector is shown first."""
 
     def open(self) -> AbstractContextManager[Detector]:
         """A detector with no memory of any frame."""
@@ -126,7 +126,7 @@ def segments_of(num_frames: int, detector: DetectorConfig) -> list[tuple[int, in
 
 
 Boxes = dict[int, tuple[int, int, int, int]]
-"""Frame index -> x0, y0, x1, y1 of what a detector is given of the frame."""
+"""Frame index -> x0, y0, x1, y1 of the crop in which a detector looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +256,7 @@ def smooth_crops(
 
 
 def is_same_person(found: People, bodies: Detections, row: int) -> bool:
-    """True if who was found in a crop is the person of a row, and no other there is nearer."""
+    """True if the person found in a crop is that of a row, and nobody known there is nearer."""
     measure = partial(measure_bodies, image_size=bodies.image_size)
     person = measure(found)
     if not person:

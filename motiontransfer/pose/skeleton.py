@@ -289,9 +289,8 @@ def _ibug_68() -> JointSet:
 IBUG_68: JointSet = _ibug_68()
 """The face landmarks of 300-W, which OpenPose and COCO-WholeBody share.
 
-Our face joints are vertices of MediaPipe's mesh; each is given the nearest landmark. On the mesh of
-a portrait, with the landmarks placed on it by PeizhiYan/Mediapipe_2_Dlib_Landmarks, 26 of the 37
-coincide and the others are at most 0.08 of the face's height away. Forehead and temples have none.
+Our face joints are vertices of MediaPipe's mesh; each is given the nearest landmark, by the places
+of PeizhiYan/Mediapipe_2_Dlib_Landmarks on that mesh. Forehead and temples have none.
 """
 
 OPENPOSE_FACE_70: JointSet = (*IBUG_68, "right_pupil", "left_pupil")

@@ -74,7 +74,7 @@ class PoseDrawer:
         """Draw boxes of frames at the crops' own resolution, instead of resampling."""
         corner = boxes[:, None, :2].to(points)
         scale = crop_size / (boxes[:, None, 2:] - boxes[:, None, :2]).to(points)
-        in_crop = (points + 0.5 - corner) * scale - 0.5  # centres of pixels are whole numbers
+        in_crop = (points + 0.5 - corner) * scale - 0.5  # centers of pixels are whole numbers
         return self.draw(in_crop, score, size=(crop_size, crop_size))
 
 

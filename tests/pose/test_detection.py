@@ -186,7 +186,9 @@ def test_a_killed_worker_is_an_error_with_its_frames(clip):
 def rows_of(frames):
     """Detections of frames, each a dict of track number to a value that tells people apart."""
     joints = len(HOLISTIC.joints)
-    people = [[np.full((joints, 3), (value, value, 1)) for value in it.values()] for it in frames]
+    people = [
+        [np.full((joints, 3), (value, value, 1)) for value in frame.values()] for frame in frames
+    ]
     return Detections.from_frames(
         [frame_of(*found) for found in people],
         [np.array(list(frame), np.int32) for frame in frames],

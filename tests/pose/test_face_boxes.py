@@ -22,7 +22,7 @@ def sides(boxes):
     return boxes[:, 2:] - boxes[:, :2]
 
 
-def test_the_box_is_centred_on_the_head_and_in_proportion_to_it():
+def test_the_box_is_centered_on_the_head_and_in_proportion_to_it():
     # Eyes to mouth are 0.05 heights, so the face is 2.4 * 10 px high and the box 1.8 times as much.
     person = stick_person([280.0] * 3, 200, x=160, image_size=(300, 320))
     boxes, valid = face_boxes(person)
@@ -207,11 +207,11 @@ JOINTS_OF = {
 
 @cache
 def true_joints(actor):
-    """(x, y, z) in metres of someone who stands."""
+    """(x, y, z) in meters of someone who stands."""
     return np.asarray(load_actor(actor, (64, 64), 1).joints)
 
 
-def actors_face(actor, turns, *, pixels_per_metre=500):
+def actors_face(actor, turns, *, pixels_per_meter=500):
     """An actor's joints, the whole body turned by (yaw, pitch) degrees, one a frame."""
     joints = true_joints(actor)
     middle = joints[HOLISTIC.index("left_shoulder")] * (0, 1, 1)
@@ -223,7 +223,7 @@ def actors_face(actor, turns, *, pixels_per_metre=500):
         about_x = np.array(
             [[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]]
         )
-        x, y, _ = pixels_per_metre * (about_x @ about_y @ (joints - middle).T)
+        x, y, _ = pixels_per_meter * (about_x @ about_y @ (joints - middle).T)
         places = np.stack([x, -y], axis=1) + 500
         frames.append(dict(zip(HOLISTIC.joints, places, strict=True)))
     return keypoints_of(frames, LARGE)

@@ -341,7 +341,9 @@ def write_clip(folder, shown, *, crop=(0, 0, 320, 240), size=(120, 160)):
 
 def write_places(folder, *frames):
     """One file a frame; each frame says where its people stand."""
-    people = [[{"pose_keypoints_2d": flat(rows_of(BODY_25, **it))} for it in its] for its in frames]
+    people = [
+        [{"pose_keypoints_2d": flat(rows_of(BODY_25, **at))} for at in places] for places in frames
+    ]
     return write_openpose(folder, *people)
 
 

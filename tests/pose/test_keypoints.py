@@ -86,11 +86,13 @@ def column(name, change):
 
 
 def rows(*indices):
-    return lambda columns: {name: it[np.array(indices, int)] for name, it in columns.items()}
+    return lambda columns: {
+        name: values[np.array(indices, int)] for name, values in columns.items()
+    }
 
 
 def without(gone):
-    return lambda columns: {name: it for name, it in columns.items() if name != gone}
+    return lambda columns: {name: values for name, values in columns.items() if name != gone}
 
 
 @pytest.mark.parametrize(

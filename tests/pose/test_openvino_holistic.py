@@ -41,7 +41,7 @@ def test_joints_are_those_of_mediapipe(astronaut, searches):
 def test_someone_who_is_lost_is_looked_for_in_the_same_frame(astronaut, searches):
     empty = np.full_like(astronaut, 128)
     people = follow_person(mediapipe_models())([astronaut, empty, empty, astronaut, astronaut])
-    assert [len(it) for it in people] == [1, 0, 0, 1, 1]
+    assert [len(found) for found in people] == [1, 0, 0, 1, 1]
     assert len(searches) == 4
 
 
@@ -59,7 +59,7 @@ class FakeModel:
         landmarks = np.zeros((39, 5))
         landmarks[[33, 34], :2] = [50, 50], [50, 10]  # center and top of all of the frame
         landmarks[[15, 16], :2] = [10 + FakeModel.frames, 20], [60 + FakeModel.frames, 30]
-        landmarks[[15, 16], 3] = [50 if it else -50 for it in FakeModel.visible]
+        landmarks[[15, 16], 3] = [50 if seen else -50 for seen in FakeModel.visible]
         return landmarks, np.array([1.0]), np.full((64, 64, 39), -50.0)
 
 
@@ -124,7 +124,7 @@ def test_a_square_is_turned_to_its_upper_side():
     np.testing.assert_allclose(openvino_holistic._placed(corners[2:], shifted), [[10, 19.4]])
 
 
-def test_landmarks_move_to_the_centre_of_a_clear_heatmap():
+def test_landmarks_move_to_the_center_of_a_clear_heatmap():
     heatmaps = np.full((64, 64, 3), -50.0)
     heatmaps[10, 20, 0] = heatmaps[10, 22, 0] = 50.0  # the second's is empty, the third's is far
     heatmaps[30, 30, 2] = 50.0

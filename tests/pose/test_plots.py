@@ -53,7 +53,7 @@ in_twelve_frames = partial(detections_of, num_frames=12, image_size=(64, 64))
 TWO_PEOPLE = in_twelve_frames({0: (range(12), ONE), 1: ([*range(3, 5), *range(8, 10)], OTHER)})
 
 
-def test_each_track_has_its_box_with_its_number_in_its_colour(tmp_path, video, drawn):
+def test_each_track_has_its_box_with_its_number_in_its_color(tmp_path, video, drawn):
     plots.plot_tracks(tmp_path / "people.png", video, TWO_PEOPLE)
     tiles = [axes for axes in drawn[0].axes if axes.images]
     (tile,) = (axes for axes in tiles if axes.get_title(loc="left") == "frame 8, 0.32 s")
@@ -105,7 +105,9 @@ def test_a_clip_without_people_is_plotted_and_another_video_refused(tmp_path, vi
 
 def test_new_tracks_are_shown_where_most_people_are_with_them():
     tracks = {0: range(200), 1: range(60, 70), 2: range(66, 70), 3: range(150, 200)}
-    detections = detections_of({number: (it, ONE) for number, it in tracks.items()}, num_frames=200)
+    detections = detections_of(
+        {number: (seen, ONE) for number, seen in tracks.items()}, num_frames=200
+    )
     shown = plots.representative_frames(detections, count=8)
     assert {24, 69, 174} <= set(shown)
     assert shown == sorted(set(shown))

@@ -220,7 +220,7 @@ HIPS = [(60.0 + 4 * frame, 128.0) for frame in range(30)]
 
 
 def wall():
-    """A wall of coloured boxes, wider than the frame."""
+    """A wall of colored boxes, wider than the frame."""
     rng = np.random.default_rng(0)
     return np.kron(rng.integers(0, 256, (32, 64, 3)), np.ones((8, 8, 1))).astype(np.uint8)
 

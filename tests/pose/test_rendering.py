@@ -117,7 +117,7 @@ def test_hands_and_faces_are_thinner():
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_batch_is_its_poses_one_by_one(encoding):
     points, score = random_poses(3)
-    points[1] = points[1] / 8 + 4  # much smaller than its neighbours
+    points[1] = points[1] / 8 + 4  # much smaller than its neighbors
     points, score[2] = points * (score > 0)[..., None], 0
     together = draw(points, score, encoding=encoding)
     singles = [draw(points[i : i + 1], score[i : i + 1], encoding=encoding) for i in range(3)]
@@ -271,7 +271,7 @@ def lines_on(sticks, *, radius, size, intensity=None):
 
 
 def by_distance(stick, *, radius, size):
-    """Brute force over the whole frame: distance of each pixel's centre to the segment."""
+    """Brute force over the whole frame: distance of each pixel's center to the segment."""
     y, x = np.mgrid[: size[0], : size[1]].astype(float)
     start, end = np.array(stick)
     along = end - start

@@ -89,7 +89,7 @@ def test_a_short_way_stays_short_around_the_middle_of_the_targets(lines, person_
     np.testing.assert_allclose([height(end)[0] for end in ends], heights, rtol=1e-5)
 
 
-def test_sideways_steps_are_scaled_and_centred():
+def test_sideways_steps_are_scaled_and_centered():
     source = statistics(80, 80, heights=(40, 40))
     target = statistics(90, 90, heights=(20, 20), x=50)
     person = stick_person([80] * 3, 40, x=[20, 32, 40])

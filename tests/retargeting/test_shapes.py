@@ -77,7 +77,7 @@ def test_what_is_hardly_seen_of_a_head_has_no_place():
 
 @pytest.mark.parametrize(("degrees", "by"), [(0, 0), (40, 0), (-100, 0), (0, 4)])
 def test_a_head_takes_another_shape_and_keeps_its_tilt_and_turn(degrees, by):
-    before, expected = (turned(head(it, degrees=degrees), by=by) for it in (HEAD, HIGH_HEAD))
+    before, expected = (turned(head(s, degrees=degrees), by=by) for s in (HEAD, HIGH_HEAD))
     changed = shapes.change_head_shape(before, source=HEAD, target=HIGH_HEAD, min_score=0.5)
     np.testing.assert_allclose(changed.points, expected.points, atol=1e-4)
 
