@@ -1,6 +1,7 @@
 """Lossless frame storage: FFV1 in Matroska, every frame a key frame, random access."""
 
 import os
+import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -107,6 +108,7 @@ class FrameStore:
         """
         self.path = path
         self._stack = ExitStack()
+        weakref.finalize(self, self._stack.close)  # of stores that a frame cache keeps
         self._open()
         context = self._stream.codec_context
         self.size: tuple[int, int] = (context.height, context.width)
