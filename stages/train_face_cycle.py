@@ -32,19 +32,19 @@ def main(transfer: str) -> str | None:
         write_json(layout.metrics_file("train_face_cycle", transfer), {"steps": 0})
         return "steps: 0, so nothing is trained"
     names = load_section(Transfer, f"transfers.{transfer}")
-    with params.launched() as runtime:
-        metrics = train_face_cycle(
+    params.launch(
+        lambda runtime: train_face_cycle(
             [_source(names)],
             _target(names),
             runtime,
             translator=params.to_config(FaceTranslatorConfig),
             discriminator=params.discriminator(),
-            config=params.to_config(FaceCycleConfig),
+            config=params,
             schedule=params.schedule(load_section(LoggingParams, "logging")),
             paths=paths,
-        )
-        if runtime.is_first:
-            write_json(layout.metrics_file("train_face_cycle", transfer), metrics)
+        ),
+        metrics_file=layout.metrics_file("train_face_cycle", transfer),
+    )
     return None
 
 

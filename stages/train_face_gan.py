@@ -10,12 +10,10 @@ from motiontransfer.core.params import load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.models.faces import CarriedFrame, FaceGeneratorConfig
 from motiontransfer.models.weights import read_generator, write_no_weights
-from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.target_clips import read_target_clips
 from motiontransfer.training.face_gan import (
     FaceGanConfig,
     FaceNetworks,
-    FullFrameLosses,
     read_full_frame_losses,
     train_face_gan,
 )
@@ -71,12 +69,19 @@ def main(target: str) -> None:
         return
     trained = read_generator(paths.models / layout.GENERATOR_FILE)
     main_params = load_section(TrainGanParams, "train_gan")
-    full_frame = _full_frame(params, main_params, paths.models, trained.style)
+    full_frame = None
+    if params.full_frame_weight > 0:
+        full_frame = read_full_frame_losses(
+            paths.models / layout.DISCRIMINATOR_FILE,
+            trained.style,
+            config=main_params.to_config(GanLossConfig),
+            weight=params.full_frame_weight,
+        )
     clips = read_target_clips(target, trained.held_out)
     weight = _perceptual_weight(params, main_params)
     perceptual = read_perceptual("train_face_gan", weight=weight, file=params.perceptual_file)
-    with params.launched() as runtime:
-        metrics = train_face_gan(
+    params.launch(
+        lambda runtime: train_face_gan(
             clips,
             runtime,
             trained,
@@ -87,32 +92,15 @@ def main(target: str) -> None:
                 discriminator=params.discriminator(),
                 full_frame=full_frame,
             ),
-            config=params.to_config(FaceGanConfig),
+            config=params,
             perceptual=perceptual,
             schedule=params.schedule(load_section(LoggingParams, "logging")),
             paths=paths,
-        )
-        if runtime.is_first:
-            write_json(layout.metrics_file("train_face_gan", target), metrics)
+        ),
+        metrics_file=layout.metrics_file("train_face_gan", target),
+    )
 
 
 def _perceptual_weight(params: TrainFaceGanParams, main: TrainGanParams) -> float:
     """Sum of the crops' and the full frame's: above 0 where VGG19 is needed."""
     return params.perceptual_weight + params.full_frame_weight * main.perceptual_weight
-
-
-def _full_frame(
-    params: TrainFaceGanParams, main: TrainGanParams, models: Path, style: PoseMapStyle
-) -> FullFrameLosses | None:
-    """The losses of train_gan without L1; None with weight 0."""
-    if params.full_frame_weight == 0:
-        return None
-    weights = {
-        name: params.full_frame_weight * getattr(main, name)
-        for name in ("adversarial_weight", "feature_matching_weight", "perceptual_weight")
-    }
-    return read_full_frame_losses(
-        models / layout.DISCRIMINATOR_FILE,
-        style,
-        config=GanLossConfig(**weights, l1_weight=0.0, objective=main.objective),
-    )

@@ -2,15 +2,14 @@
 
 from motiontransfer.core import layout
 from motiontransfer.core.params import Name, Transfer, load_section
-from motiontransfer.core.storage import write_json
 from motiontransfer.forensics.training import TrainForensicsParams, train_on_project
 from motiontransfer.training.trainer import LoggingParams
 
 
 def main(name: str) -> None:
     params = load_section(TrainForensicsParams, "train_forensics")
-    with params.launched() as runtime:
-        metrics = train_on_project(
+    params.launch(
+        lambda runtime: train_on_project(
             runtime,
             params,
             targets=load_section(list[Name], "targets"),
@@ -19,6 +18,6 @@ def main(name: str) -> None:
             weights=layout.detector_file(name),
             logging=load_section(LoggingParams, "logging"),
             logs=layout.training_folder("forensics") / name,
-        )
-        if runtime.is_first:
-            write_json(layout.metrics_file("train_forensics", name), metrics)
+        ),
+        metrics_file=layout.metrics_file("train_forensics", name),
+    )

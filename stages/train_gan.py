@@ -9,7 +9,6 @@ from pydantic import Field
 
 from motiontransfer.core import layout
 from motiontransfer.core.params import SplitParams, load_section
-from motiontransfer.core.storage import write_json
 from motiontransfer.models.generators import (
     BACKGROUNDS,
     Architecture,
@@ -99,8 +98,8 @@ def main(target: str) -> None:
     perceptual = read_perceptual(
         "train_gan", weight=params.perceptual_weight, file=params.perceptual_file
     )
-    with params.launched() as runtime:
-        metrics = train_pose_gan(
+    params.launch(
+        lambda runtime: train_pose_gan(
             Target(
                 clips=clips,
                 held_out=held_out,
@@ -109,7 +108,7 @@ def main(target: str) -> None:
             ),
             runtime,
             networks=networks,
-            config=params.to_config(PoseGanConfig),
+            config=params,
             perceptual=perceptual,
             schedule=params.schedule(load_section(LoggingParams, "logging")),
             paths=RunPaths(
@@ -117,9 +116,9 @@ def main(target: str) -> None:
                 models=layout.models_folder(target),
                 logs=layout.training_folder(target) / "generator",
             ),
-        )
-        if runtime.is_first:
-            write_json(layout.metrics_file("train_gan", target), metrics)
+        ),
+        metrics_file=layout.metrics_file("train_gan", target),
+    )
 
 
 def generator_networks(params: TrainGanParams, clips: list[TargetClip]) -> PoseGanNetworks:

@@ -35,15 +35,15 @@ from motiontransfer.video.geometry import Box, resize
 from motiontransfer.video.tensors import frames_to_tensor
 from motiontransfer.video.writer import set_up_x264, to_yuv
 
-_FRAME_RATE = Fraction(25)  # matters only to how x264 spends bits over time
-_MIN_SCALE = 0.5
-_CRFS = range(14, 37)
-_UNCOMPRESSED_SHARE = 0.25
+_FRAME_RATE = Fraction(25)  # Hz; decides only how x264 spends bits over time
+_MIN_SCALE = 0.5  # of an augmentation's height and width
+_CRFS = range(14, 37)  # of augmentations
+_UNCOMPRESSED_SHARE = 0.25  # of augmentations
 _ITEMS_PER_SEGMENT = 1000  # augmentations before they repeat
-_ENCODED_FRAMES = 6  # some of which are predicted from others, as in any video
+_ENCODED_FRAMES = 6  # an item: some are predicted from others, as in any video
 _FRAME_PAIRS_PER_ITEM = 2
-_WARMUP_FRAMES = 2  # the first frame is rendered without a previous one, and differs visibly
-_NOISE_LEVELS = 4  # smaller differences of both videos together are not motion
+_WARMUP_FRAMES = 2  # rendered before a segment: the first has no previous frame
+_NOISE_LEVELS = 4  # of 255, of both videos together: a smaller change is no motion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,8 +247,8 @@ class RealFakeDataset:
         count = min(num_frames, _ENCODED_FRAMES)
         first = int(rng.integers(num_frames - count + 1))
         real, fake = (
-            np.stack([self._frames[self._store_of[it.path], k] for k in it.frames[first:][:count]])
-            for it in pair
+            np.stack([self._frames[self._store_of[path], k] for k in frames[first:][:count]])
+            for path, frames in ((segment.path, segment.frames) for segment in pair)
         )
         augmentation = draw_augmentation(real, fake, crop_size=self._crop_size, rng=rng)
         has_too_few = count <= _FRAME_PAIRS_PER_ITEM
@@ -306,8 +306,7 @@ def project_segments(
         for name in sorted(name for name, each in transfers.items() if each.target == target):
             poses = read_keypoints(layout.poses_file(name))
             seconds = sampled(range(poses.num_frames), frame_rate=poses.frame_rate)
-            path = folder / f"{name}.mkv"
-            rendered += _segments(target, name, path, _render(renderer, poses, seconds, path))
+            rendered += _rendered(target, name, renderer, poses, seconds, folder / f"{name}.mkv")
         target_segments.append(
             TargetSegments(subject=target, training=training, held_out=later, transfers=rendered)
         )
@@ -327,7 +326,7 @@ def _segment_pairs(
     )
     ranges = [*training, *held_out]
     real = _segments(target, video.name, video.frames, ranges)
-    fake = _segments(target, video.name, path, _render(renderer, video.keypoints, ranges, path))
+    fake = _rendered(target, video.name, renderer, video.keypoints, ranges, path)
     pairs = [SegmentPair(real=one, fake=other) for one, other in zip(real, fake, strict=True)]
     return pairs[: len(training)], pairs[len(training) :]
 
@@ -336,14 +335,20 @@ def _segments(subject: str, video: str, path: Path, ranges: Sequence[range]) -> 
     return [Segment(subject=subject, video=video, path=path, frames=frames) for frames in ranges]
 
 
-def _render(
-    renderer: Renderer, poses: Keypoints, ranges: Sequence[range], path: Path
-) -> list[range]:
-    """Render ranges of frames one after the other; return the indices of each in the file."""
+def _rendered(
+    subject: str,
+    video: str,
+    renderer: Renderer,
+    poses: Keypoints,
+    ranges: Sequence[range],
+    path: Path,
+) -> list[Segment]:
+    """Render ranges of frames one after the other into a file, unless it is there."""
     stops = np.cumsum([len(frames) for frames in ranges]).tolist()
-    rendered = [range(stop - len(frames), stop) for frames, stop in zip(ranges, stops, strict=True)]
+    in_file = [range(stop - len(frames), stop) for frames, stop in zip(ranges, stops, strict=True)]
+    segments = _segments(subject, video, path, in_file)
     if path.exists():
-        return rendered
+        return segments
 
     def frames_of_ranges() -> Iterator[Frame]:
         for frames in track(ranges, f"render {path.stem}", total=len(ranges)):
@@ -352,7 +357,7 @@ def _render(
             yield from islice(render_poses(renderer, shown), frames.start - start, None)
 
     write_frames(path, frames_of_ranges(), frame_rate=poses.frame_rate)
-    return rendered
+    return segments
 
 
 def input_files(*, targets: Sequence[str], transfers: Mapping[str, Transfer]) -> list[Path]:

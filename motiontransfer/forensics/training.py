@@ -88,7 +88,7 @@ class DetectorTask(AdamTask[FramePairBatch, RealFakeDataset]):
         is_fake = torch.arange(len(logits), device=logits.device) >= len(batch.real)
         cross_entropy = functional.binary_cross_entropy_with_logits(logits, is_fake.float())
         gradients = torch.autograd.grad(cross_entropy, list(self.network.parameters()))
-        self.descend("network", gradients, learning_rate=learning_rate)
+        self.optimizer_step("network", gradients, learning_rate=learning_rate)
         self.update_ema(step=step)
         accuracy = ((logits >= 0) == is_fake).float().mean()
         return {"detector/cross_entropy": cross_entropy.detach(), "detector/accuracy": accuracy}

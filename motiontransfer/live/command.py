@@ -30,7 +30,7 @@ from motiontransfer.live.motion import SourceMotion, StatisticsConfig
 from motiontransfer.live.session import Output, Session, working_framing
 from motiontransfer.models.generators import FrameGenerator, ImageNetwork
 from motiontransfer.models.layers import Maps, pad_to_multiple
-from motiontransfer.models.runtime import arithmetic, make_runtime
+from motiontransfer.models.runtime import make_runtime
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
@@ -80,9 +80,10 @@ def run_live(
             outputs.append(
                 stack.enter_context(recording(source, output, crf=params.crf, sign=sign))
             )
-        kind, precision = arithmetic(renderer.runtime)
+        kind = renderer.runtime.device.type
         library = "OpenVINO" if kind == "cpu" and IS_INSTALLED else "PyTorch"
-        _logger.info("runs on %s, %s, in %s", describe_device(kind), precision, library)
+        device, precision = describe_device(kind), renderer.runtime.precision
+        _logger.info("runs on %s, %s, in %s", device, precision, library)
         session.run(window=window, outputs=outputs, save=partial(_save, target, sign))
     return session.summary()
 

@@ -51,32 +51,23 @@ def make_runtime(*, precision: Precision) -> Runtime:
     """
     accelerator, resolved = resolve_precision(precision)
     if accelerator == "cpu" and "OMP_NUM_THREADS" not in os.environ:
-        # One core is for what reads, draws and encodes meanwhile. On two, a second thread takes
-        # half as much CPU time again, and no time off training with the default networks.
+        # One core is for what reads, draws and encodes meanwhile.
         torch.set_num_threads(min(torch.get_num_threads(), max(loky.cpu_count() - 1, 1)))
     return log_runtime(Runtime(device=open_device(accelerator), precision=resolved))
-
-
-def arithmetic(runtime: Runtime) -> tuple[str, str]:
-    """Kind of device and precision: of the machine, what decides more than the last bits.
-
-    How many processes share the work is left out: a run may go on with another number of them.
-    """
-    return runtime.device.type, runtime.precision
 
 
 def log_runtime(runtime: Runtime) -> Runtime:
     if runtime.is_first:
         shared = f", {runtime.world_size} processes" if runtime.world_size > 1 else ""
-        kind, precision = arithmetic(runtime)
-        _logger.info("runs on %s, %s%s", describe_device(kind), precision, shared)
+        device = describe_device(runtime.device.type)
+        _logger.info("runs on %s, %s%s", device, runtime.precision, shared)
     return runtime
 
 
 def open_device(accelerator: str, index: int = 0) -> torch.device:
     if accelerator == "cpu":
         return torch.device("cpu")
-    index %= torch.cuda.device_count()  # under srun each process may see its own one alone
+    index %= torch.cuda.device_count()  # each process may see its own one alone
     torch.cuda.set_device(index)
     return torch.device("cuda", index)
 

@@ -42,7 +42,7 @@ def write_weights(path: Path, network: nn.Module, *, description: Mapping[str, o
 
 
 def read_appearance(path: Path) -> Appearance:
-    """Read how a target looks.
+    """Read a target's appearance.
 
     Raises:
         MissingFileError: no such file.
@@ -52,7 +52,8 @@ def read_appearance(path: Path) -> Appearance:
     packed = read_described(path, "appearance", PackedAppearance)
     tensors, _ = read_tensors(path)
     try:
-        return unpack_appearance({name: it.numpy() for name, it in tensors.items()}, packed)
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        return unpack_appearance(arrays, packed)
     except (KeyError, TypeError, ValueError) as error:  # numpy has no bfloat16
         raise WeightsError(
             f"{path}: its appearance was not written by motiontransfer: "
@@ -78,15 +79,6 @@ def read_description(path: Path) -> dict[str, object]:
     return description
 
 
-def _fill(network: nn.Module, tensors: Mapping[str, Tensor], *, path: Path) -> None:
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise WeightsError(
-            f"{path}: does not fit the network it describes: {one_line(error)}"
-        ) from error
-
-
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], *, description: Mapping[str, object]
 ) -> None:
@@ -102,7 +94,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     with _open(path) as file:
         description = read_checked_text(path, (file.metadata() or {}).get(ARRAYS_KEY))
         tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-    check_arrays(path, description, {name: _checksum(it) for name, it in tensors.items()})
+    check_arrays(path, description, {name: _checksum(each) for name, each in tensors.items()})
     return tensors, description
 
 
@@ -128,7 +120,7 @@ _Network = TypeVar("_Network", bound=nn.Module)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedGenerator:
-    """A main generator with what it must be fed."""
+    """A main generator, its inputs' shape and style, and the split it was trained with."""
 
     network: FrameGenerator
     config: GeneratorConfig
@@ -137,7 +129,10 @@ class TrainedGenerator:
 
 
 def read_generator(path: Path, *, appearance: Path | None = None) -> TrainedGenerator:
-    """Build the generator that a file describes; its puppet is that of its project, or of a file.
+    """Build the generator that a file describes.
+
+    Args:
+        appearance: file of its puppet's appearance; None: the one of its project.
 
     Raises:
         WeightsError: the generator was trained with another appearance.
@@ -203,11 +198,15 @@ def read_network(
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise WeightsError(f"{path}: {name}: expected finite numbers; train it again")
-    shapes = {name: tensor.to("meta") for name, tensor in tensors.items()}
-    with torch.device("meta"):  # fails before memory is taken, where the file holds less
-        _fill(build(config), shapes, path=path)
-    network = build(config)
-    _fill(network, tensors, path=path)
+    try:
+        with torch.device("meta"):  # before memory is taken: the file may hold less
+            build(config).load_state_dict({name: t.to("meta") for name, t in tensors.items()})
+        network = build(config)
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{path}: does not fit the network it describes: {one_line(error)}"
+        ) from error
     return network.eval().requires_grad_(False), config
 
 

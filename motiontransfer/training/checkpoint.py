@@ -1,8 +1,7 @@
-"""A training's folder: atomic checkpoints for exact resume, curves and sample images; its clock.
+"""Folder of a training run: atomic checkpoints for exact resume, curves, sample images, times.
 
-The folder's name is a hash of all that determines the result, so changed inputs start anew and
-unchanged ones resume; it is outside DVC's outs, which DVC deletes before each run. Tensors are
-stored as safetensors; nothing is unpickled. Curves are DVCLive's.
+The folder's name is a hash of all that determines the result: changed inputs start anew, unchanged
+ones resume. It is outside DVC's outs, which DVC deletes before each run.
 """
 
 import hashlib
@@ -11,10 +10,9 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,7 +26,7 @@ from torch import Tensor, nn
 
 from motiontransfer.core.errors import CheckpointError, DamagedFileError, TrainingError
 from motiontransfer.core.storage import replacing, sha256_of, source_files
-from motiontransfer.models.runtime import Runtime, arithmetic
+from motiontransfer.models.runtime import Runtime
 from motiontransfer.models.weights import read_tensors, write_tensors
 from motiontransfer.training.distributed import all_gather
 from motiontransfer.video.tensors import CPU
@@ -38,20 +36,20 @@ _Item = TypeVar("_Item")
 
 _logger = logging.getLogger(__name__)
 
-_PREFIX, _COUNT = "mean_losses.", "count"
-_MAX_CHECKPOINTS = 2
-_MAX_RUNS = 3
+_PREFIX, _COUNT = "mean_losses.", "count"  # names in a checkpoint
+_MAX_CHECKPOINTS = 2  # a run: one is left if a file is damaged
+_MAX_RUNS = 3  # a training: to go back to earlier params
 
 
 def run_key(runtime: Runtime, config: Sequence[object], files: Sequence[Path], *, code: str) -> str:
-    """Hash of all that decides a run's result.
+    """Hash of all that decides a run's result, but the number of processes.
 
     Args:
         config: values whose `repr` shows all that decides.
         files: whose bytes decide.
         code: the module that trains, as in `__name__`; all that it imports counts.
     """
-    digest = hashlib.sha256(repr([*config, *arithmetic(runtime)]).encode())
+    digest = hashlib.sha256(repr([*config, runtime.device.type, runtime.precision]).encode())
     for path in [*files, *source_files(code)]:
         digest.update(bytes.fromhex(sha256_of(path)))
     return digest.hexdigest()[:16]
@@ -99,21 +97,21 @@ class Checkpoint:
 
 @contextmanager
 def run_folder(runtime: Runtime, root: Path, key: str) -> Generator[Path]:
-    """Hold the folder of one run; on success it is removed, on an error or kill it stays.
+    """Lock the folder of one run; on success it is removed, on an error or kill it stays.
 
-    Of the runs in the same place that did not end, this one and the two that were worked on last
-    are kept, and any that another process holds. The first process holds it for all of them.
+    Of the runs in the same place that did not end, the latest ones are kept, and any that another
+    process has locked.
 
     Raises:
-        CheckpointError: another training holds it.
+        CheckpointError: another training has locked it.
     """
     folder = root / key
     with ExitStack() as stack:
-        is_held = True
+        is_locked = True
         if runtime.is_first:
             folder.mkdir(parents=True, exist_ok=True)
-            is_held = _hold(stack, folder)
-        if not all_gather(runtime, [float(is_held)])[0, 0]:
+            is_locked = _try_lock(stack, folder)
+        if not all_gather(runtime, [float(is_locked)])[0, 0]:
             raise CheckpointError(
                 f"{folder}: another process is training this very run; wait for it, or stop it "
                 "(`fuser` on the folder's lock file names it)"
@@ -121,39 +119,19 @@ def run_folder(runtime: Runtime, root: Path, key: str) -> Generator[Path]:
         if runtime.is_first:
             for path in folder.rglob(".*.tmp*"):  # of a process that was killed while it wrote
                 path.unlink()
-            _prune_runs(folder)
+            _remove_old_runs(folder)
         yield folder
         if runtime.is_first:
-            shutil.rmtree(folder)  # still held: no process can begin in a folder that is to go
-
-
-@contextmanager
-def checkpoint_writer(folder: Path) -> Generator[Callable[[Checkpoint], None]]:
-    """Yield a function that copies a checkpoint and lets a thread write it, one at a time.
-
-    When the block is left, the last one is written.
-    """
-    pending: Future[None] | None = None
-
-    def write(checkpoint: Checkpoint) -> None:
-        nonlocal pending
-        state = {name: each.detach().to(CPU, copy=True) for name, each in checkpoint.state.items()}
-        if pending is not None:
-            pending.result()
-        copied = Checkpoint(checkpoint.throughput, state)
-        pending = thread.submit(save_checkpoint, folder, copied)
-
-    with ThreadPoolExecutor(1) as thread:
-        yield write
-        if pending is not None:
-            pending.result()
+            shutil.rmtree(folder)  # while it is locked: no process can begin in it
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Add a checkpoint, whose tensors share no memory, and remove all but the last two."""
+    """Add a checkpoint, and remove all but the last two."""
     throughput = checkpoint.throughput
+    # Copied: safetensors refuses tensors that share memory, as an EMA that is the network.
+    state = {name: each.detach().to(CPU, copy=True) for name, each in checkpoint.state.items()}
     with replacing(folder / f"step_{throughput.steps:08d}.safetensors") as temporary:
-        write_tensors(temporary, checkpoint.state, description=asdict(throughput))
+        write_tensors(temporary, state, description=asdict(throughput))
         # Its name must not survive a power cut that its bytes do not survive.
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -200,28 +178,24 @@ def load_adam_state(prefix: str, optimizer: torch.optim.Adam, state: Mapping[str
 
 
 def laid_out_like(parameter: Tensor, values: Tensor) -> Tensor:
-    """Return values in the order in which a parameter of the same shape has them in memory.
-
-    torch's fused Adam takes parameter, gradient and moments for equally laid out, and mixes up the
-    numbers of those that are not: a channels-last parameter with a contiguous gradient.
-    """
+    """Return values in a parameter's memory format, which fused Adam takes for granted."""
     if values.shape != parameter.shape or values.stride() == parameter.stride():
         return values
     return torch.empty_like(parameter).copy_(values)
 
 
-def _prune_runs(current: Path) -> None:
+def _remove_old_runs(current: Path) -> None:
     others = [lock.parent for lock in current.parent.glob("*/lock") if lock.parent != current]
     others.sort(key=lambda path: path.stat().st_mtime_ns)
     for folder in others[: 1 - _MAX_RUNS]:
         with ExitStack() as stack:
-            if _hold(stack, folder):
+            if _try_lock(stack, folder):
                 shutil.rmtree(folder)
                 _logger.info("%s: removed: there are %d later runs", folder, _MAX_RUNS)
 
 
-def _hold(stack: ExitStack, folder: Path) -> bool:
-    """Lock a folder until the stack is left; False where another process holds it."""
+def _try_lock(stack: ExitStack, folder: Path) -> bool:
+    """Lock a folder until the stack is left; False where another process has locked it."""
     try:
         stack.enter_context(FileLock(folder / "lock").acquire(blocking=False))
     except Timeout:
@@ -283,37 +257,24 @@ class MeanLosses:
 
 
 class RunClock:
-    """Time of a training over all its sessions, its own part of it, and that spent waiting."""
+    """Time of a training over all its sessions, its own part of it, and that spent waiting.
+
+    On a CPU the own part is the CPU time of the thread that trains, and its waits for batches.
+    """
 
     def __init__(self, start: Throughput, *, on_cpu: bool) -> None:
-        """Start in the thread that trains, after earlier sessions; off the CPU all time counts."""
-        self._start, self._began = start, time.monotonic()
+        self._start, self._waiting_seconds = start, 0.0
         self._work_clock = time.thread_time if on_cpu else time.monotonic
-        self._work_began = self._work_clock()
-        self._waiting_minutes = start.waiting_minutes
-
-    @property
-    def minutes(self) -> float:
-        return self._start.minutes + (time.monotonic() - self._began) / 60
-
-    @property
-    def own_minutes(self) -> float:
-        """Minutes in which this thread, which runs all passes on a CPU, computed or had to wait.
-
-        Not those in which others had its core, or that of a thread that works for it.
-        """
-        computing = (self._work_clock() - self._work_began) / 60
-        waiting = self._waiting_minutes - self._start.waiting_minutes
-        passed = self.minutes - self._start.minutes
-        return self._start.own_minutes + min(computing + waiting, passed)
+        self._began, self._work_began = time.monotonic(), self._work_clock()
 
     def throughput(self, done: int) -> Throughput:
-        return Throughput(
-            steps=done,
-            minutes=self.minutes,
-            own_minutes=self.own_minutes,
-            waiting_minutes=self._waiting_minutes,
+        """Times up to now; to be called in the thread that trains."""
+        passed = time.monotonic() - self._began
+        own = min(self._work_clock() - self._work_began + self._waiting_seconds, passed)
+        session = Throughput(
+            minutes=passed / 60, own_minutes=own / 60, waiting_minutes=self._waiting_seconds / 60
         )
+        return replace(self._start + session, steps=done)
 
     def waiting_for(self, items: Iterable[_Item]) -> Iterator[_Item]:
         """Yield the items, counting the time until each is there."""
@@ -324,7 +285,7 @@ class RunClock:
                 item = next(remaining)
             except StopIteration:
                 return
-            self._waiting_minutes += (time.monotonic() - began) / 60
+            self._waiting_seconds += time.monotonic() - began
             yield item
 
 
@@ -332,10 +293,9 @@ class RunClock:
 def open_log(run: Path, *, step: int) -> Generator[Live]:
     """Continue a run's log after some step; later entries are removed, as they will be repeated."""
     if step == 0:
-        # The run that logged here never reached a checkpoint.
-        shutil.rmtree(run / "live", ignore_errors=True)
+        shutil.rmtree(run / "live", ignore_errors=True)  # of a run without a checkpoint
     _truncate(run / "live/plots", step)
-    # The last values: DVCLive reads them again, and a kill may have left half of them.
+    # DVCLive reads its last values again, and a kill may have left half of them.
     (run / "live/metrics.json").unlink(missing_ok=True)
     try:
         live = Live(

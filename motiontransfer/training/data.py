@@ -1,8 +1,7 @@
 """Training batches: frame cache, seeded batch sampler, prefetching threads, random generators.
 
-Threads share one frame cache. Each worker process of `torch.utils.data.DataLoader` would decode
-every frame for itself: four of them take three times the CPU time and twice the memory (300 batches
-of 4 windows, 256x256).
+Threads share one frame cache; each worker process of `torch.utils.data.DataLoader` would decode
+every frame for itself.
 """
 
 import threading
@@ -25,7 +24,7 @@ from motiontransfer.video.tensors import upload
 Batch = TypeVar("Batch", bound="TensorBatch", covariant=True)
 _Self = TypeVar("_Self", bound="TensorBatch")
 
-_CACHED_BYTES = 1 << 30
+_CACHED_BYTES = 1 << 30  # of decoded frames: about 5000 of 256x256
 
 
 class FrameCache:

@@ -35,12 +35,12 @@ from motiontransfer.training.gan import (
     adversarial_discriminator_loss,
     adversarial_generator_loss,
 )
-from motiontransfer.training.trainer import RunPaths, Schedule, finish, fit
+from motiontransfer.training.trainer import RunPaths, Schedule, fit, save_results
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import Images, frames_to_tensor, image_grid
 
-_EARLIER_SHARE = 0.5
-_NUM_SAMPLES = 8
+_EARLIER_SHARE = 0.5  # of the images that a discriminator sees, once the pool is full
+_NUM_SAMPLES = 8  # pairs of faces, one a column
 _SECTION = "train_face_cycle"
 
 
@@ -296,7 +296,7 @@ def train_face_cycle(
             description={"face_translator": asdict(translator)},
         )
         return {
-            **finish(throughput, folder=folder, paths=paths),
+            **save_results(throughput, folder=folder, paths=paths),
             "source_faces": len(dataset.source),
             "target_faces": len(dataset.target),
             "source_frames_without_face": dataset.source.num_frames_without_face,

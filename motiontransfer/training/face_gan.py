@@ -54,24 +54,23 @@ from motiontransfer.training.gan import (
     VGG19Features,
     gan_losses,
 )
-from motiontransfer.training.trainer import RunPaths, Schedule, TaskBatch, finish, fit
+from motiontransfer.training.trainer import RunPaths, Schedule, TaskBatch, fit, save_results
 from motiontransfer.training.windows import (
     Frames,
     WindowBatch,
     WindowConfig,
     WindowDataset,
     WindowInputs,
-    discriminate_windows,
     excluded_references,
     puppets_of_clips,
+    window_losses,
 )
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import frames_to_tensor, image_grid, tensor_to_frames
 
-_NUM_SAMPLES = 8
-_RUN_FRAMES = 8
-_TIMES_DRAWN = 10
-"""How often each generated face is trained on, about."""
+_NUM_SAMPLES = 8  # faces, one a column
+_RUN_FRAMES = 8  # that the main generator generates in a row
+_TIMES_DRAWN = 10  # how often each generated face is trained on, about
 _WINDOWS = WindowConfig(window_frames=2, limb_dropout=0.0, part_dropout=0.0)
 
 
@@ -219,15 +218,16 @@ class FaceWindowDataset(WindowDataset):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullFrameLosses:
-    """Losses of the main generator's training, on its frames with the face."""
+    """Losses of the main generator's training but L1, on its frames with the face."""
 
     discriminator: nn.Module
-    """The main one, frozen."""
+    """Main discriminator, frozen."""
     config: GanLossConfig
+    weight: float
 
 
 def read_full_frame_losses(
-    path: Path, style: PoseMapStyle, *, config: GanLossConfig
+    path: Path, style: PoseMapStyle, *, config: GanLossConfig, weight: float
 ) -> FullFrameLosses:
     """Read the main discriminator, which scores pairs of frames, from its weights file."""
 
@@ -238,7 +238,7 @@ def read_full_frame_losses(
         )
 
     discriminator, _ = read_network(path, "discriminator", DiscriminatorConfig, build)
-    return FullFrameLosses(discriminator=discriminator, config=config)
+    return FullFrameLosses(discriminator=discriminator, config=config, weight=weight)
 
 
 class FaceGanConfig(GanLossConfig, GanConfig):
@@ -355,13 +355,13 @@ class FaceWindowTask(FaceTask[WindowBatch]):
         windows = self.generate(self.generator, batch)
         losses = self.losses(windows.faces)
         if (full := self._full_frame) is not None:
-            real, fake = windows.inputs.real, windows.corrected
-            with self.runtime.autocast():
-                outputs = discriminate_windows(full.discriminator, windows.inputs, fake)
-                found = gan_losses(*outputs, config=full.config)["generator"]
-            weight = full.config.perceptual_weight
-            found |= self.perceptual_loss(fake.flatten(0, 1), real.flatten(0, 1), weight=weight)
-            losses["generator"] |= {f"full_frame_{name}": loss for name, loss in found.items()}
+            of_frames = window_losses(
+                self, full.discriminator, windows.inputs, windows.corrected, config=full.config
+            )
+            losses["generator"] |= {
+                f"full_frame_{name}": full.weight * loss
+                for name, loss in of_frames["generator"].items()
+            }
         return self.update(losses, step=step, learning_rate=learning_rate)
 
     def correct(self, generator: nn.Module, batch: WindowBatch) -> Faces:
@@ -442,7 +442,7 @@ def train_face_gan(
         weights = paths.models / layout.FACE_GENERATOR_FILE
         write_weights(weights, task.ema, description={"face_generator": asdict(shape)})
         return {
-            **finish(throughput, folder=folder, paths=paths),
+            **save_results(throughput, folder=folder, paths=paths),
             "windows" if in_windows else "faces": len(dataset),
             "frames_without_face": num_without_face,
             "face_generator_parameters": count_parameters(task.generator),

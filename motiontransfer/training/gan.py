@@ -198,7 +198,7 @@ class GanTask(AdamTask[TaskBatch, Data]):
             for network in ("discriminator", "generator")
         }
         for network, gradients in gradients_of.items():
-            self.descend(network, gradients, learning_rate=learning_rate)
+            self.optimizer_step(network, gradients, learning_rate=learning_rate)
         self.update_ema(step=step)
         return {
             f"{network}/{name}": loss.detach()

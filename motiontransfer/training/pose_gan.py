@@ -47,11 +47,10 @@ from motiontransfer.training.gan import (
     Scalar,
     VGG19Features,
     foreground_weight,
-    gan_losses,
     relative_sharpness,
     weighted_l1_loss,
 )
-from motiontransfer.training.trainer import RunPaths, Schedule, finish, fit
+from motiontransfer.training.trainer import RunPaths, Schedule, fit, save_results
 from motiontransfer.training.windows import (
     Frames,
     Resolution,
@@ -60,24 +59,23 @@ from motiontransfer.training.windows import (
     WindowConfig,
     WindowDataset,
     WindowInputs,
-    discriminate_windows,
     excluded_references,
     hide_limbs,
     puppets_of_clips,
+    window_losses,
 )
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 
-_NUM_SAMPLES = 6
+_NUM_SAMPLES = 6  # frames, one a column
 _SHADOWS_WEIGHT = 30.0
-_HIDDEN_SHADOW_WEIGHT = 0.1  # where the person is before it
+_HIDDEN_SHADOW_WEIGHT = 0.1  # behind the person: visible in another pose only
 _SHADOW_FOCUS = 8.0  # more weight per difference from the background image, of images from -1 to 1
 _SYNTHESIZED_SHARE = 0.5  # of the L1 weight, for the image before the puppet is blended in
 _GLOBAL_PERCEPTUAL_SHARE = 0.5  # Chan et al. 2019: 5 for the global generator, 10 with the local
-_GLOBAL = "global"
-"""Subfolder of the global generator's training, in the run's folder and in the logs."""
+_GLOBAL = "global"  # subfolder of the global generator's training, in run and logs
 
 
 class PoseGanConfig(WindowConfig, GanLossConfig, GanConfig):
@@ -131,9 +129,14 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
         inputs = replace(batch, score=score).inputs(self._drawer, resolution=self._resolution)
         with self.runtime.autocast():
             fake = self._generate(inputs)
-            outputs = discriminate_windows(self.discriminator, inputs, fake.frames)
-        losses = gan_losses(*outputs, config=self._config)
-        losses["generator"] |= self._image_losses(inputs, fake)
+        losses = window_losses(
+            self,
+            self.discriminator,
+            inputs,
+            fake.frames,
+            config=self._config,
+            others=self._image_losses(inputs, fake),
+        )
         curves = self.update(losses, step=step, learning_rate=learning_rate)
         images = fake.frames.detach().flatten(0, 1), inputs.real.flatten(0, 1)
         return curves | {"generator/sharpness": relative_sharpness(*images)}
@@ -183,17 +186,15 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
         return GeneratedWindows(frames, synthesized, scenes)
 
     def _image_losses(self, inputs: WindowInputs, fake: GeneratedWindows) -> dict[str, Scalar]:
-        """Weighted losses of the images by themselves, without the discriminator."""
-        config, real = self._config, inputs.real
-        losses = {"l1": config.l1_weight * self._foreground_l1(fake.frames, inputs)}
+        """Weighted L1 losses of the frames, before the puppet is blended in, and of shadows."""
+        l1_weight = self._config.l1_weight
+        losses = {"l1": l1_weight * self._foreground_l1(fake.frames, inputs)}
         if inputs.textures is not None:
             synthesized = self._foreground_l1(fake.synthesized, inputs)
-            losses["synthesized_l1"] = _SYNTHESIZED_SHARE * config.l1_weight * synthesized
+            losses["synthesized_l1"] = _SYNTHESIZED_SHARE * l1_weight * synthesized
         if inputs.scene is not None and fake.scenes is not None:
             losses["shadows"] = _SHADOWS_WEIGHT * self._shadows_l1(fake.scenes, inputs.scene)
-        return losses | self.perceptual_loss(
-            fake.frames.flatten(0, 1), real.flatten(0, 1), weight=config.perceptual_weight
-        )
+        return losses
 
     def _foreground_l1(self, fake: Frames, inputs: WindowInputs) -> Scalar:
         weight = foreground_weight(
@@ -208,19 +209,19 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
     def _shadows_l1(self, scenes: Frames, scene: SceneInputs) -> Scalar:
         """L1 of the scenes, at the low resolution of `draw_coarse`.
 
-        Weighted by the real shadow: of most pixels there is none, and their mean favors none. Where
-        the person hides the scene, none is told, by little: in another pose it may be in view.
+        Weighted by the real shadow, which most pixels lack. Behind the person the target is the
+        background image without shadow, with weight `_HIDDEN_SHADOW_WEIGHT`.
         """
         size = (scene.real.shape[3], scene.real.shape[4])
         coarse = functional.interpolate(scenes.flatten(0, 1), size=size, mode="area")
         assert self.generator.background_image is not None
-        plate = functional.interpolate(
+        background = functional.interpolate(
             self.generator.background_image[None], size=size, mode="area"
         )
-        is_room = scene.is_room[:, :, None]
-        real = torch.where(is_room, scene.real, plate)
-        shadow = (real - plate).abs()
-        weight = torch.where(is_room, 1 + _SHADOW_FOCUS * shadow, _HIDDEN_SHADOW_WEIGHT)
+        is_background = scene.is_background[:, :, None]
+        real = torch.where(is_background, scene.real, background)
+        shadow = (real - background).abs()
+        weight = torch.where(is_background, 1 + _SHADOW_FOCUS * shadow, _HIDDEN_SHADOW_WEIGHT)
         return ((coarse.unflatten(0, real.shape[:2]) - real).abs() * weight).mean()
 
 
@@ -265,17 +266,17 @@ def train_pose_gan(
     """Train, write generator and discriminator weights and the logs; return metrics on rank 0."""
     clips, shape = target.clips, networks.generator
     puppet = Puppet(target.appearance, shape.size) if shape.texture == "puppet" else None
-    room = background_image = None
+    background = background_image = None
     if shape.has_background_image:
-        room = resize(target.appearance.background, shape.size)
-        background_image = frames_to_tensor([room])[0]
+        background = resize(target.appearance.background, shape.size)
+        background_image = frames_to_tensor([background])[0]
     dataset = WindowDataset(
         clips,
         config,
         conditioning_poses=shape.conditioning_poses,
         viewport=shape.viewport,
         puppets=puppets_of_clips(puppet, clips),
-        background=None if shape.viewport is None else room,
+        background=None if shape.viewport is None else background,
     )
 
     def build(
@@ -318,7 +319,7 @@ def train_pose_gan(
             return {}
         _write(task, paths.models, target, networks, config)
         return {
-            **finish(throughput, folder=folder, paths=paths),
+            **save_results(throughput, folder=folder, paths=paths),
             "windows": len(dataset),
             "windows_without_body": dataset.num_windows_without_body,
             "generator_parameters": count_parameters(task.generator),
@@ -410,7 +411,7 @@ def global_config(config: PoseGanConfig, networks: PoseGanNetworks) -> PoseGanCo
 
 
 def start_from_coarse(task: PoseGanTask, trained: PoseGanTask) -> None:
-    """Initialize generator, its EMA and discriminator with what the first training trained."""
+    """Start generator, its EMA and discriminator from those of the first training."""
     for generator in (task.generator, task.ema):
         start_from_global(generator, trained.ema)
     task.discriminator.start_from(trained.discriminator)

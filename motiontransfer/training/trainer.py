@@ -11,8 +11,8 @@ import math
 import signal
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -27,6 +27,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from motiontransfer.core.device import Precision
 from motiontransfer.core.params import Section
 from motiontransfer.core.progress import ProgressMeter
+from motiontransfer.core.storage import write_json
 from motiontransfer.models.discriminators import DiscriminatorConfig
 from motiontransfer.models.generators import NumDownsamplings, NumResidualBlocks
 from motiontransfer.models.layers import to_device
@@ -38,7 +39,6 @@ from motiontransfer.training.checkpoint import (
     Scalar,
     Throughput,
     adam_state,
-    checkpoint_writer,
     copy_logs,
     laid_out_like,
     load_adam_state,
@@ -47,6 +47,7 @@ from motiontransfer.training.checkpoint import (
     log_losses,
     open_log,
     sample_name,
+    save_checkpoint,
 )
 from motiontransfer.training.data import Batch, BatchSampler, Dataset, TensorBatch, prefetch
 from motiontransfer.training.distributed import (
@@ -54,7 +55,9 @@ from motiontransfer.training.distributed import (
     all_gather,
     all_reduce_mean,
     barrier,
-    launched_runtime,
+    joined_runtime,
+    processes_to_start,
+    run_with_torchrun,
 )
 from motiontransfer.video.color import Frame
 
@@ -127,11 +130,18 @@ class RunParams(LengthParams):
     def schedule(self, logging: LoggingParams) -> Schedule:
         return self.to_config(Schedule, **logging.model_dump())
 
-    def launched(self) -> AbstractContextManager[Runtime]:
-        """The processes that train together, ended with the block."""
-        return launched_runtime(
-            precision=self.precision, devices=self.devices, batch_size=self.batch_size
-        )
+    def launch(
+        self, train: Callable[[Runtime], Mapping[str, object]], *, metrics_file: Path
+    ) -> None:
+        """Train in all processes together; the first one writes the metrics."""
+        count = processes_to_start(self.devices, batch_size=self.batch_size)
+        if count > 1:
+            run_with_torchrun(count)
+            return
+        with joined_runtime(precision=self.precision, batch_size=self.batch_size) as runtime:
+            metrics = train(runtime)
+            if runtime.is_first:
+                write_json(metrics_file, metrics)
 
 
 class TrainingParams(RunParams):
@@ -192,7 +202,9 @@ class AdamTask(ABC, Generic[TaskBatch, Data]):
     def sample(self, dataset: Data) -> Frame:
         """Sample image of the networks' current output."""
 
-    def descend(self, name: str, gradients: Sequence[Tensor], *, learning_rate: float) -> None:
+    def optimizer_step(
+        self, name: str, gradients: Sequence[Tensor], *, learning_rate: float
+    ) -> None:
         """Step a network on the mean of the ranks' gradients."""
         means = all_reduce_mean(self.runtime, gradients)
         for parameter, mean in zip(self._networks[name].parameters(), means, strict=True):
@@ -243,15 +255,15 @@ def fit(task: AdamTask, *, schedule: Schedule, dataset: Dataset, folder: Path) -
     batches = clock.waiting_for(_batches(dataset, runtime, schedule, start))
     progress = ProgressMeter(task.description, total=schedule.steps, done=done)
     log = open_log(folder, step=done) if runtime.is_first else nullcontext()
-    writer = checkpoint_writer(folder)
-    with closing(progress), listening() as received, log as live, writer as write_checkpoint:
+    with closing(progress), delayed_signals() as received, log as live:
         for done, batch in enumerate(batches, start.steps + 1):
             learning_rate = schedule.learning_rate_at(done - 1, minutes=minutes)
             torch.backends.cudnn.benchmark = True  # not of samples, whose sizes do not recur
             losses.add(task.step(batch, step=done - 1, learning_rate=learning_rate))
             torch.backends.cudnn.benchmark = False
             # A signal on any rank stops all; the slowest rank's clock counts.
-            numbers = [float(max(received, default=0)), clock.own_minutes]
+            times = clock.throughput(done)
+            numbers = [float(max(received, default=0)), times.own_minutes]
             stop, minutes = all_gather(runtime, numbers).max(axis=0).tolist()
             over = schedule.is_over(done, minutes=minutes)
             logged = over or done % schedule.log_every_steps == 0
@@ -264,14 +276,14 @@ def fit(task: AdamTask, *, schedule: Schedule, dataset: Dataset, folder: Path) -
                 if logged:
                     log_losses(live, done, values)
                 note = "".join(f", {name} {value:.3g}" for name, value in values.items())
-                slowdown = clock.minutes / minutes if minutes else 1.0
+                slowdown = times.minutes / minutes if minutes else 1.0
                 seconds_left = slowdown * schedule.seconds_left(minutes)
                 progress.show(done, max_seconds_left=seconds_left, note=note)
                 if over or done % schedule.sample_every_steps == 0:
                     live.log_image(sample_name(done), task.sample(dataset))
                 if checkpointed:
                     state = {**task.state(), **losses.state()}
-                    write_checkpoint(Checkpoint(clock.throughput(done), state))
+                    save_checkpoint(folder, Checkpoint(clock.throughput(done), state))
             if over or stop:
                 break
     if stop:
@@ -287,8 +299,10 @@ def fit(task: AdamTask, *, schedule: Schedule, dataset: Dataset, folder: Path) -
     return replace(clock.throughput(done), planned_steps=schedule.steps)
 
 
-def finish(throughput: Throughput, *, folder: Path, paths: RunPaths) -> dict[str, int | float]:
-    """Copy the logs of a run whose weights are written, say where all is; return its metrics."""
+def save_results(
+    throughput: Throughput, *, folder: Path, paths: RunPaths
+) -> dict[str, int | float]:
+    """Copy the logs of a run whose weights are written, log all paths; return its metrics."""
     copy_logs(folder, paths.logs)
     _logger.info(
         "%d steps in %.1f min, %.1f %% of it waiting for frames; weights in %s, curves and sample "
@@ -341,7 +355,7 @@ def num_readers(kind: str, *, num_cores: int) -> int:
 
 
 @contextmanager
-def listening() -> Generator[list[int]]:
+def delayed_signals() -> Generator[list[int]]:
     """Collect the first SIGINT or SIGTERM instead of obeying it; a second one is obeyed."""
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():

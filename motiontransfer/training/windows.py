@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Literal
 
 import cv2
@@ -16,7 +17,7 @@ from torch.nn import functional
 
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.params import Section
-from motiontransfer.models.discriminators import DiscriminatorOutput, split_real_fake
+from motiontransfer.models.discriminators import split_real_fake
 from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import coarse_size
@@ -28,6 +29,7 @@ from motiontransfer.puppet.retrieval import Excluded
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.training.data import FrameCache, TensorBatch, make_generator
+from motiontransfer.training.gan import GanLossConfig, GanTask, LossesOf, Scalar, gan_losses
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import levels_to_images, levels_to_textures, upload
 
@@ -36,11 +38,12 @@ Frames = Float[Tensor, "batch time 3 height width"]
 Resolution = Literal["full", "half"]
 Boxes = Int64[np.ndarray, "windows 4"]
 Scores = Float[Tensor, "batch time joints"]
-_Room = Bool[np.ndarray, "rows columns"]
+_BackgroundMask = Bool[np.ndarray, "rows columns"]
+"""True at coarse pixels that surely show no part of the person."""
 
-_APART_SECONDS = 1
+_APART_SECONDS = 1  # between a frame and the references it is trained with
 _UNLIKE_LEVELS = 20  # of 255: noise and compression change less
-_CLOSE_SECONDS = 0.125  # between masks: nobody moves far
+_CLOSE_SECONDS = 0.125  # between two masks: nobody moves far
 _JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
     "leg": ("knee", "ankle", "heel", "foot_index")
 }
@@ -63,7 +66,7 @@ class SceneInputs:
     """Pose maps of whole frames, from `draw_coarse`."""
     real: Float[Tensor, "batch time 3 coarse_rows coarse_columns"]
     """The frames at low resolution."""
-    is_room: Bool[Tensor, "batch time coarse_rows coarse_columns"]
+    is_background: Bool[Tensor, "batch time coarse_rows coarse_columns"]
     """True at pixels of `real` that surely do not show the person."""
 
     def crop(
@@ -97,7 +100,7 @@ class WholeFrames:
     """(height, width) of the frames, pixels."""
     coarse: UInt8[Tensor, "batch time rows columns 3"]
     """The frames at the size of `draw_coarse`."""
-    is_room: Bool[Tensor, "batch time rows columns"]
+    is_background: Bool[Tensor, "batch time rows columns"]
     """True at pixels of `coarse` outside the viewport, or away from the person's mask."""
 
 
@@ -148,7 +151,7 @@ class WindowBatch(TensorBatch):
                 corners=[(x, y) for x, y in places.tolist()],
                 pose_maps=sized(coarse_maps.unflatten(0, self.frames.shape[:2])),
                 real=levels_to_images(upload(whole.coarse, device)),
-                is_room=upload(whole.is_room, device),
+                is_background=upload(whole.is_background, device),
             )
         return WindowInputs(
             pose_maps=pose_maps[:, num_preceding:],
@@ -205,13 +208,15 @@ class WindowDataset:
         self._frames = FrameCache([clip.frames for clip in self.clips])
         self._puppets = puppets
         self._background = background
-        self._people, self._rooms, self._free = [], [], []
+        self._people, self._masks, self._all_masks = [], [], []
         if viewport is not None:
             size = coarse_size(self.clips[0].keypoints.image_size)
-            self._rooms = [_rooms_of(read_masks(clip.masks_file), size) for clip in self.clips]
-            self._free = [
-                _rooms_of_all(rooms, clip.training, clip.keypoints.frame_rate)
-                for rooms, clip in zip(self._rooms, self.clips, strict=True)
+            self._masks = [
+                _background_masks(read_masks(clip.masks_file), size) for clip in self.clips
+            ]
+            self._all_masks = [
+                _interpolated_masks(masks, clip.training, clip.keypoints.frame_rate)
+                for masks, clip in zip(self._masks, self.clips, strict=True)
             ]
             self._people = [
                 person_boxes(viewport, of.points, of.score, image_size=of.image_size)
@@ -234,11 +239,11 @@ class WindowDataset:
         whole = None
         if self._viewport is not None:
             boxes = self._boxes(chosen)
-            rooms = [
-                [self._rooms[clip].get(first + t) for t in range(self._config.window_frames)]
+            masks = [
+                [self._masks[clip].get(first + t) for t in range(self._config.window_frames)]
                 for clip, first in chosen
             ]
-            whole = _whole_frames(windows, boxes, rooms)
+            whole = _whole_frames(windows, boxes, masks)
             points = points - boxes[:, None, None, :2].astype(np.float32)
             pairs = zip(windows, boxes.tolist(), strict=True)
             windows = [window[:, y0:y1, x0:x1] for window, (x0, y0, x1, y1) in pairs]
@@ -251,24 +256,24 @@ class WindowDataset:
         )
 
     def _frame(self, clip: int, index: int) -> Frame:
-        """A training frame; a caption or passer-by beside the person is the background there.
+        """A training frame; what moves beside the person, but shadows, is the background there.
 
-        Shadows stay. A network would learn to paint at the person whatever moves beside them.
+        A network would learn to generate it near the person.
         """
         frame = self._frames[clip, index]
         if self._background is None:
             return frame
-        room = self._free[clip].get(index)
-        if room is None:
+        mask = self._all_masks[clip].get(index)
+        if mask is None:
             return frame
         difference = cv2.absdiff(frame, self._background).max(axis=2)
         beside = cv2.resize(
-            room.astype(np.uint8), frame.shape[1::-1], interpolation=cv2.INTER_NEAREST
+            mask.astype(np.uint8), frame.shape[1::-1], interpolation=cv2.INTER_NEAREST
         )
-        strange = (difference > _UNLIKE_LEVELS) & (beside > 0)
-        real, behind = frame[strange][None], self._background[strange][None]
+        is_other = (difference > _UNLIKE_LEVELS) & (beside > 0)
+        real, behind = frame[is_other][None], self._background[is_other][None]
         cleaned = frame.copy()
-        cleaned[strange] = np.where(is_shadow(real, behind)[..., None], real, behind)[0]
+        cleaned[is_other] = np.where(is_shadow(real, behind)[..., None], real, behind)[0]
         return cleaned
 
     def _textures(
@@ -310,9 +315,9 @@ class WindowDataset:
 
 
 def puppets_of_clips(puppet: Puppet | None, clips: Sequence[TargetClip]) -> list[PuppetClip]:
-    """The puppet in each clip's poses, not from frames that are less than a second away; or none.
+    """Puppets in each clip's poses, without references less than a second away; empty without one.
 
-    A network would learn to copy the puppet if that were the frame itself.
+    A network would learn to copy a puppet of the frame itself.
     """
     if puppet is None:
         return []
@@ -323,7 +328,7 @@ def puppets_of_clips(puppet: Puppet | None, clips: Sequence[TargetClip]) -> list
 
 
 def excluded_references(puppet: Puppet, clips: Sequence[TargetClip], index: int) -> Excluded:
-    """The references that are less than a second away from each frame of a clip."""
+    """References less than a second away from each frame of a clip."""
     keypoints = clips[index].keypoints
     within = math.ceil(_APART_SECONDS * keypoints.frame_rate)
     return puppet.references.excluded(index, keypoints.num_frames, within=within)
@@ -361,21 +366,38 @@ def hide_limbs(
     return hidden
 
 
-def discriminate_windows(
-    discriminator: nn.Module, inputs: WindowInputs, fake: Frames
-) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
-    """A discriminator's outputs for the real and the fake windows, stacked along the channels."""
-    # One pass for both: instance normalization treats each sample on its own.
+def window_losses(
+    task: GanTask,
+    discriminator: nn.Module,
+    inputs: WindowInputs,
+    fake: Frames,
+    *,
+    config: GanLossConfig,
+    others: Mapping[str, Scalar] = MappingProxyType({}),
+) -> LossesOf:
+    """Weighted losses of windows, whose frames a discriminator reads stacked along the channels.
+
+    Args:
+        others: of the generator, too.
+    """
+    # One pass for real and fake: instance normalization treats each sample on its own.
     images = torch.cat([inputs.real.flatten(1, 2), fake.flatten(1, 2)])
-    return split_real_fake(discriminator(inputs.pose_maps.flatten(1, 2), images))
+    with task.runtime.autocast():
+        outputs = discriminator(inputs.pose_maps.flatten(1, 2), images)
+    losses = gan_losses(*split_real_fake(outputs), config=config)
+    losses["generator"] |= others
+    losses["generator"] |= task.perceptual_loss(
+        fake.flatten(0, 1), inputs.real.flatten(0, 1), weight=config.perceptual_weight
+    )
+    return losses
 
 
-def _rooms_of(masks: PersonMasks, size: tuple[int, int]) -> dict[int, _Room]:
-    """Frame -> the coarse pixels in and beside which nothing may be the person.
+def _background_masks(masks: PersonMasks, size: tuple[int, int]) -> dict[int, _BackgroundMask]:
+    """Frame -> its background mask, from the person's mask enlarged by a coarse pixel.
 
     Frames in which the network found nobody are left out: hair and clothes are in no drawn mask.
     """
-    rooms = {}
+    found = {}
     for index, mask, is_drawn in zip(
         masks.frame_index.tolist(), masks.masks, masks.is_drawn, strict=True
     ):
@@ -383,45 +405,45 @@ def _rooms_of(masks: PersonMasks, size: tuple[int, int]) -> dict[int, _Room]:
             level = torch.from_numpy(mask)[None].float()
             near = functional.adaptive_max_pool2d(level, size)
             near = functional.max_pool2d(near, 3, stride=1, padding=1)
-            rooms[index] = (near[0] < LEAST_MASK).numpy()
-    return rooms
+            found[index] = (near[0] < LEAST_MASK).numpy()
+    return found
 
 
-def _rooms_of_all(
-    rooms: Mapping[int, _Room], frames: range, frame_rate: Fraction
-) -> dict[int, _Room]:
-    """Those of frames without a mask too: between two that are close what neither shows.
+def _interpolated_masks(
+    masks: Mapping[int, _BackgroundMask], frames: range, frame_rate: Fraction
+) -> dict[int, _BackgroundMask]:
+    """Background masks of all frames; empty if no frame has one.
 
-    Elsewhere what no mask of the clip shows. Empty if there is no mask at all.
+    Between two close masks it is what both show, elsewhere what all masks of the clip show.
     """
-    if not rooms:
+    if not masks:
         return {}
-    known, never = sorted(rooms), np.logical_and.reduce([*rooms.values()])
+    known, always = sorted(masks), np.logical_and.reduce([*masks.values()])
     found = {}
     for frame, place in zip(frames, np.searchsorted(known, frames).tolist(), strict=True):
         before, after = known[max(place - 1, 0)], known[min(place, len(known) - 1)]
         if after == frame:
-            found[frame] = rooms[frame]
+            found[frame] = masks[frame]
         elif before < frame < after and after - before <= _CLOSE_SECONDS * frame_rate:
-            found[frame] = rooms[before] & rooms[after]
+            found[frame] = masks[before] & masks[after]
         else:
-            found[frame] = never
+            found[frame] = always
     return found
 
 
 def _whole_frames(
     windows: Sequence[UInt8[np.ndarray, "time height width 3"]],
     boxes: Boxes,
-    rooms: Sequence[Sequence[_Room | None]],
+    masks: Sequence[Sequence[_BackgroundMask | None]],
 ) -> WholeFrames:
     height, width = windows[0].shape[1:3]
     rows, columns = coarse_size((height, width))
     y, x = (np.arange(rows) + 0.5) * height / rows, (np.arange(columns) + 0.5) * width / columns
     x0, y0, x1, y1 = boxes.T[..., None]
     inside = ((y0 < y) & (y < y1))[:, :, None] & ((x0 < x) & (x < x1))[:, None]
-    is_room = [
-        np.stack([~box if room is None else ~box | room for room in of_window])
-        for box, of_window in zip(inside, rooms, strict=True)
+    is_background = [
+        np.stack([~box if mask is None else ~box | mask for mask in of_window])
+        for box, of_window in zip(inside, masks, strict=True)
     ]
     coarse = [
         np.stack([cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA) for frame in w])
@@ -431,5 +453,5 @@ def _whole_frames(
         corners=boxes[:, :2],
         size=(height, width),
         coarse=torch.from_numpy(np.stack(coarse)),
-        is_room=torch.from_numpy(np.stack(is_room)),
+        is_background=torch.from_numpy(np.stack(is_background)),
     )

@@ -111,7 +111,7 @@ def test_a_face_network_comes_back(tmp_path, network_class, shape, name, read, c
     assert not trained.training
 
 
-def foreign(content):
+def raw(content):
     return lambda path: write_tensors(path, {"a": torch.zeros(1)}, description=content)
 
 
@@ -152,9 +152,9 @@ TALL = {**asdict(generator_config()), "num_residual_blocks": 10**9}
 @pytest.mark.parametrize(
     ("write", "read", "named"),
     [
-        (foreign({"format_version": 2}), read_description, "format 1, got 2"),
-        (foreign({"format_version": 1}), read_description, "got None"),
-        (foreign({"format_version": 1, "description": [1]}), read_description, r"got \[1\]"),
+        (raw({"format_version": 2}), read_description, "format 1, got 2"),
+        (raw({"format_version": 1}), read_description, "got None"),
+        (raw({"format_version": 1, "description": [1]}), read_description, r"got \[1\]"),
         *((OTHER, read, rf"{what}, got \['a'\]") for what, read in READERS.items()),
         (described(generator={"architecture": "huge"}), read_generator, "generator"),
         (described(generator=TALL), read_generator, "num_residual_blocks"),

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from motiontransfer.core.errors import MissingFileError, ParamsError, WeightsError
-from motiontransfer.core.storage import sha256_of
 from motiontransfer.models import weights as on_disk
-from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.gan import VGG19Features
 from stages import train_face_cycle, train_face_gan, train_gan
@@ -89,23 +86,6 @@ def test_a_generator_and_its_face_generator_are_where_the_pipeline_looks(clips):
     assert (LOGS[train_face_gan] / "metrics/discriminator/adversarial.tsv").exists()
 
 
-def test_trainings_with_other_params_share_one_appearance(clips):
-    appearance, weights = (
-        project.ARTIFACTS / "appearance/ada.safetensors",
-        MODELS / "generator.safetensors",
-    )
-    before = appearance.read_bytes()
-    for l1_weight in (20.0, 30.0):
-        run(train_gan, {"l1_weight": l1_weight})
-        tensors, _ = on_disk.read_tensors(weights)
-        assert tensors.keys() == on_disk.read_generator(weights).network.state_dict().keys()
-        assert on_disk.read_description(weights)["appearance_sha256"] == sha256_of(appearance)
-    assert appearance.read_bytes() == before
-    write_appearance(appearance, replace(on_disk.read_appearance(appearance), height_px=50.0))
-    with pytest.raises(WeightsError, match=r"appearance/ada\.safetensors: expected the appearance"):
-        run(train_face_gan)
-
-
 def test_the_recipe_of_the_released_code_is_noted_in_the_weights(clips):
     run(train_gan, {"viewport": "frame"})
     changes = {"previous_frame": "corrected", "full_frame_weight": 1.0}
@@ -148,12 +128,6 @@ def test_no_steps_mean_no_weights_and_need_no_inputs():
     assert LOGS[train_face_cycle].is_dir()
 
 
-def test_a_local_enhancer_may_be_trained_coarse_to_fine(clips):
-    assert run(train_gan, {**COARSE_TO_FINE, "steps": 4})["steps"] == 4
-    assert on_disk.read_generator(MODELS / "generator.safetensors").config.architecture == "local"
-    assert (LOGS[train_gan] / "global/metrics/generator/l1.tsv").exists()
-
-
 def test_the_perceptual_network_is_read_from_a_file(clips):
     torch.manual_seed(0)
     save_file(VGG19Features().state_dict(), "vgg19.safetensors")
@@ -189,20 +163,6 @@ def test_values_that_do_not_go_together_are_named(stage, sections, key):
         run(stage, *sections)
     section = stage.__name__.rpartition(".")[2]
     assert str(info.value).startswith(f"params.yaml: {section}.{key}: ")
-
-
-@pytest.mark.parametrize(
-    ("gone", "named"),
-    [
-        ("keypoints/ada/walk.parquet", "artifacts/keypoints/ada"),
-        ("keypoints/ben/dance.parquet", "artifacts/keypoints/ben"),
-    ],
-)
-def test_a_missing_clip_of_a_face_cycle_is_named(clips, gone, named):
-    (project.ARTIFACTS / gone).unlink()
-    with pytest.raises(MissingFileError, match=named):
-        run(train_face_cycle)
-    assert not Path("artifacts/metrics").exists()
 
 
 def test_missing_perceptual_weights_are_named_with_the_key_of_the_section(clips):

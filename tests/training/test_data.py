@@ -99,13 +99,6 @@ def test_batches_come_in_the_order_of_their_steps(num_readers):
     assert read(range(11, 11)) == []
 
 
-def test_a_rank_reads_its_share_only():
-    dataset = Recorded()
-    next(ahead(dataset, steps=range(1), rank=1, world_size=2))
-    items = data.BatchSampler(num_items=5, batch_size=2, seed=3).items(0)
-    assert dataset.read == [items[1:]]
-
-
 def test_the_next_batch_is_read_while_this_one_is_used():
     dataset = Recorded()
     batches = ahead(dataset)

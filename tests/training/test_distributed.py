@@ -1,5 +1,7 @@
 import json
+import os
 import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -14,14 +16,15 @@ from motiontransfer.training.checkpoint import load_checkpoint, run_folder
 from tests.films import training_clip
 from tests.people import dance
 from tests.pretend_cuda import pretend_cuda
+from tests.tiny_project import ROOT
 from tests.training.small import CountingTask, count, runtime
-from tests.training.trainings import run_together, start, train_face, train_launched, train_pose
+from tests.training.trainings import run_together, train_face, train_launched, train_pose
 
 
 def _meet(folder):
     """Each process brings tensors and numbers of its own, and writes down what it gets."""
     distributed._BUCKET_NUMBERS = 5
-    with distributed.launched_runtime(precision="32-true", devices="auto", batch_size=2) as both:
+    with distributed.joined_runtime(precision="32-true", batch_size=2) as both:
         own = both.rank + 1
         tensors = [torch.full((2, 2), 1.0 * own), torch.full((3,), 10.0 * own), torch.ones(7)]
         averaged = distributed.all_reduce_mean(both, tensors)
@@ -32,9 +35,8 @@ def _meet(folder):
         (folder / f"{both.rank}.json").write_text(json.dumps(said))
 
 
-@pytest.mark.parametrize("started_by", ["torchrun", pytest.param("srun", marks=pytest.mark.slow)])
-def test_ranks_get_means_and_gather_numbers(tmp_path, started_by):
-    assert run_together(2, _meet, tmp_path, started_by=started_by) == [0, 0]
+def test_ranks_get_means_and_gather_numbers(tmp_path):
+    assert run_together(2, _meet, tmp_path) == [0, 0]
     for rank in range(2):
         got = json.loads((tmp_path / f"{rank}.json").read_text())
         assert got["averaged"] == [[[1.5, 1.5], [1.5, 1.5]], [15.0] * 3, [1.0] * 7]
@@ -71,62 +73,76 @@ def test_two_processes_end_with_the_weights_curves_and_samples_of_one(
         assert np.allclose(got, expected, rtol=1e-3), curve
 
 
-def _lead_one_that_fails():
-    distributed._ENDING_SECONDS = 0.1
-    sys.orig_argv[:] = [sys.executable, "-c", "raise SystemExit(3)"]
-    with distributed.launched_runtime(precision="32-true", devices=2, batch_size=2):
-        pass
+COMMAND = """
+import sys
+from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.training import distributed
+try:
+    count = distributed.processes_to_start(2, batch_size=2)
+    if count > 1:
+        distributed.run_with_torchrun(count)
+    else:
+        with distributed.joined_runtime(precision="32-true", batch_size=2) as both:
+            if both.rank == 1 and "fails" in sys.argv:
+                raise SystemExit(3)
+            distributed.barrier(both)
+            sys.stdout.write(f"{both.rank} of {both.world_size}\\n")
+except MotionTransferError as error:
+    print(error, file=sys.stderr)
+    raise SystemExit(1)
+"""
 
 
-def test_a_process_ends_when_one_that_it_started_fails():
-    """It would wait for it for hours."""
-    process = start(_lead_one_that_fails)
-    process.join(timeout=120)
-    assert process.exitcode == 1
+def run_command(*arguments):
+    """Run it with `devices` 2; return exit status, standard output and errors."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, sorted(done.stdout.splitlines()), done.stderr.splitlines()
 
 
-@pytest.mark.parametrize(
-    ("nodes", "first"),
-    [("gpu[03-05,9],big1", "gpu03"), ("node7,node8", "node7"), ("a-b[3]", "a-b3")],
-)
-def test_under_srun_the_first_machine_holds_the_first_process(monkeypatch, nodes, first):
-    slurm = {"PROCID": "5", "LOCALID": "1", "STEP_NUM_TASKS": "8", "JOB_ID": "1234567"}
-    for name, value in {**slurm, "STEP_NODELIST": nodes}.items():
-        monkeypatch.setenv(f"SLURM_{name}", value)
-    for name in ("MASTER_ADDR", "MASTER_PORT"):
-        monkeypatch.delenv(name, raising=False)
-    assert distributed._from_slurm() == {
-        **{"RANK": "5", "LOCAL_RANK": "1", "WORLD_SIZE": "8"},
-        **{"MASTER_ADDR": first, "MASTER_PORT": str(15000 + 4567)},
-    }
+@pytest.mark.slow
+def test_a_command_runs_itself_in_as_many_processes_as_devices():
+    assert run_command() == (0, ["0 of 2", "1 of 2"], [])
 
 
-def _try_to_hold(root, said):
-    with distributed.launched_runtime(precision="32-true", devices="auto", batch_size=2) as both:
+def test_when_one_process_fails_all_end_with_a_line_each():
+    status, output, errors = run_command("fails")
+    assert (status, output) == (1, [])
+    assert "its process 1 failed with exit code 3" in errors[-1]
+    assert len(errors) <= 2  # the other one's says that it ended for this
+
+
+def _try_to_lock(root, said):
+    with distributed.joined_runtime(precision="32-true", batch_size=2) as both:
         try:
             with run_folder(both, root, "run"):
-                answer = "held"
+                answer = "locked"
         except CheckpointError as error:
             answer = str(error)
         (said / f"{both.rank}.txt").write_text(answer)
 
 
 @pytest.mark.slow
-def test_a_run_is_held_by_all_processes_or_by_none(tmp_path):
+def test_a_run_is_locked_by_all_processes_or_by_none(tmp_path):
     root, said = tmp_path / "checkpoints", tmp_path / "said"
     said.mkdir()
-    assert run_together(2, _try_to_hold, root, said) == [0, 0]
-    assert [path.read_text() for path in sorted(said.iterdir())] == ["held", "held"]
+    assert run_together(2, _try_to_lock, root, said) == [0, 0]
+    assert [path.read_text() for path in sorted(said.iterdir())] == ["locked", "locked"]
     assert not (root / "run").exists()
     with run_folder(runtime(), root, "run"):
-        assert run_together(2, _try_to_hold, root, said) == [0, 0]
+        assert run_together(2, _try_to_lock, root, said) == [0, 0]
     refusals = [path.read_text() for path in sorted(said.iterdir())]
-    assert all("another process is training this very run" in each for each in refusals)
+    assert all(each.startswith(f"{root / 'run'}: ") for each in refusals)
 
 
 def _count(folder, trouble):
     """The second of two processes is in trouble in one of its steps."""
-    with distributed.launched_runtime(precision="32-true", devices="auto", batch_size=2) as both:
+    with distributed.joined_runtime(precision="32-true", batch_size=2) as both:
         task = CountingTask(**(trouble if both.rank == 1 else {}))
         count(task, folder, on=both)
 
@@ -152,7 +168,7 @@ def no_cuda(monkeypatch):
 def test_a_precision_that_is_asked_for_is_used(no_cuda, precision):
     runtime = runtime_module.make_runtime(precision=precision)
     assert runtime.device == torch.device("cpu")
-    assert runtime_module.arithmetic(runtime) == ("cpu", precision)  # what tells runs apart
+    assert runtime.precision == precision
 
 
 @pytest.mark.parametrize(
@@ -189,61 +205,47 @@ def test_on_a_cpu_one_core_is_left_for_reading_and_drawing_unless_the_user_chose
     assert torch.get_num_threads() == threads
 
 
-@pytest.mark.parametrize(
-    ("devices", "present", "chosen"),
-    # auto is one until more have been seen to be faster
-    [*(("auto", present, 1) for present in (None, 1, 4)), (2, None, 2), (2, 4, 2)],
-)
-def test_a_number_of_devices_is_taken_at_its_word_up_to_those_present(devices, present, chosen):
-    assert distributed.choose_devices(devices, present=present) == chosen
-    with pytest.raises(TrainingError, match="devices: expected at most the 4 GPUs here, got 5"):
-        distributed.choose_devices(5, present=4)
+def processes(devices="auto", batch_size=4):
+    return distributed.processes_to_start(devices, batch_size=batch_size)
 
 
-def launched(**changes):
-    options = {"precision": "32-true", "devices": "auto", "batch_size": 1}
-    return distributed.launched_runtime(**{**options, **changes})
+def test_as_many_processes_are_started_as_devices_but_not_under_torchrun(no_cuda, monkeypatch):
+    assert [processes(devices) for devices in ("auto", 1, 2)] == [1, 1, 2]
+    monkeypatch.setenv("SLURM_NTASKS", "4")  # of a script that sbatch runs once
+    assert processes(2) == 2
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    assert processes(2) == 1
 
 
-@pytest.mark.parametrize(
-    ("environment", "options", "named"),
-    [
-        ({}, {"batch_size": 3, "devices": 2}, "3 items .*by 2 processes; expected a multiple of 2"),
-        (  # under torchrun no devices are requested
-            {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"},
-            {"batch_size": 4},
-            "4 items .* by 8 processes",
-        ),
-    ],
-)
-def test_a_batch_that_cannot_be_shared_evenly_is_refused(
-    no_cuda, monkeypatch, environment, options, named
-):
-    for name, value in environment.items():
+def test_more_devices_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(distributed, "choose_accelerator", lambda: "cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert [processes(devices) for devices in ("auto", 4)] == [1, 4]
+    with pytest.raises(TrainingError, match=r"devices: .* 4 GPUs here, got 5"):
+        processes(5, batch_size=5)
+
+
+def test_tasks_of_srun_without_torchrun_are_refused(no_cuda, monkeypatch):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "8")
+    with pytest.raises(TrainingError, match=r"8 tasks of srun; see docs/clusters\.md"):
+        processes()
+
+
+def test_a_batch_that_cannot_be_shared_evenly_is_refused(no_cuda, monkeypatch):
+    with pytest.raises(TrainingError, match=r"^batch_size: 3 items .* a multiple of 2"):
+        processes(2, batch_size=3)
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "8"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(TrainingError, match=f"^batch_size: {named}"), launched(**options):
+    joined = distributed.joined_runtime(precision="32-true", batch_size=4)
+    with pytest.raises(TrainingError, match=r"^batch_size: 4 items .* a multiple of 8"), joined:
         pass
-
-
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "train"},  # a script that sbatch runs once
-        {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "1", "WORLD_SIZE": "1", "RANK": "0"},
-    ],
-)
-def test_one_process_is_one_wherever_it_runs(no_cuda, monkeypatch, environment):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    with launched() as runtime:
-        assert (runtime.world_size, runtime.is_first) == (1, True)
 
 
 def test_one_line_says_what_it_runs_on(no_cuda, caplog):
     torch.set_num_threads(1)
     caplog.set_level("INFO")
     runtime_module.make_runtime(precision="32-true")
-    with launched(precision="bf16-mixed"):
+    with distributed.joined_runtime(precision="bf16-mixed", batch_size=1):
         pass
     own = [record.message for record in caplog.records if record.name == runtime_module.__name__]
     assert own == [f"runs on the CPU, threads: 1, {name}" for name in ("32-true", "bf16-mixed")]

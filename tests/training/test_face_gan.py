@@ -259,7 +259,9 @@ def test_no_step_on_windows_waits_for_a_gpu(clip, puppet, gpu):
     task = window_task(
         on=make_runtime(precision="32-true"),
         main=replace(MAIN, network=network),
-        full_frame=face_gan.FullFrameLosses(discriminator=small.discriminator(), config=losses),
+        full_frame=face_gan.FullFrameLosses(
+            discriminator=small.discriminator(), config=losses, weight=1.0
+        ),
     )
     windows = face_gan.FaceWindowDataset([clip], conditioning_poses=1, puppet=puppet)
     batch, before = windows.batch([0, 2]).pin_memory(), gpu.waits.copy()
@@ -281,13 +283,13 @@ def test_crops_are_those_of_the_frames_and_their_residuals(window_batch):
 def test_the_full_frames_losses_are_those_of_the_corrected_pair(window_batch):
     main = small.MeanDiscriminator().requires_grad_(False)
     config = GanLossConfig(
-        adversarial_weight=3.0,
-        feature_matching_weight=5.0,
-        l1_weight=0.0,
+        adversarial_weight=1.5,
+        feature_matching_weight=2.5,
+        l1_weight=7.0,
         perceptual_weight=0.0,
         objective="least_squares",
     )
-    full = face_gan.FullFrameLosses(discriminator=main, config=config)
+    full = face_gan.FullFrameLosses(discriminator=main, config=config, weight=2.0)
     task = window_task(full_frame=full)
     windows = task.generate(task.generator, window_batch)
     losses = task.step(window_batch, step=0, learning_rate=0.0)

@@ -166,7 +166,7 @@ def test_each_of_the_two_trainings_has_its_schedule_curves_and_samples(coarse_to
 @pytest.mark.parametrize(
     "moment",
     [
-        *(pytest.param(step, marks=pytest.mark.slow) for step in (*range(7), "after the start")),
+        *(pytest.param(moment, marks=pytest.mark.slow) for moment in (1, 5, "after the start")),
         "before the start",
     ],
 )

@@ -12,7 +12,7 @@ from PIL import Image
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.training.checkpoint import load_checkpoint
 from motiontransfer.training.data import BatchSampler
-from motiontransfer.training.trainer import listening, num_readers
+from motiontransfer.training.trainer import delayed_signals, num_readers
 from tests.training.small import COUNTING, CountingTask, count, schedule
 
 
@@ -174,7 +174,7 @@ def test_a_run_that_gets_a_signal_keeps_the_step_and_passes_it_on(tmp_path, obey
 
 
 def test_a_second_signal_is_obeyed(obeyed):
-    with listening() as request:
+    with delayed_signals() as request:
         signal.raise_signal(signal.SIGTERM)
         assert obeyed == []
         signal.raise_signal(signal.SIGTERM)
@@ -198,7 +198,7 @@ def test_signals_that_were_ignored_stay_so(tmp_path, number):
 
 def test_beside_the_main_thread_nothing_is_listened_to():
     def listen():
-        with listening() as request:
+        with delayed_signals() as request:
             return list(request)
 
     with ThreadPoolExecutor(1) as thread:

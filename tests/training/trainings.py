@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from motiontransfer.models.weights import TrainedGenerator, write_weights
-from motiontransfer.training.distributed import launched_runtime
+from motiontransfer.training.distributed import joined_runtime
 from motiontransfer.training.face_cycle import train_face_cycle
 from motiontransfer.training.face_gan import train_face_gan
 from motiontransfer.training.pose_gan import train_pose_gan
@@ -96,7 +96,7 @@ def train_cycle(people, folder, *, on=None, networks=None, config=None, **change
 def train_launched(train, clips, folder, changes):
     """Train as a stage does, in as many processes as there are together."""
     size = schedule(**changes).batch_size
-    with launched_runtime(precision="32-true", devices="auto", batch_size=size) as on:
+    with joined_runtime(precision="32-true", batch_size=size) as on:
         train(clips, folder, on=on, **changes)
 
 
@@ -107,40 +107,22 @@ def start(function, *arguments, environment=()):
     return process
 
 
-def run_together(num_processes, function, *arguments, started_by="torchrun"):
-    """Call a function in several processes that find each other; return their exit codes.
-
-    Args:
-        started_by: `torchrun` or `srun`: whose environment variables they have.
-    """
+def run_together(num_processes, function, *arguments):
+    """Call a function in several processes, as torchrun does; return their exit codes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {"torchrun": _torchrun, "srun": _srun}[started_by]
+    shared = {
+        **{"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+        "WORLD_SIZE": str(num_processes),
+    }
     processes = [
-        start(function, *arguments, environment=environment(rank, num_processes, port))
-        for rank in range(num_processes)
+        start(function, *arguments, environment={**shared, "RANK": rank, "LOCAL_RANK": rank})
+        for rank in map(str, range(num_processes))
     ]
     for process in processes:
         process.join()
     return [process.exitcode for process in processes]
-
-
-def _torchrun(rank, num_processes, port):
-    return {
-        **{"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
-        **{"RANK": str(rank), "LOCAL_RANK": str(rank), "GROUP_RANK": "0"},
-        **{"WORLD_SIZE": str(num_processes), "LOCAL_WORLD_SIZE": str(num_processes)},
-    }
-
-
-def _srun(rank, num_processes, port):
-    return {
-        **{"SLURM_NTASKS": str(num_processes), "SLURM_STEP_NUM_TASKS": str(num_processes)},
-        **{"SLURM_STEP_NUM_NODES": "1", "SLURM_NNODES": "1", "SLURM_NODELIST": "127.0.0.1"},
-        **{"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank), "SLURM_NODEID": "0"},
-        "MASTER_PORT": str(port),
-    }
 
 
 def _call(function, arguments, environment):
