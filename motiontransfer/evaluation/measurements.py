@@ -32,7 +32,7 @@ TAILS = (2.5, 97.5)
 
 _NUM_RESAMPLES = 1000
 _BLOCK_SECONDS = 1.0  # about as long as errors of neighboring frames are correlated
-_FEWEST_BLOCKS = 4  # in a short clip, of which blocks are shorter
+_FEWEST_BLOCKS = 4  # in a clip; a short one has shorter blocks
 _COUNTS_AT_ONCE = 500_000  # in memory, 4 MB
 _SIGNIFICANT_DIGITS = 4  # of what is written
 

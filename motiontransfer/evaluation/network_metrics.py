@@ -64,13 +64,18 @@ _COMPARED_LAYERS = (1, 4, 7, 9, 11)
 _COLOR_STATISTICS = ((-0.030, -0.088, -0.188), (0.458, 0.448, 0.450))
 _TINY = 1e-8  # keeps the length of features that are all 0 from dividing by 0
 
-_ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
-_ALEXNET_SHA256 = "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02"
-_INCEPTION_URL = (
-    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
-    "weights-inception-2015-12-05-6726825d.pth"
+# Published weights: what needs them, URL, SHA-256.
+_ALEXNET = (
+    "LPIPS",
+    "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
 )
-_INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+_INCEPTION = (
+    "FID and KID",
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+    "weights-inception-2015-12-05-6726825d.pth",
+    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+)
 
 _Real = Float64[np.ndarray, "real features"]
 _Generated = Float64[np.ndarray, "generated features"]
@@ -142,11 +147,10 @@ def open_lpips(file: Path | None, *, option: str, device: torch.device = CPU) ->
     """
     from torchvision.models import alexnet
 
-    published = _published(_ALEXNET_URL, _ALEXNET_SHA256, needed_by="LPIPS", option=option)
-    path = pretrained_file(published, file=file)
+    published, path, tensors = _read(_ALEXNET, file, option=option)
     backbone = {
         name.removeprefix("features."): value.float()
-        for name, value in read_tensors(path, published).items()
+        for name, value in tensors.items()
         if name.startswith("features.")
     }
     with torch.device("meta"):
@@ -181,11 +185,7 @@ def open_inception(file: Path | None, *, option: str, device: torch.device = CPU
     """Inception's last features before its classes, 2048 of them, of an image of any size."""
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    published = _published(
-        _INCEPTION_URL, _INCEPTION_SHA256, needed_by="FID and KID", option=option
-    )
-    path = pretrained_file(published, file=file)
-    tensors = read_tensors(path, published)
+    published, path, tensors = _read(_INCEPTION, file, option=option)
     try:
         # The network reads a file of its own format, whatever that of the given one is.
         with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
@@ -205,8 +205,11 @@ def open_inception(file: Path | None, *, option: str, device: torch.device = CPU
     return features
 
 
-def _published(url: str, sha256: str, *, needed_by: str, option: str) -> Pretrained:
-    return Pretrained(
+def _read(
+    weights: tuple[str, str, str], file: Path | None, *, option: str
+) -> tuple[Pretrained, Path, Mapping[str, Tensor]]:
+    needed_by, url, sha256 = weights
+    published = Pretrained(
         name=url.rpartition("/")[2],
         url=url,
         sha256=sha256,
@@ -214,6 +217,8 @@ def _published(url: str, sha256: str, *, needed_by: str, option: str) -> Pretrai
         file_param=option,
         without=f"set {option} to none",
     )
+    path = pretrained_file(published, file=file)
+    return published, path, read_tensors(path, published)
 
 
 def _of_another_network(

@@ -40,7 +40,7 @@ class QualityLevel(NamedTuple):
 
 
 QUALITY_LEVELS = (QualityLevel(crf=20, scale=1.0), QualityLevel(crf=30, scale=0.5))
-"""Of copies: hardly to be told from the original, and for pages that would be too large to mail."""
+"""Qualities of copies: visually lossless, and small for pages that would be too large to mail."""
 _LARGEST_HEIGHT_PX = 512  # of copies; several are beside each other
 _LARGEST_SHARE_AS_IT_IS = 0.4  # of the limit, up to which a finished video is not encoded again
 _PLAYABLE_PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}

@@ -24,10 +24,10 @@ from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.writer import write_video
 
-_CRF = 16  # x264's quality, of which nothing is seen
-_SAME_LENGTH_SECONDS = 0.1  # two films of a motion are not cut to the frame
-_BLOCKS_ACROSS = 12  # squares of an attention check: nobody takes it for the sharper one
-_ID_BYTES = 8
+_CRF = 16  # x264's quality: visually lossless
+_SAME_LENGTH_SECONDS = 0.1  # largest difference in length: videos are not cut to the frame
+_BLOCKS_ACROSS = 12  # squares in a row of a pixelated frame, coarse enough to be seen by all
+_ID_BYTES = 8  # too many to guess or to draw twice
 _CONFIDENCE = 0.95
 
 

@@ -127,8 +127,8 @@ def test_what_is_downloaded_is_pinned_and_comes_by_https():
         gan.vgg19_weights("train_gan"),
     ]
     pinned = [(one.url, one.sha256) for one in published] + [
-        (network_metrics._ALEXNET_URL, network_metrics._ALEXNET_SHA256),
-        (network_metrics._INCEPTION_URL, network_metrics._INCEPTION_SHA256),
+        network_metrics._ALEXNET[1:],
+        network_metrics._INCEPTION[1:],
     ]
     for url, sha256 in pinned:
         assert url.startswith("https://")

@@ -108,8 +108,13 @@ def test_there_is_a_pair_for_each_moment_and_each_check(made):
     shown = {number: {*clips} for number, clips in content["pairs"].items()}
     assert shown == {number: {pair.a, pair.b} for number, pair in key.pairs.items()}
     assert len(content["clips"]) == 2 * len(key.pairs)
-    for clip in content["clips"].values():
-        assert len(frames_of(base64.b64decode(clip))) == 10
+    clips = {number: frames_of(base64.b64decode(clip)) for number, clip in content["clips"].items()}
+    assert {len(frames) for frames in clips.values()} == {10}
+    for pair in pairs:
+        red, _, blue = np.mean(clips[pair.b], axis=(0, 1, 2))
+        assert bool(red > blue) is (
+            pair.comparison is None
+        )  # a check is the first video, pixelated
 
 
 def test_nothing_on_the_page_reveals_the_sides(made):
