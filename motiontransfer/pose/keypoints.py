@@ -25,6 +25,7 @@ Points = Float[np.ndarray, "frames joints 2"]
 Scores = Float[np.ndarray, "frames joints"]
 
 ImportFormat = Literal["openpose_json", "coco_wholebody"]
+OPENPOSE_JSON: ImportFormat = "openpose_json"
 IMPORT_FORMATS: tuple[ImportFormat, ...] = get_args(ImportFormat)
 """Values of `detector` of keypoints that another program detected."""
 

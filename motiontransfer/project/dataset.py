@@ -23,6 +23,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.errors import KeypointsError, MissingFileError, VideoError
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import replacing_folder
+from motiontransfer.pose.keypoints import OPENPOSE_JSON
 from motiontransfer.project.entries import add_video, check_new_video, load_videos
 from motiontransfer.video.color import Frame
 from motiontransfer.video.writer import write_video
@@ -93,7 +94,7 @@ def _import_frames(part: Path, name: str, root: Path) -> tuple[Path, str | None]
         write_video(work / f"{name}.mkv", images, frame_rate=rate, crf=_CRF)
         for index, file in enumerate(shown if has_keypoints else ()):
             _write_keypoints(keypoints / file.stem, work / f"{name}_{index:012d}_keypoints.json")
-    return (path, "openpose_json") if has_keypoints else (path / f"{name}.mkv", None)
+    return (path, OPENPOSE_JSON) if has_keypoints else (path / f"{name}.mkv", None)
 
 
 def _numbered(folder: Path) -> list[tuple[int, Path]]:
