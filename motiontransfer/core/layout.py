@@ -5,7 +5,7 @@ same name with the suffix .png.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 FRAMES_FILE = "frames.mkv"
@@ -32,44 +32,36 @@ COMPARISONS_FOLDER = ARTIFACTS_FOLDER / "comparisons"
 LIVE_FOLDER = RESULTS_FOLDER / "live"
 
 
-@dataclass(frozen=True, slots=True)
-class PathOf:
+def _path_of(pattern: str) -> Callable[..., Path]:
     """Function from the names in braces, in their order, to a path."""
-
-    pattern: str
-
-    @property
-    def names(self) -> list[str]:
-        return re.findall(r"{(\w+)}", self.pattern)
-
-    def __call__(self, *names: str) -> Path:
-        return Path(self.pattern.format_map(dict(zip(self.names, names, strict=True))))
+    names = re.findall(r"{(\w+)}", pattern)
+    return lambda *values: Path(pattern.format_map(dict(zip(names, values, strict=True))))
 
 
-code_file = PathOf("artifacts/code/{stage}.json")
-video_params_file = PathOf("artifacts/videos/{video}/{stage}.json")
+code_file = _path_of("artifacts/code/{stage}.json")
+video_params_file = _path_of("artifacts/videos/{video}/{stage}.json")
 """The keys of a video's entry in params.yaml that a stage reads."""
-metrics_file = PathOf("artifacts/metrics/{stage}/{name}.json")
-measurements_file = PathOf("artifacts/measurements/{stage}/{name}.parquet")
+metrics_file = _path_of("artifacts/metrics/{stage}/{name}.json")
+measurements_file = _path_of("artifacts/measurements/{stage}/{name}.parquet")
 """Tidy table of the measurements of `evaluate` or `evaluate_transfer`."""
-clips_folder = PathOf("artifacts/frames/{subject}")
-clip_folder = PathOf("artifacts/frames/{subject}/{video}")
-frames_file = PathOf("artifacts/frames/{subject}/{video}/frames.mkv")
-detections_file = PathOf("artifacts/detections/{subject}/{video}.parquet")
-keypoints_folder = PathOf("artifacts/keypoints/{subject}")
-keypoints_file = PathOf("artifacts/keypoints/{subject}/{video}.parquet")
-quality_plot = PathOf("artifacts/quality/{subject}/{video}.png")
-statistics_file = PathOf("artifacts/statistics/{subject}.json")
-appearance_file = PathOf("artifacts/appearance/{target}.safetensors")
-models_folder = PathOf("artifacts/models/{target}")
-evaluation_folder = PathOf("artifacts/evaluation/{target}")
-face_cycle_folder = PathOf("artifacts/face_cycles/{transfer}")
-poses_file = PathOf("artifacts/poses/{transfer}.parquet")
-rendered_folder = PathOf("artifacts/rendered/{transfer}")
-results_folder = PathOf("results/{transfer}")
-transfer_evaluation_folder = PathOf("artifacts/evaluation_transfer/{transfer}")
-detector_file = PathOf("artifacts/forensics/{name}.safetensors")
-training_folder = PathOf("artifacts/training/{name}")
+clips_folder = _path_of("artifacts/frames/{subject}")
+clip_folder = _path_of("artifacts/frames/{subject}/{video}")
+frames_file = _path_of("artifacts/frames/{subject}/{video}/frames.mkv")
+detections_file = _path_of("artifacts/detections/{subject}/{video}.parquet")
+keypoints_folder = _path_of("artifacts/keypoints/{subject}")
+keypoints_file = _path_of("artifacts/keypoints/{subject}/{video}.parquet")
+quality_plot = _path_of("artifacts/quality/{subject}/{video}.png")
+statistics_file = _path_of("artifacts/statistics/{subject}.json")
+appearance_file = _path_of("artifacts/appearance/{target}.safetensors")
+models_folder = _path_of("artifacts/models/{target}")
+evaluation_folder = _path_of("artifacts/evaluation/{target}")
+face_cycle_folder = _path_of("artifacts/face_cycles/{transfer}")
+poses_file = _path_of("artifacts/poses/{transfer}.parquet")
+rendered_folder = _path_of("artifacts/rendered/{transfer}")
+results_folder = _path_of("results/{transfer}")
+transfer_evaluation_folder = _path_of("artifacts/evaluation_transfer/{transfer}")
+detector_file = _path_of("artifacts/forensics/{name}.safetensors")
+training_folder = _path_of("artifacts/training/{name}")
 """Curves and sample images of the trainings of a target, a transfer or the detectors."""
 
 

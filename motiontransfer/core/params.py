@@ -6,7 +6,6 @@ and `Compute` are here, since many read them.
 """
 
 import difflib
-import json
 import os
 import re
 from collections.abc import Generator, Iterator, Mapping
@@ -144,11 +143,12 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
         ParamsError: keys of an earlier version, or as `read_sections`.
     """
     content = read_sections(path)
+    keys = flattened(content)
     moved = [
         f"{path}: {old}: "
         + (f"this key moved; set {new}, with the same meaning" if new else "it went; remove it")
         for old, new in _MOVED_KEYS.items()
-        if old in _two_level_keys(content)
+        if old in keys
     ]
     if moved:
         raise ParamsError("\n".join(moved))
@@ -177,15 +177,6 @@ def read_sections(path: Path) -> dict[str, object]:
     return content
 
 
-def _two_level_keys(content: Mapping[str, object]) -> set[str]:
-    return {
-        f"{name}.{key}"
-        for name, section in content.items()
-        if isinstance(section, Mapping)
-        for key in section
-    }
-
-
 @lru_cache(maxsize=1)  # a stage reads sections one by one
 def _parse(text: str) -> object:
     return yaml.safe_load(text)  # in Python: the loader in C overflows its stack at many levels
@@ -203,13 +194,7 @@ def load_section(
         ParamsError: the key is absent, or a key or value under it is wrong; the message names the
             full key.
     """
-    value: object = load_params(path)
-    walked: list[str] = []
-    for part in key.split("."):
-        walked.append(part)
-        if not isinstance(value, Mapping) or part not in value:
-            raise ParamsError(f"{path}: {'.'.join(walked)}: missing; expected this key")
-        value = value[part]
+    value = _value_of(key, path)
     if (read := _values_read.get()) is not None and getattr(schema, "affects_outputs", True):
         read.setdefault((path, key), value)
     try:
@@ -220,6 +205,17 @@ def load_section(
         ) from error
 
 
+def _value_of(key: str, path: Path) -> object:
+    value: object = load_params(path)
+    walked: list[str] = []
+    for part in key.split("."):
+        walked.append(part)
+        if not isinstance(value, Mapping) or part not in value:
+            raise ParamsError(f"{path}: {'.'.join(walked)}: missing; expected this key")
+        value = value[part]
+    return value
+
+
 @contextmanager
 def unchanged_params() -> Generator[None]:
     """Refuse values that `load_section` read within the block and that were edited since.
@@ -228,7 +224,8 @@ def unchanged_params() -> Generator[None]:
     from which its outputs were made.
 
     Raises:
-        ChangedInputError: a value is another, or is not there any more.
+        ChangedInputError: a value is another.
+        ParamsError: it is not there any more.
     """
     read: dict[tuple[Path, str], object] = {}
     token = _values_read.set(read)
@@ -236,27 +233,15 @@ def unchanged_params() -> Generator[None]:
         yield
     finally:
         _values_read.reset(token)
-    changed: list[str] = []
-    for (path, key), value in read.items():
-        now = flattened(load_params(path))
-        after = {name: leaf for name, leaf in now.items() if f"{name}.".startswith(f"{key}.")}
-        before = flattened(value, key)
-        for name in {**before, **after}:
-            old, new = _shown(before, name), _shown(after, name)
-            if old != new:
-                changed.append(f"{path}: {name} ({old} → {new})")
+    changed = [
+        f"{path}: {key}" for (path, key), value in read.items() if _value_of(key, path) != value
+    ]
     if changed:
         raise ChangedInputError(
             f"changed while this stage ran: {', '.join(changed)}; its outputs are stale and were "
             "not recorded. `dvc repro` makes them again; to keep them instead, undo the change and "
             f"run `dvc commit -f {os.environ.get('DVC_STAGE', 'STAGE')}`"
         )
-
-
-def _shown(leaves: Mapping[str, object], name: str) -> str:
-    if name not in leaves:
-        return "missing"
-    return json.dumps(leaves[name], default=str, ensure_ascii=False)
 
 
 def _line(path: Path, key: str, schema: object, detail: Mapping[str, object]) -> str:

@@ -24,16 +24,10 @@ _REMEDY = "fix this and rerun"
 _ON_CPU = "run on the CPU: CUDA_VISIBLE_DEVICES="
 
 _SETTINGS_OF_LIBRARIES = {
-    # Threads of PyTorch that spin long while they wait for each other take ten times as long beside
-    # another program; threads that sleep at once take 1.4 times as long.
-    "GOMP_SPINCOUNT": "2000",
-    # OpenCV's operations here are small: beside PyTorch's, its threads take more time than they
-    # save, a quarter of a training step with a puppet.
-    "OPENCV_FOR_THREADS_NUM": "1",
-    # NumPy's products here are small, and its threads spin while they wait.
-    "OPENBLAS_NUM_THREADS": "1",
-    # PyArrow's own allocator keeps what was freed, twice a clip's keypoints.
-    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "GOMP_SPINCOUNT": "2000",  # PyTorch's waiting threads: soon asleep, beside another program
+    "OPENCV_FOR_THREADS_NUM": "1",  # its images here are small
+    "OPENBLAS_NUM_THREADS": "1",  # NumPy's products here are small
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # PyArrow's own keeps what was freed
 }
 """Environment variables that are read when the library is loaded; the user's own stay."""
 

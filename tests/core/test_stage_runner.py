@@ -245,13 +245,11 @@ _MORE_STEPS = "edit('steps: 60', 'steps: 4000')"
 @pytest.mark.parametrize(
     ("meanwhile", "changed"),
     [
-        (_MORE_STEPS, ["learn.steps (60 → 4000)"]),
-        (
-            "edit('[1, 2]', '[1]'); edit('limit: null', 'top: yes')",
-            ["learn.rates ([1, 2] → [1])", "learn.limit (null → ", "learn.top ("],
-        ),
-        ("edit('dance.mp4', 'other.mp4')", ['videos.dance.path ("dance.mp4" → "other.mp4")']),
-        ("edit('learn:', 'learnt:')", ["learn"]),
+        (_MORE_STEPS, "learn"),
+        ("edit('limit: null', 'limit: null, top: yes')", "learn"),
+        ("edit('limit: null', '')", "learn"),
+        ("edit('dance.mp4', 'other.mp4')", "videos.dance"),
+        ("edit('learn:', 'learnt:')", "learn"),
     ],
 )
 def test_a_param_that_was_read_and_edited_meanwhile_fails_the_stage(
@@ -259,7 +257,7 @@ def test_a_param_that_was_read_and_edited_meanwhile_fails_the_stage(
 ):
     assert run_meanwhile(meanwhile) == 1
     [line] = capsys.readouterr().err.splitlines()
-    assert all(f"params.yaml: {change}" in line for change in changed)
+    assert f"params.yaml: {changed}" in line
     assert "missing; expected this key" in line or "dvc commit -f learn@dance" in line
 
 
@@ -287,7 +285,7 @@ def test_dvc_records_nothing_of_a_stage_whose_params_were_edited_meanwhile(proje
     dvc(project, "init", "--no-scm", "--quiet")
     failed = dvc(project, "repro", "learn@dance")
     assert failed.returncode
-    assert "params.yaml: learn.steps (60 → 4000)" in failed.stderr
+    assert "params.yaml: learn;" in failed.stderr
     assert not Path("dvc.lock").exists()
     # The advice of the message: the old value back, and what was made is recorded as made by it.
     Path("params.yaml").write_text(_PARAMS)
