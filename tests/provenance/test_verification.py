@@ -55,7 +55,8 @@ def test_a_cameras_video_is_not_generated_and_an_edited_video_still_is(signed, b
 
     found = read_provenance(by_an_editor())
     assert (found.source_type, found.is_generated) == ("digitalCapture", False)
-    edited = by_an_editor(video=signed, change=keep_manifest, action="c2pa.color_adjustments")
+    adjusted = {"action": "c2pa.color_adjustments", "digitalSourceType": CAPTURE}
+    edited = by_an_editor(video=signed, change=keep_manifest, **adjusted)
     found = read_provenance(edited)
     assert (found.integrity, found.software) == ("unaltered", "editor 2")
     assert found.is_generated
