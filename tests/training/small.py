@@ -23,7 +23,10 @@ from motiontransfer.models.generators import (
 )
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.models.weights import read_appearance, write_weights
+from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.skeleton import HOLISTIC
+from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
@@ -38,6 +41,7 @@ from motiontransfer.training.windows import WindowConfig, WindowDataset, puppets
 from tests.people import SIZE
 
 STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)
+VIEWPORT = Viewport(margin_px=1.0, multiple_of=4)
 CROP_SIZE = 32
 HELD_OUT = HeldOut(held_out_fraction=0.0, gap_frames=0)
 DISCRIMINATOR = DiscriminatorConfig(num_filters=4, num_layers=1, num_scales=1)
@@ -181,6 +185,12 @@ def windows_of(
         puppets=puppets_of_clips(puppet, clips),
         background=background,
     )
+
+
+def poses_of(batch, time, *, size=SIZE):
+    """Pose maps of one time of a batch of windows."""
+    drawer = PoseDrawer(skeleton=HOLISTIC, style=STYLE)
+    return drawer.draw(batch.points[:, time], batch.score[:, time], size=size)
 
 
 def face_gan_config(**changes):
