@@ -2,8 +2,8 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -125,7 +125,7 @@ def write_description(folder: Path, clip: Clip, *, source: dict[str, object]) ->
         "format": _FORMAT,
         "version": _VERSION,
         "num_frames": clip.num_frames,
-        "frame_rate": f"{clip.frame_rate.numerator}/{clip.frame_rate.denominator}",
+        "frame_rate": _fraction(clip.frame_rate),
         "size": clip.size,
         "framing": {name: getattr(clip.framing, name) for name in (*_FRAMING, "scale", "offset")},
         "has_sound": clip.sound is not None,
@@ -133,6 +133,10 @@ def write_description(folder: Path, clip: Clip, *, source: dict[str, object]) ->
         "source": source,
     }
     write_checked_json(folder / CLIP_FILE, content)
+
+
+def _fraction(rate: Fraction) -> str:
+    return f"{rate.numerator}/{rate.denominator}"
 
 
 def write_index(
@@ -211,15 +215,25 @@ def decode_video(
             source_starts_seconds=np.array(starts),
             source_frame_index=np.searchsorted(frames.starts_seconds, starts),
         )
-        source: dict[str, object] = {
-            "codec": video.codec,
-            "stored_size": video.stored_size,
-            "size": video.size,
-            "rotation_degrees": 90 * video.orientation.quarter_turns,
-            "mirrored": video.orientation.mirrored,
-            "frame_rate": f"{video.frame_rate.numerator}/{video.frame_rate.denominator}",
-        }
+        source = _properties(video)
         write_description(work, clip, source=source)
+    return _metrics(clip, frames, starts, source)
+
+
+def _properties(video: VideoMetadata) -> dict[str, object]:
+    return {
+        "codec": video.codec,
+        "stored_size": video.stored_size,
+        "size": video.size,
+        "rotation_degrees": 90 * video.orientation.quarter_turns,
+        "mirrored": video.orientation.mirrored,
+        "frame_rate": _fraction(video.frame_rate),
+    }
+
+
+def _metrics(
+    clip: Clip, frames: "_IntactFrames", starts: list[float], source: dict[str, object]
+) -> dict[str, object]:
     num_decoded, num_shown = len(frames.starts_seconds), len(set(starts))
     return {
         "frames": clip.num_frames,
@@ -294,30 +308,26 @@ def _write_frames(
         write = stack.enter_context(frame_writer(folder / layout.FRAMES_FILE, frame_rate=rate))
         full = framing.enlarged(_LARGEST_SIDE_PX / max(framing.size))
         twice = framing.enlarged(_DETECTION_SCALE)
-        full_size, write_twice, shrink = None, None, None
+        write_full = write_twice = shrink = None
         if full and twice:
-            chroma = _CHROMA_UPRIGHT.get(video.orientation)
-            is_known = chroma is not None and video.codec in _CHROMA_LEFT_CODECS
-            keep = _one_pass(video, full, shrinks=False) if is_known else None
-            writer = frame_writer(
-                folder / FULL_SIZE_FILE, frame_rate=rate / step, chroma=chroma or "left"
+            write_full = stack.enter_context(_full_size_writer(folder, full, video, rate / step))
+            write_twice = stack.enter_context(
+                video_writer(
+                    folder / DETECTION_FILE,
+                    frame_rate=rate,
+                    crf=_DETECTION_CRF,
+                    preset=_DETECTION_PRESET,
+                )
             )
-            full_size = _FullSize(stack.enter_context(writer), full, keep)
-            writer = video_writer(
-                folder / DETECTION_FILE,
-                frame_rate=rate,
-                crf=_DETECTION_CRF,
-                preset=_DETECTION_PRESET,
-            )
-            write_twice, shrink = stack.enter_context(writer), _one_pass(video, twice, shrinks=True)
+            shrink = _one_pass(video, twice, shrinks=True)
         picture: _Picture | None = None
         for timed in track(resampled, f"decode {video.path.name}", total=expected):
             if picture is None or picture.frame is not timed.item:  # or it is shown again
                 picture = _Picture(timed.item, video, shrink)
             write(picture.framed(framing))
-            if full_size and len(starts) % step == 0:
-                full_size(picture)
-            if twice and write_twice:
+            if write_full and len(starts) % step == 0:
+                write_full(picture)
+            if write_twice and twice:
                 write_twice(picture.framed(twice))
             starts.append(timed.start_seconds)
     return starts
@@ -377,27 +387,34 @@ class _Picture:
         return framing.letterbox(shrunk)
 
 
-class _FullSize:
-    """Writes frames at the input's own size: the samples as decoded, or else exact sRGB.
+@contextmanager
+def _full_size_writer(
+    folder: Path, framing: Framing, video: VideoMetadata, frame_rate: Fraction
+) -> Generator[Callable[[_Picture], None]]:
+    """Yield the function that writes a frame at the input's own size.
 
-    All are stored like the first, also where the stream changes.
+    It keeps the samples as decoded, or else writes exact sRGB. All are stored like the first, also
+    where the stream changes.
     """
+    chroma = _CHROMA_UPRIGHT.get(video.orientation)
+    is_known = chroma is not None and video.codec in _CHROMA_LEFT_CODECS
+    keep = _one_pass(video, framing, shrinks=False) if is_known else None
+    first: av.VideoFrame | None = None
+    is_begun = False
+    path = folder / FULL_SIZE_FILE
+    with frame_writer(path, frame_rate=frame_rate, chroma=chroma or "left") as write_frame:
 
-    def __init__(
-        self, write: Callable[[Frame | av.VideoFrame], None], framing: Framing, keep: OnePass | None
-    ) -> None:
-        self._write, self._framing, self._keep = write, framing, keep
-        self._is_begun = False
-        self._first: av.VideoFrame | None = None
+        def write(picture: _Picture) -> None:
+            nonlocal first, is_begun
+            kept = keep(picture.frame) if keep else None
+            if not is_begun:
+                first, is_begun = kept, True
+            if first is None:
+                write_frame(picture.framed(framing))
+            else:
+                write_frame(kept or from_srgb(picture.framed(framing), like=first))
 
-    def __call__(self, picture: _Picture) -> None:
-        kept = None if self._keep is None else self._keep(picture.frame)
-        if not self._is_begun:
-            self._is_begun, self._first = True, kept
-        if self._first is None:
-            self._write(picture.framed(self._framing))
-        else:
-            self._write(kept or from_srgb(picture.framed(self._framing), like=self._first))
+        yield write
 
 
 def _one_pass(video: VideoMetadata, framing: Framing, *, shrinks: bool) -> OnePass | None:

@@ -24,10 +24,9 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text()) | {
     },
 }
 ANYTHING = (
-    *(None, True, "", "x", "nan", "1e5", "../../etc/passwd", "${HOME}", "a\nb", "\x1b[31m"),
-    *(-1, 0, 1, 10**18, -(10**18), 0.5, -0.5, 1e308, -1e308, 5e-324),
-    *(math.inf, -math.inf, math.nan),
-    *([], [1], [[]], {}, {"a": 1}),
+    *(None, True, "", "nan", "../../etc/passwd", "${HOME}", "a\nb\x1b[31m"),
+    *(-1, 0, 10**18, 0.5, 1e308, math.inf, math.nan),
+    *([], [1], {"a": 1}),
 )
 NAMES = (
     *("a b", "-rf", "..", "../x", "a/b", "a\\b", "/etc", "", ".", ".git", "a\nb", "a;b", "$(x)"),

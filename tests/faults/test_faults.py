@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
@@ -15,9 +14,7 @@ import pytest
 from motiontransfer.video.frame_store import FrameStore
 from tests.faults import params, videos
 from tests.faults.outcomes import bad_endings
-from tests.forks import FORKS
 from tests.tiny_project import SOURCE_FRAMES, environment_of, outs_of, repro
-from tests.warm_python import warm_path
 
 GROUPS = {
     "odd videos": videos.odd_videos,
@@ -28,30 +25,10 @@ GROUPS = {
 }
 
 
-def endings_of(group):
-    return bad_endings(list(GROUPS[group]()))
-
-
-def start_with(python):
-    """Fork workers: see `tests.warm_python`."""
-    sys.executable = python
-
-
-@pytest.fixture(scope="module")
-def run_apart():
-    """Call a function in another process, the same one for all tests.
-
-    Not in a fork of this process: it would inherit worker pools whose threads it lacks.
-    """
-    python = shutil.which("python", path=warm_path())
-    with ProcessPoolExecutor(1, FORKS, start_with, [python]) as pool:
-        yield lambda function, *arguments: pool.submit(function, *arguments).result()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
-def test_bad_input_is_handled_or_refused_in_one_line(run_apart, group):
-    assert run_apart(endings_of, group) == []
+def test_bad_input_is_handled_or_refused_in_one_line(tmp_path, group):
+    assert bad_endings(GROUPS[group](), tmp_path) == []
 
 
 def contents(paths):

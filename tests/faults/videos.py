@@ -64,7 +64,7 @@ def decode_case(
     return Case(
         name=name,
         prepare=prepare,
-        stages=(("decode", "clip"),),
+        stage=("decode", "clip"),
         check=check or partial(check_indices, range(NUM_FRAMES)),
         expected=expected,
     )

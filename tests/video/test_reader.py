@@ -256,8 +256,7 @@ def test_a_tiny_file_cannot_ask_for_a_huge_image(tmp_path):
         reader.read_metadata(path)
 
 
-@pytest.mark.parametrize("name", ["video.mp4", "video.mkv", "video.ts"])
-@pytest.mark.parametrize("late", [1, 5, 11])
+@pytest.mark.parametrize(("name", "late"), [("video.mp4", 1), ("video.mkv", 5), ("video.ts", 11)])
 def test_a_jump_in_time_is_damage_and_not_an_hour_of_one_frame(tmp_path, name, late):
     times = [100 * index + (36_000_000 if index >= late else 0) for index in range(12)]
     path = write_test_video(tmp_path / name, greys(12), pts_ms=times)
