@@ -5,7 +5,8 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from itertools import product
+from functools import partial
+from itertools import islice, product
 from pathlib import Path
 
 import psutil
@@ -16,12 +17,18 @@ from tests.faults import params, videos
 from tests.faults.outcomes import bad_endings
 from tests.tiny_project import SOURCE_FRAMES, environment_of, outs_of, repro
 
+NUM_PARTS = 4
 GROUPS = {
     "odd videos": videos.odd_videos,
     "damaged videos": lambda: videos.mutations(60),
     "names": params.names,
     "params.yaml": params.broken_files,
-    "fields of params.yaml": params.fuzzed,
+    **{
+        f"fields of params.yaml, {part} of {NUM_PARTS}": partial(
+            islice, params.fuzzed(), part - 1, None, NUM_PARTS
+        )
+        for part in range(1, NUM_PARTS + 1)
+    },
 }
 
 
