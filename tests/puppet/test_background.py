@@ -20,11 +20,11 @@ def background_of(clips, num_frames=100):
         return median_background(frames, num_frames=num_frames)
 
 
-def plate_of(clips, num_frames=100):
-    plate = background_of(clips, num_frames=num_frames).image
-    assert plate.dtype == np.uint8
-    assert plate.shape == ROOM.shape
-    return plate.astype(int)
+def image_of(clips, num_frames=100):
+    image = background_of(clips, num_frames=num_frames).image
+    assert image.dtype == np.uint8
+    assert image.shape == ROOM.shape
+    return image.astype(int)
 
 
 def person(keypoints, index):
@@ -64,14 +64,14 @@ def test_a_walking_person_is_removed_and_only_training_frames_are_read(tmp_path)
     clip = training_clip(tmp_path, keypoints, training_frames=range(24))
     training = [picture(keypoints, index) for index in range(24)]
     write_frames(clip.frames, [*training, *[np.full_like(ROOM, 255)] * 26], frame_rate=RATE)
-    assert np.abs(plate_of([clip]) - ROOM).max() <= 4
+    assert np.abs(image_of([clip]) - ROOM).max() <= 4
 
 
 def test_a_mostly_standing_person_is_removed(tmp_path):
     """Fourteen frames in one place, ten in others: a plain median would show the person there."""
     keypoints = dance_after_standing(14, 24, start_x=10)
-    plate = plate_of([clip_of_person(tmp_path, keypoints)])
-    assert np.abs(plate - ROOM).max() <= 1
+    image = image_of([clip_of_person(tmp_path, keypoints)])
+    assert np.abs(image - ROOM).max() <= 1
 
 
 def test_the_soft_shadow_around_a_mostly_standing_person_is_removed(tmp_path):
@@ -86,8 +86,8 @@ def test_the_soft_shadow_around_a_mostly_standing_person_is_removed(tmp_path):
         light = np.where(is_free, 0.94 + 0.06 * np.clip(away / 10, 0, 1), 1)
         shaded.append((frame * light[..., None]).round().astype(np.uint8))
     write_frames(clip.frames, np.stack(shaded), frame_rate=RATE)
-    plate = plate_of([clip])
-    assert np.abs(plate - ROOM).max() <= 3
+    image = image_of([clip])
+    assert np.abs(image - ROOM).max() <= 3
 
 
 FLOOR = np.s_[-8:, :12]
@@ -112,7 +112,7 @@ def test_a_shadow_that_mostly_lies_there_is_removed(tmp_path, change, num_change
     frames = [changed] * num_changed + [ROOM] * (24 - num_changed)
     write_frames(clip.frames, frames, frame_rate=RATE)
     expected = ROOM if is_removed or num_changed < 12 else changed
-    assert np.abs(plate_of([clip])[FLOOR] - expected[FLOOR]).max() <= 2
+    assert np.abs(image_of([clip])[FLOOR] - expected[FLOOR]).max() <= 2
 
 
 def test_what_changes_beside_the_person_is_marked(tmp_path):
@@ -128,9 +128,9 @@ def test_what_changes_beside_the_person_is_marked(tmp_path):
     assert is_moving.sum() == 40
 
 
-def redness(plate):
-    """Of the reddest pixel: the room is gray, the person red."""
-    return np.abs(plate[..., 0] - plate[..., 2]).max()
+def redness(image):
+    """Redness of the reddest pixel: the room is gray, the person red."""
+    return np.abs(image[..., 0] - image[..., 2]).max()
 
 
 def test_pixels_that_are_never_uncovered_are_inpainted_and_marked(tmp_path):
@@ -142,9 +142,9 @@ def test_pixels_that_are_never_uncovered_are_inpainted_and_marked(tmp_path):
     is_person = np.any(person(keypoints, 0) != ROOM, axis=2)
     assert background.is_filled[is_person].all()
     assert background.is_filled.mean() < 4 * is_person.mean()
-    plate = background.image.astype(int)
-    assert redness(plate) < 20
-    assert np.abs(plate - ROOM).max() < 40
+    image = background.image.astype(int)
+    assert redness(image) < 20
+    assert np.abs(image - ROOM).max() < 40
 
 
 def test_pixels_beside_the_person_are_not_inpainted(tmp_path):
@@ -159,7 +159,7 @@ def test_pixels_beside_the_person_are_not_inpainted(tmp_path):
     frame = person(keypoints, 0)
     frame[between] = (20, 200, 220)  # a thing that nobody could guess
     write_frames(clip.frames, [frame] * 20, frame_rate=RATE)
-    assert np.abs(plate_of([clip])[between] - (20, 200, 220)).max() <= 1
+    assert np.abs(image_of([clip])[between] - (20, 200, 220)).max() <= 1
 
 
 def test_a_frame_or_two_in_which_the_mask_is_wrong_do_not_count(tmp_path):
@@ -168,7 +168,7 @@ def test_a_frame_or_two_in_which_the_mask_is_wrong_do_not_count(tmp_path):
     clip = clip_of_person(tmp_path, keypoints)
     keypoints.points[7] = keypoints.points[7] + np.array([60, 0])
     mask_film(clip.keypoints_file, keypoints, draw=person)
-    assert redness(plate_of([clip])) < 20
+    assert redness(image_of([clip])) < 20
 
 
 @pytest.mark.parametrize(("brighter", "is_removed"), [(100, True), (30, False)])
@@ -195,7 +195,7 @@ def test_a_frame_without_a_mask_is_not_read(tmp_path):
     mask_film(clip.keypoints_file, keypoints, draw=person)
     white = [person(keypoints, index) for index in range(12)] + [np.full_like(ROOM, 255)] * 12
     write_frames(clip.frames, white, frame_rate=RATE)
-    assert np.abs(plate_of([clip]) - ROOM).max() <= 4
+    assert np.abs(image_of([clip]) - ROOM).max() <= 4
 
 
 def test_a_shadow_is_the_room_darkened_and_not_something_colored():

@@ -16,7 +16,7 @@ RADIUS = 10.0
 
 def limb_bend(degrees, *, size=1.0):
     """Below the joint is the other part, which the pose turns by so much around it."""
-    cosine, sine = (size * it(math.radians(degrees)) for it in (math.cos, math.sin))
+    cosine, sine = (size * function(math.radians(degrees)) for function in (math.cos, math.sin))
     linear = np.array([(cosine, -sine), (sine, cosine)])
     other = np.column_stack([linear, (100, 100) - linear @ (100, 100)])
     half = math.radians(90 - degrees / 2)  # between the directions to both sides
@@ -97,7 +97,9 @@ def test_a_knee_keeps_its_width(degrees):
     widths = []
     for pose in (bent_leg(0), bent_leg(degrees)):
         coverage = covered(puppet, pose, "left_thigh", "left_shin")
-        (hip,), (knee,), (ankle,) = (pose.joint(f"left_{it}")[0] for it in ("hip", "knee", "ankle"))
+        (hip,), (knee,), (ankle,) = (
+            pose.joint(f"left_{joint}")[0] for joint in ("hip", "knee", "ankle")
+        )
         ahead = (ankle - knee) / np.linalg.norm(ankle - knee)
         ahead = ahead + (knee - hip) / np.linalg.norm(knee - hip)
         side = np.array((-ahead[1], ahead[0])) / np.linalg.norm(ahead)
@@ -113,7 +115,7 @@ def test_a_thighs_end_goes_with_the_shin():
     puppet = Puppet(appearance_of(bent_leg(0)))
     pose = bent_leg(60)
     thigh = covered(puppet, pose, "left_thigh")
-    (knee,), (ankle,) = (pose.joint(f"left_{it}")[0] for it in ("knee", "ankle"))
+    (knee,), (ankle,) = (pose.joint(f"left_{joint}")[0] for joint in ("knee", "ankle"))
     radius = PARTS[NUMBER_OF["left_thigh"]].radius * HEIGHT_PX
     along = (ankle - knee) / np.linalg.norm(ankle - knee)
     x, y = (knee + 0.8 * radius * along).round().astype(int)
@@ -124,11 +126,11 @@ def test_a_thighs_end_goes_with_the_shin():
 
 def placement(pose, *references):
     poses = BodyPoses(HOLISTIC, pose.points, pose.score)
-    of = [BodyPoses(HOLISTIC, it.points, it.score) for it in references]
+    poses_of = [BodyPoses(HOLISTIC, found.points, found.score) for found in references]
     return Placement(
         PARTS,
         meeting_joints(PARTS),
-        of[0],
+        poses_of[0],
         poses,
         growth=np.ones(1),
         height_px=HEIGHT_PX,
@@ -155,7 +157,7 @@ def test_a_head_that_looks_elsewhere_stays_above_the_neck(off, left):
 def test_the_neck_comes_from_where_the_head_does():
     tilted = posed()
     names = ("nose", "ear", "eye", "mouth")
-    head = [i for i, name in enumerate(HOLISTIC.joints) if any(it in name for it in names)]
+    head = [i for i, name in enumerate(HOLISTIC.joints) if any(part in name for part in names)]
     head += [*range(HOLISTIC.slice("face").start, HOLISTIC.slice("face").stop)]
     center = posed().points[0, head].mean(axis=0)
     turn = np.array([(0.8, 0.6), (-0.6, 0.8)], np.float32)

@@ -1,4 +1,4 @@
-"""A ball before the trousers is told from them by the other references, and filled from these."""
+"""A ball before the trousers is an occluder, which other references tell, and is filled."""
 
 import cv2
 import numpy as np
@@ -68,17 +68,17 @@ def marked(side, *, at=8, level=255):
     [
         (marked(6), (8 / 32) ** 2),  # with the pixels around, which it colors
         (marked(6, level=100), 0),  # too alike
-        (marked(2), 0),  # an edge a pixel aside
+        (marked(2), 0),  # an edge a pixel beside
         (marked(24, at=2), 0),  # more than half: another view
     ],
 )
-def test_a_blob_of_another_color_is_foreign(colors, share):
+def test_a_blob_of_another_color_is_an_occluder(colors, share):
     found = occluder_mask(copy_of(colors), [(copy_of(plain()), np.eye(2, 3))] * 5)
     assert found.mean() == pytest.approx(share)
 
 
-def test_witnesses_are_carried_to_the_part_in_their_own_size():
-    """Twice as large they show the same mark; 12 px aside they do not."""
+def test_other_references_are_mapped_to_the_part_in_their_own_size():
+    """Twice as large they show the same mark; 12 px away they do not."""
     own = marked(6)
     large = cv2.resize(own, (64, 64), interpolation=cv2.INTER_NEAREST)
     moved = np.array([(0.5, 0, 0), (0, 0.5, 0)])
@@ -86,7 +86,7 @@ def test_witnesses_are_carried_to_the_part_in_their_own_size():
     assert occluder_mask(copy_of(own), [(copy_of(large), moved + np.array((0, 0, 12)))] * 5).any()
 
 
-def test_who_does_not_show_the_place_is_no_witness():
+def test_references_that_do_not_show_the_place_do_not_count():
     """Five of six are covered elsewhere alone."""
     mark, hidden = copy_of(marked(6)), np.full((32, 32), 255, np.uint8)
     hidden[4:20, 4:20] = 0

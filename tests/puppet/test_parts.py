@@ -36,7 +36,7 @@ def test_parts_are_named_once_and_the_arms_are_before_the_body():
 def test_a_skeleton_of_the_body_alone_has_the_same_parts():
     parts = module.body_parts(Skeleton(groups=HOLISTIC.groups[:1]))
     assert [part.name for part in parts] == list(NUMBER_OF)
-    body = {*dict(HOLISTIC.groups)["body"], *(f"mid_{it}" for it in ("shoulder", "ear"))}
+    body = {*dict(HOLISTIC.groups)["body"], *(f"mid_{joint}" for joint in ("shoulder", "ear"))}
     assert all(set(part.joints) <= body for part in parts)
     hand = parts[NUMBER_OF["left_hand"]]
     assert hand.joints == ("left_wrist", "left_index", "left_pinky", "left_thumb")
@@ -81,7 +81,7 @@ def test_the_size_is_that_of_what_is_found_and_unknown_without_a_limb():
 def test_a_limb_is_as_long_as_it_is_rarely_seen():
     """Eight of ten frames show the forearm end on, and in four the person is larger."""
     keypoints = scaled(*[1] * 6, *[2] * 4)
-    elbow, wrist = (HOLISTIC.index(f"left_{it}") for it in ("elbow", "wrist"))
+    elbow, wrist = (HOLISTIC.index(f"left_{joint}") for joint in ("elbow", "wrist"))
     keypoints.points[:8, wrist] = 0.3 * keypoints.points[:8, wrist]
     keypoints.points[:8, wrist] += 0.7 * keypoints.points[:8, elbow]
     keypoints = lost(keypoints, "right_ankle", range(10))

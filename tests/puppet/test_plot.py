@@ -98,8 +98,8 @@ def test_the_picture_has_a_row_for_each_part(tmp_path, monkeypatch):
     ]
     assert labels[0] == ["head", "torso"]
     assert sorted([*labels[0], *labels[1]]) == sorted(name.replace("_", " ") for name in NUMBER_OF)
-    assert [it.get_text() for it in directions.get_xticklabels()][3:6] == ["↓", "↘", "→"]
-    assert [it.get_text() for it in facings.get_xticklabels()][3:6] == [
+    assert [label.get_text() for label in directions.get_xticklabels()][3:6] == ["↓", "↘", "→"]
+    assert [label.get_text() for label in facings.get_xticklabels()][3:6] == [
         *("front", "half →", "profile →")
     ]
     sheet = np.asarray(facings.images[0].get_array())
@@ -118,5 +118,5 @@ def test_a_cell_shows_the_patch_in_its_middle_over_the_ground():
     assert (rows.min(), rows.max() + 1) == (_MARGIN_PX, _CELL_PX - _MARGIN_PX)
     assert columns.min() + columns.max() + 1 == _CELL_PX
     red[..., 3] = 51
-    faint, ground = (_cell(it)[_CELL_PX // 2, _CELL_PX // 2] for it in (red, 0 * red))
+    faint, ground = (_cell(view)[_CELL_PX // 2, _CELL_PX // 2] for view in (red, 0 * red))
     np.testing.assert_allclose(faint, 0.2 * np.array([200, 0, 0]) + 0.8 * ground, atol=1)

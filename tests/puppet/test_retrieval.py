@@ -16,7 +16,7 @@ from tests.people import NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, posed
 LEANING = posed(
     left_elbow=(40, -60), left_wrist=(60, -75), left_knee=(25, 35), left_shoulder=(18, -58)
 )
-"""The left arm up, the left knee aside, and that shoulder higher."""
+"""The left arm up, the left knee out, and that shoulder higher."""
 
 TREE = [(0, 1), (1, 2), (3, 2)]
 """A leg of foot 0 and shin 1, an arm 3, at the trunk 2."""
@@ -24,7 +24,7 @@ TREE = [(0, 1), (1, 2), (3, 2)]
 
 def cost_of(chosen, distances, seam):
     seams = sum(chosen[a] != chosen[b] for a, b in TREE if -1 not in (chosen[a], chosen[b]))
-    drawn = [distances[part, it] for part, it in enumerate(chosen) if it >= 0]
+    drawn = [distances[part, one] for part, one in enumerate(chosen) if one >= 0]
     return sum(drawn) + seam * seams
 
 
@@ -35,7 +35,7 @@ def cost_of(chosen, distances, seam):
 def test_no_other_choice_costs_less(distances, seam):
     chosen = choose_jointly(distances, joined=TREE, seam=seam).tolist()
     possible = [np.flatnonzero(np.isfinite(row)).tolist() or [-1] for row in distances]
-    assert all(it in allowed for it, allowed in zip(chosen, possible, strict=True))
+    assert all(one in allowed for one, allowed in zip(chosen, possible, strict=True))
     least = min(cost_of(other, distances, seam) for other in product(*possible))
     assert cost_of(chosen, distances, seam) == pytest.approx(least)
 
@@ -81,11 +81,11 @@ def test_limbs_are_taken_from_the_other_side_where_only_that_was_filmed():
     assert (own.chosen[0] == 0).all()
     assert (other.chosen[0, opposite] == 1).all()
     assert other.distances[0, opposite] == pytest.approx(2, abs=1e-3)
-    assert (other.chosen[0, [NUMBER_OF[it] for it in ("torso", "neck", "head")]] == 0).all()
+    assert (other.chosen[0, [NUMBER_OF[part] for part in ("torso", "neck", "head")]] == 0).all()
     box = 0, 0, PERSON_SIZE[1], PERSON_SIZE[0]
     drawn, mirror_image = (
-        of.draw(0, box=box, without=[it for it in range(len(PARTS)) if it not in shown])
-        for of, shown in ((own, arm), (other, opposite))
+        clip.draw(0, box=box, without=[n for n in range(len(PARTS)) if n not in shown])
+        for clip, shown in ((own, arm), (other, opposite))
     )
     color, of_mirror = drawn[..., :4].astype(int), mirror_image[:, ::-1, :4]
     assert color[..., 3].sum() > 255 * 200

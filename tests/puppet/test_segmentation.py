@@ -45,7 +45,7 @@ def test_where_the_network_finds_nobody_the_joints_are_drawn():
     empty = np.full((*PERSON_SIZE, 3), 90, np.uint8)
     found = segment_person(keypoints, [(0, empty)])
     assert found.is_drawn.tolist() == [True]
-    x, y = np.mean([keypoints.joint(f"{it}_hip")[0][0] for it in ("left", "right")], axis=0)
+    x, y = np.mean([keypoints.joint(f"{side}_hip")[0][0] for side in ("left", "right")], axis=0)
     mask = found.masks[0]
     assert mask[round(y) - 10, round(x)] == 255
     for joint in ("left_knee", "right_elbow", "nose"):

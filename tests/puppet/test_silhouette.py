@@ -13,7 +13,6 @@ from tests.people import (
     PERSON_SIZE,
     appearance_of,
     difference_mask,
-    inside,
     lost,
     painted,
     posed,
@@ -67,17 +66,6 @@ def coverage_of(appearance, part, *, reference=0):
         (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
         coverage[y : y + height, x : x + width] = patch.pixels[..., 3] / 255
     return coverage
-
-
-def test_a_patch_is_what_the_frame_shows(standing):
-    frame, masks = painted(posed())
-    person = inside(np.any(list(masks.values()), axis=0))
-    for patch in standing.patches[0]:
-        (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
-        place = np.s_[y : y + height, x : x + width]
-        shown, is_covered = frame[place], (patch.pixels[..., 3] > 0) & person[place]
-        assert (patch.pixels[..., 3] > 0).any()
-        assert (patch.pixels[is_covered, :3] == shown[is_covered]).all()
 
 
 def test_a_patch_is_as_large_as_what_is_covered():
@@ -136,7 +124,7 @@ def test_what_a_nearer_part_hides_is_not_covered(crossed):
     hidden = masks["left_forearm"]
     shown = coverage_of(crossed, "left_forearm")
     trunk = coverage_of(crossed, "torso")
-    elbow, wrist = (posed(**BEFORE).joint(f"left_{it}")[0][0] for it in ("elbow", "wrist"))
+    elbow, wrist = (posed(**BEFORE).joint(f"left_{joint}")[0][0] for joint in ("elbow", "wrist"))
     x, y = (0.25 * elbow + 0.75 * wrist).round().astype(int)
     assert hidden[y, x]
     assert shown[y, x] == 1
@@ -175,7 +163,7 @@ def before_the_trunk(part, *, thickness=0.9, sleeve=None):
     person = silhouette_of(keypoints, whole_mask(keypoints, thickness=thickness))
     if sleeve is not None:  # so much brighter than the shirt
         frame[masks["left_forearm"]] = frame[masks["torso"]].mean(axis=0).round() + sleeve
-    return *(mask_of(person, part, frame=it) for it in (None, frame)), masks
+    return *(mask_of(person, part, frame=shown) for shown in (None, frame)), masks
 
 
 def test_a_limb_before_another_part_is_cut_where_their_colors_meet():
@@ -238,7 +226,7 @@ def test_beyond_the_joint_a_part_ends():
     """The forearm stands out from the upper arm; a point above the elbow, within its reach."""
     keypoints = posed(left_wrist=(53, -25))
     appearance = appearance_of(keypoints)
-    elbow, shoulder = (keypoints.joint(f"left_{it}")[0][0] for it in ("elbow", "shoulder"))
+    elbow, shoulder = (keypoints.joint(f"left_{joint}")[0][0] for joint in ("elbow", "shoulder"))
     upward = (shoulder - elbow) / np.linalg.norm(shoulder - elbow)
     forearm = PARTS[NUMBER_OF["left_forearm"]]
     x, y = (elbow + 1.2 * forearm.radius * HEIGHT_PX * upward).round().astype(int)
@@ -258,7 +246,7 @@ def test_the_core_of_a_part_is_covered_whatever_the_mask_says():
     """A mask that misses the person; the trunk is filled between its bones."""
     keypoints = posed()
     appearance = appearance_of(keypoints, frames=[room()])
-    knee, ankle = (keypoints.joint(f"left_{it}")[0][0] for it in ("knee", "ankle"))
+    knee, ankle = (keypoints.joint(f"left_{joint}")[0][0] for joint in ("knee", "ankle"))
     x, y = ((knee + ankle) / 2).round().astype(int)
     radius = round(PARTS[NUMBER_OF["left_shin"]].radius * HEIGHT_PX)
     shin = coverage_of(appearance, "left_shin")[y]
@@ -275,7 +263,7 @@ def test_an_outline_is_where_the_mask_is_half():
     Below 3 tenths a pixel is not covered, above 7 all of it is.
     """
     keypoints = posed()
-    knee, ankle = (keypoints.joint(f"left_{it}")[0][0] for it in ("knee", "ankle"))
+    knee, ankle = (keypoints.joint(f"left_{joint}")[0][0] for joint in ("knee", "ankle"))
     x, y = ((knee + ankle) / 2).round().astype(int)
     radius = PARTS[NUMBER_OF["left_shin"]].radius * HEIGHT_PX
     edge = x + round(0.95 * radius)
