@@ -194,7 +194,7 @@ def remove_video(
 
 
 def preset(
-    name: Annotated[str, typer.Argument(help="A preset in presets/.")],
+    name: Annotated[str, typer.Argument(help="A preset in presets/, or default.")],
     *,
     dry_run: Annotated[bool, typer.Option(help="Only show what would change.")] = False,
 ) -> None:
