@@ -1,10 +1,10 @@
-"""Nine transfers at a tiny size: `dvc repro`, two jobs, and a Ray cluster of two nodes here.
+"""Nine transfers at a tiny size by `dvc repro` and by two jobs: time, and the same outputs.
 
-    uv run python -m benchmarks.jobs [--steps N] [--ways sequential jobs ray]
+    uv run python -m benchmarks.jobs [--steps N]
 
 Six videos and three targets: 96 stages, each of a few seconds, of which most is starting up, or
 with N steps in each of 15 trainings. Each way begins with an empty cache, each stage has one
-thread. CPU seconds are those of all processes, Ray's own included.
+thread. CPU seconds are those of all processes.
 """
 
 import argparse
@@ -14,58 +14,74 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
+import yaml
 
 from benchmarks.machine import recorded
-from tests.pipeline.test_jobs import recorded as hashes
-from tests.ray_cluster import ray_machines
-from tests.tiny_project import copy_project, edit_yaml
 
+_ROOT = Path(__file__).parents[1]
+_COPIED = (
+    ".dvcignore",
+    ".gitignore",
+    "dvc.yaml",
+    "params.yaml",
+    "stages",
+    "motiontransfer",
+    "demo",
+)
 _CLIPS = Path("demo/clips")
 _TARGETS, _SOURCES = ("ada", "bea", "cleo"), ("ben", "dan", "eve")
-_WAYS = {
-    "sequential": ["dvc", "repro"],
-    "jobs": ["motiontransfer", "repro", "--jobs", "2"],
-    "ray": ["motiontransfer", "repro", "--ray"],
+_WAYS = {"dvc repro": ["dvc", "repro"], "two jobs": ["motiontransfer", "repro", "--jobs", "2"]}
+_SIZE = 128  # pixels, of frames
+_OTHER_BYTES = ("results/", "artifacts/metrics/train_", "artifacts/plots_page")
+"""Outputs of which no two runs make the same bytes: signed videos, their pages, and times."""
+_NETWORK = {
+    **{"num_filters": 4, "num_residual_blocks": 1},
+    **{"discriminator_filters": 4, "discriminator_layers": 2},
+}
+_SMALL = {
+    "demo/params.yaml": {
+        "film": {"size": _SIZE, "samples": 1},
+        "target": {"seconds": 1.2},
+        "source": {"seconds": 0.6},
+    },
+    "params.yaml": {
+        "decode": {"size": [_SIZE, _SIZE]},
+        "fit_appearance": {"references": 8},
+        "train_gan": {**_NETWORK, "num_downsamplings": 2},
+        "train_face_gan": {**_NETWORK, "crop_size": 32},
+        "split": {"gap_frames": 2},
+        "compute": {"num_workers": 1},
+    },
 }
 
 
 def main() -> None:
-    """Run the same graph in three ways and compare dvc.lock."""
+    """Run the same graph in each way and compare dvc.lock."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--ways", nargs="+", choices=_WAYS, default=[*_WAYS])
-    arguments = parser.parse_args()
+    parser.add_argument("--steps", type=int, default=4)
+    steps = parser.parse_args().steps
     programs = Path(sys.executable).parent
     os.environ |= {"OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
     os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
     with recorded("jobs") as rows, tempfile.TemporaryDirectory(prefix="motiontransfer-") as root:
-        _write_project(Path(root) / "first", steps=arguments.steps)
-        expected, seconds = {}, {}
-        for way in arguments.ways:
-            command = [*_WAYS[way]]
-            project = Path(shutil.copytree(Path(root) / "first", Path(root) / way))
-            with ExitStack() as stack:
-                if "--ray" in command:
-                    machines = [Path(root) / name for name in ("one", "two")]
-                    for machine in machines:
-                        machine.mkdir()
-                    address, _ = stack.enter_context(ray_machines(*machines))
-                    command.append(address)
-                began, before = time.perf_counter(), _cpu_seconds()
-                variables = os.environ | {"PYTHONPATH": str(project)}
-                subprocess.run(command, cwd=project, env=variables, check=True)
-                seconds[way], used = time.perf_counter() - began, _cpu_seconds() - before
-            made = hashes(project)
+        _write_project(Path(root) / "first", steps=steps)
+        expected, first = {}, 0.0
+        for way, command in _WAYS.items():
+            project = Path(shutil.copytree(Path(root) / "first", Path(root) / command[0]))
+            began, before = time.perf_counter(), _cpu_seconds()
+            variables = os.environ | {"PYTHONPATH": str(project)}
+            subprocess.run(command, cwd=project, env=variables, check=True)
+            seconds, used = time.perf_counter() - began, _cpu_seconds() - before
+            made, first = _hashes(project), first or seconds
             expected = expected or made
             rows.append(
                 {
                     "": way,
-                    "s": round(seconds[way]),
-                    "times as fast": round(seconds[arguments.ways[0]] / seconds[way], 2),
+                    "s": round(seconds),
+                    "times as fast": round(first / seconds, 2),
                     "CPU s": round(used),
                     "load before": round(psutil.getloadavg()[0], 1),
                     "outputs": len(made),
@@ -74,25 +90,38 @@ def main() -> None:
             )
 
 
-def _write_project(folder: Path, *, steps: int | None) -> None:
-    """A project with the demo's two clips, filmed, under six names."""
-    copy_project(folder)
+def _hashes(project: Path) -> dict[str, str]:
+    """Hash of each output in the locks, of those that are the same in all runs."""
+    return {
+        out["path"]: out["md5"]
+        for file in project.glob("**/dvc.lock")
+        for stage in yaml.safe_load(file.read_text())["stages"].values()
+        for out in stage["outs"]
+        if not out["path"].startswith(_OTHER_BYTES)
+    }
+
+
+def _write_project(folder: Path, *, steps: int) -> None:
+    """A project with the demo's two clips, filmed small, under six names."""
+    for name in _COPIED:
+        (shutil.copytree if (_ROOT / name).is_dir() else shutil.copy)(
+            _ROOT / name, _made(folder) / name
+        )
+    for file, changes in _SMALL.items():
+        _edit(folder / file, changes)
     (folder / ".dvc").mkdir()
-    remote = f"['remote \"team\"']\n    url = {folder.parent / 'remote'}\n"
-    settings = "[core]\n    no_scm = true\n    analytics = false\n    remote = team\n"
-    (folder / ".dvc/config").write_text(settings + remote)
+    (folder / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    variables = os.environ | {"PYTHONPATH": str(folder)}
+    commands = [["stages", "code"], *(["demo", "film", clip] for clip in ("target", "source"))]
+    for command in commands:
+        subprocess.run([sys.executable, "-m", *command], cwd=folder, env=variables, check=True)
     videos = {}
     for clip, subjects in (("target", _TARGETS), ("source", _SOURCES)):
-        variables = os.environ | {"PYTHONPATH": str(folder)}
-        subprocess.run(
-            [sys.executable, "-m", "stages", "code"], cwd=folder, env=variables, check=True
-        )
-        command = [sys.executable, "-m", "demo", "film", clip]
-        subprocess.run(command, cwd=folder, env=variables, check=True)
         for name in subjects:
             path = f"data/videos/{name}.mp4"
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(folder / _CLIPS / f"{clip}.mp4", folder / path)
+            shutil.copy(
+                folder / _CLIPS / f"{clip}.mp4", _made((folder / path).parent) / f"{name}.mp4"
+            )
             videos[name] = {"path": path, "subject": name, "crop": "none"}
     shutil.rmtree(folder / "artifacts")
     shutil.rmtree(folder / _CLIPS)
@@ -103,20 +132,32 @@ def _write_project(folder: Path, *, steps: int | None) -> None:
         for target in _TARGETS
         for source in _SOURCES
     }
-    entries = {"videos": videos, "subjects": [*videos], "targets": [*_TARGETS]}
+    trainings = ("train_gan", "train_face_gan")
+    _edit(folder / "params.yaml", {name: {"steps": steps} for name in trainings})
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params |= {"videos": videos, "subjects": [*videos], "targets": [*_TARGETS]}
+    params["transfers"] = transfers
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
-    def edit(params: dict) -> None:
-        params.update(entries, transfers=transfers)
-        for training in ("train_gan", "train_face_gan", "train_face_cycle"):
-            params[training]["steps"] = steps or params[training]["steps"]
 
-    edit_yaml(folder / "params.yaml", edit)
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _edit(file: Path, changes: dict[str, dict]) -> None:
+    """Change values of sections of a YAML file."""
+    content = yaml.safe_load(file.read_text())
+    for section, values in changes.items():
+        content[section] |= values
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 def _cpu_seconds() -> float:
     """Of this process and all that it ever started."""
     this = psutil.Process()
-    return sum(sum(it.cpu_times()[:4]) for it in (this, *this.children(recursive=True)))
+    processes = (this, *this.children(recursive=True))
+    return sum(sum(process.cpu_times()[:4]) for process in processes)
 
 
 if __name__ == "__main__":

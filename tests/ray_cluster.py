@@ -6,8 +6,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from motiontransfer.pipeline.cluster import import_ray
-
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed"
 )
@@ -19,13 +17,14 @@ def ray_machines(*folders):
 
     Yields the cluster's address, and a function that kills all processes of a folder's node.
     """
-    import_ray()
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
     cluster = importlib.import_module("ray.cluster_utils").Cluster()
     try:
         cluster.add_node(num_cpus=0, include_dashboard=False)
         nodes = {}
         for folder in folders:
             variables = {"TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
+            variables["RAY_process_group_cleanup_enabled"] = "true"
             nodes[folder] = cluster.add_node(
                 num_cpus=1, include_dashboard=False, env_vars=os.environ | variables
             )

@@ -1,4 +1,4 @@
-"""The `motiontransfer` command and its subcommands."""
+"""The `motiontransfer` command: `app`, to which each module of this package adds its commands."""
 
 import os
 import sys
@@ -6,31 +6,10 @@ from pathlib import Path
 
 import typer
 
-from motiontransfer.cli import project, results
+from motiontransfer.cli import live, results, runs, share, study, videos  # noqa: F401 - commands
+from motiontransfer.cli.options import app
 from motiontransfer.core.errors import printable
 from motiontransfer.core.stage_runner import fault
-
-app = typer.Typer(no_args_is_help=True, add_completion=False)
-for command in (
-    *(project.clean, results.compare, results.inspect, project.preset, project.share, project.join),
-    *(project.dance, project.add_video, project.add_transfer, project.remove_video, project.doctor),
-    *(
-        project.import_dataset,
-        project.repro,
-        results.together,
-        results.verify,
-        results.score,
-        results.export,
-    ),
-    results.live,
-):
-    app.command()(command)
-app.add_typer(results.study, name="study")
-
-
-@app.callback()
-def _root() -> None:
-    """Motion transfer: commands beyond `dvc repro`."""
 
 
 def main() -> None:

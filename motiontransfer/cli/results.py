@@ -1,4 +1,4 @@
-"""Commands on videos and results: inspect, compare, score, verify, export, live and study.
+"""Commands on results: inspect, compare, together, score, verify and export.
 
 PyTorch, DVC and MediaPipe take seconds to load: each command imports what it needs.
 """
@@ -6,22 +6,19 @@ PyTorch, DVC and MediaPipe take seconds to load: each command imports what it ne
 import json
 import logging
 import re
-import secrets
-import signal
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motiontransfer.cli.project import AsJson
+from motiontransfer.cli.options import AsJson, app
 from motiontransfer.core import layout
 from motiontransfer.core.errors import (
     DamagedFileError,
     MissingFileError,
     MotionTransferError,
     ParamsError,
-    StudyError,
     VideoError,
     WeightsError,
 )
@@ -31,9 +28,9 @@ if TYPE_CHECKING:
     from motiontransfer.evaluation.measurements import Measurements
     from motiontransfer.evaluation.network_metrics import NetworkParams
     from motiontransfer.forensics.model import Prediction
-    from motiontransfer.report.study import Score
 
 
+@app.command()
 def inspect(
     video: Annotated[str, typer.Argument(help="Its name in params.yaml.")],
     *,
@@ -59,6 +56,7 @@ def inspect(
     typer.echo(f"wrote {written}")
 
 
+@app.command()
 def compare(
     before: Annotated[str, typer.Argument(help="A commit, branch, tag or experiment.")],
     after: Annotated[str, typer.Argument(help="Another, or `workspace`.")] = "workspace",
@@ -83,6 +81,7 @@ def compare(
     typer.echo(f"wrote {page}")
 
 
+@app.command()
 def together(
     transfers: Annotated[list[str], typer.Argument(help="Two or more, of one source.")],
     *,
@@ -102,6 +101,7 @@ def together(
 _WEIGHTS = "a file, or `published` (downloaded once)"
 
 
+@app.command()
 def score(
     videos: Annotated[list[Path], typer.Argument(help="One or several, of any system.")],
     *,
@@ -164,6 +164,7 @@ _STATUS_UNSIGNED = 4
 _BAR_CHARACTERS = 20
 
 
+@app.command()
 def verify(
     video: Annotated[Path, typer.Argument(help="Any video; MP4 can be signed.")],
     *,
@@ -231,6 +232,7 @@ def _opinion(prediction: "Prediction") -> list[str]:
     return [head, *bars]
 
 
+@app.command()
 def export(
     target: Annotated[str, typer.Argument(help="A trained target of params.yaml.")],
     *,
@@ -248,133 +250,3 @@ def export(
     for file in export_target(target, output, precisions=precisions):
         typer.echo(f"wrote {file}, {file.stat().st_size / 1e6:.1f} MB")
     typer.echo(f"see `python {output / 'run.py'} --help`")
-
-
-def live(
-    *,
-    target: Annotated[str, typer.Option(help="One of `targets` in params.yaml, trained.")],
-    camera: Annotated[int, typer.Option(help="The camera's number.")] = 0,
-    video: Annotated[
-        Path | None, typer.Option(help="A video, played in its own time, in place of a camera.")
-    ] = None,
-    poses: Annotated[
-        Path | None, typer.Option(help="Keypoints (Parquet) in place of a camera.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="An .mp4 to record, with the video's sound.")
-    ] = None,
-    headless: Annotated[bool, typer.Option("--headless", help="Open no window.")] = False,
-    virtual_camera: Annotated[
-        bool, typer.Option("--virtual-camera", help="Send the result to a virtual camera.")
-    ] = False,
-) -> None:
-    """Render a target live from a camera, in real time.
-
-    Keys: q quits, space pauses, r forgets the person's proportions and place
-    and f freezes them, m mirrors, s saves an image to results/live.
-    """
-    if output is not None and output.suffix != ".mp4":
-        raise ParamsError(f"--output: expected a name that ends in .mp4, got {output}")
-    if video is not None and poses is not None:
-        raise ParamsError("expected --video or --poses, got both")
-    from motiontransfer.live.command import run_live
-    from motiontransfer.live.devices import open_camera, open_poses, open_video
-
-    if poses is not None:
-        source = open_poses(poses)
-    elif video is not None:
-        source = open_video(video)
-    else:
-        source = open_camera(camera)
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("motiontransfer.live").setLevel(logging.INFO)
-    # On SIGTERM the recording is finished, too.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        summary = run_live(
-            target, source, output=output, has_window=not headless, has_camera=virtual_camera
-        )
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    typer.echo(summary)
-    if output is not None and output.exists():
-        typer.echo(f"wrote {output}")
-
-
-study = typer.Typer(no_args_is_help=True, help="Human preference study of pairs of videos.")
-
-
-@study.command("make")
-def make_study(
-    page: Annotated[Path, typer.Argument(help="The page to write, e.g. study.html.")],
-    *,
-    a: Annotated[list[Path], typer.Option(help="First video; several: one per comparison.")],
-    b: Annotated[list[Path], typer.Option(help="Second video, in the same order.")],
-    question: Annotated[str, typer.Option()] = "Which video looks more real?",
-    seconds: Annotated[float, typer.Option(min=0.5, help="Clip length.")] = 4.0,
-    clips: Annotated[int, typer.Option(min=1, help="Clips per comparison.")] = 3,
-    checks: Annotated[int, typer.Option(min=0, help="Attention checks.")] = 2,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Random seed; default: random. Stored in the key.")
-    ] = None,
-) -> None:
-    """Write a two-alternative forced-choice page and its answer key.
-
-    The page is one file, works without a network, and shuffles the
-    order per participant. Give people the page, and keep the key.
-    """
-    from motiontransfer.report.study import Comparison, key_file_of, write_study
-
-    if page.suffix != ".html":
-        raise StudyError(f"{page}: expected a name that ends in .html")
-    if len(a) != len(b):
-        raise StudyError(f"expected as many --a as --b, got {len(a)} and {len(b)}")
-    key = write_study(
-        page,
-        [Comparison(a=str(one), b=str(other)) for one, other in zip(a, b, strict=True)],
-        question=question,
-        seconds=seconds,
-        clips_each=clips,
-        num_checks=checks,
-        # A fixed seed would let anyone with this program derive which clip is which.
-        seed=secrets.randbits(63) if seed is None else seed,
-    )
-    size = page.stat().st_size / 2**20
-    typer.echo(f"wrote {page} ({len(key.pairs)} pairs, {size:.1f} MiB), to give to people")
-    typer.echo(f"wrote {key_file_of(page)}, to keep: it says which clip is which")
-
-
-@study.command("score")
-def score_answers(
-    key: Annotated[Path, typer.Argument(help="The answer key.")],
-    answers: Annotated[list[Path], typer.Argument(help="Answer files of the participants.")],
-    *,
-    allowed_misses: Annotated[
-        int, typer.Option(min=0, help="Missed attention checks a participant may have.")
-    ] = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Preference rate of the first video of each comparison, with confidence intervals."""
-    from motiontransfer.report.study import read_answers, read_key, score_study
-
-    known = read_key(key)
-    result = score_study(known, read_answers(known, answers), allowed_misses=allowed_misses)
-    typer.echo(json.dumps(asdict(result), indent=2) if as_json else "\n".join(_study_lines(result)))
-
-
-def _study_lines(result: "Score") -> list[str]:
-    lines = [f"“{result.question}”", ""]
-    if not result.preferences:
-        lines.append("no valid answers")
-    for preference in result.preferences:
-        low, high = preference.interval
-        lines += [
-            f"{preference.a} over {preference.b}",
-            f"  {preference.share:.1%}, 95 % interval {low:.1%} to {high:.1%}:"
-            f" {preference.preferred} of {preference.answers} answers",
-        ]
-    left_out = {
-        name: missed for name, missed in result.missed_checks.items() if name not in result.counted
-    }
-    lines += ["", f"participants: {len(result.counted)} counted, {len(left_out)} left out"]
-    return lines + [f"  {name}: {missed} checks missed" for name, missed in left_out.items()]

@@ -10,10 +10,10 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    start_seconds: float = 5.0
-    """CPU time to import libraries and load networks, about."""
+    start_seconds: float = 6.0
+    """Time to import libraries, load networks, and for a film of ten seconds if that is short."""
     seconds_per_frame: float = 0.0
-    """CPU time for each frame of its film, about; 0 where the start takes most."""
+    """CPU time for each frame of its film, or of a training's batches, for the default params."""
     gpu_memory_params: str = ""
     """Params that its memory on a GPU grows with; empty for a stage that uses none."""
     has_constant_outputs: bool = False
@@ -28,29 +28,39 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "check_params": Stage(has_constant_outputs=True),
         "plots_page": Stage(),
         "film": Stage(),
-        "decode": Stage(),
-        "detect_keypoints": Stage(gpu_memory_params="compute.num_workers to 1"),
+        "decode": Stage(start_seconds=9.0),
+        "detect_keypoints": Stage(
+            seconds_per_frame=0.05, gpu_memory_params="compute.num_workers to 1"
+        ),
         "clean_keypoints": Stage(),
         "fit_normalization": Stage(),
         "segment_person": Stage(),
-        "fit_appearance": Stage(),
+        "fit_appearance": Stage(start_seconds=40.0),
         "train_gan": Stage(
-            gpu_memory_params="train_gan.batch_size, train_gan.num_filters or decode.size"
+            start_seconds=12.0,
+            seconds_per_frame=0.2,
+            gpu_memory_params="train_gan.batch_size, train_gan.num_filters or decode.size",
         ),
         "train_face_gan": Stage(
+            start_seconds=10.0,
+            seconds_per_frame=0.03,
             gpu_memory_params=(
                 "train_face_gan.batch_size, train_face_gan.num_filters or decode.size"
-            )
+            ),
         ),
         "train_face_cycle": Stage(
             gpu_memory_params="train_face_cycle.batch_size or train_face_cycle.num_filters"
         ),
         "normalize": Stage(start_seconds=2.0),
-        "render": Stage(gpu_memory_params="train_gan.num_filters or decode.size"),
-        "encode": Stage(),
-        "evaluate": Stage(gpu_memory_params="train_gan.num_filters or decode.size"),
-        "evaluate_transfer": Stage(gpu_memory_params="render.height"),
-        "report": Stage(affects_results=False),
+        "render": Stage(
+            start_seconds=13.0, gpu_memory_params="train_gan.num_filters or decode.size"
+        ),
+        "encode": Stage(seconds_per_frame=0.18),
+        "evaluate": Stage(
+            start_seconds=15.0, gpu_memory_params="train_gan.num_filters or decode.size"
+        ),
+        "evaluate_transfer": Stage(seconds_per_frame=0.15, gpu_memory_params="render.height"),
+        "report": Stage(start_seconds=10.0, affects_results=False),
         "train_forensics": Stage(
             gpu_memory_params="train_forensics.batch_size or train_forensics.num_filters",
             affects_results=False,

@@ -69,6 +69,25 @@ def replacing_folder(folder: Path) -> Generator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def unchanged_on_error(*files: Path) -> Generator[None]:
+    """Restore small files on an error; new ones go, with new folders that are left empty."""
+    before = {file: file.read_bytes() if file.exists() else None for file in files}
+    new_folders = {folder for file in files for folder in file.parents if not folder.exists()}
+    try:
+        yield
+    except BaseException:
+        for file, content in before.items():
+            if content is None:
+                file.unlink(missing_ok=True)
+            else:
+                file.write_bytes(content)
+        for folder in sorted(new_folders, reverse=True):  # the innermost first
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
+        raise
+
+
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -12,17 +12,13 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from dvc.exceptions import CheckoutError, DownloadError, DvcException, UploadError
-from dvc.repo import Repo, lock_repo
-from dvc.repo.reproduce import plan_repro
-from dvc.stage.exceptions import StageCmdFailedError
-from dvc_data.hashfile.hash_info import HashInfo
+from tqdm import tqdm
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import (
@@ -31,12 +27,29 @@ from motiontransfer.core.errors import (
     MotionTransferError,
     RemoteError,
 )
-from motiontransfer.core.storage import overlap
+from motiontransfer.core.storage import overlap, unchanged_on_error
 from motiontransfer.pipeline import remote
+from motiontransfer.pipeline.dvc_api import (
+    CONFIG,
+    CheckoutError,
+    DownloadError,
+    DvcException,
+    HashInfo,
+    Repo,
+    StageCmdFailedError,
+    errors_of_dvc,
+    in_order,
+    is_here,
+    lock_repo,
+    oid_of,
+    opened,
+    own_stages,
+    read_by,
+    upstream,
+)
 
 if TYPE_CHECKING:
-    from dvc.output import Output
-    from dvc.stage import Stage
+    from motiontransfer.pipeline.dvc_api import Output, Stage
 
 _SECRET_WORDS = ("key", "secret", "token", "password", "passwd", "signature", "credential", "sig")
 _KEPT_OUT_OF_GIT = (
@@ -62,18 +75,17 @@ def share(
 
     Raises:
         MissingFileError: there is no dvc.lock.
+        DamagedFileError: an output is not what it was when it was made.
         RemoteError: no remote is set, the URL is malformed or holds a secret, or the remote
             refuses.
     """
-    with (
-        remote.opened(Path()) as repo,
-        remote.unchanged_on_error(Path(repo.root_dir) / ".dvc/config"),
-    ):
+    with opened(Path()) as repo, unchanged_on_error(Path(repo.root_dir) / ".dvc/config"):
         if url is not None:
             set_remote(repo, url, name=name, endpoint=endpoint, profile=profile)
         elif endpoint or profile:
             raise RemoteError("--endpoint and --profile belong to a URL: give it too")
-        with _transfer(repo, "; run `dvc repro` first") as url:
+        with remote.errors_with_url(repo) as url:
+            _check_lock(repo, "; run `dvc repro` first")
             return _send(repo, url)
 
 
@@ -94,7 +106,7 @@ def set_remote(
     if endpoint and scheme != "s3":
         raise RemoteError(f"--endpoint: only s3:// remotes have one, got {url}")
     settings = {"url": url, "verify": True, "endpointurl": endpoint, "profile": profile}
-    with remote.errors_of_dvc(remote.CONFIG), repo.config.edit("repo") as config:
+    with errors_of_dvc(CONFIG), repo.config.edit("repo") as config:
         before = config["remote"].get(name, {})
         # Settings of another kind of remote would be invalid for this one.
         kept = before if _scheme(str(before.get("url", url))) == scheme else {}
@@ -105,15 +117,9 @@ def set_remote(
 
 def _scheme(url: str) -> str:
     """Scheme of a URL; empty for a folder, also behind a Windows drive letter."""
-    match = re.match(r"([a-z][a-z0-9+]+):(/*)", url, re.IGNORECASE)
-    if match is None:
-        return ""
-    scheme = match[1].lower()
-    if match[2] != "//":
-        raise RemoteError(
-            f"{url}: not a URL; expected {scheme}://{url[match.end() :]} "
-            f"(or ./{url} for a folder of that name)"
-        )
+    scheme = urlsplit(url).scheme if re.match("[A-Za-z][A-Za-z0-9+]+:", url) else ""
+    if scheme and "://" not in url:
+        raise RemoteError(f"{url}: not a URL; expected {scheme}://..., or ./{url} for a folder")
     return scheme
 
 
@@ -131,46 +137,31 @@ def _refuse_secrets(address: str, name: str) -> None:
         raise RemoteError(f"{shown}: {_KEPT_OUT_OF_GIT.format(name=name)}")
 
 
-@contextmanager
-def _transfer(repo: Repo, without_lock: str) -> Generator[str]:
-    """Check that remote and dvc.lock are there; errors inside are one line. Yields the URL."""
-    with remote.errors_in_one_line(repo) as url:
-        if not (Path(repo.root_dir) / "dvc.lock").exists():
-            raise MissingFileError(f"dvc.lock: no such file{without_lock}")
-        yield url
+def _check_lock(repo: Repo, consequence: str) -> None:
+    if not (Path(repo.root_dir) / "dvc.lock").exists():
+        raise MissingFileError(f"dvc.lock: no such file{consequence}")
 
 
 def _send(repo: Repo, url: str) -> list[str]:
-    listed = remote.runs_there(repo)  # first: only of a list S3 says why it is refused
+    there = remote.runs_there(repo)  # first: only of a list S3 says why it is refused
     runs = remote.past_runs(repo)
-    named = {_oid(out) for out in repo.index.outs if out.use_cache} - {""}
+    named = {oid_of(out) for out in repo.index.outs if out.use_cache} - {""}
     objects = set[str]().union(*runs.values(), *(remote.objects_of(repo, oid) for oid in named))
     here = {oid for oid in objects if repo.cache.local.exists(oid)}
-    hashes = [HashInfo("md5", oid) for oid in sorted(here)]
-    status = repo.cloud.status(hashes)
-    for oid in sorted(str(info.value) for info in status.new | status.missing):
-        # DVC deletes some that it finds damaged.
-        if remote.condition(repo.cache.local, oid) != "whole":
-            raise DamagedFileError(
-                f"{repo.cache.local.oid_to_path(oid)}: damaged: its content is not what it is "
-                "named after; nothing was sent; delete it and its copy in the project, then "
-                "`dvc repro` makes it anew"
-            )
-    result = repo.cloud.push(hashes)
-    if result.failed:
-        raise UploadError(len(result.failed))  # the causes are in DVC's log
-    sent = {str(info.value) for info in result.transferred}
+    _check_new(repo, here)
+    sent = remote.push(repo, here)
     with lock_repo(repo):
         stale = [
             stage.addressing
             for stage in _changed_stages(repo)
-            if all(_is_here(out) for out in read_by(repo, stage))
+            if all(is_here(out) for out in read_by(repo, stage))
         ]
     to_commit = uncommitted(Path(repo.root_dir))
-    size = _size_text(Path(repo.cache.local.oid_to_path(oid)) for oid in sent)
-    num_runs = remote.send_runs(repo, runs, there=listed)
+    size = _size_text(remote.cached(repo, oid) for oid in sent)
+    new_runs = runs.keys() - there
+    remote.send_runs(repo, new_runs)
     lines = [
-        f"sent {len(sent)} files, {size}, and {num_runs} past runs to {url}; "
+        f"sent {len(sent)} files, {size}, and {len(new_runs)} past runs to {url}; "
         f"{len(here) - len(sent)} files were there already"
     ]
     for path in untracked(repo):
@@ -183,17 +174,16 @@ def _send(repo: Repo, url: str) -> list[str]:
     return [*lines, "a teammate then types, in a clone: uv run motiontransfer join"]
 
 
-def untracked(repo: Repo) -> tuple[str, ...]:
-    """Files that a stage reads, that git ignores and that are no output or `*.dvc` of DVC."""
-    outs = [Path(out.fs_path) for out in repo.index.outs]
-    read = {Path(dep.fs_path) for dep in repo.index.deps if dep.protocol == "local" and dep.exists}
-    paths = [
-        path.relative_to(repo.root_dir).as_posix()
-        for path in sorted(read)
-        if not any(overlap(path, out) for out in outs)
-    ]
-    ignored = _git(Path(repo.root_dir), "check-ignore", "-z", "--stdin", stdin="\0".join(paths))
-    return tuple(filter(None, ignored.split("\0")))
+def _check_new(repo: Repo, oids: Iterable[str]) -> None:
+    """Hash the objects that the remote lacks; DVC deletes some that it finds damaged."""
+    status = repo.cloud.status([HashInfo("md5", oid) for oid in sorted(oids)])
+    for oid in sorted(str(info.value) for info in status.new | status.missing):
+        if not remote.is_whole(remote.cached(repo, oid), oid):
+            raise DamagedFileError(
+                f"{remote.cached(repo, oid)}: damaged: its content is not what it is named after; "
+                "nothing was sent; delete it and its copy in the project, then `dvc repro` makes "
+                "it anew"
+            )
 
 
 def join(*, bring: Literal["needed", "results", "all"]) -> list[str]:
@@ -210,12 +200,14 @@ def join(*, bring: Literal["needed", "results", "all"]) -> list[str]:
         RemoteError: no remote is set, it refuses, or what it holds is missing or damaged.
         MotionTransferError: a stage failed.
     """
-    without_lock = ", so no past run is known; its owner commits it to git"
-    with remote.opened(Path()) as repo, ExitStack() as stack:
-        url = stack.enter_context(_transfer(repo, without_lock))
-        stack.enter_context(lock_repo(repo))
-        stack.enter_context(repo.scm_context(quiet=True))
-        num_refused_runs = remote.fetch_runs(repo)
+    with (
+        opened(Path()) as repo,
+        remote.errors_with_url(repo) as url,
+        lock_repo(repo),
+        repo.scm_context(quiet=True),
+    ):
+        _check_lock(repo, ", so no past run is known; its owner commits it to git")
+        num_refused = remote.fetch_runs(repo)
         brought: list[str] = []
         renewed = [
             stage.addressing for stage in _changed_stages(repo) if _renew(repo, stage, brought)
@@ -229,10 +221,10 @@ def join(*, bring: Literal["needed", "results", "all"]) -> list[str]:
             brought += pull(repo, outs)
         size = _size_text(Path(repo.root_dir) / path for path in brought)
         lines = [f"brought {len(brought)} outs, {size}, from {url}"]
-        if num_refused_runs:
+        if num_refused:
             lines.append(
-                f"{num_refused_runs} past runs on {url} were not used: they are not what `share` "
-                "sends"
+                f"{num_refused} past runs on {url} were not used: dvc.yaml declares no stage with "
+                "their command and outputs, or their files are gone"
             )
         if not renewed:
             return [*lines, "nothing had to run"]
@@ -245,43 +237,42 @@ def join(*, bring: Literal["needed", "results", "all"]) -> list[str]:
 
 
 def pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
-    """Pull the outputs that are not here, or in part; return their paths."""
-    missing = [out for out in outs if _oid(out) and not _is_here(out)]
+    """Pull the outputs that are not here, or in part; return their paths.
+
+    Raises:
+        RemoteError: some are not on the remote as they were made.
+    """
+    missing = [out for out in outs if oid_of(out) and not is_here(out)]
     if missing:
-        lists = {_oid(out): _path(repo, out) for out in missing}
-        _refuse(repo, lists, remote.fetch_lists(repo, lists))
+        paths = {oid_of(out): _path(repo, out) for out in missing}
+        faults = remote.fetch_lists(repo, paths)
         try:
-            repo.pull([out.fs_path for out in missing])
+            if not faults:
+                repo.pull([out.fs_path for out in missing])
         except (CheckoutError, DownloadError, FileNotFoundError):
             # DVC pulled what it could; it has all three ways to report the rest.
-            store = repo.cloud.get_remote_odb(command="pull")
-            paths: dict[str, str] = {}
-            for out in (out for out in missing if not _is_here(out)):
-                paths |= remote.objects_of(repo, _oid(out), _path(repo, out))
+            for out in missing:
+                paths |= remote.objects_of(repo, oid_of(out), _path(repo, out))
             absent = [oid for oid in paths if not repo.cache.local.exists(oid)]
-            _refuse(repo, paths, {oid: remote.condition(store, oid) for oid in absent})
-            raise
+            faults = dict.fromkeys(absent, "missing or damaged")
+            if not faults:
+                raise
+        if faults:
+            _, url = remote.default_remote(repo)
+            listed = (
+                f"{paths[oid]} is {fault} there (files/md5/{oid[:2]}/{oid[2:]})"
+                for oid, fault in faults.items()
+            )
+            raise RemoteError(
+                f"{url}: {', '.join(listed)}; its owner deletes it there and runs `uv run dvc "
+                "push` (docs/sharing.md, A damaged file on the remote); then run this again"
+            )
     return [_path(repo, out) for out in missing]
-
-
-def _refuse(repo: Repo, paths: Mapping[str, str], states: Mapping[str, remote.Condition]) -> None:
-    """Raise an error that names the objects that are not whole on the remote."""
-    faults = [
-        f"{paths[oid]} is {state} there (files/md5/{oid[:2]}/{oid[2:]})"
-        for oid, state in states.items()
-        if state != "whole"
-    ]
-    if faults:
-        _, url = remote.default_remote(repo)
-        raise RemoteError(
-            f"{url}: {', '.join(faults)}; its owner deletes it there and runs `uv run dvc push` "
-            "(docs/sharing.md, A damaged file on the remote); then run this again"
-        )
 
 
 def _renew(repo: Repo, stage: "Stage", brought: list[str]) -> bool:
     """Pull the inputs and reproduce the stage; return True if it ran or was restored."""
-    upstream = _upstream(repo, stage)
+    before = upstream(repo, stage)
     brought += pull(repo, read_by(repo, stage))
     for dep in stage.deps:
         if dep.protocol == "local" and not dep.exists:
@@ -290,12 +281,12 @@ def _renew(repo: Repo, stage: "Stage", brought: list[str]) -> bool:
                 f"owner runs `uv run dvc add {shlex.quote(dep.def_path)}`, commits "
                 f"{dep.def_path}.dvc, and shares again"
             )
-    if not (stage.changed_stage() or stage.changed_deps(allow_missing=True, upstream=upstream)):
+    if not (stage.changed_stage() or stage.changed_deps(allow_missing=True, upstream=before)):
         # Its own outputs, of which an interrupted join pulled a part.
         with suppress(DvcException):  # other files are in the way: DVC decides
             brought += pull(repo, [out for out in stage.outs if out.use_cache])
     try:
-        done = stage.reproduce(allow_missing=True, pull=True, upstream=upstream)
+        done = stage.reproduce(allow_missing=True, pull=True, upstream=before)
     except StageCmdFailedError as error:
         raise MotionTransferError(
             f"stage {stage.addressing} failed; its output above says why, and "
@@ -308,49 +299,31 @@ def _renew(repo: Repo, stage: "Stage", brought: list[str]) -> bool:
 
 def _changed_stages(repo: Repo) -> "Iterator[Stage]":
     """Stages that DVC would run, in its order, with missing files taken as unchanged."""
-    pipeline = [stage for stage in repo.index.stages if stage.path_in_repo == "dvc.yaml"]
-    for stage in plan_repro(repo.index.graph, pipeline):
-        if stage.changed(allow_missing=True, upstream=_upstream(repo, stage)):
+    for stage in in_order(repo, own_stages(repo)):
+        if stage.changed(allow_missing=True, upstream=upstream(repo, stage)):
             yield stage
-
-
-def _upstream(repo: Repo, stage: "Stage") -> "list[Stage]":
-    return list(repo.index.graph.successors(stage))
-
-
-def read_by(repo: Repo, stage: "Stage") -> "list[Output]":
-    """Outputs that a stage reads: a file, a folder, or all in a folder that others fill."""
-    paths = [Path(dep.fs_path) for dep in stage.deps if dep.protocol == "local"]
-    return [
-        out
-        for out in repo.index.outs
-        if out.use_cache and any(overlap(path, Path(out.fs_path)) for path in paths)
-    ]
-
-
-def _is_here(out: "Output") -> bool:
-    """Return True if the output is complete here and as in dvc.lock."""
-    return out.exists and not out.changed_checksum()
-
-
-def _oid(out: "Output") -> str:
-    """Hash of the output in dvc.lock or its *.dvc file; empty if it was never made."""
-    return str(out.hash_info.value) if out.hash_info else ""
 
 
 def _path(repo: Repo, out: "Output") -> str:
     return Path(out.fs_path).relative_to(repo.root_dir).as_posix()
 
 
+def untracked(repo: Repo) -> tuple[str, ...]:
+    """Files that a stage reads, that git ignores and that are no output or `*.dvc` of DVC."""
+    outs = [Path(out.fs_path) for out in repo.index.outs]
+    read = {Path(dep.fs_path) for dep in repo.index.deps if dep.protocol == "local" and dep.exists}
+    paths = [
+        path.relative_to(repo.root_dir).as_posix()
+        for path in sorted(read)
+        if not any(overlap(path, out) for out in outs)
+    ]
+    ignored = _git(Path(repo.root_dir), "check-ignore", "-z", "--stdin", stdin="\0".join(paths))
+    return tuple(filter(None, ignored.split("\0")))
+
+
 def _size_text(paths: Iterable[Path]) -> str:
-    """Size of files and folders in decimal units, as disks are sold: `940 kB`, `1.4 GB`."""
     files = (file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
-    num_bytes = sum(file.stat().st_size for file in files if file.is_file())
-    for unit, step in (("GB", 1e9), ("MB", 1e6)):
-        if num_bytes >= step:
-            amount = num_bytes / step
-            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
-    return f"{num_bytes / 1e3:.0f} kB"
+    return tqdm.format_sizeof(sum(file.stat().st_size for file in files if file.is_file()), "B")
 
 
 def uncommitted(root: Path) -> tuple[str, ...]:

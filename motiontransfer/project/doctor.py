@@ -30,7 +30,7 @@ from motiontransfer.core.stage_runner import missing_library
 from motiontransfer.pose.detectors import pretrained_weights
 
 if TYPE_CHECKING:
-    from dvc.repo import Repo
+    from motiontransfer.pipeline.dvc_api import Repo
 
 _MODULES = ("av", "cv2", "mediapipe", "torch", "torchvision", "pyarrow", "dvc")
 _LITTLE_MEMORY = 4e9
@@ -148,8 +148,8 @@ def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
 
 def check_project(root: Path) -> Iterator[CheckResult]:
     """Check a project, in the order in which it would stop a run."""
-    from motiontransfer.pipeline.remote import opened
-    from motiontransfer.pipeline.runs import forecast, in_words, plan
+    from motiontransfer.pipeline.dvc_api import opened
+    from motiontransfer.pipeline.plan import forecast, format_forecast, plan
 
     try:
         params = load_params(root / PARAMS_FILE)
@@ -162,7 +162,7 @@ def check_project(root: Path) -> Iterator[CheckResult]:
             yield from check_checkpoints(root)
             yield check_disk(root)
         if stages := plan(root=root, is_forecast=True):
-            told = in_words(forecast(stages, root=root))
+            told = format_forecast(forecast(stages, root=root))
             yield ok("forecast", f"the next `dvc repro` takes {told}")
     except MotionTransferError as error:
         yield fault("project", str(error), "run from the project's root, with its params.yaml")
@@ -188,11 +188,11 @@ def check_git(root: Path, repo: "Repo") -> CheckResult:
 
 def check_remote(repo: "Repo") -> CheckResult:
     """Check that the remote answers and that its downloads are verified."""
-    from motiontransfer.pipeline.remote import default_remote, errors_in_one_line
+    from motiontransfer.pipeline.remote import default_remote, errors_with_url
 
     def find_fault() -> str | None:
         try:
-            with errors_in_one_line(repo):
+            with errors_with_url(repo):
                 store = repo.cloud.get_remote_odb(name)
                 store.fs.exists(store.path)
         except MotionTransferError as error:

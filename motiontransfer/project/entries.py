@@ -13,14 +13,19 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from dvc.repo import lock_repo
 from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, ParamsError
 from motiontransfer.core.params import PARAMS_FILE, Name, Transfer, Video, load_params, load_section
-from motiontransfer.core.storage import overlap, replacing, sha256_of, write_text
-from motiontransfer.pipeline.remote import errors_of_dvc, opened, unchanged_on_error
+from motiontransfer.core.storage import (
+    overlap,
+    replacing,
+    sha256_of,
+    unchanged_on_error,
+    write_text,
+)
+from motiontransfer.pipeline.dvc_api import errors_of_dvc, lock_repo, opened
 from motiontransfer.project.params_editing import (
     add_entry,
     add_item,

@@ -94,8 +94,8 @@ def test_two_jobs_make_what_one_makes_also_after_an_interrupt_and_a_kill(tiny_ru
     while not (begun := trainings(root)):
         assert killed.poll() is None, killed.communicate()
         time.sleep(0.1)
-    (server,) = (it for it in begun[0].parents() if it.cmdline()[-1].endswith("dvc_server"))
-    server.kill()  # DVC, and not the training
+    (dvc,) = (it for it in begun[0].parents() if "--single-item" in it.cmdline())
+    dvc.kill()  # and not the training
     told, _ = killed.communicate()
     assert killed.returncode == 1, told
     assert "ERROR: train_gan@ada: killed by SIGKILL" in told
@@ -137,6 +137,5 @@ def test_a_cluster_makes_the_same_if_a_machine_is_lost_in_a_training(
     assert told.endswith("Data and pipelines are up to date.\n"), told
     assert recorded(root) == recorded(tiny_run)
     log = (root / ".dvc/tmp/jobs/train_gan@ada.log").read_text()
-    assert log.count("Running stage 'train_gan@ada'") == 2
     assert "Stage 'train_gan@ada' is cached" in log
     assert "Running stage" not in (root / ".dvc/tmp/jobs/dvc.log").read_text()

@@ -44,12 +44,13 @@ class Machine:
         return self.output("motiontransfer", *arguments)
 
     def error(self, *arguments: str, **environment: str) -> str:
-        """The one line of a subcommand that fails."""
+        """The last line of a subcommand that fails, after those of DVC."""
         done = self.run("motiontransfer", *arguments, **environment)
         assert done.returncode == 1, done.stdout + done.stderr
-        assert done.stderr.count("\n") == 1, done.stderr
-        assert done.stderr.startswith("ERROR: ")
-        return done.stderr.removeprefix("ERROR: ").rstrip("\n")
+        assert "Traceback" not in done.stderr
+        line = done.stderr.splitlines()[-1]
+        assert line.startswith("ERROR: "), done.stderr
+        return line.removeprefix("ERROR: ")
 
     def share(self, remote: Remote) -> str:
         self.environment.update(remote.environment)

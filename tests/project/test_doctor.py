@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from motiontransfer.pipeline.remote import opened
+from motiontransfer.pipeline.dvc_api import opened
 from motiontransfer.pipeline.sharing import set_remote
 from motiontransfer.project import doctor
 from motiontransfer.project.doctor import check_all, check_checkpoints, check_locks
@@ -165,7 +165,7 @@ def test_a_remote_must_answer_and_verify_downloads(project, tmp_path):
     assert "is not checked" in result_of(doctor.check_remote).message
     with opened(project) as repo:
         set_remote(repo, "gs://bucket/x", name="team")
-    assert "gs://bucket/x: a package is missing" in result_of(doctor.check_remote).message
+    assert "gs://bucket/x: gs is supported, but requires" in result_of(doctor.check_remote).message
 
 
 def test_a_missing_video_is_a_fault(project):

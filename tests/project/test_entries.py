@@ -7,7 +7,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo, lock_repo
 
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
-from motiontransfer.pipeline.remote import opened
+from motiontransfer.pipeline.dvc_api import opened
 from motiontransfer.project import entries
 from tests.command import run_command
 from tests.project.small_project import small_project

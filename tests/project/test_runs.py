@@ -3,34 +3,32 @@
 Commands of a shell stand in for DVC's.
 """
 
-import re
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 from rich.console import Console
 
-from motiontransfer.cli.project import make_table, shown_progress
+from motiontransfer.cli.runs import make_table, shown_progress
 from motiontransfer.core.errors import MissingFileError, MotionTransferError
 from motiontransfer.pipeline import runs
+from motiontransfer.pipeline.plan import plan
 from motiontransfer.pipeline.runs import (
     Job,
+    LocalExecutor,
     Progress,
-    dvc_server,
-    plan,
     run_stages,
+    share_cores,
     share_machine,
-    start,
+    stage_that_runs,
 )
 from tests.project.remotes import wait_for
 from tests.project.small_project import small_project
-from tests.tiny_project import ROOT
 
 PIPELINE = """\
 stages:
@@ -51,15 +49,6 @@ stages:
     foreach: [target, unused]
     do: {cmd: "cp ../code ../film/${item}", deps: [../code], outs: ["../film/${item}"]}
 """
-SERVED = """\
-stages:
-  a: {cmd: "timeout 5 cat > a && echo $PPID $SHARE >> a", outs: [a]}
-  b: {cmd: "cat a > b; echo $PPID $SHARE >> b", deps: [a], outs: [b]}
-  bad: {cmd: "echo $PPID > dvc; echo ERROR: no video >&2; exit 3"}
-  killed: {cmd: "sleep 20 & echo $! > pid; kill -KILL $PPID; wait"}
-  long: {cmd: "echo $$ > pid; exec sleep 20"}
-"""
-"""$PPID is DVC."""
 TRIANGLE = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}
 SECONDS = 20
 """Much longer than a test may take."""
@@ -74,28 +63,37 @@ def _in_a_folder(tmp_path, monkeypatch):
     signal.signal(signal.SIGINT, before)
 
 
-def run(graph, shell, *, at_once=2, keep_going=True, show=lambda progress: None):
-    """Run `shell` for each stage, or what it has for a stage's name."""
+@pytest.fixture
+def run(monkeypatch):
+    """Run `shell` for each stage, or what it has for a stage's name; return the progress."""
 
-    def command(name):
-        return ["sh", "-c", shell if isinstance(shell, str) else shell.get(name, ":"), name]
+    def run(graph, shell, *, at_once=2, keep_going=True, show=lambda progress: None):
+        def command(option, name):
+            return ["sh", "-c", shell if isinstance(shell, str) else shell.get(name, ":"), name]
 
-    seen = []
-    run_stages(
-        graph,
-        [partial(start, command=command, variables={"SHARE": str(it)}) for it in range(at_once)],
-        keep_going=keep_going,
-        show=lambda progress: seen.append(progress) or show(progress),
-    )
-    return seen[-1]
+        seen = []
+        monkeypatch.setattr(runs, "dvc_repro", command)
+        run_stages(
+            graph,
+            LocalExecutor([{"SHARE": str(index)} for index in range(at_once)]),
+            keep_going=keep_going,
+            show=lambda progress: seen.append(progress) or show(progress),
+        )
+        return seen[-1]
+
+    return run
 
 
-def run_and_fail(graph, shell, **options):
-    """The last progress, and the error."""
-    seen = []
-    with pytest.raises(MotionTransferError) as told:
-        run(graph, shell, show=seen.append, **options)
-    return seen[-1], str(told.value)
+@pytest.fixture
+def run_and_fail(run):
+    def run_and_fail(graph, shell, **options):
+        """The last progress, and the error."""
+        seen = []
+        with pytest.raises(MotionTransferError) as told:
+            run(graph, shell, show=seen.append, **options)
+        return seen[-1], str(told.value)
+
+    return run_and_fail
 
 
 @pytest.fixture
@@ -132,11 +130,9 @@ def test_where_no_project_is_there_is_no_plan():
         plan()
 
 
-def test_each_job_has_memory_or_there_are_fewer(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+def test_each_job_has_memory_or_there_are_fewer():
     for gigabytes, expected in ((1, 1), (4, 2), (5, 2), (64, 3)):
-        monkeypatch.setattr(runs, "memory_bytes", lambda total=gigabytes: total * 2**30)
-        assert len(share_machine(3)) == expected
+        assert len(share_cores(3, cores=8, memory=gigabytes * 2**30)) == expected
 
 
 @pytest.mark.parametrize(
@@ -164,7 +160,7 @@ def test_a_number_of_threads_that_the_user_chose_stays(monkeypatch):
     assert {share["OMP_NUM_THREADS"] for share in share_machine(4)} == {"3"}
 
 
-def test_a_stage_runs_after_its_inputs_and_beside_what_does_not_need_it():
+def test_a_stage_runs_after_its_inputs_and_beside_what_does_not_need_it(run):
     meet = "touch in$0; for i in $(seq 500); do [ -e inb ] && [ -e inc ] && break; sleep 0.02; done"
     shells = {
         "a": "echo a >> order",
@@ -176,7 +172,7 @@ def test_a_stage_runs_after_its_inputs_and_beside_what_does_not_need_it():
     assert set(progress.done) == set("abcd")
 
 
-def test_no_more_run_at_once_than_there_are_shares_and_each_has_its_own():
+def test_no_more_run_at_once_than_there_are_shares_and_each_has_its_own(run):
     seen = []
 
     shell = "mkdir in$SHARE && echo $SHARE >> shares && sleep 0.1 && rmdir in$SHARE"
@@ -186,12 +182,12 @@ def test_no_more_run_at_once_than_there_are_shares_and_each_has_its_own():
     assert set(Path("shares").read_text().split()) == {"0", "1", "2"}
 
 
-def test_what_is_ready_first_runs_first():
+def test_what_is_ready_first_runs_first(run):
     run({"a": [], "b": [], "c": ["a"]}, "echo $0 >> order", at_once=1)
     assert Path("order").read_text().split() == ["a", "b", "c"]
 
 
-def test_a_failure_stops_what_depends_on_it_and_nothing_else():
+def test_a_failure_stops_what_depends_on_it_and_nothing_else(run_and_fail):
     shells = {"b": "echo working; echo 'ERROR: b: no'; echo '  video'; echo ERROR: DVC; exit 3"}
     progress, told = run_and_fail({**TRIANGLE, "e": ["c"], "f": ["e"]}, shells)
     assert set(progress.done) == set("acef")
@@ -199,7 +195,7 @@ def test_a_failure_stops_what_depends_on_it_and_nothing_else():
     assert "working" in Path(".dvc/tmp/jobs/b.log").read_text()
 
 
-def test_without_keep_going_only_what_runs_is_finished():
+def test_without_keep_going_only_what_runs_is_finished(run_and_fail):
     shells = {"bad": "sleep 0.2; exit 1", "good": "sleep 0.6"}
     graph = {"bad": [], "good": [], "next": ["good"]}
     progress, told = run_and_fail(graph, shells, keep_going=False)
@@ -220,7 +216,7 @@ def is_over(pid):
     return False
 
 
-def test_the_command_of_a_killed_job_does_not_go_on_alone():
+def test_the_command_of_a_killed_job_does_not_go_on_alone(run_and_fail):
     shells = {"a": f"sleep {SECONDS} & echo $! > pid; kill -KILL $$"}
     progress, told = run_and_fail({"a": [], "b": []}, shells)
     assert told.startswith("a: killed by SIGKILL; ")
@@ -228,12 +224,7 @@ def test_the_command_of_a_killed_job_does_not_go_on_alone():
     assert is_over(pid_in(Path("pid")))
 
 
-def test_a_job_that_is_a_shell_tells_what_killed_its_command():
-    _, told = run_and_fail({"a": []}, "sh -c 'kill -KILL $$'; exit $?")
-    assert told.startswith("a: killed by SIGKILL; ")
-
-
-def test_an_interrupt_reaches_commands_and_lets_dvc_finish():
+def test_an_interrupt_reaches_commands_and_lets_dvc_finish(run):
     """As DVC, a shell waits for its command, and here tells that it was let go on."""
     shell = f"{shlex.quote(sys.executable)} -c 'import os, time; open(\"pid\" + \"'$0'\", \"w\")" \
         f".write(str(os.getpid())); time.sleep({SECONDS})'; echo $? > status$0"  # fmt: skip
@@ -252,7 +243,7 @@ def test_an_interrupt_reaches_commands_and_lets_dvc_finish():
     assert not Path("statusc").exists()
 
 
-def test_a_command_that_dvc_starts_after_the_interrupt_is_stopped_too():
+def test_a_command_that_dvc_starts_after_the_interrupt_is_stopped_too(run):
     def interrupt(progress):
         raise KeyboardInterrupt
 
@@ -263,7 +254,7 @@ def test_a_command_that_dvc_starts_after_the_interrupt_is_stopped_too():
     assert Path("after").exists()
 
 
-def test_a_second_interrupt_kills(monkeypatch):
+def test_a_second_interrupt_kills(run, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -279,70 +270,49 @@ def test_a_second_interrupt_kills(monkeypatch):
     assert is_over(pid)
 
 
-@pytest.fixture
-def served(tmp_path, monkeypatch):
-    """Returns a function that runs these stages one after the other, by DVC."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # as with users
-    monkeypatch.chdir(small_project(tmp_path / "project", {"dvc.yaml": SERVED}, monkeypatch))
+def test_a_stage_that_dvc_runs_is_recorded_and_named_while_it_runs(tmp_path, monkeypatch):
+    stages = """\
+    stages:
+      a: {cmd: "timeout 5 cat > a; while [ ! -e go ]; do sleep 0.05; done", outs: [a]}
+      bad: {cmd: "echo ERROR: no video >&2; exit 3"}
+    """
+    monkeypatch.chdir(small_project(tmp_path / "project", {"dvc.yaml": stages}, monkeypatch))
+    seen = set()
 
-    def run_by_dvc(*stages, show=lambda progress: None):
-        with dvc_server({"SHARE": "7"}) as start_next:
-            run_stages(dict.fromkeys(stages, ()), [start_next], keep_going=True, show=show)
+    def show(progress):
+        seen.add(stage_that_runs())
+        if "a" in seen:
+            Path("go").touch()
 
-    return run_by_dvc
-
-
-def test_one_dvc_runs_and_records_stages_that_have_logs_and_no_input_of_their_own(served):
-    logs = {name: Path(f".dvc/tmp/jobs/{name}.log") for name in "ab"}
-    logs["a"].parent.mkdir(parents=True)
-    logs["a"].write_text("Running stage 'of before'")
-    served("a", "b", show=lambda progress: [job.printed() for job in progress.running.values()])
-    assert re.fullmatch(r"\d+ 7\n", Path("a").read_text())
-    assert Path("b").read_text() == 2 * Path("a").read_text()
-    assert not plan().keys() & {"a", "b"}
-    for name, log in logs.items():
-        told = log.read_text()
-        assert re.findall("Running stage '(.*)'", told) == [name]
-        assert told.count("dvc push") == 1  # what DVC says last
+    with pytest.raises(MotionTransferError, match=r"^bad: no video; its output: .*bad\.log$"):
+        run_stages({"a": [], "bad": []}, LocalExecutor(), keep_going=True, show=show)
+    assert "a" in seen
+    assert list(plan()) == ["bad"]
+    assert "Running stage 'a'" in Path(".dvc/tmp/jobs/a.log").read_text()
 
 
-def test_after_a_failure_or_kill_another_dvc_goes_on(served):
-    with pytest.raises(MotionTransferError) as told:
-        served("bad", "killed", "a")
-    assert str(told.value) == (
-        "bad: no video; its output: .dvc/tmp/jobs/bad.log\n"
-        "killed: killed by SIGKILL; its output: .dvc/tmp/jobs/killed.log"
-    )
-    assert is_over(pid_in(Path("dvc")))
-    assert is_over(pid_in(Path("pid")))
-    assert plan().keys() & {"a", "bad", "killed"} == {"bad", "killed"}
+def test_an_interrupted_stage_is_not_recorded_and_those_before_it_are(tmp_path, monkeypatch):
+    stages = """\
+    stages:
+      a: {cmd: "touch a", outs: [a]}
+      long: {cmd: "echo $$ > pid; exec sleep 20", deps: [a], outs: [b]}
+    """
+    monkeypatch.chdir(small_project(tmp_path / "project", {"dvc.yaml": stages}, monkeypatch))
 
-
-def test_a_stage_ends_as_ever_if_who_started_it_is_gone(served):
-    with dvc_server({}) as start_next:
-        start_next("a").process.stdout.close()
-    assert "a" not in plan()
-    assert "Traceback" not in Path(".dvc/tmp/jobs/a.log").read_text()
-
-
-def test_an_interrupted_stage_is_not_recorded_and_those_before_it_are(served):
     def interrupt(progress):
         if "long" in progress.running and Path("pid").exists():
             raise KeyboardInterrupt
 
     with pytest.raises(MotionTransferError, match=r"^stopped"):
-        served("a", "long", "b", show=interrupt)
+        run_stages({"a": [], "long": ["a"]}, LocalExecutor(), keep_going=True, show=interrupt)
     assert is_over(pid_in(Path("pid")))
-    assert plan().keys() & {"a", "b", "long"} == {"b", "long"}
+    assert list(plan()) == ["long"]
 
 
 def example(tmp_path):
     log = tmp_path / "log"
     log.write_text("first\n12 of 500, 3.2/s\x1b[2J\n")
-    process = subprocess.Popen(["true"])
-    process.wait()
-    job = Job(process=process, poll=process.poll, log=log)
+    job = Job(log=log)
     graph = dict.fromkeys(("decode@me", "decode@you", "train@me", "train@you", "report@me"), ())
     return Progress(
         graph=graph, running={"train@me": job}, done=["decode@me"],

@@ -34,7 +34,7 @@ class Store:
         if self._client:
             self._client.delete_object(Bucket=BUCKET, Key=self._key(oid))
         else:
-            self._path(oid).unlink()
+            self._path(oid).unlink(missing_ok=True)
 
     def _key(self, oid: str) -> str:
         folder = self._remote.url.removeprefix(f"s3://{BUCKET}/")
@@ -65,17 +65,11 @@ def test_a_damaged_object_is_named_never_used_and_pushed_again(owner, remote, tm
     mate = owner.clone(tmp_path / "mate", environment=remote.reader)
     mate.edit("params.yaml", "crf: 2", "crf: 3")
     message = mate.error("join")
-    # From a folder DVC itself deletes what it finds damaged, where it may.
-    assert re.fullmatch(
-        rf".*: {MODEL} is (damaged|missing) there \(files/md5/{oid[:2]}/{oid[2:]}\); "
-        r"its owner deletes it there and runs `uv run dvc push` "
-        r"\(docs/sharing.md, A damaged file on the remote\); then run this again",
-        message,
-    )
+    assert f"{MODEL} is missing or damaged there (files/md5/{oid[:2]}/{oid[2:]})" in message
+    assert "dvc push" in message
     assert not (mate.root / MODEL).exists()
     assert not (mate.root / FRAME).exists()
-    if "damaged" in message:
-        store.delete(oid)
+    store.delete(oid)  # where DVC has not done it itself
     assert "1 file pushed" in owner.dvc("push")
     assert "Running stage 'render'" in mate.command("join")
     assert mate.files("artifacts/models") == owner.files("artifacts/models")
@@ -85,7 +79,7 @@ def test_a_member_of_a_folder_is_pushed_again_once_the_folders_list_is_gone(owne
     """While the list is there, DVC takes it for the folder."""
     store = Store(folder)
     store.delete(object_of(owner, FRAME))
-    assert f"{FRAME} is missing there (files/md5/" in mate.error("join")
+    assert f"{FRAME} is missing or damaged there (files/md5/" in mate.error("join")
     assert not (mate.root / FRAME).exists()
     assert "sent 0 files" in owner.command("share")
     store.delete(object_of(owner, str(Path(FRAME).parent)))

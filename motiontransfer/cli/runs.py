@@ -1,0 +1,241 @@
+"""Commands that run stages, and that change or check a project.
+
+DVC, PyTorch and MediaPipe take seconds to load: each command imports what it needs.
+"""
+
+import json
+import logging
+import signal
+import sys
+import time
+import webbrowser
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.live import Live
+from rich.table import Table
+from tqdm import tqdm
+
+from motiontransfer.cli.options import AsJson, Yes, app
+from motiontransfer.cli.videos import check_film
+from motiontransfer.core import layout
+from motiontransfer.core.errors import printable
+from motiontransfer.core.progress import ProgressMeter
+from motiontransfer.project.params_editing import apply_preset, preset_changes
+
+if TYPE_CHECKING:
+    from motiontransfer.pipeline.runs import Job, Progress
+
+
+@app.command()
+def dance(
+    dancer: Annotated[Path, typer.Argument(help="A film of the dance.")],
+    me: Annotated[Path, typer.Argument(help="A film of whom to render, in many poses.")],
+    *,
+    open_: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
+    dry: Annotated[bool, typer.Option("--dry", help="Only say what would run and take.")] = False,
+) -> None:
+    """Check and add both films, and run all that renders ME performing the dance of DANCER."""
+    from motiontransfer.core.params import load_section
+    from motiontransfer.pipeline.plan import forecast, format_forecast, plan, scratch_project
+    from motiontransfer.project import entries
+
+    videos = entries.load_videos()
+    files = {path for path in layout.VIDEOS_FOLDER.glob("*") if path not in (dancer, me)}
+    taken = {*videos, *load_section(list[str], "subjects"), *(path.stem for path in files)}
+    source = entries.name_of(dancer, taken)
+    target = entries.name_of(me, taken | {source})
+    new = {name: file for name, file in ((source, dancer), (target, me)) if name not in videos}
+    for name, file in new.items():
+        check_film(file, crop="auto", is_target=name == target)
+    with scratch_project() if dry else nullcontext(Path()) as root:
+        for name, file in new.items():
+            settings = {"name": name, "subject": name, "crop": "auto", "role": "source"}
+            entries.add_video(file, **settings, entry_only=dry, root=root)
+        subject = target if target in new else videos[target].subject
+        transfer = entries.pair(source, subject, root=root)
+        removed = entries.remove_demo_videos(root=root)
+        forecasts = forecast(plan(f"report@{transfer}", root=root, is_forecast=True), root=root)
+    if removed:
+        typer.echo(f"removed, of the demo: {', '.join(removed)}")
+    typer.echo(f"{transfer}: {format_forecast(forecasts)}")
+    if dry:
+        for stage, seconds in forecasts.items():
+            typer.echo(f"  {stage:<40}{seconds / 60:6.1f} min")
+        return
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # progress without a terminal
+    with metered(transfer, forecasts) as show:
+        _run_dvc("dance", target=f"report@{transfer}", show=show)
+    results = layout.results_folder(transfer)
+    typer.echo(f"result: {results / layout.TRANSFER_FILE}\nreport: {results / 'report.html'}")
+    if open_:
+        webbrowser.open((results / "report.html").resolve().as_uri())
+
+
+@app.command()
+def repro(
+    *,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Maximum number of stages at once; default: one a machine."),
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run them on this Ray cluster.")
+    ] = None,
+    keep_going: Annotated[bool, typer.Option(help="Run what needs no failed stage.")] = True,
+    dry: Annotated[bool, typer.Option("--dry", help="Only say what would run.")] = False,
+) -> None:
+    """Run `dvc repro` with independent stages in parallel."""
+    from motiontransfer.pipeline.plan import plan
+    from motiontransfer.pipeline.runs import LocalExecutor, run_stages, share_machine
+
+    if ray is None:
+        executor = LocalExecutor(share_machine(jobs or 1))
+    else:
+        from motiontransfer.pipeline.cluster import RayExecutor
+
+        executor = RayExecutor(ray, jobs)
+    graph, shares = plan(), executor.shares
+    threads = shares[0]["OMP_NUM_THREADS"]
+    typer.echo(f"{len(graph)} stages, {len(shares)} at once, OMP_NUM_THREADS={threads}")
+    if dry:
+        typer.echo("\n".join(graph))
+        return
+    _stop_stages_when_ended()
+    with shown_progress() as show:
+        run_stages(graph, executor, keep_going=keep_going, show=show)
+    _run_dvc("dvc", target="dvc.yaml")  # what changed meanwhile is not left out
+    typer.echo("Data and pipelines are up to date.")
+
+
+def _run_dvc(
+    name: str, *, target: str, show: Callable[["Progress"], None] = lambda _: None
+) -> None:
+    """Run one `dvc repro`, whose log has this name."""
+    from motiontransfer.pipeline.runs import LocalExecutor, run_stages
+
+    _stop_stages_when_ended()
+    run_stages({name: ()}, LocalExecutor(target=target), keep_going=False, show=show)
+
+
+def _stop_stages_when_ended() -> None:
+    """Take SIGTERM and a closed terminal for Ctrl-C: stages run out of their reach."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
+
+
+@contextmanager
+def metered(title: str, forecasts: Mapping[str, float]) -> Generator[Callable[["Progress"], None]]:
+    """Yield a function that shows in one line how far a `dvc repro` of these stages is."""
+    from motiontransfer.pipeline.runs import stage_that_runs
+
+    meter = ProgressMeter(title, total=max(round(sum(forecasts.values())), 1))
+    names, began = list(forecasts), dict[str, float]()
+
+    def show(_: "Progress") -> None:
+        stage = stage_that_runs()
+        if stage in forecasts:
+            now, number = time.monotonic(), names.index(stage)
+            elapsed = min(now - began.setdefault(stage, now), forecasts[stage])
+            done = sum(forecasts[name] for name in names[:number]) + elapsed
+            note = f", {number + 1} of {len(names)}: {stage}"
+            meter.show(max(round(done), 1), note=note)
+
+    with closing(meter):
+        yield show
+
+
+@contextmanager
+def shown_progress() -> Generator[Callable[["Progress"], None]]:
+    """Yield a function that shows a table, or without a terminal a line for each change."""
+    shown: set[str] = set()
+
+    def print_changes(progress: "Progress") -> None:
+        states = {"runs": progress.running, "failed": progress.failed, "is done": progress.done}
+        for line in [f"{name} {state}" for state, names in states.items() for name in names]:
+            if line not in shown:
+                shown.add(line)
+                typer.echo(f"{len(progress.done)} of {len(progress.graph)}: {line}")
+
+    if sys.stdout.isatty():
+        with Live(auto_refresh=False) as live:
+            yield lambda progress: live.update(make_table(progress), refresh=True)
+    else:
+        yield print_changes
+
+
+def make_table(progress: "Progress") -> Table:
+    """One row for each kind of stage: how many are done and wait, which failed, which run."""
+    table, kinds = Table("stage", "done", "waits", "failed", "runs", box=None), {}
+    for name in progress.graph:
+        kind, _, key = name.rpartition(":")[2].partition("@")
+        kinds.setdefault(kind, {})[name] = key
+    for kind, keys in kinds.items():
+        done, waits = (len(keys.keys() & names) for names in (progress.done, progress.waiting()))
+        failed = ", ".join(key for name, key in keys.items() if name in progress.failed)
+        runs = [
+            _activity(keys[name], job) for name, job in progress.running.items() if name in keys
+        ]
+        table.add_row(kind, str(done or ""), str(waits or ""), failed, "\n".join(runs))
+    return table
+
+
+def _activity(key: str, job: "Job") -> str:
+    from motiontransfer.pipeline.runs import last_line
+
+    elapsed = tqdm.format_interval(int(time.monotonic() - job.began))
+    return f"{key} {elapsed} {printable(last_line(job.log))}".lstrip()
+
+
+@app.command()
+def preset(
+    name: Annotated[str, typer.Argument(help="A preset in presets/, or default.")],
+    *,
+    dry_run: Annotated[bool, typer.Option(help="Only show what would change.")] = False,
+) -> None:
+    """Apply a preset to params.yaml and list the changed params."""
+    changes = preset_changes(name) if dry_run else apply_preset(name)
+    for change in changes:
+        typer.echo(f"{change.key}: {change.old} -> {change.new}")
+    typer.echo(f"{len(changes)} values {'would change' if dry_run else 'changed'}")
+
+
+@app.command()
+def clean(*, yes: Yes = False) -> None:
+    """Delete orphaned outputs: of stages that dvc.yaml no longer has; your own files stay."""
+    from motiontransfer.project.entries import delete, orphaned_outputs
+
+    paths = orphaned_outputs(Path())
+    if not paths:
+        typer.echo("no orphaned outputs")
+        return
+    for path in paths:
+        typer.echo(path)
+    if not yes:
+        typer.confirm(f"delete these {len(paths)}?", abort=True)
+    delete(Path(), paths)
+    typer.echo(f"deleted {len(paths)}")
+
+
+@app.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Check machine and project; exit status 1 if a run would fail."""
+    from motiontransfer.project.doctor import check_all
+
+    colors = {"ok": "green", "warning": "yellow", "fault": "red"}
+    results = []
+    for result in check_all(Path()):
+        results.append(result)
+        if as_json:
+            continue
+        level = typer.style(f"{result.level:<8}", fg=colors[result.level])
+        typer.echo(f"{level}{result.subject:<12}{result.message}")
+        if result.fix is not None:
+            typer.echo(f"{'':<20}-> {result.fix}")
+    if as_json:
+        typer.echo(json.dumps([result._asdict() for result in results], indent=2))
+    if any(result.level == "fault" for result in results):
+        raise typer.Exit(1)

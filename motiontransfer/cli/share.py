@@ -1,0 +1,53 @@
+"""Commands that share a project's results with a team.
+
+DVC, PyTorch and MediaPipe take seconds to load: each command imports what it needs.
+"""
+
+from typing import Annotated, Literal
+
+import typer
+
+from motiontransfer.cli.options import app
+
+
+@app.command()
+def share(
+    url: Annotated[
+        str | None,
+        typer.Argument(
+            help="The team's remote: a folder, ssh://user@host/folder, s3://bucket/folder. "
+            "Required once; stored in .dvc/config."
+        ),
+    ] = None,
+    *,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Endpoint URL of an S3-compatible store.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Profile in ~/.aws, on every machine.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the remote in .dvc/config.")] = "team",
+) -> None:
+    """Push videos, outputs and past runs to the team's remote."""
+    from motiontransfer.pipeline.sharing import share as share_project
+
+    for line in share_project(url, name=name, endpoint=endpoint, profile=profile):
+        typer.echo(line)
+
+
+@app.command()
+def join(
+    *,
+    bring: Annotated[
+        Literal["needed", "results", "all"],
+        typer.Option(
+            help="needed: only dependencies of the stages that run; results: also finished videos; "
+            "all: every file."
+        ),
+    ] = "results",
+) -> None:
+    """Fetch results from the team's remote and run the stages that changed."""
+    from motiontransfer.pipeline.sharing import join as join_project
+
+    for line in join_project(bring=bring):
+        typer.echo(line)

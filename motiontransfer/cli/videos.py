@@ -1,0 +1,128 @@
+"""Commands on videos and transfers of params.yaml.
+
+DVC, PyTorch and MediaPipe take seconds to load: each command imports what it needs.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from motiontransfer.cli.options import Yes, app
+
+
+@app.command()
+def add_video(
+    file: Annotated[Path, typer.Argument(help="The video file.")],
+    *,
+    subject: Annotated[str, typer.Option(help="The person in it.")],
+    name: Annotated[str | None, typer.Option(help="Its name; default: the subject.")] = None,
+    crop: Annotated[
+        Literal["auto", "none"],
+        typer.Option(help="auto: around the person; none: the whole image."),
+    ] = "auto",
+    target: Annotated[
+        bool, typer.Option("--target", help="Train a generator of the subject.")
+    ] = False,
+) -> None:
+    """Add a video to the project, check it, and print what to fix."""
+    from motiontransfer.pipeline.plan import forecast, format_forecast, plan
+    from motiontransfer.project.entries import add_video as add
+    from motiontransfer.project.entries import check_new_video
+
+    name = name or subject
+    role = "target" if target else "source"
+    check_new_video(name, subject)
+    check_film(file, crop=crop, is_target=target)
+    path = add(file, name=name, subject=subject, crop=crop, role=role)
+    typer.echo(f"added videos.{name} to params.yaml; the file is {path}, kept by {path}.dvc")
+    stages = [
+        stage for stage in plan(is_forecast=True) if stage.partition("@")[2] in (name, subject)
+    ]
+    typer.echo(f"it takes {format_forecast(forecast(stages))}")
+    typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
+
+
+def check_film(file: Path, *, crop: Literal["auto", "none"], is_target: bool) -> None:
+    from motiontransfer.core.params import load_section
+    from motiontransfer.pose.quality import NOTHING_TO_FIX
+    from motiontransfer.project.video_check import advice, check_video, metadata_line, quality_lines
+    from motiontransfer.video.geometry import WorkingSize
+    from motiontransfer.video.isolation import run_isolated
+
+    size = load_section(WorkingSize, "decode.size")
+    check = run_isolated(check_video, file, size=size, crop=crop)
+    typer.echo("\n".join([metadata_line(check), *quality_lines(check)]))
+    sentences = advice(check, is_target=is_target)
+    if sentences == [NOTHING_TO_FIX]:
+        typer.echo(NOTHING_TO_FIX)
+    else:
+        typer.echo("\n  - ".join(["to fix:", *sentences]))
+
+
+@app.command()
+def import_dataset(
+    folder: Annotated[Path, typer.Argument(help="Its folder, or that of a subject.")],
+) -> None:
+    """Add the data set of Everybody Dance Now, in its authors' layout."""
+    from motiontransfer.project.dataset import import_dataset as import_
+
+    for name in import_(folder):
+        typer.echo(f"added videos.{name} to params.yaml")
+    typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
+
+
+@app.command()
+def add_transfer(
+    *,
+    source: Annotated[str, typer.Option(help="The video whose motion is copied.")],
+    target: Annotated[str, typer.Option(help="The subject that performs it.")],
+    name: Annotated[str | None, typer.Option(help="Its name; default: TARGET_as_SUBJECT.")] = None,
+    truth: Annotated[
+        str, typer.Option(help="Ground truth: a file in data/truth/ of the target.")
+    ] = "none",
+) -> None:
+    """Add a transfer to params.yaml."""
+    from motiontransfer.core.params import load_section
+    from motiontransfer.project.entries import add_transfer as add
+
+    is_target = target in load_section(list[str], "targets")
+    name = add(source=source, target=target, name=name, truth=truth)
+    typer.echo(f"added transfers.{name} to params.yaml: {target} performs {source}")
+    if is_target:
+        typer.echo(f"{target} is a target already: this needs no training of its own")
+    else:
+        typer.echo(f"added {target} to targets: `dvc repro` will train a generator of {target}")
+
+
+@app.command()
+def remove_video(
+    name: Annotated[str, typer.Argument(help="Its name in params.yaml.")],
+    *,
+    yes: Yes = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the file too.")] = False,
+) -> None:
+    """Remove a video from params.yaml, with the transfers that use it."""
+    from motiontransfer.project.entries import orphaned_outputs, removal_of
+    from motiontransfer.project.entries import remove_video as remove
+
+    removal = removal_of(name)
+    gone = [f"{section}.{key}" for section, key in removal.entries]
+    gone += [f"{item} in {section}" for section, item in removal.items]
+    typer.echo(f"will be removed from params.yaml: {', '.join(gone)}")
+    delete = delete and not removal.users_of_file
+    if delete:
+        typer.echo(f"will be deleted: {removal.path}")
+    if not yes:
+        typer.confirm("go on?", abort=True)
+    remove(removal)
+    if delete:
+        removal.path.unlink(missing_ok=True)
+    elif removal.path.exists():
+        reason = "".join(f"; {user} uses it" for user in removal.users_of_file)
+        typer.echo(f"{removal.path} stays where it is{reason}")
+    if not Path("dvc.lock").exists():
+        return
+    paths = orphaned_outputs(Path())
+    if paths:
+        typer.echo(f"orphaned outputs: {len(paths)}; `motiontransfer clean` deletes them")

@@ -1,0 +1,137 @@
+"""The names of DVC beyond its commands and `dvc.api` that this project uses.
+
+DVC does not promise them: pyproject.toml names the versions, tests/pipeline/test_dvc_api.py has a
+test for each. Source: DVC's documentation, "Internal directories and files".
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from dvc.exceptions import CheckoutError, DownloadError, DvcException, NotDvcRepoError, UploadError
+from dvc.fs import FileSystem, generic, localfs
+from dvc.repo import Repo, lock_repo
+from dvc.repo.reproduce import plan_repro
+from dvc.stage.cache import RunCacheNotFoundError
+from dvc.stage.exceptions import StageCmdFailedError
+from dvc_data.hashfile.hash_info import HashInfo
+
+from motiontransfer.core.errors import MissingFileError, MotionTransferError, one_line
+from motiontransfer.core.storage import overlap
+
+if TYPE_CHECKING:
+    from dvc.output import Output
+    from dvc.stage import Stage
+
+__all__ = [
+    "CheckoutError",
+    "DownloadError",
+    "DvcException",
+    "HashInfo",
+    "Repo",
+    "StageCmdFailedError",
+    "UploadError",
+    "generic",
+    "localfs",
+    "lock_repo",
+]
+
+CONFIG = ".dvc/config or .dvc/config.local"
+
+
+@contextmanager
+def opened(root: Path, *, wait: bool = False) -> Generator[Repo]:
+    """DVC's view of the project at `root`.
+
+    Args:
+        wait: until other processes release DVC's lock, when it is taken.
+
+    Raises:
+        MissingFileError: DVC finds no project there.
+    """
+    with errors_of_dvc(CONFIG):
+        try:
+            repo = Repo(str(root), _wait_for_lock=wait)
+        except NotDvcRepoError as error:
+            raise MissingFileError(
+                f"{root.resolve()}: no DVC project with git here; run from the project's root, or, "
+                "without git, first `uv run dvc config --local core.no_scm true`"
+            ) from error
+    with repo:
+        yield repo
+
+
+@contextmanager
+def errors_of_dvc(context: str) -> Generator[None]:
+    """Turn DVC's errors into one of this project's that names a file or command."""
+    try:
+        yield
+    except (DvcException, yaml.YAMLError) as error:
+        raise MotionTransferError(f"{context}: {one_line(error)}") from error
+
+
+def in_order(repo: Repo, stages: "list[Stage]") -> "list[Stage]":
+    """These stages and all that they depend on, in the order of `dvc repro`."""
+    return plan_repro(repo.index.graph, stages)
+
+
+def upstream(repo: Repo, stage: "Stage") -> "list[Stage]":
+    """Stages whose outputs a stage reads."""
+    return list(repo.index.graph.successors(stage))
+
+
+def own_stages(repo: Repo) -> "list[Stage]":
+    """Stages of ./dvc.yaml."""
+    return [stage for stage in repo.index.stages if stage.path_in_repo == "dvc.yaml"]
+
+
+def name_of(stage: "Stage") -> str:
+    """Name on the command line: behind its file where that is another than ./dvc.yaml."""
+    file, address = stage.path_in_repo, stage.addressing
+    name = address.rpartition("dvc.yaml:")[2] if file.endswith("dvc.yaml") else ""
+    return name if file == "dvc.yaml" else f"{file}:{name}".rstrip(":")
+
+
+def read_by(repo: Repo, stage: "Stage") -> "list[Output]":
+    """Outputs in DVC's cache that a stage reads: a file, a folder, or all in a folder."""
+    paths = [Path(dep.fs_path) for dep in stage.deps if dep.protocol == "local"]
+    return [
+        out
+        for out in repo.index.outs
+        if out.use_cache and any(overlap(path, Path(out.fs_path)) for path in paths)
+    ]
+
+
+def oid_of(out: "Output") -> str:
+    """Hash of an output in dvc.lock or its *.dvc file; empty if it was never made."""
+    return str(out.hash_info.value) if out.hash_info else ""
+
+
+def is_here(out: "Output") -> bool:
+    """Whether an output is complete in the working tree, and as in dvc.lock."""
+    return out.exists and not out.changed_checksum()
+
+
+def has_past_run(repo: Repo, stage: "Stage") -> bool:
+    """Whether `dvc repro` would restore a stage from the run cache; changes `stage`."""
+    stage.save_deps()
+    for out in stage.outs:
+        out.hash_info = HashInfo()  # those in dvc.lock may be of other inputs
+    try:
+        repo.stage_cache.restore(stage, dry=True)
+    except RunCacheNotFoundError:
+        return False
+    return True
+
+
+def runs_folder(repo: Repo) -> Path:
+    """The run cache of this machine: an entry is `aa/KEY/VALUE`, a YAML file."""
+    return Path(repo.stage_cache.cache_dir)
+
+
+def runs_on_remote(repo: Repo) -> tuple[FileSystem, str]:
+    """File system of the remote, and its run cache's folder."""
+    store = repo.cloud.get_remote_odb(command="push", hash_name="md5-dos2unix")
+    return store.fs, store.fs.join(store.path, "runs")

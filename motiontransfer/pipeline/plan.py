@@ -1,0 +1,118 @@
+"""Stages that `dvc repro` would run, and about how long they take."""
+
+import shutil
+from collections.abc import Collection, Generator, Iterable, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from motiontransfer.core.params import PARAMS_FILE, Transfer, Video, load_section
+from motiontransfer.core.stages import STAGES, Stage
+from motiontransfer.core.storage import write_text
+from motiontransfer.pipeline.dvc_api import (
+    errors_of_dvc,
+    in_order,
+    lock_repo,
+    name_of,
+    opened,
+    own_stages,
+    upstream,
+)
+from motiontransfer.video.isolation import run_isolated
+from motiontransfer.video.reader import read_metadata
+
+Graph = Mapping[str, Collection[str]]
+"""Stage -> stages whose outputs it reads."""
+
+_READ_BY_DVC = ("params.yaml", "dvc.yaml", "dvc.lock", ".dvcignore")
+_CODE = ("motiontransfer", "stages", "demo")
+_DEMO_FRAMES = 330  # of a film of the demo that is not made yet
+_TRAININGS = ("train_gan", "train_face_gan", "train_face_cycle", "train_forensics")
+
+
+@contextmanager
+def scratch_project(root: Path = Path()) -> Generator[Path]:
+    """Yield a folder where params.yaml can be edited and DVC plans as in the project."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder)
+        (copy / ".dvc").mkdir()
+        write_text(copy / ".dvc/config", "[core]\n    no_scm = true\n    analytics = false\n")
+        for path in filter(Path.exists, (root / name for name in _READ_BY_DVC)):
+            shutil.copy(path, copy)
+        for path in filter(Path.exists, map(Path, _CODE)):
+            (copy / path).symlink_to(path.resolve())
+        yield copy
+
+
+def plan(target: str = "", *, root: Path = Path(), is_forecast: bool = False) -> Graph:
+    """Stages that `dvc repro` would run for one of dvc.yaml's, or for all, in its order.
+
+    Args:
+        is_forecast: what will probably run. Missing outputs are taken as unchanged, as they can be
+            restored, and a run that goes on meanwhile is not in the way.
+
+    Raises:
+        MotionTransferError: DVC cannot read dvc.yaml.
+    """
+    constant = {name for name, stage in STAGES.items() if stage.has_constant_outputs}
+    with (
+        errors_of_dvc("dvc.yaml"),
+        scratch_project(root) if is_forecast else nullcontext(root) as folder,
+        opened(folder) as repo,
+        lock_repo(repo),
+    ):
+        targets = [stage for stage in own_stages(repo) if target in ("", name_of(stage))]
+        to_run: dict[str, list[str]] = {}
+        for stage in in_order(repo, targets):
+            before = upstream(repo, stage)
+            running = [name for name in map(name_of, before) if name in to_run]
+            if (
+                not all(out.hash_info for out in stage.outs)  # it never ran
+                or set(running) - (constant if is_forecast else set())
+                or stage.changed(allow_missing=is_forecast, upstream=before)
+            ):
+                to_run[name_of(stage)] = running
+        return to_run
+
+
+def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, float]:
+    """Seconds of stages, e.g. `decode@me`, with the params in `root`, on a CPU like the authors'.
+
+    A stage takes its start, and its time for each frame of its film; a training for each frame
+    that it is shown, but no longer than `max_minutes`.
+    """
+    params = root / PARAMS_FILE
+    videos = load_section(dict[str, Video], "videos", path=params)
+    transfers = load_section(dict[str, Transfer], "transfers", path=params)
+
+    def frames_of(key: str) -> int:
+        """Frames of a video, of a transfer's source, or of all videos of a subject."""
+        names = [transfers[key].source] if key in transfers else [key]
+        if key not in (*transfers, *videos):
+            names = [name for name, video in videos.items() if video.subject == key]
+        paths = [videos[name].path for name in names]
+        return sum(
+            run_isolated(read_metadata, path).num_frames or 0 if path.is_file() else _DEMO_FRAMES
+            for path in paths
+        )
+
+    forecasts = {}
+    for name in stages:
+        group, _, key = name.partition("@")
+        stage, seconds = STAGES.get(group, Stage()), 0.0
+        if group in _TRAININGS:
+            steps, items, minutes = (
+                load_section(float | None, f"{group}.{param}", path=params)
+                for param in ("steps", "batch_size", "max_minutes")
+            )
+            seconds = (steps or 0.0) * (items or 0.0) * stage.seconds_per_frame
+            seconds = min(seconds, 60 * minutes) if minutes else seconds
+        elif stage.seconds_per_frame:
+            seconds = frames_of(key) * stage.seconds_per_frame
+        forecasts[name] = stage.start_seconds + seconds
+    return forecasts
+
+
+def format_forecast(forecasts: Mapping[str, float]) -> str:
+    """Sum of what `forecast` returns."""
+    return f"{len(forecasts)} stages, about {sum(forecasts.values()) / 60:.2g} min on a CPU"

@@ -1,0 +1,118 @@
+"""The names of DVC that it does not promise, each as this project uses it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from motiontransfer.core.errors import MissingFileError, MotionTransferError
+from motiontransfer.pipeline import dvc_api
+from motiontransfer.pipeline.dvc_api import (
+    CheckoutError,
+    DownloadError,
+    DvcException,
+    HashInfo,
+    StageCmdFailedError,
+    UploadError,
+    errors_of_dvc,
+    generic,
+    has_past_run,
+    in_order,
+    is_here,
+    localfs,
+    lock_repo,
+    name_of,
+    oid_of,
+    opened,
+    own_stages,
+    read_by,
+    runs_folder,
+    runs_on_remote,
+    upstream,
+)
+
+
+@pytest.fixture
+def repo(owner, folder, monkeypatch):
+    """The owner's project after two runs, which differ in `render.crf`, with a remote."""
+    for name, value in owner.all_variables().items():
+        monkeypatch.setenv(name, value)
+    owner.dvc("remote", "add", "--default", "team", folder.url)
+    monkeypatch.chdir(owner.root)
+    with opened(owner.root) as repo:
+        yield repo
+
+
+def stage_of(repo, name):
+    (stage,) = repo.stage.collect(name)
+    return stage
+
+
+def test_a_folder_without_a_project_is_named(tmp_path):
+    with pytest.raises(MissingFileError, match="no DVC project"), opened(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    "error", [DvcException("no"), yaml.YAMLError("no"), CheckoutError(["a"], {}), DownloadError(1)]
+)
+def test_errors_of_dvc_name_the_file(error):
+    with pytest.raises(MotionTransferError, match=r"^dvc.yaml: "), errors_of_dvc("dvc.yaml"):
+        raise error
+    assert issubclass(UploadError, DvcException)
+
+
+def test_stages_are_in_order_after_those_they_read(repo):
+    names = [name_of(stage) for stage in in_order(repo, own_stages(repo))]
+    assert names.index("train") < names.index("render")
+    assert names.index("detect@ada_1") < names.index("train")
+    assert "data/videos/ada_1.dvc" in names
+    assert {name_of(stage) for stage in upstream(repo, stage_of(repo, "render"))} == {
+        *("train", "detect@ben_1")
+    }
+
+
+def test_a_stage_reads_files_folders_and_all_in_a_folder(repo):
+    read = [out.def_path for out in read_by(repo, stage_of(repo, "train"))]
+    assert sorted(read) == ["artifacts/keypoints/ada/ada_1", "artifacts/keypoints/ada/ada_2"]
+
+
+def test_an_output_is_here_if_it_is_as_it_was_recorded(repo):
+    (frames,) = (out for out in stage_of(repo, "render").outs if out.use_cache)
+    lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]["render"]
+    assert oid_of(frames) in [out["md5"] for out in lock["outs"]]
+    assert is_here(frames)
+    Path("results/dance/frames/1").write_text("edited")
+    assert not is_here(frames)
+    frames.hash_info = HashInfo()
+    assert oid_of(frames) == ""
+
+
+@pytest.mark.parametrize(("crf", "expected"), [(1, True), (3, False)])
+def test_a_past_run_is_found_by_its_params(repo, owner, crf, expected):
+    owner.edit("params.yaml", "crf: 2", f"crf: {crf}")
+    with lock_repo(repo):
+        stage = stage_of(repo, "render")
+        assert stage.changed()
+        assert has_past_run(repo, stage) == expected
+
+
+def test_runs_are_yaml_files_by_key_here_and_on_the_remote(repo, folder, tmp_path):
+    entries = [path.read_text() for path in runs_folder(repo).glob("??/*/*")]
+    assert len(entries) == 6
+    assert all({"cmd", "outs"} <= yaml.safe_load(entry).keys() for entry in entries)
+    fs, path = runs_on_remote(repo)
+    assert path == str(Path(folder.url) / "runs")
+    fs.makedirs(path, exist_ok=True)
+    generic.copy(localfs, ["params.yaml"], fs, [f"{path}/x"], batch_size=fs.jobs)
+    assert [Path(found).name for found in fs.find(path)] == ["x"]
+
+
+def test_a_stage_that_is_reproduced_and_fails_says_so(repo, owner):
+    owner.edit("dvc.yaml", "grep crf", "grep zzz")
+    with lock_repo(repo), pytest.raises(StageCmdFailedError):
+        stage_of(repo, "render").reproduce()
+
+
+def test_all_that_is_offered_is_there():
+    assert all(hasattr(dvc_api, name) for name in dvc_api.__all__)

@@ -1,0 +1,79 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from motiontransfer.core.stages import STAGES
+from motiontransfer.pipeline import plan as module
+from motiontransfer.pipeline.plan import forecast, format_forecast
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch):
+    """Returns a function that writes params with changes, e.g. train_gan={"steps": 60}.
+
+    There are a dancer of 100 frames, and two films of a target, of 200 frames each.
+    """
+    content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    subjects = {"dancer": "dancer", "me": "ada", "me_2": "ada"}
+    transfer = {"source": "dancer", "source_subject": "dancer", "target": "ada", "truth": "none"}
+    content |= {
+        "videos": {name: {"path": name, "subject": of} for name, of in subjects.items()},
+        "transfers": {"ada_as_dancer": transfer},
+    }
+    monkeypatch.chdir(tmp_path)
+    for name in subjects:
+        Path(name).touch()
+    frames = {Path("dancer"): 100, Path("me"): 200, Path("me_2"): 200}
+    monkeypatch.setattr(
+        module, "run_isolated", lambda _, path: SimpleNamespace(num_frames=frames[path])
+    )
+
+    def write(**changes):
+        for section, values in changes.items():
+            content[section] = content[section] | values
+        Path("params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    write()
+    return write
+
+
+def beyond_start(stage):
+    """Seconds that a stage takes after its start."""
+    return forecast([stage])[stage] - STAGES[stage.partition("@")[0]].start_seconds
+
+
+def test_a_stage_takes_its_start_and_its_time_for_each_frame_of_its_film(params):
+    rate = STAGES["detect_keypoints"].seconds_per_frame
+    assert rate > 0
+    assert beyond_start("detect_keypoints@dancer") == pytest.approx(100 * rate)
+    assert beyond_start("detect_keypoints@me") == pytest.approx(200 * rate)
+    rate = STAGES["encode"].seconds_per_frame
+    assert beyond_start("encode@ada_as_dancer") == pytest.approx(100 * rate)
+    assert beyond_start("render@ada_as_dancer") == 0
+    assert beyond_start("report@ada_as_dancer") == 0
+    Path("dancer").unlink()  # as a demo that is not filmed yet
+    assert beyond_start("encode@ada_as_dancer") > 0
+
+
+def test_a_stage_of_a_subject_takes_all_its_films(params, monkeypatch):
+    stage = module.Stage(start_seconds=1.0, seconds_per_frame=2.0)
+    monkeypatch.setattr(module, "STAGES", {"fit": stage})
+    assert forecast(["fit@ada", "unknown@ada"]) == {
+        "fit@ada": 801.0,
+        "unknown@ada": module.Stage().start_seconds,
+    }
+
+
+def test_a_training_takes_each_frame_of_its_batches_and_no_longer_than_its_limit(params):
+    rate = STAGES["train_gan"].seconds_per_frame
+    params(train_gan={"steps": 60, "batch_size": 2, "max_minutes": None})
+    assert beyond_start("train_gan@ada") == pytest.approx(120 * rate)
+    params(train_gan={"max_minutes": 0.1})
+    assert beyond_start("train_gan@ada") == pytest.approx(6)
+
+
+def test_the_forecast_is_told_in_minutes():
+    costs = {"decode@me": 60.0, "train_gan@ada": 150.0}
+    assert format_forecast(costs).startswith("2 stages, about 3.5 min")
