@@ -44,8 +44,9 @@ from motiontransfer.models.layers import count_parameters
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.rendering.rendered import FaceMode
-from motiontransfer.training.checkpoint import Throughput, copy_logs, run_folder, run_key
+from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.distributed import barrier
+from motiontransfer.training.run_log import Throughput, copy_logs
 from motiontransfer.training.trainer import AdamTask, LoggingParams, RunParams, Schedule, fit
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import image_grid

@@ -81,10 +81,9 @@ def run_with_torchrun(num_processes: int) -> None:
     try:
         torchrun.run(torchrun.parse_args([*options, sys.executable, *sys.orig_argv[1:]]))
     except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
-        raise TrainingError(
-            f"ended, as its process {rank} failed with exit code {failure.exitcode}, see above"
-        ) from None
+        codes = {rank: failure.exitcode for rank, failure in sorted(error.failures.items())}
+        failed = ", ".join(f"process {rank} with exit code {code}" for rank, code in codes.items())
+        raise TrainingError(f"ended, as one of its processes failed, see above: {failed}") from None
     except SignalException:
         raise KeyboardInterrupt from None
 

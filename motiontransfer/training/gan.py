@@ -23,7 +23,7 @@ from motiontransfer.core.params import PARAMS_FILE, Section
 from motiontransfer.models.discriminators import DiscriminatorOutput
 from motiontransfer.models.layers import Features, to_device
 from motiontransfer.models.runtime import Runtime
-from motiontransfer.training.checkpoint import Scalar
+from motiontransfer.training.run_log import Scalar
 from motiontransfer.training.trainer import AdamTask, Data, TaskBatch
 from motiontransfer.video.tensors import Images
 

@@ -39,7 +39,7 @@ from motiontransfer.puppet.full_size import full_size
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, input_files
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.rollout import generate_clip
-from motiontransfer.training.checkpoint import Throughput, run_folder, run_key
+from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.gan import (
     GanConfig,
     GanLossConfig,
@@ -50,6 +50,7 @@ from motiontransfer.training.gan import (
     relative_sharpness,
     weighted_l1_loss,
 )
+from motiontransfer.training.run_log import Throughput
 from motiontransfer.training.trainer import RunPaths, Schedule, fit, save_results
 from motiontransfer.training.windows import (
     Frames,

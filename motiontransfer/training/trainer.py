@@ -34,19 +34,11 @@ from motiontransfer.models.layers import to_device
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.training.checkpoint import (
     Checkpoint,
-    MeanLosses,
-    RunClock,
-    Scalar,
-    Throughput,
     adam_state,
-    copy_logs,
     laid_out_like,
     load_adam_state,
     load_checkpoint,
     load_module_state,
-    log_losses,
-    open_log,
-    sample_name,
     save_checkpoint,
 )
 from motiontransfer.training.data import Batch, BatchSampler, Dataset, TensorBatch, prefetch
@@ -58,6 +50,16 @@ from motiontransfer.training.distributed import (
     joined_runtime,
     processes_to_start,
     run_with_torchrun,
+)
+from motiontransfer.training.run_log import (
+    MeanLosses,
+    RunClock,
+    Scalar,
+    Throughput,
+    copy_logs,
+    log_losses,
+    open_log,
+    sample_name,
 )
 from motiontransfer.video.color import Frame
 

@@ -32,12 +32,8 @@ from motiontransfer.puppet.appearance import pack_appearance, write_appearance
 from motiontransfer.puppet.masks import PersonMasks, read_masks, write_masks
 from motiontransfer.rendering.rendered import Rendered, read_rendered, write_rendered
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
-from motiontransfer.training.checkpoint import (
-    Checkpoint,
-    Throughput,
-    load_checkpoint,
-    save_checkpoint,
-)
+from motiontransfer.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from motiontransfer.training.run_log import Throughput
 from motiontransfer.video.clip import (
     Clip,
     read_clip,

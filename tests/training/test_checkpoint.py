@@ -5,6 +5,7 @@ from motiontransfer.core.errors import CheckpointError
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training import checkpoint
+from motiontransfer.training.run_log import Throughput
 from motiontransfer.training.trainer import LoggingParams, RunParams
 from tests.training.small import runtime, schedule
 
@@ -54,7 +55,7 @@ def test_what_decides_no_weights_does_not_make_another_run(name):
 
 
 def save(folder, step, state=STATE):
-    throughput = checkpoint.Throughput(steps=step, minutes=1.5, waiting_minutes=0.25)
+    throughput = Throughput(steps=step, minutes=1.5, waiting_minutes=0.25)
     checkpoint.save_checkpoint(folder, checkpoint.Checkpoint(throughput, state))
 
 
@@ -66,7 +67,7 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     assert checkpoint.load_checkpoint(tmp_path) is None
     save(tmp_path, 12)
     got = checkpoint.load_checkpoint(tmp_path)
-    assert got.throughput == checkpoint.Throughput(steps=12, minutes=1.5, waiting_minutes=0.25)
+    assert got.throughput == Throughput(steps=12, minutes=1.5, waiting_minutes=0.25)
     assert got.state.keys() == STATE.keys()
     assert all(torch.equal(got.state[name], STATE[name]) for name in STATE)
     assert got.state["step"].dtype == torch.int64

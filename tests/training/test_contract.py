@@ -15,10 +15,11 @@ from torch import nn
 from motiontransfer.forensics.model import write_detector
 from motiontransfer.forensics.training import DetectorTask
 from motiontransfer.models.runtime import make_runtime
-from motiontransfer.training.checkpoint import copy_logs, run_folder
+from motiontransfer.training.checkpoint import run_folder
 from motiontransfer.training.face_cycle import FaceCycleTask
 from motiontransfer.training.face_gan import FaceGanTask
 from motiontransfer.training.pose_gan import PoseGanTask
+from motiontransfer.training.run_log import copy_logs
 from tests.digests import digests
 from tests.forensics import planted
 from tests.people import SIZE

@@ -113,7 +113,7 @@ def test_a_command_runs_itself_in_as_many_processes_as_devices():
 def test_when_one_process_fails_all_end_with_a_line_each():
     status, output, errors = run_command("fails")
     assert (status, output) == (1, [])
-    assert "its process 1 failed with exit code 3" in errors[-1]
+    assert "process 1 with exit code 3" in errors[-1]
     assert len(errors) <= 2  # the other one's says that it ended for this
 
 

@@ -13,9 +13,9 @@ from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.rendering.rollout import generate_clip
 from motiontransfer.training import pose_gan
-from motiontransfer.training.checkpoint import MeanLosses
 from motiontransfer.training.gan import VGG19Features
 from motiontransfer.training.pose_gan import PoseGanTask
+from motiontransfer.training.run_log import MeanLosses
 from motiontransfer.video.tensors import levels_to_images
 from tests.people import SIZE, picture
 from tests.training import small

@@ -8,13 +8,13 @@ import torch
 from dvc.repo import Repo
 
 from motiontransfer.core.errors import TrainingError
-from motiontransfer.training import checkpoint
-from motiontransfer.training.checkpoint import Throughput
+from motiontransfer.training import run_log
+from motiontransfer.training.run_log import Throughput
 from tests.training.small import runtime
 
 
 def mean_of(*steps):
-    losses = checkpoint.MeanLosses()
+    losses = run_log.MeanLosses()
     for values in steps:
         losses.add({name: torch.tensor(value) for name, value in values.items()})
     return losses
@@ -47,8 +47,8 @@ def test_a_loss_that_is_not_finite_is_named_with_its_steps(value, before, steps)
 def test_time_is_that_of_all_sessions_and_waiting_is_part_of_it(monkeypatch, on_cpu, own_minutes):
     """Each item is waited for 6 s, and computed with for 18 s of 54: the rest others have."""
     now, computed = [1000.0], [50.0]
-    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(checkpoint.time, "thread_time", lambda: computed[0])
+    monkeypatch.setattr(run_log.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(run_log.time, "thread_time", lambda: computed[0])
 
     def items():
         for number in range(3):
@@ -56,7 +56,7 @@ def test_time_is_that_of_all_sessions_and_waiting_is_part_of_it(monkeypatch, on_
             yield number
 
     start = Throughput(steps=4, minutes=2.0, own_minutes=1.0, waiting_minutes=0.5)
-    clock = checkpoint.RunClock(start, on_cpu=on_cpu)
+    clock = run_log.RunClock(start, on_cpu=on_cpu)
     for _ in clock.waiting_for(items()):
         now[0] += 54
         computed[0] += 18
@@ -78,7 +78,7 @@ def test_a_training_on_the_cpu_computes_in_the_thread_that_calls_it():
     """So this thread's CPU time is the training's; sleeping stands for a core that others have."""
     network = torch.nn.Sequential(*(torch.nn.Conv2d(8, 8, 3) for _ in range(4)))
     image = torch.rand(1, 8, 96, 96, requires_grad=True)
-    clock, before = checkpoint.RunClock(Throughput(), on_cpu=True), time.process_time()
+    clock, before = run_log.RunClock(Throughput(), on_cpu=True), time.process_time()
     time.sleep(0.2)
     while time.process_time() - before < 0.2:
         network(image).square().mean().backward()
@@ -90,10 +90,10 @@ def test_a_training_on_the_cpu_computes_in_the_thread_that_calls_it():
 @pytest.fixture
 def run(tmp_path):
     """A run that logged until step 9."""
-    with checkpoint.open_log(tmp_path / "run", step=0) as live:
+    with run_log.open_log(tmp_path / "run", step=0) as live:
         for done in (3, 6, 9):
-            checkpoint.log_losses(live, done, {"generator/l1": done / 2})
-            live.log_image(checkpoint.sample_name(done), np.zeros((4, 4, 3), np.uint8))
+            run_log.log_losses(live, done, {"generator/l1": done / 2})
+            live.log_image(run_log.sample_name(done), np.zeros((4, 4, 3), np.uint8))
     return tmp_path / "run"
 
 
@@ -107,9 +107,9 @@ def samples(run):
 
 @pytest.mark.parametrize(("step", "kept"), [(6, ["3\t1.5", "6\t3.0"]), (0, [])])
 def test_logs_after_the_checkpoint_are_removed(run, step, kept):
-    with checkpoint.open_log(run, step=step) as live:
-        checkpoint.log_losses(live, 8, {"generator/l1": 7.0})
-        live.log_image(checkpoint.sample_name(8), np.zeros((4, 4, 3), np.uint8))
+    with run_log.open_log(run, step=step) as live:
+        run_log.log_losses(live, 8, {"generator/l1": 7.0})
+        live.log_image(run_log.sample_name(8), np.zeros((4, 4, 3), np.uint8))
     assert rows(run) == ["step\tl1", *kept, "8\t7.0"]
     assert samples(run) == [*(f"step_00000{row[0]}.png" for row in kept), "step_000008.png"]
 
@@ -119,8 +119,8 @@ def test_what_a_kill_left_half_written_is_removed_or_ignored(run):
     curve = run / "live/plots/metrics/generator/l1.tsv"
     curve.write_text(curve.read_text() + "1")  # of a row for step 12, say
     (curve.parent / "other.tsv").write_text("")
-    with checkpoint.open_log(run, step=20) as live:
-        checkpoint.log_losses(live, 21, {"generator/other": 1.0})
+    with run_log.open_log(run, step=20) as live:
+        run_log.log_losses(live, 21, {"generator/other": 1.0})
     assert len(rows(run)) == 4
     assert (curve.parent / "other.tsv").read_text().split() == ["step", "other", "21", "1.0"]
 
@@ -129,9 +129,9 @@ def test_logs_are_copied_with_those_of_a_run_inside_and_take_the_place_of_older_
     destination = tmp_path / "logs"
     (destination / "images").mkdir(parents=True)
     (destination / "images/step_999999.png").touch()
-    with checkpoint.open_log(run / "global", step=0) as live:
-        checkpoint.log_losses(live, 1, {"generator/l1": 1.0})
-    checkpoint.copy_logs(run, destination)
+    with run_log.open_log(run / "global", step=0) as live:
+        run_log.log_losses(live, 1, {"generator/l1": 1.0})
+    run_log.copy_logs(run, destination)
     assert sorted(str(p.relative_to(destination)) for p in destination.rglob("*.*")) == [
         "global/metrics/generator/l1.tsv",
         *(f"images/step_{step:06d}.png" for step in (3, 6, 9)),
@@ -145,6 +145,6 @@ def test_a_repository_without_a_commit_is_refused_with_the_remedy(tmp_path, monk
     Repo.init().close()
     with (
         pytest.raises(TrainingError, match=r"Empty git repo; commit once"),
-        checkpoint.open_log(tmp_path / "run", step=0),
+        run_log.open_log(tmp_path / "run", step=0),
     ):
         pass
