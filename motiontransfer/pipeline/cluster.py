@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _OPTION = "--ray"
 _CONNECT_SECONDS = 10
+_POLL_SECONDS = 0.2
 _MAX_RETRIES = 2  # of a task whose worker or machine is lost
 _MODULE = "motiontransfer.pipeline.cluster"
 _NOT_SENT = (".dvc/cache", ".dvc/tmp", ".dvc/config.local", "checkpoints")
@@ -184,7 +186,7 @@ def _small_files(repo: Repo) -> dict[str, bytes]:
 def run_in_copy(
     name: str, files: Mapping[str, bytes], remote: tuple[str, str], variables: Mapping[str, str]
 ) -> Iterator[str | dict[str, bytes]]:
-    """Run a stage in a copy of this folder; yield lines of output, then the run cache's entries.
+    """Run a stage in a copy of this folder; yield its output, then the run cache's entries.
 
     Checkpoints stay, for when Ray runs the task again.
     """
@@ -204,21 +206,27 @@ def run_in_copy(
         (project / "checkpoints").symlink_to(checkpoints)
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         own = {"DVC_SITE_CACHE_DIR": f"{folder}/site", "PATH": path, "PYTHONPATH": str(project)}
-        stage = subprocess.Popen(
-            [sys.executable, "-um", _MODULE, name], cwd=project,
-            env={**os.environ, **variables, **own}, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            for line in stage.stdout or ():  # noqa: UP028 - Ray sends values, a file takes none
-                yield line
-            if status := stage.wait():
-                killed = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
-                raise ComputeError(killed)
-        finally:  # also where Ray ends this process
-            for process in psutil.Process().children(recursive=True):
-                process.kill()
-            stage.wait()
+        log = Path(folder, "log")
+        with log.open("w") as output, log.open(encoding="utf-8", errors="replace") as printed:
+            stage = subprocess.Popen(
+                [sys.executable, "-um", _MODULE, name], cwd=project,
+                env={**os.environ, **variables, **own},
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            try:
+                has_ended = False
+                while not has_ended:  # Ray cancels between statements, not while one waits
+                    time.sleep(_POLL_SECONDS)
+                    has_ended = stage.poll() is not None
+                    if text := printed.read():
+                        yield text
+            finally:  # also where Ray ends this process
+                for process in psutil.Process().children(recursive=True):
+                    process.kill()
+                stage.wait()
+        if status := stage.returncode:
+            killed = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+            raise ComputeError(killed)
         made = project / ".dvc/cache/runs"
         yield {str(it.relative_to(made)): it.read_bytes() for it in made.glob("*/*/*")}
 
