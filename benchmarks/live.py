@@ -45,8 +45,10 @@ from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import follow_person, openvino_core
 from motiontransfer.puppet.warping import PuppetClip
+from motiontransfer.rendering.frame import LiveGenerator, ResidualFaces, render_poses
 from motiontransfer.rendering.rendered import RenderParams
-from motiontransfer.rendering.renderer import LiveGenerator, Renderer, ResidualFaces, render_poses
+from motiontransfer.rendering.renderer import TrainedRenderer
+from motiontransfer.rendering.torch_networks import TorchNetworks
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
@@ -121,7 +123,7 @@ def in_turns() -> AbstractContextManager[Detector]:
 def _speed(
     source: Source,
     target: str,
-    renderer: Renderer,
+    renderer: TrainedRenderer,
     detector: Callable[[], AbstractContextManager[Detector]],
     *,
     record: bool,
@@ -141,7 +143,7 @@ def _speed(
         parts = {
             "normalization": (type(session._motion), "follow"),
             "puppet": (PuppetClip, "draw"),
-            "network": (type(renderer.main.network), "forward"),
+            "network": (TorchNetworks, "generate"),
             "face": (ResidualFaces, "_patch"),
         }
         watcher = threading.Thread(target=watch)
@@ -202,7 +204,11 @@ def _timed(parts: dict[str, tuple[type, str]]) -> Generator[dict[str, float]]:
 
 
 def _losses(
-    source: Source, frames: list[np.ndarray], transfer: str, names: Transfer, renderer: Renderer
+    source: Source,
+    frames: list[np.ndarray],
+    transfer: str,
+    names: Transfer,
+    renderer: TrainedRenderer,
 ) -> list[dict[str, object]]:
     """Against the offline rendering, where the clip has been seen once, backwards."""
     offline = read_keypoints(Path("artifacts/poses") / f"{transfer}.parquet")

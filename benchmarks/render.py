@@ -41,14 +41,9 @@ from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import GuidedUpsampling
-from motiontransfer.rendering.renderer import (
-    Renderer,
-    ResidualFaces,
-    blend,
-    render_poses,
-    to_runtime,
-)
-from motiontransfer.rendering.rollout import generate_clip
+from motiontransfer.rendering.frame import blend_feathered, render_poses
+from motiontransfer.rendering.renderer import TrainedRenderer, make_renderer
+from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
@@ -144,14 +139,14 @@ def _measure(
     }
 
 
-def _generated_size(renderer: Renderer, poses: Keypoints) -> tuple[int, int]:
+def _generated_size(renderer: TrainedRenderer, poses: Keypoints) -> tuple[int, int]:
     """Mean height and width of what the network generates."""
     boxes = _boxes(renderer, poses)
     width, height = (boxes[:, 2:] - boxes[:, :2]).mean(axis=0).round().astype(int).tolist()
     return height, width
 
 
-def _boxes(renderer: Renderer, poses: Keypoints) -> Int64[np.ndarray, "frames 4"]:
+def _boxes(renderer: TrainedRenderer, poses: Keypoints) -> Int64[np.ndarray, "frames 4"]:
     """What the network generates of each frame."""
     viewport, size = renderer.main.config.viewport, poses.image_size
     if viewport is None:
@@ -160,7 +155,7 @@ def _boxes(renderer: Renderer, poses: Keypoints) -> Int64[np.ndarray, "frames 4"
 
 
 def _milliseconds(
-    renderer: Renderer, poses: Keypoints, *, full: tuple[int, int]
+    renderer: TrainedRenderer, poses: Keypoints, *, full: tuple[int, int]
 ) -> dict[str, float]:
     """Of each part a frame; the first frame's warm-up is left out."""
     runtime, main, face = renderer.runtime, renderer.main, renderer.face
@@ -190,7 +185,7 @@ def _milliseconds(
     shown = images
     if face is not None:
         shown = [
-            image if make_patch is None else blend(image, make_patch(image), blending="feather")
+            image if make_patch is None else blend_feathered(image, make_patch(image))
             for image, make_patch in zip(images, face.patches(poses), strict=True)
         ]
     mark()
@@ -264,7 +259,7 @@ def preset_renderer(
     viewport: Viewport | None,
     puppet: Puppet | None,
     runtime: Runtime,
-) -> Renderer:
+) -> TrainedRenderer:
     """Untrained networks of a preset, its face generator among them."""
     gan = TrainGanParams.model_validate(sections["train_gan"])
     of_face = TrainFaceGanParams.model_validate(sections["train_face_gan"])
@@ -274,23 +269,14 @@ def preset_renderer(
     )
     plate = torch.zeros(3, *size) if config.has_background_image else None
     network = build_generator(config, background_image=plate, puppet=puppet).apply(initialize)
+    main = TrainedGenerator(
+        network=network, config=config, style=style, held_out=HeldOut(**sections["split"])
+    )
     face = None
     if of_face.steps:
         face_config = of_face.to_config(FaceGeneratorConfig, pose_channels=style.num_channels)
-        face = ResidualFaces(
-            runtime=runtime,
-            network=to_runtime(FaceGenerator(face_config).apply(initialize), runtime),
-            crop_size=face_config.crop_size,
-            style=style,
-            previous_frame=face_config.previous_frame,
-        )
-    main = TrainedGenerator(
-        network=to_runtime(network, runtime),
-        config=config,
-        style=style,
-        held_out=HeldOut(**sections["split"]),
-    )
-    return Renderer(runtime=runtime, main=main, face=face)
+        face = FaceGenerator(face_config).apply(initialize), face_config
+    return make_renderer(main, runtime, face)
 
 
 if __name__ == "__main__":

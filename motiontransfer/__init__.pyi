@@ -2,7 +2,8 @@ from .core.errors import MotionTransferError
 from .models.runtime import make_runtime
 from .pose.drawing import draw_rgb
 from .pose.keypoints import Keypoints, keypoint_table, read_keypoints, write_keypoints
-from .rendering.renderer import Renderer, load_renderer, render_poses
+from .rendering.frame import Renderer, render_poses
+from .rendering.renderer import load_renderer
 from .retargeting.normalization import normalize_poses
 from .retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
 from .video.frame_store import FrameStore

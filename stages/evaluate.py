@@ -16,8 +16,9 @@ from motiontransfer.evaluation.network_metrics import NetworkParams, open_networ
 from motiontransfer.evaluation.protocols import evaluate_reconstruction
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.puppet.target_clips import read_target_clips
+from motiontransfer.rendering.frame import Renderer, render_poses, result_size
 from motiontransfer.rendering.rendered import FaceMode
-from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses, result_size
+from motiontransfer.rendering.renderer import load_renderer
 
 
 class EvaluateParams(NetworkParams):
@@ -52,5 +53,5 @@ def main(target: str) -> str:
 
 def _size(renderer: Renderer) -> tuple[int, int]:
     """Twice the working image's, as poses are detected in real frames, or the result's if less."""
-    height = min(2 * renderer.main.config.size[0], result_size(renderer, height=None)[0])
+    height = min(2 * renderer.networks.size[0], result_size(renderer, height=None)[0])
     return result_size(renderer, height=height)

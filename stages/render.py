@@ -9,6 +9,7 @@ from motiontransfer.core.progress import track
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.models.weights import read_face_translator
 from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.rendering.frame import full_size, render_poses
 from motiontransfer.rendering.rendered import (
     Rendered,
     RenderParams,
@@ -16,11 +17,9 @@ from motiontransfer.rendering.rendered import (
     write_rendered,
 )
 from motiontransfer.rendering.renderer import (
-    Renderer,
+    TrainedRenderer,
     TranslatedFaces,
-    full_size,
     load_renderer,
-    render_poses,
     to_runtime,
 )
 
@@ -42,7 +41,7 @@ def main(transfer: str) -> str:
     return f"{poses.num_frames} frames in {folder}"
 
 
-def _load_renderer(transfer: str, names: Transfer, params: RenderParams) -> Renderer:
+def _load_renderer(transfer: str, names: Transfer, params: RenderParams) -> TrainedRenderer:
     runtime = make_runtime(precision=params.precision)
     face = "none" if params.face == "cycle" else params.face
     renderer = load_renderer(layout.models_folder(names.target), runtime, face=face)
@@ -62,7 +61,7 @@ def _load_renderer(transfer: str, names: Transfer, params: RenderParams) -> Rend
 
 
 def _assertion(
-    transfer: str, names: Transfer, params: RenderParams, renderer: Renderer
+    transfer: str, names: Transfer, params: RenderParams, renderer: TrainedRenderer
 ) -> Mapping[str, object]:
     """Networks and source that the manifests name."""
     models = layout.models_folder(names.target)

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from motiontransfer.models.faces import crop_boxes
+from motiontransfer.pose.drawing import Array, Points, Scores
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.video.geometry import resize
@@ -37,26 +38,18 @@ class Labels:
         self._boxes = np.stack([x0, y0, x1, y1], axis=1).astype(np.int64)
 
     def draw(
-        self,
-        points: Float[Tensor, "batch joints 2"],
-        score: Float[Tensor, "batch joints"],
-        *,
-        size: tuple[int, int],
+        self, points: Points, score: Scores, *, size: tuple[int, int]
     ) -> Float[Tensor, "batch 3 height width"]:
         assert size == self._size, "labels are of whole frames"
-        shown = [self._images[index] for index in self._frames(points.numpy(), score.numpy())]
+        shown = [self._images[index] for index in self._frames(*map(np.asarray, (points, score)))]
         maps = np.stack([resize(_read(file), size) for file in shown])
         return torch.from_numpy(maps).permute(0, 3, 1, 2) / 255
 
     def draw_crops(
-        self,
-        points: Float[Tensor, "batch joints 2"],
-        score: Float[Tensor, "batch joints"],
-        boxes: Int[Tensor, "batch 4"],
-        *,
-        crop_size: int,
+        self, points: Points, score: Scores, boxes: Int[Array, "batch 4"], *, crop_size: int
     ) -> Float[Tensor, "batch 3 _ _"]:
-        return crop_boxes(self.draw(points, score, size=self._size), boxes, crop_size=crop_size)
+        frames = self.draw(points, score, size=self._size)
+        return crop_boxes(frames, torch.as_tensor(boxes), crop_size=crop_size)
 
     def face_boxes(self, poses: Keypoints) -> tuple[Int[np.ndarray, "frames 4"], np.ndarray]:
         boxes = self._boxes[self._frames(poses.points, poses.score)]
@@ -80,6 +73,6 @@ def labeled(labels: Labels) -> Generator[None]:
     with (
         patch.multiple(PoseDrawer, draw=labels.draw, draw_crops=labels.draw_crops),
         patch("motiontransfer.training.face_gan.face_boxes", labels.face_boxes),
-        patch("motiontransfer.rendering.renderer.face_boxes", labels.face_boxes),
+        patch("motiontransfer.rendering.frame.face_boxes", labels.face_boxes),
     ):
         yield

@@ -43,7 +43,8 @@ from motiontransfer.models.runtime import make_runtime
 from motiontransfer.models.weights import read_appearance
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
-from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
+from motiontransfer.rendering.frame import render_poses, result_size
+from motiontransfer.rendering.renderer import load_renderer
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.video.clip import detection_frames
 from motiontransfer.video.color import Frame

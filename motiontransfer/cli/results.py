@@ -237,16 +237,12 @@ def export(
     target: Annotated[str, typer.Argument(help="A trained target of params.yaml.")],
     *,
     output: Annotated[Path, typer.Option(help="The folder to write.")],
-    int8: Annotated[
-        bool, typer.Option("--int8", help="Also a generator in int8, for slow processors.")
-    ] = False,
 ) -> None:
     """Write a target's networks as ONNX files, with a program that renders without PyTorch."""
     from motiontransfer.export.bundle import export_target
 
     # It misses Triton, which has no part in this.
     logging.getLogger("torch.utils.flop_counter").setLevel(logging.ERROR)
-    precisions = ("fp32", "int8") if int8 else ("fp32",)
-    for file in export_target(target, output, precisions=precisions):
+    for file in export_target(target, output):
         typer.echo(f"wrote {file}, {file.stat().st_size / 1e6:.1f} MB")
     typer.echo(f"see `python {output / 'run.py'} --help`")

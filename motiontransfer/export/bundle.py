@@ -5,16 +5,14 @@ it imports are copied beside it.
 """
 
 import json
-import logging
 import shutil
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib import import_module
 from importlib.metadata import distribution, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,41 +21,31 @@ from torch import Tensor, nn
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingLibraryError, MotionTransferError
 from motiontransfer.core.params import load_section
-from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing_folder, source_files, write_json, write_text
 from motiontransfer.export import run
-from motiontransfer.export.player import (
+from motiontransfer.export.onnx_networks import (
     ARRAYS_FILE,
+    FACE_GENERATOR_FILE,
     FORMAT_VERSION,
     GENERATOR_FILE,
     MODEL_FILE,
-    QUANTIZED_FILE,
+    SCENE_FILE,
     STATISTICS_FILE,
-    Inputs,
-    Output,
-    Player,
 )
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
 from motiontransfer.models.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.pose.drawing import coarse_size
-from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
-from motiontransfer.pose.openvino_holistic import MODELS, openvino_core
+from motiontransfer.pose.openvino_holistic import MODELS
 from motiontransfer.puppet.appearance import pack_appearance
-from motiontransfer.puppet.target_clips import read_target_clips
 from motiontransfer.puppet.warping import TEXTURE_CHANNELS
 from motiontransfer.rendering.compositing import draw_label
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics, write_statistics
 
-Precision = Literal["fp32", "int8"]
-
 OPSET = 18
 _LIBRARIES = ("onnx", "onnxscript")  # of PyTorch's export
-_QUANTIZING = ("nncf", "openvino")
-_CALIBRATION_FRAMES = 64  # of each clip
-_EXACT_OPERATIONS = ("Add", "Concat", "Multiply", "Subtract")
 _REQUIREMENTS = """\
 av>=18,<19
 jaxtyping>=0.3
@@ -80,19 +68,14 @@ class Signal(NamedTuple):
 _IMAGE, _SHARE = (-1, 1), (0, 1)
 
 
-def export_target(
-    target: str, folder: Path, *, precisions: Sequence[Precision] = ("fp32",)
-) -> list[Path]:
+def export_target(target: str, folder: Path) -> list[Path]:
     """Write a target's networks and a program that renders with them; return the networks' files.
 
-    `int8` is for the main generator, beside fp32, calibrated on the target's poses.
-
     Raises:
-        MissingLibraryError: ONNX is not installed, or what quantizes.
+        MissingLibraryError: ONNX is not installed.
         MotionTransferError: the folder holds something else.
     """
-    quantizes = "int8" in precisions
-    _check_exportable(folder, (*_LIBRARIES, *(_QUANTIZING if quantizes else ())))
+    _check_exportable(folder)
     models = layout.models_folder(target)
     main = read_generator(models / layout.GENERATOR_FILE)
     face = read_face_generator(models / layout.FACE_GENERATOR_FILE)
@@ -105,14 +88,11 @@ def export_target(
         write_statistics(temporary / STATISTICS_FILE, statistics)
         _write_program(temporary)
         _copy_detector(temporary / run.DETECTOR_FOLDER)
-        if quantizes:
-            clips = read_target_clips(target, main.held_out)
-            quantize_generator(temporary, [clip.training_keypoints for clip in clips])
-    return [*sorted(folder.glob("*.onnx")), *folder.glob(QUANTIZED_FILE)]
+    return sorted(folder.glob("*.onnx"))
 
 
-def _check_exportable(folder: Path, libraries: Sequence[str]) -> None:
-    missing = [name for name in libraries if find_spec(name) is None]
+def _check_exportable(folder: Path) -> None:
+    missing = [name for name in _LIBRARIES if find_spec(name) is None]
     if missing:
         raise MissingLibraryError(
             f"{' and '.join(missing)}: not installed, and needed to export; "
@@ -152,11 +132,13 @@ def _write_generator(folder: Path, main: TrainedGenerator) -> None:
     config, inputs = main.config, _inputs(main.config)
     frame = Signal("frame", (1, 3, "height", "width"), _IMAGE)
     network = _Frame(main.network, inputs)
-    _write_onnx(folder / GENERATOR_FILE, network, inputs, frame, multiple_of=_stride(main))
+    _write_onnx(
+        folder / GENERATOR_FILE, network, inputs, frame, multiple_of=main.network.network.stride
+    )
     if config.viewport is not None:
         poses = Signal("pose_map", (1, config.pose_channels, *coarse_size(config.size)), _SHARE)
         scene = Signal("scene", (1, 3, *config.size), None)
-        _write_onnx(folder / "scene.onnx", _Scene(main.network), [poses], scene)
+        _write_onnx(folder / SCENE_FILE, _Scene(main.network), [poses], scene)
 
 
 def _write_face_generator(
@@ -165,7 +147,7 @@ def _write_face_generator(
     side = (config.crop_size, config.crop_size)
     pose = Signal("pose_map", (1, config.pose_channels, *side), _SHARE)
     crop, residual = (Signal(name, (1, 3, *side), _IMAGE) for name in ("face", "residual"))
-    _write_onnx(folder / "face_generator.onnx", network, [pose, crop], residual)
+    _write_onnx(folder / FACE_GENERATOR_FILE, network, [pose, crop], residual)
 
 
 def _write_model(folder: Path, main: TrainedGenerator, face: FaceGeneratorConfig | None) -> None:
@@ -181,8 +163,7 @@ def _write_model(folder: Path, main: TrainedGenerator, face: FaceGeneratorConfig
     content = {
         "format_version": FORMAT_VERSION,
         "size": config.size,
-        "coarse_size": coarse_size(config.size),
-        "multiple_of": _stride(main),
+        "multiple_of": main.network.network.stride,
         "conditioning_poses": config.conditioning_poses,
         "pose_map": asdict(main.style),
         "viewport": asdict(config.viewport) if config.viewport else None,
@@ -191,11 +172,6 @@ def _write_model(folder: Path, main: TrainedGenerator, face: FaceGeneratorConfig
         "fit_normalization": load_section(FitNormalizationParams, "fit_normalization").model_dump(),
     }
     write_json(folder / MODEL_FILE, content)
-
-
-def _stride(main: TrainedGenerator) -> int:
-    """Divides the height and width of the inputs."""
-    return main.network.network.stride
 
 
 def _inputs(config: GeneratorConfig) -> list[Signal]:
@@ -218,8 +194,8 @@ def _write_onnx(
 ) -> None:
     """Write a network with what it takes and returns; `multiple_of` divides free lengths."""
     example = {"height": 2 * multiple_of, "width": 3 * multiple_of}
-    shapes = [[n if isinstance(n, int) else example[n] for n in it.shape] for it in inputs]
-    axes = [{i: n for i, n in enumerate(it.shape) if isinstance(n, str)} for it in inputs]
+    shapes = [[n if isinstance(n, int) else example[n] for n in signal.shape] for signal in inputs]
+    axes = [{i: n for i, n in enumerate(signal.shape) if isinstance(n, str)} for signal in inputs]
     with warnings.catch_warnings(action="ignore"):
         program = torch.onnx.export(
             network.eval(),
@@ -265,47 +241,3 @@ def _copy_detector(folder: Path) -> None:
     licence = distribution("mediapipe").read_text("LICENSE")
     assert licence is not None
     write_text(folder / "LICENSE", licence)
-
-
-def quantize_generator(folder: Path, calibration: Sequence[Keypoints]) -> None:
-    """Write an exported generator in int8 beside it, calibrated on the target's own poses.
-
-    Convolutions get weights and activations of 8 bits, with the ranges that these have for those
-    poses. The rest stays in fp32: sums and the frame's composition would lose most and gain least.
-    """
-    core = openvino_core()
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses CUDA
-    nncf, openvino = import_module("nncf"), import_module("openvino")
-    nncf.set_log_level(logging.ERROR)
-    model = core.read_model(folder / GENERATOR_FILE)
-    names = {it.get_any_name() for it in model.inputs}
-    seen = [
-        {name: image for name, image in inputs.items() if name in names}
-        for inputs in _seen_inputs(Player(folder, engine="openvino"), calibration)
-    ]
-    quantized = nncf.quantize(
-        model,
-        nncf.Dataset(seen),
-        subset_size=len(seen),
-        preset=nncf.QuantizationPreset.MIXED,
-        ignored_scope=nncf.IgnoredScope(types=[*_EXACT_OPERATIONS], validate=False),
-    )
-    openvino.save_model(quantized, folder / QUANTIZED_FILE, compress_to_fp16=False)
-
-
-def _seen_inputs(player: Player, clips: Sequence[Keypoints]) -> list[Inputs]:
-    """What the generator reads, of frames all over the clips."""
-    seen: list[Inputs] = []
-    generate = player.network
-
-    def watched(inputs: Inputs) -> Output:
-        seen.append(inputs)
-        return generate(inputs)
-
-    player.network = watched
-    for clip in clips:
-        for _ in player.play(
-            clip.part(evenly_spaced(range(clip.num_frames), count=_CALIBRATION_FRAMES))
-        ):
-            pass
-    return seen

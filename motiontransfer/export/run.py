@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 from contextlib import ExitStack
-from dataclasses import asdict
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -26,14 +25,21 @@ import cv2
 import numpy as np
 
 from motiontransfer.core.errors import MotionTransferError
-from motiontransfer.export.player import STATISTICS_FILE, Engine, Player, fastest_engine, read_model
+from motiontransfer.export.onnx_networks import (
+    STATISTICS_FILE,
+    Engine,
+    open_target,
+    read_label,
+    read_model,
+)
 from motiontransfer.live.devices import Window, open_camera, open_video, recording
-from motiontransfer.live.motion import SourceMotion, StatisticsConfig
+from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.session import Session, working_framing
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.openvino_holistic import follow_person
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.rendering.compositing import labelled
+from motiontransfer.rendering.frame import LiveGenerator, full_size, render_poses
 from motiontransfer.retargeting.normalization import LIVE_MODES, normalize_poses
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
 from motiontransfer.video.writer import write_video
@@ -63,11 +69,12 @@ def read_poses(path: Path) -> Keypoints:
 def play(arguments: argparse.Namespace, target: PoseStatistics) -> None:
     poses = read_poses(arguments.poses)
     if arguments.normalization != "none":
-        source = fit_statistics([poses], **asdict(_statistics_config()))
+        source = fit_statistics([poses], **read_model(FOLDER)["fit_normalization"])
         poses = normalize_poses(
             poses, mode=arguments.normalization, centering="median", source=source, target=target
         )
-    frames = _open_player(arguments).play(poses)
+    renderer = open_target(FOLDER, engine=arguments.engine, num_threads=arguments.threads)
+    frames = render_poses(renderer, poses, size=full_size(renderer))
     if arguments.output.suffix:
         write_video(arguments.output, frames, frame_rate=poses.frame_rate)
         return
@@ -83,36 +90,28 @@ def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
         if arguments.output is not None:
             outputs.append(stack.enter_context(recording(source, arguments.output)))
         window = None if arguments.headless else stack.enter_context(Window())
-        if arguments.engine == "auto":
-            arguments.engine, why = fastest_engine(FOLDER, num_threads=arguments.threads)
-            print(why)  # noqa: T201 - a program
-        player = _open_player(arguments)
+        generator = LiveGenerator(
+            open_target(FOLDER, engine=arguments.engine, num_threads=arguments.threads)
+        )
+        statistics = read_model(FOLDER)["fit_normalization"]
         motion = SourceMotion(
-            _statistics_config(),
+            partial(fit_statistics, **statistics),
+            min_score=statistics["min_score"],
             mode=arguments.normalization,
             centering="median",
             target=target,
             skeleton=source.skeleton,
-            image_size=working_framing(source, height=player.size[0]).size,
+            image_size=working_framing(source, height=generator.size[0]).size,
         )
         session = Session(
             source,
             motion,
-            player,
+            generator,
             detect=follow_person(FOLDER / DETECTOR_FOLDER),
-            with_label=partial(labelled, label=player.label),
+            with_label=partial(labelled, label=read_label(FOLDER)),
         )
         session.run(window=window, outputs=outputs)
     print(session.summary())  # noqa: T201 - a program
-
-
-def _statistics_config() -> StatisticsConfig:
-    """Section `fit_normalization` of params.yaml when the target was exported."""
-    return StatisticsConfig(**read_model(FOLDER)["fit_normalization"])
-
-
-def _open_player(arguments: argparse.Namespace) -> Player:
-    return Player(FOLDER, engine=arguments.engine, num_threads=arguments.threads)
 
 
 def main() -> None:
@@ -133,10 +132,9 @@ def main() -> None:
     half = max(1, (os.cpu_count() or 1) // 2)  # of the cores; the other half detects
     for command, engine, mode, threads in (
         (player, "openvino", "none", 0),
-        (camera, "auto", "limbs", half),
+        (camera, "openvino_bf16", "limbs", half),
     ):
-        engines = [*get_args(Engine), *["auto"] * (command is camera)]
-        command.add_argument("--engine", choices=engines, default=engine)
+        command.add_argument("--engine", choices=get_args(Engine), default=engine)
         command.add_argument(
             "--threads", type=int, default=threads, help="0: the engine's own choice"
         )

@@ -26,8 +26,9 @@ from motiontransfer.forensics.model import Frames
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
+from motiontransfer.rendering.frame import Renderer, render_poses
 from motiontransfer.rendering.rendered import FaceMode
-from motiontransfer.rendering.renderer import Renderer, load_renderer, render_poses
+from motiontransfer.rendering.renderer import load_renderer
 from motiontransfer.training.data import FrameCache, TensorBatch
 from motiontransfer.video.color import Frame, to_srgb
 from motiontransfer.video.frame_store import FrameStore, write_frames

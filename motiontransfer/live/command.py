@@ -26,7 +26,7 @@ from motiontransfer.core.device import describe_device
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import PARAMS_FILE, load_section
 from motiontransfer.live.devices import Sign, Source, Window, recording, virtual_camera
-from motiontransfer.live.motion import SourceMotion, StatisticsConfig
+from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.session import Output, Session, working_framing
 from motiontransfer.models.generators import FrameGenerator, ImageNetwork
 from motiontransfer.models.layers import Maps, pad_to_multiple
@@ -37,11 +37,12 @@ from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import follow_person, openvino_core
 from motiontransfer.provenance.signing import load_credentials, sign_file
 from motiontransfer.rendering.compositing import with_label
+from motiontransfer.rendering.frame import LiveGenerator
 from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
-from motiontransfer.rendering.renderer import LiveGenerator, Renderer, ResidualFaces, load_renderer
+from motiontransfer.rendering.renderer import TrainedRenderer, load_renderer
 from motiontransfer.retargeting.normalization import LIVE_MODES, MODES
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
-from motiontransfer.retargeting.statistics import read_statistics
+from motiontransfer.retargeting.statistics import fit_statistics, read_statistics
 from motiontransfer.video.color import Frame
 
 IS_INSTALLED = find_spec("openvino") is not None
@@ -74,7 +75,7 @@ def run_live(
         )
         outputs: list[Output] = []
         if has_camera:
-            camera = virtual_camera(renderer.main.config.size, source.frame_rate)
+            camera = virtual_camera(renderer.networks.size, source.frame_rate)
             outputs.append(stack.enter_context(camera))
         if output is not None:
             outputs.append(
@@ -88,7 +89,7 @@ def run_live(
     return session.summary()
 
 
-def load_target(target: str, params: RenderParams) -> Renderer:
+def load_target(target: str, params: RenderParams) -> TrainedRenderer:
     """Read a target's networks.
 
     Raises:
@@ -107,7 +108,7 @@ def load_target(target: str, params: RenderParams) -> Renderer:
     return replace(renderer, face_blending=params.face_blending)
 
 
-def source_motion(target: str, source: Source, renderer: Renderer) -> SourceMotion:
+def source_motion(target: str, source: Source, renderer: TrainedRenderer) -> SourceMotion:
     """Poses of a source as the target's.
 
     Raises:
@@ -121,7 +122,7 @@ def source_motion(target: str, source: Source, renderer: Renderer) -> SourceMoti
             f"{PARAMS_FILE}: normalization.mode: {normalization.mode} is fitted to a whole clip; "
             f"expected one of {', '.join(LIVE_MODES)} for live use"
         )
-    size, image_size = renderer.main.config.size, source.size
+    size, image_size = renderer.networks.size, source.size
     if source.has_frames:
         image_size = working_framing(source, height=size[0]).size
     if not mode.uses_floor and image_size != size:
@@ -131,8 +132,10 @@ def source_motion(target: str, source: Source, renderer: Renderer) -> SourceMoti
             f"target's shape, {size} (height, width), got {image_size}; expected "
             f"{' or '.join(others)}"
         )
+    statistics = load_section(FitNormalizationParams, "fit_normalization")
     return SourceMotion(
-        load_section(FitNormalizationParams, "fit_normalization").to_config(StatisticsConfig),
+        partial(fit_statistics, **dict(statistics)),
+        min_score=statistics.min_score,
         mode=normalization.mode,
         centering=normalization.centering,
         target=read_statistics(layout.statistics_file(target)),
@@ -141,7 +144,9 @@ def source_motion(target: str, source: Source, renderer: Renderer) -> SourceMoti
     )
 
 
-def _signer(target: str, source: Source, params: RenderParams, renderer: Renderer) -> Sign | None:
+def _signer(
+    target: str, source: Source, params: RenderParams, renderer: TrainedRenderer
+) -> Sign | None:
     """Signs recordings and pictures; None without provenance."""
     if params.provenance == "none":
         return None
@@ -175,7 +180,7 @@ def open_detector() -> AbstractContextManager[Detector]:
     return nullcontext(follow_person(mediapipe_models()))
 
 
-def use_openvino(renderer: Renderer) -> None:
+def use_openvino(renderer: TrainedRenderer) -> None:
     """Replace the networks of a target, if they are on the CPU and OpenVINO is installed."""
     if renderer.runtime.device.type != "cpu" or not IS_INSTALLED:
         return
@@ -186,8 +191,7 @@ def use_openvino(renderer: Renderer) -> None:
     main.network = CompiledNetwork(main.network, precision=precision)
     if main.shadows is not None:
         main.shadows = CompiledNetwork(main.shadows, precision=precision)
-    if isinstance(renderer.face, ResidualFaces):
-        face = renderer.face.network
+    if (face := renderer.networks.face) is not None:
         compiled = CompiledNetwork(face.network, precision=precision)
         face.network = compiled  # ty: ignore[invalid-assignment] - with the same in- and output
 

@@ -6,7 +6,7 @@ someone was in view, every second.
 """
 
 from collections import deque
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -19,12 +19,7 @@ from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import OneEuroFilter
 from motiontransfer.retargeting.normalization import MODES, Centering, normalize_poses
-from motiontransfer.retargeting.statistics import (
-    MIN_FRAMES,
-    PoseStatistics,
-    fit_statistics,
-    measure_ground_contact,
-)
+from motiontransfer.retargeting.statistics import MIN_FRAMES, PoseStatistics, measure_ground_contact
 
 _HOLD_SECONDS = 0.25  # that a missing joint stays where it was
 _FRAME_SECONDS = (1e-3, 1.0)  # between frames, at least and at most
@@ -36,30 +31,21 @@ _MAX_SAMPLES = 600
 _REFIT_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatisticsConfig:
-    """Arguments of `fit_statistics`; a plain type, for an exported target has no pydantic."""
-
-    min_score: float
-    cluster_fraction: float | None
-    outlier_quantile: float
-    cluster_epsilon_px: float | None = None
-
-
 class SourceMotion:
     """Poses of the one person in view, in the target's image."""
 
     def __init__(
         self,
-        params: StatisticsConfig,
+        fit: Callable[[Sequence[Keypoints]], PoseStatistics],
         *,
+        min_score: float,
         mode: str,
         centering: Centering | None,
         target: PoseStatistics,
         skeleton: Skeleton,
         image_size: tuple[int, int],
     ) -> None:
-        self._params, self._target = params, target
+        self._fit, self._min_score, self._target = fit, min_score, target
         self._mode = mode
         self._centering: Centering | None = centering
         self._skeleton, self._image_size = skeleton, image_size
@@ -85,9 +71,9 @@ class SourceMotion:
     def follow(
         self, joints: Float32[np.ndarray, "joints 3"] | None, seconds: float
     ) -> Keypoints | None:
-        """The latest poses in the target's image, of which the last is that of now.
+        """The recent poses in the target's image, oldest first; None until statistics are fitted.
 
-        None where nobody is in view, or too little was seen of them for statistics.
+        Also None while nobody is in view.
 
         Args:
             joints: x, y and score of each, zeros where missing; None where nobody was detected.
@@ -141,7 +127,7 @@ class SourceMotion:
         samples = self._keypoints(list(self._samples), _SAMPLE_RATE)
         self._height_px = body_height_px(samples)
         try:
-            self.statistics = fit_statistics([samples], **asdict(self._params))
+            self.statistics = self._fit([samples])
         except StatisticsError:  # too little of the body was seen
             return
 
@@ -166,7 +152,7 @@ class SourceMotion:
 
     def _floor(self, recent: Keypoints, seconds: float) -> float | None:
         """The ankle line without steps and jumps; None where no ankles have been seen."""
-        contact = measure_ground_contact(recent, min_score=self._params.min_score)
+        contact = measure_ground_contact(recent, min_score=self._min_score)
         if contact.has_ankles[-1]:
             self._ankle_lines.append((seconds, float(contact.ankle_y_px[-1])))
             while self._ankle_lines[0][0] < seconds - _FLOOR_SECONDS:

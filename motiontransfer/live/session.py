@@ -10,16 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from threading import Condition, Event
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from motiontransfer.live.devices import Load, Source, Window, write_text
 from motiontransfer.live.motion import SourceMotion
-from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
+from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.rendering.compositing import PendingFrame
+from motiontransfer.rendering.frame import LiveGenerator
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.geometry import Framing, fit_framing
 
@@ -167,24 +168,6 @@ def capture(source: Source, sink: LatestValue[Captured], clock: Clock) -> None:
             sink.put(Captured(load=load, seconds=seconds, at=at))
 
 
-@runtime_checkable
-class LiveTarget(Protocol):
-    """Generates frames of the person who performs the source's motion."""
-
-    size: tuple[int, int]
-    """(height, width) of the frames."""
-    style: PoseMapStyle
-    """Whose line width the pose panel has."""
-    background: Frame
-    """Shown where nobody is in view."""
-
-    def restart(self) -> None:
-        """Forget the frames before."""
-
-    def generate(self, poses: Keypoints) -> PendingFrame:
-        """The next frame; of the poses the last is shown."""
-
-
 Output = Callable[[Frame, float], object]
 """Takes a shown frame and its time in the source, seconds."""
 
@@ -212,7 +195,7 @@ class Session:
         self,
         source: Source,
         motion: SourceMotion,
-        target: LiveTarget,
+        target: LiveGenerator,
         *,
         detect: Detector | None,
         with_label: Callable[[Frame], Frame] | None = None,

@@ -34,13 +34,14 @@ def crop_boxes(
     images: Features, boxes: Boxes, *, crop_size: int
 ) -> Float[Tensor, "batch channels crop_size crop_size"]:
     crops = [
-        _resize(image[None, :, y0:y1, x0:x1], (crop_size, crop_size))
+        resize(image[None, :, y0:y1, x0:x1], (crop_size, crop_size))
         for image, (x0, y0, x1, y1) in zip(images, boxes.tolist(), strict=True)
     ]
     return torch.cat(crops)
 
 
-def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+def resize(images: Features, size: tuple[int, int]) -> Float[Tensor, "batch channels _ _"]:
+    """Interpolate bilinearly, with antialiasing."""
     return functional.interpolate(
         images, size=size, mode="bilinear", align_corners=False, antialias=True
     )
@@ -86,7 +87,7 @@ def add_residuals(images: Images, residuals: Crops, boxes: Boxes) -> Images:
     """Add each residual inside its box, and clamp the sum to [-1, 1]."""
     corrected = images.clone()
     for index, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
-        residual = _resize(residuals[index : index + 1], (y1 - y0, x1 - x0))[0]
+        residual = resize(residuals[index : index + 1], (y1 - y0, x1 - x0))[0]
         corrected[index, :, y0:y1, x0:x1] += residual
     return corrected.clamp(-1, 1)
 

@@ -21,8 +21,10 @@ from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
 Array = Any
 """NumPy's or PyTorch's."""
 Frame = UInt8[np.ndarray, "height width 3"]
-Points = Float[np.ndarray, "batch joints 2"]
-Scores = Float[np.ndarray, "batch joints"]
+Points = Float[Array, "batch joints 2"]
+"""On the CPU."""
+Scores = Float[Array, "batch joints"]
+PoseMaps = Float[Array, "batch channels _ _"]
 
 LimbEncoding = Literal["sticks", "limbs"]
 Encoding = Literal["sticks", "limbs", "heatmaps"]
@@ -162,6 +164,7 @@ def visible_lines(
     points: Points, score: Scores, *, skeleton: Skeleton, style: PoseMapStyle
 ) -> Lines:
     """The limbs whose joints are both present."""
+    points, score = np.asarray(points), np.asarray(score)
     palette = limb_palette(skeleton, "sticks" if style.encoding == "sticks" else "limbs")
     ends = np.array([palette.start, palette.end])
     confidence = score[:, ends].min(axis=1)
@@ -283,25 +286,53 @@ def shown_joints(skeleton: Skeleton) -> tuple[list[int], list[list[int]]]:
     return channels, pairs
 
 
-def draw_poses(
-    points: Float32[np.ndarray, "batch joints 2"],
-    score: Float32[np.ndarray, "batch joints"],
-    *,
-    skeleton: Skeleton,
-    size: tuple[int, int],
-    style: PoseMapStyle,
-) -> Float32[np.ndarray, "batch channels height width"]:
-    """Draw a batch of poses, as `motiontransfer.pose.torch_drawing.PoseDrawer` does."""
-    shape = (len(points), style.num_channels)
-    if style.encoding != "heatmaps":
-        lines = visible_lines(points, score, skeleton=skeleton, style=style)
-        return _draw_lines(lines, shape, size)
-    pose_maps = np.zeros((*shape, *size), np.float32)
-    channels, pairs = shown_joints(skeleton)
-    center, strength = points[:, pairs].mean(axis=2), score[:, pairs].min(axis=2)
-    y, x = (np.arange(length, dtype=np.float32) for length in size)
-    pose_maps[:, channels] = gaussian_spots(center, strength, x, y, style=style, exp=np.exp)
-    return pose_maps
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumpyDrawer:
+    """Draws batches of poses with NumPy; `motiontransfer.pose.torch_drawing`, on any device.
+
+    Intensities are in [0, 1], zero where nothing is drawn. A limb is drawn only where both its
+    joints are present (score above 0), and not at all where the skeleton lacks one of them.
+    """
+
+    skeleton: Skeleton
+    style: PoseMapStyle
+
+    def draw(self, points: Points, score: Scores, *, size: tuple[int, int]) -> PoseMaps:
+        """Draw poses of images of a size (height, width)."""
+        style, shape = self.style, (len(points), self.style.num_channels)
+        if style.encoding != "heatmaps":
+            lines = visible_lines(points, score, skeleton=self.skeleton, style=style)
+            return _draw_lines(lines, shape, size)
+        pose_maps = np.zeros((*shape, *size), np.float32)
+        channels, pairs = shown_joints(self.skeleton)
+        center, strength = points[:, pairs].mean(axis=2), score[:, pairs].min(axis=2)
+        y, x = (np.arange(length, dtype=np.float32) for length in size)
+        pose_maps[:, channels] = gaussian_spots(center, strength, x, y, style=style, exp=np.exp)
+        return pose_maps
+
+    def draw_coarse(self, points: Points, score: Scores, *, size: tuple[int, int]) -> PoseMaps:
+        """Draw whole frames of a size, in pixels, at the low resolution of `coarse_size`."""
+        coarse = coarse_size(size)
+        drawer = replace(self, style=self.style.resized(coarse[0], original=size[0]))
+        whole = np.array([[0, 0, *reversed(size)]])
+        return drawer.draw(_points_in_boxes(points, whole, coarse), score, size=coarse)
+
+    def draw_crops(
+        self, points: Points, score: Scores, boxes: Int[Array, "batch 4"], *, crop_size: int
+    ) -> PoseMaps:
+        """Draw boxes of frames at the crops' own resolution, instead of resampling."""
+        size = crop_size, crop_size
+        return self.draw(_points_in_boxes(points, boxes, size), score, size=size)
+
+
+def _points_in_boxes(
+    points: Points, boxes: Int[Array, "boxes 4"], size: tuple[int, int]
+) -> Float32[np.ndarray, "batch joints 2"]:
+    """Points of frames in the frames' boxes, resized; centers of pixels are whole numbers."""
+    corner, end = np.split(np.asarray(boxes, np.float32)[:, None], 2, axis=2)
+    scale = np.array(size[::-1], np.float32) / (end - corner)
+    half = np.float32(0.5)
+    return (np.asarray(points) + half - corner) * scale - half
 
 
 def _draw_lines(
@@ -346,11 +377,8 @@ def draw_rgb(
     Args:
         style: whose line width is taken; None: `display_style`.
     """
-    pose_map = draw_poses(
-        points[None].astype(np.float32),
-        score[None].astype(np.float32),
-        skeleton=skeleton,
-        size=size,
-        style=replace(style or display_style(size[0]), encoding="sticks"),
+    sticks = replace(style or display_style(size[0]), encoding="sticks")
+    pose_map = NumpyDrawer(skeleton=skeleton, style=sticks).draw(
+        points[None].astype(np.float32), score[None].astype(np.float32), size=size
     )
     return (pose_map[0].transpose(1, 2, 0) * 255).round().astype(np.uint8)

@@ -1,16 +1,17 @@
 """Pose maps of batches of poses, drawn on any device."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from motiontransfer.pose.drawing import (
     TILE_PX,
     Lines,
-    PoseMapStyle,
-    coarse_size,
+    NumpyDrawer,
+    Points,
+    Scores,
     coverage,
     gaussian_spots,
     num_tiles,
@@ -18,40 +19,30 @@ from motiontransfer.pose.drawing import (
     touched_tiles,
     visible_lines,
 )
-from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.video.tensors import CPU, upload_together
-
-Points = Float[Tensor, "batch joints 2"]
-Scores = Float[Tensor, "batch joints"]
-PoseMaps = Float[Tensor, "batch channels _ _"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoseDrawer:
+class PoseDrawer(NumpyDrawer):
     """Draws batches of poses, which are on the CPU, on a device.
-
-    Intensities are in [0, 1], zero where nothing is drawn. A limb is drawn only where both its
-    joints are present (score above 0), and not at all where the skeleton lacks one of them.
 
     Lines and tiles are found on the CPU: their numbers depend on the poses, for which a GPU would
     have to be waited for.
     """
 
-    skeleton: Skeleton
-    style: PoseMapStyle
     device: torch.device = CPU
 
-    def draw(self, points: Points, score: Scores, *, size: tuple[int, int]) -> PoseMaps:
-        """Draw poses of images of a size (height, width)."""
+    def draw(
+        self, points: Points, score: Scores, *, size: tuple[int, int]
+    ) -> Float[Tensor, "batch channels _ _"]:
         style, device = self.style, self.device
         if style.encoding != "heatmaps":
-            lines = visible_lines(
-                points.numpy(), score.numpy(), skeleton=self.skeleton, style=style
-            )
+            lines = visible_lines(points, score, skeleton=self.skeleton, style=style)
             num_planes = len(points) * style.num_channels
             planes = draw_lines(lines, num_planes=num_planes, size=size, device=device)
             return planes.unflatten(0, (-1, style.num_channels))
         drawn, pairs = shown_joints(self.skeleton)
+        points, score = torch.as_tensor(points), torch.as_tensor(score)
         y, x = (torch.arange(length, dtype=points.dtype, device=device) for length in size)
         on_cpu = points[:, pairs].mean(2), score[:, pairs].amin(2), torch.tensor(drawn)
         center, strength, channels = upload_together(on_cpu, device)
@@ -60,22 +51,6 @@ class PoseDrawer:
             return spots
         pose_map = spots.new_zeros((len(points), style.num_channels, *size))
         return pose_map.index_copy(1, channels, spots)
-
-    def draw_coarse(self, points: Points, score: Scores, *, size: tuple[int, int]) -> PoseMaps:
-        """Draw whole frames of a size, in pixels, at the low resolution of `coarse_size`."""
-        rows, columns = coarse_size(size)
-        scale = torch.tensor([columns / size[1], rows / size[0]])
-        drawer = replace(self, style=self.style.resized(rows, original=size[0]))
-        return drawer.draw((points + 0.5) * scale - 0.5, score, size=(rows, columns))
-
-    def draw_crops(
-        self, points: Points, score: Scores, boxes: Int[Tensor, "batch 4"], *, crop_size: int
-    ) -> PoseMaps:
-        """Draw boxes of frames at the crops' own resolution, instead of resampling."""
-        corner = boxes[:, None, :2].to(points)
-        scale = crop_size / (boxes[:, None, 2:] - boxes[:, None, :2]).to(points)
-        in_crop = (points + 0.5 - corner) * scale - 0.5  # centers of pixels are whole numbers
-        return self.draw(in_crop, score, size=(crop_size, crop_size))
 
 
 def draw_lines(

@@ -1,40 +1,120 @@
-"""Autoregressive rollout: each frame from its pose map and the previous frame."""
+"""Autoregressive rollout: each frame from its pose map and the previous frame.
+
+The arithmetic is written once, on arrays: those of NumPy or PyTorch, as the networks take them.
+"""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise, repeat
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Float32
 
+from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.parallel import map_ahead
-from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator, Textures
-from motiontransfer.pose.boxes import Boxes, ViewportFollower
-from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.boxes import Boxes, Viewport, ViewportFollower
+from motiontransfer.pose.drawing import NumpyDrawer, PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.torch_drawing import PoseDrawer
+from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.retrieval import Excluded
-from motiontransfer.puppet.warping import PuppetClip, PuppetFollower, Texture
-from motiontransfer.video.tensors import Images, levels_to_textures, upload
+from motiontransfer.puppet.warping import Puppet, PuppetClip, PuppetFollower, Texture
+from motiontransfer.video.color import Frame
+from motiontransfer.video.geometry import Box
 
-_BATCH_FRAMES = 8  # whose pose maps are drawn at once
-_DRAWING_THREADS = 4  # at most
+Array = Any
+"""NumPy's or PyTorch's, on the networks' device."""
+Image = Float[Array, "1 3 height width"]
+"""In [-1, 1]."""
+Maps = Float[Array, "1 _ height width"]
+ReadFrames = Callable[[], list[Frame]]
+"""Waits for the frames of images; their values are clipped and rounded to 256 levels."""
+
+BATCH_FRAMES = 8
+"""Frames whose pose maps are drawn at once."""
+_MAX_DRAWING_THREADS = 4
+PoseMaps = Float[Array, "_ channels height width"]
+
+
+@runtime_checkable
+class Networks(Protocol):
+    """A target's networks, and the operations that depend on the library behind them."""
+
+    size: tuple[int, int]
+    """(height, width) of the frames, pixels."""
+    style: PoseMapStyle
+    conditioning_poses: int
+    """Pose maps that the generator reads: the frame's and the preceding ones."""
+    viewport: Viewport | None
+    puppet: Puppet | None
+    is_asynchronous: bool
+    """True if a call returns before its result is computed, as on a GPU."""
+
+    def num_threads(self) -> int:
+        """Number of threads that may compute."""
+        ...
+
+    def background(self) -> Frame:
+        """The background image; black without one."""
+        ...
+
+    def computing(self) -> AbstractContextManager:
+        """Context of all operations on arrays."""
+        ...
+
+    def drawer(self, skeleton: Skeleton) -> NumpyDrawer: ...
+
+    def upload(self, arrays: Sequence[Float32[np.ndarray, "..."]]) -> list[Float[Array, "..."]]:
+        """Copy small arrays to the device, together."""
+        ...
+
+    def to_texture(self, levels: Texture) -> Float[Array, "1 5 height width"]:
+        """Convert a puppet: color in [-1, 1], 1 and confidence, each times coverage."""
+        ...
+
+    def concatenate(self, arrays: Sequence[PoseMaps]) -> PoseMaps: ...
+
+    def zeros(self, shape: Sequence[int]) -> Float[Array, "..."]: ...
+
+    def resize(self, image: Image, size: tuple[int, int]) -> Float[Array, "1 3 _ _"]:
+        """Interpolate bilinearly, with antialiasing."""
+        ...
+
+    def generate(
+        self, pose_map: Maps, previous: Image, background: Image | None, texture: Maps | None
+    ) -> Image:
+        """The next frame, or its part in a viewport; see `FrameGenerator.forward`."""
+        ...
+
+    def scene(self, coarse_pose: Float[Array, "1 _ rows columns"]) -> Image:
+        """The background image with the shadows of people in these poses; a new array."""
+        ...
+
+    def face_residual(self, pose_map: Maps, face: Image) -> Image: ...
+
+    def start_reading(self, images: Float[Array, "batch 3 height width"]) -> ReadFrames:
+        """Begin to copy images to the CPU."""
+        ...
+
+
+def view_of(box: Box) -> tuple[slice, ...]:
+    """Index of a box in images."""
+    x0, y0, x1, y1 = box
+    return np.s_[:, :, y0:y1, x0:x1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FramePose:
-    """One frame's pose as the generator reads it; all tensors are batches of one."""
+    """One frame's pose as the generator reads it; all arrays are batches of one."""
 
-    box: tuple[int, int, int, int]
+    box: Box
     """Viewport in the frame: x0, y0, x1, y1; pixels."""
-    pose_map: Float[Tensor, "1 channels height width"]
+    pose_map: Maps
     """Viewport's pose map, after those of the preceding frames that it is conditioned on."""
-    coarse_pose: Float[Tensor, "1 _ rows columns"] | None
+    coarse_pose: Float[Array, "1 _ rows columns"] | None
     """Whole frame's pose map, from `draw_coarse`; None without a viewport."""
-    texture: Textures | None
+    texture: Float[Array, "1 5 height width"] | None
 
 
 class Rollout:
@@ -43,22 +123,13 @@ class Rollout:
     With `conditioning_poses` above 1, empty maps stand for the poses before the first.
     """
 
-    def __init__(
-        self,
-        generator: FrameGenerator | HalfResolutionGenerator,
-        *,
-        size: tuple[int, int],
-        style: PoseMapStyle,
-        autocast: Callable[[], AbstractContextManager] = nullcontext,
-    ) -> None:
-        self._device = next(generator.parameters()).device
-        self._generator, self._size, self._autocast = generator, size, autocast
-        self._style = style
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
         self._viewport = self._puppet = self._past = None
-        if generator.viewport is not None:
-            self._viewport = ViewportFollower(generator.viewport, image_size=size)
-        if generator.puppet is not None:
-            self._puppet = PuppetFollower(generator.puppet)
+        if networks.viewport is not None:
+            self._viewport = ViewportFollower(networks.viewport, image_size=networks.size)
+        if networks.puppet is not None:
+            self._puppet = PuppetFollower(networks.puppet)
 
     def draw(
         self, keypoints: Keypoints, *, excluded: Excluded | None = None
@@ -66,71 +137,77 @@ class Rollout:
         """Draw the next poses, one at a time as they are asked for, their maps in batches.
 
         Puppets are drawn ahead, in threads, which end with the generator.
+
+        Raises:
+            KeypointsError: the poses are for images of another size.
         """
-        num_frames = keypoints.num_frames
-        boxes = np.tile([0, 0, *self._size[::-1]], (num_frames, 1))
+        networks, num_frames = self._networks, keypoints.num_frames
+        if keypoints.image_size != networks.size:
+            raise KeypointsError(
+                f"expected poses for images of {networks.size} (height, width) pixels, as the "
+                f"generator was trained, got {keypoints.image_size}; normalize them first"
+            )
+        boxes = np.tile([0, 0, *networks.size[::-1]], (num_frames, 1))
         if self._viewport is not None:
             boxes = self._viewport.place(keypoints.points, keypoints.score)
-        starts = range(0, num_frames, _BATCH_FRAMES)
-        batches = [range(start, min(start + _BATCH_FRAMES, num_frames)) for start in starts]
+        starts = range(0, num_frames, BATCH_FRAMES)
+        batches = [range(start, min(start + BATCH_FRAMES, num_frames)) for start in starts]
         textures: Iterator[Texture | None] = repeat(None)
         if self._puppet is not None:
-            textures = _draw_puppet(self._puppet, keypoints, batches, boxes, excluded)
+            # Threads are of no use to a frame that arrives alone.
+            num_threads = min(networks.num_threads(), _MAX_DRAWING_THREADS) * (num_frames > 1)
+            textures = _draw_puppet(self._puppet, keypoints, batches, boxes, excluded, num_threads)
         for batch in batches:
             yield from self._draw_batch(keypoints.part(batch), boxes[batch], textures)
 
-    def step(self, pose: FramePose, previous: Images | None) -> Images:
-        """Generate one frame in [-1, 1], as a batch of one.
+    def step(self, pose: FramePose, previous: Image | None) -> Image:
+        """Generate one frame.
 
         Outside a viewport, it is the background image with shadows. The previous frame may have
         been corrected.
         """
-        if previous is None:
-            previous = torch.zeros((1, 3, *self._size), device=self._device)
-        x0, y0, x1, y1 = pose.box
-        with torch.inference_mode(), self._autocast():
-            seen = previous[:, :, y0:y1, x0:x1]
+        networks, view = self._networks, view_of(pose.box)
+        with networks.computing():
+            if previous is None:
+                previous = networks.zeros((1, 3, *networks.size))
+            previous = previous[view]
             if pose.coarse_pose is None:
-                return self._generator(pose.pose_map, seen, None, pose.texture).frame
-            frame = self._generator.scene(pose.coarse_pose)
-            background = frame[:, :, y0:y1, x0:x1].clone()
-            person = self._generator(pose.pose_map, seen, background, pose.texture).frame
-            frame[:, :, y0:y1, x0:x1] = person
+                return networks.generate(pose.pose_map, previous, None, pose.texture)
+            frame = networks.scene(pose.coarse_pose)
+            frame[view] = networks.generate(pose.pose_map, previous, frame[view], pose.texture)
             return frame
 
     def _draw_batch(
         self, keypoints: Keypoints, boxes: Boxes, textures: Iterator[Texture | None]
     ) -> Iterator[FramePose]:
-        points, score = keypoints.points, keypoints.score
+        networks, points, score = self._networks, keypoints.points, keypoints.score
         past_points, past_score = self._past or (points[:0], score[:0])
-        num_past, num_preceding = len(past_points), self._generator.conditioning_poses - 1
+        num_past, num_preceding = len(past_points), networks.conditioning_poses - 1
         points, score = np.concatenate([past_points, points]), np.concatenate([past_score, score])
         last = slice(max(len(points) - num_preceding, 0), None)
         self._past = points[last], score[last]
-        drawer = PoseDrawer(skeleton=keypoints.skeleton, style=self._style, device=self._device)
+        drawer = networks.drawer(keypoints.skeleton)
         for run, (x0, y0, x1, y1) in _same_box(boxes):
             own = slice(num_past + run.start, num_past + run.stop)
             shown = slice(max(own.start - num_preceding, 0), own.stop)
+            coarse = None
             # No context is held across a yield: it would leak into the caller's code.
-            with torch.inference_mode():
-                in_box = torch.from_numpy(points[shown] - np.array([x0, y0], np.float32))
-                drawn = drawer.draw(in_box, torch.from_numpy(score[shown]), size=(y1 - y0, x1 - x0))
-                num_empty = num_preceding - (own.start - shown.start)
-                pose_maps = torch.cat([drawn.new_zeros((num_empty, *drawn.shape[1:])), drawn])
-                coarse = [None] * len(run)
+            with networks.computing():
+                in_box = points[shown] - np.array([x0, y0], np.float32)
+                pose_maps = drawer.draw(in_box, score[shown], size=(y1 - y0, x1 - x0))
+                if num_empty := num_preceding - (own.start - shown.start):
+                    empty = networks.zeros((num_empty, *pose_maps.shape[1:]))
+                    pose_maps = networks.concatenate([empty, pose_maps])
                 if self._viewport is not None:
-                    pair = torch.from_numpy(points[own]), torch.from_numpy(score[own])
-                    coarse = drawer.draw_coarse(*pair, size=self._size).split(1)
+                    coarse = drawer.draw_coarse(points[own], score[own], size=networks.size)
             for index in range(len(run)):
-                conditioning, texture = pose_maps[index : index + num_preceding + 1], None
-                if (levels := next(textures)) is not None:
-                    on_device = upload(torch.from_numpy(levels)[None], self._device)
-                    texture = levels_to_textures(on_device)
+                conditioning = pose_maps[index : index + num_preceding + 1]
+                levels = next(textures)
                 yield FramePose(
                     box=(x0, y0, x1, y1),
-                    pose_map=conditioning.flatten(0, 1)[None],
-                    coarse_pose=coarse[index],
-                    texture=texture,
+                    pose_map=conditioning.reshape(1, -1, *conditioning.shape[2:]),
+                    coarse_pose=None if coarse is None else coarse[index : index + 1],
+                    texture=None if levels is None else networks.to_texture(levels),
                 )
 
 
@@ -140,6 +217,7 @@ def _draw_puppet(
     batches: Sequence[range],
     boxes: Boxes,
     excluded: Excluded | None,
+    num_threads: int,
 ) -> Iterator[Texture]:
     """The puppet in each frame's box, drawn while the frames before are generated."""
 
@@ -151,31 +229,13 @@ def _draw_puppet(
         (clip, index), (x0, y0, x1, y1) = pose
         return clip.draw(index, box=(x0, y0, x1, y1))
 
-    # Threads are of no use to a frame that arrives alone.
-    num_threads = min(torch.get_num_threads(), _DRAWING_THREADS) if keypoints.num_frames > 1 else 0
     clips = map_ahead(follow, batches, num_threads=min(num_threads, 1))
     places = ((clip, index) for clip in clips for index in range(len(clip.chosen)))
     poses = zip(places, boxes.tolist(), strict=True)
     return map_ahead(draw, poses, num_threads=num_threads)
 
 
-def generate_clip(
-    generator: FrameGenerator | HalfResolutionGenerator,
-    keypoints: Keypoints,
-    *,
-    style: PoseMapStyle,
-    autocast: Callable[[], AbstractContextManager] = nullcontext,
-    excluded: Excluded | None = None,
-) -> Iterator[Images]:
-    """Yield the frames of a clip in [-1, 1], each as a batch of one; see `Rollout`."""
-    rollout = Rollout(generator, size=keypoints.image_size, style=style, autocast=autocast)
-    frame = None
-    for pose in rollout.draw(keypoints, excluded=excluded):
-        frame = rollout.step(pose, frame)
-        yield frame
-
-
-def _same_box(boxes: Boxes) -> Iterator[tuple[range, tuple[int, int, int, int]]]:
+def _same_box(boxes: Boxes) -> Iterator[tuple[range, Box]]:
     changes = np.flatnonzero(np.any(np.diff(boxes, axis=0), axis=1)) + 1
     for start, stop in pairwise([0, *changes.tolist(), len(boxes)]):
         if stop > start:

@@ -38,7 +38,7 @@ from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.full_size import full_size
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, input_files
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.rendering.rollout import generate_clip
+from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.gan import (
     GanConfig,

@@ -1,6 +1,6 @@
 """Conversion between frames (HWC uint8) and image tensors (CHW float in [-1, 1])."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -83,20 +83,6 @@ def start_reading(images: Images) -> Callable[[], list[Frame]]:
         return list(copy.numpy())
 
     return wait
-
-
-def read_back(images: Iterable[Images]) -> Iterator[list[Frame]]:
-    """Yield the frames of each batch, once the next batch has been asked for.
-
-    On CUDA, the next one is computed while one is copied, into pinned memory, and used.
-    """
-    waiting = None
-    for wait in map(start_reading, images):
-        if waiting is not None:
-            yield waiting()
-        waiting = wait
-    if waiting is not None:
-        yield waiting()
 
 
 def image_grid(rows: Iterable[Images]) -> UInt8[np.ndarray, "grid_height grid_width 3"]:

@@ -21,16 +21,12 @@ from motiontransfer.core.errors import (
     WeightsError,
 )
 from motiontransfer.core.storage import sha256_of
-from motiontransfer.export import player as player_module
-from motiontransfer.export.bundle import export_target, quantize_generator
-from motiontransfer.export.player import (
+from motiontransfer.export.bundle import export_target
+from motiontransfer.export.onnx_networks import (
     FORMAT_VERSION,
-    GENERATOR_FILE,
     MODEL_FILE,
-    QUANTIZED_FILE,
-    Player,
-    fastest_engine,
     open_network,
+    open_target,
 )
 from motiontransfer.export.run import DETECTOR_FOLDER
 from motiontransfer.models.faces import FaceGenerator
@@ -45,11 +41,11 @@ from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.pose.openvino_holistic import MODELS, openvino_core
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.rendering.compositing import with_label
-from motiontransfer.rendering.renderer import load_renderer, render_poses, result_size
+from motiontransfer.rendering.frame import LiveGenerator, full_size, render_poses, result_size
+from motiontransfer.rendering.renderer import load_renderer
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import tensor_to_frames
 from motiontransfer.video.writer import write_video
 from tests.people import dance, puppet_of
 from tests.training.small import STYLE, face_config, generator_config, runtime, write_generator
@@ -125,103 +121,44 @@ def exported(request, tmp_path_factory) -> Path:
     return folder
 
 
-def test_the_frames_are_those_of_pytorch(exported):
-    renderer = load_renderer(exported / "artifacts/models/ada", runtime(), face="residual")
-    size = result_size(renderer, height=None)
-    expected = np.stack(list(render_poses(renderer, POSES, size=size)))
-    frames = np.stack(list(Player(exported / "ada", num_threads=1).play(POSES)))
-    assert expected.std() > 10
-    assert frames.shape[1:3] == (FULL_SIZE if renderer.main.network.puppet else SIZE)
+def one_by_one(renderer):
+    live = LiveGenerator(renderer)
+    so_far = [POSES.part(range(number + 1)) for number in range(POSES.num_frames)]
+    return live.background, [live.generate(poses)() for poses in so_far]
+
+
+def assert_nearly_equal(frames, expected):
+    frames, expected = np.stack(frames), np.stack(expected)
     assert np.abs(frames - expected.astype(int)).max() <= 1
     assert (frames != expected).mean() < 0.01
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("exported", ["puppet"], indirect=True)
-def test_in_int8_the_frames_are_nearly_the_same(exported, tmp_path):
-    pytest.importorskip("nncf", reason="needs `uv sync --extra export`")
-    shutil.copytree(exported / "ada", tmp_path / "ada")
-    with pytest.raises(MissingFileError, match="`export --int8` writes it"):
-        Player(tmp_path / "ada", engine="openvino_int8")
-    quantize_generator(tmp_path / "ada", [dance(12, size=SIZE, seed=1)])
-    operations = openvino_core().read_model(tmp_path / "ada" / QUANTIZED_FILE).get_ops()
-    convolutions = [it for it in operations if it.get_type_name() == "Convolution"]
-    scaled = [it.input_value(1).get_node().input_value(0).get_node() for it in convolutions]
-    weights = [it.input_value(0).get_element_type().get_type_name() for it in scaled]
-    assert weights == ["i8"] * len(convolutions) != []
-    assert sum(it.get_type_name() == "FakeQuantize" for it in operations) > len(convolutions)
-    exact, near = (
-        np.stack(list(Player(tmp_path / "ada", engine=engine).play(POSES))).astype(int)
-        for engine in ("openvino", "openvino_int8")
-    )
-    assert 0 < np.abs(exact - near).mean() < 0.02 * exact.std()
-
-
-@pytest.mark.parametrize("exported", ["pose_alone"], indirect=True)
-@pytest.mark.parametrize(
-    ("milliseconds", "chosen"),
-    [
-        ({"openvino": 10, "openvino_bf16": 6, "openvino_int8": 4.1}, "openvino_bf16"),
-        ({"openvino": 10, "openvino_bf16": 6, "openvino_int8": 3.9}, "openvino_int8"),
-        ({"openvino": 10, "openvino_bf16": 21, "openvino_int8": 6}, "openvino_int8"),
-        ({"openvino": 10, "openvino_bf16": 21, "openvino_int8": 7}, "openvino"),
-        ({"openvino": 10, "openvino_bf16": 6}, "openvino_bf16"),
-    ],
-)
-def test_int8_is_chosen_where_it_is_much_faster(
-    exported, tmp_path, monkeypatch, milliseconds, chosen
-):
-    shutil.copy(exported / "ada" / MODEL_FILE, tmp_path)
-    (tmp_path / GENERATOR_FILE).touch()
-    if "openvino_int8" in milliseconds:
-        (tmp_path / QUANTIZED_FILE).touch()
-    clock = [0.0]
-
-    def open_(path, *, engine, num_threads):
-        assert path.name == (QUANTIZED_FILE if engine == "openvino_int8" else GENERATOR_FILE)
-        delays = iter(
-            [1.0, milliseconds[engine] / 1000, *[0.5] * 3]
-        )  # of warming up, and by others
-
-        def run(images):
-            assert images["pose_map"].shape[1] == 2 * STYLE.num_channels
-            clock[0] += next(delays)
-
-        return run
-
-    monkeypatch.setattr(player_module, "open_network", open_)
-    monkeypatch.setattr(player_module.time, "perf_counter", lambda: clock[0])
-    engine, why = fastest_engine(tmp_path)
-    assert engine == chosen
-    assert why == (
-        f"engine {chosen}; milliseconds of the generator: "
-        + ", ".join(f"{name} {it:.1f}" for name, it in milliseconds.items())
-    )
+def test_frames_are_those_of_pytorch(exported):
+    """Of a clip at the size of the target's video, and of poses that arrive one by one."""
+    renderers = [
+        load_renderer(exported / "artifacts/models/ada", runtime(), face="residual"),
+        open_target(exported / "ada", num_threads=1),
+    ]
+    size = FULL_SIZE if renderers[0].networks.puppet else SIZE
+    assert [result_size(renderer, height=None) for renderer in renderers] == [size] * 2
+    expected, frames = ([*render_poses(renderer, POSES, size=size)] for renderer in renderers)
+    assert frames[0].shape == (*size, 3)
+    assert np.std(expected) > 10
+    assert_nearly_equal(frames, expected)
+    (background, expected), (shown, frames) = map(one_by_one, renderers)
+    assert background.any() == renderers[0].main.config.has_background_image
+    assert_nearly_equal([shown, *frames], [background, *expected])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("exported", ["puppet"], indirect=True)
-def test_a_gpu_renders_what_is_played(exported, gpu):
+def test_a_gpu_renders_the_exported_targets_frames(exported, gpu):
     on_gpu = make_runtime(precision="32-true")
-    renderer = load_renderer(exported / "artifacts/models/ada", on_gpu, face="residual")
-    frames = render_poses(renderer, POSES, size=result_size(renderer, height=None))
-    played = Player(exported / "ada", num_threads=1).play(POSES)
-    for frame, of_player in zip(frames, played, strict=True):
-        assert np.abs(frame - of_player.astype(int)).max() <= 1
-
-
-@pytest.mark.parametrize("exported", ["pose_alone"], indirect=True)
-def test_poses_may_come_one_by_one(exported):
-    player = Player(exported / "ada", num_threads=1)
-    expected = list(player.play(POSES))
-    for _ in range(2):
-        player.restart()
-        so_far = [POSES.part(range(number + 1)) for number in range(POSES.num_frames)]
-        assert np.array_equal([player.generate(poses)() for poses in so_far], expected)
-    plate = read_generator(
-        exported / "artifacts/models/ada/generator.safetensors"
-    ).network.background_image
-    assert np.array_equal(player.background, tensor_to_frames(plate[None])[0])
+    renderers = [
+        load_renderer(exported / "artifacts/models/ada", on_gpu, face="residual"),
+        open_target(exported / "ada", num_threads=1),
+    ]
+    assert_nearly_equal(*([*render_poses(renderer, POSES)] for renderer in renderers))
 
 
 @pytest.mark.parametrize("multiples", [(2, 3), (5, 2)])
@@ -303,7 +240,9 @@ def test_the_program_runs_without_pytorch_and_this_package(exported, suffix, tmp
     for output in ("frames", "out.mp4"):
         run_without_pytorch(exported, "play", poses, output, cwd=tmp_path)
     read = [cv2.imread(str(it))[..., ::-1] for it in sorted((tmp_path / "frames").glob("*.png"))]
-    assert np.array_equal(np.stack(read), list(Player(exported / "ada", num_threads=1).play(POSES)))
+    renderer = open_target(exported / "ada", num_threads=1)
+    expected = list(render_poses(renderer, POSES, size=full_size(renderer)))
+    assert np.array_equal(np.stack(read), expected)
     assert (tmp_path / "out.mp4").stat().st_size > 500
 
 
@@ -340,9 +279,9 @@ def test_the_program_lets_the_target_perform_live(exported, tmp_path):
         *(exported, "live", "--video=source.mp4", "--output=out.mp4"),
         *("--headless", "--normalization=none"),
         cwd=tmp_path,
-        engine="auto",
+        engine="openvino_bf16",
     )
-    background = with_label(Player(exported / "ada").background)
+    background = with_label(open_target(exported / "ada").networks.background())
     write_video(tmp_path / "background.mp4", [background] * 25, frame_rate=Fraction(25))
     recorded, empty = (read_video(tmp_path / name) for name in ("out.mp4", "background.mp4"))
     away = np.abs(recorded - empty[-1]).mean(axis=(1, 2, 3))
@@ -364,17 +303,17 @@ def test_the_detectors_models_come_with_their_licence(exported):
 
 def test_poses_for_images_of_another_size_are_refused(exported):
     with pytest.raises(KeypointsError, match=r"images of \(72, 64\) .*, got \(48, 40\); normalize"):
-        next(Player(exported / "ada").play(dance(2)))
+        next(render_poses(open_target(exported / "ada"), dance(2)))
 
 
 def test_a_folder_that_holds_no_exported_target_is_refused(tmp_path):
     with pytest.raises(
         MissingFileError, match=r"model\.json: no such file; `motiontransfer export`"
     ):
-        Player(tmp_path)
+        open_target(tmp_path)
     (tmp_path / MODEL_FILE).write_text('{"format_version": 1}')
     with pytest.raises(WeightsError, match=f"expected format {FORMAT_VERSION}, got 1"):
-        Player(tmp_path)
+        open_target(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from motiontransfer.core.params import Transfer
 from motiontransfer.forensics import data
 from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
 from motiontransfer.puppet.target_clips import HeldOut
-from motiontransfer.rendering.renderer import load_renderer, render_poses
+from motiontransfer.rendering.frame import render_poses
+from motiontransfer.rendering.renderer import load_renderer
 from motiontransfer.training.data import BatchSampler, prefetch
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize

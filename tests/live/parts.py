@@ -1,6 +1,6 @@
 """Tiny parts of a live session, and a source of given poses."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
@@ -9,19 +9,20 @@ import torch
 from torch import nn
 
 from motiontransfer.live.devices import Source
-from motiontransfer.live.motion import SourceMotion, StatisticsConfig
+from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.session import Session
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.rendering.renderer import LiveGenerator, Renderer, ResidualFaces
+from motiontransfer.rendering.frame import LiveGenerator
+from motiontransfer.rendering.renderer import make_renderer
 from motiontransfer.retargeting.statistics import fit_statistics
 from tests.people import SIZE, dance
-from tests.training.small import STYLE, generator_config, runtime
+from tests.training.small import face_config, generator_config, runtime
 from tests.training.trainings import main_of
 
-PARAMS = StatisticsConfig(min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
+fit = partial(fit_statistics, min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
 
 
 def joints_of(keypoints):
@@ -37,12 +38,13 @@ def still(num_frames, **how):
 
 
 def statistics_of(keypoints):
-    return fit_statistics([keypoints], **asdict(PARAMS))
+    return fit([keypoints])
 
 
 def motion(*, target=None, mode="limbs", centering="median", size=SIZE):
     return SourceMotion(
-        PARAMS,
+        fit,
+        min_score=0.5,
         mode=mode,
         centering=centering,
         target=statistics_of(target or dance(30, size=size, start_x=8)),
@@ -75,11 +77,8 @@ def renderer(network=None, face=None, **faces_options):
         network = build_generator(generator_config(), background_image=background_image()).apply(
             initialize
         )
-    faces = None
-    if face is not None:
-        options = {"network": face, "crop_size": 32, "style": STYLE, **faces_options}
-        faces = ResidualFaces(runtime=runtime(), **options)
-    return Renderer(runtime=runtime(), main=main_of(network.eval()), face=faces)
+    faces = None if face is None else (face, face_config(**faces_options))
+    return make_renderer(main_of(network.eval()), runtime(), faces)
 
 
 def source_of(keypoints, *, rate=25, fails=None):

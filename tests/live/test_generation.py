@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.models.generators import FrameGenerator
-from motiontransfer.rendering.renderer import LiveGenerator, render_poses
+from motiontransfer.rendering.frame import LiveGenerator, render_poses
 from motiontransfer.video.tensors import tensor_to_frames
 from tests.live.parts import Flat, background_image, renderer, still
 from tests.people import SIZE, dance

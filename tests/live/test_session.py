@@ -9,7 +9,7 @@ from motiontransfer.core.errors import VideoError
 from motiontransfer.live.devices import Source, Window, recording
 from motiontransfer.live.session import Captured, LatestValue, Session, Worker
 from motiontransfer.rendering.compositing import with_label
-from motiontransfer.rendering.renderer import LiveGenerator
+from motiontransfer.rendering.frame import LiveGenerator
 from motiontransfer.video.tensors import tensor_to_frames
 from tests.live.parts import background_image, joints_of, motion, renderer, session_of, source_of
 from tests.people import SIZE, dance

@@ -7,8 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.core.errors import KeypointsError
-from motiontransfer.pose import drawing
-from motiontransfer.pose.drawing import Lines, PoseMapStyle, draw_rgb
+from motiontransfer.pose.drawing import Lines, NumpyDrawer, PoseMapStyle, draw_rgb
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC, LIMBS_OF_GROUP, Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer, draw_lines
 
@@ -319,7 +318,7 @@ def test_numpy_draws_what_pytorch_draws(encoding, size, skeleton):
     score[score < 0.3] = 0
     score[1] = 0
     asked = {"skeleton": skeleton, "style": style(encoding, 3.0)}
-    drawn = drawing.draw_poses(points, score, size=size, **asked)
+    drawn = NumpyDrawer(**asked).draw(points, score, size=size)
     drawer = PoseDrawer(**asked)
     expected = drawer.draw(torch.from_numpy(points), torch.from_numpy(score), size=size)
     assert drawn.max() > 0.5

@@ -10,9 +10,11 @@ from motiontransfer.core.errors import KeypointsError
 from motiontransfer.models.faces import FaceTranslator, warp
 from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.rendering.compositing import blend_poisson
-from motiontransfer.rendering.renderer import FacePatch, TranslatedFaces, blend, finish
+from motiontransfer.rendering.frame import FacePatch
+from motiontransfer.rendering.renderer import TranslatedFaces
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
 from tests.films import film
+from tests.live.parts import renderer
 from tests.people import dance, picture
 from tests.training.small import faceless, runtime
 
@@ -102,7 +104,7 @@ def image_and_patch():
     """Noise, and a patch of other noise for it."""
     noise = np.random.default_rng(0).integers(60, 190, (2, *PATCH_SIZE, 3), np.uint8)
     image, patch = (frames_to_tensor([frame]) for frame in noise)
-    return image, FacePatch(image=patch, weight=weight())
+    return image, FacePatch(image=patch, box=(0, 0, *reversed(PATCH_SIZE)), weight=weight())
 
 
 def weight():
@@ -112,16 +114,18 @@ def weight():
     return (rows[:, None] * columns[None, :])[None, None]
 
 
+def blended(renderer, image, patch):
+    return renderer.start_frame(image, lambda _: patch)()
+
+
 def test_feathering_mixes_by_the_weight(image_and_patch):
     image, patch = image_and_patch
-    blended = finish(tensor_to_frames(blend(image, patch, blending="feather")))
+    frame = blended(renderer(), image, patch)
     mixed = image * (1 - patch.weight) + patch.image * patch.weight
-    assert np.abs(blended.astype(int) - tensor_to_frames(mixed)[0]).max() <= 1
+    assert np.abs(frame.astype(int) - tensor_to_frames(mixed)[0]).max() <= 1
     on_face = patch.weight[0, 0].numpy()
     for level, exact in ((0, image), (1, patch.image)):
-        assert np.array_equal(
-            blended[on_face == level], tensor_to_frames(exact)[0][on_face == level]
-        )
+        assert np.array_equal(frame[on_face == level], tensor_to_frames(exact)[0][on_face == level])
 
 
 def test_poisson_takes_the_patch_where_the_weight_is_at_least_a_half(image_and_patch):
@@ -129,6 +133,5 @@ def test_poisson_takes_the_patch_where_the_weight_is_at_least_a_half(image_and_p
     frame, face = tensor_to_frames(torch.cat([image, patch.image]))
     mask = weight()[0, 0].numpy() >= 0.5
     assert 0 < mask.sum() < (weight() > 0).sum()
-    expected = blend_poisson(frame, face, mask)
-    blended = finish(tensor_to_frames(blend(image, patch, blending="poisson")))
-    assert np.array_equal(blended, expected)
+    made = replace(renderer(), face_blending="poisson")
+    assert np.array_equal(blended(made, image, patch), blend_poisson(frame, face, mask))

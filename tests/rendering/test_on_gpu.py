@@ -4,6 +4,7 @@ The GPU is pretended: see tests/pretend_cuda.py. Planted faults show that it wou
 """
 
 import threading
+from dataclasses import replace
 from functools import lru_cache
 from queue import Queue
 
@@ -14,13 +15,13 @@ import torch
 from motiontransfer.live.session import Session
 from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import build_generator
-from motiontransfer.models.layers import initialize
+from motiontransfer.models.layers import initialize, to_device
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.models.weights import TrainedGenerator
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.rendering import renderer as module
-from motiontransfer.rendering import rollout
-from motiontransfer.video import tensors
+from motiontransfer.rendering import torch_networks
+from motiontransfer.rendering.frame import LiveGenerator, render_poses
 from tests.films import film
 from tests.live.parts import background_image, motion, source_of
 from tests.people import dance, puppet_of
@@ -42,8 +43,8 @@ def puppet():
     return puppet_of(POSES, [0, 4])
 
 
-def frozen(network, on):
-    return module.to_runtime(network.apply(initialize).eval().requires_grad_(False), on)
+def frozen(network):
+    return network.apply(initialize).eval().requires_grad_(False)
 
 
 def renderer_on(
@@ -55,24 +56,28 @@ def renderer_on(
     torch.manual_seed(1)
     network = build_generator(
         config,
-        background_image=background_image() if config.background == "plate" else None,
+        background_image=background_image() if config.has_background_image else None,
         puppet=puppet() if config.texture == "puppet" else None,
     )
     main = TrainedGenerator(
-        network=frozen(network, on), config=config, style=small.STYLE, held_out=small.HELD_OUT
+        network=frozen(network), config=config, style=small.STYLE, held_out=small.HELD_OUT
     )
-    faces, shared = None, {"runtime": on, "crop_size": 32, "previous_frame": previous_frame}
+    faces = None
     if face == "residual":
-        own = frozen(FaceGenerator(small.face_config()), on)
-        faces = module.ResidualFaces(network=own, style=small.STYLE, **shared)
-    elif face == "cycle":
-        own = frozen(FaceTranslator(small.translator_config()), on)
-        faces = module.TranslatedFaces(translator=own, frames=source, keypoints=POSES, **shared)
-    return module.Renderer(runtime=on, main=main, face=faces, face_blending=blending)
+        face_config = small.face_config(previous_frame=previous_frame)
+        faces = frozen(FaceGenerator(face_config)), face_config
+    renderer = replace(module.make_renderer(main, on, faces), face_blending=blending)
+    if face != "cycle":
+        return renderer
+    translator = module.to_runtime(frozen(FaceTranslator(small.translator_config())), on)
+    options = {"frames": source, "keypoints": POSES, "crop_size": 32}
+    return replace(
+        renderer, face=module.TranslatedFaces(runtime=on, translator=translator, **options)
+    )
 
 
 def rendered_on(on, **options):
-    return list(module.render_poses(renderer_on(on, **options), POSES))
+    return list(render_poses(renderer_on(on, **options), POSES))
 
 
 def largest_difference(frames, expected):
@@ -100,7 +105,7 @@ def largest_difference(frames, expected):
 def test_rendered_frames_are_the_cpus_and_none_waits_for_the_gpu(options, source, gpu):
     expected = rendered_on(small.runtime(), source=source, **options)
     assert len({frame.tobytes() for frame in expected}) == POSES.num_frames
-    frames = module.render_poses(
+    frames = render_poses(
         renderer_on(make_runtime(precision="32-true"), source=source, **options), POSES
     )
     made, before = [next(frames)], gpu.waits.copy()
@@ -116,7 +121,7 @@ def test_weights_are_cast_once_to_the_same_frames(gpu, monkeypatch):
     for prepare in (module.to_runtime, lambda network, on: module.to_device(network, on.device)):
         monkeypatch.setattr(module, "to_runtime", prepare)
         renderer, before = renderer_on(on), gpu.kernels["_to_copy"]
-        shown.append(list(module.render_poses(renderer, POSES)))
+        shown.append(list(render_poses(renderer, POSES)))
         casts.append(gpu.kernels["_to_copy"] - before)
     assert largest_difference(*shown) == 0
     num_layers = 2 * (6 + 4)  # weight and bias of generator and shadows, and of the face
@@ -129,7 +134,7 @@ def test_weights_are_cast_once_to_the_same_frames(gpu, monkeypatch):
 def test_live_frames_are_the_cpus_while_the_next_is_made(previous_frame, gpu):
     """One thread generates, another finishes what the first has begun."""
     on_cpu, on_gpu = (
-        module.LiveGenerator(renderer_on(on, previous_frame=previous_frame))
+        LiveGenerator(renderer_on(on, previous_frame=previous_frame))
         for on in (small.runtime(), make_runtime(precision="32-true"))
     )
     until = [POSES.part(range(index + 1)) for index in range(POSES.num_frames)]
@@ -153,7 +158,7 @@ def test_live_frames_are_the_cpus_while_the_next_is_made(previous_frame, gpu):
 
 def test_a_live_session_runs_on_the_gpu(gpu):
     source, shown = source_of(POSES), []
-    target = module.LiveGenerator(renderer_on(make_runtime(precision="auto")))
+    target = LiveGenerator(renderer_on(make_runtime(precision="auto")))
     session = Session(source, motion(mode="none", centering=None), target, detect=None)
     session.run(outputs=[lambda frame, seconds: shown.append(frame)])
     dropped = [it.dropped for it in (session.captured, session.detected, session.results)]
@@ -168,13 +173,22 @@ def into_one_buffer(tensor, device, kept={}):  # noqa: B006 - the fault
     return pinned.to(device, non_blocking=True)
 
 
+def all_but_the_face(network, device):
+    return network if isinstance(network, FaceGenerator) else to_device(network, device)
+
+
 @pytest.mark.parametrize(
     ("place", "name", "fault", "found"),
     [
-        (rollout, "upload", lambda tensor, device: tensor, "same device"),
-        (module, "to_device", lambda network, device: network, "same device"),
-        (rollout, "upload", into_one_buffer, "changed while it was copied"),
-        (tensors, "start_reading", lambda images: lambda: [images[0].numpy()], "can't convert"),
+        (torch_networks, "upload", lambda tensor, device: tensor, "same device"),
+        (module, "to_device", all_but_the_face, "same device"),
+        (torch_networks, "upload", into_one_buffer, "changed while it was copied"),
+        (
+            torch_networks,
+            "start_reading",
+            lambda images: lambda: [images[0].numpy()],
+            "can't convert",
+        ),
     ],
 )
 def test_planted_faults_are_refused(place, name, fault, found, gpu, monkeypatch):

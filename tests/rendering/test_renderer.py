@@ -19,6 +19,7 @@ from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.compositing import blend_poisson, face_box_weight
+from motiontransfer.rendering.frame import FacePatch, render_poses, result_size
 from motiontransfer.rendering.rollout import Rollout
 from tests.live.parts import Flat, renderer
 from tests.people import SIZE, dance, puppet_of
@@ -34,7 +35,7 @@ def test_the_residual_is_shown_in_the_face_box_and_never_carried_on():
     keypoints = dance(9)
     boxes, valid = face_boxes(keypoints)
     assert valid.all()
-    for index, frame in enumerate(module.render_poses(renderer(brighter(), Flat(-0.5)), keypoints)):
+    for index, frame in enumerate(render_poses(renderer(brighter(), Flat(-0.5)), keypoints)):
         x0, y0, x1, y1 = boxes[index].tolist()
         main = torch.full((1, 3, *SIZE), 0.1 * (index + 1))
         expected = add_residuals(
@@ -57,7 +58,7 @@ def test_the_corrected_frame_is_carried_on_where_the_face_generator_was_trained_
     keypoints = dance(6)
     face = Flat(-0.02)
     rendered = renderer(brighter(), face, previous_frame="corrected")
-    frames = list(module.render_poses(rendered, keypoints))
+    frames = list(render_poses(rendered, keypoints))
     boxes, _ = face_boxes(keypoints)
     sums = np.zeros(SIZE)  # of the residuals, of all frames before
     for index, frame in enumerate(frames):
@@ -75,7 +76,7 @@ def test_the_corrected_frame_is_carried_on_where_the_face_generator_was_trained_
 def test_the_face_generator_gets_the_inputs_of_its_training():
     """The pose drawn for the box, and the main generator's picture cut out."""
     keypoints, face = dance(10), Flat(0.1)  # more than are drawn at once
-    for _ in module.render_poses(renderer(brighter(), face), keypoints):
+    for _ in render_poses(renderer(brighter(), face), keypoints):
         assert not torch.is_inference_mode_enabled()
     boxes = torch.from_numpy(face_boxes(keypoints)[0])
     drawer = PoseDrawer(skeleton=HOLISTIC, style=STYLE)
@@ -92,36 +93,31 @@ def test_the_face_generator_gets_the_inputs_of_its_training():
 
 def test_where_no_face_is_to_be_seen_nothing_is_added():
     face = Flat(-5)
-    frames = list(
-        module.render_poses(renderer(brighter(), face), faceless(dance(19), slice(6, 17)))
-    )
+    frames = list(render_poses(renderer(brighter(), face), faceless(dance(19), slice(6, 17))))
     assert len(face.shown) == 8
     shown = [len(np.unique(frame)) > 1 for frame in frames]
     assert shown == [*[True] * 6, *[False] * 11, True, True]
 
 
-class Spot(module.ResidualFaces):
+class Spot:
     """Faces that are a bright spot on black in every second frame."""
 
-    def __init__(self):
-        """Without a network."""
-
-    previous_frame = "generated"
+    carries_faces = False
 
     def patches(self, keypoints):
         for index in range(keypoints.num_frames):
             yield self.patch if index % 2 else None
 
     def patch(self, image):
-        bright, weight = torch.full_like(image, -1), torch.zeros((1, 1, *SIZE))
-        bright[..., 12, 10], weight[..., 10:15, 8:13] = 1, 1
-        return module.FacePatch(image=bright, weight=weight)
+        bright = torch.full_like(image, -1)
+        bright[..., 12, 10] = 1
+        return FacePatch(image=bright, box=(8, 10, 13, 15), weight=torch.ones(5, 5))
 
 
 @pytest.mark.parametrize("blending", ["feather", "poisson"])
 def test_any_face_model_is_shown_as_it_is_to_be_blended_and_never_carried_on(blending):
     rendered = replace(renderer(brighter()), face=Spot(), face_blending=blending)
-    for index, frame in enumerate(module.render_poses(rendered, dance(6))):
+    for index, frame in enumerate(render_poses(rendered, dance(6))):
         main = np.full((*SIZE, 3), level(0.1 * (index + 1)), np.uint8)
         spot, mask = np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, bool)
         spot[12, 10], mask[10:15, 8:13] = 255, True
@@ -133,7 +129,7 @@ def test_any_face_model_is_shown_as_it_is_to_be_blended_and_never_carried_on(ble
 
 def test_poses_for_images_of_another_size_are_refused():
     with pytest.raises(KeypointsError, match=r"images of \(48, 40\) .*, got \(40, 48\); normalize"):
-        next(module.render_poses(renderer(brighter()), dance(3, size=(40, 48))))
+        next(render_poses(renderer(brighter()), dance(3, size=(40, 48))))
 
 
 @pytest.fixture
@@ -157,13 +153,12 @@ def with_texture(full):
     puppet = puppet_of(dance(3, size=full), [0])
     network = brighter()
     network.puppet = Puppet(puppet.appearance, SIZE)
-    made = renderer(brighter())
-    return replace(made, main=replace(made.main, network=network))
+    return renderer(network)
 
 
 def test_no_thread_is_left_of_a_render_that_fails_or_is_given_up():
     made, before = with_texture(SIZE), set(threading.enumerate())
-    frames = module.render_poses(made, dance(12), size=(2 * SIZE[0], 2 * SIZE[1]))
+    frames = render_poses(made, dance(12), size=(2 * SIZE[0], 2 * SIZE[1]))
     next(frames)
     assert set(threading.enumerate()) > before
     del frames
@@ -173,7 +168,7 @@ def test_no_thread_is_left_of_a_render_that_fails_or_is_given_up():
         patch.object(Rollout, "step", step),
         pytest.raises(RuntimeError, match="planted") as caught,
     ):
-        list(module.render_poses(made, dance(12)))
+        list(render_poses(made, dance(12)))
     assert caught.tb is not None  # it still holds what the failure interrupted
     assert set(threading.enumerate()) == before
 
@@ -181,31 +176,31 @@ def test_no_thread_is_left_of_a_render_that_fails_or_is_given_up():
 def test_results_have_the_size_of_the_targets_video_or_less():
     full = (2 * SIZE[0] + 1, 2 * SIZE[1])
     made = with_texture(full)
-    assert module.result_size(made, height=None) == full
-    assert module.result_size(made, height=full[0]) == full
-    assert module.result_size(made, height=72) == (72, 60)  # of 97 x 80: 59.4, to an even width
-    assert module.result_size(made, height=SIZE[0]) == SIZE
-    assert module.result_size(renderer(brighter()), height=None) == SIZE
+    assert result_size(made, height=None) == full
+    assert result_size(made, height=full[0]) == full
+    assert result_size(made, height=72) == (72, 60)  # of 97 x 80: 59.4, to an even width
+    assert result_size(made, height=SIZE[0]) == SIZE
+    assert result_size(renderer(brighter()), height=None) == SIZE
 
 
 @pytest.mark.parametrize("height", [SIZE[0] - 1, 2 * SIZE[0] + 1])
 def test_a_size_that_the_texture_has_not_is_refused(height):
     text = rf"render\.height: expected null or {SIZE[0]} to {2 * SIZE[0]}, .*, got {height}"
     with pytest.raises(ParamsError, match=text):
-        module.result_size(with_texture((2 * SIZE[0], 2 * SIZE[1])), height=height)
+        result_size(with_texture((2 * SIZE[0], 2 * SIZE[1])), height=height)
 
 
 def test_frames_are_as_generated_where_no_larger_ones_are_asked_for():
     keypoints = dance(2)
-    generated = list(module.render_poses(renderer(brighter()), keypoints))
+    generated = list(render_poses(renderer(brighter()), keypoints))
     made = with_texture((2 * SIZE[0], 2 * SIZE[1]))
     for frames in (
-        module.render_poses(renderer(brighter()), keypoints, size=SIZE),
-        module.render_poses(made, keypoints),
-        module.render_poses(made, keypoints, size=SIZE),
+        render_poses(renderer(brighter()), keypoints, size=SIZE),
+        render_poses(made, keypoints),
+        render_poses(made, keypoints, size=SIZE),
     ):
         assert all(np.array_equal(one, two) for one, two in zip(frames, generated, strict=True))
-    larger = list(module.render_poses(made, keypoints, size=(2 * SIZE[0], 2 * SIZE[1])))
+    larger = list(render_poses(made, keypoints, size=(2 * SIZE[0], 2 * SIZE[1])))
     assert [frame.shape for frame in larger] == [(2 * SIZE[0], 2 * SIZE[1], 3)] * 2
     for one, two in zip(larger, generated, strict=True):
         means = one.reshape(SIZE[0], 2, SIZE[1], 2, 3).mean(axis=(1, 3))

@@ -17,7 +17,8 @@ from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.warping import PuppetClip
-from motiontransfer.rendering.rollout import Rollout, generate_clip
+from motiontransfer.rendering.rollout import Rollout
+from motiontransfer.rendering.torch_networks import TorchNetworks, generate_clip
 from motiontransfer.video.tensors import levels_to_textures
 from tests.people import SIZE, dance, puppet_of
 from tests.training.small import STYLE, Convolution
@@ -83,7 +84,7 @@ def test_poses_may_arrive_one_by_one(num_poses, viewport):
         shadows=Shadow() if viewport else None,
         puppet=puppet_of(keypoints, [0, 7]),
     )
-    rollout = Rollout(generator, size=SIZE, style=STYLE)
+    rollout = Rollout(TorchNetworks(generator, size=SIZE, style=STYLE))
     frame = None
     for index, expected in enumerate(rolled_out(generator, keypoints)):
         (pose,) = rollout.draw(keypoints.part(range(index, index + 1)))
@@ -243,7 +244,7 @@ def test_puppets_are_drawn_ahead_in_threads_that_end_with_the_poses(monkeypatch)
     monkeypatch.setattr(PuppetClip, "draw", recorded)
     before = set(threading.enumerate())
     generator = Textured(Convolution(), puppet=puppet)
-    poses = Rollout(generator, size=SIZE, style=STYLE).draw(keypoints)
+    poses = Rollout(TorchNetworks(generator, size=SIZE, style=STYLE)).draw(keypoints)
     for taken in range(5):
         next(poses)
         assert len(drawn) <= taken + 2
@@ -251,7 +252,7 @@ def test_puppets_are_drawn_ahead_in_threads_that_end_with_the_poses(monkeypatch)
     with pytest.raises(ValueError, match="planted"):
         next(poses)
     assert set(threading.enumerate()) == before
-    rollout = Rollout(generator, size=SIZE, style=STYLE)
+    rollout = Rollout(TorchNetworks(generator, size=SIZE, style=STYLE))
     for poses in (rollout.draw(keypoints), rollout.draw(keypoints.part(range(1)))):
         next(poses)
         poses.close()

@@ -11,7 +11,7 @@ from motiontransfer.models.layers import downsample_by_2, initialize
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.rendering.rollout import generate_clip
+from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training import pose_gan
 from motiontransfer.training.gan import VGG19Features
 from motiontransfer.training.pose_gan import PoseGanTask

@@ -6,7 +6,7 @@ from motiontransfer.video.tensors import (
     CPU,
     frames_to_tensor,
     levels_to_textures,
-    read_back,
+    start_reading,
     tensor_to_frames,
     upload_together,
 )
@@ -67,25 +67,8 @@ def test_tensors_of_all_kinds_are_uploaded_at_once_as_they_are(gpu):
         assert one.tolist() == two.tolist()
 
 
-@pytest.mark.parametrize("num_images", [0, 1, 2, 5])
-def test_each_image_is_read_back_after_the_next_was_launched(num_images):
-    events = []
-
-    def launched():
-        for level in range(num_images):
-            events.append(f"launch {level}")
-            yield frames_to_tensor([np.full((2, 4, 3), level, np.uint8)])
-
-    for level, (frame,) in enumerate(read_back(launched())):
-        assert frame.tolist() == [[[level] * 3] * 4] * 2
-        events.append(f"read {level}")
-    last = num_images - 1
-    expected = [event for i in range(last) for event in (f"launch {i + 1}", f"read {i}")]
-    assert events == (["launch 0", *expected, f"read {last}"] if num_images else [])
-
-
 @pytest.mark.needs_cuda
 def test_images_of_a_device_are_read_back_unchanged():
     frames = [np.full((64, 48, 3), level, np.uint8) for level in range(40)]
-    (kept,) = zip(*read_back(frames_to_tensor([frame]).cuda() for frame in frames), strict=True)
-    assert all(np.array_equal(a, b) for a, b in zip(kept, frames, strict=True))
+    pending = [start_reading(frames_to_tensor([frame]).cuda()) for frame in frames]
+    assert all(np.array_equal(read()[0], own) for read, own in zip(pending, frames, strict=True))
