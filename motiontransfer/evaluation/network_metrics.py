@@ -1,30 +1,26 @@
 """Network-based metrics: LPIPS, FID and KID.
 
 LPIPS (Zhang et al. 2018; AlexNet, as in the paper's tables) compares a frame with the real one.
-Images with a side shorter than 64 pixels are enlarged, as AlexNet's last layers need. FID (Heusel
-et al. 2017) and KID (Binkowski et al. 2018) compare the Inception features of all frames of a video
-with those of real frames, so no frame needs a ground truth of its own. FID is biased upwards by the
-small number of frames in a clip: it only compares videos within one table. It has no interval,
-since resampled frames raise it further. KID is unbiased, and its interval leaves out pairs of a
-frame with itself.
-
-The networks' weights come from a file of the user's own, or from the checked cache, and are read as
-plain tensors.
+FID (Heusel et al. 2017) and KID (Binkowski et al. 2018) compare the Inception features of all
+frames of a video with those of real frames, so no frame needs a ground truth of its own. FID is
+biased upwards by the small number of frames in a clip: it only compares videos within one table. It
+has no interval, since resampled frames raise it further. KID is unbiased, and its interval leaves
+out pairs of a frame with itself.
 """
 
 import logging
-import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from motiontransfer.core.device import choose_accelerator, describe_device
@@ -44,7 +40,6 @@ from motiontransfer.evaluation.measurements import (
     resamples,
 )
 from motiontransfer.video.color import AnyFrame, Frame
-from motiontransfer.video.tensors import CPU
 
 _logger = logging.getLogger(__name__)
 
@@ -57,24 +52,28 @@ FrameFeatures = Callable[[AnyFrame], Float32[np.ndarray, " features"]]
 _SMALLEST_SIDE_PX = 64  # AlexNet's last layer has nothing left of less
 _MAX_FRAMES = 500  # of a video whose features are computed; more change little
 _MIN_FRAMES = 2  # that a covariance needs
-_REGIONS = ("frame", "person")
 
 # LPIPS as published: layers of AlexNet whose output is compared; mean, deviation of colors.
 _COMPARED_LAYERS = (1, 4, 7, 9, 11)
 _COLOR_STATISTICS = ((-0.030, -0.088, -0.188), (0.458, 0.448, 0.450))
 _TINY = 1e-8  # keeps the length of features that are all 0 from dividing by 0
 
-# Published weights: what needs them, URL, SHA-256.
-_ALEXNET = (
-    "LPIPS",
-    "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
-    "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+_ALEXNET = Pretrained(
+    name="alexnet-owt-7be5be79.pth",
+    url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+    needed_by="LPIPS",
+    file_param="lpips_weights",
+    without="set lpips_weights to none",
 )
-_INCEPTION = (
-    "FID and KID",
-    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+_INCEPTION = Pretrained(
+    name="weights-inception-2015-12-05-6726825d.pth",
+    url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
     "weights-inception-2015-12-05-6726825d.pth",
-    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    needed_by="FID and KID",
+    file_param="inception_weights",
+    without="set inception_weights to none",
 )
 
 _Real = Float64[np.ndarray, "real features"]
@@ -106,27 +105,45 @@ def open_networks(params: NetworkParams, *, option: str) -> Networks:
     `option` is what the user writes to ask for one, such as `evaluate.{}_weights`.
 
     Raises:
+        MissingFileError: no such file, or it could not be downloaded.
         WeightsError: not a file of tensors, or not this network's.
     """
     skipped: dict[str, str] = {}
-    lpips, features = None, None
-    for name, weights, backbone, metrics in (
-        ("lpips", params.lpips_weights, "AlexNet", ("lpips",)),
-        ("inception", params.inception_weights, "Inception", ("fid", "kid")),
-    ):
+
+    def opened(
+        name: str,
+        weights: PretrainedWeights,
+        published: Pretrained,
+        load: Callable[[Mapping[str, Tensor]], nn.Module],
+    ) -> nn.Module | None:
         asked = option.format(name)
         if weights == "none":
-            reason = f"no weights of {backbone} were asked for: {asked} is none"
-            skipped |= dict.fromkeys(metrics, reason)
-            continue
-        file = weights if isinstance(weights, Path) else None
-        device = torch.device(choose_accelerator())
-        if name == "lpips":
-            lpips = open_lpips(file, option=asked, device=device)
-        else:
-            features = open_inception(file, option=asked, device=device)
-        _logger.info("%s runs on %s, 32-true", backbone, describe_device(device.type))
-    return Networks(distances={"lpips": lpips} if lpips else {}, features=features, skipped=skipped)
+            skipped[name] = f"no weights for {published.needed_by} were asked for: {asked} is none"
+            return None
+        published = replace(published, file_param=asked, without=f"set {asked} to none")
+        path = pretrained_file(published, file=weights if isinstance(weights, Path) else None)
+        tensors = read_tensors(path, published)
+        try:
+            network = load(tensors)
+        except RuntimeError as error:
+            fault = " ".join(str(error).splitlines()[:2])
+            raise WeightsError(
+                f"{path}: not the weights for {published.needed_by}: {fault:.200};"
+                f" {published.remedies}"
+            ) from error
+        device = choose_accelerator()
+        _logger.info("%s: %s, 32-true", published.needed_by, describe_device(device))
+        return network.to(device)
+
+    alexnet = opened("lpips", params.lpips_weights, _ALEXNET, _load_alexnet)
+    inception = opened("inception", params.inception_weights, _INCEPTION, _load_inception)
+    if reason := skipped.pop("inception", None):
+        skipped |= {"fid": reason, "kid": reason}
+    return Networks(
+        distances={"lpips": lpips(alexnet)} if alexnet else {},
+        features=inception_features(inception) if inception else None,
+        skipped=skipped,
+    )
 
 
 def not_measured(size: tuple[int, int], networks: Networks) -> dict[str, str]:
@@ -140,37 +157,52 @@ def not_measured(size: tuple[int, int], networks: Networks) -> dict[str, str]:
     return skipped
 
 
-def open_lpips(file: Path | None, *, option: str, device: torch.device = CPU) -> ImageDistance:
-    """LPIPS with AlexNet's weights from a file or as published, and torchmetrics' copy of its own.
-
-    Colors are normalized as in the authors' code, and features of each layer to unit length.
-    """
+def _load_alexnet(tensors: Mapping[str, Tensor]) -> nn.Module:
     from torchvision.models import alexnet
 
-    published, path, tensors = _read(_ALEXNET, file, option=option)
-    backbone = {
-        name.removeprefix("features."): value.float()
-        for name, value in tensors.items()
-        if name.startswith("features.")
-    }
     with torch.device("meta"):
         layers = alexnet(weights=None).features
-    try:
-        layers.load_state_dict(backbone, assign=True)
-    except RuntimeError as error:
-        raise _of_another_network(path, "AlexNet", error, published) from error
-    layers.to(device)
+    prefix = "features."
+    backbone = {n.removeprefix(prefix): t.float() for n, t in tensors.items() if prefix in n}
+    layers.load_state_dict(backbone, assign=True)
+    return layers
+
+
+def _load_inception(tensors: Mapping[str, Tensor]) -> nn.Module:
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    with NamedTemporaryFile(suffix=".pth") as file:  # it reads torch's format, and files, only
+        torch.save(dict(tensors), file)
+        file.flush()
+        return FrechetInceptionDistance(
+            2048, antialias=False, feature_extractor_weights_path=file.name
+        ).inception
+
+
+def lpips(layers: nn.Module) -> ImageDistance:
+    """LPIPS of AlexNet's layers, with the authors' weights of each, torchmetrics' copy.
+
+    Colors are normalized as in the authors' code, and features of each layer to unit length. Images
+    with a side shorter than 64 pixels are enlarged.
+    """
+    device = next(layers.parameters()).device
     with (files("torchmetrics.functional.image") / "lpips_models/alex.pth").open("rb") as stored:
-        learned = torch.load(stored, map_location=CPU, weights_only=True)
-    weights = [learned[f"lin{i}.model.1.weight"].to(device) for i in range(len(_COMPARED_LAYERS))]
+        learned = torch.load(stored, map_location="cpu", weights_only=True)
+    weight_of = {
+        layer: learned[f"lin{index}.model.1.weight"].to(device)
+        for index, layer in enumerate(_COMPARED_LAYERS)
+    }
     mean, deviation = torch.tensor(_COLOR_STATISTICS, device=device)[..., None, None]
 
     @torch.inference_mode()
     def distance(first: Frame, second: Frame) -> float:
-        pair = torch.cat([_colors(image, device) for image in (first, second)])
-        pair = (2 * pair - 1 - mean) / deviation
-        total, weight_of = 0.0, dict(zip(_COMPARED_LAYERS, weights, strict=True))
-        for index, layer in enumerate(layers):
+        pair = torch.cat([_batch_of_one(image, device).float() for image in (first, second)])
+        pair, smallest = pair / 255, min(first.shape[:2])
+        if smallest < _SMALLEST_SIDE_PX:
+            size = [round(side * _SMALLEST_SIDE_PX / smallest) for side in first.shape[:2]]
+            pair = interpolate(pair, size, mode="bilinear", align_corners=False).clamp(0, 1)
+        pair, total = (2 * pair - 1 - mean) / deviation, 0.0
+        for index, layer in enumerate(layers.children()):
             pair = layer(pair)
             if index in weight_of:
                 unit = pair / torch.sqrt(pair.square().sum(dim=1, keepdim=True) + _TINY)
@@ -181,68 +213,19 @@ def open_lpips(file: Path | None, *, option: str, device: torch.device = CPU) ->
     return distance
 
 
-def open_inception(file: Path | None, *, option: str, device: torch.device = CPU) -> FrameFeatures:
+def inception_features(network: nn.Module) -> FrameFeatures:
     """Inception's last features before its classes, 2048 of them, of an image of any size."""
-    from torchmetrics.image.fid import FrechetInceptionDistance
-
-    published, path, tensors = _read(_INCEPTION, file, option=option)
-    try:
-        # The network reads a file of its own format, whatever that of the given one is.
-        with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
-            plain = Path(folder) / published.name
-            torch.save(dict(tensors), plain)
-            network = FrechetInceptionDistance(
-                2048, antialias=False, feature_extractor_weights_path=str(plain)
-            ).inception
-    except RuntimeError as error:
-        raise _of_another_network(path, "FID's Inception", error, published) from error
-    network.to(device)
+    device = next(network.parameters()).device
 
     @torch.inference_mode()
     def features(image: Frame) -> Float32[np.ndarray, " features"]:
-        return network(_batch_of_one(image).to(device))[0].cpu().numpy()
+        return network(_batch_of_one(image, device))[0].cpu().numpy()
 
     return features
 
 
-def _read(
-    weights: tuple[str, str, str], file: Path | None, *, option: str
-) -> tuple[Pretrained, Path, Mapping[str, Tensor]]:
-    needed_by, url, sha256 = weights
-    published = Pretrained(
-        name=url.rpartition("/")[2],
-        url=url,
-        sha256=sha256,
-        needed_by=needed_by,
-        file_param=option,
-        without=f"set {option} to none",
-    )
-    path = pretrained_file(published, file=file)
-    return published, path, read_tensors(path, published)
-
-
-def _of_another_network(
-    path: Path, network: str, error: RuntimeError, published: Pretrained
-) -> WeightsError:
-    first_fault = (str(error).splitlines()[1:2] or [str(error)])[0]
-    return WeightsError(
-        f"{path}: not the weights of {network}: {first_fault.strip():.200}; {published.remedies}"
-    )
-
-
-def _batch_of_one(image: Frame) -> UInt8[Tensor, "1 3 height width"]:
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
-
-
-def _colors(image: Frame, device: torch.device) -> Float32[Tensor, "1 3 _ _"]:
-    """The image, colors from 0 to 1, enlarged where a side is too short."""
-    pixels = _batch_of_one(image).to(device).float() / 255
-    height, width = image.shape[:2]
-    scale = _SMALLEST_SIDE_PX / min(height, width)
-    if scale <= 1:
-        return pixels
-    size = (round(height * scale), round(width * scale))
-    return interpolate(pixels, size, mode="bilinear", align_corners=False).clamp(0, 1)
+def _batch_of_one(image: Frame, device: torch.device) -> UInt8[Tensor, "1 3 height width"]:
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(device)
 
 
 def fid_and_kid(
@@ -257,7 +240,7 @@ def fid_and_kid(
     of_real, real_block = _features(real, network, "real frames")
     of_videos = {name: _features(one, network, name) for name, one in videos.items()}
     values: dict[MetricKey, Value] = {}
-    for metric, region, name in product(("fid", "kid"), _REGIONS, videos):
+    for metric, region, name in product(("fid", "kid"), of_real, videos):
         features, block = of_videos[name]
         pair = of_real[region], features[region]
         value: Value = (None, None)
@@ -271,6 +254,27 @@ def fid_and_kid(
         for name, (of, _) in of_videos.items()
     }
     return Measurements.from_values(values) + Measurements.from_counts(skipped)
+
+
+def _features(
+    posed: PosedFrames, network: FrameFeatures, label: str
+) -> tuple[dict[str, Float64[np.ndarray, "_ features"]], int]:
+    """Features of each region in the frames that have it; number of frames in about a second."""
+    chosen = posed.part(evenly_spaced(range(len(posed.frames)), count=_MAX_FRAMES))
+    persons = person_regions(chosen.keypoints)
+    frames = read_frames(chosen.frames, chosen.keypoints.image_size)
+    shown = track(frames, f"Inception features of {label}", total=len(persons))
+    whole, person = [], []
+    for frame, box in zip(shown, persons, strict=True):
+        whole.append(network(frame))
+        if box:
+            x0, y0, x1, y1 = box
+            person.append(network(frame[y0:y1, x0:x1]))
+    rate = chosen.keypoints.frame_rate * len(persons) / len(posed.frames)
+    return {
+        region: np.array(features, np.float64).reshape(-1, len(whole[0]))
+        for region, features in (("frame", whole), ("person", person))
+    }, block_length(len(persons), rate)
 
 
 def fid(real: _Real, generated: _Generated) -> float:
@@ -309,47 +313,17 @@ def _discrepancies(
     of_real: Float64[np.ndarray, "resamples real"],
     of_generated: Float64[np.ndarray, "resamples generated"],
 ) -> Float64[np.ndarray, " resamples"]:
-    """KID of each resample, given its frame counts."""
-    across = ((of_real @ _kernel(real, generated)) * of_generated).sum(axis=1)
+    """KID of each resample, given its frame counts; NaN where one has only one frame, repeated."""
+
+    def kernel(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return (first @ second.T / first.shape[1] + 1) ** 3
+
+    across = ((of_real @ kernel(real, generated)) * of_generated).sum(axis=1)
     across /= of_real.sum(axis=1) * of_generated.sum(axis=1)
-    within = (_mean_of_pairs(one, of) for one, of in ((real, of_real), (generated, of_generated)))
+    within = []
+    for video, counts in ((real, of_real), (generated, of_generated)):
+        own, squares = kernel(video, video), np.square(counts)
+        total = ((counts @ own) * counts).sum(axis=1) - squares @ np.diagonal(own)
+        pairs = np.square(counts.sum(axis=1)) - squares.sum(axis=1)
+        within.append(np.divide(total, pairs, out=np.full(len(total), np.nan), where=pairs > 0))
     return sum(within) - 2 * across
-
-
-def _kernel(
-    first: Float64[np.ndarray, "first features"], second: Float64[np.ndarray, "second features"]
-) -> Float64[np.ndarray, "first second"]:
-    return (first @ second.T / first.shape[1] + 1) ** 3
-
-
-def _mean_of_pairs(
-    video: Float64[np.ndarray, "frames features"], counts: Float64[np.ndarray, "resamples frames"]
-) -> Float64[np.ndarray, " resamples"]:
-    """Mean kernel over pairs of different frames; NaN where a resample has only one."""
-    kernel, squares = _kernel(video, video), np.square(counts)
-    total = ((counts @ kernel) * counts).sum(axis=1) - squares @ np.diagonal(kernel)
-    pairs = np.square(counts.sum(axis=1)) - squares.sum(axis=1)
-    return np.divide(total, pairs, out=np.full(len(total), np.nan), where=pairs > 0)
-
-
-def _features(
-    posed: PosedFrames, network: FrameFeatures, label: str
-) -> tuple[dict[str, Float64[np.ndarray, "_ features"]], int]:
-    """Features of each region in the frames that have it; number of frames in about a second."""
-    chosen = posed.part(evenly_spaced(range(len(posed.frames)), count=_MAX_FRAMES))
-    persons = person_regions(chosen.keypoints)
-    found: dict[str, list[np.ndarray]] = {region: [] for region in _REGIONS}
-    frames = read_frames(chosen.frames, chosen.keypoints.image_size)
-    shown = track(frames, f"Inception features of {label}", total=len(persons))
-    for frame, box in zip(shown, persons, strict=True):
-        found["frame"].append(network(frame))
-        if box:
-            x0, y0, x1, y1 = box
-            found["person"].append(network(frame[y0:y1, x0:x1]))
-    rate = chosen.keypoints.frame_rate * len(persons) / len(posed.frames)
-    num_features = len(found["frame"][0])
-    of_region = {
-        region: np.array(features, np.float64).reshape(-1, num_features)
-        for region, features in found.items()
-    }
-    return of_region, block_length(len(persons), rate)

@@ -116,7 +116,7 @@ def test_ours_and_the_baseline_have_image_and_pose_metrics(evaluated, metrics):
     assert metrics["skipped_frames"]["face"] == {"not_detected": 0, "smaller_than_11_pixels": 0}
     assert metrics["skipped_frames"]["hands"]["not_detected"] == 3  # there is no right hand
     skipped = {one.key.metric: one.note for one in evaluated[0].summary if one.note}
-    assert skipped["lpips"] == "no weights of AlexNet were asked for: --lpips-weights is none"
+    assert "--lpips-weights" in skipped["lpips"]
 
 
 def test_real_frames_have_temporal_metrics_and_identity_and_are_what_fid_is_against(metrics):
