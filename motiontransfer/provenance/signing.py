@@ -24,8 +24,11 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import (
+    CertificateIssuerPrivateKeyTypes,
+    CertificatePublicKeyTypes,
+    PrivateKeyTypes,
+)
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -62,10 +65,14 @@ _MEDIA_TYPES = {".mp4": "video/mp4", ".png": "image/png"}
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 Content = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
 
-_ALGORITHM_OF_CURVE = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
+# Curve or class of a key -> signature algorithm, as C2PA names it.
+_ALGORITHMS = {
+    **{"Ed25519PrivateKey": "ed25519", "RSAPrivateKey": "ps256"},
+    **{"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"},
+}
+_USAGE = ExtendedKeyUsageOID.EMAIL_PROTECTION  # one of those that C2PA accepts
 _VALIDITY = timedelta(days=3650)  # without a time stamp a signature ends with its certificate
 _CLOCK_SKEW = timedelta(days=1)  # machines whose clock is behind accept it at once
-_ROOT = "root"
 
 _Loaded = TypeVar("_Loaded")
 
@@ -88,7 +95,7 @@ def load_credentials() -> Credentials:
     Raises:
         MissingFileError: a file that an environment variable names is not there.
         MissingLibraryError: c2pa cannot be loaded on this machine.
-        ProvenanceError: only one variable is set, or the files do not hold what they should.
+        ProvenanceError: only one variable is set, or C2PA does not sign with what the files hold.
     """
     named = {name: os.environ.get(name) for name in (CERTIFICATE_VARIABLE, PRIVATE_KEY_VARIABLE)}
     certificate, key = named.values()
@@ -114,29 +121,34 @@ def self_signed_file() -> Path:
 
 
 def _read(certificate: Path, key: Path) -> Credentials:
+    """Read both, and sign one pixel: what is unfit is refused before the work begins."""
     chain = _read_pem(certificate, "certificates, PEM", x509.load_pem_x509_certificates)
-    signer, now = chain[0], datetime.now(UTC)
-    if not signer.not_valid_before_utc <= now <= signer.not_valid_after_utc:
-        raise ProvenanceError(
-            f"{certificate}: valid from {signer.not_valid_before_utc:%Y-%m-%d} to"
-            f" {signer.not_valid_after_utc:%Y-%m-%d}, and today is {now:%Y-%m-%d}; get a new one"
-            + (" by removing this file" if certificate == self_signed_file() else "")
-        )
     load_key = partial(load_pem_private_key, password=None)
     private = _read_pem(key, "a private key, PEM, without a passphrase", load_key)
-    algorithm = _algorithm(private, key)
-    if private.public_key() != signer.public_key():
+    is_curve = isinstance(private, EllipticCurvePrivateKey)
+    kind = private.curve.name if is_curve else type(private).__name__
+    if kind not in _ALGORITHMS:
         raise ProvenanceError(
-            f"{key}: not the key of the first certificate in {certificate}; expected that one's"
+            f"{key}: expected an Ed25519, P-256, P-384, P-521 or RSA key, got {kind}"
         )
-    chain_pem = b"".join(one.public_bytes(Encoding.PEM) for one in chain)
-    credentials = Credentials(chain=chain_pem, private_key=_key_pem(private), algorithm=algorithm)
-    # One pixel is signed, so that an unfit certificate is refused before the work begins.
+    credentials = Credentials(
+        chain=b"".join(one.public_bytes(Encoding.PEM) for one in chain),
+        private_key=_key_pem(private),
+        algorithm=_ALGORITHMS[kind],
+    )
     image = io.BytesIO()
     Image.new("RGB", (1, 1)).save(image, "png")
     image.seek(0)
+    advice = (
+        f"valid from {chain[0].not_valid_before_utc:%Y-%m-%d} to"
+        f" {chain[0].not_valid_after_utc:%Y-%m-%d}; expected one like sec. 14.5.1 of its"
+        f" specification, and its key in {key}"
+    )
+    if certificate == self_signed_file():
+        advice += "; remove this file for a new one"
+    fault = f"{certificate}: C2PA does not sign with this certificate, {advice}"
     definition = _definition("trainedAlgorithmicMedia", {})
-    _sign(image, io.BytesIO(), "image/png", definition, credentials)
+    _sign(image, io.BytesIO(), "image/png", definition, credentials, fault=fault)
     return credentials
 
 
@@ -149,20 +161,6 @@ def _read_pem(path: Path, content: str, load: Callable[[bytes], _Loaded]) -> _Lo
         raise ProvenanceError(f"{path}: expected {content}: {one_line(error)}") from error
 
 
-def _algorithm(key: PrivateKeyTypes, path: Path) -> str:
-    match key:
-        case Ed25519PrivateKey():
-            return "ed25519"
-        case EllipticCurvePrivateKey() if key.curve.name in _ALGORITHM_OF_CURVE:
-            return _ALGORITHM_OF_CURVE[key.curve.name]
-        case RSAPrivateKey():
-            return "ps256"
-    raise ProvenanceError(
-        f"{path}: expected an Ed25519, P-256, P-384, P-521 or RSA key, as C2PA allows, got "
-        + (key.curve.name if isinstance(key, EllipticCurvePrivateKey) else type(key).__name__)
-    )
-
-
 def _key_pem(key: PrivateKeyTypes) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
@@ -172,7 +170,8 @@ def _write_self_signed(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with NamedTemporaryFile(dir=path.parent) as file:  # only its owner can read it
-            file.write(_self_signed())
+            key = Ed25519PrivateKey.generate()
+            file.write(_key_pem(key) + _self_signed(key))
             file.flush()
             with suppress(FileExistsError):
                 os.link(file.name, path)  # unlike a rename, it never replaces what is there
@@ -183,53 +182,47 @@ def _write_self_signed(path: Path) -> None:
         ) from error
 
 
-def _self_signed() -> bytes:
-    """A new key, its certificate and that of a root whose own key is discarded, as PEM.
+def _self_signed(key: CertificateIssuerPrivateKeyTypes) -> bytes:
+    """The key's certificate and that of a root whose own key is discarded, as PEM.
 
     There is a root because C2PA refuses end-entity certificates that are their own issuer.
     """
-    key, root_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    root_key, start = Ed25519PrivateKey.generate(), datetime.now(UTC) - _CLOCK_SKEW
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
-    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
-    certificate = (
-        _certificate("no authority vouches for this certificate", key)
-        .add_extension(usage, critical=False)
-        .add_extension(issuer, critical=False)
-    )
-    certificates = (certificate, _certificate(_ROOT, root_key))
-    return _key_pem(key) + b"".join(
-        one.sign(root_key, None).public_bytes(Encoding.PEM) for one in certificates
-    )
-
-
-def _certificate(name: str, key: Ed25519PrivateKey) -> x509.CertificateBuilder:
-    """A certificate that the root issues, for signing content, or its own."""
+    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
 
     def subject(common_name: str) -> x509.Name:
         attributes = {NameOID.ORGANIZATION_NAME: SELF_SIGNED, NameOID.COMMON_NAME: common_name}
         return x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes.items()])
 
-    start, is_root = datetime.now(UTC) - _CLOCK_SKEW, name == _ROOT
-    unused = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
-    usage = x509.KeyUsage(
-        digital_signature=not is_root,
-        key_cert_sign=is_root,
-        crl_sign=is_root,
-        **dict.fromkeys((*unused, "encipher_only", "decipher_only"), False),
-    )
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject(name))
-        .issuer_name(subject(_ROOT))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + _VALIDITY)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.BasicConstraints(ca=is_root, path_length=0 if is_root else None), critical=True
+    def certificate(name: str, public: CertificatePublicKeyTypes, *, is_root: bool) -> bytes:
+        usage = x509.KeyUsage(
+            digital_signature=not is_root,
+            key_cert_sign=is_root,
+            crl_sign=is_root,
+            **dict.fromkeys((*others, "encipher_only", "decipher_only"), False),
         )
-        .add_extension(usage, critical=True)
+        constraints = x509.BasicConstraints(ca=is_root, path_length=0 if is_root else None)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject(name))
+            .issuer_name(subject("root"))
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(start + _VALIDITY)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(constraints, critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(issuer, critical=False)
+        )
+        if not is_root:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([_USAGE]), critical=False)
+        return builder.sign(root_key, None).public_bytes(Encoding.PEM)
+
+    signer = "no authority vouches for this certificate"
+    return certificate(signer, key.public_key(), is_root=False) + certificate(
+        "root", root_key.public_key(), is_root=True
     )
 
 
@@ -248,7 +241,7 @@ def sign_file(
 
     Raises:
         MissingLibraryError: c2pa cannot be loaded on this machine.
-        ProvenanceError: the certificate is not one that C2PA accepts.
+        ProvenanceError: it cannot be written.
     """
     definition = _definition(content, assertion)
     with (
@@ -256,7 +249,8 @@ def sign_file(
         unsigned.open("rb") as source,
         temporary.open("w+b") as signed,
     ):
-        _sign(source, signed, _MEDIA_TYPES[path.suffix], definition, credentials)
+        fault = f"{path}: cannot be signed; make room on the disk, then run it again"
+        _sign(source, signed, _MEDIA_TYPES[path.suffix], definition, credentials, fault=fault)
 
 
 def load_c2pa() -> ModuleType:
@@ -293,14 +287,8 @@ def _definition(content: Content, assertion: Mapping[str, object]) -> dict[str, 
         "c2pa.actions.v2": {"actions": [created]},
         ASSERTION: {"method": method, **assertion},
     }
-    return {
-        "claim_generator_info": [software],
-        "assertions": [
-            # created, not gathered: the signer's own assertion
-            {"label": label, "data": data, "created": True}
-            for label, data in assertions.items()
-        ],
-    }
+    own = [{"label": name, "data": data, "created": True} for name, data in assertions.items()]
+    return {"claim_generator_info": [software], "assertions": own}
 
 
 def _sign(
@@ -309,7 +297,10 @@ def _sign(
     media_type: str,
     definition: dict[str, object],
     credentials: Credentials,
+    *,
+    fault: str,
 ) -> None:
+    """Sign a file; `fault` is what the error says before c2pa's reason."""
     c2pa = load_c2pa()
     signer_info = c2pa.C2paSignerInfo(
         credentials.algorithm, credentials.chain, credentials.private_key, None
@@ -320,13 +311,5 @@ def _sign(
             c2pa.Builder(definition, offline_context()) as builder,
         ):
             builder.sign(signer, media_type, source, signed)
-    except c2pa.C2paError.Io as error:
-        raise ProvenanceError(
-            "the signed copy cannot be written: the disk is full, or a limit is reached; make room,"
-            " then run it again"
-        ) from error
     except c2pa.C2paError as error:
-        raise ProvenanceError(
-            f"C2PA does not sign with this certificate ({one_line(error)}); see sec. 14.5.1 of its"
-            " specification for what one must be like"
-        ) from error
+        raise ProvenanceError(f"{fault} ({one_line(error)})") from error

@@ -1,14 +1,12 @@
 """Short signed videos, and certificates to sign them with."""
 
-from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import c2pa
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from motiontransfer.provenance import signing
 from motiontransfer.provenance.signing import load_credentials, sign_file
 from motiontransfer.video.writer import write_video
 from tests.people import dance, picture
@@ -59,42 +57,13 @@ def with_byte_changed(path, position):
     return changed
 
 
-def signer_chain(key, *, usage=ExtendedKeyUsageOID.EMAIL_PROTECTION, days=30):
-    """PEM of a certificate for the key and of the authority that issues it."""
-    root_key, root = Ed25519PrivateKey.generate(), "Example Authority"
-    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
-    authority = _certificate(root, root_key, root, root_key, days=days, is_authority=True)
-    extensions = (x509.ExtendedKeyUsage([usage]), issuer)
-    return _certificate("Example Studio", key, root, root_key, *extensions, days=days) + authority
+def signer_chain(key, **changes):
+    """PEM of a studio's certificate for the key and of its issuer's; changes: constants."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"SELF_SIGNED": "Example Studio", **changes}.items():
+            patch.setattr(signing, name, value)
+        return signing._self_signed(key)
 
 
 def key_pem(key):
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _certificate(name, key, issuer, issuer_key, *extensions, days, is_authority=False):
-    oids = (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME)
-    names = [x509.Name([x509.NameAttribute(oid, text) for oid in oids]) for text in (name, issuer)]
-    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
-    usage = x509.KeyUsage(
-        digital_signature=not is_authority,
-        key_cert_sign=is_authority,
-        crl_sign=is_authority,
-        **dict.fromkeys((*others, "encipher_only", "decipher_only"), False),
-    )
-    constraints = x509.BasicConstraints(ca=is_authority, path_length=0 if is_authority else None)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(names[0])
-        .issuer_name(names[1])
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.now(UTC) - timedelta(days=60))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=days))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(usage, critical=True)
-        .add_extension(constraints, critical=True)
-    )
-    for extension in extensions:
-        builder = builder.add_extension(extension, critical=False)
-    return builder.sign(issuer_key, None).public_bytes(Encoding.PEM)

@@ -8,6 +8,8 @@ import stat
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 
 import av
 import c2pa
@@ -49,7 +51,9 @@ def test_an_anonymous_certificate_is_made_once_and_readable_by_its_owner_only(tm
 def test_processes_that_make_one_at_once_agree(monkeypatch):
     together = threading.Barrier(4)
     made = module._self_signed
-    monkeypatch.setattr(module, "_self_signed", lambda: together.wait(timeout=10) < 4 and made())
+    monkeypatch.setattr(
+        module, "_self_signed", lambda key: together.wait(timeout=10) < 4 and made(key)
+    )
     with ThreadPoolExecutor(4) as threads:
         chains = list(threads.map(lambda _: load_credentials().chain, range(4)))
     assert len(set(chains)) == 1
@@ -70,13 +74,14 @@ LOCKED = P256.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncr
 @pytest.mark.parametrize(
     ("name", "content", "named"),
     [
-        ("key.pem", key_pem(ec.generate_private_key(ec.SECP256R1())), "chain.pem"),  # another's
         ("key.pem", LOCKED, ""),
         ("key.pem", key_pem(dsa.generate_private_key(1024)), "DSAPrivateKey"),
         ("key.pem", key_pem(ec.generate_private_key(ec.SECP256K1())), "secp256k1"),
         ("key.pem", b"my key", ""),
         ("key.pem", None, ""),
-        ("chain.pem", signer_chain(P256, days=-1), ""),  # expired
+        ("chain.pem", signer_chain(ec.generate_private_key(ec.SECP256R1())), "key.pem"),
+        ("chain.pem", signer_chain(P256, _VALIDITY=timedelta(hours=1)), "valid from"),  # expired
+        ("chain.pem", signer_chain(P256, _USAGE=ExtendedKeyUsageOID.SERVER_AUTH), ""),
         ("chain.pem", b"me", ""),
         ("chain.pem", None, ""),
     ],
@@ -105,13 +110,14 @@ def test_what_the_machine_lacks_is_named(tmp_path, monkeypatch):
     assert fault_of(load_credentials).startswith("MOTIONTRANSFER_PRIVATE_KEY: ")
 
 
-def test_an_unfit_certificate_leaves_no_file(tmp_path, monkeypatch):
-    for_web_servers = signer_chain(P256, usage=ExtendedKeyUsageOID.SERVER_AUTH)
-    use_certificate(monkeypatch, tmp_path, P256, for_web_servers)
-    fault_of(load_credentials)
-    fault_of(lambda: signed_video(tmp_path / "v.mp4"))
-    assert not list(tmp_path.glob("*v.mp4.*")) + list(tmp_path.glob(".*"))
-    assert not (tmp_path / "v.mp4").exists()
+def test_what_cannot_be_signed_leaves_no_file(tmp_path):
+    good = load_credentials()
+    unsigned = signed_video(tmp_path / "v.mp4").with_name("unsigned_v.mp4")
+    spoiled = replace(good, algorithm="es512")
+    path = tmp_path / "w.mp4"
+    content = "trainedAlgorithmicMedia"
+    fault_of(lambda: module.sign_file(path, unsigned, {}, spoiled, content=content))
+    assert not list(tmp_path.glob("*w.mp4*")) + list(tmp_path.glob(".*"))
 
 
 def manifest_of(path):
@@ -162,4 +168,4 @@ def test_the_users_certificate_of_any_kind_signs(algorithm, key, tmp_path, monke
     assert not self_signed_file().exists()
     manifest, report = manifest_of(signed_video(tmp_path / "v.mp4"))
     assert report["validation_state"] == "Valid"
-    assert manifest["signature_info"]["common_name"] == "Example Studio"
+    assert manifest["signature_info"]["issuer"] == "Example Studio"
