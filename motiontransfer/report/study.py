@@ -6,6 +6,7 @@ does. Preferences of attentive participants are reported with 95 % intervals (Wi
 
 import base64
 import hashlib
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ _SAME_LENGTH_SECONDS = 0.1  # largest difference in length: videos are not cut t
 _BLOCKS_ACROSS = 12  # squares in a row of a pixelated frame, coarse enough to be seen by all
 _ID_BYTES = 8  # too many to guess or to draw twice
 _CONFIDENCE = 0.95
+_TITLE = "Which of two videos?"
 
 
 def _printable(text: str) -> str:
@@ -144,32 +146,29 @@ def read_answers(key: AnswerKey, files: Sequence[Path]) -> list[Participant]:
         MissingFileError: a file is not there.
         StudyError: a file belongs to another study, is incomplete, or a participant is there twice.
     """
-    file_of: dict[str, Path] = {}
-    participants = []
+    found: dict[str, tuple[Path, Participant]] = {}
     for file in files:
-        found = _read(file, Participant)
-        chosen = {answer.pair: answer.chosen for answer in found.answers}
-        if found.study != key.study:
-            raise StudyError(f"{file}: answers to study {found.study}; expected {key.study}")
-        if chosen.keys() != key.pairs.keys() or len(found.answers) != len(chosen):
+        one = _read(file, Participant)
+        if one.study != key.study:
+            raise StudyError(f"{file}: answers to study {one.study}; expected {key.study}")
+        chosen = {answer.pair: answer.chosen for answer in one.answers}
+        wrong = [
+            number
+            for number, pair in key.pairs.items()
+            if chosen.get(number) not in (pair.a, pair.b)
+        ]
+        if wrong or len(one.answers) != len(key.pairs):
             raise StudyError(
-                f"{file}: expected one answer to each of {len(key.pairs)} pairs, got "
-                f"{len(found.answers)}; the file was changed"
+                f"{file}: expected one clip of each of {len(key.pairs)} pairs, got "
+                f"{len(one.answers)}, wrong ones in [{', '.join(wrong)}]; the file was changed"
             )
-        for number, pair in key.pairs.items():
-            if chosen[number] not in (pair.a, pair.b):
-                raise StudyError(
-                    f"{file}: pair {number}: expected clip {pair.a} or {pair.b}, got "
-                    f"{chosen[number]}; the file was changed"
-                )
-        if found.participant in file_of:
+        if one.participant in found:
             raise StudyError(
-                f"{file}: participant {found.participant} is in {file_of[found.participant]}, too; "
+                f"{file}: participant {one.participant} is in {found[one.participant][0]}, too; "
                 "leave one of the files out"
             )
-        file_of[found.participant] = file
-        participants.append(found)
-    return participants
+        found[one.participant] = file, one
+    return [one for _, one in found.values()]
 
 
 def score_study(
@@ -190,8 +189,7 @@ def score_study(
         low, high = result.proportion_ci(_CONFIDENCE, method="wilson")
         preferences.append(
             Preference(
-                a=compared.a,
-                b=compared.b,
+                **compared.model_dump(),
                 preferred=sum(chosen),
                 answers=len(chosen),
                 share=float(result.statistic),
@@ -233,15 +231,11 @@ def clip_starts(compared: Comparison, *, seconds: float, num_clips: int) -> list
 
 def cut(path: Path, *, start: float, seconds: float, is_pixelated: bool = False) -> bytes:
     """A part of a video as an MP4 file without sound."""
-    with (
-        FrameStore(path) as video,
-        tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch,
-    ):
-        rate = float(video.frame_rate)
+    with FrameStore(path) as video, tempfile.TemporaryDirectory() as scratch:
+        rate, clip = float(video.frame_rate), Path(scratch) / "clip.mp4"
         num_frames = max(1, min(round(seconds * rate), len(video)))
         first = min(round(start * rate), len(video) - num_frames)
         frames = video.frames(first, first + num_frames)
-        clip = Path(scratch) / "clip.mp4"
         shown = map(pixelate, frames) if is_pixelated else frames
         write_video(clip, shown, frame_rate=video.frame_rate, crf=_CRF)
         return clip.read_bytes()
@@ -249,11 +243,9 @@ def cut(path: Path, *, start: float, seconds: float, is_pixelated: bool = False)
 
 def pixelate(frame: Frame) -> Frame:
     """The frame in squares, each in the color of its middle."""
-    height, width, _ = frame.shape
-    block = max(2, width // _BLOCKS_ACROSS)
+    side = max(2, frame.shape[1] // _BLOCKS_ACROSS)
     rows, columns = (
-        np.minimum(np.arange(size) // block * block + block // 2, size - 1)
-        for size in (height, width)
+        np.minimum(np.arange(size) // side * side + side // 2, size - 1) for size in frame.shape[:2]
     )
     return frame[np.ix_(rows, columns)]
 
@@ -288,27 +280,27 @@ def write_study(
     if not comparisons:
         raise StudyError("expected at least one comparison, got none")
     starts = [clip_starts(one, seconds=seconds, num_clips=clips_each) for one in comparisons]
-    planned = [(index, start, False) for index, of in enumerate(starts) for start in of]
-    for number in range(num_checks):
-        turn, index = divmod(number, len(comparisons))
-        planned.append((index, starts[index][turn % clips_each], True))
+    moments = [(index, start) for index, of in enumerate(starts) for start in of]
+    checks = [moments[number % len(moments)] for number in range(num_checks)]
     rng = np.random.default_rng(seed)
-    clips: dict[str, bytes] = {}
+    clips: dict[str, str] = {}
     pairs: dict[str, Pair] = {}
-    for index, start, is_check in track(planned, "cut clips", total=len(planned)):
-        a, b = Path(comparisons[index].a), Path(comparisons[index].b)
-        id_a, id_b, id_pair = (rng.bytes(_ID_BYTES).hex() for _ in range(3))
-        clips[id_a] = cut(a, start=start, seconds=seconds)
-        other = a if is_check else b
-        clips[id_b] = cut(other, start=start, seconds=seconds, is_pixelated=is_check)
-        pairs[id_pair] = Pair(
-            a=id_a, b=id_b, comparison=None if is_check else index, start_seconds=start
+    shown = track([*moments, *checks], "cut clips", total=len(moments) + num_checks)
+    for number, (index, start) in enumerate(shown):
+        compared, is_check = comparisons[index], number >= len(moments)
+        first, second = (rng.bytes(_ID_BYTES).hex() for _ in range(2))
+        for clip, path, pixelated in (
+            (first, compared.a, False),
+            (second, compared.a if is_check else compared.b, is_check),
+        ):
+            mp4 = cut(Path(path), start=start, seconds=seconds, is_pixelated=pixelated)
+            clips[clip] = base64.b64encode(mp4).decode("ascii")
+        pairs[rng.bytes(_ID_BYTES).hex()] = Pair(
+            a=first, b=second, comparison=None if is_check else index, start_seconds=start
         )
-    digest = hashlib.sha256(question.encode())
-    for clip_id, clip in sorted(clips.items()):
-        digest.update(clip_id.encode() + clip)
+    shown_content = json.dumps([question, clips], sort_keys=True)
     key = AnswerKey(
-        study=digest.hexdigest()[: 2 * _ID_BYTES],
+        study=hashlib.sha256(shown_content.encode()).hexdigest()[: 2 * _ID_BYTES],
         question=question,
         seed=seed,
         comparisons=tuple(comparisons),
@@ -319,20 +311,10 @@ def write_study(
         "format": Participant.model_fields["format"].default,
         # Sorted by random ids, here and in JSON, so that the order does not reveal the sides.
         "pairs": {number: sorted((pair.a, pair.b)) for number, pair in pairs.items()},
-        "clips": {number: base64.b64encode(clip).decode("ascii") for number, clip in clips.items()},
+        "clips": clips,
     }
-    write_page(
-        page,
-        "study.html",
-        {
-            "title": "Which of two videos?",
-            "question": question,
-            "num_pairs": len(pairs),
-            "content": content,
-        },
-        style="study.css",
-        scripts=("study.js",),
-    )
+    values = {"title": _TITLE, "question": question, "num_pairs": len(pairs), "content": content}
+    write_page(page, "study.html", values, style="study.css", scripts=("study.js",))
     write_json(key_file, key.model_dump(mode="json"))
     return key
 
