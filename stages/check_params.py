@@ -22,7 +22,7 @@ from motiontransfer.core.params import (
     load_section,
 )
 from motiontransfer.core.stages import STAGES
-from motiontransfer.core.storage import write_json
+from motiontransfer.core.storage import write_checked_json, write_json
 from motiontransfer.forensics.training import TrainForensicsParams
 from motiontransfer.pose.detectors import load_detector
 from motiontransfer.rendering.rendered import RenderParams
@@ -82,7 +82,7 @@ def main() -> None:
     write_json(layout.PARAMS_CHECKED_FILE, {"names_fit_together": True})
     write_video_params()
     results = {name: params for name, params in load_params().items() if affects_results(name)}
-    write_json(layout.PARAMS_OF_RESULTS_FILE, results)
+    write_checked_json(layout.PARAMS_OF_RESULTS_FILE, results)
 
 
 def affects_results(section: str) -> bool:
@@ -96,7 +96,8 @@ def write_video_params() -> None:
     for name, video in load_section(dict[Name, VideoParams], "videos").items():
         for stage, model in _ENTRIES.items():
             entry = video.model_dump(mode="json", include=set(model.model_fields))
-            write_json(layout.video_params_file(name, stage), {"videos": {name: entry}})
+            file = layout.video_params_file(name, stage)
+            write_checked_json(file, {"videos": {name: entry}})
 
 
 def _section_faults() -> Iterator[str]:

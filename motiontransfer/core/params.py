@@ -28,6 +28,7 @@ from motiontransfer.core.errors import (
     ParamsError,
     one_line,
 )
+from motiontransfer.core.storage import read_checked_json
 
 _Config = TypeVar("_Config")
 
@@ -137,11 +138,14 @@ def flattened(tree: object, prefix: str = "") -> dict[str, object]:
 
 
 def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
-    """Read the whole file.
+    """Read the whole of params.yaml, or of what `check_params` made of it, with a checksum.
 
     Raises:
         ParamsError: keys of an earlier version, or as `read_sections`.
+        DamagedFileError: what `check_params` made is not as it was written.
     """
+    if path.suffix == ".json" and path.is_file():
+        return read_checked_json(path)
     content = read_sections(path)
     keys = flattened(content)
     moved = [

@@ -16,7 +16,7 @@ from PIL import Image
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError
-from motiontransfer.core.params import Transfer, load_params
+from motiontransfer.core.params import Transfer, read_sections
 from motiontransfer.evaluation.frames import read_frames
 from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
 from motiontransfer.evaluation.pose_metrics import nearest_frames
@@ -86,7 +86,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         "tables": metric_tables(found),
         "has_intervals": any(item.interval for item in measured(found)),
         "skipped": not_measured(found),
-        "training": {stage: load_params(file) for stage, file in run.training_metrics.items()},
+        "training": {stage: read_sections(file) for stage, file in run.training_metrics.items()},
         "held_out": _held_out(run),
         "params": {name: leaf_texts(section) for name, section in run.params.items()},
         "files": [

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from motiontransfer.core.errors import CheckpointError, DamagedFileError, MotionTransferError
-from motiontransfer.core.storage import read_checked_json, write_json
+from motiontransfer.core.params import load_section
+from motiontransfer.core.storage import read_checked_json, write_checked_json, write_json
 from motiontransfer.evaluation.measurements import (
     Measurements,
     MetricKey,
@@ -133,6 +134,10 @@ def write_clip_index(path: Path) -> None:
     )
 
 
+def write_keys_of_video(path: Path) -> None:
+    write_checked_json(path, {"videos": {"dance": {"path": "dance.mp4", "subject": "ada"}}})
+
+
 def network() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
@@ -185,6 +190,9 @@ FORMATS = {
     "encoded frames": Format("frames.mkv", write_store, read_chosen_frames),
     "detectors' frames": Format("detection.mkv", write_detection_video, read_frames),
     "sound": Format("sound.mka", write_sound, read_sound),
+    "keys of a video": Format(
+        "decode.json", write_keys_of_video, lambda path: load_section(dict, "videos", path=path)
+    ),
     "clip": Format("clip.json", write_clip, lambda path: read_clip(path.parent)),
     "statistics": Format("ada.json", write_some_statistics, read_statistics),
     "rendered frames": Format(
