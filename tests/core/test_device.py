@@ -50,8 +50,8 @@ config = KeypointRcnnConfig(
 compute = Compute(num_workers=1)
 every_core = compute.model_copy(update={"num_workers": 0})
 print(config.prepare(every_core).num_workers)
-print(*run_parallel(eval, ["__import__('motiontransfer.device').device.choose_accelerator()"],
-    num_workers=1))
+choose = "__import__('motiontransfer.core.device').core.device.choose_accelerator()"
+print(*run_parallel(eval, [choose], num_workers=1))
 logging.info("trains")
 sys.exit(run("stages", ["train_gan", "ada"]))
 """

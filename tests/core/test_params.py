@@ -150,9 +150,27 @@ def test_a_section_fills_a_model_that_it_subclasses():
     assert Training(steps=3, **video).to_config(Video) == Video(**video)
 
 
-@pytest.mark.parametrize("nested", ["[" * 10**5, "- " * 10**5])
-def test_deep_nesting_is_refused(tmp_path, nested):
-    path = tmp_path / "params.yaml"
-    path.write_text(nested)
-    with pytest.raises(ParamsError, match=r"params\.yaml: not valid YAML: "):
-        load_params(path)
+OTHER_CONTENT = {
+    "brackets": b"[" * 10**5,
+    "dashes": b"- " * 10**5,
+    "tabs": b"a:\n\tb: 1",
+    "not UTF-8": b"a: \xff",
+    "binary": bytes(range(256)),
+    "conflict marks": b"<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> x\n",
+    "anchors to itself": b"a: &a [*a]",
+    "a billion laughs": b"a0: &a0 [x]\n"
+    + b"".join(
+        b"a%d: &a%d [%s]\n" % (i + 1, i + 1, b",".join([b"*a%d" % i] * 9)) for i in range(9)
+    ),
+}
+
+
+@pytest.mark.parametrize("content", OTHER_CONTENT.values(), ids=OTHER_CONTENT)
+def test_other_content_is_refused_in_one_line(params, content):
+    PARAMS_FILE.write_bytes(content)
+    with pytest.raises(ParamsError, match=r"^params\.yaml: [^\n]*$"):
+        load_section(Train, "train")
+    PARAMS_FILE.unlink()
+    PARAMS_FILE.mkdir()
+    with pytest.raises(MissingFileError, match=r"^params\.yaml: [^\n]*$"):
+        load_section(Train, "train")

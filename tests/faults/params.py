@@ -112,25 +112,3 @@ def names() -> Iterator[Case]:
                     prepare=partial(_write, changes),
                     expected=expected,
                 )
-
-
-def broken_files() -> Iterator[Case]:
-    """A file that is no params.yaml at all, in ways that tests/test_params.py has not."""
-    for name, content in {
-        "tabs": b"a:\n\tb: 1",
-        "not UTF-8": b"a: \xff",
-        "conflict marks": b"<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> x\n",
-        "anchors to itself": b"a: &a [*a]",
-        "a billion laughs": b"a: &a [x,x,x,x,x,x,x,x,x]\n"
-        + b"".join(
-            b"%c: &%c [%s]\n" % (98 + i, 98 + i, b",".join([b"*%c" % (97 + i)] * 9))
-            for i in range(8)
-        ),
-        "binary": bytes(range(256)),
-    }.items():
-        yield Case(
-            name=name,
-            prepare=lambda content=content: Path("params.yaml").write_bytes(content),
-            expected="refused",
-        )
-    yield Case(name="a folder", prepare=lambda: Path("params.yaml").mkdir(), expected="refused")

@@ -22,7 +22,6 @@ GROUPS = {
     "odd videos": videos.odd_videos,
     "damaged videos": lambda: videos.mutations(60),
     "names": params.names,
-    "params.yaml": params.broken_files,
     **{
         f"fields of params.yaml, {part} of {NUM_PARTS}": partial(
             islice, params.fuzzed(), part - 1, None, NUM_PARTS

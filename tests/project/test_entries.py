@@ -127,14 +127,10 @@ def test_a_missing_file_or_a_name_that_does_not_fit_is_refused(changes, error, m
 
 
 def test_a_transfers_default_name_is_of_its_subjects():
-    assert entries.add_transfer(source="walk", target="ben", name=None, truth="none") == (
-        "ben_as_ada"
-    )
-    content = params()
-    assert content["targets"] == ["ada", "ben"]
-    assert content["transfers"]["ben_as_ada"] == {
-        **{"source": "walk", "source_subject": "ada", "target": "ben", "truth": "none"}
-    }
+    wanted = {"source": "walk", "target": "ben", "truth": "none"}
+    assert entries.add_transfer(**wanted, name=None) == "ben_as_ada"
+    assert params()["targets"] == ["ada", "ben"]
+    assert params()["transfers"]["ben_as_ada"] == {**wanted, "source_subject": "ada"}
 
 
 @pytest.mark.parametrize(

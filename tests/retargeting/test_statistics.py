@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.core.errors import DamagedFileError, MissingFileError, StatisticsError
+from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.retargeting import statistics as module
@@ -195,9 +195,6 @@ def test_invalid_files_are_refused(tmp_path, change, named):
     module.write_statistics(path, module.fit_statistics([WALK], **PAPER))
     write_checked_json(path, read_checked_json(path) | change)
     with pytest.raises(StatisticsError, match=rf"ada\.json: .*{named}"):
-        module.read_statistics(path)
-    path.write_text(path.read_text().replace("1", "2"))
-    with pytest.raises(DamagedFileError, match=r"ada\.json"):
         module.read_statistics(path)
     with pytest.raises(MissingFileError, match=r"eve\.json: no such statistics file"):
         module.read_statistics(tmp_path / "eve.json")

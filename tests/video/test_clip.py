@@ -59,15 +59,13 @@ def test_a_missing_file_is_named_with_the_remedy(tmp_path, name):
         clip_module.read_clip(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [({"format": "other"}, "got .*other"), ({"version": 2}, r"got .*clip', 2")],
-)
-def test_a_foreign_description_is_refused(tmp_path, content, message):
+@pytest.mark.parametrize("content", [{"format": "other"}, {"version": 2}])
+def test_the_description_of_another_format_is_refused(tmp_path, content):
     make_clip(tmp_path)
     file = tmp_path / "clip.json"
     write_checked_json(file, read_checked_json(file) | content)
-    with pytest.raises(VideoError, match=rf"clip\.json: .*{message}"):
+    (value,) = content.values()
+    with pytest.raises(VideoError, match=rf"clip\.json: .*got .*{value}"):
         clip_module.read_clip(tmp_path)
 
 
@@ -88,11 +86,8 @@ def frames_of(folder):
         return list(store.frames())
 
 
-def damaged(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
-    path = write_test_video(tmp_path / "damaged.mkv", list(noise), codec="ffv1", pix_fmt="bgr0")
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    return path
+def shown_in(folder):
+    return [index_of(frame) for frame in frames_of(folder)]
 
 
 def test_a_constant_video_comes_through_frame_by_frame(tmp_path):
@@ -100,7 +95,7 @@ def test_a_constant_video_comes_through_frame_by_frame(tmp_path):
     metrics = decode(path, tmp_path / "clip")
     clip = clip_module.read_clip(tmp_path / "clip")
     assert (clip.num_frames, clip.frame_rate, clip.size) == (9, Fraction(10), SIZE)
-    assert [index_of(frame) for frame in frames_of(tmp_path / "clip")] == list(range(9))
+    assert shown_in(tmp_path / "clip") == list(range(9))
     expected = {
         **{"frames": 9, "seconds": 0.9, "frame_rate": 10.0, "source_frames": 9},
         **{"frames_duplicated": 0, "frames_dropped": 0, "frames_lost_to_damage": 0},
@@ -114,10 +109,8 @@ def test_variable_rate_becomes_constant_by_time(tmp_path):
     pts = [0, 100, 430, 530, 560, 640, 700, 800, 900]
     path = write_test_video(tmp_path / "v.mkv", greys(9), pts_ms=pts)
     metrics = decode(path, tmp_path / "clip", frame_rate=Fraction(10))
-    assert [index_of(frame) for frame in frames_of(tmp_path / "clip")] == [
-        *[0, 1, 1, 1, 1],
-        *[2, 4, 6, 7, 8],
-    ]
+    expected = [0, 1, 1, 1, 1, 2, 4, 6, 7, 8]
+    assert shown_in(tmp_path / "clip") == expected
     assert (metrics["frames_duplicated"], metrics["frames_dropped"]) == (3, 2)
     table = pq.read_table(tmp_path / "clip" / "index.parquet").to_pydict()
     assert table["frame_index"] == list(range(10))
@@ -125,7 +118,7 @@ def test_variable_rate_becomes_constant_by_time(tmp_path):
     np.testing.assert_allclose(
         table["source_pts_seconds"], [0, 0.1, 0.1, 0.1, 0.1, 0.43, 0.56, 0.7, 0.8, 0.9]
     )
-    assert table["source_frame_index"] == [0, 1, 1, 1, 1, 2, 4, 6, 7, 8]
+    assert table["source_frame_index"] == expected
 
 
 def test_times_rounded_to_milliseconds_repeat_and_drop_nothing(tmp_path):
@@ -134,8 +127,7 @@ def test_times_rounded_to_milliseconds_repeat_and_drop_nothing(tmp_path):
     path = write_test_video(tmp_path / "v.mkv", frames, pts_ms=pts, rate=30)
     metrics = decode(path, tmp_path / "clip")
     assert metrics["source"]["frame_rate"] == "30000/1001"
-    shown = [index_of(frame) for frame in frames_of(tmp_path / "clip")]
-    assert shown == [index % 10 for index in range(100)]
+    assert shown_in(tmp_path / "clip") == [index % 10 for index in range(100)]
     assert (metrics["frames_duplicated"], metrics["frames_dropped"]) == (0, 0)
 
 
@@ -193,21 +185,17 @@ def test_sound_goes_round_in_sync(tmp_path):
     np.testing.assert_allclose(click_starts(made), [0.3, 0.8], atol=0.004)
 
 
-def test_damage_fails_and_leaves_nothing(tmp_path):
-    path = damaged(tmp_path)
+def test_damage_fails_and_leaves_nothing_or_is_cut_off_and_counted(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
+    path = write_test_video(tmp_path / "damaged.mkv", list(noise), codec="ffv1", pix_fmt="bgr0")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(DamagedVideoError, match=r"damaged\.mkv: frame \d: the file ends"):
         decode(path, tmp_path / "out" / "clip", size=(64, 64))
     assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_damage_can_be_cut_off_and_is_counted(tmp_path):
-    path = damaged(tmp_path)
     metrics = decode(path, tmp_path / "clip", size=(64, 64), on_damage="truncate")
-    kept = np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
     frames = frames_of(tmp_path / "clip")
     assert 3 <= len(frames) <= 6
-    for frame, expected in zip(frames, kept, strict=False):
-        np.testing.assert_array_equal(frame, expected)
+    np.testing.assert_array_equal(frames, noise[: len(frames)])
     assert metrics["frames"] == len(frames)
     assert metrics["frames_lost_to_damage"] == 12 - len(frames)
 
@@ -216,7 +204,7 @@ def test_what_follows_a_jump_in_time_is_cut_off_and_the_frame_before_does_not_fi
     ten_hours_later = [*range(0, 800, 100), 36_000_000]
     path = write_test_video(tmp_path / "v.mp4", greys(9), pts_ms=ten_hours_later)
     metrics = decode(path, tmp_path / "clip", on_damage="truncate")
-    assert [index_of(frame) for frame in frames_of(tmp_path / "clip")] == list(range(8))
+    assert shown_in(tmp_path / "clip") == list(range(8))
     assert metrics["frames_lost_to_damage"] == 1
 
 

@@ -31,6 +31,7 @@ def read_until_damage(path):
     kept = []
     with pytest.raises(reader.DamagedVideoError) as caught:
         kept.extend(reader.upright(timed.item, metadata) for timed in reader.read_frames(metadata))
+    assert "\n" not in str(caught.value)
     return kept, str(caught.value)
 
 
@@ -54,13 +55,8 @@ def test_any_container_and_codec_gives_frames_in_order_with_their_times(
     assert [index_of(frame) for frame in frames] == list(range(9))
     starts = np.array([each.start_seconds for each in timed])
     np.testing.assert_allclose(starts - starts[0], np.arange(9) / 25, atol=0.002)
-    assert (metadata.frame_rate, metadata.num_frames, metadata.size, metadata.has_sound) == (
-        25,
-        9,
-        (32, 48),
-        False,
-    )
-    assert metadata.orientation == Orientation()
+    assert (metadata.frame_rate, metadata.num_frames, metadata.size) == (25, 9, (32, 48))
+    assert (metadata.has_sound, metadata.orientation) == (False, Orientation())
 
 
 def test_a_turned_video_stands_upright(tmp_path):
@@ -98,11 +94,9 @@ def test_a_file_cut_short_is_damage_and_what_is_whole_is_read(tmp_path, name):
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.6)])
     kept, message = read_until_damage(path)
     assert 2 < len(kept) < 9
-    for frame, expected in zip(kept, whole, strict=False):
-        np.testing.assert_array_equal(frame, expected)
+    np.testing.assert_array_equal(kept, whole[: len(kept)])
     assert f"{path}: frame {len(kept)}: the file ends " in message
     assert "on_damage: truncate" in message
-    assert "\n" not in message
 
 
 def remux(path, copy, *, packets=slice(None), attachment=None):
@@ -161,12 +155,13 @@ def test_packets_before_the_first_key_frame_are_passed_over(tmp_path):
     np.testing.assert_array_equal(read_all(late)[2], whole[is_key.index(True, 2) :])
 
 
-def test_time_that_runs_back_goes_on_at_the_rate(tmp_path, monkeypatch):
+@pytest.mark.parametrize("times_ms", [(0, 100, 0, 100, 400, 500), (0,) * 6])
+def test_time_that_runs_back_or_stands_goes_on_at_the_rate(tmp_path, monkeypatch, times_ms):
     path = write_test_video(tmp_path / "v.mkv", greys(6))
     metadata, decoded = reader.read_metadata(path), reader._decoded
 
     def running_back(path):
-        for frame, milliseconds in zip(decoded(path), [0, 100, 0, 100, 400, 500], strict=True):
+        for frame, milliseconds in zip(decoded(path), times_ms, strict=True):
             frame.pts = milliseconds
             yield frame
 
@@ -239,11 +234,6 @@ def test_a_video_without_one_intact_frame_is_refused(tmp_path):
     path.write_bytes(content)
     with pytest.raises(VideoError, match=r"video\.webm: frame 0: no frame can be decoded: "):
         reader.read_metadata(path)
-
-
-def test_colons_in_names_are_no_protocols(tmp_path):
-    path = write_test_video(tmp_path / "plain.mp4", greys(2)).rename(tmp_path / "http:clip.mp4")
-    assert len(read_all(path)[1]) == 2
 
 
 def test_a_tiny_file_cannot_ask_for_a_huge_image(tmp_path):

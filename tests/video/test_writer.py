@@ -16,6 +16,12 @@ def flat(colour, size=(32, 48)):
     return np.full((*size, 3), colour, dtype=np.uint8)
 
 
+def write(folder, frames, **options):
+    path = folder / "video.mp4"
+    write_video(path, frames, **{"frame_rate": Fraction(25), **options})
+    return path
+
+
 def moving(num_frames, size=(32, 48)):
     for index in range(num_frames):
         frame = flat((200, 30, 60), size)
@@ -25,8 +31,7 @@ def moving(num_frames, size=(32, 48)):
 
 @pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(5)])
 def test_frame_count_rate_and_order_are_kept(tmp_path, rate):
-    path = tmp_path / "video.mp4"
-    write_video(path, moving(31), frame_rate=rate, sound=None, crf=10)
+    path = write(tmp_path, moving(31), frame_rate=rate, crf=10)
     with FrameStore(path) as store:
         assert (len(store), store.frame_rate, store.size) == (31, rate, (32, 48))
         read = list(store.frames())
@@ -43,8 +48,7 @@ def test_frame_count_rate_and_order_are_kept(tmp_path, rate):
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_colours_survive_and_are_tagged_bt709(tmp_path, colour):
-    path = tmp_path / "video.mp4"
-    write_video(path, [flat(colour)] * 2, frame_rate=Fraction(25), sound=None, crf=1)
+    path = write(tmp_path, [flat(colour)] * 2, crf=1)
     with FrameStore(path) as store:
         assert np.abs(store[1].astype(int) - colour).max() <= 3
     with av.open(str(path)) as container:
@@ -57,9 +61,7 @@ def test_colours_survive_and_are_tagged_bt709(tmp_path, colour):
 def test_odd_sizes_grow_by_a_copy_of_the_edge(tmp_path):
     frame = np.zeros((33, 47, 3), dtype=np.uint8)
     frame[:, -1] = 255
-    path = tmp_path / "video.mp4"
-    write_video(path, [frame] * 3, frame_rate=Fraction(25), sound=None, crf=1)
-    with FrameStore(path) as store:
+    with FrameStore(write(tmp_path, [frame] * 3, crf=1)) as store:
         read = store[2]
     assert read.shape == (34, 48, 3)
     np.testing.assert_allclose(read[:33, :47], frame, atol=8)
@@ -68,12 +70,9 @@ def test_odd_sizes_grow_by_a_copy_of_the_edge(tmp_path):
 
 def test_same_frames_give_the_same_bytes(tmp_path):
     sound = write_test_sound(tmp_path / "sound.m4a")
-    written = set()
-    for _ in range(3):  # x264 has settings with which one run in twenty differs
-        path = tmp_path / "video.mp4"
-        write_video(path, moving(30, (40, 72)), frame_rate=Fraction(25), sound=sound, crf=18)
-        written.add(path.read_bytes())
-    assert len(written) == 1
+    # x264 has settings with which one run in twenty differs
+    written = [write(tmp_path, moving(30, (40, 72)), sound=sound).read_bytes() for _ in range(3)]
+    assert len(set(written)) == 1
 
 
 @pytest.mark.parametrize(
@@ -81,8 +80,7 @@ def test_same_frames_give_the_same_bytes(tmp_path):
 )
 def test_sound_stays_in_sync_and_is_copied(tmp_path, name, codec):
     sound = write_test_sound(tmp_path / name, codec=codec, seconds=1.2)
-    path = tmp_path / "video.mp4"
-    write_video(path, moving(50), frame_rate=Fraction(25), sound=sound, crf=30)
+    path = write(tmp_path, moving(50), sound=sound, crf=30)
     # Formats without edit lists keep the codec's run-up, so the input itself says where clicks are.
     np.testing.assert_allclose(click_starts(path), click_starts(sound), atol=0.003)
     with av.open(str(path)) as made, av.open(str(sound)) as original:
@@ -93,9 +91,7 @@ def test_sound_stays_in_sync_and_is_copied(tmp_path, name, codec):
 
 def test_copied_sound_has_no_gaps_though_matroska_rounds_times(tmp_path):
     sound = write_test_sound(tmp_path / "sound.mka", seconds=1.0)
-    path = tmp_path / "video.mp4"
-    write_video(path, moving(25), frame_rate=Fraction(25), sound=sound, crf=30)
-    with av.open(str(path)) as container:
+    with av.open(str(write(tmp_path, moving(25), sound=sound, crf=30))) as container:
         starts = [packet.pts for packet in container.demux(audio=0) if packet.size]
     assert set(np.diff(starts)) == {1024}
 
@@ -105,11 +101,9 @@ def test_copied_sound_has_no_gaps_though_matroska_rounds_times(tmp_path):
 def test_offset_moves_the_sound(tmp_path, name, offset):
     codec = "aac" if name.endswith("m4a") else "pcm_s16le"
     source = write_test_sound(tmp_path / name, codec=codec, seconds=1.2)
-    sound, path = tmp_path / "stored.mka", tmp_path / "video.mp4"
+    sound = tmp_path / "stored.mka"
     stored = store_sound(source, sound, origin_seconds=-offset)
-    write_video(
-        path, moving(50), frame_rate=Fraction(25), sound=sound, sound_offset_seconds=stored, crf=30
-    )
+    path = write(tmp_path, moving(50), sound=sound, sound_offset_seconds=stored, crf=30)
     expected = np.array([0.0, 0.5, 1.0]) + offset
     np.testing.assert_allclose(click_starts(path), expected[expected >= 0], atol=0.003)
 
@@ -117,27 +111,22 @@ def test_offset_moves_the_sound(tmp_path, name, offset):
 @pytest.mark.parametrize("codec", ["aac", "libmp3lame"])
 def test_sound_ends_with_the_video(tmp_path, codec):
     sound = write_test_sound(tmp_path / "sound.mka", codec=codec, seconds=3.0)
-    path = tmp_path / "video.mp4"
-    write_video(path, moving(25), frame_rate=Fraction(25), sound=sound, crf=30)
-    with av.open(str(path)) as container:
+    with av.open(str(write(tmp_path, moving(25), sound=sound, crf=30))) as container:
         assert container.duration / av.time_base == pytest.approx(1.0, abs=0.03)
         assert container.streams.video[0].frames == 25
 
 
 def test_faults_are_reported_in_one_line(tmp_path):
-    path = tmp_path / "video.mp4"
-    frames = [flat((1, 2, 3)), flat((1, 2, 3), (48, 32))]
-    with pytest.raises(VideoError, match=r"frame 1: expected \(32, 48, 3\).*got \(48, 32, 3\)"):
-        write_video(path, frames, frame_rate=Fraction(25), sound=None, crf=18)
-    with pytest.raises(VideoError, match="no frames to write"):
-        write_video(path, [], frame_rate=Fraction(25), sound=None, crf=18)
-    with pytest.raises(MissingFileError, match=r"no\.m4a: no such file"):
-        write_video(path, frames, frame_rate=Fraction(25), sound=tmp_path / "no.m4a", crf=18)
-    silent = tmp_path / "silent.mp4"
-    write_video(silent, frames[:1], frame_rate=Fraction(25), sound=None, crf=18)
-    with pytest.raises(VideoError, match=r"silent\.mp4: holds no sound"):
-        write_video(path, frames[:1], frame_rate=Fraction(25), sound=silent, crf=18)
+    one, two = flat((1, 2, 3)), flat((1, 2, 3), (48, 32))
+    silent = write(tmp_path, [one]).rename(tmp_path / "silent.mp4")
     other = write_test_sound(tmp_path / "sound.flac", codec="flac")
-    with pytest.raises(VideoError, match=r"sound\.flac: expected AAC or MP3 .*, got flac"):
-        write_video(path, frames[:1], frame_rate=Fraction(25), sound=other, crf=18)
-    assert not path.exists()
+    for frames, sound, error, message in (
+        ([one, two], None, VideoError, r"frame 1: expected \(32, 48, 3\).*got \(48, 32, 3\)"),
+        ([], None, VideoError, "no frames to write"),
+        ([one], tmp_path / "no.m4a", MissingFileError, r"no\.m4a: no such file"),
+        ([one], silent, VideoError, r"silent\.mp4: holds no sound"),
+        ([one], other, VideoError, r"sound\.flac: .*, got flac"),
+    ):
+        with pytest.raises(error, match=message):
+            write(tmp_path, frames, sound=sound)
+    assert not (tmp_path / "video.mp4").exists()
