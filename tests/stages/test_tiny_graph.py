@@ -49,8 +49,8 @@ def test_evaluated_frames_are_twice_as_high_as_the_working_image_if_they_can(
     monkeypatch, full, height
 ):
     monkeypatch.setattr(evaluate, "result_size", lambda renderer, height: (height or full, 1))
-    config = SimpleNamespace(size=(100, 90))
-    assert evaluate._size(SimpleNamespace(main=SimpleNamespace(config=config))) == (height, 1)
+    renderer = SimpleNamespace(networks=SimpleNamespace(size=(100, 90)))
+    assert evaluate._size(renderer) == (height, 1)
 
 
 def test_a_transfer_is_evaluated(project):
