@@ -8,28 +8,32 @@ from tests.docs.pages import run
 PAGE = (Path(__file__).parents[2] / "docs/clusters.md").read_text()
 SCRIPTS = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.M | re.S)
 GENERATOR = "artifacts/models/ada/generator.safetensors"
+SLURM = "SLURM_ARRAY_TASK_ID=1 SLURM_JOB_ID=1 SLURM_JOB_NODELIST=localhost"
 RESULT = "results/ada_as_ben/report.html"
 
 
 @pytest.mark.parametrize(
     ("named", "made"),
     [
-        ("python -m stages train_gan", {GENERATOR}),
+        ("torchrun", {GENERATOR}),  # one process on one machine
         ("repro --single-item", {GENERATOR}),  # and nothing that depends on it
         ("motiontransfer repro", {GENERATOR, RESULT}),
     ],
 )
 def test_a_script_makes_what_is_missing(project, named, made):
     (script,) = (each for each in SCRIPTS if named in each)
-    (project / "job.sh").write_text(
-        script.replace("uv run ", "").replace("train_gan me", "train_gan ada")
-    )
-    srun = project / "shim/srun"
-    srun.parent.mkdir()
-    srun.write_text('#!/bin/sh\nexec "$@"\n')
-    srun.chmod(0o755)
+    here = {"uv run ": "", " me\n": " ada\n", "--nnodes 2": "--nnodes 1", "node 4": "node 1"}
+    for there, replaced in here.items():
+        script = script.replace(there, replaced)
+    (project / "job.sh").write_text(script)
+    shims = {"srun": 'exec "$@"', "scontrol": "echo localhost"}
+    for name, command in shims.items():
+        shim = project / "shim" / name
+        shim.parent.mkdir(exist_ok=True)
+        shim.write_text(f"#!/bin/sh\n{command}\n")
+        shim.chmod(0o755)
     for path in (GENERATOR, RESULT):
         (project / path).unlink()
-    done = run(f"PATH={srun.parent}:$PATH SLURM_ARRAY_TASK_ID=1 bash -e job.sh", project)
+    done = run(f"PATH={shim.parent}:$PATH {SLURM} bash -e job.sh", project)
     assert done.returncode == 0, done.stdout[-3000:]
     assert {path for path in (GENERATOR, RESULT) if (project / path).exists()} == made
