@@ -20,11 +20,12 @@ _GENERATED = "trainedalgorithmicmedia"  # the end of composite…, too
 _GENERATOR, _SIGNATURE = "claim_generator_info", "signature_info"
 
 
-class Reason(BaseModel, frozen=True, populate_by_name=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
     """A failed check, by C2PA's code and in c2pa's words."""
 
     code: str
-    text: str | None = Field(None, alias="explanation")
+    explanation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +55,11 @@ class _Assertion(BaseModel):
     data: object = None
 
 
-class _Actions(BaseModel):
-    class _Action(BaseModel):
-        source_type: str | None = Field(default=None, alias="digitalSourceType")
+class _Action(BaseModel):
+    source_type: str | None = Field(None, alias="digitalSourceType")
 
+
+class _Actions(BaseModel):
     actions: list[_Action] = []
 
 
@@ -101,14 +103,14 @@ def read_provenance(path: Path) -> Provenance | None:
             f"{path}: altered or damaged: its C2PA manifest is not as C2PA defines it"
         ) from error
     is_valid = report.validation_state in ("Valid", "Trusted")
-    found = [item.data for item in manifest.assertions if item.label == ASSERTION]
+    own = (item.data for item in manifest.assertions if item.label == ASSERTION)
     return Provenance(
         integrity="unaltered" if is_valid else "not valid",
         reasons=tuple(check for check in report.failed if check.code != _UNTRUSTED),
         signer=", ".join(dict.fromkeys(filter(None, (manifest.signer, manifest.organization)))),
         software=" ".join(filter(None, (manifest.software, manifest.version))),
         source_type=source_type,
-        assertion=next((data for data in found if isinstance(data, dict)), {}),
+        assertion=next((data for data in own if isinstance(data, dict)), {}),
     )
 
 
@@ -154,22 +156,17 @@ def _rows(provenance: Provenance | None) -> Iterator[tuple[str, str]]:
         yield "origin", "unknown: there is no C2PA manifest in it"
         yield "", "which proves nothing: most ways to edit or share a video drop it"
         return
-    if provenance.integrity == "unaltered":
-        yield "content", "unaltered since it was signed"
-    else:
-        yield "content", "NOT VALID: altered since it was signed, or its certificate does not count"
+    altered = "NOT VALID: altered since it was signed, or its certificate does not count"
+    is_valid = provenance.integrity == "unaltered"
+    yield "content", "unaltered since it was signed" if is_valid else altered
     for reason in provenance.reasons:
-        yield "", f"{reason.text or ''} ({reason.code})"
+        yield "", f"{reason.explanation} ({reason.code})"
     kind = provenance.source_type or "no source type"
     claim = "AI-generated" if provenance.is_generated else "not said to be AI-generated"
     yield "origin", f"{claim} ({kind}), says its C2PA manifest, written by {provenance.software}"
     by = "a self-signed certificate" if SELF_SIGNED in provenance.signer else provenance.signer
     yield "signed", f"by {by}: no authority was asked who that is"
-    yield from _assertion_rows(provenance.assertion)
-
-
-def _assertion_rows(assertion: dict[str, object]) -> Iterator[tuple[str, str]]:
-    networks, source = assertion.get("networks"), assertion.get("source")
+    networks, source = (provenance.assertion.get(name) for name in ("networks", "source"))
     for network in networks if isinstance(networks, list) else []:
         if isinstance(network, dict):
             architecture, weights = (network.get(k) for k in ("architecture", "weights_sha256"))

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from motiontransfer.core.params import Compute
 from motiontransfer.evaluation.frames import FrameSet, PosedFrames, concatenated
@@ -18,6 +19,17 @@ BODY = HOLISTIC.joints[HOLISTIC.slice("body")]
 PERFECT = {"l1": 0, "psnr": 100, "ssim": 1, "shift_tolerant_ssim": 1, "sharpness": 1}
 """Metrics of a box that shows what the real one shows."""
 HAND = ("left_hand_wrist", "left_hand_index_tip")
+
+
+def textured(seed, size, contrast=5):
+    rng = np.random.default_rng(seed)
+    smooth = gaussian_filter(rng.uniform(0, 255, (*size, 3)), (2, 2, 0))
+    return np.clip((smooth - 127) * contrast + 127, 0, 255).astype(np.uint8)
+
+
+def noisy(image, deviation):
+    noise = np.random.default_rng(9).normal(0, deviation, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
 def poses_of_clips(*clips):

@@ -16,20 +16,9 @@ from motiontransfer.evaluation.image_metrics import (
     why_skipped,
 )
 from motiontransfer.evaluation.measurements import MetricKey
-from tests.evaluation.conftest import scores_of
+from tests.evaluation.conftest import noisy, scores_of, textured
 
 _BOX = (40, 50, 70, 100)
-
-
-def _image(seed, size, contrast=5):
-    rng = np.random.default_rng(seed)
-    smooth = gaussian_filter(rng.uniform(0, 255, (*size, 3)), (2, 2, 0))
-    return np.clip((smooth - 127) * contrast + 127, 0, 255).astype(np.uint8)
-
-
-def _noisy(image, deviation, seed=9):
-    noise = np.random.default_rng(seed).normal(0, deviation, image.shape)
-    return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
 def _flat(level):
@@ -52,12 +41,12 @@ def _moved(image, dx, dy):
 
 @pytest.fixture(scope="module")
 def real():
-    return _image(1, (40, 48), contrast=4)
+    return textured(1, (40, 48), contrast=4)
 
 
 @pytest.fixture(scope="module")
 def tall():
-    return _image(1, (200, 120), contrast=6)
+    return textured(1, (200, 120), contrast=6)
 
 
 @pytest.mark.parametrize(("low", "high"), [(100, 101), (84, 100), (0, 255)])
@@ -74,7 +63,7 @@ def test_metrics_of_two_flat_frames(low, high):
 @pytest.mark.parametrize("box", [(5, 9, 24, 31), (0, 0, 48, 11), (12, 10, 48, 40)])
 def test_a_box_is_measured_as_if_cut_out_by_networks_too(real, box):
     """Half-open: what is beside it does not count."""
-    fake, seen = _noisy(real, 30), []
+    fake, seen = noisy(real, 30), []
     networks = {"lpips": lambda *images: seen.extend(images) or 0.25}
     row = frame_metrics(real, fake, boxes={"person": box}, distances=networks)["person"]
     alone = _whole(_cut(real, box), _cut(fake, box))
@@ -170,8 +159,8 @@ def test_means_are_over_measured_boxes_only_and_each_hand_counts_by_itself(measu
 
 
 def test_ms_ssim_is_that_of_torchmetrics():
-    real = _image(1, (187, 179))
-    fake = _noisy(np.roll(real, 2, axis=1), 60)
+    real = textured(1, (187, 179))
+    fake = noisy(np.roll(real, 2, axis=1), 60)
     tensors = [torch.from_numpy(p.copy()).permute(2, 0, 1)[None].double() for p in (real, fake)]
     expected = multiscale_structural_similarity_index_measure(*tensors, data_range=255.0)
     assert _whole(real, fake)["ms_ssim"] == pytest.approx(float(expected), abs=1e-4)

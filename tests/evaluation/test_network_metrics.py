@@ -12,7 +12,7 @@ from motiontransfer.core.device import choose_accelerator
 from motiontransfer.core.errors import WeightsError
 from motiontransfer.evaluation import network_metrics as module
 from motiontransfer.evaluation.measurements import nested
-from tests.evaluation.conftest import BODY
+from tests.evaluation.conftest import BODY, noisy, textured
 from tests.pretend_cuda import pretend_cuda
 
 
@@ -37,27 +37,19 @@ def _open_networks(name, file):
     return module.open_networks(params, option="evaluate.{}_weights")
 
 
-def _image(size=(80, 72)):
-    return np.random.default_rng(0).integers(40, 200, (*size, 3), np.uint8)
-
-
-def _noisy(image, deviation):
-    noise = np.random.default_rng(1).normal(0, deviation, image.shape)
-    return np.clip(image + noise, 0, 255).astype(np.uint8)
-
-
 def test_equal_images_are_at_zero_and_more_noise_is_farther(tmp_path):
     distance = _lpips(_alexnet(), tmp_path)
     for size in ((80, 72), (20, 31)):
-        image = _image(size)
+        image = textured(0, size)
         assert distance(image, image) == pytest.approx(0, abs=1e-5)
-        near, far = (distance(image, _noisy(image, deviation)) for deviation in (10, 60))
+        near, far = (distance(image, noisy(image, deviation)) for deviation in (10, 60))
         assert 1e-4 < near < far
 
 
 def test_lpips_is_that_of_its_authors(tmp_path):
     """As torchmetrics took it over, with the same weights of AlexNet."""
-    images = _image(), _noisy(_image(), 20)
+    image = textured(0, (80, 72))
+    images = image, noisy(image, 20)
     expected = _NoTrainLpips(net="alex", pnet_rand=True)
     for name, value in expected.net.named_parameters():
         value.copy_(_alexnet()[f"features.{name.partition('.')[2]}"])
@@ -69,7 +61,8 @@ def test_lpips_is_that_of_its_authors(tmp_path):
 
 @pytest.mark.slow
 def test_on_a_gpu_distances_are_the_cpus(tmp_path):
-    images = _image((64, 48)), _noisy(_image((64, 48)), 20)
+    image = textured(0, (64, 48))
+    images = image, noisy(image, 20)
     expected = _lpips(_alexnet(), tmp_path)(*images)
     with pretend_cuda() as gpu:
         assert _lpips(_alexnet(), tmp_path)(*images) == pytest.approx(expected, rel=1e-4)
@@ -88,7 +81,7 @@ def test_features_are_those_of_the_given_weights_of_a_part_of_a_frame_too(tmp_pa
         if isinstance(layer, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(layer.weight)  # or the features would vanish
     torch.save(network.state_dict(), file)
-    image = _image((48, 80))[4:44, 6:76]  # not contiguous
+    image = textured(0, (48, 80))[4:44, 6:76]  # not contiguous
     (expected,) = network(torch.from_numpy(image.copy()).permute(2, 0, 1)[None])
     assert expected.std() > 0.01
     found = _open_networks("inception", file).features(image)

@@ -2,12 +2,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
 
 from motiontransfer.evaluation import temporal_metrics as module
 from motiontransfer.evaluation.frames import FrameSet
 from motiontransfer.evaluation.measurements import MetricKey
-from tests.evaluation.conftest import scores_of
+from tests.evaluation.conftest import scores_of, textured
 
 _BOX = (2, 2, 6, 8)
 _SIZE = (72, 96)
@@ -117,8 +116,7 @@ def test_change_is_not_measured_where_the_real_video_stands_still():
 
 @pytest.fixture
 def texture():
-    smooth = gaussian_filter(np.random.default_rng(0).uniform(0, 255, (90, 120, 3)), (2, 2, 0))
-    return np.clip((smooth - 127) * 6 + 127, 0, 255).astype(np.uint8)
+    return textured(0, (90, 120), contrast=6)
 
 
 def _pan(texture, num_frames, step=2):

@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import av
 import c2pa
@@ -31,6 +32,7 @@ from tests.provenance.signing import (
     key_pem,
     signed_video,
     signer_chain,
+    unsigned_video,
     use_certificate,
 )
 
@@ -111,13 +113,11 @@ def test_what_the_machine_lacks_is_named(tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_signed_leaves_no_file(tmp_path):
-    good = load_credentials()
-    unsigned = signed_video(tmp_path / "v.mp4").with_name("unsigned_v.mp4")
-    spoiled = replace(good, algorithm="es512")
-    path = tmp_path / "w.mp4"
-    content = "trainedAlgorithmicMedia"
-    fault_of(lambda: module.sign_file(path, unsigned, {}, spoiled, content=content))
-    assert not list(tmp_path.glob("*w.mp4*")) + list(tmp_path.glob(".*"))
+    unsigned, path = unsigned_video(tmp_path / "u.mp4"), tmp_path / "v.mp4"
+    spoiled = replace(load_credentials(), algorithm="es512")
+    sign = partial(module.sign_file, path, unsigned, {}, spoiled)
+    assert fault_of(partial(sign, content="trainedAlgorithmicMedia")).startswith(f"{path}: ")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["data", "u.mp4"]
 
 
 def manifest_of(path):

@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import c2pa
 import pytest
@@ -26,18 +26,21 @@ def test_an_altered_video_is_not_valid_for_c2pas_reasons(signed):
     changed = signing.with_byte_changed(signed, signed.stat().st_size - 20)
     found = read_provenance(changed)
     assert found.integrity == "not valid"
-    assert [reason.code for reason in found.reasons] == ["assertion.bmffHash.mismatch"]
+    (why,) = json.loads(json.dumps(asdict(found)))["reasons"]
+    assert why["code"] == "assertion.bmffHash.mismatch"
     content, reason = provenance_lines(found)[:2]
     assert "NOT VALID" in content
-    assert found.reasons[0].text in reason
+    assert why["explanation"] in reason
 
 
 @pytest.fixture
 def by_an_editor(tmp_path):
     """Sign a video with another software's manifest."""
 
-    def sign(*assertions, name="editor", video=None, change=lambda builder: None, **action):
-        action = action or {"action": "c2pa.created", "digitalSourceType": CAPTURE}
+    def sign(
+        *assertions, name="editor", video=None, change=lambda builder: None, did="c2pa.created"
+    ):
+        action = {"action": did, "digitalSourceType": CAPTURE}
         actions = {"label": "c2pa.actions.v2", "data": {"actions": [action]}}
         info = [{"name": name, "version": "2"}]
         builder = c2pa.Builder({"claim_generator_info": info, "assertions": [actions, *assertions]})
@@ -55,8 +58,7 @@ def test_a_cameras_video_is_not_generated_and_an_edited_video_still_is(signed, b
 
     found = read_provenance(by_an_editor())
     assert (found.source_type, found.is_generated) == ("digitalCapture", False)
-    adjusted = {"action": "c2pa.color_adjustments", "digitalSourceType": CAPTURE}
-    edited = by_an_editor(video=signed, change=keep_manifest, **adjusted)
+    edited = by_an_editor(video=signed, change=keep_manifest, did="c2pa.color_adjustments")
     found = read_provenance(edited)
     assert (found.integrity, found.software) == ("unaltered", "editor 2")
     assert found.is_generated
@@ -112,8 +114,6 @@ def test_lines_name_content_origin_signer_networks_and_source(signed):
     "spoil",
     [
         lambda report: report.update(active_manifest="urn:c2pa:another"),
-        lambda report: report.update(validation_results={"activeManifest": {"failure": [4]}}),
-        lambda report: active(report).update(claim_generator_info=[{"name": ["x"]}]),
         lambda report: active(report)["assertions"].append({"label": "c2pa.actions", "data": [1]}),
     ],
 )
