@@ -60,7 +60,7 @@ def _line(line: str) -> str:
 
 def _plain(text: str) -> str:
     text = re.sub(r"\b[0-9a-f]{7,40}\b", "0", text.strip("\n"))
-    text = re.sub(r"\b0 [kMG]?i?B\b", "0 B", _NUMBER.sub("0", text))
+    text = re.sub(r"\b0 ?[kMG]?i?B\b", "0 B", _NUMBER.sub("0", text))
     text = re.sub(r"-{3,}", "---", text)
     return "\n".join(" ".join(line.split()) for line in text.split("\n"))
 
