@@ -39,8 +39,6 @@ class _AnyDetectorConfig(Section):
 
     uses_gpu: ClassVar[bool] = False
     """Whether it runs on a GPU where there is one."""
-    cpu_seconds_per_frame: ClassVar[float]
-    """Order of magnitude, for the forecast."""
 
     @classmethod
     def pretrained(cls, model: str | None) -> Pretrained | None:
@@ -74,8 +72,6 @@ class _FrameDetectorConfig(_AnyDetectorConfig):
 class HolisticConfig(_FrameDetectorConfig):
     """The section with `mediapipe_holistic`: body, hands and face."""
 
-    cpu_seconds_per_frame = 0.04
-
     detector: Literal["mediapipe_holistic"]
     min_tracking_confidence: float = Field(ge=0, le=1)
     warmup_frames: int = Field(ge=0)
@@ -104,7 +100,6 @@ class HolisticConfig(_FrameDetectorConfig):
 class TasksConfig(_FrameDetectorConfig):
     """The section with `mediapipe_tasks`: bodies."""
 
-    cpu_seconds_per_frame = 0.03
     warmup_frames: ClassVar = 0  # it remembers no frames
 
     detector: Literal["mediapipe_tasks"]
@@ -153,7 +148,6 @@ class KeypointRcnnConfig(_FrameDetectorConfig):
     """The section with `keypointrcnn`: bodies."""
 
     uses_gpu = True
-    cpu_seconds_per_frame = 3.0
     warmup_frames: ClassVar = 0
 
     detector: Literal["keypointrcnn"]
@@ -211,8 +205,6 @@ class KeypointRcnnConfig(_FrameDetectorConfig):
 
 class ImportConfig(_AnyDetectorConfig):
     """The section with imported keypoints, which has no other settings."""
-
-    cpu_seconds_per_frame = 0.0
 
     detector: ImportFormat
 
