@@ -78,9 +78,8 @@ class Player extends EventTarget {
       this.waiting.add(video);
       return;
     }
-    const seconds = (this.frame + 0.5) / this.rate;
-    if (Math.abs(video.currentTime - seconds) > 1e-3) video.currentTime = seconds;
-    else this.#notify("painted");
+    // Always a seek: a video that has just been paused may show a later frame than its clock says.
+    video.currentTime = (this.frame + 0.5) / this.rate;
   }
 
   #settled(video) {
