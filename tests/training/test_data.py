@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motiontransfer.core.errors import MissingFileError, TrainingError
+from motiontransfer.core.errors import MissingFileError
 from motiontransfer.training import data
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import film
@@ -99,15 +99,6 @@ def test_batches_come_in_the_order_of_their_steps(num_readers):
     assert read(range(11, 11)) == []
 
 
-def test_the_next_batch_is_read_while_this_one_is_used():
-    dataset = Recorded()
-    batches = ahead(dataset)
-    next(batches)
-    assert dataset.two.wait(timeout=10)
-    assert len(dataset.read) == 2
-    batches.close()
-
-
 def test_several_readers_read_at_the_same_time():
     """Each waits for the other: one alone would never be done."""
     both = threading.Barrier(2, timeout=10)
@@ -118,19 +109,6 @@ def test_several_readers_read_at_the_same_time():
             return super().batch(indices)
 
     assert len(list(ahead(Meeting(), steps=range(4), num_readers=2))) == 4
-
-
-def test_an_error_while_reading_reaches_the_training():
-    class Damaged(Recorded):
-        def batch(self, indices):
-            if self.read:
-                raise TrainingError("a damaged frame")
-            return super().batch(indices)
-
-    batches = ahead(Damaged())
-    next(batches)
-    with pytest.raises(TrainingError, match="a damaged frame"):
-        next(batches)
 
 
 def test_batches_are_pinned_and_copied_whole(monkeypatch):

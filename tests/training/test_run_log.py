@@ -1,5 +1,4 @@
 import subprocess
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -72,19 +71,6 @@ def test_time_is_that_of_all_sessions_and_waiting_is_part_of_it(monkeypatch, on_
     assert ended + Throughput(steps=1, planned_steps=2, minutes=1.0) == replace(
         done, steps=8, planned_steps=10, minutes=6.0
     )
-
-
-def test_a_training_on_the_cpu_computes_in_the_thread_that_calls_it():
-    """So this thread's CPU time is the training's; sleeping stands for a core that others have."""
-    network = torch.nn.Sequential(*(torch.nn.Conv2d(8, 8, 3) for _ in range(4)))
-    image = torch.rand(1, 8, 96, 96, requires_grad=True)
-    clock, before = run_log.RunClock(Throughput(), on_cpu=True), time.process_time()
-    time.sleep(0.2)
-    while time.process_time() - before < 0.2:
-        network(image).square().mean().backward()
-    times = clock.throughput(1)
-    assert 60 * times.own_minutes <= 60 * times.minutes - 0.2
-    assert 60 * times.own_minutes > 0.15 / torch.get_num_threads()
 
 
 @pytest.fixture
