@@ -433,10 +433,10 @@ def room(size=PERSON_SIZE):
     ).astype(np.uint8)
 
 
-def painted(keypoints, index=0, *, background=None, thickness=0.9):
+def painted(keypoints, index=0, *, thickness=0.9):
     """A frame with the doll, from the farthest part to the nearest, and a mask of each part."""
     size = keypoints.image_size
-    frame = (room(size) if background is None else background).copy()
+    frame = room(size)
     grain = np.random.default_rng(1).integers(-12, 13, (*size, 1))
     poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
     height_px = HEIGHT_PX * size[0] / PERSON_SIZE[0]
@@ -484,13 +484,14 @@ def appearance_of(*references, frames=None, **how):
         frames: what is seen there; None: the doll in the room.
     """
     frames = frames or [painted(keypoints, **how)[0] for keypoints in references]
+    empty = room(references[0].image_size)
     return fit_appearance(
         HOLISTIC,
         [(keypoints.points, keypoints.score) for keypoints in references],
         frames,
-        {(clip, 0): difference_mask(frame, room()) for clip, frame in enumerate(frames)},
-        background=scene(room()),
-        height_px=HEIGHT_PX,
+        {(clip, 0): difference_mask(frame, empty) for clip, frame in enumerate(frames)},
+        background=scene(empty),
+        height_px=HEIGHT_PX * len(empty) / PERSON_SIZE[0],
     )
 
 

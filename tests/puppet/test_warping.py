@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
-from motiontransfer.puppet.fitting import fit_appearance
 from motiontransfer.puppet.warping import Puppet, PuppetFollower
 from tests.people import (
     COLORS,
@@ -18,7 +17,6 @@ from tests.people import (
     PARTS,
     PERSON_SIZE,
     appearance_of,
-    difference_mask,
     inside,
     joined,
     known_to,
@@ -26,8 +24,6 @@ from tests.people import (
     painted,
     person,
     posed,
-    room,
-    scene,
 )
 
 WHOLE = (0, 0, PERSON_SIZE[1], PERSON_SIZE[0])
@@ -68,12 +64,8 @@ def of_one():
     return Puppet(appearance_of(posed()))
 
 
-def follow(puppet, keypoints, **how):
-    return puppet.follow(keypoints, **how)
-
-
 def drawn(puppet, keypoints, *, box=WHOLE, **how):
-    return follow(puppet, keypoints).draw(0, box=box, **how)
+    return puppet.follow(keypoints).draw(0, box=box, **how)
 
 
 def apart(one, other):
@@ -96,7 +88,7 @@ def test_in_a_references_own_pose_it_is_that_reference():
 
 
 def test_each_part_is_taken_from_the_reference_that_has_it_so(puppet):
-    chosen = follow(puppet, joined(*REFERENCES)).chosen
+    chosen = puppet.follow(joined(*REFERENCES)).chosen
     assert chosen[:, NUMBER_OF["left_forearm"]].tolist() == [0, 1, 2]
     frame, masks = painted(ACROSS)
     texture = drawn(puppet, ACROSS)
@@ -154,12 +146,12 @@ def test_nothing_is_drawn_where_nobody_was_found(puppet):
     nobody = person()
     nobody.points[:], nobody.score[:] = 0, 0
     assert not drawn(puppet, nobody).any()
-    assert (follow(puppet, nobody).chosen == -1).all()
+    assert (puppet.follow(nobody).chosen == -1).all()
 
 
 def test_a_part_whose_joints_are_missing_is_not_drawn(puppet):
     keypoints = lost(posed(), "left_wrist", [0])
-    of_clip = follow(puppet, keypoints)
+    of_clip = puppet.follow(keypoints)
     missing = [name for name, number in NUMBER_OF.items() if of_clip.chosen[0, number] < 0]
     assert missing == ["left_forearm"]  # the hand has its other joints
     assert np.isposinf(of_clip.distances[0, NUMBER_OF["left_forearm"]])
@@ -211,7 +203,7 @@ def test_confidence_is_less_the_less_alike_the_reference_is(of_one):
 )
 def test_confidence_falls_to_1_of_e_with_8_percent_of_the_height(part, reference, pose, power):
     """At once for hands, which are mended beside their reference too."""
-    of_clip = follow(Puppet(appearance_of(reference)), pose)
+    of_clip = Puppet(appearance_of(reference)).follow(pose)
     texture = of_clip.draw(0, box=WHOLE, without=all_but(part))
     distance = of_clip.distances[0, NUMBER_OF[part]]
     assert distance > 1
@@ -227,9 +219,9 @@ def test_a_reference_is_kept_while_another_is_hardly_nearer_and_the_part_is_ther
     """
     forearm = NUMBER_OF["left_forearm"]
     clip = joined(*(with_forearm(degrees) for degrees in (0, 19.5, 20.5, 40, 20.5, 19.5, 0)))
-    assert follow(puppet, clip).chosen[:, forearm].tolist() == [0, 0, 0, 1, 1, 1, 0]
+    assert puppet.follow(clip).chosen[:, forearm].tolist() == [0, 0, 0, 1, 1, 1, 0]
     clip = lost(clip, "left_wrist", [1])
-    assert follow(puppet, clip).chosen[:4, forearm].tolist() == [0, -1, 0, 1]
+    assert puppet.follow(clip).chosen[:4, forearm].tolist() == [0, -1, 0, 1]
 
 
 @pytest.mark.parametrize(("part", "about"), [("left_hand", "left_wrist"), ("head", "nose")])
@@ -238,7 +230,7 @@ def test_head_and_hands_change_their_reference_sooner(part, about):
     of_size = partial(with_part, part, about)
     opening = Puppet(appearance_of(*map(of_size, (0.4, 1))))
     sizes = (0.4, 0.71, 0.76, 1, 0.69, 0.64, 0.4)
-    chosen = follow(opening, joined(*map(of_size, sizes))).chosen
+    chosen = opening.follow(joined(*map(of_size, sizes))).chosen
     assert chosen[:, NUMBER_OF[part]].tolist() == [0, 0, 1, 1, 1, 0, 0]
 
 
@@ -250,7 +242,7 @@ def test_frames_may_arrive_one_by_one_or_in_batches_and_the_future_changes_nothi
     keypoints = joined(*map(with_forearm, angles))
     excluded = np.zeros((len(angles), len(REFERENCES)), bool)
     excluded[data.draw(st.integers(0, len(angles) - 1)), 1] = True
-    whole = follow(puppet, keypoints, excluded=excluded)
+    whole = puppet.follow(keypoints, excluded=excluded)
     follower = PuppetFollower(puppet)
     batches = [
         follower.follow(keypoints.part(range(len(angles))[of]), excluded=excluded[of])
@@ -265,7 +257,7 @@ def test_frames_may_arrive_one_by_one_or_in_batches_and_the_future_changes_nothi
 @settings(max_examples=15, deadline=None)
 def test_excluded_references_are_never_chosen(puppet, masks):
     excluded = np.array([[mask >> number & 1 for number in range(3)] for mask in masks], bool)
-    of_clip = follow(puppet, joined(*REFERENCES), excluded=excluded)
+    of_clip = puppet.follow(joined(*REFERENCES), excluded=excluded)
     for chosen, left_out in zip(of_clip.chosen, excluded, strict=True):
         assert (chosen == -1).all() == left_out.all()
         assert not np.tile(left_out, 2)[chosen[chosen >= 0]].any()  # nor mirrored
@@ -283,7 +275,7 @@ def test_references_less_than_so_many_frames_away_are_excluded(puppet):
 def test_a_reference_that_shows_less_of_a_part_is_not_asked_for_it():
     """In the one, the left arm is beyond the frame's edge."""
     at_edge = shifted(posed(), (PERSON_SIZE[1] - posed().joint("left_shoulder")[0][0, 0], 0))
-    chosen = follow(Puppet(appearance_of(at_edge, posed())), posed()).chosen[0]
+    chosen = Puppet(appearance_of(at_edge, posed())).follow(posed()).chosen[0]
     assert chosen[NUMBER_OF["left_upper_arm"]] == chosen[NUMBER_OF["torso"]] == 1
     assert chosen[NUMBER_OF["right_forearm"]] == 1  # as good as the other, and seamless
 
@@ -291,7 +283,7 @@ def test_a_reference_that_shows_less_of_a_part_is_not_asked_for_it():
 def test_a_fist_hides_nothing():
     """It shows a third of what an open hand shows, and all of itself."""
     hands = Puppet(appearance_of(*(with_hand(size) for size in (1, 0.4, 1, 1, 1))))
-    hand, fist = NUMBER_OF["left_hand"], follow(hands, with_hand(0.4))
+    hand, fist = NUMBER_OF["left_hand"], hands.follow(with_hand(0.4))
     assert fist.chosen[0, hand] == 1
     assert fist.distances[0, hand] == pytest.approx(0, abs=0.2)
 
@@ -313,7 +305,7 @@ def test_a_rotated_head_is_more_alike_than_one_of_another_shape():
     for linear in (turn, np.diag([0.5, 1])):
         other = replace(keypoints, points=keypoints.points.copy())
         other.points[0, joints] = middle + (points - middle) @ linear.T
-        moved.append(float(follow(puppet, other).distances[0, NUMBER_OF["head"]]))
+        moved.append(float(puppet.follow(other).distances[0, NUMBER_OF["head"]]))
     rotated, narrow = moved
     plain = np.linalg.norm((points - middle) @ (turn - np.eye(2)).T, axis=1)
     expected = np.sqrt(0.2 * np.square(plain).mean()) / HEIGHT_PX * 100
@@ -334,7 +326,7 @@ def puppet_of_sizes(*factors):
 
 
 def test_how_alike_a_part_is_does_not_depend_on_the_persons_size():
-    of_clip = follow(puppet_of_sizes(1), joined(*map(larger, (0.8, 1, 1.25))))
+    of_clip = puppet_of_sizes(1).follow(joined(*map(larger, (0.8, 1, 1.25))))
     assert (of_clip.distances[1] < 1e-6).all()
     assert (of_clip.distances > 1e-6).sum() == 2 * len(NUMBER_OF)
     assert of_clip.distances.max() < 1
@@ -342,16 +334,16 @@ def test_how_alike_a_part_is_does_not_depend_on_the_persons_size():
 
 def test_a_larger_reference_is_sharper_than_a_smaller_one():
     """By a fifth; and the smaller one shows as much, though on fewer pixels."""
-    of_clip = follow(puppet_of_sizes(1 / 1.2, 1.2), larger(1))
+    of_clip = puppet_of_sizes(1 / 1.2, 1.2).follow(larger(1))
     assert (of_clip.chosen == 1).mean() > 0.7  # some hide a pixel more
-    small = follow(puppet_of_sizes(1 / 1.2, 1.2, 1.2, 1.2), larger(1 / 1.2))
+    small = puppet_of_sizes(1 / 1.2, 1.2, 1.2, 1.2).follow(larger(1 / 1.2))
     assert (small.chosen == 0).mean() > 0.7
     assert small.distances.max() < 0.5
 
 
 def test_the_distance_is_that_of_joints_in_percent_of_the_height():
     """Half the forearm is turned by 60 degrees, 25 px; so much is the upper arm less alike too."""
-    distances = follow(Puppet(appearance_of(with_forearm(0))), with_forearm(60)).distances
+    distances = Puppet(appearance_of(with_forearm(0))).follow(with_forearm(60)).distances
     for part in ("left_forearm", "left_upper_arm"):
         assert distances[0, NUMBER_OF[part]] == pytest.approx(12.5 / HEIGHT_PX * 100, rel=0.02)
 
@@ -359,7 +351,7 @@ def test_the_distance_is_that_of_joints_in_percent_of_the_height():
 def test_an_upper_arm_whose_forearm_was_not_found_is_less_alike():
     without = lost(lost(posed(), "left_wrist", [0]), "right_wrist", [0])
     for reference, pose in ((without, posed()), (posed(), without)):
-        distances = follow(Puppet(appearance_of(reference)), pose).distances[0]
+        distances = Puppet(appearance_of(reference)).follow(pose).distances[0]
         assert distances[NUMBER_OF["left_upper_arm"]] == pytest.approx(3, abs=0.2)
         assert distances[NUMBER_OF["left_thigh"]] < 0.2
 
@@ -368,7 +360,7 @@ def test_a_reference_with_all_of_a_parts_joints_is_preferred():
     """Of two that show as much of it."""
     appearance = appearance_of(lost(posed(), "left_hand", [0]), posed())
     alike = replace(appearance, patches=[appearance.patches[1]] * 2)
-    chosen = follow(Puppet(alike), posed()).chosen[0]
+    chosen = Puppet(alike).follow(posed()).chosen[0]
     assert chosen[NUMBER_OF["left_hand"]] == 1
     assert chosen[NUMBER_OF["right_hand"]] == 0
 
@@ -382,7 +374,7 @@ def test_a_joint_far_away_draws_nothing_there_and_in_a_reference_costs_that_part
     appearance = appearance_of(posed(), ACROSS)
     points = appearance.points.copy()
     points[0, HOLISTIC.index("left_wrist")] = far
-    clip = follow(Puppet(replace(appearance, points=points)), posed())
+    clip = Puppet(replace(appearance, points=points)).follow(posed())
     assert clip.chosen[0, NUMBER_OF["left_hand"]] == 1
     assert clip.chosen[0, NUMBER_OF["left_forearm"]] == 2  # the right one of the first, mirrored
     for part in ("torso", "right_hand"):
@@ -401,31 +393,14 @@ def enlarged(keypoints):
 SIZE_OF_LARGE = (ZOOM * PERSON_SIZE[0], ZOOM * PERSON_SIZE[1])
 
 
-def large(*poses):
-    """A puppet of references with three times the pixels of the image whose poses it is given."""
-    references = [enlarged(keypoints) for keypoints in poses]
-    empty = room(SIZE_OF_LARGE)
-    frames = [painted(keypoints, background=empty)[0] for keypoints in references]
-    return Puppet(
-        fit_appearance(
-            HOLISTIC,
-            [(keypoints.points, keypoints.score) for keypoints in references],
-            frames,
-            {(clip, 0): difference_mask(frame, empty) for clip, frame in enumerate(frames)},
-            background=scene(empty),
-            height_px=ZOOM * HEIGHT_PX,
-        ),
-        PERSON_SIZE,
-    )
-
-
 @pytest.fixture(scope="module")
 def large_of_one():
-    return large(ACROSS)
+    """Of a reference with three times the pixels of the image whose poses it is given."""
+    return Puppet(appearance_of(enlarged(ACROSS)), PERSON_SIZE)
 
 
 def test_a_larger_texture_has_the_pixels_of_the_references(large_of_one):
-    frame, masks = painted(enlarged(ACROSS), background=room(SIZE_OF_LARGE))
+    frame, masks = painted(enlarged(ACROSS))
     texture = drawn(large_of_one, ACROSS, size=SIZE_OF_LARGE)
     coverage = texture[..., 3:4] / 255
     person = inside(np.any(list(masks.values()), axis=0), by_px=3 * ZOOM)
@@ -457,7 +432,7 @@ def test_a_puppet_and_a_pose_of_different_detectors_share_the_parts_that_both_kn
         (Puppet(appearance_of(body, frames=frames)), posed()),
         (Puppet(appearance_of(body, frames=frames)), body),
     ):
-        clip = follow(puppet, keypoints)
+        clip = puppet.follow(keypoints)
         drawn_parts = {name for name, number in NUMBER_OF.items() if clip.chosen[0, number] >= 0}
         lacking = {f"{side}_{part}" for side in ("left", "right") for part in ("hand", "foot")}
         assert drawn_parts == set(NUMBER_OF) - lacking
