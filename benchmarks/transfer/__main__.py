@@ -22,6 +22,7 @@ from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import write_results
 from motiontransfer.core.params import Compute, load_section
 from motiontransfer.evaluation.measurements import nested
+from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.protocols import score_videos
 
 _STAGES = Path("benchmarks/transfer/stages.yaml")
@@ -42,11 +43,13 @@ def main() -> None:
         write_results(metrics, folder=arguments.folder, name=None)
         return
     compute = load_section(Compute, "compute")
+    params = load_section(NetworkParams, "evaluate_transfer")
+    networks = open_networks(params, option="evaluate_transfer.{}_weights")
     scored = {}
     for pair in pairs:
         videos = {"ours": arguments.videos / f"{pair}.mp4"}
         truth = arguments.folder / clip_path(pair, "truth")
-        scored[pair] = nested(score_videos(videos, truth, compute=compute))
+        scored[pair] = nested(score_videos(videos, truth, compute=compute, networks=networks))
     write_results(scored, folder=arguments.folder, name=arguments.name)
 
 
