@@ -10,7 +10,8 @@ out pairs of a frame with itself.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -58,22 +59,20 @@ _COMPARED_LAYERS = (1, 4, 7, 9, 11)
 _COLOR_STATISTICS = ((-0.030, -0.088, -0.188), (0.458, 0.448, 0.450))
 _TINY = 1e-8  # keeps the length of features that are all 0 from dividing by 0
 
-_ALEXNET = Pretrained(
+_ALEXNET = partial(
+    Pretrained,
     name="alexnet-owt-7be5be79.pth",
     url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
     sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
     needed_by="LPIPS",
-    file_param="lpips_weights",
-    without="set lpips_weights to none",
 )
-_INCEPTION = Pretrained(
+_INCEPTION = partial(
+    Pretrained,
     name="weights-inception-2015-12-05-6726825d.pth",
     url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
     "weights-inception-2015-12-05-6726825d.pth",
     sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
     needed_by="FID and KID",
-    file_param="inception_weights",
-    without="set inception_weights to none",
 )
 
 _Real = Float64[np.ndarray, "real features"]
@@ -113,14 +112,14 @@ def open_networks(params: NetworkParams, *, option: str) -> Networks:
     def opened(
         name: str,
         weights: PretrainedWeights,
-        published: Pretrained,
+        publish: Callable[..., Pretrained],
         load: Callable[[Mapping[str, Tensor]], nn.Module],
     ) -> nn.Module | None:
         asked = option.format(name)
+        published = publish(file_param=asked, without=f"set {asked} to none")
         if weights == "none":
             skipped[name] = f"no weights for {published.needed_by} were asked for: {asked} is none"
             return None
-        published = replace(published, file_param=asked, without=f"set {asked} to none")
         path = pretrained_file(published, file=weights if isinstance(weights, Path) else None)
         tensors = read_tensors(path, published)
         try:

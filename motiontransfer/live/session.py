@@ -289,21 +289,19 @@ class Session:
                 for output in outputs:
                     output(frame, detected.captured.seconds)
             self.display_cpu_seconds += time.thread_time() - cpu_before
-            if key == "q":
-                return
-            if key == "s" and frame is not None and save is not None:
-                save(frame)
-            self._press(key)
-
-    def _press(self, key: str) -> None:
-        if key == " ":
-            self.clock.toggle_pause()
-        elif key == "r":
-            self._asked_to_restart = True
-        elif key == "f":
-            self._motion.is_frozen = not self._motion.is_frozen
-        elif key == "m":
-            self.is_mirrored = not self.is_mirrored
+            match key:
+                case "q":
+                    return
+                case "s" if frame is not None and save is not None:
+                    save(frame)
+                case " ":
+                    self.clock.toggle_pause()
+                case "r":
+                    self._asked_to_restart = True
+                case "f":
+                    self._motion.is_frozen = not self._motion.is_frozen
+                case "m":
+                    self.is_mirrored = not self.is_mirrored
 
     def _count(self, captured: Captured) -> None:
         now = time.monotonic()

@@ -59,19 +59,19 @@ class Inspection:
     """Everyone in view; None where detections were not kept."""
 
 
-def load_inspection(video: str, subject: str, *, root: Path = Path()) -> Inspection:
+def load_inspection(video: str, subject: str) -> Inspection:
     """Read what the pipeline wrote for a video.
 
     Raises:
         MissingFileError: frames or keypoints were not made yet; the message says how to.
         VideoError: frames and keypoints are of different runs.
     """
-    frames = root / layout.frames_file(subject, video)
-    table = root / layout.keypoints_file(subject, video)
+    frames = layout.frames_file(subject, video)
+    table = layout.keypoints_file(subject, video)
     for path, stage in ((frames, "decode"), (table, "clean_keypoints")):
         if not path.exists():
             raise MissingFileError(f"{path}: not made yet; run `dvc repro {stage}@{video}`")
-    detected = root / layout.detections_file(subject, video)
+    detected = layout.detections_file(subject, video)
     inspection = Inspection(
         video=video,
         frames=frames,

@@ -6,7 +6,7 @@ The arithmetic is written once, on arrays: those of NumPy or PyTorch, as the net
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import pairwise, repeat
+from itertools import groupby, repeat
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -182,13 +182,15 @@ class Rollout:
     ) -> Iterator[FramePose]:
         networks, points, score = self._networks, keypoints.points, keypoints.score
         past_points, past_score = self._past or (points[:0], score[:0])
-        num_past, num_preceding = len(past_points), networks.conditioning_poses - 1
+        start, num_preceding = len(past_points), networks.conditioning_poses - 1
         points, score = np.concatenate([past_points, points]), np.concatenate([past_score, score])
         last = slice(max(len(points) - num_preceding, 0), None)
         self._past = points[last], score[last]
         drawer = networks.drawer(keypoints.skeleton)
-        for run, (x0, y0, x1, y1) in _same_box(boxes):
-            own = slice(num_past + run.start, num_past + run.stop)
+        for (x0, y0, x1, y1), run in groupby(map(tuple, boxes.tolist())):
+            length = len([*run])
+            own = slice(start, start + length)
+            start = own.stop
             shown = slice(max(own.start - num_preceding, 0), own.stop)
             coarse = None
             # No context is held across a yield: it would leak into the caller's code.
@@ -200,7 +202,7 @@ class Rollout:
                     pose_maps = networks.concatenate([empty, pose_maps])
                 if self._viewport is not None:
                     coarse = drawer.draw_coarse(points[own], score[own], size=networks.size)
-            for index in range(len(run)):
+            for index in range(length):
                 conditioning = pose_maps[index : index + num_preceding + 1]
                 levels = next(textures)
                 yield FramePose(
@@ -233,10 +235,3 @@ def _draw_puppet(
     places = ((clip, index) for clip in clips for index in range(len(clip.chosen)))
     poses = zip(places, boxes.tolist(), strict=True)
     return map_ahead(draw, poses, num_threads=num_threads)
-
-
-def _same_box(boxes: Boxes) -> Iterator[tuple[range, Box]]:
-    changes = np.flatnonzero(np.any(np.diff(boxes, axis=0), axis=1)) + 1
-    for start, stop in pairwise([0, *changes.tolist(), len(boxes)]):
-        if stop > start:
-            yield range(start, stop), tuple(boxes[start].tolist())

@@ -1,6 +1,7 @@
 """Comparisons in sync: two runs of one transfer with metrics and params, or several transfers."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from motiontransfer.core.params import Transfer
 from motiontransfer.core.storage import replacing
 from motiontransfer.evaluation.measurements import OURS, Curves, Measurements, read_measurements
 from motiontransfer.report.page import PanelSource, leaf_texts, video_panel, write_video_page
-from motiontransfer.report.tables import count_verdicts, frame_charts, metric_differences
+from motiontransfer.report.tables import frame_charts, metric_differences
 from motiontransfer.video.frame_store import FrameStore
 
 WORKSPACE = "workspace"
@@ -158,7 +159,6 @@ def write_comparison_page(
                 f"{min(lengths)} are compared"
             )
         metrics = metric_differences(old, new)
-        differences = [item for items in metrics.values() for item in items]
         content = {
             "title": f"{transfer}: {before.name} and {after.name}",
             "transfer": transfer,
@@ -166,8 +166,7 @@ def write_comparison_page(
             "notes": notes,
             "params": param_differences(before.read_params(), after.read_params()),
             "metrics": metrics,
-            "num_metrics": len(differences),
-            "verdicts": count_verdicts(differences),
+            "verdicts": Counter(item.verdict for items in metrics.values() for item in items),
         }
         write_video_page(
             path,

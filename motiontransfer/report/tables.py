@@ -199,11 +199,6 @@ def metric_differences(
     return {title: tuple(items) for title, items in differences.items()}
 
 
-def count_verdicts(differences: Iterable[MetricDifference]) -> dict[str, int]:
-    verdicts = [difference.verdict for difference in differences]
-    return {name: verdicts.count(name) for name in ("better", "worse", "same")}
-
-
 def verdict_of(before: float, after: float, better: Better) -> Verdict:
     if before == after:
         return "same"

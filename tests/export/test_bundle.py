@@ -14,7 +14,6 @@ import skimage.data
 import torch
 
 from motiontransfer.core.errors import (
-    KeypointsError,
     MissingFileError,
     MissingLibraryError,
     MotionTransferError,
@@ -32,7 +31,6 @@ from motiontransfer.export.run import DETECTOR_FOLDER
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
-from motiontransfer.models.runtime import make_runtime
 from motiontransfer.models.weights import read_generator, write_no_weights, write_weights
 from motiontransfer.pose import openvino_holistic
 from motiontransfer.pose.boxes import Viewport
@@ -148,17 +146,6 @@ def test_frames_are_those_of_pytorch(exported):
     (background, expected), (shown, frames) = map(one_by_one, renderers)
     assert background.any() == renderers[0].main.config.has_background_image
     assert_nearly_equal([shown, *frames], [background, *expected])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("exported", ["puppet"], indirect=True)
-def test_a_gpu_renders_the_exported_targets_frames(exported, gpu):
-    on_gpu = make_runtime(precision="32-true")
-    renderers = [
-        load_renderer(exported / "artifacts/models/ada", on_gpu, face="residual"),
-        open_target(exported / "ada", num_threads=1),
-    ]
-    assert_nearly_equal(*([*render_poses(renderer, POSES)] for renderer in renderers))
 
 
 @pytest.mark.parametrize("multiples", [(2, 3), (5, 2)])
@@ -299,11 +286,6 @@ def test_the_detectors_models_come_with_their_licence(exported):
     folder = exported / "ada" / DETECTOR_FOLDER
     assert {str(it.relative_to(folder)) for it in folder.rglob("*.tflite")} == set(MODELS)
     assert "Apache License" in (folder / "LICENSE").read_text()
-
-
-def test_poses_for_images_of_another_size_are_refused(exported):
-    with pytest.raises(KeypointsError, match=r"images of \(72, 64\) .*, got \(48, 40\); normalize"):
-        next(render_poses(open_target(exported / "ada"), dance(2)))
 
 
 def test_a_folder_that_holds_no_exported_target_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,18 +135,19 @@ def test_the_sheet_shows_frames_without_and_with_keypoints(inspection, tmp_path)
 
 
 @pytest.fixture
-def artifacts(tmp_path):
+def artifacts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     add_clip(tmp_path / "artifacts", "ben", "waltz", dance(5))
     return tmp_path / "artifacts"
 
 
 def test_detections_are_read_where_they_were_kept(artifacts):
-    alone = load_inspection("waltz", "ben", root=artifacts.parent)
-    assert alone.frames == artifacts / "frames/ben/waltz/frames.mkv"
+    alone = load_inspection("waltz", "ben")
+    assert alone.frames == Path("artifacts/frames/ben/waltz/frames.mkv")
     assert np.array_equal(alone.keypoints.points, dance(5).points)
     assert alone.detections is None
     write_detections(artifacts / "detections/ben/waltz.parquet", two_people(dance(5)))
-    assert load_inspection("waltz", "ben", root=artifacts.parent).detections.people == (0, 3)
+    assert load_inspection("waltz", "ben").detections.people == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -158,14 +160,14 @@ def test_detections_are_read_where_they_were_kept(artifacts):
 def test_missing_artifacts_are_named_with_the_command_that_makes_them(artifacts, absent, command):
     shutil.rmtree(artifacts / absent)
     with pytest.raises(MissingFileError, match=f"{absent}.*: not made yet; run `{command}`$"):
-        load_inspection("waltz", "ben", root=artifacts.parent)
+        load_inspection("waltz", "ben")
 
 
 def test_keypoints_of_another_clip_are_refused(artifacts):
     write_keypoints(artifacts / "keypoints/ben/waltz.parquet", dance(4))
     text = r"expected 4 frames, got 5; .*; run `dvc repro clean_keypoints@waltz`"
     with pytest.raises(VideoError, match=text):
-        load_inspection("waltz", "ben", root=artifacts.parent)
+        load_inspection("waltz", "ben")
 
 
 def test_joints_found_are_counted_by_group_and_their_confidence_is_averaged():

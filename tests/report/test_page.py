@@ -2,6 +2,7 @@ import base64
 import hashlib
 import io
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tests.report.conftest import RATE, coded_frames
 EMPTY = {
     **{"title": "A & B", "transfer": "a", "panels": (), "master": "x"},
     **{"has_sound": False, "notes": ("</script><b>bold",), "params": (), "metrics": {}},
-    **{"num_metrics": 0, "verdicts": {"better": 0, "worse": 0, "same": 0}, "charts": ()},
+    **{"verdicts": Counter(), "charts": ()},
     **{"data": {"note": "</script><script>alert(1)</script>"}},
     "revisions": (
         {"name": "<i>old", "commit": "abc", "message": "<i>one"},

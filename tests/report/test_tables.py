@@ -139,8 +139,6 @@ def test_metrics_of_ours_are_compared_one_by_one(after, interval, change, overla
         ("only after", "", "3", ""),
         ("only before", "20", "", ""),
     ]
-    expected = {**dict.fromkeys(("better", "worse", "same"), 0), ssim.verdict: 1}
-    assert tables.count_verdicts([ssim, *alone]) == expected
 
 
 def test_a_chart_has_a_curve_for_each_system_with_gaps_where_nothing_was_measured():
