@@ -36,6 +36,7 @@ _PANEL_GAP_PX = 4
 _TILE_GAP_PX = 4
 _MARGIN_PX = 12
 _LARGEST_TILE_PX = 256
+_LARGEST_SHEET_PX = 1600  # width
 _LARGEST_PANEL_PX = 540
 _MIN_FONT_PX = 7
 
@@ -148,17 +149,15 @@ def side_by_side(panels: Mapping[str, AnyFrame]) -> AnyFrame:
     return np.concatenate(columns[1:], axis=1)
 
 
-def contact_sheet(
-    rows: Mapping[str, Sequence[AnyFrame]], captions: Sequence[str], *, max_width_px: int = 1600
-) -> AnyFrame:
+def contact_sheet(rows: Mapping[str, Sequence[AnyFrame]], captions: Sequence[str]) -> AnyFrame:
     """Lay out frames as a grid: a label left of each row, a caption above each column.
 
-    Frames are made smaller so that the sheet is at most `max_width_px` wide, and never larger.
+    Frames are made smaller so that the sheet is at most 1600 pixels wide, and never larger.
     """
     widest = max(frame.shape[1] for frames in rows.values() for frame in frames)
     font_px = min(max(widest // 9, 11), 17)
     label_width = max(_text_width(label, font_px) for label in rows) + 2 * _MARGIN_PX
-    tiles_width = max_width_px - label_width - _MARGIN_PX - (len(captions) - 1) * _TILE_GAP_PX
+    tiles_width = _LARGEST_SHEET_PX - label_width - _MARGIN_PX - (len(captions) - 1) * _TILE_GAP_PX
     tile_width = max(1, min(tiles_width // len(captions), widest, _LARGEST_TILE_PX))
     step = tile_width + _TILE_GAP_PX
     lefts = [label_width + column * step for column in range(len(captions))]

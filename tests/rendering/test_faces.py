@@ -12,7 +12,7 @@ from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.rendering.compositing import blend_poisson
 from motiontransfer.rendering.frame import FacePatch
 from motiontransfer.rendering.renderer import TranslatedFaces
-from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
+from motiontransfer.video.tensors import frames_to_tensor
 from tests.films import film
 from tests.live.parts import renderer
 from tests.people import dance, picture
@@ -99,39 +99,17 @@ def test_poses_of_another_clip_are_refused(faces):
         next(faces.patches(dance(5)))
 
 
-@pytest.fixture
-def image_and_patch():
-    """Noise, and a patch of other noise for it."""
-    noise = np.random.default_rng(0).integers(60, 190, (2, *PATCH_SIZE, 3), np.uint8)
-    image, patch = (frames_to_tensor([frame]) for frame in noise)
-    return image, FacePatch(image=patch, box=(0, 0, *reversed(PATCH_SIZE)), weight=weight())
-
-
-def weight():
-    """1 in the middle, falling to 0 in three steps."""
+def test_poisson_takes_the_patch_where_the_weight_is_at_least_a_half():
+    """Of noise for other noise; the weight is 1 in the middle, falling to 0 in three steps."""
+    frame, face = np.random.default_rng(0).integers(60, 190, (2, *PATCH_SIZE, 3), np.uint8)
     rows = torch.tensor([0, 0, 0.25, 0.5, 0.75] + [1.0] * 6 + [0.75, 0.5, 0.25, 0, 0])
     columns = torch.tensor([0, 0.5] + [1.0] * 8 + [0.5, 0])
-    return (rows[:, None] * columns[None, :])[None, None]
-
-
-def blended(renderer, image, patch):
-    return renderer.start_frame(image, lambda _: patch)()
-
-
-def test_feathering_mixes_by_the_weight(image_and_patch):
-    image, patch = image_and_patch
-    frame = blended(renderer(), image, patch)
-    mixed = image * (1 - patch.weight) + patch.image * patch.weight
-    assert np.abs(frame.astype(int) - tensor_to_frames(mixed)[0]).max() <= 1
-    on_face = patch.weight[0, 0].numpy()
-    for level, exact in ((0, image), (1, patch.image)):
-        assert np.array_equal(frame[on_face == level], tensor_to_frames(exact)[0][on_face == level])
-
-
-def test_poisson_takes_the_patch_where_the_weight_is_at_least_a_half(image_and_patch):
-    image, patch = image_and_patch
-    frame, face = tensor_to_frames(torch.cat([image, patch.image]))
-    mask = weight()[0, 0].numpy() >= 0.5
-    assert 0 < mask.sum() < (weight() > 0).sum()
+    weight = rows[:, None] * columns[None, :]
+    patch = FacePatch(
+        image=frames_to_tensor([face]), box=(0, 0, *reversed(PATCH_SIZE)), weight=weight[None, None]
+    )
+    mask = weight.numpy() >= 0.5
+    assert 0 < mask.sum() < (weight > 0).sum()
     made = replace(renderer(), face_blending="poisson")
-    assert np.array_equal(blended(made, image, patch), blend_poisson(frame, face, mask))
+    blended = made.start_frame(frames_to_tensor([frame]), lambda _: patch)()
+    assert np.array_equal(blended, blend_poisson(frame, face, mask))

@@ -204,10 +204,11 @@ def test_labels_fit_differ_and_are_anti_aliased():
         assert (border == border[0]).all()
 
 
-def test_frames_keep_their_pixels_or_shrink_to_the_sheets_width():
+def test_frames_keep_their_pixels_or_shrink_to_the_sheets_width(monkeypatch):
     frames = [plain(RED, 64, 48)] * 4
     roomy = videos.contact_sheet({"result": frames}, list("abcd"))
-    narrow = videos.contact_sheet({"result": frames}, list("abcd"), max_width_px=200)
+    monkeypatch.setattr(videos, "_LARGEST_SHEET_PX", 200)
+    narrow = videos.contact_sheet({"result": frames}, list("abcd"))
     assert len(bands(roomy[:-12], RED)) == 4 * 48
     assert narrow.shape[1] <= 200
     tile_width = len(bands(narrow[:-12], RED)) // 4
