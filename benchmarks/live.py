@@ -141,6 +141,8 @@ def _speed(
         )
         path = Path(folder) / "live.mp4"
         parts = {
+            "generation": (Session, "_generate"),
+            "display": (Session, "_show_all"),
             "normalization": (type(session._motion), "follow"),
             "puppet": (PuppetClip, "draw"),
             "network": (TorchNetworks, "generate"),
@@ -157,14 +159,14 @@ def _speed(
         ended.set()
         watcher.join()
     shown = len(session.latencies_ms)
-    own = {"generation": session.generation.cpu_seconds, "display": session.display_cpu_seconds}
+    dropped = [it.dropped for it in (session.captured, session.detected, session.results)]
+    own = {name: spent.pop(name) for name in ("generation", "display")}
     warm = [size for at, size in memory if at - began > min(_WARM_UP_SECONDS, session.seconds / 2)]
     per_frame = {
-        "detection": (cpu - sum(own.values())) / max(session.detection.items, 1),
+        "detection": (cpu - sum(own.values())) / max(shown + sum(dropped[1:]), 1),
         **{name: seconds / max(shown, 1) for name, seconds in own.items()},
         **{f"of it {name}": seconds / max(shown, 1) for name, seconds in spent.items()},
     }
-    dropped = [it.dropped for it in (session.captured, session.detected, session.results)]
     return {
         "seconds": round(session.seconds, 1),
         "shown/s": round(shown / session.seconds, 1),

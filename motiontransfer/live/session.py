@@ -84,24 +84,14 @@ class LatestValue(Generic[_Item]):
             self._changed.notify_all()
 
 
-class Worker(Generic[_Item, _Made]):
-    """One thread's work on every value that it takes."""
-
-    def __init__(self, work: Callable[[_Item], _Made]) -> None:
-        self._work = work
-        self.items = 0
-        self.cpu_seconds = 0.0
-        """CPU time of the thread itself, not of those that libraries start."""
-
-    def run(self, source: LatestValue[_Item], sink: LatestValue[_Made]) -> None:
-        with sink:
-            for item in source:
-                cpu_before = time.thread_time()
-                sink.put(self._work(item))
-                self.items += 1
-                self.cpu_seconds += time.thread_time() - cpu_before
-                # What would be replaced need not be made: the time is others'.
-                sink.wait_until_taken(seconds=_TAKEN_SECONDS)
+def work_on(
+    source: LatestValue[_Item], sink: LatestValue[_Made], work: Callable[[_Item], _Made]
+) -> None:
+    with sink:
+        for item in source:
+            sink.put(work(item))
+            # What would be replaced need not be made: the time is others'.
+            sink.wait_until_taken(seconds=_TAKEN_SECONDS)
 
 
 class Clock:
@@ -210,11 +200,8 @@ class Session:
         self.captured: LatestValue[Captured] = LatestValue()
         self.detected: LatestValue[Detected] = LatestValue()
         self.results: LatestValue[tuple[Detected, PendingFrame]] = LatestValue()
-        self.detection = Worker(self._detect)
-        self.generation = Worker(self._generate)
         self.latencies_ms: list[int] = []
         """Times from a source frame to its result on screen."""
-        self.display_cpu_seconds = 0.0
         self._shown_at: deque[float] = deque()
         self.seconds = 0.0
         """Length of the session."""
@@ -257,8 +244,8 @@ class Session:
         with ThreadPoolExecutor(3) as threads:
             futures = [
                 threads.submit(capture, self._source, self.captured, self.clock),
-                threads.submit(self.detection.run, self.captured, self.detected),
-                threads.submit(self.generation.run, self.detected, self.results),
+                threads.submit(work_on, self.captured, self.detected, self._detect),
+                threads.submit(work_on, self.detected, self.results, self._generate),
             ]
             try:
                 with suppress(KeyboardInterrupt):
@@ -275,7 +262,6 @@ class Session:
         frame: Frame | None = None
         while not self.results.has_ended:
             result = self.results.take(seconds=_TAKE_SECONDS)
-            cpu_before = time.thread_time()
             if result is not None:
                 detected, finish = result
                 frame = finish()
@@ -288,7 +274,6 @@ class Session:
                 self._count(detected.captured)
                 for output in outputs:
                     output(frame, detected.captured.seconds)
-            self.display_cpu_seconds += time.thread_time() - cpu_before
             match key:
                 case "q":
                     return

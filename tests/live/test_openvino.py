@@ -28,7 +28,7 @@ def test_outputs_are_those_of_pytorch_at_any_size():
     pairs = [
         (expected.main.network.network, compiled.main.network.network),
         (expected.main.network.shadows, compiled.main.network.shadows),
-        (expected.face.network.network, compiled.face.network.network),
+        (expected.networks.face.network, compiled.networks.face.network),
     ]
     for network, same in pairs:
         assert isinstance(same, CompiledNetwork)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.live.session import Session
 from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize, to_device
@@ -23,7 +22,7 @@ from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering import torch_networks
 from motiontransfer.rendering.frame import LiveGenerator, render_poses
 from tests.films import film
-from tests.live.parts import background_image, motion, source_of
+from tests.live.parts import background_image
 from tests.people import dance, puppet_of
 from tests.training import small
 
@@ -154,16 +153,6 @@ def test_live_frames_are_the_cpus_while_the_next_is_made(previous_frame, gpu):
     assert gpu.uploads - uploads == 5 * POSES.num_frames
     assert "generation" in gpu.threads
     assert largest_difference(frames, expected) <= 1
-
-
-def test_a_live_session_runs_on_the_gpu(gpu):
-    source, shown = source_of(POSES), []
-    target = LiveGenerator(renderer_on(make_runtime(precision="auto")))
-    session = Session(source, motion(mode="none", centering=None), target, detect=None)
-    session.run(outputs=[lambda frame, seconds: shown.append(frame)])
-    dropped = [it.dropped for it in (session.captured, session.detected, session.results)]
-    assert len(shown) + sum(dropped) == POSES.num_frames
-    assert any((frame != target.background).any() for frame in shown)
 
 
 def into_one_buffer(tensor, device, kept={}):  # noqa: B006 - the fault
