@@ -5,8 +5,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from functools import partial
-from itertools import islice, product
+from itertools import product
 from pathlib import Path
 
 import psutil
@@ -17,17 +16,11 @@ from tests.faults import params, videos
 from tests.faults.outcomes import bad_endings
 from tests.tiny_project import SOURCE_FRAMES, environment_of, outs_of, repro
 
-NUM_PARTS = 4
 GROUPS = {
     "odd videos": videos.odd_videos,
     "damaged videos": lambda: videos.mutations(60),
     "names": params.names,
-    **{
-        f"fields of params.yaml, {part} of {NUM_PARTS}": partial(
-            islice, params.fuzzed(), part - 1, None, NUM_PARTS
-        )
-        for part in range(1, NUM_PARTS + 1)
-    },
+    "fields of params.yaml": params.fuzzed,
 }
 
 

@@ -76,13 +76,9 @@ def test_segments_count_each_frame_once_after_a_warm_up(num_frames, length, warm
         assert start - warmup_start == min(warmup, start)
 
 
-def local(num_workers):
-    return Compute(num_workers=num_workers)
-
-
 def detect(path, detector=None, *, function=detection.detect_people, num_workers=1, **settings):
     detector = detector or CountingConfig()
-    return function(path, detector=detector, compute=local(num_workers), **settings)
+    return function(path, detector=detector, compute=Compute(num_workers=num_workers), **settings)
 
 
 @contextmanager
@@ -343,8 +339,8 @@ DETECTORS = {"detector": StubConfig("single", 3), "body_detector": StubConfig("b
 
 
 def detect_each(path, frames, **detectors):
-    return detection.detect_clip(
-        write_clip(path, frames), compute=local(1), **(detectors or DETECTORS)
+    return detect(
+        write_clip(path, frames), function=detection.detect_clip, **(detectors or DETECTORS)
     )
 
 

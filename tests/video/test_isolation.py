@@ -87,14 +87,9 @@ def count(path, number):
         yield os.getpid(), np.full(10**6, index, np.uint8)
 
 
-def count_and_crash(path):
+def one_and_then(path, end):
     yield 0
-    crash(path)
-
-
-def fail_later(path):
-    yield 0
-    fail(path)
+    end(path)
 
 
 def test_items_come_one_by_one_from_one_other_process():
@@ -105,11 +100,9 @@ def test_items_come_one_by_one_from_one_other_process():
     assert list(iterate_isolated(count, FILE, 0)) == []
 
 
-@pytest.mark.parametrize(
-    ("function", "text"), [(count_and_crash, "crashed"), (fail_later, "frame 3: torn")]
-)
-def test_items_come_until_the_end(function, text):
-    items = iterate_isolated(function, FILE)
+@pytest.mark.parametrize(("end", "text"), [(crash, "crashed"), (fail, "frame 3: torn")])
+def test_items_come_until_the_end(end, text):
+    items = iterate_isolated(one_and_then, FILE, end)
     assert next(items) == 0
     with pytest.raises(VideoError, match=text):
         next(items)
