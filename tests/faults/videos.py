@@ -14,15 +14,11 @@ from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 from stages.check_params import write_video_params
 from tests.faults.outcomes import Case
-from tests.video.conftest import _encode_sound, grey_frame, index_of, write_test_video
+from tests.video.conftest import _encode_sound, greys, index_of, write_test_video
 
 SIZE = (32, 48)
 NUM_FRAMES = 9
 FFV1 = {"codec": "ffv1", "pix_fmt": "bgr0"}
-
-
-def greys(num_frames=NUM_FRAMES, size=SIZE):
-    return [grey_frame(index, size) for index in range(num_frames)]
 
 
 def write_decode_params(path: str, *, on_damage="fail", name="clip"):

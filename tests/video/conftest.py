@@ -20,6 +20,20 @@ def grey_frame(index, size=(32, 48)):
     return frame
 
 
+def greys(num_frames=9, size=(32, 48)):
+    return [grey_frame(index, size) for index in range(num_frames)]
+
+
+def noise(num_frames, *, size=(64, 64), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (num_frames, *size, 3), dtype=np.uint8)
+
+
+def packets_of(path):
+    """Of a file's sound."""
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
 def index_of(frame):
     """Which grey frame this is, told from its middle."""
     height, width = frame.shape[:2]

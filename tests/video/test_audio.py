@@ -4,12 +4,7 @@ import pytest
 
 from motiontransfer.core.errors import VideoError
 from motiontransfer.video.writer import store_sound
-from tests.video.conftest import click_starts, grey_frame, write_test_sound
-
-
-def packets_of(path):
-    with av.open(str(path)) as container:
-        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+from tests.video.conftest import click_starts, grey_frame, packets_of, write_test_sound
 
 
 @pytest.mark.parametrize(

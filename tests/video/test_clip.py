@@ -13,7 +13,7 @@ from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import fit_framing, resize
 from motiontransfer.video.reader import DamagedVideoError, read_frames, read_metadata, upright
 from motiontransfer.video.writer import write_video
-from tests.video.conftest import click_starts, grey_frame, index_of, write_test_video
+from tests.video.conftest import click_starts, grey_frame, greys, index_of, noise, write_test_video
 
 
 def make_clip(folder, *, with_sound=True):
@@ -70,10 +70,6 @@ def test_the_description_of_another_format_is_refused(tmp_path, content):
 
 
 SIZE = (32, 48)
-
-
-def greys(num_frames):
-    return [grey_frame(index, SIZE) for index in range(num_frames)]
 
 
 def decode(path, folder, **options):
@@ -186,8 +182,8 @@ def test_sound_goes_round_in_sync(tmp_path):
 
 
 def test_damage_fails_and_leaves_nothing_or_is_cut_off_and_counted(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
-    path = write_test_video(tmp_path / "damaged.mkv", list(noise), codec="ffv1", pix_fmt="bgr0")
+    whole = noise(12)
+    path = write_test_video(tmp_path / "damaged.mkv", whole, codec="ffv1", pix_fmt="bgr0")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(DamagedVideoError, match=r"damaged\.mkv: frame \d: the file ends"):
         decode(path, tmp_path / "out" / "clip", size=(64, 64))
@@ -195,7 +191,7 @@ def test_damage_fails_and_leaves_nothing_or_is_cut_off_and_counted(tmp_path):
     metrics = decode(path, tmp_path / "clip", size=(64, 64), on_damage="truncate")
     frames = frames_of(tmp_path / "clip")
     assert 3 <= len(frames) <= 6
-    np.testing.assert_array_equal(frames, noise[: len(frames)])
+    np.testing.assert_array_equal(frames, whole[: len(frames)])
     assert metrics["frames"] == len(frames)
     assert metrics["frames_lost_to_damage"] == 12 - len(frames)
 

@@ -1,5 +1,6 @@
 import multiprocessing
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,14 +9,11 @@ from hypothesis import strategies as st
 
 from motiontransfer.core.errors import DamagedFileError, VideoError
 from motiontransfer.video.frame_store import FrameStore, write_frames
-from tests.video.conftest import grey_frame, index_of, write_test_video
+from tests.video.conftest import grey_frame, index_of, noise, write_test_video
 
 SIZE = (18, 22)
+small_noise = partial(noise, size=SIZE)
 RATES = [Fraction(30000, 1001), Fraction(1537, 100), Fraction(120)]
-
-
-def noise(num_frames, seed=0, size=SIZE):
-    return np.random.default_rng(seed).integers(0, 256, (num_frames, *size, 3), dtype=np.uint8)
 
 
 def write(path, frames, rate=Fraction(25)):
@@ -25,7 +23,7 @@ def write(path, frames, rate=Fraction(25)):
 
 @pytest.mark.parametrize("rate", RATES)
 def test_frames_come_back_exactly_in_any_order_at_any_rate(tmp_path, rate):
-    frames = noise(37)
+    frames = small_noise(37)
     with FrameStore(write(tmp_path / "frames.mkv", frames, rate)) as store:
         assert (len(store), store.size, store.frame_rate) == (37, SIZE, rate)
         for index in (5, 36, 0, 17, 16, 2):
@@ -52,14 +50,14 @@ def test_avi_with_a_clock_of_milliseconds_has_the_rate_of_its_frames(tmp_path, r
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 9), (2, 5), (4, None), (3, 11), (5, 5), (9, 9)])
 def test_ranges_equal_slices(tmp_path, start, stop):
-    frames = noise(9)
+    frames = small_noise(9)
     with FrameStore(write(tmp_path / "frames.mkv", frames)) as store:
         read = list(store.frames(start, stop))
     np.testing.assert_array_equal(read, [*frames[start:stop]])
 
 
 def test_single_frames_may_be_read_while_a_range_is(tmp_path):
-    frames = noise(9)
+    frames = small_noise(9)
     with FrameStore(write(tmp_path / "frames.mkv", frames)) as store:
         for index, frame in enumerate(store.frames()):
             np.testing.assert_array_equal(frame, frames[index])
@@ -67,13 +65,13 @@ def test_single_frames_may_be_read_while_a_range_is(tmp_path):
 
 
 def test_the_same_frames_are_the_same_bytes_and_an_error_leaves_what_was_there(tmp_path):
-    path = write(tmp_path / "frames.mkv", noise(2))
+    path = write(tmp_path / "frames.mkv", small_noise(2))
     before = path.read_bytes()
-    assert write(tmp_path / "again.mkv", noise(2)).read_bytes() == before
+    assert write(tmp_path / "again.mkv", small_noise(2)).read_bytes() == before
     (tmp_path / "again.mkv").unlink()
 
     def failing():
-        yield from noise(3)
+        yield from small_noise(3)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -87,7 +85,7 @@ def test_frame_of_another_size_and_no_frame_at_all_are_refused(tmp_path):
     with pytest.raises(
         VideoError, match=r"frame 1: expected \('bgr0', 18, 22\), got \('bgr0', 22, 18\)"
     ):
-        write(path, [noise(1)[0], noise(1, size=(22, 18))[0]])
+        write(path, [small_noise(1)[0], noise(1, size=(22, 18))[0]])
     with pytest.raises(VideoError, match="no frames to write"):
         write(path, [])
     assert list(tmp_path.iterdir()) == []

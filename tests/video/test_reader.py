@@ -7,17 +7,16 @@ import pytest
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.video import reader
 from motiontransfer.video.geometry import Orientation
-from tests.video.conftest import grey_frame, index_of, write_test_sound, write_test_video
+from tests.video.conftest import (
+    grey_frame,
+    greys,
+    index_of,
+    noise,
+    write_test_sound,
+    write_test_video,
+)
 
 CLOCKWISE = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
-
-
-def noise(num_frames, size=(64, 64)):
-    return list(np.random.default_rng(0).integers(0, 256, (num_frames, *size, 3), dtype=np.uint8))
-
-
-def greys(num_frames, size=(32, 48)):
-    return [grey_frame(index, size) for index in range(num_frames)]
 
 
 def read_all(path):
