@@ -255,6 +255,18 @@ def stop_at_step(monkeypatch, task, number):
     return taken
 
 
+def record_rollouts(monkeypatch, module):
+    """List the (keypoints, excluded references) of each clip that it generates from now on."""
+    rollouts, generate_clip = [], module.generate_clip
+
+    def recorded(network, keypoints, *, excluded=None, **options):
+        rollouts.append((keypoints, excluded))
+        return generate_clip(network, keypoints, excluded=excluded, **options)
+
+    monkeypatch.setattr(module, "generate_clip", recorded)
+    return rollouts
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers(TensorBatch):
     numbers: torch.Tensor

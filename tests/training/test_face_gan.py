@@ -157,20 +157,12 @@ def test_the_sample_shows_real_generated_and_corrected_faces(tmp_path, face_clip
 
 
 def test_the_rollout_is_of_the_training_frames_and_made_once(tmp_path, face_clips, monkeypatch):
-    made = []
-    generate_clip = face_gan.generate_clip
-
-    def counted(network, keypoints, **options):
-        made.append(keypoints.num_frames)
-        return generate_clip(network, keypoints, **options)
-
-    monkeypatch.setattr(face_gan, "generate_clip", counted)
+    rollouts = small.record_rollouts(monkeypatch, face_gan)
     taken = small.stop_at_step(monkeypatch, face_gan.FaceGanTask, 3)
     with pytest.raises(RuntimeError, match="went down"):
         train_face(face_clips, tmp_path)
-    assert made == [4, 3]
     train_face(face_clips, tmp_path)
-    assert made == [4, 3]
+    assert [keypoints.num_frames for keypoints, _ in rollouts] == [4, 3]
     assert taken == [0, 1, 2, 3, 2, 3, 4]
 
 
@@ -178,14 +170,8 @@ def test_the_rollout_excludes_references_less_than_a_second_away(
     tmp_path, clip, puppet, monkeypatch
 ):
     """Two frames a second."""
-    network, seen, generate_clip = small.brighter(), [], face_gan.generate_clip
+    network, rollouts = small.brighter(), small.record_rollouts(monkeypatch, face_gan)
     network.puppet = puppet
-
-    def recorded(*arguments, excluded, **options):
-        seen.append(excluded)
-        return generate_clip(*arguments, excluded=excluded, **options)
-
-    monkeypatch.setattr(face_gan, "generate_clip", recorded)
     runs = [
         face_gan.FaceRun(clip=0, frames=frames, with_face=list(frames))
         for frames in (range(3), range(3, 8))
@@ -193,7 +179,7 @@ def test_the_rollout_excludes_references_less_than_a_second_away(
     main = replace(MAIN, network=network)
     face_gan.generate_faces([clip], runs, main, small.runtime(), tmp_path, crop_size=32)
     near = np.abs(np.arange(8)[:, None] - np.arange(8)) < 2
-    assert [excluded.tolist() for excluded in seen] == [near[:3].tolist(), near[3:].tolist()]
+    assert [excluded.tolist() for _, excluded in rollouts] == [near[:3].tolist(), near[3:].tolist()]
 
 
 @pytest.fixture(scope="module")
