@@ -8,8 +8,10 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import yaml
 
 from motiontransfer.core.errors import MissingFileError, VideoError
+from motiontransfer.core.stages import STAGES
 from motiontransfer.evaluation.measurements import Measurements, nested, read_measurements
 from motiontransfer.models.weights import read_described
 from motiontransfer.puppet.target_clips import HeldOut
@@ -126,3 +128,25 @@ def test_a_missing_input_is_named(project, stage, file):
     named = Path(file).parent if is_listed else Path(file)
     with pytest.raises(MissingFileError, match=re.escape(str(named))):
         import_module(f"stages.{name}").main(key)
+
+
+OTHERS = {"film", "check_params", "train_forensics"}
+"""The demo's, one that reads params.yaml as a file, and one that the tiny project has not."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", sorted(STAGES.keys() - OTHERS))
+def test_a_stage_runs_with_the_sections_that_dvc_records_of_it(
+    tiny_run, tmp_path, monkeypatch, stage
+):
+    """And with those that change no output."""
+    monkeypatch.chdir(shutil.copytree(tiny_run, tmp_path / "project"))
+    shutil.rmtree("checkpoints")
+    lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
+    name = next(name for name in lock if name.partition("@")[0] == stage)
+    recorded = lock[name].get("params", {}).get("params.yaml", {})
+    sections = {key.partition(".")[0] for key in recorded} | {"compute", "logging"}
+    edit_yaml(
+        Path("params.yaml"), lambda params: [params.pop(key) for key in params.keys() - sections]
+    )
+    import_module(f"stages.{stage}").main(*name.split("@")[1:])
