@@ -1,6 +1,6 @@
 """The names of DVC beyond its commands and `dvc.api` that this project uses.
 
-DVC does not promise them: pyproject.toml names the versions, tests/pipeline/test_dvc_api.py has a
+DVC does not promise them: pyproject.toml names the versions, tests/project/test_dvc_api.py has a
 test for each. Source: DVC's documentation, "Internal directories and files".
 """
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
+from dvc.api import DVCFileSystem
 from dvc.exceptions import CheckoutError, DownloadError, DvcException, NotDvcRepoError, UploadError
 from dvc.fs import FileSystem, generic, localfs
 from dvc.repo import Repo, lock_repo
@@ -17,6 +18,8 @@ from dvc.repo.reproduce import plan_repro
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.exceptions import StageCmdFailedError
 from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.index import DataIndexDirError
+from scmrepo.exceptions import SCMError
 
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, one_line
 from motiontransfer.core.storage import overlap
@@ -27,10 +30,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CheckoutError",
+    "DVCFileSystem",
+    "DataIndexDirError",
     "DownloadError",
     "DvcException",
     "HashInfo",
     "Repo",
+    "SCMError",
     "StageCmdFailedError",
     "UploadError",
     "generic",

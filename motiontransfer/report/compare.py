@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from dvc.api import DVCFileSystem
-from dvc.exceptions import DvcException
-from dvc_data.index import DataIndexDirError
 from pydantic import TypeAdapter, ValidationError
-from scmrepo.exceptions import SCMError
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, ParamsError
 from motiontransfer.core.params import Transfer
 from motiontransfer.core.storage import replacing
 from motiontransfer.evaluation.measurements import OURS, Curves, Measurements, read_measurements
+from motiontransfer.pipeline.dvc_api import DataIndexDirError, DvcException, DVCFileSystem, SCMError
 from motiontransfer.report.page import PanelSource, leaf_texts, video_panel, write_video_page
 from motiontransfer.report.tables import frame_charts, metric_differences
 from motiontransfer.video.frame_store import FrameStore
