@@ -48,7 +48,7 @@ _METRICS = {
     "transfer": (Path("results") / _TRANSFER / "metrics.json", "truth.ours"),
 }
 _FIGURES = {
-    **{it: f"{it}.shift_tolerant_ssim" for it in ("person", "face", "hands")},
+    **{region: f"{region}.shift_tolerant_ssim" for region in ("person", "face", "hands")},
     "sharpness": "person.sharpness",
 }
 
@@ -89,7 +89,7 @@ def main() -> None:
             _set_detectors(folder, _ROWS[name])
             reproduce(folder, *(f"clean_keypoints@{video.name}" for video in _VIDEOS))
             cleaned = [read_keypoints(folder / video.keypoints) for video in _VIDEOS]
-            poses = b"".join(it.points.tobytes() + it.score.tobytes() for it in cleaned)
+            poses = b"".join(clip.points.tobytes() + clip.score.tobytes() for clip in cleaned)
             if poses not in known:
                 reproduce(folder, "evaluate@ada", f"evaluate_transfer@{_TRANSFER}")
                 sheet = folder / "results" / _TRANSFER / "contact_sheet.png"

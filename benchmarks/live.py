@@ -159,7 +159,7 @@ def _speed(
         ended.set()
         watcher.join()
     shown = len(session.latencies_ms)
-    dropped = [it.dropped for it in (session.captured, session.detected, session.results)]
+    dropped = [queue.dropped for queue in (session.captured, session.detected, session.results)]
     own = {name: spent.pop(name) for name in ("generation", "display")}
     warm = [size for at, size in memory if at - began > min(_WARM_UP_SECONDS, session.seconds / 2)]
     per_frame = {

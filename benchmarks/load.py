@@ -65,7 +65,7 @@ def main() -> None:
             if stage == "detect_keypoints":
                 keypoints = Path("artifacts/keypoints", _VIDEOS[name], f"{name}.parquet").resolve()
                 command = [sys.executable, "-m", __spec__.name, "--detect", name, str(keypoints)]
-            of_tenth, of_whole = (usage_of(command, folder=it) for it in projects.values())
+            of_tenth, of_whole = (usage_of(command, folder=folder) for folder in projects.values())
             frames = frames_of["ben" if name in ("ada_as_ben", "ben", "demo_dance") else "ada"]
             more = (of_whole.peak_mib - of_tenth.peak_mib) / (0.9 * frames)
             rows.append(

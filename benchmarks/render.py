@@ -193,7 +193,7 @@ def _milliseconds(
     mark()
     if main.network.puppet is not None and full != poses.image_size:
         upsampling = GuidedUpsampling(main.network.puppet, size=full)
-        pictures = [upsampling.upsample(it, puppet, index) for index, it in enumerate(pictures)]
+        pictures = [upsampling.upsample(each, puppet, index) for index, each in enumerate(pictures)]
     mark()
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
         began = time.process_time()
@@ -244,7 +244,7 @@ def _puppet(poses: Keypoints, full: tuple[int, int]) -> Puppet:
             poses.skeleton,
             [(large.points, large.score)],
             frames.values(),
-            {key: cv2.absdiff(it, room).max(axis=2) for key, it in frames.items()},
+            {key: cv2.absdiff(frame, room).max(axis=2) for key, frame in frames.items()},
             background=Background(room, is_filled=nowhere, is_moving=nowhere),
             height_px=body_height_px(large),
         ),

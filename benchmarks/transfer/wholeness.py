@@ -23,7 +23,11 @@ _ALIKE, _UNLIKE = 15, 30
 _STEADY_SHARE = 0.9  # of the frames in which a pixel is as in the one before: no caption
 _JOINTS = (
     "mid_shoulder",
-    *(f"{side}_{it}" for side in ("left", "right") for it in ("shoulder", "elbow", "hip", "knee")),
+    *(
+        f"{side}_{joint}"
+        for side in ("left", "right")
+        for joint in ("shoulder", "elbow", "hip", "knee")
+    ),
 )
 
 _Pixels = Bool[np.ndarray, "height width"]
@@ -71,7 +75,9 @@ def wholeness(
         around = _near(points, poses.image_size, radius_px=_JOINT_RADIUS * height_px)
         seams.append(gradients(fake)[around].mean() / gradients(real)[around].mean())
         shadow = is_shadow(real, background) & _differs(real, background, _ALIKE) & beside
-        darkness += [(background[shadow] - it[shadow].astype(float)).sum() for it in (fake, real)]
+        darkness += [
+            (background[shadow] - each[shadow].astype(float)).sum() for each in (fake, real)
+        ]
     found = {"holes": holes, "stray": stray, "left over": left_over, "seams": seams}
     means = {name: mean(map(float, values)) for name, values in found.items()}
     return means | ({"shadow": float(darkness[0] / darkness[1])} if darkness[1] else {})

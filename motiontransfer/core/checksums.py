@@ -2,7 +2,8 @@
 
 DVC verifies what it checks out, and nothing that a stage reads. Parquet and safetensors have a JSON
 text in their metadata, with a checksum for each array and one for itself; a JSON file has its own.
-Media files have a checksum for each block of bytes, behind their end.
+Media files have a checksum for each block of bytes, behind their end. Metrics have none: git knows
+their hashes, and `dvc metrics show` would list a checksum as a metric.
 """
 
 import json

@@ -228,7 +228,7 @@ def run_in_copy(
             killed = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
             raise ComputeError(killed)
         made = project / ".dvc/cache/runs"
-        yield {str(it.relative_to(made)): it.read_bytes() for it in made.glob("*/*/*")}
+        yield {str(path.relative_to(made)): path.read_bytes() for path in made.glob("*/*/*")}
 
 
 def _run(name: str) -> None:

@@ -99,7 +99,7 @@ def _import_frames(part: Path, name: str, root: Path) -> tuple[Path, str | None]
 
 def _numbered(folder: Path) -> list[tuple[int, Path]]:
     """Number and path of each frame, in order."""
-    files = [(re.search(r"(\d+)\.(?:jpg|png)$", it.name), it) for it in folder.iterdir()]
+    files = [(re.search(r"(\d+)\.(?:jpg|png)$", file.name), file) for file in folder.iterdir()]
     return sorted((int(match[1]), file) for match, file in files if match)
 
 
@@ -128,7 +128,7 @@ def _write_keypoints(stem: Path, path: Path) -> None:
     """Write OpenPose's JSON of a frame's YAML files."""
     found = {part: _read_matrix(stem.with_name(f"{stem.name}_{part}.yml")) for part in _PARTS}
     people = [
-        {f"{part}_keypoints_2d": it[index] for part, it in found.items() if index < len(it)}
+        {f"{part}_keypoints_2d": rows[index] for part, rows in found.items() if index < len(rows)}
         for index in range(len(found["pose"]))
     ]
     path.write_text(json.dumps({"people": people}), encoding="utf-8")

@@ -120,10 +120,10 @@ def _driver() -> str | None:
     """Version of NVIDIA's driver; None where there is none."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        told = subprocess.check_output(command, text=True, timeout=20, stderr=subprocess.DEVNULL)
+        found = subprocess.check_output(command, text=True, timeout=20, stderr=subprocess.DEVNULL)
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.partition("\n")[0].strip() or None
+    return found.partition("\n")[0].strip() or None
 
 
 def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
@@ -162,8 +162,8 @@ def check_project(root: Path) -> Iterator[CheckResult]:
             yield from check_checkpoints(root)
             yield check_disk(root)
         if stages := plan(root=root, is_forecast=True):
-            told = format_forecast(forecast(stages, root=root))
-            yield ok("forecast", f"the next `dvc repro` takes {told}")
+            duration = format_forecast(forecast(stages, root=root))
+            yield ok("forecast", f"the next `dvc repro` takes {duration}")
     except MotionTransferError as error:
         yield fault("project", str(error), "run from the project's root, with its params.yaml")
 

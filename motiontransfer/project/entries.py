@@ -5,6 +5,7 @@ written last, so a failure before leaves no trace. With a video go its subject a
 another video shows them, and the transfers that use either.
 """
 
+import itertools
 import re
 import shutil
 from collections.abc import Iterable, Set
@@ -52,7 +53,8 @@ def name_of(file: Path, taken: Set[str]) -> str:
         if is_alike and sha256_of(video.path) == sha256_of(file):
             return name
     stem = re.sub(r"[^\w-]+", "_", file.stem).strip("_-")[:40] or "film"
-    return next(it for n in range(9**9) if (it := f"{stem}_{n}" if n else stem) not in taken)
+    names = (f"{stem}_{number}" if number else stem for number in itertools.count())
+    return next(name for name in names if name not in taken)
 
 
 def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:
@@ -157,8 +159,8 @@ def add_transfer(
 
 def pair(source: str, target: str, *, root: Path) -> str:
     """Name of the transfer of a video's motion to a subject, which is added if there is none."""
-    for name, it in load_transfers(root).items():
-        if (it.source, it.target) == (source, target):
+    for name, known in load_transfers(root).items():
+        if (known.source, known.target) == (source, target):
             return name
     name = f"{target}_as_{source}"
     return add_transfer(source=source, target=target, name=name, truth="none", root=root)
@@ -192,10 +194,10 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
     is_gone = subject not in {other.subject for other in videos.values()}
     removed = [
         key
-        for key, it in transfers.items()
-        if it.source == name or (is_gone and it.target == subject)
+        for key, transfer in transfers.items()
+        if transfer.source == name or (is_gone and transfer.target == subject)
     ]
-    truths = {f"transfers.{key}": it.truth_path for key, it in transfers.items()}
+    truths = {f"transfers.{key}": transfer.truth_path for key, transfer in transfers.items()}
     files = {f"videos.{key}": other.path for key, other in videos.items()} | {
         key: truth for key, truth in truths.items() if truth and key.split(".")[1] not in removed
     }
@@ -237,7 +239,8 @@ def remove_demo_videos(*, root: Path) -> list[str]:
     videos = load_videos(root)
     demo = {name for name, video in videos.items() if video.path.parts[0] == "demo"}
     actors = {videos[name].subject for name in demo}
-    if any((it.source in demo) != (it.target in actors) for it in load_transfers(root).values()):
+    transfers = load_transfers(root).values()
+    if any((each.source in demo) != (each.target in actors) for each in transfers):
         return []
     for name in demo:
         remove_video(removal_of(name, root=root), root=root)

@@ -78,7 +78,7 @@ def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"])
     starts = metadata.packet_times.starts_seconds
     seconds = float(starts[-1] - starts[0] + 1 / metadata.frame_rate)
     detections = _detect_people([frame for frame, _, _ in samples])
-    counts = [num_people(it, image_size=metadata.size) for it in detections]
+    counts = [num_people(found, image_size=metadata.size) for found in detections]
     box = _auto_crop(detections, metadata.size, size) if crop == "auto" else None
     whole = (0, 0, metadata.size[1], metadata.size[0])
     framing = fit_framing(metadata.size, box or whole, size=size)
@@ -178,7 +178,7 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
             f"{check.seconds:.0f} s show few poses of a target; film a few minutes, with all "
             "that the dancer does"
         )
-    sentences += [it for it in verdict(check.quality) if it != NOTHING_TO_FIX]
+    sentences += [text for text in verdict(check.quality) if text != NOTHING_TO_FIX]
     return sentences or [NOTHING_TO_FIX]
 
 

@@ -161,7 +161,7 @@ class FrameStore:
     def _decode(self, indices: range) -> Iterator[av.VideoFrame]:
         packets = self._packets_from(indices[0])
         frames = (frame for packet in packets for frame in packet.decode())
-        return _wanted(((self._index_of(it), it) for it in frames), indices, self.path)
+        return _wanted(((self._index_of(frame), frame) for frame in frames), indices, self.path)
 
     def _packets_from(self, wanted: int) -> Iterator[av.Packet]:
         """Seek to a key frame at or before `wanted`; yield its packet and all that follow."""

@@ -400,7 +400,7 @@ def decode_at(
                 frames = container.decode(stream)
                 # Containers round times to milliseconds.
                 for seconds in group:
-                    shown = next((it for it in frames if _start(it) >= seconds - 1e-3), None)
+                    shown = next((f for f in frames if _start(f) >= seconds - 1e-3), None)
                     num_left -= 1
                     yield shown
             except av.FFmpegError as error:
