@@ -30,9 +30,9 @@ _TABLE = Path("docs/ablation.csv")
 _TRANSFER, _HELD_OUT = "results/ada_as_ben/metrics.json", "artifacts/metrics/evaluate/ada.json"
 _TRAININGS = ("train_gan/ada", "train_face_gan/ada", "train_face_cycle/ada_as_ben")
 _METRICS = {
-    "person shift-tolerant SSIM": (_TRANSFER, "truth.{}.person.shift_tolerant_ssim"),
-    "face shift-tolerant SSIM": (_TRANSFER, "truth.{}.face.shift_tolerant_ssim"),
-    "hands shift-tolerant SSIM": (_TRANSFER, "truth.{}.hands.shift_tolerant_ssim"),
+    "person likeness": (_TRANSFER, "truth.{}.person.likeness"),
+    "face likeness": (_TRANSFER, "truth.{}.face.likeness"),
+    "hands likeness": (_TRANSFER, "truth.{}.hands.likeness"),
     "sharpness": (_TRANSFER, "truth.{}.person.sharpness"),
     "person SSIM": (_TRANSFER, "truth.{}.person.ssim"),
     "person L1": (_TRANSFER, "truth.{}.person.l1"),

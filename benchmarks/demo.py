@@ -83,7 +83,7 @@ def headlines(file: Path) -> str:
     truth = json.loads(file.read_text(encoding="utf-8"))["truth"]["ours"]
     chosen = [
         ("person", "ssim"),
-        *((region, "shift_tolerant_ssim") for region in ("person", "face", "hands")),
+        *((region, "likeness") for region in ("person", "face", "hands")),
         ("person", "l1"),
         ("pose_distance_px", "all"),
     ]

@@ -48,7 +48,7 @@ _METRICS = {
     "transfer": (Path("results") / _TRANSFER / "metrics.json", "truth.ours"),
 }
 _FIGURES = {
-    **{region: f"{region}.shift_tolerant_ssim" for region in ("person", "face", "hands")},
+    **{region: f"{region}.likeness" for region in ("person", "face", "hands")},
     "sharpness": "person.sharpness",
 }
 

@@ -292,7 +292,7 @@ def _against(
     return {
         "frames": len(indices),
         **{f"pose distance, {group}": value for group, value in distance.items()},
-        "SSIM, shift-tolerant": _mean(similar, "shift_tolerant_ssim"),
+        "likeness": _mean(similar, "likeness"),
         "SSIM": _mean(similar, "ssim"),
     }
 

@@ -57,9 +57,9 @@ _MANIFEST = Path("benchmarks/transfer/real_people.yaml")
 _TRAINED_SHARE, _HELD_OUT_SHARE = 0.6, 0.25
 _FIGURES = {
     "person SSIM": "ours.person.ssim",
-    "person shift-tolerant SSIM": "ours.person.shift_tolerant_ssim",
-    "face": "ours.face.shift_tolerant_ssim",
-    "hands": "ours.hands.shift_tolerant_ssim",
+    "person": "ours.person.likeness",
+    "face": "ours.face.likeness",
+    "hands": "ours.hands.likeness",
     "sharpness": "ours.person.sharpness",
     "L1": "ours.person.l1",
     "pose px": "ours.pose_distance_px.all",
@@ -272,13 +272,13 @@ def _write_tail(name: str, variant: str) -> dict[str, float]:
 def _write_worst(path: Path, name: str, variants: Sequence[str]) -> None:
     """A picture of the frames that the last variant shows least like the film."""
     found = read_measurements(layout.measurements_file("evaluate", name))
-    scores = found.per_frame[MetricKey("ssim", "person", OURS)]
+    scores = found.per_frame[MetricKey("likeness", "person", OURS)]
     worst = peaks(-scores, count=_NUM_WORST, apart=len(scores) // (3 * _NUM_WORST))
     rows: dict[str, list[Frame]] = {}
     for shown in (_FILM, *variants):
         with FrameStore(_tail(shown)) as store:
             rows[shown] = [store[index] for index in worst]
-    captions = [f"frame {index}, SSIM {scores[index]:.2f}" for index in worst]
+    captions = [f"frame {index}, likeness {scores[index]:.2f}" for index in worst]
     Image.fromarray(contact_sheet(rows, captions)).save(path, quality=85)
 
 

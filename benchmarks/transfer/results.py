@@ -19,9 +19,9 @@ _COLUMNS = 6
 _FIGURES = {
     "person SSIM": "truth.{}.person.ssim",
     "person L1": "truth.{}.person.l1",
-    "person shift-tolerant SSIM": "truth.{}.person.shift_tolerant_ssim",
-    "face shift-tolerant SSIM": "truth.{}.face.shift_tolerant_ssim",
-    "hands shift-tolerant SSIM": "truth.{}.hands.shift_tolerant_ssim",
+    "person likeness": "truth.{}.person.likeness",
+    "face likeness": "truth.{}.face.likeness",
+    "hands likeness": "truth.{}.hands.likeness",
     "pose px": "truth.{}.pose_distance_px.all",
     "hands missed": "detection.{}.missed_detections.hands",
     "face missed": "detection.{}.missed_detections.face",

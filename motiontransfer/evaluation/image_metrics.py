@@ -1,4 +1,4 @@
-"""Image metrics: L1, PSNR, SSIM, shift-tolerant SSIM, MS-SSIM and sharpness, by region.
+"""Image metrics: likeness, L1, PSNR, SSIM, MS-SSIM and sharpness, by region.
 
 SSIM is set as in Wang et al. 2004: Gaussian window of 11 pixels with sigma 1.5, population
 covariance, range 255, each channel by itself and then the mean. MS-SSIM (Wang et al. 2003) takes
@@ -6,11 +6,10 @@ contrast at five scales, and luminance at the coarsest. A region's SSIM equals t
 windows that cross its edge are left out.
 
 The person's position is not known to the pixel, and a sharp face that is off by two pixels has a
-lower SSIM than a blurred one. Shift-tolerant SSIM therefore compares a box with the best-correlated
-nearby box of the other image.
-
-All of these favor the mean of what might be there, which is a blur. Sharpness does not: it is the
-mean gradient magnitude relative to the real one, 1 where as many edges are as steep, wherever.
+lower SSIM than a blurred one. L1, PSNR, SSIM and MS-SSIM favor the mean of what might be there,
+which is a blur; they are here to compare with publications. Likeness (`likeness.py`) decides.
+Sharpness is the mean gradient magnitude relative to the real one, 1 where as many edges are as
+steep, wherever.
 
 The distance to training measures likeness and memorization without a network: the person's box,
 resized to a thumbnail, against that of every training frame; the root of the mean squared
@@ -36,6 +35,7 @@ from motiontransfer.evaluation.frames import (
     read_frames,
     training_frames,
 )
+from motiontransfer.evaluation.likeness import likeness
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.color import AnyFrame, Frame
@@ -48,8 +48,6 @@ SMALLEST_MS_SSIM_PX = WINDOW_PX * 2 ** (len(_SCALE_WEIGHTS) - 1)
 """Side of an image below which MS-SSIM's coarsest scale is smaller than its window."""
 
 _MIDDLE_GRAY = 128.0  # subtracted from levels, so that single precision is enough for variances
-_REACH_SHARE = 0.02  # largest shift, share of the image's height
-_EQUALLY_GOOD = 1e-4  # gain in correlation that does not justify a shift
 _PSNR_CAP_DB = 100.0  # of identical images, so that means stay finite
 
 NOT_DETECTED = "not_detected"
@@ -78,7 +76,7 @@ def frame_metrics(
 
     PSNR is at most 100 dB, also where the images are identical, so that means stay finite. The
     box `frame` is the whole frame, and has `ms_ssim` too (where its sides have the 176 pixels that
-    this needs); the others have `shift_tolerant_ssim`. Hands are too small for networks.
+    this needs); the others have `likeness`. Hands are too small for networks.
 
     Args:
         boxes: name -> its box; None, or one that is too small (`why_skipped`), has no metrics.
@@ -97,9 +95,7 @@ def frame_metrics(
             "ssim": _mean_of_whole_windows(found.ssim[y0:y1, x0:x1].mean(axis=-1)),
         }
         if name != "frame":
-            shifted = best_match(real, fake, (x0, y0, x1, y1))
-            ssim = similarity(real_box, shifted).ssim
-            metrics[name]["shift_tolerant_ssim"] = _mean_of_whole_windows(ssim)
+            metrics[name]["likeness"] = likeness(real, fake, (x0, y0, x1, y1))
         if name not in _BOXES_OF["hands"]:
             for metric, distance in distances.items():
                 metrics[name][metric] = distance(real_box, fake[y0:y1, x0:x1])
@@ -149,7 +145,7 @@ def image_scores(
     for system in systems:
         found = frame_metrics(truth, frame_set.frames[system], boxes=boxes, distances=distances)
         for region in dict.fromkeys(map(_region, boxes)):
-            own = "ms_ssim" if region == "frame" else "shift_tolerant_ssim"
+            own = "ms_ssim" if region == "frame" else "likeness"
             networks = () if region == "hands" else distances
             named = [box for box in _BOXES_OF.get(region, (region,)) if box in found]
             of_boxes = [found[box] for box in named]
@@ -193,24 +189,6 @@ def count_skipped(regions: Mapping[str, Regions], *, section: str = "") -> dict[
 
 def _region(box: str) -> str:
     return "hands" if box in _BOXES_OF["hands"] else box
-
-
-def best_match(real: Frame, fake: Frame, box: Box) -> UInt8[np.ndarray, "box_height box_width 3"]:
-    """The part of `fake`, shifted by at most 2 % of its height, that correlates best with the box.
-
-    Correlation is normalized, so brightness does not count; no shift where none is better.
-    """
-    x0, y0, x1, y1 = box
-    height, width = real.shape[:2]
-    reach = max(round(_REACH_SHARE * height), 1)
-    left, top = max(x0 - reach, 0), max(y0 - reach, 0)
-    around = fake[top : min(y1 + reach, height), left : min(x1 + reach, width)]
-    correlation = cv2.matchTemplate(around, real[y0:y1, x0:x1], cv2.TM_CCOEFF_NORMED)
-    correlation = np.nan_to_num(correlation, nan=-1.0, posinf=-1.0, neginf=-1.0)
-    row, column = np.unravel_index(int(correlation.argmax()), correlation.shape)
-    if correlation[row, column] - correlation[y0 - top, x0 - left] < _EQUALLY_GOOD:
-        row, column = y0 - top, x0 - left
-    return around[row : row + y1 - y0, column : column + x1 - x0]
 
 
 class Similarity(NamedTuple):

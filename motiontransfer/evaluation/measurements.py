@@ -157,10 +157,10 @@ class Metric(NamedTuple):
 
 
 METRICS: Mapping[str, Metric] = {
+    "likeness": Metric("Likeness", "", "higher", _IMAGE),
     "l1": Metric("L1", _LEVELS, "lower", _IMAGE),
     "psnr": Metric("PSNR", "dB", "higher", _IMAGE),
     "ssim": Metric("SSIM", "", "higher", _IMAGE),
-    "shift_tolerant_ssim": Metric("Shift-tolerant SSIM", "", "higher", _IMAGE),
     "sharpness": Metric("Sharpness", "of the real frame's", "near one", _IMAGE),
     "ms_ssim": Metric("MS-SSIM", "", "higher", _IMAGE),
     "lpips": Metric("LPIPS", "", "lower", _IMAGE),
@@ -228,11 +228,11 @@ class MetricKey(NamedTuple):
 
 
 HEADLINES = (
-    MetricKey("ssim", "person", "", "truth"),
+    MetricKey("likeness", "person", "", "truth"),
+    MetricKey("likeness", "face", "", "truth"),
+    MetricKey("likeness", "hands", "", "truth"),
     MetricKey("sharpness", "person", "", "truth"),
-    MetricKey("shift_tolerant_ssim", "face", "", "truth"),
     MetricKey("lpips", "person", "", "truth"),
-    MetricKey("l1", "person", "", "truth"),
     MetricKey("pose_distance_px", "all", "", "truth"),
     MetricKey("pose_distance_px", "all", "", "detection"),
     MetricKey("body_found", "", "", "detection"),

@@ -165,9 +165,9 @@ def frame_errors(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], l
     The error is against the ground truth where there is one, otherwise the distance to the intended
     pose, where a frame without a body is the worst. NaN where nothing was measured.
     """
-    ssim = found.per_frame.get(MetricKey("ssim", "person", OURS, "truth"))
-    if ssim is not None:
-        return -ssim, [f"SSIM {value:.2f}" for value in ssim]
+    likeness = found.per_frame.get(MetricKey("likeness", "person", OURS, "truth"))
+    if likeness is not None:
+        return -likeness, [f"likeness {value:.2f}" for value in likeness]
     distance = found.per_frame[MetricKey("pose_distance_px", "all", OURS, "detection")]
     missed = found.per_frame[MetricKey("missed_detections", "body", OURS, "detection")]
     texts = [

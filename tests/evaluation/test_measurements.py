@@ -73,15 +73,15 @@ def test_the_worst_frame_is_the_least_like_the_truth_or_without_a_body_or_far_of
     errors, texts = frame_errors(found)
     assert errors.tolist() == [1, np.inf]
     assert texts == ["1.0 px", "no body"]
-    ssim = {MetricKey("ssim", "person", "ours", "truth"): ratio_of([0.9, np.nan])}
-    errors, texts = frame_errors(found + Measurements.from_scores(ssim, block_frames=1))
+    likeness = {MetricKey("likeness", "person", "ours", "truth"): ratio_of([0.9, np.nan])}
+    errors, texts = frame_errors(found + Measurements.from_scores(likeness, block_frames=1))
     np.testing.assert_array_equal(errors, [-0.9, np.nan])
-    assert texts[0] == "SSIM 0.90"
+    assert texts[0] == "likeness 0.90"
 
 
-_OURS = MetricKey("ssim", "person", "ours", "truth")
-_OTHERS = MetricKey("ssim", "person", "nearest_neighbours", "truth")
-_NEVER = MetricKey("ssim", "face", "ours", "truth")
+_OURS = MetricKey("likeness", "person", "ours", "truth")
+_OTHERS = MetricKey("likeness", "person", "nearest_neighbours", "truth")
+_NEVER = MetricKey("likeness", "face", "ours", "truth")
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_headline_metrics_of_both_systems_have_a_csv_each(tmp_path, drawn):
     """With empty cells for what could not be measured."""
     module.write_curves(tmp_path / "new", drawn)
     (path,) = (tmp_path / "new").iterdir()
-    assert path.name == "truth_ssim_person.csv"
+    assert path.name == "truth_likeness_person.csv"
     lines = path.read_text().splitlines()
     assert lines[:2] == ["frame_index,ours,nearest_neighbours", "0,0.5000,0.4000"]
     assert lines[3] == "2,,0.4000"
@@ -108,7 +108,7 @@ def test_headline_metrics_of_both_systems_have_a_csv_each(tmp_path, drawn):
 def test_small_numbers_keep_four_digits_in_the_csv(tmp_path):
     """Of held-out frames, too, whose metrics have no section."""
     values = np.array([0.00012344, 0.0, -0.05, 12.345678])
-    keys = (MetricKey("l1", "person", name) for name in ("ours", "nearest_neighbours"))
+    keys = (MetricKey("sharpness", "person", name) for name in ("ours", "nearest_neighbours"))
     module.write_curves(tmp_path, Measurements(summary=(), per_frame=dict.fromkeys(keys, values)))
-    lines = (tmp_path / "l1_person.csv").read_text().splitlines()
+    lines = (tmp_path / "sharpness_person.csv").read_text().splitlines()
     assert [line.split(",")[1] for line in lines[1:]] == ["0.0001234", "0.0000", "-0.05", "12.3457"]

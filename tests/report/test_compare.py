@@ -24,7 +24,7 @@ def test_videos_move_together_and_differences_have_a_verdict_and_a_sign(comparis
     page = open_page(comparison, fragment="#frame=20")
     wait_for_codes(page, 20, ["source", "before", "after", "truth"])
     rows = page.locator("table.metrics tr").all_inner_texts()
-    ssim = next(row for row in rows if "SSIM" in row)
+    ssim = next(row for row in rows if "Likeness" in row)
     verdict, *numbers = ssim.split("\t")[1:]
     assert verdict.split("\n")[:2] == ["▲ better", "the intervals overlap"]
     assert numbers == ["0.5000", "0.7500", "+0.25"]

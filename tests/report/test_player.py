@@ -44,7 +44,7 @@ def test_videos_are_moved_played_and_chosen_together(report, open_page):
     ):
         page.locator(focus).press(key)
         wait_for_codes(page, frame)
-    page.get_by_label("Go to frame 20, SSIM 0.40").click()
+    page.get_by_label("Go to frame 20, likeness 0.40").click()
     wait_for_codes(page, 20)
     # Playing: all videos stop on the same frame, at the end or before it.
     page.locator("#speed").select_option("0.5")

@@ -39,9 +39,11 @@ def test_the_page_has_videos_metrics_params_and_files(report, finished, monkeypa
     assert '<html lang="en">' in html
     assert "50 frames, 2.0 seconds" in text
     assert "The result is synthesized" in text
-    assert re.search(r"SSIM ↑ , higher is better 0\.6923 \(best\) 0\.650 . 0\.730 0\.5279", text)
+    assert re.search(
+        r"Likeness ↑ , higher is better 0\.6923 \(best\) 0\.650 . 0\.730 0\.5279", text
+    )
     assert "ground truth, face, not detected: 3 frames LPIPS: no weights face identity" in text
-    assert "frame 20 SSIM 0.40" in text
+    assert "frame 20 likeness 0.40" in text
     assert re.search(r"render 2 crf 16 face residual", text)
     assert re.search(r"frames of dance artifacts/frames/ben/dance/frames\.mkv", text)
     assert re.search(r"git log -S [0-9a-f]{32} -- dvc\.lock", text)

@@ -12,12 +12,12 @@ def test_a_table_has_a_row_a_metric_and_a_column_a_system():
     names = ["this run", "nearest neighbors", "frame by frame", "previous real frame"]
     assert [*table.columns] == names
     ((heading, rows),) = table.groups.items()
-    l1, ssim = rows
-    assert (heading, l1.label, ssim.label) == ("Person's box", "L1", "SSIM")
+    l1, likeness = rows
+    assert (heading, l1.label, likeness.label) == ("Person's box", "L1", "Likeness")
     assert [cell.text for cell in l1.cells] == ["11.25", "23.70", "10.50", "4.500"]
     assert [cell.best for cell in l1.cells] == [False, False, True, False]  # less is better
-    assert [cell.best for cell in ssim.cells] == [True, False, False, False]  # more is better
-    assert ssim.cells[0].interval == "0.650 \N{EN DASH} 0.730"
+    assert [cell.best for cell in likeness.cells] == [True, False, False, False]  # more is better
+    assert likeness.cells[0].interval == "0.650 \N{EN DASH} 0.730"
     assert l1.cells[0].interval == ""
 
 
@@ -64,10 +64,10 @@ def test_the_best_is_marked_among_the_ranked_systems(values, better, best):
 def test_the_first_headline_metrics_are_tiles():
     found = tables.tiles(measured())
     assert [tile.label for tile in found] == [
-        "SSIM, person's box",
-        "L1, person's box",
+        "Likeness, person's box",
         "Pose distance, all joints (intended pose)",
         "Share of frames with a body",
+        "Background flicker",
     ]
     assert found[0].cell.text == "0.692"
     assert found[0].others[0] == ("nearest neighbors", "0.528")
@@ -112,7 +112,7 @@ def test_a_verdict_depends_on_the_better_direction(before, after, better, verdic
 def _run(**values):
     """Metrics of the person's box: name -> (value, interval)."""
     keys = {name: MetricKey(name, "person", "ours", "truth") for name in values}
-    other = {MetricKey("ssim", "person", "nearest_neighbours", "truth"): (0.1, None)}
+    other = {MetricKey("likeness", "person", "nearest_neighbours", "truth"): (0.1, None)}
     found = {keys[name]: value for name, value in values.items()}
     return Measurements.from_values({**found, **other})
 
@@ -128,13 +128,17 @@ def _run(**values):
 )
 def test_metrics_of_ours_are_compared_one_by_one(after, interval, change, overlap):
     differences = tables.metric_differences(
-        _run(ssim=(0.5, interval), psnr=(20.0, None)),
-        _run(ssim=(after, (0.6, 0.8)), l1=(3.0, None)),
+        _run(likeness=(0.5, interval), psnr=(20.0, None)),
+        _run(likeness=(after, (0.6, 0.8)), l1=(3.0, None)),
     )
-    ((title, (ssim, *alone)),) = differences.items()
+    ((title, (likeness, *alone)),) = differences.items()
     assert title == "Compared with the ground truth"
-    assert (ssim.label, ssim.before, ssim.change) == ("Person's box: SSIM", "0.5000", change)
-    assert ssim.intervals_overlap == overlap
+    assert (likeness.label, likeness.before, likeness.change) == (
+        "Person's box: Likeness",
+        "0.5000",
+        change,
+    )
+    assert likeness.intervals_overlap == overlap
     assert [(one.verdict, one.before, one.after, one.change) for one in alone] == [
         ("only after", "", "3", ""),
         ("only before", "20", "", ""),
@@ -143,7 +147,7 @@ def test_metrics_of_ours_are_compared_one_by_one(after, interval, change, overla
 
 def test_a_chart_has_a_curve_for_each_system_with_gaps_where_nothing_was_measured():
     chart = tables.frame_charts(measured().curves())[0]
-    assert (chart.key, chart.title) == ("truth_ssim_person", "SSIM, person's box")
+    assert (chart.key, chart.title) == ("truth_likeness_person", "Likeness, person's box")
     assert [*chart.curves] == ["ours", "nearest_neighbours"]
     still = {MetricKey("lpips", "person", "", "truth"): {"ours": np.ones(50)}}
     last = tables.frame_charts({**still, **measured().curves()})[1]

@@ -1,0 +1,96 @@
+"""The fog test: a person two pixels off is liker than fog, and more blur is worse."""
+
+import cv2
+import numpy as np
+import pytest
+
+from demo.actors.choreography import compose
+from demo.actors.renderer import load_actor, pose_actor, shoot
+from motiontransfer.evaluation.image_metrics import similarity
+from motiontransfer.evaluation.likeness import likeness
+from tests.evaluation.conftest import textured
+from tests.people import painted, posed
+
+
+def of_whole(real, fake):
+    height, width = real.shape[:2]
+    return likeness(real, fake, (0, 0, width, height))
+
+
+def displaced(image, *, rms_px=2.0):
+    """Every place moved a little, smoothly, which nobody sees."""
+    rng = np.random.default_rng(0)
+    flow = rng.standard_normal((2, *image.shape[:2])).astype(np.float32)
+    flow = np.stack([cv2.GaussianBlur(part, (0, 0), 16) for part in flow])
+    flow *= rms_px / np.sqrt(np.square(flow).sum(axis=0).mean())
+    x, y = np.meshgrid(*map(np.arange, image.shape[1::-1]))
+    places = [(grid + part).astype(np.float32) for grid, part in zip((x, y), flow, strict=True)]
+    return cv2.remap(image, *places, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
+
+
+def ghost(image):
+    return cv2.addWeighted(image, 0.5, np.roll(image, 3, axis=1), 0.5, 0)
+
+
+def blurred(image, sigma_px):
+    return cv2.GaussianBlur(image, (0, 0), sigma_px)
+
+
+@pytest.fixture(scope="module", params=["drawn", "actor"])
+def person(request):
+    """The box of a person who fills it."""
+    if request.param == "drawn":
+        return painted(posed())[0][30:230, 60:200]
+    actor = load_actor.__wrapped__("ada", (384, 384), 1)
+    motion = compose(80, frame_rate=25.0, beats_per_minute=112.0, seed=5)
+    frame, cover = shoot(actor.film, pose_actor(actor, motion, 60)[0])
+    rows, columns = (np.flatnonzero(cover.any(axis=axis)) for axis in (1, 0))
+    return np.ascontiguousarray(frame[rows[0] : rows[-1], columns[0] : columns[-1]])
+
+
+def test_a_person_two_pixels_off_is_liker_than_any_fog_and_more_blur_is_worse(person):
+    blurs = [of_whole(person, blurred(person, sigma)) for sigma in (1, 1.5, 2, 3)]
+    moved, doubled = of_whole(person, displaced(person)), of_whole(person, ghost(person))
+    assert blurs == sorted(blurs, reverse=True)
+    assert moved > max(doubled, blurs[0])
+    # SSIM prefers the fog.
+    ssim = [
+        similarity(person, fake).ssim.mean() for fake in (displaced(person), blurred(person, 1))
+    ]
+    assert ssim[0] < ssim[1]
+
+
+@pytest.mark.parametrize(("low", "high"), [(100, 100), (84, 100), (0, 255)])
+def test_flat_images_differ_by_the_luminance_of_ssim(low, high):
+    constant = (0.01 * 255) ** 2
+    first, second = (np.full((20, 24, 3), level, np.uint8) for level in (low, high))
+    luminance = (2 * low * high + constant) / (low**2 + high**2 + constant)
+    assert of_whole(first, second) == pytest.approx(luminance, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("shift", [(6, 0), (-6, 0), (0, 6), (0, -6), (6, -6)])
+def test_what_is_up_to_six_pixels_off_is_the_same(shift):
+    image, box = textured(1, (80, 80)), (20, 20, 60, 60)
+    assert likeness(image, np.roll(image, shift, (0, 1)), box) == pytest.approx(1, abs=1e-4)
+    farther = np.roll(image, np.add(shift, np.sign(shift)), (0, 1))
+    assert likeness(image, farther, box) < 0.95
+
+
+def test_what_lacks_and_what_is_too_much_count_alike():
+    """Half of the mean is completeness, half coherence; the other half stays perfect."""
+    empty, full = np.full((80, 80, 3), 100, np.uint8), np.full((80, 80, 3), 100, np.uint8)
+    full[30:50, 30:50] = textured(2, (20, 20))
+    lacking, too_much = of_whole(full, empty), of_whole(empty, full)
+    assert lacking == pytest.approx(too_much)
+    # Every flat patch finds a flat one; 27 x 27 of 73 x 73 patches have a textured pixel.
+    assert 0.5 * (1 + 1 - (27 / 73) ** 2) - 0.01 < lacking < 0.97
+
+
+def test_only_the_box_counts_and_what_its_patches_may_reach():
+    image, box = textured(1, (80, 80)), (30, 30, 50, 50)
+    outside = np.roll(image, 11, axis=0)
+    outside[24:56, 24:56] = image[24:56, 24:56]
+    assert likeness(image, outside, box) == pytest.approx(1, abs=1e-4)
+    inside = image.copy()
+    inside[30:50, 49] = 255 - inside[30:50, 49]
+    assert likeness(image, inside, box) < 0.999
