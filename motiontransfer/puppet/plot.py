@@ -83,18 +83,18 @@ def _sectors(part: BodyPart, poses: BodyPoses, scales: Scales) -> Int64[np.ndarr
     if part.name in _ACROSS:
         points, found = poses.joints((*_ACROSS[part.name], "nose"))
         left, right, nose = points[..., 0].T
-        told, width = found.all(axis=1), (left - right) / scales
-        full = np.quantile(np.abs(width[told]), _WIDTH_QUANTILE) if told.any() else 1
+        is_known, width = found.all(axis=1), (left - right) / scales
+        full = np.quantile(np.abs(width[is_known]), _WIDTH_QUANTILE) if is_known.any() else 1
         facing = np.arccos(np.clip(width / max(full, 1e-6), -1, 1))
         angles = np.copysign(facing, nose - (left + right) / 2)
     else:
         points, found = poses.joints(part.joints)
-        rows, told = np.arange(len(points)), found.sum(axis=1) > 1
+        rows, is_known = np.arange(len(points)), found.sum(axis=1) > 1
         last = found.shape[1] - 1 - found[:, ::-1].argmax(axis=1)
         x, y = (points[rows, last] - points[rows, found.argmax(axis=1)]).T
         angles = np.arctan2(x, y)
     columns = np.round(angles * len(_DIRECTIONS) / (2 * np.pi)).astype(int) - _FIRST
-    return np.where(told, columns % len(_DIRECTIONS), -1)
+    return np.where(is_known, columns % len(_DIRECTIONS), -1)
 
 
 def _draw_sheet(axes: Axes, sides: tuple[str, ...], views: dict[str, list[Pixels | None]]) -> None:
