@@ -30,6 +30,7 @@ _COPIED = (
     "stages",
     "motiontransfer",
     "demo",
+    "data",
 )
 _CLIPS = Path("demo/clips")
 _TARGETS, _SOURCES = ("ada", "bea", "cleo"), ("ben", "dan", "eve")

@@ -60,6 +60,7 @@ from motiontransfer.evaluation.measurements import (
 )
 from motiontransfer.evaluation.network_metrics import Networks, fid_and_kid, not_measured
 from motiontransfer.evaluation.pose_metrics import head_heights_px, nearest_frames, pose_scores
+from motiontransfer.evaluation.sharp_frames import film_frames, sharp_frames
 from motiontransfer.evaluation.temporal_metrics import (
     BackgroundFlicker,
     frame_changes,
@@ -338,8 +339,8 @@ def evaluate_transfer(
         truth: the target filmed performing the same motion; None where there is none.
 
     Returns:
-        Sections `detection`, `temporal` and `identity`, `realism` (FID and KID) where there is a
-        network for it, and `truth` where there is a ground truth.
+        Sections `detection`, `temporal`, `sharpness` and `identity`, `realism` (FID and KID) where
+        there is a network for it, and `truth` where there is a ground truth.
     """
     size, num_frames = intended.image_size, intended.num_frames
     check_frames(result, num_frames, size, "render this transfer again")
@@ -364,14 +365,24 @@ def evaluate_transfer(
     for section, poses in references.items():
         if head_heights_px(poses) is None:
             notes[f"{section} pck"] = "no pose to compare with has a head, chin and forehead"
-    return _summarize(
-        _transfer_scores(source, posed, intended, networks, training_images(clips)),
+    scores = _transfer_scores(source, posed, intended, networks, training_images(clips))
+    with FrameStore(result) as store:
+        films = film_frames(clips, height=store.size[0])
+    resized = posed[OURS].keypoints.resized(films[0].keypoints.image_size)
+    sharp, of_film = sharp_frames(replace(posed[OURS], keypoints=resized), films, system=OURS)
+    if not sharp:
+        notes["sharp_frames"] = "no face and no hand is found that is large enough to be sharp"
+    summary = _summarize(
+        {**scores, **in_section("sharpness", sharp)},
         real=training_frames(clips),
         videos=posed,
         block_frames=block_length(num_frames, intended.frame_rate),
         networks=networks,
         counts=counts,
         notes=notes,
+    )
+    return summary + Measurements.from_values(
+        {key._replace(section="sharpness"): value for key, value in of_film.items()}
     )
 
 

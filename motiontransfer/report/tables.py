@@ -30,6 +30,7 @@ _TITLES = {
     "": "Compared with the real frames",
     "detection": "Pose accuracy",
     "temporal": "Temporal consistency",
+    "sharpness": "Compared with the target's own sharp frames",
     "truth": "Compared with the ground truth",
     "identity": "Identity",
     "realism": "Realism",
@@ -39,12 +40,13 @@ _NAMES = {
     "nearest_neighbours": "nearest neighbors",
     "previous_real_frame": "previous real frame",
     "truth": "ground truth",
+    "film": "the film itself",
     "frame": "whole frame",
     "person": "person's box",
     "all": "all joints",
 }
 _POSES_OF = {"detection": "intended pose", "truth": "ground truth"}
-_REFERENCES = frozenset({"truth", "source", "real", "previous_real_frame"})
+_REFERENCES = frozenset({"truth", "film", "source", "real", "previous_real_frame"})
 """Systems that show real frames, and are not ranked."""
 
 _NUM_TILES = 4

@@ -1,0 +1,168 @@
+"""Sharp frames: in how many a face or a hand is as sharp as the target's own sharp ones.
+
+Films are blurred where a person moves, and a network trained on them blurs more. Neither L1 nor
+SSIM minds. Sharpness is the mean absolute Laplacian inside the hull of the joints, at one size for
+all. An open hand has more edges than a fist, so each is compared with the film's frames in the most
+similar poses, of which the sharpest fifth sets the measure.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Complex128, Float64
+
+from motiontransfer.core.progress import track
+from motiontransfer.evaluation.frames import PosedFrames, read_frames
+from motiontransfer.evaluation.measurements import MetricKey, RatioMetric, Value
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.puppet.target_clips import TargetClip
+from motiontransfer.video.clip import detection_frames
+from motiontransfer.video.color import Frame
+from motiontransfer.video.frame_store import FrameStore
+
+_GROUPS = {"face": ("face",), "hands": ("left_hand", "right_hand")}
+_SIDE_PX = 64  # of the box in which a face or a hand is measured
+_RIM_PX = 2  # of it at the hull's border, which is not measured
+_SMALLEST_PX = 8  # side of a box that shows something
+_FEWEST_JOINTS = 6
+_NUM_ALIKE = 20  # frames of the film to compare with
+_SHARP_QUANTILE = 0.8  # over them
+_AS_SHARP = 0.7  # of that quantile: differences that nobody sees
+
+
+class _Parts(NamedTuple):
+    """Faces, or hands, of which the right ones are mirrored."""
+
+    frame: np.ndarray
+    """Index of the frame of each."""
+    shapes: Complex128[np.ndarray, "parts joints"]
+    """Joints x + iy around their middle, at unit size; 0 where not found."""
+    found: Bool[np.ndarray, "parts joints"]
+    sharpness: Float64[np.ndarray, " parts"]
+    """Levels per pixel²."""
+
+
+def film_frames(clips: Sequence[TargetClip], *, height: int) -> list[PosedFrames]:
+    """All frames of the target's clips, in the size in which poses are detected.
+
+    Args:
+        height: of the video to compare with; where it is lower, the size is the working image's.
+    """
+    films = []
+    for clip in clips:
+        path = detection_frames(clip.frames.parent)
+        with FrameStore(path) as store:
+            size = store.size if store.size[0] <= height else clip.keypoints.image_size
+        frames = [(path, index) for index in range(clip.keypoints.num_frames)]
+        films.append(PosedFrames(frames=frames, keypoints=clip.keypoints.resized(size)))
+    return films
+
+
+def sharp_frames(
+    video: PosedFrames, films: Sequence[PosedFrames], *, system: str
+) -> tuple[dict[MetricKey, RatioMetric], dict[MetricKey, Value]]:
+    """Share of the faces and hands that are as sharp as those of the films: a video's, the films'.
+
+    Args:
+        video: in the films' size, so that it has no more detail than they.
+    """
+    of_films = [_measured(film, "measure the film's sharpness") for film in films]
+    scores, shares = {}, {}
+    for region, parts in _measured(video, "measure sharpness").items():
+        of_region = [found[region] for found in of_films if region in found]
+        if not of_region:
+            continue
+        film = _Parts(*map(np.concatenate, zip(*of_region, strict=True)))
+        key = MetricKey("sharp_frames", region, system)
+        num_frames = len(video.frames)
+        scores[key] = RatioMetric(
+            total=np.bincount(parts.frame, _are_sharp(parts, film), num_frames),
+            weight=np.bincount(parts.frame, minlength=num_frames).astype(float),
+        )
+        shares[key._replace(system="film")] = (float(_are_sharp(film, film).mean()), None)
+    return scores, shares
+
+
+def _are_sharp(parts: _Parts, film: _Parts) -> Float64[np.ndarray, " parts"]:
+    return np.array([_is_sharp(parts, index, film) for index in range(len(parts.frame))], float)
+
+
+def _is_sharp(parts: _Parts, index: int, film: _Parts) -> bool:
+    """True too where the film has nothing to compare with."""
+    both = film.found & parts.found[index]
+    shared = both.sum(axis=1)
+    square = (np.square(np.abs(film.shapes - parts.shapes[index])) * both).sum(axis=1)
+    comparable = shared >= _FEWEST_JOINTS
+    alike = np.argsort(np.where(comparable, square / np.maximum(shared, 1), np.inf), kind="stable")
+    alike = alike[: min(_NUM_ALIKE, int(comparable.sum()))]
+    if not len(alike):
+        return True
+    sharp = np.quantile(film.sharpness[alike], _SHARP_QUANTILE)
+    return bool(parts.sharpness[index] >= _AS_SHARP * sharp)
+
+
+def _measured(video: PosedFrames, label: str) -> dict[str, _Parts]:
+    """The faces and hands of a video that are large enough; regions that its detector knows."""
+    poses = video.keypoints
+    known = dict(poses.skeleton.groups)
+    rows: dict[str, list[tuple]] = {
+        region: [] for region, groups in _GROUPS.items() if known.keys() >= set(groups)
+    }
+    frames = read_frames(video.frames, poses.image_size)
+    for index, frame in enumerate(track(frames, label, total=len(video.frames))):
+        for region, of_region in rows.items():
+            for group in _GROUPS[region]:
+                points, found = _joints(poses, group, index)
+                sharpness = (
+                    _sharpness(frame, points[found]) if found.sum() >= _FEWEST_JOINTS else None
+                )
+                if sharpness is not None:
+                    shape = _shape(points, found, is_mirrored=group == "right_hand")
+                    of_region.append((index, shape, found, sharpness))
+    return {
+        region: _Parts(*(np.array(column) for column in zip(*of_region, strict=True)))
+        for region, of_region in rows.items()
+        if of_region
+    }
+
+
+def _joints(
+    poses: Keypoints, group: str, index: int
+) -> tuple[Float64[np.ndarray, "joints 2"], Bool[np.ndarray, " joints"]]:
+    part = poses.skeleton.slice(group)
+    return poses.points[index, part].astype(np.float64), poses.score[index, part] > 0
+
+
+def _shape(
+    points: Float64[np.ndarray, "joints 2"],
+    found: Bool[np.ndarray, " joints"],
+    *,
+    is_mirrored: bool,
+) -> Complex128[np.ndarray, " joints"]:
+    x, y = points.T
+    shape = (-x if is_mirrored else x) + 1j * y
+    shape = np.where(found, shape - shape[found].mean(), 0)
+    return shape / np.sqrt(np.square(np.abs(shape[found])).mean())
+
+
+def _sharpness(frame: Frame, points: Float64[np.ndarray, "joints 2"]) -> float | None:
+    """Mean absolute Laplacian inside the hull of the points; None where it is too small."""
+    limit = np.array(frame.shape[1::-1])
+    low = np.clip(np.floor(points.min(axis=0)), 0, limit).astype(int)
+    high = np.clip(np.ceil(points.max(axis=0)), 0, limit).astype(int)
+    if (high - low).min() < _SMALLEST_PX:
+        return None
+    box = np.ascontiguousarray(frame[low[1] : high[1], low[0] : high[0]])
+    zoom = _SIDE_PX / (high - low)
+    gray = cv2.cvtColor(box, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    gray = cv2.resize(gray, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
+    hull = np.zeros(gray.shape, np.uint8)
+    outline = cv2.convexHull(((points - low) * zoom).round().astype(np.int32))
+    cv2.fillConvexPoly(hull, outline, 1)
+    side = 2 * _RIM_PX + 1
+    inside = cv2.erode(hull, np.ones((side, side), np.uint8), borderValue=0) > 0
+    if not inside.any():
+        return None
+    return float(np.abs(cv2.Laplacian(gray, cv2.CV_32F))[inside].mean(dtype=np.float64))

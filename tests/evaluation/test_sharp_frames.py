@@ -1,0 +1,93 @@
+"""Faces and hands are compared with the film's own of like pose, whatever their place and size."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from motiontransfer.evaluation.frames import PosedFrames
+from motiontransfer.evaluation.measurements import MetricKey
+from motiontransfer.evaluation.sharp_frames import film_frames, sharp_frames
+from motiontransfer.pose.skeleton import HOLISTIC
+from tests.evaluation.conftest import textured
+from tests.films import film, training_clip
+from tests.people import lost, standing
+
+FACE = MetricKey("sharp_frames", "face", "ours")
+HANDS = MetricKey("sharp_frames", "hands", "ours")
+MIDDLE = np.float32((128, 128))
+SHARP = np.tile(textured(1, (64, 64), contrast=9), (4, 4, 1))
+BLURRED = cv2.GaussianBlur(SHARP, (0, 0), 3)
+PALE = cv2.addWeighted(SHARP, 0.2, np.full_like(SHARP, 100), 0.8, 0)
+"""As sharp, with a fifth of the contrast: a fist beside an open hand."""
+
+
+def posed(path, frames, *, group="face", flat=(), mirrored=False, radius=30):
+    """Frames with an outline of the group in the middle, half as high in those of `flat`."""
+    keypoints = standing(len(frames))
+    for other in ("face", "left_hand", "right_hand"):
+        if other != group:
+            keypoints = lost(keypoints, other, np.arange(len(frames)))
+    points, part = keypoints.points.copy(), HOLISTIC.slice(group)
+    angle = np.linspace(0, 1.7 * np.pi, part.stop - part.start, endpoint=False)
+    x, y = radius * np.cos(angle), radius * np.sin(angle)
+    for index in range(len(frames)):
+        height = 0.5 if index in flat else 1
+        points[index, part] = MIDDLE + np.stack([-x if mirrored else x, height * y], axis=1)
+    keypoints = replace(keypoints, points=points)
+    film(path, frames)
+    return PosedFrames(frames=[(path, index) for index in range(len(frames))], keypoints=keypoints)
+
+
+def test_a_frame_is_sharp_where_its_face_is_as_sharp_as_the_films_sharp_ones(tmp_path):
+    original = posed(tmp_path / "film.mkv", [SHARP, BLURRED] * 15)
+    video = posed(tmp_path / "video.mkv", [SHARP, BLURRED, SHARP, SHARP])
+    video = replace(video, keypoints=lost(video.keypoints, "face", [3]))
+    scores, of_film = sharp_frames(video, [original], system="ours")
+    assert list(scores) == [FACE]  # there are no hands
+    assert scores[FACE].total.tolist() == [1, 0, 1, 0]
+    assert scores[FACE].weight.tolist() == [1, 1, 1, 0]
+    assert of_film == {FACE._replace(system="film"): (0.5, None)}
+    halves = [original.part(range(15)), original.part(range(15, 30))]
+    again, _ = sharp_frames(video, halves, system="ours")
+    assert again[FACE].total.tolist() == [1, 0, 1, 0]
+
+
+def test_each_pose_is_compared_with_like_poses(tmp_path):
+    """Those of few edges are sharp where the film's of that pose have no more."""
+    original = posed(tmp_path / "film.mkv", [SHARP, PALE] * 25, flat=range(1, 50, 2))
+    video = posed(tmp_path / "video.mkv", [PALE, PALE], flat=[1])
+    scores, of_film = sharp_frames(video, [original], system="ours")
+    assert scores[FACE].total.tolist() == [0, 1]
+    assert of_film[FACE._replace(system="film")] == (1, None)
+
+
+def test_a_right_hand_is_compared_with_left_ones_in_the_mirror(tmp_path):
+    frames = [SHARP, PALE] * 25
+    original = posed(tmp_path / "film.mkv", frames, group="left_hand", flat=range(1, 50, 2))
+    options = {"group": "right_hand", "flat": [1], "mirrored": True}
+    video = posed(tmp_path / "video.mkv", [PALE, PALE], **options)
+    scores, _ = sharp_frames(video, [original], system="ours")
+    assert scores[HANDS].total.tolist() == [0, 1]
+
+
+def test_what_is_too_small_is_not_measured(tmp_path):
+    original = posed(tmp_path / "film.mkv", [SHARP] * 3)
+    small = posed(tmp_path / "small.mkv", [SHARP] * 3, radius=3)
+    assert sharp_frames(small, [original], system="ours") == ({}, {})
+    assert sharp_frames(original, [small], system="ours") == ({}, {})
+
+
+@pytest.mark.parametrize(("height", "size"), [(512, (512, 512)), (500, (256, 256))])
+def test_the_film_is_read_as_large_as_poses_are_detected_unless_the_video_is_smaller(
+    tmp_path, height, size
+):
+    clip = training_clip(tmp_path, standing(2), draw=lambda *_: SHARP)
+    film(tmp_path / "detection.mkv", [np.zeros((512, 512, 3), np.uint8)] * 2)
+    (found,) = film_frames([clip], height=height)
+    assert found.keypoints.image_size == size
+    zoom = size[0] / 256
+    np.testing.assert_allclose(
+        found.keypoints.points[0, 0], clip.keypoints.points[0, 0] * zoom + (zoom - 1) / 2, atol=1e-3
+    )
