@@ -38,7 +38,9 @@ from benchmarks.transfer.results import described_run, value_at
 from benchmarks.transfer.wholeness import wholeness
 from motiontransfer.core import layout
 from motiontransfer.core.stage_runner import run
+from motiontransfer.evaluation.frames import PosedFrames
 from motiontransfer.evaluation.measurements import OURS, MetricKey, read_measurements
+from motiontransfer.evaluation.sharp_frames import film_frames, sharp_frames
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.models.weights import read_appearance
 from motiontransfer.pose.time_series import peaks
@@ -68,6 +70,10 @@ _FIGURES = {
     "frame change": "temporal.frame_change_to_real.ours",
     "background flicker": "background_flicker.ours",
     **{name: f"wholeness.{name}" for name in ("holes", "stray", "left over", "seams", "shadow")},
+    "sharp faces": "sharp.face",
+    "sharp hands": "sharp.hands",
+    "sharp faces, film": "sharp_film.face",
+    "sharp hands, film": "sharp_film.hands",
 }
 """Column -> path in a target's metrics, `wholeness` beside them."""
 _DEFAULT, _FILM = "default", "film"
@@ -163,7 +169,7 @@ def main() -> None:
                 labels = clip.labels_in(arguments.clips) if is_labeled else None
                 reproduce(project, f"{'fit_appearance' if is_labeled else 'evaluate'}@{name}")
                 with chdir(project), _trained_on(labels, name):
-                    metrics.append({**_evaluated(name), "wholeness": _write_tail(name, variant)})
+                    metrics.append({**_evaluated(name), **_write_tail(name, variant)})
             cells = (_over_seeds(metrics, path) for path in _FIGURES.values())
             rows.append([name, variant, *cells])
         with chdir(project):
@@ -246,11 +252,11 @@ def _tail(shown: str) -> Path:
     return Path("tails") / f"{shown.replace(' ', '_')}.mp4"
 
 
-def _write_tail(name: str, variant: str) -> dict[str, float]:
+def _write_tail(name: str, variant: str) -> dict[str, dict[str, float]]:
     """Render the held-out frames in the size in which poses are detected; the film's too.
 
     Returns:
-        How whole the person is in them.
+        How whole the person is in them, and in how many faces and hands are sharp.
     """
     renderer = load_renderer(
         Path("artifacts/models") / name, make_runtime(precision="auto"), face="residual"
@@ -266,7 +272,15 @@ def _write_tail(name: str, variant: str) -> dict[str, float]:
     for shown, images in ((_FILM, film), (variant, made)):
         write_video(_tail(shown), images, frame_rate=poses.frame_rate)
     background = resize(read_appearance(layout.appearance_file(name)).background, size)
-    return wholeness(poses.resized(size), film, made, background)
+    frames = [(_tail(variant), index) for index in range(poses.num_frames)]
+    rendered = PosedFrames(frames=frames, keypoints=poses.resized(size))
+    films = film_frames([clip], height=size[0])
+    sharp, of_film = sharp_frames(rendered, films, system=OURS)
+    return {
+        "wholeness": wholeness(poses.resized(size), film, made, background),
+        "sharp": {key.region: metric.mean() or 0.0 for key, metric in sharp.items()},
+        "sharp_film": {key.region: value or 0.0 for key, (value, _) in of_film.items()},
+    }
 
 
 def _write_worst(path: Path, name: str, variants: Sequence[str]) -> None:
