@@ -31,7 +31,7 @@ from motiontransfer.core.parallel import memory_bytes
 from motiontransfer.pipeline.plan import Graph
 
 _JOB_MEMORY = 2 * 2**30  # bytes; three hours of footage take 1.6 GiB (benchmarks/README.md)
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.2  # what is shown costs 3 ms each time
 
 
 @dataclass(frozen=True, kw_only=True)
