@@ -41,8 +41,8 @@ def check_table(stage, name, metrics):
 def test_the_held_out_frames_are_evaluated(project):
     folder = Path("artifacts/evaluation/ada")
     written = {path.name for path in folder.iterdir()}
-    assert {"ssim_person.csv", "comparison.png"} <= written
-    assert pd.read_csv(folder / "ssim_person.csv")["frame_index"].tolist() == [0, 1, 2, 3]
+    assert {"likeness_person.csv", "comparison.png"} <= written
+    assert pd.read_csv(folder / "likeness_person.csv")["frame_index"].tolist() == [0, 1, 2, 3]
     check_table("evaluate", "ada", "artifacts/metrics/evaluate/ada.json")
 
 
@@ -56,7 +56,7 @@ def test_evaluated_frames_are_twice_as_high_as_the_working_image_if_they_can(
 
 
 def test_a_transfer_is_evaluated(project):
-    curve = pd.read_csv("artifacts/evaluation_transfer/ada_as_ben/truth_ssim_person.csv")
+    curve = pd.read_csv("artifacts/evaluation_transfer/ada_as_ben/truth_likeness_person.csv")
     assert list(curve) == ["frame_index", "ours", "nearest_neighbours"]
     check_table("evaluate_transfer", "ada_as_ben", "results/ada_as_ben/metrics.json")
 
