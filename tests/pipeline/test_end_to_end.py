@@ -61,7 +61,7 @@ def test_dvc_draws_the_curves_and_pictures(project):
     assert any("training_ada_generator_images" in name for name in pictures)
     assert any("comparison" in name for name in pictures)
     page = (project / "plots/index.html").read_text()
-    for curve in ("generator/l1.tsv", "evaluation_transfer/ada_as_ben/truth_ssim_person.csv"):
+    for curve in ("generator/l1.tsv", "evaluation_transfer/ada_as_ben/truth_likeness_person.csv"):
         assert curve in page
 
 

@@ -35,7 +35,7 @@ def test_videos_move_together_and_differences_have_a_verdict_and_a_sign(comparis
     assert lead.startswith("HEAD is better in 1 of 6 metrics, worse in 0, the same in 5.")
     assert "1 param differs" in lead
     assert "Five steps" in page.locator(".runs").inner_text()
-    key = page.locator('[data-chart="truth_ssim_person"] .key').all_inner_texts()
+    key = page.locator('[data-chart="truth_likeness_person"] .key').all_inner_texts()
     assert [" ".join(text.split()) for text in key] == ["HEAD 1.15", "HEAD~1 0.9"]
 
 

@@ -78,7 +78,7 @@ def test_videos_are_moved_played_and_chosen_together(report, open_page):
 
 def test_a_click_on_a_curve_seeks_and_the_pointer_reads_its_values(report, open_page):
     page = open_page(report)
-    part = '[data-chart="truth_ssim_person"] {}'.format
+    part = '[data-chart="truth_likeness_person"] {}'.format
     chart = page.locator(part("> svg"))
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
