@@ -35,14 +35,13 @@ from motiontransfer.evaluation.frames import (
     read_frames,
     training_frames,
 )
-from motiontransfer.evaluation.likeness import likeness
+from motiontransfer.evaluation.likeness import CONTRAST_CONSTANT, LUMINANCE_CONSTANT, likeness
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.color import AnyFrame, Frame
 
-# SSIM as published: side and deviation of the window in pixels, and what is added to denominators.
+# SSIM as published: side and deviation of the window in pixels.
 WINDOW_PX, _SIGMA_PX = 11, 1.5
-_LUMINANCE_CONSTANT, _CONTRAST_CONSTANT = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # MS-SSIM as published
 SMALLEST_MS_SSIM_PX = WINDOW_PX * 2 ** (len(_SCALE_WEIGHTS) - 1)
 """Side of an image below which MS-SSIM's coarsest scale is smaller than its window."""
@@ -231,10 +230,10 @@ def _compare(first: _FloatImage, second: _FloatImage) -> Similarity:
         _windowed(first * first) - mean_first**2 + (_windowed(second * second) - mean_second**2)
     )
     covariance = _windowed(first * second) - mean_first * mean_second
-    contrast = (2 * covariance + _CONTRAST_CONSTANT) / (variances + _CONTRAST_CONSTANT)
+    contrast = (2 * covariance + CONTRAST_CONSTANT) / (variances + CONTRAST_CONSTANT)
     mean_first, mean_second = mean_first + _MIDDLE_GRAY, mean_second + _MIDDLE_GRAY
-    luminance = (2 * mean_first * mean_second + _LUMINANCE_CONSTANT) / (
-        mean_first**2 + mean_second**2 + _LUMINANCE_CONSTANT
+    luminance = (2 * mean_first * mean_second + LUMINANCE_CONSTANT) / (
+        mean_first**2 + mean_second**2 + LUMINANCE_CONSTANT
     )
     return Similarity(ssim=luminance * contrast, contrast=contrast)
 

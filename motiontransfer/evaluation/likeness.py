@@ -14,9 +14,10 @@ from jaxtyping import Float32
 from motiontransfer.evaluation.frames import Box
 from motiontransfer.video.color import Frame
 
-PATCH_PX = 8  # side of a patch; a box needs this much
+_PATCH_PX = 8  # side of a patch; a box needs this much
 _REACH_PX = 6  # of the search, across and down
-_LUMINANCE_CONSTANT, _CONTRAST_CONSTANT = (0.01 * 255) ** 2, (0.03 * 255) ** 2  # of SSIM
+LUMINANCE_CONSTANT, CONTRAST_CONSTANT = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+"""What SSIM adds to denominators, as published."""
 
 _Gray = Float32[np.ndarray, "height width"]
 _Map = Float32[np.ndarray, "_ _"]
@@ -29,15 +30,15 @@ def likeness(real: Frame, fake: Frame, box: Box) -> float:
     for every pixel of a patch.
 
     Args:
-        box: with sides of at least `PATCH_PX`.
+        box: with sides of at least `_PATCH_PX`.
     """
     x0, y0, x1, y1 = box
     height, width = real.shape[:2]
     left, top = max(x0 - _REACH_PX, 0), max(y0 - _REACH_PX, 0)
     around = np.s_[top : min(y1 + _REACH_PX, height), left : min(x1 + _REACH_PX, width)]
     first, second = _luma(real[around]), _luma(fake[around])
-    rows = slice(y0 - top, y1 - top - PATCH_PX + 1)
-    columns = slice(x0 - left, x1 - left - PATCH_PX + 1)
+    rows = slice(y0 - top, y1 - top - _PATCH_PX + 1)
+    columns = slice(x0 - left, x1 - left - _PATCH_PX + 1)
     found = _most_similar(first, second)
     return float(np.mean([best[rows, columns].mean(dtype=np.float64) for best in found]))
 
@@ -53,9 +54,9 @@ def _most_similar(first: _Gray, second: _Gray) -> tuple[_Map, _Map]:
     """
     means = _mean(first), _mean(second)
     shape = means[0].shape
-    luminances = [mean**2 + _LUMINANCE_CONSTANT / 2 for mean in means]
+    luminances = [mean**2 + LUMINANCE_CONSTANT / 2 for mean in means]
     variances = [
-        _mean(image**2) - mean**2 + _CONTRAST_CONSTANT / 2
+        _mean(image**2) - mean**2 + CONTRAST_CONSTANT / 2
         for image, mean in zip((first, second), means, strict=True)
     ]
     best = np.full(shape, -1, np.float32), np.full(shape, -1, np.float32)
@@ -65,10 +66,10 @@ def _most_similar(first: _Gray, second: _Gray) -> tuple[_Map, _Map]:
             product = _mean(first[here] * second[there])
             here, there = _overlap(shape, down, across)
             of_means = means[0][here] * means[1][there]
-            similar = (2 * of_means + _LUMINANCE_CONSTANT) / (
+            similar = (2 * of_means + LUMINANCE_CONSTANT) / (
                 luminances[0][here] + luminances[1][there]
             )
-            similar *= 2 * (product - of_means) + _CONTRAST_CONSTANT
+            similar *= 2 * (product - of_means) + CONTRAST_CONSTANT
             similar /= variances[0][here] + variances[1][there]
             np.maximum(best[0][here], similar, out=best[0][here])
             np.maximum(best[1][there], similar, out=best[1][there])
@@ -87,5 +88,5 @@ def _overlap(
 
 def _mean(image: _Gray) -> _Map:
     """Mean of each patch."""
-    means = cv2.boxFilter(image, -1, (PATCH_PX, PATCH_PX), anchor=(0, 0))
-    return means[: image.shape[0] - PATCH_PX + 1, : image.shape[1] - PATCH_PX + 1]
+    means = cv2.boxFilter(image, -1, (_PATCH_PX, _PATCH_PX), anchor=(0, 0))
+    return means[: image.shape[0] - _PATCH_PX + 1, : image.shape[1] - _PATCH_PX + 1]
