@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Complex128, Float64
+from jaxtyping import Bool, Complex128, Float32, Float64
 
 from motiontransfer.core.progress import track
 from motiontransfer.evaluation.frames import PosedFrames, read_frames
@@ -21,6 +21,7 @@ from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import detection_frames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.geometry import enclosing_box
 
 _GROUPS = {"face": ("face",), "hands": ("left_hand", "right_hand")}
 _SIDE_PX = 64  # of the box in which a face or a hand is measured
@@ -130,33 +131,34 @@ def _measured(video: PosedFrames, label: str) -> dict[str, _Parts]:
 
 def _joints(
     poses: Keypoints, group: str, index: int
-) -> tuple[Float64[np.ndarray, "joints 2"], Bool[np.ndarray, " joints"]]:
+) -> tuple[Float32[np.ndarray, "joints 2"], Bool[np.ndarray, " joints"]]:
     part = poses.skeleton.slice(group)
-    return poses.points[index, part].astype(np.float64), poses.score[index, part] > 0
+    return poses.points[index, part], poses.score[index, part] > 0
 
 
 def _shape(
-    points: Float64[np.ndarray, "joints 2"],
+    points: Float32[np.ndarray, "joints 2"],
     found: Bool[np.ndarray, " joints"],
     *,
     is_mirrored: bool,
 ) -> Complex128[np.ndarray, " joints"]:
-    x, y = points.T
+    x, y = points.astype(np.float64).T
     shape = (-x if is_mirrored else x) + 1j * y
     shape = np.where(found, shape - shape[found].mean(), 0)
     return shape / np.sqrt(np.square(np.abs(shape[found])).mean())
 
 
-def _sharpness(frame: Frame, points: Float64[np.ndarray, "joints 2"]) -> float | None:
+def _sharpness(frame: Frame, points: Float32[np.ndarray, "joints 2"]) -> float | None:
     """Mean absolute Laplacian inside the hull of the points; None where it is too small."""
-    limit = np.array(frame.shape[1::-1])
-    low = np.clip(np.floor(points.min(axis=0)), 0, limit).astype(int)
-    high = np.clip(np.ceil(points.max(axis=0)), 0, limit).astype(int)
-    if (high - low).min() < _SMALLEST_PX:
+    box = enclosing_box(points, margin=0.0, image_size=frame.shape[:2])
+    if box is None:
         return None
-    box = np.ascontiguousarray(frame[low[1] : high[1], low[0] : high[0]])
-    zoom = _SIDE_PX / (high - low)
-    gray = cv2.cvtColor(box, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    x0, y0, x1, y1 = box
+    if min(x1 - x0, y1 - y0) < _SMALLEST_PX:
+        return None
+    low, zoom = np.array((x0, y0)), _SIDE_PX / np.array((x1 - x0, y1 - y0))
+    cut = np.ascontiguousarray(frame[y0:y1, x0:x1])
+    gray = cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY).astype(np.float32)
     gray = cv2.resize(gray, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
     hull = np.zeros(gray.shape, np.uint8)
     outline = cv2.convexHull(((points - low) * zoom).round().astype(np.int32))
