@@ -1,24 +1,26 @@
 """Held-out tails of real people's videos, in poses that training never saw.
 
     uv run python -m benchmarks.transfer.real_people FOLDER CLIPS [--only NAME ...] [--seeds 2]
-        [--variant "steps=200 l1_weight=5" ...]
+        [--variant "steps=200 l1_weight=5" ...] [--puppet-only [kept]]
 
 The clips are those of real_people.yaml. CLIPS has a clone of each one's repository, by its name, or
 the clip's own file or folder of images; a clip that is not there is named and left out. Each is a
 project of its own in FOLDER: trained on the first 60 % of its frames with this project's params,
 and measured on the last 25 %, once for each seed; and so for each variant, which is a list of
 values in section `train_gan`, `preset=NAME`, and `labels=true` for the drawn poses and face boxes
-that come with the clip in place of ours. Written to FOLDER:
+that come with the clip in place of ours. Beside them stand the film itself, and the puppet alone
+over the background image. With --puppet-only nothing is trained. With `--puppet-only kept` nothing
+is fitted either: this code draws from what an earlier run left. Written to FOLDER:
 
 - results.md: means over the seeds, and in brackets the range;
 - NAME.jpg: the frames that are least like the film, as each variant shows them;
-- NAME/tails/: the film's tail and each variant's, as videos.
+- NAME/tails/: the film's tail, the puppet's and each variant's, as lossless videos, and twelve
+  frames of each at full size.
 """
 
 import argparse
 import hashlib
 import io
-import json
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import chdir, contextmanager
@@ -34,49 +36,32 @@ from PIL import Image
 from benchmarks.machine import markdown_table
 from benchmarks.transfer.labels import Labels, labeled
 from benchmarks.transfer.project import make_project, reproduce, write_params
-from benchmarks.transfer.results import described_run, value_at
-from benchmarks.transfer.wholeness import wholeness
-from motiontransfer.core import layout
+from benchmarks.transfer.results import described_run
+from benchmarks.transfer.tails import (
+    COLUMNS,
+    FILM,
+    PUPPET,
+    Tail,
+    compared,
+    figures,
+    read_tail,
+    write_film,
+    write_puppet,
+    write_variant,
+)
 from motiontransfer.core.stage_runner import run
-from motiontransfer.evaluation.frames import PosedFrames
-from motiontransfer.evaluation.measurements import OURS, MetricKey, read_measurements
-from motiontransfer.evaluation.sharp_frames import film_frames, sharp_frames
-from motiontransfer.models.runtime import make_runtime
-from motiontransfer.models.weights import read_appearance
+from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
-from motiontransfer.rendering.frame import render_poses, result_size
-from motiontransfer.rendering.renderer import load_renderer
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.video.clip import detection_frames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.reader import read_frames, read_metadata, upright
-from motiontransfer.video.writer import write_video
 
 _MANIFEST = Path("benchmarks/transfer/real_people.yaml")
 _TRAINED_SHARE, _HELD_OUT_SHARE = 0.6, 0.25
-_FIGURES = {
-    "person SSIM": "ours.person.ssim",
-    "person": "ours.person.likeness",
-    "face": "ours.face.likeness",
-    "hands": "ours.hands.likeness",
-    "sharpness": "ours.person.sharpness",
-    "L1": "ours.person.l1",
-    "pose px": "ours.pose_distance_px.all",
-    "hands missed": "ours.missed_detections.hands",
-    "face missed": "ours.missed_detections.face",
-    "frame change": "temporal.frame_change_to_real.ours",
-    "background flicker": "background_flicker.ours",
-    **{name: f"wholeness.{name}" for name in ("holes", "stray", "left over", "seams", "shadow")},
-    "sharp faces": "sharp.face",
-    "sharp hands": "sharp.hands",
-    "sharp faces, film": "sharp_film.face",
-    "sharp hands, film": "sharp_film.hands",
-}
-"""Column -> path in a target's metrics, `wholeness` beside them."""
-_DEFAULT, _FILM = "default", "film"
+_DEFAULT = "default"
 _NUM_WORST = 8
 
 
@@ -149,6 +134,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--variant", action="append", default=[], metavar="KEY=VALUE ...")
+    parser.add_argument("--puppet-only", nargs="?", choices=("fitted", "kept"), const="fitted")
     arguments = parser.parse_args()
     folder, variants = arguments.folder, [_DEFAULT, *arguments.variant]
     manifest = yaml.safe_load(_MANIFEST.read_text(encoding="utf-8"))
@@ -160,21 +146,36 @@ def main() -> None:
         if video is None:
             print(f"{name}: {clip.path} of {clip.repository} is absent")  # noqa: T201
             continue
-        make_project(project)
-        for variant in variants:
+        is_kept = arguments.puppet_only == "kept"
+        if not is_kept:
+            make_project(project)
+            _write_params(project, name, video, {})
+            reproduce(project, f"fit_appearance@{name}")
+        with chdir(project):
+            tail = read_tail(name)
+            if not is_kept:
+                write_film(tail)
+            write_puppet(tail)
+        seeds_of = {PUPPET: [PUPPET]} if is_kept else {FILM: [FILM], PUPPET: [PUPPET]}
+        for variant in () if arguments.puppet_only else variants:
             changes = _values("" if variant == _DEFAULT else variant)
-            is_labeled, metrics = changes.pop("labels", False), []
-            for seed in reversed(range(arguments.seeds)):  # pictures are of seed 0
+            is_labeled, seeds_of[variant] = changes.pop("labels", False), []
+            for seed in range(arguments.seeds):
                 _write_params(project, name, video, {**changes, "seed": seed})
                 labels = clip.labels_in(arguments.clips) if is_labeled else None
-                reproduce(project, f"{'fit_appearance' if is_labeled else 'evaluate'}@{name}")
+                stage = "fit_appearance" if is_labeled else "train_face_gan"
+                reproduce(project, f"{stage}@{name}")
+                seeds_of[variant].append(f"{variant} seed {seed}")
                 with chdir(project), _trained_on(labels, name):
-                    metrics.append({**_evaluated(name), **_write_tail(name, variant)})
-            cells = (_over_seeds(metrics, path) for path in _FIGURES.values())
-            rows.append([name, variant, *cells])
+                    write_variant(tail, seeds_of[variant][-1])
         with chdir(project):
-            _write_worst(Path("..") / f"{name}.jpg", name, variants)
-        table = markdown_table(["clip", "variant", *_FIGURES], rows)
+            found = compared(tail, [shown for seeds in seeds_of.values() for shown in seeds])
+            for shown, seeds in seeds_of.items():
+                of_seeds = [figures(tail, seed, found) for seed in seeds]
+                rows.append([name, shown, *(_over_seeds(of_seeds, column) for column in COLUMNS)])
+            _write_worst(Path("..") / f"{name}.jpg", tail, found, seeds_of)
+        table = markdown_table(["clip", "variant", *COLUMNS], rows)
+        print(table)  # noqa: T201
         (folder / "results.md").write_text(f"{described_run()}\n\n{table}\n", encoding="utf-8")
 
 
@@ -223,74 +224,37 @@ def _write_params(project: Path, name: str, video: Path, changes: Mapping[str, o
 
 @contextmanager
 def _trained_on(labels: tuple[Sequence[bytes], ...] | None, name: str) -> Generator[None]:
-    """Train and evaluate on labels that others made, which are drawn within this context."""
+    """Train on labels that others made, which are drawn within this context."""
     if labels is None:
         yield
         return
     (clip,) = read_target_clips(name, HeldOut(held_out_fraction=0, gap_frames=0))
     with labeled(Labels(clip.keypoints, *labels)):
-        for stage in ("train_gan", "train_face_gan", "evaluate"):
+        for stage in ("train_gan", "train_face_gan"):
             if run("stages", [stage, name]):
                 raise SystemExit(f"{stage} {name} failed")
         yield
 
 
-def _evaluated(name: str) -> Mapping:
-    return json.loads(layout.metrics_file("evaluate", name).read_text(encoding="utf-8"))
-
-
-def _over_seeds(of_seeds: Sequence[Mapping], path: str) -> str:
+def _over_seeds(of_seeds: Sequence[Mapping[str, float]], column: str) -> str:
     """Mean and range of a figure."""
-    values = [value for metrics in of_seeds if (value := value_at(metrics, path)) is not None]
+    values = [found[column] for found in of_seeds if column in found]
     if not values:
         return ""
     spread = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
     return f"{mean(values):.3f}{spread}"
 
 
-def _tail(shown: str) -> Path:
-    return Path("tails") / f"{shown.replace(' ', '_')}.mp4"
-
-
-def _write_tail(name: str, variant: str) -> dict[str, dict[str, float]]:
-    """Render the held-out frames in the size in which poses are detected; the film's too.
-
-    Returns:
-        How whole the person is in them, and in how many faces and hands are sharp.
-    """
-    renderer = load_renderer(
-        Path("artifacts/models") / name, make_runtime(precision="auto"), face="residual"
-    )
-    (clip,) = read_target_clips(name, renderer.main.held_out)
-    poses = clip.keypoints.part(clip.held_out)
-    Path("tails").mkdir(exist_ok=True)
-    with FrameStore(detection_frames(clip.frames.parent)) as store:
-        film, size = [store[index] for index in clip.held_out], store.size
-    height = min(size[0], result_size(renderer, height=None)[0])
-    frames = render_poses(renderer, poses, size=result_size(renderer, height=height))
-    made = [resize(frame, size) for frame in frames]
-    for shown, images in ((_FILM, film), (variant, made)):
-        write_video(_tail(shown), images, frame_rate=poses.frame_rate)
-    background = resize(read_appearance(layout.appearance_file(name)).background, size)
-    frames = [(_tail(variant), index) for index in range(poses.num_frames)]
-    rendered = PosedFrames(frames=frames, keypoints=poses.resized(size))
-    films = film_frames([clip], height=size[0])
-    sharp, of_film = sharp_frames(rendered, films, system=OURS)
-    return {
-        "wholeness": wholeness(poses.resized(size), film, made, background),
-        "sharp": {key.region: metric.mean() or 0.0 for key, metric in sharp.items()},
-        "sharp_film": {key.region: value or 0.0 for key, (value, _) in of_film.items()},
-    }
-
-
-def _write_worst(path: Path, name: str, variants: Sequence[str]) -> None:
+def _write_worst(
+    path: Path, tail: Tail, found: Measurements, seeds_of: Mapping[str, Sequence[str]]
+) -> None:
     """A picture of the frames that the last variant shows least like the film."""
-    found = read_measurements(layout.measurements_file("evaluate", name))
-    scores = found.per_frame[MetricKey("likeness", "person", OURS)]
+    last = [*seeds_of.values()][-1][0]
+    scores = found.per_frame[MetricKey("likeness", "person", last, "truth")]
     worst = peaks(-scores, count=_NUM_WORST, apart=len(scores) // (3 * _NUM_WORST))
     rows: dict[str, list[Frame]] = {}
-    for shown in (_FILM, *variants):
-        with FrameStore(_tail(shown)) as store:
+    for shown, seeds in seeds_of.items():
+        with FrameStore(tail.video(seeds[0])) as store:
             rows[shown] = [store[index] for index in worst]
     captions = [f"frame {index}, likeness {scores[index]:.2f}" for index in worst]
     Image.fromarray(contact_sheet(rows, captions)).save(path, quality=85)

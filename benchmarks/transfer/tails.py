@@ -1,0 +1,192 @@
+"""The held-out tail of a clip, as the film and each variant show it, and its figures.
+
+Tails are lossless videos in the size in which poses are detected.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.transfer.wholeness import wholeness
+from motiontransfer.core import layout
+from motiontransfer.core.params import Compute, SplitParams, load_section
+from motiontransfer.core.sampling import evenly_spaced
+from motiontransfer.evaluation.frames import PosedFrames
+from motiontransfer.evaluation.measurements import Measurements, MetricKey
+from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
+from motiontransfer.evaluation.protocols import score_videos
+from motiontransfer.evaluation.sharp_frames import film_frames, sharp_frames
+from motiontransfer.models.runtime import make_runtime
+from motiontransfer.models.weights import read_appearance
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
+from motiontransfer.puppet.warping import Puppet
+from motiontransfer.rendering.frame import render_poses, result_size
+from motiontransfer.rendering.renderer import load_renderer
+from motiontransfer.video.clip import detection_frames, full_size_frames
+from motiontransfer.video.color import Frame
+from motiontransfer.video.frame_store import FrameStore, write_frames
+from motiontransfer.video.geometry import resize
+
+FILM, PUPPET = "film", "puppet alone"
+"""Videos of every clip; the others are variants."""
+
+_COMPARED = {
+    "person": MetricKey("likeness", "person", "", "truth"),
+    "face": MetricKey("likeness", "face", "", "truth"),
+    "hands": MetricKey("likeness", "hands", "", "truth"),
+    "pose px": MetricKey("pose_distance_px", "all", "", "truth"),
+    "hands missed": MetricKey("missed_detections", "hands", "", "truth"),
+    "face missed": MetricKey("missed_detections", "face", "", "truth"),
+    "sharpness": MetricKey("sharpness", "person", "", "truth"),
+    "frame change": MetricKey("frame_change_to_truth", "", "", "temporal"),
+    "background flicker": MetricKey("background_flicker", "", "", "temporal"),
+    "person SSIM": MetricKey("ssim", "person", "", "truth"),
+    "L1": MetricKey("l1", "person", "", "truth"),
+}
+"""Column -> metric of any system's video."""
+_OWN = ("sharp face", "sharp hands", "holes", "stray", "left over", "seams", "shadow")
+COLUMNS = (*_OWN, *_COMPARED)
+_NUM_SHOWN = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tail:
+    """The film's tail, in the project of the current folder."""
+
+    clip: TargetClip
+    folder: Path = Path("tails")
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        with FrameStore(detection_frames(self.clip.frames.parent)) as store:
+            return store.size
+
+    @property
+    def poses(self) -> Keypoints:
+        """Of the film, in the working image."""
+        return self.clip.keypoints.part(self.clip.held_out)
+
+    def video(self, shown: str) -> Path:
+        return self.folder / f"{shown.replace(' ', '_')}.mkv"
+
+    @cached_property
+    def shown_large(self) -> list[int]:
+        """Frames of the tail for looking at, of those that are there at full size."""
+        _, step = full_size_frames(self.clip.frames, self.clip.keypoints.frame_rate)
+        there = [i for i, index in enumerate(self.clip.held_out) if index % step == 0]
+        return evenly_spaced(there, count=_NUM_SHOWN)
+
+    def write(self, shown: str, frames: Iterable[Frame]) -> None:
+        """Write the video and the sheet of a system.
+
+        Args:
+            frames: of the tail, at full size or smaller.
+        """
+        large: dict[int, Frame] = {}
+
+        def reduced() -> Iterator[Frame]:
+            for index, frame in enumerate(frames):
+                if index in self.shown_large:
+                    large[index] = frame
+                yield resize(frame, self.size)
+
+        self.folder.mkdir(exist_ok=True)
+        write_frames(self.video(shown), reduced(), frame_rate=self.clip.keypoints.frame_rate)
+        self.write_sheet(shown, [large[index] for index in self.shown_large])
+
+    def write_sheet(self, shown: str, frames: Sequence[Frame]) -> None:
+        rows = np.array_split(np.stack(frames), 2)
+        padded = np.zeros((2, len(rows[0]), *frames[0].shape), np.uint8)
+        for row, of_row in zip(padded, rows, strict=True):
+            row[: len(of_row)] = of_row
+        sheet = np.concatenate([np.concatenate([*row], axis=1) for row in padded])
+        Image.fromarray(sheet).save(self.video(shown).with_suffix(".png"))
+
+
+def read_tail(name: str) -> Tail:
+    """The tail of the only clip of a target in the project of the current folder."""
+    held_out = load_section(SplitParams, "split").to_config(HeldOut)
+    (clip,) = read_target_clips(name, held_out)
+    return Tail(clip=clip)
+
+
+def write_film(tail: Tail) -> None:
+    """Write the film's own tail."""
+    clip, held_out = tail.clip, tail.clip.held_out
+    with FrameStore(detection_frames(clip.frames.parent)) as store:
+        tail.write(FILM, (store[index] for index in held_out))
+    path, step = full_size_frames(clip.frames, clip.keypoints.frame_rate)
+    with FrameStore(path) as store:
+        tail.write_sheet(FILM, [store[held_out[index] // step] for index in tail.shown_large])
+
+
+def write_puppet(tail: Tail) -> None:
+    """Write the puppet over the background image, before any network."""
+    appearance = read_appearance(layout.appearance_file(tail.clip.name))
+    clip = Puppet(appearance, tail.poses.image_size).follow(tail.poses)
+    height, width = tail.poses.image_size
+
+    def frames() -> Iterator[Frame]:
+        background = appearance.background
+        for index in range(tail.poses.num_frames):
+            size = background.shape[:2]
+            texture = clip.draw(index, box=(0, 0, width, height), size=size).astype(np.float32)
+            behind = (1 - texture[..., 3:4] / 255) * background
+            yield (texture[..., :3] + behind).round().astype(np.uint8)
+
+    tail.write(PUPPET, frames())
+
+
+def write_variant(tail: Tail, variant: str) -> None:
+    """Write the frames of the trained networks."""
+    models = layout.models_folder(tail.clip.name)
+    renderer = load_renderer(models, make_runtime(precision="auto"), face="residual")
+    size = result_size(renderer, height=None)
+    tail.write(variant, render_poses(renderer, tail.poses, size=size))
+
+
+def compared(tail: Tail, shown: Sequence[str]) -> Measurements:
+    """Videos against the film's tail, by the metrics that any system's video has."""
+    networks = open_networks(
+        load_section(NetworkParams, "evaluate_transfer"), option="evaluate_transfer.{}_weights"
+    )
+    compute = load_section(Compute, "compute")
+    videos = {name: tail.video(name) for name in shown}
+    return score_videos(videos, tail.video(FILM), compute=compute, networks=networks)
+
+
+def figures(tail: Tail, shown: str, found: Measurements) -> dict[str, float]:
+    """Figures of a video by column; those that could not be measured are left out.
+
+    Args:
+        found: of the comparison of all videos.
+    """
+    poses = tail.poses.resized(tail.size)
+    film, made = (_frames(tail.video(name)) for name in (FILM, shown))
+    background = resize(
+        read_appearance(layout.appearance_file(tail.clip.name)).background, tail.size
+    )
+    frames = [(tail.video(shown), index) for index in range(poses.num_frames)]
+    films = film_frames([tail.clip], height=tail.size[0])
+    sharp, _ = sharp_frames(PosedFrames(frames=frames, keypoints=poses), films, system=shown)
+    values = {one.key: one.value for one in found.summary}
+    of_videos = {
+        column: value
+        for column, key in _COMPARED.items()
+        if (value := values.get(key._replace(system=shown))) is not None
+    }
+    return {
+        **{f"sharp {key.region}": metric.mean() or 0.0 for key, metric in sharp.items()},
+        **wholeness(poses, film, made, background),
+        **of_videos,
+    }
+
+
+def _frames(video: Path) -> list[Frame]:
+    with FrameStore(video) as store:
+        return list(store.frames())
