@@ -29,7 +29,10 @@ from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
 _OWN = ("motiontransfer", "stages", "demo", "tests")
-_RUN = ("dvc", "demo", "motiontransfer", "stages", "loky.backend.popen_loky_posix")
+_RUN = (
+    *("dvc", "demo", "motiontransfer", "motiontransfer.pipeline.fork_server", "stages"),
+    "loky.backend.popen_loky_posix",
+)
 _SET_ASIDE = {}
 _LOADED = set()
 _CALLER = """#!{python} -IS

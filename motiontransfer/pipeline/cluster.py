@@ -133,6 +133,9 @@ class RayExecutor:
         self._ray.shutdown()
         self._here.kill()
 
+    def close(self) -> None:
+        self._here.close()
+
 
 def _connect(address: str, *, excludes: list[str]) -> "ModuleType":
     """Import Ray and connect to a cluster that runs."""

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import dvc.cli.parser  # which `dvc.cli.main` loads, as dvc.scm
+import dvc.lock
+import dvc.scm
 import yaml
 from dvc.api import DVCFileSystem
 from dvc.exceptions import CheckoutError, DownloadError, DvcException, NotDvcRepoError, UploadError
@@ -45,6 +48,12 @@ __all__ = [
 ]
 
 CONFIG = ".dvc/config or .dvc/config.local"
+
+
+def run_dvc(arguments: list[str]) -> int:
+    """Run a command of DVC, which looks 20 times a second whether a lock is free, not twice."""
+    vars(dvc.lock).update(DEFAULT_TIMEOUT=0.3)  # seconds, for six attempts
+    return dvc.cli.main(arguments)
 
 
 @contextmanager

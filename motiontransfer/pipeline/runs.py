@@ -9,6 +9,7 @@ dvc.lock is overwritten in place. Therefore an interrupt goes to the commands an
 then records nothing, or records to the end what was finished.
 """
 
+import json
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -32,6 +33,8 @@ from motiontransfer.pipeline.plan import Graph
 
 _JOB_MEMORY = 2 * 2**30  # bytes; three hours of footage take 1.6 GiB (benchmarks/README.md)
 _POLL_SECONDS = 0.2  # what is shown costs 3 ms each time
+_REPRO = ("--wait-for-lock", "repro")  # it waits while another DVC reads or writes dvc.lock
+_FORK_SERVER = ("-m", "motiontransfer.pipeline.fork_server")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +78,9 @@ class Executor(Protocol):
 
     def kill(self) -> None: ...
 
+    def close(self) -> None:
+        """End what is kept for further stages."""
+
 
 def run_stages(
     graph: Graph, executor: Executor, *, keep_going: bool, show: Callable[[Progress], None]
@@ -92,7 +98,7 @@ def run_stages(
     progress, ready, free = Progress(graph=graph), [], [*executor.shares]
     sorter, futures = TopologicalSorter(graph), {}
     sorter.prepare()
-    with ThreadPoolExecutor(len(free)) as threads:
+    with closing(executor), ThreadPoolExecutor(len(free)) as threads:
         try:
             while True:
                 ready += sorter.get_ready()
@@ -136,49 +142,69 @@ def _stop(executor: Executor, futures: Collection[Future]) -> None:
 
 
 class LocalExecutor:
-    """Runs each stage by a `dvc repro` of its own on this machine."""
+    """Runs each stage by a `dvc repro` of its own on this machine, forked from one that is loaded.
+
+    Loading DVC takes as long as what it does for a stage.
+    """
 
     def __init__(self, shares: Sequence[Mapping[str, str]] = ({},), *, target: str = "") -> None:
         """With a `target`, what is run is `dvc repro` of it, with all that it depends on."""
         self.shares: Sequence[Mapping[str, str]] = shares
         self._target = target
-        self._processes: list[subprocess.Popen] = []
+        self._idle: list[subprocess.Popen] = []  # fork servers, each for one stage at a time
+        self._running: set[int] = set()
         self._interrupted: set[int] = set()
 
     def run(self, stage: str, log: Path, share: Mapping[str, str]) -> None:
         """Run DVC out of reach of the terminal's Ctrl-C, and kill what it leaves if it fails."""
         arguments = [self._target] if self._target else ["--single-item", stage]
-        with log.open("a", encoding="utf-8") as file:
-            process = subprocess.Popen(
-                dvc_repro(*arguments),
-                env={**os.environ, **share}, process_group=0,
-                stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-        self._processes.append(process)
-        status = process.wait()
-        self._processes.remove(process)
+        server = self._idle.pop() if self._idle else _start_server()
+        assert server.stdin
+        assert server.stdout
+        request = dict(share), str(log), [*_REPRO, *arguments]
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        group = int(server.stdout.readline())
+        self._running.add(group)
+        answer = server.stdout.readline()  # none from a server that was killed
+        self._running.remove(group)
+        if answer:
+            self._idle.append(server)
+        else:
+            server.communicate()
+        status = int(answer or -signal.SIGKILL)
         if status:
-            _kill_group(process)
+            _kill_group(group)
             killed = f"killed by {signal.Signals(-status).name}" if status < 0 else ""
             raise MotionTransferError(killed or first_error(log) or last_line(log) or "?")
 
     def interrupt(self) -> None:
         """Interrupt each command once, also those that DVC is about to start."""
-        for process in [*self._processes]:
-            for command in _children(process):
+        for pid in [*self._running]:
+            for command in _children(pid):
                 if command.pid not in self._interrupted:
                     self._interrupted.add(command.pid)
                     with suppress(psutil.NoSuchProcess):
                         command.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
-        for process in [*self._processes]:
-            _kill_group(process)
+        for group in [*self._running]:
+            _kill_group(group)
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().communicate()  # at the end of its input it ends
+
+
+def _start_server() -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, *_FORK_SERVER],
+        process_group=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
 
 
 def dvc_repro(*arguments: str) -> list[str]:
-    """Command that waits while another DVC reads or writes dvc.lock."""
-    return [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *arguments]
+    return [sys.executable, "-m", "dvc", *_REPRO, *arguments]
 
 
 def stage_that_runs() -> str:
@@ -230,16 +256,16 @@ def _new_log(name: str) -> Path:
     return log
 
 
-def _children(process: subprocess.Popen) -> list[psutil.Process]:
+def _children(pid: int) -> list[psutil.Process]:
     with suppress(psutil.NoSuchProcess):
-        return psutil.Process(process.pid).children(recursive=True)
+        return psutil.Process(pid).children(recursive=True)
     return []
 
 
-def _kill_group(process: subprocess.Popen) -> None:
+def _kill_group(pid: int) -> None:
     """Kill a process and all that it started: a command goes on if DVC is killed."""
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
 
 
 def last_line(log: Path) -> str:

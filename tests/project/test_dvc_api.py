@@ -48,6 +48,20 @@ def stage_of(repo, name):
     return stage
 
 
+def test_a_lock_that_is_waited_for_is_looked_at_often(repo, monkeypatch, capfd):
+    monkeypatch.setattr(dvc_api.dvc.lock, "DEFAULT_TIMEOUT", 3)
+    delays = []
+
+    def sleep(seconds):
+        delays.append(seconds)
+        repo.lock.unlock()
+
+    monkeypatch.setattr(dvc_api.dvc.lock.time, "sleep", sleep)
+    repo.lock.lock()
+    assert dvc_api.run_dvc(["--wait-for-lock", "repro", "--dry"]) == 0
+    assert delays == [pytest.approx(0.05)]
+
+
 def test_a_folder_without_a_project_is_named(tmp_path):
     with pytest.raises(MissingFileError, match="no DVC project"), opened(tmp_path):
         pass

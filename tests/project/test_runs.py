@@ -3,6 +3,7 @@
 Commands of a shell stand in for DVC's.
 """
 
+import json
 import shlex
 import signal
 import subprocess
@@ -49,6 +50,12 @@ stages:
     foreach: [target, unused]
     do: {cmd: "cp ../code ../film/${item}", deps: [../code], outs: ["../film/${item}"]}
 """
+SERVER = """\
+import json, os, sys
+from motiontransfer.pipeline.fork_server import serve
+shells = json.loads(sys.argv[1])
+serve(lambda call: os.execvp("sh", ["sh", "-c", shells.get(call[-1], ":"), call[-1]]))
+"""
 TRIANGLE = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}
 SECONDS = 20
 """Much longer than a test may take."""
@@ -68,11 +75,9 @@ def run(monkeypatch):
     """Run `shell` for each stage, or what it has for a stage's name; return the progress."""
 
     def run(graph, shell, *, at_once=2, keep_going=True, show=lambda progress: None):
-        def command(option, name):
-            return ["sh", "-c", shell if isinstance(shell, str) else shell.get(name, ":"), name]
-
+        shells = dict.fromkeys(graph, shell) if isinstance(shell, str) else shell
         seen = []
-        monkeypatch.setattr(runs, "dvc_repro", command)
+        monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", SERVER, json.dumps(shells)))
         run_stages(
             graph,
             LocalExecutor([{"SHARE": str(index)} for index in range(at_once)]),
@@ -219,6 +224,14 @@ def is_over(pid):
 def test_the_command_of_a_killed_job_does_not_go_on_alone(run_and_fail):
     shells = {"a": f"sleep {SECONDS} & echo $! > pid; kill -KILL $$"}
     progress, told = run_and_fail({"a": [], "b": []}, shells)
+    assert told.startswith("a: killed by SIGKILL; ")
+    assert progress.done == ["b"]
+    assert is_over(pid_in(Path("pid")))
+
+
+def test_a_killed_fork_server_fails_the_stage_that_it_runs_alone(run_and_fail):
+    shells = {"a": f"echo $$ > pid; sleep 0.3; kill -KILL $PPID; sleep {SECONDS}"}
+    progress, told = run_and_fail({"a": [], "b": []}, shells, at_once=1)
     assert told.startswith("a: killed by SIGKILL; ")
     assert progress.done == ["b"]
     assert is_over(pid_in(Path("pid")))
