@@ -241,8 +241,8 @@ def _over_seeds(of_seeds: Sequence[Mapping[str, float]], column: str) -> str:
     values = [found[column] for found in of_seeds if column in found]
     if not values:
         return ""
-    spread = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
-    return f"{mean(values):.3f}{spread}"
+    spread = f" ({min(values):.3g} to {max(values):.3g})" if len(values) > 1 else ""
+    return f"{mean(values):.3g}{spread}"
 
 
 def _write_worst(

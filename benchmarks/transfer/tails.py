@@ -5,7 +5,7 @@ Tails are lossless videos in the size in which poses are detected.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,9 @@ from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
-from motiontransfer.evaluation.protocols import score_videos
+from motiontransfer.evaluation.protocols import FrameMetric, measure, score_videos
 from motiontransfer.evaluation.sharp_frames import film_frames, sharp_frames
+from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.models.weights import read_appearance
 from motiontransfer.pose.keypoints import Keypoints
@@ -39,6 +40,7 @@ _COMPARED = {
     "person": MetricKey("likeness", "person", "", "truth"),
     "face": MetricKey("likeness", "face", "", "truth"),
     "hands": MetricKey("likeness", "hands", "", "truth"),
+    "switches": MetricKey("switches", "", "", "temporal"),
     "pose px": MetricKey("pose_distance_px", "all", "", "truth"),
     "hands missed": MetricKey("missed_detections", "hands", "", "truth"),
     "face missed": MetricKey("missed_detections", "face", "", "truth"),
@@ -49,8 +51,18 @@ _COMPARED = {
     "L1": MetricKey("l1", "person", "", "truth"),
 }
 """Column -> metric of any system's video."""
-_OWN = ("sharp face", "sharp hands", "holes", "stray", "left over", "seams", "shadow")
-COLUMNS = (*_OWN, *_COMPARED)
+_OWN = (
+    "sharp face",
+    "sharp hands",
+    "foggy rim",
+    "trace",
+    "holes",
+    "stray",
+    "left over",
+    "seams",
+    "shadow",
+)
+COLUMNS = (*list(_COMPARED)[:4], *_OWN, *list(_COMPARED)[4:])
 _NUM_SHOWN = 12
 
 
@@ -181,10 +193,26 @@ def figures(tail: Tail, shown: str, found: Measurements) -> dict[str, float]:
         if (value := values.get(key._replace(system=shown))) is not None
     }
     return {
+        **_around(tail, shown),
         **{f"sharp {key.region}": metric.mean() or 0.0 for key, metric in sharp.items()},
         **wholeness(poses, film, made, background),
         **of_videos,
     }
+
+
+def _around(tail: Tail, shown: str) -> dict[str, float]:
+    """Foggy rim and traces, in the working image."""
+    room, indices = film_room(tail.clip), tail.clip.held_out
+    around = partial(surroundings_scores, room=room, indices=indices, real="real", systems=(shown,))
+    videos = {
+        name: PosedFrames(
+            frames=[(tail.video(video), index) for index in range(tail.poses.num_frames)],
+            keypoints=tail.poses,
+        )
+        for name, video in {"real": FILM, shown: shown}.items()
+    }
+    scores = measure(videos, {"around": FrameMetric(around)})["around"]
+    return {key.metric.replace("_", " "): one.mean() or 0.0 for key, one in scores.items()}
 
 
 def _frames(video: Path) -> list[Frame]:

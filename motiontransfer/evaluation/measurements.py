@@ -188,6 +188,9 @@ METRICS: Mapping[str, Metric] = {
     "frame_change_to_real": Metric(
         "Frame change relative to the real frames", "", "near one", _VIDEO
     ),
+    "switches": Metric("Switches, share of the person's box", "", "lower", _VIDEO),
+    "foggy_rim": Metric("Foggy rim, share", "", "lower", _VIDEO),
+    "trace": Metric("Traces, share of the room", "", "lower", _VIDEO),
     "distance_to_training": Metric(
         "Distance to the nearest real frame", _LEVELS, "unknown", _VIDEO
     ),

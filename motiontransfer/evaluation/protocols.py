@@ -61,9 +61,11 @@ from motiontransfer.evaluation.measurements import (
 from motiontransfer.evaluation.network_metrics import Networks, fid_and_kid, not_measured
 from motiontransfer.evaluation.pose_metrics import head_heights_px, nearest_frames, pose_scores
 from motiontransfer.evaluation.sharp_frames import film_frames, sharp_frames
+from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
 from motiontransfer.evaluation.temporal_metrics import (
     BackgroundFlicker,
     frame_changes,
+    switch_scores,
     warping_errors,
 )
 from motiontransfer.pose.detection import detect_person
@@ -83,7 +85,7 @@ _ROWS = {_REAL: "real", OURS: "generated", NEAREST_NEIGHBORS: "nearest neighbour
 
 
 Metrics = Mapping[str, "BackgroundFlicker | FrameMetric"]
-"""By name: `images`, `change`, `warping`, `flicker`, `identity`."""
+"""By name: `images`, `change`, `switches`, `warping`, `flicker`, `identity`, `surroundings`."""
 
 
 class FrameMetric:
@@ -114,8 +116,8 @@ def streaming_metrics(
     """The metrics of videos, side by side.
 
     Args:
-        real: the video that the others are compared with; None: `images` and `change` are
-            left out, and the warping error uses each video's own flow.
+        real: the video that the others are compared with; None: `images`, `change` and `switches`
+            are left out, and the warping error uses each video's own flow.
         background: boxes outside which nothing should move.
         training: the target in training; None: no `identity`.
         previous_real: the real video delayed by a frame, a baseline for images, not for motion.
@@ -146,6 +148,9 @@ def streaming_metrics(
         )
         functions["change"] = partial(
             frame_changes, systems=moving, real=real, persons=persons[real]
+        )
+        functions["switches"] = partial(
+            switch_scores, systems=moving, real=real, persons=persons[real]
         )
     flicker = BackgroundFlicker(list(persons), persons=background)
     return {
@@ -254,7 +259,10 @@ def evaluate_reconstruction(
     scores = {
         **_against_real(measured["images"], videos, _REAL),
         **measured["flicker"],
-        **in_section("temporal", {**measured["warping"], **measured["change"]}),
+        **measured["surroundings"],
+        **in_section(
+            "temporal", {**measured["warping"], **measured["change"], **measured["switches"]}
+        ),
         **in_section("identity", measured["identity"]),
     }
     notes = not_measured(real.keypoints.image_size, networks)
@@ -296,7 +304,14 @@ def _measure_tails(
             training=training,
             previous_real=_PREVIOUS_REAL,
         )
-        parts.append(measure(tail, metrics))
+        around = partial(
+            surroundings_scores,
+            room=film_room(clip),
+            indices=clip.held_out,
+            real=_REAL,
+            systems=(OURS,),
+        )
+        parts.append(measure(tail, {**metrics, "surroundings": FrameMetric(around)}))
     return {
         name: {key: RatioMetric.concatenated([part[name][key] for part in parts]) for key in scores}
         for name, scores in parts[0].items()
@@ -413,7 +428,7 @@ def _transfer_scores(
     detection, temporal = {}, {}
     for system in (OURS, NEAREST_NEIGHBORS):
         detection |= pose_scores(posed[system].keypoints, intended, system=system)
-    for name in ("flicker", "warping", "change", "change_to_source"):
+    for name in ("flicker", "warping", "change", "switches", "change_to_source"):
         temporal |= found.get(name, {})
     scores = {
         **in_section("detection", detection),
@@ -450,9 +465,12 @@ def score_videos(
         posed, real=_TRUTH, background=background, networks=networks, training=None
     )
     found = measure(posed, metrics)
+    over_time = ("flicker", "warping", "change", "switches")
     scores = {
         **_against_real(found["images"], posed, _TRUTH, section="truth"),
-        **in_section("temporal", {**found["flicker"], **found["warping"], **found["change"]}),
+        **in_section(
+            "temporal", {key: one for name in over_time for key, one in found[name].items()}
+        ),
     }
     block = block_length(num_frames, real.keypoints.frame_rate)
     return _summarize(scores, real=real, videos=generated, block_frames=block, networks=networks)

@@ -5,6 +5,8 @@ mean change from frame to frame relative to real frames': above 1 is flicker, be
 The warping error (Lai et al. 2018, sec. 4) warps each frame to the one before it along the optical
 flow of the real frames and takes the mean squared difference, colors from 0 to 1, over pixels
 visible in both: neither occluded nor on a boundary of motion (Ruder et al. 2016, sec. 3.2).
+Switches are where a frame changes as neither the real flow nor its own explains, and the real
+frames do not change nearby: an arm that comes from elsewhere in one frame.
 Deviations: OpenCV's DIS flow (Kroeger et al. 2016) in place of a network's; means over the three
 colors; without real frames the flow is the video's own, so that errors which move like flow are
 not counted.
@@ -23,6 +25,7 @@ from motiontransfer.video.color import Frame
 
 _Flow = Float32[np.ndarray, "height width 2"]
 _Map = Float32[np.ndarray, "height width"]
+_Pixels = Bool[np.ndarray, "height width"]
 
 _SAMPLED_SIDE = (
     32  # rows and columns of the grid of pixels that gives each frame's share of flicker
@@ -30,6 +33,9 @@ _SAMPLED_SIDE = (
 # Ruder et al. 2016, equations 5 and 6: share of the squared flow, and squared pixels.
 _OCCLUDED_SHARE, _OCCLUDED_PX2 = 0.01, 0.5
 _BOUNDARY_SHARE, _BOUNDARY_PX2 = 0.01, 0.002
+_SWITCHED = 8.0  # levels of change beyond what is explained; of an area, as edges have more
+_SMALLEST_FLOW_PX = 16  # side of an image in which DIS finds any
+_SWITCHED_PX, _NEARBY_PX = 7, 9  # sides of that area, and of where the real frames change
 
 
 class BackgroundFlicker:
@@ -162,12 +168,14 @@ class Motion(NamedTuple):
 
 def motion_between(first: Frame, second: Frame) -> Motion:
     """Estimate flow and visibility, from flows in both directions."""
+    there = flow_between(first, second)
+    return Motion(flow=there, visible=visible_pixels(there, flow_between(second, first)))
+
+
+def flow_between(first: Frame, second: Frame) -> _Flow:
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     gray_first, gray_second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second))
-    still = np.zeros((*gray_first.shape, 2), np.float32)
-    there = dis.calc(gray_first, gray_second, still.copy())
-    back = dis.calc(gray_second, gray_first, still)
-    return Motion(flow=there, visible=visible_pixels(there, back))
+    return dis.calc(gray_first, gray_second, np.zeros((*gray_first.shape, 2), np.float32))
 
 
 def visible_pixels(there: _Flow, back: _Flow) -> Bool[np.ndarray, "height width"]:
@@ -203,9 +211,9 @@ def warped(
     return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def warping_error(first: Frame, second: Frame, motion: Motion) -> _Map:
+def warping_error(first: Frame, second: Frame, flow: _Flow) -> _Map:
     """Squared difference of the first frame and the warped second, mean of colors from 0 to 1."""
-    laid_over = warped(second.astype(np.float32), motion.flow)
+    laid_over = warped(second.astype(np.float32), flow)
     return np.square((laid_over - first) / np.float32(255)).mean(axis=-1)
 
 
@@ -216,6 +224,43 @@ def mean_visible(error: _Map, motion: Motion, box: Box | None) -> tuple[float, f
     if not visible.any():
         return 0.0, 0.0
     return float(error[y0:y1, x0:x1][visible].mean(dtype=np.float64)), 1.0
+
+
+def switches(frames: tuple[Frame, Frame], real_frames: tuple[Frame, Frame], flow: _Flow) -> _Pixels:
+    """Pixels that change from one frame to the next as neither motion nor the real frames explain.
+
+    Args:
+        flow: of the real frames.
+    """
+    own = _change(*frames, flow_between(*frames))
+    nearby = np.ones((_NEARBY_PX, _NEARBY_PX), np.uint8)
+    explained = cv2.dilate(_change(*real_frames, flow), nearby)
+    return np.minimum(own, _change(*frames, flow)) - explained > _SWITCHED
+
+
+def _change(first: Frame, second: Frame, flow: _Flow) -> _Map:
+    """Levels by which areas differ once the second frame is warped to the first."""
+    levels = 255 * np.sqrt(warping_error(first, second, flow))
+    return cv2.blur(levels, (_SWITCHED_PX, _SWITCHED_PX))
+
+
+def switch_scores(
+    frame_set: FrameSet, *, real: str, systems: Sequence[str], persons: Regions
+) -> FrameScores:
+    """Share of the person's box that switches from the frame before, of each system."""
+    keys = {system: MetricKey("switches", "", system) for system in systems}
+    last, now, box = frame_set.previous, frame_set.frames, persons[max(frame_set.index - 1, 0)]
+    x0, y0, x1, y1 = box or (0, 0, 0, 0)
+    if last is None or min(x1 - x0, y1 - y0) < _SMALLEST_FLOW_PX:
+        return dict.fromkeys(keys.values(), (0.0, 0.0))
+    frames = {
+        name: (last[name][y0:y1, x0:x1], now[name][y0:y1, x0:x1]) for name in (real, *systems)
+    }
+    flow = flow_between(*frames[real])
+    return {
+        key: (float(switches(frames[system], frames[real], flow).mean()), 1.0)
+        for system, key in keys.items()
+    }
 
 
 def warping_errors(
@@ -239,7 +284,7 @@ def warping_errors(
     for system in systems:
         frames = last[system], frame_set.frames[system]
         motion = guided or motion_between(*frames)
-        error = warping_error(*frames, motion)
+        error = warping_error(*frames, motion.flow)
         height, width = error.shape
         boxes = (0, 0, width, height), persons[frame_set.index - 1]
         for metric, box in zip(metrics, boxes, strict=True):

@@ -128,6 +128,9 @@ def test_real_frames_have_temporal_metrics_and_identity_and_are_what_fid_is_agai
     distance = metrics["identity"]["distance_to_training"]
     assert distance["nearest_neighbours"] == 0 < distance["real"]
     assert set(distance) == {"ours", "nearest_neighbours", "real"}
+    assert temporal["switches"]["ours"] == 0 <= temporal["switches"]["nearest_neighbours"]
+    assert metrics["foggy_rim"] == {"ours": 0}  # four levels are no fog
+    assert metrics["trace"]["ours"] > 0.9
     assert set(fid) == {"ours", "nearest_neighbours", "previous_real_frame"}
     # Every held-out frame is four levels too bright, and otherwise itself.
     assert fid["ours"] == pytest.approx(3 * 4**2, rel=1e-3)
@@ -145,7 +148,7 @@ def test_the_real_frame_before_is_a_baseline(metrics):
 def test_an_image_is_written_and_frames_are_not_compared_across_clips(evaluated, folder):
     frames = evaluated[0].per_frame
     assert frames[MetricKey("l1", "frame", "ours")].tolist() == pytest.approx([4, 4, 4])
-    for metric in ("warping_error", "frame_change_to_real"):
+    for metric in ("warping_error", "frame_change_to_real", "switches"):
         values = frames[MetricKey(metric, "", "ours", "temporal")]
         assert np.isnan(values).tolist() == [True, True, False]
     with Image.open(folder / "comparison.png") as image:

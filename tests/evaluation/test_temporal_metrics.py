@@ -159,7 +159,7 @@ def test_the_error_is_the_mean_square_over_visible_pixels():
     visible = np.ones(_SIZE, bool)
     visible[:36] = False
     motion = module.Motion(flow=_flow(0, 0), visible=visible)
-    error = module.warping_error(first, second, motion)
+    error = module.warping_error(first, second, motion.flow)
     mean, weight = module.mean_visible(error, motion, (0, 0, 96, 72))
     assert (mean, weight) == (pytest.approx(0.2**2 / 2, rel=1e-4), 1)
     mean, _ = module.mean_visible(error, motion, (48, 40, 60, 50))
@@ -211,3 +211,49 @@ def test_along_its_own_flow_any_smooth_motion_is_steady(texture):
     assert whole.mean() < 0.0005
     assert whole.weight.tolist() == [0, 1, 1, 1, 1]
     assert found[MetricKey("warping_error_person_own_flow", "", "ours")].mean() is None
+
+
+def _switched(shown, real, *, persons=None):
+    persons = persons or [(0, 0, 96, 72)] * len(real)
+    function = partial(module.switch_scores, systems=("ours",), real="real", persons=persons)
+    return scores_of(function, {"real": real, "ours": shown})[MetricKey("switches", "", "ours")]
+
+
+def _turning(count):
+    """A texture that goes to the right behind a still one: an arm over a trunk."""
+    still, moving = textured(5, _SIZE, contrast=2), textured(6, _SIZE, contrast=2)
+    frames = []
+    for index in range(count):
+        frame = still.copy()
+        frame[20:50, 30 + index : 60 + index] = moving[20:50, 30:60]
+        frames.append(frame)
+    return frames
+
+
+def test_an_arm_from_elsewhere_in_one_frame_is_a_switch_in_and_out():
+    real = _turning(6)
+    shown = [frame.copy() for frame in real]
+    shown[3][20:50, 33:63] = textured(8, (30, 30), contrast=2)
+    values = _switched(shown, real).per_frame()
+    assert np.isnan(values[0])
+    np.testing.assert_array_equal(values[[1, 2, 5]], 0)
+    assert min(values[3], values[4]) > 0.3 * 30 * 30 / (72 * 96)
+
+
+def test_nothing_switches_that_moves_as_the_film_or_evenly_or_where_the_film_switches_too():
+    real = _turning(6)
+    aside = [np.roll(frame, 2, axis=1) for frame in real]
+    blurred = [module.cv2.GaussianBlur(frame, (0, 0), 2) for frame in real]
+    still = [real[0]] * 6
+    for shown in (real, aside, blurred, still):
+        assert _switched(shown, real).mean() == pytest.approx(0, abs=1e-3)
+    real[3] = textured(9, _SIZE, contrast=2)
+    assert _switched(real, real).mean() == 0
+
+
+def test_switches_are_counted_in_the_box_of_a_person_who_is_found():
+    real = _turning(4)
+    shown = [*real[:3], textured(9, _SIZE, contrast=2)]
+    found = _switched(shown, real, persons=[None, (0, 0, 15, 72), (30, 20, 60, 50), None])
+    assert found.weight.tolist() == [0, 0, 0, 1]
+    assert found.total[3] > 0.4
