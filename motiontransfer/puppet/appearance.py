@@ -25,8 +25,10 @@ class Patch:
     size: tuple[int, int]
     encoded: UInt8[np.ndarray, " bytes"]
     """Lossless WebP of its pixels; with a person, of their difference from the person's colors."""
-    area: float
-    """Sum of its coverage, pixels."""
+    shown_area: float
+    """Sum of its coverage before hidden pixels were filled, pixels."""
+    sharpness: float = 1.0
+    """Relative to the sharpest of other references in similar poses; see `puppet.sharpness`."""
     person: "Patch | None" = None
     """The whole person, of whom this is a part."""
 
@@ -95,12 +97,14 @@ def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], Pack
     num_columns = 1 + len(appearance.parts)  # the whole person, and the parts
     boxes = np.zeros((len(appearance.patches), num_columns, 4), np.int32)
     lengths, pixels = np.zeros(boxes.shape[:2], np.int32), [np.zeros(0, np.uint8)]
+    measures = np.zeros((*boxes.shape[:2], 2), np.float32)
     for reference, patches in enumerate(appearance.patches):
         person = next((patch.person for patch in patches if patch is not None), None)
         for column, patch in enumerate((person, *patches)):
             if patch is not None:
                 boxes[reference, column] = *patch.corner, *patch.size
                 lengths[reference, column] = len(patch.encoded)
+                measures[reference, column] = patch.shown_area, patch.sharpness
                 pixels.append(patch.encoded)
     arrays = {
         "points": appearance.points,
@@ -109,6 +113,7 @@ def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], Pack
         "full_lengths": appearance.full_lengths,
         "patch_boxes": boxes,
         "patch_bytes": lengths,
+        "patch_measures": measures,
         "patch_pixels": np.concatenate(pixels),
         "background": _lossless(appearance.background),
     }
@@ -148,6 +153,7 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
         "full_lengths": (len(SCALE_LINES),),
         "patch_boxes": (rows, columns, 4),
         "patch_bytes": (rows, columns),
+        "patch_measures": (rows, columns, 2),
         "patch_pixels": (int(lengths.sum()),),
     }
     for name, shape in shapes.items():
@@ -157,9 +163,15 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
         raise ValueError(f"expected a reference and a height, got {rows}, {packed.height_px} px")
     encoded = iter(np.split(arrays["patch_pixels"], np.cumsum(lengths)[:-1]))
     patches: list[list[Patch | None]] = []
-    for person_box, *part_boxes in arrays["patch_boxes"].tolist():
-        person = _read_patch(person_box, next(encoded), None)
-        patches.append([_read_patch(box, next(encoded), person) for box in part_boxes])
+    columns_of = (arrays["patch_boxes"].tolist(), arrays["patch_measures"].tolist())
+    for (person_box, *boxes), (of_person, *measures) in zip(*columns_of, strict=True):
+        person = _read_patch(person_box, of_person, next(encoded))
+        patches.append(
+            [
+                _read_patch(box, of_part, next(encoded), person)
+                for box, of_part in zip(boxes, measures, strict=True)
+            ]
+        )
     return Appearance(
         skeleton=skeleton,
         points=arrays["points"],
@@ -174,11 +186,20 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
 
 
 def _read_patch(
-    box: Sequence[int], encoded: UInt8[np.ndarray, " bytes"], person: Patch | None
+    box: Sequence[int],
+    measures: Sequence[float],
+    encoded: UInt8[np.ndarray, " bytes"],
+    person: Patch | None = None,
 ) -> Patch | None:
     """A patch; None without any bytes."""
     if not len(encoded):
         return None
-    x, y, height, width = box
-    area = covered_area(_decoded(encoded)[..., 3])
-    return Patch(corner=(x, y), size=(height, width), encoded=encoded, area=area, person=person)
+    (x, y, height, width), (shown_area, sharpness) = box, measures
+    return Patch(
+        corner=(x, y),
+        size=(height, width),
+        encoded=encoded,
+        shown_area=shown_area,
+        sharpness=sharpness,
+        person=person,
+    )

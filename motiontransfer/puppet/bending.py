@@ -13,9 +13,10 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-from jaxtyping import Complex64, Float32, Float64
+from jaxtyping import Complex64, Float, Float32, Float64
 
 from motiontransfer.pose.time_series import Series
+from motiontransfer.puppet.face_warp import FaceWarp
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map
 
 Vector = Float64[np.ndarray, "2"]
@@ -34,6 +35,7 @@ at which it is moved half of the way: a face is as wrong behind its place as ear
 _FULL_REACH, _REACH = 2.0, 4.0  # radii from the joint: it bends fully, and at all
 _FULL_TURN, _LARGEST_TURN = math.radians(70), math.radians(110)  # farther, parts lie on each other
 _SMALLEST_CHANGE = 0.05  # radii by which something must move; less is not seen
+_FEWEST_FACE_POINTS = 20  # by which a head is warped
 _SMALLEST_SUM = 0.2  # of the unit vectors from a joint to both parts; shorter: it is folded
 _CHIN = 0.4  # share of the neck, from the ears downward, where it passes into the head
 
@@ -169,6 +171,7 @@ class Placement:
         references: BodyPoses,
         pose: BodyPoses,
         *,
+        face: tuple[str, ...],
         growth: Series,
         height_px: float,
         corner: Vector,
@@ -179,13 +182,14 @@ class Placement:
         Args:
             pose: that of the frame alone.
             joints: of each part that bends, see `meeting_joints`.
+            face: points of the face.
             growth: size of the body in the frame relative to each reference.
             height_px: of the upright body in the frame; it and the corner in pixels of references.
             corner: (x, y) of the first pixel drawn.
             rate: pixels drawn per pixel of the references, in x and in y.
         """
         self._parts, self._joints, self._references = parts, joints, references
-        self._pose = pose
+        self._pose, self._face = pose, face
         self._growth, self._height_px, self._corner, self._rate = growth, height_px, corner, rate
         self._pixels_per_radius = height_px * float(rate.mean())
         """Pixels drawn, of a part whose radius is the body's height."""
@@ -221,7 +225,7 @@ class Placement:
         b, has_b = self._pose.joints(names, 0)
         return a[has_a & has_b], b[has_a & has_b]
 
-    def _drawn(self, point: Vector) -> Vector:
+    def _drawn(self, point: Float[np.ndarray, "*points 2"]) -> Float64[np.ndarray, "*points 2"]:
         return (point - self._corner + 0.5) * self._rate - 0.5
 
     def _inverse(self, matrix: Map) -> Map:
@@ -243,6 +247,16 @@ class Placement:
                 if bend.is_seen:
                     bends.append(bend)
         return bends
+
+    def face_warp(self, number: int, reference: int) -> FaceWarp | None:
+        """Warp of a head by the points of its face; None of other parts, and where few are seen."""
+        own = self.map_of(number, reference)
+        if own is None or self._parts[number].anchor is None:
+            return None
+        a, b = self._shared(self._face, reference)
+        if len(a) < _FEWEST_FACE_POINTS:
+            return None
+        return FaceWarp(own=own, reference=a, drawn=self._drawn(b))
 
     def _joint(self, part: BodyPart, other: BodyPart, name: str) -> tuple[complex, complex] | None:
         """Where a part meets another one, and the direction across."""

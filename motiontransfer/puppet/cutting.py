@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import NamedTuple
 
@@ -169,10 +169,10 @@ def whole_person(cut: Sequence[CutPart | None]) -> Patch | None:
     size = y1 - y0, x1 - x0
     area = math.prod(size)
     encoded = _encoded(colors, method=0 if area > _LARGE else 1)
-    return Patch(corner=(x0, y0), size=size, encoded=encoded, area=float(area))
+    return Patch(corner=(x0, y0), size=size, encoded=encoded, shown_area=float(area))
 
 
-def part_patch(cut: CutPart, filled: CutPart, person: Patch | None) -> Patch:
+def part_patch(cut: CutPart, filled: CutPart, person: Patch | None, *, sharpness: float) -> Patch:
     """A part as it is stored.
 
     Args:
@@ -180,7 +180,8 @@ def part_patch(cut: CutPart, filled: CutPart, person: Patch | None) -> Patch:
         filled: the same with its hidden pixels filled.
     """
     coverage = filled.coverage // _COVERAGE_STEP * _COVERAGE_STEP
-    return encode_patch(cut.corner, cv2.merge([filled.colors - cut.colors, coverage]), person)
+    patch = encode_patch(cut.corner, cv2.merge([filled.colors - cut.colors, coverage]), person)
+    return replace(patch, shown_area=covered_area(cut.coverage), sharpness=sharpness)
 
 
 def encode_patch(
@@ -199,7 +200,7 @@ def encode_patch(
         corner=corner,
         size=kept.shape[:2],
         encoded=_encoded(kept, method=0),  # little but coverage: more effort saves little
-        area=covered_area(kept[..., 3]),
+        shown_area=covered_area(kept[..., 3]),
         person=person,
     )
 

@@ -7,6 +7,7 @@ references that show the place show another color. Folds and moving cloth come a
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import islice
 from typing import NamedTuple
 
 import cv2
@@ -18,6 +19,7 @@ from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map, part_shapes
+from motiontransfer.puppet.sharpness import SHARP, relative_sharpness, sharpness
 
 # Occluders.
 _NUM_COMPARED = 16  # references with which a part is compared, for the time it takes
@@ -133,11 +135,22 @@ class _PartViews:
                 cut[reference] = replace(own, coverage=own.coverage - gone, hidden=hidden)
         return replace(self, cut=cut)
 
+    @cached_property
+    def sharpness(self) -> dict[int, float]:
+        """Sharpness of the part in each reference, of a head that of its face."""
+        measured = {}
+        for reference, cut in self.cut.items():
+            points, found = self.poses.joints(self.part.joints, reference)
+            face = points[found] - cut.corner if self.part.anchor else None
+            measured[reference] = sharpness(cut.colors, cut.coverage, face)
+        return relative_sharpness(measured, self.alike)
+
     def filled(self, reference: int) -> CutPart:
-        """The part with its hidden pixels from references that show them and look most alike."""
+        """The part with its hidden pixels from sharp references that show them, the most alike."""
         filled = self.cut[reference]
         num_sources, places = 0, filled.hidden_places()
-        for other in self.alike(reference)[:_NUM_CANDIDATES] if len(places) else ():
+        sharp = (other for other in self.alike(reference) if self.sharpness[other] >= SHARP)
+        for other in islice(sharp, _NUM_CANDIDATES) if len(places) else ():
             source, matrix = self.cut[other], self.map(other, reference)
             if source.covered_share(matrix, places) >= _LEAST_SHOWN:
                 filled = filled.filled_from(source, matrix)
@@ -169,6 +182,9 @@ def fill_hidden(
             views = views.without_occluders()
         for reference, (row, person) in enumerate(zip(patches, persons, strict=True)):
             own = views.cut.get(reference)
-            patch = None if own is None else part_patch(own, views.filled(reference), person)
-            row.append(patch)
+            if own is None:
+                row.append(None)
+                continue
+            sharp, filled = views.sharpness[reference], views.filled(reference)
+            row.append(part_patch(own, filled, person, sharpness=sharp))
     return patches

@@ -40,6 +40,7 @@ _MIN_JOINTS = {"limb": 2, "torso": 3, "rigid": 3}  # fewer determine no map
 _LENGTH_RANGE = (0.6, 1.6)  # of a limb, relative to its width: what is seen nearly end on stays so
 _SIZE_RANGE = (0.75, 1.33)  # of a rigid part, relative to the body
 _MIN_LIMB_PX = 1  # length of a limb that is seen end on: it has no direction
+_LEAST_WIDTH = 0.55  # of a torso, relative to the body: in profile its corners lie on a line
 _STIFFNESS = 0.05  # weight, 0 to 1, of a similarity in the torso's affine map
 
 # Size of the body.
@@ -69,8 +70,10 @@ class BodyPart:
 
     A part is drawn by a similarity, which makes up for another direction or size.
     """
-    neighbor: Limb | None = None
-    """Neighboring bone, whose direction gives the part's axial rotation."""
+    neighbors: tuple[Limb, ...] = ()
+    """Neighboring bones, whose directions change how it looks: its axial rotation, its sleeves."""
+    neighbor_weight: float = 1.0
+    """Weight of a neighboring bone's squared distance."""
     parent: str | None = None
     """Part that it meets nearer to the torso, and whose reference it prefers; None: free."""
     is_solid: bool = False
@@ -89,6 +92,10 @@ class BodyPart:
     @property
     def is_limb(self) -> bool:
         return self.name.startswith(_SIDES)
+
+    @property
+    def is_hand(self) -> bool:
+        return self.name.endswith("_hand")
 
     @property
     def ends(self) -> set[str]:
@@ -183,7 +190,7 @@ def _limbs(
             joints=bone,
             radius=radius,
             reach=reach,
-            neighbor=None if neighbor is None else _bone(neighbor, number),
+            neighbors=() if neighbor is None else (_bone(neighbor, number),),
             parent="torso" if parent in ("hips", "shoulders") else f"{side}_{parent}",
         )
 
@@ -209,7 +216,7 @@ def _foot(side: str) -> BodyPart:
         bones=tuple(itertools.combinations(joints, 2)),
         joints=joints,
         fitted_share=0.5,
-        neighbor=(f"{side}_ankle", f"{side}_knee"),
+        neighbors=((f"{side}_ankle", f"{side}_knee"),),
         parent=f"{side}_{BODY_TREE['foot'].parent}",
         radius=0.025,
         reach=1.5,
@@ -222,6 +229,8 @@ def _torso() -> BodyPart:
         motion="torso",
         bones=(*itertools.combinations(_TORSO, 2), ("mid_shoulder", "mid_hip")),
         joints=_TORSO,
+        neighbors=(_bone("upper_arm", 0), _bone("upper_arm", 1)),
+        neighbor_weight=0.1,
         radius=0.045,
         reach=1.6,
         is_solid=True,
@@ -362,18 +371,23 @@ def part_shapes(
     return shape[..., 0] + 1j * shape[..., 1], found
 
 
-def half_neighbors(
-    part: BodyPart, poses: BodyPoses, scales: Series
-) -> Complex128[np.ndarray, " frames"]:
-    """Half of the neighboring bone as a vector (x + iy), at body scale 1; NaN where not found.
-
-    Half, so that it counts like the joints of a limb, which are measured from its middle.
-    """
-    assert part.neighbor is not None
-    ends, found = poses.joints(part.neighbor)
-    vector = (ends[:, 1] - ends[:, 0]).astype(np.float64) / (2 * scales[:, None])
+def bone_vectors(bone: Limb, poses: BodyPoses, scales: Series) -> Complex128[np.ndarray, " frames"]:
+    """A bone as a vector x + iy at body scale 1; NaN where it was not found."""
+    ends, found = poses.joints(bone)
+    vector = (ends[:, 1] - ends[:, 0]).astype(np.float64) / scales[:, None]
     vector[~found.all(axis=1)] = np.nan
     return vector[:, 0] + 1j * vector[:, 1]
+
+
+def facing(poses: BodyPoses, scales: Series) -> Series:
+    """Signed width of shoulders and hips at body scale 1, pixels; NaN where one was not found.
+
+    Positive from the front, 0 in profile, negative from behind. It needs no depth, so that every
+    detector has it.
+    """
+    points, found = poses.joints(_TORSO)
+    width = points[:, [0, 2], 0].sum(axis=1) - points[:, [1, 3], 0].sum(axis=1)
+    return np.where(found.all(axis=1), width / scales, np.nan)
 
 
 def part_map(part: BodyPart, reference: Joints, pose: Joints, *, scale: float) -> Map:
@@ -393,6 +407,8 @@ def part_map(part: BodyPart, reference: Joints, pose: Joints, *, scale: float) -
             stiffness = _STIFFNESS * max(float(np.square(x).sum()), 1e-6)
             normal = x.T @ x + stiffness * np.eye(2)
             linear = (y.T @ x + stiffness * linear) @ np.linalg.inv(normal)
+            u, widths, v = np.linalg.svd(linear)
+            linear = u * np.maximum(widths, _LEAST_WIDTH * scale) @ v
     moved = (middle_b - linear @ middle_a)[:, None]
     return np.concatenate([linear, moved], axis=1)
 

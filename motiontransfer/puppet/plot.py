@@ -72,7 +72,7 @@ def best_views(appearance: Appearance) -> dict[str, list[Pixels | None]]:
             patch = patches[number]
             if patch is None or sector < 0:
                 continue
-            coverage = patch.area / scale**2
+            coverage = patch.shown_area / scale**2
             if coverage > best[sector]:
                 best[sector], views[part.name][sector] = coverage, patch.pixels
     return views

@@ -3,28 +3,35 @@
 In the nearest reference the part's joints lie alike around their middle, the neighboring bone
 points the same way, and nothing hides the part. Neighboring parts prefer one reference.
 
-A limb may come from the other side, mirrored: a right arm in a pose in which only the left one was
-filmed. Light and folds are on the wrong side then, so it counts as less alike. Trunk, neck and head
-are never mirrored.
+A reference that hides a part, or shows it blurred, is avoided; what was filled or blurred is no
+less alike, so that this changes the choice and not the distance.
+
+Stand-ins are less alike. A limb may come from the other side, mirrored: a right arm in a pose in
+which only the left one was filmed. A side that was never filmed comes from the other one: left and
+right are exchanged by name, so that the front stands in for the back, with hair over the face.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int64, UInt8
 
-from motiontransfer.pose.skeleton import mirrored
+from motiontransfer.pose.skeleton import Limb, mirrored
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
+from motiontransfer.puppet.back_of_head import with_hair_over_face
 from motiontransfer.puppet.parts import (
     BodyPart,
     BodyPoses,
     body_scales,
-    half_neighbors,
+    bone_vectors,
+    facing,
     part_shapes,
 )
+from motiontransfer.puppet.sharpness import SHARP
 
 Excluded = Bool[np.ndarray, "frames filmed_references"]
 """References that may not be used for a frame, as filmed or mirrored."""
@@ -32,12 +39,24 @@ Distances = Float64[np.ndarray, "frames references"]
 Chosen = Int64[np.ndarray, " parts"]
 """Reference of each part, by its index; -1: the part is not drawn."""
 
-# Penalties, % of the body's height, as the distance of the joints. Larger: a reference in another
-# pose is taken instead.
-_HIDDEN_PENALTY = 2.0  # of a reference that does not show the part at all: it would leave a hole
-_MIRRORED_PENALTY = 2.0  # of a mirrored limb: light and folds are on the wrong side
-_ENLARGING_PENALTY, _SHRINKING_PENALTY = 1.5, 0.5  # per factor e of size: enlarged it is blurred
-_MISSING_PENALTY = 3.0  # of a reference without the part's joints: its pose is not known
+# Distances, % of the body's height, as that of the joints. Larger: a reference in another pose is
+# taken instead.
+_MIRRORED_DISTANCE = 2.0  # of a mirrored limb: light and folds are on the wrong side
+_EXCHANGED_DISTANCE = 4.0  # of the front as the back: it is a guess
+_FACING_DISTANCE = 3.0  # between a part seen from the front and in profile
+_MOST_FACING = 2.0  # times that: from the front and from behind
+_ENLARGING_DISTANCE, _SHRINKING_DISTANCE = 1.5, 0.5  # per factor e of size: enlarged it is blurred
+_MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is not known
+
+# Penalties of a reference, which change the choice alone; % of the body's height.
+_HIDDEN_PENALTY = 30.0  # where it does not show the part at all: it was filled, or is a hole
+_HAND_HIDDEN_PENALTY = 2.0  # the same of a hand: how much of it is seen depends on the pose
+_BLURRED_PENALTY = 2.0  # where it shows the part wholly blurred
+_HEAD_BLURRED_PENALTY, _HAND_BLURRED_PENALTY = 4.0, 1.0  # the same of a head and of a hand
+
+_FACING_QUANTILE = 0.9  # of widths over the references: the width seen from the front
+_LARGEST_TURN = np.cos(np.radians(60))  # of a head against its neck from its reference, as cosine
+_NECK = ("mid_shoulder", "mid_ear")
 
 # Share of a part that a reference shows.
 _SHOWN_QUANTILE = 0.8  # over references: so much of its outline is shown of a part that none hides
@@ -62,35 +81,73 @@ class MirroredPatch:
         return np.ascontiguousarray(self.filmed.pixels[:, ::-1])
 
 
+@dataclass(frozen=True, slots=True)
+class ExchangedPatch:
+    """A part cut out of a reference frame that stands in for its other side."""
+
+    filmed: Patch
+    face: Float[np.ndarray, "joints 2"] | None
+    """Points of the face in the frame, which hair covers; None of other parts."""
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        return self.filmed.corner
+
+    @property
+    def pixels(self) -> UInt8[np.ndarray, "height width 4"]:
+        pixels = self.filmed.pixels
+        if self.face is None:
+            return pixels
+        return with_hair_over_face(pixels, self.face - np.array(self.corner))
+
+
+class _Views(NamedTuple):
+    """The references in one way of looking at them."""
+
+    points: Float[np.ndarray, "references joints 2"]
+    score: Float[np.ndarray, "references joints"]
+    patches: Sequence[Sequence[Patch | MirroredPatch | ExchangedPatch | None]]
+    distances: Float64[np.ndarray, " parts"]
+    """By which its parts are less alike than filmed ones."""
+
+
 class References:
-    """Poses and patches of an appearance: as filmed, then mirrored."""
+    """Poses and patches of an appearance: as filmed, then exchanged, then mirrored."""
 
     def __init__(self, appearance: Appearance) -> None:
         """Prepare the comparison with poses."""
         self._appearance, self.parts = appearance, appearance.parts
-        self._num_filmed = len(appearance.frames)
+        self.num_filmed = len(appearance.frames)
+        self.face = tuple(dict(appearance.skeleton.groups).get("face", ()))
         number_of = {part.name: number for number, part in enumerate(self.parts)}
         others = [number_of[mirrored(part.name)] for part in self.parts]  # on the other side
-        points, score, patches = _mirrored(appearance, others)
+        no_distance = np.zeros(len(self.parts))
+        filmed = _Views(appearance.points, appearance.score, appearance.patches, no_distance)
+        views = (filmed, _exchanged(appearance, others), _mirrored(appearance, others))
         self.poses = BodyPoses(
             appearance.skeleton,
-            np.concatenate([appearance.points, points]),
-            np.concatenate([appearance.score, score]),
+            np.concatenate([view.points for view in views]),
+            np.concatenate([view.score for view in views]),
         )
         self.scales = body_scales(self.poses, appearance.full_lengths)
-        self.patches = [*appearance.patches, *patches]
-        self._rows = [slice(None if part.is_limb else self._num_filmed) for part in self.parts]
+        self.patches = [row for view in views for row in view.patches]
+        is_there = [[patch is not None for patch in row] for row in self.patches]
+        self._distance = np.repeat([view.distances for view in views], self.num_filmed, axis=0)
+        self._distance[~np.array(is_there)] = np.inf
+        # Those mirrored are the last, so that those of other parts than limbs are left out.
+        self._rows = [slice(None if part.is_limb else 2 * self.num_filmed) for part in self.parts]
         self._shapes = [
             part_shapes(part, self.poses[rows], self.scales[rows])
             for part, rows in zip(self.parts, self._rows, strict=True)
         ]
-        self._neighbors = {
-            part.name: half_neighbors(part, self.poses, self.scales)
-            for part in self.parts
-            if part.neighbor is not None
-        }
-        hidden = self._hidden() * _HIDDEN_PENALTY
-        self._penalties = np.concatenate([hidden, hidden[:, others] + _MIRRORED_PENALTY])
+        bones = {_NECK, *(bone for part in self.parts for bone in part.neighbors)}
+        self._bones = {bone: bone_vectors(bone, self.poses, self.scales) for bone in bones}
+        self._facing = facing(self.poses, self.scales)
+        known = np.abs(self._facing[np.isfinite(self._facing)])
+        self._width = float(np.quantile(known, _FACING_QUANTILE)) if len(known) else np.inf
+        own = self._hidden() + self._blurred()
+        self.penalties = np.concatenate([own, own[:, others], own[:, others]])
+        """Of each reference and part; see `Appearance`."""
 
     def excluded(self, clip: int, num_frames: int, *, within: int) -> Excluded:
         """The references that are less than so many frames away from each frame of a clip."""
@@ -98,16 +155,16 @@ class References:
         return (clips == clip) & (np.abs(np.arange(num_frames)[:, None] - frames) < within)
 
     def _hidden(self) -> Float64[np.ndarray, "filmed_references parts"]:
-        """Share of each part that a reference does not show, compared with other references.
+        """Penalties of what a reference did not show, compared with other references.
 
         A part is compared with its outline in the same pose: a fist shows less than an open hand,
         and hides nothing.
         """
         shown = [
-            [0 if patch is None else patch.area for patch in patches]
+            [0 if patch is None else patch.shown_area for patch in patches]
             for patches in self._appearance.patches
         ]
-        radii_px = self._appearance.height_px * self.scales[: self._num_filmed]
+        radii_px = self._appearance.height_px * self.scales[: self.num_filmed]
         outlines = [
             [
                 _outline_area(part, self.poses, index, radius_px=part.radius * radius_px)
@@ -117,7 +174,25 @@ class References:
         ]
         share = np.array(shown) / np.maximum(outlines, 1)
         whole = _WHOLE_SHARE * np.quantile(share, _SHOWN_QUANTILE, axis=0)
-        return np.clip(1 - share / np.maximum(whole, 1e-6), 0, 1)
+        hidden = np.clip(1 - share / np.maximum(whole, 1e-6), 0, 1)
+        weights = [_HAND_HIDDEN_PENALTY if part.is_hand else _HIDDEN_PENALTY for part in self.parts]
+        return hidden * weights
+
+    def _blurred(self) -> Float64[np.ndarray, "filmed_references parts"]:
+        """Penalties of what a reference shows blurred."""
+        sharp = [
+            [0 if patch is None else patch.sharpness for patch in patches]
+            for patches in self._appearance.patches
+        ]
+        weights = [
+            _HEAD_BLURRED_PENALTY
+            if part.anchor
+            else _HAND_BLURRED_PENALTY
+            if part.is_hand
+            else _BLURRED_PENALTY
+            for part in self.parts
+        ]
+        return np.clip(1 - np.array(sharp) / SHARP, 0, 1) * weights
 
     def distances(
         self, poses: BodyPoses, scales: Series
@@ -136,37 +211,84 @@ class References:
         # Joints are the first axis, so that their sum is the same for any number of frames.
         both = found.T[:, :, None] & reference_found.T[:, None]
         shared = both.sum(axis=0)
-        square = _square_distance(
+        square, turn = _square_distance(
             shape.T[:, :, None], reference_shape.T[:, None], both, fitted_share=part.fitted_share
-        ) / np.maximum(shared, 1)
-        if part.neighbor is not None:
-            square += self._axial_rotation(part, poses, scales)
+        )
+        square /= np.maximum(shared, 1)
+        for bone in part.neighbors:
+            square += part.neighbor_weight * self._bone_distance(bone, poses, scales)[:, rows]
         distance = np.sqrt(square) / self._appearance.height_px * 100
-        distance += _MISSING_PENALTY * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
+        distance += _MISSING_DISTANCE * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
         growth = np.log(scales[:, None] / self.scales[rows])
-        distance += np.maximum(_ENLARGING_PENALTY * growth, -_SHRINKING_PENALTY * growth)
-        distance += self._penalties[rows, number]
-        distances = np.full((len(distance), len(self.poses)), np.inf)
+        distance += np.maximum(_ENLARGING_DISTANCE * growth, -_SHRINKING_DISTANCE * growth)
+        distance += self._distance[rows, number]
         is_drawn = (shared >= part.min_joints) & np.isfinite(distance)
+        if not part.changes_fast:
+            distance += self._facing_distance(poses, scales)[:, rows]
+        if part.anchor:
+            is_drawn &= (turn * self._neck_turn(poses, scales)[:, rows].conj()).real > _LARGEST_TURN
+        distances = np.full((len(distance), len(self.poses)), np.inf)
         distances[:, rows] = np.where(is_drawn, distance, np.inf)
         return distances
 
-    def _axial_rotation(self, part: BodyPart, poses: BodyPoses, scales: Series) -> Distances:
-        """Squared distance between the neighboring bones, by which the part is turned, pixels²."""
-        halves = half_neighbors(part, poses, scales)
-        distance = np.abs(halves[:, None] - self._neighbors[part.name])
-        missing = _MISSING_PENALTY / 100 * self._appearance.height_px
+    def _bone_distance(self, bone: Limb, poses: BodyPoses, scales: Series) -> Distances:
+        """Squared distance between the directions of a neighboring bone, pixels².
+
+        Of half of the bone, which counts like the joints of a limb, measured from its middle.
+        """
+        own = bone_vectors(bone, poses, scales)
+        distance = np.abs(own[:, None] - self._bones[bone]) / 2
+        missing = _MISSING_DISTANCE / 100 * self._appearance.height_px
         return np.square(np.where(np.isnan(distance), missing, distance))
 
+    def _facing_distance(self, poses: BodyPoses, scales: Series) -> Distances:
+        """Distance between the sides from which the body is seen; 0 where one is not known."""
+        apart = np.abs(facing(poses, scales)[:, None] - self._facing) / self._width
+        return _FACING_DISTANCE * np.where(np.isnan(apart), 0, np.minimum(apart, _MOST_FACING))
 
-def _mirrored(
-    appearance: Appearance, others: Sequence[int]
-) -> tuple[
-    Float[np.ndarray, "references joints 2"],
-    Float[np.ndarray, "references joints"],
-    list[list[MirroredPatch | None]],
-]:
-    """Points, scores and patches of the references, mirrored.
+    def _neck_turn(
+        self, poses: BodyPoses, scales: Series
+    ) -> Complex128[np.ndarray, "frames references"]:
+        """Turn of the neck from a reference to a frame, as a unit vector; 1 where not known."""
+        turn = bone_vectors(_NECK, poses, scales)[:, None] * self._bones[_NECK].conj()
+        return _unit(np.where(np.isnan(turn), 1, turn))
+
+
+def _unit(
+    vectors: Complex128[np.ndarray, "frames references"],
+) -> Complex128[np.ndarray, "frames references"]:
+    """Unit vectors; 1 for those of no length."""
+    length = np.abs(vectors)
+    return np.where(length > 0, vectors / np.maximum(length, 1e-9), 1)
+
+
+def _exchanged(appearance: Appearance, others: Sequence[int]) -> _Views:
+    """The references with left and right exchanged by name, in place.
+
+    Args:
+        others: number of each part's counterpart on the other side.
+    """
+    skeleton, parts = appearance.skeleton, appearance.parts
+    joints = [skeleton.index(mirrored(joint)) for joint in skeleton.joints]
+    face = [skeleton.index(joint) for joint in dict(skeleton.groups).get("face", ())]
+    has_face = (appearance.score[:, face] > 0).all(axis=1) & bool(face)
+    patches: list[list[ExchangedPatch | None]] = []
+    for row, points, is_seen in zip(
+        appearance.patches, appearance.points[:, face], has_face.tolist(), strict=True
+    ):
+        patches.append([])
+        for part, other in zip(parts, others, strict=True):
+            patch, is_head = row[other], part.anchor is not None
+            shows = patch is not None and (is_seen or not is_head)
+            patches[-1].append(
+                ExchangedPatch(patch, points if is_head else None) if shows else None
+            )
+    distances = np.full(len(parts), _EXCHANGED_DISTANCE)
+    return _Views(appearance.points[:, joints], appearance.score[:, joints], patches, distances)
+
+
+def _mirrored(appearance: Appearance, others: Sequence[int]) -> _Views:
+    """The references as a mirror shows them.
 
     Args:
         others: number of each part's counterpart on the other side.
@@ -178,7 +300,8 @@ def _mirrored(
         [None if (patch := row[other]) is None else MirroredPatch(patch, width) for other in others]
         for row in appearance.patches
     ]
-    return points, appearance.score[:, joints], patches
+    distances = np.full(len(others), _MIRRORED_DISTANCE)
+    return _Views(points, appearance.score[:, joints], patches, distances)
 
 
 def _outline_area(part: BodyPart, poses: BodyPoses, index: int, *, radius_px: float) -> float:
@@ -206,8 +329,11 @@ def _square_distance(
     both: Bool[np.ndarray, "joints frames references"],
     *,
     fitted_share: float,
-) -> Distances:
+) -> tuple[Distances, Complex128[np.ndarray, "frames references"]]:
     """Sum of the joints' squared distances, each pose around the middle of the shared joints.
+
+    Returns:
+        The distances, and the turn of the similarity that fits best, as a unit vector.
 
     Args:
         fitted_share: weight of the distance after the similarity that fits best (Umeyama 1991),
@@ -222,7 +348,7 @@ def _square_distance(
     if fitted_share:
         residual = bb - np.square(np.abs(ab)) / np.maximum(aa, 1e-9)
         square += fitted_share * (residual - square)
-    return np.maximum(square, 0)
+    return np.maximum(square, 0), _unit(ab)
 
 
 def choose_jointly(

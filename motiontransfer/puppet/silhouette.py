@@ -47,9 +47,14 @@ _HIDES, _SOLID_HIDES = (0.6, 1.1), (0.2, 0.5)
 _HAND_HIDES = (2.0, 3.0)  # of a hand before trunk, neck or head: it blurs as it moves
 _JOINT_DISC = (1.2, 1.6)  # around a joint, within which a part does not hide one that it meets
 
+# The rim of a part between the cut along another one in front and the person's outline.
+_THIN = 0.35  # thinner than twice that it goes: elsewhere it would be a string or a wedge
+_MIDDLE_OF_PART = 0.3  # up to which nothing goes
+
 # Parts by color.
 _SURE = 0.4  # up to which a pixel is surely the part's; beyond, colors decide ...
 _SURE_EDGE = 0.2  # ... increasingly over this width
+_HEAD_CLOSE = (2.0, 2.4)  # of a head, whose reach ends far below the jaw, to collar and shoulders
 _SURE_BEHIND = 0.7  # the same of a part behind, beyond the reach of the part
 _UNHIDDEN = 1.6  # from all parts in front, from which a pixel shows none of them
 
@@ -263,8 +268,21 @@ def part_masks(
         mask = mask * not_behind
         for in_front in (n for n in around if n > number):
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
+        if not part.changes_fast:
+            radius_px = part.radius * person.height_px
+            is_middle = distance < _MIDDLE_OF_PART
+            shown = shown * np.maximum(_not_thin(mask * shown * is_person, radius_px), is_middle)
         seen, hidden = (person.enlarged(box, 255 * mask * share) for share in (shown, 1 - shown))
         yield PartMask(person.place(box), cv2.convertScaleAbs(seen), cv2.convertScaleAbs(hidden))
+
+
+def _not_thin(shown: _Field, radius_px: float) -> _Field:
+    """Share of each pixel's coverage that is left by an opening: rims and slivers go."""
+    radius = max(round(_THIN * radius_px), 1)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    opened = cv2.morphologyEx(shown.astype(np.float32), cv2.MORPH_OPEN, disc)
+    opened = cv2.dilate(opened, np.ones((3, 3), np.uint8))  # smooth edges stay
+    return np.minimum(opened / np.maximum(shown, 1e-3), 1)
 
 
 def _mask_by_distance(
@@ -331,7 +349,8 @@ def _shares_by_color(
     is_shown = is_person & (nearest(in_front) > _UNHIDDEN)
     inside = own < part.reach  # beyond, it has nothing
 
-    at_edge = np.clip((own - _SURE) / _SURE_EDGE, 0, 1) * _close(behind)
+    close = _within(behind, _HEAD_CLOSE) if part.anchor else _close(behind)
+    at_edge = np.clip((own - _SURE) / _SURE_EDGE, 0, 1) * close
     not_behind = share_by_color(
         frame,
         inside & (at_edge > 0),

@@ -103,8 +103,8 @@ class PuppetFollower:
             block = slice(start, start + _BLOCK_FRAMES)
             found = puppet.references.distances(poses[block], scales[block])
             if excluded is not None:
-                both = np.tile(excluded[block, None], 2)  # as filmed, and mirrored
-                found[np.broadcast_to(both, found.shape)] = np.inf
+                all_views = np.tile(excluded[block, None], 3)  # filmed, exchanged, mirrored
+                found[np.broadcast_to(all_views, found.shape)] = np.inf
             for frame, distance in enumerate(found, start):
                 chosen[frame] = self._choose(distance)
                 distances[frame] = distance[np.arange(len(distance)), chosen[frame]]
@@ -117,7 +117,7 @@ class PuppetFollower:
         The neck comes from the reference of the head, if that shows one.
         """
         parts = np.flatnonzero(self._current >= 0)
-        current, cost = self._current[parts], distances.copy()
+        current, cost = self._current[parts], distances + self._puppet.references.penalties.T
         cost[parts, current] = cost[parts, current] * (1 - self._share[parts]) - self._least[parts]
         chosen = choose_jointly(cost, joined=self._puppet.joined, seam=_SEAM_COST)
         head = int(chosen[self._head])
@@ -167,6 +167,7 @@ class PuppetClip:
             self.puppet.joints,
             references.poses,
             self.poses[index : index + 1],
+            face=references.face,
             growth=self.scales[index] / references.scales,
             height_px=self.puppet.appearance.height_px * float(self.scales[index]),
             corner=np.array([x0, y0]) * zoom,
@@ -228,16 +229,19 @@ class PuppetClip:
         # Of the pixels with their margin.
         x, y = (place - (1 + shrink) / 2 for place in patch.corner)
         matrix = (own - np.array([(0, 0, x), (0, 0, y)])) / shrink
+        face = placement.face_warp(number, reference)
+        margin = margin_px(bends) if face is None else face.margin_px
         (left, right), (top, bottom) = _reached(
-            matrix, pixels.shape[:2], margin=margin_px(bends), limits=limits
+            matrix, pixels.shape[:2], margin=margin, limits=limits
         )
         size = (right - left, bottom - top)
         if min(size) <= 0:
             return None
         edge = cv2.BORDER_REPLICATE
-        if bends:
+        if bends or face is not None:
             corner, origin = (left, top), complex(x, y)
-            grid = sampling_grid(bends, corner=corner, size=size, origin=origin, shrink=shrink)
+            warp = face.sampling_grid if face is not None else partial(sampling_grid, bends)
+            grid = warp(corner=corner, size=size, origin=origin, shrink=shrink)
             drawn = cv2.remap(pixels, grid, _NO_MAP, cv2.INTER_LINEAR, borderMode=edge)
         else:
             matrix[:, 2] += matrix[:, :2] @ (left, top)

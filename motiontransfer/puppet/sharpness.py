@@ -1,0 +1,65 @@
+"""Sharpness of a body part in a reference, relative to other references in similar poses.
+
+What moves fast is blurred, and a blurred part is no likeness of a part at rest. An open hand has
+more edges than a fist, so that parts are compared in similar poses only.
+"""
+
+from collections.abc import Callable, Mapping
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from motiontransfer.puppet.masks import Mask
+from motiontransfer.video.color import Frame
+
+_SIDE_PX = 96  # longer side of the copies that are measured: noise of larger ones is sharp
+_COVERED = 250  # level of 255; less is mixed with what is beside
+_FEWEST_PIXELS = 30  # fewer tell nothing: the part is small, and its blur not seen
+_FEWEST_JOINTS = 3  # of a hull
+_NUM_SIMILAR = 20  # references that a part is compared with, in the most similar poses
+_SHARP_QUANTILE = 0.8  # of them: some are always sharp
+SHARP = 0.75  # of that quantile, from which a part is sharp: poses are not equal
+
+
+def sharpness(
+    colors: Frame, coverage: Mask, hull: Float[np.ndarray, "joints 2"] | None = None
+) -> float | None:
+    """Mean absolute Laplacian of a part in a fixed size; None where it is too small to tell.
+
+    Args:
+        hull: joints whose convex hull is measured alone, as (x, y); None: all that is covered.
+    """
+    inside = (coverage > _COVERED).astype(np.uint8)
+    if hull is not None and len(hull) >= _FEWEST_JOINTS:
+        within = np.zeros_like(inside)
+        cv2.fillConvexPoly(within, cv2.convexHull(hull.round().astype(np.int32)), 1)
+        inside &= within
+    zoom = min(_SIDE_PX / max(inside.shape), 1.0)
+    width, height = (max(round(zoom * side), 1) for side in inside.shape[::-1])
+    small, inside = (
+        cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        for image in (colors, inside)
+    )
+    within = cv2.erode(inside, np.ones((5, 5), np.uint8), borderValue=0) > 0
+    if np.count_nonzero(within) < _FEWEST_PIXELS:
+        return None
+    gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return float(np.abs(cv2.Laplacian(gray, cv2.CV_32F))[within].mean())
+
+
+def relative_sharpness(
+    measured: Mapping[int, float | None], similar: Callable[[int], list[int]]
+) -> dict[int, float]:
+    """Sharpness of each reference, 1 from that of the sharp ones in similar poses; 1 if not known.
+
+    Args:
+        similar: the other references, from the most similar pose on.
+    """
+    known = {reference: value for reference, value in measured.items() if value is not None}
+    relative = dict.fromkeys(measured, 1.0)
+    for reference, own in known.items():
+        others = [known[other] for other in similar(reference) if other in known]
+        sharp = float(np.quantile([own, *others[:_NUM_SIMILAR]], _SHARP_QUANTILE))
+        relative[reference] = min(own / max(sharp, 1e-6), 1.0)
+    return relative
