@@ -17,7 +17,7 @@ from jaxtyping import Complex64, Float, Float32, Float64
 
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.face_warp import FaceWarp
-from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map
+from motiontransfer.puppet.parts import NECK, BodyPart, BodyPoses, Map, part_map
 
 Vector = Float64[np.ndarray, "2"]
 _Places = Complex64[np.ndarray, "height width"]
@@ -171,7 +171,6 @@ class Placement:
         references: BodyPoses,
         pose: BodyPoses,
         *,
-        face: tuple[str, ...],
         growth: Series,
         height_px: float,
         corner: Vector,
@@ -182,14 +181,13 @@ class Placement:
         Args:
             pose: that of the frame alone.
             joints: of each part that bends, see `meeting_joints`.
-            face: points of the face.
             growth: size of the body in the frame relative to each reference.
             height_px: of the upright body in the frame; it and the corner in pixels of references.
             corner: (x, y) of the first pixel drawn.
             rate: pixels drawn per pixel of the references, in x and in y.
         """
         self._parts, self._joints, self._references = parts, joints, references
-        self._pose, self._face = pose, face
+        self._pose = pose
         self._growth, self._height_px, self._corner, self._rate = growth, height_px, corner, rate
         self._pixels_per_radius = height_px * float(rate.mean())
         """Pixels drawn, of a part whose radius is the body's height."""
@@ -208,7 +206,9 @@ class Placement:
         a, b = self._shared(part.joints, reference)
         if len(a) < part.min_joints:
             return None
-        matrix = part_map(part, a, b, scale=float(self._growth[reference]))
+        neck_turn = None if part.anchor is None else self._neck_turn(reference)
+        scale = float(self._growth[reference])
+        matrix = part_map(part, a, b, scale=scale, neck_turn=neck_turn)
         if part.anchor is not None:
             a, b = self._shared((part.anchor,), reference)
             for offset in b - a @ matrix[:, :2].T - matrix[:, 2]:
@@ -216,6 +216,14 @@ class Placement:
                 distance = 100 * math.hypot(*offset) / self._height_px
                 matrix[:, 2] += min(max((distance - low) / (high - low), 0), 1) * offset / 2
         return matrix
+
+    def _neck_turn(self, reference: int) -> float | None:
+        """Angle from the neck in a reference to that in the frame; None where one was not found."""
+        a, b = self._shared(NECK, reference)
+        if len(a) < len(NECK):
+            return None
+        (ax, ay), (bx, by) = (a[1] - a[0]).tolist(), (b[1] - b[0]).tolist()
+        return math.atan2(by, bx) - math.atan2(ay, ax)
 
     def _shared(
         self, names: tuple[str, ...], reference: int
@@ -253,7 +261,7 @@ class Placement:
         own = self.map_of(number, reference)
         if own is None or self._parts[number].anchor is None:
             return None
-        a, b = self._shared(self._face, reference)
+        a, b = self._shared(self._parts[number].face, reference)
         if len(a) < _FEWEST_FACE_POINTS:
             return None
         return FaceWarp(own=own, reference=a, drawn=self._drawn(b))

@@ -19,7 +19,7 @@ from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map, part_shapes
-from motiontransfer.puppet.sharpness import SHARP, relative_sharpness, sharpness
+from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
 
 # Occluders.
 _NUM_COMPARED = 16  # references with which a part is compared, for the time it takes
@@ -138,11 +138,13 @@ class _PartViews:
     @cached_property
     def sharpness(self) -> dict[int, float]:
         """Sharpness of the part in each reference, of a head that of its face."""
+        sides = [max(cut.coverage.shape) / self.scales[one] for one, cut in self.cut.items()]
         measured = {}
         for reference, cut in self.cut.items():
+            zoom = SIDE_PX / (np.median(sides) * self.scales[reference])
             points, found = self.poses.joints(self.part.joints, reference)
             face = points[found] - cut.corner if self.part.anchor else None
-            measured[reference] = sharpness(cut.colors, cut.coverage, face)
+            measured[reference] = sharpness(cut.colors, cut.coverage, face, zoom=float(zoom))
         return relative_sharpness(measured, self.alike)
 
     def filled(self, reference: int) -> CutPart:

@@ -41,6 +41,7 @@ _LENGTH_RANGE = (0.6, 1.6)  # of a limb, relative to its width: what is seen nea
 _SIZE_RANGE = (0.75, 1.33)  # of a rigid part, relative to the body
 _MIN_LIMB_PX = 1  # length of a limb that is seen end on: it has no direction
 _LEAST_WIDTH = 0.55  # of a torso, relative to the body: in profile its corners lie on a line
+_LARGEST_HEAD_TURN = math.radians(60)  # against the neck; from behind, its few joints lie on a line
 _STIFFNESS = 0.05  # weight, 0 to 1, of a similarity in the torso's affine map
 
 # Size of the body.
@@ -94,6 +95,11 @@ class BodyPart:
         return self.name.startswith(_SIDES)
 
     @property
+    def face(self) -> tuple[str, ...]:
+        """Its joints that lie on the face."""
+        return tuple(joint for joint in self.joints if joint.startswith("face_"))
+
+    @property
     def is_hand(self) -> bool:
         return self.name.endswith("_hand")
 
@@ -105,6 +111,8 @@ class BodyPart:
         """Joints at which the two parts meet."""
         return self.ends & other.ends
 
+
+NECK: Limb = ("mid_shoulder", "mid_ear")
 
 SKIRT = BodyPart(
     name="skirt",
@@ -196,12 +204,11 @@ def _limbs(
 
 
 def _neck() -> BodyPart:
-    joints = ("mid_shoulder", "mid_ear")
     return BodyPart(
         name="neck",
         motion="limb",
-        bones=(joints,),
-        joints=joints,
+        bones=(NECK,),
+        joints=NECK,
         radius=0.04,
         reach=1.8,
         parent="torso",
@@ -390,11 +397,15 @@ def facing(poses: BodyPoses, scales: Series) -> Series:
     return np.where(found.all(axis=1), width / scales, np.nan)
 
 
-def part_map(part: BodyPart, reference: Joints, pose: Joints, *, scale: float) -> Map:
+def part_map(
+    part: BodyPart, reference: Joints, pose: Joints, *, scale: float, neck_turn: float | None = None
+) -> Map:
     """Map from a part in one pose to the part in another, by the joints found in both.
 
     Args:
         scale: size of the body in `pose` relative to `reference`.
+        neck_turn: turn of the neck, from which a rigid part is turned by a limited angle, radians;
+            None: it is free.
     """
     a, b = reference.astype(np.float64), pose.astype(np.float64)
     middle_a, middle_b = (points.sum(axis=0) / len(points) for points in (a, b))
@@ -402,7 +413,7 @@ def part_map(part: BodyPart, reference: Joints, pose: Joints, *, scale: float) -
         linear = _limb_map(a, b, scale)
     else:
         x, y = a - middle_a, b - middle_b
-        linear = _rotation(x, y, scale)
+        linear = _rotation(x, y, scale, neck_turn)
         if part.motion == "torso" and len(a) == len(part.joints):
             stiffness = _STIFFNESS * max(float(np.square(x).sum()), 1e-6)
             normal = x.T @ x + stiffness * np.eye(2)
@@ -431,7 +442,7 @@ def _direction(ends: Linear) -> Linear:
     return np.array([(along.real, -along.imag), (along.imag, along.real)])
 
 
-def _rotation(x: Joints, y: Joints, scale: float) -> Linear:
+def _rotation(x: Joints, y: Joints, scale: float, neck_turn: float | None) -> Linear:
     """Linear part of the least-squares similarity of centered points (Umeyama 1991)."""
     cosine = float((x * y).sum())
     sine = float((x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]).sum())
@@ -439,6 +450,9 @@ def _rotation(x: Joints, y: Joints, scale: float) -> Linear:
     size = math.hypot(cosine, sine) / max(float(np.square(x).sum()), 1e-6)
     size = min(max(size, low * scale), high * scale)
     angle = math.atan2(sine, cosine)
+    if neck_turn is not None:
+        against = math.remainder(angle - neck_turn, math.tau)
+        angle = neck_turn + min(max(against, -_LARGEST_HEAD_TURN), _LARGEST_HEAD_TURN)
     return size * np.array(
         [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
     )

@@ -24,6 +24,7 @@ from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.back_of_head import with_hair_over_face
 from motiontransfer.puppet.parts import (
+    NECK,
     BodyPart,
     BodyPoses,
     body_scales,
@@ -45,6 +46,7 @@ _MIRRORED_DISTANCE = 2.0  # of a mirrored limb: light and folds are on the wrong
 _EXCHANGED_DISTANCE = 4.0  # of the front as the back: it is a guess
 _FACING_DISTANCE = 3.0  # between a part seen from the front and in profile
 _MOST_FACING = 2.0  # times that: from the front and from behind
+_TURNED_DISTANCE = 10.0  # of a head turned farther against its neck than one can
 _ENLARGING_DISTANCE, _SHRINKING_DISTANCE = 1.5, 0.5  # per factor e of size: enlarged it is blurred
 _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is not known
 
@@ -55,8 +57,7 @@ _BLURRED_PENALTY = 2.0  # where it shows the part wholly blurred
 _HEAD_BLURRED_PENALTY, _HAND_BLURRED_PENALTY = 4.0, 1.0  # the same of a head and of a hand
 
 _FACING_QUANTILE = 0.9  # of widths over the references: the width seen from the front
-_LARGEST_TURN = np.cos(np.radians(60))  # of a head against its neck from its reference, as cosine
-_NECK = ("mid_shoulder", "mid_ear")
+_COS_LARGEST_TURN = 0.5  # of a head against its neck, from its reference
 
 # Share of a part that a reference shows.
 _SHOWN_QUANTILE = 0.8  # over references: so much of its outline is shown of a part that none hides
@@ -118,7 +119,6 @@ class References:
         """Prepare the comparison with poses."""
         self._appearance, self.parts = appearance, appearance.parts
         self.num_filmed = len(appearance.frames)
-        self.face = tuple(dict(appearance.skeleton.groups).get("face", ()))
         number_of = {part.name: number for number, part in enumerate(self.parts)}
         others = [number_of[mirrored(part.name)] for part in self.parts]  # on the other side
         no_distance = np.zeros(len(self.parts))
@@ -140,7 +140,7 @@ class References:
             part_shapes(part, self.poses[rows], self.scales[rows])
             for part, rows in zip(self.parts, self._rows, strict=True)
         ]
-        bones = {_NECK, *(bone for part in self.parts for bone in part.neighbors)}
+        bones = {NECK, *(bone for part in self.parts for bone in part.neighbors)}
         self._bones = {bone: bone_vectors(bone, self.poses, self.scales) for bone in bones}
         self._facing = facing(self.poses, self.scales)
         known = np.abs(self._facing[np.isfinite(self._facing)])
@@ -226,7 +226,8 @@ class References:
         if not part.changes_fast:
             distance += self._facing_distance(poses, scales)[:, rows]
         if part.anchor:
-            is_drawn &= (turn * self._neck_turn(poses, scales)[:, rows].conj()).real > _LARGEST_TURN
+            upright = turn * self._neck_turn(poses, scales)[:, rows].conj()
+            distance += _TURNED_DISTANCE * (upright.real < _COS_LARGEST_TURN)
         distances = np.full((len(distance), len(self.poses)), np.inf)
         distances[:, rows] = np.where(is_drawn, distance, np.inf)
         return distances
@@ -250,7 +251,7 @@ class References:
         self, poses: BodyPoses, scales: Series
     ) -> Complex128[np.ndarray, "frames references"]:
         """Turn of the neck from a reference to a frame, as a unit vector; 1 where not known."""
-        turn = bone_vectors(_NECK, poses, scales)[:, None] * self._bones[_NECK].conj()
+        turn = bone_vectors(NECK, poses, scales)[:, None] * self._bones[NECK].conj()
         return _unit(np.where(np.isnan(turn), 1, turn))
 
 
@@ -270,7 +271,7 @@ def _exchanged(appearance: Appearance, others: Sequence[int]) -> _Views:
     """
     skeleton, parts = appearance.skeleton, appearance.parts
     joints = [skeleton.index(mirrored(joint)) for joint in skeleton.joints]
-    face = [skeleton.index(joint) for joint in dict(skeleton.groups).get("face", ())]
+    face = [skeleton.index(joint) for part in parts if part.anchor for joint in part.face]
     has_face = (appearance.score[:, face] > 0).all(axis=1) & bool(face)
     patches: list[list[ExchangedPatch | None]] = []
     for row, points, is_seen in zip(

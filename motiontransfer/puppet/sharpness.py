@@ -13,7 +13,7 @@ from jaxtyping import Float
 from motiontransfer.puppet.masks import Mask
 from motiontransfer.video.color import Frame
 
-_SIDE_PX = 96  # longer side of the copies that are measured: noise of larger ones is sharp
+SIDE_PX = 96  # of the copies that are measured, as long as the part: noise of larger ones is sharp
 _COVERED = 250  # level of 255; less is mixed with what is beside
 _FEWEST_PIXELS = 30  # fewer tell nothing: the part is small, and its blur not seen
 _FEWEST_JOINTS = 3  # of a hull
@@ -23,11 +23,12 @@ SHARP = 0.75  # of that quantile, from which a part is sharp: poses are not equa
 
 
 def sharpness(
-    colors: Frame, coverage: Mask, hull: Float[np.ndarray, "joints 2"] | None = None
+    colors: Frame, coverage: Mask, hull: Float[np.ndarray, "joints 2"] | None, *, zoom: float
 ) -> float | None:
-    """Mean absolute Laplacian of a part in a fixed size; None where it is too small to tell.
+    """Mean absolute Laplacian of a part in a fixed size; None where too little of it is shown.
 
     Args:
+        zoom: factor to that size, the same of all references at body scale 1.
         hull: joints whose convex hull is measured alone, as (x, y); None: all that is covered.
     """
     inside = (coverage > _COVERED).astype(np.uint8)
@@ -35,11 +36,10 @@ def sharpness(
         within = np.zeros_like(inside)
         cv2.fillConvexPoly(within, cv2.convexHull(hull.round().astype(np.int32)), 1)
         inside &= within
-    zoom = min(_SIDE_PX / max(inside.shape), 1.0)
     width, height = (max(round(zoom * side), 1) for side in inside.shape[::-1])
+    how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
     small, inside = (
-        cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        for image in (colors, inside)
+        cv2.resize(image, (width, height), interpolation=how) for image in (colors, inside)
     )
     within = cv2.erode(inside, np.ones((5, 5), np.uint8), borderValue=0) > 0
     if np.count_nonzero(within) < _FEWEST_PIXELS:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int32
+from jaxtyping import Bool, Float, Float32, Float64, Int32, UInt8
 
 from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.matting import share_by_color
@@ -268,21 +268,26 @@ def part_masks(
         mask = mask * not_behind
         for in_front in (n for n in around if n > number):
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
+        seen, hidden = mask * shown, mask * (1 - shown)
         if not part.changes_fast:
-            radius_px = part.radius * person.height_px
-            is_middle = distance < _MIDDLE_OF_PART
-            shown = shown * np.maximum(_not_thin(mask * shown * is_person, radius_px), is_middle)
-        seen, hidden = (person.enlarged(box, 255 * mask * share) for share in (shown, 1 - shown))
+            disc = _disc(_THIN * part.radius * person.height_px)
+            kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
+            beside_hidden = cv2.dilate(hidden, disc)
+            seen, hidden = kept * seen, np.maximum(hidden, (1 - kept) * seen * beside_hidden)
+        seen, hidden = (person.enlarged(box, 255 * share) for share in (seen, hidden))
         yield PartMask(person.place(box), cv2.convertScaleAbs(seen), cv2.convertScaleAbs(hidden))
 
 
-def _not_thin(shown: _Field, radius_px: float) -> _Field:
-    """Share of each pixel's coverage that is left by an opening: rims and slivers go."""
-    radius = max(round(_THIN * radius_px), 1)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    opened = cv2.morphologyEx(shown.astype(np.float32), cv2.MORPH_OPEN, disc)
+def _disc(radius_px: float) -> UInt8[np.ndarray, "side side"]:
+    side = 2 * max(round(radius_px), 1) + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+
+
+def _not_thin(seen: _Field, disc: UInt8[np.ndarray, "side side"]) -> _Field:
+    """Share of each pixel's coverage that is left by an opening with a disc."""
+    opened = cv2.morphologyEx(seen, cv2.MORPH_OPEN, disc)
     opened = cv2.dilate(opened, np.ones((3, 3), np.uint8))  # smooth edges stay
-    return np.minimum(opened / np.maximum(shown, 1e-3), 1)
+    return np.minimum(opened / np.maximum(seen, np.float32(1e-3)), 1)
 
 
 def _mask_by_distance(

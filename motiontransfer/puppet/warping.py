@@ -167,7 +167,6 @@ class PuppetClip:
             self.puppet.joints,
             references.poses,
             self.poses[index : index + 1],
-            face=references.face,
             growth=self.scales[index] / references.scales,
             height_px=self.puppet.appearance.height_px * float(self.scales[index]),
             corner=np.array([x0, y0]) * zoom,

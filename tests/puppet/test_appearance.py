@@ -25,11 +25,13 @@ def test_an_appearance_is_packed_and_unpacked(appearance):
             assert (one is None) == (other is None)
             assert one is None or (one.corner, one.size) == (other.corner, other.size)
             assert one is None or np.array_equal(one.pixels, other.pixels)
-            assert one is None or one.area == other.area
+            assert one is None or one.shown_area == pytest.approx(other.shown_area)
+            assert one is None or one.sharpness == pytest.approx(other.sharpness)
     assert back.frames.tolist() == [[0, 0], [1, 0]]
 
 
-ARRAYS = ("points", "score", "frames", "full_lengths", "patch_boxes", "patch_bytes", "patch_pixels")
+OF_PATCHES = ("patch_boxes", "patch_bytes", "patch_measures", "patch_pixels")
+ARRAYS = ("points", "score", "frames", "full_lengths", *OF_PATCHES)
 
 
 def less_a_row(name):
@@ -71,7 +73,7 @@ def test_a_patch_keeps_what_is_covered_and_beside_it(coverage):
         expected = one.copy()
         expected[5 if coverage else 0 :] = 0
         assert np.array_equal(patch.pixels, expected)
-        assert patch.area == pytest.approx(28 * coverage / 255)
+        assert patch.shown_area == pytest.approx(28 * coverage / 255)
 
 
 def test_colors_that_parts_share_are_stored_once(appearance):

@@ -79,7 +79,7 @@ def test_limbs_are_taken_from_the_other_side_where_only_that_was_filmed():
     arm = [NUMBER_OF[f"left_{part}"] for part in ("upper_arm", "forearm")]
     opposite = [NUMBER_OF[mirrored(PARTS[number].name)] for number in arm]
     assert (own.chosen[0] == 0).all()
-    assert (other.chosen[0, opposite] == 1).all()
+    assert (other.chosen[0, opposite] == 2).all()  # exchanged ones come before
     assert other.distances[0, opposite] == pytest.approx(2, abs=1e-3)
     assert (other.chosen[0, [NUMBER_OF[part] for part in ("torso", "neck", "head")]] == 0).all()
     box = 0, 0, PERSON_SIZE[1], PERSON_SIZE[0]
