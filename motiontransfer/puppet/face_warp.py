@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Float64
-from scipy.interpolate import RBFInterpolator
 
 from motiontransfer.puppet.parts import Map
 
@@ -71,12 +70,8 @@ class FaceWarp:
         angles = np.linspace(0, 2 * np.pi, _NUM_HELD, endpoint=False)
         held = _RING * np.stack([np.cos(angles), np.sin(angles)], axis=1)
         offsets = self.reference - self.drawn @ self.own[:, :2].T - self.own[:, 2]
-        spline = RBFInterpolator(
-            np.concatenate([(self.drawn - middle) / diagonal, held]),
-            np.concatenate([offsets, np.zeros_like(held)]),
-            smoothing=_SMOOTHING,
-            kernel="thin_plate_spline",
-        )
+        places = np.concatenate([(self.drawn - middle) / diagonal, held])
+        weights = _spline_weights(places, np.concatenate([offsets, np.zeros_like(held)]))
         away = (pixels - middle) / diagonal
         distance = np.linalg.norm(away, axis=1)
         full, none = _FADING
@@ -84,5 +79,25 @@ class FaceWarp:
         shift = np.zeros_like(pixels)
         share = np.clip((none - distance[near]) / (none - full), 0, 1)
         if near.any():
-            shift[near] = share[:, None] * spline(away[near])
+            shift[near] = share[:, None] * (_spline_terms(away[near], places) @ weights)
         return shift
+
+
+_Points = Float64[np.ndarray, "_ 2"]
+
+
+def _spline_terms(points: _Points, places: _Points) -> Float64[np.ndarray, "_ _"]:
+    """Terms of a thin-plate spline at some points: r² log r of each place, 1, x and y."""
+    square = np.square(points[:, None] - places).sum(axis=2)
+    bent = square * np.log(np.maximum(square, 1e-12)) / 2
+    return np.column_stack([bent, np.ones(len(points)), points])
+
+
+def _spline_weights(places: _Points, values: _Points) -> _Points:
+    """Weights of the terms, for the smoothing spline of values at some places (Wahba 1990)."""
+    terms = _spline_terms(places, places)
+    number, size = terms.shape
+    system = np.zeros((size, size))
+    system[:number], system[number:, :number] = terms, terms[:, number:].T
+    system[:number, :number] += _SMOOTHING * np.eye(number)
+    return np.linalg.solve(system, np.pad(values, ((0, size - number), (0, 0))))

@@ -272,17 +272,16 @@ def _exchanged(appearance: Appearance, others: Sequence[int]) -> _Views:
     skeleton, parts = appearance.skeleton, appearance.parts
     joints = [skeleton.index(mirrored(joint)) for joint in skeleton.joints]
     face = [skeleton.index(joint) for part in parts if part.anchor for joint in part.face]
-    has_face = (appearance.score[:, face] > 0).all(axis=1) & bool(face)
     patches: list[list[ExchangedPatch | None]] = []
-    for row, points, is_seen in zip(
-        appearance.patches, appearance.points[:, face], has_face.tolist(), strict=True
-    ):
+    for index, row in enumerate(appearance.patches):
+        points = appearance.points[index, face]
+        has_face = bool(face) and bool((appearance.score[index, face] > 0).all())
         patches.append([])
         for part, other in zip(parts, others, strict=True):
             patch, is_head = row[other], part.anchor is not None
-            shows = patch is not None and (is_seen or not is_head)
+            is_missing = patch is None or (is_head and not has_face)
             patches[-1].append(
-                ExchangedPatch(patch, points if is_head else None) if shows else None
+                None if is_missing else ExchangedPatch(patch, points if is_head else None)
             )
     distances = np.full(len(parts), _EXCHANGED_DISTANCE)
     return _Views(appearance.points[:, joints], appearance.score[:, joints], patches, distances)

@@ -23,7 +23,7 @@ SHARP = 0.75  # of that quantile, from which a part is sharp: poses are not equa
 
 
 def sharpness(
-    colors: Frame, coverage: Mask, hull: Float[np.ndarray, "joints 2"] | None, *, zoom: float
+    colors: Frame, coverage: Mask, hull: Float[np.ndarray, "joints 2"] | None = None, *, zoom: float
 ) -> float | None:
     """Mean absolute Laplacian of a part in a fixed size; None where too little of it is shown.
 

@@ -179,3 +179,36 @@ def test_a_rigid_part_is_never_mirrored():
 def test_a_part_whose_joints_are_at_one_place_is_not_turned(part):
     matrix = module.part_map(part, np.full((4, 2), 3, np.float32), SQUARE, scale=2.0)
     assert np.allclose(matrix[:, :2], 2 * module._SIZE_RANGE[0] * np.eye(2))
+
+
+def corners(width):
+    return np.array([(width, 0), (-width, 0), (0.7 * width, 50), (-0.7 * width, 50)])
+
+
+def test_in_profile_a_trunk_keeps_a_width():
+    """As wide as 0.55 of the body, though its corners lie on a line; the length is not changed."""
+    profile = module.part_map(TORSO, corners(20), corners(0.5), scale=1.0)
+    assert np.linalg.norm(profile[:, 0]) == pytest.approx(0.55, abs=0.01)
+    assert profile[1, 1] == pytest.approx(1, abs=0.03)
+    turned = module.part_map(TORSO, corners(20), corners(14), scale=1.0)
+    assert turned[0, 0] == pytest.approx(0.7, abs=0.03)
+
+
+@pytest.mark.parametrize(("neck", "expected"), [(None, 180), (0, 60), (150, 180), (90, 150)])
+def test_a_head_is_turned_by_60_degrees_at_most_against_its_neck(neck, expected):
+    head = PARTS[NUMBER_OF["head"]]
+    points = np.array([(-9, 0), (9, 0), (0, 6), (0, -5)], float)
+    turn = None if neck is None else math.radians(neck)
+    matrix = module.part_map(head, points, -points, scale=1.0, neck_turn=turn)
+    angle = math.degrees(math.atan2(matrix[1, 0], matrix[0, 0]))
+    assert abs(angle) == pytest.approx(expected, abs=0.1)
+
+
+def test_facing_is_the_signed_width_at_scale_1():
+    """Shoulders are 40 px apart, hips 24; seen from behind left and right are exchanged."""
+    keypoints = scaled(1, 2, 1)
+    keypoints.points[2, :, 0] *= -1
+    width = module.facing(poses_of(keypoints), np.array([1.0, 2.0, 1.0]))
+    assert width.tolist() == pytest.approx([64, 64, -64])
+    missing = module.facing(poses_of(lost(scaled(1), "left_hip", [0])), np.ones(1))
+    assert np.isnan(missing).all()

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from motiontransfer.pose.skeleton import HOLISTIC, mirrored
-from motiontransfer.puppet.parts import joined_parts
+from motiontransfer.puppet.parts import BodyPoses, joined_parts
 from motiontransfer.puppet.retrieval import choose_jointly
 from motiontransfer.puppet.warping import Puppet
-from tests.people import NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, posed
+from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, posed
 
 LEANING = posed(
     left_elbow=(40, -60), left_wrist=(60, -75), left_knee=(25, 35), left_shoulder=(18, -58)
@@ -100,3 +100,70 @@ def test_a_limbs_own_reference_is_preferred_to_the_other_sides():
     for elbow in (28, 29, 30):
         keypoints = posed(left_elbow=(elbow, -25))
         assert (puppet.follow(keypoints).chosen[0] == 0).all()
+
+
+def from_behind(keypoints):
+    """Someone who stands the other way round: each left joint where the right one was."""
+    points = keypoints.points.copy()
+    points[..., 0] = PERSON_SIZE[1] - points[..., 0]
+    return replace(keypoints, points=points)
+
+
+def test_the_front_stands_in_for_a_back_that_was_never_filmed():
+    """The doll is symmetric, so that it is 4 % less alike and no more."""
+    puppet, back = Puppet(appearance_of(posed())), from_behind(posed())
+    assert (puppet.follow(posed()).chosen[0] == 0).all()
+    clip = puppet.follow(back)
+    for part in ("torso", "left_thigh", "right_upper_arm", "left_forearm"):
+        assert clip.chosen[0, NUMBER_OF[part]] == 1, part
+        assert clip.distances[0, NUMBER_OF[part]] == pytest.approx(4, abs=0.3), part
+
+
+def test_a_filmed_back_is_preferred_to_a_front():
+    """Though a leg is 3 % away; seen from the front again, the front is."""
+    back = from_behind(posed(left_knee=(18, 36), left_ankle=(21, 70)))
+    puppet = Puppet(appearance_of(posed(), back))
+    legs = [NUMBER_OF[part] for part in ("torso", "left_thigh", "right_thigh")]
+    assert (puppet.follow(from_behind(posed())).chosen[0, legs] == 1).all()
+    assert (puppet.follow(posed()).chosen[0, legs] == 0).all()
+
+
+def test_a_part_is_less_alike_by_the_side_from_which_the_body_is_seen():
+    """An arm that hangs alike; shoulders and hips half as wide are half of 3 % away."""
+    aside = posed(left_shoulder=(10, -50), right_shoulder=(-10, -50))
+    aside = replace(aside, points=aside.points.copy())
+    for joint, x in (("left_hip", 6), ("right_hip", -6)):
+        aside.points[0, HOLISTIC.index(joint), 0] = 128 + x
+    puppet = Puppet(appearance_of(posed()))
+    foot = NUMBER_OF["left_foot"]
+    distance = puppet.follow(aside).distances[0, foot]
+    assert distance == pytest.approx(1.5, abs=0.4)  # its limbs are a little longer
+    assert puppet.follow(posed()).distances[0, foot] == pytest.approx(0, abs=0.01)
+
+
+def test_a_trunk_that_an_arm_hid_is_avoided_though_it_was_filled():
+    """By 30 % of the height for all of it; a tenth may be missing, as masks differ."""
+    left = {"left_wrist": (0, -32), "left_elbow": (30, -22)}
+    right = {"right_wrist": (0, -18), "right_elbow": (-30, -12)}
+    hidden, torso = posed(**left, **right), NUMBER_OF["torso"]
+    appearance = appearance_of(hidden, posed(), posed(), posed())
+    of_hidden, whole = (appearance.patches[reference][torso] for reference in (0, 1))
+    assert (of_hidden.pixels[..., 3] > 0).sum() > 0.97 * (whole.pixels[..., 3] > 0).sum()
+    penalties = Puppet(appearance).references.penalties[:4, torso]
+    missing = 1 - of_hidden.shown_area / whole.shown_area / 0.9
+    assert missing > 0.05
+    assert penalties[0] == pytest.approx(30 * missing, rel=0.2)
+    assert penalties[1:].tolist() == [0, 0, 0]
+
+
+def test_a_trunk_is_compared_by_the_upper_arms_too():
+    """Raised by a right angle: half an arm's vector, 13.3 px long, moves by 18.8 px."""
+    raised = posed(left_elbow=(46.4, -55), left_wrist=(71, -60))
+    puppet = Puppet(appearance_of(posed()))
+    before, after = (BodyPoses(HOLISTIC, k.points, k.score) for k in (posed(), raised))
+    ends = [poses.joints(("left_shoulder", "left_elbow"))[0][0] for poses in (before, after)]
+    moved = np.linalg.norm(np.diff(ends[0], axis=0) - np.diff(ends[1], axis=0)) / 2
+    expected = np.sqrt(0.1) * moved / HEIGHT_PX * 100
+    assert puppet.follow(raised).distances[0, NUMBER_OF["torso"]] == pytest.approx(
+        expected, rel=0.03
+    )

@@ -299,3 +299,15 @@ def test_masks_of_a_large_frame_are_those_of_its_coarse_image(factor):
         enlarged = cv2.resize(mask_of(coarse, name), size[::-1])
         unlike = np.abs(mask_of(fine, name, frame_size=size).astype(float) - enlarged).sum()
         assert unlike < 0.02 * enlarged.sum(), name
+
+
+def test_what_is_thin_is_no_part_of_a_trunk():
+    """A string beside the waist, 2 px wide: a mask's rim beyond an arm that lay there."""
+    keypoints, row = posed(), 128 - 25
+    mask = whole_mask(keypoints)
+    right = int(np.flatnonzero(mask_of(silhouette_of(keypoints, mask), "torso")[row])[-1])
+    mask[row - 8 : row + 8, right : right + 2] = 0
+    mask[row - 8 : row + 8, right + 2 : right + 4] = 255
+    cut = mask_of(silhouette_of(keypoints, mask), "torso")
+    assert not cut[row - 4 : row + 4, right + 2 :].any()
+    assert cut[row, 128 - 5 : 128 + 5].all()

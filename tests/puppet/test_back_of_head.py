@@ -1,0 +1,33 @@
+import cv2
+import numpy as np
+
+from motiontransfer.puppet.back_of_head import with_hair_over_face
+
+HAIR, SKIN, EYE, COLLAR = (90, 50, 20), (230, 180, 150), (10, 10, 10), (250, 250, 250)
+FACE = np.float32([(50 + 16 * np.cos(a), 62 + 20 * np.sin(a)) for a in np.linspace(0, 6.2, 24)])
+
+
+def head(hair=True):
+    pixels = np.zeros((110, 100, 4), np.uint8)
+    if hair:
+        cv2.ellipse(pixels, (50, 48), (26, 34), 0, 0, 360, (*HAIR, 255), -1)
+    cv2.ellipse(pixels, (50, 62), (18, 22), 0, 0, 360, (*SKIN, 255), -1)
+    for x in (42, 58):
+        cv2.circle(pixels, (x, 56), 2, (*EYE, 255), -1)
+    cv2.rectangle(pixels, (38, 96), (62, 105), (*COLLAR, 255), -1)
+    return pixels
+
+
+def test_hair_covers_the_face_and_nothing_else():
+    before, after = head(), with_hair_over_face(head(), FACE)
+    face = np.zeros((110, 100), np.uint8)
+    cv2.fillConvexPoly(face, cv2.convexHull(FACE.round().astype(np.int32)), 1)
+    face = cv2.erode(face, np.ones((9, 9), np.uint8))  # its edge is soft
+    assert np.abs(after[face > 0][:, :3].astype(int) - HAIR).max() < 12
+    assert np.array_equal(after[..., 3], before[..., 3])
+    assert np.array_equal(after[96:], before[96:])  # the collar
+    assert np.array_equal(after[20:30, 45:55], before[20:30, 45:55])  # the top
+
+
+def test_a_head_without_anything_above_the_face_stays():
+    assert np.array_equal(with_hair_over_face(head(hair=False), FACE - (0, 1)), head(hair=False))

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from motiontransfer.puppet.face_warp import FaceWarp
+
+IDENTITY = np.eye(2, 3)
+X, Y = np.meshgrid(np.linspace(40, 80, 6), np.linspace(50, 90, 6))
+FACE = np.stack([X.ravel(), Y.ravel()], axis=1)
+"""Points around (60, 70), whose box has a diagonal of 57 px."""
+MOUTH = (FACE[:, 1] > 75) & (np.abs(FACE[:, 0] - 60) < 15)
+
+
+def grid_of(drawn, reference, **how):
+    warp = FaceWarp(own=IDENTITY, reference=reference, drawn=drawn)
+    return warp.sampling_grid(corner=(0, 0), size=(120, 140), **how)
+
+
+def opened():
+    """The mouth two pixels lower in the reference."""
+    reference = FACE.copy()
+    reference[MOUTH, 1] += 2
+    return reference
+
+
+def at(grid, points):
+    return np.array([grid[round(y), round(x)] for x, y in points])
+
+
+def test_points_of_the_face_are_sampled_where_the_reference_has_them():
+    grid, reference = grid_of(FACE, opened()), opened()
+    np.testing.assert_allclose(at(grid, FACE), reference - FACE + FACE.round(), atol=0.6)
+    assert np.abs(at(grid, FACE[MOUTH])[:, 1] - FACE[MOUTH].round()[:, 1]).min() > 1.4
+
+
+def test_hair_beyond_the_ring_stays():
+    grid = grid_of(FACE, opened())
+    y, x = np.mgrid[:140, :120]
+    beyond = np.hypot(x - 60, y - 70) > 0.97 * np.hypot(40, 40)
+    apart = grid - np.dstack([x, y])
+    assert np.abs(apart[beyond]).max() < 0.05
+    assert np.abs(apart).max() < 3  # it nowhere goes farther than the points do, nearly
+
+
+def test_a_face_in_its_own_pose_is_not_warped():
+    grid = grid_of(FACE, FACE)
+    y, x = np.mgrid[:140, :120]
+    np.testing.assert_allclose(grid, np.dstack([x, y]), atol=0.02)
+
+
+@pytest.mark.parametrize(("origin", "shrink"), [(3 + 5j, 1), (0j, 2)])
+def test_places_are_counted_from_an_origin_in_a_smaller_reference(origin, shrink):
+    plain, other = (
+        grid_of(FACE, opened(), **how) for how in ({}, {"origin": origin, "shrink": shrink})
+    )
+    expected = (plain - (origin.real, origin.imag)) / shrink
+    np.testing.assert_allclose(other, expected, atol=0.02)
