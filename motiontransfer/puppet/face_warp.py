@@ -7,6 +7,7 @@ then serves as well as a blurred one in place.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -18,12 +19,14 @@ from motiontransfer.puppet.parts import Map
 _RING = 0.85  # of the points that are held; the face's own are within 0.5
 _NUM_HELD = 16
 _FADING = (0.75, 0.95)  # from all of the warp to none of it
+_LARGEST_OFFSET = (0.05, 0.09)  # mean square root, from all of the warp to none: a face seen from
+# another side has its nose elsewhere, and would fold
 _SMOOTHING = 1e-3  # of the spline: points are wrong by a pixel or so
 _CELLS = 12  # of the grid along the diagonal; between them places are interpolated
 _LARGEST_EXTENT = 0.1  # of the diagonal, by which a head may reach farther
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FaceWarp:
     """A map from an image to the reference that the points of a face bend."""
 
@@ -63,24 +66,38 @@ class FaceWarp:
         enlarged = cv2.resize(grid, (step * columns, step * rows))
         return enlarged[step : step + size[1], step : step + size[0]]
 
+    @cached_property
+    def _offsets(self) -> Float64[np.ndarray, "points 2"]:
+        """Offsets of the reference's points from where the similarity has them."""
+        offsets = self.reference - self.drawn @ self.own[:, :2].T - self.own[:, 2]
+        size = self._diagonal * math.sqrt(abs(float(np.linalg.det(self.own[:, :2]))))
+        rms = np.sqrt(np.square(offsets).sum(axis=1).mean(keepdims=True)) / size
+        return offsets * _falling(rms, _LARGEST_OFFSET)[:, None]
+
     def _shift(self, pixels: Float64[np.ndarray, "pixels 2"]) -> Float64[np.ndarray, "pixels 2"]:
         """Shift of the pixels' places in the reference from those of the similarity."""
         diagonal = self._diagonal
         middle = (self.drawn.max(axis=0) + self.drawn.min(axis=0)) / 2
         angles = np.linspace(0, 2 * np.pi, _NUM_HELD, endpoint=False)
         held = _RING * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        offsets = self.reference - self.drawn @ self.own[:, :2].T - self.own[:, 2]
         places = np.concatenate([(self.drawn - middle) / diagonal, held])
-        weights = _spline_weights(places, np.concatenate([offsets, np.zeros_like(held)]))
+        weights = _spline_weights(places, np.concatenate([self._offsets, np.zeros_like(held)]))
         away = (pixels - middle) / diagonal
         distance = np.linalg.norm(away, axis=1)
-        full, none = _FADING
-        near = distance < none
+        near = distance < _FADING[1]
         shift = np.zeros_like(pixels)
-        share = np.clip((none - distance[near]) / (none - full), 0, 1)
         if near.any():
+            share = _falling(distance[near], _FADING)
             shift[near] = share[:, None] * (_spline_terms(away[near], places) @ weights)
         return shift
+
+
+def _falling(
+    values: Float64[np.ndarray, "*_"], limits: tuple[float, float]
+) -> Float64[np.ndarray, "*_"]:
+    """1 up to the first limit, falling to 0 at the second."""
+    full, none = limits
+    return np.clip((none - values) / (none - full), 0, 1)
 
 
 _Points = Float64[np.ndarray, "_ 2"]

@@ -97,7 +97,7 @@ class BodyPart:
     @property
     def face(self) -> tuple[str, ...]:
         """Its joints that lie on the face."""
-        return tuple(joint for joint in self.joints if joint.startswith("face_"))
+        return tuple(joint for joint in self.joints if "face_" in joint)
 
     @property
     def is_hand(self) -> bool:

@@ -54,3 +54,10 @@ def test_places_are_counted_from_an_origin_in_a_smaller_reference(origin, shrink
     )
     expected = (plain - (origin.real, origin.imag)) / shrink
     np.testing.assert_allclose(other, expected, atol=0.02)
+
+
+def test_a_face_seen_from_another_side_is_not_warped():
+    """Its nose is a sixth of the face's size elsewhere; half of that is half of it too much."""
+    turned = FACE + np.where(MOUTH[:, None], 24, 0) * (1, 0)
+    y, x = np.mgrid[:140, :120]
+    np.testing.assert_allclose(grid_of(FACE, turned), np.dstack([x, y]), atol=0.02)
