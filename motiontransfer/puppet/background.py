@@ -1,12 +1,12 @@
-"""Background image of a fixed camera: masked temporal median with inpainting.
+"""Background image of a fixed camera: masked temporal median, fused and inpainted.
 
 Per pixel: the median over the frames whose person is farthest away, so that neither person nor soft
 shadow shows. If that median is in a shadow and a quarter of the frames are brighter, it is taken
-over the bright ones. Never uncovered pixels are inpainted (Bertalmio et al. 2001).
+over the bright ones. Borders between frames are then fused, and never uncovered pixels inpainted.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,10 +15,11 @@ from jaxtyping import Bool, Int64, UInt8
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk
+from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk, nearest, resampled
+from motiontransfer.puppet.fusion import fused
+from motiontransfer.puppet.inpainting import inpainted
 from motiontransfer.puppet.masks import LEAST_MASK, read_masks
 from motiontransfer.video.color import Frame
-from motiontransfer.video.geometry import resize
 
 # Frames.
 _NUM_FRAMES = 200  # of all clips together, evenly spaced; a median of more takes longer
@@ -28,6 +29,7 @@ _FEWEST_FRAMES = 0.05  # share of the frames that have to show a pixel: masks ar
 # Distance of the person from a pixel, shares of the body's height.
 _FREE = 0.012  # it shows the background
 _SURELY_FREE = 0.05  # it does so even where masks are too small
+_RIM = 0.01  # it shows the person's edge, where nothing beside it was ever seen
 _UNSHADED = 0.5  # it is without a soft shadow
 _LEVELS = 255  # that distances up to the last are stored in
 
@@ -41,11 +43,9 @@ _THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise a
 # Other changes.
 _MOVING = 40  # levels between the median and the upper quartile of a pixel that changes
 _LARGEST_SPECK = 0.03  # side of an object that a mask leaves out; share of the body's height
-_INPAINTING_RADIUS_PX = 3
 _ROWS_AT_ONCE = 32  # of all frames, whose levels are sorted in memory
 
 
-_Image = TypeVar("_Image", bound=np.ndarray)
 _Pixels = Bool[np.ndarray, "height width"]
 _Levels = UInt8[np.ndarray, "rows columns 3"]
 
@@ -77,11 +77,11 @@ def median_background(frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES) 
     median, bright, upper = _quantile_images(frames.kept, shows_background, frames.size)
     seen = np.where(_shaded(median, upper)[..., None], bright, median)
     hidden = np.asarray(~shows_background.any(axis=0), np.uint8)
-    small = _resampled(seen, hidden.shape)
+    small = resampled(seen, hidden.shape)
     hidden[_specks(small, hidden, samples.height_px)] = 1
-    filled = cv2.inpaint(small, hidden, _INPAINTING_RADIUS_PX, cv2.INPAINT_NS)
-    is_hidden = _resampled(hidden, frames.size) > 0
-    image = np.where(is_hidden[..., None], resize(filled, frames.size), seen)
+    rim = 2 * round(_RIM * samples.height_px) + 1
+    is_hidden = resampled(cv2.dilate(hidden, np.ones((rim, rim))), frames.size) > 0
+    image = inpainted(fused(seen, frames.kept, shows_background, is_hidden), is_hidden)
     return Background(image, is_filled=is_hidden, is_moving=_moving(samples))
 
 
@@ -97,7 +97,7 @@ def _read_samples(frames: FullSizeFrames, num_frames: int) -> _Samples:
         indices = evenly_spaced(masked, count=max(num_frames // len(clips), 1))
         description = f"reading frames for the background, clip {number + 1} of {len(clips)}"
         for index in track(indices, description, total=len(indices)):
-            samples.append(_resampled(frames.keep((number, index)), size))
+            samples.append(resampled(frames.keep((number, index)), size))
             is_free = (masks[index] < LEAST_MASK).astype(np.uint8)
             away = cv2.distanceTransform(is_free, cv2.DIST_L2, cv2.DIST_MASK_5)
             share = np.clip(away / max(_UNSHADED * heights[-1], 1), 0, 1)
@@ -118,15 +118,6 @@ def _specks(image: Frame, hidden: UInt8[np.ndarray, "height width"], height_px: 
     at_edge = np.unique(pieces[differs & (cv2.dilate(hidden, np.ones((3, 3), np.uint8)) > 0)])
     is_small = boxes[at_edge, cv2.CC_STAT_AREA] <= max((_LARGEST_SPECK * height_px) ** 2, 1)
     return np.isin(pieces, at_edge[is_small])
-
-
-def _resampled(image: _Image, size: tuple[int, ...]) -> _Image:
-    """An image in another size, by the pixel under the center of each."""
-    return image[np.ix_(*map(_nearest, size, image.shape))]
-
-
-def _nearest(length: int, of_length: int) -> Int64[np.ndarray, " length"]:
-    return ((np.arange(length) + 0.5) * of_length / length).astype(np.int64)
 
 
 def _showing_background(
@@ -170,7 +161,7 @@ def _quantile_images(
     """
     height, width = size
     images = np.zeros((3, height, width, 3), np.uint8)
-    y, x = map(_nearest, (height, width), is_used.shape[1:])
+    y, x = map(nearest, (height, width), is_used.shape[1:])
     for top in range(0, height, _ROWS_AT_ONCE):
         rows = slice(top, min(top + _ROWS_AT_ONCE, height))
         used = is_used[:, y[rows, None], x]

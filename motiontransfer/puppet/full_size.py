@@ -5,15 +5,18 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from io import SEEK_END
 from tempfile import TemporaryFile
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
+
+_Image = TypeVar("_Image", bound=np.ndarray)
 
 
 def full_size(clips: Iterable[TargetClip]) -> tuple[int, int]:
@@ -24,6 +27,16 @@ def full_size(clips: Iterable[TargetClip]) -> tuple[int, int]:
         with FrameStore(path) as store:
             sizes.append(store.size)
     return max(sizes, key=math.prod)
+
+
+def resampled(image: _Image, size: tuple[int, ...]) -> _Image:
+    """An image in another size, by the pixel under the center of each."""
+    return image[np.ix_(*map(nearest, size, image.shape))]
+
+
+def nearest(length: int, of_length: int) -> Int64[np.ndarray, " length"]:
+    """Index of the pixel under the center of each, along an axis of another length."""
+    return ((np.arange(length) + 0.5) * of_length / length).astype(np.int64)
 
 
 class ImagesOnDisk:

@@ -128,6 +128,29 @@ def test_what_changes_beside_the_person_is_marked(tmp_path):
     assert is_moving.sum() == 40
 
 
+def test_no_border_of_the_persons_places_shows_where_exposure_changes(tmp_path):
+    """They stand on the left while the wall has 100 levels, then on the right while it has 110.
+
+    The median has a step of ten levels between their places. In no frame do neighbors differ there,
+    and from fusion's reach of four pixels follows a step of 1.2 levels.
+    """
+    keypoints = dance(20, size=(200, 120), start_x=20)
+    keypoints.points[:10], keypoints.points[10:] = (
+        keypoints.points[0],
+        keypoints.points[0] + (70, 0),
+    )
+    clip = training_clip(tmp_path, keypoints)
+    shown = read_masks(clip.masks_file)
+    frames = [
+        np.where(shown[index][..., None] > 0, 20, 100 if index < 10 else 110).astype(np.uint8)
+        for index in range(20)
+    ]
+    write_frames(clip.frames, [frame.repeat(3, axis=2) for frame in frames], frame_rate=RATE)
+    image = background_of([clip]).image.astype(int)
+    assert {100, 110} <= set(image[..., 0].flat)
+    assert np.abs(np.diff(image, axis=1)).max() <= 2
+
+
 def redness(image):
     """Redness of the reddest pixel: the room is gray, the person red."""
     return np.abs(image[..., 0] - image[..., 2]).max()
@@ -160,6 +183,18 @@ def test_pixels_beside_the_person_are_not_inpainted(tmp_path):
     frame[between] = (20, 200, 220)  # a thing that nobody could guess
     write_frames(clip.frames, [frame] * 20, frame_rate=RATE)
     assert np.abs(image_of([clip])[between] - (20, 200, 220)).max() <= 1
+
+
+def test_a_rim_that_masks_leave_out_is_inpainted(tmp_path):
+    """Two red pixels around someone four times as large who never moves."""
+    keypoints = dance_after_standing(20, 20, start_x=16)
+    keypoints = replace(keypoints, points=4 * keypoints.points, image_size=(160, 192))
+    clip = training_clip(tmp_path, keypoints)
+    mask = read_masks(clip.masks_file).masks[0]
+    frame = np.full((160, 192, 3), 120, np.uint8)
+    frame[cv2.dilate((mask > 0).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0] = (200, 30, 40)
+    write_frames(clip.frames, [frame] * 20, frame_rate=RATE)
+    assert redness(background_of([clip]).image.astype(int)) < 20
 
 
 def test_a_frame_or_two_in_which_the_mask_is_wrong_do_not_count(tmp_path):

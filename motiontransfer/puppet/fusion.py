@@ -1,0 +1,99 @@
+"""Gradient-domain fusion of the frames behind a background image (Agarwala et al. 2004).
+
+Neighbors in a masked median are from different frames: where light or camera change, the borders of
+the person's places show. Each difference of two neighbors is therefore taken from the frames that
+show both. The image with these differences is found by a screened Poisson equation (Bhat et al.
+2008), which keeps the median's own levels away from the borders.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+from scipy.fft import dctn, idctn
+
+from motiontransfer.puppet.full_size import ImagesOnDisk, nearest
+from motiontransfer.video.color import Frame
+
+_REACH = 0.02  # from a border, of what mends it; share of the image's height
+_LIGHT = 0.15  # largest change of light by which a frame and the image show the same thing
+_NOISE = 8.0  # levels
+_ROWS_AT_ONCE = 64  # of all frames: their sums stay in the processor's cache
+_EARLIER = (np.s_[:-1], np.s_[:, :-1])  # of two neighbors, along each axis
+_LATER = (np.s_[1:], np.s_[:, 1:])
+
+Differences = tuple[
+    Float32[np.ndarray, "height-1 width 3"], Float32[np.ndarray, "height width-1 3"]
+]
+"""Each pixel below minus that above, each on the right minus that on the left."""
+
+
+def fused(
+    image: Frame,
+    frames: Sequence[UInt8[np.ndarray, "height width 3"]] | ImagesOnDisk,
+    is_used: Bool[np.ndarray, "frames rows columns"],
+    is_hidden: Bool[np.ndarray, "height width"],
+) -> Frame:
+    """An image without borders between its frames.
+
+    Args:
+        is_used: the frames that each pixel is taken from, in any size.
+        is_hidden: pixels that none shows.
+    """
+    differences = _mean_differences(image, frames, is_used)
+    levels = image.astype(np.float32)
+    for axis, (earlier, later) in enumerate(zip(_EARLIER, _LATER, strict=True)):
+        kept = is_hidden[earlier] | is_hidden[later]
+        differences[axis][kept] = np.diff(levels, axis=axis)[kept]
+    solved = _screened_poisson(levels, differences, reach_px=_REACH * len(image))
+    return solved.round().clip(0, 255).astype(np.uint8)
+
+
+def _mean_differences(
+    image: Frame,
+    frames: Sequence[UInt8[np.ndarray, "height width 3"]] | ImagesOnDisk,
+    is_used: Bool[np.ndarray, "frames rows columns"],
+) -> Differences:
+    """Differences over the frames in which both neighbors are like the image; 0 without any."""
+    height, width = image.shape[:2]
+    y, x = map(nearest, (height, width), is_used.shape[1:])
+    down = np.empty((height - 1, width, 3), np.float32)
+    right = np.empty((height, width - 1, 3), np.float32)
+    for top in range(0, height - 1, _ROWS_AT_ONCE):
+        rows = slice(top, min(top + _ROWS_AT_ONCE + 1, height))
+        sums = (down[rows.start : rows.stop - 1], right[rows])
+        counts = [np.zeros(of.shape[:2], np.float32) for of in sums]
+        for of in sums:
+            of[:] = 0
+        levels = image[rows].astype(np.float32)
+        lowest, highest = (
+            (levels * (1 + sign * _LIGHT) + sign * _NOISE).clip(0, 255).astype(np.uint8)
+            for sign in (-1, 1)
+        )
+        for number, used in enumerate(is_used.view(np.uint8)):
+            frame = frames[number][rows]
+            alike = cv2.inRange(frame, lowest, highest)
+            shown = cv2.bitwise_and(alike, used[y[rows, None], x])
+            for of, count, earlier, later in zip(sums, counts, _EARLIER, _LATER, strict=True):
+                both = cv2.bitwise_and(shown[earlier], shown[later])
+                difference = cv2.subtract(frame[later], frame[earlier], dtype=cv2.CV_32F)
+                cv2.accumulate(difference, of, mask=both)
+                cv2.accumulate(both, count)
+        for of, count in zip(sums, counts, strict=True):
+            of /= np.maximum(count, 1)[..., None]
+    return down, right
+
+
+def _screened_poisson(
+    levels: Float32[np.ndarray, "height width 3"], differences: Differences, *, reach_px: float
+) -> Float32[np.ndarray, "height width 3"]:
+    """The image nearest to both levels and differences in least squares, by cosine transform."""
+    weight = np.float32(reach_px**-2)
+    right_side = weight * levels
+    for of, earlier, later in zip(differences, _EARLIER, _LATER, strict=True):
+        right_side[later] += of
+        right_side[earlier] -= of
+    along = [2 - 2 * np.cos(np.pi * np.arange(length) / length) for length in levels.shape[:2]]
+    eigenvalues = (along[0][:, None] + along[1] + weight).astype(np.float32)[..., None]
+    return idctn(dctn(right_side, axes=(0, 1)) / eigenvalues, axes=(0, 1))

@@ -1,0 +1,140 @@
+"""Inpainting of what was never seen: exemplars (Criminisi et al. 2004), joined by their gradients.
+
+Patches of the image are chosen one after the other at a reduced size, those at edges first. At
+full size only the differences between neighbors are copied from where the patches were, and the
+levels follow from the border (Pérez et al. 2003), so that no border of a patch shows.
+"""
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from motiontransfer.puppet.full_size import resampled
+from motiontransfer.video.color import Frame
+
+_HEIGHT_PX = 160  # of the image in which patches are chosen
+_RADIUS_PX = 4  # of a patch
+_GUESS = 0.5  # weight of a hidden pixel's guess; without it, things are made up
+_LEAST_CONTRAST = 3.0  # levels; of an even patch, whose turn comes by how much of it is seen
+
+_Pixels = Bool[np.ndarray, "height width"]
+_Image = Float32[np.ndarray, "height width 3"]
+_Offsets = Int64[np.ndarray, "height width 2"]
+"""(y, x) from each hidden pixel to the one that it is a copy of; 0: nothing to copy was found."""
+
+
+def inpainted(image: Frame, is_hidden: _Pixels) -> Frame:
+    """An image whose hidden pixels are filled by patches of the others."""
+    if is_hidden.all() or not is_hidden.any():
+        return image
+    height, width = is_hidden.shape
+    scale = min(_HEIGHT_PX / height, 1)
+    size = round(width * scale), round(height * scale)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    partly = cv2.resize(is_hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+    small[partly] = _joined(small, partly, np.zeros((*partly.shape, 2), np.int64))
+    offsets = _exemplars(small, partly) * (np.array([height, width]) / partly.shape)
+    offsets = resampled(offsets.round().astype(np.int64), (height, width))
+    filled = image.copy()
+    filled[is_hidden] = _joined(image, is_hidden, offsets).round().clip(0, 255)
+    return filled
+
+
+def _exemplars(image: _Image, is_hidden: _Pixels) -> _Offsets:
+    """For each patch at the border of what is filled, the most similar one that was all seen.
+
+    Args:
+        image: hidden pixels hold a guess.
+    """
+    image, offsets = image.copy(), np.zeros((*is_hidden.shape, 2), np.int64)
+    known, is_seen = (~is_hidden).astype(np.float32), (~is_hidden).astype(np.uint8)
+    confidence = known.copy()
+    while not known.all():
+        y, x, trust = _most_urgent(image, known, confidence)
+        center = np.array([y, x])
+        start = np.maximum(center - _RADIUS_PX, 0)
+        patch = tuple(map(slice, start, center + _RADIUS_PX + 1))
+        is_new = known[patch] == 0
+        weight = np.where(is_new, np.float32(_GUESS), np.float32(1))
+        distance = cv2.matchTemplate(
+            image, image[patch], cv2.TM_SQDIFF, mask=np.repeat(weight[..., None], 3, axis=2)
+        )
+        rows, columns = distance.shape
+        # Its anchor is the corner of a patch, as in `distance`.
+        whole = cv2.erode(is_seen, np.ones(is_new.shape, np.uint8), anchor=(0, 0))[:rows, :columns]
+        if whole.any():
+            best = np.where(whole, distance, np.inf).argmin()
+            source = np.array(np.unravel_index(best, distance.shape))
+            copied = image[tuple(map(slice, source, source + is_new.shape))]
+            image[patch][is_new] = copied[is_new]
+            offsets[patch][is_new] = source - start
+        confidence[patch][is_new] = trust
+        known[patch] = 1
+    return offsets
+
+
+def _most_urgent(
+    image: _Image,
+    known: Float32[np.ndarray, "height width"],
+    confidence: Float32[np.ndarray, "height width"],
+) -> tuple[int, int, float]:
+    """(y, x) of the pixel at the border that is filled next, and its patch's confidence."""
+    side = (2 * _RADIUS_PX + 1,) * 2
+    gray = image.mean(axis=2)
+    variance = cv2.blur(gray**2, side) - cv2.blur(gray, side) ** 2
+    trust = cv2.blur(confidence, side, borderType=cv2.BORDER_CONSTANT)
+    urgency = trust * (np.sqrt(np.maximum(variance, 0)) + _LEAST_CONTRAST)
+    at_border = (known == 0) & (cv2.dilate(known, np.ones((3, 3))) > 0)
+    y, x = np.unravel_index(np.where(at_border, urgency, -1).argmax(), known.shape)
+    return int(y), int(x), float(trust[y, x])
+
+
+def _joined(
+    image: Frame | _Image, is_hidden: _Pixels, offsets: _Offsets
+) -> Float64[np.ndarray, "hidden 3"]:
+    """Hidden pixels by the differences where they are copied from, in least squares.
+
+    Where there is nothing to copy they are a membrane between the others.
+    """
+    pairs, differences = [], []
+    for step in ((1, 0), (0, 1)):
+        inside = tuple(slice(length - by) for length, by in zip(is_hidden.shape, step, strict=True))
+        either = is_hidden[inside] | is_hidden[step[0] :, step[1] :]
+        pair = np.stack([first := np.argwhere(either), first + step])
+        pairs.append(pair)
+        differences.append(_copied_differences(image, is_hidden, offsets, pair))
+    (first, second), copied = np.concatenate(pairs, axis=1), np.concatenate(differences)
+    number = (np.cumsum(is_hidden) - 1).reshape(is_hidden.shape)
+    incidence = sparse.csr_array((len(copied), number[-1, -1] + 1))
+    for sign, pixels in ((-1.0, first), (1.0, second)):
+        y, x = pixels.T
+        hidden = is_hidden[y, x]
+        copied -= sign * np.where(hidden[:, None], 0, image[y, x])
+        place = np.flatnonzero(hidden), number[y, x][hidden]
+        incidence += sparse.csr_array((np.full(len(place[0]), sign), place), incidence.shape)
+    normal = (incidence.T @ incidence).tocsc()
+    solver = splu(normal, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+    return solver.solve(incidence.T @ copied)
+
+
+def _copied_differences(
+    image: Frame | _Image,
+    is_hidden: _Pixels,
+    offsets: _Offsets,
+    pair: Int64[np.ndarray, "2 pairs 2"],
+) -> Float64[np.ndarray, "pairs 3"]:
+    """The smaller of each pair's differences at the sources of both; 0 where neither was seen."""
+    chosen, smallest = np.zeros((pair.shape[1], 3)), np.full(pair.shape[1], np.inf)
+    last = np.array(is_hidden.shape) - 1
+    for y, x in pair.transpose(0, 2, 1):
+        source = pair + offsets[y, x]
+        inside = source.clip(0, last)
+        rows, columns = inside[..., 0], inside[..., 1]
+        found = (source == inside).all(axis=(0, 2)) & ~is_hidden[rows, columns].any(axis=0)
+        before, after = image[rows, columns].astype(float)
+        size = np.where(found, np.abs(after - before).sum(axis=1), np.inf)
+        chosen = np.where((size < smallest)[:, None], after - before, chosen)
+        smallest = np.minimum(size, smallest)
+    return chosen
