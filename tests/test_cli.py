@@ -1,12 +1,14 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from motiontransfer.video.frame_store import FrameStore
 from tests.command import run_command
 from tests.films import add_clip
-from tests.people import dance
+from tests.people import dance, standing
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +16,7 @@ def project(tmp_path, monkeypatch):
     """A project whose one video went through the pipeline."""
     monkeypatch.chdir(tmp_path)
     videos = {"waltz": {"path": "waltz.mp4", "subject": "ben", "crop": "none"}}
-    Path("params.yaml").write_text(yaml.safe_dump({"videos": videos}))
+    Path("params.yaml").write_text(yaml.safe_dump({"videos": videos, "transfers": {}}))
     add_clip(Path("artifacts"), "ben", "waltz", dance(3))
 
 
@@ -30,6 +32,31 @@ def test_the_files_ending_chooses_video_or_image(options, written, monkeypatch, 
         return
     with FrameStore(Path(written)) as video:
         assert len(video) == 3
+
+
+def test_what_a_target_lacks_is_said_of_each_transfer_of_a_video_or_to_its_subject(
+    monkeypatch, capsys
+):
+    facing = standing(3)
+    behind = replace(facing, points=np.float32((256, 0)) + np.float32((-1, 1)) * facing.points)
+    add_clip(Path("artifacts"), "ben", "waltz", facing)
+    add_clip(Path("artifacts"), "eve", "turn", behind)
+    of = {"source_subject": "eve", "truth": "none"}
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    for name in ("turn", "lost"):  # no stage of the latter ran
+        params["videos"][name] = {"path": f"{name}.mp4", "subject": "eve", "crop": "none"}
+        params["transfers"][name] = {"source": name, "target": "ben", **of}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    for video in ("waltz", "turn"):
+        assert not run_command(monkeypatch, "inspect", video, "--output", "look.png")
+        assert capsys.readouterr().out.splitlines() == [
+            "wrote look.png",
+            "turn: poses to film, too:",
+            "  - the dancer is seen from behind in 100 % of frames, you in none of 3: turn around "
+            "once while you film",
+            "  - look at artifacts/inspection/turn_poses.png",
+        ]
+    assert Path("artifacts/inspection/turn_poses.png").exists()
 
 
 @pytest.mark.parametrize(

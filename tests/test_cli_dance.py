@@ -1,14 +1,19 @@
 import logging
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from motiontransfer.cli.runs import metered
+from motiontransfer.project import video_check
+from motiontransfer.project.video_check import check_video
 from tests.command import run_command
 from tests.films import film_person
+from tests.people import standing
 from tests.project.small_project import project_of_films
 
 PIPELINE = """\
@@ -126,6 +131,31 @@ def test_a_dry_dance_says_what_would_run_and_changes_nothing(films, monkeypatch,
     assert re.search(r"^  train_gan@IMG_42 +\d+\.\d min$", output, re.MULTILINE)
     assert re.search(r"5 stages, about [\d.]+ min", output)
     assert contents() == before
+
+
+@pytest.mark.parametrize("options", [["--dry"], []])
+def test_poses_that_only_the_dancer_has_are_named_before_the_run(
+    films, monkeypatch, capfd, options
+):
+    """Both are drawn people; the dancer's left and right are exchanged."""
+
+    def check(file, **settings):
+        place = np.float32((1, 1)) if file == films[1] else np.float32((-1, 1))
+        checked, keypoints = check_video(file, **settings), standing(20)
+        points = np.abs(np.where(place < 0, np.float32(256), 0) + place * keypoints.points)
+        return replace(checked, keypoints=replace(keypoints, points=points))
+
+    monkeypatch.setattr(video_check, "check_video", check)
+    assert not run_command(monkeypatch, "dance", *films[:2], *options)
+    output = capfd.readouterr().out
+    picture = Path("artifacts/inspection/IMG_42_as_the_dance_poses.png")
+    assert (
+        "IMG_42_as_the_dance: poses to film, too:\n  - the dancer is seen from behind in 100 % of "
+        "frames, you in none of 20: turn around once while you film\n  - look at "
+        f"{picture}\n"
+    ) in output
+    assert output.index("poses to film") < output.index("stages, about")
+    assert picture.exists()
 
 
 def test_a_missing_film_and_a_failing_stage_are_named_and_the_next_call_goes_on(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motiontransfer.cli.options import AsJson, app
+from motiontransfer.cli.videos import print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import (
     DamagedFileError,
@@ -43,6 +44,7 @@ def inspect(
     ] = None,
 ) -> None:
     """Draw detected keypoints and their statistics on a video."""
+    from motiontransfer.project.entries import load_transfers
     from motiontransfer.rendering.inspect import load_inspection, write_overlay, write_overlay_sheet
 
     writers = {".mp4": write_overlay, ".png": write_overlay_sheet}
@@ -50,10 +52,14 @@ def inspect(
         raise MotionTransferError(
             f"--output: expected a name that ends in {' or '.join(writers)}, got {output}"
         )
-    inspection = load_inspection(video, load_section(str, f"videos.{video}.subject"))
+    subject = load_section(str, f"videos.{video}.subject")
+    inspection = load_inspection(video, subject)
     written = output or layout.INSPECTION_FOLDER / f"{video}.mp4"
     writers[written.suffix](written, inspection)
     typer.echo(f"wrote {written}")
+    for name, transfer in load_transfers(Path()).items():
+        if video == transfer.source or subject == transfer.target:
+            print_missing_poses(name, source=transfer.source, target=transfer.target)
 
 
 @app.command()

@@ -20,7 +20,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from motiontransfer.cli.options import AsJson, Yes, app
-from motiontransfer.cli.videos import check_film
+from motiontransfer.cli.videos import check_film, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import printable
 from motiontransfer.core.progress import ProgressMeter
@@ -49,8 +49,9 @@ def dance(
     source = entries.name_of(dancer, taken)
     target = entries.name_of(me, taken | {source})
     new = {name: file for name, file in ((source, dancer), (target, me)) if name not in videos}
-    for name, file in new.items():
-        check_film(file, crop="auto", is_target=name == target)
+    checked = {
+        name: check_film(file, crop="auto", is_target=name == target) for name, file in new.items()
+    }
     with scratch_project() if dry else nullcontext(Path()) as root:
         for name, file in new.items():
             settings = {"name": name, "subject": name, "crop": "auto", "role": "source"}
@@ -59,6 +60,7 @@ def dance(
         transfer = entries.pair(source, subject, root=root)
         removed = entries.remove_demo_videos(root=root)
         forecasts = forecast(plan(f"report@{transfer}", root=root, is_forecast=True), root=root)
+    print_missing_poses(transfer, source=source, target=subject, checked=checked)
     if removed:
         typer.echo(f"removed, of the demo: {', '.join(removed)}")
     typer.echo(f"{transfer}: {format_forecast(forecasts)}")

@@ -3,12 +3,21 @@
 DVC, PyTorch and MediaPipe take seconds to load: each command imports what it needs.
 """
 
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from motiontransfer.cli.options import Yes, app
+from motiontransfer.core import layout
+from motiontransfer.core.errors import MissingFileError, VideoError
+
+if TYPE_CHECKING:
+    from motiontransfer.project.video_check import VideoCheck
+    from motiontransfer.rendering.inspect import Filmed
 
 
 @app.command()
@@ -43,7 +52,8 @@ def add_video(
     typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
 
 
-def check_film(file: Path, *, crop: Literal["auto", "none"], is_target: bool) -> None:
+def check_film(file: Path, *, crop: Literal["auto", "none"], is_target: bool) -> "VideoCheck":
+    """Print what to fix in a film."""
     from motiontransfer.core.params import load_section
     from motiontransfer.pose.quality import NOTHING_TO_FIX
     from motiontransfer.project.video_check import advice, check_video, metadata_line, quality_lines
@@ -58,6 +68,35 @@ def check_film(file: Path, *, crop: Literal["auto", "none"], is_target: bool) ->
         typer.echo(NOTHING_TO_FIX)
     else:
         typer.echo("\n  - ".join(["to fix:", *sentences]))
+    return check
+
+
+def print_missing_poses(
+    transfer: str,
+    *,
+    source: str,
+    target: str,
+    checked: Mapping[str, "Filmed"] = MappingProxyType({}),
+) -> None:
+    """Print what a target should film for a dance, where poses of both are known.
+
+    Args:
+        checked: films by the names of their videos; of other videos, what the pipeline made counts.
+    """
+    from motiontransfer.project.entries import load_videos
+    from motiontransfer.rendering.inspect import advise_on_poses, load_inspection
+
+    subjects = {name: video.subject for name, video in load_videos().items()}
+    clips = [name for name, subject in subjects.items() if subject == target] or [target]
+    films = {**checked}
+    for name in {source, *clips} - {*checked}:
+        with suppress(MissingFileError, VideoError):
+            films[name] = load_inspection(name, subjects[name])
+    filmed = [films[name] for name in clips if name in films]
+    if source in films and filmed:
+        picture = layout.INSPECTION_FOLDER / f"{transfer}_poses.png"
+        if lines := advise_on_poses(films[source], filmed, picture=picture):
+            typer.echo("\n  - ".join([f"{transfer}: poses to film, too:", *lines]))
 
 
 @app.command()

@@ -19,7 +19,7 @@ from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import default_detector
-from motiontransfer.pose.keypoints import Detections, People
+from motiontransfer.pose.keypoints import Detections, Keypoints, People
 from motiontransfer.pose.landmarks import MIN_VISIBILITY, person_box
 from motiontransfer.pose.mediapipe_detectors import WHEEL, detect_once, open_pose_landmarker
 from motiontransfer.pose.quality import (
@@ -63,6 +63,12 @@ class VideoCheck:
     framing: Framing
     """Placement of the frames in the working image."""
     quality: ClipQuality
+    frames: tuple[AnyFrame, ...]
+    """Those sampled, in the working image."""
+    keypoints: Keypoints
+
+    def frame(self, index: int) -> AnyFrame:
+        return self.frames[index]
 
 
 def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"]) -> VideoCheck:
@@ -112,8 +118,9 @@ def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"])
         camera_speed=camera_speed(pairs),
     )
     return VideoCheck(
-        metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing, quality=quality
-    )
+        metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
+        quality=quality, frames=tuple(frames), keypoints=keypoints,
+    )  # fmt: skip
 
 
 def metadata_line(check: VideoCheck) -> str:

@@ -4,9 +4,10 @@ The subject's limbs are bright and joints that were filled in have white rings; 
 person is dim, in a box with the number of the track.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -28,11 +29,12 @@ from motiontransfer.pose.keypoints import (
     resize_points,
 )
 from motiontransfer.pose.plots import track_color
+from motiontransfer.pose.pose_coverage import pose_gaps
 from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.pose.time_series import Series
 from motiontransfer.rendering.videos import contact_sheet, side_by_side
 from motiontransfer.retargeting.statistics import measure_ground_contact
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box
 from motiontransfer.video.writer import write_video
@@ -41,6 +43,7 @@ _MIN_HEIGHT_PX = 480  # smaller images are enlarged: lines would cover them
 _LINE_WIDTHS = 125.0  # widths of a body limb that are the image's height
 _DETECTION_INTENSITY = 0.45
 _NUM_COLUMNS = 8
+_MARGIN = 0.15  # around a person's joints, of their extent: hair and shoes
 _DPI = 100
 _CURSOR = (230, 60, 60)
 Joints = Float32[np.ndarray, "joints 2"]
@@ -57,6 +60,46 @@ class Inspection:
     keypoints: Keypoints
     detections: Detections | None
     """Everyone in view; None where detections were not kept."""
+
+    def frame(self, index: int) -> Frame:
+        with FrameStore(self.frames) as store:
+            return store[index]
+
+
+@runtime_checkable
+class Filmed(Protocol):
+    """Frames of a film and the subject's keypoints in them."""
+
+    @property
+    def keypoints(self) -> Keypoints: ...
+
+    def frame(self, index: int) -> Frame: ...
+
+
+def advise_on_poses(dance: Filmed, target: Sequence[Filmed], *, picture: Path) -> list[str]:
+    """What a target should film for a dance; if anything, a picture of such frames is written.
+
+    A row has the dance's frame, and the target's nearest to it.
+    """
+    gaps = pose_gaps(dance.keypoints, [film.keypoints for film in target])
+    if not gaps:
+        return []
+    rows = {}
+    for gap in gaps:
+        clip, index = gap.nearest
+        rows[gap.kind] = [_person(dance, gap.frame_index), _person(target[clip], index)]
+    with replacing(picture) as temporary:
+        Image.fromarray(contact_sheet(rows, ["the dancer", "you, nearest"])).save(temporary)
+    return [*(gap.advice for gap in gaps), f"look at {picture}"]
+
+
+def _person(film: Filmed, index: int) -> AnyFrame:
+    """Part of a frame around the subject."""
+    frame, points = film.frame(index), film.keypoints.points[index]
+    found = points[film.keypoints.score[index] > 0]
+    box = enclosing_box(found, margin=_MARGIN, image_size=frame.shape[:2])
+    x0, y0, x1, y1 = box or (0, 0, frame.shape[1], frame.shape[0])
+    return frame[y0:y1, x0:x1]
 
 
 def load_inspection(video: str, subject: str) -> Inspection:

@@ -4,6 +4,7 @@ import pytest
 from motiontransfer.pose.quality import NOTHING_TO_FIX
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import advice, check_video, metadata_line
+from motiontransfer.rendering.inspect import Filmed
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import MIDDLE, STILL, film, film_person
 from tests.people import detects
@@ -55,6 +56,15 @@ def test_a_good_video_has_nothing_to_fix(check):
 )
 def test_what_is_measured_is_advised_on(check, filmed, sentence):
     assert complaints(check(**filmed), sentence)
+
+
+def test_the_poses_of_the_sampled_frames_are_kept_with_them(check):
+    checked = check(people=[(100.0, 128.0)], offsets=[(20 + index, 40) for index in range(25)])
+    assert isinstance(checked, Filmed)
+    assert checked.keypoints.joint("left_hip")[0].tolist() == [[112.0, 128.0]] * 20
+    assert checked.frame(19).shape == (256, 256, 3)
+    # 19 px to the right at frame 19, after which there is one 0.2 s later
+    np.testing.assert_allclose(checked.frame(19)[:30, :-19], checked.frame(0)[:30, 19:], atol=8)
 
 
 def test_no_person_is_one_sentence(check):

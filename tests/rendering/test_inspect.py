@@ -1,5 +1,5 @@
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from motiontransfer.core.errors import MissingFileError, VideoError
-from motiontransfer.pose.keypoints import write_detections, write_keypoints
+from motiontransfer.pose.keypoints import Keypoints, write_detections, write_keypoints
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.rendering.inspect import (
     Inspection,
+    advise_on_poses,
     draw_overlay,
     load_inspection,
     measures_over_time,
@@ -19,7 +20,7 @@ from motiontransfer.rendering.inspect import (
 )
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import add_clip, film
-from tests.people import RATE, SIZE, dance, everyone, stick_person
+from tests.people import RATE, SIZE, dance, everyone, joined, moved, standing, stick_person
 
 NUM_FRAMES = 6
 SCALE = 10  # 48 px high is shown 480 px high
@@ -42,6 +43,43 @@ def two_people(keypoints):
     points = np.where(is_there[..., None], keypoints.points - np.float32((12, 0)), np.float32(0))
     both = everyone(keypoints, replace(keypoints, points=points, score=keypoints.score * is_there))
     return replace(both, person=3 * both.person)
+
+
+@dataclass
+class Drawn:
+    """A film whose frames are even: of this level and its index more."""
+
+    keypoints: Keypoints
+    level: int
+
+    def frame(self, index):
+        return np.full((*self.keypoints.image_size, 3), self.level + index, np.uint8)
+
+
+def from_behind(keypoints):
+    """Left and right exchanged by their places."""
+    return replace(keypoints, points=np.abs(np.float32((256, 0)) - keypoints.points))
+
+
+def test_the_dances_frame_and_the_targets_nearest_are_beside_each_other(tmp_path):
+    dance = Drawn(joined(standing(2), from_behind(standing(1))), 100)
+    target = [Drawn(moved(standing(2), "left_wrist", {0: (30, 0), 1: (30, 0)}), 30)]
+    target.append(Drawn(standing(1), 60))
+    picture = tmp_path / "made/poses.png"
+    advice, told = advise_on_poses(dance, target, picture=picture)
+    assert advice.startswith("the dancer is seen from behind in 33 % of frames, you in none of 3: ")
+    assert told == f"look at {picture}"
+    image = np.asarray(Image.open(picture))
+    levels, counts = np.unique(image[-40], axis=0, return_counts=True)
+    widths = dict(zip(map(tuple, levels.tolist()), counts.tolist(), strict=True))
+    # 80 px of joints and 15 % of their height of 152 px on either side
+    assert widths[102, 102, 102] == widths[60, 60, 60] == pytest.approx(125, abs=8)
+
+
+def test_without_a_missing_pose_there_is_no_picture(tmp_path):
+    film = Drawn(standing(3), 0)
+    assert advise_on_poses(film, [film], picture=tmp_path / "poses.png") == []
+    assert not [*tmp_path.iterdir()]
 
 
 def shown(inspection, index=0):
