@@ -19,7 +19,7 @@ from motiontransfer.evaluation.frames import PosedFrames
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.protocols import FrameMetric, measure, score_videos
-from motiontransfer.evaluation.sharp_frames import film_frames, sharp_frames
+from motiontransfer.evaluation.sharp_frames import blurred_boxes, film_frames, sharp_frames
 from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.models.weights import read_appearance
@@ -52,6 +52,8 @@ _COMPARED = {
 }
 """Column -> metric of any system's video."""
 _OWN = (
+    "film's face blurred",
+    "film's hands blurred",
     "sharp face",
     "sharp hands",
     "foggy rim",
@@ -169,7 +171,10 @@ def compared(tail: Tail, shown: Sequence[str]) -> Measurements:
     )
     compute = load_section(Compute, "compute")
     videos = {name: tail.video(name) for name in shown}
-    return score_videos(videos, tail.video(FILM), compute=compute, networks=networks)
+    (film,) = film_frames([tail.clip])
+    blurred = {name: of[tail.clip.held_out] for name, of in blurred_boxes(film).items()}
+    options = {"compute": compute, "networks": networks, "blurred": blurred}
+    return score_videos(videos, tail.video(FILM), **options)
 
 
 def figures(tail: Tail, shown: str, found: Measurements) -> dict[str, float]:
@@ -192,7 +197,12 @@ def figures(tail: Tail, shown: str, found: Measurements) -> dict[str, float]:
         for column, key in _COMPARED.items()
         if (value := values.get(key._replace(system=shown))) is not None
     }
+    blurred = {
+        f"film's {region} blurred": values.get(MetricKey("blurred", region, "", "truth")) or 0.0
+        for region in ("face", "hands")
+    }
     return {
+        **blurred,
         **_around(tail, shown),
         **{f"sharp {key.region}": metric.mean() or 0.0 for key, metric in sharp.items()},
         **wholeness(poses, film, made, background),

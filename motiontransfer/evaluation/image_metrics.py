@@ -18,13 +18,13 @@ far from all of them. One that repeats training frames is nearer than the target
 frames. The distance is more sensitive to clothes, build and light than to faces.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import (
@@ -54,6 +54,9 @@ TOO_SMALL = f"smaller_than_{WINDOW_PX}_pixels"
 
 ImageDistance = Callable[[AnyFrame, AnyFrame], float]
 """Perceptual distance of the second image from the first; 0 where they are equal."""
+
+Blurred = Mapping[str, Bool[np.ndarray, " frames"]]
+"""Name of a box -> in which real frames it is blurred."""
 
 Thumbnails = UInt8[np.ndarray, "images 64 32 3"]
 _THUMBNAIL_SIZE = (64, 32)  # (height, width), about a person's shape
@@ -130,10 +133,14 @@ def image_scores(
     systems: Sequence[str],
     regions: Mapping[str, Regions],
     distances: Mapping[str, ImageDistance],
+    blurred: Blurred = MappingProxyType({}),
 ) -> FrameScores:
     """Each system's metrics against the frames called `real`, by region.
 
     Regions are boxes found on the real frames; both hands are reported together as `hands`.
+
+    Args:
+        blurred: in which frames the real box is blurred, so that it has no likeness.
     """
     truth = frame_set.frames[real]
     height, width = truth.shape[:2]
@@ -143,6 +150,9 @@ def image_scores(
     scores: dict[MetricKey, tuple[float, float]] = {}
     for system in systems:
         found = frame_metrics(truth, frame_set.frames[system], boxes=boxes, distances=distances)
+        for name in found:
+            if name in blurred and blurred[name][frame_set.index]:
+                found[name].pop("likeness", None)
         for region in dict.fromkeys(map(_region, boxes)):
             own = "ms_ssim" if region == "frame" else "likeness"
             networks = () if region == "hands" else distances
@@ -169,6 +179,16 @@ def gradients(image: Frame) -> Float32[np.ndarray, "height width"]:
 
 def _sum_of_means(values: Float32[np.ndarray, "height width"], boxes: Sequence[Box]) -> float:
     return float(sum(values[y0:y1, x0:x1].mean(dtype=np.float64) for x0, y0, x1, y1 in boxes))
+
+
+def count_blurred(blurred: Iterable[Blurred], *, section: str = "") -> dict[MetricKey, int]:
+    """Number of boxes that are blurred in the frames of real clips; each hand by itself."""
+    counts: dict[MetricKey, int] = {}
+    for of_clip in blurred:
+        for name, of_frames in of_clip.items():
+            key = MetricKey("blurred", _region(name), "", section)
+            counts[key] = counts.get(key, 0) + int(of_frames.sum())
+    return counts
 
 
 def count_skipped(regions: Mapping[str, Regions], *, section: str = "") -> dict[MetricKey, int]:

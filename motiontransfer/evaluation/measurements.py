@@ -199,6 +199,7 @@ METRICS: Mapping[str, Metric] = {
     FRAMES: Metric("Frames", FRAMES, "unknown", "{section}.{metric}"),
     "skipped_frames": Metric("Without a person", FRAMES, "unknown", _VIDEO),
     "not_detected": Metric("Not detected", FRAMES, "unknown", _SKIPPED),
+    "blurred": Metric("Blurred in the real frame", FRAMES, "unknown", _SKIPPED),
     "smaller_than_11_pixels": Metric("Smaller than 11 pixels", FRAMES, "unknown", _SKIPPED),
 }
 

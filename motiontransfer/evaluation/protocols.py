@@ -40,7 +40,9 @@ from motiontransfer.evaluation.frames import (
     training_frames,
 )
 from motiontransfer.evaluation.image_metrics import (
+    Blurred,
     Thumbnails,
+    count_blurred,
     count_skipped,
     image_scores,
     training_distances,
@@ -60,7 +62,7 @@ from motiontransfer.evaluation.measurements import (
 )
 from motiontransfer.evaluation.network_metrics import Networks, fid_and_kid, not_measured
 from motiontransfer.evaluation.pose_metrics import head_heights_px, nearest_frames, pose_scores
-from motiontransfer.evaluation.sharp_frames import film_frames, sharp_frames
+from motiontransfer.evaluation.sharp_frames import blurred_boxes, film_frames, sharp_frames
 from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
 from motiontransfer.evaluation.temporal_metrics import (
     BackgroundFlicker,
@@ -112,6 +114,7 @@ def streaming_metrics(
     networks: Networks,
     training: Thumbnails | None,
     previous_real: str | None = None,
+    blurred: Blurred = MappingProxyType({}),
 ) -> Metrics:
     """The metrics of videos, side by side.
 
@@ -121,6 +124,7 @@ def streaming_metrics(
         background: boxes outside which nothing should move.
         training: the target in training; None: no `identity`.
         previous_real: the real video delayed by a frame, a baseline for images, not for motion.
+        blurred: boxes of the real video that have no likeness, frame by frame.
     """
     moving = [name for name in videos if name not in (real, previous_real)]
     persons = {
@@ -142,6 +146,7 @@ def streaming_metrics(
             systems=[name for name in videos if name != real],
             regions=all_regions(videos[real].keypoints),
             distances=networks.distances,
+            blurred=blurred,
         )
         functions["warping"] = partial(
             warping_errors, systems=[real, *moving], guide=real, persons=persons[real]
@@ -255,7 +260,11 @@ def evaluate_reconstruction(
         ),
     }
     videos = {_REAL: real, **generated}
-    measured = _measure_tails(videos, tails, networks, training_images(clips))
+    blurred = [
+        {name: of_film[clip.held_out] for name, of_film in blurred_boxes(film).items()}
+        for clip, film in zip(tails, film_frames(tails), strict=True)
+    ]
+    measured = _measure_tails(videos, tails, networks, training_images(clips), blurred)
     scores = {
         **_against_real(measured["images"], videos, _REAL),
         **measured["flicker"],
@@ -275,7 +284,7 @@ def evaluate_reconstruction(
         videos=generated,
         block_frames=block_length(len(real.frames), real.keypoints.frame_rate),
         networks=networks,
-        counts={MetricKey(FRAMES, "", ""): len(real.frames), **skipped},
+        counts={MetricKey(FRAMES, "", ""): len(real.frames), **skipped, **count_blurred(blurred)},
         notes=notes,
     )
     with replacing(comparison) as temporary:
@@ -288,11 +297,12 @@ def _measure_tails(
     tails: Sequence[TargetClip],
     networks: Networks,
     training: Thumbnails,
+    blurred: Sequence[Blurred],
 ) -> dict[str, Scores]:
     """Scores of each metric, measured clip by clip: frames across a cut are not compared."""
     parts: list[dict[str, Scores]] = []
     start = 0
-    for clip in tails:
+    for clip, of_clip in zip(tails, blurred, strict=True):
         frames = range(start, start + len(clip.held_out))
         start = frames.stop
         tail = {name: posed.part(frames) for name, posed in videos.items()}
@@ -303,6 +313,7 @@ def _measure_tails(
             networks=networks,
             training=training,
             previous_real=_PREVIOUS_REAL,
+            blurred=of_clip,
         )
         around = partial(
             surroundings_scores,
@@ -441,12 +452,18 @@ def _transfer_scores(
 
 
 def score_videos(
-    videos: Mapping[str, Path], truth: Path, *, compute: Compute, networks: Networks
+    videos: Mapping[str, Path],
+    truth: Path,
+    *,
+    compute: Compute,
+    networks: Networks,
+    blurred: Blurred = MappingProxyType({}),
 ) -> Measurements:
     """Compare videos with the ground truth, frame by frame.
 
     Args:
         videos: name -> a video of as many frames as the ground truth, and of its size or larger.
+        blurred: boxes of the ground truth that are, and have no likeness.
 
     Returns:
         Sections `truth` and `temporal`, as a transfer's metrics have them, and `realism`.
@@ -462,7 +479,7 @@ def score_videos(
     posed = {**generated, _TRUTH: real}
     background = person_regions(real.keypoints)
     metrics = streaming_metrics(
-        posed, real=_TRUTH, background=background, networks=networks, training=None
+        posed, real=_TRUTH, background=background, networks=networks, training=None, blurred=blurred
     )
     found = measure(posed, metrics)
     over_time = ("flicker", "warping", "change", "switches")
@@ -472,8 +489,14 @@ def score_videos(
             "temporal", {key: one for name in over_time for key, one in found[name].items()}
         ),
     }
-    block = block_length(num_frames, real.keypoints.frame_rate)
-    return _summarize(scores, real=real, videos=generated, block_frames=block, networks=networks)
+    return _summarize(
+        scores,
+        real=real,
+        videos=generated,
+        block_frames=block_length(num_frames, real.keypoints.frame_rate),
+        networks=networks,
+        counts=count_blurred([blurred], section="truth"),
+    )
 
 
 def as_text(found: Measurements) -> dict[str, dict[str, str]]:

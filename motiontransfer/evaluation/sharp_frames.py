@@ -4,6 +4,9 @@ Films are blurred where a person moves, and a network trained on them blurs more
 SSIM minds. Sharpness is the mean absolute Laplacian inside the hull of the joints, at one size for
 all. An open hand has more edges than a fist, so each is compared with the film's frames in the most
 similar poses, of which the sharpest fifth sets the measure.
+
+Where the real frames themselves are blurred, a sharp result is less like them than a blurred one,
+so likeness leaves these faces and hands out.
 """
 
 from collections.abc import Sequence
@@ -31,6 +34,8 @@ _FEWEST_JOINTS = 6
 _NUM_ALIKE = 20  # frames of the film to compare with
 _SHARP_QUANTILE = 0.8  # over them
 _AS_SHARP = 0.7  # of that quantile: differences that nobody sees
+_BLURRED = 0.45  # of it: features are smeared
+_RARELY = 0.05  # share of a film up to which what seems blurred is a rare pose
 
 
 class _Parts(NamedTuple):
@@ -38,6 +43,8 @@ class _Parts(NamedTuple):
 
     frame: np.ndarray
     """Index of the frame of each."""
+    group: np.ndarray
+    """Name of the joints of each."""
     shapes: Complex128[np.ndarray, "parts joints"]
     """Joints x + iy around their middle, at unit size; 0 where not found."""
     found: Bool[np.ndarray, "parts joints"]
@@ -45,17 +52,19 @@ class _Parts(NamedTuple):
     """Levels per pixel²."""
 
 
-def film_frames(clips: Sequence[TargetClip], *, height: int) -> list[PosedFrames]:
+def film_frames(clips: Sequence[TargetClip], *, height: int | None = None) -> list[PosedFrames]:
     """All frames of the target's clips, in the size in which poses are detected.
 
     Args:
         height: of the video to compare with; where it is lower, the size is the working image's.
+            None: of no other video.
     """
     films = []
     for clip in clips:
         path = detection_frames(clip.frames.parent)
         with FrameStore(path) as store:
-            size = store.size if store.size[0] <= height else clip.keypoints.image_size
+            fits = height is None or store.size[0] <= height
+            size = store.size if fits else clip.keypoints.image_size
         frames = [(path, index) for index in range(clip.keypoints.num_frames)]
         films.append(PosedFrames(frames=frames, keypoints=clip.keypoints.resized(size)))
     return films
@@ -70,6 +79,7 @@ def sharp_frames(
         video: in the films' size, so that it has no more detail than they.
     """
     of_films = [_measured(film, "measure the film's sharpness") for film in films]
+    of_films = [_measured(film, "measure the film's sharpness") for film in films]
     scores, shares = {}, {}
     for region, parts in _measured(video, "measure sharpness").items():
         of_region = [found[region] for found in of_films if region in found]
@@ -78,20 +88,38 @@ def sharp_frames(
         film = _Parts(*map(np.concatenate, zip(*of_region, strict=True)))
         key = MetricKey("sharp_frames", region, system)
         num_frames = len(video.frames)
+        is_sharp = (_relative(parts, film) >= _AS_SHARP).astype(float)
         scores[key] = RatioMetric(
-            total=np.bincount(parts.frame, _are_sharp(parts, film), num_frames),
+            total=np.bincount(parts.frame, is_sharp, num_frames),
             weight=np.bincount(parts.frame, minlength=num_frames).astype(float),
         )
-        shares[key._replace(system="film")] = (float(_are_sharp(film, film).mean()), None)
+        share = float((_relative(film, film) >= _AS_SHARP).mean())
+        shares[key._replace(system="film")] = (share, None)
     return scores, shares
 
 
-def _are_sharp(parts: _Parts, film: _Parts) -> Float64[np.ndarray, " parts"]:
-    return np.array([_is_sharp(parts, index, film) for index in range(len(parts.frame))], float)
+def blurred_boxes(film: PosedFrames) -> dict[str, Bool[np.ndarray, " frames"]]:
+    """In which frames of a film a face or a hand is blurred, by the name of its box.
+
+    Boxes that hardly ever are, are left out.
+    """
+    blurred = {}
+    for region, parts in _measured(film, "find blurred frames").items():
+        is_blurred = _relative(parts, parts) < _BLURRED
+        if is_blurred.mean() <= _RARELY:
+            continue
+        for group in _GROUPS[region]:
+            blurred[group] = np.zeros(len(film.frames), bool)
+            blurred[group][parts.frame[is_blurred & (parts.group == group)]] = True
+    return blurred
 
 
-def _is_sharp(parts: _Parts, index: int, film: _Parts) -> bool:
-    """True too where the film has nothing to compare with."""
+def _relative(parts: _Parts, film: _Parts) -> Float64[np.ndarray, " parts"]:
+    """Sharpness relative to the film's; infinite where the film has nothing to compare with."""
+    return np.array([_relative_to(film, parts, index) for index in range(len(parts.frame))])
+
+
+def _relative_to(film: _Parts, parts: _Parts, index: int) -> float:
     both = film.found & parts.found[index]
     shared = both.sum(axis=1)
     square = (np.square(np.abs(film.shapes - parts.shapes[index])) * both).sum(axis=1)
@@ -99,9 +127,9 @@ def _is_sharp(parts: _Parts, index: int, film: _Parts) -> bool:
     alike = np.argsort(np.where(comparable, square / np.maximum(shared, 1), np.inf), kind="stable")
     alike = alike[: min(_NUM_ALIKE, int(comparable.sum()))]
     if not len(alike):
-        return True
-    sharp = np.quantile(film.sharpness[alike], _SHARP_QUANTILE)
-    return bool(parts.sharpness[index] >= _AS_SHARP * sharp)
+        return np.inf
+    sharp = float(np.quantile(film.sharpness[alike], _SHARP_QUANTILE))
+    return float(parts.sharpness[index]) / sharp if sharp else np.inf
 
 
 def _measured(video: PosedFrames, label: str) -> dict[str, _Parts]:
@@ -121,7 +149,7 @@ def _measured(video: PosedFrames, label: str) -> dict[str, _Parts]:
                 )
                 if sharpness is not None:
                     shape = _shape(points, found, is_mirrored=group == "right_hand")
-                    of_region.append((index, shape, found, sharpness))
+                    of_region.append((index, group, shape, found, sharpness))
     return {
         region: _Parts(*(np.array(column) for column in zip(*of_region, strict=True)))
         for region, of_region in rows.items()

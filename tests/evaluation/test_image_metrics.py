@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from motiontransfer.evaluation.image_metrics import (
+    count_blurred,
     count_skipped,
     frame_metrics,
     gradients,
@@ -163,3 +164,26 @@ def test_ms_ssim_is_that_of_torchmetrics():
     tensors = [torch.from_numpy(p.copy()).permute(2, 0, 1)[None].double() for p in (real, fake)]
     expected = multiscale_structural_similarity_index_measure(*tensors, data_range=255.0)
     assert _whole(real, fake)["ms_ssim"] == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_a_blurred_truth_has_no_likeness_and_is_counted(tall):
+    """It would prefer a blurred hand to a sharp one."""
+    boxes = {name: [_BOX] * 3 for name in ("person", "left_hand", "right_hand")}
+    blurred = {"left_hand": np.array([False, True, True]), "right_hand": np.array([0, 0, 1], bool)}
+    fogged = gaussian_filter(tall, (2, 2, 0))
+    videos = {"real": [tall, fogged, fogged], "sharp": [tall] * 3, "fog": [fogged] * 3}
+    function = partial(
+        image_scores, real="real", systems=("sharp", "fog"), regions=boxes, distances={}
+    )
+    judged = scores_of(partial(function, blurred=blurred), videos)
+    every = scores_of(function, videos)
+    hands = {name: MetricKey("likeness", "hands", name) for name in ("sharp", "fog")}
+    assert judged[hands["sharp"]].weight.tolist() == [2, 1, 0]
+    assert judged[hands["sharp"]].mean() > judged[hands["fog"]].mean()
+    assert every[hands["sharp"]].mean() < every[hands["fog"]].mean()
+    for key in every.keys() - set(hands.values()):
+        np.testing.assert_array_equal(judged[key].total, every[key].total)
+    assert count_blurred([blurred, {}, {"face": np.ones(4, bool)}], section="truth") == {
+        MetricKey("blurred", "hands", "", "truth"): 3,
+        MetricKey("blurred", "face", "", "truth"): 4,
+    }

@@ -70,6 +70,10 @@ def folder(tmp_path_factory):
     return folder
 
 
+def _blurred_at_the_end(film):
+    return {"face": np.arange(len(film.frames)) == len(film.frames) - 1}
+
+
 @pytest.fixture(scope="module")
 def evaluated(folder):
     """Of a generator that is four levels too bright; the pose is always found again."""
@@ -86,6 +90,7 @@ def evaluated(folder):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(protocols, "detect_person", detect_person)
+        patch.setattr(protocols, "blurred_boxes", _blurred_at_the_end)
         found = protocols.evaluate_reconstruction(
             clips_of(folder),
             render,
@@ -113,7 +118,8 @@ def test_ours_and_the_baseline_have_image_and_pose_metrics(evaluated, metrics):
     assert ours["frame"]["l1"] == pytest.approx(4)
     assert ours["person"]["ssim"] > 0.9 > nearest["person"]["ssim"]
     assert ours["pose_distance_px"]["all"] == 0 < nearest["pose_distance_px"]["all"]
-    assert metrics["skipped_frames"]["face"] == {"not_detected": 0, "smaller_than_11_pixels": 0}
+    reasons = {"not_detected": 0, "smaller_than_11_pixels": 0, "blurred": 2}
+    assert metrics["skipped_frames"]["face"] == reasons
     assert metrics["skipped_frames"]["hands"]["not_detected"] == 3  # there is no right hand
     skipped = {one.key.metric: one.note for one in evaluated[0].summary if one.note}
     assert "--lpips-weights" in skipped["lpips"]
@@ -134,6 +140,12 @@ def test_real_frames_have_temporal_metrics_and_identity_and_are_what_fid_is_agai
     assert set(fid) == {"ours", "nearest_neighbours", "previous_real_frame"}
     # Every held-out frame is four levels too bright, and otherwise itself.
     assert fid["ours"] == pytest.approx(3 * 4**2, rel=1e-3)
+
+
+def test_blurred_real_faces_have_no_likeness(evaluated):
+    likeness = evaluated[0].per_frame[MetricKey("likeness", "face", "ours")]
+    assert np.isnan(likeness).tolist() == [True, False, True]
+    assert not np.isnan(evaluated[0].per_frame[MetricKey("ssim", "face", "ours")]).any()
 
 
 def test_the_real_frame_before_is_a_baseline(metrics):

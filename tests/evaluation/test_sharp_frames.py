@@ -8,7 +8,7 @@ import pytest
 
 from motiontransfer.evaluation.frames import PosedFrames
 from motiontransfer.evaluation.measurements import MetricKey
-from motiontransfer.evaluation.sharp_frames import film_frames, sharp_frames
+from motiontransfer.evaluation.sharp_frames import blurred_boxes, film_frames, sharp_frames
 from motiontransfer.pose.skeleton import HOLISTIC
 from tests.evaluation.conftest import textured
 from tests.films import film, training_clip
@@ -91,3 +91,17 @@ def test_the_film_is_read_as_large_as_poses_are_detected_unless_the_video_is_sma
     np.testing.assert_allclose(
         found.keypoints.points[0, 0], clip.keypoints.points[0, 0] * zoom + (zoom - 1) / 2, atol=1e-3
     )
+
+
+def test_a_films_blurred_faces_and_hands_are_found_in_their_frames(tmp_path):
+    frames = [BLURRED if index in (4, 17) else SHARP for index in range(30)]
+    for group in ("face", "left_hand", "right_hand"):
+        found = blurred_boxes(posed(tmp_path / f"{group}.mkv", frames, group=group))
+        assert np.flatnonzero(found[group]).tolist() == [4, 17]
+        assert all(not of.any() for other, of in found.items() if other != group)
+
+
+def test_a_film_that_hardly_ever_is_blurred_has_no_blurred_boxes(tmp_path):
+    for blurred in ((), (4,)):
+        frames = [BLURRED if index in blurred else SHARP for index in range(30)]
+        assert blurred_boxes(posed(tmp_path / f"{len(blurred)}.mkv", frames)) == {}
