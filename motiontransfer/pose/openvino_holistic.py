@@ -3,8 +3,9 @@
 Each model looks at its own square of the frame, as in MediaPipe's graph
 (`modules/holistic_landmark`): the person is looked for in all of it, then their pose where it was
 in the frame before, hands and face where the pose has them. What is left out is that graph's
-tracking of hands and face. On slow processors the hands are found in turns, and the other one is
-carried with its wrist. Neither MediaPipe nor SciPy is imported: exported targets use this, too.
+tracking of hands and face; a hand that points at the camera gets a larger square. On slow
+processors the hands are found in turns, and the other one is carried with its wrist. Neither
+MediaPipe nor SciPy is imported: exported targets use this, too.
 """
 
 import logging
@@ -38,6 +39,10 @@ _RIGHT_EYE, _LEFT_EYE = 5, 2
 _HANDS = {"left_hand": (15, 17, 19), "right_hand": (16, 18, 20)}  # wrist, little finger, index
 _MIN_PRESENCE = 0.5  # of a person, a hand or a clear heatmap
 _MIN_WRIST_VISIBILITY = 0.1  # from which a hand is looked for
+_PALM = (1.36807, 0.57733)
+"""Side of a square around the palm, by the lengths from the wrist to the middle of its other end
+and across that. The graph's own is twice the first, which is nearly 0 for a hand that points at the
+camera. Source: MediaPipe's pull request 6313."""
 _REACH = 3  # cells of a heatmap around its landmark
 _MAX_SECONDS = (
     0.028  # CPU time a frame above which hands are found in turns, for 30 frames a second
@@ -180,7 +185,10 @@ class FollowedPerson:
 
     def _find_hand(self, frame: Frame, wrist: Point, little: Point, index: Point) -> Points:
         middle = (2 * index + little) / 3
-        near = _square(middle, middle - wrist, scale=2.7, shift=-0.1)
+        along = float(np.linalg.norm(middle - wrist))
+        side = _PALM[0] * along + _PALM[1] * float(np.linalg.norm(index - little))
+        up = (middle - wrist) / max(along, 1e-6) * (side / 2)
+        near = _square(middle, up, scale=2.7, shift=-0.1)
         (ends,) = self._wrist.look(frame, near)
         center, bottom = _placed(ends.reshape(2, 2) / self._wrist.side, near)
         square = _square(center, center - bottom, scale=1.0, shift=-0.1)

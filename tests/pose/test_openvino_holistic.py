@@ -124,6 +124,27 @@ def test_a_square_is_turned_to_its_upper_side():
     np.testing.assert_allclose(openvino_holistic._placed(corners[2:], shifted), [[10, 19.4]])
 
 
+@pytest.mark.parametrize(
+    ("across", "along", "side"),
+    [(0, 30, 1.36807 * 30), (30, 10, 1.36807 * 10 + 0.57733 * 30), (30, 1, 1.36807 + 0.57733 * 30)],
+)
+def test_a_hand_is_looked_for_in_a_square_of_its_length_and_width(person, across, along, side):
+    """Also if it points at the camera; 2.7 times as large as the palm."""
+    looked = []
+
+    def look(frame, square):
+        looked.append(square)
+        return [np.full(4, 50.0)]
+
+    person._wrist.look = look
+    person._hand.look = lambda *_: [np.zeros(63), np.array([0.0])]
+    little = np.array([50.0, 50 - along]) - np.array([2 * across / 3, 0])
+    index, wrist = little + np.array([across, 0]), np.array([50.0, 50])
+    frame = np.zeros((100, 100, 3), np.uint8)
+    FollowedPerson._find_hand(person, frame, wrist=wrist, little=little, index=index)
+    np.testing.assert_allclose(np.linalg.norm(looked[0][:, :2], axis=0), 2.7 * side, rtol=1e-4)
+
+
 def test_landmarks_move_to_the_center_of_a_clear_heatmap():
     heatmaps = np.full((64, 64, 3), -50.0)
     heatmaps[10, 20, 0] = heatmaps[10, 22, 0] = 50.0  # the second's is empty, the third's is far
