@@ -55,7 +55,7 @@ TOO_SMALL = f"smaller_than_{WINDOW_PX}_pixels"
 ImageDistance = Callable[[AnyFrame, AnyFrame], float]
 """Perceptual distance of the second image from the first; 0 where they are equal."""
 
-Blurred = Mapping[str, Bool[np.ndarray, " frames"]]
+Blurred = Mapping[str, Bool[np.ndarray, " _"]]
 """Name of a box -> in which real frames it is blurred."""
 
 Thumbnails = UInt8[np.ndarray, "images 64 32 3"]
