@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.transfer.wholeness import wholeness
+from benchmarks.transfer.wholeness import border_step, wholeness
 from motiontransfer.core import layout
 from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
@@ -23,7 +23,9 @@ from motiontransfer.evaluation.sharp_frames import blurred_boxes, film_frames, s
 from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.models.weights import read_appearance
+from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.puppet.masks import LEAST_MASK, read_masks
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.frame import render_poses, result_size
@@ -58,6 +60,7 @@ _OWN = (
     "sharp hands",
     "foggy rim",
     "trace",
+    "border step",
     "holes",
     "stray",
     "left over",
@@ -201,8 +204,17 @@ def figures(tail: Tail, shown: str, found: Measurements) -> dict[str, float]:
         f"film's {region} blurred": values.get(MetricKey("blurred", region, "", "truth")) or 0.0
         for region in ("face", "hands")
     }
+    masks = read_masks(tail.clip.masks_file)
+    training = [masks[index] for index in masks.frames_of(tail.clip.training)]
+    unseen = np.all(np.array(training) >= LEAST_MASK, axis=0)
+    room = {
+        "border step": border_step(
+            resize(background, unseen.shape), unseen, height_px=body_height_px(poses)
+        )
+    }
     return {
         **blurred,
+        **{column: value for column, value in room.items() if value is not None},
         **_around(tail, shown),
         **{f"sharp {key.region}": metric.mean() or 0.0 for key, metric in sharp.items()},
         **wholeness(poses, film, made, background),

@@ -19,6 +19,7 @@ from motiontransfer.video.color import Frame
 _INSIDE, _OUTSIDE, _FAR = 0.01, 0.03, 0.1
 _PIECE = 0.03  # side of the smallest piece that counts
 _JOINT_RADIUS = 0.05
+_BAND = 0.02  # width, on each side of a border
 _ALIKE, _UNLIKE = 15, 30
 _STEADY_SHARE = 0.9  # of the frames in which a pixel is as in the one before: no caption
 _JOINTS = (
@@ -114,3 +115,32 @@ def _near(
     for point in points.round().astype(int).tolist():
         cv2.circle(near, point, round(radius_px), 1, -1)
     return near > 0
+
+
+def border_step(room: Frame, unseen: _Pixels, *, height_px: float) -> float | None:
+    """Levels by which a room steps at the border of what was never seen, more than beside it.
+
+    Means of a band on each side of the border, near each of its pixels; None without a border.
+
+    Args:
+        unseen: pixels of the room that the person always hid.
+    """
+    width = max(_BAND * height_px, 2)
+    away = np.where(unseen, -_distance(unseen), _distance(~unseen))
+    bands = [(-width <= away) & (away < 0)]
+    bands += [(start < away) & (away <= start + width) for start in (0, width)]
+    side = 2 * round(2 * width) + 1
+    shares = [np.maximum(cv2.blur(band.astype(np.float32), (side, side)), 1e-3) for band in bands]
+    within, beside, beyond = (
+        cv2.blur(room * band[..., None].astype(np.float32), (side, side)) / share[..., None]
+        for band, share in zip(bands, shares, strict=True)
+    )
+    border = (away > 0) & (away < 2)
+    if not border.any():
+        return None
+    at_border, farther = (np.abs(a - beside).max(axis=2)[border] for a in (within, beyond))
+    return float((at_border - farther).mean())
+
+
+def _distance(pixels: _Pixels) -> Float[np.ndarray, "height width"]:
+    return cv2.distanceTransform(pixels.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
