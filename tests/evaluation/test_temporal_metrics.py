@@ -251,6 +251,12 @@ def test_nothing_switches_that_moves_as_the_film_or_evenly_or_where_the_film_swi
     assert _switched(real, real).mean() == 0
 
 
+def test_a_motion_of_its_own_is_no_switch():
+    texture = textured(4, _SIZE, contrast=2)
+    shown = [np.roll(texture, 2 * index, axis=1) for index in range(5)]
+    assert _switched(shown, [texture] * 5).mean() < 0.05
+
+
 def test_switches_are_counted_in_the_box_of_a_person_who_is_found():
     real = _turning(4)
     shown = [*real[:3], textured(9, _SIZE, contrast=2)]
