@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import cv2
 import mediapipe
 import numpy as np
 from jaxtyping import Float32
 from mediapipe.python import packet_creator, packet_getter
+from mediapipe.python.solutions.hands import Hands
 from mediapipe.python.solutions.holistic import Holistic
 from mediapipe.tasks.python import BaseOptions, vision
 
@@ -22,7 +24,15 @@ from motiontransfer.core.downloads import Pretrained, pretrained_file
 from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.pose.keypoints import People
 from motiontransfer.pose.landmarks import DEFAULT_THRESHOLDS, Detector, Landmarks, detector_of
+from motiontransfer.pose.openvino_holistic import HANDS, around_hand, placed
 from motiontransfer.video.color import AnyFrame
+
+# A second look for a hand.
+_SEEN_WRIST = 0.5  # least visibility of its wrist
+_AROUND = 2.5  # side of the square, relative to Holistic's: a hand towards the camera looks short
+_SQUARE_PX = 256
+_FARTHEST_WRIST = 0.15  # of the hand from the body's; share of the square's side
+_ANOTHER_HAND = 0.1  # least distance between the centers of two hands; share of the square's side
 
 _FULL_MODEL = 1  # of the pose models 0 lite, 1 full, 2 heavy the one in the wheel
 
@@ -46,8 +56,14 @@ def open_holistic(
             min_detection_confidence=min_detection_confidence,
             min_tracking_confidence=min_tracking_confidence,
         ) as graph,
+        Hands(
+            static_image_mode=True,
+            max_num_hands=1,
+            model_complexity=_FULL_MODEL,
+            min_detection_confidence=min_detection_confidence,
+        ) as hands,
     ):
-        yield detector_of(partial(_holistic_people, graph), min_visibility=min_visibility)
+        yield detector_of(partial(_holistic_people, graph, hands), min_visibility=min_visibility)
 
 
 def detect_once(frame: AnyFrame) -> People:
@@ -56,14 +72,47 @@ def detect_once(frame: AnyFrame) -> People:
         return detect([frame])[0]
 
 
-def _holistic_people(graph: Holistic, frame: AnyFrame) -> list[Landmarks]:
+def _holistic_people(graph: Holistic, hands: Hands, frame: AnyFrame) -> list[Landmarks]:
     found: Any = graph.process(frame)
     person = {
         group: _unpack(landmarks.landmark)
         for group in ("pose", "left_hand", "right_hand", "face")
         if (landmarks := getattr(found, f"{group}_landmarks"))
     }
+    if "pose" in person:
+        person |= _missed_hands(hands.process, frame, person)
     return [person] if person else []
+
+
+def _missed_hands(
+    look: Callable[[AnyFrame], Any], frame: AnyFrame, person: Landmarks
+) -> dict[str, Float32[np.ndarray, "points 3"]]:
+    """Hands at wrists that are seen, by MediaPipe's palm detector, which Holistic lacks."""
+    size, found = np.array(frame.shape[1::-1]), {}
+    for group, joints in HANDS.items():
+        if group in person or person["pose"][joints[0], 2] < _SEEN_WRIST:
+            continue
+        wrist, *others = person["pose"][[*joints], :2].astype(float) * size
+        tilted = around_hand(wrist, *others)
+        side = _AROUND * float(np.linalg.norm(tilted[:, 0]))
+        (center,) = placed(np.full((1, 2), 0.5), tilted)
+        square = np.column_stack([side * np.eye(2), center - side / 2])
+        crop = cv2.warpAffine(
+            frame,
+            square / [_SQUARE_PX, _SQUARE_PX, 1],
+            (_SQUARE_PX, _SQUARE_PX),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        for hand in look(crop).multi_hand_landmarks or ():
+            points = placed(_unpack(hand.landmark)[:, :2].astype(float), square)
+            known = [one[:, :2] * size for key, one in {**person, **found}.items() if key in HANDS]
+            apart = [np.linalg.norm((points - one).mean(axis=0)) for one in known]
+            is_near = np.linalg.norm(points[0] - wrist) < _FARTHEST_WRIST * side
+            if is_near and min(apart, default=np.inf) > _ANOTHER_HAND * side:
+                unseen = np.zeros((len(points), 1))
+                found[group] = np.hstack([points / size, unseen]).astype(np.float32)
+    return found
 
 
 def _unpack(landmarks: Sequence[Any]) -> Float32[np.ndarray, "landmarks 3"]:

@@ -36,7 +36,7 @@ MODELS = (_PERSON_MODEL, _POSE_MODEL, _HAND_MODEL, _WRIST_MODEL, _HEAD_MODEL, _F
 _NUM_LANDMARKS = 33
 _FACE = slice(0, 11)
 _RIGHT_EYE, _LEFT_EYE = 5, 2
-_HANDS = {"left_hand": (15, 17, 19), "right_hand": (16, 18, 20)}  # wrist, little finger, index
+HANDS = {"left_hand": (15, 17, 19), "right_hand": (16, 18, 20)}  # wrist, little finger, index
 _MIN_PRESENCE = 0.5  # of a person, a hand or a clear heatmap
 _MIN_WRIST_VISIBILITY = 0.1  # from which a hand is looked for
 _PALM = (1.36807, 0.57733)
@@ -149,7 +149,7 @@ class FollowedPerson:
         boxes, scores = self._person.look(frame, whole)
         best = scores.argmax()
         ends = boxes[best, 4:8].reshape(-1, 2) / self._person.side + _PERSON_ANCHORS[best]
-        center, top = _placed(ends, whole)
+        center, top = placed(ends, whole)
         return _square(center, top - center, scale=1.25) if scores[best].item() >= 0 else None
 
     def _follow(self, frame: Frame, square: Square | None) -> dict[str, Float64[np.ndarray, "_ 3"]]:
@@ -162,13 +162,13 @@ class FollowedPerson:
         if presence.item() < _MIN_PRESENCE:
             return {}
         landmarks = landmarks.reshape(-1, 5)
-        points = _placed(_refined(landmarks[:, :2] / self._pose.side, heatmaps), square)
+        points = placed(_refined(landmarks[:, :2] / self._pose.side, heatmaps), square)
         center, top = points[_NUM_LANDMARKS : _NUM_LANDMARKS + 2]
         self._square = _square(center, top - center, scale=1.25)
         visibility = _sigmoid(landmarks[:_NUM_LANDMARKS, 3])
         found = {"pose": points[:_NUM_LANDMARKS], "face": self._find_face(frame, points[_FACE])}
         self._turn = 1 - self._turn
-        for number, (group, joints) in enumerate(_HANDS.items()):
+        for number, (group, joints) in enumerate(HANDS.items()):
             if visibility[joints[0]] >= _MIN_WRIST_VISIBILITY:
                 wrist = points[joints[0]]
                 is_due = self.hands == "in every frame" or number == self._turn
@@ -184,26 +184,22 @@ class FollowedPerson:
         }
 
     def _find_hand(self, frame: Frame, wrist: Point, little: Point, index: Point) -> Points:
-        middle = (2 * index + little) / 3
-        along = float(np.linalg.norm(middle - wrist))
-        side = _PALM[0] * along + _PALM[1] * float(np.linalg.norm(index - little))
-        up = (middle - wrist) / max(along, 1e-6) * (side / 2)
-        near = _square(middle, up, scale=2.7, shift=-0.1)
+        near = around_hand(wrist, little, index)
         (ends,) = self._wrist.look(frame, near)
-        center, bottom = _placed(ends.reshape(2, 2) / self._wrist.side, near)
+        center, bottom = placed(ends.reshape(2, 2) / self._wrist.side, near)
         square = _square(center, center - bottom, scale=1.0, shift=-0.1)
         landmarks, presence = self._hand.look(frame, square)
-        points = _placed(landmarks.reshape(-1, 3)[:, :2] / self._hand.side, square)
+        points = placed(landmarks.reshape(-1, 3)[:, :2] / self._hand.side, square)
         return points[: len(points) if presence.item() >= _MIN_PRESENCE else 0]
 
     def _find_face(self, frame: Frame, of_pose: Points) -> Points:
         near = _around(of_pose, of_pose[_LEFT_EYE] - of_pose[_RIGHT_EYE], scale=3.0)
         boxes, scores = self._head.look(frame, near)
         best = scores.argmax()
-        eyes = _placed(boxes[best, 4:].reshape(-1, 2) / self._head.side + _HEAD_ANCHORS[best], near)
+        eyes = placed(boxes[best, 4:].reshape(-1, 2) / self._head.side + _HEAD_ANCHORS[best], near)
         square = _around(eyes, eyes[1] - eyes[0], scale=2.0, shift=-0.1)
         landmarks, presence = self._face.look(frame, square)
-        points = _placed(landmarks.reshape(-1, 3)[:, :2] / self._face.side, square)
+        points = placed(landmarks.reshape(-1, 3)[:, :2] / self._face.side, square)
         is_face = min(scores[best].item(), presence.item()) >= 0  # logits
         return points[: len(points) if is_face else 0]
 
@@ -212,9 +208,17 @@ def _sigmoid(logits: Float64[np.ndarray, "*any"]) -> Float64[np.ndarray, "*any"]
     return 0.5 + 0.5 * np.tanh(0.5 * logits)
 
 
-def _placed(points: Points, square: Square) -> Points:
+def placed(points: Points, square: Square) -> Points:
     """Points of the unit square, in pixels of the frame."""
     return points @ square[:, :2].T + square[:, 2]
+
+
+def around_hand(wrist: Point, little: Point, index: Point) -> Square:
+    middle = (2 * index + little) / 3
+    along = float(np.linalg.norm(middle - wrist))
+    side = _PALM[0] * along + _PALM[1] * float(np.linalg.norm(index - little))
+    up = (middle - wrist) / max(along, 1e-6) * (side / 2)
+    return _square(middle, up, scale=2.7, shift=-0.1)
 
 
 def _square(center: Point, up: Point, *, scale: float, shift: float = 0.0) -> Square:

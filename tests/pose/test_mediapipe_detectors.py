@@ -1,6 +1,7 @@
 import io
 import os
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.pose.detectors import TasksConfig, default_detector
 from motiontransfer.pose.landmarks import VERTEX_OF_JOINT, people_in_pixels
 from motiontransfer.pose.mediapipe_detectors import (
+    _missed_hands,
     mediapipe_models,
     native_stderr_hidden,
     read_bundle,
@@ -36,6 +38,54 @@ def found(astronaut):
     """Points and scores by joint name of a woman who faces the camera, down to the waist."""
     points, score = detect_one(HOLISTIC_DETECTOR, astronaut)
     return dict(zip(HOLISTIC.joints, zip(points, score, strict=True), strict=True))
+
+
+class OneHand:
+    """A palm detector that finds a hand with all points at one place of each square."""
+
+    def __init__(self, x, y):
+        self.landmark = [SimpleNamespace(x=x, y=y, visibility=0.0)] * 21
+        self.looked = 0
+
+    def process(self, crop):
+        self.looked += 1
+        return SimpleNamespace(multi_hand_landmarks=[self])
+
+
+def upright(*, visibility):
+    """Both hands point up by 30 of 400 pixels, the left one at x = 100 of 200 pixels."""
+    pose = np.zeros((33, 3), np.float32)
+    for joints, x in (((15, 17, 19), 100), ((16, 18, 20), 40)):
+        pose[[*joints]] = (x / 200, 170 / 400, visibility)
+        pose[joints[0], 1] = 200 / 400
+    return {"pose": pose}
+
+
+def test_a_hand_that_was_missed_is_looked_for_around_its_wrist():
+    """In a square of 2.5 * 2.7 * 1.368 * 30 = 277.0 pixels.
+
+    Its center is a tenth of the palm's own 41.04 pixels above (100, 170).
+    """
+    frame, person = np.zeros((400, 200, 3), np.uint8), upright(visibility=1.0)
+    person["right_hand"] = np.full((21, 3), (40 / 200, 200 / 400, 0), np.float32)
+    found = _missed_hands((hands := OneHand(0.5, 0.6)).process, frame, person)
+    assert hands.looked == 1
+    (group, points), *others = found.items()
+    assert (group, others, points.shape) == ("left_hand", [], (21, 3))
+    y = 170 - 0.1 * 41.04 + 0.1 * 277.0
+    np.testing.assert_allclose(points[0] * (200, 400, 1), [100, y, 0], atol=0.05)
+
+
+@pytest.mark.parametrize(("place", "visibility"), [((0.5, 0.1), 1.0), ((0.5, 0.6), 0.4)])
+def test_a_hand_elsewhere_or_of_a_hidden_wrist_is_none_that_was_missed(place, visibility):
+    frame = np.zeros((400, 200, 3), np.uint8)
+    assert _missed_hands(OneHand(*place).process, frame, upright(visibility=visibility)) == {}
+
+
+def test_the_other_hand_is_none_that_was_missed():
+    frame, person = np.zeros((400, 200, 3), np.uint8), upright(visibility=1.0)
+    person["right_hand"] = np.full((21, 3), (100 / 200, 201 / 400, 0), np.float32)
+    assert _missed_hands(OneHand(0.5, 0.6).process, frame, person) == {}
 
 
 def test_left_and_right_of_the_face_mirror_each_other_in_its_mesh():

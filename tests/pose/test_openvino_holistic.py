@@ -7,7 +7,13 @@ import pytest
 from motiontransfer.pose import openvino_holistic
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
-from motiontransfer.pose.openvino_holistic import FollowedPerson, _refined, _square, follow_person
+from motiontransfer.pose.openvino_holistic import (
+    FollowedPerson,
+    _refined,
+    _square,
+    around_hand,
+    follow_person,
+)
 
 
 @pytest.fixture
@@ -118,31 +124,21 @@ def test_hands_take_turns_on_slow_processors(person, monkeypatch, caplog, second
 def test_a_square_is_turned_to_its_upper_side():
     square = _square(np.array([10.0, 20.0]), np.array([3.0, 0.0]), scale=2.0)  # to the right
     corners = np.array([[0.5, 0.0], [0.0, 0.5], [0.5, 0.5]])
-    placed = openvino_holistic._placed(corners, square)
+    placed = openvino_holistic.placed(corners, square)
     np.testing.assert_allclose(placed, [[16, 20], [10, 14], [10, 20]])
     shifted = _square(np.array([10.0, 20.0]), np.array([0.0, -3.0]), scale=1.0, shift=-0.1)
-    np.testing.assert_allclose(openvino_holistic._placed(corners[2:], shifted), [[10, 19.4]])
+    np.testing.assert_allclose(openvino_holistic.placed(corners[2:], shifted), [[10, 19.4]])
 
 
 @pytest.mark.parametrize(
     ("across", "along", "side"),
     [(0, 30, 1.36807 * 30), (30, 10, 1.36807 * 10 + 0.57733 * 30), (30, 1, 1.36807 + 0.57733 * 30)],
 )
-def test_a_hand_is_looked_for_in_a_square_of_its_length_and_width(person, across, along, side):
+def test_a_hand_is_looked_for_in_a_square_of_its_length_and_width(across, along, side):
     """Also if it points at the camera; 2.7 times as large as the palm."""
-    looked = []
-
-    def look(frame, square):
-        looked.append(square)
-        return [np.full(4, 50.0)]
-
-    person._wrist.look = look
-    person._hand.look = lambda *_: [np.zeros(63), np.array([0.0])]
     little = np.array([50.0, 50 - along]) - np.array([2 * across / 3, 0])
-    index, wrist = little + np.array([across, 0]), np.array([50.0, 50])
-    frame = np.zeros((100, 100, 3), np.uint8)
-    FollowedPerson._find_hand(person, frame, wrist=wrist, little=little, index=index)
-    np.testing.assert_allclose(np.linalg.norm(looked[0][:, :2], axis=0), 2.7 * side, rtol=1e-4)
+    square = around_hand(np.array([50.0, 50]), little, little + np.array([across, 0]))
+    np.testing.assert_allclose(np.linalg.norm(square[:, :2], axis=0), 2.7 * side, rtol=1e-4)
 
 
 def test_landmarks_move_to_the_center_of_a_clear_heatmap():
