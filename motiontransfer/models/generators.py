@@ -7,6 +7,7 @@ A frame generator maps a pose map and the previous output to the next frame (Cha
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -56,6 +57,9 @@ BACKGROUNDS: Mapping[Background, BackgroundMethod] = {
     "generated": BackgroundMethod(has_image=False),
 }
 
+_OUTLINE_PX = 4  # beyond the puppet, within which its outline is the person's where it is sure
+_BESIDE = 1 / 6  # mean coverage so near, from which a pixel lies beside the puppet
+_LEAST_COVERAGE = 1e-3
 _GATE_BIAS = 2.0  # logit: an untrained network takes most of a frame from the puppet
 
 NumDownsamplings = Annotated[int, Field(ge=1, le=8)]
@@ -313,7 +317,10 @@ class FrameGenerator(nn.Module):
             return Generated(synthesized, synthesized)
         color, coverage, confidence = texture.split([3, 1, 1], dim=1)
         gate = confidence + (1 - confidence) * torch.sigmoid(output[:, -1:] + _GATE_BIAS)
-        return Generated(synthesized + gate * (color - coverage * synthesized), synthesized)
+        frame = synthesized + gate * (color - coverage * synthesized)
+        if self.background_image is not None:
+            frame = frame + _outside(coverage, confidence) * (behind - frame)
+        return Generated(frame, synthesized)
 
     def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:
         """The background image with the shadows of people in these poses."""
@@ -324,6 +331,22 @@ class FrameGenerator(nn.Module):
         return self.background_image + functional.interpolate(
             shadows, size=(height, width), mode="bilinear"
         )
+
+
+def _outside(
+    coverage: Float[Tensor, "batch 1 height width"],
+    confidence: Float[Tensor, "batch 1 height width"],
+) -> Float[Tensor, "batch 1 height width"]:
+    """Share of each pixel that lies beyond the outline of a puppet that is sure of it.
+
+    A few pixels wide: fingers and cloth that the puppet lacks reach farther.
+    """
+    nearby = partial(
+        functional.avg_pool2d, kernel_size=2 * _OUTLINE_PX + 1, stride=1, padding=_OUTLINE_PX
+    )
+    covered = nearby(coverage)
+    sure = nearby(confidence) / (covered + _LEAST_COVERAGE)
+    return (1 - coverage) * sure * (covered / _BESIDE).clamp(0, 1)
 
 
 class HalfResolutionGenerator(nn.Module):

@@ -77,6 +77,8 @@ class Appearance:
     has_skirt: bool
     patches: Sequence[Sequence[Patch | None]]
     """Patches by reference and part; None where the part was not seen."""
+    differences: UInt8[np.ndarray, "parts references references"]
+    """Levels by which a part looks different in two references; 255 where one does not show it."""
     background: UInt8[np.ndarray, "height width 3"]
 
     @property
@@ -115,6 +117,7 @@ def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], Pack
         "patch_bytes": lengths,
         "patch_measures": measures,
         "patch_pixels": np.concatenate(pixels),
+        "patch_differences": appearance.differences,
         "background": _lossless(appearance.background),
     }
     groups = [(name, list(joints)) for name, joints in appearance.skeleton.groups]
@@ -155,6 +158,7 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
         "patch_bytes": (rows, columns),
         "patch_measures": (rows, columns, 2),
         "patch_pixels": (int(lengths.sum()),),
+        "patch_differences": (columns - 1, rows, rows),
     }
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
@@ -181,6 +185,7 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
         height_px=packed.height_px,
         has_skirt=packed.has_skirt,
         patches=patches,
+        differences=arrays["patch_differences"],
         background=np.ascontiguousarray(_decoded(arrays["background"])[..., :3]),
     )
 

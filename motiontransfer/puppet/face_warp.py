@@ -19,9 +19,11 @@ from motiontransfer.puppet.parts import Map
 _RING = 0.85  # of the points that are held; the face's own are within 0.5
 _NUM_HELD = 16
 _FADING = (0.75, 0.95)  # from all of the warp to none of it
-_LARGEST_OFFSET = (0.05, 0.09)  # mean square root, from all of the warp to none: a face seen from
-# another side has its nose elsewhere, and would fold
-_SMOOTHING = 1e-3  # of the spline: points are wrong by a pixel or so
+# Mean square root of the points' offsets. Smaller ones are the detector's noise. Larger ones are of
+# a face seen from another side, whose nose is elsewhere: it would fold.
+_SMALLEST_OFFSET = (0.03, 0.045)  # from none of the warp to all of it
+_LARGEST_OFFSET = (0.06, 0.1)  # from all to none
+_SMOOTHING = 0.02  # of the spline: points are wrong by a pixel or so
 _CELLS = 12  # of the grid along the diagonal; between them places are interpolated
 _LARGEST_EXTENT = 0.1  # of the diagonal, by which a head may reach farther
 
@@ -72,7 +74,8 @@ class FaceWarp:
         offsets = self.reference - self.drawn @ self.own[:, :2].T - self.own[:, 2]
         size = self._diagonal * math.sqrt(abs(float(np.linalg.det(self.own[:, :2]))))
         rms = np.sqrt(np.square(offsets).sum(axis=1).mean(keepdims=True)) / size
-        return offsets * _falling(rms, _LARGEST_OFFSET)[:, None]
+        share = (1 - _falling(rms, _SMALLEST_OFFSET)) * _falling(rms, _LARGEST_OFFSET)
+        return offsets * share[:, None]
 
     def _shift(self, pixels: Float64[np.ndarray, "pixels 2"]) -> Float64[np.ndarray, "pixels 2"]:
         """Shift of the pixels' places in the reference from those of the similarity."""

@@ -30,6 +30,11 @@ _FEWEST_SHOWING = 5  # references that show the place: fewer tell nothing
 _ALIKE_SHARE = 0.25  # of them, up to which a color is an occluder's
 _LARGEST_SHARE = 0.5  # of the part; if more is unlike, it is seen from another side
 
+# Differences.
+_COMPARED_PX = 16  # side of the copies
+_GRAY = 128  # level, in place of what is not covered
+_MOST_LEVELS = 254  # 255: not known
+
 # Filling.
 _NUM_SOURCES = 3  # references from which one part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
@@ -147,6 +152,30 @@ class _PartViews:
             measured[reference] = sharpness(cut.colors, cut.coverage, face, zoom=float(zoom))
         return relative_sharpness(measured, self.alike)
 
+    def differences(self, num_references: int) -> UInt8[np.ndarray, "references references"]:
+        """Levels by which the part looks different in any two references, in the same pose.
+
+        255 where one of them does not show it.
+        """
+        apart = np.full((num_references, num_references), 255, np.uint8)
+        if not self.cut:
+            return apart
+        small = {n: small_copy(cut.colors, cut.coverage) for n, cut in self.cut.items()}
+        base = max(small, key=lambda one: int(small[one].coverage.sum()))
+        size = small[base].coverage.shape[::-1]
+        images = np.zeros((len(small), _COMPARED_PX, _COMPARED_PX, 3), np.int16)
+        for image, (one, copy) in zip(images, small.items(), strict=True):
+            matrix = small[base].zoom * self.map(one, base) / (copy.zoom, copy.zoom, 1)
+            colors, coverage = (cv2.warpAffine(of, matrix, size) for of in copy[:2])
+            share = coverage[..., None] / np.float32(255)
+            over_gray = colors * share + _GRAY * (1 - share)
+            image[:] = cv2.resize(over_gray, image.shape[1::-1], interpolation=cv2.INTER_AREA)
+        rows, covered = np.array([*small]), small[base].coverage.mean() / 255
+        for one, image in zip(rows, images, strict=True):
+            levels = np.abs(images - image).mean(axis=(1, 2, 3)) / max(covered, 1e-6)
+            apart[one, rows] = np.minimum(levels, _MOST_LEVELS).round()
+        return apart
+
     def filled(self, reference: int) -> CutPart:
         """The part with its hidden pixels from sharp references that show them, the most alike."""
         filled = self.cut[reference]
@@ -168,13 +197,17 @@ def fill_hidden(
     scales: Float64[np.ndarray, " references"],
     stored: Sequence[Sequence[StoredPart | None]],
     persons: Sequence[Patch | None],
-) -> list[list[Patch | None]]:
+) -> tuple[list[list[Patch | None]], UInt8[np.ndarray, "parts references references"]]:
     """Patches of all parts by reference, without occluders, and with hidden pixels filled.
+
+    Returns:
+        The patches, and the levels by which each part looks different in two references.
 
     Args:
         persons: the whole person in each reference, in the colors of the cut parts.
     """
     patches: list[list[Patch | None]] = [[] for _ in stored]
+    differences = np.zeros((len(parts), len(stored), len(stored)), np.uint8)
     trunk = [part.name for part in parts].index("torso")
     for number, part in enumerate(track(parts, "filling what is hidden", total=len(parts))):
         waiting = ((reference, row[number]) for reference, row in enumerate(stored))
@@ -182,6 +215,7 @@ def fill_hidden(
         views = _PartViews(part=part, poses=poses, scales=scales, cut=cut)
         if number <= trunk:  # head and arms turn: a sleeve or an elbow is no occluder
             views = views.without_occluders()
+        differences[number] = views.differences(len(stored))
         for reference, (row, person) in enumerate(zip(patches, persons, strict=True)):
             own = views.cut.get(reference)
             if own is None:
@@ -189,4 +223,4 @@ def fill_hidden(
                 continue
             sharp, filled = views.sharpness[reference], views.filled(reference)
             row.append(part_patch(own, filled, person, sharpness=sharp))
-    return patches
+    return patches, differences

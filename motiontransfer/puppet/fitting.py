@@ -115,7 +115,7 @@ def fit_appearance(
         for cut in map(partial(cut_parts, parts, background), people(), frames):
             persons.append(whole_person(cut))
             stored.append([part and part.stored(file) for part in cut])
-        patches = fill_hidden(parts, poses, scales, stored, persons)
+        patches, differences = fill_hidden(parts, poses, scales, stored, persons)
     return Appearance(
         skeleton=skeleton,
         points=points,
@@ -125,6 +125,7 @@ def fit_appearance(
         height_px=height_px,
         has_skirt=has_skirt,
         patches=patches,
+        differences=differences,
         background=background.image,
     )
 

@@ -21,6 +21,7 @@ from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.bending import Placement, margin_px, sampling_grid
 from motiontransfer.puppet.parts import BodyPoses, Map, body_scales, joined_parts, meeting_joints
 from motiontransfer.puppet.retrieval import Chosen, Excluded, References, choose_jointly
+from motiontransfer.puppet.steady import choose_over_clip
 
 Texture = UInt8[np.ndarray, "height width 5"]
 """RGB, 1 and confidence, each times coverage; of 255."""
@@ -35,6 +36,9 @@ Corners = Int64[np.ndarray, "2 2"]
 _HYSTERESIS = (0.25, 0.1)  # by which another one must be nearer: share, and % of the body's height
 _FAST_HYSTERESIS = (0.1, 0.0)  # the same of head and hands, whose look changes fast
 _SEAM_COST = 1.5  # of different references of parts that meet, % of the body's height
+_SWITCH_COST, _FAST_SWITCH_COST = 0.4, 0.05  # of a switch where frames to come are known, % of
+# the body's height for each level by which the references look different; of head and hands less
+_FRAMES_LOOKED_AHEAD = 512  # with the memory of a distance for each part and reference
 _BLOCK_FRAMES = 16  # compared with all references at once: memory grows with both
 
 # Confidence.
@@ -76,20 +80,28 @@ class Puppet:
         return self
 
     def follow(self, keypoints: Keypoints, *, excluded: Excluded | None = None) -> "PuppetClip":
-        """Choose a reference for each part in each frame of a clip. Causal."""
-        return PuppetFollower(self).follow(keypoints, excluded=excluded)
+        """Choose a reference for each part in each frame of a whole clip, with few switches."""
+        return PuppetFollower(self, looks_ahead=True).follow(keypoints, excluded=excluded)
 
 
 class PuppetFollower:
     """Choice of references for the frames of a clip as they arrive, in batches of any size."""
 
-    def __init__(self, puppet: Puppet) -> None:
-        self._puppet = puppet
+    def __init__(self, puppet: Puppet, *, looks_ahead: bool = False) -> None:
+        """Begin a clip.
+
+        Args:
+            looks_ahead: choose for all frames of a batch together; False: causally.
+        """
+        self._puppet, self._looks_ahead = puppet, looks_ahead
         self._current = np.full(len(puppet.parts), -1)
         hysteresis = [
             _FAST_HYSTERESIS if part.changes_fast else _HYSTERESIS for part in puppet.parts
         ]
         self._share, self._least = np.array(hysteresis).T
+        self._switch = np.array(
+            [_FAST_SWITCH_COST if part.changes_fast else _SWITCH_COST for part in puppet.parts]
+        )
         names = [part.name for part in puppet.parts]
         self._neck, self._head = names.index("neck"), names.index("head")
 
@@ -99,33 +111,71 @@ class PuppetFollower:
         scales = body_scales(poses, puppet.appearance.full_lengths)
         chosen = np.full((len(points), len(puppet.parts)), -1)
         distances = np.full(chosen.shape, np.inf)
-        for start in range(0, len(points), _BLOCK_FRAMES):
-            block = slice(start, start + _BLOCK_FRAMES)
-            found = puppet.references.distances(poses[block], scales[block])
+        num_together = _FRAMES_LOOKED_AHEAD if self._looks_ahead else _BLOCK_FRAMES
+        for start in range(0, len(points), num_together):
+            block = slice(start, start + num_together)
+            found = self._distances(poses[block], scales[block])
             if excluded is not None:
                 all_views = np.tile(excluded[block, None], 3)  # filmed, exchanged, mirrored
                 found[np.broadcast_to(all_views, found.shape)] = np.inf
-            for frame, distance in enumerate(found, start):
-                chosen[frame] = self._choose(distance)
-                distances[frame] = distance[np.arange(len(distance)), chosen[frame]]
+            chosen[block] = self._choose(found)
+            of_chosen = np.maximum(chosen[block], 0)[..., None]
+            distances[block] = np.take_along_axis(found, of_chosen, axis=2)[..., 0]
         distances[chosen < 0] = np.inf
         return PuppetClip(puppet, poses, scales, chosen, distances)
 
-    def _choose(self, distances: Float64[np.ndarray, "parts references"]) -> Chosen:
-        """References of the next frame; those of the frame before are preferred by the hysteresis.
+    def _distances(
+        self, poses: BodyPoses, scales: Series
+    ) -> Float64[np.ndarray, "frames parts references"]:
+        starts = range(0, len(poses), _BLOCK_FRAMES)
+        blocks = (slice(start, start + _BLOCK_FRAMES) for start in starts)
+        references = self._puppet.references
+        return np.concatenate([references.distances(poses[of], scales[of]) for of in blocks])
 
-        The neck comes from the reference of the head, if that shows one.
-        """
+    def _choose(
+        self, distances: Float64[np.ndarray, "frames parts references"]
+    ) -> Int64[np.ndarray, "frames parts"]:
+        """References of the next frames."""
+        puppet, costs = self._puppet, distances + self._puppet.references.penalties.T
+        if self._looks_ahead:
+            chosen = choose_over_clip(
+                costs,
+                puppet.appearance.differences,
+                joined=puppet.joined,
+                seam=_SEAM_COST,
+                switch=self._switch,
+                before=self._current,
+            )
+            for parts, found in zip(chosen, distances, strict=True):
+                self._join_neck(parts, found)
+            self._current = chosen[-1]
+            return chosen
+        return np.stack([self._choose_next(*both) for both in zip(costs, distances, strict=True)])
+
+    def _choose_next(
+        self,
+        costs: Float64[np.ndarray, "parts references"],
+        distances: Float64[np.ndarray, "parts references"],
+    ) -> Chosen:
+        """References of the next frame; those of the frame before are preferred by hysteresis."""
         parts = np.flatnonzero(self._current >= 0)
-        current, cost = self._current[parts], distances + self._puppet.references.penalties.T
-        cost[parts, current] = cost[parts, current] * (1 - self._share[parts]) - self._least[parts]
-        chosen = choose_jointly(cost, joined=self._puppet.joined, seam=_SEAM_COST)
+        current = self._current[parts]
+        costs[parts, current] = (
+            costs[parts, current] * (1 - self._share[parts]) - self._least[parts]
+        )
+        chosen = choose_jointly(costs, joined=self._puppet.joined, seam=_SEAM_COST)
+        self._join_neck(chosen, distances)
+        self._current = chosen
+        return chosen
+
+    def _join_neck(
+        self, chosen: Chosen, distances: Float64[np.ndarray, "parts references"]
+    ) -> None:
+        """Take the neck from the reference of the head, if that shows one."""
         head = int(chosen[self._head])
         has_neck = head >= 0 and self._puppet.references.patches[head][self._neck] is not None
         if has_neck and np.isfinite(distances[self._neck, head]):
             chosen[self._neck] = head
-        self._current = chosen
-        return chosen
 
 
 @dataclass(frozen=True, slots=True)

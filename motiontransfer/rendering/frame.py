@@ -178,7 +178,9 @@ def render_poses(
 def _generate(renderer: Renderer, keypoints: Keypoints) -> Iterator[PendingFrame]:
     rollout, face, previous = Rollout(renderer.networks), renderer.face, None
     patches = repeat(None, keypoints.num_frames) if face is None else face.patches(keypoints)
-    with closing(rollout.draw(keypoints)) as poses:
+    puppet = renderer.networks.puppet
+    clip = None if puppet is None else puppet.follow(keypoints)
+    with closing(rollout.draw(keypoints, puppet=clip)) as poses:
         for pose, make_patch in zip(poses, patches, strict=True):
             image = previous = rollout.step(pose, previous)
             if face is not None and face.carries_faces:

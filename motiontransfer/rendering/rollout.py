@@ -3,7 +3,7 @@
 The arithmetic is written once, on arrays: those of NumPy or PyTorch, as the networks take them.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import groupby, repeat
@@ -18,7 +18,6 @@ from motiontransfer.pose.boxes import Boxes, Viewport, ViewportFollower
 from motiontransfer.pose.drawing import NumpyDrawer, PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.puppet.retrieval import Excluded
 from motiontransfer.puppet.warping import Puppet, PuppetClip, PuppetFollower, Texture
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import Box
@@ -132,11 +131,14 @@ class Rollout:
             self._puppet = PuppetFollower(networks.puppet)
 
     def draw(
-        self, keypoints: Keypoints, *, excluded: Excluded | None = None
+        self, keypoints: Keypoints, *, puppet: PuppetClip | None = None
     ) -> Generator[FramePose]:
         """Draw the next poses, one at a time as they are asked for, their maps in batches.
 
         Puppets are drawn ahead, in threads, which end with the generator.
+
+        Args:
+            puppet: the puppet in these poses; None: its references are chosen as poses arrive.
 
         Raises:
             KeypointsError: the poses are for images of another size.
@@ -153,10 +155,19 @@ class Rollout:
         starts = range(0, num_frames, BATCH_FRAMES)
         batches = [range(start, min(start + BATCH_FRAMES, num_frames)) for start in starts]
         textures: Iterator[Texture | None] = repeat(None)
-        if self._puppet is not None:
+        if (follower := self._puppet) is not None:
             # Threads are of no use to a frame that arrives alone.
             num_threads = min(networks.num_threads(), _MAX_DRAWING_THREADS) * (num_frames > 1)
-            textures = _draw_puppet(self._puppet, keypoints, batches, boxes, excluded, num_threads)
+            clips: Iterable[PuppetClip] = (
+                [puppet]
+                if puppet is not None
+                else map_ahead(
+                    lambda batch: follower.follow(keypoints.part(batch)),
+                    batches,
+                    num_threads=min(num_threads, 1),
+                )
+            )
+            textures = _draw_puppet(clips, boxes, num_threads)
         for batch in batches:
             yield from self._draw_batch(keypoints.part(batch), boxes[batch], textures)
 
@@ -213,25 +224,13 @@ class Rollout:
                 )
 
 
-def _draw_puppet(
-    follower: PuppetFollower,
-    keypoints: Keypoints,
-    batches: Sequence[range],
-    boxes: Boxes,
-    excluded: Excluded | None,
-    num_threads: int,
-) -> Iterator[Texture]:
+def _draw_puppet(clips: Iterable[PuppetClip], boxes: Boxes, num_threads: int) -> Iterator[Texture]:
     """The puppet in each frame's box, drawn while the frames before are generated."""
-
-    def follow(batch: range) -> PuppetClip:
-        out = None if excluded is None else excluded[batch]
-        return follower.follow(keypoints.part(batch), excluded=out)
 
     def draw(pose: tuple[tuple[PuppetClip, int], Sequence[int]]) -> Texture:
         (clip, index), (x0, y0, x1, y1) = pose
         return clip.draw(index, box=(x0, y0, x1, y1))
 
-    clips = map_ahead(follow, batches, num_threads=min(num_threads, 1))
     places = ((clip, index) for clip in clips for index in range(len(clip.chosen)))
     poses = zip(places, boxes.tolist(), strict=True)
     return map_ahead(draw, poses, num_threads=num_threads)

@@ -113,6 +113,8 @@ def generate_clip(
         TorchNetworks(generator, size=keypoints.image_size, style=style, autocast=autocast)
     )
     frame = None
-    for pose in rollout.draw(keypoints, excluded=excluded):
+    puppet = generator.puppet
+    clip = None if puppet is None else puppet.follow(keypoints, excluded=excluded)
+    for pose in rollout.draw(keypoints, puppet=clip):
         frame = rollout.step(pose, frame)
         yield frame

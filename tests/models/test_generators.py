@@ -220,6 +220,24 @@ def test_where_the_puppet_covers_nothing_the_frame_is_synthesized(gate):
     assert torch.equal(synthesized, generator(*inputs()).synthesized)
 
 
+@pytest.mark.parametrize(("confidence", "is_cut"), [(1.0, True), (0.0, False)])
+def test_beside_a_puppet_that_is_sure_the_room_is_shown(confidence, is_cut):
+    """Up to 4 pixels from it, less and less; what the puppet lacks reaches farther."""
+    rows, columns = 24, 32
+    room = torch.full((3, rows, columns), -0.5)
+    texture = torch.zeros(1, 5, rows, columns)
+    texture[:, 3, :, :16], texture[:, 4, :, :16] = 1, confidence
+    generator = generators.FrameGenerator(Constant(9.0, 9.0, 9.0, 200.0, -200.0), room)
+    frame = generator(*(torch.rand(1, n, rows, columns) for n in (4, 3)), None, texture).frame
+    middle = frame[0, 0, rows // 2]
+    assert middle[20:].tolist() == pytest.approx([1.0] * 12)
+    if is_cut:
+        assert middle[16:19].tolist() == pytest.approx([-0.5, -0.5, -0.5], abs=0.01)
+        assert -0.5 < middle[19] < 1
+    else:
+        assert middle[16:].tolist() == pytest.approx([1.0] * 16)
+
+
 def config(**changes):
     values = {
         **{"architecture": "fast", "background": "plate", "pose_channels": 4, "num_filters": 4},

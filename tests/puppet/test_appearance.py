@@ -5,7 +5,7 @@ import pytest
 
 from motiontransfer.puppet.appearance import PackedAppearance, pack_appearance, unpack_appearance
 from motiontransfer.puppet.cutting import encode_patch
-from tests.people import appearance_of, lost, posed
+from tests.people import PARTS, appearance_of, lost, posed
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def test_an_appearance_is_packed_and_unpacked(appearance):
     back = unpack_appearance(*pack_appearance(appearance))
     assert back.skeleton == appearance.skeleton
     assert back.height_px == appearance.height_px
-    for name in ("points", "score", "frames", "full_lengths", "background"):
+    for name in ("points", "score", "frames", "full_lengths", "differences", "background"):
         assert np.array_equal(getattr(back, name), getattr(appearance, name)), name
     for before, after in zip(appearance.patches, back.patches, strict=True):
         for one, other in zip(before, after, strict=True):
@@ -30,8 +30,8 @@ def test_an_appearance_is_packed_and_unpacked(appearance):
     assert back.frames.tolist() == [[0, 0], [1, 0]]
 
 
-OF_PATCHES = ("patch_boxes", "patch_bytes", "patch_measures", "patch_pixels")
-ARRAYS = ("points", "score", "frames", "full_lengths", *OF_PATCHES)
+OF_PATCHES = ("boxes", "bytes", "measures", "pixels", "differences")
+ARRAYS = ("points", "score", "frames", "full_lengths", *(f"patch_{of}" for of in OF_PATCHES))
 
 
 def less_a_row(name):
@@ -41,6 +41,7 @@ def less_a_row(name):
 def without_references(arrays, packed):
     of_references = [name for name in ARRAYS if name != "full_lengths"]
     arrays.update({name: arrays[name][:0] for name in of_references})
+    arrays["patch_differences"] = np.zeros((len(PARTS), 0, 0), np.uint8)
 
 
 # Before a colon: what the error names.

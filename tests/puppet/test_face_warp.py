@@ -15,10 +15,10 @@ def grid_of(drawn, reference, **how):
     return warp.sampling_grid(corner=(0, 0), size=(120, 140), **how)
 
 
-def opened():
-    """The mouth two pixels lower in the reference."""
+def opened(by=7.0):
+    """The mouth lower in the reference by some pixels."""
     reference = FACE.copy()
-    reference[MOUTH, 1] += 2
+    reference[MOUTH, 1] += by
     return reference
 
 
@@ -28,8 +28,10 @@ def at(grid, points):
 
 def test_points_of_the_face_are_sampled_where_the_reference_has_them():
     grid, reference = grid_of(FACE, opened()), opened()
-    np.testing.assert_allclose(at(grid, FACE), reference - FACE + FACE.round(), atol=0.6)
-    assert np.abs(at(grid, FACE[MOUTH])[:, 1] - FACE[MOUTH].round()[:, 1]).min() > 1.4
+    np.testing.assert_allclose(
+        at(grid, FACE), reference - FACE + FACE.round(), atol=2.2
+    )  # smoothed
+    assert np.abs(at(grid, FACE[MOUTH])[:, 1] - FACE[MOUTH].round()[:, 1]).min() > 4.5
 
 
 def test_hair_beyond_the_ring_stays():
@@ -38,11 +40,12 @@ def test_hair_beyond_the_ring_stays():
     beyond = np.hypot(x - 60, y - 70) > 0.97 * np.hypot(40, 40)
     apart = grid - np.dstack([x, y])
     assert np.abs(apart[beyond]).max() < 0.05
-    assert np.abs(apart).max() < 3  # it nowhere goes farther than the points do, nearly
+    assert np.abs(apart).max() < 8  # it nowhere goes farther than the points do, nearly
 
 
-def test_a_face_in_its_own_pose_is_not_warped():
-    grid = grid_of(FACE, FACE)
+@pytest.mark.parametrize("by", [0, 2])
+def test_a_face_that_is_off_by_a_detectors_noise_is_not_warped(by):
+    grid = grid_of(FACE, opened(by))
     y, x = np.mgrid[:140, :120]
     np.testing.assert_allclose(grid, np.dstack([x, y]), atol=0.02)
 

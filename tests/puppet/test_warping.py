@@ -220,9 +220,9 @@ def test_a_reference_is_kept_while_another_is_hardly_nearer_and_the_part_is_ther
     """
     forearm = NUMBER_OF["left_forearm"]
     clip = joined(*(with_forearm(degrees) for degrees in (0, 19.5, 20.5, 40, 20.5, 19.5, 0)))
-    assert puppet.follow(clip).chosen[:, forearm].tolist() == [0, 0, 0, 1, 1, 1, 0]
+    assert PuppetFollower(puppet).follow(clip).chosen[:, forearm].tolist() == [0, 0, 0, 1, 1, 1, 0]
     clip = lost(clip, "left_wrist", [1])
-    assert puppet.follow(clip).chosen[:4, forearm].tolist() == [0, -1, 0, 1]
+    assert PuppetFollower(puppet).follow(clip).chosen[:4, forearm].tolist() == [0, -1, 0, 1]
 
 
 @pytest.mark.parametrize(("part", "about"), [("left_hand", "left_wrist"), ("head", "nose")])
@@ -231,7 +231,7 @@ def test_head_and_hands_change_their_reference_sooner(part, about):
     of_size = partial(with_part, part, about)
     opening = Puppet(appearance_of(*map(of_size, (0.4, 1))))
     sizes = (0.4, 0.71, 0.76, 1, 0.69, 0.64, 0.4)
-    chosen = opening.follow(joined(*map(of_size, sizes))).chosen
+    chosen = PuppetFollower(opening).follow(joined(*map(of_size, sizes))).chosen
     assert chosen[:, NUMBER_OF[part]].tolist() == [0, 0, 1, 1, 1, 0, 0]
 
 
@@ -243,7 +243,7 @@ def test_frames_may_arrive_one_by_one_or_in_batches_and_the_future_changes_nothi
     keypoints = joined(*map(with_forearm, angles))
     excluded = np.zeros((len(angles), len(REFERENCES)), bool)
     excluded[data.draw(st.integers(0, len(angles) - 1)), 1] = True
-    whole = puppet.follow(keypoints, excluded=excluded)
+    whole = PuppetFollower(puppet).follow(keypoints, excluded=excluded)
     follower = PuppetFollower(puppet)
     batches = [
         follower.follow(keypoints.part(range(len(angles))[of]), excluded=excluded[of])
@@ -252,6 +252,14 @@ def test_frames_may_arrive_one_by_one_or_in_batches_and_the_future_changes_nothi
     for name in ("chosen", "distances", "scales"):
         in_batches = np.concatenate([getattr(batch, name) for batch in batches])
         assert np.array_equal(in_batches, getattr(whole, name)), name
+
+
+def test_in_a_whole_clip_a_switch_that_does_not_last_is_not_made(puppet):
+    """As they arrive, the forearm's reference is changed for two frames of seven."""
+    clip = joined(*(with_forearm(degrees) for degrees in (0, 0, 28, 28, 0, 0, 0)))
+    forearm = NUMBER_OF["left_forearm"]
+    assert PuppetFollower(puppet).follow(clip).chosen[:, forearm].tolist() == [0, 0, 1, 1, 0, 0, 0]
+    assert puppet.follow(clip).chosen[:, forearm].tolist() == [0] * 7
 
 
 @given(st.lists(st.sampled_from(range(8)), min_size=3, max_size=3))

@@ -168,7 +168,12 @@ def test_a_viewport_shows_the_same_as_the_whole_frame_and_the_background_around_
     for frame, expected, box in zip(frames, whole, boxes_of(keypoints), strict=True):
         inside = torch.zeros(SIZE, dtype=torch.bool)
         inside[box[1] : box[3], box[0] : box[2]] = True
-        torch.testing.assert_close(frame[:, inside], expected[:, inside], atol=tolerance, rtol=0)
+        # Beside the puppet the outline is that of the pixels near it, of which some are outside.
+        deep = inside.clone()
+        if with_puppet:
+            deep[:] = False
+            deep[box[1] + 4 : box[3] - 4, box[0] + 4 : box[2] - 4] = True
+        torch.testing.assert_close(frame[:, deep], expected[:, deep], atol=tolerance, rtol=0)
         assert torch.equal(frame[:, ~inside], scene[:, ~inside])
 
 

@@ -1,0 +1,86 @@
+"""References of a whole clip: the least sum of distances, seams and switches (Viterbi 1967).
+
+A switch from one reference to another costs as much as they look different, so that a part changes
+between look-alikes, and early or late rather than back and forth. The tree of joined parts is
+solved from its leaves to its roots frame by frame, and from its roots to its leaves over time.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64, Int64, UInt8
+
+_NUM_CANDIDATES = 6  # the best of each frame, of which all of a clip are compared: time is limited
+_OTHER_VIEW = 60  # levels by which a reference differs from one seen in another way, as mirrored
+
+Costs = Float64[np.ndarray, "frames parts references"]
+Chosen = Int64[np.ndarray, "frames parts"]
+Differences = UInt8[np.ndarray, "parts filmed_references filmed_references"]
+
+
+def choose_over_clip(
+    costs: Costs,
+    differences: Differences,
+    *,
+    joined: Sequence[tuple[int, int]],
+    seam: float,
+    switch: Float64[np.ndarray, " parts"],
+    before: Int64[np.ndarray, " parts"],
+) -> Chosen:
+    """References of all parts in all frames; -1 where all of a part are infinitely far.
+
+    Args:
+        differences: levels by which references look different, as filmed.
+        joined: (part, parent) of a tree, from its leaves to its roots.
+        seam: cost of joined parts from different references.
+        switch: cost of a switch, for each level of difference.
+        before: references in the frame before the first; -1: none.
+    """
+    costs, is_drawn = costs.copy(), np.any(np.isfinite(costs), axis=2)
+    for part, parent in joined:
+        both = is_drawn[:, part] & is_drawn[:, parent]
+        own = costs[both, part]
+        costs[both, parent] += np.minimum(own, own.min(axis=1, keepdims=True) + seam)
+    chosen = np.full(costs.shape[:2], -1)
+    parent_of = dict(joined)
+    free = [part for part in range(costs.shape[1]) if part not in parent_of]
+    for part in (*free, *(part for part, _ in reversed(joined))):
+        own = costs[:, part].copy()
+        if part in parent_of:
+            parent = chosen[:, parent_of[part]]
+            same = own[np.arange(len(own)), parent]
+            own += seam
+            own[np.arange(len(own)), parent] = np.where(parent < 0, own[:, -1], same)
+        own[~is_drawn[:, part]] = 0  # where it is not drawn, the reference is kept
+        best = _least_path(own, differences[part], float(switch[part]), int(before[part]))
+        chosen[:, part] = np.where(is_drawn[:, part], best, -1)
+    return chosen
+
+
+def _least_path(
+    costs: Float64[np.ndarray, "frames references"],
+    differences: UInt8[np.ndarray, "filmed_references filmed_references"],
+    switch: float,
+    before: int,
+) -> Int64[np.ndarray, " frames"]:
+    """References with the least sum of costs and switches, by dynamic programming."""
+    best = np.argpartition(costs, min(_NUM_CANDIDATES, costs.shape[1] - 1), axis=1)
+    known = [before] if before >= 0 else []
+    candidates = np.unique(np.append(best[:, :_NUM_CANDIDATES], known).astype(int))
+    views, filmed = np.divmod(candidates, len(differences))
+    levels = differences[np.ix_(filmed, filmed)].astype(np.float64)
+    levels[views[:, None] != views] = _OTHER_VIEW
+    steps = switch * levels
+    np.fill_diagonal(steps, 0)
+    costs = costs[:, candidates]
+    total = costs[0] + (steps[candidates == before][0] if before >= 0 else 0)
+    came_from = np.zeros(costs.shape, int)
+    for frame in range(1, len(costs)):
+        reached = total[:, None] + steps
+        came_from[frame] = reached.argmin(axis=0)
+        total = reached.min(axis=0) + costs[frame]
+    path = np.zeros(len(costs), int)
+    path[-1] = total.argmin()
+    for frame in range(len(costs) - 1, 0, -1):
+        path[frame - 1] = came_from[frame, path[frame]]
+    return candidates[path]

@@ -1,0 +1,73 @@
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from motiontransfer.puppet.steady import choose_over_clip
+
+LEVELS = np.array([(0, 10, 40), (10, 0, 30), (40, 30, 0)], np.uint8)
+
+
+def chosen_of(costs, *, switch=0.1, before=-1, joined=(), seam=0.0, levels=LEVELS):
+    parts = np.shape(costs)[1]
+    return choose_over_clip(
+        np.array(costs, float), np.stack([levels] * parts), joined=joined, seam=seam,
+        switch=np.full(parts, switch), before=np.full(parts, before),
+    )  # fmt: skip
+
+
+def cost_of(path, costs, switch):
+    return sum(costs[frame, 0, one] for frame, one in enumerate(path)) + switch * sum(
+        float(LEVELS[a, b]) for a, b in pairwise(path)
+    )
+
+
+@given(
+    arrays(np.float64, (5, 1, 3), elements=st.integers(0, 8).map(float)),
+    st.sampled_from([0.0, 0.05, 0.3, 3.0]),
+)
+def test_no_other_path_costs_less(costs, switch):
+    path = chosen_of(costs, switch=switch)[:, 0].tolist()
+    least = min(cost_of(other, costs, switch) for other in product(range(3), repeat=5))
+    assert cost_of(path, costs, switch) == pytest.approx(least)
+
+
+def test_a_part_changes_between_look_alikes_and_not_for_a_frame():
+    """The third is nearer in one frame by 2, a switch there and back costs 0.1 x 80."""
+    costs = np.full((6, 1, 3), 5.0)
+    costs[:3, 0, 0], costs[3:, 0, 1], costs[1, 0, 2] = 1, 1, -1
+    assert chosen_of(costs)[:, 0].tolist() == [0, 0, 0, 1, 1, 1]
+    assert chosen_of(costs, switch=0.0)[:, 0].tolist() == [0, 2, 0, 1, 1, 1]
+
+
+def test_a_switch_is_made_as_soon_as_what_comes_pays_for_it():
+    """Causally it would wait; the one before the clip counts as well."""
+    costs = np.array([[(0.0, 0.9, 9)], [(0.5, 0, 9)], [(3.0, 0, 9)]])
+    assert chosen_of(costs)[:, 0].tolist() == [1, 1, 1]
+    assert chosen_of(costs, before=0)[:, 0].tolist() == [0, 1, 1]
+    assert chosen_of(costs, before=0, switch=9.0)[:, 0].tolist() == [0, 0, 0]
+
+
+def test_a_part_that_is_not_drawn_keeps_its_reference_for_when_it_is():
+    costs = np.full((4, 1, 3), np.inf)
+    costs[0, 0], costs[3, 0] = (0, 5, 5), (1, 0.5, 9)
+    assert chosen_of(costs)[:, 0].tolist() == [0, -1, -1, 0]
+
+
+def test_a_part_follows_its_parent_as_long_as_a_seam_costs_more():
+    """The forearm, 0, would be better from another one by 1 in each frame."""
+    costs = np.zeros((3, 2, 3))
+    costs[:, 0], costs[:, 1] = (1, 0, 9), (0, 2, 9)
+    joined = [(0, 1)]
+    assert chosen_of(costs, joined=joined, seam=1.5).tolist() == [[0, 0]] * 3
+    assert chosen_of(costs, joined=joined, seam=0.5).tolist() == [[1, 0]] * 3
+
+
+def test_a_filmed_reference_and_its_mirror_image_look_different():
+    """References 3 to 5 are the same frames seen otherwise: 60 levels away, 6 at this cost."""
+    costs = np.array([[(0.0, 9, 9, 9, 9, 9)], [(5.0, 9, 9, 0, 9, 9)], [(7.0, 9, 9, 9, 9, 0)]])
+    assert chosen_of(costs[:2])[:, 0].tolist() == [0, 0]
+    assert chosen_of(np.concatenate([costs[:1], costs[2:]]))[:, 0].tolist() == [0, 5]
