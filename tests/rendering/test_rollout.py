@@ -72,7 +72,7 @@ def test_each_frame_is_conditioned_on_its_own_pose_and_those_before(num_poses):
 @pytest.mark.parametrize("viewport", [False, True])
 @pytest.mark.parametrize("num_poses", [1, 3])
 def test_poses_may_arrive_one_by_one(num_poses, viewport):
-    """The boxes of the walk change, the puppet's references too."""
+    """The boxes of the walk change, the puppet's references too, chosen as poses arrive."""
     torch.manual_seed(0)
     keypoints = dance(14)
     network = Convolution(num_poses * STYLE.num_channels + 8, 5, 3)
@@ -84,12 +84,12 @@ def test_poses_may_arrive_one_by_one(num_poses, viewport):
         shadows=Shadow() if viewport else None,
         puppet=puppet_of(keypoints, [0, 7]),
     )
-    rollout = Rollout(TorchNetworks(generator, size=SIZE, style=STYLE))
-    frame = None
-    for index, expected in enumerate(rolled_out(generator, keypoints)):
+    together, rollout = (Rollout(TorchNetworks(generator, size=SIZE, style=STYLE)) for _ in "ab")
+    frame = expected = None
+    for index, whole in enumerate(together.draw(keypoints)):
         (pose,) = rollout.draw(keypoints.part(range(index, index + 1)))
-        frame = rollout.step(pose, frame)
-        torch.testing.assert_close(frame[0], expected, rtol=0, atol=1e-6)
+        frame, expected = rollout.step(pose, frame), together.step(whole, expected)
+        torch.testing.assert_close(frame, expected, rtol=0, atol=1e-6)
     assert list(rollout.draw(keypoints.part(range(0)))) == []
 
 
