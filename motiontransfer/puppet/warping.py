@@ -36,8 +36,9 @@ Corners = Int64[np.ndarray, "2 2"]
 _HYSTERESIS = (0.25, 0.1)  # by which another one must be nearer: share, and % of the body's height
 _FAST_HYSTERESIS = (0.1, 0.0)  # the same of head and hands, whose look changes fast
 _SEAM_COST = 1.5  # of different references of parts that meet, % of the body's height
-_SWITCH_COST, _FAST_SWITCH_COST = 0.4, 0.05  # of a switch where frames to come are known, % of
-# the body's height for each level by which the references look different; of head and hands less
+# Of a switch where frames to come are known, % of the body's height times seconds, for each level
+# by which the references look different. Of head and hands, whose look changes fast, less.
+_SWITCH_COST, _FAST_SWITCH_COST = 0.016, 0.002
 _FRAMES_LOOKED_AHEAD = 512  # with the memory of a distance for each part and reference
 _BLOCK_FRAMES = 16  # compared with all references at once: memory grows with both
 
@@ -118,7 +119,7 @@ class PuppetFollower:
             if excluded is not None:
                 all_views = np.tile(excluded[block, None], 3)  # filmed, exchanged, mirrored
                 found[np.broadcast_to(all_views, found.shape)] = np.inf
-            chosen[block] = self._choose(found)
+            chosen[block] = self._choose(found, float(keypoints.frame_rate))
             of_chosen = np.maximum(chosen[block], 0)[..., None]
             distances[block] = np.take_along_axis(found, of_chosen, axis=2)[..., 0]
         distances[chosen < 0] = np.inf
@@ -133,7 +134,7 @@ class PuppetFollower:
         return np.concatenate([references.distances(poses[of], scales[of]) for of in blocks])
 
     def _choose(
-        self, distances: Float64[np.ndarray, "frames parts references"]
+        self, distances: Float64[np.ndarray, "frames parts references"], frame_rate: float
     ) -> Int64[np.ndarray, "frames parts"]:
         """References of the next frames."""
         puppet, costs = self._puppet, distances + self._puppet.references.penalties.T
@@ -143,7 +144,7 @@ class PuppetFollower:
                 puppet.appearance.differences,
                 joined=puppet.joined,
                 seam=_SEAM_COST,
-                switch=self._switch,
+                switch=self._switch * frame_rate,
                 before=self._current,
             )
             for parts, found in zip(chosen, distances, strict=True):
