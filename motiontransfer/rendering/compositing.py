@@ -3,7 +3,8 @@
 Faces are blended in by a feathered weight or by Poisson image editing (Perez et al. 2003). Frames
 are made larger by a fast guided filter (He and Sun 2015), whose guide is the puppet over the
 background image at the size of the target's video: around each pixel a frame is taken for a linear
-function of the guide at the working size, and the result is that function of the larger guide.
+function of the guide at the working size, and the result is that function of the larger guide,
+or as far as the puppet is sure the guide itself.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -97,16 +98,24 @@ class GuidedUpsampling:
     ) -> UInt8[np.ndarray, "new_height new_width 3"]:
         """A frame that was generated from the puppet's pose of this index, at the larger size."""
         height, width, _ = frame.shape
-        guide = self._guide(puppet.draw(index, box=(0, 0, width, height), size=self._size))
+        texture = puppet.draw(index, box=(0, 0, width, height), size=self._size)
+        left, top, *size = cv2.boundingRect(texture[..., 3])
+        person = np.s_[top : top + size[1], left : left + size[0]]
+        guide = self._guide(texture[person], person)
         small = cv2.resize(guide.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-        return _enlarged(*_guided_filter(small, frame.astype(np.float32)), guide)
+        result = _enlarged(*_guided_filter(small, frame.astype(np.float32)), guide)
+        # The puppet itself where it is sure: a linear function dims what varies little.
+        sure = texture[person][..., 4:].astype(np.float32) / 255
+        apart = guide[person].astype(np.float32) - result[person]
+        result[person] = (result[person] + sure * apart).round()
+        return result
 
-    def _guide(self, texture: Texture) -> UInt8[np.ndarray, "new_height new_width 3"]:
+    def _guide(
+        self, texture: Texture, person: tuple[slice, slice]
+    ) -> UInt8[np.ndarray, "new_height new_width 3"]:
         guide = self._background.copy()
-        left, top, width, height = cv2.boundingRect(texture[..., 3])
-        person = np.s_[top : top + height, left : left + width]
-        cover = texture[person][..., 3:4].astype(np.float32) / 255
-        guide[person] = (texture[person][..., :3] + (1 - cover) * guide[person]).round()
+        cover = texture[..., 3:4].astype(np.float32) / 255
+        guide[person] = (texture[..., :3] + (1 - cover) * guide[person]).round()
         return guide
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering import compositing
 from motiontransfer.video.geometry import resize
-from tests.people import PERSON_SIZE, appearance_of, painted, posed, room
+from tests.people import PERSON_SIZE, appearance_of, inside, painted, posed, room
 
 
 def test_a_face_boxs_weight_rises_from_0_at_the_border_to_1_inside():
@@ -96,9 +96,10 @@ def puppet():
     return Puppet(appearance_of(posed()), WORKING)
 
 
-def upsample(puppet, frame, keypoints=None):
-    keypoints = keypoints or halved(posed())
-    clip = puppet.follow(keypoints)
+def upsample(puppet, frame, keypoints=None, *, is_sure=False):
+    clip = puppet.follow(halved(posed()) if keypoints is None else keypoints)
+    if not is_sure:
+        clip = replace(clip, distances=np.full_like(clip.distances, 100.0))
     return compositing.GuidedUpsampling(puppet, size=PERSON_SIZE).upsample(frame, clip, 0)
 
 
@@ -120,6 +121,16 @@ def test_the_guide_linearly_changed_keeps_its_texture(puppet, guide, contrast, b
     blurred = cv2.resize(working, PERSON_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
     assert made.shape == (*PERSON_SIZE, 3)
     assert error(made, changed) < limit * error(blurred, changed)
+
+
+def test_where_the_puppet_is_sure_it_is_what_is_shown(puppet, guide):
+    """Whatever the frame shows there; the room around is that of the frame."""
+    dark = np.full((*WORKING, 3), 20, np.uint8)
+    made = upsample(puppet, dark, is_sure=True)
+    person = np.any(list(painted(posed())[1].values()), axis=0)
+    assert np.abs(made.astype(int) - guide)[inside(person)].mean() < 2
+    far = ~cv2.dilate(person.astype(np.uint8), np.ones((21, 21), np.uint8)).astype(bool)
+    assert np.abs(made[far].astype(int) - 20).max() < 12
 
 
 def test_a_clip_is_upsampled_as_its_frames_are_and_no_more_is_taken_than_threads_need(puppet):
