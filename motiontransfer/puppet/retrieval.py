@@ -51,7 +51,7 @@ _ENLARGING_DISTANCE, _SHRINKING_DISTANCE = 1.5, 0.5  # per factor e of size: enl
 _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is not known
 
 # Penalties of a reference, which change the choice alone; % of the body's height.
-_HIDDEN_PENALTY = 30.0  # where it does not show the part at all: it was filled, or is a hole
+_HIDDEN_PENALTY = 10.0  # where it does not show the part at all: it was filled, or is a hole
 _HAND_HIDDEN_PENALTY = 2.0  # the same of a hand: how much of it is seen depends on the pose
 _BLURRED_PENALTY = 2.0  # where it shows the part wholly blurred
 _HEAD_BLURRED_PENALTY, _HAND_BLURRED_PENALTY = 4.0, 1.0  # the same of a head and of a hand
