@@ -13,10 +13,9 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-from jaxtyping import Complex64, Float, Float32, Float64
+from jaxtyping import Complex64, Float32, Float64
 
 from motiontransfer.pose.time_series import Series
-from motiontransfer.puppet.face_warp import FaceWarp
 from motiontransfer.puppet.parts import NECK, BodyPart, BodyPoses, Map, part_map
 
 Vector = Float64[np.ndarray, "2"]
@@ -35,7 +34,6 @@ at which it is moved half of the way: a face is as wrong behind its place as ear
 _FULL_REACH, _REACH = 2.0, 4.0  # radii from the joint: it bends fully, and at all
 _FULL_TURN, _LARGEST_TURN = math.radians(70), math.radians(110)  # farther, parts lie on each other
 _SMALLEST_CHANGE = 0.05  # radii by which something must move; less is not seen
-_FEWEST_FACE_POINTS = 20  # by which a head is warped
 _SMALLEST_SUM = 0.2  # of the unit vectors from a joint to both parts; shorter: it is folded
 _CHIN = 0.4  # share of the neck, from the ears downward, where it passes into the head
 
@@ -233,7 +231,7 @@ class Placement:
         b, has_b = self._pose.joints(names, 0)
         return a[has_a & has_b], b[has_a & has_b]
 
-    def _drawn(self, point: Float[np.ndarray, "*points 2"]) -> Float64[np.ndarray, "*points 2"]:
+    def _drawn(self, point: Vector) -> Vector:
         return (point - self._corner + 0.5) * self._rate - 0.5
 
     def _inverse(self, matrix: Map) -> Map:
@@ -255,16 +253,6 @@ class Placement:
                 if bend.is_seen:
                     bends.append(bend)
         return bends
-
-    def face_warp(self, number: int, reference: int) -> FaceWarp | None:
-        """Warp of a head by the points of its face; None of other parts, and where few are seen."""
-        own = self.map_of(number, reference)
-        if own is None or self._parts[number].anchor is None:
-            return None
-        a, b = self._shared(self._parts[number].face, reference)
-        if len(a) < _FEWEST_FACE_POINTS:
-            return None
-        return FaceWarp(own=own, reference=a, drawn=self._drawn(b))
 
     def _joint(self, part: BodyPart, other: BodyPart, name: str) -> tuple[complex, complex] | None:
         """Where a part meets another one, and the direction across."""

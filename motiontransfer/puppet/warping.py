@@ -279,19 +279,16 @@ class PuppetClip:
         # Of the pixels with their margin.
         x, y = (place - (1 + shrink) / 2 for place in patch.corner)
         matrix = (own - np.array([(0, 0, x), (0, 0, y)])) / shrink
-        face = placement.face_warp(number, reference)
-        margin = margin_px(bends) if face is None else face.margin_px
         (left, right), (top, bottom) = _reached(
-            matrix, pixels.shape[:2], margin=margin, limits=limits
+            matrix, pixels.shape[:2], margin=margin_px(bends), limits=limits
         )
         size = (right - left, bottom - top)
         if min(size) <= 0:
             return None
         edge = cv2.BORDER_REPLICATE
-        if bends or face is not None:
+        if bends:
             corner, origin = (left, top), complex(x, y)
-            warp = face.sampling_grid if face is not None else partial(sampling_grid, bends)
-            grid = warp(corner=corner, size=size, origin=origin, shrink=shrink)
+            grid = sampling_grid(bends, corner=corner, size=size, origin=origin, shrink=shrink)
             drawn = cv2.remap(pixels, grid, _NO_MAP, cv2.INTER_LINEAR, borderMode=edge)
         else:
             matrix[:, 2] += matrix[:, :2] @ (left, top)
