@@ -73,4 +73,4 @@ def _upsampled(
     from motiontransfer.models.weights import read_appearance  # loads PyTorch: seconds
 
     puppet = Puppet(read_appearance(layout.appearance_file(target)), poses.image_size)
-    return upsample_frames(frames, puppet, poses, size=size)
+    return upsample_frames(frames, puppet.follow(poses), size=size)

@@ -147,7 +147,7 @@ class References:
         self._width = float(np.quantile(known, _FACING_QUANTILE)) if len(known) else np.inf
         own = self._hidden() + self._blurred()
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
-        """Of each reference and part; see `Appearance`."""
+        """Of each reference and part: what was hidden or is blurred, % of the body's height."""
 
     def excluded(self, clip: int, num_frames: int, *, within: int) -> Excluded:
         """The references that are less than so many frames away from each frame of a clip."""

@@ -319,7 +319,7 @@ def _hidden_by(
         distance: from the other part.
     """
     limits = _SOLID_HIDES if other.is_solid else _HIDES
-    if not part.is_limb and other.changes_fast and not other.is_solid:
+    if not part.is_limb and other.is_hand:
         limits = _HAND_HIDES
     hidden = _within(distance, limits)
     if hidden.any():

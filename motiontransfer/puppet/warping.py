@@ -39,7 +39,7 @@ _SEAM_COST = 1.5  # of different references of parts that meet, % of the body's 
 # Of a switch where frames to come are known, % of the body's height times seconds, for each level
 # by which the references look different. Of head and hands, whose look changes fast, less.
 _SWITCH_COST, _FAST_SWITCH_COST = 0.016, 0.002
-_FRAMES_LOOKED_AHEAD = 512  # with the memory of a distance for each part and reference
+_FRAMES_AT_ONCE = 512  # looked ahead; each has a distance for each part and reference in memory
 _BLOCK_FRAMES = 16  # compared with all references at once: memory grows with both
 
 # Confidence.
@@ -112,9 +112,8 @@ class PuppetFollower:
         scales = body_scales(poses, puppet.appearance.full_lengths)
         chosen = np.full((len(points), len(puppet.parts)), -1)
         distances = np.full(chosen.shape, np.inf)
-        num_together = _FRAMES_LOOKED_AHEAD if self._looks_ahead else _BLOCK_FRAMES
-        for start in range(0, len(points), num_together):
-            block = slice(start, start + num_together)
+        for start in range(0, len(points), _FRAMES_AT_ONCE):
+            block = slice(start, start + _FRAMES_AT_ONCE)
             found = self._distances(poses[block], scales[block])
             if excluded is not None:
                 all_views = np.tile(excluded[block, None], 3)  # filmed, exchanged, mirrored

@@ -17,7 +17,6 @@ from jaxtyping import Bool, Float32, UInt8
 
 from motiontransfer.core.errors import PARAMS_FILE, ParamsError
 from motiontransfer.core.parallel import map_ahead
-from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.warping import Puppet, PuppetClip, Texture
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
@@ -120,13 +119,12 @@ class GuidedUpsampling:
 
 
 def upsample_frames(
-    frames: Iterable[Frame], puppet: Puppet, poses: Keypoints, *, size: tuple[int, int]
+    frames: Iterable[Frame], puppet: PuppetClip, *, size: tuple[int, int]
 ) -> Iterator[Frame]:
     """Frames of a clip at a larger size (height, width), in the order of its poses; in threads."""
-    upsampling = GuidedUpsampling(puppet, size=size)
-    clip = puppet.follow(poses)
+    upsampling = GuidedUpsampling(puppet.puppet, size=size)
     return map_ahead(
-        lambda numbered: upsampling.upsample(numbered[1], clip, numbered[0]),
+        lambda numbered: upsampling.upsample(numbered[1], puppet, numbered[0]),
         enumerate(frames),
         num_threads=min(cv2.getNumThreads(), _UPSAMPLING_THREADS),
     )

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.puppet.warping import PuppetClip
 from motiontransfer.rendering.compositing import (
     FaceBlending,
     PendingFrame,
@@ -169,18 +170,20 @@ def render_poses(
         KeypointsError: the poses are for images of another size, or not those of the clip whose
             faces are laid over the frames.
     """
-    puppet, frames = renderer.networks.puppet, _one_later(_generate(renderer, keypoints))
-    if puppet is None or size in (None, keypoints.image_size):
-        return frames
-    return upsample_frames(frames, puppet, keypoints, size=size)
-
-
-def _generate(renderer: Renderer, keypoints: Keypoints) -> Iterator[PendingFrame]:
-    rollout, face, previous = Rollout(renderer.networks), renderer.face, None
-    patches = repeat(None, keypoints.num_frames) if face is None else face.patches(keypoints)
     puppet = renderer.networks.puppet
     clip = None if puppet is None else puppet.follow(keypoints)
-    with closing(rollout.draw(keypoints, puppet=clip)) as poses:
+    frames = _one_later(_generate(renderer, keypoints, clip))
+    if clip is None or size in (None, keypoints.image_size):
+        return frames
+    return upsample_frames(frames, clip, size=size)
+
+
+def _generate(
+    renderer: Renderer, keypoints: Keypoints, puppet: PuppetClip | None
+) -> Iterator[PendingFrame]:
+    rollout, face, previous = Rollout(renderer.networks), renderer.face, None
+    patches = repeat(None, keypoints.num_frames) if face is None else face.patches(keypoints)
+    with closing(rollout.draw(keypoints, puppet=puppet)) as poses:
         for pose, make_patch in zip(poses, patches, strict=True):
             image = previous = rollout.step(pose, previous)
             if face is not None and face.carries_faces:

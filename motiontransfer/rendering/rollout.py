@@ -3,7 +3,7 @@
 The arithmetic is written once, on arrays: those of NumPy or PyTorch, as the networks take them.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import groupby, repeat
@@ -158,16 +158,8 @@ class Rollout:
         if (follower := self._puppet) is not None:
             # Threads are of no use to a frame that arrives alone.
             num_threads = min(networks.num_threads(), _MAX_DRAWING_THREADS) * (num_frames > 1)
-            clips: Iterable[PuppetClip] = (
-                [puppet]
-                if puppet is not None
-                else map_ahead(
-                    lambda batch: follower.follow(keypoints.part(batch)),
-                    batches,
-                    num_threads=min(num_threads, 1),
-                )
-            )
-            textures = _draw_puppet(clips, boxes, num_threads)
+            clip = follower.follow(keypoints) if puppet is None else puppet
+            textures = _draw_puppet(clip, boxes, num_threads)
         for batch in batches:
             yield from self._draw_batch(keypoints.part(batch), boxes[batch], textures)
 
@@ -224,13 +216,11 @@ class Rollout:
                 )
 
 
-def _draw_puppet(clips: Iterable[PuppetClip], boxes: Boxes, num_threads: int) -> Iterator[Texture]:
+def _draw_puppet(clip: PuppetClip, boxes: Boxes, num_threads: int) -> Iterator[Texture]:
     """The puppet in each frame's box, drawn while the frames before are generated."""
 
-    def draw(pose: tuple[tuple[PuppetClip, int], Sequence[int]]) -> Texture:
-        (clip, index), (x0, y0, x1, y1) = pose
+    def draw(pose: tuple[int, Sequence[int]]) -> Texture:
+        index, (x0, y0, x1, y1) = pose
         return clip.draw(index, box=(x0, y0, x1, y1))
 
-    places = ((clip, index) for clip in clips for index in range(len(clip.chosen)))
-    poses = zip(places, boxes.tolist(), strict=True)
-    return map_ahead(draw, poses, num_threads=num_threads)
+    return map_ahead(draw, enumerate(boxes.tolist()), num_threads=num_threads)

@@ -143,7 +143,7 @@ def test_a_clip_is_upsampled_as_its_frames_are_and_no_more_is_taken_than_threads
             taken.append(level)
             yield np.full((*WORKING, 3), 40 * level, np.uint8)
 
-    made = compositing.upsample_frames(frames(), puppet, keypoints, size=PERSON_SIZE)
+    made = compositing.upsample_frames(frames(), puppet.follow(keypoints), size=PERSON_SIZE)
     first = next(made)
     assert len(taken) <= 1 + 4
     upsampling, clip = (

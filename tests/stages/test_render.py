@@ -327,8 +327,7 @@ def test_frames_become_larger_when_they_are_encoded(monkeypatch):
     with FrameStore(RENDERED / "frames.mkv") as store:
         assert store.size == SIZE
         small = list(store.frames())
-    expected = upsample_frames(
-        small, Puppet(puppet.appearance, SIZE), read_keypoints(POSES), size=tuple(full)
-    )
+    clip = Puppet(puppet.appearance, SIZE).follow(read_keypoints(POSES))
+    expected = upsample_frames(small, clip, size=tuple(full))
     assert all(np.array_equal(one, other) for one, other in zip(shown, expected, strict=True))
     assert json.loads(METRICS.read_text())["height"] == full[0]
