@@ -7,7 +7,6 @@ A frame generator maps a pose map and the previous output to the next frame (Cha
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -57,7 +56,7 @@ BACKGROUNDS: Mapping[Background, BackgroundMethod] = {
     "generated": BackgroundMethod(has_image=False),
 }
 
-_OUTLINE_PX = 4  # beyond the puppet, within which its outline is the person's where it is sure
+_OUTLINE_PX = 8  # beyond the puppet, within which its outline is the person's where it is sure
 _BESIDE = 1 / 6  # mean coverage so near, from which a pixel lies beside the puppet
 _LEAST_COVERAGE = 1e-3
 _GATE_BIAS = 2.0  # logit: an untrained network takes most of a frame from the puppet
@@ -339,14 +338,19 @@ def _outside(
 ) -> Float[Tensor, "batch 1 height width"]:
     """Share of each pixel that lies beyond the outline of a puppet that is sure of it.
 
-    A few pixels wide: fingers and cloth that the puppet lacks reach farther.
+    A limb that the puppet lacks reaches farther.
     """
-    nearby = partial(
-        functional.avg_pool2d, kernel_size=2 * _OUTLINE_PX + 1, stride=1, padding=_OUTLINE_PX
-    )
-    covered = nearby(coverage)
-    sure = nearby(confidence) / (covered + _LEAST_COVERAGE)
+    covered = _mean_nearby(coverage)
+    sure = _mean_nearby(confidence) / (covered + _LEAST_COVERAGE)
     return (1 - coverage) * sure * (covered / _BESIDE).clamp(0, 1)
+
+
+def _mean_nearby(plane: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch 1 _ _"]:
+    side = 2 * _OUTLINE_PX + 1
+    for rows, columns in ((side, 1), (1, side)):
+        padding = (rows // 2, columns // 2)
+        plane = functional.avg_pool2d(plane, (rows, columns), stride=1, padding=padding)
+    return plane
 
 
 class HalfResolutionGenerator(nn.Module):

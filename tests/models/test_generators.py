@@ -222,20 +222,20 @@ def test_where_the_puppet_covers_nothing_the_frame_is_synthesized(gate):
 
 @pytest.mark.parametrize(("confidence", "is_cut"), [(1.0, True), (0.0, False)])
 def test_beside_a_puppet_that_is_sure_the_room_is_shown(confidence, is_cut):
-    """Up to 4 pixels from it, less and less; what the puppet lacks reaches farther."""
-    rows, columns = 24, 32
+    """Up to 8 pixels from it, at last less and less; what the puppet lacks reaches farther."""
+    rows, columns = 24, 36
     room = torch.full((3, rows, columns), -0.5)
     texture = torch.zeros(1, 5, rows, columns)
     texture[:, 3, :, :16], texture[:, 4, :, :16] = 1, confidence
     generator = generators.FrameGenerator(Constant(9.0, 9.0, 9.0, 200.0, -200.0), room)
     frame = generator(*(torch.rand(1, n, rows, columns) for n in (4, 3)), None, texture).frame
     middle = frame[0, 0, rows // 2]
-    assert middle[20:].tolist() == pytest.approx([1.0] * 12)
+    assert middle[24:].tolist() == pytest.approx([1.0] * 12)
     if is_cut:
-        assert middle[16:19].tolist() == pytest.approx([-0.5, -0.5, -0.5], abs=0.01)
-        assert -0.5 < middle[19] < 1
+        assert middle[16:22].tolist() == pytest.approx([-0.5] * 6, abs=0.01)
+        assert -0.5 < middle[22] < middle[23] < 1
     else:
-        assert middle[16:].tolist() == pytest.approx([1.0] * 16)
+        assert middle[16:].tolist() == pytest.approx([1.0] * 20)
 
 
 def config(**changes):

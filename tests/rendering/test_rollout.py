@@ -172,7 +172,7 @@ def test_a_viewport_shows_the_same_as_the_whole_frame_and_the_background_around_
         deep = inside.clone()
         if with_puppet:
             deep[:] = False
-            deep[box[1] + 4 : box[3] - 4, box[0] + 4 : box[2] - 4] = True
+            deep[box[1] + 8 : box[3] - 8, box[0] + 8 : box[2] - 8] = True
         torch.testing.assert_close(frame[:, deep], expected[:, deep], atol=tolerance, rtol=0)
         assert torch.equal(frame[:, ~inside], scene[:, ~inside])
 
