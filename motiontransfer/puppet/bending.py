@@ -8,7 +8,7 @@ to the cosine of half of it.
 import cmath
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -70,6 +70,14 @@ class Bend:
         """Angle from the part's own map to the neighbor's, -pi to pi."""
         own, difference = self._own[0], self._difference[0]
         return cmath.phase((own + difference) * own.conjugate())
+
+    def of_own_size(self) -> "Bend":
+        """The same bend into a neighbor of the part's own width and length."""
+        cosine, sine = math.cos(self.turn), math.sin(self.turn)
+        linear = np.array([(cosine, -sine), (sine, cosine)]) @ self.own[:, :2]
+        joint = np.array([self.joint.real, self.joint.imag])
+        moved = self.neighbor[:, :2] @ joint + self.neighbor[:, 2] - linear @ joint
+        return replace(self, neighbor=np.column_stack([linear, moved]))
 
     @property
     def is_seen(self) -> bool:
@@ -250,6 +258,8 @@ class Placement:
                 joint, across = where
                 radius = min(part.radius, self._parts[other].radius) * self._pixels_per_radius
                 bend = Bend(joint=joint, across=across, radius=radius, own=own, neighbor=neighbor)
+                if part.motion == "torso":  # in profile it is narrowed, and a limb is not
+                    bend = bend.of_own_size()
                 if bend.is_seen:
                     bends.append(bend)
         return bends

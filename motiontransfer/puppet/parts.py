@@ -40,7 +40,7 @@ _MIN_JOINTS = {"limb": 2, "torso": 3, "rigid": 3}  # fewer determine no map
 _LENGTH_RANGE = (0.6, 1.6)  # of a limb, relative to its width: what is seen nearly end on stays so
 _SIZE_RANGE = (0.75, 1.33)  # of a rigid part, relative to the body
 _MIN_LIMB_PX = 1  # length of a limb that is seen end on: it has no direction
-_LEAST_WIDTH = 0.55  # of a torso, relative to the body: in profile its corners lie on a line
+_LEAST_WIDTH = 0.7  # of a torso, relative to the body: in profile its corners lie on a line
 _LARGEST_HEAD_TURN = math.radians(60)  # against the neck; from behind, its few joints lie on a line
 _STIFFNESS = 0.05  # weight, 0 to 1, of a similarity in the torso's affine map
 

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ def limb_bend(degrees, *, size=1.0):
 def place(bend, x, y):
     """Where the reference shows a pixel."""
     pixel = np.array([[x + 1j * y]], np.complex64)
-    return complex((pixel + bend.shift(pixel))[0, 0])
+    return complex(bend.shift(pixel)[0, 0]) + complex(*bend.own @ (x, y, 1))
 
 
 @pytest.mark.parametrize("degrees", [-60, -30, 30, 60])
@@ -63,6 +64,19 @@ def test_half_the_way_across_it_is_turned_by_half_of_the_angle_and_beyond_by_all
     beyond = (place(bend, 100, 115) - JOINT) / 15j
     assert np.angle(beyond, deg=True) == pytest.approx(40, abs=0.1)
     assert place(bend, 100, 145) == pytest.approx(100 + 145j, abs=1e-3)  # too far from the joint
+
+
+def test_a_trunk_that_is_narrowed_stays_so_where_a_limb_begins():
+    """A map of half the width would else be mixed with one of the whole: the hips would flare."""
+    linear = np.diag([2.0, 1.0])  # to the reference, in which the trunk is twice as wide
+    own = np.column_stack([linear, (100, 100) - linear @ (100, 100)])
+    bend = replace(limb_bend(40), own=own)
+    bend = bend.of_own_size()
+    assert bend.turn == pytest.approx(math.radians(40))
+    beyond = place(bend, 112, 115) - JOINT
+    turned = (2 * 12 + 15j) * np.exp(1j * bend.turn)
+    assert beyond == pytest.approx(turned, abs=1e-3)
+    assert place(bend, 100, 100) == pytest.approx(JOINT, abs=1e-3)
 
 
 def test_what_turns_too_far_does_not_bend():
