@@ -56,9 +56,6 @@ BACKGROUNDS: Mapping[Background, BackgroundMethod] = {
     "generated": BackgroundMethod(has_image=False),
 }
 
-_OUTLINE_PX = 8  # beyond the puppet, within which its outline is the person's where it is sure
-_BESIDE = 1 / 6  # mean coverage so near, from which a pixel lies beside the puppet
-_LEAST_COVERAGE = 1e-3
 _GATE_BIAS = 2.0  # logit: an untrained network takes most of a frame from the puppet
 
 NumDownsamplings = Annotated[int, Field(ge=1, le=8)]
@@ -269,7 +266,8 @@ class FrameGenerator(nn.Module):
     With a background image, the network's output is a foreground and its alpha mask, composited.
     With a viewport, a small network adds the person's shadows and reflections, which reach further,
     to the background image at low resolution. With a puppet, the network also outputs a gate: the
-    share of the puppet's color in the frame, where it covers, beyond its confidence.
+    share of the puppet's color in the frame, where it covers, beyond its confidence. The person
+    ends where the puppet does: beside it a network paints fog.
     """
 
     background_image: Tensor | None
@@ -302,24 +300,23 @@ class FrameGenerator(nn.Module):
         Args:
             previous_frame: zeros at the first frame.
             background: that part of the background image; None: all of it.
-            texture: that part of the puppet; None without one.
+            texture: that part of the puppet, which needs a background image; None without one.
         """
         inputs = [pose_map] if self.previous_frame == "none" else [pose_map, previous_frame]
         if texture is not None:
             inputs.append(texture)
         output = self.network(torch.cat(inputs, dim=1)).float()
         synthesized = torch.tanh(output[:, :3])
-        if self.background_image is not None:
-            behind = self.background_image if background is None else background
+        behind = self.background_image if background is None else background
+        if behind is not None:
             synthesized = behind + torch.sigmoid(output[:, 3:4]) * (synthesized - behind)
         if texture is None:
             return Generated(synthesized, synthesized)
+        assert behind is not None
         color, coverage, confidence = texture.split([3, 1, 1], dim=1)
         gate = confidence + (1 - confidence) * torch.sigmoid(output[:, -1:] + _GATE_BIAS)
-        frame = synthesized + gate * (color - coverage * synthesized)
-        if self.background_image is not None:
-            frame = frame + _outside(coverage, confidence) * (behind - frame)
-        return Generated(frame, synthesized)
+        person = gate * color + (1 - gate) * coverage * synthesized
+        return Generated(person + (1 - coverage) * behind, synthesized)
 
     def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:
         """The background image with the shadows of people in these poses."""
@@ -330,27 +327,6 @@ class FrameGenerator(nn.Module):
         return self.background_image + functional.interpolate(
             shadows, size=(height, width), mode="bilinear"
         )
-
-
-def _outside(
-    coverage: Float[Tensor, "batch 1 height width"],
-    confidence: Float[Tensor, "batch 1 height width"],
-) -> Float[Tensor, "batch 1 height width"]:
-    """Share of each pixel that lies beyond the outline of a puppet that is sure of it.
-
-    A limb that the puppet lacks reaches farther.
-    """
-    covered = _mean_nearby(coverage)
-    sure = _mean_nearby(confidence) / (covered + _LEAST_COVERAGE)
-    return (1 - coverage) * sure * (covered / _BESIDE).clamp(0, 1)
-
-
-def _mean_nearby(plane: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch 1 _ _"]:
-    side = 2 * _OUTLINE_PX + 1
-    for rows, columns in ((side, 1), (1, side)):
-        padding = (rows // 2, columns // 2)
-        plane = functional.avg_pool2d(plane, (rows, columns), stride=1, padding=padding)
-    return plane
 
 
 class HalfResolutionGenerator(nn.Module):
