@@ -1,15 +1,13 @@
 """Encode one transfer's videos: `python -m stages encode ada_as_ben`."""
 
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 
 from motiontransfer.core import layout
 from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import write_json
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
-from motiontransfer.provenance.signing import Content, load_credentials, sign_file
+from motiontransfer.provenance.signing import Content, load_credentials, signed_files
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import size_of_height, upsample_frames
 from motiontransfer.rendering.rendered import RenderParams, read_rendered
@@ -37,13 +35,12 @@ def main(transfer: str) -> str:
     results = layout.results_folder(transfer)
     with (
         FrameStore(layout.rendered_folder(transfer) / layout.FRAMES_FILE) as store,
-        tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch,
+        signed_files(results, _CONTENT_OF_VIDEO, rendered.assertion, credentials) as videos,
     ):
         size = size_of_height(store.size, rendered.full_size, height=params.height)
         frames: Iterable[Frame] = store.frames()
         if size != store.size:
             frames = _upsampled(frames, names.target, poses, size=size)
-        videos = Path(scratch) if credentials else results
         write_videos(
             videos,
             track(frames, "encode", total=poses.num_frames),
@@ -54,12 +51,6 @@ def main(transfer: str) -> str:
             crf=params.crf,
             visible_label=params.visible_label,
         )
-        if credentials:
-            for name, content in _CONTENT_OF_VIDEO.items():
-                sign_file(
-                    *(results / name, videos / name, rendered.assertion, credentials),
-                    content=content,
-                )
     metrics = {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)}
     metrics |= {"height": size[0], "width": size[1]}
     write_json(layout.metrics_file("encode", transfer), metrics)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from motiontransfer.cli.runs import metered
+from motiontransfer.pipeline.runs import Progress
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import check_video
 from tests.command import run_command
@@ -31,6 +32,12 @@ stages:
       cmd: sh train.sh ${item}
       deps: ["frames/${item}", checked]
       outs: ["${item}.weights"]
+  preview:
+    foreach: ${transfers}
+    do:
+      cmd: mkdir -p results/${key} && touch results/${key}/preview.mp4
+      deps: ["frames/${item.source}", "frames/${item.target}"]
+      outs: ["results/${key}/preview.mp4"]
   report:
     foreach: ${transfers}
     do:
@@ -59,7 +66,9 @@ def films(tmp_path):
 
 def ran():
     """Stages that the last call ran, by what DVC printed."""
-    return re.findall(r"^Running stage '(.+)'", Path(".dvc/tmp/jobs/dance.log").read_text(), re.M)
+    logs = sorted(Path(".dvc/tmp/jobs").glob("*.log"), key=lambda path: path.stat().st_mtime_ns)
+    printed = "".join(log.read_text() for log in logs)
+    return re.findall(r"^Running stage '(.+)'", printed, re.MULTILINE)
 
 
 def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, capfd):
@@ -71,10 +80,11 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     assert output.count("frames a second") == 2
     assert output.count("show few poses of a target") == 1
     assert "removed, of the demo: demo_dance, demo_target" in output
-    assert "5 stages, about " in output
+    assert "6 stages, about " in output
     decodes = {"decode@the_dance", "decode@IMG_42"}
     assert set(ran()) == {
-        *("check_params", "train_gan@IMG_42", "report@IMG_42_as_the_dance"),
+        *("check_params", "train_gan@IMG_42"),
+        *("preview@IMG_42_as_the_dance", "report@IMG_42_as_the_dance"),
         *decodes,
     }
     report = Path("results/IMG_42_as_the_dance/report.html")
@@ -93,7 +103,8 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     assert not run_command(monkeypatch, "dance", another, me, "--open")
     output = capfd.readouterr().out
     assert output.count("frames a second") == 1
-    assert set(ran()) == {"check_params", "decode@encore", "report@IMG_42_as_encore"}
+    of_transfer = {"preview@IMG_42_as_encore", "report@IMG_42_as_encore"}
+    assert set(ran()) == {"check_params", "decode@encore", *of_transfer}
     assert opened == [Path("results/IMG_42_as_encore/report.html").resolve().as_uri()]
 
     before = Path("params.yaml").read_bytes()
@@ -114,9 +125,25 @@ def test_progress_is_the_forecast_of_the_stages_before_and_of_the_one_that_runs(
     monkeypatch.setattr("motiontransfer.pipeline.runs.stage_that_runs", lambda: next(running))
     with metered("me", {"decode@me": 30.0, "train_gan@me": 60.0, "report@me": 10.0}) as show:
         for _ in range(4):
-            show(None)
+            show(Progress(graph={}))
     lines = [re.sub(r", [\d.]+/s, [\d:]+ left", "", line) for line in caplog.messages]
     assert lines == ["me: 1 of 100, 1 of 3: decode@me", "me: 90 of 100, 3 of 3: report@me"]
+
+
+def test_a_preview_is_made_before_any_training_and_the_next_call_goes_on(films, monkeypatch, capfd):
+    dancer, me, _ = films
+    assert not run_command(monkeypatch, "dance", "--preview", dancer, me)
+    output = capfd.readouterr().out
+    told = "preview: results/IMG_42_as_the_dance/preview.mp4\n"
+    assert output.endswith(told)
+    assert "5 stages" not in output
+    assert ran()[-1] == "preview@IMG_42_as_the_dance"
+    assert not Path("trained").exists()
+    assert not run_command(monkeypatch, "dance", dancer, me)
+    output = capfd.readouterr().out
+    assert output.count(told) == 1
+    assert output.index(told) < output.index("result: ")
+    assert ran() == ["train_gan@IMG_42", "report@IMG_42_as_the_dance"]
 
 
 def contents():
@@ -129,7 +156,7 @@ def test_a_dry_dance_says_what_would_run_and_changes_nothing(films, monkeypatch,
     assert not run_command(monkeypatch, "dance", "--dry", *films[:2])
     output = capfd.readouterr().out
     assert re.search(r"^  train_gan@IMG_42 +\d+\.\d min$", output, re.MULTILINE)
-    assert re.search(r"5 stages, about [\d.]+ min", output)
+    assert re.search(r"6 stages, about [\d.]+ min", output)
     assert contents() == before
 
 

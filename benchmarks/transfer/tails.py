@@ -28,6 +28,7 @@ from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.masks import LEAST_MASK, read_masks
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.puppet.warping import Puppet
+from motiontransfer.rendering.compositing import puppet_frames
 from motiontransfer.rendering.frame import render_poses, result_size
 from motiontransfer.rendering.renderer import load_renderer
 from motiontransfer.video.clip import detection_frames, full_size_frames
@@ -145,18 +146,8 @@ def write_film(tail: Tail) -> None:
 def write_puppet(tail: Tail) -> None:
     """Write the puppet over the background image, before any network."""
     appearance = read_appearance(layout.appearance_file(tail.clip.name))
-    clip = Puppet(appearance, tail.poses.image_size).follow(tail.poses)
-    height, width = tail.poses.image_size
-
-    def frames() -> Iterator[Frame]:
-        background = appearance.background
-        for index in range(tail.poses.num_frames):
-            size = background.shape[:2]
-            texture = clip.draw(index, box=(0, 0, width, height), size=size).astype(np.float32)
-            behind = (1 - texture[..., 3:4] / 255) * background
-            yield (texture[..., :3] + behind).round().astype(np.uint8)
-
-    tail.write(PUPPET, frames())
+    puppet, size = Puppet(appearance, tail.poses.image_size), appearance.background.shape[:2]
+    tail.write(PUPPET, puppet_frames(puppet, tail.poses, size=size))
 
 
 def write_variant(tail: Tail, variant: str) -> None:

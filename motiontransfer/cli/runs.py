@@ -12,6 +12,7 @@ import webbrowser
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,6 +38,9 @@ def dance(
     *,
     open_: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
     dry: Annotated[bool, typer.Option("--dry", help="Only say what would run and take.")] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Stop at the preview, before any training.")
+    ] = False,
 ) -> None:
     """Check and add both films, and run all that renders ME performing the dance of DANCER."""
     from motiontransfer.core.params import load_section
@@ -59,7 +63,10 @@ def dance(
         subject = target if target in new else videos[target].subject
         transfer = entries.pair(source, subject, root=root)
         removed = entries.remove_demo_videos(root=root)
-        forecasts = forecast(plan(f"report@{transfer}", root=root, is_forecast=True), root=root)
+        targets = {"preview": f"preview@{transfer}", "dance": f"report@{transfer}"}
+        if preview:
+            targets.pop("dance")
+        forecasts = forecast(plan(*targets.values(), root=root, is_forecast=True), root=root)
     print_missing_poses(transfer, source=source, target=subject, checked=checked)
     if removed:
         typer.echo(f"removed, of the demo: {', '.join(removed)}")
@@ -69,9 +76,12 @@ def dance(
             typer.echo(f"  {stage:<40}{seconds / 60:6.1f} min")
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # progress without a terminal
-    with metered(transfer, forecasts) as show:
-        _run_dvc("dance", target=f"report@{transfer}", show=show)
     results = layout.results_folder(transfer)
+    first_look = f"preview: {results / layout.PREVIEW_FILE}"
+    with metered(transfer, forecasts, told={"preview": first_look}) as show:
+        _run_dvc(targets, show=show)
+    if preview:
+        return
     typer.echo(f"result: {results / layout.TRANSFER_FILE}\nreport: {results / 'report.html'}")
     if open_:
         webbrowser.open((results / "report.html").resolve().as_uri())
@@ -109,18 +119,20 @@ def repro(
     _stop_stages_when_ended()
     with shown_progress() as show:
         run_stages(graph, executor, keep_going=keep_going, show=show)
-    _run_dvc("dvc", target="dvc.yaml")  # what changed meanwhile is not left out
+    _run_dvc({"dvc": "dvc.yaml"})  # what changed meanwhile is not left out
     typer.echo("Data and pipelines are up to date.")
 
 
 def _run_dvc(
-    name: str, *, target: str, show: Callable[["Progress"], None] = lambda _: None
+    targets: Mapping[str, str], *, show: Callable[["Progress"], None] = lambda _: None
 ) -> None:
-    """Run one `dvc repro`, whose log has this name."""
+    """Run `dvc repro` of one target after the other; their names are those of the logs."""
     from motiontransfer.pipeline.runs import LocalExecutor, run_stages
 
     _stop_stages_when_ended()
-    run_stages({name: ()}, LocalExecutor(target=target), keep_going=False, show=show)
+    names = [*targets]
+    graph = {name: names[:number] for number, name in enumerate(names)}
+    run_stages(graph, LocalExecutor(targets=targets), keep_going=False, show=show)
 
 
 def _stop_stages_when_ended() -> None:
@@ -130,14 +142,22 @@ def _stop_stages_when_ended() -> None:
 
 
 @contextmanager
-def metered(title: str, forecasts: Mapping[str, float]) -> Generator[Callable[["Progress"], None]]:
-    """Yield a function that shows in one line how far a `dvc repro` of these stages is."""
+def metered(
+    title: str, forecasts: Mapping[str, float], *, told: Mapping[str, str] = MappingProxyType({})
+) -> Generator[Callable[["Progress"], None]]:
+    """Yield a function that shows in one line how far a `dvc repro` of these stages is.
+
+    Args:
+        told: what is printed once a job is done.
+    """
     from motiontransfer.pipeline.runs import stage_that_runs
 
     meter = ProgressMeter(title, total=max(round(sum(forecasts.values())), 1))
-    names, began = list(forecasts), dict[str, float]()
+    names, began, untold = list(forecasts), dict[str, float](), dict(told)
 
-    def show(_: "Progress") -> None:
+    def show(progress: "Progress") -> None:
+        for job in untold.keys() & {*progress.done}:
+            tqdm.write(untold.pop(job))
         stage = stage_that_runs()
         if stage in forecasts:
             now, number = time.monotonic(), names.index(stage)

@@ -15,6 +15,7 @@ FACE_GENERATOR_FILE = "face_generator.safetensors"
 FACE_CYCLE_FILE = "face_cycle.safetensors"
 TRANSFER_FILE = "transfer.mp4"
 COMPARISON_FILE = "comparison.mp4"
+PREVIEW_FILE = "preview.mp4"
 METRICS_FILE = "metrics.json"
 
 VIDEOS_FOLDER = Path("data/videos")

@@ -36,6 +36,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "fit_normalization": Stage(),
         "segment_person": Stage(),
         "fit_appearance": Stage(start_seconds=40.0),
+        "preview": Stage(seconds_per_frame=0.03, affects_results=False),
         "train_gan": Stage(
             start_seconds=12.0,
             seconds_per_frame=0.2,

@@ -44,8 +44,8 @@ def scratch_project(root: Path = Path()) -> Generator[Path]:
         yield copy
 
 
-def plan(target: str = "", *, root: Path = Path(), is_forecast: bool = False) -> Graph:
-    """Stages that `dvc repro` would run for one of dvc.yaml's, or for all, in its order.
+def plan(*wanted: str, root: Path = Path(), is_forecast: bool = False) -> Graph:
+    """Stages that `dvc repro` would run for some of dvc.yaml's, or for all, in its order.
 
     Args:
         is_forecast: what will probably run. Missing outputs are taken as unchanged, as they can be
@@ -61,7 +61,7 @@ def plan(target: str = "", *, root: Path = Path(), is_forecast: bool = False) ->
         opened(folder) as repo,
         lock_repo(repo),
     ):
-        targets = [stage for stage in own_stages(repo) if target in ("", name_of(stage))]
+        targets = [stage for stage in own_stages(repo) if not wanted or name_of(stage) in wanted]
         to_run: dict[str, list[str]] = {}
         for stage in in_order(repo, targets):
             before = upstream(repo, stage)

@@ -22,6 +22,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 import loky
@@ -35,6 +36,7 @@ _JOB_MEMORY = 2 * 2**30  # bytes; three hours of footage take 1.6 GiB (benchmark
 _POLL_SECONDS = 0.2  # what is shown costs 3 ms each time
 _REPRO = ("--wait-for-lock", "repro")  # it waits while another DVC reads or writes dvc.lock
 _FORK_SERVER = ("-m", "motiontransfer.pipeline.fork_server")
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,17 +149,20 @@ class LocalExecutor:
     Loading DVC takes as long as what it does for a stage.
     """
 
-    def __init__(self, shares: Sequence[Mapping[str, str]] = ({},), *, target: str = "") -> None:
-        """With a `target`, what is run is `dvc repro` of it, with all that it depends on."""
+    def __init__(
+        self, shares: Sequence[Mapping[str, str]] = ({},), *, targets: Mapping[str, str] = _NONE
+    ) -> None:
+        """Prepare to run stages, or by other names `targets` with all that they depend on."""
         self.shares: Sequence[Mapping[str, str]] = shares
-        self._target = target
+        self._targets = targets
         self._idle: list[subprocess.Popen] = []  # fork servers, each for one stage at a time
         self._running: set[int] = set()
         self._interrupted: set[int] = set()
 
     def run(self, stage: str, log: Path, share: Mapping[str, str]) -> None:
         """Run DVC out of reach of the terminal's Ctrl-C, and kill what it leaves if it fails."""
-        arguments = [self._target] if self._target else ["--single-item", stage]
+        target = self._targets.get(stage)
+        arguments = [target] if target else ["--single-item", stage]
         server = self._idle.pop() if self._idle else _start_server()
         assert server.stdin
         assert server.stdout

@@ -9,14 +9,14 @@ contains no names: weights and inputs are stated by their hashes. c2pa signs it 
 
 import io
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -251,6 +251,31 @@ def sign_file(
     ):
         fault = f"{path}: cannot be signed; make room on the disk, then run it again"
         _sign(source, signed, _MEDIA_TYPES[path.suffix], definition, credentials, fault=fault)
+
+
+@contextmanager
+def signed_files(
+    folder: Path,
+    contents: Mapping[str, Content],
+    assertion: Mapping[str, object],
+    credentials: Credentials | None,
+) -> Generator[Path]:
+    """Yield the folder for files, by name, that `folder` then has, signed.
+
+    Args:
+        credentials: None: unsigned, and written there at once.
+
+    Raises:
+        ProvenanceError: as `sign_file`.
+    """
+    if credentials is None:
+        yield folder
+        return
+    with TemporaryDirectory(prefix="motiontransfer-") as scratch:
+        yield Path(scratch)
+        for name, content in contents.items():
+            unsigned = Path(scratch) / name
+            sign_file(folder / name, unsigned, assertion, credentials, content=content)
 
 
 def load_c2pa() -> ModuleType:

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float32, UInt8
 
 from motiontransfer.core.errors import PARAMS_FILE, ParamsError
 from motiontransfer.core.parallel import map_ahead
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.warping import Puppet, PuppetClip, Texture
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
@@ -37,7 +38,7 @@ _ELLIPSE_RAMP = 0.3
 _CLONE_EROSION_PX = 3  # by which OpenCV shrinks a mask
 _CLONE_BORDER_PX = 2 * _CLONE_EROSION_PX + 2  # a mask may lie at a frame's edge
 _GUIDE_RADIUS_PX = 1  # of the window, pixels of the working image
-_UPSAMPLING_THREADS = 4  # at most
+_MAX_THREADS = 4
 _GUIDE_SMOOTHNESS = 3.0  # levels; texture of the guide below it is not followed
 _BAND_ROWS = 16
 _LABEL_TEXTS = ("AI-generated", "AI")  # the second where the first does not fit
@@ -98,9 +99,7 @@ class GuidedUpsampling:
         """A frame that was generated from the puppet's pose of this index, at the larger size."""
         height, width, _ = frame.shape
         texture = puppet.draw(index, box=(0, 0, width, height), size=self._size)
-        left, top, *size = cv2.boundingRect(texture[..., 3])
-        person = np.s_[top : top + size[1], left : left + size[0]]
-        guide = self._guide(texture[person], person)
+        person, guide = _person(texture), _over(texture, self._background)
         small = cv2.resize(guide.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
         result = _enlarged(*_guided_filter(small, frame.astype(np.float32)), guide)
         # The puppet itself where it is sure: a linear function dims what varies little.
@@ -109,13 +108,32 @@ class GuidedUpsampling:
         result[person] = (result[person] + sure * apart).round()
         return result
 
-    def _guide(
-        self, texture: Texture, person: tuple[slice, slice]
-    ) -> UInt8[np.ndarray, "new_height new_width 3"]:
-        guide = self._background.copy()
-        cover = texture[..., 3:4].astype(np.float32) / 255
-        guide[person] = (texture[..., :3] + (1 - cover) * guide[person]).round()
-        return guide
+
+def _person(texture: Texture) -> tuple[slice, slice]:
+    """Box of what a puppet covers."""
+    left, top, width, height = cv2.boundingRect(texture[..., 3])
+    return np.s_[top : top + height, left : left + width]
+
+
+def _over(texture: Texture, background: Frame) -> Frame:
+    """A puppet over an image of its size."""
+    result, person = background.copy(), _person(texture)
+    cover = texture[person][..., 3:4].astype(np.float32) / 255
+    result[person] = (texture[person][..., :3] + (1 - cover) * result[person]).round()
+    return result
+
+
+def puppet_frames(
+    puppet: Puppet, keypoints: Keypoints, *, size: tuple[int, int]
+) -> Iterator[Frame]:
+    """The puppet alone over its background image, in each pose, at a size; in threads."""
+    clip, background = puppet.follow(keypoints), resize(puppet.appearance.background, size)
+    height, width = keypoints.image_size
+    return map_ahead(
+        lambda index: _over(clip.draw(index, box=(0, 0, width, height), size=size), background),
+        range(keypoints.num_frames),
+        num_threads=_num_threads(),
+    )
 
 
 def upsample_frames(
@@ -126,8 +144,12 @@ def upsample_frames(
     return map_ahead(
         lambda numbered: upsampling.upsample(numbered[1], puppet, numbered[0]),
         enumerate(frames),
-        num_threads=min(cv2.getNumThreads(), _UPSAMPLING_THREADS),
+        num_threads=_num_threads(),
     )
+
+
+def _num_threads() -> int:
+    return min(cv2.getNumThreads(), _MAX_THREADS)
 
 
 def size_of_height(

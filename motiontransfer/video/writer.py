@@ -98,9 +98,15 @@ def write_video(
     sound: Path | None = None,
     sound_offset_seconds: float = 0.0,
     crf: int = 18,
+    preset: str = "medium",
 ) -> None:
     with video_writer(
-        path, frame_rate=frame_rate, sound=sound, sound_offset_seconds=sound_offset_seconds, crf=crf
+        path,
+        frame_rate=frame_rate,
+        sound=sound,
+        sound_offset_seconds=sound_offset_seconds,
+        crf=crf,
+        preset=preset,
     ) as write:
         for frame in frames:
             write(frame)

@@ -139,7 +139,12 @@ def test_each_stage_that_can_fill_a_gpu_names_params_to_lower():
         for name, module in stage_modules().items()
         if "motiontransfer/core/device.py" in source_digests(module)
     }
-    on_cpu = {"check_params", "decode", "encode"}  # import it for what they call on a CPU
+    on_cpu = {
+        "check_params",
+        "decode",
+        "preview",
+        "encode",
+    }  # import it for what they call on a CPU
     named = {name: stage.gpu_memory_params for name, stage in STAGES.items()}
     assert {name for name, params in named.items() if params} == on_gpu - on_cpu
     params = yaml.safe_load((ROOT / "params.yaml").read_text())

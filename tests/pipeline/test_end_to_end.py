@@ -36,7 +36,7 @@ def test_the_comparison_shows_four_panels_because_there_is_a_truth(project):
     with av.open(str(project / "results/ada_as_ben/comparison.mp4")) as video:
         assert 4 * SIZE <= video.streams.video[0].width < 5 * SIZE
         assert sum(1 for _ in video.decode(video=0)) == SOURCE_FRAMES
-    others = {"transfer.mp4", "contact_sheet.png", "report.html", "metrics.json"}
+    others = {"preview.mp4", "transfer.mp4", "contact_sheet.png", "report.html", "metrics.json"}
     written = {path.name for path in (project / "results/ada_as_ben").iterdir()}
     assert written == {"comparison.mp4", *others}
     assert json.loads((project / "artifacts/metrics/encode/ada_as_ben.json").read_text()) == {
@@ -105,7 +105,8 @@ def test_what_only_encodes_or_logs_or_chooses_the_same_person_generates_nothing(
 
     edit_yaml(project / "params.yaml", change)
     of_video = {"encode@ada_as_ben", "evaluate_transfer@ada_as_ben", "report@ada_as_ben"}
-    assert repro(project) == {"check_params", "clean_keypoints@demo_dance", *of_video}
+    labelled = {"preview@ada_as_ben", *of_video}
+    assert repro(project) == {"check_params", "clean_keypoints@demo_dance", *labelled}
 
 
 @pytest.mark.slow
@@ -115,7 +116,8 @@ def test_a_dance_of_another_dancer_trains_nothing(project, tmp_path):
     films = [str(tmp_path / name) for name in ("cleo.mp4", "me.mp4")]
     done = run(project, "motiontransfer", "dance", *films)
     assert done.returncode == 0, done.stdout + done.stderr
-    printed = (project / ".dvc/tmp/jobs/dance.log").read_text()
+    logs = (project / f".dvc/tmp/jobs/{name}.log" for name in ("preview", "dance"))
+    printed = "".join(log.read_text() for log in logs)
     assert set(re.findall(r"^Running stage '(.+)'", printed, re.MULTILINE)) == {
         "check_params",
         "decode@cleo",
@@ -124,6 +126,7 @@ def test_a_dance_of_another_dancer_trains_nothing(project, tmp_path):
         "fit_normalization@cleo",
         "train_face_cycle@ada_as_cleo",  # 0 steps: nothing is trained
         "normalize@ada_as_cleo",
+        "preview@ada_as_cleo",
         "render@ada_as_cleo",
         "encode@ada_as_cleo",
         "evaluate_transfer@ada_as_cleo",

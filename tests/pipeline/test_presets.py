@@ -34,6 +34,7 @@ OF_CLEANED = ("segment_person ada", "fit_appearance ada")
 OF_PRESET = (
     *("fit_normalization ada", "fit_normalization ben", "train_gan ada", "train_face_gan ada"),
     *("train_face_cycle ada_as_ben", "normalize ada_as_ben", "render ada_as_ben"),
+    "preview ada_as_ben",
     *("encode ada_as_ben", "evaluate ada", "evaluate_transfer ada_as_ben", "report ada_as_ben"),
 )
 

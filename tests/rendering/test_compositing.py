@@ -133,6 +133,13 @@ def test_where_the_puppet_is_sure_it_is_what_is_shown(puppet, guide):
     assert np.abs(made[far].astype(int) - 20).max() < 12
 
 
+def test_the_puppet_alone_in_its_references_pose_is_what_the_reference_shows(puppet, guide):
+    (made,) = compositing.puppet_frames(puppet, halved(posed()), size=PERSON_SIZE)
+    assert error(made, guide) < 0.5
+    (small,) = compositing.puppet_frames(puppet, halved(posed()), size=WORKING)
+    assert error(small, resize(guide, WORKING)) < 1.5
+
+
 def test_a_clip_is_upsampled_as_its_frames_are_and_no_more_is_taken_than_threads_need(puppet):
     still, taken = halved(posed()), []
     points = np.concatenate([still.points + 2 * step for step in range(6)])

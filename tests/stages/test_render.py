@@ -22,11 +22,11 @@ from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.puppet.appearance import write_appearance
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.rendering.compositing import upsample_frames
+from motiontransfer.rendering.compositing import puppet_frames, upsample_frames
 from motiontransfer.retargeting.normalization import normalize_by_ankles
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
 from motiontransfer.video.frame_store import FrameStore
-from stages import encode, normalize
+from stages import encode, normalize, preview
 from stages import render as render_stage
 from tests.films import film
 from tests.people import SIZE, dance, known_to, puppet_of
@@ -308,6 +308,39 @@ def test_what_only_encodes_reads_the_frames_as_they_were_generated(unsigned):
     encode.main("ada_as_ben")
     for name, content in other.items():
         assert (RESULTS / name).read_bytes() == (unsigned / RESULTS / name).read_bytes() != content
+
+
+def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
+    """No network is read; it is labelled and signed as the result is."""
+    full = puppet_of(dance(3, size=(270, 480)), [0]).appearance
+    write_appearance(Path("artifacts/appearance/ada.safetensors"), full)
+    shutil.rmtree("artifacts/models")
+    normalize.main("ada_as_ben")
+    preview.main("ada_as_ben")
+    path = RESULTS / "preview.mp4"
+    assert read_provenance(path).is_generated
+    assert {kind for kind, *_ in packets(path)} == {"video", "audio"}
+    with FrameStore(path) as store:
+        shown = list(store.frames())
+    clip = Puppet(full, SIZE), read_keypoints(POSES)
+    expected = [*puppet_frames(*clip, size=(270, 480))]
+    assert len(shown) == NUM_SOURCE_FRAMES
+    apart = np.abs(np.subtract(shown, expected, dtype=int))
+    assert apart.mean() < 3
+    configure(visible_label="corner")
+    preview.main("ada_as_ben")
+    with FrameStore(path) as store:
+        labelled = list(store.frames())
+    assert np.abs(np.subtract(labelled, shown, dtype=int))[:, -20:, -80:].mean() > 10
+
+
+def test_the_preview_of_a_large_film_is_540_pixels_high():
+    large = puppet_of(dance(1, size=(720, 406)), [0]).appearance
+    write_appearance(Path("artifacts/appearance/ada.safetensors"), large)
+    normalize.main("ada_as_ben")
+    preview.main("ada_as_ben")
+    with FrameStore(RESULTS / "preview.mp4") as store:
+        assert store.size == (540, 304)
 
 
 def test_frames_become_larger_when_they_are_encoded(monkeypatch):

@@ -106,6 +106,7 @@ def test_the_report_has_the_params_of_this_transfer_only(project):
         ("clean_keypoints demo_dance", "artifacts/detections/ben/demo_dance.parquet"),
         ("fit_normalization ben", "artifacts/keypoints/ben/demo_dance.parquet"),
         ("fit_appearance ada", "artifacts/keypoints/ada/demo_target.parquet"),
+        ("preview ada_as_ben", "artifacts/appearance/ada.safetensors"),
         ("train_gan ada", "artifacts/keypoints/ada/demo_target.parquet"),
         ("train_face_gan ada", GENERATOR),
         ("normalize ada_as_ben", "artifacts/statistics/ben.json"),

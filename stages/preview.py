@@ -1,0 +1,52 @@
+"""Preview of one transfer before any training: `python -m stages preview ada_as_ben`."""
+
+from motiontransfer.core import layout
+from motiontransfer.core.params import Transfer, load_section
+from motiontransfer.core.progress import track
+from motiontransfer.models.weights import read_appearance
+from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.provenance.signing import Content, load_credentials, signed_files
+from motiontransfer.puppet.warping import Puppet
+from motiontransfer.rendering.compositing import puppet_frames, with_label
+from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
+from motiontransfer.video.clip import read_clip
+from motiontransfer.video.geometry import fit_framing
+from motiontransfer.video.writer import write_video
+
+_HEIGHT = 540  # pixels, at most
+_CRF = 20
+_CONTENTS: dict[str, Content] = {layout.PREVIEW_FILE: "compositeWithTrainedAlgorithmicMedia"}
+
+
+def main(transfer: str) -> str:
+    """Show all poses by the puppet alone over the background image, with the source's sound."""
+    params = load_section(RenderParams, "render")
+    names = load_section(Transfer, f"transfers.{transfer}")
+    credentials = load_credentials() if params.provenance == "c2pa" else None
+    source = read_clip(layout.clip_folder(names.source_subject, names.source))
+    poses = read_keypoints(layout.poses_file(transfer))
+    appearance = read_appearance(layout.appearance_file(names.target))
+    height, width, _ = appearance.background.shape
+    framing = fit_framing((height, width), (0, 0, width, height), size=min(height, _HEIGHT))
+    frames = puppet_frames(Puppet(appearance, poses.image_size), poses, size=framing.size)
+    if params.visible_label == "corner":
+        frames = map(with_label, frames)
+    assertion = transfer_assertion(
+        {},
+        {
+            "frames": source.frames,
+            "keypoints": layout.keypoints_file(names.source_subject, names.source),
+        },
+    )
+    results = layout.results_folder(transfer)
+    with signed_files(results, _CONTENTS, assertion, credentials) as folder:
+        write_video(
+            folder / layout.PREVIEW_FILE,
+            track(frames, "preview", total=poses.num_frames),
+            frame_rate=source.frame_rate,
+            sound=source.sound,
+            sound_offset_seconds=source.sound_offset_seconds,
+            crf=_CRF,
+            preset="faster",
+        )
+    return f"{results / layout.PREVIEW_FILE}: the person cut out and moved, no network yet"
