@@ -43,6 +43,7 @@ from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import GuidedUpsampling
 from motiontransfer.rendering.frame import blend_feathered, render_poses
 from motiontransfer.rendering.renderer import TrainedRenderer, make_renderer
+from motiontransfer.rendering.rollout import FramePose
 from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.video.clip import read_clip
@@ -184,8 +185,10 @@ def _milliseconds(
     mark()
     shown = images
     if face is not None:
+        whole = (0, 0, *poses.image_size[::-1])
+        pose = FramePose(box=whole, pose_map=images[0], coarse_pose=None, texture=None)
         shown = [
-            image if make_patch is None else blend_feathered(image, make_patch(image))
+            image if make_patch is None else blend_feathered(image, make_patch(image, pose))
             for image, make_patch in zip(images, face.patches(poses), strict=True)
         ]
     mark()

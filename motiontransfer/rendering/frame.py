@@ -1,7 +1,8 @@
 """Rendering of poses by a target's networks: whole clips, or poses as they arrive.
 
 The main generator rolls out on its own frames, and the face model's face is blended into what is
-shown. Where the face generator was trained so, the rollout goes on from the frames with faces.
+shown. Where the face generator was trained so, the rollout goes on from the frames with faces. A
+residual changes what the puppet covers alone: beside it, it paints a halo.
 
 A face model, residual (Chan et al. 2019, sec. 3.2) or CycleGAN (Zhu et al. 2017), makes a patch for
 each frame. `feather` mixes frame and patch by the patch's weight; `poisson` is Poisson image
@@ -32,6 +33,7 @@ from motiontransfer.rendering.compositing import (
 from motiontransfer.rendering.rollout import (
     BATCH_FRAMES,
     Array,
+    FramePose,
     Image,
     Maps,
     Networks,
@@ -53,7 +55,7 @@ class FacePatch:
     """Blending weight in the box: 1 inside the face, falling smoothly to 0."""
 
 
-MakePatch = Callable[[Image], FacePatch]
+MakePatch = Callable[[Image, FramePose], FacePatch]
 Patches = Iterator[MakePatch | None]
 """Functions that make the patch of each frame of a clip; None where no face is visible."""
 
@@ -110,15 +112,34 @@ class ResidualFaces:
         pose_crop: Float[Array, "1 _ crop_size crop_size"],
         weight: Float[Array, "_ _"],
         image: Image,
+        pose: FramePose,
     ) -> FacePatch:
         networks, view, (x0, y0, x1, y1) = self.networks, view_of(box), box
         with networks.computing():
             face = networks.resize(image[view], (self.crop_size, self.crop_size))
             residual = networks.face_residual(pose_crop, face)
+            residual = networks.resize(residual, (y1 - y0, x1 - x0))
+            if pose.texture is not None:
+                residual = residual * self._coverage(pose.texture, pose.box, box)
             corrected = image.clip(-1, 1)
-            with_face = image[view] + networks.resize(residual, (y1 - y0, x1 - x0))
-            corrected[view] = with_face.clip(-1, 1)
+            corrected[view] = (image[view] + residual).clip(-1, 1)
             return FacePatch(image=corrected, box=box, weight=weight)
+
+    def _coverage(
+        self, texture: Float[Array, "1 5 height width"], shown: Box, box: Box
+    ) -> Float[Array, "1 1 box_height box_width"]:
+        """Share of each pixel that the puppet covers.
+
+        Args:
+            shown: box of the frame that the texture shows; beyond it there is no puppet.
+        """
+        left, top, right, bottom = box
+        share = self.networks.zeros((1, 1, bottom - top, right - left))
+        x0, y0, x1, y1 = (*map(max, shown[:2], box[:2]), *map(min, shown[2:], box[2:]))
+        if x0 < x1 and y0 < y1:
+            inside = texture[view_of((x0 - shown[0], y0 - shown[1], x1 - shown[0], y1 - shown[1]))]
+            share[view_of((x0 - left, y0 - top, x1 - left, y1 - top))] = inside[:, 3:4]
+        return share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,13 +151,13 @@ class Renderer:
     """None where faces are left as the main generator makes them."""
     face_blending: FaceBlending = "feather"
 
-    def start_frame(self, image: Image, make_patch: MakePatch | None) -> PendingFrame:
+    def start_frame(self, image: Image, make_patch: Callable[[], FacePatch] | None) -> PendingFrame:
         """Blend the face into a generated image, and begin to copy the result to the CPU."""
         networks = self.networks
         if make_patch is None:
             read = networks.start_reading(image)
             return lambda: read()[0]
-        patch = make_patch(image)
+        patch = make_patch()
         if self.face_blending == "feather":
             read = networks.start_reading(blend_feathered(image, patch))
             return lambda: read()[0]
@@ -186,17 +207,20 @@ def _generate(
     with closing(rollout.draw(keypoints, puppet=puppet)) as poses:
         for pose, make_patch in zip(poses, patches, strict=True):
             image = previous = rollout.step(pose, previous)
+            patch = None if make_patch is None else partial(make_patch, image, pose)
             if face is not None and face.carries_faces:
-                previous, make_patch = _carried(image, make_patch)
-            yield renderer.start_frame(image, make_patch)
+                previous, patch = _carried(image, patch)
+            yield renderer.start_frame(image, patch)
 
 
-def _carried(image: Image, make_patch: MakePatch | None) -> tuple[Image, MakePatch | None]:
+def _carried(
+    image: Image, make_patch: Callable[[], FacePatch] | None
+) -> tuple[Image, Callable[[], FacePatch] | None]:
     """The image with its face, from which the rollout goes on, and its patch."""
     if make_patch is None:
         return image, None
-    patch = make_patch(image)
-    return patch.image, lambda _: patch
+    patch = make_patch()
+    return patch.image, lambda: patch
 
 
 def _one_later(pending: Iterable[PendingFrame]) -> Iterator[Frame]:
@@ -234,12 +258,13 @@ class LiveGenerator:
         last = range(poses.num_frames - 1, poses.num_frames)
         (pose,) = self._rollout.draw(poses.part(last))
         image = self._previous = self._rollout.step(pose, self._previous)
-        face, make_patch = self._renderer.face, None
+        face, patch = self._renderer.face, None
         if isinstance(face, ResidualFaces):
             (make_patch,) = face.patches(poses, last)
+            patch = None if make_patch is None else partial(make_patch, image, pose)
             if face.carries_faces:
-                self._previous, make_patch = _carried(image, make_patch)
-        start = partial(self._renderer.start_frame, image, make_patch)
+                self._previous, patch = _carried(image, patch)
+        start = partial(self._renderer.start_frame, image, patch)
         if self._renderer.networks.is_asynchronous:
             return start()  # before the kernels of the next frame
         return lambda: start()()  # beside the generation of the next frame

@@ -21,6 +21,7 @@ from motiontransfer.puppet.parts import Map
 from motiontransfer.rendering.compositing import face_ellipse_weight
 from motiontransfer.rendering.frame import FacePatch, Patches, Renderer, ResidualFaces
 from motiontransfer.rendering.rendered import FaceMode
+from motiontransfer.rendering.rollout import FramePose
 from motiontransfer.rendering.torch_networks import TorchNetworks
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
@@ -129,6 +130,7 @@ class TranslatedFaces:
         cut: Map,
         back: Map,
         image: Images,
+        _: FramePose,
     ) -> FacePatch:
         height, width = image.shape[2:]
         with torch.inference_mode():

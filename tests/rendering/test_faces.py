@@ -12,6 +12,7 @@ from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.rendering.compositing import blend_poisson
 from motiontransfer.rendering.frame import FacePatch
 from motiontransfer.rendering.renderer import TranslatedFaces
+from motiontransfer.rendering.rollout import FramePose
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.films import film
 from tests.live.parts import renderer
@@ -54,11 +55,14 @@ def faces(tmp_path, source):
     )
 
 
+POSE = FramePose(box=(0, 0, 1, 1), pose_map=torch.zeros(1, 1, 1, 1), coarse_pose=None, texture=None)
+
+
 def patched(faces, keypoints):
     """The patches of a clip whose generated frames are grey."""
     image = torch.zeros((1, 3, *keypoints.image_size))
     for make_patch in faces.patches(keypoints):
-        yield None if make_patch is None else make_patch(image)
+        yield None if make_patch is None else make_patch(image, POSE)
 
 
 def test_the_translator_sees_the_sources_aligned_face(faces, source):
@@ -111,5 +115,5 @@ def test_poisson_takes_the_patch_where_the_weight_is_at_least_a_half():
     mask = weight.numpy() >= 0.5
     assert 0 < mask.sum() < (weight > 0).sum()
     made = replace(renderer(), face_blending="poisson")
-    blended = made.start_frame(frames_to_tensor([frame]), lambda _: patch)()
+    blended = made.start_frame(frames_to_tensor([frame]), lambda: patch)()
     assert np.array_equal(blended, blend_poisson(frame, face, mask))

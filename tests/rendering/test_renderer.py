@@ -15,7 +15,7 @@ from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.compositing import blend_poisson, face_box_weight
 from motiontransfer.rendering.frame import FacePatch, render_poses, result_size
-from motiontransfer.rendering.rollout import Rollout
+from motiontransfer.rendering.rollout import FramePose, Rollout
 from tests.live.parts import Flat, renderer
 from tests.people import SIZE, dance, puppet_of
 from tests.stages.project import write_models
@@ -46,6 +46,21 @@ def test_the_residual_is_shown_in_the_face_box_and_never_carried_on():
         assert np.unique(frame[outside]).tolist() == [level(0.1 * (index + 1))]
         middle = float(frame[(y0 + y1) // 2, (x0 + x1) // 2, 0])
         assert middle == pytest.approx(level(0.1 * (index + 1) - 0.5), abs=1)
+
+
+def test_beside_the_puppet_a_face_is_not_changed():
+    """The puppet is shown in a part of the face box, of which it covers the left by half."""
+    keypoints = dance(1)
+    ((x0, y0, x1, y1),) = face_boxes(keypoints)[0].tolist()
+    (make_patch,) = renderer(brighter(), Flat(-0.5)).face.patches(keypoints)
+    texture = torch.zeros(1, 5, y1 - y0 + 2, x1 - x0)
+    texture[:, 3, :, : (x1 - x0) // 2] = 0.5
+    texture[:, 4] = 0.25  # of no effect
+    empty = {"pose_map": texture[:, :1], "coarse_pose": None}
+    pose = FramePose(box=(x0 + 1, y0 - 5, x1 + 1, y1 - 3), **empty, texture=texture)
+    expected = torch.zeros(1, 3, *SIZE)
+    expected[..., y0 : y1 - 3, x0 + 1 : x0 + 1 + (x1 - x0) // 2] = -0.25
+    torch.testing.assert_close(make_patch(torch.zeros(1, 3, *SIZE), pose).image, expected)
 
 
 def test_the_corrected_frame_is_carried_on_where_the_face_generator_was_trained_so():
@@ -103,7 +118,7 @@ class Spot:
         for index in range(keypoints.num_frames):
             yield self.patch if index % 2 else None
 
-    def patch(self, image):
+    def patch(self, image, pose):
         bright = torch.full_like(image, -1)
         bright[..., 12, 10] = 1
         return FacePatch(image=bright, box=(8, 10, 13, 15), weight=torch.ones(5, 5))
