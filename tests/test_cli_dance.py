@@ -1,6 +1,7 @@
 import logging
 import re
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from motiontransfer.cli.runs import metered
-from motiontransfer.pipeline.runs import Progress
+from motiontransfer.pipeline.runs import Job, Progress
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import check_video
 from tests.command import run_command
@@ -65,9 +66,11 @@ def films(tmp_path):
 
 
 def ran():
-    """Stages that the last call ran, by what DVC printed."""
+    """Stages that were run since this was asked last, by what DVC printed."""
     logs = sorted(Path(".dvc/tmp/jobs").glob("*.log"), key=lambda path: path.stat().st_mtime_ns)
     printed = "".join(log.read_text() for log in logs)
+    for log in logs:
+        log.unlink()
     return re.findall(r"^Running stage '(.+)'", printed, re.MULTILINE)
 
 
@@ -105,7 +108,7 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     assert output.count("frames a second") == 1
     of_transfer = {"preview@IMG_42_as_encore", "report@IMG_42_as_encore"}
     assert set(ran()) == {"check_params", "decode@encore", *of_transfer}
-    assert opened == [Path("results/IMG_42_as_encore/report.html").resolve().as_uri()]
+    assert opened == [Path("results/IMG_42_as_encore/transfer.mp4").resolve().as_uri()]
 
     before = Path("params.yaml").read_bytes()
     assert not run_command(monkeypatch, "dance", dancer, me)
@@ -115,19 +118,22 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     assert Path("params.yaml").read_bytes() == before
 
 
-def test_progress_is_the_forecast_of_the_stages_before_and_of_the_one_that_runs(
-    monkeypatch, caplog
-):
+def test_progress_is_the_forecast_of_what_is_done_and_of_what_runs(monkeypatch, caplog):
     caplog.set_level(logging.INFO, "motiontransfer.core.progress")
     monkeypatch.setattr("motiontransfer.core.progress._FIRST_LINE_SECONDS", 0.0)
     monkeypatch.setattr("motiontransfer.core.progress._LOG_EVERY_SECONDS", 0.0)
-    running = iter(["", "decode@me", "data/me.mp4.dvc", "report@me"])
-    monkeypatch.setattr("motiontransfer.pipeline.runs.stage_that_runs", lambda: next(running))
-    with metered("me", {"decode@me": 30.0, "train_gan@me": 60.0, "report@me": 10.0}) as show:
-        for _ in range(4):
-            show(Progress(graph={}))
+    job, told = Job(log=Path("log"), began=time.monotonic() - 20), []
+    forecasts = {"decode@me": 30.0, "train_gan@me": 60.0, "report@me": 10.0}
+    tell = dict.fromkeys(("decode@me", "report@me"), told.append)
+    with metered("me", forecasts, tell=tell) as show:
+        show(Progress(graph={}, running={"decode@me": job}))
+        assert told == []
+        both = {"train_gan@me": job, "restored": job}
+        show(Progress(graph={}, done={"decode@me": 3.0}, running=both))
+        assert told == ["decode@me"]
+    assert told == ["decode@me", "report@me"]
     lines = [re.sub(r", [\d.]+/s, [\d:]+ left", "", line) for line in caplog.messages]
-    assert lines == ["me: 1 of 100, 1 of 3: decode@me", "me: 90 of 100, 3 of 3: report@me"]
+    assert lines == ["me: 20 of 100, decode@me", "me: 50 of 100, restored, train_gan@me"]
 
 
 def test_a_preview_is_made_before_any_training_and_the_next_call_goes_on(films, monkeypatch, capfd):
@@ -193,8 +199,11 @@ def test_a_missing_film_and_a_failing_stage_are_named_and_the_next_call_goes_on(
     Path("train.sh").write_text("echo 'ERROR: train_gan IMG_42: no light' >&2; exit 1\n")
     assert run_command(monkeypatch, "dance", *films[:2]) == 1
     error = capfd.readouterr().err
-    assert error.startswith("ERROR: dance: train_gan IMG_42: no light; its output: .dvc/")
-    assert error.count("\n") == 1
+    assert error.startswith(
+        "ERROR: train_gan@IMG_42: train_gan IMG_42: no light; its output: .dvc/"
+    )
+    assert error.splitlines()[1:] == ["ERROR: not run: report@IMG_42_as_the_dance"]
+    assert "preview@IMG_42_as_the_dance" in ran()
     Path("train.sh").write_text(TRAIN)
     assert not run_command(monkeypatch, "dance", *films[:2])
     assert set(ran()) == {"train_gan@IMG_42", "report@IMG_42_as_the_dance"}

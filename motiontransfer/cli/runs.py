@@ -5,14 +5,14 @@ DVC, PyTorch and MediaPipe take seconds to load: each command imports what it ne
 
 import json
 import logging
+import math
 import signal
 import sys
 import time
 import webbrowser
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,13 +30,17 @@ from motiontransfer.project.params_editing import apply_preset, preset_changes
 if TYPE_CHECKING:
     from motiontransfer.pipeline.runs import Job, Progress
 
+_LEAST_SECONDS = 2.0  # of a stage that is listed at the end
+
 
 @app.command()
 def dance(
     dancer: Annotated[Path, typer.Argument(help="A film of the dance.")],
     me: Annotated[Path, typer.Argument(help="A film of whom to render, in many poses.")],
     *,
-    open_: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open the result in the browser once it is there.")
+    ] = False,
     dry: Annotated[bool, typer.Option("--dry", help="Only say what would run and take.")] = False,
     preview: Annotated[
         bool, typer.Option("--preview", help="Stop at the preview, before any training.")
@@ -63,10 +67,8 @@ def dance(
         subject = target if target in new else videos[target].subject
         transfer = entries.pair(source, subject, root=root)
         removed = entries.remove_demo_videos(root=root)
-        targets = {"preview": f"preview@{transfer}", "dance": f"report@{transfer}"}
-        if preview:
-            targets.pop("dance")
-        forecasts = forecast(plan(*targets.values(), root=root, is_forecast=True), root=root)
+        wanted = [f"preview@{transfer}", *([] if preview else [f"report@{transfer}"])]
+        forecasts = forecast(plan(*wanted, root=root, is_forecast=True), root=root)
     print_missing_poses(transfer, source=source, target=subject, checked=checked)
     if removed:
         typer.echo(f"removed, of the demo: {', '.join(removed)}")
@@ -77,14 +79,59 @@ def dance(
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # progress without a terminal
     results = layout.results_folder(transfer)
-    first_look = f"preview: {results / layout.PREVIEW_FILE}"
-    with metered(transfer, forecasts, told={"preview": first_look}) as show:
-        _run_dvc(targets, show=show)
-    if preview:
-        return
-    typer.echo(f"result: {results / layout.TRANSFER_FILE}\nreport: {results / 'report.html'}")
-    if open_:
-        webbrowser.open((results / "report.html").resolve().as_uri())
+    made = {f"preview@{transfer}": ("preview", results / layout.PREVIEW_FILE)}
+    if not preview:
+        made[f"encode@{transfer}"] = "result", results / layout.TRANSFER_FILE
+        made[f"report@{transfer}"] = "report", results / "report.html"
+
+    def tell(stage: str) -> None:
+        what, file = made[stage]
+        tqdm.write(f"{what}: {file}")
+        if open_ and what == "result":
+            webbrowser.open(file.resolve().as_uri())
+
+    tell_of = dict.fromkeys(made, tell)
+    took = _run_side_by_side(wanted, transfer, forecasts, first=wanted[0], tell=tell_of)
+    for stage, seconds in took.items():
+        if seconds >= _LEAST_SECONDS:
+            typer.echo(f"  {stage:<40}{seconds:6.0f} s")
+
+
+def _run_side_by_side(
+    wanted: Sequence[str],
+    title: str,
+    forecasts: Mapping[str, float],
+    *,
+    first: str,
+    tell: Mapping[str, Callable[[str], None]],
+) -> Mapping[str, float]:
+    """Run stages with all that they depend on, as many at once as there are cores for.
+
+    Of those that can run, the one goes before on which the longest chain depends.
+
+    Trainings have the threads that they have under `dvc repro`, so that outputs are the same.
+
+    Returns:
+        Seconds that each took.
+
+    Args:
+        first: stage that goes before all others, with what it depends on.
+        tell: of stages, called once their outputs are there.
+    """
+    from motiontransfer.pipeline.plan import longest_chains, plan
+    from motiontransfer.pipeline.runs import LocalExecutor, num_at_once, run_stages
+
+    graph = plan(*wanted)
+    _stop_stages_when_ended()
+    with metered(title, forecasts, tell=tell) as show:
+        progress = run_stages(
+            graph,
+            LocalExecutor([{}] * num_at_once(), are_trainings_first=True),
+            keep_going=False,
+            show=show,
+            urgency=longest_chains(graph, {**forecasts, first: math.inf}),
+        )
+    return progress.done
 
 
 @app.command()
@@ -119,20 +166,9 @@ def repro(
     _stop_stages_when_ended()
     with shown_progress() as show:
         run_stages(graph, executor, keep_going=keep_going, show=show)
-    _run_dvc({"dvc": "dvc.yaml"})  # what changed meanwhile is not left out
+    rest = LocalExecutor(targets={"dvc": "dvc.yaml"})  # what changed meanwhile is not left out
+    run_stages({"dvc": []}, rest, keep_going=False, show=lambda _: None)
     typer.echo("Data and pipelines are up to date.")
-
-
-def _run_dvc(
-    targets: Mapping[str, str], *, show: Callable[["Progress"], None] = lambda _: None
-) -> None:
-    """Run `dvc repro` of one target after the other; their names are those of the logs."""
-    from motiontransfer.pipeline.runs import LocalExecutor, run_stages
-
-    _stop_stages_when_ended()
-    names = [*targets]
-    graph = {name: names[:number] for number, name in enumerate(names)}
-    run_stages(graph, LocalExecutor(targets=targets), keep_going=False, show=show)
 
 
 def _stop_stages_when_ended() -> None:
@@ -143,31 +179,33 @@ def _stop_stages_when_ended() -> None:
 
 @contextmanager
 def metered(
-    title: str, forecasts: Mapping[str, float], *, told: Mapping[str, str] = MappingProxyType({})
+    title: str, forecasts: Mapping[str, float], *, tell: Mapping[str, Callable[[str], None]]
 ) -> Generator[Callable[["Progress"], None]]:
-    """Yield a function that shows in one line how far a `dvc repro` of these stages is.
+    """Yield a function that shows in one line how far a run of these stages is.
 
     Args:
-        told: what is printed once a job is done.
+        tell: of stages, called once they are done, or at the end if they need not run.
     """
-    from motiontransfer.pipeline.runs import stage_that_runs
-
     meter = ProgressMeter(title, total=max(round(sum(forecasts.values())), 1))
-    names, began, untold = list(forecasts), dict[str, float](), dict(told)
+    untold = [*tell]
+
+    def tell_once(stages: Sequence[str]) -> None:
+        for stage in stages:
+            untold.remove(stage)
+            tell[stage](stage)
 
     def show(progress: "Progress") -> None:
-        for job in untold.keys() & {*progress.done}:
-            tqdm.write(untold.pop(job))
-        stage = stage_that_runs()
-        if stage in forecasts:
-            now, number = time.monotonic(), names.index(stage)
-            elapsed = min(now - began.setdefault(stage, now), forecasts[stage])
-            done = sum(forecasts[name] for name in names[:number]) + elapsed
-            note = f", {number + 1} of {len(names)}: {stage}"
-            meter.show(max(round(done), 1), note=note)
+        tell_once([stage for stage in untold if stage in progress.done])
+        now = time.monotonic()
+        spent = {stage: now - job.began for stage, job in progress.running.items()}
+        spent |= dict.fromkeys(progress.done, math.inf)
+        done = sum(min(forecasts.get(stage, 0.0), seconds) for stage, seconds in spent.items())
+        if progress.running:
+            meter.show(max(round(done), 1), note=f", {', '.join(sorted(progress.running))}")
 
     with closing(meter):
         yield show
+    tell_once([*untold])
 
 
 @contextmanager

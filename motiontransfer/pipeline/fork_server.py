@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def serve(command: Callable[[list[str]], int]) -> None:
-    """Fork for each line of standard input: a JSON list of environment, log and arguments.
+    """Fork for each line of standard input, a JSON list: environment, log, niceness, arguments.
 
     Each fork leads a process group. It is answered by a line with its id and, after it has ended,
     one with its exit status, negative for a signal.
@@ -16,8 +16,9 @@ def serve(command: Callable[[list[str]], int]) -> None:
         pid = os.fork()
         if pid == 0:
             os.setpgid(0, 0)
-            environment, log, arguments = json.loads(line)
+            environment, log, niceness, arguments = json.loads(line)
             os.environ.update(environment)
+            os.nice(niceness)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             output = os.open(log, os.O_WRONLY | os.O_APPEND)
             os.dup2(output, 1)

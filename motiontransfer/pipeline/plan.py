@@ -27,7 +27,7 @@ Graph = Mapping[str, Collection[str]]
 _READ_BY_DVC = ("params.yaml", "dvc.yaml", "dvc.lock", ".dvcignore")
 _CODE = ("motiontransfer", "stages", "demo")
 _DEMO_FRAMES = 330  # of a film of the demo that is not made yet
-_TRAININGS = ("train_gan", "train_face_gan", "train_face_cycle", "train_forensics")
+TRAININGS = ("train_gan", "train_face_gan", "train_face_cycle", "train_forensics")
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, float]:
     for name in stages:
         group, _, key = name.partition("@")
         stage, seconds = STAGES.get(group, Stage()), 0.0
-        if group in _TRAININGS:
+        if group in TRAININGS:
             steps, items, minutes = (
                 load_section(float | None, f"{group}.{param}", path=params)
                 for param in ("steps", "batch_size", "max_minutes")
@@ -111,6 +111,21 @@ def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, float]:
             seconds = frames_of(key) * stage.seconds_per_frame
         forecasts[name] = stage.start_seconds + seconds
     return forecasts
+
+
+def longest_chains(graph: Graph, seconds: Mapping[str, float]) -> dict[str, float]:
+    """Seconds from the start of each stage to the end of all that can run after it alone.
+
+    Args:
+        graph: each stage after those that it depends on.
+        seconds: of stages; 0 of others.
+    """
+    own = {name: seconds.get(name, 0.0) for name in graph}
+    chains = own.copy()
+    for name in reversed([*graph]):
+        for before in graph[name]:
+            chains[before] = max(chains[before], own[before] + chains[name])
+    return chains
 
 
 def format_forecast(forecasts: Mapping[str, float]) -> str:

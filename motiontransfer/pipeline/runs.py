@@ -30,13 +30,15 @@ import psutil
 
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.parallel import memory_bytes
-from motiontransfer.pipeline.plan import Graph
+from motiontransfer.pipeline.plan import TRAININGS, Graph
 
 _JOB_MEMORY = 2 * 2**30  # bytes; three hours of footage take 1.6 GiB (benchmarks/README.md)
 _POLL_SECONDS = 0.2  # what is shown costs 3 ms each time
 _REPRO = ("--wait-for-lock", "repro")  # it waits while another DVC reads or writes dvc.lock
 _FORK_SERVER = ("-m", "motiontransfer.pipeline.fork_server")
-_NONE: Mapping[str, str] = MappingProxyType({})
+_NO_TARGETS: Mapping[str, str] = MappingProxyType({})
+_NO_URGENCY: Mapping[str, float] = MappingProxyType({})
+_NICENESS = 5  # of what must not slow a training down
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,8 @@ class Progress:
 
     graph: Graph
     running: dict[str, Job] = field(default_factory=dict)
-    done: list[str] = field(default_factory=list)
+    done: dict[str, float] = field(default_factory=dict)
+    """Seconds that each took."""
     failed: dict[str, str] = field(default_factory=dict)
 
     def waiting(self) -> list[str]:
@@ -85,14 +88,20 @@ class Executor(Protocol):
 
 
 def run_stages(
-    graph: Graph, executor: Executor, *, keep_going: bool, show: Callable[[Progress], None]
-) -> None:
+    graph: Graph,
+    executor: Executor,
+    *,
+    keep_going: bool,
+    show: Callable[[Progress], None],
+    urgency: Mapping[str, float] = _NO_URGENCY,
+) -> Progress:
     """Run each stage once those before it are done; of several, the one that was ready first.
 
     After a failure all goes on that does not depend on it; without `keep_going` only what runs.
 
     Args:
         show: called a few times a second.
+        urgency: of stages; of several that are ready, the most urgent one runs.
 
     Raises:
         MotionTransferError: a stage failed; or Ctrl-C, after all have ended. A second one kills.
@@ -104,6 +113,7 @@ def run_stages(
         try:
             while True:
                 ready += sorter.get_ready()
+                ready.sort(key=lambda name: -urgency.get(name, 0.0))
                 while ready and free and (keep_going or not progress.failed):
                     name, share = ready.pop(0), free.pop()
                     progress.running[name] = job = Job(log=_new_log(name))
@@ -120,7 +130,7 @@ def run_stages(
                     except MotionTransferError as error:
                         progress.failed[name] = f"{error}; its output: {job.log}"
                     else:
-                        progress.done.append(name)
+                        progress.done[name] = time.monotonic() - job.began
                         sorter.done(name)
         except KeyboardInterrupt as error:
             raise MotionTransferError("stopped; the same command goes on from there") from error
@@ -131,6 +141,7 @@ def run_stages(
         if waiting := progress.waiting():
             lines.append(f"not run: {', '.join(waiting)}")
         raise MotionTransferError("\n".join(lines))
+    return progress
 
 
 def _stop(executor: Executor, futures: Collection[Future]) -> None:
@@ -150,11 +161,19 @@ class LocalExecutor:
     """
 
     def __init__(
-        self, shares: Sequence[Mapping[str, str]] = ({},), *, targets: Mapping[str, str] = _NONE
+        self,
+        shares: Sequence[Mapping[str, str]] = ({},),
+        *,
+        targets: Mapping[str, str] = _NO_TARGETS,
+        are_trainings_first: bool = False,
     ) -> None:
-        """Prepare to run stages, or by other names `targets` with all that they depend on."""
+        """Prepare to run stages, or by other names `targets` with all that they depend on.
+
+        Args:
+            are_trainings_first: other stages run at a lower priority than trainings.
+        """
         self.shares: Sequence[Mapping[str, str]] = shares
-        self._targets = targets
+        self._targets, self._are_trainings_first = targets, are_trainings_first
         self._idle: list[subprocess.Popen] = []  # fork servers, each for one stage at a time
         self._running: set[int] = set()
         self._interrupted: set[int] = set()
@@ -166,7 +185,8 @@ class LocalExecutor:
         server = self._idle.pop() if self._idle else _start_server()
         assert server.stdin
         assert server.stdout
-        request = dict(share), str(log), [*_REPRO, *arguments]
+        is_nice = self._are_trainings_first and stage.partition("@")[0] not in TRAININGS
+        request = dict(share), str(log), _NICENESS * is_nice, [*_REPRO, *arguments]
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
         group = int(server.stdout.readline())
@@ -212,15 +232,6 @@ def dvc_repro(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "dvc", *_REPRO, *arguments]
 
 
-def stage_that_runs() -> str:
-    """Name of the stage whose command runs below this process, from DVC_STAGE; empty for none."""
-    for command in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):
-            if name := command.environ().get("DVC_STAGE"):
-                return name
-    return ""
-
-
 def share_machine(jobs: int) -> list[dict[str, str]]:
     """Environment variables that give each job its part of the cores and GPUs.
 
@@ -243,6 +254,12 @@ def share_machine(jobs: int) -> list[dict[str, str]]:
         share | {"CUDA_VISIBLE_DEVICES": ",".join(each)}
         for share, each in zip(shares, own, strict=True)
     ]
+
+
+def num_at_once() -> int:
+    """Number of stages that this machine carries at once: one a core, of which each has memory."""
+    cores = loky.cpu_count()
+    return len(share_cores(cores, cores=cores, memory=memory_bytes()))
 
 
 def share_cores(jobs: int, *, cores: int, memory: int) -> list[dict[str, str]]:
