@@ -25,6 +25,7 @@ from motiontransfer.core.stages import STAGES
 from motiontransfer.core.storage import write_checked_json, write_json
 from motiontransfer.forensics.training import TrainForensicsParams
 from motiontransfer.pose.detectors import load_detector
+from motiontransfer.rendering.backgrounds import FILM, NO_MASK
 from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.training.trainer import LoggingParams
@@ -112,7 +113,8 @@ def _section_faults() -> Iterator[str]:
 def _conflicts() -> Iterator[str]:
     """Valid values that do not go together."""
     sections = (load_section(model, name) for name, model in SECTIONS.items())
-    return _raised([*(section.check_conflicts for section in sections), _check_face_cycle])
+    checks = [section.check_conflicts for section in sections]
+    return _raised([*checks, _check_face_cycle, _check_background])
 
 
 def _raised(checks: list[Callable[[], object]]) -> Iterator[str]:
@@ -129,6 +131,22 @@ def _check_face_cycle() -> None:
         raise ParamsError(
             f"{PARAMS_FILE}: render.face: cycle is not trained where train_face_cycle.steps is 0; "
             "raise that, or choose residual or none"
+        )
+
+
+def _check_background() -> None:
+    key, background = (
+        f"{PARAMS_FILE}: render.background",
+        load_section(RenderParams, "render").background,
+    )
+    if background == FILM:
+        return
+    if load_section(TrainGanParams, "train_gan").background == "generated":
+        raise ParamsError(f"{key}: {NO_MASK.format(background)}")
+    file = layout.BACKGROUNDS_FOLDER / background
+    if _is_missing(file):
+        raise ParamsError(
+            f"{key}: no such file: {file}; copy a picture or video there, or set {FILM}"
         )
 
 

@@ -1,25 +1,37 @@
 """Encode one transfer's videos: `python -m stages encode ada_as_ben`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import TypeVar
 
 from motiontransfer.core import layout
+from motiontransfer.core.errors import PARAMS_FILE, ParamsError
 from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.progress import track
-from motiontransfer.core.storage import write_json
+from motiontransfer.core.storage import replacing_folder, write_json
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, signed_files
+from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.warping import Puppet
+from motiontransfer.rendering.backgrounds import (
+    FILM,
+    NO_MASK,
+    check_background,
+    files_over,
+    written_over,
+)
 from motiontransfer.rendering.compositing import size_of_height, upsample_frames
 from motiontransfer.rendering.rendered import RenderParams, read_rendered
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.video.clip import read_clip
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.frame_store import FrameStore, check_decodable
+from motiontransfer.video.geometry import resize
 
-_CONTENT_OF_VIDEO: dict[str, Content] = {
-    layout.TRANSFER_FILE: "trainedAlgorithmicMedia",
-    layout.COMPARISON_FILE: "compositeWithTrainedAlgorithmicMedia",
-}
+_Frame = TypeVar("_Frame", Frame, MaskedFrame)
+_GENERATED: Content = "trainedAlgorithmicMedia"
+_COMPOSITE: Content = "compositeWithTrainedAlgorithmicMedia"
+_CONTENT_OF_VIDEO = {layout.TRANSFER_FILE: _GENERATED, layout.COMPARISON_FILE: _COMPOSITE}
 
 
 def main(transfer: str) -> str:
@@ -28,40 +40,64 @@ def main(transfer: str) -> str:
     credentials = load_credentials() if params.provenance == "c2pa" else None
     if names.truth_path:
         check_decodable(names.truth_path)
+    check_background(params.background)
     source = read_clip(layout.clip_folder(names.source_subject, names.source))
     poses = read_keypoints(layout.poses_file(transfer))
     rendered = read_rendered(layout.rendered_folder(transfer))
     panels = Panels(source=source.frames, poses=poses, truth=names.truth_path, style=rendered.style)
-    results = layout.results_folder(transfer)
-    with (
-        FrameStore(layout.rendered_folder(transfer) / layout.FRAMES_FILE) as store,
-        signed_files(results, _CONTENT_OF_VIDEO, rendered.assertion, credentials) as videos,
-    ):
+    results, others = layout.results_folder(transfer), layout.backgrounds_folder(transfer)
+    signature = rendered.assertion, credentials
+    looks = {"crf": params.crf, "visible_label": params.visible_label}
+    with ExitStack() as stack:
+        enter, file = stack.enter_context, layout.rendered_folder(transfer) / layout.FRAMES_FILE
+        store = enter(FrameStore(file))
         size = size_of_height(store.size, rendered.full_size, height=params.height)
-        frames: Iterable[Frame] = store.frames()
-        if size != store.size:
-            frames = _upsampled(frames, names.target, poses, size=size)
+        if params.background == FILM:
+            frames = _enlarged(store.frames(), names.target, poses, size=size)
+        else:
+            content = dict.fromkeys(files_over(params.background), _COMPOSITE)
+            folder = enter(signed_files(enter(replacing_folder(others)), content, *signature))
+            masked = _enlarged(_masked(store, params.background), names.target, poses, size=size)
+            room = resize(_appearance(names.target).background, size)
+            frames = written_over(masked, folder, params.background, room, source, **looks)
         write_videos(
-            videos,
+            enter(signed_files(results, _CONTENT_OF_VIDEO, *signature)),
             track(frames, "encode", total=poses.num_frames),
             panels,
             source,
             contact_sheet_file=results / "contact_sheet.png",
             num_columns=params.contact_sheet_columns,
-            crf=params.crf,
-            visible_label=params.visible_label,
+            **looks,
         )
     metrics = {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)}
     metrics |= {"height": size[0], "width": size[1]}
     write_json(layout.metrics_file("encode", transfer), metrics)
-    videos_made = " and ".join(_CONTENT_OF_VIDEO)
-    return f"{poses.num_frames} frames in {videos_made}, and contact_sheet.png, in {results}"
+    made = f"{' and '.join(_CONTENT_OF_VIDEO)}, and contact_sheet.png, in {results}"
+    if params.background == FILM:
+        with replacing_folder(others):
+            pass
+    else:
+        own = " and ".join(files_over(params.background))
+        made += f"; {own} in {others}, without the room and so without the shadows on it"
+    return f"{poses.num_frames} frames in {made}"
 
 
-def _upsampled(
-    frames: Iterable[Frame], target: str, poses: Keypoints, *, size: tuple[int, int]
-) -> Iterable[Frame]:
+def _masked(store: FrameStore, background: str) -> Iterator[MaskedFrame]:
+    if not store.has_masks:
+        raise ParamsError(f"{PARAMS_FILE}: render.background: {NO_MASK.format(background)}")
+    return store.masked_frames()
+
+
+def _enlarged(
+    frames: Iterator[_Frame], target: str, poses: Keypoints, *, size: tuple[int, int]
+) -> Iterator[_Frame]:
+    if size == poses.image_size:
+        return frames
+    puppet = Puppet(_appearance(target), poses.image_size)
+    return upsample_frames(frames, puppet.follow(poses), size=size)
+
+
+def _appearance(target: str) -> Appearance:
     from motiontransfer.models.weights import read_appearance  # loads PyTorch: seconds
 
-    puppet = Puppet(read_appearance(layout.appearance_file(target)), poses.image_size)
-    return upsample_frames(frames, puppet.follow(poses), size=size)
+    return read_appearance(layout.appearance_file(target))

@@ -9,7 +9,7 @@ from motiontransfer.core.progress import track
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.models.weights import read_face_translator
 from motiontransfer.pose.keypoints import read_keypoints
-from motiontransfer.rendering.frame import full_size, render_poses
+from motiontransfer.rendering.frame import full_size, render_masked
 from motiontransfer.rendering.rendered import (
     Rendered,
     RenderParams,
@@ -36,7 +36,7 @@ def main(transfer: str) -> str:
         assertion=_assertion(transfer, names, params, renderer),
     )
     folder = layout.rendered_folder(transfer)
-    frames = track(render_poses(renderer, poses), "render", total=poses.num_frames)
+    frames = track(render_masked(renderer, poses), "render", total=poses.num_frames)
     write_rendered(folder, frames, rendered, frame_rate=poses.frame_rate)
     return f"{poses.num_frames} frames in {folder}"
 

@@ -86,7 +86,9 @@ def dance(
 
     def tell(stage: str) -> None:
         what, file = made[stage]
-        tqdm.write(f"{what}: {file}")
+        others = sorted(layout.backgrounds_folder(transfer).glob("*")) if what == "result" else []
+        for each in (file, *others):
+            tqdm.write(f"{what}: {each}")
         if open_ and what == "result":
             webbrowser.open(file.resolve().as_uri())
 

@@ -20,6 +20,7 @@ METRICS_FILE = "metrics.json"
 
 VIDEOS_FOLDER = Path("data/videos")
 TRUTH_FOLDER = Path("data/truth")
+BACKGROUNDS_FOLDER = Path("data/backgrounds")
 CHECKPOINTS_FOLDER = Path("checkpoints")
 RESULTS_FOLDER = Path("results")
 ARTIFACTS_FOLDER = Path("artifacts")
@@ -60,6 +61,8 @@ face_cycle_folder = _path_of("artifacts/face_cycles/{transfer}")
 poses_file = _path_of("artifacts/poses/{transfer}.parquet")
 rendered_folder = _path_of("artifacts/rendered/{transfer}")
 results_folder = _path_of("results/{transfer}")
+backgrounds_folder = _path_of("results/{transfer}/backgrounds")
+"""The result over another background than its own room."""
 transfer_evaluation_folder = _path_of("artifacts/evaluation_transfer/{transfer}")
 detector_file = _path_of("artifacts/forensics/{name}.safetensors")
 training_folder = _path_of("artifacts/training/{name}")

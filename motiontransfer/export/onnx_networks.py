@@ -19,7 +19,7 @@ from motiontransfer.puppet.appearance import PackedAppearance, unpack_appearance
 from motiontransfer.puppet.warping import Puppet, Texture
 from motiontransfer.rendering.compositing import Label
 from motiontransfer.rendering.frame import Renderer, ResidualFaces
-from motiontransfer.rendering.rollout import ReadFrames
+from motiontransfer.rendering.rollout import ReadFrames, Step
 from motiontransfer.video.color import Frame
 
 FORMAT_VERSION = 3
@@ -182,7 +182,7 @@ class OnnxNetworks:
 
     def generate(
         self, pose_map: Maps, previous: Images, background: Images | None, texture: Maps | None
-    ) -> Images:
+    ) -> Step:
         images = {
             "pose_map": pose_map,
             "previous_frame": previous,
@@ -195,7 +195,7 @@ class OnnxNetworks:
             for name, image in images.items()
             if image is not None
         }
-        return self._generator(padded)[..., :height, :width]
+        return Step(self._generator(padded)[..., :height, :width], None)
 
     def scene(self, coarse_pose: Maps) -> Float32[np.ndarray, "1 3 _ _"]:
         assert self._scene is not None

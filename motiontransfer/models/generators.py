@@ -258,6 +258,8 @@ class Generated(NamedTuple):
 
     frame: Images
     synthesized: Images
+    mask: Float[Tensor, "batch 1 height width"] | None = None
+    """The person's share of each pixel of the frame; None without a background image."""
 
 
 class FrameGenerator(nn.Module):
@@ -308,15 +310,19 @@ class FrameGenerator(nn.Module):
         output = self.network(torch.cat(inputs, dim=1)).float()
         synthesized = torch.tanh(output[:, :3])
         behind = self.background_image if background is None else background
+        mask = None
         if behind is not None:
-            synthesized = behind + torch.sigmoid(output[:, 3:4]) * (synthesized - behind)
+            mask = torch.sigmoid(output[:, 3:4])
+            synthesized = behind + mask * (synthesized - behind)
         if texture is None:
-            return Generated(synthesized, synthesized)
+            return Generated(synthesized, synthesized, mask)
         assert behind is not None
+        assert mask is not None
         color, coverage, confidence = texture.split([3, 1, 1], dim=1)
         gate = confidence + (1 - confidence) * torch.sigmoid(output[:, -1:] + _GATE_BIAS)
-        person = gate * color + (1 - gate) * coverage * synthesized
-        return Generated(person + (1 - coverage) * behind, synthesized)
+        painted = (1 - gate) * coverage
+        frame = gate * color + painted * synthesized + (1 - coverage) * behind
+        return Generated(frame, synthesized, coverage - painted * (1 - mask))
 
     def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:
         """The background image with the shadows of people in these poses."""
@@ -352,7 +358,7 @@ class HalfResolutionGenerator(nn.Module):
             None if background is None else background[:, :, ::2, ::2],
             None if texture is None else downsample_by_2(texture),
         )
-        return Generated(*(_upsample_by_2(image)[:, :, :height, :width] for image in generated))
+        return Generated(*(_upsample_by_2(image)[:, :, :height, :width] for image in generated[:2]))
 
     def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:
         return _upsample_by_2(self.generator.scene(downsample_by_2(coarse_poses)))

@@ -8,7 +8,9 @@ contains no names: weights and inputs are stated by their hashes. c2pa signs it 
 """
 
 import io
+import logging
 import os
+import shutil
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -61,7 +63,7 @@ _OFFLINE = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
     "core": {"allowed_network_hosts": []},
 }
-_MEDIA_TYPES = {".mp4": "video/mp4", ".png": "image/png"}
+_MEDIA_TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".png": "image/png"}
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 Content = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
 
@@ -75,6 +77,7 @@ _VALIDITY = timedelta(days=3650)  # without a time stamp a signature ends with i
 _CLOCK_SKEW = timedelta(days=1)  # machines whose clock is behind accept it at once
 
 _Loaded = TypeVar("_Loaded")
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +263,7 @@ def signed_files(
     assertion: Mapping[str, object],
     credentials: Credentials | None,
 ) -> Generator[Path]:
-    """Yield the folder for files, by name, that `folder` then has, signed.
+    """Yield the folder for files, by name, that `folder` then has, signed where C2PA can.
 
     Args:
         credentials: None: unsigned, and written there at once.
@@ -275,7 +278,12 @@ def signed_files(
         yield Path(scratch)
         for name, content in contents.items():
             unsigned = Path(scratch) / name
-            sign_file(folder / name, unsigned, assertion, credentials, content=content)
+            if unsigned.suffix in _MEDIA_TYPES:
+                sign_file(folder / name, unsigned, assertion, credentials, content=content)
+                continue
+            _logger.warning("%s is not signed: C2PA has no manifests in such files", name)
+            with replacing(folder / name) as temporary:
+                shutil.copyfile(unsigned, temporary)
 
 
 def load_c2pa() -> ModuleType:

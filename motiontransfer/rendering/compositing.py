@@ -9,7 +9,7 @@ or as far as the puppet is sure the guide itself.
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from motiontransfer.core.errors import PARAMS_FILE, ParamsError
 from motiontransfer.core.parallel import map_ahead
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.warping import Puppet, PuppetClip, Texture
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.geometry import resize
 
 PendingFrame = Callable[[], Frame]
@@ -28,7 +28,8 @@ FaceBlending = Literal["feather", "poisson"]
 VisibleLabel = Literal["none", "corner"]
 Label = UInt8[np.ndarray, "label_height label_width 4"]
 """Red, green, blue and opacity."""
-Levels = Float32[np.ndarray, "height width 3"]
+_AnyFrame = TypeVar("_AnyFrame", Frame, MaskedFrame)
+Levels = Float32[np.ndarray, "height width channels"]
 
 _FEATHER_FRACTION = 0.15  # of each side of a face box
 _ELLIPSE_HEIGHT, _ELLIPSE_WIDTH = 0.86, 0.68
@@ -94,12 +95,17 @@ class GuidedUpsampling:
         self._size, self._background = size, resize(puppet.appearance.background, size)
 
     def upsample(
-        self, frame: Frame, puppet: PuppetClip, index: int
-    ) -> UInt8[np.ndarray, "new_height new_width 3"]:
-        """A frame that was generated from the puppet's pose of this index, at the larger size."""
-        height, width, _ = frame.shape
+        self, frame: _AnyFrame, puppet: PuppetClip, index: int
+    ) -> UInt8[np.ndarray, "new_height new_width channels"]:
+        """A frame that was generated from the puppet's pose of this index, at the larger size.
+
+        A mask's guide is the puppet's coverage.
+        """
+        height, width, channels = frame.shape
         texture = puppet.draw(index, box=(0, 0, width, height), size=self._size)
         person, guide = _person(texture), _over(texture, self._background)
+        if channels == 4:
+            guide = np.dstack([guide, texture[..., 3]])
         small = cv2.resize(guide.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
         result = _enlarged(*_guided_filter(small, frame.astype(np.float32)), guide)
         # The puppet itself where it is sure: a linear function dims what varies little.
@@ -137,8 +143,8 @@ def puppet_frames(
 
 
 def upsample_frames(
-    frames: Iterable[Frame], puppet: PuppetClip, *, size: tuple[int, int]
-) -> Iterator[Frame]:
+    frames: Iterable[_AnyFrame], puppet: PuppetClip, *, size: tuple[int, int]
+) -> Iterator[_AnyFrame]:
     """Frames of a clip at a larger size (height, width), in the order of its poses; in threads."""
     upsampling = GuidedUpsampling(puppet.puppet, size=size)
     return map_ahead(
@@ -193,15 +199,15 @@ def _mean(image: Levels) -> Levels:
 
 
 def _enlarged(
-    gain: Float32[np.ndarray, "rows columns 3"],
-    offset: Float32[np.ndarray, "rows columns 3"],
-    guide: Frame,
-) -> Frame:
+    gain: Float32[np.ndarray, "rows columns channels"],
+    offset: Float32[np.ndarray, "rows columns channels"],
+    guide: UInt8[np.ndarray, "height width channels"],
+) -> UInt8[np.ndarray, "height width channels"]:
     """The linear function of a guide whose gain and offset are given for fewer pixels, bilinear.
 
     In bands, which stay in the processor's cache: whole images of floats would go through memory.
     """
-    height, width, _ = guide.shape
+    height, width, channels = guide.shape
     num_rows = len(gain)
     wide = np.concatenate(
         [cv2.resize(image, (width, num_rows)).reshape(num_rows, -1) for image in (gain, offset)],
@@ -217,22 +223,23 @@ def _enlarged(
         lower -= linear
         lower *= share[band]
         linear += lower
-        levels = linear[:, : 3 * width]
+        levels = linear[:, : channels * width]
         levels *= guide[band].reshape(len(levels), -1)
-        levels += linear[:, 3 * width :]
-        result[band] = cv2.convertScaleAbs(levels.clip(0)).reshape(-1, width, 3)
+        levels += linear[:, channels * width :]
+        result[band] = cv2.convertScaleAbs(levels.clip(0)).reshape(-1, width, channels)
     return result
 
 
-def with_label(frame: Frame) -> Frame:
+def with_label(frame: _AnyFrame) -> _AnyFrame:
     """Return the frame with the visible label of generated frames in its lower right corner."""
     return labelled(frame, draw_label(*frame.shape[:2]))
 
 
-def labelled(frame: Frame, label: Label) -> Frame:
+def labelled(frame: _AnyFrame, label: Label) -> _AnyFrame:
     result, opacity = frame.copy(), label[..., 3:].astype(np.uint32)
     corner = result[-label.shape[0] :, -label.shape[1] :]
-    corner[:] = (opacity * label[..., :3] + (255 - opacity) * corner + 127) // 255
+    shown = np.dstack([label[..., :3], np.full_like(label[..., 3], 255)])[..., : frame.shape[2]]
+    corner[:] = (opacity * shown + (255 - opacity) * corner + 127) // 255
     return result
 
 

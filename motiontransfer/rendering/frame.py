@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -38,10 +38,13 @@ from motiontransfer.rendering.rollout import (
     Maps,
     Networks,
     Rollout,
+    Step,
     view_of,
 )
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.geometry import Box
+
+_Frame = TypeVar("_Frame")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +174,19 @@ class Renderer:
 
         return finish
 
+    def start_masked(
+        self, step: Step, box: Box, make_patch: MakePatch | None
+    ) -> Callable[[], Frame | MaskedFrame]:
+        """As `start_frame`, with the person's mask where the networks tell it."""
+        finish, networks = self.start_frame(step.image, make_patch), self.networks
+        if step.mask is None:
+            return finish
+        with networks.computing():
+            levels = networks.zeros(step.image.shape) - 1
+            levels[view_of(box)] = 2 * step.mask - 1
+            read = networks.start_reading(levels)
+        return lambda: np.dstack([finish(), read()[0][..., 0]])
+
 
 def blend_feathered(image: Image, patch: FacePatch) -> Image:
     """Mix image and patch by the patch's weight; values are clipped to [-1, 1] outside its box."""
@@ -193,24 +209,49 @@ def render_poses(
     """
     puppet = renderer.networks.puppet
     clip = None if puppet is None else puppet.follow(keypoints)
-    frames = _one_later(_generate(renderer, keypoints, clip))
+    frames = _one_later(
+        renderer.start_frame(step.image, make_patch)
+        for step, _, make_patch in _generate(renderer, keypoints, clip)
+    )
     if clip is None or size in (None, keypoints.image_size):
         return frames
     return upsample_frames(frames, clip, size=size)
 
 
+def render_masked(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame | MaskedFrame]:
+    """As `render_poses` in the size of generated frames, with masks where the networks tell them.
+
+    Raises:
+        KeypointsError: as there.
+    """
+    puppet = renderer.networks.puppet
+    clip = None if puppet is None else puppet.follow(keypoints)
+    return _one_later(
+        renderer.start_masked(*generated) for generated in _generate(renderer, keypoints, clip)
+    )
+
+
 def _generate(
     renderer: Renderer, keypoints: Keypoints, puppet: PuppetClip | None
-) -> Iterator[PendingFrame]:
+) -> Iterator[tuple[Step, Box, MakePatch | None]]:
+    """What the networks make of each pose, its viewport, and what makes its face."""
     rollout, face, previous = Rollout(renderer.networks), renderer.face, None
     patches = repeat(None, keypoints.num_frames) if face is None else face.patches(keypoints)
     with closing(rollout.draw(keypoints, puppet=puppet)) as poses:
         for pose, make_patch in zip(poses, patches, strict=True):
+<<<<<<< HEAD
             image = previous = rollout.step(pose, previous)
             patch = None if make_patch is None else partial(make_patch, image, pose)
             if face is not None and face.carries_faces:
                 previous, patch = _carried(image, patch)
             yield renderer.start_frame(image, patch)
+=======
+            step = rollout.step(pose, previous)
+            previous = step.image
+            if face is not None and face.carries_faces:
+                previous, make_patch = _carried(step.image, make_patch)
+            yield step, pose.box, make_patch
+>>>>>>> 272e1a4a (render.background: green, alpha, a picture or a video, from the mask of the frames as shown)
 
 
 def _carried(
@@ -223,7 +264,7 @@ def _carried(
     return patch.image, lambda: patch
 
 
-def _one_later(pending: Iterable[PendingFrame]) -> Iterator[Frame]:
+def _one_later(pending: Iterable[Callable[[], _Frame]]) -> Iterator[_Frame]:
     """Yield each frame once the next has been started, which a GPU computes meanwhile."""
     waiting = None
     for finish in pending:
@@ -257,8 +298,13 @@ class LiveGenerator:
         """
         last = range(poses.num_frames - 1, poses.num_frames)
         (pose,) = self._rollout.draw(poses.part(last))
+<<<<<<< HEAD
         image = self._previous = self._rollout.step(pose, self._previous)
         face, patch = self._renderer.face, None
+=======
+        image = self._previous = self._rollout.step(pose, self._previous).image
+        face, make_patch = self._renderer.face, None
+>>>>>>> 272e1a4a (render.background: green, alpha, a picture or a video, from the mask of the frames as shown)
         if isinstance(face, ResidualFaces):
             (make_patch,) = face.patches(poses, last)
             patch = None if make_patch is None else partial(make_patch, image, pose)

@@ -24,7 +24,7 @@ from motiontransfer.core.storage import (
 )
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.rendering.compositing import FaceBlending, VisibleLabel
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.frame_store import frame_writer
 
 FaceMode = Literal["residual", "none"]
@@ -41,6 +41,7 @@ class RenderParams(Section):
     precision: Precision
     height: int | None = Field(ge=16)
     crf: int = Field(ge=0, le=51)
+    background: str = Field(pattern=r"^\w[^/\\]*$")
     contact_sheet_columns: int = Field(ge=1)
     provenance: Literal["c2pa", "none"]
     visible_label: VisibleLabel
@@ -88,7 +89,7 @@ def transfer_assertion(
 
 
 def write_rendered(
-    folder: Path, frames: Iterable[Frame], rendered: Rendered, *, frame_rate: Fraction
+    folder: Path, frames: Iterable[Frame | MaskedFrame], rendered: Rendered, *, frame_rate: Fraction
 ) -> None:
     """Write frames, lossless and in working pixels, and their description; atomically."""
     with replacing_folder(folder) as work:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import groupby, repeat
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -34,6 +34,14 @@ BATCH_FRAMES = 8
 """Frames whose pose maps are drawn at once."""
 _MAX_DRAWING_THREADS = 4
 PoseMaps = Float[Array, "_ channels height width"]
+
+
+class Step(NamedTuple):
+    """A generated frame."""
+
+    image: Image
+    mask: Float[Array, "1 1 _ _"] | None
+    """The person's share of the viewport's pixels; None where the networks do not tell it."""
 
 
 @runtime_checkable
@@ -82,7 +90,7 @@ class Networks(Protocol):
 
     def generate(
         self, pose_map: Maps, previous: Image, background: Image | None, texture: Maps | None
-    ) -> Image:
+    ) -> Step:
         """The next frame, or its part in a viewport; see `FrameGenerator.forward`."""
         ...
 
@@ -163,7 +171,7 @@ class Rollout:
         for batch in batches:
             yield from self._draw_batch(keypoints.part(batch), boxes[batch], textures)
 
-    def step(self, pose: FramePose, previous: Image | None) -> Image:
+    def step(self, pose: FramePose, previous: Image | None) -> Step:
         """Generate one frame.
 
         Outside a viewport, it is the background image with shadows. The previous frame may have
@@ -177,8 +185,9 @@ class Rollout:
             if pose.coarse_pose is None:
                 return networks.generate(pose.pose_map, previous, None, pose.texture)
             frame = networks.scene(pose.coarse_pose)
-            frame[view] = networks.generate(pose.pose_map, previous, frame[view], pose.texture)
-            return frame
+            step = networks.generate(pose.pose_map, previous, frame[view], pose.texture)
+            frame[view] = step.image
+            return Step(frame, step.mask)
 
     def _draw_batch(
         self, keypoints: Keypoints, boxes: Boxes, textures: Iterator[Texture | None]

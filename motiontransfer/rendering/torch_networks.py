@@ -17,7 +17,7 @@ from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.retrieval import Excluded
 from motiontransfer.puppet.warping import Texture
-from motiontransfer.rendering.rollout import ReadFrames, Rollout
+from motiontransfer.rendering.rollout import ReadFrames, Rollout, Step
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import (
     Images,
@@ -83,9 +83,10 @@ class TorchNetworks:
 
     def generate(
         self, pose_map: Maps, previous: Images, background: Images | None, texture: Maps | None
-    ) -> Images:
+    ) -> Step:
         with self._autocast():
-            return self.generator(pose_map, previous, background, texture).frame
+            generated = self.generator(pose_map, previous, background, texture)
+        return Step(generated.frame, generated.mask)
 
     def scene(self, coarse_pose: Maps) -> Float[Tensor, "1 3 _ _"]:
         with self._autocast():
@@ -116,5 +117,5 @@ def generate_clip(
     puppet = generator.puppet
     clip = None if puppet is None else puppet.follow(keypoints, excluded=excluded)
     for pose in rollout.draw(keypoints, puppet=clip):
-        frame = rollout.step(pose, frame)
+        frame = rollout.step(pose, frame).image
         yield frame

@@ -181,9 +181,8 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
                 self.generator(inputs.conditioning[:, time], previous, behind, texture)
             )
             previous = generated[-1].frame
-        frames, synthesized = (
-            torch.stack(images, dim=1) for images in zip(*generated, strict=True)
-        )
+        frames = torch.stack([each.frame for each in generated], dim=1)
+        synthesized = torch.stack([each.synthesized for each in generated], dim=1)
         return GeneratedWindows(frames, synthesized, scenes)
 
     def _image_losses(self, inputs: WindowInputs, fake: GeneratedWindows) -> dict[str, Scalar]:

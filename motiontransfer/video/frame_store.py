@@ -14,7 +14,7 @@ from av.codec.context import Flags
 
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.storage import replacing
-from motiontransfer.video.color import Frame, to_srgb
+from motiontransfer.video.color import Frame, MaskedFrame, to_srgb
 from motiontransfer.video.isolation import restart_time_limit, run_isolated
 from motiontransfer.video.reader import (
     BITEXACT,
@@ -25,13 +25,15 @@ from motiontransfer.video.reader import (
     video_stream,
 )
 
-CODEC, PIXEL_FORMAT = "ffv1", "bgr0"
+CODEC, PIXEL_FORMAT, _MASKED_FORMAT = "ffv1", "bgr0", "bgra"
 _ENCODER_OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "context": "0"}
 # Short clusters: random access reads one whole cluster.
 _CONTAINER_OPTIONS = {**BITEXACT, "cluster_time_limit": "200"}
 
 
-def write_frames(path: Path, frames: Iterable[Frame], *, frame_rate: Fraction) -> None:
+def write_frames(
+    path: Path, frames: Iterable[Frame | MaskedFrame], *, frame_rate: Fraction
+) -> None:
     with frame_writer(path, frame_rate=frame_rate) as write:
         for frame in frames:
             write(frame)
@@ -40,10 +42,10 @@ def write_frames(path: Path, frames: Iterable[Frame], *, frame_rate: Fraction) -
 @contextmanager
 def frame_writer(
     path: Path, *, frame_rate: Fraction, chroma: Literal["left", "top"] = "left"
-) -> Generator[Callable[[Frame | av.VideoFrame], None]]:
+) -> Generator[Callable[[Frame | MaskedFrame | av.VideoFrame], None]]:
     """Yield the function that writes a frame; the file appears at the end of the block.
 
-    A decoded frame keeps its samples and color tags: all of a file, or none.
+    A decoded frame keeps its samples and color tags: all of a file, or none. So it is with masks.
 
     Args:
         chroma: place of decoded frames' 4:2:0 samples.
@@ -59,9 +61,9 @@ def frame_writer(
         shape: tuple[str, int, int] = ("", 0, 0)
         num_frames = 0
 
-        def write(frame: Frame | av.VideoFrame) -> None:
+        def write(frame: Frame | MaskedFrame | av.VideoFrame) -> None:
             nonlocal stream, shape, num_frames
-            stored = frame if isinstance(frame, av.VideoFrame) else _to_bgr0(frame)
+            stored = frame if isinstance(frame, av.VideoFrame) else _stored(frame)
             got = (stored.format.name, stored.height, stored.width)
             if stream is None:
                 shape = got
@@ -87,9 +89,11 @@ def frame_writer(
         output.mux(stream.encode(None))
 
 
-def _to_bgr0(frame: Frame) -> av.VideoFrame:
-    rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-    return rgb.reformat(format=PIXEL_FORMAT)
+def _stored(frame: Frame | MaskedFrame) -> av.VideoFrame:
+    has_mask = frame.shape[2] == 4
+    shown = np.ascontiguousarray(frame)
+    rgb = av.VideoFrame.from_ndarray(shown, format="rgba" if has_mask else "rgb24")
+    return rgb.reformat(format=_MASKED_FORMAT if has_mask else PIXEL_FORMAT)
 
 
 class FrameStore:
@@ -193,6 +197,16 @@ class FrameStore:
         with FrameStore(self.path) as reader:
             reader._stream.thread_type = "AUTO"
             yield from reader.chosen(range(start, stop))
+
+    @property
+    def has_masks(self) -> bool:
+        return self._stream.pix_fmt == _MASKED_FORMAT
+
+    def masked_frames(self) -> Iterator[MaskedFrame]:
+        """Yield all frames in order, with the masks that they must have."""
+        assert self.has_masks
+        for frame in self._decode(range(len(self))):
+            yield frame.to_ndarray(format="rgba")
 
     def chosen(self, indices: range) -> Iterator[Frame]:
         """Yield ascending frames, at least one, decoded in one go; on one core."""

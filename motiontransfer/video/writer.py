@@ -1,4 +1,7 @@
-"""Encoding: H.264 in the profile that browsers play, with AAC or MP3 audio copied in sync."""
+"""Encoding: H.264 in the profile that browsers play, with AAC or MP3 audio copied in sync.
+
+Frames with masks become ProRes 4444, for editors, or VP9, for browsers, with alpha.
+"""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,14 +16,25 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.storage import replacing
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.isolation import restart_time_limit
 from motiontransfer.video.reader import BITEXACT, open_input, open_output, seconds_of, sound_stream
 
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _MP3_IN_MP4_RATES = (16000, 22050, 24000, 32000, 44100, 48000)
 _THREADS = 4  # x264's output depends on the number of threads, so it is fixed
-_CONTAINER_OPTIONS = {**BITEXACT, "movflags": "+faststart"}
+_FASTSTART = {**BITEXACT, "movflags": "+faststart"}
+_CONTAINERS = {
+    ".mkv": ("matroska", BITEXACT),
+    ".mov": ("mov", _FASTSTART),
+    ".webm": ("webm", BITEXACT),
+}
+"""Format and options by suffix; others are MP4."""
+_WITH_ALPHA = {
+    ".mov": ("prores_ks", "yuva444p10le", {"profile": "4444", "vendor": "apl0"}),
+    ".webm": ("libvpx-vp9", "yuva420p", {"crf": "24", "cpu-used": "5", "row-mt": "1"}),
+}
+"""Codec, format of its pictures, and its options by suffix; others are H.264."""
 _SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 
 
@@ -33,11 +47,12 @@ def video_writer(
     sound_offset_seconds: float = 0.0,
     crf: int = 18,
     preset: str = "medium",
-) -> Generator[Callable[[Frame], None]]:
+) -> Generator[Callable[[Frame | MaskedFrame], None]]:
     """Yield the function that encodes a frame; the file appears at the end of the block.
 
-    It is an MP4, or where the name ends so a Matroska file, which has checksums. Odd sizes are
-    padded by a copy of the edge. Sound is copied, and ends with the video.
+    It is an MP4, or where the name ends so a Matroska file, which has checksums, or for masks a
+    QuickTime or WebM file. Odd sizes are padded by a copy of the edge. Sound is copied, and ends
+    with the video.
 
     Args:
         sound: a file with AAC or MP3; `store_sound` makes one of any.
@@ -51,9 +66,10 @@ def video_writer(
     with ExitStack() as stack:
         temporary = stack.enter_context(replacing(path))
         sound_file = stack.enter_context(open_input(sound)) if sound else None
-        container_format, options = "mp4", _CONTAINER_OPTIONS
-        if path.suffix == ".mkv":
-            container_format, options = "matroska", BITEXACT
+        container_format, options = _CONTAINERS.get(path.suffix, ("mp4", _FASTSTART))
+        codec, pixel_format, codec_options = _WITH_ALPHA.get(
+            path.suffix, ("libx264", "yuv420p", {})
+        )
         output = stack.enter_context(
             open_output(temporary, container_format=container_format, options=options)
         )
@@ -62,13 +78,19 @@ def video_writer(
         shape: tuple[int, ...] = ()
         num_frames = 0
 
-        def write(frame: Frame) -> None:
+        def write(frame: Frame | MaskedFrame) -> None:
             nonlocal video, mux_sound, shape, num_frames
             if video is None:
                 shape = frame.shape
-                video = output.add_stream("libx264", rate=frame_rate)
+                added = output.add_stream(codec, rate=frame_rate)
+                assert isinstance(added, av.VideoStream)
+                video = added
                 context = video.codec_context
-                set_up_x264(context, shape, crf=crf, preset=preset)
+                if codec_options:
+                    context.options = codec_options
+                    _set_up(context, shape, pixel_format)
+                else:
+                    set_up_x264(context, shape, crf=crf, preset=preset)
                 context.gop_size = max(1, round(2 * frame_rate))  # players seek to within 2 s
                 context.thread_count = _THREADS
                 if sound_file:
@@ -79,7 +101,8 @@ def video_writer(
                 raise VideoError(
                     f"{path}: frame {num_frames}: expected {shape} as in frame 0, got {frame.shape}"
                 )
-            output.mux(video.encode(to_yuv(frame, num_frames, frame_rate)))
+            yuv = to_yuv(frame, num_frames, frame_rate, pixel_format=pixel_format)
+            output.mux(video.encode(yuv))
             num_frames += 1
             if mux_sound:  # sound goes in between, or players would have to seek for it
                 mux_sound(num_frames / frame_rate)
@@ -92,7 +115,7 @@ def video_writer(
 
 def write_video(
     path: Path,
-    frames: Iterable[Frame],
+    frames: Iterable[Frame | MaskedFrame],
     *,
     frame_rate: Fraction,
     sound: Path | None = None,
@@ -116,24 +139,34 @@ def set_up_x264(
     context: av.VideoCodecContext, shape: tuple[int, ...], *, crf: int, preset: str = "medium"
 ) -> None:
     """Configure an encoder for frames of a shape: 4:2:0 and BT.709, the same bytes each time."""
-    height, width, _ = shape
-    context.width, context.height = width + width % 2, height + height % 2
-    context.pix_fmt = "yuv420p"
     # mbtree reads uninitialised memory: with it, one run in twenty gives other bytes.
     context.options = {"crf": str(crf), "preset": preset, "x264-params": "mbtree=0"}
+    _set_up(context, shape, "yuv420p")
+
+
+def _set_up(context: av.VideoCodecContext, shape: tuple[int, ...], pixel_format: str) -> None:
+    height, width, _ = shape
+    context.width, context.height = width + width % 2, height + height % 2
+    context.pix_fmt = pixel_format
     context.flags |= Flags.bitexact
     context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
     context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
 
 
 def to_yuv(
-    frame: Frame, index: int, frame_rate: Fraction, *, threads: int | None = None
+    frame: Frame | MaskedFrame,
+    index: int,
+    frame_rate: Fraction,
+    *,
+    threads: int | None = None,
+    pixel_format: str = "yuv420p",
 ) -> av.VideoFrame:
     """Convert a frame for that encoder; odd sides grow by a copy of the edge."""
-    height, width, _ = frame.shape
+    height, width, channels = frame.shape
     even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    yuv = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24").reformat(
-        format="yuv420p",
+    rgb = "rgba" if channels == 4 else "rgb24"
+    yuv = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format=rgb).reformat(
+        format=pixel_format,
         interpolation=_SCALING,
         dst_colorspace=Colorspace.ITU709,
         dst_color_range=ColorRange.MPEG,

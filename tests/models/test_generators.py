@@ -218,9 +218,27 @@ def test_the_gate_adds_to_the_confidence():
 @pytest.mark.parametrize("gate", [-200.0, 0.0, 200.0])
 def test_where_the_puppet_covers_nothing_the_room_is_shown(gate):
     generator = generators.FrameGenerator(Constant(0.5, -0.5, 1.0, 0.3, gate), BACKGROUND_IMAGE)
-    frame, synthesized = generator(*inputs(), None, texture_of(0.0, 0.0, 0.0, 0.0, 0.0))
+    frame, synthesized, _ = generator(*inputs(), None, texture_of(0.0, 0.0, 0.0, 0.0, 0.0))
     assert torch.equal(frame, BACKGROUND_IMAGE.expand_as(frame))
     assert torch.equal(synthesized, generator(*inputs()).synthesized)
+
+
+@pytest.mark.parametrize("texture", [None, (0.3, -0.2, 0.1, 0.6, 0.2), (0.0, 0.0, 0.0, 0.0, 0.0)])
+def test_the_mask_is_the_persons_share_the_rest_is_the_rooms(texture):
+    """Of two rooms, each shows through as much as the mask leaves."""
+    network = Constant(0.4, -0.3, 0.8, 0.7, *([] if texture is None else [-1.5]))
+    shown = []
+    for shade in (-0.5, 0.7):
+        generator = generators.FrameGenerator(network, torch.full((3, *SIZE), shade))
+        given = {} if texture is None else {"texture": texture_of(*texture)}
+        shown.append(generator(*inputs(), **given))
+    (first, _, mask), (second, _, same) = shown
+    assert torch.equal(mask, same)
+    assert torch.allclose(second - first, (1 - mask) * torch.tensor(1.2), atol=1e-6)
+
+
+def test_without_a_background_image_there_is_no_mask():
+    assert generators.FrameGenerator(Constant(0.4, -0.3, 0.8))(*inputs()).mask is None
 
 
 def config(**changes):
@@ -254,7 +272,7 @@ def test_frames_are_generated_from_poses_the_previous_frame_and_the_puppet(
     )
     pose_map, previous = torch.rand(2, 8, *SIZE), torch.rand(2, 3, *SIZE)
     puppet = None if texture == "none" else texture_of(*TEXTURE)
-    frames, synthesized = generator(pose_map, previous, None, puppet)
+    frames, synthesized, _ = generator(pose_map, previous, None, puppet)
     assert torch.equal(frames, synthesized) == (texture == "none")
     assert frames.shape == synthesized.shape == (2, 3, *SIZE)
     assert max(frames.abs().max(), synthesized.abs().max()) <= 1
@@ -263,7 +281,7 @@ def test_frames_are_generated_from_poses_the_previous_frame_and_the_puppet(
     assert isinstance(generator.network, ARCHITECTURES[architecture])
     assert ("background_image" in generator.state_dict()) == (background == "plate")
     assert not torch.equal(frames, generator(pose_map.flip(1), previous, None, puppet).frame)
-    changed, _ = generator(pose_map, previous.flip(1), None, puppet)
+    changed, *_ = generator(pose_map, previous.flip(1), None, puppet)
     assert torch.equal(frames, changed) == (previous_frame == "none")
 
 
@@ -310,7 +328,7 @@ def test_half_resolution_downsamples_the_inputs_and_upsamples_the_outputs():
         None,
         layers.downsample_by_2(texture),
     )
-    for image, small_image in zip(made, expected, strict=True):
+    for image, small_image in zip(made[:2], expected[:2], strict=True):
         assert image.shape == previous.shape
         assert torch.equal(image[:, :, ::2, ::2], small_image)
         assert torch.equal(image[:, :, 1::2, 1::2], small_image)

@@ -140,6 +140,21 @@ def test_the_puppet_alone_in_its_references_pose_is_what_the_reference_shows(pup
     assert error(small, resize(guide, WORKING)) < 1.5
 
 
+@pytest.mark.parametrize("is_sure", [True, False])
+def test_a_mask_follows_the_puppets_outline_and_the_colors_are_as_without(puppet, guide, is_sure):
+    working, clip = resize(guide, WORKING), puppet.follow(halved(posed()))
+    whole = {"box": (0, 0, *WORKING[::-1])}
+    coverage = clip.draw(0, **whole)[..., 3:4]
+    made = upsample(puppet, np.concatenate([working, coverage], axis=2), is_sure=is_sure)
+    assert np.array_equal(made[..., :3], upsample(puppet, working, is_sure=is_sure))
+    expected = clip.draw(0, **whole, size=PERSON_SIZE)[..., 3].astype(int)
+    blurred = cv2.resize(coverage, PERSON_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+    limit = 0.05 if is_sure else 0.5
+    assert np.abs(made[..., 3] - expected).mean() < limit * np.abs(blurred - expected).mean()
+    far = ~cv2.dilate(expected.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
+    assert made[..., 3][far].max() == 0
+
+
 def test_a_clip_is_upsampled_as_its_frames_are_and_no_more_is_taken_than_threads_need(puppet):
     still, taken = halved(posed()), []
     points = np.concatenate([still.points + 2 * step for step in range(6)])
@@ -222,6 +237,16 @@ def test_the_visible_label_of_a_small_frame_is_shorter():
     _, width = extent(frame, compositing.with_label(frame))
     assert width < 30
     assert compositing.with_label(plain(128, 4, 4)).shape == (4, 4, 3)
+
+
+def test_a_label_is_seen_where_nobody_is():
+    frame = np.zeros((96, 96, 4), np.uint8)
+    marked = compositing.with_label(frame)
+    assert np.array_equal(marked[..., :3], compositing.with_label(frame[..., :3]))
+    corner = compositing.draw_label(96, 96)
+    height, width = corner.shape[:2]
+    assert np.abs(marked[-height:, -width:, 3].astype(int) - corner[..., 3]).max() <= 1
+    assert not marked[:-height, :, 3].any()
 
 
 def test_a_label_is_laid_over_as_pillow_does():

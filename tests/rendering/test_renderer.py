@@ -8,18 +8,24 @@ import torch
 
 from motiontransfer.core.errors import KeypointsError, MissingFileError, ParamsError
 from motiontransfer.models.faces import add_residuals, crop_boxes
-from motiontransfer.pose.boxes import face_boxes
+from motiontransfer.models.generators import FrameGenerator, Generated
+from motiontransfer.pose.boxes import ViewportFollower, face_boxes
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.compositing import blend_poisson, face_box_weight
+<<<<<<< HEAD
 from motiontransfer.rendering.frame import FacePatch, render_poses, result_size
 from motiontransfer.rendering.rollout import FramePose, Rollout
+=======
+from motiontransfer.rendering.frame import FacePatch, render_masked, render_poses, result_size
+from motiontransfer.rendering.rollout import Rollout
+>>>>>>> 272e1a4a (render.background: green, alpha, a picture or a video, from the mask of the frames as shown)
 from tests.live.parts import Flat, renderer
 from tests.people import SIZE, dance, puppet_of
 from tests.stages.project import write_models
-from tests.training.small import STYLE, brighter, faceless, runtime
+from tests.training.small import STYLE, VIEWPORT, Convolution, brighter, faceless, runtime
 
 
 def level(value):
@@ -214,3 +220,36 @@ def test_frames_are_as_generated_where_no_larger_ones_are_asked_for():
     for one, two in zip(larger, generated, strict=True):
         means = one.reshape(SIZE[0], 2, SIZE[1], 2, 3).mean(axis=(1, 3))
         assert np.abs(means - two).mean() < 8
+
+
+class Half(FrameGenerator):
+    """Says that half of each pixel is the person, who gets brighter, before a grey room."""
+
+    def forward(self, pose_map, previous_frame, background=None, texture=None):
+        frame = previous_frame + 0.1
+        return Generated(frame, frame, torch.full_like(frame[:, :1], 0.5))
+
+    def scene(self, coarse_poses):
+        return torch.zeros(1, 3, *SIZE)
+
+
+@pytest.mark.parametrize("viewport", [None, VIEWPORT])
+def test_masks_are_those_of_the_frames_and_nobody_is_outside_the_viewport(viewport):
+    keypoints, made = dance(9), renderer(Half(Convolution(), viewport=viewport))
+    masked = [*render_masked(made, keypoints)]
+    frames = [*render_poses(made, keypoints)]
+    assert np.array_equal([frame[..., :3] for frame in masked], frames)
+    boxes = np.tile([0, 0, *SIZE[::-1]], (9, 1))
+    if viewport is not None:
+        follower = ViewportFollower(viewport, image_size=SIZE)
+        boxes = follower.place(keypoints.points, keypoints.score)
+    for frame, (x0, y0, x1, y1) in zip(masked, boxes, strict=True):
+        expected = np.zeros(SIZE, np.uint8)
+        expected[y0:y1, x0:x1] = 128
+        assert np.array_equal(frame[..., 3], expected)
+
+
+def test_without_a_mask_frames_are_as_they_are():
+    keypoints = dance(3)
+    masked = [*render_masked(renderer(brighter()), keypoints)]
+    assert np.array_equal(masked, [*render_poses(renderer(brighter()), keypoints)])

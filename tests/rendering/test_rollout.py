@@ -88,7 +88,7 @@ def test_poses_may_arrive_one_by_one(num_poses, viewport):
     frame = expected = None
     for index, whole in enumerate(together.draw(keypoints)):
         (pose,) = rollout.draw(keypoints.part(range(index, index + 1)))
-        frame, expected = rollout.step(pose, frame), together.step(whole, expected)
+        frame, expected = rollout.step(pose, frame).image, together.step(whole, expected).image
         torch.testing.assert_close(frame, expected, rtol=0, atol=1e-6)
     assert list(rollout.draw(keypoints.part(range(0)))) == []
 

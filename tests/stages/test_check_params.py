@@ -165,3 +165,26 @@ def test_the_params_of_results_are_written_for_reports(check):
     assert not {"report", "train_forensics", "compute", "videos"} & set(written)
     check(("train_gan", "steps", 7), ("report", "max_megabytes", 3.0))
     assert json.loads(Path("artifacts/params_of_results.json").read_text()) == written
+
+
+BACKGROUND = ("render", "background")
+
+
+def test_a_background_is_a_file_in_its_folder_and_needs_a_mask(check):
+    for name in ("green", "sea.jpg"):
+        with pytest.raises(
+            ParamsError, match=rf"render\.background: no such file: .*/{name}; copy"
+        ):
+            check((*BACKGROUND, name))
+        Path("data/backgrounds").mkdir(exist_ok=True)
+        Path("data/backgrounds", name).touch()
+        check((*BACKGROUND, name))
+    generated = [("train_gan", key, value) for key, value in GENERATED.items()]
+    check((*BACKGROUND, "film"), *generated)
+    with pytest.raises(ParamsError, match=r"sea\.jpg needs the person's mask"):
+        check((*BACKGROUND, "sea.jpg"), *generated)
+    with pytest.raises(ParamsError, match=r"render\.background: .*\.\./truth/none"):
+        check((*BACKGROUND, "../truth/none"))
+
+
+GENERATED = {"background": "generated", "viewport": "frame", "texture": "none", "part_dropout": 0.0}

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import av
 import c2pa
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from motiontransfer.core.errors import MissingFileError, VideoError, WeightsError
+from motiontransfer.core.errors import MissingFileError, ParamsError, VideoError, WeightsError
 from motiontransfer.core.storage import read_checked_json, sha256_of, write_checked_json
 from motiontransfer.models.faces import FaceTranslator
 from motiontransfer.models.layers import initialize
@@ -25,7 +26,7 @@ from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import puppet_frames, upsample_frames
 from motiontransfer.retargeting.normalization import normalize_by_ankles
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
-from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.frame_store import FrameStore, write_frames
 from stages import encode, normalize, preview
 from stages import render as render_stage
 from tests.films import film
@@ -308,6 +309,70 @@ def test_what_only_encodes_reads_the_frames_as_they_were_generated(unsigned):
     encode.main("ada_as_ben")
     for name, content in other.items():
         assert (RESULTS / name).read_bytes() == (unsigned / RESULTS / name).read_bytes() != content
+
+
+def add_masks(unsigned):
+    """The frames of another project, with a mask."""
+    shutil.copytree(unsigned / "artifacts", "artifacts", dirs_exist_ok=True)
+    puppet = puppet_of(dance(3), [0])
+    write_appearance(Path("artifacts/appearance/ada.safetensors"), puppet.appearance)
+    with FrameStore(RENDERED / "frames.mkv") as store:
+        frames, rate = [*store.frames()], store.frame_rate
+    mask = np.zeros((*SIZE, 1), np.uint8)
+    mask[30:60, 20:50] = 255
+    masked = [np.concatenate([frame, mask], axis=2) for frame in frames]
+    write_frames(RENDERED / "frames.mkv", masked, frame_rate=rate)
+    return frames, mask[..., 0] > 0
+
+
+OTHERS = RESULTS / "backgrounds"
+
+
+def test_over_green_the_person_is_the_results_which_stays_as_it_is(unsigned, caplog):
+    frames, is_person = add_masks(unsigned)
+    configure(background="green")
+    assert "without the shadows" in encode.main("ada_as_ben")
+    for name in VIDEOS:
+        assert packets(RESULTS / name) == packets(unsigned / RESULTS / name)
+    assert [path.name for path in OTHERS.iterdir()] == ["green.mp4"]
+    assert read_provenance(OTHERS / "green.mp4").is_generated
+    assert "audio" in {kind for kind, *_ in packets(OTHERS / "green.mp4")}
+    with FrameStore(OTHERS / "green.mp4") as store:
+        made = [*store.frames()]
+    assert np.abs(made[3][:20].astype(int) - (0, 177, 64)).max() <= 3
+    inner = cv2.erode(is_person.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
+    assert np.abs(made[3][inner].astype(int) - frames[3][inner]).mean() < 4
+    configure()
+    encode.main("ada_as_ben")
+    assert not [*OTHERS.iterdir()]
+
+
+def test_with_alpha_there_are_a_file_for_editors_and_one_for_browsers(unsigned, caplog):
+    _, is_person = add_masks(unsigned)
+    configure(background="alpha", visible_label="corner")
+    encode.main("ada_as_ben")
+    assert {path.name for path in OTHERS.iterdir()} == {"alpha.mov", "alpha.webm"}
+    assert read_provenance(OTHERS / "alpha.mov").is_generated
+    assert read_provenance(OTHERS / "alpha.webm") is None
+    assert "alpha.webm is not signed" in caplog.text
+    assert {kind for kind, *_ in packets(OTHERS / "alpha.mov")} == {"video", "audio"}
+    with av.open(str(OTHERS / "alpha.mov")) as container:
+        frames = [frame.to_ndarray(format="rgba") for frame in container.decode(video=0)]
+    assert len(frames) == NUM_SOURCE_FRAMES
+    assert np.abs(frames[2][..., 3].astype(int) - 255 * is_person)[:-20].max() <= 1
+    assert frames[2][-10:, -10:, 3].min() > 100  # of the label
+
+
+def test_what_cannot_stand_behind_is_named_before_anything_is_encoded(unsigned):
+    add_masks(unsigned)
+    configure(background="sea.jpg")
+    with pytest.raises(MissingFileError, match=r"data/backgrounds/sea\.jpg: no such file"):
+        encode.main("ada_as_ben")
+    shutil.copytree(unsigned / "artifacts", "artifacts", dirs_exist_ok=True)
+    configure(background="green")
+    with pytest.raises(ParamsError, match=r"render\.background: green needs the person's mask"):
+        encode.main("ada_as_ben")
+    assert not (RESULTS / "transfer.mp4").exists()
 
 
 def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():

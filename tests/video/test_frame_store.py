@@ -155,3 +155,13 @@ def test_frames_come_back_exactly(videos, name, start, stop, step):
     with FrameStore(videos / name) as store:
         expected = [store[index] for index in indices]
         np.testing.assert_array_equal(np.stack(list(store.chosen(indices))), np.stack(expected))
+
+
+def test_masks_come_back_exactly_and_frames_are_as_without(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 256, (5, *SIZE, 4), np.uint8)
+    with FrameStore(write(tmp_path / "frames.mkv", frames)) as store:
+        assert store.has_masks
+        np.testing.assert_array_equal([*store.masked_frames()], frames)
+        np.testing.assert_array_equal([*store.frames()], frames[..., :3])
+    with FrameStore(write(tmp_path / "plain.mkv", frames[..., :3])) as store:
+        assert not store.has_masks

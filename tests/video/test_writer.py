@@ -127,3 +127,29 @@ def test_faults_are_reported_in_one_line(tmp_path):
         with pytest.raises(error, match=message):
             write(tmp_path, frames, sound=sound)
     assert not (tmp_path / "video.mp4").exists()
+
+
+def decoded(path, codec=None):
+    with av.open(str(path)) as container:
+        if codec is None:
+            return [frame.to_ndarray(format="rgba") for frame in container.decode(video=0)]
+        context = av.CodecContext.create(codec, "r")
+        packets = [*container.demux(video=0)]
+        frames = (frame for packet in packets for frame in context.decode(packet))
+        return [frame.to_ndarray(format="rgba") for frame in frames]
+
+
+@pytest.mark.parametrize(
+    ("name", "decoder", "apart"), [("a.mov", None, 1), ("a.webm", "libvpx-vp9", 3)]
+)
+def test_alpha_is_read_back_with_the_colors_under_it(tmp_path, name, decoder, apart):
+    ramp = np.linspace(0, 255, 96).round().astype(np.uint8)
+    alpha = np.broadcast_to(ramp, (64, 96))[..., None]
+    shown = [np.concatenate([flat(color, (64, 96)), alpha], axis=2) for color in COLOURS]
+    write_video(tmp_path / name, shown, frame_rate=Fraction(25))
+    read = decoded(tmp_path / name, decoder)
+    assert len(read) == len(shown)
+    for frame, expected in zip(read, shown, strict=True):
+        apart_by_pixel = np.abs(frame.astype(int) - expected)
+        assert apart_by_pixel[..., 3].max() <= apart
+        assert apart_by_pixel[..., :3].mean() < 8
