@@ -175,7 +175,7 @@ class Renderer:
         return finish
 
     def start_masked(
-        self, step: Step, box: Box, make_patch: MakePatch | None
+        self, step: Step, box: Box, make_patch: Callable[[], FacePatch] | None
     ) -> Callable[[], Frame | MaskedFrame]:
         """As `start_frame`, with the person's mask where the networks tell it."""
         finish, networks = self.start_frame(step.image, make_patch), self.networks
@@ -233,25 +233,18 @@ def render_masked(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame | 
 
 def _generate(
     renderer: Renderer, keypoints: Keypoints, puppet: PuppetClip | None
-) -> Iterator[tuple[Step, Box, MakePatch | None]]:
+) -> Iterator[tuple[Step, Box, Callable[[], FacePatch] | None]]:
     """What the networks make of each pose, its viewport, and what makes its face."""
     rollout, face, previous = Rollout(renderer.networks), renderer.face, None
     patches = repeat(None, keypoints.num_frames) if face is None else face.patches(keypoints)
     with closing(rollout.draw(keypoints, puppet=puppet)) as poses:
         for pose, make_patch in zip(poses, patches, strict=True):
-<<<<<<< HEAD
-            image = previous = rollout.step(pose, previous)
-            patch = None if make_patch is None else partial(make_patch, image, pose)
-            if face is not None and face.carries_faces:
-                previous, patch = _carried(image, patch)
-            yield renderer.start_frame(image, patch)
-=======
             step = rollout.step(pose, previous)
             previous = step.image
+            patch = None if make_patch is None else partial(make_patch, step.image, pose)
             if face is not None and face.carries_faces:
-                previous, make_patch = _carried(step.image, make_patch)
-            yield step, pose.box, make_patch
->>>>>>> 272e1a4a (render.background: green, alpha, a picture or a video, from the mask of the frames as shown)
+                previous, patch = _carried(step.image, patch)
+            yield step, pose.box, patch
 
 
 def _carried(
@@ -298,13 +291,8 @@ class LiveGenerator:
         """
         last = range(poses.num_frames - 1, poses.num_frames)
         (pose,) = self._rollout.draw(poses.part(last))
-<<<<<<< HEAD
-        image = self._previous = self._rollout.step(pose, self._previous)
-        face, patch = self._renderer.face, None
-=======
         image = self._previous = self._rollout.step(pose, self._previous).image
-        face, make_patch = self._renderer.face, None
->>>>>>> 272e1a4a (render.background: green, alpha, a picture or a video, from the mask of the frames as shown)
+        face, patch = self._renderer.face, None
         if isinstance(face, ResidualFaces):
             (make_patch,) = face.patches(poses, last)
             patch = None if make_patch is None else partial(make_patch, image, pose)

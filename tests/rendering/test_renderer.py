@@ -15,13 +15,8 @@ from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.compositing import blend_poisson, face_box_weight
-<<<<<<< HEAD
-from motiontransfer.rendering.frame import FacePatch, render_poses, result_size
-from motiontransfer.rendering.rollout import FramePose, Rollout
-=======
 from motiontransfer.rendering.frame import FacePatch, render_masked, render_poses, result_size
-from motiontransfer.rendering.rollout import Rollout
->>>>>>> 272e1a4a (render.background: green, alpha, a picture or a video, from the mask of the frames as shown)
+from motiontransfer.rendering.rollout import FramePose, Rollout
 from tests.live.parts import Flat, renderer
 from tests.people import SIZE, dance, puppet_of
 from tests.stages.project import write_models
