@@ -36,7 +36,14 @@ def test_the_comparison_shows_four_panels_because_there_is_a_truth(project):
     with av.open(str(project / "results/ada_as_ben/comparison.mp4")) as video:
         assert 4 * SIZE <= video.streams.video[0].width < 5 * SIZE
         assert sum(1 for _ in video.decode(video=0)) == SOURCE_FRAMES
-    others = {"preview.mp4", "backgrounds", "transfer.mp4", "contact_sheet.png", "report.html", "metrics.json"}
+    others = {
+        "preview.mp4",
+        "backgrounds",
+        "transfer.mp4",
+        "contact_sheet.png",
+        "report.html",
+        "metrics.json",
+    }
     written = {path.name for path in (project / "results/ada_as_ben").iterdir()}
     assert written == {"comparison.mp4", *others}
     assert json.loads((project / "artifacts/metrics/encode/ada_as_ben.json").read_text()) == {
