@@ -11,6 +11,7 @@ the group's number over the CPU time of a step of the variant relative to one wi
 import argparse
 import json
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from functools import reduce
 from operator import getitem
@@ -19,15 +20,18 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from dvc.api import DVCFileSystem
 from dvc.repo import Repo
 
 from benchmarks.machine import markdown_table
+from motiontransfer.core.layout import measurements_file
+from motiontransfer.evaluation.measurements import nested, read_measurements
 from motiontransfer.project.params_editing import preset_changes
+from motiontransfer.report.compare import Revision
 
 VARIANTS_FILE = Path("benchmarks/ablation.yaml")
 _TABLE = Path("docs/ablation.csv")
-_TRANSFER, _HELD_OUT = "results/ada_as_ben/metrics.json", "artifacts/metrics/evaluate/ada.json"
+_TRANSFER = measurements_file("evaluate_transfer", "ada_as_ben")
+_HELD_OUT = measurements_file("evaluate", "ada")
 _TRAININGS = ("train_gan/ada", "train_face_gan/ada", "train_face_cycle/ada_as_ben")
 _METRICS = {
     "person likeness": (_TRANSFER, "truth.{}.person.likeness"),
@@ -45,7 +49,7 @@ _METRICS = {
     "held-out SSIM": (_HELD_OUT, "{}.person.ssim"),
     "held-out L1": (_HELD_OUT, "{}.person.l1"),
 }
-"""Column of the table -> file of an experiment, and key of a system in it."""
+"""Column of the table -> table of an experiment, and key of a system in its nested values."""
 
 
 def main() -> None:
@@ -70,7 +74,7 @@ def main() -> None:
             row = rows[group, name] = _row(experiment, group, name, variant)
             row["time"] = round(row["steps"] * variant.get("step_cost", 1.0) / content["steps"], 2)
             if group == "recipes":
-                files = DVCFileSystem(rev=experiment)
+                files = Revision(Path(), experiment)
                 rows[group, "nearest neighbors"] |= _metrics(files, "nearest_neighbours")
     table = pd.DataFrame(rows.values())
     table.to_csv(_TABLE, index=False)
@@ -92,9 +96,9 @@ def _run(experiment: str, content: Mapping[str, dict], variant: Mapping[str, dic
 
 
 def _row(experiment: str, group: str, name: str, variant: Mapping[str, str]) -> dict[str, Any]:
-    files = DVCFileSystem(rev=experiment)
-    paths = [f"artifacts/metrics/{training}.json" for training in _TRAININGS]
-    trainings = [json.loads(files.read_text(path)) for path in paths]
+    files = Revision(Path(), experiment)
+    paths = [Path(f"artifacts/counts/{training}.json") for training in _TRAININGS]
+    trainings = [json.loads(files.read(path)) for path in paths]
     minutes = sum(training.get("own_minutes", 0) for training in trainings)
     return {
         **{"group": group, "variant": name, "what it changes": variant["what"]},
@@ -103,9 +107,14 @@ def _row(experiment: str, group: str, name: str, variant: Mapping[str, str]) -> 
     }
 
 
-def _metrics(files: DVCFileSystem, system: str) -> dict[str, float]:
+def _metrics(files: Revision, system: str) -> dict[str, float]:
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
+        found = {
+            path: nested(read_measurements(files.copy(path, Path(folder) / path.name)))
+            for path in (_TRANSFER, _HELD_OUT)
+        }
     return {
-        column: reduce(getitem, key.format(system).split("."), json.loads(files.read_text(path)))
+        column: reduce(getitem, key.format(system).split("."), found[path])
         for column, (path, key) in _METRICS.items()
     }
 

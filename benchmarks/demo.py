@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.machine import recorded
+from motiontransfer.core.params import flattened
 
 PROJECT = Path(__file__).parents[1]
 
@@ -79,15 +80,9 @@ def reproduce(scratch: Path, commit: str) -> tuple[Path, dict[str, dict[str, flo
 
 
 def headlines(file: Path) -> str:
-    """The metrics of the person, face and hands against the ground truth, in one line."""
-    truth = json.loads(file.read_text(encoding="utf-8"))["truth"]["ours"]
-    chosen = [
-        ("person", "ssim"),
-        *((region, "likeness") for region in ("person", "face", "hands")),
-        ("person", "l1"),
-        ("pose_distance_px", "all"),
-    ]
-    return ", ".join(f"{region} {name} {truth[region][name]:.4g}" for region, name in chosen)
+    """The metrics in one line."""
+    metrics = json.loads(file.read_text(encoding="utf-8"))
+    return ", ".join(f"{name} {value:.4g}" for name, value in flattened(metrics).items())
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from jaxtyping import Float
 from benchmarks.machine import recorded
 from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import value_at
+from motiontransfer.core.layout import measurements_file
+from motiontransfer.evaluation.measurements import nested, read_measurements
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.keypoints import Keypoints, read_detections, read_keypoints
 from motiontransfer.pose.skeleton import (
@@ -44,8 +46,8 @@ OPENPOSE_PARTS = {
 }
 _TRANSFER = "ada_as_ben"
 _METRICS = {
-    "held out": (Path("artifacts/metrics/evaluate/ada.json"), "ours"),
-    "transfer": (Path("results") / _TRANSFER / "metrics.json", "truth.ours"),
+    "held out": (measurements_file("evaluate", "ada"), "ours"),
+    "transfer": (measurements_file("evaluate_transfer", _TRANSFER), "truth.ours"),
 }
 _FIGURES = {
     **{region: f"{region}.likeness" for region in ("person", "face", "hands")},
@@ -162,7 +164,7 @@ def _row(folder: Path, cleaned: Sequence[Keypoints]) -> dict[str, object]:
         for role, of in zip(("target", "source", "transfer"), (*cleaned, poses), strict=True)
     }
     for measured, (path, system) in _METRICS.items():
-        metrics = json.loads((folder / path).read_text(encoding="utf-8"))
+        metrics = nested(read_measurements(folder / path))
         for figure, key in _FIGURES.items():
             value = value_at(metrics, f"{system}.{key}")
             row[f"{measured}: {figure}"] = "none" if value is None else f"{value:.3f}"

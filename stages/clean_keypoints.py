@@ -72,7 +72,7 @@ def main(key: str) -> str:
         plot_quality(plot, store, keypoints, quality, sentences=sentences, title=key)
     write_keypoints(layout.keypoints_file(video.subject, key), keypoints)
     write_json(
-        layout.metrics_file("clean_keypoints", key),
+        layout.counts_file("clean_keypoints", key),
         {**choice, **repairs.counts(), **quality_metrics(quality), "verdict": sentences},
     )
     return f"{plot} shows their quality, with advice"

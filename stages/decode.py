@@ -51,7 +51,7 @@ def main(key: str) -> str:
         )
     rate = params.frame_rate
     folder = layout.clip_folder(video.subject, key)
-    metrics = run_isolated(
+    counts = run_isolated(
         decode_video,
         _video_file(video.path, f"videos.{key}.path"),
         folder,
@@ -60,8 +60,8 @@ def main(key: str) -> str:
         crop=person_boxes if video.crop == "auto" else video.crop,
         on_damage=params.on_damage,
     )
-    write_json(layout.metrics_file("decode", key), metrics)
-    return f"{metrics['frames']} frames, {metrics['seconds']} s, in {folder}"
+    write_json(layout.counts_file("decode", key), counts)
+    return f"{counts['frames']} frames, {counts['seconds']} s, in {folder}"
 
 
 def _video_file(path: Path, key: str) -> Path:

@@ -42,6 +42,6 @@ def main(key: str) -> str:
     plot = file.with_suffix(".png")
     plot_tracks(plot, frames, detections)
     write_detections(file, detections)
-    write_json(layout.metrics_file("detect_keypoints", key), detection_metrics(detections))
+    write_json(layout.counts_file("detect_keypoints", key), detection_metrics(detections))
     people = "one person" if len(detections.people) == 1 else f"{len(detections.people)} people"
     return f"{people} in {detections.num_frames} frames; {plot} numbers them"

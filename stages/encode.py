@@ -69,9 +69,9 @@ def main(transfer: str) -> str:
             num_columns=params.contact_sheet_columns,
             **looks,
         )
-    metrics = {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)}
-    metrics |= {"height": size[0], "width": size[1]}
-    write_json(layout.metrics_file("encode", transfer), metrics)
+    counts = {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)}
+    counts |= {"height": size[0], "width": size[1]}
+    write_json(layout.counts_file("encode", transfer), counts)
     made = f"{' and '.join(_CONTENT_OF_VIDEO)}, and contact_sheet.png, in {results}"
     if params.background == FILM:
         with replacing_folder(others):

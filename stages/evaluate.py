@@ -10,8 +10,7 @@ from pathlib import Path
 from motiontransfer.core import layout
 from motiontransfer.core.device import Precision
 from motiontransfer.core.params import Compute, load_section
-from motiontransfer.core.storage import write_json
-from motiontransfer.evaluation.measurements import nested, write_curves, write_measurements
+from motiontransfer.evaluation.measurements import write_curves, write_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.protocols import evaluate_reconstruction
 from motiontransfer.models.runtime import make_runtime
@@ -46,9 +45,7 @@ def main(target: str) -> str:
         )
     write_curves(folder, found)
     write_measurements(layout.measurements_file("evaluate", target), found)
-    metrics = layout.metrics_file("evaluate", target)
-    write_json(metrics, nested(found))
-    return f"{metrics}; figures in {folder}"
+    return f"figures in {folder}"
 
 
 def _size(renderer: Renderer) -> tuple[int, int]:

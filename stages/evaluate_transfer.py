@@ -1,9 +1,14 @@
 """Evaluate a finished transfer: `python -m stages evaluate_transfer <transfer>`."""
 
 from motiontransfer.core import layout
-from motiontransfer.core.params import Compute, Transfer, load_section
+from motiontransfer.core.params import Compute, Transfer, load_section, read_sections
 from motiontransfer.core.storage import write_json
-from motiontransfer.evaluation.measurements import nested, write_curves, write_measurements
+from motiontransfer.evaluation.headline import headline
+from motiontransfer.evaluation.measurements import (
+    read_measurements,
+    write_curves,
+    write_measurements,
+)
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.protocols import evaluate_transfer
 from motiontransfer.models.weights import read_described
@@ -36,5 +41,7 @@ def main(transfer: str) -> str:
     write_curves(layout.transfer_evaluation_folder(transfer), found)
     write_measurements(layout.measurements_file("evaluate_transfer", transfer), found)
     metrics = layout.results_folder(transfer) / layout.METRICS_FILE
-    write_json(metrics, nested(found))
+    held_out = read_measurements(layout.measurements_file("evaluate", names.target))
+    trained = read_sections(layout.metrics_file("train_gan", names.target))
+    write_json(metrics, {**headline(held_out, found), "steps": trained["steps"]})
     return str(metrics)

@@ -32,7 +32,7 @@ def main(target: str) -> str:
     plot_appearance(plot, appearance, background.is_filled, title=target)
     seen = np.array([[patch is not None for patch in patches] for patches in appearance.patches])
     write_json(
-        layout.metrics_file("fit_appearance", target),
+        layout.counts_file("fit_appearance", target),
         {
             "references": len(seen),
             "parts": seen.shape[1],

@@ -1,7 +1,6 @@
 """Ankle lines, heights and proportions of a subject: `python -m stages fit_normalization ada`."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ import numpy as np
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.params import load_section
-from motiontransfer.core.storage import write_json
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.plots import write_figure
 from motiontransfer.retargeting.params import FitNormalizationParams
@@ -19,8 +17,6 @@ from motiontransfer.retargeting.statistics import (
     measure_ground_contact,
     write_statistics,
 )
-
-_NOT_COMPARED = ("image_size", "median_pose_px", "joints", "detector")
 
 
 def main(subject: str) -> str:
@@ -40,8 +36,6 @@ def main(subject: str) -> str:
     file = layout.statistics_file(subject)
     write_statistics(file, statistics)
     plot_statistics(file.with_suffix(".png"), clips, statistics, title=subject)
-    metrics = {key: value for key, value in asdict(statistics).items() if key not in _NOT_COMPARED}
-    write_json(layout.metrics_file("fit_normalization", subject), metrics)
     return f"{file}, and as a plot, .png"
 
 

@@ -29,8 +29,8 @@ def main(transfer: str) -> str:
         names=names,
         poses=read_keypoints(layout.poses_file(transfer)),
         clips=clips,
-        training_metrics={
-            stage: layout.metrics_file(stage, names.target)
+        training_counts={
+            stage: layout.counts_file(stage, names.target)
             for stage in ("train_gan", "train_face_gan")
         },
         files=_files(results / layout.TRANSFER_FILE, names, clips),

@@ -16,6 +16,6 @@ def main(target: str) -> str:
         write_masks(clip.masks_file, masks)
         num_masks += len(masks.masks)
         num_drawn += int(masks.is_drawn.sum())
-    metrics = {"masks": num_masks, "drawn_around_joints": num_drawn}
-    write_json(layout.metrics_file("segment_person", target), metrics)
+    counts = {"masks": num_masks, "drawn_around_joints": num_drawn}
+    write_json(layout.counts_file("segment_person", target), counts)
     return f"{num_masks} masks, {num_drawn} of them drawn around the joints"

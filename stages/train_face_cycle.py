@@ -4,7 +4,6 @@ from pydantic import Field
 
 from motiontransfer.core import layout
 from motiontransfer.core.params import SplitParams, Transfer, load_section
-from motiontransfer.core.storage import write_json
 from motiontransfer.models.faces import FaceTranslatorConfig
 from motiontransfer.models.layers import Upsampling
 from motiontransfer.models.weights import write_no_weights
@@ -25,11 +24,13 @@ def main(transfer: str) -> str | None:
         checkpoints=layout.CHECKPOINTS_FOLDER / "train_face_cycle" / transfer,
         models=layout.face_cycle_folder(transfer),
         logs=layout.training_folder(transfer) / "face_cycle",
+        counts=layout.counts_file("train_face_cycle", transfer),
+        metrics=layout.metrics_file("train_face_cycle", transfer),
     )
     if params.steps == 0:
         write_no_weights(paths.models / layout.FACE_CYCLE_FILE, "face_translator")
         paths.logs.mkdir(parents=True, exist_ok=True)
-        write_json(layout.metrics_file("train_face_cycle", transfer), {"steps": 0})
+        paths.write_counts({"steps": 0})
         return "steps: 0, so nothing is trained"
     names = load_section(Transfer, f"transfers.{transfer}")
     params.launch(
@@ -43,7 +44,7 @@ def main(transfer: str) -> str | None:
             schedule=params.schedule(load_section(LoggingParams, "logging")),
             paths=paths,
         ),
-        metrics_file=layout.metrics_file("train_face_cycle", transfer),
+        paths=paths,
     )
     return None
 

@@ -7,7 +7,6 @@ from pydantic import Field
 
 from motiontransfer.core import layout
 from motiontransfer.core.params import load_section
-from motiontransfer.core.storage import write_json
 from motiontransfer.models.faces import CarriedFrame, FaceGeneratorConfig
 from motiontransfer.models.weights import read_generator, write_no_weights
 from motiontransfer.puppet.target_clips import read_target_clips
@@ -61,11 +60,13 @@ def main(target: str) -> None:
         checkpoints=layout.CHECKPOINTS_FOLDER / "train_face_gan" / target,
         models=layout.models_folder(target),
         logs=layout.training_folder(target) / "face_generator",
+        counts=layout.counts_file("train_face_gan", target),
+        metrics=layout.metrics_file("train_face_gan", target),
     )
     if params.steps == 0:
         write_no_weights(paths.models / layout.FACE_GENERATOR_FILE, "face_generator")
         paths.logs.mkdir(parents=True, exist_ok=True)
-        write_json(layout.metrics_file("train_face_gan", target), {"steps": 0})
+        paths.write_counts({"steps": 0})
         return
     trained = read_generator(paths.models / layout.GENERATOR_FILE)
     main_params = load_section(TrainGanParams, "train_gan")
@@ -97,7 +98,7 @@ def main(target: str) -> None:
             schedule=params.schedule(load_section(LoggingParams, "logging")),
             paths=paths,
         ),
-        metrics_file=layout.metrics_file("train_face_gan", target),
+        paths=paths,
     )
 
 

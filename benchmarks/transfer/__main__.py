@@ -11,7 +11,6 @@ results-NAME.md: the same table, from the same code.
 """
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 
@@ -20,8 +19,9 @@ import yaml
 from benchmarks.transfer.film import SET_FILE, clip_path
 from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import write_results
+from motiontransfer.core.layout import measurements_file
 from motiontransfer.core.params import Compute, load_section
-from motiontransfer.evaluation.measurements import nested
+from motiontransfer.evaluation.measurements import nested, read_measurements
 from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
 from motiontransfer.evaluation.protocols import score_videos
 
@@ -82,7 +82,7 @@ def _names(pairs: dict) -> dict[str, object]:
 
 
 def _metrics(folder: Path, pair: str) -> dict:
-    return json.loads((folder / "results" / pair / "metrics.json").read_text(encoding="utf-8"))
+    return nested(read_measurements(folder / measurements_file("evaluate_transfer", pair)))
 
 
 if __name__ == "__main__":

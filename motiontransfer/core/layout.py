@@ -44,6 +44,9 @@ code_file = _path_of("artifacts/code/{stage}.json")
 video_params_file = _path_of("artifacts/videos/{video}/{stage}.json")
 """The keys of a video's entry in params.yaml that a stage reads."""
 metrics_file = _path_of("artifacts/metrics/{stage}/{name}.json")
+"""The few numbers of a training that `dvc metrics diff` compares."""
+counts_file = _path_of("artifacts/counts/{stage}/{name}.json")
+"""What a stage counted: frames, repairs, what it skipped."""
 measurements_file = _path_of("artifacts/measurements/{stage}/{name}.parquet")
 """Tidy table of the measurements of `evaluate` or `evaluate_transfer`."""
 clips_folder = _path_of("artifacts/frames/{subject}")

@@ -2,8 +2,8 @@
 
 A row is one value of a metric, in a region, of a system, in one frame. Where `frame` is null it is
 the value over all frames, with its 95 % interval. A metric that was not measured has a row with
-the reason in its note. `metrics.json`, the curves of `dvc plots` and every page are pivots of this
-table.
+the reason in its note. The headline of `metrics.json`, the curves of `dvc plots` and every page are
+pivots of this table.
 
 Every metric of frames is one sum over frames divided by another: of distances by joints, of missed
 detections by those expected, of a video's change by the real one's. Its interval is that of the
@@ -133,7 +133,7 @@ FRAMES = "frames"
 
 Better = Literal["higher", "lower", "near one", "unknown"]
 
-# The keys of a value in metrics.json, in their order; empty ones are left out.
+# The keys of a value in nested JSON, in their order; empty ones are left out.
 _IMAGE = "{section}.{system}.{region}.{metric}"
 _POSE = "{section}.{system}.{metric}.{region}"
 _VIDEO = "{section}.{metric}.{region}.{system}"
@@ -148,7 +148,7 @@ class Metric(NamedTuple):
     """Empty for a plain number."""
     better: Better
     path: str
-    """Dotted path of its values in metrics.json."""
+    """Dotted path of its values in nested JSON."""
 
     @property
     def is_of_pose(self) -> bool:
@@ -214,11 +214,11 @@ class MetricKey(NamedTuple):
     system: str
     """Empty where any system is meant."""
     section: str = ""
-    """Reference or kind of evaluation: a first key of metrics.json, or empty."""
+    """Reference or kind of evaluation: a first key of nested JSON, or empty."""
 
     @property
     def path(self) -> tuple[str, ...]:
-        """Its keys in metrics.json."""
+        """Its keys in nested JSON."""
         keys = METRICS[self.metric].path.format_map(self._asdict()).split(".")
         return tuple(key for key in keys if key)
 
@@ -285,7 +285,7 @@ Curves = dict[MetricKey, dict[str, Float64[np.ndarray, " frames"]]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
     summary: tuple[Measurement, ...]
-    """The values over all frames, in the order of metrics.json."""
+    """The values over all frames, in the order of nested JSON."""
     per_frame: Mapping[MetricKey, Float64[np.ndarray, " frames"]] = field(default_factory=dict)
     """Values frame by frame; NaN where nothing was measured."""
 

@@ -17,6 +17,7 @@ from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.forensics.data import (
     CORRUPTIONS,
+    EXACT,
     FramePairBatch,
     RealFakeDataset,
     Segment,
@@ -46,8 +47,15 @@ from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.distributed import barrier
-from motiontransfer.training.run_log import Throughput, copy_logs
-from motiontransfer.training.trainer import AdamTask, LoggingParams, RunParams, Schedule, fit
+from motiontransfer.training.run_log import Throughput, show_log_anew
+from motiontransfer.training.trainer import (
+    AdamTask,
+    LoggingParams,
+    RunParams,
+    RunPaths,
+    Schedule,
+    fit,
+)
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import image_grid
 
@@ -101,27 +109,26 @@ class DetectorTask(AdamTask[FramePairBatch, RealFakeDataset]):
 
 
 def train_detector(
-    training: Sequence[SegmentPair],
+    dataset: RealFakeDataset,
     calibration: Sequence[SegmentPair],
     runtime: Runtime,
     *,
     config: FramePairConfig,
     schedule: Schedule,
-    crop_size: int,
     ema_decay: float,
     folder: Path,
+    paths: RunPaths,
 ) -> tuple[TrainedDetector, Throughput]:
     """Train on some segment pairs, keep the EMA, calibrate on others; the seed alone decides."""
     torch.manual_seed(schedule.seed)
     network = FramePairDetector(config).apply(initialize_detector)
     task = DetectorTask(runtime, network, ema_decay=ema_decay)
-    dataset = RealFakeDataset(training, crop_size=crop_size, seed=schedule.seed)
-    throughput = fit(task, schedule=schedule, dataset=dataset, folder=folder)
+    throughput = fit(task, schedule=schedule, dataset=dataset, folder=folder, paths=paths)
     detector = TrainedDetector(
         network=task.ema.eval(),
         config=config,
         calibration=Calibration(slope=1.0, offset=0.0),
-        max_height=max(pair.real.height for pair in training),
+        max_height=max(pair.real.height for pair in dataset.pairs),
     )
     scores = evaluate(detector, both_sides(calibration), description="calibrate").values()
     real, fake = (
@@ -141,15 +148,14 @@ def train_on_project(
     *,
     targets: Sequence[str],
     transfers: Mapping[str, Transfer],
-    checkpoints: Path,
+    paths: RunPaths,
     weights: Path,
-    logs: Path,
     logging: LoggingParams,
 ) -> dict[str, object]:
     """Train, calibrate and test on the project in the current folder; return the metrics."""
     inputs = input_files(targets=targets, transfers=transfers)
     key = run_key(runtime, [params], inputs, code=__name__)
-    with run_folder(runtime, checkpoints, key) as folder:
+    with run_folder(runtime, paths.checkpoints, key) as folder:
         if not runtime.is_first:
             barrier(runtime)  # the first process renders what the others then find
         segments = project_segments(
@@ -165,19 +171,19 @@ def train_on_project(
             barrier(runtime)
         split = split_segments(*segments)
         detector, throughput = train_detector(
-            split.training,
+            RealFakeDataset(split.training, crop_size=params.crop_size, seed=params.seed),
             split.calibration,
             runtime,
             config=params.to_config(FramePairConfig),
             schedule=params.schedule(logging),
-            crop_size=params.crop_size,
             ema_decay=params.ema_decay,
             folder=folder,
+            paths=paths,
         )
         if not runtime.is_first:
             return {}
         scores_of = evaluate(detector, split.test)
-        copy_logs(folder, logs)
+        show_log_anew(folder, paths.logs)
         tested_on = (
             _OTHER_SUBJECT.format(split.held_out_subject)
             if split.held_out_subject is not None
@@ -186,13 +192,15 @@ def train_on_project(
         trained_on = both_sides(split.training).description
         write_detector(weights, detector, trained_on=trained_on)
     threshold = detector.calibration.threshold
+    found = {name: metrics(scores, threshold=threshold) for name, scores in scores_of.items()}
     return {
         **throughput.metrics,
+        **{key: found[EXACT][key] for key in ("auc",) if key in found[EXACT]},
         "detector_parameters": count_parameters(detector.network),
         "trained_on": trained_on,
         "calibrated_on": both_sides(split.calibration).description,
         "tested_on": {"what": tested_on, **split.test.description},
-        **{name: metrics(scores, threshold=threshold) for name, scores in scores_of.items()},
+        **found,
     }
 
 

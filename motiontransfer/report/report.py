@@ -49,8 +49,8 @@ class TransferRun:
     """Poses as they were rendered."""
     clips: Sequence[TargetClip]
     """The target's, for the baseline."""
-    training_metrics: Mapping[str, Path]
-    """Stage -> its metrics file."""
+    training_counts: Mapping[str, Path]
+    """Stage -> the file of what it counted."""
     files: Mapping[str, Path]
     """Files that the result depends on: role -> path."""
     params: Mapping[str, object]
@@ -86,7 +86,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         "tables": metric_tables(found),
         "has_intervals": any(item.interval for item in measured(found)),
         "skipped": not_measured(found),
-        "training": {stage: read_sections(file) for stage, file in run.training_metrics.items()},
+        "training": {stage: read_sections(file) for stage, file in run.training_counts.items()},
         "held_out": _held_out(run),
         "params": {name: leaf_texts(section) for name, section in run.params.items()},
         "files": [

@@ -287,7 +287,7 @@ def train_face_cycle(
     settings = [translator, discriminator, config, schedule, used]
     key = run_key(runtime, settings, input_files([*source, *target]), code=__name__)
     with run_folder(runtime, paths.checkpoints, key) as folder:
-        throughput = fit(task, schedule=schedule, dataset=dataset, folder=folder)
+        throughput = fit(task, schedule=schedule, dataset=dataset, folder=folder, paths=paths)
         if not runtime.is_first:
             return {}
         write_weights(

@@ -436,7 +436,7 @@ def train_face_gan(
             task = FaceGanTask(*built, style=main.style, **options)
             faces = generate_faces(clips, runs, main, runtime, folder, crop_size=shape.crop_size)
             dataset = FaceDataset(clips, runs, faces, crop_size=shape.crop_size)
-        throughput = fit(task, schedule=schedule, dataset=dataset, folder=folder)
+        throughput = fit(task, schedule=schedule, dataset=dataset, folder=folder, paths=paths)
         if not runtime.is_first:
             return {}
         weights = paths.models / layout.FACE_GENERATOR_FILE

@@ -312,9 +312,17 @@ def train_pose_gan(
             trained = build(
                 global_networks(networks), global_config(config, networks), half, "half"
             )
-            pretraining = fit(trained, schedule=coarse, dataset=dataset, folder=folder / _GLOBAL)
+            pretraining = fit(
+                trained,
+                schedule=coarse,
+                dataset=dataset,
+                folder=folder / _GLOBAL,
+                paths=replace(paths, logs=paths.logs / _GLOBAL),
+            )
             start_from_coarse(task, trained)
-        throughput = pretraining + fit(task, schedule=schedule, dataset=dataset, folder=folder)
+        throughput = pretraining + fit(
+            task, schedule=schedule, dataset=dataset, folder=folder, paths=paths
+        )
         if not runtime.is_first:
             return {}
         _write(task, paths.models, target, networks, config)

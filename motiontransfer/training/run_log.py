@@ -172,12 +172,24 @@ def sample_name(done: int) -> str:
     return f"step_{done:06d}.png"
 
 
-def copy_logs(run: Path, destination: Path) -> None:
-    """Copy curves and sample images of a finished run, and of a run inside it, for DVC."""
-    shutil.rmtree(destination, ignore_errors=True)  # of a run that may have been longer
+def show_log(run: Path, shown: Path) -> None:
+    """Copy new curves and sample images of a run, and of a run inside it, to where DVC reads them.
+
+    The log itself stays beside the checkpoints: DVC deletes a stage's outputs before it runs again.
+    """
     for plots in sorted(run.rglob("live/plots")):
-        part = plots.parents[1].relative_to(run)
-        shutil.copytree(plots, destination / part, dirs_exist_ok=True)
+        part = shown / plots.parents[1].relative_to(run)
+        for path in sorted(plots.rglob("*.*")):
+            copy = part / path.relative_to(plots)
+            if not copy.exists() or copy.stat().st_size != path.stat().st_size:
+                with replacing(copy) as temporary:
+                    shutil.copyfile(path, temporary)
+
+
+def show_log_anew(run: Path, shown: Path) -> None:
+    """Replace what is shown, which may be of another run."""
+    shutil.rmtree(shown, ignore_errors=True)
+    show_log(run, shown)
 
 
 def _truncate(plots: Path, step: int) -> None:

@@ -56,10 +56,11 @@ from motiontransfer.training.run_log import (
     RunClock,
     Scalar,
     Throughput,
-    copy_logs,
     log_losses,
     open_log,
     sample_name,
+    show_log,
+    show_log_anew,
 )
 from motiontransfer.video.color import Frame
 
@@ -133,17 +134,17 @@ class RunParams(LengthParams):
         return self.to_config(Schedule, **logging.model_dump())
 
     def launch(
-        self, train: Callable[[Runtime], Mapping[str, object]], *, metrics_file: Path
+        self, train: Callable[[Runtime], Mapping[str, object]], *, paths: "RunPaths"
     ) -> None:
-        """Train in all processes together; the first one writes the metrics."""
+        """Train in all processes together; the first one writes counts and metrics."""
         count = processes_to_start(self.devices, batch_size=self.batch_size)
         if count > 1:
             run_with_torchrun(count)
             return
         with joined_runtime(precision=self.precision, batch_size=self.batch_size) as runtime:
-            metrics = train(runtime)
+            counts = train(runtime)
             if runtime.is_first:
-                write_json(metrics_file, metrics)
+                paths.write_counts(counts)
 
 
 class TrainingParams(RunParams):
@@ -163,11 +164,25 @@ class TrainingParams(RunParams):
         )
 
 
+_COMPARED = ("steps", "planned_steps", "minutes", "steps_per_second", "auc")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPaths:
     checkpoints: Path
     models: Path
     logs: Path
+    counts: Path
+    """All that a training counted."""
+    metrics: Path
+    """The few numbers of it that DVC compares."""
+
+    def write_counts(self, counts: Mapping[str, object]) -> None:
+        write_json(self.counts, counts)
+        self.write_metrics(counts)
+
+    def write_metrics(self, counts: Mapping[str, object]) -> None:
+        write_json(self.metrics, {key: counts[key] for key in _COMPARED if key in counts})
 
 
 class AdamTask(ABC, Generic[TaskBatch, Data]):
@@ -242,10 +257,13 @@ class AdamTask(ABC, Generic[TaskBatch, Data]):
             load_adam_state(f"{name}_optimizer", self._optimizers[name], state)
 
 
-def fit(task: AdamTask, *, schedule: Schedule, dataset: Dataset, folder: Path) -> Throughput:
+def fit(
+    task: AdamTask, *, schedule: Schedule, dataset: Dataset, folder: Path, paths: RunPaths
+) -> Throughput:
     """Train from the folder's last checkpoint, or from the start, to the end.
 
-    After a signal to stop the current step is finished and checkpointed.
+    After a signal to stop the current step is finished and checkpointed. Logs and metrics are
+    those of the steps up to now.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
@@ -258,6 +276,8 @@ def fit(task: AdamTask, *, schedule: Schedule, dataset: Dataset, folder: Path) -
     progress = ProgressMeter(task.description, total=schedule.steps, done=done)
     log = open_log(folder, step=done) if runtime.is_first else nullcontext()
     with closing(progress), delayed_signals() as received, log as live:
+        if live is not None:
+            show_log_anew(folder, paths.logs)
         for done, batch in enumerate(batches, start.steps + 1):
             learning_rate = schedule.learning_rate_at(done - 1, minutes=minutes)
             torch.backends.cudnn.benchmark = True  # not of samples, whose sizes do not recur
@@ -277,12 +297,14 @@ def fit(task: AdamTask, *, schedule: Schedule, dataset: Dataset, folder: Path) -
             if live is not None:
                 if logged:
                     log_losses(live, done, values)
+                    paths.write_metrics(replace(times, planned_steps=schedule.steps).metrics)
                 note = "".join(f", {name} {value:.3g}" for name, value in values.items())
                 slowdown = times.minutes / minutes if minutes else 1.0
                 seconds_left = slowdown * schedule.seconds_left(minutes)
                 progress.show(done, max_seconds_left=seconds_left, note=note)
                 if over or done % schedule.sample_every_steps == 0:
                     live.log_image(sample_name(done), task.sample(dataset))
+                show_log(folder, paths.logs)
                 if checkpointed:
                     state = {**task.state(), **losses.state()}
                     save_checkpoint(folder, Checkpoint(clock.throughput(done), state))
@@ -305,7 +327,7 @@ def save_results(
     throughput: Throughput, *, folder: Path, paths: RunPaths
 ) -> dict[str, int | float]:
     """Copy the logs of a run whose weights are written, log all paths; return its metrics."""
-    copy_logs(folder, paths.logs)
+    show_log_anew(folder, paths.logs)
     _logger.info(
         "%d steps in %.1f min, %.1f %% of it waiting for frames; weights in %s, curves and sample "
         "images in %s (`dvc plots show` draws them)",

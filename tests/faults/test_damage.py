@@ -108,8 +108,8 @@ READERS: dict[str, tuple[Reader, ...]] = {
     "detection.mkv": (read_frames,),
 }
 """How stages read the files of these names below artifacts/; the last two are made below."""
-NOT_CHECKED = ("code/*.json", "params_checked.json", "metrics/*/*.json")
-"""Files that no stage opens, and metrics, whose keys DVC shows and git keeps."""
+NOT_CHECKED = ("code/*.json", "params_checked.json", "metrics/*/*.json", "counts/*/*.json")
+"""Files that no stage opens, and counts and metrics, which are to be read by people."""
 CASES = [(name, read) for name, readers in READERS.items() for read in readers]
 
 

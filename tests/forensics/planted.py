@@ -5,11 +5,11 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from motiontransfer.forensics.data import Segment, SegmentPair, sampled_seconds
+from motiontransfer.forensics.data import RealFakeDataset, Segment, SegmentPair, sampled_seconds
 from motiontransfer.forensics.model import FramePairConfig
 from motiontransfer.forensics.training import train_detector
 from motiontransfer.video.frame_store import write_frames
-from tests.training.small import runtime, schedule
+from tests.training.small import paths, runtime, schedule
 
 SIZE = (64, 48)
 RATE = Fraction(8)
@@ -60,16 +60,17 @@ def clip_pairs(folder, subject, *, seed, seconds=3):
     ]
 
 
-def train(training, calibration, folder, *, on=None, ema_decay=0.9, **changes):
+def train(training, calibration, folder, *, to=None, on=None, ema_decay=0.9, **changes):
     """(the detector, its throughput)."""
     numbers = {"steps": 4, "batch_size": 4, "learning_rate": 3e-3, "sample_every_steps": 100}
+    plan = schedule(**{**numbers, **changes})
     return train_detector(
-        training,
+        RealFakeDataset(training, crop_size=32, seed=plan.seed),
         calibration,
         on or runtime(),
         config=CONFIG,
-        schedule=schedule(**{**numbers, **changes}),
-        crop_size=32,
+        schedule=plan,
         ema_decay=ema_decay,
         folder=folder,
+        paths=to or paths(folder),
     )

@@ -155,7 +155,7 @@ def make_transfer():
     results = Path("results/ada_as_ben")
     sound = read_clip(source.parent).sound
     write_video(results / "transfer.mp4", coded_frames(), frame_rate=RATE, sound=sound, crf=18)
-    trained = Path("artifacts/metrics/train_gan/ada.json")
+    trained = Path("artifacts/counts/train_gan/ada.json")
     write_json(trained, {"steps": 500, "planned_steps": 500})
     write_measurements(TABLE, measured())
     return TransferRun(
@@ -163,7 +163,7 @@ def make_transfer():
         names=Transfer(source="dance", source_subject="ben", target="ada", truth="real.mkv"),
         poses=dance(NUM_FRAMES, size=SIZE),
         clips=[training_clip(Path("target"), dance(12, size=SIZE))],
-        training_metrics={"train_gan": trained},
+        training_counts={"train_gan": trained},
         files={"result": results / "transfer.mp4", "frames of dance": source},
         params={"render": {"crf": 16, "face": "residual"}},
     )

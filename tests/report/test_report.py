@@ -101,13 +101,13 @@ def test_the_source_may_have_another_shape_than_the_result(transfer_run):
 
 @pytest.mark.parametrize("steps", [20, 500])
 def test_a_training_that_was_cut_short_is_named(transfer_run, steps):
-    write_json(transfer_run.training_metrics["train_gan"], {"steps": steps, "planned_steps": 500})
+    write_json(transfer_run.training_counts["train_gan"], {"steps": steps, "planned_steps": 500})
     named = "train_gan was cut short by max_minutes: 20 of 500 steps"
     assert (named in _written(transfer_run)) == (steps == 20)
 
 
 def test_metrics_that_are_no_json_object_are_refused_in_one_line(transfer_run):
-    transfer_run.training_metrics["train_gan"].write_bytes(b"[" * 100_000)
+    transfer_run.training_counts["train_gan"].write_bytes(b"[" * 100_000)
     with pytest.raises(MotionTransferError, match=r"ada\.json") as error:
         _written(transfer_run)
     assert "\n" not in str(error.value)

@@ -32,7 +32,7 @@ def test_references_of_all_clips_but_of_no_held_out_frame_give_the_same_bytes_ea
     last = [round(frames * (1 - HELD_OUT.held_out_fraction)) - 2 for frames in (8, 12)]
     assert appearance.frames.tolist() == [[0, 0], [0, last[0]], [1, 0], [1, last[1]]]
     seen = sum(patch is not None for patches in appearance.patches for patch in patches)
-    metrics = json.loads(Path("artifacts/metrics/fit_appearance/ada.json").read_text())
+    metrics = json.loads(Path("artifacts/counts/fit_appearance/ada.json").read_text())
     assert 0 <= metrics.pop("background_never_seen") < 0.5
     assert metrics.pop("background_moving") == 0
     # The drawn body is whole from shoulders to ankles: one part more, a skirt.
@@ -55,9 +55,8 @@ def test_all_clips_of_the_subject_are_fitted_together_to_the_same_bytes_each_tim
     statistics = read_statistics(Path("artifacts/statistics/ada.json"))
     assert statistics.closest_ankle_y_px == pytest.approx(100)
     assert statistics.farthest_ankle_y_px == pytest.approx(60)
-    metrics = json.loads(Path("artifacts/metrics/fit_normalization/ada.json").read_text())
-    assert (metrics["frames_used"], metrics["frames_left_out"]) == (5, 1)
-    assert metrics["height_at_closest_px"] == pytest.approx(45)
+    assert (statistics.frames_used, statistics.frames_left_out) == (5, 1)
+    assert statistics.height_at_closest_px == pytest.approx(45)
     plot = Path("artifacts/statistics/ada.png").read_bytes()
     assert plot.startswith(b"\x89PNG")
     fit_normalization.main("ada")

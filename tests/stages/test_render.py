@@ -46,7 +46,7 @@ from tests.video.conftest import kill_decoder
 VIDEOS = ("transfer.mp4", "comparison.mp4")
 RESULTS = Path("results/ada_as_ben")
 FACE_CYCLE = Path("artifacts/face_cycles/ada_as_ben/face_cycle.safetensors")
-METRICS = Path("artifacts/metrics/encode/ada_as_ben.json")
+METRICS = Path("artifacts/counts/encode/ada_as_ben.json")
 RENDERED = Path("artifacts/rendered/ada_as_ben")
 POSES = Path("artifacts/poses/ada_as_ben.parquet")
 

@@ -45,7 +45,7 @@ def clips():
 
 
 def run(stage, gan=None, face=None, cycle=None):
-    """Run a stage with changes to the sections; return its metrics."""
+    """Run a stage with changes to the sections; return what it counted."""
     project.write_params(
         train_gan={**project.TRAIN_GAN, **(gan or {})},
         train_face_gan={**project.TRAIN_FACE_GAN, **(face or {})},
@@ -57,7 +57,7 @@ def run(stage, gan=None, face=None, cycle=None):
     kind = stage.__name__.rpartition(".")[2]
     checkpoints = Path("checkpoints") / kind / name
     assert not checkpoints.exists() or not list(checkpoints.iterdir())
-    return json.loads(Path(f"artifacts/metrics/{kind}/{name}.json").read_text())
+    return json.loads(Path(f"artifacts/counts/{kind}/{name}.json").read_text())
 
 
 def test_a_generator_and_its_face_generator_are_where_the_pipeline_looks(clips):

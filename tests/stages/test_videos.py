@@ -43,7 +43,7 @@ def write_sections(*, decode=DECODE, **video):
 
 
 def metrics_of(stage):
-    return json.loads((ARTIFACTS / f"metrics/{stage}/clip_1.json").read_text())
+    return json.loads((ARTIFACTS / f"counts/{stage}/clip_1.json").read_text())
 
 
 def nothing_is_left():
@@ -147,7 +147,7 @@ def test_a_film_of_nobody_is_an_error_and_leaves_nothing():
     with pytest.raises(KeypointsError, match=r"videos\.clip_1"):
         detect_keypoints.main("clip_1")
     assert not DETECTIONS.exists()
-    assert not (ARTIFACTS / "metrics").exists()
+    assert not (ARTIFACTS / "counts").exists()
 
 
 def detected(*people, **video):
@@ -202,5 +202,5 @@ def test_a_person_who_is_not_there_is_an_error_and_leaves_nothing(missing, video
     detected(dance(NUM_FRAMES, missing=missing), **video)
     with pytest.raises(KeypointsError, match=named):
         clean_keypoints.main("clip_1")
-    for folder in ("keypoints/ada/clip_1.parquet", "quality", "metrics"):
+    for folder in ("keypoints/ada/clip_1.parquet", "quality", "counts"):
         assert not (ARTIFACTS / folder).exists()

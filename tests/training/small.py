@@ -230,7 +230,12 @@ def target_of(clips, *, held_out=HELD_OUT, num_references=6):
 
 def paths(folder):
     return RunPaths(
-        checkpoints=folder / "checkpoints", models=folder / "models", logs=folder / "logs"
+        checkpoints=folder / "checkpoints",
+        models=folder / "models",
+        logs=folder / "logs",
+        # beside the folder, whose bytes are compared: they have the time
+        counts=folder.with_name(f"{folder.name}_counts.json"),
+        metrics=folder.with_name(f"{folder.name}_metrics.json"),
     )
 
 
@@ -323,5 +328,9 @@ COUNTING = {
 def count(task, folder, *, on=None, **changes):
     task.runtime = on or runtime()
     return fit(
-        task, schedule=schedule(**{**COUNTING, **changes}), dataset=NumbersDataset(), folder=folder
+        task,
+        schedule=schedule(**{**COUNTING, **changes}),
+        dataset=NumbersDataset(),
+        folder=folder,
+        paths=paths(folder / "outs"),
     )

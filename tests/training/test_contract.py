@@ -19,7 +19,7 @@ from motiontransfer.training.checkpoint import run_folder
 from motiontransfer.training.face_cycle import FaceCycleTask
 from motiontransfer.training.face_gan import FaceGanTask
 from motiontransfer.training.pose_gan import PoseGanTask
-from motiontransfer.training.run_log import copy_logs
+from motiontransfer.training.run_log import show_log_anew
 from tests.digests import digests
 from tests.forensics import planted
 from tests.people import SIZE
@@ -45,9 +45,14 @@ def train_detector(data, folder, options, *, on=None, **changes):
     place, plan = small.paths(folder), small.schedule(**changes)
     with run_folder(small.runtime(), place.checkpoints, "run") as run:
         detector, throughput = planted.train(
-            *data.segments, run, on=on, **{**plan.model_dump(), "batch_size": 4}, **options
+            *data.segments,
+            run,
+            to=place,
+            on=on,
+            **{**plan.model_dump(), "batch_size": 4},
+            **options,
         )
-        copy_logs(run, place.logs)
+        show_log_anew(run, place.logs)
     write_detector(place.models / "detector.safetensors", detector, trained_on={})
     return throughput.metrics
 

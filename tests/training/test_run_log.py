@@ -117,7 +117,7 @@ def test_logs_are_copied_with_those_of_a_run_inside_and_take_the_place_of_older_
     (destination / "images/step_999999.png").touch()
     with run_log.open_log(run / "global", step=0) as live:
         run_log.log_losses(live, 1, {"generator/l1": 1.0})
-    run_log.copy_logs(run, destination)
+    run_log.show_log_anew(run, destination)
     assert sorted(str(p.relative_to(destination)) for p in destination.rglob("*.*")) == [
         "global/metrics/generator/l1.tsv",
         *(f"images/step_{step:06d}.png" for step in (3, 6, 9)),

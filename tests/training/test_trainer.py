@@ -1,5 +1,7 @@
+import json
 import logging
 import math
+import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,15 +15,20 @@ from motiontransfer.core.errors import TrainingError
 from motiontransfer.training.checkpoint import load_checkpoint
 from motiontransfer.training.data import BatchSampler
 from motiontransfer.training.trainer import delayed_signals, num_readers
-from tests.training.small import COUNTING, CountingTask, count, schedule
+from tests.digests import digests
+from tests.training.small import COUNTING, CountingTask, count, paths, schedule
 
 
 def curves(folder):
     """Every curve's text, and every picture's grey level."""
     plots = folder / "live/plots"
-    texts = {str(p.relative_to(plots)): p.read_text() for p in sorted(plots.rglob("*.tsv"))}
+    texts = texts_of(plots)
     pictures = {p.name: int(np.asarray(Image.open(p)).max()) for p in sorted(plots.rglob("*.png"))}
     return texts, pictures
+
+
+def texts_of(plots):
+    return {str(p.relative_to(plots)): p.read_text() for p in sorted(plots.rglob("*.tsv"))}
 
 
 def logged_steps(folder, name="generator/l1"):
@@ -103,6 +110,26 @@ def test_a_run_that_failed_goes_on_to_the_same_end(tmp_path, whole, fail_at):
     texts, pictures = curves(folder)
     assert texts == curves(whole[1])[0]
     assert pictures.keys() == curves(whole[1])[1].keys()
+
+
+def test_curves_are_shown_while_it_trains_and_go_on_after_kills(tmp_path, whole):
+    """DVC deletes them before each run; those up to the checkpoint come back."""
+    shown, metrics = paths(tmp_path / "outs").logs, paths(tmp_path / "outs").metrics
+    for fail_at, steps, pictures in ((7, [3, 6], [5]), (4, [3], []), (10, [3, 6, 9], [5, 10])):
+        shutil.rmtree(shown, ignore_errors=True)
+        with pytest.raises(RuntimeError, match="went down"):
+            count(CountingTask(fail_at=fail_at), tmp_path)
+        rows = (shown / "metrics/generator/l1.tsv").read_text().splitlines()[1:]
+        assert [int(row.split("\t")[0]) for row in rows] == steps
+        assert [path.name for path in sorted((shown / "images").glob("*"))] == [
+            f"step_{step:06d}.png" for step in pictures
+        ]
+    told = json.loads(metrics.read_text())
+    assert (told["steps"], told["planned_steps"]) == (9, 11)
+    shutil.rmtree(shown)
+    count(CountingTask(), tmp_path)
+    assert texts_of(shown) == curves(whole[1])[0]
+    assert digests(shown).keys() == digests(tmp_path / "live/plots").keys()
 
 
 @pytest.mark.parametrize(
