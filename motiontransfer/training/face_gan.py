@@ -380,7 +380,7 @@ class FaceWindowTask(FaceTask[WindowBatch]):
             poses = draw(points[:, time], score[:, time], boxes, crop_size=size)
             with self.runtime.autocast():
                 texture = None if inputs.textures is None else inputs.textures[:, time]
-                fake, _ = self._main(inputs.conditioning[:, time], previous, None, texture)
+                fake = self._main(inputs.conditioning[:, time], previous, None, texture).frame
                 crop = crop_boxes(fake, boxes, crop_size=size)
                 residual = generator(poses, crop)
             real_crop = crop_boxes(inputs.real[:, time], boxes, crop_size=size)
