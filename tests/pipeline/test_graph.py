@@ -102,6 +102,14 @@ def test_the_page_says_what_runs_again_after_an_edit_of_params(graph):
             assert readers | on_page == stages, f"{section}.{key}"
 
 
+def test_what_stands_behind_is_read_by_what_encodes_alone(graph):
+    readers = [name for name, stage in graph.items() if "data/backgrounds/film" in files_of(stage)]
+    assert readers == ["encode"]
+    assert {"film", "green", "alpha"} <= {
+        path.name for path in (ROOT / "data/backgrounds").iterdir()
+    }
+
+
 def test_each_stage_of_a_video_depends_on_its_part_of_the_entry(graph):
     for name in ("decode", "detect_keypoints", "clean_keypoints"):
         listed = {dep for dep in files_of(graph[name]) if dep.startswith("artifacts/videos/")}
