@@ -12,6 +12,7 @@ from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 from networkx import descendants
 
+from motiontransfer.core.params import flattened
 from motiontransfer.core.stages import STAGES
 from motiontransfer.core.storage import replacing, replacing_folder, source_digests
 from stages import check_params
@@ -22,18 +23,65 @@ PACKAGES = ("motiontransfer", "stages", "demo")
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
+def copied_graph(root):
+    for name in ("dvc.yaml", "params.yaml", "demo/dvc.yaml", "demo/params.yaml"):
+        (root / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+
+
+@pytest.fixture(scope="module")
+def default_graph(tmp_path_factory):
+    """DVC's stages of the default params by name, those of the demo below `demo/`."""
+    root = tmp_path_factory.mktemp("default")
+    copied_graph(root)
+    Repo.init(str(root), no_scm=True).close()
+    with Repo(str(root)) as repo:
+        return {
+            f"{'demo/' if 'demo' in stage.path_in_repo else ''}{stage.name}": stage
+            for stage in repo.index.stages
+        }
+
+
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory):
     """DVC's stages by name, without their keys, of both pipelines."""
     root = tmp_path_factory.mktemp("graph")
-    for name in ("dvc.yaml", "params.yaml", "demo/dvc.yaml", "demo/params.yaml"):
-        (root / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, root / name)
+    copied_graph(root)
     params = yaml.safe_load((root / "params.yaml").read_text())
     (root / "params.yaml").write_text(yaml.safe_dump({**params, "detectors": ["detector"]}))
     Repo.init(str(root), no_scm=True).close()
     with Repo(str(root)) as repo:
         return {stage.name.split("@")[0]: stage for stage in repo.index.stages}
+
+
+LOCKS = {"": "dvc.lock", "demo/": "demo/dvc.lock"}
+
+
+def keys_of(values):
+    """The dotted keys of nested params."""
+    return {*flattened(values)}
+
+
+def test_the_record_in_git_is_of_the_default_graph(default_graph):
+    """Made by `python -m benchmarks.record`; what the code was then may differ."""
+    recorded = {
+        f"{folder}{name}": stage
+        for folder, lock in LOCKS.items()
+        for name, stage in yaml.safe_load((ROOT / lock).read_text())["stages"].items()
+    }
+    assert recorded.keys() == default_graph.keys()
+    for name, stage in default_graph.items():
+        lock = recorded[name]
+        assert lock["cmd"] == stage.cmd, name
+        assert {dep["path"] for dep in lock["deps"]} == files_of(stage), name
+        assert {out["path"] for out in lock["outs"]} == {out.def_path for out in stage.outs}, name
+        read = {
+            dep.def_path: keys_of(dep.read_params())
+            for dep in stage.deps
+            if isinstance(dep, ParamsDependency)
+        }
+        of_lock = {path: keys_of(values) for path, values in lock.get("params", {}).items()}
+        assert of_lock == read, name
 
 
 def params_of(stage):

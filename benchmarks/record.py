@@ -1,0 +1,61 @@
+"""The record of a release: the default demo in a clean clone of the last commit, brought into git.
+
+    uv run python -m benchmarks.record   # then look at `git diff`, and commit
+
+dvc.lock, demo/dvc.lock and the metrics are those of one whole run, docs/ has its figures and its
+contact sheet: after the README's command `dvc metrics diff` compares a user's run with them.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.demo import reproduce
+from motiontransfer.core.layout import measurements_file
+from motiontransfer.core.storage import write_json
+from motiontransfer.evaluation.measurements import nested, read_measurements
+
+TRANSFER = "ada_as_ben"
+_LISTED = ("git", "ls-files", "--modified", "--others", "--exclude-standard", "-z")
+_ROWS = {
+    "[likeness](docs/evaluation.md), person": ("person", "likeness", 2),
+    "likeness, face": ("face", "likeness", 2),
+    "likeness, hands": ("hands", "likeness", 2),
+    "SSIM, person box": ("person", "ssim", 2),
+    "pose distance to the ground truth (px of 256)": ("pose_distance_px", "all", 1),
+}
+"""Row of the README's table -> keys of a system's metrics against the ground truth, and digits."""
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
+        project, _ = reproduce(Path(scratch), "HEAD")
+        made = subprocess.run(_LISTED, cwd=project, check=True, capture_output=True, text=True)
+        for name in filter(None, made.stdout.split("\0")):
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(project / name, name)
+        found = nested(
+            read_measurements(project / measurements_file("evaluate_transfer", TRANSFER))
+        )
+        sheet = Image.open(project / "results" / TRANSFER / "contact_sheet.png").convert("RGB")
+    write_json(Path("docs/demo.json"), found)
+    sheet.save("docs/contact_sheet.jpg", quality=90)
+    readme = Path("README.md")
+    readme.write_text(with_figures(readme.read_text(encoding="utf-8"), found), encoding="utf-8")
+
+
+def with_figures(page: str, found: dict) -> str:
+    """The page with these figures in its first table."""
+    lines = page.split("\n")
+    for title, (group, name, digits) in _ROWS.items():
+        values = [found["truth"][by][group][name] for by in ("ours", "nearest_neighbours")]
+        (row,) = (index for index, line in enumerate(lines) if line.startswith(f"| {title} |"))
+        lines[row] = f"| {title} | {values[0]:.{digits}f} | {values[1]:.{digits}f} |"
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
