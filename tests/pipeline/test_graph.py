@@ -119,6 +119,13 @@ def test_package_files_hold_only_a_docstring_so_that_no_stage_need_depend_on_the
             assert isinstance(body[0], ast.Expr), path
 
 
+def test_trainings_and_transfers_alone_have_metrics(graph):
+    """`dvc exp show` has a column for each number."""
+    named = {name for name, stage in graph.items() if any(out.metric for out in stage.outs)}
+    trainings = {name for name in graph if name.startswith("train_")}
+    assert named == {"evaluate_transfer", *trainings}
+
+
 def test_decoding_depends_on_no_tracking():
     code = {Path(path).stem for path in source_digests("stages.decode")}
     assert not code & {"detectors", "detection", "tracking", "importers", "keypoint_rcnn"}
