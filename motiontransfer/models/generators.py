@@ -56,6 +56,7 @@ BACKGROUNDS: Mapping[Background, BackgroundMethod] = {
     "generated": BackgroundMethod(has_image=False),
 }
 
+_LEAST_GATE = 0.5  # without it, hands and limbs of which the puppet is not sure are fog
 _GATE_BIAS = 2.0  # logit: an untrained network takes most of a frame from the puppet
 
 NumDownsamplings = Annotated[int, Field(ge=1, le=8)]
@@ -268,8 +269,8 @@ class FrameGenerator(nn.Module):
     With a background image, the network's output is a foreground and its alpha mask, composited.
     With a viewport, a small network adds the person's shadows and reflections, which reach further,
     to the background image at low resolution. With a puppet, the network also outputs a gate: the
-    share of the puppet's color in the frame, where it covers, beyond its confidence. The person
-    ends where the puppet does: beside it a network paints fog.
+    share of the puppet's color in the frame, where it covers, at least half, beyond its confidence.
+    The person ends where the puppet does: beside it a network paints fog.
     """
 
     background_image: Tensor | None
@@ -319,7 +320,8 @@ class FrameGenerator(nn.Module):
         assert behind is not None
         assert mask is not None
         color, coverage, confidence = texture.split([3, 1, 1], dim=1)
-        gate = confidence + (1 - confidence) * torch.sigmoid(output[:, -1:] + _GATE_BIAS)
+        gate = _LEAST_GATE + (1 - _LEAST_GATE) * torch.sigmoid(output[:, -1:] + _GATE_BIAS)
+        gate = confidence + (1 - confidence) * gate
         painted = (1 - gate) * coverage
         frame = gate * color + painted * synthesized + (1 - coverage) * behind
         return Generated(frame, synthesized, coverage - painted * (1 - mask))

@@ -189,10 +189,10 @@ ROOM = torch.full((3, *SIZE), -0.5)
 
 @pytest.mark.parametrize(
     ("gate", "expected"),
-    [(-200.0, (0.0, 0.0, -0.5)), (200.0, (0.05, -0.45, -0.15))],
-    ids=["synthesized", "the puppet"],
+    [(-200.0, (0.025, -0.225, -0.325)), (200.0, (0.05, -0.45, -0.15))],
+    ids=["half synthesized", "the puppet"],
 )
-def test_as_far_as_the_puppet_covers_its_color_or_what_is_synthesized_lies_over_the_room(
+def test_as_far_as_the_puppet_covers_its_color_and_what_is_synthesized_lie_over_the_room(
     gate, expected
 ):
     synthesized = colour(0.5, 0.5, -0.5)
@@ -205,7 +205,7 @@ def test_as_far_as_the_puppet_covers_its_color_or_what_is_synthesized_lies_over_
 
 def test_the_gate_adds_to_the_confidence():
     sure = (0.6, -0.4, 0.2, 1.0, 0.75)
-    for gate, share in ((-200.0, 0.75), (-2.0, 0.875), (200.0, 1.0)):  # a bias of 2 is added
+    for gate, share in ((-200.0, 0.875), (-2.0, 0.9375), (200.0, 1.0)):  # a bias of 2 is added
         generator = generators.FrameGenerator(
             Constant(0.0, 0.0, 0.0, 200.0, gate), BACKGROUND_IMAGE
         )
