@@ -51,16 +51,17 @@ def dance(
     from motiontransfer.pipeline.plan import forecast, format_forecast, plan, scratch_project
     from motiontransfer.project import entries
 
-    videos = entries.load_videos()
-    files = {path for path in layout.VIDEOS_FOLDER.glob("*") if path not in (dancer, me)}
-    taken = {*videos, *load_section(list[str], "subjects"), *(path.stem for path in files)}
-    source = entries.name_of(dancer, taken)
-    target = entries.name_of(me, taken | {source})
-    new = {name: file for name, file in ((source, dancer), (target, me)) if name not in videos}
-    checked = {
-        name: check_film(file, crop="auto", is_target=name == target) for name, file in new.items()
-    }
-    with scratch_project() if dry else nullcontext(Path()) as root:
+    with scratch_project() if dry else nullcontext(Path()) as root:  # dry: as it is now
+        videos = entries.load_videos(root)
+        files = {path for path in layout.VIDEOS_FOLDER.glob("*") if path not in (dancer, me)}
+        taken = {*videos, *load_section(list[str], "subjects"), *(path.stem for path in files)}
+        source = entries.name_of(dancer, taken)
+        target = entries.name_of(me, taken | {source})
+        new = {name: file for name, file in ((source, dancer), (target, me)) if name not in videos}
+        checked = {
+            name: check_film(file, crop="auto", is_target=name == target)
+            for name, file in new.items()
+        }
         for name, file in new.items():
             settings = {"name": name, "subject": name, "crop": "auto", "role": "source"}
             entries.add_video(file, **settings, entry_only=dry, root=root)
@@ -89,6 +90,7 @@ def dance(
         others = sorted(layout.backgrounds_folder(transfer).glob("*")) if what == "result" else []
         for each in (file, *others):
             tqdm.write(f"{what}: {each}")
+        sys.stdout.flush()  # who reads a log shall see it, too
         if open_ and what == "result":
             webbrowser.open(file.resolve().as_uri())
 

@@ -56,7 +56,13 @@ def check_film(file: Path, *, crop: Literal["auto", "none"], is_target: bool) ->
     """Print what to fix in a film."""
     from motiontransfer.core.params import load_section
     from motiontransfer.pose.quality import NOTHING_TO_FIX
-    from motiontransfer.project.video_check import advice, check_video, metadata_line, quality_lines
+    from motiontransfer.project.video_check import (
+        advice,
+        check_video,
+        metadata_line,
+        quality_lines,
+        write_check_sheet,
+    )
     from motiontransfer.video.geometry import WorkingSize
     from motiontransfer.video.isolation import run_isolated
 
@@ -68,6 +74,9 @@ def check_film(file: Path, *, crop: Literal["auto", "none"], is_target: bool) ->
         typer.echo(NOTHING_TO_FIX)
     else:
         typer.echo("\n  - ".join(["to fix:", *sentences]))
+    picture = layout.INSPECTION_FOLDER / f"{file.stem}_check.png"
+    write_check_sheet(picture, check)
+    typer.echo(f"what was found: {picture}")
     return check
 
 

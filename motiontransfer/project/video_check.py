@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
+from motiontransfer.core.storage import replacing
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import default_detector
@@ -33,6 +35,8 @@ from motiontransfer.pose.quality import (
     verdict,
     without_person,
 )
+from motiontransfer.rendering.inspect import Inspection, draw_overlay
+from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import Box, Framing, WorkingSize, auto_crop, fit_framing
 from motiontransfer.video.reader import (
@@ -45,6 +49,7 @@ from motiontransfer.video.reader import (
 )
 
 _NUM_SAMPLES = 20
+_NUM_SHOWN = 6
 _UNEVEN = 0.02  # share of frames whose time differs by more than half a frame from an even rate
 _LOW_FRAME_RATE = 15
 _SHORT_TARGET_SECONDS = 60.0
@@ -187,6 +192,18 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
         )
     sentences += [text for text in verdict(check.quality) if text != NOTHING_TO_FIX]
     return sentences or [NOTHING_TO_FIX]
+
+
+def write_check_sheet(path: Path, check: VideoCheck) -> None:
+    """Draw what was found in some of the sampled frames."""
+    seen = Inspection(
+        video=path.stem, frames=check.metadata.path, keypoints=check.keypoints, detections=None
+    )
+    indices = evenly_spaced(range(len(check.frames)), count=_NUM_SHOWN)
+    drawn = [draw_overlay(check.frame(index), seen, index) for index in indices]
+    times = [f"{index / float(check.keypoints.frame_rate):.1f} s" for index in indices]
+    with replacing(path) as temporary:
+        Image.fromarray(contact_sheet({"": drawn}, times)).save(temporary)
 
 
 def _samples(metadata: VideoMetadata) -> Iterator[tuple[AnyFrame, AnyFrame | None, float]]:

@@ -1,0 +1,225 @@
+"""The page itself: its tabs, and what their buttons do."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import gradio as gr
+
+from motiontransfer.app import views
+from motiontransfer.app.films import (
+    DONE,
+    NOT_YET,
+    WAITING,
+    dances,
+    films,
+    finished,
+    keep_film,
+    people,
+    states,
+)
+from motiontransfer.app.runs import Queue, Run, Told, command, told_by
+from motiontransfer.core.errors import MotionTransferError
+
+_REFRESH_SECONDS = 1.0
+_MARKS = {DONE: "✓ done", "running": "▶ running", WAITING: "… waiting", NOT_YET: "+ not yet"}
+_CHOOSE = "Choose both films: the dance, and whom to render."
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+
+
+def build_page(queue: Queue) -> gr.Blocks:
+    with gr.Blocks(title="motiontransfer", analytics_enabled=False, fill_width=True) as page:
+        gr.Markdown("# motiontransfer")
+        seen, timer = gr.State({}), gr.Timer(_REFRESH_SECONDS)
+        with gr.Tab("Make"):
+            made = _add_make(queue, page)
+        with gr.Tab("People and dances"):
+            listed = _add_people(queue)
+        with gr.Tab("Compare"):
+            _add_compare(page)
+        shown = [*made, *listed]
+
+        def refresh(seen: dict) -> list:
+            """Change only what is another: a video that plays goes on."""
+            try:
+                new = dict(enumerate(_state(queue)))
+            except MotionTransferError as error:  # of params.yaml, while someone edits it
+                new = {**seen, 0: views.fault(str(error))}
+            updates = [
+                gr.skip() if seen.get(key) == new.get(key) else _update(new[key])
+                for key in range(len(shown))
+            ]
+            return [*updates, new]
+
+        for happens in (timer.tick, page.load):
+            happens(refresh, seen, [*shown, seen], show_progress="hidden", queue=False)
+    return page
+
+
+def _add_make(queue: Queue, page: gr.Blocks) -> list[gr.components.Component]:
+    chosen = []
+    with gr.Row():
+        for label in ("The dance", "You, or whom to render"):
+            with gr.Column(min_width=300):
+                pick = gr.Dropdown(label=label, choices=[], interactive=True)
+                upload = gr.File(label="or drop another film here", height=110)
+                upload.upload(_kept, upload, [pick, upload])
+                page.load(_choices, pick, pick, show_progress="hidden")
+                pick.focus(_choices, pick, pick, show_progress="hidden")
+                chosen.append(pick)
+    make = gr.Button("Make", variant="primary")
+    advice, status = gr.HTML(), gr.HTML()
+    cancel = gr.Button("Cancel: what is done is kept", visible=False)
+    results, sample = gr.HTML(), gr.HTML()
+    gr.on([pick.change for pick in chosen], _advise, chosen, advice, trigger_mode="always_last")
+    make.click(_said(lambda *both: _begin(queue, *both)), chosen, None)
+    cancel.click(queue.stop)
+    return [status, results, cancel, sample]
+
+
+def _add_people(queue: Queue) -> list[gr.components.Component]:
+    gr.Markdown(
+        "Rows are people, columns are dances. A click on one that is not there yet adds it to the "
+        "queue; on one that waits, takes it out."
+    )
+    table = gr.Dataframe(interactive=False, show_label=False, elem_id="people", buttons=[])
+    listed = gr.HTML()
+
+    def toggle(event: gr.SelectData) -> None:
+        row, column = event.index
+        target, dance = [*people()][row], ["", *dances()][column]
+        me, dancer = str(people()[target]), str(dances().get(dance, ""))
+        state = states(queue).get((target, dance))
+        waiting = [run for run in queue.runs() if (run.dancer, run.me) == (dancer, me)]
+        if state == NOT_YET:
+            queue.add(dancer, me)
+        elif state == WAITING:
+            queue.remove(waiting[-1].number)
+
+    table.select(_said(toggle))
+    return [table, listed]
+
+
+def _add_compare(page: gr.Blocks) -> None:
+    with gr.Row():
+        several = gr.Dropdown(
+            label="Transfers of one dance, in sync", multiselect=True, choices=[], min_width=300
+        )
+        together = gr.Button("Show them together", min_width=200)
+    with gr.Row():
+        revisions = [
+            gr.Textbox(label=label, value=value, min_width=140)
+            for label, value in (("Before: a commit or experiment", "HEAD"), ("After", "workspace"))
+        ]
+        of = gr.Dropdown(label="of the transfer", choices=[], min_width=140)
+        compare = gr.Button("Compare", min_width=140)
+    shown = gr.HTML()
+    lists = [several, of]
+    page.load(
+        lambda: [gr.update(choices=[*finished()])] * len(lists), None, lists, show_progress="hidden"
+    )
+    for pick in lists:
+        pick.focus(lambda: gr.update(choices=[*finished()]), None, pick, show_progress="hidden")
+    together.click(lambda names: _page_of("together", *(names or [])), several, shown)
+    compare.click(
+        lambda before, after, name: _page_of(
+            "compare", before, after, *(["--transfer", name] if name else [])
+        ),
+        [*revisions, of],
+        shown,
+    )
+
+
+def _said(call: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """Let the page say in one sentence what a user or their data caused."""
+
+    @wraps(call)
+    def told(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> _Result:
+        try:
+            return call(*arguments, **named)
+        except (MotionTransferError, OSError) as error:
+            raise gr.Error(str(error), duration=None, print_exception=False) from error
+
+    return told
+
+
+def _choices(value: str | None) -> dict:
+    paths = {name: str(path) for name, path in films().items()}
+    kept = value if value in paths.values() else None
+    return gr.update(choices=[*paths.items()], value=kept)
+
+
+def _kept(upload: str) -> tuple[dict, None]:
+    """Keep an upload and choose it, or say why not."""
+    try:
+        return _choices(str(keep_film(Path(upload)))), None
+    except (MotionTransferError, OSError) as error:
+        gr.Warning(str(error).replace(upload, Path(upload).name), duration=None)
+        return gr.skip(), None
+
+
+def _begin(queue: Queue, dancer: str | None, me: str | None) -> None:
+    if not dancer or not me:
+        raise gr.Error(_CHOOSE, print_exception=False)
+    queue.add(dancer, me)
+
+
+def _advise(dancer: str | None, me: str | None) -> Iterator[str]:
+    if not dancer or not me:
+        yield f"<p>{_CHOOSE}</p>"
+        return
+    yield "<p>Looking at both films …</p>"
+    printed, error = _printed("dance", "--dry", dancer, me)
+    yield views.fault(error) if error else views.advice(printed)
+
+
+def _page_of(*arguments: str) -> str:
+    """Page that a command writes."""
+    printed, error = _printed(*arguments)
+    pages = [line.removeprefix("wrote ") for line in printed if line.startswith("wrote ")]
+    return views.page(Path(pages[-1])) if pages else views.fault(error)
+
+
+def _printed(*arguments: str) -> tuple[list[str], str]:
+    """Lines that a command prints, and its error or nothing."""
+    done = subprocess.run(
+        command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+    error = errors[0].removeprefix("ERROR: ") if errors else "it failed; the terminal says why"
+    return done.stdout.splitlines(), error if done.returncode else ""
+
+
+def _state(queue: Queue) -> tuple:
+    """What is shown now, in the order of the components."""
+    runs = queue.runs()
+    told = {run.number: told_by(run) for run in runs}
+    run = _shown(runs)
+    of_run = told[run.number] if run else Told()
+    found, names = states(queue), [*dances()]
+    rows = [
+        [target, *(_MARKS.get(found.get((target, name), ""), "") for name in names)]
+        for target in people()
+    ]
+    return (
+        views.status(run, of_run),
+        views.results(of_run),
+        {"visible": run is not None and run.state == "running"},
+        views.sample(run, of_run),
+        {"value": rows, "headers": ["", *names]},
+        views.queue(runs, told),
+    )
+
+
+def _shown(runs: list[Run]) -> Run | None:
+    """What runs, else what ended last."""
+    begun = [run for run in runs if run.state != "waiting"]
+    running = [run for run in begun if run.state == "running"]
+    return (running or begun or [None])[-1]
+
+
+def _update(value: str | dict) -> str | dict:
+    return gr.update(**value) if isinstance(value, dict) else value

@@ -1,0 +1,95 @@
+"""A server of the page in a project whose stages take as long as a test wants."""
+
+import signal
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from motiontransfer.video.writer import write_video
+from tests.command import isolated_environment, started
+from tests.films import film_person
+from tests.project.small_project import small_project
+from tests.test_cli_dance import PIPELINE
+from tests.tiny_project import ROOT
+
+WAITING_TRAINING = """\
+folder=artifacts/training/$1/generator/images
+mkdir -p $folder && cp sample.png $folder/step_000100.png
+while [ ! -e go ]; do sleep 0.1; done
+echo 1 >> trained && cp frames/$1/film $1.weights
+"""
+PREVIEW = "touch results/${key}/preview.mp4"
+RESULT = "cp film.mp4 results/${key}/transfer.mp4 && touch results/${key}/report.html"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """Trainings wait until there is a file `go`; previews and results are films."""
+    pipeline = PIPELINE.replace(PREVIEW, "cp film.mp4 results/${key}/preview.mp4")
+    pipeline = pipeline.replace("touch results/${key}/report.html", RESULT)
+    files = {
+        "dvc.yaml": pipeline,
+        "train.sh": WAITING_TRAINING,
+        "params.yaml": (ROOT / "params.yaml").read_text(encoding="utf-8"),
+        ".gitignore": "/data/videos/*.mkv\n",
+    }
+    root = small_project(tmp_path / "project", files, monkeypatch)
+    frames = [np.full((64, 64, 3), 10 * index, np.uint8) for index in range(12)]
+    write_video(root / "film.mp4", frames, frame_rate=Fraction(12))
+    (root / "sample.png").write_bytes((ROOT / "docs/texture.png").read_bytes())
+    return root
+
+
+@pytest.fixture
+def uploads(tmp_path) -> list[Path]:
+    """Films of the dance and of whom to render."""
+    films = {"the dance!": 1, "IMG 42": 2}
+    return [film_person(tmp_path / f"{name}.mkv", [(50 + n, 40)] * 25) for name, n in films.items()]
+
+
+@pytest.fixture
+def served(project):
+    """Start servers, and end the last one and what it began."""
+    running = []
+
+    def start(*, port="0"):
+        command = ("motiontransfer", "app", "--no-open", "--port", port)
+        environment = isolated_environment(project.parent)
+        server = started("python", "-m", *command, cwd=project, env=environment)
+        said = server.stdout.readline()
+        if not said.startswith("http://127.0.0.1:"):
+            pytest.fail(said + server.communicate()[0])
+        running.append(server)
+        return server, said.partition(";")[0]
+
+    yield start
+    (project / "go").touch()
+    for server in running:
+        if server.returncode is None:
+            server.send_signal(signal.SIGINT)
+            assert "Traceback" not in server.communicate()[0]
+
+
+@pytest.fixture
+def shown(browser):
+    """Show an address; what it complains of, and a request to another host, is an error."""
+
+    @contextmanager
+    def show(address, *, width=1280, **how):
+        complaints, requests = [], []
+        page = browser.new_page(viewport={"width": width, "height": 900}, **how)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        try:
+            page.goto(address)
+            yield page
+        finally:
+            page.close()
+        assert not complaints
+        elsewhere = [url for url in requests if not url.startswith((address, "data:", "blob:"))]
+        assert not elsewhere
+
+    return show

@@ -1,0 +1,72 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from motiontransfer.app.films import DONE, NOT_YET, films, finished, keep_film, states
+from motiontransfer.app.runs import Queue
+from motiontransfer.core.errors import VideoError
+from tests.films import film_person
+
+VIDEOS = {
+    name: {"path": f"data/videos/{name}.mkv", "subject": name, "crop": "auto"}
+    for name in ("waltz", "eve", "ada")
+}
+OF = {"source": "waltz", "source_subject": "waltz", "truth": "none"}
+TRANSFERS = {f"{target}_as_waltz": {**OF, "target": target} for target in ("eve", "ada")}
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params = {"videos": VIDEOS, "targets": ["eve", "ada"], "transfers": TRANSFERS}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    for step, name in enumerate(("waltz", "eve")):
+        film_person(Path(f"data/videos/{name}.mkv"), [(50 + step, 40)] * 3)
+
+
+@pytest.fixture
+def upload(tmp_path):
+    return film_person(tmp_path / "uploads/IMG 42.MKV", [(60, 40)] * 3)
+
+
+def test_films_are_those_that_are_there(upload):
+    Path("data/videos/waltz.mkv.dvc").touch()
+    upload.replace("data/videos/more.mkv")
+    assert films() == {name: Path(f"data/videos/{name}.mkv") for name in ("more", "waltz", "eve")}
+
+
+def test_an_upload_becomes_a_film_under_a_name_that_is_free(upload):
+    content = upload.read_bytes()
+    Path("data/videos/IMG_42.mov").touch()
+    path = keep_film(upload)
+    assert path == Path("data/videos/IMG_42_1.mkv")
+    assert path.read_bytes() == content
+    assert not upload.exists()
+
+
+def test_a_film_that_is_there_is_not_kept_twice(upload):
+    shutil.copy("data/videos/eve.mkv", upload)
+    assert keep_film(upload) == Path("data/videos/eve.mkv")
+    assert not upload.exists()
+    assert len(films()) == 2
+
+
+def test_what_is_no_video_is_not_kept(upload):
+    upload.write_text("a letter")
+    with pytest.raises(VideoError, match=r"IMG 42.MKV"):
+        keep_film(upload)
+    assert not upload.exists()
+    assert len(films()) == 2
+
+
+def test_every_target_by_every_dance_is_done_or_queued_or_not_there_yet():
+    queue = Queue()
+    assert set(states(queue).values()) == {NOT_YET}
+    result = Path("results/eve_as_waltz/transfer.mp4")
+    result.parent.mkdir(parents=True)
+    result.touch()
+    assert [*finished()] == ["eve_as_waltz"]
+    queue.add("data/videos/waltz.mkv", "data/videos/ada.mkv")
+    assert states(queue) == {("eve", "waltz"): DONE, ("ada", "waltz"): "waiting"}

@@ -1,0 +1,137 @@
+import re
+import signal
+import urllib.error
+import urllib.request
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.slow
+SOON = 60_000  # ms: commands take seconds to load
+
+
+def drop(page, *files):
+    for index, file in enumerate(files):
+        page.locator("input[type=file]").nth(index).set_input_files(file)
+        expect(page.get_by_role("combobox").nth(index)).not_to_have_value("", timeout=SOON)
+
+
+def make(page):
+    page.get_by_role("button", name="Make").click()
+    expect(page.locator(".bar")).to_be_visible(timeout=SOON)
+
+
+def test_the_whole_way_from_two_films_to_the_result(served, shown, uploads, project):
+    _, address = served()
+    with shown(address) as page:
+        drop(page, *uploads)
+        expect(page.locator(".advice")).to_contain_text("about 2.5 min", timeout=SOON)
+        expect(page.locator(".advice")).to_contain_text("no person is detected")
+        expect(page.get_by_alt_text("").first).to_be_visible()
+        make(page)
+        expect(page.get_by_text("A first look")).to_be_visible(timeout=SOON)
+        expect(page.get_by_text("The newest sample")).to_be_visible(timeout=SOON)
+        page.reload()
+        with shown(address, width=390, color_scheme="dark") as other:
+            for each in (page, other):
+                expect(each.locator(".bar")).to_be_visible(timeout=SOON)
+                expect(each.get_by_text("A first look")).to_be_visible()
+            assert other.evaluate("document.documentElement.scrollWidth") <= 390
+        (project / "go").touch()
+        expect(page.get_by_text("The result")).to_be_visible(timeout=SOON)
+        expect(page.get_by_text("Done.").first).to_be_visible(timeout=SOON)
+        page.wait_for_function("document.querySelector('video').readyState > 1")
+        with page.expect_popup() as popup:
+            page.get_by_role("link", name="Report").click()
+        assert popup.value.url.startswith(f"{address}/project/results/IMG_42_as_the_dance/report")
+        page.get_by_role("tab", name="People").click()
+        expect(page.locator("#people")).to_contain_text("✓ done")
+
+
+def test_cancel_stops_and_make_goes_on(served, shown, uploads, project):
+    _, address = served()
+    with shown(address) as page:
+        drop(page, *uploads)
+        make(page)
+        expect(page.get_by_text("The newest sample")).to_be_visible(timeout=SOON)
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator(".fault")).to_contain_text("Stopped. Nothing is lost", timeout=SOON)
+        (project / "go").touch()
+        page.get_by_role("button", name="Make").click()
+        expect(page.get_by_text("Done.").first).to_be_visible(timeout=SOON)
+    assert (project / "trained").read_text() == "1\n"
+
+
+def test_a_server_that_is_killed_and_started_again_goes_on(served, shown, uploads, project):
+    server, address = served()
+    with shown(address) as page:
+        drop(page, *uploads)
+        make(page)
+        expect(page.get_by_text("The newest sample")).to_be_visible(timeout=SOON)
+        page.locator("input[type=file]").first.set_input_files(project / "film.mp4")
+        expect(page.get_by_role("combobox").first).to_have_value("film", timeout=SOON)
+        page.get_by_role("button", name="Make").click()
+        page.get_by_role("tab", name="People").click()
+        expect(page.get_by_text("IMG_42 performs film: waiting")).to_be_visible(timeout=SOON)
+    server.send_signal(signal.SIGKILL)
+    server.communicate()
+    _, address = served()
+    with shown(address) as page:
+        expect(page.locator(".bar")).to_be_visible(timeout=SOON)
+        page.get_by_role("tab", name="People").click()
+        expect(page.locator("#people")).to_contain_text("▶ running", timeout=SOON)
+        (project / "go").touch()
+        for name in ("the_dance", "film"):
+            done = page.get_by_text(f"IMG_42 performs {name}: Done.")
+            expect(done).to_be_visible(timeout=2 * SOON)
+    assert (project / "trained").read_text() == "1\n"
+
+
+def test_what_is_no_video_is_refused_in_a_sentence(served, shown, tmp_path, project):
+    letter = tmp_path / "letter.mp4"
+    letter.write_text("Dear all")
+    _, address = served()
+    with shown(address) as page:
+        page.get_by_role("button", name="Make").click()
+        expect(page.get_by_text("Choose both films").last).to_be_visible(timeout=SOON)
+        page.locator("input[type=file]").first.set_input_files(letter)
+        expect(page.get_by_text(re.compile("^letter.mp4: "))).to_be_visible(timeout=SOON)
+    assert not (project / "data").exists()
+
+
+def status(url, **headers):
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    data = b"{}" if "Content_Type" in headers else None
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, names)) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_other_sites_and_files_beside_results_are_refused(served, project):
+    _, address = served()
+    (project / "results/a").mkdir(parents=True)
+    (project / "results/a/report.html").write_text("a report")
+    (project.parent / "secret").write_text("a secret")
+    post = {"Content_Type": "application/json"}
+    assert status(address) == 200
+    assert status(f"{address}/project/results/a/report.html") == 200
+    for path in (
+        *("project/params.yaml", "project/results/../params.yaml", "project//etc/passwd"),
+        *(f"project/{project.parent}/secret", "project/results/../../secret"),
+        *(f"gradio_api/file={project.parent}/secret", "gradio_api/file=params.yaml"),
+        "gradio_api/proxy=http://127.0.0.1/",
+    ):
+        assert status(f"{address}/{path}") == 404, path
+    join = f"{address}/gradio_api/queue/join"
+    assert status(join, **post, Origin="http://elsewhere.example") == 403
+    assert status(join, **post, Origin="null") == 403
+    assert status(address, Host="elsewhere.example") == 403
+    assert status(join, **post, Origin=address) != 403
+
+
+def test_a_second_server_of_a_project_says_where_the_first_is(served, project):
+    _, address = served()
+    with pytest.raises(pytest.fail.Exception, match=f"the page is open already: {address}"):
+        served()
