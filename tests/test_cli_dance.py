@@ -217,3 +217,24 @@ def test_the_demo_stays_where_it_is_paired_with_another_film(films, monkeypatch,
     output = capfd.readouterr().out
     assert "removed, of the demo" not in output
     assert "IMG_42_as_demo_dance: " in output
+
+
+def test_what_was_found_in_each_film_is_drawn(films, monkeypatch, capfd):
+    assert not run_command(monkeypatch, "dance", "--dry", *films[:2])
+    printed = capfd.readouterr().out
+    for film in films[:2]:
+        picture = Path(f".dvc/tmp/checks/{film.stem}.png")
+        assert f"what was found: {picture}\n" in printed
+        assert picture.read_bytes()[1:4] == b"PNG"
+
+
+def test_the_demos_own_films_stay_when_they_are_what_dances(monkeypatch, tmp_path, capfd):
+    for step, name in enumerate(("source", "target")):
+        film_person(Path(f"demo/clips/{name}.mkv"), [(50 + step, 40)] * 25)
+    params = Path("params.yaml").read_text().replace("clips/source.mp4", "clips/source.mkv")
+    Path("params.yaml").write_text(params.replace("clips/target.mp4", "clips/target.mkv"))
+    before = Path("params.yaml").read_bytes()
+    films = ("demo/clips/source.mkv", "demo/clips/target.mkv")
+    assert not run_command(monkeypatch, "dance", "--dry", *films)
+    assert "removed" not in capfd.readouterr().out
+    assert Path("params.yaml").read_bytes() == before

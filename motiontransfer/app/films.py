@@ -93,12 +93,15 @@ def finished() -> dict[str, Transfer]:
     }
 
 
-def newest_sample(transfer: str) -> Path | None:
-    """The newest sample image of the trainings that a transfer needs."""
+def newest_sample(transfer: str, *, since: float) -> Path | None:
+    """The newest sample image of the trainings that a transfer needs, made since a Unix time."""
     names = {transfer}
     if known := load_transfers(Path()).get(transfer):
         names.add(known.target)
-    images = [
-        image for name in names for image in layout.training_folder(name).rglob("images/*.png")
-    ]
-    return max(images, key=lambda path: path.stat().st_mtime, default=None)
+    made = {
+        image.stat().st_mtime: image
+        for name in names
+        for image in layout.training_folder(name).rglob("images/*.png")
+    }
+    newest = max(made, default=0.0)
+    return made[newest] if newest >= since and made else None

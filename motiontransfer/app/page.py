@@ -65,7 +65,7 @@ def _add_make(queue: Queue, page: gr.Blocks) -> list[gr.components.Component]:
         for label in ("The dance", "You, or whom to render"):
             with gr.Column(min_width=300):
                 pick = gr.Dropdown(label=label, choices=[], interactive=True)
-                upload = gr.File(label="or drop another film here", height=110)
+                upload = gr.File(label="or drop another film here", height=150)
                 upload.upload(_kept, upload, [pick, upload])
                 page.load(_choices, pick, pick, show_progress="hidden")
                 pick.focus(_choices, pick, pick, show_progress="hidden")

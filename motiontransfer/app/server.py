@@ -21,6 +21,7 @@ from motiontransfer.app.runs import FOLDER, Queue, keep_going
 from motiontransfer.app.views import FILES, STYLE
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.project.entries import CHECKS_FOLDER
 
 _logger = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ HOST = "127.0.0.1"
 _PORT = 7860
 _SECONDS_TO_END = 1  # for pages that are open
 _SHOWN = (
+    CHECKS_FOLDER,
     layout.RESULTS_FOLDER,
     layout.INSPECTION_FOLDER,
     layout.COMPARISONS_FOLDER,

@@ -14,7 +14,7 @@ FILES = "/project"
 STYLE = """
 .bar {height: 10px; border-radius: 5px; background: var(--border-color-primary)}
 .bar i {display: block; height: 100%; border-radius: 5px; background: var(--color-accent)}
-.quiet {color: var(--body-text-color-subdued); font-size: .9em; overflow-wrap: anywhere}
+.quiet {opacity: .75; font-size: .9em; overflow-wrap: anywhere}
 .advice {white-space: pre-wrap}
 .fault {border-left: 4px solid #d9480f; padding-left: .7em}
 .shown {display: flex; flex-wrap: wrap; gap: 1em; margin-top: 1em}
@@ -40,7 +40,7 @@ def fault(sentence: str) -> str:
 def status(run: Run | None, told: Told) -> str:
     """State of a run: a bar, its stages and the time left, or how it ended."""
     if run is None:
-        return "<p>Nothing runs. Choose two films above.</p>"
+        return "<p>Nothing runs.</p>"
     name = html.escape(told.transfer or f"{Path(run.me).stem}, {Path(run.dancer).stem}")
     if run.state == "waiting":
         return f"<p><b>{name}</b>: waits for its turn.</p>"
@@ -61,9 +61,9 @@ def status(run: Run | None, told: Told) -> str:
 
 def sample(run: Run | None, told: Told) -> str:
     """The newest sample image of the training that goes on."""
-    if run is None or run.state != "running" or not told.transfer:
+    if run is None or run.state != "running" or run.began is None or not told.transfer:
         return ""
-    newest = newest_sample(told.transfer)
+    newest = newest_sample(told.transfer, since=run.began)
     return _figures({"The newest sample of the training": _image(newest)}) if newest else ""
 
 
@@ -90,7 +90,7 @@ def advice(printed: Sequence[str]) -> str:
     for line in printed:
         if found := _PICTURE.search(line):
             path = Path(found[1])
-            pictures[path.stem.rpartition("_")[0]] = _image(path)
+            pictures[path.stem] = _image(path)
         elif line.strip() and not re.match(r"  \w+@?\S* +[\d.]+ min$", line):
             lines.append(html.escape(line))
     text = "\n".join(lines)

@@ -67,7 +67,7 @@ def dance(
             entries.add_video(file, **settings, entry_only=dry, root=root)
         subject = target if target in new else videos[target].subject
         transfer = entries.pair(source, subject, root=root)
-        removed = entries.remove_demo_videos(root=root)
+        removed = entries.remove_demo_videos(root=root) if new else []
         wanted = [f"preview@{transfer}", *([] if preview else [f"report@{transfer}"])]
         forecasts = forecast(plan(*wanted, root=root, is_forecast=True), root=root)
     print_missing_poses(transfer, source=source, target=subject, checked=checked)

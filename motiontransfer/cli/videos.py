@@ -56,6 +56,7 @@ def check_film(file: Path, *, crop: Literal["auto", "none"], is_target: bool) ->
     """Print what to fix in a film."""
     from motiontransfer.core.params import load_section
     from motiontransfer.pose.quality import NOTHING_TO_FIX
+    from motiontransfer.project.entries import CHECKS_FOLDER
     from motiontransfer.project.video_check import (
         advice,
         check_video,
@@ -74,7 +75,7 @@ def check_film(file: Path, *, crop: Literal["auto", "none"], is_target: bool) ->
         typer.echo(NOTHING_TO_FIX)
     else:
         typer.echo("\n  - ".join(["to fix:", *sentences]))
-    picture = layout.INSPECTION_FOLDER / f"{file.stem}_check.png"
+    picture = CHECKS_FOLDER / f"{file.stem}.png"
     write_check_sheet(picture, check)
     typer.echo(f"what was found: {picture}")
     return check

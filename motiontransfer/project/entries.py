@@ -35,6 +35,9 @@ from motiontransfer.project.params_editing import (
     remove_item,
 )
 
+CHECKS_FOLDER = Path(".dvc/tmp/checks")
+"""Pictures of films that were checked, whether they were added or not."""
+
 
 def load_videos(root: Path = Path()) -> dict[str, Video]:
     return load_section(dict[str, Video] | None, "videos", path=root / PARAMS_FILE) or {}

@@ -1,10 +1,19 @@
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from motiontransfer.app.films import DONE, NOT_YET, films, finished, keep_film, states
+from motiontransfer.app.films import (
+    DONE,
+    NOT_YET,
+    films,
+    finished,
+    keep_film,
+    newest_sample,
+    states,
+)
 from motiontransfer.app.runs import Queue
 from motiontransfer.core.errors import VideoError
 from tests.films import film_person
@@ -70,3 +79,15 @@ def test_every_target_by_every_dance_is_done_or_queued_or_not_there_yet():
     assert [*finished()] == ["eve_as_waltz"]
     queue.add("data/videos/waltz.mkv", "data/videos/ada.mkv")
     assert states(queue) == {("eve", "waltz"): DONE, ("ada", "waltz"): "waiting"}
+
+
+def test_the_newest_sample_is_of_a_training_that_the_transfer_needs_and_of_this_run():
+    times = {"eve/generator": 20, "eve_as_waltz/face_cycle": 10, "ada/generator": 30}
+    for name, seconds in times.items():
+        image = Path(f"artifacts/training/{name}/images/step_000100.png")
+        image.parent.mkdir(parents=True)
+        image.touch()
+        os.utime(image, (seconds, seconds))
+    newest = newest_sample("eve_as_waltz", since=15.0)
+    assert newest == Path("artifacts/training/eve/generator/images/step_000100.png")
+    assert newest_sample("eve_as_waltz", since=25.0) is None

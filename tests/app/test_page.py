@@ -6,6 +6,8 @@ import urllib.request
 import pytest
 from playwright.sync_api import expect
 
+from tests.films import film_person
+
 pytestmark = pytest.mark.slow
 SOON = 60_000  # ms: commands take seconds to load
 
@@ -13,7 +15,8 @@ SOON = 60_000  # ms: commands take seconds to load
 def drop(page, *files):
     for index, file in enumerate(files):
         page.locator("input[type=file]").nth(index).set_input_files(file)
-        expect(page.get_by_role("combobox").nth(index)).not_to_have_value("", timeout=SOON)
+        stem = re.sub(r"\W+", "_", file.stem).strip("_")
+        expect(page.get_by_role("combobox").nth(index)).to_have_value(stem, timeout=SOON)
 
 
 def make(page):
@@ -60,6 +63,28 @@ def test_cancel_stops_and_make_goes_on(served, shown, uploads, project):
         page.get_by_role("button", name="Make").click()
         expect(page.get_by_text("Done.").first).to_be_visible(timeout=SOON)
     assert (project / "trained").read_text() == "1\n"
+
+
+def test_a_click_adds_a_transfer_to_the_queue_and_two_results_are_compared(
+    served, shown, uploads, project, tmp_path
+):
+    _, address = served()
+    third = film_person(tmp_path / "eve.mkv", [(55, 40)] * 25)
+    (project / "go").touch()
+    with shown(address) as page:
+        for me in (uploads[1], third):
+            drop(page, uploads[0], me)
+            page.get_by_role("button", name="Make").click()
+        page.get_by_role("tab", name="People").click()
+        for name in ("IMG_42", "eve"):
+            done = page.get_by_text(f"{name} performs the_dance: Done.")
+            expect(done).to_be_visible(timeout=2 * SOON)
+        (project / "results/eve_as_the_dance/transfer.mp4").unlink()
+        page.get_by_role("gridcell", name="not yet").click()
+        expect(page.get_by_text("eve performs the_dance: Done.")).to_have_count(2, timeout=SOON)
+        page.get_by_role("tab", name="Compare").click()
+        page.get_by_role("button", name="Show them together").click()
+        expect(page.locator(".fault")).to_be_visible(timeout=SOON)
 
 
 def test_a_server_that_is_killed_and_started_again_goes_on(served, shown, uploads, project):
