@@ -28,7 +28,9 @@ def test_the_whole_way_from_two_films_to_the_result(served, shown, uploads, proj
     _, address = served()
     with shown(address) as page:
         drop(page, *uploads)
-        expect(page.locator(".advice")).to_contain_text("about 2.5 min", timeout=SOON)
+        expect(page.locator(".advice")).to_contain_text(
+            re.compile(r"6 stages, about [\d.]+ min"), timeout=SOON
+        )
         expect(page.locator(".advice")).to_contain_text("no person is detected")
         expect(page.get_by_alt_text("").first).to_be_visible()
         make(page)
