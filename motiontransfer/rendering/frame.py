@@ -184,7 +184,7 @@ class Renderer:
         with networks.computing():
             levels = networks.zeros(step.image.shape) - 1
             levels[view_of(box)] = 2 * step.mask - 1
-            read = networks.start_reading(levels)
+        read = networks.start_reading(levels)
         return lambda: np.dstack([finish(), read()[0][..., 0]])
 
 
