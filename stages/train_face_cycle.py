@@ -20,12 +20,11 @@ class TrainFaceCycleParams(TrainingParams, FaceCycleConfig):
 
 def main(transfer: str) -> str | None:
     params = load_section(TrainFaceCycleParams, "train_face_cycle")
-    paths = RunPaths(
-        checkpoints=layout.CHECKPOINTS_FOLDER / "train_face_cycle" / transfer,
+    paths = RunPaths.of_stage(
+        "train_face_cycle",
+        transfer,
         models=layout.face_cycle_folder(transfer),
         logs=layout.training_folder(transfer) / "face_cycle",
-        counts=layout.counts_file("train_face_cycle", transfer),
-        metrics=layout.metrics_file("train_face_cycle", transfer),
     )
     if params.steps == 0:
         write_no_weights(paths.models / layout.FACE_CYCLE_FILE, "face_translator")

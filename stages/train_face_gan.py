@@ -56,12 +56,11 @@ class TrainFaceGanParams(TrainingParams, FaceGanConfig):
 def main(target: str) -> None:
     params = load_section(TrainFaceGanParams, "train_face_gan")
     params.check_conflicts()
-    paths = RunPaths(
-        checkpoints=layout.CHECKPOINTS_FOLDER / "train_face_gan" / target,
+    paths = RunPaths.of_stage(
+        "train_face_gan",
+        target,
         models=layout.models_folder(target),
         logs=layout.training_folder(target) / "face_generator",
-        counts=layout.counts_file("train_face_gan", target),
-        metrics=layout.metrics_file("train_face_gan", target),
     )
     if params.steps == 0:
         write_no_weights(paths.models / layout.FACE_GENERATOR_FILE, "face_generator")

@@ -8,12 +8,11 @@ from motiontransfer.training.trainer import LoggingParams, RunPaths
 
 def main(name: str) -> None:
     params = load_section(TrainForensicsParams, "train_forensics")
-    paths = RunPaths(
-        checkpoints=layout.CHECKPOINTS_FOLDER / "train_forensics" / name,
+    paths = RunPaths.of_stage(
+        "train_forensics",
+        name,
         models=layout.detector_file(name).parent,
         logs=layout.training_folder("forensics") / name,
-        counts=layout.counts_file("train_forensics", name),
-        metrics=layout.metrics_file("train_forensics", name),
     )
     params.launch(
         lambda runtime: train_on_project(

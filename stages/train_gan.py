@@ -95,12 +95,11 @@ def main(target: str) -> None:
     clips = read_target_clips(target, held_out)
     networks = generator_networks(params, clips)
     appearance = layout.appearance_file(target)
-    paths = RunPaths(
-        checkpoints=layout.CHECKPOINTS_FOLDER / "train_gan" / target,
+    paths = RunPaths.of_stage(
+        "train_gan",
+        target,
         models=layout.models_folder(target),
         logs=layout.training_folder(target) / "generator",
-        counts=layout.counts_file("train_gan", target),
-        metrics=layout.metrics_file("train_gan", target),
     )
     perceptual = read_perceptual(
         "train_gan", weight=params.perceptual_weight, file=params.perceptual_file

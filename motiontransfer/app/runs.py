@@ -20,7 +20,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from motiontransfer.core.storage import write_text
-from motiontransfer.pipeline.runs import last_line
+from motiontransfer.pipeline.runs import last_line, log_of
 
 _logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def outcome(told: Told) -> str:
 
 def activity(stage: str) -> str:
     """Last line that a stage that runs has printed."""
-    log = Path(".dvc/tmp/jobs") / f"{stage.replace('/', '_')}.log"
+    log = log_of(stage)
     return last_line(log) if log.exists() else ""
 
 

@@ -271,8 +271,13 @@ def share_cores(jobs: int, *, cores: int, memory: int) -> list[dict[str, str]]:
     return [{"OMP_NUM_THREADS": threads, "LOKY_MAX_CPU_COUNT": str(part)}] * jobs
 
 
+def log_of(name: str) -> Path:
+    """What a stage prints when it runs."""
+    return Path(".dvc/tmp/jobs") / f"{name.replace('/', '_')}.log"
+
+
 def _new_log(name: str) -> Path:
-    log = Path(".dvc/tmp/jobs") / f"{name.replace('/', '_')}.log"
+    log = log_of(name)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
     return log

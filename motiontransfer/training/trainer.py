@@ -24,6 +24,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from motiontransfer.core import layout
 from motiontransfer.core.device import Precision
 from motiontransfer.core.params import Section
 from motiontransfer.core.progress import ProgressMeter
@@ -176,6 +177,17 @@ class RunPaths:
     """All that a training counted."""
     metrics: Path
     """The few numbers of it that DVC compares."""
+
+    @classmethod
+    def of_stage(cls, stage: str, name: str, *, models: Path, logs: Path) -> "RunPaths":
+        """Those of a stage of dvc.yaml for a target, a transfer or a detector."""
+        return cls(
+            checkpoints=layout.CHECKPOINTS_FOLDER / stage / name,
+            models=models,
+            logs=logs,
+            counts=layout.counts_file(stage, name),
+            metrics=layout.metrics_file(stage, name),
+        )
 
     def write_counts(self, counts: Mapping[str, object]) -> None:
         write_json(self.counts, counts)
