@@ -445,13 +445,18 @@ def _whole_frames(
         np.stack([~box if mask is None else ~box | mask for mask in of_window])
         for box, of_window in zip(inside, masks, strict=True)
     ]
-    coarse = [
-        np.stack([cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA) for frame in w])
-        for w in windows
-    ]
     return WholeFrames(
         corners=boxes[:, :2],
         size=(height, width),
-        coarse=torch.from_numpy(np.stack(coarse)),
+        coarse=_reduced(torch.from_numpy(np.stack(windows)), (rows, columns)),
         is_background=torch.from_numpy(np.stack(is_background)),
     )
+
+
+def _reduced(
+    frames: UInt8[Tensor, "batch time height width 3"], size: tuple[int, int]
+) -> UInt8[Tensor, "batch time rows columns 3"]:
+    """Frames averaged over areas as generated scenes are, or edges would be learnt as shadows."""
+    images = frames.flatten(0, 1).permute(0, 3, 1, 2).float()
+    coarse = functional.interpolate(images, size=size, mode="area").round().byte()
+    return coarse.permute(0, 2, 3, 1).unflatten(0, frames.shape[:2])
