@@ -1,6 +1,7 @@
 import logging
 import re
 import shutil
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -75,10 +76,11 @@ def ran():
 
 
 def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, capfd):
-    opened = []
+    opened, on_end = [], signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr("webbrowser.open", opened.append)
     dancer, me, another = films
     assert not run_command(monkeypatch, "dance", dancer, me)
+    assert signal.getsignal(signal.SIGTERM) == on_end == signal.SIG_DFL
     output = capfd.readouterr().out
     assert output.count("frames a second") == 2
     assert output.count("show few poses of a target") == 1

@@ -1,13 +1,15 @@
-"""Films and transfers of the project as the page lists them."""
+"""Films, people and transfers of the project as the page lists them."""
 
 import itertools
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from motiontransfer.app.runs import Queue
+from motiontransfer.app.runs import Run
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MotionTransferError
-from motiontransfer.core.params import Transfer, load_section
+from motiontransfer.core.params import Transfer, Video, load_section
 from motiontransfer.core.storage import sha256_of
 from motiontransfer.project.entries import load_transfers, load_videos
 from motiontransfer.video.isolation import run_isolated
@@ -53,55 +55,71 @@ def keep_film(upload: Path) -> Path:
     return upload.replace(path)
 
 
-def people() -> dict[str, Path]:
-    """A film of each target."""
-    targets = load_section(list[str], "targets")
-    shown = {video.subject: video.path for video in load_videos().values()}
-    return {target: shown[target] for target in targets if target in shown}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """What params.yaml has of people and dances."""
+
+    videos: Mapping[str, Video]
+    targets: Sequence[str]
+    transfers: Mapping[str, Transfer]
+
+    def people(self) -> dict[str, Path]:
+        """A film of each target."""
+        shown = {video.subject: video.path for video in self.videos.values()}
+        return {target: shown[target] for target in self.targets if target in shown}
+
+    def dances(self) -> dict[str, Path]:
+        """Videos whose motion is copied, or could be: they do not show a target."""
+        sources = {each.source for each in self.transfers.values()}
+        return {
+            name: video.path
+            for name, video in self.videos.items()
+            if name in sources or video.subject not in self.targets
+        }
+
+    def trained(self) -> list[str]:
+        """Targets whose generator is there."""
+        return [
+            target
+            for target in self.targets
+            if (layout.models_folder(target) / layout.GENERATOR_FILE).exists()
+        ]
+
+    def finished(self) -> dict[str, Transfer]:
+        """Transfers that have a result."""
+        return {
+            name: each
+            for name, each in self.transfers.items()
+            if (layout.results_folder(name) / layout.TRANSFER_FILE).exists()
+        }
+
+    def states(self, runs: Sequence[Run]) -> dict[tuple[str, str], str]:
+        """Of each target and dance: whether its result is there, runs, waits, or is not there."""
+        begun = {(run.me, run.dancer): run.state for run in runs if not run.is_over}
+        done = {(each.target, each.source) for each in self.finished().values()}
+        pairs = itertools.product(self.people().items(), self.dances().items())
+        return {
+            (target, name): begun.get((str(me), str(dancer)))
+            or (DONE if (target, name) in done else NOT_YET)
+            for (target, me), (name, dancer) in pairs
+            if self.videos[name].subject != target
+        }
+
+    def newest_sample(self, transfer: str, *, since: float) -> Path | None:
+        """The newest sample image of a transfer's trainings, made since a Unix time."""
+        known = self.transfers.get(transfer)
+        made = {
+            image.stat().st_mtime: image
+            for name in {transfer, *([known.target] if known else [])}
+            for image in layout.training_folder(name).rglob("images/*.png")
+        }
+        newest = max(made, default=0.0)
+        return made[newest] if newest >= since and made else None
 
 
-def dances() -> dict[str, Path]:
-    """Videos whose motion is copied, or could be: they do not show a target."""
-    targets, sources = people(), {each.source for each in load_transfers(Path()).values()}
-    return {
-        name: video.path
-        for name, video in load_videos().items()
-        if name in sources or video.subject not in targets
-    }
-
-
-def states(queue: Queue) -> dict[tuple[str, str], str]:
-    """Of each target and dance: whether its result is there, runs, waits, or is not there yet."""
-    begun = {(run.me, run.dancer): run.state for run in queue.runs() if not run.is_over}
-    done = {(each.target, each.source) for each in finished().values()}
-    videos = {name: video.subject for name, video in load_videos().items()}
-    found = {}
-    for (target, me), (name, dancer) in itertools.product(people().items(), dances().items()):
-        if videos[name] == target:
-            continue
-        state = begun.get((str(me), str(dancer)))
-        found[target, name] = state or (DONE if (target, name) in done else NOT_YET)
-    return found
-
-
-def finished() -> dict[str, Transfer]:
-    """Transfers of params.yaml that have a result."""
-    return {
-        name: each
-        for name, each in load_transfers(Path()).items()
-        if (layout.results_folder(name) / layout.TRANSFER_FILE).exists()
-    }
-
-
-def newest_sample(transfer: str, *, since: float) -> Path | None:
-    """The newest sample image of the trainings that a transfer needs, made since a Unix time."""
-    names = {transfer}
-    if known := load_transfers(Path()).get(transfer):
-        names.add(known.target)
-    made = {
-        image.stat().st_mtime: image
-        for name in names
-        for image in layout.training_folder(name).rglob("images/*.png")
-    }
-    newest = max(made, default=0.0)
-    return made[newest] if newest >= since and made else None
+def read_project() -> Project:
+    return Project(
+        videos=load_videos(),
+        targets=load_section(list[str], "targets"),
+        transfers=load_transfers(Path()),
+    )

@@ -2,35 +2,36 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import gradio as gr
 
 from motiontransfer.app import views
-from motiontransfer.app.films import (
-    DONE,
-    NOT_YET,
-    WAITING,
-    dances,
-    films,
-    finished,
-    keep_film,
-    people,
-    states,
-)
+from motiontransfer.app.films import DONE, NOT_YET, WAITING, films, keep_film, read_project
+from motiontransfer.app.live import Live
 from motiontransfer.app.runs import Queue, Run, Told, command, told_by
 from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.video.color import Frame
 
 _REFRESH_SECONDS = 1.0
 _MARKS = {DONE: "✓ done", "running": "▶ running", WAITING: "… waiting", NOT_YET: "+ not yet"}
+_FRAME_SECONDS = 0.04  # between frames of the camera
+_KEYS = {"r": "Start over", "f": "Freeze", "m": "Mirror", " ": "Pause", "s": "Save a picture"}
+_NO_TARGET = "No target is trained yet: Make trains one."
+_NO_CAMERA = "This browser finds no camera: plug one in, and open this tab again."
+_LOOK_FOR_CAMERA = f"""async () => {{
+    const devices = await navigator.mediaDevices.enumerateDevices()
+    const is_there = devices.some(device => device.kind === "videoinput")
+    return is_there ? "" : `{views.fault(_NO_CAMERA)}`
+}}"""
 _CHOOSE = "Choose both films: the dance, and whom to render."
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 
-def build_page(queue: Queue) -> gr.Blocks:
+def build_page(queue: Queue, live: Live) -> gr.Blocks:
     with gr.Blocks(title="motiontransfer", analytics_enabled=False, fill_width=True) as page:
         gr.Markdown("# motiontransfer")
         seen, timer = gr.State({}), gr.Timer(_REFRESH_SECONDS)
@@ -38,6 +39,8 @@ def build_page(queue: Queue) -> gr.Blocks:
             made = _add_make(queue, page)
         with gr.Tab("People and dances"):
             listed = _add_people(queue)
+        with gr.Tab("Live") as tab:
+            _add_live(tab, live)
         with gr.Tab("Compare"):
             _add_compare(page)
         shown = [*made, *listed]
@@ -54,8 +57,8 @@ def build_page(queue: Queue) -> gr.Blocks:
             ]
             return [*updates, new]
 
-        for happens in (timer.tick, page.load):
-            happens(refresh, seen, [*shown, seen], show_progress="hidden", queue=False)
+        changed = [*shown, seen]
+        gr.on([timer.tick, page.load], refresh, seen, changed, show_progress="hidden", queue=False)
     return page
 
 
@@ -67,8 +70,7 @@ def _add_make(queue: Queue, page: gr.Blocks) -> list[gr.components.Component]:
                 pick = gr.Dropdown(label=label, choices=[], interactive=True)
                 upload = gr.File(label="or drop another film here", height=150)
                 upload.upload(_kept, upload, [pick, upload])
-                page.load(_choices, pick, pick, show_progress="hidden")
-                pick.focus(_choices, pick, pick, show_progress="hidden")
+                gr.on([page.load, pick.focus], _choices, pick, pick, show_progress="hidden")
                 chosen.append(pick)
     make = gr.Button("Make", variant="primary")
     advice, status = gr.HTML(), gr.HTML()
@@ -90,10 +92,12 @@ def _add_people(queue: Queue) -> list[gr.components.Component]:
 
     def toggle(event: gr.SelectData) -> None:
         row, column = event.index
-        target, dance = [*people()][row], ["", *dances()][column]
-        me, dancer = str(people()[target]), str(dances().get(dance, ""))
-        state = states(queue).get((target, dance))
-        waiting = [run for run in queue.runs() if (run.dancer, run.me) == (dancer, me)]
+        project, runs = read_project(), queue.runs()
+        people, dances = project.people(), project.dances()
+        target, dance = [*people][row], ["", *dances][column]
+        me, dancer = str(people[target]), str(dances.get(dance, ""))
+        state = project.states(runs).get((target, dance))
+        waiting = [run for run in runs if (run.dancer, run.me) == (dancer, me)]
         if state == NOT_YET:
             queue.add(dancer, me)
         elif state == WAITING:
@@ -101,6 +105,39 @@ def _add_people(queue: Queue) -> list[gr.components.Component]:
 
     table.select(_said(toggle))
     return [table, listed]
+
+
+def _add_live(tab: gr.Tab, live: Live) -> None:
+    with gr.Row():
+        with gr.Column(min_width=300):
+            target = gr.Dropdown(label="Who performs", choices=[], interactive=True)
+            no_camera = gr.HTML()
+            camera = gr.Image(
+                sources="webcam", streaming=True, label="Your camera", show_label=False,
+                webcam_options=gr.WebcamOptions(mirror=False),
+            )  # fmt: skip
+        with gr.Column(scale=3, min_width=300):
+            shown = gr.HTML()
+            with gr.Row():
+                for key, does in _KEYS.items():
+                    gr.Button(does, min_width=100, size="sm").click(partial(live.press, key))
+
+    def perform(frame: Frame, target: str | None, request: gr.Request) -> str | dict:
+        if not target:
+            raise MotionTransferError(_NO_TARGET)
+        return live.perform(str(request.session_hash), target, frame) or gr.skip()
+
+    tab.select(_trained, target, target, show_progress="hidden")
+    tab.select(None, None, no_camera, js=_LOOK_FOR_CAMERA)
+    camera.stream(
+        _said(perform), [camera, target], shown, show_progress="hidden",
+        stream_every=_FRAME_SECONDS, time_limit=None, concurrency_limit=None,
+    )  # fmt: skip
+
+
+def _trained(chosen: str | None) -> dict:
+    trained = read_project().trained()
+    return gr.update(choices=trained, value=chosen if chosen in trained else (trained or [None])[0])
 
 
 def _add_compare(page: gr.Blocks) -> None:
@@ -117,12 +154,8 @@ def _add_compare(page: gr.Blocks) -> None:
         of = gr.Dropdown(label="of the transfer", choices=[], min_width=140)
         compare = gr.Button("Compare", min_width=140)
     shown = gr.HTML()
-    lists = [several, of]
-    page.load(
-        lambda: [gr.update(choices=[*finished()])] * len(lists), None, lists, show_progress="hidden"
-    )
-    for pick in lists:
-        pick.focus(lambda: gr.update(choices=[*finished()]), None, pick, show_progress="hidden")
+    for pick in (several, of):
+        gr.on([page.load, pick.focus], _finished, None, pick, show_progress="hidden")
     together.click(lambda names: _page_of("together", *(names or [])), several, shown)
     compare.click(
         lambda before, after, name: _page_of(
@@ -150,6 +183,10 @@ def _choices(value: str | None) -> dict:
     paths = {name: str(path) for name, path in films().items()}
     kept = value if value in paths.values() else None
     return gr.update(choices=[*paths.items()], value=kept)
+
+
+def _finished() -> dict:
+    return gr.update(choices=[*read_project().finished()])
 
 
 def _kept(upload: str) -> tuple[dict, None]:
@@ -195,20 +232,20 @@ def _printed(*arguments: str) -> tuple[list[str], str]:
 
 def _state(queue: Queue) -> tuple:
     """What is shown now, in the order of the components."""
-    runs = queue.runs()
+    project, runs = read_project(), queue.runs()
     told = {run.number: told_by(run) for run in runs}
     run = _shown(runs)
     of_run = told[run.number] if run else Told()
-    found, names = states(queue), [*dances()]
+    states, names = project.states(runs), [*project.dances()]
     rows = [
-        [target, *(_MARKS.get(found.get((target, name), ""), "") for name in names)]
-        for target in people()
+        [target, *(_MARKS.get(states.get((target, name), ""), "") for name in names)]
+        for target in project.people()
     ]
     return (
         views.status(run, of_run),
         views.results(of_run),
         {"visible": run is not None and run.state == "running"},
-        views.sample(run, of_run),
+        views.sample(project, run, of_run),
         {"value": rows, "headers": ["", *names]},
         views.queue(runs, told),
     )

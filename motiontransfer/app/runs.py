@@ -13,6 +13,7 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -97,7 +98,13 @@ def read_log(printed: str) -> Told:
 def told_by(run: Run) -> Told:
     if not run.log.exists():
         return Told()
-    return read_log(run.log.read_text(encoding="utf-8", errors="replace"))
+    status = run.log.stat()
+    return _told_by(run.log, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=2 * _NUM_KEPT)  # most have ended
+def _told_by(log: Path, *_: int) -> Told:
+    return read_log(log.read_text(encoding="utf-8", errors="replace"))
 
 
 def outcome(told: Told) -> str:

@@ -16,6 +16,7 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from filelock import FileLock, Timeout
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from motiontransfer.app.live import Live
 from motiontransfer.app.page import build_page
 from motiontransfer.app.runs import FOLDER, Queue, keep_going
 from motiontransfer.app.views import FILES, STYLE
@@ -59,10 +60,10 @@ def serve(*, port: int | None = None, opens: bool = True) -> None:
     with held, closing(_bound(port)) as bound:
         address = f"http://{HOST}:{bound.getsockname()[1]}"
         where.write_text(address)
-        queue, over = Queue(), threading.Event()
+        queue, live, over = Queue(), Live(), threading.Event()
         server = uvicorn.Server(
             uvicorn.Config(
-                make_app(queue), log_level="error", timeout_graceful_shutdown=_SECONDS_TO_END
+                make_app(queue, live), log_level="error", timeout_graceful_shutdown=_SECONDS_TO_END
             )
         )
         worker = threading.Thread(target=keep_going, args=(queue, over))
@@ -73,11 +74,12 @@ def serve(*, port: int | None = None, opens: bool = True) -> None:
         try:
             server.run(sockets=[bound])
         finally:
+            live.end()
             over.set()
             worker.join()
 
 
-def make_app(queue: Queue) -> FastAPI:
+def make_app(queue: Queue, live: Live) -> FastAPI:
     """The page, the files that it shows, and the guard before both."""
     uploads = (FOLDER / "uploads").resolve()
     shutil.rmtree(uploads, ignore_errors=True)  # of a server that was killed meanwhile
@@ -94,7 +96,7 @@ def make_app(queue: Queue) -> FastAPI:
 
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
     gr.mount_gradio_app(
-        app, build_page(queue), path="/", server_name=HOST, footer_links=[], allowed_paths=[],
+        app, build_page(queue, live), path="/", server_name=HOST, footer_links=[], allowed_paths=[],
         theme=theme, css=STYLE, ssr_mode=False, enable_monitoring=False, pwa=False,
     )  # fmt: skip
     app.add_middleware(OwnPageOnly)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from motiontransfer.app.films import newest_sample
+from motiontransfer.app.films import Project
 from motiontransfer.app.runs import Run, Told, activity, outcome
 
 FILES = "/project"
@@ -59,11 +59,11 @@ def status(run: Run | None, told: Told) -> str:
     return "\n".join(parts)
 
 
-def sample(run: Run | None, told: Told) -> str:
+def sample(project: Project, run: Run | None, told: Told) -> str:
     """The newest sample image of the training that goes on."""
     if run is None or run.state != "running" or run.began is None or not told.transfer:
         return ""
-    newest = newest_sample(told.transfer, since=run.began)
+    newest = project.newest_sample(told.transfer, since=run.began)
     return _figures({"The newest sample of the training": _image(newest)}) if newest else ""
 
 

@@ -5,6 +5,7 @@ DVC, PyTorch and MediaPipe take seconds to load: each command imports what it ne
 
 import logging
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +44,7 @@ def live(
     if video is not None and poses is not None:
         raise ParamsError("expected --video or --poses, got both")
     from motiontransfer.live.command import run_live
-    from motiontransfer.live.devices import open_camera, open_poses, open_video
+    from motiontransfer.live.devices import Window, open_camera, open_poses, open_video
 
     if poses is not None:
         source = open_poses(poses)
@@ -56,9 +57,10 @@ def live(
     # On SIGTERM the recording is finished, too.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        summary = run_live(
-            target, source, output=output, has_window=not headless, has_camera=virtual_camera
-        )
+        with nullcontext() if headless else Window() as window:
+            summary = run_live(
+                target, source, output=output, window=window, has_camera=virtual_camera
+            )
     finally:
         signal.signal(signal.SIGTERM, before)
     typer.echo(summary)

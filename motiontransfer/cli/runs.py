@@ -126,8 +126,7 @@ def _run_side_by_side(
     from motiontransfer.pipeline.runs import LocalExecutor, num_at_once, run_stages
 
     graph = plan(*wanted)
-    _stop_stages_when_ended()
-    with metered(title, forecasts, tell=tell) as show:
+    with _stages_stopped_when_ended(), metered(title, forecasts, tell=tell) as show:
         progress = run_stages(
             graph,
             LocalExecutor([{}] * num_at_once(), are_trainings_first=True),
@@ -167,18 +166,24 @@ def repro(
     if dry:
         typer.echo("\n".join(graph))
         return
-    _stop_stages_when_ended()
-    with shown_progress() as show:
-        run_stages(graph, executor, keep_going=keep_going, show=show)
-    rest = LocalExecutor(targets={"dvc": "dvc.yaml"})  # what changed meanwhile is not left out
-    run_stages({"dvc": []}, rest, keep_going=False, show=lambda _: None)
+    with _stages_stopped_when_ended():
+        with shown_progress() as show:
+            run_stages(graph, executor, keep_going=keep_going, show=show)
+        rest = LocalExecutor(targets={"dvc": "dvc.yaml"})  # what changed meanwhile is not left out
+        run_stages({"dvc": []}, rest, keep_going=False, show=lambda _: None)
     typer.echo("Data and pipelines are up to date.")
 
 
-def _stop_stages_when_ended() -> None:
+@contextmanager
+def _stages_stopped_when_ended() -> Generator[None]:
     """Take SIGTERM and a closed terminal for Ctrl-C: stages run out of their reach."""
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
+    endings = (signal.SIGTERM, signal.SIGHUP)
+    before = {ending: signal.signal(ending, signal.default_int_handler) for ending in endings}
+    try:
+        yield
+    finally:
+        for ending, handler in before.items():
+            signal.signal(ending, handler)
 
 
 @contextmanager

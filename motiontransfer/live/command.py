@@ -25,9 +25,9 @@ from motiontransfer.core import layout
 from motiontransfer.core.device import describe_device
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import PARAMS_FILE, load_section
-from motiontransfer.live.devices import Sign, Source, Window, recording, virtual_camera
+from motiontransfer.live.devices import Sign, Source, recording, virtual_camera
 from motiontransfer.live.motion import SourceMotion
-from motiontransfer.live.session import Output, Session, working_framing
+from motiontransfer.live.session import Output, Screen, Session, working_framing
 from motiontransfer.models.generators import FrameGenerator, ImageNetwork
 from motiontransfer.models.layers import Maps, pad_to_multiple
 from motiontransfer.models.runtime import make_runtime
@@ -50,7 +50,7 @@ _logger = logging.getLogger(__name__)
 
 
 def run_live(
-    target: str, source: Source, *, output: Path | None, has_window: bool, has_camera: bool
+    target: str, source: Source, *, output: Path | None, window: Screen | None, has_camera: bool
 ) -> str:
     """Show, and record, a target who performs what the source shows; return a summary.
 
@@ -62,7 +62,6 @@ def run_live(
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // 2))
     cv2.setNumThreads(1)
     with ExitStack() as stack:
-        window = stack.enter_context(Window()) if has_window else None
         renderer = load_target(target, params)
         use_openvino(renderer)
         sign = _signer(target, source, params, renderer)

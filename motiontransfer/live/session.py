@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from threading import Condition, Event
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from motiontransfer.live.devices import Load, Source, Window, write_text
+from motiontransfer.live.devices import Load, Source, write_text
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.pose.keypoints import Keypoints
@@ -178,6 +178,16 @@ def working_framing(source: Source, *, height: int) -> Framing:
     return fit_framing(source.size, (0, 0, columns, rows), size=height)
 
 
+@runtime_checkable
+class Screen(Protocol):
+    """Where panels are shown and keys are pressed: a window, or a page."""
+
+    def show(self, image: AnyFrame) -> None: ...
+
+    def key(self) -> str:
+        """The key that was pressed, or nothing."""
+
+
 class Session:
     """Generates what a source shows, until it ends or someone quits."""
 
@@ -235,7 +245,7 @@ class Session:
     def run(
         self,
         *,
-        window: Window | None = None,
+        window: Screen | None = None,
         outputs: Sequence[Output] = (),
         save: Callable[[Frame], None] | None = None,
     ) -> None:
@@ -257,7 +267,7 @@ class Session:
             future.result()
 
     def _show_all(
-        self, window: Window | None, outputs: Sequence[Output], save: Callable[[Frame], None] | None
+        self, window: Screen | None, outputs: Sequence[Output], save: Callable[[Frame], None] | None
     ) -> None:
         frame: Frame | None = None
         while not self.results.has_ended:

@@ -5,15 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from motiontransfer.app.films import (
-    DONE,
-    NOT_YET,
-    films,
-    finished,
-    keep_film,
-    newest_sample,
-    states,
-)
+from motiontransfer.app.films import DONE, NOT_YET, films, keep_film, read_project
 from motiontransfer.app.runs import Queue
 from motiontransfer.core.errors import VideoError
 from tests.films import film_person
@@ -71,14 +63,23 @@ def test_what_is_no_video_is_not_kept(upload):
 
 
 def test_every_target_by_every_dance_is_done_or_queued_or_not_there_yet():
-    queue = Queue()
-    assert set(states(queue).values()) == {NOT_YET}
+    queue, project = Queue(), read_project()
+    assert set(project.states([]).values()) == {NOT_YET}
     result = Path("results/eve_as_waltz/transfer.mp4")
     result.parent.mkdir(parents=True)
     result.touch()
-    assert [*finished()] == ["eve_as_waltz"]
+    assert [*project.finished()] == ["eve_as_waltz"]
     queue.add("data/videos/waltz.mkv", "data/videos/ada.mkv")
-    assert states(queue) == {("eve", "waltz"): DONE, ("ada", "waltz"): "waiting"}
+    states = project.states(queue.runs())
+    assert states == {("eve", "waltz"): DONE, ("ada", "waltz"): "waiting"}
+
+
+def test_targets_are_trained_once_their_generator_is_there():
+    assert read_project().trained() == []
+    weights = Path("artifacts/models/ada/generator.safetensors")
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    assert read_project().trained() == ["ada"]
 
 
 def test_the_newest_sample_is_of_a_training_that_the_transfer_needs_and_of_this_run():
@@ -88,6 +89,7 @@ def test_the_newest_sample_is_of_a_training_that_the_transfer_needs_and_of_this_
         image.parent.mkdir(parents=True)
         image.touch()
         os.utime(image, (seconds, seconds))
-    newest = newest_sample("eve_as_waltz", since=15.0)
+    project = read_project()
+    newest = project.newest_sample("eve_as_waltz", since=15.0)
     assert newest == Path("artifacts/training/eve/generator/images/step_000100.png")
-    assert newest_sample("eve_as_waltz", since=25.0) is None
+    assert project.newest_sample("eve_as_waltz", since=25.0) is None

@@ -14,12 +14,13 @@ from motiontransfer.live.session import Session
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
+from motiontransfer.models.weights import write_no_weights
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.rendering.frame import LiveGenerator
 from motiontransfer.rendering.renderer import make_renderer
-from motiontransfer.retargeting.statistics import fit_statistics
+from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
 from tests.people import SIZE, dance
-from tests.training.small import face_config, generator_config, runtime
+from tests.training.small import face_config, generator_config, runtime, write_generator
 from tests.training.trainings import main_of
 
 fit = partial(fit_statistics, min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
@@ -79,6 +80,14 @@ def renderer(network=None, face=None, **faces_options):
         )
     faces = None if face is None else (face, face_config(**faces_options))
     return make_renderer(main_of(network.eval()), runtime(), faces)
+
+
+def write_target(root, name):
+    """A target with random weights, as the pipeline would leave it."""
+    trained, models = renderer().main, root / "artifacts/models" / name
+    write_generator(models / "generator.safetensors", trained.config, trained.network)
+    write_no_weights(models / "face_generator.safetensors", "face_generator")
+    write_statistics(root / f"artifacts/statistics/{name}.json", statistics_of(dance(30)))
 
 
 def source_of(keypoints, *, rate=25, fails=None):

@@ -15,17 +15,14 @@ import pytest
 import yaml
 
 from motiontransfer.live import command
-from motiontransfer.models.weights import write_no_weights
 from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.provenance.verification import read_provenance
-from motiontransfer.retargeting.statistics import write_statistics
 from motiontransfer.video.writer import write_video
 from tests.command import run_command, started
 from tests.films import add_source
-from tests.live.parts import renderer, statistics_of
+from tests.live.parts import write_target
 from tests.people import dance, picture
 from tests.project.remotes import wait_for
-from tests.training.small import write_generator
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,10 +32,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    trained, models = renderer().main, tmp_path / "artifacts/models/ada"
-    write_generator(models / "generator.safetensors", trained.config, trained.network)
-    write_no_weights(models / "face_generator.safetensors", "face_generator")
-    write_statistics(tmp_path / "artifacts/statistics/ada.json", statistics_of(dance(30)))
+    write_target(tmp_path, "ada")
     write_keypoints(tmp_path / "ben.parquet", replace(dance(75), frame_rate=Fraction(30)))
     return tmp_path
 

@@ -1,0 +1,132 @@
+"""Live transfer of the browser's camera: a session in a process of its own, while frames come."""
+
+import base64
+import multiprocessing
+import threading
+from collections import deque
+from collections.abc import Generator
+from contextlib import suppress
+from fractions import Fraction
+from multiprocessing.connection import Connection
+
+from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.video.color import AnyFrame, Frame
+
+LOADING = "<p>Loads the networks …</p>"
+_RESULT_SECONDS = 0.04  # that a result is waited for; that of the frame before may be there
+_IDLE_SECONDS = 5.0  # without a frame, after which the session ends
+_SECONDS_TO_END = 2
+_FRAME_RATE = Fraction(30)
+_QUALITY = 85  # of the JPEG
+
+
+class Live:
+    """The session that runs, of one page at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._of: tuple = ()  # page, target, size
+        self._is_ready = False
+        self._process: multiprocessing.process.BaseProcess | None = None
+
+    def perform(self, page: str, target: str, frame: Frame) -> str | None:
+        """Take a frame of a page's camera; return what is to be seen, None if nothing new is.
+
+        Raises:
+            MotionTransferError: another page has the session, or it failed.
+        """
+        of = page, target, frame.shape[:2]
+        with self._lock:
+            if self._of[:1] != (page,) and self._process is not None and self._process.is_alive():
+                raise MotionTransferError("Live runs in another page: stop it there first")
+            if self._of != of:
+                self._begin(of)
+            try:
+                return self._show(frame)
+            except (EOFError, OSError) as error:
+                if self.end():
+                    raise MotionTransferError("Live has failed; the terminal says why") from error
+            self._begin(of)  # no frames had come, and it had ended
+            return LOADING
+
+    def press(self, key: str) -> None:
+        """Pass a key of `live`'s window on."""
+        with self._lock, suppress(OSError):
+            if self._is_ready:
+                self._connection.send(key)
+
+    def end(self) -> int | None:
+        """End the session; return the status of its process."""
+        if self._process is None:
+            return None
+        if not self._connection.closed:
+            self._connection.close()
+        self._process.join(_SECONDS_TO_END)
+        self._process.terminate()
+        self._process.join()
+        self._of = ()
+        return self._process.exitcode
+
+    def _begin(self, of: tuple) -> None:
+        self.end()
+        context = multiprocessing.get_context("spawn")
+        self._connection, others = context.Pipe()
+        self._process = context.Process(target=_perform, args=(*of[1:], others), daemon=True)
+        self._process.start()
+        others.close()
+        self._of, self._is_ready = of, False
+
+    def _show(self, frame: Frame) -> str | None:
+        if self._is_ready:
+            self._connection.send(frame)
+        shown = None if self._is_ready else LOADING
+        wait = _RESULT_SECONDS
+        while self._connection.poll(wait):
+            match self._connection.recv():
+                case None:
+                    self._is_ready = True
+                case str(fault):
+                    self.end()
+                    raise MotionTransferError(fault)
+                case jpeg:
+                    data = base64.b64encode(jpeg).decode()
+                    shown = f'<img src="data:image/jpeg;base64,{data}" alt="" class="live">'
+            wait = 0
+        return shown
+
+
+def _perform(target: str, size: tuple[int, int], browser: Connection) -> None:
+    """Answer the page's frames by what the window of `live` shows, as JPEG."""
+    import cv2  # these load PyTorch: only here
+
+    from motiontransfer.live.command import run_live
+    from motiontransfer.live.devices import Load, Source
+
+    keys: deque[str] = deque()
+
+    class Page:
+        def show(self, image: AnyFrame) -> None:
+            bgr, quality = (
+                cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
+                (cv2.IMWRITE_JPEG_QUALITY, _QUALITY),
+            )
+            browser.send(cv2.imencode(".jpg", bgr, quality)[1].tobytes())
+
+        def key(self) -> str:
+            return keys.popleft() if keys else ""
+
+    def stream() -> Generator[tuple[None, Load]]:
+        browser.send(None)  # all is loaded
+        while browser.poll(_IDLE_SECONDS):
+            item = browser.recv()
+            if isinstance(item, str):
+                keys.append(item)
+            else:
+                yield None, lambda frame=item: frame
+
+    source = Source(name="the browser's camera", stream=stream, frame_rate=_FRAME_RATE, size=size)
+    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):  # the server has ended
+        try:
+            run_live(target, source, output=None, window=Page(), has_camera=False)
+        except MotionTransferError as error:
+            browser.send(str(error))

@@ -1,0 +1,131 @@
+import base64
+import multiprocessing
+import re
+import time
+
+import numpy as np
+import psutil
+import pytest
+from playwright.sync_api import expect
+
+from motiontransfer.app import live as app_live
+from motiontransfer.app.live import LOADING, Live
+from motiontransfer.core.errors import MotionTransferError
+from tests.live.parts import write_target
+from tests.people import SIZE
+from tests.project.remotes import wait_for
+
+FORKED = multiprocessing.get_context("fork")
+FRAME = np.zeros((96, 80, 3), np.uint8)
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+SOON = 60_000  # ms: PyTorch and MediaPipe take seconds to load
+
+
+def echo(target, size, browser):
+    """Stands for a session: refuses targets of no name, ends at a key, else tells what it got."""
+    if not target:
+        browser.send("no such target")
+        return
+    browser.send(None)
+    while not isinstance(item := browser.recv(), str):
+        browser.send(f"{target} {item.shape[:2]}".encode())
+
+
+@pytest.fixture
+def live(monkeypatch):
+    monkeypatch.setattr(app_live, "_perform", echo)
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: FORKED)
+    live = Live()
+    yield live
+    live.end()
+
+
+def answer(live, page="a page", target="ada", frame=FRAME):
+    """What is shown once the session is loaded."""
+    until = time.monotonic() + 10
+    while (html := live.perform(page, target, frame)) in (None, LOADING):
+        assert time.monotonic() < until
+    return html
+
+
+def test_a_session_is_begun_for_another_target_or_size(live):
+    pids = []
+    for target, frame in (("ada", FRAME), ("ada", FRAME), ("eve", FRAME), ("eve", FRAME[:64])):
+        (data,) = re.findall(
+            'data:image/jpeg;base64,([^"]+)', answer(live, target=target, frame=frame)
+        )
+        assert base64.b64decode(data).decode() == f"{target} {frame.shape[:2]}"
+        pids.append(live._process.pid)
+    assert len(set(pids)) == 3
+    assert pids[0] == pids[1]
+
+
+def test_one_page_has_the_session_until_it_ends(live):
+    answer(live)
+    with pytest.raises(MotionTransferError, match="another page"):
+        answer(live, page="another")
+    live.press("q")
+    live._process.join()
+    assert answer(live, page="another")
+
+
+def test_a_fault_and_a_death_are_told(live):
+    with pytest.raises(MotionTransferError, match="no such target"):
+        answer(live, target="")
+    answer(live)
+    live._process.kill()
+    live._process.join()
+    with pytest.raises(MotionTransferError, match="the terminal says why"):
+        answer(live)
+    assert answer(live)
+
+
+def performers(project):
+    """Sessions' processes."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if process.info["cwd"] == str(project) and "spawn_main" in str(process.info["cmdline"])
+    ]
+
+
+@pytest.mark.slow
+def test_the_target_performs_what_the_camera_sees(served, shown, project):
+    write_target(project, "ada")
+    _, address = served()
+    with shown(address) as page:
+        page.get_by_role("tab", name="Live").click()
+        expect(page.get_by_role("combobox").first).to_have_value("ada", timeout=SOON)
+        page.get_by_title("grant webcam access").click()
+        page.get_by_role("button", name="capture photo").click()
+        result = page.locator("img.live")
+        expect(result).to_be_visible(timeout=SOON)
+        before = result.get_attribute("src")
+        expect(result).not_to_have_attribute("src", before, timeout=SOON)
+        width, height = result.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+        assert width > 3 * SIZE[1]  # source, pose and result
+        assert height == SIZE[0]
+        (performer,) = performers(project)
+        page.get_by_role("button", name="Save a picture").click()
+        with shown(address) as other:
+            other.get_by_role("tab", name="Live").click()
+            other.get_by_title("grant webcam access").click()
+            other.get_by_role("button", name="capture photo").click()
+            expect(other.get_by_text(re.compile("Live runs in another page"))).to_be_visible()
+        page.get_by_role("button", name="capture photo").click()
+        wait_for(lambda: performer.status() == psutil.STATUS_ZOMBIE)  # its memory is free
+    assert [*(project / "results/live").glob("ada_*.png")]
+
+
+@pytest.mark.slow
+def test_without_camera_or_target_a_sentence_says_so(served, shown):
+    _, address = served()
+    with shown(address) as page:
+        page.get_by_role("tab", name="Live").click()
+        page.get_by_title("grant webcam access").click()
+        page.get_by_role("button", name="capture photo").click()
+        expect(page.get_by_text("No target is trained yet").first).to_be_visible(timeout=SOON)
+    with shown(address) as page:
+        page.evaluate("navigator.mediaDevices.enumerateDevices = async () => []")
+        page.get_by_role("tab", name="Live").click()
+        expect(page.get_by_text("finds no camera")).to_be_visible(timeout=SOON)
