@@ -13,10 +13,11 @@ from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.video.color import AnyFrame, Frame
 
 LOADING = "<p>Loads the networks …</p>"
-_RESULT_SECONDS = 0.04  # that a result is waited for; that of the frame before may be there
+FRAME_RATE = 30
+"""Frames that a page sends a second, at most."""
+_RESULT_SECONDS = 0.025  # that a result is waited for, of this frame or one before
 _IDLE_SECONDS = 5.0  # without a frame, after which the session ends
 _SECONDS_TO_END = 2
-_FRAME_RATE = Fraction(30)
 _QUALITY = 85  # of the JPEG
 
 
@@ -124,8 +125,10 @@ def _perform(target: str, size: tuple[int, int], browser: Connection) -> None:
             else:
                 yield None, lambda frame=item: frame
 
-    source = Source(name="the browser's camera", stream=stream, frame_rate=_FRAME_RATE, size=size)
-    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):  # the server has ended
+    source = Source(
+        name="the browser's camera", stream=stream, frame_rate=Fraction(FRAME_RATE), size=size
+    )
+    with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # the server has ended
         try:
             run_live(target, source, output=None, window=Page(), has_camera=False)
         except MotionTransferError as error:

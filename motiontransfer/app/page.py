@@ -10,14 +10,13 @@ import gradio as gr
 
 from motiontransfer.app import views
 from motiontransfer.app.films import DONE, NOT_YET, WAITING, films, keep_film, read_project
-from motiontransfer.app.live import Live
+from motiontransfer.app.live import FRAME_RATE, Live
 from motiontransfer.app.runs import Queue, Run, Told, command, told_by
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.video.color import Frame
 
 _REFRESH_SECONDS = 1.0
 _MARKS = {DONE: "✓ done", "running": "▶ running", WAITING: "… waiting", NOT_YET: "+ not yet"}
-_FRAME_SECONDS = 0.04  # between frames of the camera
 _KEYS = {"r": "Start over", "f": "Freeze", "m": "Mirror", " ": "Pause", "s": "Save a picture"}
 _NO_TARGET = "No target is trained yet: Make trains one."
 _NO_CAMERA = "This browser finds no camera: plug one in, and open this tab again."
@@ -123,15 +122,15 @@ def _add_live(tab: gr.Tab, live: Live) -> None:
                     gr.Button(does, min_width=100, size="sm").click(partial(live.press, key))
 
     def perform(frame: Frame, target: str | None, request: gr.Request) -> str | dict:
-        if not target:
+        if not target and not (trained := read_project().trained()):
             raise MotionTransferError(_NO_TARGET)
-        return live.perform(str(request.session_hash), target, frame) or gr.skip()
+        return live.perform(str(request.session_hash), target or trained[0], frame) or gr.skip()
 
     tab.select(_trained, target, target, show_progress="hidden")
     tab.select(None, None, no_camera, js=_LOOK_FOR_CAMERA)
     camera.stream(
         _said(perform), [camera, target], shown, show_progress="hidden",
-        stream_every=_FRAME_SECONDS, time_limit=None, concurrency_limit=None,
+        stream_every=1 / FRAME_RATE, time_limit=None, concurrency_limit=None,
     )  # fmt: skip
 
 

@@ -66,6 +66,8 @@ def serve(*, port: int | None = None, opens: bool = True) -> None:
                 make_app(queue, live), log_level="error", timeout_graceful_shutdown=_SECONDS_TO_END
             )
         )
+        # Pages that are open are cut off at the end.
+        logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)
         worker = threading.Thread(target=keep_going, args=(queue, over))
         worker.start()
         _logger.info("%s; Ctrl-C ends the page, and what runs goes on", address)

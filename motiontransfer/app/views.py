@@ -20,6 +20,7 @@ STYLE = """
 .shown {display: flex; flex-wrap: wrap; gap: 1em; margin-top: 1em}
 .shown figure {margin: 0; flex: 1 1 300px; min-width: 0}
 .shown video, .shown img {max-width: 100%; max-height: 60vh; border-radius: 6px}
+img.live {width: 100%; max-width: 1000px; border-radius: 6px}
 iframe.page {width: 100%; height: 80vh; border: 0; background: #fff}
 """
 

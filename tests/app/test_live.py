@@ -1,6 +1,7 @@
 import base64
 import multiprocessing
 import re
+import signal
 import time
 
 import numpy as np
@@ -113,8 +114,22 @@ def test_the_target_performs_what_the_camera_sees(served, shown, project):
             other.get_by_role("button", name="capture photo").click()
             expect(other.get_by_text(re.compile("Live runs in another page"))).to_be_visible()
         page.get_by_role("button", name="capture photo").click()
-        wait_for(lambda: performer.status() == psutil.STATUS_ZOMBIE)  # its memory is free
+        wait_for(lambda: performer.status() == psutil.STATUS_ZOMBIE)
     assert [*(project / "results/live").glob("ada_*.png")]
+
+
+@pytest.mark.slow
+def test_a_server_that_ends_in_the_middle_ends_the_session(served, shown, project):
+    write_target(project, "ada")
+    server, address = served()
+    with shown(address) as page:
+        page.get_by_role("tab", name="Live").click()
+        page.get_by_title("grant webcam access").click()
+        page.get_by_role("button", name="capture photo").click()
+        expect(page.locator("img.live")).to_be_visible(timeout=SOON)
+        server.send_signal(signal.SIGINT)
+        assert "Traceback" not in server.communicate()[0]
+    wait_for(lambda: not performers(project))
 
 
 @pytest.mark.slow
