@@ -121,7 +121,7 @@ SKIRT = BodyPart(
     joints=("left_hip", "right_hip", "left_knee", "right_knee"),
     fitted_share=0.5,
     radius=0.045,
-    reach=1.3,
+    reach=0.4,
     is_solid=True,
     is_cloth=True,
 )

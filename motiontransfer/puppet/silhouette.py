@@ -40,6 +40,7 @@ _OVERLAP = 1.2  # by which it reaches to where another one is nearer: no gap whe
 _OVERLAP_EDGE, _REACH_EDGE = 0.25, 0.2  # width of the smooth edges of its overlap and of its reach
 _CLOSE = (0.875, 1.5)  # to another part's bones: it may be that part
 _REACH_BEFORE_OTHERS = 1.0  # its reach before a part behind: no silhouette ends it there
+_REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be taken for its own
 
 # What a part hides of those behind. Larger: less is shown of them, and filled from other frames.
 # Smaller: they show the edge of the part before them.
@@ -270,6 +271,8 @@ def part_masks(
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
         seen, hidden = mask * shown, mask * (1 - shown)
         if not part.changes_fast:
+            if part.is_solid:  # beyond, it is the part in front that moves away
+                hidden *= np.clip((_REACH_BEHIND - distance) / _REACH_EDGE, 0, 1)
             disc = _disc(_THIN * part.radius * person.height_px)
             kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
             beside_hidden = cv2.dilate(hidden, disc)
