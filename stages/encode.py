@@ -70,7 +70,7 @@ def main(transfer: str) -> str:
             **looks,
         )
     counts = {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)}
-    counts |= {"height": size[0], "width": size[1]}
+    counts |= {"height": size[0], "width": size[1], **rendered.stand_ins}
     write_json(layout.counts_file("encode", transfer), counts)
     made = f"{' and '.join(_CONTENT_OF_VIDEO)}, and contact_sheet.png, in {results}"
     if params.background == FILM:
@@ -79,6 +79,10 @@ def main(transfer: str) -> str:
     else:
         own = " and ".join(files_over(params.background))
         made += f"; {own} in {others}, without the room and so without the shadows on it"
+    if unfilmed := rendered.stand_ins.get("frames_with_unfilmed_side"):
+        made += (
+            f"; {unfilmed:.0%} of the frames show a side that was never filmed: another stands in"
+        )
     return f"{poses.num_frames} frames in {made}"
 
 

@@ -30,13 +30,16 @@ def main(transfer: str) -> str:
     names = load_section(Transfer, f"transfers.{transfer}")
     poses = read_keypoints(layout.poses_file(transfer))
     renderer = _load_renderer(transfer, names, params)
+    puppet = renderer.networks.puppet
+    clip = None if puppet is None else puppet.follow(poses)
     rendered = Rendered(
         style=renderer.main.style,
         full_size=full_size(renderer),
         assertion=_assertion(transfer, names, params, renderer),
+        stand_ins={} if clip is None else clip.stand_ins(),
     )
     folder = layout.rendered_folder(transfer)
-    frames = track(render_masked(renderer, poses), "render", total=poses.num_frames)
+    frames = track(render_masked(renderer, poses, clip), "render", total=poses.num_frames)
     write_rendered(folder, frames, rendered, frame_rate=poses.frame_rate)
     return f"{poses.num_frames} frames in {folder}"
 

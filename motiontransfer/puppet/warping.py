@@ -189,6 +189,18 @@ class PuppetClip:
     """-1: part not drawn."""
     distances: Float64[np.ndarray, "frames parts"]
 
+    def stand_ins(self) -> dict[str, float]:
+        """Shares of frames with a side that was never filmed, and of drawn parts by stand-in."""
+        exchanged, mirrored = (
+            self.chosen // self.puppet.references.num_filmed == view for view in (1, 2)
+        )
+        num_drawn = max(np.count_nonzero(self.chosen >= 0), 1)
+        return {
+            "frames_with_unfilmed_side": float(exchanged.any(axis=1).mean()),
+            "parts_of_unfilmed_side": float(exchanged.sum() / num_drawn),
+            "parts_mirrored": float(mirrored.sum() / num_drawn),
+        }
+
     def draw(
         self,
         index: int,

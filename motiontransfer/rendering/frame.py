@@ -218,14 +218,17 @@ def render_poses(
     return upsample_frames(frames, clip, size=size)
 
 
-def render_masked(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame | MaskedFrame]:
+def render_masked(
+    renderer: Renderer, keypoints: Keypoints, clip: PuppetClip | None
+) -> Iterator[Frame | MaskedFrame]:
     """As `render_poses` in the size of generated frames, with masks where the networks tell them.
+
+    Args:
+        clip: the puppet in these poses; None where the networks have none.
 
     Raises:
         KeypointsError: as there.
     """
-    puppet = renderer.networks.puppet
-    clip = None if puppet is None else puppet.follow(keypoints)
     return _one_later(
         renderer.start_masked(*generated) for generated in _generate(renderer, keypoints, clip)
     )

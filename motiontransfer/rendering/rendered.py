@@ -67,6 +67,8 @@ class Rendered:
     """(height, width) of the target's video, or without texture of the frames."""
     assertion: Mapping[str, object]
     """Networks and inputs, for the manifest of a video."""
+    stand_ins: Mapping[str, float]
+    """Of the puppet, see `PuppetClip.stand_ins`; none without one."""
 
 
 def transfer_assertion(

@@ -11,7 +11,7 @@ from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 from motiontransfer.puppet.parts import BodyPoses, joined_parts
 from motiontransfer.puppet.retrieval import choose_jointly
 from motiontransfer.puppet.warping import Puppet
-from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, posed
+from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, joined, posed
 
 LEANING = posed(
     left_elbow=(40, -60), left_wrist=(60, -75), left_knee=(25, 35), left_shoulder=(18, -58)
@@ -117,6 +117,23 @@ def test_the_front_stands_in_for_a_back_that_was_never_filmed():
     for part in ("torso", "left_thigh", "right_upper_arm", "left_forearm"):
         assert clip.chosen[0, NUMBER_OF[part]] == 1, part
         assert clip.distances[0, NUMBER_OF[part]] == pytest.approx(4, abs=0.3), part
+
+
+def test_stand_ins_are_counted_by_frame_and_by_drawn_part():
+    """Two references; of four frames the second shows two parts exchanged, the third one mirrored.
+
+    In the fourth nothing is drawn but a filmed hand.
+    """
+    keypoints = joined(*[posed()] * 4)
+    clip = Puppet(appearance_of(posed(), posed())).follow(keypoints)
+    clip.chosen[:] = 1
+    clip.chosen[1, :2], clip.chosen[2, 0], clip.chosen[3, :-1] = (2, 3), 4, -1
+    num_drawn = 3 * len(PARTS) + 1
+    assert clip.stand_ins() == {
+        "frames_with_unfilmed_side": 0.25,
+        "parts_of_unfilmed_side": 2 / num_drawn,
+        "parts_mirrored": 1 / num_drawn,
+    }
 
 
 def test_a_filmed_back_is_preferred_to_a_front():

@@ -231,7 +231,7 @@ class Half(FrameGenerator):
 @pytest.mark.parametrize("viewport", [None, VIEWPORT])
 def test_masks_are_those_of_the_frames_and_nobody_is_outside_the_viewport(viewport):
     keypoints, made = dance(9), renderer(Half(Convolution(), viewport=viewport))
-    masked = [*render_masked(made, keypoints)]
+    masked = [*render_masked(made, keypoints, None)]
     frames = [*render_poses(made, keypoints)]
     assert np.array_equal([frame[..., :3] for frame in masked], frames)
     boxes = np.tile([0, 0, *SIZE[::-1]], (9, 1))
@@ -246,5 +246,5 @@ def test_masks_are_those_of_the_frames_and_nobody_is_outside_the_viewport(viewpo
 
 def test_without_a_mask_frames_are_as_they_are():
     keypoints = dance(3)
-    masked = [*render_masked(renderer(brighter()), keypoints)]
+    masked = [*render_masked(renderer(brighter()), keypoints, None)]
     assert np.array_equal(masked, [*render_poses(renderer(brighter()), keypoints)])
