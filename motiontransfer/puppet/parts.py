@@ -239,7 +239,7 @@ def _torso() -> BodyPart:
         neighbors=(_bone("upper_arm", 0), _bone("upper_arm", 1)),
         neighbor_weight=0.1,
         radius=0.045,
-        reach=1.6,
+        reach=2.2,  # in profile its hull is a line, from which back and belly are far
         is_solid=True,
     )
 
