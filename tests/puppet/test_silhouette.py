@@ -327,7 +327,7 @@ def test_a_trunk_ends_behind_an_arm_where_trunks_end():
 
 
 def test_a_belly_belongs_to_the_trunk_as_far_as_it_reaches():
-    """Whatever the mask shows up to two radii in front of the line of a trunk seen from the side."""
+    """What the mask shows up to two radii in front of the line of a trunk seen from the side."""
     sides = {"left_shoulder": (1, -58), "right_shoulder": (-1, -58)}
     sides |= {"left_hip": (1, 0), "right_hip": (-1, 0)}
     arm = {"left_elbow": (60, -58), "left_wrist": (80, -58)}
