@@ -37,12 +37,11 @@ def with_hair_over_face(pixels: _Pixels, face: Float[np.ndarray, "joints 2"]) ->
     top = round(float(top))
     rows = np.arange(len(pixels))[:, None]
     covered = pixels[..., 3] > _COVERED
-    around = covered & (hull == 0) & (rows < middle[1])
-    above = around & (rows < top)
+    above = covered & (hull == 0) & (rows < top)  # beside the face is skin, too
     if np.count_nonzero(above) < _FEWEST_PIXELS:
         return pixels
     colors = pixels[..., :3]
-    hair = np.median(colors[around], axis=0)
+    hair = np.median(colors[above], axis=0)
     is_hair = covered & (np.abs(colors - hair).max(axis=2) < _HAIR_COLOR)
     blur = partial(cv2.GaussianBlur, ksize=(0, 0), sigmaX=_SMOOTHNESS * float(bottom - top))
     is_around = is_hair & (hull == 0)  # not eyes and lips, which are dark too

@@ -29,5 +29,13 @@ def test_hair_covers_the_face_and_nothing_else():
     assert np.array_equal(after[20:30, 45:55], before[20:30, 45:55])  # the top
 
 
+def test_skin_beside_the_face_is_no_hair():
+    """Of a face that is turned, or whose points lie far within it: there is more of it than hair."""
+    pixels = head()
+    cv2.ellipse(pixels, (50, 62), (34, 28), 0, 0, 360, (*SKIN, 255), -1)
+    covered = with_hair_over_face(pixels, FACE)
+    assert np.abs(covered[62, 50, :3].astype(int) - HAIR).max() < 12
+
+
 def test_a_head_without_anything_above_the_face_stays():
     assert np.array_equal(with_hair_over_face(head(hair=False), FACE - (0, 1)), head(hair=False))
