@@ -30,7 +30,7 @@ def test_hair_covers_the_face_and_nothing_else():
 
 
 def test_skin_beside_the_face_is_no_hair():
-    """Of a face that is turned, or whose points lie far within it: there is more of it than hair."""
+    """Of a face that is turned, or whose points lie far within it: it is more than the hair is."""
     pixels = head()
     cv2.ellipse(pixels, (50, 62), (34, 28), 0, 0, 360, (*SKIN, 255), -1)
     covered = with_hair_over_face(pixels, FACE)
