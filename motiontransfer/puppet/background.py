@@ -5,6 +5,7 @@ shadow shows. If that median is in a shadow and a quarter of the frames are brig
 over the bright ones. Borders between frames are then fused, and never uncovered pixels inpainted.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
+from motiontransfer.core.parallel import map_ahead
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
@@ -44,6 +46,7 @@ _THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise a
 _MOVING = 40  # levels between the median and the upper quartile of a pixel that changes
 _LARGEST_SPECK = 0.03  # side of an object that a mask leaves out; share of the body's height
 _ROWS_AT_ONCE = 32  # of all frames, whose levels are sorted in memory
+_NUM_THREADS = 2  # which do so
 
 
 _Pixels = Bool[np.ndarray, "height width"]
@@ -96,8 +99,9 @@ def _read_samples(frames: FullSizeFrames, num_frames: int) -> _Samples:
         masked = masks.frames_of(clip.training[:: frames.steps[number]])
         indices = evenly_spaced(masked, count=max(num_frames // len(clips), 1))
         description = f"reading frames for the background, clip {number + 1} of {len(clips)}"
-        for index in track(indices, description, total=len(indices)):
-            samples.append(resampled(frames.keep((number, index)), size))
+        kept = map_ahead(frames.keep, [(number, index) for index in indices], num_threads=1)
+        for index, frame in zip(indices, track(kept, description, total=len(indices)), strict=True):
+            samples.append(resampled(frame, size))
             is_free = (masks[index] < LEAST_MASK).astype(np.uint8)
             away = cv2.distanceTransform(is_free, cv2.DIST_L2, cv2.DIST_MASK_5)
             share = np.clip(away / max(_UNSHADED * heights[-1], 1), 0, 1)
@@ -162,7 +166,8 @@ def _quantile_images(
     height, width = size
     images = np.zeros((3, height, width, 3), np.uint8)
     y, x = map(nearest, (height, width), is_used.shape[1:])
-    for top in range(0, height, _ROWS_AT_ONCE):
+
+    def fill(top: int) -> None:
         rows = slice(top, min(top + _ROWS_AT_ONCE, height))
         used = is_used[:, y[rows, None], x]
         unused = np.where(used, np.uint8(0), np.uint8(255))
@@ -172,6 +177,9 @@ def _quantile_images(
             cv2.bitwise_or(frames[number][rows], mask, dst=level)
         count = used.sum(axis=0)[..., None]
         images[:, rows] = np.where(count > 0, _quantiles(levels, count), 0)
+
+    tops = range(0, height, _ROWS_AT_ONCE)
+    deque(map_ahead(fill, tops, num_threads=_NUM_THREADS), maxlen=0)
     median, bright, upper = images
     return median, bright, upper
 

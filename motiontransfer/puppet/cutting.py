@@ -31,7 +31,6 @@ _NUM_PLACES = 64  # of the hidden ones, evenly spaced: enough to tell a share wi
 
 # Encoding.
 _COVERAGE_STEP = 17  # levels of 255: 16 of them look smooth at edges, and take little of the file
-_LARGE = 3_000_000  # pixels of a person, from which encoding is fast rather than small
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,12 +166,11 @@ def whole_person(cut: Sequence[CutPart | None]) -> Patch | None:
         height, width = kept.shape
         cv2.copyTo(part.colors, kept, colors[y - y0 :, x - x0 :][:height, :width])
     size = y1 - y0, x1 - x0
-    area = math.prod(size)
-    encoded = _encoded(colors, method=0 if area > _LARGE else 1)
-    return Patch(corner=(x0, y0), size=size, encoded=encoded, shown_area=float(area))
+    shown_area = float(math.prod(size))
+    return Patch(corner=(x0, y0), size=size, encoded=_encoded(colors), shown_area=shown_area)
 
 
-def part_patch(cut: CutPart, filled: CutPart, person: Patch | None, *, sharpness: float) -> Patch:
+def part_patch(cut: CutPart, filled: CutPart, person: Patch | None, sharpness: float) -> Patch:
     """A part as it is stored.
 
     Args:
@@ -199,7 +197,7 @@ def encode_patch(
     return Patch(
         corner=corner,
         size=kept.shape[:2],
-        encoded=_encoded(kept, method=0),  # little but coverage: more effort saves little
+        encoded=_encoded(kept),
         shown_area=covered_area(kept[..., 3]),
         person=person,
     )
@@ -210,10 +208,11 @@ def _and_beside(covered: Bool[np.ndarray, "height width"]) -> Mask:
     return cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8))
 
 
-def _encoded(
-    pixels: UInt8[np.ndarray, "height width channels"], *, method: int
-) -> UInt8[np.ndarray, " bytes"]:
-    """Encode RGB, or RGB and coverage, as lossless WebP, with libwebp's effort from 0 to 6."""
+def _encoded(pixels: UInt8[np.ndarray, "height width channels"]) -> UInt8[np.ndarray, " bytes"]:
+    """Encode RGB, or RGB and coverage, as lossless WebP, with libwebp's least effort.
+
+    The next one, of 6, takes five times as long for files of 6/7 of the size.
+    """
     file = BytesIO()
-    Image.fromarray(pixels).save(file, "WEBP", lossless=True, exact=True, method=method, quality=0)
+    Image.fromarray(pixels).save(file, "WEBP", lossless=True, exact=True, method=0, quality=0)
     return np.frombuffer(file.getbuffer(), np.uint8)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Complex128, Float32, Float64, UInt8
 
+from motiontransfer.core.parallel import map_ahead
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.puppet.appearance import Patch
@@ -216,11 +217,12 @@ def fill_hidden(
         if number <= trunk:  # head and arms turn: a sleeve or an elbow is no occluder
             views = views.without_occluders()
         differences[number] = views.differences(len(stored))
-        for reference, (row, person) in enumerate(zip(patches, persons, strict=True)):
-            own = views.cut.get(reference)
-            if own is None:
-                row.append(None)
-                continue
-            sharp, filled = views.sharpness[reference], views.filled(reference)
-            row.append(part_patch(own, filled, person, sharpness=sharp))
+        filled = (
+            (own, views.filled(reference), persons[reference], views.sharpness[reference])
+            for reference, own in views.cut.items()
+        )
+        encoded = map_ahead(lambda filled: part_patch(*filled), filled, num_threads=1)
+        of_part = dict(zip(views.cut, encoded, strict=True))
+        for reference, row in enumerate(patches):
+            row.append(of_part.get(reference))
     return patches, differences

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from motiontransfer.core.errors import TrainingError
+from motiontransfer.core.parallel import map_ahead
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
@@ -17,7 +18,7 @@ from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.background import Background
-from motiontransfer.puppet.cutting import cut_parts, whole_person
+from motiontransfer.puppet.cutting import CutPart, StoredPart, cut_parts, whole_person
 from motiontransfer.puppet.filling import fill_hidden
 from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk
 from motiontransfer.puppet.masks import Mask, PersonMasks, read_masks
@@ -110,11 +111,16 @@ def fit_appearance(
     has_skirt = shows_skirt(body_parts(skeleton), people())
     parts = fit_radii(body_parts(skeleton, has_skirt=has_skirt), people())
     frames = track(frames, "cutting body parts", total=len(masks))
-    persons, stored = [], []
-    with closing(ImagesOnDisk()) as file:
-        for cut in map(partial(cut_parts, parts, background), people(), frames):
-            persons.append(whole_person(cut))
+    stored: list[list[StoredPart | None]] = []
+
+    def cut_out(file: ImagesOnDisk) -> Iterator[list[CutPart | None]]:
+        for person, frame in zip(people(), frames, strict=True):
+            cut = cut_parts(parts, background, person, frame)
             stored.append([part and part.stored(file) for part in cut])
+            yield cut
+
+    with closing(ImagesOnDisk()) as file:
+        persons = [*map_ahead(whole_person, cut_out(file), num_threads=1)]  # they are encoded
         patches, differences = fill_hidden(parts, poses, scales, stored, persons)
     return Appearance(
         skeleton=skeleton,

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float64, Int64, UInt8
 from matplotlib.axes import Axes
 
 from motiontransfer.pose.plots import write_figure
-from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_scales
 from motiontransfer.video.geometry import resize
 
@@ -66,7 +66,7 @@ def best_views(appearance: Appearance) -> dict[str, list[Pixels | None]]:
     views = {}
     for number, part in enumerate(appearance.parts):
         best = np.zeros(len(_DIRECTIONS))
-        views[part.name] = [None] * len(_DIRECTIONS)
+        chosen: list[Patch | None] = [None] * len(_DIRECTIONS)
         sectors = _sectors(part, poses, scales).tolist()
         for patches, sector, scale in zip(appearance.patches, sectors, scales, strict=True):
             patch = patches[number]
@@ -74,7 +74,8 @@ def best_views(appearance: Appearance) -> dict[str, list[Pixels | None]]:
                 continue
             coverage = patch.shown_area / scale**2
             if coverage > best[sector]:
-                best[sector], views[part.name][sector] = coverage, patch.pixels
+                best[sector], chosen[sector] = coverage, patch
+        views[part.name] = [patch and patch.pixels for patch in chosen]
     return views
 
 
