@@ -21,7 +21,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from motiontransfer.cli.options import AsJson, Yes, app
-from motiontransfer.cli.videos import check_film, print_missing_poses
+from motiontransfer.cli.videos import check_films, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import printable
 from motiontransfer.core.progress import ProgressMeter
@@ -58,10 +58,7 @@ def dance(
         source = entries.name_of(dancer, taken)
         target = entries.name_of(me, taken | {source})
         new = {name: file for name, file in ((source, dancer), (target, me)) if name not in videos}
-        checked = {
-            name: check_film(file, crop="auto", is_target=name == target)
-            for name, file in new.items()
-        }
+        checked = check_films(new, crop="auto", target=target)
         for name, file in new.items():
             settings = {"name": name, "subject": name, "crop": "auto", "role": "source"}
             entries.add_video(file, **settings, entry_only=dry, root=root)
@@ -111,7 +108,8 @@ def _run_side_by_side(
 ) -> Mapping[str, float]:
     """Run stages with all that they depend on, as many at once as there are cores for.
 
-    Of those that can run, the one goes before on which the longest chain depends.
+    Of those that can run, the one goes before on which the longest chain depends. Others run at a
+    lower priority than what a video to be told of waits for.
 
     Trainings have the threads that they have under `dvc repro`, so that outputs are the same.
 
@@ -122,14 +120,16 @@ def _run_side_by_side(
         first: stage that goes before all others, with what it depends on.
         tell: of stages, called once their outputs are there.
     """
-    from motiontransfer.pipeline.plan import longest_chains, plan
+    from motiontransfer.pipeline.plan import longest_chain, longest_chains, plan
     from motiontransfer.pipeline.runs import LocalExecutor, num_at_once, run_stages
 
     graph = plan(*wanted)
+    videos = [stage for stage in tell if not stage.startswith("report@")]
+    hurried = {each for video in videos for each in longest_chain(graph, forecasts, video)}
     with _stages_stopped_when_ended(), metered(title, forecasts, tell=tell) as show:
         progress = run_stages(
             graph,
-            LocalExecutor([{}] * num_at_once(), are_trainings_first=True),
+            LocalExecutor([{}] * num_at_once(), hurried=hurried),
             keep_going=False,
             show=show,
             urgency=longest_chains(graph, {**forecasts, first: math.inf}),

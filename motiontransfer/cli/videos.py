@@ -4,6 +4,7 @@ DVC, PyTorch and MediaPipe take seconds to load: each command imports what it ne
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -42,7 +43,7 @@ def add_video(
     name = name or subject
     role = "target" if target else "source"
     check_new_video(name, subject)
-    check_film(file, crop=crop, is_target=target)
+    check_films({name: file}, crop=crop, target=name if target else None)
     path = add(file, name=name, subject=subject, crop=crop, role=role)
     typer.echo(f"added videos.{name} to params.yaml; the file is {path}, kept by {path}.dvc")
     stages = [
@@ -52,33 +53,47 @@ def add_video(
     typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
 
 
-def check_film(file: Path, *, crop: Literal["auto", "none"], is_target: bool) -> "VideoCheck":
-    """Print what to fix in a film."""
+def check_films(
+    files: Mapping[str, Path], *, crop: Literal["auto", "none"], target: str | None
+) -> dict[str, "VideoCheck"]:
+    """Print what to fix in films, by the names of their videos; they are checked at once."""
     from motiontransfer.core.params import load_section
-    from motiontransfer.pose.quality import NOTHING_TO_FIX
-    from motiontransfer.project.entries import CHECKS_FOLDER
-    from motiontransfer.project.video_check import (
-        advice,
-        check_video,
-        metadata_line,
-        quality_lines,
-        write_check_sheet,
-    )
+    from motiontransfer.project.video_check import check_video
     from motiontransfer.video.geometry import WorkingSize
     from motiontransfer.video.isolation import run_isolated
 
     size = load_section(WorkingSize, "decode.size")
-    check = run_isolated(check_video, file, size=size, crop=crop)
+    with ThreadPoolExecutor() as threads:
+        checks = {
+            name: threads.submit(run_isolated, check_video, file, size=size, crop=crop)
+            for name, file in files.items()
+        }
+        checked = {}
+        for name, check in checks.items():
+            checked[name] = check.result()
+            _print_advice(checked[name], is_target=name == target)
+    return checked
+
+
+def _print_advice(check: "VideoCheck", *, is_target: bool) -> None:
+    from motiontransfer.pose.quality import NOTHING_TO_FIX
+    from motiontransfer.project.entries import CHECKS_FOLDER
+    from motiontransfer.project.video_check import (
+        advice,
+        metadata_line,
+        quality_lines,
+        write_check_sheet,
+    )
+
     typer.echo("\n".join([metadata_line(check), *quality_lines(check)]))
     sentences = advice(check, is_target=is_target)
     if sentences == [NOTHING_TO_FIX]:
         typer.echo(NOTHING_TO_FIX)
     else:
         typer.echo("\n  - ".join(["to fix:", *sentences]))
-    picture = CHECKS_FOLDER / f"{file.stem}.png"
+    picture = CHECKS_FOLDER / f"{check.metadata.path.stem}.png"
     write_check_sheet(picture, check)
     typer.echo(f"what was found: {picture}")
-    return check
 
 
 def print_missing_poses(

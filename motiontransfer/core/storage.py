@@ -148,15 +148,27 @@ def write_table(
             kind = pa.binary(values.shape[1])
             return pa.FixedSizeBinaryArray.from_buffers(kind, len(values), [None, content])
         if values.ndim == 1:
-            return pa.array(np.ascontiguousarray(values), from_pandas=True)
-        numbers = pa.array(np.ascontiguousarray(values).reshape(-1))
-        return pa.FixedSizeListArray.from_arrays(numbers, values.shape[1])
+            return _numbers(values) if values.dtype.kind in "biuf" else pa.array(values)
+        return pa.FixedSizeListArray.from_arrays(_numbers(values.reshape(-1)), values.shape[1])
 
     checksums = {name: array_checksum(values) for name, values in columns.items()}
     table = pa.table({name: column(values) for name, values in columns.items()})
     table = table.replace_schema_metadata({key: checked_text(description, arrays=checksums)})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+def _numbers(values: np.ndarray) -> "pa.Array":
+    """Numbers with NaN as null, through buffers: PyArrow's own conversion loads pandas."""
+    import pyarrow as pa
+
+    is_known = values == values  # which NaN alone is not
+    content, validity = (
+        pa.py_buffer(np.packbits(bits, bitorder="little") if bits.dtype == bool else bits)
+        for bits in (np.ascontiguousarray(values), is_known)
+    )
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, len(values), [None if is_known.all() else validity, content])
 
 
 def read_table(path: Path, *, key: str) -> tuple[dict[str, Array], dict[str, object]]:
@@ -192,12 +204,36 @@ def _array(column: "pa.ChunkedArray") -> np.ndarray:
     if isinstance(kind, pa.FixedSizeBinaryType):
         content = np.frombuffer(values.buffers()[1], np.uint8)
         return content.reshape(-1, kind.byte_width)[values.offset :][: len(values)]
+    if pa.types.is_string(kind) and not values.null_count:
+        return values.to_numpy(zero_copy_only=False)
     is_list = isinstance(kind, pa.FixedSizeListType)
-    array = (values.flatten() if is_list else values).to_numpy(zero_copy_only=False)
-    is_text = pa.types.is_string(kind) and not values.null_count
-    if array.dtype.kind not in "biuf" and not is_text:
-        raise pa.ArrowTypeError(f"a column of {kind}")
+    array = _from_buffers(values.flatten() if is_list else values)
     return array.reshape(-1, kind.list_size) if is_list else array
+
+
+def _from_buffers(values: "pa.Array") -> np.ndarray:
+    """Inverse of `_numbers`."""
+    import pyarrow as pa
+
+    def bits(buffer: pa.Buffer) -> np.ndarray:
+        return np.unpackbits(np.frombuffer(buffer, np.uint8), bitorder="little").astype(bool)
+
+    kind, stop = values.type, values.offset + len(values)
+    is_float = pa.types.is_floating(kind)
+    if not (is_float or pa.types.is_boolean(kind) or pa.types.is_integer(kind)):
+        raise pa.ArrowTypeError(f"a column of {kind}")
+    if values.null_count and not is_float:
+        raise pa.ArrowTypeError(f"a column of {kind} with null")
+    validity, content = values.buffers()
+    found = (
+        bits(content)
+        if pa.types.is_boolean(kind)
+        else np.frombuffer(content or b"", kind.to_pandas_dtype())
+    )
+    found = found[values.offset : stop]
+    if values.null_count:
+        found = np.where(bits(validity)[values.offset : stop], found, found.dtype.type(np.nan))
+    return found
 
 
 def source_files(module: str) -> list[Path]:

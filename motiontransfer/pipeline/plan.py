@@ -128,6 +128,17 @@ def longest_chains(graph: Graph, seconds: Mapping[str, float]) -> dict[str, floa
     return chains
 
 
+def longest_chain(graph: Graph, seconds: Mapping[str, float], last: str) -> list[str]:
+    """Stages that end with `last`, each after the one that it waits for longest."""
+    until: dict[str, float] = {}
+    for name, before in graph.items():
+        until[name] = seconds.get(name, 0.0) + max((until[each] for each in before), default=0.0)
+    chain = [last] if last in graph else []
+    while chain and graph[chain[0]]:
+        chain.insert(0, max(graph[chain[0]], key=until.__getitem__))
+    return chain
+
+
 def format_forecast(forecasts: Mapping[str, float]) -> str:
     """Sum of what `forecast` returns."""
     return f"{len(forecasts)} stages, about {sum(forecasts.values()) / 60:.2g} min on a CPU"

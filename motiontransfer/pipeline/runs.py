@@ -30,7 +30,7 @@ import psutil
 
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.parallel import memory_bytes
-from motiontransfer.pipeline.plan import TRAININGS, Graph
+from motiontransfer.pipeline.plan import Graph
 
 _JOB_MEMORY = 2 * 2**30  # bytes; three hours of footage take 1.6 GiB (benchmarks/README.md)
 _POLL_SECONDS = 0.2  # what is shown costs 3 ms each time
@@ -38,7 +38,7 @@ _REPRO = ("--wait-for-lock", "repro")  # it waits while another DVC reads or wri
 _FORK_SERVER = ("-m", "motiontransfer.pipeline.fork_server")
 _NO_TARGETS: Mapping[str, str] = MappingProxyType({})
 _NO_URGENCY: Mapping[str, float] = MappingProxyType({})
-_NICENESS = 5  # of what must not slow a training down
+_NICENESS = 10  # of what must not slow others down: a tenth of their share of a core
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,15 +165,15 @@ class LocalExecutor:
         shares: Sequence[Mapping[str, str]] = ({},),
         *,
         targets: Mapping[str, str] = _NO_TARGETS,
-        are_trainings_first: bool = False,
+        hurried: Collection[str] | None = None,
     ) -> None:
         """Prepare to run stages, or by other names `targets` with all that they depend on.
 
         Args:
-            are_trainings_first: other stages run at a lower priority than trainings.
+            hurried: stages beside which all others run at a lower priority; None: there are none.
         """
         self.shares: Sequence[Mapping[str, str]] = shares
-        self._targets, self._are_trainings_first = targets, are_trainings_first
+        self._targets, self._hurried = targets, hurried
         self._idle: list[subprocess.Popen] = []  # fork servers, each for one stage at a time
         self._running: set[int] = set()
         self._interrupted: set[int] = set()
@@ -185,7 +185,7 @@ class LocalExecutor:
         server = self._idle.pop() if self._idle else _start_server()
         assert server.stdin
         assert server.stdout
-        is_nice = self._are_trainings_first and stage.partition("@")[0] not in TRAININGS
+        is_nice = self._hurried is not None and stage not in self._hurried
         request = dict(share), str(log), _NICENESS * is_nice, [*_REPRO, *arguments]
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()

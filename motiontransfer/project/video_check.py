@@ -216,14 +216,15 @@ def _samples(metadata: VideoMetadata) -> Iterator[tuple[AnyFrame, AnyFrame | Non
         return
     last = max(int(np.searchsorted(starts, starts[-1] - PAIR_SECONDS - _EARLY)), 0)
     wanted = evenly_spaced(range(last + 1), count=_NUM_SAMPLES)
-    pairs = [(start, start + PAIR_SECONDS) for start in starts[wanted].tolist()]
-    frames = decode_at(metadata, pairs)
-    for first, second in zip(frames, frames, strict=True):
-        if first is not None and second is not None:
-            between = (seconds_of(second) or 0.0) - (seconds_of(first) or 0.0)
-            yield upright(first, metadata), upright(second, metadata), between
-        elif first is not None:
-            yield upright(first, metadata), None, 0.0
+    times, places = np.unique(starts[wanted, None] + (0, PAIR_SECONDS), return_inverse=True)
+    frames = list(decode_at(metadata, times))
+    for first, second in places.reshape(-1, 2).tolist():
+        before, after = frames[first], frames[second]
+        if before is not None and after is not None:
+            between = (seconds_of(after) or 0.0) - (seconds_of(before) or 0.0)
+            yield upright(before, metadata), upright(after, metadata), between
+        elif before is not None:
+            yield upright(before, metadata), None, 0.0
 
 
 def _detect_people(frames: Sequence[AnyFrame]) -> list[People]:

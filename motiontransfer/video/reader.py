@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -378,29 +378,28 @@ def sample_frames(video: VideoMetadata, *, num_samples: int) -> Iterator[Frame]:
     near = keys[np.maximum(np.searchsorted(keys, wanted, side="right") - 1, 0)]
     half = (wanted[-1] - wanted[0]) / max(2 * (wanted.size - 1), 1)
     wanted = np.unique(np.where(np.abs(wanted - near) < half, near, wanted))
-    # Between two key frames decoding goes on; it begins anew at each key frame that is nearer.
-    groups = np.split(wanted, np.flatnonzero(np.diff(np.searchsorted(keys, wanted, "right"))) + 1)
-    frames = decode_at(video, [group.tolist() for group in groups])
-    yield from (upright(frame, video) for frame in frames if frame is not None)
+    yield from (upright(frame, video) for frame in decode_at(video, wanted) if frame is not None)
 
 
 def decode_at(
-    video: VideoMetadata, groups: Iterable[Sequence[float]]
+    video: VideoMetadata, times: Float[np.ndarray, " times"]
 ) -> Iterator[av.VideoFrame | None]:
-    """Seek to each group of ascending times and decode the first frame shown at each or later.
+    """Decode the first frame shown at each of some ascending times, or later.
 
-    One at a time; None where the video ends or cannot be decoded before a time.
+    One at a time; None where the video ends or cannot be decoded before a time. Between two key
+    frames decoding goes on; it begins anew at each key frame that is nearer.
     """
+    before = np.searchsorted(video.packet_times.keys_seconds, times, "right")
     with open_input(video.path) as container:
         stream = video_stream(container, video.path)
-        for group in groups:
+        for group in np.split(times, np.flatnonzero(np.diff(before)) + 1):
             num_left = len(group)
             try:
                 container.seek(int(group[0] * av.time_base))
-                frames = container.decode(stream)
-                # Containers round times to milliseconds.
-                for seconds in group:
-                    shown = next((f for f in frames if _start(f) >= seconds - 1e-3), None)
+                frames, shown = container.decode(stream), None
+                for seconds in group - 1e-3:  # containers round times to milliseconds
+                    if shown is None or _start(shown) < seconds:
+                        shown = next((f for f in frames if _start(f) >= seconds), None)
                     num_left -= 1
                     yield shown
             except av.FFmpegError as error:

@@ -18,7 +18,7 @@ from rich.console import Console
 from motiontransfer.cli.runs import make_table, shown_progress
 from motiontransfer.core.errors import MissingFileError, MotionTransferError
 from motiontransfer.pipeline import runs
-from motiontransfer.pipeline.plan import longest_chains, plan
+from motiontransfer.pipeline.plan import longest_chain, longest_chains, plan
 from motiontransfer.pipeline.runs import (
     Job,
     LocalExecutor,
@@ -197,14 +197,24 @@ def test_of_several_that_are_ready_the_most_urgent_one_runs(run):
     assert Path("order").read_text().split() == ["b", "d", "a", "c"]
 
 
-def test_what_is_no_training_is_at_a_lower_priority(tmp_path, monkeypatch):
-    shells = dict.fromkeys(("train_gan@me", "decode@me"), "nice > $0")
+@pytest.mark.parametrize(("hurried", "difference"), [({"render@me"}, 10), (None, 0)])
+def test_what_does_not_hurry_is_at_a_lower_priority(monkeypatch, hurried, difference):
+    shells = dict.fromkeys(("render@me", "evaluate@me"), "nice > $0")
     monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", SERVER, json.dumps(shells)))
-    for are_first, difference in ((True, 5), (False, 0)):
-        executor = LocalExecutor(are_trainings_first=are_first)
-        run_stages(dict.fromkeys(shells, ()), executor, keep_going=False, show=lambda _: None)
-        niceness = {name: int(Path(name).read_text()) for name in shells}
-        assert niceness["decode@me"] - niceness["train_gan@me"] == difference
+    executor = LocalExecutor(hurried=hurried)
+    run_stages(dict.fromkeys(shells, ()), executor, keep_going=False, show=lambda _: None)
+    niceness = {name: int(Path(name).read_text()) for name in shells}
+    assert niceness["evaluate@me"] - niceness["render@me"] == difference
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chain"),
+    [({"b": 2.0, "c": 5.0}, "acd"), ({"b": 6.0, "c": 5.0}, "abd"), ({"a": 9.0, "e": 1.0}, "abd")],
+)
+def test_the_longest_chain_to_a_stage_is_what_it_waits_for(seconds, chain):
+    graph = {"a": [], "b": ["a"], "c": ["a"], "e": ["c"], "d": ["b", "c"]}
+    assert longest_chain(graph, seconds, "d") == [*chain]
+    assert longest_chain(graph, seconds, "done before") == []
 
 
 def test_a_chain_is_as_long_as_the_longest_way_to_the_end():
