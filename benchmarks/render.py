@@ -46,12 +46,11 @@ from motiontransfer.rendering.renderer import TrainedRenderer, make_renderer
 from motiontransfer.rendering.rollout import FramePose
 from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.rendering.videos import Panels, write_videos
+from motiontransfer.training.params import TrainFaceGanParams, TrainGanParams
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
 from motiontransfer.video.writer import write_video
-from stages.train_face_gan import TrainFaceGanParams
-from stages.train_gan import TrainGanParams
 
 _SOURCE = Path("artifacts/frames/ben/demo_dance")
 _POSES = Path("artifacts/keypoints/ben/demo_dance.parquet")

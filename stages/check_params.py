@@ -23,22 +23,23 @@ from motiontransfer.core.params import (
 )
 from motiontransfer.core.stages import STAGES
 from motiontransfer.core.storage import write_checked_json, write_json
-from motiontransfer.forensics.training import TrainForensicsParams
+from motiontransfer.evaluation.params import EvaluateParams, EvaluateTransferParams
 from motiontransfer.pose.detectors import load_detector
 from motiontransfer.rendering.backgrounds import FILM, NO_MASK
 from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
-from motiontransfer.training.trainer import LoggingParams
+from motiontransfer.training.params import (
+    LoggingParams,
+    TrainFaceCycleParams,
+    TrainFaceGanParams,
+    TrainForensicsParams,
+    TrainGanParams,
+)
 from stages.clean_keypoints import CleanEntry, CleanKeypointsParams
 from stages.decode import DecodeEntry, DecodeParams
 from stages.detect_keypoints import DetectEntry
-from stages.evaluate import EvaluateParams
-from stages.evaluate_transfer import EvaluateTransferParams
 from stages.fit_appearance import FitAppearanceParams
 from stages.report import ReportParams
-from stages.train_face_cycle import TrainFaceCycleParams
-from stages.train_face_gan import TrainFaceGanParams
-from stages.train_gan import TrainGanParams
 
 _MODELS: tuple[type[Section], ...] = (
     DecodeParams,

@@ -11,7 +11,7 @@ from motiontransfer.core.progress import track
 from motiontransfer.core.storage import replacing_folder, write_json
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, signed_files
-from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.backgrounds import (
     FILM,
@@ -58,7 +58,7 @@ def main(transfer: str) -> str:
             content = dict.fromkeys(files_over(params.background), _COMPOSITE)
             folder = enter(signed_files(enter(replacing_folder(others)), content, *signature))
             masked = _enlarged(_masked(store, params.background), names.target, poses, size=size)
-            room = resize(_appearance(names.target).background, size)
+            room = resize(read_appearance(layout.appearance_file(names.target)).background, size)
             frames = written_over(masked, folder, params.background, room, source, **looks)
         write_videos(
             enter(signed_files(results, _CONTENT_OF_VIDEO, *signature)),
@@ -97,11 +97,5 @@ def _enlarged(
 ) -> Iterator[_Frame]:
     if size == poses.image_size:
         return frames
-    puppet = Puppet(_appearance(target), poses.image_size)
+    puppet = Puppet(read_appearance(layout.appearance_file(target)), poses.image_size)
     return upsample_frames(frames, puppet.follow(poses), size=size)
-
-
-def _appearance(target: str) -> Appearance:
-    from motiontransfer.models.weights import read_appearance  # loads PyTorch: seconds
-
-    return read_appearance(layout.appearance_file(target))

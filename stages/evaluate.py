@@ -8,22 +8,15 @@ from functools import partial
 from pathlib import Path
 
 from motiontransfer.core import layout
-from motiontransfer.core.device import Precision
 from motiontransfer.core.params import Compute, load_section
 from motiontransfer.evaluation.measurements import write_curves, write_measurements
-from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
+from motiontransfer.evaluation.network_metrics import open_networks
+from motiontransfer.evaluation.params import EvaluateParams
 from motiontransfer.evaluation.protocols import evaluate_reconstruction
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.puppet.target_clips import read_target_clips
 from motiontransfer.rendering.frame import Renderer, render_poses, result_size
-from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.renderer import load_renderer
-
-
-class EvaluateParams(NetworkParams):
-    face: FaceMode
-    """`residual`: the face generator's residual is added; `none`: faces stay as generated."""
-    precision: Precision
 
 
 def main(target: str) -> str:

@@ -3,22 +3,19 @@
 from motiontransfer.core import layout
 from motiontransfer.core.params import Compute, Transfer, load_section, read_sections
 from motiontransfer.core.storage import write_json
+from motiontransfer.core.tensor_files import read_described
 from motiontransfer.evaluation.headline import headline
 from motiontransfer.evaluation.measurements import (
     read_measurements,
     write_curves,
     write_measurements,
 )
-from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
+from motiontransfer.evaluation.network_metrics import open_networks
+from motiontransfer.evaluation.params import EvaluateTransferParams
 from motiontransfer.evaluation.protocols import evaluate_transfer
-from motiontransfer.models.weights import read_described
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.video.frame_store import check_decodable
-
-
-class EvaluateTransferParams(NetworkParams):
-    """The section `evaluate_transfer`."""
 
 
 def main(transfer: str) -> str:

@@ -6,7 +6,7 @@ from pydantic import Field
 from motiontransfer.core import layout
 from motiontransfer.core.params import Section, SplitParams, load_section
 from motiontransfer.core.storage import write_json
-from motiontransfer.puppet.appearance import write_appearance
+from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames

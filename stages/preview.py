@@ -3,9 +3,9 @@
 from motiontransfer.core import layout
 from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.progress import track
-from motiontransfer.models.weights import read_appearance
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, signed_files
+from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import puppet_frames, with_label
 from motiontransfer.rendering.rendered import RenderParams, transfer_assertion

@@ -7,7 +7,7 @@ from pydantic import Field
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.params import Section, Transfer, load_params, load_section
-from motiontransfer.models.weights import read_described
+from motiontransfer.core.tensor_files import read_described
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.report.report import TransferRun, write_transfer_report

@@ -1,21 +1,12 @@
 """Train the face cycle of one transfer: `python -m stages train_face_cycle ada_as_ben`."""
 
-from pydantic import Field
-
 from motiontransfer.core import layout
 from motiontransfer.core.params import SplitParams, Transfer, load_section
-from motiontransfer.models.faces import FaceTranslatorConfig
-from motiontransfer.models.layers import Upsampling
-from motiontransfer.models.weights import write_no_weights
+from motiontransfer.core.tensor_files import write_no_weights
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
-from motiontransfer.training.face_cycle import FaceCycleConfig, train_face_cycle
-from motiontransfer.training.trainer import LoggingParams, RunPaths, TrainingParams
-
-
-class TrainFaceCycleParams(TrainingParams, FaceCycleConfig):
-    crop_size: int = Field(ge=32, le=1024, multiple_of=8)
-    upsampling: Upsampling
+from motiontransfer.training.params import LoggingParams, TrainFaceCycleParams
+from motiontransfer.training.paths import RunPaths
 
 
 def main(transfer: str) -> str | None:
@@ -31,8 +22,13 @@ def main(transfer: str) -> str | None:
         paths.logs.mkdir(parents=True, exist_ok=True)
         paths.write_counts({"steps": 0})
         return "steps: 0, so nothing is trained"
+    from motiontransfer.models.faces import FaceTranslatorConfig  # PyTorch takes seconds
+    from motiontransfer.training.face_cycle import train_face_cycle
+    from motiontransfer.training.trainer import launch
+
     names = load_section(Transfer, f"transfers.{transfer}")
-    params.launch(
+    launch(
+        params,
         lambda runtime: train_face_cycle(
             [_source(names)],
             _target(names),

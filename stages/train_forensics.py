@@ -2,8 +2,10 @@
 
 from motiontransfer.core import layout
 from motiontransfer.core.params import Name, Transfer, load_section
-from motiontransfer.forensics.training import TrainForensicsParams, train_on_project
-from motiontransfer.training.trainer import LoggingParams, RunPaths
+from motiontransfer.forensics.training import train_on_project
+from motiontransfer.training.params import LoggingParams, TrainForensicsParams
+from motiontransfer.training.paths import RunPaths
+from motiontransfer.training.trainer import launch
 
 
 def main(name: str) -> None:
@@ -14,7 +16,8 @@ def main(name: str) -> None:
         models=layout.detector_file(name).parent,
         logs=layout.training_folder("forensics") / name,
     )
-    params.launch(
+    launch(
+        params,
         lambda runtime: train_on_project(
             runtime,
             params,

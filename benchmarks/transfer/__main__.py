@@ -22,7 +22,8 @@ from benchmarks.transfer.results import write_results
 from motiontransfer.core.layout import measurements_file
 from motiontransfer.core.params import Compute, load_section
 from motiontransfer.evaluation.measurements import nested, read_measurements
-from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
+from motiontransfer.evaluation.network_metrics import open_networks
+from motiontransfer.evaluation.params import NetworkParams
 from motiontransfer.evaluation.protocols import score_videos
 
 _STAGES = Path("benchmarks/transfer/stages.yaml")

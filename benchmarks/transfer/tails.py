@@ -17,14 +17,15 @@ from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
-from motiontransfer.evaluation.network_metrics import NetworkParams, open_networks
+from motiontransfer.evaluation.network_metrics import open_networks
+from motiontransfer.evaluation.params import NetworkParams
 from motiontransfer.evaluation.protocols import FrameMetric, measure, score_videos
 from motiontransfer.evaluation.sharp_frames import blurred_boxes, film_frames, sharp_frames
 from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
 from motiontransfer.models.runtime import make_runtime
-from motiontransfer.models.weights import read_appearance
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.masks import LEAST_MASK, read_masks
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.puppet.warping import Puppet

@@ -27,7 +27,7 @@ from motiontransfer.core.params import Compute, Transfer, load_section
 
 if TYPE_CHECKING:
     from motiontransfer.evaluation.measurements import Measurements
-    from motiontransfer.evaluation.network_metrics import NetworkParams
+    from motiontransfer.evaluation.params import NetworkParams
     from motiontransfer.forensics.model import Prediction
 
 
@@ -123,7 +123,7 @@ def score(
     Each value is followed by its 95 % confidence interval.
     """
     from motiontransfer.evaluation.measurements import nested
-    from motiontransfer.evaluation.network_metrics import NetworkParams
+    from motiontransfer.evaluation.params import NetworkParams
     from motiontransfer.evaluation.protocols import as_text
     from motiontransfer.video.isolation import run_isolated
 

@@ -64,14 +64,12 @@ def check_films(
 
     size = load_section(WorkingSize, "decode.size")
     with ThreadPoolExecutor() as threads:
-        checks = {
-            name: threads.submit(run_isolated, check_video, file, size=size, crop=crop)
-            for name, file in files.items()
-        }
-        checked = {}
-        for name, check in checks.items():
-            checked[name] = check.result()
-            _print_advice(checked[name], is_target=name == target)
+        checks = threads.map(
+            lambda file: run_isolated(check_video, file, size=size, crop=crop), files.values()
+        )
+        checked = dict(zip(files, checks, strict=True))
+    for name, check in checked.items():
+        _print_advice(check, is_target=name == target)
     return checked
 
 

@@ -26,10 +26,6 @@ from motiontransfer.core.errors import one_line
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ARRAYS_KEY = "motiontransfer"
-"""Key of the metadata of safetensors."""
-WEIGHTS_VERSION = 1
-"""Version of the format of safetensors."""
 Array = Shaped[np.ndarray, "..."]
 
 
@@ -110,23 +106,6 @@ def read_checked_json(path: Path) -> dict[str, object]:
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def versioned(description: Mapping[str, object]) -> dict[str, object]:
-    """A description as it is in the metadata of safetensors."""
-    return {"format_version": WEIGHTS_VERSION, "description": dict(description)}
-
-
-def write_arrays(
-    path: Path, arrays: Mapping[str, np.ndarray], *, description: Mapping[str, object]
-) -> None:
-    """Write safetensors, atomically, as PyTorch's tensors of these types would be."""
-    from safetensors.numpy import save_file
-
-    checksums = {name: array_checksum(array) for name, array in arrays.items()}
-    text = checked_text(versioned(description), arrays=checksums)
-    with replacing(path) as temporary:
-        save_file(dict(arrays), temporary, metadata={ARRAYS_KEY: text})
 
 
 def write_table(

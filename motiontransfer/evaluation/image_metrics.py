@@ -52,6 +52,8 @@ _PSNR_CAP_DB = 100.0  # of identical images, so that means stay finite
 NOT_DETECTED = "not_detected"
 TOO_SMALL = f"smaller_than_{WINDOW_PX}_pixels"
 
+FrameFeatures = Callable[[AnyFrame], Float32[np.ndarray, " features"]]
+"""A network's features of an image of any size."""
 ImageDistance = Callable[[AnyFrame, AnyFrame], float]
 """Perceptual distance of the second image from the first; 0 where they are equal."""
 

@@ -18,14 +18,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float64
 
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.storage import read_table, replacing, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TAILS = (2.5, 97.5)
 """Percentiles at which a 95 % interval ends."""
@@ -343,6 +345,8 @@ class Measurements:
 
 
 def write_measurements(path: Path, found: Measurements) -> None:
+    import pandas as pd  # here: what reads no table does without
+
     rows = [
         (*one.key, None, one.value, *(one.interval or (None, None)), one.note)
         for one in found.summary
@@ -369,6 +373,8 @@ def read_measurements(path: Path) -> Measurements:
     """
     if not path.is_file():
         raise MissingFileError(f"{path}: no such table; `dvc repro` evaluates the transfer")
+    import pandas as pd
+
     columns, _ = read_table(path, key=_TABLE_KEY)
     table = pd.DataFrame(columns, columns=_COLUMNS).astype(_TYPES)
     over_all, of_frames = table[table["frame"].isna()], table[table["frame"].notna()]
@@ -390,8 +396,10 @@ def read_measurements(path: Path) -> Measurements:
     )
 
 
-def _as_array(column: pd.Series) -> np.ndarray:
+def _as_array(column: "pd.Series") -> np.ndarray:
     """Texts, or numbers with NaN where there is none."""
+    import pandas as pd
+
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.to_numpy(dtype=object)
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -425,6 +433,7 @@ def write_curves(folder: Path, found: Measurements) -> None:
     the systems has are left out. Held-out frames are compared as with a ground truth. Missing
     values are empty cells. Numbers have four decimals, and small ones four significant digits.
     """
+    import pandas as pd
 
     def number(value: float) -> str:
         return f"{value:.4g}" if 0 < abs(value) < 0.1 else f"{value:.4f}"

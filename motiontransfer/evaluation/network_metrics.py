@@ -1,4 +1,4 @@
-"""Network-based metrics: LPIPS, FID and KID.
+"""Network-based metrics: LPIPS, FID and KID, of the networks in `evaluation.pretrained`.
 
 LPIPS (Zhang et al. 2018; AlexNet, as in the paper's tables) compares a frame with the real one.
 FID (Heusel et al. 2017) and KID (Binkowski et al. 2018) compare the Inception features of all
@@ -8,30 +8,25 @@ has no interval, since resampled frames raise it further. KID is unbiased, and i
 out pairs of a frame with itself.
 """
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 from itertools import product
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Literal
+from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float32, Float64, UInt8
-from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from jaxtyping import Float64
 
-from motiontransfer.core.device import choose_accelerator, describe_device
-from motiontransfer.core.downloads import Pretrained, pretrained_file, read_tensors
-from motiontransfer.core.errors import WeightsError
-from motiontransfer.core.params import Section
+from motiontransfer.core.downloads import Pretrained
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames, person_regions, read_frames
-from motiontransfer.evaluation.image_metrics import SMALLEST_MS_SSIM_PX, ImageDistance
+from motiontransfer.evaluation.image_metrics import (
+    SMALLEST_MS_SSIM_PX,
+    FrameFeatures,
+    ImageDistance,
+)
 from motiontransfer.evaluation.measurements import (
     TAILS,
     Measurements,
@@ -40,24 +35,10 @@ from motiontransfer.evaluation.measurements import (
     block_length,
     resamples,
 )
-from motiontransfer.video.color import AnyFrame, Frame
+from motiontransfer.evaluation.params import NetworkParams
 
-_logger = logging.getLogger(__name__)
-
-PretrainedWeights = Literal["none", "published"] | Path
-"""`none`: skipped; `published`: from the cache, or downloaded once; or a file of the user's."""
-
-FrameFeatures = Callable[[AnyFrame], Float32[np.ndarray, " features"]]
-"""A network's features of an image of any size."""
-
-_SMALLEST_SIDE_PX = 64  # AlexNet's last layer has nothing left of less
 _MAX_FRAMES = 500  # of a video whose features are computed; more change little
 _MIN_FRAMES = 2  # that a covariance needs
-
-# LPIPS as published: layers of AlexNet whose output is compared; mean, deviation of colors.
-_COMPARED_LAYERS = (1, 4, 7, 9, 11)
-_COLOR_STATISTICS = ((-0.030, -0.088, -0.188), (0.458, 0.448, 0.450))
-_TINY = 1e-8  # keeps the length of features that are all 0 from dividing by 0
 
 _ALEXNET = partial(
     Pretrained,
@@ -77,13 +58,6 @@ _INCEPTION = partial(
 
 _Real = Float64[np.ndarray, "real features"]
 _Generated = Float64[np.ndarray, "generated features"]
-
-
-class NetworkParams(Section):
-    """Weights of the metrics' networks; part of every section that evaluates images."""
-
-    lpips_weights: PretrainedWeights = "none"  # AlexNet's
-    inception_weights: PretrainedWeights = "none"  # for FID and KID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,42 +81,24 @@ def open_networks(params: NetworkParams, *, option: str) -> Networks:
         MissingFileError: no such file, or it could not be downloaded.
         WeightsError: not a file of tensors, or not this network's.
     """
+    opened: dict[str, Any] = {}
     skipped: dict[str, str] = {}
-
-    def opened(
-        name: str,
-        weights: PretrainedWeights,
-        publish: Callable[..., Pretrained],
-        load: Callable[[Mapping[str, Tensor]], nn.Module],
-    ) -> nn.Module | None:
-        asked = option.format(name)
-        published = publish(file_param=asked, without=f"set {asked} to none")
+    asked = {"lpips": (_ALEXNET, params.lpips_weights)}
+    asked["inception"] = _INCEPTION, params.inception_weights
+    for name, (publish, weights) in asked.items():
+        param = option.format(name)
+        published = publish(file_param=param, without=f"set {param} to none")
         if weights == "none":
-            skipped[name] = f"no weights for {published.needed_by} were asked for: {asked} is none"
-            return None
-        path = pretrained_file(published, file=weights if isinstance(weights, Path) else None)
-        tensors = read_tensors(path, published)
-        try:
-            network = load(tensors)
-        except RuntimeError as error:
-            fault = " ".join(str(error).splitlines()[:2])
-            raise WeightsError(
-                f"{path}: not the weights for {published.needed_by}: {fault:.200};"
-                f" {published.remedies}"
-            ) from error
-        device = choose_accelerator()
-        _logger.info("%s: %s, 32-true", published.needed_by, describe_device(device))
-        return network.to(device)
+            skipped[name] = f"no weights for {published.needed_by} were asked for: {param} is none"
+            continue
+        from motiontransfer.evaluation.pretrained import open_network  # PyTorch takes seconds
 
-    alexnet = opened("lpips", params.lpips_weights, _ALEXNET, _load_alexnet)
-    inception = opened("inception", params.inception_weights, _INCEPTION, _load_inception)
+        file = weights if isinstance(weights, Path) else None
+        opened[name] = open_network(name, published, file=file)
     if reason := skipped.pop("inception", None):
         skipped |= {"fid": reason, "kid": reason}
-    return Networks(
-        distances={"lpips": lpips(alexnet)} if alexnet else {},
-        features=inception_features(inception) if inception else None,
-        skipped=skipped,
-    )
+    distances = {"lpips": opened["lpips"]} if "lpips" in opened else {}
+    return Networks(distances=distances, features=opened.get("inception"), skipped=skipped)
 
 
 def not_measured(size: tuple[int, int], networks: Networks) -> dict[str, str]:
@@ -154,77 +110,6 @@ def not_measured(size: tuple[int, int], networks: Networks) -> dict[str, str]:
     if min(size) < SMALLEST_MS_SSIM_PX:
         skipped["ms_ssim"] = f"needs frames of {SMALLEST_MS_SSIM_PX} pixels on each side"
     return skipped
-
-
-def _load_alexnet(tensors: Mapping[str, Tensor]) -> nn.Module:
-    from torchvision.models import alexnet
-
-    with torch.device("meta"):
-        layers = alexnet(weights=None).features
-    prefix = "features."
-    backbone = {n.removeprefix(prefix): t.float() for n, t in tensors.items() if prefix in n}
-    layers.load_state_dict(backbone, assign=True)
-    return layers
-
-
-def _load_inception(tensors: Mapping[str, Tensor]) -> nn.Module:
-    from torchmetrics.image.fid import FrechetInceptionDistance
-
-    with NamedTemporaryFile(suffix=".pth") as file:  # it reads torch's format, and files, only
-        torch.save(dict(tensors), file)
-        file.flush()
-        return FrechetInceptionDistance(
-            2048, antialias=False, feature_extractor_weights_path=file.name
-        ).inception
-
-
-def lpips(layers: nn.Module) -> ImageDistance:
-    """LPIPS of AlexNet's layers, with the authors' weights of each, torchmetrics' copy.
-
-    Colors are normalized as in the authors' code, and features of each layer to unit length. Images
-    with a side shorter than 64 pixels are enlarged.
-    """
-    device = next(layers.parameters()).device
-    with (files("torchmetrics.functional.image") / "lpips_models/alex.pth").open("rb") as stored:
-        learned = torch.load(stored, map_location="cpu", weights_only=True)
-    weight_of = {
-        layer: learned[f"lin{index}.model.1.weight"].to(device)
-        for index, layer in enumerate(_COMPARED_LAYERS)
-    }
-    mean, deviation = torch.tensor(_COLOR_STATISTICS, device=device)[..., None, None]
-
-    @torch.inference_mode()
-    def distance(first: Frame, second: Frame) -> float:
-        pair = torch.cat([_batch_of_one(image, device).float() for image in (first, second)])
-        pair, smallest = pair / 255, min(first.shape[:2])
-        if smallest < _SMALLEST_SIDE_PX:
-            size = [round(side * _SMALLEST_SIDE_PX / smallest) for side in first.shape[:2]]
-            pair = interpolate(pair, size, mode="bilinear", align_corners=False).clamp(0, 1)
-        pair, total = (2 * pair - 1 - mean) / deviation, 0.0
-        for index, layer in enumerate(layers.children()):
-            pair = layer(pair)
-            if index in weight_of:
-                unit = pair / torch.sqrt(pair.square().sum(dim=1, keepdim=True) + _TINY)
-                difference = (unit[:1] - unit[1:]).square()
-                total += float((weight_of[index] * difference).sum(dim=1).mean())
-        return total
-
-    return distance
-
-
-def inception_features(network: nn.Module) -> FrameFeatures:
-    """Inception's last features before its classes, 2048 of them, of an image of any size."""
-    device = next(network.parameters()).device
-
-    @torch.inference_mode()
-    def features(image: Frame) -> Float32[np.ndarray, " features"]:
-        return network(_batch_of_one(image, device))[0].cpu().numpy()
-
-    return features
-
-
-def _batch_of_one(image: Frame, device: torch.device) -> UInt8[Tensor, "1 3 height width"]:
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(device)
 
 
 def fid_and_kid(

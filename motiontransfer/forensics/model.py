@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from motiontransfer.core.errors import TrainingError, VideoError
 from motiontransfer.core.progress import track
-from motiontransfer.models.weights import read_described, read_network, write_weights
+from motiontransfer.core.tensor_files import read_described
+from motiontransfer.models.weights import read_network, write_weights
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright

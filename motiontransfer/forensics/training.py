@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
@@ -44,18 +43,12 @@ from motiontransfer.forensics.model import (
 from motiontransfer.models.layers import count_parameters
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.puppet.target_clips import HeldOut
-from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.distributed import barrier
+from motiontransfer.training.params import LoggingParams, Schedule, TrainForensicsParams
+from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.run_log import Throughput, show_log_anew
-from motiontransfer.training.trainer import (
-    AdamTask,
-    LoggingParams,
-    RunParams,
-    RunPaths,
-    Schedule,
-    fit,
-)
+from motiontransfer.training.trainer import AdamTask, fit
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import image_grid
 
@@ -65,18 +58,6 @@ _SAME_SUBJECT = (
     "later frames and the transfers of {}, who was trained on, and filmed people who were not: "
     "with one target nothing can be said about renders of other subjects"
 )
-
-
-class TrainForensicsParams(RunParams):
-    steps: int = Field(ge=1)
-    held_out_fraction: float = Field(gt=0, lt=1)
-    gap_frames: int = Field(ge=0)
-    max_frames: int = Field(ge=50)
-    face: FaceMode
-    crop_size: int = Field(ge=32, multiple_of=8)
-    num_filters: int = Field(ge=1)
-    num_downsamplings: int = Field(ge=1, le=5)
-    ema_decay: float = Field(ge=0, lt=1)
 
 
 class DetectorTask(AdamTask[FramePairBatch, RealFakeDataset]):

@@ -6,7 +6,7 @@ The residual's crops are boxes; the CycleGAN's are aligned by a similarity trans
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
@@ -15,18 +15,18 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from motiontransfer.models.choices import CarriedFrame, Upsampling
 from motiontransfer.models.discriminators import (
     DiscriminatorConfig,
     DiscriminatorOutput,
     layer_channels,
 )
 from motiontransfer.models.generators import EncoderDecoderConfig, GlobalGenerator
-from motiontransfer.models.layers import Features, InstanceNorm, Upsampling
+from motiontransfer.models.layers import Features, InstanceNorm
 from motiontransfer.video.tensors import Images
 
 Boxes = Int[Tensor, "batch 4"]
 Crops = Float[Tensor, "batch 3 crop_size crop_size"]
-CarriedFrame = Literal["generated", "corrected"]
 CropSize = Annotated[int, Field(ge=1, le=1024)]
 
 

@@ -7,20 +7,29 @@ A frame generator maps a pose map and the previous output to the next frame (Cha
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
+from motiontransfer.models.choices import (
+    BACKGROUNDS,
+    Architecture,
+    Background,
+    NumDownsamplings,
+    NumResidualBlocks,
+    PreviousFrame,
+    Texture,
+    Upsampling,
+)
 from motiontransfer.models.layers import (
     InstanceNorm,
     Maps,
     ReflectionPad,
     ResidualBlock,
-    Upsampling,
     downsample_by_2,
     pad_to_multiple,
     upsampling_layer,
@@ -29,38 +38,10 @@ from motiontransfer.pose.boxes import Viewport
 from motiontransfer.puppet.warping import TEXTURE_CHANNELS, Puppet
 from motiontransfer.video.tensors import Images
 
-Architecture = Literal["fast", "global", "local"]
-PreviousFrame = Literal["generated", "none"]
-Texture = Literal["puppet", "none"]
 Textures = Float[Tensor, "batch 5 height width"]
 """Puppets: color in [-1, 1], 1 and confidence, each times coverage."""
-Background = Literal["plate", "generated"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackgroundMethod:
-    """Source of a frame's pixels around the person."""
-
-    has_image: bool
-    """The appearance's background image shows through the generator's alpha mask.
-
-    A viewport, a shadow network and a puppet need it."""
-
-    @property
-    def mask_channels(self) -> int:
-        return int(self.has_image)
-
-
-BACKGROUNDS: Mapping[Background, BackgroundMethod] = {
-    "plate": BackgroundMethod(has_image=True),
-    "generated": BackgroundMethod(has_image=False),
-}
-
 _LEAST_GATE = 0.5  # without it, hands and limbs of which the puppet is not sure are fog
 _GATE_BIAS = 2.0  # logit: an untrained network takes most of a frame from the puppet
-
-NumDownsamplings = Annotated[int, Field(ge=1, le=8)]
-NumResidualBlocks = Annotated[int, Field(ge=0, le=64)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

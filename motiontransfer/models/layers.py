@@ -1,6 +1,6 @@
 """Residual, normalization, padding and upsampling layers; weight initialization."""
 
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from motiontransfer.core.errors import TrainingError
-
-Upsampling = Literal["transposed", "resize"]
+from motiontransfer.models.choices import Upsampling
 
 Features = Float[Tensor, "batch channels height width"]
 Maps = Float[Tensor, "batch _ height width"]

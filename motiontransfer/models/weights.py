@@ -1,14 +1,11 @@
 """Trained networks on disk: safetensors with the network's configuration as metadata."""
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -17,11 +14,17 @@ from motiontransfer.core.checksums import (
     array_checksum,
     check_arrays,
     checked_text,
-    damaged,
     read_checked_text,
 )
-from motiontransfer.core.errors import MissingFileError, WeightsError, one_line
-from motiontransfer.core.storage import ARRAYS_KEY, WEIGHTS_VERSION, replacing, sha256_of, versioned
+from motiontransfer.core.errors import WeightsError, one_line
+from motiontransfer.core.storage import replacing, sha256_of
+from motiontransfer.core.tensor_files import (
+    ARRAYS_KEY,
+    opened_tensors,
+    read_described,
+    read_description,
+    versioned,
+)
 from motiontransfer.models.faces import (
     FaceGenerator,
     FaceGeneratorConfig,
@@ -30,7 +33,7 @@ from motiontransfer.models.faces import (
 )
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig, build_generator
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.puppet.appearance import Appearance, PackedAppearance, unpack_appearance
+from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.puppet.warping import Puppet
 
@@ -39,44 +42,6 @@ def write_weights(path: Path, network: nn.Module, *, description: Mapping[str, o
     """Write parameters and buffers, with a JSON description in the metadata."""
     with replacing(path) as temporary:
         write_tensors(temporary, network.state_dict(), description=versioned(description))
-
-
-def read_appearance(path: Path) -> Appearance:
-    """Read a target's appearance.
-
-    Raises:
-        MissingFileError: no such file.
-        DamagedFileError: it is not as it was written.
-        WeightsError: it holds no appearance, or none that `write_appearance` wrote.
-    """
-    packed = read_described(path, "appearance", PackedAppearance)
-    tensors, _ = read_tensors(path)
-    try:
-        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        return unpack_appearance(arrays, packed)
-    except (KeyError, TypeError, ValueError) as error:  # numpy has no bfloat16
-        raise WeightsError(
-            f"{path}: its appearance was not written by motiontransfer: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-
-
-def write_no_weights(path: Path, key: str) -> None:
-    write_weights(path, nn.Module(), description={key: None})
-
-
-def read_description(path: Path) -> dict[str, object]:
-    if not path.exists():
-        raise MissingFileError(f"{path}: no such file; `dvc repro` makes it")
-    with _open(path) as file:
-        content = read_checked_text(path, (file.metadata() or {}).get(ARRAYS_KEY))
-    if content.get("format_version") != WEIGHTS_VERSION:
-        got = content.get("format_version")
-        raise WeightsError(f"{path}: expected weights format {WEIGHTS_VERSION}, got {got}")
-    description = content.get("description")
-    if not isinstance(description, dict):
-        raise WeightsError(f"{path}: expected a description of the network, got {description!r}")
-    return description
 
 
 def write_tensors(
@@ -91,20 +56,11 @@ def write_tensors(
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     """Tensors and description of a file that `write_tensors` wrote."""
-    with _open(path) as file:
+    with opened_tensors(path, framework="pt") as file:
         description = read_checked_text(path, (file.metadata() or {}).get(ARRAYS_KEY))
         tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
     check_arrays(path, description, {name: _checksum(each) for name, each in tensors.items()})
     return tensors, description
-
-
-@contextmanager
-def _open(path: Path) -> Generator[safe_open]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            yield file
-    except SafetensorError as error:
-        raise damaged(path, f"not a safetensors file: {error}") from error
 
 
 def _checksum(tensor: Tensor) -> int:
@@ -114,7 +70,7 @@ def _checksum(tensor: Tensor) -> int:
     return array_checksum(raw, kind=f"{name} {tuple(tensor.shape)}")
 
 
-_Described = TypeVar("_Described")
+_Config = TypeVar("_Config")
 _Network = TypeVar("_Network", bound=nn.Module)
 
 
@@ -184,8 +140,8 @@ def read_face_translator(path: Path) -> tuple[FaceTranslator, FaceTranslatorConf
 
 
 def read_network(
-    path: Path, key: str, config_type: type[_Described], build: Callable[[_Described], _Network]
-) -> tuple[_Network, _Described]:
+    path: Path, key: str, config_type: type[_Config], build: Callable[[_Config], _Network]
+) -> tuple[_Network, _Config]:
     """Build the network whose configuration a weights file holds under a key, with its weights.
 
     Raises:
@@ -208,19 +164,3 @@ def read_network(
             f"{path}: does not fit the network it describes: {one_line(error)}"
         ) from error
     return network.eval().requires_grad_(False), config
-
-
-def read_described(path: Path, key: str, schema: type[_Described]) -> _Described:
-    """Read and check one part of a weights file's description."""
-    description = read_description(path)
-    if key not in description:
-        raise WeightsError(
-            f"{path}: expected a description of the {key}, got {sorted(description)}"
-        )
-    try:
-        return TypeAdapter(schema).validate_python(description[key])
-    except ValidationError as error:
-        raise WeightsError(
-            f"{path}: its description of the {key} was not written by motiontransfer: "
-            f"{one_line(error)}"
-        ) from error

@@ -1,15 +1,13 @@
 """Appearance of a person: reference frames cut into body parts, and the background image."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
 
-from motiontransfer.core.storage import write_arrays
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.parts import SCALE_LINES, BodyPart, body_parts
 
@@ -131,12 +129,6 @@ def _lossless(image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "
     """Encode as lossless WebP, which is OpenCV's quality above 100."""
     above_all = (cv2.IMWRITE_WEBP_QUALITY, 101)
     return cv2.imencode(".webp", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), above_all)[1]
-
-
-def write_appearance(path: Path, appearance: Appearance) -> None:
-    """Write how a target looks; without PyTorch, which takes as much memory as the rest."""
-    arrays, packed = pack_appearance(appearance)
-    write_arrays(path, arrays, description={"appearance": asdict(packed)})
 
 
 def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance) -> Appearance:

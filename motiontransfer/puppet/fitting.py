@@ -116,7 +116,7 @@ def fit_appearance(
     def cut_out(file: ImagesOnDisk) -> Iterator[list[CutPart | None]]:
         for person, frame in zip(people(), frames, strict=True):
             cut = cut_parts(parts, background, person, frame)
-            stored.append([part and part.stored(file) for part in cut])
+            stored.append([None if part is None else part.stored(file) for part in cut])
             yield cut
 
     with closing(ImagesOnDisk()) as file:

@@ -63,7 +63,7 @@ def plot_appearance(
 def best_views(appearance: Appearance) -> dict[str, list[Pixels | None]]:
     poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
     scales = body_scales(poses, appearance.full_lengths)
-    views = {}
+    views: dict[str, list[Pixels | None]] = {}
     for number, part in enumerate(appearance.parts):
         best = np.zeros(len(_DIRECTIONS))
         chosen: list[Patch | None] = [None] * len(_DIRECTIONS)
@@ -75,7 +75,7 @@ def best_views(appearance: Appearance) -> dict[str, list[Pixels | None]]:
             coverage = patch.shown_area / scale**2
             if coverage > best[sector]:
                 best[sector], chosen[sector] = coverage, patch
-        views[part.name] = [patch and patch.pixels for patch in chosen]
+        views[part.name] = [None if patch is None else patch.pixels for patch in chosen]
     return views
 
 

@@ -11,13 +11,11 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import accumulate, groupby
-from typing import Annotated, Literal
 
 import loky
 import numpy as np
 import torch
 from jaxtyping import Float64
-from pydantic import Field
 from torch import Tensor, distributed
 
 from motiontransfer.core.device import Precision, choose_accelerator
@@ -29,8 +27,7 @@ from motiontransfer.models.runtime import (
     open_device,
     resolve_precision,
 )
-
-Devices = Literal["auto"] | Annotated[int, Field(ge=1)]
+from motiontransfer.training.params import Devices
 
 _logger = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from motiontransfer.core import layout
@@ -29,13 +28,14 @@ from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import FrameCache, TensorBatch, draw_uniform
 from motiontransfer.training.distributed import gather_tensors
 from motiontransfer.training.gan import (
-    GanConfig,
     GanTask,
     Scalar,
     adversarial_discriminator_loss,
     adversarial_generator_loss,
 )
-from motiontransfer.training.trainer import RunPaths, Schedule, fit, save_results
+from motiontransfer.training.params import FaceCycleConfig, Schedule
+from motiontransfer.training.paths import RunPaths
+from motiontransfer.training.trainer import fit, save_results
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import Images, frames_to_tensor, image_grid
 
@@ -138,14 +138,6 @@ class FaceCycleDataset:
             for faces in (self.source, self.target)
         ]
         return FaceCycleBatch(source=crops[0], target=crops[1])
-
-
-class FaceCycleConfig(GanConfig):
-    """Losses of the face cycle, explained in params.yaml; a weight of 0 turns a loss off."""
-
-    cycle_weight: float = Field(ge=0)
-    identity_weight: float = Field(ge=0)
-    pool_size: int = Field(ge=0)
 
 
 class FaceCycleTask(GanTask[FaceCycleBatch, FaceCycleDataset]):

@@ -46,19 +46,13 @@ from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import Dataset, FrameCache, TensorBatch
 from motiontransfer.training.distributed import barrier
-from motiontransfer.training.gan import (
-    GanConfig,
-    GanLossConfig,
-    GanTask,
-    Scalar,
-    VGG19Features,
-    gan_losses,
-)
-from motiontransfer.training.trainer import RunPaths, Schedule, TaskBatch, fit, save_results
+from motiontransfer.training.gan import GanTask, Scalar, VGG19Features, gan_losses
+from motiontransfer.training.params import FaceGanConfig, GanLossConfig, Schedule, WindowConfig
+from motiontransfer.training.paths import RunPaths
+from motiontransfer.training.trainer import TaskBatch, fit, save_results
 from motiontransfer.training.windows import (
     Frames,
     WindowBatch,
-    WindowConfig,
     WindowDataset,
     WindowInputs,
     excluded_references,
@@ -239,10 +233,6 @@ def read_full_frame_losses(
 
     discriminator, _ = read_network(path, "discriminator", DiscriminatorConfig, build)
     return FullFrameLosses(discriminator=discriminator, config=config, weight=weight)
-
-
-class FaceGanConfig(GanLossConfig, GanConfig):
-    """Losses and optimization of the face generator's training."""
 
 
 class Faces(NamedTuple):

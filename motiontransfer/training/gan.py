@@ -9,41 +9,28 @@ betas 0.5 and 0.999, as there.
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from motiontransfer.core.downloads import Pretrained, pretrained_file, read_tensors
-from motiontransfer.core.errors import MissingLibraryError, ParamsError, WeightsError, one_line
-from motiontransfer.core.params import PARAMS_FILE, Section
+from motiontransfer.core.errors import MissingLibraryError, WeightsError, one_line
 from motiontransfer.models.discriminators import DiscriminatorOutput
 from motiontransfer.models.layers import Features, to_device
 from motiontransfer.models.runtime import Runtime
+from motiontransfer.training.params import GanConfig, GanLossConfig, Objective
 from motiontransfer.training.run_log import Scalar
 from motiontransfer.training.trainer import AdamTask, Data, TaskBatch
 from motiontransfer.video.tensors import Images
 
-Objective = Literal["least_squares", "log"]
 Weights = Float[Tensor, "batch 1 height width"]
 LossesOf = dict[str, dict[str, Scalar]]
 """The losses, by name, of `generator` and of `discriminator`."""
 
 _SLICE_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 _BETAS = (0.5, 0.999)
-
-
-class GanLossConfig(Section):
-    """Weights of the losses of generator and discriminator; 0 turns a loss off."""
-
-    objective: Objective
-    adversarial_weight: float = Field(ge=0)
-    feature_matching_weight: float = Field(ge=0)
-    l1_weight: float = Field(ge=0)
-    perceptual_weight: float = Field(ge=0)
 
 
 def gan_losses(
@@ -157,11 +144,6 @@ def foreground_weight(poses: Features, *, radius_px: int, weight: float) -> Weig
     return 1 + (weight - 1) * near
 
 
-class GanConfig(Section):
-    ema_decay: float = Field(ge=0, lt=1)
-    compile: bool
-
-
 class GanTask(AdamTask[TaskBatch, Data]):
     """Base of adversarial training: both networks with Adam, and the EMA of the generator."""
 
@@ -266,15 +248,6 @@ def vgg19_weights(section: str) -> Pretrained:
         file_param=f"{section}.perceptual_file",
         without=f"set {section}.perceptual_weight to 0",
     )
-
-
-def check_perceptual(section: str, *, weight: float, file: Path | None) -> None:
-    """Check that a weights file is only given for a loss with a weight."""
-    if weight == 0 and file is not None:
-        raise ParamsError(
-            f"{PARAMS_FILE}: {section}.perceptual_file: has no effect where perceptual_weight is "
-            f"0; expected null, got {file}"
-        )
 
 
 def read_perceptual(section: str, *, weight: float, file: Path | None) -> VGG19Features | None:

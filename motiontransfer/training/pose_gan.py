@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor, channels_last, nn
 from torch.nn import functional
 
@@ -41,8 +40,6 @@ from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.gan import (
-    GanConfig,
-    GanLossConfig,
     GanTask,
     Scalar,
     VGG19Features,
@@ -50,14 +47,15 @@ from motiontransfer.training.gan import (
     relative_sharpness,
     weighted_l1_loss,
 )
+from motiontransfer.training.params import PoseGanConfig, Schedule
+from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.run_log import Throughput
-from motiontransfer.training.trainer import RunPaths, Schedule, fit, save_results
+from motiontransfer.training.trainer import fit, save_results
 from motiontransfer.training.windows import (
     Frames,
     Resolution,
     SceneInputs,
     WindowBatch,
-    WindowConfig,
     WindowDataset,
     WindowInputs,
     excluded_references,
@@ -77,14 +75,6 @@ _SHADOW_FOCUS = 8.0  # more weight per difference from the background image, of 
 _SYNTHESIZED_SHARE = 0.5  # of the L1 weight, for the image before the puppet is blended in
 _GLOBAL_PERCEPTUAL_SHARE = 0.5  # Chan et al. 2019: 5 for the global generator, 10 with the local
 _GLOBAL = "global"  # subfolder of the global generator's training, in run and logs
-
-
-class PoseGanConfig(WindowConfig, GanLossConfig, GanConfig):
-    """Keys of `train_gan` that windows and losses take, explained in params.yaml."""
-
-    global_only_fraction: float = Field(ge=0, lt=1)
-    foreground_l1_weight: float = Field(ge=1)
-    foreground_radius_px: int = Field(ge=0)
 
 
 class GeneratedWindows(NamedTuple):

@@ -7,30 +7,22 @@ once. Gradients are averaged over the ranks. The exponential moving average of t
 
 import copy
 import logging
-import math
 import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Generic, TypeVar
 
 import loky
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from motiontransfer.core import layout
-from motiontransfer.core.device import Precision
-from motiontransfer.core.params import Section
 from motiontransfer.core.progress import ProgressMeter
-from motiontransfer.core.storage import write_json
-from motiontransfer.models.discriminators import DiscriminatorConfig
-from motiontransfer.models.generators import NumDownsamplings, NumResidualBlocks
 from motiontransfer.models.layers import to_device
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.training.checkpoint import (
@@ -44,7 +36,6 @@ from motiontransfer.training.checkpoint import (
 )
 from motiontransfer.training.data import Batch, BatchSampler, Dataset, TensorBatch, prefetch
 from motiontransfer.training.distributed import (
-    Devices,
     all_gather,
     all_reduce_mean,
     barrier,
@@ -52,6 +43,8 @@ from motiontransfer.training.distributed import (
     processes_to_start,
     run_with_torchrun,
 )
+from motiontransfer.training.params import RunParams, Schedule
+from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.run_log import (
     MeanLosses,
     RunClock,
@@ -72,129 +65,18 @@ _logger = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class LoggingParams(Section):
-    """Intervals of all trainings. They decide no weights, and `run_key` reads what `repr` shows."""
-
-    affects_outputs = False
-
-    log_every_steps: int = Field(ge=1, repr=False)
-    sample_every_steps: int = Field(ge=1, repr=False)
-    checkpoint_every_steps: int = Field(ge=1, repr=False)
-
-
-class LengthParams(Section):
-    """Length, batch size and learning rate of a training."""
-
-    seed: int = Field(ge=0)
-    steps: int = Field(ge=0)
-    max_minutes: float | None = Field(gt=0)
-    batch_size: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
-    lr_decay_start: float = Field(ge=0, le=1)
-
-
-class Schedule(LengthParams, LoggingParams):
-    """Length, batch size, learning rate and intervals of a training.
-
-    With `max_minutes` the result depends on how fast the machine is. Without it it is a function of
-    configuration and inputs, however often the run is stopped and resumed.
-    """
-
-    def learning_rate_at(self, step: int, *, minutes: float = 0.0) -> float:
-        """Learning rate of a step, counted from 0, that begins after so many own minutes."""
-        constant = self.steps * self.lr_decay_start
-        progress = step
-        if self.max_minutes is not None:
-            progress = max(step, min(minutes / self.max_minutes, 1.0) * self.steps)
-        if progress < constant or constant == self.steps:
-            return self.learning_rate
-        return self.learning_rate * (self.steps - progress) / (self.steps - constant)
-
-    def is_over(self, done: int, *, minutes: float) -> bool:
-        """True if training ends after these steps and own minutes."""
-        late = self.max_minutes is not None and minutes >= self.max_minutes
-        return late or done >= self.steps
-
-    def seconds_left(self, minutes: float) -> float:
-        """Own time that is left after so many minutes; infinite without `max_minutes`."""
-        return math.inf if self.max_minutes is None else max(60 * (self.max_minutes - minutes), 0.0)
-
-    def part(self, steps: int, *, share: float) -> "Schedule":
-        """Return the schedule of some of the steps, which has this share of the time."""
-        minutes = None if self.max_minutes is None else share * self.max_minutes
-        return self.model_copy(update={"steps": steps, "max_minutes": minutes})
-
-
-class RunParams(LengthParams):
-    """Base of every training stage's section: its length, and where it runs."""
-
-    devices: Devices = Field(repr=False)
-    precision: Precision = Field(repr=False)  # `run_key` adds what it comes to on this machine
-
-    def schedule(self, logging: LoggingParams) -> Schedule:
-        return self.to_config(Schedule, **logging.model_dump())
-
-    def launch(
-        self, train: Callable[[Runtime], Mapping[str, object]], *, paths: "RunPaths"
-    ) -> None:
-        """Train in all processes together; the first one writes counts and metrics."""
-        count = processes_to_start(self.devices, batch_size=self.batch_size)
-        if count > 1:
-            run_with_torchrun(count)
-            return
-        with joined_runtime(precision=self.precision, batch_size=self.batch_size) as runtime:
-            counts = train(runtime)
-            if runtime.is_first:
-                paths.write_counts(counts)
-
-
-class TrainingParams(RunParams):
-    """Base of the sections that train generators against discriminators: the networks' shapes."""
-
-    num_filters: int = Field(ge=1, le=1024)
-    num_downsamplings: NumDownsamplings
-    num_residual_blocks: NumResidualBlocks
-    discriminator_filters: int = Field(ge=1, le=1024)
-    discriminator_layers: int = Field(ge=1, le=8)
-
-    def discriminator(self, *, num_scales: int = 1) -> DiscriminatorConfig:
-        return DiscriminatorConfig(
-            num_filters=self.discriminator_filters,
-            num_layers=self.discriminator_layers,
-            num_scales=num_scales,
-        )
-
-
-_COMPARED = ("steps", "planned_steps", "minutes", "steps_per_second", "auc")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunPaths:
-    checkpoints: Path
-    models: Path
-    logs: Path
-    counts: Path
-    """All that a training counted."""
-    metrics: Path
-    """The few numbers of it that DVC compares."""
-
-    @classmethod
-    def of_stage(cls, stage: str, name: str, *, models: Path, logs: Path) -> "RunPaths":
-        """Those of a stage of dvc.yaml for a target, a transfer or a detector."""
-        return cls(
-            checkpoints=layout.CHECKPOINTS_FOLDER / stage / name,
-            models=models,
-            logs=logs,
-            counts=layout.counts_file(stage, name),
-            metrics=layout.metrics_file(stage, name),
-        )
-
-    def write_counts(self, counts: Mapping[str, object]) -> None:
-        write_json(self.counts, counts)
-        self.write_metrics(counts)
-
-    def write_metrics(self, counts: Mapping[str, object]) -> None:
-        write_json(self.metrics, {key: counts[key] for key in _COMPARED if key in counts})
+def launch(
+    params: RunParams, train: Callable[[Runtime], Mapping[str, object]], *, paths: RunPaths
+) -> None:
+    """Train in all processes together; the first one writes counts and metrics."""
+    count = processes_to_start(params.devices, batch_size=params.batch_size)
+    if count > 1:
+        run_with_torchrun(count)
+        return
+    with joined_runtime(precision=params.precision, batch_size=params.batch_size) as runtime:
+        counts = train(runtime)
+        if runtime.is_first:
+            paths.write_counts(counts)
 
 
 class AdamTask(ABC, Generic[TaskBatch, Data]):

@@ -11,12 +11,10 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Int64, UInt8
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from motiontransfer.core.errors import TrainingError
-from motiontransfer.core.params import Section
 from motiontransfer.models.discriminators import split_real_fake
 from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
@@ -29,7 +27,8 @@ from motiontransfer.puppet.retrieval import Excluded
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.training.data import FrameCache, TensorBatch, make_generator
-from motiontransfer.training.gan import GanLossConfig, GanTask, LossesOf, Scalar, gan_losses
+from motiontransfer.training.gan import GanTask, LossesOf, Scalar, gan_losses
+from motiontransfer.training.params import GanLossConfig, WindowConfig
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import levels_to_images, levels_to_textures, upload
 
@@ -47,14 +46,6 @@ _CLOSE_SECONDS = 0.125  # between two masks: nobody moves far
 _JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
     "leg": ("knee", "ankle", "heel", "foot_index")
 }
-
-
-class WindowConfig(Section):
-    """Length of the windows, and what is hidden in them: explained in params.yaml."""
-
-    window_frames: Literal[1, 2]
-    limb_dropout: float = Field(ge=0, le=1)
-    part_dropout: float = Field(ge=0, lt=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

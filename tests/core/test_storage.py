@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from motiontransfer.core import storage
+from motiontransfer.core import storage, tensor_files
 from motiontransfer.core.storage import source_digests, source_files
 from motiontransfer.models.weights import write_tensors
 from stages.code import stage_modules
@@ -77,9 +77,9 @@ def test_arrays_without_pytorch_are_the_same_bytes_as_its_tensors(tmp_path):
         "none": np.zeros((0, 4), np.int32),
     }
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    storage.write_arrays(tmp_path / "arrays.safetensors", arrays, description={"key": 1})
+    tensor_files.write_arrays(tmp_path / "arrays.safetensors", arrays, description={"key": 1})
     write_tensors(
-        tmp_path / "tensors.safetensors", tensors, description=storage.versioned({"key": 1})
+        tmp_path / "tensors.safetensors", tensors, description=tensor_files.versioned({"key": 1})
     )
     written = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
     assert written[0] == written[1]

@@ -11,7 +11,9 @@ from torchmetrics.functional.image.lpips import _NoTrainLpips
 from motiontransfer.core.device import choose_accelerator
 from motiontransfer.core.errors import WeightsError
 from motiontransfer.evaluation import network_metrics as module
+from motiontransfer.evaluation import pretrained
 from motiontransfer.evaluation.measurements import nested
+from motiontransfer.evaluation.params import NetworkParams
 from tests.evaluation.conftest import BODY, noisy, textured
 from tests.pretend_cuda import pretend_cuda
 
@@ -33,7 +35,7 @@ def _lpips(tensors, folder):
 
 
 def _open_networks(name, file):
-    params = module.NetworkParams.model_validate({f"{name}_weights": file})
+    params = NetworkParams.model_validate({f"{name}_weights": file})
     return module.open_networks(params, option="evaluate.{}_weights")
 
 
@@ -113,19 +115,21 @@ def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch):
             devices.append(device)
             return self
 
-    monkeypatch.setattr(module, "pretrained_file", find)
-    monkeypatch.setattr(module, "read_tensors", lambda path, published: {})
+    monkeypatch.setattr(pretrained, "pretrained_file", find)
+    monkeypatch.setattr(pretrained, "read_tensors", lambda path, published: {})
     for load in ("_load_alexnet", "_load_inception"):
-        monkeypatch.setattr(module, load, lambda tensors: Network())
+        monkeypatch.setattr(pretrained, load, lambda tensors: Network())
     for use in ("lpips", "inception_features"):
-        monkeypatch.setattr(module, use, lambda network: len)
+        monkeypatch.setattr(pretrained, use, lambda network: len)
     asked = {"lpips_weights": "published", "inception_weights": "publishd"}  # a file
-    both = module.open_networks(module.NetworkParams.model_validate(asked), option="--{}-weights")
+    both = module.open_networks(NetworkParams.model_validate(asked), option="--{}-weights")
     assert opened == {"--lpips-weights": None, "--inception-weights": Path("publishd")}
     assert (both.distances, both.features, both.skipped) == ({"lpips": len}, len, {})
     assert devices == [choose_accelerator()] * 2
-    monkeypatch.setattr(module, "choose_accelerator", None)  # not asked where there is no network
-    nothing = module.open_networks(module.NetworkParams(), option="--{}-weights")
+    monkeypatch.setattr(
+        pretrained, "choose_accelerator", None
+    )  # not asked where there is no network
+    nothing = module.open_networks(NetworkParams(), option="--{}-weights")
     assert (nothing.distances, nothing.features) == ({}, None)
     assert set(nothing.skipped) == {"lpips", "fid", "kid"}
     assert "--lpips-weights" in nothing.skipped["lpips"]

@@ -9,7 +9,8 @@ from PIL import Image
 from motiontransfer.core.errors import TrainingError, VideoError
 from motiontransfer.evaluation import protocols
 from motiontransfer.evaluation.measurements import MetricKey, nested
-from motiontransfer.evaluation.network_metrics import NetworkParams, Networks, open_networks
+from motiontransfer.evaluation.network_metrics import Networks, open_networks
+from motiontransfer.evaluation.params import NetworkParams
 from motiontransfer.evaluation.protocols import FrameMetric, detected_frames, measure
 from motiontransfer.pose.detectors import default_detector
 from tests.evaluation.conftest import HAND, LOCAL, PERFECT, clips_of

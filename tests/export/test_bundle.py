@@ -20,6 +20,7 @@ from motiontransfer.core.errors import (
     WeightsError,
 )
 from motiontransfer.core.storage import sha256_of
+from motiontransfer.core.tensor_files import write_no_weights
 from motiontransfer.export.bundle import export_target
 from motiontransfer.export.onnx_networks import (
     FORMAT_VERSION,
@@ -31,13 +32,13 @@ from motiontransfer.export.run import DETECTOR_FOLDER
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
-from motiontransfer.models.weights import read_generator, write_no_weights, write_weights
+from motiontransfer.models.weights import read_generator, write_weights
 from motiontransfer.pose import openvino_holistic
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.pose.openvino_holistic import MODELS, openvino_core
-from motiontransfer.puppet.appearance import write_appearance
+from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.frame import LiveGenerator, full_size, render_poses, result_size
 from motiontransfer.rendering.renderer import load_renderer

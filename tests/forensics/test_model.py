@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from motiontransfer.core.errors import TrainingError
+from motiontransfer.core.tensor_files import read_description
 from motiontransfer.forensics import model
 from motiontransfer.forensics.model import score_frames
-from motiontransfer.models.weights import read_description
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.forensics.planted import CONFIG, walk
 

@@ -12,11 +12,10 @@ from torch import nn
 
 from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.core.storage import sha256_of
+from motiontransfer.core.tensor_files import read_description
 from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.weights import (
-    read_appearance,
-    read_description,
     read_face_generator,
     read_face_translator,
     read_generator,
@@ -24,7 +23,8 @@ from motiontransfer.models.weights import (
     write_tensors,
     write_weights,
 )
-from motiontransfer.puppet.appearance import pack_appearance, write_appearance
+from motiontransfer.puppet.appearance import pack_appearance
+from motiontransfer.puppet.appearance_file import read_appearance, write_appearance
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.puppet.warping import Puppet
 from tests.people import SIZE, dance, lost, puppet_of

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from safetensors.torch import save_file
 
-from motiontransfer.models.weights import read_description, read_face_generator
+from motiontransfer.core.tensor_files import read_description
+from motiontransfer.models.weights import read_face_generator
 from motiontransfer.pose import detection, keypoint_rcnn
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.keypoints import read_keypoints

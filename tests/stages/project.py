@@ -10,7 +10,7 @@ from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
 from motiontransfer.models.weights import write_weights
-from motiontransfer.puppet.appearance import write_appearance
+from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames

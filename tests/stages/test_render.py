@@ -14,14 +14,14 @@ import torch
 
 from motiontransfer.core.errors import MissingFileError, ParamsError, VideoError, WeightsError
 from motiontransfer.core.storage import read_checked_json, sha256_of, write_checked_json
+from motiontransfer.core.tensor_files import write_no_weights
 from motiontransfer.models.faces import FaceTranslator
 from motiontransfer.models.layers import initialize
-from motiontransfer.models.weights import write_no_weights
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.provenance.verification import read_provenance
-from motiontransfer.puppet.appearance import write_appearance
+from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import puppet_frames, upsample_frames
 from motiontransfer.retargeting.normalization import normalize_by_ankles

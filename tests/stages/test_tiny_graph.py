@@ -12,8 +12,8 @@ import yaml
 
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.core.stages import STAGES
+from motiontransfer.core.tensor_files import read_described
 from motiontransfer.evaluation.measurements import Measurements, nested, read_measurements
-from motiontransfer.models.weights import read_described
 from motiontransfer.puppet.target_clips import HeldOut
 from stages import evaluate, evaluate_transfer
 from tests.tiny_project import edit_yaml

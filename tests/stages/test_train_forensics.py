@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from motiontransfer.core.tensor_files import read_description
 from motiontransfer.forensics.data import CORRUPTIONS
 from motiontransfer.forensics.model import read_detector
 from motiontransfer.models.generators import build_generator
-from motiontransfer.models.weights import read_description, write_weights
+from motiontransfer.models.weights import write_weights
 from motiontransfer.pose.keypoints import write_keypoints
 from stages.train_forensics import main
 from tests.films import add_clip

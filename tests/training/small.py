@@ -22,22 +22,29 @@ from motiontransfer.models.generators import (
     ImageNetwork,
 )
 from motiontransfer.models.runtime import Runtime
-from motiontransfer.models.weights import read_appearance, write_weights
+from motiontransfer.models.weights import write_weights
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.puppet.appearance import write_appearance
+from motiontransfer.puppet.appearance_file import read_appearance, write_appearance
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.data import TensorBatch
-from motiontransfer.training.face_cycle import FaceCycleConfig
-from motiontransfer.training.face_gan import FaceGanConfig, FaceNetworks
-from motiontransfer.training.pose_gan import PoseGanConfig, PoseGanNetworks, Target
-from motiontransfer.training.trainer import AdamTask, RunPaths, Schedule, fit
-from motiontransfer.training.windows import WindowConfig, WindowDataset, puppets_of_clips
+from motiontransfer.training.face_gan import FaceNetworks
+from motiontransfer.training.params import (
+    FaceCycleConfig,
+    FaceGanConfig,
+    PoseGanConfig,
+    Schedule,
+    WindowConfig,
+)
+from motiontransfer.training.paths import RunPaths
+from motiontransfer.training.pose_gan import PoseGanNetworks, Target
+from motiontransfer.training.trainer import AdamTask, fit
+from motiontransfer.training.windows import WindowDataset, puppets_of_clips
 from tests.people import SIZE
 
 STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)

@@ -5,8 +5,8 @@ from motiontransfer.core.errors import CheckpointError
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training import checkpoint
+from motiontransfer.training.params import LoggingParams, RunParams
 from motiontransfer.training.run_log import Throughput
-from motiontransfer.training.trainer import LoggingParams, RunParams
 from tests.training.small import runtime, schedule
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "step": torch.tensor(4, dtype=torch.int64)}

@@ -7,15 +7,15 @@ from PIL import Image
 from torch import nn
 
 from motiontransfer.core.errors import TrainingError
+from motiontransfer.core.tensor_files import read_description
 from motiontransfer.models.faces import crop_boxes
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.runtime import make_runtime
-from motiontransfer.models.weights import read_description
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.training import face_gan
-from motiontransfer.training.gan import GanLossConfig
+from motiontransfer.training.params import GanLossConfig
 from motiontransfer.video.tensors import (
     frames_to_tensor,
     levels_to_images,

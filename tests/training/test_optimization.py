@@ -4,7 +4,8 @@ from torch import nn
 
 from motiontransfer.core.errors import MissingLibraryError
 from motiontransfer.training import gan
-from motiontransfer.training.gan import GanConfig, GanTask, require_triton
+from motiontransfer.training.gan import GanTask, require_triton
+from motiontransfer.training.params import GanConfig
 from tests.training.small import runtime
 
 

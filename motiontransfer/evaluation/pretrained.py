@@ -1,0 +1,126 @@
+"""Pretrained networks of the metrics: AlexNet for LPIPS, Inception for FID and KID."""
+
+import logging
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from motiontransfer.core.device import choose_accelerator, describe_device
+from motiontransfer.core.downloads import Pretrained, pretrained_file, read_tensors
+from motiontransfer.core.errors import WeightsError
+from motiontransfer.evaluation.image_metrics import FrameFeatures, ImageDistance
+from motiontransfer.video.color import Frame
+
+_logger = logging.getLogger(__name__)
+
+_SMALLEST_SIDE_PX = 64  # AlexNet's last layer has nothing left of less
+
+# LPIPS as published: layers of AlexNet whose output is compared; mean, deviation of colors.
+_COMPARED_LAYERS = (1, 4, 7, 9, 11)
+_COLOR_STATISTICS = ((-0.030, -0.088, -0.188), (0.458, 0.448, 0.450))
+_TINY = 1e-8  # keeps the length of features that are all 0 from dividing by 0
+
+
+def open_network(
+    name: str, published: Pretrained, *, file: Path | None
+) -> ImageDistance | FrameFeatures:
+    """LPIPS (`lpips`) or Inception's features (`inception`), on a GPU if there is one.
+
+    Args:
+        file: of its weights; None: the published ones.
+
+    Raises:
+        MissingFileError: no such file, or it could not be downloaded.
+        WeightsError: not a file of tensors, or not this network's.
+    """
+    load, use = (_load_alexnet, lpips) if name == "lpips" else (_load_inception, inception_features)
+    path = pretrained_file(published, file=file)
+    tensors = read_tensors(path, published)
+    try:
+        network = load(tensors)
+    except RuntimeError as error:
+        fault = " ".join(str(error).splitlines()[:2])
+        raise WeightsError(
+            f"{path}: not the weights for {published.needed_by}: {fault:.200}; {published.remedies}"
+        ) from error
+    device = choose_accelerator()
+    _logger.info("%s: %s, 32-true", published.needed_by, describe_device(device))
+    return use(network.to(device))
+
+
+def _load_alexnet(tensors: Mapping[str, Tensor]) -> nn.Module:
+    from torchvision.models import alexnet
+
+    with torch.device("meta"):
+        layers = alexnet(weights=None).features
+    prefix = "features."
+    backbone = {n.removeprefix(prefix): t.float() for n, t in tensors.items() if prefix in n}
+    layers.load_state_dict(backbone, assign=True)
+    return layers
+
+
+def _load_inception(tensors: Mapping[str, Tensor]) -> nn.Module:
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    with NamedTemporaryFile(suffix=".pth") as file:  # it reads torch's format, and files, only
+        torch.save(dict(tensors), file)
+        file.flush()
+        return FrechetInceptionDistance(
+            2048, antialias=False, feature_extractor_weights_path=file.name
+        ).inception
+
+
+def lpips(layers: nn.Module) -> ImageDistance:
+    """LPIPS of AlexNet's layers, with the authors' weights of each, torchmetrics' copy.
+
+    Colors are normalized as in the authors' code, and features of each layer to unit length. Images
+    with a side shorter than 64 pixels are enlarged.
+    """
+    device = next(layers.parameters()).device
+    with (files("torchmetrics.functional.image") / "lpips_models/alex.pth").open("rb") as stored:
+        learned = torch.load(stored, map_location="cpu", weights_only=True)
+    weight_of = {
+        layer: learned[f"lin{index}.model.1.weight"].to(device)
+        for index, layer in enumerate(_COMPARED_LAYERS)
+    }
+    mean, deviation = torch.tensor(_COLOR_STATISTICS, device=device)[..., None, None]
+
+    @torch.inference_mode()
+    def distance(first: Frame, second: Frame) -> float:
+        pair = torch.cat([_batch_of_one(image, device).float() for image in (first, second)])
+        pair, smallest = pair / 255, min(first.shape[:2])
+        if smallest < _SMALLEST_SIDE_PX:
+            size = [round(side * _SMALLEST_SIDE_PX / smallest) for side in first.shape[:2]]
+            pair = interpolate(pair, size, mode="bilinear", align_corners=False).clamp(0, 1)
+        pair, total = (2 * pair - 1 - mean) / deviation, 0.0
+        for index, layer in enumerate(layers.children()):
+            pair = layer(pair)
+            if index in weight_of:
+                unit = pair / torch.sqrt(pair.square().sum(dim=1, keepdim=True) + _TINY)
+                difference = (unit[:1] - unit[1:]).square()
+                total += float((weight_of[index] * difference).sum(dim=1).mean())
+        return total
+
+    return distance
+
+
+def inception_features(network: nn.Module) -> FrameFeatures:
+    """Inception's last features before its classes, 2048 of them, of an image of any size."""
+    device = next(network.parameters()).device
+
+    @torch.inference_mode()
+    def features(image: Frame) -> Float32[np.ndarray, " features"]:
+        return network(_batch_of_one(image, device))[0].cpu().numpy()
+
+    return features
+
+
+def _batch_of_one(image: Frame, device: torch.device) -> UInt8[Tensor, "1 3 height width"]:
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(device)

@@ -1,0 +1,36 @@
+"""Choices of networks in params.yaml, without PyTorch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+Architecture = Literal["fast", "global", "local"]
+PreviousFrame = Literal["generated", "none"]
+Texture = Literal["puppet", "none"]
+Upsampling = Literal["transposed", "resize"]
+CarriedFrame = Literal["generated", "corrected"]
+NumDownsamplings = Annotated[int, Field(ge=1, le=8)]
+NumResidualBlocks = Annotated[int, Field(ge=0, le=64)]
+Background = Literal["plate", "generated"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundMethod:
+    """Source of a frame's pixels around the person."""
+
+    has_image: bool
+    """The appearance's background image shows through the generator's alpha mask.
+
+    A viewport, a shadow network and a puppet need it."""
+
+    @property
+    def mask_channels(self) -> int:
+        return int(self.has_image)
+
+
+BACKGROUNDS: Mapping[Background, BackgroundMethod] = {
+    "plate": BackgroundMethod(has_image=True),
+    "generated": BackgroundMethod(has_image=False),
+}

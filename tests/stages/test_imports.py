@@ -1,0 +1,21 @@
+"""What a stage loads when it starts: PyTorch takes two seconds, MediaPipe and dvclive one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NETWORKS = {"render", "evaluate", "train_gan", "train_face_gan", "train_forensics"}
+STAGES = {path.stem for path in Path("stages").glob("[a-z]*.py")}
+SLOW = {"torch", "torchvision", "dvclive", "pandas", "mediapipe"}
+ALLOWED = {"segment_person": {"mediapipe"}}
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES - NETWORKS))
+def test_a_stage_without_a_network_loads_no_library_that_takes_seconds(stage):
+    show = f"import sys, stages.{stage}; print(*sys.modules)"
+    command = [sys.executable, "-c", show]
+    loaded = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
+    assert SLOW & {*loaded} == ALLOWED.get(stage, set())
+    assert "motiontransfer.core.layout" in loaded
