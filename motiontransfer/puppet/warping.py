@@ -343,7 +343,8 @@ def _texture(
                 cv2.resize, dsize=(right - left, bottom - top), interpolation=cv2.INTER_AREA
             )
             person = np.stack([area(plane) for plane in person])
-        texture[:, top:bottom, left:right] = person.round()
+        for plane, levels in zip(texture[:, top:bottom, left:right], person, strict=True):
+            plane[:] = cv2.convertScaleAbs(levels)  # rounded
     return texture.transpose(1, 2, 0)
 
 
