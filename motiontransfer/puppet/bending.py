@@ -138,17 +138,24 @@ def sampling_grid(
     *,
     corner: Sequence[int],
     size: tuple[int, int],
+    patch_size: tuple[int, int],
     origin: complex = 0j,
     shrink: int = 1,
-) -> Float32[np.ndarray, "height width 2"]:
-    """Where (x, y) each pixel of a box is sampled in the reference.
+) -> tuple[Float32[np.ndarray, "height width 2"], tuple[int, int]]:
+    """Where (x, y) pixels of a box are sampled in the reference's patch.
+
+    Rows and columns at the box's sides that lie beside the patch are left out.
 
     Args:
         bends: of one part.
         corner: (x, y) of the box's first pixel.
         size: (width, height).
+        patch_size: (height, width).
         origin: x + iy in the reference from which places are counted.
         shrink: factor by which the reference was made smaller.
+
+    Returns:
+        The places, and the (x, y) in the box of the first of them.
     """
     step = max(int(min(bend.radius for bend in bends) / _CELLS_PER_RADIUS), 1)
     columns, rows = (math.ceil(side / step) + 2 for side in size)
@@ -163,8 +170,35 @@ def sampling_grid(
         places += bend.shift(pixels)
     places /= shrink
     grid = places.view(np.float32).reshape(rows, columns, 2)
-    enlarged = cv2.resize(grid, (step * columns, step * rows))
-    return enlarged[step : step + size[1], step : step + size[0]]
+    cells = _cells_in(grid, patch_size)
+    around = grid[tuple(slice(along.start, along.stop + 1) for along in cells)]
+    enlarged = cv2.resize(around, (step * around.shape[1], step * around.shape[0]))
+    # The first pixel is the second cell's, half a cell behind its corner in the grid.
+    starts = [max((along.start - 1) * step + step // 2, 0) for along in cells]
+    stops = [
+        min((along.stop - 1) * step + (step + 1) // 2, side)
+        for along, side in zip(cells, reversed(size), strict=True)
+    ]
+    inner = tuple(
+        slice(start + (1 - along.start) * step, stop + (1 - along.start) * step)
+        for along, start, stop in zip(cells, starts, stops, strict=True)
+    )
+    return enlarged[inner], (starts[1], starts[0])
+
+
+def _cells_in(
+    grid: Float32[np.ndarray, "rows columns 2"], patch_size: tuple[int, int]
+) -> tuple[slice, slice]:
+    """Rows and columns of a grid's cells of which some may lie in a patch; one at least."""
+    pairs = np.stack([grid[:-1], grid[1:]])
+    corners = np.concatenate([pairs[:, :, :-1], pairs[:, :, 1:]])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    is_in = np.all((high > -1) & (low < patch_size[::-1]), axis=2)
+    if not is_in.any():
+        return slice(0, 1), slice(0, 1)
+    found = (np.flatnonzero(is_in.any(axis=axis)) for axis in (1, 0))
+    rows, columns = (slice(int(along[0]), int(along[-1]) + 1) for along in found)
+    return rows, columns
 
 
 class Placement:

@@ -298,8 +298,15 @@ class PuppetClip:
             return None
         edge = cv2.BORDER_REPLICATE
         if bends:
-            corner, origin = (left, top), complex(x, y)
-            grid = sampling_grid(bends, corner=corner, size=size, origin=origin, shrink=shrink)
+            grid, inner = sampling_grid(
+                bends,
+                corner=(left, top),
+                size=size,
+                patch_size=pixels.shape[:2],
+                origin=complex(x, y),
+                shrink=shrink,
+            )
+            left, top = left + inner[0], top + inner[1]
             drawn = cv2.remap(pixels, grid, _NO_MAP, cv2.INTER_LINEAR, borderMode=edge)
         else:
             matrix[:, 2] += matrix[:, :2] @ (left, top)

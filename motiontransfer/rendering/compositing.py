@@ -110,7 +110,8 @@ class GuidedUpsampling:
         result = _enlarged(*_guided_filter(small, frame.astype(np.float32)), guide)
         # The puppet itself where it is sure: a linear function dims what varies little.
         sure = texture[person][..., 4].astype(np.float32)
-        result[person] = cv2.blendLinear(guide[person], result[person], sure, 255 - sure)
+        if sure.size:
+            result[person] = cv2.blendLinear(guide[person], result[person], sure, 255 - sure)
         return result
 
 
@@ -123,6 +124,8 @@ def _person(texture: Texture) -> tuple[slice, slice]:
 def _over(texture: Texture, background: Frame) -> Frame:
     """A puppet over an image of its size."""
     result, person = background.copy(), _person(texture)
+    if not texture[person].size:
+        return result
     *color, coverage, _ = texture[person].transpose(2, 0, 1)
     under = cv2.multiply(result[person], cv2.merge([255 - coverage] * 3), scale=1 / 255)
     result[person] = cv2.add(under, cv2.merge(color))

@@ -44,15 +44,34 @@ def test_what_is_so_far_from_the_joint_in_the_pose_is_so_far_in_the_reference(de
 def test_places_of_a_box_are_interpolated():
     """To a tenth of a radius, on a grid of half of one."""
     bend = limb_bend(60)
-    places = sampling_grid([bend], corner=(80, 90), size=(37, 29))
+    places, _ = sampling_grid([bend], corner=(80, 90), size=(37, 29), patch_size=(999, 999))
     for x, y in ((80, 90), (93, 101), (100, 104), (111, 97), (116, 118)):
         assert complex(*places[y - 90, x - 80].tolist()) == pytest.approx(place(bend, x, y), abs=1)
 
 
 def test_places_in_a_smaller_reference_are_counted_from_where_it_begins():
-    bend, box = limb_bend(60), {"corner": (80, 90), "size": (37, 29)}
-    smaller = sampling_grid([bend], **box, origin=70 + 60j, shrink=4)
-    assert smaller == pytest.approx((sampling_grid([bend], **box) - (70, 60)) / 4, abs=1e-4)
+    bend = limb_bend(60)
+    box = {"corner": (80, 90), "size": (37, 29), "patch_size": (999, 999)}
+    smaller, _ = sampling_grid([bend], **box, origin=70 + 60j, shrink=4)
+    whole, _ = sampling_grid([bend], **box)
+    assert smaller == pytest.approx((whole - (70, 60)) / 4, abs=1e-4)
+
+
+@pytest.mark.parametrize("origin", [70 + 60j, 99 + 98j, 114 + 110j])
+def test_sides_of_a_box_that_lie_beside_the_patch_are_left_out(origin):
+    bend, height, width = limb_bend(60), 20, 16
+    box = {"corner": (80, 90), "size": (57, 49), "origin": origin}
+    full = np.full((49, 57, 2), -9.0)  # places that nothing of a patch is at
+    places, (x, y) = sampling_grid([bend], **box, patch_size=(height, width))
+    full[y : y + places.shape[0], x : x + places.shape[1]] = places
+    whole, first = sampling_grid(
+        [bend], **{**box, "origin": origin - 500 - 500j}, patch_size=(999, 999)
+    )
+    assert (whole.shape, first) == ((49, 57, 2), (0, 0))
+    whole = whole - 500
+    is_in = np.all((whole > -1) & (whole < (width, height)), axis=2)
+    assert full[is_in] == pytest.approx(whole[is_in], abs=1e-3)
+    assert is_in.sum() < places.size / 2 < 49 * 57
 
 
 def test_half_the_way_across_it_is_turned_by_half_of_the_angle_and_beyond_by_all():
