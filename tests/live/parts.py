@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from motiontransfer.core.tensor_files import write_no_weights
 from motiontransfer.live.devices import Source
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.session import Session
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
-from motiontransfer.models.weights import write_no_weights
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.rendering.frame import LiveGenerator
 from motiontransfer.rendering.renderer import make_renderer

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import yaml
 
-from motiontransfer.core.tensor_files import write_no_weights
 from motiontransfer.live import command
 from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.provenance.verification import read_provenance
