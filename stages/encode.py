@@ -1,7 +1,8 @@
 """Encode one transfer's videos: `python -m stages encode ada_as_ben`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache, partial
 from typing import TypeVar
 
 from motiontransfer.core import layout
@@ -12,6 +13,7 @@ from motiontransfer.core.storage import replacing_folder, write_json
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, signed_files
 from motiontransfer.puppet.appearance_file import read_appearance
+from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.backgrounds import (
     FILM,
@@ -47,18 +49,19 @@ def main(transfer: str) -> str:
     panels = Panels(source=source.frames, poses=poses, truth=names.truth_path, style=rendered.style)
     results, others = layout.results_folder(transfer), layout.backgrounds_folder(transfer)
     signature = rendered.assertion, credentials
+    read = cache(partial(read_appearance, layout.appearance_file(names.target)))
     looks = {"crf": params.crf, "visible_label": params.visible_label}
     with ExitStack() as stack:
         enter, file = stack.enter_context, layout.rendered_folder(transfer) / layout.FRAMES_FILE
         store = enter(FrameStore(file))
         size = size_of_height(store.size, rendered.full_size, height=params.height)
         if params.background == FILM:
-            frames = _enlarged(store.frames(), names.target, poses, size=size)
+            frames = _enlarged(store.frames(), read, poses, size=size)
         else:
             content = dict.fromkeys(files_over(params.background), _COMPOSITE)
             folder = enter(signed_files(enter(replacing_folder(others)), content, *signature))
-            masked = _enlarged(_masked(store, params.background), names.target, poses, size=size)
-            room = resize(read_appearance(layout.appearance_file(names.target)).background, size)
+            masked = _enlarged(_masked(store, params.background), read, poses, size=size)
+            room = resize(read().background, size)
             frames = written_over(masked, folder, params.background, room, source, **looks)
         write_videos(
             enter(signed_files(results, _CONTENT_OF_VIDEO, *signature)),
@@ -93,9 +96,13 @@ def _masked(store: FrameStore, background: str) -> Iterator[MaskedFrame]:
 
 
 def _enlarged(
-    frames: Iterator[_Frame], target: str, poses: Keypoints, *, size: tuple[int, int]
+    frames: Iterator[_Frame],
+    read: Callable[[], Appearance],
+    poses: Keypoints,
+    *,
+    size: tuple[int, int],
 ) -> Iterator[_Frame]:
     if size == poses.image_size:
         return frames
-    puppet = Puppet(read_appearance(layout.appearance_file(target)), poses.image_size)
+    puppet = Puppet(read(), poses.image_size)
     return upsample_frames(frames, puppet.follow(poses), size=size)

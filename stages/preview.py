@@ -11,7 +11,7 @@ from motiontransfer.rendering.compositing import puppet_frames, with_label
 from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.geometry import fit_framing
-from motiontransfer.video.writer import write_video
+from motiontransfer.video.writer import RESULT_PRESET, write_video
 
 _HEIGHT = 540  # pixels, at most
 _CRF = 20
@@ -47,6 +47,6 @@ def main(transfer: str) -> str:
             sound=source.sound,
             sound_offset_seconds=source.sound_offset_seconds,
             crf=_CRF,
-            preset="faster",
+            preset=RESULT_PRESET,
         )
     return f"{results / layout.PREVIEW_FILE}: the person cut out and moved, no network yet"

@@ -2,15 +2,15 @@
 
 import itertools
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from motiontransfer.app.runs import Run
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.params import Transfer, Video, load_section
-from motiontransfer.core.storage import sha256_of
+from motiontransfer.core.storage import replacing, sha256_of
 from motiontransfer.project.entries import load_transfers, load_videos
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
@@ -31,28 +31,31 @@ def films() -> dict[str, Path]:
 
 
 def keep_film(upload: Path) -> Path:
-    """Move an uploaded film to data/videos/, or delete it if the same one is there; return which.
+    """Move an uploaded film to data/videos/, unless the same one is there; return which.
 
     Raises:
         VideoError: it is no video; it is deleted.
     """
     try:
-        run_isolated(read_metadata, upload)
-    except MotionTransferError:
-        upload.unlink()
-        raise
+        return _kept(upload)
+    finally:
+        upload.unlink(missing_ok=True)
+
+
+def _kept(upload: Path) -> Path:
+    run_isolated(read_metadata, upload)
     size = upload.stat().st_size
     for path in films().values():
         if path.stat().st_size == size and sha256_of(path) == sha256_of(upload):
-            upload.unlink()
             return path
     stem = re.sub(r"[^\w-]+", "_", upload.stem).strip("_-")[:40] or "film"
     names = (f"{stem}_{number}" if number else stem for number in itertools.count())
     taken = {path.stem for path in layout.VIDEOS_FOLDER.glob("*")} | {*films()}
     name = next(name for name in names if name not in taken)
     path = layout.VIDEOS_FOLDER / f"{name}{upload.suffix.lower()}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return upload.replace(path)
+    with replacing(path) as temporary:
+        shutil.move(upload, temporary)  # data/ may be another disk
+    return path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

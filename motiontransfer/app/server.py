@@ -122,6 +122,10 @@ class OwnPageOnly:
             return await answer(scope, receive, send)
         if scope["path"].startswith(_OF_GRADIO):
             return await PlainTextResponse("no such file", status_code=404)(scope, receive, send)
+        size, free = int(headers.get("content-length", 0)), shutil.disk_usage(FOLDER).free
+        if size > free and scope["path"] == "/gradio_api/upload":  # what has arrived would stay
+            told = f"the disk is full: {size / 1e6:.0f} MB are sent, {free / 1e6:.0f} MB are free"
+            return await PlainTextResponse(told, status_code=507)(scope, receive, send)
 
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":

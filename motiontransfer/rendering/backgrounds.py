@@ -24,7 +24,7 @@ from motiontransfer.video.color import AnyFrame, Frame, MaskedFrame
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.isolation import iterate_isolated, run_isolated
 from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright
-from motiontransfer.video.writer import video_writer
+from motiontransfer.video.writer import RESULT_PRESET, video_writer
 
 FILM, GREEN, ALPHA = "film", "green", "alpha"
 """Backgrounds that are no file: the target's own room, a plain one, and none."""
@@ -185,6 +185,7 @@ def written_over(
                             sound=None if name.endswith(".webm") else source.sound,
                             sound_offset_seconds=source.sound_offset_seconds,
                             crf=crf,
+                            preset=RESULT_PRESET,
                         )
                     )
                 )

@@ -20,6 +20,9 @@ from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.isolation import restart_time_limit
 from motiontransfer.video.reader import BITEXACT, open_input, open_output, seconds_of, sound_stream
 
+RESULT_PRESET = "veryfast"
+"""x264's, of results: 0.8 dB of 53 below `medium` at 0.4 of its time, over a still room."""
+
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _MP3_IN_MP4_RATES = (16000, 22050, 24000, 32000, 44100, 48000)
 _THREADS = 4  # x264's output depends on the number of threads, so it is fixed

@@ -156,6 +156,8 @@ def test_other_sites_and_files_beside_results_are_refused(served, project):
     assert status(join, **post, Origin="null") == 403
     assert status(address, Host="elsewhere.example") == 403
     assert status(join, **post, Origin=address) != 403
+    upload = f"{address}/gradio_api/upload"
+    assert status(upload, **post, Origin=address, Content_Length=str(10**16)) == 507
 
 
 def test_a_second_server_of_a_project_says_where_the_first_is(served, project):
