@@ -12,8 +12,8 @@ from motiontransfer.core.progress import track
 from motiontransfer.core.storage import replacing_folder, write_json
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, signed_files
-from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.backgrounds import (
     FILM,
