@@ -20,7 +20,7 @@ from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import Box, enclosing_box, resize
+from motiontransfer.video.geometry import Box, enclosing_box
 
 Frames = Mapping[str, AnyFrame]
 """Name of a video -> its frame, all at one point in time."""
@@ -105,9 +105,9 @@ def read_frames(references: Iterable[FrameReference], size: tuple[int, int]) -> 
             if path not in store_of:
                 store_of[path] = stack.enter_context(FrameStore(path))
                 _check_size(store_of[path], size)
-            frame = store_of[path][index]
-            is_reduced = has_more_pixels(frame.shape[:2], size)
-            yield resize(frame, size) if is_reduced else frame[: size[0], : size[1]]
+            store = store_of[path]
+            is_larger = has_more_pixels(store.size, size)
+            yield store.reduced(index, size) if is_larger else store[index][: size[0], : size[1]]
 
 
 def has_more_pixels(size: tuple[int, int], working: tuple[int, int]) -> bool:

@@ -14,7 +14,8 @@ from av.codec.context import Flags
 
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.storage import replacing
-from motiontransfer.video.color import Frame, MaskedFrame, to_srgb
+from motiontransfer.video.color import Frame, MaskedFrame, OnePass, to_srgb
+from motiontransfer.video.geometry import resize
 from motiontransfer.video.isolation import restart_time_limit, run_isolated
 from motiontransfer.video.reader import (
     BITEXACT,
@@ -123,6 +124,7 @@ class FrameStore:
             rate = self._stream.guessed_rate or rate
         self.frame_rate: Fraction = recognise_rate(rate)
         self._num_frames = self._count_frames()
+        self._shrink: dict[tuple[int, int], OnePass] = {}
 
     def _open(self) -> None:
         self._stack.close()
@@ -151,6 +153,17 @@ class FrameStore:
         return self._num_frames
 
     def __getitem__(self, index: int) -> Frame:
+        return to_srgb(self._frame(index))
+
+    def reduced(self, index: int, size: tuple[int, int]) -> Frame:
+        """A frame in a smaller (height, width), of means of areas."""
+        frame, (height, width) = self._frame(index), self.size
+        if size not in self._shrink and not (height % 2 or width % 2):
+            self._shrink[size] = OnePass(self.size, (0, 0, width, height), (), size)
+        shrunk = self._shrink[size](frame) if size in self._shrink else None
+        return resize(to_srgb(frame), size) if shrunk is None else shrunk.to_ndarray()
+
+    def _frame(self, index: int) -> av.VideoFrame:
         wanted = index + self._num_frames if index < 0 else index
         if not 0 <= wanted < self._num_frames:
             raise IndexError(f"{self.path}: frame {index} of {self._num_frames}")
@@ -160,7 +173,7 @@ class FrameStore:
             self._following = self._decode(range(wanted, self._num_frames))
         decoded = next(self._following)
         self._next_index = wanted + 1
-        return to_srgb(decoded)
+        return decoded
 
     def _decode(self, indices: range) -> Iterator[av.VideoFrame]:
         packets = self._packets_from(indices[0])

@@ -64,6 +64,26 @@ def test_single_frames_may_be_read_while_a_range_is(tmp_path):
             np.testing.assert_array_equal(store[8 - index], frames[8 - index])
 
 
+@pytest.mark.parametrize("options", [{"pix_fmt": "yuv420p"}, {"pix_fmt": "yuv444p"}])
+def test_a_reduced_frame_is_the_means_of_areas_and_others_may_be_read_between(tmp_path, options):
+    path = tmp_path / "video.mp4"
+    shades = np.arange(0, 240, 15, np.uint8).repeat(4)
+    frames = [np.dstack([np.roll(np.tile(shades, (48, 1)), 4 * n, axis=1)] * 3) for n in range(3)]
+    write_test_video(path, frames, **options)
+    with FrameStore(path) as store:
+        for index in (2, 0, 1):
+            reduced = store.reduced(index, (12, 16))
+            expected = store[index].reshape(12, 4, 16, 4, 3).mean(axis=(1, 3))
+            assert reduced.shape == (12, 16, 3)
+            assert np.abs(reduced - expected).max() < 1.5
+            assert (
+                np.abs(
+                    store.reduced(index, (6, 8)) - expected.reshape(6, 2, 8, 2, 3).mean((1, 3))
+                ).max()
+                < 1.5
+            )
+
+
 def test_the_same_frames_are_the_same_bytes_and_an_error_leaves_what_was_there(tmp_path):
     path = write(tmp_path / "frames.mkv", small_noise(2))
     before = path.read_bytes()
