@@ -33,6 +33,7 @@ _PROGRESS = re.compile(r"^\S+: (\d+) of (\d+), .*?, ([\d:]+) left(?:, (.*))?$", 
 _MADE = re.compile(r"^(preview|result|report): (\S.*)$", re.MULTILINE)
 _TRANSFER = re.compile(r"^(\S+): \d+ stages?, about ", re.MULTILINE)
 _ERROR = re.compile(r"^ERROR: (.*)$", re.MULTILINE)
+_LOSSES = re.compile(r"(?<=[\d:] left), .*")
 _OUTPUT = re.compile(r"; its output: \S+$")
 
 
@@ -119,9 +120,9 @@ def outcome(told: Told) -> str:
 
 
 def activity(stage: str) -> str:
-    """Last line that a stage that runs has printed."""
+    """Last line that a stage that runs has printed, without losses."""
     log = log_of(stage)
-    return last_line(log) if log.exists() else ""
+    return _LOSSES.sub("", last_line(log)) if log.exists() else ""
 
 
 class Queue:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from motiontransfer.app import runs
-from motiontransfer.app.runs import Queue, outcome, read_log, told_by
+from motiontransfer.app.runs import Queue, activity, outcome, read_log, told_by
 
 LOG = """\
 me.mp4: 00:12, 1080x1920 px, 30 frames a second, H.264, with sound
@@ -33,6 +33,14 @@ def test_a_log_tells_what_goes_on_and_what_is_ready():
     assert ended.share_done == 1
     assert ended.made["result"] == Path("results/me_as_it/transfer.mp4")
     assert read_log("").share_done == 0
+
+
+def test_of_a_training_its_step_is_told_and_not_its_losses(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    log = runs.log_of("train_gan@me")
+    log.parent.mkdir(parents=True)
+    log.write_text("began\ntrain_gan me: 20 of 250, 2.6/s, 01:09 left, generator/l1 2.5, a/b 1.2")
+    assert activity("train_gan@me") == "train_gan me: 20 of 250, 2.6/s, 01:09 left"
 
 
 @pytest.mark.parametrize(
