@@ -2,6 +2,7 @@
 
     uv run python -m benchmarks.demo            # the last commit
     uv run python -m benchmarks.demo v1.0 HEAD  # two commits, one after the other
+    uv run python -m benchmarks.demo v1.0 HEAD --films DANCER ME  # `dance` of these, and no demo
 
 Each commit is cloned and reproduced by this interpreter and its packages. CPU time, which other
 programs on the machine change least, is that of a stage's process with its children.
@@ -14,6 +15,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.machine import recorded
@@ -47,9 +50,11 @@ def main() -> None:
     """Print a table of stages, a row each, and the transfer's metrics at each commit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("commits", nargs="*", default=["HEAD"])
-    commits = parser.parse_args().commits
+    parser.add_argument("--films", nargs=2, type=Path, metavar=("DANCER", "ME"))
+    arguments = parser.parse_args()
+    commits, films = arguments.commits, arguments.films or ()
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch, recorded("demo") as rows:
-        of_commit = {commit: reproduce(Path(scratch), commit) for commit in commits}
+        of_commit = {commit: reproduce(Path(scratch), commit, films=films) for commit in commits}
         metrics = {commit: project / "results" for commit, (project, _) in of_commit.items()}
         stages = {name: None for _, runs in of_commit.values() for name in runs}
         for stage in [*stages, "total"]:
@@ -66,15 +71,36 @@ def main() -> None:
                 print(f"\n{commit}: {file.parent.name}: {headlines(file)}")  # noqa: T201
 
 
-def reproduce(scratch: Path, commit: str) -> tuple[Path, dict[str, dict[str, float]]]:
-    """Clone and run the pipeline; return the project, and each stage's time and memory in order."""
+def reproduce(
+    scratch: Path, commit: str, *, films: Sequence[Path] = ()
+) -> tuple[Path, dict[str, dict[str, float]]]:
+    """Clone and run the pipeline, or the dance of two films.
+
+    Returns:
+        The project, and each stage's time and memory in order.
+    """
     project, log = scratch / commit.replace("/", "_"), scratch / f"{commit.replace('/', '_')}.jsonl"
     subprocess.run(["git", "clone", "-q", PROJECT, project], check=True)
     subprocess.run(["git", "checkout", "-q", commit], cwd=project, check=True)
     (scratch / "sitecustomize.py").write_text(_AT_EXIT, encoding="utf-8")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(scratch), "STAGES_LOG": str(log)}
-    subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=project, env=environment, check=True)
+    command = ["-m", "dvc", "repro"]
+    if films:
+        command = ["-c", "from motiontransfer.cli import main; main()", "dance"]
+        command += [str(film.resolve()) for film in films]
+    began, told = time.monotonic(), ""
+    with subprocess.Popen(
+        [sys.executable, "-u", *command],
+        cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        for line in process.stdout or ():
+            print(line, end="", flush=True)  # noqa: T201
+            if line.startswith(("preview:", "result:", "report:")):
+                told += f"{commit}: {time.monotonic() - began:.0f} s: {line}"
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    print(told)  # noqa: T201
     runs = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     return project, {run.pop("stage"): run for run in runs}
 
