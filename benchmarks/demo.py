@@ -87,7 +87,7 @@ def reproduce(
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(scratch), "STAGES_LOG": str(log)}
     command = ["-m", "dvc", "repro"]
     if films:
-        command = ["-m", "motiontransfer", "dance"]
+        command = ["-c", "from motiontransfer.cli.app import main; main()", "dance"]
         command += [str(film.resolve()) for film in films]
     began, told = time.monotonic(), ""
     with subprocess.Popen(
