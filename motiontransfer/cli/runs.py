@@ -48,7 +48,14 @@ def dance(
 ) -> None:
     """Check and add both films, and run all that renders ME performing the dance of DANCER."""
     from motiontransfer.core.params import load_section
-    from motiontransfer.pipeline.plan import forecast, format_forecast, plan, scratch_project
+    from motiontransfer.pipeline.plan import (
+        forecast,
+        format_forecast,
+        plan,
+        scratch_project,
+        seconds_side_by_side,
+    )
+    from motiontransfer.pipeline.runs import num_at_once
     from motiontransfer.project import entries
 
     with scratch_project() if dry else nullcontext(Path()) as root:  # dry: as it is now
@@ -66,11 +73,13 @@ def dance(
         transfer = entries.pair(source, subject, root=root)
         removed = entries.remove_demo_videos(root=root) if new else []
         wanted = [f"preview@{transfer}", *([] if preview else [f"report@{transfer}"])]
-        forecasts = forecast(plan(*wanted, root=root, is_forecast=True), root=root)
+        graph = plan(*wanted, root=root, is_forecast=True)
+        forecasts = forecast(graph, root=root)
     print_missing_poses(transfer, source=source, target=subject, checked=checked)
     if removed:
         typer.echo(f"removed, of the demo: {', '.join(removed)}")
-    typer.echo(f"{transfer}: {format_forecast(forecasts)}")
+    together = seconds_side_by_side(graph, forecasts, jobs=num_at_once())
+    typer.echo(f"{transfer}: {format_forecast(forecasts, together)}")
     if dry:
         for stage, seconds in forecasts.items():
             typer.echo(f"  {stage:<40}{seconds / 60:6.1f} min")

@@ -25,43 +25,46 @@ class Stage:
 STAGES: Mapping[str, Stage] = MappingProxyType(
     {
         "code": Stage(start_seconds=1.0, has_constant_outputs=True),
-        "check_params": Stage(has_constant_outputs=True),
+        "check_params": Stage(start_seconds=1.2, has_constant_outputs=True),
         "plots_page": Stage(),
         "film": Stage(),
-        "decode": Stage(start_seconds=9.0),
+        "decode": Stage(seconds_per_frame=0.02),
         "detect_keypoints": Stage(
-            seconds_per_frame=0.05, gpu_memory_params="compute.num_workers to 1"
+            start_seconds=3.0, seconds_per_frame=0.05, gpu_memory_params="compute.num_workers to 1"
         ),
-        "clean_keypoints": Stage(),
-        "fit_normalization": Stage(),
+        "clean_keypoints": Stage(start_seconds=3.0),
+        "fit_normalization": Stage(start_seconds=1.0),
         "segment_person": Stage(),
         "fit_appearance": Stage(start_seconds=40.0),
-        "preview": Stage(seconds_per_frame=0.03, affects_results=False),
+        "preview": Stage(start_seconds=2.0, seconds_per_frame=0.02, affects_results=False),
         "train_gan": Stage(
             start_seconds=12.0,
             seconds_per_frame=0.2,
             gpu_memory_params="train_gan.batch_size, train_gan.num_filters or decode.size",
         ),
         "train_face_gan": Stage(
-            start_seconds=10.0,
+            start_seconds=18.0,
             seconds_per_frame=0.03,
             gpu_memory_params=(
                 "train_face_gan.batch_size, train_face_gan.num_filters or decode.size"
             ),
         ),
         "train_face_cycle": Stage(
-            gpu_memory_params="train_face_cycle.batch_size or train_face_cycle.num_filters"
+            start_seconds=1.0,
+            gpu_memory_params="train_face_cycle.batch_size or train_face_cycle.num_filters",
         ),
-        "normalize": Stage(start_seconds=2.0),
+        "normalize": Stage(start_seconds=0.5),
         "render": Stage(
-            start_seconds=13.0, gpu_memory_params="train_gan.num_filters or decode.size"
+            seconds_per_frame=0.03, gpu_memory_params="train_gan.num_filters or decode.size"
         ),
-        "encode": Stage(seconds_per_frame=0.18),
+        "encode": Stage(start_seconds=2.0, seconds_per_frame=0.1),
         "evaluate": Stage(
             start_seconds=15.0, gpu_memory_params="train_gan.num_filters or decode.size"
         ),
-        "evaluate_transfer": Stage(seconds_per_frame=0.15, gpu_memory_params="render.height"),
-        "report": Stage(start_seconds=10.0, affects_results=False),
+        "evaluate_transfer": Stage(
+            start_seconds=3.0, seconds_per_frame=0.11, gpu_memory_params="render.height"
+        ),
+        "report": Stage(seconds_per_frame=0.055, affects_results=False),
         "train_forensics": Stage(
             gpu_memory_params="train_forensics.batch_size or train_forensics.num_filters",
             affects_results=False,

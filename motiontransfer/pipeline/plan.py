@@ -1,10 +1,14 @@
 """Stages that `dvc repro` would run, and about how long they take."""
 
 import shutil
+import time
 from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import numpy as np
 
 from motiontransfer.core.params import PARAMS_FILE, Transfer, Video, load_section
 from motiontransfer.core.stages import STAGES, Stage
@@ -26,6 +30,8 @@ Graph = Mapping[str, Collection[str]]
 
 _READ_BY_DVC = ("params.yaml", "dvc.yaml", "dvc.lock", ".dvcignore")
 _CODE = ("motiontransfer", "stages", "demo")
+_NUM_SORTED, _REPEATS, _WORK_SECONDS = 200_000, 5, 0.0105
+_WITHOUT_BF16 = 2.2  # times that a training takes
 _DEMO_FRAMES = 330  # of a film of the demo that is not made yet
 TRAININGS = ("train_gan", "train_face_gan", "train_face_cycle", "train_forensics")
 
@@ -76,11 +82,13 @@ def plan(*wanted: str, root: Path = Path(), is_forecast: bool = False) -> Graph:
 
 
 def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, float]:
-    """Seconds of stages, e.g. `decode@me`, with the params in `root`, on a CPU like the authors'.
+    """Seconds of stages, e.g. `decode@me`, with the params in `root`, on this machine's CPU.
 
     A stage takes its start, and its time for each frame of its film; a training for each frame
     that it is shown, but no longer than `max_minutes`.
     """
+    slower = slowness()
+    slower_training = slower if has_bf16() else slower * _WITHOUT_BF16
     params = root / PARAMS_FILE
     videos = load_section(dict[str, Video], "videos", path=params)
     transfers = load_section(dict[str, Transfer], "transfers", path=params)
@@ -105,12 +113,36 @@ def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, float]:
                 load_section(float | None, f"{group}.{param}", path=params)
                 for param in ("steps", "batch_size", "max_minutes")
             )
-            seconds = (steps or 0.0) * (items or 0.0) * stage.seconds_per_frame
+            seconds = slower_training * stage.seconds_per_frame * (steps or 0.0) * (items or 0.0)
             seconds = min(seconds, 60 * minutes) if minutes else seconds
         elif stage.seconds_per_frame:
-            seconds = frames_of(key) * stage.seconds_per_frame
-        forecasts[name] = stage.start_seconds + seconds
+            seconds = slower * stage.seconds_per_frame * frames_of(key)
+        forecasts[name] = slower * stage.start_seconds + seconds
     return forecasts
+
+
+@cache
+def slowness() -> float:
+    """CPU time of a fixed piece of work, relative to the machine of `core.stages`."""
+    numbers, seconds = np.arange(_NUM_SORTED, dtype=np.float64) * 7919 % 104729, []
+    for _ in range(_REPEATS):
+        began = time.thread_time()
+        np.sort(np.sin(numbers))
+        seconds.append(time.thread_time() - began)
+    return min(seconds) / _WORK_SECONDS
+
+
+@cache
+def has_bf16() -> bool:
+    """Whether the CPU multiplies bf16, as far as Linux tells: PyTorch takes seconds to load."""
+    info = Path("/proc/cpuinfo")
+    flags = info.read_text(encoding="utf-8") if info.exists() else ""
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def seconds_side_by_side(graph: Graph, seconds: Mapping[str, float], *, jobs: int) -> float:
+    """Time of stages, several at once: that of the longest chain, or of all shared evenly."""
+    return max([*longest_chains(graph, seconds).values(), sum(seconds.values()) / jobs])
 
 
 def longest_chains(graph: Graph, seconds: Mapping[str, float]) -> dict[str, float]:
@@ -139,6 +171,7 @@ def longest_chain(graph: Graph, seconds: Mapping[str, float], last: str) -> list
     return chain
 
 
-def format_forecast(forecasts: Mapping[str, float]) -> str:
-    """Sum of what `forecast` returns."""
-    return f"{len(forecasts)} stages, about {sum(forecasts.values()) / 60:.2g} min on a CPU"
+def format_forecast(forecasts: Mapping[str, float], seconds: float | None = None) -> str:
+    """How long stages take together; by default one after another."""
+    seconds = sum(forecasts.values()) if seconds is None else seconds
+    return f"{len(forecasts)} stages, about {seconds / 60:.2g} min on this CPU"

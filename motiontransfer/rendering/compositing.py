@@ -7,6 +7,7 @@ function of the guide at the working size, and the result is that function of th
 or as far as the puppet is sure the guide itself.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Literal, TypeVar
@@ -158,7 +159,8 @@ def upsample_frames(
 
 
 def _num_threads() -> int:
-    return min(cv2.getNumThreads(), _MAX_THREADS)
+    """One a core, of which a job beside others has a part."""
+    return min(int(os.environ.get("LOKY_MAX_CPU_COUNT") or os.cpu_count() or 1), _MAX_THREADS)
 
 
 def size_of_height(

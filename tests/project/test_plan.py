@@ -23,6 +23,8 @@ def params(tmp_path, monkeypatch):
         "transfers": {"ada_as_dancer": transfer},
     }
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "slowness", lambda: 1.0)
+    monkeypatch.setattr(module, "has_bf16", lambda: True)
     for name in subjects:
         Path(name).touch()
     frames = {Path("dancer"): 100, Path("me"): 200, Path("me_2"): 200}
@@ -51,8 +53,8 @@ def test_a_stage_takes_its_start_and_its_time_for_each_frame_of_its_film(params)
     assert beyond_start("detect_keypoints@me") == pytest.approx(200 * rate)
     rate = STAGES["encode"].seconds_per_frame
     assert beyond_start("encode@ada_as_dancer") == pytest.approx(100 * rate)
-    assert beyond_start("render@ada_as_dancer") == 0
-    assert beyond_start("report@ada_as_dancer") == 0
+    assert beyond_start("clean_keypoints@dancer") == 0
+    assert beyond_start("evaluate@ada") == 0
     Path("dancer").unlink()  # as a demo that is not filmed yet
     assert beyond_start("encode@ada_as_dancer") > 0
 
@@ -74,6 +76,33 @@ def test_a_training_takes_each_frame_of_its_batches_and_no_longer_than_its_limit
     assert beyond_start("train_gan@ada") == pytest.approx(6)
 
 
+def test_a_slow_machine_takes_longer_and_a_training_no_longer_than_its_limit(params, monkeypatch):
+    params(train_gan={"steps": 60, "batch_size": 2, "max_minutes": None})
+    stages = ["detect_keypoints@me", "train_gan@ada"]
+    detection, training = forecast(stages).values()
+    monkeypatch.setattr(module, "slowness", lambda: 3.0)
+    assert [*forecast(stages).values()] == pytest.approx([3 * detection, 3 * training])
+    monkeypatch.setattr(module, "has_bf16", lambda: False)
+    start = STAGES["train_gan"].start_seconds
+    without_bf16 = 3 * start + 2.2 * 3 * (training - start)
+    assert [*forecast(stages).values()] == pytest.approx([3 * detection, without_bf16])
+    params(train_gan={"max_minutes": 0.1})
+    assert forecast(stages)["train_gan@ada"] == pytest.approx(3 * start + 6)
+
+
+def test_work_that_takes_longer_is_slower(monkeypatch):
+    monkeypatch.setattr(module, "_NUM_SORTED", 2_000_000)
+    assert module.slowness.__wrapped__() > 5 * module.slowness()
+
+
+@pytest.mark.parametrize(("jobs", "seconds"), [(1, 12.0), (2, 9.0), (9, 9.0)])
+def test_stages_side_by_side_take_the_longest_chain_or_their_share(jobs, seconds):
+    graph = {"a": [], "b": ["a"], "c": ["a"]}
+    costs = {"a": 4.0, "b": 5.0, "c": 3.0}
+    assert module.seconds_side_by_side(graph, costs, jobs=jobs) == seconds
+
+
 def test_the_forecast_is_told_in_minutes():
     costs = {"decode@me": 60.0, "train_gan@ada": 150.0}
     assert format_forecast(costs).startswith("2 stages, about 3.5 min")
+    assert format_forecast(costs, 150.0).startswith("2 stages, about 2.5 min")
