@@ -10,7 +10,7 @@ from motiontransfer.app.runs import Queue, activity, outcome, read_log, told_by
 
 LOG = """\
 me.mp4: 00:12, 1080x1920 px, 30 frames a second, H.264, with sound
-me_as_it: 6 stages, about 2.5 min on a CPU
+me_as_it: 6 stages, about 2.5 min on this CPU
 me_as_it: 3 of 150, 0.95/s, 02:37 left, check_params
 preview: results/me_as_it/preview.mp4
 me_as_it: 45 of 150, 1.94/s, 00:56 left, decode@it, train_gan@me
