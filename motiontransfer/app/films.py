@@ -1,7 +1,6 @@
 """Films, people and transfers of the project as the page lists them."""
 
 import itertools
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from pathlib import Path
 from motiontransfer.app.runs import Run
 from motiontransfer.core import layout
 from motiontransfer.core.params import Transfer, Video, load_section
-from motiontransfer.core.storage import replacing, sha256_of
-from motiontransfer.project.entries import load_transfers, load_videos
+from motiontransfer.core.storage import replacing
+from motiontransfer.project.entries import free_name, load_transfers, load_videos, same_film
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 
@@ -44,14 +43,10 @@ def keep_film(upload: Path) -> Path:
 
 def _kept(upload: Path) -> Path:
     run_isolated(read_metadata, upload)
-    size = upload.stat().st_size
-    for path in films().values():
-        if path.stat().st_size == size and sha256_of(path) == sha256_of(upload):
-            return path
-    stem = re.sub(r"[^\w-]+", "_", upload.stem).strip("_-")[:40] or "film"
-    names = (f"{stem}_{number}" if number else stem for number in itertools.count())
-    taken = {path.stem for path in layout.VIDEOS_FOLDER.glob("*")} | {*films()}
-    name = next(name for name in names if name not in taken)
+    known = films()
+    if name := same_film(upload, known):
+        return known[name]
+    name = free_name(upload, {path.stem for path in layout.VIDEOS_FOLDER.glob("*")} | {*known})
     path = layout.VIDEOS_FOLDER / f"{name}{upload.suffix.lower()}"
     with replacing(path) as temporary:
         shutil.move(upload, temporary)  # data/ may be another disk

@@ -8,7 +8,7 @@ another video shows them, and the transfers that use either.
 import itertools
 import re
 import shutil
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -51,10 +51,20 @@ def name_of(file: Path, taken: Set[str]) -> str:
     """Name of the video of params.yaml that has this content, else one that is not taken."""
     if not file.is_file():
         raise MissingFileError(f"{file}: no such file; expected a video")
-    for name, video in load_videos().items():
-        is_alike = video.path.is_file() and video.path.stat().st_size == file.stat().st_size
-        if is_alike and sha256_of(video.path) == sha256_of(file):
+    paths = {name: video.path for name, video in load_videos().items() if video.path.is_file()}
+    return same_film(file, paths) or free_name(file, taken)
+
+
+def same_film(file: Path, films: Mapping[str, Path]) -> str | None:
+    """Name of the film that has this content."""
+    for name, path in films.items():
+        if path.stat().st_size == file.stat().st_size and sha256_of(path) == sha256_of(file):
             return name
+    return None
+
+
+def free_name(file: Path, taken: Set[str]) -> str:
+    """A valid name after that of a file, with a number where it is taken."""
     stem = re.sub(r"[^\w-]+", "_", file.stem).strip("_-")[:40] or "film"
     names = (f"{stem}_{number}" if number else stem for number in itertools.count())
     return next(name for name in names if name not in taken)
