@@ -1,7 +1,7 @@
 """The page itself: its tabs, and what their buttons do."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -25,6 +25,9 @@ _LOOK_FOR_CAMERA = f"""async () => {{
     const is_there = devices.some(device => device.kind === "videoinput")
     return is_there ? "" : `{views.fault(_NO_CAMERA)}`
 }}"""
+# What happens without a click is not queued: Gradio loses the answer of an event that is queued in
+# the moment when the page is told that its queue is empty.
+_on = partial(gr.on, queue=False, show_progress="hidden")
 _CHOOSE = "Choose both films: the dance, and whom to render."
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -57,7 +60,7 @@ def build_page(queue: Queue, live: Live) -> gr.Blocks:
             return [*updates, new]
 
         changed = [*shown, seen]
-        gr.on([timer.tick, page.load], refresh, seen, changed, show_progress="hidden", queue=False)
+        _on([timer.tick, page.load], refresh, seen, changed)
     return page
 
 
@@ -68,14 +71,16 @@ def _add_make(queue: Queue, page: gr.Blocks) -> list[gr.components.Component]:
             with gr.Column(min_width=300):
                 pick = gr.Dropdown(label=label, choices=[], interactive=True)
                 upload = gr.File(label="or drop another film here", height=150)
-                upload.upload(_kept, upload, [pick, upload])
-                gr.on([page.load, pick.focus], _choices, pick, pick, show_progress="hidden")
+                refused = gr.HTML()
+                upload.upload(_kept, upload, [pick, upload, refused], queue=False)
+                _on([page.load, pick.focus], _choices, pick, pick)
                 chosen.append(pick)
     make = gr.Button("Make", variant="primary")
     advice, status = gr.HTML(), gr.HTML()
     cancel = gr.Button("Cancel: what is done is kept", visible=False)
     results, sample = gr.HTML(), gr.HTML()
-    gr.on([pick.change for pick in chosen], _advise, chosen, advice, trigger_mode="always_last")
+    changes = [pick.change for pick in chosen]
+    gr.on(changes, _advise, chosen, advice, trigger_mode="always_last", queue=False)
     make.click(_said(lambda *both: _begin(queue, *both)), chosen, None)
     cancel.click(queue.stop)
     return [status, results, cancel, sample]
@@ -126,7 +131,7 @@ def _add_live(tab: gr.Tab, live: Live) -> None:
             raise MotionTransferError(_NO_TARGET)
         return live.perform(str(request.session_hash), target or trained[0], frame) or gr.skip()
 
-    tab.select(_trained, target, target, show_progress="hidden")
+    _on([tab.select], _trained, target, target)
     tab.select(None, None, no_camera, js=_LOOK_FOR_CAMERA)
     camera.stream(
         _said(perform), [camera, target], shown, show_progress="hidden",
@@ -154,7 +159,7 @@ def _add_compare(page: gr.Blocks) -> None:
         compare = gr.Button("Compare", min_width=140)
     shown = gr.HTML()
     for pick in (several, of):
-        gr.on([page.load, pick.focus], _finished, None, pick, show_progress="hidden")
+        _on([page.load, pick.focus], _finished, None, pick)
     together.click(lambda names: _page_of("together", *(names or [])), several, shown)
     compare.click(
         lambda before, after, name: _page_of(
@@ -188,13 +193,12 @@ def _finished() -> dict:
     return gr.update(choices=[*read_project().finished()])
 
 
-def _kept(upload: str) -> tuple[dict, None]:
+def _kept(upload: str) -> tuple[dict, None, str]:
     """Keep an upload and choose it, or say why not."""
     try:
-        return _choices(str(keep_film(Path(upload)))), None
+        return _choices(str(keep_film(Path(upload)))), None, ""
     except (MotionTransferError, OSError) as error:
-        gr.Warning(str(error).replace(upload, Path(upload).name), duration=None)
-        return gr.skip(), None
+        return gr.skip(), None, views.fault(str(error).replace(upload, Path(upload).name))
 
 
 def _begin(queue: Queue, dancer: str | None, me: str | None) -> None:
@@ -203,13 +207,11 @@ def _begin(queue: Queue, dancer: str | None, me: str | None) -> None:
     queue.add(dancer, me)
 
 
-def _advise(dancer: str | None, me: str | None) -> Iterator[str]:
+def _advise(dancer: str | None, me: str | None) -> str:
     if not dancer or not me:
-        yield f"<p>{_CHOOSE}</p>"
-        return
-    yield "<p>Looking at both films …</p>"
+        return f"<p>{_CHOOSE}</p>"
     printed, error = _printed("dance", "--dry", dancer, me)
-    yield views.fault(error) if error else views.advice(printed)
+    return views.fault(error) if error else views.advice(printed)
 
 
 def _page_of(*arguments: str) -> str:

@@ -1,3 +1,4 @@
+import json
 import re
 import signal
 import urllib.error
@@ -164,3 +165,17 @@ def test_a_second_server_of_a_project_says_where_the_first_is(served, project):
     _, address = served()
     with pytest.raises(pytest.fail.Exception, match=f"the page is open already: {address}"):
         served()
+
+
+def test_what_happens_without_a_button_is_not_queued(served):
+    _, address = served()
+    with urllib.request.urlopen(f"{address}/config") as answer:
+        config = json.load(answer)
+    kinds = {component["id"]: component["type"] for component in config["components"]}
+    queued = {
+        (kinds[component], event)
+        for each in config["dependencies"]
+        for component, event in each["targets"]
+        if each["queue"] and each["backend_fn"]
+    }
+    assert queued == {("button", "click"), ("dataframe", "select"), ("image", "stream")}
