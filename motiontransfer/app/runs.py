@@ -26,6 +26,7 @@ from motiontransfer.pipeline.runs import last_line, log_of
 _logger = logging.getLogger(__name__)
 
 FOLDER = Path(".dvc/tmp/app")
+_CLOCK_SECONDS = 2.0  # that the start of a process may differ: it moves with the clock that is set
 _POLL_SECONDS = 0.5
 _NUM_KEPT = 20  # of those that ended
 
@@ -204,7 +205,8 @@ class Queue:
 def _goes_on(run: Run) -> bool:
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(run.pid)
-        return process.create_time() == run.began and process.status() != psutil.STATUS_ZOMBIE
+        is_same = abs(process.create_time() - (run.began or 0)) < _CLOCK_SECONDS
+        return is_same and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 

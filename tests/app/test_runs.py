@@ -125,12 +125,14 @@ def test_what_waits_can_be_taken_out_and_what_runs_only_be_stopped(queue):
     assert "KeyboardInterrupt" in running.log.read_text()
 
 
-def test_a_process_that_got_the_pid_of_a_run_is_not_taken_for_it(queue):
+@pytest.mark.parametrize(("moved", "state"), [(1, "running"), (60, "over")])
+def test_a_process_that_got_the_pid_of_a_run_is_not_taken_for_it(queue, moved, state):
+    """A clock that is set moves when a process began."""
     queue.add("waltz", "me")
     queue.advance()
     file = runs.FOLDER / "queue.json"
     (run,) = queue.runs()
     assert run.began is not None
-    file.write_text(file.read_text().replace(str(run.began), str(run.began - 1)))
+    file.write_text(file.read_text().replace(str(run.began), str(run.began - moved)))
     queue.advance()
-    assert states(queue) == ["over"]
+    assert states(queue) == [state]
