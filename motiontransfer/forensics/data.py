@@ -88,7 +88,7 @@ def _encode(frames: Frames, *, crf: int, preset: str) -> Iterator[av.Packet]:
     set_up_x264(encoder, frames.shape[1:], crf=crf, preset=preset)
     encoder.framerate, encoder.time_base = _FRAME_RATE, 1 / _FRAME_RATE
     for index, frame in enumerate(frames):
-        yield from encoder.encode(to_yuv(frame, index, _FRAME_RATE, threads=1))
+        yield from encoder.encode(to_yuv(frame, index, _FRAME_RATE))
     yield from encoder.encode(None)
 
 

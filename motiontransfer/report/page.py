@@ -16,8 +16,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 from PIL import Image
@@ -28,6 +26,7 @@ from motiontransfer.core.storage import replacing
 from motiontransfer.report.tables import Chart
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.geometry import resize
 from motiontransfer.video.reader import open_input, video_stream
 from motiontransfer.video.writer import write_video
 
@@ -136,7 +135,8 @@ def video_panel(
 
     def frames() -> Iterator[Frame]:
         with FrameStore(path) as store:
-            yield from store.frames()
+            size = _fitted(store.size)
+            yield from store.frames() if size == store.size else store.reduced_frames(size)
 
     finished = path if is_finished else None
     return PanelSource(
@@ -221,7 +221,7 @@ def _panel(
             sound, path = path, Path(scratch) / "panel.mp4"
             write_video(
                 path,
-                (_resized(frame, quality.scale) for frame in frames),
+                (resize(frame, _fitted(frame.shape[:2], quality.scale)) for frame in frames),
                 frame_rate=frame_rate,
                 sound=sound if sound and has_sound(sound) else None,
                 crf=quality.crf,
@@ -256,10 +256,8 @@ def has_sound(path: Path) -> bool:
         return bool(container.streams.audio)
 
 
-def _resized(frame: Frame, scale: float) -> UInt8[np.ndarray, "_ _ 3"]:
-    height, width, _ = frame.shape
-    factor = scale * min(1.0, _LARGEST_HEIGHT_PX / height)
-    if factor == 1:
-        return frame
-    size = (max(2, round(width * factor)), max(2, round(height * factor)))
-    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
+def _fitted(size: tuple[int, int], scale: float = 1.0) -> tuple[int, int]:
+    """(height, width) of a copy of frames of a (height, width)."""
+    factor = scale * min(1.0, _LARGEST_HEIGHT_PX / size[0])
+    height, width = (max(2, round(side * factor)) for side in size)
+    return height, width

@@ -157,11 +157,21 @@ class FrameStore:
 
     def reduced(self, index: int, size: tuple[int, int]) -> Frame:
         """A frame in a smaller (height, width), of means of areas."""
-        frame, (height, width) = self._frame(index), self.size
+        return self._reduced(self._frame(index), size)
+
+    def _reduced(self, frame: av.VideoFrame, size: tuple[int, int]) -> Frame:
+        height, width = self.size
         if size not in self._shrink and not (height % 2 or width % 2):
             self._shrink[size] = OnePass(self.size, (0, 0, width, height), (), size)
         shrunk = self._shrink[size](frame) if size in self._shrink else None
         return resize(to_srgb(frame), size) if shrunk is None else shrunk.to_ndarray()
+
+    def reduced_frames(self, size: tuple[int, int]) -> Iterator[Frame]:
+        """Yield all frames in order, as `reduced` makes them, on all cores."""
+        with FrameStore(self.path) as reader:
+            reader._stream.thread_type = "AUTO"
+            for frame in reader._decode(range(len(reader))):
+                yield reader._reduced(frame, size)
 
     def _frame(self, index: int) -> av.VideoFrame:
         wanted = index + self._num_frames if index < 0 else index

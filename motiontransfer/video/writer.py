@@ -157,12 +157,7 @@ def _set_up(context: av.VideoCodecContext, shape: tuple[int, ...], pixel_format:
 
 
 def to_yuv(
-    frame: Frame | MaskedFrame,
-    index: int,
-    frame_rate: Fraction,
-    *,
-    threads: int | None = None,
-    pixel_format: str = "yuv420p",
+    frame: Frame | MaskedFrame, index: int, frame_rate: Fraction, *, pixel_format: str = "yuv420p"
 ) -> av.VideoFrame:
     """Convert a frame for that encoder; odd sides grow by a copy of the edge."""
     height, width, channels = frame.shape
@@ -173,7 +168,7 @@ def to_yuv(
         interpolation=_SCALING,
         dst_colorspace=Colorspace.ITU709,
         dst_color_range=ColorRange.MPEG,
-        threads=threads,
+        threads=1,  # started for each frame, more cost more than they save
     )
     yuv.pts, yuv.time_base = index, 1 / frame_rate
     return yuv
