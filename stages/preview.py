@@ -9,9 +9,9 @@ from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import puppet_frames, with_label
 from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
+from motiontransfer.rendering.videos import result_writer
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.geometry import fit_framing
-from motiontransfer.video.writer import RESULT_PRESET, write_video
 
 _HEIGHT = 540  # pixels, at most
 _CRF = 20
@@ -31,22 +31,13 @@ def main(transfer: str) -> str:
     frames = puppet_frames(Puppet(appearance, poses.image_size), poses, size=framing.size)
     if params.visible_label == "corner":
         frames = map(with_label, frames)
-    assertion = transfer_assertion(
-        {},
-        {
-            "frames": source.frames,
-            "keypoints": layout.keypoints_file(names.source_subject, names.source),
-        },
-    )
+    keypoints = layout.keypoints_file(names.source_subject, names.source)
+    assertion = transfer_assertion({}, {"frames": source.frames, "keypoints": keypoints})
     results = layout.results_folder(transfer)
-    with signed_files(results, _CONTENTS, assertion, credentials) as folder:
-        write_video(
-            folder / layout.PREVIEW_FILE,
-            track(frames, "preview", total=poses.num_frames),
-            frame_rate=source.frame_rate,
-            sound=source.sound,
-            sound_offset_seconds=source.sound_offset_seconds,
-            crf=_CRF,
-            preset=RESULT_PRESET,
-        )
+    with (
+        signed_files(results, _CONTENTS, assertion, credentials) as folder,
+        result_writer(folder / layout.PREVIEW_FILE, source, crf=_CRF) as write,
+    ):
+        for frame in track(frames, "preview", total=poses.num_frames):
+            write(frame)
     return f"{results / layout.PREVIEW_FILE}: the person cut out and moved, no network yet"

@@ -1,6 +1,5 @@
 """Films, people and transfers of the project as the page lists them."""
 
-import itertools
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from motiontransfer.project.entries import free_name, load_transfers, load_video
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 
-DONE, WAITING, NOT_YET = "done", "waiting", "not yet"
-_NO_FILMS = {".dvc", ".gitignore", ".tmp"}
+DONE, NOT_YET = "✓ done", "+ not yet"
+RUNNING, WAITING = "▶ running", "… waiting"
 
 
 def films() -> dict[str, Path]:
@@ -24,7 +23,7 @@ def films() -> dict[str, Path]:
     others = {
         path.stem: path
         for path in sorted(layout.VIDEOS_FOLDER.glob("[!.]*"))
-        if path.is_file() and path.suffix not in _NO_FILMS and path not in entered.values()
+        if path.is_file() and path.suffix != ".dvc" and path not in entered.values()
     }
     return {**others, **entered}
 
@@ -36,21 +35,17 @@ def keep_film(upload: Path) -> Path:
         VideoError: it is no video; it is deleted.
     """
     try:
-        return _kept(upload)
+        run_isolated(read_metadata, upload)
+        known = films()
+        if name := same_film(upload, known):
+            return known[name]
+        name = free_name(upload, {path.stem for path in layout.VIDEOS_FOLDER.glob("*")} | {*known})
+        path = layout.VIDEOS_FOLDER / f"{name}{upload.suffix.lower()}"
+        with replacing(path) as temporary:
+            shutil.move(upload, temporary)  # data/ may be another disk
+        return path
     finally:
         upload.unlink(missing_ok=True)
-
-
-def _kept(upload: Path) -> Path:
-    run_isolated(read_metadata, upload)
-    known = films()
-    if name := same_film(upload, known):
-        return known[name]
-    name = free_name(upload, {path.stem for path in layout.VIDEOS_FOLDER.glob("*")} | {*known})
-    path = layout.VIDEOS_FOLDER / f"{name}{upload.suffix.lower()}"
-    with replacing(path) as temporary:
-        shutil.move(upload, temporary)  # data/ may be another disk
-    return path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,28 +86,32 @@ class Project:
             if (layout.results_folder(name) / layout.TRANSFER_FILE).exists()
         }
 
-    def states(self, runs: Sequence[Run]) -> dict[tuple[str, str], str]:
-        """Of each target and dance: whether its result is there, runs, waits, or is not there."""
-        begun = {(run.me, run.dancer): run.state for run in runs if not run.is_over}
+    def states(self, runs: Sequence[Run]) -> dict[str, dict[str, str]]:
+        """Of each target, for each dance: whether its result is there, runs, waits, or is not."""
+        marks = {"running": RUNNING, "waiting": WAITING}
+        begun = {(run.me, run.dancer): marks.get(run.state) for run in runs}
         done = {(each.target, each.source) for each in self.finished().values()}
-        pairs = itertools.product(self.people().items(), self.dances().items())
         return {
-            (target, name): begun.get((str(me), str(dancer)))
-            or (DONE if (target, name) in done else NOT_YET)
-            for (target, me), (name, dancer) in pairs
-            if self.videos[name].subject != target
+            target: {
+                name: ""
+                if self.videos[name].subject == target
+                else begun.get((str(me), str(dancer)))
+                or (DONE if (target, name) in done else NOT_YET)
+                for name, dancer in self.dances().items()
+            }
+            for target, me in self.people().items()
         }
 
     def newest_sample(self, transfer: str, *, since: float) -> Path | None:
         """The newest sample image of a transfer's trainings, made since a Unix time."""
         known = self.transfers.get(transfer)
         made = {
-            image.stat().st_mtime: image
+            image: image.stat().st_mtime
             for name in {transfer, *([known.target] if known else [])}
             for image in layout.training_folder(name).rglob("images/*.png")
         }
-        newest = max(made, default=0.0)
-        return made[newest] if newest >= since and made else None
+        new = [image for image, seconds in made.items() if seconds >= since]
+        return max(new, key=made.__getitem__, default=None)
 
 
 def read_project() -> Project:

@@ -60,8 +60,7 @@ class Live:
         """End the session; return the status of its process."""
         if self._process is None:
             return None
-        if not self._connection.closed:
-            self._connection.close()
+        self._connection.close()
         self._process.join(_SECONDS_TO_END)
         self._process.terminate()
         self._process.join()
@@ -107,11 +106,9 @@ def _perform(target: str, size: tuple[int, int], browser: Connection) -> None:
 
     class Page:
         def show(self, image: AnyFrame) -> None:
-            bgr, quality = (
-                cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
-                (cv2.IMWRITE_JPEG_QUALITY, _QUALITY),
-            )
-            browser.send(cv2.imencode(".jpg", bgr, quality)[1].tobytes())
+            bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+            jpeg = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _QUALITY))[1]
+            browser.send(jpeg.tobytes())
 
         def key(self) -> str:
             return keys.popleft() if keys else ""

@@ -1,22 +1,21 @@
 """The page itself: its tabs, and what their buttons do."""
 
 import subprocess
-from collections.abc import Callable
-from functools import partial, wraps
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import gradio as gr
 
 from motiontransfer.app import views
-from motiontransfer.app.films import DONE, NOT_YET, WAITING, films, keep_film, read_project
+from motiontransfer.app.films import NOT_YET, WAITING, films, keep_film, read_project
 from motiontransfer.app.live import FRAME_RATE, Live
-from motiontransfer.app.runs import Queue, Run, Told, command, told_by
+from motiontransfer.app.runs import Queue, Told, command, read_log, stages_that_run, told_by
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.video.color import Frame
 
 _REFRESH_SECONDS = 1.0
-_MARKS = {DONE: "✓ done", "running": "▶ running", WAITING: "… waiting", NOT_YET: "+ not yet"}
 _KEYS = {"r": "Start over", "f": "Freeze", "m": "Mirror", " ": "Pause", "s": "Save a picture"}
 _NO_TARGET = "No target is trained yet: Make trains one."
 _NO_CAMERA = "This browser finds no camera: plug one in, and open this tab again."
@@ -29,42 +28,58 @@ _LOOK_FOR_CAMERA = f"""async () => {{
 # the moment when the page is told that its queue is empty.
 _on = partial(gr.on, queue=False, show_progress="hidden")
 _CHOOSE = "Choose both films: the dance, and whom to render."
-_Parameters = ParamSpec("_Parameters")
-_Result = TypeVar("_Result")
+_CHOOSE_TRANSFERS = "Choose two transfers of one dance, or more."
 
 
 def build_page(queue: Queue, live: Live) -> gr.Blocks:
     with gr.Blocks(title="motiontransfer", analytics_enabled=False, fill_width=True) as page:
         gr.Markdown("# motiontransfer")
-        seen, timer = gr.State({}), gr.Timer(_REFRESH_SECONDS)
         with gr.Tab("Make"):
-            made = _add_make(queue, page)
+            shown = _add_make(queue)
         with gr.Tab("People and dances"):
-            listed = _add_people(queue)
+            shown += _add_people(queue)
         with gr.Tab("Live") as tab:
             _add_live(tab, live)
         with gr.Tab("Compare"):
-            _add_compare(page)
-        shown = [*made, *listed]
+            shown += _add_compare()
+        seen, timer = gr.State([None] * len(shown)), gr.Timer(_REFRESH_SECONDS)
 
-        def refresh(seen: dict) -> list:
+        def refresh(seen: list) -> list:
             """Change only what is another: a video that plays goes on."""
             try:
-                new = dict(enumerate(_state(queue)))
+                new = _state(queue)
             except MotionTransferError as error:  # of params.yaml, while someone edits it
-                new = {**seen, 0: views.fault(str(error))}
-            updates = [
-                gr.skip() if seen.get(key) == new.get(key) else _update(new[key])
-                for key in range(len(shown))
-            ]
-            return [*updates, new]
+                new = [views.fault(str(error)), *seen[1:]]
+            changes = zip(new, seen, strict=True)
+            return [*(gr.skip() if value == before else value for value, before in changes), new]
 
-        changed = [*shown, seen]
-        _on([timer.tick, page.load], refresh, seen, changed)
+        _on([timer.tick, page.load], refresh, seen, [*shown, seen])
     return page
 
 
-def _add_make(queue: Queue, page: gr.Blocks) -> list[gr.components.Component]:
+def _state(queue: Queue) -> list[str | dict]:
+    """What is shown now, in the order of the components."""
+    project, runs = read_project(), queue.runs()
+    run = next((run for run in reversed(runs) if run.state != "waiting"), None)
+    told = told_by(run) if run else Told()
+    rows = [[target, *states.values()] for target, states in project.states(runs).items()]
+    films = gr.update(choices=_choices())
+    finished = gr.update(choices=[*project.finished()])
+    return [
+        views.status(run, told, stages_that_run()),
+        views.results(told),
+        gr.update(visible=run is not None and run.state == "running"),
+        views.sample(project, run, told),
+        films,
+        films,
+        gr.update(value=rows, headers=["", *project.dances()]),
+        views.queue(runs),
+        finished,
+        finished,
+    ]
+
+
+def _add_make(queue: Queue) -> list[gr.components.Component]:
     chosen = []
     with gr.Row():
         for label in ("The dance", "You, or whom to render"):
@@ -73,17 +88,23 @@ def _add_make(queue: Queue, page: gr.Blocks) -> list[gr.components.Component]:
                 upload = gr.File(label="or drop another film here", height=150)
                 refused = gr.HTML()
                 upload.upload(_kept, upload, [pick, upload, refused], queue=False)
-                _on([page.load, pick.focus], _choices, pick, pick)
                 chosen.append(pick)
     make = gr.Button("Make", variant="primary")
     advice, status = gr.HTML(), gr.HTML()
     cancel = gr.Button("Cancel: what is done is kept", visible=False)
     results, sample = gr.HTML(), gr.HTML()
+
+    @_said()
+    def begin(dancer: str | None, me: str | None) -> None:
+        if not dancer or not me:
+            raise gr.Error(_CHOOSE, print_exception=False)
+        queue.add(dancer, me)
+
     changes = [pick.change for pick in chosen]
     gr.on(changes, _advise, chosen, advice, trigger_mode="always_last", queue=False)
-    make.click(_said(lambda *both: _begin(queue, *both)), chosen, None)
+    make.click(begin, chosen)
     cancel.click(queue.stop)
-    return [status, results, cancel, sample]
+    return [status, results, cancel, sample, *chosen]
 
 
 def _add_people(queue: Queue) -> list[gr.components.Component]:
@@ -94,20 +115,15 @@ def _add_people(queue: Queue) -> list[gr.components.Component]:
     table = gr.Dataframe(interactive=False, show_label=False, elem_id="people", buttons=[])
     listed = gr.HTML()
 
+    @_said()
     def toggle(event: gr.SelectData) -> None:
-        row, column = event.index
-        project, runs = read_project(), queue.runs()
-        people, dances = project.people(), project.dances()
-        target, dance = [*people][row], ["", *dances][column]
-        me, dancer = str(people[target]), str(dances.get(dance, ""))
-        state = project.states(runs).get((target, dance))
-        waiting = [run for run in runs if (run.dancer, run.me) == (dancer, me)]
-        if state == NOT_YET:
-            queue.add(dancer, me)
-        elif state == WAITING:
-            queue.remove(waiting[-1].number)
+        change = {NOT_YET: queue.add, WAITING: queue.remove}.get(event.value)
+        if change:
+            project, column = read_project(), event.index[1]
+            dancer = [*project.dances().values()][column - 1]
+            change(str(dancer), str(project.people()[event.row_value[0]]))
 
-    table.select(_said(toggle))
+    table.select(toggle)
     return [table, listed]
 
 
@@ -126,6 +142,7 @@ def _add_live(tab: gr.Tab, live: Live) -> None:
                 for key, does in _KEYS.items():
                     gr.Button(does, min_width=100, size="sm").click(partial(live.press, key))
 
+    @_said()
     def perform(frame: Frame, target: str | None, request: gr.Request) -> str | dict:
         if not target and not (trained := read_project().trained()):
             raise MotionTransferError(_NO_TARGET)
@@ -134,7 +151,7 @@ def _add_live(tab: gr.Tab, live: Live) -> None:
     _on([tab.select], _trained, target, target)
     tab.select(None, None, no_camera, js=_LOOK_FOR_CAMERA)
     camera.stream(
-        _said(perform), [camera, target], shown, show_progress="hidden",
+        perform, [camera, target], shown, show_progress="hidden",
         stream_every=1 / FRAME_RATE, time_limit=None, concurrency_limit=None,
     )  # fmt: skip
 
@@ -144,7 +161,7 @@ def _trained(chosen: str | None) -> dict:
     return gr.update(choices=trained, value=chosen if chosen in trained else (trained or [None])[0])
 
 
-def _add_compare(page: gr.Blocks) -> None:
+def _add_compare() -> list[gr.components.Component]:
     with gr.Row():
         several = gr.Dropdown(
             label="Transfers of one dance, in sync", multiselect=True, choices=[], min_width=300
@@ -158,106 +175,55 @@ def _add_compare(page: gr.Blocks) -> None:
         of = gr.Dropdown(label="of the transfer", choices=[], min_width=140)
         compare = gr.Button("Compare", min_width=140)
     shown = gr.HTML()
-    for pick in (several, of):
-        _on([page.load, pick.focus], _finished, None, pick)
-    together.click(lambda names: _page_of("together", *(names or [])), several, shown)
+    together.click(_together, several, shown)
     compare.click(
-        lambda before, after, name: _page_of(
-            "compare", before, after, *(["--transfer", name] if name else [])
+        lambda before, after, name: _shown(
+            views.page, "compare", before, after, *(["--transfer", name] if name else [])
         ),
         [*revisions, of],
         shown,
     )
+    return [several, of]
 
 
-def _said(call: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+@contextmanager
+def _said() -> Generator[None]:
     """Let the page say in one sentence what a user or their data caused."""
-
-    @wraps(call)
-    def told(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> _Result:
-        try:
-            return call(*arguments, **named)
-        except (MotionTransferError, OSError) as error:
-            raise gr.Error(str(error), duration=None, print_exception=False) from error
-
-    return told
+    try:
+        yield
+    except (MotionTransferError, OSError) as error:
+        raise gr.Error(str(error), duration=None, print_exception=False) from error
 
 
-def _choices(value: str | None) -> dict:
-    paths = {name: str(path) for name, path in films().items()}
-    kept = value if value in paths.values() else None
-    return gr.update(choices=[*paths.items()], value=kept)
-
-
-def _finished() -> dict:
-    return gr.update(choices=[*read_project().finished()])
+def _choices() -> list[tuple[str, str]]:
+    return [(name, str(path)) for name, path in films().items()]
 
 
 def _kept(upload: str) -> tuple[dict, None, str]:
     """Keep an upload and choose it, or say why not."""
     try:
-        return _choices(str(keep_film(Path(upload)))), None, ""
+        kept = str(keep_film(Path(upload)))
+        return gr.update(choices=_choices(), value=kept), None, ""
     except (MotionTransferError, OSError) as error:
         return gr.skip(), None, views.fault(str(error).replace(upload, Path(upload).name))
-
-
-def _begin(queue: Queue, dancer: str | None, me: str | None) -> None:
-    if not dancer or not me:
-        raise gr.Error(_CHOOSE, print_exception=False)
-    queue.add(dancer, me)
 
 
 def _advise(dancer: str | None, me: str | None) -> str:
     if not dancer or not me:
         return f"<p>{_CHOOSE}</p>"
-    printed, error = _printed("dance", "--dry", dancer, me)
-    return views.fault(error) if error else views.advice(printed)
+    return _shown(views.advice, "dance", "--dry", dancer, me)
 
 
-def _page_of(*arguments: str) -> str:
-    """Page that a command writes."""
-    printed, error = _printed(*arguments)
-    pages = [line.removeprefix("wrote ") for line in printed if line.startswith("wrote ")]
-    return views.page(Path(pages[-1])) if pages else views.fault(error)
+def _together(names: list[str]) -> str:
+    return _shown(views.page, "together", *names) if names else views.fault(_CHOOSE_TRANSFERS)
 
 
-def _printed(*arguments: str) -> tuple[list[str], str]:
-    """Lines that a command prints, and its error or nothing."""
+def _shown(show: Callable[[str], str], *arguments: str) -> str:
+    """What a command prints, or its error, as HTML."""
     done = subprocess.run(
         command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-    error = errors[0].removeprefix("ERROR: ") if errors else "it failed; the terminal says why"
-    return done.stdout.splitlines(), error if done.returncode else ""
-
-
-def _state(queue: Queue) -> tuple:
-    """What is shown now, in the order of the components."""
-    project, runs = read_project(), queue.runs()
-    told = {run.number: told_by(run) for run in runs}
-    run = _shown(runs)
-    of_run = told[run.number] if run else Told()
-    states, names = project.states(runs), [*project.dances()]
-    rows = [
-        [target, *(_MARKS.get(states.get((target, name), ""), "") for name in names)]
-        for target in project.people()
-    ]
-    return (
-        views.status(run, of_run),
-        views.results(of_run),
-        {"visible": run is not None and run.state == "running"},
-        views.sample(project, run, of_run),
-        {"value": rows, "headers": ["", *names]},
-        views.queue(runs, told),
-    )
-
-
-def _shown(runs: list[Run]) -> Run | None:
-    """What runs, else what ended last."""
-    begun = [run for run in runs if run.state != "waiting"]
-    running = [run for run in begun if run.state == "running"]
-    return (running or begun or [None])[-1]
-
-
-def _update(value: str | dict) -> str | dict:
-    return gr.update(**value) if isinstance(value, dict) else value
+    if done.returncode:
+        last_line = done.stderr.strip().rpartition("\n")[2]
+        return views.fault(read_log(done.stderr).error or f"it failed: {last_line}")
+    return show(done.stdout)

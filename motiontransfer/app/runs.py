@@ -1,7 +1,7 @@
 """Queue of dances: one `motiontransfer dance` at a time, in a process that outlives the page.
 
-The queue is a file of JSON, so that it survives the server. A run is told from its log: which
-stages go, how long they will take, what is ready, and how it ended.
+The queue is a file of JSON, so that it survives the server. A run is told from its log: how long it
+will take, what is ready, and how it ended.
 """
 
 import logging
@@ -13,7 +13,6 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -27,15 +26,13 @@ _logger = logging.getLogger(__name__)
 
 FOLDER = Path(".dvc/tmp/app")
 _CLOCK_SECONDS = 2.0  # that the start of a process may differ: it moves with the clock that is set
-_POLL_SECONDS = 0.5
 _NUM_KEPT = 20  # of those that ended
 
-_PROGRESS = re.compile(r"^\S+: (\d+) of (\d+), .*?, ([\d:]+) left(?:, (.*))?$", re.MULTILINE)
+_PROGRESS = re.compile(r"^\S+: (\d+) of (\d+), .*?, ([\d:]+) left", re.MULTILINE)
 _MADE = re.compile(r"^(preview|result|report): (\S.*)$", re.MULTILINE)
 _TRANSFER = re.compile(r"^(\S+): \d+ stages?, about ", re.MULTILINE)
-_ERROR = re.compile(r"^ERROR: (.*)$", re.MULTILINE)
+_ERROR = re.compile(r"^ERROR: (.*?)(?:; its output: \S+)?$", re.MULTILINE)
 _LOSSES = re.compile(r"(?<=[\d:] left), .*")
-_OUTPUT = re.compile(r"; its output: \S+$")
 
 
 def command(*arguments: str) -> list[str]:
@@ -54,15 +51,19 @@ class Run(BaseModel):
     pid: int | None = None
     began: float | None = None
     """When its process was made: another one may get the same pid."""
-    is_over: bool = False
+    outcome: str = ""
+    """How it ended."""
 
     @property
     def state(self) -> Literal["waiting", "running", "over"]:
-        return "over" if self.is_over else "waiting" if self.pid is None else "running"
+        return "over" if self.outcome else "waiting" if self.pid is None else "running"
 
     @property
     def log(self) -> Path:
         return FOLDER / f"{self.number}.log"
+
+
+_RUNS = TypeAdapter(list[Run])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,43 +71,31 @@ class Told:
     """What the log of a run tells."""
 
     transfer: str = ""
-    stages: tuple[str, ...] = ()
-    """That go on, as far as it was told."""
     share_done: float = 0.0
     time_left: str = ""
     made: dict[str, Path] = field(default_factory=dict)
-    """Files of the preview, the result and the report, once they are ready."""
+    """Files of the preview, the result in its own room, and the report, once they are ready."""
     error: str = ""
 
 
 def read_log(printed: str) -> Told:
     """Read what `dance` prints without a terminal."""
-    transfers, progress = _TRANSFER.findall(printed), _PROGRESS.findall(printed)
-    errors = [_OUTPUT.sub("", line) for line in _ERROR.findall(printed)]
-    done, total, left, note = progress[-1] if progress else ("0", "1", "", "")
-    made: dict[str, Path] = {}
-    for what, path in _MADE.findall(printed):
-        made.setdefault(what, Path(path))  # the first result is that in its own room
+    done, total, left = (_PROGRESS.findall(printed) or [("0", "1", "")])[-1]
+    made = {
+        what: Path(path) for what, path in reversed(_MADE.findall(printed))
+    }  # the first of each
     return Told(
-        transfer=transfers[-1] if transfers else "",
-        stages=tuple(note.split(", ")) if note else (),
+        transfer=next(iter(_TRANSFER.findall(printed)), ""),
         share_done=1.0 if "report" in made else min(int(done) / int(total), 0.99),
         time_left=left,
         made=made,
-        error=errors[0] if errors else "",
+        error=next(iter(_ERROR.findall(printed)), ""),
     )
 
 
 def told_by(run: Run) -> Told:
-    if not run.log.exists():
-        return Told()
-    status = run.log.stat()
-    return _told_by(run.log, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=2 * _NUM_KEPT)  # most have ended
-def _told_by(log: Path, *_: int) -> Told:
-    return read_log(log.read_text(encoding="utf-8", errors="replace"))
+    log = run.log
+    return read_log(log.read_text(encoding="utf-8", errors="replace") if log.exists() else "")
 
 
 def outcome(told: Told) -> str:
@@ -120,6 +109,16 @@ def outcome(told: Told) -> str:
     return "It was ended before it was done. Nothing is lost: Make goes on from there."
 
 
+def stages_that_run() -> list[str]:
+    """Stages of this project, whoever began them, by their names in DVC."""
+    commands = [
+        process.info["cmdline"] or []
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if process.info["cwd"] == str(Path.cwd())
+    ]
+    return sorted({"@".join(words[3:]) for words in commands if words[1:3] == ["-m", "stages"]})
+
+
 def activity(stage: str) -> str:
     """Last line that a stage that runs has printed, without losses."""
     log = log_of(stage)
@@ -130,49 +129,47 @@ class Queue:
     """All calls may come from several threads."""
 
     def __init__(self) -> None:
-        self._file = FOLDER / "queue.json"
+        self._file = FOLDER / "runs.json"
         self._lock = threading.Lock()
         self._child: subprocess.Popen | None = None
 
     def runs(self) -> list[Run]:
+        """Those that are over, then what runs, then those that wait."""
         if not self._file.exists():
             return []
-        return TypeAdapter(list[Run]).validate_json(self._file.read_text(encoding="utf-8"))
+        return _RUNS.validate_json(self._file.read_bytes())
 
-    def add(self, dancer: str, me: str) -> Run:
+    def add(self, dancer: str, me: str) -> None:
         """Add a dance at the end, unless it waits or runs already."""
         with self._lock:
             runs = self.runs()
-            for run in runs:
-                if not run.is_over and (run.dancer, run.me) == (dancer, me):
-                    return run
-            number = max((run.number for run in runs), default=0) + 1
-            new = Run(number=number, dancer=dancer, me=me)
-            self._write([*runs, new])
-            return new
+            begun = {(run.dancer, run.me) for run in runs if run.state != "over"}
+            if (dancer, me) not in begun:
+                number = max((run.number for run in runs), default=0) + 1
+                self._write([*runs, Run(number=number, dancer=dancer, me=me)])
 
-    def remove(self, number: int) -> None:
+    def remove(self, dancer: str, me: str) -> None:
         """Take a dance out that waits."""
+        waits = dancer, me, "waiting"
         with self._lock:
-            runs = self.runs()
-            self._write([run for run in runs if run.number != number or run.state != "waiting"])
+            kept = [run for run in self.runs() if (run.dancer, run.me, run.state) != waits]
+            self._write(kept)
 
     def stop(self) -> None:
         """Interrupt what runs, as Ctrl-C does."""
-        for run in self.runs():
-            if run.state == "running" and run.pid and _goes_on(run):
-                with suppress(ProcessLookupError):
-                    os.killpg(run.pid, signal.SIGINT)
+        for process in filter(None, map(_process, self.runs())):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
 
     def advance(self) -> None:
         """Note what has ended, and begin the next if nothing runs."""
         with self._lock:
-            if self._child is not None and self._child.poll() is not None:
-                self._child = None
+            if self._child is not None:
+                self._child.poll()
             before = self.runs()
             runs = [
-                run.model_copy(update={"is_over": True})
-                if run.state == "running" and not _goes_on(run)
+                run.model_copy(update={"outcome": outcome(told_by(run))})
+                if run.state == "running" and _process(run) is None
                 else run
                 for run in before
             ]
@@ -194,26 +191,25 @@ class Queue:
         return run.model_copy(update={"pid": self._child.pid, "began": began})
 
     def _write(self, runs: list[Run]) -> None:
-        over = [run for run in runs if run.is_over]
+        over = [run for run in runs if run.state == "over"]
         for old in over[:-_NUM_KEPT]:
             runs.remove(old)
             old.log.unlink(missing_ok=True)
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(self._file, TypeAdapter(list[Run]).dump_json(runs, indent=2).decode())
+        write_text(self._file, _RUNS.dump_json(runs, indent=2).decode())
 
 
-def _goes_on(run: Run) -> bool:
+def _process(run: Run) -> psutil.Process | None:
+    """Process of a run that goes on; another one may have its pid since."""
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(run.pid)
         is_same = abs(process.create_time() - (run.began or 0)) < _CLOCK_SECONDS
-        return is_same and process.status() != psutil.STATUS_ZOMBIE
-    return False
+        if is_same and process.status() != psutil.STATUS_ZOMBIE:
+            return process
+    return None
 
 
-def keep_going(queue: Queue, over: threading.Event) -> None:
-    """Advance a queue until it is told that this is over."""
-    while not over.wait(_POLL_SECONDS):
-        try:
-            queue.advance()
-        except OSError as error:  # a disk that is full now may not be later
-            _logger.warning("the queue waits: %s", error)
+def keep_going(queue: Queue) -> None:
+    try:
+        queue.advance()
+    except OSError as error:  # a disk that is full now may not be later
+        _logger.warning("the queue waits: %s", error)

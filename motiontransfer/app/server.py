@@ -1,20 +1,21 @@
 """Server of the page: for this machine alone, and deaf to pages of other sites."""
 
+import asyncio
 import logging
 import os
 import shutil
 import socket
-import threading
 import webbrowser
-from contextlib import closing
-from pathlib import Path
+from contextlib import closing, suppress
+from functools import partial
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI
-from fastapi.responses import FileResponse, PlainTextResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
 from filelock import FileLock, Timeout
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.middleware.base import RequestResponseEndpoint
 
 from motiontransfer.app.live import Live
 from motiontransfer.app.page import build_page
@@ -60,94 +61,63 @@ def serve(*, port: int | None = None, opens: bool = True) -> None:
     with held, closing(_bound(port)) as bound:
         address = f"http://{HOST}:{bound.getsockname()[1]}"
         where.write_text(address)
-        queue, live, over = Queue(), Live(), threading.Event()
-        server = uvicorn.Server(
-            uvicorn.Config(
-                make_app(queue, live), log_level="error", timeout_graceful_shutdown=_SECONDS_TO_END
-            )
+        queue = Queue()
+        config = uvicorn.Config(
+            make_app(queue),
+            log_level="error",
+            timeout_graceful_shutdown=_SECONDS_TO_END,
+            callback_notify=partial(asyncio.to_thread, keep_going, queue),
+            timeout_notify=0,  # seconds, at least: it looks once a second
         )
+        server = uvicorn.Server(config)
         # Pages that are open are cut off at the end.
         logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)
-        worker = threading.Thread(target=keep_going, args=(queue, over))
-        worker.start()
         _logger.info("%s; Ctrl-C ends the page, and what runs goes on", address)
         if opens:
             webbrowser.open(address)
-        try:
-            server.run(sockets=[bound])
-        finally:
-            live.end()
-            over.set()
-            worker.join()
+        server.run(sockets=[bound])
 
 
-def make_app(queue: Queue, live: Live) -> FastAPI:
+def make_app(queue: Queue) -> FastAPI:
     """The page, the files that it shows, and the guard before both."""
     uploads = (FOLDER / "uploads").resolve()
     shutil.rmtree(uploads, ignore_errors=True)  # of a server that was killed meanwhile
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-
-    @app.get(f"{FILES}/{{name:path}}")
-    def shown(name: str) -> Response:
-        path = Path(os.path.normpath(name))  # an output may be a link into DVC's cache
-        if not any(path.is_relative_to(folder) for folder in _SHOWN) or not path.is_file():
-            return PlainTextResponse(f"{name}: no such file of this page", status_code=404)
-        pages = {"Content-Security-Policy": _POLICY_OF_PAGES} if path.suffix == ".html" else {}
-        return FileResponse(path, headers=pages)
-
+    app.middleware("http")(own_page_only)
+    for folder in _SHOWN:  # an output may be a link into DVC's cache
+        files = StaticFiles(directory=folder, check_dir=False, follow_symlink=True)
+        app.mount(f"{FILES}/{folder.as_posix()}", files)
+    page = build_page(queue, Live())
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
-    gr.mount_gradio_app(
-        app, build_page(queue, live), path="/", server_name=HOST, footer_links=[], allowed_paths=[],
+    return gr.mount_gradio_app(
+        app, page, path="/", server_name=HOST, footer_links=[], allowed_paths=[],
         theme=theme, css=STYLE, ssr_mode=False, enable_monitoring=False, pwa=False,
     )  # fmt: skip
-    app.add_middleware(OwnPageOnly)
-    return app
 
 
-class OwnPageOnly:
-    """Refuses what another site asks for, also by a name of its own for this machine."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            return await self._app(scope, receive, send)
-        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
-        host, origin = headers.get("host", ""), headers.get("origin")
-        is_here = host.partition(":")[0] in (HOST, "localhost")
-        if not is_here or origin not in (None, f"http://{host}"):
-            answer = PlainTextResponse("only this machine's own page may ask", status_code=403)
-            return await answer(scope, receive, send)
-        if scope["path"].startswith(_OF_GRADIO):
-            return await PlainTextResponse("no such file", status_code=404)(scope, receive, send)
-        size, free = int(headers.get("content-length", 0)), shutil.disk_usage(FOLDER).free
-        if size > free and scope["path"] == "/gradio_api/upload":  # what has arrived would stay
-            told = f"the disk is full: {size / 1e6:.0f} MB are sent, {free / 1e6:.0f} MB are free"
-            return await PlainTextResponse(told, status_code=507)(scope, receive, send)
-
-        async def send_with_policy(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                names = {name.lower() for name, _ in message["headers"]}
-                if b"content-security-policy" not in names:
-                    policy = (b"content-security-policy", _POLICY.encode())
-                    message = {**message, "headers": [*message["headers"], policy]}
-            await send(message)
-
-        return await self._app(scope, receive, send_with_policy)
+async def own_page_only(request: Request, answer: RequestResponseEndpoint) -> Response:
+    """Refuse what another site asks for, also by a name of its own for this machine."""
+    path, headers = request.scope["path"], request.headers
+    host, origin = headers.get("host", ""), headers.get("origin")
+    is_here = host.partition(":")[0] in (HOST, "localhost")
+    if not is_here or origin not in (None, f"http://{host}"):
+        return PlainTextResponse("only this machine's own page may ask", status_code=403)
+    if path.startswith(_OF_GRADIO):
+        return PlainTextResponse("no such file", status_code=404)
+    size, free = int(headers.get("content-length", 0)), shutil.disk_usage(FOLDER).free
+    if size > free and path == "/gradio_api/upload":  # what has arrived would stay
+        told = f"the disk is full: {size / 1e6:.0f} MB are sent, {free / 1e6:.0f} MB are free"
+        return PlainTextResponse(told, status_code=507)
+    response = await answer(request)
+    policy = _POLICY_OF_PAGES if path.endswith(".html") else _POLICY
+    response.headers["Content-Security-Policy"] = policy
+    return response
 
 
 def _bound(port: int | None) -> socket.socket:
     """Socket at a port, or at the usual one or any that is free."""
     for each in (port,) if port is not None else (_PORT, 0):
-        bound = socket.socket()
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            bound.bind((HOST, each))
-            bound.listen()  # who comes before the server does waits
-        except OSError:
-            bound.close()
-        else:
-            return bound
+        with suppress(OSError):
+            return socket.create_server((HOST, each))
     raise MotionTransferError(f"--port: {port} is not free; leave it out to take any")

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from motiontransfer.app.films import Project
-from motiontransfer.app.runs import Run, Told, activity, outcome
+from motiontransfer.app.runs import Run, Told, activity
+from motiontransfer.core import layout
 
 FILES = "/project"
 """Where the server has files of the project."""
@@ -24,8 +25,8 @@ img.live {width: 100%; max-width: 1000px; border-radius: 6px}
 iframe.page {width: 100%; height: 80vh; border: 0; background: #fff}
 """
 
-_PICTURE = re.compile(r"(?:what was found:|- look at) (\S.*\.png)$")
-_BY_RESULTS = {"result": "The result", "comparison": "Beside the dance", "preview": "A first look"}
+_PICTURE = re.compile(r"^.*(?:what was found:|- look at) (\S.*\.png)\n", re.MULTILINE)
+_LEFT_OUT = re.compile(r"^(?:  \w+@?\S* +[\d.]+ min)?\n", re.MULTILINE)  # stages; empty lines
 
 
 def address(file: Path) -> str:
@@ -38,20 +39,23 @@ def fault(sentence: str) -> str:
     return f'<p class="fault">{html.escape(sentence)}</p>'
 
 
-def status(run: Run | None, told: Told) -> str:
-    """State of a run: a bar, its stages and the time left, or how it ended."""
+def status(run: Run | None, told: Told, stages: Sequence[str]) -> str:
+    """State of a run: a bar, the stages that go and the time left, or how it ended."""
+    is_running = run is not None and run.state == "running"
+    if stages and not is_running:
+        return f"<p>A terminal runs {html.escape(', '.join(stages))}.</p>"
     if run is None:
         return "<p>Nothing runs.</p>"
     name = html.escape(told.transfer or f"{Path(run.me).stem}, {Path(run.dancer).stem}")
-    if run.state == "waiting":
-        return f"<p><b>{name}</b>: waits for its turn.</p>"
-    if run.state == "over":
-        sentence = outcome(told)
-        is_well = "report" in told.made
-        return f"<p><b>{name}</b>: {sentence}</p>" if is_well else fault(f"{name}: {sentence}")
+    if not is_running and "report" not in told.made:
+        return fault(f"{name}: {run.outcome}")
+    if not is_running:
+        return f"<p><b>{name}</b>: {run.outcome}</p>"
     percent = round(100 * told.share_done)
     left = f", about {told.time_left} left" if told.time_left else ""
-    lines = [f"{stage}: {activity(stage)}" for stage in told.stages] or ["looks at the films"]
+    lines = [f"{stage}: {activity(stage)}" for stage in stages]
+    if not told.transfer:
+        lines = ["looks at the films"]
     parts = [
         f"<p><b>{name}</b>: {percent} %{left}</p>",
         f'<div class="bar"><i style="width: {percent}%"></i></div>',
@@ -70,45 +74,40 @@ def sample(project: Project, run: Run | None, told: Told) -> str:
 
 def results(told: Told) -> str:
     """Preview or result of a run, the latter beside the dance, and where they are."""
-    files = {what: path for what, path in told.made.items() if what != "report"}
-    if "result" in files:
-        files.pop("preview", None)
-        comparison = files["result"].with_name("comparison.mp4")
-        files |= {"comparison": comparison} if comparison.exists() else {}
-    shown = {_BY_RESULTS[what]: _video(path) for what, path in files.items() if path.exists()}
+    files = {"A first look": told.made["preview"]} if "preview" in told.made else {}
+    if result := told.made.get("result"):
+        comparison = result.with_name(layout.COMPARISON_FILE)
+        files = {"The result": result, "Beside the dance": comparison}
+    shown = {caption: _video(file) for caption, file in files.items() if file.exists()}
     if not shown:
         return ""
-    folder = html.escape(str(next(iter(files.values())).parent.resolve()))
-    links = [f'Folder: <span class="quiet">{folder}</span>']
+    folder = next(iter(files.values())).parent.resolve()
+    links = [f'Folder: <span class="quiet">{html.escape(str(folder))}</span>']
     if report := told.made.get("report"):
         links.insert(0, f'<a href="{address(report)}" target="_blank">Report</a>')
     return f"{_figures(shown)}<p>{' · '.join(links)}</p>"
 
 
-def advice(printed: Sequence[str]) -> str:
+def advice(printed: str) -> str:
     """What `dance --dry` printed: advice and forecast, and the pictures that it drew."""
-    pictures, lines = {}, []
-    for line in printed:
-        if found := _PICTURE.search(line):
-            path = Path(found[1])
-            pictures[path.stem] = _image(path)
-        elif line.strip() and not re.match(r"  \w+@?\S* +[\d.]+ min$", line):
-            lines.append(html.escape(line))
-    text = "\n".join(lines)
-    return f'<div class="advice">{text}</div>{_figures(pictures)}'
+    pictures = {Path(file).stem: _image(Path(file)) for file in _PICTURE.findall(printed)}
+    text = _LEFT_OUT.sub("", _PICTURE.sub("", printed))
+    return f'<div class="advice">{html.escape(text.strip())}</div>{_figures(pictures)}'
 
 
-def queue(runs: Sequence[Run], told: Mapping[int, Told]) -> str:
+def queue(runs: Sequence[Run]) -> str:
     """What runs and waits, and how the last ones ended."""
-    rows = []
-    for run in reversed(runs):
-        name = f"{Path(run.me).stem} performs {Path(run.dancer).stem}"
-        state = outcome(told[run.number]) if run.is_over else run.state
-        rows.append(f"<li>{html.escape(f'{name}: {state}')}</li>")
-    return f"<ul>{''.join(rows)}</ul>" if rows else "<p>The queue is empty.</p>"
+    rows = [
+        f"{Path(run.me).stem} performs {Path(run.dancer).stem}: {run.outcome or run.state}"
+        for run in reversed(runs)
+    ]
+    items = "".join(f"<li>{html.escape(row)}</li>" for row in rows)
+    return f"<ul>{items}</ul>" if items else "<p>The queue is empty.</p>"
 
 
-def page(file: Path) -> str:
+def page(printed: str) -> str:
+    """The page that a command wrote."""
+    file = Path(printed.strip().rpartition("wrote ")[2])
     return (
         f'<p><a href="{address(file)}" target="_blank">Open it alone</a> '
         f'<span class="quiet">{html.escape(str(file))}</span></p>'

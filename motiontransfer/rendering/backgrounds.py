@@ -19,12 +19,12 @@ from jaxtyping import Float32
 from motiontransfer.core import layout
 from motiontransfer.core.parallel import in_thread
 from motiontransfer.rendering.compositing import VisibleLabel, with_label
+from motiontransfer.rendering.videos import result_writer
 from motiontransfer.video.clip import Clip, resample
 from motiontransfer.video.color import AnyFrame, Frame, MaskedFrame
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.isolation import iterate_isolated, run_isolated
-from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright
-from motiontransfer.video.writer import RESULT_PRESET, video_writer
+from motiontransfer.video.reader import read_frames, read_metadata, upright
 
 FILM, GREEN, ALPHA = "film", "green", "alpha"
 """Backgrounds that are no file: the target's own room, a plain one, and none."""
@@ -117,18 +117,13 @@ def background_frames(
     They are cut to the size's aspect, around the middle.
     """
     if background == GREEN:
-        return repeat(np.full((*size, 3), _GREEN, np.uint8))
+        yield from repeat(np.full((*size, 3), _GREEN, np.uint8))
     path = layout.BACKGROUNDS_FOLDER / background
-    return _looped(run_isolated(read_metadata, path), size=size, frame_rate=frame_rate)
-
-
-def _looped(
-    video: VideoMetadata, *, size: tuple[int, int], frame_rate: Fraction
-) -> Iterator[Frame]:
+    is_still = run_isolated(read_metadata, path).packet_times.starts_seconds.size <= 1
     while True:
-        for frame in iterate_isolated(_fitted, video.path, size=size, frame_rate=frame_rate):
+        for frame in iterate_isolated(_fitted, path, size=size, frame_rate=frame_rate):
             yield frame
-            if video.packet_times.starts_seconds.size <= 1:
+            if is_still:
                 yield from repeat(frame)
 
 
@@ -142,15 +137,11 @@ def _fitted(path: Path, *, size: tuple[int, int], frame_rate: Fraction) -> Itera
 
 def _covering(image: AnyFrame, size: tuple[int, int]) -> Frame:
     """The middle of an image, as much as the aspect of a size leaves, in that size."""
-    scale = max(new / old for new, old in zip(size, image.shape, strict=False))
-    middle = tuple(
-        slice((old - kept) // 2, (old - kept) // 2 + kept)
-        for old, kept in (
-            (old, max(min(round(new / scale), old), 1))
-            for old, new in zip(image.shape, size, strict=False)
-        )
-    )
-    return resize(image[middle], size)
+    height, width, _ = image.shape
+    scale = max(size[0] / height, size[1] / width)
+    rows, columns = (max(round(side / scale), 1) for side in size)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return resize(image[top : top + rows, left : left + columns], size)
 
 
 def written_over(
@@ -170,26 +161,13 @@ def written_over(
             container takes it.
         room: background image in the size of the frames.
     """
-    size = room.shape[:2]
+    size, behind = room.shape[:2], None
+    if background != ALPHA:
+        behind = background_frames(background, size=size, frame_rate=source.frame_rate)
     with ExitStack() as stack:
-        behind = None
-        if background != ALPHA:
-            behind = background_frames(background, size=size, frame_rate=source.frame_rate)
+        enter = stack.enter_context
         writers = [
-            stack.enter_context(
-                in_thread(
-                    stack.enter_context(
-                        video_writer(
-                            folder / name,
-                            frame_rate=source.frame_rate,
-                            sound=None if name.endswith(".webm") else source.sound,
-                            sound_offset_seconds=source.sound_offset_seconds,
-                            crf=crf,
-                            preset=RESULT_PRESET,
-                        )
-                    )
-                )
-            )
+            enter(in_thread(enter(result_writer(folder / name, source, crf=crf))))
             for name in files_over(background)
         ]
 
@@ -199,7 +177,7 @@ def written_over(
             for write in writers:
                 write(with_label(made) if visible_label == "corner" else made)
 
-        show_later = stack.enter_context(in_thread(show))
+        show_later = enter(in_thread(show))
         for frame in frames:
             show_later(frame)
             yield frame[..., :3]

@@ -4,8 +4,8 @@ All are made while the frames are generated, encoded in threads. Text is drawn b
 font in its wheel, so that the images do not depend on the machine's fonts.
 """
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.rendering.compositing import VisibleLabel, with_label
 from motiontransfer.video.clip import Clip
-from motiontransfer.video.color import AnyFrame, Frame
+from motiontransfer.video.color import AnyFrame, Frame, MaskedFrame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.writer import RESULT_PRESET, video_writer
@@ -53,6 +53,20 @@ class Panels:
     """Whose line width the pose panel has."""
 
 
+def result_writer(
+    path: Path, source: Clip, *, crf: int
+) -> AbstractContextManager[Callable[[Frame | MaskedFrame], None]]:
+    """Writer of a video in the time of a clip, with its sound where the container takes it."""
+    return video_writer(
+        path,
+        frame_rate=source.frame_rate,
+        sound=None if path.suffix == ".webm" else source.sound,
+        sound_offset_seconds=source.sound_offset_seconds,
+        crf=crf,
+        preset=RESULT_PRESET,
+    )
+
+
 def write_videos(
     folder: Path,
     frames: Iterable[Frame],
@@ -80,16 +94,7 @@ def write_videos(
     columns: list[Mapping[str, Frame]] = []
     with ExitStack() as stack:
         encode_transfer, encode_comparison = (
-            stack.enter_context(
-                video_writer(
-                    folder / name,
-                    frame_rate=source.frame_rate,
-                    sound=source.sound,
-                    sound_offset_seconds=source.sound_offset_seconds,
-                    crf=crf,
-                    preset=RESULT_PRESET,
-                )
-            )
+            stack.enter_context(result_writer(folder / name, source, crf=crf))
             for name in (layout.TRANSFER_FILE, layout.COMPARISON_FILE)
         )
         others = stack.enter_context(closing(_other_panels(panels)))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from motiontransfer.app.films import DONE, NOT_YET, films, keep_film, read_project
+from motiontransfer.app.films import DONE, NOT_YET, WAITING, films, keep_film, read_project
 from motiontransfer.app.runs import Queue
 from motiontransfer.core.errors import VideoError
 from tests.films import film_person
@@ -64,14 +64,14 @@ def test_what_is_no_video_is_not_kept(upload):
 
 def test_every_target_by_every_dance_is_done_or_queued_or_not_there_yet():
     queue, project = Queue(), read_project()
-    assert set(project.states([]).values()) == {NOT_YET}
+    assert project.states([]) == {"eve": {"waltz": NOT_YET}, "ada": {"waltz": NOT_YET}}
     result = Path("results/eve_as_waltz/transfer.mp4")
     result.parent.mkdir(parents=True)
     result.touch()
     assert [*project.finished()] == ["eve_as_waltz"]
     queue.add("data/videos/waltz.mkv", "data/videos/ada.mkv")
     states = project.states(queue.runs())
-    assert states == {("eve", "waltz"): DONE, ("ada", "waltz"): "waiting"}
+    assert states == {"eve": {"waltz": DONE}, "ada": {"waltz": WAITING}}
 
 
 def test_targets_are_trained_once_their_generator_is_there():

@@ -1,6 +1,8 @@
 import json
 import re
 import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 
@@ -113,6 +115,19 @@ def test_a_server_that_is_killed_and_started_again_goes_on(served, shown, upload
             done = page.get_by_text(f"IMG_42 performs {name}: Done.")
             expect(done).to_be_visible(timeout=2 * SOON)
     assert (project / "trained").read_text() == "1\n"
+
+
+def test_what_a_terminal_runs_is_said(served, shown, project):
+    _, address = served()
+    (project / "stages.py").write_text("input()")
+    with shown(address) as page:
+        expect(page.get_by_text("Nothing runs.")).to_be_visible(timeout=SOON)
+        stage = [sys.executable, "-m", "stages", "train_gan", "ada"]
+        with subprocess.Popen(stage, cwd=project, stdin=subprocess.PIPE) as process:
+            said = page.get_by_text("A terminal runs train_gan@ada.")
+            expect(said).to_be_visible(timeout=SOON)
+            process.communicate(b"\n")
+        expect(page.get_by_text("Nothing runs.")).to_be_visible(timeout=SOON)
 
 
 def test_what_is_no_video_is_refused_in_a_sentence(served, shown, tmp_path, project):

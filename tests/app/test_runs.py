@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from motiontransfer.app import runs
-from motiontransfer.app.runs import Queue, activity, outcome, read_log, told_by
+from motiontransfer.app.runs import Queue, Run, activity, outcome, read_log, stages_that_run
+from motiontransfer.app.views import status
+from tests.command import started
 
 LOG = """\
 me.mp4: 00:12, 1080x1920 px, 30 frames a second, H.264, with sound
@@ -25,7 +27,6 @@ report: results/me_as_it/report.html
 def test_a_log_tells_what_goes_on_and_what_is_ready():
     told = read_log(LOG)
     assert told.transfer == "me_as_it"
-    assert told.stages == ("decode@it", "train_gan@me")
     assert told.share_done == 0.3
     assert told.time_left == "00:56"
     assert told.made == {"preview": Path("results/me_as_it/preview.mp4")}
@@ -41,6 +42,28 @@ def test_of_a_training_its_step_is_told_and_not_its_losses(tmp_path, monkeypatch
     log.parent.mkdir(parents=True)
     log.write_text("began\ntrain_gan me: 20 of 250, 2.6/s, 01:09 left, generator/l1 2.5, a/b 1.2")
     assert activity("train_gan@me") == "train_gan me: 20 of 250, 2.6/s, 01:09 left"
+    run = Run(number=1, dancer="it.mp4", me="me.mp4", pid=1)
+    shown = status(run, read_log(LOG), ["train_gan@me"])
+    assert "<b>me_as_it</b>: 30 %, about 00:56 left" in shown
+    assert "train_gan@me: train_gan me: 20 of 250, 2.6/s, 01:09 left<" in shown
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """A stage of a project that goes on until the test ends."""
+    (tmp_path / "stages.py").write_text("print('began', flush=True)\nimport time; time.sleep(60)")
+    stage = started(sys.executable, "-m", "stages", "train_gan", "ada", cwd=tmp_path)
+    assert stage.stdout.readline() == "began\n"
+    yield stage
+    stage.kill()
+    stage.communicate()
+
+
+def test_stages_that_run_are_those_of_this_project(stage, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert stages_that_run() == ["train_gan@ada"]
+    monkeypatch.chdir("/")
+    assert stages_that_run() == []
 
 
 @pytest.mark.parametrize(
@@ -75,7 +98,7 @@ def queue(tmp_path, monkeypatch):
     queue = Queue()
     yield queue
     Path("go").touch()
-    advance_until(queue, lambda: queue._child is None)
+    advance_until(queue, lambda: queue._child is None or queue._child.poll() is not None)
     signal.signal(signal.SIGINT, before)
 
 
@@ -100,7 +123,7 @@ def test_one_runs_at_a_time_in_the_order_added_and_none_is_added_twice(queue):
     assert states(queue) == ["running", "waiting"]
     Path("go").touch()
     advance_until(queue, lambda: states(queue) == ["over", "over"])
-    assert {outcome(told_by(run)) for run in queue.runs()} == {"Done."}
+    assert {run.outcome for run in queue.runs()} == {"Done."}
 
 
 def test_a_server_that_is_started_again_finds_what_runs_and_goes_on_with_the_next(queue):
@@ -115,10 +138,12 @@ def test_a_server_that_is_started_again_finds_what_runs_and_goes_on_with_the_nex
 
 
 def test_what_waits_can_be_taken_out_and_what_runs_only_be_stopped(queue):
-    running, waiting = (queue.add(dance, "me") for dance in ("waltz", "tango"))
+    for dance in ("waltz", "tango"):
+        queue.add(dance, "me")
+    running, waiting = queue.runs()
     advance_until(queue, lambda: running.log.exists() and running.log.read_text() == "began\n")
     for run in (running, waiting):
-        queue.remove(run.number)
+        queue.remove(run.dancer, run.me)
     assert states(queue) == ["running"]
     queue.stop()
     advance_until(queue, lambda: states(queue) == ["over"])
@@ -130,7 +155,7 @@ def test_a_process_that_got_the_pid_of_a_run_is_not_taken_for_it(queue, moved, s
     """A clock that is set moves when a process began."""
     queue.add("waltz", "me")
     queue.advance()
-    file = runs.FOLDER / "queue.json"
+    file = runs.FOLDER / "runs.json"
     (run,) = queue.runs()
     assert run.began is not None
     file.write_text(file.read_text().replace(str(run.began), str(run.began - moved)))
