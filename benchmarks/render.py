@@ -245,7 +245,7 @@ def _puppet(poses: Keypoints, full: tuple[int, int]) -> Puppet:
         fit_appearance(
             poses.skeleton,
             [(large.points, large.score)],
-            frames.values(),
+            [frame.copy for frame in frames.values()],
             {key: cv2.absdiff(frame, room).max(axis=2) for key, frame in frames.items()},
             background=Background(room, is_filled=nowhere, is_moving=nowhere),
             height_px=body_height_px(large),

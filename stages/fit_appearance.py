@@ -4,7 +4,7 @@ import numpy as np
 from pydantic import Field
 
 from motiontransfer.core import layout
-from motiontransfer.core.params import Section, SplitParams, load_section
+from motiontransfer.core.params import Compute, Section, SplitParams, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.puppet.background import median_background
@@ -25,7 +25,12 @@ def main(target: str) -> str:
     clips = read_target_clips(target, held_out)
     with FullSizeFrames(clips) as frames:
         background = median_background(frames)
-        appearance = target_appearance(frames, background, num_references=params.references)
+        appearance = target_appearance(
+            frames,
+            background,
+            num_references=params.references,
+            num_workers=load_section(Compute, "compute").num_workers,
+        )
     file = layout.appearance_file(target)
     plot = file.with_suffix(".png")
     write_appearance(file, appearance)

@@ -408,7 +408,7 @@ def puppet_of(keypoints, references):
         fit_appearance(
             keypoints.skeleton,
             [(keypoints.points, keypoints.score)],
-            frames.values(),
+            [frame.copy for frame in frames.values()],
             {key: difference_mask(frame, empty) for key, frame in frames.items()},
             background=scene(empty),
             height_px=body_height_px(keypoints),
@@ -488,7 +488,7 @@ def appearance_of(*references, frames=None, **how):
     return fit_appearance(
         HOLISTIC,
         [(keypoints.points, keypoints.score) for keypoints in references],
-        frames,
+        [frame.copy for frame in frames],
         {(clip, 0): difference_mask(frame, empty) for clip, frame in enumerate(frames)},
         background=scene(empty),
         height_px=HEIGHT_PX * len(empty) / PERSON_SIZE[0],

@@ -13,7 +13,7 @@ from PIL import Image
 
 from motiontransfer.puppet.appearance import Patch, covered_area
 from motiontransfer.puppet.background import Background
-from motiontransfer.puppet.full_size import ImagesOnDisk
+from motiontransfer.puppet.full_size import ImagesOnDisk, MappedImage
 from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.matting import person_matte
 from motiontransfer.puppet.parts import BodyPart
@@ -45,11 +45,12 @@ class CutPart:
 
     def hidden_places(self) -> Int64[np.ndarray, "places 2"]:
         """(x, y) of some pixels that are hidden; none where few are."""
-        rows, columns = np.nonzero(self.hidden > 127)
-        if len(rows) < _LEAST_HIDDEN * self.hidden.size:
+        is_hidden = (self.hidden > 127).view(np.uint8)
+        count = cv2.countNonZero(is_hidden)
+        if not count or count < _LEAST_HIDDEN * self.hidden.size:
             return np.zeros((0, 2), np.int64)
-        chosen = np.linspace(0, len(rows) - 1, _NUM_PLACES).round().astype(np.int64)
-        return np.stack([columns[chosen], rows[chosen]], axis=1)
+        chosen = np.linspace(0, count - 1, _NUM_PLACES).round().astype(np.int64)
+        return cv2.findNonZero(is_hidden)[chosen, 0].astype(np.int64)
 
     def covered_share(
         self, matrix: Float64[np.ndarray, "2 3"], places: Int64[np.ndarray, "places 2"]
@@ -84,18 +85,17 @@ class CutPart:
 
     def stored(self, file: ImagesOnDisk) -> "StoredPart":
         images = (self.colors, self.coverage, self.hidden)
-        return StoredPart(self.corner, file, tuple(map(file.append, images)))
+        return StoredPart(self.corner, tuple(map(file.append, images)))
 
 
 class StoredPart(NamedTuple):
     """A cut part whose images wait on disk."""
 
     corner: tuple[int, int]
-    file: ImagesOnDisk
-    indices: tuple[int, ...]
+    images: tuple[MappedImage, ...]
 
     def read(self) -> CutPart:
-        colors, coverage, hidden = (np.array(self.file[index]) for index in self.indices)
+        colors, coverage, hidden = (np.array(image.read()) for image in self.images)
         return CutPart(corner=self.corner, colors=colors, coverage=coverage, hidden=hidden)
 
 

@@ -14,9 +14,11 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Complex128, Float32, Float64, UInt8
 
-from motiontransfer.core.parallel import map_ahead
+from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
+from motiontransfer.pose.keypoints import Points, Scores
+from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map, part_shapes
@@ -192,12 +194,29 @@ class _PartViews:
         return filled
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _StoredViews:
+    """One part in all references, which one worker fills."""
+
+    part: BodyPart
+    poses: tuple[Skeleton, Points, Scores]
+    scales: Float64[np.ndarray, " references"]
+    stored: Mapping[int, StoredPart]
+    """The part in the references that show it."""
+    has_occluders: bool
+
+    def __str__(self) -> str:
+        return self.part.name
+
+
 def fill_hidden(
     parts: Sequence[BodyPart],
-    poses: BodyPoses,
+    poses: tuple[Skeleton, Points, Scores],
     scales: Float64[np.ndarray, " references"],
     stored: Sequence[Sequence[StoredPart | None]],
     persons: Sequence[Patch | None],
+    *,
+    num_workers: int,
 ) -> tuple[list[list[Patch | None]], UInt8[np.ndarray, "parts references references"]]:
     """Patches of all parts by reference, without occluders, and with hidden pixels filled.
 
@@ -205,24 +224,43 @@ def fill_hidden(
         The patches, and the levels by which each part looks different in two references.
 
     Args:
+        poses: skeleton, points and scores of the references.
         persons: the whole person in each reference, in the colors of the cut parts.
     """
+    trunk = [part.name for part in parts].index("torso")
+    work = (
+        _StoredViews(
+            part=one,
+            poses=poses,
+            scales=scales,
+            stored={n: part for n, row in enumerate(stored) if (part := row[number]) is not None},
+            has_occluders=number <= trunk,  # head and arms turn: a sleeve or an elbow is none
+        )
+        for number, one in enumerate(parts)
+    )
     patches: list[list[Patch | None]] = [[] for _ in stored]
     differences = np.zeros((len(parts), len(stored), len(stored)), np.uint8)
-    trunk = [part.name for part in parts].index("torso")
-    for number, part in enumerate(track(parts, "filling what is hidden", total=len(parts))):
-        waiting = ((reference, row[number]) for reference, row in enumerate(stored))
-        cut = {reference: part.read() for reference, part in waiting if part is not None}
-        views = _PartViews(part=part, poses=poses, scales=scales, cut=cut)
-        if number <= trunk:  # head and arms turn: a sleeve or an elbow is no occluder
-            views = views.without_occluders()
-        differences[number] = views.differences(len(stored))
-        filled = (
-            (own, views.filled(reference), persons[reference], views.sharpness[reference])
-            for reference, own in views.cut.items()
-        )
-        encoded = map_ahead(lambda filled: part_patch(*filled), filled, num_threads=1)
-        of_part = dict(zip(views.cut, encoded, strict=True))
-        for reference, row in enumerate(patches):
-            row.append(of_part.get(reference))
+    filled = run_parallel(_filled, work, num_workers=num_workers)
+    progress = track(filled, "filling what is hidden", total=len(parts))
+    for apart, (of_part, levels) in zip(differences, progress, strict=True):
+        apart[:] = levels
+        for reference, (row, person) in enumerate(zip(patches, persons, strict=True)):
+            patch = of_part.get(reference)
+            row.append(patch and replace(patch, person=person))
     return patches, differences
+
+
+def _filled(
+    work: _StoredViews,
+) -> tuple[dict[int, Patch], UInt8[np.ndarray, "references references"]]:
+    """Patches by reference, without the whole person, and differences."""
+    cut = {reference: part.read() for reference, part in work.stored.items()}
+    poses = BodyPoses(*work.poses)
+    views = _PartViews(part=work.part, poses=poses, scales=work.scales, cut=cut)
+    if work.has_occluders:
+        views = views.without_occluders()
+    patches = {
+        reference: part_patch(own, views.filled(reference), None, views.sharpness[reference])
+        for reference, own in views.cut.items()
+    }
+    return patches, views.differences(len(work.scales))

@@ -1,34 +1,39 @@
 """Appearance of a target: training frames chosen as references and cut into body parts."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from functools import partial
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from motiontransfer.core.errors import TrainingError
-from motiontransfer.core.parallel import map_ahead
+from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.keypoints import resize_points
+from motiontransfer.pose.keypoints import Points, Scores, resize_points
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import Series
-from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.background import Background
-from motiontransfer.puppet.cutting import CutPart, StoredPart, cut_parts, whole_person
+from motiontransfer.puppet.cutting import StoredPart, cut_parts, whole_person
 from motiontransfer.puppet.filling import fill_hidden
 from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk
 from motiontransfer.puppet.masks import Mask, PersonMasks, read_masks
-from motiontransfer.puppet.parts import BodyPoses, body_parts, body_scales, full_lengths
+from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
 from motiontransfer.puppet.silhouette import Silhouette, fit_radii, shows_skirt, silhouette
 from motiontransfer.video.color import Frame
 
+_SHARE = 5  # references that a worker cuts at once: it ends them before it stops
+
 
 def target_appearance(
-    frames: FullSizeFrames, background: Background, *, num_references: int
+    frames: FullSizeFrames, background: Background, *, num_references: int, num_workers: int = 0
 ) -> Appearance:
     """About so many reference frames, evenly spread over the clips.
 
@@ -44,11 +49,12 @@ def target_appearance(
     return fit_appearance(
         clips[0].keypoints.skeleton,
         [(resize_points(clip.keypoints.points, zoom), clip.keypoints.score) for clip in clips],
-        map(frames.__getitem__, chosen),
+        [*map(frames.reader, chosen)],
         {(clip, frame): masks[clip][frame] for clip, frame in chosen},
         background=background,
         height_px=float(np.median(heights) * zoom[1]),
         coarse_size=(min(size[0], 2 * image_size[0]), min(size[1], 2 * image_size[1])),
+        num_workers=num_workers,
     )
 
 
@@ -72,25 +78,65 @@ def _choose_references(
     return chosen
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _References:
+    """Reference frames and the person in them."""
+
+    skeleton: Skeleton
+    points: Points
+    """In the coarse image."""
+    score: Scores
+    masks: Sequence[Mask]
+    heights_px: Series
+    """Of the upright body in the coarse image."""
+    coarse_size: tuple[int, int]
+    frame_size: tuple[int, int]
+    frames: Sequence[Callable[[], Frame]]
+
+    def silhouettes(self) -> Iterator[Silhouette]:
+        poses = BodyPoses(self.skeleton, self.points, self.score)
+        for index, (mask, height_px) in enumerate(zip(self.masks, self.heights_px, strict=True)):
+            yield silhouette(
+                poses,
+                index,
+                mask,
+                height_px=float(height_px),
+                coarse_size=self.coarse_size,
+                frame_size=self.frame_size,
+            )
+
+    def share(self, chosen: slice) -> "_References":
+        return replace(
+            self,
+            points=self.points[chosen],
+            score=self.score[chosen],
+            masks=self.masks[chosen],
+            heights_px=self.heights_px[chosen],
+            frames=self.frames[chosen],
+        )
+
+
 def fit_appearance(
     skeleton: Skeleton,
     clips: Sequence[tuple[Float[np.ndarray, "_ joints 2"], Float[np.ndarray, "_ joints"]]],
-    frames: Iterable[Frame],
+    frames: Sequence[Callable[[], Frame]],
     masks: Mapping[tuple[int, int], UInt8[np.ndarray, "_ _"]],
     *,
     background: Background,
     height_px: float,
     coarse_size: tuple[int, int] | None = None,
+    num_workers: int = 0,
 ) -> Appearance:
     """Cut reference frames into body parts.
 
     Args:
         clips: points and scores of each clip.
-        frames: the references, one for each mask.
+        frames: functions that read the references in any process, one for each mask.
         masks: of the person, in any size, by clip and frame_index.
         height_px: of the upright body.
         coarse_size: (height, width) of the image in which distances are computed; None: that of
             the frames.
+        num_workers: processes; 0: one for each core.
     """
     points = np.stack([clips[clip][0][frame] for clip, frame in masks])
     score = np.stack([clips[clip][1][frame] for clip, frame in masks])
@@ -100,28 +146,35 @@ def fit_appearance(
     size = background.image.shape[:2]
     coarse_size = coarse_size or size
     zoom = np.array(size[::-1]) / coarse_size[::-1]
-    people = partial(
-        _silhouettes,
-        BodyPoses(skeleton, resize_points(points, 1 / zoom), score),
-        list(masks.values()),
+    references = _References(
+        skeleton=skeleton,
+        points=resize_points(points, 1 / zoom),
+        score=score,
+        masks=list(masks.values()),
         heights_px=height_px * scales / zoom[1],
         coarse_size=coarse_size,
         frame_size=size,
+        frames=frames,
     )
-    has_skirt = shows_skirt(body_parts(skeleton), people())
-    parts = fit_radii(body_parts(skeleton, has_skirt=has_skirt), people())
-    frames = track(frames, "cutting body parts", total=len(masks))
-    stored: list[list[StoredPart | None]] = []
-
-    def cut_out(file: ImagesOnDisk) -> Iterator[list[CutPart | None]]:
-        for person, frame in zip(people(), frames, strict=True):
-            cut = cut_parts(parts, background, person, frame)
-            stored.append([None if part is None else part.stored(file) for part in cut])
-            yield cut
-
-    with closing(ImagesOnDisk()) as file:
-        persons = [*map_ahead(whole_person, cut_out(file), num_threads=1)]  # they are encoded
-        patches, differences = fill_hidden(parts, poses, scales, stored, persons)
+    has_skirt = shows_skirt(body_parts(skeleton), references.silhouettes())
+    parts = body_parts(skeleton, has_skirt=has_skirt)
+    parts = fit_radii(parts, references.silhouettes())
+    with TemporaryDirectory(prefix="motiontransfer-") as folder:
+        shares = [
+            _Share(
+                parts=parts,
+                background=background,
+                references=references.share(slice(first, first + _SHARE)),
+                file=Path(folder) / f"references from {first} on",
+            )
+            for first in range(0, len(masks), _SHARE)
+        ]
+        cut = run_parallel(_cut, shares, num_workers=num_workers)
+        cut = chain.from_iterable(track(cut, "cutting body parts", total=len(shares)))
+        stored, persons = zip(*cut, strict=True)
+        patches, differences = fill_hidden(
+            parts, (skeleton, points, score), scales, stored, persons, num_workers=num_workers
+        )
     return Appearance(
         skeleton=skeleton,
         points=points,
@@ -136,20 +189,27 @@ def fit_appearance(
     )
 
 
-def _silhouettes(
-    poses: BodyPoses,
-    masks: Sequence[Mask],
-    *,
-    heights_px: Series,
-    coarse_size: tuple[int, int],
-    frame_size: tuple[int, int],
-) -> Iterator[Silhouette]:
-    """The person in each reference.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Share:
+    """References that one worker cuts."""
 
-    Args:
-        poses: in the coarse image.
-        heights_px: of the upright body in the coarse image.
-    """
-    for index, (mask, height_px) in enumerate(zip(masks, heights_px.tolist(), strict=True)):
-        sizes = {"coarse_size": coarse_size, "frame_size": frame_size}
-        yield silhouette(poses, index, mask, height_px=height_px, **sizes)
+    parts: Sequence[BodyPart]
+    background: Background
+    references: _References
+    file: Path
+    """For the images of cut parts."""
+
+    def __str__(self) -> str:
+        return self.file.name
+
+
+def _cut(share: _Share) -> list[tuple[list[StoredPart | None], Patch | None]]:
+    """Parts, and the whole person, of each reference."""
+    found = []
+    with closing(ImagesOnDisk(share.file)) as file:
+        people = share.references.silhouettes()
+        for person, read in zip(people, share.references.frames, strict=True):
+            cut = cut_parts(share.parts, share.background, person, read())
+            stored = [None if part is None else part.stored(file) for part in cut]
+            found.append((stored, whole_person(cut)))
+    return found

@@ -1,11 +1,11 @@
 """Frames of a target at full size, and images that wait on disk."""
 
 import math
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
-from io import SEEK_END
-from tempfile import TemporaryFile
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -39,24 +39,36 @@ def nearest(length: int, of_length: int) -> Int64[np.ndarray, " length"]:
     return ((np.arange(length) + 0.5) * of_length / length).astype(np.int64)
 
 
+class MappedImage(NamedTuple):
+    """An image in a file, which any process reads."""
+
+    path: Path
+    offset: int
+    """Bytes before it."""
+    shape: tuple[int, ...]
+
+    def read(self) -> UInt8[np.ndarray, "..."]:
+        """Map it into memory."""
+        return np.memmap(self.path, np.uint8, "r", self.offset, self.shape)
+
+
 class ImagesOnDisk:
-    """Images in a temporary file, mapped into memory one by one: together they take gigabytes."""
+    """Images in a file, mapped into memory one by one: together they take gigabytes."""
 
-    def __init__(self) -> None:
-        self._file = TemporaryFile()  # noqa: SIM115 - closed by `close`
-        self._places: list[tuple[int, tuple[int, ...]]] = []
-        """Offset, bytes, and shape."""
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb")
+        self._path = path
+        self._images: list[MappedImage] = []
 
-    def append(self, image: UInt8[np.ndarray, "..."]) -> int:
-        """Return the image's index."""
-        self._places.append((self._file.seek(0, SEEK_END), image.shape))
+    def append(self, image: UInt8[np.ndarray, "..."]) -> MappedImage:
+        stored = MappedImage(self._path, self._file.tell(), image.shape)
         self._file.write(np.ascontiguousarray(image).data)
         self._file.flush()
-        return len(self._places) - 1
+        self._images.append(stored)
+        return stored
 
     def __getitem__(self, index: int) -> UInt8[np.ndarray, "..."]:
-        offset, shape = self._places[index]
-        return np.memmap(self._file, np.uint8, "r", offset, shape)
+        return self._images[index].read()
 
     def close(self) -> None:
         self._file.close()
@@ -72,9 +84,9 @@ class FullSizeFrames:
         self._stores = [self._stack.enter_context(FrameStore(path)) for path, _ in found]
         self.steps = [step for _, step in found]
         """Each so many-th frame of a clip is there at full size."""
-        self.kept = ImagesOnDisk()
-        self._stack.callback(self.kept.close)
-        self._index_of: dict[tuple[int, int], int] = {}
+        folder = self._stack.enter_context(TemporaryDirectory(prefix="motiontransfer-"))
+        self.kept = self._stack.enter_context(closing(ImagesOnDisk(Path(folder) / "frames")))
+        self._stored: dict[tuple[int, int], MappedImage] = {}
 
     def __enter__(self) -> "FullSizeFrames":
         return self
@@ -84,13 +96,19 @@ class FullSizeFrames:
 
     def __getitem__(self, key: tuple[int, int]) -> Frame:
         """A frame by clip and frame_index."""
-        if key in self._index_of:
-            return self.kept[self._index_of[key]]
+        if key in self._stored:
+            return self._stored[key].read()
         clip, index = key
         return resize(self._stores[clip][index // self.steps[clip]], self.size)
 
     def keep(self, key: tuple[int, int]) -> Frame:
         """A frame, which is from now on among those kept."""
         frame = self[key]
-        self._index_of[key] = self.kept.append(frame)
+        self._stored[key] = self.kept.append(frame)
         return frame
+
+    def reader(self, key: tuple[int, int]) -> Callable[[], Frame]:
+        """A function that reads a frame in any process; it is kept for that."""
+        if key not in self._stored:
+            self.keep(key)
+        return self._stored[key].read

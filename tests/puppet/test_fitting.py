@@ -6,6 +6,7 @@ import pytest
 from motiontransfer.core.errors import TrainingError, WeightsError
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import HOLISTIC
+from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames
@@ -16,9 +17,14 @@ from tests.films import training_clip
 from tests.people import dance, difference_mask, inside, picture
 
 
-def appearance_of(clips, num_references):
+def appearance_of(clips, num_references, num_workers=1):
     with FullSizeFrames(clips) as frames:
-        return target_appearance(frames, median_background(frames), num_references=num_references)
+        return target_appearance(
+            frames,
+            median_background(frames),
+            num_references=num_references,
+            num_workers=num_workers,
+        )
 
 
 def test_references_are_training_frames_with_a_body_spread_over_the_clips(two_clips):
@@ -41,6 +47,12 @@ def test_there_are_no_more_references_than_frames_with_a_body(two_clips):
     of_first = [frame for clip, frame in appearance.frames.tolist() if clip == 0]
     assert of_first == [0, 1, 2, 3, 4, 5, 7]  # nobody in the seventh, and two are held out
     assert len(appearance.frames) == 11
+
+
+def test_the_number_of_workers_changes_nothing(two_clips, tmp_path):
+    for count in (1, 2):
+        write_appearance(tmp_path / f"{count}", appearance_of(two_clips, 12, num_workers=count))
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
 
 
 def test_a_frame_that_shows_a_head_alone_is_no_reference(tmp_path):

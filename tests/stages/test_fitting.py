@@ -20,7 +20,12 @@ def _project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shares = {"min_score": 0.5, "cluster_fraction": 0.7, "outlier_quantile": 1.0}
     shares["cluster_epsilon_px"] = None
-    write_params(fit_appearance={"references": 4}, fit_normalization=shares, train_gan=TRAIN_GAN)
+    write_params(
+        compute={"num_workers": 1},
+        fit_appearance={"references": 4},
+        fit_normalization=shares,
+        train_gan=TRAIN_GAN,
+    )
 
 
 def test_references_of_all_clips_but_of_no_held_out_frame_give_the_same_bytes_each_time():
