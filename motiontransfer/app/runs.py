@@ -74,16 +74,14 @@ class Told:
     share_done: float = 0.0
     time_left: str = ""
     made: dict[str, Path] = field(default_factory=dict)
-    """Files of the preview, the result in its own room, and the report, once they are ready."""
+    """Files of the preview, the result (the first: in its own room) and the report, once ready."""
     error: str = ""
 
 
 def read_log(printed: str) -> Told:
     """Read what `dance` prints without a terminal."""
     done, total, left = (_PROGRESS.findall(printed) or [("0", "1", "")])[-1]
-    made = {
-        what: Path(path) for what, path in reversed(_MADE.findall(printed))
-    }  # the first of each
+    made = {what: Path(path) for what, path in reversed(_MADE.findall(printed))}
     return Told(
         transfer=next(iter(_TRANSFER.findall(printed)), ""),
         share_done=1.0 if "report" in made else min(int(done) / int(total), 0.99),

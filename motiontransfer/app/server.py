@@ -16,6 +16,7 @@ from fastapi.responses import PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from filelock import FileLock, Timeout
 from starlette.middleware.base import RequestResponseEndpoint
+from starlette.requests import ClientDisconnect
 
 from motiontransfer.app.live import Live
 from motiontransfer.app.page import build_page
@@ -70,8 +71,13 @@ def serve(*, port: int | None = None, opens: bool = True) -> None:
             timeout_notify=0,  # seconds, at least: it looks once a second
         )
         server = uvicorn.Server(config)
-        # Pages that are open are cut off at the end.
-        logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)
+
+        def is_fault(record: logging.LogRecord) -> bool:
+            """No page was cut off at the end, or closed while it sent a film."""
+            kind, *_ = record.exc_info or (None,)
+            return not server.should_exit and kind is not ClientDisconnect
+
+        logging.getLogger("uvicorn.error").addFilter(is_fault)
         _logger.info("%s; Ctrl-C ends the page, and what runs goes on", address)
         if opens:
             webbrowser.open(address)

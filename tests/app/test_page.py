@@ -1,6 +1,7 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -174,6 +175,24 @@ def test_other_sites_and_files_beside_results_are_refused(served, project):
     assert status(join, **post, Origin=address) != 403
     upload = f"{address}/gradio_api/upload"
     assert status(upload, **post, Origin=address, Content_Length=str(10**16)) == 507
+
+
+def test_a_page_that_is_closed_while_it_sends_a_film_is_no_fault(served):
+    server, address = served()
+    host = address.removeprefix("http://")
+    name, _, port = host.partition(":")
+    head = (
+        *("POST /gradio_api/upload HTTP/1.1", f"Host: {host}", "Content-Length: 1000"),
+        *("Content-Type: multipart/form-data; boundary=part", "", "--part"),
+        *('Content-Disposition: form-data; name="files"; filename="me.mp4"', "", "a beginning"),
+    )
+    with socket.create_connection((name, int(port))) as page:
+        page.sendall("\r\n".join(head).encode())
+        page.shutdown(socket.SHUT_WR)
+        page.recv(1000)
+    assert status(address) == 200
+    server.send_signal(signal.SIGINT)
+    assert "ClientDisconnect" not in server.communicate()[0]
 
 
 def test_a_second_server_of_a_project_says_where_the_first_is(served, project):
