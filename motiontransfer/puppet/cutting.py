@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from typing import NamedTuple
 
@@ -28,6 +29,10 @@ from motiontransfer.video.color import Frame
 # Places of a cut part that are looked up in other references.
 _LEAST_HIDDEN = 0.005  # share of a patch's pixels; fewer are not worth filling
 _NUM_PLACES = 64  # of the hidden ones, evenly spaced: enough to tell a share within a few percent
+
+# Colors around what is hidden.
+_SMOOTHNESS = 0.05  # standard deviation, of the part's longer side
+_LEAST_WEIGHT = 1e-3  # of a pixel's own color, which is taken far from what is shown
 
 # Encoding.
 _COVERAGE_STEP = 17  # levels of 255: 16 of them look smooth at edges, and take little of the file
@@ -81,6 +86,20 @@ class CutPart:
             colors=_replaced(self.colors, box, color),
             coverage=_replaced(self.coverage, box, covered),
             hidden=_replaced(self.hidden, box, hidden - shown),
+        )
+
+    def extended(self) -> "CutPart":
+        """Cover hidden pixels, in the colors around."""
+        blur = partial(cv2.GaussianBlur, ksize=(0, 0), sigmaX=_SMOOTHNESS * max(self.hidden.shape))
+        weight = self.coverage / np.float32(255) + np.float32(_LEAST_WEIGHT)
+        around = blur(self.colors * weight[..., None]) / blur(weight)[..., None]
+        share = self.hidden[..., None] / np.float32(255)
+        color = self.colors + share * (around - self.colors)
+        return replace(
+            self,
+            colors=color.round().astype(np.uint8),
+            coverage=cv2.add(self.coverage, self.hidden),
+            hidden=np.zeros_like(self.hidden),
         )
 
     def stored(self, file: ImagesOnDisk) -> "StoredPart":

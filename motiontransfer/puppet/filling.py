@@ -180,7 +180,10 @@ class _PartViews:
         return apart
 
     def filled(self, reference: int) -> CutPart:
-        """The part with its hidden pixels from sharp references that show them, the most alike."""
+        """The part with its hidden pixels from sharp references that show them, the most alike.
+
+        What no frame shows of a neck goes on behind the head.
+        """
         filled = self.cut[reference]
         num_sources, places = 0, filled.hidden_places()
         sharp = (other for other in self.alike(reference) if self.sharpness[other] >= SHARP)
@@ -191,7 +194,7 @@ class _PartViews:
                 num_sources, places = num_sources + 1, filled.hidden_places()
             if not len(places) or num_sources == _NUM_SOURCES:
                 break
-        return filled
+        return filled.extended() if self.part.is_neck else filled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

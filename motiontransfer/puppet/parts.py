@@ -100,6 +100,10 @@ class BodyPart:
         return tuple(joint for joint in self.joints if "face_" in joint)
 
     @property
+    def is_neck(self) -> bool:
+        return self.bones == (NECK,)
+
+    @property
     def is_hand(self) -> bool:
         return self.name.endswith("_hand")
 

@@ -42,10 +42,15 @@ _CLOSE = (0.875, 1.5)  # to another part's bones: it may be that part
 _REACH_BEFORE_OTHERS = 1.0  # its reach before a part behind: no silhouette ends it there
 _REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be taken for its own
 
+# Head.
+_JAW = (0.6, 0.85)  # below the hull of its face: there the neck begins
+_HAIR = 1.5  # above the mouth, up to which there is hair around that hull
+
 # What a part hides of those behind. Larger: less is shown of them, and filled from other frames.
 # Smaller: they show the edge of the part before them.
 _HIDES, _SOLID_HIDES = (0.6, 1.1), (0.2, 0.5)
 _HAND_HIDES = (2.0, 3.0)  # of a hand before trunk, neck or head: it blurs as it moves
+_FACE_HIDES = (0.25, 0.6)  # of a face before the neck, of which all is shown where a head ends
 _JOINT_DISC = (1.2, 1.6)  # around a joint, within which a part does not hide one that it meets
 
 # The rim of a part between the cut along another one in front and the person's outline.
@@ -266,12 +271,12 @@ def part_masks(
         mask = _mask_by_distance(parts, around, number)
         is_person, image = person.coverage[y0:y1, x0:x1] >= 1, frame[y0:y1, x0:x1]
         not_behind, shown = _shares_by_color(parts, around, number, is_person, image)
-        mask = mask * not_behind
+        mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
         for in_front in (n for n in around if n > number):
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
         seen, hidden = mask * shown, mask * (1 - shown)
         if not part.changes_fast:
-            if part.is_solid:  # beyond, it is the part in front that moves away
+            if part.is_solid or part.is_neck:  # beyond is what is in front
                 hidden *= np.clip((_REACH_BEHIND - distance) / _REACH_EDGE, 0, 1)
             disc = _disc(_THIN * part.radius * person.height_px)
             kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
@@ -324,14 +329,52 @@ def _hidden_by(
     limits = _SOLID_HIDES if other.is_solid else _HIDES
     if not part.is_limb and other.is_hand:
         limits = _HAND_HIDES
+    if part.is_neck and other.face:
+        limits = _FACE_HIDES
     hidden = _within(distance, limits)
     if hidden.any():
-        for joint in part.meets(other):
+        for joint in part.meets(other) - {other.anchor}:
             ((x, y),), _ = person.joints((joint,))
             rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
             away = np.hypot(columns - x, rows - y) / (other.radius * person.height_px)
             hidden = hidden * (1 - _within(away, _JOINT_DISC).astype(np.float32))
     return hidden
+
+
+def _share_by_jaw(
+    parts: Sequence[BodyPart],
+    distances: Mapping[int, _Field],
+    number: int,
+    person: Silhouette,
+    box: Box,
+    frame: Frame,
+) -> _Field | float:
+    """Share of each pixel of a box that is a neck's or a head's by the face between them.
+
+    A neck ends between chin and mouth. Below the jaw, a head has what has the color of its hair.
+    """
+    part, own = parts[number], distances[number]
+    if not (part.is_neck or part.face) or not any(part.face for part in parts):
+        return 1.0
+    (eye, mouth, chin), found = person.joints(("mid_eye", "mid_mouth", "face_chin"))
+    if not found.all():
+        return 1.0
+    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
+    x, y = (mouth + chin) / 2 if part.is_neck else mouth
+    is_below = (columns - x) * (mouth - eye)[0] + (rows - y) * (mouth - eye)[1] > 0
+    if part.is_neck:
+        return is_below.astype(np.float32)
+    neck = next((distances[n] for n in distances if parts[n].is_neck), own)
+    is_shown = person.coverage[box[1] : box[3], box[0] : box[2]] >= 1
+    inside, beyond = _JAW
+    has_skin = share_by_color(
+        frame,
+        is_below & (own > inside),
+        one=is_shown & is_below & (own > beyond) & (neck < _SURE),
+        other=is_shown & ~is_below & (own > beyond) & (own < _HAIR),
+    )
+    has_hair = np.clip(1 - 2 * has_skin, 0, 1)
+    return np.where(is_below, np.maximum(_within(own, _JAW), has_hair), 1)
 
 
 def _shares_by_color(

@@ -38,7 +38,7 @@ _FAST_HYSTERESIS = (0.1, 0.0)  # the same of head and hands, whose look changes 
 _SEAM_COST = 1.5  # of different references of parts that meet, % of the body's height
 # Of a switch where frames to come are known, % of the body's height times seconds, for each level
 # by which the references look different. Of head and hands, whose look changes fast, less.
-_SWITCH_COST, _FAST_SWITCH_COST = 0.016, 0.002
+_SWITCH_COST, _FAST_SWITCH_COST = 0.016, 0.0012
 _FRAMES_AT_ONCE = 512  # looked ahead; each has a distance for each part and reference in memory
 _BLOCK_FRAMES = 16  # compared with all references at once: memory grows with both
 

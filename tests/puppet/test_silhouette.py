@@ -338,3 +338,34 @@ def test_a_belly_belongs_to_the_trunk_as_far_as_it_reaches():
     mask[belly] = 255
     covered = mask_of(silhouette_of(keypoints, mask), "torso")[belly]
     assert (covered[4:-4, :-2] > 200).all()
+
+
+SKIN, HAIR, SHIRT = (200, 150, 120), (40, 20, 10), (30, 90, 200)
+
+
+def test_below_its_jaw_a_head_has_hair_alone():
+    """A face of 8 px around (128, 56), hair around it, and a lock that hangs beside the neck."""
+    keypoints, lock = posed(), np.s_[61:69, 137:145]
+    frame = np.full((*PERSON_SIZE, 3), SKIN, np.uint8)
+    frame[76:] = SHIRT
+    frame[:60] = HAIR
+    cv2.circle(frame, (128, 56), 9, SKIN, -1)
+    frame[lock] = HAIR
+    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
+    head = mask_of(person, "head", frame=frame)
+    assert (head[48:67, 128] == 255).all()
+    assert (head[lock][2:-2, 2:-2] > 150).all()
+    assert not head[72:, 118:136].any()
+    neck = mask_of(person, "neck", frame=frame)
+    assert (neck[71:76, 126:131] == 255).all()
+
+
+def test_a_neck_goes_on_behind_the_jaw(standing):
+    """From between mouth and chin, at 60 and 64 px, in its own color."""
+    neck = coverage_of(standing, "neck")[:, 128]
+    assert (neck[63:76] == 1).all()
+    assert not neck[:61].any()
+    patch = standing.patches[0][NUMBER_OF["neck"]]
+    colors = patch.pixels[:, 128 - patch.corner[0], :3].astype(int)
+    behind, shown = (colors[y - patch.corner[1]] for y in (65, 72))
+    assert np.abs(behind - shown).max() < 16

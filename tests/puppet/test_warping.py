@@ -225,12 +225,15 @@ def test_a_reference_is_kept_while_another_is_hardly_nearer_and_the_part_is_ther
     assert PuppetFollower(puppet).follow(clip).chosen[:4, forearm].tolist() == [0, -1, 0, 1]
 
 
-@pytest.mark.parametrize(("part", "about"), [("left_hand", "left_wrist"), ("head", "nose")])
-def test_head_and_hands_change_their_reference_sooner(part, about):
+@pytest.mark.parametrize(
+    ("part", "about", "smallest"), [("left_hand", "left_wrist", 0.4), ("head", "nose", 0.8)]
+)
+def test_head_and_hands_change_their_reference_sooner(part, about, smallest):
     """A hand opens from 0.4 of its size to all of it, and closes; at 0.7 both are as near."""
     of_size = partial(with_part, part, about)
-    opening = Puppet(appearance_of(*map(of_size, (0.4, 1))))
-    sizes = (0.4, 0.71, 0.76, 1, 0.69, 0.64, 0.4)
+    opening = Puppet(appearance_of(*map(of_size, (smallest, 1))))
+    shares = np.array([0, 0.31, 0.36, 0.6, 0.29, 0.24, 0]) / 0.6
+    sizes = smallest + shares * (1 - smallest)
     chosen = PuppetFollower(opening).follow(joined(*map(of_size, sizes))).chosen
     assert chosen[:, NUMBER_OF[part]].tolist() == [0, 0, 1, 1, 1, 0, 0]
 
