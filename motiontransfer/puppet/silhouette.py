@@ -349,21 +349,19 @@ def _share_by_jaw(
     box: Box,
     frame: Frame,
 ) -> _Field | float:
-    """Share of each pixel of a box that is a neck's or a head's by the face between them.
+    """Share of each pixel of a box that is a head's: below its jaw, what has the color of its hair.
 
-    A neck ends between chin and mouth. Below the jaw, a head has what has the color of its hair.
+    1 for other parts, and where no face was found.
     """
-    part, own = parts[number], distances[number]
-    if not (part.is_neck or part.face) or not any(part.face for part in parts):
+    own = distances[number]
+    if not parts[number].face:
         return 1.0
-    (eye, mouth, chin), found = person.joints(("mid_eye", "mid_mouth", "face_chin"))
+    (eye, mouth, _), found = person.joints(("mid_eye", "mid_mouth", "face_chin"))
     if not found.all():
         return 1.0
     rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-    x, y = (mouth + chin) / 2 if part.is_neck else mouth
-    is_below = (columns - x) * (mouth - eye)[0] + (rows - y) * (mouth - eye)[1] > 0
-    if part.is_neck:
-        return is_below.astype(np.float32)
+    x, y = mouth - eye
+    is_below = (columns - mouth[0]) * x + (rows - mouth[1]) * y > 0
     neck = next((distances[n] for n in distances if parts[n].is_neck), own)
     is_shown = person.coverage[box[1] : box[3], box[0] : box[2]] >= 1
     inside, beyond = _JAW

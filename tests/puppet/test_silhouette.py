@@ -361,10 +361,10 @@ def test_below_its_jaw_a_head_has_hair_alone():
 
 
 def test_a_neck_goes_on_behind_the_jaw(standing):
-    """From between mouth and chin, at 60 and 64 px, in its own color."""
+    """Up to the ears, at 54 px, in its own color."""
     neck = coverage_of(standing, "neck")[:, 128]
-    assert (neck[63:76] == 1).all()
-    assert not neck[:61].any()
+    assert (neck[54:76] == 1).all()
+    assert not neck[:44].any()
     patch = standing.patches[0][NUMBER_OF["neck"]]
     colors = patch.pixels[:, 128 - patch.corner[0], :3].astype(int)
     behind, shown = (colors[y - patch.corner[1]] for y in (65, 72))
