@@ -135,9 +135,8 @@ def _all_joints():
     for side in ("left", "right"):
         for index, joint in enumerate(groups[f"{side}_hand"]):
             places[joint] = np.add(_STANDING[f"{side}_wrist"], (0.2 * index, 0.6 * index))
-    angles = np.linspace(
-        0.5 * np.pi, 2.5 * np.pi, len(groups["face"]), endpoint=False
-    )  # chin first
+    # From the chin on, which is the first of them.
+    angles = np.linspace(0.5 * np.pi, 2.5 * np.pi, len(groups["face"]), endpoint=False)
     for joint, angle in zip(groups["face"], angles, strict=True):
         places[joint] = np.add((0, -72), (8 * np.cos(angle), 8 * np.sin(angle)))
     return np.array([places[joint] for joint in HOLISTIC.joints], np.float64)
