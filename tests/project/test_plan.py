@@ -91,7 +91,7 @@ def test_a_slow_machine_takes_longer_and_a_training_no_longer_than_its_limit(par
 
 
 def test_work_that_takes_longer_is_slower(monkeypatch):
-    monkeypatch.setattr(module, "_NUM_SORTED", 2_000_000)
+    monkeypatch.setattr(module, "_NUM_SQUARES", 2_000_000)
     assert module.slowness.__wrapped__() > 5 * module.slowness()
 
 
