@@ -84,15 +84,16 @@ def test_a_slow_machine_takes_longer_and_a_training_no_longer_than_its_limit(par
     assert [*forecast(stages).values()] == pytest.approx([3 * detection, 3 * training])
     monkeypatch.setattr(module, "has_bf16", lambda: False)
     start = STAGES["train_gan"].start_seconds
-    without_bf16 = 3 * start + 2.2 * 3 * (training - start)
+    without_bf16 = 3 * start + 1.3 * 3 * (training - start)
     assert [*forecast(stages).values()] == pytest.approx([3 * detection, without_bf16])
     params(train_gan={"max_minutes": 0.1})
     assert forecast(stages)["train_gan@ada"] == pytest.approx(3 * start + 6)
 
 
 def test_work_that_takes_longer_is_slower(monkeypatch):
+    before = module.slowness.__wrapped__()
     monkeypatch.setattr(module, "_NUM_SQUARES", 2_000_000)
-    assert module.slowness.__wrapped__() > 5 * module.slowness()
+    assert module.slowness.__wrapped__() > 3 * before
 
 
 @pytest.mark.parametrize(("jobs", "seconds"), [(1, 12.0), (2, 9.0), (9, 9.0)])
