@@ -32,6 +32,7 @@ from motiontransfer.puppet.parts import (
     facing,
     part_shapes,
 )
+from motiontransfer.puppet.sharpness import SHARP
 
 Excluded = Bool[np.ndarray, "frames filmed_references"]
 """References that may not be used for a frame, as filmed or mirrored."""
@@ -53,8 +54,7 @@ _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is
 _HIDDEN_PENALTY = 10.0  # where it does not show the part at all: it was filled, or is a hole
 _HAND_HIDDEN_PENALTY = 2.0  # the same of a hand: how much of it is seen depends on the pose
 _BLURRED_PENALTY = 2.0  # where it shows the part wholly blurred
-_HEAD_BLURRED_PENALTY, _HAND_BLURRED_PENALTY = 4.0, 1.0  # the same of a head and of a hand
-_NOT_BLURRED = 0.9  # relative sharpness from which nothing is seen of it
+_HEAD_BLURRED_PENALTY, _HAND_BLURRED_PENALTY = 8.0, 1.0  # the same of a head and of a hand
 
 _FACING_QUANTILE = 0.9  # of widths over the references: the width seen from the front
 _COS_LARGEST_TURN = 0.5  # of a head against its neck, from its reference
@@ -192,7 +192,7 @@ class References:
             else _BLURRED_PENALTY
             for part in self.parts
         ]
-        return np.clip(1 - np.array(sharp) / _NOT_BLURRED, 0, 1) * weights
+        return np.clip(1 - np.array(sharp) / SHARP, 0, 1) * weights
 
     def distances(
         self, poses: BodyPoses, scales: Series

@@ -1,8 +1,9 @@
 """Sharpness of a body part in a reference, relative to other references in similar poses.
 
 What moves fast is blurred, and a blurred part is no likeness of a part at rest. Motion takes the
-detail along its direction and leaves that across it: the direction of least detail counts. An open
-hand has more edges than a fist, so that parts are compared in similar poses only.
+detail along its direction and leaves that across it: of a face, which has detail in every
+direction, that of least detail counts. An open hand has more edges than a fist, so that parts are
+compared in similar poses only.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,11 +29,11 @@ _DIRECTIONS = ((1, 0), (0, 1), (1, 1), (1, -1))
 def sharpness(
     colors: Frame, coverage: Mask, hull: Float[np.ndarray, "joints 2"] | None = None, *, zoom: float
 ) -> float | None:
-    """Least detail of a part in a fixed size; None where too little of it is shown.
+    """Detail of a part in a fixed size; None where too little of it is shown.
 
     Args:
         zoom: factor to that size, the same of all references at body scale 1.
-        hull: joints whose convex hull is measured alone, as (x, y); None: all that is covered.
+        hull: joints of a face, as (x, y), whose convex hull is measured alone; None: not a face.
     """
     inside = (coverage > _COVERED).astype(np.uint8)
     if hull is not None and len(hull) >= _FEWEST_JOINTS:
@@ -48,6 +49,8 @@ def sharpness(
     if np.count_nonzero(within) < _FEWEST_PIXELS:
         return None
     gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    if hull is None:
+        return float(np.abs(cv2.Laplacian(gray, cv2.CV_32F))[within].mean())
     return min(_detail(gray, within, direction) for direction in _DIRECTIONS)
 
 

@@ -44,6 +44,8 @@ _REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be tak
 
 # Head.
 _JAW = (0.6, 0.85)  # below the hull of its face: there the neck begins
+_BESIDE_CHIN = (0.5, 1.0)  # of it, in distances from eyes to mouth: from there on shoulders begin ...
+_NEARER = 3.0  # ... so many times nearer
 _HAIR = 1.5  # above the mouth, up to which there is hair around that hull
 
 # What a part hides of those behind. Larger: less is shown of them, and filled from other frames.
@@ -356,7 +358,7 @@ def _share_by_jaw(
     own = distances[number]
     if not parts[number].face:
         return 1.0
-    (eye, mouth, _), found = person.joints(("mid_eye", "mid_mouth", "face_chin"))
+    (eye, mouth, chin), found = person.joints(("mid_eye", "mid_mouth", "face_chin"))
     if not found.all():
         return 1.0
     rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
@@ -372,7 +374,9 @@ def _share_by_jaw(
         other=is_shown & ~is_below & (own > beyond) & (own < _HAIR),
     )
     has_hair = np.clip(1 - 2 * has_skin, 0, 1)
-    return np.where(is_below, np.maximum(_within(own, _JAW), has_hair), 1)
+    beside = np.abs((columns - chin[0]) * y - (rows - chin[1]) * x) / max(x * x + y * y, 1)
+    nearer = 1 + (_NEARER - 1) * (1 - _within(beside, _BESIDE_CHIN))
+    return np.where(is_below, np.maximum(_within(own * nearer, _JAW), has_hair), 1)
 
 
 def _shares_by_color(
