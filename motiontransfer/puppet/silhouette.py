@@ -367,16 +367,15 @@ def _share_by_jaw(
     neck = next((distances[n] for n in distances if parts[n].is_neck), own)
     is_shown = person.coverage[box[1] : box[3], box[0] : box[2]] >= 1
     inside, beyond = _JAW
-    has_skin = share_by_color(
-        frame,
-        is_below & (own > inside),
-        one=is_shown & is_below & (own > beyond) & (neck < _SURE),
-        other=is_shown & ~is_below & (own > beyond) & (own < _HAIR),
-    )
+    skin = is_shown & is_below & (own > beyond) & (neck < _SURE)
+    hair = is_shown & ~is_below & (own > beyond) & (own < _HAIR)
+    has_skin = share_by_color(frame, is_below & (own > inside), one=skin, other=hair)
     has_hair = np.clip(1 - 2 * has_skin, 0, 1)
     beside = np.abs((columns - chin[0]) * y - (rows - chin[1]) * x) / max(x * x + y * y, 1)
-    nearer = 1 + (_NEARER - 1) * (1 - _within(beside, _BESIDE_CHIN))
-    return np.where(is_below, np.maximum(_within(own * nearer, _JAW), has_hair), 1)
+    nearer = own * (1 + (_NEARER - 1) * (1 - _within(beside, _BESIDE_CHIN)))
+    may_be_hair = share_by_color(frame, is_below & (nearer > inside), one=hair, other=skin)
+    below = _within(own, _JAW) * np.maximum(_within(nearer, _JAW), may_be_hair)
+    return np.where(is_below, np.maximum(below, has_hair), 1)
 
 
 def _shares_by_color(
