@@ -17,8 +17,6 @@ from jaxtyping import Bool, Complex128, Float32, Float64, UInt8
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.pose.keypoints import Points, Scores
-from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map, part_shapes
@@ -202,7 +200,7 @@ class _StoredViews:
     """One part in all references, which one worker fills."""
 
     part: BodyPart
-    poses: tuple[Skeleton, Points, Scores]
+    poses: BodyPoses
     scales: Float64[np.ndarray, " references"]
     stored: Mapping[int, StoredPart]
     """The part in the references that show it."""
@@ -214,7 +212,7 @@ class _StoredViews:
 
 def fill_hidden(
     parts: Sequence[BodyPart],
-    poses: tuple[Skeleton, Points, Scores],
+    poses: BodyPoses,
     scales: Float64[np.ndarray, " references"],
     stored: Sequence[Sequence[StoredPart | None]],
     persons: Sequence[Patch | None],
@@ -227,7 +225,7 @@ def fill_hidden(
         The patches, and the levels by which each part looks different in two references.
 
     Args:
-        poses: skeleton, points and scores of the references.
+        poses: of the references.
         persons: the whole person in each reference, in the colors of the cut parts.
     """
     trunk = [part.name for part in parts].index("torso")
@@ -258,8 +256,7 @@ def _filled(
 ) -> tuple[dict[int, Patch], UInt8[np.ndarray, "references references"]]:
     """Patches by reference, without the whole person, and differences."""
     cut = {reference: part.read() for reference, part in work.stored.items()}
-    poses = BodyPoses(*work.poses)
-    views = _PartViews(part=work.part, poses=poses, scales=work.scales, cut=cut)
+    views = _PartViews(part=work.part, poses=work.poses, scales=work.scales, cut=cut)
     if work.has_occluders:
         views = views.without_occluders()
     patches = {

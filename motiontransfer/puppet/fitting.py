@@ -16,7 +16,7 @@ from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.keypoints import Points, Scores, resize_points
+from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
@@ -82,10 +82,8 @@ def _choose_references(
 class _References:
     """Reference frames and the person in them."""
 
-    skeleton: Skeleton
-    points: Points
+    poses: BodyPoses
     """In the coarse image."""
-    score: Scores
     masks: Sequence[Mask]
     heights_px: Series
     """Of the upright body in the coarse image."""
@@ -94,10 +92,9 @@ class _References:
     frames: Sequence[Callable[[], Frame]]
 
     def silhouettes(self) -> Iterator[Silhouette]:
-        poses = BodyPoses(self.skeleton, self.points, self.score)
         for index, (mask, height_px) in enumerate(zip(self.masks, self.heights_px, strict=True)):
             yield silhouette(
-                poses,
+                self.poses,
                 index,
                 mask,
                 height_px=float(height_px),
@@ -108,8 +105,7 @@ class _References:
     def share(self, chosen: slice) -> "_References":
         return replace(
             self,
-            points=self.points[chosen],
-            score=self.score[chosen],
+            poses=self.poses[chosen],
             masks=self.masks[chosen],
             heights_px=self.heights_px[chosen],
             frames=self.frames[chosen],
@@ -147,9 +143,7 @@ def fit_appearance(
     coarse_size = coarse_size or size
     zoom = np.array(size[::-1]) / coarse_size[::-1]
     references = _References(
-        skeleton=skeleton,
-        points=resize_points(points, 1 / zoom),
-        score=score,
+        poses=BodyPoses(skeleton, resize_points(points, 1 / zoom), score),
         masks=list(masks.values()),
         heights_px=height_px * scales / zoom[1],
         coarse_size=coarse_size,
@@ -173,7 +167,7 @@ def fit_appearance(
         cut = chain.from_iterable(track(cut, "cutting body parts", total=len(shares)))
         stored, persons = zip(*cut, strict=True)
         patches, differences = fill_hidden(
-            parts, (skeleton, points, score), scales, stored, persons, num_workers=num_workers
+            parts, poses, scales, stored, persons, num_workers=num_workers
         )
     return Appearance(
         skeleton=skeleton,

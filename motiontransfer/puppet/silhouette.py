@@ -44,7 +44,10 @@ _REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be tak
 
 # Head.
 _JAW = (0.6, 0.85)  # below the hull of its face: there the neck begins
-_BESIDE_CHIN = (0.5, 1.0)  # of it, in distances from eyes to mouth: from there on shoulders begin ...
+_BESIDE_CHIN = (
+    0.5,
+    1.0,
+)  # of it, in distances from eyes to mouth: from there on shoulders begin ...
 _NEARER = 3.0  # ... so many times nearer
 _HAIR = 1.5  # above the mouth, up to which there is hair around that hull
 
@@ -372,6 +375,7 @@ def _share_by_jaw(
     has_skin = share_by_color(frame, is_below & (own > inside), one=skin, other=hair)
     has_hair = np.clip(1 - 2 * has_skin, 0, 1)
     beside = np.abs((columns - chin[0]) * y - (rows - chin[1]) * x) / max(x * x + y * y, 1)
+    beside = beside.astype(np.float32)
     nearer = own * (1 + (_NEARER - 1) * (1 - _within(beside, _BESIDE_CHIN)))
     may_be_hair = share_by_color(frame, is_below & (nearer > inside), one=hair, other=skin)
     below = _within(own, _JAW) * np.maximum(_within(nearer, _JAW), may_be_hair)
