@@ -37,6 +37,19 @@ def test_the_hull_alone_is_measured_and_what_is_hardly_covered_is_not_known():
     assert sharpness(TEXTURE, COVERED // 2, zoom=1.0) is None
 
 
+def test_a_face_is_as_sharp_as_in_the_direction_that_motion_blurred():
+    """A grid of lines, of which a motion along the rows leaves those along the rows."""
+    grid = np.full((96, 96, 3), 200, np.uint8)
+    grid[::6] = grid[:, ::6] = 40
+    moved, whole = cv2.blur(grid, (24, 1)), np.float32([(4, 4), (92, 4), (92, 92), (4, 92)])
+    face, limb = (
+        sharpness(moved, COVERED, hull, zoom=1.0) / sharpness(grid, COVERED, hull, zoom=1.0)
+        for hull in (whole, None)
+    )
+    assert face < 0.05
+    assert limb > 0.4
+
+
 def test_sharpness_is_relative_to_the_sharpest_of_similar_poses():
     """Open hands 0 to 24 have more edges than fists 25 to 49; of each, one is blurred."""
     measured = dict.fromkeys(range(25), 20.0) | dict.fromkeys(range(25, 50), 8.0)
