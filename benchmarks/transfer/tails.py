@@ -19,8 +19,9 @@ from motiontransfer.evaluation.frames import PosedFrames
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from motiontransfer.evaluation.network_metrics import open_networks
 from motiontransfer.evaluation.params import NetworkParams
-from motiontransfer.evaluation.protocols import FrameMetric, measure, score_videos
+from motiontransfer.evaluation.protocols import score_videos
 from motiontransfer.evaluation.sharp_frames import blurred_boxes, film_frames, sharp_frames
+from motiontransfer.evaluation.streaming import FrameMetric, measure
 from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.pose.boxes import body_height_px

@@ -43,7 +43,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
             gpu_memory_params="train_gan.batch_size, train_gan.num_filters or decode.size",
         ),
         "train_face_gan": Stage(
-            start_seconds=18.0,
+            start_seconds=10.0,
             seconds_per_frame=0.03,
             gpu_memory_params=(
                 "train_face_gan.batch_size, train_face_gan.num_filters or decode.size"

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from motiontransfer.core.params import Compute
 from motiontransfer.evaluation.frames import FrameSet, PosedFrames, concatenated
 from motiontransfer.evaluation.measurements import RatioMetric
-from motiontransfer.evaluation.protocols import FrameMetric
+from motiontransfer.evaluation.streaming import FrameMetric
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from tests.films import add_clip, film

@@ -11,7 +11,8 @@ from motiontransfer.evaluation import protocols
 from motiontransfer.evaluation.measurements import MetricKey, nested
 from motiontransfer.evaluation.network_metrics import Networks, open_networks
 from motiontransfer.evaluation.params import NetworkParams
-from motiontransfer.evaluation.protocols import FrameMetric, detected_frames, measure
+from motiontransfer.evaluation.protocols import detected_frames
+from motiontransfer.evaluation.streaming import FrameMetric, measure
 from motiontransfer.pose.detectors import default_detector
 from tests.evaluation.conftest import HAND, LOCAL, PERFECT, clips_of
 from tests.films import film
