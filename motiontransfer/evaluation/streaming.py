@@ -1,4 +1,4 @@
-"""Streaming metrics: videos are read once, side by side, and metrics are updated with each frame."""
+"""Streaming metrics, each updated with every frame of videos that are read once, side by side."""
 
 from array import array
 from collections import defaultdict
