@@ -189,7 +189,9 @@ def whole_person(cut: Sequence[CutPart | None]) -> Patch | None:
     return Patch(corner=(x0, y0), size=size, encoded=_encoded(colors), shown_area=shown_area)
 
 
-def part_patch(cut: CutPart, filled: CutPart, person: Patch | None, sharpness: float) -> Patch:
+def part_patch(
+    cut: CutPart, filled: CutPart, person: Patch | None, *, shown_area: float, sharpness: float
+) -> Patch:
     """A part as it is stored.
 
     Args:
@@ -198,7 +200,7 @@ def part_patch(cut: CutPart, filled: CutPart, person: Patch | None, sharpness: f
     """
     coverage = filled.coverage // _COVERAGE_STEP * _COVERAGE_STEP
     patch = encode_patch(cut.corner, cv2.merge([filled.colors - cut.colors, coverage]), person)
-    return replace(patch, shown_area=covered_area(cut.coverage), sharpness=sharpness)
+    return replace(patch, shown_area=shown_area, sharpness=sharpness)
 
 
 def encode_patch(

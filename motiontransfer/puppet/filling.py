@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Complex128, Float32, Float64, UInt8
+from jaxtyping import Bool, Complex128, Float, Float32, Float64, UInt8
 
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.puppet.appearance import Patch
+from motiontransfer.puppet.appearance import Patch, covered_area
 from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
@@ -148,10 +148,23 @@ class _PartViews:
         measured = {}
         for reference, cut in self.cut.items():
             zoom = SIDE_PX / (np.median(sides) * self.scales[reference])
-            points, found = self.poses.joints(self.part.joints, reference)
-            face = points[found] - cut.corner if self.part.anchor else None
+            face = self._face(reference)
             measured[reference] = sharpness(cut.colors, cut.coverage, face, zoom=float(zoom))
         return relative_sharpness(measured, self.alike)
+
+    def shown_area(self, reference: int) -> float:
+        """Area that was shown before filling, of a head that of its face, pixels."""
+        shown, face = self.cut[reference].coverage, self._face(reference)
+        if face is not None and len(face):
+            outline = np.zeros_like(shown)
+            cv2.fillConvexPoly(outline, cv2.convexHull(face.round().astype(np.int32)), 255)
+            shown = cv2.bitwise_and(shown, outline)
+        return covered_area(shown)
+
+    def _face(self, reference: int) -> Float[np.ndarray, "joints 2"] | None:
+        """Joints of a head in its patch; None of another part."""
+        points, found = self.poses.joints(self.part.joints, reference)
+        return points[found] - self.cut[reference].corner if self.part.anchor else None
 
     def differences(self, num_references: int) -> UInt8[np.ndarray, "references references"]:
         """Levels by which the part looks different in any two references, in the same pose.
@@ -260,7 +273,13 @@ def _filled(
     if work.has_occluders:
         views = views.without_occluders()
     patches = {
-        reference: part_patch(own, views.filled(reference), None, views.sharpness[reference])
+        reference: part_patch(
+            own,
+            views.filled(reference),
+            None,
+            shown_area=views.shown_area(reference),
+            sharpness=views.sharpness[reference],
+        )
         for reference, own in views.cut.items()
     }
     return patches, views.differences(len(work.scales))

@@ -62,7 +62,6 @@ _COS_LARGEST_TURN = 0.5  # of a head against its neck, from its reference
 # Share of a part that a reference shows.
 _SHOWN_QUANTILE = 0.8  # over references: so much of its outline is shown of a part that none hides
 _WHOLE_SHARE = 0.9  # of it, from which nothing is hidden: masks differ by a few percent
-_WHOLE_HEAD_SHARE = 0.8  # the same of a head, which ends in hair and at its jaw in many ways
 _DRAWN_RADIUS_PX = 8  # of an outline, to measure its area
 
 
@@ -174,8 +173,7 @@ class References:
             for index, radius_px in enumerate(radii_px.tolist())
         ]
         share = np.array(shown) / np.maximum(outlines, 1)
-        whole = np.quantile(share, _SHOWN_QUANTILE, axis=0)
-        whole *= [_WHOLE_HEAD_SHARE if part.anchor else _WHOLE_SHARE for part in self.parts]
+        whole = _WHOLE_SHARE * np.quantile(share, _SHOWN_QUANTILE, axis=0)
         hidden = np.clip(1 - share / np.maximum(whole, 1e-6), 0, 1)
         weights = [_HAND_HIDDEN_PENALTY if part.is_hand else _HIDDEN_PENALTY for part in self.parts]
         return hidden * weights
@@ -307,7 +305,13 @@ def _mirrored(appearance: Appearance, others: Sequence[int]) -> _Views:
 
 
 def _outline_area(part: BodyPart, poses: BodyPoses, index: int, *, radius_px: float) -> float:
-    """Area within a radius of a part's bones in one frame, square pixels; 0 without any."""
+    """Area within a radius of a part's bones in one frame, square pixels; 0 without any.
+
+    Of a head that of its face: hair and jaws end in many ways.
+    """
+    if part.anchor:
+        points, found = poses.joints(part.joints, index)
+        return cv2.contourArea(cv2.convexHull(points[found])) if found.any() else 0.0
     bones = [poses.joints(bone, index) for bone in part.bones]
     ends = np.array([points for points, found in bones if found.all()])
     if not len(ends):

@@ -173,6 +173,21 @@ def test_a_trunk_that_an_arm_hid_is_avoided_though_it_was_filled():
     assert penalties[1:].tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize(("wrist", "least", "most"), [((4, -76), 0.3, 0.6), ((8, -95), 0.95, 1)])
+def test_a_face_that_a_hand_hid_is_avoided_and_hair_is_not_missed(wrist, least, most):
+    """The mouth is 66 px above the hips, the hands' tips of the second 87, the head's end 92."""
+    x, y = wrist
+    touching = posed(
+        left_elbow=(30, -70), left_wrist=wrist, right_elbow=(-30, -70), right_wrist=(-x, y)
+    )
+    appearance, head = appearance_of(touching, posed(), posed(), posed()), NUMBER_OF["head"]
+    hidden, whole, *_ = (patches[head].shown_area for patches in appearance.patches)
+    assert least < hidden / whole < most
+    penalties = Puppet(appearance).references.penalties[:4, head]
+    assert (penalties > 3).tolist() == [most < 0.9, False, False, False]
+    assert penalties[1:].tolist() == [0, 0, 0]
+
+
 def test_a_trunk_is_compared_by_the_upper_arms_too():
     """Raised by a right angle: half an arm's vector, 13.3 px long, moves by 18.8 px."""
     raised = posed(left_elbow=(46.4, -55), left_wrist=(71, -60))
