@@ -93,7 +93,7 @@ def test_a_slow_machine_takes_longer_and_a_training_no_longer_than_its_limit(par
 def test_work_that_takes_longer_is_slower(monkeypatch):
     before = module.slowness.__wrapped__()
     monkeypatch.setattr(module, "_NUM_SQUARES", 2_000_000)
-    assert module.slowness.__wrapped__() > 3 * before
+    assert module.slowness.__wrapped__() > 5 * before
 
 
 @pytest.mark.parametrize(("jobs", "seconds"), [(1, 12.0), (2, 9.0), (9, 9.0)])
