@@ -1,7 +1,7 @@
 """The page itself: its tabs, and what their buttons do."""
 
 import subprocess
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ def build_page(queue: Queue, live: Live) -> gr.Blocks:
     with gr.Blocks(title="motiontransfer", analytics_enabled=False, fill_width=True) as page:
         gr.Markdown("# motiontransfer")
         with gr.Tab("Make"):
-            shown = _add_make(queue)
+            shown, chosen = _add_make(queue)
         with gr.Tab("People and dances"):
             shown += _add_people(queue)
         with gr.Tab("Live") as tab:
@@ -44,34 +44,34 @@ def build_page(queue: Queue, live: Live) -> gr.Blocks:
             shown += _add_compare()
         seen, timer = gr.State([None] * len(shown)), gr.Timer(_REFRESH_SECONDS)
 
-        def refresh(seen: list) -> list:
+        def refresh(seen: list, *chosen: str | None) -> list:
             """Change only what is another: a video that plays goes on."""
             try:
-                new = _state(queue)
+                new = _state(queue, chosen)
             except MotionTransferError as error:  # of params.yaml, while someone edits it
                 new = [views.fault(str(error)), *seen[1:]]
             changes = zip(new, seen, strict=True)
             return [*(gr.skip() if value == before else value for value, before in changes), new]
 
-        _on([timer.tick, page.load], refresh, seen, [*shown, seen])
+        _on([timer.tick, page.load], refresh, [seen, *chosen], [*shown, seen])
     return page
 
 
-def _state(queue: Queue) -> list[str | dict]:
-    """What is shown now, in the order of the components."""
+def _state(queue: Queue, chosen: Sequence[str | None]) -> list[str | dict]:
+    """What is shown now, in the order of the components; `chosen` are the two films."""
     project, runs = read_project(), queue.runs()
     run = next((run for run in reversed(runs) if run.state != "waiting"), None)
     told = told_by(run) if run else Told()
     rows = [[target, *states.values()] for target, states in project.states(runs).items()]
-    films = gr.update(choices=_choices())
+    choices = [(name, str(path)) for name, path in films().items()]
+    paths = {path for _, path in choices}
     finished = gr.update(choices=[*project.finished()])
     return [
         views.status(run, told, stages_that_run()),
         views.results(told),
         gr.update(visible=run is not None and run.state == "running"),
         views.sample(project, run, told),
-        films,
-        films,
+        *(gr.update(choices=choices, value=one if one in paths else None) for one in chosen),
         gr.update(value=rows, headers=["", *project.dances()]),
         views.queue(runs),
         finished,
@@ -79,16 +79,27 @@ def _state(queue: Queue) -> list[str | dict]:
     ]
 
 
-def _add_make(queue: Queue) -> list[gr.components.Component]:
-    chosen = []
+def _add_make(queue: Queue) -> tuple[list[gr.components.Component], list[gr.State]]:
+    """Add the tab.
+
+    Returns:
+        What is shown, and the two films that are chosen. These are states, because two answers of
+        the server that cross would leave a choice without the film that was just uploaded.
+    """
+    picks, chosen, choices = [], [], []
     with gr.Row():
         for label in ("The dance", "You, or whom to render"):
             with gr.Column(min_width=300):
                 pick = gr.Dropdown(label=label, choices=[], interactive=True)
                 upload = gr.File(label="or drop another film here", height=150)
                 refused = gr.HTML()
-                upload.upload(_kept, upload, [pick, upload, refused], queue=False)
-                chosen.append(pick)
+                film = gr.State()
+                choices += [
+                    pick.input(lambda path: path, pick, film, queue=False),
+                    upload.upload(_kept, upload, [film, upload, refused], queue=False),
+                ]
+                picks.append(pick)
+                chosen.append(film)
     make = gr.Button("Make", variant="primary")
     advice, status = gr.HTML(), gr.HTML()
     cancel = gr.Button("Cancel: what is done is kept", visible=False)
@@ -100,11 +111,11 @@ def _add_make(queue: Queue) -> list[gr.components.Component]:
             raise gr.Error(_CHOOSE, print_exception=False)
         queue.add(dancer, me)
 
-    changes = [pick.change for pick in chosen]
-    gr.on(changes, _advise, chosen, advice, trigger_mode="always_last", queue=False)
+    for choice in choices:
+        choice.then(_advise, chosen, advice, trigger_mode="always_last", queue=False)
     make.click(begin, chosen)
     cancel.click(queue.stop)
-    return [status, results, cancel, sample, *chosen]
+    return [status, results, cancel, sample, *picks], chosen
 
 
 def _add_people(queue: Queue) -> list[gr.components.Component]:
@@ -195,15 +206,10 @@ def _said() -> Generator[None]:
         raise gr.Error(str(error), duration=None, print_exception=False) from error
 
 
-def _choices() -> list[tuple[str, str]]:
-    return [(name, str(path)) for name, path in films().items()]
-
-
-def _kept(upload: str) -> tuple[dict, None, str]:
+def _kept(upload: str) -> tuple[str | dict, None, str]:
     """Keep an upload and choose it, or say why not."""
     try:
-        kept = str(keep_film(Path(upload)))
-        return gr.update(choices=_choices(), value=kept), None, ""
+        return str(keep_film(Path(upload))), None, ""
     except (MotionTransferError, OSError) as error:
         return gr.skip(), None, views.fault(str(error).replace(upload, Path(upload).name))
 

@@ -66,6 +66,11 @@ def test_cancel_stops_and_make_goes_on(served, shown, uploads, project):
         page.get_by_role("button", name="Cancel").click()
         expect(page.locator(".fault")).to_contain_text("Stopped. Nothing is lost", timeout=SOON)
         (project / "go").touch()
+        page.reload()
+        for index, name in enumerate(("the_dance", "IMG_42")):
+            page.get_by_role("combobox").nth(index).click()
+            page.get_by_role("option", name=name).click()
+        expect(page.locator(".advice")).to_contain_text("stages, about", timeout=SOON)
         page.get_by_role("button", name="Make").click()
         expect(page.get_by_text("Done.").first).to_be_visible(timeout=SOON)
     assert (project / "trained").read_text() == "1\n"
