@@ -82,6 +82,7 @@ def person_boxes(frames: Iterable[AnyFrame]) -> list[Box | None]:
 
     By MediaPipe Holistic whatever the detector of the video is: a decoded video depends on none.
     """
-    from motiontransfer.pose.mediapipe_detectors import detect_once  # takes seconds
+    from motiontransfer.pose.mediapipe_detectors import open_unrelated  # takes seconds
 
-    return [person_box(detect_once(frame), image_size=frame.shape[:2]) for frame in frames]
+    with open_unrelated() as detect:
+        return [person_box(detect(frame), image_size=frame.shape[:2]) for frame in frames]

@@ -34,6 +34,7 @@ _SQUARE_PX = 256
 _FARTHEST_WRIST = 0.15  # of the hand from the body's; share of the square's side
 _ANOTHER_HAND = 0.1  # least distance between the centers of two hands; share of the square's side
 
+_NOBODY = np.zeros((32, 32, 3), np.uint8)
 _FULL_MODEL = 1  # of the pose models 0 lite, 1 full, 2 heavy the one in the wheel
 
 
@@ -66,10 +67,12 @@ def open_holistic(
         yield detector_of(partial(_holistic_people, graph, hands), min_visibility=min_visibility)
 
 
-def detect_once(frame: AnyFrame) -> People:
-    """The most prominent person of a single frame, by the default detector."""
-    with open_holistic(**DEFAULT_THRESHOLDS) as detect:  # a new one: it remembers frames
-        return detect([frame])[0]
+@contextmanager
+def open_unrelated() -> Generator[Callable[[AnyFrame], People]]:
+    """Yield the default detector for unrelated frames: the most prominent person of each."""
+    with open_holistic(**DEFAULT_THRESHOLDS) as detect:
+        # After a frame without anyone the graph follows nobody, like a new one, which is slow.
+        yield lambda frame: detect([_NOBODY, frame])[1]
 
 
 def _holistic_people(graph: Holistic, hands: Hands, frame: AnyFrame) -> list[Landmarks]:

@@ -15,7 +15,6 @@ from PIL import Image
 from tqdm import tqdm
 
 from motiontransfer.core.errors import VideoError
-from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.cleaning import Repairs
@@ -23,7 +22,7 @@ from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.keypoints import Detections, Keypoints, People
 from motiontransfer.pose.landmarks import MIN_VISIBILITY, person_box
-from motiontransfer.pose.mediapipe_detectors import WHEEL, detect_once, open_pose_landmarker
+from motiontransfer.pose.mediapipe_detectors import WHEEL, open_pose_landmarker, open_unrelated
 from motiontransfer.pose.quality import (
     NOTHING_TO_FIX,
     PAIR_SECONDS,
@@ -239,10 +238,8 @@ def _detect_people(frames: Sequence[AnyFrame]) -> list[People]:
 
 
 def _detect_person(frames: Sequence[AnyFrame]) -> list[People]:
-    """The most prominent person of each frame."""
-    return [
-        detect_once(frame) for frame in track(frames, "detecting the person", total=len(frames))
-    ]
+    with open_unrelated() as detect:
+        return [*map(detect, frames)]
 
 
 def _auto_crop(

@@ -115,9 +115,12 @@ def test_a_folder_with_keypoints_made_elsewhere_holds_one_video(filmed, capsys):
 def test_people_are_boxed_in_unrelated_frames():
     astronaut = skimage.data.astronaut()
     empty = np.full((64, 48, 3), 200, np.uint8)
-    boxes = person_boxes([astronaut, empty, astronaut])
+    nearer = np.ascontiguousarray(astronaut[:400, 60:460])
+    alone = person_boxes([nearer])
+    boxes = person_boxes([astronaut, empty, astronaut, nearer])
     assert boxes[1] is None
     assert boxes[0] == boxes[2]
+    assert boxes[3:] == alone
     x0, y0, x1, y1 = boxes[0]
     assert 0 <= x0 < 150
     assert 310 < x1 <= 512
