@@ -7,9 +7,11 @@ to the cosine of half of it.
 
 import cmath
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -201,6 +203,15 @@ def _cells_in(
     return rows, columns
 
 
+class DrawnBox(NamedTuple):
+    """What is drawn of a frame."""
+
+    corner: Vector
+    """(x, y) of the first pixel drawn, in pixels of the references."""
+    rate: Vector
+    """Pixels drawn per pixel of the references, in x and in y."""
+
+
 class Placement:
     """Parts of references in one frame of a clip, as it is drawn."""
 
@@ -211,25 +222,25 @@ class Placement:
         references: BodyPoses,
         pose: BodyPoses,
         *,
+        shifts: Mapping[tuple[str, int], Vector] = MappingProxyType({}),
         growth: Series,
         height_px: float,
-        corner: Vector,
-        rate: Vector,
+        drawn: DrawnBox,
     ) -> None:
         """Set what is drawn of the frame.
 
         Args:
             pose: that of the frame alone.
             joints: of each part that bends, see `meeting_joints`.
+            shifts: by joint and reference, how far limbs are moved there, in body heights.
             growth: size of the body in the frame relative to each reference.
-            height_px: of the upright body in the frame; it and the corner in pixels of references.
-            corner: (x, y) of the first pixel drawn.
-            rate: pixels drawn per pixel of the references, in x and in y.
+            height_px: of the upright body in the frame, in pixels of the references.
         """
         self._parts, self._joints, self._references = parts, joints, references
-        self._pose = pose
-        self._growth, self._height_px, self._corner, self._rate = growth, height_px, corner, rate
-        self._pixels_per_radius = height_px * float(rate.mean())
+        self._pose, self._shifts = pose, shifts
+        self._growth, self._height_px = growth, height_px
+        self._corner, self._rate = drawn
+        self._pixels_per_radius = height_px * float(drawn.rate.mean())
         """Pixels drawn, of a part whose radius is the body's height."""
         self._maps: dict[tuple[int, int], Map | None] = {}
         self._middles: dict[tuple[str, ...], complex | None] = {}
@@ -246,6 +257,10 @@ class Placement:
         a, b = self._shared(part.joints, reference)
         if len(a) < part.min_joints:
             return None
+        if part.motion == "limb":
+            b = b + self._height_px * np.array(
+                [self._shifts.get((joint, reference), (0, 0)) for joint in part.joints]
+            )
         neck_turn = None if part.anchor is None else self._neck_turn(reference)
         scale = float(self._growth[reference])
         matrix = part_map(part, a, b, scale=scale, neck_turn=neck_turn)

@@ -38,16 +38,14 @@ _CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)
 # The place of a part between others.
 _OVERLAP = 1.2  # by which it reaches to where another one is nearer: no gap when a joint bends
 _OVERLAP_EDGE, _REACH_EDGE = 0.25, 0.2  # width of the smooth edges of its overlap and of its reach
+_HINGE_EDGE = 0.9  # the same of a limb's overlap with another limb behind, which lies under it
 _CLOSE = (0.875, 1.5)  # to another part's bones: it may be that part
 _REACH_BEFORE_OTHERS = 1.0  # its reach before a part behind: no silhouette ends it there
 _REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be taken for its own
 
 # Head.
 _JAW = (0.6, 0.85)  # below the hull of its face: there the neck begins
-_BESIDE_CHIN = (
-    0.5,
-    1.0,
-)  # of it, in distances from eyes to mouth: from there on shoulders begin ...
+_BESIDE_CHIN = (0.5, 1.0)  # of it, distances from eyes to mouth: from there on shoulders begin ...
 _NEARER = 3.0  # ... so many times nearer
 _HAIR = 1.5  # above the mouth, up to which there is hair around that hull
 
@@ -308,17 +306,14 @@ def _mask_by_distance(
 ) -> _Field:
     """Share of each pixel that is a part's: the nearest of those in front and of those it meets."""
     part, own = parts[number], distances[number]
-    competing = (
-        distance
-        for other, distance in distances.items()
-        if other >= number or part.meets(parts[other])
-    )
-    nearest = reduce(np.minimum, competing)
-    mask = np.clip((nearest + _OVERLAP - own) / _OVERLAP_EDGE, 0, 1)
-    before_others = np.zeros_like(own)
+    mask, before_others = np.ones_like(own), np.zeros_like(own)
     for other, distance in distances.items():
         if other < number and not part.meets(parts[other]):
             before_others = np.maximum(before_others, _close(distance))
+        else:
+            is_under = other < number and part.is_limb and parts[other].is_limb
+            edge = _HINGE_EDGE if is_under else _OVERLAP_EDGE
+            mask = np.minimum(mask, np.clip((distance + _OVERLAP - own) / edge, 0, 1))
     reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * before_others
     return mask * np.clip((reach - own) / _REACH_EDGE, 0, 1)
 

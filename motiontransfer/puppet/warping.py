@@ -18,7 +18,8 @@ from jaxtyping import Float32, Float64, Int64, UInt8
 from motiontransfer.pose.keypoints import Keypoints, resize_points
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.bending import Placement, margin_px, sampling_grid
+from motiontransfer.puppet.bending import DrawnBox, Placement, margin_px, sampling_grid
+from motiontransfer.puppet.hinges import hinge_limbs, hinge_shifts
 from motiontransfer.puppet.parts import BodyPoses, Map, body_scales, joined_parts, meeting_joints
 from motiontransfer.puppet.retrieval import Chosen, Excluded, References, choose_jointly
 from motiontransfer.puppet.steady import choose_over_clip
@@ -63,6 +64,7 @@ class Puppet:
         self.references = References(appearance)
         self.parts = self.references.parts
         self.joined, self.joints = joined_parts(self.parts), meeting_joints(self.parts)
+        self.limbs = hinge_limbs(self.parts)
         height, width = appearance.background.shape[:2]
         rows, columns = size or (height, width)
         self.zoom = np.array([width / columns, height / rows])
@@ -231,15 +233,16 @@ class PuppetClip:
         finer, shrink = _supersampling(float(rate.max()))
         canvas = np.zeros((TEXTURE_CHANNELS, finer * height, finer * width), np.float32)
         references = self.puppet.references
+        pose = self.poses[index : index + 1]
         placement = Placement(
             self.puppet.parts,
             self.puppet.joints,
             references.poses,
-            self.poses[index : index + 1],
+            pose,
+            shifts=hinge_shifts(references.middles, self.puppet.limbs, self.chosen[index], pose),
             growth=self.scales[index] / references.scales,
             height_px=self.puppet.appearance.height_px * float(self.scales[index]),
-            corner=np.array([x0, y0]) * zoom,
-            rate=finer * rate,
+            drawn=DrawnBox(corner=np.array([x0, y0]) * zoom, rate=finer * rate),
         )
         drawn = [
             self._draw_part(canvas, (index, number, reference), placement, shrink=shrink)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.puppet.bending import Bend, Placement, sampling_grid
+from motiontransfer.puppet.bending import Bend, DrawnBox, Placement, sampling_grid
 from motiontransfer.puppet.parts import BodyPoses, meeting_joints
 from motiontransfer.puppet.warping import Puppet
 from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, painted, posed
@@ -167,8 +167,7 @@ def placement(pose, *references):
         poses,
         growth=np.ones(1),
         height_px=HEIGHT_PX,
-        corner=np.zeros(2),
-        rate=np.ones(2),
+        drawn=DrawnBox(corner=np.zeros(2), rate=np.ones(2)),
     )
 
 
