@@ -7,7 +7,7 @@ joints.
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
@@ -407,33 +407,6 @@ def facing(poses: BodyPoses, scales: Series) -> Series:
     points, found = poses.joints(_TORSO)
     width = points[:, [0, 2], 0].sum(axis=1) - points[:, [1, 3], 0].sum(axis=1)
     return np.where(found.all(axis=1), width / scales, np.nan)
-
-
-def share_before(
-    part: BodyPart, others: Iterable[BodyPart], poses: BodyPoses, heights_px: Series
-) -> Series:
-    """Share of a part's joints in the image that lie on other parts, in each frame.
-
-    Args:
-        heights_px: of the upright body.
-    """
-
-    def places_of(joints: tuple[str, ...]) -> tuple[Complex128[np.ndarray, "..."], np.ndarray]:
-        points, found = poses.joints(joints)
-        return points.astype(np.float64) @ (1, 1j), found
-
-    places, found = places_of(part.joints)
-    is_before = np.zeros(places.shape, bool)
-    for other in others:
-        for bone in other.bones:
-            ends, has_ends = places_of(bone)
-            start, end = ends.T[..., None]
-            along = end - start
-            share = ((places - start) * along.conj()).real / np.maximum(np.abs(along) ** 2, 1)
-            away = np.abs(places - start - share.clip(0, 1) * along)
-            near = away < other.radius * heights_px[:, None]
-            is_before |= near & has_ends.all(axis=1)[:, None]
-    return (is_before & found).sum(axis=1) / np.maximum(found.sum(axis=1), 1)
 
 
 def part_map(

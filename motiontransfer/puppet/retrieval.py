@@ -32,7 +32,6 @@ from motiontransfer.puppet.parts import (
     bone_vectors,
     facing,
     part_shapes,
-    share_before,
 )
 from motiontransfer.puppet.sharpness import SHARP
 
@@ -50,7 +49,6 @@ _FACING_DISTANCE = 3.0  # between a part seen from the front and in profile
 _MOST_FACING = 2.0  # times that: from the front and from behind
 _TURNED_DISTANCE = 10.0  # of a head turned farther against its neck than one can
 _ENLARGING_DISTANCE, _SHRINKING_DISTANCE = 1.5, 0.5  # per factor e of size: enlarged it is blurred
-_BEFORE_BODY_DISTANCE = 4.0  # of a hand that was seen before the body: its colors come with it
 _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is not known
 
 # Penalties of a reference, which change the choice alone; % of the body's height.
@@ -147,7 +145,6 @@ class References:
         bones = {NECK, *(bone for part in self.parts for bone in part.neighbors)}
         self._bones = {bone: bone_vectors(bone, self.poses, self.scales) for bone in bones}
         self._facing = facing(self.poses, self.scales)
-        self._before_body = self._shares_before_body(self.poses, self.scales)
         known = np.abs(self._facing[np.isfinite(self._facing)])
         self._width = float(np.quantile(known, _FACING_QUANTILE)) if len(known) else np.inf
         own = self._hidden() + self._blurred()
@@ -227,10 +224,6 @@ class References:
         growth = np.log(scales[:, None] / self.scales[rows])
         distance += np.maximum(_ENLARGING_DISTANCE * growth, -_SHRINKING_DISTANCE * growth)
         distance += self._distance[rows, number]
-        if part.is_hand:
-            own = self._shares_before_body(poses, scales)[number]
-            more = self._before_body[number][rows] - own[:, None]
-            distance += _BEFORE_BODY_DISTANCE * np.clip(2 * more - 1, 0, 1)
         is_drawn = (shared >= part.min_joints) & np.isfinite(distance)
         if not part.changes_fast:
             distance += self._facing_distance(poses, scales)[:, rows]
@@ -240,20 +233,6 @@ class References:
         distances = np.full((len(distance), len(self.poses)), np.inf)
         distances[:, rows] = np.where(is_drawn, distance, np.inf)
         return distances
-
-    def _shares_before_body(self, poses: BodyPoses, scales: Series) -> dict[int, Series]:
-        """Share of each hand that is seen before other parts of the body, by the hand's number."""
-        heights_px = self._appearance.height_px * scales
-        return {
-            number: share_before(
-                part,
-                [other for other in self.parts[:number] if not part.meets(other)],
-                poses,
-                heights_px,
-            )
-            for number, part in enumerate(self.parts)
-            if part.is_hand
-        }
 
     def _bone_distance(self, bone: Limb, poses: BodyPoses, scales: Series) -> Distances:
         """Squared distance between the directions of a neighboring bone, pixels².

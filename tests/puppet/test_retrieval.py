@@ -199,19 +199,3 @@ def test_a_trunk_is_compared_by_the_upper_arms_too():
     assert puppet.follow(raised).distances[0, NUMBER_OF["torso"]] == pytest.approx(
         expected, rel=0.03
     )
-
-
-def test_a_hand_that_was_seen_before_the_body_is_avoided_beside_it():
-    """Its rim has the trunk's colors; where the pose has it before the trunk, that is no matter."""
-    before, beside = (0, -30), (60, -30)
-    elbow, hand = {"left_elbow": (38, -20)}, NUMBER_OF["left_hand"]
-    references = posed(left_wrist=before, **elbow), posed(left_wrist=beside, **elbow)
-    puppet = Puppet(appearance_of(*references))
-    of_before, of_beside = (
-        puppet.references.distances(BodyPoses(HOLISTIC, pose.points, pose.score), np.ones(1))[
-            0, hand, :2
-        ]
-        for pose in references
-    )
-    assert of_beside[0] - of_beside[1] == pytest.approx(4, abs=0.2)
-    assert of_before[0] == pytest.approx(of_before[1], abs=0.2)
