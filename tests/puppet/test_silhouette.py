@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet import silhouette as module
 from motiontransfer.puppet.cutting import cut_parts
@@ -383,3 +386,20 @@ def test_a_forearm_passes_into_the_upper_arm_behind_it():
     row = coverage[round(float(elbow[1]))]
     found = np.interp(along, np.arange(len(row)), row)
     assert found == pytest.approx([1, 0.5, 0], abs=0.12)
+
+
+def test_what_is_seen_between_fingers_is_no_part_of_the_hand():
+    """Also where their joints lie beside them, by a radius."""
+    pose = posed(**BEFORE)
+    points = resize_points(pose.points, np.full(2, 3.0))
+    pose = replace(pose, points=points, image_size=(768, 768))
+    frame, masks = painted(pose)
+    frame[masks["torso"]], frame[masks["left_hand"]] = (220, 20, 30), (230, 180, 160)
+    points = pose.points.copy()
+    points[0, HOLISTIC.slice("left_hand")] += np.float32((7.2, 0))
+    appearance = appearance_of(replace(pose, points=points), frames=[frame])
+    patch = appearance.patches[0][NUMBER_OF["left_hand"]]
+    (x, y), (height, width) = patch.corner, patch.size
+    there, coverage = np.s_[y : y + height, x : x + width], patch.pixels[..., 3] / 255
+    assert coverage[masks["torso"][there]].sum() < 0.09 * coverage.sum()
+    assert coverage[masks["left_hand"][there]].sum() > 0.8 * masks["left_hand"].sum()
