@@ -34,6 +34,7 @@ from motiontransfer.video.color import Frame
 _BESIDE_HINGE = 3.0  # radii on each side of a joint, within which a limb's edges are looked for
 _WIDEST_LIMB = 4.0  # radii between them; if there are more, something else touches it
 _NUM_BESIDE = 121  # places there
+_NO_MAP = np.zeros(0, np.float32)  # OpenCV's second map: places are one array of (x, y)
 _SHARE = 5  # references that a worker cuts at once: it ends them before it stops
 
 
@@ -200,9 +201,8 @@ def _middles(parts: Sequence[BodyPart], person: Silhouette) -> Float64[np.ndarra
         radius = float(np.mean([parts[limb].radius for limb in limbs]))
         offsets = np.linspace(-_BESIDE_HINGE, _BESIDE_HINGE, _NUM_BESIDE) * radius
         places = joint + person.height_px * np.outer(offsets, side)
-        levels = cv2.remap(
-            person.coverage, places.astype(np.float32)[:, None], None, cv2.INTER_LINEAR
-        )
+        places = places.astype(np.float32)[:, None]
+        levels = cv2.remap(person.coverage, places, _NO_MAP, cv2.INTER_LINEAR)
         outside = offsets[levels[:, 0] < 0.5]
         before, after = outside[outside < 0], outside[outside > 0]
         if len(before) and len(after) and not np.any(outside == 0):

@@ -65,7 +65,10 @@ _SURE = 0.4  # up to which a pixel is surely the part's; beyond, colors decide .
 _SURE_EDGE = 0.2  # ... increasingly over this width
 _HEAD_CLOSE = (2.0, 2.4)  # of a head, whose reach ends far below the jaw, to collar and shoulders
 _SURE_BEHIND = 0.7  # the same of a part behind, beyond the reach of the part
-_HAND_COLORS = 50.0  # levels from the median, up to which a color is surely a hand's
+_COMMON_COLOR = 50.0  # levels from the median, up to which a color is a hand's own
+_ALIKE_IN_HAND = (
+    0.9  # least share of a hand's sure pixels with such a color, if its joints are right
+)
 _UNHIDDEN = 1.6  # from all parts in front, from which a pixel shows none of them
 
 # Radii of a person.
@@ -401,14 +404,14 @@ def _shares_by_color(
     is_shown = is_person & (nearest(in_front) > _UNHIDDEN)
     inside = own < part.reach  # beyond, it has nothing
 
-    sure = is_shown & (own < _SURE)
+    sure, edge = is_shown & (own < _SURE), _SURE
     close = _within(behind, _HEAD_CLOSE) if part.anchor else _close(behind)
-    at_edge = np.clip((own - _SURE) / _SURE_EDGE, 0, 1) * close
-    if part.is_hand and sure.any():
-        # Fingers are thin and their joints beside them: what is behind is in between, too.
-        apart_from_most = np.abs(frame - np.median(frame[sure], axis=0)).max(axis=2)
-        sure &= apart_from_most < _HAND_COLORS
-        at_edge = np.where(behind < _FAR, np.float32(1), np.float32(0))
+    if part.is_hand:
+        alike = sure & _has_common_color(frame, sure)
+        if np.count_nonzero(alike) < _ALIKE_IN_HAND * np.count_nonzero(sure):
+            # Its joints lie beside its fingers: what is behind is in between, too.
+            sure, edge, close = alike, _SURE / 2, behind < _FAR
+    at_edge = np.clip((own - edge) / _SURE_EDGE, 0, 1) * close
     not_behind = share_by_color(
         frame, inside & (at_edge > 0), one=sure, other=is_shown & ~inside & (behind < _SURE_BEHIND)
     )
@@ -417,6 +420,14 @@ def _shares_by_color(
         frame, inside & (near > 0), one=is_shown & (own < _SURE), other=is_person & (before < _SURE)
     )
     return 1 - at_edge * (1 - not_behind), 1 - near * (1 - not_before)
+
+
+def _has_common_color(
+    frame: Frame, where: Bool[np.ndarray, "height width"]
+) -> Bool[np.ndarray, "height width"]:
+    """Pixels with about the median of some pixels' colors."""
+    median = np.median(frame[where], axis=0) if where.any() else np.zeros(3)
+    return np.abs(frame - median).max(axis=2) < _COMMON_COLOR
 
 
 def _within(
