@@ -46,7 +46,7 @@ _THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise a
 _MOVING = 40  # levels between the median and the upper quartile of a pixel that changes
 _LARGEST_SPECK = 0.03  # side of an object that a mask leaves out; share of the body's height
 _ROWS_AT_ONCE = 32  # of all frames, whose levels are sorted in memory
-_NUM_THREADS = 2  # which do so
+_NUM_THREADS = 2  # which do so, and read the frames
 
 
 _Pixels = Bool[np.ndarray, "height width"]
@@ -99,10 +99,12 @@ def _read_samples(frames: FullSizeFrames, num_frames: int) -> _Samples:
         masked = masks.frames_of(clip.training[:: frames.steps[number]])
         indices = evenly_spaced(masked, count=max(num_frames // len(clips), 1))
         description = f"reading frames for the background, clip {number + 1} of {len(clips)}"
-        kept = map_ahead(frames.keep, [(number, index) for index in indices], num_threads=1)
-        for index, frame in zip(indices, track(kept, description, total=len(indices)), strict=True):
+        keys = [(number, index) for index in indices]
+        read = map_ahead(frames.__getitem__, keys, num_threads=_NUM_THREADS)
+        for key, frame in zip(keys, track(read, description, total=len(keys)), strict=True):
+            frames.keep(key, frame)
             samples.append(resampled(frame, size))
-            is_free = (masks[index] < LEAST_MASK).astype(np.uint8)
+            is_free = (masks[key[1]] < LEAST_MASK).astype(np.uint8)
             away = cv2.distanceTransform(is_free, cv2.DIST_L2, cv2.DIST_MASK_5)
             share = np.clip(away / max(_UNSHADED * heights[-1], 1), 0, 1)
             distances.append((share * _LEVELS).astype(np.uint8))

@@ -1,6 +1,7 @@
 """Frames of a target at full size, and images that wait on disk."""
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -75,13 +76,17 @@ class ImagesOnDisk:
 
 
 class FullSizeFrames:
-    """Frames of a target in the size of its largest; those that are kept are decoded once."""
+    """Frames of a target in the size of its largest, for several threads.
+
+    Those that are kept are decoded once.
+    """
 
     def __init__(self, clips: Sequence[TargetClip]) -> None:
         self.clips, self.size = clips, full_size(clips)
         self._stack = ExitStack()
         found = [full_size_frames(clip.frames, clip.keypoints.frame_rate) for clip in clips]
-        self._stores = [self._stack.enter_context(FrameStore(path)) for path, _ in found]
+        self._paths = [path for path, _ in found]
+        self._own = threading.local()  # stores by clip: each thread has its place in the file
         self.steps = [step for _, step in found]
         """Each so many-th frame of a clip is there at full size."""
         folder = self._stack.enter_context(TemporaryDirectory(prefix="motiontransfer-"))
@@ -99,16 +104,17 @@ class FullSizeFrames:
         if key in self._stored:
             return self._stored[key].read()
         clip, index = key
-        return resize(self._stores[clip][index // self.steps[clip]], self.size)
+        stores = vars(self._own)
+        if clip not in stores:
+            stores[clip] = self._stack.enter_context(FrameStore(self._paths[clip]))
+        return resize(stores[clip][index // self.steps[clip]], self.size)
 
-    def keep(self, key: tuple[int, int]) -> Frame:
-        """A frame, which is from now on among those kept."""
-        frame = self[key]
+    def keep(self, key: tuple[int, int], frame: Frame) -> None:
+        """Keep a frame that was read."""
         self._stored[key] = self.kept.append(frame)
-        return frame
 
     def reader(self, key: tuple[int, int]) -> Callable[[], Frame]:
         """A function that reads a frame in any process; it is kept for that."""
         if key not in self._stored:
-            self.keep(key)
+            self.keep(key, self[key])
         return self._stored[key].read

@@ -252,7 +252,7 @@ def test_a_kept_frame_is_decoded_once(tmp_path, monkeypatch):
         decoded = frames[1, 6]
         assert np.array_equal(decoded, resize(halves[3], (48, 40)))
         for key in ((0, 2), (1, 6)):
-            frames.keep(key)
+            frames.keep(key, frames[key])
         monkeypatch.setattr(FrameStore, "__getitem__", None)
         assert np.array_equal(frames[1, 6], decoded)
         assert np.array_equal(frames.kept[1], decoded)
