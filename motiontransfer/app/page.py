@@ -86,7 +86,7 @@ def _add_make(queue: Queue) -> tuple[list[gr.components.Component], list[gr.Stat
         What is shown, and the two films that are chosen. These are states, because two answers of
         the server that cross would leave a choice without the film that was just uploaded.
     """
-    picks, chosen = [], []
+    picks, chosen, choices = [], [], []
     with gr.Row():
         for label in ("The dance", "You, or whom to render"):
             with gr.Column(min_width=300):
@@ -94,8 +94,10 @@ def _add_make(queue: Queue) -> tuple[list[gr.components.Component], list[gr.Stat
                 upload = gr.File(label="or drop another film here", height=150)
                 refused = gr.HTML()
                 film = gr.State()
-                pick.input(lambda path: path, pick, film, queue=False)
-                upload.upload(_kept, upload, [film, upload, refused], queue=False)
+                choices += [
+                    pick.input(lambda path: path, pick, film, queue=False),
+                    upload.upload(_kept, upload, [film, upload, refused], queue=False),
+                ]
                 picks.append(pick)
                 chosen.append(film)
     make = gr.Button("Make", variant="primary")
@@ -110,8 +112,8 @@ def _add_make(queue: Queue) -> tuple[list[gr.components.Component], list[gr.Stat
             raise gr.Error(_CHOOSE, print_exception=False)
         queue.add(dancer, me)
 
-    changes = [film.change for film in chosen]
-    gr.on(changes, _advise, chosen, advice, trigger_mode="always_last", queue=False)
+    for choice in choices:
+        choice.then(_advise, chosen, advice, trigger_mode="always_last", queue=False)
     make.click(begin, chosen)
     cancel.click(queue.stop)
     return [status, results, cancel, sample, *picks], chosen

@@ -60,6 +60,7 @@ from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.rendering.videos import contact_sheet
+from motiontransfer.video.clip import DETECTION_SCALE
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, write_frames
 
@@ -76,10 +77,13 @@ def detected_frames(video: Path, *, size: tuple[int, int], compute: Compute) -> 
 
     The pipeline's detector runs with its default settings, not those of the section
     `detect_keypoints`, so that runs with different detection settings can be compared. Its errors
-    may correlate with those of the generator, which was trained on its poses. Poses are in the
-    working image, whose size is given.
+    may correlate with those of the generator, which was trained on its poses. It looks at frames of
+    the size in which it looks at films. Poses are in the working image, whose size is given.
     """
-    found = detect_person(video, detector=default_detector(), compute=compute)
+    with FrameStore(video) as store:
+        looked_at = round(DETECTION_SCALE * size[0]), round(DETECTION_SCALE * size[1])
+        reduced = looked_at if has_more_pixels(store.size, looked_at) else None
+    found = detect_person(video, detector=default_detector(), compute=compute, size=reduced)
     is_reduced = has_more_pixels(found.image_size, size)
     return PosedFrames(
         frames=[(video, index) for index in range(found.num_frames)],

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from motiontransfer.core.parallel import map_ahead
 from motiontransfer.core.progress import track
 from motiontransfer.evaluation.frames import (
     Frames,
@@ -116,8 +117,9 @@ def measure(videos: Mapping[str, PosedFrames], metrics: Metrics) -> dict[str, Sc
     readers = [read_frames(one.frames, one.keypoints.image_size) for one in videos.values()]
     total = max(len(one.frames) for one in videos.values())
     previous: Frames | None = None
-    rows = track(zip(*readers, strict=True), "compare frames", total=total)
-    for index, row in enumerate(rows):
+    rows = zip(*readers, strict=True)
+    ahead = map_ahead(lambda _: next(rows), range(total), num_threads=1)  # beside the metrics
+    for index, row in enumerate(track(ahead, "compare frames", total=total)):
         frames = dict(zip(videos, row, strict=True))
         for metric in metrics.values():
             metric.update(FrameSet(index, frames, previous))

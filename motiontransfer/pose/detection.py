@@ -81,16 +81,22 @@ def detect_clip(
     return _detect_in_crops(video, bodies, detector=detector, compute=compute)
 
 
-def detect_person(video: Path, *, detector: DetectorConfig, compute: Compute) -> Keypoints:
-    """The person in each frame of a video, by a detector that finds a single one."""
-    people = detect_people(video, detector=detector, compute=compute)
+def detect_person(
+    video: Path, *, detector: DetectorConfig, compute: Compute, size: tuple[int, int] | None = None
+) -> Keypoints:
+    """The person in each frame of a video, by a detector that finds a single one.
+
+    Args:
+        size: smaller (height, width) in which frames are looked at.
+    """
+    people = detect_people(video, detector=detector, compute=compute, size=size)
     assert all(len(found) <= 1 for found in people)
     tracks = [np.zeros(len(found), np.int32) for found in people]
     with FrameStore(video) as store:
         detections = Detections.from_frames(
             people,
             tracks,
-            image_size=store.size,
+            image_size=size or store.size,
             frame_rate=store.frame_rate,
             detector=detector.label,
         )
@@ -136,6 +142,8 @@ class _Work:
     """When the video was written: a worker may still have an earlier one of this name open."""
     detector: DetectorConfig
     frames: range
+    size: tuple[int, int] | None
+    """Of the frames, if they are reduced."""
     boxes: Boxes
     first_counted: int
     """Frame index from which results count."""
@@ -145,18 +153,27 @@ class _Work:
 
 
 def detect_people(
-    video: Path, *, detector: DetectorConfig, compute: Compute, every: int = 1
+    video: Path,
+    *,
+    detector: DetectorConfig,
+    compute: Compute,
+    every: int = 1,
+    size: tuple[int, int] | None = None,
 ) -> list[People]:
-    """People in each frame of a video, or in every n-th as if there were no others; unordered."""
+    """People in each frame of a video, or in every n-th as if there were no others; unordered.
+
+    Args:
+        size: smaller (height, width) in which frames are looked at.
+    """
     with FrameStore(video) as store:
-        frames, (height, width) = range(0, len(store), every), store.size
+        frames, (height, width) = range(0, len(store), every), size or store.size
     segments = segments_of(len(frames), detector)
     whole = (0, 0, width, height)
     given = (
         (shown := frames[warmup_start:stop], dict.fromkeys(shown, whole), frames[start])
         for warmup_start, start, stop in segments
     )
-    found = _detect_segments(video, given, detector=detector, compute=compute)
+    found = _detect_segments(video, given, detector=detector, compute=compute, size=size)
     progress = track(found, f"detecting people in {video}", total=len(segments))
     return [people for of_segment in progress for people in of_segment]
 
@@ -200,10 +217,11 @@ def _detect_segments(
     *,
     detector: DetectorConfig,
     compute: Compute,
+    size: tuple[int, int] | None = None,
 ) -> Iterator[list[People]]:
     """People in the frames that count; segments are `frames`, `boxes` and `first_counted`."""
     path, modified_ns = video.absolute(), video.stat().st_mtime_ns
-    of_video = partial(_Work, video=path, modified_ns=modified_ns, detector=detector)
+    of_video = partial(_Work, video=path, modified_ns=modified_ns, detector=detector, size=size)
     work = (of_video(frames=f, boxes=b, first_counted=first) for f, b, first in segments)
     for people in run_parallel(_detect_segment, work, num_workers=compute.num_workers):
         restart_time_limit()
@@ -268,9 +286,8 @@ def is_same_person(found: People, bodies: Detections, row: int) -> bool:
 
 
 def _detect_segment(work: _Work) -> list[People]:
-    decoded = zip(
-        work.frames, _opened(work.video, work.modified_ns).chosen(work.frames), strict=True
-    )
+    store = _opened(work.video, work.modified_ns)
+    decoded = zip(work.frames, store.chosen(work.frames, work.size), strict=True)
     boxed = ((frame, work.boxes[index]) for index, frame in decoded if index in work.boxes)
     found = run_detector(work.detector, (frame[y0:y1, x0:x1] for frame, (x0, y0, x1, y1) in boxed))
     placed = [

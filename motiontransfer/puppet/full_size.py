@@ -86,7 +86,7 @@ class FullSizeFrames:
         self._stack = ExitStack()
         found = [full_size_frames(clip.frames, clip.keypoints.frame_rate) for clip in clips]
         self._paths = [path for path, _ in found]
-        self._own = threading.local()  # stores by clip: each thread has its place in the file
+        self._own = threading.local()  # a place in each file for each thread
         self.steps = [step for _, step in found]
         """Each so many-th frame of a clip is there at full size."""
         folder = self._stack.enter_context(TemporaryDirectory(prefix="motiontransfer-"))
@@ -105,9 +105,10 @@ class FullSizeFrames:
             return self._stored[key].read()
         clip, index = key
         stores = vars(self._own)
-        if clip not in stores:
-            stores[clip] = self._stack.enter_context(FrameStore(self._paths[clip]))
-        return resize(stores[clip][index // self.steps[clip]], self.size)
+        path = str(self._paths[clip])
+        if path not in stores:
+            stores[path] = self._stack.enter_context(FrameStore(self._paths[clip]))
+        return resize(stores[path][index // self.steps[clip]], self.size)
 
     def keep(self, key: tuple[int, int], frame: Frame) -> None:
         """Keep a frame that was read."""

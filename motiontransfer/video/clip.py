@@ -57,7 +57,7 @@ _INDEX_KEY = "motiontransfer.index"
 _NUM_CROP_SAMPLES = 24
 _NUM_FULL_SIZE = 160  # of the frames, evenly spread, at most about
 _LARGEST_SIDE_PX = 3840  # of these; FFV1 with four slices goes to twice the pixels
-_DETECTION_SCALE = 2.0  # of the working image, where the input has the pixels
+DETECTION_SCALE = 2.0  # of the working image, where the input has the pixels
 _DETECTION_CRF, _DETECTION_PRESET = 14, "ultrafast"  # detectors do not see the difference
 
 _CHROMA_LEFT_CODECS = {"h264", "hevc"}  # by default; PyAV tells of no frame
@@ -307,7 +307,7 @@ def _write_frames(
     with ExitStack() as stack:
         write = stack.enter_context(frame_writer(folder / layout.FRAMES_FILE, frame_rate=rate))
         full = framing.enlarged(_LARGEST_SIDE_PX / max(framing.size))
-        twice = framing.enlarged(_DETECTION_SCALE)
+        twice = framing.enlarged(DETECTION_SCALE)
         write_full = write_twice = shrink = None
         if full and twice:
             write_full = stack.enter_context(_full_size_writer(folder, full, video, rate / step))

@@ -231,9 +231,14 @@ class FrameStore:
         for frame in self._decode(range(len(self))):
             yield frame.to_ndarray(format="rgba")
 
-    def chosen(self, indices: range) -> Iterator[Frame]:
-        """Yield ascending frames, at least one, decoded in one go; on one core."""
-        return map(to_srgb, self._decode(indices))
+    def chosen(self, indices: range, size: tuple[int, int] | None = None) -> Iterator[Frame]:
+        """Yield ascending frames, at least one, decoded in one go; on one core.
+
+        Args:
+            size: smaller (height, width), as of `reduced`.
+        """
+        for frame in self._decode(indices):
+            yield to_srgb(frame) if size is None else self._reduced(frame, size)
 
     def check_length(self, num_frames: int, advice: str) -> None:
         """Check that there are as many frames; `advice` ends the message.

@@ -1,6 +1,5 @@
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,20 +41,27 @@ def test_every_metric_sees_the_frames_of_all_videos_together(posed):
 
 
 @pytest.mark.parametrize(
-    ("size", "working_size", "scale"), [((128, 96), (64, 48), 2), ((64, 64), (63, 64), 1)]
+    ("size", "looked_at", "working_size", "scale"),
+    [
+        ((256, 192), (128, 96), (64, 48), 2),
+        ((128, 96), None, (64, 48), 2),
+        ((64, 64), None, (63, 64), 1),
+    ],
 )
 def test_poses_of_the_default_detector_are_in_the_working_image(
-    size, working_size, scale, monkeypatch
+    size, looked_at, working_size, scale, monkeypatch, tmp_path
 ):
-    found, asked = figure([(30, 30)] * 2, size=size), {}
+    """It looks at frames of twice that size, as it does in `detect_keypoints`."""
+    found, asked = figure([(30, 30)] * 2, size=looked_at or size), {}
     monkeypatch.setattr(
         protocols, "detect_person", lambda *videos, **how: asked.update(how, at=videos) or found
     )
-    video = Path("result.mp4")
+    video = tmp_path / "result.mkv"
+    film(video, [np.zeros((*size, 3), np.uint8)] * 2)
     posed = detected_frames(video, size=working_size, compute=LOCAL)
-    assert [asked[name] for name in ("at", "compute", "detector")] == [
+    assert [asked[name] for name in ("at", "compute", "detector", "size")] == [
         *((video,), LOCAL),
-        default_detector(),
+        *(default_detector(), looked_at),
     ]
     assert posed.frames == [(video, 0), (video, 1)]
     present = found.score[..., None] > 0  # a missing joint has no place
