@@ -92,16 +92,16 @@ def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, float]:
     videos = load_section(dict[str, Video], "videos", path=params)
     transfers = load_section(dict[str, Transfer], "transfers", path=params)
 
+    @cache
+    def frames_in(path: Path) -> int:
+        return run_isolated(read_metadata, path).num_frames or 0 if path.is_file() else _DEMO_FRAMES
+
     def frames_of(key: str) -> int:
         """Frames of a video, of a transfer's source, or of all videos of a subject."""
         names = [transfers[key].source] if key in transfers else [key]
         if key not in (*transfers, *videos):
             names = [name for name, video in videos.items() if video.subject == key]
-        paths = [videos[name].path for name in names]
-        return sum(
-            run_isolated(read_metadata, path).num_frames or 0 if path.is_file() else _DEMO_FRAMES
-            for path in paths
-        )
+        return sum(frames_in(videos[name].path) for name in names)
 
     forecasts = {}
     for name in stages:
