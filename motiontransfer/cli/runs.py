@@ -129,7 +129,7 @@ def _run_side_by_side(
         first: stage that goes before all others, with what it depends on.
         tell: of stages, called once their outputs are there.
     """
-    from motiontransfer.pipeline.plan import longest_chain, longest_chains, plan
+    from motiontransfer.pipeline.plan import longest_chain, plan, urgencies
     from motiontransfer.pipeline.runs import LocalExecutor, num_at_once, run_stages
 
     graph = plan(*wanted)
@@ -141,7 +141,7 @@ def _run_side_by_side(
             LocalExecutor([{}] * num_at_once(), hurried=hurried),
             keep_going=False,
             show=show,
-            urgency=longest_chains(graph, {**forecasts, first: math.inf}),
+            urgency=urgencies(graph, forecasts, first=first),
         )
     return progress.done
 

@@ -162,6 +162,11 @@ def longest_chains(graph: Graph, seconds: Mapping[str, float]) -> dict[str, floa
     return chains
 
 
+def urgencies(graph: Graph, seconds: Mapping[str, float], *, first: str) -> dict[str, float]:
+    """The longest chains, of which those through the stage `first` are longer than all others."""
+    return longest_chains(graph, {**seconds, first: sum(seconds.values())})
+
+
 def longest_chain(graph: Graph, seconds: Mapping[str, float], last: str) -> list[str]:
     """Stages that end with `last`, each after the one that it waits for longest."""
     until: dict[str, float] = {}

@@ -18,7 +18,7 @@ from rich.console import Console
 from motiontransfer.cli.runs import make_table, shown_progress
 from motiontransfer.core.errors import MissingFileError, MotionTransferError
 from motiontransfer.pipeline import runs
-from motiontransfer.pipeline.plan import longest_chain, longest_chains, plan
+from motiontransfer.pipeline.plan import longest_chain, longest_chains, plan, urgencies
 from motiontransfer.pipeline.runs import (
     Job,
     LocalExecutor,
@@ -205,6 +205,13 @@ def test_what_does_not_hurry_is_at_a_lower_priority(monkeypatch, hurried, differ
     run_stages(dict.fromkeys(shells, ()), executor, keep_going=False, show=lambda _: None)
     niceness = {name: int(Path(name).read_text()) for name in shells}
     assert niceness["evaluate@me"] - niceness["render@me"] == difference
+
+
+def test_what_the_first_stage_waits_for_goes_before_all_else_and_its_longest_chain_first():
+    graph = {"short": [], "long": [], "other": [], "first": ["short", "long"]}
+    seconds = {"short": 1.0, "long": 2.0, "other": 60.0, "first": 3.0}
+    order = urgencies(graph, seconds, first="first")
+    assert sorted(graph, key=order.__getitem__) == ["other", "first", "short", "long"]
 
 
 @pytest.mark.parametrize(
