@@ -164,7 +164,7 @@ def longest_chains(graph: Graph, seconds: Mapping[str, float]) -> dict[str, floa
 
 def urgencies(graph: Graph, seconds: Mapping[str, float], *, first: str) -> dict[str, float]:
     """The longest chains, of which those through the stage `first` are longer than all others."""
-    return longest_chains(graph, {**seconds, first: sum(seconds.values())})
+    return longest_chains(graph, {**seconds, first: sum(seconds.values(), 0.0)})
 
 
 def longest_chain(graph: Graph, seconds: Mapping[str, float], last: str) -> list[str]:
