@@ -38,7 +38,7 @@ _REPRO = ("--wait-for-lock", "repro")  # it waits while another DVC reads or wri
 _FORK_SERVER = ("-m", "motiontransfer.pipeline.fork_server")
 _NO_TARGETS: Mapping[str, str] = MappingProxyType({})
 _NO_URGENCY: Mapping[str, float] = MappingProxyType({})
-_NICENESS = 19  # of what must not slow others down: a sixtieth of their share of a core
+_NICENESS = 10  # of what must not slow others down: a tenth of their share of a core
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -197,7 +197,7 @@ def test_of_several_that_are_ready_the_most_urgent_one_runs(run):
     assert Path("order").read_text().split() == ["b", "d", "a", "c"]
 
 
-@pytest.mark.parametrize(("hurried", "difference"), [({"render@me"}, 19), (None, 0)])
+@pytest.mark.parametrize(("hurried", "difference"), [({"render@me"}, 10), (None, 0)])
 def test_what_does_not_hurry_is_at_a_lower_priority(monkeypatch, hurried, difference):
     shells = dict.fromkeys(("render@me", "evaluate@me"), "nice > $0")
     monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", SERVER, json.dumps(shells)))
