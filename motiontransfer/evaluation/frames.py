@@ -131,7 +131,8 @@ def _check_size(store: FrameStore, size: tuple[int, int]) -> None:
     height, width = size
     is_size = store.size in {(height, width), (height + height % 2, width + width % 2)}
     scale = store.size[0] / height
-    has_its_shape = abs(width * scale - store.size[1]) <= scale + 1
+    # A pixel of the working image, of which the size may be twice as many.
+    has_its_shape = abs(width * scale - store.size[1]) <= 2 * scale + 1
     if not is_size and not (has_more_pixels(store.size, size) and has_its_shape):
         raise VideoError(
             f"{store.path}: expected the shape of the working image, {height} x {width} (height x "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.core.errors import VideoError
-from motiontransfer.evaluation.frames import all_regions, read_frames, training_frames
+from motiontransfer.evaluation.frames import all_regions, check_frames, read_frames, training_frames
 from motiontransfer.pose.skeleton import HOLISTIC
 from tests.evaluation.conftest import body_of, clips_of, poses_of_clips
 from tests.films import film
@@ -102,3 +102,13 @@ def test_skeletons_without_hands_and_faces_have_no_such_regions():
     regions = all_regions(body, margin=0.0)
     assert regions.pop("person") == [(20, 10, 30, 50)]
     assert regions == {"face": [None], "left_hand": [None], "right_hand": [None]}
+
+
+def test_a_films_shape_may_be_a_pixel_off_in_the_working_image_and_two_in_twice_that(tmp_path):
+    """Of 1280 x 720 the working image is 456 x 256, and films are looked at in 912 x 512."""
+    video = tmp_path / "result.mkv"
+    film(video, [np.zeros((720, 1280, 3), np.uint8)])
+    for size in ((256, 456), (512, 912)):
+        check_frames(video, 1, size, "")
+    with pytest.raises(VideoError, match="expected the shape"):
+        check_frames(video, 1, (512, 916), "")
