@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Complex64, Float32, Float64
 
 from motiontransfer.pose.time_series import Series
-from motiontransfer.puppet.parts import NECK, BodyPart, BodyPoses, Map, part_map
+from motiontransfer.puppet.parts import NECK, BodyPart, BodyPoses, Linear, Map, part_map
 
 Vector = Float64[np.ndarray, "2"]
 _Places = Complex64[np.ndarray, "height width"]
@@ -36,6 +36,8 @@ at which it is moved half of the way: a face is as wrong behind its place as ear
 _FULL_REACH, _REACH = 2.0, 4.0  # radii from the joint: it bends fully, and at all
 _FULL_TURN, _LARGEST_TURN = math.radians(70), math.radians(110)  # farther, parts lie on each other
 _SMALLEST_CHANGE = 0.05  # radii by which something must move; less is not seen
+_LARGEST_SHIFT = 0.5  # radii by which torso and limb move to meet: in profile it is kept wide
+_NEAR = 1.0  # radii from a joint within which its bend has most of what it shares with others
 _SMALLEST_SUM = 0.2  # of the unit vectors from a joint to both parts; shorter: it is folded
 _CHIN = 0.4  # share of the neck, from the ears downward, where it passes into the head
 
@@ -76,20 +78,33 @@ class Bend:
     def of_own_size(self) -> "Bend":
         """The same bend into a neighbor of the part's own width and length."""
         cosine, sine = math.cos(self.turn), math.sin(self.turn)
-        linear = np.array([(cosine, -sine), (sine, cosine)]) @ self.own[:, :2]
+        return self._into(np.array([(cosine, -sine), (sine, cosine)]) @ self.own[:, :2], 1.0)
+
+    def held_together(self) -> "Bend":
+        """The same bend into a neighbor that has the joint near to where the part has it."""
+        apart = abs(self._joint_shift) / (self.radius * self._size)
+        return self._into(self.neighbor[:, :2], min(_LARGEST_SHIFT / max(apart, 1e-6), 1.0))
+
+    def _into(self, linear: Linear, share: float) -> "Bend":
+        """The bend into another neighbor, with a share of the joint's shift."""
         joint = np.array([self.joint.real, self.joint.imag])
-        moved = self.neighbor[:, :2] @ joint + self.neighbor[:, 2] - linear @ joint
+        shift = share * self._joint_shift
+        moved = (self.own[:, :2] - linear) @ joint + self.own[:, 2] + (shift.real, shift.imag)
         return replace(self, neighbor=np.column_stack([linear, moved]))
+
+    @cached_property
+    def _size(self) -> float:
+        """Pixels of the reference per pixel of the image."""
+        p, q, _ = self._own
+        return max(math.sqrt(abs(abs(p) ** 2 - abs(q) ** 2)), 1e-6)
 
     @property
     def is_seen(self) -> bool:
         """Whether the part moves enough, and not so far that it would not bend at all."""
-        p, q, _ = self._own
-        size = max(math.sqrt(abs(abs(p) ** 2 - abs(q) ** 2)), 1e-6)
         p, q, _ = self._difference
         moves = max(abs(p.real) + abs(q.real), abs(p.imag) + abs(q.imag))  # of its linear part
         moves += abs(self._joint_shift) / self.radius
-        return moves > _SMALLEST_CHANGE * size and abs(self.turn) < _LARGEST_TURN
+        return moves > _SMALLEST_CHANGE * self._size and abs(self.turn) < _LARGEST_TURN
 
     @cached_property
     def _joint_shift(self) -> complex:
@@ -97,9 +112,13 @@ class Bend:
         p, q, moved = self._difference
         return p * self.joint + q * self.joint.conjugate() + moved
 
-    def shift(self, pixels: _Places) -> _Places:
-        """Shift of the pixels' places in the reference from those of the own map."""
-        offset, weight = pixels - self.joint, self._weight(pixels)
+    def shift(self, pixels: _Places, weight: _Weights) -> _Places:
+        """Shift of the pixels' places in the reference from those of the own map.
+
+        Args:
+            weight: of the neighbor's map.
+        """
+        offset = pixels - self.joint
         (p, q, _), (change_p, change_q, _) = self._own, self._difference
         back = cmath.exp(-1j * self.turn)  # to the own map's direction
         mirrored = offset.conj()
@@ -108,7 +127,7 @@ class Bend:
         turned = _directions(self.turn * weight)
         return turned * (own + weight * change) - own + weight * self._joint_shift
 
-    def _weight(self, pixels: _Places) -> _Weights:
+    def weight(self, pixels: _Places) -> _Weights:
         """Weight of the neighbor's map: 0 inside the part, 1/2 on the line through the joint."""
         offset = pixels - self.joint
         beyond = (offset * (self.across.conjugate() / (2 * self.radius))).real + 0.5
@@ -168,8 +187,8 @@ def sampling_grid(
     pixels = x + 1j * y[:, None]
     p, q, moved = _factors(bends[0].own)
     places = p * pixels + q * pixels.conj() + (moved - origin)
-    for bend in bends:
-        places += bend.shift(pixels)
+    for bend, weight in zip(bends, _shared_weights(bends, pixels), strict=True):
+        places += bend.shift(pixels, weight)
     places /= shrink
     grid = places.view(np.float32).reshape(rows, columns, 2)
     cells = _cells_in(grid, patch_size)
@@ -186,6 +205,19 @@ def sampling_grid(
         for along, start, stop in zip(cells, starts, stops, strict=True)
     )
     return enlarged[inner], (starts[1], starts[0])
+
+
+def _shared_weights(
+    bends: Sequence[Bend], pixels: _Places
+) -> Float32[np.ndarray, "bends height width"]:
+    """Weight of each bend: where several overlap, each has a share that grows near its joint.
+
+    In profile both hips are one place: the sum of two opposite turns would widen the body.
+    """
+    weights = np.stack([bend.weight(pixels) for bend in bends])
+    distances = np.stack([np.abs(pixels - bend.joint) / bend.radius for bend in bends])
+    shares = weights / (np.square(distances) + _NEAR**2)
+    return weights * shares / np.maximum(shares.sum(axis=0), 1e-9)
 
 
 def _cells_in(
@@ -307,6 +339,8 @@ class Placement:
                 joint, across = where
                 radius = min(part.radius, self._parts[other].radius) * self._pixels_per_radius
                 bend = Bend(joint=joint, across=across, radius=radius, own=own, neighbor=neighbor)
+                if "torso" in (part.motion, self._parts[other].motion):
+                    bend = bend.held_together()
                 if part.motion == "torso":  # in profile it is narrowed, and a limb is not
                     bend = bend.of_own_size()
                 if bend.is_seen:

@@ -13,23 +13,25 @@ from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of
 
 JOINT = 100 + 100j
 RADIUS = 10.0
+SIDES = ("left", "right")
 
 
-def limb_bend(degrees, *, size=1.0):
+def limb_bend(degrees, *, size=1.0, joint=JOINT):
     """Below the joint is the other part, which the pose turns by so much around it."""
     cosine, sine = (size * function(math.radians(degrees)) for function in (math.cos, math.sin))
     linear = np.array([(cosine, -sine), (sine, cosine)])
-    other = np.column_stack([linear, (100, 100) - linear @ (100, 100)])
+    at = np.array([joint.real, joint.imag])
+    other = np.column_stack([linear, at - linear @ at])
     half = math.radians(90 - degrees / 2)  # between the directions to both sides
     across = complex(math.cos(half), math.sin(half))
     own = np.eye(2, 3)
-    return Bend(joint=JOINT, across=across, radius=RADIUS, own=own, neighbor=other)
+    return Bend(joint=joint, across=across, radius=RADIUS, own=own, neighbor=other)
 
 
 def place(bend, x, y):
     """Where the reference shows a pixel."""
     pixel = np.array([[x + 1j * y]], np.complex64)
-    return complex(bend.shift(pixel)[0, 0]) + complex(*bend.own @ (x, y, 1))
+    return complex(bend.shift(pixel, bend.weight(pixel))[0, 0]) + complex(*bend.own @ (x, y, 1))
 
 
 @pytest.mark.parametrize("degrees", [-60, -30, 30, 60])
@@ -96,6 +98,22 @@ def test_a_trunk_that_is_narrowed_stays_so_where_a_limb_begins():
     turned = (2 * 12 + 15j) * np.exp(1j * bend.turn)
     assert beyond == pytest.approx(turned, abs=1e-3)
     assert place(bend, 100, 100) == pytest.approx(JOINT, abs=1e-3)
+
+
+def test_opposite_turns_around_one_place_leave_the_width():
+    """Each has half of the way: 20 of its 40 degrees; both whole ways would leave 53 % of it."""
+    bends = [limb_bend(40), limb_bend(-40)]
+    places, _ = sampling_grid(bends, corner=(80, 90), size=(40, 40), patch_size=(999, 999))
+    for x, y in ((97, 115), (100, 112), (103, 115)):
+        there = complex(*places[y - 90, x - 80].tolist()) - JOINT
+        expected = (2 * math.cos(math.radians(20)) - 1) * (complex(x, y) - JOINT)
+        assert there == pytest.approx(expected, abs=0.6)
+
+
+def test_of_two_bends_each_has_most_at_its_own_joint():
+    near, far = limb_bend(40), limb_bend(-40, joint=JOINT + 30)
+    places, _ = sampling_grid([near, far], corner=(80, 90), size=(40, 40), patch_size=(999, 999))
+    assert complex(*places[15, 20].tolist()) == pytest.approx(place(near, 100, 105), abs=1)
 
 
 def test_what_turns_too_far_does_not_bend():
@@ -171,6 +189,20 @@ def placement(pose, *references):
     )
 
 
+@pytest.mark.parametrize("part", ["torso", "left_thigh", "right_upper_arm"])
+def test_in_profile_torso_and_limbs_stay_where_they_are(part):
+    """The torso is kept wider than its joints: moved to where these are, it would be crossed."""
+    profile = posed()
+    middle = profile.points[0, HOLISTIC.index("left_hip"), 0] - 12
+    trunk = [HOLISTIC.index(f"{side}_{name}") for side in SIDES for name in ("shoulder", "hip")]
+    profile.points[0, trunk, 0] = middle
+    bends = placement(profile, posed()).bends(NUMBER_OF[part], 0)
+    assert bends
+    for bend in bends:
+        joint = (bend.joint.real, bend.joint.imag, 1)
+        assert math.dist(bend.own @ joint, bend.neighbor @ joint) < 0.65 * bend.radius
+
+
 @pytest.mark.parametrize(("off", "left"), [(1.2, 1.2), (2.25, 1.6875), (6, 3)])
 def test_a_head_that_looks_elsewhere_stays_above_the_neck(off, left):
     """Up to 1 % of the height, 1.5 px, the joints of the face decide; from 2 % on the ears as much.
@@ -178,7 +210,7 @@ def test_a_head_that_looks_elsewhere_stays_above_the_neck(off, left):
     They are a few of the joints that are fitted, which makes them nearer by 4 %.
     """
     pose = posed()
-    ears = [HOLISTIC.index(f"{side}_ear") for side in ("left", "right")]
+    ears = [HOLISTIC.index(f"{side}_ear") for side in SIDES]
     before = pose.points[0, ears].mean(axis=0)
     pose.points[0, ears, 0] += np.float32(off)
     matrix = placement(pose, posed()).map_of(NUMBER_OF["head"], 0)
