@@ -54,7 +54,8 @@ _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is
 # Penalties of a reference, which change the choice alone; % of the body's height.
 _HIDDEN_PENALTY = 10.0  # where it does not show the part at all: it was filled, or is a hole
 _HAND_HIDDEN_PENALTY = 2.0  # the same of a hand: how much of it is seen depends on the pose
-_BLURRED_PENALTY = 2.0  # where it shows the part wholly blurred
+_CUT_PENALTY = 20.0  # where a joint lies beyond the frame's edge: its end cannot be filled
+_BLURRED_PENALTY = 3.5  # where it shows the part wholly blurred
 _HEAD_BLURRED_PENALTY, _HAND_BLURRED_PENALTY = 8.0, 1.0  # the same of a head and of a hand
 
 _FACING_QUANTILE = 0.9  # of widths over the references: the width seen from the front
@@ -147,7 +148,7 @@ class References:
         self._facing = facing(self.poses, self.scales)
         known = np.abs(self._facing[np.isfinite(self._facing)])
         self._width = float(np.quantile(known, _FACING_QUANTILE)) if len(known) else np.inf
-        own = self._hidden() + self._blurred()
+        own = self._hidden() + self._cut_off() + self._blurred()
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
         """Of each reference and part: what was hidden or is blurred, % of the body's height."""
 
@@ -179,6 +180,23 @@ class References:
         hidden = np.clip(1 - share / np.maximum(whole, 1e-6), 0, 1)
         weights = [_HAND_HIDDEN_PENALTY if part.is_hand else _HIDDEN_PENALTY for part in self.parts]
         return hidden * weights
+
+    def _cut_off(self) -> Float64[np.ndarray, "filmed_references parts"]:
+        """Penalties of limbs that the frame's edge cuts off more than in most references.
+
+        By how much of a joint's disc lies beyond. At the edge a pose's hands are cut off, too.
+        """
+        height, width = self._appearance.background.shape[:2]
+        radii_px = self._appearance.height_px * self.scales[: self.num_filmed]
+        cut = np.zeros((self.num_filmed, len(self.parts)))
+        for number, part in enumerate(self.parts):
+            if part.changes_fast:
+                continue
+            points, found = self.poses.joints(part.joints, slice(self.num_filmed))
+            inside = np.minimum(points, (width - 1, height - 1) - points).min(axis=2)
+            beyond = 0.5 - inside / (2 * part.radius * radii_px[:, None])
+            cut[:, number] = np.clip(np.where(found, beyond, 0), 0, 1).max(axis=1)
+        return _CUT_PENALTY * np.maximum(cut - np.median(cut, axis=0), 0)
 
     def _blurred(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Penalties of what a reference shows blurred."""

@@ -66,9 +66,7 @@ _SURE_EDGE = 0.2  # ... increasingly over this width
 _HEAD_CLOSE = (2.0, 2.4)  # of a head, whose reach ends far below the jaw, to collar and shoulders
 _SURE_BEHIND = 0.7  # the same of a part behind, beyond the reach of the part
 _COMMON_COLOR = 50.0  # levels from the median, up to which a color is a hand's own
-_ALIKE_IN_HAND = (
-    0.9  # least share of a hand's sure pixels with such a color, if its joints are right
-)
+_ALIKE_IN_HAND = 0.9  # least share of a hand's sure pixels of such a color, if its joints are right
 _UNHIDDEN = 1.6  # from all parts in front, from which a pixel shows none of them
 
 # Radii of a person.

@@ -188,6 +188,25 @@ def test_a_face_that_a_hand_hid_is_avoided_and_hair_is_not_missed(wrist, least, 
     assert penalties[1:].tolist() == [0, 0, 0]
 
 
+def test_a_reference_is_avoided_whose_arm_the_frames_edge_cuts_off():
+    """The arm's radius there is 0.03 of 150 px; its wrist is this far from the edge, in pixels."""
+    forearm, height_px = NUMBER_OF["left_forearm"], 150
+    radius_px = 0.03 * height_px
+    inside = [2 * radius_px, radius_px / 2, 0, -radius_px, *[2 * radius_px] * 3]
+    wrists = [(127 - distance, -25) for distance in inside]
+    references = Puppet(appearance_of(*(posed(left_wrist=at) for at in wrists))).references
+    cut = references.penalties[:4, forearm] - references.penalties[0, forearm]
+    assert cut == pytest.approx([0, 20 / 4, 20 / 2, 20], abs=1)
+    hand = references.penalties[:4, NUMBER_OF["left_hand"]]
+    assert hand.max() <= 3  # hidden and blurred: a pose's own hand is cut off there, too
+
+
+def test_an_arm_that_the_frames_edge_cuts_off_in_most_references_is_not_avoided():
+    forearm, cut, whole = NUMBER_OF["left_forearm"], {"left_wrist": (126, -25)}, {}
+    poses = [posed(**places) for places in (cut, whole, cut, cut)]
+    assert Puppet(appearance_of(*poses)).references.penalties[:4, forearm].max() < 3.5
+
+
 def test_a_trunk_is_compared_by_the_upper_arms_too():
     """Raised by a right angle: half an arm's vector, 13.3 px long, moves by 18.8 px."""
     raised = posed(left_elbow=(46.4, -55), left_wrist=(71, -60))
