@@ -1,5 +1,6 @@
 import cv2
 import numpy as np
+import pytest
 
 from motiontransfer.puppet.back_of_head import with_hair_over_face
 
@@ -7,10 +8,12 @@ HAIR, SKIN, EYE, COLLAR = (90, 50, 20), (230, 180, 150), (10, 10, 10), (250, 250
 FACE = np.float32([(50 + 16 * np.cos(a), 62 + 20 * np.sin(a)) for a in np.linspace(0, 6.2, 24)])
 
 
-def head(hair=True):
+def head(hair=True, *, is_long=True):
     pixels = np.zeros((110, 100, 4), np.uint8)
     if hair:
-        cv2.ellipse(pixels, (50, 48), (26, 34), 0, 0, 360, (*HAIR, 255), -1)
+        cv2.ellipse(pixels, (50, 42), (26, 28), 0, 0, 360, (*HAIR, 255), -1)
+        if is_long:
+            cv2.rectangle(pixels, (24, 48), (76, 90), (*HAIR, 255), -1)
     cv2.ellipse(pixels, (50, 62), (18, 22), 0, 0, 360, (*SKIN, 255), -1)
     for x in (42, 58):
         cv2.circle(pixels, (x, 56), 2, (*EYE, 255), -1)
@@ -18,7 +21,7 @@ def head(hair=True):
     return pixels
 
 
-def test_hair_covers_the_face_and_nothing_else():
+def test_long_hair_covers_the_face_and_nothing_else():
     before, after = head(), with_hair_over_face(head(), FACE)
     face = np.zeros((110, 100), np.uint8)
     cv2.fillConvexPoly(face, cv2.convexHull(FACE.round().astype(np.int32)), 1)
@@ -27,6 +30,20 @@ def test_hair_covers_the_face_and_nothing_else():
     assert np.array_equal(after[..., 3], before[..., 3])
     assert np.array_equal(after[96:], before[96:])  # the collar
     assert np.array_equal(after[20:30, 45:55], before[20:30, 45:55])  # the top
+
+
+def test_short_hair_ends_in_a_nape():
+    """The face with what is below its chin is rows 42 to 86: from 64 on it narrows, and ends at 79.
+
+    At row 75 the half ellipse of 18 px has 0.68 of its width.
+    """
+    before, after = head(is_long=False), with_hair_over_face(head(is_long=False), FACE)
+    middle = after[:, 50]
+    assert np.abs(middle[42:72, :3].astype(int) - HAIR).max() < 12
+    assert middle[42:73, 3].min() > 250
+    assert middle[85:, 3].max() < 5  # chin and collar
+    assert (after[75, :, 3] > 127).sum() == pytest.approx(2 * 0.68 * 18, abs=3)
+    assert np.array_equal(after[:40], before[:40])
 
 
 def test_skin_beside_the_face_is_no_hair():
