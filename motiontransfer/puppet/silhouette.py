@@ -38,7 +38,7 @@ _CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)
 # The place of a part between others.
 _OVERLAP = 1.2  # by which it reaches to where another one is nearer: no gap when a joint bends
 _OVERLAP_EDGE, _REACH_EDGE = 0.25, 0.2  # width of the smooth edges of its overlap and of its reach
-_HINGE_EDGE = 0.9  # the same of a limb's overlap with another limb behind, which lies under it
+_HINGE_EDGE = 0.9  # the same of its overlap with a limb behind, which lies under it
 _CLOSE = (0.875, 1.5)  # to another part's bones: it may be that part
 _REACH_BEFORE_OTHERS = 1.0  # its reach before a part behind: no silhouette ends it there
 _REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be taken for its own
@@ -313,7 +313,7 @@ def _mask_by_distance(
         if other < number and not part.meets(parts[other]):
             before_others = np.maximum(before_others, _close(distance))
         else:
-            is_under = other < number and part.is_limb and parts[other].is_limb
+            is_under = other < number and parts[other].is_limb
             edge = _HINGE_EDGE if is_under else _OVERLAP_EDGE
             mask = np.minimum(mask, np.clip((distance + _OVERLAP - own) / edge, 0, 1))
     reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * before_others

@@ -375,16 +375,19 @@ def test_a_neck_goes_on_behind_the_jaw(standing):
     assert np.abs(behind - shown).max() < 16
 
 
-def test_a_forearm_passes_into_the_upper_arm_behind_it():
-    """Beyond the elbow: all of it up to 0.3 radii, half at 0.75, nothing from 1.2 on."""
+@pytest.mark.parametrize(
+    ("part", "joint", "away"),
+    [("left_forearm", "left_elbow", (-1, 0)), ("torso", "left_hip", (2 / 35, 1))],
+)
+def test_a_part_passes_into_the_limb_behind_it(part, joint, away):
+    """Beyond elbow and hip: all of it up to 0.3 radii, half at 0.75, nothing from 1.2 on."""
     arm = {"left_shoulder": (18, -50), "left_elbow": (60, -50), "left_wrist": (100, -50)}
     pose = posed(**arm)
-    coverage = mask_of(silhouette_of(pose, whole_mask(pose)), "left_forearm") / 255
-    (elbow,) = pose.joint("left_elbow")[0]
-    radius = PARTS[NUMBER_OF["left_forearm"]].radius * HEIGHT_PX
-    along = elbow[0] - radius * np.array([0.2, 0.75, 1.4])
-    row = coverage[round(float(elbow[1]))]
-    found = np.interp(along, np.arange(len(row)), row)
+    coverage = mask_of(silhouette_of(pose, whole_mask(pose)), part) / np.float32(255)
+    radius = PARTS[NUMBER_OF[part]].radius * HEIGHT_PX
+    beyond = radius * np.array([[0.2], [0.75], [1.4]])
+    x, y = (pose.joint(joint)[0][0] + beyond * away).astype(np.float32).T
+    found = cv2.remap(coverage, x, y, cv2.INTER_LINEAR).ravel()
     assert found == pytest.approx([1, 0.5, 0], abs=0.12)
 
 
