@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from types import MappingProxyType
 from typing import NamedTuple
 
 import cv2
@@ -254,7 +253,7 @@ class Placement:
         references: BodyPoses,
         pose: BodyPoses,
         *,
-        shifts: Mapping[tuple[str, int], Vector] = MappingProxyType({}),
+        shifts: Mapping[tuple[str, int], Vector],
         growth: Series,
         height_px: float,
         drawn: DrawnBox,

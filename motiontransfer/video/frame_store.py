@@ -170,8 +170,7 @@ class FrameStore:
         """Yield all frames in order, as `reduced` makes them, on all cores."""
         with FrameStore(self.path) as reader:
             reader._stream.thread_type = "AUTO"
-            for frame in reader._decode(range(len(reader))):
-                yield reader._reduced(frame, size)
+            yield from reader.chosen(range(len(reader)), size)
 
     def _frame(self, index: int) -> av.VideoFrame:
         wanted = index + self._num_frames if index < 0 else index

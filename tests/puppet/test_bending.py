@@ -183,6 +183,7 @@ def placement(pose, *references):
         meeting_joints(PARTS),
         poses_of[0],
         poses,
+        shifts={},
         growth=np.ones(1),
         height_px=HEIGHT_PX,
         drawn=DrawnBox(corner=np.zeros(2), rate=np.ones(2)),
