@@ -1,8 +1,8 @@
 """Body parts: segments of the body that move rigidly in the image, and maps between their poses.
 
 A limb is mapped by the line between its two joints, with separate scales along and across it; the
-torso by an affine map of its four corners; head, hands and feet by a similarity of all their
-joints.
+torso, and a skirt, by an affine map of its four corners; head, hands and feet by a similarity of
+all their joints.
 """
 
 import itertools
@@ -120,7 +120,7 @@ NECK: Limb = ("mid_shoulder", "mid_ear")
 
 SKIRT = BodyPart(
     name="skirt",
-    motion="rigid",
+    motion="torso",
     bones=(("left_hip", "right_hip"),),
     joints=("left_hip", "right_hip", "left_knee", "right_knee"),
     fitted_share=0.5,
@@ -172,7 +172,7 @@ def meeting_joints(parts: Sequence[BodyPart]) -> list[list[tuple[int, str]]]:
             if other != part and not other.is_cloth
             for joint in part.meets(other)
         ]
-        if part.motion != "rigid"
+        if part.motion != "rigid" and not part.is_cloth
         else []
         for part in parts
     ]

@@ -61,6 +61,7 @@ def test_the_hem_is_whole_where_the_legs_stand_as_no_reference_has_them(dressed)
     between = np.s_[135 : HEM_Y - 5, 124:133]
     assert (shown[between] == RED).all()
     assert (texture[between][..., 3] == 255).all()
+    assert texture[135 : HEM_Y - 5, 118:139, 3].min() > 180  # it widens with the knees
     np.testing.assert_allclose(texture[between][..., :3].astype(int), shown[between], atol=20)
     assert not texture[HEM_Y + 8 : HEM_Y + 18, 126:131, 3].any()
     # And it is the part that shows it.
