@@ -47,6 +47,7 @@ _MIRRORED_DISTANCE = 2.0  # of a mirrored limb: light and folds are on the wrong
 _EXCHANGED_DISTANCE = 4.0  # of the front as the back: it is a guess
 _FACING_DISTANCE = 3.0  # between a part seen from the front and in profile
 _MOST_FACING = 2.0  # times that: from the front and from behind
+_OTHER_SIDE = 2.0  # times what is beyond profile, of a head: it turns as far against its body
 _TURNED_DISTANCE = 10.0  # of a head turned farther against its neck than one can
 _ENLARGING_DISTANCE, _SHRINKING_DISTANCE = 1.5, 0.5  # per factor e of size: enlarged it is blurred
 _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is not known
@@ -246,6 +247,8 @@ class References:
         if not part.changes_fast:
             distance += self._facing_distance(poses, scales)[:, rows]
         if part.anchor:
+            beyond = self._facing_distance(poses, scales)[:, rows] - _FACING_DISTANCE
+            distance += _OTHER_SIDE * np.maximum(beyond, 0)
             upright = turn * self._neck_turn(poses, scales)[:, rows].conj()
             distance += _TURNED_DISTANCE * (upright.real < _COS_LARGEST_TURN)
         distances = np.full((len(distance), len(self.poses)), np.inf)

@@ -11,7 +11,16 @@ from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 from motiontransfer.puppet.parts import BodyPoses, joined_parts
 from motiontransfer.puppet.retrieval import choose_jointly
 from motiontransfer.puppet.warping import Puppet
-from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, joined, posed
+from tests.people import (
+    HEIGHT_PX,
+    NUMBER_OF,
+    PARTS,
+    PERSON_SIZE,
+    appearance_of,
+    joined,
+    lost,
+    posed,
+)
 
 LEANING = posed(
     left_elbow=(40, -60), left_wrist=(60, -75), left_knee=(25, 35), left_shoulder=(18, -58)
@@ -117,6 +126,16 @@ def test_the_front_stands_in_for_a_back_that_was_never_filmed():
     for part in ("torso", "left_thigh", "right_upper_arm", "left_forearm"):
         assert clip.chosen[0, NUMBER_OF[part]] == 1, part
         assert clip.distances[0, NUMBER_OF[part]] == pytest.approx(4, abs=0.3), part
+
+
+@pytest.mark.parametrize(("turn", "view"), [(from_behind, 1), (lambda keypoints: keypoints, 0)])
+def test_a_head_whose_joints_do_not_tell_its_side_is_seen_from_the_bodys(turn, view):
+    """In profile left and right joints lie in one place, as in the filmed and the exchanged."""
+    pose = lost(turn(posed()), "face", [0])
+    head = [HOLISTIC.index(joint) for joint in PARTS[NUMBER_OF["head"]].joints]
+    pose.points[0, head, 0] = 128
+    clip = Puppet(appearance_of(posed())).follow(pose)
+    assert clip.chosen[0, NUMBER_OF["head"]] == view
 
 
 def test_stand_ins_are_counted_by_frame_and_by_drawn_part():
