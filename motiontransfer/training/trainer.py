@@ -174,9 +174,7 @@ def fit(
             show_log_anew(folder, paths.logs)
         for done, batch in enumerate(batches, start.steps + 1):
             learning_rate = schedule.learning_rate_at(done - 1, minutes=minutes)
-            torch.backends.cudnn.benchmark = True  # not of samples, whose sizes do not recur
             losses.add(task.step(batch, step=done - 1, learning_rate=learning_rate))
-            torch.backends.cudnn.benchmark = False
             # A signal on any rank stops all; the slowest rank's clock counts.
             times = clock.throughput(done)
             numbers = [float(max(received, default=0)), times.own_minutes]
