@@ -1,9 +1,10 @@
 """What frames show around the person: fog at the outline, and traces in the room.
 
 The person's outline and the room are the film's. Rim: share of the pixels around the outline that
-show neither the person, a little aside at most, nor the room. Trace: share of the room beside the
-person that is neither as it mostly is in the film, nor as in the film's own frame, which may have a
-shadow there.
+show neither the person, a little aside at most, nor the room, as most pixels around them. A line of
+such pixels is a sharp outline, whose mixture depends on where it runs between two pixels. Trace:
+share of the room beside the person that is neither as it mostly is in the film, nor as in the
+film's own frame, which may have a shadow there.
 """
 
 import math
@@ -119,6 +120,7 @@ def foggy_rim(fake: Frame, real: Frame, room: Room, person: _Pixels) -> tuple[fl
             there = [plane[top : top + height, left : left + width] for plane in around]
             np.minimum(fog, _difference(fake_box, there), out=fog)
     is_foggy = (fog > _FOGGY) & rim[y : y + height, x : x + width]
+    is_foggy &= cv2.blur(is_foggy.astype(np.float32), (3, 3)) > 0.5
     return float(is_foggy.sum()), float(rim.sum())
 
 
