@@ -5,8 +5,9 @@ parts, and their file; `target_clips` and `full_size`, the frames they come from
 `masks`, where frames show the person; `background`, the scene without the person; `silhouette`,
 which part each pixel shows; `matting`, how much of a pixel is the person; `cutting`, the parts of
 one frame; `filling`, occluders and hidden pixels by the other frames; `fitting`, all of these in
-turn; `retrieval`, which reference shows a part as a pose has it; `bending` and `warping`, the part
-drawn in that pose; `plot`, from which sides each part was seen.
+turn; `retrieval`, which reference shows a part as a pose has it; `occlusion`, which part hides
+which; `bending` and `warping`, the part drawn in that pose; `plot`, from which sides each part was
+seen.
 
 Glossary:
     part: segment of the body that moves rigidly in the image; a limb is mirrored, a trunk is not.

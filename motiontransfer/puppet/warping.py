@@ -20,6 +20,7 @@ from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.bending import DrawnBox, Placement, margin_px, sampling_grid
 from motiontransfer.puppet.hinges import hinge_limbs, hinge_shifts
+from motiontransfer.puppet.occlusion import parts_by_depth
 from motiontransfer.puppet.parts import BodyPoses, Map, body_scales, joined_parts, meeting_joints
 from motiontransfer.puppet.retrieval import Chosen, Excluded, References, choose_jointly
 from motiontransfer.puppet.steady import choose_over_clip
@@ -131,7 +132,8 @@ class PuppetFollower:
             of_chosen = np.maximum(chosen[block], 0)[..., None]
             distances[block] = np.take_along_axis(found, of_chosen, axis=2)[..., 0]
         distances[chosen < 0] = np.inf
-        return PuppetClip(puppet, poses, scales, chosen, distances)
+        by_depth = parts_by_depth(puppet.parts, poses, puppet.appearance.height_px * scales)
+        return PuppetClip(puppet, poses, scales, chosen, distances, by_depth)
 
     def _distances(
         self, poses: BodyPoses, scales: Series
@@ -197,6 +199,8 @@ class PuppetClip:
     chosen: Int64[np.ndarray, "frames parts"]
     """-1: part not drawn."""
     distances: Float64[np.ndarray, "frames parts"]
+    by_depth: Int64[np.ndarray, "frames parts"]
+    """Parts, from the farthest to the nearest."""
 
     def stand_ins(self) -> dict[str, float]:
         """Shares of frames with a side that was never filmed, and of drawn parts by stand-in."""
@@ -244,10 +248,11 @@ class PuppetClip:
             height_px=self.puppet.appearance.height_px * float(self.scales[index]),
             drawn=DrawnBox(corner=np.array([x0, y0]) * zoom, rate=finer * rate),
         )
+        chosen = self.chosen[index].tolist()
         drawn = [
-            self._draw_part(canvas, (index, number, reference), placement, shrink=shrink)
-            for number, reference in enumerate(self.chosen[index].tolist())
-            if reference >= 0 and number not in without
+            self._draw_part(canvas, (index, number, chosen[number]), placement, shrink=shrink)
+            for number in self.by_depth[index].tolist()
+            if chosen[number] >= 0 and number not in without
         ]
         return _texture(canvas, [corners for corners in drawn if corners is not None], finer=finer)
 

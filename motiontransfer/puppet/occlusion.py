@@ -1,0 +1,59 @@
+"""Which parts of a body hide which, by the direction that it faces.
+
+The width of shoulders and hips tells front, profile and back; nose and toes, to which side a
+profile looks. It needs no depth, so that every detector has it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from motiontransfer.pose.skeleton import Limb
+from motiontransfer.pose.time_series import Series
+from motiontransfer.puppet.parts import BodyPart, BodyPoses, facing
+
+_FRONTAL = 0.37  # width of shoulders and hips together from the front, share of the body's height
+_PROFILE = 0.5  # of that width; cosine of 60 degrees
+_LOOKING: tuple[Limb, ...] = (
+    ("mid_ear", "nose"),
+    ("left_heel", "left_foot_index"),
+    ("right_heel", "right_foot_index"),
+)
+"""Lines that point to where a body looks."""
+
+_OF_ARM = ("upper_arm", "forearm", "hand")
+_BEFORE_CHEST = ("forearm", "hand")
+
+
+def parts_by_depth(
+    parts: Sequence[BodyPart], poses: BodyPoses, heights_px: Series
+) -> Int64[np.ndarray, "frames parts"]:
+    """Numbers of the parts from the farthest to the nearest, in each frame.
+
+    In profile the far arm is behind all else, and the far leg behind the near one; from behind,
+    forearms and hands are behind all else. Else the order is that of `body_parts`.
+
+    Args:
+        heights_px: of the upright body in each frame.
+    """
+    cosine = np.nan_to_num(facing(poses, heights_px) / _FRONTAL, nan=1)
+    looks = sum(_across(poses, line) for line in _LOOKING)
+    is_profile = np.abs(cosine) < _PROFILE
+    depth = np.zeros((len(poses), len(parts)), np.int64)
+    for number, part in enumerate(parts):
+        if not part.is_limb:
+            continue
+        # Who looks to the right of the image shows the right side.
+        is_far = looks > 0 if part.name.startswith("left") else looks < 0
+        behind_all = part.name.endswith(_OF_ARM) & is_profile & is_far
+        behind_all |= part.name.endswith(_BEFORE_CHEST) & (cosine <= -_PROFILE)
+        depth[:, number] = np.where(behind_all, 2, is_profile & is_far)
+    return np.argsort(-depth, axis=1, kind="stable")
+
+
+def _across(poses: BodyPoses, line: Limb) -> Float64[np.ndarray, " frames"]:
+    """Horizontal part of a line's direction, -1 to 1; 0 where an end was not found."""
+    points, found = poses.joints(line)
+    along = (points[:, 1] - points[:, 0]).astype(np.float64)
+    return np.where(found.all(axis=1), along[:, 0] / np.maximum(np.hypot(*along.T), 1e-6), 0)

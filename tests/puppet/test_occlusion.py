@@ -1,0 +1,77 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from motiontransfer.pose.skeleton import HOLISTIC
+from motiontransfer.puppet.occlusion import parts_by_depth
+from motiontransfer.puppet.parts import BodyPoses
+from motiontransfer.puppet.warping import Puppet
+from tests.people import COLORS, HEIGHT_PX, PARTS, PERSON_SIZE, appearance_of, lost, posed
+
+FORWARD = {"nose": 8, "left_foot_index": 12, "right_foot_index": 12}
+NAMES = [part.name for part in PARTS]
+
+
+def turned(degrees, keypoints=None):
+    """Someone who turned to their left by so much: first to the right of the image."""
+    keypoints = keypoints or posed()
+    points, angle = keypoints.points.copy(), np.deg2rad(degrees)
+    depth = np.zeros(points.shape[1])
+    depth[[HOLISTIC.index(joint) for joint in FORWARD]] = list(FORWARD.values())
+    points[:, :, 0] = 128 + np.cos(angle) * (points[:, :, 0] - 128) + np.sin(angle) * depth
+    return replace(keypoints, points=points.astype(np.float32))
+
+
+def order(keypoints, height_px=HEIGHT_PX):
+    poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
+    (numbers,) = parts_by_depth(PARTS, poses, np.array([height_px])).tolist()
+    return [NAMES[number] for number in numbers]
+
+
+@pytest.mark.parametrize("degrees", [0, 50, -50])
+def test_from_the_front_the_arms_are_before_the_body(degrees):
+    assert order(turned(degrees)) == NAMES
+
+
+@pytest.mark.parametrize(("degrees", "far"), [(70, "left"), (110, "left"), (-90, "right")])
+def test_in_profile_the_far_arm_is_behind_all_else_and_the_far_leg_behind_the_near_one(
+    degrees, far
+):
+    arm, leg = (
+        [f"{far}_{segment}" for segment in segments]
+        for segments in (("upper_arm", "forearm", "hand"), ("thigh", "shin", "foot"))
+    )
+    others = [name for name in NAMES if name not in (*arm, *leg)]
+    assert order(turned(degrees)) == [*arm, *leg, *others]
+
+
+@pytest.mark.parametrize("degrees", [130, 180, -130])
+def test_from_behind_what_is_before_the_chest_is_behind_all_else(degrees):
+    hidden = ["left_forearm", "right_forearm", "left_hand", "right_hand"]
+    others = [name for name in NAMES if name not in hidden]
+    assert order(turned(degrees)) == [*hidden, *others]
+
+
+def test_profiles_are_those_of_any_height_and_need_to_be_known():
+    smaller = turned(90)
+    smaller = replace(smaller, points=smaller.points / 2)
+    assert order(smaller, HEIGHT_PX / 2) == order(turned(90))
+    assert order(lost(turned(180), "left_hip", [0])) == NAMES  # no width
+    blind = turned(90)
+    for joint in FORWARD:
+        blind = lost(blind, joint, [0])
+    assert order(blind) == NAMES  # to neither side
+
+
+def test_a_hand_before_the_chest_is_not_drawn_over_the_back():
+    across = posed(left_wrist=(0, -20))
+    puppet = Puppet(appearance_of(posed()))
+    x, y = across.points[0, HOLISTIC.index("left_index")].astype(int)
+    colors = {}
+    for degrees in (0, 180):
+        box = (0, 0, PERSON_SIZE[1], PERSON_SIZE[0])
+        texture = puppet.follow(turned(degrees, across)).draw(0, box=box)
+        shown = texture[y, x if degrees == 0 else 2 * 128 - x, :3].astype(int)
+        colors[degrees] = NAMES[int(np.abs(shown - COLORS).max(axis=1).argmin())]
+    assert colors == {0: "left_hand", 180: "torso"}
