@@ -20,6 +20,7 @@ _BLUR = 0.006  # from the background, within which pixels are mixtures: what a c
 _NOISE = 14.0  # by which a pixel of the background may change
 _UNLIKE_BOTH = 25.0  # above noise off all mixtures of F and B: wholly another color
 _CONTRAST = 40.0  # between F and B, at which mask and mixture count alike
+_OBJECT = 40.0  # off the background: more than its shadows; wholly an object at twice as many
 _ALIKE = 60.0  # between two parts' colors: they tell nothing; at twice as many they do
 _THIRD_COLOR = 90.0  # off two parts' colors, from which it is neither's; wholly at twice as many
 
@@ -53,6 +54,7 @@ def person_matte(
         return cv2.convertScaleAbs(alpha, alpha=255), frame
     everywhere = np.ones_like(surely)
     person = cv2.resize(_nearest(small, surely, everywhere).reshape(small.shape), whole)
+    background = _with_objects(background, small, is_beside=~may_be)
     in_band = cv2.resize((may_be & ~surely).astype(np.uint8), whole) > 0
     band = np.flatnonzero(in_band & is_known)
     by_mask = alpha.ravel()[band]
@@ -69,6 +71,33 @@ def person_matte(
     colors = frame.copy()
     colors.reshape(-1, 3)[band[changed]] = (colors_in[:, changed] + changes).round().clip(0, 255).T
     return cv2.convertScaleAbs(alpha, alpha=255), colors
+
+
+def _with_objects(
+    background: UInt8[np.ndarray, "height width 3"],
+    small: UInt8[np.ndarray, "rows columns 3"],
+    *,
+    is_beside: Bool[np.ndarray, "rows columns"],
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The background with what else stands beside the person in the frame: a ball, a box.
+
+    There each pixel has the nearest color beside the person.
+    """
+    if not is_beside.any():
+        return background
+    empty = cv2.resize(background, small.shape[1::-1], interpolation=cv2.INTER_AREA)
+    everywhere = np.ones_like(is_beside)
+    beside, usual = (
+        _nearest(image, is_beside, everywhere).reshape(small.shape) for image in (small, empty)
+    )
+    apart = np.linalg.norm(beside.astype(np.float32) - usual, axis=2)
+    share, beside = (
+        cv2.resize(image, background.shape[1::-1])
+        for image in (((apart - _OBJECT) / _OBJECT).clip(0, 1), beside)
+    )
+    return (background + share[..., None] * (beside.astype(np.float32) - background)).astype(
+        np.uint8
+    )
 
 
 def share_by_color(

@@ -19,7 +19,8 @@ def mixed(person=PERSON, room=ROOM):
 def blurred(radius):
     """A mask of a disc of another radius, with an edge as soft as a small network's."""
     disc = (radius > FROM_CENTER).astype(np.float32)
-    return cv2.GaussianBlur(disc, (0, 0), 1.5).clip(0.15, 0.85) / 0.7 - np.float32(0.15 / 0.7)
+    soft = cv2.GaussianBlur(disc, (0, 0), 1.5)
+    return ((soft - np.float32(0.15)) / np.float32(0.7)).clip(0, 1)
 
 
 def matte(frame, coverage, *, room=ROOM, known=True, height_px=200.0):
@@ -46,6 +47,17 @@ def test_where_person_and_background_look_alike_the_mask_decides():
     alpha, colors = matte(mixed(room=PERSON + 5), coverage, room=PERSON + 5)
     assert np.abs(alpha / 255 - coverage).max() < 0.05
     assert np.abs(colors.astype(int) - mixed(room=PERSON + 5)).max() <= 5
+
+
+def test_what_the_empty_room_does_not_have_is_not_the_person_either():
+    """A box that is held, whose rim the mask takes for the hand."""
+    frame = mixed(room=np.array([150, 150, 80]))
+    alpha, colors = matte(frame, blurred(33))
+    assert np.abs(alpha / 255 - SHARE).max() < 0.1
+    edge = (SHARE > 0.2) & (SHARE < 0.8)
+    assert np.abs(colors[edge] - PERSON).max() < 12
+    everywhere = np.full((SIZE, SIZE), 1.0)  # nothing is beside
+    assert matte(frame, everywhere)[0].min() == 255
 
 
 def test_a_background_that_was_never_seen_changes_nothing():
