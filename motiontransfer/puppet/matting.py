@@ -54,11 +54,13 @@ def person_matte(
         return cv2.convertScaleAbs(alpha, alpha=255), frame
     everywhere = np.ones_like(surely)
     person = cv2.resize(_nearest(small, surely, everywhere).reshape(small.shape), whole)
-    background = _with_objects(background, small, is_beside=~may_be)
     in_band = cv2.resize((may_be & ~surely).astype(np.uint8), whole) > 0
     band = np.flatnonzero(in_band & is_known)
     by_mask = alpha.ravel()[band]
     colors_in, inside, outside = (_channels(image, band) for image in (frame, person, background))
+    objects = _objects(small, background, is_beside=~may_be)
+    color, share = (cv2.resize(image, whole) for image in objects)
+    outside += share.ravel()[band] * (_channels(color, band) - outside)
     unmixed, unlike_both = _unmixed(colors_in, inside, outside, by_mask)
     alpha.ravel()[band] = unmixed
     # Mixtures lie beside the background: farther from it a pixel has another color of the person.
@@ -73,31 +75,26 @@ def person_matte(
     return cv2.convertScaleAbs(alpha, alpha=255), colors
 
 
-def _with_objects(
-    background: UInt8[np.ndarray, "height width 3"],
+def _objects(
     small: UInt8[np.ndarray, "rows columns 3"],
+    background: UInt8[np.ndarray, "height width 3"],
     *,
     is_beside: Bool[np.ndarray, "rows columns"],
-) -> UInt8[np.ndarray, "height width 3"]:
-    """The background with what else stands beside the person in the frame: a ball, a box.
+) -> tuple[UInt8[np.ndarray, "rows columns 3"], Float32[np.ndarray, "rows columns"]]:
+    """Nearest color beside the person, and how surely it is no background: a ball, a box.
 
-    There each pixel has the nearest color beside the person.
+    Args:
+        is_beside: pixels that surely do not show the person.
     """
     if not is_beside.any():
-        return background
-    empty = cv2.resize(background, small.shape[1::-1], interpolation=cv2.INTER_AREA)
+        return small, np.zeros(is_beside.shape, np.float32)
+    room = cv2.resize(background, small.shape[1::-1], interpolation=cv2.INTER_AREA)
     everywhere = np.ones_like(is_beside)
-    beside, usual = (
-        _nearest(image, is_beside, everywhere).reshape(small.shape) for image in (small, empty)
+    color, usual = (
+        _nearest(image, is_beside, everywhere).reshape(small.shape) for image in (small, room)
     )
-    apart = np.linalg.norm(beside.astype(np.float32) - usual, axis=2)
-    share, beside = (
-        cv2.resize(image, background.shape[1::-1])
-        for image in (((apart - _OBJECT) / _OBJECT).clip(0, 1), beside)
-    )
-    return (background + share[..., None] * (beside.astype(np.float32) - background)).astype(
-        np.uint8
-    )
+    apart = np.linalg.norm(color.astype(np.float32) - usual, axis=2)
+    return color, ((apart - _OBJECT) / _OBJECT).clip(0, 1)
 
 
 def share_by_color(

@@ -20,7 +20,7 @@ from motiontransfer.pose.keypoints import Points, Scores
 from motiontransfer.pose.skeleton import BODY_TREE, LIMBS_OF_GROUP, Limb, Skeleton
 from motiontransfer.pose.time_series import Series
 
-Motion = Literal["limb", "torso", "rigid"]
+Motion = Literal["limb", "affine", "rigid"]
 Map = Float64[np.ndarray, "2 3"]
 """Affine map of (x, y), pixels."""
 
@@ -34,7 +34,7 @@ _SIDES = ("left", "right")
 _MIDPOINTS = ("shoulder", "hip", "ear", "eye", "mouth")
 _HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_mouth", "right_mouth")
 _TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
-_MIN_JOINTS = {"limb": 2, "torso": 3, "rigid": 3}  # fewer determine no map
+_MIN_JOINTS = {"limb": 2, "affine": 3, "rigid": 3}  # fewer determine no map
 
 # Limits of a part's map.
 _LENGTH_RANGE = (0.6, 1.6)  # of a limb, relative to its width: what is seen nearly end on stays so
@@ -108,6 +108,11 @@ class BodyPart:
         return self.name.endswith("_hand")
 
     @property
+    def kind(self) -> Literal["head", "hand", "other"]:
+        """What it costs to choose a reference depends on this."""
+        return "head" if self.anchor else "hand" if self.is_hand else "other"
+
+    @property
     def ends(self) -> set[str]:
         return {joint for bone in self.bones for joint in bone}
 
@@ -120,7 +125,7 @@ NECK: Limb = ("mid_shoulder", "mid_ear")
 
 SKIRT = BodyPart(
     name="skirt",
-    motion="torso",
+    motion="affine",
     bones=(("left_hip", "right_hip"),),
     joints=("left_hip", "right_hip", "left_knee", "right_knee"),
     fitted_share=0.5,
@@ -237,7 +242,7 @@ def _foot(side: str) -> BodyPart:
 def _torso() -> BodyPart:
     return BodyPart(
         name="torso",
-        motion="torso",
+        motion="affine",
         bones=(*itertools.combinations(_TORSO, 2), ("mid_shoulder", "mid_hip")),
         joints=_TORSO,
         neighbors=(_bone("upper_arm", 0), _bone("upper_arm", 1)),
@@ -426,7 +431,7 @@ def part_map(
     else:
         x, y = a - middle_a, b - middle_b
         linear = _rotation(x, y, scale, neck_turn)
-        if part.motion == "torso" and len(a) == len(part.joints):
+        if part.motion == "affine" and len(a) == len(part.joints):
             stiffness = _STIFFNESS * max(float(np.square(x).sum()), 1e-6)
             normal = x.T @ x + stiffness * np.eye(2)
             linear = (y.T @ x + stiffness * linear) @ np.linalg.inv(normal)

@@ -53,11 +53,10 @@ _ENLARGING_DISTANCE, _SHRINKING_DISTANCE = 1.5, 0.5  # per factor e of size: enl
 _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is not known
 
 # Penalties of a reference, which change the choice alone; % of the body's height.
-_HIDDEN_PENALTY = 10.0  # where it does not show the part at all: it was filled, or is a hole
-_HAND_HIDDEN_PENALTY = 2.0  # the same of a hand: how much of it is seen depends on the pose
+_HIDDEN_PENALTY = {"head": 10.0, "hand": 2.0, "other": 10.0}
+"""Where it does not show the part: it was filled, or is a hole. A hand shows what its pose does."""
 _CUT_PENALTY = 20.0  # where a joint lies beyond the frame's edge: its end cannot be filled
-_BLURRED_PENALTY = 3.5  # where it shows the part wholly blurred
-_HEAD_BLURRED_PENALTY, _HAND_BLURRED_PENALTY = 8.0, 1.0  # the same of a head and of a hand
+_BLURRED_PENALTY = {"head": 8.0, "hand": 1.0, "other": 3.5}  # where the part is wholly blurred
 
 _FACING_QUANTILE = 0.9  # of widths over the references: the width seen from the front
 _COS_LARGEST_TURN = 0.5  # of a head against its neck, from its reference
@@ -149,6 +148,8 @@ class References:
         self._facing = facing(self.poses, self.scales)
         known = np.abs(self._facing[np.isfinite(self._facing)])
         self._width = float(np.quantile(known, _FACING_QUANTILE)) if len(known) else np.inf
+        self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
+        """Height of the upright body in each filmed reference."""
         own = self._hidden() + self._cut_off() + self._blurred()
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
         """Of each reference and part: what was hidden or is blurred, % of the body's height."""
@@ -168,19 +169,17 @@ class References:
             [0 if patch is None else patch.shown_area for patch in patches]
             for patches in self._appearance.patches
         ]
-        radii_px = self._appearance.height_px * self.scales[: self.num_filmed]
         outlines = [
             [
                 _outline_area(part, self.poses, index, radius_px=part.radius * radius_px)
                 for part in self.parts
             ]
-            for index, radius_px in enumerate(radii_px.tolist())
+            for index, radius_px in enumerate(self._filmed_px.tolist())
         ]
         share = np.array(shown) / np.maximum(outlines, 1)
         whole = _WHOLE_SHARE * np.quantile(share, _SHOWN_QUANTILE, axis=0)
         hidden = np.clip(1 - share / np.maximum(whole, 1e-6), 0, 1)
-        weights = [_HAND_HIDDEN_PENALTY if part.is_hand else _HIDDEN_PENALTY for part in self.parts]
-        return hidden * weights
+        return hidden * [_HIDDEN_PENALTY[part.kind] for part in self.parts]
 
     def _cut_off(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Penalties of limbs that the frame's edge cuts off more than in most references.
@@ -188,14 +187,13 @@ class References:
         By how much of a joint's disc lies beyond. At the edge a pose's hands are cut off, too.
         """
         height, width = self._appearance.background.shape[:2]
-        radii_px = self._appearance.height_px * self.scales[: self.num_filmed]
         cut = np.zeros((self.num_filmed, len(self.parts)))
         for number, part in enumerate(self.parts):
             if part.changes_fast:
                 continue
             points, found = self.poses.joints(part.joints, slice(self.num_filmed))
             inside = np.minimum(points, (width - 1, height - 1) - points).min(axis=2)
-            beyond = 0.5 - inside / (2 * part.radius * radii_px[:, None])
+            beyond = 0.5 - inside / (2 * part.radius * self._filmed_px[:, None])
             cut[:, number] = np.clip(np.where(found, beyond, 0), 0, 1).max(axis=1)
         return _CUT_PENALTY * np.maximum(cut - np.median(cut, axis=0), 0)
 
@@ -205,15 +203,8 @@ class References:
             [0 if patch is None else patch.sharpness for patch in patches]
             for patches in self._appearance.patches
         ]
-        weights = [
-            _HEAD_BLURRED_PENALTY
-            if part.anchor
-            else _HAND_BLURRED_PENALTY
-            if part.is_hand
-            else _BLURRED_PENALTY
-            for part in self.parts
-        ]
-        return np.clip(1 - np.array(sharp) / SHARP, 0, 1) * weights
+        blurred = np.clip(1 - np.array(sharp) / SHARP, 0, 1)
+        return blurred * [_BLURRED_PENALTY[part.kind] for part in self.parts]
 
     def distances(
         self, poses: BodyPoses, scales: Series
@@ -222,10 +213,13 @@ class References:
 
         Memory grows with frames times references times joints.
         """
-        found = [self._distances(number, poses, scales) for number in range(len(self.parts))]
+        aside = self._facing_distance(poses, scales)
+        found = [self._distances(number, poses, scales, aside) for number in range(len(self.parts))]
         return np.stack(found, axis=1)
 
-    def _distances(self, number: int, poses: BodyPoses, scales: Series) -> Distances:
+    def _distances(
+        self, number: int, poses: BodyPoses, scales: Series, aside: Distances
+    ) -> Distances:
         part, rows = self.parts[number], self._rows[number]
         shape, found = part_shapes(part, poses, scales)
         reference_shape, reference_found = self._shapes[number]
@@ -245,10 +239,9 @@ class References:
         distance += self._distance[rows, number]
         is_drawn = (shared >= part.min_joints) & np.isfinite(distance)
         if not part.changes_fast:
-            distance += self._facing_distance(poses, scales)[:, rows]
+            distance += aside[:, rows]
         if part.anchor:
-            beyond = self._facing_distance(poses, scales)[:, rows] - _FACING_DISTANCE
-            distance += _OTHER_SIDE * np.maximum(beyond, 0)
+            distance += _OTHER_SIDE * np.maximum(aside[:, rows] - _FACING_DISTANCE, 0)
             upright = turn * self._neck_turn(poses, scales)[:, rows].conj()
             distance += _TURNED_DISTANCE * (upright.real < _COS_LARGEST_TURN)
         distances = np.full((len(distance), len(self.poses)), np.inf)

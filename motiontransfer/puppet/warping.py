@@ -40,7 +40,7 @@ _FAST_HYSTERESIS = (0.1, 0.0)  # the same of head and hands, whose look changes 
 _SEAM_COST = 1.5  # of different references of parts that meet, % of the body's height
 # Of a switch where frames to come are known, % of the body's height times seconds, for each level
 # by which the references look different. Of head and hands, whose look changes fast, less.
-_SWITCH_COST, _HEAD_SWITCH_COST, _HAND_SWITCH_COST = 0.016, 0.0012, 0.002
+_SWITCH_COST = {"head": 0.0012, "hand": 0.002, "other": 0.016}
 _FRAMES_AT_ONCE = 512  # looked ahead; each has a distance for each part and reference in memory
 _BLOCK_FRAMES = 16  # compared with all references at once: memory grows with both
 
@@ -103,16 +103,7 @@ class PuppetFollower:
             _FAST_HYSTERESIS if part.changes_fast else _HYSTERESIS for part in puppet.parts
         ]
         self._share, self._least = np.array(hysteresis).T
-        self._switch = np.array(
-            [
-                _HEAD_SWITCH_COST
-                if part.anchor
-                else _HAND_SWITCH_COST
-                if part.is_hand
-                else _SWITCH_COST
-                for part in puppet.parts
-            ]
-        )
+        self._switch = np.array([_SWITCH_COST[part.kind] for part in puppet.parts])
         names = [part.name for part in puppet.parts]
         self._neck, self._head = names.index("neck"), names.index("head")
 
