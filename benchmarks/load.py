@@ -37,7 +37,7 @@ _VIDEOS = {"demo_target": "ada", "demo_dance": "ben"}
 _STAGES = (
     *(("decode", "demo_target"), ("detect_keypoints", "demo_target")),
     *(("clean_keypoints", "demo_target"), ("fit_normalization", "ada")),
-    *(("fit_appearance", "ada"), ("train_gan", "ada")),
+    *(("segment_person", "ada"), ("fit_appearance", "ada"), ("train_gan", "ada")),
     *(("decode", "demo_dance"), ("detect_keypoints", "demo_dance")),
     *(("clean_keypoints", "demo_dance"), ("fit_normalization", "ben")),
     *((stage, "ada_as_ben") for stage in ("normalize", "render", "encode")),
