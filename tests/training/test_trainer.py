@@ -73,7 +73,7 @@ def test_things_happen_at_their_intervals_and_at_the_end(whole):
 
 
 def test_convolutions_are_not_timed(tmp_path):
-    """cuDNN's trials took a GPU 9 s for each new size, and viewports differ from step to step."""
+    """Viewports differ in size, which cuDNN tries anew: 24 s held 2 steps with, 132 without."""
     timed = set()
 
     class Watched(CountingTask):
