@@ -402,8 +402,10 @@ def _shares_by_color(
     is_shown = is_person & (nearest(in_front) > _UNHIDDEN)
     inside = own < part.reach  # beyond, it has nothing
 
-    sure, edge = is_shown & (own < _SURE), _SURE
-    close = _within(behind, _HEAD_CLOSE) if part.anchor else _close(behind)
+    sure, edge, close = is_shown & (own < _SURE), _SURE, _close(behind)
+    if part.anchor:
+        close = _within(behind, _HEAD_CLOSE)
+        sure |= is_shown & inside & (close == 0)  # its hair
     if part.is_hand:
         alike = sure & _has_common_color(frame, sure)
         if np.count_nonzero(alike) < _ALIKE_IN_HAND * np.count_nonzero(sure):

@@ -313,10 +313,10 @@ class PuppetClip:
                 shrink=shrink,
             )
             left, top = left + inner[0], top + inner[1]
-            drawn = cv2.remap(pixels, grid, _NO_MAP, cv2.INTER_LINEAR, borderMode=edge)
+            drawn = cv2.remap(pixels, grid, _NO_MAP, cv2.INTER_CUBIC, borderMode=edge)
         else:
             matrix[:, 2] += matrix[:, :2] @ (left, top)
-            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
             drawn = cv2.warpAffine(pixels, matrix, size, flags=flags, borderMode=edge)
         x0, y0, width, height = cv2.boundingRect(cv2.extractChannel(drawn, 3))
         if not width:

@@ -1,7 +1,8 @@
 """Windows of consecutive training frames with their poses, whole or in the viewport."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
@@ -25,7 +26,7 @@ from motiontransfer.puppet.background import is_shadow
 from motiontransfer.puppet.masks import LEAST_MASK, PersonMasks, read_masks
 from motiontransfer.puppet.retrieval import Excluded
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.puppet.warping import Puppet, PuppetClip
+from motiontransfer.puppet.warping import TEXTURE_CHANNELS, Puppet, PuppetClip, Texture
 from motiontransfer.training.data import FrameCache, TensorBatch, make_generator
 from motiontransfer.training.gan import GanTask, LossesOf, Scalar, gan_losses
 from motiontransfer.training.params import GanLossConfig, WindowConfig
@@ -42,6 +43,7 @@ _BackgroundMask = Bool[np.ndarray, "rows columns"]
 
 _APART_SECONDS = 1  # between a frame and the references it is trained with
 _UNLIKE_LEVELS = 20  # of 255: noise and compression change less
+_KEPT_BYTES = 1 << 30  # of drawn puppets: about 10 minutes of 256x256, 3 of 512x512
 _CLOSE_SECONDS = 0.125  # between two masks: nobody moves far
 _JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
     "leg": ("knee", "ankle", "heel", "foot_index")
@@ -198,6 +200,8 @@ class WindowDataset:
             )
         self._frames = FrameCache([clip.frames for clip in self.clips])
         self._puppets = puppets
+        self._drawn: dict[tuple[int, int], bytes] = {}
+        self._drawn_bytes = 0
         self._background = background
         self._people, self._masks, self._all_masks = [], [], []
         if viewport is not None:
@@ -270,18 +274,33 @@ class WindowDataset:
     def _textures(
         self, windows: Sequence[tuple[int, int]], boxes: Boxes
     ) -> UInt8[Tensor, "windows time height width 5"]:
-        textures = []
-        for (clip, first), box in zip(windows, boxes.tolist(), strict=True):
-            puppet = self._puppets[clip]
-            # By window, not by step: a window is seen once or twice in a short training.
-            drawn = np.random.default_rng((clip, first)).random(len(puppet.puppet.parts))
-            without = np.flatnonzero(drawn < self._config.part_dropout).tolist()
-            textures += [
-                puppet.draw(first + t, box=tuple(box), without=without)
-                for t in range(self._config.window_frames)
-            ]
-        stacked = torch.from_numpy(np.stack(textures))
-        return stacked.unflatten(0, (len(windows), self._config.window_frames))
+        pairs = zip(map(self._puppet_in, windows), boxes.tolist(), strict=True)
+        textures = [drawn[:, y0:y1, x0:x1] for drawn, (x0, y0, x1, y1) in pairs]
+        return torch.from_numpy(np.stack(textures))
+
+    def _puppet_in(self, window: tuple[int, int]) -> UInt8[np.ndarray, "time height width 5"]:
+        """The puppet in the whole frames of a window.
+
+        It is kept: drawing it again takes five times as long as unpacking it, and holds the
+        interpreter's lock, for which the thread that starts a GPU's kernels waits.
+        """
+        (height, width), time = self.clips[0].keypoints.image_size, self._config.window_frames
+        packed = self._drawn.get(window)
+        if packed is None:
+            packed = zlib.compress(np.stack([*self._draw(*window)]).tobytes(), level=1)
+            if self._drawn_bytes < _KEPT_BYTES:
+                self._drawn[window] = packed
+                self._drawn_bytes += len(packed)
+        shape = time, height, width, TEXTURE_CHANNELS
+        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
+
+    def _draw(self, clip: int, first: int) -> Iterator[Texture]:
+        puppet, (height, width) = self._puppets[clip], self.clips[0].keypoints.image_size
+        # By window, not by step: a window is seen once or twice in a short training.
+        drawn = np.random.default_rng((clip, first)).random(len(puppet.puppet.parts))
+        without = np.flatnonzero(drawn < self._config.part_dropout).tolist()
+        for index in range(first, first + self._config.window_frames):
+            yield puppet.draw(index, box=(0, 0, width, height), without=without)
 
     def _boxes(self, windows: Iterable[tuple[int, int]]) -> Boxes:
         """Viewports of one size, each around the person in all frames of a window."""

@@ -12,6 +12,7 @@ from motiontransfer.pose.boxes import equal_viewports, person_boxes
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
 from motiontransfer.puppet.masks import read_masks, write_masks
 from motiontransfer.puppet.warping import Puppet, PuppetClip
+from motiontransfer.training import windows
 from motiontransfer.training.windows import hide_limbs, limb_groups, puppets_of_clips
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.tensors import levels_to_images
@@ -250,3 +251,26 @@ def test_parts_are_left_out_of_whole_windows_in_that_share(clip, puppet, tmp_pat
     assert np.mean([len(of) for of in parts]) / len(puppet.parts) == pytest.approx(0.3, abs=0.05)
     assert again == parts
     assert all(set(of) <= set(now) for of, now in zip(parts, more, strict=True))
+
+
+def test_a_window_is_drawn_once(clip, puppet, monkeypatch):
+    dataset = windows_of([clip], puppet=puppet, part_dropout=0.3)
+    first = dataset.batch([1, 0]).textures
+    assert first.any()
+
+    monkeypatch.setattr(PuppetClip, "draw", None)
+    torch.testing.assert_close(dataset.batch([0, 1]).textures, first.flip(0), rtol=0, atol=0)
+
+
+def test_what_is_drawn_beyond_the_memory_for_it_is_drawn_again(clip, puppet, monkeypatch):
+    monkeypatch.setattr(windows, "_KEPT_BYTES", 1)
+    dataset, drawn, draw = windows_of([clip], puppet=puppet), [], PuppetClip.draw
+
+    def recorded(self, index, **options):
+        drawn.append(index)
+        return draw(self, index, **options)
+
+    monkeypatch.setattr(PuppetClip, "draw", recorded)
+    for index in (0, 1, 0, 1):
+        dataset.batch([index])
+    assert drawn == [0, 1, 1, 2, 1, 2]
