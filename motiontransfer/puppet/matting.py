@@ -90,9 +90,8 @@ def _objects(
         return small, np.zeros(is_beside.shape, np.float32)
     room = cv2.resize(background, small.shape[1::-1], interpolation=cv2.INTER_AREA)
     everywhere = np.ones_like(is_beside)
-    color, usual = (
-        _nearest(image, is_beside, everywhere).reshape(small.shape) for image in (small, room)
-    )
+    both = _nearest(np.dstack([small, room]), is_beside, everywhere)
+    color, usual = (colors.reshape(small.shape) for colors in np.hsplit(both, 2))
     apart = np.linalg.norm(color.astype(np.float32) - usual, axis=2)
     return color, ((apart - _OBJECT) / _OBJECT).clip(0, 1)
 
@@ -132,15 +131,15 @@ def _disc(radius_px: float) -> UInt8[np.ndarray, "side side"]:
 
 
 def _nearest(
-    image: UInt8[np.ndarray, "rows columns 3"],
+    image: UInt8[np.ndarray, "rows columns channels"],
     among: Bool[np.ndarray, "rows columns"],
     where: Bool[np.ndarray, "rows columns"],
-) -> UInt8[np.ndarray, "pixels 3"]:
+) -> UInt8[np.ndarray, "pixels channels"]:
     """Color of the nearest pixel among some, for each pixel that is asked for."""
     _, labels = cv2.distanceTransformWithLabels(
         (~among).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    colors = np.zeros((int(labels.max()) + 1, 3), np.uint8)
+    colors = np.zeros((int(labels.max()) + 1, image.shape[2]), np.uint8)
     colors[labels[among]] = cv2.blur(image, (3, 3))[among]
     return colors[labels[where]]
 
