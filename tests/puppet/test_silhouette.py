@@ -364,6 +364,15 @@ def test_below_its_jaw_a_head_has_hair_alone():
     assert (neck[71:76, 126:131] == 255).all()
 
 
+def test_shining_hair_in_the_color_of_the_shirt_is_the_heads():
+    frame = np.full((*PERSON_SIZE, 3), SKIN, np.uint8)
+    frame[72:], frame[:52] = SHIRT, HAIR
+    shine = np.s_[43:48, 112:120]
+    frame[shine] = SHIRT
+    person = silhouette_of(posed(), np.full(PERSON_SIZE, 255, np.uint8))
+    assert (mask_of(person, "head", frame=frame)[shine][1:-1, 1:-1] > 200).all()
+
+
 def test_a_neck_goes_on_behind_the_jaw(standing):
     """Up to the ears, at 54 px, in its own color."""
     neck = coverage_of(standing, "neck")[:, 128]

@@ -107,6 +107,18 @@ def test_it_moves_with_the_pose(puppet, x, y):
     assert apart(np.roll(before, (y, x), axis=(0, 1)), after).max() <= 3
 
 
+def test_half_a_pixel_aside_stripes_of_two_pixels_keep_their_contrast():
+    """Interpolation between the two nearest pixels would leave cos(pi / 4) = .71 of it."""
+    keypoints = posed()
+    frame, masks = painted(keypoints)
+    stripes = np.where(np.arange(PERSON_SIZE[1]) % 4 < 2, 160, 80).astype(np.uint8)
+    inner = cv2.erode(masks["torso"].astype(np.uint8), np.ones((9, 9))) > 0
+    frame[masks["torso"]] = np.broadcast_to(stripes[:, None], frame.shape)[masks["torso"]]
+    puppet = Puppet(appearance_of(keypoints, frames=[frame]))
+    before, after = (drawn(puppet, shifted(keypoints, (x, 0)))[..., :3] for x in (0, 0.5))
+    assert after[inner].std() > 0.9 * before[inner].std()
+
+
 def test_it_grows_with_the_pose(of_one):
     """Pixels' centres have whole numbers: (p + 1/2) * 2 - 1/2."""
     keypoints = with_forearm(25)
