@@ -2,7 +2,8 @@
 
 The main generator rolls out on its own frames, and the face model's face is blended into what is
 shown. Where the face generator was trained so, the rollout goes on from the frames with faces. A
-residual changes what the puppet covers alone: beside it, it paints a halo.
+residual changes what the puppet covers, as far as it is not sure there: beside it, it paints a
+halo, and what is sure is the target's own face.
 
 A face model, residual (Chan et al. 2019, sec. 3.2) or CycleGAN (Zhu et al. 2017), makes a patch for
 each frame. `feather` mixes frame and patch by the patch's weight; `poisson` is Poisson image
@@ -123,15 +124,15 @@ class ResidualFaces:
             residual = networks.face_residual(pose_crop, face)
             residual = networks.resize(residual, (y1 - y0, x1 - x0))
             if pose.texture is not None:
-                residual = residual * self._coverage(pose.texture, pose.box, box)
+                residual = residual * self._unsure(pose.texture, pose.box, box)
             corrected = image.clip(-1, 1)
             corrected[view] = (image[view] + residual).clip(-1, 1)
             return FacePatch(image=corrected, box=box, weight=weight)
 
-    def _coverage(
+    def _unsure(
         self, texture: Float[Array, "1 5 height width"], shown: Box, box: Box
     ) -> Float[Array, "1 1 box_height box_width"]:
-        """Share of each pixel that the puppet covers.
+        """Share of each pixel that the puppet covers without being sure.
 
         Args:
             shown: box of the frame that the texture shows; beyond it there is no puppet.
@@ -141,7 +142,9 @@ class ResidualFaces:
         x0, y0, x1, y1 = (*map(max, shown[:2], box[:2]), *map(min, shown[2:], box[2:]))
         if x0 < x1 and y0 < y1:
             inside = texture[view_of((x0 - shown[0], y0 - shown[1], x1 - shown[0], y1 - shown[1]))]
-            share[view_of((x0 - left, y0 - top, x1 - left, y1 - top))] = inside[:, 3:4]
+            share[view_of((x0 - left, y0 - top, x1 - left, y1 - top))] = (
+                inside[:, 3:4] - inside[:, 4:5]
+            )
         return share
 
 

@@ -49,18 +49,18 @@ def test_the_residual_is_shown_in_the_face_box_and_never_carried_on():
         assert middle == pytest.approx(level(0.1 * (index + 1) - 0.5), abs=1)
 
 
-def test_beside_the_puppet_a_face_is_not_changed():
+def test_a_face_is_changed_where_the_puppet_is_and_is_not_sure():
     """The puppet is shown in a part of the face box, of which it covers the left by half."""
     keypoints = dance(1)
     ((x0, y0, x1, y1),) = face_boxes(keypoints)[0].tolist()
     (make_patch,) = renderer(brighter(), Flat(-0.5)).face.patches(keypoints)
     texture = torch.zeros(1, 5, y1 - y0 + 2, x1 - x0)
     texture[:, 3, :, : (x1 - x0) // 2] = 0.5
-    texture[:, 4] = 0.25  # of no effect
+    texture[:, 4, :, : (x1 - x0) // 2] = 0.3
     empty = {"pose_map": texture[:, :1], "coarse_pose": None}
     pose = FramePose(box=(x0 + 1, y0 - 5, x1 + 1, y1 - 3), **empty, texture=texture)
     expected = torch.zeros(1, 3, *SIZE)
-    expected[..., y0 : y1 - 3, x0 + 1 : x0 + 1 + (x1 - x0) // 2] = -0.25
+    expected[..., y0 : y1 - 3, x0 + 1 : x0 + 1 + (x1 - x0) // 2] = -0.5 * (0.5 - 0.3)
     torch.testing.assert_close(make_patch(torch.zeros(1, 3, *SIZE), pose).image, expected)
 
 
