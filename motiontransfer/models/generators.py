@@ -312,6 +312,8 @@ class FrameGenerator(nn.Module):
         assert self.background_image is not None
         assert self.shadows is not None
         shadows = self.shadows(coarse_poses).float()
+        # A short training leaves dots in them, of single pixels that coarse poses have.
+        shadows = functional.avg_pool2d(shadows, 3, stride=1, padding=1, count_include_pad=False)
         _, height, width = self.background_image.shape
         return self.background_image + functional.interpolate(
             shadows, size=(height, width), mode="bilinear"

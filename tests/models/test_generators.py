@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from motiontransfer.models import generators, layers
+from motiontransfer.pose.boxes import Viewport
 from tests.models.published import giga_macs
 
 ARCHITECTURES = {
@@ -332,3 +333,13 @@ def test_half_resolution_downsamples_the_inputs_and_upsamples_the_outputs():
         assert image.shape == previous.shape
         assert torch.equal(image[:, :, ::2, ::2], small_image)
         assert torch.equal(image[:, :, 1::2, 1::2], small_image)
+
+
+def test_a_shadow_of_one_coarse_pixel_is_spread_over_nine():
+    """Dots that cancel each other leave no trace."""
+    generator = built(viewport=Viewport(margin_px=1.0, multiple_of=4))
+    dot = torch.zeros(1, 3, 8, 8)
+    dot[..., 4, 4] = -0.9
+    generator.shadows = Recorder(dot)
+    change = generator.scene(torch.zeros(1, 1, 8, 8)) - generator.background_image
+    assert change.min().item() == pytest.approx(-0.1)
