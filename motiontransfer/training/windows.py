@@ -284,15 +284,15 @@ class WindowDataset:
         It is kept: drawing it again takes five times as long as unpacking it, and holds the
         interpreter's lock, for which the thread that starts a GPU's kernels waits.
         """
-        (height, width), time = self.clips[0].keypoints.image_size, self._config.window_frames
         packed = self._drawn.get(window)
         if packed is None:
-            packed = zlib.compress(np.stack([*self._draw(*window)]).tobytes(), level=1)
+            drawn = np.stack([*self._draw(*window)])
             if self._drawn_bytes < _KEPT_BYTES:
-                self._drawn[window] = packed
+                self._drawn[window] = packed = zlib.compress(drawn.tobytes(), level=1)
                 self._drawn_bytes += len(packed)
-        shape = time, height, width, TEXTURE_CHANNELS
-        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
+            return drawn
+        shape = *self.clips[0].keypoints.image_size, TEXTURE_CHANNELS
+        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(-1, *shape)
 
     def _draw(self, clip: int, first: int) -> Iterator[Texture]:
         puppet, (height, width) = self._puppets[clip], self.clips[0].keypoints.image_size
