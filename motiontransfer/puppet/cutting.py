@@ -34,6 +34,8 @@ _NUM_PLACES = 64  # of the hidden ones, evenly spaced: enough to tell a share wi
 _SMOOTHNESS = 0.05  # standard deviation, of the part's longer side
 _LEAST_WEIGHT = 1e-3  # of a pixel's own color, which is taken far from what is shown
 
+_LEAST_PIECE = 0.1  # of a part's largest piece, in area: an arm may divide a trunk
+
 # Encoding.
 _COVERAGE_STEP = 17  # levels of 255: 16 of them look smooth at edges, and take little of the file
 
@@ -88,19 +90,29 @@ class CutPart:
             hidden=_replaced(self.hidden, box, hidden - shown),
         )
 
-    def extended(self) -> "CutPart":
+    def extended(self, hidden: Mask) -> "CutPart":
         """Cover hidden pixels, in the colors around."""
-        blur = partial(cv2.GaussianBlur, ksize=(0, 0), sigmaX=_SMOOTHNESS * max(self.hidden.shape))
+        blur = partial(cv2.GaussianBlur, ksize=(0, 0), sigmaX=_SMOOTHNESS * max(hidden.shape))
         weight = self.coverage / np.float32(255) + np.float32(_LEAST_WEIGHT)
         around = blur(self.colors * weight[..., None]) / blur(weight)[..., None]
-        share = self.hidden[..., None] / np.float32(255)
+        share = hidden[..., None] / np.float32(255)
         color = self.colors + share * (around - self.colors)
         return replace(
             self,
             colors=color.round().astype(np.uint8),
-            coverage=cv2.add(self.coverage, self.hidden),
-            hidden=np.zeros_like(self.hidden),
+            coverage=cv2.add(self.coverage, hidden),
+            hidden=cv2.subtract(self.hidden, hidden),
         )
+
+    def in_one_piece(self) -> "CutPart":
+        """Without pieces that are small beside the largest: the rest of an object before it."""
+        is_covered = cv2.compare(self.coverage, 0, cv2.CMP_GT)
+        _, pieces, statistics, _ = cv2.connectedComponentsWithStats(is_covered)
+        areas = statistics[1:, cv2.CC_STAT_AREA]  # the first is what is not covered
+        if len(areas) < 2:
+            return self
+        is_kept = np.append(0, areas >= _LEAST_PIECE * areas.max()).astype(np.uint8)
+        return replace(self, coverage=self.coverage * is_kept[pieces])
 
     def stored(self, file: ImagesOnDisk) -> "StoredPart":
         images = (self.colors, self.coverage, self.hidden)

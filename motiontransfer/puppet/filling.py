@@ -19,6 +19,7 @@ from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.puppet.appearance import Patch, covered_area
 from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
+from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
 
@@ -29,6 +30,7 @@ _COVERED = 200  # level of 255; less is mixed with what is beside
 _OTHER_COLOR = 90.0  # levels, Euclidean, from which a color is another one
 _FEWEST_SHOWING = 5  # references that show the place: fewer tell nothing
 _ALIKE_SHARE = 0.25  # of them, up to which a color is an occluder's
+_LARGEST_ALIKE_SHARE = 0.5  # the same where it goes on: a ball comes to the same knee again
 _LARGEST_SHARE = 0.5  # of the part; if more is unlike, it is seen from another side
 
 # Differences.
@@ -39,6 +41,7 @@ _MOST_LEVELS = 254  # 255: not known
 # Filling.
 _NUM_SOURCES = 3  # references from which one part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
+_LEAST_HALF_WIDTH = 0.15  # of a trunk in profile, whose joints lie on a line, share of its length
 _LEAST_SHOWN = 0.4  # share of the hidden places which a source must show
 
 
@@ -80,10 +83,15 @@ def occluder_mask(
     found = covered & (shown >= _FEWEST_SHOWING) & (alike <= _ALIKE_SHARE * shown)
     # Not edges that lie a pixel beside, as these maps may.
     square = np.ones((3, 3), np.uint8)
-    found = cv2.morphologyEx(found.astype(np.float32), cv2.MORPH_OPEN, square)
-    if found.sum() > _LARGEST_SHARE * np.count_nonzero(covered):
-        return np.zeros_like(found)
-    return cv2.dilate(found, square)
+    found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, square) > 0
+    if not 0 < np.count_nonzero(found) <= _LARGEST_SHARE * np.count_nonzero(covered):
+        return np.zeros(found.shape, np.float32)
+    # It goes on in its colors up to where most other references show them.
+    away = np.linalg.norm(part.colors - np.median(part.colors[found], axis=0), axis=2)
+    goes_on = covered & (alike <= _LARGEST_ALIKE_SHARE * shown) & (away < _OTHER_COLOR)
+    _, objects = cv2.connectedComponents((found | goes_on).astype(np.uint8))
+    found = np.isin(objects, objects[found])
+    return cv2.dilate(found.astype(np.float32), square)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +169,19 @@ class _PartViews:
             shown = cv2.bitwise_and(shown, outline)
         return covered_area(shown)
 
+    def _inside(self, reference: int) -> Mask:
+        """Of a patch, what lies in the hull of the part's joints, widened in profile."""
+        points, found = self.poses.joints(self.part.joints, reference)
+        inside = np.zeros_like(self.cut[reference].coverage)
+        if found.any():
+            corners = points[found] - self.cut[reference].corner
+            hull = cv2.convexHull(corners.round().astype(np.int32))
+            short, long = sorted(cv2.minAreaRect(hull)[1])
+            beside = max(round(_LEAST_HALF_WIDTH * long - short / 2), 0)
+            cv2.fillConvexPoly(inside, hull, 255)
+            cv2.polylines(inside, [hull], True, 255, 1 + 2 * beside)
+        return inside
+
     def _face(self, reference: int) -> Float[np.ndarray, "joints 2"] | None:
         """Joints of a head in its patch; None of another part."""
         points, found = self.poses.joints(self.part.joints, reference)
@@ -193,7 +214,7 @@ class _PartViews:
     def filled(self, reference: int) -> CutPart:
         """The part with its hidden pixels from sharp references that show them, the most alike.
 
-        What no frame shows of a neck goes on behind the head.
+        What no frame shows of a neck goes on behind the head, and of a trunk between its joints.
         """
         filled = self.cut[reference]
         num_sources, places = 0, filled.hidden_places()
@@ -205,7 +226,13 @@ class _PartViews:
                 num_sources, places = num_sources + 1, filled.hidden_places()
             if not len(places) or num_sources == _NUM_SOURCES:
                 break
-        return filled.extended() if self.part.is_neck else filled
+        if self.part.changes_fast:
+            return filled
+        if self.part.is_neck:
+            filled = filled.extended(filled.hidden)
+        elif self.part.is_solid:
+            filled = filled.extended(cv2.bitwise_and(filled.hidden, self._inside(reference)))
+        return filled.in_one_piece()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

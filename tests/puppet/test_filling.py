@@ -4,14 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.puppet.cutting import CutPart
 from motiontransfer.puppet.filling import SmallCopy, occluder_mask, small_copy
-from tests.people import NUMBER_OF, appearance_of, painted, posed
+from tests.people import COLORS, NUMBER_OF, appearance_of, painted, posed
 
 BALL = (142, 147)
 """x, y in the middle of the left thigh, for someone whose hips are at 128, 128."""
 
 
-def thigh_colors(num_balls, *, radius_px=5, num_references=8):
+def thigh_colors(num_balls, *, radius_px=6, num_references=8):
     """Colors and coverage of the first reference's thigh in the middle of the ball."""
     frames = [painted(posed())[0] for _ in range(num_references)]
     for frame in frames[:num_balls]:
@@ -75,6 +76,52 @@ def marked(side, *, at=8, level=255):
 def test_a_blob_of_another_color_is_an_occluder(colors, share):
     found = occluder_mask(copy_of(colors), [(copy_of(plain()), np.eye(2, 3))] * 5)
     assert found.mean() == pytest.approx(share)
+
+
+def test_an_occluder_goes_on_where_fewer_references_contradict_it():
+    """A ball whose upper half three of eight others show, too; but not as far as five do."""
+    ball, half, more = marked(12), plain(), plain()
+    half[8:14, 8:20] = more[8:10, 8:20] = 255
+    others = [half] * 3 + [more] * 2 + [plain()] * 3
+    found = occluder_mask(copy_of(ball), [(copy_of(other), np.eye(2, 3)) for other in others])
+    assert found[11:20, 8:20].all()
+    assert not found[:9].any()
+
+
+def cut_part(coverage):
+    coverage = np.asarray(coverage, np.uint8)
+    nothing = np.zeros_like(coverage)
+    colors = np.full((*coverage.shape, 3), 90, np.uint8)
+    return CutPart(corner=(0, 0), colors=colors, coverage=coverage, hidden=nothing)
+
+
+def test_small_pieces_of_a_part_go_and_large_ones_stay():
+    """An arm divides a trunk of 20x10 pixels; 6 pixels of a ball are beside it."""
+    coverage = np.zeros((24, 20), np.uint8)
+    coverage[:20, :10] = 255
+    coverage[8:11] = 0
+    coverage[3:5, 14:17] = 200
+    kept = cut_part(coverage).in_one_piece().coverage
+    assert np.array_equal(kept[:, :12], coverage[:, :12])
+    assert not kept[:, 12:].any()
+    empty = cut_part(np.zeros((5, 5))).in_one_piece()
+    assert not empty.coverage.any()
+
+
+def test_a_trunk_goes_on_behind_an_arm_between_its_joints_and_not_beside_them():
+    """Nothing shows it in any reference: the colors around go on."""
+    torso = NUMBER_OF["torso"]
+    crossed = posed(left_wrist=(5, -30), left_elbow=(38, -20))
+    patch = appearance_of(crossed).patches[0][torso]
+    (elbow,), (wrist,) = (crossed.joint(f"left_{joint}")[0] for joint in ("elbow", "wrist"))
+    x, y = (0.2 * elbow + 0.8 * wrist).round().astype(int) - patch.corner
+    *color, coverage = patch.pixels[y, x].astype(int)
+    assert coverage == 255
+    assert color == pytest.approx(COLORS[torso], abs=30)
+    beside = posed(left_wrist=(24, 0), left_elbow=(24, -25))  # the hull ends at 12 to 20
+    patch = appearance_of(beside).patches[0][torso]
+    x = 128 + 24 - patch.corner[0]
+    assert x >= patch.size[1] or not patch.pixels[128 - 15 - patch.corner[1], x:, 3].any()
 
 
 def test_other_references_are_mapped_to_the_part_in_their_own_size():
