@@ -23,6 +23,10 @@ _CONTRAST = 40.0  # between F and B, at which mask and mixture count alike
 _OBJECT = 40.0  # off the background: more than its shadows; wholly an object at twice as many
 _ALIKE = 60.0  # between two parts' colors: they tell nothing; at twice as many they do
 _THIRD_COLOR = 90.0  # off two parts' colors, from which it is neither's; wholly at twice as many
+_SHADELESS = np.float32((1, 2, 2))  # weights of Y, Cr, Cb: shade and folds change Y most
+
+_FEWEST_SURE = 10  # pixels, to tell a thing by its colors
+_CUTS = 2  # of the graph, each with the color models of the one before
 
 
 def person_matte(
@@ -123,6 +127,39 @@ def share_by_color(
     is_neither = ((np.minimum(to_one, to_other) - _THIRD_COLOR) / _THIRD_COLOR).clip(0, 1)
     share[where] = 1 - is_telling * (1 - is_neither) * (1 - of_one)
     return cv2.medianBlur(share, 3)
+
+
+def grab_cut(
+    image: UInt8[np.ndarray, "rows columns 3"],
+    *,
+    surely: Bool[np.ndarray, "rows columns"],
+    probably: Bool[np.ndarray, "rows columns"],
+    possibly: Bool[np.ndarray, "rows columns"],
+) -> Float32[np.ndarray, "rows columns"]:
+    """Share of each pixel that shows a thing, by colors and edges (Rother et al. 2004, *GrabCut*).
+
+    1 where too few pixels surely show it, or surely do not: those that are not even possible.
+
+    Args:
+        surely: pixels that show it, but for those in which the color of what is beyond shows.
+    """
+    beyond = ~(surely | probably | possibly)
+    share = np.ones(beyond.shape, np.float32)
+    if np.count_nonzero(beyond) < _FEWEST_SURE or not surely.any():
+        return share
+    colors = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
+    own, other = (_SHADELESS * c for c in (colors[surely], _nearest(colors, beyond, surely)))
+    to_own, to_other = (np.linalg.norm(own - c, axis=1) for c in (np.median(own, axis=0), other))
+    surely = surely.copy()
+    surely[surely] = to_own < to_other
+    if np.count_nonzero(surely) < _FEWEST_SURE:
+        return share
+    labels = np.full(share.shape, cv2.GC_BGD, np.uint8)
+    for where, label in (possibly, cv2.GC_PR_BGD), (probably, cv2.GC_PR_FGD), (surely, cv2.GC_FGD):
+        labels[where] = label
+    cv2.setRNGSeed(0)  # of the k-means with which its color models begin
+    cv2.grabCut(image, labels, None, *np.zeros((2, 1, 65)), _CUTS, cv2.GC_INIT_WITH_MASK)
+    return cv2.blur((labels & cv2.GC_FGD).astype(np.float32), (3, 3))
 
 
 def _disc(radius_px: float) -> UInt8[np.ndarray, "side side"]:

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32, UInt8
 
 from motiontransfer.puppet.masks import Mask
-from motiontransfer.puppet.matting import share_by_color
+from motiontransfer.puppet.matting import grab_cut, share_by_color
 from motiontransfer.puppet.parts import SKIRT, BodyPart, BodyPoses
 from motiontransfer.video.color import Frame
 
@@ -39,6 +39,7 @@ _CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)
 _OVERLAP = 1.2  # by which it reaches to where another one is nearer: no gap when a joint bends
 _OVERLAP_EDGE, _REACH_EDGE = 0.25, 0.2  # width of the smooth edges of its overlap and of its reach
 _HINGE_EDGE = 0.9  # the same of its overlap with a limb behind, which lies under it
+_END = 1.0  # beyond a joint with another limb, in radii of the thinner one: an elbow is round
 _CLOSE = (0.875, 1.5)  # to another part's bones: it may be that part
 _REACH_BEFORE_OTHERS = 1.0  # its reach before a part behind: no silhouette ends it there
 _REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be taken for its own
@@ -65,8 +66,7 @@ _SURE = 0.4  # up to which a pixel is surely the part's; beyond, colors decide .
 _SURE_EDGE = 0.2  # ... increasingly over this width
 _HEAD_CLOSE = (2.0, 2.4)  # of a head, whose reach ends far below the jaw, to collar and shoulders
 _SURE_BEHIND = 0.7  # the same of a part behind, beyond the reach of the part
-_COMMON_COLOR = 50.0  # levels from the median, up to which a color is a hand's own
-_ALIKE_IN_HAND = 0.9  # least share of a hand's sure pixels of such a color, if its joints are right
+_PROBABLY = 0.7  # up to which a pixel is probably a hand's: its joints may lie beside its fingers
 _UNHIDDEN = 1.6  # from all parts in front, from which a pixel shows none of them
 
 # Radii of a person.
@@ -277,6 +277,7 @@ def part_masks(
         is_person, image = person.coverage[y0:y1, x0:x1] >= 1, frame[y0:y1, x0:x1]
         not_behind, shown = _shares_by_color(parts, around, number, is_person, image)
         mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
+        mask = mask * _share_by_ends(parts, distance, number, person, box)
         for in_front in (n for n in around if n > number):
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
         seen, hidden = mask * shown, mask * (1 - shown)
@@ -318,6 +319,27 @@ def _mask_by_distance(
             mask = np.minimum(mask, np.clip((distance + _OVERLAP - own) / edge, 0, 1))
     reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * before_others
     return mask * np.clip((reach - own) / _REACH_EDGE, 0, 1)
+
+
+def _share_by_ends(
+    parts: Sequence[BodyPart], own: _Field, number: int, person: Silhouette, box: Box
+) -> _Field | float:
+    """Share of each pixel of a box that is not beyond a limb's end, where it meets another limb.
+
+    Of a straight limb the mask tells no end; bent in another pose, it would stand out there.
+    """
+    part, share = parts[number], 1.0
+    if part.motion != "limb":
+        return share
+    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
+    for other in parts[:number] + parts[number + 1 :]:
+        for joint in part.meets(other) if other.motion == "limb" else ():
+            (start,) = part.ends - {joint}
+            ((x, y), (x0, y0)), _ = person.joints((joint, start))
+            is_beyond = (columns - x) * (x - x0) + (rows - y) * (y - y0) > 0
+            end = _END * min(other.radius / part.radius, 1)
+            share = np.where(is_beyond, _within(own, (end, end + _REACH_EDGE)), share)
+    return share
 
 
 def _hidden_by(
@@ -393,7 +415,9 @@ def _shares_by_color(
     part, own = parts[number], distances[number]
 
     def nearest(numbers: Iterable[int]) -> _Field:
-        return reduce(np.minimum, (distances[n] for n in numbers), np.full_like(own, _FAR))
+        reached = {n: parts[n].reach if parts[n].is_cloth else _FAR for n in numbers}
+        found = (np.where(distances[n] < reached[n], distances[n], _FAR) for n in reached)
+        return reduce(np.minimum, found, np.full_like(own, _FAR))
 
     in_front = [n for n in distances if n > number]
     apart = {n for n in distances if not part.meets(parts[n]) or parts[n].is_solid or part.is_solid}
@@ -402,32 +426,23 @@ def _shares_by_color(
     is_shown = is_person & (nearest(in_front) > _UNHIDDEN)
     inside = own < part.reach  # beyond, it has nothing
 
-    sure, edge, close = is_shown & (own < _SURE), _SURE, _close(behind)
+    sure, close = is_shown & (own < _SURE), _close(behind)
     if part.anchor:
         close = _within(behind, _HEAD_CLOSE)
         sure |= is_shown & inside & (close == 0)  # its hair
     if part.is_hand:
-        alike = sure & _has_common_color(frame, sure)
-        if np.count_nonzero(alike) < _ALIKE_IN_HAND * np.count_nonzero(sure):
-            # Its joints lie beside its fingers: what is behind is in between, too.
-            sure, edge, close = alike, _SURE / 2, behind < _FAR
-    at_edge = np.clip((own - edge) / _SURE_EDGE, 0, 1) * close
-    not_behind = share_by_color(
-        frame, inside & (at_edge > 0), one=sure, other=is_shown & ~inside & (behind < _SURE_BEHIND)
-    )
+        arm = nearest(n for n in distances if part.meets(parts[n]))
+        probably, at_edge = (own < _PROBABLY) | (arm < _SURE), np.ones_like(own)
+        not_behind = grab_cut(frame, surely=sure, probably=probably, possibly=inside)
+    else:
+        at_edge = np.clip((own - _SURE) / _SURE_EDGE, 0, 1) * close
+        beyond = is_shown & ~inside & (behind < _SURE_BEHIND)
+        not_behind = share_by_color(frame, inside & (at_edge > 0), one=sure, other=beyond)
     near = _close(before)
     not_before = share_by_color(
         frame, inside & (near > 0), one=is_shown & (own < _SURE), other=is_person & (before < _SURE)
     )
     return 1 - at_edge * (1 - not_behind), 1 - near * (1 - not_before)
-
-
-def _has_common_color(
-    frame: Frame, where: Bool[np.ndarray, "height width"]
-) -> Bool[np.ndarray, "height width"]:
-    """Pixels with about the median of some pixels' colors."""
-    median = np.median(frame[where], axis=0) if where.any() else np.zeros(3)
-    return np.abs(frame - median).max(axis=2) < _COMMON_COLOR
 
 
 def _within(

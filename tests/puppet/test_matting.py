@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.matting import person_matte, share_by_color
+from motiontransfer.puppet.matting import grab_cut, person_matte, share_by_color
+from tests.people import inside
 
 SIZE = 120
 PERSON, ROOM = np.array([200, 40, 60.0]), np.array([60, 90, 150.0])
@@ -118,3 +119,47 @@ def test_colors_are_compared_where_it_is_asked_for():
     share = share_by_color(image, left, one=SHARE == 1, other=SHARE == 0)
     assert share[60, 5] == 0
     assert (share[:, 62:] == 1).all()
+
+
+SKIN, CLOTH = [225, 180, 165], [190, 175, 215]
+"""Of nearly one brightness: a hand before a lilac shirt."""
+
+
+def a_hand(*, aside=0):
+    """A picture of four fingers, where they are, and pixels near joints that lie so far aside."""
+    is_hand = np.zeros((60, 80), bool)
+    is_hand[10:30, 20:60] = True
+    for x in range(20, 60, 11):
+        is_hand[30:50, x : x + 7] = True
+    image = np.where(is_hand[..., None], SKIN, CLOTH).astype(np.float32)
+    image *= np.linspace(0.75, 1, 80, dtype=np.float32)[:, None]  # shade
+    noise = np.random.default_rng(0).normal(0, 4, image.shape)
+    image = (cv2.GaussianBlur(image, (3, 3), 0) + noise).clip(0, 255).astype(np.uint8)
+    joints = np.zeros_like(is_hand)
+    joints[14:26, 24 + aside : 56 + aside] = True
+    for x in range(22 + aside, 62 + aside, 11):
+        joints[26:48, x : x + 3] = True
+    near = [cv2.dilate(joints.astype(np.uint8), np.ones((n, n), np.uint8)) > 0 for n in (5, 17)]
+    return image, is_hand, {"surely": joints, "probably": near[0], "possibly": near[1]}
+
+
+@pytest.mark.parametrize("aside", [0, 5])
+def test_a_hand_is_cut_out_where_its_joints_lie_beside_it(aside):
+    image, is_hand, near = a_hand(aside=aside)
+    share = grab_cut(image, **near)
+    border = cv2.dilate(is_hand.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    assert share[inside(is_hand, by_px=2)].mean() > 0.97
+    assert share[~border].mean() < 0.02
+    assert np.array_equal(grab_cut(image, **near), share)
+
+
+@pytest.mark.parametrize("missing", ["surely", "beyond"])
+def test_a_hand_of_which_nothing_is_sure_is_cut_by_its_joints_alone(missing):
+    image, _, near = a_hand()
+    near["surely" if missing == "surely" else "possibly"][:] = missing == "beyond"
+    assert (grab_cut(image, **near) == 1).all()
+
+
+def test_what_looks_like_what_is_beyond_is_not_cut_by_color():
+    image, _, near = a_hand()
+    assert (grab_cut(np.full_like(image, 128), **near) == 1).all()

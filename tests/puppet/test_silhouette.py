@@ -126,7 +126,8 @@ def test_what_a_nearer_part_hides_is_not_covered(crossed):
     _, masks = painted(posed(**BEFORE))
     hidden = masks["left_forearm"]
     shown = coverage_of(crossed, "left_forearm")
-    trunk = coverage_of(crossed, "torso")
+    keypoints = posed(**BEFORE)
+    trunk = mask_of(silhouette_of(keypoints, whole_mask(keypoints)), "torso") / 255
     elbow, wrist = (posed(**BEFORE).joint(f"left_{joint}")[0][0] for joint in ("elbow", "wrist"))
     x, y = (0.25 * elbow + 0.75 * wrist).round().astype(int)
     assert hidden[y, x]
@@ -415,3 +416,25 @@ def test_what_is_seen_between_fingers_is_no_part_of_the_hand():
     there, coverage = np.s_[y : y + height, x : x + width], patch.pixels[..., 3] / 255
     assert coverage[masks["torso"][there]].sum() < 0.09 * coverage.sum()
     assert coverage[masks["left_hand"][there]].sum() > 0.8 * masks["left_hand"].sum()
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+@pytest.mark.parametrize(
+    ("limb", "next_limb", "joint", "end"),
+    [
+        ("left_upper_arm", "left_forearm", "left_elbow", "left_wrist"),
+        ("right_thigh", "right_shin", "right_knee", "right_ankle"),
+    ],
+)
+def test_a_straight_limb_ends_round_at_its_joint(limb, next_limb, joint, end, is_lost):
+    """Beyond it, up to the radius of the thinner one; also where the next joint was not found."""
+    pose = posed()
+    mask = whole_mask(pose)
+    person = silhouette_of(lost(pose, end, [0]) if is_lost else pose, mask)
+    radius = PARTS[NUMBER_OF[next_limb]].radius * HEIGHT_PX
+    (start,) = set(PARTS[NUMBER_OF[limb]].joints) - {joint}
+    (place,), (other,) = pose.joint(joint)[0], pose.joint(start)[0]
+    along = (place - other) / np.linalg.norm(place - other)
+    x, y = (place + radius * np.array([[0.4], [0.7], [1.5]]) * along).astype(np.float32).T
+    found = cv2.remap(mask_of(person, limb), x, y, cv2.INTER_LINEAR).ravel() / 255
+    assert found == pytest.approx([1, 1, 0], abs=0.1)

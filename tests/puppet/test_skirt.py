@@ -79,3 +79,16 @@ def test_who_wears_trousers_has_no_such_part():
 def test_it_is_kept_with_the_appearance(dressed):
     assert dressed.parts == (SKIRT, *PARTS)
     assert unpack_appearance(*pack_appearance(dressed)).parts == dressed.parts
+
+
+def test_a_thigh_covers_the_skirt_beside_it_whose_color_changes(dressed):
+    """A pleat in the shade beside the bone is no part behind: that reaches less far."""
+    frames = [skirted(pose) for pose in POSES]
+    for frame in frames:
+        shaded = (frame == RED).all(axis=2)
+        shaded[:, 128 - 17 : 128 + 17] = False
+        frame[shaded] = (110, 5, 15)
+    appearance = appearance_of(*POSES, frames=frames)
+    patch = appearance.patches[0][[part.name for part in appearance.parts].index("left_thigh")]
+    x, y = np.subtract((128 + 19, 145), patch.corner)
+    assert patch.pixels[y - 3 : y + 4, x - 1 : x + 2, 3].min() == 255
