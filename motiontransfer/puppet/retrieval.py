@@ -55,6 +55,7 @@ _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is
 # Penalties of a reference, which change the choice alone; % of the body's height.
 _HIDDEN_PENALTY = {"head": 10.0, "hand": 2.0, "other": 10.0}
 """Where it does not show the part: it was filled, or is a hole. A hand shows what its pose does."""
+_BEFORE_SKIN_PENALTY = 1.0  # of a hand before face or neck: colors do not tell where it ends
 _CUT_PENALTY = 20.0  # where a joint lies beyond the frame's edge: its end cannot be filled
 _BLURRED_PENALTY = {"head": 8.0, "hand": 1.0, "other": 3.5}  # where the part is wholly blurred
 
@@ -150,7 +151,7 @@ class References:
         self._width = float(np.quantile(known, _FACING_QUANTILE)) if len(known) else np.inf
         self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
         """Height of the upright body in each filmed reference."""
-        own = self._hidden() + self._cut_off() + self._blurred()
+        own = self._hidden() + self._before_skin() + self._cut_off() + self._blurred()
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
         """Of each reference and part: what was hidden or is blurred, % of the body's height."""
 
@@ -180,6 +181,24 @@ class References:
         whole = _WHOLE_SHARE * np.quantile(share, _SHOWN_QUANTILE, axis=0)
         hidden = np.clip(1 - share / np.maximum(whole, 1e-6), 0, 1)
         return hidden * [_HIDDEN_PENALTY[part.kind] for part in self.parts]
+
+    def _before_skin(self) -> Float64[np.ndarray, "filmed_references parts"]:
+        """Penalties of hands, by the share of their joints that lie on the face or the neck."""
+        filmed = slice(self.num_filmed)
+        penalties = np.zeros((self.num_filmed, len(self.parts)))
+        (head,) = (part for part in self.parts if part.anchor)
+        (neck,) = (part for part in self.parts if part.is_neck)
+        skin, is_skin = self.poses.joints((*neck.joints, *head.joints), filmed)
+        skin = skin.astype(np.float64)
+        for number, part in enumerate(self.parts):
+            if part.is_hand:
+                points, found = self.poses.joints(part.joints, filmed)
+                away = np.linalg.norm(points[:, :, None] - skin[:, None], axis=3)
+                near = away < neck.radius * self._filmed_px[:, None, None]
+                is_before = found & (near & is_skin[:, None]).any(axis=2)
+                share = is_before.sum(axis=1) / np.maximum(found.sum(axis=1), 1)
+                penalties[:, number] = _BEFORE_SKIN_PENALTY * share
+        return penalties
 
     def _cut_off(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Penalties of limbs that the frame's edge cuts off more than in most references.
