@@ -106,7 +106,7 @@ class CutPart:
 
     def in_one_piece(self) -> "CutPart":
         """Without pieces that are small beside the largest: the rest of an object before it."""
-        is_covered = cv2.compare(self.coverage, 0, cv2.CMP_GT)
+        is_covered = (self.coverage > 0).astype(np.uint8)
         _, pieces, statistics, _ = cv2.connectedComponentsWithStats(is_covered)
         areas = statistics[1:, cv2.CC_STAT_AREA]  # the first is what is not covered
         if len(areas) < 2:

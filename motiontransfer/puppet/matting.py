@@ -23,7 +23,7 @@ _CONTRAST = 40.0  # between F and B, at which mask and mixture count alike
 _OBJECT = 40.0  # off the background: more than its shadows; wholly an object at twice as many
 _ALIKE = 60.0  # between two parts' colors: they tell nothing; at twice as many they do
 _THIRD_COLOR = 90.0  # off two parts' colors, from which it is neither's; wholly at twice as many
-_SHADELESS = np.float32((1, 2, 2))  # weights of Y, Cr, Cb: shade and folds change Y most
+_SHADELESS = np.array((1, 2, 2), np.float32)  # weights of Y, Cr, Cb: shade and folds change Y most
 
 _FEWEST_SURE = 10  # pixels, to tell a thing by its colors
 _CUTS = 2  # of the graph, each with the color models of the one before
@@ -158,7 +158,8 @@ def grab_cut(
     for where, label in (possibly, cv2.GC_PR_BGD), (probably, cv2.GC_PR_FGD), (surely, cv2.GC_FGD):
         labels[where] = label
     cv2.setRNGSeed(0)  # of the k-means with which its color models begin
-    cv2.grabCut(image, labels, None, *np.zeros((2, 1, 65)), _CUTS, cv2.GC_INIT_WITH_MASK)
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(image, labels, (0, 0, 1, 1), *models, _CUTS, cv2.GC_INIT_WITH_MASK)
     return cv2.blur((labels & cv2.GC_FGD).astype(np.float32), (3, 3))
 
 

@@ -332,8 +332,8 @@ def _share_by_ends(
     if part.motion != "limb":
         return share
     rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-    for other in parts[:number] + parts[number + 1 :]:
-        for joint in part.meets(other) if other.motion == "limb" else ():
+    for other in (one for n, one in enumerate(parts) if n != number and one.motion == "limb"):
+        for joint in part.meets(other):
             (start,) = part.ends - {joint}
             ((x, y), (x0, y0)), _ = person.joints((joint, start))
             is_beyond = (columns - x) * (x - x0) + (rows - y) * (y - y0) > 0
