@@ -112,7 +112,7 @@ class CutPart:
         if len(areas) < 2:
             return self
         is_kept = np.append(0, areas >= _LEAST_PIECE * areas.max()).astype(np.uint8)
-        return replace(self, coverage=self.coverage * is_kept[pieces])
+        return replace(self, coverage=self.coverage * np.take(is_kept, pieces))
 
     def stored(self, file: ImagesOnDisk) -> "StoredPart":
         images = (self.colors, self.coverage, self.hidden)
