@@ -111,8 +111,8 @@ class CutPart:
         areas = statistics[1:, cv2.CC_STAT_AREA]  # the first is what is not covered
         if len(areas) < 2:
             return self
-        is_kept = np.append(0, areas >= _LEAST_PIECE * areas.max()).astype(np.uint8)
-        return replace(self, coverage=self.coverage * np.take(is_kept, pieces))
+        small = 1 + np.flatnonzero(areas < _LEAST_PIECE * areas.max())
+        return replace(self, coverage=np.where(np.isin(pieces, small), np.uint8(0), self.coverage))
 
     def stored(self, file: ImagesOnDisk) -> "StoredPart":
         images = (self.colors, self.coverage, self.hidden)
