@@ -108,6 +108,11 @@ class BodyPart:
         return self.name.endswith("_hand")
 
     @property
+    def is_arm(self) -> bool:
+        """Whether it is half of an arm, of which the other meets it at the elbow."""
+        return self.name.endswith("arm")
+
+    @property
     def kind(self) -> Literal["head", "hand", "other"]:
         """What it costs to choose a reference depends on this."""
         return "head" if self.anchor else "hand" if self.is_hand else "other"

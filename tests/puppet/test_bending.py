@@ -169,7 +169,7 @@ def test_a_thighs_end_goes_with_the_shin():
     (knee,), (ankle,) = (pose.joint(f"left_{joint}")[0] for joint in ("knee", "ankle"))
     radius = PARTS[NUMBER_OF["left_thigh"]].radius * HEIGHT_PX
     along = (ankle - knee) / np.linalg.norm(ankle - knee)
-    x, y = (knee + 0.6 * radius * along).round().astype(int)
+    x, y = (knee + 0.8 * radius * along).round().astype(int)
     assert thigh[y, x] > 0.9
     x, y = (knee + np.array((0, 1.1 * radius))).round().astype(int)
     assert thigh[y, x] < 0.1

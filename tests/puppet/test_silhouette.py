@@ -419,22 +419,14 @@ def test_what_is_seen_between_fingers_is_no_part_of_the_hand():
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
-@pytest.mark.parametrize(
-    ("limb", "next_limb", "joint", "end"),
-    [
-        ("left_upper_arm", "left_forearm", "left_elbow", "left_wrist"),
-        ("right_thigh", "right_shin", "right_knee", "right_ankle"),
-    ],
-)
-def test_a_straight_limb_ends_round_at_its_joint(limb, next_limb, joint, end, is_lost):
-    """Beyond it, up to the radius of the thinner one; also where the next joint was not found."""
+def test_an_upper_arm_ends_round_at_its_elbow(is_lost):
+    """Beyond it, up to the radius of the forearm; also where that was not found."""
     pose = posed()
     mask = whole_mask(pose)
-    person = silhouette_of(lost(pose, end, [0]) if is_lost else pose, mask)
-    radius = PARTS[NUMBER_OF[next_limb]].radius * HEIGHT_PX
-    (start,) = set(PARTS[NUMBER_OF[limb]].joints) - {joint}
-    (place,), (other,) = pose.joint(joint)[0], pose.joint(start)[0]
-    along = (place - other) / np.linalg.norm(place - other)
-    x, y = (place + radius * np.array([[0.4], [0.7], [1.5]]) * along).astype(np.float32).T
-    found = cv2.remap(mask_of(person, limb), x, y, cv2.INTER_LINEAR).ravel() / 255
+    person = silhouette_of(lost(pose, "left_wrist", [0]) if is_lost else pose, mask)
+    radius = PARTS[NUMBER_OF["left_forearm"]].radius * HEIGHT_PX
+    (shoulder,), (elbow,) = (pose.joint(f"left_{joint}")[0] for joint in ("shoulder", "elbow"))
+    along = (elbow - shoulder) / np.linalg.norm(elbow - shoulder)
+    x, y = (elbow + radius * np.array([[0.4], [0.7], [1.5]]) * along).astype(np.float32).T
+    found = cv2.remap(mask_of(person, "left_upper_arm"), x, y, cv2.INTER_LINEAR).ravel() / 255
     assert found == pytest.approx([1, 1, 0], abs=0.1)
