@@ -56,7 +56,8 @@ _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is
 _HIDDEN_PENALTY = {"head": 10.0, "hand": 2.0, "other": 10.0}
 """Where it does not show the part: it was filled, or is a hole. A hand shows what its pose does."""
 _BEFORE_SKIN_PENALTY = 1.0  # of a hand before face or neck: colors do not tell where it ends
-_CUT_PENALTY = 20.0  # where a joint lies beyond the frame's edge: its end cannot be filled
+_CUT_PENALTY = {"hand": 2.0, "other": 20.0}
+"""Where a joint lies beyond the frame's edge: its end cannot be filled. A hand's pose may be so."""
 _BLURRED_PENALTY = {"head": 8.0, "hand": 1.0, "other": 3.5}  # where the part is wholly blurred
 
 _FACING_QUANTILE = 0.9  # of widths over the references: the width seen from the front
@@ -203,18 +204,19 @@ class References:
     def _cut_off(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Penalties of limbs that the frame's edge cuts off more than in most references.
 
-        By how much of a joint's disc lies beyond. At the edge a pose's hands are cut off, too.
+        By how much of a joint's disc lies beyond.
         """
         height, width = self._appearance.background.shape[:2]
-        cut = np.zeros((self.num_filmed, len(self.parts)))
+        penalties = np.zeros((self.num_filmed, len(self.parts)))
         for number, part in enumerate(self.parts):
-            if part.changes_fast:
+            if part.anchor:
                 continue
             points, found = self.poses.joints(part.joints, slice(self.num_filmed))
             inside = np.minimum(points, (width - 1, height - 1) - points).min(axis=2)
             beyond = 0.5 - inside / (2 * part.radius * self._filmed_px[:, None])
-            cut[:, number] = np.clip(np.where(found, beyond, 0), 0, 1).max(axis=1)
-        return _CUT_PENALTY * np.maximum(cut - np.median(cut, axis=0), 0)
+            cut = np.clip(np.where(found, beyond, 0), 0, 1).max(axis=1)
+            penalties[:, number] = _CUT_PENALTY[part.kind] * np.maximum(cut - np.median(cut), 0)
+        return penalties
 
     def _blurred(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Penalties of what a reference shows blurred."""
