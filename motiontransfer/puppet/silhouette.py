@@ -67,6 +67,7 @@ _SURE_EDGE = 0.2  # ... increasingly over this width
 _HEAD_CLOSE = (2.0, 2.4)  # of a head, whose reach ends far below the jaw, to collar and shoulders
 _SURE_BEHIND = 0.7  # the same of a part behind, beyond the reach of the part
 _PROBABLY = 0.7  # up to which a pixel is probably a hand's: its joints may lie beside its fingers
+_GRAB_CUT_PX = 40  # longer side of a hand's box, from which it is cut out: not of thin fingers
 _UNHIDDEN = 1.6  # from all parts in front, from which a pixel shows none of them
 
 # Radii of a person.
@@ -428,7 +429,7 @@ def _shares_by_color(
     if part.anchor:
         close = _within(behind, _HEAD_CLOSE)
         sure |= is_shown & inside & (close == 0)  # its hair
-    if part.is_hand:
+    if part.is_hand and max(own.shape) >= _GRAB_CUT_PX:
         arm = nearest(n for n in distances if part.meets(parts[n]))
         probably, at_edge = (own < _PROBABLY) | (arm < _SURE), np.ones_like(own)
         not_behind = grab_cut(frame, surely=sure, probably=probably, possibly=inside)

@@ -255,7 +255,6 @@ def test_head_and_hands_change_their_reference_sooner(part, about, smallest):
     """A hand opens from 0.4 of its size to all of it, and closes; at 0.7 both are as near."""
     of_size = partial(with_part, part, about)
     opening = Puppet(appearance_of(*map(of_size, (smallest, 1))))
-    opening.references.penalties[:] = 0  # of what a small hand's cut loses
     shares = np.array([0, 0.31, 0.36, 0.6, 0.29, 0.24, 0]) / 0.6
     sizes = smallest + shares * (1 - smallest)
     chosen = PuppetFollower(opening).follow(joined(*map(of_size, sizes))).chosen
