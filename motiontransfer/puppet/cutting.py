@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from io import BytesIO
 from typing import NamedTuple
 
@@ -32,6 +31,7 @@ _NUM_PLACES = 64  # of the hidden ones, evenly spaced: enough to tell a share wi
 
 # Colors around what is hidden.
 _SMOOTHNESS = 0.05  # standard deviation, of the part's longer side
+_SMOOTH_PX = 128  # longer side of the image in which they are blurred, for the time it takes
 _LEAST_WEIGHT = 1e-3  # of a pixel's own color, which is taken far from what is shown
 
 _LEAST_PIECE = 0.1  # of a part's largest piece, in area: an arm may divide a trunk
@@ -92,9 +92,16 @@ class CutPart:
 
     def extended(self, hidden: Mask) -> "CutPart":
         """Cover hidden pixels, in the colors around."""
-        blur = partial(cv2.GaussianBlur, ksize=(0, 0), sigmaX=_SMOOTHNESS * max(hidden.shape))
-        weight = self.coverage / np.float32(255) + np.float32(_LEAST_WEIGHT)
-        around = blur(self.colors * weight[..., None]) / blur(weight)[..., None]
+        if not hidden.any():
+            return self
+        size = hidden.shape[::-1]
+        zoom = min(_SMOOTH_PX / max(size), 1)
+        weight = (self.coverage / np.float32(255) + np.float32(_LEAST_WEIGHT))[..., None]
+        around = np.dstack([self.colors * weight, weight])
+        around = cv2.resize(around, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
+        around = cv2.GaussianBlur(around, (0, 0), sigmaX=_SMOOTHNESS * zoom * max(size))
+        around = cv2.resize(around, size)
+        around = around[..., :3] / around[..., 3:]
         share = hidden[..., None] / np.float32(255)
         color = self.colors + share * (around - self.colors)
         return replace(
@@ -109,9 +116,9 @@ class CutPart:
         is_covered = (self.coverage > 0).astype(np.uint8)
         _, pieces, statistics, _ = cv2.connectedComponentsWithStats(is_covered)
         areas = statistics[1:, cv2.CC_STAT_AREA]  # the first is what is not covered
-        if len(areas) < 2:
+        small = 1 + np.flatnonzero(areas < _LEAST_PIECE * areas.max(initial=0))
+        if not len(small):
             return self
-        small = 1 + np.flatnonzero(areas < _LEAST_PIECE * areas.max())
         return replace(self, coverage=np.where(np.isin(pieces, small), np.uint8(0), self.coverage))
 
     def stored(self, file: ImagesOnDisk) -> "StoredPart":
