@@ -24,8 +24,8 @@ class Patch:
     size: tuple[int, int]
     encoded: UInt8[np.ndarray, " bytes"]
     """Lossless WebP of its pixels; with a person, of their difference from the person's colors."""
-    shown_area: float
-    """Sum of its coverage before hidden pixels were filled, pixels."""
+    shown: float = 1.0
+    """Share of it that was shown before hidden pixels were filled; see `puppet.visibility`."""
     sharpness: float = 1.0
     """Relative to the sharpest of other references in similar poses; see `puppet.sharpness`."""
     person: "Patch | None" = None
@@ -107,7 +107,7 @@ def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], Pack
             if patch is not None:
                 boxes[reference, column] = *patch.corner, *patch.size
                 lengths[reference, column] = len(patch.encoded)
-                measures[reference, column] = patch.shown_area, patch.sharpness
+                measures[reference, column] = patch.shown, patch.sharpness
                 pixels.append(patch.encoded)
     arrays = {
         "points": appearance.points,
@@ -197,12 +197,12 @@ def _read_patch(
     """A patch; None without any bytes."""
     if not len(encoded):
         return None
-    (x, y, height, width), (shown_area, sharpness) = box, measures
+    (x, y, height, width), (shown, sharpness) = box, measures
     return Patch(
         corner=(x, y),
         size=(height, width),
         encoded=encoded,
-        shown_area=shown_area,
+        shown=shown,
         sharpness=sharpness,
         person=person,
     )

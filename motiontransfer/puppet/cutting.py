@@ -1,6 +1,5 @@
 """Body parts cut out of one reference frame, and their encoding as patches."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -11,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt8
 from PIL import Image
 
-from motiontransfer.puppet.appearance import Patch, covered_area
+from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.full_size import ImagesOnDisk, MappedImage
 from motiontransfer.puppet.masks import Mask
@@ -204,12 +203,11 @@ def whole_person(cut: Sequence[CutPart | None]) -> Patch | None:
         height, width = kept.shape
         cv2.copyTo(part.colors, kept, colors[y - y0 :, x - x0 :][:height, :width])
     size = y1 - y0, x1 - x0
-    shown_area = float(math.prod(size))
-    return Patch(corner=(x0, y0), size=size, encoded=_encoded(colors), shown_area=shown_area)
+    return Patch(corner=(x0, y0), size=size, encoded=_encoded(colors))
 
 
 def part_patch(
-    cut: CutPart, filled: CutPart, person: Patch | None, *, shown_area: float, sharpness: float
+    cut: CutPart, filled: CutPart, person: Patch | None, *, shown: float, sharpness: float
 ) -> Patch:
     """A part as it is stored.
 
@@ -219,7 +217,7 @@ def part_patch(
     """
     coverage = filled.coverage // _COVERAGE_STEP * _COVERAGE_STEP
     patch = encode_patch(cut.corner, cv2.merge([filled.colors - cut.colors, coverage]), person)
-    return replace(patch, shown_area=shown_area, sharpness=sharpness)
+    return replace(patch, shown=shown, sharpness=sharpness)
 
 
 def encode_patch(
@@ -234,13 +232,7 @@ def encode_patch(
         person: the whole person, of whom this is a part.
     """
     kept = cv2.copyTo(pixels, _and_beside(pixels[..., 3] > 0))
-    return Patch(
-        corner=corner,
-        size=kept.shape[:2],
-        encoded=_encoded(kept),
-        shown_area=covered_area(kept[..., 3]),
-        person=person,
-    )
+    return Patch(corner=corner, size=kept.shape[:2], encoded=_encoded(kept), person=person)
 
 
 def _and_beside(covered: Bool[np.ndarray, "height width"]) -> Mask:

@@ -17,11 +17,12 @@ from jaxtyping import Bool, Complex128, Float, Float32, Float64, UInt8
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.puppet.appearance import Patch, covered_area
+from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
+from motiontransfer.puppet.visibility import shown_share, usual_colors
 
 # Occluders.
 _NUM_COMPARED = 16  # references with which a part is compared, for the time it takes
@@ -101,6 +102,8 @@ class _PartViews:
     part: BodyPart
     poses: BodyPoses
     scales: Float64[np.ndarray, " references"]
+    height_px: float
+    """Of the upright body at scale 1."""
     cut: Mapping[int, CutPart]
     """The part in the references that show it."""
 
@@ -149,6 +152,21 @@ class _PartViews:
                 cut[reference] = replace(own, coverage=own.coverage - gone, hidden=hidden)
         return replace(self, cut=cut)
 
+    def shown(self) -> dict[int, float]:
+        """Share of the part that each reference shows."""
+        usual = usual_colors(self.cut.values()) if self.part.is_hand and self.cut else None
+        return {
+            one: shown_share(
+                self.part,
+                cut,
+                self.poses,
+                one,
+                height_px=float(self.height_px * self.scales[one]),
+                usual=usual,
+            )
+            for one, cut in self.cut.items()
+        }
+
     @cached_property
     def sharpness(self) -> dict[int, float]:
         """Sharpness of the part in each reference, of a head that of its face."""
@@ -160,15 +178,6 @@ class _PartViews:
             measured[reference] = sharpness(cut.colors, cut.coverage, face, zoom=float(zoom))
         return relative_sharpness(measured, self.alike)
 
-    def shown_area(self, reference: int) -> float:
-        """Area that was shown before filling, of a head that of its face, pixels."""
-        shown, face = self.cut[reference].coverage, self._face(reference)
-        if face is not None and len(face):
-            outline = np.zeros_like(shown)
-            cv2.fillConvexPoly(outline, cv2.convexHull(face.round().astype(np.int32)), 255)
-            shown = cv2.bitwise_and(shown, outline)
-        return covered_area(shown)
-
     def _inside(self, reference: int) -> Mask:
         """Of a patch, what lies in the hull of the part's joints, widened in profile."""
         points, found = self.poses.joints(self.part.joints, reference)
@@ -177,7 +186,7 @@ class _PartViews:
             corners = points[found] - self.cut[reference].corner
             hull = cv2.convexHull(corners.round().astype(np.int32))
             short, long = sorted(cv2.minAreaRect(hull)[1])
-            beside = max(round(_LEAST_HALF_WIDTH * long - short / 2), 0)
+            beside = int(np.clip(_LEAST_HALF_WIDTH * long - short / 2, 0, max(inside.shape)))
             cv2.fillConvexPoly(inside, hull, 255)
             cv2.polylines(inside, [hull], True, 255, 1 + 2 * beside)
         return inside
@@ -230,7 +239,7 @@ class _PartViews:
             return filled
         if self.part.is_neck:
             filled = filled.extended(filled.hidden)
-        elif not self.part.is_limb and not self.part.is_cloth:
+        elif not self.part.is_cloth:
             filled = filled.extended(cv2.bitwise_and(filled.hidden, self._inside(reference)))
         return filled.in_one_piece()
 
@@ -242,6 +251,8 @@ class _StoredViews:
     part: BodyPart
     poses: BodyPoses
     scales: Float64[np.ndarray, " references"]
+    height_px: float
+    """Of the upright body at scale 1."""
     stored: Mapping[int, StoredPart]
     """The part in the references that show it."""
     has_occluders: bool
@@ -257,6 +268,7 @@ def fill_hidden(
     stored: Sequence[Sequence[StoredPart | None]],
     persons: Sequence[Patch | None],
     *,
+    height_px: float,
     num_workers: int,
 ) -> tuple[list[list[Patch | None]], UInt8[np.ndarray, "parts references references"]]:
     """Patches of all parts by reference, without occluders, and with hidden pixels filled.
@@ -265,8 +277,10 @@ def fill_hidden(
         The patches, and the levels by which each part looks different in two references.
 
     Args:
+        parts: with the usual radii, as of outlines that are compared between references.
         poses: of the references.
         persons: the whole person in each reference, in the colors of the cut parts.
+        height_px: of the upright body at scale 1.
     """
     trunk = [part.name for part in parts].index("torso")
     work = (
@@ -274,6 +288,7 @@ def fill_hidden(
             part=one,
             poses=poses,
             scales=scales,
+            height_px=height_px,
             stored={n: part for n, row in enumerate(stored) if (part := row[number]) is not None},
             has_occluders=number <= trunk,  # head and arms turn: a sleeve or an elbow is none
         )
@@ -296,15 +311,18 @@ def _filled(
 ) -> tuple[dict[int, Patch], UInt8[np.ndarray, "references references"]]:
     """Patches by reference, without the whole person, and differences."""
     cut = {reference: part.read() for reference, part in work.stored.items()}
-    views = _PartViews(part=work.part, poses=work.poses, scales=work.scales, cut=cut)
+    views = _PartViews(
+        part=work.part, poses=work.poses, scales=work.scales, height_px=work.height_px, cut=cut
+    )
     if work.has_occluders:
         views = views.without_occluders()
+    shown = views.shown()
     patches = {
         reference: part_patch(
             own,
             views.filled(reference),
             None,
-            shown_area=views.shown_area(reference),
+            shown=shown[reference],
             sharpness=views.sharpness[reference],
         )
         for reference, own in views.cut.items()

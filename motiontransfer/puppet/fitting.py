@@ -157,8 +157,8 @@ def fit_appearance(
         frames=frames,
     )
     has_skirt = shows_skirt(body_parts(skeleton), references.silhouettes())
-    parts = body_parts(skeleton, has_skirt=has_skirt)
-    parts = fit_radii(parts, references.silhouettes())
+    usual = body_parts(skeleton, has_skirt=has_skirt)
+    parts = fit_radii(usual, references.silhouettes())
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
         shares = [
             _Share(
@@ -173,7 +173,7 @@ def fit_appearance(
         cut = chain.from_iterable(track(cut, "cutting body parts", total=len(shares)))
         stored, persons = zip(*cut, strict=True)
         patches, differences = fill_hidden(
-            parts, poses, scales, stored, persons, num_workers=num_workers
+            usual, poses, scales, stored, persons, height_px=height_px, num_workers=num_workers
         )
     return Appearance(
         skeleton=skeleton,

@@ -104,6 +104,10 @@ class BodyPart:
         return self.bones == (NECK,)
 
     @property
+    def is_trunk(self) -> bool:
+        return self.name == "torso"
+
+    @property
     def is_hand(self) -> bool:
         return self.name.endswith("_hand")
 
@@ -253,7 +257,7 @@ def _torso() -> BodyPart:
         neighbors=(_bone("upper_arm", 0), _bone("upper_arm", 1)),
         neighbor_weight=0.1,
         radius=0.045,
-        reach=2.2,  # in profile its hull is a line, from which back and belly are far
+        reach=3.0,  # in profile its hull is a line, from which back and belly are far
         is_solid=True,
     )
 

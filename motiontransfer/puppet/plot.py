@@ -68,13 +68,12 @@ def best_views(appearance: Appearance) -> dict[str, list[Pixels | None]]:
         best = np.zeros(len(_DIRECTIONS))
         chosen: list[Patch | None] = [None] * len(_DIRECTIONS)
         sectors = _sectors(part, poses, scales).tolist()
-        for patches, sector, scale in zip(appearance.patches, sectors, scales, strict=True):
+        for patches, sector in zip(appearance.patches, sectors, strict=True):
             patch = patches[number]
             if patch is None or sector < 0:
                 continue
-            coverage = patch.shown_area / scale**2
-            if coverage > best[sector]:
-                best[sector], chosen[sector] = coverage, patch
+            if patch.shown > best[sector]:
+                best[sector], chosen[sector] = patch.shown, patch
         views[part.name] = [None if patch is None else patch.pixels for patch in chosen]
     return views
 

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int64, UInt8
 
@@ -26,7 +25,6 @@ from motiontransfer.puppet.back_of_head import with_hair_over_face
 from motiontransfer.puppet.hinges import with_stand_ins
 from motiontransfer.puppet.parts import (
     NECK,
-    BodyPart,
     BodyPoses,
     body_scales,
     bone_vectors,
@@ -64,9 +62,8 @@ _FACING_QUANTILE = 0.9  # of widths over the references: the width seen from the
 _COS_LARGEST_TURN = 0.5  # of a head against its neck, from its reference
 
 # Share of a part that a reference shows.
-_SHOWN_QUANTILE = 0.8  # over references: so much of its outline is shown of a part that none hides
+_SHOWN_QUANTILE = 0.8  # over references: so much is shown of a part that nothing hides
 _WHOLE_SHARE = 0.9  # of it, from which nothing is hidden: masks differ by a few percent
-_DRAWN_RADIUS_PX = 8  # of an outline, to measure its area
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,25 +159,12 @@ class References:
         return (clips == clip) & (np.abs(np.arange(num_frames)[:, None] - frames) < within)
 
     def _hidden(self) -> Float64[np.ndarray, "filmed_references parts"]:
-        """Penalties of what a reference did not show, compared with other references.
-
-        A part is compared with its outline in the same pose: a fist shows less than an open hand,
-        and hides nothing.
-        """
-        shown = [
-            [0 if patch is None else patch.shown_area for patch in patches]
-            for patches in self._appearance.patches
-        ]
-        outlines = [
-            [
-                _outline_area(part, self.poses, index, radius_px=part.radius * radius_px)
-                for part in self.parts
-            ]
-            for index, radius_px in enumerate(self._filmed_px.tolist())
-        ]
-        share = np.array(shown) / np.maximum(outlines, 1)
-        whole = _WHOLE_SHARE * np.quantile(share, _SHOWN_QUANTILE, axis=0)
-        hidden = np.clip(1 - share / np.maximum(whole, 1e-6), 0, 1)
+        """Penalties of what a reference did not show, compared with other references."""
+        rows = self._appearance.patches
+        shown = [[0 if patch is None else patch.shown for patch in row] for row in rows]
+        whole = np.quantile(shown, _SHOWN_QUANTILE, axis=0)
+        whole *= [1 if part.is_trunk else _WHOLE_SHARE for part in self.parts]
+        hidden = np.clip(1 - np.array(shown) / np.maximum(whole, 1e-6), 0, 1)
         return hidden * [_HIDDEN_PENALTY[part.kind] for part in self.parts]
 
     def _before_skin(self) -> Float64[np.ndarray, "filmed_references parts"]:
@@ -339,31 +323,6 @@ def _mirrored(appearance: Appearance, others: Sequence[int]) -> _Views:
     ]
     distances = np.full(len(others), _MIRRORED_DISTANCE)
     return _Views(points, appearance.score[:, joints], patches, distances)
-
-
-def _outline_area(part: BodyPart, poses: BodyPoses, index: int, *, radius_px: float) -> float:
-    """Area within a radius of a part's bones in one frame, square pixels; 0 without any.
-
-    Of a head that of its face: hair and jaws end in many ways.
-    """
-    if part.anchor:
-        points, found = poses.joints(part.joints, index)
-        return cv2.contourArea(cv2.convexHull(points[found])) if found.any() else 0.0
-    bones = [poses.joints(bone, index) for bone in part.bones]
-    ends = np.array([points for points, found in bones if found.all()])
-    if not len(ends):
-        return 0.0
-    zoom = _DRAWN_RADIUS_PX / radius_px
-    two_heights = 2 * _DRAWN_RADIUS_PX / part.radius  # a joint farther away is a wrong detection
-    ends = np.minimum(zoom * (ends - ends.min(axis=(0, 1))), two_heights)
-    ends = (ends + 2 * _DRAWN_RADIUS_PX).round().astype(np.int32)
-    width, height = ends.max(axis=(0, 1)) + 2 * _DRAWN_RADIUS_PX
-    outline = np.zeros((height, width), np.uint8)
-    if part.is_solid:
-        cv2.fillConvexPoly(outline, cv2.convexHull(ends.reshape(-1, 2)), 1)
-    for start, end in ends.tolist():
-        cv2.line(outline, start, end, 1, 2 * _DRAWN_RADIUS_PX)
-    return float(outline.sum()) / zoom**2
 
 
 def _square_distance(

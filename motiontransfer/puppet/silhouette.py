@@ -67,7 +67,7 @@ _SURE_EDGE = 0.2  # ... increasingly over this width
 _HEAD_CLOSE = (2.0, 2.4)  # of a head, whose reach ends far below the jaw, to collar and shoulders
 _SURE_BEHIND = 0.7  # the same of a part behind, beyond the reach of the part
 _PROBABLY = 0.7  # up to which a pixel is probably a hand's: its joints may lie beside its fingers
-_GRAB_CUT_PX = 40  # longer side of a hand's box, from which it is cut out: not of thin fingers
+_GRAB_CUT_PX = 34  # longer side of a hand's box, from which it is cut out: not of thin fingers
 _UNHIDDEN = 1.6  # from all parts in front, from which a pixel shows none of them
 
 # Radii of a person.
@@ -461,7 +461,6 @@ def _close(distance: _Field) -> _Field:
 
 def part_distances(parts: Sequence[BodyPart], person: Silhouette) -> list[Distance]:
     """Distances from each part; of one that was not found, in an empty box."""
-    margin = max(_ALONE, *(part.reach for part in parts))
     limit = np.array(person.coverage.shape[::-1])
     distances = []
     for part in parts:
@@ -472,7 +471,7 @@ def part_distances(parts: Sequence[BodyPart], person: Silhouette) -> list[Distan
         drawn = _pixels(np.concatenate([hull, *bones]))
         low = high = np.zeros(2, np.int32)
         if len(drawn):
-            reach_px = math.ceil(margin * radius_px) + 1
+            reach_px = math.ceil(max(part.reach, _ALONE) * radius_px) + 1
             low = np.clip(drawn.min(axis=0) - reach_px, 0, limit).astype(np.int32)
             high = np.clip(drawn.max(axis=0) + reach_px + 1, low, limit)
         away = np.ones((high - low)[::-1], np.uint8)

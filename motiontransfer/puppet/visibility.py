@@ -1,0 +1,112 @@
+"""Visibility: the share of a body part that a reference shows, before what is hidden is filled.
+
+It is compared between references: 1 is no more than what the part's outline covers.
+"""
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+
+from motiontransfer.puppet.appearance import covered_area
+from motiontransfer.puppet.cutting import CutPart
+from motiontransfer.puppet.masks import Mask
+from motiontransfer.puppet.parts import BodyPart, BodyPoses
+from motiontransfer.video.color import Frame
+
+_DRAWN_RADIUS_PX = 8  # of an outline, to measure its area
+
+# Colors of a part.
+_BINS = (16, 64, 64)  # of brightness Y and chroma Cr, Cb
+_COVERED = 100  # level of 255, from which a pixel's color is the part's
+_SHOWN_SHARE = 0.02  # of its pixels, from which a reference shows a color
+_USUAL_SHARE = 0.25  # of the references, from which a color that they show is the part's
+_MOSTLY_USUAL = 0.8  # of its pixels; the rest may be at its edge
+
+_Colors = Float32[np.ndarray, "brightnesses chromas"]
+
+
+def shown_share(
+    part: BodyPart,
+    cut: CutPart,
+    poses: BodyPoses,
+    reference: int,
+    *,
+    height_px: float,
+    usual: Bool[np.ndarray, "brightnesses chromas"] | None = None,
+) -> float:
+    """Share of a part that a reference shows.
+
+    Of its outline in the same pose: a fist shows less than an open hand, and hides nothing. A
+    trunk has none in profile, where its joints lie on a line: what nothing hides of it is its
+    share.
+
+    Args:
+        height_px: of the upright body in the reference.
+        usual: colors of the part; others are of what it holds or lies on. None: all are.
+    """
+    shown = cut.coverage
+    if part.is_trunk:
+        whole = covered_area(shown) + covered_area(cut.hidden)
+    elif part.anchor:
+        shown, whole = _face(shown, poses.joints(part.joints, reference), cut.corner)
+    else:
+        whole = _outline_area(part, poses, reference, radius_px=part.radius * height_px)
+    own = 1.0 if usual is None else float(_colors(cut.colors, shown)[usual].sum()) / _MOSTLY_USUAL
+    return min(own, 1.0) * covered_area(shown) / max(whole, 1)
+
+
+def _face(
+    coverage: Mask,
+    joints: tuple[Float[np.ndarray, "joints 2"], Bool[np.ndarray, " joints"]],
+    corner: tuple[int, int],
+) -> tuple[Mask, float]:
+    """Coverage in the hull of a face, and the hull's area: hair and jaws end in many ways."""
+    points, found = joints
+    inside = np.zeros_like(coverage)
+    if not found.any():
+        return inside, 0.0
+    hull = cv2.convexHull((points[found] - corner).round().astype(np.int32))
+    cv2.fillConvexPoly(inside, hull, 255)
+    return cv2.bitwise_and(coverage, inside), cv2.contourArea(hull)
+
+
+def usual_colors(cut: Iterable[CutPart]) -> Bool[np.ndarray, "brightnesses chromas"]:
+    """Colors that enough references show, or nearly the same."""
+    shown = [_with_similar(_colors(one.colors, one.coverage)) >= _SHOWN_SHARE for one in cut]
+    return np.mean(shown, axis=0) >= _USUAL_SHARE
+
+
+def _colors(colors: Frame, coverage: Mask) -> _Colors:
+    """Share of each color among the pixels that are covered."""
+    image = cv2.cvtColor(cv2.blur(colors, (3, 3)), cv2.COLOR_RGB2YCrCb)
+    covered = (coverage > _COVERED).view(np.uint8)
+    counted = cv2.calcHist([image], [0, 1, 2], covered, _BINS, [0, 256] * 3)
+    return counted.reshape(len(counted), -1) / max(counted.sum(), 1)
+
+
+def _with_similar(shares: _Colors) -> _Colors:
+    """Sum of the shares of each color and of those beside it."""
+    brightnesses, reds, blues = _BINS
+    sums = cv2.boxFilter(shares.reshape(brightnesses * reds, blues), -1, (3, 3), normalize=False)
+    return cv2.boxFilter(sums.reshape(brightnesses, -1), -1, (1, 3), normalize=False)
+
+
+def _outline_area(part: BodyPart, poses: BodyPoses, index: int, *, radius_px: float) -> float:
+    """Area within a radius of a part's bones in one frame, square pixels; 0 without any."""
+    bones = [poses.joints(bone, index) for bone in part.bones]
+    ends = np.array([points for points, found in bones if found.all()])
+    if not len(ends):
+        return 0.0
+    zoom = _DRAWN_RADIUS_PX / radius_px
+    two_heights = 2 * _DRAWN_RADIUS_PX / part.radius  # a joint farther away is a wrong detection
+    ends = np.minimum(zoom * (ends - ends.min(axis=(0, 1))), two_heights)
+    ends = (ends + 2 * _DRAWN_RADIUS_PX).round().astype(np.int32)
+    width, height = ends.max(axis=(0, 1)) + 2 * _DRAWN_RADIUS_PX
+    outline = np.zeros((height, width), np.uint8)
+    if part.is_solid:
+        cv2.fillConvexPoly(outline, cv2.convexHull(ends.reshape(-1, 2)), 1)
+    for start, end in ends.tolist():
+        cv2.line(outline, start, end, 1, 2 * _DRAWN_RADIUS_PX)
+    return float(outline.sum()) / zoom**2

@@ -1,0 +1,75 @@
+"""How much of a part a reference shows: worked out for patches that are half hidden."""
+
+import numpy as np
+import pytest
+
+from motiontransfer.puppet.cutting import CutPart
+from motiontransfer.puppet.parts import BodyPoses
+from motiontransfer.puppet.visibility import shown_share, usual_colors
+from motiontransfer.puppet.warping import Puppet
+from tests.people import NUMBER_OF, PARTS, appearance_of, painted, posed
+
+SKIN, WHITE = (200, 150, 120), (250, 250, 250)
+
+
+def cut_part(*, hidden_rows=0, colors=SKIN, corner=(0, 0)):
+    """A part of 40 rows that something in front hides from the first row on."""
+    coverage = np.full((40, 30), 255, np.uint8)
+    coverage[:hidden_rows] = 0
+    image = np.broadcast_to(np.array(colors, np.uint8), (*coverage.shape, 3)).copy()
+    return CutPart(corner=corner, colors=image, coverage=coverage, hidden=255 - coverage)
+
+
+def share_of(name, cut, keypoints, **how):
+    poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
+    return shown_share(PARTS[NUMBER_OF[name]], cut, poses, 0, height_px=150.0, **how)
+
+
+@pytest.mark.parametrize("hidden_rows", [0, 10, 40])
+def test_a_trunk_in_profile_shows_what_nothing_hides(hidden_rows):
+    """Its joints lie on a line, so that their outline tells nothing."""
+    joints = {"shoulder": -50, "hip": 0}
+    aside = {f"{side}_{joint}": (0, y) for side in ("left", "right") for joint, y in joints.items()}
+    share = share_of("torso", cut_part(hidden_rows=hidden_rows), posed(**aside))
+    assert share == pytest.approx(1 - hidden_rows / 40)
+
+
+def test_a_limb_shows_a_share_of_its_outline():
+    """Its bone is 25.3 px long, and so wide at both ends as on its sides; 600 pixels are shown."""
+    forearm = posed(left_elbow=(28, -25), left_wrist=(32, 0))
+    cut = cut_part(hidden_rows=20)
+    radius = PARTS[NUMBER_OF["left_forearm"]].radius
+    area = 25.3 * 2 * radius * 150 + (radius * 150) ** 2 * np.pi
+    assert share_of("left_forearm", cut, forearm) == pytest.approx(600 / area, rel=0.1)
+
+
+def test_a_color_is_usual_that_a_quarter_of_the_references_show_or_nearly_the_same():
+    shade = tuple(level - 12 for level in SKIN)
+    cuts = [cut_part()] * 3 + [cut_part(colors=shade)] * 3 + [cut_part(colors=WHITE)]
+    usual = usual_colors(cuts)
+    pose = posed()
+    whole = share_of("left_hand", cut_part(), pose)
+    assert share_of("left_hand", cuts[0], pose, usual=usual) == pytest.approx(whole)
+    assert share_of("left_hand", cuts[3], pose, usual=usual) == pytest.approx(whole)
+    assert share_of("left_hand", cuts[-1], pose, usual=usual) == 0
+    half = cut_part()
+    half.colors[20:] = WHITE  # of which the row at its edge is neither; a fifth is let pass
+    expected = whole * 0.5 / 0.8
+    assert share_of("left_hand", half, pose, usual=usual) == pytest.approx(expected, rel=0.06)
+    usual = usual_colors([*cuts, cuts[-1]])
+    assert share_of("left_hand", cuts[-1], pose, usual=usual) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize(("num_white", "penalty"), [(1, 2), (2, 0)])
+def test_a_reference_whose_hand_is_before_a_ball_is_avoided(num_white, penalty):
+    """Wholly it costs 2 % of the height; of what two of six show, it is a glove."""
+    keypoints, hand = posed(), NUMBER_OF["left_hand"]
+    frames = []
+    for number in range(6):
+        frame, masks = painted(keypoints)
+        if number < num_white:
+            frame[masks["left_hand"]] = WHITE
+        frames.append(frame)
+    references = Puppet(appearance_of(*[keypoints] * 6, frames=frames)).references
+    assert references._hidden()[0, hand] == pytest.approx(penalty, abs=0.3)
+    assert not references._hidden()[num_white:, hand].any()
