@@ -331,14 +331,14 @@ def test_a_trunk_ends_behind_an_arm_where_trunks_end():
 
 
 def test_a_belly_belongs_to_the_trunk_as_far_as_it_reaches():
-    """What the mask shows up to two radii in front of the line of a trunk seen from the side."""
+    """What the mask shows up to 2.8 radii in front of the line of a trunk seen from the side."""
     sides = {"left_shoulder": (1, -58), "right_shoulder": (-1, -58)}
     sides |= {"left_hip": (1, 0), "right_hip": (-1, 0)}
     arm = {"left_elbow": (60, -58), "left_wrist": (80, -58)}
     arm |= {"right_elbow": (61, -58), "right_wrist": (81, -58)}
-    keypoints, radius_px = posed(**sides, **arm), round(0.045 * HEIGHT_PX)
+    keypoints, depth_px = posed(**sides, **arm), round(2.8 * 0.045 * HEIGHT_PX)
     mask = np.zeros(PERSON_SIZE, np.uint8)
-    belly = np.s_[128 - 30 : 128 - 10, 128 : 128 + 2 * radius_px]
+    belly = np.s_[128 - 30 : 128 - 10, 128 : 128 + depth_px]
     mask[belly] = 255
     covered = mask_of(silhouette_of(keypoints, mask), "torso")[belly]
     assert (covered[4:-4, :-2] > 200).all()
