@@ -239,7 +239,7 @@ class _PartViews:
             return filled
         if self.part.is_neck:
             filled = filled.extended(filled.hidden)
-        elif not self.part.is_cloth:
+        elif not self.part.is_limb and not self.part.is_cloth:
             filled = filled.extended(cv2.bitwise_and(filled.hidden, self._inside(reference)))
         return filled.in_one_piece()
 
