@@ -152,6 +152,7 @@ class _PartViews:
                 cut[reference] = replace(own, coverage=own.coverage - gone, hidden=hidden)
         return replace(self, cut=cut)
 
+    @cached_property
     def shown(self) -> dict[int, float]:
         """Share of the part that each reference shows."""
         usual = usual_colors(self.cut.values()) if self.part.is_hand and self.cut else None
@@ -282,7 +283,7 @@ def fill_hidden(
         persons: the whole person in each reference, in the colors of the cut parts.
         height_px: of the upright body at scale 1.
     """
-    trunk = [part.name for part in parts].index("torso")
+    trunk = [part.is_trunk for part in parts].index(True)
     work = (
         _StoredViews(
             part=one,
@@ -316,13 +317,12 @@ def _filled(
     )
     if work.has_occluders:
         views = views.without_occluders()
-    shown = views.shown()
     patches = {
         reference: part_patch(
             own,
             views.filled(reference),
             None,
-            shown=shown[reference],
+            shown=views.shown[reference],
             sharpness=views.sharpness[reference],
         )
         for reference, own in views.cut.items()

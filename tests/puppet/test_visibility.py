@@ -12,12 +12,12 @@ from tests.people import NUMBER_OF, PARTS, appearance_of, painted, posed
 SKIN, WHITE = (200, 150, 120), (250, 250, 250)
 
 
-def cut_part(*, hidden_rows=0, colors=SKIN, corner=(0, 0)):
+def cut_part(*, hidden_rows=0, colors=SKIN):
     """A part of 40 rows that something in front hides from the first row on."""
     coverage = np.full((40, 30), 255, np.uint8)
     coverage[:hidden_rows] = 0
     image = np.broadcast_to(np.array(colors, np.uint8), (*coverage.shape, 3)).copy()
-    return CutPart(corner=corner, colors=image, coverage=coverage, hidden=255 - coverage)
+    return CutPart(corner=(0, 0), colors=image, coverage=coverage, hidden=255 - coverage)
 
 
 def share_of(name, cut, keypoints, **how):
