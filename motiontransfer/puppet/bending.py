@@ -160,7 +160,7 @@ def sampling_grid(
     size: tuple[int, int],
     patch_size: tuple[int, int],
     origin: complex = 0j,
-    shrink: int = 1,
+    shrink: float = 1.0,
 ) -> tuple[Float32[np.ndarray, "height width 2"], tuple[int, int]]:
     """Where (x, y) pixels of a box are sampled in the reference's patch.
 
@@ -172,7 +172,7 @@ def sampling_grid(
         size: (width, height).
         patch_size: (height, width).
         origin: x + iy in the reference from which places are counted.
-        shrink: factor by which the reference was made smaller.
+        shrink: factor by which the reference was made smaller; below 1, larger.
 
     Returns:
         The places, and the (x, y) in the box of the first of them.

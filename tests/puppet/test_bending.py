@@ -54,7 +54,7 @@ def test_places_of_a_box_are_interpolated():
 def test_places_in_a_smaller_reference_are_counted_from_where_it_begins():
     bend = limb_bend(60)
     box = {"corner": (80, 90), "size": (37, 29), "patch_size": (999, 999)}
-    smaller, _ = sampling_grid([bend], **box, origin=70 + 60j, shrink=4)
+    smaller, _ = sampling_grid([bend], **box, origin=70 + 60j, shrink=4.0)
     whole, _ = sampling_grid([bend], **box)
     assert smaller == pytest.approx((whole - (70, 60)) / 4, abs=1e-4)
 

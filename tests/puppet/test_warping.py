@@ -129,6 +129,27 @@ def test_half_a_pixel_aside_stripes_of_two_pixels_keep_their_contrast():
     assert after[inner].std() > 0.9 * before[inner].std()
 
 
+def test_colors_pass_over_beside_a_switch_and_the_outline_stays():
+    """Not of a head, whose look changes fast, and not where the next frames are unknown."""
+    keypoints = posed()
+    frame, masks = painted(keypoints)
+    person = np.any(list(masks.values()), axis=0)[..., None]
+    gray = [np.where(person, np.uint8(level), frame) for level in (100, 200)]
+    puppet = Puppet(appearance_of(keypoints, keypoints, frames=gray))
+    clip = puppet.follow(joined(*[keypoints] * 6))
+    clip.chosen[:] = np.array([0, 0, 0, 1, 1, 1])[:, None]
+    frames = [clip.draw(index, box=WHOLE) for index in range(6)]
+    middle = {name: cv2.erode(masks[name].astype(np.uint8), np.ones((5, 5))) > 0 for name in masks}
+    of_trunk = [np.median(frame[middle["torso"]][:, 0]) for frame in frames]
+    assert of_trunk == [100, 120, 140, 160, 180, 200]
+    assert [np.median(frame[middle["head"]][:, 0]) for frame in frames] == [100] * 3 + [200] * 3
+    coverage = [frame[..., 3:] for frame in frames]
+    assert all(np.array_equal(coverage[n], coverage[0 if n < 3 else 5]) for n in range(6))
+    live = PuppetFollower(puppet).follow(joined(*[keypoints] * 6))
+    live.chosen[:] = clip.chosen
+    assert np.median(live.draw(2, box=WHOLE)[middle["torso"]][:, 0]) == 100
+
+
 def test_it_grows_with_the_pose(of_one):
     """Pixels' centres have whole numbers: (p + 1/2) * 2 - 1/2."""
     keypoints = with_forearm(25)
