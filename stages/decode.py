@@ -11,7 +11,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, ParamsError
 from motiontransfer.core.params import PARAMS_FILE, Name, Section, load_section
 from motiontransfer.core.storage import write_json
-from motiontransfer.pose.landmarks import person_box
+from motiontransfer.pose.landmarks import largest_person_box
 from motiontransfer.video.clip import decode_video
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import Box
@@ -78,11 +78,13 @@ def _video_file(path: Path, key: str) -> Path:
 
 
 def person_boxes(frames: Iterable[AnyFrame]) -> list[Box | None]:
-    """Box around the person, with a margin, in each of some unrelated frames; None without one.
+    """Box around the largest person, with a margin, in each of some unrelated frames.
 
-    By MediaPipe Holistic whatever the detector of the video is: a decoded video depends on none.
+    By MediaPipe whatever the detector of the video is: a decoded video depends on none.
     """
-    from motiontransfer.pose.mediapipe_detectors import open_unrelated  # takes seconds
+    from motiontransfer.pose.mediapipe_detectors import open_bodies  # takes seconds
 
-    with open_unrelated() as detect:
-        return [person_box(detect(frame), image_size=frame.shape[:2]) for frame in frames]
+    with open_bodies() as detect:
+        return [
+            largest_person_box(*detect([frame]), image_size=frame.shape[:2]) for frame in frames
+        ]

@@ -23,7 +23,13 @@ from mediapipe.tasks.python import BaseOptions, vision
 from motiontransfer.core.downloads import Pretrained, pretrained_file
 from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.pose.keypoints import People
-from motiontransfer.pose.landmarks import DEFAULT_THRESHOLDS, Detector, Landmarks, detector_of
+from motiontransfer.pose.landmarks import (
+    DEFAULT_THRESHOLDS,
+    MIN_VISIBILITY,
+    Detector,
+    Landmarks,
+    detector_of,
+)
 from motiontransfer.pose.openvino_holistic import HANDS, around_hand, placed
 from motiontransfer.video.color import AnyFrame
 
@@ -35,6 +41,7 @@ _FARTHEST_WRIST = 0.15  # of the hand from the body's; share of the square's sid
 _ANOTHER_HAND = 0.1  # least distance between the centers of two hands; share of the square's side
 
 _NOBODY = np.zeros((32, 32, 3), np.uint8)
+_MAX_PEOPLE = 4  # looked for where no param says how many
 _FULL_MODEL = 1  # of the pose models 0 lite, 1 full, 2 heavy the one in the wheel
 
 
@@ -208,6 +215,19 @@ def open_pose_landmarker(
     opened = _wheel_graph if model == WHEEL else partial(_pose_task, model)
     with native_stderr_hidden(), opened(max_people, thresholds) as landmarks:
         yield detector_of(landmarks, min_visibility=min_visibility)
+
+
+@contextmanager
+def open_bodies() -> Generator[Detector]:
+    """The bodies of several people in each frame by itself, as far as the package alone finds."""
+    with open_pose_landmarker(
+        WHEEL,
+        max_people=_MAX_PEOPLE,
+        min_detection_confidence=0.5,
+        min_presence_confidence=0.5,
+        min_visibility=MIN_VISIBILITY,
+    ) as detect:
+        yield detect
 
 
 _LandmarksOf = Callable[[AnyFrame], list[Landmarks]]

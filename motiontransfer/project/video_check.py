@@ -21,8 +21,8 @@ from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.keypoints import Detections, Keypoints, People
-from motiontransfer.pose.landmarks import MIN_VISIBILITY, person_box
-from motiontransfer.pose.mediapipe_detectors import WHEEL, open_pose_landmarker, open_unrelated
+from motiontransfer.pose.landmarks import largest_person_box
+from motiontransfer.pose.mediapipe_detectors import open_bodies, open_unrelated
 from motiontransfer.pose.quality import (
     NOTHING_TO_FIX,
     PAIR_SECONDS,
@@ -37,7 +37,7 @@ from motiontransfer.pose.quality import (
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.video.color import AnyFrame
-from motiontransfer.video.geometry import Box, Framing, WorkingSize, auto_crop, fit_framing
+from motiontransfer.video.geometry import Framing, WorkingSize, auto_crop, fit_framing
 from motiontransfer.video.reader import (
     VideoMetadata,
     decode_at,
@@ -89,7 +89,8 @@ def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"])
     seconds = float(starts[-1] - starts[0] + 1 / metadata.frame_rate)
     detections = _detect_people([frame for frame, _, _ in samples])
     counts = [num_people(found, image_size=metadata.size) for found in detections]
-    box = _auto_crop(detections, metadata.size, size) if crop == "auto" else None
+    boxes = [largest_person_box(people, image_size=metadata.size) for people in detections]
+    box = auto_crop(boxes, metadata.size, size) if crop == "auto" else None
     whole = (0, 0, metadata.size[1], metadata.size[0])
     framing = fit_framing(metadata.size, box or whole, size=size)
     frames = [framing.apply(frame) for frame, _, _ in samples]
@@ -227,28 +228,10 @@ def _samples(metadata: VideoMetadata) -> Iterator[tuple[AnyFrame, AnyFrame | Non
 
 
 def _detect_people(frames: Sequence[AnyFrame]) -> list[People]:
-    with open_pose_landmarker(
-        WHEEL,
-        max_people=4,
-        min_detection_confidence=0.5,
-        min_presence_confidence=0.5,
-        min_visibility=MIN_VISIBILITY,
-    ) as detect:
+    with open_bodies() as detect:
         return detect(frames)
 
 
 def _detect_person(frames: Sequence[AnyFrame]) -> list[People]:
     with open_unrelated() as detect:
         return [*map(detect, frames)]
-
-
-def _auto_crop(
-    detections: Sequence[People], image_size: tuple[int, int], size: WorkingSize
-) -> Box | None:
-    """Crop around the largest person of each frame; None without one."""
-    boxes = []
-    for people in detections:
-        found = [person_box(joints, image_size=image_size) for joints in people]
-        areas = {box: (box[2] - box[0]) * (box[3] - box[1]) for box in found if box}
-        boxes.append(max(areas, key=areas.__getitem__, default=None))
-    return auto_crop(boxes, image_size, size)
