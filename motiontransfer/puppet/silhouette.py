@@ -196,17 +196,18 @@ def fit_radii(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) -> t
     edges = np.linspace(0, high, _RADIUS_BINS + 1)
     covered, total = np.zeros((2, len(parts), _RADIUS_BINS))
     for person in silhouettes:
-        height, width = person.coverage.shape
-        whole = (0, 0, width, height)
-        found = part_distances(parts, person)
-        distances = np.stack([distance.within(whole) for distance in found])
-        second = np.partition(distances, 1, axis=0)[1]
-        for number in range(len(parts)):
+        nearest, second = np.full((2, *person.coverage.shape), _FAR, np.float32)
+        distances = part_distances(parts, person)
+        for (x0, y0, x1, y1), radii in distances:
+            first, other = (field[y0:y1, x0:x1] for field in (nearest, second))
+            np.minimum(other, np.maximum(first, radii), out=other)
+            np.minimum(first, radii, out=first)
+        for number, ((x0, y0, x1, y1), radii) in enumerate(distances):
             # Within `high` of one part and far from all others: it is the nearest.
-            own = (distances[number] < high) & (second > _ALONE)
-            values = distances[number][own]
-            total[number] += np.histogram(values, edges)[0]
-            covered[number] += np.histogram(values, edges, weights=person.coverage[own])[0]
+            own = (radii < high) & (second[y0:y1, x0:x1] > _ALONE)
+            weights = person.coverage[y0:y1, x0:x1][own]
+            total[number] += np.histogram(radii[own], edges)[0]
+            covered[number] += np.histogram(radii[own], edges, weights=weights)[0]
     is_person = covered >= 0.5 * np.maximum(total, 1)
     fitted = []
     for part, inside in zip(parts, is_person, strict=True):
