@@ -8,7 +8,6 @@ from io import BytesIO
 import cv2
 import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
-from PIL import Image
 
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.hinges import HINGES
@@ -54,6 +53,8 @@ def lossless(pixels: UInt8[np.ndarray, "height width channels"]) -> UInt8[np.nda
 
     The next one, of 6, takes five times as long for files of 6/7 of the size.
     """
+    from PIL import Image  # here: exported programs, which only decode, do without
+
     file = BytesIO()
     Image.fromarray(pixels).save(file, "WEBP", lossless=True, exact=True, method=0, quality=0)
     return np.frombuffer(file.getbuffer(), np.uint8)
