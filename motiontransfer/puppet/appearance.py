@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BytesIO
 
 import cv2
 import numpy as np
@@ -46,18 +45,6 @@ class Patch:
 @lru_cache(_PERSONS_KEPT)
 def _person_pixels(person: Patch) -> UInt8[np.ndarray, "height width 4"]:
     return person.pixels
-
-
-def lossless(pixels: UInt8[np.ndarray, "height width channels"]) -> UInt8[np.ndarray, " bytes"]:
-    """Encode RGB, or RGB and coverage, as lossless WebP, with libwebp's least effort.
-
-    The next one, of 6, takes five times as long for files of 6/7 of the size.
-    """
-    from PIL import Image  # here: exported programs, which only decode, do without
-
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "WEBP", lossless=True, exact=True, method=0, quality=0)
-    return np.frombuffer(file.getbuffer(), np.uint8)
 
 
 def _decoded(encoded: UInt8[np.ndarray, " bytes"]) -> UInt8[np.ndarray, "height width 4"]:
@@ -133,13 +120,19 @@ def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], Pack
         "patch_pixels": np.concatenate(pixels),
         "middles": appearance.middles,
         "patch_differences": appearance.differences,
-        "background": lossless(appearance.background),
+        "background": _lossless(appearance.background),
     }
     groups = [(name, list(joints)) for name, joints in appearance.skeleton.groups]
     packed = PackedAppearance(
         groups=groups, height_px=appearance.height_px, has_skirt=appearance.has_skirt
     )
     return arrays, packed
+
+
+def _lossless(image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, " bytes"]:
+    """Encode as lossless WebP, which is OpenCV's quality above 100."""
+    above_all = (cv2.IMWRITE_WEBP_QUALITY, 101)
+    return cv2.imencode(".webp", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), above_all)[1]
 
 
 def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance) -> Appearance:
