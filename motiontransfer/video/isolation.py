@@ -20,6 +20,8 @@ from motiontransfer.core.errors import VideoError
 MEMORY_BYTES = 8 * 2**30  # 8K with sixteen reference frames takes a quarter of it
 SECONDS_PER_FRAME = 300
 _SECONDS_TO_END = 2
+_STARTING = threading.RLock()  # the child of a fork, which has it, too, may start others
+"""One at a time: filelock raises where threads fork at once."""
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -68,7 +70,7 @@ def _results(
     process = context.Process(
         target=_run, args=(receiver, sender, function, arguments, named), daemon=is_daemon
     )
-    with warnings.catch_warnings():  # the threads that live here are those of idle libraries
+    with _STARTING, warnings.catch_warnings():  # the threads that live here are those of idle libraries
         warnings.simplefilter("ignore", DeprecationWarning)
         process.start()
     sender.close()

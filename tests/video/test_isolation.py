@@ -4,6 +4,8 @@ import gc
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +68,28 @@ def test_a_result_comes_from_another_process():
     pid, path, zeros = run_isolated(pid_of, FILE, size=10**6)
     assert pid != os.getpid()
     assert (path, len(zeros)) == (FILE, 10**6)
+
+
+def test_of_several_threads_one_forks_at_a_time(monkeypatch):
+    fork, forking, most = os.fork, [], []
+
+    def slow_fork():
+        forking.append(1)
+        most.append(len(forking))
+        time.sleep(0.1)
+        pid = fork()
+        forking.pop()
+        return pid
+
+    monkeypatch.setattr(os, "fork", slow_fork)
+    with ThreadPoolExecutor(3) as threads:
+        pids = [pid for pid, *_ in threads.map(partial(run_isolated, pid_of, size=1), [FILE] * 3)]
+    assert len(set(pids)) == 3
+    assert set(most) == {1}
+
+
+def test_an_isolated_process_may_isolate_what_it_calls():
+    assert run_isolated(partial(run_isolated, wait), FILE, 0.0, 1) == "done"
 
 
 @pytest.mark.parametrize(
