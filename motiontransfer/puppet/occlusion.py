@@ -7,7 +7,7 @@ profile looks. It needs no depth, so that every detector has it.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from motiontransfer.pose.skeleton import Limb
 from motiontransfer.pose.time_series import Series
@@ -32,7 +32,9 @@ def parts_by_depth(
     """Numbers of the parts from the farthest to the nearest, in each frame.
 
     In profile the far arm is behind all else, and the far leg behind the near one; from behind,
-    forearms and hands are behind all else. Else the order is that of `body_parts`.
+    forearms and hands are behind all else. A leg whose knee is above its hip, as the trunk sees it,
+    is before the trunk, but for the far one and from behind. Else the order is that of
+    `body_parts`, which ends with the arms.
 
     Args:
         heights_px: of the upright body in each frame.
@@ -48,8 +50,17 @@ def parts_by_depth(
         is_far = looks > 0 if part.name.startswith("left") else looks < 0
         behind_all = part.name.endswith(_OF_ARM) & is_profile & is_far
         behind_all |= part.name.endswith(_BEFORE_CHEST) & (cosine <= -_PROFILE)
-        depth[:, number] = np.where(behind_all, 2, is_profile & is_far)
+        before = np.where(cosine > -_PROFILE, _is_raised(poses, part.name.partition("_")[0]), 0)
+        nearest = -2 if part.name.endswith(_OF_ARM) else -before
+        depth[:, number] = np.where(behind_all, 2, np.where(is_profile & is_far, 1, nearest))
     return np.argsort(-depth, axis=1, kind="stable")
+
+
+def _is_raised(poses: BodyPoses, side: str) -> Bool[np.ndarray, " frames"]:
+    """True where a knee is above its hip along the trunk; False where one was not found."""
+    points, found = poses.joints((f"{side}_hip", f"{side}_knee", "mid_hip", "mid_shoulder"))
+    hip, knee, bottom, top = points.astype(np.float64).swapaxes(0, 1)
+    return found.all(axis=1) & (np.sum((knee - hip) * (top - bottom), axis=1) > 0)
 
 
 def _across(poses: BodyPoses, line: Limb) -> Float64[np.ndarray, " frames"]:

@@ -39,12 +39,17 @@ Corners = Int64[np.ndarray, "2 2"]
 # Choice of references. Larger: parts change their reference less often, and are less alike.
 _HYSTERESIS = (0.25, 0.1)  # by which another one must be nearer: share, and % of the body's height
 _FAST_HYSTERESIS = (0.1, 0.0)  # the same of head and hands, whose look changes fast
+_MOST_OF_SKIRT = 13.0  # distance at which it is drawn, % of the body's height
 _NEAR_HAND = 0.1  # from a hand, share of the body's height: about two thirds of a forearm
 _SEAM_COST = 1.5  # of different references of parts that meet, % of the body's height
 # Of a switch where frames to come are known, % of the body's height times seconds, for each level
 # by which the references look different. Of head and hands, whose look changes fast, less.
 _SWITCH_COST = {"head": 0.0012, "hand": 0.002, "other": 0.016}
 _FADE = 2  # frames before and after a switch, in which colors pass over, where they are known
+_SHOWN = 127  # of 255: coverage above which the colors of two references are compared
+_BESIDE = 128  # of 255: instead of all others
+_SMOOTH_PX = 9  # side of the box over which their flow is a mean
+_LEAST_FLOW_PX = 12  # side of an image that OpenCV's flow accepts
 _FRAMES_AT_ONCE = 512  # looked ahead; each has a distance for each part and reference in memory
 _BLOCK_FRAMES = 16  # compared with all references at once: memory grows with both
 
@@ -133,6 +138,8 @@ class PuppetFollower:
             chosen[block][self._is_floating(chosen[block], poses[block], scales[block])] = -1
             of_chosen = np.maximum(chosen[block], 0)[..., None]
             distances[block] = np.take_along_axis(found, of_chosen, axis=2)[..., 0]
+        # A skirt stays behind a raised leg, which has its own piece of it.
+        chosen[(distances > _MOST_OF_SKIRT) & [part.is_cloth for part in puppet.parts]] = -1
         distances[chosen < 0] = np.inf
         by_depth = parts_by_depth(puppet.parts, poses, puppet.appearance.height_px * scales)
         fade = _FADE if self._looks_ahead else 0
@@ -345,7 +352,7 @@ class PuppetClip:
 
 
 def _faded(own: _Warped, other: _Warped | None, *, share: float) -> _Warped:
-    """A part in colors of which another reference has a share, where both cover something.
+    """A part on its way to another reference, which has a share of the colors and their places.
 
     Its outline stays: two half transparent ones would look like a ghost's.
     """
@@ -358,11 +365,38 @@ def _faded(own: _Warped, other: _Warped | None, *, share: float) -> _Warped:
     if left >= right or top >= bottom:
         return own
     pixels = pixels.copy()
-    under = pixels[top - y : bottom - y, left - x : right - x, :3]
-    *over, coverage = cv2.split(others[top - v : bottom - v, left - u : right - u])
-    weight = coverage * np.float32(share / 255)
-    under[:] = cv2.blendLinear(cv2.merge(over), np.ascontiguousarray(under), weight, 1 - weight)
+    under = pixels[top - y : bottom - y, left - x : right - x]
+    over = others[top - v : bottom - v, left - u : right - u]
+    flow = _flow(under, over)
+    before, over = _moved(under, -share * flow), _moved(over, (1 - share) * flow)
+    before = np.where(before[..., 3:] == 255, before, under)[..., :3]
+    weight = cv2.extractChannel(over, 3) * np.float32(share / 255)
+    under[..., :3] = cv2.blendLinear(over[..., :3].copy(), before, weight, 1 - weight)
     return pixels, (x, y)
+
+
+def _flow(
+    own: UInt8[np.ndarray, "rows columns 4"], other: UInt8[np.ndarray, "rows columns 4"]
+) -> Float32[np.ndarray, "rows columns 2"]:
+    """Where the other one shows what a part shows, from there: a hem, a seam, a fold."""
+    is_shared = np.minimum(own[..., 3], other[..., 3]) > _SHOWN
+    if min(is_shared.shape) < _LEAST_FLOW_PX:
+        return np.zeros((*is_shared.shape, 2), np.float32)
+    gray = (cv2.cvtColor(pixels, cv2.COLOR_RGBA2GRAY) for pixels in (own, other))
+    levels = (np.where(is_shared, pixels, np.uint8(_BESIDE)) for pixels in gray)
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    # A quarter of the size is enough where a side has 128 pixels or more.
+    dis.setFinestScale(min(max(min(is_shared.shape).bit_length() - 6, 0), 2))
+    flow = dis.calc(*levels, None)  # ty: ignore[no-matching-overload] - None: no flow to begin with
+    return cv2.blur(flow * is_shared[..., None], (_SMOOTH_PX, _SMOOTH_PX))
+
+
+def _moved(
+    pixels: UInt8[np.ndarray, "rows columns 4"], by: Float32[np.ndarray, "rows columns 2"]
+) -> UInt8[np.ndarray, "rows columns 4"]:
+    rows, columns = np.indices(pixels.shape[:2], np.float32)
+    x, y = columns + by[..., 0], rows + by[..., 1]
+    return cv2.remap(pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _lay_over(canvas: Canvas, drawn: _Warped, *, confidence: float) -> Corners:

@@ -70,7 +70,8 @@ def _results(
     process = context.Process(
         target=_run, args=(receiver, sender, function, arguments, named), daemon=is_daemon
     )
-    with _STARTING, warnings.catch_warnings():  # the threads that live here are those of idle libraries
+    with _STARTING, warnings.catch_warnings():
+        # The threads that live here are those of idle libraries.
         warnings.simplefilter("ignore", DeprecationWarning)
         process.start()
     sender.close()

@@ -53,6 +53,36 @@ def test_from_behind_what_is_before_the_chest_is_behind_all_else(degrees):
     assert order(turned(degrees)) == [*hidden, *others]
 
 
+RAISED = {"left_knee": (10, -5), "left_ankle": (14, 25), "left_heel": (14, 29)}
+LEG = ["left_thigh", "left_shin", "left_foot"]
+
+
+@pytest.mark.parametrize("degrees", [0, 50, -70])
+def test_a_raised_leg_is_before_the_trunk_and_behind_the_arms(degrees):
+    lowered = order(turned(degrees))
+    first_arm = min(lowered.index(name) for name in lowered if name.startswith("left_upper"))
+    expected = [name for name in lowered if name not in LEG]
+    nearer = [name for name in lowered[first_arm:] if "arm" in name or "hand" in name]
+    expected = [name for name in expected if name not in nearer]
+    assert order(turned(degrees, posed(**RAISED))) == [*expected, *LEG, *nearer]
+
+
+@pytest.mark.parametrize("degrees", [70, 180])  # its left side is the far one; from behind
+def test_a_raised_leg_of_the_far_side_is_behind_the_trunk(degrees):
+    assert order(turned(degrees, posed(**RAISED))) == order(turned(degrees))
+
+
+@pytest.mark.parametrize("degrees", [-40, 40])
+def test_a_raised_knee_is_one_above_the_hip_for_who_leans(degrees):
+    angle = np.deg2rad(degrees)
+    turn = np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))])
+    for keypoints in (posed(), posed(**RAISED), posed(left_knee=(40, 28), right_knee=(-40, 28))):
+        leaning = replace(keypoints, points=((keypoints.points - 128) @ turn + 128).astype("f4"))
+        assert order(leaning) == order(keypoints)
+    assert order(posed(**RAISED)) != NAMES
+    assert order(lost(posed(**RAISED), "left_knee", [0])) == NAMES
+
+
 def test_profiles_are_those_of_any_height_and_need_to_be_known():
     smaller = turned(90)
     smaller = replace(smaller, points=smaller.points / 2)

@@ -92,3 +92,12 @@ def test_a_thigh_covers_the_skirt_beside_it_whose_color_changes(dressed):
     patch = appearance.patches[0][[part.name for part in appearance.parts].index("left_thigh")]
     x, y = np.subtract((128 + 19, 145), patch.corner)
     assert patch.pixels[y - 3 : y + 4, x - 1 : x + 2, 3].min() == 255
+
+
+def test_it_is_not_drawn_beside_a_raised_leg(dressed):
+    kicking = posed(left_knee=(40, -40), left_ankle=(60, -20), left_heel=(62, -16))
+    skirt = [part.name for part in dressed.parts].index("skirt")
+    chosen = Puppet(dressed).follow(kicking).chosen[0]
+    assert chosen[skirt] == -1
+    assert np.delete(chosen, skirt).min() >= 0
+    assert Puppet(dressed).follow(astride(30)).chosen[0, skirt] >= 0

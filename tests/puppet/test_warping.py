@@ -150,6 +150,24 @@ def test_colors_pass_over_beside_a_switch_and_the_outline_stays():
     assert np.median(live.draw(2, box=WHOLE)[middle["torso"]][:, 0]) == 100
 
 
+def test_beside_a_switch_a_hem_moves_from_one_place_to_the_other():
+    """It is nowhere half transparent: frames are not one over another."""
+    keypoints = posed()
+    frame, masks = painted(keypoints)
+    rows = np.arange(PERSON_SIZE[0])[:, None]
+    worn = [np.where(rows < hem, np.uint8(200), np.uint8(60)) for hem in (105, 110)]
+    frames = [np.where(masks["torso"][..., None], each[..., None], frame) for each in worn]
+    clip = Puppet(appearance_of(keypoints, keypoints, frames=frames)).follow(
+        joined(*[keypoints] * 6)
+    )
+    clip.chosen[:] = np.array([0, 0, 0, 1, 1, 1])[:, None]
+    x = int(np.median(np.flatnonzero(masks["torso"].any(axis=0))))
+    columns = [clip.draw(index, box=WHOLE)[95:125, x, 0].astype(int) for index in range(6)]
+    hems = [95 + np.sum(column > 130) for column in columns]
+    np.testing.assert_allclose(hems, [105, 106, 107, 108, 109, 110], atol=0.5)
+    assert max(np.sum((column > 75) & (column < 185)) for column in columns) <= 3
+
+
 def test_it_grows_with_the_pose(of_one):
     """Pixels' centres have whole numbers: (p + 1/2) * 2 - 1/2."""
     keypoints = with_forearm(25)
