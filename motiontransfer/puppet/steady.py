@@ -57,24 +57,6 @@ def choose_over_clip(
     return chosen
 
 
-def fading(chosen: Chosen, index: int, *, reach: int) -> dict[int, tuple[int, float]]:
-    """Parts with a switch near a frame: the reference beyond it, and its share of the colors.
-
-    The share falls from one half at the switch to nothing.
-
-    Args:
-        reach: frames on each side of a switch, in which the share is not 0.
-    """
-    fades = {}
-    for away in range(reach, 0, -1):  # the nearest switch counts
-        share = (reach + 1 - away) / (2 * reach + 1)
-        for frame in (index + away, index - away):
-            if 0 <= frame < len(chosen):
-                parts = np.flatnonzero(chosen[frame] != chosen[index]).tolist()
-                fades |= {part: (int(chosen[frame, part]), share) for part in parts}
-    return fades
-
-
 def _least_path(
     costs: Float64[np.ndarray, "frames references"],
     differences: UInt8[np.ndarray, "filmed_references filmed_references"],

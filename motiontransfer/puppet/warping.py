@@ -13,28 +13,29 @@ from functools import lru_cache, partial
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Float64, Int64, UInt8
 
 from motiontransfer.pose.keypoints import Keypoints, resize_points
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.bending import DrawnBox, Placement, margin_px, sampling_grid
+from motiontransfer.puppet.canvas import (
+    TEXTURE_CHANNELS,
+    DrawnPart,
+    Texture,
+    lay_over,
+    supersampling,
+    to_texture,
+)
+from motiontransfer.puppet.cross_fade import faded, fading
 from motiontransfer.puppet.hinges import hinge_limbs, hinge_shifts
 from motiontransfer.puppet.occlusion import parts_by_depth
 from motiontransfer.puppet.parts import BodyPoses, Map, body_scales, joined_parts, meeting_joints
 from motiontransfer.puppet.retrieval import Chosen, Excluded, References, choose_jointly
-from motiontransfer.puppet.steady import choose_over_clip, fading
+from motiontransfer.puppet.steady import choose_over_clip
 
-Texture = UInt8[np.ndarray, "height width 5"]
-"""RGB, 1 and confidence, each times coverage; of 255."""
-TEXTURE_CHANNELS = 5
 _Pixels = UInt8[np.ndarray, "height width 4"]
 _Resized = UInt8[np.ndarray, "rows columns 4"]
-_Warped = tuple[UInt8[np.ndarray, "_ _ 4"], tuple[int, int]]
-"""Pixels drawn, and the (x, y) of the first."""
-Canvas = Float32[np.ndarray, "5 height width"]
-Corners = Int64[np.ndarray, "2 2"]
-"""(x, y) of the first pixel, and of the one behind the last."""
 
 # Choice of references. Larger: parts change their reference less often, and are less alike.
 _HYSTERESIS = (0.25, 0.1)  # by which another one must be nearer: share, and % of the body's height
@@ -46,10 +47,6 @@ _SEAM_COST = 1.5  # of different references of parts that meet, % of the body's 
 # by which the references look different. Of head and hands, whose look changes fast, less.
 _SWITCH_COST = {"head": 0.0012, "hand": 0.002, "other": 0.016}
 _FADE = 2  # frames before and after a switch, in which colors pass over, where they are known
-_SHOWN = 127  # of 255: coverage above which the colors of two references are compared
-_BESIDE = 128  # of 255: instead of all others
-_SMOOTH_PX = 9  # side of the box over which their flow is a mean
-_LEAST_FLOW_PX = 12  # side of an image that OpenCV's flow accepts
 _FRAMES_AT_ONCE = 512  # looked ahead; each has a distance for each part and reference in memory
 _BLOCK_FRAMES = 16  # compared with all references at once: memory grows with both
 
@@ -265,7 +262,7 @@ class PuppetClip:
         height, width = size or (y1 - y0, x1 - x0)
         zoom = self.puppet.zoom
         rate = np.array([width / (x1 - x0), height / (y1 - y0)]) / zoom
-        finer, shrink = _supersampling(float(rate.max()))
+        finer, shrink = supersampling(float(rate.max()))
         canvas = np.zeros((TEXTURE_CHANNELS, finer * height, finer * width), np.float32)
         references = self.puppet.references
         pose = self.poses[index : index + 1]
@@ -288,9 +285,10 @@ class PuppetClip:
                 continue
             if number in fades and not self.puppet.parts[number].changes_fast:
                 other, share = fades[number]
-                own = _faded(own, warped(number, other), share=share)
-            drawn.append(_lay_over(canvas, own, confidence=self._confidence(index, number)))
-        return _texture(canvas, drawn, finer=finer)
+                own = faded(own, warped(number, other), share=share)
+            drawn.append(lay_over(canvas, own, confidence=self._confidence(index, number)))
+        height_px = self.puppet.appearance.height_px * float(self.scales[index] * rate.max())
+        return to_texture(canvas, drawn, finer=finer, height_px=height_px)
 
     def _confidence(self, index: int, number: int) -> float:
         power = 1 if self.puppet.parts[number].changes_fast else 2
@@ -304,7 +302,7 @@ class PuppetClip:
         *,
         shrink: int,
         limits: tuple[int, int],
-    ) -> _Warped | None:
+    ) -> DrawnPart | None:
         """A part as it is drawn, where it covers something.
 
         Args:
@@ -349,105 +347,6 @@ class PuppetClip:
         if not width:
             return None
         return drawn[y0 : y0 + height, x0 : x0 + width], (left + x0, top + y0)
-
-
-def _faded(own: _Warped, other: _Warped | None, *, share: float) -> _Warped:
-    """A part on its way to another reference, which has a share of the colors and their places.
-
-    Its outline stays: two half transparent ones would look like a ghost's.
-    """
-    if other is None:
-        return own
-    (pixels, (x, y)), (others, (u, v)) = own, other
-    left, top = max(x, u), max(y, v)
-    right = min(x + pixels.shape[1], u + others.shape[1])
-    bottom = min(y + pixels.shape[0], v + others.shape[0])
-    if left >= right or top >= bottom:
-        return own
-    pixels = pixels.copy()
-    under = pixels[top - y : bottom - y, left - x : right - x]
-    over = others[top - v : bottom - v, left - u : right - u]
-    flow = _flow(under, over)
-    before, over = _moved(under, -share * flow), _moved(over, (1 - share) * flow)
-    before = np.where(before[..., 3:] == 255, before, under)[..., :3]
-    weight = cv2.extractChannel(over, 3) * np.float32(share / 255)
-    under[..., :3] = cv2.blendLinear(over[..., :3].copy(), before, weight, 1 - weight)
-    return pixels, (x, y)
-
-
-def _flow(
-    own: UInt8[np.ndarray, "rows columns 4"], other: UInt8[np.ndarray, "rows columns 4"]
-) -> Float32[np.ndarray, "rows columns 2"]:
-    """Where the other one shows what a part shows, from there: a hem, a seam, a fold."""
-    is_shared = np.minimum(own[..., 3], other[..., 3]) > _SHOWN
-    if min(is_shared.shape) < _LEAST_FLOW_PX:
-        return np.zeros((*is_shared.shape, 2), np.float32)
-    gray = (cv2.cvtColor(pixels, cv2.COLOR_RGBA2GRAY) for pixels in (own, other))
-    levels = (np.where(is_shared, pixels, np.uint8(_BESIDE)) for pixels in gray)
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    # A quarter of the size is enough where a side has 128 pixels or more.
-    dis.setFinestScale(min(max(min(is_shared.shape).bit_length() - 6, 0), 2))
-    flow = dis.calc(*levels, None)  # ty: ignore[no-matching-overload] - None: no flow to begin with
-    return cv2.blur(flow * is_shared[..., None], (_SMOOTH_PX, _SMOOTH_PX))
-
-
-def _moved(
-    pixels: UInt8[np.ndarray, "rows columns 4"], by: Float32[np.ndarray, "rows columns 2"]
-) -> UInt8[np.ndarray, "rows columns 4"]:
-    rows, columns = np.indices(pixels.shape[:2], np.float32)
-    x, y = columns + by[..., 0], rows + by[..., 1]
-    return cv2.remap(pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _lay_over(canvas: Canvas, drawn: _Warped, *, confidence: float) -> Corners:
-    """Lay a part over what was drawn before; return what it can have changed."""
-    pixels, (left, top) = drawn
-    right, bottom = left + pixels.shape[1], top + pixels.shape[0]
-    under, (*color, coverage) = canvas[:, top:bottom, left:right], pixels.transpose(2, 0, 1)
-    change = np.empty(under.shape, np.float32)
-    for plane, over in zip(change, (*color, 255, confidence), strict=True):
-        plane[:] = over
-    change -= under
-    change *= coverage / np.float32(255)
-    under += change
-    return np.array([(left, top), (right, bottom)])
-
-
-def _supersampling(rate: float) -> tuple[int, int]:
-    """Factors by which the canvas is finer than the texture, and patches are shrunk before.
-
-    Areas are averaged when the canvas becomes the texture; large ones in patches as well.
-
-    Args:
-        rate: pixels of the texture per pixel of the references.
-    """
-    finer = max(round(1 / rate), 1)
-    shrink = 2 ** max(finer.bit_length() - 2, 0)
-    return round(finer / shrink), shrink
-
-
-def _texture(
-    canvas: Canvas, drawn: Sequence[Corners], *, finer: int
-) -> UInt8[np.ndarray, "rows columns 5"]:
-    """The canvas in the size of the texture.
-
-    Args:
-        drawn: where something was drawn; elsewhere the canvas' memory is never touched.
-    """
-    channels, height, width = canvas.shape
-    texture = np.zeros((channels, height // finer, width // finer), np.uint8)
-    if drawn:
-        left, top = np.min(drawn, axis=0)[0] // finer
-        right, bottom = -(-np.max(drawn, axis=0)[1] // finer)
-        person = canvas[:, finer * top : finer * bottom, finer * left : finer * right]
-        if finer > 1:
-            area = partial(
-                cv2.resize, dsize=(right - left, bottom - top), interpolation=cv2.INTER_AREA
-            )
-            person = np.stack([area(plane) for plane in person])
-        for plane, levels in zip(texture[:, top:bottom, left:right], person, strict=True):
-            plane[:] = cv2.convertScaleAbs(levels)  # rounded
-    return texture.transpose(1, 2, 0)
 
 
 def _reached(

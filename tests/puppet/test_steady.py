@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from motiontransfer.puppet.steady import choose_over_clip, fading
+from motiontransfer.puppet.steady import choose_over_clip
 
 LEVELS = np.array([(0, 10, 40), (10, 0, 30), (40, 30, 0)], np.uint8)
 
@@ -71,17 +71,3 @@ def test_a_filmed_reference_and_its_mirror_image_look_different():
     costs = np.array([[(0.0, 9, 9, 9, 9, 9)], [(5.0, 9, 9, 0, 9, 9)], [(7.0, 9, 9, 9, 9, 0)]])
     assert chosen_of(costs[:2])[:, 0].tolist() == [0, 0]
     assert chosen_of(np.concatenate([costs[:1], costs[2:]]))[:, 0].tolist() == [0, 5]
-
-
-def test_colors_pass_over_in_the_frames_beside_a_switch():
-    """Of five equal steps from one reference to the other, the third is the switch itself."""
-    chosen = np.array([(4, 4, 4, 7, 7, 7), (2, 2, 2, 2, 2, 2)]).T
-    fades = [fading(chosen, index, reach=2) for index in range(6)]
-    assert fades == [{}, {0: (7, 0.2)}, {0: (7, 0.4)}, {0: (4, 0.4)}, {0: (4, 0.2)}, {}]
-    assert not any(fading(chosen, index, reach=0) for index in range(6))
-
-
-def test_beside_two_switches_the_nearer_one_counts():
-    chosen = np.array([(1, 2, 2, 2, 3)]).T
-    nearest = [fading(chosen, index, reach=3)[0] for index in (1, 3)]
-    assert nearest == [(1, 3 / 7), (3, 3 / 7)]

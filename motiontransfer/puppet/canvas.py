@@ -1,0 +1,95 @@
+"""Canvas on which parts are laid over one another, and the texture that the networks read."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Int64, UInt8
+
+Texture = UInt8[np.ndarray, "height width 5"]
+"""RGB, 1 and confidence, each times coverage; of 255."""
+TEXTURE_CHANNELS = 5
+DrawnPart = tuple[UInt8[np.ndarray, "_ _ 4"], tuple[int, int]]
+"""RGB and coverage of a part's pixels, and the (x, y) of the first."""
+Canvas = Float32[np.ndarray, "5 height width"]
+Corners = Int64[np.ndarray, "2 2"]
+"""(x, y) of the first pixel, and of the one behind the last."""
+
+# The outline, shares of the body's height.
+_SOFT = 0.004  # from it, beyond which a pixel is the person's, or not
+_THIN = 0.003  # thinner than twice that it is no part of the person
+_LEAST_SOFT_PX = 2
+
+
+def supersampling(rate: float) -> tuple[int, int]:
+    """Factors by which the canvas is finer than the texture, and patches are shrunk before.
+
+    Areas are averaged when the canvas becomes the texture; large ones in patches as well.
+
+    Args:
+        rate: pixels of the texture per pixel of the references.
+    """
+    finer = max(round(1 / rate), 1)
+    shrink = 2 ** max(finer.bit_length() - 2, 0)
+    return round(finer / shrink), shrink
+
+
+def lay_over(canvas: Canvas, drawn: DrawnPart, *, confidence: float) -> Corners:
+    """Lay a part over what was drawn before; return what it can have changed."""
+    pixels, (left, top) = drawn
+    right, bottom = left + pixels.shape[1], top + pixels.shape[0]
+    under, (*color, coverage) = canvas[:, top:bottom, left:right], pixels.transpose(2, 0, 1)
+    change = np.empty(under.shape, np.float32)
+    for plane, over in zip(change, (*color, 255, confidence), strict=True):
+        plane[:] = over
+    change -= under
+    change *= coverage / np.float32(255)
+    under += change
+    return np.array([(left, top), (right, bottom)])
+
+
+def to_texture(
+    canvas: Canvas, drawn: Sequence[Corners], *, finer: int, height_px: float
+) -> UInt8[np.ndarray, "rows columns 5"]:
+    """The canvas in the size of the texture.
+
+    Args:
+        drawn: where something was drawn; elsewhere the canvas' memory is never touched.
+        height_px: of the upright body in the texture.
+    """
+    channels, height, width = canvas.shape
+    texture = np.zeros((channels, height // finer, width // finer), np.uint8)
+    if drawn:
+        left, top = np.min(drawn, axis=0)[0] // finer
+        right, bottom = -(-np.max(drawn, axis=0)[1] // finer)
+        person = canvas[:, finer * top : finer * bottom, finer * left : finer * right]
+        if finer > 1:
+            area = partial(
+                cv2.resize, dsize=(right - left, bottom - top), interpolation=cv2.INTER_AREA
+            )
+            person = np.stack([area(plane) for plane in person])
+        _make_firm(person, height_px=height_px)
+        for plane, levels in zip(texture[:, top:bottom, left:right], person, strict=True):
+            plane[:] = cv2.convertScaleAbs(levels)  # rounded
+    return texture.transpose(1, 2, 0)
+
+
+def _make_firm(person: Canvas, *, height_px: float) -> None:
+    """Make the outline as narrow as a film's, where parts end softly and nothing lies under them.
+
+    Half transparent, a wide rim would look like fog; so would what is thin.
+    """
+    coverage = cv2.convertScaleAbs(person[3])
+    thin, soft = (
+        cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius_px + 1,) * 2)
+        for radius_px in (round(_THIN * height_px), max(round(_SOFT * height_px), _LEAST_SOFT_PX))
+    )
+    _, inside = cv2.threshold(coverage, 127, 255, cv2.THRESH_BINARY)
+    inside = cv2.morphologyEx(inside, cv2.MORPH_OPEN, thin)
+    # Beyond the image it is not known: pixels there stay as they are.
+    low = cv2.erode(inside, soft, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    low, high = (cv2.blur(limit, (3, 3)) for limit in (low, cv2.dilate(inside, soft)))
+    firm = cv2.min(cv2.max(coverage, low), high)
+    changed = np.nonzero(firm != coverage)
+    person[:, *changed] *= firm[changed] / person[3, *changed]

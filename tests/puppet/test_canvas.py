@@ -1,0 +1,59 @@
+import cv2
+import numpy as np
+import pytest
+
+from motiontransfer.puppet.canvas import lay_over, to_texture
+
+HEIGHT_PX = 1000.0  # so that 4 px beside the outline may be soft
+
+
+def texture_of(coverage, *, height_px=HEIGHT_PX):
+    """One part in a color, of this coverage."""
+    canvas = np.zeros((5, *coverage.shape), np.float32)
+    color = np.full((*coverage.shape, 3), (200, 100, 50))
+    pixels = np.dstack([color, coverage]).astype(np.uint8)
+    drawn = lay_over(canvas, (pixels, (0, 0)), confidence=128.0)
+    return to_texture(canvas, [drawn], finer=1, height_px=height_px).astype(int)
+
+
+def edge(width):
+    """Coverage that falls from 255 to 0 over so many pixels, around x = 100."""
+    x = np.arange(200)
+    return np.tile((255 * np.clip(0.5 - (x - 99.5) / width, 0, 1)).round(), (60, 1))
+
+
+def test_a_wide_rim_is_narrow_in_the_same_place_and_color():
+    texture = texture_of(edge(60))
+    row = texture[30]
+    assert (row[:95, 3] == 255).all()
+    assert not row[106:].any()
+    assert row[97:103, 3].tolist() == edge(60)[30, 97:103].astype(int).tolist()
+    for channel, level in enumerate((200, 100, 50)):
+        np.testing.assert_allclose(row[:, channel], row[:, 3] * level / 255, atol=1)
+    np.testing.assert_allclose(row[:, 4], row[:, 3] * 128 / 255, atol=1)
+
+
+@pytest.mark.parametrize("width", [1, 3, 6])
+def test_a_narrow_edge_stays(width):
+    np.testing.assert_allclose(texture_of(edge(width))[..., 3], edge(width), atol=1)
+
+
+@pytest.mark.parametrize(("width", "stays"), [(4, False), (10, True)])
+def test_what_is_thin_is_no_part_of_the_person(width, stays):
+    coverage = np.zeros((60, 200))
+    coverage[:, :60] = 255
+    coverage[:, 100 : 100 + width] = 255
+    shown = texture_of(coverage)[..., 3]
+    assert shown[:, 100 : 100 + width].all() == stays
+    assert (shown[:, :59] == 255).all()
+
+
+def test_at_the_edge_of_what_is_drawn_a_person_goes_on():
+    assert (texture_of(np.full((40, 40), 255))[..., 3] == 255).all()
+
+
+def test_a_small_person_has_soft_edges_of_two_pixels():
+    blurred = cv2.GaussianBlur(edge(1), (0, 0), 1)
+    shown = texture_of(blurred, height_px=100.0)[..., 3]
+    inner = np.abs(np.arange(200) - 99.5) < 2
+    np.testing.assert_allclose(shown[:, inner], blurred[:, inner], atol=1)
