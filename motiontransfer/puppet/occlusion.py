@@ -22,6 +22,7 @@ _LOOKING: tuple[Limb, ...] = (
 )
 """Lines that point to where a body looks."""
 
+_RAISED = 0.15  # above the hip, share of the trunk: less in a squat, whose trunk leans forward
 _OF_ARM = ("upper_arm", "forearm", "hand")
 _BEFORE_CHEST = ("forearm", "hand")
 
@@ -57,10 +58,11 @@ def parts_by_depth(
 
 
 def _is_raised(poses: BodyPoses, side: str) -> Bool[np.ndarray, " frames"]:
-    """True where a knee is above its hip along the trunk; False where one was not found."""
+    """True where a knee is above its hip as the trunk sees it; False where one was not found."""
     points, found = poses.joints((f"{side}_hip", f"{side}_knee", "mid_hip", "mid_shoulder"))
     hip, knee, bottom, top = points.astype(np.float64).swapaxes(0, 1)
-    return found.all(axis=1) & (np.sum((knee - hip) * (top - bottom), axis=1) > 0)
+    above, least = knee - hip, _RAISED * (top - bottom)
+    return found.all(axis=1) & (np.sum((above - least) * (top - bottom), axis=1) > 0)
 
 
 def _across(poses: BodyPoses, line: Limb) -> Float64[np.ndarray, " frames"]:

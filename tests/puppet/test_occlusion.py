@@ -53,7 +53,11 @@ def test_from_behind_what_is_before_the_chest_is_behind_all_else(degrees):
     assert order(turned(degrees)) == [*hidden, *others]
 
 
-RAISED = {"left_knee": (10, -5), "left_ankle": (14, 25), "left_heel": (14, 29)}
+RAISED = {
+    "left_knee": (10, -9),  # of a trunk of 50
+    "left_ankle": (14, 25),
+    "left_heel": (14, 29),
+}
 LEG = ["left_thigh", "left_shin", "left_foot"]
 
 
@@ -80,6 +84,7 @@ def test_a_raised_knee_is_one_above_the_hip_for_who_leans(degrees):
         leaning = replace(keypoints, points=((keypoints.points - 128) @ turn + 128).astype("f4"))
         assert order(leaning) == order(keypoints)
     assert order(posed(**RAISED)) != NAMES
+    assert order(posed(**RAISED | {"left_knee": (10, -6)})) == NAMES  # as in a deep squat
     assert order(lost(posed(**RAISED), "left_knee", [0])) == NAMES
 
 
