@@ -78,12 +78,16 @@ def to_texture(
 def _make_firm(person: Canvas, *, height_px: float) -> None:
     """Make the outline as narrow as a film's, where parts end softly and nothing lies under them.
 
-    Half transparent, a wide rim would look like fog; so would what is thin.
+    Half transparent, a wide rim would look like fog; so would what is thin. A small person's
+    outline is narrow, and their fingers are thin.
     """
+    thin_px, soft_px = round(_THIN * height_px), round(_SOFT * height_px)
+    if soft_px < _LEAST_SOFT_PX:
+        return
     coverage = cv2.convertScaleAbs(person[3])
     thin, soft = (
         cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius_px + 1,) * 2)
-        for radius_px in (round(_THIN * height_px), max(round(_SOFT * height_px), _LEAST_SOFT_PX))
+        for radius_px in (thin_px, soft_px)
     )
     _, inside = cv2.threshold(coverage, 127, 255, cv2.THRESH_BINARY)
     inside = cv2.morphologyEx(inside, cv2.MORPH_OPEN, thin)
