@@ -78,7 +78,7 @@ def _video_file(path: Path, key: str) -> Path:
 
 
 def person_boxes(frames: Iterable[AnyFrame]) -> list[Box | None]:
-    """Box around the largest person, with a margin, in each of some unrelated frames.
+    """Box around the largest person, with a margin, in each of some frames; None without one.
 
     By MediaPipe whatever the detector of the video is: a decoded video depends on none.
     """

@@ -6,8 +6,8 @@ parts, and their file; `target_clips` and `full_size`, the frames they come from
 which part each pixel shows; `matting`, how much of a pixel is the person; `cutting`, the parts of
 one frame; `filling`, occluders and hidden pixels by the other frames; `fitting`, all of these in
 turn; `retrieval`, which reference shows a part as a pose has it; `occlusion`, which part hides
-which; `bending` and `warping`, the part drawn in that pose; `plot`, from which sides each part was
-seen.
+which; `steady` and `cross_fade`, choice and change of references over a clip; `bending`, `canvas`
+and `warping`, the parts drawn in that pose; `plot`, from which sides each part was seen.
 
 Glossary:
     part: segment of the body that moves rigidly in the image; a limb is mirrored, a trunk is not.

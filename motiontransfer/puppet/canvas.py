@@ -16,7 +16,8 @@ Canvas = Float32[np.ndarray, "5 height width"]
 Corners = Int64[np.ndarray, "2 2"]
 """(x, y) of the first pixel, and of the one behind the last."""
 
-# The outline, shares of the body's height.
+# The outline; widths are shares of the body's height.
+_OUTLINE = 80  # of 255: coverage there; what ends softly was more of the person than a half
 _SOFT = 0.004  # from it, beyond which a pixel is the person's, or not
 _THIN = 0.003  # thinner than twice that it is no part of the person
 _LEAST_SOFT_PX = 2
@@ -89,7 +90,7 @@ def _make_firm(person: Canvas, *, height_px: float) -> None:
         cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius_px + 1,) * 2)
         for radius_px in (thin_px, soft_px)
     )
-    _, inside = cv2.threshold(coverage, 127, 255, cv2.THRESH_BINARY)
+    _, inside = cv2.threshold(coverage, _OUTLINE, 255, cv2.THRESH_BINARY)
     inside = cv2.morphologyEx(inside, cv2.MORPH_OPEN, thin)
     # Beyond the image it is not known: pixels there stay as they are.
     low = cv2.erode(inside, soft, borderType=cv2.BORDER_CONSTANT, borderValue=0)
