@@ -42,18 +42,20 @@ def parts_by_depth(
     """
     cosine = np.nan_to_num(facing(poses, heights_px) / _FRONTAL, nan=1)
     looks = sum(_across(poses, line) for line in _LOOKING)
-    is_profile = np.abs(cosine) < _PROFILE
+    is_profile, is_from_behind = np.abs(cosine) < _PROFILE, cosine <= -_PROFILE
     depth = np.zeros((len(poses), len(parts)), np.int64)
     for number, part in enumerate(parts):
         if not part.is_limb:
             continue
+        side, _, segment = part.name.partition("_")
         # Who looks to the right of the image shows the right side.
-        is_far = looks > 0 if part.name.startswith("left") else looks < 0
-        behind_all = part.name.endswith(_OF_ARM) & is_profile & is_far
-        behind_all |= part.name.endswith(_BEFORE_CHEST) & (cosine <= -_PROFILE)
-        before = np.where(cosine > -_PROFILE, _is_raised(poses, part.name.partition("_")[0]), 0)
-        nearest = -2 if part.name.endswith(_OF_ARM) else -before
-        depth[:, number] = np.where(behind_all, 2, np.where(is_profile & is_far, 1, nearest))
+        is_far = is_profile & (looks > 0 if side == "left" else looks < 0)
+        if segment in _OF_ARM:
+            is_behind_all = is_far | is_from_behind & (segment in _BEFORE_CHEST)
+            depth[:, number] = np.where(is_behind_all, 2, -2)
+        else:
+            is_before = _is_raised(poses, side) & ~is_from_behind
+            depth[:, number] = np.where(is_far, 1, np.where(is_before, -1, 0))
     return np.argsort(-depth, axis=1, kind="stable")
 
 

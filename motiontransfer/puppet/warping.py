@@ -264,8 +264,8 @@ class PuppetClip:
         rate = np.array([width / (x1 - x0), height / (y1 - y0)]) / zoom
         finer, shrink = supersampling(float(rate.max()))
         canvas = np.zeros((TEXTURE_CHANNELS, finer * height, finer * width), np.float32)
-        references = self.puppet.references
-        pose = self.poses[index : index + 1]
+        references, pose = self.puppet.references, self.poses[index : index + 1]
+        height_px = self.puppet.appearance.height_px * float(self.scales[index])
         placement = Placement(
             self.puppet.parts,
             self.puppet.joints,
@@ -273,7 +273,7 @@ class PuppetClip:
             pose,
             shifts=hinge_shifts(references.middles, self.puppet.limbs, self.chosen[index], pose),
             growth=self.scales[index] / references.scales,
-            height_px=self.puppet.appearance.height_px * float(self.scales[index]),
+            height_px=height_px,
             drawn=DrawnBox(corner=np.array([x0, y0]) * zoom, rate=finer * rate),
         )
         warped = partial(self._warped, placement=placement, shrink=shrink, limits=canvas.shape[1:])
@@ -287,8 +287,7 @@ class PuppetClip:
                 other, share = fades[number]
                 own = faded(own, warped(number, other), share=share)
             drawn.append(lay_over(canvas, own, confidence=self._confidence(index, number)))
-        height_px = self.puppet.appearance.height_px * float(self.scales[index] * rate.max())
-        return to_texture(canvas, drawn, finer=finer, height_px=height_px)
+        return to_texture(canvas, drawn, finer=finer, height_px=height_px * float(rate.max()))
 
     def _confidence(self, index: int, number: int) -> float:
         power = 1 if self.puppet.parts[number].changes_fast else 2
