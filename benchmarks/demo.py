@@ -85,6 +85,7 @@ def reproduce(
     (scratch / "sitecustomize.py").write_text(_AT_EXIT, encoding="utf-8")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(scratch), "STAGES_LOG": str(log)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # containers set it: each start would compile
     command = ["-m", "dvc", "repro"]
     if films:
         command = ["-c", "from motiontransfer.cli.app import main; main()", "dance"]
