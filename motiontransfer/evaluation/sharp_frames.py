@@ -79,7 +79,6 @@ def sharp_frames(
         video: in the films' size, so that it has no more detail than they.
     """
     of_films = [_measured(film, "measure the film's sharpness") for film in films]
-    of_films = [_measured(film, "measure the film's sharpness") for film in films]
     scores, shares = {}, {}
     for region, parts in _measured(video, "measure sharpness").items():
         of_region = [found[region] for found in of_films if region in found]
