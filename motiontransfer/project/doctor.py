@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import textwrap
 import threading
 from collections.abc import Iterator, Mapping
@@ -62,7 +63,7 @@ def check_all(root: Path) -> Iterator[CheckResult]:
     packages = list(check_packages())
     yield from packages
     yield check_processor()
-    if all(result.level == "ok" for result in packages):
+    if all(result.level != "fault" for result in packages):
         yield check_gpu()
         yield from check_project(root)
 
@@ -80,6 +81,9 @@ def check_packages() -> Iterator[CheckResult]:
     if len(loaded) == len(_MODULES):
         found = f"Python {platform.python_version()}, PyTorch {version('torch')}"
         yield ok("packages", f"all load; {found}, DVC {version('dvc')}")
+    if sys.dont_write_bytecode:
+        message = "each stage compiles its modules anew, which takes up to 2 s"
+        yield warning("packages", message, "unset PYTHONDONTWRITEBYTECODE")
 
 
 def check_processor() -> CheckResult:

@@ -2,6 +2,7 @@ import fcntl
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,11 @@ PARAMS = """\
 videos: {walk: {path: data/walk, subject: ada}}
 render: {crf: 16}
 """
+
+
+@pytest.fixture(autouse=True)
+def _keeps_bytecode(monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
 
 
 @pytest.fixture
@@ -80,6 +86,14 @@ def test_a_package_that_does_not_load_is_a_fault(error, reason, fix, monkeypatch
     assert result.message.startswith(f"cv2 does not load: {reason}")
     assert result.fix.startswith(fix)
     assert processor.subject == "processor"
+
+
+def test_without_bytecode_all_goes_on_and_starts_are_slow(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    packages, warning, *others = check_all(tmp_path)
+    assert (packages.level, warning.level) == ("ok", "warning")
+    assert warning.fix == "unset PYTHONDONTWRITEBYTECODE"
+    assert [result.subject for result in others] == ["processor", "GPU", "project"]
 
 
 _BROKEN = "it fell; off the bus; check nvidia-smi"
