@@ -21,13 +21,7 @@ from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map, part_shapes
-from motiontransfer.puppet.sharpness import (
-    SHARP,
-    SIDE_PX,
-    SMALLEST_PX,
-    relative_sharpness,
-    sharpness,
-)
+from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
 from motiontransfer.puppet.visibility import shown_share, usual_colors
 
 # Occluders.
@@ -176,14 +170,11 @@ class _PartViews:
 
     @cached_property
     def sharpness(self) -> dict[int, float]:
-        """Sharpness of the part in each reference, of a head that of its face; 1 if not known."""
+        """Sharpness of the part in each reference, of a head that of its face."""
         sides = [max(cut.coverage.shape) / self.scales[one] for one, cut in self.cut.items()]
-        side = float(np.median(sides or [0]))
-        if side < SMALLEST_PX:
-            return dict.fromkeys(self.cut, 1.0)
         measured = {}
         for reference, cut in self.cut.items():
-            zoom = SIDE_PX / (side * self.scales[reference])
+            zoom = SIDE_PX / (np.median(sides) * self.scales[reference])
             face = self._face(reference)
             measured[reference] = sharpness(cut.colors, cut.coverage, face, zoom=float(zoom))
         return relative_sharpness(measured, self.alike)

@@ -57,7 +57,7 @@ _BEFORE_SKIN_PENALTY = 1.0  # of a hand before face or neck: colors do not tell 
 _CUT_PENALTY = {"hand": 2.0, "other": 20.0}
 """Where a joint lies beyond the frame's edge: its end cannot be filled. A hand's pose may be so."""
 _BLURRED_PENALTY = {"head": 8.0, "hand": 2.0, "other": 3.5}  # where the part is wholly blurred
-_SHARP = {"head": SHARP, "hand": 0.85, "other": SHARP}
+_SHARP = {"head": SHARP, "hand": 0.8, "other": SHARP}
 """Relative sharpness from which there is none: of a hand, the fingers blur first."""
 
 _FACING_QUANTILE = 0.9  # of widths over the references: the width seen from the front

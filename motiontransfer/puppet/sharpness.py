@@ -16,7 +16,6 @@ from motiontransfer.puppet.masks import Mask
 from motiontransfer.video.color import Frame
 
 SIDE_PX = 96  # of the copies that are measured, as long as the part: noise of larger ones is sharp
-SMALLEST_PX = 32  # longer side of a part, on the median: blur of fewer pixels is not told
 _COVERED = 250  # level of 255; less is mixed with what is beside
 _FEWEST_PIXELS = 30  # fewer tell nothing: the part is small, and its blur not seen
 _FEWEST_JOINTS = 3  # of a hull
