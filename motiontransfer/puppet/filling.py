@@ -155,7 +155,9 @@ class _PartViews:
     @cached_property
     def shown(self) -> dict[int, float]:
         """Share of the part that each reference shows."""
-        usual = usual_colors(self.cut.values()) if self.part.is_hand and self.cut else None
+        # Before arms and hands what they hold is not told by its place, as it moves with them.
+        may_hold = self.part.is_hand or self.part.is_arm
+        usual = usual_colors(self.cut.values()) if may_hold and self.cut else None
         return {
             one: shown_share(
                 self.part,

@@ -6,6 +6,7 @@ import pytest
 
 from motiontransfer.puppet.cutting import CutPart
 from motiontransfer.puppet.filling import SmallCopy, occluder_mask, small_copy
+from motiontransfer.puppet.warping import Puppet
 from tests.people import COLORS, NUMBER_OF, appearance_of, painted, posed
 
 BALL = (142, 147)
@@ -151,3 +152,15 @@ def test_an_arm_keeps_what_few_references_show():
     patch = appearance.patches[0][NUMBER_OF["left_forearm"]]
     shown = patch.pixels[int(y) - patch.corner[1], int(x) - patch.corner[0]]
     assert shown.tolist() == [255] * 4
+
+
+def test_a_reference_is_avoided_whose_arm_is_behind_what_it_holds():
+    """A ball at the elbow, in one of eight."""
+    pose, frames = posed(), [painted(posed())[0] for _ in range(8)]
+    x, y = pose.points[0, pose.skeleton.index("left_elbow")].round().astype(int).tolist()
+    cv2.circle(frames[0], (x, y), 12, (255, 255, 255), -1)
+    appearance = appearance_of(*[pose] * 8, frames=frames)
+    penalties = Puppet(appearance).references.penalties
+    for part in ("left_forearm", "left_upper_arm"):
+        assert penalties[0, NUMBER_OF[part]] > 1 + penalties[1, NUMBER_OF[part]]
+    assert penalties[0, NUMBER_OF["right_forearm"]] == penalties[1, NUMBER_OF["right_forearm"]]
