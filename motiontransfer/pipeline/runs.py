@@ -9,6 +9,7 @@ dvc.lock is overwritten in place. Therefore an interrupt goes to the commands an
 then records nothing, or records to the end what was finished.
 """
 
+import ctypes
 import json
 import os
 import re
@@ -243,9 +244,7 @@ def share_machine(jobs: int) -> list[dict[str, str]]:
     shares = share_cores(jobs, cores=loky.cpu_count(), memory=memory_bytes())
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
-        import torch
-
-        visible = ",".join(map(str, range(torch.cuda.device_count())))
+        visible = ",".join(map(str, range(_num_gpus())))
     if not visible:
         return shares
     gpus, jobs = visible.split(","), len(shares)
@@ -254,6 +253,17 @@ def share_machine(jobs: int) -> list[dict[str, str]]:
         share | {"CUDA_VISIBLE_DEVICES": ",".join(each)}
         for share, each in zip(shares, own, strict=True)
     ]
+
+
+def _num_gpus() -> int:
+    """Number of GPUs that PyTorch finds, which takes two seconds to load."""
+    try:
+        ctypes.CDLL("libcuda.so.1")  # NVIDIA's driver
+    except OSError:
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def num_at_once() -> int:
