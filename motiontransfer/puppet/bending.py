@@ -338,8 +338,7 @@ class Placement:
                 joint, across = where
                 radius = min(part.radius, self._parts[other].radius) * self._pixels_per_radius
                 bend = Bend(joint=joint, across=across, radius=radius, own=own, neighbor=neighbor)
-                if "affine" in (part.motion, self._parts[other].motion):
-                    bend = bend.held_together()
+                bend = bend.held_together()
                 if part.motion == "affine":  # in profile it is narrowed, and a limb is not
                     bend = bend.of_own_size()
                 if bend.is_seen:

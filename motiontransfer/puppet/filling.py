@@ -22,7 +22,7 @@ from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
-from motiontransfer.puppet.visibility import shown_share, usual_colors
+from motiontransfer.puppet.visibility import other_colors, shown_share, usual_colors
 
 # Occluders.
 _NUM_COMPARED = 16  # references with which a part is compared, for the time it takes
@@ -147,6 +147,17 @@ class _PartViews:
             mask = occluder_mask(small[reference], others)
             if mask.any():
                 mask = cv2.resize(mask, own.coverage.shape[::-1])
+                gone = (own.coverage * mask).round().astype(np.uint8)
+                hidden = cv2.add(own.hidden, gone)
+                cut[reference] = replace(own, coverage=own.coverage - gone, hidden=hidden)
+        return replace(self, cut=cut)
+
+    def without_other_colors(self) -> "_PartViews":
+        usual = usual_colors(self.cut.values())
+        cut = dict(self.cut)
+        for reference, own in self.cut.items():
+            mask = other_colors(own, usual)
+            if mask.any():
                 gone = (own.coverage * mask).round().astype(np.uint8)
                 hidden = cv2.add(own.hidden, gone)
                 cut[reference] = replace(own, coverage=own.coverage - gone, hidden=hidden)
@@ -319,6 +330,13 @@ def _filled(
     )
     if work.has_occluders:
         views = views.without_occluders()
+    elif (work.part.is_hand or work.part.is_arm) and views.cut:
+        import os
+        if os.environ.get("DUMP"):
+            d = {r: (c, views.without_other_colors().cut[r]) for r, c in views.cut.items()}
+            import pickle
+            pickle.dump({r: (a.colors, a.coverage, b.coverage) for r, (a, b) in d.items() if (a.coverage.astype(int)-b.coverage).clip(0).sum() > .01*a.coverage.sum()}, open(os.environ["DUMP"] + work.part.name + ".pkl", "wb"))
+        views = views.without_other_colors()
     patches = {
         reference: part_patch(
             own,

@@ -331,7 +331,7 @@ def _share_by_elbow(
     Of a straight arm the mask tells no end of either; bent in another pose, it would stand out.
     """
     part, share = parts[number], 1.0
-    for other in (one for n, one in enumerate(parts) if n != number and one.is_arm and part.is_arm):
+    for other in (one for n, one in enumerate(parts) if n != number and part.motion == "limb" and one.is_limb and part.is_limb):
         for joint in part.meets(other):
             (start,) = part.ends - {joint}
             ((x, y), (x0, y0)), _ = person.joints((joint, start))
