@@ -22,7 +22,7 @@ from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
-from motiontransfer.puppet.visibility import other_colors, shown_share, usual_colors
+from motiontransfer.puppet.visibility import shown_share, unusual_mask, usual_colors
 
 # Occluders.
 _NUM_COMPARED = 16  # references with which a part is compared, for the time it takes
@@ -135,28 +135,17 @@ class _PartViews:
     def without_occluders(self) -> "_PartViews":
         """The same with occluders moved from what is covered to what is hidden.
 
-        A trunk is compared with the third most alike: those that show the same side.
+        Those of arms and hands, which move with them, and what shows between fingers, are told by
+        color. A head turns: it has none.
         """
-        small = {n: small_copy(part.colors, part.coverage) for n, part in self.cut.items()}
+        if self.part.anchor:
+            return self
         cut = dict(self.cut)
         for reference, own in self.cut.items():
-            alike = self.alike(reference)
-            alike = alike[: len(alike) // 3] if self.part.is_solid else alike
-            compared = evenly_spaced(alike, count=_NUM_COMPARED)
-            others = ((small[other], self.map(other, reference)) for other in compared)
-            mask = occluder_mask(small[reference], others)
-            if mask.any():
-                mask = cv2.resize(mask, own.coverage.shape[::-1])
-                gone = (own.coverage * mask).round().astype(np.uint8)
-                hidden = cv2.add(own.hidden, gone)
-                cut[reference] = replace(own, coverage=own.coverage - gone, hidden=hidden)
-        return replace(self, cut=cut)
-
-    def without_other_colors(self) -> "_PartViews":
-        usual = usual_colors(self.cut.values())
-        cut = dict(self.cut)
-        for reference, own in self.cut.items():
-            mask = other_colors(own, usual)
+            if self._usual is None:
+                mask = self._contradicted(reference)
+            else:
+                mask = unusual_mask(own, self._usual)
             if mask.any():
                 gone = (own.coverage * mask).round().astype(np.uint8)
                 hidden = cv2.add(own.hidden, gone)
@@ -164,11 +153,30 @@ class _PartViews:
         return replace(self, cut=cut)
 
     @cached_property
+    def _usual(self) -> Bool[np.ndarray, "brightnesses chromas"] | None:
+        """Colors of an arm or a hand; None of other parts."""
+        may_hold = self.part.is_hand or self.part.is_arm
+        return usual_colors(self.cut.values()) if may_hold and self.cut else None
+
+    def _contradicted(self, reference: int) -> Float32[np.ndarray, "rows columns"]:
+        """Pixels whose color most other references contradict, as `occluder_mask`.
+
+        A trunk is compared with the third most alike: those that show the same side.
+        """
+        alike = self.alike(reference)
+        alike = alike[: len(alike) // 3] if self.part.is_solid else alike
+        compared = evenly_spaced(alike, count=_NUM_COMPARED)
+        others = ((self._small[other], self.map(other, reference)) for other in compared)
+        mask = occluder_mask(self._small[reference], others)
+        return cv2.resize(mask, self.cut[reference].coverage.shape[::-1])
+
+    @cached_property
+    def _small(self) -> dict[int, SmallCopy]:
+        return {n: small_copy(part.colors, part.coverage) for n, part in self.cut.items()}
+
+    @cached_property
     def shown(self) -> dict[int, float]:
         """Share of the part that each reference shows."""
-        # Before arms and hands what they hold is not told by its place, as it moves with them.
-        may_hold = self.part.is_hand or self.part.is_arm
-        usual = usual_colors(self.cut.values()) if may_hold and self.cut else None
         return {
             one: shown_share(
                 self.part,
@@ -176,7 +184,7 @@ class _PartViews:
                 self.poses,
                 one,
                 height_px=float(self.height_px * self.scales[one]),
-                usual=usual,
+                usual=self._usual,
             )
             for one, cut in self.cut.items()
         }
@@ -218,7 +226,7 @@ class _PartViews:
         apart = np.full((num_references, num_references), 255, np.uint8)
         if not self.cut:
             return apart
-        small = {n: small_copy(cut.colors, cut.coverage) for n, cut in self.cut.items()}
+        small = self._small
         base = max(small, key=lambda one: int(small[one].coverage.sum()))
         size = small[base].coverage.shape[::-1]
         images = np.zeros((len(small), _COMPARED_PX, _COMPARED_PX, 3), np.int16)
@@ -269,7 +277,6 @@ class _StoredViews:
     """Of the upright body at scale 1."""
     stored: Mapping[int, StoredPart]
     """The part in the references that show it."""
-    has_occluders: bool
 
     def __str__(self) -> str:
         return self.part.name
@@ -296,7 +303,6 @@ def fill_hidden(
         persons: the whole person in each reference, in the colors of the cut parts.
         height_px: of the upright body at scale 1.
     """
-    trunk = [part.is_trunk for part in parts].index(True)
     work = (
         _StoredViews(
             part=one,
@@ -304,7 +310,6 @@ def fill_hidden(
             scales=scales,
             height_px=height_px,
             stored={n: part for n, row in enumerate(stored) if (part := row[number]) is not None},
-            has_occluders=number <= trunk,  # head and arms turn: a sleeve or an elbow is none
         )
         for number, one in enumerate(parts)
     )
@@ -327,16 +332,7 @@ def _filled(
     cut = {reference: part.read() for reference, part in work.stored.items()}
     views = _PartViews(
         part=work.part, poses=work.poses, scales=work.scales, height_px=work.height_px, cut=cut
-    )
-    if work.has_occluders:
-        views = views.without_occluders()
-    elif (work.part.is_hand or work.part.is_arm) and views.cut:
-        import os
-        if os.environ.get("DUMP"):
-            d = {r: (c, views.without_other_colors().cut[r]) for r, c in views.cut.items()}
-            import pickle
-            pickle.dump({r: (a.colors, a.coverage, b.coverage) for r, (a, b) in d.items() if (a.coverage.astype(int)-b.coverage).clip(0).sum() > .01*a.coverage.sum()}, open(os.environ["DUMP"] + work.part.name + ".pkl", "wb"))
-        views = views.without_other_colors()
+    ).without_occluders()
     patches = {
         reference: part_patch(
             own,

@@ -37,9 +37,10 @@ _CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)
 
 # The place of a part between others.
 _OVERLAP = 1.2  # by which it reaches to where another one is nearer: no gap when a joint bends
+_TRUNK_OVERLAP = 0.2  # the same of a trunk with an arm: its sleeve would hang at the trunk
 _OVERLAP_EDGE, _REACH_EDGE = 0.25, 0.2  # width of the smooth edges of its overlap and of its reach
 _HINGE_EDGE = 0.9  # the same of its overlap with a limb behind, which lies under it
-_ELBOW = 1.0  # beyond an elbow, in radii of the forearm: it is round
+_LIMB_END = 1.0  # beyond a joint with another limb, in radii of the narrower: it is round
 _CLOSE = (0.875, 1.5)  # to another part's bones: it may be that part
 _REACH_BEFORE_OTHERS = 1.0  # its reach before a part behind: no silhouette ends it there
 _REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be taken for its own
@@ -279,7 +280,7 @@ def part_masks(
         is_person, image = person.coverage[y0:y1, x0:x1] >= 1, frame[y0:y1, x0:x1]
         not_behind, shown = _shares_by_color(parts, around, number, is_person, image)
         mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
-        mask = mask * _share_by_elbow(parts, distance, number, person, box)
+        mask = mask * _share_by_joints(parts, distance, number, person, box)
         for in_front in (n for n in around if n > number):
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
         seen, hidden = mask * shown, mask * (1 - shown)
@@ -318,26 +319,30 @@ def _mask_by_distance(
         else:
             is_under = other < number and parts[other].is_limb
             edge = _HINGE_EDGE if is_under else _OVERLAP_EDGE
-            mask = np.minimum(mask, np.clip((distance + _OVERLAP - own) / edge, 0, 1))
+            overlap = _TRUNK_OVERLAP if part.is_trunk and parts[other].is_arm else _OVERLAP
+            mask = np.minimum(mask, np.clip((distance + overlap - own) / edge, 0, 1))
     reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * before_others
     return mask * np.clip((reach - own) / _REACH_EDGE, 0, 1)
 
 
-def _share_by_elbow(
+def _share_by_joints(
     parts: Sequence[BodyPart], own: _Field, number: int, person: Silhouette, box: Box
 ) -> _Field | float:
-    """Share of each pixel of a box that is not beyond the elbow of its half of an arm.
+    """Share of each pixel of a box that is not beyond a joint of its half of a limb.
 
-    Of a straight arm the mask tells no end of either; bent in another pose, it would stand out.
+    Of a straight limb the mask tells no end of either half; bent in another pose, it would stand
+    out.
     """
     part, share = parts[number], 1.0
-    for other in (one for n, one in enumerate(parts) if n != number and part.motion == "limb" and one.is_limb and part.is_limb):
+    if not (part.is_limb and part.motion == "limb"):
+        return share
+    for other in (one for n, one in enumerate(parts) if n != number and one.is_limb):
         for joint in part.meets(other):
             (start,) = part.ends - {joint}
             ((x, y), (x0, y0)), _ = person.joints((joint, start))
             rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
             is_beyond = (columns - x) * (x - x0) + (rows - y) * (y - y0) > 0
-            end = _ELBOW * min(other.radius / part.radius, 1)
+            end = _LIMB_END * min(other.radius / part.radius, 1)
             share = np.where(is_beyond, _within(own, (end, end + _REACH_EDGE)), share)
     return share
 

@@ -22,7 +22,7 @@ _BINS = (16, 64, 64)  # of brightness Y and chroma Cr, Cb
 _COVERED = 100  # level of 255, from which a pixel's color is the part's
 _SHOWN_SHARE = 0.02  # of its pixels, from which a reference shows a color
 _USUAL_SHARE = 0.25  # of the references, from which a color that they show is the part's
-_CHROMA_BINS = int(__import__("os").environ.get("CB","3"))
+_FAR_CHROMA = 3  # bins from it, beyond which a color is surely of something else
 _MOSTLY_USUAL = 0.8  # of its pixels; the rest may be at its edge
 
 _Colors = Float32[np.ndarray, "brightnesses chromas"]
@@ -79,15 +79,17 @@ def usual_colors(cut: Iterable[CutPart]) -> Bool[np.ndarray, "brightnesses chrom
     return np.mean(shown, axis=0) >= _USUAL_SHARE
 
 
-def other_colors(
+def unusual_mask(
     cut: CutPart, usual: Bool[np.ndarray, "brightnesses chromas"]
 ) -> Float32[np.ndarray, "rows columns"]:
-    """Pixels of a part whose color is unlike all that are usual, in any light: 1 there, 0 elsewhere."""
-    near = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _CHROMA_BINS + 1,) * 2)
-    alike = cv2.dilate(usual.any(axis=0).reshape(_BINS[1:]).astype(np.uint8), near)
-    image = cv2.cvtColor(cv2.blur(cut.colors, (3, 3)), cv2.COLOR_RGB2YCrCb)
-    red, blue = (image[..., channel] // (256 // bins) for channel, bins in ((1, _BINS[1]), (2, _BINS[2])))
-    found = (cut.coverage > 0) & (alike[red, blue] == 0)
+    """Pixels of a part whose chroma is far from every usual one: 1 there, 0 elsewhere."""
+    side = 2 * _FAR_CHROMA + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    _, *sides = _BINS
+    is_near = cv2.dilate(usual.any(axis=0).reshape(sides).view(np.uint8), disc)
+    chroma = cv2.cvtColor(cv2.blur(cut.colors, (3, 3)), cv2.COLOR_RGB2YCrCb)[..., 1:]
+    red, blue = (chroma // [256 // side for side in sides]).transpose(2, 0, 1)
+    found = (cut.coverage > 0) & (is_near[red, blue] == 0)
     return cv2.morphologyEx(found.astype(np.float32), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
 
 

@@ -290,8 +290,7 @@ class PuppetClip:
         return to_texture(canvas, drawn, finer=finer, height_px=height_px * float(rate.max()))
 
     def _confidence(self, index: int, number: int) -> float:
-        power = 1 if self.puppet.parts[number].changes_fast else 2
-        return 255 * math.exp(-((self.distances[index, number] / _CONFIDENCE_DECAY) ** power))
+        return 255 * math.exp(-((self.distances[index, number] / _CONFIDENCE_DECAY) ** 2))
 
     def _warped(
         self,
