@@ -37,7 +37,7 @@ _CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)
 
 # The place of a part between others.
 _OVERLAP = 1.2  # by which it reaches to where another one is nearer: no gap when a joint bends
-_TRUNK_OVERLAP = 0.2  # the same of a trunk with an arm: its sleeve would hang at the trunk
+_TRUNK_OVERLAP = 0.4  # the same of a trunk with an arm: its sleeve would hang at the trunk
 _OVERLAP_EDGE, _REACH_EDGE = 0.25, 0.2  # width of the smooth edges of its overlap and of its reach
 _HINGE_EDGE = 0.9  # the same of its overlap with a limb behind, which lies under it
 _LIMB_END = 1.0  # beyond a joint with another limb, in radii of the narrower: it is round
