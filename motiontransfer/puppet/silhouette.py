@@ -37,7 +37,7 @@ _CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)
 
 # The place of a part between others.
 _OVERLAP = 1.2  # by which it reaches to where another one is nearer: no gap when a joint bends
-_TRUNK_OVERLAP = 0.4  # the same of a trunk with an arm: its sleeve would hang at the trunk
+_SLEEVE_OVERLAP = 0.4  # the same of a trunk with an upper arm, whose sleeve would hang at it
 _OVERLAP_EDGE, _REACH_EDGE = 0.25, 0.2  # width of the smooth edges of its overlap and of its reach
 _HINGE_EDGE = 0.9  # the same of its overlap with a limb behind, which lies under it
 _LIMB_END = 1.0  # beyond a joint with another limb, in radii of the narrower: it is round
@@ -319,7 +319,8 @@ def _mask_by_distance(
         else:
             is_under = other < number and parts[other].is_limb
             edge = _HINGE_EDGE if is_under else _OVERLAP_EDGE
-            overlap = _TRUNK_OVERLAP if part.is_trunk and parts[other].is_arm else _OVERLAP
+            has_sleeve = part.is_trunk and parts[other].is_arm and part.meets(parts[other])
+            overlap = _SLEEVE_OVERLAP if has_sleeve else _OVERLAP
             mask = np.minimum(mask, np.clip((distance + overlap - own) / edge, 0, 1))
     reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * before_others
     return mask * np.clip((reach - own) / _REACH_EDGE, 0, 1)

@@ -143,15 +143,19 @@ def test_references_that_do_not_show_the_place_do_not_count():
     assert occluder_mask(mark, [blind] * 5 + [(copy_of(plain()), np.eye(2, 3))] * 5).any()
 
 
-def test_an_arm_keeps_what_few_references_show():
-    """It turns: an elbow, or a sleeve that slides."""
+@pytest.mark.parametrize("num_spotted", [1, 2])
+def test_an_arm_keeps_the_colors_that_a_quarter_of_the_references_show_anywhere(num_spotted):
+    """An elbow, or a sleeve that slides; what one of eight shows is filled from the others."""
     frames = [painted(posed())[0] for _ in range(8)]
-    x, y = (posed().joint("left_elbow")[0][0] + posed().joint("left_wrist")[0][0]).round() // 2
-    cv2.circle(frames[0], (int(x), int(y)), 4, (255, 255, 255), -1)
-    appearance = appearance_of(*[posed()] * 8, frames=frames)
-    patch = appearance.patches[0][NUMBER_OF["left_forearm"]]
-    shown = patch.pixels[int(y) - patch.corner[1], int(x) - patch.corner[0]]
-    assert shown.tolist() == [255] * 4
+    elbow, wrist = (posed().joint(f"left_{joint}")[0][0] for joint in ("elbow", "wrist"))
+    for frame, share in zip(frames[:num_spotted], (0.5, 0.2), strict=False):
+        at = (elbow + share * (wrist - elbow)).round().astype(int).tolist()
+        cv2.circle(frame, at, 4, (255, 255, 255), -1)
+    forearm = NUMBER_OF["left_forearm"]
+    patch = appearance_of(*[posed()] * 8, frames=frames).patches[0][forearm]
+    x, y = ((elbow + wrist) / 2).round().astype(int) - patch.corner
+    expected = COLORS[forearm] if num_spotted == 1 else (255, 255, 255)
+    assert patch.pixels[y, x].tolist() == pytest.approx([*expected, 255], abs=20)
 
 
 def test_a_reference_is_avoided_whose_arm_is_behind_what_it_holds():
