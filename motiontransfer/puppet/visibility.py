@@ -85,10 +85,10 @@ def unusual_mask(
     """Pixels of a part whose chroma is far from every usual one: 1 there, 0 elsewhere."""
     side = 2 * _FAR_CHROMA + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    _, *sides = _BINS
-    is_near = cv2.dilate(usual.any(axis=0).reshape(sides).view(np.uint8), disc)
-    chroma = cv2.cvtColor(cv2.blur(cut.colors, (3, 3)), cv2.COLOR_RGB2YCrCb)[..., 1:]
-    red, blue = (chroma // [256 // side for side in sides]).transpose(2, 0, 1)
+    _, reds, blues = _BINS
+    is_near = cv2.dilate(usual.any(axis=0).reshape(reds, blues).astype(np.uint8), disc)
+    _, red, blue = cv2.split(cv2.cvtColor(cv2.blur(cut.colors, (3, 3)), cv2.COLOR_RGB2YCrCb))
+    red, blue = red // (256 // reds), blue // (256 // blues)
     found = (cut.coverage > 0) & (is_near[red, blue] == 0)
     return cv2.morphologyEx(found.astype(np.float32), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
 
