@@ -162,25 +162,17 @@ def test_a_knee_keeps_its_width(degrees):
 
 
 def test_a_thighs_end_goes_with_the_shin():
-    """A spot below the knee in the reference lies along the shin, not straight on."""
-    (knee,), (ankle,) = (bent_leg(60).joint(f"left_{joint}")[0] for joint in ("knee", "ankle"))
+    """What lies below the knee in the reference lies along the shin, not straight on."""
+    puppet = Puppet(appearance_of(bent_leg(0)))
+    pose = bent_leg(60)
+    thigh = covered(puppet, pose, "left_thigh")
+    (knee,), (ankle,) = (pose.joint(f"left_{joint}")[0] for joint in ("knee", "ankle"))
     radius = PARTS[NUMBER_OF["left_thigh"]].radius * HEIGHT_PX
     along = (ankle - knee) / np.linalg.norm(ankle - knee)
-    straight, bent = (
-        (knee + 0.5 * radius * way).round().astype(int).tolist()
-        for way in (np.array((0, 1)), along)
-    )
-    frame, _ = painted(bent_leg(0))
-    cv2.circle(frame, straight, 2, (255, 255, 255), -1)
-    puppet = Puppet(appearance_of(bent_leg(0), frames=[frame]))
-    others = [number for name, number in NUMBER_OF.items() if name != "left_thigh"]
-    box = (0, 0, PERSON_SIZE[1], PERSON_SIZE[0])
-    thigh = puppet.follow(bent_leg(60)).draw(0, box=box, without=others)[..., :3]
-    assert (thigh[bent[1], bent[0]] > 200).all()
-    assert thigh[straight[1], straight[0]].min() < 150
-    # It ends round, as wide as the shin.
-    x, y = (knee + 1.1 * radius * along).round().astype(int)
-    assert covered(puppet, bent_leg(60), "left_thigh")[y, x] < 0.1
+    x, y = (knee + 0.8 * radius * along).round().astype(int)
+    assert thigh[y, x] > 0.9
+    x, y = (knee + np.array((0, 1.1 * radius))).round().astype(int)
+    assert thigh[y, x] < 0.1
 
 
 def placement(pose, *references):

@@ -63,7 +63,7 @@ def test_the_best_covered_patch_is_shown():
     patches = [list(of_reference) for of_reference in appearance.patches]
     small = patches[0][part]
     faint = np.dstack([small.pixels[..., :3], small.pixels[..., 3] // 2])
-    faint = replace(encode_patch(small.corner, faint), shown=small.shown / 2)
+    faint = encode_patch(small.corner, faint)
     for order in (1, -1):
         pair = [faint, small][::order]
         for of_reference, patch in zip(patches, pair, strict=True):
