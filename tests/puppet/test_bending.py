@@ -204,6 +204,19 @@ def test_in_profile_torso_and_limbs_stay_where_they_are(part):
         assert math.dist(bend.own @ joint, bend.neighbor @ joint) < 0.65 * bend.radius
 
 
+def test_a_shin_ends_at_its_ankle_where_the_foot_has_it_elsewhere():
+    """Heel and toes 12 px aside: mapped by all three joints, the foot has the ankle there too."""
+    pose = posed()
+    for joint in ("left_heel", "left_foot_index"):
+        pose.points[0, HOLISTIC.index(joint), 0] += 12
+    bends = placement(pose, posed()).bends(NUMBER_OF["left_shin"], 0)
+    apart = []
+    for bend in bends:
+        joint = (bend.joint.real, bend.joint.imag, 1)
+        apart.append(math.dist(bend.own @ joint, bend.neighbor @ joint) / bend.radius)
+    assert 0.4 < max(apart) < 0.65
+
+
 @pytest.mark.parametrize(("off", "left"), [(1.2, 1.2), (2.25, 1.6875), (6, 3)])
 def test_a_head_that_looks_elsewhere_stays_above_the_neck(off, left):
     """Up to 1 % of the height, 1.5 px, the joints of the face decide; from 2 % on the ears as much.

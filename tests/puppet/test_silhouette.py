@@ -430,3 +430,22 @@ def test_an_upper_arm_ends_round_at_its_elbow(is_lost):
     x, y = (elbow + radius * np.array([[0.4], [0.7], [1.5]]) * along).astype(np.float32).T
     found = cv2.remap(mask_of(person, "left_upper_arm"), x, y, cv2.INTER_LINEAR).ravel() / 255
     assert found == pytest.approx([1, 1, 0], abs=0.1)
+
+
+def test_a_trunk_has_nothing_of_the_sleeve_beside_it():
+    """Loose clothes all around: it ends .4 radii beyond where the upper arm is as near."""
+    keypoints = posed(left_elbow=(48, -20), left_wrist=(60, 5))
+    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
+    distances = module.part_distances(PARTS, person)
+    height, width = person.coverage.shape
+    trunk, arm = (
+        distances[NUMBER_OF[name]].within((0, 0, width, height))
+        for name in ("torso", "left_upper_arm")
+    )
+    shown = mask_of(person, "torso")[person.place()]
+    beside = (arm > 1.2) & (arm < 3) & (trunk < 2.5)
+    sleeve = beside & (trunk > arm + 0.5) & (trunk < arm + 0.9)
+    own = beside & (trunk < arm - 0.1) & (trunk < 1)
+    assert sleeve.any()
+    assert not shown[sleeve].any()
+    assert (shown[own] == 255).mean() > 0.5
