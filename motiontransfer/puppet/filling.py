@@ -2,6 +2,8 @@
 
 An occluder is an object in front of a part: a ball, a caption, what a hand holds. Most other
 references that show the place show another color. Folds and moving cloth come again, and are none.
+What an arm or a hand moves with it, and what shows between fingers, has a color that few references
+show anywhere on that part.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -147,6 +149,7 @@ class _PartViews:
             else:
                 mask = unusual_mask(own, self._usual)
             if mask.any():
+                mask = cv2.resize(mask, own.coverage.shape[::-1])
                 gone = (own.coverage * mask).round().astype(np.uint8)
                 hidden = cv2.add(own.hidden, gone)
                 cut[reference] = replace(own, coverage=own.coverage - gone, hidden=hidden)
@@ -167,8 +170,7 @@ class _PartViews:
         alike = alike[: len(alike) // 3] if self.part.is_solid else alike
         compared = evenly_spaced(alike, count=_NUM_COMPARED)
         others = ((self._small[other], self.map(other, reference)) for other in compared)
-        mask = occluder_mask(self._small[reference], others)
-        return cv2.resize(mask, self.cut[reference].coverage.shape[::-1])
+        return occluder_mask(self._small[reference], others)
 
     @cached_property
     def _small(self) -> dict[int, SmallCopy]:

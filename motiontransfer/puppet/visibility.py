@@ -87,15 +87,20 @@ def unusual_mask(
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     _, reds, blues = _BINS
     is_near = cv2.dilate(usual.any(axis=0).reshape(reds, blues).astype(np.uint8), disc)
-    _, red, blue = cv2.split(cv2.cvtColor(cv2.blur(cut.colors, (3, 3)), cv2.COLOR_RGB2YCrCb))
+    _, red, blue = cv2.split(_smooth_colors(cut.colors))
     red, blue = red // (256 // reds), blue // (256 // blues)
     found = (cut.coverage > 0) & (is_near[red, blue] == 0)
     return cv2.morphologyEx(found.astype(np.float32), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
 
 
+def _smooth_colors(colors: Frame) -> Frame:
+    """Brightness Y and chroma Cr, Cb, without noise."""
+    return cv2.cvtColor(cv2.blur(colors, (3, 3)), cv2.COLOR_RGB2YCrCb)
+
+
 def _colors(colors: Frame, coverage: Mask) -> _Colors:
     """Share of each color among the pixels that are covered."""
-    image = cv2.cvtColor(cv2.blur(colors, (3, 3)), cv2.COLOR_RGB2YCrCb)
+    image = _smooth_colors(colors)
     covered = (coverage > _COVERED).view(np.uint8)
     counted = cv2.calcHist([image], [0, 1, 2], covered, _BINS, [0, 256] * 3)
     return counted.reshape(len(counted), -1) / max(counted.sum(), 1)
