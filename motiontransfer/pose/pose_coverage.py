@@ -12,6 +12,7 @@ from motiontransfer.pose.time_series import Series
 
 # Limits, in heights of the upright body.
 _TURNED = 0.1  # of the widths of shoulders and hips together, which are .32 from the front
+_FRONT_WIDTH = 0.2  # of these widths, of whom the camera sees both sides
 _BENT = 0.15  # of the drop from hip to knee, which is .27 of someone who stands
 
 _RARE = 0.02  # share of the target's frames: fewer are of no use
@@ -19,9 +20,10 @@ _FREQUENT = 0.05  # share of the dance's frames
 _SIDES = ("left", "right")
 _COMPARED = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 
-_BEHIND, _SIDE = "seen from behind", "seen from the side"
+_FRONT, _BEHIND, _SIDE = "seen from the front", "seen from behind", "seen from the side"
 _RAISED, _DEEP = "raising a hand over the face", "deep in the knees"
 _WHAT_TO_FILM = {
+    _FRONT: "face the camera while you film",
     _BEHIND: "turn around once while you film",
     _SIDE: "turn to both sides while you film",
     _RAISED: "raise both arms high while you film",
@@ -73,6 +75,7 @@ def _kinds(keypoints: Keypoints) -> Mapping[str, Series]:
     nose, shoulder, _, wrist, hip, knee, _ = range(len(_COMPARED) + 1)
     facing = (x[:, shoulder] + x[:, hip]) @ np.array((1, -1))
     return {
+        _FRONT: facing - _FRONT_WIDTH,
         _BEHIND: -facing - _TURNED,
         _SIDE: _TURNED - np.abs(facing),
         _RAISED: np.fmax(*(y[:, nose] - y[:, wrist]).T),

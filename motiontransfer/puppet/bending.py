@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Complex64, Float32, Float64
+from jaxtyping import Complex64, Float, Float32, Float64
 
+from motiontransfer.pose.skeleton import Limb
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.parts import NECK, BodyPart, BodyPoses, Linear, Map, part_map
 
@@ -30,6 +31,12 @@ _Factors = tuple[complex, complex, complex]
 _ANCHOR_RANGE = 1.0, 2.0
 """Distance of the anchor from its place, % of the body's height, from which the part is moved, and
 at which it is moved half of the way: a face is as wrong behind its place as ears before theirs."""
+
+_TURNED_RANGE = 3.0, 6.0
+"""Distance between two views of a head, % of the body's height, from which one stands for the other
+upright at its ears, and at which wholly so: about 35 and 75 degrees."""
+_HEAD_VIEW = ("nose", "left_ear", "right_ear", "mid_mouth", "mid_eye")
+_TRUNK: Limb = ("mid_hip", "mid_shoulder")
 
 # Where a part bends.
 _FULL_REACH, _REACH = 2.0, 4.0  # radii from the joint: it bends fully, and at all
@@ -295,13 +302,42 @@ class Placement:
         neck_turn = None if part.anchor is None else self._neck_turn(reference)
         scale = float(self._growth[reference])
         matrix = part_map(part, a, b, scale=scale, neck_turn=neck_turn)
-        if part.anchor is not None:
-            a, b = self._shared((part.anchor,), reference)
-            for offset in b - a @ matrix[:, :2].T - matrix[:, 2]:
-                low, high = _ANCHOR_RANGE
-                distance = 100 * math.hypot(*offset) / self._height_px
-                matrix[:, 2] += min(max((distance - low) / (high - low), 0), 1) * offset / 2
-        return matrix
+        return matrix if part.anchor is None else self._anchored(matrix, part.anchor, reference)
+
+    def _anchored(self, matrix: Map, anchor: str, reference: int) -> Map:
+        """The map of a head, moved towards the frame's ears; upright where seen from elsewhere.
+
+        A face that looks down leans in profile, and does not from the front.
+        """
+        a, b = self._shared((anchor,), reference)
+        if not len(a):
+            return matrix
+        linear, turned = self._upright(matrix[:, :2], reference)
+        moved = b[0] - matrix[:, :2] @ a[0] - matrix[:, 2]
+        share = self._share(math.hypot(*moved), _ANCHOR_RANGE) * (1 + turned) / 2
+        return np.column_stack([linear, b[0] - linear @ a[0] - (1 - share) * moved])
+
+    def _upright(self, linear: Linear, reference: int) -> tuple[Linear, float]:
+        """A head's map, turned as far upright along the trunk as its reference is a stand-in.
+
+        Returns:
+            The linear part of the map, and that share, 0 to 1.
+        """
+        filmed, pose = self._shared(_HEAD_VIEW, reference)
+        _, trunk = self._shared(_TRUNK, reference)
+        if len(filmed) < len(_HEAD_VIEW) or len(trunk) < len(_TRUNK):
+            return linear, 0.0
+        view = _head_view(filmed) * float(self._growth[reference])
+        turned = self._share(abs(_head_view(pose) - view), _TURNED_RANGE)
+        mouth, eyes = filmed[-2:]
+        face, up = _complex(linear @ (eyes - mouth)), _complex(trunk[1] - trunk[0])
+        turn = cmath.exp(1j * turned * cmath.phase(up * face.conjugate()))
+        return np.array([(turn.real, -turn.imag), (turn.imag, turn.real)]) @ linear, turned
+
+    def _share(self, px: float, limits: tuple[float, float]) -> float:
+        """How far a distance is between two limits, % of the body's height: 0 to 1."""
+        low, high = limits
+        return min(max((100 * px / self._height_px - low) / (high - low), 0.0), 1.0)
 
     def _neck_turn(self, reference: int) -> float | None:
         """Angle from the neck in a reference to that in the frame; None where one was not found."""
@@ -368,6 +404,21 @@ class Placement:
             total = points[found].sum(axis=0, dtype=np.float64)
             self._middles[names] = complex(*self._drawn(total / number)) if number else None
         return self._middles[names]
+
+
+def _complex(vector: Float[np.ndarray, "2"]) -> complex:
+    x, y = vector.tolist()
+    return complex(x, y)
+
+
+def _head_view(joints: Float32[np.ndarray, "5 2"]) -> complex:
+    """Nose before the ears, and half of the way between these, across the face, pixels.
+
+    About sine and cosine of the head's turn: both have the same sign of the same side only.
+    """
+    nose, left, right, mouth, eyes = map(_complex, joints)
+    across = (1j * (eyes - mouth) / max(abs(eyes - mouth), 1e-6)).conjugate()
+    return complex(((nose - (left + right) / 2) * across).real, ((left - right) / 2 * across).real)
 
 
 def margin_px(bends: Sequence[Bend]) -> float:

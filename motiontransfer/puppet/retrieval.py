@@ -123,7 +123,7 @@ class References:
         self._appearance, self.parts = appearance, appearance.parts
         self.num_filmed = len(appearance.frames)
         number_of = {part.name: number for number, part in enumerate(self.parts)}
-        others = [number_of[mirrored(part.name)] for part in self.parts]  # on the other side
+        others = self._others = [number_of[mirrored(part.name)] for part in self.parts]
         no_distance = np.zeros(len(self.parts))
         filmed = _Views(appearance.points, appearance.score, appearance.patches, no_distance)
         views = (filmed, _exchanged(appearance, others), _mirrored(appearance, others))
@@ -165,6 +165,8 @@ class References:
         rows = self._appearance.patches
         shown = [[0 if patch is None else patch.shown for patch in row] for row in rows]
         whole = np.quantile(shown, _SHOWN_QUANTILE, axis=0)
+        # Of someone in profile one side is never whole.
+        whole = np.maximum(whole, whole[self._others])
         whole *= [1 if part.is_trunk else _WHOLE_SHARE for part in self.parts]
         hidden = np.clip(1 - np.array(shown) / np.maximum(whole, 1e-6), 0, 1)
         return hidden * [_HIDDEN_PENALTY[part.kind] for part in self.parts]

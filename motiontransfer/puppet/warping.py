@@ -335,6 +335,8 @@ class PuppetClip:
                 origin=complex(x, y),
                 shrink=step,
             )
+            if not grid.size:
+                return None
             left, top = left + inner[0], top + inner[1]
             drawn = cv2.remap(pixels, grid, _NO_MAP, cv2.INTER_LINEAR, borderMode=edge)
         else:

@@ -72,6 +72,14 @@ def test_a_kind_of_pose_has_its_limit(dance, expected):
     assert kinds(dance, dance) == []
 
 
+def test_who_is_seen_from_the_side_alone_is_told_to_face_the_camera():
+    """The limit is .2 of the height; .43 from the front, so that 62 degrees are enough."""
+    assert kinds(FRONT, turned(61)) == []
+    assert kinds(FRONT, turned(63)) == ["seen from the front"]
+    assert kinds(FRONT, turned(180)) == ["seen from the front"]
+    assert kinds(turned(63), turned(77)) == []
+
+
 @given(zoom=st.floats(0.3, 3), shift=st.tuples(st.floats(-99, 99), st.floats(-99, 99)))
 def test_size_and_place_in_the_image_do_not_matter(zoom, shift):
     dance = joined(turned(180), with_hand_up(5), squatting(15), standing(7))

@@ -32,6 +32,16 @@ def test_long_hair_covers_the_face_and_nothing_else():
     assert np.array_equal(after[20:30, 45:55], before[20:30, 45:55])  # the top
 
 
+def test_strands_go_on_as_they_are_above_the_face():
+    """Every fourth column is lighter, as sharply as there."""
+    pixels = head()
+    lighter = (pixels[..., :3] == HAIR).all(axis=2) & (np.arange(100) % 4 == 0)
+    pixels[lighter, :3] += 30
+    after = with_hair_over_face(pixels, FACE)
+    columns = after[50:70, 40:60, 0].astype(int)
+    assert np.abs(columns - np.where(np.arange(40, 60) % 4 == 0, 120, 90)).max() <= 3
+
+
 def test_short_hair_ends_in_a_nape():
     """The face with what is below its chin is rows 42 to 86: from 64 on it narrows, and ends at 79.
 
@@ -46,10 +56,25 @@ def test_short_hair_ends_in_a_nape():
     assert np.array_equal(after[:40], before[:40])
 
 
-def test_skin_beside_the_face_is_no_hair():
-    """Of a face that is turned, or whose points lie far within it: it is more than the hair is."""
+@pytest.mark.parametrize("skin", [SKIN, (115, 75, 45)])
+def test_skin_beside_the_face_is_no_hair(skin):
+    """Of a face that is turned, or whose points lie far within it: it is more than the hair is.
+
+    Also where it is 25 levels from it.
+    """
     pixels = head()
-    cv2.ellipse(pixels, (50, 62), (34, 28), 0, 0, 360, (*SKIN, 255), -1)
+    cv2.ellipse(pixels, (50, 62), (34, 28), 0, 0, 360, (*skin, 255), -1)
+    covered = with_hair_over_face(pixels, FACE)
+    for column in (24, 50):
+        assert np.abs(covered[62, column, :3].astype(int) - HAIR).max() < 12
+
+
+def test_a_high_forehead_is_no_hair():
+    """It is three fifths of what is above the face's points."""
+    pixels = head()
+    cv2.rectangle(pixels, (26, 28), (74, 44), (*SKIN, 255), -1)
+    is_skin = (pixels[..., :3] == SKIN).all(axis=2)
+    pixels[is_skin, :3] += np.random.default_rng(0).integers(0, 9, (is_skin.sum(), 3), np.uint8)
     covered = with_hair_over_face(pixels, FACE)
     assert np.abs(covered[62, 50, :3].astype(int) - HAIR).max() < 12
 
