@@ -37,6 +37,7 @@ _RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of
 _HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
 _ROUNDING_PX = 1e-3  # float32 pixels are not exact
 _QUANTILE = 0.8  # a part's length over all frames: foreshortening makes it shorter, errors longer
+_LIFTED_SHARE = 0.1  # of the height, from one ankle up to the other one that is not on the floor
 _FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of it leave no trace
 
 # In order of preference.
@@ -117,7 +118,7 @@ class GroundContact:
     ankle_y_px: Series
     """The ankle line: y of the lower ankle in the image."""
     height_px: Series
-    """Distance from the head to the midpoint of the ankles."""
+    """Distance from the head to the midpoint of the ankles, or to the lower one of a lifted leg."""
     has_ankles: Mask
     has_height: Mask
 
@@ -126,7 +127,9 @@ def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundC
     """Measure ankles and height in each frame; the skeleton needs ankles and a head."""
     sides = ("left_ankle", "right_ankle")
     ankles, has_ankles = keypoints.midpoint(*sides, min_score=min_score)
-    line = np.maximum(*(keypoints.joint(side)[0][:, 1] for side in sides))
+    of_sides = np.stack([keypoints.joint(side)[0] for side in sides], axis=1)
+    lower = of_sides[np.arange(len(of_sides)), of_sides[..., 1].argmax(axis=1)]
+    line = lower[:, 1]
     head = np.zeros_like(ankles)
     has_head = np.zeros_like(has_ankles)
     for joints in _HEAD_JOINTS:
@@ -134,10 +137,13 @@ def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundC
         head = np.where((found & ~has_head)[:, None], midpoint, head)
         has_head = has_head | found
     has_height = has_ankles & has_head
+    lifted_px = np.ptp(of_sides[..., 1], axis=1)
+    is_lifted = lifted_px > _LIFTED_SHARE * np.linalg.norm(head - lower, axis=1)
+    feet = np.where(is_lifted[:, None], lower, ankles)
     return GroundContact(
         ankle_x_px=np.where(has_ankles, ankles[:, 0], 0.0),
         ankle_y_px=np.where(has_ankles, line.astype(np.float64), 0.0),
-        height_px=np.where(has_height, np.linalg.norm(head - ankles, axis=1), 0.0),
+        height_px=np.where(has_height, np.linalg.norm(head - feet, axis=1), 0.0),
         has_ankles=has_ankles,
         has_height=has_height,
     )
@@ -284,12 +290,12 @@ def fit_proportions(
 ) -> dict[str, float]:
     """Length of each part of the body as a share of the body's height.
 
-    A quantile over all frames that show a part, so that foreshortening does not count; parts seen
-    in fewer than 10 frames are left out.
+    A quantile over all frames that show a part, of the side that is seen longer, so that
+    foreshortening does not count; parts seen in fewer than 10 frames are left out.
     """
     proportions = {}
     for part, segment in BODY_TREE.items():
-        lengths = []  # of both sides
+        longest = 0.0
         for joints_of_start, joints_of_end in segment.spans:
             shares = []
             for clip, height_px in zip(clips, heights_px, strict=True):
@@ -298,10 +304,10 @@ def fit_proportions(
                 seen = has_start & has_end
                 shares.append(np.linalg.norm(end - start, axis=1)[seen] / height_px[seen])
             share = np.concatenate(shares)
-            length = float(np.quantile(share, _QUANTILE)) if len(share) >= MIN_FRAMES else 0.0
-            lengths += [length] if length > 0 else []
-        if lengths:
-            proportions[part] = math.fsum(lengths) / len(lengths)
+            if len(share) >= MIN_FRAMES:
+                longest = max(longest, float(np.quantile(share, _QUANTILE)))
+        if longest > 0:
+            proportions[part] = longest
     return proportions
 
 

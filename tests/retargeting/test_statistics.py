@@ -200,12 +200,18 @@ def test_invalid_files_are_refused(tmp_path, change, named):
         module.read_statistics(tmp_path / "eve.json")
 
 
-def test_the_ankle_line_is_the_lower_ankle_and_the_height_ends_between_them():
+@pytest.mark.parametrize(
+    ("lifted", "height"),
+    [(4, 48), (5.1, np.hypot(3, 50))],  # by a tenth of the height a foot is not on the floor
+)
+def test_the_ankle_line_is_the_lower_ankle_and_the_height_ends_between_those_on_the_floor(
+    lifted, height
+):
     clip = stick_person(80, 50)
-    clip.points[:, HOLISTIC.index("left_ankle"), 1] -= 10
+    clip.points[:, HOLISTIC.index("left_ankle"), 1] -= np.float32(lifted)
     contact = module.measure_ground_contact(clip, min_score=0.5)
     assert contact.ankle_y_px[0] == 80
-    assert contact.height_px[0] == pytest.approx(45)
+    assert contact.height_px[0] == pytest.approx(height)
 
 
 @pytest.mark.parametrize(
@@ -274,6 +280,7 @@ def test_lengths_are_shares_of_the_height():
     [
         ("left_elbow", 0, 118, 70, "upper_arm", 0.2),  # 3 px instead of 20: towards the camera
         ("left_knee", 1, 190, 10, "thigh", 0.3),  # a few wild frames
+        ("left_knee", 1, 105, 100, "thigh", 0.3),  # 5 px instead of 30: it is always lifted
     ],
 )
 def test_a_limb_keeps_its_length(joint, axis, value, frames, part, length):
