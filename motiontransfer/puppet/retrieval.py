@@ -65,6 +65,7 @@ _COS_LARGEST_TURN = 0.5  # of a head against its neck, from its reference
 
 # Share of a part that a reference shows.
 _SHOWN_QUANTILE = 0.8  # over references: so much is shown of a part that nothing hides
+_ONE_SIDED = 0.5  # of what is shown of the other side; less is no measure of a whole one
 _WHOLE_SHARE = 0.9  # of it, from which nothing is hidden: masks differ by a few percent
 
 
@@ -165,8 +166,8 @@ class References:
         rows = self._appearance.patches
         shown = [[0 if patch is None else patch.shown for patch in row] for row in rows]
         whole = np.quantile(shown, _SHOWN_QUANTILE, axis=0)
-        # Of someone in profile one side is never whole.
-        whole = np.maximum(whole, whole[self._others])
+        other = whole[self._others]  # of someone in profile one side is never whole
+        whole = np.where(whole < _ONE_SIDED * other, other, whole)
         whole *= [1 if part.is_trunk else _WHOLE_SHARE for part in self.parts]
         hidden = np.clip(1 - np.array(shown) / np.maximum(whole, 1e-6), 0, 1)
         return hidden * [_HIDDEN_PENALTY[part.kind] for part in self.parts]

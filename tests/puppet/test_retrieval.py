@@ -193,15 +193,16 @@ def test_a_trunk_that_an_arm_hid_is_avoided_though_it_was_filled():
     assert penalties[1:].tolist() == [0, 0, 0]
 
 
-def test_an_arm_that_no_reference_shows_is_compared_with_the_other_one():
+@pytest.mark.parametrize(("share", "hidden"), [(0.6, 0), (0.1, 1 - 0.1 / 0.9)])
+def test_an_arm_that_no_reference_shows_is_compared_with_the_other_one(share, hidden):
     """In a film of somebody's right side: a tenth of it, of nine tenths that are whole."""
     appearance, forearm = appearance_of(posed(), posed()), NUMBER_OF["left_forearm"]
     shown = appearance.patches[0][NUMBER_OF["right_forearm"]].shown
     patches = [list(row) for row in appearance.patches]
     for row in patches:
-        row[forearm] = replace(row[forearm], shown=0.1 * shown)
+        row[forearm] = replace(row[forearm], shown=share * shown)
     references = Puppet(replace(appearance, patches=patches)).references
-    assert references.penalties[:2, forearm] == pytest.approx(10 * (1 - 0.1 / 0.9), rel=0.02)
+    assert references.penalties[:2, forearm] == pytest.approx(10 * hidden, rel=0.02)
     assert references.penalties[2:4, forearm].tolist() == [0, 0]  # exchanged: of the right one
 
 
