@@ -37,6 +37,7 @@ _RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of
 _HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
 _ROUNDING_PX = 1e-3  # float32 pixels are not exact
 _QUANTILE = 0.8  # a part's length over all frames: foreshortening makes it shorter, errors longer
+_WHOLE_SIDE = 0.8  # of the other side's length; one that is always seen shorter is lifted or bent
 _LIFTED_SHARE = 0.1  # of the height, from one ankle up to the other one that is not on the floor
 _FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of it leave no trace
 
@@ -290,12 +291,12 @@ def fit_proportions(
 ) -> dict[str, float]:
     """Length of each part of the body as a share of the body's height.
 
-    A quantile over all frames that show a part, of the side that is seen longer, so that
-    foreshortening does not count; parts seen in fewer than 10 frames are left out.
+    A quantile over all frames that show a part, so that foreshortening does not count, nor does a
+    side that is foreshortened in all of them; parts seen in fewer than 10 frames are left out.
     """
     proportions = {}
     for part, segment in BODY_TREE.items():
-        longest = 0.0
+        lengths = []  # of both sides
         for joints_of_start, joints_of_end in segment.spans:
             shares = []
             for clip, height_px in zip(clips, heights_px, strict=True):
@@ -304,10 +305,12 @@ def fit_proportions(
                 seen = has_start & has_end
                 shares.append(np.linalg.norm(end - start, axis=1)[seen] / height_px[seen])
             share = np.concatenate(shares)
-            if len(share) >= MIN_FRAMES:
-                longest = max(longest, float(np.quantile(share, _QUANTILE)))
-        if longest > 0:
-            proportions[part] = longest
+            lengths.append(
+                float(np.quantile(share, _QUANTILE)) if len(share) >= MIN_FRAMES else 0.0
+            )
+        if longest := max(lengths):
+            whole = [length for length in lengths if length >= _WHOLE_SIDE * longest]
+            proportions[part] = math.fsum(whole) / len(whole)
     return proportions
 
 
