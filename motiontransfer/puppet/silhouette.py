@@ -40,6 +40,7 @@ _OVERLAP = 1.2  # by which it reaches to where another one is nearer: no gap whe
 _SLEEVE_OVERLAP = 0.4  # the same of a trunk with an upper arm, whose sleeve would hang at it
 _OVERLAP_EDGE, _REACH_EDGE = 0.25, 0.2  # width of the smooth edges of its overlap and of its reach
 _HINGE_EDGE = 0.9  # the same of its overlap with a limb behind, which lies under it
+_ABOVE_SHOULDERS = (1.2, 1.5)  # of a trunk: farther up is hair, which turns with the head
 _ELBOW = 1.0  # beyond an elbow, in radii of the forearm: it is round
 _CLOSE = (0.875, 1.5)  # to another part's bones: it may be that part
 _REACH_BEFORE_OTHERS = 1.0  # its reach before a part behind: no silhouette ends it there
@@ -281,6 +282,7 @@ def part_masks(
         not_behind, shown = _shares_by_color(parts, around, number, is_person, image)
         mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
         mask = mask * _share_by_elbow(parts, distance, number, person, box)
+        mask = mask * _share_below_shoulders(part, person, box)
         for in_front in (n for n in around if n > number):
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
         seen, hidden = mask * shown, mask * (1 - shown)
@@ -343,6 +345,20 @@ def _share_by_elbow(
             end = _ELBOW * min(other.radius / part.radius, 1)
             share = np.where(is_beyond, _within(own, (end, end + _REACH_EDGE)), share)
     return share
+
+
+def _share_below_shoulders(part: BodyPart, person: Silhouette, box: Box) -> _Field | float:
+    """Share of each pixel of a box that is not far above both shoulders, of a trunk."""
+    ends = "left_shoulder", "right_shoulder", "mid_hip", "mid_shoulder"
+    (left, right, hip, middle), found = person.joints(ends)
+    length = math.dist(hip, middle)
+    if not part.is_trunk or not found.all() or not length:
+        return 1.0
+    up = (middle - hip) / length
+    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
+    highest = max(float(up @ left), float(up @ right))
+    above = (columns * up[0] + rows * up[1] - highest) / (part.radius * person.height_px)
+    return _within(above.astype(np.float32), _ABOVE_SHOULDERS)
 
 
 def _hidden_by(

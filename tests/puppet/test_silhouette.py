@@ -449,3 +449,23 @@ def test_a_trunk_has_nothing_of_the_sleeve_beside_it():
     assert sleeve.any()
     assert not shown[sleeve].any()
     assert (shown[own] == 255).mean() > 0.5
+
+
+@pytest.mark.parametrize("turn", [0, 90])
+def test_far_above_the_shoulders_a_trunk_has_no_hair(turn):
+    """Hair all around: it ends 1.2 to 1.5 radii above the shoulders, also of someone who lies."""
+    upright, middle = posed(), np.float32(PERSON_SIZE[::-1]) / 2
+    points = upright.points - middle
+    if turn:
+        points = np.stack([-points[..., 1], points[..., 0]], axis=2)
+    keypoints = replace(upright, points=points + middle)
+    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
+    shown = mask_of(person, "torso")
+    joints = [HOLISTIC.index(f"{side}_shoulder") for side in ("left", "right")]
+    ends, radius_px = keypoints.points[0, joints], PARTS[NUMBER_OF["torso"]].radius * HEIGHT_PX
+    rows, columns = np.indices(PERSON_SIZE)
+    above = columns - ends[:, 0].max() if turn else ends[:, 1].min() - rows
+    aside = rows - ends[:, 1].mean() if turn else columns - ends[:, 0].mean()
+    beside_neck = (np.abs(aside) > 10) & (np.abs(aside) < 14)
+    assert (shown[beside_neck & (above > 1.55 * radius_px)] == 0).all()
+    assert shown[beside_neck & (above > 0.3 * radius_px) & (above < radius_px)].mean() > 100
