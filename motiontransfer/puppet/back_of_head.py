@@ -61,13 +61,14 @@ def with_hair_over_face(pixels: _Pixels, face: Float[np.ndarray, "joints 2"]) ->
     weight = is_around.astype(np.float32) + np.float32(_LEAST_WEIGHT)
     shown = np.where(is_around[..., None], colors, hair) * weight[..., None]
     smooth = blur(shown.astype(np.float32)) / blur(weight)[..., None]
-    over = _strands(colors, is_around, smooth, (top, bottom))
+    narrows, end = (top + share * (bottom - top) for share in _NAPE)
+    over = _strands(colors, is_around, smooth, face_rows=(top, bottom), end=end)
     is_face = (hull > 0) | (covered & ~is_hair & (rows < bottom))
     # Its edge is mixed with hair, and looks like it.
     edge = max(_EDGE_PX, round(_HAIRLINE * (bottom - top)))
     is_face = cv2.dilate(is_face.astype(np.float32), np.ones((2 * edge + 1,) * 2, np.uint8))
     share, shown = cv2.GaussianBlur(is_face, (0, 0), _EDGE_PX), pixels[..., 3]
-    below, end = _below_nape(hull, top, bottom)
+    below = _below_nape(hull, narrows, end)
     beside = is_around & below & (rows < end)
     if np.count_nonzero(beside) < _LONG_HAIR * np.count_nonzero(hull):
         ends = (~below | beside).astype(np.float32)
@@ -89,10 +90,16 @@ def _hair(
     return hair, covered & (from_hair < _HAIR_COLOR) & (from_hair < from_skin)
 
 
-def _strands(colors: Frame, is_hair: _Mask, smooth: _Colors, face_rows: tuple[int, int]) -> _Colors:
+def _strands(
+    colors: Frame, is_hair: _Mask, smooth: _Colors, *, face_rows: tuple[int, int], end: float
+) -> _Colors:
     """Each column's hair above the face, mirrored at the hairline and stretched to the nape.
 
     `smooth` where too few columns have any.
+
+    Args:
+        face_rows: the face's first row, and the one behind its last.
+        end: row of the nape's end.
     """
     top, bottom = face_rows
     height = bottom - top
@@ -112,24 +119,20 @@ def _strands(colors: Frame, is_hair: _Mask, smooth: _Colors, face_rows: tuple[in
         cv2.blur(np.interp(columns, known, ends[known]).astype(np.float32)[None], (4 * side, 1))
         for ends in (first, last)
     )
-    end = top + _NAPE[1] * height
     along = last - np.clip((rows - last) / np.maximum(end - last, 1), 0, 1) * (last - first)
     nearest = known[np.abs(columns[:, None] - known).argmin(axis=1)].astype(np.float32)
     strands = np.where(is_strand[..., None], colors.astype(np.float32), smooth)
     return cv2.remap(strands, np.broadcast_to(nearest, along.shape).copy(), along, cv2.INTER_LINEAR)
 
 
-def _below_nape(
-    hull: UInt8[np.ndarray, "height width"], top: int, bottom: int
-) -> tuple[_Mask, float]:
-    """Below the half ellipse in which short hair ends, and its last row.
+def _below_nape(hull: UInt8[np.ndarray, "height width"], narrows: float, end: float) -> _Mask:
+    """Below the half ellipse in which short hair ends.
 
     Args:
-        top: first row of the face; bottom: the one behind the last.
+        narrows: row from which it does; end: its last.
     """
-    narrows, end = (top + share * (bottom - top) for share in _NAPE)
     rows, columns = np.ogrid[: hull.shape[0], : hull.shape[1]]
     left, right = np.flatnonzero(hull.any(axis=0))[[0, -1]].tolist()
     across = (2 * columns - left - right) / max(right - left, 1)
     down = np.maximum(rows - narrows, 0) / max(end - narrows, 1)
-    return (np.square(across) + np.square(down) > 1) & (rows > narrows), end
+    return (np.square(across) + np.square(down) > 1) & (rows > narrows)

@@ -15,13 +15,9 @@ from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.full_size import ImagesOnDisk, MappedImage
 from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.matting import person_matte
+from motiontransfer.puppet.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.parts import BodyPart
-from motiontransfer.puppet.silhouette import (
-    Silhouette,
-    certain_coverage,
-    part_distances,
-    part_masks,
-)
+from motiontransfer.puppet.silhouette import Silhouette, part_distances
 from motiontransfer.video.color import Frame
 
 # Places of a cut part that are looked up in other references.

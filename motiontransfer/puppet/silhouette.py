@@ -1,76 +1,24 @@
-"""Silhouette of a person in one frame, divided into body parts.
+"""Silhouette of a person in one frame: a mask, and distances from the bones of body parts.
 
-A pixel belongs to the part whose bones are nearest, in radii of the parts, unless a part in front
-hides it; parts that meet at a joint overlap there. A part's radius is where masks mostly end. Where
-two parts that do not meet look different, their colors decide.
-
-Masks and distances from bones are smooth: parts are divided in a coarse image, each in a box of its
-own, and coverage is interpolated.
+A part's radius is where masks mostly end. Masks and distances are smooth: they are of a coarse
+image, each in a box of its own, and coverage is interpolated.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int32, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int32
 
 from motiontransfer.puppet.masks import Mask
-from motiontransfer.puppet.matting import grab_cut, share_by_color
 from motiontransfer.puppet.parts import SKIRT, BodyPart, BodyPoses
-from motiontransfer.video.color import Frame
 
 # The person.
 _PADDING = 0.12  # of the box around the joints, share of the body's height: hair and shoes
 _MASK_EDGE = (0.3, 0.7)  # probability of the person: nothing of the pixel, all of it
-
-# All that follows is in radii of a part, from its bones. A pair (full, none) is a smooth edge: all
-# up to the first distance, less and less up to the second, nothing beyond. A solid part's bones
-# join joints that lie at its outline, not along its middle: its limits are smaller.
-
-# Coverage near the bones. Larger: background enters where the mask rightly ends. Smaller: limbs
-# break where the mask, which is coarse, misses them.
-_CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)
-
-# The place of a part between others.
-_OVERLAP = 1.2  # by which it reaches to where another one is nearer: no gap when a joint bends
-_SLEEVE_OVERLAP = 0.4  # the same of a trunk with an upper arm, whose sleeve would hang at it
-_OVERLAP_EDGE, _REACH_EDGE = 0.25, 0.2  # width of the smooth edges of its overlap and of its reach
-_HINGE_EDGE = 0.9  # the same of its overlap with a limb behind, which lies under it
-_ABOVE_SHOULDERS = (1.2, 1.5)  # of a trunk: farther up is hair, which turns with the head
-_ELBOW = 1.0  # beyond an elbow, in radii of the forearm: it is round
-_CLOSE = (0.875, 1.5)  # to another part's bones: it may be that part
-_REACH_BEFORE_OTHERS = 1.0  # its reach before a part behind: no silhouette ends it there
-_REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be taken for its own
-
-# Head.
-_JAW = (0.6, 0.85)  # below the hull of its face: there the neck begins
-_BESIDE_CHIN = (0.5, 1.0)  # of it, distances from eyes to mouth: from there on shoulders begin ...
-_NEARER = 3.0  # ... so many times nearer
-_HAIR = 1.5  # above the mouth, up to which there is hair around that hull
-
-# What a part hides of those behind. Larger: less is shown of them, and filled from other frames.
-# Smaller: they show the edge of the part before them.
-_HIDES, _SOLID_HIDES = (0.6, 1.1), (0.2, 0.5)
-_HAND_HIDES = (2.0, 3.0)  # of a hand before trunk, neck or head: it blurs as it moves
-_FACE_HIDES = (0.25, 0.6)  # of a face before the neck, of which all is shown where a head ends
-_JOINT_DISC = (1.2, 1.6)  # around a joint, within which a part does not hide one that it meets
-
-# The rim of a part between the cut along another one in front and the person's outline.
-_THIN = 0.35  # thinner than twice that it goes: elsewhere it would be a string or a wedge
-_MIDDLE_OF_PART = 0.3  # up to which nothing goes
-
-# Parts by color.
-_SURE = 0.4  # up to which a pixel is surely the part's; beyond, colors decide ...
-_SURE_EDGE = 0.2  # ... increasingly over this width
-_HEAD_CLOSE = (2.0, 2.4)  # of a head, whose reach ends far below the jaw, to collar and shoulders
-_SURE_BEHIND = 0.7  # the same of a part behind, beyond the reach of the part
-_PROBABLY = 0.7  # up to which a pixel is probably a hand's: its joints may lie beside its fingers
-_GRAB_CUT_PX = 34  # longer side of a hand's box, from which it is cut out: not of thin fingers
-_UNHIDDEN = 1.6  # from all parts in front, from which a pixel shows none of them
 
 # Radii of a person.
 _RADIUS_RANGE = (0.7, 1.6)  # of fitted radii, relative to the usual ones
@@ -82,12 +30,11 @@ _MIDDLE = 0.3, 0.7  # of the thighs, shares of their length; above, trousers too
 _BESIDE = 1.5  # from the thighs, beyond which what is between them is cloth
 _SKIRT_SHARE = 0.8  # of what is between them, from which there is a skirt
 
-_FAR = 1e6  # radii, and pixels: beyond every frame
-
+FAR = 1e6  # radii, and pixels: beyond every frame
 
 Box = tuple[int, int, int, int]
-_Field = Float32[np.ndarray, "height width"]
-_Place = tuple[slice, slice]
+Field = Float32[np.ndarray, "height width"]
+Place = tuple[slice, slice]
 """Rows and columns of the frame."""
 
 
@@ -105,7 +52,7 @@ class Silhouette:
     """Height of the upright body in the coarse image."""
     zoom: Float64[np.ndarray, "2"]
     """Pixels of the frame per pixel of the coarse image, in x and in y."""
-    coverage: _Field
+    coverage: Field
     """Share of each coarse pixel that the person covers."""
 
     def joints(
@@ -115,7 +62,7 @@ class Silhouette:
         points, found = self.poses.joints(names, self.index)
         return points - np.array(self.box[:2]), found
 
-    def place(self, box: Box | None = None) -> _Place:
+    def place(self, box: Box | None = None) -> Place:
         """Where the box, or one within it, lies in the frame."""
         x0, y0, x1, y1 = self.box
         if box is not None:
@@ -123,7 +70,7 @@ class Silhouette:
         left, top, right, bottom = np.rint(np.array([x0, y0, x1, y1]) * np.tile(self.zoom, 2))
         return np.s_[int(top) : int(bottom), int(left) : int(right)]
 
-    def enlarged(self, box: Box, field: _Field) -> Float32[np.ndarray, "rows columns"]:
+    def enlarged(self, box: Box, field: Field) -> Float32[np.ndarray, "rows columns"]:
         """A field of a box within the box, interpolated at its place in the frame."""
         if (self.zoom == 1).all():
             return field
@@ -175,16 +122,16 @@ class Distance(NamedTuple):
 
     box: Box
     """x0, y0, x1, y1 in the silhouette's box."""
-    radii: _Field
+    radii: Field
 
     def overlaps(self, box: Box) -> bool:
         (x0, y0, x1, y1), (u0, v0, u1, v1) = box, self.box
         return max(x0, u0) < min(x1, u1) and max(y0, v0) < min(y1, v1)
 
-    def within(self, box: Box) -> _Field:
+    def within(self, box: Box) -> Field:
         """In another box; very large beyond its own."""
         (x0, y0, x1, y1), (u0, v0, u1, v1) = box, self.box
-        distance = np.full((y1 - y0, x1 - x0), _FAR, np.float32)
+        distance = np.full((y1 - y0, x1 - x0), FAR, np.float32)
         left, top, right, bottom = max(x0, u0), max(y0, v0), min(x1, u1), min(y1, v1)
         if left < right and top < bottom:
             own = self.radii[top - v0 : bottom - v0, left - u0 : right - u0]
@@ -198,7 +145,7 @@ def fit_radii(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) -> t
     edges = np.linspace(0, high, _RADIUS_BINS + 1)
     covered, total = np.zeros((2, len(parts), _RADIUS_BINS))
     for person in silhouettes:
-        nearest, second = np.full((2, *person.coverage.shape), _FAR, np.float32)
+        nearest, second = np.full((2, *person.coverage.shape), FAR, np.float32)
         distances = part_distances(parts, person)
         for (x0, y0, x1, y1), radii in distances:
             first, other = (field[y0:y1, x0:x1] for field in (nearest, second))
@@ -238,247 +185,6 @@ def shows_skirt(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) ->
     return covered > _SKIRT_SHARE * total
 
 
-def certain_coverage(
-    parts: Sequence[BodyPart], distances: Sequence[Distance], person: Silhouette
-) -> _Field:
-    """Coverage near the bones, where the person is even if the mask misses them."""
-    covered = np.zeros_like(person.coverage)
-    for part, (box, distance) in zip(parts, distances, strict=True):
-        if part.is_cloth:
-            continue
-        x0, y0, x1, y1 = box
-        under = covered[y0:y1, x0:x1]
-        np.maximum(under, _within(distance, _SOLID_CORE if part.is_solid else _CORE), out=under)
-    return covered
-
-
-class PartMask(NamedTuple):
-    """A body part in a frame, within the box around it."""
-
-    place: _Place
-    """Where the box lies in the frame."""
-    shown: Mask
-    """Share of each pixel that shows the part, of 255."""
-    hidden: Mask
-    """Share of each pixel in which another part hides it, of 255."""
-
-
-def part_masks(
-    parts: Sequence[BodyPart], distances: Sequence[Distance], person: Silhouette, frame: Frame
-) -> Iterator[PartMask | None]:
-    """Divide the person: yield the mask of each part, None where it was not found.
-
-    Args:
-        frame: the person's box in the size of the coverage.
-    """
-    for number, (part, (box, distance)) in enumerate(zip(parts, distances, strict=True)):
-        if not distance.size:
-            yield None
-            continue
-        x0, y0, x1, y1 = box
-        around = {n: other.within(box) for n, other in enumerate(distances) if other.overlaps(box)}
-        mask = _mask_by_distance(parts, around, number)
-        is_person, image = person.coverage[y0:y1, x0:x1] >= 1, frame[y0:y1, x0:x1]
-        not_behind, shown = _shares_by_color(parts, around, number, is_person, image)
-        mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
-        mask = mask * _share_by_elbow(parts, distance, number, person, box)
-        mask = mask * _share_below_shoulders(part, person, box)
-        for in_front in (n for n in around if n > number):
-            shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
-        seen, hidden = mask * shown, mask * (1 - shown)
-        if not part.changes_fast:
-            if part.is_solid or part.is_neck:  # beyond is what is in front
-                hidden *= np.clip((_REACH_BEHIND - distance) / _REACH_EDGE, 0, 1)
-            disc = _disc(_THIN * part.radius * person.height_px)
-            kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
-            beside_hidden = cv2.dilate(hidden, disc)
-            seen, hidden = kept * seen, np.maximum(hidden, (1 - kept) * seen * beside_hidden)
-        seen, hidden = (person.enlarged(box, 255 * share) for share in (seen, hidden))
-        yield PartMask(person.place(box), cv2.convertScaleAbs(seen), cv2.convertScaleAbs(hidden))
-
-
-def _disc(radius_px: float) -> UInt8[np.ndarray, "side side"]:
-    side = 2 * max(round(radius_px), 1) + 1
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-
-
-def _not_thin(seen: _Field, disc: UInt8[np.ndarray, "side side"]) -> _Field:
-    """Share of each pixel's coverage that is left by an opening with a disc."""
-    opened = cv2.morphologyEx(seen, cv2.MORPH_OPEN, disc)
-    opened = cv2.dilate(opened, np.ones((3, 3), np.uint8))  # smooth edges stay
-    return np.minimum(opened / np.maximum(seen, np.float32(1e-3)), 1)
-
-
-def _mask_by_distance(
-    parts: Sequence[BodyPart], distances: Mapping[int, _Field], number: int
-) -> _Field:
-    """Share of each pixel that is a part's: the nearest of those in front and of those it meets."""
-    part, own = parts[number], distances[number]
-    mask, before_others = np.ones_like(own), np.zeros_like(own)
-    for other, distance in distances.items():
-        if other < number and not part.meets(parts[other]):
-            before_others = np.maximum(before_others, _close(distance))
-        else:
-            is_under = other < number and parts[other].is_limb
-            edge = _HINGE_EDGE if is_under else _OVERLAP_EDGE
-            has_sleeve = part.is_trunk and parts[other].is_arm and part.meets(parts[other])
-            overlap = _SLEEVE_OVERLAP if has_sleeve else _OVERLAP
-            mask = np.minimum(mask, np.clip((distance + overlap - own) / edge, 0, 1))
-    reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * before_others
-    return mask * np.clip((reach - own) / _REACH_EDGE, 0, 1)
-
-
-def _share_by_elbow(
-    parts: Sequence[BodyPart], own: _Field, number: int, person: Silhouette, box: Box
-) -> _Field | float:
-    """Share of each pixel of a box that is not beyond the elbow of its half of an arm.
-
-    Of a straight arm the mask tells no end of either; bent in another pose, it would stand out.
-    """
-    part, share = parts[number], 1.0
-    for other in (one for n, one in enumerate(parts) if n != number and one.is_arm and part.is_arm):
-        for joint in part.meets(other):
-            (start,) = part.ends - {joint}
-            ((x, y), (x0, y0)), _ = person.joints((joint, start))
-            rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-            is_beyond = (columns - x) * (x - x0) + (rows - y) * (y - y0) > 0
-            end = _ELBOW * min(other.radius / part.radius, 1)
-            share = np.where(is_beyond, _within(own, (end, end + _REACH_EDGE)), share)
-    return share
-
-
-def _share_below_shoulders(part: BodyPart, person: Silhouette, box: Box) -> _Field | float:
-    """Share of each pixel of a box that is not far above both shoulders, of a trunk."""
-    ends = "left_shoulder", "right_shoulder", "mid_hip", "mid_shoulder"
-    (left, right, hip, middle), found = person.joints(ends)
-    length = math.dist(hip, middle)
-    if not part.is_trunk or not found.all() or not length:
-        return 1.0
-    up = (middle - hip) / length
-    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-    highest = max(float(up @ left), float(up @ right))
-    above = (columns * up[0] + rows * up[1] - highest) / (part.radius * person.height_px)
-    return _within(above.astype(np.float32), _ABOVE_SHOULDERS)
-
-
-def _hidden_by(
-    part: BodyPart, other: BodyPart, distance: _Field, person: Silhouette, box: Box
-) -> _Field:
-    """Share of each pixel of a box in which another part lies in front of a part.
-
-    Args:
-        distance: from the other part.
-    """
-    limits = _SOLID_HIDES if other.is_solid else _HIDES
-    if not part.is_limb and other.is_hand:
-        limits = _HAND_HIDES
-    if part.is_neck and other.face:
-        limits = _FACE_HIDES
-    hidden = _within(distance, limits)
-    if hidden.any():
-        for joint in part.meets(other) - {other.anchor}:
-            ((x, y),), _ = person.joints((joint,))
-            rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-            away = np.hypot(columns - x, rows - y) / (other.radius * person.height_px)
-            hidden = hidden * (1 - _within(away, _JOINT_DISC).astype(np.float32))
-    return hidden
-
-
-def _share_by_jaw(
-    parts: Sequence[BodyPart],
-    distances: Mapping[int, _Field],
-    number: int,
-    person: Silhouette,
-    box: Box,
-    frame: Frame,
-) -> _Field | float:
-    """Share of each pixel of a box that is a head's: below its jaw, what has the color of its hair.
-
-    1 for other parts, and where no face was found.
-    """
-    own = distances[number]
-    if not parts[number].face:
-        return 1.0
-    (eye, mouth, chin), found = person.joints(("mid_eye", "mid_mouth", "face_chin"))
-    if not found.all():
-        return 1.0
-    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-    x, y = mouth - eye
-    is_below = (columns - mouth[0]) * x + (rows - mouth[1]) * y > 0
-    neck = next((distances[n] for n in distances if parts[n].is_neck), own)
-    is_shown = person.coverage[box[1] : box[3], box[0] : box[2]] >= 1
-    inside, beyond = _JAW
-    skin = is_shown & is_below & (own > beyond) & (neck < _SURE)
-    hair = is_shown & ~is_below & (own > beyond) & (own < _HAIR)
-    has_skin = share_by_color(frame, is_below & (own > inside), one=skin, other=hair)
-    has_hair = np.clip(1 - 2 * has_skin, 0, 1)
-    beside = np.abs((columns - chin[0]) * y - (rows - chin[1]) * x) / max(x * x + y * y, 1)
-    beside = beside.astype(np.float32)
-    nearer = own * (1 + (_NEARER - 1) * (1 - _within(beside, _BESIDE_CHIN)))
-    may_be_hair = share_by_color(frame, is_below & (nearer > inside), one=hair, other=skin)
-    below = _within(own, _JAW) * np.maximum(_within(nearer, _JAW), may_be_hair)
-    return np.where(is_below, np.maximum(below, has_hair), 1)
-
-
-def _shares_by_color(
-    parts: Sequence[BodyPart],
-    distances: Mapping[int, _Field],
-    number: int,
-    is_person: Bool[np.ndarray, "height width"],
-    frame: Frame,
-) -> tuple[_Field, _Field]:
-    """Share of each pixel that shows a part rather than one behind it, and than one before it.
-
-    1 where they look alike.
-    """
-    part, own = parts[number], distances[number]
-
-    def nearest(numbers: Iterable[int]) -> _Field:
-        reached = {n: parts[n].reach if parts[n].is_cloth else _FAR for n in numbers}
-        found = (np.where(distances[n] < reached[n], distances[n], _FAR) for n in reached)
-        return reduce(np.minimum, found, np.full_like(own, _FAR))
-
-    in_front = [n for n in distances if n > number]
-    apart = {n for n in distances if not part.meets(parts[n]) or parts[n].is_solid or part.is_solid}
-    behind = nearest(n for n in distances if n in apart and n < number)
-    before = nearest(n for n in in_front if n in apart)
-    is_shown = is_person & (nearest(in_front) > _UNHIDDEN)
-    inside = own < part.reach  # beyond, it has nothing
-
-    sure, close = is_shown & (own < _SURE), _close(behind)
-    if part.anchor:
-        close = _within(behind, _HEAD_CLOSE)
-        sure |= is_shown & inside & (close == 0)  # its hair
-    if part.is_hand and max(own.shape) >= _GRAB_CUT_PX:
-        arm = nearest(n for n in distances if part.meets(parts[n]))
-        probably, at_edge = (own < _PROBABLY) | (arm < _SURE), np.ones_like(own)
-        not_behind = grab_cut(frame, surely=sure, probably=probably, possibly=inside)
-    else:
-        at_edge = np.clip((own - _SURE) / _SURE_EDGE, 0, 1) * close
-        beyond = is_shown & ~inside & (behind < _SURE_BEHIND)
-        not_behind = share_by_color(frame, inside & (at_edge > 0), one=sure, other=beyond)
-    near = _close(before)
-    not_before = share_by_color(
-        frame, inside & (near > 0), one=is_shown & (own < _SURE), other=is_person & (before < _SURE)
-    )
-    return 1 - at_edge * (1 - not_behind), 1 - near * (1 - not_before)
-
-
-def _within(
-    distance: Float[np.ndarray, "height width"], limits: tuple[float, float]
-) -> Float[np.ndarray, "height width"]:
-    """1 up to the first limit, falling to 0 at the second."""
-    full, none = limits
-    return np.clip((none - distance) / (none - full), 0, 1)
-
-
-def _close(distance: _Field) -> _Field:
-    """1 up to the first limit of `_CLOSE`, falling to 0 at the second."""
-    full, none = _CLOSE
-    slope = 1 / (none - full)
-    return np.clip(none * slope - slope * distance, 0, 1)
-
-
 def part_distances(parts: Sequence[BodyPart], person: Silhouette) -> list[Distance]:
     """Distances from each part; of one that was not found, in an empty box."""
     limit = np.array(person.coverage.shape[::-1])
@@ -512,4 +218,4 @@ def part_distances(parts: Sequence[BodyPart], person: Silhouette) -> list[Distan
 
 def _pixels(points: Float[np.ndarray, "points 2"]) -> Int32[np.ndarray, "points 2"]:
     """Rounded to integers that OpenCV takes, also from points that are far away."""
-    return np.clip(points.round(), -_FAR, _FAR).astype(np.int32)
+    return np.clip(points.round(), -FAR, FAR).astype(np.int32)

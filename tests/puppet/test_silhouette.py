@@ -8,6 +8,7 @@ from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet import silhouette as module
 from motiontransfer.puppet.cutting import cut_parts
+from motiontransfer.puppet.part_masks import part_masks
 from motiontransfer.puppet.parts import BodyPoses
 from tests.people import (
     HEIGHT_PX,
@@ -55,7 +56,7 @@ def mask_of(person, part, *, frame=None, frame_size=PERSON_SIZE):
     image = np.zeros((*person.coverage.shape, 3), np.uint8)
     if frame is not None:
         image[:] = frame[person.place()]
-    place, mask, _ = list(module.part_masks(PARTS, distances, person, image))[NUMBER_OF[part]]
+    place, mask, _ = list(part_masks(PARTS, distances, person, image))[NUMBER_OF[part]]
     coverage = np.zeros(frame_size, np.uint8)
     coverage[place] = mask
     return coverage
@@ -324,7 +325,7 @@ def test_a_trunk_ends_behind_an_arm_where_trunks_end():
     distances = module.part_distances(PARTS, person)
     image = np.zeros((*person.coverage.shape, 3), np.uint8)
     number = NUMBER_OF["torso"]
-    (_, _, hidden) = list(module.part_masks(PARTS, distances, person, image))[number]
+    (_, _, hidden) = list(part_masks(PARTS, distances, person, image))[number]
     away = distances[number].radii
     assert hidden[(away > 0.3) & (away < 0.8)].max() > 200
     assert hidden[(away >= 1.2) & (away < 1.5)].mean() < 3  # of 255
