@@ -40,13 +40,20 @@ stages:
       cmd: mkdir -p results/${key} && touch results/${key}/preview.mp4
       deps: ["frames/${item.source}", "frames/${item.target}"]
       outs: ["results/${key}/preview.mp4"]
+  encode:
+    foreach: ${transfers}
+    do:
+      cmd: mkdir -p results/${key} && touch results/${key}/transfer.mp4
+      deps: ["${item.target}.weights"]
+      outs: ["results/${key}/transfer.mp4"]
   report:
     foreach: ${transfers}
     do:
-      cmd: mkdir -p results/${key} && touch results/${key}/report.html
-      deps: ["${item.target}.weights", "frames/${item.source}"]
+      cmd: touch results/${key}/report.html
+      deps: ["results/${key}/transfer.mp4", "frames/${item.source}"]
       outs: ["results/${key}/report.html"]
 """
+NAME = "IMG_42_as_the_dance"
 TRAIN = "echo 1 >> trained && cp frames/$1/film $1.weights\n"
 
 
@@ -85,11 +92,11 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     assert output.count("frames a second") == 2
     assert output.count("show few poses of a target") == 1
     assert "removed, of the demo: demo_dance, demo_target" in output
-    assert "6 stages, about " in output
+    assert "7 stages, about " in output
     decodes = {"decode@the_dance", "decode@IMG_42"}
     assert set(ran()) == {
         *("check_params", "train_gan@IMG_42"),
-        *("preview@IMG_42_as_the_dance", "report@IMG_42_as_the_dance"),
+        *(f"{stage}@IMG_42_as_the_dance" for stage in ("preview", "encode", "report")),
         *decodes,
     }
     report = Path("results/IMG_42_as_the_dance/report.html")
@@ -108,7 +115,7 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     assert not run_command(monkeypatch, "dance", another, me, "--open")
     output = capfd.readouterr().out
     assert output.count("frames a second") == 1
-    of_transfer = {"preview@IMG_42_as_encore", "report@IMG_42_as_encore"}
+    of_transfer = {f"{stage}@IMG_42_as_encore" for stage in ("preview", "encode", "report")}
     assert set(ran()) == {"check_params", "decode@encore", *of_transfer}
     assert opened == [Path("results/IMG_42_as_encore/transfer.mp4").resolve().as_uri()]
 
@@ -151,7 +158,7 @@ def test_a_preview_is_made_before_any_training_and_the_next_call_goes_on(films, 
     output = capfd.readouterr().out
     assert output.count(told) == 1
     assert output.index(told) < output.index("result: ")
-    assert ran() == ["train_gan@IMG_42", "report@IMG_42_as_the_dance"]
+    assert ran() == ["train_gan@IMG_42", *(f"{stage}@{NAME}" for stage in ("encode", "report"))]
 
 
 def contents():
@@ -164,7 +171,7 @@ def test_a_dry_dance_says_what_would_run_and_changes_nothing(films, monkeypatch,
     assert not run_command(monkeypatch, "dance", "--dry", *films[:2])
     output = capfd.readouterr().out
     assert re.search(r"^  train_gan@IMG_42 +\d+\.\d min$", output, re.MULTILINE)
-    assert re.search(r"6 stages, about [\d.]+ min", output)
+    assert re.search(r"7 stages, about [\d.]+ min", output)
     assert contents() == before
 
 
@@ -204,11 +211,11 @@ def test_a_missing_film_and_a_failing_stage_are_named_and_the_next_call_goes_on(
     assert error.startswith(
         "ERROR: train_gan@IMG_42: train_gan IMG_42: no light; its output: .dvc/"
     )
-    assert error.splitlines()[1:] == ["ERROR: not run: report@IMG_42_as_the_dance"]
+    assert error.splitlines()[1:] == [f"ERROR: not run: encode@{NAME}, report@{NAME}"]
     assert "preview@IMG_42_as_the_dance" in ran()
     Path("train.sh").write_text(TRAIN)
     assert not run_command(monkeypatch, "dance", *films[:2])
-    assert set(ran()) == {"train_gan@IMG_42", "report@IMG_42_as_the_dance"}
+    assert set(ran()) == {"train_gan@IMG_42", f"encode@{NAME}", f"report@{NAME}"}
 
 
 def test_the_demo_stays_where_it_is_paired_with_another_film(films, monkeypatch, capfd):
@@ -224,8 +231,8 @@ def test_the_demo_stays_where_it_is_paired_with_another_film(films, monkeypatch,
 def test_what_was_found_in_each_film_is_drawn(films, monkeypatch, capfd):
     assert not run_command(monkeypatch, "dance", "--dry", *films[:2])
     printed = capfd.readouterr().out
-    for film in films[:2]:
-        picture = Path(f".dvc/tmp/checks/{film.stem}.png")
+    for name in ("the_dance", "IMG_42"):
+        picture = Path(f".dvc/tmp/checks/{name}.png")
         assert f"what was found: {picture}\n" in printed
         assert picture.read_bytes()[1:4] == b"PNG"
 

@@ -9,23 +9,13 @@ from motiontransfer.app.runs import Run
 from motiontransfer.core import layout
 from motiontransfer.core.params import Transfer, Video, load_section
 from motiontransfer.core.storage import replacing
-from motiontransfer.project.entries import free_name, load_transfers, load_videos, same_film
+from motiontransfer.project.dances import name_of_file, same_films
+from motiontransfer.project.entries import load_transfers, load_videos, suffix_of
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 
 DONE, NOT_YET = "✓ done", "+ not yet"
 RUNNING, WAITING = "▶ running", "… waiting"
-
-
-def films() -> dict[str, Path]:
-    """Films that are there, by name: of params.yaml, and others in data/videos/."""
-    entered = {name: video.path for name, video in load_videos().items() if video.path.is_file()}
-    others = {
-        path.stem: path
-        for path in sorted(layout.VIDEOS_FOLDER.glob("[!.]*"))
-        if path.is_file() and path.suffix != ".dvc" and path not in entered.values()
-    }
-    return {**others, **entered}
 
 
 def keep_film(upload: Path) -> Path:
@@ -36,11 +26,9 @@ def keep_film(upload: Path) -> Path:
     """
     try:
         run_isolated(read_metadata, upload)
-        known = films()
-        if name := same_film(upload, known):
-            return known[name]
-        name = free_name(upload, {path.stem for path in layout.VIDEOS_FOLDER.glob("*")} | {*known})
-        path = layout.VIDEOS_FOLDER / f"{name}{upload.suffix.lower()}"
+        if known := [*same_films(upload).values()]:
+            return known[0]
+        path = layout.VIDEOS_FOLDER / f"{name_of_file(upload)}{suffix_of(upload)}"
         with replacing(path) as temporary:
             shutil.move(upload, temporary)  # data/ may be another disk
         return path

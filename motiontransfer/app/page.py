@@ -9,10 +9,12 @@ from pathlib import Path
 import gradio as gr
 
 from motiontransfer.app import views
-from motiontransfer.app.films import NOT_YET, WAITING, films, keep_film, read_project
+from motiontransfer.app.films import NOT_YET, WAITING, keep_film, read_project
 from motiontransfer.app.live import FRAME_RATE, Live
-from motiontransfer.app.runs import Queue, Told, command, read_log, stages_that_run, told_by
+from motiontransfer.app.runs import Queue, Told, command, read_log, told_by
 from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.pipeline.runs import stages_that_run
+from motiontransfer.project.dances import films
 from motiontransfer.video.color import Frame
 
 _REFRESH_SECONDS = 1.0
@@ -67,7 +69,7 @@ def _state(queue: Queue, chosen: Sequence[str | None]) -> list[str | dict]:
     paths = {path for _, path in choices}
     finished = gr.update(choices=[*project.finished()])
     return [
-        views.status(run, told, stages_that_run()),
+        views.status(run, told, sorted(stages_that_run())),
         views.results(told),
         gr.update(visible=run is not None and run.state == "running"),
         views.sample(project, run, told),

@@ -107,16 +107,6 @@ def outcome(told: Told) -> str:
     return "It was ended before it was done. Nothing is lost: Make goes on from there."
 
 
-def stages_that_run() -> list[str]:
-    """Stages of this project, whoever began them, by their names in DVC."""
-    commands = [
-        process.info["cmdline"] or []
-        for process in psutil.process_iter(["cmdline", "cwd"])
-        if process.info["cwd"] == str(Path.cwd())
-    ]
-    return sorted({"@".join(words[3:]) for words in commands if words[1:3] == ["-m", "stages"]})
-
-
 def activity(stage: str) -> str:
     """Last line that a stage that runs has printed, without losses."""
     log = log_of(stage)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motiontransfer.cli.options import AsJson, app
-from motiontransfer.cli.videos import print_missing_poses
+from motiontransfer.cli.videos import check_films, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import (
     DamagedFileError,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def inspect(
-    video: Annotated[str, typer.Argument(help="Its name in params.yaml.")],
+    video: Annotated[str, typer.Argument(help="Its name in params.yaml, or a film's file.")],
     *,
     output: Annotated[
         Path | None,
@@ -43,8 +43,9 @@ def inspect(
         ),
     ] = None,
 ) -> None:
-    """Draw detected keypoints and their statistics on a video."""
-    from motiontransfer.project.entries import load_transfers
+    """Draw detected keypoints and their statistics on a video, or check a film's file."""
+    from motiontransfer.project.dances import name_of_file
+    from motiontransfer.project.entries import load_transfers, load_videos
     from motiontransfer.rendering.inspect import load_inspection, write_overlay, write_overlay_sheet
 
     writers = {".mp4": write_overlay, ".png": write_overlay_sheet}
@@ -52,7 +53,14 @@ def inspect(
         raise MotionTransferError(
             f"--output: expected a name that ends in {' or '.join(writers)}, got {output}"
         )
-    subject = load_section(str, f"videos.{video}.subject")
+    videos = load_videos()
+    if video not in videos:
+        if output is not None or not Path(video).is_file():
+            known = ", ".join(videos)
+            raise ParamsError(f"no video {video!r}; expected a film's file, or one of {known}")
+        check_films({name_of_file(Path(video)): Path(video)}, crop="auto", target=None)
+        return
+    subject = videos[video].subject
     inspection = load_inspection(video, subject)
     written = output or layout.INSPECTION_FOLDER / f"{video}.mp4"
     writers[written.suffix](written, inspection)

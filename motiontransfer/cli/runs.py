@@ -11,7 +11,7 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,11 +19,12 @@ import typer
 from rich.live import Live
 from rich.table import Table
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from motiontransfer.cli.options import AsJson, Yes, app
 from motiontransfer.cli.videos import check_films, print_missing_poses
 from motiontransfer.core import layout
-from motiontransfer.core.errors import printable
+from motiontransfer.core.errors import MissingFileError, MotionTransferError, printable
 from motiontransfer.core.progress import ProgressMeter
 from motiontransfer.project.params_editing import apply_preset, preset_changes
 
@@ -47,7 +48,6 @@ def dance(
     ] = False,
 ) -> None:
     """Check and add both films, and run all that renders ME performing the dance of DANCER."""
-    from motiontransfer.core.params import load_section
     from motiontransfer.pipeline.plan import (
         forecast,
         format_forecast,
@@ -56,35 +56,51 @@ def dance(
         seconds_side_by_side,
     )
     from motiontransfer.pipeline.runs import num_at_once
-    from motiontransfer.project import entries
+    from motiontransfer.project.dances import add_dance, take_back
 
-    with scratch_project() if dry else nullcontext(Path()) as root:  # dry: as it is now
-        videos = entries.load_videos(root)
-        files = {path for path in layout.VIDEOS_FOLDER.glob("*") if path not in (dancer, me)}
-        taken = {*videos, *load_section(list[str], "subjects"), *(path.stem for path in files)}
-        source = entries.name_of(dancer, taken)
-        target = entries.name_of(me, taken | {source})
-        new = {name: file for name, file in ((source, dancer), (target, me)) if name not in videos}
-        checked = check_films(new, crop="auto", target=target)
-        for name, file in new.items():
-            settings = {"name": name, "subject": name, "crop": "auto", "role": "source"}
-            entries.add_video(file, **settings, entry_only=dry, root=root)
-        subject = target if target in new else videos[target].subject
-        transfer = entries.pair(source, subject, root=root)
-        removed = entries.remove_demo_videos(root=root) if new else []
-        wanted = [f"preview@{transfer}", *([] if preview else [f"report@{transfer}"])]
+    with scratch_project() as root:  # nothing of the project changes before all is known
+        planned = add_dance(dancer, me, entry_only=True, root=root)
+        checked = check_films(planned.new, crop="auto", target=planned.target)
+        wanted = _wanted(planned.transfer, preview=preview)
         graph = plan(*wanted, root=root, is_forecast=True)
         forecasts = forecast(graph, root=root)
-    print_missing_poses(transfer, source=source, target=subject, checked=checked)
-    if removed:
-        typer.echo(f"removed, of the demo: {', '.join(removed)}")
+    print_missing_poses(
+        planned.transfer, source=planned.source, target=planned.target, checked=checked
+    )
+    dance = planned if dry else add_dance(dancer, me)
+    if dance.removed:
+        typer.echo(f"{'to be ' * dry}removed, of the demo: {', '.join(dance.removed)}")
     together = seconds_side_by_side(graph, forecasts, jobs=num_at_once())
-    typer.echo(f"{transfer}: {format_forecast(forecasts, together)}")
+    typer.echo(f"{dance.transfer}: {format_forecast(forecasts, together)}")
     if dry:
         for stage, seconds in forecasts.items():
             typer.echo(f"  {stage:<40}{seconds / 60:6.1f} min")
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # progress without a terminal
+    told: list[str] = []
+    try:
+        took = _perform(dance.transfer, forecasts, preview=preview, opens=open_, told=told)
+    except MotionTransferError as error:
+        if not told and not isinstance(error.__cause__, KeyboardInterrupt):
+            take_back(dance)
+        raise
+    for stage, seconds in took.items():
+        if seconds >= _LEAST_SECONDS:
+            typer.echo(f"  {stage:<40}{seconds:6.0f} s")
+
+
+def _wanted(transfer: str, *, preview: bool) -> list[str]:
+    return [f"preview@{transfer}", *([] if preview else [f"report@{transfer}"])]
+
+
+def _perform(
+    transfer: str, forecasts: Mapping[str, float], *, preview: bool, opens: bool, told: list[str]
+) -> Mapping[str, float]:
+    """Run a dance's stages, and tell what is there; return the seconds that each took.
+
+    Args:
+        told: what was told, so far.
+    """
     results = layout.results_folder(transfer)
     made = {f"preview@{transfer}": ("preview", results / layout.PREVIEW_FILE)}
     if not preview:
@@ -93,18 +109,18 @@ def dance(
 
     def tell(stage: str) -> None:
         what, file = made[stage]
+        if not file.exists():
+            raise MissingFileError(f"{file}: {stage} has not made it; run the same command again")
         others = sorted(layout.backgrounds_folder(transfer).glob("*")) if what == "result" else []
         for each in (file, *others):
             tqdm.write(f"{what}: {each}")
         sys.stdout.flush()  # who reads a log shall see it, too
-        if open_ and what == "result":
+        told.append(what)
+        if opens and what == "result":
             webbrowser.open(file.resolve().as_uri())
 
-    tell_of = dict.fromkeys(made, tell)
-    took = _run_side_by_side(wanted, transfer, forecasts, first=wanted[0], tell=tell_of)
-    for stage, seconds in took.items():
-        if seconds >= _LEAST_SECONDS:
-            typer.echo(f"  {stage:<40}{seconds:6.0f} s")
+    wanted, tell_of = _wanted(transfer, preview=preview), dict.fromkeys(made, tell)
+    return _run_side_by_side(wanted, transfer, forecasts, first=wanted[0], tell=tell_of)
 
 
 def _run_side_by_side(
@@ -175,6 +191,7 @@ def repro(
     if dry:
         typer.echo("\n".join(graph))
         return
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # what is waited for
     with _stages_stopped_when_ended():
         with shown_progress() as show:
             run_stages(graph, executor, keep_going=keep_going, show=show)
@@ -221,7 +238,7 @@ def metered(
         if progress.running:
             meter.show(max(round(done), 1), note=f", {', '.join(sorted(progress.running))}")
 
-    with closing(meter):
+    with closing(meter), logging_redirect_tqdm():
         yield show
     tell_once([*untold])
 

@@ -69,11 +69,11 @@ def check_films(
         )
         checked = dict(zip(files, checks, strict=True))
     for name, check in checked.items():
-        _print_advice(check, is_target=name == target)
+        _print_advice(name, check, is_target=name == target)
     return checked
 
 
-def _print_advice(check: "VideoCheck", *, is_target: bool) -> None:
+def _print_advice(name: str, check: "VideoCheck", *, is_target: bool) -> None:
     from motiontransfer.pose.quality import NOTHING_TO_FIX
     from motiontransfer.project.entries import CHECKS_FOLDER
     from motiontransfer.project.video_check import (
@@ -89,7 +89,7 @@ def _print_advice(check: "VideoCheck", *, is_target: bool) -> None:
         typer.echo(NOTHING_TO_FIX)
     else:
         typer.echo("\n  - ".join(["to fix:", *sentences]))
-    picture = CHECKS_FOLDER / f"{check.metadata.path.stem}.png"
+    picture = CHECKS_FOLDER / f"{name}.png"
     write_check_sheet(picture, check)
     typer.echo(f"what was found: {picture}")
 

@@ -18,7 +18,7 @@ from types import GenericAlias, UnionType
 from typing import Annotated, ClassVar, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import (
@@ -81,7 +81,16 @@ class Section(BaseModel):
         return config(**{name: getattr(self, name) for name in names}, **others)
 
 
-Name = Annotated[str, Field(pattern=r"^\w[\w-]*$", max_length=50)]  # of 255 bytes of a file name
+NAME_BYTES = 120  # of 255 of a file name, some of which have two names or a suffix
+
+
+def _short(name: str) -> str:
+    if len(name.encode()) > NAME_BYTES:
+        raise ValueError(f"expected at most {NAME_BYTES} bytes of UTF-8")
+    return name
+
+
+Name = Annotated[str, Field(pattern=r"^\w[\w-]*$"), AfterValidator(_short)]
 
 
 class Video(BaseModel):

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Generator, Mapping
@@ -25,6 +26,8 @@ from motiontransfer.core.errors import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_logger = logging.getLogger(__name__)
 
 Array = Shaped[np.ndarray, "..."]
 
@@ -82,6 +85,28 @@ def unchanged_on_error(*files: Path) -> Generator[None]:
             if folder.exists() and not any(folder.iterdir()):
                 folder.rmdir()
         raise
+
+
+@contextmanager
+def params_lock(root: Path = Path()) -> Generator[None]:
+    """Keep other commands from changing params.yaml meanwhile; within a thread it nests."""
+    from filelock import FileLock, Timeout  # here: stages do without
+
+    if not (root / ".dvc").is_dir():
+        yield
+        return
+    path = root / ".dvc/tmp/params.lock"
+    path.parent.mkdir(exist_ok=True)
+    lock = FileLock(path, is_singleton=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        _logger.info("waits for another command that changes params.yaml")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_text(path: Path, text: str) -> None:

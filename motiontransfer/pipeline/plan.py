@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.params import PARAMS_FILE, Transfer, Video, load_section
 from motiontransfer.core.stages import STAGES, Stage
 from motiontransfer.core.storage import write_text
@@ -42,8 +43,9 @@ def scratch_project(root: Path = Path()) -> Generator[Path]:
         copy = Path(folder)
         (copy / ".dvc").mkdir()
         write_text(copy / ".dvc/config", "[core]\n    no_scm = true\n    analytics = false\n")
-        for path in filter(Path.exists, (root / name for name in _READ_BY_DVC)):
-            shutil.copy(path, copy)
+        with opened(root, wait=True) as repo, lock_repo(repo):  # which writes them in place
+            for path in filter(Path.exists, (root / name for name in _READ_BY_DVC)):
+                shutil.copy(path, copy)
         for path in filter(Path.exists, map(Path, _CODE)):
             (copy / path).symlink_to(path.resolve())
         yield copy
@@ -63,10 +65,16 @@ def plan(*wanted: str, root: Path = Path(), is_forecast: bool = False) -> Graph:
     with (
         errors_of_dvc("dvc.yaml"),
         scratch_project(root) if is_forecast else nullcontext(root) as folder,
-        opened(folder) as repo,
+        opened(folder, wait=True) as repo,
         lock_repo(repo),
     ):
-        targets = [stage for stage in own_stages(repo) if not wanted or name_of(stage) in wanted]
+        named = {name_of(stage): stage for stage in own_stages(repo)}
+        if unknown := [name for name in wanted if name not in named]:
+            raise MotionTransferError(
+                f"{', '.join(unknown)}: no such stage; its video or transfer was removed "
+                "meanwhile: run the same command again"
+            )
+        targets = [named[name] for name in wanted] if wanted else [*named.values()]
         to_run: dict[str, list[str]] = {}
         for stage in in_order(repo, targets):
             before = upstream(repo, stage)

@@ -11,15 +11,17 @@ then records nothing, or records to the end what was finished.
 
 import ctypes
 import json
+import logging
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -31,7 +33,10 @@ import psutil
 
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.parallel import memory_bytes
+from motiontransfer.core.storage import params_lock
 from motiontransfer.pipeline.plan import Graph
+
+_logger = logging.getLogger(__name__)
 
 _JOB_MEMORY = 2 * 2**30  # bytes; three hours of footage take 1.6 GiB (benchmarks/README.md)
 _POLL_SECONDS = 0.2  # what is shown costs 3 ms each time
@@ -39,6 +44,8 @@ _REPRO = ("--wait-for-lock", "repro")  # it waits while another DVC reads or wri
 _FORK_SERVER = ("-m", "motiontransfer.pipeline.fork_server")
 _NO_TARGETS: Mapping[str, str] = MappingProxyType({})
 _NO_URGENCY: Mapping[str, float] = MappingProxyType({})
+_BUSY = re.compile(r"'(?P<path>[^']+)' is busy, it is being blocked by: \(PID (?P<pid>\d+)\)")
+_WAIT_SECONDS = 1.0  # until it is looked again whether another process still runs
 _NICENESS = 10  # of what must not slow others down: a tenth of their share of a core
 
 
@@ -178,8 +185,32 @@ class LocalExecutor:
         self._idle: list[subprocess.Popen] = []  # fork servers, each for one stage at a time
         self._running: set[int] = set()
         self._interrupted: set[int] = set()
+        self._stops = threading.Event()
 
     def run(self, stage: str, log: Path, share: Mapping[str, str]) -> None:
+        """Run a stage, once no other process runs it or uses what it reads and writes."""
+        told = ""
+        while waits_for := _runner_of(stage) or self._run_unless_busy(stage, log, share):
+            if waits_for != told:
+                told = waits_for
+                log.write_text(f"waits: {told}\n")
+                _logger.info("%s waits: %s", stage, told)
+            if self._stops.wait(_WAIT_SECONDS):
+                raise MotionTransferError("interrupted")
+
+    def _run_unless_busy(self, stage: str, log: Path, share: Mapping[str, str]) -> str:
+        """Run a stage, and say which process is in the way, if one is."""
+        with params_lock() if stage == "check_params" else nullcontext():  # which reads it all
+            status = self._run_once(stage, log, share)
+        if not status:
+            return ""
+        killed = f"killed by {signal.Signals(-status).name}" if status < 0 else ""
+        error = killed or first_error(log) or last_line(log) or "?"
+        if busy := _BUSY.search(error):
+            return f"process {busy['pid']} uses {os.path.relpath(busy['path'])}"
+        raise MotionTransferError(error)
+
+    def _run_once(self, stage: str, log: Path, share: Mapping[str, str]) -> int:
         """Run DVC out of reach of the terminal's Ctrl-C, and kill what it leaves if it fails."""
         target = self._targets.get(stage)
         arguments = [target] if target else ["--single-item", stage]
@@ -201,11 +232,11 @@ class LocalExecutor:
         status = int(answer or -signal.SIGKILL)
         if status:
             _kill_group(group)
-            killed = f"killed by {signal.Signals(-status).name}" if status < 0 else ""
-            raise MotionTransferError(killed or first_error(log) or last_line(log) or "?")
+        return status
 
     def interrupt(self) -> None:
         """Interrupt each command once, also those that DVC is about to start."""
+        self._stops.set()
         for pid in [*self._running]:
             for command in _children(pid):
                 if command.pid not in self._interrupted:
@@ -214,6 +245,7 @@ class LocalExecutor:
                         command.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
+        self._stops.set()
         for group in [*self._running]:
             _kill_group(group)
 
@@ -291,6 +323,26 @@ def _new_log(name: str) -> Path:
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
     return log
+
+
+def stages_that_run() -> dict[str, int]:
+    """Process of each stage of this project that runs, whoever began it."""
+    commands = {
+        process.pid: process.info["cmdline"] or []
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if process.info["cwd"] == str(Path.cwd())
+    }
+    return {
+        "@".join(words[3:]): pid
+        for pid, words in commands.items()
+        if words[1:3] == ["-m", "stages"]
+    }
+
+
+def _runner_of(stage: str) -> str:
+    """Which process runs a stage, as one does whose DVC was killed."""
+    pid = stages_that_run().get(stage)
+    return f"process {pid} runs it" if pid else ""
 
 
 def _children(pid: int) -> list[psutil.Process]:

@@ -25,6 +25,7 @@ from motiontransfer.core.progress import track
 from motiontransfer.core.storage import replacing_folder
 from motiontransfer.pose.keypoints import OPENPOSE_JSON
 from motiontransfer.project.entries import add_video, check_new_video, load_videos
+from motiontransfer.project.names import valid_name
 from motiontransfer.video.color import Frame
 from motiontransfer.video.writer import write_video
 
@@ -49,8 +50,8 @@ def import_dataset(folder: Path, *, root: Path = Path()) -> list[str]:
     """
     folders = (path for kind in _FRAMES for path in folder.resolve().rglob(kind))
     parts = {path.parent for path in folders if len(_numbered(path)) > 1}
-    sources = dict(sorted((_name(part), part) for part in parts)) | {
-        re.sub(r"[^\w-]", "_", path.stem, flags=re.ASCII).lstrip("-"): path
+    sources = dict(sorted((valid_name(_name(part)), part) for part in parts)) | {
+        valid_name(path.stem): path
         for path in sorted(folder.iterdir())
         if path.suffix.lower() in _VIDEOS
     }

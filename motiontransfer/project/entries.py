@@ -5,10 +5,8 @@ written last, so a failure before leaves no trace. With a video go its subject a
 another video shows them, and the transfers that use either.
 """
 
-import itertools
-import re
 import shutil
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,15 +16,24 @@ from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, ParamsError
-from motiontransfer.core.params import PARAMS_FILE, Name, Transfer, Video, load_params, load_section
+from motiontransfer.core.params import (
+    NAME_BYTES,
+    PARAMS_FILE,
+    Name,
+    Transfer,
+    Video,
+    load_params,
+    load_section,
+)
 from motiontransfer.core.storage import (
     overlap,
+    params_lock,
     replacing,
-    sha256_of,
     unchanged_on_error,
     write_text,
 )
 from motiontransfer.pipeline.dvc_api import errors_of_dvc, lock_repo, opened
+from motiontransfer.project.names import is_plain, valid_name
 from motiontransfer.project.params_editing import (
     add_entry,
     add_item,
@@ -47,27 +54,10 @@ def load_transfers(root: Path) -> dict[str, Transfer]:
     return load_section(dict[str, Transfer] | None, "transfers", path=root / PARAMS_FILE) or {}
 
 
-def name_of(file: Path, taken: Set[str]) -> str:
-    """Name of the video of params.yaml that has this content, else one that is not taken."""
-    if not file.is_file():
-        raise MissingFileError(f"{file}: no such file; expected a video")
-    paths = {name: video.path for name, video in load_videos().items() if video.path.is_file()}
-    return same_film(file, paths) or free_name(file, taken)
-
-
-def same_film(file: Path, films: Mapping[str, Path]) -> str | None:
-    """Name of the film that has this content."""
-    for name, path in films.items():
-        if path.stat().st_size == file.stat().st_size and sha256_of(path) == sha256_of(file):
-            return name
-    return None
-
-
-def free_name(file: Path, taken: Set[str]) -> str:
-    """A valid name after that of a file, with a number where it is taken."""
-    stem = re.sub(r"[^\w-]+", "_", file.stem).strip("_-")[:40] or "film"
-    names = (f"{stem}_{number}" if number else stem for number in itertools.count())
-    return next(name for name in names if name not in taken)
+def suffix_of(file: Path) -> str:
+    """The suffix of a film, unless it is one by chance."""
+    suffix = file.suffix.lower()
+    return suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) < 6 else ""
 
 
 def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:
@@ -111,28 +101,29 @@ def add_video(
     check_new_video(name, subject, root=root)
     if not file.is_file() and detector is None:
         raise MissingFileError(f"{file}: no such file; expected a video")
-    path = file.resolve() if entry_only else _destination(file, name, root)
-    entry = {"path": path.as_posix(), "subject": subject, "crop": crop}
-    if detector:
-        entry["detector"] = detector
-    params = add_entry(read_text(root / PARAMS_FILE), "videos", name, entry)
-    params = add_item(params, "subjects", subject)
-    if role == "target":
-        params = add_item(params, "targets", subject)
-    if entry_only:
-        write_text(root / PARAMS_FILE, params)
+    with params_lock(root):
+        path = file.resolve() if entry_only else _destination(file, name, root)
+        entry = {"path": path.as_posix(), "subject": subject, "crop": crop}
+        if detector:
+            entry["detector"] = detector
+        params = add_entry(read_text(root / PARAMS_FILE), "videos", name, entry)
+        params = add_item(params, "subjects", subject)
+        if role == "target":
+            params = add_item(params, "targets", subject)
+        if entry_only:
+            write_text(root / PARAMS_FILE, params)
+            return path
+        video = root / path
+        new_video = [] if video.exists() else [video]
+        beside = [video.with_name(f"{path.name}.dvc"), video.with_name(".gitignore")]
+        with unchanged_on_error(*new_video, *beside):
+            if new_video:
+                with replacing(video) as temporary:
+                    shutil.copyfile(file, temporary)
+            with errors_of_dvc("dvc add"), opened(root, wait=True) as repo:
+                repo.add([str(video)])
+            write_text(root / PARAMS_FILE, params)
         return path
-    video = root / path
-    new_video = [] if video.exists() else [video]
-    beside = [video.with_name(f"{path.name}.dvc"), video.with_name(".gitignore")]
-    with unchanged_on_error(*new_video, *beside):
-        if new_video:
-            with replacing(video) as temporary:
-                shutil.copyfile(file, temporary)
-        with errors_of_dvc("dvc add"), opened(root) as repo:
-            repo.add([str(video)])
-        write_text(root / PARAMS_FILE, params)
-    return path
 
 
 def add_transfer(
@@ -148,35 +139,27 @@ def add_transfer(
         ParamsError: a name is unknown, taken or not valid.
         MissingFileError: no params.yaml, or no such ground truth.
     """
-    videos = load_videos(root)
-    if source not in videos:
-        raise ParamsError(f"--source: no video {source!r}; videos has {_listed(videos)}")
-    subjects = {video.subject for video in videos.values()}
-    if target not in subjects:
-        raise ParamsError(f"--target: no video shows {target!r}; there are {_listed(subjects)}")
-    if truth != "none" and not (root / layout.TRUTH_FOLDER / truth).exists():
-        raise MissingFileError(f"{layout.TRUTH_FOLDER / truth}: no such file; use --truth none")
-    subject = videos[source].subject
-    name = name or f"{target}_as_{subject}"
-    _check_name("--name", name)
-    if name in load_transfers(root):
-        raise ParamsError(
-            f"{PARAMS_FILE}: transfers.{name}: already exists; choose another name with --name"
-        )
-    entry = {"source": source, "source_subject": subject, "target": target, "truth": truth}
-    params = add_item(read_text(root / PARAMS_FILE), "targets", target)
-    params = add_entry(params, "transfers", name, entry)
-    write_text(root / PARAMS_FILE, params)
-    return name
-
-
-def pair(source: str, target: str, *, root: Path) -> str:
-    """Name of the transfer of a video's motion to a subject, which is added if there is none."""
-    for name, known in load_transfers(root).items():
-        if (known.source, known.target) == (source, target):
-            return name
-    name = f"{target}_as_{source}"
-    return add_transfer(source=source, target=target, name=name, truth="none", root=root)
+    with params_lock(root):
+        videos = load_videos(root)
+        if source not in videos:
+            raise ParamsError(f"--source: no video {source!r}; videos has {_listed(videos)}")
+        subjects = {video.subject for video in videos.values()}
+        if target not in subjects:
+            raise ParamsError(f"--target: no video shows {target!r}; there are {_listed(subjects)}")
+        if truth != "none" and not (root / layout.TRUTH_FOLDER / truth).exists():
+            raise MissingFileError(f"{layout.TRUTH_FOLDER / truth}: no such file; use --truth none")
+        subject = videos[source].subject
+        name = name or f"{target}_as_{subject}"
+        _check_name("--name", name)
+        if name in load_transfers(root):
+            raise ParamsError(
+                f"{PARAMS_FILE}: transfers.{name}: already exists; choose another name with --name"
+            )
+        entry = {"source": source, "source_subject": subject, "target": target, "truth": truth}
+        params = add_item(read_text(root / PARAMS_FILE), "targets", target)
+        params = add_entry(params, "transfers", name, entry)
+        write_text(root / PARAMS_FILE, params)
+        return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,29 +218,31 @@ def remove_video(removal: Removal, *, root: Path = Path()) -> None:
     Raises:
         ParamsError: params.yaml has changed since, or cannot be edited.
     """
-    params = read_text(root / PARAMS_FILE)
-    for section, name in removal.entries:
-        params = remove_entry(params, section, name)
-    for section, item in removal.items:
-        params = remove_item(params, section, item)
-    pointer = root / removal.path.with_name(f"{removal.path.name}.dvc")
-    if pointer.exists() and not removal.users_of_file:
-        with errors_of_dvc("dvc remove"), opened(root) as repo:
-            repo.remove(str(pointer))
-    write_text(root / PARAMS_FILE, params)
+    with params_lock(root):
+        params = read_text(root / PARAMS_FILE)
+        for section, name in removal.entries:
+            params = remove_entry(params, section, name)
+        for section, item in removal.items:
+            params = remove_item(params, section, item)
+        pointer = root / removal.path.with_name(f"{removal.path.name}.dvc")
+        if pointer.exists() and not removal.users_of_file:
+            with errors_of_dvc("dvc remove"), opened(root, wait=True) as repo:
+                repo.remove(str(pointer))
+        write_text(root / PARAMS_FILE, params)
 
 
 def remove_demo_videos(*, root: Path) -> list[str]:
     """Remove the demo's videos, unless a transfer pairs one with another film; return them."""
-    videos = load_videos(root)
-    demo = {name for name, video in videos.items() if video.path.parts[0] == "demo"}
-    actors = {videos[name].subject for name in demo}
-    transfers = load_transfers(root).values()
-    if any((each.source in demo) != (each.target in actors) for each in transfers):
-        return []
-    for name in demo:
-        remove_video(removal_of(name, root=root), root=root)
-    return sorted(demo)
+    with params_lock(root):
+        videos = load_videos(root)
+        demo = {name for name, video in videos.items() if video.path.parts[0] == "demo"}
+        actors = {videos[name].subject for name in demo}
+        transfers = load_transfers(root).values()
+        if any((each.source in demo) != (each.target in actors) for each in transfers):
+            return []
+        for name in demo:
+            remove_video(removal_of(name, root=root), root=root)
+        return sorted(demo)
 
 
 def orphaned_outputs(root: Path) -> list[Path]:
@@ -310,7 +295,7 @@ def _destination(file: Path, name: str, root: Path) -> Path:
     folder = (root / layout.VIDEOS_FOLDER).resolve()
     if file.resolve().is_relative_to(folder):
         return layout.VIDEOS_FOLDER / file.resolve().relative_to(folder)
-    path = layout.VIDEOS_FOLDER / f"{name}{file.suffix.lower()}"
+    path = layout.VIDEOS_FOLDER / f"{name}{suffix_of(file)}"
     if (root / path).exists() or (root / path.with_name(f"{path.name}.dvc")).exists():
         raise ParamsError(
             f"{path}: already exists; choose another name with --name, or add that file"
@@ -323,8 +308,14 @@ def _check_name(option: str, name: str) -> None:
         TypeAdapter(Name).validate_python(name)
     except ValidationError as error:
         raise ParamsError(
-            f"{option}: expected letters, digits, _ and -, not beginning with -, got {name!r}"
+            f"{option}: expected letters, digits, _ and -, not beginning with -, and at most "
+            f"{NAME_BYTES} bytes, got {name!r}; try {valid_name(name)}"
         ) from error
+    if not is_plain(name):
+        raise ParamsError(
+            f"{option}: {name!r} is a number, a date, a truth value or a device for some programs; "
+            f"try {valid_name(name)}"
+        )
 
 
 def _listed(names: Iterable[str]) -> str:

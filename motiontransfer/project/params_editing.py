@@ -17,7 +17,8 @@ import yaml
 
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import PARAMS_FILE, load_params, read_sections
-from motiontransfer.core.storage import write_text
+from motiontransfer.core.storage import params_lock, write_text
+from motiontransfer.project.names import is_plain
 
 PRESETS_FOLDER = Path("presets")
 DEFAULT = "default"
@@ -52,10 +53,11 @@ def apply_preset(
     Keys that another preset names take their shipped values; `default` restores the whole file but
     for the user's entries.
     """
-    text, changes = _with_preset(name, params_file, folder)
-    if changes or name == DEFAULT:
-        write_text(params_file, text)
-    return changes
+    with params_lock(params_file.parent):
+        text, changes = _with_preset(name, params_file, folder)
+        if changes or name == DEFAULT:
+            write_text(params_file, text)
+        return changes
 
 
 def read_text(path: Path = PARAMS_FILE) -> str:
@@ -184,9 +186,23 @@ def _remove(text: str, key: yaml.Node, node: yaml.CollectionNode, index: int) ->
     return f"{rest[:colon]} {'{}' if isinstance(node, yaml.MappingNode) else '[]'}{rest[colon:]}"
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes a text in quotes that only one version of YAML reads as a text."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        style = None if is_plain(data) else "'"
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
 def _flow(value: object) -> str:
-    """YAML in one line; quoted where YAML 1.1, which stages read, has another type."""
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf"))
+    """YAML in one line; text is quoted where version 1.1 or 1.2 has another type."""
+    text = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=float("inf"),
+        allow_unicode=True,
+    )  # fmt: skip
     return text.removesuffix("\n").removesuffix("\n...")
 
 

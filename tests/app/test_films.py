@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from motiontransfer.app.films import DONE, NOT_YET, WAITING, films, keep_film, read_project
+from motiontransfer.app.films import DONE, NOT_YET, WAITING, keep_film, read_project
 from motiontransfer.app.runs import Queue
 from motiontransfer.core.errors import VideoError
+from motiontransfer.project.dances import films
 from tests.films import film_person
 
 VIDEOS = {
@@ -21,7 +22,12 @@ TRANSFERS = {f"{target}_as_waltz": {**OF, "target": target} for target in ("eve"
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    params = {"videos": VIDEOS, "targets": ["eve", "ada"], "transfers": TRANSFERS}
+    params = {
+        "videos": VIDEOS,
+        "subjects": [*VIDEOS],
+        "targets": ["eve", "ada"],
+        "transfers": TRANSFERS,
+    }
     Path("params.yaml").write_text(yaml.safe_dump(params))
     for step, name in enumerate(("waltz", "eve")):
         film_person(Path(f"data/videos/{name}.mkv"), [(50 + step, 40)] * 3)
@@ -35,7 +41,8 @@ def upload(tmp_path):
 def test_films_are_those_that_are_there(upload):
     Path("data/videos/waltz.mkv.dvc").touch()
     upload.replace("data/videos/more.mkv")
-    assert films() == {name: Path(f"data/videos/{name}.mkv") for name in ("more", "waltz", "eve")}
+    names = {"more.mkv": "more", "waltz": "waltz", "eve": "eve"}
+    assert films() == {name: Path(f"data/videos/{stem}.mkv") for name, stem in names.items()}
 
 
 def test_an_upload_becomes_a_film_under_a_name_that_is_free(upload):

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from motiontransfer.app import runs
-from motiontransfer.app.runs import Queue, Run, activity, outcome, read_log, stages_that_run
+from motiontransfer.app.runs import Queue, Run, activity, outcome, read_log
 from motiontransfer.app.views import status
+from motiontransfer.pipeline.runs import stages_that_run
 from tests.command import started
 
 LOG = """\
@@ -61,9 +62,9 @@ def stage(tmp_path):
 
 def test_stages_that_run_are_those_of_this_project(stage, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert stages_that_run() == ["train_gan@ada"]
+    assert stages_that_run() == {"train_gan@ada": stage.pid}
     monkeypatch.chdir("/")
-    assert stages_that_run() == []
+    assert stages_that_run() == {}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,153 @@
+"""Films of a project by their content, and dances: two films, one's motion moved to the other."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from motiontransfer.core import layout
+from motiontransfer.core.errors import MissingFileError
+from motiontransfer.core.params import PARAMS_FILE, Video, load_section
+from motiontransfer.core.storage import params_lock, sha256_of, write_text
+from motiontransfer.project.entries import (
+    add_transfer,
+    add_video,
+    load_transfers,
+    load_videos,
+    removal_of,
+    remove_demo_videos,
+    remove_video,
+)
+from motiontransfer.project.names import free_name, valid_name
+from motiontransfer.project.params_editing import read_text
+
+
+def films() -> dict[str, Path]:
+    """Films that are there, by name: of params.yaml, and others in data/videos/ by their files'."""
+    entered = {name: video.path for name, video in load_videos().items() if video.path.is_file()}
+    others = {
+        path.name: path
+        for path in sorted(layout.VIDEOS_FOLDER.glob("[!.]*"))
+        if path.is_file() and path.suffix != ".dvc" and path not in entered.values()
+    }
+    return {**others, **entered}
+
+
+def same_films(file: Path) -> dict[str, Path]:
+    """Those of `films` that have this content."""
+    size = file.stat().st_size
+    alike = {name: path for name, path in films().items() if path.stat().st_size == size}
+    digest = sha256_of(file) if alike else ""
+    return {name: path for name, path in alike.items() if sha256_of(path) == digest}
+
+
+def name_of_file(file: Path, taken: Iterable[str] = ()) -> str:
+    """A free name for a film, which no other film in data/videos/ has, entered or not."""
+    own = [file.resolve(), file.resolve().with_name(f"{file.name}.dvc")]
+    others = (path for path in layout.VIDEOS_FOLDER.glob("*") if path.resolve() not in own)
+    stems = {stem for path in others for stem in (path.stem, Path(path.stem).stem)}
+    subjects = load_section(list[str], "subjects")
+    return free_name(file.stem, {*load_videos(), *subjects, *stems, *taken})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dance:
+    """What `add_dance` entered, and found there."""
+
+    transfer: str
+    source: str
+    """Video of the dance."""
+    target: str
+    """Subject that performs it."""
+    new: Mapping[str, Path]
+    """Name -> file of the videos that were entered, the dance's first."""
+    removed: Sequence[str]
+    """Videos of the demo that went."""
+    before: str
+    """Text of params.yaml."""
+    after: str
+
+
+def add_dance(dancer: Path, me: Path, *, entry_only: bool = False, root: Path = Path()) -> Dance:
+    """Add two films that are not there yet, and the transfer of the one's motion to the other.
+
+    A film is known by its content, not by its name. The demo's videos go. On an error all is as
+    it was.
+
+    Args:
+        entry_only: enter the films where they are, and leave DVC alone.
+
+    Raises:
+        MissingFileError: no such film, or no params.yaml.
+        ParamsError: params.yaml cannot be edited.
+    """
+    for file in (dancer, me):
+        if not file.is_file():
+            raise MissingFileError(f"{file}: no such file; expected a video")
+    with params_lock(root):
+        before, videos = read_text(root / PARAMS_FILE), load_videos(root)
+        source, found = _known_film(dancer, videos, is_target=False)
+        name, own = _known_film(me, videos, is_target=True, other=source)
+        new = {each: file for each, file in ((source, found), (name, own)) if each not in videos}
+        subject = videos[name].subject if name in videos else name
+        entered = partial(Dance, source=source, target=subject, new=new, before=before)
+        try:
+            for each, file in new.items():
+                add_video(
+                    file, name=each, subject=each, crop="auto", role="source",
+                    entry_only=entry_only, root=root,
+                )  # fmt: skip
+            transfer = pair(source, subject, root=root)
+            removed = remove_demo_videos(root=root) if new else []
+        except BaseException:
+            after = read_text(root / PARAMS_FILE)
+            take_back(entered(transfer="", removed=(), after=after), root=root)
+            raise
+        after = read_text(root / PARAMS_FILE)
+        return entered(transfer=transfer, removed=removed, after=after)
+
+
+def _known_film(
+    file: Path, videos: Mapping[str, Video], *, is_target: bool, other: str = ""
+) -> tuple[str, Path]:
+    """Name of the video that has a film's content, else a new one, and the film's file.
+
+    Of several, a target's is one that is trained, and a dance's one that is not; the same film is
+    another video as a target than it is as a dance, unless it is trained.
+    """
+    alike = same_films(file)
+    targets = load_section(list[str], "targets")
+    trained = [name for name in alike if name in videos and videos[name].subject in targets]
+    others = [name for name in alike if name in videos and name not in (*trained, other)]
+    if known := trained + others if is_target else others + trained:
+        return known[0], alike[known[0]]
+    kept = next((path for name, path in alike.items() if name not in videos), file)
+    return name_of_file(kept, {other}), kept
+
+
+def take_back(dance: Dance, *, root: Path = Path()) -> None:
+    """Remove what `add_dance` entered, and the files that it copied.
+
+    Where nothing else was entered since, params.yaml is as it was before, with the demo's videos.
+    """
+    with params_lock(root):
+        text, videos = read_text(root / PARAMS_FILE), load_videos(root)
+        for name, file in dance.new.items():
+            if name in videos:
+                removal = removal_of(name, root=root)
+                remove_video(removal, root=root)
+                copy = root / removal.path
+                if not removal.users_of_file and copy.resolve() != file.resolve():
+                    copy.unlink(missing_ok=True)
+        if text == dance.after:
+            write_text(root / PARAMS_FILE, dance.before)
+
+
+def pair(source: str, target: str, *, root: Path) -> str:
+    """Name of the transfer of a video's motion to a subject, which is added if there is none."""
+    transfers = load_transfers(root)
+    for name, known in transfers.items():
+        if (known.source, known.target) == (source, target):
+            return name
+    name = free_name(f"{valid_name(target)}_as_{valid_name(source)}", transfers)
+    return add_transfer(source=source, target=target, name=name, truth="none", root=root)
