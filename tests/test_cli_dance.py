@@ -140,7 +140,7 @@ def test_progress_is_the_forecast_of_what_is_done_and_of_what_runs(monkeypatch, 
         both = {"train_gan@me": job, "restored": job}
         show(Progress(graph={}, done={"decode@me": 3.0}, running=both))
         assert told == ["decode@me"]
-    assert told == ["decode@me", "report@me"]
+    assert told == ["decode@me"]
     lines = [re.sub(r", [\d.]+/s, [\d:]+ left", "", line) for line in caplog.messages]
     assert lines == ["me: 20 of 100, decode@me", "me: 50 of 100, restored, train_gan@me"]
 

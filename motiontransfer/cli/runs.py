@@ -143,12 +143,15 @@ def _run_side_by_side(
 
     Args:
         first: stage that goes before all others, with what it depends on.
-        tell: of stages, called once their outputs are there.
+        tell: of stages, called once their outputs are there, which may be now.
     """
     from motiontransfer.pipeline.plan import longest_chain, plan, urgencies
     from motiontransfer.pipeline.runs import LocalExecutor, num_at_once, run_stages
 
     graph = plan(*wanted)
+    for stage in [stage for stage in tell if stage not in graph]:
+        tell[stage](stage)
+    tell = {stage: tell[stage] for stage in tell if stage in graph}
     videos = [stage for stage in tell if not stage.startswith("report@")]
     hurried = {each for video in videos for each in longest_chain(graph, forecasts, video)}
     with _stages_stopped_when_ended(), metered(title, forecasts, tell=tell) as show:
@@ -219,7 +222,7 @@ def metered(
     """Yield a function that shows in one line how far a run of these stages is.
 
     Args:
-        tell: of stages, called once they are done, or at the end if they need not run.
+        tell: of stages, called once they are done.
     """
     meter = ProgressMeter(title, total=max(round(sum(forecasts.values())), 1))
     untold = [*tell]
@@ -240,7 +243,6 @@ def metered(
 
     with closing(meter), logging_redirect_tqdm():
         yield show
-    tell_once([*untold])
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def name_of_file(file: Path, taken: Iterable[str] = ()) -> str:
     others = (path for path in layout.VIDEOS_FOLDER.glob("*") if path.resolve() not in own)
     stems = {stem for path in others for stem in (path.stem, Path(path.stem).stem)}
     subjects = load_section(list[str], "subjects")
-    return free_name(file.stem, {*load_videos(), *subjects, *stems, *taken})
+    return free_name(valid_name(file.stem), {*load_videos(), *subjects, *stems, *taken})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,9 +35,9 @@ def valid_name(text: str) -> str:
     return name if is_plain(name) else f"{_NAMELESS}_{name}"
 
 
-def free_name(text: str, taken: Iterable[str]) -> str:
-    """The valid name of a text, with a number where it is taken, in whatever case."""
-    name, known = valid_name(text), {_folded(each) for each in taken}
+def free_name(name: str, taken: Iterable[str]) -> str:
+    """A name, with a number where it is taken, in whatever case."""
+    known = {_folded(each) for each in taken}
     names = (f"{name}_{number}" if number else name for number in count())
     return next(each for each in names if _folded(each) not in known)
 
