@@ -5,6 +5,7 @@ went wrong, what was expected, what was found, where, and what to do; entry poin
 line and exit non-zero.
 """
 
+import re
 from pathlib import Path
 
 PARAMS_FILE = Path("params.yaml")
@@ -79,7 +80,8 @@ class StudyError(MotionTransferError, ValueError):
 
 
 def one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    """Its message in one line, without a terminal's colors, which DVC writes into its own."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
 
 
 def printable(text: str) -> str:

@@ -98,11 +98,16 @@ def set_remote(
     not Amazon's, and a profile of ~/.aws.
 
     Raises:
-        RemoteError: the URL or the endpoint holds a secret, or is malformed.
+        RemoteError: the URL or the endpoint holds a secret, is malformed, or is not ASCII.
     """
     scheme = _scheme(url)
     for address in (url, *([endpoint] if endpoint else [])):
         _refuse_secrets(address, name)
+        if not address.isascii():
+            raise RemoteError(
+                f"{address}: DVC can write only ASCII to .dvc/config; make a link with such a name "
+                f"(`ln -s '{address}' ~/team`) and share that"
+            )
     if endpoint and scheme != "s3":
         raise RemoteError(f"--endpoint: only s3:// remotes have one, got {url}")
     settings = {"url": url, "verify": True, "endpointurl": endpoint, "profile": profile}

@@ -44,7 +44,7 @@ def same_films(file: Path) -> dict[str, Path]:
 def name_of_file(file: Path, taken: Iterable[str] = ()) -> str:
     """A free name for a film, which no other film in data/videos/ has, entered or not."""
     own = [file.resolve(), file.resolve().with_name(f"{file.name}.dvc")]
-    others = (path for path in layout.VIDEOS_FOLDER.glob("*") if path.resolve() not in own)
+    others = (path for path in layout.VIDEOS_FOLDER.resolve().glob("*") if path not in own)
     stems = {stem for path in others for stem in (path.stem, Path(path.stem).stem)}
     subjects = load_section(list[str], "subjects")
     return free_name(valid_name(file.stem), {*load_videos(), *subjects, *stems, *taken})

@@ -121,6 +121,7 @@ SECRET = "secrets do not go into git: leave them out of the URL"
         (["webdavs://host/dance?token=SECRET"], f"webdavs://host/dance: {SECRET}"),
         (["s3:/bucket/x"], "s3:/bucket/x: not a URL; expected s3://"),
         ([f"{__file__}/x"], f"{__file__}/x: "),
+        (["../Team (ä)"], "../Team (ä): DVC can write only ASCII to .dvc/config"),
         (["../remote", "--endpoint", "http://x"], "--endpoint: only s3:// remotes have one"),
         (["--profile", "me"], "--endpoint and --profile belong to a URL"),
     ],

@@ -1,0 +1,123 @@
+"""Films by their content and dances, whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from motiontransfer.core.errors import MissingFileError
+from motiontransfer.project.dances import add_dance, take_back
+from motiontransfer.project.entries import add_video
+from tests.project.small_project import small_project
+
+PARAMS = """\
+videos:
+  demo_dance: {path: demo/clips/source.mp4, subject: ben, crop: none}  # computed
+subjects: [ben]
+targets: []
+transfers: {}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path, monkeypatch):
+    root = small_project(tmp_path / "project", {"params.yaml": PARAMS}, monkeypatch)
+    monkeypatch.chdir(root)
+
+
+@pytest.fixture
+def films(tmp_path):
+    names = ("WhatsApp Video 2024-05-01 at 12.34.56", "00008")
+    films = [tmp_path / f"{name}.mp4" for name in names]
+    for film in films:
+        film.write_bytes(film.name.encode())
+    return films
+
+
+def files():
+    """All that is there, but for DVC's own cache."""
+    return {
+        path: path.read_bytes()
+        for path in Path().rglob("*")
+        if path.is_file() and not {".git", "cache", "tmp"} & set(path.parts)
+    }
+
+
+def params():
+    return yaml.safe_load(Path("params.yaml").read_text())
+
+
+def test_films_of_any_names_are_known_by_their_content(films):
+    dance = add_dance(*films)
+    assert dance.transfer == "film_00008_as_WhatsApp_Video_2024-05-01_at_12_34_56"
+    assert [*params()["videos"]] == [dance.source, "film_00008"]
+    assert dance.removed == ["demo_dance"]
+    before = files()
+    again = add_dance(*(film.rename(film.with_name(f"other {i}")) for i, film in enumerate(films)))
+    assert (again.transfer, again.new) == (dance.transfer, {})
+    assert files() == before
+
+
+def test_one_film_as_both_goes_on_with_the_same_pair(films):
+    first = add_dance(films[1], films[1])
+    assert (first.source, first.target) == ("film_00008", "film_00008_1")
+    assert add_dance(films[1], films[1]).transfer == first.transfer
+    assert len(params()["transfers"]) == 1
+
+
+def test_two_films_of_one_name_are_two(films, tmp_path):
+    other = tmp_path / "other/00008.MP4"
+    other.parent.mkdir()
+    other.write_bytes(b"another")
+    assert [*add_dance(films[1], other).new] == ["film_00008", "film_00008_1"]
+
+
+def test_a_film_that_a_killed_command_copied_is_not_copied_again(films):
+    left = Path("data/videos/WhatsApp.mp4")
+    left.parent.mkdir(parents=True)
+    left.write_bytes(films[0].read_bytes())
+    assert add_dance(*films).new["WhatsApp"] == left
+    assert {path.name for path in left.parent.glob("*.mp4")} == {left.name, "film_00008.mp4"}
+
+
+def test_a_link_to_a_film_elsewhere_is_copied_beside_it(films):
+    link = Path("data/videos/me.mp4")
+    link.parent.mkdir(parents=True)
+    link.symlink_to(films[1])
+    dance = add_dance(films[0], link)
+    assert params()["videos"][dance.target]["path"] == f"data/videos/{dance.target}.mp4"
+    assert link.is_symlink()
+
+
+def test_a_failure_leaves_all_as_it_was(films, monkeypatch):
+    before, add = files(), Repo.add
+
+    def fails(repo, paths):
+        if "00008" in paths[0]:
+            raise OSError(28, os.strerror(28))
+        return add(repo, paths)
+
+    monkeypatch.setattr(Repo, "add", fails)
+    with pytest.raises(OSError, match="No space left"):
+        add_dance(*films)
+    assert files() == before
+    with pytest.raises(MissingFileError, match=r"nowhere\.mp4: no such file; expected a video"):
+        add_dance(films[0], Path("nowhere.mp4"))
+    assert files() == before
+
+
+def test_what_is_taken_back_leaves_what_others_entered_meanwhile(films, tmp_path):
+    before, dance = files(), add_dance(*films)
+    take_back(dance)
+    assert files() == before
+    dance = add_dance(*films)
+    film = tmp_path / "solo.mp4"
+    film.write_bytes(b"solo")
+    add_video(film, name="solo", subject="eve", crop="auto", role="source")
+    take_back(dance)
+    assert [*params()["videos"]] == ["solo"]
+    assert (params()["subjects"], params()["targets"]) == (["eve"], [])
+    assert {path.name for path in files() if path.parts[0] == "data"} >= {"solo.mp4"}
+    assert not list(Path("data/videos").glob("*00008*"))
