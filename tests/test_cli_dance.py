@@ -218,6 +218,25 @@ def test_a_missing_film_and_a_failing_stage_are_named_and_the_next_call_goes_on(
     assert set(ran()) == {"train_gan@IMG_42", f"encode@{NAME}", f"report@{NAME}"}
 
 
+def test_a_dance_that_fails_before_its_preview_leaves_all_as_it_was(films, monkeypatch, capfd):
+    before = Path("params.yaml").read_bytes()
+    pipeline = Path("dvc.yaml").read_text().replace("cmd: mkdir -p frames", "cmd: false; mkdir")
+    Path("dvc.yaml").write_text(pipeline)
+    assert run_command(monkeypatch, "dance", *films[:2]) == 1
+    assert "decode@the_dance: " in capfd.readouterr().err
+    assert Path("params.yaml").read_bytes() == before
+    assert not [*Path("data/videos").glob("*")]
+
+
+def test_a_result_that_is_not_there_is_not_announced(films, monkeypatch, capfd):
+    pipeline = Path("dvc.yaml").read_text().replace("touch results/${key}/preview.mp4", "touch p")
+    Path("dvc.yaml").write_text(pipeline.replace("results/${key}/preview.mp4", "p"))
+    assert run_command(monkeypatch, "dance", "--preview", *films[:2]) == 1
+    printed = capfd.readouterr()
+    assert "preview: " not in printed.out
+    assert "preview.mp4: preview@IMG_42_as_the_dance has not made it; run" in printed.err
+
+
 def test_the_demo_stays_where_it_is_paired_with_another_film(films, monkeypatch, capfd):
     Path("demo/clips").mkdir(parents=True)
     clip = Path("demo/clips/source.mp4")

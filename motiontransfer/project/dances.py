@@ -18,7 +18,7 @@ from motiontransfer.project.entries import (
     remove_demo_videos,
     remove_video,
 )
-from motiontransfer.project.names import free_name, valid_name
+from motiontransfer.core.names import free_name, valid_name
 from motiontransfer.project.params_editing import read_text
 
 

@@ -33,7 +33,7 @@ from motiontransfer.core.storage import (
     write_text,
 )
 from motiontransfer.pipeline.dvc_api import errors_of_dvc, lock_repo, opened
-from motiontransfer.project.names import is_plain, valid_name
+from motiontransfer.core.names import is_plain, valid_name
 from motiontransfer.project.params_editing import (
     add_entry,
     add_item,

@@ -18,7 +18,7 @@ import yaml
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import PARAMS_FILE, load_params, read_sections
 from motiontransfer.core.storage import params_lock, write_text
-from motiontransfer.project.names import is_plain
+from motiontransfer.core.names import is_plain
 
 PRESETS_FOLDER = Path("presets")
 DEFAULT = "default"

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from motiontransfer.core import layout
+from motiontransfer.core.names import valid_name
 from motiontransfer.core.parallel import in_thread
 from motiontransfer.rendering.compositing import VisibleLabel, with_label
 from motiontransfer.rendering.videos import result_writer
@@ -95,7 +96,7 @@ def files_over(background: str) -> list[str]:
     """Names of the videos over a background."""
     if background == ALPHA:
         return ["alpha.mov", "alpha.webm"]
-    return [] if background == FILM else [f"{Path(background).stem}.mp4"]
+    return [] if background == FILM else [f"{valid_name(Path(background).stem)}.mp4"]
 
 
 def check_background(background: str) -> None:

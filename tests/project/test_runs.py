@@ -260,6 +260,49 @@ def test_without_keep_going_only_what_runs_is_finished(run_and_fail):
     assert told == "bad: ?; its output: .dvc/tmp/jobs/bad.log\nnot run: next"
 
 
+BUSY = (
+    "echo \"ERROR: failed to reproduce 'a': '$PWD/data/film' is busy, it is being blocked by:\"; "
+    "echo '  (PID 42): dvc repro'; exit 1"
+)
+
+
+def test_what_another_process_uses_is_waited_for_and_told(run, monkeypatch, caplog):
+    caplog.set_level("INFO", "motiontransfer.pipeline.runs")
+    monkeypatch.setattr(runs, "_WAIT_SECONDS", 0.01)
+    shell = f"echo $0 >> order; [ $(grep -c a order) -gt 3 ] && exit 0; {BUSY}"
+    assert set(run({"a": [], "b": ["a"]}, {"a": shell}).done) == {"a", "b"}
+    assert Path("order").read_text().split() == ["a"] * 4
+    assert caplog.messages == ["a waits: process 42 uses data/film"]
+
+
+def test_a_stage_that_another_process_runs_is_waited_for(run, monkeypatch, caplog):
+    caplog.set_level("INFO", "motiontransfer.pipeline.runs")
+    monkeypatch.setattr(runs, "_WAIT_SECONDS", 0.01)
+    looks = iter([{"a": 42}, {"a": 42}, {"b": 43}])
+    monkeypatch.setattr(runs, "stages_that_run", lambda: next(looks))
+    run({"a": []}, "echo $0 >> order")
+    assert Path("order").read_text().split() == ["a"]
+    assert caplog.messages == ["a waits: process 42 runs it"]
+
+
+def test_an_interrupt_ends_the_wait(run):
+    def interrupt(progress):
+        if Path(".dvc/tmp/jobs/a.log").read_text().startswith("waits: process 42 uses"):
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(MotionTransferError, match=r"^stopped"):
+        run({"a": []}, BUSY, show=interrupt)
+    assert time.monotonic() - began < SECONDS / 2
+
+
+def test_a_stage_that_is_not_there_is_no_plan_for_all(project):
+    (project / "frames").unlink()
+    with pytest.raises(MotionTransferError, match=r"^train@you: no such stage; its video or"):
+        plan("train@you")
+    assert [*plan("decode@me")] == ["decode@me"]
+
+
 def pid_in(path):
     return int(wait_for(lambda: path.exists() and path.read_text()))
 
