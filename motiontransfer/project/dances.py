@@ -7,6 +7,7 @@ from pathlib import Path
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError
+from motiontransfer.core.names import free_name, valid_name
 from motiontransfer.core.params import PARAMS_FILE, Video, load_section
 from motiontransfer.core.storage import params_lock, sha256_of, write_text
 from motiontransfer.project.entries import (
@@ -18,7 +19,6 @@ from motiontransfer.project.entries import (
     remove_demo_videos,
     remove_video,
 )
-from motiontransfer.core.names import free_name, valid_name
 from motiontransfer.project.params_editing import read_text
 
 

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, ParamsError
+from motiontransfer.core.names import is_plain, valid_name
 from motiontransfer.core.params import (
     NAME_BYTES,
     PARAMS_FILE,
@@ -33,7 +34,6 @@ from motiontransfer.core.storage import (
     write_text,
 )
 from motiontransfer.pipeline.dvc_api import errors_of_dvc, lock_repo, opened
-from motiontransfer.core.names import is_plain, valid_name
 from motiontransfer.project.params_editing import (
     add_entry,
     add_item,

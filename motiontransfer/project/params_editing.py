@@ -16,9 +16,9 @@ from typing import NamedTuple, cast
 import yaml
 
 from motiontransfer.core.errors import ParamsError
+from motiontransfer.core.names import is_plain
 from motiontransfer.core.params import PARAMS_FILE, load_params, read_sections
 from motiontransfer.core.storage import params_lock, write_text
-from motiontransfer.core.names import is_plain
 
 PRESETS_FOLDER = Path("presets")
 DEFAULT = "default"

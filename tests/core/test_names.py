@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
-from motiontransfer.core.params import Name
 from motiontransfer.core.names import free_name, is_plain, valid_name
+from motiontransfer.core.params import Name
 from motiontransfer.project.params_editing import add_entry
 
 LIKE_OTHER_TYPES = st.from_regex(
