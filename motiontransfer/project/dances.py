@@ -24,13 +24,11 @@ from motiontransfer.project.params_editing import read_text
 
 def films() -> dict[str, Path]:
     """Films that are there, by name: of params.yaml, and others in data/videos/ by their files'."""
-    entered = {name: video.path for name, video in load_videos().items() if video.path.is_file()}
-    others = {
-        path.name: path
-        for path in sorted(layout.VIDEOS_FOLDER.glob("[!.]*"))
-        if path.is_file() and path.suffix != ".dvc" and path not in entered.values()
-    }
-    return {**others, **entered}
+    found = {name: video.path for name, video in load_videos().items() if video.path.is_file()}
+    for path in sorted({*layout.VIDEOS_FOLDER.glob("[!.]*")} - {*found.values()}):
+        if path.is_file() and path.suffix != ".dvc":
+            found[path.name if path.stem in found else path.stem] = path
+    return found
 
 
 def same_films(file: Path) -> dict[str, Path]:
@@ -117,11 +115,12 @@ def _known_film(
     """
     alike = same_films(file)
     targets = load_section(list[str], "targets")
-    trained = [name for name in alike if name in videos and videos[name].subject in targets]
-    others = [name for name in alike if name in videos and name not in (*trained, other)]
+    entered = [name for name, path in alike.items() if name in videos and videos[name].path == path]
+    trained = [name for name in entered if videos[name].subject in targets]
+    others = [name for name in entered if name not in (*trained, other)]
     if known := trained + others if is_target else others + trained:
         return known[0], alike[known[0]]
-    kept = next((path for name, path in alike.items() if name not in videos), file)
+    kept = next((path for name, path in alike.items() if name not in entered), file)
     return name_of_file(kept, {other}), kept
 
 

@@ -41,8 +41,9 @@ def upload(tmp_path):
 def test_films_are_those_that_are_there(upload):
     Path("data/videos/waltz.mkv.dvc").touch()
     upload.replace("data/videos/more.mkv")
-    names = {"more.mkv": "more", "waltz": "waltz", "eve": "eve"}
-    assert films() == {name: Path(f"data/videos/{stem}.mkv") for name, stem in names.items()}
+    Path("data/videos/more.mp4").touch()
+    expected = {name: Path(f"data/videos/{name}.mkv") for name in ("more", "waltz", "eve")}
+    assert films() == {**expected, "more.mp4": Path("data/videos/more.mp4")}
 
 
 def test_an_upload_becomes_a_film_under_a_name_that_is_free(upload):
