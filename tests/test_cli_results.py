@@ -13,10 +13,8 @@ from motiontransfer.evaluation import protocols
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from motiontransfer.forensics.model import Prediction
 from motiontransfer.report import compare
-from motiontransfer.report.study import Answer, Participant, read_key
 from tests.command import run_command
 from tests.provenance import signing
-from tests.study.videos import BLUE, RED, video
 
 
 @pytest.fixture(autouse=True)
@@ -146,70 +144,6 @@ def test_default_revision_and_page(compared, command, arguments, revisions, tran
 
 def test_equal_revisions_are_refused(compared, refused):
     assert "'HEAD'" in refused("compare", "HEAD", "HEAD")
-
-
-# study
-
-
-@pytest.fixture
-def videos():
-    video(Path("ours.mp4"), RED)
-    video(Path("base.mp4"), BLUE)
-
-
-MAKE = ("make", "s.html", "--a", "ours.mp4", "--b", "base.mp4", "--seconds", "0.5", "--clips", "2")
-
-
-def answer_all(key, participant, *, prefers):
-    """Hand in answers of someone who always prefers that one and sees the attention checks."""
-    answers = [
-        Answer(pair=number, chosen=getattr(pair, "a" if pair.comparison is None else prefers))
-        for number, pair in key.pairs.items()
-    ]
-    file = Path(f"answers-{participant}.json")
-    found = Participant(study=key.study, participant=participant, answers=answers)
-    file.write_text(found.model_dump_json())
-    return file
-
-
-def test_a_study_is_made_and_scored(videos, command):
-    status, told = command("study", *MAKE)
-    assert status == 0
-    assert "wrote s.html (4 pairs, 0." in told
-    assert "wrote s.key.json, " in told
-    key = read_key(Path("s.key.json"))
-    files = [answer_all(key, f"p{n}", prefers="a" if n < 4 else "b") for n in range(5)]
-    status, told = command("study", "score", "s.key.json", *files)
-    assert status == 0
-    assert "ours.mp4 over base.mp4\n" in told
-    # 8 of 10, as worked out in tests/study/test_study.py
-    assert "  80.0%, 95 % interval 49.0% to 94.3%: 8 of 10 answers\n" in told
-    assert "participants: 5 counted, 0 left out" in told
-    _, told = command("study", "score", "s.key.json", *files, "--json")
-    assert json.loads(told)["preferences"][0]["preferred"] == 8
-
-
-def test_seeds_are_drawn_unless_given(videos, command):
-    few = (*MAKE[2:-1], "1")
-    for name, options in (("s", ()), ("t", ()), ("u", ("--seed", "9"))):
-        command("study", "make", f"{name}.html", *few, *options)
-    seeds = [read_key(Path(f"{name}.key.json")).seed for name in "stu"]
-    assert seeds[0] != seeds[1]
-    assert seeds[2] == 9
-
-
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        ((*MAKE, "--b", "ours.mp4"), "--b"),
-        (("make", "s.txt", *MAKE[2:]), "s.txt"),
-        ((*MAKE[:3], "none.mp4", *MAKE[4:]), "none.mp4"),
-        (("score", "none.json", "a.json"), "none.json"),
-        (("score", "ours.mp4", "a.json"), "ours.mp4"),
-    ],
-)
-def test_a_study_that_cannot_be_made_or_scored_is_one_line(videos, refused, arguments, named):
-    assert named in refused("study", *arguments)
 
 
 # verify

@@ -75,10 +75,6 @@ class RemoteError(MotionTransferError, OSError):
     """The remote cannot be used, or an object on it is missing or damaged."""
 
 
-class StudyError(MotionTransferError, ValueError):
-    """A human study cannot be made, or its answers cannot be scored."""
-
-
 def one_line(error: BaseException) -> str:
     """Its message in one line, without a terminal's colors, which DVC writes into its own."""
     return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())

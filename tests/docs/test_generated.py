@@ -80,6 +80,6 @@ def test_types_and_bounds_in_words(page, section, key, values):
 def test_subcommands_are_described_with_their_options(generated):
     page = generated.command_reference()
     titles = re.findall(r"^## `(.+)`$", page, flags=re.M)
-    assert {"add-video", "clean", "doctor", "join", "study make", "study score"} < set(titles)
+    assert {"add-video", "clean", "doctor", "join"} < set(titles)
     assert "motiontransfer preset NAME [OPTIONS]" in page
     assert "| `--dry-run` |" in page
