@@ -4,8 +4,6 @@
 same name with the suffix .png.
 """
 
-import re
-from collections.abc import Callable
 from pathlib import Path
 
 FRAMES_FILE = "frames.mkv"
@@ -34,42 +32,106 @@ COMPARISONS_FOLDER = ARTIFACTS_FOLDER / "comparisons"
 LIVE_FOLDER = RESULTS_FOLDER / "live"
 
 
-def _path_of(pattern: str) -> Callable[..., Path]:
-    """Function from the names in braces, in their order, to a path."""
-    names = re.findall(r"{(\w+)}", pattern)
-    return lambda *values: Path(pattern.format_map(dict(zip(names, values, strict=True))))
+def code_file(stage: str) -> Path:
+    return Path(f"artifacts/code/{stage}.json")
 
 
-code_file = _path_of("artifacts/code/{stage}.json")
-video_params_file = _path_of("artifacts/videos/{video}/{stage}.json")
-"""The keys of a video's entry in params.yaml that a stage reads."""
-metrics_file = _path_of("artifacts/metrics/{stage}/{name}.json")
-"""The few numbers of a training that `dvc metrics diff` compares."""
-counts_file = _path_of("artifacts/counts/{stage}/{name}.json")
-"""What a stage counted: frames, repairs, what it skipped."""
-measurements_file = _path_of("artifacts/measurements/{stage}/{name}.parquet")
-"""Tidy table of the measurements of `evaluate` or `evaluate_transfer`."""
-clips_folder = _path_of("artifacts/frames/{subject}")
-clip_folder = _path_of("artifacts/frames/{subject}/{video}")
-frames_file = _path_of("artifacts/frames/{subject}/{video}/frames.mkv")
-detections_file = _path_of("artifacts/detections/{subject}/{video}.parquet")
-keypoints_folder = _path_of("artifacts/keypoints/{subject}")
-keypoints_file = _path_of("artifacts/keypoints/{subject}/{video}.parquet")
-quality_plot = _path_of("artifacts/quality/{subject}/{video}.png")
-statistics_file = _path_of("artifacts/statistics/{subject}.json")
-appearance_file = _path_of("artifacts/appearance/{target}.safetensors")
-models_folder = _path_of("artifacts/models/{target}")
-evaluation_folder = _path_of("artifacts/evaluation/{target}")
-face_cycle_folder = _path_of("artifacts/face_cycles/{transfer}")
-poses_file = _path_of("artifacts/poses/{transfer}.parquet")
-rendered_folder = _path_of("artifacts/rendered/{transfer}")
-results_folder = _path_of("results/{transfer}")
-backgrounds_folder = _path_of("results/{transfer}/backgrounds")
-"""The result over another background than its own room."""
-transfer_evaluation_folder = _path_of("artifacts/evaluation_transfer/{transfer}")
-detector_file = _path_of("artifacts/forensics/{name}.safetensors")
-training_folder = _path_of("artifacts/training/{name}")
-"""Curves and sample images of the trainings of a target, a transfer or the detectors."""
+def video_params_file(video: str, stage: str) -> Path:
+    """The keys of a video's entry in params.yaml that a stage reads."""
+    return Path(f"artifacts/videos/{video}/{stage}.json")
+
+
+def metrics_file(stage: str, name: str) -> Path:
+    """The few numbers of a training that `dvc metrics diff` compares."""
+    return Path(f"artifacts/metrics/{stage}/{name}.json")
+
+
+def counts_file(stage: str, name: str) -> Path:
+    """What a stage counted: frames, repairs, what it skipped."""
+    return Path(f"artifacts/counts/{stage}/{name}.json")
+
+
+def measurements_file(stage: str, name: str) -> Path:
+    """Tidy table of the measurements of `evaluate` or `evaluate_transfer`."""
+    return Path(f"artifacts/measurements/{stage}/{name}.parquet")
+
+
+def clips_folder(subject: str) -> Path:
+    return Path(f"artifacts/frames/{subject}")
+
+
+def clip_folder(subject: str, video: str) -> Path:
+    return Path(f"artifacts/frames/{subject}/{video}")
+
+
+def frames_file(subject: str, video: str) -> Path:
+    return Path(f"artifacts/frames/{subject}/{video}/frames.mkv")
+
+
+def detections_file(subject: str, video: str) -> Path:
+    return Path(f"artifacts/detections/{subject}/{video}.parquet")
+
+
+def keypoints_folder(subject: str) -> Path:
+    return Path(f"artifacts/keypoints/{subject}")
+
+
+def keypoints_file(subject: str, video: str) -> Path:
+    return Path(f"artifacts/keypoints/{subject}/{video}.parquet")
+
+
+def quality_plot(subject: str, video: str) -> Path:
+    return Path(f"artifacts/quality/{subject}/{video}.png")
+
+
+def statistics_file(subject: str) -> Path:
+    return Path(f"artifacts/statistics/{subject}.json")
+
+
+def appearance_file(target: str) -> Path:
+    return Path(f"artifacts/appearance/{target}.safetensors")
+
+
+def models_folder(target: str) -> Path:
+    return Path(f"artifacts/models/{target}")
+
+
+def evaluation_folder(target: str) -> Path:
+    return Path(f"artifacts/evaluation/{target}")
+
+
+def face_cycle_folder(transfer: str) -> Path:
+    return Path(f"artifacts/face_cycles/{transfer}")
+
+
+def poses_file(transfer: str) -> Path:
+    return Path(f"artifacts/poses/{transfer}.parquet")
+
+
+def rendered_folder(transfer: str) -> Path:
+    return Path(f"artifacts/rendered/{transfer}")
+
+
+def results_folder(transfer: str) -> Path:
+    return Path(f"results/{transfer}")
+
+
+def backgrounds_folder(transfer: str) -> Path:
+    """The result over another background than its own room."""
+    return Path(f"results/{transfer}/backgrounds")
+
+
+def transfer_evaluation_folder(transfer: str) -> Path:
+    return Path(f"artifacts/evaluation_transfer/{transfer}")
+
+
+def detector_file(name: str) -> Path:
+    return Path(f"artifacts/forensics/{name}.safetensors")
+
+
+def training_folder(name: str) -> Path:
+    """Curves and sample images of the trainings of a target, a transfer or the detectors."""
+    return Path(f"artifacts/training/{name}")
 
 
 def masks_beside(keypoints: Path) -> Path:

@@ -193,7 +193,6 @@ class LocalExecutor:
         while waits_for := _runner_of(stage) or self._run_unless_busy(stage, log, share):
             if waits_for != told:
                 told = waits_for
-                log.write_text(f"waits: {told}\n")
                 _logger.info("%s waits: %s", stage, told)
             if self._stops.wait(_WAIT_SECONDS):
                 raise MotionTransferError("interrupted")
@@ -207,7 +206,9 @@ class LocalExecutor:
         killed = f"killed by {signal.Signals(-status).name}" if status < 0 else ""
         error = killed or first_error(log) or last_line(log) or "?"
         if busy := _BUSY.search(error):
-            return f"process {busy['pid']} uses {os.path.relpath(busy['path'])}"
+            waits_for = f"process {busy['pid']} uses {os.path.relpath(busy['path'])}"
+            log.write_text(f"waits: {waits_for}\n")
+            return waits_for
         raise MotionTransferError(error)
 
     def _run_once(self, stage: str, log: Path, share: Mapping[str, str]) -> int:
@@ -321,7 +322,9 @@ def log_of(name: str) -> Path:
 def _new_log(name: str) -> Path:
     log = log_of(name)
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("")
+    log.touch()
+    if not _runner_of(name):  # whose log it is
+        log.write_text("")
     return log
 
 

@@ -76,6 +76,12 @@ def test_errors_of_dvc_name_the_file(error):
     assert issubclass(UploadError, DvcException)
 
 
+def test_errors_of_dvc_have_no_colors():
+    red = DvcException("\x1b[31mdata\x1b[39m is\n\x1b[1;4ma link\x1b[0m")
+    with pytest.raises(MotionTransferError, match=r"^add: data is a link$"), errors_of_dvc("add"):
+        raise red
+
+
 def test_stages_are_in_order_after_those_they_read(repo):
     names = [name_of(stage) for stage in in_order(repo, own_stages(repo))]
     assert names.index("train") < names.index("render")

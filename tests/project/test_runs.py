@@ -278,10 +278,14 @@ def test_what_another_process_uses_is_waited_for_and_told(run, monkeypatch, capl
 def test_a_stage_that_another_process_runs_is_waited_for(run, monkeypatch, caplog):
     caplog.set_level("INFO", "motiontransfer.pipeline.runs")
     monkeypatch.setattr(runs, "_WAIT_SECONDS", 0.01)
-    looks = iter([{"a": 42}, {"a": 42}, {"b": 43}])
+    looks = iter([{"a": 42}, {"a": 42}, {"a": 42}, {"b": 43}])
     monkeypatch.setattr(runs, "stages_that_run", lambda: next(looks))
+    log = runs.log_of("a")
+    log.parent.mkdir(parents=True)
+    log.write_text("what process 42 has printed\n")
     run({"a": []}, "echo $0 >> order")
     assert Path("order").read_text().split() == ["a"]
+    assert log.read_text() == "what process 42 has printed\n"
     assert caplog.messages == ["a waits: process 42 runs it"]
 
 
