@@ -4,6 +4,7 @@ DVC does not promise them: pyproject.toml names the versions, tests/project/test
 test for each. Source: DVC's documentation, "Internal directories and files".
 """
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import dvc.cli.parser  # which `dvc.cli.main` loads, as dvc.scm
 import dvc.lock
+import dvc.repo
+import dvc.rwlock
 import dvc.scm
 import yaml
 from dvc.api import DVCFileSystem
 from dvc.exceptions import CheckoutError, DownloadError, DvcException, NotDvcRepoError, UploadError
 from dvc.fs import FileSystem, generic, localfs
-from dvc.repo import Repo, lock_repo
+from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.exceptions import StageCmdFailedError
@@ -44,7 +47,6 @@ __all__ = [
     "UploadError",
     "generic",
     "localfs",
-    "lock_repo",
 ]
 
 CONFIG = ".dvc/config or .dvc/config.local"
@@ -76,6 +78,26 @@ def opened(root: Path, *, wait: bool = False) -> Generator[Repo]:
             ) from error
     with repo:
         yield repo
+
+
+@contextmanager
+def lock_repo(repo: Repo) -> Generator[None]:
+    """Keep other commands of DVC from reading and writing the project meanwhile.
+
+    What says which paths they use is forgotten where a command that was killed has left it half
+    written: else no other one would run.
+    """
+    with dvc.repo.lock_repo(repo):
+        folder = Path(repo.tmp_dir or "")
+        used = folder / dvc.rwlock.RWLOCK_FILE
+        hardlink = repo.config["core"].get("hardlink_lock", False)
+        guard = str(folder / dvc.rwlock.RWLOCK_LOCK)
+        with dvc.lock.make_lock(guard, tmp_dir=str(folder), hardlink_lock=hardlink):
+            try:
+                json.loads(used.read_bytes() if used.exists() else b"{}")
+            except ValueError:
+                used.unlink()
+        yield
 
 
 @contextmanager

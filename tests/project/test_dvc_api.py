@@ -62,6 +62,17 @@ def test_a_lock_that_is_waited_for_is_looked_at_often(repo, monkeypatch, capfd):
     assert delays == [pytest.approx(0.05)]
 
 
+@pytest.mark.parametrize("left", ["", '{"read": {"/x": [{"pid"'])
+def test_paths_in_use_are_forgotten_where_a_killed_command_left_them_half_written(repo, left):
+    used = Path(repo.tmp_dir, "rwlock")
+    used.write_text(left)
+    with lock_repo(repo):
+        assert not used.exists()
+        used.write_text('{"read": {}}')
+    with lock_repo(repo):
+        assert used.exists()
+
+
 def test_a_folder_without_a_project_is_named(tmp_path):
     with pytest.raises(MissingFileError, match="no DVC project"), opened(tmp_path):
         pass
