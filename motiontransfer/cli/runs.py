@@ -72,9 +72,10 @@ def dance(
         typer.echo(f"{'to be ' * dry}removed, of the demo: {', '.join(dance.removed)}")
     together = seconds_side_by_side(graph, forecasts, jobs=num_at_once())
     typer.echo(f"{dance.transfer}: {format_forecast(forecasts, together)}")
+    width = max(map(len, forecasts), default=0)
     if dry:
         for stage, seconds in forecasts.items():
-            typer.echo(f"  {stage:<40}{seconds / 60:6.1f} min")
+            typer.echo(f"  {stage:<{width}}{seconds / 60:7.1f} min")
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # progress without a terminal
     told: list[str] = []
@@ -86,7 +87,7 @@ def dance(
         raise
     for stage, seconds in took.items():
         if seconds >= _LEAST_SECONDS:
-            typer.echo(f"  {stage:<40}{seconds:6.0f} s")
+            typer.echo(f"  {stage:<{width}}{seconds:6.0f} s")
 
 
 def _wanted(transfer: str, *, preview: bool) -> list[str]:
