@@ -1,4 +1,6 @@
 import hashlib
+import threading
+import time
 from pathlib import Path
 
 import grimp
@@ -8,7 +10,7 @@ import pytest
 import torch
 
 from motiontransfer.core import storage, tensor_files
-from motiontransfer.core.storage import source_digests, source_files
+from motiontransfer.core.storage import params_lock, source_digests, source_files
 from motiontransfer.models.weights import write_tensors
 from stages.code import stage_modules
 
@@ -143,3 +145,29 @@ def test_a_digest_is_of_the_file(package):
     digests = source_digests("ours.gan")
     assert digests["ours/losses.py"] == hashlib.sha256(b"").hexdigest()
     assert list(digests) == ["ours/gan.py", "ours/losses.py"]
+
+
+def test_params_are_changed_by_one_command_at_a_time(tmp_path, caplog):
+    """A thread stands in for another command: it has a lock of its own."""
+    caplog.set_level("INFO", "motiontransfer.core.storage")
+    (tmp_path / ".dvc").mkdir()
+    order = []
+
+    def change(name):
+        with params_lock(tmp_path), params_lock(tmp_path):
+            order.append(name)
+
+    with params_lock(tmp_path):
+        other = threading.Thread(target=change, args=("second",))
+        other.start()
+        while not caplog.messages:
+            time.sleep(0.01)
+        change("first")
+    other.join()
+    assert order == ["first", "second"]
+    assert caplog.messages == ["waits for another command that changes params.yaml"]
+
+
+def test_outside_of_a_project_nothing_is_locked(tmp_path):
+    with params_lock(tmp_path):
+        assert not [*tmp_path.iterdir()]
