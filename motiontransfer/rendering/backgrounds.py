@@ -158,8 +158,7 @@ def written_over(
     """Yield the frames in their room; write them over another background meanwhile, in threads.
 
     Args:
-        folder: gets the videos that `files_over` names, with the source's sound where the
-            container takes it.
+        folder: gets the videos that `files_over` names, with the source's sound.
         room: background image in the size of the frames.
     """
     size, behind = room.shape[:2], None

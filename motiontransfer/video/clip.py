@@ -38,6 +38,7 @@ from motiontransfer.video.reader import (
     DamagedVideoError,
     Timed,
     VideoMetadata,
+    is_usual,
     read_frames,
     read_metadata,
     sample_frames,
@@ -196,11 +197,13 @@ def decode_video(
     video = read_metadata(path)
     rate = frame_rate or video.frame_rate
     framing = fit_framing(video.size, _crop_box(video, crop, size), size=size)
+    if video.unheard:
+        _logger.warning("%s: its sound (%s) cannot be decoded: it is silent", path, video.unheard)
     frames = _IntactFrames(video, on_damage)
     with replacing_folder(folder) as work:
         starts = _write_frames(work, frames, video, framing, rate)
         sound = work / SOUND_FILE
-        offset = store_sound(path, sound, origin_seconds=starts[0]) if video.has_sound else None
+        offset = store_sound(path, sound, origin_seconds=starts[0])
         clip = Clip(
             frames=work / layout.FRAMES_FILE,
             sound=None if offset is None else sound,
@@ -235,7 +238,8 @@ def _metrics(
     clip: Clip, frames: "_IntactFrames", starts: list[float], source: dict[str, object]
 ) -> dict[str, object]:
     num_decoded, num_shown = len(frames.starts_seconds), len(set(starts))
-    return {
+    fitted = {"frames_of_another_size": frames.num_fitted} if frames.num_fitted else {}
+    return fitted | {
         "frames": clip.num_frames,
         "seconds": round(float(clip.num_frames / clip.frame_rate), 6),
         "frame_rate": round(float(clip.frame_rate), 6),
@@ -274,13 +278,14 @@ class _IntactFrames:
     def __init__(self, video: VideoMetadata, on_damage: Literal["fail", "truncate"]) -> None:
         self._video, self._on_damage = video, on_damage
         self.starts_seconds: list[float] = []
-        self.num_lost = 0
+        self.num_lost = self.num_fitted = 0
 
     def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
         end_seconds = 0.0
         try:
             for timed in read_frames(self._video):
                 self.starts_seconds.append(timed.start_seconds)
+                self.num_fitted += not is_usual(timed.item, self._video)
                 end_seconds = timed.end_seconds
                 yield timed
         except DamagedVideoError as damage:
@@ -371,12 +376,16 @@ class _Picture:
         self.frame, self._video, self._shrink = frame, video, shrink
 
     @cached_property
+    def is_usual(self) -> bool:
+        return is_usual(self.frame, self._video)
+
+    @cached_property
     def _upright(self) -> Frame:
         return upright(self.frame, self._video)
 
     @cached_property
     def _shrunk(self) -> AnyFrame | None:
-        made = None if self._shrink is None else self._shrink(self.frame)
+        made = None if self._shrink is None or not self.is_usual else self._shrink(self.frame)
         return None if made is None else made.to_ndarray()
 
     def framed(self, framing: Framing) -> AnyFrame:
@@ -406,7 +415,7 @@ def _full_size_writer(
 
         def write(picture: _Picture) -> None:
             nonlocal first, is_begun
-            kept = keep(picture.frame) if keep else None
+            kept = keep(picture.frame) if keep and picture.is_usual else None
             if not is_begun:
                 first, is_begun = kept, True
             if first is None:

@@ -34,6 +34,7 @@ _BT2020_TO_BT709 = np.array(
     dtype=np.float32,
 )
 _TABLE_SIZE = 4096
+_GRAY = 128  # behind what is transparent: hair and clothes are darker or brighter
 _BT709, _BT470BG, _SMPTE170M = 1, 5, 6  # FFmpeg's AVColorSpace
 _MATRICES = {_BT709: "bt709", _BT470BG: "bt601", _SMPTE170M: "bt601"}
 _RANGES = {ColorRange.MPEG: "tv", ColorRange.JPEG: "pc"}
@@ -53,6 +54,24 @@ def to_srgb(frame: av.VideoFrame) -> Frame:
         threads=1,
     )
     return tone_mapped(pixels, transfer=ColorTrc(frame.color_trc)) if is_hdr else pixels
+
+
+def opacity(frame: av.VideoFrame) -> UInt8[np.ndarray, "height width"] | None:
+    """Opacity of each pixel, of 255; None where all are opaque."""
+    parts = frame.format.components
+    if not (frame.format.has_palette or any(part.is_alpha for part in parts)):
+        return None
+    alpha = frame.to_ndarray(format="rgba")[..., 3]
+    return None if alpha.min() == 255 else alpha
+
+
+def opaque(frame: av.VideoFrame) -> Frame:
+    """`to_srgb`, over gray where the frame is transparent."""
+    pixels, alpha = to_srgb(frame), opacity(frame)
+    if alpha is None:
+        return pixels
+    share = alpha[..., None] / np.float32(255)
+    return (share * pixels + (1 - share) * _GRAY).round().astype(np.uint8)
 
 
 class OnePass:

@@ -3,10 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import av
+import av.filter
 import cv2
 import numpy as np
+from av.sidedata.sidedata import Type as SideDataType
 from jaxtyping import Float, Float32, UInt8
 
 from motiontransfer.core.errors import VideoError
@@ -14,6 +17,7 @@ from motiontransfer.video.color import Frame
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, half-open."""
+_MOST_SIDE_DATA = 64  # kinds that FFmpeg may have; it has 32
 WorkingSize = int | tuple[int, int]
 """Height in pixels, the width follows from what is shown; or (height, width), letterboxed."""
 
@@ -196,10 +200,27 @@ class Orientation:
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
     """Orientation in a decoded frame's display matrix; upright without one."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        data = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV knows less of it than FFmpeg
+        data = _with_known_side_data(frame).side_data.get("DISPLAYMATRIX")
     if data is None:
         return Orientation()
     return parse_display_matrix(tuple(np.frombuffer(bytes(data), dtype=np.int32).tolist()))
+
+
+def _with_known_side_data(frame: av.VideoFrame) -> av.VideoFrame:
+    graph = av.filter.Graph()
+    unknown = {*range(_MOST_SIDE_DATA)} - {kind.value for kind in SideDataType}
+    graph.link_nodes(
+        graph.add_buffer(
+            width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1)
+        ),
+        *(graph.add("sidedata", f"mode=delete:type={kind}") for kind in sorted(unknown)),
+        graph.add("buffersink"),
+    ).configure()
+    graph.push(frame)
+    return graph.vpull()
 
 
 def parse_display_matrix(matrix: tuple[int, ...]) -> Orientation:

@@ -2,11 +2,12 @@
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
@@ -18,8 +19,9 @@ from jaxtyping import Float
 from motiontransfer.core.checksums import BLOCK_BYTES, append_checksums, damaged, open_checked
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.video.color import Frame, to_srgb
-from motiontransfer.video.geometry import Orientation, orientation_of, resize
+from motiontransfer.video.color import Frame, opacity, opaque
+from motiontransfer.video.fields import Scan, deinterlaced, scan_of
+from motiontransfer.video.geometry import Orientation, fit_framing, orientation_of, resize
 from motiontransfer.video.isolation import restart_time_limit
 
 _Item = TypeVar("_Item")
@@ -31,6 +33,14 @@ _OWN_COMMENT = "motiontransfer"  # of files that end in checksums
 _PLAYLISTS = {"concat", "dash", "hls", "imf"}
 _FORMATS_WITH_DURATION = {"matroska", "webm", "mov", "mp4", "avi", "flv", "asf"}
 _DEFAULT_RATE = Fraction(25)  # of raw streams that carry no times
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders leave it out
+_NUM_LOOKS = 8  # at key frames, evenly spread, for the size that most of the film has
+_NUM_RUNS, _RUN_FRAMES = 4, 12  # in which it is seen whether fields are of two moments
+_SEEK_BACK_SECONDS = (0.0, 2.0, 10.0)  # formats without an index land after the wanted frame
+_STEP_BACK_SECONDS = 0.5  # a decoder's clock: reordered frames have times of their own
+_ROUNDING_SECONDS = 1e-3  # of times in a container
+_SAME_SHAPE = 0.02  # of the aspect: sizes are rounded, in blocks of 16
+_MOST_SOUND_PACKETS = 100  # a track that gives nothing in so many cannot be decoded
 _MAX_PIXELS = 2**26  # a frame; 8K has half as many
 _LONGEST_FRAME_SECONDS = 60.0  # a frame is repeated while it is shown
 _NTSC = Fraction(1000, 1001)
@@ -90,6 +100,8 @@ class PacketTimes:
     """End according to the file's header."""
     num_missing: int
     """Packets that the file's index lists beyond the end of the file."""
+    is_joined: bool = False
+    """Their times began anew within the file; here they go on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,14 +113,22 @@ class VideoMetadata:
     stored_size: tuple[int, int]
     """(height, width) of the stored frames."""
     size: tuple[int, int]
-    """(height, width) of the upright frames with square pixels."""
+    """(height, width) of the upright frames with square pixels: what most of the film has."""
     orientation: Orientation
+    pixel_aspect: Fraction
     frame_rate: Fraction
     """The constant rate nearest to the timestamps."""
     num_frames: int | None
     """Number of video packets; None where the file has no times."""
     packet_times: PacketTimes
     has_sound: bool
+    unheard: str = ""
+    """Codecs of the sound tracks, where none can be decoded."""
+    scan: Scan = "progressive"
+    other_sizes: tuple[tuple[int, int], ...] = ()
+    """Sizes that parts of the film have; they are fitted into `size`."""
+    is_transparent: bool = False
+    """Parts of the first frame are; they become gray."""
 
     @property
     def tolerance_seconds(self) -> float:
@@ -176,12 +196,42 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
         )
     if stream.codec_context is None:
         raise VideoError(f"{path}: no decoder for its video; convert it, e.g. to H.264")
+    tiles = [each for each in container.streams.video if each.disposition & Disposition.dependent]
+    if tiles and stream.frames <= 1:
+        raise VideoError(
+            f"{path}: is a picture in {len(tiles)} tiles, as phones store HEIC and AVIF; save it as"
+            " JPEG or PNG"
+        )
     return stream
 
 
-def sound_stream(container: av.container.InputContainer) -> av.AudioStream | None:
-    stream = container.streams.best("audio")
-    return stream if isinstance(stream, av.AudioStream) and stream.codec_context else None
+def find_sound(path: Path) -> tuple[int | None, str]:
+    """Index of the sound track; where none can be decoded, None and their codecs.
+
+    It is the one that players take, or else the first that can be decoded.
+    """
+    with open_input(path) as container:
+        best = container.streams.best("audio")
+        tracks = sorted(container.streams.audio, key=lambda track: track is not best)
+        left = {each.index: _MOST_SOUND_PACKETS for each in tracks if each.codec_context}
+        heard: set[int] = set()
+        broken = {each.index: "unknown" for each in tracks if not each.codec_context}
+        packets = container.demux([each for each in tracks if each.index in left])
+        while any(left.values()) and next(iter(left)) not in heard:
+            try:
+                packet = next(packets)
+            except (StopIteration, av.FFmpegError):
+                break
+            index = packet.stream_index
+            if not left.get(index):
+                continue
+            left[index] -= 1
+            try:
+                heard |= {index} if packet.decode() else set()
+            except av.FFmpegError:
+                broken[index] = packet.stream.codec_context.name
+    index = next((index for index in left if index in heard), None)
+    return index, "" if index is not None else ", ".join(sorted({*broken.values()}))
 
 
 def seconds_of(item: av.Packet | av.VideoFrame | av.AudioFrame) -> float | None:
@@ -202,32 +252,82 @@ def read_metadata(path: Path) -> VideoMetadata:
         stream = video_stream(container, path)
         codec, announced_rate = stream.codec_context.codec.canonical_name, stream.guessed_rate
         aspect = stream.sample_aspect_ratio or Fraction(1)
-        has_sound = sound_stream(container) is not None
         times = _read_packet_times(container, stream, path)
     try:
         first = next(_decoded(path))
     except (StopIteration, _CorruptStreamError) as error:
         cause = str(error) or "the stream holds no frames"
-        raise VideoError(f"{path}: frame 0: no frame can be decoded: {cause}") from error
-    orientation = orientation_of(first)
-    height, width = first.height, first.width
-    square = (height, round(width * aspect)) if aspect >= 1 else (round(height / aspect), width)
-    if math.prod(square) > _MAX_PIXELS:
         raise VideoError(
-            f"{path}: expected at most {_MAX_PIXELS:,} pixels a frame, got {square[1]}x{square[0]}"
-            f" (stored {width}x{height}, pixel aspect ratio {aspect}); scale it down"
+            f"{path}: frame 0: no frame can be decoded: {cause}; convert it, e.g. to MP4 or PNG"
+        ) from error
+    sound, unheard = find_sound(path)
+    stored, orientation = (first.height, first.width), orientation_of(first)
+    size = _shown_size(*stored, orientation, aspect)
+    if math.prod(size) > _MAX_PIXELS:
+        raise VideoError(
+            f"{path}: expected at most {_MAX_PIXELS:,} pixels a frame, got {size[1]}x{size[0]}"
+            f" (stored {stored[1]}x{stored[0]}, pixel aspect ratio {aspect}); scale it down"
         )
-    return VideoMetadata(
+    video = VideoMetadata(
         path=path,
         codec=codec,
-        stored_size=(height, width),
-        size=orientation.upright_size(square),
+        stored_size=stored,
+        size=size,
         orientation=orientation,
+        pixel_aspect=aspect,
         frame_rate=estimate_frame_rate(times.starts_seconds) or announced_rate or _DEFAULT_RATE,
         num_frames=times.starts_seconds.size or None,
         packet_times=times,
-        has_sound=has_sound,
+        has_sound=sound is not None,
+        unheard=unheard,
+        is_transparent=opacity(first) is not None,
     )
+    return _looked_into(video, first)
+
+
+def _shown_size(
+    height: int, width: int, orientation: Orientation, aspect: Fraction
+) -> tuple[int, int]:
+    """(height, width) of a stored frame, upright and with square pixels."""
+    square = (height, round(width * aspect)) if aspect >= 1 else (round(height / aspect), width)
+    return orientation.upright_size(square)
+
+
+def _looked_into(video: VideoMetadata, first: av.VideoFrame) -> VideoMetadata:
+    """With the size and orientation that it has for the longest time, and its scan."""
+    starts, keys = video.packet_times.starts_seconds, video.packet_times.keys_seconds
+    if keys.size < 2 and not first.interlaced_frame:
+        return video
+    looks = np.linspace(starts[0], starts[-1], _NUM_LOOKS) if starts.size else np.zeros(1)
+    places, counts = np.unique(
+        np.maximum(np.searchsorted(keys, looks, "right") - 1, 0), return_counts=True
+    )
+    later = (timed.item if timed else None for timed in decode_at(video, keys[places[1:]]))
+    shapes: Counter[tuple[int, int, Orientation]] = Counter()
+    for frame, count in zip([first, *later], counts.tolist(), strict=False):
+        if frame is not None:
+            shapes[frame.height, frame.width, orientation_of(frame)] += count
+    height, width, orientation = next(iter(shapes.most_common(1)))[0]
+    sizes = {_shown_size(*shape, video.pixel_aspect) for shape in shapes}
+    size = _shown_size(height, width, orientation, video.pixel_aspect)
+    runs = (_run(video, seconds) for seconds in looks[:: _NUM_LOOKS // _NUM_RUNS].tolist())
+    scan = scan_of(runs) if first.interlaced_frame else "progressive"
+    return replace(
+        video,
+        stored_size=(height, width),
+        size=size,
+        orientation=orientation,
+        other_sizes=tuple(sorted(sizes - {size})),
+        scan=scan,
+        frame_rate=video.frame_rate * (2 if scan == "interlaced" else 1),
+    )
+
+
+def _run(video: VideoMetadata, seconds: float) -> Iterator[av.VideoFrame]:
+    """Some frames as they were decoded."""
+    with open_input(video.path) as container, suppress(av.FFmpegError, DamagedVideoError):
+        frames = _frames_from(video, container, seconds)
+        yield from islice((timed.item for timed in frames), _RUN_FRAMES)
 
 
 def recognise_rate(rate: Fraction) -> Fraction:
@@ -271,18 +371,24 @@ def _read_packet_times(
     announced = _announced_end(container, stream)
     starts: set[float] = set()
     keys: set[float] = set()
-    end = 0.0
-    complete_until = float("inf")
+    end = shift = 0.0
+    complete_until, decoded = float("inf"), -math.inf
     try:
         for packet in container.demux():
             start = seconds_of(packet)
             if start is None or packet.size == 0:
                 continue
-            end = max(end, start + float((packet.duration or 0) * packet.time_base))
+            duration = float((packet.duration or 0) * packet.time_base)
+            if packet.stream_index == stream.index and packet.dts is not None:
+                complete_until = float(packet.dts * packet.time_base) + shift
+                if complete_until < decoded - _STEP_BACK_SECONDS:  # recordings that were joined
+                    shift += decoded + duration - complete_until
+                    complete_until = decoded + duration
+                decoded = complete_until
+            start += shift
+            end = max(end, start + duration)
             if packet.stream_index != stream.index:
                 continue
-            if packet.dts is not None:
-                complete_until = float(packet.dts * packet.time_base)
             if not packet.is_discard:
                 starts.add(start)
                 if packet.is_keyframe:
@@ -297,6 +403,7 @@ def _read_packet_times(
         complete_until_seconds=complete_until,
         announced_end_seconds=announced,
         num_missing=sum(entry.pos + entry.size > file_size for entry in stream.index_entries),
+        is_joined=shift > 0,
     )
 
 
@@ -333,7 +440,7 @@ def read_frames(video: VideoMetadata) -> Iterator[Timed[av.VideoFrame]]:
     previous: float | None = None
     end, num_frames = 0.0, 0
     try:
-        for frame in _decoded(video.path):
+        for frame in deinterlaced(_decoded(video.path), video.scan):
             start = seconds_of(frame)
             if start is None or (previous is not None and start <= previous):
                 # Timestamps must not decrease.
@@ -378,43 +485,76 @@ def sample_frames(video: VideoMetadata, *, num_samples: int) -> Iterator[Frame]:
     near = keys[np.maximum(np.searchsorted(keys, wanted, side="right") - 1, 0)]
     half = (wanted[-1] - wanted[0]) / max(2 * (wanted.size - 1), 1)
     wanted = np.unique(np.where(np.abs(wanted - near) < half, near, wanted))
-    yield from (upright(frame, video) for frame in decode_at(video, wanted) if frame is not None)
+    yield from (upright(timed.item, video) for timed in decode_at(video, wanted) if timed)
 
 
 def decode_at(
     video: VideoMetadata, times: Float[np.ndarray, " times"]
-) -> Iterator[av.VideoFrame | None]:
+) -> Iterator[Timed[av.VideoFrame] | None]:
     """Decode the first frame shown at each of some ascending times, or later.
 
     One at a time; None where the video ends or cannot be decoded before a time. Between two key
     frames decoding goes on; it begins anew at each key frame that is nearer.
     """
+    if not times.size:
+        return
     before = np.searchsorted(video.packet_times.keys_seconds, times, "right")
+    if video.packet_times.is_joined:  # seeking finds times of one part
+        before[:] = 0
     with open_input(video.path) as container:
-        stream = video_stream(container, video.path)
         for group in np.split(times, np.flatnonzero(np.diff(before)) + 1):
             num_left = len(group)
             try:
-                container.seek(int(group[0] * av.time_base))
-                frames, shown = container.decode(stream), None
-                for seconds in group - 1e-3:  # containers round times to milliseconds
-                    if shown is None or _start(shown) < seconds:
-                        shown = next((f for f in frames if _start(f) >= seconds), None)
+                frames, shown = _frames_from(video, container, group[0]), None
+                for seconds in group - _ROUNDING_SECONDS:
+                    if shown is None or shown.start_seconds < seconds:
+                        shown = next((f for f in frames if f.start_seconds >= seconds), None)
                     num_left -= 1
                     yield shown
-            except av.FFmpegError as error:
+            except (av.FFmpegError, DamagedVideoError) as error:
                 _logger.debug("%s: frame after %.2f s: %s", video.path, group[0], error)
             yield from [None] * num_left
 
 
-def _start(frame: av.VideoFrame) -> float:
+def _frames_from(
+    video: VideoMetadata, container: av.container.InputContainer, seconds: float
+) -> Iterator[Timed[av.VideoFrame]]:
+    """Frames from one that is not after a time; where seeking finds none, from the first."""
+    stream = video_stream(container, video.path)
+    for back in () if video.packet_times.is_joined else _SEEK_BACK_SECONDS:
+        with suppress(av.FFmpegError, StopIteration):
+            container.seek(int((seconds - back) * av.time_base))
+            frames = map(_timed, container.decode(stream))
+            first = next(frames)
+            if first.start_seconds <= seconds + _ROUNDING_SECONDS:
+                return chain([first], frames)
+    return read_frames(video)
+
+
+def _timed(frame: av.VideoFrame) -> Timed[av.VideoFrame]:
     start = seconds_of(frame)
-    return math.inf if start is None else start
+    start = math.inf if start is None else start
+    return Timed(start_seconds=start, end_seconds=start, item=frame)
 
 
 def upright(frame: av.VideoFrame, video: VideoMetadata) -> Frame:
-    """Convert to sRGB, rotate, and scale to the size of the video's first frame."""
-    return resize(video.orientation.upright(to_srgb(frame)), video.size)
+    """Convert to sRGB, over gray where it is transparent, turn, and scale to the video's size.
+
+    What has another shape than most of the video is fitted into it, with bars.
+    """
+    own = orientation_of(frame)
+    image = own.upright(opaque(frame))
+    height, width = _shown_size(frame.height, frame.width, own, video.pixel_aspect)
+    if abs(height * video.size[1] / (width * video.size[0]) - 1) < _SAME_SHAPE:
+        return resize(image, video.size)
+    whole = (0, 0, width, height)
+    return fit_framing((height, width), whole, size=video.size).letterbox(image)
+
+
+def is_usual(frame: av.VideoFrame, video: VideoMetadata) -> bool:
+    """Whether a frame is stored as most of the video is."""
+    usual = (*video.stored_size, video.orientation)
+    return (frame.height, frame.width, orientation_of(frame)) == usual
 
 
 def _decoded(path: Path) -> Iterator[av.VideoFrame]:
@@ -435,13 +575,18 @@ def _decoded_with(path: Path, threads: Literal["AUTO", "NONE"]) -> Iterator[av.V
     with open_input(path) as container:
         stream = video_stream(container, path)
         stream.thread_type = threads
+        decode, codec = stream.decode, stream.codec_context.codec.canonical_name
+        if stream.metadata.get("alpha_mode") == "1" and codec in _WITH_ALPHA:
+            context = av.CodecContext.create(_WITH_ALPHA[codec], "r")
+            assert isinstance(context, av.VideoCodecContext)
+            decode = context.decode
         packets = container.demux(stream)
         has_begun = False
         while True:
             packet: av.Packet | None = None
             try:
                 packet = next(packets)
-                frames = packet.decode()
+                frames = decode(packet)
             except (StopIteration, EOFError):
                 return
             except av.FFmpegError as error:

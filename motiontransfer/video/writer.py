@@ -1,13 +1,15 @@
 """Encoding: H.264 in the profile that browsers play, with AAC or MP3 audio copied in sync.
 
-Frames with masks become ProRes 4444, for editors, or VP9, for browsers, with alpha.
+Frames with masks become ProRes 4444, for editors, or VP9 with Opus, for browsers, with alpha.
 """
 
+import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import av
 import numpy as np
@@ -18,12 +20,15 @@ from motiontransfer.core.errors import VideoError
 from motiontransfer.core.storage import replacing
 from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.isolation import restart_time_limit
-from motiontransfer.video.reader import BITEXACT, open_input, open_output, seconds_of, sound_stream
+from motiontransfer.video.reader import BITEXACT, find_sound, open_input, open_output, seconds_of
+
+_logger = logging.getLogger(__name__)
 
 RESULT_PRESET = "veryfast"
 """x264's, of results: 0.8 dB of 53 below `medium` at 0.4 of its time, over a still room."""
 
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_OPUS_RATE = 48000
 _MP3_IN_MP4_RATES = (16000, 22050, 24000, 32000, 44100, 48000)
 _THREADS = 4  # x264's output depends on the number of threads, so it is fixed
 _FASTSTART = {**BITEXACT, "movflags": "+faststart"}
@@ -58,7 +63,7 @@ def video_writer(
     with the video.
 
     Args:
-        sound: a file with AAC or MP3; `store_sound` makes one of any.
+        sound: a file with AAC or MP3, or for WebM Opus; `store_sound` makes one of any.
         sound_offset_seconds: added to the sound's own timestamps; see `Clip`.
         crf: x264's quality, 0 (lossless) to 51; 18 looks like the input.
         preset: x264's, from `ultrafast` to `veryslow`: time against size.
@@ -180,14 +185,15 @@ def _sound_muxer(
     *,
     offset_seconds: float,
 ) -> Callable[[Fraction], None]:
-    """A function that muxes a sound file's track, AAC or MP3, up to a time in seconds.
+    """A function that muxes a sound file's track up to a time in seconds.
 
     It decodes nothing: `store_sound` has converted a stranger's sound in an isolated process.
     """
-    source = sound_stream(container)
-    if source is None:
+    source = container.streams.best("audio")
+    if not isinstance(source, av.AudioStream):
         raise VideoError(f"{container.name}: holds no sound; expected an audio stream")
-    if not _can_be_copied(source):
+    is_webm = output.format.name == "webm"
+    if not ("opus" in source.codec_context.name if is_webm else _can_be_copied(source)):
         raise VideoError(
             f"{container.name}: expected AAC or MP3 as decode stores them, got"
             f" {source.codec_context.name}; run decode again"
@@ -205,49 +211,54 @@ def _sound_muxer(
     return mux_until
 
 
-def store_sound(source: Path, path: Path, *, origin_seconds: float) -> float | None:
-    """Copy a file's AAC or MP3 into a Matroska file; other codecs become AAC.
+def store_sound(
+    source: Path, path: Path, *, origin_seconds: float, codec: Literal["aac", "libopus"] = "aac"
+) -> float | None:
+    """Copy a file's sound into a Matroska file; what the results cannot have is encoded anew.
 
+    AAC and MP3 are copied where that is `aac`. Times never step back; pauses are kept.
     `origin_seconds` is the first frame's time on the source's clock.
 
     Returns:
-        Offset that, added to the new file's timestamps, makes 0 the first frame; None where the
-        track holds no sample (then no file is written).
-
-    Raises:
-        VideoError: the sound cannot be decoded, or Matroska does not take it.
+        Offset that, added to the new file's timestamps, makes 0 the first frame; None where no
+        track holds a sample that can be decoded (then no file is written).
     """
-    with open_input(source) as container:
-        stream = sound_stream(container)
-        assert stream is not None, "the caller knows that there is sound"
-        packets = _readable(container.demux(stream))
-        try:
-            with (
-                replacing(path) as temporary,
-                open_output(temporary, container_format="matroska", options=BITEXACT) as output,
-            ):
-                if _can_be_copied(stream):
-                    stored = output.add_stream_from_template(stream)
-                else:
-                    stored = _add_aac(output, stream)
-                    packets = _converted(packets, stream, stored)
-                first = next(packets)
-                start, first_pts = _start_of(first), first.pts or 0
-                for packet in chain([first], packets):
-                    packet.pts = packet.dts = (packet.pts or 0) - first_pts
-                    packet.stream = stored
-                    output.mux_one(packet)
-                    restart_time_limit()
-        except StopIteration:
-            return None
-        except OSError:  # the disk's, not the sound's
-            raise
-        except (av.FFmpegError, ValueError) as error:
-            raise VideoError(
-                f"{source}: its sound ({stream.codec_context.name}) cannot be stored: {error};"
-                " convert it to AAC, or remove it"
-            ) from error
-    return round(start - origin_seconds, 6)
+    index, _ = find_sound(source)
+    if index is None:
+        return None
+    for convert in (False, True):
+        with open_input(source) as container:
+            stream = container.streams[index]
+            assert isinstance(stream, av.AudioStream)
+            if not convert and not (codec == "aac" and _can_be_copied(stream)):
+                continue
+            try:
+                with (
+                    replacing(path) as temporary,
+                    open_output(temporary, container_format="matroska", options=BITEXACT) as output,
+                ):
+                    packets = container.demux(stream)
+                    if convert:
+                        stored = _add_encoder(output, stream, codec)
+                        packets = _converted(packets, stream, stored)
+                    else:
+                        packets = _unchanging(_readable(packets), stream)
+                        stored = output.add_stream_from_template(stream)
+                    packets = _in_order(packets)
+                    first = next(packets)
+                    start, first_pts = _start_of(first), first.pts or 0
+                    for packet in chain([first], packets):
+                        packet.pts = packet.dts = (packet.pts or 0) - first_pts
+                        packet.stream = stored
+                        output.mux_one(packet)
+                        restart_time_limit()
+                return round(start - origin_seconds, 6)
+            except OSError:  # the disk's, not the sound's
+                raise
+            except (StopIteration, av.FFmpegError, ValueError) as error:
+                told = "cannot be kept" if convert else "cannot be copied"
+                _logger.warning("%s: its sound %s: %s", source, told, error)
+    return None
 
 
 def _start_of(packet: av.Packet) -> float:
@@ -257,20 +268,55 @@ def _start_of(packet: av.Packet) -> float:
 
 
 def _readable(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
-    """Packets with a timestamp, up to the first unreadable one; damage is reported by the video."""
+    """Packets up to the first unreadable one; damage is reported by the video."""
     while True:
         try:
             packet = next(packets)
         except (StopIteration, av.FFmpegError):
             return
-        if packet.pts is not None and packet.size:
+        if packet.size:
             yield packet
 
 
-def _add_aac(output: av.container.OutputContainer, source: av.AudioStream) -> av.AudioStream:
-    rate = min(_AAC_RATES, key=lambda rate: abs(rate - source.codec_context.sample_rate))
+def _unchanging(packets: Iterator[av.Packet], source: av.AudioStream) -> Iterator[av.Packet]:
+    """Packets of a track that stays as it began: its copy can name one rate and layout only."""
+    began: tuple[str, int] | None = None
+    for packet in packets:
+        with suppress(*([] if began else [av.FFmpegError])):  # it may begin within a frame
+            for frame in source.decode(packet):
+                got = (frame.layout.name, frame.sample_rate)
+                if got != (began := began or got):
+                    raise ValueError(f"it changes from {began} to {got}")
+        yield packet
+
+
+_Item = TypeVar("_Item", av.Packet, av.AudioFrame)
+
+
+def _in_order(items: Iterable[_Item]) -> Iterator[_Item]:
+    """With times that never step back: the track goes on where they do, or where there are none.
+
+    Pauses stay as they are. They step back where recordings were joined.
+    """
+    previous = end = shift = 0
+    for count, item in enumerate(items):
+        if item.pts is None:
+            item.pts = end - shift
+        if count and item.pts + shift < previous:
+            shift = end - item.pts
+        item.pts += shift
+        previous, end = item.pts, item.pts + (item.duration or 0)
+        yield item
+
+
+def _add_encoder(
+    output: av.container.OutputContainer, source: av.AudioStream, codec: str
+) -> av.AudioStream:
+    rates = _AAC_RATES if codec == "aac" else (_OPUS_RATE,)
+    rate = min(rates, key=lambda rate: abs(rate - source.codec_context.sample_rate))
     layout = "mono" if source.codec_context.channels == 1 else "stereo"
-    stream = output.add_stream("aac", rate=rate, layout=layout, format="fltp")
+    stream = output.add_stream(codec, rate=rate, layout=layout)
+    assert isinstance(stream, av.AudioStream)
     stream.codec_context.thread_count = 1
     stream.codec_context.bit_rate = 96_000 * stream.codec_context.channels
     return stream
@@ -279,10 +325,26 @@ def _add_aac(output: av.container.OutputContainer, source: av.AudioStream) -> av
 def _converted(
     packets: Iterator[av.Packet], source: av.AudioStream, stored: av.AudioStream
 ) -> Iterator[av.Packet]:
-    for packet in chain(packets, [None]):
-        for decoded in source.decode(packet):
-            yield from stored.encode(decoded)
+    """Encode what can be decoded; a track that changes its rate or channels stays as it began."""
+    began: tuple[str, str, int] | None = None
+    resamplers: dict[tuple[str, str, int], av.AudioResampler] = {}
+    for frame in _in_order(_decoded(packets, source)):
+        got = (frame.format.name, frame.layout.name, frame.sample_rate)
+        began = began or got
+        if got == began:
+            yield from stored.encode(frame)
+            continue
+        for each in resamplers.setdefault(got, av.AudioResampler(*began)).resample(frame):
+            each.pts = round((each.pts or 0) * (each.time_base or 0) / (frame.time_base or 1))
+            each.time_base = frame.time_base or Fraction(1)
+            yield from stored.encode(each)
     yield from stored.encode(None)
+
+
+def _decoded(packets: Iterator[av.Packet], source: av.AudioStream) -> Iterator[av.AudioFrame]:
+    for packet in chain(_readable(packets), [None]):
+        with suppress(av.FFmpegError):  # a broken packet is a pause
+            yield from source.decode(packet)
 
 
 def _can_be_copied(source: av.AudioStream) -> bool:
@@ -299,7 +361,7 @@ def _copied(
 ) -> Iterator[av.Packet]:
     rate = source.codec_context.sample_rate
     expected: int | None = None
-    for packet in _readable(container.demux(source)):
+    for packet in _in_order(_readable(container.demux(source))):
         time_base = packet.time_base or Fraction(1)
         start = round(((packet.pts or 0) * time_base + offset) * rate)
         length = round((packet.duration or 0) * time_base * rate)

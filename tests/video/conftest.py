@@ -68,11 +68,13 @@ def write_test_sound(path, *, seconds=1.0, codec="aac", start_seconds=0.0):
 
 
 def _encode_sound(container, stream, seconds, start_seconds):
-    samples = (click_track(seconds) * 32767).astype(np.int16)[np.newaxis]
-    frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-    frame.sample_rate = 48_000
-    frame.time_base = Fraction(1, 48_000)
-    frame.pts = round(start_seconds * 48_000)
+    rate, channels = stream.codec_context.sample_rate, stream.codec_context.channels
+    samples = (click_track(seconds, rate) * 32767).astype(np.int16).repeat(channels)[np.newaxis]
+    layout = stream.codec_context.layout.name
+    frame = av.AudioFrame.from_ndarray(samples, format="s16", layout=layout)
+    frame.sample_rate = rate
+    frame.time_base = Fraction(1, rate)
+    frame.pts = round(start_seconds * rate)
     container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
 
@@ -96,15 +98,21 @@ def write_test_video(
     options: dict[str, str] | None = None,
     sound_seconds: float = 0.0,
     sound_start_seconds: float = 0.0,
+    sound_codec: str = "aac",
+    sound_rate: int = 48_000,
+    sound_layout: str = "mono",
+    sound_tracks: int = 1,
+    container_options: dict[str, str] | None = None,
     rate: Fraction | int = 10,
 ):
     """Write frames at 10 a second, or at the given milliseconds."""
     times = [100 * index for index in range(len(frames))] if pts_ms is None else pts_ms
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", container_options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pix_fmt
-        stream.codec_context.time_base = Fraction(1, 1000)
+        is_mpeg = codec == "mpeg2video"  # which knows few rates
+        stream.codec_context.time_base = 1 / Fraction(rate) if is_mpeg else Fraction(1, 1000)
         stream.codec_context.thread_count = 1
         for name, value in (tags or {}).items():
             setattr(stream.codec_context, name, value)
@@ -112,12 +120,18 @@ def write_test_video(
             stream.codec_context.sample_aspect_ratio = aspect
         if matrix is not None:
             stream.set_display_matrix(matrix)
-        sound = container.add_stream("aac", rate=48_000, layout="mono") if sound_seconds else None
+        tracks = [
+            container.add_stream(sound_codec, rate=sound_rate, layout=sound_layout)
+            for _ in range(sound_tracks if sound_seconds else 0)
+        ]
+        if sound_codec.startswith("wma"):  # which has no default
+            tracks[0].codec_context.bit_rate = 96_000
         for frame, time in zip(frames, times, strict=True):
-            image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            kind = "rgba" if frame.shape[2] == 4 else "rgb24"
+            image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format=kind)
             image.pts, image.time_base = time, Fraction(1, 1000)
             container.mux(stream.encode(image))
         container.mux(stream.encode(None))
-        if sound is not None:
+        for sound in tracks:
             _encode_sound(container, sound, sound_seconds, sound_start_seconds)
     return path

@@ -6,7 +6,6 @@ import pytest
 
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.video import reader
-from motiontransfer.video.geometry import Orientation
 from tests.video.conftest import (
     grey_frame,
     greys,
@@ -34,30 +33,6 @@ def read_until_damage(path):
     return kept, str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "codec", "pix_fmt"),
-    [
-        ("video.mp4", "libx264", "yuv420p10le"),
-        ("video.mkv", "ffv1", "yuv422p10le"),
-        ("video.webm", "libvpx-vp9", "yuv420p"),
-        ("video.mov", "mjpeg", "yuvj420p"),
-        ("video.avi", "mpeg4", "yuv420p"),
-        ("video.ts", "libx264", "yuv420p"),
-    ],
-)
-def test_any_container_and_codec_gives_frames_in_order_with_their_times(
-    tmp_path, name, codec, pix_fmt
-):
-    options = {"codec": codec, "pix_fmt": pix_fmt, "pts_ms": range(0, 360, 40), "rate": 25}
-    path = write_test_video(tmp_path / name, greys(9), **options)
-    metadata, timed, frames = read_all(path)
-    assert [index_of(frame) for frame in frames] == list(range(9))
-    starts = np.array([each.start_seconds for each in timed])
-    np.testing.assert_allclose(starts - starts[0], np.arange(9) / 25, atol=0.002)
-    assert (metadata.frame_rate, metadata.num_frames, metadata.size) == (25, 9, (32, 48))
-    assert (metadata.has_sound, metadata.orientation) == (False, Orientation())
-
-
 def test_a_turned_video_stands_upright(tmp_path):
     path = write_test_video(tmp_path / "video.mp4", greys(2), matrix=CLOCKWISE)
     metadata, _, frames = read_all(path)
@@ -65,22 +40,6 @@ def test_a_turned_video_stands_upright(tmp_path):
     assert frames[0].shape == (48, 32, 3)
     assert frames[0][2:8, 26:].min() > 200  # the white corner, stored top left, is now top right
     assert frames[0][2:8, :8].max() < 100
-
-
-@pytest.mark.parametrize(
-    ("aspect", "matrix", "size"),
-    [
-        (Fraction(2), None, (32, 96)),
-        (Fraction(1, 2), None, (64, 48)),
-        (Fraction(4, 3), None, (32, 64)),
-        (Fraction(2), CLOCKWISE, (96, 32)),
-    ],
-)
-def test_pixels_become_square(tmp_path, aspect, matrix, size):
-    path = write_test_video(tmp_path / "video.mp4", greys(2), aspect=aspect, matrix=matrix)
-    metadata, _, frames = read_all(path)
-    assert metadata.size == size
-    assert frames[1].shape == (*size, 3)
 
 
 @pytest.mark.parametrize("name", ["video.mkv", "video.webm", "video.mp4"])

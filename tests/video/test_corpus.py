@@ -1,0 +1,222 @@
+"""What phones, cameras, browsers, downloads and editors make, in miniature, and what comes of it.
+
+A row is a file and what is expected: the indices of the frames shown, told by their grey level,
+the rate, the size, and when clicks are heard, or the refusal.
+"""
+
+from fractions import Fraction
+from functools import partial
+from types import SimpleNamespace
+
+import av
+import numpy as np
+import pytest
+from av.stream import Disposition
+from PIL import Image
+
+from motiontransfer.core.errors import VideoError
+from motiontransfer.video import reader
+from motiontransfer.video.clip import decode_video, read_clip
+from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.reader import decode_at, read_metadata
+from tests.video.conftest import click_starts, grey_frame, greys, index_of, write_test_video
+
+CLICKS = [0.0, 0.5]
+CLOCKWISE = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+MIRRORED = (-(1 << 16), 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+TOP_FIRST = {"flags": "+ilme+ildct", "x264-params": "tff=1", "crf": "1"}
+
+
+def film(path, **options):
+    write_test_video(path, options.pop("frames", greys(9)), **options)
+
+
+def sounding(codec, video="libx264", **options):
+    return partial(film, sound_seconds=0.9, sound_codec=codec, codec=video, **options)
+
+
+def cat(path, make, *, drop_bytes=0):
+    """Two recordings in one file, whose times begin anew, or the end of one."""
+    make(path)
+    content = path.read_bytes()
+    path.write_bytes(content[drop_bytes:] if drop_bytes else 2 * content)
+
+
+def resized(path, *, sizes, codec="libvpx"):
+    """A stream that changes its size: three frames of the first, six of the second."""
+    parts = [
+        write_test_video(path.with_name(f"{number}{path.name}"), frames, codec=codec)
+        for number, frames in enumerate([greys(9, sizes[0])[:3], greys(9, sizes[1])[3:]])
+    ]
+    with av.open(str(path), "w") as made, av.open(str(parts[0])) as first:
+        stream = made.add_stream_from_template(first.streams[0])
+        for number, part in enumerate(parts):
+            with av.open(str(part)) as source:
+                for packet in source.demux(video=0):
+                    if packet.size:
+                        packet.pts = packet.dts = packet.pts + number * 300
+                        packet.stream = stream
+                        made.mux(packet)
+
+
+def fields(path, *, moments):
+    """Frames stored as two fields, of one or two moments: a bar that moves on with each."""
+    bars = np.zeros((24, 64, 64, 3), np.uint8)
+    for moment, bar in enumerate(bars):
+        bar[:, 2 * moment : 2 * moment + 16] = 255
+    frames = bars[::2].copy()
+    frames[:, 1::2] = bars[moments - 1 :: 2, 1::2]
+    write_test_video(path, frames, options=TOP_FIRST)
+
+
+def picture(path, *, orientation=None, mode="RGB"):
+    image = Image.fromarray(grey_frame(4)).convert(mode)
+    exif = image.getexif()
+    if orientation:
+        exif[0x112] = orientation
+    image.save(path, exif=exif)
+
+
+def transparent(path, **options):
+    frames = [np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)]) for frame in greys(9)]
+    for frame in frames:
+        frame[:, 24:, 3] = 0
+    write_test_video(path, frames, **options)
+
+
+def unknown_sound(path, *, tracks):
+    """Two sound tracks, of which the first ones have a codec that nobody knows."""
+    write_test_video(path, greys(9), sound_seconds=0.9, sound_tracks=2)
+    parts = path.read_bytes().split(b"mp4a\0\0\0\0")
+    names = [b"apac" if number < tracks else b"mp4a" for number in range(len(parts) - 1)]
+    content = parts[0] + b"".join(
+        name + b"\0\0\0\0" + part for name, part in zip(names, parts[1:], strict=True)
+    )
+    path.write_bytes(content.replace(b"esds", b"esdX", tracks))
+
+
+NINE = {"shown": [*range(9)], "rate": 10, "size": (32, 48), "clicks": None}
+HEARD = {**NINE, "clicks": CLICKS}
+TURNED = {**NINE, "size": (48, 32)}
+ONE = {"shown": [4], "size": (32, 48), "clicks": None}
+CORPUS = {
+    # Containers and codecs.
+    "a.mp4": (film, NINE),
+    "ten_bits.mp4": (partial(film, pix_fmt="yuv420p10le"), NINE),
+    "a.mkv": (partial(film, codec="ffv1", pix_fmt="yuv422p10le"), NINE),
+    "a.mov": (partial(film, codec="mjpeg", pix_fmt="yuvj420p"), NINE),
+    "a.avi": (partial(film, codec="mpeg4"), NINE),
+    "a.flv": (partial(film, codec="flv"), NINE),
+    "a.ts": (film, NINE),
+    "a.mpg": (sounding("mp2", "mpeg2video", rate=25, pts_ms=range(0, 360, 40)), {"rate": 25}),
+    "a.gif": (partial(film, codec="gif", pix_fmt="rgb8"), {**NINE, "shown": None}),
+    "odd.webm": (
+        partial(film, frames=greys(9, (31, 47)), codec="libvpx-vp9"),
+        {**NINE, "size": (31, 47)},
+    ),
+    "fragments.mp4": (
+        partial(film, container_options={"movflags": "frag_keyframe+empty_moov"}),
+        NINE,
+    ),
+    "live.webm": (partial(film, codec="libvpx", container_options={"live": "1"}), NINE),
+    "late.ts": (partial(film, pts_ms=range(95_000_000, 95_000_900, 100)), NINE),
+    "cut_start.ts": (
+        partial(cat, make=partial(film, options={"g": "3"}), drop_bytes=1000),
+        {"rate": 10, "size": (32, 48)},
+    ),
+    # Shapes.
+    "turned.mp4": (partial(film, matrix=CLOCKWISE), TURNED),
+    "mirrored.mp4": (partial(film, matrix=MIRRORED), NINE),
+    "wide.mp4": (partial(film, aspect=Fraction(2)), {**NINE, "size": (32, 96)}),
+    "turns.webm": (partial(resized, sizes=[(32, 48), (48, 32)]), {**TURNED, "fitted": 3}),
+    "grows.webm": (partial(resized, sizes=[(16, 24), (32, 48)]), {**NINE, "fitted": 3}),
+    # Fields.
+    "interlaced.mp4": (partial(fields, moments=2), {"rate": 20, "frames": 24}),
+    "whole_frames.mp4": (partial(fields, moments=1), {"rate": 10, "frames": 12}),
+    # Pictures.
+    "exif.jpg": (partial(picture, orientation=6), {**ONE, "size": (48, 32)}),
+    "mirrored_exif.jpg": (partial(picture, orientation=2), ONE),
+    "a.tiff": (picture, ONE),
+    "cmyk.jpg": (partial(picture, mode="CMYK"), ONE),
+    "palette.png": (partial(picture, mode="P"), {"size": (32, 48)}),
+    "alpha.mov": (partial(transparent, codec="png", pix_fmt="rgba"), {"right": 128}),
+    "alpha.webm": (partial(transparent, codec="libvpx-vp9", pix_fmt="yuva420p"), {"right": 128}),
+    # Sound.
+    "aac.mp4": (sounding("aac"), HEARD),
+    "mp3.mkv": (sounding("libmp3lame"), HEARD),
+    "opus.webm": (sounding("libopus", "libvpx"), HEARD),
+    "pcm.mov": (sounding("pcm_s16le"), HEARD),
+    "mulaw.mov": (sounding("pcm_mulaw", sound_rate=8000), HEARD),
+    "alac.mov": (sounding("alac"), HEARD),
+    "flac.mkv": (sounding("flac", sound_rate=96_000, sound_layout="5.1"), HEARD),
+    "four.mkv": (sounding("pcm_s16le", sound_layout="4.0"), HEARD),
+    "ac3.mkv": (sounding("ac3"), {**HEARD, "clicks": [0.005, 0.505]}),
+    "wma.asf": (sounding("wmav2", "wmv2"), {**HEARD, "clicks": [0.043, 0.5]}),
+    "adpcm.avi": (sounding("adpcm_ms", "mpeg4"), HEARD),
+    "late.mp4": (sounding("aac", sound_start_seconds=0.3), {**HEARD, "clicks": [0.3, 0.8]}),
+    "two_in_one.ts": (
+        partial(cat, make=sounding("aac")),
+        {"shown": [*range(9), *range(9)], "clicks": [0.0, 0.5, 0.94, 1.44]},
+    ),
+    "two_in_one.mpg": (
+        partial(cat, make=sounding("mp2", "mpeg2video", rate=25, pts_ms=range(0, 360, 40))),
+        {"frames": 18},
+    ),
+    "second_track.mp4": (partial(unknown_sound, tracks=1), HEARD),
+    "no_track.mp4": (partial(unknown_sound, tracks=2), {**NINE, "unheard": "unknown"}),
+}
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_a_file_comes_through_as_expected(tmp_path, name):
+    make, expected = CORPUS[name]
+    path = tmp_path / name
+    make(path)
+    video = read_metadata(path)
+    clip = tmp_path / "clip"
+    metrics = decode_video(
+        path, clip, size=video.size, frame_rate=None, crop="none", on_damage="fail"
+    )
+    with FrameStore(clip / "frames.mkv") as store:
+        frames = list(store.frames())
+    times = video.packet_times.starts_seconds[[0, 4, -1]] if len(frames) > 4 else []
+    assert all(decode_at(video, np.array(times)))  # found by time, as the check samples them
+    sound = read_clip(clip).sound
+    offset = read_clip(clip).sound_offset_seconds
+    found = {
+        "shown": [index_of(frame) for frame in frames],
+        "frames": len(frames),
+        "rate": video.frame_rate,
+        "size": video.size,
+        "fitted": metrics.get("frames_of_another_size", 0),
+        "right": round(float(frames[-1][8:24, -8:].mean())),
+        "unheard": video.unheard,
+        "clicks": None if sound is None else click_starts(sound) + offset,
+    }
+    for key, value in expected.items():
+        if key == "clicks" and value is not None:
+            np.testing.assert_allclose(found[key], value, atol=0.03)
+        elif value is not None:
+            assert found[key] == value, key
+
+
+def test_interlaced_frames_have_no_combs(tmp_path):
+    fields(tmp_path / "v.mp4", moments=2)
+    decode_video(
+        tmp_path / "v.mp4", tmp_path / "c", size=(64, 64), frame_rate=None, crop="none",
+        on_damage="fail",
+    )  # fmt: skip
+    with FrameStore(tmp_path / "c/frames.mkv") as store:
+        frames = np.array(list(store.frames()), int)[2:-2, ..., 0]
+    inside = frames[:, 4:-4]
+    combs = np.minimum(abs(inside[:, 1:-1] - inside[:, :-2]), abs(inside[:, 1:-1] - inside[:, 2:]))
+    assert combs.mean() < 3  # 20 as stored
+
+
+def test_a_picture_in_tiles_is_refused(tmp_path, monkeypatch):
+    """As phones store HEIC and AVIF: FFmpeg marks each tile as a part of a whole."""
+    part = SimpleNamespace(attached_pic=0, dependent=Disposition.default)
+    monkeypatch.setattr(reader, "Disposition", part)
+    path = write_test_video(tmp_path / "v.mp4", greys(1))
+    with pytest.raises(VideoError, match=r"v\.mp4: is a picture in 1 tiles, .* as JPEG or PNG"):
+        read_metadata(path)
