@@ -5,10 +5,11 @@ font in its wheel, so that the images do not depend on the machine's fonts.
 """
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -24,7 +25,8 @@ from motiontransfer.video.clip import Clip
 from motiontransfer.video.color import AnyFrame, Frame, MaskedFrame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
-from motiontransfer.video.writer import RESULT_PRESET, video_writer
+from motiontransfer.video.isolation import run_isolated
+from motiontransfer.video.writer import RESULT_PRESET, store_sound, video_writer
 
 _LABELS = ("source", "pose", "result", "truth")  # of the panels, in their order
 _BACKGROUND = (20, 21, 24)
@@ -53,18 +55,26 @@ class Panels:
     """Whose line width the pose panel has."""
 
 
+@contextmanager
 def result_writer(
     path: Path, source: Clip, *, crf: int
-) -> AbstractContextManager[Callable[[Frame | MaskedFrame], None]]:
-    """Writer of a video in the time of a clip, with its sound where the container takes it."""
-    return video_writer(
-        path,
-        frame_rate=source.frame_rate,
-        sound=None if path.suffix == ".webm" else source.sound,
-        sound_offset_seconds=source.sound_offset_seconds,
-        crf=crf,
-        preset=RESULT_PRESET,
-    )
+) -> Generator[Callable[[Frame | MaskedFrame], None]]:
+    """Writer of a video in the time of a clip, with its sound: in WebM, as Opus."""
+    sound, offset = source.sound, source.sound_offset_seconds
+    with TemporaryDirectory(prefix="motiontransfer-") as folder:
+        if sound is not None and path.suffix == ".webm":
+            opus = Path(folder) / "sound.mka"
+            made = run_isolated(store_sound, sound, opus, origin_seconds=-offset, codec="libopus")
+            sound, offset = (None, 0.0) if made is None else (opus, made)
+        with video_writer(
+            path,
+            frame_rate=source.frame_rate,
+            sound=sound,
+            sound_offset_seconds=offset,
+            crf=crf,
+            preset=RESULT_PRESET,
+        ) as write:
+            yield write
 
 
 def write_videos(

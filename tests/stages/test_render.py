@@ -41,7 +41,7 @@ from tests.stages.project import (
     write_params,
 )
 from tests.training.small import translator_config, write_translator
-from tests.video.conftest import kill_decoder
+from tests.video.conftest import click_starts, kill_decoder
 
 VIDEOS = ("transfer.mp4", "comparison.mp4")
 RESULTS = Path("results/ada_as_ben")
@@ -355,7 +355,10 @@ def test_with_alpha_there_are_a_file_for_editors_and_one_for_browsers(unsigned, 
     assert read_provenance(OTHERS / "alpha.mov").is_generated
     assert read_provenance(OTHERS / "alpha.webm") is None
     assert "alpha.webm is not signed" in caplog.text
-    assert {kind for kind, *_ in packets(OTHERS / "alpha.mov")} == {"video", "audio"}
+    for name in ("alpha.mov", "alpha.webm"):
+        assert {kind for kind, *_ in packets(OTHERS / name)} == {"video", "audio"}
+    heard = [click_starts(path) for path in (OTHERS / "alpha.mov", OTHERS / "alpha.webm")]
+    np.testing.assert_allclose(*heard, atol=0.003)
     with av.open(str(OTHERS / "alpha.mov")) as container:
         frames = [frame.to_ndarray(format="rgba") for frame in container.decode(video=0)]
     assert len(frames) == NUM_SOURCE_FRAMES
