@@ -9,8 +9,9 @@ their hashes, and `dvc metrics show` would list a checksum as a metric.
 import json
 import os
 import struct
+import weakref
 import zlib
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -118,12 +119,19 @@ class CheckedFile:
         self._path, self._file, self._media_bytes = path, file, media_bytes
         self._checksums = np.frombuffer(checksums, _CHECKSUM)
         self._position, self._index, self._block = 0, -1, b""
+        self._raised: Callable[[], DamagedFileError | None] = lambda: None
 
     def read(self, size: int) -> bytes:
         """At most the rest of a block."""
+        if self._raised():  # FFmpeg asks again before PyAV raises it, which prints a second one
+            return b""
         index, start = divmod(self._position, BLOCK_BYTES)
         if index != self._index:
-            self._index, self._block = index, self._checked_block(index)
+            try:
+                self._index, self._block = index, self._checked_block(index)
+            except DamagedFileError as error:
+                self._raised = weakref.ref(error)
+                raise
         data = self._block[start : start + size]
         self._position += len(data)
         return data
@@ -139,6 +147,7 @@ class CheckedFile:
         return block
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._raised = lambda: None
         origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._media_bytes}
         self._position = origin[whence] + offset
         return self._position
