@@ -1,5 +1,7 @@
 """Subject choice and keypoint cleaning: `python -m stages clean_keypoints demo_dance`."""
 
+from dataclasses import replace
+
 import numpy as np
 from pydantic import Field
 
@@ -15,10 +17,11 @@ from motiontransfer.pose.quality import (
     measure_quality,
     pairs_of_clip,
     quality_metrics,
+    unusually_exposed,
     verdict,
 )
 from motiontransfer.pose.subject import PersonRule, choice_metrics, choose_person
-from motiontransfer.pose.time_series import TimeFilter
+from motiontransfer.pose.time_series import TimeFilter, segments
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 
@@ -60,6 +63,8 @@ def main(key: str) -> str:
     assert isinstance(switches, int)
     plot = layout.quality_plot(video.subject, key)
     with FrameStore(clip.frames) as store:
+        unusual = unusually_exposed(store)
+        keypoints = replace(keypoints, unusual=tuple(segments(unusual)))
         quality = measure_quality(
             keypoints,
             repairs,
@@ -73,6 +78,12 @@ def main(key: str) -> str:
     write_keypoints(layout.keypoints_file(video.subject, key), keypoints)
     write_json(
         layout.counts_file("clean_keypoints", key),
-        {**choice, **repairs.counts(), **quality_metrics(quality), "verdict": sentences},
+        {
+            **choice,
+            **repairs.counts(),
+            **quality_metrics(quality),
+            "frames_unusually_exposed": int(unusual.sum()),
+            "verdict": sentences,
+        },
     )
     return f"{plot} shows their quality, with advice"

@@ -97,6 +97,8 @@ class Keypoints(_Joints):
     """The joints of one subject: a row for every frame of the clip."""
 
     filled: Bool[np.ndarray, "rows joints"] | None = None
+    unusual: tuple[tuple[int, int], ...] = ()
+    """Runs of frames, first and end, far darker or brighter than the clip: no target's likeness."""
 
     def __post_init__(self) -> None:
         _Joints.__post_init__(self)
@@ -121,6 +123,7 @@ class Keypoints(_Joints):
             points=self.points[frames],
             score=self.score[frames],
             filled=None if self.filled is None else self.filled[frames],
+            unusual=(),
         )
 
     def without(self, removed: Bool[np.ndarray, "#frames joints"]) -> "Keypoints":
@@ -238,7 +241,8 @@ class Detections(_Joints):
 def write_keypoints(path: Path, keypoints: Keypoints) -> None:
     """Write one subject's keypoints as Parquet: a row for every frame, person 0 in each."""
     frame_index = np.arange(keypoints.num_frames, dtype=np.int32)
-    _write(path, keypoints, frame_index, np.zeros_like(frame_index), filled=keypoints.filled)
+    person, unusual = np.zeros_like(frame_index), keypoints.unusual
+    _write(path, keypoints, frame_index, person, filled=keypoints.filled, unusual=unusual)
 
 
 def write_detections(path: Path, detections: Detections) -> None:
@@ -270,6 +274,7 @@ def read_detections(path: Path) -> Detections:
     """Read and check multi-person keypoints, none of them filled in; raises as `read_keypoints`."""
     with _named(path):
         values = _read(path)
+        del values["unusual"]
         if values.pop("filled") is not None:
             raise KeypointsError(
                 "holds positions that were filled in; expected detections, as they are in "
@@ -293,6 +298,7 @@ def _write(
     person: Int32[np.ndarray, " rows"],
     *,
     filled: Bool[np.ndarray, "rows joints"] | None = None,
+    unusual: tuple[tuple[int, int], ...] = (),
 ) -> None:
     skeleton, rate = joints.skeleton, joints.frame_rate
     seconds = [float(index / rate) for index in frame_index.tolist()]
@@ -315,6 +321,7 @@ def _write(
         "frame_rate": str(rate),
         "num_frames": joints.num_frames,
         "detector": joints.detector,
+        **({"unusual": unusual} if unusual else {}),
     }
     write_table(path, columns, key=_METADATA_KEY, description=description)
 
@@ -366,6 +373,7 @@ def _values(
         "points": np.concatenate([joints[..., :2] for joints in packed], axis=1),
         "score": np.concatenate([joints[..., 2] for joints in packed], axis=1),
         "filled": filled,
+        "unusual": tuple((start, stop) for start, stop in description.get("unusual", ())),
         "num_frames": description["num_frames"],
         "skeleton": Skeleton(groups=groups),
         "image_size": (height, width),

@@ -1,7 +1,7 @@
 """Quality of a clip's keypoints: coverage, outliers, framing, camera motion, and advice."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -49,6 +49,10 @@ _ENOUGH_OF_HANDS = 0.8  # of the frames; they are hidden now and then in any dan
 _ENOUGH_OF_FACE = 0.5  # of the frames; dancers turn round
 _TALL_ENOUGH_PX = 140  # of body height; MediaPipe finds few hands of smaller people
 STILL_CAMERA = 0.015  # widths of the image a second; noise alone reaches half of it
+STEADY_CAMERA = 0.008  # widths of the image; shadows on a plain floor reach 0.006, a hand 0.014
+_USUAL_EXPOSURE = 0.7  # of the clip's median level, or as much above: less is a fade or a flash
+_NUM_EXPOSURES = 400  # frames of a clip that are measured, at most about
+_NOISE_LEVELS = 8  # added to levels: ratios of dark ones are noise
 
 # Camera motion.
 PAIR_SECONDS = 0.2
@@ -57,6 +61,8 @@ _NUM_PAIRS = 24  # of a clip
 _COUNTED_QUANTILE = 0.75  # of the pairs' speeds: a camera that moves a quarter of the time moves
 _TILES_A_SIDE = 4  # at least, of the shorter side; shifts below half a tile are measurable
 _MIN_TEXTURE = 3.0  # standard deviation of gray levels: less is noise on a plain wall
+_MOST_POINTS, _FEWEST_POINTS, _POINTS_APART_PX = 200, 12, 5  # of the background
+_FEWEST_PLACES = 5  # of a deviation
 _MIN_RESPONSE = 0.2  # of the correlation's peak, 1 being a perfect match
 
 
@@ -76,6 +82,8 @@ class ClipQuality:
     body_height_px: float
     """Apparent height of the upright person, pixels of the working image."""
     camera_speed: float | None
+    camera_wander: float | None = None
+    """Standard deviation of the view's place, in widths of the image."""
     frame_rate: float
 
     @property
@@ -99,6 +107,7 @@ def measure_quality(
     with_others: Mask,
     possible_switches: int,
     camera_speed: float | None,
+    camera_wander: float | None = None,
 ) -> ClipQuality:
     """Measure cleaned keypoints; `content`: the video's box in the working image."""
     skeleton, height = keypoints.skeleton, body_height_px(keypoints)
@@ -126,6 +135,7 @@ def measure_quality(
         possible_switches=possible_switches,
         body_height_px=height,
         camera_speed=camera_speed,
+        camera_wander=camera_wander,
         frame_rate=float(keypoints.frame_rate),
     )
 
@@ -269,6 +279,11 @@ def _motion(quality: ClipQuality) -> Iterator[str]:
             f"the camera moves, by {100 * quality.camera_speed:.1f} % of the image's width per "
             "second: use a tripod; camera motion is mistaken for the person's"
         )
+    elif quality.camera_wander is not None and quality.camera_wander > STEADY_CAMERA:
+        yield (
+            f"the view wanders by {100 * quality.camera_wander:.1f} % of the image's width, as of a"
+            " camera in a hand: use a tripod, or the background is blurred"
+        )
 
 
 def _percent(frames: Mask) -> str:
@@ -298,6 +313,46 @@ def camera_speed(pairs: Iterable[FramePair]) -> float | None:
         if (shift := _background_shift(pair)) is not None
     ]
     return float(np.quantile(speeds, _COUNTED_QUANTILE)) if speeds else None
+
+
+def unusually_exposed(store: FrameStore) -> Mask:
+    """Frames far darker or brighter than the clip's median: a black opening, a fade, a flash."""
+    step = max(round(len(store) / _NUM_EXPOSURES), 1)
+    levels = np.array([store[index].mean() for index in range(0, len(store), step)])
+    ratio = (levels + _NOISE_LEVELS) / (np.median(levels) + _NOISE_LEVELS)
+    unusual = np.abs(np.log(ratio)) > -np.log(_USUAL_EXPOSURE)
+    if step > 1:  # it begins and ends somewhere between those measured
+        unusual = np.convolve(unusual, np.ones(3), "same") > 0
+    return np.repeat(unusual, step)[: len(store)]
+
+
+def camera_wander(
+    frames: Sequence[UInt8[np.ndarray, "height width 3"]], keypoints: Keypoints
+) -> float | None:
+    """Standard deviation of the image's corners in the scene, in its widths; None without texture.
+
+    Points of the first frame's background are tracked into others (Lucas and Kanade 1981); a
+    similarity that most of them follow (RANSAC) is the camera's motion, turns included.
+    """
+    first, *others = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames)
+    height, width = first.shape
+    mask = without_person(keypoints, (0,)).astype(np.uint8)
+    points = cv2.goodFeaturesToTrack(first, _MOST_POINTS, 0.01, _POINTS_APART_PX, mask=mask)
+    corners = np.array([[(0, 0), (width, 0), (0, height), (width, height)]], np.float64)
+    places = []
+    for gray in others if points is not None else ():
+        moved, found, _ = cv2.calcOpticalFlowPyrLK(first, gray, points, points.copy())
+        is_found = found[:, 0] > 0
+        if is_found.sum() < _FEWEST_POINTS:
+            continue
+        matrix, follows = cv2.estimateAffinePartial2D(
+            points[is_found], moved[is_found], ransacReprojThreshold=1.0
+        )
+        if matrix is not None and follows.mean() > 0.5:
+            places.append(cv2.transform(corners, matrix)[0])
+    if len(places) < _FEWEST_PLACES:
+        return None
+    return float(np.sqrt(np.var(places, axis=0).sum(axis=1).mean()) / width)
 
 
 def pairs_of_clip(store: FrameStore, keypoints: Keypoints) -> Iterator[FramePair]:

@@ -66,6 +66,14 @@ def usable_frames(
     return frames, sum(len(clip.training) for clip in clips) - len(frames)
 
 
+def _likeness(keypoints: Keypoints) -> Keypoints:
+    """Without joints in frames of unusual exposure, so that nothing is taken from these."""
+    removed = np.zeros((keypoints.num_frames, 1), np.bool_)
+    for start, stop in keypoints.unusual:
+        removed[start:stop] = True
+    return keypoints.without(removed) if keypoints.unusual else keypoints
+
+
 def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -> list[TargetClip]:
     """Find a subject's clips, in the order of their names, and split each one.
 
@@ -78,7 +86,7 @@ def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -
     folder = root / layout.keypoints_folder(subject)
     # A name with a dot before it is what a killed writer left behind.
     for path in sorted(folder.glob("[!.]*.parquet")):
-        keypoints = read_keypoints(path)
+        keypoints = _likeness(read_keypoints(path))
         try:
             training, tail = split_clip(keypoints.num_frames, held_out)
         except TrainingError as error:

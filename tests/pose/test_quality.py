@@ -15,10 +15,12 @@ from motiontransfer.pose.quality import (
     measure_quality,
     pairs_of_clip,
     quality_metrics,
+    unusually_exposed,
     verdict,
 )
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
 from motiontransfer.video.frame_store import FrameStore, write_frames
+from tests.films import film
 from tests.people import HEIGHT_PX, joints_of, known_to, lost, moved, person, standing
 from tests.pose.flawless import NUM_FRAMES, no_repairs, quality, share
 
@@ -259,3 +261,11 @@ def test_camera_speed_is_that_of_the_background(tmp_path, pixels_a_frame, speed)
 )
 def test_camera_speed_is_unknown(tmp_path, frames):
     assert filmed_speed(tmp_path / "frames.mkv", frames) is None
+
+
+def test_frames_far_from_the_usual_brightness_are_found(tmp_path):
+    """Black, then a fade, and a flash at 9; frame 8 is a tenth darker, as by a cloud."""
+    levels = [0, 0, 30, 60, 100, 100, 100, 100, 90, 220, 100, 100]
+    frames = [np.full((16, 16, 3), level, np.uint8) for level in levels]
+    with FrameStore(film(tmp_path / "v.mkv", frames)) as store:
+        assert np.flatnonzero(unusually_exposed(store)).tolist() == [0, 1, 2, 3, 9]

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from motiontransfer.core.errors import KeypointsError, MissingFileError, TrainingError
+from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips, split_clip
 from tests.films import add_clip
 from tests.people import SIZE, dance
@@ -51,3 +54,11 @@ def test_clips_of_two_sizes_are_refused(tmp_path):
     add_clip(tmp_path / "artifacts", "ada", "wide", dance(3, size=(SIZE[0], 2 * SIZE[1])))
     with pytest.raises(KeypointsError, match=r"walk \(48, 40\), wide \(48, 80\)"):
         read_target_clips("ada", NOTHING_HELD_OUT, root=tmp_path)
+
+
+def test_nothing_is_taken_from_frames_of_unusual_exposure(tmp_path):
+    add_clip(tmp_path / "artifacts", "ada", "walk", replace(dance(6), unusual=((0, 2), (4, 5))))
+    (clip,) = read_target_clips("ada", NOTHING_HELD_OUT, root=tmp_path)
+    assert clip.keypoints.score.any(axis=1).tolist() == [False, False, True, True, False, True]
+    path = tmp_path / "artifacts/keypoints/ada/walk.parquet"
+    assert read_keypoints(path).score.any(axis=1).all()  # of a dancer they are danced
