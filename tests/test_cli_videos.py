@@ -84,3 +84,11 @@ def test_a_file_that_is_no_video_is_one_line_and_changes_nothing(monkeypatch, ca
     assert output.count("\n") == 1
     assert Path("params.yaml").read_bytes() == before
     assert not Path("data").exists()
+
+
+def test_a_picture_is_no_target(tmp_path, monkeypatch, capsys):
+    before = Path("params.yaml").read_bytes()
+    picture = str(film_person(tmp_path / "me.mkv", [(50, 40)]))
+    assert run_command(monkeypatch, "add-video", picture, "--subject", "eve", "--target") == 1
+    assert "me.mkv: is one picture; a target is learnt from a film" in capsys.readouterr().err
+    assert Path("params.yaml").read_bytes() == before

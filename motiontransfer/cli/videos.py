@@ -68,6 +68,10 @@ def check_films(
             lambda file: run_isolated(check_video, file, size=size, crop=crop), files.values()
         )
         checked = dict(zip(files, checks, strict=True))
+    if target in checked and checked[target].metadata.num_frames == 1:
+        raise VideoError(
+            f"{files[target]}: is one picture; a target is learnt from a film of some minutes"
+        )
     for name, check in checked.items():
         _print_advice(name, check, is_target=name == target)
     return checked

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Float32, Float64
 from PIL import Image
 from tqdm import tqdm
 
@@ -26,10 +27,12 @@ from motiontransfer.pose.mediapipe_detectors import open_bodies, open_unrelated
 from motiontransfer.pose.quality import (
     NOTHING_TO_FIX,
     PAIR_SECONDS,
+    STEADY_CAMERA,
     STILL_CAMERA,
     ClipQuality,
     FramePair,
     camera_speed,
+    camera_wander,
     measure_quality,
     verdict,
     without_person,
@@ -38,21 +41,22 @@ from motiontransfer.rendering.inspect import Inspection, draw_overlay
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import Framing, WorkingSize, auto_crop, fit_framing
-from motiontransfer.video.reader import (
-    VideoMetadata,
-    decode_at,
-    read_metadata,
-    seconds_of,
-    truncation,
-    upright,
-)
+from motiontransfer.video.reader import VideoMetadata, decode_at, read_metadata, truncation, upright
 
 _NUM_SAMPLES = 20
 _NUM_SHOWN = 6
 _UNEVEN = 0.02  # share of frames whose time differs by more than half a frame from an even rate
-_LOW_FRAME_RATE = 15
+_LOW_FRAME_RATE, _HIGH_FRAME_RATE = 15, 120
 _SHORT_TARGET_SECONDS = 60.0
 _EARLY = 1e-3  # seconds: times in a file are rounded
+
+# Cuts, as of PySceneDetect's AdaptiveDetector: its least change, its ratio to the two changes
+# before and after it, levels of 255.
+_LEAST_CHANGE, _CUT_RATIO = 15.0, 3.0
+_THUMBNAIL_PX = 32  # side: noise and fine detail are averaged
+_LOOK_SECONDS = 0.5  # between key frames that are compared, at least
+_MOST_LOOKED_INTO = 12  # intervals between them, the most changed ones, of a camera that moves
+_DARKEST = 16.0  # mean level of a shot: a film that opens black has no cut there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,8 @@ class VideoCheck:
     frames: tuple[AnyFrame, ...]
     """Those sampled, in the working image."""
     keypoints: Keypoints
+    cuts_seconds: tuple[float, ...]
+    """When another shot begins."""
 
     def frame(self, index: int) -> AnyFrame:
         return self.frames[index]
@@ -121,10 +127,12 @@ def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"])
         with_others=np.array(counts) > 1,
         possible_switches=0,
         camera_speed=camera_speed(pairs),
+        camera_wander=camera_wander(frames, keypoints),
     )
     return VideoCheck(
         metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
         quality=quality, frames=tuple(frames), keypoints=keypoints,
+        cuts_seconds=tuple(_cuts(metadata)),
     )  # fmt: skip
 
 
@@ -133,9 +141,11 @@ def metadata_line(check: VideoCheck) -> str:
     metadata = check.metadata
     height, width = metadata.size
     rate = f"{float(metadata.frame_rate):.2f}".rstrip("0").rstrip(".")
-    intervals = np.diff(metadata.packet_times.starts_seconds) * float(metadata.frame_rate)
+    intervals = np.diff(metadata.packet_times.starts_seconds)
+    intervals *= float(metadata.frame_rate) / (2 if metadata.scan == "interlaced" else 1)
     is_variable = (np.abs(intervals - 1) > 0.5).sum() > _UNEVEN * intervals.size
     turned = 90 * metadata.orientation.quarter_turns
+    sizes = " and ".join(f"{width}x{height}" for height, width in metadata.other_sizes)
     texts = [
         tqdm.format_interval(check.seconds),
         f"{width}x{height} px",
@@ -143,7 +153,14 @@ def metadata_line(check: VideoCheck) -> str:
         {"h264": "H.264", "hevc": "H.265"}.get(metadata.codec, metadata.codec.upper()),
         *([f"stored turned by {turned}°"] if turned else []),
         *(["stored mirrored"] if metadata.orientation.mirrored else []),
-        "with sound" if metadata.has_sound else "without sound",
+        *([] if metadata.scan == "progressive" else [f"{metadata.scan}: made progressive"]),
+        *([f"in parts {sizes}: fitted into the rest's size"] if sizes else []),
+        *(["transparent: gray behind it"] if metadata.is_transparent else []),
+        f"with sound that cannot be decoded ({metadata.unheard}): it will be silent"
+        if metadata.unheard
+        else "with sound"
+        if metadata.has_sound
+        else "without sound",
     ]
     return f"{metadata.path.name}: {', '.join(texts)}"
 
@@ -167,10 +184,12 @@ def quality_lines(check: VideoCheck) -> Iterator[str]:
     speed = quality.camera_speed
     if speed is None:
         yield "  camera       not known: the background is too plain"
-    elif speed <= STILL_CAMERA:
-        yield "  camera       still"
-    else:
+    elif speed > STILL_CAMERA:
         yield f"  camera       moves, {100 * speed:.0f} % of the image's width per second"
+    elif (wander := quality.camera_wander or 0.0) > STEADY_CAMERA:
+        yield f"  camera       wanders, by {100 * wander:.1f} % of the image's width"
+    else:
+        yield "  camera       still"
 
 
 def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
@@ -185,6 +204,14 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
         )
     if rate < _LOW_FRAME_RATE:
         sentences.append(f"{rate:g} frames per second are few for fast motion; film with 25 to 60")
+    if rate > _HIGH_FRAME_RATE:
+        sentences.append(
+            f"{rate:g} frames per second: set decode.frame_rate to the other film's where that has "
+            "far fewer, or the network learns steps of another length"
+        )
+    if check.cuts_seconds:
+        times = ", ".join(f"{seconds:.1f} s" for seconds in check.cuts_seconds)
+        sentences.append(f"the film is cut at {times}: make one film of each shot, and choose one")
     if is_target and check.seconds < _SHORT_TARGET_SECONDS:
         sentences.append(
             f"{check.seconds:.0f} s show few poses of a target; film a few minutes, with all "
@@ -220,11 +247,55 @@ def _samples(metadata: VideoMetadata) -> Iterator[tuple[AnyFrame, AnyFrame | Non
     frames = list(decode_at(metadata, times))
     for first, second in places.reshape(-1, 2).tolist():
         before, after = frames[first], frames[second]
-        if before is not None and after is not None:
-            between = (seconds_of(after) or 0.0) - (seconds_of(before) or 0.0)
-            yield upright(before, metadata), upright(after, metadata), between
-        elif before is not None:
-            yield upright(before, metadata), None, 0.0
+        if before is None:
+            continue
+        between = after.start_seconds - before.start_seconds if after else 0.0
+        later = upright(after.item, metadata) if after and between > 0 else None
+        yield upright(before.item, metadata), later, between
+
+
+def _cuts(metadata: VideoMetadata) -> Iterator[float]:
+    """Starts of shots: changes far above those around them, after which the picture stays changed.
+
+    They are looked for between key frames that differ, so that few frames are decoded.
+    """
+    starts, keys = metadata.packet_times.starts_seconds, metadata.packet_times.keys_seconds
+    kept = keys[np.unique(np.floor((keys - keys[0]) / _LOOK_SECONDS), return_index=True)[1]]
+    looks = np.union1d(kept, starts[evenly_spaced(range(starts.size), count=_NUM_SAMPLES)])
+    times, shown = _thumbnails(metadata, looks)
+    changes = _changes(shown)
+    for index in sorted(np.argsort(-changes, kind="stable")[:_MOST_LOOKED_INTO].tolist()):
+        if changes[index] < _LEAST_CHANGE:
+            continue
+        first, last = np.searchsorted(starts, times[index : index + 2])
+        inside, frames = _thumbnails(metadata, starts[max(first - 3, 0) : last + 4])
+        steps = _changes(frames)
+        for step in range(2, len(steps) - 2):
+            around = np.delete(steps[step - 2 : step + 3], 2).mean()
+            stays = np.abs(frames[step + 3] - frames[step - 2]).mean() >= _LEAST_CHANGE
+            is_shown = min(frames[step].mean(), frames[step + 1].mean()) >= _DARKEST
+            if steps[step] >= max(_LEAST_CHANGE, _CUT_RATIO * around) and stays and is_shown:
+                yield float(inside[step + 1] - starts[0])
+
+
+def _thumbnails(
+    metadata: VideoMetadata, times: Float64[np.ndarray, " times"]
+) -> tuple[Float64[np.ndarray, " frames"], Float32[np.ndarray, "frames rows columns 3"]]:
+    """Times and small copies of the frames shown at some times, each once."""
+    side = _THUMBNAIL_PX
+    shown = {
+        timed.start_seconds: timed.item.to_ndarray(
+            format="rgb24", width=side, height=side, interpolation="AREA"
+        )
+        for timed in decode_at(metadata, times)
+        if timed
+    }
+    frames = np.array([*shown.values()], np.float32).reshape(-1, side, side, 3)
+    return np.array([*shown]), frames
+
+
+def _changes(frames: Float32[np.ndarray, "frames rows columns 3"]) -> Float[np.ndarray, " _"]:
+    return np.abs(np.diff(frames, axis=0)).mean(axis=(1, 2, 3))
 
 
 def _detect_people(frames: Sequence[AnyFrame]) -> list[People]:

@@ -3,7 +3,7 @@ import pytest
 
 from motiontransfer.pose.quality import NOTHING_TO_FIX
 from motiontransfer.project import video_check
-from motiontransfer.project.video_check import advice, check_video, metadata_line
+from motiontransfer.project.video_check import advice, check_video, metadata_line, quality_lines
 from motiontransfer.rendering.inspect import Filmed
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import MIDDLE, STILL, film, film_person
@@ -121,3 +121,29 @@ def test_the_crop_is_around_the_person(check):
     assert x0 < 96
     assert x1 > 160
     assert y1 - y0 < 256 or x1 - x0 < 256
+
+
+def test_a_cut_is_told_with_its_time_and_a_flash_and_a_fast_dancer_are_none(tmp_path, check):
+    rooms = np.random.default_rng(0).integers(30, 200, (2, 32, 32, 3), np.uint8)
+    shots = [rooms[int(index >= 20)].copy() for index in range(40)]
+    shots[10] = np.full((32, 32, 3), 255, np.uint8)
+    for index, frame in enumerate(shots):
+        frame[8:24, (5 * index) % 24 : (5 * index) % 24 + 8] = 250
+    checked = check(film(tmp_path / "v.mkv", shots, rate=10))
+    (line,) = complaints(checked, "the film is cut at")
+    assert "cut at 2.0 s:" in line
+
+
+@pytest.mark.parametrize(("sway", "said"), [(0, "still"), (5, "wanders, by 2.0 %")])
+def test_a_camera_in_a_hand_is_not_called_still(check, sway, said):
+    """It sways by five pixels of 256 to either side and back, within half a minute."""
+    angles = np.linspace(0, 2 * np.pi, 320)
+    offsets = [(50 + round(sway * np.sin(a)), 40 + round(sway * np.cos(a))) for a in angles]
+    checked = check(offsets=offsets, rate=10)
+    (line,) = (line for line in quality_lines(checked) if "camera" in line)
+    assert f"camera       {said}" in line
+    assert bool(complaints(checked, "camera in a hand")) == bool(sway)
+
+
+def test_a_film_of_many_frames_a_second_is_advised_on(check):
+    assert complaints(check(rate=240), "240 frames per second: set decode.frame_rate")
