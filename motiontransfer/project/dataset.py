@@ -52,7 +52,7 @@ def import_dataset(folder: Path, *, root: Path = Path()) -> list[str]:
     parts = {path.parent for path in folders if len(_numbered(path)) > 1}
     sources = dict(sorted((valid_name(_name(part)), part) for part in parts)) | {
         valid_name(path.stem): path
-        for path in sorted(folder.iterdir())
+        for path in sorted(folder.glob("[!.]*"))
         if path.suffix.lower() in _VIDEOS
     }
     if not sources:
@@ -100,7 +100,8 @@ def _import_frames(part: Path, name: str, root: Path) -> tuple[Path, str | None]
 
 def _numbered(folder: Path) -> list[tuple[int, Path]]:
     """Number and path of each frame, in order."""
-    files = [(re.search(r"(\d+)\.(?:jpg|png)$", file.name), file) for file in folder.iterdir()]
+    shown = folder.glob("[!.]*")  # macOS keeps hidden files beside those that it copies
+    files = [(re.search(r"(\d+)\.(?:jpg|png)$", file.name), file) for file in shown]
     return sorted((int(match[1]), file) for match, file in files if match)
 
 

@@ -51,6 +51,7 @@ def data_set(tmp_path, monkeypatch):
         for kind, size in {"train_img": (64, 128), "original_frames": (540, 960)}.items():
             name = f"frame{number:06d}.{'png' if kind == 'train_img' else 'jpg'}"
             write_image(root / f"subject2/train/{kind}/{name}", size=size, level=99)
+            (root / f"subject2/train/{kind}/._{name}").write_bytes(b"AppleDouble")
         keypoints = root / "subject2/train/keypoints"
         keypoints.mkdir(exist_ok=True)
         if number != NUMBERS[1]:
