@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import ParamsError
+from motiontransfer.core.errors import ParamsError, VideoError
 from motiontransfer.core.params import (
     PARAMS_FILE,
     Compute,
@@ -25,7 +25,7 @@ from motiontransfer.core.stages import STAGES
 from motiontransfer.core.storage import write_checked_json, write_json
 from motiontransfer.evaluation.params import EvaluateParams, EvaluateTransferParams
 from motiontransfer.pose.detectors import load_detector
-from motiontransfer.rendering.backgrounds import FILM, NO_MASK
+from motiontransfer.rendering.backgrounds import FILM, NO_MASK, check_background
 from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.training.params import (
@@ -149,6 +149,11 @@ def _check_background() -> None:
         raise ParamsError(
             f"{key}: no such file: {file}; copy a picture or video there, or set {FILM}"
         )
+    try:
+        if file.is_file():  # one that DVC has yet to bring is opened by encode
+            check_background(background)
+    except VideoError as error:
+        raise ParamsError(f"{key}: {error}") from error
 
 
 def _name_faults() -> Iterator[str]:

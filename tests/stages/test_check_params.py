@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from motiontransfer.core.errors import ParamsError
 from stages.check_params import main
@@ -178,6 +179,10 @@ def test_a_background_is_a_file_in_its_folder_and_needs_a_mask(check):
             check((*BACKGROUND, name))
         Path("data/backgrounds").mkdir(exist_ok=True)
         Path("data/backgrounds", name).touch()
+        if name != "green":
+            with pytest.raises(ParamsError, match=r"background: .*sea\.jpg: the file is empty"):
+                check((*BACKGROUND, name))
+            Image.new("RGB", (8, 8)).save(Path("data/backgrounds", name))
         check((*BACKGROUND, name))
     generated = [("train_gan", key, value) for key, value in GENERATED.items()]
     check((*BACKGROUND, "film"), *generated)
