@@ -15,7 +15,7 @@ from jaxtyping import Float, Float32, Float64
 from PIL import Image
 from tqdm import tqdm
 
-from motiontransfer.core.errors import VideoError
+from motiontransfer.core.errors import VideoError, printable
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.cleaning import Repairs
@@ -162,7 +162,7 @@ def metadata_line(check: VideoCheck) -> str:
         if metadata.has_sound
         else "without sound",
     ]
-    return f"{metadata.path.name}: {', '.join(texts)}"
+    return f"{printable(metadata.path.name)}: {', '.join(texts)}"
 
 
 def quality_lines(check: VideoCheck) -> Iterator[str]:
