@@ -199,11 +199,14 @@ _Dumper.add_representer(str, _Dumper.represent_str)
 
 def _flow(value: object) -> str:
     """YAML in one line; text is quoted where version 1.1 or 1.2 has another type."""
-    text = yaml.dump(
-        value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=float("inf"),
-        allow_unicode=True,
-    )  # fmt: skip
-    return text.removesuffix("\n").removesuffix("\n...")
+    options = {"default_flow_style": True, "sort_keys": False, "width": float("inf")}
+    text = ""
+    for allow_unicode in (True, False):  # not where a line of text would end in it
+        text = yaml.dump(value, Dumper=_Dumper, allow_unicode=allow_unicode, **options)
+        text = text.removesuffix("\n").removesuffix("\n...")
+        if text.isprintable():
+            break
+    return text
 
 
 class _Value(NamedTuple):

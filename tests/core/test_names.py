@@ -68,6 +68,16 @@ def test_two_of_the_longest_names_are_a_transfers():
     assert TypeAdapter(Name).validate_python(pair) == pair
 
 
+@given(st.text(min_size=1, max_size=60))
+@example("zb\x85.mp4")
+@example("a\u2028b\ufeff")
+def test_a_path_of_any_name_is_entered_as_it_is(name):
+    path = f"data/videos/{name}"
+    text = add_entry("videos: {}\n", "videos", "me", {"path": path})
+    for load in (yaml.safe_load, YAML(typ="safe").load):
+        assert load(text) == {"videos": {"me": {"path": path}}}
+
+
 @given(LIKE_OTHER_TYPES.filter(re.compile(r"\w[\w-]*$").match))
 @example("00008")
 @example("0829_1530")
