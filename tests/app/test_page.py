@@ -41,7 +41,7 @@ def test_the_whole_way_from_two_films_to_the_result(served, shown, uploads, proj
     with shown(address) as page:
         drop(page, *uploads)
         expect(page.locator(".advice")).to_contain_text(
-            re.compile(r"6 stages, about [\d.]+ min"), timeout=SOON
+            re.compile(r"7 stages, about [\d.]+ min"), timeout=SOON
         )
         expect(page.locator(".advice")).to_contain_text("no person is detected")
         expect(page.get_by_alt_text("").first).to_be_visible()
