@@ -371,7 +371,7 @@ def _read_packet_times(
     announced = _announced_end(container, stream)
     starts: set[float] = set()
     keys: set[float] = set()
-    end = shift = 0.0
+    end = shift = step = 0.0
     complete_until, decoded = float("inf"), -math.inf
     try:
         for packet in container.demux():
@@ -382,8 +382,9 @@ def _read_packet_times(
             if packet.stream_index == stream.index and packet.dts is not None:
                 complete_until = float(packet.dts * packet.time_base) + shift
                 if complete_until < decoded - _STEP_BACK_SECONDS:  # recordings that were joined
-                    shift += decoded + duration - complete_until
-                    complete_until = decoded + duration
+                    shift += decoded + step - complete_until
+                    complete_until = decoded + step
+                step = max(complete_until - decoded, 0.0) if decoded > -math.inf else step
                 decoded = complete_until
             start += shift
             end = max(end, start + duration)

@@ -18,7 +18,7 @@ from motiontransfer.core.errors import VideoError
 from motiontransfer.video import reader
 from motiontransfer.video.clip import decode_video, read_clip
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.reader import decode_at, read_metadata
+from motiontransfer.video.reader import decode_at, read_metadata, upright
 from tests.video.conftest import click_starts, grey_frame, greys, index_of, write_test_video
 
 CLICKS = [0.0, 0.5]
@@ -35,11 +35,12 @@ def sounding(codec, video="libx264", **options):
     return partial(film, sound_seconds=0.9, sound_codec=codec, codec=video, **options)
 
 
-def cat(path, make, *, drop_bytes=0):
+def cat(path, make, *, then=None, drop_bytes=0):
     """Two recordings in one file, whose times begin anew, or the end of one."""
     make(path)
     content = path.read_bytes()
-    path.write_bytes(content[drop_bytes:] if drop_bytes else 2 * content)
+    (then or make)(path)
+    path.write_bytes(content[drop_bytes:] + (b"" if drop_bytes else path.read_bytes()))
 
 
 def resized(path, *, sizes, codec="libvpx"):
@@ -60,12 +61,12 @@ def resized(path, *, sizes, codec="libvpx"):
 
 
 def fields(path, *, moments):
-    """Frames stored as two fields, of one or two moments: a bar that moves on with each."""
+    """Frames stored as two fields: a bar that moves on with each of these moments."""
     bars = np.zeros((24, 64, 64, 3), np.uint8)
     for moment, bar in enumerate(bars):
         bar[:, 2 * moment : 2 * moment + 16] = 255
-    frames = bars[::2].copy()
-    frames[:, 1::2] = bars[moments - 1 :: 2, 1::2]
+    frames = bars[moments[::2]]
+    frames[:, 1::2] = bars[moments[1::2], 1::2]
     write_test_video(path, frames, options=TOP_FIRST)
 
 
@@ -93,6 +94,20 @@ def unknown_sound(path, *, tracks):
         name + b"\0\0\0\0" + part for name, part in zip(names, parts[1:], strict=True)
     )
     path.write_bytes(content.replace(b"esds", b"esdX", tracks))
+
+
+def broken_sound(path):
+    """Two sound tracks; no packet of the first is as it was encoded."""
+    whole = path.with_suffix(".mov")
+    write_test_video(whole, greys(9), sound_seconds=0.9, sound_codec="ac3", sound_tracks=2)
+    with av.open(str(whole)) as source, av.open(str(path), "w") as made:
+        streams = [made.add_stream_from_template(stream) for stream in source.streams]
+        for packet in source.demux():
+            if packet.size:
+                copy = av.Packet(bytes(packet.size)) if packet.stream_index == 1 else packet
+                copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+                copy.stream = streams[packet.stream_index]
+                made.mux(copy)
 
 
 NINE = {"shown": [*range(9)], "rate": 10, "size": (32, 48), "clicks": None}
@@ -128,11 +143,18 @@ CORPUS = {
     "turned.mp4": (partial(film, matrix=CLOCKWISE), TURNED),
     "mirrored.mp4": (partial(film, matrix=MIRRORED), NINE),
     "wide.mp4": (partial(film, aspect=Fraction(2)), {**NINE, "size": (32, 96)}),
-    "turns.webm": (partial(resized, sizes=[(32, 48), (48, 32)]), {**TURNED, "fitted": 3}),
+    "turns.webm": (partial(resized, sizes=[(32, 48), (48, 32)]), {**TURNED, "fitted": 3, "top": 0}),
     "grows.webm": (partial(resized, sizes=[(16, 24), (32, 48)]), {**NINE, "fitted": 3}),
     # Fields.
-    "interlaced.mp4": (partial(fields, moments=2), {"rate": 20, "frames": 24}),
-    "whole_frames.mp4": (partial(fields, moments=1), {"rate": 10, "frames": 12}),
+    "interlaced.mp4": (partial(fields, moments=[*range(24)]), {"rate": 20, "frames": 24}),
+    "whole_frames.mp4": (
+        partial(fields, moments=sorted([*range(12)] * 2)),
+        {"rate": 10, "frames": 12},
+    ),
+    "telecined.mp4": (
+        partial(fields, moments=[t for t in range(10) for _ in range(2 + t % 2)][:24]),
+        {"rate": 10, "frames": 12},
+    ),
     # Pictures.
     "exif.jpg": (partial(picture, orientation=6), {**ONE, "size": (48, 32)}),
     "mirrored_exif.jpg": (partial(picture, orientation=2), ONE),
@@ -158,11 +180,16 @@ CORPUS = {
         partial(cat, make=sounding("aac")),
         {"shown": [*range(9), *range(9)], "clicks": [0.0, 0.5, 0.94, 1.44]},
     ),
+    "other_sound.ts": (
+        partial(cat, make=sounding("aac"), then=sounding("aac", sound_rate=44_100)),
+        {"clicks": [0.0, 0.5, 0.94, 1.44]},
+    ),
     "two_in_one.mpg": (
         partial(cat, make=sounding("mp2", "mpeg2video", rate=25, pts_ms=range(0, 360, 40))),
         {"frames": 18},
     ),
     "second_track.mp4": (partial(unknown_sound, tracks=1), HEARD),
+    "broken_track.mkv": (broken_sound, HEARD),
     "no_track.mp4": (partial(unknown_sound, tracks=2), {**NINE, "unheard": "unknown"}),
 }
 
@@ -179,8 +206,9 @@ def test_a_file_comes_through_as_expected(tmp_path, name):
     )
     with FrameStore(clip / "frames.mkv") as store:
         frames = list(store.frames())
-    times = video.packet_times.starts_seconds[[0, 4, -1]] if len(frames) > 4 else []
-    assert all(decode_at(video, np.array(times)))  # found by time, as the check samples them
+    places = [0, 4, -1] if len(frames) > 4 else [0]
+    times = video.packet_times.starts_seconds[places]  # as the check samples them
+    sampled = [index_of(upright(timed.item, video)) for timed in decode_at(video, times)]
     sound = read_clip(clip).sound
     offset = read_clip(clip).sound_offset_seconds
     found = {
@@ -190,9 +218,12 @@ def test_a_file_comes_through_as_expected(tmp_path, name):
         "size": video.size,
         "fitted": metrics.get("frames_of_another_size", 0),
         "right": round(float(frames[-1][8:24, -8:].mean())),
+        "top": round(float(frames[0][:8].mean())),  # bars
         "unheard": video.unheard,
         "clicks": None if sound is None else click_starts(sound) + offset,
     }
+    if expected.get("shown"):
+        assert sampled == [expected["shown"][place] for place in places]
     for key, value in expected.items():
         if key == "clicks" and value is not None:
             np.testing.assert_allclose(found[key], value, atol=0.03)
@@ -201,7 +232,7 @@ def test_a_file_comes_through_as_expected(tmp_path, name):
 
 
 def test_interlaced_frames_have_no_combs(tmp_path):
-    fields(tmp_path / "v.mp4", moments=2)
+    fields(tmp_path / "v.mp4", moments=[*range(24)])
     decode_video(
         tmp_path / "v.mp4", tmp_path / "c", size=(64, 64), frame_rate=None, crop="none",
         on_damage="fail",
