@@ -4,11 +4,13 @@ import logging
 
 from motiontransfer.core import layout
 from motiontransfer.core.params import Transfer, load_section
+from motiontransfer.core.storage import write_json
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints, write_keypoints
 from motiontransfer.pose.time_series import smooth
 from motiontransfer.retargeting.normalization import joint_differences, normalize_poses
 from motiontransfer.retargeting.params import NormalizationParams
 from motiontransfer.retargeting.statistics import PoseStatistics, read_statistics
+from motiontransfer.retargeting.unfilmed_sides import face_camera
 
 _logger = logging.getLogger(__name__)
 
@@ -29,7 +31,12 @@ def main(transfer: str) -> str:
     groups = [group for group, _ in poses.skeleton.groups]
     seconds = (params.smoothing_frames - 1) / poses.frame_rate
     poses = smooth(poses, params.smoothing, seconds=float(seconds), groups=groups)
+    counts = {"frames": poses.num_frames}
+    if params.unfilmed_sides == "face_camera":
+        facing = face_camera(poses, target)
+        poses, counts = facing.poses, facing.counts()
     write_keypoints(layout.poses_file(transfer), poses)
+    write_json(layout.counts_file("normalize", transfer), counts)
     return f"{poses.num_frames} poses in {layout.poses_file(transfer)}"
 
 

@@ -41,7 +41,7 @@ from motiontransfer.pose.openvino_holistic import MODELS
 from motiontransfer.puppet.appearance import pack_appearance
 from motiontransfer.puppet.warping import TEXTURE_CHANNELS
 from motiontransfer.rendering.compositing import draw_label
-from motiontransfer.retargeting.params import FitNormalizationParams
+from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics, write_statistics
 
 OPSET = 18
@@ -170,6 +170,7 @@ def _write_model(folder: Path, main: TrainedGenerator, face: FaceGeneratorConfig
         "appearance": asdict(appearance) if appearance else None,
         "face_generator": asdict(face) if face else None,
         "fit_normalization": load_section(FitNormalizationParams, "fit_normalization").model_dump(),
+        "unfilmed_sides": load_section(NormalizationParams, "normalization").unfilmed_sides,
     }
     write_json(folder / MODEL_FILE, content)
 

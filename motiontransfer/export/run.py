@@ -42,6 +42,7 @@ from motiontransfer.rendering.compositing import labelled
 from motiontransfer.rendering.frame import LiveGenerator, full_size, render_poses
 from motiontransfer.retargeting.normalization import LIVE_MODES, normalize_poses
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
+from motiontransfer.retargeting.unfilmed_sides import face_camera
 from motiontransfer.video.writer import write_video
 
 FOLDER = Path(__file__).parent
@@ -73,6 +74,8 @@ def play(arguments: argparse.Namespace, target: PoseStatistics) -> None:
         poses = normalize_poses(
             poses, mode=arguments.normalization, centering="median", source=source, target=target
         )
+        if read_model(FOLDER)["unfilmed_sides"] == "face_camera":
+            poses = face_camera(poses, target).poses
     renderer = open_target(FOLDER, engine=arguments.engine, num_threads=arguments.threads)
     frames = render_poses(renderer, poses, size=full_size(renderer))
     if arguments.output.suffix:
@@ -93,12 +96,14 @@ def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
         generator = LiveGenerator(
             open_target(FOLDER, engine=arguments.engine, num_threads=arguments.threads)
         )
-        statistics = read_model(FOLDER)["fit_normalization"]
+        model = read_model(FOLDER)
+        statistics = model["fit_normalization"]
         motion = SourceMotion(
             partial(fit_statistics, **statistics),
             min_score=statistics["min_score"],
             mode=arguments.normalization,
             centering="median",
+            unfilmed_sides=model["unfilmed_sides"],
             target=target,
             skeleton=source.skeleton,
             image_size=working_framing(source, height=generator.size[0]).size,

@@ -137,6 +137,7 @@ def source_motion(target: str, source: Source, renderer: TrainedRenderer) -> Sou
         min_score=statistics.min_score,
         mode=normalization.mode,
         centering=normalization.centering,
+        unfilmed_sides=normalization.unfilmed_sides,
         target=read_statistics(layout.statistics_file(target)),
         skeleton=source.skeleton,
         image_size=image_size,

@@ -20,6 +20,7 @@ from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import OneEuroFilter
 from motiontransfer.retargeting.normalization import MODES, Centering, normalize_poses
 from motiontransfer.retargeting.statistics import MIN_FRAMES, PoseStatistics, measure_ground_contact
+from motiontransfer.retargeting.unfilmed_sides import LiveFacing, UnfilmedSides
 
 _HOLD_SECONDS = 0.25  # that a missing joint stays where it was
 _FRAME_SECONDS = (1e-3, 1.0)  # between frames, at least and at most
@@ -41,6 +42,7 @@ class SourceMotion:
         min_score: float,
         mode: str,
         centering: Centering | None,
+        unfilmed_sides: UnfilmedSides,
         target: PoseStatistics,
         skeleton: Skeleton,
         image_size: tuple[int, int],
@@ -48,6 +50,7 @@ class SourceMotion:
         self._fit, self._min_score, self._target = fit, min_score, target
         self._mode = mode
         self._centering: Centering | None = centering
+        self._facing = LiveFacing(target) if unfilmed_sides == "face_camera" else None
         self._skeleton, self._image_size = skeleton, image_size
         self.restart()
 
@@ -67,6 +70,8 @@ class SourceMotion:
         self._previous_at = -np.inf
         self._recent: deque[Float32[np.ndarray, "joints 3"]] = deque(maxlen=_RECENT_FRAMES)
         self._ankle_lines: deque[tuple[float, float]] = deque()
+        if self._facing is not None:
+            self._facing.restart()
 
     def follow(
         self, joints: Float32[np.ndarray, "joints 3"] | None, seconds: float
@@ -90,16 +95,20 @@ class SourceMotion:
             self._sample(joints, seconds)
         if not self._height_px:
             self._height_px = body_height_px(self._keypoints([self._last * present[:, None]]))
+        elapsed = float(np.clip(seconds - self._previous_at, *_FRAME_SECONDS))
         smoothed = self._filter.next(
             self._last[:, :2].astype(np.float64),
             present,
-            rate_hz=1 / np.clip(seconds - self._previous_at, *_FRAME_SECONDS),
+            rate_hz=1 / elapsed,
             unit_px=max(self._height_px, 1.0),
         )
         self._previous_at = seconds
         now = np.concatenate([smoothed, self._last[:, 2:]], axis=1).astype(np.float32)
         self._recent.append(np.where(present[:, None], now, np.float32(0)))
-        return self._normalized(seconds)
+        poses = self._normalized(seconds)
+        if poses is None or self._facing is None:
+            return poses
+        return self._facing.follow(poses, elapsed)
 
     def _keypoints(
         self, poses: list[Float32[np.ndarray, "joints 3"]], rate: Fraction = _RECENT_RATE

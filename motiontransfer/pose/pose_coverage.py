@@ -11,7 +11,8 @@ from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.time_series import Series
 
 # Limits, in heights of the upright body.
-_TURNED = 0.1  # of the widths of shoulders and hips together, which are .32 from the front
+FRONT_WIDTH = 0.32  # of shoulders and hips together, from the front
+_TURNED = 0.1  # of these widths
 _FRONT_WIDTH = 0.2  # of these widths, of whom the camera sees both sides
 _BENT = 0.15  # of the drop from hip to knee, which is .27 of someone who stands
 
@@ -66,6 +67,11 @@ def pose_gaps(dance: Keypoints, target: Sequence[Keypoints]) -> list[Gap]:
             )
         )
     return gaps
+
+
+def seconds_from_behind(clips: Sequence[Keypoints]) -> float:
+    """For how long clips show someone's back."""
+    return sum(float((_kinds(clip)[_BEHIND] > 0).sum() / clip.frame_rate) for clip in clips)
 
 
 def _kinds(keypoints: Keypoints) -> Mapping[str, Series]:

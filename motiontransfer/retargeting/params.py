@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 
 from motiontransfer.core.params import Section
 from motiontransfer.retargeting.normalization import MODES, Centering
+from motiontransfer.retargeting.unfilmed_sides import UnfilmedSides
 
 
 class FitNormalizationParams(Section):
@@ -29,12 +30,13 @@ def _known_mode(mode: str) -> str:
 
 
 class NormalizationParams(Section):
-    """Section `normalization`: the arguments of `normalize_poses`, and a filter after it."""
+    """Section `normalization`: the arguments of `normalize_poses`, and what is done after it."""
 
     mode: Annotated[str, AfterValidator(_known_mode)]
     centering: Centering | None
     smoothing: Literal["median", "gaussian", "none"]
     smoothing_frames: int = Field(ge=1)
+    unfilmed_sides: UnfilmedSides
 
     def conflicts(self) -> Iterator[str]:
         expected = "median or image" if MODES[self.mode].uses_floor else "null"

@@ -67,7 +67,7 @@ def fit_head_shape(
     clips: Sequence[Keypoints], *, min_score: float
 ) -> dict[str, tuple[float, float]]:
     """Median over the frames that face the camera, made symmetric; empty where few do."""
-    joints = _head_joints(clips[0])
+    joints = head_joints(clips[0])
     if not {*_EARS, _CHIN, _FOREHEAD, _NOSE, *itertools.chain(*_SIDES)} <= set(joints):
         return {}
     places = np.concatenate([_places_on_head(clip, joints, min_score) for clip in clips])
@@ -93,7 +93,7 @@ def change_head_shape(
 
     Joints that are not in both shapes stay, and all of them in a clip without a face.
     """
-    joints = sorted(source.keys() & target.keys() & set(_head_joints(keypoints)))
+    joints = sorted(source.keys() & target.keys() & set(head_joints(keypoints)))
     if not joints:
         return keypoints
     _, face, found = _heads(with_forehead(keypoints), min_score)
@@ -110,7 +110,7 @@ def change_head_shape(
     return replace(keypoints, points=points)
 
 
-def _head_joints(keypoints: Keypoints) -> list[str]:
+def head_joints(keypoints: Keypoints) -> list[str]:
     groups = dict(keypoints.skeleton.groups)
     body = [j for j in groups.get("body", ()) if any(feature in j for feature in _FEATURES)]
     return [*body, *groups.get("face", ())]

@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.pose_coverage import seconds_from_behind
 from motiontransfer.pose.skeleton import BODY_TREE
 from motiontransfer.pose.time_series import (
     Mask,
@@ -22,6 +23,7 @@ from motiontransfer.pose.time_series import (
     running_median,
     window_frames,
 )
+from motiontransfer.retargeting.head_views import HeadView, fit_head_views
 from motiontransfer.retargeting.shapes import (
     LEG_JOINTS,
     MIN_FRAMES,
@@ -31,7 +33,7 @@ from motiontransfer.retargeting.shapes import (
     with_forehead,
 )
 
-_SCHEMA_VERSION = 5
+_SCHEMA_VERSION = 6
 _MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this
 _RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of the range ...
 _HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
@@ -74,6 +76,10 @@ class PoseStatistics:
     """Places of the head's joints on it; empty if no face was seen from the front."""
     leg_shape: Shape
     """Places of knees and toes on straight legs; empty if none were seen from the front."""
+    head_views: tuple[HeadView, ...]
+    """The head by its yaw, from left to right; empty if none was seen."""
+    seconds_from_behind: float
+    """For how long the clips show the back."""
     joints: tuple[str, ...]
     """Joints that some frame shows, of any group."""
     detector: str
@@ -233,6 +239,8 @@ def fit_statistics(
         median_pose_px=median_pose(clips, min_score=min_score),
         head_shape=fit_head_shape(clips, min_score=min_score),
         leg_shape={},
+        head_views=(),
+        seconds_from_behind=seconds_from_behind(clips),
         joints=tuple(sorted({joint for clip in known for joint in shown_joints(clip)})),
         detector=", ".join(sorted({clip.detector for clip in clips})),
     )
@@ -241,7 +249,8 @@ def fit_statistics(
     heights = [far + depth * (close - far) for depth in depths]
     proportions = fit_proportions(clips, heights, min_score=min_score)
     legs = fit_leg_shape(clips, heights, proportions=proportions, min_score=min_score)
-    return replace(statistics, proportions=proportions, leg_shape=legs)
+    heads = fit_head_views(clips, proportions, min_score=min_score)
+    return replace(statistics, proportions=proportions, leg_shape=legs, head_views=heads)
 
 
 def shown_joints(keypoints: Keypoints) -> set[str]:
@@ -337,10 +346,19 @@ def read_statistics(path: Path) -> PoseStatistics:
         size = (content.pop("image_height_px"), content.pop("image_width_px"))
         places = {key: _places(content.pop(key)) for key in _PLACES}
         counts = {key: int(content.pop(key)) for key in ("frames_used", "frames_left_out")}
+        views = tuple(
+            HeadView(yaw_degrees=float(view["yaw_degrees"]), places=_places(view["places"]))
+            for view in content.pop("head_views")
+        )
         proportions = {part: float(share) for part, share in content.pop("proportions").items()}
         joints, detector = tuple(map(str, content.pop("joints"))), str(content.pop("detector"))
         numbers = {key: float(value) for key, value in content.items()}
-        named = {"proportions": proportions, "joints": joints, "detector": detector}
+        named = {
+            "proportions": proportions,
+            "joints": joints,
+            "detector": detector,
+            "head_views": views,
+        }
         statistics = PoseStatistics(image_size=size, **numbers, **counts, **places, **named)  # ty: ignore[invalid-argument-type]
     except StatisticsError as error:
         raise StatisticsError(f"{path}: {error}") from error

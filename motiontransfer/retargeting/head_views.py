@@ -1,0 +1,189 @@
+"""Views of a head by its yaw: where a person's own frames have its joints, as far as it was filmed.
+
+Yaw is measured by nose and ears alone, so that every detector has it, also from behind.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Complex128
+
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.skeleton import BODY_TREE
+from motiontransfer.pose.time_series import Mask, Series
+from motiontransfer.retargeting.shapes import MIN_FRAMES, Shape, head_joints
+
+_NOSE_PER_WIDTH = 0.63  # of the ears, that a nose is before them: the median of five films of turns
+_VIEW_DEGREES = 15.0  # of yaw, over which a view is a median: detectors err by a third of it
+_CLOSED_QUANTILE = 0.5  # of how open mouths are in a view: up to it they are at rest
+_SIZE_QUANTILE = 0.75  # over parts: foreshortening makes them shorter, errors longer
+_PROFILE_DEGREES = 80.0  # of yaw: farther away no more of a face is seen
+# Past the outermost view: so far a filmed head is bent without harm, and from the second on the
+# dancer's own is no guide any more.
+_OWN_DEGREES, _FILMED_DEGREES = 10.0, 30.0
+
+_EARS = ("left_ear", "right_ear")
+_LIPS = ("face_upper_lip_bottom", "face_lower_lip_top")
+_NOT_RIGID = ("neck", "head", "face_height")  # what a head is measured by is not itself
+
+_Vectors = Complex128[np.ndarray, " frames"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadView:
+    """A head at rest, as it is seen at one yaw."""
+
+    yaw_degrees: float
+    """0 from the front, positive to the right of the image, ±90 in profile, ±180 from behind."""
+    places: Shape
+    """(x, y) of each joint from the middle of the ears, in heights of the body; y downwards."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heads:
+    """Place and direction of a head in each frame; NaN where it was not found."""
+
+    ears: _Vectors
+    """Middle of the ears, x + iy, pixels."""
+    yaw_degrees: Series
+    across: _Vectors
+    """Unit vector across the face, to the right of an image that it is upright in."""
+    found: Mask
+
+
+def body_sizes(
+    keypoints: Keypoints, proportions: Mapping[str, float], *, min_score: float
+) -> Series:
+    """Height of the upright body at each frame's scale, by its parts, pixels; NaN where unknown."""
+    heights = [np.full(keypoints.num_frames, np.nan)]
+    for part, segment in BODY_TREE.items():
+        for start, end in segment.spans if part in proportions and part not in _NOT_RIGID else ():
+            (a, has_a), (b, has_b) = (
+                keypoints.midpoint(*joints, min_score=min_score) for joints in (start, end)
+            )
+            length = np.linalg.norm(b - a, axis=1) / proportions[part]
+            heights.append(np.where(has_a & has_b, length, np.nan))
+    known, sizes = np.isfinite(heights).any(axis=0), heights[0]
+    sizes[known] = np.nanquantile(np.array(heights)[:, known], _SIZE_QUANTILE, axis=0)
+    return sizes
+
+
+def fit_head_views(
+    clips: Sequence[Keypoints], proportions: Mapping[str, float], *, min_score: float
+) -> tuple[HeadView, ...]:
+    """Medians over the frames of each yaw whose mouth is closed most, from left to right.
+
+    Views that few frames show are left out, and so are those from behind.
+    """
+    joints = head_joints(clips[0])
+    yaws, places, openings = [], [], []
+    for clip in clips:
+        heads = _measure_heads(clip, min_score)
+        size = body_sizes(clip, proportions, min_score=min_score)
+        offset = _complex(clip, joints, min_score) - heads.ears[:, None]
+        of_clip = offset * heads.across.conj()[:, None] / size[:, None]
+        lips = [joints.index(lip) for lip in _LIPS if lip in joints]
+        is_seen = heads.found & np.isfinite(size) & (np.abs(heads.yaw_degrees) < 90)
+        yaws.append(np.where(is_seen, heads.yaw_degrees, np.nan))
+        places.append(of_clip)
+        opening = np.abs(np.diff(of_clip[:, lips], axis=1)).sum(axis=1)
+        openings.append(np.where(np.isfinite(opening), opening, np.inf))
+    yaw, place, opening = map(np.concatenate, (yaws, places, openings))
+    views = []
+    for middle in np.arange(-90, 91, _VIEW_DEGREES):
+        of_view = np.flatnonzero(np.abs(yaw - middle) <= _VIEW_DEGREES / 2)
+        if len(of_view) < MIN_FRAMES:
+            continue
+        closed = np.quantile(opening[of_view], _CLOSED_QUANTILE, method="lower")
+        rest = of_view[opening[of_view] <= closed]
+        shape = {}
+        for joint, of_joint in zip(joints, place[rest].T, strict=True):
+            seen = of_joint[np.isfinite(of_joint)]
+            if 2 * len(seen) > len(rest):
+                shape[joint] = (float(np.median(seen.real)), float(np.median(seen.imag)))
+        views.append(HeadView(yaw_degrees=float(np.median(yaw[rest])), places=shape))
+    return tuple(views)
+
+
+def show_filmed_heads(
+    poses: Keypoints, views: Sequence[HeadView], sizes_px: Series, *, min_score: float
+) -> tuple[Keypoints, Mask]:
+    """Turn heads no farther from the camera than a target's was filmed.
+
+    Place and tilt are the dancer's. A head that looks away from the camera is shown as if it looked
+    as far towards it, which has the same silhouette.
+
+    Args:
+        sizes_px: height of the upright body in each frame.
+
+    Returns:
+        The poses, and in which frames a head is another one.
+    """
+    heads = _measure_heads(poses, min_score)
+    if not views:
+        return poses, np.zeros(poses.num_frames, np.bool_)
+    yaws, yaw = np.array([view.yaw_degrees for view in views]), heads.yaw_degrees
+    low, high = np.clip(yaws[[0, -1]], -_PROFILE_DEGREES, _PROFILE_DEGREES)
+    away = np.maximum(yaw - high, low - yaw) - _OWN_DEGREES
+    weight = np.clip(away / (_FILMED_DEGREES - _OWN_DEGREES), 0, 1)
+    weight = np.where(heads.found & np.isfinite(sizes_px), weight, 0)
+    towards = np.where(np.abs(yaw) > 90, np.sign(yaw) * 180 - yaw, yaw)
+    shown = {}
+    for joint in set.intersection(*(set(view.places) for view in views)):
+        x, y = np.array([view.places[joint] for view in views]).T
+        place = np.interp(towards, yaws, x) + 1j * np.interp(towards, yaws, y)
+        shown[joint] = heads.ears + sizes_px * heads.across * place
+    return _with_heads(poses, shown, weight), weight > 0
+
+
+def _with_heads(poses: Keypoints, places: Mapping[str, _Vectors], weight: Series) -> Keypoints:
+    """Poses with a share of other heads, whole where the own one lacks a joint."""
+    points, score = poses.points.copy(), poses.score.copy()
+    for joint in head_joints(poses):
+        index = poses.skeleton.index(joint)
+        if joint not in places:
+            score[weight == 1, index] = 0
+            continue
+        share = np.where(score[:, index] > 0, weight, weight > 0)
+        place = np.stack([places[joint].real, places[joint].imag], axis=1)
+        mixed = points[:, index] + share[:, None] * (place - points[:, index])
+        points[:, index] = np.where(share[:, None] > 0, mixed, points[:, index])
+        score[:, index] = np.maximum(score[:, index], share)
+    points[score == 0] = 0
+    filled = None if poses.filled is None else poses.filled & (score > 0)
+    return replace(poses, points=points, score=score, filled=filled)
+
+
+def _measure_heads(keypoints: Keypoints, min_score: float) -> _Heads:
+    """Yaw by nose and ears, across the line from the hips to the head; tilt by the ears.
+
+    The ears of a profile lie behind each other: there a head is as tilted as the body.
+    """
+    names = (*_EARS, "nose", "left_hip", "right_hip")
+    left, right, nose, left_hip, right_hip = _complex(keypoints, names, min_score).T
+    ears = (left + right) / 2
+    body = unit_vectors(1j * (ears - (left_hip + right_hip) / 2), otherwise=1)
+    width, depth = (((left - right) * body.conj()).real, ((nose - ears) * body.conj()).real)
+    yaw = np.degrees(np.arctan2(depth / _NOSE_PER_WIDTH, width))
+    found = np.isfinite(yaw)
+    frontal = np.where(found, np.abs(np.cos(np.radians(yaw))), 0)
+    tilted = unit_vectors((left - right) * np.sign(width), otherwise=body)
+    across = unit_vectors(frontal * tilted + (1 - frontal) * body, otherwise=body)
+    return _Heads(ears=ears, yaw_degrees=yaw, across=across, found=found)
+
+
+def unit_vectors(vectors: _Vectors, *, otherwise: _Vectors | complex) -> _Vectors:
+    """Unit vectors; another where one is not known, or has no length."""
+    length = np.abs(vectors)
+    return np.where(length > 0, vectors / np.where(length > 0, length, 1), otherwise)
+
+
+def _complex(
+    keypoints: Keypoints, joints: Sequence[str], min_score: float
+) -> Complex128[np.ndarray, "frames joints"]:
+    """Joints as x + iy; NaN where one was not found."""
+    indices = [keypoints.skeleton.index(joint) for joint in joints]
+    points, score = keypoints.points[:, indices].astype(np.float64), keypoints.score[:, indices]
+    found = (score > 0) & (score >= min_score)
+    return np.where(found, points[..., 0] + 1j * points[..., 1], complex(np.nan, np.nan))
