@@ -37,7 +37,13 @@ def main(transfer: str) -> str:
         poses, counts = facing.poses, facing.counts()
     write_keypoints(layout.poses_file(transfer), poses)
     write_json(layout.counts_file("normalize", transfer), counts)
-    return f"{poses.num_frames} poses in {layout.poses_file(transfer)}"
+    made = f"{poses.num_frames} poses in {layout.poses_file(transfer)}"
+    if turned := counts.get("frames_turned_to_camera"):
+        made += (
+            f"; {names.target} faces the camera in {turned} frames ({counts['turns_to_camera']} "
+            "turns) from behind, as no film shows that side"
+        )
+    return made
 
 
 def _log_joint_differences(names: Transfer, source: Keypoints, target: PoseStatistics) -> None:

@@ -33,6 +33,7 @@ def main(transfer: str) -> str:
             stage: layout.counts_file(stage, names.target)
             for stage in ("train_gan", "train_face_gan")
         },
+        pose_counts=layout.counts_file("normalize", transfer),
         files=_files(results / layout.TRANSFER_FILE, names, clips),
         params=_params(transfer, names),
     )

@@ -193,7 +193,8 @@ def test_poses_that_only_the_dancer_has_are_named_before_the_run(
     picture = Path("artifacts/inspection/IMG_42_as_the_dance_poses.png")
     assert (
         "IMG_42_as_the_dance: poses to film, too:\n  - the dancer is seen from behind in 100 % of "
-        "frames, you in none of 20: turn around once while you film\n  - look at "
+        "frames, you in none of 20: you will face the camera there; film one turn to turn\n"
+        "  - look at "
         f"{picture}\n"
     ) in output
     assert output.index("poses to film") < output.index("stages, about")

@@ -11,11 +11,12 @@ from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.time_series import Series
 
 # Limits, in heights of the upright body.
-FRONT_WIDTH = 0.32  # of shoulders and hips together, from the front
+WIDTH_FROM_FRONT = 0.32  # of shoulders and hips together
 _TURNED = 0.1  # of these widths
 _FRONT_WIDTH = 0.2  # of these widths, of whom the camera sees both sides
 _BENT = 0.15  # of the drop from hip to knee, which is .27 of someone who stands
 
+BACK_SECONDS = 0.5  # of film from behind that show a back; wrong detections are shorter
 _RARE = 0.02  # share of the target's frames: fewer are of no use
 _FREQUENT = 0.05  # share of the dance's frames
 _SIDES = ("left", "right")
@@ -25,7 +26,7 @@ _FRONT, _BEHIND, _SIDE = "seen from the front", "seen from behind", "seen from t
 _RAISED, _DEEP = "raising a hand over the face", "deep in the knees"
 _WHAT_TO_FILM = {
     _FRONT: "face the camera while you film",
-    _BEHIND: "turn around once while you film",
+    _BEHIND: "you will face the camera there; film one turn to turn",
     _SIDE: "turn to both sides while you film",
     _RAISED: "raise both arms high while you film",
     _DEEP: "squat a few times while you film",
@@ -55,6 +56,8 @@ def pose_gaps(dance: Keypoints, target: Sequence[Keypoints]) -> list[Gap]:
         share = float((margin > 0).sum() / max(np.isfinite(margin).sum(), 1))
         turns_anyway = kind == _SIDE and any(gap.kind == _BEHIND for gap in gaps)
         if share < _FREQUENT or not filmed.size or filmed.mean() >= _RARE or turns_anyway:
+            continue
+        if kind == _BEHIND and seconds_from_behind(target) >= BACK_SECONDS:
             continue
         frame_index = int(np.nanargmax(margin))
         gaps.append(

@@ -51,6 +51,8 @@ class TransferRun:
     """The target's, for the baseline."""
     training_counts: Mapping[str, Path]
     """Stage -> the file of what it counted."""
+    pose_counts: Path
+    """The file of what `normalize` counted."""
     files: Mapping[str, Path]
     """Files that the result depends on: role -> path."""
     params: Mapping[str, object]
@@ -87,6 +89,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         "has_intervals": any(item.interval for item in measured(found)),
         "skipped": not_measured(found),
         "training": {stage: read_sections(file) for stage, file in run.training_counts.items()},
+        "turned": read_sections(run.pose_counts),
         "held_out": _held_out(run),
         "params": {name: leaf_texts(section) for name, section in run.params.items()},
         "files": [

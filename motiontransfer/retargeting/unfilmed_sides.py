@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Complex128
 
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.pose_coverage import FRONT_WIDTH
+from motiontransfer.pose.pose_coverage import BACK_SECONDS, WIDTH_FROM_FRONT
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.pose.time_series import (
     Mask,
@@ -29,9 +29,6 @@ from motiontransfer.retargeting.statistics import PoseStatistics
 
 UnfilmedSides = Literal["face_camera", "as_danced"]
 
-_FILMED_SECONDS = (
-    0.5  # from behind, from which a target's back was filmed; a wrong detection is shorter
-)
 _SIZE_SECONDS = 1.0  # window of the median of sizes
 _SWITCH_SECONDS = 0.05  # from behind that an exchange and back are each worth; a fast spin has 0.25
 _SHOWN_SECONDS = 0.2  # that are added per height that limbs move, which shifts it by a few frames
@@ -63,7 +60,7 @@ def face_camera(poses: Keypoints, target: PoseStatistics) -> FacingCamera:
     Args:
         poses: in the target's image.
     """
-    if target.seconds_from_behind >= _FILMED_SECONDS:
+    if target.seconds_from_behind >= BACK_SECONDS:
         nowhere = np.zeros(poses.num_frames, np.bool_)
         return FacingCamera(poses=poses, is_exchanged=nowhere, is_head_turned=nowhere)
     sizes = _sizes(poses, target)
@@ -87,7 +84,7 @@ class LiveFacing:
         Args:
             seconds: since the frame before.
         """
-        if self._target.seconds_from_behind >= _FILMED_SECONDS:
+        if self._target.seconds_from_behind >= BACK_SECONDS:
             return recent
         sizes = _sizes(recent, self._target)
         width, cost = (values[-1] for values in _evidence(recent, sizes, self._target.min_score))
@@ -123,7 +120,7 @@ def _evidence(poses: Keypoints, sizes: Series, min_score: float) -> tuple[Series
         _both_sides(poses, name, min_score) / sizes[:, None]
         for name in ("shoulder", "hip", "knee", "ankle", "elbow", "wrist")
     )
-    width = ((shoulders + hips).real @ np.array((1, -1))) / FRONT_WIDTH
+    width = ((shoulders + hips).real @ np.array((1, -1))) / WIDTH_FROM_FRONT
     apart = [np.abs(pair[:, 0] - pair[:, 1]) for pair in (hips, knees, ankles)]
     up, middle = (shoulders - hips).sum(axis=1), hips.mean(axis=1)
     along = unit_vectors(up, otherwise=1)

@@ -43,8 +43,8 @@ def test_the_advice_has_the_shares_and_what_to_film():
     dance = joined(standing(21), turned(150), turned(180, 28))
     (gap,) = pose_gaps(dance, [standing(20), standing(5)])
     assert gap.advice == (
-        "the dancer is seen from behind in 58 % of frames, you in none of 25: turn around once "
-        "while you film"
+        "the dancer is seen from behind in 58 % of frames, you in none of 25: you will face the "
+        "camera there; film one turn to turn"
     )
     assert gap.frame_index == 22
 

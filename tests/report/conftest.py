@@ -157,6 +157,8 @@ def make_transfer():
     write_video(results / "transfer.mp4", coded_frames(), frame_rate=RATE, sound=sound, crf=18)
     trained = Path("artifacts/counts/train_gan/ada.json")
     write_json(trained, {"steps": 500, "planned_steps": 500})
+    turned = Path("artifacts/counts/normalize/ada_as_ben.json")
+    write_json(turned, {"frames_turned_to_camera": 0})
     write_measurements(TABLE, measured())
     return TransferRun(
         name="ada_as_ben",
@@ -164,6 +166,7 @@ def make_transfer():
         poses=dance(NUM_FRAMES, size=SIZE),
         clips=[training_clip(Path("target"), dance(12, size=SIZE))],
         training_counts={"train_gan": trained},
+        pose_counts=turned,
         files={"result": results / "transfer.mp4", "frames of dance": source},
         params={"render": {"crf": 16, "face": "residual"}},
     )

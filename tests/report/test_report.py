@@ -106,6 +106,12 @@ def test_a_training_that_was_cut_short_is_named(transfer_run, steps):
     assert (named in _written(transfer_run)) == (steps == 20)
 
 
+def test_frames_that_face_the_camera_instead_are_named(transfer_run):
+    turned = {"frames_turned_to_camera": 31, "turns_to_camera": 2}
+    write_json(transfer_run.pose_counts, turned)
+    assert "ada faces the camera in 31 frames (2 turns)" in _written(transfer_run)
+
+
 def test_metrics_that_are_no_json_object_are_refused_in_one_line(transfer_run):
     transfer_run.training_counts["train_gan"].write_bytes(b"[" * 100_000)
     with pytest.raises(MotionTransferError, match=r"ada\.json") as error:
