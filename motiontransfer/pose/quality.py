@@ -319,7 +319,8 @@ def unusually_exposed(store: FrameStore) -> Mask:
     """Frames far darker or brighter than the clip's median: a black opening, a fade, a flash."""
     step = max(round(len(store) / _NUM_EXPOSURES), 1)
     levels = np.array([store[index].mean() for index in range(0, len(store), step)])
-    ratio = (levels + _NOISE_LEVELS) / (np.median(levels) + _NOISE_LEVELS)
+    usual = np.quantile(levels, 0.5, method="higher")  # of a frame: half of them may be brighter
+    ratio = (levels + _NOISE_LEVELS) / (usual + _NOISE_LEVELS)
     unusual = np.abs(np.log(ratio)) > -np.log(_USUAL_EXPOSURE)
     if step > 1:  # it begins and ends somewhere between those measured
         unusual = np.convolve(unusual, np.ones(3), "same") > 0

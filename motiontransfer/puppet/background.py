@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
+from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.parallel import map_ahead
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
@@ -108,6 +109,11 @@ def _read_samples(frames: FullSizeFrames, num_frames: int) -> _Samples:
             away = cv2.distanceTransform(is_free, cv2.DIST_L2, cv2.DIST_MASK_5)
             share = np.clip(away / max(_UNSHADED * heights[-1], 1), 0, 1)
             distances.append((share * _LEVELS).astype(np.uint8))
+    if not samples:
+        raise TrainingError(
+            f"{clips[0].keypoints_file.parent}: no training frame of these films shows a person at "
+            "their usual brightness; film again, longer and in even light"
+        )
     return _Samples(samples, np.stack(distances), float(np.median(heights)))
 
 

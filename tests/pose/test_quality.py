@@ -269,3 +269,6 @@ def test_frames_far_from_the_usual_brightness_are_found(tmp_path):
     frames = [np.full((16, 16, 3), level, np.uint8) for level in levels]
     with FrameStore(film(tmp_path / "v.mkv", frames)) as store:
         assert np.flatnonzero(unusually_exposed(store)).tolist() == [0, 1, 2, 3, 9]
+    halves = [np.full((16, 16, 3), level, np.uint8) for level in [30] * 4 + [100] * 4]
+    with FrameStore(film(tmp_path / "w.mkv", halves)) as store:
+        assert np.flatnonzero(unusually_exposed(store)).tolist() == [0, 1, 2, 3]
