@@ -19,9 +19,9 @@ _VIEW_DEGREES = 15.0  # of yaw, over which a view is a median: detectors err by 
 _CLOSED_QUANTILE = 0.5  # of how open mouths are in a view: up to it they are at rest
 _SIZE_QUANTILE = 0.75  # over parts: foreshortening makes them shorter, errors longer
 _PROFILE_DEGREES = 80.0  # of yaw: farther away no more of a face is seen
-# Past the outermost view: so far a filmed head is bent without harm, and from the second on the
-# dancer's own is no guide any more.
-_OWN_DEGREES, _FILMED_DEGREES = 10.0, 30.0
+# Past the outermost view: up to which a filmed head is bent without harm, and from which it is the
+# target's. Over a narrower range heads would move faster than they do in the dance.
+_OWN_DEGREES, _FILMED_DEGREES = 10.0, 50.0
 
 _EARS = ("left_ear", "right_ear")
 _LIPS = ("face_upper_lip_bottom", "face_lower_lip_top")
@@ -82,7 +82,7 @@ def fit_head_views(
         heads = _measure_heads(clip, min_score)
         size = body_sizes(clip, proportions, min_score=min_score)
         offset = _complex(clip, joints, min_score) - heads.ears[:, None]
-        of_clip = offset * heads.across.conj()[:, None] / size[:, None]
+        of_clip = offset * (heads.across.conj() * (1 / size))[:, None]
         lips = [joints.index(lip) for lip in _LIPS if lip in joints]
         is_seen = heads.found & np.isfinite(size) & (np.abs(heads.yaw_degrees) < 90)
         yaws.append(np.where(is_seen, heads.yaw_degrees, np.nan))
@@ -126,8 +126,9 @@ def show_filmed_heads(
     yaws, yaw = np.array([view.yaw_degrees for view in views]), heads.yaw_degrees
     low, high = np.clip(yaws[[0, -1]], -_PROFILE_DEGREES, _PROFILE_DEGREES)
     away = np.maximum(yaw - high, low - yaw) - _OWN_DEGREES
-    weight = np.clip(away / (_FILMED_DEGREES - _OWN_DEGREES), 0, 1)
-    weight = np.where(heads.found & np.isfinite(sizes_px), weight, 0)
+    share = np.clip(away / (_FILMED_DEGREES - _OWN_DEGREES), 0, 1)
+    share = share**2 * (3 - 2 * share)
+    weight = np.where(heads.found & np.isfinite(sizes_px), share, 0)
     towards = np.where(np.abs(yaw) > 90, np.sign(yaw) * 180 - yaw, yaw)
     shown = {}
     for joint in set.intersection(*(set(view.places) for view in views)):
@@ -163,7 +164,7 @@ def _measure_heads(keypoints: Keypoints, min_score: float) -> _Heads:
     names = (*_EARS, "nose", "left_hip", "right_hip")
     left, right, nose, left_hip, right_hip = _complex(keypoints, names, min_score).T
     ears = (left + right) / 2
-    body = unit_vectors(1j * (ears - (left_hip + right_hip) / 2), otherwise=1)
+    body = unit_vectors(1j * (ears - (left_hip + right_hip) / 2), otherwise=1 + 0j)
     width, depth = (((left - right) * body.conj()).real, ((nose - ears) * body.conj()).real)
     yaw = np.degrees(np.arctan2(depth / _NOSE_PER_WIDTH, width))
     found = np.isfinite(yaw)

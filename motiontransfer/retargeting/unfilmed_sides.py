@@ -123,7 +123,7 @@ def _evidence(poses: Keypoints, sizes: Series, min_score: float) -> tuple[Series
     width = ((shoulders + hips).real @ np.array((1, -1))) / WIDTH_FROM_FRONT
     apart = [np.abs(pair[:, 0] - pair[:, 1]) for pair in (hips, knees, ankles)]
     up, middle = (shoulders - hips).sum(axis=1), hips.mean(axis=1)
-    along = unit_vectors(up, otherwise=1)
+    along = unit_vectors(up, otherwise=1 + 0j)
     arms = np.concatenate([elbows, wrists], axis=1) - middle[:, None]
     before = np.maximum(_BEFORE_TRUNK - np.abs((arms * along.conj()[:, None]).imag), 0)
     shown = np.nan_to_num(np.column_stack([*apart, before])).mean(axis=1)

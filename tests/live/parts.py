@@ -42,12 +42,13 @@ def statistics_of(keypoints):
     return fit([keypoints])
 
 
-def motion(*, target=None, mode="limbs", centering="median", size=SIZE):
+def motion(*, target=None, mode="limbs", centering="median", size=SIZE, sides="face_camera"):
     return SourceMotion(
         fit,
         min_score=0.5,
         mode=mode,
         centering=centering,
+        unfilmed_sides=sides,
         target=statistics_of(target or dance(30, size=size, start_x=8)),
         skeleton=HOLISTIC,
         image_size=size,

@@ -33,6 +33,8 @@ def statistics(far, close, *, heights=(30.0, 45.0), x=32.0):
         median_pose_px={},
         head_shape={},
         leg_shape={},
+        head_views=(),
+        seconds_from_behind=0.0,
         joints=(),
         detector="drawn",
     )
@@ -218,9 +220,9 @@ def test_centering_on_the_image_keeps_the_position_in_the_image():
     ("mode", "centering"), [("affine", "median"), ("none", "image"), ("limbs", None)]
 )
 def test_a_centering_without_effect_is_refused(mode, centering):
-    smoothing = {"smoothing": "none", "smoothing_frames": 7}
+    others = {"smoothing": "none", "smoothing_frames": 7, "unfilmed_sides": "face_camera"}
     with pytest.raises(ParamsError, match=r"normalization\.centering: "):
-        NormalizationParams(mode=mode, centering=centering, **smoothing).check_conflicts()
+        NormalizationParams(mode=mode, centering=centering, **others).check_conflicts()
 
 
 @settings(deadline=None)

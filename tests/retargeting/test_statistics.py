@@ -147,7 +147,7 @@ def test_proportions_and_the_median_pose_are_fitted_and_kept(tmp_path):
     assert module.read_statistics(tmp_path / "ada.json") == statistics
     content = json.loads((tmp_path / "ada.json").read_text())
     assert (content["image_height_px"], content["image_width_px"]) == (200, 200)
-    assert content["schema_version"] == 5
+    assert content["schema_version"] == 6
 
 
 HIDDEN = stick_person([60, 80], 40, missing=[(0, "left_ankle"), (1, "right_ankle")])
@@ -179,7 +179,7 @@ def test_numbers_that_are_not_finite_are_refused(change, named):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"schema_version": 9}, "schema version 5, got 9"),
+        ({"schema_version": 9}, "schema version 6, got 9"),
         ({"height_at_closest_px": 0}, "heights"),
         ({"closest_ankle_y_px": 1}, "ankle line"),
         ({"surprise": 1}, "surprise"),

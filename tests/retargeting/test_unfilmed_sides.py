@@ -1,0 +1,210 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from motiontransfer.pose.skeleton import HOLISTIC, mirrored
+from motiontransfer.pose.time_series import segments
+from motiontransfer.retargeting.head_views import show_filmed_heads
+from motiontransfer.retargeting.statistics import fit_statistics
+from motiontransfer.retargeting.unfilmed_sides import LiveFacing, face_camera
+from tests.people import joined, known_to, lost, moved, place, standing
+
+MIDDLE, RATE = 128.0, 25
+BODY = [
+    i
+    for i, j in enumerate(HOLISTIC.joints)
+    if "hand" in j
+    or j.split("_")[-1]
+    in ("shoulder", "elbow", "wrist", "pinky", "thumb", "hip", "knee", "ankle", "heel", "index")
+]
+HEAD = [i for i in range(len(HOLISTIC.joints)) if i not in BODY]
+OTHER = [HOLISTIC.index(mirrored(joint)) for joint in HOLISTIC.joints]
+# px towards the camera from the ears, of a head that is a ball; they are 18 px apart, the nose .63
+# of that before them.
+DEPTH = np.zeros(len(HOLISTIC.joints))
+DEPTH[HEAD] = np.sqrt(13**2 - np.square(standing(1).points[0, HEAD] - (128, 54)).sum(axis=1))
+DEPTH[[HOLISTIC.index(f"{side}_ear") for side in ("left", "right")]] = 0.0
+DEPTH[HOLISTIC.index("nose")] = 0.63 * 18
+ROUND = np.linspace(0, 360, 100)  # no frame in profile
+
+
+def turned(degrees, *, head=None):
+    """Someone in each direction, 0 from the front and 90 to the right of the image."""
+    angles = np.repeat(np.radians(degrees)[:, None], len(HOLISTIC.joints), axis=1)
+    if head is not None:
+        angles[:, HEAD] = np.radians(head)[:, None]
+    keypoints = standing(len(angles))
+    x = MIDDLE + np.cos(angles) * (keypoints.points[..., 0] - MIDDLE) + np.sin(angles) * DEPTH
+    points = np.stack([x, keypoints.points[..., 1]], axis=2).astype(np.float32)
+    return replace(keypoints, points=points)
+
+
+def filmed(*clips):
+    return fit_statistics(clips, min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
+
+
+FRONT = filmed(turned(np.linspace(-40, 40, 81)))
+
+
+def yaw(keypoints):
+    """By the drawn nose, as deep as it is."""
+    nose, left, right = (
+        keypoints.joint(name)[0][:, 0] for name in ("nose", "left_ear", "right_ear")
+    )
+    return np.degrees(np.arctan2((nose - (left + right) / 2) / 0.63, left - right))
+
+
+def test_who_is_seen_from_behind_faces_the_camera_in_the_same_silhouette():
+    dance = moved(turned(ROUND), "left_wrist", dict.fromkeys(range(100), (0, -30)))
+    dance = replace(dance, filled=np.zeros(dance.score.shape, np.bool_))
+    wrist = HOLISTIC.index("left_wrist")
+    dance.score[:, wrist], dance.filled[:, wrist] = 0.6, True
+    facing = face_camera(dance, FRONT)
+    ((start, stop),) = segments(facing.is_exchanged)
+    assert (start, stop) == (25, 75)
+    behind, front = facing.is_exchanged, ~facing.is_exchanged
+    for values, of_dance in (
+        (facing.poses.points, dance.points),
+        (facing.poses.score, dance.score),
+        (facing.poses.filled, dance.filled),
+    ):
+        np.testing.assert_array_equal(values[behind][:, BODY], of_dance[behind][:, OTHER][:, BODY])
+        np.testing.assert_array_equal(values[front][:, BODY], of_dance[front][:, BODY])
+    counts = facing.counts()
+    assert counts["frames_turned_to_camera"] == 50
+    assert counts["turns_to_camera"] == 1
+    assert counts["heads_turned_to_camera"] == facing.is_head_turned.sum()
+
+
+def test_a_head_looks_as_far_aside_as_filmed_and_comes_back_to_the_camera():
+    facing = face_camera(turned(ROUND), FRONT)
+    angles = yaw(facing.poses)
+    own = np.degrees(np.arctan2(np.sin(np.radians(ROUND)), np.abs(np.cos(np.radians(ROUND)))))
+    assert angles[ROUND == 0] == pytest.approx(0, abs=0.1)
+    limit = FRONT.head_views[-1].yaw_degrees
+    far = np.abs(ROUND - 180) < 180 - limit - 50
+    np.testing.assert_allclose(angles[far], np.clip(own[far], -limit, limit), atol=2)
+    steps = np.linalg.norm(np.diff(facing.poses.points[:, HEAD], axis=0), axis=2).max(axis=1)
+    own_steps = np.linalg.norm(np.diff(turned(ROUND).points[:, HEAD], axis=0), axis=2).max()
+    assert steps.max() <= own_steps
+    for joint in ("left_ear", "right_ear"):
+        assert place(facing.poses, joint, 50)[1] == pytest.approx(MIDDLE - 74, abs=0.1)
+
+
+def test_dances_and_films_that_need_nothing_stay_as_they_are():
+    front = turned(np.linspace(-40, 40, 50))
+    for dance, target in (
+        (front, FRONT),
+        (turned(ROUND), filmed(turned(ROUND))),
+        (turned(ROUND), filmed(joined(standing(40), turned(np.full(13, 180.0))))),
+    ):
+        facing = face_camera(dance, target)
+        np.testing.assert_array_equal(facing.poses.points, dance.points)
+        np.testing.assert_array_equal(facing.poses.score, dance.score)
+        assert not (facing.is_exchanged | facing.is_head_turned).any()
+    barely = filmed(joined(standing(40), turned(np.full(12, 180.0))))  # .48 s
+    assert face_camera(turned(ROUND), barely).is_exchanged.any()
+
+
+@pytest.mark.parametrize(("back", "turns"), [(1, 0), (2, 0), (6, 1)])
+def test_a_wrong_detection_is_no_turn_and_a_fast_spin_is_one(back, turns):
+    """Frames from behind, of .04 s: two exchanges cost .1 s and more."""
+    dance = joined(standing(20), turned(np.full(back, 180.0)), standing(20))
+    assert face_camera(dance, FRONT).counts()["turns_to_camera"] == turns
+
+
+@pytest.mark.parametrize(
+    ("arms", "feet"), [(set(), {31}), (set(range(20, 45)) - {31}, set(range(20, 45)))]
+)
+def test_sides_are_exchanged_where_it_shows_least(arms, feet):
+    """In profile for a second.
+
+    Args:
+        arms: frames with arms before the trunk; feet: frames with feet together.
+    """
+    dance = joined(turned(np.full(20, 45.0)), turned(np.full(25, 90.0)), turned(np.full(20, 135.0)))
+    frames = set(range(20, 45))
+    for joint in ("left_elbow", "right_elbow", "left_wrist", "right_wrist"):
+        dance = moved(dance, joint, dict.fromkeys(frames - arms, (40, 0)))
+    dance = moved(dance, "left_ankle", dict.fromkeys(frames - feet, (40, 0)))
+    ((start, _),) = segments(face_camera(dance, FRONT).is_exchanged)
+    assert start == 31
+
+
+def test_a_front_dance_that_looks_far_away_turns_its_head_alone():
+    looks = np.concatenate([np.zeros(20), np.full(20, 85.0), np.full(20, -170.0)])
+    dance = turned(np.zeros(60), head=looks)
+    facing = face_camera(dance, FRONT)
+    assert not facing.is_exchanged.any()
+    np.testing.assert_array_equal(facing.is_head_turned, np.arange(60) >= 20)
+    np.testing.assert_array_equal(facing.poses.points[:, BODY], dance.points[:, BODY])
+    assert yaw(facing.poses)[30] == pytest.approx(FRONT.head_views[-1].yaw_degrees, abs=0.5)
+    assert yaw(facing.poses)[50] == pytest.approx(-10, abs=2)
+
+
+def test_a_head_has_the_targets_size_place_and_tilt_also_on_a_bent_trunk():
+    dance = turned(np.full(40, 180.0))
+    bent = [i for i in range(len(HOLISTIC.joints)) if dance.points[0, i, 1] < MIDDLE - 30]
+    points = dance.points.copy()
+    points[:, bent, 1] += 25  # the trunk is half as long
+    points[:, HEAD] = (points[:, HEAD] - (128, 79)) * 1.5 + (128, 79)  # about the ears
+    turn = np.array(((np.cos(0.3), np.sin(0.3)), (-np.sin(0.3), np.cos(0.3))))
+    points[:, HEAD] = (points[:, HEAD] - (128, 79)) @ turn + (128, 79)
+    poses = face_camera(replace(dance, points=points), FRONT).poses
+    left, right = (np.array(place(poses, f"{side}_ear", 20)) for side in ("left", "right"))
+    np.testing.assert_allclose((left + right) / 2, (128, 79), atol=0.1)
+    assert np.linalg.norm(left - right) == pytest.approx(18, rel=0.03)
+    assert np.arctan2(*(left - right)[::-1]) == pytest.approx(0.3, abs=0.02)
+
+
+def test_a_face_that_was_not_detected_appears_at_rest_and_none_where_nobody_is():
+    """A mouth that is open in most of few frames is closed in the view; blinks do not count."""
+    film, lips = standing(60), ("face_upper_lip_bottom", "face_lower_lip_top")
+    rest = [film.joint(lip)[0][0] for lip in lips]
+    for lip, down in zip(lips, (-8, 8), strict=True):
+        film = moved(film, lip, dict.fromkeys(range(25), (0, down)))
+    dance = lost(turned(np.full(30, 180.0)), "face", range(30))
+    dance = replace(dance, points=dance.points.copy(), score=dance.score.copy())
+    dance.points[20:], dance.score[20:] = 0, 0
+    poses = face_camera(dance, filmed(film)).poses
+    for lip, there in zip(lips, rest, strict=True):
+        np.testing.assert_allclose(place(poses, lip, 10), there, atol=0.2)
+    assert not poses.score[20:].any()
+
+
+def test_another_detectors_few_joints_are_enough():
+    known = [
+        j for j in HOLISTIC.joints if "_hand_" not in j and "face" not in j and "mouth" not in j
+    ]
+    target = filmed(known_to(known, turned(np.linspace(-40, 40, 81))))
+    facing = face_camera(turned(ROUND), target)
+    assert facing.is_exchanged.sum() == 50
+    assert abs(yaw(facing.poses)[50]) < 2
+    assert not facing.poses.joint("face_chin")[1][50]
+
+
+def test_without_a_view_of_the_head_it_is_exchanged_like_the_body():
+    target = replace(FRONT, head_views=())
+    facing = face_camera(turned(ROUND), target)
+    np.testing.assert_array_equal(facing.poses.points[50], turned(ROUND).points[50, OTHER])
+    poses, changed = show_filmed_heads(turned(ROUND), (), np.full(100, 150.0), min_score=0.5)
+    assert poses.num_frames == 100
+    assert not changed.any()
+
+
+def test_live_turns_a_moment_later_and_forgets_at_a_restart():
+    dance, live = turned(ROUND), LiveFacing(FRONT)
+    expected = face_camera(dance, FRONT)
+    shown = [live.follow(dance.part(range(max(0, i - 24), i + 1)), 1 / RATE) for i in range(100)]
+    points = np.stack([poses.points[-1] for poses in shown])
+    late = (points[:, BODY] != expected.poses.points[:, BODY]).any(axis=(1, 2))
+    assert 0 < late.sum() <= 14
+    np.testing.assert_allclose(points[50], expected.poses.points[50], atol=0.5)
+    np.testing.assert_array_equal(shown[50].points[-2], points[49])
+    back = turned(np.full(3, 180.0))
+    assert (live.follow(back, 5.0).points[-1, BODY] != back.points[-1, BODY]).any()
+    live.restart()
+    np.testing.assert_array_equal(live.follow(back, 0.0).points[:, BODY], back.points[:, BODY])
+    filmed_round = LiveFacing(filmed(turned(ROUND)))
+    assert filmed_round.follow(back, 5.0) is back
