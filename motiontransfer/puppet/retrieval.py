@@ -8,7 +8,7 @@ less alike, so that this changes the choice and not the distance.
 
 Stand-ins are less alike. A limb may come from the other side, mirrored: a right arm in a pose in
 which only the left one was filmed. A side that was never filmed comes from the other one: left and
-right are exchanged by name, so that the front stands in for the back, with hair over the face.
+right are exchanged by name, so that the front stands in for the back.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,6 @@ from jaxtyping import Bool, Complex128, Float, Float64, Int64, UInt8
 from motiontransfer.pose.skeleton import Limb, mirrored
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
-from motiontransfer.puppet.back_of_head import with_hair_over_face
 from motiontransfer.puppet.hinges import with_stand_ins
 from motiontransfer.puppet.parts import (
     NECK,
@@ -86,32 +85,12 @@ class MirroredPatch:
         return np.ascontiguousarray(self.filmed.pixels[:, ::-1])
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangedPatch:
-    """A part cut out of a reference frame that stands in for its other side."""
-
-    filmed: Patch
-    face: Float[np.ndarray, "joints 2"] | None
-    """Points of the face in the frame, which hair covers; None of other parts."""
-
-    @property
-    def corner(self) -> tuple[int, int]:
-        return self.filmed.corner
-
-    @property
-    def pixels(self) -> UInt8[np.ndarray, "height width 4"]:
-        pixels = self.filmed.pixels
-        if self.face is None:
-            return pixels
-        return with_hair_over_face(pixels, self.face - np.array(self.corner))
-
-
 class _Views(NamedTuple):
     """The references in one way of looking at them."""
 
     points: Float[np.ndarray, "references joints 2"]
     score: Float[np.ndarray, "references joints"]
-    patches: Sequence[Sequence[Patch | MirroredPatch | ExchangedPatch | None]]
+    patches: Sequence[Sequence[Patch | MirroredPatch | None]]
     distances: Float64[np.ndarray, " parts"]
     """By which its parts are less alike than filmed ones."""
 
@@ -295,21 +274,10 @@ def _exchanged(appearance: Appearance, others: Sequence[int]) -> _Views:
     Args:
         others: number of each part's counterpart on the other side.
     """
-    skeleton, parts = appearance.skeleton, appearance.parts
+    skeleton = appearance.skeleton
     joints = [skeleton.index(mirrored(joint)) for joint in skeleton.joints]
-    face = [skeleton.index(joint) for part in parts if part.anchor for joint in part.face]
-    patches: list[list[ExchangedPatch | None]] = []
-    for index, row in enumerate(appearance.patches):
-        points = appearance.points[index, face]
-        has_face = bool(face) and bool((appearance.score[index, face] > 0).all())
-        patches.append([])
-        for part, other in zip(parts, others, strict=True):
-            patch, is_head = row[other], part.anchor is not None
-            is_missing = patch is None or (is_head and not has_face)
-            patches[-1].append(
-                None if is_missing else ExchangedPatch(patch, points if is_head else None)
-            )
-    distances = np.full(len(parts), _EXCHANGED_DISTANCE)
+    patches = [[row[other] for other in others] for row in appearance.patches]
+    distances = np.full(len(others), _EXCHANGED_DISTANCE)
     return _Views(appearance.points[:, joints], appearance.score[:, joints], patches, distances)
 
 
