@@ -40,8 +40,8 @@ def main(transfer: str) -> str:
     made = f"{poses.num_frames} poses in {layout.poses_file(transfer)}"
     if turned := counts.get("frames_turned_to_camera"):
         made += (
-            f"; {names.target} faces the camera in {turned} frames ({counts['turns_to_camera']} "
-            "turns) from behind, as no film shows that side"
+            f"; {names.target} faces the camera in {turned} frames from behind (turns: "
+            f"{counts['turns_to_camera']}), as no film shows that side"
         )
     return made
 

@@ -12,11 +12,12 @@ from jaxtyping import Complex128
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import BODY_TREE
 from motiontransfer.pose.time_series import Mask, Series
-from motiontransfer.retargeting.shapes import MIN_FRAMES, Shape, head_joints
+from motiontransfer.retargeting.shapes import Shape, head_joints
 
 _NOSE_PER_WIDTH = 0.63  # of the ears, that a nose is before them: the median of five films of turns
 _VIEW_DEGREES = 15.0  # of yaw, over which a view is a median: detectors err by a third of it
-_CLOSED_QUANTILE = 0.5  # of how open mouths are in a view: up to it they are at rest
+_MIN_FRAMES = 3  # of a view: what a film shows for a moment was filmed
+_CLOSED_QUANTILE = 0.25  # of how open mouths are in a view: up to it they are at rest
 _SIZE_QUANTILE = 0.75  # over parts: foreshortening makes them shorter, errors longer
 _PROFILE_DEGREES = 80.0  # of yaw: farther away no more of a face is seen
 # Past the outermost view: up to which a filmed head is bent without harm, and from which it is the
@@ -84,8 +85,7 @@ def fit_head_views(
         offset = _complex(clip, joints, min_score) - heads.ears[:, None]
         of_clip = offset * (heads.across.conj() * (1 / size))[:, None]
         lips = [joints.index(lip) for lip in _LIPS if lip in joints]
-        is_seen = heads.found & np.isfinite(size) & (np.abs(heads.yaw_degrees) < 90)
-        yaws.append(np.where(is_seen, heads.yaw_degrees, np.nan))
+        yaws.append(np.where(np.isfinite(size), heads.yaw_degrees, np.nan))
         places.append(of_clip)
         opening = np.abs(np.diff(of_clip[:, lips], axis=1)).sum(axis=1)
         openings.append(np.where(np.isfinite(opening), opening, np.inf))
@@ -93,7 +93,7 @@ def fit_head_views(
     views = []
     for middle in np.arange(-90, 91, _VIEW_DEGREES):
         of_view = np.flatnonzero(np.abs(yaw - middle) <= _VIEW_DEGREES / 2)
-        if len(of_view) < MIN_FRAMES:
+        if len(of_view) < _MIN_FRAMES:
             continue
         closed = np.quantile(opening[of_view], _CLOSED_QUANTILE, method="lower")
         rest = of_view[opening[of_view] <= closed]

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from motiontransfer.pose.skeleton import HOLISTIC
+from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 from motiontransfer.retargeting.normalization import normalize_poses
 from tests.live.parts import joints_of, motion, statistics_of
 from tests.live.parts import still as standing
@@ -137,3 +137,13 @@ def test_poses_are_in_the_targets_image():
     last = follow(followed, source)[-1]
     assert last.image_size == SIZE
     np.testing.assert_allclose(last.points[-1], standing(1, start_x=8).points[0], atol=0.05)
+
+
+def test_a_source_seen_from_behind_faces_the_camera_unless_it_is_shown_as_danced():
+    exchanged = [HOLISTIC.index(mirrored(joint)) for joint in HOLISTIC.joints]
+    front = standing(40)
+    behind = replace(front, points=front.points[:, exchanged], score=front.score[:, exchanged])
+    for sides, width in (("face_camera", 1), ("as_danced", -1)):
+        shown = follow(motion(sides=sides), behind)[-1]
+        left, right = (shown.joint(f"{side}_shoulder")[0][-1, 0] for side in ("left", "right"))
+        assert np.sign(left - right) == width

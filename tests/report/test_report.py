@@ -109,7 +109,7 @@ def test_a_training_that_was_cut_short_is_named(transfer_run, steps):
 def test_frames_that_face_the_camera_instead_are_named(transfer_run):
     turned = {"frames_turned_to_camera": 31, "turns_to_camera": 2}
     write_json(transfer_run.pose_counts, turned)
-    assert "ada faces the camera in 31 frames (2 turns)" in _written(transfer_run)
+    assert "ada faces the camera in 31 frames (turns: 2)" in _written(transfer_run)
 
 
 def test_metrics_that_are_no_json_object_are_refused_in_one_line(transfer_run):
