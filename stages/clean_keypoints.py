@@ -10,6 +10,7 @@ from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.params import Name, Section, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.pose.cleaning import clean
+from motiontransfer.pose.completion import complete
 from motiontransfer.pose.keypoints import read_detections, write_keypoints
 from motiontransfer.pose.plots import plot_quality
 from motiontransfer.pose.quality import (
@@ -75,6 +76,7 @@ def main(key: str) -> str:
         )
         sentences = verdict(quality)
         plot_quality(plot, store, keypoints, quality, sentences=sentences, title=key)
+    keypoints = complete(keypoints, clip.framing.content)
     write_keypoints(layout.keypoints_file(video.subject, key), keypoints)
     write_json(
         layout.counts_file("clean_keypoints", key),

@@ -7,6 +7,7 @@ from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints, write_keypoints
 from motiontransfer.pose.time_series import smooth
+from motiontransfer.retargeting.in_view import fit_path
 from motiontransfer.retargeting.normalization import joint_differences, normalize_poses
 from motiontransfer.retargeting.params import NormalizationParams
 from motiontransfer.retargeting.statistics import PoseStatistics, read_statistics
@@ -28,6 +29,9 @@ def main(transfer: str) -> str:
         source=read_statistics(layout.statistics_file(names.source_subject)),
         target=target,
     )
+    fitted = ""
+    if params.path == "fit":
+        poses, fitted = fit_path(poses, source, center_x_px=target.median_ankle_x_px)
     groups = [group for group, _ in poses.skeleton.groups]
     seconds = (params.smoothing_frames - 1) / poses.frame_rate
     poses = smooth(poses, params.smoothing, seconds=float(seconds), groups=groups)
@@ -37,7 +41,7 @@ def main(transfer: str) -> str:
         poses, counts = facing.poses, facing.counts()
     write_keypoints(layout.poses_file(transfer), poses)
     write_json(layout.counts_file("normalize", transfer), counts)
-    made = f"{poses.num_frames} poses in {layout.poses_file(transfer)}"
+    made = f"{poses.num_frames} poses in {layout.poses_file(transfer)}{fitted}"
     if turned := counts.get("frames_turned_to_camera"):
         made += (
             f"; {names.target} faces the camera in {turned} frames from behind (turns: "

@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from motiontransfer.project import video_check
 from tests.command import run_command
 from tests.films import film_person
+from tests.people import detects
 from tests.project.small_project import project_of_films
 
 
@@ -92,3 +94,18 @@ def test_a_picture_is_no_target(tmp_path, monkeypatch, capsys):
     assert run_command(monkeypatch, "add-video", picture, "--subject", "eve", "--target") == 1
     assert "me.mkv: is one picture; a target is learnt from a film" in capsys.readouterr().err
     assert Path("params.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("people", "got"), [((), "of nobody"), (((128.0, 310.0),), "of a face alone")]
+)
+def test_a_film_without_a_body_is_refused_before_anything_is_entered(
+    clip, people, got, monkeypatch, capsys
+):
+    for detector in ("_detect_people", "_detect_person"):
+        monkeypatch.setattr(video_check, detector, detects(*people))
+    before = Path("params.yaml").read_bytes()
+    assert run_command(monkeypatch, "add-video", clip, "--subject", "eve") == 1
+    assert f"got a film {got} in 20 sampled frames; nothing was added" in capsys.readouterr().err
+    assert Path("params.yaml").read_bytes() == before
+    assert not Path("data/videos").exists()

@@ -44,6 +44,7 @@ def inspect(
     ] = None,
 ) -> None:
     """Draw detected keypoints and their statistics on a video, or check a film's file."""
+    from motiontransfer.pose.completion import WHOLE, in_words, what_is_shown
     from motiontransfer.project.dances import name_of_file
     from motiontransfer.project.entries import load_transfers, load_videos
     from motiontransfer.rendering.inspect import load_inspection, write_overlay, write_overlay_sheet
@@ -65,6 +66,8 @@ def inspect(
     written = output or layout.INSPECTION_FOLDER / f"{video}.mp4"
     writers[written.suffix](written, inspection)
     typer.echo(f"wrote {written}")
+    if (shows := what_is_shown(inspection.keypoints)) != WHOLE:
+        typer.echo(f"{video} is a film {in_words(shows)}")
     for name, transfer in load_transfers(Path()).items():
         if video == transfer.source or subject == transfer.target:
             print_missing_poses(name, source=transfer.source, target=transfer.target)

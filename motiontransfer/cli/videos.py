@@ -58,6 +58,7 @@ def check_films(
 ) -> dict[str, "VideoCheck"]:
     """Print what to fix in films, by the names of their videos; they are checked at once."""
     from motiontransfer.core.params import load_section
+    from motiontransfer.pose.completion import TOO_LITTLE, in_words
     from motiontransfer.project.video_check import check_video
     from motiontransfer.video.geometry import WorkingSize
     from motiontransfer.video.isolation import run_isolated
@@ -74,6 +75,12 @@ def check_films(
         )
     for name, check in checked.items():
         _print_advice(name, check, is_target=name == target)
+    for check in checked.values():
+        if (shows := check.quality.shows) in TOO_LITTLE:
+            raise VideoError(
+                f"{check.metadata.path}: expected a person from the chest up at least, got a film "
+                f"{in_words(shows)} in {len(check.people)} sampled frames; nothing was added"
+            )
     return checked
 
 
@@ -110,6 +117,7 @@ def print_missing_poses(
     Args:
         checked: films by the names of their videos; of other videos, what the pipeline made counts.
     """
+    from motiontransfer.pose.completion import SHOWN, compared_films, what_is_shown
     from motiontransfer.project.entries import load_videos
     from motiontransfer.rendering.inspect import advise_on_poses, load_inspection
 
@@ -121,6 +129,9 @@ def print_missing_poses(
             films[name] = load_inspection(name, subjects[name])
     filmed = [films[name] for name in clips if name in films]
     if source in films and filmed:
+        shown = [what_is_shown(film.keypoints) for film in (films[source], *filmed)]
+        for line in compared_films(shown[0], min(shown[1:], key=SHOWN.index)):
+            typer.echo(f"{transfer}: {line}")
         picture = layout.INSPECTION_FOLDER / f"{transfer}_poses.png"
         if lines := advise_on_poses(films[source], filmed, picture=picture):
             typer.echo("\n  - ".join([f"{transfer}: poses to film, too:", *lines]))

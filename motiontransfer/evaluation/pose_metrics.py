@@ -48,13 +48,14 @@ def pose_scores(
 ) -> dict[MetricKey, RatioMetric]:
     """Every pose metric of a result, for `body`, `hands` and `face`, and of some for `all`.
 
-    Joints that the result's skeleton does not know are left out. A detection is a group with at
-    least one joint in one frame; each hand counts by itself. PCK is left out where the reference
-    never shows a head.
+    Joints that the result's skeleton does not know, and completed ones, are left out. A detection
+    is a group with at least one joint in one frame; each hand counts by itself. PCK is left out
+    where the reference never shows a head.
 
     Raises:
         KeypointsError: another number of frames, another image size, or no joint in common.
     """
+    reference = reference.measured()
     distances, expected = _matched(result, reference)
     shared = ~np.isnan(distances)
     missed = expected & ~shared

@@ -7,6 +7,7 @@ someone was in view, every second.
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -15,6 +16,7 @@ from jaxtyping import Float32, Float64
 from motiontransfer.core.errors import StatisticsError
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import remove_stray_hands
+from motiontransfer.pose.completion import WHOLE, complete
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import OneEuroFilter
@@ -29,6 +31,7 @@ _RECENT_RATE = Fraction(25)
 _FLOOR_SECONDS = 1.0  # over which the floor is a median, as offline, but of the past
 _SAMPLE_RATE = Fraction(10)  # of poses to which statistics are fitted
 _MAX_SAMPLES = 600
+_STANDING_SAMPLES = 150  # of the last, by which what the camera does not show is placed
 _REFIT_SECONDS = 1.0
 
 
@@ -133,7 +136,7 @@ class SourceMotion:
         if len(self._samples) < MIN_FRAMES or seconds - self._fitted_at < _REFIT_SECONDS:
             return
         self._fitted_at = seconds
-        samples = self._keypoints(list(self._samples), _SAMPLE_RATE)
+        samples = complete(self._keypoints(list(self._samples), _SAMPLE_RATE))
         self._height_px = body_height_px(samples)
         try:
             self.statistics = self._fit([samples])
@@ -141,7 +144,7 @@ class SourceMotion:
             return
 
     def _normalized(self, seconds: float) -> Keypoints | None:
-        recent = remove_stray_hands(self._keypoints(list(self._recent)))
+        recent = self._completed(remove_stray_hands(self._keypoints(list(self._recent))))
         mode = MODES[self._mode]
         if not mode.uses_floor:
             return recent
@@ -158,6 +161,16 @@ class SourceMotion:
             target=self._target,
             floor=np.full(recent.num_frames, line),
         )
+
+    def _completed(self, recent: Keypoints) -> Keypoints:
+        """With what the camera does not show, where it stood over the last seconds."""
+        if self.statistics is None or self.statistics.shows == WHOLE:
+            return recent
+        of_recent = np.dstack([recent.points, recent.score])
+        before = [*self._samples][-_STANDING_SAMPLES:]
+        together = complete(self._keypoints([*before, *of_recent], _SAMPLE_RATE))
+        completed = together.part(range(len(before), together.num_frames))
+        return replace(completed, frame_rate=recent.frame_rate)
 
     def _floor(self, recent: Keypoints, seconds: float) -> float | None:
         """The ankle line without steps and jumps; None where no ankles have been seen."""

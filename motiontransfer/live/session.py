@@ -29,7 +29,7 @@ _TAKEN_SECONDS = 0.5  # that a worker waits until its result is taken
 _PAUSE_SECONDS = 0.02  # between looks at whether the source is still paused
 _RATE_SECONDS = 2.0  # over which the shown rate is counted
 _PANEL_GAP_PX = 4
-_STEP_BACK = "step back until your whole body is in view"
+_STEP_BACK = "step back until head and shoulders are in view"
 
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
@@ -99,13 +100,16 @@ class Keypoints(_Joints):
     filled: Bool[np.ndarray, "rows joints"] | None = None
     unusual: tuple[tuple[int, int], ...] = ()
     """Runs of frames, first and end, far darker or brighter than the clip: no target's likeness."""
+    completed: Bool[np.ndarray, "rows joints"] | None = None
+    """Joints beyond the picture, placed by `pose.completion`: nobody saw them."""
 
     def __post_init__(self) -> None:
         _Joints.__post_init__(self)
-        if self.filled is not None and (self.filled & (self.score == 0)).any():
-            raise KeypointsError(
-                "expected a position at each joint marked as filled in, got a missing joint"
-            )
+        for marks, name in ((self.filled, "filled in"), (self.completed, "completed")):
+            if marks is not None and (marks & (self.score == 0)).any():
+                raise KeypointsError(
+                    f"expected a position at each joint marked as {name}, got a missing joint"
+                )
 
     @property
     def num_frames(self) -> int:
@@ -124,6 +128,7 @@ class Keypoints(_Joints):
             score=self.score[frames],
             filled=None if self.filled is None else self.filled[frames],
             unusual=(),
+            completed=None if self.completed is None else self.completed[frames],
         )
 
     def without(self, removed: Bool[np.ndarray, "#frames joints"]) -> "Keypoints":
@@ -132,7 +137,14 @@ class Keypoints(_Joints):
             points=np.where(removed[..., None], np.float32(0), self.points),
             score=np.where(removed, np.float32(0), self.score),
             filled=None if self.filled is None else self.filled & ~removed,
+            completed=None if self.completed is None else self.completed & ~removed,
         )
+
+    def measured(self) -> "Keypoints":
+        """Without joints that were completed."""
+        if self.completed is None:
+            return self
+        return replace(self.without(self.completed), completed=None)
 
     def joint(
         self, name: str
@@ -242,7 +254,8 @@ def write_keypoints(path: Path, keypoints: Keypoints) -> None:
     """Write one subject's keypoints as Parquet: a row for every frame, person 0 in each."""
     frame_index = np.arange(keypoints.num_frames, dtype=np.int32)
     person, unusual = np.zeros_like(frame_index), keypoints.unusual
-    _write(path, keypoints, frame_index, person, filled=keypoints.filled, unusual=unusual)
+    marks = {"filled": keypoints.filled, "completed": keypoints.completed}
+    _write(path, keypoints, frame_index, person, marks=marks, unusual=unusual)
 
 
 def write_detections(path: Path, detections: Detections) -> None:
@@ -275,7 +288,7 @@ def read_detections(path: Path) -> Detections:
     with _named(path):
         values = _read(path)
         del values["unusual"]
-        if values.pop("filled") is not None:
+        if any(values.pop(mark) is not None for mark in ("filled", "completed")):
             raise KeypointsError(
                 "holds positions that were filled in; expected detections, as they are in "
                 "artifacts/detections"
@@ -297,8 +310,8 @@ def _write(
     frame_index: Int32[np.ndarray, " rows"],
     person: Int32[np.ndarray, " rows"],
     *,
-    filled: Bool[np.ndarray, "rows joints"] | None = None,
     unusual: tuple[tuple[int, int], ...] = (),
+    marks: Mapping[str, Bool[np.ndarray, "rows joints"] | None] = MappingProxyType({}),
 ) -> None:
     skeleton, rate = joints.skeleton, joints.frame_rate
     seconds = [float(index / rate) for index in frame_index.tolist()]
@@ -310,10 +323,12 @@ def _write(
     packed = np.concatenate([joints.points, joints.score[..., None]], axis=2)
     for group, names in skeleton.groups:
         columns[group] = packed[:, skeleton.slice(group)].reshape(-1, 3 * len(names))
-    if filled is not None:
-        columns |= {
-            f"{group}_filled": filled[:, skeleton.slice(group)] for group, _ in skeleton.groups
-        }
+    for mark, of_joints in marks.items():
+        if of_joints is not None:
+            columns |= {
+                f"{group}_{mark}": of_joints[:, skeleton.slice(group)]
+                for group, _ in skeleton.groups
+            }
     description = {
         "schema_version": SCHEMA_VERSION,
         "groups": [[group, list(names)] for group, names in skeleton.groups],
@@ -362,18 +377,19 @@ def _values(
         column(group, "float32", 3 * len(names)).reshape(-1, len(names), 3)
         for group, names in groups
     ]
-    filled = None
-    if any(f"{group}_filled" in columns for group, _ in groups):
-        marks = [column(f"{group}_filled", "bool", len(names)) for group, names in groups]
-        filled = np.concatenate(marks, axis=1)
+    marks: dict[str, np.ndarray | None] = {"filled": None, "completed": None}
+    for mark in marks:
+        if any(f"{group}_{mark}" in columns for group, _ in groups):
+            of_groups = [column(f"{group}_{mark}", "bool", len(names)) for group, names in groups]
+            marks[mark] = np.concatenate(of_groups, axis=1)
     height, width = description["image_size"]
     return {
         "frame_index": column("frame_index", "int32"),
         "person": column("person", "int32"),
         "points": np.concatenate([joints[..., :2] for joints in packed], axis=1),
         "score": np.concatenate([joints[..., 2] for joints in packed], axis=1),
-        "filled": filled,
         "unusual": tuple((start, stop) for start, stop in description.get("unusual", ())),
+        **marks,
         "num_frames": description["num_frames"],
         "skeleton": Skeleton(groups=groups),
         "image_size": (height, width),

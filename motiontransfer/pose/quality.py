@@ -11,6 +11,7 @@ from jaxtyping import Bool, Int8, Int64, UInt8
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import Repairs
+from motiontransfer.pose.completion import WHOLE, frames_showing, what_is_shown
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.landmarks import person_box
 from motiontransfer.pose.time_series import Mask, Series, longest_segment, segments
@@ -85,6 +86,8 @@ class ClipQuality:
     camera_wander: float | None = None
     """Standard deviation of the view's place, in widths of the image."""
     frame_rate: float
+    shows: str
+    """How much of the body; see `completion.SHOWN`."""
 
     @property
     def person_known(self) -> Mask:
@@ -125,18 +128,23 @@ def measure_quality(
         states["face"] = states["face"][:, shown]
     body = skeleton.slice("body")
     scores = keypoints.score[:, body][state[:, body] == MEASURED]
+    outside = {end: _outside(keypoints, end, content, height) for end in _REACH_OF_END}
+    shows = what_is_shown(keypoints, content)
+    if shows != WHOLE:  # the size of such a body tells little
+        outside["feet"] = frames_showing(keypoints, content) > 0
     return ClipQuality(
         state=np.stack([of_part.min(axis=1) for of_part in states.values()]),
         score_histogram=np.histogram(scores, bins=10, range=(0, 1))[0],
         speed=_speed(keypoints, height),
         repairs=repairs,
-        outside={end: _outside(keypoints, end, content, height) for end in _REACH_OF_END},
+        outside=outside,
         with_others=with_others,
         possible_switches=possible_switches,
         body_height_px=height,
         camera_speed=camera_speed,
         camera_wander=camera_wander,
         frame_rate=float(keypoints.frame_rate),
+        shows=shows,
     )
 
 
@@ -199,8 +207,8 @@ def verdict(quality: ClipQuality) -> list[str]:
     """Advice in sentences, the gravest fault first; `NOTHING_TO_FIX` alone if there is none."""
     if not quality.person_known.any():
         return [
-            f"no person is detected in any of {len(quality.speed)} frames: film one person from "
-            "head to feet, more than half as tall as the image"
+            f"no person is detected in any of {len(quality.speed)} frames: film one person, from "
+            "head to feet or from the chest up, more than half as tall as the image"
         ]
     return [*_visibility(quality), *_detection(quality), *_motion(quality)] or [NOTHING_TO_FIX]
 
@@ -214,8 +222,10 @@ def _visibility(quality: ClipQuality) -> Iterator[str]:
             f"{start / quality.frame_rate:.1f} s to {stop / quality.frame_rate:.1f} s: cut that "
             "out of the video if no person is there"
         )
-    for end, frames in quality.outside.items():
-        if frames.mean() > _RARE:
+    if quality.shows == "face":
+        yield "a face alone is shown: film from the chest up at least, as shoulders tell the motion"
+    for end, frames in quality.outside.items():  # into half a film, hands come from below, too
+        if frames.mean() > _RARE and (end == "head" or quality.shows == WHOLE):
             yield (
                 f"{end} {'is' if end == 'head' else 'are'} beyond the frame's edge in "
                 f"{_percent(frames)} of frames: film from farther away, or give the video a wider "

@@ -19,6 +19,7 @@ from motiontransfer.core.errors import VideoError, printable
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.cleaning import Repairs
+from motiontransfer.pose.completion import WHOLE, in_words
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.keypoints import Detections, Keypoints, People
@@ -40,7 +41,7 @@ from motiontransfer.pose.quality import (
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.video.color import AnyFrame
-from motiontransfer.video.geometry import Framing, WorkingSize, auto_crop, fit_framing
+from motiontransfer.video.geometry import Framing, WorkingSize, auto_crop, film_box, fit_framing
 from motiontransfer.video.reader import VideoMetadata, decode_at, read_metadata, truncation, upright
 
 _NUM_SAMPLES = 20
@@ -96,7 +97,8 @@ def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"])
     detections = _detect_people([frame for frame, _, _ in samples])
     counts = [num_people(found, image_size=metadata.size) for found in detections]
     boxes = [largest_person_box(people, image_size=metadata.size) for people in detections]
-    box = auto_crop(boxes, metadata.size, size) if crop == "auto" else None
+    film = film_box(np.max([frame.max(axis=2) for frame, _, _ in samples], axis=0))
+    box = auto_crop(boxes, metadata.size, size, film=film) if crop == "auto" else None
     whole = (0, 0, metadata.size[1], metadata.size[0])
     framing = fit_framing(metadata.size, box or whole, size=size)
     frames = [framing.apply(frame) for frame, _, _ in samples]
@@ -179,8 +181,11 @@ def quality_lines(check: VideoCheck) -> Iterator[str]:
             for part, frames in quality.outside.items()
         ]
         yield f"  in view      {', '.join(inside)} of frames"
-        height = f"{quality.body_height_px:.0f} px of {check.framing.size[0]}"
-        yield f"  height       {height} in the working image"
+        if quality.shows == WHOLE:
+            height = f"{quality.body_height_px:.0f} px of {check.framing.size[0]}"
+            yield f"  height       {height} in the working image"
+        else:
+            yield f"  shows        {in_words(quality.shows)}"
     speed = quality.camera_speed
     if speed is None:
         yield "  camera       not known: the background is too plain"

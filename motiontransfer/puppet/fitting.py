@@ -23,6 +23,13 @@ from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.cutting import StoredPart, cut_parts, whole_person
+from motiontransfer.puppet.edges import (
+    NO_MARGIN,
+    ContinuedFrame,
+    continued_parts,
+    margin_of,
+    within_film,
+)
 from motiontransfer.puppet.filling import fill_hidden
 from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk
 from motiontransfer.puppet.hinges import HINGES, across, hinge_limbs
@@ -52,16 +59,32 @@ def target_appearance(
     masks = [read_masks(clip.masks_file) for clip in clips]
     chosen = _choose_references(frames, masks, num_references)
     heights = [body_height_px(clips[clip].training_keypoints) for clip in {c for c, _ in chosen}]
-    return fit_appearance(
+    height_px = float(np.median(heights) * zoom[1])
+    is_cut = any(clip.keypoints.completed is not None for clip in clips)
+    margin = margin_of(height_px) if is_cut else NO_MARGIN
+    coarse = margin.scaled(min(1.0, 2 * image_size[0] / size[0]))
+    appearance = fit_appearance(
         clips[0].keypoints.skeleton,
-        [(resize_points(clip.keypoints.points, zoom), clip.keypoints.score) for clip in clips],
-        [*map(frames.reader, chosen)],
-        {(clip, frame): masks[clip][frame] for clip, frame in chosen},
-        background=background,
-        height_px=float(np.median(heights) * zoom[1]),
-        coarse_size=(min(size[0], 2 * image_size[0]), min(size[1], 2 * image_size[1])),
+        [
+            (resize_points(clip.keypoints.points, zoom) + margin.corner, clip.keypoints.score)
+            for clip in clips
+        ],
+        [ContinuedFrame(frames.reader(key), margin) for key in chosen],
+        {
+            (clip, frame): margin.scaled(masks[clip].masks.shape[1] / size[0]).around(
+                masks[clip][frame]
+            )
+            for clip, frame in chosen
+        },
+        background=Background(*map(margin.around, background)),
+        height_px=height_px,
+        coarse_size=(
+            min(size[0], 2 * image_size[0]) + coarse.bottom,
+            min(size[1], 2 * image_size[1]) + 2 * coarse.side,
+        ),
         num_workers=num_workers,
     )
+    return within_film(appearance, margin, background.image)
 
 
 def _choose_references(
@@ -233,6 +256,9 @@ def _cut(share: _Share) -> list[tuple[list[StoredPart | None], Patch | None]]:
         people = share.references.silhouettes()
         for person, read in zip(people, share.references.frames, strict=True):
             cut = cut_parts(share.parts, share.background, person, read())
+            if isinstance(read, ContinuedFrame) and read.margin:
+                size = share.references.frame_size
+                cut = continued_parts(share.parts, cut, read.margin, size)
             stored = [None if part is None else part.stored(file) for part in cut]
             found.append((stored, whole_person(cut)))
     return found

@@ -186,8 +186,9 @@ def draw_overlay(frame: Frame, inspection: Inspection, index: int) -> UInt8[np.n
                 boxes[int(detections.person[row])] = box
     points, score = resize_points(keypoints.points[index], zoom), keypoints.score[index]
     overlay = _draw_limbs(overlay, points, score, skeleton=keypoints.skeleton, intensity=1.0)
-    filled = points[:0] if keypoints.filled is None else points[keypoints.filled[index]]
-    return _draw_boxes_and_rings(overlay, boxes, filled)
+    marks = [m[index] for m in (keypoints.filled, keypoints.completed) if m is not None]
+    ringed = np.any(marks, axis=0) if marks else np.zeros(len(points), bool)
+    return _draw_boxes_and_rings(overlay, boxes, points[ringed])
 
 
 def _shown_size(image_size: tuple[int, int]) -> tuple[int, int]:

@@ -20,8 +20,9 @@ from motiontransfer.core.params import Transfer, read_sections
 from motiontransfer.evaluation.frames import read_frames
 from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
 from motiontransfer.evaluation.pose_metrics import nearest_frames
+from motiontransfer.pose.completion import SHOWN, compared_films, what_is_shown
 from motiontransfer.pose.drawing import draw_pose
-from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.report.page import PanelSource, jpeg, leaf_texts, video_panel, write_video_page
@@ -91,6 +92,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         "training": {stage: read_sections(file) for stage, file in run.training_counts.items()},
         "turned": read_sections(run.pose_counts),
         "held_out": _held_out(run),
+        "films": _films(run),
         "params": {name: leaf_texts(section) for name, section in run.params.items()},
         "files": [
             {"role": role, "path": file.as_posix(), "md5": _md5(file), "size": file.stat().st_size}
@@ -106,6 +108,14 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         max_bytes=int(max_bytes / _BASE64),
         charts=frame_charts(curves),
     )
+
+
+def _films(run: TransferRun) -> list[str]:
+    """What becomes of the legs where a film does not show them."""
+    names = run.names
+    dance = read_keypoints(layout.keypoints_file(names.source_subject, names.source))
+    of_clips = [what_is_shown(clip.keypoints) for clip in run.clips]
+    return compared_films(what_is_shown(dance), min(of_clips, key=SHOWN.index))
 
 
 def _panel_sources(run: TransferRun) -> list[PanelSource]:

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float64
 
 from motiontransfer.core.errors import ParamsError, StatisticsError
 from motiontransfer.pose.boxes import Places
+from motiontransfer.pose.completion import WHOLE
 from motiontransfer.pose.keypoints import IMPORT_FORMATS, Keypoints
 from motiontransfer.pose.skeleton import BODY_TREE
 from motiontransfer.pose.time_series import Series, fill_gaps
@@ -73,6 +74,12 @@ def normalize_poses(
         ParamsError: mode `none` between images of different sizes.
         StatisticsError: the statistics do not allow this mode's map.
     """
+    half = [s.shows for s in (source, target) if s.shows != WHOLE]
+    if half and mode == "ankle":
+        raise StatisticsError(
+            f"normalization.mode ankle: expected films that show the feet, got one that shows "
+            f"{half[0]} and no more; set normalization.mode to limbs, which completes bodies"
+        )
     if unknown := joint_differences(keypoints, target)[0]:
         is_unknown = [joint in unknown for joint in keypoints.skeleton.joints]
         keypoints = keypoints.without(np.array([is_unknown]))

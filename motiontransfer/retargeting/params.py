@@ -34,6 +34,7 @@ class NormalizationParams(Section):
 
     mode: Annotated[str, AfterValidator(_known_mode)]
     centering: Centering | None
+    path: Literal["fit", "as_danced"]
     smoothing: Literal["median", "gaussian", "none"]
     smoothing_frames: int = Field(ge=1)
     unfilmed_sides: UnfilmedSides

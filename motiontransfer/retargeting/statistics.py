@@ -12,6 +12,7 @@ from jaxtyping import Float64
 
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
+from motiontransfer.pose.completion import SHOWN, WHOLE, what_is_shown
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.pose_coverage import seconds_from_behind
 from motiontransfer.pose.skeleton import BODY_TREE
@@ -41,6 +42,7 @@ _ROUNDING_PX = 1e-3  # float32 pixels are not exact
 _QUANTILE = 0.8  # a part's length over all frames: foreshortening makes it shorter, errors longer
 _WHOLE_SIDE = 0.8  # of the other side's length; one that is always seen shorter is lifted or bent
 _LIFTED_SHARE = 0.1  # of the height, from one ankle up to the other one that is not on the floor
+_UPRIGHT_SHARE = 0.3  # of the height, from the feet up to the head; less is lying, or a handstand
 _FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of it leave no trace
 
 # In order of preference.
@@ -84,6 +86,9 @@ class PoseStatistics:
     """Joints that some frame shows, of any group."""
     detector: str
     """Detectors of the keypoints, each once."""
+    shows: str = WHOLE
+    """How much of the body the clip that shows most of it shows: one of `completion.SHOWN`. Where
+    that is less than a whole body, ankle lines and heights are those of a completed one."""
 
     def __post_init__(self) -> None:
         """Check what may come from disk."""
@@ -98,6 +103,8 @@ class PoseStatistics:
         for part, shape in (("head", self.head_shape), ("legs", self.leg_shape)):
             if not all(math.isfinite(math.hypot(*place)) for place in shape.values()):
                 raise StatisticsError(f"expected finite places on the {part}, got {shape}")
+        if self.shows not in SHOWN:
+            raise StatisticsError(f"expected shows: {', '.join(SHOWN)}, got {self.shows}")
         for name, got, known in (
             ("proportions", self.proportions, BODY_TREE),
             ("leg_shape", self.leg_shape, LEG_JOINTS),
@@ -119,7 +126,11 @@ class PoseStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundContact:
-    """Ankle position and apparent height in each frame; 0 where their joints are missing."""
+    """Ankle position and apparent height in each frame; 0 where their joints are missing.
+
+    Of a body that lies, kneels on its hands or stands on them, the position is that of the hips,
+    and the line that of its lowest joint.
+    """
 
     ankle_x_px: Series
     ankle_y_px: Series
@@ -147,10 +158,18 @@ def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundC
     lifted_px = np.ptp(of_sides[..., 1], axis=1)
     is_lifted = lifted_px > _LIFTED_SHARE * np.linalg.norm(head - lower, axis=1)
     feet = np.where(is_lifted[:, None], lower, ankles)
+    height_px, x = np.linalg.norm(head - feet, axis=1), ankles[:, 0]
+    lies = has_height & (feet[:, 1] - head[:, 1] < _UPRIGHT_SHARE * height_px)
+    if lies.any():
+        body = keypoints.skeleton.slice("body")
+        y = np.where(keypoints.score[:, body] > 0, keypoints.points[:, body, 1], -np.inf)
+        hips, has_hips = keypoints.midpoint("left_hip", "right_hip", min_score=min_score)
+        line = np.where(lies, y.max(axis=1), line)
+        x = np.where(lies & has_hips, hips[:, 0], x)
     return GroundContact(
-        ankle_x_px=np.where(has_ankles, ankles[:, 0], 0.0),
+        ankle_x_px=np.where(has_ankles, x, 0.0),
         ankle_y_px=np.where(has_ankles, line.astype(np.float64), 0.0),
-        height_px=np.where(has_height, np.linalg.norm(head - feet, axis=1), 0.0),
+        height_px=np.where(has_height, height_px, 0.0),
         has_ankles=has_ankles,
         has_height=has_height,
     )
@@ -204,10 +223,12 @@ def fit_statistics(
         )
     contacts = [measure_ground_contact(clip, min_score=min_score) for clip in clips]
     used = np.concatenate([contact.has_height for contact in contacts])
+    shows = min(map(what_is_shown, clips), key=SHOWN.index)
     if not used.any():
         raise StatisticsError(
-            f"none of {len(used)} frames shows both ankles and the head with a score of "
-            f"{min_score} or more; film the whole body, or lower fit_normalization.min_score"
+            f"none of {len(used)} frames shows head and ankles, or head and shoulders by which "
+            f"ankles can be placed, with a score of {min_score} or more (shown: {shows}); film "
+            "from the chest up at least, or lower fit_normalization.min_score"
         )
     height = np.concatenate([contact.height_px for contact in contacts])[used]
     floors = [
@@ -224,6 +245,7 @@ def fit_statistics(
         for end in (closest, farthest)
     )
     clips, known = [with_forehead(clip) for clip in clips], clips
+    measured = [clip.measured() for clip in clips]
     statistics = PoseStatistics(
         closest_ankle_y_px=closest,
         farthest_ankle_y_px=farthest,
@@ -236,20 +258,23 @@ def fit_statistics(
         frames_used=int(used.sum()),
         frames_left_out=int((~used).sum()),
         proportions={},
-        median_pose_px=median_pose(clips, min_score=min_score),
+        median_pose_px=median_pose(measured, min_score=min_score),
         head_shape=fit_head_shape(clips, min_score=min_score),
         leg_shape={},
         head_views=(),
         seconds_from_behind=seconds_from_behind(clips),
         joints=tuple(sorted({joint for clip in known for joint in shown_joints(clip)})),
         detector=", ".join(sorted({clip.detector for clip in clips})),
+        shows=shows,
     )
     far, close = statistics.height_at_farthest_px, statistics.height_at_closest_px
     depths = [np.clip(statistics.depth_fraction(floor), 0, 1) for floor in floors]
     heights = [far + depth * (close - far) for depth in depths]
-    proportions = fit_proportions(clips, heights, min_score=min_score)
-    legs = fit_leg_shape(clips, heights, proportions=proportions, min_score=min_score)
-    heads = fit_head_views(clips, proportions, min_score=min_score)
+    proportions = fit_proportions(measured, heights, min_score=min_score)
+    if shows != WHOLE:
+        proportions = fit_proportions(clips, heights, min_score=min_score) | proportions
+    legs = fit_leg_shape(measured, heights, proportions=proportions, min_score=min_score)
+    heads = fit_head_views(measured, proportions, min_score=min_score)
     return replace(statistics, proportions=proportions, leg_shape=legs, head_views=heads)
 
 
@@ -327,6 +352,8 @@ def write_statistics(path: Path, statistics: PoseStatistics) -> None:
     content = asdict(statistics)
     height, width = content.pop("image_size")
     size = {"image_height_px": height, "image_width_px": width}
+    if statistics.shows == WHOLE:  # as where no other was known
+        del content["shows"]
     write_checked_json(path, {"schema_version": _SCHEMA_VERSION, **content, **size})
 
 
@@ -352,11 +379,13 @@ def read_statistics(path: Path) -> PoseStatistics:
         )
         proportions = {part: float(share) for part, share in content.pop("proportions").items()}
         joints, detector = tuple(map(str, content.pop("joints"))), str(content.pop("detector"))
+        shows = str(content.pop("shows", WHOLE))
         numbers = {key: float(value) for key, value in content.items()}
         named = {
             "proportions": proportions,
             "joints": joints,
             "detector": detector,
+            "shows": shows,
             "head_views": views,
         }
         statistics = PoseStatistics(image_size=size, **numbers, **counts, **places, **named)  # ty: ignore[invalid-argument-type]

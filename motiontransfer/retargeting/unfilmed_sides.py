@@ -170,11 +170,12 @@ def _facing(
         is_there = is_behind.reshape(-1, *[1] * (values.ndim - 1))
         return np.where(is_there, values[:, others], values)
 
-    filled = turned.filled
+    filled, completed = turned.filled, turned.completed
     poses = replace(
         turned,
         points=exchanged(turned.points),
         score=exchanged(turned.score),
         filled=None if filled is None else exchanged(filled),
+        completed=None if completed is None else exchanged(completed),
     )
     return FacingCamera(poses=poses, is_exchanged=is_behind, is_head_turned=is_turned)

@@ -32,6 +32,7 @@ from motiontransfer.video.geometry import (
     Orientation,
     WorkingSize,
     auto_crop,
+    film_box,
     fit_framing,
 )
 from motiontransfer.video.reader import (
@@ -262,8 +263,15 @@ def _crop_box(
     height, width = video.size
     if not callable(crop):
         return (0, 0, width, height)
-    found = crop(sample_frames(video, num_samples=_NUM_CROP_SAMPLES))
-    box = auto_crop(found, video.size, size)
+    brightest = np.zeros(video.size, np.uint8)
+
+    def watched() -> Iterator[Frame]:
+        for frame in sample_frames(video, num_samples=_NUM_CROP_SAMPLES):
+            np.maximum(brightest, frame.max(axis=2), out=brightest)
+            yield frame
+
+    found = crop(watched())
+    box = auto_crop(found, video.size, size, film=film_box(brightest))
     if box is None:
         raise VideoError(
             f"{video.path}: crop: auto found no person in {len(found)} sampled frames; set crop:"

@@ -21,6 +21,12 @@ _MOST_SIDE_DATA = 64  # kinds that FFmpeg may have; it has 32
 WorkingSize = int | tuple[int, int]
 """Height in pixels, the width follows from what is shown; or (height, width), letterboxed."""
 
+# Black bars.
+_BLACK = 24  # level of 255, up to which pixels are black: compression blurs the edge
+_BAR_BLUR_PX = 2  # that a bar's edge is blurred by
+_BAR_EDGE_PX = 4  # rows at a bar's edge, of which ...
+_LIT_EDGE = 0.8  # ... this share is lit somewhere in the film
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Framing:
@@ -129,12 +135,37 @@ def enclosing_box(
     return x0, y0, x1, y1
 
 
+def film_box(brightest: UInt8[np.ndarray, "height width"]) -> Box:
+    """The film between black bars that it may have; its corner has even places.
+
+    Bars end in straight edges: a dark stage is none.
+
+    Args:
+        brightest: level of each pixel over some frames and all channels.
+    """
+    is_lit = brightest > _BLACK
+    (height, width), box = is_lit.shape, []
+    y, x = (np.flatnonzero(is_lit.any(axis=axis)) for axis in (1, 0))
+    if not len(y):
+        return 0, 0, width, height
+    lit = is_lit[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
+    for rows, places, length in ((lit.T, x, width), (lit, y, height)):
+        first, last = int(places[0]), int(places[-1]) + 1
+        has_first = first > 0 and rows[:_BAR_EDGE_PX].mean() > _LIT_EDGE
+        has_last = last < length and rows[-_BAR_EDGE_PX:].mean() > _LIT_EDGE
+        first = first + first % 2 + _BAR_BLUR_PX if has_first else 0
+        box.append((first, last - _BAR_BLUR_PX if has_last else length))
+    (x0, x1), (y0, y1) = box
+    return x0, y0, x1, y1
+
+
 def auto_crop(
     person_boxes: Sequence[Box | None],
     image_size: tuple[int, int],
     size: WorkingSize,
     *,
     margin: float = 0.05,
+    film: Box | None = None,
 ) -> Box | None:
     """The union of all boxes with a margin, in the working image's aspect; None without boxes.
 
@@ -145,7 +176,15 @@ def auto_crop(
         image_size: (height, width) of the upright input.
         size: of the working image. The aspect is kept as far as the input allows.
         margin: added on each side, as a share of the union's extent.
+        film: the part of the input within which it lies, see `film_box`; None: all of it.
     """
+    if film is not None:
+        corner = np.tile(film[:2], 2)
+        shifted = np.array([box for box in person_boxes if box]).reshape(-1, 4) - corner
+        shape = film[3] - film[1], film[2] - film[0]
+        inside = [*map(tuple, np.clip(shifted, 0, np.tile(shape[::-1], 2)).tolist())]
+        box = auto_crop(inside, shape, size, margin=margin) if len(shifted) else None
+        return box and tuple((box + corner).tolist())
     boxes = np.array([box for box in person_boxes if box is not None], dtype=float)
     if boxes.size == 0:
         return None

@@ -10,7 +10,7 @@ import pytest
 
 from motiontransfer.video.writer import write_video
 from tests.command import isolated_environment, started
-from tests.films import film_person
+from tests.films import film_actor
 from tests.project.small_project import small_project
 from tests.test_cli_dance import PIPELINE
 from tests.tiny_project import ROOT
@@ -46,8 +46,8 @@ def project(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def uploads(tmp_path) -> list[Path]:
     """Films of the dance and of whom to render."""
-    films = {"the dance!": 1, "IMG 42": 2}
-    return [film_person(tmp_path / f"{name}.mkv", [(50 + n, 40)] * 25) for name, n in films.items()]
+    films = {"the dance!": "ben", "IMG 42": "ada"}
+    return [film_actor(tmp_path / f"{name}.mkv", actor) for name, actor in films.items()]
 
 
 @pytest.fixture

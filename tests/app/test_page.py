@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 from playwright.sync_api import expect
 
-from tests.films import film_person
+from tests.films import film_actor
 
 pytestmark = pytest.mark.slow
 SOON = 60_000  # ms: commands take seconds to load
@@ -43,7 +43,7 @@ def test_the_whole_way_from_two_films_to_the_result(served, shown, uploads, proj
         expect(page.locator(".advice")).to_contain_text(
             re.compile(r"7 stages, about [\d.]+ min"), timeout=SOON
         )
-        expect(page.locator(".advice")).to_contain_text("no person is detected")
+        expect(page.locator(".advice")).to_contain_text("show few poses of a target")
         expect(page.get_by_alt_text("").first).to_be_visible()
         make(page)
         expect(page.get_by_text("A first look")).to_be_visible(timeout=SOON)
@@ -87,7 +87,7 @@ def test_a_click_adds_a_transfer_to_the_queue_and_two_results_are_compared(
     served, shown, uploads, project, tmp_path
 ):
     _, address = served()
-    third = film_person(tmp_path / "eve.mkv", [(55, 40)] * 25)
+    third = film_actor(tmp_path / "eve.mkv", "ada", num_frames=26)
     (project / "go").touch()
     with shown(address) as page:
         for me in (uploads[1], third):

@@ -114,10 +114,15 @@ def test_memory_is_bounded(monkeypatch):
     assert lines[0][0] >= lines[-1][0] - 1
 
 
-def test_a_person_without_feet_is_not_shown_and_nothing_fails():
+def test_a_person_without_feet_is_shown_within_the_first_seconds_and_stands():
     keypoints = standing(40)
     without = lost(lost(keypoints, "left_ankle", range(40)), "right_ankle", range(40))
-    assert follow(motion(target=keypoints), without) == [None] * 40
+    followed = motion(target=keypoints)
+    answers = follow(followed, without)
+    assert followed.statistics.shows == "knees"
+    assert all(answers[-10:])
+    assert (answers[-1].joint("left_ankle")[1] > 0).all()
+    assert answers[-1].completed.any()
 
 
 def test_jitter_is_smoothed():

@@ -41,5 +41,6 @@ def quality(states=(), *, num_frames=NUM_FRAMES, **others):
         "body_height_px": 170.0,
         "camera_speed": 0.0,
         "frame_rate": 25.0,
+        "shows": "whole",
     }
     return ClipQuality(**(flawless | others))

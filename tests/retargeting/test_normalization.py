@@ -165,10 +165,10 @@ def test_a_subject_normalized_to_themselves_does_not_move(dancer, mode):
 
 @pytest.mark.parametrize("mode", ["limbs", "ankle", "affine"])
 @settings(deadline=None, max_examples=6)
-@given(scale=st.floats(0.4, 2.5), right=st.floats(-100, 100), down=st.floats(-100, 100))
+@given(scale=st.floats(0.4, 2.5), right=st.floats(0, 200), down=st.floats(0, 200))
 def test_size_and_place_of_the_source_are_undone(mode, scale, right, down):
     target = arms_out(frames=12)
-    source = scaled(target, scale, right, down, (500, 500))
+    source = scaled(target, scale, right, down, (900, 900))  # in which all is in view
     moved = normalized(source, mode, source=fitted(source), target=fitted(target))
     np.testing.assert_allclose(moved.points, target.points, atol=0.05)
     assert moved.image_size == target.image_size
@@ -216,11 +216,25 @@ def test_centering_on_the_image_keeps_the_position_in_the_image():
         assert nose(moved)[0, 0] == pytest.approx(x, abs=1e-3)
 
 
+def test_without_feet_the_papers_map_says_which_mode_completes_bodies():
+    half = {"source": replace(fitted(stick_person([80] * 5, 40)), shows="waist")}
+    target = fitted(stick_person([80] * 5, 40))
+    with pytest.raises(StatisticsError, match=r"shows waist and no more; set .*mode to limbs"):
+        normalize_poses(
+            stick_person([80] * 5, 40), mode="ankle", centering="median", target=target, **half
+        )
+
+
 @pytest.mark.parametrize(
     ("mode", "centering"), [("affine", "median"), ("none", "image"), ("limbs", None)]
 )
 def test_a_centering_without_effect_is_refused(mode, centering):
-    others = {"smoothing": "none", "smoothing_frames": 7, "unfilmed_sides": "face_camera"}
+    others = {
+        "path": "fit",
+        "smoothing": "none",
+        "smoothing_frames": 7,
+        "unfilmed_sides": "face_camera",
+    }
     with pytest.raises(ParamsError, match=r"normalization\.centering: "):
         NormalizationParams(mode=mode, centering=centering, **others).check_conflicts()
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
+from motiontransfer.pose.completion import complete
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.retargeting import statistics as module
-from tests.people import arms_out, stick_person
+from tests.people import arms_out, person, stick_person
 
 PAPER = {"min_score": 0.5, "cluster_fraction": 0.7, "outlier_quantile": 1.0}
 # Median 70, closest 100, so nothing above 70 - 0.7 * 30 = 49 counts: 60 is the farthest.
@@ -296,3 +297,34 @@ def test_a_part_seen_in_few_frames_is_unknown():
     found = proportions(clip)
     assert "forearm" not in found
     assert "upper_arm" in found
+
+
+def test_a_film_from_the_waist_up_has_the_statistics_of_a_body_that_stands_below(tmp_path):
+    """Hips 128 px down, a trunk of 50 px: ankles 1.5 * 50 px lower, in a film of 150 rows."""
+    half = replace(person([(128.0, 128.0)] * 30), image_size=(150, 256))
+    half = complete(half.without(half.points[..., 1] >= 150))
+    statistics = module.fit_statistics([half], **{**PAPER, "cluster_fraction": None})
+    assert statistics.shows == "waist"
+    assert statistics.closest_ankle_y_px == pytest.approx(128 + 1.5 * 50, abs=0.2)
+    assert statistics.proportions["thigh"] / statistics.proportions["trunk"] == pytest.approx(
+        0.78, abs=0.02
+    )
+    assert not statistics.leg_shape
+    assert "left_ankle" not in statistics.median_pose_px
+    module.write_statistics(tmp_path / "half.json", statistics)
+    assert module.read_statistics(tmp_path / "half.json") == statistics
+    module.write_statistics(tmp_path / "whole.json", module.fit_statistics([WALK], **PAPER))
+    assert "shows" not in (tmp_path / "whole.json").read_text()
+
+
+def test_who_lies_is_where_the_trunk_is_on_the_floor_below_the_lowest_joint():
+    """A standing person turned by 90 degrees around the hips, at (128, 128)."""
+    stands = person([(128.0, 128.0)] * 5)
+    x, y = np.moveaxis(stands.points, 2, 0)
+    lying = replace(stands, points=np.stack([256 - y, x], axis=2))
+    contact, upright = (module.measure_ground_contact(it, min_score=0.5) for it in (lying, stands))
+    assert contact.ankle_x_px == pytest.approx(128)
+    body = lying.points[0, lying.skeleton.slice("body"), 1]
+    assert contact.ankle_y_px == pytest.approx(body.max())
+    assert contact.height_px == pytest.approx(upright.height_px, rel=0.01)
+    assert upright.ankle_y_px == pytest.approx(198)

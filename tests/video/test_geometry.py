@@ -8,6 +8,7 @@ from motiontransfer.video.geometry import (
     Framing,
     Orientation,
     auto_crop,
+    film_box,
     fit_framing,
     parse_display_matrix,
     resize,
@@ -182,3 +183,29 @@ def test_the_scale_of_a_matrix_does_not_matter(matrix, turns):
 def test_framing_checks_its_content():
     with pytest.raises(VideoError, match="content: expected"):
         Framing(source_size=(20, 30), crop=(0, 0, 30, 20), size=(8, 8), content=(0, 0, 9, 8))
+
+
+def bars(height=60, width=80, *, box=(10, 12, 70, 50)):
+    x0, y0, x1, y1 = box
+    brightest = np.zeros((height, width), np.uint8)
+    brightest[y0:y1, x0:x1] = 90
+    return brightest
+
+
+def test_a_film_between_black_bars_is_found_within_their_blurred_edges():
+    assert film_box(bars()) == (12, 14, 68, 48)
+    assert film_box(bars(box=(0, 12, 80, 60))) == (0, 14, 80, 60)
+
+
+def test_a_dark_stage_and_a_black_film_have_no_bars():
+    stage = np.uint8(np.where(np.hypot(*np.mgrid[-30:30, -40:40]) < 15, 90, 0))  # a round light
+    assert film_box(stage) == (0, 0, 80, 60)
+    assert film_box(np.zeros((60, 80), np.uint8)) == (0, 0, 80, 60)
+
+
+def test_a_crop_around_people_stays_within_the_film():
+    """Of a film of 40x60 px in an image of 100x200: the crop has the film's shape."""
+    people = [(90, 30, 110, 95)]
+    assert auto_crop(people, (100, 200), 64, film=(80, 20, 120, 80)) == (80, 20, 120, 80)
+    assert auto_crop(people, (100, 200), 64) != (80, 20, 120, 80)
+    assert auto_crop([None], (100, 200), 64, film=(80, 20, 120, 80)) is None

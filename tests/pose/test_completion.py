@@ -1,0 +1,166 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from motiontransfer.evaluation.pose_metrics import pose_scores
+from motiontransfer.pose.completion import compared_films, complete, what_is_shown
+from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
+from tests.people import lost, person
+
+LOWEST = {"whole": 256, "knees": 170, "waist": 135, "chest": 100, "face": 60, "nobody": 10}
+LEGS = ("knee", "ankle", "heel", "foot_index")
+
+
+def film(shows, *, frames=50, move=lambda index: (0, 0), guesses=False):
+    """Someone of a trunk of 50 px whose hips are at (128, 130), cut below a row of the image."""
+    path = [np.add((128, 130), move(index)) for index in range(frames)]
+    keypoints = replace(person(path), image_size=(LOWEST[shows], 256))
+    outside = (keypoints.points[..., 1] >= LOWEST[shows]) | (keypoints.points[..., 1] < 0)
+    return keypoints if guesses else keypoints.without(outside)
+
+
+def place(keypoints, joint):
+    points, score = keypoints.joint(joint)
+    assert (score > 0).all(), joint
+    return points
+
+
+@pytest.mark.parametrize("guesses", [False, True])
+@pytest.mark.parametrize("shows", LOWEST)
+def test_a_film_shows_what_is_seen_inside_it_and_no_guess_beyond(shows, guesses):
+    assert what_is_shown(film(shows, guesses=guesses)) == shows
+
+
+def test_half_of_the_frames_decide():
+    whole = film("whole")
+    for share, shows in ((25, "whole"), (26, "knees")):
+        gone = range(share)
+        without = lost(lost(whole, "left_ankle", gone), "right_ankle", gone)
+        assert what_is_shown(without) == shows
+
+
+def test_the_edge_of_the_film_counts_not_that_of_black_bars():
+    assert what_is_shown(film("whole"), (0, 0, 256, 135)) == "waist"
+
+
+@pytest.mark.parametrize("shows", ["whole", "face", "nobody"])
+def test_whole_bodies_and_faces_stay_as_they_are(shows):
+    keypoints = film(shows)
+    assert complete(keypoints) is keypoints
+
+
+@pytest.mark.parametrize("shows", ["knees", "waist", "chest"])
+def test_legs_stand_where_they_do_under_such_a_trunk(shows):
+    """Trunk 50 px, so legs of 1.5 * 50 px; a chest's trunk is known by shoulders, 40 / .64 px."""
+    completed = complete(film(shows))
+    trunk = 40 / 0.64 if shows == "chest" else 50
+    hips = 80 + trunk
+    assert place(completed, "left_hip")[:, 1] == pytest.approx(hips, abs=0.01)
+    assert place(completed, "left_ankle")[:, 1] == pytest.approx(hips + 1.5 * trunk, abs=0.2)
+    assert (place(completed, "left_ankle") > place(completed, "right_ankle"))[:, 0].all()
+
+
+def test_what_is_completed_is_marked_and_measured_is_what_was_there():
+    keypoints = film("waist", guesses=True)
+    completed = complete(keypoints)
+    marked = {keypoints.skeleton.joints[n] for n in np.flatnonzero(completed.completed.any(axis=0))}
+    assert marked >= {f"{side}_{joint}" for side in ("left", "right") for joint in LEGS}
+    assert not any("eye" in joint or "shoulder" in joint or "hip" in joint for joint in marked)
+    seen = ~completed.completed
+    np.testing.assert_array_equal(completed.points[seen], keypoints.points[seen])
+    assert (completed.measured().score[completed.completed] == 0).all()
+    assert complete(film("waist").part(range(5))).part([2]).completed.any()
+
+
+def test_feet_stay_and_knees_follow_as_hips_go_down_for_a_moment():
+    dip = complete(film("waist", move=lambda index: (0, 4 * (20 <= index < 30) - 4)))
+    ankles, knees = place(dip, "left_ankle"), place(dip, "left_knee")
+    assert np.ptp(ankles, axis=0) == pytest.approx([0, 0], abs=0.3)
+    assert knees[25, 1] - knees[5, 1] == pytest.approx(4 * (1 - 0.78 / 1.5), abs=0.2)
+
+
+def test_feet_leave_the_floor_in_a_jump_and_follow_a_walk():
+    jump = place(
+        complete(film("waist", move=lambda index: (0, -40 * (20 <= index < 26)))), "left_ankle"
+    )
+    assert jump[5, 1] - jump[23, 1] == pytest.approx(40 - 0.03 * 1.5 * 50, abs=1)
+    walk = place(
+        complete(film("waist", frames=200, move=lambda index: (index / 4 - 25, 0))), "left_ankle"
+    )
+    assert walk[150, 0] - walk[50, 0] == pytest.approx(25, abs=0.5)
+
+
+def test_a_joint_that_is_seen_now_and_then_does_not_jump():
+    """Knees 5 px beside their usual place, seen in frames 0 to 24 of 60."""
+    keypoints = film("knees", frames=60)
+    index = keypoints.skeleton.index("left_knee")
+    points = keypoints.points.copy()
+    points[:, index, 0] += 5
+    keypoints = replace(keypoints, points=points)
+    whole = place(complete(keypoints), "left_knee")
+    partly = place(complete(lost(keypoints, "left_knee", range(25, 60))), "left_knee")
+    np.testing.assert_allclose(partly, whole, atol=0.01)
+
+
+@pytest.mark.parametrize("horizon", [130, 58])
+def test_who_comes_nearer_stands_on_longer_legs_and_where_the_camera_sees_the_floor(horizon):
+    """From 0.8 to 1.2 of the size around the hips, or the eyes, at which the camera is then."""
+    near = film("waist", frames=200)
+    size, middle = np.linspace(0.8, 1.2, 200)[:, None, None], np.array([128, horizon])
+    points = np.where(near.score[..., None] > 0, middle + size * (near.points - middle), 0)
+    completed = complete(replace(near, points=points.astype(np.float32)), (0, 0, 256, 300))
+    ankles = place(completed, "left_ankle")
+    grown = 0.4 * 140 / 199
+    assert ankles[170, 1] - ankles[30, 1] == pytest.approx((130 - horizon + 75) * grown, rel=0.1)
+
+
+def test_arms_hang_below_the_edge_and_are_not_made_up_before_the_body():
+    keypoints = lost(film("chest"), "left_elbow", range(50))
+    completed = complete(keypoints)
+    assert place(completed, "right_wrist")[:, 1].min() >= 100
+    hidden = complete(lost(film("waist"), "left_wrist", range(50)))
+    assert (hidden.joint("left_wrist")[1] == 0).all()
+
+
+def test_marks_are_kept_on_disk_and_whole_bodies_have_none(tmp_path):
+    for shows in ("waist", "whole"):
+        keypoints = complete(film(shows))
+        write_keypoints(tmp_path / "k.parquet", keypoints)
+        again = read_keypoints(tmp_path / "k.parquet")
+        np.testing.assert_array_equal(again.completed, keypoints.completed)
+    assert again.completed is None
+
+
+def test_no_metric_counts_what_is_completed():
+    keypoints = film("waist")
+    completed = complete(keypoints)
+    found, expected = (
+        pose_scores(keypoints, reference, system="ours") for reference in (completed, keypoints)
+    )
+    assert {k: (v.total.sum(), v.weight.sum()) for k, v in found.items()} == {
+        k: (v.total.sum(), v.weight.sum()) for k, v in expected.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("dance", "target", "said"),
+    [
+        ("whole", "whole", []),
+        ("waist", "waist", ["both films are from the waist up: fine"]),
+        (
+            "whole",
+            "knees",
+            ["the dance's legs will not be seen: the target's film is from the knees up"],
+        ),
+        ("waist", "whole", ["the target's legs will stand: the dance's film is from the waist up"]),
+        (
+            "chest",
+            "knees",
+            ["the target's legs and hips will stand: the dance's film is from the chest up"],
+        ),
+        ("face", "whole", []),
+    ],
+)
+def test_what_becomes_of_the_legs(dance, target, said):
+    assert compared_films(dance, target) == said

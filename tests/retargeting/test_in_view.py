@@ -1,0 +1,51 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from motiontransfer.retargeting.in_view import fit_path
+from tests.people import person
+
+
+def walk(reach, *, frames=101, width=256):
+    """To and fro, `reach` px to each side of x = 128; hands reach 32 px farther."""
+    path = [(128 + reach * np.sin(2 * np.pi * index / 100), 128) for index in range(frames)]
+    return replace(person(path), image_size=(256, width))
+
+
+WIDE = walk(10, width=1000)
+
+
+def test_a_path_that_fits_is_not_touched():
+    poses = walk(90)
+    fitted, said = fit_path(poses, WIDE, center_x_px=128.0)
+    assert fitted is poses
+    assert said == ""
+
+
+def test_a_wide_path_is_shortened_evenly_just_so_far_that_hands_and_feet_are_in_view():
+    """Hands are at +-32 px: a reach of 95 px fits 256 px, and 98 % of frames a little more."""
+    poses = walk(190)
+    fitted, said = fit_path(poses, WIDE, center_x_px=128.0)
+    hips, before = (
+        it.midpoint("left_hip", "right_hip", min_score=0.0)[0][:, 0] - 128 for it in (fitted, poses)
+    )
+    share = (hips @ before) / (before @ before)
+    np.testing.assert_allclose(hips, share * before, atol=1e-3)
+    assert share * 190 == pytest.approx(95, abs=4)
+    wrists = fitted.joint("left_wrist")[0][:, 0]
+    assert (wrists <= 255).mean() >= 0.98
+    assert said == ", its path from side to side 50% shorter"
+    np.testing.assert_allclose(
+        np.diff(fitted.points - poses.points, axis=1), 0, atol=1e-4
+    )  # all joints move as one
+
+
+def test_a_dance_that_leaves_its_own_picture_may_do_so_here():
+    poses = walk(110)
+    assert fit_path(poses, walk(110), center_x_px=128.0)[0] is poses
+
+
+def test_what_is_still_out_of_view_is_told():
+    poses = walk(40, width=50)
+    assert fit_path(poses, WIDE, center_x_px=128.0)[1].endswith("out of view in 100% of frames")
