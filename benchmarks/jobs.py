@@ -49,7 +49,7 @@ _NETWORK = {
 }
 _SMALL = {
     "demo/params.yaml": {
-        "film": {"size": _SIZE, "samples": 1},
+        "film": {"side": _SIZE, "samples": 1},
         "target": {"seconds": 1.2},
         "source": {"seconds": 0.6},
     },

@@ -30,7 +30,7 @@ ACTORS = {"target": "ada", "source": "ben", "truth": "ada"}
 class FilmParams(Section):
     """How the clips are filmed."""
 
-    size: int = Field(ge=64, le=512, multiple_of=2)
+    side: int = Field(ge=64, le=512, multiple_of=2)
     frame_rate: int = Field(ge=5, le=60)
     samples: int = Field(ge=1, le=8)
     crf: int = Field(ge=0, le=51)
@@ -51,7 +51,7 @@ def main(clip: str) -> str:
     params = load_section(FilmParams, "film", path=PARAMS)
     motion = _dance("target" if clip == "target" else "source", params)
     if clip == "truth":
-        actor = load_actor(ACTORS[clip], (params.size, params.size), params.samples)
+        actor = load_actor(ACTORS[clip], (params.side, params.side), params.samples)
         motion = in_place_of(motion, _dance("target", params), actor)
     film_video(
         VIDEOS[clip],
@@ -80,7 +80,7 @@ def film_video(
     Args:
         tune: seed of the music; None: no sound.
     """
-    size, frame_rate = (params.size, params.size), Fraction(params.frame_rate)
+    size, frame_rate = (params.side, params.side), Fraction(params.frame_rate)
     shots = film_clip(actor, motion, size=size, samples=params.samples, compute=compute)
     joints = []
 

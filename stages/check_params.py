@@ -94,12 +94,19 @@ def affects_results(section: str) -> bool:
 
 
 def write_video_params() -> None:
-    """Write the keys of each video's entry that each stage reads, with their defaults."""
+    """Write the keys of each video's entry that each stage reads, with their defaults.
+
+    `decode` has the working size beside them: DVC finds past runs by all params but those named
+    `size`, as it leaves the sizes of files out, and would restore frames of another size.
+    """
+    size = load_section(DecodeParams, "decode").size
     for name, video in load_section(dict[Name, VideoParams], "videos").items():
         for stage, model in _ENTRIES.items():
             entry = video.model_dump(mode="json", include=set(model.model_fields))
-            file = layout.video_params_file(name, stage)
-            write_checked_json(file, {"videos": {name: entry}})
+            file, beside = layout.video_params_file(name, stage), {}
+            if stage == "decode":
+                beside["decode.size"] = size
+            write_checked_json(file, {"videos": {name: entry}, **beside})
 
 
 def _section_faults() -> Iterator[str]:

@@ -47,7 +47,7 @@ def run_tiny_project(root: Path) -> None:
 
 
 def shrink_demo(params: dict) -> None:
-    params["film"].update(size=SIZE, samples=1)
+    params["film"].update(side=SIZE, samples=1)
     params["target"]["seconds"] = 1.2
     params["source"]["seconds"] = SOURCE_FRAMES / 25
 

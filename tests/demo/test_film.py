@@ -10,7 +10,7 @@ from motiontransfer.core.errors import ParamsError
 from motiontransfer.pose.keypoints import read_keypoints
 
 PARAMS = """
-film: {size: 64, frame_rate: 25, samples: 1, crf: 12}
+film: {side: 64, frame_rate: 25, samples: 1, crf: 12}
 target: {seconds: 0.6, beats_per_minute: 112, seed: 7}
 source: {seconds: 0.4, beats_per_minute: 112, seed: 21}
 """
@@ -75,6 +75,6 @@ def test_the_params_file_that_comes_with_the_project_is_valid():
     from motiontransfer.core.params import load_section
 
     params = load_section(film.FilmParams, "film", path=root / "demo/params.yaml")
-    assert params.size <= 512
+    assert params.side <= 512
     for clip, least in (("target", 20), ("source", 6)):
         assert load_section(film.DanceParams, clip, path=root / "demo/params.yaml").seconds >= least

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
+from dvc.stage.cache import _get_cache_hash
 from networkx import descendants
 
 from motiontransfer.core.params import flattened
@@ -170,6 +171,21 @@ def test_each_stage_of_a_video_depends_on_its_part_of_the_entry(graph):
         listed = {dep for dep in files_of(graph[name]) if dep.startswith("artifacts/videos/")}
         assert {Path(dep).stem for dep in listed} == {name}
         assert not [key for key in params_of(graph[name]) if key.startswith("videos")]
+
+
+def test_params_that_dvc_leaves_out_of_its_search_for_past_runs_are_in_a_file(graph):
+    """It finds a past run whose other inputs are equal, and restores outputs of another size."""
+    key = {"cmd": "c", "deps": [], "params": {"params.yaml": {"decode": {"size": 256}}}}
+    other = {**key, "params": {"params.yaml": {"decode": {"size": 128}}}}
+    assert _get_cache_hash(key) == _get_cache_hash(other)  # else no file is needed any more
+    left_out = {"size", "nfiles"}
+    for name, stage in graph.items():
+        for listed in params_of(stage):
+            section, _, own = listed.partition(".")
+            keys = {own} if own else set(PARAMS.get(section) or ())
+            assert not keys & left_out or name == "decode", listed
+    film = yaml.safe_load((ROOT / "demo/params.yaml").read_text())
+    assert not left_out & {key for section in film.values() for key in section}
 
 
 def test_what_a_source_video_changes_is_no_input_of_training(graph):

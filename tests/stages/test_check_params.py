@@ -76,6 +76,10 @@ def test_each_stage_of_a_video_has_a_file_of_what_it_reads(check):
         after = entries()
         changed = sorted(name for name in before if after[name] != before[name])
         assert changed == [f"dance {stage}" for stage in stages], key
+    check(("decode", "size", [48, 64]))
+    after = entries()
+    changed = sorted(name for name in before if after[name] != before[name])
+    assert changed == ["dance decode", "walk decode"]
 
 
 @pytest.mark.parametrize(
