@@ -5,6 +5,10 @@ SSIM minds. Sharpness is the mean absolute Laplacian inside the hull of the join
 all. An open hand has more edges than a fist, so each is compared with the film's frames in the most
 similar poses, of which the sharpest fifth sets the measure.
 
+Noise and garbage have steep edges, too, and a detector finds a face in them. So a face that is
+like none of the film's in such a pose is not sharp. Hands in alike poses look too different for
+that, from before shirts and floors: of a film's own a quarter correlate by less than half.
+
 Where the real frames themselves are blurred, a sharp result is less like them than a blurred one,
 so likeness leaves these faces and hands out.
 """
@@ -14,7 +18,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Complex128, Float32, Float64
+from jaxtyping import Bool, Complex128, Float32, Float64, Int64
 
 from motiontransfer.core.progress import track
 from motiontransfer.evaluation.frames import PosedFrames, read_frames
@@ -29,11 +33,14 @@ from motiontransfer.video.geometry import enclosing_box
 _GROUPS = {"face": ("face",), "hands": ("left_hand", "right_hand")}
 _SIDE_PX = 64  # of the box in which a face or a hand is measured
 _RIM_PX = 2  # of it at the hull's border, which is not measured
+_LOOKS_PX = 16  # side of it, reduced until sharpness no longer shows, to compare looks
 _SMALLEST_PX = 8  # side of a box that shows something
 _FEWEST_JOINTS = 6
 _NUM_ALIKE = 20  # frames of the film to compare with
 _SHARP_QUANTILE = 0.8  # over them
 _AS_SHARP = 0.7  # of that quantile: differences that nobody sees
+_RESEMBLES = 0.5  # correlation of looks: a film's own faces have 0.6; noise, walls, blocks less
+_LEAST_NORM = 1e-3  # of looks, levels: none
 _BLURRED = 0.45  # of it: features are smeared
 _RARELY = 0.05  # share of a film up to which what seems blurred is a rare pose
 
@@ -50,6 +57,8 @@ class _Parts(NamedTuple):
     found: Bool[np.ndarray, "parts joints"]
     sharpness: Float64[np.ndarray, " parts"]
     """Levels per pixel²."""
+    looks: Float32[np.ndarray, "parts pixels"]
+    """Luma of the box, reduced; of mean 0 and unit norm, or 0 where it is flat."""
 
 
 def film_frames(clips: Sequence[TargetClip], *, height: int | None = None) -> list[PosedFrames]:
@@ -87,12 +96,15 @@ def sharp_frames(
         film = _Parts(*map(np.concatenate, zip(*of_region, strict=True)))
         key = MetricKey("sharp_frames", region, system)
         num_frames = len(video.frames)
-        is_sharp = (_relative(parts, film) >= _AS_SHARP).astype(float)
+        alike = _alike_in(film, parts)
+        is_sharp = _relative(parts, film, alike) >= _AS_SHARP
+        if region == "face":
+            is_sharp &= _resemblance(parts, film, alike) >= _RESEMBLES
         scores[key] = RatioMetric(
-            total=np.bincount(parts.frame, is_sharp, num_frames),
+            total=np.bincount(parts.frame, is_sharp.astype(float), num_frames),
             weight=np.bincount(parts.frame, minlength=num_frames).astype(float),
         )
-        share = float((_relative(film, film) >= _AS_SHARP).mean())
+        share = float((_relative(film, film, _alike_in(film, film)) >= _AS_SHARP).mean())
         shares[key._replace(system="film")] = (share, None)
     return scores, shares
 
@@ -104,7 +116,7 @@ def blurred_boxes(film: PosedFrames) -> dict[str, Bool[np.ndarray, " frames"]]:
     """
     blurred = {}
     for region, parts in _measured(film, "find blurred frames").items():
-        is_blurred = _relative(parts, parts) < _BLURRED
+        is_blurred = _relative(parts, parts, _alike_in(parts, parts)) < _BLURRED
         if is_blurred.mean() <= _RARELY:
             continue
         for group in _GROUPS[region]:
@@ -113,22 +125,46 @@ def blurred_boxes(film: PosedFrames) -> dict[str, Bool[np.ndarray, " frames"]]:
     return blurred
 
 
-def _relative(parts: _Parts, film: _Parts) -> Float64[np.ndarray, " parts"]:
-    """Sharpness relative to the film's; infinite where the film has nothing to compare with."""
-    return np.array([_relative_to(film, parts, index) for index in range(len(parts.frame))])
+def _alike_in(film: _Parts, parts: _Parts) -> list[Int64[np.ndarray, " alike"]]:
+    """The film's frames in the poses most similar to each; few or none where it shows no others."""
+    return [
+        _most_alike(film, shape, found)
+        for shape, found in zip(parts.shapes, parts.found, strict=True)
+    ]
 
 
-def _relative_to(film: _Parts, parts: _Parts, index: int) -> float:
-    both = film.found & parts.found[index]
+def _most_alike(
+    film: _Parts, shape: Complex128[np.ndarray, " joints"], found: Bool[np.ndarray, " joints"]
+) -> Int64[np.ndarray, " alike"]:
+    both = film.found & found
     shared = both.sum(axis=1)
-    square = (np.square(np.abs(film.shapes - parts.shapes[index])) * both).sum(axis=1)
+    square = (np.square(np.abs(film.shapes - shape)) * both).sum(axis=1)
     comparable = shared >= _FEWEST_JOINTS
-    alike = np.argsort(np.where(comparable, square / np.maximum(shared, 1), np.inf), kind="stable")
-    alike = alike[: min(_NUM_ALIKE, int(comparable.sum()))]
-    if not len(alike):
-        return np.inf
-    sharp = float(np.quantile(film.sharpness[alike], _SHARP_QUANTILE))
-    return float(parts.sharpness[index]) / sharp if sharp else np.inf
+    order = np.argsort(np.where(comparable, square / np.maximum(shared, 1), np.inf), kind="stable")
+    return order[: min(_NUM_ALIKE, int(comparable.sum()))]
+
+
+def _relative(
+    parts: _Parts, film: _Parts, alike: Sequence[Int64[np.ndarray, " _"]]
+) -> Float64[np.ndarray, " parts"]:
+    """Sharpness relative to the film's; infinite where the film has nothing to compare with."""
+    of_film = (
+        float(np.quantile(film.sharpness[others], _SHARP_QUANTILE)) if len(others) else 0.0
+        for others in alike
+    )
+    pairs = zip(parts.sharpness, of_film, strict=True)
+    return np.array([float(own) / sharp if sharp else np.inf for own, sharp in pairs])
+
+
+def _resemblance(
+    parts: _Parts, film: _Parts, alike: Sequence[Int64[np.ndarray, " _"]]
+) -> Float64[np.ndarray, " parts"]:
+    """Correlation with the film's most similar; infinite where it has nothing to compare with."""
+    pairs = zip(parts.looks, alike, strict=True)
+    found = [
+        (film.looks[others] @ looks).max() if len(others) else np.inf for looks, others in pairs
+    ]
+    return np.array(found, np.float64)
 
 
 def _measured(video: PosedFrames, label: str) -> dict[str, _Parts]:
@@ -143,12 +179,10 @@ def _measured(video: PosedFrames, label: str) -> dict[str, _Parts]:
         for region, of_region in rows.items():
             for group in _GROUPS[region]:
                 points, found = _joints(poses, group, index)
-                sharpness = (
-                    _sharpness(frame, points[found]) if found.sum() >= _FEWEST_JOINTS else None
-                )
-                if sharpness is not None:
+                seen = _seen(frame, points[found]) if found.sum() >= _FEWEST_JOINTS else None
+                if seen is not None:
                     shape = _shape(points, found, is_mirrored=group == "right_hand")
-                    of_region.append((index, group, shape, found, sharpness))
+                    of_region.append((index, group, shape, found, *seen))
     return {
         region: _Parts(*(np.array(column) for column in zip(*of_region, strict=True)))
         for region, of_region in rows.items()
@@ -175,8 +209,10 @@ def _shape(
     return shape / np.sqrt(np.square(np.abs(shape[found])).mean())
 
 
-def _sharpness(frame: Frame, points: Float32[np.ndarray, "joints 2"]) -> float | None:
-    """Mean absolute Laplacian inside the hull of the points; None where it is too small."""
+def _seen(
+    frame: Frame, points: Float32[np.ndarray, "joints 2"]
+) -> tuple[float, Float32[np.ndarray, " pixels"]] | None:
+    """Mean absolute Laplacian inside the hull of the points, and looks; None if it is too small."""
     box = enclosing_box(points, margin=0.0, image_size=frame.shape[:2])
     if box is None:
         return None
@@ -194,4 +230,7 @@ def _sharpness(frame: Frame, points: Float32[np.ndarray, "joints 2"]) -> float |
     inside = cv2.erode(hull, np.ones((side, side), np.uint8), borderValue=0) > 0
     if not inside.any():
         return None
-    return float(np.abs(cv2.Laplacian(gray, cv2.CV_32F))[inside].mean(dtype=np.float64))
+    sharpness = np.abs(cv2.Laplacian(gray, cv2.CV_32F))[inside].mean(dtype=np.float64)
+    looks = cv2.resize(gray, (_LOOKS_PX, _LOOKS_PX), interpolation=cv2.INTER_AREA).ravel()
+    looks -= looks.mean()
+    return float(sharpness), looks / max(float(np.linalg.norm(looks)), _LEAST_NORM)

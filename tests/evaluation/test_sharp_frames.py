@@ -21,6 +21,8 @@ SHARP = np.tile(textured(1, (64, 64), contrast=9), (4, 4, 1))
 BLURRED = cv2.GaussianBlur(SHARP, (0, 0), 3)
 PALE = cv2.addWeighted(SHARP, 0.2, np.full_like(SHARP, 100), 0.8, 0)
 """As sharp, with a fifth of the contrast: a fist beside an open hand."""
+GARBLED = np.tile(textured(2, (64, 64), contrast=9), (4, 4, 1))
+"""As sharp, and nothing like it."""
 
 
 def posed(path, frames, *, group="face", flat=(), mirrored=False, radius=30):
@@ -61,6 +63,16 @@ def test_each_pose_is_compared_with_like_poses(tmp_path):
     scores, of_film = sharp_frames(video, [original], system="ours")
     assert scores[FACE].total.tolist() == [0, 1]
     assert of_film[FACE._replace(system="film")] == (1, None)
+
+
+def test_a_garbled_face_is_not_sharp_however_steep_its_edges(tmp_path):
+    """A blend of both is, as long as it resembles the film's; hands may look like none of them."""
+    mostly = cv2.addWeighted(SHARP, 0.7, GARBLED, 0.3, 0)
+    for group, expected in (("face", [1, 0, 1]), ("left_hand", [1, 1, 1])):
+        original = posed(tmp_path / f"film_{group}.mkv", [SHARP] * 30, group=group)
+        video = posed(tmp_path / f"{group}.mkv", [SHARP, GARBLED, mostly], group=group)
+        (scores,) = sharp_frames(video, [original], system="ours")[0].values()
+        assert scores.total.tolist() == expected
 
 
 def test_a_right_hand_is_compared_with_left_ones_in_the_mirror(tmp_path):
