@@ -37,16 +37,16 @@ def make_project(folder: Path, *extra: str) -> None:
 def write_params(
     folder: Path,
     sections: Mapping[str, object],
-    train_gan: Mapping[str, object] | None = None,
+    values: Mapping[str, object] | None = None,
     *,
     preset: str | None = None,
 ) -> None:
     """Write this project's params with a preset's values and other sections.
 
-    No training is cut short on a busy machine, unless `train_gan` says so.
+    No training is cut short on a busy machine, unless `values` say so.
 
     Args:
-        train_gan: values of that section that differ.
+        values: of keys of section `train_gan`, or of the one in `section.key`, that differ.
     """
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     for change in preset_changes(preset) if preset else ():
@@ -55,7 +55,9 @@ def write_params(
     for section in ("train_gan", "train_face_gan"):
         params[section]["max_minutes"] = None
     params.update(sections)
-    params["train_gan"].update(train_gan or {})
+    for name, value in (values or {}).items():
+        section, _, key = name.rpartition(".")
+        params[section or "train_gan"][key] = value
     text = yaml.safe_dump(params, sort_keys=False)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
 

@@ -7,10 +7,11 @@ The clips are those of real_people.yaml. CLIPS has a clone of each one's reposit
 the clip's own file or folder of images; a clip that is not there is named and left out. Each is a
 project of its own in FOLDER: trained on the first 60 % of its frames with this project's params,
 and measured on the last 25 %, once for each seed; and so for each variant, which is a list of
-values in section `train_gan`, `preset=NAME`, and `labels=true` for the drawn poses and face boxes
-that come with the clip in place of ours. Beside them stand the film itself, and the puppet alone
-over the background image. With --puppet-only nothing is trained. With `--puppet-only kept` nothing
-is fitted either: this code draws from what an earlier run left. Written to FOLDER:
+values in section `train_gan`, or of another as `section.key=value`, `preset=NAME`, and
+`labels=true` for the drawn poses and face boxes that come with the clip in place of ours. Beside
+them stand the film itself, and the puppet alone over the background image. With --puppet-only
+nothing is trained. With `--puppet-only kept` nothing is fitted either: this code draws from what an
+earlier run left. Written to FOLDER:
 
 - results.md: means over the seeds, and in brackets the range;
 - NAME.jpg: the frames that are least like the film, as each variant shows them;
@@ -59,7 +60,7 @@ from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.reader import read_frames, read_metadata, upright
 
-_MANIFEST = Path("benchmarks/transfer/real_people.yaml")
+MANIFEST = Path("benchmarks/transfer/real_people.yaml")
 _TRAINED_SHARE, _HELD_OUT_SHARE = 0.6, 0.25
 _DEFAULT = "default"
 _NUM_WORST = 8
@@ -137,19 +138,19 @@ def main() -> None:
     parser.add_argument("--puppet-only", nargs="?", choices=("fitted", "kept"), const="fitted")
     arguments = parser.parse_args()
     folder, variants = arguments.folder, [_DEFAULT, *arguments.variant]
-    manifest = yaml.safe_load(_MANIFEST.read_text(encoding="utf-8"))
+    manifest = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
     rows = []
     for name in arguments.only or manifest:
         project, clip = folder / name, Clip(**manifest[name])
         project.mkdir(parents=True, exist_ok=True)
-        video = _video(project, clip, arguments.clips)
+        video = make_video(project, clip, arguments.clips)
         if video is None:
             print(f"{name}: {clip.path} of {clip.repository} is absent")  # noqa: T201
             continue
         is_kept = arguments.puppet_only == "kept"
         if not is_kept:
             make_project(project)
-            _write_params(project, name, video, {})
+            write_split(project, name, video, {})
             reproduce(project, f"fit_appearance@{name}")
         with chdir(project):
             tail = read_tail(name)
@@ -161,7 +162,7 @@ def main() -> None:
             changes = _values("" if variant == _DEFAULT else variant)
             is_labeled, seeds_of[variant] = changes.pop("labels", False), []
             for seed in range(arguments.seeds):
-                _write_params(project, name, video, {**changes, "seed": seed})
+                write_split(project, name, video, {**changes, "seed": seed})
                 labels = clip.labels_in(arguments.clips) if is_labeled else None
                 stage = "fit_appearance" if is_labeled else "train_face_gan"
                 reproduce(project, f"{stage}@{name}")
@@ -180,12 +181,12 @@ def main() -> None:
 
 
 def _values(variant: str) -> dict[str, object]:
-    """Values of `train_gan` as written on the command line: `steps=200 texture=none`."""
+    """Values as written on the command line: `steps=200 texture=none`."""
     pairs = (pair.partition("=") for pair in variant.split())
     return {key: yaml.safe_load(value) for key, _, value in pairs}
 
 
-def _video(project: Path, clip: Clip, clips: Path) -> Path | None:
+def make_video(project: Path, clip: Clip, clips: Path) -> Path | None:
     """Make the clip's video in its project; None where it is not in the folder of clips."""
     original = project / Path(clip.path).with_suffix(".mkv" if clip.frame_rate else ".mp4").name
     made = original.with_suffix(".mkv") if clip.height else original
@@ -206,8 +207,8 @@ def _video(project: Path, clip: Clip, clips: Path) -> Path | None:
     return made
 
 
-def _write_params(project: Path, name: str, video: Path, changes: Mapping[str, object]) -> None:
-    """Split the clip; change values of section `train_gan`."""
+def write_split(project: Path, name: str, video: Path, changes: Mapping[str, object]) -> None:
+    """Split the clip; change values of section `train_gan`, or of the one in `section.key`."""
     num_frames = read_metadata(video).num_frames
     assert num_frames is not None
     num_left = num_frames - round(num_frames * _HELD_OUT_SHARE)
@@ -217,9 +218,8 @@ def _write_params(project: Path, name: str, video: Path, changes: Mapping[str, o
     }
     names = {"subjects": [name], "targets": [name], "transfers": {}, "split": split}
     videos = {name: {"path": video.name, "subject": name, "crop": "auto"}}
-    own = {key: changes[key] for key in changes if key != "preset"}
-    sections = {"videos": videos, **names}
-    write_params(project, sections, own, preset=changes.get("preset"))
+    own = {key: value for key, value in changes.items() if key != "preset"}
+    write_params(project, {"videos": videos, **names}, own, preset=changes.get("preset"))
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import puppet_frames
 from motiontransfer.rendering.frame import render_poses, result_size
+from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.renderer import load_renderer
 from motiontransfer.video.clip import detection_frames, full_size_frames
 from motiontransfer.video.color import Frame
@@ -152,10 +153,10 @@ def write_puppet(tail: Tail) -> None:
     tail.write(PUPPET, puppet_frames(puppet, tail.poses, size=size))
 
 
-def write_variant(tail: Tail, variant: str) -> None:
+def write_variant(tail: Tail, variant: str, *, face: FaceMode = "residual") -> None:
     """Write the frames of the trained networks."""
     models = layout.models_folder(tail.clip.name)
-    renderer = load_renderer(models, make_runtime(precision="auto"), face="residual")
+    renderer = load_renderer(models, make_runtime(precision="auto"), face=face)
     size = result_size(renderer, height=None)
     tail.write(variant, render_poses(renderer, tail.poses, size=size))
 
