@@ -52,8 +52,8 @@ def test_what_a_target_lacks_is_said_of_each_transfer_of_a_video_or_to_its_subje
         assert capsys.readouterr().out.splitlines() == [
             "wrote look.png",
             "turn: poses to film, too:",
-            "  - the dancer is seen from behind in 100 % of frames, you in none of 3: turn around "
-            "once while you film",
+            "  - the dancer is seen from behind in 100 % of frames, you in none of 3: you will "
+            "face the camera there; film one turn to turn",
             "  - look at artifacts/inspection/turn_poses.png",
         ]
     assert Path("artifacts/inspection/turn_poses.png").exists()
@@ -62,7 +62,7 @@ def test_what_a_target_lacks_is_said_of_each_transfer_of_a_video_or_to_its_subje
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["inspect", "polka"], "params.yaml: videos.polka: missing; expected this key"),
+        (["inspect", "polka"], "no video 'polka'; expected a film's file, or one of waltz"),
         (
             ["inspect", "waltz", "--output", "look.gif"],
             "--output: expected a name that ends in .mp4 or .png, got look.gif",
