@@ -291,9 +291,12 @@ def delete(root: Path, paths: Iterable[Path]) -> None:
 
 
 def _destination(file: Path, name: str, root: Path) -> Path:
-    """Path of the video in the project, where it is or is copied to."""
+    """Path of the video in the project, where it is or is copied to.
+
+    DVC's commands take `:` in a path for what stands before the name of a stage.
+    """
     folder = (root / layout.VIDEOS_FOLDER).resolve()
-    if file.resolve().is_relative_to(folder):
+    if file.resolve().is_relative_to(folder) and ":" not in file.name:
         return layout.VIDEOS_FOLDER / file.resolve().relative_to(folder)
     path = layout.VIDEOS_FOLDER / f"{name}{suffix_of(file)}"
     if (root / path).exists() or (root / path.with_name(f"{path.name}.dvc")).exists():

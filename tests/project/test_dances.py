@@ -82,6 +82,16 @@ def test_a_film_that_a_killed_command_copied_is_not_copied_again(films):
     assert {path.name for path in left.parent.glob("*.mp4")} == {left.name, "film_00008.mp4"}
 
 
+def test_a_film_whose_name_dvc_takes_for_a_stage_is_copied(films):
+    film = Path("data/videos/12:30.mp4")
+    film.parent.mkdir(parents=True)
+    film.write_bytes(b"noon")
+    dance = add_dance(films[0], film)
+    assert params()["videos"]["film_12_30"]["path"] == "data/videos/film_12_30.mp4"
+    take_back(dance)
+    assert [path.name for path in film.parent.iterdir()] == ["12:30.mp4"]
+
+
 def test_a_link_to_a_film_elsewhere_is_copied_beside_it(films):
     link = Path("data/videos/me.mp4")
     link.parent.mkdir(parents=True)
