@@ -105,13 +105,16 @@ def test_a_click_adds_a_transfer_to_the_queue_and_two_results_are_compared(
         expect(page.locator(".fault")).to_be_visible(timeout=SOON)
 
 
-def test_a_server_that_is_killed_and_started_again_goes_on(served, shown, uploads, project):
+def test_a_server_that_is_killed_and_started_again_goes_on(
+    served, shown, uploads, project, tmp_path
+):
+    film = film_actor(tmp_path / "film.mkv", "ben", num_frames=20)
     server, address = served()
     with shown(address) as page:
         drop(page, *uploads)
         make(page)
         expect(page.get_by_text("The newest sample")).to_be_visible(timeout=SOON)
-        page.locator("input[type=file]").first.set_input_files(project / "film.mp4")
+        page.locator("input[type=file]").first.set_input_files(film)
         expect(page.get_by_role("combobox").first).to_have_value("film", timeout=SOON)
         page.get_by_role("button", name="Make").click()
         page.get_by_role("tab", name="People").click()
