@@ -158,7 +158,7 @@ def make_transfer():
     trained = Path("artifacts/counts/train_gan/ada.json")
     write_json(trained, {"steps": 500, "planned_steps": 500})
     turned = Path("artifacts/counts/normalize/ada_as_ben.json")
-    write_json(turned, {"frames_turned_to_camera": 0})
+    write_json(turned, {"frames": 12})  # as with unfilmed_sides: as_danced
     write_measurements(TABLE, measured())
     return TransferRun(
         name="ada_as_ben",
