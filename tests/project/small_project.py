@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import dvc.repo  # noqa: F401 - its logging keeps the stderr of its import: not one test's
+import yaml
 
 from tests.films import MIDDLE
 from tests.people import detects
@@ -23,6 +24,20 @@ def small_project(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
         (root / name).write_text(text, encoding="utf-8")
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     return root
+
+
+def files():
+    """All that is in the working directory, but for DVC's own cache."""
+    return {
+        path: path.read_bytes()
+        for path in Path().rglob("*")
+        if path.is_file() and not {".git", "cache", "tmp"} & set(path.parts)
+    }
+
+
+def params():
+    """What params.yaml has."""
+    return yaml.safe_load(Path("params.yaml").read_text())
 
 
 def project_of_films(root: Path, files: Mapping[str, str], monkeypatch) -> Path:

@@ -4,13 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
-import yaml
 from dvc.repo import Repo
 
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.project.dances import add_dance, take_back
 from motiontransfer.project.entries import add_video
-from tests.project.small_project import small_project
+from tests.project.small_project import files, params, small_project
 
 PARAMS = """\
 videos:
@@ -34,19 +33,6 @@ def films(tmp_path):
     for film in films:
         film.write_bytes(film.name.encode())
     return films
-
-
-def files():
-    """All that is there, but for DVC's own cache."""
-    return {
-        path: path.read_bytes()
-        for path in Path().rglob("*")
-        if path.is_file() and not {".git", "cache", "tmp"} & set(path.parts)
-    }
-
-
-def params():
-    return yaml.safe_load(Path("params.yaml").read_text())
 
 
 def test_films_of_any_names_are_known_by_their_content(films):

@@ -2,7 +2,6 @@ import io
 from pathlib import Path
 
 import pytest
-import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import Repo, lock_repo
 
@@ -10,7 +9,7 @@ from motiontransfer.core.errors import MissingFileError, MotionTransferError, Pa
 from motiontransfer.pipeline.dvc_api import opened
 from motiontransfer.project import entries
 from tests.command import run_command
-from tests.project.small_project import small_project
+from tests.project.small_project import files, params, small_project
 
 PARAMS = """\
 # mine
@@ -42,19 +41,6 @@ def add(film, **changes):
     return entries.add_video(
         film, **{"name": "solo", "subject": "eve", "crop": "auto", "role": "source", **changes}
     )
-
-
-def files():
-    """All that is there, but for DVC's own cache."""
-    return {
-        path: path.read_bytes()
-        for path in Path().rglob("*")
-        if path.is_file() and not {".git", "cache", "tmp"} & set(path.parts)
-    }
-
-
-def params():
-    return yaml.safe_load(Path("params.yaml").read_text())
 
 
 def test_a_video_is_copied_tracked_by_dvc_and_entered(film):
