@@ -49,3 +49,20 @@ def test_git_keeps_metrics_and_locks_but_neither_videos_nor_artifacts(repository
         "uv.lock",
     ):
         assert is_ignored(repository, path), path
+
+
+def test_a_clone_has_the_same_bytes_on_each_system(tmp_path):
+    """Where git is told to write CRLF, as on Windows by default."""
+    copy = tmp_path / "copy"
+    run(tmp_path, "git", "init", "-q", copy)
+    names = ("dvc.yaml", "stages/render.py", "docs/app_small.jpg", ".gitattributes")
+    for name in names:
+        (copy / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, copy / name)
+    run(copy, "git", "config", "core.autocrlf", "true")
+    run(copy, "git", "add", ".")
+    for name in names[:-1]:
+        (copy / name).unlink()
+    run(copy, "git", "checkout", ".")
+    for name in names:
+        assert (copy / name).read_bytes() == (ROOT / name).read_bytes(), name
