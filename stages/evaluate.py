@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from motiontransfer.core import layout
+from motiontransfer.core.parallel import end_workers
 from motiontransfer.core.params import Compute, load_section
 from motiontransfer.evaluation.measurements import write_curves, write_measurements
 from motiontransfer.evaluation.network_metrics import open_networks
@@ -36,6 +37,7 @@ def main(target: str) -> str:
             scratch=Path(scratch),
             networks=networks,
         )
+        end_workers()  # which keep a film of the folder open
     write_curves(folder, found)
     write_measurements(layout.measurements_file("evaluate", target), found)
     return f"figures in {folder}"

@@ -81,7 +81,7 @@ def run_folder(runtime: Runtime, root: Path, key: str) -> Generator[Path]:
             _remove_old_runs(folder)
         yield folder
         if runtime.is_first:
-            shutil.rmtree(folder)  # while it is locked: no process can begin in it
+            _remove_run(folder, stack)
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -92,7 +92,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     with replacing(folder / f"step_{throughput.steps:08d}.safetensors") as temporary:
         write_tensors(temporary, state, description=asdict(throughput))
         # Its name must not survive a power cut that its bytes do not survive.
-        with temporary.open("rb") as file:
+        with temporary.open("r+b") as file:  # Windows writes no file back that is open to read
             os.fsync(file.fileno())
     for path in _checkpoint_files(folder)[:-_MAX_CHECKPOINTS]:
         path.unlink()
@@ -144,13 +144,28 @@ def laid_out_like(parameter: Tensor, values: Tensor) -> Tensor:
 
 
 def _remove_old_runs(current: Path) -> None:
-    others = [lock.parent for lock in current.parent.glob("*/lock") if lock.parent != current]
+    runs = [path for path in current.parent.iterdir() if _is_run(path)]
+    others = [path for path in runs if path != current]
     others.sort(key=lambda path: path.stat().st_mtime_ns)
     for folder in others[: 1 - _MAX_RUNS]:
         with ExitStack() as stack:
             if _try_lock(stack, folder):
-                shutil.rmtree(folder)
+                _remove_run(folder, stack)
                 _logger.info("%s: removed: there are %d later runs", folder, _MAX_RUNS)
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a training was here; on Windows its lock is gone."""
+    return (folder / "lock").exists() or bool(_checkpoint_files(folder))
+
+
+def _remove_run(folder: Path, locked: ExitStack) -> None:
+    """Remove a run whose lock is held."""
+    try:
+        shutil.rmtree(folder)  # while it is locked: no process can begin in it
+    except PermissionError:  # Windows removes no file that is open
+        locked.close()
+        shutil.rmtree(folder)
 
 
 def _try_lock(stack: ExitStack, folder: Path) -> bool:

@@ -1,3 +1,7 @@
+import fcntl
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -118,6 +122,39 @@ def test_a_run_that_fails_keeps_what_it_has_and_can_be_taken_up(tmp_path):
         # what was being written when it was stopped is of no use to anybody
         assert (folder, names(folder)) == (tmp_path / "run", ["lock", "made"])
     assert names(tmp_path) == []  # a run that ends well leaves nothing
+
+
+def test_a_run_ends_where_no_open_file_can_be_removed(tmp_path, monkeypatch):
+    """As on Windows, where in addition only files open for writing are written back."""
+    unlink, fsync = os.unlink, os.fsync
+
+    def unlink_closed(path, *, dir_fd=None):
+        folder = "" if dir_fd is None else f"/proc/self/fd/{dir_fd}/"
+        opened = {os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()}
+        if os.path.realpath(f"{folder}{path}") in opened:
+            raise PermissionError(f"{path} is open")
+        unlink(path, dir_fd=dir_fd)
+
+    def fsync_written(descriptor):
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError("bad file descriptor")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "unlink", unlink_closed)
+    monkeypatch.setattr(os, "fsync", fsync_written)
+    with locked(tmp_path) as folder:
+        save(folder, 1)
+        with pytest.raises(PermissionError):
+            (folder / "lock").unlink()
+    assert names(tmp_path) == []
+
+
+def test_a_run_whose_lock_is_gone_is_one_of_those_of_which_the_last_are_kept(tmp_path):
+    for key in ("a", "b", "c", "d"):
+        interrupt(tmp_path, key, "step_00000001.safetensors")
+        (tmp_path / key / "lock").unlink()
+    with locked(tmp_path, "e"):
+        assert names(tmp_path) == ["c", "d", "e"]
 
 
 def test_the_runs_that_were_worked_on_last_are_kept(tmp_path):
