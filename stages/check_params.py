@@ -5,12 +5,13 @@ artifacts/videos/<video>/<stage>.json, the keys of the video's entry that a stag
 editing another video or key reruns nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import ParamsError, VideoError
+from motiontransfer.core.names import folded, is_device
 from motiontransfer.core.params import (
     PARAMS_FILE,
     Compute,
@@ -169,7 +170,10 @@ def _name_faults() -> Iterator[str]:
     subjects = load_section(list[Name], "subjects")
     targets = load_section(list[Name], "targets")
     transfers = load_section(dict[Name, Transfer], "transfers")
-    load_section(list[Name], "detectors")
+    detectors = load_section(list[Name], "detectors")
+    lists = {"videos": videos, "subjects": subjects, "transfers": transfers, "detectors": detectors}
+    for key, names in lists.items():
+        yield from _unusable(key, names)
     filmed = {video.subject for video in videos.values()}
     for name, video in videos.items():
         key = f"videos.{name}"
@@ -199,10 +203,24 @@ def _name_faults() -> Iterator[str]:
             yield f"{key}.truth: no such file: {truth}; `none` stands for no ground truth"
 
 
+def _unusable(key: str, names: Iterable[str]) -> Iterator[str]:
+    """Names that some systems refuse, or take for one file."""
+    known: dict[str, str] = {}
+    for name in names:
+        if is_device(name):
+            yield f"{key}: {name!r} is a device on Windows, and no file; choose another name"
+        other = known.setdefault(folded(name), name)
+        if other != name:
+            yield (
+                f"{key}: {other!r} and {name!r} differ in case only, and are one file on macOS and "
+                "Windows; rename one"
+            )
+
+
 def _is_missing(path: Path) -> bool:
     """True unless the file is there, another pipeline makes it (the demo's), or DVC can pull it."""
     is_made = any(
-        pipeline.parent in path.parents or str(path) in pipeline.read_text(encoding="utf-8")
+        pipeline.parent in path.parents or path.as_posix() in pipeline.read_text(encoding="utf-8")
         for pipeline in Path().glob("*/dvc.yaml")
     )
     kept = [path, *path.parents]

@@ -12,15 +12,20 @@ _MOST_BYTES = 48  # two of them, each with a prefix and a number, are a transfer
 _NAMELESS = "film"
 _NOT_TEXT = re.compile(
     r"[0-9][0-9a-fox_+-]*"  # a number or a date
-    r"|y|n|yes|no|on|off|true|false|null"
-    r"|con|prn|aux|nul|com[0-9]|lpt[0-9]",  # devices of Windows, not files
+    r"|y|n|yes|no|on|off|true|false|null",
     re.IGNORECASE,
 )
+_DEVICE = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)
 
 
 def is_plain(name: str) -> bool:
     """Whether both versions of YAML read a name as text, and a file may have it anywhere."""
-    return not _NOT_TEXT.fullmatch(name)
+    return not (_NOT_TEXT.fullmatch(name) or is_device(name))
+
+
+def is_device(name: str) -> bool:
+    """Whether Windows has a device of this name, so that no file can have it there."""
+    return _DEVICE.fullmatch(name) is not None
 
 
 def valid_name(text: str) -> str:
@@ -37,10 +42,11 @@ def valid_name(text: str) -> str:
 
 def free_name(name: str, taken: Iterable[str]) -> str:
     """A name, with a number where it is taken, in whatever case."""
-    known = {_folded(each) for each in taken}
+    known = {folded(each) for each in taken}
     names = (f"{name}_{number}" if number else name for number in count())
-    return next(each for each in names if _folded(each) not in known)
+    return next(each for each in names if folded(each) not in known)
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """What is the same for names that macOS and Windows take for one file."""
     return unicodedata.normalize("NFKC", name).casefold()

@@ -197,3 +197,15 @@ def test_a_background_is_a_file_in_its_folder_and_needs_a_mask(check):
 
 
 GENERATED = {"background": "generated", "viewport": "frame", "texture": "none", "part_dropout": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ("Dance", "'Dance' and 'dance' differ in case only, and are one file on macOS and Win"),
+        ("aux", "videos: 'aux' is a device on Windows, and no file; choose another name"),
+    ],
+)
+def test_names_are_files_on_every_system(check, entry, text):
+    with pytest.raises(ParamsError, match=text):
+        check(("videos", entry, {"path": "data/videos/dance.mp4", "subject": "ben"}))
