@@ -11,7 +11,7 @@ import gradio as gr
 from motiontransfer.app import views
 from motiontransfer.app.films import NOT_YET, WAITING, keep_film, read_project
 from motiontransfer.app.live import FRAME_RATE, Live
-from motiontransfer.app.runs import Queue, Told, command, read_log, told_by
+from motiontransfer.app.runs import Queue, Told, command, environment, read_log, told_by
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.pipeline.runs import stages_that_run
 from motiontransfer.project.dances import films
@@ -230,8 +230,9 @@ def _together(names: list[str]) -> str:
 def _shown(show: Callable[[str], str], *arguments: str) -> str:
     """What a command prints, or its error, as HTML."""
     done = subprocess.run(
-        command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+        command(*arguments), env=environment(), stdin=subprocess.DEVNULL, capture_output=True,
+        encoding="utf-8", check=False,
+    )  # fmt: skip
     if done.returncode:
         last_line = done.stderr.strip().rpartition("\n")[2]
         return views.fault(read_log(done.stderr).error or f"it failed: {last_line}")

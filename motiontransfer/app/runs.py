@@ -39,6 +39,11 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "motiontransfer", *arguments]
 
 
+def environment() -> dict[str, str]:
+    """Environment of a command that prints UTF-8, whatever the system's encoding."""
+    return {**os.environ, "PYTHONUTF8": "1"}
+
+
 class Run(BaseModel):
     """A dance that waits, or that was begun."""
 
@@ -146,8 +151,8 @@ class Queue:
     def stop(self) -> None:
         """Interrupt what runs, as Ctrl-C does."""
         for process in filter(None, map(_process, self.runs())):
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGINT)
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGINT)
 
     def advance(self) -> None:
         """Note what has ended, and begin the next if nothing runs."""
@@ -171,7 +176,7 @@ class Queue:
         """Start its process in a session of its own: the end of the server does not end it."""
         with run.log.open("w") as log:
             self._child = subprocess.Popen(
-                command("dance", run.dancer, run.me),
+                command("dance", run.dancer, run.me), env=environment(),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip

@@ -207,7 +207,9 @@ def repro(
 @contextmanager
 def _stages_stopped_when_ended() -> Generator[None]:
     """Take SIGTERM and a closed terminal for Ctrl-C: stages run out of their reach."""
-    endings = (signal.SIGTERM, signal.SIGHUP)
+    endings = [signal.SIGTERM]
+    if sys.platform != "win32":
+        endings.append(signal.SIGHUP)
     before = {ending: signal.signal(ending, signal.default_int_handler) for ending in endings}
     try:
         yield

@@ -6,13 +6,15 @@ of workers.
 """
 
 import os
+import sys
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 from motiontransfer.core.errors import ComputeError, MotionTransferError
 
@@ -156,9 +158,24 @@ def _next_result(waiting: deque[tuple[str, Future[_Result | MotionTransferError]
     return outcome
 
 
+cpu_clock = time.perf_counter if sys.platform == "win32" else time.thread_time
+"""Seconds that this thread computed; on Windows, where that is counted by 16 ms, that passed."""
+
+
+def start_method() -> Literal["fork", "spawn"]:
+    """How this project starts processes; MOTIONTRANSFER_START=spawn does without fork on Linux.
+
+    Elsewhere system libraries of a process that has loaded much may crash in a fork of it.
+    """
+    asked = os.environ.get("MOTIONTRANSFER_START")
+    return "fork" if sys.platform == "linux" and asked != "spawn" else "spawn"
+
+
 def memory_bytes() -> int:
     """Memory of the machine, or of the container, where that is less."""
-    of_machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    import psutil  # here: who needs threads alone may lack it
+
+    of_machine = psutil.virtual_memory().total
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
     except OSError:

@@ -5,7 +5,6 @@ CPU time.
 """
 
 import logging
-import os
 import tempfile
 import warnings
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 import cv2
+import loky
 import torch
 from PIL import Image
 
@@ -59,7 +59,7 @@ def run_live(
     """
     params = load_section(RenderParams, "render")
     # The other half of the cores detects. OpenCV's operations are too small to be shared.
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // 2))
+    torch.set_num_threads(max(1, loky.cpu_count() // 2))
     cv2.setNumThreads(1)
     with ExitStack() as stack:
         renderer = load_target(target, params)

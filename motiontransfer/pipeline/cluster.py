@@ -180,7 +180,7 @@ def _small_files(repo: Repo) -> dict[str, bytes]:
     locks = {Path(stage.path).with_name("dvc.lock") for stage in repo.index.stages}
     metrics = {Path(out.fs_path) for out in repo.index.outs if not out.use_cache}
     return {
-        str(path.relative_to(repo.root_dir)): path.read_bytes()
+        path.relative_to(repo.root_dir).as_posix(): path.read_bytes()
         for path in sorted(locks | metrics)
         if path.is_file()
     }
@@ -231,7 +231,7 @@ def run_in_copy(
             killed = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
             raise ComputeError(killed)
         made = project / ".dvc/cache/runs"
-        yield {str(path.relative_to(made)): path.read_bytes() for path in made.glob("*/*/*")}
+        yield {path.relative_to(made).as_posix(): path.read_bytes() for path in made.glob("*/*/*")}
 
 
 def _run(name: str) -> None:

@@ -126,7 +126,7 @@ def own_stages(repo: Repo) -> "list[Stage]":
 
 def name_of(stage: "Stage") -> str:
     """Name on the command line: behind its file where that is another than ./dvc.yaml."""
-    file, address = stage.path_in_repo, stage.addressing
+    file, address = Path(stage.path_in_repo).as_posix(), stage.addressing
     name = address.rpartition("dvc.yaml:")[2] if file.endswith("dvc.yaml") else ""
     return name if file == "dvc.yaml" else f"{file}:{name}".rstrip(":")
 

@@ -46,6 +46,7 @@ _NO_TARGETS: Mapping[str, str] = MappingProxyType({})
 _NO_URGENCY: Mapping[str, float] = MappingProxyType({})
 _BUSY = re.compile(r"'(?P<path>[^']+)' is busy, it is being blocked by: \(PID (?P<pid>\d+)\)")
 _WAIT_SECONDS = 1.0  # until it is looked again whether another process still runs
+_KILLED = 9  # the number of SIGKILL, which Windows lacks
 _NICENESS = 10  # of what must not slow others down: a tenth of their share of a core
 
 
@@ -165,7 +166,7 @@ def _stop(executor: Executor, futures: Collection[Future]) -> None:
 class LocalExecutor:
     """Runs each stage by a `dvc repro` of its own on this machine, forked from one that is loaded.
 
-    Loading DVC takes as long as what it does for a stage.
+    Loading DVC takes as long as what it does for a stage. Where there is no fork, each loads it.
     """
 
     def __init__(
@@ -230,7 +231,7 @@ class LocalExecutor:
             self._idle.append(server)
         else:
             server.communicate()
-        status = int(answer or -signal.SIGKILL)
+        status = int(answer or -_KILLED)
         if status:
             _kill_group(group)
         return status
@@ -291,7 +292,8 @@ def share_machine(jobs: int) -> list[dict[str, str]]:
 def _num_gpus() -> int:
     """Number of GPUs that PyTorch finds, which takes two seconds to load."""
     try:
-        ctypes.CDLL("libcuda.so.1")  # NVIDIA's driver
+        # NVIDIA's driver
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
         return 0
     import torch
@@ -316,7 +318,7 @@ def share_cores(jobs: int, *, cores: int, memory: int) -> list[dict[str, str]]:
 
 def log_of(name: str) -> Path:
     """What a stage prints when it runs."""
-    return Path(".dvc/tmp/jobs") / f"{name.replace('/', '_')}.log"
+    return Path(".dvc/tmp/jobs") / f"{re.sub('[/:]', '_', name)}.log"
 
 
 def _new_log(name: str) -> Path:
@@ -356,8 +358,12 @@ def _children(pid: int) -> list[psutil.Process]:
 
 def _kill_group(pid: int) -> None:
     """Kill a process and all that it started: a command goes on if DVC is killed."""
-    with suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
+    if sys.platform == "win32":
+        for process in _children(pid):
+            process.kill()
+    else:
+        with suppress(ProcessLookupError, PermissionError):  # macOS: all that is left has ended
+            os.killpg(pid, signal.SIGKILL)
 
 
 def last_line(log: Path) -> str:

@@ -10,7 +10,6 @@ MediaPipe nor SciPy is imported: exported targets use this, too.
 
 import logging
 import sys
-import time
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +19,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64
 
+from motiontransfer.core.parallel import cpu_clock
 from motiontransfer.pose.landmarks import Detector, Landmarks, detector_of
 from motiontransfer.video.color import Frame
 
@@ -131,10 +131,10 @@ class FollowedPerson:
         models = [self._pose, self._head, self._face, *[self._wrist, self._hand] * 2]
         seconds = []
         for _ in range(_MEASUREMENTS):
-            began = time.thread_time()
+            began = cpu_clock()
             for model in models:
                 model.look(frame, whole)
-            seconds.append(time.thread_time() - began)
+            seconds.append(cpu_clock() - began)
         return min(seconds)
 
     def find(self, frame: Frame) -> Landmarks:

@@ -3,7 +3,6 @@
 import gc
 import multiprocessing
 import os
-import resource
 import signal
 import sys
 import threading
@@ -16,12 +15,18 @@ from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar
 
 from motiontransfer.core.errors import VideoError
+from motiontransfer.core.parallel import start_method
+
+if sys.platform != "win32":
+    import resource
 
 MEMORY_BYTES = 8 * 2**30  # 8K with sixteen reference frames takes a quarter of it
 SECONDS_PER_FRAME = 300
 _SECONDS_TO_END = 2
 _STARTING = threading.RLock()  # the child of a fork, which has it, too, may start others
 """One at a time: filelock raises where threads fork at once."""
+_send: Callable[[str, object], None] | None = None
+"""To the parent of a process that this module started."""
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -65,9 +70,9 @@ def _results(
     *,
     is_daemon: bool = False,
 ) -> Generator[_Result]:
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    context = multiprocessing.get_context(start_method())
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(
+    process = context.Process(  # ty: ignore[missing-attribute] - each context has it
         target=_run, args=(receiver, sender, function, arguments, named), daemon=is_daemon
     )
     with _STARTING, warnings.catch_warnings():
@@ -78,10 +83,17 @@ def _results(
     try:
         while True:
             try:
+                if not receiver.poll(SECONDS_PER_FRAME):
+                    process.kill()
+                    raise VideoError(
+                        _fault(arguments[0], f"showed no progress for {SECONDS_PER_FRAME} s")
+                    )
                 kind, result = receiver.recv()
             except EOFError:
                 process.join()
-                raise VideoError(_death(arguments[0], process.exitcode)) from None
+                raise VideoError(_fault(arguments[0], _death(process.exitcode))) from None
+            if kind == "progress":
+                continue
             if kind == "error":
                 raise result
             if kind == "end":
@@ -96,8 +108,8 @@ def _results(
 
 def restart_time_limit() -> None:
     """Give a process of `run_isolated` 300 s from now; without effect in others."""
-    if signal.alarm(0):
-        signal.alarm(SECONDS_PER_FRAME)
+    if _send:
+        _send("progress", None)
 
 
 def _run(
@@ -107,21 +119,23 @@ def _run(
     arguments: tuple[object, ...],
     named: Mapping[str, object],
 ) -> None:
+    global _send
     gc.freeze()  # a decoder of the parent waits for threads that are not here when it is freed
     receiver.close()  # of the parent, which is the only one to read
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
+    if sys.platform != "win32":
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sending = threading.Lock()  # progress may come from another thread
 
     def send(kind: str, result: object) -> None:
-        signal.alarm(0)  # the parent takes its time
-        sender.send((kind, result))
-        signal.alarm(SECONDS_PER_FRAME)
+        with sending:
+            sender.send((kind, result))
 
+    _send = send
     with suppress(KeyboardInterrupt, BrokenPipeError):
-        signal.alarm(SECONDS_PER_FRAME)
         try:
             for result in function(*arguments, **named):
                 send("item", result)
@@ -138,14 +152,14 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _death(media: object, exit_code: int | None) -> str:
-    number = -(exit_code or 0)
+def _fault(media: object, cause: str) -> str:
     file = " or ".join(map(str, media.values())) if isinstance(media, Mapping) else media
-    if number == signal.SIGALRM:
-        cause = f"showed no progress for {SECONDS_PER_FRAME} s"
-    elif number == signal.SIGKILL:
-        cause = "was killed, perhaps for lack of memory"
-    else:
-        name = signal.Signals(number).name if number > 0 else f"status {exit_code}"
-        cause = f"crashed ({name})"
     return f"{file}: decoding it {cause}; the file is damaged or hostile: convert it, or leave it"
+
+
+def _death(exit_code: int | None) -> str:
+    number = -(exit_code or 0)
+    name = signal.Signals(number).name if number > 0 else f"status {exit_code}"
+    if name == "SIGKILL":
+        return "was killed, perhaps for lack of memory"
+    return f"crashed ({name})"

@@ -73,7 +73,7 @@ class FakeModel:
 def person(monkeypatch):
     """Whose hands are a point: so many pixels beside the wrist as hands were looked for before."""
     monkeypatch.setattr(openvino_holistic, "_Model", FakeModel)
-    monkeypatch.setattr(openvino_holistic.time, "thread_time", lambda: FakeModel.clock)
+    monkeypatch.setattr(openvino_holistic, "cpu_clock", lambda: FakeModel.clock)
     monkeypatch.setattr(FollowedPerson, "_look_for", lambda *_: np.eye(2, 3) * 100)
     monkeypatch.setattr(FollowedPerson, "_find_face", lambda *_: np.empty((0, 2)))
     person, counted = FollowedPerson(Path()), itertools.count()

@@ -6,7 +6,8 @@ import yaml
 
 from motiontransfer.core.stages import STAGES
 from motiontransfer.pipeline import plan as module
-from motiontransfer.pipeline.plan import forecast, format_forecast
+from motiontransfer.pipeline.plan import forecast, format_forecast, scratch_project
+from tests.project.small_project import small_project
 
 
 @pytest.fixture
@@ -44,6 +45,18 @@ def params(tmp_path, monkeypatch):
 def beyond_start(stage):
     """Seconds that a stage takes after its start."""
     return forecast([stage])[stage] - STAGES[stage.partition("@")[0]].start_seconds
+
+
+def test_where_links_are_refused_the_code_is_copied(tmp_path, monkeypatch):
+    """As Windows does to most users."""
+
+    def refuse(*_):
+        raise OSError("a required privilege is not held by the client")
+
+    root = small_project(tmp_path, {"dvc.yaml": "stages: {}\n", "params.yaml": ""}, monkeypatch)
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    with scratch_project(root) as copy:
+        assert (copy / "stages/render.py").read_bytes() == Path("stages/render.py").read_bytes()
 
 
 def test_a_stage_takes_its_start_and_its_time_for_each_frame_of_its_film(params):

@@ -55,6 +55,17 @@ from motiontransfer.pipeline.fork_server import serve
 shells = json.loads(sys.argv[1])
 serve(lambda call: os.execvp("sh", ["sh", "-c", shells.get(call[-1], ":"), call[-1]]))
 """
+SERVER_WITHOUT_FORK = '''\
+import sys
+from motiontransfer.pipeline.fork_server import serve_without_fork
+run = """
+import json, os, sys
+shells, name = json.loads(sys.argv[1]), sys.argv[-1]
+os.execvp("sh", ["sh", "-c", shells.get(name, ":"), name])
+"""
+serve_without_fork([sys.executable, "-c", run, sys.argv[1]])
+'''
+BOTH = pytest.mark.parametrize("server", [SERVER, SERVER_WITHOUT_FORK], ids=["fork", "no fork"])
 TRIANGLE = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}
 SECONDS = 20
 """Much longer than a test may take."""
@@ -70,13 +81,18 @@ def _in_a_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(monkeypatch):
+def server():
+    return SERVER
+
+
+@pytest.fixture
+def run(monkeypatch, server):
     """Run `shell` for each stage, or what it has for a stage's name; return the progress."""
 
     def run(graph, shell, *, at_once=2, show=lambda progress: None, **options):
         shells = dict.fromkeys(graph, shell) if isinstance(shell, str) else shell
         seen = []
-        monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", SERVER, json.dumps(shells)))
+        monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", server, json.dumps(shells)))
         run_stages(
             graph,
             LocalExecutor([{"SHARE": str(index)} for index in range(at_once)]),
@@ -189,6 +205,7 @@ def test_a_stage_runs_after_its_inputs_and_beside_what_does_not_need_it(run):
     assert set(progress.done) == set("abcd")
 
 
+@BOTH
 def test_no_more_run_at_once_than_there_are_shares_and_each_has_its_own(run):
     seen = []
 
@@ -210,10 +227,11 @@ def test_of_several_that_are_ready_the_most_urgent_one_runs(run):
     assert Path("order").read_text().split() == ["b", "d", "a", "c"]
 
 
+@BOTH
 @pytest.mark.parametrize(("hurried", "difference"), [({"render@me"}, 10), (None, 0)])
-def test_what_does_not_hurry_is_at_a_lower_priority(monkeypatch, hurried, difference):
-    shells = dict.fromkeys(("render@me", "evaluate@me"), "nice > $0")
-    monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", SERVER, json.dumps(shells)))
+def test_what_does_not_hurry_is_at_a_lower_priority(monkeypatch, hurried, difference, server):
+    shells = dict.fromkeys(("render@me", "evaluate@me"), "sleep 0.1; nice > $0")
+    monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", server, json.dumps(shells)))
     executor = LocalExecutor(hurried=hurried)
     run_stages(dict.fromkeys(shells, ()), executor, keep_going=False, show=lambda _: None)
     niceness = {name: int(Path(name).read_text()) for name in shells}
@@ -320,6 +338,7 @@ def is_over(pid):
     return False
 
 
+@BOTH
 def test_the_command_of_a_killed_job_does_not_go_on_alone(run_and_fail):
     shells = {"a": f"sleep {SECONDS} & echo $! > pid; kill -KILL $$"}
     progress, told = run_and_fail({"a": [], "b": []}, shells)
@@ -336,6 +355,7 @@ def test_a_killed_fork_server_fails_the_stage_that_it_runs_alone(run_and_fail):
     assert is_over(pid_in(Path("pid")))
 
 
+@BOTH
 def test_an_interrupt_reaches_commands_and_lets_dvc_finish(run):
     """As DVC, a shell waits for its command, and here tells that it was let go on."""
     shell = f"{shlex.quote(sys.executable)} -c 'import os, time; open(\"pid\" + \"'$0'\", \"w\")" \
@@ -382,7 +402,9 @@ def test_a_second_interrupt_kills(run, monkeypatch):
     assert is_over(pid)
 
 
-def test_a_stage_that_dvc_runs_is_recorded(tmp_path, monkeypatch):
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_a_stage_that_dvc_runs_is_recorded(tmp_path, monkeypatch, start):
+    monkeypatch.setenv("MOTIONTRANSFER_START", start)
     stages = """\
     stages:
       a: {cmd: "timeout 5 cat > a; while [ ! -e go ]; do sleep 0.05; done", outs: [a]}

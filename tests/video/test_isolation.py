@@ -64,7 +64,9 @@ def be_killed(path):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_result_comes_from_another_process():
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_a_result_comes_from_another_process(start, monkeypatch):
+    monkeypatch.setenv("MOTIONTRANSFER_START", start)
     pid, path, zeros = run_isolated(pid_of, FILE, size=10**6)
     assert pid != os.getpid()
     assert (path, len(zeros)) == (FILE, 10**6)
@@ -116,7 +118,9 @@ def one_and_then(path, end):
     end(path)
 
 
-def test_items_come_one_by_one_from_one_other_process():
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_items_come_one_by_one_from_one_other_process(start, monkeypatch):
+    monkeypatch.setenv("MOTIONTRANSFER_START", start)
     pids, arrays = zip(*iterate_isolated(count, FILE, 3), strict=True)
     assert os.getpid() not in pids
     assert len(set(pids)) == 1
@@ -192,6 +196,18 @@ def test_each_frame_has_its_own_time(frames_of, monkeypatch, tmp_path):
     assert run_isolated(read_slowly, video, frames_of) == "done"
 
 
+def tell_from_threads(path):
+    """Progress beside results that fill the pipe."""
+    with ThreadPoolExecutor(4) as threads:
+        told = [threads.submit(restart_time_limit) for _ in range(1000)]
+        yield from (np.full(10**5, index) for index in range(20))
+        assert not any(each.result() for each in told)
+
+
+def test_progress_from_several_threads_mixes_with_no_result():
+    arrays = iterate_isolated(tell_from_threads, FILE)
+    assert [set(array) for array in arrays] == [{index} for index in range(20)]
+
+
 def test_outside_of_it_there_is_no_limit():
-    restart_time_limit()
-    assert signal.alarm(0) == 0
+    restart_time_limit()  # nobody waits for it
