@@ -1,3 +1,5 @@
+import io
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,3 +86,13 @@ def test_a_preset_is_listed_and_then_written(monkeypatch, capsys):
     assert Path("params.yaml").read_text() == "train_gan:\n  steps: 5  # few\n"
     assert not run_command(monkeypatch, "preset", "long")
     assert Path("params.yaml").read_text() == "train_gan:\n  steps: 90 # few\n"
+
+
+def test_a_sign_that_the_terminal_lacks_ends_no_command(monkeypatch):
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", printed)
+    monkeypatch.setattr("motiontransfer.project.entries.orphaned_outputs", lambda _: ["путь"])
+    monkeypatch.setattr("motiontransfer.project.entries.delete", lambda *_: None)
+    assert not run_command(monkeypatch, "clean", "--yes")
+    printed.flush()
+    assert printed.buffer.getvalue().decode() == r"\u043f\u0443\u0442\u044c" "\ndeleted 1\n"

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 import typer
@@ -15,6 +16,9 @@ from motiontransfer.core.stage_runner import fault
 def main() -> None:
     # Stages call `python`: the one that runs this, whatever is in the PATH.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    for stream in (sys.stdout, sys.stderr):  # signs that a terminal lacks end no command
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except Exception as error:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from inspect import signature
 
-from motiontransfer.core.errors import MotionTransferError, ParamsError, printable
+from motiontransfer.core.errors import MotionTransferError, ParamsError, one_line, printable
 from motiontransfer.core.params import unchanged_params
 from motiontransfer.core.stages import STAGES
 
@@ -101,6 +101,8 @@ def fault(error: Exception, *, stage: str = "") -> str | None:
 
 def missing_library(error: ImportError) -> str | None:
     """Name a shared library that is missing on this machine; None if that is not the cause."""
+    if "DLL load failed" in str(error):
+        return f"{one_line(error)}; install Microsoft's Visual C++ redistributable, then {_REMEDY}"
     library = re.search(r"lib[\w.+-]+\.so[\d.]*", str(error))
     return library and (
         f"{library[0]} is missing on this machine; "

@@ -111,7 +111,7 @@ def params_lock(root: Path = Path()) -> Generator[None]:
 
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")  # the same bytes anywhere
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -37,6 +37,7 @@ ERRORS = {
     "cublas": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling it"),
     "cudnn": RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
     "escape": ParamsError("\x1b[31mred"),
+    "windows": ImportError("DLL load failed while importing _framework_bindings: not found"),
     "late": ImportError("libEGL.so.1: cannot open shared object file"),
 }
 
@@ -120,6 +121,7 @@ def test_libraries_get_few_threads_unless_the_user_chose(stages, monkeypatch):
         (["ctu", "x"], 1, ["ERROR: ctu x: ", ", ".join([*_MODULES][1:])]),
         (["needs_gl", "x"], 1, ["ERROR: needs_gl x: libGL.so.1 ", "libgl1 libegl1"]),
         (["cut", "late"], 1, ["ERROR: cut late: libEGL.so.1 ", "libgl1 libegl1"]),
+        (["cut", "windows"], 1, ["_framework_bindings: not found; install Microsoft's Visual C++"]),
         ([], 2, ["drawn_stages STAGE [NAME]"]),
         (["cut", "a", "b"], 2, ["drawn_stages cut KEY"]),
         (["plain", "a"], 2, ["drawn_stages plain"]),
