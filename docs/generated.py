@@ -23,6 +23,9 @@ ENTRIES = {  # keys of entries in params.yaml
     "transfers.source_subject": "the person in it",
     "transfers.target": "the person rendered; one of `targets`",
     "transfers.truth": "a ground-truth video in `data/truth/`, or `none`",
+    "guides.source": "the video whose dance is to be filmed for; one of `videos`",
+    "guides.source_subject": "the person in it",
+    "guides.target": "whose films count as filmed; the person in the video: nobody's",
 }
 _TYPES = {"integer": "integer", "number": "number", "string": "text", "null": "`null`"}
 _TYPES |= {"boolean": "`true`, `false`"}
@@ -46,7 +49,7 @@ def params_reference() -> str:
         if not isinstance(values, Mapping):
             continue
         schema = _schema(section)
-        is_entry = section in ("videos", "transfers")
+        is_entry = section in ("videos", "transfers", "guides")
         intro = meanings.get(section, "")
         parts.append(f"## `{section}{'.NAME' if is_entry else ''}`\n")
         parts.append(f"{intro[:1].upper()}{intro[1:]}.\n" if intro else "")
@@ -63,11 +66,11 @@ def params_reference() -> str:
 
 def _schema(section: str) -> dict[str, Mapping]:
     """JSON schema of each key of a section."""
-    from motiontransfer.core.params import Transfer
+    from motiontransfer.core.params import Guide, Transfer
     from motiontransfer.pose.detectors import DetectorName, HolisticConfig
     from stages.check_params import SECTIONS, VideoParams
 
-    entries = {"videos": VideoParams, "transfers": Transfer}
+    entries = {"videos": VideoParams, "transfers": Transfer, "guides": Guide}
     model = (SECTIONS | entries | {"detect_keypoints": HolisticConfig})[section]
     schema = model.model_json_schema()["properties"]
     if section == "detect_keypoints":

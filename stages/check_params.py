@@ -5,7 +5,7 @@ artifacts/videos/<video>/<stage>.json, the keys of the video's entry that a stag
 editing another video or key reruns nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from motiontransfer.core.names import folded, is_device
 from motiontransfer.core.params import (
     PARAMS_FILE,
     Compute,
+    Guide,
     Name,
     Section,
     SplitParams,
     Transfer,
+    Video,
     load_params,
     load_section,
 )
@@ -188,19 +190,29 @@ def _name_faults() -> Iterator[str]:
         if target not in subjects:
             yield f"targets: unknown name {target!r}; subjects has {subjects}"
     for name, transfer in transfers.items():
-        key, source = f"transfers.{name}", videos.get(transfer.source)
-        if source is None:
-            yield f"{key}.source: unknown name {transfer.source!r}; videos has {list(videos)}"
-        elif source.subject != transfer.source_subject:
-            yield (
-                f"{key}.source_subject: expected {source.subject!r}, the subject of "
-                f"videos.{transfer.source}, got {transfer.source_subject!r}"
-            )
+        key = f"transfers.{name}"
+        yield from _pair_faults(key, transfer, videos)
         if transfer.target not in targets:
             yield f"{key}.target: unknown name {transfer.target!r}; targets has {targets}"
         truth = transfer.truth_path
         if truth is not None and _is_missing(truth):
             yield f"{key}.truth: no such file: {truth}; `none` stands for no ground truth"
+    for name, guide in load_section(dict[Name, Guide], "guides").items():
+        yield from _pair_faults(f"guides.{name}", guide, videos)
+        if guide.target not in subjects:
+            yield f"guides.{name}.target: unknown name {guide.target!r}; subjects has {subjects}"
+
+
+def _pair_faults(key: str, pair: Transfer | Guide, videos: Mapping[str, Video]) -> Iterator[str]:
+    """Of a source video and its subject."""
+    source = videos.get(pair.source)
+    if source is None:
+        yield f"{key}.source: unknown name {pair.source!r}; videos has {list(videos)}"
+    elif source.subject != pair.source_subject:
+        yield (
+            f"{key}.source_subject: expected {source.subject!r}, the subject of "
+            f"videos.{pair.source}, got {pair.source_subject!r}"
+        )
 
 
 def _unusable(key: str, names: Iterable[str]) -> Iterator[str]:

@@ -167,6 +167,37 @@ def _run_side_by_side(
 
 
 @app.command()
+def guide(
+    dancer: Annotated[Path, typer.Argument(help="A film of the dance.")],
+    me: Annotated[
+        Path | None, typer.Argument(help="A film of whom it is for: what it shows is left out.")
+    ] = None,
+    *,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open the film in the browser once it is there.")
+    ] = False,
+) -> None:
+    """Make a film to film oneself by, and a sheet of poses to strike, for the dance of DANCER."""
+    from motiontransfer.pipeline.plan import forecast, plan
+    from motiontransfer.project.dances import add_guide
+
+    name = add_guide(dancer, me)
+    stage = f"guide@{name}"
+    forecasts = forecast(plan(stage, is_forecast=True))
+
+    def tell(_: str) -> None:
+        film = layout.guide_folder(name) / layout.GUIDE_FILE
+        counts = json.loads(layout.counts_file("guide", name).read_text(encoding="utf-8"))
+        tqdm.write(f"guide: {film}")
+        tqdm.write(f"poses to strike: {film.with_name(layout.GUIDE_SHEET_FILE)}")
+        tqdm.write(f"{counts['poses']} poses; with them you cover {100 * counts['coverage']:.0f} %")
+        if open_:
+            webbrowser.open(film.resolve().as_uri())
+
+    _run_side_by_side([stage], name, forecasts, first=stage, tell={stage: tell})
+
+
+@app.command()
 def repro(
     *,
     jobs: Annotated[

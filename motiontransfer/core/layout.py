@@ -15,6 +15,8 @@ TRANSFER_FILE = "transfer.mp4"
 COMPARISON_FILE = "comparison.mp4"
 PREVIEW_FILE = "preview.mp4"
 METRICS_FILE = "metrics.json"
+GUIDE_FILE = "guide.mp4"
+GUIDE_SHEET_FILE = "poses.png"
 
 VIDEOS_FOLDER = Path("data/videos")
 TRUTH_FOLDER = Path("data/truth")
@@ -114,6 +116,10 @@ def rendered_folder(transfer: str) -> Path:
 
 def results_folder(transfer: str) -> Path:
     return Path(f"results/{transfer}")
+
+
+def guide_folder(guide: str) -> Path:
+    return Path(f"results/guides/{guide}")
 
 
 def backgrounds_folder(transfer: str) -> Path:

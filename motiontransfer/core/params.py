@@ -114,6 +114,15 @@ class Transfer(Section):
         return None if self.truth == "none" else layout.TRUTH_FOLDER / self.truth
 
 
+class Guide(Section):
+    """A guide to film oneself by: to a source video's dance, for a target."""
+
+    source: Name
+    source_subject: Name
+    target: Name
+    """Whose films count as filmed; the dancer: nobody's."""
+
+
 class SplitParams(Section):
     """Frames of each clip of a target that no training sees."""
 

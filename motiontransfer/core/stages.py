@@ -37,6 +37,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "segment_person": Stage(),
         "fit_appearance": Stage(start_seconds=40.0),
         "preview": Stage(start_seconds=2.0, seconds_per_frame=0.02, affects_results=False),
+        "guide": Stage(start_seconds=4.0, seconds_per_frame=0.1, affects_results=False),
         "train_gan": Stage(
             start_seconds=12.0,
             seconds_per_frame=0.2,

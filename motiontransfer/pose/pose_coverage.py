@@ -74,7 +74,7 @@ def pose_gaps(dance: Keypoints, target: Sequence[Keypoints]) -> list[Gap]:
 
 def seconds_from_behind(clips: Sequence[Keypoints]) -> float:
     """For how long clips show someone's back."""
-    return sum(float((_kinds(clip)[_BEHIND] > 0).sum() / clip.frame_rate) for clip in clips)
+    return sum((float((_kinds(clip)[_BEHIND] > 0).sum() / clip.frame_rate) for clip in clips), 0.0)
 
 
 def _kinds(keypoints: Keypoints) -> Mapping[str, Series]:

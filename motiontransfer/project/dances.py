@@ -8,18 +8,19 @@ from pathlib import Path
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.names import free_name, valid_name
-from motiontransfer.core.params import PARAMS_FILE, Video, load_section
+from motiontransfer.core.params import PARAMS_FILE, Guide, Video, load_section
 from motiontransfer.core.storage import params_lock, sha256_of, write_text
 from motiontransfer.project.entries import (
     add_transfer,
     add_video,
+    load_guides,
     load_transfers,
     load_videos,
     removal_of,
     remove_demo_videos,
     remove_video,
 )
-from motiontransfer.project.params_editing import read_text
+from motiontransfer.project.params_editing import add_entry, read_text
 
 
 def films() -> dict[str, Path]:
@@ -122,6 +123,45 @@ def _known_film(
         return known[0], alike[known[0]]
     kept = next((path for name, path in alike.items() if name not in entered), file)
     return name_of_file(kept, {other}), kept
+
+
+def add_guide(dancer: Path, me: Path | None, *, root: Path = Path()) -> str:
+    """Add films that are not there yet, and the guide to the one's dance; return its name.
+
+    Args:
+        me: a film of whom it is for, whose films count as filmed; None: for anybody.
+
+    Raises:
+        MissingFileError: no such film, or no params.yaml.
+        ParamsError: params.yaml cannot be edited.
+    """
+    for file in (dancer, me):
+        if file is not None and not file.is_file():
+            raise MissingFileError(f"{file}: no such file; expected a video")
+    with params_lock(root):
+        videos = load_videos(root)
+        source, found = _known_film(dancer, videos, is_target=False)
+        films = {source: found}
+        target = source
+        if me is not None:
+            target, found = _known_film(me, videos, is_target=True, other=source)
+            films[target] = found
+        for name, file in films.items():
+            if name not in videos:
+                add_video(file, name=name, subject=name, crop="auto", role="source", root=root)
+        videos = load_videos(root)
+        entry = Guide(
+            source=source, source_subject=videos[source].subject, target=videos[target].subject
+        )
+        guides = load_guides(root)
+        for name, known in guides.items():
+            if known == entry:
+                return name
+        wanted = source if me is None else f"{valid_name(entry.target)}_for_{valid_name(source)}"
+        name = free_name(valid_name(wanted), guides)
+        params = read_text(root / PARAMS_FILE)
+        write_text(root / PARAMS_FILE, add_entry(params, "guides", name, entry.model_dump()))
+        return name
 
 
 def take_back(dance: Dance, *, root: Path = Path()) -> None:

@@ -20,6 +20,7 @@ from motiontransfer.core.names import is_plain, valid_name
 from motiontransfer.core.params import (
     NAME_BYTES,
     PARAMS_FILE,
+    Guide,
     Name,
     Transfer,
     Video,
@@ -52,6 +53,12 @@ def load_videos(root: Path = Path()) -> dict[str, Video]:
 
 def load_transfers(root: Path) -> dict[str, Transfer]:
     return load_section(dict[str, Transfer] | None, "transfers", path=root / PARAMS_FILE) or {}
+
+
+def load_guides(root: Path) -> dict[str, Guide]:
+    path = root / PARAMS_FILE
+    has_any = "guides" in load_params(path)  # none in a params.yaml of an earlier version
+    return (load_section(dict[str, Guide] | None, "guides", path=path) or {}) if has_any else {}
 
 
 def suffix_of(file: Path) -> str:
@@ -171,7 +178,7 @@ class Removal:
     users_of_file: tuple[str, ...]
     """Other entries with the same file, as `videos.walk`: the file and its .dvc file stay."""
     entries: tuple[tuple[str, str], ...]
-    """(section, name) of the video, and of transfers of it or to a target that no other shows."""
+    """(section, name) of the video; of transfers and guides of it, or to whom no other shows."""
     items: tuple[tuple[str, str], ...]
     """(list, item): its subject in `subjects` and `targets`, unless another video shows them."""
 
@@ -188,14 +195,18 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
     video = videos.pop(name)
     path, subject = video.path, video.subject
     is_gone = subject not in {other.subject for other in videos.values()}
-    removed = [
-        key
-        for key, transfer in transfers.items()
-        if transfer.source == name or (is_gone and transfer.target == subject)
+    users = {"transfers": transfers, "guides": load_guides(root)}
+    entries = [
+        (section, key)
+        for section, pairs in users.items()
+        for key, pair in pairs.items()
+        if pair.source == name or (is_gone and pair.target == subject)
     ]
     truths = {f"transfers.{key}": transfer.truth_path for key, transfer in transfers.items()}
     files = {f"videos.{key}": other.path for key, other in videos.items()} | {
-        key: truth for key, truth in truths.items() if truth and key.split(".")[1] not in removed
+        key: truth
+        for key, truth in truths.items()
+        if truth and tuple(key.split(".")) not in entries
     }
     params = load_params(root / PARAMS_FILE)
     return Removal(
@@ -203,7 +214,7 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
         users_of_file=tuple(
             key for key, file in files.items() if (root / file).resolve() == (root / path).resolve()
         ),
-        entries=(("videos", name), *(("transfers", key) for key in removed)),
+        entries=(("videos", name), *entries),
         items=tuple(
             (key, subject)
             for key in ("subjects", "targets")

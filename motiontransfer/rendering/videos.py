@@ -29,8 +29,8 @@ from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.writer import RESULT_PRESET, store_sound, video_writer
 
 _LABELS = ("source", "pose", "result", "truth")  # of the panels, in their order
-_BACKGROUND = (20, 21, 24)
-_TEXT = (236, 238, 242)
+BACKGROUND = (20, 21, 24)
+TEXT = (236, 238, 242)
 _QUIET_TEXT = (158, 163, 172)
 _PANEL_GAP_PX = 4
 _TILE_GAP_PX = 4
@@ -153,11 +153,11 @@ def side_by_side(panels: Mapping[str, AnyFrame]) -> AnyFrame:
     """
     height = min(max(panel.shape[0] for panel in panels.values()), _LARGEST_PANEL_PX)
     strip_height = 2 * max(9, round(height * 0.045))
-    gap = np.full((height + strip_height, _PANEL_GAP_PX, 3), _BACKGROUND, np.uint8)
+    gap = np.full((height + strip_height, _PANEL_GAP_PX, 3), BACKGROUND, np.uint8)
     columns: list[np.ndarray] = []
     for label, panel in panels.items():
         width = max(1, round(panel.shape[1] * height / panel.shape[0]))
-        strip = _text_on_background(label, (strip_height, width), strip_height * 3 // 5, _TEXT)
+        strip = text_on_background(label, (strip_height, width), strip_height * 3 // 5, TEXT)
         columns += [gap, np.concatenate([strip, resize(panel, (height, width))])]
     return np.concatenate(columns[1:], axis=1)
 
@@ -183,19 +183,19 @@ def contact_sheet(rows: Mapping[str, Sequence[AnyFrame]], captions: Sequence[str
     sheet = np.empty(
         (tops[-1] - _TILE_GAP_PX + _MARGIN_PX, lefts[-1] + tile_width + _MARGIN_PX, 3), np.uint8
     )
-    sheet[:] = _BACKGROUND
+    sheet[:] = BACKGROUND
     for left, caption in zip(lefts, captions, strict=True):
-        text = _text_on_background(caption, (2 * font_px, tile_width), font_px - 2, _QUIET_TEXT)
+        text = text_on_background(caption, (2 * font_px, tile_width), font_px - 2, _QUIET_TEXT)
         sheet[: 2 * font_px, left : left + tile_width] = text
     for top, height, (label, frames) in zip(tops.tolist(), heights, rows.items(), strict=False):
-        text = _text_on_background(label, (height, label_width), font_px, _TEXT)
+        text = text_on_background(label, (height, label_width), font_px, TEXT)
         sheet[top : top + height, :label_width] = text
         for left, frame in zip(lefts, frames, strict=True):
-            _place(sheet, frame, top=top, left=left, size=(height, tile_width))
+            place(sheet, frame, top=top, left=left, size=(height, tile_width))
     return sheet
 
 
-def _place(sheet: AnyFrame, frame: AnyFrame, *, top: int, left: int, size: tuple[int, int]) -> None:
+def place(sheet: AnyFrame, frame: AnyFrame, *, top: int, left: int, size: tuple[int, int]) -> None:
     """Put a frame into its tile, as large as fits, centered."""
     scale = min(size[0] / frame.shape[0], size[1] / frame.shape[1])
     height = min(max(1, round(frame.shape[0] * scale)), size[0])
@@ -210,14 +210,14 @@ def _text_width(text: str, font_px: int) -> int:
 
 
 @lru_cache(maxsize=256)
-def _text_on_background(
+def text_on_background(
     text: str, size: tuple[int, int], font_px: int, color: tuple[int, int, int]
 ) -> AnyFrame:
     """Centered text, made smaller where it would not fit; cached: a video's labels never change."""
     height, width = size
     while font_px > _MIN_FONT_PX and _text_width(text, font_px) > width - 2:
         font_px -= 1
-    image = Image.new("RGB", (width, height), _BACKGROUND)
+    image = Image.new("RGB", (width, height), BACKGROUND)
     font = ImageFont.load_default(size=font_px)
     ImageDraw.Draw(image).text((width / 2, height / 2), text, color, font, anchor="mm")
     return np.asarray(image)

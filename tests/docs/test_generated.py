@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from motiontransfer.core.params import Transfer
+from motiontransfer.core.params import Guide, Transfer
 from stages.check_params import VideoParams
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def test_every_key_is_on_the_page_with_its_default_values_and_meaning(page):
     expected = {
         name: values
         for name, values in PARAMS.items()
-        if isinstance(values, dict) and name not in ("videos", "transfers")
+        if isinstance(values, dict) and name not in ("videos", "transfers", "guides")
     }
     shown = {
         section: {key: yaml.safe_load(row[1].strip("`")) for key, row in rows.items()}
@@ -51,6 +51,7 @@ def test_every_key_is_on_the_page_with_its_default_values_and_meaning(page):
 def test_entries_have_the_keys_and_defaults_of_their_models(page):
     assert set(page["videos.NAME"]) == set(VideoParams.model_fields)
     assert set(page["transfers.NAME"]) == set(Transfer.model_fields)
+    assert set(page["guides.NAME"]) == set(Guide.model_fields)
     defaults = {key: page["videos.NAME"][key][1] for key in ("person", "detector", "path")}
     assert defaults == {"person": "`largest`", "detector": "`null`", "path": "required"}
 

@@ -22,6 +22,7 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text()) | {
     "transfers": {
         "t": {"source": "dance", "source_subject": "ben", "target": "ada", "truth": "none"}
     },
+    "guides": {},
 }
 ANYTHING = (
     *(None, True, "", "nan", "../../etc/passwd", "${HOME}", "a\nb\x1b[31m"),

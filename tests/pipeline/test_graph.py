@@ -43,13 +43,17 @@ def default_graph(tmp_path_factory):
         }
 
 
+GUIDE = {"source": "demo_dance", "source_subject": "ben", "target": "ada"}
+
+
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory):
     """DVC's stages by name, without their keys, of both pipelines."""
     root = tmp_path_factory.mktemp("graph")
     copied_graph(root)
     params = yaml.safe_load((root / "params.yaml").read_text())
-    (root / "params.yaml").write_text(yaml.safe_dump({**params, "detectors": ["detector"]}))
+    others = {"detectors": ["detector"], "guides": {"dance": GUIDE}}
+    (root / "params.yaml").write_text(yaml.safe_dump({**params, **others}))
     Repo.init(str(root), no_scm=True).close()
     with Repo(str(root)) as repo:
         return {stage.name.split("@")[0]: stage for stage in repo.index.stages}
@@ -226,9 +230,11 @@ def test_no_name_reaches_a_shell_before_it_is_checked(tmp_path, monkeypatch):
         {"subjects": [HOSTILE]},
         {"targets": [HOSTILE]},
         {"transfers": {HOSTILE: transfer}},
+        {"guides": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
         {"detectors": [HOSTILE]},
     ):
-        empty = {"videos": {}, "subjects": [], "targets": [], "transfers": {}, "detectors": []}
+        empty = {name: {} for name in ("videos", "transfers", "guides")}
+        empty |= {name: [] for name in ("subjects", "targets", "detectors")}
         params = yaml.safe_load((ROOT / "params.yaml").read_text())
         Path("params.yaml").write_text(yaml.safe_dump({**params, **empty, **names}))
         with Repo() as repo:

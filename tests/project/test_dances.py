@@ -7,8 +7,8 @@ import pytest
 from dvc.repo import Repo
 
 from motiontransfer.core.errors import MissingFileError
-from motiontransfer.project.dances import add_dance, take_back
-from motiontransfer.project.entries import add_video
+from motiontransfer.project.dances import add_dance, add_guide, take_back
+from motiontransfer.project.entries import add_video, removal_of, remove_video
 from tests.project.small_project import files, params, small_project
 
 PARAMS = """\
@@ -17,6 +17,7 @@ videos:
 subjects: [ben]
 targets: []
 transfers: {}
+guides: {}
 """
 
 
@@ -117,3 +118,32 @@ def test_what_is_taken_back_leaves_what_others_entered_meanwhile(films, tmp_path
     assert (params()["subjects"], params()["targets"]) == (["eve"], [])
     assert {path.name for path in files() if path.parts[0] == "data"} >= {"solo.mp4"}
     assert not list(Path("data/videos").glob("*00008*"))
+
+
+def test_a_guide_is_entered_once_with_the_films_it_needs(films):
+    name = add_guide(films[0], None)
+    (entry,) = params()["guides"].values()
+    assert entry == {"source": name, "source_subject": name, "target": name}
+    assert params()["subjects"] == ["ben", name]
+    assert params()["targets"] == []
+    before = files()
+    assert add_guide(films[0], None) == name
+    assert files() == before
+    mine = add_guide(*films)
+    assert mine.startswith("film_00008_for_WhatsApp_Video")
+    assert params()["guides"][mine] == {**entry, "target": "film_00008"}
+
+
+def test_a_guide_goes_with_its_dance_and_with_whom_it_is_for(films):
+    dance, mine = add_guide(films[0], None), add_guide(*films)
+    remove_video(removal_of("film_00008"))
+    assert [*params()["guides"]] == [dance] != [mine]
+    remove_video(removal_of(dance))
+    assert params()["guides"] == {}
+
+
+def test_a_guide_to_a_film_that_is_not_there_changes_nothing(films, tmp_path):
+    before = files()
+    with pytest.raises(MissingFileError, match="no such file"):
+        add_guide(films[0], tmp_path / "absent.mp4")
+    assert files() == before

@@ -16,8 +16,9 @@ _PARAMS = PARAMS | {
         "dance": {"path": "data/videos/dance.mp4", "subject": "ben", "crop": [0, 0, 64, 64]},
     },
     "transfers": {"ada_as_ben": PARAMS["transfers"]["t"]},
+    "guides": {"dance": {"source": "dance", "source_subject": "ben", "target": "ben"}},
 }
-DANCE, TRANSFER = ("videos", "dance"), ("transfers", "ada_as_ben")
+DANCE, TRANSFER, GUIDE = ("videos", "dance"), ("transfers", "ada_as_ben"), ("guides", "dance")
 
 
 @pytest.fixture
@@ -108,6 +109,9 @@ def test_each_stage_of_a_video_has_a_file_of_what_it_reads(check):
         ((*TRANSFER, "source_subject", "ada"), None),
         ((*TRANSFER, "truth", "real.mp4"), None),
         ((*TRANSFER, "sources", "dance"), None),
+        ((*GUIDE, "source", "jump"), None),
+        ((*GUIDE, "source_subject", "ada"), None),
+        ((*GUIDE, "target", "eve"), None),
     ],
 )
 def test_each_fault_is_named_by_its_key(check, change, key):

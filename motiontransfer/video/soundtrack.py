@@ -1,0 +1,73 @@
+"""Soundtracks as samples: slowed down at the same pitch, mixed with signals, written."""
+
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import av.filter
+import numpy as np
+from jaxtyping import Float32
+
+from motiontransfer.video.reader import open_input
+
+RATE = 48000
+Samples = Float32[np.ndarray, "_ 2"]
+"""Left and right at `RATE`, in [-1, 1]."""
+
+_SIGNAL_VOLUME = 0.3
+_FADE_SECONDS = 0.01  # of a signal's start and end: cut off, it clicks
+
+
+def read_slowed(path: Path, *, offset_seconds: float, factor: float) -> Samples:
+    """A file's first sound track, so many times as long at the same pitch (FFmpeg's `atempo`).
+
+    Args:
+        offset_seconds: added to the track's timestamps, so that 0 is the first sample's time.
+        factor: 1 to 2.
+    """
+    with open_input(path) as container:
+        frames = list(_slowed(container, factor))
+    samples = np.concatenate(frames) if frames else np.zeros((0, 2), np.float32)
+    shift = round(factor * offset_seconds * RATE)
+    return np.pad(samples, ((shift, 0), (0, 0))) if shift > 0 else samples[-shift:]
+
+
+def _slowed(container: av.container.InputContainer, factor: float) -> Iterator[Samples]:
+    stream = container.streams.audio[0]
+    graph = av.filter.Graph()
+    source = graph.add_abuffer(template=stream)
+    tempo = graph.add("atempo", f"{1 / factor:.4f}")
+    form = graph.add("aformat", f"sample_fmts=flt:sample_rates={RATE}:channel_layouts=stereo")
+    graph.link_nodes(source, tempo, form, graph.add("abuffersink")).configure()
+    for frame in (*container.decode(stream), None):
+        graph.push(frame)
+        while True:
+            try:
+                made = graph.pull()
+            except (av.BlockingIOError, av.EOFError):
+                break
+            yield made.to_ndarray().reshape(-1, 2)
+
+
+def signal(hertz: float, seconds: float) -> Samples:
+    """A tone that says: now."""
+    times = np.arange(round(seconds * RATE)) / RATE
+    fade = np.minimum(times, seconds - times).clip(0, _FADE_SECONDS) / _FADE_SECONDS
+    tone = _SIGNAL_VOLUME * fade * np.sin(2 * np.pi * hertz * times)
+    return np.repeat(tone[:, None], 2, axis=1).astype(np.float32)
+
+
+def mix(track: Samples, added: Samples, *, at_seconds: float) -> None:
+    """Add samples to a track, in place, as far as it is long."""
+    start = round(at_seconds * RATE)
+    place = track[start : start + len(added)]
+    place += added[: len(place)]
+
+
+def write_wave(path: Path, track: Samples) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((track.clip(-1, 1) * 32767).astype("<i2").tobytes())

@@ -1,0 +1,31 @@
+"""A guide to film oneself by for one dance: `python -m stages guide demo_dance`."""
+
+from motiontransfer.core import layout
+from motiontransfer.core.params import Guide as Names
+from motiontransfer.core.params import load_section
+from motiontransfer.core.storage import write_json
+from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.puppet.key_poses import find_key_poses
+from motiontransfer.rendering.guide import Guide, write_guide, write_guide_sheet
+from motiontransfer.video.clip import read_clip
+
+
+def main(guide: str) -> str:
+    names = load_section(Names, f"guides.{guide}")
+    clip = read_clip(layout.clip_folder(names.source_subject, names.source))
+    dance = read_keypoints(layout.keypoints_file(names.source_subject, names.source))
+    films = layout.keypoints_folder(names.target).glob("[!.]*.parquet")
+    is_known = names.target != names.source_subject
+    filmed = [read_keypoints(film) for film in sorted(films)] if is_known else []
+    poses = find_key_poses(dance, filmed)
+    made = Guide.of(dance, filmed, poses)
+    folder = layout.guide_folder(guide)
+    write_guide(folder / layout.GUIDE_FILE, made, dance, clip)
+    write_guide_sheet(folder / layout.GUIDE_SHEET_FILE, made, dance, clip)
+    counts = {
+        "poses": len(poses.frames),
+        "coverage_before": round(poses.coverage[0], 4),
+        "coverage": round(poses.coverage[-1], 4),
+    }
+    write_json(layout.counts_file("guide", guide), counts)
+    return made.summary(poses)
