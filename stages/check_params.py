@@ -173,8 +173,9 @@ def _name_faults() -> Iterator[str]:
     targets = load_section(list[Name], "targets")
     transfers = load_section(dict[Name, Transfer], "transfers")
     detectors = load_section(list[Name], "detectors")
-    lists = {"videos": videos, "subjects": subjects, "transfers": transfers, "detectors": detectors}
-    for key, names in lists.items():
+    guides = load_section(dict[Name, Guide], "guides")
+    lists = {"videos": videos, "subjects": subjects, "detectors": detectors}
+    for key, names in {**lists, "transfers": transfers, "guides": guides}.items():
         yield from _unusable(key, names)
     filmed = {video.subject for video in videos.values()}
     for name, video in videos.items():
@@ -197,7 +198,7 @@ def _name_faults() -> Iterator[str]:
         truth = transfer.truth_path
         if truth is not None and _is_missing(truth):
             yield f"{key}.truth: no such file: {truth}; `none` stands for no ground truth"
-    for name, guide in load_section(dict[Name, Guide], "guides").items():
+    for name, guide in guides.items():
         yield from _pair_faults(f"guides.{name}", guide, videos)
         if guide.target not in subjects:
             yield f"guides.{name}.target: unknown name {guide.target!r}; subjects has {subjects}"
