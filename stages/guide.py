@@ -27,5 +27,5 @@ def main(guide: str) -> str:
         "coverage_before": round(poses.coverage[0], 4),
         "coverage": round(poses.coverage[-1], 4),
     }
-    write_json(layout.counts_file("guide", guide), counts)
+    write_json(folder / layout.GUIDE_COUNTS_FILE, counts)
     return made.summary(poses)

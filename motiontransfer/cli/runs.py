@@ -187,7 +187,7 @@ def guide(
 
     def tell(_: str) -> None:
         film = layout.guide_folder(name) / layout.GUIDE_FILE
-        counts = json.loads(layout.counts_file("guide", name).read_text(encoding="utf-8"))
+        counts = json.loads(film.with_name(layout.GUIDE_COUNTS_FILE).read_text(encoding="utf-8"))
         tqdm.write(f"guide: {film}")
         tqdm.write(f"poses to strike: {film.with_name(layout.GUIDE_SHEET_FILE)}")
         tqdm.write(f"{counts['poses']} poses; with them you cover {100 * counts['coverage']:.0f} %")

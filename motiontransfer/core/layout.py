@@ -17,6 +17,7 @@ PREVIEW_FILE = "preview.mp4"
 METRICS_FILE = "metrics.json"
 GUIDE_FILE = "guide.mp4"
 GUIDE_SHEET_FILE = "poses.png"
+GUIDE_COUNTS_FILE = "counts.json"
 
 VIDEOS_FOLDER = Path("data/videos")
 TRUTH_FOLDER = Path("data/truth")

@@ -34,8 +34,8 @@ def _project(tmp_path, monkeypatch):
 def counts(guide):
     main(guide)
     files = {path.name for path in Path(f"results/guides/{guide}").iterdir()}
-    assert files == {"guide.mp4", "poses.png"}
-    return json.loads(Path(f"artifacts/counts/guide/{guide}.json").read_text())
+    assert files == {"guide.mp4", "poses.png", "counts.json"}
+    return json.loads(Path(f"results/guides/{guide}/counts.json").read_text())
 
 
 @pytest.mark.usefixtures("_project")
