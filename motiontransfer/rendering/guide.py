@@ -231,10 +231,13 @@ def _sound(scenes: Sequence[_Scene], guide: Guide, clip: Clip) -> np.ndarray:
         seconds = float(len(scene.shown) / rate)
         if clip.sound is not None and len({*scene.shown}) > 1:
             slowed = read_slowed(
-                clip.sound, offset_seconds=clip.sound_offset_seconds, factor=float(_SLOWER)
+                clip.sound,
+                offset_seconds=clip.sound_offset_seconds,
+                factor=float(_SLOWER),
+                start_seconds=float(guide.dance.start / rate),
+                seconds=seconds,
             )
-            start = round(_SLOWER * guide.dance.start / rate * RATE)
-            mix(sound, slowed[start : start + round(seconds * RATE)], at_seconds=began)
+            mix(sound, slowed, at_seconds=began)
         for tick in scene.ticks:
             mix(sound, signal(_TICK_HERTZ, _TICK_SECONDS), at_seconds=began + tick)
         end = began + seconds - _END_SECONDS

@@ -19,18 +19,28 @@ _SIGNAL_VOLUME = 0.3
 _FADE_SECONDS = 0.01  # of a signal's start and end: cut off, it clicks
 
 
-def read_slowed(path: Path, *, offset_seconds: float, factor: float) -> Samples:
-    """A file's first sound track, so many times as long at the same pitch (FFmpeg's `atempo`).
+def read_slowed(
+    path: Path, *, offset_seconds: float, factor: float, start_seconds: float, seconds: float
+) -> Samples:
+    """Part of a file's first sound track, slowed down at the same pitch (FFmpeg's `atempo`).
+
+    Silence where there is no sound.
 
     Args:
         offset_seconds: added to the track's timestamps, so that 0 is the first sample's time.
-        factor: 1 to 2.
+        factor: 1 to 2: so many times as long.
+        start_seconds: of the part, before it is slowed down.
+        seconds: length of the part, slowed down.
     """
+    part = np.zeros((round(seconds * RATE), 2), np.float32)
+    at = factor * (offset_seconds - start_seconds)
     with open_input(path) as container:
-        frames = list(_slowed(container, factor))
-    samples = np.concatenate(frames) if frames else np.zeros((0, 2), np.float32)
-    shift = round(factor * offset_seconds * RATE)
-    return np.pad(samples, ((shift, 0), (0, 0))) if shift > 0 else samples[-shift:]
+        for samples in _slowed(container, factor):
+            if at > seconds:
+                break
+            mix(part, samples, at_seconds=at)
+            at += len(samples) / RATE
+    return part
 
 
 def _slowed(container: av.container.InputContainer, factor: float) -> Iterator[Samples]:
@@ -59,9 +69,10 @@ def signal(hertz: float, seconds: float) -> Samples:
 
 
 def mix(track: Samples, added: Samples, *, at_seconds: float) -> None:
-    """Add samples to a track, in place, as far as it is long."""
+    """Add samples to a track, in place; what lies before its start or past its end is left out."""
     start = round(at_seconds * RATE)
-    place = track[start : start + len(added)]
+    added = added[max(-start, 0) :]
+    place = track[max(start, 0) :][: len(added)]
     place += added[: len(place)]
 
 

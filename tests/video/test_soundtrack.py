@@ -20,25 +20,42 @@ def pitch(samples):
     return spectrum.argmax() * RATE / len(samples)
 
 
+def slowed(tone, factor=2.0, *, offset=0.0, start=0.0, seconds=6.0):
+    return read_slowed(
+        tone, offset_seconds=offset, factor=factor, start_seconds=start, seconds=seconds
+    )
+
+
+def heard(samples):
+    """Seconds from the first sample that is not silent to the last."""
+    found = np.flatnonzero(np.abs(samples[:, 0]) > 0.05)
+    return found[0] / RATE, found[-1] / RATE
+
+
 @pytest.mark.parametrize("factor", [1.0, 2.0])
 def test_slowed_sound_is_so_many_times_as_long_at_the_same_pitch(tone, factor):
-    slowed = read_slowed(tone, offset_seconds=0.0, factor=factor)
-    assert len(slowed) == pytest.approx(2 * factor * RATE, rel=0.03)
-    assert pitch(slowed) == pytest.approx(HERTZ, abs=2)
+    sound = slowed(tone, factor)
+    assert len(sound) == 6 * RATE
+    assert heard(sound) == pytest.approx((0, 2 * factor), abs=0.1)
+    assert pitch(sound[: RATE * 2]) == pytest.approx(HERTZ, abs=2)
 
 
-def test_the_offset_makes_the_first_frame_the_start(tone):
-    at_once, later, earlier = (
-        len(read_slowed(tone, offset_seconds=offset, factor=2.0)) for offset in (0.0, 0.5, -0.5)
-    )
-    assert later - at_once == RATE == at_once - earlier
+def test_a_part_is_as_long_as_asked_for_and_begins_where_the_film_does(tone):
+    """At half speed: a tone of 2 s that begins .5 s after the film lasts from 1 to 5 s."""
+    assert heard(slowed(tone, offset=0.5)) == pytest.approx((1, 5), abs=0.1)
+    assert heard(slowed(tone, offset=0.5, start=1.5)) == pytest.approx((0, 2), abs=0.1)
+    assert len(slowed(tone, start=1.0, seconds=0.5)) == RATE // 2
+    assert np.abs(slowed(tone, start=5.0)).max() == 0
 
 
-def test_what_is_added_past_the_end_is_cut_off_and_the_rest_stays():
+def test_what_is_added_past_an_end_is_cut_off_and_the_rest_stays():
     track = np.zeros((100, 2), np.float32)
     mix(track, np.ones((80, 2), np.float32), at_seconds=60 / RATE)
     assert track[:60].max() == 0
     assert (track[60:] == 1).all()
+    mix(track, np.ones((80, 2), np.float32), at_seconds=-30 / RATE)
+    assert track[:50].min() == 1
+    assert track[50:60].max() == 0
 
 
 def test_a_signal_begins_and_ends_in_silence():
