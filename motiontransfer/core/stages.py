@@ -52,6 +52,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         ),
         "train_face_cycle": Stage(
             start_seconds=1.0,
+            seconds_per_frame=0.4,
             gpu_memory_params="train_face_cycle.batch_size or train_face_cycle.num_filters",
         ),
         "normalize": Stage(start_seconds=0.5),

@@ -81,12 +81,15 @@ def test_a_stage_of_a_subject_takes_all_its_films(params, monkeypatch):
     }
 
 
-def test_a_training_takes_each_frame_of_its_batches_and_no_longer_than_its_limit(params):
-    rate = STAGES["train_gan"].seconds_per_frame
-    params(train_gan={"steps": 60, "batch_size": 2, "max_minutes": None})
-    assert beyond_start("train_gan@ada") == pytest.approx(120 * rate)
-    params(train_gan={"max_minutes": 0.1})
-    assert beyond_start("train_gan@ada") == pytest.approx(6)
+@pytest.mark.parametrize("stage", ["train_gan@ada", "train_face_cycle@ada_as_dancer"])
+def test_a_training_takes_each_frame_of_its_batches_and_no_longer_than_its_limit(params, stage):
+    group = stage.partition("@")[0]
+    rate = STAGES[group].seconds_per_frame
+    assert rate > 0
+    params(**{group: {"steps": 60, "batch_size": 2, "max_minutes": None}})
+    assert beyond_start(stage) == pytest.approx(120 * rate)
+    params(**{group: {"max_minutes": 0.1}})
+    assert beyond_start(stage) == pytest.approx(6)
 
 
 def test_a_slow_machine_takes_longer_and_a_training_no_longer_than_its_limit(params, monkeypatch):
