@@ -1,18 +1,20 @@
-"""Server of the page: for this machine alone, and deaf to pages of other sites."""
+"""Server of the page: for this machine alone, or behind a token; deaf to pages of other sites."""
 
 import asyncio
+import errno
 import logging
 import os
+import secrets
 import shutil
 import socket
 import webbrowser
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from filelock import FileLock, Timeout
 from starlette.middleware.base import RequestResponseEndpoint
@@ -29,7 +31,10 @@ from motiontransfer.project.entries import CHECKS_FOLDER
 _logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
+_LOCAL = (HOST, "localhost")
 _PORT = 7860
+_GONE = "No response returned."  # what Starlette raises where a page was left before its answer
+_TOKEN = "MOTIONTRANSFER_TOKEN"  # variable of the environment
 _SECONDS_TO_END = 1  # for pages that are open
 _SHOWN = (
     CHECKS_FOLDER,
@@ -43,10 +48,12 @@ _POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; frame-a
 _POLICY_OF_PAGES = "sandbox allow-scripts allow-popups"  # of reports: they can ask nothing of us
 
 
-def serve(*, port: int | None = None, opens: bool = True) -> None:
+def serve(*, host: str = HOST, port: int | None = None, opens: bool = True) -> None:
     """Show the page until Ctrl-C; a dance that runs then goes on.
 
     Args:
+        host: address of this machine at which to listen; at others than its own loopback who asks
+            needs a token, a new one unless MOTIONTRANSFER_TOKEN has one.
         port: another one is taken if the usual one is not free.
         opens: show it in the browser.
 
@@ -59,12 +66,14 @@ def serve(*, port: int | None = None, opens: bool = True) -> None:
         held = FileLock(FOLDER / "lock", timeout=0).acquire()
     except Timeout as error:
         raise MotionTransferError(f"the page is open already: {where.read_text()}") from error
-    with held, closing(_bound(port)) as bound:
-        address = f"http://{HOST}:{bound.getsockname()[1]}"
+    with held, closing(_bound(host, port)) as bound:
+        address = f"http://{HOST if host == '0.0.0.0' else host}:{bound.getsockname()[1]}"
         where.write_text(address)
+        token = "" if host in _LOCAL else os.environ.get(_TOKEN) or secrets.token_urlsafe()
+        address += f"/?token={token}" if token else ""
         queue = Queue()
         config = uvicorn.Config(
-            make_app(queue),
+            make_app(queue, token=token),
             log_level="error",
             timeout_graceful_shutdown=_SECONDS_TO_END,
             callback_notify=partial(asyncio.to_thread, keep_going, queue),
@@ -74,8 +83,9 @@ def serve(*, port: int | None = None, opens: bool = True) -> None:
 
         def is_fault(record: logging.LogRecord) -> bool:
             """No page was cut off at the end, or closed while it sent a film."""
-            kind, *_ = record.exc_info or (None,)
-            return not server.should_exit and kind is not ClientDisconnect
+            _, error, _ = record.exc_info or (None,) * 3
+            is_gone = isinstance(error, ClientDisconnect) or str(error) == _GONE
+            return not server.should_exit and not is_gone
 
         logging.getLogger("uvicorn.error").addFilter(is_fault)
         _logger.info("%s; Ctrl-C ends the page, and what runs goes on", address)
@@ -84,13 +94,13 @@ def serve(*, port: int | None = None, opens: bool = True) -> None:
         server.run(sockets=[bound])
 
 
-def make_app(queue: Queue) -> FastAPI:
+def make_app(queue: Queue, *, token: str = "") -> FastAPI:
     """The page, the files that it shows, and the guard before both."""
     uploads = (FOLDER / "uploads").resolve()
     shutil.rmtree(uploads, ignore_errors=True)  # of a server that was killed meanwhile
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.middleware("http")(own_page_only)
+    app.middleware("http")(partial(own_page_only, token=token))
     for folder in _SHOWN:  # an output may be a link into DVC's cache
         files = StaticFiles(directory=folder, check_dir=False, follow_symlink=True)
         app.mount(f"{FILES}/{folder.as_posix()}", files)
@@ -102,13 +112,20 @@ def make_app(queue: Queue) -> FastAPI:
     )  # fmt: skip
 
 
-async def own_page_only(request: Request, answer: RequestResponseEndpoint) -> Response:
-    """Refuse what another site asks for, also by a name of its own for this machine."""
+async def own_page_only(
+    request: Request, answer: RequestResponseEndpoint, *, token: str
+) -> Response:
+    """Refuse what another site asks for, and who has not the token or, without one, is elsewhere.
+
+    Without a token a name of another site for this machine is refused, too.
+    """
     path, headers = request.scope["path"], request.headers
     host, origin = headers.get("host", ""), headers.get("origin")
-    is_here = host.partition(":")[0] in (HOST, "localhost")
-    if not is_here or origin not in (None, f"http://{host}"):
+    is_here = bool(token) or host.partition(":")[0] in _LOCAL
+    if not is_here or (origin or f"http://{host}") not in (f"http://{host}", f"https://{host}"):
         return PlainTextResponse("only this machine's own page may ask", status_code=403)
+    if token and (refused := _refused(request, token)):
+        return refused
     if path.startswith(_OF_GRADIO):
         return PlainTextResponse("no such file", status_code=404)
     size, free = int(headers.get("content-length", 0)), shutil.disk_usage(FOLDER).free
@@ -121,9 +138,31 @@ async def own_page_only(request: Request, answer: RequestResponseEndpoint) -> Re
     return response
 
 
-def _bound(port: int | None) -> socket.socket:
+def _refused(request: Request, token: str) -> Response | None:
+    """Answer to who has not shown the token; who shows it in the address gets it as a cookie."""
+    cookie = f"motiontransfer_{request.url.port}"  # a browser sends it to each port
+    known, shown = (
+        secrets.compare_digest(each.encode(), token.encode())
+        for each in (request.cookies.get(cookie, ""), request.query_params.get("token", ""))
+    )
+    if shown:
+        entered = RedirectResponse(request.url.path, status_code=303)
+        entered.set_cookie(cookie, token, httponly=True, samesite="strict")
+        entered.headers["Referrer-Policy"] = "no-referrer"
+        return entered
+    told = "open the address that `motiontransfer app` has printed, with its token"
+    return None if known else PlainTextResponse(told, status_code=403)
+
+
+def _bound(host: str, port: int | None) -> socket.socket:
     """Socket at a port, or at the usual one or any that is free."""
     for each in (port,) if port is not None else (_PORT, 0):
-        with suppress(OSError):
-            return socket.create_server((HOST, each))
+        try:
+            return socket.create_server((host, each))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise MotionTransferError(
+                    f"--host: cannot listen at {host}: {error.strerror}; expected an address of "
+                    f"this machine, such as {HOST}, or 0.0.0.0 for all"
+                ) from error
     raise MotionTransferError(f"--port: {port} is not free; leave it out to take any")

@@ -16,6 +16,9 @@ from motiontransfer.core.errors import MissingLibraryError
 @commands.command()
 def app(
     *,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; others than this get a token.")
+    ] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(help="Default: 7860, or another free one.")] = None,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the browser.")] = True,
 ) -> None:
@@ -28,4 +31,4 @@ def app(
 
     logging.basicConfig(format="%(message)s")
     logging.getLogger("motiontransfer.app").setLevel(logging.INFO)
-    serve(port=port, opens=open_)
+    serve(host=host, port=port, opens=open_)

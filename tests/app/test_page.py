@@ -10,6 +10,8 @@ import urllib.request
 import pytest
 from playwright.sync_api import expect
 
+from motiontransfer.app.server import serve
+from motiontransfer.core.errors import MotionTransferError
 from tests.films import film_actor
 
 pytestmark = pytest.mark.slow
@@ -190,6 +192,36 @@ def test_other_sites_and_files_beside_results_are_refused(served, project):
     assert status(join, **post, Origin=address) != 403
     upload = f"{address}/gradio_api/upload"
     assert status(upload, **post, Origin=address, Content_Length=str(10**16)) == 507
+
+
+def test_who_has_not_the_token_is_refused(served, shown, project):
+    (project / "results/a").mkdir(parents=True)
+    (project / "results/a/report.html").write_text("a report")
+    _, with_token = served("--host", "0.0.0.0")
+    address, token = with_token.split("/?token=")
+    assert len(token) > 32
+    report = f"{address}/project/results/a/report.html"
+    for where in (address, f"{address}/?token=", f"{address}/?token={token[:-1]}é", report):
+        assert status(where.replace("é", "%C3%A9")) == 403
+    cookie = f"motiontransfer_{address.rpartition(':')[2]}={token}"
+    assert status(report, Cookie=cookie) == 200
+    assert status(report, Cookie=cookie, Host="dance.example:7860") == 403  # of another port
+    join, post = f"{address}/gradio_api/queue/join", {"Content_Type": "application/json"}
+    assert status(join, **post, Cookie=cookie, Origin="http://elsewhere.example") == 403
+    assert status(join, **post, Cookie=cookie, Origin=address) == 422  # nothing is asked
+    with shown(address) as page:
+        expect(page.locator("body")).to_contain_text("with its token")
+        page.goto(with_token)
+        expect(page.get_by_role("button", name="Make")).to_be_visible(timeout=SOON)
+        assert page.url == f"{address}/"
+        page.goto(report)
+        expect(page.locator("body")).to_have_text("a report")
+
+
+def test_an_address_that_is_not_this_machines_is_refused(project, monkeypatch):
+    monkeypatch.chdir(project)
+    with pytest.raises(MotionTransferError, match=r"^--host: cannot listen at 192\.0\.2\.1: "):
+        serve(host="192.0.2.1", opens=False)
 
 
 def test_a_page_that_is_closed_while_it_sends_a_film_is_no_fault(served):
