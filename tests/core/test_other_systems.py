@@ -24,7 +24,7 @@ for module, names in (
     (signal, "SIGALRM SIGHUP SIGKILL alarm"),
 ):
     for name in names.split():
-        delattr(module, name)
+        vars(module).pop(name)
 for name in ("resource", "fcntl", "pwd", "grp", "termios"):
     sys.modules[name] = None
 sys.platform = "win32"
