@@ -21,7 +21,12 @@ class HeldOut:
 
 
 def split_clip(num_frames: int, split: HeldOut) -> tuple[range, range]:
-    """Return (training frames, held-out frames); the gap between them belongs to neither."""
+    """Return (training frames, held-out frames); the gap between them belongs to neither.
+
+    Nothing is held out of a photo.
+    """
+    if num_frames == 1:
+        return range(1), range(1, 1)
     num_held_out = round(num_frames * split.held_out_fraction)
     gap = split.gap_frames if num_held_out else 0
     num_training = num_frames - num_held_out - gap
@@ -50,6 +55,10 @@ class TargetClip:
         return layout.masks_beside(self.keypoints_file)
 
     @property
+    def is_photo(self) -> bool:
+        return self.keypoints.num_frames == 1
+
+    @property
     def training_keypoints(self) -> Keypoints:
         return replace(self.keypoints.part(self.training), filled=None)
 
@@ -76,6 +85,8 @@ def _likeness(keypoints: Keypoints) -> Keypoints:
 
 def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -> list[TargetClip]:
     """Find a subject's clips, in the order of their names, and split each one.
+
+    Photos of a subject count where there is no film.
 
     Raises:
         MissingFileError: the subject has no clips.
@@ -106,6 +117,7 @@ def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -
             f"{folder}: expected keypoints of at least one clip, got none; name the "
             "target as the subject of a video in params.yaml"
         )
+    clips = [clip for clip in clips if not clip.is_photo] or clips
     if len({(clip.keypoints.image_size, clip.keypoints.skeleton) for clip in clips}) > 1:
         found = ", ".join(f"{clip.name} {clip.keypoints.image_size}" for clip in clips)
         raise KeypointsError(

@@ -24,7 +24,7 @@ from motiontransfer.core.storage import (
     write_checked_json,
     write_table,
 )
-from motiontransfer.video.color import AnyFrame, Frame, OnePass, from_srgb
+from motiontransfer.video.color import AnyFrame, Frame, MaskedFrame, OnePass, from_srgb
 from motiontransfer.video.frame_store import FrameStore, frame_writer
 from motiontransfer.video.geometry import (
     Box,
@@ -44,6 +44,7 @@ from motiontransfer.video.reader import (
     read_metadata,
     sample_frames,
     upright,
+    upright_mask,
 )
 from motiontransfer.video.writer import store_sound, video_writer
 
@@ -341,7 +342,7 @@ def _write_frames(
             if write_full and len(starts) % step == 0:
                 write_full(picture)
             if write_twice and twice:
-                write_twice(picture.framed(twice))
+                write_twice(picture.framed(twice)[..., :3])
             starts.append(timed.start_seconds)
     return starts
 
@@ -388,15 +389,18 @@ class _Picture:
         return is_usual(self.frame, self._video)
 
     @cached_property
-    def _upright(self) -> Frame:
-        return upright(self.frame, self._video)
+    def _upright(self) -> Frame | MaskedFrame:
+        colors, video = upright(self.frame, self._video), self._video
+        if not (video.is_picture and video.is_transparent):
+            return colors
+        return np.dstack([colors, upright_mask(self.frame, video)])
 
     @cached_property
     def _shrunk(self) -> AnyFrame | None:
         made = None if self._shrink is None or not self.is_usual else self._shrink(self.frame)
         return None if made is None else made.to_ndarray()
 
-    def framed(self, framing: Framing) -> AnyFrame:
+    def framed(self, framing: Framing) -> AnyFrame | MaskedFrame:
         """The picture in a framing; the working image is a reduction of the detector's picture."""
         (u0, v0, u1, v1), shrunk = framing.content, self._shrunk
         if shrunk is None or v1 - v0 > shrunk.shape[0] or u1 - u0 > shrunk.shape[1]:

@@ -13,7 +13,7 @@ from av.sidedata.sidedata import Type as SideDataType
 from jaxtyping import Float, Float32, UInt8
 
 from motiontransfer.core.errors import VideoError
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import Frame, MaskedFrame
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, half-open."""
@@ -81,15 +81,19 @@ class Framing:
     def to_working(self, points: Float[np.ndarray, "*points 2"]) -> Float[np.ndarray, "*points 2"]:
         return points * np.array(self.scale) + np.array(self.offset)
 
-    def apply(self, image: Frame) -> UInt8[np.ndarray, "working_height working_width 3"]:
+    def apply(
+        self, image: Frame | MaskedFrame
+    ) -> UInt8[np.ndarray, "working_height working_width _"]:
         assert image.shape[:2] == self.source_size
         x0, y0, x1, y1 = self.crop
         return self.letterbox(image[y0:y1, x0:x1])
 
-    def letterbox(self, content: Frame) -> UInt8[np.ndarray, "working_height working_width 3"]:
+    def letterbox(
+        self, content: Frame | MaskedFrame
+    ) -> UInt8[np.ndarray, "working_height working_width _"]:
         """Scale an image of the crop, of any size, and letterbox it."""
         u0, v0, u1, v1 = self.content
-        working = np.zeros((*self.size, 3), dtype=np.uint8)
+        working = np.zeros((*self.size, content.shape[2]), dtype=np.uint8)
         working[v0:v1, u0:u1] = resize(content, (v1 - v0, u1 - u0))
         return working
 
@@ -109,7 +113,9 @@ def fit_framing(source_size: tuple[int, int], crop: Box, *, size: WorkingSize) -
     return Framing(source_size=source_size, crop=crop, size=size, content=content)
 
 
-def resize(image: Frame, size: tuple[int, int]) -> UInt8[np.ndarray, "new_height new_width 3"]:
+def resize(
+    image: Frame | MaskedFrame, size: tuple[int, int]
+) -> UInt8[np.ndarray, "new_height new_width _"]:
     """Resize without aliasing: areas are averaged when shrinking, cubic when enlarging."""
     if image.shape[:2] == size:
         return image
@@ -232,7 +238,9 @@ class Orientation:
         x0, y0, x1, y1 = box
         return (size[1] - x1, y0, size[1] - x0, y1) if self.mirrored else box
 
-    def upright(self, image: Frame) -> UInt8[np.ndarray, "upright_height upright_width 3"]:
+    def upright(
+        self, image: Frame | MaskedFrame
+    ) -> UInt8[np.ndarray, "upright_height upright_width _"]:
         flipped = image[:, ::-1] if self.mirrored else image
         return np.ascontiguousarray(np.rot90(flipped, k=-self.quarter_turns))
 

@@ -14,7 +14,7 @@ from typing import Generic, Literal, TypeVar
 import av
 import numpy as np
 from av.stream import Disposition
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from motiontransfer.core.checksums import BLOCK_BYTES, append_checksums, damaged, open_checked
 from motiontransfer.core.errors import MissingFileError, VideoError
@@ -128,7 +128,11 @@ class VideoMetadata:
     other_sizes: tuple[tuple[int, int], ...] = ()
     """Sizes that parts of the film have; they are fitted into `size`."""
     is_transparent: bool = False
-    """Parts of the first frame are; they become gray."""
+    """Parts of the first frame are; they become gray, and of a picture its mask is kept."""
+
+    @property
+    def is_picture(self) -> bool:
+        return self.num_frames == 1
 
     @property
     def tolerance_seconds(self) -> float:
@@ -550,6 +554,17 @@ def upright(frame: av.VideoFrame, video: VideoMetadata) -> Frame:
         return resize(image, video.size)
     whole = (0, 0, width, height)
     return fit_framing((height, width), whole, size=video.size).letterbox(image)
+
+
+def upright_mask(
+    frame: av.VideoFrame, video: VideoMetadata
+) -> UInt8[np.ndarray, "upright_height upright_width 1"]:
+    """Opacity of a picture that is transparent in parts, as `upright` turns and scales it."""
+    alpha = opacity(frame)
+    assert alpha is not None
+    return resize(orientation_of(frame).upright(alpha[..., None]), video.size).reshape(
+        *video.size, 1
+    )
 
 
 def is_usual(frame: av.VideoFrame, video: VideoMetadata) -> bool:
