@@ -171,6 +171,7 @@ def _name_faults() -> Iterator[str]:
     videos = load_section(dict[Name, VideoParams], "videos")
     subjects = load_section(list[Name], "subjects")
     targets = load_section(list[Name], "targets")
+    trained = load_section(list[Name], "trained")
     transfers = load_section(dict[Name, Transfer], "transfers")
     detectors = load_section(list[Name], "detectors")
     guides = load_section(dict[Name, Guide], "guides")
@@ -190,6 +191,9 @@ def _name_faults() -> Iterator[str]:
     for target in targets:
         if target not in subjects:
             yield f"targets: unknown name {target!r}; subjects has {subjects}"
+    for target in trained:
+        if target not in targets:
+            yield f"trained: unknown name {target!r}; targets has {targets}"
     for name, transfer in transfers.items():
         key = f"transfers.{name}"
         yield from _pair_faults(key, transfer, videos)

@@ -22,7 +22,7 @@ from motiontransfer.rendering.backgrounds import (
     files_over,
     written_over,
 )
-from motiontransfer.rendering.compositing import size_of_height, upsample_frames
+from motiontransfer.rendering.compositing import puppet_frames, size_of_height, upsample_frames
 from motiontransfer.rendering.rendered import RenderParams, read_rendered
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.video.clip import read_clip
@@ -33,7 +33,6 @@ from motiontransfer.video.geometry import resize
 _Frame = TypeVar("_Frame", Frame, MaskedFrame)
 _GENERATED: Content = "trainedAlgorithmicMedia"
 _COMPOSITE: Content = "compositeWithTrainedAlgorithmicMedia"
-_CONTENT_OF_VIDEO = {layout.TRANSFER_FILE: _GENERATED, layout.COMPARISON_FILE: _COMPOSITE}
 
 
 def main(transfer: str) -> str:
@@ -49,22 +48,29 @@ def main(transfer: str) -> str:
     panels = Panels(source=source.frames, poses=poses, truth=names.truth_path, style=rendered.style)
     results, others = layout.results_folder(transfer), layout.backgrounds_folder(transfer)
     signature = rendered.assertion, credentials
+    frames_file = layout.rendered_folder(transfer) / layout.FRAMES_FILE
+    content = {layout.TRANSFER_FILE: _GENERATED if frames_file.exists() else _COMPOSITE}
+    content |= {layout.COMPARISON_FILE: _COMPOSITE}
     read = cache(partial(read_appearance, layout.appearance_file(names.target)))
     looks = {"crf": params.crf, "visible_label": params.visible_label}
     with ExitStack() as stack:
-        enter, file = stack.enter_context, layout.rendered_folder(transfer) / layout.FRAMES_FILE
-        store = enter(FrameStore(file))
-        size = size_of_height(store.size, rendered.full_size, height=params.height)
-        if params.background == FILM:
-            frames = _enlarged(store.frames(), read, poses, size=size)
+        enter = stack.enter_context
+        size = size_of_height(poses.image_size, rendered.full_size, height=params.height)
+        has_room = params.background == FILM
+        if not frames_file.exists():
+            drawn = puppet_frames(Puppet(read(), poses.image_size), poses, size=size)
+            frames = (frame[..., :3] for frame in drawn) if has_room else drawn
         else:
-            content = dict.fromkeys(files_over(params.background), _COMPOSITE)
-            folder = enter(signed_files(enter(replacing_folder(others)), content, *signature))
-            masked = _enlarged(_masked(store, params.background), read, poses, size=size)
+            store = enter(FrameStore(frames_file))
+            stored = store.frames() if has_room else _masked(store, params.background)
+            frames = _enlarged(stored, read, poses, size=size)
+        if not has_room:
+            own = dict.fromkeys(files_over(params.background), _COMPOSITE)
+            folder = enter(signed_files(enter(replacing_folder(others)), own, *signature))
             room = resize(read().background, size)
-            frames = written_over(masked, folder, params.background, room, source, **looks)
+            frames = written_over(frames, folder, params.background, room, source, **looks)
         write_videos(
-            enter(signed_files(results, _CONTENT_OF_VIDEO, *signature)),
+            enter(signed_files(results, content, *signature)),
             track(frames, "encode", total=poses.num_frames),
             panels,
             source,
@@ -75,7 +81,7 @@ def main(transfer: str) -> str:
     counts = {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)}
     counts |= {"height": size[0], "width": size[1], **rendered.stand_ins}
     write_json(layout.counts_file("encode", transfer), counts)
-    made = f"{' and '.join(_CONTENT_OF_VIDEO)}, and contact_sheet.png, in {results}"
+    made = f"{' and '.join(content)}, and contact_sheet.png, in {results}"
     if params.background == FILM:
         with replacing_folder(others):
             pass

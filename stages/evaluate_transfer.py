@@ -3,9 +3,9 @@
 from motiontransfer.core import layout
 from motiontransfer.core.params import Compute, Transfer, load_section, read_sections
 from motiontransfer.core.storage import write_json
-from motiontransfer.core.tensor_files import read_described
 from motiontransfer.evaluation.headline import headline
 from motiontransfer.evaluation.measurements import (
+    Measurements,
     read_measurements,
     write_curves,
     write_measurements,
@@ -14,7 +14,7 @@ from motiontransfer.evaluation.network_metrics import open_networks
 from motiontransfer.evaluation.params import EvaluateTransferParams
 from motiontransfer.evaluation.protocols import evaluate_transfer
 from motiontransfer.pose.keypoints import read_keypoints
-from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
+from motiontransfer.puppet.target_clips import held_out_by, read_target_clips
 from motiontransfer.video.frame_store import check_decodable
 
 
@@ -25,7 +25,7 @@ def main(transfer: str) -> str:
     if names.truth_path:
         check_decodable(names.truth_path)
     weights = layout.models_folder(names.target) / layout.GENERATOR_FILE
-    clips = read_target_clips(names.target, read_described(weights, "held_out", HeldOut))
+    clips = read_target_clips(names.target, held_out_by(weights))
     found = evaluate_transfer(
         layout.results_folder(transfer) / layout.TRANSFER_FILE,
         read_keypoints(layout.poses_file(transfer)),
@@ -38,7 +38,11 @@ def main(transfer: str) -> str:
     write_curves(layout.transfer_evaluation_folder(transfer), found)
     write_measurements(layout.measurements_file("evaluate_transfer", transfer), found)
     metrics = layout.results_folder(transfer) / layout.METRICS_FILE
-    held_out = read_measurements(layout.measurements_file("evaluate", names.target))
-    trained = read_sections(layout.metrics_file("train_gan", names.target))
-    write_json(metrics, {**headline(held_out, found), "steps": trained["steps"]})
+    if weights.exists():
+        held_out = read_measurements(layout.measurements_file("evaluate", names.target))
+        counts = read_sections(layout.counts_file("train_gan", names.target))
+        content = {**headline(held_out, found), "steps": counts["steps"]}
+    else:
+        content = headline(Measurements(summary=()), found)
+    write_json(metrics, content)
     return str(metrics)

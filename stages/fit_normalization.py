@@ -9,6 +9,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.params import load_section
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.photos import films_or_photos, is_photo, placed, standing_still
 from motiontransfer.pose.plots import write_figure
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import (
@@ -28,7 +29,10 @@ def main(subject: str) -> str:
             f"{folder}: no keypoints; expected a video whose subject is {subject} under videos "
             "in params.yaml"
         )
-    clips = {path.stem: read_keypoints(path) for path in paths}
+    clips = films_or_photos({path.stem: read_keypoints(path) for path in paths})
+    first, *_ = clips.values()
+    if is_photo(first):
+        clips = {name: standing_still(placed(clip, first)) for name, clip in clips.items()}
     try:
         statistics = fit_statistics(list(clips.values()), **params.model_dump())
     except StatisticsError as error:

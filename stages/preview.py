@@ -28,7 +28,8 @@ def main(transfer: str) -> str:
     appearance = read_appearance(layout.appearance_file(names.target))
     height, width, _ = appearance.background.shape
     framing = fit_framing((height, width), (0, 0, width, height), size=min(height, _HEIGHT))
-    frames = puppet_frames(Puppet(appearance, poses.image_size), poses, size=framing.size)
+    drawn = puppet_frames(Puppet(appearance, poses.image_size), poses, size=framing.size)
+    frames = (frame[..., :3] for frame in drawn)
     if params.visible_label == "corner":
         frames = map(with_label, frames)
     keypoints = layout.keypoints_file(names.source_subject, names.source)

@@ -2,26 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from motiontransfer.core import layout
 from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.progress import track
-from motiontransfer.models.runtime import make_runtime
-from motiontransfer.models.weights import read_face_translator
-from motiontransfer.pose.keypoints import read_keypoints
-from motiontransfer.rendering.frame import full_size, render_masked
+from motiontransfer.pose.drawing import display_style
+from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.puppet.appearance_file import read_appearance
+from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.rendered import (
     Rendered,
     RenderParams,
     transfer_assertion,
     write_rendered,
 )
-from motiontransfer.rendering.renderer import (
-    TrainedRenderer,
-    TranslatedFaces,
-    load_renderer,
-    to_runtime,
-)
+
+if TYPE_CHECKING:
+    from motiontransfer.rendering.renderer import TrainedRenderer
 
 
 def main(transfer: str) -> str:
@@ -29,6 +28,12 @@ def main(transfer: str) -> str:
     params.check_conflicts()
     names = load_section(Transfer, f"transfers.{transfer}")
     poses = read_keypoints(layout.poses_file(transfer))
+    folder = layout.rendered_folder(transfer)
+    if not (layout.models_folder(names.target) / layout.GENERATOR_FILE).exists():
+        write_rendered(folder, (), _untrained(names, poses), frame_rate=poses.frame_rate)
+        return f"{names.target} is not trained: `encode` draws the puppet alone"
+    from motiontransfer.rendering.frame import full_size, render_masked  # PyTorch takes seconds
+
     renderer = _load_renderer(transfer, names, params)
     puppet = renderer.networks.puppet
     clip = None if puppet is None else puppet.follow(poses)
@@ -38,13 +43,27 @@ def main(transfer: str) -> str:
         assertion=_assertion(transfer, names, params, renderer),
         stand_ins={} if clip is None else clip.stand_ins(),
     )
-    folder = layout.rendered_folder(transfer)
     frames = track(render_masked(renderer, poses, clip), "render", total=poses.num_frames)
     write_rendered(folder, frames, rendered, frame_rate=poses.frame_rate)
     return f"{poses.num_frames} frames in {folder}"
 
 
-def _load_renderer(transfer: str, names: Transfer, params: RenderParams) -> TrainedRenderer:
+def _untrained(names: Transfer, poses: Keypoints) -> Rendered:
+    """What is known of a clip that the puppet alone shows."""
+    appearance = read_appearance(layout.appearance_file(names.target))
+    return Rendered(
+        style=display_style(poses.image_size[0]),
+        full_size=appearance.background.shape[:2],
+        assertion=transfer_assertion({}, _source(names)),
+        stand_ins=Puppet(appearance, poses.image_size).follow(poses).stand_ins(),
+    )
+
+
+def _load_renderer(transfer: str, names: Transfer, params: RenderParams) -> "TrainedRenderer":
+    from motiontransfer.models.runtime import make_runtime
+    from motiontransfer.models.weights import read_face_translator
+    from motiontransfer.rendering.renderer import TranslatedFaces, load_renderer, to_runtime
+
     runtime = make_runtime(precision=params.precision)
     face = "none" if params.face == "cycle" else params.face
     renderer = load_renderer(layout.models_folder(names.target), runtime, face=face)
@@ -64,7 +83,7 @@ def _load_renderer(transfer: str, names: Transfer, params: RenderParams) -> Trai
 
 
 def _assertion(
-    transfer: str, names: Transfer, params: RenderParams, renderer: TrainedRenderer
+    transfer: str, names: Transfer, params: RenderParams, renderer: "TrainedRenderer"
 ) -> Mapping[str, object]:
     """Networks and source that the manifests name."""
     models = layout.models_folder(names.target)
@@ -75,8 +94,11 @@ def _assertion(
             if params.face == "cycle"
             else (models / layout.FACE_GENERATOR_FILE, "residual")
         )
-    source = {
+    return transfer_assertion(networks, _source(names))
+
+
+def _source(names: Transfer) -> Mapping[str, Path]:
+    return {
         "frames": layout.frames_file(names.source_subject, names.source),
         "keypoints": layout.keypoints_file(names.source_subject, names.source),
     }
-    return transfer_assertion(networks, source)

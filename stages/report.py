@@ -7,9 +7,8 @@ from pydantic import Field
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.params import Section, Transfer, load_params, load_section
-from motiontransfer.core.tensor_files import read_described
 from motiontransfer.pose.keypoints import read_keypoints
-from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
+from motiontransfer.puppet.target_clips import TargetClip, held_out_by, read_target_clips
 from motiontransfer.report.report import TransferRun, write_transfer_report
 
 
@@ -22,7 +21,7 @@ def main(transfer: str) -> str:
     params = load_section(ReportParams, "report")
     names = load_section(Transfer, f"transfers.{transfer}")
     weights = layout.models_folder(names.target) / layout.GENERATOR_FILE
-    clips = read_target_clips(names.target, read_described(weights, "held_out", HeldOut))
+    clips = read_target_clips(names.target, held_out_by(weights))
     results = layout.results_folder(transfer)
     run = TransferRun(
         name=transfer,
@@ -32,6 +31,7 @@ def main(transfer: str) -> str:
         training_counts={
             stage: layout.counts_file(stage, names.target)
             for stage in ("train_gan", "train_face_gan")
+            if weights.exists()
         },
         pose_counts=layout.counts_file("normalize", transfer),
         files=_files(results / layout.TRANSFER_FILE, names, clips),
@@ -44,10 +44,15 @@ def main(transfer: str) -> str:
 def _files(result: Path, names: Transfer, clips: list[TargetClip]) -> dict[str, Path]:
     """Role -> path of the result and of the files it depends on."""
     models = layout.models_folder(names.target)
-    return {
-        "result": result,
+    made_by = {
         "generator": models / layout.GENERATOR_FILE,
         "face generator": models / layout.FACE_GENERATOR_FILE,
+    }
+    if not made_by["generator"].exists():
+        made_by = {"appearance": layout.appearance_file(names.target)}
+    return {
+        "result": result,
+        **made_by,
         f"frames of {names.source}": layout.frames_file(names.source_subject, names.source),
         f"keypoints of {names.source}": layout.keypoints_file(names.source_subject, names.source),
         **{f"frames of {clip.name}": clip.frames for clip in clips},

@@ -4,14 +4,12 @@ from motiontransfer.core import layout
 from motiontransfer.core.storage import write_json
 from motiontransfer.puppet.masks import write_masks
 from motiontransfer.puppet.segmentation import clip_masks
-from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
-
-_ALL = HeldOut(held_out_fraction=0.0, gap_frames=0)
+from motiontransfer.puppet.target_clips import NOTHING_HELD_OUT, read_target_clips
 
 
 def main(target: str) -> str:
     num_masks = num_drawn = 0
-    for clip in read_target_clips(target, _ALL):
+    for clip in read_target_clips(target, NOTHING_HELD_OUT):
         masks = clip_masks(clip)
         write_masks(clip.masks_file, masks)
         num_masks += len(masks.masks)

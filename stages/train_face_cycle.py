@@ -17,16 +17,16 @@ def main(transfer: str) -> str | None:
         models=layout.face_cycle_folder(transfer),
         logs=layout.training_folder(transfer) / "face_cycle",
     )
-    if params.steps == 0:
+    names = load_section(Transfer, f"transfers.{transfer}")
+    if params.steps == 0 or names.target not in load_section(list[str], "trained"):
         write_no_weights(paths.models / layout.FACE_CYCLE_FILE, "face_translator")
         paths.logs.mkdir(parents=True, exist_ok=True)
         paths.write_counts({"steps": 0})
-        return "steps: 0, so nothing is trained"
+        return "steps: 0, or a target who is not in `trained`: nothing is trained"
     from motiontransfer.models.faces import FaceTranslatorConfig  # PyTorch takes seconds
     from motiontransfer.training.face_cycle import train_face_cycle
     from motiontransfer.training.trainer import launch
 
-    names = load_section(Transfer, f"transfers.{transfer}")
     launch(
         params,
         lambda runtime: train_face_cycle(

@@ -10,6 +10,8 @@ from motiontransfer.training.trainer import launch
 
 def main(name: str) -> None:
     params = load_section(TrainForensicsParams, "train_forensics")
+    trained = load_section(list[Name], "trained")
+    transfers = load_section(dict[Name, Transfer], "transfers")
     paths = RunPaths.of_stage(
         "train_forensics",
         name,
@@ -21,8 +23,8 @@ def main(name: str) -> None:
         lambda runtime: train_on_project(
             runtime,
             params,
-            targets=load_section(list[Name], "targets"),
-            transfers=load_section(dict[Name, Transfer], "transfers"),
+            targets=trained,
+            transfers={key: each for key, each in transfers.items() if each.target in trained},
             paths=paths,
             weights=layout.detector_file(name),
             logging=load_section(LoggingParams, "logging"),

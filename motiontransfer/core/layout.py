@@ -7,6 +7,7 @@ same name with the suffix .png.
 from pathlib import Path
 
 FRAMES_FILE = "frames.mkv"
+APPEARANCE_FILE = "appearance.safetensors"
 GENERATOR_FILE = "generator.safetensors"
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 FACE_GENERATOR_FILE = "face_generator.safetensors"
@@ -51,11 +52,13 @@ def metrics_file(stage: str, name: str) -> Path:
 
 def counts_file(stage: str, name: str) -> Path:
     """What a stage counted: frames, repairs, what it skipped."""
-    return Path(f"artifacts/counts/{stage}/{name}.json")
+    return Path(f"artifacts/counts/{name}/{stage}.json")
 
 
 def measurements_file(stage: str, name: str) -> Path:
-    """Tidy table of the measurements of `evaluate` or `evaluate_transfer`."""
+    """Tidy table of the measurements of `evaluate`, with its target's counts, or of a transfer."""
+    if stage == "evaluate":
+        return counts_file(stage, name).with_suffix(".parquet")
     return Path(f"artifacts/measurements/{stage}/{name}.parquet")
 
 
@@ -92,7 +95,7 @@ def statistics_file(subject: str) -> Path:
 
 
 def appearance_file(target: str) -> Path:
-    return Path(f"artifacts/appearance/{target}.safetensors")
+    return models_folder(target) / APPEARANCE_FILE
 
 
 def models_folder(target: str) -> Path:
@@ -144,8 +147,3 @@ def training_folder(name: str) -> Path:
 def masks_beside(keypoints: Path) -> Path:
     """Person masks of some frames of the video whose subject's keypoints a file has."""
     return keypoints.parents[2] / "masks" / keypoints.parent.name / keypoints.name
-
-
-def appearance_beside(models: Path) -> Path:
-    """Appearance of the target whose weights a folder has, in the same project."""
-    return models.parent.parent / "appearance" / f"{models.name}.safetensors"

@@ -101,7 +101,7 @@ def read_generator(path: Path, *, appearance: Path | None = None) -> TrainedGene
 
     network, config = read_network(path, "generator", GeneratorConfig, build)
     if config.texture == "puppet":
-        file = appearance or layout.appearance_beside(path.parent)
+        file = appearance or path.with_name(layout.APPEARANCE_FILE)
         pixels = read_appearance(file)
         expected, got = read_described(path, "appearance_sha256", str), sha256_of(file)
         if got != expected:

@@ -15,7 +15,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MissingFileError, ParamsError
+from motiontransfer.core.errors import MissingFileError, ParamsError, VideoError
 from motiontransfer.core.names import is_plain, valid_name
 from motiontransfer.core.params import (
     NAME_BYTES,
@@ -42,6 +42,8 @@ from motiontransfer.project.params_editing import (
     remove_entry,
     remove_item,
 )
+from motiontransfer.video.isolation import run_isolated
+from motiontransfer.video.reader import read_metadata
 
 CHECKS_FOLDER = Path(".dvc/tmp/checks")
 """Pictures of films that were checked, whether they were added or not."""
@@ -116,7 +118,7 @@ def add_video(
         params = add_entry(read_text(root / PARAMS_FILE), "videos", name, entry)
         params = add_item(params, "subjects", subject)
         if role == "target":
-            params = add_item(params, "targets", subject)
+            params = _add_target(params, subject, [file])
         if entry_only:
             write_text(root / PARAMS_FILE, params)
             return path
@@ -136,7 +138,7 @@ def add_video(
 def add_transfer(
     *, source: str, target: str, name: str | None, truth: str, root: Path = Path()
 ) -> str:
-    """Add a transfer to params.yaml, and its target to `targets`; return its name.
+    """Add a transfer to params.yaml, and its target to those who perform; return its name.
 
     Args:
         name: None: `<target>_as_<the source's subject>`.
@@ -163,10 +165,25 @@ def add_transfer(
                 f"{PARAMS_FILE}: transfers.{name}: already exists; choose another name with --name"
             )
         entry = {"source": source, "source_subject": subject, "target": target, "truth": truth}
-        params = add_item(read_text(root / PARAMS_FILE), "targets", target)
+        shown = [root / video.path for video in videos.values() if video.subject == target]
+        params = _add_target(read_text(root / PARAMS_FILE), target, shown)
         params = add_entry(params, "transfers", name, entry)
         write_text(root / PARAMS_FILE, params)
         return name
+
+
+def _add_target(params: str, subject: str, files: Iterable[Path]) -> str:
+    """With a subject in `targets`, and in `trained` where one of their files is a film."""
+    params = add_item(params, "targets", subject)
+    return params if all(map(is_picture, files)) else add_item(params, "trained", subject)
+
+
+def is_picture(file: Path) -> bool:
+    """Whether a file is one picture, as far as it is here and can be read."""
+    try:
+        return file.is_file() and run_isolated(read_metadata, file).is_picture
+    except VideoError:
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +197,8 @@ class Removal:
     entries: tuple[tuple[str, str], ...]
     """(section, name) of the video; of transfers and guides of it, or to whom no other shows."""
     items: tuple[tuple[str, str], ...]
-    """(list, item): its subject in `subjects` and `targets`, unless another video shows them."""
+    """(list, item): its subject in the lists of subjects, unless another video shows them; in
+    `trained` where that is no film."""
 
 
 def removal_of(name: str, *, root: Path = Path()) -> Removal:
@@ -194,7 +212,8 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
         raise ParamsError(f"no video {name!r}; videos has {_listed(videos)}")
     video = videos.pop(name)
     path, subject = video.path, video.subject
-    is_gone = subject not in {other.subject for other in videos.values()}
+    others = [root / other.path for other in videos.values() if other.subject == subject]
+    is_gone, is_unfilmed = not others, all(map(is_picture, others))
     users = {"transfers": transfers, "guides": load_guides(root)}
     entries = [
         (section, key)
@@ -217,8 +236,10 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
         entries=(("videos", name), *entries),
         items=tuple(
             (key, subject)
-            for key in ("subjects", "targets")
-            if is_gone and isinstance(listed := params.get(key), list) and subject in listed
+            for key in ("subjects", "targets", "trained")
+            if (is_gone or (key == "trained" and is_unfilmed))
+            and isinstance(listed := params.get(key), list)
+            and subject in listed
         ),
     )
 

@@ -27,7 +27,7 @@ DEFAULT = "default"
 SHIPPED_FILE = Path(__file__).with_name("params.yaml")
 """A copy of the project's params.yaml, from which presets are differences."""
 
-_ENTRIES = ("videos", "subjects", "targets", "transfers", "guides", "detectors")
+_ENTRIES = ("videos", "subjects", "targets", "trained", "transfers", "guides", "detectors")
 """Sections with the user's own entries, which no preset changes."""
 
 

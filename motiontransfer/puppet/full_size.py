@@ -15,13 +15,15 @@ from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import resize
 
 _Image = TypeVar("_Image", bound=np.ndarray)
 
 
 def full_size(clips: Iterable[TargetClip]) -> tuple[int, int]:
-    """(height, width) of the largest of the clips' full-size frames."""
+    """(height, width) of the largest of the clips' full-size frames, or of the first photo."""
+    clips = [*clips]
+    if clips[0].is_photo:
+        clips = clips[:1]
     stores = [full_size_frames(clip.frames, clip.keypoints.frame_rate)[0] for clip in clips]
     sizes = []
     for path in stores:
@@ -108,7 +110,7 @@ class FullSizeFrames:
         path = str(self._paths[clip])
         if path not in stores:
             stores[path] = self._stack.enter_context(FrameStore(self._paths[clip]))
-        return resize(stores[path][index // self.steps[clip]], self.size)
+        return self.clips[clip].framed(stores[path][index // self.steps[clip]], self.size)
 
     def keep(self, key: tuple[int, int], frame: Frame) -> None:
         """Keep a frame that was read."""

@@ -27,7 +27,7 @@ from motiontransfer.pose.mediapipe_detectors import (
 from motiontransfer.puppet.masks import MOST_MASKS, Mask, PersonMasks
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.video.clip import detection_frames, full_size_frames
+from motiontransfer.video.clip import DETECTION_SCALE, detection_frames, full_size_frames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 
@@ -60,8 +60,13 @@ def clip_masks(clip: TargetClip) -> PersonMasks:
     frames = frames[:: max(round(len(frames) / MOST_MASKS), 1)]
     with FrameStore(detection_frames(clip.frames.parent)) as store:
         described = f"segmenting the person in {clip.name}"
-        shown = ((index, store[index]) for index in track(frames, described, total=len(frames)))
-        return segment_person(clip.keypoints.resized(store.size), shown)
+        size = store.size
+        if clip.placement is not None:  # in the image of the subject's first photo
+            height, width = clip.keypoints.image_size
+            size = round(DETECTION_SCALE * height), round(DETECTION_SCALE * width)
+        indices = track(frames, described, total=len(frames))
+        shown = ((index, clip.framed(store[index], size)) for index in indices)
+        return segment_person(clip.keypoints.resized(size), shown)
 
 
 def segment_person(keypoints: Keypoints, frames: Iterable[tuple[int, Frame]]) -> PersonMasks:

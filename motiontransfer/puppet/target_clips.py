@@ -4,12 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from jaxtyping import Bool
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import KeypointsError, MissingFileError, TrainingError
+from motiontransfer.core.tensor_files import read_described
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.photos import Placement, films_or_photos, is_photo, placed, placement
+from motiontransfer.video.color import Frame
+from motiontransfer.video.geometry import resize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +23,16 @@ class HeldOut:
 
     held_out_fraction: float
     gap_frames: int
+
+
+NOTHING_HELD_OUT = HeldOut(held_out_fraction=0.0, gap_frames=0)
+
+
+def held_out_by(generator: Path) -> HeldOut:
+    """The split that a generator was trained with; nothing is held out where there is none."""
+    if not generator.exists():
+        return NOTHING_HELD_OUT
+    return read_described(generator, "held_out", HeldOut)
 
 
 def split_clip(num_frames: int, split: HeldOut) -> tuple[range, range]:
@@ -49,6 +64,8 @@ class TargetClip:
     keypoints_file: Path
     training: range
     held_out: range
+    placement: Placement | None = None
+    """Of a photo that is not the subject's first, whose image all share."""
 
     @property
     def masks_file(self) -> Path:
@@ -56,7 +73,21 @@ class TargetClip:
 
     @property
     def is_photo(self) -> bool:
-        return self.keypoints.num_frames == 1
+        return is_photo(self.keypoints)
+
+    def framed(self, image: Frame, size: tuple[int, int]) -> Frame:
+        """A picture of the clip, of any size, as the image that the target's clips share."""
+        if self.placement is None:
+            return resize(image, size)
+        (height, width), (rows, columns) = size, image.shape[:2]
+        matrix = np.diag([width, height]) @ self.placement
+        scale = np.diag(matrix[:, :2]) / (columns, rows)
+        if scale.max() < 1:  # areas are averaged
+            columns, rows = np.maximum((scale * (columns, rows)).round().astype(int), 1).tolist()
+            image = resize(image, (rows, columns))
+        matrix[:, :2] /= columns, rows
+        matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5  # a pixel's center has whole numbers
+        return cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
 
     @property
     def training_keypoints(self) -> Keypoints:
@@ -96,8 +127,12 @@ def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -
     clips: list[TargetClip] = []
     folder = root / layout.keypoints_folder(subject)
     # A name with a dot before it is what a killed writer left behind.
-    for path in sorted(folder.glob("[!.]*.parquet")):
-        keypoints = _likeness(read_keypoints(path))
+    read = {path: read_keypoints(path) for path in sorted(folder.glob("[!.]*.parquet"))}
+    first: Keypoints | None = None
+    for path, own in films_or_photos(read).items():
+        first = own if first is None else first
+        where = placement(own, first) if is_photo(own) else None
+        keypoints = _likeness(own if where is None else placed(own, first))
         try:
             training, tail = split_clip(keypoints.num_frames, held_out)
         except TrainingError as error:
@@ -110,6 +145,7 @@ def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -
                 keypoints_file=path,
                 training=training,
                 held_out=tail,
+                placement=where,
             )
         )
     if not clips:
@@ -117,7 +153,6 @@ def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -
             f"{folder}: expected keypoints of at least one clip, got none; name the "
             "target as the subject of a video in params.yaml"
         )
-    clips = [clip for clip in clips if not clip.is_photo] or clips
     if len({(clip.keypoints.image_size, clip.keypoints.skeleton) for clip in clips}) > 1:
         found = ", ".join(f"{clip.name} {clip.keypoints.image_size}" for clip in clips)
         raise KeypointsError(

@@ -135,15 +135,23 @@ def _over(texture: Texture, background: Frame) -> Frame:
 
 def puppet_frames(
     puppet: Puppet, keypoints: Keypoints, *, size: tuple[int, int]
-) -> Iterator[Frame]:
+) -> Iterator[MaskedFrame]:
     """The puppet alone over its background image, in each pose, at a size; in threads."""
     clip, background = puppet.follow(keypoints), resize(puppet.appearance.background, size)
-    height, width = keypoints.image_size
     return map_ahead(
-        lambda index: _over(clip.draw(index, box=(0, 0, width, height), size=size), background),
+        lambda index: draw_puppet(clip, index, keypoints.image_size, background),
         range(keypoints.num_frames),
         num_threads=_num_threads(),
     )
+
+
+def draw_puppet(
+    clip: PuppetClip, index: int, image_size: tuple[int, int], background: Frame
+) -> MaskedFrame:
+    """The puppet in a pose, which an image of a size has, over a background image, in its size."""
+    (height, width), (rows, columns) = image_size, background.shape[:2]
+    texture = clip.draw(index, box=(0, 0, width, height), size=(rows, columns))
+    return np.dstack([_over(texture, background), texture[..., 3]])
 
 
 def upsample_frames(

@@ -93,13 +93,18 @@ def transfer_assertion(
 def write_rendered(
     folder: Path, frames: Iterable[Frame | MaskedFrame], rendered: Rendered, *, frame_rate: Fraction
 ) -> None:
-    """Write frames, lossless and in working pixels, and their description; atomically."""
+    """Write frames, lossless and in working pixels, and their description; atomically.
+
+    There are none of a puppet alone, which is drawn in the size of the result.
+    """
     with replacing_folder(folder) as work:
+        write_checked_json(work / _DESCRIPTION_FILE, asdict(rendered))
         path = work / layout.FRAMES_FILE
+        if frames == ():
+            return
         with frame_writer(path, frame_rate=frame_rate) as write, in_thread(write) as write_later:
             for frame in frames:
                 write_later(frame)
-        write_checked_json(work / _DESCRIPTION_FILE, asdict(rendered))
 
 
 def read_rendered(folder: Path) -> Rendered:

@@ -79,7 +79,7 @@ def load_renderer(
     Args:
         models: folder of the weights, artifacts/models/TARGET.
         appearance: what `train_gan.texture: puppet` draws from; None:
-            artifacts/appearance/TARGET.safetensors of the same project.
+            appearance.safetensors beside them.
     """
     main = read_generator(models / layout.GENERATOR_FILE, appearance=appearance)
     faces = read_face_generator(models / layout.FACE_GENERATOR_FILE) if face == "residual" else None
