@@ -12,6 +12,8 @@ from motiontransfer.core.storage import write_json
 from motiontransfer.pose.cleaning import clean
 from motiontransfer.pose.completion import complete
 from motiontransfer.pose.keypoints import read_detections, write_keypoints
+from motiontransfer.pose.photo_advice import photo_advice
+from motiontransfer.pose.photos import is_photo
 from motiontransfer.pose.plots import plot_quality
 from motiontransfer.pose.quality import (
     camera_speed,
@@ -74,7 +76,10 @@ def main(key: str) -> str:
             possible_switches=switches,
             camera_speed=camera_speed(pairs_of_clip(store, keypoints)),
         )
+        people = int((detections.frame_index == 0).sum())
         sentences = verdict(quality)
+        if is_photo(keypoints):
+            sentences = photo_advice(keypoints, num_people=people)
         plot_quality(plot, store, keypoints, quality, sentences=sentences, title=key)
     keypoints = complete(keypoints, clip.framing.content)
     write_keypoints(layout.keypoints_file(video.subject, key), keypoints)

@@ -59,7 +59,7 @@ def inspect(
         if output is not None or not Path(video).is_file():
             known = ", ".join(videos)
             raise ParamsError(f"no video {video!r}; expected a film's file, or one of {known}")
-        check_films({name_of_file(Path(video)): Path(video)}, crop="auto", target=None)
+        check_films({name_of_file(Path(video)): Path(video)}, crop="auto", targets=None)
         return
     subject = videos[video].subject
     inspection = load_inspection(video, subject)

@@ -30,6 +30,7 @@ from motiontransfer.project.params_editing import apply_preset, preset_changes
 
 if TYPE_CHECKING:
     from motiontransfer.pipeline.runs import Job, Progress
+    from motiontransfer.project.dances import Dance
 
 _LEAST_SECONDS = 2.0  # of a stage that is listed at the end
 
@@ -37,7 +38,10 @@ _LEAST_SECONDS = 2.0  # of a stage that is listed at the end
 @app.command()
 def dance(
     dancer: Annotated[Path, typer.Argument(help="A film of the dance.")],
-    me: Annotated[Path, typer.Argument(help="A film of whom to render, in many poses.")],
+    me: Annotated[
+        list[Path],
+        typer.Argument(help="A film of whom to render, in many poses; or one photo or several."),
+    ],
     *,
     open_: Annotated[
         bool, typer.Option("--open", help="Open the result in the browser once it is there.")
@@ -47,7 +51,7 @@ def dance(
         bool, typer.Option("--preview", help="Stop at the preview, before any training.")
     ] = False,
 ) -> None:
-    """Check and add both films, and run all that renders ME performing the dance of DANCER."""
+    """Check and add the files, and run all that renders ME performing the dance of DANCER."""
     from motiontransfer.pipeline.plan import (
         forecast,
         format_forecast,
@@ -59,15 +63,16 @@ def dance(
     from motiontransfer.project.dances import add_dance, take_back
 
     with scratch_project() as root:  # nothing of the project changes before all is known
-        planned = add_dance(dancer, me, entry_only=True, root=root)
-        checked = check_films(planned.new, crop="auto", target=planned.target)
-        wanted = _wanted(planned.transfer, preview=preview)
+        planned = add_dance(dancer, *me, entry_only=True, root=root)
+        targets = planned.new.keys() - {planned.source}
+        checked = check_films(planned.new, crop="auto", targets=targets)
+        wanted = _wanted(planned, preview=preview)
         graph = plan(*wanted, root=root, is_forecast=True)
         forecasts = forecast(graph, root=root)
     print_missing_poses(
         planned.transfer, source=planned.source, target=planned.target, checked=checked
     )
-    dance = planned if dry else add_dance(dancer, me)
+    dance = planned if dry else add_dance(dancer, *me)
     if dance.removed:
         typer.echo(f"{'to be ' * dry}removed, of the demo: {', '.join(dance.removed)}")
     together = seconds_side_by_side(graph, forecasts, jobs=num_at_once())
@@ -80,7 +85,7 @@ def dance(
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # progress without a terminal
     told: list[str] = []
     try:
-        took = _perform(dance.transfer, forecasts, preview=preview, opens=open_, told=told)
+        took = _perform(dance, forecasts, preview=preview, opens=open_, told=told)
     except MotionTransferError as error:
         if not told and not isinstance(error.__cause__, KeyboardInterrupt):
             take_back(dance)
@@ -90,20 +95,24 @@ def dance(
             typer.echo(f"  {stage:<{width}}{seconds:6.0f} s")
 
 
-def _wanted(transfer: str, *, preview: bool) -> list[str]:
-    return [f"preview@{transfer}", *([] if preview else [f"report@{transfer}"])]
+def _wanted(dance: "Dance", *, preview: bool) -> list[str]:
+    """Stages to run: of what nothing is trained for, the result is as soon there as a preview."""
+    first = [f"preview@{dance.transfer}"] if preview or dance.is_trained else []
+    return first if preview else [*first, f"report@{dance.transfer}"]
 
 
 def _perform(
-    transfer: str, forecasts: Mapping[str, float], *, preview: bool, opens: bool, told: list[str]
+    dance: "Dance", forecasts: Mapping[str, float], *, preview: bool, opens: bool, told: list[str]
 ) -> Mapping[str, float]:
     """Run a dance's stages, and tell what is there; return the seconds that each took.
 
     Args:
         told: what was told, so far.
     """
+    transfer, wanted, made = dance.transfer, _wanted(dance, preview=preview), {}
     results = layout.results_folder(transfer)
-    made = {f"preview@{transfer}": ("preview", results / layout.PREVIEW_FILE)}
+    if f"preview@{transfer}" in wanted:
+        made[f"preview@{transfer}"] = "preview", results / layout.PREVIEW_FILE
     if not preview:
         made[f"encode@{transfer}"] = "result", results / layout.TRANSFER_FILE
         made[f"report@{transfer}"] = "report", results / "report.html"
@@ -120,8 +129,8 @@ def _perform(
         if opens and what == "result":
             webbrowser.open(file.resolve().as_uri())
 
-    wanted, tell_of = _wanted(transfer, preview=preview), dict.fromkeys(made, tell)
-    return _run_side_by_side(wanted, transfer, forecasts, first=wanted[0], tell=tell_of)
+    tell_of = dict.fromkeys(made, tell)
+    return _run_side_by_side(wanted, transfer, forecasts, first=next(iter(made)), tell=tell_of)
 
 
 def _run_side_by_side(

@@ -3,7 +3,7 @@
 DVC, PyTorch and MediaPipe take seconds to load: each command imports what it needs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def add_video(
-    file: Annotated[Path, typer.Argument(help="The video file.")],
+    file: Annotated[Path, typer.Argument(help="The video file; or of a target a photo.")],
     *,
     subject: Annotated[str, typer.Option(help="The person in it.")],
     name: Annotated[str | None, typer.Option(help="Its name; default: the subject.")] = None,
@@ -32,7 +32,8 @@ def add_video(
         typer.Option(help="auto: around the person; none: the whole image."),
     ] = "auto",
     target: Annotated[
-        bool, typer.Option("--target", help="Train a generator of the subject.")
+        bool,
+        typer.Option("--target", help="The subject performs; a film of them trains a network."),
     ] = False,
 ) -> None:
     """Add a video to the project, check it, and print what to fix."""
@@ -43,7 +44,7 @@ def add_video(
     name = name or subject
     role = "target" if target else "source"
     check_new_video(name, subject)
-    check_films({name: file}, crop=crop, target=name if target else None)
+    check_films({name: file}, crop=crop, targets=[name] if target else [])
     path = add(file, name=name, subject=subject, crop=crop, role=role)
     typer.echo(f"added videos.{name} to params.yaml; the file is {path}, kept by {path}.dvc")
     stages = [
@@ -54,9 +55,13 @@ def add_video(
 
 
 def check_films(
-    files: Mapping[str, Path], *, crop: Literal["auto", "none"], target: str | None
+    files: Mapping[str, Path], *, crop: Literal["auto", "none"], targets: Collection[str] | None
 ) -> dict[str, "VideoCheck"]:
-    """Print what to fix in films, by the names of their videos; they are checked at once."""
+    """Print what to fix in films, by the names of their videos; they are checked at once.
+
+    Args:
+        targets: those of whom to render, who may be in photos; None: nothing is added.
+    """
     from motiontransfer.core.params import load_section
     from motiontransfer.pose.completion import TOO_LITTLE, in_words
     from motiontransfer.project.video_check import check_video
@@ -69,17 +74,22 @@ def check_films(
             lambda file: run_isolated(check_video, file, size=size, crop=crop), files.values()
         )
         checked = dict(zip(files, checks, strict=True))
-    if target in checked and checked[target].metadata.num_frames == 1:
-        raise VideoError(
-            f"{files[target]}: is one picture; a target is learnt from a film of some minutes"
-        )
     for name, check in checked.items():
-        _print_advice(name, check, is_target=name == target)
+        if targets is not None and name not in targets and check.metadata.is_picture:
+            raise VideoError(
+                f"{files[name]}: is one picture; a dance is a film, and of whom to render a photo "
+                "is the last argument of `dance`, or `add-video --target`"
+            )
+    for name, check in checked.items():
+        _print_advice(name, check, is_target=targets is not None and name in targets)
     for check in checked.values():
         if (shows := check.quality.shows) in TOO_LITTLE:
+            got = f"a film {in_words(shows)} in {len(check.people)} sampled frames"
+            if check.metadata.is_picture:
+                got = f"a picture {in_words(shows)}"
             raise VideoError(
-                f"{check.metadata.path}: expected a person from the chest up at least, got a film "
-                f"{in_words(shows)} in {len(check.people)} sampled frames; nothing was added"
+                f"{check.metadata.path}: expected a person from the chest up at least, got {got}; "
+                "nothing was added"
             )
     return checked
 

@@ -1,4 +1,4 @@
-"""Films of a project by their content, and dances: two films, one's motion moved to the other."""
+"""Films of a project by their content, and dances: one film's motion moved to another's person."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +58,8 @@ class Dance:
     """Video of the dance."""
     target: str
     """Subject that performs it."""
+    is_trained: bool
+    """Whether there is a film of them, on which networks are trained."""
     new: Mapping[str, Path]
     """Name -> file of the videos that were entered, the dance's first."""
     removed: Sequence[str]
@@ -67,43 +69,56 @@ class Dance:
     after: str
 
 
-def add_dance(dancer: Path, me: Path, *, entry_only: bool = False, root: Path = Path()) -> Dance:
-    """Add two films that are not there yet, and the transfer of the one's motion to the other.
+def add_dance(dancer: Path, *me: Path, entry_only: bool = False, root: Path = Path()) -> Dance:
+    """Add films that are not there yet, and the transfer of the first one's motion to the others'.
 
     A film is known by its content, not by its name. The demo's videos go. On an error all is as
     it was.
 
     Args:
+        me: films or photos of one person.
         entry_only: enter the films where they are, and leave DVC alone.
 
     Raises:
         MissingFileError: no such film, or no params.yaml.
         ParamsError: params.yaml cannot be edited.
     """
-    for file in (dancer, me):
+    for file in (dancer, *me):
         if not file.is_file():
             raise MissingFileError(f"{file}: no such file; expected a video")
     with params_lock(root):
         before, videos = read_text(root / PARAMS_FILE), load_videos(root)
         source, found = _known_film(dancer, videos, is_target=False)
-        name, own = _known_film(me, videos, is_target=True, other=source)
+        name, own = _known_film(me[0], videos, is_target=True, other=source)
         new = {each: file for each, file in ((source, found), (name, own)) if each not in videos}
         subject = videos[name].subject if name in videos else name
+        for file in me[1:]:
+            alike = same_films(file)
+            shown = {each for each in alike if each in videos and videos[each].subject == subject}
+            if not shown and file not in new.values():
+                kept = (path for each, path in alike.items() if each not in videos)
+                new[name_of_file(Path(subject), new)] = next(kept, file)
         entered = partial(Dance, source=source, target=subject, new=new, before=before)
         try:
             for each, file in new.items():
                 add_video(
-                    file, name=each, subject=each, crop="auto", role="source",
-                    entry_only=entry_only, root=root,
-                )  # fmt: skip
+                    file,
+                    name=each,
+                    subject=source if each == source else subject,
+                    crop="auto",
+                    role="source",
+                    entry_only=entry_only,
+                    root=root,
+                )
             transfer = pair(source, subject, root=root)
             removed = remove_demo_videos(root=root) if new else []
         except BaseException:
             after = read_text(root / PARAMS_FILE)
-            take_back(entered(transfer="", removed=(), after=after), root=root)
+            take_back(entered(transfer="", is_trained=False, removed=(), after=after), root=root)
             raise
         after = read_text(root / PARAMS_FILE)
-        return entered(transfer=transfer, removed=removed, after=after)
+        is_trained = subject in load_section(list[str], "trained", path=root / PARAMS_FILE)
+        return entered(transfer=transfer, is_trained=is_trained, removed=removed, after=after)
 
 
 def _known_film(

@@ -25,6 +25,7 @@ from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.keypoints import Detections, Keypoints, People
 from motiontransfer.pose.landmarks import largest_person_box
 from motiontransfer.pose.mediapipe_detectors import open_bodies, open_unrelated
+from motiontransfer.pose.photo_advice import photo_advice
 from motiontransfer.pose.quality import (
     NOTHING_TO_FIX,
     PAIR_SECONDS,
@@ -40,6 +41,7 @@ from motiontransfer.pose.quality import (
 )
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
 from motiontransfer.rendering.videos import contact_sheet
+from motiontransfer.video.clip import crop_margin
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import Framing, WorkingSize, auto_crop, film_box, fit_framing
 from motiontransfer.video.reader import VideoMetadata, decode_at, read_metadata, truncation, upright
@@ -98,7 +100,10 @@ def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"])
     counts = [num_people(found, image_size=metadata.size) for found in detections]
     boxes = [largest_person_box(people, image_size=metadata.size) for people in detections]
     film = film_box(np.max([frame.max(axis=2) for frame, _, _ in samples], axis=0))
-    box = auto_crop(boxes, metadata.size, size, film=film) if crop == "auto" else None
+    margin = crop_margin(metadata)
+    box = None
+    if crop == "auto":
+        box = auto_crop(boxes, metadata.size, size, film=film, margin=margin)
     whole = (0, 0, metadata.size[1], metadata.size[0])
     framing = fit_framing(metadata.size, box or whole, size=size)
     frames = [framing.apply(frame) for frame, _, _ in samples]
@@ -142,6 +147,10 @@ def metadata_line(check: VideoCheck) -> str:
     """One line of metadata: length, size, rate, codec, orientation, sound."""
     metadata = check.metadata
     height, width = metadata.size
+    name = printable(metadata.path.name)
+    if metadata.is_picture:
+        cutout = ", its transparency is its mask" if metadata.is_transparent else ""
+        return f"{name}: a picture, {width}x{height} px, {metadata.codec.upper()}{cutout}"
     rate = f"{float(metadata.frame_rate):.2f}".rstrip("0").rstrip(".")
     intervals = np.diff(metadata.packet_times.starts_seconds)
     intervals *= float(metadata.frame_rate) / (2 if metadata.scan == "interlaced" else 1)
@@ -164,11 +173,17 @@ def metadata_line(check: VideoCheck) -> str:
         if metadata.has_sound
         else "without sound",
     ]
-    return f"{printable(metadata.path.name)}: {', '.join(texts)}"
+    return f"{name}: {', '.join(texts)}"
 
 
 def quality_lines(check: VideoCheck) -> Iterator[str]:
     quality, people = check.quality, np.array(check.people)
+    if check.metadata.is_picture:
+        yield (
+            f"  shows        {in_words(quality.shows)}, {quality.body_height_px:.0f} px of "
+            f"{check.framing.size[0]} tall in the working image"
+        )
+        return
     yield f"{len(people)} sampled frames:"
     if people.min() == people.max():
         yield f"  people       {f'{people[0]} in each' if people[0] else 'none'}"
@@ -199,6 +214,8 @@ def quality_lines(check: VideoCheck) -> Iterator[str]:
 
 def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
     """Fixes for the file and the pose, or `NOTHING_TO_FIX` alone."""
+    if check.metadata.is_picture:
+        return photo_advice(check.keypoints, num_people=check.people[0])
     rate = float(check.metadata.frame_rate)
     sentences = []
     cut = truncation(check.metadata)

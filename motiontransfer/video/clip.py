@@ -58,8 +58,10 @@ _VERSION = 1
 _FRAMING = ("source_size", "crop", "size", "content")
 _INDEX_KEY = "motiontransfer.index"
 _NUM_CROP_SAMPLES = 24
+_MARGIN_OF_FILM, _MARGIN_OF_PHOTO = 0.05, 0.2  # of the automatic crop, shares of the person
 _NUM_FULL_SIZE = 160  # of the frames, evenly spread, at most about
 _LARGEST_SIDE_PX = 3840  # of these; FFV1 with four slices goes to twice the pixels
+_LARGEST_PHOTO_PX = 1280  # the result's: at twice the pixels the result takes twice as long
 DETECTION_SCALE = 2.0  # of the working image, where the input has the pixels
 _DETECTION_CRF, _DETECTION_PRESET = 14, "ultrafast"  # detectors do not see the difference
 
@@ -272,13 +274,19 @@ def _crop_box(
             yield frame
 
     found = crop(watched())
-    box = auto_crop(found, video.size, size, film=film_box(brightest))
+    film, margin = film_box(brightest), crop_margin(video)
+    box = auto_crop(found, video.size, size, film=film, margin=margin)
     if box is None:
         raise VideoError(
             f"{video.path}: crop: auto found no person in {len(found)} sampled frames; set crop:"
             f" none, or give the box as [x0, y0, x1, y1] in pixels of the {width}x{height} image"
         )
     return box
+
+
+def crop_margin(video: VideoMetadata) -> float:
+    """Margin of the automatic crop: around a photo it is room for arms and hops to come."""
+    return _MARGIN_OF_PHOTO if video.is_picture else _MARGIN_OF_FILM
 
 
 class _IntactFrames:
@@ -320,7 +328,8 @@ def _write_frames(
     starts: list[float] = []
     with ExitStack() as stack:
         write = stack.enter_context(frame_writer(folder / layout.FRAMES_FILE, frame_rate=rate))
-        full = framing.enlarged(_LARGEST_SIDE_PX / max(framing.size))
+        largest = _LARGEST_PHOTO_PX if video.is_picture else _LARGEST_SIDE_PX
+        full = framing.enlarged(largest / max(framing.size))
         twice = framing.enlarged(DETECTION_SCALE)
         write_full = write_twice = shrink = None
         if full and twice:

@@ -1,0 +1,100 @@
+"""What a photo hides of a body, by 2-D joints, and what a better photo shows."""
+
+from collections.abc import Iterator, Mapping
+
+import cv2
+import numpy as np
+from jaxtyping import Float64
+
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.completion import WHOLE, in_words, what_is_shown
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.quality import NOTHING_TO_FIX
+
+# Distances in heights of the upright body.
+_BESIDE_TRUNK = 0.035  # of an arm's bones from the line through shoulder and hip: half an arm
+_BESIDE_THIGH = 0.07  # of a hand's middle from the thigh's bone: half a thigh and half a hand
+_BEFORE_FACE = 0.1  # of a wrist from the nose
+_LEGS_APART = 0.05  # of knees and ankles: the width of a shin
+_FRONT_WIDTH = 0.1  # of the shoulders; narrower ones are turned
+_NUM_ON_BONE = 5
+
+_SIDES = ("left", "right")
+_Places = Mapping[str, Float64[np.ndarray, "2"]]
+"""(x, y) of the joints that are seen, pixels."""
+
+
+def photo_advice(photo: Keypoints, *, num_people: int) -> list[str]:
+    """Sentences on a clip of one frame; `NOTHING_TO_FIX` alone where nothing is hidden."""
+    seen = photo.measured()
+    places = {
+        joint: seen.points[0, index].astype(np.float64)
+        for index, joint in enumerate(seen.skeleton.joints)
+        if seen.score[0, index] > 0
+    }
+    height = body_height_px(photo)
+    if not places or height <= 0:
+        return ["nobody is found in the photo: show one person, from head to feet"]
+    sentences = []
+    if num_people > 1:
+        sentences.append(
+            f"{num_people} people are in view: the largest one performs, the others stay as they "
+            "stand; better crop the photo to one"
+        )
+    if (shows := what_is_shown(photo)) != WHOLE:
+        sentences.append(
+            f"the photo is {in_words(shows)}: what is below will not be seen; show the whole body"
+        )
+    sentences += [*_turned(places, height), *_hidden_by_arms(places, height)]
+    legs = [(f"left_{joint}", f"right_{joint}") for joint in ("knee", "ankle")]
+    if any(_distance(places, *pair) < _LEGS_APART * height for pair in legs):
+        sentences.append("one leg hides the other: stand with the feet as wide apart as the hips")
+    groups = dict(seen.skeleton.groups)
+    if closed := [side for side in _SIDES if not places.keys() & {*groups.get(f"{side}_hand", ())}]:
+        sentences.append(f"no fingers are seen of the {' and '.join(closed)} hand: open the hands")
+    if not places.keys() & {*groups.get("face", ())}:
+        sentences.append("the face is not found: look into the camera, in light from the front")
+    return sentences or [NOTHING_TO_FIX]
+
+
+def _turned(places: _Places, height: float) -> Iterator[str]:
+    if {"left_shoulder", "right_shoulder"} <= places.keys():
+        width = places["left_shoulder"][0] - places["right_shoulder"][0]
+        if width < -_FRONT_WIDTH * height:
+            yield "the photo is taken from behind: the front will be made of the back"
+        elif width < _FRONT_WIDTH * height:
+            yield "the body is turned aside and hides its far half: face the camera"
+
+
+def _hidden_by_arms(places: _Places, height: float) -> Iterator[str]:
+    corners = [f"{side}_{joint}" for side in _SIDES for joint in ("shoulder", "hip")]
+    trunk = [places[name] for name in corners if name in places]
+    hull = cv2.convexHull(np.array(trunk, np.float32)) if len(trunk) == len(corners) else None
+    for side in _SIDES:
+        wrist, elbow = (places.get(f"{side}_{joint}") for joint in ("wrist", "elbow"))
+        if wrist is None:
+            continue
+        if _distance(places, f"{side}_wrist", "nose") < _BEFORE_FACE * height:
+            yield f"the {side} hand is before the face: hold it off the body"
+        elif elbow is not None and hull is not None and (
+            max(cv2.pointPolygonTest(hull, tuple(place), measureDist=True)
+                for place in np.linspace(elbow, wrist, _NUM_ON_BONE).tolist())
+            > -_BESIDE_TRUNK * height
+        ):  # fmt: skip
+            yield f"the {side} arm hides a part of the trunk: hold it off the body"
+        elif _from_bone(wrist, places, f"{side}_hip", f"{side}_knee") < _BESIDE_THIGH * height:
+            yield f"the {side} hand hides a part of the thigh: hold it off the body"
+
+
+def _distance(places: _Places, first: str, second: str) -> float:
+    if not {first, second} <= places.keys():
+        return np.inf
+    return float(np.linalg.norm(places[first] - places[second]))
+
+
+def _from_bone(place: Float64[np.ndarray, "2"], places: _Places, start: str, end: str) -> float:
+    """Distance of a place from the bone between two joints; infinite where one is not seen."""
+    if not {start, end} <= places.keys():
+        return np.inf
+    on_bone = np.linspace(places[start], places[end], _NUM_ON_BONE)
+    return float(np.linalg.norm(on_bone - place, axis=1).min())
