@@ -247,6 +247,8 @@ class Orientation:
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
     """Orientation in a decoded frame's display matrix; upright without one."""
+    if not frame.pts:  # it may be a picture, whose color profile PyAV would free twice
+        frame = _with_known_side_data(frame)
     try:
         data = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:  # PyAV knows less of it than FFmpeg
@@ -259,6 +261,7 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
 def _with_known_side_data(frame: av.VideoFrame) -> av.VideoFrame:
     graph = av.filter.Graph()
     unknown = {*range(_MOST_SIDE_DATA)} - {kind.value for kind in SideDataType}
+    unknown.add(SideDataType.ICC_PROFILE.value)
     graph.link_nodes(
         graph.add_buffer(
             width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1)
