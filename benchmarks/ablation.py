@@ -23,7 +23,7 @@ import yaml
 from dvc.repo import Repo
 
 from benchmarks.machine import markdown_table
-from motiontransfer.core.layout import measurements_file
+from motiontransfer.core.layout import counts_file, measurements_file
 from motiontransfer.evaluation.measurements import nested, read_measurements
 from motiontransfer.project.params_editing import preset_changes
 from motiontransfer.report.compare import Revision
@@ -32,7 +32,11 @@ VARIANTS_FILE = Path("benchmarks/ablation.yaml")
 _TABLE = Path("docs/ablation.csv")
 _TRANSFER = measurements_file("evaluate_transfer", "ada_as_ben")
 _HELD_OUT = measurements_file("evaluate", "ada")
-_TRAININGS = ("train_gan/ada", "train_face_gan/ada", "train_face_cycle/ada_as_ben")
+_TRAININGS = (
+    counts_file("train_gan", "ada"),
+    counts_file("train_face_gan", "ada"),
+    counts_file("train_face_cycle", "ada_as_ben"),
+)
 _METRICS = {
     "person likeness": (_TRANSFER, "truth.{}.person.likeness"),
     "face likeness": (_TRANSFER, "truth.{}.face.likeness"),
@@ -97,8 +101,7 @@ def _run(experiment: str, content: Mapping[str, dict], variant: Mapping[str, dic
 
 def _row(experiment: str, group: str, name: str, variant: Mapping[str, str]) -> dict[str, Any]:
     files = Revision(Path(), experiment)
-    paths = [Path(f"artifacts/counts/{training}.json") for training in _TRAININGS]
-    trainings = [json.loads(files.read(path)) for path in paths]
+    trainings = [json.loads(files.read(path)) for path in _TRAININGS]
     minutes = sum(training.get("own_minutes", 0) for training in trainings)
     return {
         **{"group": group, "variant": name, "what it changes": variant["what"]},

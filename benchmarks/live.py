@@ -33,12 +33,15 @@ import psutil
 import torch
 
 from benchmarks.machine import recorded
+from motiontransfer.core import layout
 from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.evaluation.frames import person_regions
 from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.evaluation.pose_metrics import pose_scores
-from motiontransfer.live.command import load_target, open_detector, source_motion, use_openvino
+from motiontransfer.live.command import open_detector, source_motion
 from motiontransfer.live.devices import Load, Source, Window, recording
+from motiontransfer.live.motion import SourceMotion
+from motiontransfer.live.networks import load_target, use_openvino
 from motiontransfer.live.session import Session
 from motiontransfer.pose.keypoints import Keypoints, read_detections, read_keypoints
 from motiontransfer.pose.landmarks import Detector
@@ -137,7 +140,7 @@ def _speed(
 
     with detector() as detect, tempfile.TemporaryDirectory() as folder:
         session = Session(
-            source, source_motion(target, source, renderer), LiveGenerator(renderer), detect=detect
+            source, _motion(target, source, renderer), LiveGenerator(renderer), detect=detect
         )
         path = Path(folder) / "live.mp4"
         parts = {
@@ -179,6 +182,11 @@ def _speed(
         "MiB, end": round(warm[-1]),
         "peak MiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
+
+
+def _motion(target: str, source: Source, renderer: TrainedRenderer) -> SourceMotion:
+    statistics = read_statistics(layout.statistics_file(target))
+    return source_motion(statistics, source, size=renderer.networks.size)
 
 
 @contextmanager
@@ -235,7 +243,7 @@ def _losses(
         ("from cleaned keypoints", _people(cleaned), False),
         ("both", _people(cleaned), True),
     ):
-        motion = source_motion(names.target, source, renderer)
+        motion = _motion(names.target, source, renderer)
         if is_known:
             motion.statistics, motion.is_frozen = statistics, True
         generator = LiveGenerator(renderer)

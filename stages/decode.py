@@ -11,7 +11,6 @@ from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, ParamsError
 from motiontransfer.core.params import PARAMS_FILE, Name, Section, load_section
 from motiontransfer.core.storage import write_json
-from motiontransfer.pose.landmarks import largest_person_box
 from motiontransfer.video.clip import decode_video
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import Box
@@ -57,7 +56,7 @@ def main(key: str) -> str:
         folder,
         size=params.size,
         frame_rate=None if rate is None else recognise_rate(Fraction(str(rate))),
-        crop=person_boxes if video.crop == "auto" else video.crop,
+        crop=_person_boxes if video.crop == "auto" else video.crop,
         on_damage=params.on_damage,
     )
     write_json(layout.counts_file("decode", key), counts)
@@ -77,14 +76,7 @@ def _video_file(path: Path, key: str) -> Path:
     return files[0]
 
 
-def person_boxes(frames: Iterable[AnyFrame]) -> list[Box | None]:
-    """Box around the largest person, with a margin, in each of some frames; None without one.
+def _person_boxes(frames: Iterable[AnyFrame]) -> list[Box | None]:
+    from motiontransfer.pose.mediapipe_detectors import person_boxes  # takes seconds
 
-    By MediaPipe whatever the detector of the video is: a decoded video depends on none.
-    """
-    from motiontransfer.pose.mediapipe_detectors import open_bodies  # takes seconds
-
-    with open_bodies() as detect:
-        return [
-            largest_person_box(*detect([frame]), image_size=frame.shape[:2]) for frame in frames
-        ]
+    return person_boxes(frames)

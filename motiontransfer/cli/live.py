@@ -18,7 +18,13 @@ from motiontransfer.core.errors import ParamsError
 @app.command()
 def live(
     *,
-    target: Annotated[str, typer.Option(help="One of `targets` in params.yaml, trained.")],
+    target: Annotated[
+        str | None, typer.Option(help="One of `targets` in params.yaml, once it is made.")
+    ] = None,
+    photo: Annotated[
+        list[Path] | None,
+        typer.Option(help="A photo of the target in its place; again for more of one person."),
+    ] = None,
     camera: Annotated[int, typer.Option(help="The camera's number.")] = 0,
     video: Annotated[
         Path | None, typer.Option(help="A video, played in its own time, in place of a camera.")
@@ -41,6 +47,8 @@ def live(
     """
     if output is not None and output.suffix != ".mp4":
         raise ParamsError(f"--output: expected a name that ends in .mp4, got {output}")
+    if (target is None) == (not photo):
+        raise ParamsError("expected --target or --photo, and not both")
     if video is not None and poses is not None:
         raise ParamsError("expected --video or --poses, got both")
     from motiontransfer.live.command import run_live
@@ -59,7 +67,11 @@ def live(
     try:
         with nullcontext() if headless else Window() as window:
             summary = run_live(
-                target, source, output=output, window=window, has_camera=virtual_camera
+                target or photo or [],
+                source,
+                output=output,
+                window=window,
+                has_camera=virtual_camera,
             )
     finally:
         signal.signal(signal.SIGTERM, before)

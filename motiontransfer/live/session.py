@@ -20,9 +20,9 @@ from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.rendering.compositing import PendingFrame
-from motiontransfer.rendering.frame import LiveGenerator
+from motiontransfer.rendering.frame import LiveGenerator, LivePuppet
 from motiontransfer.video.color import AnyFrame, Frame
-from motiontransfer.video.geometry import Framing, fit_framing
+from motiontransfer.video.geometry import Framing, fit_framing, resize
 
 _TAKE_SECONDS = 0.02  # for a frame, between looks at the keyboard
 _TAKEN_SECONDS = 0.5  # that a worker waits until its result is taken
@@ -195,7 +195,7 @@ class Session:
         self,
         source: Source,
         motion: SourceMotion,
-        target: LiveGenerator,
+        target: LiveGenerator | LivePuppet,
         *,
         detect: Detector | None,
         with_label: Callable[[Frame], Frame] | None = None,
@@ -307,7 +307,7 @@ class Session:
 
     def _panels(self, detected: Detected, frame: Frame) -> AnyFrame:
         """Source, pose and result side by side, with a line of text."""
-        now, pose = time.monotonic(), np.zeros_like(frame)
+        now, pose = time.monotonic(), np.zeros((*self._target.size, 3), np.uint8)
         if detected.poses is not None:
             pose = draw_pose(detected.poses, -1, style=self._target.style)
         words = [
@@ -319,7 +319,8 @@ class Session:
         if self._motion.is_frozen:
             words.append("frozen")
         gap = np.zeros((len(frame), _PANEL_GAP_PX, 3), np.uint8)
-        panels = np.concatenate([detected.picture, gap, pose, gap, frame], axis=1)
+        picture, pose = (_as_high(panel, len(frame)) for panel in (detected.picture, pose))
+        panels = np.concatenate([picture, gap, pose, gap, frame], axis=1)
         return write_text(panels, "  ".join(words))
 
     def summary(self) -> str:
@@ -332,3 +333,7 @@ class Session:
             f"ms, 95 % below {high} ms; {sum(dropped)} frames dropped: {dropped[0]} before "
             f"detection, {dropped[1]} before generation, {dropped[2]} before display"
         )
+
+
+def _as_high(panel: AnyFrame, height: int) -> AnyFrame:
+    return resize(panel, (height, round(panel.shape[1] * height / len(panel))))

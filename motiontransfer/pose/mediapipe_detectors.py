@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -29,9 +29,11 @@ from motiontransfer.pose.landmarks import (
     Detector,
     Landmarks,
     detector_of,
+    largest_person_box,
 )
 from motiontransfer.pose.openvino_holistic import HANDS, around_hand, placed
 from motiontransfer.video.color import AnyFrame
+from motiontransfer.video.geometry import Box
 
 # A second look for a hand.
 _SEEN_WRIST = 0.5  # least visibility of its wrist
@@ -80,6 +82,17 @@ def open_unrelated() -> Generator[Callable[[AnyFrame], People]]:
     with open_holistic(**DEFAULT_THRESHOLDS) as detect:
         # After a frame without anyone the graph follows nobody, like a new one, which is slow.
         yield lambda frame: detect([_NOBODY, frame])[1]
+
+
+def person_boxes(frames: Iterable[AnyFrame]) -> list[Box | None]:
+    """Box around the largest person, with a margin, in each of some frames; None without one.
+
+    Whatever the detector of the video is: a decoded video depends on none.
+    """
+    with open_bodies() as detect:
+        return [
+            largest_person_box(*detect([frame]), image_size=frame.shape[:2]) for frame in frames
+        ]
 
 
 def _holistic_people(graph: Holistic, hands: Hands, frame: AnyFrame) -> list[Landmarks]:

@@ -12,6 +12,7 @@ import logging
 import sys
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from motiontransfer.core.parallel import cpu_clock
 from motiontransfer.pose.landmarks import Detector, Landmarks, detector_of
 from motiontransfer.video.color import Frame
 
+IS_INSTALLED = find_spec("openvino") is not None
 _PERSON_MODEL = "pose_detection/pose_detection.tflite"
 _POSE_MODEL = "pose_landmark/pose_landmark_full.tflite"
 _HAND_MODEL = "hand_landmark/hand_landmark_full.tflite"

@@ -21,12 +21,15 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from motiontransfer.pose.boxes import face_boxes
+from motiontransfer.pose.drawing import display_style
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.warping import PuppetClip
+from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.warping import Puppet, PuppetClip, PuppetFollower
 from motiontransfer.rendering.compositing import (
     FaceBlending,
     PendingFrame,
     blend_poisson,
+    draw_puppet,
     face_box_weight,
     size_of_height,
     upsample_frames,
@@ -43,9 +46,10 @@ from motiontransfer.rendering.rollout import (
     view_of,
 )
 from motiontransfer.video.color import Frame, MaskedFrame
-from motiontransfer.video.geometry import Box
+from motiontransfer.video.geometry import Box, resize
 
 _Frame = TypeVar("_Frame")
+_MOST_LIVE_PX = 540  # height of a puppet alone, which takes time by its pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,6 +312,35 @@ class LiveGenerator:
         if self._renderer.networks.is_asynchronous:
             return start()  # before the kernels of the next frame
         return lambda: start()()  # beside the generation of the next frame
+
+
+class LivePuppet:
+    """Draws a target without networks, by the puppet alone, in poses as they arrive."""
+
+    def __init__(self, appearance: Appearance, size: tuple[int, int]) -> None:
+        """Take the (height, width) of the poses' image; frames may be larger."""
+        self._puppet, self.size = Puppet(appearance, size), size
+        self.style = display_style(size[0])
+        height, width = appearance.background.shape[:2]
+        share = min(_MOST_LIVE_PX / height, 1.0)
+        shown = round(share * height), 2 * round(share * width / 2)
+        self.background = resize(appearance.background, shown)
+        """Shown where nobody is in view."""
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the frames before."""
+        self._follower = PuppetFollower(self._puppet)
+
+    def generate(self, poses: Keypoints) -> PendingFrame:
+        """The next frame, drawn where it is shown; of the poses the last counts.
+
+        Raises:
+            KeypointsError: the poses are for images of another size.
+        """
+        last = poses.part(range(poses.num_frames - 1, poses.num_frames))
+        frame = draw_puppet(self._follower.follow(last), 0, self.size, self.background)
+        return lambda: frame[..., :3]
 
 
 def result_size(renderer: Renderer, *, height: int | None) -> tuple[int, int]:

@@ -196,7 +196,7 @@ class WindowDataset:
         if not self.windows:
             raise TrainingError(
                 f"no {window_frames} consecutive frames with a body among {len(self.clips)} clips; "
-                "see the coverage in artifacts/counts/detect_keypoints"
+                "see the coverage in artifacts/quality"
             )
         self._frames = FrameCache([clip.frames for clip in self.clips])
         self._puppets = puppets

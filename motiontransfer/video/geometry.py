@@ -260,8 +260,8 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
 
 def _with_known_side_data(frame: av.VideoFrame) -> av.VideoFrame:
     graph = av.filter.Graph()
-    unknown = {*range(_MOST_SIDE_DATA)} - {kind.value for kind in SideDataType}
-    unknown.add(SideDataType.ICC_PROFILE.value)
+    known = {kind.value for kind in SideDataType if kind != SideDataType.ICC_PROFILE}
+    unknown = {*range(_MOST_SIDE_DATA)} - known
     graph.link_nodes(
         graph.add_buffer(
             width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1)

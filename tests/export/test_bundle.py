@@ -88,7 +88,7 @@ def write_target(folder, *, style=STYLE, face=None, **changes):
     models, known = folder / "artifacts/models/ada", {}
     if puppet is not None:
         assert puppet.appearance.has_skirt
-        appearance = folder / "artifacts/appearance/ada.safetensors"
+        appearance = folder / "artifacts/models/ada/appearance.safetensors"
         write_appearance(appearance, puppet.appearance)
         known["appearance_sha256"] = sha256_of(appearance)
     write_generator(models / "generator.safetensors", config, network, style=style, **known)

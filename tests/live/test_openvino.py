@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.live import command
-from motiontransfer.live.command import CompiledNetwork, open_detector, use_openvino
+from motiontransfer.live import command, networks
+from motiontransfer.live.command import open_detector
+from motiontransfer.live.networks import CompiledNetwork, use_openvino
 from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
@@ -51,7 +52,8 @@ def test_a_conversion_reports_to_nobody(monkeypatch):
 
 
 def test_without_openvino_all_stays(monkeypatch):
-    monkeypatch.setattr(command, "IS_INSTALLED", False)
+    for module in (command, networks):
+        monkeypatch.setattr(module, "IS_INSTALLED", False)
     unchanged = renderer()
     before = unchanged.main.network.network
     use_openvino(unchanged)

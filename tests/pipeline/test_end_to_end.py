@@ -49,7 +49,7 @@ def test_the_comparison_shows_four_panels_because_there_is_a_truth(project):
     }
     written = {path.name for path in (project / "results/ada_as_ben").iterdir()}
     assert written == {"comparison.mp4", *others}
-    counts = json.loads((project / "artifacts/counts/encode/ada_as_ben.json").read_text())
+    counts = json.loads((project / "artifacts/counts/ada_as_ben/encode.json").read_text())
     expected = {"frames": SOURCE_FRAMES, "frames_per_second": 25, "height": SIZE, "width": SIZE}
     assert expected.items() <= counts.items()
     assert 0 <= counts["parts_of_unfilmed_side"] <= counts["frames_with_unfilmed_side"] <= 1

@@ -115,7 +115,7 @@ def test_imported_keypoints_give_the_faces_that_mediapipe_does(project, subject)
 
 
 def test_the_face_stage_trains_on_openpose_keypoints(project):
-    metrics = json.loads((project / "artifacts/counts/train_face_gan/ada.json").read_text())
+    metrics = json.loads((project / "artifacts/counts/ada/train_face_gan.json").read_text())
     assert metrics["faces"] > 0
     assert metrics["frames_without_face"] == 0
 

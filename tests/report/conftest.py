@@ -155,9 +155,9 @@ def make_transfer():
     results = Path("results/ada_as_ben")
     sound = read_clip(source.parent).sound
     write_video(results / "transfer.mp4", coded_frames(), frame_rate=RATE, sound=sound, crf=18)
-    trained = Path("artifacts/counts/train_gan/ada.json")
+    trained = Path("artifacts/counts/ada/train_gan.json")
     write_json(trained, {"steps": 500, "planned_steps": 500})
-    turned = Path("artifacts/counts/normalize/ada_as_ben.json")
+    turned = Path("artifacts/counts/ada_as_ben/normalize.json")
     write_json(turned, {"frames": 12})  # as with unfilmed_sides: as_danced
     write_measurements(TABLE, measured())
     return TransferRun(

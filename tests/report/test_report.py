@@ -70,7 +70,7 @@ def test_without_ground_truth_the_baseline_is_shown(transfer_run):
 
 def test_held_out_frames_are_shown_where_there_are_any(transfer_run):
     held_out = Measurements.from_values({MetricKey("l1", "person", "ours"): (7.0, (6.5, 7.5))})
-    write_measurements(Path("artifacts/measurements/evaluate/ada.parquet"), held_out)
+    write_measurements(Path("artifacts/counts/ada/evaluate.parquet"), held_out)
     text = _text(_written(transfer_run))
     assert "On frames of ada that were held out of training Compared with the real frames" in text
     assert re.search(r"L1 of 255 ↓ , lower is better 7 6\.50 . 7\.50", text)

@@ -32,18 +32,20 @@ def test_references_of_all_clips_but_of_no_held_out_frame_give_the_same_bytes_ea
     add_clip(ARTIFACTS, "ada", "b", dance(12))
     add_clip(ARTIFACTS, "ada", "a", dance(8, seed=3))
     said = fit_appearance.main("ada")
-    assert said == "artifacts/appearance/ada.png shows from which side each body part was seen"
-    appearance = read_appearance(Path("artifacts/appearance/ada.safetensors"))
+    assert (
+        said == "artifacts/models/ada/appearance.png shows from which side each body part was seen"
+    )
+    appearance = read_appearance(Path("artifacts/models/ada/appearance.safetensors"))
     last = [round(frames * (1 - HELD_OUT.held_out_fraction)) - 2 for frames in (8, 12)]
     assert appearance.frames.tolist() == [[0, 0], [0, last[0]], [1, 0], [1, last[1]]]
     seen = sum(patch is not None for patches in appearance.patches for patch in patches)
-    metrics = json.loads(Path("artifacts/counts/fit_appearance/ada.json").read_text())
+    metrics = json.loads(Path("artifacts/counts/ada/fit_appearance.json").read_text())
     assert 0 <= metrics.pop("background_never_seen") < 0.5
     assert metrics.pop("background_moving") == 0
     # The drawn body is whole from shoulders to ankles: one part more, a skirt.
     assert metrics == {"references": 4, "parts": 16, "parts_not_cut": 64 - seen}
     assert 0 < seen < 64
-    outs = [Path(f"artifacts/appearance/ada.{suffix}") for suffix in ("safetensors", "png")]
+    outs = [Path(f"artifacts/models/ada/appearance.{suffix}") for suffix in ("safetensors", "png")]
     made = [out.read_bytes() for out in outs]
     assert made[1].startswith(b"\x89PNG")
     fit_appearance.main("ada")

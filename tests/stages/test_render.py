@@ -46,7 +46,7 @@ from tests.video.conftest import click_starts, kill_decoder
 VIDEOS = ("transfer.mp4", "comparison.mp4")
 RESULTS = Path("results/ada_as_ben")
 FACE_CYCLE = Path("artifacts/face_cycles/ada_as_ben/face_cycle.safetensors")
-METRICS = Path("artifacts/counts/encode/ada_as_ben.json")
+METRICS = Path("artifacts/counts/ada_as_ben/encode.json")
 RENDERED = Path("artifacts/rendered/ada_as_ben")
 POSES = Path("artifacts/poses/ada_as_ben.parquet")
 
@@ -315,7 +315,7 @@ def add_masks(unsigned):
     """The frames of another project, with a mask."""
     shutil.copytree(unsigned / "artifacts", "artifacts", dirs_exist_ok=True)
     puppet = puppet_of(dance(3), [0])
-    write_appearance(Path("artifacts/appearance/ada.safetensors"), puppet.appearance)
+    write_appearance(Path("artifacts/models/ada/appearance.safetensors"), puppet.appearance)
     with FrameStore(RENDERED / "frames.mkv") as store:
         frames, rate = [*store.frames()], store.frame_rate
     mask = np.zeros((*SIZE, 1), np.uint8)
@@ -381,7 +381,7 @@ def test_what_cannot_stand_behind_is_named_before_anything_is_encoded(unsigned):
 def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
     """No network is read; it is labelled and signed as the result is."""
     full = puppet_of(dance(3, size=(270, 480)), [0]).appearance
-    write_appearance(Path("artifacts/appearance/ada.safetensors"), full)
+    write_appearance(Path("artifacts/models/ada/appearance.safetensors"), full)
     shutil.rmtree("artifacts/models")
     normalize.main("ada_as_ben")
     preview.main("ada_as_ben")
@@ -404,7 +404,7 @@ def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
 
 def test_the_preview_of_a_large_film_is_540_pixels_high():
     large = puppet_of(dance(1, size=(720, 406)), [0]).appearance
-    write_appearance(Path("artifacts/appearance/ada.safetensors"), large)
+    write_appearance(Path("artifacts/models/ada/appearance.safetensors"), large)
     normalize.main("ada_as_ben")
     preview.main("ada_as_ben")
     with FrameStore(RESULTS / "preview.mp4") as store:
@@ -415,7 +415,7 @@ def test_frames_become_larger_when_they_are_encoded(monkeypatch):
     """To the height of the target's video, or less, with the puppet as the guide."""
     full = [2 * side for side in SIZE]
     puppet = puppet_of(dance(3, size=tuple(full)), [0])
-    write_appearance(Path("artifacts/appearance/ada.safetensors"), puppet.appearance)
+    write_appearance(Path("artifacts/models/ada/appearance.safetensors"), puppet.appearance)
     main()
     path = RENDERED / "rendered.json"
     write_checked_json(path, {**read_checked_json(path), "full_size": full})

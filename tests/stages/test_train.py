@@ -57,7 +57,7 @@ def run(stage, gan=None, face=None, cycle=None):
     kind = stage.__name__.rpartition(".")[2]
     checkpoints = Path("checkpoints") / kind / name
     assert not checkpoints.exists() or not list(checkpoints.iterdir())
-    return json.loads(Path(f"artifacts/counts/{kind}/{name}.json").read_text())
+    return json.loads(Path(f"artifacts/counts/{name}/{kind}.json").read_text())
 
 
 def test_a_generator_and_its_face_generator_are_where_the_pipeline_looks(clips):

@@ -27,7 +27,7 @@ from tests.stages.project import (
 from tests.training.small import generator_config
 
 WEIGHTS = Path("artifacts/forensics/detector.safetensors")
-METRICS = Path("artifacts/counts/train_forensics/detector.json")
+METRICS = Path("artifacts/counts/detector/train_forensics.json")
 LOGS = Path("artifacts/training/forensics/detector")
 TRAIN_FORENSICS = PARAMS["train_forensics"] | {
     **{key: value for key, value in SMALL.items() if key in PARAMS["train_forensics"]},

@@ -11,11 +11,11 @@ from PIL import Image
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.stage_runner import run
 from motiontransfer.pose.keypoints import read_detections, read_keypoints, write_detections
+from motiontransfer.pose.mediapipe_detectors import person_boxes
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.writer import write_video
 from stages import clean_keypoints, detect_keypoints
 from stages.check_params import write_video_params
-from stages.decode import person_boxes
 from tests.films import add_source, film
 from tests.people import dance, everyone
 from tests.stages.project import ARTIFACTS, PARAMS, write_params

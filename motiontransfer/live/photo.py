@@ -1,0 +1,76 @@
+"""Appearance and statistics of a person in photos, by what the pipeline's stages call."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from motiontransfer.core import layout
+from motiontransfer.core.errors import KeypointsError
+from motiontransfer.core.params import Compute, load_section
+from motiontransfer.pose.completion import complete
+from motiontransfer.pose.detectors import default_detector, detect_keypoints
+from motiontransfer.pose.keypoints import Keypoints, write_keypoints
+from motiontransfer.pose.mediapipe_detectors import person_boxes
+from motiontransfer.pose.photos import placed, standing_still
+from motiontransfer.pose.subject import choose_person
+from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.background import median_background
+from motiontransfer.puppet.fitting import target_appearance
+from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.masks import write_masks
+from motiontransfer.puppet.segmentation import clip_masks
+from motiontransfer.puppet.target_clips import NOTHING_HELD_OUT, read_target_clips
+from motiontransfer.retargeting.params import FitNormalizationParams
+from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics
+from motiontransfer.video.clip import decode_video, read_clip
+from motiontransfer.video.geometry import WorkingSize
+from motiontransfer.video.isolation import run_isolated
+
+_SUBJECT = "photo"
+
+
+def person_in_photos(photos: Sequence[Path]) -> tuple[Appearance, PoseStatistics]:
+    """Look at one person's photos, in a folder that is gone afterwards.
+
+    Raises:
+        VideoError: a photo cannot be read, or shows nobody.
+    """
+    with TemporaryDirectory(prefix="motiontransfer-") as folder:
+        root = Path(folder)
+        clips = [_clip(root, f"{index:03}", photo) for index, photo in enumerate(photos)]
+        still = [standing_still(placed(clip, clips[0])) for clip in clips]
+        params = load_section(FitNormalizationParams, "fit_normalization")
+        statistics = fit_statistics(still, **params.model_dump())
+        targets = read_target_clips(_SUBJECT, NOTHING_HELD_OUT, root=root)
+        for target in targets:
+            write_masks(target.masks_file, clip_masks(target))
+        with FullSizeFrames(targets) as frames:
+            background = median_background(frames)
+            references = len(photos)
+            return target_appearance(frames, background, num_references=references), statistics
+
+
+def _clip(root: Path, name: str, photo: Path) -> Keypoints:
+    folder = root / layout.clip_folder(_SUBJECT, name)
+    run_isolated(
+        decode_video,
+        photo,
+        folder,
+        size=load_section(WorkingSize, "decode.size"),
+        frame_rate=None,
+        crop=person_boxes,
+        on_damage="fail",
+    )
+    detections = detect_keypoints(
+        folder, default_detector(), video=photo, compute=Compute(num_workers=1)
+    )
+    try:
+        found = detections.of_person(*choose_person(detections, "largest"))
+    except KeypointsError as error:
+        raise KeypointsError(f"{photo}: {error}") from error
+    clip = read_clip(folder)
+    if found.num_frames > 1:
+        raise KeypointsError(f"{photo}: expected a photo, got a film of {found.num_frames} frames")
+    found = complete(found, clip.framing.content)
+    write_keypoints(root / layout.keypoints_file(_SUBJECT, name), found)
+    return found
