@@ -36,10 +36,7 @@ _CLIPS = Path("demo/clips")
 _TARGETS, _SOURCES = ("ada", "bea", "cleo"), ("ben", "dan", "eve")
 _WAYS = {"dvc repro": ["dvc", "repro"], "two jobs": ["motiontransfer", "repro", "--jobs", "2"]}
 _SIZE = 128  # pixels, of frames
-_OTHER_BYTES = (
-    "results/",
-    "artifacts/plots_page",
-)
+_OTHER_BYTES = ("results/", "artifacts/plots_page")
 """Outputs of which no two runs make the same bytes: signed videos, their pages, and times."""
 _NETWORK = {
     **{"num_filters": 4, "num_residual_blocks": 1},

@@ -42,6 +42,8 @@ class Project:
 
     videos: Mapping[str, Video]
     targets: Sequence[str]
+    trained: Sequence[str]
+    """Those of them on whom networks are trained."""
     transfers: Mapping[str, Transfer]
 
     def people(self) -> dict[str, Path]:
@@ -58,12 +60,15 @@ class Project:
             if name in sources or video.subject not in self.targets
         }
 
-    def trained(self) -> list[str]:
-        """Targets whose generator is there."""
+    def performers(self) -> list[str]:
+        """Targets whose generator is there, or whose appearance where none is trained."""
         return [
             target
             for target in self.targets
-            if (layout.models_folder(target) / layout.GENERATOR_FILE).exists()
+            if (
+                layout.models_folder(target)
+                / (layout.GENERATOR_FILE if target in self.trained else layout.APPEARANCE_FILE)
+            ).exists()
         ]
 
     def finished(self) -> dict[str, Transfer]:
@@ -106,5 +111,6 @@ def read_project() -> Project:
     return Project(
         videos=load_videos(),
         targets=load_section(list[str], "targets"),
+        trained=load_section(list[str], "trained"),
         transfers=load_transfers(Path()),
     )

@@ -1,5 +1,6 @@
 """The page itself: its tabs, and what their buttons do."""
 
+import base64
 import subprocess
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import gradio as gr
 from motiontransfer.app import views
 from motiontransfer.app.films import NOT_YET, WAITING, keep_film, read_project
 from motiontransfer.app.live import FRAME_RATE, Live
-from motiontransfer.app.runs import Queue, Told, command, environment, read_log, told_by
+from motiontransfer.app.runs import FOLDER, Queue, Told, command, environment, read_log, told_by
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.pipeline.runs import stages_that_run
 from motiontransfer.project.dances import films
@@ -19,17 +20,46 @@ from motiontransfer.video.color import Frame
 
 _REFRESH_SECONDS = 1.0
 _KEYS = {"r": "Start over", "f": "Freeze", "m": "Mirror", " ": "Pause", "s": "Save a picture"}
-_NO_TARGET = "No target is trained yet: Make trains one."
+_NO_TARGET = "Nobody is there to perform yet: Make adds someone."
 _NO_CAMERA = "This browser finds no camera: plug one in, and open this tab again."
 _LOOK_FOR_CAMERA = f"""async () => {{
     const devices = await navigator.mediaDevices.enumerateDevices()
     const is_there = devices.some(device => device.kind === "videoinput")
     return is_there ? "" : `{views.fault(_NO_CAMERA)}`
 }}"""
+_PHOTO = "photo"  # name of one that is taken here
+_COUNTDOWN_SECONDS = 5  # to step back until the feet are in view
+_TAKE_PHOTO = f"""async () => {{
+    const shown = document.createElement("div"), left = document.createElement("b")
+    const video = document.createElement("video")
+    shown.className = "countdown"
+    shown.append(video, left)
+    let stream = null
+    try {{
+        stream = await navigator.mediaDevices.getUserMedia({{video: {{height: {{ideal: 1080}}}}}})
+        video.srcObject = stream
+        document.body.append(shown)
+        await video.play()
+        for (let seconds = {_COUNTDOWN_SECONDS}; seconds > 0; seconds--) {{
+            left.textContent = seconds
+            await new Promise(done => setTimeout(done, 1000))
+        }}
+        const canvas = document.createElement("canvas")
+        canvas.width = video.videoWidth
+        canvas.height = video.videoHeight
+        canvas.getContext("2d").drawImage(video, 0, 0)
+        return canvas.toDataURL("image/jpeg", 0.95)
+    }} catch (error) {{
+        return ""
+    }} finally {{
+        shown.remove()
+        stream?.getTracks().forEach(track => track.stop())
+    }}
+}}"""
 # What happens without a click is not queued: Gradio loses the answer of an event that is queued in
 # the moment when the page is told that its queue is empty.
 _on = partial(gr.on, queue=False, show_progress="hidden")
-_CHOOSE = "Choose both films: the dance, and whom to render."
+_CHOOSE = "Choose both: the dance, and a film or photo of whom to render."
 _CHOOSE_TRANSFERS = "Choose two transfers of one dance, or more."
 
 
@@ -93,7 +123,8 @@ def _add_make(queue: Queue) -> tuple[list[gr.components.Component], list[gr.Stat
         for label in ("The dance", "You, or whom to render"):
             with gr.Column(min_width=300):
                 pick = gr.Dropdown(label=label, choices=[], interactive=True)
-                upload = gr.File(label="or drop another film here", height=150)
+                what = "film" if not picks else "film or photo"
+                upload = gr.File(label=f"or drop another {what} here", height=150)
                 refused = gr.HTML()
                 film = gr.State()
                 choices += [
@@ -102,6 +133,9 @@ def _add_make(queue: Queue) -> tuple[list[gr.components.Component], list[gr.Stat
                 ]
                 picks.append(pick)
                 chosen.append(film)
+        camera = gr.Button(f"or take a photo in {_COUNTDOWN_SECONDS} seconds", size="sm")
+        taken = gr.Textbox(visible=False)
+    choices.append(camera.click(_photographed, taken, [film, refused], js=_TAKE_PHOTO, queue=False))
     make = gr.Button("Make", variant="primary")
     advice, status = gr.HTML(), gr.HTML()
     cancel = gr.Button("Cancel: what is done is kept", visible=False)
@@ -158,11 +192,11 @@ def _add_live(tab: gr.Tab, live: Live) -> None:
 
     @_said()
     def perform(frame: Frame, target: str | None, request: gr.Request) -> str | dict:
-        if not target and not (trained := read_project().trained()):
+        if not target and not (performers := read_project().performers()):
             raise MotionTransferError(_NO_TARGET)
-        return live.perform(str(request.session_hash), target or trained[0], frame) or gr.skip()
+        return live.perform(str(request.session_hash), target or performers[0], frame) or gr.skip()
 
-    _on([tab.select], _trained, target, target)
+    _on([tab.select], _performers, target, target)
     tab.select(None, None, no_camera, js=_LOOK_FOR_CAMERA)
     camera.stream(
         perform, [camera, target], shown, show_progress="hidden",
@@ -170,9 +204,9 @@ def _add_live(tab: gr.Tab, live: Live) -> None:
     )  # fmt: skip
 
 
-def _trained(chosen: str | None) -> dict:
-    trained = read_project().trained()
-    return gr.update(choices=trained, value=chosen if chosen in trained else (trained or [None])[0])
+def _performers(chosen: str | None) -> dict:
+    names = read_project().performers()
+    return gr.update(choices=names, value=chosen if chosen in names else (names or [None])[0])
 
 
 def _add_compare() -> list[gr.components.Component]:
@@ -215,6 +249,16 @@ def _kept(upload: str) -> tuple[str | dict, None, str]:
         return str(keep_film(Path(upload))), None, ""
     except (MotionTransferError, OSError) as error:
         return gr.skip(), None, views.fault(str(error).replace(upload, Path(upload).name))
+
+
+def _photographed(photo: str) -> tuple[str | dict, str]:
+    """Keep a photo, a JPEG as a data URL, and choose it; without a camera none was taken."""
+    if not photo:
+        return gr.skip(), views.fault(_NO_CAMERA)
+    file = FOLDER / f"{_PHOTO}.jpg"
+    file.write_bytes(base64.b64decode(photo.partition(",")[2]))
+    kept, _, refused = _kept(str(file))
+    return kept, refused
 
 
 def _advise(dancer: str | None, me: str | None) -> str:

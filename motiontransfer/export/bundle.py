@@ -7,12 +7,12 @@ it imports are copied beside it.
 import json
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import distribution, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,7 +38,8 @@ from motiontransfer.models.weights import TrainedGenerator, read_face_generator,
 from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import MODELS
-from motiontransfer.puppet.appearance import pack_appearance
+from motiontransfer.puppet.appearance import Appearance, pack_appearance
+from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.warping import TEXTURE_CHANNELS
 from motiontransfer.rendering.compositing import draw_label
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
@@ -69,30 +70,37 @@ _IMAGE, _SHARE = (-1, 1), (0, 1)
 
 
 def export_target(target: str, folder: Path) -> list[Path]:
-    """Write a target's networks and a program that renders with them; return the networks' files.
+    """Write a target's networks and a program that renders with them; return the target's files.
+
+    Of one who is not trained there are no networks.
 
     Raises:
         MissingLibraryError: ONNX is not installed.
         MotionTransferError: the folder holds something else.
     """
-    _check_exportable(folder)
     models = layout.models_folder(target)
-    main = read_generator(models / layout.GENERATOR_FILE)
-    face = read_face_generator(models / layout.FACE_GENERATOR_FILE)
+    is_trained = (models / layout.GENERATOR_FILE).exists()
+    _check_exportable(folder, _LIBRARIES if is_trained else ())
     statistics = read_statistics(layout.statistics_file(target))
     with replacing_folder(folder) as temporary:
-        _write_generator(temporary, main)
-        if face is not None:
-            _write_face_generator(temporary, *face)
-        _write_model(temporary, main, face[1] if face else None)
+        if is_trained:
+            main = read_generator(models / layout.GENERATOR_FILE)
+            face = read_face_generator(models / layout.FACE_GENERATOR_FILE)
+            _write_generator(temporary, main)
+            if face is not None:
+                _write_face_generator(temporary, *face)
+            _write_model(temporary, *_of_networks(main, face[1] if face else None))
+        else:
+            appearance = read_appearance(layout.appearance_file(target))
+            _write_model(temporary, {"size": statistics.image_size}, {}, appearance)
         write_statistics(temporary / STATISTICS_FILE, statistics)
         _write_program(temporary)
         _copy_detector(temporary / run.DETECTOR_FOLDER)
-    return sorted(folder.glob("*.onnx"))
+    return sorted(folder.glob("*.onnx")) or [folder / ARRAYS_FILE]
 
 
-def _check_exportable(folder: Path) -> None:
-    missing = [name for name in _LIBRARIES if find_spec(name) is None]
+def _check_exportable(folder: Path, libraries: Sequence[str]) -> None:
+    missing = [name for name in libraries if find_spec(name) is None]
     if missing:
         raise MissingLibraryError(
             f"{' and '.join(missing)}: not installed, and needed to export; "
@@ -150,25 +158,42 @@ def _write_face_generator(
     _write_onnx(folder / FACE_GENERATOR_FILE, network, [pose, crop], residual)
 
 
-def _write_model(folder: Path, main: TrainedGenerator, face: FaceGeneratorConfig | None) -> None:
-    """Write sizes, styles and arrays of the networks' inputs, and the params of statistics."""
-    config, network, appearance = main.config, main.network, None
-    arrays: dict[str, np.ndarray] = {"label": draw_label(*config.size)}
+def _of_networks(
+    main: TrainedGenerator, face: FaceGeneratorConfig | None
+) -> tuple[dict[str, object], dict[str, np.ndarray], Appearance | None]:
+    """Sizes, styles and arrays of the networks' inputs, and the appearance that they draw."""
+    config, network = main.config, main.network
+    arrays: dict[str, np.ndarray] = {}
     if network.background_image is not None:
         arrays["background_image"] = network.background_image[None].numpy()
-    if network.puppet is not None:
-        packed, appearance = pack_appearance(network.puppet.appearance)
-        arrays |= packed
-    np.savez_compressed(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
-    content = {
-        "format_version": FORMAT_VERSION,
+    content: dict[str, object] = {
         "size": config.size,
         "multiple_of": main.network.network.stride,
         "conditioning_poses": config.conditioning_poses,
         "pose_map": asdict(main.style),
         "viewport": asdict(config.viewport) if config.viewport else None,
-        "appearance": asdict(appearance) if appearance else None,
         "face_generator": asdict(face) if face else None,
+    }
+    return content, arrays, None if network.puppet is None else network.puppet.appearance
+
+
+def _write_model(
+    folder: Path,
+    networks: Mapping[str, object],
+    arrays: Mapping[str, np.ndarray],
+    appearance: Appearance | None,
+) -> None:
+    """Write what is known of the networks, the appearance, and the params of statistics."""
+    size: Any = networks["size"]
+    arrays, packed = {"label": draw_label(*size), **arrays}, None
+    if appearance is not None:
+        of_appearance, packed = pack_appearance(appearance)
+        arrays |= of_appearance
+    np.savez_compressed(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
+    content = {
+        "format_version": FORMAT_VERSION,
+        **networks,
+        "appearance": asdict(packed) if packed else None,
         "fit_normalization": load_section(FitNormalizationParams, "fit_normalization").model_dump(),
         "unfilmed_sides": load_section(NormalizationParams, "normalization").unfilmed_sides,
     }

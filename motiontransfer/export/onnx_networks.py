@@ -15,7 +15,7 @@ from motiontransfer.core.errors import MissingFileError, MissingLibraryError, We
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import NumpyDrawer, PoseMapStyle
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.puppet.appearance import PackedAppearance, unpack_appearance
+from motiontransfer.puppet.appearance import Appearance, PackedAppearance, unpack_appearance
 from motiontransfer.puppet.warping import Puppet, Texture
 from motiontransfer.rendering.compositing import Label
 from motiontransfer.rendering.frame import Renderer, ResidualFaces
@@ -139,9 +139,7 @@ class OnnxNetworks:
         if model["viewport"]:
             self.viewport, self._scene = Viewport(**model["viewport"]), open_(folder / SCENE_FILE)
         if model["appearance"]:
-            groups = [(group, joints) for group, joints in model["appearance"].pop("groups")]
-            packed = PackedAppearance(groups=groups, **model["appearance"])
-            self.puppet = Puppet(unpack_appearance(arrays, packed), self.size)
+            self.puppet = Puppet(_appearance(model, arrays), self.size)
         if model["face_generator"]:
             self._face = open_(folder / FACE_GENERATOR_FILE)
 
@@ -208,6 +206,22 @@ class OnnxNetworks:
     def start_reading(self, images: Images) -> ReadFrames:
         levels = ((images.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
         return lambda: list(np.ascontiguousarray(levels.transpose(0, 2, 3, 1)))
+
+
+def _appearance(model: dict, arrays: Mapping[str, np.ndarray]) -> Appearance:
+    described = dict(model["appearance"])
+    groups = [(group, joints) for group, joints in described.pop("groups")]
+    return unpack_appearance(arrays, PackedAppearance(groups=groups, **described))
+
+
+def open_appearance(folder: Path) -> Appearance:
+    """Load the appearance of an exported target without networks."""
+    with np.load(folder / ARRAYS_FILE) as file:
+        return _appearance(read_model(folder), dict(file))
+
+
+def has_networks(folder: Path) -> bool:
+    return "pose_map" in read_model(folder)
 
 
 def open_target(folder: Path, *, engine: Engine = "onnxruntime", num_threads: int = 0) -> Renderer:

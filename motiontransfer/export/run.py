@@ -28,6 +28,8 @@ from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.export.onnx_networks import (
     STATISTICS_FILE,
     Engine,
+    has_networks,
+    open_appearance,
     open_target,
     read_label,
     read_model,
@@ -38,8 +40,9 @@ from motiontransfer.live.session import Session, working_framing
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.openvino_holistic import follow_person
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.rendering.compositing import labelled
-from motiontransfer.rendering.frame import LiveGenerator, full_size, render_poses
+from motiontransfer.puppet.warping import Puppet
+from motiontransfer.rendering.compositing import labelled, puppet_frames
+from motiontransfer.rendering.frame import LiveGenerator, LivePuppet, full_size, render_poses
 from motiontransfer.retargeting.normalization import LIVE_MODES, normalize_poses
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
 from motiontransfer.retargeting.unfilmed_sides import face_camera
@@ -76,8 +79,14 @@ def play(arguments: argparse.Namespace, target: PoseStatistics) -> None:
         )
         if read_model(FOLDER)["unfilmed_sides"] == "face_camera":
             poses = face_camera(poses, target).poses
-    renderer = open_target(FOLDER, engine=arguments.engine, num_threads=arguments.threads)
-    frames = render_poses(renderer, poses, size=full_size(renderer))
+    if has_networks(FOLDER):
+        renderer = open_target(FOLDER, engine=arguments.engine, num_threads=arguments.threads)
+        frames = render_poses(renderer, poses, size=full_size(renderer))
+    else:
+        appearance = open_appearance(FOLDER)
+        size = appearance.background.shape[:2]
+        drawn = puppet_frames(Puppet(appearance, poses.image_size), poses, size=size)
+        frames = (frame[..., :3] for frame in drawn)
     if arguments.output.suffix:
         write_video(arguments.output, frames, frame_rate=poses.frame_rate)
         return
@@ -93,9 +102,12 @@ def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
         if arguments.output is not None:
             outputs.append(stack.enter_context(recording(source, arguments.output)))
         window = None if arguments.headless else stack.enter_context(Window())
-        generator = LiveGenerator(
-            open_target(FOLDER, engine=arguments.engine, num_threads=arguments.threads)
-        )
+        if has_networks(FOLDER):
+            generator = LiveGenerator(
+                open_target(FOLDER, engine=arguments.engine, num_threads=arguments.threads)
+            )
+        else:
+            generator = LivePuppet(open_appearance(FOLDER), target.image_size)
         model = read_model(FOLDER)
         statistics = model["fit_normalization"]
         motion = SourceMotion(

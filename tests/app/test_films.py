@@ -83,11 +83,11 @@ def test_every_target_by_every_dance_is_done_or_queued_or_not_there_yet():
 
 
 def test_targets_are_trained_once_their_generator_is_there():
-    assert read_project().trained() == []
+    assert read_project().performers() == []
     weights = Path("artifacts/models/ada/generator.safetensors")
     weights.parent.mkdir(parents=True)
     weights.touch()
-    assert read_project().trained() == ["ada"]
+    assert read_project().performers() == ["ada"]
 
 
 def test_the_newest_sample_is_of_a_training_that_the_transfer_needs_and_of_this_run():
