@@ -10,6 +10,7 @@ from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.photo import photo_background
 from motiontransfer.puppet.plot import plot_appearance
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 
@@ -24,7 +25,7 @@ def main(target: str) -> str:
     held_out = load_section(SplitParams, "split").to_config(HeldOut)
     clips = read_target_clips(target, held_out)
     with FullSizeFrames(clips) as frames:
-        background = median_background(frames)
+        background = photo_background(frames) if clips[0].is_photo else median_background(frames)
         appearance = target_appearance(
             frames,
             background,

@@ -60,6 +60,8 @@ class Background(NamedTuple):
     """Pixels that were never seen uncovered, and are inpainted."""
     is_moving: _Pixels
     """Pixels of the masks that change beside the person: captions, screens, other people."""
+    of_photo: bool = False
+    """It lies behind a photo: of the references none but their own mattes tells the person."""
 
 
 class _Samples(NamedTuple):

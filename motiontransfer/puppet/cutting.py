@@ -1,24 +1,25 @@
 """Body parts cut out of one reference frame, and their encoding as patches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, UInt8
+from jaxtyping import Bool, Float64, Int64, Num, UInt8
 from PIL import Image
 
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.full_size import ImagesOnDisk, MappedImage
+from motiontransfer.puppet.inpainting import blended, inpainted
 from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.matting import person_matte
 from motiontransfer.puppet.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.parts import BodyPart
 from motiontransfer.puppet.silhouette import Silhouette, part_distances
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import Frame, MaskedFrame
 
 # Places of a cut part that are looked up in other references.
 _LEAST_HIDDEN = 0.005  # share of a patch's pixels; fewer are not worth filling
@@ -31,8 +32,15 @@ _LEAST_WEIGHT = 1e-3  # of a pixel's own color, which is taken far from what is 
 
 _LEAST_PIECE = 0.1  # of a part's largest piece, in area: an arm may divide a trunk
 
+# What no frame shows.
+_SOLID = 200  # level of 255, from which a pixel's color is the part's alone
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+
 # Encoding.
 _COVERAGE_STEP = 17  # levels of 255: 16 of them look smooth at edges, and take little of the file
+
+_Pixels = Bool[np.ndarray, "height width"]
+_Levels = Num[np.ndarray, "pixels 3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +91,60 @@ class CutPart:
             colors=_replaced(self.colors, box, color),
             coverage=_replaced(self.coverage, box, covered),
             hidden=_replaced(self.hidden, box, hidden - shown),
+        )
+
+    def flipped(self) -> "CutPart":
+        """From left to right, in its own box."""
+        images = (image[:, ::-1].copy() for image in (self.colors, self.coverage, self.hidden))
+        colors, coverage, hidden = images
+        return CutPart(corner=(0, 0), colors=colors, coverage=coverage, hidden=hidden)
+
+    def completed_from(self, other: "CutPart", matrix: Float64[np.ndarray, "2 3"]) -> "CutPart":
+        """Cover hidden pixels by the other side's differences; what lies beyond it is no part.
+
+        Args:
+            matrix: map from the other side to this part.
+        """
+        size = self.hidden.shape[::-1]
+        shown, unknown, colors = (
+            cv2.warpAffine(image, matrix, size)
+            for image in (other.coverage, other.hidden, other.colors)
+        )
+
+        def fill(is_made: _Pixels, is_beyond: _Pixels) -> _Levels:
+            return blended(self.colors, colors, is_made, is_beyond=is_beyond)
+
+        hidden = cv2.min(self.hidden, cv2.max(shown, unknown))
+        return replace(self, hidden=hidden)._made_up(cv2.min(hidden, shown), fill)
+
+    def synthesized(self, hidden: Mask) -> "CutPart":
+        """Cover hidden pixels by the texture of those that are shown."""
+
+        def fill(is_made: _Pixels, is_beyond: _Pixels) -> _Levels:
+            return inpainted(self.colors, is_made, is_beyond=is_beyond)[is_made]
+
+        return self._made_up(hidden, fill)
+
+    def _made_up(self, made: Mask, fill: Callable[[_Pixels, _Pixels], _Levels]) -> "CutPart":
+        """Cover hidden pixels, where they go on from what is shown.
+
+        Args:
+            fill: colors of the pixels that are made up, without those that are not the part's.
+        """
+        is_shown = self.coverage > _SOLID
+        is_made = (made > 0) & ~is_shown
+        _, pieces = cv2.connectedComponents(is_made.astype(np.uint8), connectivity=4)
+        beside = cv2.dilate(is_shown.astype(np.uint8), _CROSS) > 0
+        is_made &= np.isin(pieces, np.unique(pieces[is_made & beside]))
+        if not is_made.any():
+            return self
+        colors, levels = self.colors.copy(), np.where(is_made, made, np.uint8(0))
+        colors[is_made] = fill(is_made, ~(is_made | is_shown)).round().clip(0, 255)
+        return replace(
+            self,
+            colors=colors,
+            coverage=cv2.add(self.coverage, levels),
+            hidden=cv2.subtract(self.hidden, levels),
         )
 
     def extended(self, hidden: Mask) -> "CutPart":
@@ -147,23 +209,30 @@ def _covered_box(mask: Mask) -> tuple[slice, slice]:
 
 
 def cut_parts(
-    parts: Sequence[BodyPart], background: Background, person: Silhouette, frame: Frame
+    parts: Sequence[BodyPart],
+    background: Background,
+    person: Silhouette,
+    frame: Frame | MaskedFrame,
 ) -> list[CutPart | None]:
-    """Cut the parts out of a frame; None where one is not seen."""
+    """Cut the parts out of a frame, of a photo by its matte; None where one is not seen."""
     distances = part_distances(parts, person)
     box = person.place()
-    small = cv2.resize(frame[box], person.coverage.shape[::-1], interpolation=cv2.INTER_AREA)
-    alpha, colors = person_matte(
-        frame[box],
-        background.image[box],
-        person.coverage,
-        certain_coverage(parts, distances, person),
-        small=small,
-        is_known=~background.is_filled[box],
-        height_px=person.height_px,
-    )
+    colors = frame[box][..., :3]
+    small = cv2.resize(colors, person.coverage.shape[::-1], interpolation=cv2.INTER_AREA)
+    if background.of_photo:
+        alpha = frame[box][..., 3]
+    else:
+        alpha, colors = person_matte(
+            colors,
+            background.image[box],
+            person.coverage,
+            certain_coverage(parts, distances, person),
+            small=small,
+            is_known=~background.is_filled[box],
+            height_px=person.height_px,
+        )
     cut: list[CutPart | None] = []
-    for mask in part_masks(parts, distances, person, small):
+    for mask in part_masks(parts, distances, person, small, is_photo=background.of_photo):
         cut.append(None)
         if mask is None or not mask.shown.size:
             continue

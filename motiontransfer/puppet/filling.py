@@ -19,6 +19,7 @@ from jaxtyping import Bool, Complex128, Float, Float32, Float64, UInt8
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
+from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.masks import Mask
@@ -44,6 +45,8 @@ _MOST_LEVELS = 254  # 255: not known
 # Filling.
 _NUM_SOURCES = 3  # references from which one part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
+_ABOVE_JOINT = 0.3  # of a photo's limb, where it goes on behind what is before it, of its length
+_BESIDE_HULL = 0.35  # of the joints of a photo's trunk, what is made up, radii
 _LEAST_HALF_WIDTH = 0.15  # of a trunk in profile, whose joints lie on a line, share of its length
 _LEAST_SHOWN = 0.4  # share of the hidden places which a source must show
 
@@ -108,6 +111,8 @@ class _PartViews:
     """Of the upright body at scale 1."""
     cut: Mapping[int, CutPart]
     """The part in the references that show it."""
+    other_side: Mapping[int, CutPart] | None = None
+    """Its counterpart, as photos show it; None: what no frame shows of a limb stays unknown."""
 
     @cached_property
     def _shapes(
@@ -203,14 +208,21 @@ class _PartViews:
         return relative_sharpness(measured, self.alike)
 
     def _inside(self, reference: int) -> Mask:
-        """Of a patch, what lies in the hull of the part's joints, widened in profile."""
+        """Of a patch, what lies in the hull of the part's joints, widened in profile.
+
+        Of a photo's, what lies near to it: no other frame tells where it ends.
+        """
         points, found = self.poses.joints(self.part.joints, reference)
         inside = np.zeros_like(self.cut[reference].coverage)
         if found.any():
             corners = points[found] - self.cut[reference].corner
             hull = cv2.convexHull(corners.round().astype(np.int32))
             short, long = sorted(cv2.minAreaRect(hull)[1])
-            beside = int(np.clip(_LEAST_HALF_WIDTH * long - short / 2, 0, max(inside.shape)))
+            half = _LEAST_HALF_WIDTH * long - short / 2
+            if self.other_side is not None:
+                around = _BESIDE_HULL * self.part.radius * self.height_px * self.scales[reference]
+                half = max(half, around)
+            beside = int(np.clip(half, 0, max(inside.shape)))
             cv2.fillConvexPoly(inside, hull, 255)
             cv2.polylines(inside, [hull], True, 255, 1 + 2 * beside)
         return inside
@@ -261,11 +273,49 @@ class _PartViews:
                 break
         if self.part.changes_fast:
             return filled
+        if self.other_side is not None and not self.part.is_neck:
+            filled = self._completed(filled, reference)
         if self.part.is_neck:
             filled = filled.extended(filled.hidden)
         elif not self.part.is_limb and not self.part.is_cloth:
             filled = filled.extended(cv2.bitwise_and(filled.hidden, self._inside(reference)))
         return filled.in_one_piece()
+
+    def _completed(self, cut: CutPart, reference: int) -> CutPart:
+        """A part of a photo by its other side, as a mirror shows it, then by its own texture."""
+        if (other := (self.other_side or {}).get(reference)) is not None:
+            own = self.poses.joints(self.part.joints, reference)
+            names = tuple(mirrored(joint) for joint in self.part.joints)
+            points, found = self.poses.joints(names, reference)
+            both = own[1] & found
+            if both.sum() >= self.part.min_joints:
+                right = other.colors.shape[1] - 1
+                points = (right, 0) + (points[both] - other.corner) * (-1, 1)
+                matrix = part_map(self.part, points, own[0][both] - cut.corner, scale=1.0)
+                cut = cut.completed_from(other.flipped(), matrix)
+        inside = self._between(reference) if self.part.is_limb else self._inside(reference)
+        return cut.synthesized(cv2.bitwise_and(cut.hidden, inside))
+
+    def _between(self, reference: int) -> Mask:
+        """Of a limb's patch, what lies between its edges, straight where something hides them."""
+        (start, end), _ = self.poses.joints(self.part.bones[0], reference)
+        cut, length = self.cut[reference], max(float(np.linalg.norm(end - start)), 1.0)
+        y, x = np.indices(cut.hidden.shape) + 0.5 - (start - cut.corner)[::-1, None, None]
+        cosine, sine = (end - start) / length
+        along, across = x * cosine + y * sine, y * cosine - x * sine
+        row = (along - along.min()).astype(np.int64)
+        is_along = (along > -_ABOVE_JOINT * length) & (along < length)
+        inside = np.zeros_like(cut.hidden)
+        for side in (across, -across):
+            edges = np.zeros((2, row.max() + 1))
+            for edge, is_there in zip(edges, (cut.coverage > 127, cut.hidden > 127), strict=True):
+                np.maximum.at(edge, row[is_there], side[is_there])
+            shown, hidden = edges
+            known = np.flatnonzero((shown > 0) & (hidden <= shown))
+            if len(known):
+                edge = np.interp(np.arange(len(shown)), known, shown[known])
+                inside[(side >= 0) & (side <= edge[row]) & is_along] = 255
+        return inside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +329,7 @@ class _StoredViews:
     """Of the upright body at scale 1."""
     stored: Mapping[int, StoredPart]
     """The part in the references that show it."""
+    other_side: Mapping[int, StoredPart] | None
 
     def __str__(self) -> str:
         return self.part.name
@@ -293,6 +344,7 @@ def fill_hidden(
     *,
     height_px: float,
     num_workers: int,
+    of_photos: bool,
 ) -> tuple[list[list[Patch | None]], UInt8[np.ndarray, "parts references references"]]:
     """Patches of all parts by reference, without occluders, and with hidden pixels filled.
 
@@ -304,16 +356,24 @@ def fill_hidden(
         poses: of the references.
         persons: the whole person in each reference, in the colors of the cut parts.
         height_px: of the upright body at scale 1.
+        of_photos: what none of them shows is made up, by a part's other side and its texture.
     """
+    number_of = {part.name: number for number, part in enumerate(parts)}
+
+    def views(name: str) -> dict[int, StoredPart]:
+        column = number_of[name]
+        return {n: part for n, row in enumerate(stored) if (part := row[column]) is not None}
+
     work = (
         _StoredViews(
             part=one,
             poses=poses,
             scales=scales,
             height_px=height_px,
-            stored={n: part for n, row in enumerate(stored) if (part := row[number]) is not None},
+            stored=views(one.name),
+            other_side=views(mirrored(one.name)) if of_photos else None,
         )
-        for number, one in enumerate(parts)
+        for one in parts
     )
     patches: list[list[Patch | None]] = [[] for _ in stored]
     differences = np.zeros((len(parts), len(stored), len(stored)), np.uint8)
@@ -332,8 +392,15 @@ def _filled(
 ) -> tuple[dict[int, Patch], UInt8[np.ndarray, "references references"]]:
     """Patches by reference, without the whole person, and differences."""
     cut = {reference: part.read() for reference, part in work.stored.items()}
+    others = work.other_side
+    other_side = None if others is None else {n: part.read() for n, part in others.items()}
     views = _PartViews(
-        part=work.part, poses=work.poses, scales=work.scales, height_px=work.height_px, cut=cut
+        part=work.part,
+        poses=work.poses,
+        scales=work.scales,
+        height_px=work.height_px,
+        cut=cut,
+        other_side=other_side,
     ).without_occluders()
     patches = {
         reference: part_patch(

@@ -71,12 +71,12 @@ def target_appearance(
         ],
         [ContinuedFrame(frames.reader(key), margin) for key in chosen],
         {
-            (clip, frame): margin.scaled(masks[clip].masks.shape[1] / size[0]).around(
-                masks[clip][frame]
-            )
-            for clip, frame in chosen
+            key: margin.scaled(len(mask) / size[0]).around(mask)
+            for key, mask in ((key, _mask_of(frames, masks, key)) for key in chosen)
         },
-        background=Background(*map(margin.around, background)),
+        background=background._replace(
+            image=margin.around(background.image), is_filled=margin.around(background.is_filled)
+        ),
         height_px=height_px,
         coarse_size=(
             min(size[0], 2 * image_size[0]) + coarse.bottom,
@@ -85,6 +85,12 @@ def target_appearance(
         num_workers=num_workers,
     )
     return within_film(appearance, margin, background.image)
+
+
+def _mask_of(frames: FullSizeFrames, masks: Sequence[PersonMasks], key: tuple[int, int]) -> Mask:
+    """Mask of a frame; of a photo its matte."""
+    clip, index = key
+    return frames[key][..., 3] if frames.clips[clip].is_photo else masks[clip][index]
 
 
 def _choose_references(
@@ -196,7 +202,14 @@ def fit_appearance(
         cut = chain.from_iterable(track(cut, "cutting body parts", total=len(shares)))
         stored, persons = zip(*cut, strict=True)
         patches, differences = fill_hidden(
-            usual, poses, scales, stored, persons, height_px=height_px, num_workers=num_workers
+            usual,
+            poses,
+            scales,
+            stored,
+            persons,
+            height_px=height_px,
+            num_workers=num_workers,
+            of_photos=background.of_photo,
         )
     return Appearance(
         skeleton=skeleton,

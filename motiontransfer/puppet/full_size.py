@@ -4,6 +4,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeVar
@@ -13,7 +14,7 @@ from jaxtyping import Int64, UInt8
 
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import full_size_frames
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.frame_store import FrameStore
 
 _Image = TypeVar("_Image", bound=np.ndarray)
@@ -111,6 +112,14 @@ class FullSizeFrames:
         if path not in stores:
             stores[path] = self._stack.enter_context(FrameStore(self._paths[clip]))
         return self.clips[clip].framed(stores[path][index // self.steps[clip]], self.size)
+
+    def masked(self, key: tuple[int, int]) -> MaskedFrame | None:
+        """A frame with the mask that it came with; None without one."""
+        with FrameStore(self._paths[key[0]]) as store:
+            if not store.has_masks:
+                return None
+            (frame,) = islice(store.masked_frames(), key[1], key[1] + 1)
+        return resize(frame, self.size)
 
     def keep(self, key: tuple[int, int], frame: Frame) -> None:
         """Keep a frame that was read."""

@@ -17,6 +17,7 @@ from motiontransfer.video.color import Frame
 _HEIGHT_PX = 160  # of the image in which patches are chosen
 _RADIUS_PX = 4  # of a patch
 _GUESS = 0.5  # weight of a hidden pixel's guess; without it, things are made up
+_LEVEL_REACH = 0.1  # of what a part's levels follow its border, of its longer side
 _LEAST_CONTRAST = 3.0  # levels; of an even patch, whose turn comes by how much of it is seen
 
 _Pixels = Bool[np.ndarray, "height width"]
@@ -25,39 +26,63 @@ _Offsets = Int64[np.ndarray, "height width 2"]
 """(y, x) from each hidden pixel to the one that it is a copy of; 0: nothing to copy was found."""
 
 
-def inpainted(image: Frame, is_hidden: _Pixels) -> Frame:
-    """An image whose hidden pixels are filled by patches of the others."""
-    if is_hidden.all() or not is_hidden.any():
+def inpainted(image: Frame, is_hidden: _Pixels, *, is_beyond: _Pixels | None = None) -> Frame:
+    """An image whose hidden pixels are filled by patches of the others.
+
+    Args:
+        is_beyond: pixels that are neither filled nor copied: what lies beside a body part. Few of
+            its pixels border on what is hidden, so that levels are copied, too.
+    """
+    is_part = is_beyond is not None
+    is_beyond = np.zeros_like(is_hidden) if is_beyond is None else is_beyond
+    if (is_hidden | is_beyond).all() or not is_hidden.any():
         return image
     height, width = is_hidden.shape
     scale = min(_HEIGHT_PX / height, 1)
     size = round(width * scale), round(height * scale)
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     partly = cv2.resize(is_hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-    small[partly] = _joined(small, partly, np.zeros((*partly.shape, 2), np.int64))
-    offsets = _exemplars(small, partly) * (np.array([height, width]) / partly.shape)
+    beyond = cv2.resize(is_beyond.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+    beyond &= ~partly
+    no_offsets = np.zeros((*partly.shape, 2), np.int64)
+    small[partly] = _joined(small, partly, beyond, no_offsets)
+    offsets = _exemplars(small, partly, beyond) * (np.array([height, width]) / partly.shape)
     offsets = resampled(offsets.round().astype(np.int64), (height, width))
     filled = image.copy()
-    filled[is_hidden] = _joined(image, is_hidden, offsets).round().clip(0, 255)
+    if is_part:
+        guess = cv2.resize(small, (width, height)).round().clip(0, 255).astype(np.uint8)
+        copied = np.where(offsets.any(axis=2, keepdims=True), _moved(image, offsets), guess)
+        joined = blended(image, copied, is_hidden, is_beyond=is_beyond)
+    else:
+        joined = _joined(image, is_hidden, is_beyond, offsets)
+    filled[is_hidden] = joined.round().clip(0, 255)
     return filled
 
 
-def _exemplars(image: _Image, is_hidden: _Pixels) -> _Offsets:
+def _moved(image: Frame, offsets: _Offsets) -> Frame:
+    """Each pixel's source."""
+    last = np.array(image.shape[:2]) - 1
+    places = np.indices(image.shape[:2]).transpose(1, 2, 0) + offsets
+    y, x = np.moveaxis(places.clip(0, last), 2, 0)
+    return image[y, x]
+
+
+def _exemplars(image: _Image, is_hidden: _Pixels, is_beyond: _Pixels) -> _Offsets:
     """For each patch at the border of what is filled, the most similar one that was all seen.
 
     Args:
         image: hidden pixels hold a guess.
     """
     image, offsets = image.copy(), np.zeros((*is_hidden.shape, 2), np.int64)
-    known, is_seen = (~is_hidden).astype(np.float32), (~is_hidden).astype(np.uint8)
-    confidence = known.copy()
+    known, is_seen = (~is_hidden).astype(np.float32), (~is_hidden & ~is_beyond).astype(np.uint8)
+    confidence = is_seen.astype(np.float32)
     while not known.all():
         y, x, trust = _most_urgent(image, known, confidence)
         center = np.array([y, x])
         start = np.maximum(center - _RADIUS_PX, 0)
         patch = tuple(map(slice, start, center + _RADIUS_PX + 1))
         is_new = known[patch] == 0
-        weight = np.where(is_new, np.float32(_GUESS), np.float32(1))
+        weight = np.where(is_new, np.float32(_GUESS), np.float32(1)) * ~is_beyond[patch]
         distance = cv2.matchTemplate(
             image, image[patch], cv2.TM_SQDIFF, mask=np.repeat(weight[..., None], 3, axis=2)
         )
@@ -92,20 +117,52 @@ def _most_urgent(
 
 
 def _joined(
-    image: Frame | _Image, is_hidden: _Pixels, offsets: _Offsets
+    image: Frame | _Image, is_hidden: _Pixels, is_beyond: _Pixels, offsets: _Offsets
 ) -> Float64[np.ndarray, "hidden 3"]:
     """Hidden pixels by the differences where they are copied from, in least squares.
 
     Where there is nothing to copy they are a membrane between the others.
     """
-    pairs, differences = [], []
+    pairs = _pairs(is_hidden, is_beyond)
+    copied = _copied_differences(image, is_hidden | is_beyond, offsets, pairs)
+    return _by_differences(image, is_hidden, pairs, copied)
+
+
+def blended(
+    image: Frame, guide: Frame, is_hidden: _Pixels, *, is_beyond: _Pixels
+) -> Float64[np.ndarray, "hidden 3"]:
+    """Hidden pixels by the differences of another image there, joined to the others.
+
+    Its levels hold far from these: a membrane would take the color of the few that border on it.
+    """
+    pairs = _pairs(is_hidden, is_beyond)
+    before, after = guide[pairs[..., 0], pairs[..., 1]].astype(np.float64)
+    reach = _LEVEL_REACH * max(is_hidden.shape)
+    levels = guide[is_hidden].astype(np.float64)
+    return _by_differences(image, is_hidden, pairs, after - before, levels, 1 / reach**2)
+
+
+def _pairs(is_hidden: _Pixels, is_beyond: _Pixels) -> Int64[np.ndarray, "2 pairs 2"]:
+    """(y, x) of neighbors, one above the other and side by side, of which some are hidden."""
+    pairs = []
     for step in ((1, 0), (0, 1)):
         inside = tuple(slice(length - by) for length, by in zip(is_hidden.shape, step, strict=True))
         either = is_hidden[inside] | is_hidden[step[0] :, step[1] :]
-        pair = np.stack([first := np.argwhere(either), first + step])
-        pairs.append(pair)
-        differences.append(_copied_differences(image, is_hidden, offsets, pair))
-    (first, second), copied = np.concatenate(pairs, axis=1), np.concatenate(differences)
+        either &= ~(is_beyond[inside] | is_beyond[step[0] :, step[1] :])
+        pairs.append(np.stack([first := np.argwhere(either), first + step]))
+    return np.concatenate(pairs, axis=1)
+
+
+def _by_differences(
+    image: Frame | _Image,
+    is_hidden: _Pixels,
+    pairs: Int64[np.ndarray, "2 pairs 2"],
+    copied: Float64[np.ndarray, "pairs 3"],
+    levels: Float64[np.ndarray, "hidden 3"] | float = 0.0,
+    level_weight: float = 0.0,
+) -> Float64[np.ndarray, "hidden 3"]:
+    """Hidden pixels with these differences between neighbors, and levels, in least squares."""
+    first, second = pairs
     number = (np.cumsum(is_hidden) - 1).reshape(is_hidden.shape)
     incidence = sparse.csr_array((len(copied), number[-1, -1] + 1))
     for sign, pixels in ((-1.0, first), (1.0, second)):
@@ -115,24 +172,26 @@ def _joined(
         place = np.flatnonzero(hidden), number[y, x][hidden]
         incidence += sparse.csr_array((np.full(len(place[0]), sign), place), incidence.shape)
     normal = (incidence.T @ incidence).tocsc()
+    if level_weight:
+        normal += level_weight * sparse.eye_array(normal.shape[0], format="csc")
     solver = splu(normal, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-    return solver.solve(incidence.T @ copied)
+    return solver.solve(incidence.T @ copied + level_weight * np.asarray(levels))
 
 
 def _copied_differences(
     image: Frame | _Image,
-    is_hidden: _Pixels,
+    is_unseen: _Pixels,
     offsets: _Offsets,
     pair: Int64[np.ndarray, "2 pairs 2"],
 ) -> Float64[np.ndarray, "pairs 3"]:
     """The smaller of each pair's differences at the sources of both; 0 where neither was seen."""
     chosen, smallest = np.zeros((pair.shape[1], 3)), np.full(pair.shape[1], np.inf)
-    last = np.array(is_hidden.shape) - 1
+    last = np.array(is_unseen.shape) - 1
     for y, x in pair.transpose(0, 2, 1):
         source = pair + offsets[y, x]
         inside = source.clip(0, last)
         rows, columns = inside[..., 0], inside[..., 1]
-        found = (source == inside).all(axis=(0, 2)) & ~is_hidden[rows, columns].any(axis=0)
+        found = (source == inside).all(axis=(0, 2)) & ~is_unseen[rows, columns].any(axis=0)
         before, after = image[rows, columns].astype(float)
         size = np.where(found, np.abs(after - before).sum(axis=1), np.inf)
         chosen = np.where((size < smallest)[:, None], after - before, chosen)

@@ -62,6 +62,7 @@ _SURE_EDGE = 0.2  # ... increasingly over this width
 _HEAD_CLOSE = (2.0, 2.4)  # of a head, whose reach ends far below the jaw, to collar and shoulders
 _SURE_BEHIND = 0.7  # the same of a part behind, beyond the reach of the part
 _PROBABLY = 0.7  # up to which a pixel is probably a hand's: its joints may lie beside its fingers
+_BONE = (0.4, 0.6)  # of a forearm in a photo: what is near to it is that
 _GRAB_CUT_PX = 34  # longer side of a hand's box, from which it is cut out: not of thin fingers
 _UNHIDDEN = 1.6  # from all parts in front, from which a pixel shows none of them
 
@@ -92,12 +93,18 @@ class PartMask(NamedTuple):
 
 
 def part_masks(
-    parts: Sequence[BodyPart], distances: Sequence[Distance], person: Silhouette, frame: Frame
+    parts: Sequence[BodyPart],
+    distances: Sequence[Distance],
+    person: Silhouette,
+    frame: Frame,
+    *,
+    is_photo: bool = False,
 ) -> Iterator[PartMask | None]:
     """Divide the person: yield the mask of each part, None where it was not found.
 
     Args:
         frame: the person's box in the size of the coverage.
+        is_photo: forearms too are told by edges: no other frame shows what they take with them.
     """
     for number, (part, (box, distance)) in enumerate(zip(parts, distances, strict=True)):
         if not distance.size:
@@ -107,7 +114,9 @@ def part_masks(
         around = {n: other.within(box) for n, other in enumerate(distances) if other.overlaps(box)}
         mask = _mask_by_distance(parts, around, number)
         is_person, image = person.coverage[y0:y1, x0:x1] >= 1, frame[y0:y1, x0:x1]
-        not_behind, shown = _shares_by_color(parts, around, number, is_person, image)
+        not_behind, shown = _shares_by_color(
+            parts, around, number, is_person, image, is_photo=is_photo
+        )
         mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
         mask = mask * _share_by_elbow(parts, distance, number, person, box)
         mask = mask * _share_below_shoulders(part, person, box)
@@ -256,6 +265,8 @@ def _shares_by_color(
     number: int,
     is_person: Bool[np.ndarray, "height width"],
     frame: Frame,
+    *,
+    is_photo: bool,
 ) -> tuple[Field, Field]:
     """Share of each pixel that shows a part rather than one behind it, and than one before it.
 
@@ -279,10 +290,12 @@ def _shares_by_color(
     if part.anchor:
         close = _within(behind, _HEAD_CLOSE)
         sure |= is_shown & inside & (close == 0)  # its hair
-    if part.is_hand and max(own.shape) >= _GRAB_CUT_PX:
+    if (part.is_hand or (is_photo and part.is_forearm)) and max(own.shape) >= _GRAB_CUT_PX:
         arm = nearest(n for n in distances if part.meets(parts[n]))
         probably, at_edge = (own < _PROBABLY) | (arm < _SURE), np.ones_like(own)
         not_behind = grab_cut(frame, surely=sure, probably=probably, possibly=inside)
+        if not part.is_hand:
+            not_behind = np.maximum(not_behind, _within(own, _BONE))
     else:
         at_edge = np.clip((own - _SURE) / _SURE_EDGE, 0, 1) * close
         beyond = is_shown & ~inside & (behind < _SURE_BEHIND)

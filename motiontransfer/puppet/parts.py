@@ -117,6 +117,10 @@ class BodyPart:
         return self.name.endswith("arm")
 
     @property
+    def is_forearm(self) -> bool:
+        return self.name.endswith("forearm")
+
+    @property
     def kind(self) -> Literal["head", "hand", "other"]:
         """What it costs to choose a reference depends on this."""
         return "head" if self.anchor else "hand" if self.is_hand else "other"

@@ -1,0 +1,135 @@
+"""A photo: its matte, its room, and what it hides of a body."""
+
+import cv2
+import numpy as np
+import pytest
+
+from motiontransfer.puppet.closed_form import closed_form_matte
+from motiontransfer.puppet.cutting import CutPart
+from motiontransfer.puppet.inpainting import blended, inpainted
+
+SKIN, WALL = (200.0, 120.0, 90.0), (40.0, 90.0, 60.0)
+
+
+def composite(alpha, *, person=SKIN, room=WALL, noise=3.0):
+    grain = np.random.default_rng(0).normal(0, noise, (*alpha.shape, 3))
+    colors = alpha[..., None] * person + (1 - alpha[..., None]) * room + grain
+    return colors.round().clip(0, 255).astype(np.uint8)
+
+
+def disc(radius, *, size=200, blur=1.5):
+    y, x = np.mgrid[:size, :size] - size / 2 + 0.5
+    share = np.clip((radius - np.hypot(x, y)) / blur + 0.5, 0, 1)
+    return share.astype(np.float32)
+
+
+@pytest.mark.parametrize("too_large", [-3, 0, 4])
+def test_the_matte_ends_where_the_photo_has_the_edge_and_not_where_the_mask_ends(too_large):
+    alpha = disc(60)
+    mask = cv2.GaussianBlur(disc(60 + too_large), (0, 0), 2)
+    found, colors = closed_form_matte(composite(alpha), mask, height_px=500.0)
+    assert np.abs(found - alpha).max() < 0.15
+    assert np.abs(found - alpha).mean() < 0.005
+    assert np.abs(colors[found > 0.1] - np.array(SKIN)).max() < 35  # the room's are 160 off
+
+
+def test_a_hair_is_of_the_person_and_the_wall_between_two_is_not():
+    """Hairs of 2 px stand on the head by 5 px; the mask ends somewhere among them."""
+    alpha = disc(60)
+    alpha[36:42, 70:130:6] = alpha[36:42, 71:131:6] = 1
+    mask = cv2.GaussianBlur(disc(62), (0, 0), 2)
+    found, _ = closed_form_matte(composite(alpha), mask, height_px=500.0)
+    assert found[38, 88:112:6].min() > 0.7
+    assert found[38, 91:115:6].max() < 0.3
+
+
+def test_a_photo_of_which_nothing_is_sure_keeps_its_mask():
+    mask = np.full((40, 40), 0.4, np.float32)
+    found, colors = closed_form_matte(composite(mask), mask, height_px=100.0)
+    assert (found == mask).all()
+    assert (colors == composite(mask)).all()
+
+
+def test_a_large_photo_has_the_matte_of_a_small_one(monkeypatch):
+    alpha = disc(60)
+    photo, mask = composite(alpha), cv2.GaussianBlur(disc(62), (0, 0), 2)
+    monkeypatch.setattr("motiontransfer.puppet.closed_form._LARGEST_BAND", 1500)
+    found, _ = closed_form_matte(photo, mask, height_px=500.0)
+    assert np.abs(found - alpha).mean() < 0.01
+
+
+def part(colors, coverage, hidden):
+    return CutPart(corner=(0, 0), colors=colors, coverage=coverage, hidden=hidden)
+
+
+def a_leg(*, height=60, width=40):
+    """A leg of stripes across in a wall's color, 20 px wide; a hand hides a part of its right."""
+    y = np.arange(height)[:, None, None]
+    colors = np.full((height, width, 3), 255, np.uint8)
+    colors[:, 10:30] = np.where(y % 8 < 4, 60, 120)
+    coverage = np.zeros((height, width), np.uint8)
+    coverage[:, 10:30] = 255
+    return colors, coverage
+
+
+@pytest.mark.parametrize(("lighter", "at_border", "off"), [(0, 1, 1), (30, 8, 25)])
+def test_what_is_hidden_is_as_on_the_other_side_and_nothing_beyond_it_is(lighter, at_border, off):
+    """Light falls from the other side; the hand lies beside the leg, too."""
+    colors, coverage = a_leg()
+    truth, hidden = colors.copy(), np.zeros_like(coverage)
+    hidden[20:40, 22:38] = 255
+    coverage = np.where(hidden, np.uint8(0), coverage)
+    colors[hidden > 0] = (255, 0, 0)
+    other_colors, other_coverage = a_leg()
+    other = part(other_colors + np.uint8(lighter), other_coverage, np.zeros_like(hidden))
+    filled = part(colors, coverage, hidden).completed_from(other, np.eye(2, 3))
+    assert (filled.coverage == a_leg()[1]).all()
+    assert not filled.hidden.any()
+    apart = np.abs(filled.colors.astype(int) - truth)
+    assert apart[:, 10:30].max() <= off
+    assert apart[:, 10:23].max() <= at_border
+
+
+def test_what_neither_side_shows_goes_on_in_the_texture_of_the_part_alone():
+    colors, coverage = a_leg()
+    truth, hidden = colors.copy(), np.zeros_like(coverage)
+    hidden[20:40, 20:30] = 255
+    coverage = np.where(hidden, np.uint8(0), coverage)
+    colors[hidden > 0] = (255, 0, 0)
+    filled = part(colors, coverage, hidden).synthesized(hidden)
+    assert (filled.coverage == a_leg()[1]).all()
+    assert np.abs(filled.colors[:, 10:30].astype(int) - truth[:, 10:30]).max() <= 4
+
+
+def test_what_lies_apart_from_all_that_is_shown_stays_hidden():
+    colors, coverage = a_leg()
+    hidden = np.zeros_like(coverage)
+    hidden[5:9, 34:38] = 255
+    filled = part(colors, coverage, hidden).synthesized(hidden)
+    assert (filled.coverage == coverage).all()
+    assert (filled.hidden == hidden).all()
+
+
+def test_a_flipped_part_is_its_mirror_image():
+    colors, coverage = a_leg()
+    coverage[:, 10:14] = 0
+    flipped = part(colors, coverage, coverage // 2).flipped()
+    assert (flipped.coverage[:, ::-1] == coverage).all()
+    assert (flipped.hidden[:, ::-1] == coverage // 2).all()
+    assert (flipped.colors[:, ::-1] == colors).all()
+
+
+def test_pixels_beyond_are_neither_filled_nor_copied():
+    wall = np.full((40, 60, 3), 100, np.uint8)
+    wall[:, 30:] = 250
+    is_hidden, is_beyond = np.zeros((2, 40, 60), bool)
+    is_hidden[10:30, 20:30] = is_beyond[:, 30:] = True
+    wall[is_hidden] = 0
+    found = inpainted(wall, is_hidden, is_beyond=is_beyond)
+    assert (found[:, 30:] == 250).all()
+    assert np.abs(found[:, :30].astype(int) - 100).max() <= 1
+    guide = np.full_like(wall, 90)
+    joined = blended(wall, guide, is_hidden, is_beyond=is_beyond)[:, 0].reshape(20, 10)
+    assert (np.diff(joined[10]) < 0).all()  # from the border's level towards the guide's
+    assert 97 < joined[10, 0] < 100
+    assert 90 < joined[10, -1] < 95
