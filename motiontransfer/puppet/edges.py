@@ -15,7 +15,7 @@ from jaxtyping import Float32, Shaped, UInt8
 from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
 from motiontransfer.puppet.cutting import CutPart
 from motiontransfer.puppet.parts import BodyPart
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import Frame, MaskedFrame
 
 # How far a film is continued at the bottom and at the sides, in heights of the body.
 _BELOW, _BESIDE = 0.25, 0.12
@@ -69,10 +69,10 @@ def margin_of(height_px: float) -> Margin:
 class ContinuedFrame:
     """Reads a frame with its margin, in any process."""
 
-    read: Callable[[], Frame]
+    read: Callable[[], Frame | MaskedFrame]
     margin: Margin
 
-    def __call__(self) -> Frame:
+    def __call__(self) -> Frame | MaskedFrame:
         return self.margin.around(self.read())
 
 

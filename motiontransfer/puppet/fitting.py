@@ -36,7 +36,7 @@ from motiontransfer.puppet.hinges import HINGES, across, hinge_limbs
 from motiontransfer.puppet.masks import Mask, PersonMasks, read_masks
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
 from motiontransfer.puppet.silhouette import Silhouette, fit_radii, shows_skirt, silhouette
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import Frame, MaskedFrame
 
 _BESIDE_HINGE = 3.0  # radii on each side of a joint, within which a limb's edges are looked for
 _WIDEST_LIMB = 4.0  # radii between them; if there are more, something else touches it
@@ -124,7 +124,7 @@ class _References:
     """Of the upright body in the coarse image."""
     coarse_size: tuple[int, int]
     frame_size: tuple[int, int]
-    frames: Sequence[Callable[[], Frame]]
+    frames: Sequence[Callable[[], Frame | MaskedFrame]]
 
     def silhouettes(self) -> Iterator[Silhouette]:
         for index, (mask, height_px) in enumerate(zip(self.masks, self.heights_px, strict=True)):
@@ -150,7 +150,7 @@ class _References:
 def fit_appearance(
     skeleton: Skeleton,
     clips: Sequence[tuple[Float[np.ndarray, "_ joints 2"], Float[np.ndarray, "_ joints"]]],
-    frames: Sequence[Callable[[], Frame]],
+    frames: Sequence[Callable[[], Frame | MaskedFrame]],
     masks: Mapping[tuple[int, int], UInt8[np.ndarray, "_ _"]],
     *,
     background: Background,

@@ -102,7 +102,7 @@ class FullSizeFrames:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def __getitem__(self, key: tuple[int, int]) -> Frame:
+    def __getitem__(self, key: tuple[int, int]) -> Frame | MaskedFrame:
         """A frame by clip and frame_index."""
         if key in self._stored:
             return self._stored[key].read()
@@ -119,13 +119,13 @@ class FullSizeFrames:
             if not store.has_masks:
                 return None
             (frame,) = islice(store.masked_frames(), key[1], key[1] + 1)
-        return resize(frame, self.size)
+        return self.clips[key[0]].framed(frame, self.size)
 
-    def keep(self, key: tuple[int, int], frame: Frame) -> None:
+    def keep(self, key: tuple[int, int], frame: Frame | MaskedFrame) -> None:
         """Keep a frame that was read."""
         self._stored[key] = self.kept.append(frame)
 
-    def reader(self, key: tuple[int, int]) -> Callable[[], Frame]:
+    def reader(self, key: tuple[int, int]) -> Callable[[], Frame | MaskedFrame]:
         """A function that reads a frame in any process; it is kept for that."""
         if key not in self._stored:
             self.keep(key, self[key])

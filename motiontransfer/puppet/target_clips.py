@@ -6,14 +6,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.core.tensor_files import read_described
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.photos import Placement, films_or_photos, is_photo, placed, placement
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.geometry import resize
 
 
@@ -75,7 +75,9 @@ class TargetClip:
     def is_photo(self) -> bool:
         return is_photo(self.keypoints)
 
-    def framed(self, image: Frame, size: tuple[int, int]) -> Frame:
+    def framed(
+        self, image: Frame | MaskedFrame, size: tuple[int, int]
+    ) -> UInt8[np.ndarray, "height width _"]:
         """A picture of the clip, of any size, as the image that the target's clips share."""
         if self.placement is None:
             return resize(image, size)

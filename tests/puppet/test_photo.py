@@ -6,7 +6,13 @@ import pytest
 
 from motiontransfer.puppet.closed_form import closed_form_matte
 from motiontransfer.puppet.cutting import CutPart
+from motiontransfer.puppet.fitting import target_appearance
+from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.inpainting import blended, inpainted
+from motiontransfer.puppet.photo import photo_background
+from motiontransfer.video.frame_store import write_frames
+from tests.films import training_clip
+from tests.people import dance, picture
 
 SKIN, WALL = (200.0, 120.0, 90.0), (40.0, 90.0, 60.0)
 
@@ -133,3 +139,53 @@ def test_pixels_beyond_are_neither_filled_nor_copied():
     assert (np.diff(joined[10]) < 0).all()  # from the border's level towards the guide's
     assert 97 < joined[10, 0] < 100
     assert 90 < joined[10, -1] < 95
+
+
+def photo_of(folder, *, with_mask):
+    """A photo of someone at rest in an even room, stored with its mask or without; the mask."""
+    keypoints = dance(1, size=(96, 80))
+    photo = picture(keypoints, 0)
+    empty = picture(dance(1, size=(96, 80), missing=[0]), 0)
+    mask = np.where((photo != empty).any(axis=2), np.uint8(255), np.uint8(0))
+    clip = training_clip(folder, keypoints)
+    if with_mask:
+        shown = np.where(mask[..., None] > 0, photo, np.uint8(128))
+        write_frames(clip.frames, [np.dstack([shown, mask])], frame_rate=keypoints.frame_rate)
+    return clip, photo, mask > 0
+
+
+@pytest.mark.parametrize("with_mask", [False, True])
+def test_the_room_shows_nothing_of_the_person_who_is_kept_apart(tmp_path, with_mask):
+    clip, photo, is_person = photo_of(tmp_path, with_mask=with_mask)
+    with FullSizeFrames([clip]) as frames:
+        room = photo_background(frames)
+        matted = frames[0, 0]
+    assert room.of_photo
+    assert room.is_filled[is_person].all()
+    assert not room.is_filled.all()
+    usual = room.image[~room.is_filled].astype(int)
+    assert (room.image >= usual.min(axis=0) - 3).all()
+    assert (room.image <= usual.max(axis=0) + 3).all()
+    alpha, inner = matted[..., 3], cv2.erode(is_person.astype(np.uint8), np.ones((3, 3))) > 0
+    assert alpha[inner].min() > 200
+    assert np.abs(matted[inner][:, :3].astype(int) - photo[inner]).max() < 30
+    if with_mask:
+        assert ((alpha > 127) == is_person).all()
+
+
+def test_parts_of_a_photo_are_cut_by_its_matte(tmp_path):
+    clip, _, _ = photo_of(tmp_path, with_mask=False)
+    with FullSizeFrames([clip]) as frames:
+        room = photo_background(frames)
+        alpha = frames[0, 0][..., 3]
+        appearance = target_appearance(frames, room, num_references=3, num_workers=1)
+    assert appearance.frames.tolist() == [[0, 0]]
+    (torso,) = (
+        patch
+        for part, patch in zip(appearance.parts, appearance.patches[0], strict=True)
+        if part.is_trunk
+    )
+    (x, y), (height, width) = torso.corner, torso.size
+    beyond = alpha[y : y + height, x : x + width] == 0
+    assert not torso.pixels[..., 3][beyond].any()
+    assert torso.pixels[..., 3].any()
