@@ -23,6 +23,7 @@ from motiontransfer.video.color import Frame, opacity, opaque
 from motiontransfer.video.fields import Scan, deinterlaced, scan_of
 from motiontransfer.video.geometry import Orientation, fit_framing, orientation_of, resize
 from motiontransfer.video.isolation import restart_time_limit
+from motiontransfer.video.tiles import tiles_of, whole_picture
 
 _Item = TypeVar("_Item")
 
@@ -200,12 +201,6 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
         )
     if stream.codec_context is None:
         raise VideoError(f"{path}: no decoder for its video; convert it, e.g. to H.264")
-    tiles = [each for each in container.streams.video if each.disposition & Disposition.dependent]
-    if tiles and stream.frames <= 1:
-        raise VideoError(
-            f"{path}: is a picture in {len(tiles)} tiles, as phones store HEIC and AVIF; save it as"
-            " JPEG or PNG"
-        )
     return stream
 
 
@@ -526,7 +521,8 @@ def _frames_from(
 ) -> Iterator[Timed[av.VideoFrame]]:
     """Frames from one that is not after a time; where seeking finds none, from the first."""
     stream = video_stream(container, video.path)
-    for back in () if video.packet_times.is_joined else _SEEK_BACK_SECONDS:
+    is_whole = video.packet_times.is_joined or tiles_of(container)
+    for back in () if is_whole else _SEEK_BACK_SECONDS:
         with suppress(av.FFmpegError, StopIteration):
             container.seek(int((seconds - back) * av.time_base))
             frames = map(_timed, container.decode(stream))
@@ -589,6 +585,12 @@ def _decoded(path: Path) -> Iterator[av.VideoFrame]:
 
 def _decoded_with(path: Path, threads: Literal["AUTO", "NONE"]) -> Iterator[av.VideoFrame]:
     with open_input(path) as container:
+        if tiles_of(container):
+            try:
+                yield whole_picture(container, path)
+            except av.FFmpegError as error:
+                raise _CorruptStreamError(f"cannot be decoded: {error.strerror}") from error
+            return
         stream = video_stream(container, path)
         stream.thread_type = threads
         decode, codec = stream.decode, stream.codec_context.codec.canonical_name

@@ -6,16 +6,12 @@ the rate, the size, and when clicks are heard, or the refusal.
 
 from fractions import Fraction
 from functools import partial
-from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
-from av.stream import Disposition
 from PIL import Image
 
-from motiontransfer.core.errors import VideoError
-from motiontransfer.video import reader
 from motiontransfer.video.clip import decode_video, read_clip
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.reader import decode_at, read_metadata, upright
@@ -242,12 +238,3 @@ def test_interlaced_frames_have_no_combs(tmp_path):
     inside = frames[:, 4:-4]
     combs = np.minimum(abs(inside[:, 1:-1] - inside[:, :-2]), abs(inside[:, 1:-1] - inside[:, 2:]))
     assert combs.mean() < 3  # 20 as stored
-
-
-def test_a_picture_in_tiles_is_refused(tmp_path, monkeypatch):
-    """As phones store HEIC and AVIF: FFmpeg marks each tile as a part of a whole."""
-    part = SimpleNamespace(attached_pic=0, dependent=Disposition.default)
-    monkeypatch.setattr(reader, "Disposition", part)
-    path = write_test_video(tmp_path / "v.mp4", greys(1))
-    with pytest.raises(VideoError, match=r"v\.mp4: is a picture in 1 tiles, .* as JPEG or PNG"):
-        read_metadata(path)
