@@ -25,6 +25,7 @@ _PROFILE_DEGREES = 80.0  # of yaw: farther away no more of a face is seen
 _OWN_DEGREES, _FILMED_DEGREES = 10.0, 50.0
 
 _EARS = ("left_ear", "right_ear")
+_TRUNK = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 _LIPS = ("face_upper_lip_bottom", "face_lower_lip_top")
 _NOT_RIGID = ("neck", "head", "face_height")  # what a head is measured by is not itself
 
@@ -47,6 +48,8 @@ class _Heads:
 
     ears: _Vectors
     """Middle of the ears, x + iy, pixels."""
+    before: _Vectors
+    """Offset of the ears from the trunk's axis to where the face looks; 0 to the other side."""
     yaw_degrees: Series
     across: _Vectors
     """Unit vector across the face, to the right of an image that it is upright in."""
@@ -111,8 +114,9 @@ def show_filmed_heads(
 ) -> tuple[Keypoints, Mask]:
     """Turn heads no farther from the camera than a target's was filmed.
 
-    Place and tilt are the dancer's. A head that looks away from the camera is shown as if it looked
-    as far towards it, which has the same silhouette.
+    Tilt is the dancer's, and so is the place, but for how far the head is before the shoulders:
+    that is seen less in a head that is turned less. A head that looks away from the camera is shown
+    as if it looked as far towards it, which has the same silhouette.
 
     Args:
         sizes_px: height of the upright body in each frame.
@@ -130,11 +134,14 @@ def show_filmed_heads(
     share = share**2 * (3 - 2 * share)
     weight = np.where(heads.found & np.isfinite(sizes_px), share, 0)
     towards = np.where(np.abs(yaw) > 90, np.sign(yaw) * 180 - yaw, yaw)
+    seen = np.clip(towards, yaws[0], yaws[-1])
+    depth, own = np.sin(np.radians(seen)), np.sin(np.radians(towards))
+    ears = heads.ears - np.clip(1 - depth / np.where(own == 0, 1, own), 0, 1) * heads.before
     shown = {}
     for joint in set.intersection(*(set(view.places) for view in views)):
         x, y = np.array([view.places[joint] for view in views]).T
         place = np.interp(towards, yaws, x) + 1j * np.interp(towards, yaws, y)
-        shown[joint] = heads.ears + sizes_px * heads.across * place
+        shown[joint] = ears + sizes_px * heads.across * place
     return _with_heads(poses, shown, weight), weight > 0
 
 
@@ -161,17 +168,20 @@ def _measure_heads(keypoints: Keypoints, min_score: float) -> _Heads:
 
     The ears of a profile lie behind each other: there a head is as tilted as the body.
     """
-    names = (*_EARS, "nose", "left_hip", "right_hip")
-    left, right, nose, left_hip, right_hip = _complex(keypoints, names, min_score).T
-    ears = (left + right) / 2
-    body = unit_vectors(1j * (ears - (left_hip + right_hip) / 2), otherwise=1 + 0j)
+    names = (*_EARS, "nose", *_TRUNK)
+    left, right, nose, *trunk = _complex(keypoints, names, min_score).T
+    ears, shoulders, hips = (left + right) / 2, sum(trunk[:2]) / 2, sum(trunk[2:]) / 2
+    body = unit_vectors(1j * (ears - hips), otherwise=1 + 0j)
     width, depth = (((left - right) * body.conj()).real, ((nose - ears) * body.conj()).real)
     yaw = np.degrees(np.arctan2(depth / _NOSE_PER_WIDTH, width))
     found = np.isfinite(yaw)
     frontal = np.where(found, np.abs(np.cos(np.radians(yaw))), 0)
     tilted = unit_vectors((left - right) * np.sign(width), otherwise=body)
     across = unit_vectors(frontal * tilted + (1 - frontal) * body, otherwise=body)
-    return _Heads(ears=ears, yaw_degrees=yaw, across=across, found=found)
+    side = unit_vectors(1j * (shoulders - hips), otherwise=body)
+    offset = ((ears - shoulders) * side.conj()).real
+    before = np.nan_to_num(np.where(offset * depth > 0, offset * side, 0))
+    return _Heads(ears=ears, before=before, yaw_degrees=yaw, across=across, found=found)
 
 
 def unit_vectors(vectors: _Vectors, *, otherwise: _Vectors | complex) -> _Vectors:

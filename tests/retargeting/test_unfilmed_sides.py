@@ -160,6 +160,19 @@ def test_a_head_has_the_targets_size_place_and_tilt_also_on_a_bent_trunk():
     assert np.arctan2(*(left - right)[::-1]) == pytest.approx(0.3, abs=0.02)
 
 
+@pytest.mark.parametrize("forward", [20, -20])
+def test_a_head_before_the_shoulders_comes_back_as_far_as_it_is_turned_to_the_camera(forward):
+    """How far it is before them is seen whole in profile, and else by the sine of the yaw."""
+    dance = turned(np.full(30, 89.9))
+    dance.points[:, HEAD, 0] += forward
+    heads = face_camera(dance, FRONT).poses
+    ears = [heads.joint(f"{side}_ear")[0][15, 0] for side in ("left", "right")]
+    limit = FRONT.head_views[-1].yaw_degrees
+    assert limit == pytest.approx(40, abs=8)
+    kept = np.sin(np.radians(limit)) if forward > 0 else 1
+    assert np.mean(ears) - MIDDLE == pytest.approx(kept * forward, abs=1.5)
+
+
 def test_a_face_that_was_not_detected_appears_at_rest_and_none_where_nobody_is():
     """A mouth that is open in most frames is closed in the view."""
     film, lips = standing(60), ("face_upper_lip_bottom", "face_lower_lip_top")
