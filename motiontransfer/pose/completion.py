@@ -192,7 +192,7 @@ def _trunk(
     shows_hips = found.mean() >= _LEAST_SEEN
     if shows_hips:
         hips = _filled(_Joint((seen[0].places + seen[1].places) / 2, found))
-        lengths = np.linalg.norm(hips - middle, axis=1)
+        lengths = fill_gaps(np.linalg.norm(hips - middle, axis=1), found)
     else:
         lengths = _by_shoulders_and_head(keypoints, across)
     slow = _slow(lengths, rate)

@@ -91,6 +91,14 @@ def test_feet_leave_the_floor_in_a_jump_and_follow_a_walk():
     assert walk[150, 0] - walk[50, 0] == pytest.approx(25, abs=0.5)
 
 
+def test_hips_that_leave_the_picture_for_seconds_in_a_squat_are_no_walk_to_far_away():
+    deep = complete(film("waist", frames=200, move=lambda index: (0, 30 * (50 <= index < 130))))
+    assert not (deep.measured().joint("left_hip")[1][50:130] > 0).any()
+    ankles = place(deep, "left_ankle")
+    assert np.ptp(ankles[:, 1]) < 1
+    assert place(deep, "left_hip")[90, 1] > 145
+
+
 def test_a_joint_that_is_seen_now_and_then_does_not_jump():
     """Knees 5 px beside their usual place, seen in frames 0 to 24 of 60."""
     keypoints = film("knees", frames=60)
