@@ -48,4 +48,9 @@ def main(target: str) -> str:
         },
     )
     moves = f"; {moving:.1%} of the background moves and stays as it mostly is" if moving else ""
-    return f"{plot} shows from which side each body part was seen{moves}"
+    staying = [overlay.stays for overlay in background.overlays]
+    over = (
+        f"; before the person lie captions or stickers that stay there: {sum(staying)}, that go: "
+    )
+    over = f"{over}{len(staying) - sum(staying)}" if staying else ""
+    return f"{plot} shows from which side each body part was seen{moves}{over}"

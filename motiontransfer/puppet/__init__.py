@@ -2,7 +2,8 @@
 
 In order of reading: `parts`, the body's division; `appearance`, the reference frames cut into
 parts, and their file; `target_clips` and `full_size`, the frames they come from; `segmentation` and
-`masks`, where frames show the person; `background`, the scene without the person; `silhouette`,
+`masks`, where frames show the person; `overlays`, what lies over the film; `background`, the scene
+without the person; `edges`, what goes on beyond the film's edge; `silhouette`,
 which part each pixel shows; `matting`, how much of a pixel is the person; `cutting`, the parts of
 one frame; `filling`, occluders and hidden pixels by the other frames; `fitting`, all of these in
 turn; `retrieval`, which reference shows a part as a pose has it; `occlusion`, which part hides
@@ -17,6 +18,7 @@ Glossary:
     patch: pixels of a part, or of the person, cut out of a reference.
     coverage: share of a pixel that is the person, or a part.
     hidden: share of a pixel of a part in which something in front hides it.
+    overlay: sticker, caption or logo that keeps its place in the picture.
     occluder: object in front of the person that most references do not show.
     background image: scene without the person, a masked temporal median.
     body scale: size of the body in a frame, relative to the clip's median.

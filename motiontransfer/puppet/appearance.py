@@ -81,6 +81,8 @@ class Appearance:
     differences: UInt8[np.ndarray, "parts references references"]
     """Levels by which a part looks different in two references; 255 where one does not show it."""
     background: UInt8[np.ndarray, "height width 3"]
+    overlay: Patch | None = None
+    """What stays before the person, at its place in the picture."""
 
     @property
     def parts(self) -> tuple[BodyPart, ...]:
@@ -122,6 +124,8 @@ def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], Pack
         "patch_differences": appearance.differences,
         "background": _lossless(appearance.background),
     }
+    if appearance.overlay is not None:
+        arrays["overlay"] = appearance.overlay.encoded
     groups = [(name, list(joints)) for name, joints in appearance.skeleton.groups]
     packed = PackedAppearance(
         groups=groups, height_px=appearance.height_px, has_skirt=appearance.has_skirt
@@ -173,6 +177,9 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
                 for box, of_part in zip(boxes, measures, strict=True)
             ]
         )
+    background, overlay = _decoded(arrays["background"])[..., :3], arrays.get("overlay")
+    if overlay is not None:
+        overlay = Patch(corner=(0, 0), size=background.shape[:2], encoded=overlay)
     return Appearance(
         skeleton=skeleton,
         points=arrays["points"],
@@ -184,7 +191,8 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
         patches=patches,
         middles=arrays["middles"],
         differences=arrays["patch_differences"],
-        background=np.ascontiguousarray(_decoded(arrays["background"])[..., :3]),
+        background=np.ascontiguousarray(background),
+        overlay=overlay,
     )
 
 

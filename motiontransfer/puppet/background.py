@@ -22,6 +22,8 @@ from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk, neares
 from motiontransfer.puppet.fusion import fused
 from motiontransfer.puppet.inpainting import inpainted
 from motiontransfer.puppet.masks import LEAST_MASK, read_masks
+from motiontransfer.puppet.overlays import Overlay, find_overlays
+from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.video.color import Frame
 
 # Frames.
@@ -60,6 +62,8 @@ class Background(NamedTuple):
     """Pixels that were never seen uncovered, and are inpainted."""
     is_moving: _Pixels
     """Pixels of the masks that change beside the person: captions, screens, other people."""
+    overlays: Sequence[Overlay] = ()
+    """In the size of the image, which shows those that stay."""
     of_photo: bool = False
     """It lies behind a photo: of the references none but their own mattes tells the person."""
 
@@ -71,6 +75,8 @@ class _Samples(NamedTuple):
     distances: UInt8[np.ndarray, "frames height width"]
     """Distance of the person from each pixel, of 255 for `_UNSHADED` heights."""
     height_px: float
+    poses: BodyPoses
+    frame_rate: float
 
 
 def median_background(frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES) -> Background:
@@ -79,6 +85,11 @@ def median_background(frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES) 
     The person is where their masks are.
     """
     samples = _read_samples(frames, num_frames)
+    overlays = find_overlays(
+        samples.frames, samples.poses, frame_rate=samples.frame_rate, height_px=samples.height_px
+    )
+    for overlay in overlays:
+        samples.distances[overlay.is_there[:, None, None] & overlay.place] = 0
     shows_background = _showing_background(samples.distances)
     median, bright, upper = _quantile_images(frames.kept, shows_background, frames.size)
     seen = np.where(_shaded(median, upper)[..., None], bright, median)
@@ -88,19 +99,36 @@ def median_background(frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES) 
     rim = 2 * round(_RIM * samples.height_px) + 1
     is_hidden = resampled(cv2.dilate(hidden, np.ones((rim, rim))), frames.size) > 0
     image = inpainted(fused(seen, frames.kept, shows_background, is_hidden), is_hidden)
-    return Background(image, is_filled=is_hidden, is_moving=_moving(samples))
+    large = [_at_full_size(overlay, frames) for overlay in overlays]
+    for place, colors, _ in (overlay for overlay in large if overlay.stays):
+        image[place] = colors[place]
+        is_hidden &= ~place
+    return Background(image, is_filled=is_hidden, is_moving=_moving(samples), overlays=tuple(large))
+
+
+def _at_full_size(overlay: Overlay, frames: FullSizeFrames) -> Overlay:
+    place, _, is_there = overlay
+    colors = _quantile_images(frames.kept, is_there[:, None, None] & place, frames.size)[0]
+    return Overlay(resampled(place, frames.size), colors, is_there)
 
 
 def _read_samples(frames: FullSizeFrames, num_frames: int) -> _Samples:
     """Read and keep the frames."""
     clips = frames.clips
-    samples, distances, heights = [], [], []
+    samples, distances, heights, poses, rates = [], [], [], [], []
     for number, clip in enumerate(clips):
         masks = read_masks(clip.masks_file)
         size = masks.masks.shape[1:]
-        heights.append(body_height_px(clip.keypoints.resized(size)))
+        keypoints = clip.keypoints.resized(size)
+        heights.append(body_height_px(keypoints))
         masked = masks.frames_of(clip.training[:: frames.steps[number]])
         indices = evenly_spaced(masked, count=max(num_frames // len(clips), 1))
+        poses.append((keypoints.points[indices], keypoints.score[indices]))
+        rates.append(
+            float(clip.keypoints.frame_rate) / max(np.diff(indices).mean(), 1)
+            if len(indices) > 1
+            else 1.0
+        )
         description = f"reading frames for the background, clip {number + 1} of {len(clips)}"
         keys = [(number, index) for index in indices]
         read = map_ahead(frames.__getitem__, keys, num_threads=_NUM_THREADS)
@@ -116,7 +144,14 @@ def _read_samples(frames: FullSizeFrames, num_frames: int) -> _Samples:
             f"{clips[0].keypoints_file.parent}: no training frame of these films shows a person at "
             "their usual brightness; film again, longer and in even light"
         )
-    return _Samples(samples, np.stack(distances), float(np.median(heights)))
+    points, score = (np.concatenate(of_clips) for of_clips in zip(*poses, strict=True))
+    return _Samples(
+        samples,
+        np.stack(distances),
+        float(np.median(heights)),
+        BodyPoses(clips[0].keypoints.skeleton, points, score),
+        min(rates),
+    )
 
 
 def _specks(image: Frame, hidden: UInt8[np.ndarray, "height width"], height_px: float) -> _Pixels:

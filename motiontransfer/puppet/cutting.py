@@ -93,6 +93,18 @@ class CutPart:
             hidden=_replaced(self.hidden, box, hidden - shown),
         )
 
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Its box in the frame."""
+        (x, y), (height, width) = self.corner, self.coverage.shape
+        return np.s_[y : y + height, x : x + width]
+
+    def behind(self, mask: Mask) -> "CutPart":
+        """Covered pixels become hidden where something is in front, of 255."""
+        gone = cv2.multiply(self.coverage, mask, scale=1 / 255)
+        hidden = cv2.add(self.hidden, gone)
+        return replace(self, coverage=self.coverage - gone, hidden=hidden)
+
     def flipped(self) -> "CutPart":
         """From left to right, in its own box."""
         images = (image[:, ::-1].copy() for image in (self.colors, self.coverage, self.hidden))

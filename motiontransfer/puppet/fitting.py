@@ -22,7 +22,7 @@ from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.background import Background
-from motiontransfer.puppet.cutting import StoredPart, cut_parts, whole_person
+from motiontransfer.puppet.cutting import StoredPart, cut_parts, encode_patch, whole_person
 from motiontransfer.puppet.edges import (
     NO_MARGIN,
     ContinuedFrame,
@@ -34,6 +34,7 @@ from motiontransfer.puppet.filling import fill_hidden
 from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk
 from motiontransfer.puppet.hinges import HINGES, across, hinge_limbs
 from motiontransfer.puppet.masks import Mask, PersonMasks, read_masks
+from motiontransfer.puppet.overlays import behind_overlays
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
 from motiontransfer.puppet.silhouette import Silhouette, fit_radii, shows_skirt, silhouette
 from motiontransfer.video.color import Frame, MaskedFrame
@@ -71,11 +72,19 @@ def target_appearance(
         ],
         [ContinuedFrame(frames.reader(key), margin) for key in chosen],
         {
-            key: margin.scaled(len(mask) / size[0]).around(mask)
-            for key, mask in ((key, _mask_of(frames, masks, key)) for key in chosen)
+            (clip, frame): margin.scaled(len(mask) / size[0]).around(
+                behind_overlays(background.overlays, frames[clip, frame][..., :3], mask)
+            )
+            for (clip, frame), mask in ((key, _mask_of(frames, masks, key)) for key in chosen)
         },
         background=background._replace(
-            image=margin.around(background.image), is_filled=margin.around(background.is_filled)
+            image=margin.around(background.image),
+            is_filled=margin.around(background.is_filled),
+            is_moving=margin.around(background.is_moving),
+            overlays=[
+                one._replace(place=margin.around(one.place), colors=margin.around(one.colors))
+                for one in background.overlays
+            ],
         ),
         height_px=height_px,
         coarse_size=(
@@ -84,7 +93,12 @@ def target_appearance(
         ),
         num_workers=num_workers,
     )
-    return within_film(appearance, margin, background.image)
+    appearance = within_film(appearance, margin, background.image)
+    if not (staying := [one.place for one in background.overlays if one.stays]):
+        return appearance
+    coverage = 255 * np.any(staying, axis=0).astype(np.uint8)
+    overlay = encode_patch((0, 0), np.dstack([background.image, coverage]))
+    return replace(appearance, overlay=overlay)
 
 
 def _mask_of(frames: FullSizeFrames, masks: Sequence[PersonMasks], key: tuple[int, int]) -> Mask:
@@ -268,10 +282,13 @@ def _cut(share: _Share) -> list[tuple[list[StoredPart | None], Patch | None]]:
     with closing(ImagesOnDisk(share.file)) as file:
         people = share.references.silhouettes()
         for person, read in zip(people, share.references.frames, strict=True):
-            cut = cut_parts(share.parts, share.background, person, read())
+            frame = read()
+            cut = cut_parts(share.parts, share.background, person, frame)
             if isinstance(read, ContinuedFrame) and read.margin:
                 size = share.references.frame_size
                 cut = continued_parts(share.parts, cut, read.margin, size)
+            for overlay in (one for one in share.background.overlays if one.is_in(frame)):
+                cut = [part and part.behind(overlay.over(part.place)) for part in cut]
             stored = [None if part is None else part.stored(file) for part in cut]
             found.append((stored, whole_person(cut)))
     return found

@@ -314,7 +314,7 @@ class BodyPoses:
         midpoints = points[:, pairs].mean(axis=2)
         self.points = np.concatenate([points, midpoints], axis=1).astype(np.float32)
         self.found = np.concatenate([score > 0, (score[:, pairs] > 0).all(axis=2)], axis=1)
-        self._skeleton, self._indices = skeleton, _indices_of(skeleton)
+        self.skeleton, self._indices = skeleton, _indices_of(skeleton)
 
     def __getstate__(self) -> dict[str, object]:
         """All but the function, which another process makes anew."""
@@ -322,7 +322,7 @@ class BodyPoses:
 
     def __setstate__(self, state: dict[str, object]) -> None:
         vars(self).update(state)
-        self._indices = _indices_of(self._skeleton)
+        self._indices = _indices_of(self.skeleton)
 
     def __len__(self) -> int:
         return len(self.points)

@@ -21,6 +21,7 @@ from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.bending import DrawnBox, Placement, margin_px, sampling_grid
 from motiontransfer.puppet.canvas import (
     TEXTURE_CHANNELS,
+    Canvas,
     DrawnPart,
     Texture,
     lay_over,
@@ -80,6 +81,7 @@ class Puppet:
         rows, columns = size or (height, width)
         self.zoom = np.array([width / columns, height / rows])
         """Pixels of the references per pixel of that image, in x and in y."""
+        self.overlay = None if appearance.overlay is None else appearance.overlay.pixels
         areas = [math.prod(patch.size) for row in appearance.patches for patch in row if patch]
         num_bytes = 4 * _ENLARGED**2 * np.mean(areas or [1])
         self.pixels = lru_cache(int(_CACHE_BYTES / num_bytes))(self._pixels)
@@ -287,6 +289,8 @@ class PuppetClip:
                 other, share = fades[number]
                 own = faded(own, warped(number, other), share=share)
             drawn.append(lay_over(canvas, own, confidence=self._confidence(index, number)))
+        if drawn and self.puppet.overlay is not None:
+            _lay_before(canvas, self.puppet.overlay, np.array([x0, y0]) * zoom, finer * rate)
         return to_texture(canvas, drawn, finer=finer, height_px=height_px * float(rate.max()))
 
     def _confidence(self, index: int, number: int) -> float:
@@ -347,6 +351,21 @@ class PuppetClip:
         if not width:
             return None
         return drawn[y0 : y0 + height, x0 : x0 + width], (left + x0, top + y0)
+
+
+def _lay_before(
+    canvas: Canvas,
+    overlay: _Pixels,
+    corner: Float64[np.ndarray, "2"],
+    rate: Float64[np.ndarray, "2"],
+) -> None:
+    """What stays in the picture, over the person alone: the background has it beside them."""
+    size = canvas.shape[:0:-1]
+    matrix = np.column_stack([np.diag(rate), (0.5 - corner) * rate - 0.5])
+    *colors, share = cv2.warpAffine(overlay, matrix, size).transpose(2, 0, 1)
+    coverage, share = canvas[3] / np.float32(255), share / np.float32(255)
+    for plane, level in zip((0, 1, 2, 4), (*colors, 255), strict=True):
+        canvas[plane] += share * (level * coverage - canvas[plane])
 
 
 def _reached(

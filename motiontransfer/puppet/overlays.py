@@ -1,0 +1,145 @@
+"""Overlays: stickers, captions and logos, which lie over a film and stay at their place.
+
+A body part that moves takes its looks along. What keeps its color and its corners before moving
+parts, and does so again later, is no part: it is hidden of the parts, and stays before them. Along
+an edge without corners cloth may slide unseen.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, UInt8, UInt16
+
+from motiontransfer.puppet.masks import Mask
+from motiontransfer.puppet.parts import BodyPoses, body_parts
+from motiontransfer.video.color import Frame
+
+_WINDOW_SECONDS, _FEWEST = 1.0, 5  # in which an overlay stays; and samples
+_MOVED = 0.02  # of the body's height, by all joints of a part; planted feet do not count
+_CORE = 0.55  # of a limb's radius: there it is surely
+_PASSING = 0.2  # of the samples of a window, in which the part is there
+_ALIKE = 14  # levels within which a pixel keeps its color: coding changes it
+_STILL = 0.9  # of the samples that show it, in which a pixel keeps its color
+_CORNER = 5.0  # least eigenvalue of the squared slopes; cloth stays below
+_BESIDE, _WITHIN = 0.012, 0.03  # of the height, between edges that belong together; between parts
+_LEAST = 0.05  # side of the square that its corners would fill, of the height
+_STAYS = 0.5  # share of the samples from which it is drawn in results
+
+_Pixels = Bool[np.ndarray, "height width"]
+
+
+class Overlay(NamedTuple):
+    place: _Pixels
+    colors: Frame
+    """In the place."""
+    is_there: Bool[np.ndarray, " samples"]
+
+    @property
+    def stays(self) -> bool:
+        return bool(self.is_there.mean() > _STAYS)
+
+    def is_in(self, frame: Frame) -> bool:
+        """True if a frame shows most of it."""
+        apart = cv2.absdiff(frame[self.place], self.colors[self.place]).max(axis=1)
+        return bool(np.mean(apart <= _ALIKE) > 0.5)
+
+    def over(self, box: tuple[slice, slice]) -> UInt8[np.ndarray, "rows columns"]:
+        """255 in its place."""
+        return 255 * self.place[box].astype(np.uint8)
+
+
+def behind_overlays(
+    overlays: Iterable[Overlay], frame: UInt8[np.ndarray, "rows columns 3"], mask: Mask
+) -> Mask:
+    """A person's mask that goes on behind what a frame shows in front, from beside it."""
+    for overlay in (one for one in overlays if one.is_in(frame)):
+        height, width = mask.shape
+        place = cv2.resize(overlay.over(np.s_[:, :]), (width, height))
+        kind, by_pixel = (cv2.DIST_L2, cv2.DIST_MASK_5), cv2.DIST_LABEL_PIXEL
+        nearest = cv2.distanceTransformWithLabels(place, *kind, labelType=by_pixel)[1].astype(int)
+        beside = np.zeros(nearest.max() + 1, np.uint8)
+        beside[nearest[place == 0]] = mask[place == 0]
+        mask = beside[nearest]
+    return mask
+
+
+def find_overlays(
+    frames: Sequence[Frame], poses: BodyPoses, *, frame_rate: float, height_px: float
+) -> list[Overlay]:
+    """What lies over samples of a film.
+
+    Args:
+        frames: samples, small: whole pixels of the places are compared.
+        poses: one for each.
+    """
+    length = max(round(_WINDOW_SECONDS * frame_rate), _FEWEST)
+    seen: list[tuple[int, _Pixels, Frame]] = []
+    twice = np.zeros(frames[0].shape[:2], bool)
+    for start in range(0, len(frames) - length + 1, length // 2):
+        window, middle = frames[start : start + length], frames[start + length // 2]
+        gray = cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        place = cv2.cornerMinEigenVal(gray, 3, ksize=3) > _CORNER
+        place &= np.all([_alike(frame, middle) for frame in window], axis=0)
+        passing = _passing(poses[start : start + length], place.shape, height_px)
+        place &= passing >= max(_PASSING * length, 3)
+        for before in (one for one in seen if one[0] + length <= start):
+            twice |= place & before[1] & _alike(before[2], middle)
+        seen.append((start, place, middle))
+    together = _closed(twice, _BESIDE * height_px)
+    num_pieces, pieces = cv2.connectedComponents(together.astype(np.uint8))
+    corners_of = (twice & (pieces == piece) for piece in range(1, num_pieces))
+    return [
+        _grown(
+            frames, corners, next(c for _, there, c in seen if (there & corners).any()), height_px
+        )
+        for corners in corners_of
+        if corners.sum() >= (_LEAST * height_px) ** 2
+    ]
+
+
+def _alike(frame: Frame, other: Frame) -> _Pixels:
+    return cv2.absdiff(frame, other).max(axis=2) <= _ALIKE
+
+
+def _passing(
+    poses: BodyPoses, size: tuple[int, ...], height_px: float
+) -> UInt16[np.ndarray, "height width"]:
+    """In how many frames a part that moves surely is at each pixel; those of all parts together."""
+    passing = np.zeros(size, np.uint16)
+    for part in (one for one in body_parts(poses.skeleton) if not one.is_cloth):
+        points, found = poses.joints(part.joints)
+        points = points[:, found.all(axis=0)]
+        ranges = np.linalg.norm(np.ptp(points, axis=0), axis=1)
+        if len(ranges) < part.min_joints or ranges.min() < _MOVED * height_px:
+            continue
+        width = 1 if part.is_solid else max(round(2 * _CORE * part.radius * height_px), 1)
+        for corners in points.round().astype(np.int32, order="C"):
+            mask, hull = np.zeros(size, np.uint8), cv2.convexHull(corners)
+            cv2.fillConvexPoly(mask, hull, 1)
+            cv2.polylines(mask, [hull], isClosed=True, color=1, thickness=width)
+            passing += mask
+    return passing
+
+
+def _grown(frames: Sequence[Frame], corners: _Pixels, colors: Frame, height_px: float) -> Overlay:
+    """An overlay of which corners are known: what is among them, or comes and goes with them."""
+    is_there = np.array([Overlay(corners, colors, np.ones(1, bool)).is_in(it) for it in frames])
+    shown = [frame for frame, there in zip(frames, is_there, strict=True) if there]
+    colors = np.median(shown, axis=0).astype(np.uint8)
+    alike = np.array([_alike(frame, colors) for frame in frames])
+    still = alike[is_there].mean(axis=0) > _STILL
+    place = still & _closed(corners, _WITHIN * height_px)
+    if not is_there.all():
+        goes = still & (alike[~is_there].mean(axis=0) < 1 - _STILL)
+        _, pieces = cv2.connectedComponents((place | goes).astype(np.uint8))
+        place = np.isin(pieces, np.unique(pieces[place]))
+    soft_edge = cv2.dilate(place.astype(np.uint8), np.ones((3, 3))) > 0
+    return Overlay(soft_edge, colors, is_there)
+
+
+def _closed(place: _Pixels, radius_px: float) -> _Pixels:
+    side = 2 * max(round(radius_px), 1) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return cv2.morphologyEx(place.astype(np.uint8), cv2.MORPH_CLOSE, disc) > 0

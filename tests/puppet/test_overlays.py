@@ -1,0 +1,124 @@
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from motiontransfer.pose.skeleton import HOLISTIC
+from motiontransfer.puppet.appearance_file import read_appearance, write_appearance
+from motiontransfer.puppet.background import median_background
+from motiontransfer.puppet.fitting import target_appearance
+from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.overlays import behind_overlays, find_overlays
+from motiontransfer.puppet.parts import BodyPoses
+from motiontransfer.puppet.warping import Puppet
+from tests.films import training_clip
+from tests.people import moved, room, standing
+
+PLACE = np.s_[112:144, 108:148]
+STICKER = np.kron(np.random.default_rng(3).integers(0, 2, (8, 10, 1)) * 255, np.ones((4, 4, 3)))
+NUM_FRAMES = 75
+CORNERS = (("left", "shoulder"), ("right", "shoulder"), ("right", "hip"), ("left", "hip"))
+BODY = dict(HOLISTIC.groups)["body"]
+
+
+def swaying(num_frames=NUM_FRAMES):
+    """Half a step to each side, every 1.2 s."""
+    shift = 12 * np.sin(np.arange(num_frames) / 30 * 2 * np.pi)
+    shifts = {index: (x, 0) for index, x in enumerate(shift.tolist())}
+    return moved(standing(num_frames), "body", shifts)
+
+
+def doll(keypoints, index):
+    """Someone in flat colors."""
+    frame = room(keypoints.image_size)
+    if not keypoints.score[index].any():
+        return frame
+    at = {joint: keypoints.joint(joint)[0][index].round().astype(int) for joint in BODY}
+    corners = [at[f"{side}_{name}"] for side, name in CORNERS]
+    cv2.fillConvexPoly(frame, np.array(corners), (180, 60, 70))
+    for side in ("left", "right"):
+        for limb in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")):
+            line = np.array([at[f"{side}_{joint}"] for joint in limb])
+            cv2.polylines(frame, [line], isClosed=False, color=(60, 70, 160), thickness=12)
+    cv2.circle(frame, at["nose"].tolist(), 16, (200, 170, 150), -1)
+    return frame
+
+
+def draws(num_shown, *, on_body=False):
+    """Someone, and a sticker before them in the first frames, at its place or where they are."""
+
+    def draw(keypoints, index):
+        frame = doll(keypoints, index)
+        if index < num_shown:
+            x = round(float(keypoints.points[index, 0, 0]) - 128) if on_body else 0
+            rows, columns = PLACE
+            frame[rows, columns.start + x : columns.stop + x] = STICKER
+        return frame
+
+    return draw
+
+
+def overlays_in(keypoints, draw):
+    frames = [draw(keypoints, index) for index in range(keypoints.num_frames)]
+    poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
+    return find_overlays(frames, poses, frame_rate=25.0, height_px=150.0)
+
+
+@pytest.mark.parametrize(
+    ("num_shown", "num_frames", "stays"), [(75, 75, True), (62, 75, True), (62, 130, False)]
+)
+def test_what_keeps_its_place_before_someone_who_moves_is_an_overlay(num_shown, num_frames, stays):
+    (overlay,) = overlays_in(swaying(num_frames), draws(num_shown))
+    place = np.zeros((256, 256), bool)
+    place[PLACE] = True
+    assert (overlay.place & place).sum() > 0.85 * place.sum()  # nobody passes behind the rest
+    beside = cv2.dilate(place.astype(np.uint8), np.ones((9, 9))) > 0
+    assert not (overlay.place & ~beside).any()
+    assert overlay.is_there.sum() == num_shown
+    assert overlay.stays == stays
+    apart = np.abs(overlay.colors[PLACE].astype(int) - STICKER)
+    assert np.quantile(apart[overlay.place[PLACE]], 0.99) <= 2
+
+
+def test_a_print_on_clothes_and_what_is_before_planted_feet_are_none():
+    assert not overlays_in(swaying(), draws(NUM_FRAMES, on_body=True))
+    assert not overlays_in(standing(NUM_FRAMES), draws(NUM_FRAMES))
+    assert not overlays_in(swaying(), draws(20))  # for less than two windows
+
+
+def test_a_mask_goes_on_behind_an_overlay():
+    (overlay,) = overlays_in(swaying(), draws(NUM_FRAMES))
+    mask = np.zeros((256, 256), np.uint8)
+    mask[:, :128] = 200
+    seen = np.where(overlay.place, 0, mask).astype(np.uint8)
+    filled = behind_overlays([overlay], draws(NUM_FRAMES)(swaying(), 0), seen)
+    assert np.mean(filled == mask) > 0.995
+    assert behind_overlays([overlay], room((256, 256)), seen) is seen
+
+
+@pytest.mark.parametrize(("num_frames", "stays"), [(75, True), (130, False)])
+def test_no_part_carries_an_overlay_along_and_one_that_stays_is_before_all(
+    tmp_path, num_frames, stays
+):
+    keypoints, num_shown = swaying(num_frames), 62
+    clip = training_clip(tmp_path, keypoints, draw=draws(num_shown))
+    with FullSizeFrames([clip]) as frames:
+        appearance = target_appearance(
+            frames, median_background(frames), num_references=10, num_workers=1
+        )
+    write_appearance(tmp_path / "appearance", appearance)
+    appearance = read_appearance(tmp_path / "appearance")
+    has_sticker = np.abs(appearance.background[PLACE].astype(int) - STICKER).max(axis=2) < 9
+    assert has_sticker.mean() > 0.85 if stays else has_sticker.mean() < 0.1
+    aside = replace(keypoints, points=keypoints.points + np.float32((0, 60))).part(range(1))
+    for pose in (aside, keypoints.part(range(1))):
+        texture = Puppet(appearance).follow(pose).draw(0, box=(0, 0, 256, 256))
+        color, coverage = texture[..., :3].astype(int), texture[..., 3]
+        is_extreme = (coverage > 200) & ((color.min(axis=2) > 240) | (color.max(axis=2) < 15))
+        within = np.zeros((256, 256), bool)
+        within[110:146, 106:150] = stays
+        assert (is_extreme & ~within).sum() < 20
+        if stays and pose is not aside:
+            assert is_extreme[PLACE].sum() > 0.9 * (coverage[PLACE] > 200).sum() > 500
+            assert (texture[PLACE][..., 4] > 240)[is_extreme[PLACE]].mean() > 0.95
