@@ -46,7 +46,6 @@ _METRICS = {
     "person L1": (_TRANSFER, "truth.{}.person.l1"),
     "face SSIM": (_TRANSFER, "truth.{}.face.ssim"),
     "pose px": (_TRANSFER, "truth.{}.pose_distance_px.all"),
-    "whole pose px, body": (_TRANSFER, "truth.{}.whole_pose_distance_px.body"),
     "hands missed": (_TRANSFER, "detection.{}.missed_detections.hands"),
     "face missed": (_TRANSFER, "detection.{}.missed_detections.face"),
     "flicker": (_TRANSFER, "temporal.background_flicker.{}"),

@@ -92,7 +92,7 @@ def test_scores_stand_beside_each_other_with_intervals(scored, command):
     [
         (("one/a.mkv",), "got a, a"),  # another video of the same name
         (("truth.mp4",), "got a, truth"),
-        (("--inception-weights", "no.pth"), "no.pth: .*--inception-weights"),
+        (("--lpips-weights", "no.pth"), "no.pth: .*--lpips-weights"),
     ],
 )
 def test_videos_of_equal_names_and_missing_weights_are_refused(scored, refused, arguments, named):

@@ -124,9 +124,6 @@ def score(
     *,
     truth: Annotated[Path, typer.Option(help="Ground-truth video with the same frames.")],
     lpips_weights: Annotated[str, typer.Option(help=f"AlexNet's, for LPIPS: {_WEIGHTS}.")] = "none",
-    inception_weights: Annotated[
-        str, typer.Option(help=f"Inception's, for FID and KID: {_WEIGHTS}.")
-    ] = "none",
     as_json: AsJson = False,
 ) -> None:
     """Measure videos against a ground truth, with the metrics of the evaluation.
@@ -144,9 +141,7 @@ def score(
             f"expected videos of different names, none of them truth, got {', '.join(names)}; "
             "rename one"
         )
-    asked = NetworkParams.model_validate(
-        {"lpips_weights": lpips_weights, "inception_weights": inception_weights}
-    )
+    asked = NetworkParams.model_validate({"lpips_weights": lpips_weights})
     scored = run_isolated(_score, dict(zip(names, videos, strict=True)), truth, asked)
     if as_json:
         intervals = nested(scored, lambda one: one.interval)

@@ -39,7 +39,11 @@ _MOVED_KEYS = {
     "train_gan.held_out_fraction": "split.held_out_fraction",
     "train_gan.gap_frames": "split.gap_frames",
     **{f"{stage}.{key}": f"logging.{key}" for stage in _TRAININGS for key in _INTERVALS},
-    **dict.fromkeys(("evaluate.dists_weights", "evaluate_transfer.dists_weights")),
+    **dict.fromkeys(
+        f"{stage}.{network}_weights"
+        for stage in ("evaluate", "evaluate_transfer")
+        for network in ("dists", "inception")
+    ),
 }
 """Key of an earlier version -> where its value is now; None: there is no such param any more."""
 

@@ -1,13 +1,12 @@
-"""Image metrics: likeness, L1, PSNR, SSIM, MS-SSIM and sharpness, by region.
+"""Image metrics: likeness, L1, PSNR, SSIM and sharpness, by region.
 
 SSIM is set as in Wang et al. 2004: Gaussian window of 11 pixels with sigma 1.5, population
-covariance, range 255, each channel by itself and then the mean. MS-SSIM (Wang et al. 2003) takes
-contrast at five scales, and luminance at the coarsest. A region's SSIM equals that of its crop:
-windows that cross its edge are left out.
+covariance, range 255, each channel by itself and then the mean. A region's SSIM equals that of its
+crop: windows that cross its edge are left out.
 
 The person's position is not known to the pixel, and a sharp face that is off by two pixels has a
-lower SSIM than a blurred one. L1, PSNR, SSIM and MS-SSIM favor the mean of what might be there,
-which is a blur; they are here to compare with publications. Likeness (`likeness.py`) decides.
+lower SSIM than a blurred one. L1, PSNR and SSIM favor the mean of what might be there, which is a
+blur; they are here to compare with publications. Likeness (`likeness.py`) decides.
 Sharpness is the mean gradient magnitude relative to the real one, 1 where as many edges are as
 steep, wherever.
 
@@ -20,7 +19,6 @@ frames. The distance is more sensitive to clothes, build and light than to faces
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -42,18 +40,12 @@ from motiontransfer.video.color import AnyFrame, Frame
 
 # SSIM as published: side and deviation of the window in pixels.
 WINDOW_PX, _SIGMA_PX = 11, 1.5
-_SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # MS-SSIM as published
-SMALLEST_MS_SSIM_PX = WINDOW_PX * 2 ** (len(_SCALE_WEIGHTS) - 1)
-"""Side of an image below which MS-SSIM's coarsest scale is smaller than its window."""
-
 _MIDDLE_GRAY = 128.0  # subtracted from levels, so that single precision is enough for variances
 _PSNR_CAP_DB = 100.0  # of identical images, so that means stay finite
 
 NOT_DETECTED = "not_detected"
 TOO_SMALL = f"smaller_than_{WINDOW_PX}_pixels"
 
-FrameFeatures = Callable[[AnyFrame], Float32[np.ndarray, " features"]]
-"""A network's features of an image of any size."""
 ImageDistance = Callable[[AnyFrame, AnyFrame], float]
 """Perceptual distance of the second image from the first; 0 where they are equal."""
 
@@ -79,8 +71,7 @@ def frame_metrics(
     """Metrics of each box: `l1` (levels of 0 to 255), `psnr` (dB), `ssim`, and those of networks.
 
     PSNR is at most 100 dB, also where the images are identical, so that means stay finite. The
-    box `frame` is the whole frame, and has `ms_ssim` too (where its sides have the 176 pixels that
-    this needs); the others have `likeness`. Hands are too small for networks.
+    box `frame` is the whole frame; the others have `likeness`. Hands are too small for networks.
 
     Args:
         boxes: name -> its box; None, or one that is too small (`why_skipped`), has no metrics.
@@ -90,21 +81,19 @@ def frame_metrics(
     measurable = {name: box for name, box in boxes.items() if box and not why_skipped(box)}
     if not measurable:
         return metrics
-    found = similarity(real, fake)
+    similarity = ssim_map(real, fake)
     for name, (x0, y0, x1, y1) in measurable.items():
         inside, real_box = error[y0:y1, x0:x1], real[y0:y1, x0:x1]
         metrics[name] = {
             "l1": float(np.abs(inside).mean()),
             "psnr": psnr(float(np.square(inside).mean())),
-            "ssim": _mean_of_whole_windows(found.ssim[y0:y1, x0:x1].mean(axis=-1)),
+            "ssim": _mean_of_whole_windows(similarity[y0:y1, x0:x1].mean(axis=-1)),
         }
         if name != "frame":
             metrics[name]["likeness"] = likeness(real, fake, (x0, y0, x1, y1))
         if name not in _BOXES_OF["hands"]:
             for metric, distance in distances.items():
                 metrics[name][metric] = distance(real_box, fake[y0:y1, x0:x1])
-    if "frame" in measurable and min(real.shape[:2]) >= SMALLEST_MS_SSIM_PX:
-        metrics["frame"]["ms_ssim"] = ms_ssim(real, fake, found)
     return metrics
 
 
@@ -156,11 +145,11 @@ def image_scores(
             if name in blurred and blurred[name][frame_set.index]:
                 found[name].pop("likeness", None)
         for region in dict.fromkeys(map(_region, boxes)):
-            own = "ms_ssim" if region == "frame" else "likeness"
+            own = () if region == "frame" else ("likeness",)
             networks = () if region == "hands" else distances
             named = [box for box in _BOXES_OF.get(region, (region,)) if box in found]
             of_boxes = [found[box] for box in named]
-            for metric in ("l1", "psnr", "ssim", own, *networks):
+            for metric in ("l1", "psnr", "ssim", *own, *networks):
                 values = [of_box[metric] for of_box in of_boxes if metric in of_box]
                 scores[MetricKey(metric, region, system)] = (float(sum(values)), float(len(values)))
             if region != "frame":
@@ -212,41 +201,9 @@ def _region(box: str) -> str:
     return "hands" if box in _BOXES_OF["hands"] else box
 
 
-class Similarity(NamedTuple):
-    """SSIM maps of two images; 1 where they are equal."""
-
-    ssim: _FloatImage
-    """Luminance, contrast and structure."""
-    contrast: _FloatImage
-    """Contrast and structure alone."""
-
-
-def similarity(real: Frame, fake: Frame) -> Similarity:
-    """Compare the windows around each pixel; beyond the edges the images are mirrored."""
-    return _compare(_centered(real), _centered(fake))
-
-
-def ms_ssim(real: Frame, fake: Frame, finest: Similarity) -> float:
-    """MS-SSIM of two images, 1 where they are equal; torchmetrics' conventions at the edges.
-
-    Args:
-        real: with sides of at least `SMALLEST_MS_SSIM_PX`.
-        finest: their `similarity`, which is the first scale.
-    """
-    first, second, found = _centered(real), _centered(fake), finest
-    product = 1.0
-    for weight in _SCALE_WEIGHTS[:-1]:
-        product *= max(_mean_of_whole_windows(found.contrast), 0.0) ** weight
-        first, second = _halved(first), _halved(second)
-        found = _compare(first, second)
-    return product * max(float(found.ssim.mean(dtype=np.float64)), 0.0) ** _SCALE_WEIGHTS[-1]
-
-
-def _centered(image: Frame) -> _FloatImage:
-    return image.astype(np.float32) - np.float32(_MIDDLE_GRAY)
-
-
-def _compare(first: _FloatImage, second: _FloatImage) -> Similarity:
+def ssim_map(real: Frame, fake: Frame) -> _FloatImage:
+    """SSIM of the windows around each pixel, 1 where they are equal; mirrored beyond the edges."""
+    first, second = _centered(real), _centered(fake)
     mean_first, mean_second = _windowed(first), _windowed(second)
     variances = (
         _windowed(first * first) - mean_first**2 + (_windowed(second * second) - mean_second**2)
@@ -257,19 +214,16 @@ def _compare(first: _FloatImage, second: _FloatImage) -> Similarity:
     luminance = (2 * mean_first * mean_second + LUMINANCE_CONSTANT) / (
         mean_first**2 + mean_second**2 + LUMINANCE_CONSTANT
     )
-    return Similarity(ssim=luminance * contrast, contrast=contrast)
+    return luminance * contrast
+
+
+def _centered(image: Frame) -> _FloatImage:
+    return image.astype(np.float32) - np.float32(_MIDDLE_GRAY)
 
 
 def _windowed(image: _FloatImage) -> _FloatImage:
     window = (WINDOW_PX, WINDOW_PX)
     return cv2.GaussianBlur(image, window, _SIGMA_PX, borderType=cv2.BORDER_REFLECT_101)
-
-
-def _halved(image: _FloatImage) -> Float32[np.ndarray, "_ _ 3"]:
-    """Average pooling by 2; an odd last row or column is left out."""
-    height, width = (side // 2 * 2 for side in image.shape[:2])
-    even = image[:height, :width]
-    return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / np.float32(4)
 
 
 def training_images(clips: Sequence[TargetClip]) -> Thumbnails:

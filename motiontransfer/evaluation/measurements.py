@@ -165,22 +165,14 @@ METRICS: Mapping[str, Metric] = {
     "ssim": Metric("SSIM", "", "higher", _IMAGE),
     "sharpness": Metric("Sharpness", "of the real frame's", "near one", _IMAGE),
     "sharp_frames": Metric("Sharp frames, share", "", "higher", _IMAGE),
-    "ms_ssim": Metric("MS-SSIM", "", "higher", _IMAGE),
     "lpips": Metric("LPIPS", "", "lower", _IMAGE),
     "body_found": Metric("Share of frames with a body", "", "higher", _POSE),
     "missed_detections": Metric("Missed detections, share", "", "lower", _POSE),
     "missed_joints_per_frame": Metric("Missed joints", "a frame", "lower", _POSE),
     "pose_distance_px": Metric("Pose distance", "px", "lower", _POSE),
-    "whole_pose_distance_px": Metric("Pose distance, whole poses", "px", "lower", _POSE),
-    "pck_10_percent": Metric("PCK at 10 % of the head's height", "", "higher", _POSE),
-    "pck_20_percent": Metric("PCK at 20 % of the head's height", "", "higher", _POSE),
     "background_flicker": Metric("Background flicker", _LEVELS, "lower", _VIDEO),
     "warping_error": Metric("Warping error, whole frame", "", "lower", _VIDEO),
     "warping_error_person": Metric("Warping error, person's box", "", "lower", _VIDEO),
-    "warping_error_own_flow": Metric("Warping error along its own flow", "", "lower", _VIDEO),
-    "warping_error_person_own_flow": Metric(
-        "Warping error along its own flow, person's box", "", "lower", _VIDEO
-    ),
     "frame_change_to_source": Metric(
         "Frame change relative to the source", "", "near one", "{section}.{metric}"
     ),
@@ -196,10 +188,7 @@ METRICS: Mapping[str, Metric] = {
     "distance_to_training": Metric(
         "Distance to the nearest real frame", _LEVELS, "unknown", _VIDEO
     ),
-    "fid": Metric("FID", "", "lower", _VIDEO),
-    "kid": Metric("KID", "", "lower", _VIDEO),
     FRAMES: Metric("Frames", FRAMES, "unknown", "{section}.{metric}"),
-    "skipped_frames": Metric("Without a person", FRAMES, "unknown", _VIDEO),
     "not_detected": Metric("Not detected", FRAMES, "unknown", _SKIPPED),
     "blurred": Metric("Blurred in the real frame", FRAMES, "unknown", _SKIPPED),
     "smaller_than_11_pixels": Metric("Smaller than 11 pixels", FRAMES, "unknown", _SKIPPED),
@@ -248,7 +237,6 @@ HEADLINES = (
     MetricKey("background_flicker", "", "", "temporal"),
     MetricKey("frame_change_to_source", "", "", "temporal"),
     MetricKey("warping_error_person", "", "", "temporal"),
-    MetricKey("warping_error_person_own_flow", "", "", "temporal"),
 )
 Scores = Mapping[MetricKey, RatioMetric]
 Value = tuple[float | None, tuple[float, float] | None]

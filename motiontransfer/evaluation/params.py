@@ -15,7 +15,6 @@ class NetworkParams(Section):
     """Weights of the metrics' networks; part of every section that evaluates images."""
 
     lpips_weights: PretrainedWeights = "none"  # AlexNet's
-    inception_weights: PretrainedWeights = "none"  # for FID and KID
 
 
 class EvaluateParams(NetworkParams):

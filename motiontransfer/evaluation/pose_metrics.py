@@ -1,15 +1,9 @@
-"""Pose metrics: distance, missed detections (Chan et al. 2018, tables 3-4), PCK; a baseline.
+"""Pose metrics: distance, missed detections (Chan et al. 2018, tables 3-4); a baseline.
 
 Joints are matched by name, frames by index. Distances are mean pixels over the joints that both
-poses have; of whole poses, as in that paper, over the frames in which neither pose lacks a joint of
-the group that the reference ever shows. Joints that the result lacks are missed detections, counted
-as a share of groups and, as in the paper, in joints a frame. Both hands are reported as one group,
-as in the paper.
-
-PCK is the percentage of correct keypoints (Yang and Ramanan 2013), relative to the size of the head
-as in MPII's PCKh (Andriluka et al. 2014): a joint is correct if its distance from the
-reference is at most a share of the head's height, here from chin to forehead. Undetected joints are
-incorrect.
+poses have; that paper counts only frames in which no joint of the group is missing. Joints that the
+result lacks are missed detections, counted as a share of groups and, as in the paper, in joints a
+frame. Both hands are reported as one group, as in the paper.
 
 The nearest-neighbor baseline shows, for each pose, the real training frame of the target whose pose
 is nearest. Chan et al. 2019, sec. 4.1, take the mean distance of all joints. Here distances between
@@ -29,18 +23,15 @@ from motiontransfer.evaluation.frames import PosedFrames, training_frames
 from motiontransfer.evaluation.measurements import MetricKey, RatioMetric
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.pose.time_series import fill_gaps
 from motiontransfer.puppet.target_clips import TargetClip
 
 REPORTED_GROUPS = {"body": ("body",), "hands": ("left_hand", "right_hand"), "face": ("face",)}
 """Reported group -> the skeleton's groups in it."""
 
-_PCK_SHARES = (0.1, 0.2)  # distance up to which a joint is correct, in heights of the head
 _MISSING_COST = 0.25  # in body sizes, of a joint that the pose has and the candidate lacks
 _WEIGHT_OF_GROUP = {"body": 3.0, "left_hand": 1.0, "right_hand": 1.0, "face": 1.0}
 _MAX_CANDIDATES = 3000  # training frames to choose from; more show the same poses
 _VALUES_AT_ONCE = 400_000  # distances in memory, a few megabytes
-_HEAD = ("face_forehead", "face_chin")
 
 
 def pose_scores(
@@ -49,8 +40,7 @@ def pose_scores(
     """Every pose metric of a result, for `body`, `hands` and `face`, and of some for `all`.
 
     Joints that the result's skeleton does not know, and completed ones, are left out. A detection
-    is a group with at least one joint in one frame; each hand counts by itself. PCK is left out
-    where the reference never shows a head.
+    is a group with at least one joint in one frame; each hand counts by itself.
 
     Raises:
         KeypointsError: another number of frames, another image size, or no joint in common.
@@ -59,8 +49,7 @@ def pose_scores(
     distances, expected = _matched(result, reference)
     shared = ~np.isnan(distances)
     missed = expected & ~shared
-    parts = _parts(reference)
-    groups = {name: np.concatenate([np.arange(0), *of]) for name, of in parts.items()}
+    groups = _joints(reference)
     each_frame = np.ones(reference.num_frames)
     of_metric = {
         "missed_detections": _missed_detections(result, reference),
@@ -72,18 +61,7 @@ def pose_scores(
             name: _ratio(np.where(shared, distances, 0.0)[:, joints], shared[:, joints])
             for name, joints in groups.items()
         },
-        "whole_pose_distance_px": {
-            name: _of_whole_poses(distances, expected, of) for name, of in parts.items()
-        },
     }
-    if (heads := head_heights_px(reference)) is not None:
-        for share in _PCK_SHARES:
-            correct = expected & (distances <= share * heads[:, None])
-            # A name without a dot: DVC takes dots for levels.
-            of_metric[f"pck_{round(100 * share)}_percent"] = {
-                name: _ratio(correct[:, groups[name]], expected[:, groups[name]])
-                for name in REPORTED_GROUPS
-            }
     found = _has_group(result, "body").astype(float)
     return {
         MetricKey("body_found", "", system): RatioMetric(total=found, weight=each_frame),
@@ -105,15 +83,6 @@ def _missed_detections(result: Keypoints, reference: Keypoints) -> dict[str, Rat
         )
         missed[name] = _ratio(expected & ~found, expected)
     return missed
-
-
-def head_heights_px(keypoints: Keypoints) -> Float64[np.ndarray, " frames"] | None:
-    """Chin to forehead, interpolated where one is missing; None if no frame shows both."""
-    if not set(_HEAD) <= set(keypoints.skeleton.joints):
-        return None
-    (top, has_top), (chin, has_chin) = (keypoints.midpoint(joint, min_score=0.0) for joint in _HEAD)
-    found = has_top & has_chin
-    return fill_gaps(np.linalg.norm(top - chin, axis=1), found) if found.any() else None
 
 
 def shared_joints(
@@ -159,31 +128,20 @@ def _matched(
     return distances, expected
 
 
-def _parts(keypoints: Keypoints) -> dict[str, list[Int64[np.ndarray, " _"]]]:
-    """Reported group, and `all` -> positions of the joints of each part, as of each hand."""
+def _joints(keypoints: Keypoints) -> dict[str, Int64[np.ndarray, " _"]]:
+    """Reported group, and `all` -> positions of its joints."""
     skeleton, positions = keypoints.skeleton, np.arange(len(keypoints.skeleton.joints))
     known = dict(skeleton.groups)
     of_group = {
-        name: [positions[skeleton.slice(group)] for group in groups if group in known]
+        name: np.concatenate(
+            [
+                positions[:0],
+                *(positions[skeleton.slice(group)] for group in groups if group in known),
+            ]
+        )
         for name, groups in REPORTED_GROUPS.items()
     }
-    return {**of_group, "all": [positions]}
-
-
-def _of_whole_poses(
-    distances: Float64[np.ndarray, "frames joints"],
-    expected: Bool[np.ndarray, "frames joints"],
-    parts: list[Int64[np.ndarray, " _"]],
-) -> RatioMetric:
-    """Mean distance of each part in the frames where none of its joints is missing."""
-    total, weight = np.zeros((2, len(distances)))
-    for joints in parts:
-        of_part = distances[:, joints[expected[:, joints].any(axis=0)]]
-        if of_part.shape[1]:
-            is_whole = ~np.isnan(of_part).any(axis=1)
-            total[is_whole] += of_part[is_whole].mean(axis=1)
-            weight += is_whole
-    return RatioMetric(total=total, weight=weight)
+    return {**of_group, "all": positions}
 
 
 def _ratio(

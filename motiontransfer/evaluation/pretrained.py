@@ -1,21 +1,20 @@
-"""Pretrained networks of the metrics: AlexNet for LPIPS, Inception for FID and KID."""
+"""Pretrained network of a metric: AlexNet, for LPIPS."""
 
 import logging
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from motiontransfer.core.device import choose_accelerator, describe_device
 from motiontransfer.core.downloads import Pretrained, pretrained_file, read_tensors
 from motiontransfer.core.errors import WeightsError
-from motiontransfer.evaluation.image_metrics import FrameFeatures, ImageDistance
+from motiontransfer.evaluation.image_metrics import ImageDistance
 from motiontransfer.video.color import Frame
 
 _logger = logging.getLogger(__name__)
@@ -28,10 +27,8 @@ _COLOR_STATISTICS = ((-0.030, -0.088, -0.188), (0.458, 0.448, 0.450))
 _TINY = 1e-8  # keeps the length of features that are all 0 from dividing by 0
 
 
-def open_network(
-    name: str, published: Pretrained, *, file: Path | None
-) -> ImageDistance | FrameFeatures:
-    """LPIPS (`lpips`) or Inception's features (`inception`), on a GPU if there is one.
+def open_lpips(published: Pretrained, *, file: Path | None) -> ImageDistance:
+    """LPIPS, on a GPU if there is one.
 
     Args:
         file: of its weights; None: the published ones.
@@ -40,11 +37,10 @@ def open_network(
         MissingFileError: no such file, or it could not be downloaded.
         WeightsError: not a file of tensors, or not this network's.
     """
-    load, use = (_load_alexnet, lpips) if name == "lpips" else (_load_inception, inception_features)
     path = pretrained_file(published, file=file)
     tensors = read_tensors(path, published)
     try:
-        network = load(tensors)
+        network = _load_alexnet(tensors)
     except RuntimeError as error:
         fault = " ".join(str(error).splitlines()[:2])
         raise WeightsError(
@@ -52,7 +48,7 @@ def open_network(
         ) from error
     device = choose_accelerator()
     _logger.info("%s: %s, 32-true", published.needed_by, describe_device(device))
-    return use(network.to(device))
+    return lpips(network.to(device))
 
 
 def _load_alexnet(tensors: Mapping[str, Tensor]) -> nn.Module:
@@ -64,17 +60,6 @@ def _load_alexnet(tensors: Mapping[str, Tensor]) -> nn.Module:
     backbone = {n.removeprefix(prefix): t.float() for n, t in tensors.items() if prefix in n}
     layers.load_state_dict(backbone, assign=True)
     return layers
-
-
-def _load_inception(tensors: Mapping[str, Tensor]) -> nn.Module:
-    from torchmetrics.image.fid import FrechetInceptionDistance
-
-    with NamedTemporaryFile(suffix=".pth") as file:  # it reads torch's format, and files, only
-        torch.save(dict(tensors), file)
-        file.flush()
-        return FrechetInceptionDistance(
-            2048, antialias=False, feature_extractor_weights_path=file.name
-        ).inception
 
 
 def lpips(layers: nn.Module) -> ImageDistance:
@@ -109,17 +94,6 @@ def lpips(layers: nn.Module) -> ImageDistance:
         return total
 
     return distance
-
-
-def inception_features(network: nn.Module) -> FrameFeatures:
-    """Inception's last features before its classes, 2048 of them, of an image of any size."""
-    device = next(network.parameters()).device
-
-    @torch.inference_mode()
-    def features(image: Frame) -> Float32[np.ndarray, " features"]:
-        return network(_batch_of_one(image, device))[0].cpu().numpy()
-
-    return features
 
 
 def _batch_of_one(image: Frame, device: torch.device) -> UInt8[Tensor, "1 3 height width"]:

@@ -29,7 +29,6 @@ from motiontransfer.evaluation.frames import (
     has_more_pixels,
     person_regions,
     read_frames,
-    training_frames,
 )
 from motiontransfer.evaluation.image_metrics import (
     Blurred,
@@ -49,8 +48,8 @@ from motiontransfer.evaluation.measurements import (
     block_length,
     in_section,
 )
-from motiontransfer.evaluation.network_metrics import Networks, fid_and_kid, not_measured
-from motiontransfer.evaluation.pose_metrics import head_heights_px, nearest_frames, pose_scores
+from motiontransfer.evaluation.network_metrics import Networks, not_measured
+from motiontransfer.evaluation.pose_metrics import nearest_frames, pose_scores
 from motiontransfer.evaluation.sharp_frames import blurred_boxes, film_frames, sharp_frames
 from motiontransfer.evaluation.streaming import FrameMetric, measure, streaming_metrics
 from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
@@ -104,18 +103,14 @@ def _against_real(
 def _summarize(
     scores: Scores,
     *,
-    real: PosedFrames,
-    videos: Mapping[str, PosedFrames],
     block_frames: int,
-    networks: Networks,
     counts: Mapping[MetricKey, int] = MappingProxyType({}),
     notes: Mapping[str, str] = MappingProxyType({}),
 ) -> Measurements:
-    """Counts, means with intervals, FID and KID against `real`; notes on what is not measured."""
+    """Counts, means with intervals, and notes on what is not measured."""
     return (
         Measurements.from_counts(counts)
         + Measurements.from_scores(scores, block_frames=block_frames)
-        + fid_and_kid(real, videos, networks.features)
         + Measurements.not_measured(notes)
     )
 
@@ -136,8 +131,7 @@ def evaluate_reconstruction(
         scratch: temporary folder of the rendered frames.
 
     Returns:
-        Of `ours` and the baselines: image and pose metrics, sections `temporal` and `identity`, and
-        `realism` (FID and KID) where there is a network for it.
+        Of `ours` and the baselines: image and pose metrics, sections `temporal` and `identity`.
 
     Raises:
         TrainingError: no frame was held out.
@@ -171,18 +165,12 @@ def evaluate_reconstruction(
         ),
         **in_section("identity", measured["identity"]),
     }
-    notes = not_measured(real.keypoints.image_size, networks)
-    if head_heights_px(real.keypoints) is None:
-        notes["pck"] = "no real pose has a head, chin and forehead"
     skipped = count_skipped(all_regions(real.keypoints))
     found = _summarize(
         scores,
-        real=real,
-        videos=generated,
         block_frames=block_length(len(real.frames), real.keypoints.frame_rate),
-        networks=networks,
         counts={MetricKey(FRAMES, "", ""): len(real.frames), **skipped, **count_blurred(blurred)},
-        notes=notes,
+        notes=not_measured(networks),
     )
     with replacing(comparison) as temporary:
         Image.fromarray(_comparison(videos)).save(temporary)
@@ -262,8 +250,8 @@ def evaluate_transfer(
         truth: the target filmed performing the same motion; None where there is none.
 
     Returns:
-        Sections `detection`, `temporal`, `sharpness` and `identity`, `realism` (FID and KID) where
-        there is a network for it, and `truth` where there is a ground truth.
+        Sections `detection`, `temporal`, `sharpness` and `identity`, and `truth` where there is a
+        ground truth.
     """
     size, num_frames = intended.image_size, intended.num_frames
     check_frames(result, num_frames, size, "render this transfer again")
@@ -272,22 +260,15 @@ def evaluate_transfer(
         NEAREST_NEIGHBORS: nearest_frames(intended, clips),
     }
     counts = {MetricKey(FRAMES, "", ""): num_frames}
-    notes = not_measured(size, networks)
-    references = {"detection": intended}
+    notes = not_measured(networks)
     if truth is not None:
         advice = "film or cut it to match, or set this transfer's truth to none"
         check_frames(truth, num_frames, size, advice)
         posed[_TRUTH] = detected_frames(truth, size=size, compute=compute)
-        references[_TRUTH] = posed[_TRUTH].keypoints
-        counts |= count_skipped(all_regions(references[_TRUTH]), section=_TRUTH)
+        counts |= count_skipped(all_regions(posed[_TRUTH].keypoints), section=_TRUTH)
     else:
         notes[_TRUTH] = "this transfer has no ground-truth video"
-        notes["warping_error"] = (
-            "no real frames to take the flow from; warping_error_own_flow is along the video's own"
-        )
-    for section, poses in references.items():
-        if head_heights_px(poses) is None:
-            notes[f"{section} pck"] = "no pose to compare with has a head, chin and forehead"
+        notes["warping_error"] = "no real frames to take the flow from"
     scores = _transfer_scores(source, posed, intended, networks, training_images(clips))
     with FrameStore(result) as store:
         films = film_frames(clips, height=store.size[0])
@@ -297,10 +278,7 @@ def evaluate_transfer(
         notes["sharp_frames"] = "no face and no hand is found that is large enough to be sharp"
     summary = _summarize(
         {**scores, **in_section("sharpness", sharp)},
-        real=training_frames(clips),
-        videos=posed,
         block_frames=block_length(num_frames, intended.frame_rate),
-        networks=networks,
         counts=counts,
         notes=notes,
     )
@@ -363,7 +341,7 @@ def score_videos(
         blurred: boxes of the ground truth that are, and have no likeness.
 
     Returns:
-        Sections `truth` and `temporal`, as a transfer's metrics have them, and `realism`.
+        Sections `truth` and `temporal`, as a transfer's metrics have them.
     """
     with FrameStore(truth) as store:
         num_frames, size = len(store), store.size
@@ -388,10 +366,7 @@ def score_videos(
     }
     return _summarize(
         scores,
-        real=real,
-        videos=generated,
         block_frames=block_length(num_frames, real.keypoints.frame_rate),
-        networks=networks,
         counts=count_blurred([blurred], section="truth"),
     )
 

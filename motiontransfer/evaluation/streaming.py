@@ -67,8 +67,8 @@ def streaming_metrics(
     """The metrics of videos, side by side.
 
     Args:
-        real: the video that the others are compared with; None: `images`, `change` and `switches`
-            are left out, and the warping error uses each video's own flow.
+        real: the video that the others are compared with; None: `images`, `warping`, `change` and
+            `switches` are left out.
         background: boxes outside which nothing should move.
         training: the target in training; None: no `identity`.
         previous_real: the real video delayed by a frame, a baseline for images, not for motion.
@@ -83,11 +83,7 @@ def streaming_metrics(
     functions: dict[str, Callable[[FrameSet], FrameScores]] = {}
     if training is not None:
         functions["identity"] = partial(training_distances, persons=persons, training=training)
-    if real is None:
-        functions["warping"] = partial(
-            warping_errors, systems=moving, guide=None, persons=background
-        )
-    else:
+    if real is not None:
         functions["images"] = partial(
             image_scores,
             real=real,

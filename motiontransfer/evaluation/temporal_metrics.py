@@ -264,27 +264,24 @@ def switch_scores(
 
 
 def warping_errors(
-    frame_set: FrameSet, *, systems: Sequence[str], guide: str | None, persons: Regions
+    frame_set: FrameSet, *, systems: Sequence[str], guide: str, persons: Regions
 ) -> FrameScores:
     """Each system's warping error from the frame before, in the whole frame and in a box.
 
     Args:
-        guide: name of the video that gives the flow; None: each video's own flow.
+        guide: name of the video that gives the flow.
         persons: boxes in which the error is measured too.
     """
-    flow = "" if guide else "_own_flow"
-    metrics = (f"warping_error{flow}", f"warping_error_person{flow}")
+    metrics = ("warping_error", "warping_error_person")
     scores = dict.fromkeys(
         (MetricKey(metric, "", system) for metric in metrics for system in systems), (0.0, 0.0)
     )
     last = frame_set.previous
     if last is None:
         return scores
-    guided = motion_between(last[guide], frame_set.frames[guide]) if guide else None
+    motion = motion_between(last[guide], frame_set.frames[guide])
     for system in systems:
-        frames = last[system], frame_set.frames[system]
-        motion = guided or motion_between(*frames)
-        error = warping_error(*frames, motion.flow)
+        error = warping_error(last[system], frame_set.frames[system], motion.flow)
         height, width = error.shape
         boxes = (0, 0, width, height), persons[frame_set.index - 1]
         for metric, box in zip(metrics, boxes, strict=True):

@@ -33,7 +33,6 @@ _TITLES = {
     "sharpness": "Compared with the target's own sharp frames",
     "truth": "Compared with the ground truth",
     "identity": "Identity",
-    "realism": "Realism",
 }
 _NAMES = {
     OURS: "this run",

@@ -125,8 +125,7 @@ def test_what_is_downloaded_is_pinned_and_comes_by_https():
         *mediapipe_detectors.OFFICIAL_MODELS.values(),
         keypoint_rcnn.PUBLISHED,
         gan.vgg19_weights("train_gan"),
-        network_metrics._ALEXNET(file_param="file", without="nothing"),
-        network_metrics._INCEPTION(file_param="file", without="nothing"),
+        network_metrics.published_alexnet("file"),
     ]
     for one in published:
         assert one.url.startswith("https://")

@@ -22,8 +22,8 @@ def found():
     return (
         Measurements.from_counts(counts)
         + Measurements.from_scores(ratios, block_frames=1)
-        + Measurements.from_values({MetricKey("fid", "frame", "ours", "realism"): (0.123456, None)})
-        + Measurements.not_measured({"lpips": "no weights", "truth pck": "no head"})
+        + Measurements.from_values({MetricKey("trace", "", "ours"): (0.123456, None)})
+        + Measurements.not_measured({"lpips": "no weights", "truth psnr": "no film"})
     )
 
 
@@ -38,7 +38,7 @@ def test_metrics_json_is_a_pivot(found):
             "ours": {"pose_distance_px": {"all": 2.0}, "missed_detections": {"body": 0.5}}
         },
         "temporal": {"warping_error": {"ours": 0.5}},
-        "realism": {"fid": {"frame": {"ours": 0.1235}}},
+        "trace": {"ours": 0.1235},
     }
     intervals = module.nested(found, lambda one: one.interval)
     assert intervals["detection"]["ours"]["pose_distance_px"]["all"] == (1, 3)
@@ -66,7 +66,7 @@ def test_curves_begin_with_the_headline_metrics(found):
     assert next(iter(found.curves())) == MetricKey("pose_distance_px", "all", "", "detection")
     assert {key.metric for key in module.HEADLINES} <= module.METRICS.keys()
     notes = {(one.key.section, one.key.metric): one.note for one in found.summary if one.note}
-    assert notes == {("", "lpips"): "no weights", ("truth", "pck"): "no head"}
+    assert notes == {("", "lpips"): "no weights", ("truth", "psnr"): "no film"}
 
 
 def test_the_worst_frame_is_the_least_like_the_truth_or_without_a_body_or_far_off(found):

@@ -204,15 +204,6 @@ def test_the_person_is_where_they_were_in_the_frame_before(texture):
     assert found["warping_error_person", "ours"] > 0.01
 
 
-def test_along_its_own_flow_any_smooth_motion_is_steady(texture):
-    function = partial(module.warping_errors, systems=("ours",), guide=None, persons=[None] * 5)
-    found = scores_of(function, {"ours": _pan(texture, 5, step=1)})
-    whole = found[MetricKey("warping_error_own_flow", "", "ours")]
-    assert whole.mean() < 0.0005
-    assert whole.weight.tolist() == [0, 1, 1, 1, 1]
-    assert found[MetricKey("warping_error_person_own_flow", "", "ours")].mean() is None
-
-
 def _switched(shown, real, *, persons=None):
     persons = persons or [(0, 0, 96, 72)] * len(real)
     function = partial(module.switch_scores, systems=("ours",), real="real", persons=persons)
