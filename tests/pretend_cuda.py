@@ -6,7 +6,6 @@ operator, of backward passes too: it marks results, counts kernels, and refuses 
 
 - Operators that mix the devices, `numpy()` of a tensor on the GPU, and devices other than the one
   are refused.
-- What makes the CPU wait for the GPU is counted, with the line of the project that does it.
 - A non-blocking copy to the host arrives when it is waited for; until then garbage is there.
 - Host memory that is changed while it is copied to the GPU is an error.
 
@@ -34,11 +33,6 @@ from motiontransfer.core.device import choose_accelerator
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 _BYTE_OF_GARBAGE = 0xCC
 _MEMORY = 80 << 30
-_WAITING = {
-    *("_local_scalar_dense", "nonzero", "masked_select", "equal", "bincount", "nms"),
-    *("_unique2", "unique_dim", "unique_consecutive", "repeat_interleave"),
-}
-"""Operators whose result the CPU has to know."""
 _ALLOCATIONS = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
 _INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}
 
@@ -49,12 +43,6 @@ class Gpu:
     def __init__(self):
         self.kernels = Counter()
         """Launches by operator; views and allocations are none."""
-        self.waits = Counter()
-        """Times that the CPU waited until the GPU had done all, by (what for, where)."""
-        self.uploads = 0
-        """Copies to the GPU that were not waited for."""
-        self.threads = set()
-        """Names of the threads that launched kernels."""
         self._lock = threading.RLock()
         self._under_way = []
         """Copies: (host tensor, its values now or once it arrives, where it is read or None)."""
@@ -62,12 +50,6 @@ class Gpu:
     def launch(self, name):
         with self._lock:
             self.kernels[name] += 1
-            self.threads.add(threading.current_thread().name)
-
-    def wait(self, what):
-        with self._lock:
-            self.waits[what, _caller()] += 1
-            self.finish(self.under_way())
 
     def under_way(self):
         """The copies that have begun and not arrived."""
@@ -90,7 +72,7 @@ class Gpu:
     def copy_to_host(self, host, values, *, blocking):
         """Copy now, or fill with garbage and copy when it is waited for."""
         if blocking or not _has(host, "pinned"):
-            self.wait("copy to the host")
+            self.finish(self.under_way())
             host.copy_(values)
             return
         host.untyped_storage().fill_(_BYTE_OF_GARBAGE)
@@ -100,10 +82,9 @@ class Gpu:
     def copy_to_gpu(self, host, *, blocking):
         """Note a copy of host memory, which has been made; what else reads it now is watched."""
         if blocking or not _has(host, "pinned"):
-            self.wait("copy to the GPU" if blocking else "copy to the GPU of unpinned memory")
+            self.finish(self.under_way())
             return
         with self._lock:
-            self.uploads += 1
             self._under_way.append((host, host.clone(), _caller()))
 
 
@@ -127,7 +108,7 @@ def pretend_cuda(*, capability=(9, 0)):
             return event
 
         def synchronize(self):
-            gpu.wait("stream")
+            gpu.finish(gpu.under_way())
 
         def is_capturing(self):
             return False
@@ -147,7 +128,7 @@ def pretend_cuda(*, capability=(9, 0)):
     functions |= {
         "Event": Event,
         "current_stream": lambda *_: Stream(),
-        "synchronize": lambda _=None: gpu.wait("torch.cuda.synchronize"),
+        "synchronize": lambda _=None: gpu.finish(gpu.under_way()),
     }
     choose_accelerator.cache_clear()
     try:
@@ -210,14 +191,8 @@ class _Operators(TorchDispatchMode):
 
     def _check(self, func, name, args, tensors, on_gpu):
         off = [tensor for tensor, is_on in zip(tensors, on_gpu, strict=True) if not is_on]
-        if name in _WAITING:
-            self.gpu.wait(name)
         if name in _INDEXING:
             indices = [index for index in args[1] if index is not None]
-            if any(not is_on_gpu(index) for index in indices):
-                self.gpu.wait("indices on the CPU")
-            if any(index.dtype in (torch.bool, torch.uint8) for index in indices):
-                self.gpu.wait("boolean mask")
             off = [tensor for tensor in off if not any(tensor is index for index in indices)]
         is_first_off = bool(off) and off[0] is tensors[0]
         if torch.Tag.pointwise in func.tags and not (is_first_off and func._schema.is_mutable):
@@ -295,7 +270,7 @@ class _Functions(TorchFunctionMode):
         return self._to(tensor, device, non_blocking=non_blocking)
 
     def _tolist(self, tensor):
-        self.gpu.wait("tolist")
+        self.gpu.finish(self.gpu.under_way())
         with _disable_current_modes():
             return tensor.tolist()
 
