@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -289,7 +289,10 @@ def _detect_segment(work: _Work) -> list[People]:
     store = _opened(work.video, work.modified_ns)
     decoded = zip(work.frames, store.chosen(work.frames, work.size), strict=True)
     boxed = ((frame, work.boxes[index]) for index, frame in decoded if index in work.boxes)
-    found = run_detector(work.detector, (frame[y0:y1, x0:x1] for frame, (x0, y0, x1, y1) in boxed))
+    crops = (frame[y0:y1, x0:x1] for frame, (x0, y0, x1, y1) in boxed)
+    if len(store) == 1:  # a detector that follows a person begins with a guess
+        crops = chain.from_iterable(repeat(crop, 1 + work.detector.warmup_frames) for crop in crops)
+    found = run_detector(work.detector, crops)[-len(work.boxes) :]
     placed = [
         np.where(people[..., 2:] > 0, people + np.array([x0, y0, 0], np.float32), np.float32(0))
         for people, (x0, y0, _, _) in zip(found, work.boxes.values(), strict=True)

@@ -106,6 +106,13 @@ def test_frames_are_detected_in_order_after_their_warm_up(clip, num_workers):
     assert seen == [2, 3, 4, 3, 4, 5, 6, 3, 4, 5]
 
 
+def test_a_photo_is_shown_as_often_as_a_segment_that_others_come_before(tmp_path, in_process):
+    """A detector that follows a person begins with a guess."""
+    photo = write_clip(tmp_path / "photo.mkv", [np.full((16, 16, 3), 3, np.uint8)])
+    (people,) = detect(photo, CountingConfig(warmup_frames=5))
+    assert people[:, 0, :2].tolist() == [[3, 6]]
+
+
 def test_sampled_frames_are_detected_without_those_between(clip, in_process):
     found = detect(clip, CountingConfig(segment_frames=2, warmup_frames=1), every=3)
     assert [people[0, 0, :2].tolist() for people in found[1:]] == [[3, 2], [6, 2], [9, 3]]
