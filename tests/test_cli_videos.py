@@ -54,7 +54,7 @@ def test_added_paired_and_removed_leaves_params_byte_for_byte(clip, monkeypatch,
     output = capsys.readouterr().out
     assert output.startswith(
         "will be removed from params.yaml: videos.eve, transfers.eve_as_ben, transfers.ada_again, "
-        "eve in subjects, eve in targets\n"
+        "eve in subjects, eve in targets, eve in trained\n"
     )
     assert Path("params.yaml").read_bytes() == before
     assert list(Path("data/videos").iterdir()) == []
@@ -88,12 +88,19 @@ def test_a_file_that_is_no_video_is_one_line_and_changes_nothing(monkeypatch, ca
     assert not Path("data").exists()
 
 
-def test_a_picture_is_no_target(tmp_path, monkeypatch, capsys):
+def test_a_picture_is_a_target_and_no_dance(tmp_path, monkeypatch, capsys):
     before = Path("params.yaml").read_bytes()
     picture = str(film_person(tmp_path / "me.mkv", [(50, 40)]))
-    assert run_command(monkeypatch, "add-video", picture, "--subject", "eve", "--target") == 1
-    assert "me.mkv: is one picture; a target is learnt from a film" in capsys.readouterr().err
+    assert run_command(monkeypatch, "add-video", picture, "--subject", "eve") == 1
+    assert "me.mkv: is one picture; a dance is a film" in capsys.readouterr().err
     assert Path("params.yaml").read_bytes() == before
+    assert not run_command(monkeypatch, "add-video", picture, "--subject", "eve", "--target")
+    said = capsys.readouterr().out
+    assert said.startswith("me.mkv: a picture, ")
+    assert "camera" not in said
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    assert "eve" in params["targets"]
+    assert "eve" not in params["trained"]
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,8 @@ def add_transfer(
     typer.echo(f"added transfers.{name} to params.yaml: {target} performs {source}")
     if is_target:
         typer.echo(f"{target} is a target already: this needs no training of its own")
+    elif target not in load_section(list[str], "trained"):
+        typer.echo(f"added {target} to targets: of photos alone nothing is trained")
     else:
         typer.echo(f"added {target} to targets: `dvc repro` will train a generator of {target}")
 

@@ -14,10 +14,10 @@ from motiontransfer.pose.mediapipe_detectors import person_boxes
 from motiontransfer.pose.photos import placed, standing_still
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.masks import write_masks
+from motiontransfer.puppet.photo import photo_background
 from motiontransfer.puppet.segmentation import clip_masks
 from motiontransfer.puppet.target_clips import NOTHING_HELD_OUT, read_target_clips
 from motiontransfer.retargeting.params import FitNormalizationParams
@@ -45,7 +45,7 @@ def person_in_photos(photos: Sequence[Path]) -> tuple[Appearance, PoseStatistics
         for target in targets:
             write_masks(target.masks_file, clip_masks(target))
         with FullSizeFrames(targets) as frames:
-            background = median_background(frames)
+            background = photo_background(frames)
             references = len(photos)
             return target_appearance(frames, background, num_references=references), statistics
 

@@ -106,7 +106,7 @@ def add_dance(dancer: Path, *me: Path, entry_only: bool = False, root: Path = Pa
                     name=each,
                     subject=source if each == source else subject,
                     crop="auto",
-                    role="source",
+                    role="source" if each == source else "target",
                     entry_only=entry_only,
                     root=root,
                 )

@@ -77,7 +77,7 @@ class TargetClip:
 
     def framed(
         self, image: Frame | MaskedFrame, size: tuple[int, int]
-    ) -> UInt8[np.ndarray, "height width _"]:
+    ) -> UInt8[np.ndarray, "_ _ channels"]:
         """A picture of the clip, of any size, as the image that the target's clips share."""
         if self.placement is None:
             return resize(image, size)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
+from PIL import Image
 
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.project.dances import add_dance, add_guide, take_back
@@ -16,6 +17,7 @@ videos:
   demo_dance: {path: demo/clips/source.mp4, subject: ben, crop: none}  # computed
 subjects: [ben]
 targets: []
+trained: []
 transfers: {}
 guides: {}
 """
@@ -36,6 +38,14 @@ def films(tmp_path):
     return films
 
 
+@pytest.fixture
+def photos(tmp_path):
+    photos = [tmp_path / name for name in ("me.png", "at the sea.jpg")]
+    for number, photo in enumerate(photos):
+        Image.new("RGB", (32, 32), (80 * number, 90, 120)).save(photo)
+    return photos
+
+
 def test_films_of_any_names_are_known_by_their_content(films):
     dance = add_dance(*films)
     assert dance.transfer == "film_00008_as_WhatsApp_Video_2024-05-01_at_12_34_56"
@@ -52,6 +62,26 @@ def test_one_film_as_both_goes_on_with_the_same_pair(films):
     assert (first.source, first.target) == ("film_00008", "film_00008_1")
     assert add_dance(films[1], films[1]).transfer == first.transfer
     assert len(params()["transfers"]) == 1
+
+
+def test_photos_are_of_one_person_and_nothing_is_trained_on_them(films, photos):
+    dance = add_dance(films[0], *photos)
+    assert (dance.target, dance.is_trained) == ("me", False)
+    assert [*dance.new] == [dance.source, "me", "me_1"]
+    content = params()
+    assert [content["videos"][name]["subject"] for name in ("me", "me_1")] == ["me", "me"]
+    assert (content["targets"], content["trained"]) == (["me"], [])
+    assert add_dance(films[0], *photos).new == {}
+    assert add_dance(films[0], photos[1]).transfer == dance.transfer  # known by any of them
+
+
+def test_a_film_beside_photos_is_trained_on(films, photos):
+    add_dance(films[0], photos[0])
+    assert add_dance(films[0], photos[0], films[1]).is_trained
+    assert params()["trained"] == ["me"]
+    assert [*params()["videos"]][1:] == ["me", "me_1"]
+    remove_video(removal_of("me_1"))
+    assert (params()["targets"], params()["trained"]) == (["me"], [])
 
 
 def test_two_films_of_one_name_are_two(films, tmp_path):

@@ -15,7 +15,7 @@ from stages.check_params import VideoParams
 from tests.command import run_command
 from tests.project.small_project import small_project
 
-PARAMS = "videos: {}\nsubjects: []\ntargets: []\ntransfers: {}\n"
+PARAMS = "videos: {}\nsubjects: []\ntargets: []\ntrained: []\ntransfers: {}\n"
 NUMBERS = (20013, 20017, 20021, 20029, 20033, 29000)  # two steps, later more than a second
 
 

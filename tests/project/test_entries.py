@@ -18,6 +18,7 @@ videos:
   dance: {path: data/videos/dance.mp4, subject: ben}
 subjects: [ada, ben]
 targets: [ada]
+trained: [ada]
 transfers:
   ada_as_ben: {source: dance, source_subject: ben, target: ada, truth: none}
 """
@@ -51,7 +52,7 @@ def test_a_video_is_copied_tracked_by_dvc_and_entered(film):
     content = params()
     assert content["videos"]["solo"] == {"path": str(path), "subject": "eve", "crop": "auto"}
     assert content["subjects"] == ["ada", "ben", "eve"]
-    assert content["targets"] == ["ada", "eve"]
+    assert content["targets"] == content["trained"] == ["ada", "eve"]
     add(film, name="again", subject="ben")
     assert params()["subjects"] == content["subjects"]
     assert params()["targets"] == content["targets"]
@@ -139,7 +140,7 @@ def test_a_transfer_of_unknown_names_is_refused(changes, error, message):
 def test_a_target_is_removed_with_its_only_video(film):
     removal = entries.removal_of("walk")
     assert removal.entries == (("videos", "walk"), ("transfers", "ada_as_ben"))
-    assert removal.items == (("subjects", "ada"), ("targets", "ada"))
+    assert removal.items == (("subjects", "ada"), ("targets", "ada"), ("trained", "ada"))
     add(film, subject="ada")
     removal = entries.removal_of("walk")
     assert (removal.entries, removal.items) == ((("videos", "walk"),), ())

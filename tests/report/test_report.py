@@ -114,6 +114,6 @@ def test_frames_that_face_the_camera_instead_are_named(transfer_run):
 
 def test_metrics_that_are_no_json_object_are_refused_in_one_line(transfer_run):
     transfer_run.training_counts["train_gan"].write_bytes(b"[" * 100_000)
-    with pytest.raises(MotionTransferError, match=r"ada\.json") as error:
+    with pytest.raises(MotionTransferError, match=r"ada/train_gan\.json") as error:
         _written(transfer_run)
     assert "\n" not in str(error.value)

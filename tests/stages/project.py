@@ -60,7 +60,7 @@ def add_target():
     clips = read_target_clips("ada", HELD_OUT)
     with FullSizeFrames(clips) as frames:
         appearance = target_appearance(frames, median_background(frames), num_references=4)
-    write_appearance(ARTIFACTS / "appearance/ada.safetensors", appearance)
+    write_appearance(ARTIFACTS / "models/ada/appearance.safetensors", appearance)
 
 
 def add_everything_to_render():

@@ -137,7 +137,7 @@ def test_all_faults_are_listed_at_once(check):
         )
     keys = [line.split(": ")[1] for line in str(info.value).splitlines()]
     assert keys == [
-        *("videos.dance.path", "targets"),
+        *("videos.dance.path", "targets", "trained"),
         *("transfers.ada_as_ben.source", "transfers.ada_as_ben.target"),
         "detect_keypoints.max_people",
     ]

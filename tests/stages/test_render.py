@@ -378,11 +378,31 @@ def test_what_cannot_stand_behind_is_named_before_anything_is_encoded(unsigned):
     assert not (RESULTS / "transfer.mp4").exists()
 
 
+def test_a_target_who_is_not_trained_is_drawn_by_the_puppet_alone_at_full_size():
+    full = puppet_of(dance(3, size=(270, 480)), [0]).appearance
+    shutil.rmtree("artifacts/models")
+    write_appearance(Path("artifacts/models/ada/appearance.safetensors"), full)
+    configure(face="cycle", background="green")
+    normalize.main("ada_as_ben")
+    assert "not trained" in render_stage.main("ada_as_ben")
+    encode.main("ada_as_ben")
+    assert read_provenance(RESULTS / "transfer.mp4").assertion["networks"] == []
+    assert read_provenance(RESULTS / "transfer.mp4").source_type.startswith("composite")
+    drawn = [*puppet_frames(Puppet(full, SIZE), read_keypoints(POSES), size=(270, 480))]
+    with FrameStore(RESULTS / "transfer.mp4") as store, FrameStore(OTHERS / "green.mp4") as other:
+        assert len(store) == NUM_SOURCE_FRAMES
+        shown, expected = [*store.frames()], [frame[..., :3] for frame in drawn]
+        assert np.abs(np.subtract(shown, expected, dtype=int)).mean() < 3
+        green, cover = other[0], drawn[0][..., 3]
+    assert green[cover == 0].mean(axis=0) == pytest.approx((0, 177, 64), abs=6)
+    assert np.abs(green[cover == 255].astype(int) - drawn[0][cover == 255][:, :3]).mean() < 6
+
+
 def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
     """No network is read; it is labelled and signed as the result is."""
     full = puppet_of(dance(3, size=(270, 480)), [0]).appearance
-    write_appearance(Path("artifacts/models/ada/appearance.safetensors"), full)
     shutil.rmtree("artifacts/models")
+    write_appearance(Path("artifacts/models/ada/appearance.safetensors"), full)
     normalize.main("ada_as_ben")
     preview.main("ada_as_ben")
     path = RESULTS / "preview.mp4"
@@ -391,7 +411,7 @@ def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
     with FrameStore(path) as store:
         shown = list(store.frames())
     clip = Puppet(full, SIZE), read_keypoints(POSES)
-    expected = [*puppet_frames(*clip, size=(270, 480))]
+    expected = [frame[..., :3] for frame in puppet_frames(*clip, size=(270, 480))]
     assert len(shown) == NUM_SOURCE_FRAMES
     apart = np.abs(np.subtract(shown, expected, dtype=int))
     assert apart.mean() < 3

@@ -52,8 +52,8 @@ def test_a_transfer_is_evaluated(project):
     curve = pd.read_csv("artifacts/evaluation_transfer/ada_as_ben/truth_likeness_person.csv")
     assert list(curve) == ["frame_index", "ours", "nearest_neighbours"]
     held_out, result = (
-        nested(read_measurements(Path(f"artifacts/measurements/{of}.parquet")))
-        for of in ("evaluate/ada", "evaluate_transfer/ada_as_ben")
+        nested(read_measurements(Path(f"artifacts/{of}.parquet")))
+        for of in ("counts/ada/evaluate", "measurements/evaluate_transfer/ada_as_ben")
     )
     steps = json.loads(Path("artifacts/metrics/train_gan/ada.json").read_text())["steps"]
     metrics = json.loads(Path("results/ada_as_ben/metrics.json").read_text())
@@ -67,7 +67,7 @@ def test_the_baseline_has_no_frames_that_were_held_out_of_training(project, monk
     """As the weights say, whatever the params are now."""
     asked, nothing = [], Measurements(summary=())
     held_out = HeldOut(held_out_fraction=0.5, gap_frames=1)
-    monkeypatch.setattr(evaluate_transfer, "read_described", lambda *_: held_out)
+    monkeypatch.setattr(evaluate_transfer, "held_out_by", lambda _: held_out)
     monkeypatch.setattr(
         evaluate_transfer, "evaluate_transfer", lambda *given, **_: asked.append(given) or nothing
     )
@@ -117,7 +117,7 @@ def test_the_report_has_the_params_of_this_transfer_only(project):
         ("evaluate_transfer ada_as_ben", "results/ada_as_ben/transfer.mp4"),
         ("report ada_as_ben", "artifacts/measurements/evaluate_transfer/ada_as_ben.parquet"),
         ("report ada_as_ben", "artifacts/counts/ada/train_gan.json"),
-        ("evaluate_transfer ada_as_ben", "artifacts/metrics/train_gan/ada.json"),
+        ("evaluate_transfer ada_as_ben", "artifacts/counts/ada/train_gan.json"),
         ("evaluate_transfer ada_as_ben", "artifacts/counts/ada/evaluate.parquet"),
         ("report ada_as_ben", "artifacts/params_of_results.json"),
         ("report ada_as_ben", "artifacts/models/ada/face_generator.safetensors"),

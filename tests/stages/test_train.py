@@ -51,6 +51,7 @@ def run(stage, gan=None, face=None, cycle=None):
         train_face_gan={**project.TRAIN_FACE_GAN, **(face or {})},
         train_face_cycle={**project.TRAIN_FACE_CYCLE, **(cycle or {})},
         transfers={"ada_as_ben": project.TRANSFER},
+        trained=["ada"],
     )
     name = "ada_as_ben" if stage is train_face_cycle else "ada"
     stage.main(name)

@@ -43,7 +43,7 @@ def write_sections(*, decode=DECODE, **video):
 
 
 def metrics_of(stage):
-    return json.loads((ARTIFACTS / f"counts/{stage}/clip_1.json").read_text())
+    return json.loads((ARTIFACTS / f"counts/clip_1/{stage}.json").read_text())
 
 
 def nothing_is_left():

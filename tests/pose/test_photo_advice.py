@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from motiontransfer.pose.photo_advice import photo_advice
+from motiontransfer.pose.quality import NOTHING_TO_FIX
+from tests.people import both_sides, keypoints_of
+
+SIZE = (300, 300)
+# Pixels from the middle of the hips, of someone 150 px tall, arms off the body, hands open.
+OPEN = both_sides(
+    {
+        **{"eye": (4, -76), "ear": (9, -74), "shoulder": (20, -50), "elbow": (40, -30)},
+        **{"wrist": (55, -5), "hand_wrist": (56, -5), "hip": (12, 0), "knee": (14, 35)},
+        "ankle": (15, 70),
+    },
+    {"nose": (0, -72), "face_chin": (0, -60)},
+)
+
+
+def advice(changes=(), *, without=(), num_people=1, turned=1):
+    joints = {name: at for name, at in {**OPEN, **dict(changes)}.items() if name not in without}
+    places = {name: np.array([turned * x, y]) + 150 for name, (x, y) in joints.items()}
+    return photo_advice(keypoints_of([places], SIZE), num_people=num_people)
+
+
+def test_of_a_photo_that_hides_nothing_nothing_is_said():
+    assert advice() == [NOTHING_TO_FIX]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"left_elbow": (30, -25), "left_wrist": (5, -20)}, "the left arm hides a part of the tr"),
+        ({"right_elbow": (-26, -25), "right_wrist": (-14, -2)}, "the right arm hides a part of"),
+        ({"left_elbow": (40, -20), "left_wrist": (20, 12)}, "the left hand hides a part of the th"),
+        ({"right_wrist": (-8, -70)}, "the right hand is before the face"),
+        ({"left_ankle": (-12, 70)}, "one leg hides the other"),
+    ],
+)
+def test_what_is_hidden_is_named(changes, said):
+    (sentence,) = advice(changes)
+    assert sentence.startswith(said)
+
+
+def test_what_a_photo_lacks_is_named():
+    assert advice(without=["left_hand_wrist"])[0].startswith("no fingers are seen of the left hand")
+    assert advice(without=["face_chin"])[0].startswith("the face is not found")
+    assert advice(num_people=2)[0].startswith("2 people are in view: the largest one performs")
+    assert advice(turned=0.2)[0].startswith("the body is turned aside")
+    assert advice(turned=-1)[0].startswith("the photo is taken from behind")
+    legless = advice(without=[f"{side}_{joint}" for side in ("left", "right") for joint in
+                              ("hip", "knee", "ankle")])  # fmt: skip
+    assert legless[0].startswith("the photo is from the chest up: what is below will not be seen")
+
+
+def test_nobody_is_said_to_be_nobody():
+    (sentence,) = photo_advice(keypoints_of([{}], SIZE), num_people=0)
+    assert sentence.startswith("nobody is found in the photo")
