@@ -14,6 +14,8 @@ class Stage:
     """Time to import libraries, load networks, and for a film of ten seconds if that is short."""
     seconds_per_frame: float = 0.0
     """CPU time for each frame of its film, or of a training's batches, for the default params."""
+    most_frames: int | None = None
+    """Frames of films that it takes; None: all."""
     gpu_memory_params: str = ""
     """Params that its memory on a GPU grows with; empty for a stage that uses none."""
     has_constant_outputs: bool = False
@@ -35,7 +37,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "clean_keypoints": Stage(start_seconds=3.0),
         "fit_normalization": Stage(start_seconds=1.0),
         "segment_person": Stage(),
-        "fit_appearance": Stage(start_seconds=40.0),
+        "fit_appearance": Stage(seconds_per_frame=0.28, most_frames=120),
         "preview": Stage(start_seconds=2.0, seconds_per_frame=0.02, affects_results=False),
         "guide": Stage(start_seconds=4.0, seconds_per_frame=0.1, affects_results=False),
         "train_gan": Stage(

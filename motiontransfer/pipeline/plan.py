@@ -1,5 +1,6 @@
 """Stages that `dvc repro` would run, and about how long they take."""
 
+import math
 import shutil
 from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager, nullcontext
@@ -126,7 +127,8 @@ def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, float]:
             seconds = slower_training * stage.seconds_per_frame * (steps or 0.0) * (items or 0.0)
             seconds = min(seconds, 60 * minutes) if minutes else seconds
         elif stage.seconds_per_frame:
-            seconds = slower * stage.seconds_per_frame * frames_of(key)
+            num_frames = min(frames_of(key), stage.most_frames or math.inf)
+            seconds = slower * stage.seconds_per_frame * num_frames
         forecasts[name] = slower * stage.start_seconds + seconds
     return forecasts
 
