@@ -30,6 +30,8 @@ _SMOOTHNESS = 0.05  # standard deviation, of the part's longer side
 _SMOOTH_PX = 128  # longer side of the image in which they are blurred, for the time it takes
 _LEAST_WEIGHT = 1e-3  # of a pixel's own color, which is taken far from what is shown
 
+_LEAST_FILLED = 0.25  # the same of a photo's part, of which nothing is hidden any more
+_FAINT, _RIM_PX = 100, 4  # level of 255 of a rim, and how wide it is
 _LEAST_PIECE = 0.1  # of a part's largest piece, in area: an arm may divide a trunk
 
 # What no frame shows.
@@ -189,6 +191,16 @@ class CutPart:
         if not len(small):
             return self
         return replace(self, coverage=np.where(np.isin(pieces, small), np.uint8(0), self.coverage))
+
+    def without_scraps(self) -> "CutPart":
+        """Without what hangs together with the largest piece by a faint rim only."""
+        solid = (self.coverage > _FAINT).astype(np.uint8)
+        _, pieces, statistics, _ = cv2.connectedComponentsWithStats(solid)
+        areas = statistics[1:, cv2.CC_STAT_AREA]
+        large = 1 + np.flatnonzero(areas >= _LEAST_FILLED * areas.max(initial=0))
+        rim = np.ones((2 * _RIM_PX + 1,) * 2, np.uint8)
+        kept = cv2.dilate(np.isin(pieces, large).astype(np.uint8), rim)
+        return replace(self, coverage=cv2.copyTo(self.coverage, kept))
 
     def stored(self, file: ImagesOnDisk) -> "StoredPart":
         images = (self.colors, self.coverage, self.hidden)

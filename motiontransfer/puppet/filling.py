@@ -274,7 +274,7 @@ class _PartViews:
         if self.part.changes_fast:
             return filled
         if self.other_side is not None and not self.part.is_neck:
-            filled = self._completed(filled, reference)
+            filled = self._completed(filled, reference).without_scraps()
         if self.part.is_neck:
             filled = filled.extended(filled.hidden)
         elif not self.part.is_limb and not self.part.is_cloth:

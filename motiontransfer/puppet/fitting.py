@@ -35,6 +35,7 @@ from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk
 from motiontransfer.puppet.hinges import HINGES, across, hinge_limbs
 from motiontransfer.puppet.masks import Mask, PersonMasks, read_masks
 from motiontransfer.puppet.overlays import behind_overlays
+from motiontransfer.puppet.part_masks import DRESS, OF_LEG
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
 from motiontransfer.puppet.silhouette import Silhouette, fit_radii, shows_skirt, silhouette
 from motiontransfer.video.color import Frame, MaskedFrame
@@ -202,6 +203,8 @@ def fit_appearance(
     has_skirt = shows_skirt(body_parts(skeleton), references.silhouettes())
     usual = body_parts(skeleton, has_skirt=has_skirt)
     parts = fit_radii(usual, references.silhouettes())
+    if background.of_photo:
+        parts = tuple(map(_with_dress, parts))
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
         shares = [
             _Share(
@@ -238,6 +241,12 @@ def fit_appearance(
         differences=differences,
         background=background.image,
     )
+
+
+def _with_dress(part: BodyPart) -> BodyPart:
+    """A leg with all that hangs at it; one frame does not tell of a hem to which leg it belongs."""
+    is_of_leg = part.name.endswith(OF_LEG)
+    return replace(part, reach=DRESS * part.reach) if is_of_leg else part
 
 
 def _middles(parts: Sequence[BodyPart], person: Silhouette) -> Float64[np.ndarray, " hinges"]:

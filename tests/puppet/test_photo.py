@@ -4,15 +4,27 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.closed_form import closed_form_matte
 from motiontransfer.puppet.cutting import CutPart
-from motiontransfer.puppet.fitting import target_appearance
+from motiontransfer.puppet.fitting import fit_appearance, target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.inpainting import blended, inpainted
 from motiontransfer.puppet.photo import photo_background
 from motiontransfer.video.frame_store import write_frames
 from tests.films import training_clip
-from tests.people import dance, picture
+from tests.people import (
+    COLORS,
+    HEIGHT_PX,
+    NUMBER_OF,
+    dance,
+    difference_mask,
+    painted,
+    picture,
+    posed,
+    room,
+    scene,
+)
 
 SKIN, WALL = (200.0, 120.0, 90.0), (40.0, 90.0, 60.0)
 
@@ -189,3 +201,71 @@ def test_parts_of_a_photo_are_cut_by_its_matte(tmp_path):
     beyond = alpha[y : y + height, x : x + width] == 0
     assert not torso.pixels[..., 3][beyond].any()
     assert torso.pixels[..., 3].any()
+
+
+def doll(keypoints, frame, *, of_photo=True):
+    """How the doll looks in one photo, or in a film of one frame."""
+    empty = room(frame.shape[:2])
+    mask = difference_mask(frame, empty)
+    matted = np.dstack([frame, mask]) if of_photo else frame
+    return fit_appearance(
+        HOLISTIC,
+        [(keypoints.points, keypoints.score)],
+        [matted.copy],
+        {(0, 0): mask},
+        background=scene(empty)._replace(of_photo=of_photo),
+        height_px=float(HEIGHT_PX),
+    )
+
+
+def patch_at(appearance, name, x, y, *, side=2):
+    """RGB and coverage of a part's patch around a place of the photo."""
+    patch = appearance.patches[0][NUMBER_OF[name]]
+    x, y = np.subtract((x, y), patch.corner)
+    return patch.pixels[y - side : y + side + 1, x - side : x + side + 1].astype(int)
+
+
+THIGH = (142, 147)
+"""x, y in the middle of the left thigh, for someone whose hips are at 128, 128."""
+
+
+def test_a_thigh_behind_a_hand_is_as_the_other_one():
+    hanging = posed(left_wrist=(14, 19), left_elbow=(22, -10))
+    frame, _ = painted(hanging)
+    shown = patch_at(doll(hanging, frame), "left_thigh", *THIGH)
+    assert (shown[..., 3] > 200).all()
+    color, of_room = shown[..., :3].mean(axis=(0, 1)), room(frame.shape[:2])[147, 142]
+    right, *others = (COLORS[NUMBER_OF[name]] for name in ("right_thigh", "left_hand", "torso"))
+    assert np.linalg.norm(color - right) < 45  # its light is that of the left one
+    assert min(np.linalg.norm(color - other) for other in (*others, of_room)) > 90
+    of_film = patch_at(doll(hanging, frame, of_photo=False), "left_thigh", *THIGH)
+    assert of_film[..., 3].max() < 50
+
+
+@pytest.mark.parametrize(("of_photo", "reached"), [(False, 154), (True, 167)])
+def test_a_wide_dress_hangs_at_the_legs_of_a_photo(of_photo, reached):
+    """It goes on to x = 180 at its hem; a thigh of a film has 13 px of it."""
+    arms_up = posed(
+        **{
+            f"{side}_{joint}": (sign * x, y)
+            for side, sign in (("left", 1), ("right", -1))
+            for joint, x, y in (("elbow", 40, -50), ("wrist", 60, -70))
+        }
+    )
+    frame, _ = painted(arms_up)
+    wide = np.array([(112, 128), (144, 128), (180, 165), (76, 165)], np.int32)
+    cv2.fillConvexPoly(frame, wide, (230, 20, 40))
+    appearance = doll(arms_up, frame, of_photo=of_photo)
+    names = [part.name for part in appearance.parts]
+    thigh = appearance.patches[0][names.index("left_thigh")]
+    columns = thigh.corner[0] + np.flatnonzero((thigh.pixels[..., 3] > 100).any(axis=0))
+    assert abs(columns.max() - reached) <= 1
+
+
+def test_what_a_faint_rim_holds_or_lies_apart_is_no_piece_of_a_photos_part():
+    colors, coverage = a_leg()
+    coverage[20:24, 34:38] = 255
+    coverage[21:23, 30:34] = 60
+    kept = part(colors, coverage, np.zeros_like(coverage)).without_scraps()
+    assert (kept.coverage[:, :30] == a_leg()[1][:, :30]).all()
+    assert not kept.coverage[:, 34:].any()
