@@ -50,6 +50,7 @@ _TRUNK_QUANTILE = 0.9  # of lengths over a clip, which bending and turning make 
 _SHOULDERS = 0.64
 _HIPS = 0.38
 _THIGH, _LEG = 0.78, 1.5  # hip to knee, hip to ankle
+_BELOW_NOSE = (2.4, 2.9)  # a shoulder, outwards and down, in lengths from the eyes to the mouth
 _HEEL, _TOES = (-0.02, 0.14), (0.08, 0.29)  # from the ankle, outwards and down
 _LONGEST_LEG = 1.03  # of a standing one; beyond, the foot leaves the ground
 
@@ -131,18 +132,19 @@ def complete(keypoints: Keypoints, content: Box | None = None) -> Keypoints:
     What shows whole bodies, or too little to place them by, stays as it is.
     """
     content = content or _whole_image(keypoints)
-    shoulders = [_seen(keypoints, f"{side}_shoulder", keypoints.score > 0) for side in _SIDES]
-    if what_is_shown(keypoints, content) not in HALF or not all(j.is_seen.any() for j in shoulders):
+    seen = [_seen(keypoints, f"{side}_shoulder", keypoints.score > 0) for side in _SIDES]
+    if what_is_shown(keypoints, content) not in HALF or not all(j.is_seen.any() for j in seen):
         return keypoints
+    shoulders = _below_head(keypoints, seen)
     x0, y0, x1, y1 = content
     sure = x0, y0, x1, y1 - round(_AT_EDGE * (y1 - y0))
     inside = _inside(keypoints, sure)
-    trunk = _trunk(keypoints, inside, *map(_filled, shoulders))
+    trunk = _trunk(keypoints, inside, *(joint.places for joint in shoulders.values()))
     legs, arms = _legs(keypoints, inside, trunk), _arms(keypoints, inside, trunk)
     points, score = keypoints.points.copy(), keypoints.score.copy()
     completed = np.zeros(score.shape, bool)
     known = (keypoints.score > 0).any(axis=1)
-    for name, joint in {**legs, **arms}.items():
+    for name, joint in {**shoulders, **legs, **arms}.items():
         index = keypoints.skeleton.index(name)
         placed = known & ~joint.is_seen
         if name in arms:  # within the film it is hidden, by the body mostly
@@ -181,6 +183,22 @@ def _continued(model: Places, joint: _Joint) -> _Joint:
         return _Joint(model, np.zeros_like(joint.is_seen))
     offset = _filled(_Joint(joint.places - model, joint.is_seen))
     return _Joint(np.where(joint.is_seen[:, None], joint.places, model + offset), joint.is_seen)
+
+
+def _below_head(keypoints: Keypoints, shoulders: list[_Joint]) -> dict[str, _Joint]:
+    """Shoulders, which follow the head where a near one leaves no room for them."""
+    nose, has_nose = keypoints.midpoint("nose", min_score=0.0)
+    face, has_face = _face_lengths(keypoints)
+    if not (known := has_nose & has_face).any():
+        models = [_filled(joint) for joint in shoulders]
+    else:
+        head = _Joint(nose, known), _Joint(np.stack([face, face], axis=1), known)
+        nose, face = (_filled(joint) for joint in head)
+        models = [nose + face * (sign * _BELOW_NOSE[0], _BELOW_NOSE[1]) for sign in (1, -1)]
+    return {
+        f"{side}_shoulder": _Joint(_continued(model, joint).places, joint.is_seen)
+        for side, model, joint in zip(_SIDES, models, shoulders, strict=True)
+    }
 
 
 def _trunk(
@@ -222,13 +240,19 @@ def _by_shoulders_and_head(keypoints: Keypoints, across: Places) -> Series:
     """Length of a trunk that is not seen: turning makes shoulders narrower, but no face shorter."""
     width = np.linalg.norm(across, axis=1)
     full = np.quantile(width, _TRUNK_QUANTILE)
+    face, _ = _face_lengths(keypoints)
+    share = face / max(np.quantile(face, _TRUNK_QUANTILE), 1e-6)
+    return full / _SHOULDERS * np.maximum(width / full, share)
+
+
+def _face_lengths(keypoints: Keypoints) -> tuple[Series, Mask]:
+    """From the eyes to the mouth; 0 where they were not found."""
     (eyes, has_eyes), (mouth, has_mouth) = (
         keypoints.midpoint(f"left_{part}", f"right_{part}", min_score=0.0)
         for part in ("eye", "mouth")
     )
-    face = np.where(has_eyes & has_mouth, np.linalg.norm(mouth - eyes, axis=1), 0)
-    share = face / max(np.quantile(face, _TRUNK_QUANTILE), 1e-6)
-    return full / _SHOULDERS * np.maximum(width / full, share)
+    found = has_eyes & has_mouth
+    return np.where(found, np.linalg.norm(mouth - eyes, axis=1), 0), found
 
 
 def _slow(values: Series, rate: Fraction) -> Series:

@@ -123,6 +123,25 @@ def test_who_comes_nearer_stands_on_longer_legs_and_where_the_camera_sees_the_fl
     assert ankles[170, 1] - ankles[30, 1] == pytest.approx((130 - horizon + 75) * grown, rel=0.1)
 
 
+def test_shoulders_that_leave_the_picture_follow_the_head():
+    """They are seen in frames 0 to 29 of 50; the head goes on to the right, and comes nearer."""
+    keypoints = film("chest", move=lambda index: (index, 0))
+    for side in ("left", "right"):
+        keypoints = lost(keypoints, f"{side}_shoulder", range(30, 50))
+    completed = complete(keypoints)
+    shoulder = place(completed, "left_shoulder")
+    np.testing.assert_allclose(np.diff(shoulder, axis=0), [(1, 0)] * 49, atol=1e-3)
+    assert completed.completed[30:, completed.skeleton.index("left_shoulder")].all()
+    assert not completed.completed[:30, completed.skeleton.index("left_shoulder")].any()
+    nearer = keypoints.points.copy()
+    nearer[30:] = (128, 60) + 1.5 * (nearer[30:] - (128, 60))
+    completed = complete(
+        replace(keypoints, points=np.where(keypoints.score[..., None] > 0, nearer, 0))
+    )
+    across = place(completed, "left_shoulder") - place(completed, "right_shoulder")
+    assert across[29, 0] < across[31, 0]
+
+
 def test_arms_hang_below_the_edge_and_are_not_made_up_before_the_body():
     keypoints = lost(film("chest"), "left_elbow", range(50))
     completed = complete(keypoints)
