@@ -51,7 +51,7 @@ from motiontransfer.evaluation.measurements import (
 from motiontransfer.evaluation.network_metrics import Networks, not_measured
 from motiontransfer.evaluation.pose_metrics import nearest_frames, pose_scores
 from motiontransfer.evaluation.sharp_frames import blurred_boxes, film_frames, sharp_frames
-from motiontransfer.evaluation.streaming import FrameMetric, measure, streaming_metrics
+from motiontransfer.evaluation.streaming import OVER_TIME, FrameMetric, measure, streaming_metrics
 from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
 from motiontransfer.evaluation.temporal_metrics import frame_changes
 from motiontransfer.pose.detection import detect_person
@@ -98,6 +98,12 @@ def _against_real(
     for system in dict.fromkeys(key.system for key in images):
         scores |= pose_scores(videos[system].keypoints, videos[real].keypoints, system=system)
     return in_section(section, scores)
+
+
+def _temporal(found: Mapping[str, Scores], *names: str) -> Scores:
+    """Those of the metrics that were measured, in their section."""
+    scores = {key: one for name in names for key, one in found.get(name, {}).items()}
+    return in_section("temporal", scores)
 
 
 def _summarize(
@@ -160,9 +166,7 @@ def evaluate_reconstruction(
         **_against_real(measured["images"], videos, _REAL),
         **measured["flicker"],
         **measured["surroundings"],
-        **in_section(
-            "temporal", {**measured["warping"], **measured["change"], **measured["switches"]}
-        ),
+        **_temporal(measured, *(name for name in OVER_TIME if name != "flicker")),
         **in_section("identity", measured["identity"]),
     }
     skipped = count_skipped(all_regions(real.keypoints))
@@ -311,14 +315,12 @@ def _transfer_scores(
     found = measure(
         {**posed, "source": shown}, {**metrics, "change_to_source": FrameMetric(to_source)}
     )
-    detection, temporal = {}, {}
+    detection = {}
     for system in (OURS, NEAREST_NEIGHBORS):
         detection |= pose_scores(posed[system].keypoints, intended, system=system)
-    for name in ("flicker", "warping", "change", "switches", "change_to_source"):
-        temporal |= found.get(name, {})
     scores = {
         **in_section("detection", detection),
-        **in_section("temporal", temporal),
+        **_temporal(found, *OVER_TIME, "change_to_source"),
         **in_section("identity", found["identity"]),
     }
     if _TRUTH in posed:
@@ -357,12 +359,9 @@ def score_videos(
         posed, real=_TRUTH, background=background, networks=networks, training=None, blurred=blurred
     )
     found = measure(posed, metrics)
-    over_time = ("flicker", "warping", "change", "switches")
     scores = {
         **_against_real(found["images"], posed, _TRUTH, section="truth"),
-        **in_section(
-            "temporal", {key: one for name in over_time for key, one in found[name].items()}
-        ),
+        **_temporal(found, *OVER_TIME),
     }
     return _summarize(
         scores,

@@ -34,6 +34,9 @@ from motiontransfer.evaluation.temporal_metrics import (
     warping_errors,
 )
 
+OVER_TIME = ("flicker", "warping", "change", "switches")
+"""Metrics of consecutive frames, which make up the section `temporal`."""
+
 Metrics = Mapping[str, "BackgroundFlicker | FrameMetric"]
 """By name: `images`, `change`, `switches`, `warping`, `flicker`, `identity`, `surroundings`."""
 
