@@ -7,7 +7,7 @@ from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints, write_keypoints
 from motiontransfer.pose.time_series import smooth
-from motiontransfer.retargeting.in_view import fit_path
+from motiontransfer.retargeting.in_view import PathFit, fit_path
 from motiontransfer.retargeting.normalization import joint_differences, normalize_poses
 from motiontransfer.retargeting.params import NormalizationParams
 from motiontransfer.retargeting.statistics import PoseStatistics, read_statistics
@@ -29,19 +29,21 @@ def main(transfer: str) -> str:
         source=read_statistics(layout.statistics_file(names.source_subject)),
         target=target,
     )
-    fitted = ""
+    fitted = PathFit(0.0, 0.0, 0.0)
     if params.path == "fit":
-        poses, fitted = fit_path(poses, source, center_x_px=target.median_ankle_x_px)
+        poses, fitted = fit_path(poses, source, target)
     groups = [group for group, _ in poses.skeleton.groups]
     seconds = (params.smoothing_frames - 1) / poses.frame_rate
     poses = smooth(poses, params.smoothing, seconds=float(seconds), groups=groups)
-    counts = {"frames": poses.num_frames}
+    counts: dict[str, int] = {"frames": poses.num_frames}
     if params.unfilmed_sides == "face_camera":
         facing = face_camera(poses, target)
         poses, counts = facing.poses, facing.counts()
     write_keypoints(layout.poses_file(transfer), poses)
-    write_json(layout.counts_file("normalize", transfer), counts)
-    made = f"{poses.num_frames} poses in {layout.poses_file(transfer)}{fitted}"
+    of_path = fitted.counts(poses.num_frames) if params.path == "fit" else {}
+    write_json(layout.counts_file("normalize", transfer), {**counts, **of_path})
+    made = f"{poses.num_frames} poses in {layout.poses_file(transfer)}"
+    made = ", ".join(filter(None, [made, str(fitted)]))
     if turned := counts.get("frames_turned_to_camera"):
         made += (
             f"; {names.target} faces the camera in {turned} frames from behind (turns: "

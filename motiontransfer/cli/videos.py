@@ -127,9 +127,11 @@ def print_missing_poses(
     Args:
         checked: films by the names of their videos; of other videos, what the pipeline made counts.
     """
+    from motiontransfer.core.params import load_section
     from motiontransfer.pose.completion import SHOWN, compared_films, what_is_shown
     from motiontransfer.project.entries import load_videos
-    from motiontransfer.rendering.inspect import advise_on_poses, load_inspection
+    from motiontransfer.rendering.inspect import advise_on_poses, expected_path, load_inspection
+    from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 
     subjects = {name: video.subject for name, video in load_videos().items()}
     clips = [name for name, subject in subjects.items() if subject == target] or [target]
@@ -142,6 +144,12 @@ def print_missing_poses(
         shown = [what_is_shown(film.keypoints) for film in (films[source], *filmed)]
         for line in compared_films(shown[0], min(shown[1:], key=SHOWN.index)):
             typer.echo(f"{transfer}: {line}")
+        how = (
+            load_section(NormalizationParams, "normalization"),
+            load_section(FitNormalizationParams, "fit_normalization"),
+        )
+        if path := expected_path(films[source], filmed, *how):
+            typer.echo(f"{transfer}: {path}")
         picture = layout.INSPECTION_FOLDER / f"{transfer}_poses.png"
         if lines := advise_on_poses(films[source], filmed, picture=picture):
             typer.echo("\n  - ".join([f"{transfer}: poses to film, too:", *lines]))

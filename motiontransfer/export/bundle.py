@@ -190,12 +190,14 @@ def _write_model(
         of_appearance, packed = pack_appearance(appearance)
         arrays |= of_appearance
     np.savez_compressed(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
+    normalization = load_section(NormalizationParams, "normalization")
     content = {
         "format_version": FORMAT_VERSION,
         **networks,
         "appearance": asdict(packed) if packed else None,
         "fit_normalization": load_section(FitNormalizationParams, "fit_normalization").model_dump(),
-        "unfilmed_sides": load_section(NormalizationParams, "normalization").unfilmed_sides,
+        "unfilmed_sides": normalization.unfilmed_sides,
+        "path": normalization.path,
     }
     write_json(folder / MODEL_FILE, content)
 

@@ -37,12 +37,14 @@ from motiontransfer.export.onnx_networks import (
 from motiontransfer.live.devices import Window, open_camera, open_video, recording
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.session import Session, working_framing
+from motiontransfer.pose.completion import complete
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.openvino_holistic import follow_person
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import labelled, puppet_frames
 from motiontransfer.rendering.frame import LiveGenerator, LivePuppet, full_size, render_poses
+from motiontransfer.retargeting.in_view import fit_path
 from motiontransfer.retargeting.normalization import LIVE_MODES, normalize_poses
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
 from motiontransfer.retargeting.unfilmed_sides import face_camera
@@ -73,11 +75,14 @@ def read_poses(path: Path) -> Keypoints:
 def play(arguments: argparse.Namespace, target: PoseStatistics) -> None:
     poses = read_poses(arguments.poses)
     if arguments.normalization != "none":
-        source = fit_statistics([poses], **read_model(FOLDER)["fit_normalization"])
+        model, dance = read_model(FOLDER), complete(poses)
+        source = fit_statistics([dance], **model["fit_normalization"])
         poses = normalize_poses(
-            poses, mode=arguments.normalization, centering="median", source=source, target=target
+            dance, mode=arguments.normalization, centering="median", source=source, target=target
         )
-        if read_model(FOLDER)["unfilmed_sides"] == "face_camera":
+        if model["path"] == "fit":
+            poses = fit_path(poses, dance, target)[0]
+        if model["unfilmed_sides"] == "face_camera":
             poses = face_camera(poses, target).poses
     if has_networks(FOLDER):
         renderer = open_target(FOLDER, engine=arguments.engine, num_threads=arguments.threads)

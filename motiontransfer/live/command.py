@@ -161,6 +161,8 @@ def source_motion(target: PoseStatistics, source: Source, *, size: tuple[int, in
             f"target's shape, {size} (height, width), got {image_size}; expected "
             f"{' or '.join(others)}"
         )
+    if normalization.path == "fit":
+        _logger.info("normalization.path: fit needs a whole dance; live, no path is shortened")
     statistics = load_section(FitNormalizationParams, "fit_normalization")
     return SourceMotion(
         partial(fit_statistics, **dict(statistics)),

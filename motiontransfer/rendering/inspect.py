@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MissingFileError
+from motiontransfer.core.errors import MissingFileError, ParamsError, StatisticsError
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
+from motiontransfer.pose.completion import complete
 from motiontransfer.pose.drawing import display_style, draw_rgb
 from motiontransfer.pose.keypoints import (
     Detections,
@@ -33,7 +34,10 @@ from motiontransfer.pose.pose_coverage import pose_gaps
 from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.pose.time_series import Series
 from motiontransfer.rendering.videos import contact_sheet, side_by_side
-from motiontransfer.retargeting.statistics import measure_ground_contact
+from motiontransfer.retargeting.in_view import fit_path
+from motiontransfer.retargeting.normalization import normalize_poses
+from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
+from motiontransfer.retargeting.statistics import fit_statistics, measure_ground_contact
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box
@@ -91,6 +95,26 @@ def advise_on_poses(dance: Filmed, target: Sequence[Filmed], *, picture: Path) -
     with replacing(picture) as temporary:
         Image.fromarray(contact_sheet(rows, ["the dancer", "you, nearest"])).save(temporary)
     return [*(gap.advice for gap in gaps), f"look at {picture}"]
+
+
+def expected_path(
+    dance: Filmed,
+    films: Sequence[Filmed],
+    params: NormalizationParams,
+    fit_params: FitNormalizationParams,
+) -> str:
+    """How much of a dance's path will be shortened, by what is known of it; "" if nothing."""
+    if params.path != "fit":
+        return ""
+    poses, *clips = (complete(film.keypoints) for film in (dance, *films))
+    try:
+        source, target = (fit_statistics(of, **dict(fit_params)) for of in ([poses], clips))
+        normalized = normalize_poses(
+            poses, mode=params.mode, centering=params.centering, source=source, target=target
+        )
+    except (ParamsError, StatisticsError):  # said where it is done
+        return ""
+    return str(fit_path(normalized, poses, target)[1])
 
 
 def _person(film: Filmed, index: int) -> AnyFrame:

@@ -1,69 +1,110 @@
-"""Path fit: a dance that is wider than the target's picture takes a shorter path from side to side.
+"""Path fit: a dance that is wider than the target's picture takes a shorter path.
 
-The path is that of the middle of the hips. It is shortened evenly over the clip, just so far that
-hands and feet are in view as often as asked; how the body moves about it stays.
+The path is that of the middle of the hips, from side to side. It is shortened evenly over the clip,
+just so far that hands and feet are in view as often as asked; how the body moves about it stays.
+Who is filmed without feet stands on no floor that is seen: the way up and down of their shoulders
+is shortened in the same way, for head and shoulders.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
+from motiontransfer.pose.completion import WHOLE
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.time_series import Mask, Series, fill_gaps
+from motiontransfer.retargeting.statistics import PoseStatistics
 
 _HIPS = ("left_hip", "right_hip")
 _ENDS = tuple(f"{side}_{end}" for side in ("left", "right") for end in ("wrist", "ankle"))
+_BUST = ("nose", "left_shoulder", "right_shoulder")
 _IN_VIEW = 0.98  # share of the frames, or that of the dance if it is less
 _OF_NO_USE = 0.02  # of the frames more, where arms alone are wider than the picture
 _SHORTENINGS = np.linspace(0, 1, 51)  # steps of 2 %
 
 
-def fit_path(poses: Keypoints, dance: Keypoints, *, center_x_px: float) -> tuple[Keypoints, str]:
-    """Shorten the path towards a place, as little as it takes; and say so.
+class PathFit(NamedTuple):
+    """What became of a path, shares of its length and of frames."""
+
+    shorter: float
+    lower: float
+    """The same of the way up and down."""
+    out_of_view: float
+    """Frames that show less than asked, and less than the dance."""
+
+    def __str__(self) -> str:
+        said = {
+            "its path from side to side {:.0%} shorter": self.shorter,
+            "its way up and down {:.0%} shorter": self.lower,
+            "hands, feet or head out of view in {:.0%} of frames": self.out_of_view,
+        }
+        return ", ".join(text.format(share) for text, share in said.items() if share)
+
+    def counts(self, num_frames: int) -> dict[str, float]:
+        """As `normalize` counts them."""
+        return {
+            "path_shorter": self.shorter,
+            "up_and_down_shorter": self.lower,
+            "frames_out_of_view": round(self.out_of_view * num_frames),
+        }
+
+
+def fit_path(
+    poses: Keypoints, dance: Keypoints, target: PoseStatistics
+) -> tuple[Keypoints, PathFit]:
+    """Shorten a path, as little as it takes.
 
     Args:
         poses: normalized.
         dance: the same poses in the dance's own picture.
-        center_x_px: the target's usual place.
     """
-    hips, found = poses.midpoint(*_HIPS, min_score=0.0)
+    poses, shorter, out = _shortened(poses, dance, 0, _ENDS, target.median_ankle_x_px)
+    lower = out_of_height = 0.0
+    if target.shows != WHOLE:
+        poses, lower, out_of_height = _shortened(poses, dance, 1, _BUST, None)
+    return poses, PathFit(shorter, lower, max(out, out_of_height))
+
+
+def _shortened(
+    poses: Keypoints, dance: Keypoints, axis: int, joints: Sequence[str], middle: float | None
+) -> tuple[Keypoints, float, float]:
+    """The poses, by how much their path is shorter, and the share that is still out of view."""
+    middles, found = poses.midpoint(*(_BUST[1:] if axis else _HIPS), min_score=0.0)
     if not found.any():
-        return poses, ""
-    path = fill_gaps(hips[:, 0], found) - center_x_px
-    low, high = _reach(poses)
-    width = poses.image_size[1]
-    wanted = min(_IN_VIEW, float(_in_view(*_reach(dance), dance.image_size[1]).mean()))
+        return poses, 0.0, 0.0
+    path = fill_gaps(middles[:, axis], found)
+    path -= np.median(path) if middle is None else middle
+    low, high = _reach(poses, axis, joints)
+    size = poses.image_size[1 - axis]
+    of_dance = _in_view(*_reach(dance, axis, joints), dance.image_size[1 - axis])
+    wanted = min(_IN_VIEW, float(of_dance.mean()))
     shares = [
-        float(_in_view(low - by * path, high - by * path, width).mean()) for by in _SHORTENINGS
+        float(_in_view(low - by * path, high - by * path, size).mean()) for by in _SHORTENINGS
     ]
     least = wanted if max(shares) >= wanted else max(shares) - _OF_NO_USE
-    enough = np.flatnonzero(np.array(shares) >= least)
-    best = int(enough[0])
-    by = float(_SHORTENINGS[best])
-    said = "" if shares[best] >= wanted else _still_out(shares[best])
+    best = int(np.flatnonzero(np.array(shares) >= least)[0])
+    by, out = float(_SHORTENINGS[best]), 1 - shares[best] if shares[best] < wanted else 0.0
     if not by:
-        return poses, said
+        return poses, by, out
     points = poses.points.copy()
-    points[..., 0] -= np.float32(by) * path[:, None].astype(np.float32)
+    points[..., axis] -= np.float32(by) * path[:, None].astype(np.float32)
     points[poses.score == 0] = 0
-    return replace(poses, points=points), f", its path from side to side {by:.0%} shorter{said}"
+    return replace(poses, points=points), by, out
 
 
-def _still_out(share: float) -> str:
-    return f", hands or feet out of view in {1 - share:.0%} of frames"
-
-
-def _reach(keypoints: Keypoints) -> tuple[Series, Series]:
-    """The leftmost and the rightmost of hands and feet, pixels; 0 and 0 where none is known."""
+def _reach(keypoints: Keypoints, axis: int, joints: Sequence[str]) -> tuple[Series, Series]:
+    """The first and the last of some joints along an axis, pixels; 0 and 0 where none is known."""
     measured = keypoints.measured()
-    indices = [keypoints.skeleton.index(joint) for joint in _ENDS]
-    x, known = measured.points[:, indices, 0].astype(np.float64), measured.score[:, indices] > 0
-    low, high = np.where(known, x, np.inf).min(axis=1), np.where(known, x, -np.inf).max(axis=1)
+    indices = [keypoints.skeleton.index(joint) for joint in joints]
+    at, known = measured.points[:, indices, axis].astype(np.float64), measured.score[:, indices] > 0
+    low, high = np.where(known, at, np.inf).min(axis=1), np.where(known, at, -np.inf).max(axis=1)
     return np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
 
 
 def _in_view(
-    low: Float64[np.ndarray, " frames"], high: Float64[np.ndarray, " frames"], width: int
+    low: Float64[np.ndarray, " frames"], high: Float64[np.ndarray, " frames"], size: int
 ) -> Mask:
-    return (low >= 0) & (high <= width - 1)
+    return (low >= 0) & (high <= size - 1)

@@ -13,6 +13,7 @@ from motiontransfer.core.params import Transfer
 from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.measurements import Measurements, MetricKey, write_measurements
 from motiontransfer.report.report import write_transfer_report
+from motiontransfer.retargeting.in_view import PathFit
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.writer import write_video
 from tests.report.conftest import NUM_FRAMES, RATE, coded_frames
@@ -110,6 +111,15 @@ def test_frames_that_face_the_camera_instead_are_named(transfer_run):
     turned = {"frames_turned_to_camera": 31, "turns_to_camera": 2}
     write_json(transfer_run.pose_counts, turned)
     assert "ada faces the camera in 31 frames (turns: 2)" in _written(transfer_run)
+
+
+def test_a_path_that_was_shortened_and_what_is_out_of_view_are_named(transfer_run):
+    assert "To stay in the picture" not in _written(transfer_run)
+    fit = PathFit(shorter=0.26, lower=0.0, out_of_view=0.04)
+    write_json(transfer_run.pose_counts, fit.counts(100))
+    page = _written(transfer_run)
+    assert "the path is 26 % shorter from side to side and 0 % up and down" in page
+    assert "still out of it in 4 frames" in page
 
 
 def test_metrics_that_are_no_json_object_are_refused_in_one_line(transfer_run):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.retargeting.in_view import fit_path
+from motiontransfer.retargeting.statistics import fit_statistics
 from tests.people import person
 
 
@@ -14,19 +15,20 @@ def walk(reach, *, frames=101, width=256):
 
 
 WIDE = walk(10, width=1000)
+WHOLE = fit_statistics([walk(0)], min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
 
 
 def test_a_path_that_fits_is_not_touched():
     poses = walk(90)
-    fitted, said = fit_path(poses, WIDE, center_x_px=128.0)
+    fitted, said = fit_path(poses, WIDE, WHOLE)
     assert fitted is poses
-    assert said == ""
+    assert str(said) == ""
 
 
 def test_a_wide_path_is_shortened_evenly_just_so_far_that_hands_and_feet_are_in_view():
     """Hands are at +-32 px: a reach of 95 px fits 256 px, and 98 % of frames a little more."""
     poses = walk(190)
-    fitted, said = fit_path(poses, WIDE, center_x_px=128.0)
+    fitted, said = fit_path(poses, WIDE, WHOLE)
     hips, before = (
         it.midpoint("left_hip", "right_hip", min_score=0.0)[0][:, 0] - 128 for it in (fitted, poses)
     )
@@ -35,7 +37,12 @@ def test_a_wide_path_is_shortened_evenly_just_so_far_that_hands_and_feet_are_in_
     assert share * 190 == pytest.approx(95, abs=4)
     wrists = fitted.joint("left_wrist")[0][:, 0]
     assert (wrists <= 255).mean() >= 0.98
-    assert said == ", its path from side to side 50% shorter"
+    assert str(said) == "its path from side to side 50% shorter"
+    assert said.counts(101) == {
+        "path_shorter": 0.5,
+        "up_and_down_shorter": 0,
+        "frames_out_of_view": 0,
+    }
     np.testing.assert_allclose(
         np.diff(fitted.points - poses.points, axis=1), 0, atol=1e-4
     )  # all joints move as one
@@ -43,9 +50,24 @@ def test_a_wide_path_is_shortened_evenly_just_so_far_that_hands_and_feet_are_in_
 
 def test_a_dance_that_leaves_its_own_picture_may_do_so_here():
     poses = walk(110)
-    assert fit_path(poses, walk(110), center_x_px=128.0)[0] is poses
+    assert fit_path(poses, walk(110), WHOLE)[0] is poses
 
 
 def test_what_is_still_out_of_view_is_told():
     poses = walk(40, width=50)
-    assert fit_path(poses, WIDE, center_x_px=128.0)[1].endswith("out of view in 100% of frames")
+    assert fit_path(poses, WIDE, WHOLE)[1] == (0, 0, 1)
+
+
+def test_head_and_shoulders_of_who_shows_no_feet_stay_in_view_in_a_squat():
+    """The nose is 72 px above the hips, shoulders 50: 128 px of height end 12 px below these."""
+    poses = person(
+        [(128, 116 + 40 * (1 - np.cos(index / 50 * 2 * np.pi)) / 2) for index in range(101)]
+    )
+    poses = replace(poses, image_size=(90, 256))
+    deep, said = fit_path(poses, WIDE, replace(WHOLE, shows="waist"))
+    shoulders, before = (it.joint("left_shoulder")[0][:, 1] for it in (deep, poses))
+    assert before.max() > 100
+    assert (shoulders <= 89).mean() >= 0.98
+    assert 0.5 < said.lower < 0.9
+    assert said.shorter == said.out_of_view == 0
+    assert fit_path(poses, WIDE, WHOLE)[0] is poses
