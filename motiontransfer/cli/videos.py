@@ -149,7 +149,7 @@ def print_missing_poses(
             load_section(FitNormalizationParams, "fit_normalization"),
         )
         if path := expected_path(films[source], filmed, *how):
-            typer.echo(f"{transfer}: {path}")
+            typer.echo(f"{transfer}: as far as is known now, {path}")
         picture = layout.INSPECTION_FOLDER / f"{transfer}_poses.png"
         if lines := advise_on_poses(films[source], filmed, picture=picture):
             typer.echo("\n  - ".join([f"{transfer}: poses to film, too:", *lines]))

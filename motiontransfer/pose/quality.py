@@ -256,10 +256,14 @@ def _detection(quality: ClipQuality) -> Iterator[str]:
     left, right, face = (
         quality.of_part(part) != MISSING for part in ("left hand", "right hand", "face")
     )
-    if min(left.mean(), right.mean()) < _ENOUGH_OF_HANDS:
+    frames = "frames"
+    if quality.shows != WHOLE:  # hands come from below and leave
+        frames = "frames that show both"
+        left, right = (hand[~quality.outside["hands"]] for hand in (left, right))
+    if len(left) and min(left.mean(), right.mean()) < _ENOUGH_OF_HANDS:
         yield (
             f"the left hand is known in {_percent(left)}, the right in {_percent(right)} of "
-            "frames: fast hands blur; film with more light and a shorter exposure, and nearer"
+            f"{frames}: fast hands blur; film with more light and a shorter exposure, and nearer"
         )
     if face.mean() < _ENOUGH_OF_FACE:
         yield (

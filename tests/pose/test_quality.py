@@ -156,6 +156,14 @@ def everywhere(frames):
             quality([("left hand", MISSING, share(88)), ("right hand", MISSING, share(12))]),
             "^the left hand .* 12 %, the right in 88 %",
         ),
+        (
+            quality(
+                [("left hand", MISSING, share(65)), ("right hand", MISSING, share(50))],
+                outside={"hands": share(50)},
+                shows="waist",
+            ),
+            "^the left hand .* 70 %, the right in 100 % of frames that show both: .*",
+        ),
         (quality([("face", MISSING, share(60))]), "^the face .* 40 %"),
         (quality([("left leg", MISSING, share(8))]), "^one leg .* 8 %"),
         (quality(body_height_px=84.4), r"^the person .* 84 px .*crop: auto.*decode\.size"),
@@ -181,6 +189,7 @@ def test_one_fault_is_one_sentence(clip, says):
         quality(outside={"feet": share(2), "head": share(1)}),
         quality(everywhere(share(2))),
         quality([("left hand", MISSING, share(20)), ("face", MISSING, share(50))]),
+        quality([("left hand", MISSING, share(100))], outside={"hands": share(100)}, shows="chest"),
         quality([(part, FILLED, share(100)) for part in PARTS]),
         quality([("left leg", MISSING, share(2))]),
         quality(with_others=share(2)),

@@ -1,3 +1,4 @@
+import re
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,20 +8,23 @@ import pytest
 from PIL import Image
 
 from motiontransfer.core.errors import MissingFileError, VideoError
+from motiontransfer.core.params import load_section
 from motiontransfer.pose.keypoints import Keypoints, write_detections, write_keypoints
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.rendering.inspect import (
     Inspection,
     advise_on_poses,
     draw_overlay,
+    expected_path,
     load_inspection,
     measures_over_time,
     write_overlay,
     write_overlay_sheet,
 )
+from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import add_clip, film
-from tests.people import RATE, SIZE, dance, everyone, joined, moved, standing, stick_person
+from tests.people import RATE, SIZE, dance, everyone, joined, moved, person, standing, stick_person
 
 NUM_FRAMES = 6
 SCALE = 10  # 48 px high is shown 480 px high
@@ -80,6 +84,27 @@ def test_without_a_missing_pose_there_is_no_picture(tmp_path):
     film = Drawn(standing(3), 0)
     assert advise_on_poses(film, [film], picture=tmp_path / "poses.png") == []
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_path_that_will_be_shortened_is_told_before():
+    """Hands reach 32 px, and the path 190, in a picture that shows 128 px to each side."""
+    path = [(500 + 190 * np.sin(2 * np.pi * index / 40), 128) for index in range(41)]
+    walk = Drawn(replace(person(path), image_size=(256, 1000)), 0)
+    target = [Drawn(standing(20), 0)]
+    how = {
+        name: load_section(section, name)
+        for name, section in (
+            ("normalization", NormalizationParams),
+            ("fit_normalization", FitNormalizationParams),
+        )
+    }
+    said = expected_path(walk, target, *how.values())
+    assert re.fullmatch(r"its path from side to side (4[89]|5\d)% shorter", said)
+    assert expected_path(target[0], target, *how.values()) == ""
+    as_danced = how["normalization"].model_copy(update={"path": "as_danced"})
+    assert expected_path(walk, target, as_danced, how["fit_normalization"]) == ""
+    nobody = Drawn(walk.keypoints.without(np.array([[True]])), 0)
+    assert expected_path(nobody, target, *how.values()) == ""
 
 
 def shown(inspection, index=0):
