@@ -18,6 +18,7 @@ _HEIGHT_PX = 160  # of the image in which patches are chosen
 _RADIUS_PX = 4  # of a patch
 _GUESS = 0.5  # weight of a hidden pixel's guess; without it, things are made up
 _LEVEL_REACH = 0.1  # of what a part's levels follow its border, of its longer side
+_LEAST_LEVEL_WEIGHT = 1e-6  # of a level, beside that of a difference: it decides alone
 _LEAST_CONTRAST = 3.0  # levels; of an even patch, whose turn comes by how much of it is seen
 
 _Pixels = Bool[np.ndarray, "height width"]
@@ -45,7 +46,8 @@ def inpainted(image: Frame, is_hidden: _Pixels, *, is_beyond: _Pixels | None = N
     beyond = cv2.resize(is_beyond.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
     beyond &= ~partly
     no_offsets = np.zeros((*partly.shape, 2), np.int64)
-    small[partly] = _joined(small, partly, beyond, no_offsets)
+    usual = image[~(is_hidden | is_beyond)].mean(axis=0) if is_part else None
+    small[partly] = _joined(small, partly, beyond, no_offsets, usual=usual)
     offsets = _exemplars(small, partly, beyond) * (np.array([height, width]) / partly.shape)
     offsets = resampled(offsets.round().astype(np.int64), (height, width))
     filled = image.copy()
@@ -117,15 +119,26 @@ def _most_urgent(
 
 
 def _joined(
-    image: Frame | _Image, is_hidden: _Pixels, is_beyond: _Pixels, offsets: _Offsets
+    image: Frame | _Image,
+    is_hidden: _Pixels,
+    is_beyond: _Pixels,
+    offsets: _Offsets,
+    *,
+    usual: Float64[np.ndarray, "3"] | None = None,
 ) -> Float64[np.ndarray, "hidden 3"]:
     """Hidden pixels by the differences where they are copied from, in least squares.
 
     Where there is nothing to copy they are a membrane between the others.
+
+    Args:
+        usual: color of what borders on none of the others; None: all do.
     """
     pairs = _pairs(is_hidden, is_beyond)
     copied = _copied_differences(image, is_hidden | is_beyond, offsets, pairs)
-    return _by_differences(image, is_hidden, pairs, copied)
+    if usual is None:
+        return _by_differences(image, is_hidden, pairs, copied)
+    levels = np.tile(usual, (np.count_nonzero(is_hidden), 1))
+    return _by_differences(image, is_hidden, pairs, copied, levels, _LEAST_LEVEL_WEIGHT)
 
 
 def blended(

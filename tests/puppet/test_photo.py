@@ -119,6 +119,16 @@ def test_what_neither_side_shows_goes_on_in_the_texture_of_the_part_alone():
     assert np.abs(filled.colors[:, 10:30].astype(int) - truth[:, 10:30]).max() <= 4
 
 
+def test_a_part_that_is_made_small_has_no_piece_whose_color_nothing_tells():
+    """Of 400 px in height 160 are left: one of them is all of a hidden pixel and the one beside."""
+    colors, coverage = np.full((400, 40, 3), 90, np.uint8), np.zeros((400, 40), np.uint8)
+    hidden = np.zeros_like(coverage)
+    coverage[:100] = coverage[300, 20] = hidden[300, 21] = 255
+    filled = part(colors, coverage, hidden).synthesized(hidden)
+    assert filled.coverage[300, 21] == 255
+    assert np.abs(filled.colors[300, 21].astype(int) - 90).max() <= 1
+
+
 def test_what_lies_apart_from_all_that_is_shown_stays_hidden():
     colors, coverage = a_leg()
     hidden = np.zeros_like(coverage)
