@@ -137,7 +137,7 @@ def _joined(
     copied = _copied_differences(image, is_hidden | is_beyond, offsets, pairs)
     if usual is None:
         return _by_differences(image, is_hidden, pairs, copied)
-    levels = np.tile(usual, (np.count_nonzero(is_hidden), 1))
+    levels = np.ones((int(is_hidden.sum()), 1)) * usual
     return _by_differences(image, is_hidden, pairs, copied, levels, _LEAST_LEVEL_WEIGHT)
 
 
