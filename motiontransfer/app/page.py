@@ -133,9 +133,14 @@ def _add_make(queue: Queue) -> tuple[list[gr.components.Component], list[gr.Stat
                 ]
                 picks.append(pick)
                 chosen.append(film)
-        camera = gr.Button(f"or take a photo in {_COUNTDOWN_SECONDS} seconds", size="sm")
-        taken = gr.Textbox(visible=False)
-    choices.append(camera.click(_photographed, taken, [film, refused], js=_TAKE_PHOTO, queue=False))
+                if len(picks) == 2:
+                    camera = gr.Button(
+                        f"or take a photo in {_COUNTDOWN_SECONDS} seconds", size="sm"
+                    )
+                    taken, kept = gr.Textbox(visible=False), [film, refused]
+                    choices.append(
+                        camera.click(_photographed, taken, kept, js=_TAKE_PHOTO, queue=False)
+                    )
     make = gr.Button("Make", variant="primary")
     advice, status = gr.HTML(), gr.HTML()
     cancel = gr.Button("Cancel: what is done is kept", visible=False)

@@ -22,7 +22,7 @@ STYLE = """
 .shown figure {margin: 0; flex: 1 1 300px; min-width: 0}
 .shown video, .shown img {max-width: 100%; max-height: 60vh; border-radius: 6px}
 img.live {width: 100%; max-width: 1000px; border-radius: 6px}
-.countdown {position: fixed; inset: 0; z-index: 9; background: #000}
+.countdown {position: fixed; inset: 0; z-index: 9999; background: #000}
 .countdown video {width: 100%; height: 100%; object-fit: contain; transform: scaleX(-1)}
 .countdown b {position: absolute; inset: auto 0 1rem; text-align: center; font-size: 30vmin;
               color: #fff; text-shadow: 0 0 1rem #000}

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import KeypointsError
+from motiontransfer.core.errors import KeypointsError, VideoError
 from motiontransfer.core.params import Compute, load_section
 from motiontransfer.pose.completion import complete
 from motiontransfer.pose.detectors import default_detector, detect_keypoints
@@ -37,7 +37,10 @@ def person_in_photos(photos: Sequence[Path]) -> tuple[Appearance, PoseStatistics
     """
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
         root = Path(folder)
-        clips = [_clip(root, f"{index:03}", photo) for index, photo in enumerate(photos)]
+        named = {f"{index:03}": photo for index, photo in enumerate(photos)}
+        for name, photo in named.items():  # all before MediaPipe has threads, which no fork has
+            _decode(photo, root / layout.clip_folder(_SUBJECT, name))
+        clips = [_keypoints(root, name, photo) for name, photo in named.items()]
         still = [standing_still(placed(clip, clips[0])) for clip in clips]
         params = load_section(FitNormalizationParams, "fit_normalization")
         statistics = fit_statistics(still, **params.model_dump())
@@ -50,9 +53,8 @@ def person_in_photos(photos: Sequence[Path]) -> tuple[Appearance, PoseStatistics
             return target_appearance(frames, background, num_references=references), statistics
 
 
-def _clip(root: Path, name: str, photo: Path) -> Keypoints:
-    folder = root / layout.clip_folder(_SUBJECT, name)
-    run_isolated(
+def _decode(photo: Path, folder: Path) -> None:
+    counts = run_isolated(
         decode_video,
         photo,
         folder,
@@ -61,6 +63,12 @@ def _clip(root: Path, name: str, photo: Path) -> Keypoints:
         crop=person_boxes,
         on_damage="fail",
     )
+    if counts["frames"] != 1:
+        raise VideoError(f"{photo}: expected a photo, got a film of {counts['frames']} frames")
+
+
+def _keypoints(root: Path, name: str, photo: Path) -> Keypoints:
+    folder = root / layout.clip_folder(_SUBJECT, name)
     detections = detect_keypoints(
         folder, default_detector(), video=photo, compute=Compute(num_workers=1)
     )
@@ -68,9 +76,6 @@ def _clip(root: Path, name: str, photo: Path) -> Keypoints:
         found = detections.of_person(*choose_person(detections, "largest"))
     except KeypointsError as error:
         raise KeypointsError(f"{photo}: {error}") from error
-    clip = read_clip(folder)
-    if found.num_frames > 1:
-        raise KeypointsError(f"{photo}: expected a photo, got a film of {found.num_frames} frames")
-    found = complete(found, clip.framing.content)
+    found = complete(found, read_clip(folder).framing.content)
     write_keypoints(root / layout.keypoints_file(_SUBJECT, name), found)
     return found

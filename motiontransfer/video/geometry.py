@@ -13,11 +13,12 @@ from av.sidedata.sidedata import Type as SideDataType
 from jaxtyping import Float, Float32, UInt8
 
 from motiontransfer.core.errors import VideoError
-from motiontransfer.video.color import Frame, MaskedFrame
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, half-open."""
 _MOST_SIDE_DATA = 64  # kinds that FFmpeg may have; it has 32
+Pixels = UInt8[np.ndarray, "_ _ channels"]
+"""RGB, with or without a mask, or a mask alone."""
 WorkingSize = int | tuple[int, int]
 """Height in pixels, the width follows from what is shown; or (height, width), letterboxed."""
 
@@ -81,16 +82,12 @@ class Framing:
     def to_working(self, points: Float[np.ndarray, "*points 2"]) -> Float[np.ndarray, "*points 2"]:
         return points * np.array(self.scale) + np.array(self.offset)
 
-    def apply(
-        self, image: Frame | MaskedFrame
-    ) -> UInt8[np.ndarray, "working_height working_width _"]:
+    def apply(self, image: Pixels) -> Pixels:
         assert image.shape[:2] == self.source_size
         x0, y0, x1, y1 = self.crop
         return self.letterbox(image[y0:y1, x0:x1])
 
-    def letterbox(
-        self, content: Frame | MaskedFrame
-    ) -> UInt8[np.ndarray, "working_height working_width _"]:
+    def letterbox(self, content: Pixels) -> Pixels:
         """Scale an image of the crop, of any size, and letterbox it."""
         u0, v0, u1, v1 = self.content
         working = np.zeros((*self.size, content.shape[2]), dtype=np.uint8)
@@ -113,9 +110,7 @@ def fit_framing(source_size: tuple[int, int], crop: Box, *, size: WorkingSize) -
     return Framing(source_size=source_size, crop=crop, size=size, content=content)
 
 
-def resize(
-    image: Frame | MaskedFrame, size: tuple[int, int]
-) -> UInt8[np.ndarray, "new_height new_width _"]:
+def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     """Resize without aliasing: areas are averaged when shrinking, cubic when enlarging."""
     if image.shape[:2] == size:
         return image
@@ -238,9 +233,7 @@ class Orientation:
         x0, y0, x1, y1 = box
         return (size[1] - x1, y0, size[1] - x0, y1) if self.mirrored else box
 
-    def upright(
-        self, image: Frame | MaskedFrame
-    ) -> UInt8[np.ndarray, "upright_height upright_width _"]:
+    def upright(self, image: Pixels) -> Pixels:
         flipped = image[:, ::-1] if self.mirrored else image
         return np.ascontiguousarray(np.rot90(flipped, k=-self.quarter_turns))
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import skimage
 import yaml
+from PIL import Image
 
 from motiontransfer.live import command
 from motiontransfer.pose.keypoints import write_keypoints
@@ -71,6 +73,11 @@ def test_poses_are_performed_and_recorded(project, monkeypatch, capsys, caplog):
     ("arguments", "edits", "named"),
     [
         (["--target", "bob"], {}, "--target: expected one of ada, got bob"),
+        (
+            ["--target", "ada", "--photo", "me.jpg"],
+            {},
+            "expected --target or --photo, and not both",
+        ),
         (["--target", "ada", "--output", "a.avi"], {}, ".mp4"),
         (["--target", "ada", "--video", "none.mp4"], {}, "none.mp4: no such file"),
         (["--target", "ada", "--video", "a.mp4"], {}, "expected --video or --poses, got both"),
@@ -91,6 +98,34 @@ def test_mistakes_are_one_line(project, monkeypatch, capsys, arguments, edits, n
     said = capsys.readouterr().err
     assert named in said
     assert said.startswith("ERROR: ")
+    assert said.count("\n") == 1
+
+
+def test_photos_of_half_a_body_perform_without_a_project_of_their_own(project):
+    """By the command itself: a process that has run MediaPipe cannot decode in a fork."""
+    astronaut = skimage.data.astronaut()
+    Image.fromarray(astronaut).save("me.jpg")
+    Image.fromarray(astronaut[:400, 60:460]).save("nearer.jpg")
+    Image.new("RGB", (2, 2)).save("none.png")
+    program = [sys.executable, "-c", "from motiontransfer.cli.app import main; main()", "live"]
+    program += ["--poses", "ben.parquet", "--headless", "--output", "out.mp4"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def perform(*photos):
+        given = [word for photo in photos for word in ("--photo", photo)]
+        return subprocess.run(
+            [*program, *given], env=environment, capture_output=True, text=True, check=False
+        )
+
+    done = perform("me.jpg", "nearer.jpg")
+    assert "draws the puppet alone" in done.stderr
+    assert done.stdout.endswith("wrote out.mp4\n")
+    with av.open("out.mp4") as container:
+        frame = next(container.decode(video=0))
+    assert (frame.height, frame.width) == (512, 512)  # as the photo, not as a working image
+    assert read_provenance(Path("out.mp4")).source_type.startswith("composite")
+    said = perform("none.png").stderr
+    assert said.startswith("ERROR: none.png: ")
     assert said.count("\n") == 1
 
 

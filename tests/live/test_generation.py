@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 
 from motiontransfer.models.generators import FrameGenerator
-from motiontransfer.rendering.frame import LiveGenerator, render_poses
+from motiontransfer.puppet.warping import Puppet
+from motiontransfer.rendering.compositing import draw_puppet
+from motiontransfer.rendering.frame import LiveGenerator, LivePuppet, render_poses
 from motiontransfer.video.tensors import tensor_to_frames
 from tests.live.parts import Flat, background_image, renderer, still
-from tests.people import SIZE, dance
+from tests.people import SIZE, dance, puppet_of
 from tests.training.small import Convolution, brighter
 
 
@@ -48,3 +50,17 @@ def test_without_a_background_image_nobody_is_black():
     live = LiveGenerator(renderer(FrameGenerator(Convolution())))
     assert live.background.shape == (*SIZE, 3)
     assert not live.background.any()
+
+
+def test_a_puppet_alone_is_drawn_where_it_is_shown():
+    poses, size = dance(4), (4 * SIZE[0], 4 * SIZE[1])
+    appearance = puppet_of(dance(3, size=size), [0]).appearance
+    live = LivePuppet(appearance, SIZE)
+    frames = generated(live, poses)
+    assert live.background.shape == frames[0].shape == (*size, 3)
+    first = Puppet(appearance, SIZE).follow(poses.part(range(1)))
+    drawn = draw_puppet(first, 0, SIZE, appearance.background)
+    np.testing.assert_array_equal(frames[0], drawn[..., :3])
+    assert drawn[..., 3].any()
+    live.restart()
+    np.testing.assert_array_equal(live.generate(poses.part(range(1)))(), frames[0])

@@ -1,3 +1,4 @@
+import gc
 import json
 from fractions import Fraction
 
@@ -5,6 +6,7 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image, ImageCms
 
 import motiontransfer.video.clip as clip_module
 from motiontransfer.core.errors import MissingFileError, VideoError
@@ -310,3 +312,62 @@ def test_frames_of_8k_are_kept_in_4k(tmp_path, monkeypatch):
     decode(write_test_video(tmp_path / "v.mkv", greys(2)), tmp_path / "clip", size=8)
     with FrameStore(tmp_path / "clip/full_size.mkv") as store:
         assert store.size == (16, 24)
+
+
+def decoded(path, folder, **options):
+    everything = {"size": 64, "frame_rate": None, "crop": "none", "on_damage": "fail", **options}
+    clip_module.decode_video(path, folder, **everything)
+    return clip_module.read_clip(folder)
+
+
+def test_a_pictures_mask_is_kept_at_each_size_and_its_colors_lie_on_gray(tmp_path):
+    levels = np.full((300, 200, 4), 200, np.uint8)
+    levels[:, :100, 3] = 0
+    Image.fromarray(levels).save(tmp_path / "me.png")
+    clip = decoded(tmp_path / "me.png", tmp_path / "clip")
+    assert (clip.num_frames, clip.size) == (1, (64, 42))
+    for name in ("frames.mkv", "full_size.mkv"):
+        with FrameStore(tmp_path / "clip" / name) as store:
+            assert store.has_masks
+            (frame,) = store.masked_frames()
+            assert frame[5, 2].tolist() == [128, 128, 128, 0]
+            assert frame[5, -2].tolist() == [184, 184, 184, 200]  # 200 over 128
+            assert store[0].shape == (*store.size, 3)
+    with FrameStore(tmp_path / "clip/detection.mkv") as store:
+        assert store.size == (128, 84)
+
+
+def test_a_large_picture_is_made_smaller_and_a_film_of_its_size_is_not(tmp_path):
+    pixels = np.zeros((1200, 800, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "me.jpg")
+    decoded(tmp_path / "me.jpg", tmp_path / "photo")
+    with FrameStore(tmp_path / "photo/full_size.mkv") as store:
+        assert store.size == (1024, 672)  # the aspect of the working image, 64x42
+    write_test_video(tmp_path / "me.mp4", [pixels] * 2)
+    decoded(tmp_path / "me.mp4", tmp_path / "film")
+    with FrameStore(tmp_path / "film/full_size.mkv") as store:
+        assert store.size == (1200, 800)
+
+
+def test_around_a_photo_there_is_room_to_dance(tmp_path):
+    Image.new("RGB", (800, 800)).save(tmp_path / "me.jpg")
+    write_test_video(tmp_path / "me.mp4", [np.zeros((800, 800, 3), np.uint8)] * 2)
+
+    def found(frames):
+        return [(350, 300, 450, 500) for _ in frames]
+
+    crops = [
+        decoded(tmp_path / name, tmp_path / f"clip of {name}", crop=found).framing.crop
+        for name in ("me.jpg", "me.mp4")
+    ]
+    assert crops == [(260, 260, 540, 540), (290, 290, 510, 510)]
+
+
+def test_a_picture_with_a_color_profile_is_read(tmp_path):
+    """Its name in the profile made PyAV free the same memory twice."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.new("RGB", (64, 64), (10, 90, 200)).save(tmp_path / "me.png", icc_profile=profile)
+    clip = decoded(tmp_path / "me.png", tmp_path / "clip")
+    with FrameStore(clip.frames) as store:
+        assert store[0][0, 0].tolist() == [10, 90, 200]
+    gc.collect()
