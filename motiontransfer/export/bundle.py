@@ -79,7 +79,7 @@ def export_target(target: str, folder: Path) -> list[Path]:
         MotionTransferError: the folder holds something else.
     """
     models = layout.models_folder(target)
-    is_trained = (models / layout.GENERATOR_FILE).exists()
+    is_trained = target in load_section(list[str], "trained")
     _check_exportable(folder, _LIBRARIES if is_trained else ())
     statistics = read_statistics(layout.statistics_file(target))
     with replacing_folder(folder) as temporary:

@@ -302,7 +302,7 @@ def test_a_folder_that_holds_no_exported_target_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("target", "folder", "error", "fault"),
     [
-        ("eve", "eve", MissingFileError, r"models/eve/generator\.safetensors"),
+        ("eve", "eve", MissingFileError, r"statistics/eve\.json"),
         ("ada", "photos", MotionTransferError, "--output"),
     ],
 )
@@ -310,9 +310,11 @@ def test_what_is_not_a_target_is_left_as_it_is(tmp_path, monkeypatch, target, fo
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/photo.jpg").touch()
+    (tmp_path / "params.yaml").write_text("trained: [ada, eve]")
+    before = {*tmp_path.rglob("*")}
     with pytest.raises(error, match=fault):
         export_target(target, Path(folder))
-    assert [path.name for path in tmp_path.rglob("*")] == ["photos", "photo.jpg"]
+    assert {*tmp_path.rglob("*")} == before
 
 
 def test_missing_libraries_are_named_with_what_installs_them(tmp_path, monkeypatch):

@@ -135,9 +135,13 @@ def test_where_the_puppet_is_sure_it_is_what_is_shown(puppet, guide):
 
 def test_the_puppet_alone_in_its_references_pose_is_what_the_reference_shows(puppet, guide):
     (made,) = compositing.puppet_frames(puppet, halved(posed()), size=PERSON_SIZE)
-    assert error(made, guide) < 0.5
+    assert error(made[..., :3], guide) < 0.5
+    person = np.any(list(painted(posed())[1].values()), axis=0)
+    around = cv2.dilate(person.astype(np.uint8), np.ones((21, 21), np.uint8)) > 0
+    assert made[..., 3][inside(person)].mean() > 250
+    assert made[..., 3][~around].max() == 0
     (small,) = compositing.puppet_frames(puppet, halved(posed()), size=WORKING)
-    assert error(small, resize(guide, WORKING)) < 1.5
+    assert error(small[..., :3], resize(guide, WORKING)) < 1.5
 
 
 @pytest.mark.parametrize("is_sure", [True, False])
