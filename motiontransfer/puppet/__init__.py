@@ -5,10 +5,11 @@ parts, and their file; `target_clips` and `full_size`, the frames they come from
 `masks`, where frames show the person; `overlays`, what lies over the film; `background`, the scene
 without the person; `edges`, what goes on beyond the film's edge; `silhouette`,
 which part each pixel shows; `matting`, how much of a pixel is the person; `cutting`, the parts of
-one frame; `filling`, occluders and hidden pixels by the other frames; `fitting`, all of these in
-turn; `retrieval`, which reference shows a part as a pose has it; `occlusion`, which part hides
-which; `steady` and `cross_fade`, choice and change of references over a clip; `bending`, `canvas`
-and `warping`, the parts drawn in that pose; `plot`, from which sides each part was seen.
+one frame; `filling`, occluders and hidden pixels by the other frames; `photo` and `closed_form`,
+matte and room of a photo; `fitting`, all of these in turn; `retrieval`, which reference shows a
+part as a pose has it; `occlusion`, which part hides which; `steady` and `cross_fade`, choice and
+change of references over a clip; `bending`, `canvas` and `warping`, the parts drawn in that pose;
+`plot`, from which sides each part was seen.
 
 Glossary:
     part: segment of the body that moves rigidly in the image; a limb is mirrored, a trunk is not.
@@ -17,6 +18,7 @@ Glossary:
     reference: training frame from which parts are cut.
     patch: pixels of a part, or of the person, cut out of a reference.
     coverage: share of a pixel that is the person, or a part.
+    matte: coverage of each pixel of a photo by the person.
     hidden: share of a pixel of a part in which something in front hides it.
     overlay: sticker, caption or logo that keeps its place in the picture.
     occluder: object in front of the person that most references do not show.

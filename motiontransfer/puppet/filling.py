@@ -45,8 +45,7 @@ _MOST_LEVELS = 254  # 255: not known
 # Filling.
 _NUM_SOURCES = 3  # references from which one part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
-_ABOVE_JOINT = 0.3  # of a photo's limb, where it goes on behind what is before it, of its length
-_BESIDE_HULL = 0.35  # of the joints of a photo's trunk, what is made up, radii
+_BESIDE_LIMB, _BESIDE_HULL = 0.8, 0.35  # of a photo's parts, where it is made up, radii
 _LEAST_HALF_WIDTH = 0.15  # of a trunk in profile, whose joints lie on a line, share of its length
 _LEAST_SHOWN = 0.4  # share of the hidden places which a source must show
 
@@ -220,11 +219,12 @@ class _PartViews:
             short, long = sorted(cv2.minAreaRect(hull)[1])
             half = _LEAST_HALF_WIDTH * long - short / 2
             if self.other_side is not None:
-                around = _BESIDE_HULL * self.part.radius * self.height_px * self.scales[reference]
-                half = max(half, around)
-            beside = int(np.clip(half, 0, max(inside.shape)))
+                beside = _BESIDE_LIMB if self.part.is_limb else _BESIDE_HULL
+                radius_px = self.part.radius * self.height_px * self.scales[reference]
+                half = max(half, beside * radius_px)
+            wider_px = int(np.clip(half, 0, max(inside.shape)))
             cv2.fillConvexPoly(inside, hull, 255)
-            cv2.polylines(inside, [hull], True, 255, 1 + 2 * beside)
+            cv2.polylines(inside, [hull], True, 255, 1 + 2 * wider_px)
         return inside
 
     def _face(self, reference: int) -> Float[np.ndarray, "joints 2"] | None:
@@ -293,29 +293,7 @@ class _PartViews:
                 points = (right, 0) + (points[both] - other.corner) * (-1, 1)
                 matrix = part_map(self.part, points, own[0][both] - cut.corner, scale=1.0)
                 cut = cut.completed_from(other.flipped(), matrix)
-        inside = self._between(reference) if self.part.is_limb else self._inside(reference)
-        return cut.synthesized(cv2.bitwise_and(cut.hidden, inside))
-
-    def _between(self, reference: int) -> Mask:
-        """Of a limb's patch, what lies between its edges, straight where something hides them."""
-        (start, end), _ = self.poses.joints(self.part.bones[0], reference)
-        cut, length = self.cut[reference], max(float(np.linalg.norm(end - start)), 1.0)
-        y, x = np.indices(cut.hidden.shape) + 0.5 - (start - cut.corner)[::-1, None, None]
-        cosine, sine = (end - start) / length
-        along, across = x * cosine + y * sine, y * cosine - x * sine
-        row = (along - along.min()).astype(np.int64)
-        is_along = (along > -_ABOVE_JOINT * length) & (along < length)
-        inside = np.zeros_like(cut.hidden)
-        for side in (across, -across):
-            edges = np.zeros((2, row.max() + 1))
-            for edge, is_there in zip(edges, (cut.coverage > 127, cut.hidden > 127), strict=True):
-                np.maximum.at(edge, row[is_there], side[is_there])
-            shown, hidden = edges
-            known = np.flatnonzero((shown > 0) & (hidden <= shown))
-            if len(known):
-                edge = np.interp(np.arange(len(shown)), known, shown[known])
-                inside[(side >= 0) & (side <= edge[row]) & is_along] = 255
-        return inside
+        return cut.synthesized(cv2.bitwise_and(cut.hidden, self._inside(reference)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

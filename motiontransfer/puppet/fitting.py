@@ -35,7 +35,6 @@ from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk
 from motiontransfer.puppet.hinges import HINGES, across, hinge_limbs
 from motiontransfer.puppet.masks import Mask, PersonMasks, read_masks
 from motiontransfer.puppet.overlays import behind_overlays
-from motiontransfer.puppet.part_masks import DRESS, OF_LEG
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
 from motiontransfer.puppet.silhouette import Silhouette, fit_radii, shows_skirt, silhouette
 from motiontransfer.video.color import Frame, MaskedFrame
@@ -44,6 +43,8 @@ _BESIDE_HINGE = 3.0  # radii on each side of a joint, within which a limb's edge
 _WIDEST_LIMB = 4.0  # radii between them; if there are more, something else touches it
 _NUM_BESIDE = 121  # places there
 _NO_MAP = np.zeros(0, np.float32)  # OpenCV's second map: places are one array of (x, y)
+_OF_LEG = ("thigh", "shin", "foot")
+_DRESS = 2.0  # reach of a photo's legs, times a film's: a dress and a coat hang far at them
 _SHARE = 5  # references that a worker cuts at once: it ends them before it stops
 
 
@@ -244,9 +245,9 @@ def fit_appearance(
 
 
 def _with_dress(part: BodyPart) -> BodyPart:
-    """A leg with all that hangs at it; one frame does not tell of a hem to which leg it belongs."""
-    is_of_leg = part.name.endswith(OF_LEG)
-    return replace(part, reach=DRESS * part.reach) if is_of_leg else part
+    """A leg with a dress or a coat that hangs far at it; other parts stay as they are."""
+    is_of_leg = part.name.endswith(_OF_LEG)
+    return replace(part, reach=_DRESS * part.reach) if is_of_leg else part
 
 
 def _middles(parts: Sequence[BodyPart], person: Silhouette) -> Float64[np.ndarray, " hinges"]:

@@ -39,10 +39,6 @@ _CLOSE = (0.875, 1.5)  # to another part's bones: it may be that part
 _REACH_BEFORE_OTHERS = 1.0  # its reach before a part behind: no silhouette ends it there
 _REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be taken for its own
 
-# A photo's legs.
-OF_LEG = ("thigh", "shin", "foot")
-DRESS = 2.0  # their reach, times a film's, in which cloth would hang at them that the other leg has
-
 # Head.
 _JAW = (0.6, 0.85)  # below the hull of its face: there the neck begins
 _BESIDE_CHIN = (0.5, 1.0)  # of it, distances from eyes to mouth: from there on shoulders begin ...
@@ -66,7 +62,6 @@ _SURE_EDGE = 0.2  # ... increasingly over this width
 _HEAD_CLOSE = (2.0, 2.4)  # of a head, whose reach ends far below the jaw, to collar and shoulders
 _SURE_BEHIND = 0.7  # the same of a part behind, beyond the reach of the part
 _PROBABLY = 0.7  # up to which a pixel is probably a hand's: its joints may lie beside its fingers
-_NEAR_ARM = (2.0, 3.0)  # from an arm, within which it is no dress: what is left of that arm
 _BONE = (0.4, 0.6)  # of a forearm in a photo: what is near to it is that
 _GRAB_CUT_PX = 34  # longer side of a hand's box, from which it is cut out: not of thin fingers
 _UNHIDDEN = 1.6  # from all parts in front, from which a pixel shows none of them
@@ -125,8 +120,6 @@ def part_masks(
         mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
         mask = mask * _share_by_elbow(parts, distance, number, person, box)
         mask = mask * _share_below_shoulders(part, person, box)
-        if is_photo and part.name.endswith(OF_LEG):
-            mask = mask * _share_beside_arms(parts, around, number)
         for in_front in (n for n in around if n > number):
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
         seen, hidden = mask * shown, mask * (1 - shown)
@@ -189,17 +182,6 @@ def _share_by_elbow(
             end = _ELBOW * min(other.radius / part.radius, 1)
             share = np.where(is_beyond, _within(own, (end, end + _REACH_EDGE)), share)
     return share
-
-
-def _share_beside_arms(
-    parts: Sequence[BodyPart], distances: Mapping[int, Field], number: int
-) -> Field:
-    """Share of each pixel that is a leg's: of what hangs far at it, none that is near to an arm."""
-    own = distances[number]
-    arms = [distances[n] for n in distances if parts[n].is_arm or parts[n].is_hand]
-    nearest = reduce(np.minimum, arms, np.full_like(own, FAR))
-    far_at_leg = np.clip((own - parts[number].reach / DRESS) / _REACH_EDGE, 0, 1)
-    return 1 - far_at_leg * _within(nearest, _NEAR_ARM)
 
 
 def _share_below_shoulders(part: BodyPart, person: Silhouette, box: Box) -> Field | float:
