@@ -20,7 +20,7 @@ from motiontransfer.video.color import Frame, MaskedFrame
 # How far a film is continued at the bottom and at the sides, in heights of the body.
 _BELOW, _BESIDE = 0.25, 0.12
 _EDGE_ROWS = 3  # pixels at the edge, whose mean goes on: one has noise
-_LEAST_FILMED = 0.3  # share of an arm; with less it is left out, and so is a hand without an arm
+_LEAST_FILMED = 0.6  # share of an arm; with less it is left out, and so is a hand without an arm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
