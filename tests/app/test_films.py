@@ -26,6 +26,7 @@ def project(tmp_path, monkeypatch):
         "videos": VIDEOS,
         "subjects": [*VIDEOS],
         "targets": ["eve", "ada"],
+        "trained": ["ada"],
         "transfers": TRANSFERS,
     }
     Path("params.yaml").write_text(yaml.safe_dump(params))
@@ -82,12 +83,16 @@ def test_every_target_by_every_dance_is_done_or_queued_or_not_there_yet():
     assert states == {"eve": {"waltz": DONE}, "ada": {"waltz": WAITING}}
 
 
-def test_targets_are_trained_once_their_generator_is_there():
+def test_targets_perform_once_their_generator_is_there_or_of_photos_their_appearance():
     assert read_project().performers() == []
+    for name in ("eve", "ada"):
+        appearance = Path(f"artifacts/models/{name}/appearance.safetensors")
+        appearance.parent.mkdir(parents=True)
+        appearance.touch()
+    assert read_project().performers() == ["eve"]
     weights = Path("artifacts/models/ada/generator.safetensors")
-    weights.parent.mkdir(parents=True)
     weights.touch()
-    assert read_project().performers() == ["ada"]
+    assert read_project().performers() == ["eve", "ada"]
 
 
 def test_the_newest_sample_is_of_a_training_that_the_transfer_needs_and_of_this_run():
