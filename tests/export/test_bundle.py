@@ -25,6 +25,8 @@ from motiontransfer.export.bundle import export_target
 from motiontransfer.export.onnx_networks import (
     FORMAT_VERSION,
     MODEL_FILE,
+    has_networks,
+    open_appearance,
     open_network,
     open_target,
 )
@@ -315,6 +317,22 @@ def test_what_is_not_a_target_is_left_as_it_is(tmp_path, monkeypatch, target, fo
     with pytest.raises(error, match=fault):
         export_target(target, Path(folder))
     assert {*tmp_path.rglob("*")} == before
+
+
+def test_who_is_not_trained_is_exported_as_a_puppet_alone(tmp_path, monkeypatch):
+    """Without ONNX."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("motiontransfer.export.bundle._LIBRARIES", ("no_such_library",))
+    text = (ROOT / "params.yaml").read_text().replace("trained: [ada]", "trained: []")
+    Path("params.yaml").write_text(text)
+    write_statistics(Path("artifacts/statistics/ada.json"), statistics_of(dance(12, size=SIZE)))
+    appearance = puppet_of(dance(4, size=FULL_SIZE), [0, 3]).appearance
+    write_appearance(Path("artifacts/models/ada/appearance.safetensors"), appearance)
+    assert export_target("ada", Path("ada")) == [Path("ada/arrays.npz")]
+    assert not has_networks(Path("ada"))
+    exported = open_appearance(Path("ada"))
+    np.testing.assert_array_equal(exported.background, appearance.background)
+    np.testing.assert_array_equal(exported.points, appearance.points)
 
 
 def test_missing_libraries_are_named_with_what_installs_them(tmp_path, monkeypatch):
