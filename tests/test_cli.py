@@ -11,6 +11,7 @@ from motiontransfer.video.frame_store import FrameStore
 from tests.command import run_command
 from tests.films import add_clip
 from tests.people import dance, standing
+from tests.tiny_project import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +46,8 @@ def test_what_a_target_lacks_is_said_of_each_transfer_of_a_video_or_to_its_subje
     add_clip(Path("artifacts"), "eve", "turn", behind)
     of = {"source_subject": "eve", "truth": "none"}
     params = yaml.safe_load(Path("params.yaml").read_text())
+    shipped = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params |= {name: shipped[name] for name in ("normalization", "fit_normalization")}
     for name in ("turn", "lost"):  # no stage of the latter ran
         params["videos"][name] = {"path": f"{name}.mp4", "subject": "eve", "crop": "none"}
         params["transfers"][name] = {"source": name, "target": "ben", **of}

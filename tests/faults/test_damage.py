@@ -100,18 +100,22 @@ READERS: dict[str, tuple[Reader, ...]] = {
     "masks/*/*.parquet": (by_field(read_masks),),
     "poses/*.parquet": (by_field(read_keypoints),),
     "statistics/*.json": (read_statistics,),
-    "appearance/*.safetensors": (lambda path: pack_appearance(read_appearance(path)),),
-    "models/*/*.safetensors": (read_weights,),
+    "models/*/appearance.safetensors": (lambda path: pack_appearance(read_appearance(path)),),
+    "models/*/[!a]*.safetensors": (read_weights,),
     "face_cycles/*/*.safetensors": (read_weights,),
     "rendered/*/frames.mkv": (read_frames,),
     "rendered/*/rendered.json": (of_folder(read_rendered),),
     "measurements/*/*.parquet": (by_field(read_measurements),),
+    "counts/*/evaluate.parquet": (by_field(read_measurements),),
     "step_00000007.safetensors": (read_one_checkpoint,),
     "detection.mkv": (read_frames,),
 }
 """How stages read the files of these names below artifacts/; the last two are made below."""
-NOT_CHECKED = ("code/*.json", "params_checked.json", "metrics/*/*.json", "counts/*/*.json")
-"""Files that no stage opens, and counts and metrics, which are to be read by people."""
+NOT_CHECKED = (
+    *("code/*.json", "params_checked.json", "metrics/*/*.json", "counts/*/*.json"),
+    "models/*/appearance.png",
+)
+"""Files that no stage opens; counts, metrics and pictures, which are for people."""
 CASES = [(name, read) for name, readers in READERS.items() for read in readers]
 
 

@@ -218,7 +218,7 @@ def test_an_appearance_comes_back(tmp_path, puppet):
 def with_puppet(tmp_path_factory, puppet):
     """A project with a generator and the appearance that it was trained with; READ ONLY."""
     folder = tmp_path_factory.mktemp("artifacts")
-    appearance, path = folder / "appearance/ada.safetensors", folder / "models/ada/g.safetensors"
+    appearance, path = folder / "ada/appearance.safetensors", folder / "ada/g.safetensors"
     write_appearance(appearance, puppet.appearance)
     config = generator_config(texture="puppet")
     network = build_generator(config, background_image=torch.rand(3, *SIZE), puppet=puppet)
