@@ -171,7 +171,7 @@ def test_what_is_no_video_is_refused_in_a_sentence(served, shown, tmp_path, proj
     _, address = served()
     with shown(address) as page:
         page.get_by_role("button", name="Make").click()
-        expect(page.get_by_text("Choose both films").last).to_be_visible(timeout=SOON)
+        expect(page.get_by_text("Choose both: ").last).to_be_visible(timeout=SOON)
         page.locator("input[type=file]").first.set_input_files(letter)
         expect(page.get_by_text(re.compile("^letter.mp4: "))).to_be_visible(timeout=SOON)
     assert not (project / "data").exists()
