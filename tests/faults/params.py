@@ -32,9 +32,10 @@ ANYTHING = (
 NAMES = (
     *("a b", "-rf", "..", "../x", "a/b", "a\\b", "/etc", "", ".", ".git", "a\nb", "a;b", "$(x)"),
     *("`x`", "'x'", '"x"', "a&b", "<b>", "%s", "${x}", "{{x}}", "a@b", "a:b", "a*", "~", "a\0b"),
-    *("\u202eabc", "a\u0301\u200b", "x" * 5000, True, None, 1, 1.5),
+    *("\u202eabc", "a\u0301\u200b", "x" * 5000, True, None, 1, 1.5, "con"),
 )
-GOOD_NAMES = ("a", "a-b", "a_b", "Ä", "日本", "1a", "con", "no_")
+GUIDE = {"source": "dance", "source_subject": "ben", "target": "ben"}
+GOOD_NAMES = ("a", "a-b", "a_b", "Ä", "日本", "1a", "no_")
 
 
 def fuzzed() -> Iterator[Case]:
@@ -89,7 +90,7 @@ def _check_finite(keys) -> None:
 
 
 def names() -> Iterator[Case]:
-    """Names of videos, subjects, targets, transfers and detectors."""
+    """Names of videos, subjects, targets, transfers, guides and detectors."""
     video, transfer = PARAMS["videos"]["dance"], PARAMS["transfers"]["t"]
     for expected, some in (("refused", NAMES), ("handled", GOOD_NAMES)):
         for name in some:
@@ -102,9 +103,11 @@ def names() -> Iterator[Case]:
                     (("videos", "walk", "subject"), name),
                     (("subjects",), [name, "ben"]),
                     (("targets",), [name]),
+                    (("trained",), [name]),
                     (("transfers", "t", "target"), name),
                 ],
                 "transfer": [(("transfers",), {name: transfer})],
+                "guide": [(("guides",), {name: GUIDE})],
                 "detector": [(("detectors",), [name])],
             }
             for kind, changes in placed.items():
