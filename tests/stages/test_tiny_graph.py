@@ -135,8 +135,8 @@ def test_a_missing_input_is_named(project, stage, file):
         import_module(f"stages.{name}").main(key)
 
 
-OTHERS = {"film", "check_params", "train_forensics"}
-"""The demo's, one that reads params.yaml as a file, and one that the tiny project has not."""
+OTHERS = {"film", "check_params", "guide", "train_forensics"}
+"""The demo's, one that reads params.yaml as a file, and two that the tiny project has not."""
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def draw_visible_weights():
 
 
 def write(section):
-    write_params(targets=["ada"], transfers={"ada_as_ben": TRANSFER}, train_forensics=section)
+    write_params(trained=["ada"], transfers={"ada_as_ben": TRANSFER}, train_forensics=section)
 
 
 @pytest.mark.slow
