@@ -8,7 +8,7 @@ import numpy as np
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.params import load_section
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.keypoints import Keypoints, read_subject
 from motiontransfer.pose.photos import films_or_photos, is_photo, placed, standing_still
 from motiontransfer.pose.plots import write_figure
 from motiontransfer.retargeting.params import FitNormalizationParams
@@ -23,13 +23,13 @@ from motiontransfer.retargeting.statistics import (
 def main(subject: str) -> str:
     params = load_section(FitNormalizationParams, "fit_normalization")
     folder = layout.keypoints_folder(subject)
-    paths = sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))
-    if not paths:
+    clips = {path.stem: clip for path, clip in read_subject(folder).items()}
+    if not clips:
         raise MissingFileError(
             f"{folder}: no keypoints; expected a video whose subject is {subject} under videos "
             "in params.yaml"
         )
-    clips = films_or_photos({path.stem: read_keypoints(path) for path in paths})
+    clips = films_or_photos(clips)
     first, *_ = clips.values()
     if is_photo(first):
         clips = {name: standing_still(placed(clip, first)) for name, clip in clips.items()}

@@ -4,7 +4,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.params import Guide as Names
 from motiontransfer.core.params import load_section
 from motiontransfer.core.storage import write_json
-from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.pose.keypoints import read_keypoints, read_subject
 from motiontransfer.puppet.key_poses import find_key_poses
 from motiontransfer.rendering.guide import Guide, write_guide, write_guide_sheet
 from motiontransfer.video.clip import read_clip
@@ -14,9 +14,9 @@ def main(guide: str) -> str:
     names = load_section(Names, f"guides.{guide}")
     clip = read_clip(layout.clip_folder(names.source_subject, names.source))
     dance = read_keypoints(layout.keypoints_file(names.source_subject, names.source))
-    films = layout.keypoints_folder(names.target).glob("[!.]*.parquet")
     is_known = names.target != names.source_subject
-    filmed = [read_keypoints(film) for film in sorted(films)] if is_known else []
+    clips = read_subject(layout.keypoints_folder(names.target)) if is_known else {}
+    filmed = [*clips.values()]
     poses = find_key_poses(dance, filmed)
     made = Guide.of(dance, filmed, poses)
     folder = layout.guide_folder(guide)

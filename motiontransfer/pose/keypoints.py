@@ -283,6 +283,14 @@ def read_keypoints(path: Path) -> Keypoints:
         return Keypoints(**values)
 
 
+def read_subject(folder: Path) -> dict[Path, Keypoints]:
+    """Keypoints of all clips of a subject, by file, in the order of their names.
+
+    A name with a dot before it is what a killed writer left behind.
+    """
+    return {path: read_keypoints(path) for path in sorted(folder.glob("[!.]*.parquet"))}
+
+
 def read_detections(path: Path) -> Detections:
     """Read and check multi-person keypoints, none of them filled in; raises as `read_keypoints`."""
     with _named(path):

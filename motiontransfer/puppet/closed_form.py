@@ -8,10 +8,11 @@ blurred ones (Forte 2021, *Approximate Fast Foreground Colour Estimation*).
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, UInt8
+from jaxtyping import Bool, Float32, Float64
 from scipy import sparse
 from scipy.sparse.linalg import cg
 
+from motiontransfer.puppet.masks import disc_of
 from motiontransfer.video.color import Frame
 
 # Shares of the body's height.
@@ -37,8 +38,8 @@ def closed_form_matte(
         height_px: of the upright body.
     """
     person, nothing = _SURE
-    inside = cv2.erode((mask >= person).astype(np.uint8), _disc(_INSIDE * height_px)) > 0
-    outside = cv2.dilate((mask > nothing).astype(np.uint8), _disc(_OUTSIDE * height_px)) == 0
+    inside = cv2.erode((mask >= person).astype(np.uint8), disc_of(_INSIDE * height_px)) > 0
+    outside = cv2.dilate((mask > nothing).astype(np.uint8), disc_of(_OUTSIDE * height_px)) == 0
     band = ~(inside | outside)
     size = mask.shape[::-1]
     zoom = min((_LARGEST_BAND / max(np.count_nonzero(band), 1)) ** 0.5, 1)
@@ -122,8 +123,3 @@ def _person_colors(
         background = cv2.blur(background * (1 - share), side) / np.maximum(1 - near, _LEAST)
         person += share * (frame - share * person - (1 - share) * background)
     return person.round().clip(0, 255).astype(np.uint8)
-
-
-def _disc(radius_px: float) -> UInt8[np.ndarray, "side side"]:
-    side = 2 * max(round(radius_px), 1) + 1
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)).astype(np.uint8)

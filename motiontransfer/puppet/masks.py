@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Int32, UInt8
 
@@ -20,6 +21,12 @@ _METADATA_KEY = "motiontransfer.masks"
 
 Mask = UInt8[np.ndarray, "height width"]
 """Probability that a pixel shows the person, of 255; in the size of the detector's picture."""
+
+
+def disc_of(radius_px: float) -> UInt8[np.ndarray, "side side"]:
+    """Structuring element by which masks grow and shrink; its radius is at least a pixel."""
+    side = 2 * max(round(radius_px), 1) + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)).astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
+from motiontransfer.puppet.masks import disc_of
+
 # Shares of the body's height.
 _BAND = 0.02  # half the width of the band around the edge: what masks are wrong by
 _BLUR = 0.006  # from the background, within which pixels are mixtures: what a camera blurs
@@ -49,7 +51,7 @@ def person_matte(
         height_px: of the upright body at the mask's resolution.
     """
     whole = frame.shape[1::-1]
-    disc = _disc(_BAND * height_px)
+    disc = disc_of(_BAND * height_px)
     surely = (cv2.erode(coverage, disc) >= 1) | ((core >= 1) & (coverage >= 1))
     coverage = np.maximum(coverage, core)
     may_be = cv2.dilate(coverage, disc) > 0
@@ -68,7 +70,7 @@ def person_matte(
     unmixed, unlike_both = _unmixed(colors_in, inside, outside, by_mask)
     alpha.ravel()[band] = unmixed
     # Mixtures lie beside the background: farther from it a pixel has another color of the person.
-    blur = _disc(_BLUR * height_px * frame.shape[0] / len(coverage))
+    blur = disc_of(_BLUR * height_px * frame.shape[0] / len(coverage))
     mixed = cv2.dilate((alpha < 0.5).astype(np.uint8), blur).ravel()[band] > 0
     alpha.ravel()[band] = np.where(mixed, unmixed, np.maximum(unmixed, by_mask))
     share = (1 - unmixed) * (1 - unlike_both) * mixed
@@ -161,11 +163,6 @@ def grab_cut(
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(image, labels, (0, 0, 1, 1), *models, _CUTS, cv2.GC_INIT_WITH_MASK)
     return cv2.blur((labels & cv2.GC_FGD).astype(np.float32), (3, 3))
-
-
-def _disc(radius_px: float) -> UInt8[np.ndarray, "side side"]:
-    side = 2 * max(round(radius_px), 1) + 1
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)).astype(np.uint8)
 
 
 def _nearest(

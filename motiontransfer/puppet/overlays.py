@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8, UInt16
 
-from motiontransfer.puppet.masks import Mask
+from motiontransfer.puppet.masks import Mask, disc_of
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.video.color import Frame
 
@@ -140,6 +140,4 @@ def _grown(frames: Sequence[Frame], corners: _Pixels, colors: Frame, height_px: 
 
 
 def _closed(place: _Pixels, radius_px: float) -> _Pixels:
-    side = 2 * max(round(radius_px), 1) + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return cv2.morphologyEx(place.astype(np.uint8), cv2.MORPH_CLOSE, disc) > 0
+    return cv2.morphologyEx(place.astype(np.uint8), cv2.MORPH_CLOSE, disc_of(radius_px)) > 0

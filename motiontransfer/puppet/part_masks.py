@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from motiontransfer.puppet.masks import Mask
+from motiontransfer.puppet.masks import Mask, disc_of
 from motiontransfer.puppet.matting import grab_cut, share_by_color
 from motiontransfer.puppet.parts import BodyPart
 from motiontransfer.puppet.silhouette import FAR, Box, Distance, Field, Place, Silhouette
@@ -126,17 +126,12 @@ def part_masks(
         if not part.changes_fast:
             if part.is_solid or part.is_neck or is_photo:  # beyond is what is in front
                 hidden *= np.clip((_REACH_BEHIND - distance) / _REACH_EDGE, 0, 1)
-            disc = _disc(_THIN * part.radius * person.height_px)
+            disc = disc_of(_THIN * part.radius * person.height_px)
             kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
             beside_hidden = cv2.dilate(hidden, disc)
             seen, hidden = kept * seen, np.maximum(hidden, (1 - kept) * seen * beside_hidden)
         seen, hidden = (person.enlarged(box, 255 * share) for share in (seen, hidden))
         yield PartMask(person.place(box), cv2.convertScaleAbs(seen), cv2.convertScaleAbs(hidden))
-
-
-def _disc(radius_px: float) -> UInt8[np.ndarray, "side side"]:
-    side = 2 * max(round(radius_px), 1) + 1
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
 def _not_thin(seen: Field, disc: UInt8[np.ndarray, "side side"]) -> Field:

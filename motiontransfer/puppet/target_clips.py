@@ -11,7 +11,7 @@ from jaxtyping import Bool, UInt8
 from motiontransfer.core import layout
 from motiontransfer.core.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.core.tensor_files import read_described
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.keypoints import Keypoints, read_subject
 from motiontransfer.pose.photos import Placement, films_or_photos, is_photo, placed, placement
 from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.geometry import resize
@@ -128,10 +128,8 @@ def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -
     """
     clips: list[TargetClip] = []
     folder = root / layout.keypoints_folder(subject)
-    # A name with a dot before it is what a killed writer left behind.
-    read = {path: read_keypoints(path) for path in sorted(folder.glob("[!.]*.parquet"))}
     first: Keypoints | None = None
-    for path, own in films_or_photos(read).items():
+    for path, own in films_or_photos(read_subject(folder)).items():
         first = own if first is None else first
         where = placement(own, first) if is_photo(own) else None
         keypoints = _likeness(own if where is None else placed(own, first))

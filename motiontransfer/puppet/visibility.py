@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Float32
 
 from motiontransfer.puppet.appearance import covered_area
 from motiontransfer.puppet.cutting import CutPart
-from motiontransfer.puppet.masks import Mask
+from motiontransfer.puppet.masks import Mask, disc_of
 from motiontransfer.puppet.parts import BodyPart, BodyPoses
 from motiontransfer.video.color import Frame
 
@@ -83,10 +83,10 @@ def unusual_mask(
     cut: CutPart, usual: Bool[np.ndarray, "brightnesses chromas"]
 ) -> Float32[np.ndarray, "rows columns"]:
     """Pixels of a part whose chroma is far from every usual one: 1 there, 0 elsewhere."""
-    side = 2 * _FAR_CHROMA + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     _, reds, blues = _BINS
-    is_near = cv2.dilate(usual.any(axis=0).reshape(reds, blues).astype(np.uint8), disc)
+    is_near = cv2.dilate(
+        usual.any(axis=0).reshape(reds, blues).astype(np.uint8), disc_of(_FAR_CHROMA)
+    )
     _, red, blue = cv2.split(_smooth_colors(cut.colors))
     red, blue = red // (256 // reds), blue // (256 // blues)
     found = (cut.coverage > 0) & (is_near[red, blue] == 0)

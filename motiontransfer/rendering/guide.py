@@ -60,6 +60,8 @@ class _Scene:
     ticks: Sequence[float] = ()
     """Seconds from its start; a longer signal is at its end."""
     turns: bool = False
+    dances: bool = False
+    """With the dance's sound."""
     following: int | None = None
     """Frame of the dance that comes next, shown small."""
 
@@ -102,7 +104,7 @@ class Guide:
             shown = [None] * frames(_TURN_SECONDS)
             scenes.append(_Scene(caption="Turn around once, slowly", shown=shown, turns=True))
         along = [frame for frame in self.dance for _ in range(_SLOWER)]
-        scenes.append(_Scene(caption="Dance along, at half speed", shown=along))
+        scenes.append(_Scene(caption="Dance along, at half speed", shown=along, dances=True))
         ticks = [_CHANGE_SECONDS + second for second in range(_HOLD_SECONDS)]
         for number, frame in enumerate(self.poses, 1):
             then = next(iter(self.poses[number:]), None)
@@ -229,7 +231,7 @@ def _sound(scenes: Sequence[_Scene], guide: Guide, clip: Clip) -> np.ndarray:
     began = 0.0
     for scene in scenes:
         seconds = float(len(scene.shown) / rate)
-        if clip.sound is not None and len({*scene.shown}) > 1:
+        if clip.sound is not None and scene.dances:
             slowed = read_slowed(
                 clip.sound,
                 offset_seconds=clip.sound_offset_seconds,
