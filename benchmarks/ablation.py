@@ -13,6 +13,7 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -23,6 +24,7 @@ import yaml
 from dvc.repo import Repo
 
 from benchmarks.machine import markdown_table
+from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.layout import counts_file, measurements_file
 from motiontransfer.evaluation.measurements import nested, read_measurements
 from motiontransfer.project.params_editing import preset_changes
@@ -93,14 +95,18 @@ def _run(experiment: str, content: Mapping[str, dict], variant: Mapping[str, dic
     values |= {**content["params"], **variant.get("params", {})}
     values["train_gan.steps"] = round(content["steps"] / variant.get("step_cost", 1.0))
     command = ["dvc", "exp", "run", "--temp", "--name", experiment]
-    # JSON is YAML in one line.
-    command += [f"--set-param={key}={json.dumps(value)}" for key, value in values.items()]
+    # JSON is YAML in one line, but for names of keys.
+    texts = {key: v if isinstance(v, str) else json.dumps(v) for key, v in values.items()}
+    command += [f"--set-param={key}={text}" for key, text in texts.items()]
     subprocess.run(command, check=True)
 
 
 def _row(experiment: str, group: str, name: str, variant: Mapping[str, str]) -> dict[str, Any]:
     files = Revision(Path(), experiment)
-    trainings = [json.loads(files.read(path)) for path in _TRAININGS]
+    trainings = []
+    for path in _TRAININGS:
+        with suppress(MissingFileError):  # most have no face cycle
+            trainings.append(json.loads(files.read(path)))
     minutes = sum(training.get("own_minutes", 0) for training in trainings)
     return {
         **{"group": group, "variant": name, "what it changes": variant["what"]},

@@ -158,7 +158,7 @@ def _as_set(keypoints: Keypoints, joints: JointSet) -> Float[np.ndarray, "frames
 
 
 def _row(folder: Path, cleaned: Sequence[Keypoints]) -> dict[str, object]:
-    poses = read_keypoints(folder / f"artifacts/poses/{_TRANSFER}.parquet")
+    poses = read_keypoints(folder / f"artifacts/poses/{_TRANSFER}/poses.parquet")
     row: dict[str, object] = {
         f"faces, {role}": f"{face_boxes(of)[1].sum()} of {of.num_frames}"
         for role, of in zip(("target", "source", "transfer"), (*cleaned, poses), strict=True)

@@ -17,9 +17,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import yaml
 
 from benchmarks.machine import recorded, usage_of
+from benchmarks.transfer.project import read_sections, write_sections
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.reader import open_output
@@ -31,7 +31,7 @@ _STAGES = {
     **dict.fromkeys(("decode", "detect_keypoints", "clean_keypoints"), "film"),
     **dict.fromkeys(("fit_normalization", "segment_person", "fit_appearance"), "me"),
     **dict.fromkeys(("train_gan", "train_face_gan", "evaluate"), "me"),
-    **dict.fromkeys(("train_face_cycle", "normalize", "render", "encode"), "again"),
+    **dict.fromkeys(("normalize", "render", "encode"), "again"),
     **dict.fromkeys(("evaluate_transfer", "report"), "again"),
 }
 _COMMANDS = {
@@ -75,16 +75,16 @@ def _make_project(folder: Path, clip: Path, size: str, minutes: Fraction) -> int
     width, height = map(int, size.split("x"))
     if not (folder / _FILM).exists():
         write_film(clip, folder / _FILM, (height, width), num_frames=num_frames, frame_rate=rate)
-    params = yaml.safe_load(Path("params.yaml").read_text())
+    params = read_sections()
     params |= {
         "videos": {"film": {"path": str(_FILM), "subject": "me", "crop": "auto"}},
-        **{"subjects": ["me"], "targets": ["me"]},
+        **{key: ["me"] for key in ("subjects", "targets", "trained")},
         "transfers": {
             "again": {"source": "film", "source_subject": "me", "target": "me", "truth": "none"}
         },
     }
     params["train_gan"]["steps"] = params["train_face_gan"]["steps"] = _STEPS
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    write_sections(folder, params)
     usage_of([sys.executable, "-m", "stages", "check_params"], folder=folder)
     return num_frames
 

@@ -2,7 +2,7 @@
 
     uv run python -m benchmarks.jobs [--steps N]
 
-Six videos and three targets: 96 stages, each of a few seconds, of which most is starting up, or
+Six videos and three targets: 87 stages, each of a few seconds, of which most is starting up, or
 with N steps in each of 15 trainings. Each way begins with an empty cache, each stage has one
 thread. CPU seconds are those of all processes.
 """
@@ -20,6 +20,7 @@ import psutil
 import yaml
 
 from benchmarks.machine import recorded
+from benchmarks.transfer.project import read_sections, write_sections
 
 _ROOT = Path(__file__).parents[1]
 _COPIED = (
@@ -27,6 +28,7 @@ _COPIED = (
     ".gitignore",
     "dvc.yaml",
     "params.yaml",
+    "films.yaml",
     "stages",
     "motiontransfer",
     "demo",
@@ -135,10 +137,9 @@ def _write_project(folder: Path, *, steps: int) -> None:
     }
     trainings = ("train_gan", "train_face_gan")
     _edit(folder / "params.yaml", {name: {"steps": steps} for name in trainings})
-    params = yaml.safe_load((folder / "params.yaml").read_text())
-    params |= {"videos": videos, "subjects": [*videos], "targets": [*_TARGETS]}
-    params["transfers"] = transfers
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    films = {"videos": videos, "subjects": [*videos], "transfers": transfers}
+    films |= {key: [*_TARGETS] for key in ("targets", "trained")}
+    write_sections(folder, read_sections(folder) | films)
 
 
 def _made(folder: Path) -> Path:

@@ -221,7 +221,7 @@ def _losses(
     renderer: TrainedRenderer,
 ) -> list[dict[str, object]]:
     """Against the offline rendering, where the clip has been seen once, backwards."""
-    offline = read_keypoints(Path("artifacts/poses") / f"{transfer}.parquet")
+    offline = read_keypoints(Path("artifacts/poses", transfer, "poses.parquet"))
     cleaned = read_keypoints(
         Path("artifacts/keypoints") / names.source_subject / f"{names.source}.parquet"
     )

@@ -19,11 +19,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import yaml
 from jaxtyping import Float32
 
 from benchmarks.film import write_film
 from benchmarks.machine import recorded, usage_of
+from benchmarks.transfer.project import read_sections, write_sections
 from motiontransfer.pose.detection import detect_clip
 from motiontransfer.pose.keypoints import People, read_keypoints
 from motiontransfer.pose.landmarks import Detector
@@ -84,7 +84,7 @@ def main() -> None:
 
 def _write_project(folder: Path, frames_of: dict[str, int]) -> None:
     """Params, videos, and links to the stages' code."""
-    params = yaml.safe_load(Path("params.yaml").read_text())
+    params = read_sections()
     params["decode"]["size"] = [_SIDE, _SIDE]
     params["fit_appearance"]["references"] = 20
     params["train_gan"] |= {
@@ -98,7 +98,7 @@ def _write_project(folder: Path, frames_of: dict[str, int]) -> None:
         clip = Path("artifacts/frames") / subject / video / "frames.mkv"
         size, count = (_SIDE, _SIDE), frames_of[subject]
         write_film(clip, path, size, num_frames=count, frame_rate=Fraction(_RATE))
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    write_sections(folder, params)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

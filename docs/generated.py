@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # `stages` is not installed
 
-ENTRIES = {  # keys of entries in params.yaml
+ENTRIES = {  # keys of entries in films.yaml
     "videos.path": "the video file, or the folder with it and its imported keypoints",
     "videos.subject": "the person in it; one of `subjects`",
     "videos.crop": "region: all, around the person, or `[x0, y0, x1, y1]` in pixels",
@@ -26,6 +26,9 @@ ENTRIES = {  # keys of entries in params.yaml
     "guides.source": "the video whose dance is to be filmed for; one of `videos`",
     "guides.source_subject": "the person in it",
     "guides.target": "whose films count as filmed; the person in the video: nobody's",
+    "face_cycles.source": "as in the transfer of this name, as the others",
+    "face_cycles.source_subject": "the person in it",
+    "face_cycles.target": "the person rendered; one of `trained`",
 }
 _TYPES = {"integer": "integer", "number": "number", "string": "text", "null": "`null`"}
 _TYPES |= {"boolean": "`true`, `false`"}
@@ -40,16 +43,14 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 
 
 def params_reference() -> str:
-    """One table per section of params.yaml: key, values, default, meaning."""
+    """One table per section of films.yaml and params.yaml: key, values, default, meaning."""
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     meanings = ENTRIES | comments(text)
     by_key = {key.rpartition(".")[2]: meaning for key, meaning in reversed(meanings.items())}
     parts = []
-    for section, values in yaml.safe_load(text).items():
-        if not isinstance(values, Mapping):
-            continue
-        schema = _schema(section)
-        is_entry = section in ("videos", "transfers", "guides")
+    entries = dict.fromkeys(key.partition(".")[0] for key in ENTRIES)
+    for section, values in {**entries, **yaml.safe_load(text)}.items():
+        schema, is_entry = _schema(section), section in entries
         intro = meanings.get(section, "")
         parts.append(f"## `{section}{'.NAME' if is_entry else ''}`\n")
         parts.append(f"{intro[:1].upper()}{intro[1:]}.\n" if intro else "")
@@ -70,7 +71,7 @@ def _schema(section: str) -> dict[str, Mapping]:
     from motiontransfer.pose.detectors import DetectorName, HolisticConfig
     from stages.check_params import SECTIONS, VideoParams
 
-    entries = {"videos": VideoParams, "transfers": Transfer, "guides": Guide}
+    entries = {"videos": VideoParams, "transfers": Transfer, "guides": Guide, "face_cycles": Guide}
     model = (SECTIONS | entries | {"detect_keypoints": HolisticConfig})[section]
     schema = model.model_json_schema()["properties"]
     if section == "detect_keypoints":

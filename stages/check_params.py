@@ -1,4 +1,4 @@
-"""Check all of params.yaml before anything is computed: `python -m stages check_params`.
+"""Check params.yaml and films.yaml before anything runs: `python -m stages check_params`.
 
 An error in the last stage's section is raised before the first stage runs. Writes
 artifacts/videos/<video>/<stage>.json, the keys of the video's entry that a stage reads, so that
@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import ParamsError, VideoError
+from motiontransfer.core.errors import FILMS_FILE, ParamsError, VideoError
 from motiontransfer.core.names import folded, is_device
 from motiontransfer.core.params import (
     PARAMS_FILE,
@@ -80,7 +80,7 @@ class VideoParams(CleanEntry, DetectEntry, DecodeEntry):
 
 def main() -> None:
     """Raise one error that lists every fault; if there is none, write the sections of results."""
-    faults = [*(f"{PARAMS_FILE}: {fault}" for fault in _name_faults()), *_section_faults()]
+    faults = [*(f"{FILMS_FILE}: {fault}" for fault in _name_faults()), *_section_faults()]
     faults = faults or [*_conflicts()]
     if faults:
         raise ParamsError("\n".join(dict.fromkeys(faults)))  # a detector's is every video's
@@ -137,11 +137,16 @@ def _raised(checks: list[Callable[[], object]]) -> Iterator[str]:
 
 
 def _check_face_cycle() -> None:
-    face = load_section(RenderParams, "render").face
-    if face == "cycle" and load_section(TrainFaceCycleParams, "train_face_cycle").steps == 0:
+    face_cycles = load_section(dict[Name, Guide], "face_cycles")
+    if face_cycles and load_section(TrainFaceCycleParams, "train_face_cycle").steps == 0:
         raise ParamsError(
-            f"{PARAMS_FILE}: render.face: cycle is not trained where train_face_cycle.steps is 0; "
-            "raise that, or choose residual or none"
+            f"{PARAMS_FILE}: train_face_cycle.steps: expected 1 or more for the face_cycles of "
+            f"{FILMS_FILE}, got 0"
+        )
+    if load_section(RenderParams, "render").face == "cycle" and not face_cycles:
+        raise ParamsError(
+            f"{PARAMS_FILE}: render.face: cycle is trained of transfers in face_cycles of "
+            f"{FILMS_FILE} alone, and there is none; add one, or choose residual or none"
         )
 
 
@@ -175,6 +180,7 @@ def _name_faults() -> Iterator[str]:
     transfers = load_section(dict[Name, Transfer], "transfers")
     detectors = load_section(list[Name], "detectors")
     guides = load_section(dict[Name, Guide], "guides")
+    face_cycles = load_section(dict[Name, Guide], "face_cycles")
     lists = {"videos": videos, "subjects": subjects, "detectors": detectors}
     for key, names in {**lists, "transfers": transfers, "guides": guides}.items():
         yield from _unusable(key, names)
@@ -206,6 +212,13 @@ def _name_faults() -> Iterator[str]:
         yield from _pair_faults(f"guides.{name}", guide, videos)
         if guide.target not in subjects:
             yield f"guides.{name}.target: unknown name {guide.target!r}; subjects has {subjects}"
+    for name, cycle in face_cycles.items():
+        if name not in transfers:
+            yield f"face_cycles.{name}: unknown name; transfers has {list(transfers)}"
+        elif cycle != Guide(**transfers[name].model_dump(exclude={"truth"})):
+            yield f"face_cycles.{name}: expected the source and target of transfers.{name}"
+        if cycle.target not in trained:
+            yield f"face_cycles.{name}.target: unknown name {cycle.target!r}; trained has {trained}"
 
 
 def _pair_faults(key: str, pair: Transfer | Guide, videos: Mapping[str, Video]) -> Iterator[str]:

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MissingFileError, ParamsError
-from motiontransfer.core.params import PARAMS_FILE, Name, Section, load_section
+from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError
+from motiontransfer.core.params import Name, Section, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.video.clip import decode_video
 from motiontransfer.video.color import AnyFrame
@@ -46,7 +46,7 @@ def main(key: str) -> str:
     params = load_section(DecodeParams, "decode")
     if not video.path.exists():
         raise MissingFileError(
-            f"{PARAMS_FILE}: videos.{key}.path: no such file: {video.path}; put the video there"
+            f"{FILMS_FILE}: videos.{key}.path: no such file: {video.path}; put the video there"
         )
     rate = params.frame_rate
     folder = layout.clip_folder(video.subject, key)
@@ -71,7 +71,7 @@ def _video_file(path: Path, key: str) -> Path:
     if len(files) != 1:
         names = ", ".join(file.name for file in files) or "none"
         raise ParamsError(
-            f"{PARAMS_FILE}: {key}: expected one video beside the keypoints in {path}, got {names}"
+            f"{FILMS_FILE}: {key}: expected one video beside the keypoints in {path}, got {names}"
         )
     return files[0]
 

@@ -27,7 +27,7 @@ def main(subject: str) -> str:
     if not clips:
         raise MissingFileError(
             f"{folder}: no keypoints; expected a video whose subject is {subject} under videos "
-            "in params.yaml"
+            "in films.yaml"
         )
     clips = films_or_photos(clips)
     first, *_ = clips.values()

@@ -65,12 +65,11 @@ def _load_renderer(transfer: str, names: Transfer, params: RenderParams) -> "Tra
     from motiontransfer.rendering.renderer import TranslatedFaces, load_renderer, to_runtime
 
     runtime = make_runtime(precision=params.precision)
-    face = "none" if params.face == "cycle" else params.face
+    cycle = _face_cycle(transfer, params)
+    face = "none" if cycle or params.face == "none" else "residual"
     renderer = load_renderer(layout.models_folder(names.target), runtime, face=face)
-    if params.face == "cycle":
-        translator, config = read_face_translator(
-            layout.face_cycle_folder(transfer) / layout.FACE_CYCLE_FILE
-        )
+    if cycle:
+        translator, config = read_face_translator(cycle)
         faces = TranslatedFaces(
             runtime=runtime,
             translator=to_runtime(translator, runtime),
@@ -82,6 +81,12 @@ def _load_renderer(transfer: str, names: Transfer, params: RenderParams) -> "Tra
     return replace(renderer, face_blending=params.face_blending)
 
 
+def _face_cycle(transfer: str, params: RenderParams) -> Path | None:
+    """Weights of the CycleGAN that translates a transfer's faces; None where none does."""
+    file = layout.face_cycle_file(transfer)
+    return file if params.face == "cycle" and file.exists() else None
+
+
 def _assertion(
     transfer: str, names: Transfer, params: RenderParams, renderer: "TrainedRenderer"
 ) -> Mapping[str, object]:
@@ -89,11 +94,9 @@ def _assertion(
     models = layout.models_folder(names.target)
     networks = {"generator": (models / layout.GENERATOR_FILE, renderer.main.config.architecture)}
     if renderer.face is not None:
-        networks["face"] = (
-            (layout.face_cycle_folder(transfer) / layout.FACE_CYCLE_FILE, "cycle")
-            if params.face == "cycle"
-            else (models / layout.FACE_GENERATOR_FILE, "residual")
-        )
+        cycle = _face_cycle(transfer, params)
+        residual = models / layout.FACE_GENERATOR_FILE
+        networks["face"] = (cycle, "cycle") if cycle else (residual, "residual")
     return transfer_assertion(networks, _source(names))
 
 

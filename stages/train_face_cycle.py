@@ -2,31 +2,24 @@
 
 from motiontransfer.core import layout
 from motiontransfer.core.params import SplitParams, Transfer, load_section
-from motiontransfer.core.tensor_files import write_no_weights
+from motiontransfer.models.faces import FaceTranslatorConfig
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
+from motiontransfer.training.face_cycle import train_face_cycle
 from motiontransfer.training.params import LoggingParams, TrainFaceCycleParams
 from motiontransfer.training.paths import RunPaths
+from motiontransfer.training.trainer import launch
 
 
-def main(transfer: str) -> str | None:
+def main(transfer: str) -> None:
     params = load_section(TrainFaceCycleParams, "train_face_cycle")
     paths = RunPaths.of_stage(
         "train_face_cycle",
         transfer,
-        models=layout.face_cycle_folder(transfer),
+        models=layout.face_cycle_file(transfer).parent,
         logs=layout.training_folder(transfer) / "face_cycle",
     )
     names = load_section(Transfer, f"transfers.{transfer}")
-    if params.steps == 0 or names.target not in load_section(list[str], "trained"):
-        write_no_weights(paths.models / layout.FACE_CYCLE_FILE, "face_translator")
-        paths.logs.mkdir(parents=True, exist_ok=True)
-        paths.write_counts({"steps": 0})
-        return "steps: 0, or a target who is not in `trained`: nothing is trained"
-    from motiontransfer.models.faces import FaceTranslatorConfig  # PyTorch takes seconds
-    from motiontransfer.training.face_cycle import train_face_cycle
-    from motiontransfer.training.trainer import launch
-
     launch(
         params,
         lambda runtime: train_face_cycle(
@@ -41,7 +34,6 @@ def main(transfer: str) -> str | None:
         ),
         paths=paths,
     )
-    return None
 
 
 def _source(names: Transfer) -> TargetClip:

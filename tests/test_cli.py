@@ -11,6 +11,7 @@ from motiontransfer.video.frame_store import FrameStore
 from tests.command import run_command
 from tests.films import add_clip
 from tests.people import dance, standing
+from tests.project_files import read_sections, write_sections
 from tests.tiny_project import ROOT
 
 
@@ -19,7 +20,7 @@ def project(tmp_path, monkeypatch):
     """A project whose one video went through the pipeline."""
     monkeypatch.chdir(tmp_path)
     videos = {"waltz": {"path": "waltz.mp4", "subject": "ben", "crop": "none"}}
-    Path("params.yaml").write_text(yaml.safe_dump({"videos": videos, "transfers": {}}))
+    write_sections({"videos": videos, "transfers": {}})
     add_clip(Path("artifacts"), "ben", "waltz", dance(3))
 
 
@@ -45,13 +46,13 @@ def test_what_a_target_lacks_is_said_of_each_transfer_of_a_video_or_to_its_subje
     add_clip(Path("artifacts"), "ben", "waltz", facing)
     add_clip(Path("artifacts"), "eve", "turn", behind)
     of = {"source_subject": "eve", "truth": "none"}
-    params = yaml.safe_load(Path("params.yaml").read_text())
+    params = read_sections()
     shipped = yaml.safe_load((ROOT / "params.yaml").read_text())
     params |= {name: shipped[name] for name in ("normalization", "fit_normalization")}
     for name in ("turn", "lost"):  # no stage of the latter ran
         params["videos"][name] = {"path": f"{name}.mp4", "subject": "eve", "crop": "none"}
         params["transfers"][name] = {"source": name, "target": "ben", **of}
-    Path("params.yaml").write_text(yaml.safe_dump(params))
+    write_sections(params)
     for video in ("waltz", "turn"):
         assert not run_command(monkeypatch, "inspect", video, "--output", "look.png")
         assert capsys.readouterr().out.splitlines() == [

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from motiontransfer.cli.runs import metered
 from motiontransfer.pipeline.runs import Job, Progress
@@ -19,36 +18,38 @@ from tests.command import run_command
 from tests.films import film_person
 from tests.people import standing
 from tests.project.small_project import project_of_films
+from tests.project_files import read_films
 
 PIPELINE = """\
+vars: [films.yaml]
 stages:
-  check_params: {cmd: touch checked, params: [videos, transfers], outs: [checked]}
+  check_params: {cmd: touch checked, deps: [films.yaml], outs: [checked]}
   decode:
-    foreach: ${videos}
+    foreach: ${films.videos}
     do:
       cmd: mkdir -p frames/${key} && cp ${item.path} frames/${key}/film
       deps: ["${item.path}", checked]
       outs: ["frames/${key}/film"]
   train_gan:
-    foreach: ${targets}
+    foreach: ${films.targets}
     do:
       cmd: sh train.sh ${item}
       deps: ["frames/${item}", checked]
       outs: ["${item}.weights"]
   preview:
-    foreach: ${transfers}
+    foreach: ${films.transfers}
     do:
       cmd: mkdir -p results/${key} && touch results/${key}/preview.mp4
       deps: ["frames/${item.source}", "frames/${item.target}"]
       outs: ["results/${key}/preview.mp4"]
   encode:
-    foreach: ${transfers}
+    foreach: ${films.transfers}
     do:
       cmd: mkdir -p results/${key} && touch results/${key}/transfer.mp4
       deps: ["${item.target}.weights"]
       outs: ["results/${key}/transfer.mp4"]
   report:
-    foreach: ${transfers}
+    foreach: ${films.transfers}
     do:
       cmd: touch results/${key}/report.html
       deps: ["results/${key}/transfer.mp4", "frames/${item.source}"]
@@ -102,7 +103,7 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     }
     report = Path("results/IMG_42_as_the_dance/report.html")
     assert f"report: {report}" in output
-    params = yaml.safe_load(Path("params.yaml").read_text())
+    params = read_films()
     assert list(params["videos"]) == ["the_dance", "IMG_42"]
     assert params["subjects"] == ["the_dance", "IMG_42"]
     assert params["targets"] == ["IMG_42"]
@@ -120,12 +121,12 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     assert set(ran()) == {"check_params", "decode@encore", *of_transfer}
     assert opened == [Path("results/IMG_42_as_encore/transfer.mp4").resolve().as_uri()]
 
-    before = Path("params.yaml").read_bytes()
+    before = Path("films.yaml").read_bytes()
     assert not run_command(monkeypatch, "dance", dancer, me)
     output = capfd.readouterr().out
     assert "IMG_42_as_the_dance: 0 stages" in output
     assert ran() == []
-    assert Path("params.yaml").read_bytes() == before
+    assert Path("films.yaml").read_bytes() == before
 
 
 def test_progress_is_the_forecast_of_what_is_done_and_of_what_runs(monkeypatch, caplog):
@@ -222,12 +223,12 @@ def test_a_missing_film_and_a_failing_stage_are_named_and_the_next_call_goes_on(
 
 
 def test_a_dance_that_fails_before_its_preview_leaves_all_as_it_was(films, monkeypatch, capfd):
-    before = Path("params.yaml").read_bytes()
+    before = Path("films.yaml").read_bytes()
     pipeline = Path("dvc.yaml").read_text().replace("cmd: mkdir -p frames", "cmd: false; mkdir")
     Path("dvc.yaml").write_text(pipeline)
     assert run_command(monkeypatch, "dance", *films[:2]) == 1
     assert "decode@the_dance: " in capfd.readouterr().err
-    assert Path("params.yaml").read_bytes() == before
+    assert Path("films.yaml").read_bytes() == before
     assert not [*Path("data/videos").glob("*")]
 
 
@@ -262,10 +263,10 @@ def test_what_was_found_in_each_film_is_drawn(films, monkeypatch, capfd):
 def test_the_demos_own_films_stay_when_they_are_what_dances(monkeypatch, tmp_path, capfd):
     for step, name in enumerate(("source", "target")):
         film_person(Path(f"demo/clips/{name}.mkv"), [(50 + step, 40)] * 25)
-    params = Path("params.yaml").read_text().replace("clips/source.mp4", "clips/source.mkv")
-    Path("params.yaml").write_text(params.replace("clips/target.mp4", "clips/target.mkv"))
-    before = Path("params.yaml").read_bytes()
+    params = Path("films.yaml").read_text().replace("clips/source.mp4", "clips/source.mkv")
+    Path("films.yaml").write_text(params.replace("clips/target.mp4", "clips/target.mkv"))
+    before = Path("films.yaml").read_bytes()
     films = ("demo/clips/source.mkv", "demo/clips/target.mkv")
     assert not run_command(monkeypatch, "dance", "--dry", *films)
     assert "removed" not in capfd.readouterr().out
-    assert Path("params.yaml").read_bytes() == before
+    assert Path("films.yaml").read_bytes() == before

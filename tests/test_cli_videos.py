@@ -2,19 +2,20 @@ import io
 from pathlib import Path
 
 import pytest
-import yaml
 
 from motiontransfer.project import video_check
 from tests.command import run_command
 from tests.films import film_person
 from tests.people import detects
 from tests.project.small_project import project_of_films
+from tests.project_files import read_films
 
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     """This project's params; detections are given."""
-    pipeline = "stages: {decode: {foreach: '${videos}', do: {cmd: echo, outs: ['${key}']}}}"
+    decode = "{foreach: '${films.videos}', do: {cmd: echo, outs: ['${key}']}}"
+    pipeline = f"{{vars: [films.yaml], stages: {{decode: {decode}}}}}"
     return project_of_films(tmp_path / "project", {"dvc.yaml": pipeline}, monkeypatch)
 
 
@@ -31,16 +32,16 @@ def test_adding_prints_metadata_and_quality(clip, monkeypatch, capsys):
     assert "  in view      head 100 %, hands 100 %, feet 100 % of frames" in lines
     assert "  camera       still" in lines
     assert "nothing to fix" in lines
-    assert "added videos.me to params.yaml; the file is data/videos/me.mkv" in lines[-3]
+    assert "added videos.me to films.yaml; the file is data/videos/me.mkv" in lines[-3]
     assert lines[-2].startswith("it takes 1 stages, about ")
     assert Path("data/videos/me.mkv.dvc").exists()
-    assert yaml.safe_load(Path("params.yaml").read_text())["videos"]["me"] == {
+    assert read_films()["videos"]["me"] == {
         **{"path": "data/videos/me.mkv", "subject": "eve", "crop": "auto"}
     }
 
 
 def test_added_paired_and_removed_leaves_params_byte_for_byte(clip, monkeypatch, capsys):
-    before = Path("params.yaml").read_bytes()
+    before = Path("films.yaml").read_bytes()
     assert not run_command(monkeypatch, "add-video", clip, "--subject", "eve", "--target")
     assert "show few poses of a target" in capsys.readouterr().out
     assert not run_command(monkeypatch, "remove-video", "eve", "--yes", "--delete")
@@ -53,10 +54,10 @@ def test_added_paired_and_removed_leaves_params_byte_for_byte(clip, monkeypatch,
     assert not run_command(monkeypatch, "remove-video", "eve", "--yes", "--delete")
     output = capsys.readouterr().out
     assert output.startswith(
-        "will be removed from params.yaml: videos.eve, transfers.eve_as_ben, transfers.ada_again, "
+        "will be removed from films.yaml: videos.eve, transfers.eve_as_ben, transfers.ada_again, "
         "eve in subjects, eve in targets, eve in trained\n"
     )
-    assert Path("params.yaml").read_bytes() == before
+    assert Path("films.yaml").read_bytes() == before
     assert list(Path("data/videos").iterdir()) == []
 
 
@@ -71,34 +72,34 @@ def test_a_file_that_another_video_uses_is_not_deleted(clip, monkeypatch, capsys
 
 
 def test_without_confirmation_nothing_changes(monkeypatch, capsys):
-    before = Path("params.yaml").read_bytes()
+    before = Path("films.yaml").read_bytes()
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     assert run_command(monkeypatch, "remove-video", "demo_dance") == 1
     assert "go on? [y/N]" in capsys.readouterr().out
-    assert Path("params.yaml").read_bytes() == before
+    assert Path("films.yaml").read_bytes() == before
 
 
 def test_a_file_that_is_no_video_is_one_line_and_changes_nothing(monkeypatch, capsys):
-    before = Path("params.yaml").read_bytes()
+    before = Path("films.yaml").read_bytes()
     assert run_command(monkeypatch, "add-video", "params.yaml", "--subject", "eve") == 1
     output = capsys.readouterr().err
     assert output.startswith("ERROR: params.yaml: cannot be opened: Invalid data found")
     assert output.count("\n") == 1
-    assert Path("params.yaml").read_bytes() == before
+    assert Path("films.yaml").read_bytes() == before
     assert not Path("data").exists()
 
 
 def test_a_picture_is_a_target_and_no_dance(tmp_path, monkeypatch, capsys):
-    before = Path("params.yaml").read_bytes()
+    before = Path("films.yaml").read_bytes()
     picture = str(film_person(tmp_path / "me.mkv", [(50, 40)]))
     assert run_command(monkeypatch, "add-video", picture, "--subject", "eve") == 1
     assert "me.mkv: is one picture; a dance is a film" in capsys.readouterr().err
-    assert Path("params.yaml").read_bytes() == before
+    assert Path("films.yaml").read_bytes() == before
     assert not run_command(monkeypatch, "add-video", picture, "--subject", "eve", "--target")
     said = capsys.readouterr().out
     assert said.startswith("me.mkv: a picture, ")
     assert "camera" not in said
-    params = yaml.safe_load(Path("params.yaml").read_text())
+    params = read_films()
     assert "eve" in params["targets"]
     assert "eve" not in params["trained"]
 
@@ -111,8 +112,8 @@ def test_a_film_without_a_body_is_refused_before_anything_is_entered(
 ):
     for detector in ("_detect_people", "_detect_person"):
         monkeypatch.setattr(video_check, detector, detects(*people))
-    before = Path("params.yaml").read_bytes()
+    before = Path("films.yaml").read_bytes()
     assert run_command(monkeypatch, "add-video", clip, "--subject", "eve") == 1
     assert f"got a film {got} in 20 sampled frames; nothing was added" in capsys.readouterr().err
-    assert Path("params.yaml").read_bytes() == before
+    assert Path("films.yaml").read_bytes() == before
     assert not Path("data/videos").exists()

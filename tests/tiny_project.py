@@ -15,6 +15,7 @@ COPIED = (
     ".gitignore",
     "dvc.yaml",
     "params.yaml",
+    "films.yaml",
     "stages",
     "motiontransfer",
     "demo",

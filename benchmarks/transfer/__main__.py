@@ -63,7 +63,7 @@ def _run(folder: Path, content: dict) -> None:
 
 
 def _names(pairs: dict) -> dict[str, object]:
-    """The sections of params.yaml that say who is who."""
+    """The sections of films.yaml that say who is who."""
     videos, transfers = {}, {}
     for pair, entry in pairs.items():
         for role in ("target", "source"):
@@ -77,7 +77,7 @@ def _names(pairs: dict) -> dict[str, object]:
     return {
         "videos": videos,
         "subjects": list(videos),
-        "targets": [f"{pair}_target" for pair in pairs],
+        **{key: [f"{pair}_target" for pair in pairs] for key in ("targets", "trained")},
         "transfers": transfers,
     }
 

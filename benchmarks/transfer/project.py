@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from motiontransfer.core.params import FILM_SECTIONS, FILMS
 from motiontransfer.project.params_editing import preset_changes
 
 _COPIED = (
@@ -41,14 +42,14 @@ def write_params(
     *,
     preset: str | None = None,
 ) -> None:
-    """Write this project's params with a preset's values and other sections.
+    """Write this project's params and films with a preset's values and other sections.
 
     No training is cut short on a busy machine, unless `values` say so.
 
     Args:
         values: of keys of section `train_gan`, or of the one in `section.key`, that differ.
     """
-    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    params = read_sections()
     for change in preset_changes(preset) if preset else ():
         section, key = change.key.split(".")
         params[section][key] = yaml.safe_load(change.new)
@@ -58,8 +59,25 @@ def write_params(
     for name, value in (values or {}).items():
         section, _, key = name.rpartition(".")
         params[section or "train_gan"][key] = value
-    text = yaml.safe_dump(params, sort_keys=False)
-    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    write_sections(folder, params)
+
+
+def read_sections(folder: Path = Path()) -> dict:
+    """Sections of params.yaml and films.yaml."""
+    params, films = (
+        yaml.safe_load((folder / name).read_text(encoding="utf-8"))
+        for name in ("params.yaml", "films.yaml")
+    )
+    return params | films[FILMS]
+
+
+def write_sections(folder: Path, sections: Mapping[str, object]) -> None:
+    """Write sections of params.yaml and films.yaml where they belong."""
+    films = {name: content for name, content in sections.items() if name in FILM_SECTIONS}
+    others = {name: content for name, content in sections.items() if name not in films}
+    for name, content in (("params.yaml", others), ("films.yaml", {FILMS: films})):
+        text = yaml.safe_dump(content, sort_keys=False)
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def reproduce(folder: Path, *stages: str) -> None:

@@ -38,7 +38,7 @@ def keep_film(upload: Path) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """What params.yaml has of people and dances."""
+    """What films.yaml has of people and dances."""
 
     videos: Mapping[str, Video]
     targets: Sequence[str]

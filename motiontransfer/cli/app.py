@@ -11,6 +11,7 @@ from motiontransfer.cli import browser, live, results, runs, share, videos  # no
 from motiontransfer.cli.options import app
 from motiontransfer.core.errors import printable
 from motiontransfer.core.stage_runner import fault
+from motiontransfer.project.params_editing import move_films
 
 
 def main() -> None:
@@ -20,6 +21,8 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
+        if moved := move_films():
+            typer.echo(moved, err=True)
         app()
     except Exception as error:
         message = fault(error)

@@ -19,7 +19,7 @@ from motiontransfer.core.errors import ParamsError
 def live(
     *,
     target: Annotated[
-        str | None, typer.Option(help="One of `targets` in params.yaml, once it is made.")
+        str | None, typer.Option(help="One of `targets` in films.yaml, once it is made.")
     ] = None,
     photo: Annotated[
         list[Path] | None,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def inspect(
-    video: Annotated[str, typer.Argument(help="Its name in params.yaml, or a film's file.")],
+    video: Annotated[str, typer.Argument(help="Its name in films.yaml, or a film's file.")],
     *,
     output: Annotated[
         Path | None,
@@ -219,7 +219,7 @@ def _predict(video: Path, weights: Path | None) -> "tuple[Prediction | None, str
     if weights is not None and not weights.exists():
         raise MissingFileError(f"{weights}: no such weights file; expected a forensics detector")
     if not (weights or _DETECTOR).exists():
-        return None, f"there is none here: {_DETECTOR}; `detectors` in params.yaml has one trained"
+        return None, f"there is none here: {_DETECTOR}; `detectors` in films.yaml has one trained"
     from motiontransfer.forensics.model import predict_video
     from motiontransfer.video.isolation import run_isolated
 
@@ -246,7 +246,7 @@ def _opinion(prediction: "Prediction") -> list[str]:
 
 @app.command()
 def export(
-    target: Annotated[str, typer.Argument(help="A trained target of params.yaml.")],
+    target: Annotated[str, typer.Argument(help="A trained target of films.yaml.")],
     *,
     output: Annotated[Path, typer.Option(help="The folder to write.")],
 ) -> None:

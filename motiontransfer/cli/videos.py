@@ -1,4 +1,4 @@
-"""Commands on videos and transfers of params.yaml.
+"""Commands on videos and transfers of films.yaml.
 
 DVC, PyTorch and MediaPipe take seconds to load: each command imports what it needs.
 """
@@ -46,7 +46,7 @@ def add_video(
     check_new_video(name, subject)
     check_films({name: file}, crop=crop, targets=[name] if target else [])
     path = add(file, name=name, subject=subject, crop=crop, role=role)
-    typer.echo(f"added videos.{name} to params.yaml; the file is {path}, kept by {path}.dvc")
+    typer.echo(f"added videos.{name} to films.yaml; the file is {path}, kept by {path}.dvc")
     stages = [
         stage for stage in plan(is_forecast=True) if stage.partition("@")[2] in (name, subject)
     ]
@@ -163,7 +163,7 @@ def import_dataset(
     from motiontransfer.project.dataset import import_dataset as import_
 
     for name in import_(folder):
-        typer.echo(f"added videos.{name} to params.yaml")
+        typer.echo(f"added videos.{name} to films.yaml")
     typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
 
 
@@ -177,13 +177,13 @@ def add_transfer(
         str, typer.Option(help="Ground truth: a file in data/truth/ of the target.")
     ] = "none",
 ) -> None:
-    """Add a transfer to params.yaml."""
+    """Add a transfer to films.yaml."""
     from motiontransfer.core.params import load_section
     from motiontransfer.project.entries import add_transfer as add
 
     is_target = target in load_section(list[str], "targets")
     name = add(source=source, target=target, name=name, truth=truth)
-    typer.echo(f"added transfers.{name} to params.yaml: {target} performs {source}")
+    typer.echo(f"added transfers.{name} to films.yaml: {target} performs {source}")
     if is_target:
         typer.echo(f"{target} is a target already: this needs no training of its own")
     elif target not in load_section(list[str], "trained"):
@@ -194,19 +194,19 @@ def add_transfer(
 
 @app.command()
 def remove_video(
-    name: Annotated[str, typer.Argument(help="Its name in params.yaml.")],
+    name: Annotated[str, typer.Argument(help="Its name in films.yaml.")],
     *,
     yes: Yes = False,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the file too.")] = False,
 ) -> None:
-    """Remove a video from params.yaml, with the transfers that use it."""
+    """Remove a video from films.yaml, with the transfers that use it."""
     from motiontransfer.project.entries import orphaned_outputs, removal_of
     from motiontransfer.project.entries import remove_video as remove
 
     removal = removal_of(name)
     gone = [f"{section}.{key}" for section, key in removal.entries]
     gone += [f"{item} in {section}" for section, item in removal.items]
-    typer.echo(f"will be removed from params.yaml: {', '.join(gone)}")
+    typer.echo(f"will be removed from films.yaml: {', '.join(gone)}")
     delete = delete and not removal.users_of_file
     if delete:
         typer.echo(f"will be deleted: {removal.path}")

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 PARAMS_FILE = Path("params.yaml")
+FILMS_FILE = Path("films.yaml")
 
 
 class MotionTransferError(Exception):
@@ -16,7 +17,7 @@ class MotionTransferError(Exception):
 
 
 class ParamsError(MotionTransferError, ValueError):
-    """A value in params.yaml is wrong; the message starts with the file and the YAML key."""
+    """A value in params.yaml or films.yaml is wrong; the message starts with file and YAML key."""
 
 
 class VideoError(MotionTransferError, ValueError):

@@ -41,7 +41,7 @@ def code_file(stage: str) -> Path:
 
 
 def video_params_file(video: str, stage: str) -> Path:
-    """The keys of a video's entry in params.yaml that a stage reads."""
+    """The keys of a video's entry in films.yaml that a stage reads."""
     return Path(f"artifacts/videos/{video}/{stage}.json")
 
 
@@ -106,12 +106,13 @@ def evaluation_folder(target: str) -> Path:
     return Path(f"artifacts/evaluation/{target}")
 
 
-def face_cycle_folder(transfer: str) -> Path:
-    return Path(f"artifacts/face_cycles/{transfer}")
+def face_cycle_file(transfer: str) -> Path:
+    """Where a transfer has a CycleGAN for faces: beside its poses, which `render` reads."""
+    return Path(f"artifacts/poses/{transfer}") / FACE_CYCLE_FILE
 
 
 def poses_file(transfer: str) -> Path:
-    return Path(f"artifacts/poses/{transfer}.parquet")
+    return Path(f"artifacts/poses/{transfer}/poses.parquet")
 
 
 def rendered_folder(transfer: str) -> Path:

@@ -1,4 +1,4 @@
-"""Names of entries of params.yaml, made of any text, such as the name of a file.
+"""Names of entries of films.yaml, made of any text, such as the name of a file.
 
 A name is part of stages, paths and YAML, which DVC reads as version 1.2 and stages as 1.1.
 """

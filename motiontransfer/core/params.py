@@ -1,4 +1,4 @@
-"""Reading params.yaml: one section, validated by the caller's own model.
+"""Reading params.yaml and films.yaml: one section, validated by the caller's own model.
 
 Errors name the YAML key. The models themselves live in the stage that reads the section, or in what
 it shares with live transfer: a schema of all sections would be an input of all stages. `Transfer`
@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import (
+    FILMS_FILE,
     PARAMS_FILE,
     ChangedInputError,
     MissingFileError,
@@ -46,6 +47,18 @@ _MOVED_KEYS = {
     ),
 }
 """Key of an earlier version -> where its value is now; None: there is no such param any more."""
+
+
+FILMS = "films"
+"""The key of films.yaml below which all is: DVC reads both files as one, without a key in both."""
+
+FILM_SECTIONS = (
+    *("videos", "subjects", "targets", "trained", "transfers", "guides", "detectors"),
+    "face_cycles",
+)
+"""Sections of films.yaml, in its order."""
+
+_MOVE = "`uv run motiontransfer doctor`, as any of its commands, moves yours there"
 
 
 class Section(BaseModel):
@@ -176,9 +189,24 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
         for old, new in _MOVED_KEYS.items()
         if old in keys
     ]
+    if path.name == PARAMS_FILE.name and (films := [*filter(content.__contains__, FILM_SECTIONS)]):
+        moved.append(f"{path}: {', '.join(films)}: moved to {FILMS_FILE}; {_MOVE}")
     if moved:
         raise ParamsError("\n".join(moved))
     return content
+
+
+def load_films(root: Path = Path()) -> dict[str, object]:
+    """Read the sections of films.yaml.
+
+    Raises:
+        ParamsError: they are not there, or as `read_sections`.
+    """
+    path = root / FILMS_FILE
+    films = read_sections(path).get(FILMS)
+    if not isinstance(films, dict):
+        raise ParamsError(f"{path}: {FILMS}: expected sections below it, got {films!r}")
+    return films
 
 
 def read_sections(path: Path) -> dict[str, object]:
@@ -203,7 +231,7 @@ def read_sections(path: Path) -> dict[str, object]:
     return content
 
 
-@lru_cache(maxsize=1)  # a stage reads sections one by one
+@lru_cache(maxsize=2)  # a stage reads sections one by one, of two files
 def _parse(text: str) -> object:
     return yaml.safe_load(text)  # in Python: the loader in C overflows its stack at many levels
 
@@ -220,6 +248,8 @@ def load_section(
         ParamsError: the key is absent, or a key or value under it is wrong; the message names the
             full key.
     """
+    if path.name == PARAMS_FILE.name and key.partition(".")[0] in FILM_SECTIONS:
+        path = path.with_name(FILMS_FILE.name)
     value = _value_of(key, path)
     if (read := _values_read.get()) is not None and getattr(schema, "affects_outputs", True):
         read.setdefault((path, key), value)
@@ -232,7 +262,8 @@ def load_section(
 
 
 def _value_of(key: str, path: Path) -> object:
-    value: object = load_params(path)
+    is_films = path.name == FILMS_FILE.name
+    value: object = load_films(path.parent) if is_films else load_params(path)
     walked: list[str] = []
     for part in key.split("."):
         walked.append(part)

@@ -89,7 +89,7 @@ def unchanged_on_error(*files: Path) -> Generator[None]:
 
 @contextmanager
 def params_lock(root: Path = Path()) -> Generator[None]:
-    """Keep other commands from changing params.yaml meanwhile; within a thread it nests."""
+    """Keep other commands from changing params.yaml and films.yaml; within a thread it nests."""
     from filelock import FileLock, Timeout  # here: stages do without
 
     if not (root / ".dvc").is_dir():
@@ -101,7 +101,7 @@ def params_lock(root: Path = Path()) -> Generator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        _logger.info("waits for another command that changes params.yaml")
+        _logger.info("waits for another command that changes params.yaml or films.yaml")
         lock.acquire()
     try:
         yield

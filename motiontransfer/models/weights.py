@@ -126,16 +126,7 @@ def read_face_generator(path: Path) -> tuple[FaceGenerator, FaceGeneratorConfig]
 
 
 def read_face_translator(path: Path) -> tuple[FaceTranslator, FaceTranslatorConfig]:
-    """Read a face translator as `read_network` does.
-
-    Raises:
-        WeightsError: the file says that there is none.
-    """
-    if read_description(path).get("face_translator", ...) is None:
-        raise WeightsError(
-            f"{path}: holds no face translator, as none was trained; set train_face_cycle.steps to "
-            "more than 0, or render.face to residual or none"
-        )
+    """Read a face translator as `read_network` does."""
     return read_network(path, "face_translator", FaceTranslatorConfig, FaceTranslator)
 
 

@@ -29,7 +29,7 @@ from motiontransfer.video.reader import read_metadata
 Graph = Mapping[str, Collection[str]]
 """Stage -> stages whose outputs it reads."""
 
-_READ_BY_DVC = ("params.yaml", "dvc.yaml", "dvc.lock", ".dvcignore")
+_READ_BY_DVC = ("params.yaml", "films.yaml", "dvc.yaml", "dvc.lock", ".dvcignore")
 _CODE = ("motiontransfer", "stages", "demo")
 _NUM_SQUARES, _REPEATS, _WORK_SECONDS = 200_000, 7, 0.0105
 _WITHOUT_BF16 = 1.3  # times that a training takes, beside how slow the machine is
@@ -39,7 +39,7 @@ TRAININGS = ("train_gan", "train_face_gan", "train_face_cycle", "train_forensics
 
 @contextmanager
 def scratch_project(root: Path = Path()) -> Generator[Path]:
-    """Yield a folder where params.yaml can be edited and DVC plans as in the project."""
+    """Yield a folder where films.yaml can be edited and DVC plans as in the project."""
     with TemporaryDirectory() as folder:
         copy = Path(folder)
         (copy / ".dvc").mkdir()

@@ -57,7 +57,7 @@ _KEPT_OUT_OF_GIT = (
     "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), in a profile (`aws configure`), in an ssh key, or "
     "in .dvc/config.local (`uv run dvc remote modify --local {name} OPTION VALUE`)"
 )
-_NAMES_IN_GIT = ("dvc.lock", "dvc.yaml", "params.yaml", "config", "metrics.json")
+_NAMES_IN_GIT = ("dvc.lock", "dvc.yaml", "params.yaml", "films.yaml", "config", "metrics.json")
 
 
 def share(

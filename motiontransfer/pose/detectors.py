@@ -20,8 +20,8 @@ from pydantic import AfterValidator, BaseModel, Field, field_validator
 from motiontransfer.core import layout
 from motiontransfer.core.device import choose_accelerator, describe_device
 from motiontransfer.core.downloads import Pretrained
-from motiontransfer.core.errors import ParamsError
-from motiontransfer.core.params import PARAMS_FILE, Compute, Section, load_section
+from motiontransfer.core.errors import FILMS_FILE, ParamsError
+from motiontransfer.core.params import Compute, Section, load_section
 from motiontransfer.pose.detection import detect_clip, track_detections
 from motiontransfer.pose.importers import import_people
 from motiontransfer.pose.keypoints import Detections, ImportFormat
@@ -258,7 +258,7 @@ def load_detector(video: str, *, own: str | None = None) -> AnyConfig:
     missing = [key for key, field in fields.items() if field.is_required() and key not in known]
     if missing:
         raise ParamsError(
-            f"{PARAMS_FILE}: videos.{video}.detector: {own} needs {', '.join(missing)}, which "
+            f"{FILMS_FILE}: videos.{video}.detector: {own} needs {', '.join(missing)}, which "
             f"{_SECTION} does not have with detector: {name}; make {own} the section's detector, "
             f"and {name} that of the other videos"
         )

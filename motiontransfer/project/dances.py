@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MissingFileError
+from motiontransfer.core.errors import FILMS_FILE, MissingFileError
 from motiontransfer.core.names import free_name, valid_name
-from motiontransfer.core.params import PARAMS_FILE, Guide, Video, load_section
+from motiontransfer.core.params import Guide, Video, load_section
 from motiontransfer.core.storage import params_lock, sha256_of, write_text
 from motiontransfer.project.entries import (
     add_transfer,
@@ -24,7 +24,7 @@ from motiontransfer.project.params_editing import add_entry, read_text
 
 
 def films() -> dict[str, Path]:
-    """Films that are there, by name: of params.yaml, and others in data/videos/ by their files'."""
+    """Films that are there, by name: of films.yaml, and others in data/videos/ by their files'."""
     found = {name: video.path for name, video in load_videos().items() if video.path.is_file()}
     for path in sorted({*layout.VIDEOS_FOLDER.glob("[!.]*")} - {*found.values()}):
         if path.is_file() and path.suffix != ".dvc":
@@ -65,7 +65,7 @@ class Dance:
     removed: Sequence[str]
     """Videos of the demo that went."""
     before: str
-    """Text of params.yaml."""
+    """Text of films.yaml."""
     after: str
 
 
@@ -80,14 +80,14 @@ def add_dance(dancer: Path, *me: Path, entry_only: bool = False, root: Path = Pa
         entry_only: enter the films where they are, and leave DVC alone.
 
     Raises:
-        MissingFileError: no such film, or no params.yaml.
-        ParamsError: params.yaml cannot be edited.
+        MissingFileError: no such film, or no films.yaml.
+        ParamsError: films.yaml cannot be edited.
     """
     for file in (dancer, *me):
         if not file.is_file():
             raise MissingFileError(f"{file}: no such file; expected a video")
     with params_lock(root):
-        before, videos = read_text(root / PARAMS_FILE), load_videos(root)
+        before, videos = read_text(root / FILMS_FILE), load_videos(root)
         source, found = _known_film(dancer, videos, is_target=False)
         name, own = _known_film(me[0], videos, is_target=True, other=source)
         new = {each: file for each, file in ((source, found), (name, own)) if each not in videos}
@@ -113,11 +113,11 @@ def add_dance(dancer: Path, *me: Path, entry_only: bool = False, root: Path = Pa
             transfer = pair(source, subject, root=root)
             removed = remove_demo_videos(root=root) if new else []
         except BaseException:
-            after = read_text(root / PARAMS_FILE)
+            after = read_text(root / FILMS_FILE)
             take_back(entered(transfer="", is_trained=False, removed=(), after=after), root=root)
             raise
-        after = read_text(root / PARAMS_FILE)
-        is_trained = subject in load_section(list[str], "trained", path=root / PARAMS_FILE)
+        after = read_text(root / FILMS_FILE)
+        is_trained = subject in load_section(list[str], "trained", path=root / FILMS_FILE)
         return entered(transfer=transfer, is_trained=is_trained, removed=removed, after=after)
 
 
@@ -147,8 +147,8 @@ def add_guide(dancer: Path, me: Path | None, *, root: Path = Path()) -> str:
         me: a film of whom it is for, whose films count as filmed; None: for anybody.
 
     Raises:
-        MissingFileError: no such film, or no params.yaml.
-        ParamsError: params.yaml cannot be edited.
+        MissingFileError: no such film, or no films.yaml.
+        ParamsError: films.yaml cannot be edited.
     """
     for file in (dancer, me):
         if file is not None and not file.is_file():
@@ -174,18 +174,18 @@ def add_guide(dancer: Path, me: Path | None, *, root: Path = Path()) -> str:
                 return name
         wanted = source if me is None else f"{valid_name(entry.target)}_for_{valid_name(source)}"
         name = free_name(valid_name(wanted), guides)
-        params = read_text(root / PARAMS_FILE)
-        write_text(root / PARAMS_FILE, add_entry(params, "guides", name, entry.model_dump()))
+        params = read_text(root / FILMS_FILE)
+        write_text(root / FILMS_FILE, add_entry(params, "guides", name, entry.model_dump()))
         return name
 
 
 def take_back(dance: Dance, *, root: Path = Path()) -> None:
     """Remove what `add_dance` entered, and the files that it copied.
 
-    Where nothing else was entered since, params.yaml is as it was before, with the demo's videos.
+    Where nothing else was entered since, films.yaml is as it was before, with the demo's videos.
     """
     with params_lock(root):
-        text, videos = read_text(root / PARAMS_FILE), load_videos(root)
+        text, videos = read_text(root / FILMS_FILE), load_videos(root)
         for name, file in dance.new.items():
             if name in videos:
                 removal = removal_of(name, root=root)
@@ -194,7 +194,7 @@ def take_back(dance: Dance, *, root: Path = Path()) -> None:
                 if not removal.users_of_file and copy.resolve() != file.resolve():
                     copy.unlink(missing_ok=True)
         if text == dance.after:
-            write_text(root / PARAMS_FILE, dance.before)
+            write_text(root / FILMS_FILE, dance.before)
 
 
 def pair(source: str, target: str, *, root: Path) -> str:

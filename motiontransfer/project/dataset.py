@@ -42,7 +42,7 @@ def import_dataset(folder: Path, *, root: Path = Path()) -> list[str]:
     """Add each subject's training and other frames, and each video; return the new names.
 
     A subject's frames but for training are those of a subject `<name>_test`: a target is trained on
-    all of its videos. Names that params.yaml has already are left out.
+    all of its videos. Names that films.yaml has already are left out.
 
     Raises:
         MissingFileError: nothing of this layout is there.

@@ -26,7 +26,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.device import find_gpu_fault
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.parallel import memory_bytes
-from motiontransfer.core.params import PARAMS_FILE, load_params
+from motiontransfer.core.params import PARAMS_FILE, load_films, load_params
 from motiontransfer.core.stage_runner import missing_library
 from motiontransfer.pose.detectors import pretrained_weights
 
@@ -156,7 +156,7 @@ def check_project(root: Path) -> Iterator[CheckResult]:
     from motiontransfer.pipeline.plan import forecast, format_forecast, plan
 
     try:
-        params = load_params(root / PARAMS_FILE)
+        params = load_params(root / PARAMS_FILE) | load_films(root)
         yield from check_weights(params)
         yield from check_videos(root)
         with opened(root) as repo:

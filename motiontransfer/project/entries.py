@@ -1,6 +1,6 @@
-"""Videos and transfers of params.yaml: add, remove, and delete the outputs that this orphans.
+"""Videos and transfers of films.yaml: add, remove, and delete the outputs that this orphans.
 
-A video is an entry in params.yaml, a file in data/videos/, and its .dvc file in git. params.yaml is
+A video is an entry in films.yaml, a file in data/videos/, and its .dvc file in git. films.yaml is
 written last, so a failure before leaves no trace. With a video go its subject and target, unless
 another video shows them, and the transfers that use either.
 """
@@ -15,16 +15,15 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MissingFileError, ParamsError, VideoError
+from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError, VideoError
 from motiontransfer.core.names import is_plain, valid_name
 from motiontransfer.core.params import (
     NAME_BYTES,
-    PARAMS_FILE,
     Guide,
     Name,
     Transfer,
     Video,
-    load_params,
+    load_films,
     load_section,
 )
 from motiontransfer.core.storage import (
@@ -50,17 +49,15 @@ CHECKS_FOLDER = Path(".dvc/tmp/checks")
 
 
 def load_videos(root: Path = Path()) -> dict[str, Video]:
-    return load_section(dict[str, Video] | None, "videos", path=root / PARAMS_FILE) or {}
+    return load_section(dict[str, Video] | None, "videos", path=root / FILMS_FILE) or {}
 
 
 def load_transfers(root: Path) -> dict[str, Transfer]:
-    return load_section(dict[str, Transfer] | None, "transfers", path=root / PARAMS_FILE) or {}
+    return load_section(dict[str, Transfer] | None, "transfers", path=root / FILMS_FILE) or {}
 
 
 def load_guides(root: Path) -> dict[str, Guide]:
-    path = root / PARAMS_FILE
-    has_any = "guides" in load_params(path)  # none in a params.yaml of an earlier version
-    return (load_section(dict[str, Guide] | None, "guides", path=path) or {}) if has_any else {}
+    return load_section(dict[str, Guide] | None, "guides", path=root / FILMS_FILE) or {}
 
 
 def suffix_of(file: Path) -> str:
@@ -74,13 +71,13 @@ def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:
 
     Raises:
         ParamsError: a name is taken or not valid.
-        MissingFileError: no params.yaml.
+        MissingFileError: no films.yaml.
     """
     _check_name("--name", name)
     _check_name("--subject", subject)
     if name in load_videos(root):
         raise ParamsError(
-            f"{PARAMS_FILE}: videos.{name}: already exists; choose another name with --name, or "
+            f"{FILMS_FILE}: videos.{name}: already exists; choose another name with --name, or "
             f"first `motiontransfer remove-video {name}`"
         )
 
@@ -96,7 +93,7 @@ def add_video(
     entry_only: bool = False,
     root: Path = Path(),
 ) -> Path:
-    """Copy a video to data/videos/, `dvc add` it and enter it in params.yaml; return its path.
+    """Copy a video to data/videos/, `dvc add` it and enter it in films.yaml; return its path.
 
     Args:
         file: anywhere; in data/videos/ it is not copied, and may be a folder.
@@ -104,8 +101,8 @@ def add_video(
         entry_only: enter the file as it is, and leave DVC alone.
 
     Raises:
-        ParamsError: a name is taken or not valid, or params.yaml cannot be edited.
-        MissingFileError: no such file, or no params.yaml.
+        ParamsError: a name is taken or not valid, or films.yaml cannot be edited.
+        MissingFileError: no such file, or no films.yaml.
     """
     check_new_video(name, subject, root=root)
     if not file.is_file() and detector is None:
@@ -115,12 +112,12 @@ def add_video(
         entry = {"path": path.as_posix(), "subject": subject, "crop": crop}
         if detector:
             entry["detector"] = detector
-        params = add_entry(read_text(root / PARAMS_FILE), "videos", name, entry)
+        params = add_entry(read_text(root / FILMS_FILE), "videos", name, entry)
         params = add_item(params, "subjects", subject)
         if role == "target":
             params = _add_target(params, subject, [file])
         if entry_only:
-            write_text(root / PARAMS_FILE, params)
+            write_text(root / FILMS_FILE, params)
             return path
         video = root / path
         new_video = [] if video.exists() else [video]
@@ -131,14 +128,14 @@ def add_video(
                     shutil.copyfile(file, temporary)
             with errors_of_dvc("dvc add"), opened(root, wait=True) as repo:
                 repo.add([str(video)])
-            write_text(root / PARAMS_FILE, params)
+            write_text(root / FILMS_FILE, params)
         return path
 
 
 def add_transfer(
     *, source: str, target: str, name: str | None, truth: str, root: Path = Path()
 ) -> str:
-    """Add a transfer to params.yaml, and its target to those who perform; return its name.
+    """Add a transfer to films.yaml, and its target to those who perform; return its name.
 
     Args:
         name: None: `<target>_as_<the source's subject>`.
@@ -146,7 +143,7 @@ def add_transfer(
 
     Raises:
         ParamsError: a name is unknown, taken or not valid.
-        MissingFileError: no params.yaml, or no such ground truth.
+        MissingFileError: no films.yaml, or no such ground truth.
     """
     with params_lock(root):
         videos = load_videos(root)
@@ -162,13 +159,13 @@ def add_transfer(
         _check_name("--name", name)
         if name in load_transfers(root):
             raise ParamsError(
-                f"{PARAMS_FILE}: transfers.{name}: already exists; choose another name with --name"
+                f"{FILMS_FILE}: transfers.{name}: already exists; choose another name with --name"
             )
         entry = {"source": source, "source_subject": subject, "target": target, "truth": truth}
         shown = [root / video.path for video in videos.values() if video.subject == target]
-        params = _add_target(read_text(root / PARAMS_FILE), target, shown)
+        params = _add_target(read_text(root / FILMS_FILE), target, shown)
         params = add_entry(params, "transfers", name, entry)
-        write_text(root / PARAMS_FILE, params)
+        write_text(root / FILMS_FILE, params)
         return name
 
 
@@ -188,7 +185,7 @@ def is_picture(file: Path) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """Everything that goes from params.yaml with a video."""
+    """Everything that goes from films.yaml with a video."""
 
     path: Path
     """File of the video, relative to the project."""
@@ -214,7 +211,8 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
     path, subject = video.path, video.subject
     others = [root / other.path for other in videos.values() if other.subject == subject]
     is_gone, is_unfilmed = not others, all(map(is_picture, others))
-    users = {"transfers": transfers, "guides": load_guides(root)}
+    cycles = load_section(dict[str, Guide] | None, "face_cycles", path=root / FILMS_FILE) or {}
+    users = {"transfers": transfers, "guides": load_guides(root), "face_cycles": cycles}
     entries = [
         (section, key)
         for section, pairs in users.items()
@@ -227,7 +225,7 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
         for key, truth in truths.items()
         if truth and tuple(key.split(".")) not in entries
     }
-    params = load_params(root / PARAMS_FILE)
+    films = load_films(root)
     return Removal(
         path=path,
         users_of_file=tuple(
@@ -238,20 +236,20 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
             (key, subject)
             for key in ("subjects", "targets", "trained")
             if (is_gone or (key == "trained" and is_unfilmed))
-            and isinstance(listed := params.get(key), list)
+            and isinstance(listed := films.get(key), list)
             and subject in listed
         ),
     )
 
 
 def remove_video(removal: Removal, *, root: Path = Path()) -> None:
-    """Remove a video and its `Removal` from params.yaml, and its .dvc file; its file stays.
+    """Remove a video and its `Removal` from films.yaml, and its .dvc file; its file stays.
 
     Raises:
-        ParamsError: params.yaml has changed since, or cannot be edited.
+        ParamsError: films.yaml has changed since, or cannot be edited.
     """
     with params_lock(root):
-        params = read_text(root / PARAMS_FILE)
+        params = read_text(root / FILMS_FILE)
         for section, name in removal.entries:
             params = remove_entry(params, section, name)
         for section, item in removal.items:
@@ -260,7 +258,7 @@ def remove_video(removal: Removal, *, root: Path = Path()) -> None:
         if pointer.exists() and not removal.users_of_file:
             with errors_of_dvc("dvc remove"), opened(root, wait=True) as repo:
                 repo.remove(str(pointer))
-        write_text(root / PARAMS_FILE, params)
+        write_text(root / FILMS_FILE, params)
 
 
 def remove_demo_videos(*, root: Path) -> list[str]:

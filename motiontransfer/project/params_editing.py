@@ -1,4 +1,4 @@
-"""Comment-preserving edits of params.yaml: presets, entries of a section, items of a list.
+"""Comment-preserving edits: presets in params.yaml, entries and items in films.yaml.
 
 PyYAML says where each node of a file stands. Only the text of the edited node changes. Edits raise
 `ParamsError` if the section, entry or key is missing or of another type, or a new name is there.
@@ -9,15 +9,25 @@ it; it aligns comments anew behind a changed value, and writes names such as `ye
 the quotes that YAML 1.1, which stages read, needs.
 """
 
+import re
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import yaml
 
-from motiontransfer.core.errors import ParamsError
+from motiontransfer.core.errors import FILMS_FILE, ParamsError
 from motiontransfer.core.names import is_plain
-from motiontransfer.core.params import PARAMS_FILE, load_params, read_sections
+from motiontransfer.core.params import (
+    FILM_SECTIONS,
+    FILMS,
+    PARAMS_FILE,
+    Guide,
+    load_films,
+    load_params,
+    read_sections,
+)
 from motiontransfer.core.storage import params_lock, write_text
 
 PRESETS_FOLDER = Path("presets")
@@ -27,8 +37,7 @@ DEFAULT = "default"
 SHIPPED_FILE = Path(__file__).with_name("params.yaml")
 """A copy of the project's params.yaml, from which presets are differences."""
 
-_ENTRIES = ("videos", "subjects", "targets", "trained", "transfers", "guides", "detectors")
-"""Sections with the user's own entries, which no preset changes."""
+_OF_FILMS = re.compile(rf"^(?:{'|'.join(FILM_SECTIONS)})\s*:", re.MULTILINE)
 
 
 class Change(NamedTuple):
@@ -50,8 +59,7 @@ def apply_preset(
 ) -> list[Change]:
     """Write a preset's values into params.yaml and return what changed.
 
-    Keys that another preset names take their shipped values; `default` restores the whole file but
-    for the user's entries.
+    Keys that another preset names take their shipped values; `default` restores the whole file.
     """
     with params_lock(params_file.parent):
         text, changes = _with_preset(name, params_file, folder)
@@ -60,7 +68,7 @@ def apply_preset(
         return changes
 
 
-def read_text(path: Path = PARAMS_FILE) -> str:
+def read_text(path: Path = FILMS_FILE) -> str:
     """Read a file of sections; raises as `load_params`."""
     load_params(path)
     return path.read_text(encoding="utf-8")
@@ -70,13 +78,14 @@ def add_entry(text: str, section: str, name: str, entry: Mapping[str, object]) -
     """Add `name: {…}` at the end of a section of names."""
     key, entries = _section(text, section, yaml.MappingNode)
     if name in _names(entries):
-        raise ParamsError(f"{PARAMS_FILE}: {section}.{name}: already exists; choose another name")
+        raise ParamsError(f"{FILMS_FILE}: {section}.{name}: already exists; choose another name")
     item = f"{_flow(name)}: {_flow(dict(entry))}"
     if entries.value:
         return _append(text, entries, item)
     colon = text.index(":", _end(key)) + 1
     end = _line_end(text, _end(entries))
-    return f"{text[:colon]}{text[_end(entries) : end]}\n  {item}{text[end:]}"
+    indent = " " * (key.start_mark.column + 2)
+    return f"{text[:colon]}{text[_end(entries) : end]}\n{indent}{item}{text[end:]}"
 
 
 def remove_entry(text: str, section: str, name: str) -> str:
@@ -85,7 +94,7 @@ def remove_entry(text: str, section: str, name: str) -> str:
     names = _names(entries)
     if name not in names:
         known = ", ".join(names) or "none"
-        raise ParamsError(f"{PARAMS_FILE}: {section}.{name}: missing; {section} has {known}")
+        raise ParamsError(f"{FILMS_FILE}: {section}.{name}: missing; {section} has {known}")
     return _remove(text, key, entries, names.index(name))
 
 
@@ -104,21 +113,119 @@ def remove_item(text: str, section: str, item: str) -> str:
     return _remove(text, key, items, values.index(item)) if item in values else text
 
 
+def move_films(root: Path = Path()) -> str:
+    """Move sections that an earlier version had in params.yaml to films.yaml, with their comments.
+
+    Where films.yaml has more than the demo, what it lacks is added to it.
+
+    Returns:
+        A sentence that says so; empty where there is nothing to move.
+
+    Raises:
+        ParamsError: an entry is another in both files; or they cannot be edited.
+    """
+    params, films = root / PARAMS_FILE, root / FILMS_FILE
+    if not (params.is_file() and _OF_FILMS.search(params.read_text(encoding="utf-8"))):
+        return ""
+    with params_lock(root):
+        content, text = read_sections(params), params.read_text(encoding="utf-8")
+        blocks = _blocks(text, [each for each in _sections(text) if each[0].value in FILM_SECTIONS])
+        known = load_films(root) if films.is_file() else {}
+        before = films.read_text(encoding="utf-8") if known else f"{FILMS}:\n"
+        videos = known.get("videos")
+        entries = videos.values() if isinstance(videos, Mapping) else ()
+        if all(str(each.get("path")).startswith("demo/") for each in entries):
+            after = _replaced_films(before, blocks, content)
+        else:
+            after = _with_films(before, known, content)
+        write_text(films, after)
+        for block in blocks.values():
+            text = text.replace(block, "", 1)
+        write_text(params, text)
+    return f"moved {', '.join(blocks)} from {PARAMS_FILE} to {FILMS_FILE}; commit both"
+
+
+def _blocks(text: str, sections: list[tuple[yaml.Node, yaml.Node]]) -> dict[str, str]:
+    """Text of each section by name, with the comments above, in and below it."""
+    found = {}
+    for key, value in sections:
+        start, end = _line_start(text, _start(key)), _line_end(text, _end(value)) + 1
+        above = re.search(r"(?:^ *#.*\n)*\Z", text[:start], re.MULTILINE)
+        below = re.match(r"(?:[ \t]+#.*\n)*\n*", text[end:])
+        assert above
+        assert below
+        found[key.value] = above[0] + text[start : end + below.end()]
+    return found
+
+
+def _replaced_films(text: str, blocks: Mapping[str, str], content: Mapping[str, object]) -> str:
+    """films.yaml with blocks of params.yaml in place of its own; what neither has is empty."""
+    own = _blocks(text, _film_sections(text))
+    head = text[: text.index(next(iter(own.values())))] if own else text
+    own.pop("trained", None)  # the demo's; of before there were photos, all targets were
+    empty = dict.fromkeys(("videos", "transfers", "guides", "face_cycles"), "{}")
+    empty["trained"] = _flow(content.get("targets", []))
+    moved = {name: textwrap.indent(block, "  ") for name, block in blocks.items()}
+    lines = {name: f"  {name}: {empty.get(name, '[]')}\n\n" for name in FILM_SECTIONS}
+    after = head + "".join({**lines, **own, **moved}.values()).rstrip("\n") + "\n"
+    for name, transfer in _face_cycles(content).items():
+        after = add_entry(after, "face_cycles", name, transfer)
+    return after
+
+
+def _face_cycles(content: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """Transfers of an earlier version that had a CycleGAN: all of trained targets, or none."""
+    stages = [content.get(name) for name in ("render", "train_face_cycle")]
+    render, training = (each if isinstance(each, Mapping) else {} for each in stages)
+    transfers, trained = content.get("transfers"), content.get("trained") or content.get("targets")
+    if render.get("face") != "cycle" or not training.get("steps"):
+        return {}
+    return {
+        name: {key: each[key] for key in Guide.model_fields}
+        for name, each in (transfers.items() if isinstance(transfers, Mapping) else ())
+        if isinstance(trained, list) and each["target"] in trained
+    }
+
+
+def _with_films(text: str, known: Mapping[str, object], content: Mapping[str, object]) -> str:
+    """films.yaml with what params.yaml has beside it."""
+    for section in filter(content.__contains__, FILM_SECTIONS):
+        there, own = known.get(section), content[section]
+        if isinstance(own, Mapping):
+            there = there if isinstance(there, Mapping) else {}
+            for name in own:
+                if name not in there:
+                    text = add_entry(text, section, name, own[name])
+                elif there[name] != own[name]:
+                    raise ParamsError(
+                        f"{section}.{name}: {PARAMS_FILE} and {FILMS_FILE} have different ones; "
+                        f"remove the wrong one, then run this again"
+                    )
+        for item in own if isinstance(own, list) else ():
+            text = add_item(text, section, str(item))
+    return text
+
+
 def _section(text: str, name: str, kind: type[yaml.Node]) -> tuple[yaml.Node, yaml.CollectionNode]:
-    """Key and value of a section; an empty value is an empty section of names."""
+    """Key and value of a section of films.yaml; an empty value is an empty section of names."""
     expected = "names and entries" if kind is yaml.MappingNode else "a list of names"
     got = "nothing"
-    for key, value in _sections(text):
+    for key, value in _film_sections(text):
         if key.value == name:
             is_empty = kind is yaml.MappingNode and value.value == ""
             if (isinstance(value, kind) or is_empty) and not _is_alias(key, value):
                 return key, cast("yaml.CollectionNode", value)
             got = text[_start(value) : _end(value)]
-    raise ParamsError(f"{PARAMS_FILE}: {name}: expected {expected}, got {got}")
+    raise ParamsError(f"{FILMS_FILE}: {name}: expected {expected}, got {got}")
 
 
 def _sections(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
     return yaml.compose(text, yaml.CSafeLoader).value
+
+
+def _film_sections(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
+    films = [value for key, value in _sections(text) if key.value == FILMS]
+    return films[0].value if films and isinstance(films[0], yaml.MappingNode) else []
 
 
 def _is_alias(key: yaml.Node, value: yaml.Node) -> bool:
@@ -276,15 +383,10 @@ def _differs(old: _Value, new: _Value) -> bool:
 
 
 def _restored(params_file: Path) -> tuple[str, list[Change]]:
-    """The shipped text with the user's own entries, and what changed of other sections."""
+    """The shipped text, and what changed."""
     read_sections(params_file)
-    before = params_file.read_text(encoding="utf-8")
     text = SHIPPED_FILE.read_text(encoding="utf-8")
-    own = {key.value: before[_end(key) : _end(value)] for key, value in _sections(before)}
-    for key, value in reversed(_sections(text)):
-        if key.value in own and key.value in _ENTRIES:
-            text = text[: _end(key)] + own[key.value] + text[_end(value) :]
-    old, new = _values(before), _values(text)
+    old, new = _values(params_file.read_text(encoding="utf-8")), _values(text)
     changes = [
         Change(key, *(them[key].written if key in them else "missing" for them in (old, new)))
         for key in {**new, **old}

@@ -57,7 +57,7 @@ def split_clip(num_frames: int, split: HeldOut) -> tuple[range, range]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetClip:
     name: str
-    """The video's name in params.yaml."""
+    """The video's name in films.yaml."""
     frames: Path
     """The clip's frame store."""
     keypoints: Keypoints
@@ -151,7 +151,7 @@ def read_target_clips(subject: str, held_out: HeldOut, *, root: Path = Path()) -
     if not clips:
         raise MissingFileError(
             f"{folder}: expected keypoints of at least one clip, got none; name the "
-            "target as the subject of a video in params.yaml"
+            "target as the subject of a video in films.yaml"
         )
     if len({(clip.keypoints.image_size, clip.keypoints.skeleton) for clip in clips}) > 1:
         found = ", ".join(f"{clip.name} {clip.keypoints.image_size}" for clip in clips)

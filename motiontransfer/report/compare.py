@@ -10,8 +10,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MissingFileError, ParamsError
-from motiontransfer.core.params import Transfer
+from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE, MissingFileError, ParamsError
+from motiontransfer.core.params import FILM_SECTIONS, FILMS, Transfer
 from motiontransfer.core.storage import replacing
 from motiontransfer.evaluation.measurements import OURS, Curves, Measurements, read_measurements
 from motiontransfer.pipeline.dvc_api import DataIndexDirError, DvcException, DVCFileSystem, SCMError
@@ -85,7 +85,14 @@ class Revision:
             return False
 
     def read_params(self) -> dict[str, object]:
-        return yaml.safe_load(self.read(Path("params.yaml")))
+        params = yaml.safe_load(self.read(PARAMS_FILE))
+        return {key: value for key, value in params.items() if key not in FILM_SECTIONS}
+
+    def read_films(self) -> dict[str, object]:
+        """The sections of films.yaml, which earlier versions had in params.yaml."""
+        if self._files.exists(FILMS_FILE.name):
+            return yaml.safe_load(self.read(FILMS_FILE))[FILMS]
+        return yaml.safe_load(self.read(PARAMS_FILE))
 
     def copy(self, path: Path, to: Path) -> Path:
         with replacing(to) as temporary:
@@ -104,11 +111,11 @@ class ParamDifference(NamedTuple):
 def _transfers(revision: Revision) -> dict[str, Transfer]:
     try:
         return TypeAdapter(dict[str, Transfer]).validate_python(
-            revision.read_params().get("transfers")
+            revision.read_films().get("transfers")
         )
     except ValidationError as error:
         raise ParamsError(
-            f"revision {revision.name!r}: params.yaml: transfers: not of this version of the "
+            f"revision {revision.name!r}: {FILMS_FILE}: transfers: not of this version of the "
             f"project: {error.errors()[0]['msg']}"
         ) from error
 

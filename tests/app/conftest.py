@@ -33,7 +33,7 @@ def project(tmp_path, monkeypatch) -> Path:
     files = {
         "dvc.yaml": pipeline,
         "train.sh": WAITING_TRAINING,
-        "params.yaml": (ROOT / "params.yaml").read_text(encoding="utf-8"),
+        **{name: (ROOT / name).read_text("utf-8") for name in ("params.yaml", "films.yaml")},
         ".gitignore": "/data/videos/*.mkv\n",
     }
     root = small_project(tmp_path / "project", files, monkeypatch)

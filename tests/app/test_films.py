@@ -3,13 +3,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from motiontransfer.app.films import DONE, NOT_YET, WAITING, keep_film, read_project
 from motiontransfer.app.runs import Queue
 from motiontransfer.core.errors import VideoError
 from motiontransfer.project.dances import films
 from tests.films import film_person
+from tests.project_files import write_sections
 
 VIDEOS = {
     name: {"path": f"data/videos/{name}.mkv", "subject": name, "crop": "auto"}
@@ -29,7 +29,7 @@ def project(tmp_path, monkeypatch):
         "trained": ["ada"],
         "transfers": TRANSFERS,
     }
-    Path("params.yaml").write_text(yaml.safe_dump(params))
+    write_sections(params)
     for step, name in enumerate(("waltz", "eve")):
         film_person(Path(f"data/videos/{name}.mkv"), [(50 + step, 40)] * 3)
 

@@ -73,9 +73,9 @@ def test_two_of_the_longest_names_are_a_transfers():
 @example("a\u2028b\ufeff")
 def test_a_path_of_any_name_is_entered_as_it_is(name):
     path = f"data/videos/{name}"
-    text = add_entry("videos: {}\n", "videos", "me", {"path": path})
+    text = add_entry("films:\n  videos: {}\n", "videos", "me", {"path": path})
     for load in (yaml.safe_load, YAML(typ="safe").load):
-        assert load(text) == {"videos": {"me": {"path": path}}}
+        assert load(text)["films"] == {"videos": {"me": {"path": path}}}
 
 
 @given(LIKE_OTHER_TYPES.filter(re.compile(r"\w[\w-]*$").match))
@@ -83,9 +83,9 @@ def test_a_path_of_any_name_is_entered_as_it_is(name):
 @example("0829_1530")
 def test_names_that_a_user_wrote_are_entered_as_text(name):
     """What only one version of YAML reads as a number, for one."""
-    text = add_entry("videos: {}\n", "videos", name, {"subject": name})
+    text = add_entry("films:\n  videos: {}\n", "videos", name, {"subject": name})
     for load in (yaml.safe_load, YAML(typ="safe").load):
-        assert load(text) == {"videos": {name: {"subject": name}}}
+        assert load(text)["films"] == {"videos": {name: {"subject": name}}}
 
 
 def test_every_name_that_is_text_for_yaml_stays_plain():

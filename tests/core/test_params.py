@@ -4,7 +4,7 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
-from motiontransfer.core.errors import MissingFileError, ParamsError
+from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError
 from motiontransfer.core.params import PARAMS_FILE, Section, load_params, load_section
 
 _YAML = """\
@@ -12,10 +12,9 @@ train:
   steps: 100
   learning_rate: 4.0e-4
   mode: fast
-videos:
-  dance: {path: a.mp4, subject: ben}
 names: [ada, ben]
 """
+_FILMS = "films: {videos: {dance: {path: a.mp4, subject: ben}}}\n"
 
 
 class Train(Section):
@@ -31,12 +30,13 @@ class Video(Section):
 
 @pytest.fixture
 def params(tmp_path, monkeypatch):
-    """Write params.yaml, with an edit, where it is looked for."""
+    """Write params.yaml and films.yaml, with an edit, where they are looked for."""
     monkeypatch.chdir(tmp_path)
 
     def write(old="", new=""):
-        assert old in _YAML
+        assert old in _YAML + _FILMS
         PARAMS_FILE.write_text(_YAML.replace(old, new, 1))
+        FILMS_FILE.write_text(_FILMS.replace(old, new, 1))
 
     write()
     return write
@@ -79,7 +79,8 @@ def test_each_wrong_value_is_a_line_with_its_key(params, schema, old, new, lines
     params(old, new)
     with pytest.raises(ParamsError) as info:
         load_section(schema, "train" if schema is Train else "videos")
-    assert str(info.value).splitlines() == [f"params.yaml: {line}" for line in lines]
+    file = PARAMS_FILE if schema is Train else FILMS_FILE
+    assert str(info.value).splitlines() == [f"{file}: {line}" for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_each_wrong_value_is_a_line_with_its_key(params, schema, old, new, lines
     ],
 )
 def test_a_missing_key_is_named(params, key, missing):
-    with pytest.raises(ParamsError, match=f"^params.yaml: {missing}: missing; expected this key$"):
+    with pytest.raises(ParamsError, match=rf"^\w+\.yaml: {missing}: missing; expected this key$"):
         load_section(Train, key)
 
 
@@ -125,6 +126,20 @@ def test_all_keys_of_an_earlier_version_are_one_error_that_says_where_each_is_no
     ]
     news = ("normalization.centering", "split.gap_frames", "logging.log_every_steps", "remove")
     assert all(new in line for new, line in zip(news, lines, strict=True))
+
+
+def test_films_of_an_earlier_version_are_an_error_that_says_what_to_type(params):
+    PARAMS_FILE.write_text(f"{_YAML}videos: {{}}\ntargets: []\n")
+    said = r"^params\.yaml: videos, targets: moved to films\.yaml; `uv run motiontransfer doctor`"
+    with pytest.raises(ParamsError, match=said):
+        load_section(Train, "train")
+
+
+@pytest.mark.parametrize("text", ["films: [a]", "videos: {}"])
+def test_films_are_below_one_key(params, text):
+    FILMS_FILE.write_text(text)
+    with pytest.raises(ParamsError, match=r"^films\.yaml: films: expected sections below it, got "):
+        load_section(dict, "videos")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -174,16 +174,20 @@ def test_a_bug_keeps_its_traceback(stages, arguments, kind):
 
 
 _PIPELINE = """\
+vars: [films.yaml]
 stages:
   learn:
-    foreach: ${videos}
+    foreach: ${films.videos}
     do:
       cmd: python -m toy learn ${key}
-      params: ["videos.${key}", learn]
+      params: [learn, films.yaml: ["films.videos.${key}"]]
       outs: ["models/${key}"]
 """
+_FILMS = """\
+films:
+  videos: {dance: {path: dance.mp4, subject: ada}, walk: {path: walk.mp4, subject: ada}}
+"""
 _PARAMS = """\
-videos: {dance: {path: dance.mp4, subject: ada}, walk: {path: walk.mp4, subject: ada}}
 learn: {steps: 60, rates: [1, 2], limit: null}
 render: {crf: 16}
 compute: {num_workers: 1}
@@ -199,9 +203,9 @@ from pathlib import Path
 from motiontransfer.core.params import Compute, load_section
 
 def edit(old, new):
-    text = Path("params.yaml").read_text()
-    assert old in text
-    Path("params.yaml").write_text(text.replace(old, new))
+    files = Path("params.yaml"), Path("films.yaml")
+    (file,) = (file for file in files if old in file.read_text())
+    file.write_text(file.read_text().replace(old, new))
 
 def main(key):
     load_section(Compute, "compute")
@@ -219,7 +223,7 @@ def project(package, tmp_path):
     """A project with a stage that does what is in MEANWHILE while it runs."""
     package(
         {
-            **{"dvc.yaml": _PIPELINE, "params.yaml": _PARAMS},
+            **{"dvc.yaml": _PIPELINE, "params.yaml": _PARAMS, "films.yaml": _FILMS},
             **{"toy/__init__.py": "", "toy/__main__.py": _MAIN, "toy/learn.py": _TOY},
         }
     )
@@ -256,7 +260,7 @@ def test_a_param_that_was_read_and_edited_meanwhile_fails_the_stage(
 ):
     assert run_meanwhile(meanwhile) == 1
     [line] = capsys.readouterr().err.splitlines()
-    assert f"params.yaml: {changed}" in line
+    assert re.search(rf"(params|films)\.yaml: {changed}", line)
     assert "missing; expected this key" in line or "dvc commit -f learn@dance" in line
 
 

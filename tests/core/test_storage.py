@@ -165,7 +165,7 @@ def test_params_are_changed_by_one_command_at_a_time(tmp_path, caplog):
         change("first")
     other.join()
     assert order == ["first", "second"]
-    assert caplog.messages == ["waits for another command that changes params.yaml"]
+    assert caplog.messages == ["waits for another command that changes params.yaml or films.yaml"]
 
 
 def test_outside_of_a_project_nothing_is_locked(tmp_path):

@@ -101,7 +101,8 @@ def write_target(folder, *, style=STYLE, face=None, **changes):
         faces = FaceGenerator(config).apply(initialize)
         described = {"face_generator": asdict(config)}
         write_weights(models / "face_generator.safetensors", faces, description=described)
-    shutil.copy(ROOT / "params.yaml", folder)
+    for name in ("params.yaml", "films.yaml"):
+        shutil.copy(ROOT / name, folder)
     statistics = statistics_of(dance(12, size=SIZE))
     write_statistics(folder / "artifacts/statistics/ada.json", statistics)
 
@@ -312,7 +313,7 @@ def test_what_is_not_a_target_is_left_as_it_is(tmp_path, monkeypatch, target, fo
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/photo.jpg").touch()
-    (tmp_path / "params.yaml").write_text("trained: [ada, eve]")
+    (tmp_path / "films.yaml").write_text("films: {trained: [ada, eve]}")
     before = {*tmp_path.rglob("*")}
     with pytest.raises(error, match=fault):
         export_target(target, Path(folder))
@@ -323,8 +324,8 @@ def test_who_is_not_trained_is_exported_as_a_puppet_alone(tmp_path, monkeypatch)
     """Without ONNX."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("motiontransfer.export.bundle._LIBRARIES", ("no_such_library",))
-    text = (ROOT / "params.yaml").read_text().replace("trained: [ada]", "trained: []")
-    Path("params.yaml").write_text(text)
+    text = (ROOT / "films.yaml").read_text().replace("trained: [ada]", "trained: []")
+    Path("films.yaml").write_text(text)
     write_statistics(Path("artifacts/statistics/ada.json"), statistics_of(dance(12, size=SIZE)))
     appearance = puppet_of(dance(4, size=FULL_SIZE), [0, 3]).appearance
     write_appearance(Path("artifacts/models/ada/appearance.safetensors"), appearance)

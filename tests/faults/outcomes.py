@@ -18,7 +18,7 @@ class Case:
 
     name: str
     prepare: Callable[[], object]
-    """Called in an empty folder; it writes params.yaml and files."""
+    """Called in an empty folder; it writes params.yaml, films.yaml and files."""
     stage: tuple[str, ...] = ("check_params",)
     """Arguments of `python -m stages`."""
     check: Callable[[], object] = lambda: None

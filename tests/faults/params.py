@@ -1,4 +1,4 @@
-"""params.yaml with every field fuzzed from its schema, and names of every kind."""
+"""params.yaml and films.yaml with every field fuzzed from its schema, and names of every kind."""
 
 import math
 from collections.abc import Iterator
@@ -8,13 +8,14 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel
 
-from motiontransfer.core.params import Transfer, load_section
+from motiontransfer.core.params import FILM_SECTIONS, Transfer, load_section
 from motiontransfer.pose.detectors import HolisticConfig
 from stages.check_params import SECTIONS, VideoParams
 from tests.faults.outcomes import Case
+from tests.project_files import films_text, read_sections
 from tests.tiny_project import ROOT
 
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text()) | {
+PARAMS = read_sections(ROOT) | {
     "videos": {
         "walk": {"path": "walk.mp4", "subject": "ada"},
         "dance": {"path": "dance.mp4", "subject": "ben"},
@@ -77,8 +78,11 @@ def _write(changes) -> None:
         section[last] = value
     for name in ("walk.mp4", "dance.mp4"):
         Path(name).touch()
-    texts = {name: _text(**{name: params[name]}) for name in {keys[0] for keys, _ in changes}}
-    Path("params.yaml").write_text("".join((_TEXTS | texts).values()))
+    texts = _TEXTS | {keys[0]: _text(**{keys[0]: params[keys[0]]}) for keys, _ in changes}
+    films = "".join(text for name, text in texts.items() if name in FILM_SECTIONS)
+    Path("films.yaml").write_text(films_text(films))
+    others = (text for name, text in texts.items() if name not in FILM_SECTIONS)
+    Path("params.yaml").write_text("".join(others))
 
 
 def _check_finite(keys) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import av
 import numpy as np
-import yaml
 
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 from stages.check_params import write_video_params
 from tests.faults.outcomes import Case
+from tests.project_files import write_sections
 from tests.video.conftest import _encode_sound, greys, index_of, write_test_video
 
 SIZE = (32, 48)
@@ -26,7 +26,7 @@ def write_decode_params(path: str, *, on_damage="fail", name="clip"):
         "videos": {name: {"path": path, "subject": "ada"}},
         "decode": {"size": [32, 48], "frame_rate": None, "on_damage": on_damage},
     }
-    Path("params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True))
+    write_sections(params)
     write_video_params()
 
 

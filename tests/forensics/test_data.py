@@ -245,7 +245,7 @@ def test_input_files_are_complete_and_missing_ones_named(project):
     Path("artifacts/models/ada/generator.safetensors").unlink()
     with pytest.raises(MissingFileError, match=r"generator\.safetensors"):
         clips_of_project()
-    Path("artifacts/poses/ada_as_ben.parquet").unlink()
+    Path("artifacts/poses/ada_as_ben/poses.parquet").unlink()
     with pytest.raises(MissingFileError, match=r"poses/ada_as_ben\.parquet"):
         data.input_files(targets=["ada"], transfers=TRANSFERS)
 

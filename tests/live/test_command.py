@@ -33,7 +33,8 @@ ROOT = Path(__file__).parents[2]
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    for name in ("params.yaml", "films.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
     write_target(tmp_path, "ada")
     write_keypoints(tmp_path / "ben.parquet", replace(dance(75), frame_rate=Fraction(30)))
     return tmp_path

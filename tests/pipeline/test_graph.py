@@ -18,14 +18,15 @@ from motiontransfer.core.stages import STAGES
 from motiontransfer.core.storage import replacing, replacing_folder, source_digests
 from stages import check_params
 from stages.code import stage_modules
+from tests.project_files import read_sections, write_sections
 from tests.tiny_project import ROOT
 
 PACKAGES = ("motiontransfer", "stages", "demo")
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+PARAMS = read_sections(ROOT)
 
 
 def copied_graph(root):
-    for name in ("dvc.yaml", "params.yaml", "demo/dvc.yaml", "demo/params.yaml"):
+    for name in ("dvc.yaml", "params.yaml", "films.yaml", "demo/dvc.yaml", "demo/params.yaml"):
         (root / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, root / name)
 
@@ -51,9 +52,8 @@ def graph(tmp_path_factory):
     """DVC's stages by name, without their keys, of both pipelines."""
     root = tmp_path_factory.mktemp("graph")
     copied_graph(root)
-    params = yaml.safe_load((root / "params.yaml").read_text())
-    others = {"detectors": ["detector"], "guides": {"dance": GUIDE}}
-    (root / "params.yaml").write_text(yaml.safe_dump({**params, **others}))
+    others = {"detectors": ["detector"], "guides": {"dance": GUIDE}, "face_cycles": {"t": GUIDE}}
+    write_sections({**PARAMS, **others}, root)
     Repo.init(str(root), no_scm=True).close()
     with Repo(str(root)) as repo:
         return {stage.name.split("@")[0]: stage for stage in repo.index.stages}
@@ -174,7 +174,7 @@ def test_each_stage_of_a_video_depends_on_its_part_of_the_entry(graph):
     for name in ("decode", "detect_keypoints", "clean_keypoints"):
         listed = {dep for dep in files_of(graph[name]) if dep.startswith("artifacts/videos/")}
         assert {Path(dep).stem for dep in listed} == {name}
-        assert not [key for key in params_of(graph[name]) if key.startswith("videos")]
+        assert not [key for key in params_of(graph[name]) if key.startswith("films")]
 
 
 def test_params_that_dvc_leaves_out_of_its_search_for_past_runs_are_in_a_file(graph):
@@ -201,7 +201,7 @@ def test_what_a_source_video_changes_is_no_input_of_training(graph):
         assert all("/ada" in dep for dep in own - constant), name
         sections = {key.split(".")[0] for key in params_of(graph[name])}
         assert sections <= check_params.SECTIONS.keys()
-    assert PARAMS["train_face_cycle"]["steps"] == 0
+    assert not PARAMS["face_cycles"]
     assert PARAMS["detectors"] == []
 
 
@@ -232,11 +232,11 @@ def test_no_name_reaches_a_shell_before_it_is_checked(tmp_path, monkeypatch):
         {"transfers": {HOSTILE: transfer}},
         {"guides": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
         {"detectors": [HOSTILE]},
+        {"face_cycles": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
     ):
-        empty = {name: {} for name in ("videos", "transfers", "guides")}
+        empty = {name: {} for name in ("videos", "transfers", "guides", "face_cycles")}
         empty |= {name: [] for name in ("subjects", "targets", "detectors")}
-        params = yaml.safe_load((ROOT / "params.yaml").read_text())
-        Path("params.yaml").write_text(yaml.safe_dump({**params, **empty, **names}))
+        write_sections({**PARAMS, **empty, **names})
         with Repo() as repo:
             graph = repo.index.graph
             named = [stage for stage in graph if HOSTILE in stage.addressing]

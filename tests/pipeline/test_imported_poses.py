@@ -19,7 +19,8 @@ from motiontransfer.pose.skeleton import (
 )
 from motiontransfer.video.frame_store import FrameStore
 from tests.people import FindsInTurn, flat, known_rows
-from tests.tiny_project import SOURCE_FRAMES, edit_yaml, repro
+from tests.project_files import edit_sections
+from tests.tiny_project import SOURCE_FRAMES, repro
 
 pytestmark = pytest.mark.slow
 
@@ -85,7 +86,7 @@ def project(tiny_run, tmp_path_factory):
             for name, source in TRANSFERS.items()
         }
 
-    edit_yaml(root / "params.yaml", edit)
+    edit_sections(root, edit)
     ran = repro(root, *(f"encode@{name}" for name in TRANSFERS))
     assert {"train_face_gan@ada", *(f"encode@{name}" for name in TRANSFERS)} <= ran
     return root
@@ -122,7 +123,7 @@ def test_the_face_stage_trains_on_openpose_keypoints(project):
 
 @pytest.mark.parametrize("transfer", TRANSFERS)
 def test_each_transfer_shows_a_face_and_no_joint_that_the_target_lacks(project, transfer):
-    poses = read_keypoints(project / f"artifacts/poses/{transfer}.parquet")
+    poses = read_keypoints(project / f"artifacts/poses/{transfer}/poses.parquet")
     assert face_boxes(poses)[1].all()
     target = keypoints_of(project, "ada")
     assert not (poses.score.any(axis=0) & ~target.score.any(axis=0)).any()

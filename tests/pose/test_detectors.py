@@ -3,13 +3,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import yaml
 
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import Compute
 from motiontransfer.pose import detectors, keypoint_rcnn
 from motiontransfer.pose.detectors import detect_keypoints, load_detector
 from tests.people import detections_of
+from tests.project_files import write_sections
 
 COMMON = {
     "max_people": 3,
@@ -40,7 +40,7 @@ def load(tmp_path, monkeypatch):
             "detect_keypoints": {k: v for k, v in section.items() if v is not ...},
             "videos": {"dance": video},
         }
-        Path("params.yaml").write_text(yaml.safe_dump(params))
+        write_sections(params)
         return load_detector("dance", own=own)
 
     return load

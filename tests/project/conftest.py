@@ -8,9 +8,10 @@ from tests.project.machines import Machine
 from tests.project.remotes import Remote, s3_store, ssh_host
 
 TOY = """
+vars: [films.yaml]
 stages:
   detect:
-    foreach: ${videos}
+    foreach: ${films.videos}
     do:
       cmd: >-
         mkdir -p artifacts/keypoints/${item.subject} &&
@@ -34,11 +35,14 @@ stages:
     outs: [results/dance/frames]
     metrics: [artifacts/metrics/render.json: {cache: false}]
 """
+FILMS = """
+films:
+  videos:
+    ada_1: {subject: ada}
+    ada_2: {subject: ada}
+    ben_1: {subject: ben}
+"""
 PARAMS = """
-videos:
-  ada_1: {subject: ada}
-  ada_2: {subject: ada}
-  ben_1: {subject: ben}
 train: {steps: 1}
 render: {crf: 1}
 """
@@ -54,6 +58,7 @@ def finished(tmp_path_factory) -> Machine:
     (machine.root / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
     (machine.root / "dvc.yaml").write_text(TOY)
     (machine.root / "params.yaml").write_text(PARAMS)
+    (machine.root / "films.yaml").write_text(FILMS)
     (machine.root / ".gitignore").write_text(IGNORED)
     machine.git("init", "--quiet", "--initial-branch", "main")
     for video in ("ada_1", "ada_2", "ben_1"):

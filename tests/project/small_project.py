@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import dvc.repo  # noqa: F401 - its logging keeps the stderr of its import: not one test's
-import yaml
 
 from tests.films import MIDDLE
 from tests.people import detects
+from tests.project_files import read_films
 
 
 def small_project(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
@@ -36,15 +36,14 @@ def files():
 
 
 def params():
-    """What params.yaml has."""
-    return yaml.safe_load(Path("params.yaml").read_text())
+    """What films.yaml has."""
+    return read_films()
 
 
 def project_of_films(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
     """One with these params, as the working directory; a person is found in each film."""
-    params = Path("params.yaml").read_text(encoding="utf-8")
-    ignored = "/data/videos/*.mkv\n"
-    small_project(root, {".gitignore": ignored, "params.yaml": params, **files}, monkeypatch)
+    own = {name: Path(name).read_text(encoding="utf-8") for name in ("params.yaml", "films.yaml")}
+    small_project(root, {".gitignore": "/data/videos/*.mkv\n", **own, **files}, monkeypatch)
     monkeypatch.chdir(root)
     monkeypatch.setattr("motiontransfer.project.video_check._detect_people", detects(MIDDLE))
     monkeypatch.setattr("motiontransfer.project.video_check._detect_person", detects(MIDDLE))

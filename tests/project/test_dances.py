@@ -11,6 +11,7 @@ from motiontransfer.core.errors import MissingFileError
 from motiontransfer.project.dances import add_dance, add_guide, take_back
 from motiontransfer.project.entries import add_video, removal_of, remove_video
 from tests.project.small_project import files, params, small_project
+from tests.project_files import films_text
 
 PARAMS = """\
 videos:
@@ -20,12 +21,13 @@ targets: []
 trained: []
 transfers: {}
 guides: {}
+face_cycles: {}
 """
 
 
 @pytest.fixture(autouse=True)
 def _project(tmp_path, monkeypatch):
-    root = small_project(tmp_path / "project", {"params.yaml": PARAMS}, monkeypatch)
+    root = small_project(tmp_path / "project", {"films.yaml": films_text(PARAMS)}, monkeypatch)
     monkeypatch.chdir(root)
 
 

@@ -3,7 +3,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import yaml
 
 from motiontransfer.core.errors import KeypointsError, MissingFileError, VideoError
 from motiontransfer.pose.importers import import_people
@@ -14,8 +13,9 @@ from motiontransfer.video.frame_store import FrameStore
 from stages.check_params import VideoParams
 from tests.command import run_command
 from tests.project.small_project import small_project
+from tests.project_files import films_text, read_films
 
-PARAMS = "videos: {}\nsubjects: []\ntargets: []\ntrained: []\ntransfers: {}\n"
+FILMS = films_text("videos: {}\nsubjects: []\ntargets: []\ntrained: []\ntransfers: {}\n")
 NUMBERS = (20013, 20017, 20021, 20029, 20033, 29000)  # two steps, later more than a second
 
 
@@ -41,7 +41,7 @@ def standing(joints):
 @pytest.fixture
 def data_set(tmp_path, monkeypatch):
     """Two subjects, of whom the second has keypoints, and test frames of the first."""
-    monkeypatch.chdir(small_project(tmp_path / "project", {"params.yaml": PARAMS}, monkeypatch))
+    monkeypatch.chdir(small_project(tmp_path / "project", {"films.yaml": FILMS}, monkeypatch))
     root = tmp_path / "released"
     for index, number in enumerate(NUMBERS):
         for kind in ("train_img", "train_label"):
@@ -63,7 +63,7 @@ def data_set(tmp_path, monkeypatch):
 def test_each_subjects_frames_become_a_video_of_their_rate(data_set, monkeypatch, capsys):
     assert run_command(monkeypatch, "import-dataset", str(data_set)) == 0
     assert "videos.subject1_test" in capsys.readouterr().out
-    content = yaml.safe_load(Path("params.yaml").read_text())
+    content = read_films()
     assert list(content["videos"]) == ["subject1", "subject1_test", "subject2"]
     assert content["subjects"] == ["subject1", "subject1_test", "subject2"]
     assert content["targets"] == []
@@ -80,7 +80,7 @@ def test_each_subjects_frames_become_a_video_of_their_rate(data_set, monkeypatch
 
 def test_keypoints_come_with_the_frames_as_filmed(data_set, tmp_path):
     import_dataset(data_set / "subject2")
-    entry = yaml.safe_load(Path("params.yaml").read_text())["videos"]["subject2"]
+    entry = read_films()["videos"]["subject2"]
     folder, clip = Path(entry["path"]), tmp_path / "clip"
     assert entry["detector"] == "openpose_json"
     settings = {"size": 256, "frame_rate": None, "crop": "none", "on_damage": "fail"}
@@ -96,9 +96,9 @@ def test_keypoints_come_with_the_frames_as_filmed(data_set, tmp_path):
 
 def test_what_is_there_already_is_left_alone_and_the_rest_follows(data_set):
     assert import_dataset(data_set / "subject1") == ["subject1", "subject1_test"]
-    before = Path("params.yaml").read_text().partition("subjects:")[0]
+    before = Path("films.yaml").read_text().partition("subjects:")[0]
     assert import_dataset(data_set) == ["subject2"]
-    assert Path("params.yaml").read_text().startswith(before)
+    assert Path("films.yaml").read_text().startswith(before)
     assert import_dataset(data_set) == []
 
 
@@ -116,4 +116,4 @@ def test_a_folder_of_another_layout_or_damaged_files_are_named(data_set, tmp_pat
     (data_set / "subject1/train/train_img/frame020021.png").write_bytes(b"none")
     with pytest.raises(VideoError, match=r"frame020021\.png: not an image"):
         import_dataset(data_set / "subject1")
-    assert yaml.safe_load(Path("params.yaml").read_text())["videos"] == {}
+    assert read_films()["videos"] == {}

@@ -14,11 +14,9 @@ from motiontransfer.project import doctor
 from motiontransfer.project.doctor import check_all, check_checkpoints, check_locks
 from tests.command import run_command
 from tests.project.small_project import small_project
+from tests.project_files import films_text
 
-PARAMS = """\
-videos: {walk: {path: data/walk, subject: ada}}
-render: {crf: 16}
-"""
+FILMS = films_text("videos: {walk: {path: data/walk, subject: ada}}\ntransfers: {}\n")
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +26,7 @@ def _keeps_bytecode(monkeypatch):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
-    files = {"params.yaml": PARAMS, "data/walk": "walking\n"}
+    files = {"params.yaml": "render: {crf: 16}\n", "films.yaml": FILMS, "data/walk": "walking\n"}
     root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)
     author = "-c user.name=A -c user.email=a@example.org"
@@ -61,8 +59,6 @@ def test_a_project_in_order_has_no_fault_and_another_folder_has_one(project, tmp
 
 def test_the_next_run_has_a_forecast(project):
     Path("dvc.yaml").write_text("stages: {walk: {cmd: echo, deps: [data/walk], outs: [walked]}}\n")
-    with Path("params.yaml").open("a") as params:
-        params.write("transfers: {}\n")
     *_, result = doctor.check_project(project)
     assert (result.level, result.subject) == ("ok", "forecast")
     assert result.message.startswith("the next `dvc repro` takes 1 stages, about ")
@@ -178,7 +174,7 @@ def test_a_remote_must_answer_and_verify_downloads(project, tmp_path):
 
 
 def test_a_missing_video_is_a_fault(project):
-    edit(project / "params.yaml", "path: data/walk", "path: data/videos/gone.mp4")
+    edit(project / "films.yaml", "path: data/walk", "path: data/videos/gone.mp4")
     (result,) = doctor.check_videos(project)
     assert result[:3] == ("fault", "videos", "videos.walk: data/videos/gone.mp4 is not here")
     assert result.fix == "copy it there, or remove-video walk"

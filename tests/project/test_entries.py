@@ -10,6 +10,7 @@ from motiontransfer.pipeline.dvc_api import opened
 from motiontransfer.project import entries
 from tests.command import run_command
 from tests.project.small_project import files, params, small_project
+from tests.project_files import films_text
 
 PARAMS = """\
 # mine
@@ -19,6 +20,8 @@ videos:
 subjects: [ada, ben]
 targets: [ada]
 trained: [ada]
+guides: {}
+face_cycles: {}
 transfers:
   ada_as_ben: {source: dance, source_subject: ben, target: ada, truth: none}
 """
@@ -26,7 +29,7 @@ transfers:
 
 @pytest.fixture(autouse=True)
 def _project(tmp_path, monkeypatch):
-    files = {".gitignore": "/data/videos/*.mp4\n", "params.yaml": PARAMS}
+    files = {".gitignore": "/data/videos/*.mp4\n", "films.yaml": films_text(PARAMS)}
     root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)
 
@@ -134,7 +137,7 @@ def test_a_transfer_of_unknown_names_is_refused(changes, error, message):
     wanted = {"source": "dance", "target": "ada", "name": "t", "truth": "none", **changes}
     with pytest.raises(error, match=message):
         entries.add_transfer(**wanted)
-    assert Path("params.yaml").read_text() == PARAMS
+    assert Path("films.yaml").read_text() == films_text(PARAMS)
 
 
 def test_a_target_is_removed_with_its_only_video(film):
@@ -158,7 +161,7 @@ def test_a_target_is_removed_with_its_only_video(film):
 def test_a_file_that_another_entry_uses_stays_with_its_dvc_file(entry, user):
     text = PARAMS.replace("subjects:", f"{entry}subjects:", 1)
     kept = "{source: dance, source_subject: ben, target: ben, truth: ../videos/walk.mp4}"
-    Path("params.yaml").write_text(f"{text}  kept: {kept}\n")
+    Path("films.yaml").write_text(films_text(f"{text}  kept: {kept}\n"))
     pointer = Path("data/videos/walk.mp4.dvc")
     Path("data/truth").mkdir(parents=True)
     pointer.parent.mkdir()
@@ -178,7 +181,7 @@ def machine(owner, tmp_path, monkeypatch):
     """The team's pipeline after one video was removed."""
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".site"))
     monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / ".global"))
-    owner.edit("params.yaml", "  ben_1: {subject: ben}\n", "")
+    owner.edit("films.yaml", "    ben_1: {subject: ben}\n", "")
     return owner
 
 
@@ -193,8 +196,8 @@ def test_only_outputs_that_no_stage_has_now_are_orphaned(machine):
 
 
 def test_deleting_leaves_no_empty_folder(machine):
-    machine.edit("params.yaml", "  ada_1: {subject: ada}\n  ada_2: {subject: ada}\n", "")
-    machine.edit("params.yaml", "videos:", "videos: {}")
+    machine.edit("films.yaml", "    ada_1: {subject: ada}\n    ada_2: {subject: ada}\n", "")
+    machine.edit("films.yaml", "videos:", "videos: {}")
     paths = entries.orphaned_outputs(machine.root)
     folder = Path("artifacts/keypoints/ada")
     assert paths == [folder / "ada_1", folder / "ada_2", GONE]

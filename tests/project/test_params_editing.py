@@ -16,12 +16,10 @@ from motiontransfer.project.params_editing import (
     remove_entry,
     remove_item,
 )
+from tests.project_files import films_text
 
 PARAMS = """\
 # The only truth.
-videos:
-  me: {path: me.mp4, subject: ada, crop: none}   # mine
-
 decode:
   size: [256, 256]              # height and width
   frame_rate: null              # frames a second
@@ -122,22 +120,16 @@ def test_keys_of_other_presets_take_their_shipped_values(project, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("detectors", ["[d]", "\n  - d  # mine", "", "[]"])
-def test_the_default_restores_all_but_the_users_entries(project, detectors):
+def test_the_default_restores_all(project):
     files = project("")
-    old = f"detectors: {detectors}\ntrain_gan:\n  gap_frames: 3  # of an earlier version\n"
-    videos = "# The only truth.\nvideos:\n  me: {path: me.mp4, subject: ada}   # mine\n"
-    files["params_file"].write_text(videos + old)
+    files["params_file"].write_text(
+        "# mine\ntrain_gan:\n  gap_frames: 3  # of an earlier version\n"
+    )
     changes = preset_changes("default", **files)
     assert Change("train_gan.gap_frames", "3", "missing") in changes
     assert Change("split.gap_frames", "missing", "10") in changes
     assert apply_preset("default", **files) == changes
-    shipped = yaml.safe_load(SHIPPED_FILE.read_text())
-    own = {
-        "videos": {"me": {"path": "me.mp4", "subject": "ada"}},
-        "detectors": yaml.safe_load(detectors),
-    }
-    assert yaml.safe_load(files["params_file"].read_text()) == {**shipped, **own}
+    assert files["params_file"].read_bytes() == SHIPPED_FILE.read_bytes()
     assert apply_preset("default", **files) == []
 
 
@@ -145,7 +137,7 @@ ENTRY = {"path": "data/videos/me.mp4", "subject": "eve", "crop": "auto"}
 WRITTEN = "{path: data/videos/me.mp4, subject: eve, crop: auto}"
 DANCE = "dance: {path: b.mp4, subject: ben}"
 
-BLOCK = """\
+SECTIONS = """\
 videos:   # yours
   demo: {path: a.mp4, subject: ada}   # hers
   # the dancer
@@ -158,16 +150,21 @@ targets:
 
 # Motion to target.
 transfers: {}   # none yet
-decode: {size: 8}
 """
+BLOCK = films_text(SECTIONS)
 LAYOUTS = [
-    (Path(__file__).parents[2] / "params.yaml").read_text(),
+    (Path(__file__).parents[2] / "films.yaml").read_text(),
     BLOCK,
-    "videos: {} # nobody\nsubjects: []\n# end\n",
-    "videos:\n  a:\n    path: a\n    subject: x # X\n\n# them\nsubjects:\n  - x\n\n# last\nw: 1\n",
-    "subjects: ['1', x]\nvideos:\n  a: {path: a, subject: x}\n\n\n# the end\n",
-    "videos: {a: {path: a}, b: {path: b}}  # …\nsubjects: [x, y,]",
-    "subjects: [x]\nvideos:\n  # first\n  a: {path: a}\n",
+    *map(
+        films_text,
+        (
+            "videos: {} # nobody\nsubjects: []\n# end\n",
+            "videos:\n  a:\n    path: a\n    subject: x # X\n\n# them\nsubjects:\n  - x\n\n# z\n",
+            "subjects: ['1', x]\nvideos:\n  a: {path: a, subject: x}\n\n\n# the end\n",
+            "videos: {a: {path: a}, b: {path: b}}  # …\nsubjects: [x, y,]",
+            "subjects: [x]\nvideos:\n  # first\n  a: {path: a}\n",
+        ),
+    ),
 ]
 NAMES = st.from_regex(r"[a-z][\w-]{0,8}", fullmatch=True)
 
@@ -176,12 +173,12 @@ NAMES = st.from_regex(r"[a-z][\w-]{0,8}", fullmatch=True)
 @settings(deadline=None, max_examples=5)
 @given(added=st.lists(NAMES, unique=True, min_size=1, max_size=3), data=st.data())
 def test_additions_removed_in_any_order_leave_the_same_text(text, added, data):
-    before = yaml.safe_load(text)
+    before = yaml.safe_load(text)["films"]
     added = [name for name in added if name not in {*before["videos"], *before["subjects"]}]
     changed = text
     for name in added:
         changed = add_item(add_entry(changed, "videos", name, ENTRY), "subjects", name)
-    assert yaml.safe_load(changed) == {
+    assert yaml.safe_load(changed)["films"] == {
         **before,
         "videos": {**before["videos"], **dict.fromkeys(added, ENTRY)},
         "subjects": [*before["subjects"], *added],
@@ -208,7 +205,7 @@ def test_additions_removed_in_any_order_leave_the_same_text(text, added, data):
         ([(add_item, "subjects", "ada"), (remove_item, "subjects", "nobody")], "", ""),
         (
             [(remove_entry, "videos", "dance"), (remove_entry, "videos", "demo")],
-            BLOCK[BLOCK.index("videos:") : BLOCK.index("\n# Everyone")],
+            SECTIONS[: SECTIONS.index("\n# Everyone")],
             "videos: {}   # yours\n  # the dancer\n",
         ),
     ],
@@ -217,7 +214,7 @@ def test_one_line_changes_and_all_comments_below_stay(changes, old, new):
     text = BLOCK
     for change, *arguments in changes:
         text = change(text, *arguments)
-    assert text == BLOCK.replace(old, new, 1)
+    assert text == films_text(SECTIONS.replace(old, new, 1))
 
 
 @pytest.mark.parametrize(
@@ -226,9 +223,9 @@ def test_one_line_changes_and_all_comments_below_stay(changes, old, new):
         (BLOCK, add_entry, ("videos", "demo", ENTRY), r"videos\.demo: already exists"),
         (BLOCK, remove_entry, ("videos", "no"), r"videos\.no: missing; videos has demo, d"),
         ("a: 1\n", add_entry, ("videos", "me", ENTRY), "videos: .* got nothing"),
-        ("videos: [1]\n", add_entry, ("videos", "me", ENTRY), r"videos: .* got \[1\]"),
-        ("targets: 3\n", add_item, ("targets", "me"), "targets: .* got 3"),
-        ("a: &a [x]\nb: *a\n", add_item, ("b", "me"), "b: expected a list"),
+        ("films: {videos: [1]}\n", add_entry, ("videos", "me", ENTRY), r"videos: .* got \[1\]"),
+        ("films: {targets: 3}\n", add_item, ("targets", "me"), "targets: .* got 3"),
+        ("films: {a: &a [x], b: *a}\n", add_item, ("b", "me"), "b: expected a list"),
     ],
 )
 def test_an_edit_that_does_not_fit_is_refused(text, change, arguments, message):

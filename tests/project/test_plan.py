@@ -2,12 +2,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import yaml
 
 from motiontransfer.core.stages import STAGES
 from motiontransfer.pipeline import plan as module
 from motiontransfer.pipeline.plan import forecast, format_forecast, scratch_project
 from tests.project.small_project import small_project
+from tests.project_files import read_sections, write_sections
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def params(tmp_path, monkeypatch):
 
     There are a dancer of 100 frames, and two films of a target, of 200 frames each.
     """
-    content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    content = read_sections()
     subjects = {"dancer": "dancer", "me": "ada", "me_2": "ada"}
     transfer = {"source": "dancer", "source_subject": "dancer", "target": "ada", "truth": "none"}
     content |= {
@@ -36,7 +36,7 @@ def params(tmp_path, monkeypatch):
     def write(**changes):
         for section, values in changes.items():
             content[section] = content[section] | values
-        Path("params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+        write_sections(content)
 
     write()
     return write

@@ -100,7 +100,7 @@ def test_a_stage_that_fails_is_named(mate):
 @pytest.mark.slow
 def test_a_video_that_is_not_shared_is_named(owner, folder, tmp_path):
     (owner.root / "data/videos/cleo_1").write_text("cleo")
-    owner.edit("params.yaml", "train:", "  cleo_1: {subject: cleo}\ntrain:")
+    owner.edit("films.yaml", "    ben_1:", "    cleo_1: {subject: cleo}\n    ben_1:")
     owner.dvc("repro", "--quiet")
     owner.share(folder)
     mate = owner.clone(tmp_path / "mate")

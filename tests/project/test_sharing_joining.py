@@ -65,7 +65,7 @@ def test_bring_all_pulls_everything_and_needed_no_results(owner, mate):
 
 def test_a_new_video_of_another_subject_trains_nothing(mate):
     (mate.root / "data/videos/cleo_1").write_text("cleo_1\n")
-    mate.edit("params.yaml", "train:", "  cleo_1: {subject: cleo}\ntrain:")
+    mate.edit("films.yaml", "    ben_1:", "    cleo_1: {subject: cleo}\n    ben_1:")
     output = mate.command("join", "--bring", "needed")
     assert "rebuilt or restored: detect@cleo_1\n" in output
     assert "brought 0 outs" in output

@@ -172,9 +172,12 @@ def make_transfer():
     )
 
 
+FILMS = """\
+films:
+  transfers:
+    ada_as_ben: {source: dance, source_subject: ben, target: ada, truth: real.mkv}
+"""
 PARAMS = """\
-transfers:
-  ada_as_ben: {source: dance, source_subject: ben, target: ada, truth: real.mkv}
 train: {steps: STEPS, rate: 0.5}
 """
 
@@ -206,6 +209,7 @@ def two_runs(finished, tmp_path_factory):
 def _record(repo, *, steps, ssim):
     """Change the run in the workspace, and let DVC and git know its files."""
     Path("params.yaml").write_text(PARAMS.replace("STEPS", str(steps)))
+    Path("films.yaml").write_text(FILMS)
     write_measurements(TABLE, measured(ssim, shift=ssim))
     files = ("results/ada_as_ben/transfer.mp4", "artifacts/frames/ben/dance", "data/truth/real.mkv")
     repo.add([*files, str(TABLE)])

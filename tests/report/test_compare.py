@@ -61,9 +61,9 @@ def test_the_only_transfer_need_not_be_named(two_runs):
 
 
 def test_of_several_transfers_one_must_be_named(copy):
-    params = (copy / "params.yaml").read_text()
-    line = next(line for line in params.splitlines() if "ada_as_ben" in line)
-    (copy / "params.yaml").write_text(params.replace(line, f"{line}\n{line.replace('ada_', 'b_')}"))
+    films = (copy / "films.yaml").read_text()
+    line = next(line for line in films.splitlines() if "ada_as_ben" in line)
+    (copy / "films.yaml").write_text(films.replace(line, f"{line}\n{line.replace('ada_', 'b_')}"))
     with pytest.raises(ParamsError, match="--transfer: ada_as_ben, b_as_ben"):
         compare.choose_transfer(compare.Revision(copy, "workspace"), None)
 

@@ -1,5 +1,4 @@
 import pytest
-import yaml
 
 from motiontransfer.core.errors import MissingFileError, ParamsError
 from motiontransfer.core.params import Transfer
@@ -7,6 +6,7 @@ from motiontransfer.report.compare import write_transfers_page
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.writer import write_video
 from tests.command import run_command
+from tests.project_files import write_sections
 from tests.report.conftest import NUM_FRAMES, RATE, coded_frames
 
 NAMES = ("ada_as_ben", "eve_as_ben")
@@ -32,7 +32,7 @@ def test_the_page_has_the_source_and_each_result_and_is_named_by_them(
     transfers, tmp_path, monkeypatch, capsys
 ):
     content = {name: each.model_dump() for name, each in transfers.items()}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"transfers": content}))
+    write_sections({"transfers": content})
     page = "artifacts/comparisons/ada_as_ben_eve_as_ben.html"
     assert not run_command(monkeypatch, "together", *NAMES)
     assert f"wrote {page}" in capsys.readouterr().out

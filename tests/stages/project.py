@@ -18,6 +18,7 @@ from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
 from tests.films import add_clip, add_source
 from tests.people import dance
+from tests.project_files import write_sections
 from tests.tiny_project import ROOT
 from tests.training.small import face_config, generator_config, write_generator
 
@@ -49,9 +50,9 @@ TRANSFER = {"source": "dance", "source_subject": "ben", "target": "ada", "truth"
 
 
 def write_params(**sections):
-    """Write params.yaml; every training reads `split` and `logging`."""
+    """Write params.yaml and films.yaml; every training reads `split` and `logging`."""
     of_all = {"split": asdict(HELD_OUT), "logging": LOGGING}
-    Path("params.yaml").write_text(yaml.safe_dump({**of_all, **sections}))
+    write_sections({**of_all, **sections})
 
 
 def add_target():

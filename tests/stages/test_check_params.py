@@ -3,12 +3,13 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 from PIL import Image
 
 from motiontransfer.core.errors import ParamsError
+from motiontransfer.core.params import FILM_SECTIONS
 from stages.check_params import main
 from tests.faults.params import PARAMS
+from tests.project_files import write_sections
 
 _PARAMS = PARAMS | {
     "videos": {
@@ -36,7 +37,7 @@ def check(tmp_path, monkeypatch):
             for key in keys:
                 section = section[key]
             section[last] = value
-        Path("params.yaml").write_text(yaml.safe_dump(params))
+        write_sections(params)
         main()
 
     return run
@@ -112,6 +113,7 @@ def test_each_stage_of_a_video_has_a_file_of_what_it_reads(check):
         ((*GUIDE, "source", "jump"), None),
         ((*GUIDE, "source_subject", "ada"), None),
         ((*GUIDE, "target", "eve"), None),
+        (("face_cycles", "x", _PARAMS["guides"]["dance"]), None),
     ],
 )
 def test_each_fault_is_named_by_its_key(check, change, key):
@@ -123,7 +125,8 @@ def test_each_fault_is_named_by_its_key(check, change, key):
     others = [beside[change[1]]] if len(change) == 3 and change[1] in beside else []
     with pytest.raises(ParamsError) as info:
         check(*others, change)
-    assert str(info.value).startswith(f"params.yaml: {key or '.'.join(change[:-1])}")
+    file = "films.yaml" if change[0] in FILM_SECTIONS else "params.yaml"
+    assert str(info.value).startswith(f"{file}: {key or '.'.join(change[:-1])}")
     assert not OUT.exists()
 
 
@@ -206,7 +209,7 @@ GENERATED = {"background": "generated", "viewport": "frame", "texture": "none", 
 @pytest.mark.parametrize(
     ("entry", "text"),
     [
-        ("Dance", "'Dance' and 'dance' differ in case only, and are one file on macOS and Win"),
+        ("Dance", "'dance' and 'Dance' differ in case only, and are one file on macOS and Win"),
         ("aux", "videos: 'aux' is a device on Windows, and no file; choose another name"),
     ],
 )

@@ -6,12 +6,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-import yaml
 
 from motiontransfer.pose.keypoints import write_keypoints
 from stages.guide import main
 from tests.films import add_source
 from tests.people import dance
+from tests.project_files import write_sections
 
 GUIDES = {
     "anybody": {"source": "waltz", "source_subject": "ben", "target": "ben"},
@@ -28,7 +28,7 @@ def _project(tmp_path, monkeypatch):
         path = Path(f"artifacts/keypoints/{file}.parquet")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_keypoints(path, keypoints)
-    Path("params.yaml").write_text(yaml.safe_dump({"guides": GUIDES}))
+    write_sections({"guides": GUIDES})
 
 
 def counts(guide):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.core.errors import MissingFileError, ParamsError, VideoError, WeightsError
+from motiontransfer.core.errors import MissingFileError, ParamsError, VideoError
 from motiontransfer.core.storage import read_checked_json, sha256_of, write_checked_json
 from motiontransfer.core.tensor_files import write_no_weights
 from motiontransfer.models.faces import FaceTranslator
@@ -45,10 +45,10 @@ from tests.video.conftest import click_starts, kill_decoder
 
 VIDEOS = ("transfer.mp4", "comparison.mp4")
 RESULTS = Path("results/ada_as_ben")
-FACE_CYCLE = Path("artifacts/face_cycles/ada_as_ben/face_cycle.safetensors")
+FACE_CYCLE = Path("artifacts/poses/ada_as_ben/face_cycle.safetensors")
 METRICS = Path("artifacts/counts/ada_as_ben/encode.json")
 RENDERED = Path("artifacts/rendered/ada_as_ben")
-POSES = Path("artifacts/poses/ada_as_ben.parquet")
+POSES = Path("artifacts/poses/ada_as_ben/poses.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +204,9 @@ def test_the_face_makes_a_difference_unless_it_is_turned_off(rendered):
     assert packets(RESULTS / "transfer.mp4") == without
 
 
-def test_faces_can_be_translated_and_blended_either_way(rendered):
+def test_faces_can_be_translated_where_that_was_trained_and_blended_either_way(rendered):
+    render(face="cycle")
+    assert packets(RESULTS / "transfer.mp4") == packets(rendered / RESULTS / "transfer.mp4")
     add_translator()
     results = [packets(rendered / RESULTS / "transfer.mp4")]  # residual, feather
     for face, blending in (("cycle", "feather"), ("cycle", "poisson")):
@@ -260,11 +262,6 @@ def kill_decoder_of_truth(patch):
     patch.setattr("motiontransfer.video.frame_store.to_srgb", kill_decoder)
 
 
-def leave_faces_untranslated(_):
-    configure(face="cycle")
-    write_no_weights(FACE_CYCLE, "face_translator")
-
-
 def name_no_certificate(patch):
     for name in ("CERTIFICATE", "PRIVATE_KEY"):
         patch.setenv(f"MOTIONTRANSFER_{name}", "none.pem")
@@ -275,8 +272,6 @@ def name_no_certificate(patch):
     [
         (kill_decoder_of_truth, VideoError, "data/truth/real.mkv: decoding it was killed"),
         (lambda _: with_truth(NUM_SOURCE_FRAMES + 1), VideoError, "real.mkv: expected 9 frames"),
-        (lambda _: configure(face="cycle"), MissingFileError, str(FACE_CYCLE)),
-        (leave_faces_untranslated, WeightsError, "train_face_cycle.steps"),
         (name_no_certificate, MissingFileError, "none.pem"),
     ],
 )

@@ -122,7 +122,7 @@ def test_the_report_has_the_params_of_this_transfer_only(project):
         ("report ada_as_ben", "artifacts/params_of_results.json"),
         ("report ada_as_ben", "artifacts/models/ada/face_generator.safetensors"),
         ("report ada_as_ben", FRAMES),
-        ("train_forensics detector", "artifacts/poses/ada_as_ben.parquet"),
+        ("train_forensics detector", "artifacts/poses/ada_as_ben/poses.parquet"),
     ],
 )
 def test_a_missing_input_is_named(project, stage, file):
@@ -135,8 +135,8 @@ def test_a_missing_input_is_named(project, stage, file):
         import_module(f"stages.{name}").main(key)
 
 
-OTHERS = {"film", "check_params", "guide", "train_forensics"}
-"""The demo's, one that reads params.yaml as a file, and two that the tiny project has not."""
+OTHERS = {"film", "check_params", "guide", "train_forensics", "train_face_cycle"}
+"""The demo's, one that reads params.yaml as a file, and three that the tiny project has not."""
 
 
 @pytest.mark.slow

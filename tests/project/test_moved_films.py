@@ -1,0 +1,135 @@
+"""Films that an earlier version had in params.yaml."""
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+
+from motiontransfer.core.errors import ParamsError
+from motiontransfer.core.params import FILM_SECTIONS
+from motiontransfer.project.params_editing import add_entry, move_films
+from tests.command import run_command
+from tests.project_files import films_text, read_films, read_sections, write_sections
+from tests.tiny_project import ROOT, copy_project, dvc
+
+PARAMS, FILMS = ((ROOT / name).read_text() for name in ("params.yaml", "films.yaml"))
+OF_FILMS = textwrap.dedent(FILMS.partition("films:\n")[2])
+HEAD, FIRST, REST = PARAMS.partition("decode:\n")
+MINE = """\
+# All params.
+
+# Mine, and hers.
+videos:
+  me: {path: data/videos/me.mp4, subject: me, crop: auto}   # 2026
+  # the best
+  dance: {path: data/videos/dance.mp4, subject: ben}
+
+subjects: [me, ben]
+targets:
+- me   # I
+- ben
+transfers:
+  me_as_ben: {source: dance, source_subject: ben, target: me, truth: none}
+  # one day: ben_as_me
+
+# What it is tuned by.
+render: {face: residual}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write(params, films=FILMS):
+    Path("params.yaml").write_text(params)
+    Path("films.yaml").write_text(films)
+
+
+def test_the_demos_are_moved_byte_for_byte_and_once():
+    write(HEAD + OF_FILMS + "\n" + FIRST + REST)
+    said = move_films()
+    assert said == f"moved {', '.join(FILM_SECTIONS)} from params.yaml to films.yaml; commit both"
+    assert (Path("params.yaml").read_text(), Path("films.yaml").read_text()) == (PARAMS, FILMS)
+    assert move_films() == ""
+
+
+def test_ones_own_take_the_place_of_the_demos_with_their_comments():
+    write(MINE)
+    move_films()
+    text = Path("films.yaml").read_text()
+    assert Path("params.yaml").read_text() == (
+        "# All params.\n\n# What it is tuned by.\nrender: {face: residual}\n"
+    )
+    for comment in ("# Mine, and hers.", "# 2026", "# the best", "# I", "# one day: ben_as_me"):
+        assert comment in text
+    films, before = read_films(), yaml.safe_load(MINE)
+    assert films.keys() == set(FILM_SECTIONS)
+    assert {name: films[name] for name in before if name in films} == {
+        name: value for name, value in before.items() if name != "render"
+    }
+    assert films["trained"] == ["me", "ben"]
+
+
+@pytest.mark.parametrize(
+    ("face", "steps", "named"), [("cycle", 9, ["me_as_ben"]), ("cycle", 0, []), ("residual", 9, [])]
+)
+def test_transfers_that_had_a_face_cycle_are_named(face, steps, named):
+    old = MINE.replace("targets:", "trained: [me]\ntargets:").replace("residual", face)
+    write(f"{old}train_face_cycle: {{steps: {steps}}}\n")
+    move_films()
+    cycles = read_films()["face_cycles"]
+    assert [*cycles] == named
+    for entry in cycles.values():
+        assert entry == {"source": "dance", "source_subject": "ben", "target": "me"}
+
+
+def test_what_films_yaml_lacks_is_added_where_it_has_more_than_the_demo():
+    """A colleague's branch, from before, has a dance more."""
+    theirs = {"path": "data/videos/x.mp4", "subject": "x"}
+    write(MINE)
+    move_films()
+    before = read_films()
+    write(
+        MINE.replace("  dance:", f"  x: {theirs}\n  dance:").replace("ben]", "ben, x]"),
+        Path("films.yaml").read_text(),
+    )
+    assert move_films()
+    films = read_films()
+    assert films["videos"] == {**before["videos"], "x": theirs}
+    assert films["subjects"] == ["me", "ben", "x"]
+    assert films["transfers"] == before["transfers"]
+
+
+def test_an_entry_that_is_another_in_both_is_named_and_nothing_is_lost():
+    other = add_entry(films_text("videos: {}\n"), "videos", "me", {"path": "data/videos/me.mov"})
+    write(MINE, other)
+    with pytest.raises(ParamsError, match=r"^videos\.me: params\.yaml and films\.yaml have diff"):
+        move_films()
+    assert (Path("params.yaml").read_text(), Path("films.yaml").read_text()) == (MINE, other)
+
+
+def test_the_first_command_says_it(monkeypatch, capsys):
+    write(HEAD + OF_FILMS + "\n" + FIRST + REST)
+    assert not run_command(monkeypatch, "preset", "default")
+    printed = capsys.readouterr()
+    assert printed.err.startswith("moved videos, subjects, ")
+    assert printed.out == "0 values changed\n"
+
+
+@pytest.mark.slow
+def test_before_that_dvc_says_what_to_type(tmp_path):
+    copy_project(tmp_path)
+    sections = read_sections(tmp_path)
+    write_sections(sections, tmp_path)
+    with (tmp_path / "params.yaml").open("a") as params:
+        films = {name: sections[name] for name in FILM_SECTIONS}
+        params.write(yaml.safe_dump(films))
+    dvc(tmp_path, "init", "--no-scm", "--quiet")
+    failed = dvc(tmp_path, "repro")
+    assert failed.returncode
+    said = r"^ERROR: check_params: params\.yaml: videos, .*: moved to films\.yaml; `uv run motion"
+    assert re.search(said, failed.stderr, re.MULTILINE)

@@ -1,0 +1,40 @@
+"""params.yaml and films.yaml of a test's project."""
+
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from motiontransfer.core.params import FILM_SECTIONS, FILMS
+
+
+def write_sections(sections: Mapping[str, object], root: Path = Path()) -> None:
+    """Write each section to the file where it belongs."""
+    films = {name: content for name, content in sections.items() if name in FILM_SECTIONS}
+    others = {name: content for name, content in sections.items() if name not in films}
+    for name, content in (("params.yaml", others), ("films.yaml", {FILMS: films})):
+        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        (root / name).write_text(text, encoding="utf-8")
+
+
+def read_sections(root: Path = Path()) -> dict[str, Any]:
+    """The sections of both files."""
+    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")) or {}
+    return params | read_films(root)
+
+
+def read_films(root: Path = Path()) -> dict[str, Any]:
+    return yaml.safe_load((root / "films.yaml").read_text(encoding="utf-8"))[FILMS]
+
+
+def edit_sections(root: Path, edit: Callable[[dict], object]) -> None:
+    sections = read_sections(root)
+    edit(sections)
+    write_sections(sections, root)
+
+
+def films_text(sections: str) -> str:
+    """Text of films.yaml, of the sections below its key."""
+    return f"{FILMS}:\n" + textwrap.indent(sections, "  ")
