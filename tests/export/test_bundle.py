@@ -324,6 +324,7 @@ def test_who_is_not_trained_is_exported_as_a_puppet_alone(tmp_path, monkeypatch)
     """Without ONNX."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("motiontransfer.export.bundle._LIBRARIES", ("no_such_library",))
+    shutil.copy(ROOT / "params.yaml", ".")
     text = (ROOT / "films.yaml").read_text().replace("trained: [ada]", "trained: []")
     Path("films.yaml").write_text(text)
     write_statistics(Path("artifacts/statistics/ada.json"), statistics_of(dance(12, size=SIZE)))

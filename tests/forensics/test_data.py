@@ -190,7 +190,7 @@ def project(tmp_path, monkeypatch):
     add_clip(ARTIFACTS, "ada", "walk", dance(75))
     add_clip(ARTIFACTS, "ben", "dance", dance(50, seed=7))
     poses = replace(dance(50, seed=7), detector="normalised")
-    write_keypoints(ARTIFACTS / "poses/ada_as_ben.parquet", poses)
+    write_keypoints(ARTIFACTS / "poses/ada_as_ben/poses.parquet", poses)
 
 
 def clips_of_project(max_frames=1000):
@@ -239,14 +239,14 @@ def test_input_files_are_complete_and_missing_ones_named(project):
     named = data.input_files(targets=["ada"], transfers=TRANSFERS)
     assert {str(path).removeprefix("artifacts/") for path in named} == {
         *("frames/ada/walk/frames.mkv", "frames/ben/dance/frames.mkv"),
-        *("keypoints/ada/walk.parquet", "poses/ada_as_ben.parquet"),
+        *("keypoints/ada/walk.parquet", "poses/ada_as_ben/poses.parquet"),
         *("models/ada/generator.safetensors", "models/ada/face_generator.safetensors"),
     }
     Path("artifacts/models/ada/generator.safetensors").unlink()
     with pytest.raises(MissingFileError, match=r"generator\.safetensors"):
         clips_of_project()
     Path("artifacts/poses/ada_as_ben/poses.parquet").unlink()
-    with pytest.raises(MissingFileError, match=r"poses/ada_as_ben\.parquet"):
+    with pytest.raises(MissingFileError, match=r"ada_as_ben/poses\.parquet"):
         data.input_files(targets=["ada"], transfers=TRANSFERS)
 
 

@@ -140,12 +140,12 @@ def test_a_url_that_is_malformed_or_holds_a_secret_is_refused_and_config_stays(
 def test_share_lists_stale_stages_and_prints_commands_quoted_for_the_shell(owner, folder):
     (owner.root / "data/videos/my cleo_1").write_text("cleo\n")
     (owner.root / "data/videos/my ben_1.dvc").write_text("outs: []\n")
-    owner.edit(
-        "params.yaml", "train: {steps: 1}", "  my cleo_1: {subject: cleo}\ntrain: {steps: 5}"
-    )
+    owner.edit("films.yaml", "    ben_1:", "    my cleo_1: {subject: cleo}\n    ben_1:")
+    owner.edit("params.yaml", "train: {steps: 1}", "train: {steps: 5}")
     owner.edit("dvc.yaml", "cp data/videos/${key}", "cp 'data/videos/${key}'")
     output = owner.command("share", folder.url)
     assert "run `uv run dvc add 'data/videos/my cleo_1'`, then share again" in output
-    assert "git add .dvc/config 'data/videos/my ben_1.dvc' dvc.yaml params.yaml, commit" in output
+    changed = "git add .dvc/config 'data/videos/my ben_1.dvc' dvc.yaml films.yaml params.yaml, comm"
+    assert changed in output
     (stale,) = [line for line in output.splitlines() if "not up to date" in line]
     assert "train" in stale

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-NETWORKS = {"render", "evaluate", "train_gan", "train_face_gan", "train_forensics"}
+TRAININGS = {f"train_{what}" for what in ("gan", "face_gan", "face_cycle", "forensics")}
+NETWORKS = {"render", "evaluate", *TRAININGS}
 STAGES = {path.stem for path in Path("stages").glob("[a-z]*.py")}
 SLOW = {"torch", "torchvision", "dvclive", "pandas", "mediapipe"}
 ALLOWED = {"segment_person": {"mediapipe"}}

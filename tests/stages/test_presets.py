@@ -23,7 +23,8 @@ def params_file(tmp_path):
 
 def set_values(path, values):
     content = yaml.safe_load(path.read_text())
-    for key, value in values.items():
+    of_params = {key: value for key, value in values.items() if not key.startswith("films.yaml:")}
+    for key, value in of_params.items():
         section, key_there = key.split(".")
         assert key_there in content[section]
         content[section][key_there] = value

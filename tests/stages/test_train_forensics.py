@@ -45,7 +45,7 @@ def _project(tmp_path, monkeypatch):
     add_clip(ARTIFACTS, "ada", "walk", pacing(42))
     add_clip(ARTIFACTS, "ben", "dance", pacing(10, seed=7))
     poses = replace(pacing(10, seed=7), detector="normalised")
-    write_keypoints(ARTIFACTS / "poses/ada_as_ben.parquet", poses)
+    write_keypoints(ARTIFACTS / "poses/ada_as_ben/poses.parquet", poses)
 
 
 def pacing(num_frames, *, seed=0):
