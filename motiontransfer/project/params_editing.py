@@ -37,6 +37,11 @@ DEFAULT = "default"
 SHIPPED_FILE = Path(__file__).with_name("params.yaml")
 """A copy of the project's params.yaml, from which presets are differences."""
 
+_OF_ONE_SIDE = re.compile(
+    r"^<<<<<<< .*\n((?:.*\n)*?)(?:\|{7} .*\n(?:.*\n)*?)?=======\n>>>>>>> .*\n", re.MULTILINE
+)
+"""A conflict whose other side is empty."""
+
 _OF_FILMS = re.compile(rf"^(?:{'|'.join(FILM_SECTIONS)})\s*:", re.MULTILINE)
 
 
@@ -116,7 +121,8 @@ def remove_item(text: str, section: str, item: str) -> str:
 def move_films(root: Path = Path()) -> str:
     """Move sections that an earlier version had in params.yaml to films.yaml, with their comments.
 
-    Where films.yaml has more than the demo, what it lacks is added to it.
+    Where films.yaml has more than the demo, what it lacks is added to it. Conflicts that git leaves
+    of sections that are gone on the other side are resolved.
 
     Returns:
         A sentence that says so; empty where there is nothing to move.
@@ -128,7 +134,9 @@ def move_films(root: Path = Path()) -> str:
     if not (params.is_file() and _OF_FILMS.search(params.read_text(encoding="utf-8"))):
         return ""
     with params_lock(root):
-        content, text = read_sections(params), params.read_text(encoding="utf-8")
+        text = _OF_ONE_SIDE.sub(r"\1", params.read_text(encoding="utf-8"))
+        write_text(params, text)
+        content = read_sections(params)
         blocks = _blocks(text, [each for each in _sections(text) if each[0].value in FILM_SECTIONS])
         known = load_films(root) if films.is_file() else {}
         before = films.read_text(encoding="utf-8") if known else f"{FILMS}:\n"
