@@ -153,6 +153,13 @@ def standing(num_frames, **others):
     return person([(128.0, 128.0)] * num_frames, **others)
 
 
+def rotated(keypoints, degrees):
+    """In the image, clockwise about (128, 128)."""
+    angle = np.radians(degrees)
+    turn = np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))])
+    return replace(keypoints, points=((keypoints.points - 128) @ turn + 128).astype(np.float32))
+
+
 def detects(*centres):
     """A detector that finds a person at each (x, y) in every frame; joints outside are missing."""
 

@@ -1,4 +1,4 @@
-"""Boxes around a person and the face, face alignment, the body height in pixels, and the viewport.
+"""Boxes around a person and the face, face alignment, the body's height and axis, the viewport.
 
 The viewport is the part of each frame that the networks generate. It is as small as the person
 allows: the networks' time is that of its pixels. It stays until the person would leave it or has
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int, Int64
+from jaxtyping import Complex128, Float32, Float64, Int, Int64
 
 from motiontransfer.pose.keypoints import Keypoints, Points, Scores
 from motiontransfer.pose.time_series import (
@@ -27,6 +27,7 @@ _SIDES = ("left", "right")
 # The body's height, from the lengths of its parts.
 _HEIGHTS_PER_TRUNK = 3.0
 _HEIGHTS_PER_SHOULDERS = 4.0
+UPRIGHT_SHARE = 0.3  # of the height, from the feet up to the head; less is lying, or a handstand
 _UPRIGHT_QUANTILE = 0.9  # of lengths over a clip: bent and turned, a person is shorter
 
 # Faces. Ratios are those of MediaPipe's joints.
@@ -81,6 +82,20 @@ def body_height_px(keypoints: Keypoints) -> float:
         return _HEIGHTS_PER_SHOULDERS * float(np.quantile(width, _UPRIGHT_QUANTILE))
     seen = keypoints.points[keypoints.score > 0].astype(np.float64)
     return float(np.ptp(seen, axis=0).max()) if len(seen) else 0.0
+
+
+def across_body(up: Complex128[np.ndarray, " frames"]) -> Complex128[np.ndarray, " frames"]:
+    """Unit vectors to the right of bodies as they are seen upright.
+
+    Those of who stands, sits or bows are the image's, and those of who lies or is upside down go
+    across the body.
+
+    Args:
+        up: from the ankles to the shoulders, x + iy with y downwards; NaN where not found.
+    """
+    length = np.abs(up)
+    lies = -up.imag < UPRIGHT_SHARE * length
+    return np.where(lies, 1j * up / np.where(lies, length, 1), 1)
 
 
 def face_boxes(keypoints: Keypoints) -> tuple[Int[np.ndarray, "frames 4"], Mask]:

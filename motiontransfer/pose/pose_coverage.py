@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.boxes import across_body, body_height_px
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.time_series import Series
 
@@ -80,8 +80,11 @@ def seconds_from_behind(clips: Sequence[Keypoints]) -> float:
 def _kinds(keypoints: Keypoints) -> Mapping[str, Series]:
     """How far each frame is past the limit of each kind, body heights; NaN where not known."""
     height = body_height_px(keypoints) or np.nan
-    x, y = np.moveaxis(_places(keypoints, "nose", *_COMPARED) / height, 3, 0)
-    nose, shoulder, _, wrist, hip, knee, _ = range(len(_COMPARED) + 1)
+    places = _places(keypoints, "nose", *_COMPARED) / height @ (1, 1j)
+    nose, shoulder, _, wrist, hip, knee, ankle = range(len(_COMPARED) + 1)
+    across = across_body((places[:, shoulder] - places[:, ankle]).mean(axis=1))
+    upright = places * across.conj()[:, None, None]
+    x, y = upright.real, upright.imag
     facing = (x[:, shoulder] + x[:, hip]) @ np.array((1, -1))
     return {
         _FRONT: facing - _FRONT_WIDTH,

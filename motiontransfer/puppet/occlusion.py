@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from motiontransfer.pose.skeleton import Limb
 from motiontransfer.pose.time_series import Series
-from motiontransfer.puppet.parts import BodyPart, BodyPoses, facing
+from motiontransfer.puppet.parts import BodyPart, BodyPoses, across_of, facing
 
 _FRONTAL = 0.37  # width of shoulders and hips together from the front, share of the body's height
 _PROFILE = 0.5  # of that width; cosine of 60 degrees
@@ -68,7 +68,8 @@ def _is_raised(poses: BodyPoses, side: str) -> Bool[np.ndarray, " frames"]:
 
 
 def _across(poses: BodyPoses, line: Limb) -> Float64[np.ndarray, " frames"]:
-    """Horizontal part of a line's direction, -1 to 1; 0 where an end was not found."""
+    """Part of a line's direction across the body, -1 to 1; 0 where an end was not found."""
     points, found = poses.joints(line)
-    along = (points[:, 1] - points[:, 0]).astype(np.float64)
-    return np.where(found.all(axis=1), along[:, 0] / np.maximum(np.hypot(*along.T), 1e-6), 0)
+    along = (points[:, 1] - points[:, 0]).astype(np.float64) @ (1, 1j)
+    sideways = (along * across_of(poses).conj()).real
+    return np.where(found.all(axis=1), sideways / np.maximum(np.abs(along), 1e-6), 0)

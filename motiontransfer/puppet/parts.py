@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int64
 
+from motiontransfer.pose.boxes import across_body
 from motiontransfer.pose.keypoints import Points, Scores
 from motiontransfer.pose.skeleton import BODY_TREE, LIMBS_OF_GROUP, Limb, Skeleton
 from motiontransfer.pose.time_series import Series
@@ -423,8 +424,16 @@ def facing(poses: BodyPoses, scales: Series) -> Series:
     detector has it.
     """
     points, found = poses.joints(_TORSO)
-    width = points[:, [0, 2], 0].sum(axis=1) - points[:, [1, 3], 0].sum(axis=1)
+    widths = points[:, [0, 2]].sum(axis=1) - points[:, [1, 3]].sum(axis=1)
+    width = (widths @ (1, 1j) * across_of(poses).conj()).real
     return np.where(found.all(axis=1), width / scales, np.nan)
+
+
+def across_of(poses: BodyPoses) -> Complex128[np.ndarray, " frames"]:
+    """Unit vectors to the right of each frame's body as it is seen upright."""
+    points, found = poses.joints(("mid_shoulder", "left_ankle", "right_ankle"))
+    up = (points[:, 0] - points[:, 1:].mean(axis=1)) @ (1, 1j)
+    return across_body(np.where(found.all(axis=1), up, np.nan))
 
 
 def part_map(

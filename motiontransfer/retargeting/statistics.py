@@ -12,6 +12,7 @@ from jaxtyping import Float64
 
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
+from motiontransfer.pose.boxes import UPRIGHT_SHARE
 from motiontransfer.pose.completion import SHOWN, WHOLE, what_is_shown
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.pose_coverage import seconds_from_behind
@@ -42,7 +43,6 @@ _ROUNDING_PX = 1e-3  # float32 pixels are not exact
 _QUANTILE = 0.8  # a part's length over all frames: foreshortening makes it shorter, errors longer
 _WHOLE_SIDE = 0.8  # of the other side's length; one that is always seen shorter is lifted or bent
 _LIFTED_SHARE = 0.1  # of the height, from one ankle up to the other one that is not on the floor
-_UPRIGHT_SHARE = 0.3  # of the height, from the feet up to the head; less is lying, or a handstand
 _FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of it leave no trace
 
 # In order of preference.
@@ -159,7 +159,7 @@ def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundC
     is_lifted = lifted_px > _LIFTED_SHARE * np.linalg.norm(head - lower, axis=1)
     feet = np.where(is_lifted[:, None], lower, ankles)
     height_px, x = np.linalg.norm(head - feet, axis=1), ankles[:, 0]
-    lies = has_height & (feet[:, 1] - head[:, 1] < _UPRIGHT_SHARE * height_px)
+    lies = has_height & (feet[:, 1] - head[:, 1] < UPRIGHT_SHARE * height_px)
     if lies.any():
         body = keypoints.skeleton.slice("body")
         y = np.where(keypoints.score[:, body] > 0, keypoints.points[:, body, 1], -np.inf)

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Complex128
 
+from motiontransfer.pose.boxes import across_body
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.pose_coverage import BACK_SECONDS, WIDTH_FROM_FRONT
 from motiontransfer.pose.skeleton import mirrored
@@ -120,7 +121,8 @@ def _evidence(poses: Keypoints, sizes: Series, min_score: float) -> tuple[Series
         _both_sides(poses, name, min_score) / sizes[:, None]
         for name in ("shoulder", "hip", "knee", "ankle", "elbow", "wrist")
     )
-    width = ((shoulders + hips).real @ np.array((1, -1))) / WIDTH_FROM_FRONT
+    across = across_body((shoulders - ankles).mean(axis=1)).conj()[:, None]
+    width = (((shoulders + hips) * across).real @ np.array((1, -1))) / WIDTH_FROM_FRONT
     apart = [np.abs(pair[:, 0] - pair[:, 1]) for pair in (hips, knees, ankles)]
     up, middle = (shoulders - hips).sum(axis=1), hips.mean(axis=1)
     along = unit_vectors(up, otherwise=1 + 0j)

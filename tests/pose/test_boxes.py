@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from motiontransfer.pose.boxes import body_height_px, joint_boxes
+from motiontransfer.pose.boxes import across_body, body_height_px, joint_boxes
 from motiontransfer.video.geometry import enclosing_box
 from tests.people import HEIGHT_PX, lost, standing
 
@@ -68,3 +68,11 @@ def test_bending_down_now_and_then_does_not_change_the_height():
     keypoints = standing(20)
     keypoints.points[:8, :, 1] = 128 + (keypoints.points[:8, :, 1] - 128) / 3
     assert body_height_px(keypoints) == pytest.approx(HEIGHT_PX)
+
+
+def test_bodies_are_upright_up_to_a_share_of_their_length_and_else_seen_along_their_axis():
+    """The sine of how far the shoulders are above the ankles; the limit is .3."""
+    up = np.array([-1j, -0.31j + 0.95, -0.29j + 0.957, 0.2 - 0.01j, 2j, 0, np.nan])
+    across = across_body(up)
+    np.testing.assert_array_equal(across[[0, 1, 5, 6]], 1)
+    np.testing.assert_allclose(across[[2, 3, 4]], [0.957j + 0.29, 0.05 + 1j, -1], atol=0.01)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.pose.pose_coverage import pose_gaps
-from tests.people import joined, known_to, lost, moved, standing
+from tests.people import joined, known_to, lost, moved, rotated, standing
 
 MIDDLE = 128.0
 FRONT = standing(50)
@@ -70,6 +70,14 @@ def test_the_advice_has_the_shares_and_what_to_film():
 def test_a_kind_of_pose_has_its_limit(dance, expected):
     assert kinds(dance) == expected
     assert kinds(dance, dance) == []
+
+
+@pytest.mark.parametrize("degrees", [-90, 90, 180])
+def test_who_lies_or_stands_on_the_hands_is_seen_as_upright(degrees):
+    everything = joined(turned(180), with_hand_up(5), squatting(15), turned(90))
+    for dance in (FRONT, turned(77), turned(104), everything):
+        assert kinds(rotated(dance, degrees)) == kinds(dance)
+    assert kinds(everything, rotated(everything, degrees)) == []
 
 
 def test_who_is_seen_from_the_side_alone_is_told_to_face_the_camera():

@@ -7,7 +7,7 @@ from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.occlusion import parts_by_depth
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.puppet.warping import Puppet
-from tests.people import COLORS, HEIGHT_PX, PARTS, PERSON_SIZE, appearance_of, lost, posed
+from tests.people import COLORS, HEIGHT_PX, PARTS, PERSON_SIZE, appearance_of, lost, posed, rotated
 
 FORWARD = {"nose": 8, "left_foot_index": 12, "right_foot_index": 12}
 NAMES = [part.name for part in PARTS]
@@ -78,14 +78,17 @@ def test_a_raised_leg_of_the_far_side_is_behind_the_trunk(degrees):
 
 @pytest.mark.parametrize("degrees", [-40, 40])
 def test_a_raised_knee_is_one_above_the_hip_for_who_leans(degrees):
-    angle = np.deg2rad(degrees)
-    turn = np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))])
     for keypoints in (posed(), posed(**RAISED), posed(left_knee=(40, 28), right_knee=(-40, 28))):
-        leaning = replace(keypoints, points=((keypoints.points - 128) @ turn + 128).astype("f4"))
-        assert order(leaning) == order(keypoints)
+        assert order(rotated(keypoints, degrees)) == order(keypoints)
     assert order(posed(**RAISED)) != NAMES
     assert order(posed(**RAISED | {"left_knee": (10, -6)})) == NAMES  # as in a deep squat
     assert order(lost(posed(**RAISED), "left_knee", [0])) == NAMES
+
+
+@pytest.mark.parametrize("degrees", [-90, 90, 180])
+@pytest.mark.parametrize("side", [0, 90, -90, 180])
+def test_who_lies_or_stands_on_the_hands_has_the_order_of_who_stands(degrees, side):
+    assert order(rotated(turned(side), degrees)) == order(turned(side))
 
 
 def test_profiles_are_those_of_any_height_and_need_to_be_known():

@@ -8,7 +8,7 @@ from motiontransfer.pose.time_series import segments
 from motiontransfer.retargeting.head_views import show_filmed_heads
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.retargeting.unfilmed_sides import LiveFacing, face_camera
-from tests.people import joined, known_to, lost, moved, place, standing
+from tests.people import joined, known_to, lost, moved, place, rotated, standing
 
 MIDDLE, RATE = 128.0, 25
 BODY = [
@@ -75,6 +75,14 @@ def test_who_is_seen_from_behind_faces_the_camera_in_the_same_silhouette():
     assert counts["frames_turned_to_camera"] == 50
     assert counts["turns_to_camera"] == 1
     assert counts["heads_turned_to_camera"] == facing.is_head_turned.sum()
+
+
+@pytest.mark.parametrize("degrees", [-90, 90, 180])
+def test_who_lies_or_stands_on_the_hands_is_seen_from_behind_where_the_back_is_seen(degrees):
+    facing = face_camera(rotated(turned(ROUND), degrees), FRONT)
+    np.testing.assert_array_equal(
+        facing.is_exchanged, face_camera(turned(ROUND), FRONT).is_exchanged
+    )
 
 
 def test_a_head_looks_as_far_aside_as_filmed_and_comes_back_to_the_camera():
