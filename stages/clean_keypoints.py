@@ -14,7 +14,6 @@ from motiontransfer.pose.completion import complete
 from motiontransfer.pose.keypoints import read_detections, write_keypoints
 from motiontransfer.pose.photo_advice import photo_advice
 from motiontransfer.pose.photos import is_photo
-from motiontransfer.pose.plots import plot_quality
 from motiontransfer.pose.quality import (
     camera_speed,
     measure_quality,
@@ -44,6 +43,8 @@ class CleanKeypointsParams(Section):
 
 
 def main(key: str) -> str:
+    from motiontransfer.pose.plots import plot_quality  # Matplotlib: not where params are checked
+
     params = load_section(CleanKeypointsParams, "clean_keypoints")
     file = layout.video_params_file(key, "clean_keypoints")
     video = load_section(CleanEntry, f"videos.{key}", path=file)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache, partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import PARAMS_FILE, ParamsError
@@ -24,7 +24,7 @@ from motiontransfer.rendering.backgrounds import (
 )
 from motiontransfer.rendering.compositing import puppet_frames, size_of_height, upsample_frames
 from motiontransfer.rendering.rendered import RenderParams, read_rendered
-from motiontransfer.rendering.videos import Panels, write_videos
+from motiontransfer.rendering.videos import Panels, comparison_writer, transfer_writer, write_videos
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.frame_store import FrameStore, check_decodable
@@ -49,15 +49,14 @@ def main(transfer: str) -> str:
     results, others = layout.results_folder(transfer), layout.backgrounds_folder(transfer)
     signature = rendered.assertion, credentials
     frames_file = layout.rendered_folder(transfer) / layout.FRAMES_FILE
-    content = {layout.TRANSFER_FILE: _GENERATED if frames_file.exists() else _COMPOSITE}
-    content |= {layout.COMPARISON_FILE: _COMPOSITE}
+    is_drawn = not frames_file.exists()
     read = cache(partial(read_appearance, layout.appearance_file(names.target)))
     looks = {"crf": params.crf, "visible_label": params.visible_label}
     with ExitStack() as stack:
         enter = stack.enter_context
         size = size_of_height(poses.image_size, rendered.full_size, height=params.height)
         has_room = params.background == FILM
-        if not frames_file.exists():
+        if is_drawn:
             drawn = puppet_frames(Puppet(read(), poses.image_size), poses, size=size)
             frames = (frame[..., :3] for frame in drawn) if has_room else drawn
         else:
@@ -69,19 +68,31 @@ def main(transfer: str) -> str:
             folder = enter(signed_files(enter(replacing_folder(others)), own, *signature))
             room = resize(read().background, size)
             frames = written_over(frames, folder, params.background, room, source, **looks)
-        write_videos(
-            enter(signed_files(results, content, *signature)),
-            track(frames, "encode", total=poses.num_frames),
-            panels,
-            source,
-            contact_sheet_file=results / "contact_sheet.png",
-            num_columns=params.contact_sheet_columns,
-            **looks,
+        frames = track(frames, "encode", total=poses.num_frames)
+        files = partial(
+            signed_files, results, assertion=rendered.assertion, credentials=credentials
         )
+        sheet: dict[str, Any] = {"contact_sheet_file": results / "contact_sheet.png"}
+        sheet["num_columns"] = params.contact_sheet_columns
+        if is_drawn:  # no network is waited for: the result is there before what compares it
+            own = {layout.TRANSFER_FILE: _COMPOSITE}
+            with files(own) as folder, transfer_writer(folder, source, **looks) as write:
+                for frame in frames:
+                    write(frame)
+            own = {layout.COMPARISON_FILE: _COMPOSITE}
+            comparison = comparison_writer(
+                enter(files(own)), panels, source, crf=params.crf, **sheet
+            )
+            compare = enter(comparison)
+            for frame in enter(FrameStore(results / layout.TRANSFER_FILE)).frames():
+                compare(frame)
+        else:
+            own = {layout.TRANSFER_FILE: _GENERATED, layout.COMPARISON_FILE: _COMPOSITE}
+            write_videos(enter(files(own)), frames, panels, source, **sheet, **looks)
     counts = {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)}
     counts |= {"height": size[0], "width": size[1], **rendered.stand_ins}
     write_json(layout.counts_file("encode", transfer), counts)
-    made = f"{' and '.join(content)}, and contact_sheet.png, in {results}"
+    made = f"{layout.TRANSFER_FILE}, {layout.COMPARISON_FILE} and contact_sheet.png in {results}"
     if params.background == FILM:
         with replacing_folder(others):
             pass

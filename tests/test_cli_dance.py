@@ -1,5 +1,6 @@
 import logging
 import math
+import os
 import re
 import shutil
 import signal
@@ -145,6 +146,25 @@ def test_progress_is_the_forecast_of_what_is_done_and_of_what_runs(monkeypatch, 
     assert told == ["decode@me"]
     lines = [re.sub(r", [\d.]+/s, [\d:]+ left", "", line) for line in caplog.messages]
     assert lines == ["me: 20 of 100, decode@me", "me: 50 of 100, restored, train_gan@me"]
+
+
+def test_a_result_is_told_of_once_it_is_there_though_its_stage_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result, told = Path("results/me/transfer.mp4"), []
+    result.parent.mkdir(parents=True)
+    result.touch()
+    os.utime(result, (0, time.time() - 30))  # of an earlier run
+    job = Job(log=Path("log"), began=time.monotonic() - 20)
+    with metered("me", {}, tell={"encode@me": told.append, "report@me": told.append}) as show:
+        show(Progress(graph={}, running={"encode@me": job}))
+        assert told == []
+        result.touch()
+        show(Progress(graph={}, running={"report@me": job}))
+        assert told == []
+        show(Progress(graph={}, running={"encode@me": job}))
+        assert told == ["encode@me"]
+        show(Progress(graph={}, done={"encode@me": 25.0}))
+    assert told == ["encode@me"]
 
 
 def test_a_preview_is_made_before_any_training_and_the_next_call_goes_on(films, monkeypatch, capfd):

@@ -276,9 +276,10 @@ def metered(
             tell[stage](stage)
 
     def show(progress: "Progress") -> None:
-        tell_once([stage for stage in untold if stage in progress.done])
         now = time.monotonic()
         spent = {stage: now - job.began for stage, job in progress.running.items()}
+        there = [stage for stage, seconds in spent.items() if _has_result(stage, seconds)]
+        tell_once([stage for stage in untold if stage in (*progress.done, *there)])
         spent |= dict.fromkeys(progress.done, math.inf)
         done = sum(min(forecasts.get(stage, 0.0), seconds) for stage, seconds in spent.items())
         if progress.running:
@@ -286,6 +287,13 @@ def metered(
 
     with closing(meter), logging_redirect_tqdm():
         yield show
+
+
+def _has_result(stage: str, seconds: float) -> bool:
+    """Whether a stage has made its transfer's video in so many seconds, and goes on beyond it."""
+    group, _, transfer = stage.partition("@")
+    file = layout.results_folder(transfer) / layout.TRANSFER_FILE
+    return group == "encode" and file.exists() and time.time() - file.stat().st_mtime < seconds
 
 
 @contextmanager

@@ -88,7 +88,11 @@ def map_ahead(
 
 
 def run_parallel(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], *, num_workers: int
+    function: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    *,
+    num_workers: int,
+    is_short: bool = False,
 ) -> Iterator[_Result]:
     """Yield function(item) for each item, in order and as they come.
 
@@ -98,11 +102,15 @@ def run_parallel(
         function: can be imported by the workers.
         items: `str(item)` names it in errors.
         num_workers: 0: one for each core.
+        is_short: the work takes less than starting workers, and is done here.
 
     Raises:
         ComputeError: a worker was killed.
         MotionTransferError: raised by the function; no result comes after it.
     """
+    if is_short:
+        yield from map(function, items)
+        return
     import loky  # here: who needs threads alone may lack it
 
     remaining = iter(items)

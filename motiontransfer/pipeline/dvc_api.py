@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dvc.cli.parser  # which `dvc.cli.main` loads, as dvc.scm
+import dvc.dvcfile
 import dvc.lock
 import dvc.repo
 import dvc.rwlock
@@ -23,6 +24,7 @@ from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.exceptions import StageCmdFailedError
+from dvc.utils.serialize import dump_yaml, load_yaml
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.index import DataIndexDirError
 from scmrepo.exceptions import SCMError
@@ -53,9 +55,21 @@ CONFIG = ".dvc/config or .dvc/config.local"
 
 
 def run_dvc(arguments: list[str]) -> int:
-    """Run a command of DVC, which looks 20 times a second whether a lock is free, not twice."""
+    """Run a command of DVC, which looks 20 times a second whether a lock is free, not twice.
+
+    dvc.lock, which has no comments, is written without looking for them: for each stage that takes
+    as long as all else that DVC does.
+    """
     vars(dvc.lock).update(DEFAULT_TIMEOUT=0.3)  # seconds, for six attempts
+    vars(dvc.dvcfile).update(modify_yaml=_modified_without_comments)
     return dvc.cli.main(arguments)
+
+
+@contextmanager
+def _modified_without_comments(path: str, fs: FileSystem) -> Generator[dict]:
+    content = load_yaml(path, fs=fs) if fs.exists(path) else {}
+    yield content
+    dump_yaml(path, content, fs=fs)
 
 
 @contextmanager

@@ -223,7 +223,10 @@ def _detect_segments(
     path, modified_ns = video.absolute(), video.stat().st_mtime_ns
     of_video = partial(_Work, video=path, modified_ns=modified_ns, detector=detector, size=size)
     work = (of_video(frames=f, boxes=b, first_counted=first) for f, b, first in segments)
-    for people in run_parallel(_detect_segment, work, num_workers=compute.num_workers):
+    with FrameStore(video) as store:
+        is_photo = len(store) == 1
+    workers = compute.num_workers
+    for people in run_parallel(_detect_segment, work, num_workers=workers, is_short=is_photo):
         restart_time_limit()
         yield people
 

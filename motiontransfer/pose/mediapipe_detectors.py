@@ -9,16 +9,12 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import cv2
-import mediapipe
 import numpy as np
 from jaxtyping import Float32
-from mediapipe.python import packet_creator, packet_getter
-from mediapipe.python.solutions.hands import Hands
-from mediapipe.python.solutions.holistic import Holistic
-from mediapipe.tasks.python import BaseOptions, vision
 
 from motiontransfer.core.downloads import Pretrained, pretrained_file
 from motiontransfer.core.errors import MissingFileError, WeightsError
@@ -34,6 +30,20 @@ from motiontransfer.pose.landmarks import (
 from motiontransfer.pose.openvino_holistic import HANDS, around_hand, placed
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import Box
+
+_UNUSED = ("matplotlib", "matplotlib.pyplot")  # half of MediaPipe's start, for its own plots
+_unused = {name: ModuleType(name) for name in _UNUSED if name not in sys.modules}
+try:
+    sys.modules.update(_unused)
+    import mediapipe
+    from mediapipe.framework.formats.rect_pb2 import NormalizedRect as NormalizedRect  # ty: ignore[import-not-found]
+    from mediapipe.python import packet_creator, packet_getter
+    from mediapipe.python.solutions.hands import Hands
+    from mediapipe.python.solutions.holistic import Holistic
+    from mediapipe.tasks.python import BaseOptions, vision
+finally:
+    for name in _unused:
+        del sys.modules[name]
 
 # A second look for a hand.
 _SEEN_WRIST = 0.5  # least visibility of its wrist

@@ -120,10 +120,12 @@ def savitzky_golay(points: Points, *, window: int) -> Points:
     A shorter segment is fitted as a whole; one of up to three frames, which a parabola passes
     through, stays.
     """
+    window = min(window, len(points) - (len(points) + 1) % 2)
+    if window <= 3:
+        return points
     from scipy.signal import savgol_filter  # a second of importing, which most stages never need
 
-    window = min(window, len(points) - (len(points) + 1) % 2)
-    return savgol_filter(points, window, 2, axis=0) if window > 3 else points
+    return savgol_filter(points, window, 2, axis=0)
 
 
 def median(points: Points, *, window: int) -> Points:

@@ -5,6 +5,7 @@ The frames go through crop, working size and the default detector, as in the pip
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -96,6 +97,9 @@ def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"])
         raise VideoError(f"{path}: no frame can be found by its time; convert the file to MP4")
     starts = metadata.packet_times.starts_seconds
     seconds = float(starts[-1] - starts[0] + 1 / metadata.frame_rate)
+    cutting = ThreadPoolExecutor(1)
+    cuts = cutting.submit(lambda: tuple(_cuts(metadata)))  # FFmpeg's work, beside MediaPipe's
+    cutting.shutdown(wait=False)
     detections = _detect_people([frame for frame, _, _ in samples])
     counts = [num_people(found, image_size=metadata.size) for found in detections]
     boxes = [largest_person_box(people, image_size=metadata.size) for people in detections]
@@ -139,7 +143,7 @@ def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"])
     return VideoCheck(
         metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
         quality=quality, frames=tuple(frames), keypoints=keypoints,
-        cuts_seconds=tuple(_cuts(metadata)),
+        cuts_seconds=cuts.result(),
     )  # fmt: skip
 
 

@@ -355,7 +355,7 @@ def fill_hidden(
     )
     patches: list[list[Patch | None]] = [[] for _ in stored]
     differences = np.zeros((len(parts), len(stored), len(stored)), np.uint8)
-    filled = run_parallel(_filled, work, num_workers=num_workers)
+    filled = run_parallel(_filled, work, num_workers=num_workers, is_short=of_photos)
     progress = track(filled, "filling what is hidden", total=len(parts))
     for apart, (of_part, levels) in zip(differences, progress, strict=True):
         apart[:] = levels

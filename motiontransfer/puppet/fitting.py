@@ -216,7 +216,8 @@ def fit_appearance(
             )
             for first in range(0, len(masks), _SHARE)
         ]
-        cut = run_parallel(_cut, shares, num_workers=num_workers)
+        of_photo = background.of_photo
+        cut = run_parallel(_cut, shares, num_workers=num_workers, is_short=of_photo)
         cut = chain.from_iterable(track(cut, "cutting body parts", total=len(shares)))
         stored, persons = zip(*cut, strict=True)
         patches, differences = fill_hidden(
@@ -227,7 +228,7 @@ def fit_appearance(
             persons,
             height_px=height_px,
             num_workers=num_workers,
-            of_photos=background.of_photo,
+            of_photos=of_photo,
         )
     return Appearance(
         skeleton=skeleton,

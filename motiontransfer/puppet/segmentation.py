@@ -10,18 +10,19 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, contextmanager
 
 import cv2
-import mediapipe
 import numpy as np
-from mediapipe.framework.formats.rect_pb2 import NormalizedRect  # ty: ignore[import-not-found]
-from mediapipe.python import packet_creator, packet_getter
 
 from motiontransfer.core.progress import track
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.mediapipe_detectors import (
+    NormalizedRect,
     image_packet,
+    mediapipe,
     mediapipe_models,
     native_stderr_hidden,
+    packet_creator,
+    packet_getter,
     start_graph,
 )
 from motiontransfer.puppet.masks import MOST_MASKS, Mask, PersonMasks

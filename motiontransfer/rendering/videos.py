@@ -4,6 +4,7 @@ All are made while the frames are generated, encoded in threads. Text is drawn b
 font in its wheel, so that the images do not depend on the machine's fonts.
 """
 
+import itertools
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -77,6 +78,67 @@ def result_writer(
             yield write
 
 
+@contextmanager
+def transfer_writer(
+    folder: Path, source: Clip, *, crf: int, visible_label: VisibleLabel = "none"
+) -> Generator[Callable[[Frame], None]]:
+    """Writer of transfer.mp4, in a thread."""
+    with result_writer(folder / layout.TRANSFER_FILE, source, crf=crf) as encode:
+
+        def write(frame: Frame) -> None:
+            encode(with_label(frame) if visible_label == "corner" else frame)
+
+        with in_thread(write) as write_later:
+            yield write_later
+
+
+@contextmanager
+def comparison_writer(
+    folder: Path,
+    panels: Panels,
+    source: Clip,
+    *,
+    contact_sheet_file: Path,
+    num_columns: int,
+    crf: int,
+) -> Generator[Callable[[Frame], None]]:
+    """Writer of comparison.mp4 and a contact sheet by the result's frames, in a thread.
+
+    The comparison shows source, pose, result and ground truth side by side; the contact sheet has a
+    column of them for each of `num_columns` frames; one column shows the middle frame.
+    """
+    if panels.truth is not None:
+        advice = "the ground truth shows the source's motion frame by frame"
+        with FrameStore(panels.truth) as store:
+            store.check_length(panels.poses.num_frames, advice)
+    chosen = evenly_spaced(range(panels.poses.num_frames), count=num_columns)
+    if num_columns == 1:
+        chosen = [(panels.poses.num_frames - 1) // 2]
+    columns: list[Mapping[str, Frame]] = []
+    with (
+        result_writer(folder / layout.COMPARISON_FILE, source, crf=crf) as encode,
+        closing(_other_panels(panels)) as others,
+    ):
+        numbers = itertools.count()
+
+        def compare(frame: Frame) -> None:
+            row = {**next(others), "result": frame}
+            shown = {label: row[label] for label in _LABELS if label in row}
+            if next(numbers) in chosen:
+                columns.append(shown)
+            encode(side_by_side(shown))
+
+        with in_thread(compare) as compare_later:
+            yield compare_later
+    rate = float(source.frame_rate)
+    sheet = contact_sheet(
+        {label: [column[label] for column in columns] for label in columns[0]},
+        [f"{index / rate:.1f} s" for index in chosen],
+    )
+    with replacing(contact_sheet_file) as temporary:
+        Image.fromarray(sheet).save(temporary)
+
+
 def write_videos(
     folder: Path,
     frames: Iterable[Frame],
@@ -88,49 +150,21 @@ def write_videos(
     crf: int,
     visible_label: VisibleLabel = "none",
 ) -> None:
-    """Write transfer.mp4, comparison.mp4 and a contact sheet while the frames are generated.
-
-    The videos have the source's sound; each is made in a thread. The comparison shows source,
-    pose, result and ground truth side by side; the contact sheet has a column of them for each of
-    `num_columns` frames; one column shows the middle frame.
-    """
-    if panels.truth is not None:
-        advice = "the ground truth shows the source's motion frame by frame"
-        with FrameStore(panels.truth) as store:
-            store.check_length(panels.poses.num_frames, advice)
-    chosen = evenly_spaced(range(panels.poses.num_frames), count=num_columns)
-    if num_columns == 1:
-        chosen = [(panels.poses.num_frames - 1) // 2]
-    columns: list[Mapping[str, Frame]] = []
-    with ExitStack() as stack:
-        encode_transfer, encode_comparison = (
-            stack.enter_context(result_writer(folder / name, source, crf=crf))
-            for name in (layout.TRANSFER_FILE, layout.COMPARISON_FILE)
-        )
-        others = stack.enter_context(closing(_other_panels(panels)))
-
-        def show(frame: Frame) -> None:
-            encode_transfer(with_label(frame) if visible_label == "corner" else frame)
-
-        def compare(index: int, frame: Frame) -> None:
-            row = {**next(others), "result": frame}
-            shown = {label: row[label] for label in _LABELS if label in row}
-            if index in chosen:
-                columns.append(shown)
-            encode_comparison(side_by_side(shown))
-
-        show_later = stack.enter_context(in_thread(show))
-        compare_later = stack.enter_context(in_thread(compare))
-        for index, frame in enumerate(frames):
-            show_later(frame)
-            compare_later(index, frame)
-    rate = float(source.frame_rate)
-    sheet = contact_sheet(
-        {label: [column[label] for column in columns] for label in columns[0]},
-        [f"{index / rate:.1f} s" for index in chosen],
-    )
-    with replacing(contact_sheet_file) as temporary:
-        Image.fromarray(sheet).save(temporary)
+    """Write transfer.mp4, comparison.mp4 and a contact sheet while the frames are generated."""
+    with (
+        comparison_writer(
+            folder,
+            panels,
+            source,
+            contact_sheet_file=contact_sheet_file,
+            num_columns=num_columns,
+            crf=crf,
+        ) as compare,
+        transfer_writer(folder, source, crf=crf, visible_label=visible_label) as show,
+    ):
+        for frame in frames:
+            show(frame)
+            compare(frame)
 
 
 def _other_panels(panels: Panels) -> Generator[dict[str, Frame]]:

@@ -147,3 +147,13 @@ def test_a_stage_that_is_reproduced_and_fails_says_so(repo, owner):
 
 def test_all_that_is_offered_is_there():
     assert all(hasattr(dvc_api, name) for name in dvc_api.__all__)
+
+
+def test_a_lock_file_is_written_as_dvc_writes_it(repo):
+    before = Path("dvc.lock").read_text()
+    assert "crf" in before
+    with dvc_api._modified_without_comments("dvc.lock", repo.fs) as content:
+        content["stages"] = dict(content["stages"])
+    assert Path("dvc.lock").read_text() == before
+    assert dvc_api.run_dvc(["repro", "--dry"]) == 0
+    assert dvc_api.dvc.dvcfile.modify_yaml is dvc_api._modified_without_comments

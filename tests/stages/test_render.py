@@ -373,14 +373,25 @@ def test_what_cannot_stand_behind_is_named_before_anything_is_encoded(unsigned):
     assert not (RESULTS / "transfer.mp4").exists()
 
 
-def test_a_target_who_is_not_trained_is_drawn_by_the_puppet_alone_at_full_size():
+def test_a_target_who_is_not_trained_is_drawn_by_the_puppet_alone_at_full_size(monkeypatch):
+    """The result is there before its comparison is begun, which shows its frames."""
     full = puppet_of(dance(3, size=(270, 480)), [0]).appearance
     shutil.rmtree("artifacts/models")
     write_appearance(Path("artifacts/models/ada/appearance.safetensors"), full)
     configure(face="cycle", background="green")
     normalize.main("ada_as_ben")
     assert "not trained" in render_stage.main("ada_as_ben")
+    begun, panels = [], encode.comparison_writer
+
+    def comparison_writer(*arguments, **named):
+        begun.append(read_provenance(RESULTS / "transfer.mp4").is_generated)
+        return panels(*arguments, **named)
+
+    monkeypatch.setattr(encode, "comparison_writer", comparison_writer)
     encode.main("ada_as_ben")
+    assert begun == [True]
+    with FrameStore(RESULTS / "comparison.mp4") as store:
+        assert len(store) == NUM_SOURCE_FRAMES
     assert read_provenance(RESULTS / "transfer.mp4").assertion["networks"] == []
     assert read_provenance(RESULTS / "transfer.mp4").source_type.startswith("composite")
     drawn = [*puppet_frames(Puppet(full, SIZE), read_keypoints(POSES), size=(270, 480))]
