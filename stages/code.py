@@ -17,7 +17,6 @@ def main() -> None:
 
 
 def stage_modules() -> dict[str, str]:
-    """Stage -> its module, of every stage but this one; the demo's, too."""
+    """Stage -> its module, of every stage but this one."""
     names = sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    own = {name: f"stages.{name}" for name in names if name not in ("__main__", "code")}
-    return {**own, "film": "demo.film"}
+    return {name: f"stages.{name}" for name in names if name not in ("__main__", "code")}

@@ -98,13 +98,21 @@ def files_of(stage):
 
 
 def test_each_stage_is_registered_and_depends_on_its_code_and_on_no_module_by_itself(graph):
-    assert set(graph) == set(STAGES) == {*stage_modules(), "code"}
+    assert set(graph) == set(STAGES) == {*stage_modules(), "code", "film"}
     for name, stage in graph.items():
         listed = {Path(dep).stem for dep in files_of(stage) if "artifacts/code/" in dep}
-        assert listed == ({name} if name != "code" else set())
-        package = stage_modules().get(name, "stages.code").split(".")[0]
+        assert listed == ({name} if name in stage_modules() else set())
+        package = "demo" if name == "film" else "stages"
         assert stage.cmd.startswith(f"python -m {package} {name}")
-        assert name == "code" or not any(dep.endswith(".py") for dep in files_of(stage))
+        assert name == "film" or not any(dep.endswith(".py") for dep in files_of(stage))
+
+
+def test_a_clone_need_not_film_whatever_is_edited_in_the_library(graph):
+    """The clips are in git with the hashes of all that decides them."""
+    assert files_of(graph["film"]) == {"demo/film.py", "demo/actors"}
+    assert not any(out.use_cache for out in graph["film"].outs)
+    for out in graph["film"].outs:
+        assert (ROOT / out.def_path).stat().st_size, out.def_path
 
 
 def test_whatever_a_stage_imports_makes_its_code_be_noted_again(graph):

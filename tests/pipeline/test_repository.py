@@ -10,10 +10,11 @@ from tests.tiny_project import ROOT, run
 def repository(tmp_path_factory) -> Path:
     """A fresh repository with the project's ignore files, a video and a truth."""
     root = tmp_path_factory.mktemp("repository")
-    for name in (".gitignore", ".dvcignore", "data/truth/.gitignore"):
+    for name in (".gitignore", ".dvcignore"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)
-    (root / "data/videos").mkdir()
+    (root / "data/videos").mkdir(parents=True)
+    (root / "data/truth").mkdir()
     (root / "data/videos/me.mp4").write_bytes(b"film")
     (root / "data/truth/mine.mp4").write_bytes(b"film")
     run(root, "git", "init", "-q")
@@ -37,15 +38,17 @@ def test_dvc_sees_the_videos_it_was_given(repository):
     assert not is_ignored(repository, "data/truth/mine.mp4.dvc")
 
 
-def test_git_keeps_metrics_and_locks_but_neither_videos_nor_artifacts(repository):
-    for path in ("artifacts/metrics/train_gan/a.json", "results/a/metrics.json", "dvc.lock"):
+def test_git_keeps_metrics_locks_and_the_demos_clips_but_neither_videos_nor_artifacts(repository):
+    for path in (
+        *("artifacts/metrics/train_gan/a.json", "results/a/metrics.json", "dvc.lock"),
+        *("demo/clips/source.mp4", "data/truth/demo.mp4"),
+    ):
         assert not is_ignored(repository, path), path
     for path in (
         "data/videos/me.mp4",
         "artifacts/models/ada/generator.safetensors",
         "results/a/transfer.mp4",
         "checkpoints/train_gan/ada/x",
-        "demo/clips/source.mp4",
         "uv.lock",
     ):
         assert is_ignored(repository, path), path
