@@ -21,13 +21,15 @@ from motiontransfer.evaluation.measurements import nested, read_measurements
 TRANSFER = "ada_as_ben"
 _LISTED = ("git", "ls-files", "--modified", "--others", "--exclude-standard", "-z")
 _ROWS = {
-    "[likeness](docs/evaluation.md), person": ("person", "likeness", 2),
-    "likeness, face": ("face", "likeness", 2),
-    "likeness, hands": ("hands", "likeness", 2),
+    "[likeness](docs/evaluation.md), person": ("person", "likeness", 3),
+    "likeness, face": ("face", "likeness", 3),
+    "likeness, hands": ("hands", "likeness", 3),
     "SSIM, person box": ("person", "ssim", 2),
     "pose distance to the ground truth (px of 256)": ("pose_distance_px", "all", 1),
 }
 """Row of the README's table -> keys of a system's metrics against the ground truth, and digits."""
+_SYSTEMS = ("ours", "ceiling", "nearest_neighbours")
+"""Its columns."""
 
 
 def main() -> None:
@@ -51,9 +53,10 @@ def with_figures(page: str, found: dict) -> str:
     """The page with these figures in its first table."""
     lines = page.split("\n")
     for title, (group, name, digits) in _ROWS.items():
-        values = [found["truth"][by][group][name] for by in ("ours", "nearest_neighbours")]
+        found_by = [found["truth"][by].get(group) for by in _SYSTEMS]
+        values = ["" if of is None else f"{of[name]:.{digits}f}" for of in found_by]
         (row,) = (index for index, line in enumerate(lines) if line.startswith(f"| {title} |"))
-        lines[row] = f"| {title} | {values[0]:.{digits}f} | {values[1]:.{digits}f} |"
+        lines[row] = f"| {' | '.join([title, *values])} |"
     return "\n".join(lines)
 
 

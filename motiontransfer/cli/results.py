@@ -136,10 +136,11 @@ def score(
     from motiontransfer.video.isolation import run_isolated
 
     names = [video.stem for video in videos]
-    if len({*names, "truth"}) <= len(names):
+    references = ("ceiling", "truth")
+    if len({*names, *references}) < len(names) + len(references):
         raise ParamsError(
-            f"expected videos of different names, none of them truth, got {', '.join(names)}; "
-            "rename one"
+            f"expected videos of different names, none of them {' or '.join(references)}, got "
+            f"{', '.join(names)}; rename one"
         )
     asked = NetworkParams.model_validate({"lpips_weights": lpips_weights})
     scored = run_isolated(_score, dict(zip(names, videos, strict=True)), truth, asked)
@@ -148,9 +149,10 @@ def score(
         typer.echo(json.dumps({"metrics": nested(scored), "intervals": intervals}, indent=2))
         return
     rows = as_text(scored)
+    names += [name for name in references if any(name in row for row in rows.values())]
     width = 2 + max(len(text) for row in rows.values() for text in (*names, *row.values()))
-    for label, row in {"": {name: name for name in (*names, "truth")}, **rows}.items():
-        cells = "".join(row.get(name, "").rjust(width) for name in (*names, "truth"))
+    for label, row in {"": {name: name for name in names}, **rows}.items():
+        cells = "".join(row.get(name, "").rjust(width) for name in names)
         typer.echo((label.ljust(max(map(len, rows))) + cells).rstrip())
 
 

@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64
 
 from motiontransfer.core.errors import VideoError
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import Box, enclosing_box
+from motiontransfer.video.geometry import Box, enclosing_box, resize
 
 Frames = Mapping[str, AnyFrame]
 """Name of a video -> its frame, all at one point in time."""
@@ -41,6 +42,9 @@ FrameReference = tuple[Path, int]
 Regions = Sequence[Box | None]
 """The box in each frame; None where nothing was found."""
 
+HALF_PIXEL = np.array([[0.5, 0.5]])
+"""A shift: the most that is left of a person's place where whole frames are moved by whole pixels.
+"""
 _MARGIN = 0.1  # of boxes, share of their longer side; one for all, so that runs can be compared
 _SMALLEST_HAND_PX = 16
 """In an image of 256 pixels most hands are smaller than SSIM's window and a margin."""
@@ -52,14 +56,47 @@ class PosedFrames:
 
     frames: Sequence[FrameReference]
     keypoints: Keypoints
+    shifts: Float64[np.ndarray, "frames 2"] | None = None
+    """(x, y) pixels by which frames are moved as they are read; the keypoints are moved already."""
+    stored_size: tuple[int, int] | None = None
+    """(height, width) from which frames are enlarged; None: they have the keypoints' image size."""
 
     def __post_init__(self) -> None:
         assert len(self.frames) == self.keypoints.num_frames
 
     def part(self, indices: Sequence[int]) -> "PosedFrames":
-        return PosedFrames(
-            frames=[self.frames[index] for index in indices], keypoints=self.keypoints.part(indices)
+        return replace(
+            self,
+            frames=[self.frames[index] for index in indices],
+            keypoints=self.keypoints.part(indices),
+            shifts=None if self.shifts is None else self.shifts[list(indices)],
         )
+
+    def at(self, size: tuple[int, int], *, is_enlarged: bool = False) -> "PosedFrames":
+        """The same in (height, width); `is_enlarged`: of files that have no more pixels."""
+        stored = self.keypoints.image_size if is_enlarged else None
+        return replace(self, keypoints=self.keypoints.resized(size), stored_size=stored)
+
+    def moved(self, shifts: Float64[np.ndarray, "#frames 2"]) -> "PosedFrames":
+        """Moved by (x, y) pixels, with the keypoints."""
+        points = self.keypoints.points + shifts[:, None].astype(np.float32)
+        points = np.where(self.keypoints.score[..., None] > 0, points, 0)
+        shifts = np.broadcast_to(shifts, (len(self.frames), 2))
+        return replace(self, keypoints=replace(self.keypoints, points=points), shifts=shifts)
+
+    def read(self) -> Iterator[Frame]:
+        """Yield the frames, one in memory at a time."""
+        size = self.keypoints.image_size
+        frames = read_frames(self.frames, self.stored_size or size)
+        if self.stored_size is not None:
+            frames = (resize(frame, size) for frame in frames)
+        return frames if self.shifts is None else map(moved, frames, self.shifts)
+
+
+def moved(frame: Frame, shift: Float64[np.ndarray, " 2"]) -> Frame:
+    """A frame by (x, y) pixels to the right and down, between pixels by their linear mix."""
+    matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
+    return cv2.warpAffine(frame, matrix, frame.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
 
 
 def concatenated(parts: Sequence[PosedFrames]) -> PosedFrames:

@@ -130,6 +130,8 @@ def resamples(
 
 OURS = "ours"
 NEAREST_NEIGHBORS = "nearest_neighbours"  # as in results of earlier versions
+CEILING = "ceiling"
+"""The real frames, half a pixel further to the right and down: what no result can be beyond."""
 FRAMES = "frames"
 """Unit of counts, and the metric that is the number of frames."""
 

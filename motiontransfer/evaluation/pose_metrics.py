@@ -73,6 +73,22 @@ def pose_scores(
     }
 
 
+def offsets(result: Keypoints, reference: Keypoints) -> Float64[np.ndarray, "frames 2"]:
+    """(x, y) whole pixels from a result's person to the reference's in each frame.
+
+    The median over the body's joints that both have; 0 where there are none.
+    """
+    in_reference, in_result = shared_joints(reference.skeleton, result.skeleton)
+    is_of_body = np.isin(in_reference, _joints(reference)["body"])
+    own, other = in_reference[is_of_body], in_result[is_of_body]
+    apart = reference.points[:, own].astype(np.float64) - result.points[:, other]
+    apart[(reference.score[:, own] == 0) | (result.score[:, other] == 0)] = np.nan
+    found = np.zeros((reference.num_frames, 2))
+    is_seen = np.isfinite(apart).any(axis=(1, 2))
+    found[is_seen] = np.rint(np.nanmedian(apart[is_seen], axis=1))
+    return found
+
+
 def _missed_detections(result: Keypoints, reference: Keypoints) -> dict[str, RatioMetric]:
     """Share of the reference's detections that the result lacks."""
     missed: dict[str, RatioMetric] = {}

@@ -21,6 +21,7 @@ from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.evaluation.frames import (
+    HALF_PIXEL,
     PosedFrames,
     all_regions,
     check_frames,
@@ -38,6 +39,7 @@ from motiontransfer.evaluation.image_metrics import (
     training_images,
 )
 from motiontransfer.evaluation.measurements import (
+    CEILING,
     FRAMES,
     NEAREST_NEIGHBORS,
     OURS,
@@ -49,9 +51,15 @@ from motiontransfer.evaluation.measurements import (
     in_section,
 )
 from motiontransfer.evaluation.network_metrics import Networks, not_measured
-from motiontransfer.evaluation.pose_metrics import nearest_frames, pose_scores
+from motiontransfer.evaluation.pose_metrics import nearest_frames, offsets, pose_scores
 from motiontransfer.evaluation.sharp_frames import blurred_boxes, film_frames, sharp_frames
-from motiontransfer.evaluation.streaming import OVER_TIME, FrameMetric, measure, streaming_metrics
+from motiontransfer.evaluation.streaming import (
+    OVER_TIME,
+    FrameMetric,
+    image_metric,
+    measure,
+    streaming_metrics,
+)
 from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
 from motiontransfer.evaluation.temporal_metrics import frame_changes
 from motiontransfer.pose.detection import detect_person
@@ -95,9 +103,50 @@ def _against_real(
 ) -> Scores:
     """Image and pose metrics of each video that was compared with the real one."""
     scores = dict(images)
-    for system in dict.fromkeys(key.system for key in images):
+    for system in dict.fromkeys(key.system for key in images if key.system != CEILING):
         scores |= pose_scores(videos[system].keypoints, videos[real].keypoints, system=system)
     return in_section(section, scores)
+
+
+def _against_truth(
+    posed: Mapping[str, PosedFrames], networks: Networks, blurred: Blurred = MappingProxyType({})
+) -> Scores:
+    """Metrics against the ground truth, each frame moved so that both people stand in one place.
+
+    Where somebody stands is decided by the normalization, and seen by nobody who has no ground
+    truth. Frames are moved by whole pixels, which keeps them as sharp as they are; what is left is
+    less than the half pixel of the ceiling. Poses are in the working image; whole frames are not
+    compared here.
+    """
+    working = posed[_TRUTH].keypoints.image_size
+    size = _size_of_images(posed, working)
+    real = posed[_TRUTH].at(size)
+    videos = {_TRUTH: real, CEILING: real.moved(HALF_PIXEL)}
+    for name, own in posed.items():
+        if name != _TRUTH:
+            shown = own.at(size, is_enlarged=name == NEAREST_NEIGHBORS and size != working)
+            videos[name] = shown.moved(offsets(shown.keypoints, real.keypoints))
+    images = image_metric(videos, real=_TRUTH, networks=networks, blurred=blurred)
+    found = measure(videos, {"images": images})["images"]
+    found = {key: scores for key, scores in found.items() if key.region != "frame"}
+    reduced = {name: one.at(working) for name, one in videos.items()}
+    return _against_real(found, reduced, _TRUTH, section=_TRUTH)
+
+
+def _size_of_images(posed: Mapping[str, PosedFrames], working: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the images to compare: that in which poses are detected, if all have it.
+
+    The baseline's frames are of the working image, and enlarged.
+    """
+    heights = [round(DETECTION_SCALE * working[0])]
+    for name, own in posed.items():
+        if name != NEAREST_NEIGHBORS:
+            with FrameStore(own.frames[0][0]) as store:
+                heights.append(store.size[0])
+    height = min(heights)
+    if not has_more_pixels((height, 0), working):
+        return working
+    return height, round(working[1] * height / working[0])
 
 
 def _temporal(found: Mapping[str, Scores], *names: str) -> Scores:
@@ -155,6 +204,7 @@ def evaluate_reconstruction(
         _PREVIOUS_REAL: concatenated(
             [clip_frames(clip, [max(i - 1, 0) for i in clip.held_out]) for clip in tails]
         ),
+        CEILING: real.moved(HALF_PIXEL),
     }
     videos = {_REAL: real, **generated}
     blurred = [
@@ -195,15 +245,11 @@ def _measure_tails(
         frames = range(start, start + len(clip.held_out))
         start = frames.stop
         tail = {name: posed.part(frames) for name, posed in videos.items()}
+        moving = {name: tail[name] for name in tail if name not in (_PREVIOUS_REAL, CEILING)}
         metrics = streaming_metrics(
-            tail,
-            real=_REAL,
-            background=person_regions(tail[_REAL].keypoints),
-            networks=networks,
-            training=training,
-            previous_real=_PREVIOUS_REAL,
-            blurred=of_clip,
+            moving, real=_REAL, background=person_regions(tail[_REAL].keypoints), training=training
         )
+        images = image_metric(tail, real=_REAL, networks=networks, blurred=of_clip)
         around = partial(
             surroundings_scores,
             room=film_room(clip),
@@ -211,7 +257,8 @@ def _measure_tails(
             real=_REAL,
             systems=(OURS,),
         )
-        parts.append(measure(tail, {**metrics, "surroundings": FrameMetric(around)}))
+        others = {"images": images, "surroundings": FrameMetric(around)}
+        parts.append(measure(tail, {**metrics, **others}))
     return {
         name: {key: RatioMetric.concatenated([part[name][key] for part in parts]) for key in scores}
         for name, scores in parts[0].items()
@@ -303,7 +350,6 @@ def _transfer_scores(
         posed,
         real=_TRUTH if _TRUTH in posed else None,
         background=person_regions(intended),
-        networks=networks,
         training=training,
     )
     to_source = partial(frame_changes, systems=(OURS,), real="source")
@@ -312,9 +358,10 @@ def _transfer_scores(
             frames=[(source, index) for index in range(intended.num_frames)],
             keypoints=replace(intended, image_size=store.size),
         )
-    found = measure(
-        {**posed, "source": shown}, {**metrics, "change_to_source": FrameMetric(to_source)}
-    )
+    of_frames = {"change_to_source": FrameMetric(to_source)}
+    if _TRUTH in posed:
+        of_frames["frame"] = image_metric(posed, real=_TRUTH, networks=networks, regions={})
+    found = measure({**posed, "source": shown}, {**metrics, **of_frames})
     detection = {}
     for system in (OURS, NEAREST_NEIGHBORS):
         detection |= pose_scores(posed[system].keypoints, intended, system=system)
@@ -324,7 +371,7 @@ def _transfer_scores(
         **in_section("identity", found["identity"]),
     }
     if _TRUTH in posed:
-        scores |= _against_real(found["images"], posed, _TRUTH, section=_TRUTH)
+        scores |= {**in_section(_TRUTH, found["frame"]), **_against_truth(posed, networks)}
     return scores
 
 
@@ -355,12 +402,12 @@ def score_videos(
     real = detected_frames(truth, size=size, compute=compute)
     posed = {**generated, _TRUTH: real}
     background = person_regions(real.keypoints)
-    metrics = streaming_metrics(
-        posed, real=_TRUTH, background=background, networks=networks, training=None, blurred=blurred
-    )
-    found = measure(posed, metrics)
+    metrics = streaming_metrics(posed, real=_TRUTH, background=background, training=None)
+    frame = image_metric(posed, real=_TRUTH, networks=networks, regions={})
+    found = measure(posed, {**metrics, "frame": frame})
     scores = {
-        **_against_real(found["images"], posed, _TRUTH, section="truth"),
+        **in_section(_TRUTH, found["frame"]),
+        **_against_truth(posed, networks, blurred),
         **_temporal(found, *OVER_TIME),
     }
     return _summarize(

@@ -38,6 +38,7 @@ _NAMES = {
     OURS: "this run",
     "nearest_neighbours": "nearest neighbors",
     "previous_real_frame": "previous real frame",
+    "ceiling": "ceiling: the real frame half a pixel aside",
     "truth": "ground truth",
     "film": "the film itself",
     "frame": "whole frame",
@@ -45,7 +46,7 @@ _NAMES = {
     "all": "all joints",
 }
 _POSES_OF = {"detection": "intended pose", "truth": "ground truth"}
-_REFERENCES = frozenset({"truth", "film", "source", "real", "previous_real_frame"})
+_REFERENCES = frozenset({"truth", "film", "source", "real", "previous_real_frame", "ceiling"})
 """Systems that show real frames, and are not ranked."""
 
 _NUM_TILES = 4

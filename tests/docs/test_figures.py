@@ -39,7 +39,7 @@ def test_the_first_table_is_that_of_the_recorded_demo():
     recorded = json.loads((ROOT / "docs/demo.json").read_text())
     assert with_figures(page, recorded) == page
     recorded["truth"]["ours"]["face"]["likeness"] = 0.1234
-    assert "| likeness, face | 0.12 | " in with_figures(page, recorded)
+    assert "| likeness, face | 0.123 | " in with_figures(page, recorded)
 
 
 def test_the_headline_in_git_is_of_the_recorded_demo():

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from motiontransfer.core.errors import VideoError
-from motiontransfer.evaluation.frames import all_regions, check_frames, read_frames, training_frames
+from motiontransfer.evaluation.frames import (
+    PosedFrames,
+    all_regions,
+    check_frames,
+    read_frames,
+    training_frames,
+)
 from motiontransfer.pose.skeleton import HOLISTIC
 from tests.evaluation.conftest import body_of, clips_of, poses_of_clips
 from tests.films import film
@@ -41,6 +47,38 @@ def test_a_larger_video_of_the_same_shape_is_reduced(tmp_path):
     for size in ((65, 60), (260, 200)):  # another shape; smaller
         with pytest.raises(VideoError, match=r"large\.mkv"):
             next(read_frames([(path, 0)], size))
+
+
+def test_frames_are_moved_with_their_keypoints(tmp_path):
+    """A whole pixel keeps every level, half a one is the mean of four; the edge is repeated."""
+    keypoints = figure([(30, 30)] * 2)
+    path = film(tmp_path / "film.mkv", keypoints, draw=blocks)
+    shifts = np.array([[3.0, -2.0], [0.5, 0.5]])
+    posed = PosedFrames(frames=[(path, 0), (path, 1)], keypoints=keypoints).moved(shifts)
+    whole, half = posed.read()
+    real = blocks(keypoints, 0).astype(float)
+    np.testing.assert_array_equal(whole[:-2, 3:], real[2:, :-3])
+    np.testing.assert_array_equal(whole[:-2, :3], np.repeat(real[2:, :1], 3, axis=1))
+    mean = (real[1:, 1:] + real[1:, :-1] + real[:-1, 1:] + real[:-1, :-1]) / 4
+    assert np.abs(half[1:, 1:] - mean).max() <= 0.5
+    hip = HOLISTIC.index("left_hip")
+    by = posed.keypoints.points[:, hip] - keypoints.points[:, hip]
+    np.testing.assert_array_equal(by, shifts)
+    missing = keypoints.score == 0
+    assert not posed.keypoints.points[missing].any()
+    assert posed.part([1]).shifts.tolist() == [[0.5, 0.5]]
+
+
+def test_frames_that_have_no_more_pixels_are_enlarged(tmp_path):
+    keypoints = figure([(30, 30)], size=(64, 48))
+    path = film(tmp_path / "film.mkv", keypoints, draw=blocks)
+    posed = PosedFrames(frames=[(path, 0)], keypoints=keypoints)
+    (large,) = posed.at((128, 96), is_enlarged=True).read()
+    small = large.reshape(64, 2, 48, 2, 3).mean(axis=(1, 3))
+    assert large.shape == (128, 96, 3)
+    assert np.abs(small - blocks(keypoints, 0)).mean() < 1.5
+    with pytest.raises(VideoError, match=r"film\.mkv"):
+        next(posed.at((128, 96)).read())
 
 
 def test_clips_follow_each_other_and_frames_are_chosen():

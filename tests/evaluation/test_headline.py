@@ -1,4 +1,4 @@
-from motiontransfer.evaluation.headline import headline
+from motiontransfer.evaluation.headline import NOISE, headline
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
 
 
@@ -28,6 +28,14 @@ def test_likeness_is_that_of_the_held_out_frames_and_the_rest_that_of_the_result
         "pose_px": 2.0,
         "flicker": 0.0,
     }
+
+
+def test_ceiling_and_noise_stand_beside_a_likeness():
+    ceiling = Measurements.from_values(
+        {MetricKey("likeness", "face", "ceiling", "truth"): (0.92, None)}
+    )
+    found = headline(Measurements(summary=()), ceiling)
+    assert found == {"truth_face_ceiling": 0.92, "truth_face_noise": NOISE["face"]}
 
 
 def test_a_ground_truth_adds_its_likeness_and_what_was_not_measured_has_no_key():

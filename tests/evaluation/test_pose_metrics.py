@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from motiontransfer.core.errors import KeypointsError
-from motiontransfer.evaluation.pose_metrics import pose_scores, shared_joints
+from motiontransfer.evaluation.pose_metrics import offsets, pose_scores, shared_joints
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
-from tests.evaluation.conftest import HAND, body_of, reordered, without
+from tests.evaluation.conftest import BODY, HAND, body_of, reordered, without
 from tests.people import figure
 
 FACE = ("face_chin", "face_forehead", "left_face_temple", "right_face_temple")
@@ -39,6 +39,15 @@ def scores(result, reference, metric):
 
 def means(result, reference, metric):
     return {region: score.mean() for region, score in scores(result, reference, metric).items()}
+
+
+def test_the_offset_is_the_bodys_median_in_whole_pixels():
+    """However the hands are held; 0 where nobody is seen."""
+    result = shifted(figure([(35.4, 40)] * 4), HAND, 13)
+    result = without(shifted(result, ["nose"], 30), result.skeleton.joints, [2])
+    found = offsets(reordered(result), STANDING)
+    assert found.tolist() == [[-3, -4], [-3, -4], [0, 0], [-3, -4]]
+    assert (offsets(without(STANDING, BODY), STANDING) == 0).all()
 
 
 @pytest.mark.parametrize(
