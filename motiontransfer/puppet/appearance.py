@@ -11,6 +11,7 @@ from jaxtyping import Float, Float64, Int64, UInt8
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.hinges import HINGES
 from motiontransfer.puppet.parts import SCALE_LINES, BodyPart, body_parts
+from motiontransfer.puppet.shadow import Light
 
 _PERSONS_KEPT = 8  # decoded: a frame shows parts of about five references
 
@@ -83,6 +84,8 @@ class Appearance:
     background: UInt8[np.ndarray, "height width 3"]
     overlay: Patch | None = None
     """What stays before the person, at its place in the picture."""
+    shadow: Light | None = None
+    """Of the first reference on the background."""
 
     @property
     def parts(self) -> tuple[BodyPart, ...]:
@@ -126,6 +129,8 @@ def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], Pack
     }
     if appearance.overlay is not None:
         arrays["overlay"] = appearance.overlay.encoded
+    if appearance.shadow is not None:
+        arrays["shadow"] = appearance.shadow
     groups = [(name, list(joints)) for name, joints in appearance.skeleton.groups]
     packed = PackedAppearance(
         groups=groups, height_px=appearance.height_px, has_skirt=appearance.has_skirt
@@ -193,6 +198,7 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
         differences=arrays["patch_differences"],
         background=np.ascontiguousarray(background),
         overlay=overlay,
+        shadow=arrays.get("shadow"),
     )
 
 

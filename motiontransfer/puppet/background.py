@@ -24,6 +24,7 @@ from motiontransfer.puppet.inpainting import inpainted
 from motiontransfer.puppet.masks import LEAST_MASK, read_masks
 from motiontransfer.puppet.overlays import Overlay, find_overlays
 from motiontransfer.puppet.parts import BodyPoses
+from motiontransfer.puppet.shadow import Light
 from motiontransfer.video.color import Frame
 
 # Frames.
@@ -64,6 +65,8 @@ class Background(NamedTuple):
     """Pixels of the masks that change beside the person: captions, screens, other people."""
     overlays: Sequence[Overlay] = ()
     """In the size of the image, which shows those that stay."""
+    shadow: Light | None = None
+    """Of a photo: what the person leaves of its light; the image is without their shadow."""
     of_photo: bool = False
     """It lies behind a photo: of the references none but their own mattes tells the person."""
 

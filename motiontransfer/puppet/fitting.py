@@ -242,6 +242,7 @@ def fit_appearance(
         middles=np.stack([_middles(parts, person) for person in references.silhouettes()]),
         differences=differences,
         background=background.image,
+        shadow=background.shadow,
     )
 
 

@@ -118,6 +118,13 @@ def _most_urgent(
     return int(y), int(x), float(trust[y, x])
 
 
+def membrane(image: _Image, is_hidden: _Pixels) -> _Image:
+    """An image whose hidden pixels are as smooth as those around them allow."""
+    found, nowhere = image.copy(), np.zeros_like(is_hidden)
+    found[is_hidden] = _joined(image, is_hidden, nowhere, np.zeros((*nowhere.shape, 2), np.int64))
+    return found
+
+
 def _joined(
     image: Frame | _Image,
     is_hidden: _Pixels,

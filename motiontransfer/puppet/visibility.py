@@ -22,7 +22,7 @@ _BINS = (16, 64, 64)  # of brightness Y and chroma Cr, Cb
 _COVERED = 100  # level of 255, from which a pixel's color is the part's
 _SHOWN_SHARE = 0.02  # of its pixels, from which a reference shows a color
 _USUAL_SHARE = 0.25  # of the references, from which a color that they show is the part's
-_FAR_CHROMA = 3  # bins from it, beyond which a color is surely of something else
+_FAR_CHROMA = 3.0  # bins from it, beyond which a color is surely of something else
 _MOSTLY_USUAL = 0.8  # of its pixels; the rest may be at its edge
 
 _Colors = Float32[np.ndarray, "brightnesses chromas"]

@@ -33,7 +33,9 @@ from motiontransfer.puppet.hinges import hinge_limbs, hinge_shifts
 from motiontransfer.puppet.occlusion import parts_by_depth
 from motiontransfer.puppet.parts import BodyPoses, Map, body_scales, joined_parts, meeting_joints
 from motiontransfer.puppet.retrieval import Chosen, Excluded, References, choose_jointly
+from motiontransfer.puppet.shadow import with_shadow
 from motiontransfer.puppet.steady import choose_over_clip
+from motiontransfer.video.color import Frame
 
 _Pixels = UInt8[np.ndarray, "height width 4"]
 _Resized = UInt8[np.ndarray, "rows columns 4"]
@@ -243,6 +245,19 @@ class PuppetClip:
             "parts_of_unfilmed_side": float(exchanged.sum() / num_drawn),
             "parts_mirrored": float(mirrored.sum() / num_drawn),
         }
+
+    def room(self, index: int, background: Frame) -> Frame:
+        """The background image, of any size, with the person's shadow."""
+        puppet, trunk = self.puppet, ("mid_shoulder", "mid_hip")
+        if puppet.appearance.shadow is None:
+            return background
+        joints, found = self.poses.joints(trunk, index)
+        before, was_found = puppet.references.poses.joints(trunk, 0)
+        if not (both := found & was_found).any():
+            return background
+        zoom = background.shape[1] / puppet.appearance.background.shape[1]
+        x, y = zoom * (joints - before)[both].mean(axis=0)
+        return with_shadow(background, puppet.appearance.shadow, (float(x), float(y)))
 
     def draw(
         self,

@@ -151,7 +151,8 @@ def draw_puppet(
     """The puppet in a pose, which an image of a size has, over a background image, in its size."""
     (height, width), (rows, columns) = image_size, background.shape[:2]
     texture = clip.draw(index, box=(0, 0, width, height), size=(rows, columns))
-    return cv2.merge([*cv2.split(_over(texture, background)), texture[..., 3]])
+    room = clip.room(index, background)
+    return cv2.merge([*cv2.split(_over(texture, room)), texture[..., 3]])
 
 
 def upsample_frames(

@@ -276,6 +276,8 @@ def _crop_box(
     found = crop(watched())
     film, margin = film_box(brightest), crop_margin(video)
     box = auto_crop(found, video.size, size, film=film, margin=margin)
+    if box is None and video.is_picture:  # drawn, perhaps: the detector of joints finds some
+        return (0, 0, width, height)
     if box is None:
         raise VideoError(
             f"{video.path}: crop: auto found no person in {len(found)} sampled frames; set crop:"

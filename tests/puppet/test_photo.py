@@ -1,16 +1,22 @@
 """A photo: its matte, its room, and what it hides of a body."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from motiontransfer.pose.skeleton import HOLISTIC
+from motiontransfer.puppet.appearance import pack_appearance, unpack_appearance
 from motiontransfer.puppet.closed_form import closed_form_matte
 from motiontransfer.puppet.cutting import CutPart
 from motiontransfer.puppet.fitting import fit_appearance, target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.inpainting import blended, inpainted
-from motiontransfer.puppet.photo import photo_background
+from motiontransfer.puppet.photo import _soft_shadow, photo_background
+from motiontransfer.puppet.shadow import with_shadow, without_shadow
+from motiontransfer.puppet.warping import Puppet
+from motiontransfer.rendering.compositing import draw_puppet
 from motiontransfer.video.frame_store import write_frames
 from tests.films import training_clip
 from tests.people import (
@@ -279,3 +285,59 @@ def test_what_a_faint_rim_holds_or_lies_apart_is_no_piece_of_a_photos_part():
     kept = part(colors, coverage, np.zeros_like(coverage)).without_scraps()
     assert (kept.coverage[:, :30] == a_leg()[1][:, :30]).all()
     assert not kept.coverage[:, 34:].any()
+
+
+def shaded_room(*, shadow=0.6, boxes=False):
+    """Someone 90 px tall before a wall that darkens downward, with a soft shadow at the left."""
+    height, width = 144, 160
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    wall = (220 - 0.5 * y)[..., None] * (1.0, 0.95, 0.9)
+    if boxes:
+        wall[(x // 12 % 2) == 0] *= 0.7
+    depth = (1 - shadow) * np.exp(-((((x - 72) / 8) ** 2 + ((y - 72) / 26) ** 2) ** 2))
+    is_person = (np.abs(x - 80) < 6) & (np.abs(y - 72) < 45)
+    photo = np.where(is_person[..., None], (200, 30, 40), wall * (1 - depth)[..., None])
+    return photo.round().astype(np.uint8), wall, is_person
+
+
+def test_a_soft_shadow_on_an_even_wall_is_taken_away():
+    photo, wall, is_person = shaded_room()
+    light = _soft_shadow(photo, is_person, height_px=90.0)
+    lit = without_shadow(photo, light).astype(float)
+    beside = ~cv2.dilate(is_person.astype(np.uint8), np.ones((7, 7))).astype(bool)
+    assert np.abs(photo - wall)[beside].max() > 50
+    assert np.abs(lit - wall)[beside].max() < 16
+    assert np.abs(lit - wall)[beside].mean() < 1
+
+
+@pytest.mark.parametrize("how", [{"shadow": 1.0}, {"shadow": 0.97}, {"boxes": True}])
+def test_no_shadow_is_told_of_where_there_is_none_or_the_room_is_not_even(how):
+    photo, _, is_person = shaded_room(**how)
+    assert _soft_shadow(photo, is_person, height_px=90.0) is None
+
+
+def test_the_shadow_is_where_the_person_is(tmp_path):
+    """In a frame twice as large as the photo, moved with the trunk."""
+    clip, _, _ = photo_of(tmp_path, with_mask=False)
+    with FullSizeFrames([clip]) as frames:
+        room = photo_background(frames)
+        light = np.full((24, 20, 3), 255, np.uint8)
+        light[9:15, 7:13] = (51, 102, 204)
+        room = room._replace(shadow=light)
+        appearance = target_appearance(frames, room, num_references=1, num_workers=1)
+    arrays, packed = pack_appearance(appearance)
+    puppet = Puppet(unpack_appearance(arrays, packed))
+    here = puppet.follow(clip.keypoints)
+    step = np.float32([12, -8]) * (clip.keypoints.score > 0)[..., None]
+    moved = replace(clip.keypoints, points=clip.keypoints.points + step)
+    wall = np.full((192, 160, 3), 200, np.uint8)
+    cast = here.room(0, wall)
+    assert cast[96, 80].tolist() == [40, 80, 160]
+    assert (cast[:40] == 200).all()
+    assert (cast == with_shadow(wall, light, (0.0, 0.0))).all()
+    there = puppet.follow(moved).room(0, wall)
+    assert (there[10:100, 50:150] == cast[26:116, 26:126]).all()
+    plain = Puppet(replace(appearance, shadow=None)).follow(moved)
+    assert plain.room(0, wall) is wall
+    drawn = draw_puppet(puppet.follow(moved), 0, clip.keypoints.image_size, wall)
+    assert (drawn[..., :3][drawn[..., 3] == 0] == there[drawn[..., 3] == 0]).all()

@@ -165,6 +165,13 @@ def test_automatic_crop_without_a_person_names_the_fix(tmp_path):
     assert not (tmp_path / "clip").exists()
 
 
+def test_a_photo_of_whom_that_detector_does_not_find_stays_whole(tmp_path):
+    """Drawn people are found by the detector of joints."""
+    Image.new("RGB", (48, 32)).save(tmp_path / "me.png")
+    decode(tmp_path / "me.png", tmp_path / "clip", crop=lambda frames: [None for _ in frames])
+    assert clip_module.read_clip(tmp_path / "clip").framing.crop == (0, 0, 48, 32)
+
+
 def test_sound_goes_round_in_sync(tmp_path):
     sound = {"sound_seconds": 1.1, "sound_start_seconds": 0.3}
     path = write_test_video(tmp_path / "v.mkv", greys(11), **sound)

@@ -1,0 +1,26 @@
+"""A person's soft shadow on an even room: taken away, and cast where the person is."""
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from motiontransfer.video.color import Frame
+
+Light = UInt8[np.ndarray, "rows columns 3"]
+"""Share of a room's light that the person leaves there, by color; of 255."""
+
+
+def without_shadow(photo: Frame, light: Light) -> Frame:
+    return cv2.divide(photo, _enlarged(light, photo, (0.0, 0.0)), scale=255)
+
+
+def with_shadow(room: Frame, light: Light, moved: tuple[float, float]) -> Frame:
+    """A room with the shadow of who has moved by (x, y) pixels since the photo."""
+    return cv2.multiply(room, _enlarged(light, room, moved), scale=1 / 255)
+
+
+def _enlarged(light: Light, room: Frame, moved: tuple[float, float]) -> Frame:
+    scale = np.divide(room.shape[:2], light.shape[:2])[::-1]
+    matrix = np.column_stack([np.diag(scale), moved + (scale - 1) / 2])
+    size = room.shape[1::-1]
+    return cv2.warpAffine(light, matrix, size, flags=cv2.INTER_CUBIC, borderValue=(255,) * 3)
