@@ -26,6 +26,9 @@ ENTRIES = {  # keys of entries in films.yaml
     "guides.source": "the video whose dance is to be filmed for; one of `videos`",
     "guides.source_subject": "the person in it",
     "guides.target": "whose films count as filmed; the person in the video: nobody's",
+    "scenes.source": "as in the transfer of this name, as the others",
+    "scenes.source_subject": "the person in it, whom the target replaces",
+    "scenes.target": "the person rendered",
     "face_cycles.source": "as in the transfer of this name, as the others",
     "face_cycles.source_subject": "the person in it",
     "face_cycles.target": "the person rendered; one of `trained`",
@@ -71,7 +74,11 @@ def _schema(section: str) -> dict[str, Mapping]:
     from motiontransfer.pose.detectors import DetectorName, HolisticConfig
     from stages.check_params import SECTIONS, VideoParams
 
-    entries = {"videos": VideoParams, "transfers": Transfer, "guides": Guide, "face_cycles": Guide}
+    entries = {
+        "videos": VideoParams,
+        "transfers": Transfer,
+        **dict.fromkeys(("guides", "scenes", "face_cycles"), Guide),
+    }
     model = (SECTIONS | entries | {"detect_keypoints": HolisticConfig})[section]
     schema = model.model_json_schema()["properties"]
     if section == "detect_keypoints":

@@ -180,6 +180,7 @@ def _name_faults() -> Iterator[str]:
     transfers = load_section(dict[Name, Transfer], "transfers")
     detectors = load_section(list[Name], "detectors")
     guides = load_section(dict[Name, Guide], "guides")
+    scenes = load_section(dict[Name, Guide], "scenes")
     face_cycles = load_section(dict[Name, Guide], "face_cycles")
     lists = {"videos": videos, "subjects": subjects, "detectors": detectors}
     for key, names in {**lists, "transfers": transfers, "guides": guides}.items():
@@ -212,11 +213,13 @@ def _name_faults() -> Iterator[str]:
         yield from _pair_faults(f"guides.{name}", guide, videos)
         if guide.target not in subjects:
             yield f"guides.{name}.target: unknown name {guide.target!r}; subjects has {subjects}"
+    for key, pairs in {"scenes": scenes, "face_cycles": face_cycles}.items():
+        for name, pair in pairs.items():
+            if name not in transfers:
+                yield f"{key}.{name}: unknown name; transfers has {list(transfers)}"
+            elif pair != Guide(**transfers[name].model_dump(exclude={"truth"})):
+                yield f"{key}.{name}: expected the source and target of transfers.{name}"
     for name, cycle in face_cycles.items():
-        if name not in transfers:
-            yield f"face_cycles.{name}: unknown name; transfers has {list(transfers)}"
-        elif cycle != Guide(**transfers[name].model_dump(exclude={"truth"})):
-            yield f"face_cycles.{name}: expected the source and target of transfers.{name}"
         if cycle.target not in trained:
             yield f"face_cycles.{name}.target: unknown name {cycle.target!r}; trained has {trained}"
 

@@ -52,7 +52,7 @@ def main(key: str) -> str:
     folder = layout.clip_folder(video.subject, key)
     counts = run_isolated(
         decode_video,
-        _video_file(video.path, f"videos.{key}.path"),
+        video_file(video.path, f"videos.{key}.path"),
         folder,
         size=params.size,
         frame_rate=None if rate is None else recognise_rate(Fraction(str(rate))),
@@ -63,7 +63,7 @@ def main(key: str) -> str:
     return f"{counts['frames']} frames, {counts['seconds']} s, in {folder}"
 
 
-def _video_file(path: Path, key: str) -> Path:
+def video_file(path: Path, key: str) -> Path:
     """The video itself, where the path is a folder that also holds keypoints made elsewhere."""
     if not path.is_dir():
         return path

@@ -1,8 +1,11 @@
 """Encode one transfer's videos: `python -m stages encode ada_as_ben`."""
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache, partial
+from itertools import repeat
 from typing import Any, TypeVar
 
 from motiontransfer.core import layout
@@ -24,6 +27,15 @@ from motiontransfer.rendering.backgrounds import (
 )
 from motiontransfer.rendering.compositing import puppet_frames, size_of_height, upsample_frames
 from motiontransfer.rendering.rendered import RenderParams, read_rendered
+from motiontransfer.rendering.scene import (
+    DancersFilm,
+    Shown,
+    film_size,
+    is_in_film,
+    networks_in_film,
+    puppet_in_film,
+    shown_poses,
+)
 from motiontransfer.rendering.videos import Panels, comparison_writer, transfer_writer, write_videos
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.color import Frame, MaskedFrame
@@ -45,7 +57,15 @@ def main(transfer: str) -> str:
     source = read_clip(layout.clip_folder(names.source_subject, names.source))
     poses = read_keypoints(layout.poses_file(transfer))
     rendered = read_rendered(layout.rendered_folder(transfer))
-    panels = Panels(source=source.frames, poses=poses, truth=names.truth_path, style=rendered.style)
+    in_film = is_in_film(transfer)
+    full_size = film_size(source) if in_film else rendered.full_size
+    size = size_of_height(poses.image_size, full_size, height=params.height)
+    panels = Panels(
+        source=source.frames,
+        poses=shown_poses(transfer),
+        truth=names.truth_path,
+        style=rendered.style,
+    )
     results, others = layout.results_folder(transfer), layout.backgrounds_folder(transfer)
     signature = rendered.assertion, credentials
     frames_file = layout.rendered_folder(transfer) / layout.FRAMES_FILE
@@ -54,9 +74,19 @@ def main(transfer: str) -> str:
     looks = {"crf": params.crf, "visible_label": params.visible_label}
     with ExitStack() as stack:
         enter = stack.enter_context
-        size = size_of_height(poses.image_size, rendered.full_size, height=params.height)
-        has_room = params.background == FILM
-        if is_drawn:
+        has_room, rooms = params.background == FILM, deque[Frame]()
+        if in_film:
+            film = DancersFilm(layout.scene_folder(transfer), source, size=size)
+            drawn = puppet_in_film(read(), film, match_light=params.match_light)
+            if not is_drawn:
+                store = enter(FrameStore(frames_file))
+                stored = _masked(store, "the dancer's film")
+                home = _enlarged(stored, read, poses, size=rendered.full_size)
+                drawn = networks_in_film(home, poses, read(), film, match_light=params.match_light)
+            films = deque[Frame]()
+            frames = _noted(drawn, films, None if has_room else rooms)
+            panels = replace(panels, source=_taken(films))
+        elif is_drawn:
             drawn = puppet_frames(Puppet(read(), poses.image_size), poses, size=size)
             frames = (frame[..., :3] for frame in drawn) if has_room else drawn
         else:
@@ -66,15 +96,15 @@ def main(transfer: str) -> str:
         if not has_room:
             own = dict.fromkeys(files_over(params.background), _COMPOSITE)
             folder = enter(signed_files(enter(replacing_folder(others)), own, *signature))
-            room = resize(read().background, size)
-            frames = written_over(frames, folder, params.background, room, source, **looks)
+            empty = _taken(rooms) if in_film else repeat(resize(read().background, size))
+            frames = written_over(frames, folder, params.background, empty, source, **looks)
         frames = track(frames, "encode", total=poses.num_frames)
         files = partial(
             signed_files, results, assertion=rendered.assertion, credentials=credentials
         )
         sheet: dict[str, Any] = {"contact_sheet_file": results / "contact_sheet.png"}
         sheet["num_columns"] = params.contact_sheet_columns
-        if is_drawn:  # no network is waited for: the result is there before what compares it
+        if is_drawn and not in_film:  # the result is there before what compares it
             own = {layout.TRANSFER_FILE: _COMPOSITE}
             with files(own) as folder, transfer_writer(folder, source, **looks) as write:
                 for frame in frames:
@@ -87,7 +117,8 @@ def main(transfer: str) -> str:
             for frame in enter(FrameStore(results / layout.TRANSFER_FILE)).frames():
                 compare(frame)
         else:
-            own = {layout.TRANSFER_FILE: _GENERATED, layout.COMPARISON_FILE: _COMPOSITE}
+            made_by = _COMPOSITE if in_film else _GENERATED
+            own = {layout.TRANSFER_FILE: made_by, layout.COMPARISON_FILE: _COMPOSITE}
             write_videos(enter(files(own)), frames, panels, source, **sheet, **looks)
     counts = {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)}
     counts |= {"height": size[0], "width": size[1], **rendered.stand_ins}
@@ -104,6 +135,23 @@ def main(transfer: str) -> str:
             f"; {unfilmed:.0%} of the frames show a side that was never filmed: another stands in"
         )
     return f"{poses.num_frames} frames in {made}"
+
+
+def _noted(
+    shown: Iterable[Shown], films: deque[Frame], rooms: deque[Frame] | None
+) -> Iterator[Frame | MaskedFrame]:
+    """Yield the frames, with a mask where rooms are wanted; note the film and rooms of each."""
+    for frame, room in shown:
+        films.append(room.film)
+        if rooms is not None:
+            rooms.append(room.empty)
+        yield frame[..., :3] if rooms is None else frame
+
+
+def _taken(noted: deque[Frame]) -> Iterator[Frame]:
+    """What is noted by the time when it is asked for."""
+    while True:
+        yield noted.popleft()
 
 
 def _masked(store: FrameStore, background: str) -> Iterator[MaskedFrame]:

@@ -13,8 +13,8 @@ from motiontransfer.evaluation.measurements import (
 from motiontransfer.evaluation.network_metrics import open_networks
 from motiontransfer.evaluation.params import EvaluateTransferParams
 from motiontransfer.evaluation.protocols import evaluate_transfer
-from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.puppet.target_clips import held_out_by, read_target_clips
+from motiontransfer.rendering.scene import is_in_film, shown_poses
 from motiontransfer.video.frame_store import check_decodable
 
 
@@ -28,12 +28,13 @@ def main(transfer: str) -> str:
     clips = read_target_clips(names.target, held_out_by(weights))
     found = evaluate_transfer(
         layout.results_folder(transfer) / layout.TRANSFER_FILE,
-        read_keypoints(layout.poses_file(transfer)),
+        shown_poses(transfer),
         clips,
         source=layout.frames_file(names.source_subject, names.source),
         truth=names.truth_path,
         compute=load_section(Compute, "compute"),
         networks=networks,
+        has_baseline=not is_in_film(transfer),
     )
     write_curves(layout.transfer_evaluation_folder(transfer), found)
     write_measurements(layout.measurements_file("evaluate_transfer", transfer), found)

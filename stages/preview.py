@@ -9,6 +9,7 @@ from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import puppet_frames, with_label
 from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
+from motiontransfer.rendering.scene import DancersFilm, film_size, is_in_film, puppet_in_film
 from motiontransfer.rendering.videos import result_writer
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.geometry import fit_framing
@@ -26,9 +27,16 @@ def main(transfer: str) -> str:
     source = read_clip(layout.clip_folder(names.source_subject, names.source))
     poses = read_keypoints(layout.poses_file(transfer))
     appearance = read_appearance(layout.appearance_file(names.target))
-    height, width, _ = appearance.background.shape
+    in_film = is_in_film(transfer)
+    height, width = film_size(source) if in_film else appearance.background.shape[:2]
     framing = fit_framing((height, width), (0, 0, width, height), size=min(height, _HEIGHT))
-    drawn = puppet_frames(Puppet(appearance, poses.image_size), poses, size=framing.size)
+    if in_film:
+        film = DancersFilm(layout.scene_folder(transfer), source, size=framing.size)
+        drawn = (
+            shown for shown, _ in puppet_in_film(appearance, film, match_light=params.match_light)
+        )
+    else:
+        drawn = puppet_frames(Puppet(appearance, poses.image_size), poses, size=framing.size)
     frames = (frame[..., :3] for frame in drawn)
     if params.visible_label == "corner":
         frames = map(with_label, frames)

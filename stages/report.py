@@ -7,8 +7,8 @@ from pydantic import Field
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.params import Section, Transfer, load_params, load_section
-from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.puppet.target_clips import TargetClip, held_out_by, read_target_clips
+from motiontransfer.rendering.scene import is_in_film, shown_poses
 from motiontransfer.report.report import TransferRun, write_transfer_report
 
 
@@ -26,7 +26,8 @@ def main(transfer: str) -> str:
     run = TransferRun(
         name=transfer,
         names=names,
-        poses=read_keypoints(layout.poses_file(transfer)),
+        poses=shown_poses(transfer),
+        is_in_film=is_in_film(transfer),
         clips=clips,
         training_counts={
             stage: layout.counts_file(stage, names.target)

@@ -14,6 +14,7 @@ from motiontransfer.app.films import NOT_YET, WAITING, keep_film, read_project
 from motiontransfer.app.live import FRAME_RATE, Live
 from motiontransfer.app.runs import FOLDER, Queue, Told, command, environment, read_log, told_by
 from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.params import Scene
 from motiontransfer.pipeline.runs import stages_that_run
 from motiontransfer.project.dances import films
 from motiontransfer.video.color import Frame
@@ -59,6 +60,7 @@ _TAKE_PHOTO = f"""async () => {{
 # What happens without a click is not queued: Gradio loses the answer of an event that is queued in
 # the moment when the page is told that its queue is empty.
 _on = partial(gr.on, queue=False, show_progress="hidden")
+_SCENES = [("in my room", "target"), ("in the dancer's film", "dancer")]
 _CHOOSE = "Choose both: the dance, and a film or photo of whom to render."
 _CHOOSE_TRANSFERS = "Choose two transfers of one dance, or more."
 
@@ -141,21 +143,22 @@ def _add_make(queue: Queue) -> tuple[list[gr.components.Component], list[gr.Stat
                     choices.append(
                         camera.click(_photographed, taken, kept, js=_TAKE_PHOTO, queue=False)
                     )
+    scene = gr.Radio(_SCENES, value="target", label="Where", interactive=True)
     make = gr.Button("Make", variant="primary")
     advice, status = gr.HTML(), gr.HTML()
     cancel = gr.Button("Cancel: what is done is kept", visible=False)
     results, sample = gr.HTML(), gr.HTML()
 
     @_said()
-    def begin(dancer: str | None, me: str | None) -> None:
+    def begin(dancer: str | None, me: str | None, scene: Scene) -> None:
         present = {str(path) for path in films().values()}
         if not dancer or not me or not present.issuperset((dancer, me)):
             raise gr.Error(_CHOOSE, print_exception=False)
-        queue.add(dancer, me)
+        queue.add(dancer, me, scene)
 
-    for choice in choices:
-        choice.then(_advise, chosen, advice, trigger_mode="always_last", queue=False)
-    make.click(begin, chosen)
+    for choice in [*choices, scene.input(lambda: None, queue=False)]:
+        choice.then(_advise, [*chosen, scene], advice, trigger_mode="always_last", queue=False)
+    make.click(begin, [*chosen, scene])
     cancel.click(queue.stop)
     return [status, results, cancel, sample, *picks], chosen
 
@@ -266,10 +269,10 @@ def _photographed(photo: str) -> tuple[str | dict, str]:
     return kept, refused
 
 
-def _advise(dancer: str | None, me: str | None) -> str:
+def _advise(dancer: str | None, me: str | None, scene: Scene) -> str:
     if not dancer or not me:
         return f"<p>{_CHOOSE}</p>"
-    return _shown(views.advice, "dance", "--dry", dancer, me)
+    return _shown(views.advice, "dance", "--dry", "--scene", scene, dancer, me)
 
 
 def _together(names: list[str]) -> str:

@@ -19,6 +19,7 @@ from typing import Literal
 import psutil
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from motiontransfer.core.params import Scene
 from motiontransfer.core.storage import write_text
 from motiontransfer.pipeline.runs import last_line, log_of
 
@@ -53,6 +54,7 @@ class Run(BaseModel):
     dancer: str
     """Film of the dance, a path as `dance` takes it."""
     me: str
+    scene: Scene = "target"
     pid: int | None = None
     began: float | None = None
     """When its process was made: another one may get the same pid."""
@@ -132,14 +134,14 @@ class Queue:
             return []
         return _RUNS.validate_json(self._file.read_bytes())
 
-    def add(self, dancer: str, me: str) -> None:
+    def add(self, dancer: str, me: str, scene: Scene = "target") -> None:
         """Add a dance at the end, unless it waits or runs already."""
         with self._lock:
             runs = self.runs()
-            begun = {(run.dancer, run.me) for run in runs if run.state != "over"}
-            if (dancer, me) not in begun:
+            begun = {(run.dancer, run.me, run.scene) for run in runs if run.state != "over"}
+            if (dancer, me, scene) not in begun:
                 number = max((run.number for run in runs), default=0) + 1
-                self._write([*runs, Run(number=number, dancer=dancer, me=me)])
+                self._write([*runs, Run(number=number, dancer=dancer, me=me, scene=scene)])
 
     def remove(self, dancer: str, me: str) -> None:
         """Take a dance out that waits."""
@@ -176,7 +178,7 @@ class Queue:
         """Start its process in a session of its own: the end of the server does not end it."""
         with run.log.open("w") as log:
             self._child = subprocess.Popen(
-                command("dance", run.dancer, run.me), env=environment(),
+                command("dance", "--scene", run.scene, run.dancer, run.me), env=environment(),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip

@@ -25,6 +25,7 @@ from motiontransfer.cli.options import AsJson, Yes, app
 from motiontransfer.cli.videos import check_films, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, printable
+from motiontransfer.core.params import Scene
 from motiontransfer.core.progress import ProgressMeter
 from motiontransfer.project.params_editing import apply_preset, preset_changes
 
@@ -50,6 +51,9 @@ def dance(
     preview: Annotated[
         bool, typer.Option("--preview", help="Stop at the preview, before any training.")
     ] = False,
+    scene: Annotated[
+        Scene, typer.Option(help="Where ME performs: in ME's own room, or in the film of DANCER.")
+    ] = "target",
 ) -> None:
     """Check and add the files, and run all that renders ME performing the dance of DANCER."""
     from motiontransfer.pipeline.plan import (
@@ -63,7 +67,7 @@ def dance(
     from motiontransfer.project.dances import add_dance, take_back
 
     with scratch_project() as root:  # nothing of the project changes before all is known
-        planned = add_dance(dancer, *me, entry_only=True, root=root)
+        planned = add_dance(dancer, *me, scene=scene, entry_only=True, root=root)
         targets = planned.new.keys() - {planned.source}
         checked = check_films(planned.new, crop="auto", targets=targets)
         wanted = _wanted(planned, preview=preview)
@@ -72,7 +76,7 @@ def dance(
     print_missing_poses(
         planned.transfer, source=planned.source, target=planned.target, checked=checked
     )
-    dance = planned if dry else add_dance(dancer, *me)
+    dance = planned if dry else add_dance(dancer, *me, scene=scene)
     if dance.removed:
         typer.echo(f"{'to be ' * dry}removed, of the demo: {', '.join(dance.removed)}")
     together = seconds_side_by_side(graph, forecasts, jobs=num_at_once())

@@ -15,6 +15,7 @@ import typer
 from motiontransfer.cli.options import Yes, app
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, VideoError
+from motiontransfer.core.params import Scene
 
 if TYPE_CHECKING:
     from motiontransfer.project.video_check import VideoCheck
@@ -176,13 +177,16 @@ def add_transfer(
     truth: Annotated[
         str, typer.Option(help="Ground truth: a file in data/truth/ of the target.")
     ] = "none",
+    scene: Annotated[
+        Scene, typer.Option(help="Where TARGET performs: in their room, or in the film of SOURCE.")
+    ] = "target",
 ) -> None:
     """Add a transfer to films.yaml."""
     from motiontransfer.core.params import load_section
     from motiontransfer.project.entries import add_transfer as add
 
     is_target = target in load_section(list[str], "targets")
-    name = add(source=source, target=target, name=name, truth=truth)
+    name = add(source=source, target=target, name=name, truth=truth, scene=scene)
     typer.echo(f"added transfers.{name} to films.yaml: {target} performs {source}")
     if is_target:
         typer.echo(f"{target} is a target already: this needs no training of its own")

@@ -14,6 +14,10 @@ FACE_GENERATOR_FILE = "face_generator.safetensors"
 FACE_CYCLE_FILE = "face_cycle.safetensors"
 TRANSFER_FILE = "transfer.mp4"
 COMPARISON_FILE = "comparison.mp4"
+SCENE_FILE = "scene.safetensors"
+LEVELS_FILE = "levels.mkv"
+FILM_OF_SCENE = "film"  # with its own suffix
+POSES_IN_FILM_FILE = "poses.parquet"
 PREVIEW_FILE = "preview.mp4"
 METRICS_FILE = "metrics.json"
 GUIDE_FILE = "guide.mp4"
@@ -113,6 +117,11 @@ def face_cycle_file(transfer: str) -> Path:
 
 def poses_file(transfer: str) -> Path:
     return Path(f"artifacts/poses/{transfer}/poses.parquet")
+
+
+def scene_folder(transfer: str) -> Path:
+    """The dancer's film without the dancer, of a transfer in `scenes`."""
+    return poses_file(transfer).with_name("scene")
 
 
 def rendered_folder(transfer: str) -> Path:

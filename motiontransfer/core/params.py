@@ -15,7 +15,7 @@ from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from types import GenericAlias, UnionType
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -54,7 +54,7 @@ FILMS = "films"
 
 FILM_SECTIONS = (
     *("videos", "subjects", "targets", "trained", "transfers", "guides", "detectors"),
-    "face_cycles",
+    *("scenes", "face_cycles"),
 )
 """Sections of films.yaml, in its order."""
 
@@ -115,6 +115,10 @@ class Video(BaseModel):
 
     path: Path
     subject: Name
+
+
+Scene = Literal["target", "dancer"]
+"""Where a target performs: in their own room, or in the dancer's film."""
 
 
 class Transfer(Section):

@@ -38,6 +38,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "fit_normalization": Stage(start_seconds=1.0),
         "segment_person": Stage(),
         "fit_appearance": Stage(seconds_per_frame=0.28, most_frames=120),
+        "fit_scene": Stage(start_seconds=6.0, seconds_per_frame=0.1),
         "preview": Stage(start_seconds=2.0, seconds_per_frame=0.02, affects_results=False),
         "guide": Stage(start_seconds=4.0, seconds_per_frame=0.1, affects_results=False),
         "train_gan": Stage(

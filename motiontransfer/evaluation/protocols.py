@@ -293,10 +293,12 @@ def evaluate_transfer(
     truth: Path | None,
     compute: Compute,
     networks: Networks,
+    has_baseline: bool = True,
 ) -> Measurements:
     """Evaluate a transfer against its intended poses; the baseline is from the target's clips.
 
     Args:
+        has_baseline: False where the result does not show the target's room.
         source: its frame store; like the ground truth, synchronized with the result.
         truth: the target filmed performing the same motion; None where there is none.
 
@@ -306,10 +308,9 @@ def evaluate_transfer(
     """
     size, num_frames = intended.image_size, intended.num_frames
     check_frames(result, num_frames, size, "render this transfer again")
-    posed = {
-        OURS: detected_frames(result, size=size, compute=compute),
-        NEAREST_NEIGHBORS: nearest_frames(intended, clips),
-    }
+    posed = {OURS: detected_frames(result, size=size, compute=compute)}
+    if has_baseline:
+        posed[NEAREST_NEIGHBORS] = nearest_frames(intended, clips)
     counts = {MetricKey(FRAMES, "", ""): num_frames}
     notes = not_measured(networks)
     if truth is not None:
@@ -323,7 +324,10 @@ def evaluate_transfer(
     scores = _transfer_scores(source, posed, intended, networks, training_images(clips))
     with FrameStore(result) as store:
         films = film_frames(clips, height=store.size[0])
-    resized = posed[OURS].keypoints.resized(films[0].keypoints.image_size)
+    in_films = films[0].keypoints.image_size
+    if not has_baseline:  # of another shape, too
+        in_films = in_films[0], round(in_films[0] * size[1] / size[0])
+    resized = posed[OURS].keypoints.resized(in_films)
     sharp, of_film = sharp_frames(replace(posed[OURS], keypoints=resized), films, system=OURS)
     if not sharp:
         notes["sharp_frames"] = "no face and no hand is found that is large enough to be sharp"
@@ -363,7 +367,7 @@ def _transfer_scores(
         of_frames["frame"] = image_metric(posed, real=_TRUTH, networks=networks, regions={})
     found = measure({**posed, "source": shown}, {**metrics, **of_frames})
     detection = {}
-    for system in (OURS, NEAREST_NEIGHBORS):
+    for system in posed.keys() - {_TRUTH}:
         detection |= pose_scores(posed[system].keypoints, intended, system=system)
     scores = {
         **in_section("detection", detection),

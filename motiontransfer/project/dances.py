@@ -8,12 +8,12 @@ from pathlib import Path
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, MissingFileError
 from motiontransfer.core.names import free_name, valid_name
-from motiontransfer.core.params import Guide, Video, load_section
+from motiontransfer.core.params import Guide, Scene, Video, load_section
 from motiontransfer.core.storage import params_lock, sha256_of, write_text
 from motiontransfer.project.entries import (
     add_transfer,
     add_video,
-    load_guides,
+    load_pairs,
     load_transfers,
     load_videos,
     removal_of,
@@ -69,7 +69,9 @@ class Dance:
     after: str
 
 
-def add_dance(dancer: Path, *me: Path, entry_only: bool = False, root: Path = Path()) -> Dance:
+def add_dance(
+    dancer: Path, *me: Path, scene: Scene = "target", entry_only: bool = False, root: Path = Path()
+) -> Dance:
     """Add films that are not there yet, and the transfer of the first one's motion to the others'.
 
     A film is known by its content, not by its name. The demo's videos go. On an error all is as
@@ -77,6 +79,7 @@ def add_dance(dancer: Path, *me: Path, entry_only: bool = False, root: Path = Pa
 
     Args:
         me: films or photos of one person.
+        scene: where they perform.
         entry_only: enter the films where they are, and leave DVC alone.
 
     Raises:
@@ -110,7 +113,7 @@ def add_dance(dancer: Path, *me: Path, entry_only: bool = False, root: Path = Pa
                     entry_only=entry_only,
                     root=root,
                 )
-            transfer = pair(source, subject, root=root)
+            transfer = pair(source, subject, scene=scene, root=root)
             removed = remove_demo_videos(root=root) if new else []
         except BaseException:
             after = read_text(root / FILMS_FILE)
@@ -168,7 +171,7 @@ def add_guide(dancer: Path, me: Path | None, *, root: Path = Path()) -> str:
         entry = Guide(
             source=source, source_subject=videos[source].subject, target=videos[target].subject
         )
-        guides = load_guides(root)
+        guides = load_pairs("guides", root)
         for name, known in guides.items():
             if known == entry:
                 return name
@@ -197,11 +200,15 @@ def take_back(dance: Dance, *, root: Path = Path()) -> None:
             write_text(root / FILMS_FILE, dance.before)
 
 
-def pair(source: str, target: str, *, root: Path) -> str:
+def pair(source: str, target: str, *, scene: Scene = "target", root: Path) -> str:
     """Name of the transfer of a video's motion to a subject, which is added if there is none."""
-    transfers = load_transfers(root)
+    transfers, in_film = load_transfers(root), load_pairs("scenes", root)
     for name, known in transfers.items():
-        if (known.source, known.target) == (source, target):
+        is_wanted = (name in in_film) == (scene == "dancer")
+        if is_wanted and (known.source, known.target) == (source, target):
             return name
-    name = free_name(f"{valid_name(target)}_as_{valid_name(source)}", transfers)
-    return add_transfer(source=source, target=target, name=name, truth="none", root=root)
+    where = "_in_film" if scene == "dancer" else ""
+    name = free_name(f"{valid_name(target)}_as_{valid_name(source)}{where}", transfers)
+    return add_transfer(
+        source=source, target=target, name=name, truth="none", scene=scene, root=root
+    )

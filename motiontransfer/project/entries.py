@@ -21,6 +21,7 @@ from motiontransfer.core.params import (
     NAME_BYTES,
     Guide,
     Name,
+    Scene,
     Transfer,
     Video,
     load_films,
@@ -56,8 +57,9 @@ def load_transfers(root: Path) -> dict[str, Transfer]:
     return load_section(dict[str, Transfer] | None, "transfers", path=root / FILMS_FILE) or {}
 
 
-def load_guides(root: Path) -> dict[str, Guide]:
-    return load_section(dict[str, Guide] | None, "guides", path=root / FILMS_FILE) or {}
+def load_pairs(section: str, root: Path) -> dict[str, Guide]:
+    """Entries of `guides`, `scenes` or `face_cycles`."""
+    return load_section(dict[str, Guide] | None, section, path=root / FILMS_FILE) or {}
 
 
 def suffix_of(file: Path) -> str:
@@ -133,13 +135,20 @@ def add_video(
 
 
 def add_transfer(
-    *, source: str, target: str, name: str | None, truth: str, root: Path = Path()
+    *,
+    source: str,
+    target: str,
+    name: str | None,
+    truth: str,
+    scene: Scene = "target",
+    root: Path = Path(),
 ) -> str:
     """Add a transfer to films.yaml, and its target to those who perform; return its name.
 
     Args:
         name: None: `<target>_as_<the source's subject>`.
         truth: a file in data/truth/, or `none`.
+        scene: where the target performs.
 
     Raises:
         ParamsError: a name is unknown, taken or not valid.
@@ -165,6 +174,9 @@ def add_transfer(
         shown = [root / video.path for video in videos.values() if video.subject == target]
         params = _add_target(read_text(root / FILMS_FILE), target, shown)
         params = add_entry(params, "transfers", name, entry)
+        if scene == "dancer":
+            del entry["truth"]
+            params = add_entry(params, "scenes", name, entry)
         write_text(root / FILMS_FILE, params)
         return name
 
@@ -211,8 +223,8 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
     path, subject = video.path, video.subject
     others = [root / other.path for other in videos.values() if other.subject == subject]
     is_gone, is_unfilmed = not others, all(map(is_picture, others))
-    cycles = load_section(dict[str, Guide] | None, "face_cycles", path=root / FILMS_FILE) or {}
-    users = {"transfers": transfers, "guides": load_guides(root), "face_cycles": cycles}
+    pairs = {section: load_pairs(section, root) for section in ("guides", "scenes", "face_cycles")}
+    users = {"transfers": transfers, **pairs}
     entries = [
         (section, key)
         for section, pairs in users.items()

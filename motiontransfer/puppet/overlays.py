@@ -20,9 +20,9 @@ _WINDOW_SECONDS, _FEWEST = 1.0, 5  # in which an overlay stays; and samples
 _MOVED = 0.02  # of the body's height, by all joints of a part; planted feet do not count
 _CORE = 0.55  # of a limb's radius: there it is surely
 _PASSING = 0.2  # of the samples of a window, in which the part is there
-_ALIKE = 14  # levels within which a pixel keeps its color: coding changes it
+ALIKE = 14  # levels within which a pixel keeps its color: coding changes it
 _STILL = 0.9  # of the samples that show it, in which a pixel keeps its color
-_CORNER = 5.0  # least eigenvalue of the squared slopes; cloth stays below
+CORNER = 5.0  # least eigenvalue of the squared slopes; cloth stays below
 _BESIDE, _WITHIN = 0.012, 0.03  # of the height, between edges that belong together; between parts
 _LEAST = 0.05  # side of the square that its corners would fill, of the height
 _STAYS = 0.5  # share of the samples from which it is drawn in results
@@ -43,7 +43,7 @@ class Overlay(NamedTuple):
     def is_in(self, frame: Frame) -> bool:
         """True if a frame shows most of it."""
         apart = cv2.absdiff(frame[self.place], self.colors[self.place]).max(axis=1)
-        return bool(np.mean(apart <= _ALIKE) > 0.5)
+        return bool(np.mean(apart <= ALIKE) > 0.5)
 
     def over(self, box: tuple[slice, slice]) -> UInt8[np.ndarray, "rows columns"]:
         """255 in its place."""
@@ -80,7 +80,7 @@ def find_overlays(
     for start in range(0, len(frames) - length + 1, length // 2):
         window, middle = frames[start : start + length], frames[start + length // 2]
         gray = cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        place = cv2.cornerMinEigenVal(gray, 3, ksize=3) > _CORNER
+        place = cv2.cornerMinEigenVal(gray, 3, ksize=3) > CORNER
         place &= np.all([_alike(frame, middle) for frame in window], axis=0)
         passing = _passing(poses[start : start + length], place.shape, height_px)
         place &= passing >= max(_PASSING * length, 3)
@@ -100,7 +100,7 @@ def find_overlays(
 
 
 def _alike(frame: Frame, other: Frame) -> _Pixels:
-    return cv2.absdiff(frame, other).max(axis=2) <= _ALIKE
+    return cv2.absdiff(frame, other).max(axis=2) <= ALIKE
 
 
 def _passing(

@@ -14,7 +14,7 @@ import numpy as np
 
 from motiontransfer.core.progress import track
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.pose.mediapipe_detectors import (
     NormalizedRect,
     image_packet,
@@ -86,7 +86,7 @@ def segment_person(keypoints: Keypoints, frames: Iterable[tuple[int, Frame]]) ->
             indices.append(index)
             is_drawn.append(found is None)
             if found is None:
-                masks.append(_drawn(keypoints, index, height_px=height_px))
+                masks.append(drawn_person(keypoints, index, height_px=height_px))
             else:
                 masks.append(found)
     return PersonMasks(
@@ -96,7 +96,7 @@ def segment_person(keypoints: Keypoints, frames: Iterable[tuple[int, Frame]]) ->
     )
 
 
-def _pose(keypoints: Keypoints, index: int) -> BodyPoses:
+def _pose(keypoints: Keypoints | Detections, index: int) -> BodyPoses:
     """The pose of one frame, so that the work does not grow with the clip."""
     frame = slice(index, index + 1)
     return BodyPoses(keypoints.skeleton, keypoints.points[frame], keypoints.score[frame])
@@ -143,16 +143,19 @@ def _open_network() -> Generator[Callable[[Frame, NormalizedRect], Mask | None]]
             yield segment
 
 
-def _drawn(keypoints: Keypoints, index: int, *, height_px: float) -> Mask:
-    """Mask of the body parts by their radii."""
+def drawn_person(
+    keypoints: Keypoints | Detections, row: int, *, height_px: float, share: float | None = None
+) -> Mask:
+    """Mask of the body parts by their radii, with their reach or to a share of the radii."""
     mask = np.zeros(keypoints.image_size, np.uint8)
-    pose = _pose(keypoints, index)
+    pose = _pose(keypoints, row)
     for part in body_parts(keypoints.skeleton):
         points, found = pose.joints(part.joints, 0)
         if part.is_solid and found.sum() >= part.min_joints:
             hull = cv2.convexHull(points[found].round().astype(np.int32))
             cv2.fillConvexPoly(mask, hull, 255)
-        thickness = max(round(2 * part.radius * part.reach * height_px), 1)
+        reach = part.reach if share is None else share
+        thickness = max(round(2 * part.radius * reach * height_px), 1)
         for bone in part.bones:
             ends, found = pose.joints(bone, 0)
             if found.all():

@@ -66,10 +66,12 @@ class TargetClip:
     held_out: range
     placement: Placement | None = None
     """Of a photo that is not the subject's first, whose image all share."""
+    masks: Path | None = None
+    """Where masks are of whom nothing is cut; None: beside the keypoints."""
 
     @property
     def masks_file(self) -> Path:
-        return layout.masks_beside(self.keypoints_file)
+        return self.masks or layout.masks_beside(self.keypoints_file)
 
     @property
     def is_photo(self) -> bool:

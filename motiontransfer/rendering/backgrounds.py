@@ -149,7 +149,7 @@ def written_over(
     frames: Iterable[MaskedFrame],
     folder: Path,
     background: str,
-    room: Frame,
+    rooms: Iterator[Frame],
     source: Clip,
     *,
     crf: int,
@@ -159,11 +159,9 @@ def written_over(
 
     Args:
         folder: gets the videos that `files_over` names, with the source's sound.
-        room: background image in the size of the frames.
+        rooms: what is behind the person in each frame.
     """
-    size, behind = room.shape[:2], None
-    if background != ALPHA:
-        behind = background_frames(background, size=size, frame_rate=source.frame_rate)
+    behind = None
     with ExitStack() as stack:
         enter = stack.enter_context
         writers = [
@@ -172,7 +170,10 @@ def written_over(
         ]
 
         def show(frame: MaskedFrame) -> None:
-            person = cut_out(frame, room)
+            nonlocal behind
+            size, person = frame.shape[:2], cut_out(frame, next(rooms))
+            if background != ALPHA and behind is None:
+                behind = background_frames(background, size=size, frame_rate=source.frame_rate)
             made = with_alpha(person, size) if behind is None else over(person, next(behind))
             for write in writers:
                 write(with_label(made) if visible_label == "corner" else made)

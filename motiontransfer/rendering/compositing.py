@@ -127,9 +127,7 @@ def _over(texture: Texture, background: Frame) -> Frame:
     result, person = background.copy(), _person(texture)
     if not texture[person].size:
         return result
-    *color, coverage, _ = texture[person].transpose(2, 0, 1)
-    under = cv2.multiply(result[person], cv2.merge([255 - coverage] * 3), scale=1 / 255)
-    result[person] = cv2.add(under, cv2.merge(color))
+    result[person] = over_background(texture[person][..., :4], result[person])[..., :3]
     return result
 
 
@@ -141,7 +139,7 @@ def puppet_frames(
     return map_ahead(
         lambda index: draw_puppet(clip, index, keypoints.image_size, background),
         range(keypoints.num_frames),
-        num_threads=_num_threads(),
+        num_threads=num_threads(),
     )
 
 
@@ -163,11 +161,18 @@ def upsample_frames(
     return map_ahead(
         lambda numbered: upsampling.upsample(numbered[1], puppet, numbered[0]),
         enumerate(frames),
-        num_threads=_num_threads(),
+        num_threads=num_threads(),
     )
 
 
-def _num_threads() -> int:
+def over_background(person: MaskedFrame, background: Frame) -> MaskedFrame:
+    """A person, in colors times their coverage, over an image of that size; with the coverage."""
+    *color, coverage = cv2.split(person)
+    under = cv2.multiply(background, cv2.merge([255 - coverage] * 3), scale=1 / 255)
+    return cv2.merge([*cv2.split(cv2.add(under, cv2.merge(color))), coverage])
+
+
+def num_threads() -> int:
     """One a core, of which a job beside others has a part."""
     return min(int(os.environ.get("LOKY_MAX_CPU_COUNT") or os.cpu_count() or 1), _MAX_THREADS)
 

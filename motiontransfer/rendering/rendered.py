@@ -33,12 +33,15 @@ FaceMode = Literal["residual", "none"]
 class RenderParams(Section):
     """Section `render`, where each value is explained.
 
-    The first three decide what `render` generates, the others what `encode` makes of it.
+    The first three decide what `render` generates, `stature` what `fit_scene` does, the others what
+    `encode` makes of it.
     """
 
     face: FaceMode | Literal["cycle"]
     face_blending: FaceBlending
     precision: Precision
+    stature: Literal["dancer", "target"]
+    match_light: bool
     height: int | None = Field(ge=16)
     crf: int = Field(ge=0, le=51)
     background: str = Field(pattern=r"^\w[^/\\]*$")

@@ -5,7 +5,7 @@ font in its wheel, so that the images do not depend on the machine's fonts.
 """
 
 import itertools
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,7 +46,7 @@ _MIN_FONT_PX = 7
 class Panels:
     """Panels of a comparison beside the result, synchronized frame by frame."""
 
-    source: Path
+    source: Path | Iterator[Frame]
     """Frames of the source subject."""
     poses: Keypoints
     """Poses as they were rendered."""
@@ -170,8 +170,11 @@ def write_videos(
 def _other_panels(panels: Panels) -> Generator[dict[str, Frame]]:
     """All panels but the result, by label, frame by frame."""
     poses = panels.poses
-    with FrameStore(panels.source) as source, ExitStack() as stack:
-        videos = {"source": source.frames()}
+    with ExitStack() as stack:
+        source = panels.source
+        if isinstance(source, Path):
+            source = stack.enter_context(FrameStore(source)).frames()
+        videos = {"source": source}
         if panels.truth is not None:
             videos["truth"] = stack.enter_context(FrameStore(panels.truth)).frames()
         for index in range(poses.num_frames):

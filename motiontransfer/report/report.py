@@ -58,6 +58,8 @@ class TransferRun:
     """Files that the result depends on: role -> path."""
     params: Mapping[str, object]
     """Sections of params.yaml that the result depends on."""
+    is_in_film: bool = False
+    """Whether the result shows the dancer's film, and not the target's room."""
 
     @property
     def result(self) -> Path:
@@ -125,7 +127,6 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
     for video in filter(None, (run.result, run.source, truth)):
         with FrameStore(video) as store:
             store.check_length(poses.num_frames, advice)
-    nearest = nearest_frames(poses, run.clips)
     panels = [
         video_panel("source", "source", f"source video of {source}", run.source),
         PanelSource(
@@ -141,6 +142,9 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
     if truth is not None:
         description = f"ground truth: {target} filmed performing the same motion"
         panels.append(video_panel("truth", "truth", description, truth))
+    if run.is_in_film:
+        return panels
+    nearest = nearest_frames(poses, run.clips)
     return [
         *panels,
         PanelSource(

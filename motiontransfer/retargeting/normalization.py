@@ -184,13 +184,25 @@ def normalize_by_ankles(
         )
     floor = _floor_of_clip(keypoints, source) if floor is None else floor
     target = _with_range_of(source, target)
+    depth, scale = _depth_and_scale(floor, source, target)
+    from_floor = keypoints.points - _floor_point(depth, source)
+    return _moved(keypoints, scale[..., None] * from_floor + _floor_point(depth, target), target)
+
+
+def floor_scale(keypoints: Keypoints, source: PoseStatistics, target: PoseStatistics) -> Series:
+    """Scale by which each frame of a clip is normalized, where its feet are."""
+    floor = _floor_of_clip(keypoints, source)
+    return _depth_and_scale(floor, source, _with_range_of(source, target))[1][:, 0]
+
+
+def _depth_and_scale(
+    floor: Series, source: PoseStatistics, target: PoseStatistics
+) -> tuple[Float64[np.ndarray, "frames 1"], Float64[np.ndarray, "frames 1"]]:
     depth = np.clip(source.depth_fraction(floor), -_DEPTH_MARGIN, 1 + _DEPTH_MARGIN)[:, None]
     # The paper interpolates the ratio of the heights between the lines, not the heights.
     scale_far = target.height_at_farthest_px / source.height_at_farthest_px
     scale_close = target.height_at_closest_px / source.height_at_closest_px
-    scale = scale_far + depth * (scale_close - scale_far)
-    from_floor = keypoints.points - _floor_point(depth, source)
-    return _moved(keypoints, scale[..., None] * from_floor + _floor_point(depth, target), target)
+    return depth, scale_far + depth * (scale_close - scale_far)
 
 
 def _floor_of_clip(keypoints: Keypoints, source: PoseStatistics) -> Series:

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -356,6 +357,16 @@ def _write_frames(
                 write_twice(picture.framed(twice)[..., :3])
             starts.append(timed.start_seconds)
     return starts
+
+
+def film_frames(path: Path, clip: Clip) -> Iterator[Frame]:
+    """The whole picture of a film, upright, at each frame of a clip that was decoded of it."""
+    video = read_metadata(path)
+    interval = min(1 / clip.frame_rate, 1 / video.frame_rate)
+    frames = _IntactFrames(video, "truncate")
+    shown = resample(frames, frame_rate=clip.frame_rate, tolerance_seconds=float(interval / 4))
+    for timed in islice(shown, clip.num_frames):
+        yield upright(timed.item, video)
 
 
 def resample(

@@ -27,7 +27,7 @@ def test_the_commands_of_a_page_work_and_print_what_it_shows(page, project):
 def test_the_dance_of_the_readme_lacks_nothing_but_the_films(monkeypatch, tmp_path, capsys):
     """They are the reader's own, so that its commands cannot be run."""
     commands = re.findall(r"motiontransfer (dance [^#\n]+)", (ROOT / "README.md").read_text())
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         assert run_command(monkeypatch, *command.split()) == 1
         assert capsys.readouterr().err.startswith("ERROR: dancer.mp4: no such file")

@@ -52,7 +52,8 @@ def graph(tmp_path_factory):
     """DVC's stages by name, without their keys, of both pipelines."""
     root = tmp_path_factory.mktemp("graph")
     copied_graph(root)
-    others = {"detectors": ["detector"], "guides": {"dance": GUIDE}, "face_cycles": {"t": GUIDE}}
+    others = {"detectors": ["detector"], "guides": {"dance": GUIDE}}
+    others |= {"scenes": {"t": GUIDE}, "face_cycles": {"t": GUIDE}}
     write_sections({**PARAMS, **others}, root)
     Repo.init(str(root), no_scm=True).close()
     with Repo(str(root)) as repo:
@@ -240,9 +241,10 @@ def test_no_name_reaches_a_shell_before_it_is_checked(tmp_path, monkeypatch):
         {"transfers": {HOSTILE: transfer}},
         {"guides": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
         {"detectors": [HOSTILE]},
+        {"scenes": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
         {"face_cycles": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
     ):
-        empty = {name: {} for name in ("videos", "transfers", "guides", "face_cycles")}
+        empty = {name: {} for name in ("videos", "transfers", "guides", "scenes", "face_cycles")}
         empty |= {name: [] for name in ("subjects", "targets", "detectors")}
         write_sections({**PARAMS, **empty, **names})
         with Repo() as repo:

@@ -21,6 +21,7 @@ targets: []
 trained: []
 transfers: {}
 guides: {}
+scenes: {}
 face_cycles: {}
 """
 

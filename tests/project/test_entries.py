@@ -21,6 +21,7 @@ subjects: [ada, ben]
 targets: [ada]
 trained: [ada]
 guides: {}
+scenes: {}
 face_cycles: {}
 transfers:
   ada_as_ben: {source: dance, source_subject: ben, target: ada, truth: none}

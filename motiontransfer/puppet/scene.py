@@ -1,0 +1,89 @@
+"""The room of a dancer's film without the dancer, as it is stored; skin and light in its frames."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from motiontransfer.core.tensor_files import read_arrays, write_arrays
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.puppet.masks import Mask
+from motiontransfer.puppet.overlays import Overlay
+from motiontransfer.video.color import Frame
+
+DIFFERENT = 24  # levels off the plate, of more than coding and noise
+_FEWEST_LANDMARKS = 20  # of a face
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What is the same in all frames, in the part of the film that the dancer's crop shows."""
+
+    plate: Frame
+    """The room without the dancer, in pixels of the film."""
+    is_guessed: UInt8[np.ndarray, "height width"]
+    """1 where the dancer was before it all the time."""
+    before: Mask
+    """255 where something is before the dancer all the time; in the size of the levels."""
+    places: UInt8[np.ndarray, "overlays height width"]
+    colors: UInt8[np.ndarray, "overlays height width 3"]
+    """Of captions and stickers before the dancer, which may come and go."""
+    skin: Float32[np.ndarray, "2 3"]
+    """Mean and deviation of L, a and b on the dancer's face; 0 where none was seen."""
+
+    @property
+    def overlays(self) -> list[Overlay]:
+        there = np.ones(1, bool)
+        return [
+            Overlay(place > 0, color, there)
+            for place, color in zip(self.places, self.colors, strict=True)
+        ]
+
+
+def write_scene(path: Path, scene: Scene) -> None:
+    arrays = {field.name: getattr(scene, field.name) for field in fields(Scene)}
+    write_arrays(path, arrays, description={})
+
+
+def read_scene(path: Path) -> Scene:
+    return Scene(**read_arrays(path))
+
+
+def face_pixels(
+    keypoints: Keypoints,
+    index: int,
+    image: Frame,
+    is_shown: Bool[np.ndarray, "height width"] | None = None,
+) -> UInt8[np.ndarray, "pixels 3"]:
+    """Pixels of an image between the landmarks of a face; none without a face."""
+    place = np.zeros(image.shape[:2], np.uint8)
+    if "face" in dict(keypoints.skeleton.groups):
+        face = keypoints.skeleton.slice("face")
+        points = keypoints.points[index, face][keypoints.score[index, face] > 0]
+        if len(points) >= _FEWEST_LANDMARKS:
+            cv2.fillConvexPoly(place, cv2.convexHull(points.round().astype(np.int32)), 1)
+    return image[(place > 0) if is_shown is None else (place > 0) & is_shown]
+
+
+def skin_colors(faces: Iterable[UInt8[np.ndarray, "_ 3"]]) -> Float32[np.ndarray, "2 3"]:
+    """Mean and deviation of L, a and b, as OpenCV has them in 8 bits."""
+    pixels = np.concatenate([np.zeros((0, 3), np.uint8), *faces])
+    if not len(pixels):
+        return np.zeros((2, 3), np.float32)
+    lab = cv2.cvtColor(pixels[None], cv2.COLOR_RGB2LAB)[0].astype(np.float32)
+    return np.stack([lab.mean(axis=0), lab.std(axis=0)])
+
+
+def light_of_film(
+    frame: Frame, plate: Frame, removed: Mask
+) -> Float32[np.ndarray, "height width 3"]:
+    """Levels that a frame is brighter than the plate, smoothly, from beside what goes."""
+    apart = frame.astype(np.float32) - plate
+    weight = ((removed == 0) & (np.abs(apart).max(axis=2) < 2 * DIFFERENT)).astype(np.float32)
+    side = len(frame) // 8 * 2 + 1
+    total = cv2.blur(weight, (side, side))
+    mean = cv2.blur(apart * weight[..., None], (side, side)) / np.maximum(total, 0.02)[..., None]
+    return cv2.blur(mean, (side, side))

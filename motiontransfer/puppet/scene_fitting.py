@@ -1,0 +1,262 @@
+"""The room of a dancer's film without the dancer: what goes with them, and what is before them.
+
+The frames of a fixed camera are compared with the background image (clean plate). With the dancer
+go their mask, what differs from the plate beside it (hair, fingers, cloth), their reflection on the
+floor, and their shadow, of which the darkening is kept. Whatever else a frame shows stays.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from motiontransfer.core.progress import track
+from motiontransfer.core.sampling import evenly_spaced
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.keypoints import Detections, Keypoints
+from motiontransfer.puppet.background import is_shadow, median_background
+from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.masks import Mask, disc_of, write_masks
+from motiontransfer.puppet.overlays import ALIKE, CORNER
+from motiontransfer.puppet.scene import DIFFERENT, Scene, face_pixels, skin_colors
+from motiontransfer.puppet.segmentation import drawn_person, segment_person
+from motiontransfer.puppet.target_clips import TargetClip
+from motiontransfer.video.clip import DETECTION_SCALE, detection_frames
+from motiontransfer.video.color import Frame
+from motiontransfer.video.frame_store import FrameStore, write_frames
+from motiontransfer.video.geometry import Framing, resize
+
+# Shares of the body's height.
+_EDGE = 0.012  # around the mask: what it is wrong by
+_BESIDE = 0.07  # from the mask, within which what differs from the plate is the dancer's
+_AROUND = 0.3  # from the mask, where the light is compared
+_SHADOW_REACH = 0.5  # from the mask, of a shadow
+_REFLECTION = 0.1, 0.35  # beside and below the feet
+_SPECK = 0.006  # of what differs: smaller pieces are noise
+_SOFT = 0.02  # of a shadow's edge, as it is kept
+_OTHER = 0.15  # between the joints of two people
+
+_NUM_FRAMES = 80  # of which the plate is made; more take longer
+_NUM_FACES = 20  # of which skin is measured
+_LEAST_PERSON = 64  # level of 255 of a mask, from which it shows the dancer
+_OFFSET = 8.0  # levels; keeps ratios of dark pixels apart from noise
+_DARKEST = 0.35  # of a shadow
+_CORE = 0.5  # of a part's radius: there it surely is
+_BEFORE = 0.8  # of the frames in which a part is there, that show the plate
+_STILL_SECONDS = 0.4  # in which a caption stays
+_LEAST_SECONDS = 0.5  # of those frames, to tell what is before the dancer
+
+Levels = UInt8[np.ndarray, "height width 3"]
+"""Share of each pixel that goes with the dancer, and what is left of the light in their shadow, of
+255; the last channel is empty."""
+_Pixels = Bool[np.ndarray, "height width"]
+
+
+def fit_scene(clip: TargetClip, framing: Framing, people: Detections, levels_file: Path) -> Scene:
+    """Find what is the same in all frames, and write the levels of each.
+
+    Args:
+        clip: of the dancer; masks are written to its `masks_file`.
+        framing: of its working image in the film.
+    """
+    x0, y0, x1, y1 = framing.crop
+    with FrameStore(detection_frames(clip.frames.parent)) as store:
+        size, num_frames = store.size, clip.keypoints.num_frames
+        dancer = Dancer(keypoints=clip.keypoints.resized(size), people=people.resized(size))
+        frames = track(store.frames(), "segmenting the dancer", total=num_frames)
+        found = segment_person(dancer.keypoints, enumerate(frames))
+        write_masks(clip.masks_file, found)
+        with FullSizeFrames([clip]) as full:
+            background = median_background(full, num_frames=_NUM_FRAMES)
+        masks = np.zeros((num_frames, *size), np.uint8)
+        masks[found.frame_index] = found.masks
+        plate = resize(background.image, size)
+        before = Before(dancer, plate)
+        seen = evenly_spaced(found.frame_index.tolist(), count=_NUM_FACES)
+        skin = skin_colors(face_pixels(dancer.keypoints, index, store[index]) for index in seen)
+        content = (framing.enlarged(DETECTION_SCALE) or framing).content
+        frames = track(store.frames(), "what goes with the dancer", total=num_frames)
+        levels = scene_levels(frames, [*masks], plate, dancer, before)
+        shown = (_part(each, size, content) for each in levels)
+        write_frames(levels_file, shown, frame_rate=clip.keypoints.frame_rate)
+    film = y1 - y0, x1 - x0
+
+    def of_film(image: np.ndarray) -> np.ndarray:
+        return resize(_part(image, size, content), film)
+
+    return Scene(
+        plate=of_film(background.image),
+        is_guessed=of_film(background.is_filled.astype(np.uint8)),
+        before=_part(before.place(), size, content),
+        places=np.array(
+            [of_film(one.place.astype(np.uint8)) for one in background.overlays], np.uint8
+        ).reshape(-1, *film),
+        colors=np.array([of_film(one.colors) for one in background.overlays], np.uint8).reshape(
+            -1, *film, 3
+        ),
+        skin=skin,
+    )
+
+
+def _part(image: np.ndarray, size: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:
+    """A box, of an image of some size, of the same image in any size."""
+    zoom = np.divide(image.shape[:2], size)
+    x0, y0, x1, y1 = np.rint(np.array(box) * np.tile(zoom[::-1], 2)).astype(int).tolist()
+    return image[y0:y1, x0:x1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dancer:
+    """Whom a scene is without, in the size of the masks."""
+
+    keypoints: Keypoints
+    people: Detections
+    """Everyone in view."""
+
+    def others(self, index: int, height_px: float) -> Mask:
+        """Where other people's parts are in a frame."""
+        own, found = self.keypoints.points[index], self.keypoints.score[index] > 0
+        place = np.zeros(self.keypoints.image_size, np.uint8)
+        for row in np.flatnonzero(self.people.frame_index == index).tolist():
+            both = found & (self.people.score[row] > 0)
+            apart = np.linalg.norm(self.people.points[row][both] - own[both], axis=1)
+            if not both.any() or np.median(apart) > _OTHER * height_px:
+                place |= drawn_person(self.people, row, height_px=height_px)
+        return place
+
+
+class Before:
+    """What lies before the dancer all the time, as furniture: a part is there, and not seen."""
+
+    def __init__(self, dancer: Dancer, plate: Frame) -> None:
+        """Take the plate in the size of the masks."""
+        self._dancer, self._plate = dancer, plate
+        self._height_px = body_height_px(dancer.keypoints)
+        self._there, self._hidden = np.zeros((2, *plate.shape[:2]), np.uint16)
+
+    def add(self, index: int, frame: Frame, mask: Mask) -> None:
+        height_px = self._height_px
+        core = drawn_person(self._dancer.keypoints, index, height_px=height_px, share=_CORE) > 0
+        alike = cv2.absdiff(frame, self._plate).max(axis=2) < DIFFERENT
+        self._there += core
+        self._hidden += core & alike & (mask < _LEAST_PERSON)
+
+    def place(self) -> Mask:
+        """255 where it is, with soft edges."""
+        least = max(_LEAST_SECONDS * float(self._dancer.keypoints.frame_rate), 3)
+        place = (self._hidden >= least) & (self._hidden > _BEFORE * self._there)
+        disc = disc_of(_SPECK * self._height_px)
+        solid = cv2.morphologyEx(place.astype(np.uint8), cv2.MORPH_OPEN, disc)
+        return cv2.blur(255 * cv2.morphologyEx(solid, cv2.MORPH_CLOSE, disc), (3, 3))
+
+
+def scene_levels(
+    frames: Iterable[Frame], masks: Sequence[Mask], plate: Frame, dancer: Dancer, before: Before
+) -> Iterator[Levels]:
+    """Of each frame of a clip; all is of one size.
+
+    Args:
+        masks: one for each frame; 0 where nobody was found.
+        before: gets each frame.
+    """
+    height_px = body_height_px(dancer.keypoints)
+    apart = max(round(_STILL_SECONDS * float(dancer.keypoints.frame_rate)), 1)
+    for index, (earlier, frame, later) in enumerate(_with_neighbors(frames, apart)):
+        before.add(index, frame, masks[index])
+        text = still_text(frame, (earlier, later), height_px=height_px)
+        others = dancer.others(index, height_px)
+        gone = _with_dancer(frame, plate, masks[index], text, others, height_px=height_px)
+        yield np.dstack([*gone, np.zeros_like(text)])
+
+
+def _with_neighbors(frames: Iterable[Frame], apart: int) -> Iterator[tuple[Frame, Frame, Frame]]:
+    """Each frame between those so many before and after it; at the ends the first and the last."""
+    near: deque[Frame] = deque(maxlen=2 * apart + 1)
+    for frame in frames:
+        near.extend([frame] if near else [frame] * (apart + 1))
+        if len(near) == near.maxlen:
+            yield near[0], near[apart], near[-1]
+    for _ in range(apart if near else 0):
+        near.append(near[-1])
+        if len(near) == near.maxlen:
+            yield near[0], near[apart], near[-1]
+
+
+def still_text(frame: Frame, others: Sequence[Frame], *, height_px: float) -> _Pixels:
+    """Corners that stay where they are before a frame or after it, and what is beside them."""
+    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    still = np.any([cv2.absdiff(frame, one).max(axis=2) <= ALIKE for one in others], axis=0)
+    text = (cv2.cornerMinEigenVal(gray, 3, ksize=3) > CORNER) & still
+    return cv2.dilate(text.astype(np.uint8), disc_of(_EDGE * height_px)) > 0
+
+
+def _with_dancer(
+    frame: Frame, plate: Frame, mask: Mask, text: _Pixels, others: Mask, *, height_px: float
+) -> tuple[Mask, Mask]:
+    """What goes with the dancer, and what is left of the light."""
+    light = np.full(mask.shape, 255, np.uint8)
+    person = mask >= _LEAST_PERSON
+    if not person.any():
+        return np.zeros_like(mask), light
+    away = cv2.distanceTransform((~person).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    away = away / np.float32(height_px)
+    plate = _at_light_of(frame, plate, ~person & (away < _AROUND))
+    kept = (others > 0) & ~person
+    differs = (cv2.absdiff(frame, plate).max(axis=2) > DIFFERENT) & ~kept
+    hers = away <= _EDGE
+    beside = (away <= _BESIDE) | _floor(person, height_px)
+    hers = _touching(differs & beside & ~text, hers)
+    dark = _opened(is_shadow(frame, plate) & differs & (away < _SHADOW_REACH), height_px)
+    shadow = _touching(dark, hers) & ~hers
+    removed = np.where((hers | shadow) & ~kept, np.uint8(255), np.uint8(0))
+    removed = cv2.dilate(removed, disc_of(_SPECK * height_px))
+    side = 2 * max(round(_SPECK * height_px), 1) + 1
+    if shadow.any():
+        light = _softened(frame, plate, shadow, ~hers, height_px)
+    return cv2.blur(removed, (side, side)), light
+
+
+def _at_light_of(frame: Frame, plate: Frame, beside: _Pixels) -> Frame:
+    """The plate as bright as a frame is beside the person, for lamps and exposure that change."""
+    if not beside.any():
+        return plate
+    by = np.median(frame[beside].astype(np.int16) - plate[beside], axis=0)
+    return np.clip(plate + by.round().astype(np.int16), 0, 255).astype(np.uint8)
+
+
+def _floor(person: _Pixels, height_px: float) -> _Pixels:
+    """Where the floor may mirror someone: about the lower end of the mask, and below."""
+    x, y, width, height = cv2.boundingRect(person.astype(np.uint8))
+    beside, below = (round(share * height_px) for share in _REFLECTION)
+    place, foot = np.zeros(person.shape, bool), y + height
+    place[max(foot - beside, 0) : foot + below, max(x - beside, 0) : x + width + beside] = True
+    return place
+
+
+def _opened(place: _Pixels, height_px: float) -> _Pixels:
+    disc = disc_of(_SPECK * height_px)
+    return cv2.morphologyEx(place.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0
+
+
+def _touching(place: _Pixels, core: _Pixels) -> _Pixels:
+    """Pieces of a place that touch its core, and the core."""
+    _, pieces = cv2.connectedComponents((place | core).astype(np.uint8))
+    return np.isin(pieces, np.unique(pieces[core]))
+
+
+def _softened(
+    frame: Frame, plate: Frame, shadow: _Pixels, is_known: _Pixels, height_px: float
+) -> Mask:
+    """Share of the plate's light in a shadow, of 255, soft; under the person as nearby."""
+    bright, dark = (image.mean(axis=2, dtype=np.float32) + _OFFSET for image in (plate, frame))
+    share = np.where(shadow, (dark / bright).clip(_DARKEST, 1), np.float32(1))
+    weight = is_known.astype(np.float32)
+    reach = (0, 0), _SOFT * height_px
+    total = cv2.GaussianBlur(weight, *reach)
+    soft = cv2.GaussianBlur(share * weight, *reach) / np.maximum(total, 1e-3)
+    soft = np.where(total > 1e-3, soft, 1).astype(np.float32)
+    return cv2.convertScaleAbs(soft, alpha=255)

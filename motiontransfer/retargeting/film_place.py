@@ -1,0 +1,73 @@
+"""Normalized poses placed in the dancer's film: feet on the dancer's feet, the head as high.
+
+Each frame has its similarity, so that the target's proportions stay: the scale undoes that of the
+ankle lines, and the lower foot is where the dancer's is.
+"""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from motiontransfer.pose.completion import WHOLE
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.time_series import fill_gaps
+from motiontransfer.retargeting.normalization import floor_scale
+from motiontransfer.retargeting.statistics import PoseStatistics
+from motiontransfer.video.geometry import Framing
+
+Stature = Literal["dancer", "target"]
+"""dancer: as tall as the dancer; target: with a head as high, so that the taller one is taller."""
+
+_SUPPORT = 0.02  # of the body's height; ends that differ by more in height do not share the weight
+_HEADS = (0.7, 1.4)  # ratio of two people's heights; beyond, a head was measured wrongly
+_FEET, _SHOULDERS = (("left_ankle", "right_ankle"), ("left_shoulder", "right_shoulder"))
+
+
+def placed_in_film(
+    poses: Keypoints,
+    dance: Keypoints,
+    framing: Framing,
+    *,
+    source: PoseStatistics,
+    target: PoseStatistics,
+    stature: Stature = "dancer",
+) -> Keypoints:
+    """Poses in pixels of the upright film.
+
+    Args:
+        poses: normalized, in the target's image.
+        dance: the same frames as the dancer was seen, in the working image.
+        framing: of that image in the film.
+    """
+    scale = 1 / (floor_scale(dance, source, target) * np.mean(framing.scale))
+    if stature == "target" and "head" in source.proportions.keys() & target.proportions.keys():
+        ratio = source.proportions["head"] / target.proportions["head"]
+        scale = scale * np.clip(ratio, *_HEADS)
+    joints = _FEET if source.shows == target.shows == WHOLE else _SHOULDERS
+    height_px = source.height_at_closest_px
+    at, known = _lower_end(dance, joints, height_px=height_px)
+    own, found = _lower_end(poses, joints, height_px=height_px / float(np.median(scale)))
+    film = (at - np.array(framing.offset)) / np.array(framing.scale)
+    shift = film - scale[:, None] * own
+    if not (known & found).any():
+        return replace(poses, image_size=framing.source_size)
+    shift = np.stack([fill_gaps(one, known & found) for one in shift.T], axis=1)
+    points = scale[:, None, None] * poses.points + shift[:, None]
+    points = np.where(poses.score[..., None] > 0, points, 0).astype(np.float32)
+    return replace(poses, points=points, image_size=framing.source_size)
+
+
+def _lower_end(
+    keypoints: Keypoints, joints: tuple[str, str], *, height_px: float
+) -> tuple[Float64[np.ndarray, "frames 2"], Bool[np.ndarray, " frames"]]:
+    """The lower one of two joints, passing over where both are low; and where one is known."""
+    at, known = zip(*(keypoints.midpoint(one, min_score=0.0) for one in joints), strict=True)
+    at, known = np.stack(at, axis=1).astype(np.float64), np.stack(known, axis=1)
+    line = np.where(known, at[..., 1], -np.inf)
+    below = line.max(axis=1, keepdims=True)
+    below = np.where(np.isfinite(below), below, 0.0)
+    weight = np.exp(np.maximum((line - below) / (_SUPPORT * height_px), -50)) * known
+    total = weight.sum(axis=1, keepdims=True)
+    return (weight[..., None] * at).sum(axis=1) / np.maximum(total, 1e-9), total[:, 0] > 0
