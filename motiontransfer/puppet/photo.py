@@ -5,7 +5,7 @@ The room is without the soft shadow that the person casts on it.
 
 import cv2
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float32
 
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.puppet.background import Background
@@ -86,7 +86,7 @@ def _soft_shadow(
     around = near & ~person
     if near.all(axis=1).any() or not around.any():
         return None
-    rows = [np.median(row[~is_near], axis=0) for row, is_near in zip(room, near, strict=True)]
+    rows = [_usual(row, is_near) for row, is_near in zip(room, near, strict=True)]
     even = (room / np.array(rows)[:, None]).astype(np.float32)
     light = membrane(even, person) / membrane(even, near)
     color = np.quantile(np.ptp(light[around], axis=1), 0.9)
@@ -101,3 +101,12 @@ def _soft_shadow(
         return None
     light = cv2.GaussianBlur(np.where(near[..., None], light, 1).clip(_DARKEST, 1), (0, 0), 1)
     return cv2.convertScaleAbs(light, alpha=255)
+
+
+def _usual(
+    row: Float32[np.ndarray, "columns 3"], is_near: Bool[np.ndarray, " columns"]
+) -> Float32[np.ndarray, "3"]:
+    """Color of a row of the room: the mean of those of both sides, of which one may be darker."""
+    middle = int(np.flatnonzero(is_near).mean()) if is_near.any() else len(row) // 2
+    sides = [row[side][~is_near[side]] for side in (slice(middle), slice(middle, None))]
+    return np.mean([np.median(side, axis=0) for side in sides if len(side)], axis=0)

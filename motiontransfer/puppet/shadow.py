@@ -23,4 +23,4 @@ def _enlarged(light: Light, room: Frame, moved: tuple[float, float]) -> Frame:
     scale = np.divide(room.shape[:2], light.shape[:2])[::-1]
     matrix = np.column_stack([np.diag(scale), moved + (scale - 1) / 2])
     size = room.shape[1::-1]
-    return cv2.warpAffine(light, matrix, size, flags=cv2.INTER_CUBIC, borderValue=(255,) * 3)
+    return cv2.warpAffine(light, matrix, size, flags=cv2.INTER_LINEAR, borderValue=(255,) * 3)
