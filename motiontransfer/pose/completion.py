@@ -139,10 +139,15 @@ def complete(keypoints: Keypoints, content: Box | None = None) -> Keypoints:
     x0, y0, x1, y1 = content
     sure = x0, y0, x1, y1 - round(_AT_EDGE * (y1 - y0))
     inside = _inside(keypoints, sure)
-    keypoints, inside = _with_wrists_of_hands(keypoints, inside)
+    points, score = keypoints.points.copy(), keypoints.score.copy()
+    keypoints = replace(keypoints, points=points, score=score)
+    for side in _SIDES:  # a hand that is found is at a wrist
+        wrist, hand = (keypoints.skeleton.index(f"{side}_{at}wrist") for at in ("", "hand_"))
+        shown = (score[:, hand] > 0) & ~inside[:, wrist]
+        points[shown, wrist], score[shown, wrist] = points[shown, hand], score[shown, hand]
+        inside[shown, wrist] = True
     trunk = _trunk(keypoints, inside, *(joint.places for joint in shoulders.values()))
     legs, arms = _legs(keypoints, inside, trunk), _arms(keypoints, inside, trunk)
-    points, score = keypoints.points.copy(), keypoints.score.copy()
     completed = np.zeros(score.shape, bool)
     known = (keypoints.score > 0).any(axis=1)
     for name, joint in {**shoulders, **legs, **arms}.items():
@@ -200,19 +205,6 @@ def _below_head(keypoints: Keypoints, shoulders: list[_Joint]) -> dict[str, _Joi
         f"{side}_shoulder": _Joint(_continued(model, joint).places, joint.is_seen)
         for side, model, joint in zip(_SIDES, models, shoulders, strict=True)
     }
-
-
-def _with_wrists_of_hands(
-    keypoints: Keypoints, inside: Bool[np.ndarray, "frames joints"]
-) -> tuple[Keypoints, Bool[np.ndarray, "frames joints"]]:
-    """With the wrists of hands that are seen, whose arms are not."""
-    points, score, inside = keypoints.points.copy(), keypoints.score.copy(), inside.copy()
-    for side in _SIDES:
-        wrist, of_hand = (keypoints.skeleton.index(f"{side}_{at}wrist") for at in ("", "hand_"))
-        shown = (score[:, of_hand] > 0) & ~inside[:, wrist]
-        points[shown, wrist], score[shown, wrist] = points[shown, of_hand], score[shown, of_hand]
-        inside[shown, wrist] = True
-    return replace(keypoints, points=points, score=score), inside
 
 
 def _trunk(

@@ -22,7 +22,7 @@ from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk, neares
 from motiontransfer.puppet.fusion import fused
 from motiontransfer.puppet.inpainting import inpainted
 from motiontransfer.puppet.masks import LEAST_MASK, read_masks
-from motiontransfer.puppet.overlays import Overlay, find_overlays
+from motiontransfer.puppet.overlays import Overlay, find_captions, find_overlays
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.puppet.shadow import Light
 from motiontransfer.video.color import Frame
@@ -88,9 +88,9 @@ def median_background(frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES) 
     The person is where their masks are.
     """
     samples = _read_samples(frames, num_frames)
-    overlays = find_overlays(
-        samples.frames, samples.poses, frame_rate=samples.frame_rate, height_px=samples.height_px
-    )
+    sizes = {"frame_rate": samples.frame_rate, "height_px": samples.height_px}
+    overlays = find_overlays(samples.frames, samples.poses, **sizes)
+    overlays += find_captions(samples.frames, samples.distances > 0, **sizes)
     for overlay in overlays:
         samples.distances[overlay.is_there[:, None, None] & overlay.place] = 0
     shows_background = _showing_background(samples.distances)
@@ -103,16 +103,16 @@ def median_background(frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES) 
     is_hidden = resampled(cv2.dilate(hidden, np.ones((rim, rim))), frames.size) > 0
     image = inpainted(fused(seen, frames.kept, shows_background, is_hidden), is_hidden)
     large = [_at_full_size(overlay, frames) for overlay in overlays]
-    for place, colors, _ in (overlay for overlay in large if overlay.stays):
-        image[place] = colors[place]
-        is_hidden &= ~place
+    for overlay in (one for one in large if one.stays):
+        image[overlay.place] = overlay.colors[overlay.place]
+        is_hidden &= ~overlay.place
     return Background(image, is_filled=is_hidden, is_moving=_moving(samples), overlays=tuple(large))
 
 
 def _at_full_size(overlay: Overlay, frames: FullSizeFrames) -> Overlay:
-    place, _, is_there = overlay
-    colors = _quantile_images(frames.kept, is_there[:, None, None] & place, frames.size)[0]
-    return Overlay(resampled(place, frames.size), colors, is_there)
+    shown = overlay.is_there[:, None, None] & overlay.place
+    colors = _quantile_images(frames.kept, shown, frames.size)[0]
+    return overlay._replace(place=resampled(overlay.place, frames.size), colors=colors)
 
 
 def _read_samples(frames: FullSizeFrames, num_frames: int) -> _Samples:

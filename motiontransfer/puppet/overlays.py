@@ -2,10 +2,12 @@
 
 A body part that moves takes its looks along. What keeps its color and its corners before moving
 parts, and does so again later, is no part: it is hidden of the parts, and stays before them. Along
-an edge without corners cloth may slide unseen.
+an edge without corners cloth may slide unseen. A caption before what rests is told by its changes:
+all at once, beside the person too.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -20,11 +22,13 @@ _WINDOW_SECONDS, _FEWEST = 1.0, 5  # in which an overlay stays; and samples
 _MOVED = 0.02  # of the body's height, by all joints of a part; planted feet do not count
 _CORE = 0.55  # of a limb's radius: there it is surely
 _PASSING = 0.2  # of the samples of a window, in which the part is there
-ALIKE = 14  # levels within which a pixel keeps its color: coding changes it
+_ALIKE = 14  # levels within which a pixel keeps its color: coding changes it
 _STILL = 0.9  # of the samples that show it, in which a pixel keeps its color
-CORNER = 5.0  # least eigenvalue of the squared slopes; cloth stays below
+_CORNER = 5.0  # least eigenvalue of the squared slopes; cloth stays below
 _BESIDE, _WITHIN = 0.012, 0.03  # of the height, between edges that belong together; between parts
 _LEAST = 0.05  # side of the square that its corners would fill, of the height
+_REST_SECONDS = 0.5  # before and after a caption changes
+_LARGEST_CHANGE = 0.3  # of the picture; more is another scene, or its light
 _STAYS = 0.5  # share of the samples from which it is drawn in results
 
 _Pixels = Bool[np.ndarray, "height width"]
@@ -35,15 +39,17 @@ class Overlay(NamedTuple):
     colors: Frame
     """In the place."""
     is_there: Bool[np.ndarray, " samples"]
+    is_changed: bool = False
+    """It follows another, or another follows it, at the same place."""
 
     @property
     def stays(self) -> bool:
-        return bool(self.is_there.mean() > _STAYS)
+        return bool(self.is_there.mean() > _STAYS) and not self.is_changed
 
     def is_in(self, frame: Frame) -> bool:
         """True if a frame shows most of it."""
         apart = cv2.absdiff(frame[self.place], self.colors[self.place]).max(axis=1)
-        return bool(np.mean(apart <= ALIKE) > 0.5)
+        return bool(np.mean(apart <= _ALIKE) > 0.5)
 
     def over(self, box: tuple[slice, slice]) -> UInt8[np.ndarray, "rows columns"]:
         """255 in its place."""
@@ -79,13 +85,12 @@ def find_overlays(
     twice = np.zeros(frames[0].shape[:2], bool)
     for start in range(0, len(frames) - length + 1, length // 2):
         window, middle = frames[start : start + length], frames[start + length // 2]
-        gray = cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        place = cv2.cornerMinEigenVal(gray, 3, ksize=3) > CORNER
-        place &= np.all([_alike(frame, middle) for frame in window], axis=0)
+        place = corners(middle)
+        place &= np.all([alike_pixels(frame, middle) for frame in window], axis=0)
         passing = _passing(poses[start : start + length], place.shape, height_px)
         place &= passing >= max(_PASSING * length, 3)
         for before in (one for one in seen if one[0] + length <= start):
-            twice |= place & before[1] & _alike(before[2], middle)
+            twice |= place & before[1] & alike_pixels(before[2], middle)
         seen.append((start, place, middle))
     together = _closed(twice, _BESIDE * height_px)
     num_pieces, pieces = cv2.connectedComponents(together.astype(np.uint8))
@@ -99,8 +104,51 @@ def find_overlays(
     ]
 
 
-def _alike(frame: Frame, other: Frame) -> _Pixels:
-    return cv2.absdiff(frame, other).max(axis=2) <= ALIKE
+def find_captions(
+    frames: Sequence[Frame],
+    is_beside: Bool[np.ndarray, "frames height width"],
+    *,
+    frame_rate: float,
+    height_px: float,
+) -> list[Overlay]:
+    """Captions that change at once, each from one change to the next.
+
+    Args:
+        is_beside: the person.
+    """
+    alike = [alike_pixels(*pair) for pair in pairwise(frames)]
+    none = np.zeros(frames[0].shape[:2], bool)
+    changes = {0: none, len(frames): none}
+    rest = max(round(_REST_SECONDS * frame_rate), 2)
+    for at in range(rest + 1, len(frames) - rest):
+        still = np.all([*alike[at - 1 - rest : at - 1], *alike[at : at + rest]], axis=0)
+        beside = is_beside[at - 1] & is_beside[at]
+        changed = ~alike[at - 1] & (still | beside)
+        sure = changed & still & beside
+        if sure.any() and changed.mean() < _LARGEST_CHANGE:
+            sure &= corners(frames[at - 1]) | corners(frames[at])
+            if sure.sum() >= (_LEAST * height_px) ** 2:
+                top, bottom = np.quantile(np.nonzero(sure)[0], (0.02, 0.98))
+                changed[: max(round(top - _WITHIN * height_px), 0)] = False
+                changed[round(bottom + _WITHIN * height_px) :] = False
+                changes[at] = changed
+    captions = []
+    for start, end in pairwise(sorted(changes)) if len(changes) > 2 else ():
+        place = cv2.dilate((changes[start] | changes[end]).astype(np.uint8), np.ones((3, 3))) > 0
+        is_there = np.isin(np.arange(len(frames)), range(start, end))
+        captions.append(Overlay(place, frames[(start + end) // 2], is_there, is_changed=True))
+    return captions
+
+
+def corners(frame: Frame) -> _Pixels:
+    """Where letters and drawings are, and hardly any cloth."""
+    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return cv2.cornerMinEigenVal(gray, 3, ksize=3) > _CORNER
+
+
+def alike_pixels(frame: Frame, other: Frame) -> _Pixels:
+    """Which pixels keep their color."""
+    return cv2.absdiff(frame, other).max(axis=2) <= _ALIKE
 
 
 def _passing(
@@ -128,7 +176,7 @@ def _grown(frames: Sequence[Frame], corners: _Pixels, colors: Frame, height_px: 
     is_there = np.array([Overlay(corners, colors, np.ones(1, bool)).is_in(it) for it in frames])
     shown = [frame for frame, there in zip(frames, is_there, strict=True) if there]
     colors = np.median(shown, axis=0).astype(np.uint8)
-    alike = np.array([_alike(frame, colors) for frame in frames])
+    alike = np.array([alike_pixels(frame, colors) for frame in frames])
     still = alike[is_there].mean(axis=0) > _STILL
     place = still & _closed(corners, _WITHIN * height_px)
     if not is_there.all():

@@ -21,7 +21,7 @@ from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.puppet.background import is_shadow, median_background
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.masks import Mask, disc_of, write_masks
-from motiontransfer.puppet.overlays import ALIKE, CORNER
+from motiontransfer.puppet.overlays import alike_pixels, corners
 from motiontransfer.puppet.scene import DIFFERENT, Scene, face_pixels, skin_colors
 from motiontransfer.puppet.segmentation import drawn_person, segment_person
 from motiontransfer.puppet.target_clips import TargetClip
@@ -188,9 +188,8 @@ def _with_neighbors(frames: Iterable[Frame], apart: int) -> Iterator[tuple[Frame
 
 def still_text(frame: Frame, others: Sequence[Frame], *, height_px: float) -> _Pixels:
     """Corners that stay where they are before a frame or after it, and what is beside them."""
-    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    still = np.any([cv2.absdiff(frame, one).max(axis=2) <= ALIKE for one in others], axis=0)
-    text = (cv2.cornerMinEigenVal(gray, 3, ksize=3) > CORNER) & still
+    still = np.any([alike_pixels(frame, one) for one in others], axis=0)
+    text = corners(frame) & still
     return cv2.dilate(text.astype(np.uint8), disc_of(_EDGE * height_px)) > 0
 
 

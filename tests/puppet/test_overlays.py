@@ -9,7 +9,7 @@ from motiontransfer.puppet.appearance_file import read_appearance, write_appeara
 from motiontransfer.puppet.background import median_background
 from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames
-from motiontransfer.puppet.overlays import behind_overlays, find_overlays
+from motiontransfer.puppet.overlays import behind_overlays, find_captions, find_overlays
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.puppet.warping import Puppet
 from tests.films import training_clip
@@ -85,6 +85,60 @@ def test_a_print_on_clothes_and_what_is_before_planted_feet_are_none():
     assert not overlays_in(swaying(), draws(NUM_FRAMES, on_body=True))
     assert not overlays_in(standing(NUM_FRAMES), draws(NUM_FRAMES))
     assert not overlays_in(swaying(), draws(20))  # for less than two windows
+
+
+LINE = np.s_[172:200, 60:200]  # before the feet of someone who stands, and on both sides of them
+LETTERS = np.kron(np.random.default_rng(5).integers(0, 2, (3, 7, 35, 1)) * 255, np.ones((4, 4, 3)))
+
+
+def captions_in(number_of, *, keypoints=None, place=LINE):
+    """Captions over samples that each show the letters of a number; None: none."""
+    keypoints, frames, beside = keypoints or standing(75), [], []
+    for index in range(75):
+        frame = doll(keypoints, index)
+        away = cv2.absdiff(frame, room((256, 256))).max(axis=2) == 0
+        if (number := number_of(index)) is not None:
+            frame[place] = LETTERS[number][: frame[place].shape[0], : frame[place].shape[1]]
+        frames.append(frame)
+        beside.append(away)
+    return find_captions(frames, np.array(beside), frame_rate=25.0, height_px=150.0)
+
+
+def test_captions_that_change_are_told_before_planted_feet_too():
+    captions = captions_in(lambda index: (index >= 20) + (index >= 50))
+    assert [np.flatnonzero(one.is_there)[[0, -1]].tolist() for one in captions] == [
+        [0, 19],
+        [20, 49],
+        [50, 74],
+    ]
+    feet = np.abs(doll(standing(1), 0)[LINE].astype(int) - room((256, 256))[LINE]).max(axis=2) > 0
+    for caption, numbers in zip(captions, ((0, 1), (0, 1, 2), (1, 2)), strict=True):
+        assert not caption.stays
+        differs = np.ptp(LETTERS[list(numbers)], axis=0).max(axis=2) > 0
+        assert caption.place[LINE][differs & feet].all()
+        assert caption.place[LINE][differs].all()
+        caption.place[166:206, 56:204] = False
+        assert not caption.place.any()
+
+
+@pytest.mark.parametrize(
+    "number_of",
+    [
+        lambda _: 0,  # for all of the time
+        lambda index: 0 if 30 <= index < 40 else None,  # for .4 s
+        lambda index: index // 5 % 3,
+    ],
+)
+def test_what_does_not_change_or_rests_for_a_moment_is_no_caption(number_of):
+    assert not captions_in(number_of)
+
+
+def test_another_scene_and_what_changes_before_the_body_alone_are_no_captions():
+    assert not captions_in(lambda index: int(index >= 30), place=np.s_[80:108, 112:144])
+    frames = [np.full((256, 256, 3), 60 * (index >= 30), np.uint8) for index in range(75)]
+    frames = [cv2.add(frame, room((256, 256))) for frame in frames]
+    all_of_it = np.ones((75, 256, 256), bool)
+    assert not find_captions(frames, all_of_it, frame_rate=25.0, height_px=150.0)
 
 
 def test_a_mask_goes_on_behind_an_overlay():
