@@ -212,6 +212,10 @@ def guide(
 
 @app.command()
 def repro(
+    stages: Annotated[
+        list[str] | None,
+        typer.Argument(help="With all that they depend on: train_gan@me, or train_gan for each."),
+    ] = None,
     *,
     jobs: Annotated[
         int | None,
@@ -233,18 +237,17 @@ def repro(
         from motiontransfer.pipeline.cluster import RayExecutor
 
         executor = RayExecutor(ray, jobs)
-    graph, shares = plan(), executor.shares
+    graph, shares = plan(*stages or ()), executor.shares
     threads = shares[0]["OMP_NUM_THREADS"]
     typer.echo(f"{len(graph)} stages, {len(shares)} at once, OMP_NUM_THREADS={threads}")
     if dry:
         typer.echo("\n".join(graph))
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # what is waited for
-    with _stages_stopped_when_ended():
-        with shown_progress() as show:
-            run_stages(graph, executor, keep_going=keep_going, show=show)
-        rest = LocalExecutor(targets={"dvc": "dvc.yaml"})  # what changed meanwhile is not left out
-        run_stages({"dvc": []}, rest, keep_going=False, show=lambda _: None)
+    with _stages_stopped_when_ended(), shown_progress() as show:
+        run_stages(graph, executor, keep_going=keep_going, show=show)
+        if rest := plan(*stages or ()) if graph else {}:  # what changed meanwhile is not left out
+            run_stages(rest, LocalExecutor(), keep_going=False, show=show)
     typer.echo("Data and pipelines are up to date.")
 
 

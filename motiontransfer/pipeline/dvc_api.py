@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dvc.cli.parser  # which `dvc.cli.main` loads, as dvc.scm
+import dvc.dependency.param
 import dvc.dvcfile
 import dvc.lock
 import dvc.repo
@@ -112,6 +113,24 @@ def lock_repo(repo: Repo) -> Generator[None]:
             except ValueError:
                 used.unlink()
         yield
+
+
+@contextmanager
+def params_read_once() -> Generator[None]:
+    """Let DVC read each file of params once within the block, not for each stage anew."""
+    module, known = vars(dvc.dependency.param), {}
+    read = module["load_path"]
+
+    def load_path(path: str, *arguments: object, **options: object) -> object:
+        if path not in known:
+            known[path] = read(path, *arguments, **options)
+        return known[path]
+
+    module["load_path"] = load_path
+    try:
+        yield
+    finally:
+        module["load_path"] = read
 
 
 @contextmanager

@@ -42,7 +42,6 @@ _JOB_MEMORY = 2 * 2**30  # bytes; three hours of footage take 1.6 GiB (benchmark
 _POLL_SECONDS = 0.2  # what is shown costs 3 ms each time
 _REPRO = ("--wait-for-lock", "repro")  # it waits while another DVC reads or writes dvc.lock
 _FORK_SERVER = ("-m", "motiontransfer.pipeline.fork_server")
-_NO_TARGETS: Mapping[str, str] = MappingProxyType({})
 _NO_URGENCY: Mapping[str, float] = MappingProxyType({})
 _BUSY = re.compile(r"'(?P<path>[^']+)' is busy, it is being blocked by: \(PID (?P<pid>\d+)\)")
 _WAIT_SECONDS = 1.0  # until it is looked again whether another process still runs
@@ -170,19 +169,15 @@ class LocalExecutor:
     """
 
     def __init__(
-        self,
-        shares: Sequence[Mapping[str, str]] = ({},),
-        *,
-        targets: Mapping[str, str] = _NO_TARGETS,
-        hurried: Collection[str] | None = None,
+        self, shares: Sequence[Mapping[str, str]] = ({},), *, hurried: Collection[str] | None = None
     ) -> None:
-        """Prepare to run stages, or by other names `targets` with all that they depend on.
+        """Prepare to run stages.
 
         Args:
             hurried: stages beside which all others run at a lower priority; None: there are none.
         """
         self.shares: Sequence[Mapping[str, str]] = shares
-        self._targets, self._hurried = targets, hurried
+        self._hurried = hurried
         self._idle: list[subprocess.Popen] = []  # fork servers, each for one stage at a time
         self._running: set[int] = set()
         self._interrupted: set[int] = set()
@@ -214,13 +209,11 @@ class LocalExecutor:
 
     def _run_once(self, stage: str, log: Path, share: Mapping[str, str]) -> int:
         """Run DVC out of reach of the terminal's Ctrl-C, and kill what it leaves if it fails."""
-        target = self._targets.get(stage)
-        arguments = [target] if target else ["--single-item", stage]
         server = self._idle.pop() if self._idle else _start_server()
         assert server.stdin
         assert server.stdout
         is_nice = self._hurried is not None and stage not in self._hurried
-        request = dict(share), str(log), _NICENESS * is_nice, [*_REPRO, *arguments]
+        request = dict(share), str(log), _NICENESS * is_nice, [*_REPRO, "--single-item", stage]
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
         group = int(server.stdout.readline())

@@ -1,5 +1,6 @@
 """The names of DVC that it does not promise, each as this project uses it."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from motiontransfer.pipeline.dvc_api import (
     oid_of,
     opened,
     own_stages,
+    params_read_once,
     read_by,
     runs_folder,
     runs_on_remote,
@@ -143,6 +145,22 @@ def test_a_stage_that_is_reproduced_and_fails_says_so(repo, owner):
     owner.edit("dvc.yaml", "grep crf", "grep zzz")
     with lock_repo(repo), pytest.raises(StageCmdFailedError):
         stage_of(repo, "render").reproduce()
+
+
+def test_params_are_read_once_for_all_stages(repo, monkeypatch):
+    read, read_file = [], dvc_api.dvc.dependency.param.load_path
+
+    def load_path(path, *arguments, **options):
+        read.append(Path(path).name)
+        return read_file(path, *arguments, **options)
+
+    monkeypatch.setattr(dvc_api.dvc.dependency.param, "load_path", load_path)
+    for within, expected in ((params_read_once(), 1), (nullcontext(), 2)):
+        with lock_repo(repo), within:
+            assert not any(stage.changed() for stage in own_stages(repo))
+        assert read == ["params.yaml"] * expected  # of `train` and `render`
+        read.clear()
+    assert dvc_api.dvc.dependency.param.load_path is load_path
 
 
 def test_all_that_is_offered_is_there():

@@ -4,6 +4,7 @@ Commands of a shell stand in for DVC's.
 """
 
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -17,7 +18,9 @@ from rich.console import Console
 
 from motiontransfer.cli.runs import make_table, shown_progress
 from motiontransfer.core.errors import MissingFileError, MotionTransferError
+from motiontransfer.pipeline import plan as module
 from motiontransfer.pipeline import runs
+from motiontransfer.pipeline.dvc_api import opened
 from motiontransfer.pipeline.plan import longest_chain, longest_chains, plan, urgencies
 from motiontransfer.pipeline.runs import (
     Job,
@@ -143,6 +146,36 @@ def test_what_changed_is_run_and_what_depends_on_it_if_the_project_needs_it(proj
     (project / "dvc.yaml").write_text(PIPELINE.replace("cat film", "cat -u film"))
     assert plan("decode@me", is_forecast=True) == {decode: []}
     assert plan(is_forecast=True) == {decode: [], **train}
+
+
+def asked(monkeypatch):
+    """Whether a plan asks DVC."""
+    calls = []
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "opened", lambda *of, **how: calls.append(of) or opened(*of, **how))
+        plan()
+    return bool(calls)
+
+
+def test_while_no_file_has_changed_dvc_is_not_asked(project, monkeypatch):
+    assert asked(monkeypatch)
+    assert not asked(monkeypatch)
+    assert plan("decode", "train@me") == {}
+    with pytest.raises(MotionTransferError, match="trian: no such stage; `dvc stage list` lists"):
+        plan("trian")
+    assert plan(is_forecast=True) == {}
+    (project / "unrelated").touch()
+    (project / "code").with_name("__pycache__").mkdir()
+    assert not asked(monkeypatch)
+    for name in ("weights", "code", "data/me.mp4", "dvc.yaml", "dvc.lock", "demo/dvc.lock"):
+        os.utime(project / name, (1, 1))
+        assert asked(monkeypatch), name
+        assert not asked(monkeypatch), name
+    (project / "params.yaml").write_text("new: 1\n")
+    assert asked(monkeypatch)
+    (project / "weights").unlink()
+    assert asked(monkeypatch)
+    assert asked(monkeypatch)  # something has to run
 
 
 def test_where_no_project_is_there_is_no_plan():
