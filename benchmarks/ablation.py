@@ -111,7 +111,7 @@ def _row(experiment: str, group: str, name: str, variant: Mapping[str, str]) -> 
     return {
         **{"group": group, "variant": name, "what it changes": variant["what"]},
         **_metrics(files, "ours"),
-        **{"steps": trainings[0]["steps"], "CPU minutes": round(minutes, 1)},
+        **{"steps": trainings[0]["steps"], "CPU minutes": round(minutes, 1) or None},
     }
 
 

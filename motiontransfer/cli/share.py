@@ -3,6 +3,7 @@
 DVC, PyTorch and MediaPipe take seconds to load: each command imports what it needs.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -30,7 +31,9 @@ def share(
 ) -> None:
     """Push videos, outputs and past runs to the team's remote."""
     from motiontransfer.pipeline.sharing import share as share_project
+    from motiontransfer.project.merging import set_up
 
+    set_up(Path())
     for line in share_project(url, name=name, endpoint=endpoint, profile=profile):
         typer.echo(line)
 
@@ -48,6 +51,10 @@ def join(
 ) -> None:
     """Fetch results from the team's remote and run the stages that changed."""
     from motiontransfer.pipeline.sharing import join as join_project
+    from motiontransfer.project.merging import set_up, settle
 
+    set_up(Path())
+    for name in settle(Path()):
+        typer.echo(f"{name}: merged by entries; commit the merge")
     for line in join_project(bring=bring):
         typer.echo(line)

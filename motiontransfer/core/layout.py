@@ -54,6 +54,11 @@ def metrics_file(stage: str, name: str) -> Path:
     return Path(f"artifacts/metrics/{stage}/{name}.json")
 
 
+def times_file(stage: str, name: str) -> Path:
+    """How long a training took on this machine: no output, kept by neither git nor DVC."""
+    return Path(f"artifacts/times/{name}/{stage}.json")
+
+
 def counts_file(stage: str, name: str) -> Path:
     """What a stage counted: frames, repairs, what it skipped."""
     return Path(f"artifacts/counts/{name}/{stage}.json")

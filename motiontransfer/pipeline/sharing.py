@@ -44,6 +44,7 @@ from motiontransfer.pipeline.dvc_api import (
     oid_of,
     opened,
     own_stages,
+    params_read_once,
     read_by,
     upstream,
 )
@@ -155,7 +156,7 @@ def _send(repo: Repo, url: str) -> list[str]:
     here = {oid for oid in objects if repo.cache.local.exists(oid)}
     _check_new(repo, here)
     sent = remote.push(repo, here)
-    with lock_repo(repo):
+    with lock_repo(repo), params_read_once():
         stale = [
             stage.addressing
             for stage in _changed_stages(repo)
@@ -322,7 +323,7 @@ def untracked(repo: Repo) -> tuple[str, ...]:
         for path in sorted(read)
         if not any(overlap(path, out) for out in outs)
     ]
-    ignored = _git(Path(repo.root_dir), "check-ignore", "-z", "--stdin", stdin="\0".join(paths))
+    ignored = git(Path(repo.root_dir), "check-ignore", "-z", "--stdin", stdin="\0".join(paths))
     return tuple(filter(None, ignored.split("\0")))
 
 
@@ -337,25 +338,25 @@ def uncommitted(root: Path) -> tuple[str, ...]:
     Nothing without git.
     """
 
-    def belongs_to_git(path: Path) -> bool:
+    def belongs_togit(path: Path) -> bool:
         is_metrics = layout.METRICS_FOLDER in path.parents
         return path.name in _NAMES_IN_GIT or path.suffix == ".dvc" or is_metrics
 
-    lines = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all").split("\0")
+    lines = git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all").split("\0")
     return tuple(
         sorted(
             line[3:]
             for line in lines
-            if line and (not line.startswith("??") or belongs_to_git(Path(line[3:])))
+            if line and (not line.startswith("??") or belongs_togit(Path(line[3:])))
         )
     )
 
 
 def has_commit(root: Path) -> bool:
-    return bool(_git(root, "rev-parse", "--verify", "HEAD"))
+    return bool(git(root, "rev-parse", "--verify", "HEAD"))
 
 
-def _git(root: Path, *arguments: str, stdin: str = "") -> str:
+def git(root: Path, *arguments: str, stdin: str = "") -> str:
     """Output of git; empty if it fails, as without a repository, or is not installed."""
     if shutil.which("git") is None:
         return ""

@@ -7,7 +7,8 @@ from pathlib import Path
 from motiontransfer.core import layout
 from motiontransfer.core.storage import write_json
 
-_COMPARED = ("steps", "planned_steps", "minutes", "steps_per_second", "auc")
+_COMPARED = ("steps", "planned_steps", "auc")
+_TIMES = ("minutes", "own_minutes", "steps_per_second", "loader_share")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,8 @@ class RunPaths:
     """All that a training counted."""
     metrics: Path
     """The few numbers of it that DVC compares."""
+    times: Path
+    """How long it took, which is no output: the same run has the same outputs on each machine."""
 
     @classmethod
     def of_stage(cls, stage: str, name: str, *, models: Path, logs: Path) -> "RunPaths":
@@ -29,11 +32,14 @@ class RunPaths:
             logs=logs,
             counts=layout.counts_file(stage, name),
             metrics=layout.metrics_file(stage, name),
+            times=layout.times_file(stage, name),
         )
 
     def write_counts(self, counts: Mapping[str, object]) -> None:
-        write_json(self.counts, counts)
+        others = {key: number for key, number in counts.items() if key not in _TIMES}
+        write_json(self.counts, others)
         self.write_metrics(counts)
 
     def write_metrics(self, counts: Mapping[str, object]) -> None:
-        write_json(self.metrics, {key: counts[key] for key in _COMPARED if key in counts})
+        for path, keys in ((self.metrics, _COMPARED), (self.times, _TIMES)):
+            write_json(path, {key: counts[key] for key in keys if key in counts})

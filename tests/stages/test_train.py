@@ -15,6 +15,7 @@ from motiontransfer.models import weights as on_disk
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.gan import VGG19Features
 from stages import train_face_cycle, train_face_gan, train_gan
+from tests.digests import digests
 from tests.films import add_clip
 from tests.people import SIZE, dance
 from tests.stages import project
@@ -117,6 +118,21 @@ def test_a_face_cycle_is_where_the_pipeline_looks(clips):
     logs = LOGS[train_face_cycle]
     assert (logs / "images/step_000002.png").exists()
     assert (logs / "metrics/discriminator/adversarial_target.tsv").exists()
+
+
+@pytest.mark.parametrize("stage", [train_gan, train_face_cycle])
+def test_the_same_run_has_the_same_outputs_wherever_it_is_made_but_for_its_times(clips, stage):
+    of_runs = []
+    for _ in range(2):
+        run(stage)
+        of_runs.append(digests(Path("artifacts")))
+    times = [path for path in of_runs[0] if path.startswith("times/")]
+    assert len(times) == 1
+    assert of_runs[0].keys() == of_runs[1].keys()
+    differs = [path for path, digest in of_runs[0].items() if of_runs[1][path] != digest]
+    assert not {*differs} - {*times}
+    told = json.loads(Path("artifacts", *times).read_text())
+    assert told.keys() == {"minutes", "own_minutes", "steps_per_second", "loader_share"}
 
 
 def test_no_steps_mean_no_weights_and_need_no_inputs():

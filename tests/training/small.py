@@ -240,9 +240,10 @@ def paths(folder):
         checkpoints=folder / "checkpoints",
         models=folder / "models",
         logs=folder / "logs",
-        # beside the folder, whose bytes are compared: they have the time
+        # beside the folder, whose bytes are compared: a kill is counted
         counts=folder.with_name(f"{folder.name}_counts.json"),
         metrics=folder.with_name(f"{folder.name}_metrics.json"),
+        times=folder.with_name(f"{folder.name}_times.json"),
     )
 
 
