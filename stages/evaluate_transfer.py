@@ -6,6 +6,7 @@ from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.headline import headline
 from motiontransfer.evaluation.measurements import (
     Measurements,
+    MetricKey,
     read_measurements,
     write_curves,
     write_measurements,
@@ -13,6 +14,8 @@ from motiontransfer.evaluation.measurements import (
 from motiontransfer.evaluation.network_metrics import open_networks
 from motiontransfer.evaluation.params import EvaluateTransferParams
 from motiontransfer.evaluation.protocols import evaluate_transfer
+from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.puppet.key_poses import find_key_poses
 from motiontransfer.puppet.target_clips import held_out_by, read_target_clips
 from motiontransfer.rendering.scene import is_in_film, shown_poses
 from motiontransfer.video.frame_store import check_decodable
@@ -35,6 +38,12 @@ def main(transfer: str) -> str:
         compute=load_section(Compute, "compute"),
         networks=networks,
         has_baseline=not is_in_film(transfer),
+    )
+    dance = read_keypoints(layout.keypoints_file(names.source_subject, names.source))
+    covered = find_key_poses(dance, [clip.training_keypoints for clip in clips], num_poses=0)
+    shares = {"all": covered.coverage[0], **covered.of_regions}
+    found += Measurements.from_values(
+        {MetricKey("coverage", name, "", "film"): (share, None) for name, share in shares.items()}
     )
     write_curves(layout.transfer_evaluation_folder(transfer), found)
     write_measurements(layout.measurements_file("evaluate_transfer", transfer), found)

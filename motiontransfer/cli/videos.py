@@ -123,7 +123,7 @@ def print_missing_poses(
     target: str,
     checked: Mapping[str, "Filmed"] = MappingProxyType({}),
 ) -> None:
-    """Print what a target should film for a dance, where poses of both are known.
+    """Print how much of a dance a target's films cover, where poses of both are known.
 
     Args:
         checked: films by the names of their videos; of other videos, what the pipeline made counts.
@@ -152,8 +152,9 @@ def print_missing_poses(
         if path := expected_path(films[source], filmed, *how):
             typer.echo(f"{transfer}: as far as is known now, {path}")
         picture = layout.INSPECTION_FOLDER / f"{transfer}_poses.png"
-        if lines := advise_on_poses(films[source], filmed, picture=picture):
-            typer.echo("\n  - ".join([f"{transfer}: poses to film, too:", *lines]))
+        covered, *more = advise_on_poses(films[source], filmed, picture=picture)
+        sampled = " at least, by a few frames of each" * bool(checked.keys() & films.keys())
+        typer.echo("\n  - ".join([f"{transfer}: {covered}{sampled}", *more]))
 
 
 @app.command()

@@ -162,6 +162,7 @@ class Metric(NamedTuple):
 
 METRICS: Mapping[str, Metric] = {
     "likeness": Metric("Likeness", "", "higher", _IMAGE),
+    "coverage": Metric("Share of the dance that the films cover", "", "higher", _POSE),
     "l1": Metric("L1", _LEVELS, "lower", _IMAGE),
     "psnr": Metric("PSNR", "dB", "higher", _IMAGE),
     "ssim": Metric("SSIM", "", "higher", _IMAGE),

@@ -20,8 +20,8 @@ from PIL import Image, ImageDraw
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.drawing import draw_rgb
+from motiontransfer.pose.facing import lacks_back
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.pose_coverage import BACK_SECONDS, seconds_from_behind
 from motiontransfer.puppet.key_poses import KeyPoses
 from motiontransfer.rendering.videos import (
     BACKGROUND,
@@ -85,8 +85,8 @@ class Guide:
         length = min(dance.num_frames, round(_LONGEST_SECONDS * dance.frame_rate))
         within = np.convolve(gains, np.ones(length), "valid")
         start = int(within.argmax())
-        turns = seconds_from_behind([dance]) >= BACK_SECONDS > seconds_from_behind(filmed)
-        return cls(dance=range(start, start + length), poses=sorted(poses.frames), turns=turns)
+        frames, turns = range(start, start + length), lacks_back(dance, filmed)
+        return cls(dance=frames, poses=sorted(poses.frames), turns=turns)
 
     def summary(self, poses: KeyPoses) -> str:
         """What is to be filmed, and how much of the dance is covered then."""

@@ -22,6 +22,7 @@ from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.completion import complete
 from motiontransfer.pose.drawing import display_style, draw_rgb
+from motiontransfer.pose.facing import lacks_back
 from motiontransfer.pose.keypoints import (
     Detections,
     Keypoints,
@@ -30,9 +31,9 @@ from motiontransfer.pose.keypoints import (
     resize_points,
 )
 from motiontransfer.pose.plots import track_color
-from motiontransfer.pose.pose_coverage import pose_gaps
 from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.pose.time_series import Series
+from motiontransfer.puppet.key_poses import find_key_poses
 from motiontransfer.rendering.videos import contact_sheet, side_by_side
 from motiontransfer.retargeting.in_view import fit_path
 from motiontransfer.retargeting.normalization import normalize_poses
@@ -50,6 +51,8 @@ _NUM_COLUMNS = 8
 _MARGIN = 0.15  # around a person's joints, of their extent: hair and shoes
 _DPI = 100
 _CURSOR = (230, 60, 60)
+_NUM_ADVISED = 6  # poses: a picture of more is not looked at; `guide` has them all
+_BACK = "the dancer turns the back, which no film of you shows: you will face the camera; turn once"
 Joints = Float32[np.ndarray, "joints 2"]
 Scores = Float32[np.ndarray, " joints"]
 
@@ -81,20 +84,31 @@ class Filmed(Protocol):
 
 
 def advise_on_poses(dance: Filmed, target: Sequence[Filmed], *, picture: Path) -> list[str]:
-    """What a target should film for a dance; if anything, a picture of such frames is written.
+    """How much of a dance a target's films show, and what to film, too.
 
-    A row has the dance's frame, and the target's nearest to it.
+    If anything is, a picture is written of the poses that would add most: a row has the dance's
+    frame, and the target's nearest to it.
     """
-    gaps = pose_gaps(dance.keypoints, [film.keypoints for film in target])
-    if not gaps:
-        return []
+    filmed = [film.keypoints for film in target]
+    poses = find_key_poses(dance.keypoints, filmed, num_poses=_NUM_ADVISED)
+    told = [f"your films cover {poses.in_words()}"]
+    if lacks_back(dance.keypoints, filmed):
+        told.append(_BACK)
     rows = {}
-    for gap in gaps:
-        clip, index = gap.nearest
-        rows[gap.kind] = [_person(dance, gap.frame_index), _person(target[clip], index)]
-    with replacing(picture) as temporary:
-        Image.fromarray(contact_sheet(rows, ["the dancer", "you, nearest"])).save(temporary)
-    return [*(gap.advice for gap in gaps), f"look at {picture}"]
+    for frame, (clip, index), before, after in zip(
+        poses.frames, poses.nearest, poses.coverage, poses.coverage[1:], strict=False
+    ):
+        label = f"{len(rows) + 1}: +{100 * (after - before):.1f} %"
+        rows[label] = [_person(dance, frame), _person(target[clip], index)]
+    if rows:
+        shown = f"{len(rows)} poses" if len(rows) > 1 else "one pose"
+        told.append(
+            f"strike {shown} of it while you film, and it is {100 * poses.coverage[-1]:.0f} %"
+        )
+        told.append(f"look at {picture}")
+        with replacing(picture) as temporary:
+            Image.fromarray(contact_sheet(rows, ["the dancer", "you, nearest"])).save(temporary)
+    return told
 
 
 def expected_path(

@@ -24,6 +24,7 @@ from motiontransfer.pose.completion import SHOWN, compared_films, what_is_shown
 from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.time_series import peaks
+from motiontransfer.puppet.key_poses import find_key_poses
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.report.page import PanelSource, jpeg, leaf_texts, video_panel, write_video_page
 from motiontransfer.report.tables import (
@@ -38,7 +39,7 @@ from motiontransfer.report.tables import (
 from motiontransfer.video.frame_store import FrameStore
 
 _THUMBNAIL_PX = 256  # longer side of the worst frames
-_NUM_WORST = 8  # frames, a row of them on a wide screen
+_NUM_WORST = 8  # frames or poses, a row of them on a wide screen
 _BASE64 = 4 / 3  # bytes in the page for each byte of video
 
 
@@ -88,6 +89,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         "run": run,
         "tiles": tiles(found),
         "worst": _worst(run, found),
+        **_coverage(run),
         "tables": metric_tables(found),
         "has_intervals": any(item.interval for item in measured(found)),
         "skipped": not_measured(found),
@@ -162,18 +164,38 @@ def _worst(run: TransferRun, found: Measurements) -> list[dict[str, object]]:
     errors, texts = frame_errors(found)
     beside = run.names.truth_path or run.source
     label = "truth" if run.names.truth_path else "source"
-    with FrameStore(run.result) as result, FrameStore(beside) as other:
-        return [
-            {
-                "frame": index,
-                "text": texts[index],
-                "images": {
-                    name: jpeg(Image.fromarray(store[index]), largest_px=_THUMBNAIL_PX)
-                    for name, store in (("result", result), (label, other))
-                },
-            }
-            for index in peaks(errors, count=_NUM_WORST, apart=len(errors) // (3 * _NUM_WORST))
-        ]
+    return [
+        _thumbnails(index, texts[index], {"result": (run.result, index), label: (beside, index)})
+        for index in peaks(errors, count=_NUM_WORST, apart=len(errors) // (3 * _NUM_WORST))
+    ]
+
+
+def _coverage(run: TransferRun) -> dict[str, object]:
+    """How much of the dance the films show, and the poses that would add most, beside the nearest.
+
+    It is measured as `evaluate_transfer` measures it.
+    """
+    dance = read_keypoints(layout.keypoints_file(run.names.source_subject, run.names.source))
+    filmed = [clip.training_keypoints for clip in run.clips]
+    poses = find_key_poses(dance, filmed, num_poses=_NUM_WORST)
+    gains = np.diff(poses.coverage)
+    missing = [
+        _thumbnails(
+            frame,
+            f"+{100 * gain:.1f} %",
+            {"the dancer": (run.source, frame), "nearest": (run.clips[clip].frames, index)},
+        )
+        for frame, (clip, index), gain in zip(poses.frames, poses.nearest, gains, strict=True)
+    ]
+    return {"covered": poses.in_words(), "missing": missing}
+
+
+def _thumbnails(index: int, text: str, shown: Mapping[str, tuple[Path, int]]) -> dict[str, object]:
+    images = {}
+    for label, (video, frame) in shown.items():
+        with FrameStore(video) as store:
+            images[label] = jpeg(Image.fromarray(store[frame]), largest_px=_THUMBNAIL_PX)
+    return {"frame": index, "text": text, "images": images}
 
 
 def frame_errors(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], list[str]]:

@@ -30,6 +30,7 @@ _TITLES = {
     "": "Compared with the real frames",
     "detection": "Pose accuracy",
     "temporal": "Temporal consistency",
+    "film": "What the target's films show",
     "sharpness": "Compared with the target's own sharp frames",
     "truth": "Compared with the ground truth",
     "identity": "Identity",

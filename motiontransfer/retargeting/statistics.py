@@ -14,8 +14,8 @@ from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.pose.boxes import UPRIGHT_SHARE
 from motiontransfer.pose.completion import SHOWN, WHOLE, what_is_shown
+from motiontransfer.pose.facing import seconds_from_behind
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.pose_coverage import seconds_from_behind
 from motiontransfer.pose.skeleton import BODY_TREE
 from motiontransfer.pose.time_series import (
     Mask,

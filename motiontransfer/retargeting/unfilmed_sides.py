@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Complex128
 
 from motiontransfer.pose.boxes import across_body
+from motiontransfer.pose.facing import BACK_SECONDS, WIDTH_FROM_FRONT
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.pose_coverage import BACK_SECONDS, WIDTH_FROM_FRONT
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.pose.time_series import (
     Mask,

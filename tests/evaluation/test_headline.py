@@ -13,6 +13,8 @@ KEYS = {
     "sharp_faces": MetricKey("sharp_frames", "face", "ours", "sharpness"),
     "film": MetricKey("sharp_frames", "face", "film", "sharpness"),
     "pose_px": MetricKey("pose_distance_px", "all", "ours", "detection"),
+    "coverage": MetricKey("coverage", "all", "", "film"),
+    "head": MetricKey("coverage", "head", "", "film"),
     "body_px": MetricKey("pose_distance_px", "body", "ours", "detection"),
     "flicker": MetricKey("background_flicker", "", "ours", "temporal"),
 }
@@ -39,7 +41,11 @@ def test_ceiling_and_noise_stand_beside_a_likeness():
 
 
 def test_a_ground_truth_adds_its_likeness_and_what_was_not_measured_has_no_key():
-    result = values(truth_person=0.7, others=0.6) + Measurements.from_values(
-        {KEYS["pose_px"]: (None, None)}
-    )
-    assert headline(values(hands=0.4), result) == {"hands": 0.4, "truth_person": 0.7}
+    result = values(
+        truth_person=0.7, others=0.6, coverage=0.8, head=0.9
+    ) + Measurements.from_values({KEYS["pose_px"]: (None, None)})
+    assert headline(values(hands=0.4), result) == {
+        "hands": 0.4,
+        "truth_person": 0.7,
+        "coverage": 0.8,
+    }

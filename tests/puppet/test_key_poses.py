@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.key_poses import find_key_poses
+from motiontransfer.puppet.key_poses import NEAR, find_key_poses
 from tests.people import joined, lost, moved, standing
 
 FAR = (40, -60)  # px; the body is 150 px high
@@ -76,3 +76,44 @@ def test_where_nobody_is_seen_nothing_is_asked_for():
     for group in ("body", "left_hand", "right_hand", "face"):
         nobody = lost(nobody, group, range(5))
     assert not find_key_poses(nobody).frames
+
+
+def test_each_region_is_covered_by_its_own_share_of_frames():
+    dance = joined(arm_up(10), standing(30))
+    covered = find_key_poses(dance, [standing(5)], num_poses=0)
+    assert covered.of_regions["head"] == covered.of_regions["legs"] == pytest.approx(1)
+    assert covered.of_regions["arms"] == pytest.approx(1 - 10 / 40 / 2)  # one of both
+    # Of 15 parts, of which the head counts 2 and a hand 1.5: the arm's two, the hand, the trunk.
+    assert covered.coverage == pytest.approx([1 - 10 / 40 * (2 + 1.5 + 1) / (12 + 2 + 2 * 1.5)])
+    assert covered.in_words().startswith("93 % of the dance (")
+
+
+@pytest.mark.parametrize(("factor", "is_near"), [(0.95, True), (1.05, False)])
+def test_a_part_is_covered_up_to_a_limit(factor, is_near):
+    """Of two joints, one moved by d, each is off by d / 2 of their middle."""
+    shift = factor * 2 * NEAR / 100 * 150
+    moved_arm = moved(standing(4), "left_wrist", dict.fromkeys(range(4), (shift, 0)))
+    covered = find_key_poses(standing(4), [moved_arm], num_poses=0)
+    assert (covered.of_regions["arms"] == pytest.approx(1)) == is_near
+
+
+def test_who_comes_near_and_goes_back_covers_what_who_stands_covers():
+    """A film has one height: it is not that of those frames that are near."""
+    sizes = np.linspace(0.5, 1.5, 60)[:, None, None]
+    walk = standing(60)
+    middle = np.float32((128, 128))
+    points = (middle + (walk.points - middle) * sizes) * (walk.score > 0)[..., None]
+    walk = replace(walk, points=points.astype(np.float32))
+    assert find_key_poses(walk, [standing(5)], num_poses=0).coverage == pytest.approx([1])
+    assert find_key_poses(standing(5), [walk], num_poses=0).coverage == pytest.approx([1])
+
+
+def test_the_nearest_frame_is_of_any_film():
+    dance = joined(arm_up(10), standing(30))
+    films = [standing(3), joined(standing(4), lost(arm_up(2), "left_ankle", [0]))]
+    half_up = moved(standing(1), "left_wrist", {0: (20, -30)})
+    poses = find_key_poses(dance, [standing(3), joined(standing(4), half_up)])
+    assert poses.frames[0] < 10
+    assert poses.nearest == [(1, 4)]
+    assert find_key_poses(dance, films, num_poses=1).nearest == []  # all is filmed
+    assert find_key_poses(dance).nearest == []

@@ -33,7 +33,9 @@ def half_white(keypoints, _):
 
 
 def guide_of(keypoints, filmed=(), frames=(2, 0), coverage=(0.0, 0.6, 0.8)):
-    return Guide.of(keypoints, filmed, KeyPoses(frames=frames, coverage=coverage))
+    return Guide.of(
+        keypoints, filmed, KeyPoses(frames=frames, coverage=coverage, of_regions={}, nearest=())
+    )
 
 
 @pytest.fixture

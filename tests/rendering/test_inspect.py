@@ -70,8 +70,11 @@ def test_the_dances_frame_and_the_targets_nearest_are_beside_each_other(tmp_path
     target = [Drawn(moved(standing(2), "left_wrist", {0: (30, 0), 1: (30, 0)}), 30)]
     target.append(Drawn(standing(1), 60))
     picture = tmp_path / "made/poses.png"
-    advice, told = advise_on_poses(dance, target, picture=picture)
-    assert advice.startswith("the dancer is seen from behind in 33 % of frames, you in none of 3: ")
+    covered, added, told = advise_on_poses(dance, target, picture=picture)
+    assert re.fullmatch(
+        r"your films cover 78 % of the dance \(head 67 %, .*, hands 100 %\)", covered
+    )
+    assert added == "strike one pose of it while you film, and it is 100 %"
     assert told == f"look at {picture}"
     image = np.asarray(Image.open(picture))
     levels, counts = np.unique(image[-40], axis=0, return_counts=True)
@@ -82,7 +85,8 @@ def test_the_dances_frame_and_the_targets_nearest_are_beside_each_other(tmp_path
 
 def test_without_a_missing_pose_there_is_no_picture(tmp_path):
     film = Drawn(standing(3), 0)
-    assert advise_on_poses(film, [film], picture=tmp_path / "poses.png") == []
+    (covered,) = advise_on_poses(film, [film], picture=tmp_path / "poses.png")
+    assert covered.startswith("your films cover 100 % of the dance")
     assert not [*tmp_path.iterdir()]
 
 

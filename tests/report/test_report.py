@@ -12,11 +12,13 @@ from motiontransfer.core.errors import MotionTransferError, VideoError
 from motiontransfer.core.params import Transfer
 from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.measurements import Measurements, MetricKey, write_measurements
+from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.report.report import write_transfer_report
 from motiontransfer.retargeting.in_view import PathFit
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.writer import write_video
-from tests.report.conftest import NUM_FRAMES, RATE, coded_frames
+from tests.people import dance
+from tests.report.conftest import NUM_FRAMES, RATE, SIZE, coded_frames
 
 PAGE = Path("report.html")
 
@@ -127,3 +129,20 @@ def test_metrics_that_are_no_json_object_are_refused_in_one_line(transfer_run):
     with pytest.raises(MotionTransferError, match=r"ada/train_gan\.json") as error:
         _written(transfer_run)
     assert "\n" not in str(error.value)
+
+
+def test_what_the_films_show_of_the_dance_is_told_and_what_they_lack_is_shown(report, transfer_run):
+    """The arm rises 2 px a frame, of which the film has the first 12."""
+    html = report.read_text()
+    told = r"ada's films cover 87 % of the dance \(arms 62 %, .*\)\. Filmed, too, these poses"
+    assert re.search(told, _text(html))
+    strip = html[html.index('id="head-film"') : html.index('id="head-metrics"')]
+    frames = [int(index) for index in re.findall(r'data-frame="(\d+)"', strip)]
+    assert len(frames) == len({*frames}) == 8
+    assert min(frames) >= 12
+    assert re.findall('alt="([^"]*) at frame', strip)[:2] == ["the dancer", "nearest"]
+    filmed = dance(12, size=SIZE)
+    write_keypoints(Path("artifacts/keypoints/ben/dance.parquet"), filmed)
+    html = _written(transfer_run)
+    assert "ada's films cover 100 % of the dance" in _text(html)
+    assert "Filmed, too" not in _text(html)
