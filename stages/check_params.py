@@ -5,6 +5,7 @@ artifacts/videos/<video>/<stage>.json, the keys of the video's entry that a stag
 editing another video or key reruns nothing.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -80,7 +81,8 @@ class VideoParams(CleanEntry, DetectEntry, DecodeEntry):
 
 def main() -> None:
     """Raise one error that lists every fault; if there is none, write the sections of results."""
-    faults = [*(f"{FILMS_FILE}: {fault}" for fault in _name_faults()), *_section_faults()]
+    of_names = (f"{FILMS_FILE}: {fault}" for fault in _together(_name_faults()))
+    faults = [*of_names, *_section_faults()]
     faults = faults or [*_conflicts()]
     if faults:
         raise ParamsError("\n".join(dict.fromkeys(faults)))  # a detector's is every video's
@@ -169,6 +171,17 @@ def _check_background() -> None:
             check_background(background)
     except VideoError as error:
         raise ParamsError(f"{key}: {error}") from error
+
+
+def _together(faults: Iterable[str]) -> Iterator[str]:
+    """The same fault of many entries as one, as where a subject was renamed."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for fault in faults:
+        key, _, told = fault.partition(": ")
+        groups.setdefault((re.sub(r"\..*\.", "..", key), told), []).append(key)
+    for (_, told), keys in groups.items():
+        others = f" and {len(keys) - 1} others" if len(keys) > 1 else ""
+        yield f"{keys[0]}{others}: {told}"
 
 
 def _name_faults() -> Iterator[str]:

@@ -15,6 +15,8 @@ from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 
 DONE, NOT_YET = "✓ done", "+ not yet"
+EVERYONE, ALL = "everyone", "+ all"
+"""The last row of the table: what is not there yet of a dance."""
 RUNNING, WAITING = "▶ running", "… waiting"
 
 

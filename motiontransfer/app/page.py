@@ -10,7 +10,7 @@ from pathlib import Path
 import gradio as gr
 
 from motiontransfer.app import views
-from motiontransfer.app.films import NOT_YET, WAITING, keep_film, read_project
+from motiontransfer.app.films import ALL, EVERYONE, NOT_YET, WAITING, keep_film, read_project
 from motiontransfer.app.live import FRAME_RATE, Live
 from motiontransfer.app.runs import FOLDER, Queue, Told, command, environment, read_log, told_by
 from motiontransfer.core.errors import MotionTransferError
@@ -97,6 +97,7 @@ def _state(queue: Queue, chosen: Sequence[str | None]) -> list[str | dict]:
     run = next((run for run in reversed(runs) if run.state != "waiting"), None)
     told = told_by(run) if run else Told()
     rows = [[target, *states.values()] for target, states in project.states(runs).items()]
+    rows += [[EVERYONE, *(ALL for _ in project.dances())]] if len(rows) > 1 else []
     choices = [(name, str(path)) for name, path in films().items()]
     paths = {path for _, path in choices}
     finished = gr.update(choices=[*project.finished()])
@@ -166,21 +167,30 @@ def _add_make(queue: Queue) -> tuple[list[gr.components.Component], list[gr.Stat
 def _add_people(queue: Queue) -> list[gr.components.Component]:
     gr.Markdown(
         "Rows are people, columns are dances. A click on one that is not there yet adds it to the "
-        "queue; on one that waits, takes it out."
+        "queue; on one that waits, takes it out; on a name or the last row, all of them."
     )
     table = gr.Dataframe(interactive=False, show_label=False, elem_id="people", buttons=[])
     listed = gr.HTML()
 
     @_said()
     def toggle(event: gr.SelectData) -> None:
-        change = {NOT_YET: queue.add, WAITING: queue.remove}.get(event.value)
-        if change:
-            project, column = read_project(), event.index[1]
-            dancer = [*project.dances().values()][column - 1]
-            change(str(dancer), str(project.people()[event.row_value[0]]))
+        toggle_cell(queue, event.value, row=event.row_value[0], column=event.index[1])
 
     table.select(toggle)
     return [table, listed]
+
+
+def toggle_cell(queue: Queue, shown: str, *, row: str, column: int) -> None:
+    """Queue what is not there yet of a cell, of a person's name, or of a dance in the last row."""
+    project = read_project()
+    people, dances = project.people(), project.dances()
+    if change := {NOT_YET: queue.add, WAITING: queue.remove}.get(shown):
+        change(str([*dances.values()][column - 1]), str(people[row]))
+    elif column == 0 or row == EVERYONE:
+        for person, states in project.states(queue.runs()).items():
+            for dance in [*dances][column - 1 : column] if column else dances:
+                if row in (person, EVERYONE) and states[dance] == NOT_YET:
+                    queue.add(str(dances[dance]), str(people[person]))
 
 
 def _add_live(tab: gr.Tab, live: Live) -> None:

@@ -180,6 +180,29 @@ def _run_side_by_side(
 
 
 @app.command()
+def dance_all(
+    *,
+    source: Annotated[str | None, typer.Option(help="One dance, a video, for all targets.")] = None,
+    target: Annotated[str | None, typer.Option(help="One target, for all dances.")] = None,
+) -> None:
+    """Add and run one dance for all targets, all dances for one of them, or all for all."""
+    from motiontransfer.pipeline.plan import forecast, format_forecast, plan
+    from motiontransfer.project.dances import pair_all
+
+    names = pair_all(source=source, target=target)
+    wanted = [f"report@{name}" for name in names]
+    forecasts = forecast(plan(*wanted, is_forecast=True))
+    typer.echo(f"{len(names)} transfers: {format_forecast(forecasts)} one after another")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+    def tell(stage: str) -> None:
+        tqdm.write(f"result: {layout.results_folder(stage.partition('@')[2])}/report.html")
+
+    title, tell_of = "dances", dict.fromkeys(wanted, tell)
+    _run_side_by_side(wanted, title, forecasts, first=wanted[0], tell=tell_of)
+
+
+@app.command()
 def guide(
     dancer: Annotated[Path, typer.Argument(help="A film of the dance.")],
     me: Annotated[

@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import FILMS_FILE, MissingFileError
+from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError
 from motiontransfer.core.names import free_name, valid_name
 from motiontransfer.core.params import Guide, Scene, Video, load_section
-from motiontransfer.core.storage import params_lock, sha256_of, write_text
+from motiontransfer.core.storage import params_lock, sha256_of, unchanged_on_error, write_text
 from motiontransfer.project.entries import (
     add_transfer,
     add_video,
@@ -198,6 +198,30 @@ def take_back(dance: Dance, *, root: Path = Path()) -> None:
                     copy.unlink(missing_ok=True)
         if text == dance.after:
             write_text(root / FILMS_FILE, dance.before)
+
+
+def pair_all(*, source: str | None, target: str | None) -> list[str]:
+    """Names of the transfers of one dance to all targets, or of all dances to one of them.
+
+    Those are added that there are not. A dance is a video that is a source, or shows no target.
+
+    Raises:
+        ParamsError: there is no such video or subject, or nothing to pair; films.yaml is as it was.
+    """
+    root = Path()
+    with params_lock(root), unchanged_on_error(root / FILMS_FILE):
+        videos, targets = load_videos(root), load_section(list[str], "targets")
+        sources = {each.source for each in load_transfers(root).values()}
+        dances = [name for name in videos if name in sources or videos[name].subject not in targets]
+        pairs = [
+            (dance, person)
+            for dance in ([source] if source else dances)
+            for person in ([target] if target else targets)
+            if dance not in videos or videos[dance].subject != person
+        ]
+        if not pairs:
+            raise ParamsError(f"{FILMS_FILE}: transfers: no dance and target to pair")
+        return [pair(*each, root=root) for each in pairs]
 
 
 def pair(source: str, target: str, *, scene: Scene = "target", root: Path) -> str:

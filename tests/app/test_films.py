@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from motiontransfer.app.films import DONE, NOT_YET, WAITING, keep_film, read_project
+from motiontransfer.app.films import ALL, DONE, EVERYONE, NOT_YET, WAITING, keep_film, read_project
+from motiontransfer.app.page import toggle_cell
 from motiontransfer.app.runs import Queue
 from motiontransfer.core.errors import VideoError
 from motiontransfer.project.dances import films
@@ -106,3 +107,21 @@ def test_the_newest_sample_is_of_a_training_that_the_transfer_needs_and_of_this_
     newest = project.newest_sample("eve_as_waltz", since=15.0)
     assert newest == Path("artifacts/training/eve/generator/images/step_000100.png")
     assert project.newest_sample("eve_as_waltz", since=25.0) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "row", "column", "added"),
+    [
+        (NOT_YET, "eve", 1, [("waltz", "eve")]),
+        ("eve", "eve", 0, [("waltz", "eve")]),  # her name: all dances
+        (ALL, EVERYONE, 1, [("waltz", "eve"), ("waltz", "ada")]),  # the dance, for all
+        (EVERYONE, EVERYONE, 0, [("waltz", "eve"), ("waltz", "ada")]),
+        (DONE, "eve", 1, []),
+    ],
+)
+def test_a_click_on_a_cell_a_name_or_the_last_row_queues_what_is_not_there_yet(
+    shown, row, column, added
+):
+    queue = Queue()
+    toggle_cell(queue, shown, row=row, column=column)
+    assert [(Path(run.dancer).stem, Path(run.me).stem) for run in queue.runs()] == added

@@ -7,8 +7,8 @@ import pytest
 from dvc.repo import Repo
 from PIL import Image
 
-from motiontransfer.core.errors import MissingFileError
-from motiontransfer.project.dances import add_dance, add_guide, take_back
+from motiontransfer.core.errors import MissingFileError, ParamsError
+from motiontransfer.project.dances import add_dance, add_guide, pair_all, take_back
 from motiontransfer.project.entries import add_video, removal_of, remove_video
 from tests.project.small_project import files, params, small_project
 from tests.project_files import films_text
@@ -151,6 +151,28 @@ def test_what_is_taken_back_leaves_what_others_entered_meanwhile(films, tmp_path
     assert (params()["subjects"], params()["targets"]) == (["eve"], [])
     assert {path.name for path in files() if path.parts[0] == "data"} >= {"solo.mp4"}
     assert not list(Path("data/videos").glob("*00008*"))
+
+
+def test_one_dance_for_all_targets_and_all_dances_for_one(films, tmp_path):
+    add_dance(*films)
+    me, waltz = "film_00008", "WhatsApp_Video_2024-05-01_at_12_34_56"
+    for name, role in (("eve", "target"), ("tango", "source")):
+        film = tmp_path / f"{name}.mp4"
+        film.write_bytes(name.encode())
+        add_video(film, name=name, subject=name, crop="auto", role=role)
+    assert pair_all(source="tango", target=None) == [f"{me}_as_tango", "eve_as_tango"]
+    before = files()
+    assert pair_all(source="tango", target=None) == [f"{me}_as_tango", "eve_as_tango"]
+    assert files() == before
+    assert pair_all(source=None, target="eve") == [f"eve_as_{waltz}", "eve_as_tango"]
+    assert len(pair_all(source=None, target=None)) == 4 == len(params()["transfers"])
+    before = files()
+    for wrong in ({"source": "no", "target": None}, {"source": None, "target": "no"}):
+        with pytest.raises(ParamsError, match="no video"):
+            pair_all(**wrong)
+    with pytest.raises(ParamsError, match="no dance and target to pair"):
+        pair_all(source="eve", target="eve")
+    assert files() == before
 
 
 def test_a_guide_is_entered_once_with_the_films_it_needs(films):
