@@ -1,10 +1,12 @@
-"""Live transfer of the browser's camera: a session in a process of its own, while frames come."""
+"""The browser's camera: live transfer, or a coach, in a process of its own, while frames come."""
 
 import base64
+import json
 import multiprocessing
 import threading
+import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from fractions import Fraction
 from multiprocessing.connection import Connection
@@ -24,6 +26,8 @@ _QUALITY = 85  # of the JPEG
 class Live:
     """The session that runs, of one page at a time."""
 
+    name, loading, wait_seconds = "Live", LOADING, _RESULT_SECONDS
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._of: tuple = ()  # page, target, size
@@ -39,16 +43,17 @@ class Live:
         of = page, target, frame.shape[:2]
         with self._lock:
             if self._of[:1] != (page,) and self._process is not None and self._process.is_alive():
-                raise MotionTransferError("Live runs in another page: stop it there first")
+                raise MotionTransferError(f"{self.name} runs in another page: stop it there first")
             if self._of != of:
                 self._begin(of)
             try:
                 return self._show(frame)
             except (EOFError, OSError) as error:
                 if self.end():
-                    raise MotionTransferError("Live has failed; the terminal says why") from error
+                    told = f"{self.name} has failed; the terminal says why"
+                    raise MotionTransferError(told) from error
             self._begin(of)  # no frames had come, and it had ended
-            return LOADING
+            return self.loading
 
     def press(self, key: str) -> None:
         """Pass a key of `live`'s window on."""
@@ -71,16 +76,23 @@ class Live:
         self.end()
         context = multiprocessing.get_context("spawn")
         self._connection, others = context.Pipe()
-        self._process = context.Process(target=_perform, args=(*of[1:], others), daemon=True)
+        self._process = context.Process(target=self._work(), args=(*of[1:], others), daemon=True)
         self._process.start()
         others.close()
         self._of, self._is_ready = of, False
 
+    def _work(self) -> Callable[..., None]:
+        return _perform
+
+    def _view(self, made: bytes) -> str:
+        data = base64.b64encode(made).decode()
+        return f'<img src="data:image/jpeg;base64,{data}" alt="" class="live">'
+
     def _show(self, frame: Frame) -> str | None:
         if self._is_ready:
             self._connection.send(frame)
-        shown = None if self._is_ready else LOADING
-        wait = _RESULT_SECONDS
+        shown = None if self._is_ready else self.loading
+        wait = self.wait_seconds
         while self._connection.poll(wait):
             match self._connection.recv():
                 case None:
@@ -88,11 +100,38 @@ class Live:
                 case str(fault):
                     self.end()
                     raise MotionTransferError(fault)
-                case jpeg:
-                    data = base64.b64encode(jpeg).decode()
-                    shown = f'<img src="data:image/jpeg;base64,{data}" alt="" class="live">'
+                case made:
+                    shown = self._view(made)
             wait = 0
         return shown
+
+
+class Coach(Live):
+    """What is to be drawn over the camera's picture and said of it, as JSON, of one guide."""
+
+    name, wait_seconds = "Film", 5.0
+    loading = json.dumps({"told": ["loads the detector …"]})
+
+    def _work(self) -> Callable[..., None]:
+        return _coach
+
+    def _view(self, made: bytes) -> str:
+        return made.decode()
+
+
+def _coach(guide: str, _: tuple[int, int], browser: Connection) -> None:
+    """Answer each frame of the page by what the coach says of it."""
+    from motiontransfer.live.coach import open_coach  # it loads MediaPipe: only here
+
+    with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # the server has ended
+        try:
+            with open_coach(guide) as coach:
+                browser.send(None)
+                while browser.poll(_IDLE_SECONDS):
+                    said = coach.look(browser.recv(), seconds=time.monotonic())
+                    browser.send(json.dumps(said).encode())
+        except MotionTransferError as error:
+            browser.send(str(error))
 
 
 def _perform(target: str, size: tuple[int, int], browser: Connection) -> None:

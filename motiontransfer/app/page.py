@@ -16,7 +16,7 @@ from motiontransfer.app.runs import FOLDER, Queue, Told, command, environment, r
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.params import Scene
 from motiontransfer.pipeline.runs import stages_that_run
-from motiontransfer.project.dances import films
+from motiontransfer.project.dances import films, name_of_file
 from motiontransfer.video.color import Frame
 
 _REFRESH_SECONDS = 1.0
@@ -57,11 +57,24 @@ _TAKE_PHOTO = f"""async () => {{
         stream?.getTracks().forEach(track => track.stop())
     }}
 }}"""
+_STAGE = """<div id="film"><video muted playsinline></video><canvas></canvas>
+<div class="told"></div><div class="ticks"></div></div>"""
+_FILM = Path(__file__).with_name("film.js").read_text(encoding="utf-8")
+_STOP = "() => window.filming?.stop()"
+_ADD = """async () => {
+    await window.filming?.stop()
+    if (!window.filming?.file) return
+    const held = new DataTransfer(), input = document.querySelector("#recorded input[type=file]")
+    held.items.add(window.filming.file)
+    input.files = held.files
+    input.dispatchEvent(new Event("change", {bubbles: true}))
+}"""
 # What happens without a click is not queued: Gradio loses the answer of an event that is queued in
 # the moment when the page is told that its queue is empty.
 _on = partial(gr.on, queue=False, show_progress="hidden")
 _SCENES = [("in my room", "target"), ("in the dancer's film", "dancer")]
 _CHOOSE = "Choose both: the dance, and a film or photo of whom to render."
+_CHOOSE_DANCE = "Choose the dance first."
 _CHOOSE_TRANSFERS = "Choose two transfers of one dance, or more."
 
 
@@ -70,6 +83,8 @@ def build_page(queue: Queue, live: Live) -> gr.Blocks:
         gr.Markdown("# motiontransfer")
         with gr.Tab("Make"):
             shown, chosen = _add_make(queue)
+        with gr.Tab("Film") as tab:
+            _add_film(tab, chosen)
         with gr.Tab("People and dances"):
             shown += _add_people(queue)
         with gr.Tab("Live") as tab:
@@ -162,6 +177,37 @@ def _add_make(queue: Queue) -> tuple[list[gr.components.Component], list[gr.Stat
     make.click(begin, [*chosen, scene])
     cancel.click(queue.stop)
     return [status, results, cancel, sample, *picks], chosen
+
+
+def _add_film(tab: gr.Tab, chosen: list[gr.State]) -> None:
+    """Add the tab; a film that is added is chosen, with its dance, to be made."""
+    gr.Markdown(
+        "Film yourself for a dance: its poses are shown over your picture, and ticked when you "
+        "strike them, in any order. The camera's pictures stay on this machine."
+    )
+    with gr.Row():
+        dance = gr.Dropdown(label="Which dance", choices=[], interactive=True, scale=3)
+        prepare = gr.Button("Prepare its poses", min_width=140)
+    shown = gr.HTML()
+    gr.HTML(_STAGE)
+    with gr.Row():
+        for does, script in (("Film", _FILM), ("Stop", _STOP)):
+            gr.Button(does, min_width=100).click(None, js=script)
+        name = gr.Textbox("me", label="Who is in it", min_width=140)
+        add = gr.Button("Add the film", variant="primary", min_width=140)
+    recorded = gr.File(elem_id="recorded", elem_classes="unseen")
+    added, advice = gr.HTML(), gr.HTML()
+    _on(
+        [tab.select],
+        lambda: gr.update(choices=[(name, str(path)) for name, path in films().items()]),
+        None,
+        dance,
+    )
+    prepare.click(_prepared, dance, shown)
+    add.click(None, js=_ADD)
+    recorded.upload(_added, [recorded, name, dance], [recorded, added, *chosen], queue=False).then(
+        _advise, chosen, advice, queue=False
+    )
 
 
 def _add_people(queue: Queue) -> list[gr.components.Component]:
@@ -267,6 +313,20 @@ def _kept(upload: str) -> tuple[str | dict, None, str]:
         return str(keep_film(Path(upload))), None, ""
     except (MotionTransferError, OSError) as error:
         return gr.skip(), None, views.fault(str(error).replace(upload, Path(upload).name))
+
+
+def _prepared(dancer: str | None) -> str:
+    return _shown(views.guide, "guide", dancer) if dancer else views.fault(_CHOOSE_DANCE)
+
+
+def _added(upload: str, name: str, dancer: str | None) -> tuple[None, str, str | dict, str | dict]:
+    """Add a recording as a film of somebody, and choose it and the dance; or say why not."""
+    kept, _, refused = _kept(upload)
+    if refused:
+        return None, refused, gr.skip(), gr.skip()
+    video = name_of_file(Path(str(kept)))
+    command = ("add-video", str(kept), "--subject", name, "--name", video, "--target")
+    return None, _shown(views.advice, *command), dancer or gr.skip(), kept
 
 
 def _photographed(photo: str) -> tuple[str | dict, str]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import errno
+import io
+import json
 import logging
 import os
 import secrets
@@ -12,15 +14,17 @@ from contextlib import closing
 from functools import partial
 
 import gradio as gr
+import numpy as np
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from filelock import FileLock, Timeout
+from PIL import Image
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.requests import ClientDisconnect
 
-from motiontransfer.app.live import Live
+from motiontransfer.app.live import Coach, Live
 from motiontransfer.app.page import build_page
 from motiontransfer.app.runs import FOLDER, Queue, keep_going
 from motiontransfer.app.views import FILES, STYLE
@@ -104,12 +108,30 @@ def make_app(queue: Queue, *, token: str = "") -> FastAPI:
     for folder in _SHOWN:  # an output may be a link into DVC's cache
         files = StaticFiles(directory=folder, check_dir=False, follow_symlink=True)
         app.mount(f"{FILES}/{folder.as_posix()}", files)
+    coach = Coach()
+
+    @app.post("/coach")
+    async def look(request: Request, page: str, guide: str) -> Response:
+        """What the coach says of a picture of the page's camera, a JPEG."""
+        jpeg = await request.body()
+        said = await asyncio.to_thread(_said, coach, page, guide, jpeg)
+        return Response(said, media_type="application/json")
+
     page = build_page(queue, Live())
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
     return gr.mount_gradio_app(
         app, page, path="/", server_name=HOST, footer_links=[], allowed_paths=[],
         theme=theme, css=STYLE, ssr_mode=False, enable_monitoring=False, pwa=False,
     )  # fmt: skip
+
+
+def _said(coach: Coach, page: str, guide: str, jpeg: bytes) -> str:
+    try:
+        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as image:
+            frame = np.asarray(image.convert("RGB"))
+        return coach.perform(page, guide, frame) or coach.loading
+    except (MotionTransferError, OSError) as error:
+        return json.dumps({"told": [str(error)]})
 
 
 async def own_page_only(

@@ -26,10 +26,23 @@ img.live {width: 100%; max-width: 1000px; border-radius: 6px}
 .countdown video {width: 100%; height: 100%; object-fit: contain; transform: scaleX(-1)}
 .countdown b {position: absolute; inset: auto 0 1rem; text-align: center; font-size: 30vmin;
               color: #fff; text-shadow: 0 0 1rem #000}
+#film {position: relative; max-width: 1100px; margin: 0 auto}
+#film video, #film canvas {display: block; width: 100%; transform: scaleX(-1); border-radius: 6px}
+#film video {background: #000; min-height: 30vh}
+#film canvas {position: absolute; inset: 0 0 auto}
+#film .told {position: absolute; inset: .5em .5em auto; text-align: center; font-size: 1.6em;
+             color: #fff; text-shadow: 0 0 .4em #000, 0 0 .2em #000}
+#film .ticks {display: flex; flex-wrap: wrap; gap: .4em; justify-content: center; margin: .5em 0}
+#film .ticks span {width: 2.2em; line-height: 2.2em; text-align: center; border-radius: 50%;
+                   background: var(--border-color-primary)}
+#film .ticks .now {outline: 3px solid var(--color-accent)}
+#film .ticks .done {background: #2e9e5b; color: #fff}
+.unseen {display: none !important}
 iframe.page {width: 100%; height: 80vh; border: 0; background: #fff}
 """
 
 _PICTURE = re.compile(r"^.*(?:what was found:|- look at) (\S.*\.png)\n", re.MULTILINE)
+_GUIDE = re.compile(r"^guide: (\S.*)$", re.MULTILINE)
 _LEFT_OUT = re.compile(r"^(?:  \w+@?\S* +[\d.]+ min)?\n", re.MULTILINE)  # stages; empty lines
 
 
@@ -97,6 +110,17 @@ def advice(printed: str) -> str:
     pictures = {Path(file).stem: _image(Path(file)) for file in _PICTURE.findall(printed)}
     text = _LEFT_OUT.sub("", _PICTURE.sub("", printed))
     return f'<div class="advice">{html.escape(text.strip())}</div>{_figures(pictures)}'
+
+
+def guide(printed: str) -> str:
+    """The film and the poses that `guide` made."""
+    (file,) = _GUIDE.findall(printed)
+    film = Path(file)
+    shown = {
+        "Play it beside the camera": _video(film),
+        "The poses to strike": _image(film.with_name(layout.GUIDE_SHEET_FILE)),
+    }
+    return f'<div data-guide="{html.escape(film.parent.name)}">{_figures(shown)}</div>'
 
 
 def queue(runs: Sequence[Run]) -> str:

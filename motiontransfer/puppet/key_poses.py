@@ -15,6 +15,7 @@ from jaxtyping import Bool, Complex128, Float64
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.parts import (
     BodyPart,
     BodyPoses,
@@ -127,6 +128,14 @@ def _shares(
     return {name: covered[name] / own[name] for name in own if own[name] > 0}
 
 
+def upright_heights(keypoints: Keypoints) -> Series:
+    """How high the body would be upright in each frame, pixels: less where it is farther away."""
+    poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
+    scales = body_scales(poses, full_lengths(poses))
+    at_one = keypoints.points / np.nan_to_num(scales, nan=1.0)[:, None, None]
+    return scales * body_height_px(replace(keypoints, points=at_one.astype(np.float32)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartPoses:
     """Shapes of all parts at body height 100, comparable between people."""
@@ -140,10 +149,7 @@ class PartPoses:
     @classmethod
     def of(cls, keypoints: Keypoints, parts: Sequence[BodyPart]) -> "PartPoses":
         poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
-        scales = body_scales(poses, full_lengths(poses))
-        # At one scale: who comes near is as high as who is far.
-        at_one = keypoints.points / np.nan_to_num(scales, nan=1.0)[:, None, None]
-        scales *= body_height_px(replace(keypoints, points=at_one.astype(np.float32))) / 100
+        scales = upright_heights(keypoints) / 100
         joints, bones = [], []
         for part in parts:
             shape, found = part_shapes(part, poses, scales)
