@@ -30,6 +30,11 @@ async () => {
         const suffix = type.includes("mp4") ? ".mp4" : ".webm"
         window.filming.file = new File(chunks, "me" + suffix, {type: type.split(";")[0]})
         stream.getTracks().forEach(track => track.stop())
+        canvas.width = 0
+        video.srcObject = null
+        video.src = URL.createObjectURL(window.filming.file)
+        video.loop = true
+        video.play()
         say([(window.filming.file.size / 1e6).toFixed(1) + " MB are recorded: add them as a film"])
         done()
       }
@@ -38,6 +43,7 @@ async () => {
   }
   video.srcObject = stream
   await video.play()
+  stage.style.maxWidth = `${75 * video.videoWidth / video.videoHeight}vh`
   recorder.start(1000)
 
   function stroke(context, lines, color, widen) {

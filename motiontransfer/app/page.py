@@ -183,7 +183,7 @@ def _add_film(tab: gr.Tab, chosen: list[gr.State]) -> None:
     """Add the tab; a film that is added is chosen, with its dance, to be made."""
     gr.Markdown(
         "Film yourself for a dance: its poses are shown over your picture, and ticked when you "
-        "strike them, in any order. The camera's pictures stay on this machine."
+        "strike them, in any order. The pictures go to this page's own server, and are not kept."
     )
     with gr.Row():
         dance = gr.Dropdown(label="Which dance", choices=[], interactive=True, scale=3)

@@ -26,7 +26,7 @@ img.live {width: 100%; max-width: 1000px; border-radius: 6px}
 .countdown video {width: 100%; height: 100%; object-fit: contain; transform: scaleX(-1)}
 .countdown b {position: absolute; inset: auto 0 1rem; text-align: center; font-size: 30vmin;
               color: #fff; text-shadow: 0 0 1rem #000}
-#film {position: relative; max-width: 1100px; margin: 0 auto}
+#film {position: relative; margin: 0 auto}
 #film video, #film canvas {display: block; width: 100%; transform: scaleX(-1); border-radius: 6px}
 #film video {background: #000; min-height: 30vh}
 #film canvas {position: absolute; inset: 0 0 auto}

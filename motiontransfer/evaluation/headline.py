@@ -6,7 +6,7 @@ All others, with their intervals, are in the tables of measurements.
 from motiontransfer.evaluation.measurements import CEILING, OURS, Measurements, MetricKey
 
 NOISE = {"person": 0.0005, "face": 0.0001, "hands": 0.001}
-"""Standard deviation of the demo's likeness over three trainings; docs/evaluation.md has the command."""
+"""Standard deviation of the demo's likeness over three trainings (docs/evaluation.md)."""
 
 _OF_HELD_OUT = {
     name + suffix: MetricKey("likeness", name, system)
