@@ -18,7 +18,9 @@ def main(transfer: str) -> str:
     with replacing_folder(folder) as work:
         counts = _fit(transfer, names, params, work)
     write_json(layout.counts_file("fit_scene", transfer), counts)
-    return f"{folder}: the film without {names.source_subject}, {counts}"
+    unsure = counts["frames_with_unsure_background"]
+    told = f"; the camera moves too fast or too far for the room behind in {unsure} frames"
+    return f"{folder}: the film without {names.source_subject}{told if unsure else ''}"
 
 
 def _fit(transfer: str, names: Transfer, params: RenderParams, folder: Path) -> dict[str, float]:
@@ -28,7 +30,8 @@ def _fit(transfer: str, names: Transfer, params: RenderParams, folder: Path) -> 
     from motiontransfer.puppet.target_clips import TargetClip
     from motiontransfer.retargeting.film_place import placed_in_film
     from motiontransfer.retargeting.statistics import read_statistics
-    from motiontransfer.video.clip import read_clip
+    from motiontransfer.video.clip import picture_box, read_clip
+    from motiontransfer.video.isolation import run_isolated
 
     subject, source = names.source_subject, names.source
     entry = load_section(
@@ -50,7 +53,8 @@ def _fit(transfer: str, names: Transfer, params: RenderParams, folder: Path) -> 
             masks=Path(scratch) / "masks.parquet",
         )
         people = read_detections(layout.detections_file(subject, source))
-        scene = fit_scene(clip, framing, people, folder / layout.LEVELS_FILE)
+        levels = folder / layout.LEVELS_FILE
+        scene = fit_scene(clip, framing, people, levels, run_isolated(picture_box, film))
     write_scene(folder / layout.SCENE_FILE, scene)
     placed = placed_in_film(
         read_keypoints(layout.poses_file(transfer)),
@@ -63,6 +67,7 @@ def _fit(transfer: str, names: Transfer, params: RenderParams, folder: Path) -> 
     write_keypoints(folder / layout.POSES_IN_FILM_FILE, placed)
     return {
         "background_never_seen": float(scene.is_guessed.mean()),
+        "frames_with_unsure_background": int((~scene.is_sure).sum()),
         "overlays": len(scene.places),
         "before_the_dancer": float((scene.before > 127).mean()),
     }

@@ -82,10 +82,15 @@ class _Samples(NamedTuple):
     frame_rate: float
 
 
-def median_background(frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES) -> Background:
+def median_background(
+    frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES, shows_overlays: bool = True
+) -> Background:
     """Median over about `num_frames` training frames, evenly spread over the clips; they are kept.
 
     The person is where their masks are.
+
+    Args:
+        shows_overlays: those that stay are in the image; False: what is behind them.
     """
     samples = _read_samples(frames, num_frames)
     sizes = {"frame_rate": samples.frame_rate, "height_px": samples.height_px}
@@ -103,7 +108,7 @@ def median_background(frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES) 
     is_hidden = resampled(cv2.dilate(hidden, np.ones((rim, rim))), frames.size) > 0
     image = inpainted(fused(seen, frames.kept, shows_background, is_hidden), is_hidden)
     large = [_at_full_size(overlay, frames) for overlay in overlays]
-    for overlay in (one for one in large if one.stays):
+    for overlay in (one for one in large if one.stays and shows_overlays):
         image[overlay.place] = overlay.colors[overlay.place]
         is_hidden &= ~overlay.place
     return Background(image, is_filled=is_hidden, is_moving=_moving(samples), overlays=tuple(large))

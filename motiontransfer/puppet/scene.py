@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from motiontransfer.core.tensor_files import read_arrays, write_arrays
 from motiontransfer.pose.keypoints import Keypoints
@@ -22,14 +22,21 @@ _FEWEST_LANDMARKS = 20  # of a face
 class Scene:
     """What is the same in all frames, in the part of the film that the dancer's crop shows."""
 
+    picture: Int64[np.ndarray, "4"]
+    """x0, y0, x1, y1 of the film's picture in the film, without black bars."""
     plate: Frame
-    """The room without the dancer, in pixels of the film."""
+    """The room without the dancer, in pixels of the film; all of it that a camera saw."""
     is_guessed: UInt8[np.ndarray, "height width"]
     """1 where the dancer was before it all the time."""
-    before: Mask
+    maps: Float64[np.ndarray, "moving 3 3"]
+    """From pixels of the part in each frame to those of the plate; none of a fixed camera, whose
+    plate has that part's pixels."""
+    is_sure: Bool[np.ndarray, " frames"]
+    """Where these are exact."""
+    before: UInt8[np.ndarray, "_ _"]
     """255 where something is before the dancer all the time; in the size of the levels."""
-    places: UInt8[np.ndarray, "overlays height width"]
-    colors: UInt8[np.ndarray, "overlays height width 3"]
+    places: UInt8[np.ndarray, "overlays _ _"]
+    colors: UInt8[np.ndarray, "overlays _ _ 3"]
     """Of captions and stickers before the dancer, which may come and go."""
     skin: Float32[np.ndarray, "2 3"]
     """Mean and deviation of L, a and b on the dancer's face; 0 where none was seen."""

@@ -7,28 +7,29 @@ floor, and their shadow, of which the darkening is kept. Whatever else a frame s
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float64, UInt8
 
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Detections, Keypoints
-from motiontransfer.puppet.background import is_shadow, median_background
+from motiontransfer.puppet.background import Background, is_shadow, median_background
+from motiontransfer.puppet.camera import CameraPath, camera_path
 from motiontransfer.puppet.full_size import FullSizeFrames
-from motiontransfer.puppet.masks import Mask, disc_of, write_masks
+from motiontransfer.puppet.masks import Mask, PersonMasks, disc_of, write_masks
 from motiontransfer.puppet.overlays import alike_pixels, corners
 from motiontransfer.puppet.scene import DIFFERENT, Scene, face_pixels, skin_colors
 from motiontransfer.puppet.segmentation import drawn_person, segment_person
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import DETECTION_SCALE, detection_frames
-from motiontransfer.video.color import Frame
+from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.frame_store import FrameStore, write_frames
-from motiontransfer.video.geometry import Framing, resize
+from motiontransfer.video.geometry import Box, Framing, resize
 
 # Shares of the body's height.
 _EDGE = 0.012  # around the mask: what it is wrong by
@@ -47,66 +48,15 @@ _OFFSET = 8.0  # levels; keeps ratios of dark pixels apart from noise
 _DARKEST = 0.35  # of a shadow
 _CORE = 0.5  # of a part's radius: there it surely is
 _BEFORE = 0.8  # of the frames in which a part is there, that show the plate
+_LEAST_TEXT = 0.12  # side of a square as large as a caption, of the height
 _STILL_SECONDS = 0.4  # in which a caption stays
+_LEAST_BEFORE = 0.1  # side of a square as large as it has to be, of the height
 _LEAST_SECONDS = 0.5  # of those frames, to tell what is before the dancer
 
 Levels = UInt8[np.ndarray, "height width 3"]
 """Share of each pixel that goes with the dancer, and what is left of the light in their shadow, of
 255; the last channel is empty."""
 _Pixels = Bool[np.ndarray, "height width"]
-
-
-def fit_scene(clip: TargetClip, framing: Framing, people: Detections, levels_file: Path) -> Scene:
-    """Find what is the same in all frames, and write the levels of each.
-
-    Args:
-        clip: of the dancer; masks are written to its `masks_file`.
-        framing: of its working image in the film.
-    """
-    x0, y0, x1, y1 = framing.crop
-    with FrameStore(detection_frames(clip.frames.parent)) as store:
-        size, num_frames = store.size, clip.keypoints.num_frames
-        dancer = Dancer(keypoints=clip.keypoints.resized(size), people=people.resized(size))
-        frames = track(store.frames(), "segmenting the dancer", total=num_frames)
-        found = segment_person(dancer.keypoints, enumerate(frames))
-        write_masks(clip.masks_file, found)
-        with FullSizeFrames([clip]) as full:
-            background = median_background(full, num_frames=_NUM_FRAMES)
-        masks = np.zeros((num_frames, *size), np.uint8)
-        masks[found.frame_index] = found.masks
-        plate = resize(background.image, size)
-        before = Before(dancer, plate)
-        seen = evenly_spaced(found.frame_index.tolist(), count=_NUM_FACES)
-        skin = skin_colors(face_pixels(dancer.keypoints, index, store[index]) for index in seen)
-        content = (framing.enlarged(DETECTION_SCALE) or framing).content
-        frames = track(store.frames(), "what goes with the dancer", total=num_frames)
-        levels = scene_levels(frames, [*masks], plate, dancer, before)
-        shown = (_part(each, size, content) for each in levels)
-        write_frames(levels_file, shown, frame_rate=clip.keypoints.frame_rate)
-    film = y1 - y0, x1 - x0
-
-    def of_film(image: np.ndarray) -> np.ndarray:
-        return resize(_part(image, size, content), film)
-
-    return Scene(
-        plate=of_film(background.image),
-        is_guessed=of_film(background.is_filled.astype(np.uint8)),
-        before=_part(before.place(), size, content),
-        places=np.array(
-            [of_film(one.place.astype(np.uint8)) for one in background.overlays], np.uint8
-        ).reshape(-1, *film),
-        colors=np.array([of_film(one.colors) for one in background.overlays], np.uint8).reshape(
-            -1, *film, 3
-        ),
-        skin=skin,
-    )
-
-
-def _part(image: np.ndarray, size: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:
-    """A box, of an image of some size, of the same image in any size."""
-    zoom = np.divide(image.shape[:2], size)
-    x0, y0, x1, y1 = np.rint(np.array(box) * np.tile(zoom[::-1], 2)).astype(int).tolist()
-    return image[y0:y1, x0:x1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,16 +79,129 @@ class Dancer:
         return place
 
 
+def fit_scene(
+    clip: TargetClip, framing: Framing, people: Detections, levels_file: Path, picture: Box
+) -> Scene:
+    """Find what is the same in all frames, and write the levels of each.
+
+    Args:
+        clip: of the dancer; masks are written to its `masks_file`.
+        framing: of its working image in the film.
+        picture: of the film, without black bars.
+    """
+    with FrameStore(detection_frames(clip.frames.parent)) as store:
+        size, num_frames = store.size, clip.keypoints.num_frames
+        dancer = Dancer(keypoints=clip.keypoints.resized(size), people=people.resized(size))
+        frames = track(store.frames(), "segmenting the dancer", total=num_frames)
+        found = segment_person(dancer.keypoints, enumerate(frames))
+        masks = np.zeros((num_frames, *size), np.uint8)
+        masks[found.frame_index] = found.masks
+        path = camera_path(store.frames(), [*masks])
+        background, zoom = _background(clip, dancer, found, path)
+        room = resize(background.image, path.size)
+        before = Before(dancer, None if path.moves else room)
+        seen = evenly_spaced(found.frame_index.tolist(), count=_NUM_FACES)
+        skin = skin_colors(face_pixels(dancer.keypoints, index, store[index]) for index in seen)
+        content = (framing.enlarged(DETECTION_SCALE) or framing).content
+        frames = track(store.frames(), "what goes with the dancer", total=num_frames)
+        plates = (path.to_frame(room, index, size) for index in range(num_frames))
+        levels = scene_levels(frames, masks, plates, dancer, before)
+        shown = (_part(each, size, content) for each in levels)
+        write_frames(levels_file, shown, frame_rate=clip.keypoints.frame_rate)
+    x0, y0, x1, y1 = framing.crop
+    film = y1 - y0, x1 - x0
+
+    def of_film(image: np.ndarray) -> np.ndarray:
+        return image if path.moves else resize(_part(image, size, content), film)
+
+    maps = path.scaled(zoom).maps @ _of_content(content, film, zoom)
+    overlays = () if path.moves else background.overlays
+    places = [of_film(one.place.astype(np.uint8)) for one in overlays]
+    return Scene(
+        picture=np.array(picture, np.int64),
+        plate=of_film(background.image),
+        is_guessed=of_film(background.is_filled.astype(np.uint8)),
+        maps=maps if path.moves else maps[:0],
+        is_sure=path.is_sure,
+        before=_part(before.place(), size, content),
+        places=np.array(places, np.uint8).reshape(-1, *film),
+        colors=np.array([of_film(one.colors) for one in overlays], np.uint8).reshape(-1, *film, 3),
+        skin=skin,
+    )
+
+
+def _of_content(
+    content: tuple[int, int, int, int], film: tuple[int, int], zoom: Float64[np.ndarray, "2"]
+) -> Float64[np.ndarray, "3 3"]:
+    """From pixels of the film's crop to those of its image at full size."""
+    x0, y0, x1, y1 = np.array(content) * np.tile(zoom[::-1], 2)
+    return np.array([[(x1 - x0) / film[1], 0, x0], [0, (y1 - y0) / film[0], y0], [0, 0, 1]])
+
+
+def _background(
+    clip: TargetClip, dancer: Dancer, found: PersonMasks, path: CameraPath
+) -> tuple[Background, Float64[np.ndarray, "2"]]:
+    """The room in the image of the camera's path, and that image's size relative to the masks'."""
+    size = dancer.keypoints.image_size
+    points = dancer.keypoints.points
+    if path.moves:
+        with FullSizeFrames([clip]) as full:
+            at_full_size = [i for i in found.frame_index.tolist() if i % full.steps[0] == 0]
+        chosen = evenly_spaced(at_full_size, count=_NUM_FRAMES)
+        found = PersonMasks(
+            frame_index=np.array(chosen, np.int32),
+            masks=np.stack([path.to_room(found[index], index, beyond=255) for index in chosen]),
+            is_drawn=np.zeros(len(chosen), bool),
+        )
+        pairs = zip(points, path.maps, strict=True)
+        points = np.stack([cv2.perspectiveTransform(one[None], by)[0] for one, by in pairs])
+        points = np.where(dancer.keypoints.score[..., None] > 0, points, 0).astype(np.float32)
+    write_masks(clip.masks_file, found)
+    keypoints = replace(dancer.keypoints, points=points, image_size=path.size)
+    frames = RoomFrames([replace(clip, keypoints=keypoints)], size, path)
+    with frames:
+        return median_background(frames, num_frames=_NUM_FRAMES, shows_overlays=False), frames.zoom
+
+
+class RoomFrames(FullSizeFrames):
+    """Full-size frames in the image of the room that a camera passes over."""
+
+    def __init__(
+        self, clips: Sequence[TargetClip], size: tuple[int, int], path: CameraPath
+    ) -> None:
+        """Take the size for which the path was found."""
+        super().__init__(clips)
+        self._film = self.size
+        self.zoom = np.divide(self._film, size)
+        self._path = path.scaled(self.zoom)
+        self.size = self._path.size if path.moves else self._film
+
+    def __getitem__(self, key: tuple[int, int]) -> Frame | MaskedFrame:
+        if key in self._stored or not self._path.moves:
+            return super().__getitem__(key)
+        frame = self._read(key, self._film)
+        return self._path.to_room(frame, key[1])
+
+
+def _part(image: np.ndarray, size: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:
+    """A box, of an image of some size, of the same image in any size."""
+    zoom = np.divide(image.shape[:2], size)
+    x0, y0, x1, y1 = np.rint(np.array(box) * np.tile(zoom[::-1], 2)).astype(int).tolist()
+    return image[y0:y1, x0:x1]
+
+
 class Before:
     """What lies before the dancer all the time, as furniture: a part is there, and not seen."""
 
-    def __init__(self, dancer: Dancer, plate: Frame) -> None:
-        """Take the plate in the size of the masks."""
+    def __init__(self, dancer: Dancer, plate: Frame | None) -> None:
+        """Take the plate in the size of the masks; None where the camera moves: nothing is told."""
         self._dancer, self._plate = dancer, plate
         self._height_px = body_height_px(dancer.keypoints)
-        self._there, self._hidden = np.zeros((2, *plate.shape[:2]), np.uint16)
+        self._there, self._hidden = np.zeros((2, *dancer.keypoints.image_size), np.uint16)
 
     def add(self, index: int, frame: Frame, mask: Mask) -> None:
+        if self._plate is None:
+            return
         height_px = self._height_px
         core = drawn_person(self._dancer.keypoints, index, height_px=height_px, share=_CORE) > 0
         alike = cv2.absdiff(frame, self._plate).max(axis=2) < DIFFERENT
@@ -151,25 +214,32 @@ class Before:
         place = (self._hidden >= least) & (self._hidden > _BEFORE * self._there)
         disc = disc_of(_SPECK * self._height_px)
         solid = cv2.morphologyEx(place.astype(np.uint8), cv2.MORPH_OPEN, disc)
-        return cv2.blur(255 * cv2.morphologyEx(solid, cv2.MORPH_CLOSE, disc), (3, 3))
+        solid = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, disc)
+        return cv2.blur(255 * _large(solid, _LEAST_BEFORE * self._height_px), (3, 3))
 
 
 def scene_levels(
-    frames: Iterable[Frame], masks: Sequence[Mask], plate: Frame, dancer: Dancer, before: Before
+    frames: Iterable[Frame],
+    masks: Iterable[Mask],
+    plates: Iterable[Frame],
+    dancer: Dancer,
+    before: Before,
 ) -> Iterator[Levels]:
     """Of each frame of a clip; all is of one size.
 
     Args:
         masks: one for each frame; 0 where nobody was found.
+        plates: the room without the dancer in each frame.
         before: gets each frame.
     """
     height_px = body_height_px(dancer.keypoints)
     apart = max(round(_STILL_SECONDS * float(dancer.keypoints.frame_rate)), 1)
-    for index, (earlier, frame, later) in enumerate(_with_neighbors(frames, apart)):
-        before.add(index, frame, masks[index])
-        text = still_text(frame, (earlier, later), height_px=height_px)
+    shown = enumerate(zip(_with_neighbors(frames, apart), masks, plates, strict=True))
+    for index, ((earlier, frame, later), mask, plate) in shown:
+        before.add(index, frame, mask)
+        text = still_text(frame, (earlier, later), plate, height_px=height_px)
         others = dancer.others(index, height_px)
-        gone = _with_dancer(frame, plate, masks[index], text, others, height_px=height_px)
+        gone = _with_dancer(frame, plate, mask, text, others, height_px=height_px)
         yield np.dstack([*gone, np.zeros_like(text)])
 
 
@@ -186,11 +256,20 @@ def _with_neighbors(frames: Iterable[Frame], apart: int) -> Iterator[tuple[Frame
             yield near[0], near[apart], near[-1]
 
 
-def still_text(frame: Frame, others: Sequence[Frame], *, height_px: float) -> _Pixels:
-    """Corners that stay where they are before a frame or after it, and what is beside them."""
+def still_text(frame: Frame, others: Sequence[Frame], plate: Frame, *, height_px: float) -> _Pixels:
+    """Corners off the plate that stay before a frame or after it, and what is beside them."""
     still = np.any([alike_pixels(frame, one) for one in others], axis=0)
     text = corners(frame) & still
-    return cv2.dilate(text.astype(np.uint8), disc_of(_EDGE * height_px)) > 0
+    text &= cv2.absdiff(frame, plate).max(axis=2) > DIFFERENT
+    beside = cv2.dilate(text.astype(np.uint8), disc_of(_EDGE * height_px))
+    return _large(beside, _LEAST_TEXT * height_px) > 0
+
+
+def _large(place: Mask, side_px: float) -> Mask:
+    """Pieces of a place that are as large as a square."""
+    _, pieces, boxes, _ = cv2.connectedComponentsWithStats(place)
+    is_large = boxes[:, cv2.CC_STAT_AREA] >= side_px**2
+    return np.where(np.isin(pieces, np.flatnonzero(is_large)), place, np.uint8(0))
 
 
 def _with_dancer(
@@ -208,6 +287,7 @@ def _with_dancer(
     differs = (cv2.absdiff(frame, plate).max(axis=2) > DIFFERENT) & ~kept
     hers = away <= _EDGE
     beside = (away <= _BESIDE) | _floor(person, height_px)
+    text = text & (away > 3 * _EDGE)  # the dancer's own outline has corners, too
     hers = _touching(differs & beside & ~text, hers)
     dark = _opened(is_shadow(frame, plate) & differs & (away < _SHADOW_REACH), height_px)
     shadow = _touching(dark, hers) & ~hers
@@ -221,10 +301,12 @@ def _with_dancer(
 
 def _at_light_of(frame: Frame, plate: Frame, beside: _Pixels) -> Frame:
     """The plate as bright as a frame is beside the person, for lamps and exposure that change."""
-    if not beside.any():
+    apart = frame[beside].astype(np.int16) - plate[beside]
+    alike = apart[np.abs(apart).max(axis=1) < 2 * DIFFERENT]
+    if not len(alike):
         return plate
-    by = np.median(frame[beside].astype(np.int16) - plate[beside], axis=0)
-    return np.clip(plate + by.round().astype(np.int16), 0, 255).astype(np.uint8)
+    by = np.median(alike, axis=0).round().astype(np.int16)
+    return np.clip(plate + by, 0, 255).astype(np.uint8)
 
 
 def _floor(person: _Pixels, height_px: float) -> _Pixels:

@@ -7,6 +7,7 @@ et al. 2001, *Color Transfer between Images*), measured on the skin of both.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,8 +81,10 @@ class DancersFilm:
         zoom = np.divide(size, framing.source_size)
         x0, y0, x1, y1 = np.rint(np.array(framing.crop) * np.tile(zoom[::-1], 2)).astype(int)
         self._box, crop = np.s_[y0:y1, x0:x1], (int(y1 - y0), int(x1 - x0))
-        self._plate, self.skin = resize(scene.plate, crop), scene.skin
-        self._small_plate = resize(scene.plate, scene.before.shape)
+        self.skin, self._crop = scene.skin, crop
+        self._plate = scene.plate if len(scene.maps) else resize(scene.plate, crop)
+        larger = np.diag((*zoom[::-1], 1.0))
+        self._to_frame = larger @ np.linalg.inv(scene.maps)
         self._overlays = [
             one._replace(
                 place=cv2.resize(one.place.astype(np.uint8), crop[::-1]) > 0,
@@ -89,19 +92,30 @@ class DancersFilm:
             )
             for one in scene.overlays
         ]
-        self._before = cv2.resize(scene.before, crop[::-1])
+        self._before = np.full(size, 255, np.uint8)
+        left, top, right, bottom = np.rint(scene.picture * np.tile(zoom[::-1], 2)).astype(int)
+        self._before[top:bottom, left:right] = 0
+        in_crop = self._before[self._box]
+        in_crop[:] = cv2.max(in_crop, cv2.resize(scene.before, crop[::-1]))
 
     def rooms(self) -> Iterator[Room]:
         """Each frame, in threads."""
         films = iterate_isolated(film_frames, self._path, self._source)
         with FrameStore(self._levels) as store:
-            pairs = zip(films, store.frames(), strict=False)
-            yield from map_ahead(lambda pair: self._room(*pair), pairs, num_threads=num_threads())
+            shown = zip(count(), films, store.frames(), strict=False)
+            yield from map_ahead(lambda each: self._room(*each), shown, num_threads=num_threads())
 
-    def _room(self, film: Frame, levels: Frame) -> Room:
+    def _plate_of(self, index: int) -> Frame:
+        if not len(self._to_frame):
+            return self._plate
+        size = self._crop[::-1]
+        return cv2.warpPerspective(self._plate, self._to_frame[index], size)
+
+    def _room(self, index: int, film: Frame, levels: UInt8[np.ndarray, "rows columns 3"]) -> Room:
         film, empty = (image := resize(film, self.size)), image.copy()
         crop = film[self._box]
-        before = self._before.copy()
+        whole = self._before.copy()
+        before = whole[self._box]
         for overlay in (one for one in self._overlays if one.is_in(crop)):
             before[overlay.place] = 255
         removed = levels[..., 0]
@@ -111,16 +125,15 @@ class DancersFilm:
             first = np.floor(np.multiply((top, left), shape[0] / shape[1])).astype(int)
             last = np.ceil(np.multiply((top + height, left + width), shape[0] / shape[1]))
             box = tuple(map(slice, first.tolist(), last.astype(int).tolist()))
-            small = resize(crop, removed.shape)
-            apart = light_of_film(small, self._small_plate, removed)
+            plate = self._plate_of(index)
+            small, small_plate = (resize(image, removed.shape) for image in (crop, plate))
+            apart = light_of_film(small, small_plate, removed)
             fields = np.dstack([levels[..., :2].astype(np.float32), apart])
             share, light, *apart = cv2.split(cv2.resize(fields, crop.shape[1::-1])[box])
-            behind = (self._plate[box] + cv2.merge(apart)) * (light / 255)[..., None]
+            behind = (plate[box] + cv2.merge(apart)) * (light / 255)[..., None]
             share = (share * (255 - before[box]) / 255**2)[..., None]
             there = empty[self._box][box]
             there[:] = (there + share * (behind - there)).round().clip(0, 255)
-        whole = np.zeros(self.size, np.uint8)
-        whole[self._box] = before
         return Room(film, empty, whole)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -357,6 +357,13 @@ def _write_frames(
                 write_twice(picture.framed(twice)[..., :3])
             starts.append(timed.start_seconds)
     return starts
+
+
+def picture_box(path: Path) -> Box:
+    """Box of a film's picture, without black bars."""
+    video = read_metadata(path)
+    shown = (frame.max(axis=2) for frame in sample_frames(video, num_samples=_NUM_CROP_SAMPLES))
+    return film_box(reduce(np.maximum, shown))
 
 
 def film_frames(path: Path, clip: Clip) -> Iterator[Frame]:

@@ -1,0 +1,163 @@
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from motiontransfer.pose.keypoints import write_keypoints
+from motiontransfer.puppet.scene import Scene, write_scene
+from motiontransfer.rendering.scene import (
+    DancersFilm,
+    Room,
+    in_light,
+    light_between,
+    similarities,
+    with_person,
+)
+from motiontransfer.video.clip import Clip
+from motiontransfer.video.frame_store import write_frames
+from motiontransfer.video.geometry import Framing
+from tests.people import arms_out, person
+
+FILM = (96, 128)
+CROP = (32, 16, 96, 80)
+"""x0, y0, x1, y1: the part of the film that the dancer's crop keeps, which is 64 x 64 pixels."""
+RATE = Fraction(25)
+NUM_FRAMES = 3
+
+
+def room_of(before=0):
+    empty = np.random.default_rng(0).integers(0, 255, (*FILM, 3)).astype(np.uint8)
+    return Room(empty, empty.copy(), np.full(FILM, before, np.uint8))
+
+
+def test_a_person_is_laid_over_the_room_where_they_cover_it():
+    cut = np.zeros((10, 20, 4), np.uint8)
+    cut[2:8, 5:15] = (200, 100, 50, 255)
+    shown = with_person(room_of(), cut, (30, 40))
+    expected = room_of().empty
+    expected[32:38, 45:55] = (200, 100, 50)
+    np.testing.assert_array_equal(shown[..., :3], expected)
+    assert shown[..., 3].astype(bool).sum() == 60
+
+
+def test_a_person_is_not_seen_behind_what_is_before_them():
+    cut = np.full((10, 20, 4), 255, np.uint8)
+    shown = with_person(room_of(before=255), cut, (30, 40))
+    np.testing.assert_array_equal(shown[..., :3], room_of().empty)
+    assert not shown[..., 3].any()
+
+
+def test_light_passes_over_half_way_and_hue_hardly():
+    """A face of L 100 in light of L 140, whose hue is far off."""
+    own = np.float32([[100, 140, 150], [10, 5, 5]])
+    light = light_between(own, np.float32([[140, 100, 190], [10, 5, 5]]))
+    assert light is not None
+    assert light[100, 0].tolist()[0] == 120
+    assert light[140, 0].tolist()[1] == 134
+    assert light[150, 0].tolist()[2] == 156
+    brighter = light_between(own, np.float32([[220, 140, 150], [10, 5, 5]]))
+    assert brighter is not None
+    assert brighter[100, 0].tolist()[0] == 125
+
+
+def test_light_of_nobody_changes_nothing():
+    none = np.zeros((2, 3), np.float32)
+    cut = np.full((4, 4, 4), 90, np.uint8)
+    assert light_between(none, none + 1) is None
+    np.testing.assert_array_equal(in_light(cut, None), cut)
+
+
+def test_light_changes_what_is_covered_and_keeps_its_coverage():
+    own = np.float32([[100, 128, 128], [10, 5, 5]])
+    light = light_between(own, np.float32([[140, 128, 128], [10, 5, 5]]))
+    cut = np.zeros((8, 8, 4), np.uint8)
+    cut[2:6, 2:6] = (93, 93, 93, 255)  # L of 100, of 255
+    lit = in_light(cut, light)
+    np.testing.assert_array_equal(lit[..., 3], cut[..., 3])
+    assert not lit[..., :3][cut[..., 3] == 0].any()
+    np.testing.assert_allclose(lit[3, 3, :3], 113, atol=2)  # of 120
+
+
+def test_similarities_are_those_that_poses_were_moved_by():
+    poses = arms_out(frames=2)
+    points = np.where(poses.score[..., None] > 0, 1.7 * poses.points + (30, -8), 0)
+    moved = replace(poses, points=points.astype(np.float32))
+    scale, shift = similarities(poses, moved)
+    np.testing.assert_allclose(scale, 1.7, rtol=1e-5)
+    np.testing.assert_allclose(shift, [(30, -8)] * 2, atol=1e-3)
+
+
+@pytest.fixture
+def film_frames():
+    """Noise that changes: of a captioned film hardly a pixel stays."""
+    noise = np.random.default_rng(5).integers(40, 200, (NUM_FRAMES, *FILM, 3))
+    return noise.astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path, film_frames):
+    """What `fit_scene` leaves: the dancer is in the middle of the crop, and a caption before."""
+    write_frames(tmp_path / "film.mkv", iter(film_frames), frame_rate=RATE)
+    levels = np.zeros((64, 64, 3), np.uint8)
+    levels[..., 1] = 255
+    levels[20:40, 20:40, 0] = 255
+    write_frames(tmp_path / "levels.mkv", [levels] * NUM_FRAMES, frame_rate=RATE)
+    before = np.zeros((64, 64), np.uint8)
+    before[30:34, 20:40] = 255
+    scene = Scene(
+        picture=np.array([0, 0, 128, 90]),
+        plate=np.full((64, 64, 3), 77, np.uint8),
+        is_guessed=np.zeros((64, 64), np.uint8),
+        maps=np.zeros((0, 3, 3)),
+        is_sure=np.ones(NUM_FRAMES, bool),
+        before=before,
+        places=np.zeros((0, 64, 64), np.uint8),
+        colors=np.zeros((0, 64, 64, 3), np.uint8),
+        skin=np.zeros((2, 3), np.float32),
+    )
+    write_scene(tmp_path / "scene.safetensors", scene)
+    write_keypoints(tmp_path / "poses.parquet", person([(64.0, 48.0)] * NUM_FRAMES))
+    return tmp_path
+
+
+def clip_of(folder):
+    framing = Framing(source_size=FILM, crop=CROP, size=(64, 64), content=(0, 0, 64, 64))
+    return Clip(
+        frames=folder / "frames.mkv",
+        sound=None,
+        sound_offset_seconds=0.0,
+        framing=framing,
+        frame_rate=RATE,
+        num_frames=NUM_FRAMES,
+    )
+
+
+def test_a_frame_stays_wherever_the_dancer_is_not(folder, film_frames):
+    rooms = [*DancersFilm(folder, clip_of(folder), size=FILM).rooms()]
+    assert len(rooms) == NUM_FRAMES
+    gone = np.zeros(FILM, bool)
+    gone[16 + 20 : 16 + 40, 32 + 20 : 32 + 40] = True
+    gone[16 + 30 : 16 + 34] = False  # the caption before the dancer
+    for room, frame in zip(rooms, film_frames, strict=True):
+        np.testing.assert_array_equal(room.film, frame)
+        np.testing.assert_array_equal(room.empty[~gone], frame[~gone])
+        assert np.abs(room.empty[gone].astype(int) - frame[gone]).mean() > 10
+
+
+def test_where_the_dancer_was_is_the_plate(folder, film_frames, tmp_path_factory):
+    """Of a film that is as bright as the plate beside the dancer."""
+    still = np.full((NUM_FRAMES, *FILM, 3), 77, np.uint8)
+    still[:, 40:50, 55:65] = 200
+    (folder / "film.mkv").unlink()
+    write_frames(folder / "film.mkv", iter(still), frame_rate=RATE)
+    for room in DancersFilm(folder, clip_of(folder), size=FILM).rooms():
+        assert room.empty[40:46, 55:65].tolist() == np.full((6, 10, 3), 77).tolist()
+        assert (room.film[40:50, 55:65] == 200).all()
+
+
+def test_black_bars_and_captions_are_before_the_person(folder):
+    room = next(DancersFilm(folder, clip_of(folder), size=FILM).rooms())
+    assert (room.before[90:] == 255).all()
+    assert (room.before[16 + 30 : 16 + 34, 32 + 20 : 32 + 40] == 255).all()
+    assert room.before.astype(bool).sum() == 6 * 128 + 4 * 20
