@@ -35,6 +35,7 @@ from motiontransfer.rendering.scene import (
     networks_in_film,
     puppet_in_film,
     shown_poses,
+    with_scene,
 )
 from motiontransfer.rendering.videos import Panels, comparison_writer, transfer_writer, write_videos
 from motiontransfer.video.clip import read_clip
@@ -67,7 +68,7 @@ def main(transfer: str) -> str:
         style=rendered.style,
     )
     results, others = layout.results_folder(transfer), layout.backgrounds_folder(transfer)
-    signature = rendered.assertion, credentials
+    signature = with_scene(rendered.assertion, transfer), credentials
     frames_file = layout.rendered_folder(transfer) / layout.FRAMES_FILE
     is_drawn = not frames_file.exists()
     read = cache(partial(read_appearance, layout.appearance_file(names.target)))

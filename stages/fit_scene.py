@@ -19,8 +19,10 @@ def main(transfer: str) -> str:
         counts = _fit(transfer, names, params, work)
     write_json(layout.counts_file("fit_scene", transfer), counts)
     unsure = counts["frames_with_unsure_background"]
-    told = f"; the camera moves too fast or too far for the room behind in {unsure} frames"
-    return f"{folder}: the film without {names.source_subject}{told if unsure else ''}"
+    lost = counts["frames_without_dancer"]
+    told = f"; the room behind is not exact in {unsure} frames, as the camera moves" * bool(unsure)
+    told += f"; {names.source_subject} is not found in {lost} frames, and stays there" * bool(lost)
+    return f"{folder}: the film without {names.source_subject}{told}"
 
 
 def _fit(transfer: str, names: Transfer, params: RenderParams, folder: Path) -> dict[str, float]:
@@ -67,6 +69,7 @@ def _fit(transfer: str, names: Transfer, params: RenderParams, folder: Path) -> 
     write_keypoints(folder / layout.POSES_IN_FILM_FILE, placed)
     return {
         "background_never_seen": float(scene.is_guessed.mean()),
+        "frames_without_dancer": int((~dance.score.any(axis=1)).sum()),
         "frames_with_unsure_background": int((~scene.is_sure).sum()),
         "overlays": len(scene.places),
         "before_the_dancer": float((scene.before > 127).mean()),

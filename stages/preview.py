@@ -9,7 +9,13 @@ from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import puppet_frames, with_label
 from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
-from motiontransfer.rendering.scene import DancersFilm, film_size, is_in_film, puppet_in_film
+from motiontransfer.rendering.scene import (
+    DancersFilm,
+    film_size,
+    is_in_film,
+    puppet_in_film,
+    with_scene,
+)
 from motiontransfer.rendering.videos import result_writer
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.geometry import fit_framing
@@ -42,6 +48,7 @@ def main(transfer: str) -> str:
         frames = map(with_label, frames)
     keypoints = layout.keypoints_file(names.source_subject, names.source)
     assertion = transfer_assertion({}, {"frames": source.frames, "keypoints": keypoints})
+    assertion = with_scene(assertion, transfer)
     results = layout.results_folder(transfer)
     with (
         signed_files(results, _CONTENTS, assertion, credentials) as folder,

@@ -5,7 +5,7 @@ beside them, with their shadow, soft. The person's colors pass over to the dance
 et al. 2001, *Color Transfer between Images*), measured on the skin of both.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -18,6 +18,7 @@ from jaxtyping import Float32, Float64, UInt8
 from motiontransfer.core import layout
 from motiontransfer.core.parallel import map_ahead
 from motiontransfer.core.sampling import evenly_spaced
+from motiontransfer.core.storage import sha256_of
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance
@@ -140,6 +141,14 @@ class DancersFilm:
 def is_in_film(transfer: str) -> bool:
     """Whether a transfer's scene is the dancer's film."""
     return (layout.scene_folder(transfer) / layout.SCENE_FILE).exists()
+
+
+def with_scene(assertion: Mapping[str, object], transfer: str) -> Mapping[str, object]:
+    """A manifest's assertion, which tells where someone was replaced in a film."""
+    if not is_in_film(transfer):
+        return assertion
+    (film,) = layout.scene_folder(transfer).glob(f"{layout.FILM_OF_SCENE}.*")
+    return {**assertion, "scene": {"person": "replaced", "film_sha256": sha256_of(film)}}
 
 
 def shown_poses(transfer: str) -> Keypoints:
@@ -303,10 +312,12 @@ def _boxes(
 
 def with_person(room: Room, person: Person, corner: tuple[int, int]) -> MaskedFrame:
     """A person in a room, behind what is before them; with their coverage."""
+    frame = np.dstack([room.empty, np.zeros(room.before.shape, np.uint8)])
+    if not person.size:
+        return frame
     top, left = corner
     box = np.s_[top : top + person.shape[0], left : left + person.shape[1]]
     before = room.before[box]
     seen = cv2.multiply(person, cv2.merge([255 - before] * 4), scale=1 / 255)
-    frame = np.dstack([room.empty, np.zeros(room.before.shape, np.uint8)])
     frame[box] = over_background(seen, room.empty[box])
     return frame

@@ -4,6 +4,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from motiontransfer.core import layout
+from motiontransfer.core.storage import sha256_of
 from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.puppet.scene import Scene, write_scene
 from motiontransfer.rendering.scene import (
@@ -11,13 +13,15 @@ from motiontransfer.rendering.scene import (
     Room,
     in_light,
     light_between,
+    networks_in_film,
     similarities,
     with_person,
+    with_scene,
 )
 from motiontransfer.video.clip import Clip
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.geometry import Framing
-from tests.people import arms_out, person
+from tests.people import appearance_of, arms_out, person
 
 FILM = (96, 128)
 CROP = (32, 16, 96, 80)
@@ -44,6 +48,12 @@ def test_a_person_is_laid_over_the_room_where_they_cover_it():
 def test_a_person_is_not_seen_behind_what_is_before_them():
     cut = np.full((10, 20, 4), 255, np.uint8)
     shown = with_person(room_of(before=255), cut, (30, 40))
+    np.testing.assert_array_equal(shown[..., :3], room_of().empty)
+    assert not shown[..., 3].any()
+
+
+def test_of_nobody_the_room_is_left():
+    shown = with_person(room_of(), np.zeros((0, 0, 4), np.uint8), (0, 0))
     np.testing.assert_array_equal(shown[..., :3], room_of().empty)
     assert not shown[..., 3].any()
 
@@ -161,3 +171,33 @@ def test_black_bars_and_captions_are_before_the_person(folder):
     assert (room.before[90:] == 255).all()
     assert (room.before[16 + 30 : 16 + 34, 32 + 20 : 32 + 40] == 255).all()
     assert room.before.astype(bool).sum() == 6 * 128 + 4 * 20
+
+
+def test_a_manifest_says_that_someone_was_replaced(folder, monkeypatch):
+    monkeypatch.setattr(layout, "scene_folder", lambda _: folder)
+    digest = sha256_of(folder / "film.mkv")
+    assert with_scene({"networks": []}, "ada_as_ben") == {
+        "networks": [],
+        "scene": {"person": "replaced", "film_sha256": digest},
+    }
+    (folder / "scene.safetensors").unlink()
+    assert with_scene({"networks": []}, "ada_as_ben") == {"networks": []}
+
+
+def test_what_networks_drew_at_home_is_moved_into_the_film(folder):
+    """Poses are half as large at home, and 20 and 10 px farther left and up."""
+    film = DancersFilm(folder, clip_of(folder), size=FILM)
+    film.poses = replace(film.poses, image_size=FILM)
+    points = np.where(film.poses.score[..., None] > 0, (film.poses.points - (20, 10)) / 2, 0)
+    home_poses = replace(film.poses, points=points.astype(np.float32))
+    appearance = replace(appearance_of(person()), background=np.zeros((*FILM, 3), np.uint8))
+    frame = np.zeros((*FILM, 4), np.uint8)
+    frame[10:30, 20:40] = (250, 120, 60, 255)
+    moved = networks_in_film(
+        iter([frame] * NUM_FRAMES), home_poses, appearance, film, match_light=False
+    )
+    for (shown, room), _ in zip(moved, range(NUM_FRAMES), strict=True):
+        inside = np.s_[34:44, 64:96]  # of rows 30 to 70 and columns 60 to 100, before the caption
+        np.testing.assert_allclose(shown[inside][..., :3] - np.float32((250, 120, 60)), 0, atol=2)
+        assert (shown[:28, :, 3] == 0).all()
+        np.testing.assert_array_equal(shown[:28, :, :3], room.empty[:28])
