@@ -23,7 +23,6 @@ from motiontransfer.core.params import (
     FILM_SECTIONS,
     FILMS,
     PARAMS_FILE,
-    Guide,
     load_films,
     load_params,
     read_sections,
@@ -175,24 +174,7 @@ def _replaced_films(text: str, blocks: Mapping[str, str], content: Mapping[str, 
     empty["trained"] = _flow(content.get("targets", []))
     moved = {name: textwrap.indent(block, "  ") for name, block in blocks.items()}
     lines = {name: f"  {name}: {empty.get(name, '[]')}\n\n" for name in FILM_SECTIONS}
-    after = head + "".join({**lines, **own, **moved}.values()).rstrip("\n") + "\n"
-    for name, transfer in _face_cycles(content).items():
-        after = add_entry(after, "face_cycles", name, transfer)
-    return after
-
-
-def _face_cycles(content: Mapping[str, object]) -> dict[str, dict[str, object]]:
-    """Transfers of an earlier version that had a CycleGAN: all of trained targets, or none."""
-    stages = [content.get(name) for name in ("render", "train_face_cycle")]
-    render, training = (each if isinstance(each, Mapping) else {} for each in stages)
-    transfers, trained = content.get("transfers"), content.get("trained") or content.get("targets")
-    if render.get("face") != "cycle" or not training.get("steps"):
-        return {}
-    return {
-        name: {key: each[key] for key in Guide.model_fields}
-        for name, each in (transfers.items() if isinstance(transfers, Mapping) else ())
-        if isinstance(trained, list) and each["target"] in trained
-    }
+    return head + "".join({**lines, **own, **moved}.values()).rstrip("\n") + "\n"
 
 
 def _with_films(text: str, known: Mapping[str, object], content: Mapping[str, object]) -> str:

@@ -74,19 +74,6 @@ def test_ones_own_take_the_place_of_the_demos_with_their_comments():
     assert films["trained"] == ["me", "ben"]
 
 
-@pytest.mark.parametrize(
-    ("face", "steps", "named"), [("cycle", 9, ["me_as_ben"]), ("cycle", 0, []), ("residual", 9, [])]
-)
-def test_transfers_that_had_a_face_cycle_are_named(face, steps, named):
-    old = MINE.replace("targets:", "trained: [me]\ntargets:").replace("residual", face)
-    write(f"{old}train_face_cycle: {{steps: {steps}}}\n")
-    move_films()
-    cycles = read_films()["face_cycles"]
-    assert [*cycles] == named
-    for entry in cycles.values():
-        assert entry == {"source": "dance", "source_subject": "ben", "target": "me"}
-
-
 def test_what_films_yaml_lacks_is_added_where_it_has_more_than_the_demo():
     """A colleague's branch, from before, has a dance more."""
     theirs = {"path": "data/videos/x.mp4", "subject": "x"}

@@ -353,7 +353,7 @@ def test_an_interrupt_ends_the_wait(run):
 
 def test_a_stage_that_is_not_there_is_no_plan_for_all(project):
     (project / "frames").unlink()
-    with pytest.raises(MotionTransferError, match=r"^train@you: no such stage; its video or"):
+    with pytest.raises(MotionTransferError, match=r"^train@you: no such stage; .*its video or"):
         plan("train@you")
     assert [*plan("decode@me")] == ["decode@me"]
 
