@@ -213,3 +213,13 @@ def test_no_thread_is_left_of_a_loop_that_is_broken_off(fault):
     with pytest.raises(fault):
         use()
     assert threading.active_count() == before
+
+
+def test_short_work_is_done_in_this_process():
+    assert (
+        list(run_parallel(process_of, [1, 2], num_workers=ONE, is_short=True)) == [os.getpid()] * 2
+    )
+
+
+def process_of(_):
+    return os.getpid()

@@ -84,9 +84,7 @@ def detect(path, detector=None, *, function=detection.detect_people, num_workers
 @contextmanager
 def without_workers():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            detection, "run_parallel", lambda function, items, num_workers: map(function, items)
-        )
+        patch.setattr(detection, "run_parallel", lambda function, items, **_: map(function, items))
         yield
 
 
