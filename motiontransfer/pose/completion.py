@@ -39,7 +39,7 @@ HALF = ("knees", "waist", "chest")
 TOO_LITTLE = ("face", NOBODY)
 
 _SIDES = ("left", "right")
-_LEAST_SEEN = 0.2  # share of the frames; a joint seen in fewer is noise at the picture's edge
+_LEAST_SEEN = 0.3  # share of the frames; a joint seen in fewer is noise, or what is held
 _AT_EDGE = 0.03  # of the film's height: so near to its bottom, detectors place what is below it
 _SLOW_SECONDS = 2.0  # over which a body's place and size are a median: a squat, a bow are shorter
 _NEARER = 1.15  # longest to shortest trunk over these; less is turning and bending
