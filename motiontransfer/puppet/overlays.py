@@ -28,6 +28,7 @@ _CORNER = 5.0  # least eigenvalue of the squared slopes; cloth stays below
 _BESIDE, _WITHIN = 0.012, 0.03  # of the height, between edges that belong together; between parts
 _LEAST = 0.05  # side of the square that its corners would fill, of the height
 _REST_SECONDS = 0.5  # before and after a caption changes
+_FEWEST_AT_REST = 10  # samples in these; with fewer, a body's changes are taken for captions
 _LARGEST_CHANGE = 0.3  # of the picture; more is another scene, or its light
 _STAYS = 0.5  # share of the samples from which it is drawn in results
 
@@ -111,16 +112,16 @@ def find_captions(
     frame_rate: float,
     height_px: float,
 ) -> list[Overlay]:
-    """Captions that change at once, each from one change to the next.
+    """Captions that change at once, each from one change to the next; none of sparse samples.
 
     Args:
         is_beside: the person.
     """
-    alike = [alike_pixels(*pair) for pair in pairwise(frames)]
+    rest = round(_REST_SECONDS * frame_rate)
+    alike = [alike_pixels(*pair) for pair in pairwise(frames)] if rest >= _FEWEST_AT_REST else []
     none = np.zeros(frames[0].shape[:2], bool)
     changes = {0: none, len(frames): none}
-    rest = max(round(_REST_SECONDS * frame_rate), 2)
-    for at in range(rest + 1, len(frames) - rest):
+    for at in range(rest + 1, len(alike) + 1 - rest):
         still = np.all([*alike[at - 1 - rest : at - 1], *alike[at : at + rest]], axis=0)
         beside = is_beside[at - 1] & is_beside[at]
         changed = ~alike[at - 1] & (still | beside)

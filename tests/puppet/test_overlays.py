@@ -91,7 +91,7 @@ LINE = np.s_[172:200, 60:200]  # before the feet of someone who stands, and on b
 LETTERS = np.kron(np.random.default_rng(5).integers(0, 2, (3, 7, 35, 1)) * 255, np.ones((4, 4, 3)))
 
 
-def captions_in(number_of, *, keypoints=None, place=LINE):
+def captions_in(number_of, *, keypoints=None, place=LINE, frame_rate=25.0):
     """Captions over samples that each show the letters of a number; None: none."""
     keypoints, frames, beside = keypoints or standing(75), [], []
     for index in range(75):
@@ -101,7 +101,7 @@ def captions_in(number_of, *, keypoints=None, place=LINE):
             frame[place] = LETTERS[number][: frame[place].shape[0], : frame[place].shape[1]]
         frames.append(frame)
         beside.append(away)
-    return find_captions(frames, np.array(beside), frame_rate=25.0, height_px=150.0)
+    return find_captions(frames, np.array(beside), frame_rate=frame_rate, height_px=150.0)
 
 
 def test_captions_that_change_are_told_before_planted_feet_too():
@@ -131,6 +131,11 @@ def test_captions_that_change_are_told_before_planted_feet_too():
 )
 def test_what_does_not_change_or_rests_for_a_moment_is_no_caption(number_of):
     assert not captions_in(number_of)
+
+
+@pytest.mark.parametrize(("frame_rate", "told"), [(18.9, 0), (19.1, 2)])
+def test_captions_are_told_by_dense_samples_alone(frame_rate, told):
+    assert len(captions_in(lambda index: int(index >= 30), frame_rate=frame_rate)) == told
 
 
 def test_another_scene_and_what_changes_before_the_body_alone_are_no_captions():
