@@ -5,6 +5,7 @@ from motiontransfer.core.params import Compute, Transfer, load_section, read_sec
 from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.headline import headline
 from motiontransfer.evaluation.measurements import (
+    OURS,
     Measurements,
     MetricKey,
     read_measurements,
@@ -43,7 +44,7 @@ def main(transfer: str) -> str:
     covered = find_key_poses(dance, [clip.training_keypoints for clip in clips], num_poses=0)
     shares = {"all": covered.coverage[0], **covered.of_regions}
     found += Measurements.from_values(
-        {MetricKey("coverage", name, "", "film"): (share, None) for name, share in shares.items()}
+        {MetricKey("coverage", name, OURS, "film"): (share, None) for name, share in shares.items()}
     )
     write_curves(layout.transfer_evaluation_folder(transfer), found)
     write_measurements(layout.measurements_file("evaluate_transfer", transfer), found)

@@ -15,7 +15,7 @@ _OF_HELD_OUT = {
 }
 _OF_RESULT = {
     **{f"truth_{name}": key._replace(section="truth") for name, key in _OF_HELD_OUT.items()},
-    "coverage": MetricKey("coverage", "all", "", "film"),
+    "coverage": MetricKey("coverage", "all", OURS, "film"),
     "sharp_faces": MetricKey("sharp_frames", "face", OURS, "sharpness"),
     "sharp_hands": MetricKey("sharp_frames", "hands", OURS, "sharpness"),
     "pose_px": MetricKey("pose_distance_px", "all", OURS, "detection"),

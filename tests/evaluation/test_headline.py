@@ -13,8 +13,8 @@ KEYS = {
     "sharp_faces": MetricKey("sharp_frames", "face", "ours", "sharpness"),
     "film": MetricKey("sharp_frames", "face", "film", "sharpness"),
     "pose_px": MetricKey("pose_distance_px", "all", "ours", "detection"),
-    "coverage": MetricKey("coverage", "all", "", "film"),
-    "head": MetricKey("coverage", "head", "", "film"),
+    "coverage": MetricKey("coverage", "all", "ours", "film"),
+    "head": MetricKey("coverage", "head", "ours", "film"),
     "body_px": MetricKey("pose_distance_px", "body", "ours", "detection"),
     "flicker": MetricKey("background_flicker", "", "ours", "temporal"),
 }
