@@ -304,9 +304,13 @@ def _renew(repo: Repo, stage: "Stage", brought: list[str]) -> bool:
 
 
 def _changed_stages(repo: Repo) -> "Iterator[Stage]":
-    """Stages that DVC would run, in its order, with missing files taken as unchanged."""
+    """Stages that DVC would run, in its order, with missing files taken as unchanged.
+
+    But for previews that were never made: of photos the result is as soon there.
+    """
     for stage in in_order(repo, own_stages(repo)):
-        if stage.changed(allow_missing=True, upstream=upstream(repo, stage)):
+        is_unwanted = stage.addressing.startswith("preview@") and not any(map(oid_of, stage.outs))
+        if not is_unwanted and stage.changed(allow_missing=True, upstream=upstream(repo, stage)):
             yield stage
 
 

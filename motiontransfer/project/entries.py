@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError, VideoError
-from motiontransfer.core.names import is_plain, valid_name
+from motiontransfer.core.names import folded, is_plain, valid_name
 from motiontransfer.core.params import (
     NAME_BYTES,
     Guide,
@@ -77,11 +77,20 @@ def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:
     """
     _check_name("--name", name)
     _check_name("--subject", subject)
-    if name in load_videos(root):
+    videos = load_videos(root)
+    if name in videos:
         raise ParamsError(
             f"{FILMS_FILE}: videos.{name}: already exists; choose another name with --name, or "
             f"first `motiontransfer remove-video {name}`"
         )
+    subjects = (video.subject for video in videos.values())
+    for option, own, others in ("--name", name, videos), ("--subject", subject, subjects):
+        for other in others:
+            if own != other and folded(own) == folded(other):
+                raise ParamsError(
+                    f"{option}: {own!r} and {other!r} differ in case only, and are one file on "
+                    f"macOS and Windows; take {other!r}, or another name"
+                )
 
 
 def add_video(

@@ -103,6 +103,8 @@ def test_a_failed_step_leaves_every_file_as_it_was(
         ({"name": "walk"}, ParamsError, r"videos\.walk: already exists; choose another name"),
         ({"name": "a b"}, ParamsError, r"--name: expected letters, digits, _ and -.* got 'a b'"),
         ({"subject": "-x"}, ParamsError, r"--subject: expected letters"),
+        ({"subject": "Ada"}, ParamsError, r"--subject: 'Ada' and 'ada' differ in case only"),
+        ({"name": "Walk"}, ParamsError, r"--name: 'Walk' and 'walk' differ in case only"),
         ({"name": "../x"}, ParamsError, r"--name: expected letters"),
         ({"name": "taken"}, ParamsError, r"data/videos/taken\.mp4: already exists"),
         ({"film": Path("absent.mp4")}, MissingFileError, "no such file; expected a video"),

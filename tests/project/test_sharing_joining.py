@@ -73,6 +73,26 @@ def test_a_new_video_of_another_subject_trains_nothing(mate):
     assert "uv run dvc add data/videos/cleo_1" in shared  # or others lack it
 
 
+PREVIEW = """  preview:
+    foreach: [dance]
+    do:
+      cmd: grep crf params.yaml > preview
+      deps: [params.yaml]
+      outs: [preview]
+"""
+
+
+def test_a_preview_that_was_never_made_is_made_for_no_teammate(owner, folder, tmp_path):
+    """Those of photos: their result is as soon there. One that was made is made anew."""
+    owner.edit("dvc.yaml", "stages:\n", f"stages:\n{PREVIEW}")
+    owner.commit("a preview that nobody makes")
+    assert "not up to date" not in owner.command("share", folder.url)
+    owner.dvc("repro", "--quiet", "preview@dance")
+    owner.edit("params.yaml", "crf: 2", "crf: 3")
+    shared = owner.command("share")
+    assert "not up to date, others will run it: preview@dance, render\n" in shared
+
+
 def test_training_reads_all_of_a_targets_folder_also_where_it_is_here_in_part(mate):
     mate.dvc("pull", "--quiet", "artifacts/keypoints/ada/ada_1")
     assert "nothing had to run" in mate.command("join")
