@@ -144,6 +144,7 @@ def test_each_stage_that_can_fill_a_gpu_names_params_to_lower():
     on_cpu = {
         "check_params",
         "decode",
+        "fit_scene",
         "preview",
         "encode",
     }  # import it for what they call on a CPU
