@@ -339,7 +339,7 @@ def _photographed(photo: str) -> tuple[str | dict, str]:
     return kept, refused
 
 
-def _advise(dancer: str | None, me: str | None, scene: Scene) -> str:
+def _advise(dancer: str | None, me: str | None, scene: Scene = "target") -> str:
     if not dancer or not me:
         return f"<p>{_CHOOSE}</p>"
     return _shown(views.advice, "dance", "--dry", "--scene", scene, dancer, me)
