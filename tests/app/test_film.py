@@ -58,9 +58,9 @@ def test_the_film_and_the_poses_of_a_guide_are_shown():
 def test_one_films_oneself_and_a_film_of_nobody_is_refused(served, shown, project):
     """The browser draws its camera's pictures, which show nobody."""
     write_keypoints(project / "artifacts/keypoints/ben/waltz.parquet", standing(9))
-    params = project / "params.yaml"
+    films = project / "films.yaml"
     entry = {"source": "waltz", "source_subject": "ben", "target": "ben"}
-    params.write_text(add_entry(params.read_text(), "guides", "waltz", entry))
+    films.write_text(add_entry(films.read_text(), "guides", "waltz", entry))
     _, address = served()
     with shown(address, width=390) as page:
         page.get_by_role("tab", name="Film").click()
@@ -84,4 +84,4 @@ def test_one_films_oneself_and_a_film_of_nobody_is_refused(served, shown, projec
         expect(page.locator(".fault").last).to_contain_text("nothing was added", timeout=SOON)
     (kept,) = project.glob("data/videos/me.*")
     assert kept.stat().st_size > 1000
-    assert "subject: me" not in params.read_text()
+    assert "subject: me" not in films.read_text()
