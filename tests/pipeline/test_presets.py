@@ -109,10 +109,15 @@ def test_a_preset_runs_to_its_end(tiny_run, cleaned, tmp_path, monkeypatch, requ
     projects, folder = cleaned
     monkeypatch.chdir(shutil.copytree(tiny_run, tmp_path / "project"))
     chosen = write_params(name)
+    cycles = {}
+    if chosen["render"]["face"] == "cycle":
+        cycles["ada_as_ben"] = {"source": "demo_dance", "source_subject": "ben", "target": "ada"}
+    edit_sections(Path(), lambda sections: sections.update(face_cycles=cycles))
     kind = chosen["detect_keypoints"]["detector"], chosen["clean_keypoints"]["smoothing"]
     if kind not in projects:
         projects[kind] = Path(shutil.copytree(tiny_run, folder / "_".join(kind)))
-        shutil.copy("params.yaml", projects[kind])
+        for file in ("params.yaml", "films.yaml"):
+            shutil.copy(file, projects[kind])
         with monkeypatch.context() as there:
             there.chdir(projects[kind])
             run("check_params")
@@ -122,10 +127,6 @@ def test_a_preset_runs_to_its_end(tiny_run, cleaned, tmp_path, monkeypatch, requ
         save_file(VGG19Features().state_dict(), "vgg19.safetensors")  # the real ones: a download
     if name in ON_GPU:
         request.getfixturevalue("gpu")
-    cycles = {}
-    if chosen["render"]["face"] == "cycle":
-        cycles["ada_as_ben"] = {"source": "demo_dance", "source_subject": "ben", "target": "ada"}
-    edit_sections(Path(), lambda sections: sections.update(face_cycles=cycles))
     run("check_params", *(f"train_face_cycle {name}" for name in cycles), *OF_PRESET)
 
     with FrameStore(Path("results/ada_as_ben/transfer.mp4")) as store:
