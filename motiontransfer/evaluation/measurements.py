@@ -421,14 +421,16 @@ def write_curves(folder: Path, found: Measurements) -> None:
     """Write a CSV for each headline metric of both systems, with a row a frame.
 
     `dvc plots` draws one plot a file and needs the same columns in all: metrics that only one of
-    the systems has are left out. Held-out frames are compared as with a ground truth. Missing
-    values are empty cells. Numbers have four decimals, and small ones four significant digits.
+    the systems has are left out, in a scene without the other all of them. Held-out frames are
+    compared as with a ground truth. Missing values are empty cells. Numbers have four decimals, and
+    small ones four significant digits.
     """
     import pandas as pd
 
     def number(value: float) -> str:
         return f"{value:.4g}" if 0 < abs(value) < 0.1 else f"{value:.4f}"
 
+    folder.mkdir(parents=True, exist_ok=True)
     for key, of_system in found.curves().items():
         is_headline = key in HEADLINES or key._replace(section="truth") in HEADLINES
         if is_headline and {OURS, NEAREST_NEIGHBORS} <= of_system.keys():

@@ -112,3 +112,10 @@ def test_small_numbers_keep_four_digits_in_the_csv(tmp_path):
     module.write_curves(tmp_path, Measurements(summary=(), per_frame=dict.fromkeys(keys, values)))
     lines = (tmp_path / "likeness_person.csv").read_text().splitlines()
     assert [line.split(",")[1] for line in lines[1:]] == ["0.0001234", "0.0000", "-0.05", "12.3457"]
+
+
+def test_of_a_result_without_a_baseline_there_is_a_folder_without_curves(tmp_path):
+    """In the dancer's film; DVC wants what a stage declares."""
+    key = MetricKey("likeness", "person", "ours", "truth")
+    module.write_curves(tmp_path / "new", Measurements(summary=(), per_frame={key: np.ones(3)}))
+    assert [*(tmp_path / "new").iterdir()] == []
