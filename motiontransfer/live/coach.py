@@ -26,9 +26,7 @@ from motiontransfer.video.geometry import enclosing_box
 
 _MAX_RECENT = 50  # frames of somebody, which tell their size
 _DARK = 45  # mean level of the person's box; half of the darkest of 20 public films
-_BLURRED = (
-    0.6  # of 30 public films .22 to .50; blurred by a Gaussian of 2 pixels of 480, .56 to .82
-)
+_BLURRED = 0.6  # 30 public films have .22 to .50; blurred by a Gaussian of 2 px of 480, .56 to .82
 _BLUR_PX = 9  # of the second blurring, as published
 _ENDS = {
     "head is": ("nose",),

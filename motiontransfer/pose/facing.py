@@ -28,16 +28,16 @@ def seconds_from_behind(clips: Sequence[Keypoints]) -> float:
 
 def _facing(keypoints: Keypoints) -> Series:
     """Width of shoulders and hips, body heights; negative from behind, NaN where not known."""
-    shoulders, hips, ankles = (_both(keypoints, name) for name in ("shoulder", "hip", "ankle"))
+    shoulders, hips, ankles = (both_sides(keypoints, name) for name in ("shoulder", "hip", "ankle"))
     across = across_body((shoulders - ankles).mean(axis=1))
     widths = (shoulders + hips) @ np.array((1, -1)) * across.conj()
     return widths.real / (body_height_px(keypoints) or np.nan)
 
 
-def _both(keypoints: Keypoints, joint: str) -> Complex128[np.ndarray, "frames 2"]:
-    """The left and the right one as x + iy; NaN where not found."""
-    sides = []
-    for side in ("left", "right"):
-        points, score = keypoints.joint(f"{side}_{joint}")
-        sides.append(np.where(score > 0, points.astype(np.float64) @ (1, 1j), np.nan))
-    return np.stack(sides, axis=1)
+def both_sides(
+    poses: Keypoints, name: str, *, min_score: float = 0.0
+) -> Complex128[np.ndarray, "frames 2"]:
+    """A joint on the left and on the right, x + iy; NaN where it was not found."""
+    found = [poses.midpoint(f"{side}_{name}", min_score=min_score) for side in ("left", "right")]
+    pairs = [np.where(has, at[:, 0] + 1j * at[:, 1], complex(np.nan, np.nan)) for at, has in found]
+    return np.stack(pairs, axis=1)

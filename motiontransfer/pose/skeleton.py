@@ -71,6 +71,10 @@ class Skeleton:
     def index(self, joint: str) -> int:
         return self.joints.index(joint)
 
+    def other_sides(self) -> list[int]:
+        """Position of each joint's mirror."""
+        return [self.index(mirrored(joint)) for joint in self.joints]
+
     def slice(self, group: str) -> slice:
         """Slice of a group's joints along the joint axis."""
         start = 0

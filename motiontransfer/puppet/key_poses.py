@@ -95,8 +95,9 @@ def find_key_poses(
             best = mean.argmin(axis=1)
             alike.append([(mean[f, o], number, kept[o]) for f, o in enumerate(best.tolist())])
     of_regions = _shares(parts, weights, nearest)
-    apart = poses.distances(poses)
-    apart[..., ~_is_certain(dance.part(compared))] = _FARTHEST
+    if num_poses:
+        apart = poses.distances(poses)
+        apart[..., ~_is_certain(dance.part(compared))] = _FARTHEST
     chosen, coverage = list[int](), [float((weights * (nearest <= NEAR)).sum())]
     while len(chosen) < num_poses:
         gains = np.einsum("pf,pfo->o", weights, np.maximum(nearest[..., None] - apart, 0))

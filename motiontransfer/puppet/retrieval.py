@@ -275,7 +275,7 @@ def _exchanged(appearance: Appearance, others: Sequence[int]) -> _Views:
         others: number of each part's counterpart on the other side.
     """
     skeleton = appearance.skeleton
-    joints = [skeleton.index(mirrored(joint)) for joint in skeleton.joints]
+    joints = skeleton.other_sides()
     patches = [[row[other] for other in others] for row in appearance.patches]
     distances = np.full(len(others), _EXCHANGED_DISTANCE)
     return _Views(appearance.points[:, joints], appearance.score[:, joints], patches, distances)
@@ -288,7 +288,7 @@ def _mirrored(appearance: Appearance, others: Sequence[int]) -> _Views:
         others: number of each part's counterpart on the other side.
     """
     skeleton, width = appearance.skeleton, appearance.background.shape[1]
-    joints = [skeleton.index(mirrored(joint)) for joint in skeleton.joints]
+    joints = skeleton.other_sides()
     points = np.array((width - 1, 0)) + np.array((-1, 1)) * appearance.points[:, joints]
     patches = [
         [None if (patch := row[other]) is None else MirroredPatch(patch, width) for other in others]

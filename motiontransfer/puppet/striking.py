@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Bool
 
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.key_poses import PartPoses, upright_heights
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts
 
@@ -84,7 +83,7 @@ class Strikes:
 
 def _mirrored(keypoints: Keypoints) -> Keypoints:
     """As in a mirror: the left hand is the right one."""
-    others = [keypoints.skeleton.index(mirrored(joint)) for joint in keypoints.skeleton.joints]
+    others = keypoints.skeleton.other_sides()
     points, score = keypoints.points[:, others], keypoints.score[:, others]
     points[..., 0] = np.where(score > 0, keypoints.image_size[1] - points[..., 0], 0)
     return replace(keypoints, points=points, score=score, filled=None, completed=None)

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Complex128
 
 from motiontransfer.pose.boxes import across_body
-from motiontransfer.pose.facing import BACK_SECONDS, WIDTH_FROM_FRONT
+from motiontransfer.pose.facing import BACK_SECONDS, WIDTH_FROM_FRONT, both_sides
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.pose.time_series import (
@@ -118,7 +117,7 @@ def _evidence(poses: Keypoints, sizes: Series, min_score: float) -> tuple[Series
         The width, 0 where it is not known, and the cost in seconds of a whole width.
     """
     shoulders, hips, knees, ankles, elbows, wrists = (
-        _both_sides(poses, name, min_score) / sizes[:, None]
+        both_sides(poses, name, min_score=min_score) / sizes[:, None]
         for name in ("shoulder", "hip", "knee", "ankle", "elbow", "wrist")
     )
     across = across_body((shoulders - ankles).mean(axis=1)).conj()[:, None]
@@ -130,15 +129,6 @@ def _evidence(poses: Keypoints, sizes: Series, min_score: float) -> tuple[Series
     before = np.maximum(_BEFORE_TRUNK - np.abs((arms * along.conj()[:, None]).imag), 0)
     shown = np.nan_to_num(np.column_stack([*apart, before])).mean(axis=1)
     return np.nan_to_num(width), _SWITCH_SECONDS + _SHOWN_SECONDS * shown
-
-
-def _both_sides(
-    poses: Keypoints, name: str, min_score: float
-) -> Complex128[np.ndarray, "frames 2"]:
-    """A joint on the left and on the right, x + iy; NaN where it was not found."""
-    found = [poses.midpoint(f"{side}_{name}", min_score=min_score) for side in ("left", "right")]
-    pairs = [np.where(has, at[:, 0] + 1j * at[:, 1], complex(np.nan, np.nan)) for at, has in found]
-    return np.stack(pairs, axis=1)
 
 
 def _path(width: Series, cost: Series, seconds: float) -> Mask:
