@@ -7,6 +7,7 @@ several machines are started by torchrun itself.
 import logging
 import os
 import sys
+import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -33,6 +34,7 @@ _logger = logging.getLogger(__name__)
 
 _TIMEOUT = timedelta(hours=12)  # while the first process writes samples, the others wait
 _STOP_SECONDS = 120  # for a step and its checkpoint, after a signal or when a process failed
+_CAUSE_SECONDS = 10  # in which a process that failed says why and ends, before those it took along
 _BUCKET_NUMBERS = 1 << 24  # 64 MiB of gradients: few messages beside the gradients themselves
 
 
@@ -104,6 +106,7 @@ def joined_runtime(*, precision: Precision, batch_size: int) -> Generator[Runtim
         barrier(runtime)
     except RuntimeError as error:
         if isinstance(error, distributed.DistError) or "gloo" in str(error):
+            time.sleep(_CAUSE_SECONDS)  # torchrun ends all others as soon as one has ended
             raise TrainingError("ended, as another process of this training did") from error
         raise
     finally:

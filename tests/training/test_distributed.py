@@ -74,7 +74,9 @@ def test_two_processes_end_with_the_weights_curves_and_samples_of_one(
 
 
 COMMAND = """
+import atexit
 import sys
+import time
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.training import distributed
 try:
@@ -84,6 +86,7 @@ try:
     else:
         with distributed.joined_runtime(precision="32-true", batch_size=2) as both:
             if both.rank == 1 and "fails" in sys.argv:
+                atexit.register(time.sleep, 2)  # the other one knows of it long before it has ended
                 raise SystemExit(3)
             distributed.barrier(both)
             sys.stdout.write(f"{both.rank} of {both.world_size}\\n")
