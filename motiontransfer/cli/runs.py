@@ -144,6 +144,7 @@ def _run_side_by_side(
     *,
     first: str,
     tell: Mapping[str, Callable[[str], None]],
+    keep_going: bool = False,
 ) -> Mapping[str, float]:
     """Run stages with all that they depend on, as many at once as there are cores for.
 
@@ -158,6 +159,7 @@ def _run_side_by_side(
     Args:
         first: stage that goes before all others, with what it depends on.
         tell: of stages, called once their outputs are there, which may be now.
+        keep_going: after a failure, with what does not depend on it.
     """
     from motiontransfer.pipeline.plan import longest_chain, plan, urgencies
     from motiontransfer.pipeline.runs import LocalExecutor, num_at_once, run_stages
@@ -172,7 +174,7 @@ def _run_side_by_side(
         progress = run_stages(
             graph,
             LocalExecutor([{}] * num_at_once(), hurried=hurried),
-            keep_going=False,
+            keep_going=keep_going,
             show=show,
             urgency=urgencies(graph, forecasts, first=first),
         )
@@ -199,7 +201,7 @@ def dance_all(
         tqdm.write(f"result: {layout.results_folder(stage.partition('@')[2])}/report.html")
 
     title, tell_of = "dances", dict.fromkeys(wanted, tell)
-    _run_side_by_side(wanted, title, forecasts, first=wanted[0], tell=tell_of)
+    _run_side_by_side(wanted, title, forecasts, first=wanted[0], tell=tell_of, keep_going=True)
 
 
 @app.command()

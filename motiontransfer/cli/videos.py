@@ -92,6 +92,11 @@ def check_films(
                 f"{check.metadata.path}: expected a person from the chest up at least, got {got}; "
                 "nothing was added"
             )
+        if not check.shows_height(min_score=load_section(float, "fit_normalization.min_score")):
+            raise VideoError(
+                f"{check.metadata.path}: expected ankles that are seen, got a whole body without, "
+                "such as one that sits on its feet: stand; nothing was added"
+            )
     return checked
 
 

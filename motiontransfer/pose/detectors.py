@@ -10,6 +10,7 @@ module is imported where it is opened.
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, get_args
@@ -283,11 +284,19 @@ def detect_keypoints(clip: Path, config: AnyConfig, *, video: Path, compute: Com
     if isinstance(config, ImportConfig):
         people = import_people(video, clip, layout=config.detector)
         return track_detections(people, clip / layout.FRAMES_FILE, detector=config.detector)
-    frames = detection_frames(clip)
-    found = detect_clip(
-        frames, detector=config, body_detector=config.body_detector, compute=config.prepare(compute)
+    frames, working = detection_frames(clip), clip / layout.FRAMES_FILE
+    detect = partial(
+        detect_clip,
+        detector=config,
+        body_detector=config.body_detector,
+        compute=config.prepare(compute),
     )
-    return found if frames.name == layout.FRAMES_FILE else found.resized(read_clip(clip).size)
+    found = detect(frames)
+    if frames == working:
+        return found
+    if not found.people:  # a drawn body may be found only where it is small
+        return detect(working)
+    return found.resized(read_clip(clip).size)
 
 
 def default_detector() -> HolisticConfig:

@@ -42,6 +42,7 @@ from motiontransfer.pose.quality import (
 )
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
 from motiontransfer.rendering.videos import contact_sheet
+from motiontransfer.retargeting.statistics import measure_ground_contact
 from motiontransfer.video.clip import crop_margin
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import Framing, WorkingSize, auto_crop, film_box, fit_framing
@@ -80,6 +81,11 @@ class VideoCheck:
     keypoints: Keypoints
     cuts_seconds: tuple[float, ...]
     """When another shot begins."""
+
+    def shows_height(self, *, min_score: float) -> bool:
+        """Whether a whole body's height is known in some frame: its head and both ankles."""
+        contact = measure_ground_contact(self.keypoints, min_score=min_score)
+        return self.quality.shows != WHOLE or bool(contact.has_height.any())
 
     def frame(self, index: int) -> AnyFrame:
         return self.frames[index]
@@ -183,10 +189,9 @@ def metadata_line(check: VideoCheck) -> str:
 def quality_lines(check: VideoCheck) -> Iterator[str]:
     quality, people = check.quality, np.array(check.people)
     if check.metadata.is_picture:
-        yield (
-            f"  shows        {in_words(quality.shows)}, {quality.body_height_px:.0f} px of "
-            f"{check.framing.size[0]} tall in the working image"
-        )
+        height = f", {quality.body_height_px:.0f} px of {check.framing.size[0]} tall"
+        height = f"{height} in the working image" if quality.shows == WHOLE else ""
+        yield f"  shows        {in_words(quality.shows)}{height}"
         return
     yield f"{len(people)} sampled frames:"
     if people.min() == people.max():
