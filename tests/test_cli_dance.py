@@ -244,6 +244,15 @@ def test_a_missing_film_and_a_failing_stage_are_named_and_the_next_call_goes_on(
     assert set(ran()) == {"train_gan@IMG_42", f"encode@{NAME}", f"report@{NAME}"}
 
 
+def test_of_all_dances_one_that_fails_stops_no_other(films, monkeypatch, capfd):
+    assert not run_command(monkeypatch, "dance", "--preview", *films[:2])
+    assert not run_command(monkeypatch, "add-video", films[2], "--subject", "eve", "--target")
+    Path("train.sh").write_text("test $1 != IMG_42 || exit 1\n" + TRAIN)
+    assert run_command(monkeypatch, "dance-all", "--source", "the_dance") == 1
+    assert f"ERROR: not run: encode@{NAME}, report@{NAME}\n" in capfd.readouterr().err
+    assert Path("results/eve_as_the_dance/report.html").exists()
+
+
 def test_a_dance_that_fails_before_its_preview_leaves_all_as_it_was(films, monkeypatch, capfd):
     before = Path("films.yaml").read_bytes()
     pipeline = Path("dvc.yaml").read_text().replace("cmd: mkdir -p frames", "cmd: false; mkdir")

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.project import video_check
 from tests.command import run_command
 from tests.films import film_person
@@ -117,3 +118,21 @@ def test_a_film_without_a_body_is_refused_before_anything_is_entered(
     assert f"got a film {got} in 20 sampled frames; nothing was added" in capsys.readouterr().err
     assert Path("films.yaml").read_bytes() == before
     assert not Path("data/videos").exists()
+
+
+def test_who_sits_on_their_feet_is_refused_before_anything_is_entered(clip, monkeypatch, capsys):
+    """All else is seen, so that the body is a whole one; by its ankles its height is measured."""
+    sits = detects((128.0, 128.0))
+
+    def find(frames):
+        found = sits(frames)
+        for people in found:
+            for side in ("left", "right"):
+                people[:, HOLISTIC.index(f"{side}_ankle"), 2] = 0.4
+        return found
+
+    monkeypatch.setattr(video_check, "_detect_person", find)
+    before = Path("films.yaml").read_bytes()
+    assert run_command(monkeypatch, "add-video", clip, "--subject", "eve") == 1
+    assert "expected ankles that are seen" in capsys.readouterr().err
+    assert Path("films.yaml").read_bytes() == before

@@ -25,6 +25,7 @@ SETTINGS = {
     "coco_wholebody": {},
 }
 EMPTY = detections_of({}, num_frames=0)
+ONE = detections_of({0: ([0], (100.0,))}, num_frames=1)
 COMPUTE = Compute(num_workers=2)
 
 
@@ -152,16 +153,27 @@ def test_people_are_detected_after_a_warm_up_and_several_by_their_bodies(
 
 
 def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(
-    load, calls, monkeypatch, tmp_path
+    load, monkeypatch, tmp_path
 ):
     (tmp_path / "detection.mkv").touch()
     height, width = EMPTY.image_size
     clip = SimpleNamespace(size=(height // 2, width // 2))
     monkeypatch.setattr(detectors, "read_clip", lambda _: clip)
-    params = load("mediapipe_holistic")
-    found = detect_keypoints(tmp_path, params, video=Path("v"), compute=COMPUTE)
-    assert calls[0][1] == (tmp_path / "detection.mkv",)
-    assert found.image_size == clip.size
+    found = {"detection": ONE, "frames": ONE.resized(clip.size)}
+    looked = []
+    monkeypatch.setattr(
+        detectors, "detect_clip", lambda path, **_: looked.append(path.stem) or found[path.stem]
+    )
+
+    def detect():
+        params = load("mediapipe_holistic")
+        return detect_keypoints(tmp_path, params, video=Path("v"), compute=COMPUTE)
+
+    assert detect().image_size == clip.size
+    assert looked == ["detection"]
+    found["detection"] = EMPTY  # a drawn body, too large
+    assert detect() is found["frames"]
+    assert looked == ["detection", "detection", "frames"]
 
 
 def test_keypoints_are_imported_from_the_videos_folder(load, calls):
