@@ -69,10 +69,17 @@ _ADD = """async () => {
     input.files = held.files
     input.dispatchEvent(new Event("change", {bubbles: true}))
 }"""
+# Gradio gives all of them one name, which is not what is read on them.
+_NAME_DROPS = """() => document.querySelectorAll(".drop").forEach(drop => {
+    const button = drop.querySelector("button[aria-dropeffect]")
+    const names = [drop.querySelector("label"), button].map(each => each?.innerText)
+    button?.setAttribute("aria-label", names.join(": "))
+})"""
 # What happens without a click is not queued: Gradio loses the answer of an event that is queued in
 # the moment when the page is told that its queue is empty.
 _on = partial(gr.on, queue=False, show_progress="hidden")
 _SCENES = [("in my room", "target"), ("in the dancer's film", "dancer")]
+_ROLES = "The dance", "You, or whom to render"
 _CHOOSE = "Choose both: the dance, and a film or photo of whom to render."
 _CHOOSE_DANCE = "Choose the dance first."
 _CHOOSE_TRANSFERS = "Choose two transfers of one dance, or more."
@@ -102,6 +109,7 @@ def build_page(queue: Queue, live: Live) -> gr.Blocks:
             changes = zip(new, seen, strict=True)
             return [*(gr.skip() if value == before else value for value, before in changes), new]
 
+        page.load(None, js=_NAME_DROPS)
         _on([timer.tick, page.load], refresh, [seen, *chosen], [*shown, seen])
     return page
 
@@ -118,11 +126,12 @@ def _state(queue: Queue, chosen: Sequence[str | None]) -> list[str | dict]:
     finished = gr.update(choices=[*project.finished()])
     return [
         views.status(run, told, sorted(stages_that_run())),
-        views.results(told),
+        views.results(run, told),
         gr.update(visible=run is not None and run.state == "running"),
         views.sample(project, run, told),
+        *map(views.chosen, chosen),
         *(gr.update(choices=choices, value=one if one in paths else None) for one in chosen),
-        gr.update(value=rows, headers=["", *project.dances()]),
+        gr.update(value=rows, headers=["Person", *project.dances()]),
         views.queue(runs),
         finished,
         finished,
@@ -136,18 +145,22 @@ def _add_make(queue: Queue) -> tuple[list[gr.components.Component], list[gr.Stat
         What is shown, and the two films that are chosen. These are states, because two answers of
         the server that cross would leave a choice without the film that was just uploaded.
     """
-    picks, chosen, choices = [], [], []
+    pictures, picks, chosen, choices = [], [], [], []
     with gr.Row():
-        for label in ("The dance", "You, or whom to render"):
-            with gr.Column(min_width=300):
-                pick = gr.Dropdown(label=label, choices=[], interactive=True)
-                what = "film" if not picks else "film or photo"
-                upload = gr.File(label=f"or drop another {what} here", height=150)
+        for role, what in zip(_ROLES, ("film", "film or photo"), strict=True):
+            with gr.Column(min_width=300, elem_classes="pick"):
+                pictures.append(gr.HTML())
+                upload = gr.File(label=f"{role}: drop a {what} here", elem_classes="drop")
                 refused = gr.HTML()
+                pick = gr.Dropdown(
+                    label=f"{role}: or one that is here", choices=[], interactive=True
+                )
                 film = gr.State()
                 choices += [
                     pick.input(lambda path: path, pick, film, queue=False),
-                    upload.upload(_kept, upload, [film, upload, refused], queue=False),
+                    upload.upload(_kept, upload, [film, upload, refused], queue=False).then(
+                        None, js=_NAME_DROPS
+                    ),
                 ]
                 picks.append(pick)
                 chosen.append(film)
@@ -159,11 +172,14 @@ def _add_make(queue: Queue) -> tuple[list[gr.components.Component], list[gr.Stat
                     choices.append(
                         camera.click(_photographed, taken, kept, js=_TAKE_PHOTO, queue=False)
                     )
-    scene = gr.Radio(_SCENES, value="target", label="Where", interactive=True)
+    with gr.Accordion("Where it is danced", open=False):
+        scene = gr.Radio(_SCENES, value="target", label="Room", interactive=True)
     make = gr.Button("Make", variant="primary")
-    advice, status = gr.HTML(), gr.HTML()
+    status = gr.HTML()
     cancel = gr.Button("Cancel: what is done is kept", visible=False)
-    results, sample = gr.HTML(), gr.HTML()
+    results, advice = gr.HTML(), gr.HTML()
+    with gr.Accordion("Training", open=False):
+        sample = gr.HTML()
 
     @_said()
     def begin(dancer: str | None, me: str | None, scene: Scene) -> None:
@@ -176,7 +192,7 @@ def _add_make(queue: Queue) -> tuple[list[gr.components.Component], list[gr.Stat
         choice.then(_advise, [*chosen, scene], advice, trigger_mode="always_last", queue=False)
     make.click(begin, [*chosen, scene])
     cancel.click(queue.stop)
-    return [status, results, cancel, sample, *picks], chosen
+    return [status, results, cancel, sample, *pictures, *picks], chosen
 
 
 def _add_film(tab: gr.Tab, chosen: list[gr.State]) -> None:

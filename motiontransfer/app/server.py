@@ -12,6 +12,7 @@ import socket
 import webbrowser
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import gradio as gr
 import numpy as np
@@ -42,6 +43,8 @@ _TOKEN = "MOTIONTRANSFER_TOKEN"  # variable of the environment
 _SECONDS_TO_END = 1  # for pages that are open
 _SHOWN = (
     CHECKS_FOLDER,
+    layout.VIDEOS_FOLDER,
+    Path("demo/clips"),
     layout.RESULTS_FOLDER,
     layout.INSPECTION_FOLDER,
     layout.COMPARISONS_FOLDER,

@@ -16,7 +16,19 @@ STYLE = """
 .bar {height: 10px; border-radius: 5px; background: var(--border-color-primary)}
 .bar i {display: block; height: 100%; border-radius: 5px; background: var(--color-accent)}
 .quiet {opacity: .75; font-size: .9em; overflow-wrap: anywhere}
-.advice {white-space: pre-wrap}
+.chosen {display: grid; place-items: center; height: 45vh; border-radius: 6px;
+         background: var(--background-fill-secondary)}
+.chosen video, .chosen img {max-width: 100%; max-height: 45vh; border-radius: 6px}
+.pick:not(:has(.chosen)) .drop {height: 45vh}
+.drop {height: 120px}
+.drop button {height: 100% !important; min-height: 0}
+.cards {display: grid; grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); gap: 1em;
+        align-items: start}
+.cards article {padding: .8em; border: 1px solid var(--border-color-primary); border-radius: 6px;
+                overflow-wrap: anywhere}
+.cards h2 {font-size: 1em; margin: 0 0 .5em}
+.cards img {max-width: 100%; max-height: 40vh; margin: 0 auto; border-radius: 6px}
+.cards pre {white-space: pre-wrap; font-family: inherit}
 .fault {border-left: 4px solid #d9480f; padding-left: .7em}
 .shown {display: flex; flex-wrap: wrap; gap: 1em; margin-top: 1em}
 .shown figure {margin: 0; flex: 1 1 300px; min-width: 0}
@@ -38,12 +50,20 @@ img.live {width: 100%; max-width: 1000px; border-radius: 6px}
 #film .ticks .now {outline: 3px solid var(--color-accent)}
 #film .ticks .done {background: #2e9e5b; color: #fff}
 .unseen {display: none !important}
+button.primary {background: var(--primary-700) !important}
+[role=tab].selected {color: var(--primary-700) !important}
+.dark [role=tab].selected {color: var(--primary-400) !important}
+.or {color: inherit !important}
 iframe.page {width: 100%; height: 80vh; border: 0; background: #fff}
 """
 
-_PICTURE = re.compile(r"^.*(?:what was found:|- look at) (\S.*\.png)\n", re.MULTILINE)
+_PICTURE = re.compile(r"^(?:what was found:|  - look at) (\S.*\.png)$")
+_HEADING = re.compile(r"^(?!what was found)\S.*?: ")
 _GUIDE = re.compile(r"^guide: (\S.*)$", re.MULTILINE)
-_LEFT_OUT = re.compile(r"^(?:  \w+@?\S* +[\d.]+ min)?\n", re.MULTILINE)  # stages; empty lines
+_PLAYED, _SEEN = (".mp4", ".m4v", ".mov", ".webm"), (".jpg", ".jpeg", ".png", ".webp", ".avif")
+"""What browsers show; of other files the page has the name alone."""
+_NEWEST = "The newest sample of the training"
+_PLAY, _POSES = "Play it beside the camera", "The poses to strike"
 
 
 def address(file: Path) -> str:
@@ -86,30 +106,66 @@ def sample(project: Project, run: Run | None, told: Told) -> str:
     if run is None or run.state != "running" or run.began is None or not told.transfer:
         return ""
     newest = project.newest_sample(told.transfer, since=run.began)
-    return _figures({"The newest sample of the training": _image(newest)}) if newest else ""
+    return _figures({_NEWEST: _image(newest, _NEWEST)}) if newest else ""
 
 
-def results(told: Told) -> str:
-    """Preview or result of a run, the latter beside the dance, and where they are."""
+def chosen(file: str | None) -> str:
+    """A film or photo that is chosen, as a large picture."""
+    return f'<div class="chosen">{film_or_photo(Path(file))}</div>' if file else ""
+
+
+def film_or_photo(file: Path) -> str:
+    """A film or a photo, if browsers show it; else its name."""
+    if file.suffix.lower() in _PLAYED:
+        return _video(file, file.name)
+    if file.suffix.lower() in _SEEN:
+        return _image(file, file.name)
+    return f"<p>{html.escape(file.name)}</p>"
+
+
+def results(run: Run | None, told: Told) -> str:
+    """Preview or result of a run beside the dance, which they follow, and where they are."""
     files = {"A first look": told.made["preview"]} if "preview" in told.made else {}
     if result := told.made.get("result"):
-        comparison = result.with_name(layout.COMPARISON_FILE)
-        files = {"The result": result, "Beside the dance": comparison}
-    shown = {caption: _video(file) for caption, file in files.items() if file.exists()}
-    if not shown:
+        files = {"The result": result}
+    shown = {caption: _video(file, caption) for caption, file in files.items() if file.exists()}
+    if not shown or run is None:
         return ""
-    folder = next(iter(files.values())).parent.resolve()
-    links = [f'Folder: <span class="quiet">{html.escape(str(folder))}</span>']
+    folder = next(iter(files.values())).parent
+    comparison = folder / layout.COMPARISON_FILE
+    if result and comparison.exists():
+        shown["Beside the dance"] = _video(comparison, "Beside the dance")
+    else:
+        shown["The dance"] = film_or_photo(Path(run.dancer))
+    links = [f'Folder: <span class="quiet">{html.escape(str(folder.resolve()))}</span>']
     if report := told.made.get("report"):
         links.insert(0, f'<a href="{address(report)}" target="_blank">Report</a>')
     return f"{_figures(shown)}<p>{' · '.join(links)}</p>"
 
 
 def advice(printed: str) -> str:
-    """What `dance --dry` printed: advice and forecast, and the pictures that it drew."""
-    pictures = {Path(file).stem: _image(Path(file)) for file in _PICTURE.findall(printed)}
-    text = _LEFT_OUT.sub("", _PICTURE.sub("", printed))
-    return f'<div class="advice">{html.escape(text.strip())}</div>{_figures(pictures)}'
+    """What `dance --dry` printed, a card for each film, for what they lack and for the forecast."""
+    cards: list[list[str]] = []
+    for line in filter(None, printed.splitlines()):
+        if _HEADING.match(line) or not cards:
+            cards.append([])
+        cards[-1].append(line)
+    return f'<div class="cards">{"".join(map(_card, cards))}</div>'
+
+
+def _card(lines: Sequence[str]) -> str:
+    """Heading and advice, with the picture that shows what is meant; the rest is folded."""
+    heading, *rest = lines
+    pictures = [Path(found[1]) for line in rest if (found := _PICTURE.match(line))]
+    rest = [line for line in rest if not _PICTURE.match(line) and not line.endswith(":")]
+    facts = [line for line in rest if line.startswith("  ") and not line.startswith("  - ")]
+    points = "".join(
+        f"<li>{html.escape(line.removeprefix('  - '))}</li>" for line in rest if line not in facts
+    )
+    folded = html.escape("\n".join(facts))
+    shown = "".join(_image(picture, f"What was found: {picture.stem}") for picture in pictures)
+    more = f"<details><summary>Measured</summary><pre>{folded}</pre></details>" if facts else ""
+    return f"<article><h2>{html.escape(heading)}</h2>{shown}<ul>{points}</ul>{more}</article>"
 
 
 def guide(printed: str) -> str:
@@ -117,8 +173,8 @@ def guide(printed: str) -> str:
     (file,) = _GUIDE.findall(printed)
     film = Path(file)
     shown = {
-        "Play it beside the camera": _video(film),
-        "The poses to strike": _image(film.with_name(layout.GUIDE_SHEET_FILE)),
+        _PLAY: _video(film, _PLAY),
+        _POSES: _image(film.with_name(layout.GUIDE_SHEET_FILE), _POSES),
     }
     return f'<div data-guide="{html.escape(film.parent.name)}">{_figures(shown)}</div>'
 
@@ -151,9 +207,13 @@ def _figures(shown: Mapping[str, str]) -> str:
     return f'<div class="shown">{figures}</div>' if shown else ""
 
 
-def _image(file: Path) -> str:
-    return f'<a href="{address(file)}" target="_blank"><img src="{address(file)}" alt=""></a>'
+def _image(file: Path, caption: str) -> str:
+    shown = f'<img src="{address(file)}" alt="{html.escape(caption)}">'
+    return f'<a href="{address(file)}" target="_blank">{shown}</a>'
 
 
-def _video(file: Path) -> str:
-    return f'<video src="{address(file)}" controls loop playsinline preload="metadata"></video>'
+def _video(file: Path, caption: str) -> str:
+    return (
+        f'<video src="{address(file)}" aria-label="{html.escape(caption)}" '
+        'controls loop playsinline preload="metadata"></video>'
+    )
