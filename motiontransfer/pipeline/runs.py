@@ -40,6 +40,7 @@ _logger = logging.getLogger(__name__)
 
 _JOB_MEMORY = 2 * 2**30  # bytes; three hours of footage take 1.6 GiB (benchmarks/README.md)
 _POLL_SECONDS = 0.2  # what is shown costs 3 ms each time
+_MOST_NAMED = 8  # stages of those that did not run: of hundreds, all names say nothing
 _REPRO = ("--wait-for-lock", "repro")  # it waits while another DVC reads or writes dvc.lock
 _FORK_SERVER = ("-m", "motiontransfer.pipeline.fork_server")
 _NO_URGENCY: Mapping[str, float] = MappingProxyType({})
@@ -147,7 +148,9 @@ def run_stages(
     if progress.failed:
         lines = [f"{name}: {error}" for name, error in progress.failed.items()]
         if waiting := progress.waiting():
-            lines.append(f"not run: {', '.join(waiting)}")
+            more = len(waiting) - _MOST_NAMED
+            names = ", ".join(waiting[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+            lines.append(f"not run: {names}")
         raise MotionTransferError("\n".join(lines))
     return progress
 

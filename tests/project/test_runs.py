@@ -303,6 +303,12 @@ def test_a_failure_stops_what_depends_on_it_and_nothing_else(run_and_fail):
     assert "working" in Path(".dvc/tmp/jobs/b.log").read_text()
 
 
+def test_of_hundreds_that_did_not_run_some_are_named(run_and_fail):
+    graph = {"bad": [], **{f"next{index}": ["bad"] for index in range(300)}}
+    _, told = run_and_fail(graph, {"bad": "exit 1"})
+    assert told.endswith("\nnot run: " + ", ".join(f"next{n}" for n in range(8)) + " and 292 more")
+
+
 def test_without_keep_going_only_what_runs_is_finished(run_and_fail):
     shells = {"bad": "sleep 0.2; exit 1", "good": "sleep 0.6"}
     graph = {"bad": [], "good": [], "next": ["good"]}
