@@ -27,7 +27,7 @@ from motiontransfer.core.errors import (
     MotionTransferError,
     RemoteError,
 )
-from motiontransfer.core.storage import overlap, unchanged_on_error
+from motiontransfer.core.storage import unchanged_on_error
 from motiontransfer.pipeline import remote
 from motiontransfer.pipeline.dvc_api import (
     CONFIG,
@@ -162,6 +162,7 @@ def _send(repo: Repo, url: str) -> list[str]:
             for stage in _changed_stages(repo)
             if all(is_here(out) for out in read_by(repo, stage))
         ]
+        not_tracked = untracked(repo)
     to_commit = uncommitted(Path(repo.root_dir))
     size = _size_text(remote.cached(repo, oid) for oid in sent)
     new_runs = runs.keys() - there
@@ -170,7 +171,7 @@ def _send(repo: Repo, url: str) -> list[str]:
         f"sent {len(sent)} files, {size}, and {len(new_runs)} past runs to {url}; "
         f"{len(here) - len(sent)} files were there already"
     ]
-    for path in untracked(repo):
+    for path in not_tracked:
         command = shlex.join(["uv", "run", "dvc", "add", path])
         lines.append(f"{path} is not tracked: run `{command}`, then share again")
     if stale:
@@ -320,12 +321,13 @@ def _path(repo: Repo, out: "Output") -> str:
 
 def untracked(repo: Repo) -> tuple[str, ...]:
     """Files that a stage reads, that git ignores and that are no output or `*.dvc` of DVC."""
-    outs = [Path(out.fs_path) for out in repo.index.outs]
+    outs = {Path(out.fs_path) for out in repo.index.outs}
+    around = {parent for out in outs for parent in out.parents}
     read = {Path(dep.fs_path) for dep in repo.index.deps if dep.protocol == "local" and dep.exists}
     paths = [
         path.relative_to(repo.root_dir).as_posix()
         for path in sorted(read)
-        if not any(overlap(path, out) for out in outs)
+        if path not in around and outs.isdisjoint((path, *path.parents))
     ]
     ignored = git(Path(repo.root_dir), "check-ignore", "-z", "--stdin", stdin="\0".join(paths))
     return tuple(filter(None, ignored.split("\0")))
