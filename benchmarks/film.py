@@ -20,9 +20,9 @@ import av
 
 from benchmarks.machine import recorded, usage_of
 from benchmarks.transfer.project import read_sections, write_sections
+from motiontransfer.video.container import open_output
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
-from motiontransfer.video.reader import open_output
 from motiontransfer.video.writer import set_up_x264, to_yuv
 
 _FILM = Path("data/videos/film.mp4")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, ParamsError, VideoError
-from motiontransfer.core.names import folded, is_device
+from motiontransfer.core.names import CASE_ONLY, folded, is_device
 from motiontransfer.core.params import (
     PARAMS_FILE,
     Compute,
@@ -257,10 +257,7 @@ def _unusable(key: str, names: Iterable[str]) -> Iterator[str]:
             yield f"{key}: {name!r} is a device on Windows, and no file; choose another name"
         other = known.setdefault(folded(name), name)
         if other != name:
-            yield (
-                f"{key}: {other!r} and {name!r} differ in case only, and are one file on macOS and "
-                "Windows; rename one"
-            )
+            yield f"{key}: {CASE_ONLY.format(other, name)}"
 
 
 def _is_missing(path: Path) -> bool:

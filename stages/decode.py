@@ -15,7 +15,7 @@ from motiontransfer.video.clip import decode_video
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import Box
 from motiontransfer.video.isolation import run_isolated
-from motiontransfer.video.reader import recognise_rate
+from motiontransfer.video.packets import recognise_rate
 
 Pixels = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
 

@@ -15,6 +15,7 @@ _NOT_TEXT = re.compile(
     r"|y|n|yes|no|on|off|true|false|null",
     re.IGNORECASE,
 )
+CASE_ONLY = "{!r} and {!r} differ in case only, and are one file on macOS and Windows; rename one"
 _DEVICE = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)
 
 

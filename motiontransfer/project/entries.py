@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError, VideoError
-from motiontransfer.core.names import folded, is_plain, valid_name
+from motiontransfer.core.names import CASE_ONLY, folded, is_plain, valid_name
 from motiontransfer.core.params import (
     NAME_BYTES,
     Guide,
@@ -87,10 +87,7 @@ def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:
     for option, own, others in ("--name", name, videos), ("--subject", subject, subjects):
         for other in others:
             if own != other and folded(own) == folded(other):
-                raise ParamsError(
-                    f"{option}: {own!r} and {other!r} differ in case only, and are one file on "
-                    f"macOS and Windows; take {other!r}, or another name"
-                )
+                raise ParamsError(f"{option}: {CASE_ONLY.format(own, other)}")
 
 
 def add_video(

@@ -13,7 +13,7 @@ from pydantic import AliasPath, BaseModel, Field, ValidationError
 
 from motiontransfer.core.errors import ProvenanceError, one_line, printable
 from motiontransfer.provenance.signing import ASSERTION, SELF_SIGNED, load_c2pa, offline_context
-from motiontransfer.video.reader import open_input
+from motiontransfer.video.container import open_input
 
 _UNTRUSTED = "signingCredential.untrusted"  # always: there is no list of trusted authorities
 _GENERATED = "trainedalgorithmicmedia"  # the end of composite…, too

@@ -25,9 +25,9 @@ from motiontransfer.core.progress import track
 from motiontransfer.core.storage import replacing
 from motiontransfer.report.tables import Chart
 from motiontransfer.video.color import Frame
+from motiontransfer.video.container import open_input, video_stream
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
-from motiontransfer.video.reader import open_input, video_stream
 from motiontransfer.video.writer import write_video
 
 

@@ -15,16 +15,16 @@ from av.codec.context import Flags
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.storage import replacing
 from motiontransfer.video.color import Frame, MaskedFrame, OnePass, to_srgb
-from motiontransfer.video.geometry import resize
-from motiontransfer.video.isolation import restart_time_limit, run_isolated
-from motiontransfer.video.reader import (
+from motiontransfer.video.container import (
     BITEXACT,
     open_input,
     open_output,
-    recognise_rate,
     seconds_of,
     video_stream,
 )
+from motiontransfer.video.geometry import resize
+from motiontransfer.video.isolation import restart_time_limit, run_isolated
+from motiontransfer.video.packets import recognise_rate
 
 CODEC, PIXEL_FORMAT, _MASKED_FORMAT = "ffv1", "bgr0", "bgra"
 _ENCODER_OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "context": "0"}

@@ -3,8 +3,8 @@
 import logging
 import math
 from collections import Counter
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, islice
@@ -13,42 +13,29 @@ from typing import Generic, Literal, TypeVar
 
 import av
 import numpy as np
-from av.stream import Disposition
 from jaxtyping import Float, UInt8
 
-from motiontransfer.core.checksums import BLOCK_BYTES, append_checksums, damaged, open_checked
-from motiontransfer.core.errors import MissingFileError, VideoError
+from motiontransfer.core.errors import VideoError
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.video.color import Frame, opacity, opaque
+from motiontransfer.video.container import find_sound, open_input, seconds_of, video_stream
 from motiontransfer.video.fields import Scan, deinterlaced, scan_of
 from motiontransfer.video.geometry import Orientation, fit_framing, orientation_of, resize
 from motiontransfer.video.isolation import restart_time_limit
+from motiontransfer.video.packets import PacketTimes, estimate_frame_rate, read_packet_times
 from motiontransfer.video.tiles import tiles_of, whole_picture
 
 _Item = TypeVar("_Item")
 
-BITEXACT = {"fflags": "+bitexact"}
-"""Muxer options: no random identifiers, no name of the writing library."""
-_OWN_COMMENT = "motiontransfer"  # of files that end in checksums
-
-_PLAYLISTS = {"concat", "dash", "hls", "imf"}
-_FORMATS_WITH_DURATION = {"matroska", "webm", "mov", "mp4", "avi", "flv", "asf"}
 _DEFAULT_RATE = Fraction(25)  # of raw streams that carry no times
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders leave it out
 _NUM_LOOKS = 8  # at key frames, evenly spread, for the size that most of the film has
 _NUM_RUNS, _RUN_FRAMES = 4, 12  # in which it is seen whether fields are of two moments
 _SEEK_BACK_SECONDS = (0.0, 2.0, 10.0)  # formats without an index land after the wanted frame
-_STEP_BACK_SECONDS = 0.5  # a decoder's clock: reordered frames have times of their own
 _ROUNDING_SECONDS = 1e-3  # of times in a container
 _SAME_SHAPE = 0.02  # of the aspect: sizes are rounded, in blocks of 16
-_MOST_SOUND_PACKETS = 100  # a track that gives nothing in so many cannot be decoded
 _MAX_PIXELS = 2**26  # a frame; 8K has half as many
 _LONGEST_FRAME_SECONDS = 60.0  # a frame is repeated while it is shown
-_NTSC = Fraction(1000, 1001)
-_COMMON_RATES = (
-    *(Fraction(rate) for rate in (5, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 90, 100, 120, 240)),
-    *(Fraction(rate) * _NTSC for rate in (24, 30, 48, 60, 120)),
-)
 
 _logger = logging.getLogger(__name__)
 
@@ -83,26 +70,6 @@ class DamagedVideoError(VideoError):
 
 class _CorruptStreamError(Exception):
     """Decoding stopped; the message is the cause."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PacketTimes:
-    """Timestamps of a video's packets, read without decoding."""
-
-    starts_seconds: Float[np.ndarray, " frames"]
-    """Presentation time of each video packet, sorted; empty where the file has no times."""
-    keys_seconds: Float[np.ndarray, " keys"]
-    """The same of packets from which decoding may begin."""
-    end_seconds: float
-    """End of the last packet of any stream."""
-    complete_until_seconds: float
-    """Time before which no frame can be missing, even in a truncated file."""
-    announced_end_seconds: float | None
-    """End according to the file's header."""
-    num_missing: int
-    """Packets that the file's index lists beyond the end of the file."""
-    is_joined: bool = False
-    """Their times began anew within the file; here they go on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,105 +108,6 @@ class VideoMetadata:
         return max(0.25, 3 / float(self.frame_rate))
 
 
-@contextmanager
-def open_input(path: Path) -> Generator[av.container.InputContainer]:
-    """Open a media file for a `with` block.
-
-    Raises:
-        MissingFileError: no such file.
-        VideoError: not a file that FFmpeg can open.
-        DamagedFileError: one that motiontransfer wrote, and not as it was written.
-    """
-    if not path.exists():
-        raise MissingFileError(f"{path}: no such file; expected a video or sound file")
-    if path.is_dir():
-        raise VideoError(f"{path}: is a folder; expected a video file")
-    if path.stat().st_size == 0:
-        raise VideoError(f"{path}: the file is empty (0 bytes); copy or download it again")
-    formats = ",".join(sorted(av.formats_available - _PLAYLISTS))
-    options = {"protocol_whitelist": "file", "format_whitelist": formats}
-    with ExitStack() as stack:
-        checked = stack.enter_context(open_checked(path))
-        # "file:" because FFmpeg takes "12:30.mp4" for the protocol 12; tags need not be UTF-8
-        source = checked or f"file:{path}"
-        try:
-            container = av.open(
-                source, "r", options=options, metadata_errors="replace", buffer_size=BLOCK_BYTES
-            )
-        except av.FFmpegError as error:
-            raise VideoError(
-                f"{path}: cannot be opened: {error.strerror}; not a video or sound file, or cut"
-                " short"
-            ) from error
-        stack.enter_context(container)
-        if checked is None and container.metadata.get("COMMENT") == _OWN_COMMENT:
-            raise damaged(path, "it ends before its checksums")
-        yield container
-
-
-@contextmanager
-def open_output(
-    path: Path, *, container_format: str, options: dict[str, str]
-) -> Generator[av.container.OutputContainer]:
-    """Open a media file to write; a Matroska file gets checksums, which `open_input` compares."""
-    has_checksums = container_format == "matroska"
-    with av.open(f"file:{path}", "w", format=container_format, container_options=options) as file:
-        if has_checksums:
-            file.metadata["comment"] = _OWN_COMMENT
-        yield file
-    if has_checksums:
-        append_checksums(path)
-
-
-def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """The default video stream; cover images do not count."""
-    stream = container.streams.best("video")
-    if not isinstance(stream, av.VideoStream) or stream.disposition & Disposition.attached_pic:
-        kinds = sorted({stream.type for stream in container.streams})
-        raise VideoError(
-            f"{path}: holds no video stream; expected one, got {', '.join(kinds) or 'nothing'}"
-        )
-    if stream.codec_context is None:
-        raise VideoError(f"{path}: no decoder for its video; convert it, e.g. to H.264")
-    return stream
-
-
-def find_sound(path: Path) -> tuple[int | None, str]:
-    """Index of the sound track; where none can be decoded, None and their codecs.
-
-    It is the one that players take, or else the first that can be decoded.
-    """
-    with open_input(path) as container:
-        best = container.streams.best("audio")
-        tracks = sorted(container.streams.audio, key=lambda track: track is not best)
-        left = {each.index: _MOST_SOUND_PACKETS for each in tracks if each.codec_context}
-        heard: set[int] = set()
-        broken = {each.index: "unknown" for each in tracks if not each.codec_context}
-        packets = container.demux([each for each in tracks if each.index in left])
-        while any(left.values()) and next(iter(left)) not in heard:
-            try:
-                packet = next(packets)
-            except (StopIteration, av.FFmpegError):
-                break
-            index = packet.stream_index
-            if not left.get(index):
-                continue
-            left[index] -= 1
-            try:
-                heard |= {index} if packet.decode() else set()
-            except av.FFmpegError:
-                broken[index] = packet.stream.codec_context.name
-    index = next((index for index in left if index in heard), None)
-    return index, "" if index is not None else ", ".join(sorted({*broken.values()}))
-
-
-def seconds_of(item: av.Packet | av.VideoFrame | av.AudioFrame) -> float | None:
-    """Presentation time; None without a timestamp."""
-    if item.pts is None or item.time_base is None:
-        return None
-    return float(item.pts * item.time_base)
-
-
 def read_metadata(path: Path) -> VideoMetadata:
     """Read the packets' timestamps and decode the first frame.
 
@@ -251,7 +119,7 @@ def read_metadata(path: Path) -> VideoMetadata:
         stream = video_stream(container, path)
         codec, announced_rate = stream.codec_context.codec.canonical_name, stream.guessed_rate
         aspect = stream.sample_aspect_ratio or Fraction(1)
-        times = _read_packet_times(container, stream, path)
+        times = read_packet_times(container, stream, path)
     try:
         first = next(_decoded(path))
     except (StopIteration, _CorruptStreamError) as error:
@@ -327,96 +195,6 @@ def _run(video: VideoMetadata, seconds: float) -> Iterator[av.VideoFrame]:
     with open_input(video.path) as container, suppress(av.FFmpegError, DamagedVideoError):
         frames = _frames_from(video, container, seconds)
         yield from islice((timed.item for timed in frames), _RUN_FRAMES)
-
-
-def recognise_rate(rate: Fraction) -> Fraction:
-    """The exact rate behind a container's rounded one: n, n·1000/1001, or a small fraction."""
-    for family in (Fraction(1), _NTSC):
-        nearest = round(rate / family) * family
-        if nearest and abs(nearest - rate) <= rate / 20_000:
-            return nearest
-    return rate.limit_denominator(1001)
-
-
-def estimate_frame_rate(starts_seconds: Float[np.ndarray, " frames"]) -> Fraction | None:
-    """Estimate the constant rate behind timestamps; None for a single frame.
-
-    Jitter is averaged out and up to 10 % of pauses are ignored; a rate within 1 % of a common one
-    becomes that.
-
-    Args:
-        starts_seconds: sorted.
-    """
-    intervals = np.diff(starts_seconds)
-    intervals = intervals[intervals > 0]
-    if intervals.size == 0:
-        return None
-    regular = intervals[np.abs(intervals - np.median(intervals)) <= 0.25 * np.median(intervals)]
-    mostly_regular = regular.size >= 0.9 * intervals.size
-    mean = regular.mean() if mostly_regular else intervals.mean()
-    measured = Fraction(1 / float(mean)).limit_denominator(100_000)
-    # Milliseconds are all that many containers keep: over a few frames 30 and 29.97 look the same.
-    spread = 0.001 / float(mean) / intervals.size
-    exact = recognise_rate(measured)
-    if abs(exact - measured) <= measured / 20_000 and spread < 1 / 20_000:
-        return exact
-    nearest = min(_COMMON_RATES, key=lambda common: abs(common - measured))
-    return nearest if abs(nearest - measured) <= measured / 100 else exact
-
-
-def _read_packet_times(
-    container: av.container.InputContainer, stream: av.VideoStream, path: Path
-) -> PacketTimes:
-    announced = _announced_end(container, stream)
-    starts: set[float] = set()
-    keys: set[float] = set()
-    end = shift = step = 0.0
-    complete_until, decoded = float("inf"), -math.inf
-    try:
-        for packet in container.demux():
-            start = seconds_of(packet)
-            if start is None or packet.size == 0:
-                continue
-            duration = float((packet.duration or 0) * packet.time_base)
-            if packet.stream_index == stream.index and packet.dts is not None:
-                complete_until = float(packet.dts * packet.time_base) + shift
-                if complete_until < decoded - _STEP_BACK_SECONDS:  # recordings that were joined
-                    shift += decoded + step - complete_until
-                    complete_until = decoded + step
-                step = max(complete_until - decoded, 0.0) if decoded > -math.inf else step
-                decoded = complete_until
-            start += shift
-            end = max(end, start + duration)
-            if packet.stream_index != stream.index:
-                continue
-            if not packet.is_discard:
-                starts.add(start)
-                if packet.is_keyframe:
-                    keys.add(start)
-    except av.FFmpegError as error:  # decoding fails there too, and names the frame
-        _logger.debug("%s: %s", path, error)
-    file_size = path.stat().st_size
-    return PacketTimes(
-        starts_seconds=np.array(sorted(starts)),
-        keys_seconds=np.array(sorted(keys or starts)),
-        end_seconds=end,
-        complete_until_seconds=complete_until,
-        announced_end_seconds=announced,
-        num_missing=sum(entry.pos + entry.size > file_size for entry in stream.index_entries),
-        is_joined=shift > 0,
-    )
-
-
-def _announced_end(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
-    """Duration in the header; None for formats without one, where FFmpeg estimates it."""
-    if not _FORMATS_WITH_DURATION & set(container.format.name.split(",")):
-        return None
-    ends = [0.0]
-    if container.duration is not None:
-        ends.append(((container.start_time or 0) + container.duration) / av.time_base)
-    if stream.duration is not None and stream.time_base is not None:
-        ends.append(float(((stream.start_time or 0) + stream.duration) * stream.time_base))
-    return max(ends) or None
 
 
 def truncation(video: VideoMetadata) -> str | None:

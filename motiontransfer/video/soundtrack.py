@@ -9,7 +9,7 @@ import av.filter
 import numpy as np
 from jaxtyping import Float32
 
-from motiontransfer.video.reader import open_input
+from motiontransfer.video.container import open_input
 
 RATE = 48000
 Samples = Float32[np.ndarray, "_ 2"]

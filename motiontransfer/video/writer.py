@@ -19,8 +19,8 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.storage import replacing
 from motiontransfer.video.color import Frame, MaskedFrame
+from motiontransfer.video.container import BITEXACT, find_sound, open_input, open_output, seconds_of
 from motiontransfer.video.isolation import restart_time_limit
-from motiontransfer.video.reader import BITEXACT, find_sound, open_input, open_output, seconds_of
 
 _logger = logging.getLogger(__name__)
 

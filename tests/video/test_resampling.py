@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.video.clip import resample
-from motiontransfer.video.reader import Timed, estimate_frame_rate, recognise_rate
+from motiontransfer.video.packets import estimate_frame_rate, recognise_rate
+from motiontransfer.video.reader import Timed
 
 NTSC = Fraction(30000, 1001)
 

@@ -1,0 +1,116 @@
+"""Media files as FFmpeg opens them: inputs with their checksums, outputs, streams, sound tracks."""
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import av
+from av.stream import Disposition
+
+from motiontransfer.core.checksums import BLOCK_BYTES, append_checksums, damaged, open_checked
+from motiontransfer.core.errors import MissingFileError, VideoError
+
+BITEXACT = {"fflags": "+bitexact"}
+"""Muxer options: no random identifiers, no name of the writing library."""
+_OWN_COMMENT = "motiontransfer"  # of files that end in checksums
+_PLAYLISTS = {"concat", "dash", "hls", "imf"}
+_MOST_SOUND_PACKETS = 100  # a track that gives nothing in so many cannot be decoded
+
+
+@contextmanager
+def open_input(path: Path) -> Generator[av.container.InputContainer]:
+    """Open a media file for a `with` block.
+
+    Raises:
+        MissingFileError: no such file.
+        VideoError: not a file that FFmpeg can open.
+        DamagedFileError: one that motiontransfer wrote, and not as it was written.
+    """
+    if not path.exists():
+        raise MissingFileError(f"{path}: no such file; expected a video or sound file")
+    if path.is_dir():
+        raise VideoError(f"{path}: is a folder; expected a video file")
+    if path.stat().st_size == 0:
+        raise VideoError(f"{path}: the file is empty (0 bytes); copy or download it again")
+    formats = ",".join(sorted(av.formats_available - _PLAYLISTS))
+    options = {"protocol_whitelist": "file", "format_whitelist": formats}
+    with ExitStack() as stack:
+        checked = stack.enter_context(open_checked(path))
+        # "file:" because FFmpeg takes "12:30.mp4" for the protocol 12; tags need not be UTF-8
+        source = checked or f"file:{path}"
+        try:
+            container = av.open(
+                source, "r", options=options, metadata_errors="replace", buffer_size=BLOCK_BYTES
+            )
+        except av.FFmpegError as error:
+            raise VideoError(
+                f"{path}: cannot be opened: {error.strerror}; not a video or sound file, or cut"
+                " short"
+            ) from error
+        stack.enter_context(container)
+        if checked is None and container.metadata.get("COMMENT") == _OWN_COMMENT:
+            raise damaged(path, "it ends before its checksums")
+        yield container
+
+
+@contextmanager
+def open_output(
+    path: Path, *, container_format: str, options: dict[str, str]
+) -> Generator[av.container.OutputContainer]:
+    """Open a media file to write; a Matroska file gets checksums, which `open_input` compares."""
+    has_checksums = container_format == "matroska"
+    with av.open(f"file:{path}", "w", format=container_format, container_options=options) as file:
+        if has_checksums:
+            file.metadata["comment"] = _OWN_COMMENT
+        yield file
+    if has_checksums:
+        append_checksums(path)
+
+
+def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    """The default video stream; cover images do not count."""
+    stream = container.streams.best("video")
+    if not isinstance(stream, av.VideoStream) or stream.disposition & Disposition.attached_pic:
+        kinds = sorted({stream.type for stream in container.streams})
+        raise VideoError(
+            f"{path}: holds no video stream; expected one, got {', '.join(kinds) or 'nothing'}"
+        )
+    if stream.codec_context is None:
+        raise VideoError(f"{path}: no decoder for its video; convert it, e.g. to H.264")
+    return stream
+
+
+def find_sound(path: Path) -> tuple[int | None, str]:
+    """Index of the sound track; where none can be decoded, None and their codecs.
+
+    It is the one that players take, or else the first that can be decoded.
+    """
+    with open_input(path) as container:
+        best = container.streams.best("audio")
+        tracks = sorted(container.streams.audio, key=lambda track: track is not best)
+        left = {each.index: _MOST_SOUND_PACKETS for each in tracks if each.codec_context}
+        heard: set[int] = set()
+        broken = {each.index: "unknown" for each in tracks if not each.codec_context}
+        packets = container.demux([each for each in tracks if each.index in left])
+        while any(left.values()) and next(iter(left)) not in heard:
+            try:
+                packet = next(packets)
+            except (StopIteration, av.FFmpegError):
+                break
+            index = packet.stream_index
+            if not left.get(index):
+                continue
+            left[index] -= 1
+            try:
+                heard |= {index} if packet.decode() else set()
+            except av.FFmpegError:
+                broken[index] = packet.stream.codec_context.name
+    index = next((index for index in left if index in heard), None)
+    return index, "" if index is not None else ", ".join(sorted({*broken.values()}))
+
+
+def seconds_of(item: av.Packet | av.VideoFrame | av.AudioFrame) -> float | None:
+    """Presentation time; None without a timestamp."""
+    if item.pts is None or item.time_base is None:
+        return None
+    return float(item.pts * item.time_base)
