@@ -26,9 +26,10 @@ ENTRIES = {  # keys of entries in films.yaml
     "guides.source": "the video whose dance is to be filmed for; one of `videos`",
     "guides.source_subject": "the person in it",
     "guides.target": "whose films count as filmed; the person in the video: nobody's",
-    "scenes.source": "as in the transfer of this name, as the others",
-    "scenes.source_subject": "the person in it, whom the target replaces",
-    "scenes.target": "the person rendered",
+    "scenes.subject": "the person in the video of this name, whom targets replace",
+    "in_film.source": "as in the transfer of this name, as the others; one of `scenes`",
+    "in_film.source_subject": "the person in it",
+    "in_film.target": "the person rendered",
     "face_cycles.source": "as in the transfer of this name, as the others",
     "face_cycles.source_subject": "the person in it",
     "face_cycles.target": "the person rendered; one of `trained`",
@@ -70,14 +71,15 @@ def params_reference() -> str:
 
 def _schema(section: str) -> dict[str, Mapping]:
     """JSON schema of each key of a section."""
-    from motiontransfer.core.params import Guide, Transfer
+    from motiontransfer.core.params import DancersScene, Guide, Transfer
     from motiontransfer.pose.detectors import DetectorName, HolisticConfig
     from stages.check_params import SECTIONS, VideoParams
 
     entries = {
         "videos": VideoParams,
         "transfers": Transfer,
-        **dict.fromkeys(("guides", "scenes", "face_cycles"), Guide),
+        **dict.fromkeys(("guides", "in_film", "face_cycles"), Guide),
+        "scenes": DancersScene,
     }
     model = (SECTIONS | entries | {"detect_keypoints": HolisticConfig})[section]
     schema = model.model_json_schema()["properties"]

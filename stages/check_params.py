@@ -16,6 +16,7 @@ from motiontransfer.core.names import CASE_ONLY, folded, is_device
 from motiontransfer.core.params import (
     PARAMS_FILE,
     Compute,
+    DancersScene,
     Guide,
     Name,
     Section,
@@ -193,7 +194,8 @@ def _name_faults() -> Iterator[str]:
     transfers = load_section(dict[Name, Transfer], "transfers")
     detectors = load_section(list[Name], "detectors")
     guides = load_section(dict[Name, Guide], "guides")
-    scenes = load_section(dict[Name, Guide], "scenes")
+    scenes = load_section(dict[Name, DancersScene], "scenes")
+    in_film = load_section(dict[Name, Guide], "in_film")
     face_cycles = load_section(dict[Name, Guide], "face_cycles")
     lists = {"videos": videos, "subjects": subjects, "detectors": detectors}
     for key, names in {**lists, "transfers": transfers, "guides": guides}.items():
@@ -226,12 +228,18 @@ def _name_faults() -> Iterator[str]:
         yield from _pair_faults(f"guides.{name}", guide, videos)
         if guide.target not in subjects:
             yield f"guides.{name}.target: unknown name {guide.target!r}; subjects has {subjects}"
-    for key, pairs in {"scenes": scenes, "face_cycles": face_cycles}.items():
+    for name, scene in scenes.items():
+        if name not in videos or videos[name].subject != scene.subject:
+            yield f"scenes.{name}: expected a video and its subject; videos has {list(videos)}"
+    for key, pairs in {"in_film": in_film, "face_cycles": face_cycles}.items():
         for name, pair in pairs.items():
             if name not in transfers:
                 yield f"{key}.{name}: unknown name; transfers has {list(transfers)}"
             elif pair != Guide(**transfers[name].model_dump(exclude={"truth"})):
                 yield f"{key}.{name}: expected the source and target of transfers.{name}"
+    for name, pair in in_film.items():
+        if pair.source not in scenes:
+            yield f"in_film.{name}.source: unknown name {pair.source!r}; scenes has {list(scenes)}"
     for name, cycle in face_cycles.items():
         if cycle.target not in trained:
             yield f"face_cycles.{name}.target: unknown name {cycle.target!r}; trained has {trained}"

@@ -33,6 +33,7 @@ from motiontransfer.rendering.scene import (
     film_size,
     is_in_film,
     networks_in_film,
+    place_of,
     puppet_in_film,
     shown_poses,
     with_scene,
@@ -77,13 +78,14 @@ def main(transfer: str) -> str:
         enter = stack.enter_context
         has_room, rooms = params.background == FILM, deque[Frame]()
         if in_film:
-            film = DancersFilm(layout.scene_folder(transfer), source, size=size)
-            drawn = puppet_in_film(read(), film, match_light=params.match_light)
+            film = DancersFilm(layout.scene_folder(names.source), source, size=size)
+            place, how = place_of(transfer), {"match_light": params.match_light}
+            drawn = puppet_in_film(read(), film, place.placed(poses), **how)
             if not is_drawn:
                 store = enter(FrameStore(frames_file))
                 stored = _masked(store, "the dancer's film")
                 home = _enlarged(stored, read, poses, size=rendered.full_size)
-                drawn = networks_in_film(home, poses, read(), film, match_light=params.match_light)
+                drawn = networks_in_film(home, poses, read(), film, place, **how)
             films = deque[Frame]()
             frames = _noted(drawn, films, None if has_room else rooms)
             panels = replace(panels, source=_taken(films))

@@ -13,6 +13,7 @@ from motiontransfer.rendering.scene import (
     DancersFilm,
     film_size,
     is_in_film,
+    place_of,
     puppet_in_film,
     with_scene,
 )
@@ -37,10 +38,10 @@ def main(transfer: str) -> str:
     height, width = film_size(source) if in_film else appearance.background.shape[:2]
     framing = fit_framing((height, width), (0, 0, width, height), size=min(height, _HEIGHT))
     if in_film:
-        film = DancersFilm(layout.scene_folder(transfer), source, size=framing.size)
-        drawn = (
-            shown for shown, _ in puppet_in_film(appearance, film, match_light=params.match_light)
-        )
+        film = DancersFilm(layout.scene_folder(names.source), source, size=framing.size)
+        poses = place_of(transfer).placed(poses)
+        shown = puppet_in_film(appearance, film, poses, match_light=params.match_light)
+        drawn = (frame for frame, _ in shown)
     else:
         drawn = puppet_frames(Puppet(appearance, poses.image_size), poses, size=framing.size)
     frames = (frame[..., :3] for frame in drawn)

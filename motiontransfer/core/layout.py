@@ -17,7 +17,6 @@ COMPARISON_FILE = "comparison.mp4"
 SCENE_FILE = "scene.safetensors"
 LEVELS_FILE = "levels.mkv"
 FILM_OF_SCENE = "film"  # with its own suffix
-POSES_IN_FILM_FILE = "poses.parquet"
 PREVIEW_FILE = "preview.mp4"
 METRICS_FILE = "metrics.json"
 GUIDE_FILE = "guide.mp4"
@@ -123,9 +122,14 @@ def poses_file(transfer: str) -> Path:
     return Path(f"artifacts/poses/{transfer}/poses.parquet")
 
 
-def scene_folder(transfer: str) -> Path:
-    """The dancer's film without the dancer, of a transfer in `scenes`."""
-    return poses_file(transfer).with_name("scene")
+def place_file(transfer: str) -> Path:
+    """Where a transfer's poses are in the dancer's film, if it is one of those `in_film`."""
+    return poses_file(transfer).with_name("place.safetensors")
+
+
+def scene_folder(video: str) -> Path:
+    """A dancer's film without the dancer."""
+    return Path(f"artifacts/scenes/{video}")
 
 
 def rendered_folder(transfer: str) -> Path:

@@ -54,7 +54,7 @@ FILMS = "films"
 
 FILM_SECTIONS = (
     *("videos", "subjects", "targets", "trained", "transfers", "guides", "detectors"),
-    *("scenes", "face_cycles"),
+    *("scenes", "in_film", "face_cycles"),
 )
 """Sections of films.yaml, in its order."""
 
@@ -119,6 +119,12 @@ class Video(BaseModel):
 
 Scene = Literal["target", "dancer"]
 """Where a target performs: in their own room, or in the dancer's film."""
+
+
+class DancersScene(Section):
+    """A dancer's film in which targets perform."""
+
+    subject: Name
 
 
 class Transfer(Section):

@@ -39,6 +39,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "segment_person": Stage(),
         "fit_appearance": Stage(seconds_per_frame=0.28, most_frames=120),
         "fit_scene": Stage(start_seconds=6.0, seconds_per_frame=0.1),
+        "place_in_film": Stage(),
         "preview": Stage(start_seconds=2.0, seconds_per_frame=0.02, affects_results=False),
         "guide": Stage(start_seconds=4.0, seconds_per_frame=0.1, affects_results=False),
         "train_gan": Stage(

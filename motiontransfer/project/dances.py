@@ -226,7 +226,7 @@ def pair_all(*, source: str | None, target: str | None) -> list[str]:
 
 def pair(source: str, target: str, *, scene: Scene = "target", root: Path) -> str:
     """Name of the transfer of a video's motion to a subject, which is added if there is none."""
-    transfers, in_film = load_transfers(root), load_pairs("scenes", root)
+    transfers, in_film = load_transfers(root), load_pairs("in_film", root)
     for name, known in transfers.items():
         is_wanted = (name in in_film) == (scene == "dancer")
         if is_wanted and (known.source, known.target) == (source, target):

@@ -19,6 +19,7 @@ from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError
 from motiontransfer.core.names import CASE_ONLY, folded, is_plain, valid_name
 from motiontransfer.core.params import (
     NAME_BYTES,
+    DancersScene,
     Guide,
     Name,
     Scene,
@@ -58,8 +59,12 @@ def load_transfers(root: Path) -> dict[str, Transfer]:
 
 
 def load_pairs(section: str, root: Path) -> dict[str, Guide]:
-    """Entries of `guides`, `scenes` or `face_cycles`."""
+    """Entries of `guides`, `in_film` or `face_cycles`."""
     return load_section(dict[str, Guide] | None, section, path=root / FILMS_FILE) or {}
+
+
+def _load_scenes(root: Path) -> dict[str, DancersScene]:
+    return load_section(dict[str, DancersScene] | None, "scenes", path=root / FILMS_FILE) or {}
 
 
 def suffix_of(file: Path) -> str:
@@ -182,7 +187,9 @@ def add_transfer(
         params = add_entry(params, "transfers", name, entry)
         if scene == "dancer":
             del entry["truth"]
-            params = add_entry(params, "scenes", name, entry)
+            params = add_entry(params, "in_film", name, entry)
+            if source not in _load_scenes(root):
+                params = add_entry(params, "scenes", source, {"subject": subject})
         write_text(root / FILMS_FILE, params)
         return name
 
@@ -229,14 +236,18 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
     path, subject = video.path, video.subject
     others = [root / other.path for other in videos.values() if other.subject == subject]
     is_gone, is_unfilmed = not others, all(map(is_picture, others))
-    pairs = {section: load_pairs(section, root) for section in ("guides", "scenes", "face_cycles")}
+    pairs = {section: load_pairs(section, root) for section in ("guides", "in_film", "face_cycles")}
     users = {"transfers": transfers, **pairs}
     entries = [
         (section, key)
-        for section, pairs in users.items()
-        for key, pair in pairs.items()
+        for section, others_of in users.items()
+        for key, pair in others_of.items()
         if pair.source == name or (is_gone and pair.target == subject)
     ]
+    shown = {
+        pair.source for key, pair in pairs["in_film"].items() if ("in_film", key) not in entries
+    }
+    entries += [("scenes", key) for key in _load_scenes(root) if key not in shown]
     truths = {f"transfers.{key}": transfer.truth_path for key, transfer in transfers.items()}
     files = {f"videos.{key}": other.path for key, other in videos.items()} | {
         key: truth

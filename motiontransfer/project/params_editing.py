@@ -170,7 +170,9 @@ def _replaced_films(text: str, blocks: Mapping[str, str], content: Mapping[str, 
     own = _blocks(text, _film_sections(text))
     head = text[: text.index(next(iter(own.values())))] if own else text
     own.pop("trained", None)  # the demo's; of before there were photos, all targets were
-    empty = dict.fromkeys(("videos", "transfers", "guides", "scenes", "face_cycles"), "{}")
+    empty = dict.fromkeys(
+        ("videos", "transfers", "guides", "scenes", "in_film", "face_cycles"), "{}"
+    )
     empty["trained"] = _flow(content.get("targets", []))
     moved = {name: textwrap.indent(block, "  ") for name, block in blocks.items()}
     lines = {name: f"  {name}: {empty.get(name, '[]')}\n\n" for name in FILM_SECTIONS}

@@ -21,7 +21,7 @@ from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk, nearest, resampled
 from motiontransfer.puppet.fusion import fused
 from motiontransfer.puppet.inpainting import inpainted
-from motiontransfer.puppet.masks import LEAST_MASK, read_masks
+from motiontransfer.puppet.masks import LEAST_MASK, Mask, read_masks
 from motiontransfer.puppet.overlays import Overlay, find_captions, find_overlays
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.puppet.shadow import Light
@@ -76,7 +76,6 @@ class _Samples(NamedTuple):
 
     frames: list[_Levels]
     distances: UInt8[np.ndarray, "frames height width"]
-    """Distance of the person from each pixel, of 255 for `_UNSHADED` heights."""
     height_px: float
     poses: BodyPoses
     frame_rate: float
@@ -98,20 +97,42 @@ def median_background(
     overlays += find_captions(samples.frames, samples.distances > 0, **sizes)
     for overlay in overlays:
         samples.distances[overlay.is_there[:, None, None] & overlay.place] = 0
-    shows_background = _showing_background(samples.distances)
-    median, bright, upper = _quantile_images(frames.kept, shows_background, frames.size)
-    seen = np.where(_shaded(median, upper)[..., None], bright, median)
-    hidden = np.asarray(~shows_background.any(axis=0), np.uint8)
-    small = resampled(seen, hidden.shape)
-    hidden[_specks(small, hidden, samples.height_px)] = 1
-    rim = 2 * round(_RIM * samples.height_px) + 1
-    is_hidden = resampled(cv2.dilate(hidden, np.ones((rim, rim))), frames.size) > 0
-    image = inpainted(fused(seen, frames.kept, shows_background, is_hidden), is_hidden)
+    image, is_hidden = room_behind(frames.kept, samples.distances, frames.size, samples.height_px)
     large = [_at_full_size(overlay, frames) for overlay in overlays]
     for overlay in (one for one in large if one.stays and shows_overlays):
         image[overlay.place] = overlay.colors[overlay.place]
         is_hidden &= ~overlay.place
     return Background(image, is_filled=is_hidden, is_moving=_moving(samples), overlays=tuple(large))
+
+
+def room_behind(
+    images: ImagesOnDisk,
+    distances: UInt8[np.ndarray, "frames height width"],
+    size: tuple[int, int],
+    height_px: float,
+) -> tuple[Frame, _Pixels]:
+    """The room in images of a size, and where no image shows it.
+
+    Args:
+        distances: `distance_from` the person in each image.
+        height_px: of the body, in pixels of the distances.
+    """
+    shows_background = _showing_background(distances)
+    median, bright, upper = _quantile_images(images, shows_background, size)
+    seen = np.where(_shaded(median, upper)[..., None], bright, median)
+    hidden = np.asarray(~shows_background.any(axis=0), np.uint8)
+    small = resampled(seen, hidden.shape)
+    hidden[_specks(small, hidden, height_px)] = 1
+    rim = 2 * round(_RIM * height_px) + 1
+    is_hidden = resampled(cv2.dilate(hidden, np.ones((rim, rim))), size) > 0
+    return inpainted(fused(seen, images, shows_background, is_hidden), is_hidden), is_hidden
+
+
+def distance_from(mask: Mask, height_px: float) -> Mask:
+    """Distance of a person from each pixel, of 255 for `_UNSHADED` heights."""
+    is_free = (mask < LEAST_MASK).astype(np.uint8)
+    away = cv2.distanceTransform(is_free, cv2.DIST_L2, cv2.DIST_MASK_5)
+    return (np.clip(away / max(_UNSHADED * height_px, 1), 0, 1) * _LEVELS).astype(np.uint8)
 
 
 def _at_full_size(overlay: Overlay, frames: FullSizeFrames) -> Overlay:
@@ -143,10 +164,7 @@ def _read_samples(frames: FullSizeFrames, num_frames: int) -> _Samples:
         for key, frame in zip(keys, track(read, description, total=len(keys)), strict=True):
             frames.keep(key, frame)
             samples.append(resampled(frame, size))
-            is_free = (masks[key[1]] < LEAST_MASK).astype(np.uint8)
-            away = cv2.distanceTransform(is_free, cv2.DIST_L2, cv2.DIST_MASK_5)
-            share = np.clip(away / max(_UNSHADED * heights[-1], 1), 0, 1)
-            distances.append((share * _LEVELS).astype(np.uint8))
+            distances.append(distance_from(masks[key[1]], heights[-1]))
     if not samples:
         raise TrainingError(
             f"{clips[0].keypoints_file.parent}: no training frame of these films shows a person at "

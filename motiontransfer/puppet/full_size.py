@@ -106,15 +106,12 @@ class FullSizeFrames:
         """A frame by clip and frame_index."""
         if key in self._stored:
             return self._stored[key].read()
-        return self._read(key, self.size)
-
-    def _read(self, key: tuple[int, int], size: tuple[int, int]) -> Frame | MaskedFrame:
         clip, index = key
         stores = vars(self._own)
         path = str(self._paths[clip])
         if path not in stores:
             stores[path] = self._stack.enter_context(FrameStore(self._paths[clip]))
-        return self.clips[clip].framed(stores[path][index // self.steps[clip]], size)
+        return self.clips[clip].framed(stores[path][index // self.steps[clip]], self.size)
 
     def masked(self, key: tuple[int, int]) -> MaskedFrame | None:
         """A frame with the mask that it came with; None without one."""

@@ -17,6 +17,7 @@ from jaxtyping import Bool, UInt8, UInt16
 from motiontransfer.puppet.masks import Mask, disc_of
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.video.color import Frame
+from motiontransfer.video.geometry import resize
 
 _WINDOW_SECONDS, _FEWEST = 1.0, 5  # in which an overlay stays; and samples
 _MOVED = 0.02  # of the body's height, by all joints of a part; planted feet do not count
@@ -51,6 +52,10 @@ class Overlay(NamedTuple):
         """True if a frame shows most of it."""
         apart = cv2.absdiff(frame[self.place], self.colors[self.place]).max(axis=1)
         return bool(np.mean(apart <= _ALIKE) > 0.5)
+
+    def resized(self, size: tuple[int, int]) -> "Overlay":
+        place = cv2.resize(self.place.astype(np.uint8), size[::-1]) > 0
+        return self._replace(place=place, colors=resize(self.colors, size))
 
     def over(self, box: tuple[slice, slice]) -> UInt8[np.ndarray, "rows columns"]:
         """255 in its place."""

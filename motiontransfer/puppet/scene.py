@@ -1,62 +1,34 @@
-"""The room of a dancer's film without the dancer, as it is stored; skin and light in its frames."""
+"""The room of a dancer's film without the dancer; skin and light in its frames."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
-from motiontransfer.core.tensor_files import read_arrays, write_arrays
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.masks import Mask
-from motiontransfer.puppet.overlays import Overlay
 from motiontransfer.video.color import Frame
 
 DIFFERENT = 24  # levels off the plate, of more than coding and noise
 _FEWEST_LANDMARKS = 20  # of a face
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class Scene(NamedTuple):
     """What is the same in all frames, in the part of the film that the dancer's crop shows."""
 
     picture: Int64[np.ndarray, "4"]
     """x0, y0, x1, y1 of the film's picture in the film, without black bars."""
     plate: Frame
     """The room without the dancer, in pixels of the film; all of it that a camera saw."""
-    is_guessed: UInt8[np.ndarray, "height width"]
-    """1 where the dancer was before it all the time."""
     maps: Float64[np.ndarray, "moving 3 3"]
     """From pixels of the part in each frame to those of the plate; none of a fixed camera, whose
     plate has that part's pixels."""
-    is_sure: Bool[np.ndarray, " frames"]
-    """Where these are exact."""
-    before: UInt8[np.ndarray, "_ _"]
+    before: Mask
     """255 where something is before the dancer all the time; in the size of the levels."""
-    places: UInt8[np.ndarray, "overlays _ _"]
-    colors: UInt8[np.ndarray, "overlays _ _ 3"]
-    """Of captions and stickers before the dancer, which may come and go."""
     skin: Float32[np.ndarray, "2 3"]
     """Mean and deviation of L, a and b on the dancer's face; 0 where none was seen."""
-
-    @property
-    def overlays(self) -> list[Overlay]:
-        there = np.ones(1, bool)
-        return [
-            Overlay(place > 0, color, there)
-            for place, color in zip(self.places, self.colors, strict=True)
-        ]
-
-
-def write_scene(path: Path, scene: Scene) -> None:
-    arrays = {field.name: getattr(scene, field.name) for field in fields(Scene)}
-    write_arrays(path, arrays, description={})
-
-
-def read_scene(path: Path) -> Scene:
-    return Scene(**read_arrays(path))
 
 
 def face_pixels(

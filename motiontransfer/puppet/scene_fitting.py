@@ -7,27 +7,33 @@ floor, and their shadow, of which the darkening is kept. Whatever else a frame s
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64, UInt8
+from jaxtyping import Bool, UInt8
 
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Detections, Keypoints
-from motiontransfer.puppet.background import Background, is_shadow, median_background
+from motiontransfer.puppet.background import (
+    Background,
+    distance_from,
+    is_shadow,
+    median_background,
+    room_behind,
+)
 from motiontransfer.puppet.camera import CameraPath, camera_path
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.masks import Mask, PersonMasks, disc_of, write_masks
-from motiontransfer.puppet.overlays import alike_pixels, corners
+from motiontransfer.puppet.overlays import Overlay, alike_pixels, corners
 from motiontransfer.puppet.scene import DIFFERENT, Scene, face_pixels, skin_colors
 from motiontransfer.puppet.segmentation import drawn_person, segment_person
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import DETECTION_SCALE, detection_frames
-from motiontransfer.video.color import Frame, MaskedFrame
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import Box, Framing, resize
 
@@ -54,8 +60,8 @@ _LEAST_BEFORE = 0.1  # side of a square as large as it has to be, of the height
 _LEAST_SECONDS = 0.5  # of those frames, to tell what is before the dancer
 
 Levels = UInt8[np.ndarray, "height width 3"]
-"""Share of each pixel that goes with the dancer, and what is left of the light in their shadow, of
-255; the last channel is empty."""
+"""Share of each pixel that goes with the dancer, what is left of the light in their shadow, and
+captions before the dancer, of 255."""
 _Pixels = Bool[np.ndarray, "height width"]
 
 
@@ -81,8 +87,8 @@ class Dancer:
 
 def fit_scene(
     clip: TargetClip, framing: Framing, people: Detections, levels_file: Path, picture: Box
-) -> Scene:
-    """Find what is the same in all frames, and write the levels of each.
+) -> tuple[Scene, dict[str, float]]:
+    """Find what is the same in all frames, and write the levels of each; count what is not known.
 
     Args:
         clip: of the dancer; masks are written to its `masks_file`.
@@ -94,93 +100,63 @@ def fit_scene(
         dancer = Dancer(keypoints=clip.keypoints.resized(size), people=people.resized(size))
         frames = track(store.frames(), "segmenting the dancer", total=num_frames)
         found = segment_person(dancer.keypoints, enumerate(frames))
+        write_masks(clip.masks_file, found)
         masks = np.zeros((num_frames, *size), np.uint8)
         masks[found.frame_index] = found.masks
         path = camera_path(store.frames(), [*masks])
-        background, zoom = _background(clip, dancer, found, path)
-        room = resize(background.image, path.size)
+        with FullSizeFrames([clip]) as full:
+            zoom = np.divide(full.size, size)
+            if path.moves:
+                background = _of_moving(full, found, path, body_height_px(dancer.keypoints))
+            else:
+                fixed = {"num_frames": _NUM_FRAMES, "shows_overlays": False}
+                background = median_background(full, **fixed)
+        plate, overlays = background.image, background.overlays
+        room = resize(plate, path.size)
         before = Before(dancer, None if path.moves else room)
-        seen = evenly_spaced(found.frame_index.tolist(), count=_NUM_FACES)
-        skin = skin_colors(face_pixels(dancer.keypoints, index, store[index]) for index in seen)
-        content = (framing.enlarged(DETECTION_SCALE) or framing).content
+        detected = framing.enlarged(DETECTION_SCALE) or framing
         frames = track(store.frames(), "what goes with the dancer", total=num_frames)
         plates = (path.to_frame(room, index, size) for index in range(num_frames))
-        levels = scene_levels(frames, masks, plates, dancer, before)
-        shown = (_part(each, size, content) for each in levels)
+        small = [one.resized(size) for one in overlays]
+        levels = scene_levels(frames, masks, plates, dancer, before, overlays=small)
+        shown = (_part(each, size, detected.content) for each in levels)
         write_frames(levels_file, shown, frame_rate=clip.keypoints.frame_rate)
-    x0, y0, x1, y1 = framing.crop
-    film = y1 - y0, x1 - x0
-
-    def of_film(image: np.ndarray) -> np.ndarray:
-        return image if path.moves else resize(_part(image, size, content), film)
-
-    maps = path.scaled(zoom).maps @ _of_content(content, film, zoom)
-    overlays = () if path.moves else background.overlays
-    places = [of_film(one.place.astype(np.uint8)) for one in overlays]
-    return Scene(
+        seen = evenly_spaced(found.frame_index.tolist(), count=_NUM_FACES)
+        skin = skin_colors(face_pixels(dancer.keypoints, index, store[index]) for index in seen)
+    if not path.moves:
+        (x0, y0, x1, y1), content = framing.crop, detected.content
+        plate = resize(_part(plate, size, content), (y1 - y0, x1 - x0))
+    (across, down), (left, top, *_) = detected.scale, detected.content
+    of_crop = np.array([[across, 0, left], [0, down, top], [0, 0, 1]])
+    scene = Scene(
         picture=np.array(picture, np.int64),
-        plate=of_film(background.image),
-        is_guessed=of_film(background.is_filled.astype(np.uint8)),
-        maps=maps if path.moves else maps[:0],
-        is_sure=path.is_sure,
-        before=_part(before.place(), size, content),
-        places=np.array(places, np.uint8).reshape(-1, *film),
-        colors=np.array([of_film(one.colors) for one in overlays], np.uint8).reshape(-1, *film, 3),
+        plate=plate,
+        maps=np.diag((*zoom[::-1], 1.0)) @ path.maps @ of_crop,
+        before=_part(before.place(), size, detected.content),
         skin=skin,
     )
+    return scene, {
+        "background_never_seen": float(background.is_filled.mean()),
+        "frames_without_dancer": num_frames - len(found.masks),
+        "frames_with_unsure_background": int((~path.is_sure).sum()),
+        "overlays": len(overlays),
+        "before_the_dancer": float((scene.before > 127).mean()),
+    }
 
 
-def _of_content(
-    content: tuple[int, int, int, int], film: tuple[int, int], zoom: Float64[np.ndarray, "2"]
-) -> Float64[np.ndarray, "3 3"]:
-    """From pixels of the film's crop to those of its image at full size."""
-    x0, y0, x1, y1 = np.array(content) * np.tile(zoom[::-1], 2)
-    return np.array([[(x1 - x0) / film[1], 0, x0], [0, (y1 - y0) / film[0], y0], [0, 0, 1]])
-
-
-def _background(
-    clip: TargetClip, dancer: Dancer, found: PersonMasks, path: CameraPath
-) -> tuple[Background, Float64[np.ndarray, "2"]]:
-    """The room in the image of the camera's path, and that image's size relative to the masks'."""
-    size = dancer.keypoints.image_size
-    points = dancer.keypoints.points
-    if path.moves:
-        with FullSizeFrames([clip]) as full:
-            at_full_size = [i for i in found.frame_index.tolist() if i % full.steps[0] == 0]
-        chosen = evenly_spaced(at_full_size, count=_NUM_FRAMES)
-        found = PersonMasks(
-            frame_index=np.array(chosen, np.int32),
-            masks=np.stack([path.to_room(found[index], index, beyond=255) for index in chosen]),
-            is_drawn=np.zeros(len(chosen), bool),
-        )
-        pairs = zip(points, path.maps, strict=True)
-        points = np.stack([cv2.perspectiveTransform(one[None], by)[0] for one, by in pairs])
-        points = np.where(dancer.keypoints.score[..., None] > 0, points, 0).astype(np.float32)
-    write_masks(clip.masks_file, found)
-    keypoints = replace(dancer.keypoints, points=points, image_size=path.size)
-    frames = RoomFrames([replace(clip, keypoints=keypoints)], size, path)
-    with frames:
-        return median_background(frames, num_frames=_NUM_FRAMES, shows_overlays=False), frames.zoom
-
-
-class RoomFrames(FullSizeFrames):
-    """Full-size frames in the image of the room that a camera passes over."""
-
-    def __init__(
-        self, clips: Sequence[TargetClip], size: tuple[int, int], path: CameraPath
-    ) -> None:
-        """Take the size for which the path was found."""
-        super().__init__(clips)
-        self._film = self.size
-        self.zoom = np.divide(self._film, size)
-        self._path = path.scaled(self.zoom)
-        self.size = self._path.size if path.moves else self._film
-
-    def __getitem__(self, key: tuple[int, int]) -> Frame | MaskedFrame:
-        if key in self._stored or not self._path.moves:
-            return super().__getitem__(key)
-        frame = self._read(key, self._film)
-        return self._path.to_room(frame, key[1])
+def _of_moving(
+    frames: FullSizeFrames, found: PersonMasks, path: CameraPath, height_px: float
+) -> Background:
+    """The room in the image of the camera's path."""
+    large = path.scaled(np.divide(frames.size, found.masks.shape[1:]))
+    at_full_size = [each for each in found.frame_index.tolist() if each % frames.steps[0] == 0]
+    chosen = evenly_spaced(at_full_size, count=_NUM_FRAMES)
+    for index in chosen:
+        frames.kept.append(large.to_room(frames[0, index], index))
+    masks = (path.to_room(found[index], index, beyond=255) for index in chosen)
+    away = np.stack([distance_from(mask, height_px) for mask in masks])
+    image, is_filled = room_behind(frames.kept, away, large.size, height_px)
+    return Background(image, is_filled, is_moving=np.zeros_like(is_filled))
 
 
 def _part(image: np.ndarray, size: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:
@@ -224,6 +200,8 @@ def scene_levels(
     plates: Iterable[Frame],
     dancer: Dancer,
     before: Before,
+    *,
+    overlays: Sequence[Overlay] = (),
 ) -> Iterator[Levels]:
     """Of each frame of a clip; all is of one size.
 
@@ -231,6 +209,7 @@ def scene_levels(
         masks: one for each frame; 0 where nobody was found.
         plates: the room without the dancer in each frame.
         before: gets each frame.
+        overlays: captions and stickers, which may come and go.
     """
     height_px = body_height_px(dancer.keypoints)
     apart = max(round(_STILL_SECONDS * float(dancer.keypoints.frame_rate)), 1)
@@ -240,7 +219,8 @@ def scene_levels(
         text = still_text(frame, (earlier, later), plate, height_px=height_px)
         others = dancer.others(index, height_px)
         gone = _with_dancer(frame, plate, mask, text, others, height_px=height_px)
-        yield np.dstack([*gone, np.zeros_like(text)])
+        written = [one.place for one in overlays if one.is_in(frame)]
+        yield np.dstack([*gone, np.any(written, axis=0) * np.full_like(mask, 255)])
 
 
 def _with_neighbors(frames: Iterable[Frame], apart: int) -> Iterator[tuple[Frame, Frame, Frame]]:
@@ -289,10 +269,11 @@ def _with_dancer(
     beside = (away <= _BESIDE) | _floor(person, height_px)
     text = text & (away > 3 * _EDGE)  # the dancer's own outline has corners, too
     hers = _touching(differs & beside & ~text, hers)
-    dark = _opened(is_shadow(frame, plate) & differs & (away < _SHADOW_REACH), height_px)
-    shadow = _touching(dark, hers) & ~hers
-    removed = np.where((hers | shadow) & ~kept, np.uint8(255), np.uint8(0))
-    removed = cv2.dilate(removed, disc_of(_SPECK * height_px))
+    dark = is_shadow(frame, plate) & differs & (away < _SHADOW_REACH)
+    speck = disc_of(_SPECK * height_px)
+    shadow = cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_OPEN, speck) > 0
+    shadow = _touching(shadow, hers) & ~hers
+    removed = cv2.dilate(np.uint8(255) * ((hers | shadow) & ~kept), speck)
     side = 2 * max(round(_SPECK * height_px), 1) + 1
     if shadow.any():
         light = _softened(frame, plate, shadow, ~hers, height_px)
@@ -316,11 +297,6 @@ def _floor(person: _Pixels, height_px: float) -> _Pixels:
     place, foot = np.zeros(person.shape, bool), y + height
     place[max(foot - beside, 0) : foot + below, max(x - beside, 0) : x + width + beside] = True
     return place
-
-
-def _opened(place: _Pixels, height_px: float) -> _Pixels:
-    disc = disc_of(_SPECK * height_px)
-    return cv2.morphologyEx(place.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0
 
 
 def _touching(place: _Pixels, core: _Pixels) -> _Pixels:

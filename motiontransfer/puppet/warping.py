@@ -263,7 +263,7 @@ class PuppetClip:
         self,
         index: int,
         *,
-        box: tuple[int, int, int, int],
+        box: tuple[float, float, float, float],
         size: tuple[int, int] | None = None,
         without: Sequence[int] = (),
     ) -> Texture:
@@ -276,7 +276,7 @@ class PuppetClip:
             without: parts, by number, that are left out.
         """
         x0, y0, x1, y1 = box
-        height, width = size or (y1 - y0, x1 - x0)
+        height, width = size or (round(y1 - y0), round(x1 - x0))
         zoom = self.puppet.zoom
         rate = np.array([width / (x1 - x0), height / (y1 - y0)]) / zoom
         finer, shrink = supersampling(float(rate.max()))

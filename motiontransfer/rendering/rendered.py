@@ -33,8 +33,8 @@ FaceMode = Literal["residual", "none"]
 class RenderParams(Section):
     """Section `render`, where each value is explained.
 
-    The first three decide what `render` generates, `stature` what `fit_scene` does, the others what
-    `encode` makes of it.
+    The first three decide what `render` generates, `stature` what `place_in_film` does, the others
+    what `encode` makes of it.
     """
 
     face: FaceMode | Literal["cycle"]

@@ -5,14 +5,14 @@ ankle lines, and the lower foot is where the dancer's is.
 """
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
 from motiontransfer.pose.completion import WHOLE
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.time_series import fill_gaps
+from motiontransfer.pose.time_series import Series, fill_gaps
 from motiontransfer.retargeting.normalization import floor_scale
 from motiontransfer.retargeting.statistics import PoseStatistics
 from motiontransfer.video.geometry import Framing
@@ -25,7 +25,22 @@ _HEADS = (0.7, 1.4)  # ratio of two people's heights; beyond, a head was measure
 _FEET, _SHOULDERS = (("left_ankle", "right_ankle"), ("left_shoulder", "right_shoulder"))
 
 
-def placed_in_film(
+class FilmPlace(NamedTuple):
+    """A similarity of each frame, from poses to pixels of the upright film."""
+
+    scale: Series
+    shift: Float64[np.ndarray, "frames 2"]
+    image_size: Int64[np.ndarray, "2"]
+    """(height, width) of the film."""
+
+    def placed(self, poses: Keypoints) -> Keypoints:
+        points = self.scale[:, None, None] * poses.points + self.shift[:, None]
+        points = np.where(poses.score[..., None] > 0, points, 0).astype(np.float32)
+        height, width = self.image_size.tolist()
+        return replace(poses, points=points, image_size=(height, width))
+
+
+def find_place(
     poses: Keypoints,
     dance: Keypoints,
     framing: Framing,
@@ -33,8 +48,8 @@ def placed_in_film(
     source: PoseStatistics,
     target: PoseStatistics,
     stature: Stature = "dancer",
-) -> Keypoints:
-    """Poses in pixels of the upright film.
+) -> FilmPlace:
+    """Where poses are in the dancer's film.
 
     Args:
         poses: normalized, in the target's image.
@@ -51,12 +66,9 @@ def placed_in_film(
     own, found = _lower_end(poses, joints, height_px=height_px / float(np.median(scale)))
     film = (at - np.array(framing.offset)) / np.array(framing.scale)
     shift = film - scale[:, None] * own
-    if not (known & found).any():
-        return replace(poses, image_size=framing.source_size)
-    shift = np.stack([fill_gaps(one, known & found) for one in shift.T], axis=1)
-    points = scale[:, None, None] * poses.points + shift[:, None]
-    points = np.where(poses.score[..., None] > 0, points, 0).astype(np.float32)
-    return replace(poses, points=points, image_size=framing.source_size)
+    if (known & found).any():
+        shift = np.stack([fill_gaps(one, known & found) for one in shift.T], axis=1)
+    return FilmPlace(scale, shift, np.array(framing.source_size, np.int64))
 
 
 def _lower_end(

@@ -145,6 +145,7 @@ def test_each_stage_that_can_fill_a_gpu_names_params_to_lower():
         "check_params",
         "decode",
         "fit_scene",
+        "place_in_film",
         "preview",
         "encode",
     }  # import it for what they call on a CPU

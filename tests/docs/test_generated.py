@@ -46,7 +46,7 @@ def test_every_key_is_on_the_page_with_its_default_values_and_meaning(page):
 def test_entries_have_the_keys_and_defaults_of_their_models(page):
     assert set(page["videos.NAME"]) == set(VideoParams.model_fields)
     assert set(page["transfers.NAME"]) == set(Transfer.model_fields)
-    for section in ("guides", "scenes", "face_cycles"):
+    for section in ("guides", "in_film", "face_cycles"):
         assert set(page[f"{section}.NAME"]) == set(Guide.model_fields)
     defaults = {key: page["videos.NAME"][key][1] for key in ("person", "detector", "path")}
     assert defaults == {"person": "`largest`", "detector": "`null`", "path": "required"}

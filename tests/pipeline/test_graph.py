@@ -53,7 +53,8 @@ def graph(tmp_path_factory):
     root = tmp_path_factory.mktemp("graph")
     copied_graph(root)
     others = {"detectors": ["detector"], "guides": {"dance": GUIDE}}
-    others |= {"scenes": {"t": GUIDE}, "face_cycles": {"t": GUIDE}}
+    others |= {"scenes": {"demo_dance": {"subject": "ben"}}, "in_film": {"t": GUIDE}}
+    others |= {"face_cycles": {"t": GUIDE}}
     write_sections({**PARAMS, **others}, root)
     Repo.init(str(root), no_scm=True).close()
     with Repo(str(root)) as repo:
@@ -241,10 +242,14 @@ def test_no_name_reaches_a_shell_before_it_is_checked(tmp_path, monkeypatch):
         {"transfers": {HOSTILE: transfer}},
         {"guides": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
         {"detectors": [HOSTILE]},
-        {"scenes": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
+        {"in_film": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
+        {"scenes": {HOSTILE: {"subject": HOSTILE}}},
         {"face_cycles": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
     ):
-        empty = {name: {} for name in ("videos", "transfers", "guides", "scenes", "face_cycles")}
+        empty = {
+            name: {}
+            for name in ("videos", "transfers", "guides", "scenes", "in_film", "face_cycles")
+        }
         empty |= {name: [] for name in ("subjects", "targets", "detectors")}
         write_sections({**PARAMS, **empty, **names})
         with Repo() as repo:

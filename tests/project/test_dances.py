@@ -22,6 +22,7 @@ trained: []
 transfers: {}
 guides: {}
 scenes: {}
+in_film: {}
 face_cycles: {}
 """
 

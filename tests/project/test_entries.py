@@ -22,6 +22,7 @@ targets: [ada]
 trained: [ada]
 guides: {}
 scenes: {}
+in_film: {}
 face_cycles: {}
 transfers:
   ada_as_ben: {source: dance, source_subject: ben, target: ada, truth: none}
@@ -124,6 +125,19 @@ def test_a_transfers_default_name_is_of_its_subjects():
     assert entries.add_transfer(**wanted, name=None) == "ben_as_ada"
     assert params()["targets"] == ["ada", "ben"]
     assert params()["transfers"]["ben_as_ada"] == {**wanted, "source_subject": "ada"}
+
+
+def test_a_film_is_one_scene_for_all_who_perform_in_it_as_long_as_anyone_does(film):
+    wanted = {"source": "dance", "truth": "none", "scene": "dancer", "name": None}
+    entries.add_video(film, name="solo", subject="eve", crop="none", role="target")
+    for target in ("ben", "eve"):
+        entries.add_transfer(**wanted, target=target)
+    assert params()["scenes"] == {"dance": {"subject": "ben"}}
+    assert [*params()["in_film"]] == ["ben_as_ben", "eve_as_ben"]
+    entries.remove_video(entries.removal_of("solo"))
+    assert [*params()["scenes"]] == ["dance"]
+    entries.remove_video(entries.removal_of("dance"))
+    assert params()["scenes"] == params()["in_film"] == {}
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ def test_someone_who_moves_before_a_wall_moves_no_camera(wall):
     assert not found.moves
     assert found.size == (120, 160)
     assert found.is_sure.all()
-    np.testing.assert_array_equal(found.to_room(frames[3], 3), frames[3])
+    np.testing.assert_array_equal(found.to_frame(frames[3], 3, (120, 160)), frames[3])
 
 
 def test_a_plain_wall_is_taken_for_a_camera_that_stands():

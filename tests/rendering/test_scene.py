@@ -5,23 +5,22 @@ import numpy as np
 import pytest
 
 from motiontransfer.core import layout
-from motiontransfer.core.storage import sha256_of
-from motiontransfer.pose.keypoints import write_keypoints
-from motiontransfer.puppet.scene import Scene, write_scene
+from motiontransfer.core.tensor_files import write_arrays
+from motiontransfer.puppet.scene import Scene
 from motiontransfer.rendering.scene import (
     DancersFilm,
     Room,
     in_light,
     light_between,
     networks_in_film,
-    similarities,
     with_person,
     with_scene,
 )
+from motiontransfer.retargeting.film_place import FilmPlace
 from motiontransfer.video.clip import Clip
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.geometry import Framing
-from tests.people import appearance_of, arms_out, person
+from tests.people import appearance_of, person
 
 FILM = (96, 128)
 CROP = (32, 16, 96, 80)
@@ -89,15 +88,6 @@ def test_light_changes_what_is_covered_and_keeps_its_coverage():
     np.testing.assert_allclose(lit[3, 3, :3], 113, atol=2)  # of 120
 
 
-def test_similarities_are_those_that_poses_were_moved_by():
-    poses = arms_out(frames=2)
-    points = np.where(poses.score[..., None] > 0, 1.7 * poses.points + (30, -8), 0)
-    moved = replace(poses, points=points.astype(np.float32))
-    scale, shift = similarities(poses, moved)
-    np.testing.assert_allclose(scale, 1.7, rtol=1e-5)
-    np.testing.assert_allclose(shift, [(30, -8)] * 2, atol=1e-3)
-
-
 @pytest.fixture
 def film_frames():
     """Noise that changes: of a captioned film hardly a pixel stays."""
@@ -107,27 +97,26 @@ def film_frames():
 
 @pytest.fixture
 def folder(tmp_path, film_frames):
-    """What `fit_scene` leaves: the dancer is in the middle of the crop, and a caption before."""
+    """What `fit_scene` leaves: the dancer is in the middle of the crop, and a thing before them.
+
+    A caption is at its upper edge.
+    """
     write_frames(tmp_path / "film.mkv", iter(film_frames), frame_rate=RATE)
     levels = np.zeros((64, 64, 3), np.uint8)
     levels[..., 1] = 255
     levels[20:40, 20:40, 0] = 255
+    levels[:2, :, 2] = 255
     write_frames(tmp_path / "levels.mkv", [levels] * NUM_FRAMES, frame_rate=RATE)
     before = np.zeros((64, 64), np.uint8)
     before[30:34, 20:40] = 255
     scene = Scene(
         picture=np.array([0, 0, 128, 90]),
         plate=np.full((64, 64, 3), 77, np.uint8),
-        is_guessed=np.zeros((64, 64), np.uint8),
         maps=np.zeros((0, 3, 3)),
-        is_sure=np.ones(NUM_FRAMES, bool),
         before=before,
-        places=np.zeros((0, 64, 64), np.uint8),
-        colors=np.zeros((0, 64, 64, 3), np.uint8),
         skin=np.zeros((2, 3), np.float32),
     )
-    write_scene(tmp_path / "scene.safetensors", scene)
-    write_keypoints(tmp_path / "poses.parquet", person([(64.0, 48.0)] * NUM_FRAMES))
+    write_arrays(tmp_path / "scene.safetensors", scene._asdict(), description={})
     return tmp_path
 
 
@@ -148,7 +137,7 @@ def test_a_frame_stays_wherever_the_dancer_is_not(folder, film_frames):
     assert len(rooms) == NUM_FRAMES
     gone = np.zeros(FILM, bool)
     gone[16 + 20 : 16 + 40, 32 + 20 : 32 + 40] = True
-    gone[16 + 30 : 16 + 34] = False  # the caption before the dancer
+    gone[16 + 30 : 16 + 34] = False  # the thing before the dancer
     for room, frame in zip(rooms, film_frames, strict=True):
         np.testing.assert_array_equal(room.film, frame)
         np.testing.assert_array_equal(room.empty[~gone], frame[~gone])
@@ -170,31 +159,33 @@ def test_black_bars_and_captions_are_before_the_person(folder):
     room = next(DancersFilm(folder, clip_of(folder), size=FILM).rooms())
     assert (room.before[90:] == 255).all()
     assert (room.before[16 + 30 : 16 + 34, 32 + 20 : 32 + 40] == 255).all()
-    assert room.before.astype(bool).sum() == 6 * 128 + 4 * 20
+    assert (room.before[16:18, 32:96] == 255).all()
+    assert room.before.astype(bool).sum() == 6 * 128 + 4 * 20 + 2 * 64
 
 
-def test_a_manifest_says_that_someone_was_replaced(folder, monkeypatch):
-    monkeypatch.setattr(layout, "scene_folder", lambda _: folder)
-    digest = sha256_of(folder / "film.mkv")
+def test_a_manifest_says_that_someone_was_replaced(tmp_path, monkeypatch):
+    file = tmp_path / "place.safetensors"
+    monkeypatch.setattr(layout, "place_file", lambda _: file)
+    assert with_scene({"networks": []}, "ada_as_ben") == {"networks": []}
+    write_arrays(file, {}, description={"scene": {"film.mkv": "d1", "levels.mkv": "d2"}})
     assert with_scene({"networks": []}, "ada_as_ben") == {
         "networks": [],
-        "scene": {"person": "replaced", "film_sha256": digest},
+        "scene": {"person": "replaced", "film_sha256": "d1"},
     }
-    (folder / "scene.safetensors").unlink()
-    assert with_scene({"networks": []}, "ada_as_ben") == {"networks": []}
 
 
 def test_what_networks_drew_at_home_is_moved_into_the_film(folder):
     """Poses are half as large at home, and 20 and 10 px farther left and up."""
     film = DancersFilm(folder, clip_of(folder), size=FILM)
-    film.poses = replace(film.poses, image_size=FILM)
-    points = np.where(film.poses.score[..., None] > 0, (film.poses.points - (20, 10)) / 2, 0)
-    home_poses = replace(film.poses, points=points.astype(np.float32))
+    poses = replace(person([(22.0, 19.0)] * NUM_FRAMES), image_size=FILM)
+    place = FilmPlace(
+        np.full(NUM_FRAMES, 2.0), np.array([[20.0, 10.0]] * NUM_FRAMES), np.array(FILM)
+    )
     appearance = replace(appearance_of(person()), background=np.zeros((*FILM, 3), np.uint8))
     frame = np.zeros((*FILM, 4), np.uint8)
     frame[10:30, 20:40] = (250, 120, 60, 255)
     moved = networks_in_film(
-        iter([frame] * NUM_FRAMES), home_poses, appearance, film, match_light=False
+        iter([frame] * NUM_FRAMES), poses, appearance, film, place, match_light=False
     )
     for (shown, room), _ in zip(moved, range(NUM_FRAMES), strict=True):
         inside = np.s_[34:44, 64:96]  # of rows 30 to 70 and columns 60 to 100, before the caption

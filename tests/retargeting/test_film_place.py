@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.retargeting.film_place import placed_in_film
+from motiontransfer.retargeting.film_place import find_place
 from motiontransfer.video.geometry import Framing
 from tests.people import arms_out, place
 from tests.retargeting.test_normalization import statistics
@@ -22,7 +22,8 @@ def dance():
 
 
 def placed(dance, poses, **how):
-    return placed_in_film(poses, dance, FILM, source=DANCER, target=TARGET, **how)
+    how = {"source": DANCER, "target": TARGET} | how
+    return find_place(poses, dance, FILM, **how).placed(poses)
 
 
 def scaled(poses, by, shift):
@@ -46,7 +47,7 @@ def test_with_a_head_of_its_own_size_the_one_with_the_larger_head_is_smaller(dan
     )
     poses = scaled(dance, 1.5, (0, 0))
     own = [
-        placed_in_film(poses, dance, FILM, source=heads[0], target=heads[1], stature=stature)
+        placed(dance, poses, source=heads[0], target=heads[1], stature=stature)
         for stature in ("dancer", "target")
     ]
     tall, small = (place(each, "left_ankle")[1] - place(each, "nose")[1] for each in own)

@@ -113,7 +113,8 @@ def test_each_stage_of_a_video_has_a_file_of_what_it_reads(check):
         ((*GUIDE, "source", "jump"), None),
         ((*GUIDE, "source_subject", "ada"), None),
         ((*GUIDE, "target", "eve"), None),
-        (("scenes", "x", _PARAMS["guides"]["dance"]), None),
+        (("scenes", "x", {"subject": "ben"}), None),
+        (("in_film", "x", _PARAMS["guides"]["dance"]), None),
         (("face_cycles", "x", _PARAMS["guides"]["dance"]), None),
     ],
 )

@@ -135,7 +135,15 @@ def test_a_missing_input_is_named(project, stage, file):
         import_module(f"stages.{name}").main(key)
 
 
-OTHERS = {"film", "check_params", "fit_scene", "guide", "train_forensics", "train_face_cycle"}
+OTHERS = {
+    "film",
+    "check_params",
+    "fit_scene",
+    "place_in_film",
+    "guide",
+    "train_forensics",
+    "train_face_cycle",
+}
 """The demo's, one that reads params.yaml as a file, and three that the tiny project has not."""
 
 
