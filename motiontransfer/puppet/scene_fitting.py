@@ -5,14 +5,13 @@ go their mask, what differs from the plate beside it (hair, fingers, cloth), the
 floor, and their shadow, of which the darkening is kept. Whatever else a frame shows stays.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float64, UInt8
 
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
@@ -27,8 +26,8 @@ from motiontransfer.puppet.background import (
 )
 from motiontransfer.puppet.camera import CameraPath, camera_path
 from motiontransfer.puppet.full_size import FullSizeFrames
-from motiontransfer.puppet.masks import Mask, PersonMasks, disc_of, write_masks
-from motiontransfer.puppet.overlays import Overlay, alike_pixels, corners
+from motiontransfer.puppet.masks import LEAST_MASK, Mask, PersonMasks, disc_of, write_masks
+from motiontransfer.puppet.overlays import Overlay, find_captions
 from motiontransfer.puppet.scene import DIFFERENT, Scene, face_pixels, skin_colors
 from motiontransfer.puppet.segmentation import drawn_person, segment_person
 from motiontransfer.puppet.target_clips import TargetClip
@@ -54,8 +53,6 @@ _OFFSET = 8.0  # levels; keeps ratios of dark pixels apart from noise
 _DARKEST = 0.35  # of a shadow
 _CORE = 0.5  # of a part's radius: there it surely is
 _BEFORE = 0.8  # of the frames in which a part is there, that show the plate
-_LEAST_TEXT = 0.12  # side of a square as large as a caption, of the height
-_STILL_SECONDS = 0.4  # in which a caption stays
 _LEAST_BEFORE = 0.1  # side of a square as large as it has to be, of the height
 _LEAST_SECONDS = 0.5  # of those frames, to tell what is before the dancer
 
@@ -100,34 +97,29 @@ def fit_scene(
         dancer = Dancer(keypoints=clip.keypoints.resized(size), people=people.resized(size))
         frames = track(store.frames(), "segmenting the dancer", total=num_frames)
         found = segment_person(dancer.keypoints, enumerate(frames))
-        write_masks(clip.masks_file, found)
         masks = np.zeros((num_frames, *size), np.uint8)
         masks[found.frame_index] = found.masks
         path = camera_path(store.frames(), [*masks])
-        with FullSizeFrames([clip]) as full:
-            zoom = np.divide(full.size, size)
-            if path.moves:
-                background = _of_moving(full, found, path, body_height_px(dancer.keypoints))
-            else:
-                fixed = {"num_frames": _NUM_FRAMES, "shows_overlays": False}
-                background = median_background(full, **fixed)
-        plate, overlays = background.image, background.overlays
-        room = resize(plate, path.size)
+        captions = _captions(store, masks, dancer)
+        background, zoom = _background(clip, dancer, found, path, captions)
+        room = resize(background.image, path.size)
         before = Before(dancer, None if path.moves else room)
         detected = framing.enlarged(DETECTION_SCALE) or framing
         frames = track(store.frames(), "what goes with the dancer", total=num_frames)
         plates = (path.to_frame(room, index, size) for index in range(num_frames))
-        small = [one.resized(size) for one in overlays]
-        levels = scene_levels(frames, masks, plates, dancer, before, overlays=small)
+        overlays = [one.resized(size) for one in background.overlays]
+        levels = scene_levels(
+            frames, masks, plates, dancer, before, captions=captions, overlays=overlays
+        )
         shown = (_part(each, size, detected.content) for each in levels)
         write_frames(levels_file, shown, frame_rate=clip.keypoints.frame_rate)
         seen = evenly_spaced(found.frame_index.tolist(), count=_NUM_FACES)
         skin = skin_colors(face_pixels(dancer.keypoints, index, store[index]) for index in seen)
-    if not path.moves:
-        (x0, y0, x1, y1), content = framing.crop, detected.content
-        plate = resize(_part(plate, size, content), (y1 - y0, x1 - x0))
     (across, down), (left, top, *_) = detected.scale, detected.content
     of_crop = np.array([[across, 0, left], [0, down, top], [0, 0, 1]])
+    plate, (x0, y0, x1, y1) = background.image, framing.crop
+    if not path.moves:
+        plate = resize(_part(plate, size, detected.content), (y1 - y0, x1 - x0))
     scene = Scene(
         picture=np.array(picture, np.int64),
         plate=plate,
@@ -139,9 +131,41 @@ def fit_scene(
         "background_never_seen": float(background.is_filled.mean()),
         "frames_without_dancer": num_frames - len(found.masks),
         "frames_with_unsure_background": int((~path.is_sure).sum()),
-        "overlays": len(overlays),
+        "overlays": len(captions) + len(overlays),
         "before_the_dancer": float((scene.before > 127).mean()),
     }
+
+
+def _captions(store: FrameStore, masks: Iterable[Mask], dancer: Dancer) -> list[Overlay]:
+    """Captions that change at once, found in frames of half the size."""
+    keypoints, half = dancer.keypoints, (store.size[0] // 2, store.size[1] // 2)
+    captions = find_captions(
+        [resize(frame, half) for frame in store.frames()],
+        np.stack([cv2.resize(mask, half[::-1]) < LEAST_MASK for mask in masks]),
+        frame_rate=float(keypoints.frame_rate),
+        height_px=body_height_px(keypoints) / 2,
+    )
+    return [caption.resized(store.size) for caption in captions]
+
+
+def _background(
+    clip: TargetClip,
+    dancer: Dancer,
+    found: PersonMasks,
+    path: CameraPath,
+    captions: Sequence[Overlay],
+) -> tuple[Background, Float64[np.ndarray, "2"]]:
+    """The room in the image of the camera's path, and that image's size relative to the masks'."""
+    with FullSizeFrames([clip]) as full:
+        zoom = np.divide(full.size, found.masks.shape[1:])
+        if path.moves:
+            return _of_moving(full, found, path, body_height_px(dancer.keypoints)), zoom
+        hidden = found.masks.copy()
+        for caption in captions:
+            hidden[caption.is_there[found.frame_index][:, None, None] & caption.place] = 255
+        write_masks(clip.masks_file, replace(found, masks=hidden))
+        background = median_background(full, num_frames=_NUM_FRAMES, shows_overlays=False)
+        return background, zoom
 
 
 def _of_moving(
@@ -201,6 +225,7 @@ def scene_levels(
     dancer: Dancer,
     before: Before,
     *,
+    captions: Sequence[Overlay] = (),
     overlays: Sequence[Overlay] = (),
 ) -> Iterator[Levels]:
     """Of each frame of a clip; all is of one size.
@@ -209,40 +234,19 @@ def scene_levels(
         masks: one for each frame; 0 where nobody was found.
         plates: the room without the dancer in each frame.
         before: gets each frame.
-        overlays: captions and stickers, which may come and go.
+        captions: in some of these frames.
+        overlays: stickers before the dancer, which may come and go.
     """
     height_px = body_height_px(dancer.keypoints)
-    apart = max(round(_STILL_SECONDS * float(dancer.keypoints.frame_rate)), 1)
-    shown = enumerate(zip(_with_neighbors(frames, apart), masks, plates, strict=True))
-    for index, ((earlier, frame, later), mask, plate) in shown:
+    nowhere = np.zeros(dancer.keypoints.image_size, bool)
+    shown = enumerate(zip(frames, masks, plates, strict=True))
+    for index, (frame, mask, plate) in shown:
         before.add(index, frame, mask)
-        text = still_text(frame, (earlier, later), plate, height_px=height_px)
+        text = np.any([nowhere, *(it.place for it in captions if it.is_there[index])], axis=0)
         others = dancer.others(index, height_px)
         gone = _with_dancer(frame, plate, mask, text, others, height_px=height_px)
-        written = [one.place for one in overlays if one.is_in(frame)]
-        yield np.dstack([*gone, np.any(written, axis=0) * np.full_like(mask, 255)])
-
-
-def _with_neighbors(frames: Iterable[Frame], apart: int) -> Iterator[tuple[Frame, Frame, Frame]]:
-    """Each frame between those so many before and after it; at the ends the first and the last."""
-    near: deque[Frame] = deque(maxlen=2 * apart + 1)
-    for frame in frames:
-        near.extend([frame] if near else [frame] * (apart + 1))
-        if len(near) == near.maxlen:
-            yield near[0], near[apart], near[-1]
-    for _ in range(apart if near else 0):
-        near.append(near[-1])
-        if len(near) == near.maxlen:
-            yield near[0], near[apart], near[-1]
-
-
-def still_text(frame: Frame, others: Sequence[Frame], plate: Frame, *, height_px: float) -> _Pixels:
-    """Corners off the plate that stay before a frame or after it, and what is beside them."""
-    still = np.any([alike_pixels(frame, one) for one in others], axis=0)
-    text = corners(frame) & still
-    text &= cv2.absdiff(frame, plate).max(axis=2) > DIFFERENT
-    beside = cv2.dilate(text.astype(np.uint8), disc_of(_EDGE * height_px))
-    return _large(beside, _LEAST_TEXT * height_px) > 0
+        stuck = np.any([nowhere, *(it.place for it in overlays if it.is_in(frame))], axis=0)
+        yield np.dstack([*gone, np.uint8(255) * stuck])
 
 
 def _large(place: Mask, side_px: float) -> Mask:

@@ -263,7 +263,7 @@ class PuppetClip:
         self,
         index: int,
         *,
-        box: tuple[float, float, float, float],
+        box: tuple[int, int, int, int] | tuple[float, float, float, float],
         size: tuple[int, int] | None = None,
         without: Sequence[int] = (),
     ) -> Texture:

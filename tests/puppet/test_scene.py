@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from motiontransfer.puppet.camera import camera_path
+from motiontransfer.puppet.overlays import Overlay
 from motiontransfer.puppet.scene import face_pixels, light_of_film, skin_colors
-from motiontransfer.puppet.scene_fitting import Before, Dancer, scene_levels, still_text
+from motiontransfer.puppet.scene_fitting import Before, Dancer, scene_levels
 from tests.people import everyone, person, room
 
 SIZE = (256, 256)
@@ -31,10 +32,12 @@ def mask_of(dancer, index):
     return mask
 
 
-def levels_of(frames, dancer, plate, masks=None):
+def levels_of(frames, dancer, plate, masks=None, **before_them):
     masks = masks or [mask_of(dancer, index) for index in range(len(frames))]
     before = Before(dancer, plate)
-    return [*scene_levels(frames, masks, [plate] * len(frames), dancer, before)], before
+    return [
+        *scene_levels(frames, masks, [plate] * len(frames), dancer, before, **before_them)
+    ], before
 
 
 def with_dancer(plate, mask):
@@ -78,15 +81,31 @@ def test_a_shadow_leaves_its_darkening(dancer, plate):
     assert (light[: y // 2] == 255).all()
 
 
-def test_a_caption_at_the_feet_stays(dancer, plate):
+def test_a_caption_at_the_feet_stays_as_long_as_it_is_there(dancer, plate):
     mask = mask_of(dancer, 0)
     x, y, width, height = cv2.boundingRect(mask)
-    text = np.s_[y + height - 10 : y + height + 10, x + width + 8 : x + width + 48]
+    text = np.s_[y + height - 10 : y + height + 10, x + width - 28 : x + width + 12]
     frame = with_dancer(plate, mask)
     frame[text] = TEXT
-    levels, _ = levels_of([frame] * 30, dancer, plate)
-    assert not levels[15][*text, 0].any()
-    assert still_text(frame, (frame,), plate, height_px=130.0)[text].mean() > 0.8
+    place, is_there = np.zeros(SIZE, bool), np.arange(30) < 20
+    place[text] = True
+    levels, _ = levels_of([frame] * 30, dancer, plate, captions=[Overlay(place, frame, is_there)])
+    beside = place & (cv2.dilate(mask, np.ones((17, 17))) == 0)
+    assert not levels[15][beside, 0].any()
+    assert levels[25][beside, 0].mean() > 100
+    assert not levels[15][..., 2].any()
+
+
+def test_a_sticker_is_before_the_dancer_where_a_frame_shows_it(dancer, plate):
+    place = np.zeros(SIZE, bool)
+    place[120:140, 120:140] = True
+    mask = mask_of(dancer, 0)
+    frame = with_dancer(plate, mask)
+    stuck = np.where(place[..., None], np.uint8(255), frame)
+    sticker = Overlay(place, stuck, np.ones(2, bool))
+    levels, _ = levels_of([frame, stuck], dancer, plate, overlays=[sticker])
+    assert not levels[0][..., 2].any()
+    np.testing.assert_array_equal(levels[1][..., 2], 255 * place)
 
 
 def test_nobody_found_leaves_the_frame_as_it_is(dancer, plate):
