@@ -34,8 +34,9 @@ from motiontransfer.rendering.compositing import puppet_frames
 from motiontransfer.rendering.frame import render_poses, result_size
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.renderer import load_renderer
-from motiontransfer.video.clip import detection_frames, full_size_frames
+from motiontransfer.video.clip import detection_frames
 from motiontransfer.video.color import Frame
+from motiontransfer.video.film import Film
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import resize
 
@@ -97,10 +98,8 @@ class Tail:
 
     @cached_property
     def shown_large(self) -> list[int]:
-        """Frames of the tail for looking at, of those that are there at full size."""
-        _, step = full_size_frames(self.clip.frames, self.clip.keypoints.frame_rate)
-        there = [i for i, index in enumerate(self.clip.held_out) if index % step == 0]
-        return evenly_spaced(there, count=_NUM_SHOWN)
+        """Frames of the tail for looking at."""
+        return evenly_spaced(range(len(self.clip.held_out)), count=_NUM_SHOWN)
 
     def write(self, shown: str, frames: Iterable[Frame]) -> None:
         """Write the video and the sheet of a system.
@@ -141,9 +140,8 @@ def write_film(tail: Tail) -> None:
     clip, held_out = tail.clip, tail.clip.held_out
     with FrameStore(detection_frames(clip.frames.parent)) as store:
         tail.write(FILM, (store[index] for index in held_out))
-    path, step = full_size_frames(clip.frames, clip.keypoints.frame_rate)
-    with FrameStore(path) as store:
-        tail.write_sheet(FILM, [store[held_out[index] // step] for index in tail.shown_large])
+    shown = [held_out[index] for index in tail.shown_large]
+    tail.write_sheet(FILM, [*Film(clip.frames.parent).read(shown)])
 
 
 def write_puppet(tail: Tail) -> None:

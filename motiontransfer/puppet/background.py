@@ -28,7 +28,7 @@ from motiontransfer.puppet.shadow import Light
 from motiontransfer.video.color import Frame
 
 # Frames.
-_NUM_FRAMES = 200  # of all clips together, evenly spaced; a median of more takes longer
+_NUM_FRAMES = 160  # of all clips together, evenly spaced; a median of more takes longer
 _FARTHEST = 0.2  # share of the frames, those with the person farthest from a pixel
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show a pixel: masks are sometimes wrong
 
@@ -50,7 +50,7 @@ _THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise a
 _MOVING = 40  # levels between the median and the upper quartile of a pixel that changes
 _LARGEST_SPECK = 0.03  # side of an object that a mask leaves out; share of the body's height
 _ROWS_AT_ONCE = 32  # of all frames, whose levels are sorted in memory
-_NUM_THREADS = 2  # which do so, and read the frames
+_NUM_THREADS = 2  # which do so
 
 
 _Pixels = Bool[np.ndarray, "height width"]
@@ -150,7 +150,7 @@ def _read_samples(frames: FullSizeFrames, num_frames: int) -> _Samples:
         size = masks.masks.shape[1:]
         keypoints = clip.keypoints.resized(size)
         heights.append(body_height_px(keypoints))
-        masked = masks.frames_of(clip.training[:: frames.steps[number]])
+        masked = masks.frames_of(clip.training)
         indices = evenly_spaced(masked, count=max(num_frames // len(clips), 1))
         poses.append((keypoints.points[indices], keypoints.score[indices]))
         rates.append(
@@ -160,9 +160,8 @@ def _read_samples(frames: FullSizeFrames, num_frames: int) -> _Samples:
         )
         description = f"reading frames for the background, clip {number + 1} of {len(clips)}"
         keys = [(number, index) for index in indices]
-        read = map_ahead(frames.__getitem__, keys, num_threads=_NUM_THREADS)
-        for key, frame in zip(keys, track(read, description, total=len(keys)), strict=True):
-            frames.keep(key, frame)
+        read = track(frames.read(keys), description, total=len(keys))
+        for key, frame in zip(keys, read, strict=True):
             samples.append(resampled(frame, size))
             distances.append(distance_from(masks[key[1]], heights[-1]))
     if not samples:

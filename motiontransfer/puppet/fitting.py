@@ -1,6 +1,5 @@
 """Appearance of a target: training frames chosen as references and cut into body parts."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -15,13 +14,13 @@ from jaxtyping import Float, Float64, UInt8
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
-from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.background import Background
+from motiontransfer.puppet.coverage import covering_frames
 from motiontransfer.puppet.cutting import StoredPart, cut_parts, encode_patch, whole_person
 from motiontransfer.puppet.edges import (
     NO_MARGIN,
@@ -37,6 +36,7 @@ from motiontransfer.puppet.masks import Mask, PersonMasks, read_masks
 from motiontransfer.puppet.overlays import behind_overlays
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
 from motiontransfer.puppet.silhouette import Silhouette, fit_radii, shows_skirt, silhouette
+from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.color import Frame, MaskedFrame
 
 _BESIDE_HINGE = 3.0  # radii on each side of a joint, within which a limb's edges are looked for
@@ -51,7 +51,7 @@ _SHARE = 5  # references that a worker cuts at once: it ends them before it stop
 def target_appearance(
     frames: FullSizeFrames, background: Background, *, num_references: int, num_workers: int = 0
 ) -> Appearance:
-    """About so many reference frames, evenly spread over the clips.
+    """So many reference frames, which cover the clips best.
 
     Raises:
         TrainingError: no training frame shows a trunk or a limb.
@@ -60,7 +60,9 @@ def target_appearance(
     image_size = clips[0].keypoints.image_size
     zoom = np.array([size[1] / image_size[1], size[0] / image_size[0]])
     masks = [read_masks(clip.masks_file) for clip in clips]
-    chosen = _choose_references(frames, masks, num_references)
+    chosen = _choose_references(clips, masks, num_references)
+    for _ in track(frames.read(chosen), "reading references", total=len(chosen)):
+        pass
     heights = [body_height_px(clips[clip].training_keypoints) for clip in {c for c, _ in chosen}]
     height_px = float(np.median(heights) * zoom[1])
     is_cut = any(clip.keypoints.completed is not None for clip in clips)
@@ -110,23 +112,27 @@ def _mask_of(frames: FullSizeFrames, masks: Sequence[PersonMasks], key: tuple[in
 
 
 def _choose_references(
-    frames: FullSizeFrames, masks: Sequence[PersonMasks], num_references: int
+    clips: Sequence[TargetClip], masks: Sequence[PersonMasks], num_references: int
 ) -> list[tuple[int, int]]:
-    """(clip, frame_index) of training frames with a mask in which the body's scale is known."""
-    chosen: list[tuple[int, int]] = []
-    for number, clip in enumerate(frames.clips):
+    """(clip, frame_index) of those training frames with a mask that cover all others best.
+
+    The body's scale is known in them.
+    """
+    usable = []
+    for clip, of_clip in zip(clips, masks, strict=True):
         keypoints = clip.training_keypoints
         poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
         has_scale = np.isfinite(body_scales(poses, full_lengths(poses)))
-        masked = masks[number].frames_of(clip.training[:: frames.steps[number]])
-        shown = [(number, frame) for frame in masked if has_scale[frame]]
-        chosen += evenly_spaced(shown, count=math.ceil(num_references / len(frames.clips)))
-    if not chosen:
+        usable.append([frame for frame in of_clip.frames_of(clip.training) if has_scale[frame]])
+    if not any(usable):
         raise TrainingError(
             "no training frame shows a trunk or a limb of the target; see the coverage in "
             "artifacts/quality"
         )
-    return chosen
+    training = [clip.keypoints.part(clip.training) for clip in clips]
+    return covering_frames(
+        training, usable, lambda number, indices: clips[number].read(indices), count=num_references
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
 """Frames of a target at full size, and images that wait on disk."""
 
 import math
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeVar
@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.video.clip import full_size_frames
 from motiontransfer.video.color import Frame, MaskedFrame
+from motiontransfer.video.film import Film
 from motiontransfer.video.frame_store import FrameStore
 
 _Image = TypeVar("_Image", bound=np.ndarray)
@@ -25,12 +25,7 @@ def full_size(clips: Iterable[TargetClip]) -> tuple[int, int]:
     clips = [*clips]
     if clips[0].is_photo:
         clips = clips[:1]
-    stores = [full_size_frames(clip.frames, clip.keypoints.frame_rate)[0] for clip in clips]
-    sizes = []
-    for path in stores:
-        with FrameStore(path) as store:
-            sizes.append(store.size)
-    return max(sizes, key=math.prod)
+    return max((Film(clip.frames.parent).size for clip in clips), key=math.prod)
 
 
 def resampled(image: _Image, size: tuple[int, ...]) -> _Image:
@@ -79,19 +74,12 @@ class ImagesOnDisk:
 
 
 class FullSizeFrames:
-    """Frames of a target in the size of its largest, for several threads.
-
-    Those that are kept are decoded once.
-    """
+    """Frames of a target in the size of its largest; those that were read are kept on disk."""
 
     def __init__(self, clips: Sequence[TargetClip]) -> None:
         self.clips, self.size = clips, full_size(clips)
+        self._films = [Film(clip.frames.parent) for clip in clips]
         self._stack = ExitStack()
-        found = [full_size_frames(clip.frames, clip.keypoints.frame_rate) for clip in clips]
-        self._paths = [path for path, _ in found]
-        self._own = threading.local()  # a place in each file for each thread
-        self.steps = [step for _, step in found]
-        """Each so many-th frame of a clip is there at full size."""
         folder = self._stack.enter_context(TemporaryDirectory(prefix="motiontransfer-"))
         self.kept = self._stack.enter_context(closing(ImagesOnDisk(Path(folder) / "frames")))
         self._stored: dict[tuple[int, int], MappedImage] = {}
@@ -102,20 +90,30 @@ class FullSizeFrames:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def read(self, keys: Sequence[tuple[int, int]]) -> Iterator[Frame | MaskedFrame]:
+        """Yield frames by clip and frame_index, in this order; each is decoded once."""
+        for number, of_clip in groupby(keys, key=itemgetter(0)):
+            of_clip = [*of_clip]
+            missing = [index for key in of_clip if key not in self._stored for index in key[1:]]
+            decoded = self._films[number].read(missing)
+            for key in of_clip:
+                if key not in self._stored:
+                    self.keep(key, self._placed(key, next(decoded)))
+                yield self._stored[key].read()
+
     def __getitem__(self, key: tuple[int, int]) -> Frame | MaskedFrame:
         """A frame by clip and frame_index."""
-        if key in self._stored:
-            return self._stored[key].read()
-        clip, index = key
-        stores = vars(self._own)
-        path = str(self._paths[clip])
-        if path not in stores:
-            stores[path] = self._stack.enter_context(FrameStore(self._paths[clip]))
-        return self.clips[clip].framed(stores[path][index // self.steps[clip]], self.size)
+        (frame,) = self.read([key])
+        return frame
+
+    def _placed(
+        self, key: tuple[int, int], frame: Frame | MaskedFrame
+    ) -> UInt8[np.ndarray, "_ _ channels"]:
+        return self.clips[key[0]].framed(frame, self.size)
 
     def masked(self, key: tuple[int, int]) -> MaskedFrame | None:
-        """A frame with the mask that it came with; None without one."""
-        with FrameStore(self._paths[key[0]]) as store:
+        """A photo with the mask that it came with; None without one."""
+        with FrameStore(self._films[key[0]].store) as store:
             if not store.has_masks:
                 return None
             (frame,) = islice(store.masked_frames(), key[1], key[1] + 1)
@@ -126,7 +124,5 @@ class FullSizeFrames:
         self._stored[key] = self.kept.append(frame)
 
     def reader(self, key: tuple[int, int]) -> Callable[[], Frame | MaskedFrame]:
-        """A function that reads a frame in any process; it is kept for that."""
-        if key not in self._stored:
-            self.keep(key, self[key])
+        """A function that reads a frame that is kept, in any process."""
         return self._stored[key].read

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Int32, UInt8
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.storage import read_table, write_table
 
-MOST_MASKS = 400
-"""Masks of a clip, about: twice as many as the background image is made of."""
+MOST_MASKS = 320
+"""Masks of a clip, at most: twice as many as the background image is made of."""
 LEAST_MASK = 26
 """Level of 255 from which a pixel may show the person: a tenth."""
 

@@ -33,6 +33,7 @@ from motiontransfer.puppet.segmentation import drawn_person, segment_person
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import DETECTION_SCALE, detection_frames
 from motiontransfer.video.color import Frame
+from motiontransfer.video.film import Film
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import Box, Framing, resize
 
@@ -159,7 +160,7 @@ def _background(
     with FullSizeFrames([clip]) as full:
         zoom = np.divide(full.size, found.masks.shape[1:])
         if path.moves:
-            return _of_moving(full, found, path, body_height_px(dancer.keypoints)), zoom
+            return _of_moving(clip, full, found, path, body_height_px(dancer.keypoints)), zoom
         hidden = found.masks.copy()
         for caption in captions:
             hidden[caption.is_there[found.frame_index][:, None, None] & caption.place] = 255
@@ -169,17 +170,16 @@ def _background(
 
 
 def _of_moving(
-    frames: FullSizeFrames, found: PersonMasks, path: CameraPath, height_px: float
+    clip: TargetClip, full: FullSizeFrames, found: PersonMasks, path: CameraPath, height_px: float
 ) -> Background:
     """The room in the image of the camera's path."""
-    large = path.scaled(np.divide(frames.size, found.masks.shape[1:]))
-    at_full_size = [each for each in found.frame_index.tolist() if each % frames.steps[0] == 0]
-    chosen = evenly_spaced(at_full_size, count=_NUM_FRAMES)
-    for index in chosen:
-        frames.kept.append(large.to_room(frames[0, index], index))
+    large = path.scaled(np.divide(full.size, found.masks.shape[1:]))
+    chosen = evenly_spaced(found.frame_index.tolist(), count=_NUM_FRAMES)
+    for index, frame in zip(chosen, Film(clip.frames.parent).read(chosen), strict=True):
+        full.kept.append(large.to_room(clip.framed(frame, full.size), index))
     masks = (path.to_room(found[index], index, beyond=255) for index in chosen)
     away = np.stack([distance_from(mask, height_px) for mask in masks])
-    image, is_filled = room_behind(frames.kept, away, large.size, height_px)
+    image, is_filled = room_behind(full.kept, away, large.size, height_px)
     return Background(image, is_filled, is_moving=np.zeros_like(is_filled))
 
 

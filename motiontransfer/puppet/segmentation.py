@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from motiontransfer.core.progress import track
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.pose.mediapipe_detectors import (
@@ -25,10 +26,11 @@ from motiontransfer.pose.mediapipe_detectors import (
     packet_getter,
     start_graph,
 )
+from motiontransfer.puppet.coverage import covering_frames
 from motiontransfer.puppet.masks import MOST_MASKS, Mask, PersonMasks
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.video.clip import DETECTION_SCALE, detection_frames, full_size_frames
+from motiontransfer.video.clip import DETECTION_SCALE, detection_frames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 
@@ -55,10 +57,12 @@ node {
 
 
 def clip_masks(clip: TargetClip) -> PersonMasks:
-    """Masks of at most about `MOST_MASKS` of the frames that are there at full size."""
-    _, step = full_size_frames(clip.frames, clip.keypoints.frame_rate)
-    frames = range(clip.keypoints.num_frames)[::step]
-    frames = frames[:: max(round(len(frames) / MOST_MASKS), 1)]
+    """Masks of at most `MOST_MASKS` frames: half of them evenly spread, half by coverage."""
+    every, half = range(clip.keypoints.num_frames), MOST_MASKS // 2
+    covering = covering_frames(
+        [clip.keypoints], [every], lambda _, indices: clip.read(indices), count=half
+    )
+    frames = sorted({*evenly_spaced(every, count=half), *(frame for _, frame in covering)})
     with FrameStore(detection_frames(clip.frames.parent)) as store:
         described = f"segmenting the person in {clip.name}"
         size = store.size

@@ -1,9 +1,9 @@
 """Decoded clips on disk: frames, timestamps, geometry and audio in one folder."""
 
 import logging
-import math
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, reduce
@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 import av
 import numpy as np
-from jaxtyping import Float, Int, Int32
+from jaxtyping import Float, Float64, Int, Int32
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, VideoError
@@ -25,12 +25,11 @@ from motiontransfer.core.storage import (
     write_checked_json,
     write_table,
 )
-from motiontransfer.video.color import AnyFrame, Frame, MaskedFrame, OnePass, from_srgb
-from motiontransfer.video.frame_store import FrameStore, frame_writer
+from motiontransfer.video.color import AnyFrame, Frame, MaskedFrame, OnePass
+from motiontransfer.video.frame_store import frame_writer
 from motiontransfer.video.geometry import (
     Box,
     Framing,
-    Orientation,
     WorkingSize,
     auto_crop,
     film_box,
@@ -49,7 +48,10 @@ from motiontransfer.video.reader import (
 )
 from motiontransfer.video.writer import store_sound, video_writer
 
+FILM_FILE = "film"
+"""A copy of the input, if it is a film with more pixels than the working image."""
 FULL_SIZE_FILE = "full_size.mkv"
+"""A photo at its own size, if that has more pixels."""
 DETECTION_FILE = "detection.mkv"
 CLIP_FILE = "clip.json"
 INDEX_FILE = "index.parquet"
@@ -60,17 +62,10 @@ _FRAMING = ("source_size", "crop", "size", "content")
 _INDEX_KEY = "motiontransfer.index"
 _NUM_CROP_SAMPLES = 24
 _MARGIN_OF_FILM, _MARGIN_OF_PHOTO = 0.05, 0.2  # of the automatic crop, shares of the person
-_NUM_FULL_SIZE = 160  # of the frames, evenly spread, at most about
-_LARGEST_SIDE_PX = 3840  # of these; FFV1 with four slices goes to twice the pixels
+_LARGEST_SIDE_PX = 3840  # of results
 _LARGEST_PHOTO_PX = 1024  # the result's: twice the pixels take nearly twice the time
 DETECTION_SCALE = 2.0  # of the working image, where the input has the pixels
 _DETECTION_CRF, _DETECTION_PRESET = 14, "ultrafast"  # detectors do not see the difference
-
-_CHROMA_LEFT_CODECS = {"h264", "hevc"}  # by default; PyAV tells of no frame
-_CHROMA_UPRIGHT: dict[Orientation, Literal["left", "top"]] = {
-    Orientation(): "left",
-    Orientation(quarter_turns=1): "top",  # Matroska has no name for the others
-}
 
 FindPeople = Callable[[Iterable[AnyFrame]], Sequence[Box | None]]
 """Person detector: the box around the person in each frame, or None."""
@@ -94,6 +89,16 @@ class Clip:
     def size(self) -> tuple[int, int]:
         """(height, width) of the frames."""
         return self.framing.size
+
+    @property
+    def full_framing(self) -> Framing | None:
+        """At the input's own size; None where that is no larger."""
+        return _full_framing(self.framing, is_picture=self.num_frames == 1)
+
+
+def _full_framing(framing: Framing, *, is_picture: bool) -> Framing | None:
+    largest = _LARGEST_PHOTO_PX if is_picture else _LARGEST_SIDE_PX
+    return framing.enlarged(largest / max(framing.size))
 
 
 def read_clip(folder: Path) -> Clip:
@@ -168,9 +173,17 @@ def read_source_frames(folder: Path) -> Int32[np.ndarray, " frames"]:
     Raises:
         MissingFileError: the clip has no index.
     """
+    return _read_index(folder)["source_frame_index"]
+
+
+def read_source_starts(folder: Path) -> Float64[np.ndarray, " frames"]:
+    """Time at which each frame of a clip begins in the input, seconds."""
+    return _read_index(folder)["source_pts_seconds"]
+
+
+def _read_index(folder: Path) -> dict[str, np.ndarray]:
     _check_exists(folder / INDEX_FILE)
-    columns, _ = read_table(folder / INDEX_FILE, key=_INDEX_KEY)
-    return columns["source_frame_index"]
+    return read_table(folder / INDEX_FILE, key=_INDEX_KEY)[0]
 
 
 def _check_exists(path: Path) -> None:
@@ -207,6 +220,8 @@ def decode_video(
     frames = _IntactFrames(video, on_damage)
     with replacing_folder(folder) as work:
         starts = _write_frames(work, frames, video, framing, rate)
+        if _full_framing(framing, is_picture=video.is_picture) and not video.is_picture:
+            shutil.copyfile(path, work / FILM_FILE)
         sound = work / SOUND_FILE
         offset = store_sound(path, sound, origin_seconds=starts[0])
         clip = Clip(
@@ -327,16 +342,16 @@ def _write_frames(
     resampled = resample(frames, frame_rate=rate, tolerance_seconds=float(interval / 4))
     times = video.packet_times.starts_seconds
     expected = round((times[-1] - times[0]) * float(rate)) + 1 if times.size else 0
-    step = max(math.ceil(expected / _NUM_FULL_SIZE), 1)
     starts: list[float] = []
     with ExitStack() as stack:
         write = stack.enter_context(frame_writer(folder / layout.FRAMES_FILE, frame_rate=rate))
-        largest = _LARGEST_PHOTO_PX if video.is_picture else _LARGEST_SIDE_PX
-        full = framing.enlarged(largest / max(framing.size))
+        full = _full_framing(framing, is_picture=video.is_picture)
         twice = framing.enlarged(DETECTION_SCALE)
         write_full = write_twice = shrink = None
+        if full and video.is_picture:
+            path = folder / FULL_SIZE_FILE
+            write_full = stack.enter_context(frame_writer(path, frame_rate=rate))
         if full and twice:
-            write_full = stack.enter_context(_full_size_writer(folder, full, video, rate / step))
             write_twice = stack.enter_context(
                 video_writer(
                     folder / DETECTION_FILE,
@@ -345,14 +360,14 @@ def _write_frames(
                     preset=_DETECTION_PRESET,
                 )
             )
-            shrink = _one_pass(video, twice, shrinks=True)
+            shrink = _one_pass(video, twice)
         picture: _Picture | None = None
         for timed in track(resampled, f"decode {video.path.name}", total=expected):
             if picture is None or picture.frame is not timed.item:  # or it is shown again
                 picture = _Picture(timed.item, video, shrink)
             write(picture.framed(framing))
-            if write_full and len(starts) % step == 0:
-                write_full(picture)
+            if write_full and full:
+                write_full(picture.framed(full))
             if write_twice and twice:
                 write_twice(picture.framed(twice)[..., :3])
             starts.append(timed.start_seconds)
@@ -437,59 +452,15 @@ class _Picture:
         return framing.letterbox(shrunk)
 
 
-@contextmanager
-def _full_size_writer(
-    folder: Path, framing: Framing, video: VideoMetadata, frame_rate: Fraction
-) -> Generator[Callable[[_Picture], None]]:
-    """Yield the function that writes a frame at the input's own size.
-
-    It keeps the samples as decoded, or else writes exact sRGB. All are stored like the first, also
-    where the stream changes.
-    """
-    chroma = _CHROMA_UPRIGHT.get(video.orientation)
-    is_known = chroma is not None and video.codec in _CHROMA_LEFT_CODECS
-    keep = _one_pass(video, framing, shrinks=False) if is_known else None
-    first: av.VideoFrame | None = None
-    is_begun = False
-    path = folder / FULL_SIZE_FILE
-    with frame_writer(path, frame_rate=frame_rate, chroma=chroma or "left") as write_frame:
-
-        def write(picture: _Picture) -> None:
-            nonlocal first, is_begun
-            kept = keep(picture.frame) if keep and picture.is_usual else None
-            if not is_begun:
-                first, is_begun = kept, True
-            if first is None:
-                write_frame(picture.framed(framing))
-            else:
-                write_frame(kept or from_srgb(picture.framed(framing), like=first))
-
-        yield write
-
-
-def _one_pass(video: VideoMetadata, framing: Framing, *, shrinks: bool) -> OnePass | None:
-    """One pass to a framing's content; None where pixels are not square, or the crop is odd."""
+def _one_pass(video: VideoMetadata, framing: Framing) -> OnePass | None:
+    """One pass to a framing's content; None where pixels are not square, or nothing shrinks."""
     orientation = video.orientation
     box = orientation.stored_box(framing.crop, video.size)
     is_square = video.size == orientation.upright_size(video.stored_size)
-    if not is_square or any(edge % 2 for edge in box) or (max(framing.scale) < 1) != shrinks:
+    if not is_square or any(edge % 2 for edge in box) or max(framing.scale) >= 1:
         return None
     u0, v0, u1, v1 = framing.content
-    return OnePass(
-        video.stored_size, box, orientation.filters, (v1 - v0, u1 - u0) if shrinks else None
-    )
-
-
-def full_size_frames(frames: Path, frame_rate: Fraction) -> tuple[Path, int]:
-    """Frame store of every so many frames of a clip at the input's own size, and how many.
-
-    The clip's frame store itself where the input is no larger than the working image.
-    """
-    path = frames.with_name(FULL_SIZE_FILE)
-    if not path.exists():
-        return frames, 1
-    with FrameStore(path) as store:
-        return path, round(frame_rate / store.frame_rate)
+    return OnePass(video.stored_size, box, orientation.filters, (v1 - v0, u1 - u0))
 
 
 def detection_frames(folder: Path) -> Path:

@@ -77,9 +77,8 @@ def opaque(frame: av.VideoFrame) -> Frame:
 class OnePass:
     """Crops, turns and shrinks frames in one pass of FFmpeg's filters, for 8-bit 4:2:0 video.
 
-    Shrinking averages areas and converts to sRGB, in a twentieth of the time of `to_srgb` and a
-    resize, from which it differs by less than a level in nearly all pixels. Without shrinking a
-    frame keeps its samples as they were decoded.
+    It averages areas and converts to sRGB, in a twentieth of the time of `to_srgb` and a resize,
+    from which it differs by less than a level in nearly all pixels.
     """
 
     def __init__(
@@ -87,7 +86,7 @@ class OnePass:
         stored_size: tuple[int, int],
         box: tuple[int, int, int, int],
         turns: Sequence[str],
-        size: tuple[int, int] | None,
+        size: tuple[int, int],
     ) -> None:
         """Set up.
 
@@ -95,7 +94,7 @@ class OnePass:
             stored_size: (height, width) of the frames that are taken.
             box: x0, y0, x1, y1 of the kept part of stored frames; even, for whole chroma samples.
             turns: FFmpeg's filters that put the part upright.
-            size: (height, width) of the upright results, smaller than the box; None: as decoded.
+            size: (height, width) of the upright results, smaller than the box.
         """
         assert not any(edge % 2 for edge in box)
         self._stored_size, self._box, self._turns, self._size = stored_size, box, turns, size
@@ -103,7 +102,7 @@ class OnePass:
         self._input: tuple[object, ...] = ()
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame | None:
-        """The upright part, RGB if it is shrunk; None for frames that need `to_srgb`."""
+        """The upright part, RGB; None for frames that need `to_srgb`."""
         is_hd = frame.height > _SD_HEIGHT or frame.width > _SD_WIDTH
         default = _BT709 if is_hd else _SMPTE170M
         matrix = default if frame.colorspace == _UNTAGGED else frame.colorspace
@@ -119,8 +118,6 @@ class OnePass:
         self._graph.push(frame)
         made = self._graph.pull()
         assert isinstance(made, av.VideoFrame)
-        if self._size is None:
-            made.colorspace, made.color_range = matrix, levels
         return made
 
     def _built(self, frame: av.VideoFrame, conversion: str) -> av.filter.Graph:
@@ -136,30 +133,17 @@ class OnePass:
             ),
             graph.add("crop", f"w={x1 - x0}:h={y1 - y0}:x={x0}:y={y0}"),
         ]
-        if self._size is not None:
-            is_turned = sum(turn.startswith("transpose") for turn in self._turns) % 2
-            height, width = self._size[::-1] if is_turned else self._size
-            steps += [
-                graph.add("scale", f"w={width}:h={height}:flags={_AREA_FLAGS}:{conversion}"),
-                graph.add("format", "rgb24"),
-            ]
+        is_turned = sum(turn.startswith("transpose") for turn in self._turns) % 2
+        height, width = self._size[::-1] if is_turned else self._size
+        steps += [
+            graph.add("scale", f"w={width}:h={height}:flags={_AREA_FLAGS}:{conversion}"),
+            graph.add("format", "rgb24"),
+        ]
         steps += [graph.add(*turn.split("=")) for turn in self._turns]
         for first, second in pairwise([*steps, graph.add("buffersink")]):
             first.link_to(second)
         graph.configure()
         return graph
-
-
-def from_srgb(pixels: AnyFrame, *, like: av.VideoFrame) -> av.VideoFrame:
-    """Convert to the format and the color tags of a decoded frame."""
-    made = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24").reformat(
-        format=like.format.name,
-        dst_colorspace=like.colorspace,
-        dst_color_range=like.color_range,
-        interpolation=_SCALING,
-    )
-    made.colorspace, made.color_range = like.colorspace, like.color_range
-    return made
 
 
 def tone_mapped(signal: UInt16[np.ndarray, "height width 3"], *, transfer: ColorTrc) -> Frame:

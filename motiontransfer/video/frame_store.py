@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import av
 import numpy as np
@@ -42,14 +41,11 @@ def write_frames(
 
 @contextmanager
 def frame_writer(
-    path: Path, *, frame_rate: Fraction, chroma: Literal["left", "top"] = "left"
-) -> Generator[Callable[[Frame | MaskedFrame | av.VideoFrame], None]]:
+    path: Path, *, frame_rate: Fraction
+) -> Generator[Callable[[Frame | MaskedFrame], None]]:
     """Yield the function that writes a frame; the file appears at the end of the block.
 
-    A decoded frame keeps its samples and color tags: all of a file, or none. So it is with masks.
-
-    Args:
-        chroma: place of decoded frames' 4:2:0 samples.
+    All frames of a file have a mask, or none.
 
     Raises:
         VideoError: there is no frame, or frames differ in size.
@@ -62,9 +58,9 @@ def frame_writer(
         shape: tuple[str, int, int] = ("", 0, 0)
         num_frames = 0
 
-        def write(frame: Frame | MaskedFrame | av.VideoFrame) -> None:
+        def write(frame: Frame | MaskedFrame) -> None:
             nonlocal stream, shape, num_frames
-            stored = frame if isinstance(frame, av.VideoFrame) else _stored(frame)
+            stored = _stored(frame)
             got = (stored.format.name, stored.height, stored.width)
             if stream is None:
                 shape = got
@@ -74,10 +70,6 @@ def frame_writer(
                 stream.codec_context.thread_count = 4
                 stream.codec_context.options = _ENCODER_OPTIONS.copy()
                 stream.codec_context.flags |= Flags.bitexact
-                if isinstance(frame, av.VideoFrame):
-                    stream.codec_context.options |= {"chroma_sample_location": chroma}
-                    stream.codec_context.colorspace = frame.colorspace
-                    stream.codec_context.color_range = frame.color_range
             if got != shape:
                 raise VideoError(f"{path}: frame {num_frames}: expected {shape}, got {got}")
             stored.pts, stored.time_base = num_frames, 1 / frame_rate

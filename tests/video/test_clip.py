@@ -2,7 +2,6 @@ import gc
 import json
 from fractions import Fraction
 
-import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -12,8 +11,8 @@ import motiontransfer.video.clip as clip_module
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import fit_framing, resize
-from motiontransfer.video.reader import DamagedVideoError, read_frames, read_metadata, upright
+from motiontransfer.video.geometry import fit_framing
+from motiontransfer.video.reader import DamagedVideoError
 from motiontransfer.video.writer import write_video
 from tests.video.conftest import click_starts, grey_frame, greys, index_of, noise, write_test_video
 
@@ -224,83 +223,6 @@ def test_same_video_gives_the_same_bytes(tmp_path):
     assert written[0] == written[1]
 
 
-@pytest.mark.parametrize(("num_frames", "step"), [(9, 1), (330, 3)])
-def test_some_frames_are_kept_at_the_inputs_own_size(tmp_path, num_frames, step):
-    """At most 160, evenly spread: of 330 every third."""
-    frames = [grey_frame(index % 10, SIZE) for index in range(num_frames)]
-    path = write_test_video(tmp_path / "v.mkv", frames)
-    decode(path, tmp_path / "clip", size=16)
-    assert clip_module.read_clip(tmp_path / "clip").size == (16, 24)
-    full, found = clip_module.full_size_frames(tmp_path / "clip/frames.mkv", Fraction(10))
-    assert (full.name, found) == ("full_size.mkv", step)
-    with FrameStore(full) as store:
-        shown = [index_of(frame) for frame in store.frames()]
-        assert store.size == SIZE
-    assert shown == [index % 10 for index in range(0, num_frames, step)]
-
-
-def natural(num_frames, size):
-    rng = np.random.default_rng(0)
-    return [
-        cv2.resize(rng.integers(60, 190, (9, 7, 3), dtype=np.uint8), size[::-1])
-        for _ in range(num_frames)
-    ]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"matrix": (0, -(1 << 16), 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)},  # turned and mirrored
-        {"tags": {"colorspace": 1, "color_range": 2}},
-        {"pix_fmt": "yuv420p10le"},  # converted exactly
-    ],
-)
-def test_full_size_frames_are_the_exact_conversion_and_others_nearly(tmp_path, options):
-    path = write_test_video(tmp_path / "v.mp4", natural(3, (192, 256)), **options)
-    video = read_metadata(path)
-    exact = [upright(timed.item, video)[8:168, 16:144] for timed in read_frames(video)]
-    source = decode(path, tmp_path / "clip", size=40, crop=(16, 8, 144, 168))["source"]
-    with FrameStore(tmp_path / "clip/full_size.mkv") as store:
-        full = np.array(list(store.frames()), int)
-    inside = np.s_[:, 4:-4, 4:-4]  # at the crop's edges color has no neighbors beyond
-    turned = 1 if "matrix" in options else 0  # rows are interpolated before columns, or after
-    assert (source["rotation_degrees"], source["mirrored"]) == (90 * turned, bool(turned))
-    np.testing.assert_allclose(full[inside], np.array(exact)[inside], rtol=0, atol=turned)
-    assert np.abs(full - exact).max() < 20
-    clip = clip_module.read_clip(tmp_path / "clip")
-    for frame, whole in zip(frames_of(tmp_path / "clip"), exact, strict=True):
-        apart = np.abs(frame.astype(int) - resize(np.ascontiguousarray(whole), clip.size))
-        assert apart.mean() < 0.5
-        assert apart[1:-1, 1:-1].max() <= 3
-
-
-def test_a_stream_that_changes_its_color_tags_goes_on_in_one_file(tmp_path):
-    """As some recorders do: the first frames are taken in one pass, later ones are not."""
-    frames = natural(4, (96, 128))
-    parts = [
-        write_test_video(tmp_path / f"{tag}.h264", frames[:2], tags={"colorspace": tag})
-        for tag in (1, 9)
-    ]
-    path = tmp_path / "both.h264"
-    path.write_bytes(b"".join(part.read_bytes() for part in parts))
-    video = read_metadata(path)
-    exact = [upright(timed.item, video) for timed in read_frames(video)]
-    decode(path, tmp_path / "clip", size=24)
-    with FrameStore(tmp_path / "clip/full_size.mkv") as store:
-        apart = np.abs(np.array(list(store.frames()), int) - np.array(exact))
-    assert len(exact) == 4
-    assert apart[:2].max() == 0
-    assert apart[2:].mean() < 1
-
-
-def test_what_is_not_reduced_is_kept_once(tmp_path):
-    decode(write_test_video(tmp_path / "v.mkv", greys(9)), tmp_path / "clip", size=32)
-    assert not (tmp_path / "clip/full_size.mkv").exists()
-    frames = tmp_path / "clip/frames.mkv"
-    assert clip_module.full_size_frames(frames, Fraction(10)) == (frames, 1)
-
-
 def test_detectors_are_given_twice_the_pixels(tmp_path):
     frames = [np.kron(frame, np.ones((4, 4, 1), np.uint8)) for frame in greys(9)]
     decode(write_test_video(tmp_path / "v.mkv", frames), tmp_path / "clip", size=32)
@@ -311,14 +233,6 @@ def test_detectors_are_given_twice_the_pixels(tmp_path):
         assert [index_of(frame) for frame in store.frames()] == list(range(9))
     decode(write_test_video(tmp_path / "w.mkv", greys(2)), tmp_path / "small", size=32)
     assert clip_module.detection_frames(tmp_path / "small") == tmp_path / "small/frames.mkv"
-
-
-def test_frames_of_8k_are_kept_in_4k(tmp_path, monkeypatch):
-    """In miniature: at most so many pixels a side."""
-    monkeypatch.setattr(clip_module, "_LARGEST_SIDE_PX", 24)
-    decode(write_test_video(tmp_path / "v.mkv", greys(2)), tmp_path / "clip", size=8)
-    with FrameStore(tmp_path / "clip/full_size.mkv") as store:
-        assert store.size == (16, 24)
 
 
 def decoded(path, folder, **options):
@@ -351,9 +265,7 @@ def test_a_large_picture_is_made_smaller_and_a_film_of_its_size_is_not(tmp_path)
     with FrameStore(tmp_path / "photo/full_size.mkv") as store:
         assert store.size == (1024, 672)  # the aspect of the working image, 64x42
     write_test_video(tmp_path / "me.mp4", [pixels] * 2)
-    decoded(tmp_path / "me.mp4", tmp_path / "film")
-    with FrameStore(tmp_path / "film/full_size.mkv") as store:
-        assert store.size == (1200, 800)
+    assert decoded(tmp_path / "me.mp4", tmp_path / "film").full_framing.size == (1200, 800)
 
 
 def test_around_a_photo_there_is_room_to_dance(tmp_path):
