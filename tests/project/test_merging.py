@@ -91,6 +91,7 @@ def test_two_who_each_added_a_dance_merge_and_nothing_runs(owner, mate, is_set_u
     mate.git("pull", "--quiet")
     mate.command("join", "--bring", "all")
     for machine, name in ((owner, "cleo"), (mate, "dora")):
+        (machine.root / "data/videos/.gitignore").write_text(f"/{name}.mp4\n")  # as `dvc add` does
         add_dance(machine, name)
     if not is_set_up:
         mate.git("config", "--remove-section", "merge.motiontransfer")
@@ -104,6 +105,7 @@ def test_two_who_each_added_a_dance_merge_and_nothing_runs(owner, mate, is_set_u
         mate.commit("merged")
     assert not mate.git("status", "--porcelain")
     for name in ("cleo", "dora"):
+        assert f"/{name}.mp4\n" in (mate.root / "data/videos/.gitignore").read_text()
         path = f"artifacts/keypoints/{name}/{name}_1"
         assert (mate.root / path).read_text() == f"{name}\n"
     assert "didn't change" in mate.dvc("repro")
