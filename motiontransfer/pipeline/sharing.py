@@ -271,8 +271,9 @@ def pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
                 for oid, fault in faults.items()
             )
             raise RemoteError(
-                f"{url}: {', '.join(listed)}; its owner deletes it there and runs `uv run dvc "
-                "push` (docs/sharing.md, A damaged file on the remote); then run this again"
+                f"{url}: {', '.join(listed)}; its owner deletes a damaged one there and runs `uv "
+                "run dvc push` (docs/sharing.md, A damaged file on the remote); then run this again"
+                ", or `uv run dvc repro`, which makes it here"
             )
     return [_path(repo, out) for out in missing]
 
