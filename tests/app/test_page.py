@@ -64,7 +64,7 @@ def test_the_whole_way_from_two_films_to_the_result(served, shown, uploads, proj
             re.compile(r"7 stages, about [\d.]+ min"), timeout=SOON
         )
         expect(page.locator(".cards")).to_contain_text("show few poses of a target")
-        expect(page.get_by_role("img", name="What was found: IMG_42")).to_be_visible()
+        expect(page.get_by_role("img", name="What was found: IMG_42", exact=True)).to_be_visible()
         make(page)
         expect(page.get_by_text("A first look")).to_be_visible(timeout=SOON)
         expect(page.get_by_text("The newest sample")).to_be_visible(timeout=SOON)
