@@ -42,7 +42,13 @@ def _nothing_leaks():
 
 
 def pytest_collection_modifyitems(items):
-    """Run what needs CUDA on a pretended GPU where there is none, unless told otherwise."""
+    """What waits for a whole pipeline is slow.
+
+    What needs CUDA runs on a pretended GPU where there is none, unless told otherwise.
+    """
+    for item in items:
+        if "tiny_run" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
     if choose_accelerator() == "cuda" or os.environ.get("FAIL_WITHOUT_CUDA"):
         return
     for item in items:

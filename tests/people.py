@@ -444,26 +444,23 @@ def room(size=PERSON_SIZE):
 def painted(keypoints, index=0, *, thickness=0.9):
     """A frame with the doll, from the farthest part to the nearest, and a mask of each part."""
     size = keypoints.image_size
-    frame = room(size)
     grain = np.random.default_rng(1).integers(-12, 13, (*size, 1))
     poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
     height_px = HEIGHT_PX * size[0] / PERSON_SIZE[0]
-    masks = {}
-    for part, color in zip(PARTS, COLORS, strict=True):
-        mask = np.zeros(size, np.uint8)
+    nearest = np.full(size, -1, np.int16)  # number of a part
+    for number, part in enumerate(PARTS):
         width = max(round(2 * thickness * part.radius * height_px), 1)
         for bone in part.bones:
             points, found = poses.joints(bone, index)
             if found.all():
-                cv2.line(mask, *points.round().astype(int).tolist(), 1, width)
+                cv2.line(nearest, *points.round().astype(int).tolist(), number, width)
         points, found = poses.joints(part.joints, index)
         if part.is_solid and found.sum() >= part.min_joints:
-            cv2.fillConvexPoly(mask, cv2.convexHull(points[found].round().astype(np.int32)), 1)
-        masks[part.name] = mask.astype(bool)
-        for other in masks:
-            masks[other] = masks[other] & ~masks[part.name] if other != part.name else masks[other]
-        frame[masks[part.name]] = np.clip(color + grain, 0, 255)[masks[part.name]]
-    return frame, masks
+            hull = cv2.convexHull(points[found].round().astype(np.int32))
+            cv2.fillConvexPoly(nearest, hull, number)
+    levels = np.clip(COLORS[nearest] + grain, 0, 255).astype(np.uint8)
+    frame = np.where(nearest[..., None] < 0, room(size), levels)
+    return frame, {part.name: nearest == number for number, part in enumerate(PARTS)}
 
 
 def posed(**places):

@@ -1,8 +1,8 @@
 """A server of the page in a project whose stages take as long as a test wants."""
 
 import signal
-from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -75,22 +75,6 @@ def served(project):
 
 
 @pytest.fixture
-def shown(browser):
-    """Show an address; what it complains of, and a request to another host, is an error."""
-
-    @contextmanager
-    def show(address, *, width=1280, **how):
-        complaints, requests = [], []
-        page = browser.new_page(viewport={"width": width, "height": 900}, **how)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        try:
-            page.goto(address)
-            yield page
-        finally:
-            page.close()
-        assert not complaints
-        elsewhere = [url for url in requests if not url.startswith((address, "data:", "blob:"))]
-        assert not elsewhere
-
-    return show
+def shown(opened):
+    """Show an address of a server."""
+    return partial(opened, height=900, served=True)

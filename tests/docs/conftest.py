@@ -14,13 +14,6 @@ ALSO_COPIED = (
 )
 
 
-def pytest_collection_modifyitems(items):
-    """Tests on the finished project wait for a whole pipeline."""
-    for item in items:
-        if "finished_project" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.slow)
-
-
 @pytest.fixture(scope="session")
 def finished_project(tiny_run, tmp_path_factory) -> Path:
     """After one `dvc repro` and a commit; READ ONLY: a test works in a copy of it."""

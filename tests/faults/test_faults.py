@@ -69,7 +69,6 @@ FULL_DISK = 'ulimit -f 1\nPYTHONDONTWRITEBYTECODE=1 exec {python} "$@"\n'
 STAGES = ("train_gan@ada", "render@ada_as_ben", "encode@ada_as_ben", "decode@demo_dance")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "fault"),
     [*product(STAGES, ("SIGKILL", "disk full")), *product(STAGES[:2], ["SIGTERM"])],

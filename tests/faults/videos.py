@@ -141,9 +141,6 @@ def odd_videos() -> Iterator[Case]:
     yield case("8K", fast, check=partial(check_count, 1))
     huge = [np.full((9000, 9000, 3), 99, np.uint8)]
     yield case("9K", video(huge, codec="mjpeg", pix_fmt="yuvj420p"), refused, file="v.avi")
-    yield case("odd size", video(greys(size=(31, 47)), pix_fmt="yuv444p"))
-    yield case("interlaced", video(options={"x264-params": "tff=1"}))
-    yield case("alpha", video(codec="qtrle", pix_fmt="argb"), file="v.mov")
     yield case("two video streams", partial(_many_streams, num_videos=2), file=mkv)
     yield case("six sound tracks", partial(_many_streams, num_sounds=6), file=mkv)
     yield case("edit list", video(pts_ms=late, options={"bf": "3"}))

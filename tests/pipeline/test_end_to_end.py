@@ -74,7 +74,6 @@ def test_metrics_are_few_and_dvc_shows_them(project):
     assert shown.returncode == 0
 
 
-@pytest.mark.slow
 def test_dvc_draws_the_curves_and_pictures(project):
     shown = dvc(project, "plots", "show", "--out", "plots")
     assert shown.returncode == 0, shown.stderr
@@ -91,7 +90,6 @@ def test_a_second_repro_runs_nothing(project):
     assert repro(project) == set()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
@@ -116,7 +114,6 @@ def test_editing_a_module_concerns_the_stages_that_import_it(project, module, ex
     assert concerned == expected
 
 
-@pytest.mark.slow
 def test_what_only_encodes_or_logs_or_chooses_the_same_person_generates_nothing(project):
     """Of several changes at once no more runs again than of each, as docs/experiments.md has it."""
 
@@ -137,7 +134,6 @@ def test_what_only_encodes_or_logs_or_chooses_the_same_person_generates_nothing(
     assert repro(project) == of_video
 
 
-@pytest.mark.slow
 def test_a_dance_of_another_dancer_trains_nothing(project, tmp_path):
     shutil.copy(project / "data/truth/demo.mp4", tmp_path / "cleo.mp4")
     shutil.copy(project / "demo/clips/target.mp4", tmp_path / "me.mp4")  # known by its content

@@ -22,8 +22,6 @@ from tests.people import FindsInTurn, flat, known_rows
 from tests.project_files import edit_sections
 from tests.tiny_project import SOURCE_FRAMES, repro
 
-pytestmark = pytest.mark.slow
-
 TRANSFERS = {"ada_as_ben": "ben", "ada_as_cleo": "cleo", "ada_as_dora": "dora"}
 FOUND_BY = {
     "ada": "openpose_json",

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import psutil
-import pytest
 import yaml
 
 from tests.command import started
@@ -80,7 +79,6 @@ def trainings(root):
     ]
 
 
-@pytest.mark.slow
 def test_two_jobs_make_what_one_makes_also_after_an_interrupt_and_a_kill(tiny_run, tmp_path):
     root = tmp_path / "project"
     forget(tiny_run, root, FORGOTTEN)
@@ -112,7 +110,6 @@ def test_two_jobs_make_what_one_makes_also_after_an_interrupt_and_a_kill(tiny_ru
 
 
 @needs_ray
-@pytest.mark.slow
 def test_a_cluster_makes_the_same_if_a_machine_is_lost_in_a_training(
     tiny_run, tmp_path, monkeypatch
 ):

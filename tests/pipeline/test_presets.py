@@ -25,8 +25,6 @@ from tests.people import FindsInTurn
 from tests.project_files import edit_sections
 from tests.tiny_project import ROOT, SIZE, SOURCE_FRAMES, edit_yaml, shrink_pipeline
 
-pytestmark = pytest.mark.slow
-
 PRESETS = ROOT / "presets"
 NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
 ON_GPU = {"paper", "retold", "standard"}

@@ -13,7 +13,6 @@ import pytest
 import yaml
 
 from motiontransfer.pipeline.cluster import num_gpus
-from motiontransfer.pipeline.runs import share_cores
 from tests.command import started
 from tests.project.machines import Machine
 from tests.project.remotes import wait_for
@@ -49,15 +48,6 @@ def test_without_a_cluster_nothing_is_started(owner, folder):
     owner.share(folder)
     told = owner.error("repro", "--ray", NOWHERE)
     assert told.startswith(f"--ray: no Ray cluster at {NOWHERE}: ")
-
-
-def test_a_stage_has_its_part_of_a_machine_in_cores_and_memory(monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert (
-        share_cores(2, cores=8, memory=2**40)
-        == [{"OMP_NUM_THREADS": "4", "LOKY_MAX_CPU_COUNT": "4"}] * 2
-    )
-    assert len(share_cores(4, cores=8, memory=6 * 2**30)) == 3
 
 
 @pytest.mark.parametrize(
