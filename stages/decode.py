@@ -15,7 +15,7 @@ from motiontransfer.video.clip import decode_video
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import Box
 from motiontransfer.video.isolation import run_isolated
-from motiontransfer.video.packets import recognise_rate
+from motiontransfer.video.packets import recognize_rate
 
 Pixels = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
 
@@ -55,7 +55,7 @@ def main(key: str) -> str:
         video_file(video.path, f"videos.{key}.path"),
         folder,
         size=params.size,
-        frame_rate=None if rate is None else recognise_rate(Fraction(str(rate))),
+        frame_rate=None if rate is None else recognize_rate(Fraction(str(rate))),
         crop=_person_boxes if video.crop == "auto" else video.crop,
         on_damage=params.on_damage,
     )

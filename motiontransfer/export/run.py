@@ -42,7 +42,7 @@ from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.openvino_holistic import follow_person
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.rendering.compositing import labelled, puppet_frames
+from motiontransfer.rendering.compositing import labeled, puppet_frames
 from motiontransfer.rendering.frame import LiveGenerator, LivePuppet, full_size, render_poses
 from motiontransfer.retargeting.in_view import fit_path
 from motiontransfer.retargeting.normalization import LIVE_MODES, normalize_poses
@@ -130,7 +130,7 @@ def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
             motion,
             generator,
             detect=follow_person(FOLDER / DETECTOR_FOLDER),
-            with_label=partial(labelled, label=read_label(FOLDER)),
+            with_label=partial(labeled, label=read_label(FOLDER)),
         )
         session.run(window=window, outputs=outputs)
     print(session.summary())  # noqa: T201 - a program

@@ -53,7 +53,7 @@ def warp(
     """Resample each image under its similarity transform, without aliasing.
 
     Args:
-        maps: from points of the image to points of the result; centres of pixels are whole numbers.
+        maps: from points of the image to points of the result; centers of pixels are whole numbers.
     """
     pairs = zip(images.split(1), maps, strict=True)
     return torch.cat([_warp(image, to_result, size) for image, to_result in pairs])

@@ -251,10 +251,10 @@ def _enlarged(
 
 def with_label(frame: _AnyFrame) -> _AnyFrame:
     """Return the frame with the visible label of generated frames in its lower right corner."""
-    return labelled(frame, draw_label(*frame.shape[:2]))
+    return labeled(frame, draw_label(*frame.shape[:2]))
 
 
-def labelled(frame: _AnyFrame, label: Label) -> _AnyFrame:
+def labeled(frame: _AnyFrame, label: Label) -> _AnyFrame:
     result, opacity = frame.copy(), label[..., 3:].astype(np.uint32)
     corner = result[-label.shape[0] :, -label.shape[1] :]
     shown = np.dstack([label[..., :3], np.full_like(label[..., 3], 255)])[..., : frame.shape[2]]

@@ -466,7 +466,7 @@ def _whole_frames(
 def _reduced(
     frames: UInt8[Tensor, "batch time height width 3"], size: tuple[int, int]
 ) -> UInt8[Tensor, "batch time rows columns 3"]:
-    """Frames averaged over areas as generated scenes are, or edges would be learnt as shadows."""
+    """Frames averaged over areas as generated scenes are, or edges would be learned as shadows."""
     images = frames.flatten(0, 1).permute(0, 3, 1, 2).float()
     coarse = functional.interpolate(images, size=size, mode="area").round().byte()
     return coarse.permute(0, 2, 3, 1).unflatten(0, frames.shape[:2])

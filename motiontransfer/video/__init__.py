@@ -1,1 +1,1 @@
-"""Video input and output: decoding, colour, resampling, frame storage, audio, encoding."""
+"""Video input and output: decoding, color, resampling, frame storage, audio, encoding."""

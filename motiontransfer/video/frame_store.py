@@ -23,7 +23,7 @@ from motiontransfer.video.container import (
 )
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.isolation import restart_time_limit, run_isolated
-from motiontransfer.video.packets import recognise_rate
+from motiontransfer.video.packets import recognize_rate
 
 CODEC, PIXEL_FORMAT, _MASKED_FORMAT = "ffv1", "bgr0", "bgra"
 _ENCODER_OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "context": "0"}
@@ -114,7 +114,7 @@ class FrameStore:
             raise VideoError(f"{path}: names no frame rate; expected a video of constant rate")
         if rate * (self._stream.time_base or 0) == 1:  # AVI's, of whose ticks not all have a frame
             rate = self._stream.guessed_rate or rate
-        self.frame_rate: Fraction = recognise_rate(rate)
+        self.frame_rate: Fraction = recognize_rate(rate)
         self._num_frames = self._count_frames()
         self._shrink: dict[tuple[int, int], OnePass] = {}
 

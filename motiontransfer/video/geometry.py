@@ -96,7 +96,7 @@ class Framing:
 
 
 def fit_framing(source_size: tuple[int, int], crop: Box, *, size: WorkingSize) -> Framing:
-    """The whole crop, as large as possible; centred in a letterbox where the size has a width."""
+    """The whole crop, as large as possible; centered in a letterbox where the size has a width."""
     width, height = max(crop[2] - crop[0], 1), max(crop[3] - crop[1], 1)
     if isinstance(size, int):
         size = size, 2 * max(round(size * width / height / 2), 1)

@@ -43,7 +43,7 @@ class PacketTimes:
     """Their times began anew within the file; here they go on."""
 
 
-def recognise_rate(rate: Fraction) -> Fraction:
+def recognize_rate(rate: Fraction) -> Fraction:
     """The exact rate behind a container's rounded one: n, n·1000/1001, or a small fraction."""
     for family in (Fraction(1), _NTSC):
         nearest = round(rate / family) * family
@@ -71,7 +71,7 @@ def estimate_frame_rate(starts_seconds: Float[np.ndarray, " frames"]) -> Fractio
     measured = Fraction(1 / float(mean)).limit_denominator(100_000)
     # Milliseconds are all that many containers keep: over a few frames 30 and 29.97 look the same.
     spread = 0.001 / float(mean) / intervals.size
-    exact = recognise_rate(measured)
+    exact = recognize_rate(measured)
     if abs(exact - measured) <= measured / 20_000 and spread < 1 / 20_000:
         return exact
     nearest = min(_COMMON_RATES, key=lambda common: abs(common - measured))

@@ -30,7 +30,7 @@ def levels_to_images(
 def levels_to_textures(
     levels: UInt8[Tensor, "*batch height width 5"],
 ) -> Float[Tensor, "*batch 5 height width"]:
-    """Convert a puppet's texture; colour times coverage becomes 0 where nothing is covered."""
+    """Convert a puppet's texture; color times coverage becomes 0 where nothing is covered."""
     shares = levels.movedim(-1, -3).float().div(255)
     coverage = shares[..., 3:4, :, :]
     return torch.cat([2 * shares[..., :3, :, :] - coverage, shares[..., 3:, :, :]], dim=-3)

@@ -102,6 +102,7 @@ def test_mistakes_are_one_line(project, monkeypatch, capsys, arguments, edits, n
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_photos_of_half_a_body_perform_without_a_project_of_their_own(project):
     """By the command itself: a process that has run MediaPipe cannot decode in a fork."""
     astronaut = skimage.data.astronaut()

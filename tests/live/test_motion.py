@@ -107,7 +107,7 @@ def test_restarted_it_forgets_the_person():
 def test_memory_is_bounded(monkeypatch):
     monkeypatch.setattr("motiontransfer.live.motion._MAX_SAMPLES", 12)
     followed = motion(target=standing(40))
-    answers = follow(followed, standing(200))
+    answers = follow(followed, standing(60))
     assert followed.statistics.frames_used == 12
     assert max(poses.num_frames for poses in answers if poses) == 25
     lines = followed._ankle_lines

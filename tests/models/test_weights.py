@@ -2,7 +2,7 @@ import json
 import math
 import shutil
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache, partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -121,13 +121,18 @@ def described(**changes):
     return lambda path: write_generator(path, generator_config(), network, **changes)
 
 
+@cache
+def packed():
+    return pack_appearance(puppet_of(dance(3), range(3)).appearance)
+
+
 def forged(tensors=None, **changes):
     """An appearance with other tensors, None for those left out, or another description."""
 
     def write(path):
-        arrays, packed = pack_appearance(puppet_of(dance(3), range(3)).appearance)
+        arrays, settings = packed()
         kept = {name: torch.from_numpy(array) for name, array in arrays.items()} | (tensors or {})
-        content = {"format_version": 1, "description": {"appearance": asdict(packed) | changes}}
+        content = {"format_version": 1, "description": {"appearance": asdict(settings) | changes}}
         written = {name: tensor for name, tensor in kept.items() if tensor is not None}
         write_tensors(path, written, description=content)
 

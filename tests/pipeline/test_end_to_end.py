@@ -127,8 +127,8 @@ def test_what_only_encodes_or_logs_or_chooses_the_same_person_generates_nothing(
     Image.new("RGB", (40, 30), "blue").save(behind)
     edit_sections(project, change)
     of_video = {"encode@ada_as_ben", "evaluate_transfer@ada_as_ben", "report@ada_as_ben"}
-    labelled = {"preview@ada_as_ben", *of_video}
-    assert repro(project) == {"check_params", "clean_keypoints@demo_dance", *labelled}
+    labeled = {"preview@ada_as_ben", *of_video}
+    assert repro(project) == {"check_params", "clean_keypoints@demo_dance", *labeled}
     assert (project / "results/ada_as_ben/backgrounds/sea.mp4").exists()
     Image.new("RGB", (40, 30), "red").save(behind)
     assert repro(project) == of_video

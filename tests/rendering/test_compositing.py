@@ -257,4 +257,4 @@ def test_a_label_is_laid_over_as_pillow_does():
     random = np.random.default_rng(0)
     frame, label = (random.integers(0, 256, (256, 256, n), np.uint8) for n in (3, 4))
     expected = Image.alpha_composite(Image.fromarray(frame).convert("RGBA"), Image.fromarray(label))
-    np.testing.assert_array_equal(compositing.labelled(frame, label), np.asarray(expected)[..., :3])
+    np.testing.assert_array_equal(compositing.labeled(frame, label), np.asarray(expected)[..., :3])

@@ -250,11 +250,11 @@ def test_manifests_have_type_networks_and_source_but_no_names(rendered, name, ki
 
 def test_a_label_can_be_asked_for(unsigned):
     render(visible_label="corner", provenance="none")
-    labelled, plain = (
+    labeled, plain = (
         [(folder / RESULTS / name).read_bytes() for name in VIDEOS] for folder in (Path(), unsigned)
     )
-    assert labelled[0] != plain[0]
-    assert labelled[1] == plain[1]
+    assert labeled[0] != plain[0]
+    assert labeled[1] == plain[1]
 
 
 def kill_decoder_of_truth(patch):
@@ -405,7 +405,7 @@ def test_a_target_who_is_not_trained_is_drawn_by_the_puppet_alone_at_full_size(m
 
 
 def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
-    """No network is read; it is labelled and signed as the result is."""
+    """No network is read; it is labeled and signed as the result is."""
     full = puppet_of(dance(3, size=(270, 480)), [0]).appearance
     shutil.rmtree("artifacts/models")
     write_appearance(Path("artifacts/models/ada/appearance.safetensors"), full)
@@ -424,8 +424,8 @@ def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
     configure(visible_label="corner")
     preview.main("ada_as_ben")
     with FrameStore(path) as store:
-        labelled = list(store.frames())
-    assert np.abs(np.subtract(labelled, shown, dtype=int))[:, -20:, -80:].mean() > 10
+        labeled = list(store.frames())
+    assert np.abs(np.subtract(labeled, shown, dtype=int))[:, -20:, -80:].mean() > 10
 
 
 def test_the_preview_of_a_large_film_is_540_pixels_high():

@@ -174,7 +174,7 @@ CORPUS = {
     "late.mp4": (sounding("aac", sound_start_seconds=0.3), {**HEARD, "clicks": [0.3, 0.8]}),
     "two_in_one.ts": (
         partial(cat, make=sounding("aac")),
-        {"shown": [*range(9), *range(9)], "clicks": [0.0, 0.5, 0.94, 1.44]},
+        {"shown": [*range(9)] * 2, "packets": 18, "clicks": [0.0, 0.5, 0.94, 1.44]},
     ),
     "other_sound.ts": (
         partial(cat, make=sounding("aac"), then=sounding("aac", sound_rate=44_100)),
@@ -210,6 +210,7 @@ def test_a_file_comes_through_as_expected(tmp_path, name):
     found = {
         "shown": [index_of(frame) for frame in frames],
         "frames": len(frames),
+        "packets": video.num_frames,
         "rate": video.frame_rate,
         "size": video.size,
         "fitted": metrics.get("frames_of_another_size", 0),

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.video.clip import resample
-from motiontransfer.video.packets import estimate_frame_rate, recognise_rate
+from motiontransfer.video.packets import estimate_frame_rate, recognize_rate
 from motiontransfer.video.reader import Timed
 
 NTSC = Fraction(30000, 1001)
@@ -69,8 +69,8 @@ def test_nothing_gives_nothing_and_a_flash_still_gives_a_frame():
         (Fraction("30.05"), Fraction("30.05")),
     ],
 )
-def test_rates_are_recognised(measured, rate):
-    assert recognise_rate(measured) == rate
+def test_rates_are_recognized(measured, rate):
+    assert recognize_rate(measured) == rate
 
 
 @pytest.mark.parametrize("rate", [Fraction(5), Fraction(20), Fraction(24), NTSC, Fraction(60)])
