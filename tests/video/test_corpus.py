@@ -10,6 +10,7 @@ from functools import partial
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from PIL import Image
 
 from motiontransfer.video.clip import decode_video, read_clip
@@ -98,6 +99,7 @@ def broken_sound(path):
     write_test_video(whole, greys(9), sound_seconds=0.9, sound_codec="ac3", sound_tracks=2)
     with av.open(str(whole)) as source, av.open(str(path), "w") as made:
         streams = [made.add_stream_from_template(stream) for stream in source.streams]
+        streams[1].disposition = Disposition.default  # players take it
         for packet in source.demux():
             if packet.size:
                 copy = av.Packet(bytes(packet.size)) if packet.stream_index == 1 else packet

@@ -85,3 +85,5 @@ def test_estimated_rate_ignores_pauses_and_jitter():
     starts[90:] += 2.0
     assert estimate_frame_rate(starts) == 30
     assert estimate_frame_rate(starts[:1]) is estimate_frame_rate(starts[:0]) is None
+    often_paused = np.cumsum([0.0, *[0.1, 0.1, 0.3] * 9])  # three frames in half a second
+    assert estimate_frame_rate(often_paused) == 6
