@@ -20,7 +20,12 @@ from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from motiontransfer.evaluation.network_metrics import open_networks
 from motiontransfer.evaluation.params import NetworkParams
 from motiontransfer.evaluation.protocols import score_videos
-from motiontransfer.evaluation.sharp_frames import blurred_boxes, film_frames, sharp_frames
+from motiontransfer.evaluation.sharp_frames import (
+    blurred_boxes,
+    detection_size,
+    film_frames,
+    sharp_frames,
+)
 from motiontransfer.evaluation.streaming import FrameMetric, measure
 from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
 from motiontransfer.models.runtime import make_runtime
@@ -167,7 +172,7 @@ def compared(tail: Tail, shown: Sequence[str]) -> Measurements:
     compute = load_section(Compute, "compute")
     videos = {name: tail.video(name) for name in shown}
     (film,) = film_frames([tail.clip])
-    blurred = {name: of[tail.clip.held_out] for name, of in blurred_boxes(film).items()}
+    blurred = blurred_boxes(detection_size(tail.clip, tail.clip.held_out), film)
     options = {"compute": compute, "networks": networks, "blurred": blurred}
     return score_videos(videos, tail.video(FILM), **options)
 

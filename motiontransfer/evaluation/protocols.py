@@ -52,7 +52,12 @@ from motiontransfer.evaluation.measurements import (
 )
 from motiontransfer.evaluation.network_metrics import Networks, not_measured
 from motiontransfer.evaluation.pose_metrics import nearest_frames, offsets, pose_scores
-from motiontransfer.evaluation.sharp_frames import blurred_boxes, film_frames, sharp_frames
+from motiontransfer.evaluation.sharp_frames import (
+    blurred_boxes,
+    detection_size,
+    film_frames,
+    sharp_frames,
+)
 from motiontransfer.evaluation.streaming import (
     OVER_TIME,
     FrameMetric,
@@ -75,6 +80,7 @@ Render = Callable[[Keypoints], Iterator[Frame]]
 """Function from poses to as many generated frames."""
 
 _REAL, _PREVIOUS_REAL, _TRUTH = "real", "previous_real_frame", "truth"
+_MOST_HELD_OUT = 200  # frames of all clips; those of a minute, whose intervals tell enough
 _NUM_COLUMNS = 8  # of the comparison image
 _ROWS = {_REAL: "real", OURS: "generated", NEAREST_NEIGHBORS: "nearest neighbour"}
 
@@ -179,7 +185,7 @@ def evaluate_reconstruction(
     scratch: Path,
     networks: Networks,
 ) -> Measurements:
-    """Render each clip's held-out tail and compare it with the real frames.
+    """Render each clip's held-out tail, of long ones the end, and compare it with the real frames.
 
     Args:
         comparison: the image to write, of real frames, ours and the baseline's.
@@ -197,6 +203,8 @@ def evaluate_reconstruction(
             f"no frame is held out in {', '.join(clip.name for clip in clips)}; evaluation needs "
             "some that were not trained on: raise split.held_out_fraction"
         )
+    share = max(_MOST_HELD_OUT // len(tails), 1)
+    tails = [replace(clip, held_out=clip.held_out[-share:]) for clip in tails]
     real = concatenated([clip_frames(clip, clip.held_out) for clip in tails])
     generated = {
         OURS: concatenated([_rendered(clip, render, compute, scratch) for clip in tails]),
@@ -208,7 +216,7 @@ def evaluate_reconstruction(
     }
     videos = {_REAL: real, **generated}
     blurred = [
-        {name: of_film[clip.held_out] for name, of_film in blurred_boxes(film).items()}
+        blurred_boxes(detection_size(clip, clip.held_out), film)
         for clip, film in zip(tails, film_frames(tails), strict=True)
     ]
     measured = _measure_tails(videos, tails, networks, training_images(clips), blurred)

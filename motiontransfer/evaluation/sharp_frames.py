@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Complex128, Float32, Float64, Int64
 
 from motiontransfer.core.progress import track
+from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames, read_frames
 from motiontransfer.evaluation.measurements import MetricKey, RatioMetric, Value
 from motiontransfer.pose.keypoints import Keypoints
@@ -36,6 +37,7 @@ _RIM_PX = 2  # of it at the hull's border, which is not measured
 _LOOKS_PX = 16  # side of it, reduced until sharpness no longer shows, to compare looks
 _SMALLEST_PX = 8  # side of a box that shows something
 _FEWEST_JOINTS = 6
+_MOST_FRAMES = 500  # of all films, of which those are taken; time grows with them
 _NUM_ALIKE = 20  # frames of the film to compare with
 _SHARP_QUANTILE = 0.8  # over them
 _AS_SHARP = 0.7  # of that quantile: differences that nobody sees
@@ -62,21 +64,30 @@ class _Parts(NamedTuple):
 
 
 def film_frames(clips: Sequence[TargetClip], *, height: int | None = None) -> list[PosedFrames]:
-    """All frames of the target's clips, in the size in which poses are detected.
+    """Frames of the target's clips, evenly spread, in the size in which poses are detected.
 
     Args:
         height: of the video to compare with; where it is lower, the size is the working image's.
             None: of no other video.
     """
-    films = []
-    for clip in clips:
-        path = detection_frames(clip.frames.parent)
-        with FrameStore(path) as store:
-            fits = height is None or store.size[0] <= height
-            size = store.size if fits else clip.keypoints.image_size
-        frames = [(path, index) for index in range(clip.keypoints.num_frames)]
-        films.append(PosedFrames(frames=frames, keypoints=clip.keypoints.resized(size)))
-    return films
+    share = max(_MOST_FRAMES // len(clips), 1)
+    every = (evenly_spaced(range(clip.keypoints.num_frames), count=share) for clip in clips)
+    return [
+        detection_size(clip, indices, height=height)
+        for clip, indices in zip(clips, every, strict=True)
+    ]
+
+
+def detection_size(
+    clip: TargetClip, indices: Sequence[int], *, height: int | None = None
+) -> PosedFrames:
+    """Some frames of a clip, as `film_frames` has them."""
+    path = detection_frames(clip.frames.parent)
+    with FrameStore(path) as store:
+        fits = height is None or store.size[0] <= height
+        size = store.size if fits else clip.keypoints.image_size
+    keypoints = clip.keypoints.part(indices).resized(size)
+    return PosedFrames(frames=[(path, index) for index in indices], keypoints=keypoints)
 
 
 def sharp_frames(
@@ -109,20 +120,27 @@ def sharp_frames(
     return scores, shares
 
 
-def blurred_boxes(film: PosedFrames) -> dict[str, Bool[np.ndarray, " frames"]]:
-    """In which frames of a film a face or a hand is blurred, by the name of its box.
+def blurred_boxes(video: PosedFrames, film: PosedFrames) -> dict[str, Bool[np.ndarray, " frames"]]:
+    """In which frames of a video a face or a hand is blurred, by the name of its box.
 
-    Boxes that hardly ever are, are left out.
+    Boxes that hardly ever are in the film that it is part of, are left out.
     """
-    blurred = {}
-    for region, parts in _measured(film, "find blurred frames").items():
-        is_blurred = _relative(parts, parts, _alike_in(parts, parts)) < _BLURRED
-        if is_blurred.mean() <= _RARELY:
+    blurred, of_film = {}, _measured(film, "find blurred frames")
+    for region, parts in _measured(video, "find blurred frames").items():
+        if (
+            region not in of_film
+            or not _is_blurred(of_film[region], of_film[region]).mean() > _RARELY
+        ):
             continue
+        is_blurred = _is_blurred(parts, of_film[region])
         for group in _GROUPS[region]:
-            blurred[group] = np.zeros(len(film.frames), bool)
+            blurred[group] = np.zeros(len(video.frames), bool)
             blurred[group][parts.frame[is_blurred & (parts.group == group)]] = True
     return blurred
+
+
+def _is_blurred(parts: _Parts, film: _Parts) -> Bool[np.ndarray, " parts"]:
+    return _relative(parts, film, _alike_in(film, parts)) < _BLURRED
 
 
 def _alike_in(film: _Parts, parts: _Parts) -> list[Int64[np.ndarray, " alike"]]:

@@ -30,7 +30,7 @@ from motiontransfer.puppet.parts import (
     facing,
     part_shapes,
 )
-from motiontransfer.puppet.sharpness import blurred_penalty
+from motiontransfer.puppet.sharpness import SHARP
 
 Excluded = Bool[np.ndarray, "frames filmed_references"]
 """References that may not be used for a frame, as filmed or mirrored."""
@@ -55,6 +55,9 @@ _HIDDEN_PENALTY = {"head": 10.0, "hand": 2.0, "other": 10.0}
 _BEFORE_SKIN_PENALTY = 1.0  # of a hand before face or neck: colors do not tell where it ends
 _CUT_PENALTY = {"hand": 2.0, "other": 20.0}
 """Where a joint lies beyond the frame's edge: its end cannot be filled. A hand's pose may be so."""
+_BLURRED_PENALTY = {"head": 8.0, "hand": 2.0, "other": 3.5}  # where the part is wholly blurred
+_SHARP = {"head": SHARP, "hand": 0.8, "other": SHARP}
+"""Relative sharpness from which there is none: of a hand, the fingers blur first."""
 
 _FACING_QUANTILE = 0.9  # of widths over the references: the width seen from the front
 _COS_LARGEST_TURN = 0.5  # of a head against its neck, from its reference
@@ -185,15 +188,12 @@ class References:
 
     def _blurred(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Penalties of what a reference shows blurred."""
-        return np.array(
-            [
-                [
-                    blurred_penalty(0.0 if patch is None else patch.sharpness, part.kind)
-                    for part, patch in zip(self.parts, patches, strict=True)
-                ]
-                for patches in self._appearance.patches
-            ]
-        )
+        sharp = [
+            [0 if patch is None else patch.sharpness for patch in patches]
+            for patches in self._appearance.patches
+        ]
+        blurred = np.clip(1 - np.array(sharp) / [_SHARP[part.kind] for part in self.parts], 0, 1)
+        return blurred * [_BLURRED_PENALTY[part.kind] for part in self.parts]
 
     def distances(
         self, poses: BodyPoses, scales: Series

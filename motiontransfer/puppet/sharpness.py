@@ -7,7 +7,6 @@ compared in similar poses only.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -23,8 +22,6 @@ _FEWEST_JOINTS = 3  # of a hull
 _NUM_SIMILAR = 20  # references that a part is compared with, in the most similar poses
 _SHARP_QUANTILE = 0.8  # of them: some are always sharp
 SHARP = 0.75  # of that quantile, from which a part is sharp: poses are not equal
-_SHARP_HAND = 0.8  # the fingers blur first
-_BLURRED_PENALTY = {"head": 8.0, "hand": 2.0, "other": 3.5}  # where the part is wholly blurred
 # Neighbors of a pixel on either side of it, (x, y), in four directions.
 _DIRECTIONS = ((1, 0), (0, 1), (1, 1), (1, -1))
 
@@ -85,12 +82,3 @@ def relative_sharpness(
         sharp = float(np.quantile([own, *others[:_NUM_SIMILAR]], _SHARP_QUANTILE))
         relative[reference] = min(own / max(sharp, 1e-6), 1.0)
     return relative
-
-
-def blurred_penalty(relative: float, kind: Literal["head", "hand", "other"]) -> float:
-    """By which a reference of such a sharpness is less alike, % of the body's height.
-
-    It changes the choice alone.
-    """
-    sharp = _SHARP_HAND if kind == "hand" else SHARP
-    return _BLURRED_PENALTY[kind] * max(1 - relative / sharp, 0.0)

@@ -1,6 +1,6 @@
 """A target's clips, each split into training frames and a held-out tail."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from motiontransfer.core.tensor_files import read_described
 from motiontransfer.pose.keypoints import Keypoints, read_subject
 from motiontransfer.pose.photos import Placement, films_or_photos, is_photo, placed, placement
 from motiontransfer.video.color import Frame, MaskedFrame
-from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 
 
@@ -77,12 +76,6 @@ class TargetClip:
     @property
     def is_photo(self) -> bool:
         return is_photo(self.keypoints)
-
-    def read(self, indices: Iterable[int]) -> Iterator[UInt8[np.ndarray, "_ _ channels"]]:
-        """Yield some of its working images."""
-        with FrameStore(self.frames) as store:
-            for index in indices:
-                yield self.framed(store[index], self.keypoints.image_size)
 
     def framed(
         self, image: Frame | MaskedFrame, size: tuple[int, int]

@@ -93,13 +93,12 @@ def folder(tmp_path_factory):
     return folder
 
 
-def _blurred_at_the_end(film):
-    return {"face": np.arange(len(film.frames)) == len(film.frames) - 1}
+def _blurred_at_the_end(video, _film):
+    return {"face": np.arange(len(video.frames)) == len(video.frames) - 1}
 
 
-@pytest.fixture(scope="module")
-def evaluated(folder):
-    """Of a generator that is four levels too bright; the pose is always found again."""
+def evaluate(folder):
+    """A generator that is four levels too bright; the pose is always found again."""
     asked = []
 
     def render(keypoints):
@@ -126,6 +125,11 @@ def evaluated(folder):
 
 
 @pytest.fixture(scope="module")
+def evaluated(folder):
+    return evaluate(folder)
+
+
+@pytest.fixture(scope="module")
 def metrics(evaluated):
     return nested(evaluated[0])
 
@@ -134,6 +138,14 @@ def test_only_held_out_poses_are_rendered_clip_by_clip(evaluated, metrics, folde
     for poses, clip, start in zip(evaluated[1], clips_of(folder), (3, 6), strict=True):
         np.testing.assert_array_equal(poses.points, clip.keypoints.points[start:])
     assert metrics["frames"] == 1 + 2
+
+
+def test_of_long_tails_the_ends_are_compared(folder, monkeypatch):
+    monkeypatch.setattr(protocols, "_MOST_HELD_OUT", 3)
+    found, asked = evaluate(folder)
+    for poses, clip in zip(asked, clips_of(folder), strict=True):
+        np.testing.assert_array_equal(poses.points, clip.keypoints.points[-1:])
+    assert nested(found)["frames"] == 2
 
 
 def test_ours_and_the_baseline_have_image_and_pose_metrics(evaluated, metrics):

@@ -105,10 +105,19 @@ def test_the_film_is_read_as_large_as_poses_are_detected_unless_the_video_is_sma
     )
 
 
+def test_of_a_long_film_frames_of_all_of_it_are_compared(tmp_path, monkeypatch):
+    monkeypatch.setattr("motiontransfer.evaluation.sharp_frames._MOST_FRAMES", 6)
+    clip = training_clip(tmp_path, standing(9), draw=lambda *_: SHARP)
+    for found in film_frames([clip, clip]):
+        assert [index for _, index in found.frames] == [0, 4, 8]
+        np.testing.assert_array_equal(found.keypoints.score, clip.keypoints.score[[0, 4, 8]])
+
+
 def test_a_films_blurred_faces_and_hands_are_found_in_their_frames(tmp_path):
     frames = [BLURRED if index in (4, 17) else SHARP for index in range(30)]
     for group in ("face", "left_hand", "right_hand"):
-        found = blurred_boxes(posed(tmp_path / f"{group}.mkv", frames, group=group))
+        video = posed(tmp_path / f"{group}.mkv", frames, group=group)
+        found = blurred_boxes(video, video)
         assert np.flatnonzero(found[group]).tolist() == [4, 17]
         assert all(not of.any() for other, of in found.items() if other != group)
 
@@ -116,4 +125,5 @@ def test_a_films_blurred_faces_and_hands_are_found_in_their_frames(tmp_path):
 def test_a_film_that_hardly_ever_is_blurred_has_no_blurred_boxes(tmp_path):
     for blurred in ((), (4,)):
         frames = [BLURRED if index in blurred else SHARP for index in range(30)]
-        assert blurred_boxes(posed(tmp_path / f"{len(blurred)}.mkv", frames)) == {}
+        video = posed(tmp_path / f"{len(blurred)}.mkv", frames)
+        assert blurred_boxes(video, video) == {}
