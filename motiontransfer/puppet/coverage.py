@@ -2,15 +2,13 @@
 
 Each next frame is the one that lowers most the distance of all body parts, in all frames, to the
 nearest one that is chosen (Nemhauser, Wolsey, Fisher 1978). A part's distance is that of its joints
-and of the neighboring bones, and a face or a hand that is blurred is farther, as where references
-are chosen (`motiontransfer.puppet.retrieval`).
+and of the neighboring bones, as where references are chosen (`motiontransfer.puppet.retrieval`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Complex128, Float32, Float64
 
@@ -27,15 +25,11 @@ from motiontransfer.puppet.parts import (
     full_lengths,
     part_shapes,
 )
-from motiontransfer.puppet.sharpness import SIDE_PX, blurred_penalty, relative_sharpness, sharpness
-from motiontransfer.video.color import Frame
-from motiontransfer.video.geometry import enclosing_box
 
 FARTHEST = 12.0
 """% of the body's height: beyond, a part looks no less alike."""
 
 _WEIGHTS = {"head": 2.0, "hand": 1.5, "other": 1.0}  # people look at faces, then at hands
-_SIDE = 0.12  # of a face or a hand, share of the body's height
 _MOST_FRAMES = 600  # of all clips, to be covered and again to choose from; memory grows with both
 
 Shapes = Complex128[np.ndarray, "_ _"]
@@ -144,11 +138,7 @@ def cover(
 
 
 def covering_frames(
-    clips: Sequence[Keypoints],
-    among: Sequence[Sequence[int]],
-    read: Callable[[int, Sequence[int]], Iterable[Frame]],
-    *,
-    count: int,
+    clips: Sequence[Keypoints], among: Sequence[Sequence[int]], *, count: int
 ) -> list[tuple[int, int]]:
     """(clip, frame) of those that show best what is in all frames, each part for itself.
 
@@ -156,57 +146,24 @@ def covering_frames(
 
     Args:
         among: the frames of each clip to choose from.
-        read: yields some frames of a clip, in the size of its keypoints.
     """
     share = max(_MOST_FRAMES // len(clips), 1)
     offered = [evenly_spaced(frames, count=share) for frames in among]
     keys = [(number, frame) for number, frames in enumerate(offered) for frame in frames]
     if len(keys) <= count:
         return keys
-    wanted, there, blur = [], [], []
-    for number, (clip, frames) in enumerate(zip(clips, offered, strict=True)):
+    wanted, there = [], []
+    for clip, frames in zip(clips, offered, strict=True):
         poses = PartPoses.of(_seen(clip), body_parts(clip.skeleton))
         wanted.append(poses.of_frames(evenly_spaced(range(clip.num_frames), count=share)))
         there.append(poses.of_frames(frames))
-        blur.append(_blur(clip, frames, there[-1], read(number, frames)))
     rows = [np.concatenate([each.distances(one) for one in there], axis=2) for each in wanted]
-    apart = np.concatenate(rows, axis=1) + np.concatenate(blur, axis=1)[:, None]
+    apart = np.concatenate(rows, axis=1)
     weights = np.concatenate([each.weights for each in wanted], axis=1)
     order = cover(weights, np.full(weights.shape, FARTHEST), apart)
     found = [keys[best] for best, _ in islice(order, count)]
     rest = [key for key in keys if key not in set(found)]
     return sorted(found + evenly_spaced(rest, count=count - len(found)))
-
-
-def _blur(
-    clip: Keypoints, frames: Sequence[int], poses: PartPoses, images: Iterable[Frame]
-) -> Float32[np.ndarray, "parts frames"]:
-    """Penalties of faces and hands, by their detail beside that in similar poses of the clip."""
-    body, heights = BodyPoses(clip.skeleton, clip.points, clip.score), upright_heights(clip)
-    detail = [dict[int, float | None]() for _ in poses.parts]
-    for row, (frame, image) in enumerate(zip(frames, images, strict=True)):
-        for part, of_part in zip(poses.parts, detail, strict=True):
-            points, found = body.joints(part.face or part.joints, frame)
-            box = enclosing_box(points[found], margin=0.0, image_size=clip.image_size)
-            if part.changes_fast and box and heights[frame] > 0:
-                x0, y0, x1, y1 = box
-                hull = points[found] - np.array((x0, y0), np.float32)
-                inside = np.zeros((y1 - y0, x1 - x0), np.uint8)
-                cv2.fillConvexPoly(inside, cv2.convexHull(hull).round().astype(np.int32), 255)
-                of_part[row] = sharpness(
-                    image[y0:y1, x0:x1, :3],
-                    inside,
-                    hull if part.face else None,
-                    zoom=SIDE_PX / (_SIDE * float(heights[frame])),
-                )
-    penalties = np.zeros(poses.is_found.shape, np.float32)
-    for number, (part, of_part) in enumerate(zip(poses.parts, detail, strict=True)):
-        apart = poses.distances(poses)[number]
-        alike = [row.tolist() for row in apart.argsort(axis=1, kind="stable")]
-        relative = relative_sharpness(of_part, lambda row, alike=alike: alike[row][1:])
-        for row, share in relative.items():
-            penalties[number, row] = blurred_penalty(share, part.kind)
-    return penalties
 
 
 def _seen(keypoints: Keypoints) -> Keypoints:

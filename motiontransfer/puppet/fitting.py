@@ -130,9 +130,7 @@ def _choose_references(
             "artifacts/quality"
         )
     training = [clip.keypoints.part(clip.training) for clip in clips]
-    return covering_frames(
-        training, usable, lambda number, indices: clips[number].read(indices), count=num_references
-    )
+    return covering_frames(training, usable, count=num_references)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,9 +59,7 @@ node {
 def clip_masks(clip: TargetClip) -> PersonMasks:
     """Masks of at most `MOST_MASKS` frames: half of them evenly spread, half by coverage."""
     every, half = range(clip.keypoints.num_frames), MOST_MASKS // 2
-    covering = covering_frames(
-        [clip.keypoints], [every], lambda _, indices: clip.read(indices), count=half
-    )
+    covering = covering_frames([clip.keypoints], [every], count=half)
     frames = sorted({*evenly_spaced(every, count=half), *(frame for _, frame in covering)})
     with FrameStore(detection_frames(clip.frames.parent)) as store:
         described = f"segmenting the person in {clip.name}"
