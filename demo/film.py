@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from demo.actors.choreography import Motion, compose
+from demo.actors.choreography import Motion, compose, strike
 from demo.actors.music import SAMPLE_RATE, compose_music, write_wave
-from demo.actors.renderer import film_clip, in_place_of, load_actor, true_keypoints
+from demo.actors.renderer import film_clip, in_place_of, load_actor, pose_actor, true_keypoints
 from motiontransfer.core import layout
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import Compute, Section, load_section
 from motiontransfer.core.progress import track
 from motiontransfer.pose.keypoints import write_keypoints
+from motiontransfer.puppet.key_poses import find_key_poses
 from motiontransfer.video.writer import store_sound, write_video
 
 PARAMS = Path("demo/params.yaml")
@@ -44,12 +45,26 @@ class DanceParams(Section):
     seed: int = Field(ge=0)
 
 
+class StrikeParams(DanceParams):
+    """A dance that begins with the key poses of another one."""
+
+    poses: int = Field(ge=1)
+    place: tuple[float, float]
+    change_seconds: float = Field(gt=0, le=10)
+    hold_seconds: float = Field(gt=0, le=10)
+
+
+DANCES = {"target": StrikeParams, "source": DanceParams}
+
+
 def main(clip: str) -> str:
     """Film a clip; write its video and `<clip>_joints.parquet`."""
     if clip not in VIDEOS:
         raise ParamsError(f"{clip}: no such clip; the demo has {', '.join(VIDEOS)}")
     params = load_section(FilmParams, "film", path=PARAMS)
-    motion = _dance("target" if clip == "target" else "source", params)
+    motion = _dance("source", params)
+    if clip == "target":
+        motion = _with_poses_of(motion, params)
     if clip == "truth":
         actor = load_actor(ACTORS[clip], (params.side, params.side), params.samples)
         motion = in_place_of(motion, _dance("target", params), actor)
@@ -105,13 +120,38 @@ def film_video(
 
 
 def _dance(name: str, params: FilmParams) -> Motion:
-    dance = load_section(DanceParams, name, path=PARAMS)
+    dance = load_section(DANCES[name], name, path=PARAMS)
     return compose(
         round(dance.seconds * params.frame_rate),
         frame_rate=float(params.frame_rate),
         beats_per_minute=dance.beats_per_minute,
         seed=dance.seed,
     )
+
+
+def _with_poses_of(dance: Motion, params: FilmParams) -> Motion:
+    """What the target does: first the poses that cover a dance, then a dance of her own."""
+    own = load_section(StrikeParams, "target", path=PARAMS)
+    size = params.side, params.side
+    dancer = load_actor(ACTORS["source"], size, params.samples)
+    joints = [pose_actor(dancer, dance, index)[1] for index in range(len(dance.angles))]
+    keypoints = true_keypoints(
+        dancer.film.room.camera.project(np.array(joints), size),
+        size=size,
+        frame_rate=Fraction(params.frame_rate),
+    )
+    free = _dance("target", params)
+    frames = sorted(find_key_poses(keypoints, num_poses=own.poses, least_gain=0.0).frames)
+    change, hold = (
+        max(round(seconds * params.frame_rate), 1)
+        for seconds in (own.change_seconds, own.hold_seconds)
+    )
+    if len(frames) * (change + hold) >= len(free.angles):
+        raise ParamsError(
+            f"{PARAMS}: target.seconds: {own.seconds:g} s are too short for {len(frames)} poses of "
+            f"{own.change_seconds:g} + {own.hold_seconds:g} s; film longer, or strike them faster"
+        )
+    return strike(free, dance, frames, place=own.place, change_frames=change, hold_frames=hold)
 
 
 def _music(folder: Path, motion: Motion, frame_rate: int, seed: int) -> tuple[Path, float]:

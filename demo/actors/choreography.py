@@ -6,8 +6,8 @@ vocabulary of poses, joined by curves without corners. Lengths are in leg length
 any body.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -172,6 +172,43 @@ def perform(
         path=steps.hips[:, :2],
         lift=steps.lift,
         beat_seconds=beat,
+    )
+
+
+def strike(
+    free: Motion,
+    dance: Motion,
+    frames: Sequence[int],
+    *,
+    place: tuple[float, float],
+    change_frames: int,
+    hold_frames: int,
+) -> Motion:
+    """A free dance whose beginning is poses of another dance, each held, then changed to the next.
+
+    The face goes on as in the free dance, but for blinks, as long as poses are struck: in each of
+    them the eyes are seen once. After the last pose so does the body.
+
+    Args:
+        place: where they are struck, x and z in leg lengths.
+    """
+    each = hold_frames + change_frames
+    num_frames = len(frames) * each
+    knots = [start + held for start in range(0, num_frames, each) for held in (0, hold_frames)]
+
+    def begun(own: np.ndarray, struck: np.ndarray) -> np.ndarray:
+        values = np.concatenate([np.repeat(struck, 2, axis=0), own[[num_frames]]])
+        curve = PchipInterpolator([*knots, num_frames], values)
+        return np.concatenate([curve(np.arange(num_frames)), own[num_frames:]])
+
+    actions = free.actions.copy()
+    actions[:num_frames, [name.startswith("eyeBlink") for name in ACTIONS]] = 0.0
+    return replace(
+        free,
+        actions=actions,
+        angles=begun(free.angles, dance.angles[frames]),
+        path=begun(free.path, np.tile(np.array(place), (len(frames), 1))),
+        lift=begun(free.lift, dance.lift[frames]),
     )
 
 

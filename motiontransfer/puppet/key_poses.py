@@ -26,7 +26,7 @@ exactly is off by at most 2.3 in 90 % of frames; with arms off by .1 radians by 
 (medians), by .2, where a struck film has lost most of what it gives, by 3.2 to 3.9.
 """
 _REGIONS = {"head": "head", "hand": "hands", "arm": "arms", "torso": "trunk", "neck": "trunk"}
-_LEAST_GAIN = 0.05  # % of the body's height, mean over parts and frames; dances need 8 to 12 poses
+LEAST_GAIN = 0.05  # % of the body's height, mean over parts and frames; dances need 8 to 12 poses
 _LEAST_FOUND = 0.9  # of the body's joints that the dance usually shows; fewer: the pose is a guess
 
 _Alike = list[tuple[float, int, int]]
@@ -54,12 +54,19 @@ class KeyPoses:
 
 
 def find_key_poses(
-    dance: Keypoints, filmed: Sequence[Keypoints] = (), *, num_poses: int = NUM_KEY_POSES
+    dance: Keypoints,
+    filmed: Sequence[Keypoints] = (),
+    *,
+    num_poses: int = NUM_KEY_POSES,
+    least_gain: float = LEAST_GAIN,
 ) -> KeyPoses:
     """The poses of a dance that cover it best, beside those of films that are there.
 
     Fewer where fewer cover it. A frame in which joints are missing, completed or filled in is never
     one of them.
+
+    Args:
+        least_gain: of a pose in mean distance, % of the body's height.
     """
     parts = body_parts(dance.skeleton)
     compared = evenly_spaced(range(dance.num_frames), count=min(_MAX_FRAMES, dance.num_frames))
@@ -80,7 +87,7 @@ def find_key_poses(
         apart = poses.distances(poses)
         apart[..., ~_is_certain(dance.part(compared))] = FARTHEST
         for best, gain in islice(cover(weights, nearest, apart), num_poses):
-            if gain < _LEAST_GAIN:
+            if gain <= least_gain:
                 break
             chosen.append(best)
             nearest = np.minimum(nearest, apart[..., best])

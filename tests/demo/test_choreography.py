@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from demo.actors.choreography import ACTIONS, compose
+from demo.actors.choreography import ACTIONS, compose, strike
 from demo.actors.posing import ANGLES
 
 RATE = 25.0
@@ -83,3 +83,25 @@ def test_a_jump_falls_with_gravity(long_dance):
     middle = flying[:-2] & flying[1:-1] & flying[2:]
     fall = np.diff(motion.lift, 2)[middle] * RATE**2
     np.testing.assert_allclose(fall * 0.866, -9.81, atol=0.03)  # meters, a leg of 0.866 m
+
+
+def test_struck_poses_are_held_at_one_place_and_the_free_dance_goes_on(long_dance):
+    dance = compose(160, frame_rate=RATE, beats_per_minute=112.0, seed=21)
+    frames = [3, 40, 99]
+    struck = strike(long_dance, dance, frames, place=(0.2, 0.5), change_frames=12, hold_frames=8)
+    assert len(struck.angles) == len(struck.path) == len(struck.lift) == len(long_dance.angles)
+    for number, frame in enumerate(frames):
+        held = slice(20 * number, 20 * number + 9)
+        np.testing.assert_allclose(struck.angles[held], np.tile(dance.angles[frame], (9, 1)))
+        np.testing.assert_allclose(struck.lift[held], dance.lift[frame])
+        np.testing.assert_allclose(struck.path[held], np.tile([0.2, 0.5], (9, 1)))
+    for name in ("angles", "path", "lift"):
+        own, free = getattr(struck, name), getattr(long_dance, name)
+        np.testing.assert_array_equal(own[60:], free[60:])
+        steps = np.abs(np.diff(own[:62], axis=0))
+        assert steps.max() <= np.ptp(own[:62], axis=0).max() / 4
+    blinks = [name.startswith("eyeBlink") for name in ACTIONS]
+    assert struck.actions[:60, blinks].max() == 0
+    assert long_dance.actions[:60, blinks].max() > 0.5
+    struck.actions[:60, blinks] = long_dance.actions[:60, blinks]
+    np.testing.assert_array_equal(struck.actions, long_dance.actions)

@@ -11,7 +11,8 @@ from motiontransfer.pose.keypoints import read_keypoints
 
 PARAMS = """
 film: {side: 64, frame_rate: 25, samples: 1, crf: 12}
-target: {seconds: 0.6, beats_per_minute: 112, seed: 7}
+target: {seconds: 0.6, beats_per_minute: 112, seed: 7, poses: 3, place: [0.2, 0.5],
+  change_seconds: 0.04, hold_seconds: 0.08}
 source: {seconds: 0.4, beats_per_minute: 112, seed: 21}
 """
 
@@ -65,6 +66,12 @@ def test_the_ground_truth_has_the_sources_frames_and_the_targets_room(project):
     assert np.abs(truth[0][corners].astype(int) - target[0][corners]).mean() < 2
 
 
+def test_poses_that_take_longer_than_the_film_are_refused(project):
+    Path("demo/params.yaml").write_text(PARAMS.replace("hold_seconds: 0.08", "hold_seconds: 2"))
+    with pytest.raises(ParamsError, match=r"0.6 s are too short for \d+ poses of 0.04 \+ 2 s"):
+        film.main("target")
+
+
 def test_an_unknown_clip_is_refused_with_the_known_names(project):
     with pytest.raises(ParamsError, match="target, source, truth"):
         film.main("targte")
@@ -77,4 +84,5 @@ def test_the_params_file_that_comes_with_the_project_is_valid():
     params = load_section(film.FilmParams, "film", path=root / "demo/params.yaml")
     assert params.side <= 512
     for clip, least in (("target", 20), ("source", 6)):
-        assert load_section(film.DanceParams, clip, path=root / "demo/params.yaml").seconds >= least
+        section = load_section(film.DANCES[clip], clip, path=root / "demo/params.yaml")
+        assert section.seconds >= least

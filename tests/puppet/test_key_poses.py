@@ -71,6 +71,14 @@ def test_of_a_dance_that_never_repeats_the_best_covered_share_grows_by_less_and_
     assert (np.diff(gains) <= 1e-9).all()
 
 
+def test_poses_that_add_less_are_asked_for_where_less_is_enough():
+    dance = joined(standing(40), moved(standing(2), "left_wrist", {0: (4, 0), 1: (8, 0)}))
+    least, every, none = (find_key_poses(dance, least_gain=gain) for gain in (0.05, 0.0, 99.0))
+    assert (len(least.frames), len(none.frames)) == (1, 0)
+    assert len(every.frames) == 3  # frames that are alike add nothing
+    assert every.frames[0] == least.frames[0]
+
+
 def test_where_nobody_is_seen_nothing_is_asked_for():
     nobody = standing(5)
     for group in ("body", "left_hand", "right_hand", "face"):
