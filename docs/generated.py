@@ -27,6 +27,7 @@ ENTRIES = {  # keys of entries in films.yaml
     "guides.source_subject": "the person in it",
     "guides.target": "whose films count as filmed; the person in the video: nobody's",
     "scenes.subject": "the person in the video of this name, whom targets replace",
+    "scenes.film": "the video's path, or the `transfer.mp4` in which the first of two is replaced",
     "in_film.source": "as in the transfer of this name, as the others; one of `scenes`",
     "in_film.source_subject": "the person in it",
     "in_film.target": "the person rendered",

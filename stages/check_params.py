@@ -231,6 +231,10 @@ def _name_faults() -> Iterator[str]:
     for name, scene in scenes.items():
         if name not in videos or videos[name].subject != scene.subject:
             yield f"scenes.{name}: expected a video and its subject; videos has {list(videos)}"
+        elif (
+            scene.film != videos[name].path and scene.film.parts[:1] != layout.RESULTS_FOLDER.parts
+        ):
+            yield f"scenes.{name}.film: expected {videos[name].path}, or a result in it"
     for key, pairs in {"in_film": in_film, "face_cycles": face_cycles}.items():
         for name, pair in pairs.items():
             if name not in transfers:

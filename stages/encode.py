@@ -69,7 +69,7 @@ def main(transfer: str) -> str:
         style=rendered.style,
     )
     results, others = layout.results_folder(transfer), layout.backgrounds_folder(transfer)
-    signature = with_scene(rendered.assertion, transfer), credentials
+    assertion = with_scene(rendered.assertion, transfer)
     frames_file = layout.rendered_folder(transfer) / layout.FRAMES_FILE
     is_drawn = not frames_file.exists()
     read = cache(partial(read_appearance, layout.appearance_file(names.target)))
@@ -98,13 +98,13 @@ def main(transfer: str) -> str:
             frames = _enlarged(stored, read, poses, size=size)
         if not has_room:
             own = dict.fromkeys(files_over(params.background), _COMPOSITE)
-            folder = enter(signed_files(enter(replacing_folder(others)), own, *signature))
+            folder = enter(
+                signed_files(enter(replacing_folder(others)), own, assertion, credentials)
+            )
             empty = _taken(rooms) if in_film else repeat(resize(read().background, size))
             frames = written_over(frames, folder, params.background, empty, source, **looks)
         frames = track(frames, "encode", total=poses.num_frames)
-        files = partial(
-            signed_files, results, assertion=rendered.assertion, credentials=credentials
-        )
+        files = partial(signed_files, results, assertion=assertion, credentials=credentials)
         sheet: dict[str, Any] = {"contact_sheet_file": results / "contact_sheet.png"}
         sheet["num_columns"] = params.contact_sheet_columns
         if is_drawn and not in_film:  # the result is there before what compares it

@@ -7,14 +7,16 @@ from tempfile import TemporaryDirectory
 from motiontransfer.core import layout
 from motiontransfer.core.params import DancersScene, load_section
 from motiontransfer.core.storage import replacing_folder, write_json
-from stages.decode import DecodeEntry, video_file
+from stages.decode import video_file
 
 
 def main(video: str) -> str:
-    subject = load_section(DancersScene, f"scenes.{video}").subject
-    folder = layout.scene_folder(video)
+    scene = load_section(DancersScene, f"scenes.{video}")
+    folder, subject = layout.scene_folder(video), scene.subject
+    film = video_file(scene.film, f"scenes.{video}.film")
     with replacing_folder(folder) as work:
-        counts = _fit(video, subject, work)
+        shutil.copyfile(film, work / f"{layout.FILM_OF_SCENE}{film.suffix}")
+        counts = _fit(video, subject, film, work)
     write_json(layout.counts_file("fit_scene", video), counts)
     unsure = counts["frames_with_unsure_background"]
     lost = counts["frames_without_dancer"]
@@ -23,7 +25,7 @@ def main(video: str) -> str:
     return f"{folder}: the film without {subject}{told}"
 
 
-def _fit(video: str, subject: str, folder: Path) -> dict[str, float]:
+def _fit(video: str, subject: str, film: Path, folder: Path) -> dict[str, float]:
     from motiontransfer.core.tensor_files import write_arrays
     from motiontransfer.pose.keypoints import read_detections, read_keypoints
     from motiontransfer.puppet.scene_fitting import fit_scene
@@ -31,10 +33,6 @@ def _fit(video: str, subject: str, folder: Path) -> dict[str, float]:
     from motiontransfer.video.clip import picture_box, read_clip
     from motiontransfer.video.isolation import run_isolated
 
-    params = layout.video_params_file(video, "decode")
-    path = load_section(DecodeEntry, f"videos.{video}", path=params).path
-    film = video_file(path, f"videos.{video}.path")
-    shutil.copyfile(film, folder / f"{layout.FILM_OF_SCENE}{film.suffix}")
     file = layout.keypoints_file(subject, video)
     dance = read_keypoints(file)
     with TemporaryDirectory(prefix="motiontransfer-") as scratch:

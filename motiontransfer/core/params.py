@@ -125,6 +125,9 @@ class DancersScene(Section):
     """A dancer's film in which targets perform."""
 
     subject: Name
+    film: Path
+    """What is shown around the targets: the video, or a result in it, in which another of several
+    dancers is replaced already."""
 
 
 class Transfer(Section):

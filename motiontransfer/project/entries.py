@@ -189,7 +189,8 @@ def add_transfer(
             del entry["truth"]
             params = add_entry(params, "in_film", name, entry)
             if source not in _load_scenes(root):
-                params = add_entry(params, "scenes", source, {"subject": subject})
+                of_dancer = {"subject": subject, "film": videos[source].path.as_posix()}
+                params = add_entry(params, "scenes", source, of_dancer)
         write_text(root / FILMS_FILE, params)
         return name
 

@@ -175,3 +175,5 @@ def _rows(provenance: Provenance | None) -> Iterator[tuple[str, str]]:
     for key, value in source.items() if isinstance(source, dict) else ():
         yield word, f"{key.removesuffix('_sha256')} SHA-256 {value}"
         word = ""
+    if isinstance(scene := provenance.assertion.get("scene"), dict):
+        yield "scene", f"a person {scene.get('person')} in film SHA-256 {scene.get('film_sha256')}"

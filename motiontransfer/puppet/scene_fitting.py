@@ -116,15 +116,14 @@ def fit_scene(
         write_frames(levels_file, shown, frame_rate=clip.keypoints.frame_rate)
         seen = evenly_spaced(found.frame_index.tolist(), count=_NUM_FACES)
         skin = skin_colors(face_pixels(dancer.keypoints, index, store[index]) for index in seen)
-    (across, down), (left, top, *_) = detected.scale, detected.content
-    of_crop = np.array([[across, 0, left], [0, down, top], [0, 0, 1]])
-    plate, (x0, y0, x1, y1) = background.image, framing.crop
+    plate = background.image
     if not path.moves:
+        x0, y0, x1, y1 = framing.crop
         plate = resize(_part(plate, size, detected.content), (y1 - y0, x1 - x0))
     scene = Scene(
         picture=np.array(picture, np.int64),
         plate=plate,
-        maps=np.diag((*zoom[::-1], 1.0)) @ path.maps @ of_crop,
+        maps=np.diag((*zoom[::-1], 1.0)) @ path.maps @ _to_detected(detected),
         before=_part(before.place(), size, detected.content),
         skin=skin,
     )
@@ -135,6 +134,12 @@ def fit_scene(
         "overlays": len(captions) + len(overlays),
         "before_the_dancer": float((scene.before > 127).mean()),
     }
+
+
+def _to_detected(framing: Framing) -> Float64[np.ndarray, "3 3"]:
+    """From pixels of the film's crop to those of the image."""
+    (across, down), (left, top, *_) = framing.scale, framing.content
+    return np.array([[across, 0, left], [0, down, top], [0, 0, 1]])
 
 
 def _captions(store: FrameStore, masks: Iterable[Mask], dancer: Dancer) -> list[Overlay]:

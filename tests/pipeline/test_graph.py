@@ -53,7 +53,10 @@ def graph(tmp_path_factory):
     root = tmp_path_factory.mktemp("graph")
     copied_graph(root)
     others = {"detectors": ["detector"], "guides": {"dance": GUIDE}}
-    others |= {"scenes": {"demo_dance": {"subject": "ben"}}, "in_film": {"t": GUIDE}}
+    others |= {
+        "scenes": {"demo_dance": {"subject": "ben", "film": "demo/clips/source.mp4"}},
+        "in_film": {"t": GUIDE},
+    }
     others |= {"face_cycles": {"t": GUIDE}}
     write_sections({**PARAMS, **others}, root)
     Repo.init(str(root), no_scm=True).close()
@@ -243,7 +246,7 @@ def test_no_name_reaches_a_shell_before_it_is_checked(tmp_path, monkeypatch):
         {"guides": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
         {"detectors": [HOSTILE]},
         {"in_film": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
-        {"scenes": {HOSTILE: {"subject": HOSTILE}}},
+        {"scenes": {HOSTILE: {"subject": HOSTILE, "film": "v.mp4"}}},
         {"face_cycles": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
     ):
         empty = {

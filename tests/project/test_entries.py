@@ -132,7 +132,7 @@ def test_a_film_is_one_scene_for_all_who_perform_in_it_as_long_as_anyone_does(fi
     entries.add_video(film, name="solo", subject="eve", crop="none", role="target")
     for target in ("ben", "eve"):
         entries.add_transfer(**wanted, target=target)
-    assert params()["scenes"] == {"dance": {"subject": "ben"}}
+    assert params()["scenes"] == {"dance": {"subject": "ben", "film": "data/videos/dance.mp4"}}
     assert [*params()["in_film"]] == ["ben_as_ben", "eve_as_ben"]
     entries.remove_video(entries.removal_of("solo"))
     assert [*params()["scenes"]] == ["dance"]

@@ -107,6 +107,11 @@ def test_lines_name_content_origin_signer_networks_and_source(signed):
         assert value in line
     by = replace(found, signer="Example Studio")
     assert "by Example Studio:" in provenance_lines(by)[2]
+    scene = {"person": "replaced", "film_sha256": "d" * 64}
+    in_film = replace(found, assertion={**found.assertion, "scene": scene})
+    assert (
+        provenance_lines(in_film)[-1] == f"  scene     a person replaced in film SHA-256 {'d' * 64}"
+    )
     assert "proves nothing" in provenance_lines(None)[1]
 
 
