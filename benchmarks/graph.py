@@ -94,7 +94,7 @@ def make_project(folder: Path, checkout: Path, *, films: int, targets: int) -> N
         **{"guides": {}, "detectors": []},
     }
     if (checkout / "films.yaml").exists():
-        people = {"films": {**people, "face_cycles": {}}}
+        people = {"films": {**people, "scenes": {}, "in_film": {}, "face_cycles": {}}}
         _write(folder / "films.yaml", yaml.safe_dump(people, sort_keys=False))
     else:
         params |= people
