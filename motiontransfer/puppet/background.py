@@ -107,7 +107,7 @@ def median_background(
 
 def room_behind(
     images: ImagesOnDisk,
-    distances: UInt8[np.ndarray, "frames height width"],
+    distances: UInt8[np.ndarray, "frames rows columns"],
     size: tuple[int, int],
     height_px: float,
 ) -> tuple[Frame, _Pixels]:

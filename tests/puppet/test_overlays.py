@@ -179,5 +179,7 @@ def test_no_part_carries_an_overlay_along_and_one_that_stays_is_before_all(
         within[110:146, 106:150] = stays
         assert (is_extreme & ~within).sum() < 20
         if stays and pose is not aside:
-            assert is_extreme[PLACE].sum() > 0.9 * (coverage[PLACE] > 200).sum() > 500
+            covered = (coverage[PLACE] > 200).sum()  # beside it the room shows the sticker
+            assert is_extreme[PLACE].sum() > 0.9 * covered
+            assert covered > 500
             assert (texture[PLACE][..., 4] > 240)[is_extreme[PLACE]].mean() > 0.95

@@ -213,7 +213,7 @@ def test_a_puppet_is_not_made_of_frames_less_than_a_second_away(clip, tmp_path):
     other = training_clip(tmp_path, dance(4, seed=5))
     appearance = target_of([clip, other], num_references=12).appearance
     assert appearance.frames.tolist() == [
-        *([0, index] for index in (0, 1, 3, 4, 6, 7)),
+        *([0, index] for index in range(8)),
         *([1, index] for index in range(4)),
     ]
     puppets = puppets_of_clips(Puppet(appearance), [clip, other])
