@@ -49,7 +49,7 @@ def run_tiny_project(root: Path) -> None:
 
 def shrink_demo(params: dict) -> None:
     params["film"].update(side=SIZE, samples=1)
-    params["target"]["seconds"] = 1.2
+    params["target"] |= {"seconds": 1.2, "poses": 1, "change_seconds": 0.04, "hold_seconds": 0.04}
     params["source"]["seconds"] = SOURCE_FRAMES / 25
 
 
