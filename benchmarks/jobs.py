@@ -47,7 +47,7 @@ _NETWORK = {
 _SMALL = {
     "demo/params.yaml": {
         "film": {"side": _SIZE, "samples": 1},
-        "target": {"seconds": 1.2},
+        "target": {"seconds": 1.2, "poses": 1, "change_seconds": 0.04, "hold_seconds": 0.04},
         "source": {"seconds": 0.6},
     },
     "params.yaml": {
