@@ -43,7 +43,8 @@ def main(transfer: str) -> str:
         shown = puppet_in_film(appearance, film, poses, match_light=params.match_light)
         drawn = (frame for frame, _ in shown)
     else:
-        drawn = puppet_frames(Puppet(appearance, poses.image_size), poses, size=framing.size)
+        puppet = Puppet(appearance, poses.image_size, averaged="patches")
+        drawn = puppet_frames(puppet, poses, size=framing.size)
     frames = (frame[..., :3] for frame in drawn)
     if params.visible_label == "corner":
         frames = map(with_label, frames)

@@ -1,7 +1,9 @@
 """Canvas on which parts are laid over one another, and the texture that the networks read."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ TEXTURE_CHANNELS = 5
 DrawnPart = tuple[UInt8[np.ndarray, "_ _ 4"], tuple[int, int]]
 """RGB and coverage of a part's pixels, and the (x, y) of the first."""
 Canvas = Float32[np.ndarray, "5 height width"]
+AveragedAreas = Literal["canvas", "patches"]
 Corners = Int64[np.ndarray, "2 2"]
 """(x, y) of the first pixel, and of the one behind the last."""
 
@@ -23,14 +26,17 @@ _THIN = 0.003  # thinner than twice that it is no part of the person
 _LEAST_SOFT_PX = 2
 
 
-def supersampling(rate: float) -> tuple[int, int]:
+def supersampling(rate: float, *, averaged: AveragedAreas) -> tuple[int, int]:
     """Factors by which the canvas is finer than the texture, and patches are shrunk before.
 
-    Areas are averaged when the canvas becomes the texture; large ones in patches as well.
+    Areas are averaged when the canvas becomes the texture; large ones in patches as well, or all.
 
     Args:
         rate: pixels of the texture per pixel of the references.
+        averaged: where; in patches alone, the canvas has the texture's own pixels.
     """
+    if averaged == "patches":
+        return 1, 2 ** round(math.log2(max(1 / rate, 1)))
     finer = max(round(1 / rate), 1)
     shrink = 2 ** max(finer.bit_length() - 2, 0)
     return round(finer / shrink), shrink

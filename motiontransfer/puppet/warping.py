@@ -21,6 +21,7 @@ from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.bending import DrawnBox, Placement, margin_px, sampling_grid
 from motiontransfer.puppet.canvas import (
     TEXTURE_CHANNELS,
+    AveragedAreas,
     Canvas,
     DrawnPart,
     Texture,
@@ -67,14 +68,21 @@ _NO_MAP = np.zeros(0, np.float32)  # OpenCV's second map: places are one array o
 class Puppet:
     """Draws a person of known appearance in any pose."""
 
-    def __init__(self, appearance: Appearance, size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        appearance: Appearance,
+        size: tuple[int, int] | None = None,
+        *,
+        averaged: AveragedAreas = "canvas",
+    ) -> None:
         """Prepare the choice of references.
 
         Args:
             size: (height, width) of the image in which poses are given; None: that of the
                 references.
+            averaged: of textures smaller than the references; in patches it takes half the time.
         """
-        self.appearance = appearance
+        self.appearance, self.averaged = appearance, averaged
         self.references = References(appearance)
         self.parts = self.references.parts
         self.joined, self.joints = joined_parts(self.parts), meeting_joints(self.parts)
@@ -279,7 +287,7 @@ class PuppetClip:
         height, width = size or (round(y1 - y0), round(x1 - x0))
         zoom = self.puppet.zoom
         rate = np.array([width / (x1 - x0), height / (y1 - y0)]) / zoom
-        finer, shrink = supersampling(float(rate.max()))
+        finer, shrink = supersampling(float(rate.max()), averaged=self.puppet.averaged)
         canvas = np.zeros((TEXTURE_CHANNELS, finer * height, finer * width), np.float32)
         references, pose = self.puppet.references, self.poses[index : index + 1]
         height_px = self.puppet.appearance.height_px * float(self.scales[index])

@@ -319,7 +319,7 @@ class LivePuppet:
 
     def __init__(self, appearance: Appearance, size: tuple[int, int]) -> None:
         """Take the (height, width) of the poses' image; frames may be larger."""
-        self._puppet, self.size = Puppet(appearance, size), size
+        self._puppet, self.size = Puppet(appearance, size, averaged="patches"), size
         self.style = display_style(size[0])
         height, width = appearance.background.shape[:2]
         share = min(_MOST_LIVE_PX / height, 1.0)

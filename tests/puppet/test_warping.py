@@ -491,6 +491,14 @@ def test_a_texture_smaller_than_the_references_has_the_mean_of_each_area(
         assert apart(small, means)[small[..., 3] > 0].mean(axis=0).max() < 3
 
 
+def test_areas_that_are_averaged_in_patches_alone_have_nearly_the_same_means(large_of_one):
+    """At a quarter, 4 levels off; patches that are sampled as they are, 9."""
+    in_patches = Puppet(large_of_one.appearance, PERSON_SIZE, averaged="patches")
+    size = tuple(side // 4 for side in SIZE_OF_LARGE)
+    expected, got = (drawn(puppet, ACROSS, size=size) for puppet in (large_of_one, in_patches))
+    assert apart(got, expected)[expected[..., 3] > 0].mean(axis=0).max() < 5
+
+
 def test_a_puppet_and_a_pose_of_different_detectors_share_the_parts_that_both_know(of_one):
     body = known_to(COCO_17, posed())
     frames = [painted(posed())[0]]
