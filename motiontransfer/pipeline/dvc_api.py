@@ -91,6 +91,7 @@ def opened(root: Path, *, wait: bool = False) -> Generator[Repo]:
                 f"{root.resolve()}: no DVC project with git here; run from the project's root, or, "
                 "without git, first `uv run dvc config --local core.no_scm true`"
             ) from error
+    repo.scm_context.quiet = True  # what to commit is said by `share`
     with repo:
         yield repo
 

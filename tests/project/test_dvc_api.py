@@ -1,5 +1,6 @@
 """The names of DVC that it does not promise, each as this project uses it."""
 
+import logging
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -93,6 +94,14 @@ def test_errors_of_dvc_have_no_colors():
     red = DvcException("\x1b[31mdata\x1b[39m is\n\x1b[1;4ma link\x1b[0m")
     with pytest.raises(MotionTransferError, match=r"^add: data is a link$"), errors_of_dvc("add"):
         raise red
+
+
+def test_no_advice_on_git_is_told(repo, owner, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("dvc"), "propagate", True)
+    caplog.set_level("INFO", "dvc")
+    (owner.root / "more.bin").write_bytes(b"1")
+    repo.add([str(owner.root / "more.bin")])
+    assert "git add" not in caplog.text
 
 
 def test_stages_are_in_order_after_those_they_read(repo):
