@@ -29,7 +29,7 @@ FOLDER = Path(".dvc/tmp/app")
 _CLOCK_SECONDS = 2.0  # that the start of a process may differ: it moves with the clock that is set
 _NUM_KEPT = 20  # of those that ended
 
-_PROGRESS = re.compile(r"^\S+: (\d+) of (\d+), .*?, ([\d:]+) left", re.MULTILINE)
+_PROGRESS = re.compile(r"^\S+: (\d+) of (\d+) s, .*?, ([\d:]+) left", re.MULTILINE)
 _MADE = re.compile(r"^(preview|result|report): (\S.*)$", re.MULTILINE)
 _TRANSFER = re.compile(r"^(\S+): \d+ stages?, about ", re.MULTILINE)
 _ERROR = re.compile(r"^ERROR: (.*?)(?:; its output: \S+)?$", re.MULTILINE)

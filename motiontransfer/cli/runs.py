@@ -299,7 +299,7 @@ def metered(
     Args:
         tell: of stages, called once they are done.
     """
-    meter = ProgressMeter(title, total=max(round(sum(forecasts.values())), 1))
+    meter = ProgressMeter(title, total=max(round(sum(forecasts.values())), 1), unit=" s")
     untold = [*tell]
 
     def tell_once(stages: Sequence[str]) -> None:

@@ -18,16 +18,18 @@ _FIRST_LINE_SECONDS, _LOG_EVERY_SECONDS = 3.0, 20.0
 class ProgressMeter:
     """Display of how many steps are done, their rate and the ETA."""
 
-    def __init__(self, description: str, *, total: int, done: int = 0) -> None:
-        """Start the clock; `done` steps are of an earlier session."""
+    def __init__(self, description: str, *, total: int, done: int = 0, unit: str = "") -> None:
+        """Start the clock; `done` steps are of an earlier session. The unit follows the total."""
         self._description, self._total, self._first = description, total, done
+        self._unit = unit
         self._began = time.monotonic()
         self._next_line = self._began + _FIRST_LINE_SECONDS
         self._bar = tqdm(
             desc=description,
             initial=done,
             total=total,
-            bar_format="{desc}: {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} {postfix}",
+            unit=unit,
+            bar_format="{desc}: {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt}{unit} {postfix}",
             disable=None,
             dynamic_ncols=True,
             leave=False,
@@ -44,7 +46,8 @@ class ProgressMeter:
         status = f"{steps_per_second:.2f}/s, {time_left} left{note}"
         if self._bar.disable:
             self._next_line = now + _LOG_EVERY_SECONDS
-            _logger.info("%s: %d of %d, %s", self._description, done, self._total, status)
+            of = f"{done} of {self._total}{self._unit}"
+            _logger.info("%s: %s, %s", self._description, of, status)
         else:
             self._bar.set_postfix_str(status, refresh=False)
             self._bar.update(done - self._bar.n)

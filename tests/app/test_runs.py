@@ -14,9 +14,9 @@ from tests.command import started
 LOG = """\
 me.mp4: 00:12, 1080x1920 px, 30 frames a second, H.264, with sound
 me_as_it: 6 stages, about 2.5 min on this CPU
-me_as_it: 3 of 150, 0.95/s, 02:37 left, check_params
+me_as_it: 3 of 150 s, 0.95/s, 02:37 left, check_params
 preview: results/me_as_it/preview.mp4
-me_as_it: 45 of 150, 1.94/s, 00:56 left, decode@it, train_gan@me
+me_as_it: 45 of 150 s, 1.94/s, 00:56 left, decode@it, train_gan@me
 """
 ENDED = """\
 result: results/me_as_it/transfer.mp4

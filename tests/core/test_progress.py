@@ -37,14 +37,14 @@ def test_a_log_gets_a_line_within_seconds_and_then_every_20(clock, caplog, capsy
 
 def test_the_rate_is_of_this_session_and_the_eta_is_limited(clock, caplog):
     caplog.set_level(logging.INFO)
-    meter = ProgressMeter("train", total=110, done=10)
+    meter = ProgressMeter("train", total=110, done=10, unit=" s")
     clock[0] += 4
     meter.show(12, note=", l1 0.5")
     clock[0] += 56
     meter.show(14, max_seconds_left=30.0)
     assert caplog.messages == [
-        "train: 12 of 110, 0.50/s, 03:16 left, l1 0.5",
-        "train: 14 of 110, 0.07/s, 00:30 left",
+        "train: 12 of 110 s, 0.50/s, 03:16 left, l1 0.5",
+        "train: 14 of 110 s, 0.07/s, 00:30 left",
     ]
 
 
@@ -53,13 +53,13 @@ def test_a_terminal_gets_a_bar_and_no_lines(monkeypatch, caplog):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(progress, "_FIRST_LINE_SECONDS", 0.0)
-    meter = ProgressMeter("train", total=11, done=4)
+    meter = ProgressMeter("train", total=11, done=4, unit=" s")
     meter.show(7, note=", l1 0.123")
     meter._bar.refresh()
     shown = terminal.getvalue()
     meter.close()
     assert "train:  64%" in shown
-    assert "7/11" in shown
+    assert "7/11 s" in shown
     assert "/s, 00:00 left, l1 0.123" in shown
     assert not caplog.records
 
