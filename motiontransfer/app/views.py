@@ -20,12 +20,11 @@ STYLE = """
          background: var(--background-fill-secondary)}
 .chosen video, .chosen img {max-width: 100%; max-height: 45vh; border-radius: 6px}
 .pick:not(:has(.chosen)) .drop {height: 45vh}
-.drop {height: 120px}
+.drop {height: 160px}
 .drop button {height: 100% !important; min-height: 0}
-.cards {display: grid; grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); gap: 1em;
-        align-items: start}
-.cards article {padding: .8em; border: 1px solid var(--border-color-primary); border-radius: 6px;
-                overflow-wrap: anywhere}
+.cards {columns: 280px; column-gap: 1em}
+.cards article {break-inside: avoid; margin-bottom: 1em; padding: .8em; overflow-wrap: anywhere;
+                border: 1px solid var(--border-color-primary); border-radius: 6px}
 .cards h2 {font-size: 1em; margin: 0 0 .5em}
 .cards img {max-width: 100%; max-height: 40vh; margin: 0 auto; border-radius: 6px}
 .cards pre {white-space: pre-wrap; font-family: inherit}
