@@ -130,6 +130,23 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     assert Path("films.yaml").read_bytes() == before
 
 
+def test_two_dancers_are_replaced_by_two_people(films, monkeypatch, capfd):
+    dancer, me, other = films
+    assert run_command(monkeypatch, "dance", dancer, me, "--and", other)
+    assert "add --scene dancer" in capfd.readouterr().err
+    both = ("dance", dancer, me, "--and", other, "--scene", "dancer")
+    assert not run_command(monkeypatch, *both, "--dry")
+    output = capfd.readouterr().out
+    assert output.count("frames a second") == 3
+    assert "report@encore_as_the_dance_second_in_film" in output
+    assert not run_command(monkeypatch, *both, "--preview")
+    assert "preview: results/IMG_42_as_the_dance_in_film/preview.mp4" in capfd.readouterr().out
+    assert not [stage for stage in ran() if stage.startswith("train")]
+    film = "results/IMG_42_as_the_dance_in_film/transfer.mp4"
+    second = {"subject": "the_dance_second", "film": film}
+    assert read_films()["scenes"]["the_dance_second"] == second
+
+
 def test_progress_is_the_forecast_of_what_is_done_and_of_what_runs(monkeypatch, caplog):
     caplog.set_level(logging.INFO, "motiontransfer.core.progress")
     monkeypatch.setattr("motiontransfer.core.progress._FIRST_LINE_SECONDS", 0.0)

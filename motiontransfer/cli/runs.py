@@ -12,8 +12,9 @@ import time
 import webbrowser
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.live import Live
@@ -24,7 +25,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from motiontransfer.cli.options import AsJson, Yes, app
 from motiontransfer.cli.videos import check_films, print_missing_poses
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MissingFileError, MotionTransferError, printable
+from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError, printable
 from motiontransfer.core.params import Scene
 from motiontransfer.core.progress import ProgressMeter
 from motiontransfer.project.params_editing import apply_preset, preset_changes
@@ -54,6 +55,12 @@ def dance(
     scene: Annotated[
         Scene, typer.Option(help="Where ME performs: in ME's own room, or in the film of DANCER.")
     ] = "target",
+    other: Annotated[
+        Path | None,
+        typer.Option(
+            "--and", help="Whom to put in place of the smaller of two dancers, ME of the larger."
+        ),
+    ] = None,
 ) -> None:
     """Check and add the files, and run all that renders ME performing the dance of DANCER."""
     from motiontransfer.pipeline.plan import (
@@ -66,19 +73,33 @@ def dance(
     from motiontransfer.pipeline.runs import num_at_once
     from motiontransfer.project.dances import add_dance, take_back
 
+    if other and scene != "dancer":
+        raise ParamsError("--and: two dancers are replaced in their own film; add --scene dancer")
+
+    def add(*, entry_only: bool = False, root: Path = Path()) -> list["Dance"]:
+        crop: Literal["none", "auto"] = "none" if other else "auto"
+        how = partial(add_dance, dancer, scene=scene, crop=crop, entry_only=entry_only, root=root)
+        dances = [how(*me)]
+        return [*dances, how(other, other=dances[0])] if other else dances
+
     with scratch_project() as root:  # nothing of the project changes before all is known
-        planned = add_dance(dancer, *me, scene=scene, entry_only=True, root=root)
-        targets = planned.new.keys() - {planned.source}
-        checked = check_films(planned.new, crop="auto", targets=targets)
-        wanted = _wanted(planned, preview=preview)
+        planned = add(entry_only=True, root=root)
+        seconds = {each.source for each in planned[1:]}  # the film of the first
+        files = {name: file for each in planned for name, file in each.new.items()}
+        files = {name: file for name, file in files.items() if name not in seconds}
+        targets = files.keys() - {planned[0].source}
+        checked = check_films(files, crop="auto", targets=targets)
+        # of whom to train on before the second of two can be shown
+        shown = 0 if preview and planned[0].is_trained else -1
+        wanted = _wanted(planned[shown], preview=preview)
         graph = plan(*wanted, root=root, is_forecast=True)
         forecasts = forecast(graph, root=root)
-    print_missing_poses(
-        planned.transfer, source=planned.source, target=planned.target, checked=checked
-    )
-    dance = planned if dry else add_dance(dancer, *me, scene=scene)
-    if dance.removed:
-        typer.echo(f"{'to be ' * dry}removed, of the demo: {', '.join(dance.removed)}")
+    first = planned[0]  # of the second dancer no joint is known yet
+    print_missing_poses(first.transfer, source=first.source, target=first.target, checked=checked)
+    dances = planned if dry else add()
+    dance = dances[shown]
+    if removed := dances[0].removed:
+        typer.echo(f"{'to be ' * dry}removed, of the demo: {', '.join(removed)}")
     together = seconds_side_by_side(graph, forecasts, jobs=num_at_once())
     typer.echo(f"{dance.transfer}: {format_forecast(forecasts, together)}")
     width = max(map(len, forecasts), default=0)
@@ -92,7 +113,8 @@ def dance(
         took = _perform(dance, forecasts, preview=preview, opens=open_, told=told)
     except MotionTransferError as error:
         if not told and not isinstance(error.__cause__, KeyboardInterrupt):
-            take_back(dance)
+            for each in reversed(dances):
+                take_back(each)
         raise
     for stage, seconds in took.items():
         if seconds >= _LEAST_SECONDS:

@@ -115,6 +115,7 @@ class Video(BaseModel):
 
     path: Path
     subject: Name
+    crop: object = "none"
 
 
 Scene = Literal["target", "dancer"]

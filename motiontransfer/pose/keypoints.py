@@ -229,6 +229,12 @@ class Detections(_Joints):
     def people(self) -> tuple[int, ...]:
         return tuple(np.unique(self.person).tolist())
 
+    def without(self, *tracks: int) -> "Detections":
+        """All but these people."""
+        rows = ~np.isin(self.person, tracks)
+        names = ("frame_index", "person", "points", "score")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
     def of_person(self, *tracks: int) -> Keypoints:
         """One person in every frame, missing where not detected; tracks must not overlap."""
         for track in tracks:

@@ -18,10 +18,11 @@ _SPEED = 2.5  # sizes of the person a second: the largest speed
 _SHORT_SECONDS = 0.2  # a shorter track in between is no person
 _NEAR_SECONDS, _NEAR_SIZES = 1.0, 1.0  # within which tracks may have been exchanged
 
-_RuleName = Literal["largest", "most_central", "longest"]
+_RuleName = Literal["largest", "second_largest", "most_central", "longest"]
 PersonRule = _RuleName | int | tuple[int, ...]
 """Criterion, summed over the clip: size (squared diagonal of the box), nearness to the image's
-middle or number of frames; or track numbers, several for one person with a broken track."""
+middle or number of frames; or track numbers, several for one person with a broken track. The second
+largest is the largest where the largest is left out."""
 
 
 def choose_person(detections: Detections, rule: PersonRule) -> tuple[int, ...]:
@@ -37,6 +38,12 @@ def choose_person(detections: Detections, rule: PersonRule) -> tuple[int, ...]:
             f"no person detected in any of {detections.num_frames} frames; expected one whole "
             "person"
         )
+    if rule == "second_largest":
+        first = choose_person(detections, "largest")
+        others = detections.without(*first)
+        if not others.people:
+            raise KeypointsError(f"person: {rule}: expected two people, got one")
+        return choose_person(others, "largest")
     if isinstance(rule, str):
         totals = np.bincount(detections.person, weights=_values(detections, rule))
         return with_re_entries(detections, int(totals.argmax()))
@@ -96,8 +103,13 @@ def _values(detections: Detections, rule: PersonRule) -> Float64[np.ndarray, " r
     """Score of each row under a rule, summed over the clip; more is better."""
     boxes = joint_boxes(detections.points, detections.score)
     height, width = detections.image_size
+    sizes = ((boxes[:, 2:] - boxes[:, :2]) ** 2).sum(axis=1)  # an arm held out adds little
     if rule == "largest":
-        return ((boxes[:, 2:] - boxes[:, :2]) ** 2).sum(axis=1)  # an arm held out adds little
+        return sizes
+    if rule == "second_largest":
+        largest = np.zeros(detections.num_frames)
+        np.maximum.at(largest, detections.frame_index, sizes)
+        return np.where(sizes < largest[detections.frame_index], sizes, 0)
     if rule == "most_central":
         off_center = np.linalg.norm(_middles(boxes) - np.array([width, height]) / 2, axis=1)
         return 1 - off_center / (np.hypot(width, height) / 2)

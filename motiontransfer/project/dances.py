@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError
@@ -14,6 +15,7 @@ from motiontransfer.project.entries import (
     add_transfer,
     add_video,
     load_pairs,
+    load_scenes,
     load_transfers,
     load_videos,
     removal_of,
@@ -70,7 +72,13 @@ class Dance:
 
 
 def add_dance(
-    dancer: Path, *me: Path, scene: Scene = "target", entry_only: bool = False, root: Path = Path()
+    dancer: Path,
+    *me: Path,
+    scene: Scene = "target",
+    crop: Literal["none", "auto"] = "auto",
+    other: Dance | None = None,
+    entry_only: bool = False,
+    root: Path = Path(),
 ) -> Dance:
     """Add films that are not there yet, and the transfer of the first one's motion to the others'.
 
@@ -80,6 +88,8 @@ def add_dance(
     Args:
         me: films or photos of one person.
         scene: where they perform.
+        crop: of the dancer's film, if it is new or has a crop; `none` shows all dancers.
+        other: the dance of another of two in this film, in whose result this one is replaced, too.
         entry_only: enter the films where they are, and leave DVC alone.
 
     Raises:
@@ -91,7 +101,15 @@ def add_dance(
             raise MissingFileError(f"{file}: no such file; expected a video")
     with params_lock(root):
         before, videos = read_text(root / FILMS_FILE), load_videos(root)
-        source, found = _known_film(dancer, videos, is_target=False)
+        whole = {each: video for each, video in videos.items() if video.crop == "none"}
+        among = whole if crop == "none" else videos
+        source, found = _known_film(dancer, among, is_target=False)
+        film = None
+        if other is not None:
+            film = layout.results_folder(other.transfer) / layout.TRANSFER_FILE
+            known = (key for key, its in load_scenes(root).items() if its.film == film)
+            source = next(known, name_of_file(Path(f"{other.source}_second")))
+            found = videos[other.source].path
         name, own = _known_film(me[0], videos, is_target=True, other=source)
         new = {each: file for each, file in ((source, found), (name, own)) if each not in videos}
         subject = videos[name].subject if name in videos else name
@@ -104,16 +122,18 @@ def add_dance(
         entered = partial(Dance, source=source, target=subject, new=new, before=before)
         try:
             for each, file in new.items():
+                is_dance = each == source
                 add_video(
                     file,
                     name=each,
-                    subject=source if each == source else subject,
-                    crop="auto",
-                    role="source" if each == source else "target",
+                    subject=source if is_dance else subject,
+                    crop=crop if is_dance else "auto",
+                    role="source" if is_dance else "target",
+                    others={"person": "second_largest"} if is_dance and other else {},
                     entry_only=entry_only,
                     root=root,
                 )
-            transfer = pair(source, subject, scene=scene, root=root)
+            transfer = pair(source, subject, scene=scene, film=film, root=root)
             removed = remove_demo_videos(root=root) if new else []
         except BaseException:
             after = read_text(root / FILMS_FILE)
@@ -140,7 +160,7 @@ def _known_film(
     if known := trained + others if is_target else others + trained:
         return known[0], alike[known[0]]
     kept = next((path for name, path in alike.items() if name not in entered), file)
-    return name_of_file(kept, {other}), kept
+    return name_of_file(kept, {other, *videos}), kept
 
 
 def add_guide(dancer: Path, me: Path | None, *, root: Path = Path()) -> str:
@@ -224,7 +244,9 @@ def pair_all(*, source: str | None, target: str | None) -> list[str]:
         return [pair(*each, root=root) for each in pairs]
 
 
-def pair(source: str, target: str, *, scene: Scene = "target", root: Path) -> str:
+def pair(
+    source: str, target: str, *, scene: Scene = "target", film: Path | None = None, root: Path
+) -> str:
     """Name of the transfer of a video's motion to a subject, which is added if there is none."""
     transfers, in_film = load_transfers(root), load_pairs("in_film", root)
     for name, known in transfers.items():
@@ -234,5 +256,5 @@ def pair(source: str, target: str, *, scene: Scene = "target", root: Path) -> st
     where = "_in_film" if scene == "dancer" else ""
     name = free_name(f"{valid_name(target)}_as_{valid_name(source)}{where}", transfers)
     return add_transfer(
-        source=source, target=target, name=name, truth="none", scene=scene, root=root
+        source=source, target=target, name=name, truth="none", scene=scene, film=film, root=root
     )

@@ -70,7 +70,7 @@ def import_dataset(folder: Path, *, root: Path = Path()) -> list[str]:
             **{"name": name, "subject": name},
             crop="auto",
             role="source",
-            detector=detector,
+            others={"detector": detector} if detector else {},
             root=root,
         )
     return list(new)

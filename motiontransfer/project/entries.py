@@ -6,9 +6,10 @@ another video shows them, and the transfers that use either.
 """
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import yaml
@@ -63,7 +64,7 @@ def load_pairs(section: str, root: Path) -> dict[str, Guide]:
     return load_section(dict[str, Guide] | None, section, path=root / FILMS_FILE) or {}
 
 
-def _load_scenes(root: Path) -> dict[str, DancersScene]:
+def load_scenes(root: Path) -> dict[str, DancersScene]:
     return load_section(dict[str, DancersScene] | None, "scenes", path=root / FILMS_FILE) or {}
 
 
@@ -102,15 +103,16 @@ def add_video(
     subject: str,
     crop: Literal["none", "auto"],
     role: Literal["source", "target"],
-    detector: str | None = None,
+    others: Mapping[str, str] = MappingProxyType({}),
     entry_only: bool = False,
     root: Path = Path(),
 ) -> Path:
     """Copy a video to data/videos/, `dvc add` it and enter it in films.yaml; return its path.
 
     Args:
-        file: anywhere; in data/videos/ it is not copied, and may be a folder.
+        file: anywhere; in data/videos/ it is not copied.
         role: a generator is trained of a target; of a source only the motion is used.
+        others: keys of its entry; with a detector of its own the file may be a folder.
         entry_only: enter the file as it is, and leave DVC alone.
 
     Raises:
@@ -118,13 +120,11 @@ def add_video(
         MissingFileError: no such file, or no films.yaml.
     """
     check_new_video(name, subject, root=root)
-    if not file.is_file() and detector is None:
+    if not file.is_file() and "detector" not in others:
         raise MissingFileError(f"{file}: no such file; expected a video")
     with params_lock(root):
         path = file.resolve() if entry_only else _destination(file, name, root)
-        entry = {"path": path.as_posix(), "subject": subject, "crop": crop}
-        if detector:
-            entry["detector"] = detector
+        entry = {"path": path.as_posix(), "subject": subject, "crop": crop, **others}
         params = add_entry(read_text(root / FILMS_FILE), "videos", name, entry)
         params = add_item(params, "subjects", subject)
         if role == "target":
@@ -152,6 +152,7 @@ def add_transfer(
     name: str | None,
     truth: str,
     scene: Scene = "target",
+    film: Path | None = None,
     root: Path = Path(),
 ) -> str:
     """Add a transfer to films.yaml, and its target to those who perform; return its name.
@@ -160,6 +161,7 @@ def add_transfer(
         name: None: `<target>_as_<the source's subject>`.
         truth: a file in data/truth/, or `none`.
         scene: where the target performs.
+        film: of the scene, where that is not the source video.
 
     Raises:
         ParamsError: a name is unknown, taken or not valid.
@@ -188,8 +190,8 @@ def add_transfer(
         if scene == "dancer":
             del entry["truth"]
             params = add_entry(params, "in_film", name, entry)
-            if source not in _load_scenes(root):
-                of_dancer = {"subject": subject, "film": videos[source].path.as_posix()}
+            if source not in load_scenes(root):
+                of_dancer = {"subject": subject, "film": (film or videos[source].path).as_posix()}
                 params = add_entry(params, "scenes", source, of_dancer)
         write_text(root / FILMS_FILE, params)
         return name
@@ -245,10 +247,14 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
         for key, pair in others_of.items()
         if pair.source == name or (is_gone and pair.target == subject)
     ]
-    shown = {
-        pair.source for key, pair in pairs["in_film"].items() if ("in_film", key) not in entries
-    }
-    entries += [("scenes", key) for key in _load_scenes(root) if key not in shown]
+    scenes, in_film = load_scenes(root), pairs["in_film"]
+    gone = {layout.results_folder(key) for section, key in entries if section == "in_film"}
+    inside = {video for video, scene in scenes.items() if scene.film.parent in gone}
+    seconds = [key for key, pair in in_film.items() if pair.source in inside]
+    entries += [(section, key) for key in seconds for section in ("transfers", "in_film")]
+    shown = {pair.source for key, pair in in_film.items() if ("in_film", key) not in entries}
+    entries += [("scenes", key) for key in scenes if key not in shown]
+    entries = list(dict.fromkeys(entries))
     truths = {f"transfers.{key}": transfer.truth_path for key, transfer in transfers.items()}
     files = {f"videos.{key}": other.path for key, other in videos.items()} | {
         key: truth

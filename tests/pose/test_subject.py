@@ -17,7 +17,10 @@ def clip():
 
 @pytest.mark.parametrize(
     ("rule", "chosen"),
-    [*(("largest", (2,)), ("most_central", (1,)), ("longest", (0,))), *((1, (1,)), ((2,), (2,)))],
+    [
+        *(("largest", (2,)), ("second_largest", (0,)), ("most_central", (1,)), ("longest", (0,))),
+        *((1, (1,)), ((2,), (2,))),
+    ],
 )
 def test_a_rule_names_one_person(rule, chosen):
     assert choose_person(clip(), rule) == chosen
@@ -29,6 +32,15 @@ def test_a_moment_in_front_of_the_camera_does_not_win(rule):
         {0: (range(30), MIDDLE), 1: (range(10, 12), (128, 250, 240))}, num_frames=30
     )
     assert choose_person(passer_by, rule) == (0,)
+
+
+def test_the_second_of_two_re_enters_beside_the_first():
+    broken = detections_of(
+        {0: (range(10), LEFT), 1: (range(30), RIGHT), 3: (range(20, 30), LEFT)}, num_frames=30
+    )
+    assert choose_person(broken, "second_largest") == (0, 3)
+    found = choice_metrics(broken, (0, 3), rule="second_largest")
+    assert found["frames_rule_prefers_others"] == 10  # where the first is alone
 
 
 def test_tracks_of_one_person_are_joined_in_order():
@@ -51,6 +63,7 @@ def test_tracks_of_one_person_are_joined_in_order():
         (clip(), 3, r"person: 3: .* 0 \(94 % .* 1 \(78 % .* 2 \(62 %"),
         (clip(), (), r"person: \(\)"),
         (detections_of({}, num_frames=7), "largest", "7 frames"),
+        (detections_of({0: (range(7), LEFT)}, num_frames=7), "second_largest", "people, got one"),
     ],
 )
 def test_someone_who_is_not_there_or_not_one_is_refused(detections, person, named):

@@ -88,6 +88,54 @@ def test_a_film_beside_photos_is_trained_on(films, photos):
     assert (params()["targets"], params()["trained"]) == (["me"], [])
 
 
+def test_two_dancers_in_one_film_are_replaced_one_in_the_result_of_the_other(films, photos):
+    def both():
+        how = {"scene": "dancer", "crop": "none"}
+        first = add_dance(films[1], photos[0], **how)
+        return first, add_dance(films[1], photos[1], other=first, **how)
+
+    _, second = both()
+    content = params()
+    path, transfer = "data/videos/film_00008.mp4", "me_as_film_00008_in_film"
+    one = {"path": path, "subject": "film_00008", "crop": "none"}
+    another = {**one, "subject": "film_00008_second", "person": "second_largest"}
+    assert content["videos"]["film_00008"] == one
+    assert content["videos"]["film_00008_second"] == another
+    assert content["scenes"] == {
+        "film_00008": {"subject": "film_00008", "film": path},
+        "film_00008_second": {
+            "subject": "film_00008_second",
+            "film": f"results/{transfer}/transfer.mp4",
+        },
+    }
+    assert [*content["in_film"]] == [transfer, second.transfer]
+    before = files()
+    assert [each.transfer for each in both()] == [transfer, second.transfer]
+    assert files() == before
+    other = add_dance(films[1], photos[1], scene="dancer", crop="none")
+    third = add_dance(films[1], photos[0], scene="dancer", crop="none", other=other)
+    assert third.source == "film_00008_second_1"
+    remove_video(removal_of("me"))
+    assert [*params()["transfers"]] == [other.transfer]
+    assert [*params()["scenes"]] == ["film_00008"]
+
+
+def test_a_film_that_was_cropped_to_one_dancer_is_entered_anew_for_two(films, photos):
+    known = add_dance(films[1], photos[0], scene="dancer")
+    whole = add_dance(films[1], photos[0], scene="dancer", crop="none")
+    assert (known.source, whole.source) == ("film_00008", "film_00008_1")
+    assert add_dance(films[1], photos[0], scene="dancer").source == "film_00008"
+
+
+def test_what_is_taken_back_of_two_dances_is_both(films, photos):
+    before, how = files(), {"scene": "dancer", "crop": "none"}
+    first = add_dance(films[1], photos[0], **how)
+    second = add_dance(films[1], photos[1], other=first, **how)
+    take_back(second)
+    take_back(first)
+    assert files() == before
+
+
 def test_two_films_of_one_name_are_two(films, tmp_path):
     other = tmp_path / "other/00008.MP4"
     other.parent.mkdir()
