@@ -8,7 +8,7 @@ from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.retargeting.film_place import find_place
 from motiontransfer.retargeting.statistics import read_statistics
-from motiontransfer.video.clip import read_clip
+from motiontransfer.video.clip import FILM_FILE, FULL_SIZE_FILE, read_clip
 
 
 def main(transfer: str) -> str:
@@ -23,6 +23,10 @@ def main(transfer: str) -> str:
     )
     scene = sorted(layout.scene_folder(names.source).iterdir())
     digests = {file.name: sha256_of(file) for file in scene}  # what shows it, depends on this
+    clips = sorted(layout.clips_folder(names.target).iterdir())
+    kept = (FILM_FILE, FULL_SIZE_FILE, layout.FRAMES_FILE)  # the input's own bytes, or its pixels
+    files = [next(file for name in kept if (file := clip / name).exists()) for clip in clips]
+    shown = [sha256_of(file) for file in files]
     file = layout.place_file(transfer)
-    write_arrays(file, place._asdict(), description={"scene": digests})
+    write_arrays(file, place._asdict(), description={"scene": digests, "target": shown})
     return f"{file}: where {names.target} is in {names.source}"

@@ -316,12 +316,27 @@ def _definition(content: Content, assertion: Mapping[str, object]) -> dict[str, 
         "softwareAgent": software,
     }
     method = "motion transfer (Chan et al. 2019, Everybody Dance Now)"
+    actions = [created]
     assertions = {
-        "c2pa.actions.v2": {"actions": [created]},
+        "c2pa.actions.v2": {"actions": actions},
         ASSERTION: {"method": method, **assertion},
     }
     own = [{"label": name, "data": data, "created": True} for name, data in assertions.items()]
-    return {"claim_generator_info": [software], "assertions": own}
+    ingredients = []
+    if isinstance(scene := assertion.get("scene"), Mapping):
+        ingredients = [_ingredient("the dancer's film", "componentOf", scene["film_sha256"])]
+        ingredients += [
+            _ingredient("who replaces the dancer", "inputTo", digest)
+            for digest in scene["target_sha256"]
+        ]
+        film = {"ingredientIds": [ingredients[0]["label"]]}
+        actions.append({"action": "c2pa.placed", "parameters": film})
+    return {"claim_generator_info": [software], "assertions": own, "ingredients": ingredients}
+
+
+def _ingredient(title: str, relationship: str, digest: str) -> dict[str, str]:
+    hashed = f"sha256:{digest}"
+    return {"title": title, "relationship": relationship, "instance_id": hashed, "label": hashed}
 
 
 def _sign(

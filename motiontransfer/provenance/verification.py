@@ -177,3 +177,6 @@ def _rows(provenance: Provenance | None) -> Iterator[tuple[str, str]]:
         word = ""
     if isinstance(scene := provenance.assertion.get("scene"), dict):
         yield "scene", f"a person {scene.get('person')} in film SHA-256 {scene.get('film_sha256')}"
+        targets = scene.get("target_sha256")
+        for target in targets if isinstance(targets, list) else ():
+            yield "", f"by whom film or photo SHA-256 {target} shows"

@@ -132,9 +132,11 @@ def with_scene(assertion: Mapping[str, object], transfer: str) -> Mapping[str, o
     """A manifest's assertion, which tells where someone was replaced in a film."""
     if not is_in_film(transfer):
         return assertion
-    digests = read_described(layout.place_file(transfer), "scene", dict)
+    file = layout.place_file(transfer)
+    digests, target = read_described(file, "scene", dict), read_described(file, "target", list)
     (film,) = (each for name, each in digests.items() if Path(name).stem == layout.FILM_OF_SCENE)
-    return {**assertion, "scene": {"person": "replaced", "film_sha256": film}}
+    scene = {"person": "replaced", "film_sha256": film, "target_sha256": target}
+    return {**assertion, "scene": scene}
 
 
 def shown_poses(transfer: str) -> Keypoints:

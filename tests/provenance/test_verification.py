@@ -11,9 +11,11 @@ from motiontransfer.core.errors import (
     VideoError,
 )
 from motiontransfer.provenance import verification
+from motiontransfer.provenance.signing import load_credentials, sign_file
 from motiontransfer.provenance.verification import provenance_lines, read_provenance
 from tests.provenance import signing
 
+SCENE = {"person": "replaced", "film_sha256": "d" * 64, "target_sha256": ["e" * 64]}
 CAPTURE = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
 
 
@@ -107,12 +109,31 @@ def test_lines_name_content_origin_signer_networks_and_source(signed):
         assert value in line
     by = replace(found, signer="Example Studio")
     assert "by Example Studio:" in provenance_lines(by)[2]
-    scene = {"person": "replaced", "film_sha256": "d" * 64}
-    in_film = replace(found, assertion={**found.assertion, "scene": scene})
-    assert (
-        provenance_lines(in_film)[-1] == f"  scene     a person replaced in film SHA-256 {'d' * 64}"
-    )
+    in_film = replace(found, assertion={**found.assertion, "scene": SCENE})
+    assert provenance_lines(in_film)[-2:] == [
+        f"  scene     a person replaced in film SHA-256 {'d' * 64}",
+        f"            by whom film or photo SHA-256 {'e' * 64} shows",
+    ]
     assert "proves nothing" in provenance_lines(None)[1]
+
+
+def test_films_are_ingredients_of_a_video_in_which_someone_is_replaced(signed, tmp_path):
+    path, unsigned = tmp_path / "in_film.mp4", signing.unsigned_video(tmp_path / "u.mp4")
+    content = "compositeWithTrainedAlgorithmicMedia"
+    sign_file(path, unsigned, {"scene": SCENE}, load_credentials(), content=content)
+    found = read_provenance(path)
+    assert (found.integrity, found.assertion["scene"]) == ("unaltered", SCENE)
+    report = json.loads(verification._report_text(path))
+    ingredients = active(report)["ingredients"]
+    assert [(each["relationship"], each["instance_id"]) for each in ingredients] == [
+        ("componentOf", f"sha256:{'d' * 64}"),
+        ("inputTo", f"sha256:{'e' * 64}"),
+    ]
+    actions = active(report)["assertions"][0]["data"]["actions"]
+    assert [action["action"] for action in actions] == ["c2pa.created", "c2pa.placed"]
+    placed = actions[1]["parameters"]["ingredients"]
+    assert [each["url"].rpartition("/")[2] for each in placed] == [ingredients[0]["label"]]
+    assert not active(json.loads(verification._report_text(signed))).get("ingredients")
 
 
 @pytest.mark.parametrize(

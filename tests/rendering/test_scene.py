@@ -167,10 +167,11 @@ def test_a_manifest_says_that_someone_was_replaced(tmp_path, monkeypatch):
     file = tmp_path / "place.safetensors"
     monkeypatch.setattr(layout, "place_file", lambda _: file)
     assert with_scene({"networks": []}, "ada_as_ben") == {"networks": []}
-    write_arrays(file, {}, description={"scene": {"film.mkv": "d1", "levels.mkv": "d2"}})
+    scene = {"film.mkv": "d1", "levels.mkv": "d2"}
+    write_arrays(file, {}, description={"scene": scene, "target": ["d3"]})
     assert with_scene({"networks": []}, "ada_as_ben") == {
         "networks": [],
-        "scene": {"person": "replaced", "film_sha256": "d1"},
+        "scene": {"person": "replaced", "film_sha256": "d1", "target_sha256": ["d3"]},
     }
 
 
