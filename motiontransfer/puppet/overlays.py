@@ -154,7 +154,12 @@ def corners(frame: Frame) -> _Pixels:
 
 def alike_pixels(frame: Frame, other: Frame) -> _Pixels:
     """Which pixels keep their color."""
-    return cv2.absdiff(frame, other).max(axis=2) <= _ALIKE
+    return difference(frame, other) <= _ALIKE
+
+
+def difference(frame: Frame, other: Frame) -> UInt8[np.ndarray, "height width"]:
+    """Levels by which the most different channel of each pixel differs."""
+    return np.maximum.reduce(cv2.split(cv2.absdiff(frame, other)))  # an axis of 3 takes 30 times
 
 
 def _passing(

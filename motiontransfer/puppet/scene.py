@@ -9,10 +9,12 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.masks import Mask
+from motiontransfer.puppet.overlays import difference
 from motiontransfer.video.color import Frame
 
 DIFFERENT = 24  # levels off the plate, of more than coding and noise
 _FEWEST_LANDMARKS = 20  # of a face
+_DARK = 0.6  # of a face's pixels
 
 
 class Scene(NamedTuple):
@@ -27,8 +29,8 @@ class Scene(NamedTuple):
     plate has that part's pixels."""
     before: Mask
     """255 where something is before the dancer all the time; in the size of the levels."""
-    skin: Float32[np.ndarray, "2 3"]
-    """Mean and deviation of L, a and b on the dancer's face; 0 where none was seen."""
+    skin: Float32[np.ndarray, "3"]
+    """Mean L, a and b on the dancer's face; 0 where none was seen."""
 
 
 def face_pixels(
@@ -47,13 +49,16 @@ def face_pixels(
     return image[(place > 0) if is_shown is None else (place > 0) & is_shown]
 
 
-def skin_colors(faces: Iterable[UInt8[np.ndarray, "_ 3"]]) -> Float32[np.ndarray, "2 3"]:
-    """Mean and deviation of L, a and b, as OpenCV has them in 8 bits."""
+def skin_color(faces: Iterable[UInt8[np.ndarray, "_ 3"]]) -> Float32[np.ndarray, "3"]:
+    """Mean L, a and b, as OpenCV has them in 8 bits, of the brighter pixels.
+
+    The others are hair, glasses, masks and what is in their shadow.
+    """
     pixels = np.concatenate([np.zeros((0, 3), np.uint8), *faces])
     if not len(pixels):
-        return np.zeros((2, 3), np.float32)
+        return np.zeros(3, np.float32)
     lab = cv2.cvtColor(pixels[None], cv2.COLOR_RGB2LAB)[0].astype(np.float32)
-    return np.stack([lab.mean(axis=0), lab.std(axis=0)])
+    return lab[lab[:, 0] >= np.quantile(lab[:, 0], _DARK)].mean(axis=0)
 
 
 def light_of_film(
@@ -61,7 +66,7 @@ def light_of_film(
 ) -> Float32[np.ndarray, "height width 3"]:
     """Levels that a frame is brighter than the plate, smoothly, from beside what goes."""
     apart = frame.astype(np.float32) - plate
-    weight = ((removed == 0) & (np.abs(apart).max(axis=2) < 2 * DIFFERENT)).astype(np.float32)
+    weight = ((removed == 0) & (difference(frame, plate) < 2 * DIFFERENT)).astype(np.float32)
     side = len(frame) // 8 * 2 + 1
     total = cv2.blur(weight, (side, side))
     mean = cv2.blur(apart * weight[..., None], (side, side)) / np.maximum(total, 0.02)[..., None]

@@ -27,8 +27,8 @@ from motiontransfer.puppet.background import (
 from motiontransfer.puppet.camera import CameraPath, camera_path
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.masks import LEAST_MASK, Mask, PersonMasks, disc_of, write_masks
-from motiontransfer.puppet.overlays import Overlay, find_captions
-from motiontransfer.puppet.scene import DIFFERENT, Scene, face_pixels, skin_colors
+from motiontransfer.puppet.overlays import Overlay, difference, find_captions
+from motiontransfer.puppet.scene import DIFFERENT, Scene, face_pixels, skin_color
 from motiontransfer.puppet.segmentation import drawn_person, segment_person
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import DETECTION_SCALE, detection_frames
@@ -97,11 +97,13 @@ def fit_scene(
         size, num_frames = store.size, clip.keypoints.num_frames
         dancer = Dancer(keypoints=clip.keypoints.resized(size), people=people.resized(size))
         frames = track(store.frames(), "segmenting the dancer", total=num_frames)
-        found = segment_person(dancer.keypoints, enumerate(frames))
+        halves: list[Frame] = []
+        faces: list[np.ndarray] = []
+        found = segment_person(dancer.keypoints, _noted(frames, dancer.keypoints, halves, faces))
         masks = np.zeros((num_frames, *size), np.uint8)
         masks[found.frame_index] = found.masks
         path = camera_path(store.frames(), [*masks])
-        captions = _captions(store, masks, dancer)
+        captions = _captions(halves, masks, dancer)
         background, zoom = _background(clip, dancer, found, path, captions)
         room = resize(background.image, path.size)
         before = Before(dancer, None if path.moves else room)
@@ -114,8 +116,6 @@ def fit_scene(
         )
         shown = (_part(each, size, detected.content) for each in levels)
         write_frames(levels_file, shown, frame_rate=clip.keypoints.frame_rate)
-        seen = evenly_spaced(found.frame_index.tolist(), count=_NUM_FACES)
-        skin = skin_colors(face_pixels(dancer.keypoints, index, store[index]) for index in seen)
     plate = background.image
     if not path.moves:
         x0, y0, x1, y1 = framing.crop
@@ -125,7 +125,7 @@ def fit_scene(
         plate=plate,
         maps=np.diag((*zoom[::-1], 1.0)) @ path.maps @ _to_detected(detected),
         before=_part(before.place(), size, detected.content),
-        skin=skin,
+        skin=skin_color(faces),
     )
     return scene, {
         "background_never_seen": float(background.is_filled.mean()),
@@ -142,16 +142,30 @@ def _to_detected(framing: Framing) -> Float64[np.ndarray, "3 3"]:
     return np.array([[across, 0, left], [0, down, top], [0, 0, 1]])
 
 
-def _captions(store: FrameStore, masks: Iterable[Mask], dancer: Dancer) -> list[Overlay]:
+def _noted(
+    frames: Iterable[Frame], keypoints: Keypoints, halves: list[Frame], faces: list[np.ndarray]
+) -> Iterator[tuple[int, Frame]]:
+    """Yield frames, numbered; note them in half the size, and some of their faces' pixels."""
+    height, width = keypoints.image_size
+    seen = np.flatnonzero((keypoints.score > 0).any(axis=1)).tolist()
+    measured = evenly_spaced(seen, count=_NUM_FACES)
+    for index, frame in enumerate(frames):
+        halves.append(resize(frame, (height // 2, width // 2)))
+        if index in measured:
+            faces.append(face_pixels(keypoints, index, frame))
+        yield index, frame
+
+
+def _captions(halves: Sequence[Frame], masks: Iterable[Mask], dancer: Dancer) -> list[Overlay]:
     """Captions that change at once, found in frames of half the size."""
-    keypoints, half = dancer.keypoints, (store.size[0] // 2, store.size[1] // 2)
+    keypoints, (height, width, _) = dancer.keypoints, halves[0].shape
     captions = find_captions(
-        [resize(frame, half) for frame in store.frames()],
-        np.stack([cv2.resize(mask, half[::-1]) < LEAST_MASK for mask in masks]),
+        halves,
+        np.stack([cv2.resize(mask, (width, height)) < LEAST_MASK for mask in masks]),
         frame_rate=float(keypoints.frame_rate),
         height_px=body_height_px(keypoints) / 2,
     )
-    return [caption.resized(store.size) for caption in captions]
+    return [caption.resized(keypoints.image_size) for caption in captions]
 
 
 def _background(
@@ -209,7 +223,7 @@ class Before:
             return
         height_px = self._height_px
         core = drawn_person(self._dancer.keypoints, index, height_px=height_px, share=_CORE) > 0
-        alike = cv2.absdiff(frame, self._plate).max(axis=2) < DIFFERENT
+        alike = difference(frame, self._plate) < DIFFERENT
         self._there += core
         self._hidden += core & alike & (mask < _LEAST_PERSON)
 
@@ -273,12 +287,13 @@ def _with_dancer(
     away = away / np.float32(height_px)
     plate = _at_light_of(frame, plate, ~person & (away < _AROUND))
     kept = (others > 0) & ~person
-    differs = (cv2.absdiff(frame, plate).max(axis=2) > DIFFERENT) & ~kept
+    differs = (difference(frame, plate) > DIFFERENT) & ~kept
     hers = away <= _EDGE
     beside = (away <= _BESIDE) | _floor(person, height_px)
     text = text & (away > 3 * _EDGE)  # the dancer's own outline has corners, too
     hers = _touching(differs & beside & ~text, hers)
-    dark = is_shadow(frame, plate) & differs & (away < _SHADOW_REACH)
+    dark = differs & (away < _SHADOW_REACH)
+    dark[dark] = is_shadow(frame[dark][None], plate[dark][None])[0]
     speck = disc_of(_SPECK * height_px)
     shadow = cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_OPEN, speck) > 0
     shadow = _touching(shadow, hers) & ~hers
@@ -310,8 +325,10 @@ def _floor(person: _Pixels, height_px: float) -> _Pixels:
 
 def _touching(place: _Pixels, core: _Pixels) -> _Pixels:
     """Pieces of a place that touch its core, and the core."""
-    _, pieces = cv2.connectedComponents((place | core).astype(np.uint8))
-    return np.isin(pieces, np.unique(pieces[core]))
+    num_pieces, pieces = cv2.connectedComponents((place | core).astype(np.uint8))
+    touches = np.zeros(num_pieces, bool)
+    touches[pieces[core]] = True
+    return touches[pieces]
 
 
 def _softened(

@@ -7,6 +7,7 @@ et al. 2001, *Color Transfer between Images*), measured on the skin of both.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from motiontransfer.core.tensor_files import read_arrays, read_described
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.masks import Mask
-from motiontransfer.puppet.scene import Scene, face_pixels, light_of_film, skin_colors
+from motiontransfer.puppet.scene import Scene, face_pixels, light_of_film, skin_color
 from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.rendering.backgrounds import cut_out
 from motiontransfer.rendering.compositing import num_threads, over_background
@@ -37,12 +38,12 @@ _MARGIN = 0.3  # around the joints, share of their extent: hair, shoes, a skirt
 
 _NUM_FACES = 8  # of which skin is measured
 _MILD = 0.5  # share of the whole transfer: people differ, too
-_GAINS = 0.8, 1.25  # of deviations
-_SHIFTS = np.array((25.0, 6.0, 6.0))  # at most, of L, a and b, levels of 255
+_MOST = 1.45  # times as light; at 1.6 bright cloth is without folds
+_HUE_SHIFT = 6.0  # at most, of a and b, levels of 255
 
-Skin = Float32[np.ndarray, "2 3"]
-Light = UInt8[np.ndarray, "256 1 3"]
-"""Levels of L, a and b by those before."""
+Skin = Float32[np.ndarray, "3"]
+Light = Float32[np.ndarray, "3"]
+"""Times as much red, green and blue."""
 Person = UInt8[np.ndarray, "rows columns 4"]
 """Colors times coverage, and coverage, in a box of a frame."""
 
@@ -81,6 +82,7 @@ class DancersFilm:
         x0, y0, x1, y1 = np.rint(np.array(framing.crop) * np.tile(zoom, 2)).astype(int).tolist()
         self._box, self._crop = np.s_[y0:y1, x0:x1], (y1 - y0, x1 - x0)
         self._plate = scene.plate if len(scene.maps) else resize(scene.plate, self._crop)
+        self._small_plate = cache(lambda size: resize(self._plate, size))
         self._to_frame = np.diag((*zoom, 1.0)) @ np.linalg.inv(scene.maps)
         self._before = np.full(size, 255, np.uint8)
         left, top, right, bottom = np.rint(scene.picture * np.tile(zoom, 2)).astype(int)
@@ -90,31 +92,37 @@ class DancersFilm:
 
     def rooms(self) -> Iterator[Room]:
         """Each frame, in threads."""
-        films = iterate_isolated(film_frames, self._path, self._source)
+        films = iterate_isolated(film_frames, self._path, self._source, self.size)
         with FrameStore(self._levels) as store:
             shown = zip(count(), films, store.frames(), strict=False)
             yield from map_ahead(lambda each: self._room(*each), shown, num_threads=num_threads())
 
-    def _plate_of(self, index: int) -> Frame:
+    def _plates_of(self, index: int, size: tuple[int, int]) -> tuple[Frame, Frame]:
+        """The plate in a frame, and smaller."""
         if not len(self._to_frame):
-            return self._plate
-        return cv2.warpPerspective(self._plate, self._to_frame[index], self._crop[::-1])
+            return self._plate, self._small_plate(size)
+        plate = cv2.warpPerspective(self._plate, self._to_frame[index], self._crop[::-1])
+        return plate, resize(plate, size)
 
     def _room(self, index: int, film: Frame, levels: UInt8[np.ndarray, "rows columns 3"]) -> Room:
-        film = resize(film, self.size)
         empty, before, crop = film.copy(), self._before.copy(), film[self._box]
         removed, light, written = cv2.split(cv2.resize(levels, self._crop[::-1]))
         before[self._box] = cv2.max(before[self._box], written)
         left, top, width, height = cv2.boundingRect(removed)
         if width:
-            box, plate = np.s_[top : top + height, left : left + width], self._plate_of(index)
-            small, small_plate = (resize(image, levels.shape[:2]) for image in (crop, plate))
-            apart = light_of_film(small, small_plate, levels[..., 0])
-            apart = cv2.resize(apart, self._crop[::-1])[box]
-            behind = (plate[box] + apart).clip(0, 255) * (light[box] / np.float32(255))[..., None]
+            box = np.s_[top : top + height, left : left + width]
+            plate, small_plate = self._plates_of(index, levels.shape[:2])
+            apart = light_of_film(resize(crop, levels.shape[:2]), small_plate, levels[..., 0])
+            brighter, darker = (
+                cv2.resize(cv2.convertScaleAbs(part), self._crop[::-1])[box]
+                for part in (apart.clip(0, None), apart.clip(None, 0))
+            )
+            behind = cv2.subtract(cv2.add(plate[box], brighter), darker)
+            behind = cv2.multiply(behind, cv2.merge([light[box]] * 3), scale=1 / 255)
             share = cv2.multiply(removed[box], 255 - before[self._box][box], scale=1 / 255)
             there = empty[self._box][box]
-            there[:] = (there + share[..., None] / np.float32(255) * (behind - there)).round()
+            weight = share.astype(np.float32)
+            there[:] = cv2.blendLinear(behind, np.ascontiguousarray(there), weight, 255 - weight)
         return Room(film, empty, before)
 
 
@@ -231,38 +239,30 @@ def _light(clip: PuppetClip, poses: Keypoints, film: DancersFilm) -> Light | Non
         texture = clip.draw(index, box=(0, 0, width, height), size=resized.image_size)
         person = np.ascontiguousarray(texture[..., :3])
         faces.append(face_pixels(resized, index, person, texture[..., 3] == 255))
-    return light_between(skin_colors(faces), film.skin)
+    return light_between(skin_color(faces), film.skin)
 
 
 def light_between(own: Skin, scene: Skin) -> Light | None:
-    """Mild transfer of means and deviations between the skins of two people.
+    """Mild transfer of means between the skins of two people.
 
     None where one of them is not known. The hue of a skin is mostly the person's, its lightness
-    mostly the lamp's.
+    mostly the lamp's. Black clothes stay black.
     """
-    if not (own[1].any() and scene[1].any()):
+    if not (own.any() and scene.any()):
         return None
-    gain = (scene[1] / np.maximum(own[1], 1)).clip(*_GAINS)
-    gain = 1 + _MILD * (gain - 1) * np.array((1, 0, 0))
-    shift = (_MILD * (scene[0] - own[0])).clip(-_SHIFTS, _SHIFTS)
-    levels = np.arange(256)[:, None]
-    moved = own[0] + shift + gain * (levels - own[0])
-    return moved.round().clip(0, 255).astype(np.uint8)[:, None]
+    lighter = np.clip(1 + _MILD * (scene[0] / max(own[0], 1) - 1), 1 / _MOST, _MOST)
+    hue = own[1:] + (_MILD * (scene - own)[1:]).clip(-_HUE_SHIFT, _HUE_SHIFT)
+    lab = np.array([[own, (lighter * own[0], *hue)]]).round().clip(0, 255).astype(np.uint8)
+    before, after = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)[0].astype(np.float32)
+    return after / np.maximum(before, 1)
 
 
 def in_light(person: Person, light: Light | None) -> Person:
     """A person in other light."""
     if light is None or not person.size:
         return person
-    coverage = np.ascontiguousarray(person[..., 3])
-    left, top, width, height = cv2.boundingRect(coverage)
-    box = np.s_[top : top + height, left : left + width]
-    result, share = person.copy(), np.maximum(coverage[box], 1)[..., None] / np.float32(255)
-    straight = (person[box][..., :3] / share).round().clip(0, 255).astype(np.uint8)
-    lab = cv2.LUT(cv2.cvtColor(straight, cv2.COLOR_RGB2LAB), light.reshape(1, 256, 3))
-    lit = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * (coverage[box] / np.float32(255))[..., None]
-    result[box][..., :3] = lit.round()
-    return result
+    lit = cv2.transform(person, np.diag(np.append(light, np.float32(1))))
+    return cv2.min(lit, cv2.merge([person[..., 3]] * 4))  # no color is more than its coverage
 
 
 def with_person(room: Room, person: Person, corner: tuple[int, int]) -> MaskedFrame:

@@ -34,6 +34,7 @@ from motiontransfer.video.geometry import (
     auto_crop,
     film_box,
     fit_framing,
+    resize,
 )
 from motiontransfer.video.reader import (
     DamagedVideoError,
@@ -381,14 +382,18 @@ def picture_box(path: Path) -> Box:
     return film_box(reduce(np.maximum, shown))
 
 
-def film_frames(path: Path, clip: Clip) -> Iterator[Frame]:
-    """The whole picture of a film, upright, at each frame of a clip that was decoded of it."""
+def film_frames(path: Path, clip: Clip, size: tuple[int, int]) -> Iterator[Frame]:
+    """The whole picture of a film, upright, at each frame of a clip that was decoded of it.
+
+    Args:
+        size: (height, width) of what is yielded.
+    """
     video = read_metadata(path)
     interval = min(1 / clip.frame_rate, 1 / video.frame_rate)
     frames = _IntactFrames(video, "truncate")
     shown = resample(frames, frame_rate=clip.frame_rate, tolerance_seconds=float(interval / 4))
     for timed in islice(shown, clip.num_frames):
-        yield upright(timed.item, video)
+        yield resize(upright(timed.item, video), size)
 
 
 def resample(

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 
@@ -58,34 +59,37 @@ def test_of_nobody_the_room_is_left():
 
 
 def test_light_passes_over_half_way_and_hue_hardly():
-    """A face of L 100 in light of L 140, whose hue is far off."""
-    own = np.float32([[100, 140, 150], [10, 5, 5]])
-    light = light_between(own, np.float32([[140, 100, 190], [10, 5, 5]]))
-    assert light is not None
-    assert light[100, 0].tolist()[0] == 120
-    assert light[140, 0].tolist()[1] == 134
-    assert light[150, 0].tolist()[2] == 156
-    brighter = light_between(own, np.float32([[220, 140, 150], [10, 5, 5]]))
-    assert brighter is not None
-    assert brighter[100, 0].tolist()[0] == 125
+    """A face of L 100 in light of L 140, 240 and 20; in the first the hue is far off."""
+    own = np.float32([100, 140, 150])
+    cut = np.full((1, 2, 4), 255, np.uint8)
+    cut[0, 0, :3] = cv2.cvtColor(own[None, None].astype(np.uint8), cv2.COLOR_LAB2RGB)
+    cut[0, 1, :3] = 0
+    expected = {(140, 100, 190): (120, 134, 156), (240, 140, 150): (145, 140, 150)}
+    for there, lit in {**expected, (20, 140, 150): (69, 140, 150)}.items():
+        shown = in_light(cut, light_between(own, np.float32(there)))
+        found = cv2.cvtColor(np.ascontiguousarray(shown[..., :3]), cv2.COLOR_RGB2LAB)
+        np.testing.assert_allclose(found[0, 0], lit, atol=1)
+        assert not shown[0, 1, :3].any()
 
 
 def test_light_of_nobody_changes_nothing():
-    none = np.zeros((2, 3), np.float32)
+    none = np.zeros(3, np.float32)
     cut = np.full((4, 4, 4), 90, np.uint8)
     assert light_between(none, none + 1) is None
     np.testing.assert_array_equal(in_light(cut, None), cut)
 
 
 def test_light_changes_what_is_covered_and_keeps_its_coverage():
-    own = np.float32([[100, 128, 128], [10, 5, 5]])
-    light = light_between(own, np.float32([[140, 128, 128], [10, 5, 5]]))
+    own = np.float32([100, 128, 128])
+    light = light_between(own, np.float32([140, 128, 128]))
     cut = np.zeros((8, 8, 4), np.uint8)
     cut[2:6, 2:6] = (93, 93, 93, 255)  # L of 100, of 255
     lit = in_light(cut, light)
     np.testing.assert_array_equal(lit[..., 3], cut[..., 3])
     assert not lit[..., :3][cut[..., 3] == 0].any()
     np.testing.assert_allclose(lit[3, 3, :3], 113, atol=2)  # of 120
+    half = np.uint8([[[120, 120, 120, 128]]])
+    assert in_light(half, light).ravel().tolist() == [128] * 4
 
 
 @pytest.fixture
@@ -114,7 +118,7 @@ def folder(tmp_path, film_frames):
         plate=np.full((64, 64, 3), 77, np.uint8),
         maps=np.zeros((0, 3, 3)),
         before=before,
-        skin=np.zeros((2, 3), np.float32),
+        skin=np.zeros(3, np.float32),
     )
     write_arrays(tmp_path / "scene.safetensors", scene._asdict(), description={})
     return tmp_path
