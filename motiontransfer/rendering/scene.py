@@ -180,11 +180,11 @@ def puppet_in_film(
         joints = poses.points[index][poses.score[index] > 0]
         box = enclosing_box(joints, margin=_MARGIN, image_size=poses.image_size)
         if box is None:
-            return Shown(with_person(room, np.zeros((0, 0, 4), np.uint8), (0, 0)), room)
+            return Shown(with_person(room, np.zeros((1, 1, 4), np.uint8), (0, 0)), room)
         x0, y0, x1, y1 = box
         of_film = tuple((np.array(box) * zoom[::-1]).tolist())
         person = clip.draw(index, box=of_film, size=(y1 - y0, x1 - x0))[..., :4]
-        return Shown(with_person(room, in_light(person, light), (y0, x0)), room)
+        return Shown(with_person(room, person, (y0, x0), light), room)
 
     yield from map_ahead(draw, enumerate(film.rooms()), num_threads=num_threads())
 
@@ -218,7 +218,7 @@ def networks_in_film(
         matrix = np.column_stack([np.diag(zoom), place.shift[index] * to_result])
         moved = cv2.warpAffine(whole, matrix, film.size[::-1], flags=cv2.INTER_LINEAR)
         moved = moved.round().clip(0, 255).astype(np.uint8)
-        return Shown(with_person(room, in_light(moved, light), (0, 0)), room)
+        return Shown(with_person(room, moved, (0, 0), light), room)
 
     both = enumerate(zip(home, film.rooms(), strict=True))
     yield from map_ahead(move, both, num_threads=num_threads())
@@ -259,19 +259,23 @@ def light_between(own: Skin, scene: Skin) -> Light | None:
 
 def in_light(person: Person, light: Light | None) -> Person:
     """A person in other light."""
-    if light is None or not person.size:
+    if light is None:
         return person
     lit = cv2.transform(person, np.diag(np.append(light, np.float32(1))))
     return cv2.min(lit, cv2.merge([person[..., 3]] * 4))  # no color is more than its coverage
 
 
-def with_person(room: Room, person: Person, corner: tuple[int, int]) -> MaskedFrame:
-    """A person in a room, behind what is before them; with their coverage."""
-    frame = np.dstack([room.empty, np.zeros(room.before.shape, np.uint8)])
-    if not person.size:
+def with_person(
+    room: Room, person: Person, corner: tuple[int, int], light: Light | None = None
+) -> MaskedFrame:
+    """A person in a room, in its light, behind what is before them; with their coverage."""
+    frame = cv2.merge([*cv2.split(room.empty), np.zeros_like(room.before)])
+    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(person[..., 3]))
+    if not width:
         return frame
-    top, left = corner
-    box = np.s_[top : top + person.shape[0], left : left + person.shape[1]]
+    person = in_light(np.ascontiguousarray(person[top:, left:][:height, :width]), light)
+    top, left = corner[0] + top, corner[1] + left
+    box = np.s_[top : top + height, left : left + width]
     before = room.before[box]
     seen = cv2.multiply(person, cv2.merge([255 - before] * 4), scale=1 / 255)
     frame[box] = over_background(seen, room.empty[box])

@@ -53,7 +53,7 @@ def test_a_person_is_not_seen_behind_what_is_before_them():
 
 
 def test_of_nobody_the_room_is_left():
-    shown = with_person(room_of(), np.zeros((0, 0, 4), np.uint8), (0, 0))
+    shown = with_person(room_of(), np.zeros((1, 1, 4), np.uint8), (0, 0))
     np.testing.assert_array_equal(shown[..., :3], room_of().empty)
     assert not shown[..., 3].any()
 
