@@ -1,7 +1,3 @@
-import tracemalloc
-from dataclasses import replace
-from functools import partial
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -58,46 +54,12 @@ def test_fast_motion_is_kept(amplitude, period, phase, still):
     assert gone(keypoints, cleaning.remove_outliers(keypoints, longest_frames=3)) == set()
 
 
-@pytest.mark.parametrize(("away", "is_outlier"), [(16, False), (40, True)])
-def test_an_outlier_is_three_times_as_far_as_the_joint_goes_anyway(away, is_outlier):
-    """The wrist trembles by 6 px; 18 px are more than that, and than what a body can do."""
-    keypoints = moved(
-        standing(40), "left_wrist", {frame: (6 * (frame % 2), 0) for frame in range(40)}
-    )
-    keypoints = moved(keypoints, "left_wrist", {20: (0, away)})
-    removed = gone(keypoints, cleaning.remove_outliers(keypoints, longest_frames=1))
-    assert removed == ({(20, "left_wrist")} if is_outlier else set())
-
-
 def test_hands_are_outliers_as_a_whole():
     keypoints = moved(standing(9), "left_hand", {4: (0, -40)})
     cleaned = cleaning.remove_outliers(keypoints, longest_frames=1)
     assert gone(keypoints, cleaned) == {(4, joint) for joint in dict(HOLISTIC.groups)["left_hand"]}
     one_finger = moved(standing(9), "left_hand_thumb_tip", {4: (0, -40)})
     assert gone(one_finger, cleaning.remove_outliers(one_finger, longest_frames=1)) == set()
-
-
-def test_a_jump_next_to_a_gap_is_an_outlier():
-    in_the_corner = person([(0.0, 72.0)] * 9)  # where (0, 0), of a missing joint, is on the path
-    keypoints = lost(moved(in_the_corner, "nose", {4: (0, -60)}), "nose", [5])
-    assert gone(keypoints, cleaning.remove_outliers(keypoints, longest_frames=2)) == {(4, "nose")}
-
-
-@pytest.mark.parametrize(
-    "repair",
-    [
-        partial(cleaning.remove_outliers, longest_frames=3),
-        cleaning.repair_side_swaps,
-        cleaning.repair_hands,
-    ],
-    ids=["outliers", "sides", "hands"],
-)
-def test_one_frame_and_a_missing_person_stay(repair):
-    keypoints = person()
-    np.testing.assert_array_equal(repair(keypoints).points, keypoints.points)
-    for group, _ in keypoints.skeleton.groups:
-        keypoints = lost(keypoints, group, [0])
-    assert not repair(keypoints).score.any()
 
 
 @pytest.mark.parametrize(
@@ -132,22 +94,6 @@ def wide_steps(keypoints):
             dict.fromkeys(range(keypoints.num_frames), (-15, 0)),
         )
     return keypoints
-
-
-@given(st.lists(st.booleans(), min_size=4, max_size=4), st.lists(st.sampled_from(EVERYTHING)))
-@settings(max_examples=15, deadline=None)
-def test_swapping_twice_is_the_identity(frames, joints):
-    keypoints = person(WALK[:4], score=0.5)
-    marked = np.zeros(keypoints.score.shape, np.bool_)
-    marked[1, :40] = True
-    keypoints = replace(lost(keypoints, "left_ankle", [0]), filled=marked)
-    frames, joints = np.array(frames), sorted(set(joints))
-    twice = cleaning.swap_sides(
-        cleaning.swap_sides(keypoints, frames, joints=joints), frames, joints=joints
-    )
-    np.testing.assert_array_equal(twice.points, keypoints.points)
-    np.testing.assert_array_equal(twice.score, keypoints.score)
-    np.testing.assert_array_equal(twice.filled, keypoints.filled)
 
 
 @pytest.mark.parametrize("joints", [EVERYTHING, ARMS, LEGS], ids=["body", "arms", "legs"])
@@ -327,32 +273,6 @@ def test_a_single_finger_is_never_filled():
     filled = fill(keypoints, 3).filled
     assert not filled[:, HOLISTIC.index("left_hand_thumb_tip")].any()
     assert filled[2:4, joints_of("left_hand")].sum() == 2 * 20
-
-
-def test_memory_for_many_gaps_is_that_of_the_clip():
-    few, many = (peak_of_filling(every=every) for every in (200, 10))
-    assert many < 1.5 * few
-
-
-def peak_of_filling(*, every, num_frames=1000):
-    keypoints = lost(standing(num_frames), "left_hand", range(5, num_frames, every))
-    keypoints = lost(keypoints, "left_elbow", range(7, num_frames, every))
-    tracemalloc.start()
-    fill(keypoints, 3)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return peak
-
-
-def test_what_was_filled_before_stays_marked():
-    before = np.zeros((5, len(HOLISTIC.joints)), np.bool_)
-    before[0, 0] = True
-    keypoints = replace(lost(standing(5), "left_knee", [2]), filled=before)
-    filled = fill(keypoints, 2).filled
-    assert filled[0, 0]
-    assert filled[2, HOLISTIC.index("left_knee")]
-    assert filled.sum() == 2
-    assert before.sum() == 1  # and the array given is as it was
 
 
 SETTINGS = {

@@ -137,14 +137,6 @@ def test_the_bytes_are_the_same_with_any_number_of_workers(tmp_path):
     )
 
 
-@pytest.mark.slow
-def test_a_worker_reads_a_clip_that_was_written_again(tmp_path):
-    for brightness in (1, 7):
-        frames = [np.full((16, 32, 3), brightness, np.uint8)] * 3
-        found = detect(write_clip(tmp_path / "frames.mkv", frames))
-        assert [people[0, 0, 0] for people in found] == [brightness] * 3
-
-
 def test_frames_come_in_batches_of_the_detectors_size():
     frames = [np.full((4, 4, 3), index + 1, np.uint8) for index in range(7)]
     found = detection.run_detector(CountingConfig(batch_frames=3), iter(frames))
@@ -159,14 +151,6 @@ def test_a_single_person_is_missing_where_not_detected(clip, in_process):
     assert score.tolist() == [0, *[1] * (NUM_FRAMES - 1)]
     assert (found.image_size, found.frame_rate) == ((16, 32), 25)
     assert (found.detector, found.skeleton) == ("counting", HOLISTIC)
-
-
-def test_work_is_named_by_the_frames_that_count(clip, monkeypatch):
-    """Which a killed worker's error shows."""
-    named = []
-    monkeypatch.setattr(detection, "run_parallel", lambda *work, **_: named.extend(work[1]) or ())
-    detect(clip, CountingConfig(warmup_frames=2))
-    assert str(named[1]) == f"frames 4 to 7 of {clip}"
 
 
 def rows_of(frames):
@@ -396,16 +380,6 @@ def test_one_person_is_detected_in_whole_frames_even_if_found_twice(tmp_path, in
     assert found.detector == alone.detector == "single"
     np.testing.assert_array_equal(found.points, alone.points)
     np.testing.assert_array_equal(found.frame_index, np.arange(25))
-
-
-def test_each_row_has_a_crop_around_its_own_person(crossed):
-    crops = detection.crop_boxes(crossed)
-    for row, (frame_index, person) in enumerate(
-        zip(crossed.frame_index, crossed.person, strict=True)
-    ):
-        x = crossing(int(frame_index))[(RED, BLUE)[person]]
-        assert crops[row, 0] <= x - WIDTH / 2
-        assert crops[row, 2] >= x + WIDTH / 2
 
 
 @pytest.mark.slow

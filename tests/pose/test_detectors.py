@@ -61,18 +61,6 @@ def calls(monkeypatch):
     return recorded
 
 
-@pytest.mark.parametrize("detector", SETTINGS)
-def test_each_setting_of_a_detector_is_required_and_no_other_known(load, detector):
-    assert load(detector).detector == detector
-    for name in set(SETTINGS[detector]) - {"model"}:
-        with pytest.raises(ParamsError, match=rf"detect_keypoints\.{name}: "):
-            load(detector, **{name: ...})
-    others = {name for settings in SETTINGS.values() for name in settings}
-    for name in others - set(SETTINGS[detector]) - {"model"}:
-        with pytest.raises(ParamsError, match=rf"detect_keypoints\.{name}: unknown key"):
-            load(detector, **{name: 1})
-
-
 @pytest.mark.parametrize(
     ("detector", "key", "asked"),
     [
@@ -174,14 +162,6 @@ def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(
     found["detection"] = EMPTY  # a drawn body, too large
     assert detect() is found["frames"]
     assert looked == ["detection", "detection", "frames"]
-
-
-def test_keypoints_are_imported_from_the_videos_folder(load, calls):
-    detect_keypoints(Path("c"), load("openpose_json"), video=Path("v"), compute=COMPUTE)
-    (name, arguments, settings), (then, _, others) = calls
-    assert (name, arguments) == ("import_people", (Path("v"), Path("c")))
-    assert (then, others["detector"]) == ("track_detections", "openpose_json")
-    assert settings["layout"] == "openpose_json"
 
 
 @pytest.mark.parametrize(

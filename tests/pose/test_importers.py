@@ -56,11 +56,6 @@ def test_missing_and_repeated_frames_are_refused(numbers, num_frames, named):
         frames_in_order([(n, "") for n in numbers], num_frames=num_frames, source=SOURCE)
 
 
-def test_frames_beyond_the_clip_are_left_out():
-    numbered = [(0, "a"), (1, "b"), (2, "c")]
-    assert frames_in_order(numbered, num_frames=1, source=SOURCE) == ["a"]
-
-
 def test_scores_are_clipped_and_joints_without_one_are_missing():
     """RTMPose's are peaks of a distribution along an axis, not probabilities."""
     score = np.array([[1.3, 0.5, -0.2], [0.0, 0.0, -1.0]])
@@ -245,13 +240,6 @@ def test_joints_of_openpose_get_their_names(tmp_path, body, face):
         assert_is_at(person, 50 + frame_index, known=known)
 
 
-def test_openpose_people_of_a_frame_are_separate(tmp_path):
-    two = [openpose_person(x=50), openpose_person(x=150, score=0.4)]
-    people, none = read_openpose_json(write_openpose(tmp_path / "json", two, []), num_frames=2)
-    np.testing.assert_allclose(people[:, NOSE, [0, 2]], [[50, 0.9], [150, 0.4]])
-    assert len(none) == 0
-
-
 def test_joints_not_found_and_parts_left_out_are_missing(tmp_path):
     body = flat(rows_of(BODY_25))
     person = {"pose_keypoints_2d": [0, 0, 0, *body[3:]], "face_keypoints_2d": []}
@@ -377,15 +365,6 @@ def test_joints_outside_the_crop_are_missing(tmp_path):
     assert len(people) == 1  # of the other, nothing is left
     assert people[0, NOSE, 2] > 0
     assert not people[0, HOLISTIC.index("left_ankle")].any()
-
-
-def test_whole_bodies_are_imported_too(tmp_path):
-    folder = write_coco(tmp_path / "json", rtmlib_frames())
-    clip = write_clip(tmp_path / "clip", [0, 2, 2])
-    frames = import_people(folder, clip, layout="coco_wholebody")
-    assert [len(people) for people in frames] == [2, 1, 1]
-    expected = np.array(place_of("nose", x=60)) / 2
-    np.testing.assert_allclose(frames[2][0, NOSE, :2], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("factor", [1 / 400, 3.0])

@@ -237,22 +237,6 @@ def test_keypoints_can_be_read_as_detections(tmp_path):
     assert equal(detections.of_person(0), example())
 
 
-def test_detections_and_keypoints_are_different_files(tmp_path):
-    path = tmp_path / "clip.parquet"
-    module.write_detections(path, detections_at([]))
-    assert (module.read_detections(path).people, module.read_detections(path).num_frames) == ((), 4)
-    module.write_detections(path, detections_at(PLACES))
-    with pytest.raises(KeypointsError, match=r"4 frames, .* got 5 rows"):
-        module.read_keypoints(path)
-    columns, description = read_table(path, key=KEY)
-    write_table(path, rows(0, 2, 1)(columns), key=KEY, description=description)
-    with pytest.raises(KeypointsError, match=r"clip\.parquet: .*order"):
-        module.read_detections(path)
-    module.write_keypoints(path, example(filled=np.ones((3, 3), bool)))
-    with pytest.raises(KeypointsError, match=r"clip\.parquet: .*filled in"):
-        module.read_detections(path)
-
-
 def test_the_table_has_one_row_a_frame_and_joint():
     keypoints = dance(3, missing=[1])
     filled = np.zeros(keypoints.score.shape, bool)

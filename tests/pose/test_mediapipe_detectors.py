@@ -1,5 +1,4 @@
 import io
-import os
 import zipfile
 from types import SimpleNamespace
 
@@ -11,15 +10,10 @@ from mediapipe.tasks.python.metadata.metadata_writers.metadata_writer import Met
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import shortest_path
 
-from motiontransfer.core.errors import MissingFileError, WeightsError
+from motiontransfer.core.errors import WeightsError
 from motiontransfer.pose.detectors import TasksConfig, default_detector
 from motiontransfer.pose.landmarks import VERTEX_OF_JOINT, largest_person_box, people_in_pixels
-from motiontransfer.pose.mediapipe_detectors import (
-    _missed_hands,
-    mediapipe_models,
-    native_stderr_hidden,
-    read_bundle,
-)
+from motiontransfer.pose.mediapipe_detectors import _missed_hands, mediapipe_models
 from motiontransfer.pose.skeleton import BODY_JOINTS, FACE_JOINTS, HOLISTIC, mirrored
 
 HOLISTIC_DETECTOR = default_detector()
@@ -145,34 +139,6 @@ def test_joints_that_are_not_visible_enough_are_missing(found, astronaut):
     assert 0 < (body > 0).sum() < 23
 
 
-def test_frames_are_detected_in_order_and_in_silence(astronaut, capfd):
-    empty = np.full((64, 48, 3), 127, np.uint8)
-    assert HOLISTIC_DETECTOR.label == "mediapipe_holistic 0.10.21 full"
-    with HOLISTIC_DETECTOR.open() as detect:
-        found = detect([empty, astronaut, empty])
-    assert [len(people) for people in found] == [0, 1, 0]
-    assert found[0].shape == (0, len(HOLISTIC.joints), 3)
-    assert capfd.readouterr().err == ""
-
-
-def test_landmarks_outside_the_image_are_missing():
-    landmarks = np.zeros((33, 3), np.float32)
-    landmarks[:5] = [[0, 0, 0.5], [0.5, 0.25, 1.5], [1, 0.5, 1], [-0.01, 0.5, 1], [0.5, 0.5, 0]]
-    (found,) = people_in_pixels([{"pose": landmarks}], min_visibility=0.0, image_size=(100, 64))
-    assert found[:5].tolist() == [[0, 0, 0.5], [32, 25, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
-
-
-def test_native_log_lines_are_hidden_unless_it_fails(capfd):
-    with native_stderr_hidden():
-        os.write(2, b"noise\n")
-    os.write(2, b"other\n")
-    assert capfd.readouterr().err == "other\n"
-    with pytest.raises(RuntimeError, match="broken"), native_stderr_hidden():  # noqa: PT012
-        os.write(2, b"the reason\n")
-        raise RuntimeError("broken")
-    assert capfd.readouterr().err == "the reason\n"
-
-
 # Bundles made of the networks in MediaPipe's package: tests download nothing.
 POSE = {
     "pose_detector": ("pose_detection/pose_detection", 127.5, 127.5),
@@ -286,15 +252,6 @@ def test_a_bundle_that_cannot_be_used_is_refused_in_one_line(tmp_path, capfd, co
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"my\.task: MediaPipe .*\Z"):
         with_settings(model=str(path)).open().__enter__()
-
-
-def test_a_bundle_that_cannot_be_had_is_an_error(tmp_path, monkeypatch):
-    with pytest.raises(MissingFileError, match=r"mine\.task"):
-        read_bundle(str(tmp_path / "mine.task"))
-    monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
-    with pytest.raises(MissingFileError, match=r"detect_keypoints\.model, or set .*model: wheel"):
-        read_bundle("pose_landmarker_full")
 
 
 def test_the_largest_person_has_the_box():

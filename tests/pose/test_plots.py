@@ -6,16 +6,12 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.pose import plots
-from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.quality import FILLED, MISSING
-from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.frame_store import FrameStore, write_frames
-from stages.fit_normalization import plot_statistics
-from tests.people import detections_of, lost, standing, stick_person
+from tests.people import detections_of, lost, standing
 from tests.pose.flawless import NUM_FRAMES, quality
 
 ONE, OTHER = (20, 60, 40), (44, 60, 40)
@@ -69,30 +65,6 @@ def test_each_track_has_its_box_with_its_number_in_its_color(tmp_path, video, dr
     assert len(set(colors)) == 2
 
 
-def test_the_bars_show_when_each_track_was_seen(tmp_path, video, drawn):
-    plots.plot_tracks(tmp_path / "people.png", video, TWO_PEOPLE)
-    bars = drawn[0].axes[-1]
-    assert [label.get_text() for label in bars.get_yticklabels()] == ["0   100%", "1   33%"]
-    assert "2 tracks in 12 frames" in drawn[0].subfigs[0]._suptitle.get_text()
-    spans = [
-        sorted(sorted(path.vertices[:, 0][[0, 2]].round(3)) for path in collection.get_paths())
-        for collection in bars.collections[:2]
-    ]
-    assert spans == [[[0, 0.48]], [[0.12, 0.2], [0.32, 0.4]]]
-
-
-@pytest.mark.parametrize(("number", "rest"), [(15, ["and 3 shorter tracks"]), (12, [])])
-def test_of_many_tracks_the_longest_are_shown_and_the_rest_is_counted(
-    tmp_path, video, drawn, number, rest
-):
-    many = in_twelve_frames({track: (range(12 - track % 3), ONE) for track in range(number)})
-    longest = [*range(0, number, 3), *range(1, number, 3), *range(2, number, 3)]
-    assert plots.longest_first(many) == longest
-    plots.plot_tracks(tmp_path / "people.png", video, many)
-    assert len(drawn[0].axes[-1].get_yticklabels()) == 12
-    assert [text.get_text() for text in drawn[0].subfigs[1].texts] == rest
-
-
 def test_a_clip_without_people_is_plotted_and_another_video_refused(tmp_path, video, drawn):
     plots.plot_tracks(tmp_path / "nobody.png", video, in_twelve_frames({}))
     title = drawn[0].subfigs[0]._suptitle.get_text()
@@ -114,22 +86,6 @@ def test_new_tracks_are_shown_where_most_people_are_with_them():
     assert len(shown) == 8
     apart = np.diff(shown)
     assert apart.min() >= 200 // 16
-
-
-def test_the_lines_are_drawn_at_the_fitted_heights(tmp_path, drawn):
-    clips = {"one": stick_person([60, 80], 40), "two": stick_person([100, 80], 40)}
-    statistics = fit_statistics(
-        list(clips.values()), min_score=0.5, cluster_fraction=0.7, outlier_quantile=1.0
-    )
-    plot_statistics(tmp_path / "ada.png", clips, statistics, title="ada")
-    over_time, heights = drawn[0].axes
-    assert over_time.yaxis_inverted()
-    assert {line.get_ydata()[0] for line in over_time.lines[-2:]} == {100, 80}
-    assert over_time.lines[1].get_xdata().tolist() == [2, 3]  # the second clip follows the first
-    assert [text.get_text() for text in over_time.get_legend().get_texts()] == [
-        *("one", "two", "closest: 100.0 px", "farthest: 80.0 px")
-    ]
-    assert len(heights.lines) == 4
 
 
 def plotted(path, store, clip, keypoints=None, *, sentences=("x",)):
@@ -160,24 +116,6 @@ def test_the_quality_plot_shows_its_measures(tmp_path, store, drawn):
     assert shown[at].lines  # the pose is drawn on it
 
 
-def test_speeding_removed_and_exchanged_joints_are_marked(tmp_path, store, drawn):
-    nowhere, none = np.zeros(NUM_FRAMES, np.bool_), np.zeros(NUM_FRAMES, np.int64)
-    repairs = Repairs(
-        sides=np.arange(NUM_FRAMES) == 30,
-        hands=nowhere,
-        removed=np.where(np.arange(NUM_FRAMES) == 20, 2, 0),
-        filled=none,
-    )
-    fast = np.where(np.arange(NUM_FRAMES) == 10, 9.0, 1.0)
-    plotted(tmp_path / "q.png", store, quality(repairs=repairs, speed=fast))
-    marks = {line.get_label(): line.get_xdata().tolist() for line in drawn[0].axes[2].lines[1:]}
-    assert marks == {
-        "faster than a person can": [0.4],
-        "a joint that jumped was removed": [0.8],
-        "left and right were exchanged": [1.2],
-    }
-
-
 def test_the_worst_frames_are_apart_and_in_order():
     clip = quality(
         [("face", MISSING, [60, 61, 62]), ("feet", MISSING, [61]), ("head", FILLED, [5])],
@@ -189,24 +127,3 @@ def test_the_worst_frames_are_apart_and_in_order():
     assert plots.faultiest_frames(always, count=2) == [0, 25]  # half the clip, whatever lies there
     assert len(plots.faultiest_frames(clip, count=50)) < 10
     assert np.diff(plots.faultiest_frames(clip, count=50)).min() >= 12  # half a second
-
-
-def test_a_gap_of_one_frame_shows_in_a_clip_with_more_frames_than_pixels(
-    tmp_path, store, drawn, monkeypatch
-):
-    monkeypatch.setattr("motiontransfer.pose.plots._MAX_COVERAGE_COLUMNS", 30)
-    plotted(tmp_path / "q.png", store, quality([("feet", MISSING, [51])]))
-    columns = drawn[0].axes[0].images[0].get_array()
-    assert columns.shape[1] == 30
-    assert (columns == MISSING).sum() == 1
-
-
-def test_the_same_clip_is_the_same_png(tmp_path, store):
-    clip = quality([("face", MISSING, [3])], with_others=np.arange(NUM_FRAMES) < 50)
-    one, other = (
-        plotted(tmp_path / name, store, clip, sentences=["a long sentence " * 20])
-        for name in ("a.png", "b.png")
-    )
-    assert one.read_bytes() == other.read_bytes()
-    with Image.open(one) as image:
-        assert image.width > 1000

@@ -126,18 +126,6 @@ def test_a_batch_is_its_poses_one_by_one(encoding):
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_intensities_stay_in_their_range_and_inputs_as_they_are(encoding):
-    points, score = random_poses(4, low=4, high=20)
-    before = points.clone(), score.clone()
-    drawn = draw(points, score, encoding=encoding)
-    assert 0 <= drawn.min() < drawn.max() <= 1
-    assert drawn.shape == (4, style(encoding).num_channels, *SIZE)
-    assert draw(points[:0], score[:0], encoding=encoding).shape == (0, *drawn.shape[1:])
-    assert torch.equal(points, before[0])
-    assert torch.equal(score, before[1])
-
-
-@pytest.mark.parametrize("encoding", ENCODINGS)
 @settings(max_examples=8, deadline=None)
 @given(shift=st.tuples(st.integers(-12, 12), st.integers(-12, 12)))
 def test_a_shift_by_whole_pixels_shifts_the_map(encoding, shift):

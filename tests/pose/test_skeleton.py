@@ -4,11 +4,9 @@ import pytest
 from motiontransfer.pose.skeleton import (
     BODY_23,
     BODY_25,
-    BODY_JOINTS,
     COCO_17,
     COCO_18,
     COCO_WHOLEBODY,
-    FACE_JOINTS,
     HOLISTIC,
     IBUG_68,
     LEFT_HAND_JOINTS,
@@ -19,24 +17,6 @@ from motiontransfer.pose.skeleton import (
     mirrored,
     remap_joints,
 )
-
-
-def test_holistic_has_mediapipes_body_and_hands():
-    assert [group for group, _ in HOLISTIC.groups] == ["body", "left_hand", "right_hand", "face"]
-    assert (len(BODY_JOINTS), len(LEFT_HAND_JOINTS)) == (33, 21)
-    assert (BODY_JOINTS[0], BODY_JOINTS[11], BODY_JOINTS[28]) == (
-        "nose",
-        "left_shoulder",
-        "right_ankle",
-    )
-    assert (LEFT_HAND_JOINTS[0], LEFT_HAND_JOINTS[4]) == ("left_hand_wrist", "left_hand_thumb_tip")
-
-
-def test_slices_of_groups_cover_the_joint_axis_in_order():
-    assert HOLISTIC.joints == tuple(joint for _, joints in HOLISTIC.groups for joint in joints)
-    for group, joints in HOLISTIC.groups:
-        assert HOLISTIC.joints[HOLISTIC.slice(group)] == joints
-    assert [HOLISTIC.index(joint) for joint in HOLISTIC.joints] == [*range(len(HOLISTIC.joints))]
 
 
 @pytest.mark.parametrize("joint", HOLISTIC.joints)
@@ -155,14 +135,6 @@ def test_the_face_is_mirrored_as_its_landmarks_are():
     for joint, twin in zip(IBUG_68, IBUG_MIRROR, strict=True):
         if not joint.startswith("ibug_"):
             assert IBUG_68[twin] == mirrored(joint)
-
-
-def test_all_face_joints_but_forehead_and_temples_have_a_landmark():
-    assert set(FACE_JOINTS) - set(IBUG_68) == {
-        "face_forehead",
-        "left_face_temple",
-        "right_face_temple",
-    }
 
 
 def test_whole_bodies_have_mmposes_order():

@@ -113,11 +113,6 @@ def test_places_where_the_person_may_have_become_another_are_counted(other, swit
     assert choice_metrics(detections, (0,), rule=0)["possible_switches"] == switches
 
 
-def test_who_is_lost_just_before_the_person_appears_there_may_be_the_person():
-    detections = detections_of({0: (range(20, 60), MIDDLE), 1: (range(19), MIDDLE)}, num_frames=60)
-    assert choice_metrics(detections, (0,), rule=0)["possible_switches"] == 1
-
-
 PLACE = (128, 200, 100)
 
 

@@ -113,14 +113,6 @@ def smoothed(keypoints, time_filter, groups=GROUPS):
     return time_series.smooth(keypoints, time_filter, seconds=0.25, groups=groups)
 
 
-@pytest.mark.parametrize("time_filter", FILTERS)
-@given(place=st.tuples(st.floats(50, 200), st.floats(80, 180)), frames=st.integers(1, 12))
-@settings(max_examples=8, deadline=None)
-def test_a_still_pose_stays(time_filter, place, frames):
-    keypoints = person([place] * frames)
-    np.testing.assert_array_equal(smoothed(keypoints, time_filter).points, keypoints.points)
-
-
 def test_a_parabola_passes_unchanged_and_noise_does_not():
     seconds = np.arange(20.0)[:, None, None] * (1, -0.5)
     parabola = 3 + 2 * seconds - 0.1 * seconds**2

@@ -145,19 +145,6 @@ def test_of_duplicates_the_better_one_is_kept(frames, last_row):
     assert one.bodies[-1].row == last_row
 
 
-@pytest.mark.parametrize(("rate", "frames"), [(10, 2), (25, 5), (60, 12)])
-def test_short_is_below_a_fifth_of_a_second_or_half_of_one_in_a_crowd(rate, frames):
-    def is_short(num_frames, *others):
-        person, *_ = tracklets_of([[walker(50), *others]] * num_frames, rate)
-        return person.is_short(Fraction(rate))
-
-    assert is_short(frames - 1)
-    assert not is_short(frames)
-    assert not is_short(frames, walker(150))
-    assert is_short(-(-rate // 2) - 1, walker(80))
-    assert not is_short(-(-rate // 2), walker(80))
-
-
 def piece(start, stop, x, velocity=0.0, *, height=100.0, in_crowd=False):
     """A tracklet of someone who is at x in frame `start` and walks."""
     tracklet = Tracklet()
