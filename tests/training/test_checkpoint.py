@@ -149,14 +149,6 @@ def test_a_run_ends_where_no_open_file_can_be_removed(tmp_path, monkeypatch):
     assert names(tmp_path) == []
 
 
-def test_a_run_whose_lock_is_gone_is_one_of_those_of_which_the_last_are_kept(tmp_path):
-    for key in ("a", "b", "c", "d"):
-        interrupt(tmp_path, key, "step_00000001.safetensors")
-        (tmp_path / key / "lock").unlink()
-    with locked(tmp_path, "e"):
-        assert names(tmp_path) == ["c", "d", "e"]
-
-
 def test_the_runs_that_were_worked_on_last_are_kept(tmp_path):
     for key in ("b", "a", "d", "c"):
         interrupt(tmp_path, key, "made")

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 from motiontransfer.forensics.model import write_detector
 from motiontransfer.forensics.training import DetectorTask
@@ -24,7 +23,7 @@ from tests.digests import digests
 from tests.forensics import planted
 from tests.people import SIZE
 from tests.training import small
-from tests.training.trainings import train_coarse_to_fine, train_cycle, train_face, train_pose
+from tests.training.trainings import train_cycle, train_face, train_pose
 
 
 def train_poses(data, folder, options, **changes):
@@ -115,7 +114,6 @@ TRAININGS = {
         has_generator=False,
     ),
 }
-GANS = [name for name, training in TRAININGS.items() if training.has_generator]
 
 
 @pytest.fixture(scope="module")
@@ -181,18 +179,6 @@ def test_the_seed_decides_the_weights(whole, data, tmp_path):
     assert before != after
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-@pytest.mark.parametrize("name", GANS)
-def test_the_generator_is_compiled_where_that_is_asked_for(
-    name, compiled, data, tmp_path, monkeypatch
-):
-    seen = []
-    monkeypatch.setattr(nn.Module, "compile", lambda self: seen.append(self))
-    training = TRAININGS[name]
-    training.train(data, tmp_path, {"compile": compiled}, steps=1)
-    assert len(seen) == compiled
-
-
 def check_logs(logs, expected):
     """Compare curves and samples; return how many curves there are."""
     curves = list(expected.rglob("*.tsv"))
@@ -221,26 +207,3 @@ def test_on_a_gpu_it_learns_the_same(whole, data, tmp_path, gpu):
     training, folder, _ = whole
     training.train(data, tmp_path, {}, on=make_runtime(precision="32-true"))
     assert len(training.curves) == check_logs(tmp_path / "logs", folder / "logs")
-
-
-@pytest.mark.slow
-def test_on_a_gpu_coarse_to_fine_learns_the_same(clip, tmp_path, gpu):
-    """Of frames that all show the body: without one, instance norm magnifies the last bits."""
-    for folder, on in (("gpu", make_runtime(precision="32-true")), ("cpu", small.runtime())):
-        train_coarse_to_fine([clip], tmp_path / folder, on=on, steps=6)
-    curves = GAN_CURVES | {"generator/sharpness"}
-    assert check_logs(tmp_path / "gpu/logs", tmp_path / "cpu/logs") == 2 * len(curves)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", TRAININGS)
-def test_a_run_that_was_stopped_on_a_gpu_ends_there_in_the_same_bytes(
-    name, data, tmp_path, gpu, monkeypatch
-):
-    training, on = TRAININGS[name], make_runtime(precision="32-true")
-    training.train(data, tmp_path / "whole", {}, on=on)
-    small.stop_at_step(monkeypatch, training.task, 3)
-    with pytest.raises(RuntimeError, match="went down"):
-        training.train(data, tmp_path / "stopped", {}, on=on)
-    training.train(data, tmp_path / "stopped", {}, on=on)
-    assert digests(tmp_path / "stopped") == digests(tmp_path / "whole")

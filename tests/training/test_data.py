@@ -111,14 +111,6 @@ def test_several_readers_read_at_the_same_time():
     assert len(list(ahead(Meeting(), steps=range(4), num_readers=2))) == 4
 
 
-def test_batches_are_pinned_and_copied_whole(monkeypatch):
-    """Without a GPU there is nothing to pin for: the stand-in marks what would have been."""
-    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self + 100)
-    batch = Numbers(numbers=torch.tensor([3, 1]))
-    assert batch.pin_memory().numbers.tolist() == [103, 101]
-    assert batch.to(torch.device("meta")).numbers.device.type == "meta"
-
-
 @pytest.fixture
 def stores(tmp_path):
     clips = [dance(9), dance(5, seed=3)]
@@ -141,20 +133,6 @@ def test_each_thread_reads_in_a_file_of_its_own(stores, monkeypatch):
     (first_thread, first_store), (second_thread, second_store) = users
     assert first_thread != second_thread
     assert first_store != second_store
-
-
-def test_a_frame_is_decoded_once(stores, monkeypatch):
-    cache, decoded, decode = data.FrameCache(stores), [], FrameStore.__getitem__
-
-    def counted(store, index):
-        decoded.append(index)
-        return decode(store, index)
-
-    monkeypatch.setattr(FrameStore, "__getitem__", counted)
-    for _ in range(3):
-        assert cache[0, 4] is not None
-        assert cache[1, 4] is not None
-    assert decoded == [4, 4]
 
 
 def test_a_missing_store_is_refused_at_once(tmp_path, stores):

@@ -156,22 +156,9 @@ def test_a_signal_to_one_rank_stops_all_and_keeps_the_step(tmp_path):
     assert load_checkpoint(tmp_path).throughput.steps == 4
 
 
-@pytest.mark.slow
-def test_when_one_has_a_loss_that_is_not_finite_all_stop(tmp_path):
-    assert run_together(2, _count, tmp_path, {"nan_at": 4}) == [1, 1]
-    assert load_checkpoint(tmp_path).throughput.steps == 4
-
-
 @pytest.fixture
 def no_cuda(monkeypatch):
     monkeypatch.setattr(runtime_module, "choose_accelerator", lambda: "cpu")
-
-
-@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
-def test_a_precision_that_is_asked_for_is_used(no_cuda, precision):
-    runtime = runtime_module.make_runtime(precision=precision)
-    assert runtime.device == torch.device("cpu")
-    assert runtime.precision == precision
 
 
 @pytest.mark.parametrize(
@@ -242,16 +229,6 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused(no_cuda, monkeypatch):
     joined = distributed.joined_runtime(precision="32-true", batch_size=4)
     with pytest.raises(TrainingError, match=r"^batch_size: 4 items .* a multiple of 8"), joined:
         pass
-
-
-def test_one_line_says_what_it_runs_on(no_cuda, caplog):
-    torch.set_num_threads(1)
-    caplog.set_level("INFO")
-    runtime_module.make_runtime(precision="32-true")
-    with distributed.joined_runtime(precision="bf16-mixed", batch_size=1):
-        pass
-    own = [record.message for record in caplog.records if record.name == runtime_module.__name__]
-    assert own == [f"runs on the CPU, threads: 1, {name}" for name in ("32-true", "bf16-mixed")]
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((9, 0), "bf16-mixed"), ((7, 5), "32-true")])

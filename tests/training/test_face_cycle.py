@@ -1,31 +1,17 @@
 from collections import Counter
-from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.models.faces import FaceDiscriminators, FaceTranslators, warp
-from motiontransfer.models.weights import read_face_translator
 from motiontransfer.pose.boxes import face_alignments
-from motiontransfer.puppet.target_clips import input_files
 from motiontransfer.training import face_cycle
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.films import training_clip
 from tests.people import dance, picture
-from tests.training.small import (
-    CROP_SIZE,
-    DISCRIMINATOR,
-    MeanDiscriminator,
-    cycle_config,
-    faceless,
-    runtime,
-    translator_config,
-)
-from tests.training.trainings import train_cycle
+from tests.training.small import CROP_SIZE, MeanDiscriminator, cycle_config, faceless, runtime
 
 NUM_STEPS = 60
 
@@ -228,41 +214,3 @@ def test_a_process_keeps_what_the_others_made(monkeypatch):
     task.step(batch, step=0, learning_rate=0.0)
     kept = task.state()["to_target_pool"][:, 0]
     assert torch.equal(kept, torch.cat([batch.source + 0.25, batch.source + 1.25]))
-
-
-def test_the_deepest_discriminator_trains_and_the_sample_shows_real_faces(tmp_path, people):
-    deepest = {"discriminator": replace(DISCRIMINATOR, num_layers=3)}
-    train_cycle(people, tmp_path, networks=deepest, steps=1)
-    _, config = read_face_translator(tmp_path / "models/face_cycle.safetensors")
-    assert config == translator_config()
-    with Image.open(tmp_path / "logs/images/step_000001.png") as image:
-        rows = np.asarray(image).reshape(6, CROP_SIZE, 7 * CROP_SIZE, 3)
-    assert all(row.std() > 10 for row in (rows[0], rows[3]))
-
-
-@pytest.mark.parametrize(
-    ("networks", "key"),
-    [
-        ({"translator": translator_config(num_downsamplings=5)}, "num_downsamplings"),
-        ({"discriminator": replace(DISCRIMINATOR, num_layers=4)}, "discriminator_layers"),
-    ],
-)
-def test_networks_too_deep_for_their_faces_are_refused(tmp_path, people, networks, key):
-    with pytest.raises(TrainingError, match=rf"train_face_cycle\.{key}: "):
-        train_cycle(people, tmp_path / "run", networks=networks)
-
-
-def test_the_run_is_known_by_the_frames_it_is_trained_on(tmp_path, people, monkeypatch):
-    source, target = people
-    config = []
-
-    def key(runtime, settings, files, *, code):
-        config.append(settings)
-        assert files == input_files([*source, *target])
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(face_cycle, "run_key", key)
-    for clips in (target, [replace(target[0], training=range(6))]):
-        with pytest.raises(KeyboardInterrupt):
-            train_cycle((source, clips), tmp_path)
-    assert config[0] != config[1]

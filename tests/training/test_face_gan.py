@@ -100,14 +100,6 @@ def test_losses_of_pose_and_corrected_face_are_weighted_and_move_both_networks(b
     assert abs(scored_by.number.item() - 0.5) == pytest.approx(0.125, abs=1e-4)
 
 
-def test_every_training_frame_with_a_face_is_an_item(face_clips, tmp_path):
-    runs, num_without_face = face_gan.face_runs(face_clips)
-    dataset = dataset_of(face_clips, tmp_path, seed=8)
-    assert dataset.frames == [(0, 0), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)]
-    assert [(run.clip, run.frames) for run in runs] == [(0, range(4)), (1, range(3))]
-    assert num_without_face == 1
-
-
 @pytest.mark.parametrize(("num_faces", "starts"), [(None, range(0, 48, 8)), (20, [0, 16, 32])])
 def test_fewer_faces_are_of_runs_spread_evenly(tmp_path, num_faces, starts):
     clip = training_clip(tmp_path, dance(52, size=(48, 100)), training_frames=range(48))
@@ -255,15 +247,6 @@ def test_a_gpu_takes_windows(clip, puppet, gpu):
     for step in range(2):
         task.step(batch, step=step, learning_rate=1e-3)
     assert gpu.kernels["_fused_adam_"] == 4
-
-
-def test_crops_are_those_of_the_frames_and_their_residuals(window_batch):
-    task = window_task(previous_frame="generated")
-    faces = task.correct(task.generator, window_batch)
-    levels = torch.tensor([0.1, 0.1, 0.2, 0.2])[:, None, None, None]  # frame after frame
-    assert torch.allclose(faces.generated, levels.expand_as(faces.generated))
-    assert torch.allclose(faces.corrected, faces.generated + 0.1)
-    assert faces.poses.shape[1] == small.STYLE.num_channels
 
 
 def test_the_full_frames_losses_are_those_of_the_corrected_pair(window_batch):

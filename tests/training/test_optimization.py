@@ -137,12 +137,3 @@ def test_neither_memory_format_nor_compiling_changes_a_step_nor_a_state_put_back
     for name, expected in plain.state().items():
         assert torch.allclose(other.state()[name], expected, atol=1e-5), name
         assert torch.equal(resumed.state()[name], other.state()[name]), name
-
-
-def test_a_gradient_in_another_memory_format_is_that_gradient():
-    """As it is after it was averaged over processes."""
-    contiguous, last = (convolutions(f) for f in (torch.contiguous_format, torch.channels_last))
-    for pair in (contiguous, last):
-        gradients = torch.arange(108.0).reshape(4, 3, 3, 3) - 50, torch.ones(4)
-        pair.optimizer_step("generator", gradients, learning_rate=0.1)
-    assert torch.allclose(last.generator.weight, contiguous.generator.weight, atol=1e-6)

@@ -11,11 +11,11 @@ from motiontransfer.models.layers import downsample_by_2, initialize
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.training import pose_gan, windows
+from motiontransfer.training import pose_gan
 from motiontransfer.training.gan import VGG19Features
 from motiontransfer.training.pose_gan import PoseGanTask
 from motiontransfer.training.run_log import MeanLosses
-from motiontransfer.video.tensors import frames_to_tensor, levels_to_images
+from motiontransfer.video.tensors import levels_to_images
 from tests.people import SIZE, picture
 from tests.training import small
 
@@ -278,14 +278,6 @@ def test_the_synthesized_image_is_supervised_like_the_frame(clip, puppet):
     assert 0 < share <= 1
 
 
-def test_the_average_shares_the_puppet(puppet):
-    config = small.generator_config(texture="puppet")
-    network = build_generator(config, background_image=torch.zeros(3, *SIZE), puppet=puppet)
-    task = task_of(network)
-    assert task.ema is not task.generator
-    assert task.ema.puppet is puppet
-
-
 def test_the_sample_shows_the_puppet_without_frames_less_than_a_second_away(
     clip, puppet, monkeypatch
 ):
@@ -355,24 +347,6 @@ def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(c
         batch.whole.is_background[:, :, None], lacking * (1 + 8 * shadow), 0.1 * 0.2
     )
     torch.testing.assert_close(losses["generator/shadows"], 30 * weighted.mean())
-
-
-def test_a_room_without_shadows_teaches_none_whatever_its_size():
-    """Sizes that are no multiple of the low resolution are averaged alike on both sides."""
-    rows = np.random.default_rng(0).integers(0, 256, (100, 77, 3), np.uint8)
-    frames, corners = np.stack([rows, rows]), np.zeros((1, 4), int)
-    whole = windows._whole_frames([frames], corners, [[None, None]])
-    generator = build_generator(
-        small.generator_config(viewport=small.VIEWPORT, size=rows.shape[:2]),
-        background_image=frames_to_tensor([rows])[0],
-    )
-    real = levels_to_images(whole.coarse)
-    scene = windows.SceneInputs(
-        corners=[(0, 0)], pose_maps=real, real=real, is_background=whole.is_background
-    )
-    scenes = generator.background_image.expand(1, 2, 3, 100, 77)
-    loss = task_of(generator)._shadows_l1(scenes, scene)
-    assert loss < 1 / 255  # as frames have whole levels
 
 
 def test_what_is_in_the_viewport_teaches_no_shadows(clip):

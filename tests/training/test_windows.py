@@ -9,10 +9,9 @@ import torch
 from motiontransfer.core.errors import MissingFileError, TrainingError
 from motiontransfer.core.layout import masks_beside
 from motiontransfer.pose.boxes import equal_viewports, person_boxes
-from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.masks import read_masks, write_masks
 from motiontransfer.puppet.warping import Puppet, PuppetClip
-from motiontransfer.training import windows
 from motiontransfer.training.windows import hide_limbs, limb_groups, puppets_of_clips
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.tensors import levels_to_images
@@ -93,25 +92,11 @@ def test_exactly_one_limb_is_hidden_in_all_poses_of_a_window():
     assert all(group in of_windows for group in groups)  # each has its turn
 
 
-@pytest.mark.parametrize(
-    ("share", "tolerance"), [(0.0, 0.0), (0.1, 0.05), (0.5, 0.05), (0.9, 0.05)]
-)
-def test_the_share_of_windows_is_kept(share, tolerance):
-    gone = hidden(range(2000), share=share).any(2).any(1)
-    assert gone.float().mean().item() == pytest.approx(share, abs=tolerance)
-
-
 def test_hidden_limbs_depend_on_seed_step_and_index():
     whole = hidden()
     assert torch.equal(hidden(range(10, 20)), whole[10:20])
     assert not torch.equal(hidden(seed=1), whole)
     assert not torch.equal(hidden(step=1), whole)
-
-
-def test_limbs_that_a_skeleton_lacks_are_not_drawn():
-    skeleton = Skeleton(groups=(("body", ("nose", "left_knee", "left_ankle")),))
-    assert limb_groups(skeleton) == [[1, 2]]
-    assert hidden(share=1.0, skeleton=skeleton)[:, :, 1:].all()
 
 
 def boxes_of(clip):
@@ -260,17 +245,3 @@ def test_a_window_is_drawn_once(clip, puppet, monkeypatch):
 
     monkeypatch.setattr(PuppetClip, "draw", None)
     torch.testing.assert_close(dataset.batch([0, 1]).textures, first.flip(0), rtol=0, atol=0)
-
-
-def test_what_is_drawn_beyond_the_memory_for_it_is_drawn_again(clip, puppet, monkeypatch):
-    monkeypatch.setattr(windows, "_KEPT_BYTES", 1)
-    dataset, drawn, draw = windows_of([clip], puppet=puppet), [], PuppetClip.draw
-
-    def recorded(self, index, **options):
-        drawn.append(index)
-        return draw(self, index, **options)
-
-    monkeypatch.setattr(PuppetClip, "draw", recorded)
-    for index in (0, 1, 0, 1):
-        dataset.batch([index])
-    assert drawn == [0, 1, 1, 2, 1, 2]
