@@ -42,14 +42,6 @@ def test_without_a_remote_or_with_a_file_that_nobody_tracks_nothing_is_started(o
     assert told.startswith("data/videos/ada_1: git ignores it and DVC does not track it")
 
 
-@needs_ray
-@pytest.mark.slow
-def test_without_a_cluster_nothing_is_started(owner, folder):
-    owner.share(folder)
-    told = owner.error("repro", "--ray", NOWHERE)
-    assert told.startswith(f"--ray: no Ray cluster at {NOWHERE}: ")
-
-
 @pytest.mark.parametrize(
     ("stage", "expected"),
     [

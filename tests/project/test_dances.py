@@ -136,13 +136,6 @@ def test_what_is_taken_back_of_two_dances_is_both(films, photos):
     assert files() == before
 
 
-def test_two_films_of_one_name_are_two(films, tmp_path):
-    other = tmp_path / "other/00008.MP4"
-    other.parent.mkdir()
-    other.write_bytes(b"another")
-    assert [*add_dance(films[1], other).new] == ["film_00008", "film_00008_1"]
-
-
 def test_a_film_that_a_killed_command_copied_is_not_copied_again(films):
     left = Path("data/videos/WhatsApp.mp4")
     left.parent.mkdir(parents=True)
@@ -159,15 +152,6 @@ def test_a_film_whose_name_dvc_takes_for_a_stage_is_copied(films):
     assert params()["videos"]["film_12_30"]["path"] == "data/videos/film_12_30.mp4"
     take_back(dance)
     assert [path.name for path in film.parent.iterdir()] == ["12:30.mp4"]
-
-
-def test_a_link_to_a_film_elsewhere_is_copied_beside_it(films):
-    link = Path("data/videos/me.mp4")
-    link.parent.mkdir(parents=True)
-    link.symlink_to(films[1])
-    dance = add_dance(films[0], link)
-    assert params()["videos"][dance.target]["path"] == f"data/videos/{dance.target}.mp4"
-    assert link.is_symlink()
 
 
 def test_a_failure_leaves_all_as_it_was(films, monkeypatch):

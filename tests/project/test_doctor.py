@@ -84,14 +84,6 @@ def test_a_package_that_does_not_load_is_a_fault(error, reason, fix, monkeypatch
     assert processor.subject == "processor"
 
 
-def test_without_bytecode_all_goes_on_and_starts_are_slow(monkeypatch, tmp_path):
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    packages, warning, *others = check_all(tmp_path)
-    assert (packages.level, warning.level) == ("ok", "warning")
-    assert warning.fix == "unset PYTHONDONTWRITEBYTECODE"
-    assert [result.subject for result in others] == ["processor", "GPU", "project"]
-
-
 _BROKEN = "it fell; off the bus; check nvidia-smi"
 
 

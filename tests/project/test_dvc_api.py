@@ -14,14 +14,11 @@ from motiontransfer.pipeline.dvc_api import (
     DownloadError,
     DvcException,
     HashInfo,
-    StageCmdFailedError,
     UploadError,
     errors_of_dvc,
-    generic,
     has_past_run,
     in_order,
     is_here,
-    localfs,
     lock_repo,
     name_of,
     oid_of,
@@ -29,8 +26,6 @@ from motiontransfer.pipeline.dvc_api import (
     own_stages,
     params_read_once,
     read_by,
-    runs_folder,
-    runs_on_remote,
     upstream,
 )
 
@@ -139,23 +134,6 @@ def test_a_past_run_is_found_by_its_params(repo, owner, crf, expected):
         assert has_past_run(repo, stage) == expected
 
 
-def test_runs_are_yaml_files_by_key_here_and_on_the_remote(repo, folder, tmp_path):
-    entries = [path.read_text() for path in runs_folder(repo).glob("??/*/*")]
-    assert len(entries) == 6
-    assert all({"cmd", "outs"} <= yaml.safe_load(entry).keys() for entry in entries)
-    fs, path = runs_on_remote(repo)
-    assert path == str(Path(folder.url) / "runs")
-    fs.makedirs(path, exist_ok=True)
-    generic.copy(localfs, ["params.yaml"], fs, [f"{path}/x"], batch_size=fs.jobs)
-    assert [Path(found).name for found in fs.find(path)] == ["x"]
-
-
-def test_a_stage_that_is_reproduced_and_fails_says_so(repo, owner):
-    owner.edit("dvc.yaml", "grep crf", "grep zzz")
-    with lock_repo(repo), pytest.raises(StageCmdFailedError):
-        stage_of(repo, "render").reproduce()
-
-
 def test_params_are_read_once_for_all_stages(repo, monkeypatch):
     read, read_file = [], dvc_api.dvc.dependency.param.load_path
 
@@ -170,10 +148,6 @@ def test_params_are_read_once_for_all_stages(repo, monkeypatch):
         assert read == ["params.yaml"] * expected  # of `train` and `render`
         read.clear()
     assert dvc_api.dvc.dependency.param.load_path is load_path
-
-
-def test_all_that_is_offered_is_there():
-    assert all(hasattr(dvc_api, name) for name in dvc_api.__all__)
 
 
 def test_a_lock_file_is_written_as_dvc_writes_it(repo):

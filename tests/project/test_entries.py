@@ -3,10 +3,9 @@ from pathlib import Path
 
 import pytest
 from dvc.exceptions import DvcException
-from dvc.repo import Repo, lock_repo
+from dvc.repo import Repo
 
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
-from motiontransfer.pipeline.dvc_api import opened
 from motiontransfer.project import entries
 from tests.command import run_command
 from tests.project.small_project import files, params, small_project
@@ -61,14 +60,6 @@ def test_a_video_is_copied_tracked_by_dvc_and_entered(film):
     add(film, name="again", subject="ben")
     assert params()["subjects"] == content["subjects"]
     assert params()["targets"] == content["targets"]
-
-
-def test_a_video_in_its_folder_keeps_its_name():
-    place = Path("data/videos/there.mp4")
-    place.parent.mkdir(parents=True)
-    place.write_bytes(b"here")
-    assert add(place) == Path("data/videos/there.mp4")
-    assert [path.name for path in place.parent.glob("*.mp4*")] == ["there.mp4", "there.mp4.dvc"]
 
 
 def _dvc_fails(repo, paths):
@@ -221,26 +212,6 @@ def test_deleting_leaves_no_empty_folder(machine):
     entries.delete(machine.root, paths)
     assert not (machine.root / "artifacts/keypoints").exists()
     assert (machine.root / "artifacts/models/ada").exists()
-
-
-@pytest.mark.slow
-def test_nothing_is_deleted_while_a_dvc_command_runs(machine):
-    refused = pytest.raises(MotionTransferError, match="lock")
-    with opened(machine.root) as repo, lock_repo(repo), refused:
-        entries.delete(machine.root, [GONE])
-    assert (machine.root / GONE).exists()
-
-
-def test_a_lock_with_conflict_marks_is_one_line(machine):
-    with (machine.root / "dvc.lock").open("a") as file:
-        file.write("<<<<<<< HEAD\n")
-    with pytest.raises(MotionTransferError, match=r"^[^\n]*dvc\.lock[^\n]*$"):
-        entries.orphaned_outputs(machine.root)
-
-
-def test_before_the_first_run_there_is_no_lock(tmp_path):
-    with pytest.raises(MissingFileError, match=r"dvc\.lock: no such file; run `dvc repro` first"):
-        entries.orphaned_outputs(tmp_path)
 
 
 def test_the_command_lists_and_asks_before_it_deletes(machine, monkeypatch, capsys):

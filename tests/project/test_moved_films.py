@@ -1,6 +1,5 @@
 """Films that an earlier version had in params.yaml."""
 
-import re
 import textwrap
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import FILM_SECTIONS
 from motiontransfer.project.params_editing import add_entry, move_films
 from tests.command import run_command
-from tests.project_files import films_text, read_films, read_sections, write_sections
-from tests.tiny_project import ROOT, copy_project, dvc
+from tests.project_files import films_text, read_films
+from tests.tiny_project import ROOT
 
 PARAMS, FILMS = ((ROOT / name).read_text() for name in ("params.yaml", "films.yaml"))
 OF_FILMS = textwrap.dedent(FILMS.partition("films:\n")[2])
@@ -125,18 +124,3 @@ def test_the_first_command_says_it(monkeypatch, capsys):
     printed = capsys.readouterr()
     assert printed.err.startswith("moved videos, subjects, ")
     assert printed.out == "0 values changed\n"
-
-
-@pytest.mark.slow
-def test_before_that_dvc_says_what_to_type(tmp_path):
-    copy_project(tmp_path)
-    sections = read_sections(tmp_path)
-    write_sections(sections, tmp_path)
-    with (tmp_path / "params.yaml").open("a") as params:
-        films = {name: sections[name] for name in FILM_SECTIONS}
-        params.write(yaml.safe_dump(films))
-    dvc(tmp_path, "init", "--no-scm", "--quiet")
-    failed = dvc(tmp_path, "repro")
-    assert failed.returncode
-    said = r"^ERROR: check_params: params\.yaml: videos, .*: moved to films\.yaml; `uv run motion"
-    assert re.search(said, failed.stderr, re.MULTILINE)

@@ -50,14 +50,6 @@ def project(tmp_path):
     return preset
 
 
-def test_a_list_below_its_key_becomes_one_beside_it(project):
-    """Dashes in the column of the key: a list in brackets may not begin there."""
-    files = project("decode: {size: [32, 16]}")
-    files["params_file"].write_text("decode:\n  size:\n  - 128\n  - 64\n  crop: 1\n")
-    apply_preset("big", **files)
-    assert files["params_file"].read_text() == "decode:\n  size: [32, 16]\n  crop: 1\n"
-
-
 @pytest.mark.parametrize(
     ("preset", "old", "new"),
     [

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from rich.console import Console
 
-from motiontransfer.cli.runs import make_table, shown_progress
-from motiontransfer.core.errors import MissingFileError, MotionTransferError
+from motiontransfer.cli.runs import shown_progress
+from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.pipeline import plan as module
 from motiontransfer.pipeline import runs
 from motiontransfer.pipeline.dvc_api import opened
@@ -178,11 +177,6 @@ def test_while_no_file_has_changed_dvc_is_not_asked(project, monkeypatch):
     assert asked(monkeypatch)  # something has to run
 
 
-def test_where_no_project_is_there_is_no_plan():
-    with pytest.raises(MissingFileError, match="no DVC project with git here"):
-        plan()
-
-
 def test_each_job_has_memory_or_there_are_fewer():
     for gigabytes, expected in ((1, 1), (4, 2), (5, 2), (64, 3)):
         assert len(share_cores(3, cores=8, memory=gigabytes * 2**30)) == expected
@@ -247,11 +241,6 @@ def test_no_more_run_at_once_than_there_are_shares_and_each_has_its_own(run):
     run(stages, shell, at_once=3, show=lambda progress: seen.append(len(progress.running)))
     assert max(seen) == 3
     assert set(Path("shares").read_text().split()) == {"0", "1", "2"}
-
-
-def test_what_is_ready_first_runs_first(run):
-    run({"a": [], "b": [], "c": ["a"]}, "echo $0 >> order", at_once=1)
-    assert Path("order").read_text().split() == ["a", "b", "c"]
 
 
 def test_of_several_that_are_ready_the_most_urgent_one_runs(run):
@@ -346,24 +335,6 @@ def test_a_stage_that_another_process_runs_is_waited_for(run, monkeypatch, caplo
     assert caplog.messages == ["a waits: process 42 runs it"]
 
 
-def test_an_interrupt_ends_the_wait(run):
-    def interrupt(progress):
-        if Path(".dvc/tmp/jobs/a.log").read_text().startswith("waits: process 42 uses"):
-            raise KeyboardInterrupt
-
-    began = time.monotonic()
-    with pytest.raises(MotionTransferError, match=r"^stopped"):
-        run({"a": []}, BUSY, show=interrupt)
-    assert time.monotonic() - began < SECONDS / 2
-
-
-def test_a_stage_that_is_not_there_is_no_plan_for_all(project):
-    (project / "frames").unlink()
-    with pytest.raises(MotionTransferError, match=r"^train@you: no such stage; .*its video or"):
-        plan("train@you")
-    assert [*plan("decode@me")] == ["decode@me"]
-
-
 def pid_in(path):
     return int(wait_for(lambda: path.exists() and path.read_text()))
 
@@ -412,17 +383,6 @@ def test_an_interrupt_reaches_commands_and_lets_dvc_finish(run):
         assert int(Path(f"status{name}").read_text()) != 0
         assert is_over(pid_in(Path(f"pid{name}")))
     assert not Path("statusc").exists()
-
-
-def test_a_command_that_dvc_starts_after_the_interrupt_is_stopped_too(run):
-    def interrupt(progress):
-        raise KeyboardInterrupt
-
-    began = time.monotonic()
-    with pytest.raises(MotionTransferError, match=r"^stopped"):
-        run({"a": []}, f"sleep 0.3; sleep {SECONDS}; echo after > after", show=interrupt)
-    assert time.monotonic() - began < SECONDS / 2
-    assert Path("after").exists()
 
 
 def test_a_second_interrupt_kills(run, monkeypatch):
@@ -488,19 +448,6 @@ def example(tmp_path):
         graph=graph, running={"train@me": job}, done={"decode@me": 2.0},
         failed={"decode@you": "ERROR"},
     )  # fmt: skip
-
-
-def test_the_table_has_what_runs_waits_and_failed_of_each_kind(tmp_path):
-    console = Console(width=100)
-    with console.capture() as captured:
-        console.print(make_table(example(tmp_path)))
-    lines = [line.split() for line in captured.get().splitlines()]
-    assert lines == [
-        ["stage", "done", "waits", "failed", "runs"],
-        ["decode", "1", "you"],
-        ["train", "1", "me", "00:00", "12", "of", "500,", "3.2/s?[2J"],
-        ["report", "1"],
-    ]
 
 
 def test_a_log_has_a_line_for_each_change(tmp_path, capsys):

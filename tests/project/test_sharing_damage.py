@@ -75,19 +75,6 @@ def test_a_damaged_object_is_named_never_used_and_pushed_again(owner, remote, tm
     assert mate.files("artifacts/models") == owner.files("artifacts/models")
 
 
-def test_a_member_of_a_folder_is_pushed_again_once_the_folders_list_is_gone(owner, folder, mate):
-    """While the list is there, DVC takes it for the folder."""
-    store = Store(folder)
-    store.delete(object_of(owner, FRAME))
-    assert f"{FRAME} is missing or damaged there (files/md5/" in mate.error("join")
-    assert not (mate.root / FRAME).exists()
-    assert "sent 0 files" in owner.command("share")
-    store.delete(object_of(owner, str(Path(FRAME).parent)))
-    assert "2 files pushed" in owner.dvc("push")
-    mate.command("join")
-    assert mate.files("results") == owner.files("results")
-
-
 @pytest.mark.parametrize("mode", [0o444, 0o644])
 def test_a_damaged_object_of_the_cache_is_not_sent(owner, folder, mode):
     oid = object_of(owner, MODEL)

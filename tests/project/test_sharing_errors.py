@@ -1,5 +1,4 @@
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -7,7 +6,7 @@ from motiontransfer.core.errors import MotionTransferError, RemoteError
 from motiontransfer.pipeline import remote
 from motiontransfer.pipeline.dvc_api import DvcException, opened
 from motiontransfer.pipeline.remote import errors_with_url
-from tests.project.remotes import free_port, ssh_home
+from tests.project.remotes import free_port
 
 NO_KEYS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
 
@@ -39,13 +38,6 @@ def test_a_reader_cannot_share(owner, kind, request, tmp_path):
     owner.environment.update(store.reader)
     url = f"{store.url}/{tmp_path.name}"
     assert owner.error("share", url, *store.options).startswith(f"{url}: ")
-
-
-@pytest.mark.slow
-def test_ssh_refuses_unknown_keys(owner, ssh):
-    hosts_folder = Path(ssh.environment["HOME"]).parent
-    owner.environment["HOME"] = str(ssh_home(hosts_folder, "stranger"))
-    assert owner.error("share", ssh.url).startswith(f"{ssh.url}: ")
 
 
 class _LibraryError(Exception):
@@ -85,16 +77,6 @@ def test_a_clone_without_a_remote_or_lock_names_the_owners_step(owner, folder):
     assert owner.error("share") == "dvc.lock: no such file; run `dvc repro` first"
     shutil.rmtree(owner.root / ".dvc")
     assert "no DVC project with git here; run from the project's root" in owner.error("join")
-
-
-@pytest.mark.slow
-def test_a_stage_that_fails_is_named(mate):
-    mate.edit("params.yaml", "crf: 2", "crf: 3")
-    mate.edit("dvc.yaml", "grep crf", "grep zzz")
-    failed = mate.run("motiontransfer", "join")
-    assert failed.returncode == 1
-    assert "ERROR: stage render failed; its output above says" in failed.stderr.splitlines()[-1]
-    assert "Traceback" not in failed.stderr
 
 
 @pytest.mark.slow

@@ -131,30 +131,6 @@ def test_a_killed_share_goes_on(owner, s3, tmp_path):
     assert mate.files("results") == owner.files("results")
 
 
-def test_a_run_whose_outs_are_gone_is_not_shared(owner, folder):
-    old = (owner.root / "results/dance/frames/1").read_text().replace("2", "1")
-    cached = [
-        path
-        for path in (owner.root / ".dvc/cache/files").rglob("*")
-        if path.is_file() and path.read_text() == old
-    ]
-    assert len(cached) == 1
-    cached[0].unlink()
-    assert "and 5 past runs" in owner.share(folder)
-
-
-def test_a_teammate_with_few_files_shares_a_result(tmp_path, mate):
-    mate.edit("params.yaml", "crf: 2", "crf: 7")
-    mate.command("join")
-    output = mate.command("share")
-    assert "sent 2 files" in output
-    assert "not up to date" not in output
-    mate.commit("crf 7")
-    third = mate.clone(tmp_path / "third")
-    assert "nothing had to run" in third.command("join")
-    assert third.files("results") == mate.files("results")
-
-
 def test_the_default_remote_is_in_git_and_verified(owner, s3):
     owner.environment.update(s3.environment)
     owner.command("share", s3.url, *s3.options)

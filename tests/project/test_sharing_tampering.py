@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import yaml
 from motiontransfer.pipeline.dvc_api import opened
 from motiontransfer.pipeline.remote import accept_runs, fetch_lists, objects_of
 from tests.project.machines import Machine
-from tests.project.remotes import BUCKET, Remote, s3_client
+from tests.project.remotes import Remote
 
 FRAMES = "results/dance/frames"
 NAME = f"aa/{'a' * 64}/{'b' * 64}"
@@ -140,19 +139,6 @@ def test_only_what_is_named_and_written_as_a_run_is_kept(repo, name, content):
     assert kept(repo) == []
 
 
-@pytest.mark.slow
-def test_dots_in_an_object_name_lead_nowhere(owner, s3, tmp_path):
-    owner.share(replace(s3, url=f"{s3.url}/{tmp_path.name}"))
-    s3_client(s3.options[1], s3.environment).put_object(
-        Bucket=BUCKET,
-        Key=f"dance/{tmp_path.name}/runs/../../config.local",
-        Body=b"[core]\n    remote = evil\n",
-    )
-    mate = owner.clone(tmp_path / "mate")
-    assert "1 past runs" in mate.command("join")
-    assert not (mate.root / ".dvc/config.local").exists()
-
-
 @pytest.fixture(params=[{"relpath": "../../../outside.txt"}, {"md5": "aa/{folder}/outside.txt"}])
 def forged_list(request, mate, folder, tmp_path) -> bytes:
     """A folder's list whose one member, or the member's object, lies outside."""
@@ -170,16 +156,6 @@ def test_the_list_of_a_folder_leads_not_outside(folder, mate, tmp_path, forged_l
     message = mate.error("join")
     assert re.match(rf"{folder.url}: {FRAMES} is no list .* \(files/md5/", message)
     assert not list(tmp_path.rglob("outside.txt"))
-
-
-@pytest.mark.slow
-def test_a_past_run_with_such_a_list_is_run_again(folder, old_run, tmp_path, forged_list):
-    intruder = Intruder(folder)
-    oid = intruder.put(forged_list, suffix=".dir")
-    intruder.forge(lambda run: run["outs"][-1].update(md5=oid))
-    assert "Running stage 'render'" in old_run.command("join")
-    assert not list(tmp_path.rglob("outside.txt"))
-    assert not (old_run.root / ".dvc/cache/files/md5" / oid[:2] / oid[2:]).exists()
 
 
 INSIDE = {"relpath": "a/b.txt", "md5": "0" * 32}

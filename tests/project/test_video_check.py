@@ -63,11 +63,6 @@ def test_the_poses_of_the_sampled_frames_are_kept_with_them(check):
     np.testing.assert_allclose(checked.frame(19)[:30, :-19], checked.frame(0)[:30, 19:], atol=8)
 
 
-def test_no_person_is_one_sentence(check):
-    (line,) = advice(check(people=[], crop="auto"), is_target=False)
-    assert line.startswith("no person is detected in any of 20 frames")
-
-
 def test_sampled_frames_are_spread_evenly(tmp_path, monkeypatch):
     """Twenty from the first to the last that has another 0.2 s later; grey tells the index."""
     frames = [np.full((32, 32, 3), 2 * index, np.uint8) for index in range(101)]
@@ -143,12 +138,3 @@ def test_a_camera_in_a_hand_is_not_called_still(check, sway, said):
 
 def test_a_film_of_many_frames_a_second_is_advised_on(check):
     assert complaints(check(rate=240), "240 frames per second: set decode.frame_rate")
-
-
-def test_who_is_filmed_from_the_knees_up_need_not_film_from_farther_away(check):
-    checked = check(centre=(128.0, 210.0), people=[(128.0, 210.0)])
-    assert not complaints(checked, "farther away")
-    assert {
-        "  in view      head 100 %, hands 100 %, feet 0 % of frames",
-        "  shows        from the knees up",
-    } <= {*quality_lines(checked)}
