@@ -1,5 +1,4 @@
 import gc
-import json
 from fractions import Fraction
 
 import numpy as np
@@ -13,8 +12,7 @@ from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import fit_framing
 from motiontransfer.video.reader import DamagedVideoError
-from motiontransfer.video.writer import write_video
-from tests.video.conftest import click_starts, grey_frame, greys, index_of, noise, write_test_video
+from tests.video.conftest import greys, index_of, noise, write_test_video
 
 
 def make_clip(folder, *, with_sound=True):
@@ -38,16 +36,6 @@ def make_clip(folder, *, with_sound=True):
 def test_a_clip_comes_back_as_it_was(tmp_path, with_sound):
     clip = make_clip(tmp_path / "clip", with_sound=with_sound)
     assert clip_module.read_clip(tmp_path / "clip") == clip
-
-
-def test_description_is_plain_json_with_the_inverse_map(tmp_path):
-    clip = make_clip(tmp_path)
-    content = json.loads((tmp_path / "clip.json").read_text())
-    assert (content["frame_rate"], content["num_frames"]) == ("30000/1001", 17)
-    assert (content["size"], content["source"]) == ([64, 48], {"codec": "h264"})
-    point = np.array([100.0, 50.0])
-    working = point * content["framing"]["scale"] + content["framing"]["offset"]
-    np.testing.assert_allclose(working, clip.framing.to_working(point))
 
 
 @pytest.mark.parametrize("name", ["clip.json", "frames.mkv", "sound.mka"])
@@ -118,16 +106,6 @@ def test_variable_rate_becomes_constant_by_time(tmp_path):
     assert table["source_frame_index"] == expected
 
 
-def test_times_rounded_to_milliseconds_repeat_and_drop_nothing(tmp_path):
-    pts = [round(index * 1001 / 30) for index in range(100)]
-    frames = [grey_frame(index % 10, SIZE) for index in range(100)]
-    path = write_test_video(tmp_path / "v.mkv", frames, pts_ms=pts, rate=30)
-    metrics = decode(path, tmp_path / "clip")
-    assert metrics["source"]["frame_rate"] == "30000/1001"
-    assert shown_in(tmp_path / "clip") == [index % 10 for index in range(100)]
-    assert (metrics["frames_duplicated"], metrics["frames_dropped"]) == (0, 0)
-
-
 def test_letterbox_and_crop_are_described_as_they_are(tmp_path):
     path = write_test_video(tmp_path / "v.mp4", greys(2))
     decode(path, tmp_path / "clip", size=(64, 64), crop=(0, 0, 24, 32))
@@ -164,31 +142,6 @@ def test_automatic_crop_without_a_person_names_the_fix(tmp_path):
     assert not (tmp_path / "clip").exists()
 
 
-def test_a_photo_of_whom_that_detector_does_not_find_stays_whole(tmp_path):
-    """Drawn people are found by the detector of joints."""
-    Image.new("RGB", (48, 32)).save(tmp_path / "me.png")
-    decode(tmp_path / "me.png", tmp_path / "clip", crop=lambda frames: [None for _ in frames])
-    assert clip_module.read_clip(tmp_path / "clip").framing.crop == (0, 0, 48, 32)
-
-
-def test_sound_goes_round_in_sync(tmp_path):
-    sound = {"sound_seconds": 1.1, "sound_start_seconds": 0.3}
-    path = write_test_video(tmp_path / "v.mkv", greys(11), **sound)
-    decode(path, tmp_path / "clip")
-    clip = clip_module.read_clip(tmp_path / "clip")
-    made = tmp_path / "made.mp4"
-    with FrameStore(clip.frames) as store:
-        write_video(
-            made,
-            store.frames(),
-            frame_rate=clip.frame_rate,
-            sound=clip.sound,
-            sound_offset_seconds=clip.sound_offset_seconds,
-            crf=18,
-        )
-    np.testing.assert_allclose(click_starts(made), [0.3, 0.8], atol=0.004)
-
-
 def test_damage_fails_and_leaves_nothing_or_is_cut_off_and_counted(tmp_path):
     whole = noise(12)
     path = write_test_video(tmp_path / "damaged.mkv", whole, codec="ffv1", pix_fmt="bgr0")
@@ -202,14 +155,6 @@ def test_damage_fails_and_leaves_nothing_or_is_cut_off_and_counted(tmp_path):
     np.testing.assert_array_equal(frames, whole[: len(frames)])
     assert metrics["frames"] == len(frames)
     assert metrics["frames_lost_to_damage"] == 12 - len(frames)
-
-
-def test_what_follows_a_jump_in_time_is_cut_off_and_the_frame_before_does_not_fill_it(tmp_path):
-    ten_hours_later = [*range(0, 800, 100), 36_000_000]
-    path = write_test_video(tmp_path / "v.mp4", greys(9), pts_ms=ten_hours_later)
-    metrics = decode(path, tmp_path / "clip", on_damage="truncate")
-    assert shown_in(tmp_path / "clip") == list(range(8))
-    assert metrics["frames_lost_to_damage"] == 1
 
 
 def test_same_video_gives_the_same_bytes(tmp_path):

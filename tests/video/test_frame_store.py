@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from motiontransfer.core.errors import DamagedFileError, VideoError
 from motiontransfer.video.frame_store import FrameStore, write_frames
-from tests.video.conftest import grey_frame, index_of, noise, write_test_video
+from tests.video.conftest import noise, write_test_video
 
 SIZE = (18, 22)
 small_noise = partial(noise, size=SIZE)
@@ -34,34 +34,12 @@ def test_frames_come_back_exactly_in_any_order_at_any_rate(tmp_path, rate):
                 store[index]
 
 
-@pytest.mark.parametrize("rate", [10, Fraction(30000, 1001)])
-def test_avi_with_a_clock_of_milliseconds_has_the_rate_of_its_frames(tmp_path, rate):
-    """Its ticks without a frame count as frames in its header."""
-    times = [round(1000 * index / rate) for index in range(12)]
-    frames = [grey_frame(index) for index in range(12)]
-    path = write_test_video(
-        tmp_path / "v.avi", frames, pts_ms=times, rate=rate, codec="ffv1", pix_fmt="bgr0"
-    )
-    with FrameStore(path) as store:
-        assert (len(store), store.frame_rate) == (12, rate)
-        assert [index_of(frame) for frame in store.frames()] == list(range(12))
-        assert index_of(store[7]) == 7
-
-
 @pytest.mark.parametrize(("start", "stop"), [(0, 9), (2, 5), (4, None), (3, 11), (5, 5), (9, 9)])
 def test_ranges_equal_slices(tmp_path, start, stop):
     frames = small_noise(9)
     with FrameStore(write(tmp_path / "frames.mkv", frames)) as store:
         read = list(store.frames(start, stop))
     np.testing.assert_array_equal(read, [*frames[start:stop]])
-
-
-def test_single_frames_may_be_read_while_a_range_is(tmp_path):
-    frames = small_noise(9)
-    with FrameStore(write(tmp_path / "frames.mkv", frames)) as store:
-        for index, frame in enumerate(store.frames()):
-            np.testing.assert_array_equal(frame, frames[index])
-            np.testing.assert_array_equal(store[8 - index], frames[8 - index])
 
 
 @pytest.mark.parametrize("options", [{"pix_fmt": "yuv420p"}, {"pix_fmt": "yuv444p"}])

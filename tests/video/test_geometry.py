@@ -172,14 +172,6 @@ def test_all_eight_matrices_put_pixels_where_they_say(numbers, expected):
     assert orientation.upright_size((2, 3)) == shown.shape[:2]
 
 
-@pytest.mark.parametrize(
-    ("matrix", "turns"),
-    [((0,) * 9, 0), *((matrix_of(0, 1, -1, 0, scale), 1) for scale in (ONE, ONE // 2, 3))],
-)
-def test_the_scale_of_a_matrix_does_not_matter(matrix, turns):
-    assert parse_display_matrix(matrix) == Orientation(quarter_turns=turns)
-
-
 def test_framing_checks_its_content():
     with pytest.raises(VideoError, match="content: expected"):
         Framing(source_size=(20, 30), crop=(0, 0, 30, 20), size=(8, 8), content=(0, 0, 9, 8))

@@ -1,6 +1,5 @@
 import ctypes
 import faulthandler
-import gc
 import os
 import signal
 import time
@@ -90,10 +89,6 @@ def test_of_several_threads_one_forks_at_a_time(monkeypatch):
     assert set(most) == {1}
 
 
-def test_an_isolated_process_may_isolate_what_it_calls():
-    assert run_isolated(partial(run_isolated, wait), FILE, 0.0, 1) == "done"
-
-
 @pytest.mark.parametrize(
     ("function", "text"),
     [
@@ -152,30 +147,6 @@ def test_a_slow_reader_is_no_lack_of_progress(monkeypatch):
     assert len(list(items)) == 2
 
 
-class Garbage:
-    """As a decoder of the parent, whose threads a child does not have: freeing it would hang."""
-
-    def __init__(self, freed_by):
-        self.itself, self.freed_by = self, freed_by
-
-    def __del__(self):
-        self.freed_by.write_text(str(os.getpid()))
-
-
-def collect(path):
-    gc.collect()
-
-
-def test_garbage_of_the_parent_is_not_collected_in_the_child(tmp_path):
-    gc.disable()
-    try:
-        Garbage(tmp_path / "freed_by")
-        run_isolated(collect, FILE)
-        assert not (tmp_path / "freed_by").exists()
-    finally:
-        gc.enable()
-
-
 def test_memory_is_limited(monkeypatch):
     monkeypatch.setattr(isolation, "MEMORY_BYTES", 2 * 2**30)
     with pytest.raises(MemoryError):
@@ -194,20 +165,3 @@ def test_each_frame_has_its_own_time(frames_of, monkeypatch, tmp_path):
     monkeypatch.setattr(isolation, "SECONDS_PER_FRAME", 1)
     video = write_test_video(tmp_path / "v.mkv", [grey_frame(index) for index in range(6)])
     assert run_isolated(read_slowly, video, frames_of) == "done"
-
-
-def tell_from_threads(path):
-    """Progress beside results that fill the pipe."""
-    with ThreadPoolExecutor(4) as threads:
-        told = [threads.submit(restart_time_limit) for _ in range(1000)]
-        yield from (np.full(10**5, index) for index in range(20))
-        assert not any(each.result() for each in told)
-
-
-def test_progress_from_several_threads_mixes_with_no_result():
-    arrays = iterate_isolated(tell_from_threads, FILE)
-    assert [set(array) for array in arrays] == [{index} for index in range(20)]
-
-
-def test_outside_of_it_there_is_no_limit():
-    restart_time_limit()  # nobody waits for it

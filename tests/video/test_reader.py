@@ -103,16 +103,6 @@ def test_all_frames_before_a_broken_packet_are_kept(tmp_path, broken):
     np.testing.assert_array_equal(kept, whole[:broken])
 
 
-def test_packets_before_the_first_key_frame_are_passed_over(tmp_path):
-    options = {"g": "5", "lag-in-frames": "0"}
-    path = write_test_video(tmp_path / "v.webm", noise(12), codec="libvpx-vp9", options=options)
-    whole = read_all(path)[2]
-    with av.open(str(path)) as container:
-        is_key = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
-    late = remux(path, tmp_path / "late.webm", packets=slice(2, None))
-    np.testing.assert_array_equal(read_all(late)[2], whole[is_key.index(True, 2) :])
-
-
 @pytest.mark.parametrize("times_ms", [(0, 100, 0, 100, 400, 500), (0,) * 6])
 def test_time_that_runs_back_or_stands_goes_on_at_the_rate(tmp_path, monkeypatch, times_ms):
     path = write_test_video(tmp_path / "v.mkv", greys(6))
@@ -126,14 +116,6 @@ def test_time_that_runs_back_or_stands_goes_on_at_the_rate(tmp_path, monkeypatch
     monkeypatch.setattr(reader, "_decoded", running_back)
     starts = [timed.start_seconds for timed in reader.read_frames(metadata)]
     np.testing.assert_allclose(starts, [0, 0.1, 0.2, 0.3, 0.4, 0.5])
-
-
-def test_a_raw_stream_without_times_gets_the_rate_it_names(tmp_path):
-    path = write_test_video(tmp_path / "v.h264", greys(6), pts_ms=[40 * i for i in range(6)])
-    metadata, timed, frames = read_all(path)
-    assert [index_of(frame) for frame in frames] == list(range(6))
-    steps = np.diff([each.start_seconds for each in timed])
-    np.testing.assert_allclose(steps, float(1 / metadata.frame_rate))
 
 
 def test_a_frame_that_ffmpeg_concealed_is_damage(tmp_path):
