@@ -88,14 +88,6 @@ def test_colors_go_on_beside_the_mask_so_that_coding_leaves_no_dark_rim():
     assert apart(straight[beside][:, :3], (200, 180, 160)).max() < 25
 
 
-def test_with_nobody_in_it_nothing_is_left():
-    room = noise(0)
-    frame = np.concatenate([room, np.zeros((*SIZE, 1), np.uint8)], axis=2)
-    person = backgrounds.cut_out(frame, room)
-    assert np.array_equal(backgrounds.over(person, noise(1)), noise(1))
-    assert not backgrounds.with_alpha(person, SIZE)[..., 3].any()
-
-
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

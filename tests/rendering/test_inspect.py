@@ -19,7 +19,6 @@ from motiontransfer.rendering.inspect import (
     load_inspection,
     measures_over_time,
     write_overlay,
-    write_overlay_sheet,
 )
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.video.frame_store import FrameStore
@@ -135,13 +134,6 @@ def test_small_frames_are_enlarged_and_show_through_where_there_is_no_stick(insp
     assert not np.shares_memory(overlay, grey)
 
 
-def test_limbs_lie_between_their_joints(inspection):
-    overlay = shown(inspection)
-    thigh = overlay[place(middle(inspection, "left_hip", "left_knee"))]
-    assert thigh.max() == 255
-    assert not overlay[place(middle(inspection, "left_knee", "right_knee"))].any()
-
-
 def test_detections_are_dim_and_in_a_numbered_box(inspection):
     alone = shown(inspection)
     both = replace(inspection, detections=two_people(inspection.keypoints))
@@ -186,19 +178,6 @@ def test_the_video_shows_every_frame_beside_a_cursor_that_moves_on(inspection, t
     steps = np.diff(cursors)
     assert steps.min() > 10
     assert steps.max() - steps.min() <= 2
-
-
-def test_the_sheet_shows_frames_without_and_with_keypoints(inspection, tmp_path):
-    path = tmp_path / "sheet.png"
-    write_overlay_sheet(path, inspection)
-    sheet = np.asarray(Image.open(path))
-    assert sheet.ndim == 3
-    assert sheet.shape[0] > 480
-    with_all = replace(inspection, detections=two_people(inspection.keypoints))
-    write_overlay_sheet(path, with_all)
-    changed = (np.asarray(Image.open(path)) != sheet).any(2)
-    assert changed.any()
-    assert not changed[-480:].any(), "curves are of the subject"
 
 
 @pytest.fixture

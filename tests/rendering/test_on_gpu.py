@@ -14,12 +14,11 @@ import torch
 
 from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import build_generator
-from motiontransfer.models.layers import initialize, to_device
+from motiontransfer.models.layers import initialize
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.models.weights import TrainedGenerator
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.rendering import renderer as module
-from motiontransfer.rendering import torch_networks
 from motiontransfer.rendering.frame import LiveGenerator, render_poses
 from tests.films import film
 from tests.live.parts import background_image
@@ -109,20 +108,6 @@ def test_rendered_frames_are_the_cpus(options, source, gpu):
     assert largest_difference(made, expected) <= 1
 
 
-@pytest.mark.slow
-def test_weights_are_cast_once_to_the_same_frames(gpu, monkeypatch):
-    on, casts = make_runtime(precision="bf16-mixed"), []
-    shown = []
-    for prepare in (module.to_runtime, lambda network, on: module.to_device(network, on.device)):
-        monkeypatch.setattr(module, "to_runtime", prepare)
-        renderer, before = renderer_on(on), gpu.kernels["_to_copy"]
-        shown.append(list(render_poses(renderer, POSES)))
-        casts.append(gpu.kernels["_to_copy"] - before)
-    assert largest_difference(*shown) == 0
-    num_layers = 2 * (6 + 4)  # weight and bias of generator and shadows, and of the face
-    assert casts[1] - casts[0] >= num_layers * POSES.num_frames
-
-
 @pytest.mark.parametrize(
     "previous_frame", ["generated", pytest.param("corrected", marks=pytest.mark.slow)]
 )
@@ -146,41 +131,3 @@ def test_live_frames_are_the_cpus_while_the_next_is_made(previous_frame, gpu):
     thread.join()
     assert gpu.kernels["convolution"]
     assert largest_difference(frames, expected) <= 1
-
-
-def into_one_buffer(tensor, device, kept={}):  # noqa: B006 - the fault
-    """As `upload`, through memory that is used again before it has been copied."""
-    pinned = kept.setdefault((tensor.shape, tensor.dtype), tensor.pin_memory())
-    pinned.copy_(tensor)
-    return pinned.to(device, non_blocking=True)
-
-
-def all_but_the_face(network, device):
-    return network if isinstance(network, FaceGenerator) else to_device(network, device)
-
-
-@pytest.mark.parametrize(
-    ("place", "name", "fault", "found"),
-    [
-        (torch_networks, "upload", lambda tensor, device: tensor, "same device"),
-        (module, "to_device", all_but_the_face, "same device"),
-        (torch_networks, "upload", into_one_buffer, "changed while it was copied"),
-        (
-            torch_networks,
-            "start_reading",
-            lambda images: lambda: [images[0].numpy()],
-            "can't convert",
-        ),
-    ],
-)
-def test_planted_faults_are_refused(place, name, fault, found, gpu, monkeypatch):
-    monkeypatch.setattr(place, name, fault)
-    with pytest.raises((RuntimeError, TypeError), match=found):
-        rendered_on(make_runtime(precision="32-true"))
-
-
-def test_frames_that_are_not_waited_for_are_garbage(gpu, monkeypatch):
-    expected = rendered_on(small.runtime())
-    monkeypatch.setattr(torch.cuda.Event, "synchronize", lambda event: None)
-    frames = rendered_on(make_runtime(precision="32-true"))
-    assert largest_difference(frames, expected) > 100

@@ -242,9 +242,3 @@ def test_masks_are_those_of_the_frames_and_nobody_is_outside_the_viewport(viewpo
         expected = np.zeros(SIZE, np.uint8)
         expected[y0:y1, x0:x1] = 128
         assert np.array_equal(frame[..., 3], expected)
-
-
-def test_without_a_mask_frames_are_as_they_are():
-    keypoints = dance(3)
-    masked = [*render_masked(renderer(brighter()), keypoints, None)]
-    assert np.array_equal(masked, [*render_poses(renderer(brighter()), keypoints)])

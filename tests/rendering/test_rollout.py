@@ -93,34 +93,6 @@ def test_poses_may_arrive_one_by_one(num_poses, viewport):
     assert list(rollout.draw(keypoints.part(range(0)))) == []
 
 
-def test_the_rollout_is_causal_and_lazy():
-    generator = Counter()
-    frames = rolled_out(generator, dance(12))
-    next(frames)
-    next(frames)
-    assert len(generator.pose_maps) == 2
-    short, long = (list(rolled_out(Counter(), dance(n))) for n in (3, 12))
-    assert all(torch.equal(a, b) for a, b in zip(short, long, strict=False))
-
-
-def test_inference_mode_and_autocast_do_not_leak_into_the_caller():
-    generator = Counter()
-    entered = []
-
-    class Autocast:
-        def __enter__(self):
-            entered.append(True)
-
-        def __exit__(self, *_):
-            entered.append(False)
-
-    for index, _ in enumerate(rolled_out(generator, dance(10), autocast=Autocast)):
-        assert not torch.is_inference_mode_enabled()
-        assert entered == [True, False] * (index + 1)
-        assert torch.ones(1, requires_grad=True).mul(2).requires_grad
-    assert all(generator.inference)
-
-
 VIEWPORT = Viewport(margin_px=1.0, multiple_of=4)
 
 

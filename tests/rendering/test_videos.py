@@ -188,39 +188,3 @@ def test_panels_of_other_sizes_become_as_high_as_the_highest():
     assert len(bands(image, RED)) == 40
     assert len(bands(image, GREEN)) == 64
     assert bands(image, RED).max() < bands(image, GREEN).min()
-
-
-def test_labels_fit_differ_and_are_anti_aliased():
-    image = videos.side_by_side({"nearest neighbour": plain(RED), "result": plain(RED)})
-    strip = image[: image.shape[0] - 64].astype(int)
-    left, right = strip[:, :64], strip[:, -64:]
-    assert (left != right).any()
-    for text in (left, right):
-        brightness = text.mean(axis=2)
-        assert brightness.max() > 180
-        assert len(np.unique(brightness)) > 8
-        # the text leaves room on every side, so that nothing of it is cut off
-        border = np.concatenate([text[0], text[-1], text[:, 0], text[:, -1]])
-        assert (border == border[0]).all()
-
-
-def test_frames_keep_their_pixels_or_shrink_to_the_sheets_width(monkeypatch):
-    frames = [plain(RED, 64, 48)] * 4
-    roomy = videos.contact_sheet({"result": frames}, list("abcd"))
-    monkeypatch.setattr(videos, "_LARGEST_SHEET_PX", 200)
-    narrow = videos.contact_sheet({"result": frames}, list("abcd"))
-    assert len(bands(roomy[:-12], RED)) == 4 * 48
-    assert narrow.shape[1] <= 200
-    tile_width = len(bands(narrow[:-12], RED)) // 4
-    assert 10 < tile_width < 48
-    tile_height = (narrow == RED).all(axis=2).any(axis=1).sum()
-    assert tile_height == round(64 * tile_width / 48)
-
-
-def test_a_frame_of_another_shape_is_fitted_into_its_tile():
-    sheet = videos.contact_sheet({"r": [plain(RED, 64, 64), plain(GREEN, 64, 32)]}, ["a", "b"])
-    red = np.argwhere((sheet == RED).all(axis=2))
-    green = np.argwhere((sheet == GREEN).all(axis=2))
-    assert np.ptp(red, axis=0).tolist() == [127, 63] or np.ptp(red, axis=0).tolist() == [63, 63]
-    height, width = np.ptp(green, axis=0) + 1
-    assert height == 2 * width
