@@ -112,9 +112,3 @@ def test_the_distance_is_that_to_the_nearest_in_levels():
     found = _distances(images, persons, map(_flat, (93, 45, 40, 255)))
     assert found.mean() == (7 + 5 + 55) / 3  # one frame has no person
     assert _distances(images[:0], persons, [_flat(53)]).mean() is None
-
-
-def test_only_the_persons_box_counts():
-    frame = _flat(0)
-    frame[10:42, 20:40] = 77
-    assert (image_metrics.thumbnail(frame, (20, 10, 40, 42)) == 77).all()

@@ -12,7 +12,7 @@ from motiontransfer.evaluation.frames import (
     training_frames,
 )
 from motiontransfer.pose.skeleton import HOLISTIC
-from tests.evaluation.conftest import body_of, clips_of, poses_of_clips
+from tests.evaluation.conftest import clips_of, poses_of_clips
 from tests.films import film
 from tests.people import blocks, figure, keypoints_of
 
@@ -128,18 +128,6 @@ _HAND = {"left_hand_wrist": (10, 20), "left_hand_index_tip": (40, 50), "nose": (
 def test_a_region_is_the_box_around_its_joints(joints, margin, region, box):
     found = all_regions(keypoints_of([joints, {}]), margin=margin)[region]
     assert found == [box, None]  # no joint, no box
-
-
-def test_in_a_tiny_image_a_hand_is_all_of_it():
-    poses = keypoints_of([{"left_hand_wrist": (4, 4)}], size=(12, 40))
-    assert all_regions(poses, margin=0.0)["left_hand"] == [(0, 0, 16, 12)]
-
-
-def test_skeletons_without_hands_and_faces_have_no_such_regions():
-    body = body_of(keypoints_of([{"nose": (20, 10), "left_ankle": (29, 49)}]))
-    regions = all_regions(body, margin=0.0)
-    assert regions.pop("person") == [(20, 10, 30, 50)]
-    assert regions == {"face": [None], "left_hand": [None], "right_hand": [None]}
 
 
 def test_a_films_shape_may_be_a_pixel_off_in_the_working_image_and_two_in_twice_that(tmp_path):

@@ -105,15 +105,6 @@ def test_headline_metrics_of_both_systems_have_a_csv_each(tmp_path, drawn):
     assert len(lines) == 7
 
 
-def test_small_numbers_keep_four_digits_in_the_csv(tmp_path):
-    """Of held-out frames, too, whose metrics have no section."""
-    values = np.array([0.00012344, 0.0, -0.05, 12.345678])
-    keys = (MetricKey("likeness", "person", name) for name in ("ours", "nearest_neighbours"))
-    module.write_curves(tmp_path, Measurements(summary=(), per_frame=dict.fromkeys(keys, values)))
-    lines = (tmp_path / "likeness_person.csv").read_text().splitlines()
-    assert [line.split(",")[1] for line in lines[1:]] == ["0.0001234", "0.0000", "-0.05", "12.3457"]
-
-
 def test_of_a_result_without_a_baseline_there_is_a_folder_without_curves(tmp_path):
     """In the dancer's film; DVC wants what a stage declares."""
     key = MetricKey("likeness", "person", "ours", "truth")

@@ -1,17 +1,12 @@
-from pathlib import Path
-
 import pytest
 import torch
 from safetensors.torch import save_file
 from torchmetrics.functional.image.lpips import _NoTrainLpips
 
-from motiontransfer.core.device import choose_accelerator
 from motiontransfer.core.errors import WeightsError
 from motiontransfer.evaluation import network_metrics as module
-from motiontransfer.evaluation import pretrained
 from motiontransfer.evaluation.params import NetworkParams
 from tests.evaluation.conftest import noisy, textured
-from tests.pretend_cuda import pretend_cuda
 
 
 def _alexnet():
@@ -57,50 +52,8 @@ def test_lpips_is_that_of_its_authors(tmp_path):
     )
 
 
-@pytest.mark.slow
-def test_on_a_gpu_distances_are_the_cpus(tmp_path):
-    image = textured(0, (64, 48))
-    images = image, noisy(image, 20)
-    expected = _lpips(_alexnet(), tmp_path)(*images)
-    with pretend_cuda() as gpu:
-        assert _lpips(_alexnet(), tmp_path)(*images) == pytest.approx(expected, rel=1e-4)
-    assert gpu.kernels["convolution"] > 4
-
-
 def test_weights_of_another_network_are_refused(tmp_path):
     tensors = {**_alexnet(), "features.3.weight": torch.zeros(2, 2)}
     save_file(tensors, tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match=r"other\.safetensors: .*3\.weight.*evaluate\.lpips_"):
         _open_lpips(tmp_path / "other.safetensors")
-
-
-def test_networks_are_opened_as_asked_and_the_others_have_a_reason(monkeypatch):
-    opened = {}
-
-    def find(published, *, file):
-        opened[published.file_param] = file
-        return file
-
-    devices = []
-
-    class Network(torch.nn.Module):
-        def to(self, device):
-            devices.append(device)
-            return self
-
-    monkeypatch.setattr(pretrained, "pretrained_file", find)
-    monkeypatch.setattr(pretrained, "read_tensors", lambda path, published: {})
-    monkeypatch.setattr(pretrained, "_load_alexnet", lambda tensors: Network())
-    monkeypatch.setattr(pretrained, "lpips", lambda network: len)
-    for asked, file in (("published", None), ("publishd", Path("publishd"))):  # a file
-        params = NetworkParams.model_validate({"lpips_weights": asked})
-        networks = module.open_networks(params, option="--{}-weights")
-        assert opened == {"--lpips-weights": file}
-        assert (networks.distances, networks.skipped) == ({"lpips": len}, {})
-    assert devices == [choose_accelerator()] * 2
-    monkeypatch.setattr(
-        pretrained, "choose_accelerator", None
-    )  # not asked where there is no network
-    nothing = module.open_networks(NetworkParams(), option="--{}-weights")
-    assert nothing.distances == {}
-    assert "--lpips-weights" in module.not_measured(nothing)["lpips"]

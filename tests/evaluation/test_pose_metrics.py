@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from motiontransfer.core.errors import KeypointsError
-from motiontransfer.evaluation.pose_metrics import offsets, pose_scores, shared_joints
-from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
+from motiontransfer.evaluation.pose_metrics import offsets, pose_scores
+from motiontransfer.pose.skeleton import HOLISTIC
 from tests.evaluation.conftest import BODY, HAND, body_of, reordered, without
 from tests.people import figure
 
@@ -115,8 +115,3 @@ def test_joints_are_matched_by_name_and_unknown_ones_are_not_missed():
 def test_poses_of_other_length_or_size_are_refused(changes):
     with pytest.raises(KeypointsError):
         pose_scores(figure(**{"centres": [(32, 36)] * 4, **changes}), STANDING, system="ours")
-
-
-def test_skeletons_without_a_joint_in_common_are_refused():
-    with pytest.raises(KeypointsError):
-        shared_joints(HOLISTIC, Skeleton(groups=(("tail", ("tip",)),)))
