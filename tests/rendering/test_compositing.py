@@ -191,13 +191,6 @@ def test_what_the_guide_does_not_show_is_smooth(puppet):
     assert np.abs(made[:, 4:-4] - expected[None, 4:-4, None]).mean() < 1.5
 
 
-def test_levels_stay_within_their_range(puppet):
-    white = upsample(puppet, np.full((*WORKING, 3), 255, np.uint8))
-    black = upsample(puppet, np.zeros((*WORKING, 3), np.uint8))
-    assert white.min() >= 250
-    assert black.max() <= 5
-
-
 def test_nobody_before_the_room_is_the_room(puppet):
     keypoints = halved(posed())
     keypoints.score[:] = 0
@@ -221,19 +214,6 @@ def test_a_visible_label_takes_a_small_part_of_the_corner(size):
     height, width = extent(frame, compositing.with_label(frame))
     assert 14 <= height <= max(18, 0.07 * min(size))
     assert 60 <= width <= max(90, 0.35 * min(size))
-
-
-@pytest.mark.parametrize("shade", [0, 90, 255])
-def test_letters_of_the_visible_label_stand_out_from_any_ground(shade):
-    frame = plain(shade, 256, 256)
-    marked = compositing.with_label(frame)
-    height, width = extent(plain(128, 256, 256), compositing.with_label(plain(128, 256, 256)))
-    assert (frame == shade).all()
-    label = marked[-height:, -width:].astype(int)
-    ground = np.median(label)
-    letters = label.mean(axis=2) > ground + 100
-    assert 0.05 < letters.mean() < 0.4
-    assert (np.delete(marked, slice(256 - height, 256), axis=0) == shade).all()
 
 
 def test_the_visible_label_of_a_small_frame_is_shorter():
