@@ -1,12 +1,11 @@
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
 
 from motiontransfer.core.params import load_section
-from motiontransfer.project.params_editing import SHIPPED_FILE, apply_preset, preset_changes
+from motiontransfer.project.params_editing import SHIPPED_FILE, apply_preset
 from stages.check_params import SECTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -58,21 +57,6 @@ def test_a_preset_fits_whatever_was_before_and_the_default_takes_it_back(params_
         assert yaml.safe_load(params_file.read_text()) == yaml.safe_load(alone[name])
         apply_preset("default", params_file=params_file, folder=PRESETS)
         assert params_file.read_text() == shipped
-
-
-def test_a_preset_names_no_value_that_its_base_has():
-    for name in NAMES:
-        own = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
-        base = own.pop("base", "default")
-        changed = {change.key for change in changes_after(base, name)}
-        assert changed >= {f"{section}.{key}" for section in own for key in own[section]}
-
-
-def changes_after(before, name):
-    with TemporaryDirectory() as folder:
-        params_file = Path(shutil.copy(ROOT / "params.yaml", folder))
-        apply_preset(before, params_file=params_file, folder=PRESETS)
-        return preset_changes(name, params_file=params_file, folder=PRESETS)
 
 
 @pytest.mark.parametrize(("group", "name"), VARIANTS)

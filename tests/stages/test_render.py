@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.core.errors import MissingFileError, ParamsError, VideoError
+from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.core.storage import read_checked_json, sha256_of, write_checked_json
 from motiontransfer.core.tensor_files import write_no_weights
 from motiontransfer.models.faces import FaceTranslator
@@ -248,15 +248,6 @@ def test_manifests_have_type_networks_and_source_but_no_names(rendered, name, ki
     assert not words & {"ada", "ben", "dance", "walk", "artifacts"}
 
 
-def test_a_label_can_be_asked_for(unsigned):
-    render(visible_label="corner", provenance="none")
-    labeled, plain = (
-        [(folder / RESULTS / name).read_bytes() for name in VIDEOS] for folder in (Path(), unsigned)
-    )
-    assert labeled[0] != plain[0]
-    assert labeled[1] == plain[1]
-
-
 def kill_decoder_of_truth(patch):
     with_truth(NUM_SOURCE_FRAMES)
     patch.setattr("motiontransfer.video.frame_store.to_srgb", kill_decoder)
@@ -282,15 +273,6 @@ def test_what_cannot_be_rendered_is_refused_before_videos_are_written(
     with pytest.raises(error, match=re.escape(named)):
         main()
     assert not any(path.exists() for path in (RESULTS, METRICS))
-
-
-def test_rendered_frames_with_another_description_are_not_encoded(unsigned):
-    configure(provenance="none")
-    shutil.copytree(unsigned / "artifacts", "artifacts", dirs_exist_ok=True)
-    write_checked_json(RENDERED / "rendered.json", {"style": 1})
-    with pytest.raises(VideoError, match="not a description of rendered"):
-        encode.main("ada_as_ben")
-    assert not RESULTS.exists()
 
 
 def test_what_only_encodes_reads_the_frames_as_they_were_generated(unsigned):
@@ -359,18 +341,6 @@ def test_with_alpha_there_are_a_file_for_editors_and_one_for_browsers(unsigned, 
     assert len(frames) == NUM_SOURCE_FRAMES
     assert np.abs(frames[2][..., 3].astype(int) - 255 * is_person)[:-20].max() <= 1
     assert frames[2][-10:, -10:, 3].min() > 100  # of the label
-
-
-def test_what_cannot_stand_behind_is_named_before_anything_is_encoded(unsigned):
-    add_masks(unsigned)
-    configure(background="sea.jpg")
-    with pytest.raises(MissingFileError, match=r"data/backgrounds/sea\.jpg: no such file"):
-        encode.main("ada_as_ben")
-    shutil.copytree(unsigned / "artifacts", "artifacts", dirs_exist_ok=True)
-    configure(background="green")
-    with pytest.raises(ParamsError, match=r"render\.background: green needs the person's mask"):
-        encode.main("ada_as_ben")
-    assert not (RESULTS / "transfer.mp4").exists()
 
 
 def test_a_target_who_is_not_trained_is_drawn_by_the_puppet_alone_at_full_size(monkeypatch):

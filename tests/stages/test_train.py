@@ -98,16 +98,6 @@ def test_the_recipe_of_the_released_code_is_noted_in_the_weights(clips):
         assert (LOGS[train_face_gan] / f"metrics/generator/{loss}.tsv").exists()
 
 
-def test_single_frames_are_judged_beside_the_pairs_where_that_is_asked_for(clips):
-    whole = {"viewport": "frame"}
-    before = run(train_gan, whole)["discriminator_parameters"]
-    after = run(train_gan, {**whole, "frame_discriminator": True})["discriminator_parameters"]
-    assert 1.5 * before < after < 2 * before  # as many, of which the first layer reads one frame
-    run(train_face_gan, whole, {"full_frame_weight": 1.0, "objective": "log"})
-    curve = LOGS[train_face_gan] / "metrics/generator/full_frame_adversarial.tsv"
-    assert curve.exists()
-
-
 def test_a_face_cycle_is_where_the_pipeline_looks(clips):
     metrics = run(train_face_cycle)
     # all of the source; of the target what the main generator is trained on: 8 of 12 frames
