@@ -4,7 +4,6 @@ import threading
 import time
 from itertools import count
 
-import numpy as np
 import pytest
 
 from motiontransfer.core.errors import ComputeError, VideoError
@@ -17,19 +16,12 @@ from motiontransfer.core.parallel import (
 )
 from tests.forks import FORKS
 
-held = []
 ONE, TWO, ALL = 1, 2, 0
 
 
 def slower_first(item):
     time.sleep(0.2 / (item + 1))
     return item, os.environ.get("OMP_NUM_THREADS")
-
-
-def hold_memory(item):
-    held.append(np.ones(5 * 10**7 * item))  # 400 MB, which loky would take for a leak
-    time.sleep(1.1)  # until it looks
-    return os.getpid()
 
 
 def process_id(item):
@@ -81,11 +73,6 @@ def test_the_work_is_shared_out_and_leaves_this_process():
     workers = set(run_parallel(process_id, range(12), num_workers=TWO))
     assert len(workers) == 2
     assert os.getpid() not in workers
-
-
-@pytest.mark.slow
-def test_a_worker_may_grow():
-    assert len(set(run_parallel(hold_memory, [0, 1, 0], num_workers=ONE))) == 1
 
 
 def test_items_are_taken_only_as_workers_become_free():

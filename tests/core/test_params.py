@@ -157,14 +157,6 @@ def test_a_section_fills_settings_of_the_same_names(params):
     assert section.to_config(Settings, device="cpu", mode="other").mode == "other"
 
 
-def test_a_section_fills_a_model_that_it_subclasses():
-    class Training(Video):
-        steps: int
-
-    video = {"path": "a.mp4", "subject": "ben"}
-    assert Training(steps=3, **video).to_config(Video) == Video(**video)
-
-
 OTHER_CONTENT = {
     "brackets": b"[" * 10**5,
     "not UTF-8": b"a: \xff",

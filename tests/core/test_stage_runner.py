@@ -4,14 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 
-from motiontransfer.core.stage_runner import fault, run
-from motiontransfer.core.stages import STAGES
-from motiontransfer.core.storage import source_digests
-from stages.code import stage_modules
-from tests.tiny_project import ROOT, dvc
+from motiontransfer.core.stage_runner import run
+from tests.tiny_project import dvc
 
 _STAGE = """\
 import sqlite3
@@ -135,33 +131,6 @@ def test_each_user_error_is_one_line_without_a_traceback(stages, capsys, argumen
     assert len(text.splitlines()) == (2 if arguments == ["cut", "bad"] else 1)
 
 
-def test_each_stage_that_can_fill_a_gpu_names_params_to_lower():
-    on_gpu = {
-        name
-        for name, module in stage_modules().items()
-        if "motiontransfer/core/device.py" in source_digests(module)
-    }
-    on_cpu = {
-        "check_params",
-        "decode",
-        "fit_scene",
-        "place_in_film",
-        "preview",
-        "encode",
-    }  # import it for what they call on a CPU
-    named = {name: stage.gpu_memory_params for name, stage in STAGES.items()}
-    assert {name for name, params in named.items() if params} == on_gpu - on_cpu
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for stage, names in named.items():
-        if not names:
-            continue
-        for section, key in re.findall(r"(\w+)\.(\w+)", names):
-            assert key in params[section], names
-        message = fault(torch.OutOfMemoryError("CUDA out of memory."), stage=stage)
-        assert message.startswith(f"a GPU's memory is full (CUDA out of memory.); lower {names}, ")
-        assert "\n" not in message
-
-
 @pytest.mark.parametrize(
     ("arguments", "kind"),
     [
@@ -276,12 +245,6 @@ def test_a_param_that_was_read_and_edited_meanwhile_fails_the_stage(
 )
 def test_params_that_are_no_input_may_change_meanwhile(run_meanwhile, meanwhile):
     assert run_meanwhile(meanwhile) == 0
-
-
-def test_without_dvc_nothing_is_compared(project, monkeypatch):
-    monkeypatch.delenv("DVC_STAGE", raising=False)
-    monkeypatch.setenv("MEANWHILE", _MORE_STEPS)
-    assert run("toy", ["learn", "dance"]) == 0
 
 
 @pytest.mark.slow

@@ -4,14 +4,10 @@ import time
 from pathlib import Path
 
 import grimp
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
-import torch
 
-from motiontransfer.core import storage, tensor_files
+from motiontransfer.core import storage
 from motiontransfer.core.storage import params_lock, source_digests, source_files
-from motiontransfer.models.weights import write_tensors
 from stages.code import stage_modules
 
 
@@ -41,17 +37,6 @@ def test_an_error_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_two_files_of_one_name_do_not_share_a_temporary_one(tmp_path):
-    with (
-        storage.replacing(tmp_path / "a.json") as one,
-        storage.replacing(tmp_path / "a.png") as other,
-    ):
-        assert one != other
-        one.write_text("1")
-        other.write_text("2")
-    assert (tmp_path / "a.json").read_text() == "1"
-
-
 def test_json_ends_in_a_newline_and_has_finite_numbers_only(tmp_path):
     storage.write_json(tmp_path / "a/b.json", {"ssim": 0.5})
     assert (tmp_path / "a/b.json").read_text() == '{\n  "ssim": 0.5\n}\n'
@@ -72,30 +57,6 @@ def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["clip"]
 
 
-def test_arrays_without_pytorch_are_the_same_bytes_as_its_tensors(tmp_path):
-    arrays = {
-        "one": np.arange(6, dtype=np.uint8).reshape(2, 3),
-        "two": np.linspace(0, 1, 4),
-        "none": np.zeros((0, 4), np.int32),
-    }
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    tensor_files.write_arrays(tmp_path / "arrays.safetensors", arrays, description={"key": 1})
-    write_tensors(
-        tmp_path / "tensors.safetensors", tensors, description=tensor_files.versioned({"key": 1})
-    )
-    written = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
-    assert written[0] == written[1]
-
-
-def test_rows_of_bytes_take_no_more_in_a_table_than_they_are(tmp_path):
-    rows = np.random.default_rng(0).integers(0, 256, (5, 1000), np.uint8)
-    storage.write_table(tmp_path / "rows.parquet", {"rows": rows}, key="key", description={})
-    columns, _ = storage.read_table(tmp_path / "rows.parquet", key="key")
-    np.testing.assert_array_equal(columns["rows"], rows)
-    kind = pq.read_schema(tmp_path / "rows.parquet").field("rows").type
-    assert str(kind) == "fixed_size_binary[1000]"
-
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -105,23 +66,6 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "__file__", str(tmp_path / "ours/core/storage.py"))
     (tmp_path / "ours/nets").mkdir(parents=True)
     return tmp_path / "ours"
-
-
-def names(package, module):
-    return [str(path.relative_to(package)) for path in source_files(module)]
-
-
-def test_imports_are_followed_wherever_they_stand_and_in_circles(package):
-    (package / "gan.py").write_text("import os, ours.losses\nfrom ours.nets import blocks, absent")
-    (package / "losses.py").write_text("def f():\n    from ours.late import g\n    return g()")
-    (package / "late.py").write_text("import torch\nimport ours.gan")
-    (package / "nets/blocks.py").write_text("from ours.nets.width import WIDTH")
-    (package / "nets/width.py").write_text("WIDTH = 3")
-    (package / "report.py").write_text("import ours.gan")
-    assert names(package, "ours.gan") == [
-        *("gan.py", "late.py", "losses.py", "nets/blocks.py", "nets/width.py")
-    ]
-    assert names(package, "ours.nets.blocks") == ["nets/blocks.py", "nets/width.py"]
 
 
 @pytest.fixture(scope="module")
@@ -166,8 +110,3 @@ def test_params_are_changed_by_one_command_at_a_time(tmp_path, caplog):
     other.join()
     assert order == ["first", "second"]
     assert caplog.messages == ["waits for another command that changes params.yaml or films.yaml"]
-
-
-def test_outside_of_a_project_nothing_is_locked(tmp_path):
-    with params_lock(tmp_path):
-        assert not [*tmp_path.iterdir()]
