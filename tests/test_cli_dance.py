@@ -2,7 +2,6 @@ import logging
 import math
 import os
 import re
-import shutil
 import signal
 import time
 from dataclasses import replace
@@ -291,16 +290,6 @@ def test_a_result_that_is_not_there_is_not_announced(films, monkeypatch, capfd):
     printed = capfd.readouterr()
     assert "preview: " not in printed.out
     assert "preview.mp4: preview@IMG_42_as_the_dance has not made it; run" in printed.err
-
-
-def test_the_demo_stays_where_it_is_paired_with_another_film(films, monkeypatch, capfd):
-    Path("demo/clips").mkdir(parents=True)
-    clip = Path("demo/clips/source.mp4")
-    shutil.copy(films[0], clip)
-    assert not run_command(monkeypatch, "dance", "--dry", clip, films[1])
-    output = capfd.readouterr().out
-    assert "removed, of the demo" not in output
-    assert "IMG_42_as_demo_dance: " in output
 
 
 def test_the_demos_own_films_stay_when_they_are_what_dances(monkeypatch, tmp_path, capfd):

@@ -12,7 +12,6 @@ from motiontransfer.core.errors import VideoError, WeightsError
 from motiontransfer.evaluation import protocols
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from motiontransfer.forensics.model import Prediction
-from motiontransfer.report import compare
 from tests.command import run_command
 from tests.provenance import signing
 
@@ -107,43 +106,6 @@ def test_a_scored_video_that_ends_its_decoder_is_one_line(monkeypatch, refused):
 
 
 # compare
-
-
-@pytest.fixture
-def compared(monkeypatch):
-    """What was asked for, in the place of looking for it: (before, after, transfer, page)."""
-    asked = []
-
-    def write(path, before, after, *, transfer):
-        asked.append((before, after, transfer, path))
-        return ("truth is not shown",)
-
-    monkeypatch.setattr(compare, "Revision", lambda root, name: name)
-    monkeypatch.setattr(compare, "choose_transfer", lambda revision, name: name or "only")
-    monkeypatch.setattr(compare, "write_comparison_page", write)
-    return asked
-
-
-@pytest.mark.parametrize(
-    ("arguments", "revisions", "transfer", "page"),
-    [
-        (["HEAD~1"], ("HEAD~1", "workspace"), "only", "only_HEAD-1_workspace.html"),
-        (["x/y"], ("x/y", "workspace"), "only", "only_x-y_workspace.html"),
-        (
-            ["a/b", "trial", "--transfer", "ada_as_ben", "--output", "look.html"],
-            *(("a/b", "trial"), "ada_as_ben", "look.html"),
-        ),
-    ],
-)
-def test_default_revision_and_page(compared, command, arguments, revisions, transfer, page):
-    folder = "" if "--output" in arguments else "artifacts/comparisons/"
-    told = f"note: truth is not shown\nwrote {folder}{page}\n"
-    assert command("compare", *arguments) == (0, told)
-    assert compared == [(*revisions, transfer, Path(folder, page))]
-
-
-def test_equal_revisions_are_refused(compared, refused):
-    assert "'HEAD'" in refused("compare", "HEAD", "HEAD")
 
 
 # verify

@@ -55,14 +55,6 @@ def test_lines_and_heights_of_a_walk():
     assert (statistics.frames_used, statistics.frames_left_out) == (5, 0)
 
 
-def test_a_clip_without_feet_adds_nothing_to_the_floor():
-    feet = stick_person([60.0] * 30 + [90.0] * 30, 30)
-    none = stick_person([5.0], 3, missing=[(0, "left_ankle")])
-    both = module.fit_statistics([none, feet], **{**PAPER, "cluster_fraction": None})
-    assert (both.farthest_ankle_y_px, both.closest_ankle_y_px) == (60, 90)
-    assert (both.frames_used, both.frames_left_out) == (60, 1)
-
-
 def test_heights_are_the_largest_near_the_line():
     # Range 40, so a frame counts as on a line within 2 px; 97 is too far off.
     person = stick_person([60, 61.9, 80, 80, 98.1, 97, 100], [30, 32, 44, 44, 41, 48, 40])
@@ -249,12 +241,6 @@ def test_the_floor_stays_where_it_is_in_a_jump_and_in_a_gap():
     ankles[20:30] = 70
     gap = [(frame, "right_ankle") for frame in range(40, 50)]
     np.testing.assert_allclose(floor(ankles, missing=gap), 90)
-
-
-def test_the_floor_takes_half_a_second_for_a_step():
-    line = floor(np.r_[np.full(50, 70.0), np.full(50, 90.0)])
-    assert (line[0], line[-1]) == (70, 90)
-    assert (np.diff(line) > 1e-6).sum() == 13
 
 
 def test_the_floor_follows_a_walk_without_delay():
