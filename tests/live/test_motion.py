@@ -104,16 +104,6 @@ def test_restarted_it_forgets_the_person():
     )
 
 
-def test_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr("motiontransfer.live.motion._MAX_SAMPLES", 12)
-    followed = motion(target=standing(40))
-    answers = follow(followed, standing(60))
-    assert followed.statistics.frames_used == 12
-    assert max(poses.num_frames for poses in answers if poses) == 25
-    lines = followed._ankle_lines
-    assert lines[0][0] >= lines[-1][0] - 1
-
-
 def test_a_person_without_feet_is_shown_within_the_first_seconds_and_stands():
     keypoints = standing(40)
     without = lost(lost(keypoints, "left_ankle", range(40)), "right_ankle", range(40))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.core.errors import DisplayError, MissingLibraryError
-from motiontransfer.live.devices import Window, recording, virtual_camera, write_text
+from motiontransfer.live.devices import Window, recording, virtual_camera
 from motiontransfer.provenance.signing import load_credentials, sign_file
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.video.frame_store import FrameStore
@@ -25,17 +25,6 @@ def test_without_a_display_one_line_names_what_to_do(monkeypatch, display):
         monkeypatch.setenv("DISPLAY", display)
     with pytest.raises(DisplayError, match="--headless runs without one, --output FILE records"):
         Window()
-
-
-def test_text_is_in_the_lower_left_corner_of_a_copy():
-    image = np.full((60, 200, 3), 100, np.uint8)
-    written = write_text(image, "25 fps")
-    assert (image == 100).all()
-    rows, columns = np.nonzero((written != 100).any(axis=2))
-    assert rows.min() > 35
-    assert columns.max() < 80
-    assert written.min() < 40
-    assert written.max() > 200
 
 
 class Loopback:
@@ -98,11 +87,6 @@ def recorded(path, *frames, **options):
 def test_a_frame_is_shown_until_the_next_and_the_first_from_the_beginning(tmp_path):
     path = recorded(tmp_path / "a.mp4", (50, 0.08), (100, 0.12), (150, 0.24), (200, 0.28))
     assert levels(path) == [50, 50, 50, 100, 100, 100, 150, 200]
-
-
-def test_of_two_frames_of_one_time_the_later_is_shown(tmp_path):
-    path = recorded(tmp_path / "a.mp4", (50, 0.0), (100, 0.04), (150, 0.045), (200, 0.08))
-    assert levels(path) == [50, 150, 200]
 
 
 def test_without_a_frame_there_is_no_file(tmp_path):

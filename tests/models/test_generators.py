@@ -51,15 +51,6 @@ def test_any_size_is_kept_and_every_weight_gets_a_gradient(
     assert kinds == {upsampling}
 
 
-@pytest.mark.parametrize(("architecture", "width"), [("fast", 40), ("global", 36), ("local", 40)])
-def test_padding_replicates_the_right_and_lower_edge(architecture, width):
-    network = small(architecture)
-    padded = torch.randn(1, 5, 32, width)
-    padded[:, :, 29:], padded[:, :, :, 33:] = padded[:, :, 28:29], padded[:, :, :, 32:33]
-    output = network(padded[:, :, :29, :33])
-    assert torch.allclose(output, network(padded)[:, :, :29, :33], atol=1e-6)
-
-
 @every_architecture
 def test_neither_batch_nor_memory_format_changes_the_output(architecture):
     network = small(architecture)

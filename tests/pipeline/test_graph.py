@@ -1,6 +1,5 @@
 """What runs when, by DVC's own reading of the graph and by the modules that a stage imports."""
 
-import ast
 import contextlib
 import re
 import shutil
@@ -21,7 +20,6 @@ from stages.code import stage_modules
 from tests.project_files import read_sections, write_sections
 from tests.tiny_project import ROOT
 
-PACKAGES = ("motiontransfer", "stages", "demo")
 PARAMS = read_sections(ROOT)
 
 
@@ -127,28 +125,6 @@ def test_whatever_a_stage_imports_makes_its_code_be_noted_again(graph):
             assert any(path == dep or path.startswith(f"{dep}/") for dep in noted), path
 
 
-def test_package_files_hold_only_a_docstring_so_that_no_stage_need_depend_on_them():
-    for package in PACKAGES:
-        for path in (ROOT / package).rglob("__init__.py"):
-            if path == ROOT / "motiontransfer/__init__.py":
-                continue  # names for whoever imports the library; no stage does
-            body = ast.parse(path.read_text()).body
-            assert len(body) == 1, path
-            assert isinstance(body[0], ast.Expr), path
-
-
-def test_trainings_and_transfers_alone_have_metrics(graph):
-    """`dvc exp show` has a column for each number."""
-    named = {name for name, stage in graph.items() if any(out.metric for out in stage.outs)}
-    trainings = {name for name in graph if name.startswith("train_")}
-    assert named == {"evaluate_transfer", *trainings}
-
-
-def test_decoding_depends_on_no_tracking():
-    code = {Path(path).stem for path in source_digests("stages.decode")}
-    assert not code & {"detectors", "detection", "tracking", "importers", "keypoint_rcnn"}
-
-
 def rows_of_params():
     """(section, its keys or None for all others, stages) of docs/experiments.md's table."""
     page = (ROOT / "docs/experiments.md").read_text()
@@ -173,21 +149,6 @@ def test_the_page_says_what_runs_again_after_an_edit_of_params(graph):
             }
             on_page = {"report"} if check_params.affects_results(section) else set()
             assert readers | on_page == stages, f"{section}.{key}"
-
-
-def test_what_stands_behind_is_read_by_what_encodes_alone(graph):
-    readers = [name for name, stage in graph.items() if "data/backgrounds/film" in files_of(stage)]
-    assert readers == ["encode"]
-    assert {"film", "green", "alpha"} <= {
-        path.name for path in (ROOT / "data/backgrounds").iterdir()
-    }
-
-
-def test_each_stage_of_a_video_depends_on_its_part_of_the_entry(graph):
-    for name in ("decode", "detect_keypoints", "clean_keypoints"):
-        listed = {dep for dep in files_of(graph[name]) if dep.startswith("artifacts/videos/")}
-        assert {Path(dep).stem for dep in listed} == {name}
-        assert not [key for key in params_of(graph[name]) if key.startswith("films")]
 
 
 def test_params_that_dvc_leaves_out_of_its_search_for_past_runs_are_in_a_file(graph):

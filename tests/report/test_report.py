@@ -5,7 +5,6 @@ from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from motiontransfer.core.errors import MotionTransferError, VideoError
@@ -15,7 +14,6 @@ from motiontransfer.evaluation.measurements import Measurements, MetricKey, writ
 from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.report.report import write_transfer_report
 from motiontransfer.retargeting.in_view import PathFit
-from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.writer import write_video
 from tests.people import dance
 from tests.report.conftest import NUM_FRAMES, RATE, SIZE, coded_frames
@@ -93,26 +91,11 @@ def test_videos_of_another_run_are_refused_and_nothing_is_written(transfer_run):
     assert not PAGE.exists()
 
 
-def test_the_source_may_have_another_shape_than_the_result(transfer_run):
-    height, width, _ = next(iter(coded_frames())).shape
-    wide = (np.pad(frame, ((0, 0), (0, width), (0, 0))) for frame in coded_frames())
-    write_frames(transfer_run.source, wide, frame_rate=RATE)
-    sizes = re.findall(r"<video[^>]* width=\"(\d+)\" height=\"(\d+)\"", _written(transfer_run))
-    assert sizes[0] == (str(2 * width), str(height))
-    assert (str(width), str(height)) in sizes
-
-
 @pytest.mark.parametrize("steps", [20, 500])
 def test_a_training_that_was_cut_short_is_named(transfer_run, steps):
     write_json(transfer_run.training_counts["train_gan"], {"steps": steps, "planned_steps": 500})
     named = "train_gan was cut short by max_minutes: 20 of 500 steps"
     assert (named in _written(transfer_run)) == (steps == 20)
-
-
-def test_frames_that_face_the_camera_instead_are_named(transfer_run):
-    turned = {"frames_turned_to_camera": 31, "turns_to_camera": 2}
-    write_json(transfer_run.pose_counts, turned)
-    assert "ada faces the camera in 31 frames (turns: 2)" in _written(transfer_run)
 
 
 def test_a_path_that_was_shortened_and_what_is_out_of_view_are_named(transfer_run):
