@@ -100,26 +100,6 @@ def test_seconds_line_up_with_where_a_rendered_part_was_put(weights, tmp_path, s
     assert all(found[other] < found[second] - 0.1 for other in range(5) if other != second)
 
 
-def test_a_larger_copy_gets_about_the_same_prediction(weights, tmp_path):
-    frames = rendered(walk(17, seed=84))
-    large = frames.repeat(3, axis=1).repeat(3, axis=2)
-    small, enlarged = (
-        model.predict_video(video(tmp_path / f"{name}.mp4", each, crf=10), weights)
-        for name, each in (("a", frames), ("b", large))
-    )
-    assert enlarged.synthesized == pytest.approx(small.synthesized, abs=0.1)
-    short = model.predict_video(video(tmp_path / "c.mp4", frames[:8]), weights)
-    assert (short.interval, len(short.per_second)) == ((0.0, 1.0), 1)
-
-
-def test_pauses_are_left_out(weights, tmp_path):
-    frames = walk(25, seed=86)
-    frames[8:17] = frames[8]
-    prediction = model.predict_video(video(tmp_path / "a.mp4", frames, crf=0), weights)
-    assert [start for start, _ in prediction.per_second] == [0.0, 2.0]
-    assert prediction.frames == 25
-
-
 @pytest.mark.parametrize(
     ("frames", "got"),
     [
