@@ -283,15 +283,6 @@ def test_a_dance_that_fails_before_its_preview_leaves_all_as_it_was(films, monke
     assert not [*Path("data/videos").glob("*")]
 
 
-def test_a_result_that_is_not_there_is_not_announced(films, monkeypatch, capfd):
-    pipeline = Path("dvc.yaml").read_text().replace("touch results/${key}/preview.mp4", "touch p")
-    Path("dvc.yaml").write_text(pipeline.replace("results/${key}/preview.mp4", "p"))
-    assert run_command(monkeypatch, "dance", "--preview", *films[:2]) == 1
-    printed = capfd.readouterr()
-    assert "preview: " not in printed.out
-    assert "preview.mp4: preview@IMG_42_as_the_dance has not made it; run" in printed.err
-
-
 def test_the_demos_own_films_stay_when_they_are_what_dances(monkeypatch, tmp_path, capfd):
     for step, name in enumerate(("source", "target")):
         film_person(Path(f"demo/clips/{name}.mkv"), [(50 + step, 40)] * 25)

@@ -62,16 +62,6 @@ def test_added_paired_and_removed_leaves_params_byte_for_byte(clip, monkeypatch,
     assert list(Path("data/videos").iterdir()) == []
 
 
-def test_a_file_that_another_video_uses_is_not_deleted(clip, monkeypatch, capsys):
-    for name in ("eve", "again"):
-        assert not run_command(monkeypatch, "add-video", clip, "--subject", "eve", "--name", name)
-        clip = Path("data/videos/eve.mkv")
-    assert not run_command(monkeypatch, "remove-video", "eve", "--yes", "--delete")
-    output = capsys.readouterr().out
-    assert "data/videos/eve.mkv stays where it is; videos.again uses it\n" in output
-    assert clip.exists()
-
-
 def test_without_confirmation_nothing_changes(monkeypatch, capsys):
     before = Path("films.yaml").read_bytes()
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from demo.actors.appearance import CLOTH, display, linear, surface_colors
+from demo.actors.appearance import CLOTH, linear, surface_colors
 from demo.actors.scenes import OUTFITS
 
 
@@ -29,10 +29,3 @@ def test_clothes_stand_off_the_body_with_weights_that_sum_to_one(ada, ben):
         assert dressed.faces.max() < len(dressed.points)
         assert len(dressed.sole_points) > 50
         assert dressed.points[dressed.sole_points, 1].min() == pytest.approx(-0.016, abs=0.012)
-
-
-def test_display_keeps_colors_and_never_leaves_the_range():
-    for color in ((0, 0, 0), (32, 116, 138), (200, 150, 40)):
-        np.testing.assert_allclose(display(linear(color)), color, atol=0.01)
-    assert display(np.array([[50.0, 1.0, -0.1]])).max() <= 255
-    assert display(np.array([[50.0, 1.0, -0.1]])).min() >= 0

@@ -50,33 +50,3 @@ def test_entries_have_the_keys_and_defaults_of_their_models(page):
         assert set(page[f"{section}.NAME"]) == set(Guide.model_fields)
     defaults = {key: page["videos.NAME"][key][1] for key in ("person", "detector", "path")}
     assert defaults == {"person": "`largest`", "detector": "`null`", "path": "required"}
-
-
-@pytest.mark.parametrize(
-    ("section", "key", "values"),
-    [
-        ("render", "crf", "integer ≥ 0 and ≤ 51"),
-        ("train_gan", "max_minutes", "number > 0 or `null`"),
-        ("train_gan", "ema_decay", "number ≥ 0 and < 1"),
-        ("train_gan", "upsampling", "`transposed`, `resize`"),
-        ("train_gan", "compile", "`true`, `false`"),
-        (
-            "decode",
-            "size",
-            (
-                "integer ≥ 16 and ≤ 4096 and a multiple of 8 or "
-                "a list of 2, each integer ≥ 16 and ≤ 4096 and a multiple of 8"
-            ),
-        ),
-    ],
-)
-def test_types_and_bounds_in_words(page, section, key, values):
-    assert page[section][key][0] == values
-
-
-def test_subcommands_are_described_with_their_options(generated):
-    page = generated.command_reference()
-    titles = re.findall(r"^## `(.+)`$", page, flags=re.M)
-    assert {"add-video", "clean", "doctor", "join"} < set(titles)
-    assert "motiontransfer preset NAME [OPTIONS]" in page
-    assert "| `--dry-run` |" in page

@@ -120,10 +120,3 @@ def test_a_films_blurred_faces_and_hands_are_found_in_their_frames(tmp_path):
         found = blurred_boxes(video, video)
         assert np.flatnonzero(found[group]).tolist() == [4, 17]
         assert all(not of.any() for other, of in found.items() if other != group)
-
-
-def test_a_film_that_hardly_ever_is_blurred_has_no_blurred_boxes(tmp_path):
-    for blurred in ((), (4,)):
-        frames = [BLURRED if index in blurred else SHARP for index in range(30)]
-        video = posed(tmp_path / f"{len(blurred)}.mkv", frames)
-        assert blurred_boxes(video, video) == {}

@@ -55,18 +55,6 @@ def test_large_frames_have_the_flicker_of_all_their_pixels():
     assert metric.per_frame().argmax() == 2
 
 
-def test_pixels_that_are_background_only_once_do_not_count():
-    """They cannot flicker, and would thin out the others."""
-    right_half, corner = (6, 0, 12, 10), (0, 0, 1, 1)
-    metric = _flicker(_flat(10, 30, 20), [right_half, right_half, corner])
-    left = np.full((10, 6), np.std([10, 30, 20]))
-    left[0, 0] = np.std([10, 30])
-    assert metric.mean() == pytest.approx(left.mean())
-    shares = metric.per_frame()
-    assert shares[1] == pytest.approx(shares[0])
-    assert shares[2] == pytest.approx(np.std([10, 30, 20]) / 2, rel=0.03)
-
-
 def test_change_is_relative_to_the_real_videos():
     videos = {
         "real": _flat(10, 20, 0),

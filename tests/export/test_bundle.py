@@ -1,4 +1,3 @@
-import ast
 import json
 import shutil
 import subprocess
@@ -166,19 +165,6 @@ def test_the_network_takes_any_size_that_its_metadata_allows(exported, multiples
     assert np.abs(output - expected).max() < 1e-4
     assert {it["name"] for it in described["inputs"]} <= {"pose_map", *given}
     assert torch.__version__.startswith(described["versions"]["torch"])
-
-
-def test_the_program_imports_only_what_it_says_that_it_needs(exported):
-    """At the top of its modules; in functions they import pyarrow and the engines."""
-    imported = set()
-    for path in (exported / "ada").rglob("*.py"):
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.Import):
-                imported |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                imported.add(node.module.partition(".")[0])
-    needed = {"av", "cv2", "jaxtyping", "motiontransfer", "numpy"}
-    assert imported - sys.stdlib_module_names == needed
 
 
 def write_json_poses(path, poses):

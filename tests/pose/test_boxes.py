@@ -64,12 +64,6 @@ def test_the_height_comes_from_trunk_then_shoulders_then_extent(missing, height)
     assert body_height_px(keypoints) == pytest.approx(height)
 
 
-def test_bending_down_now_and_then_does_not_change_the_height():
-    keypoints = standing(20)
-    keypoints.points[:8, :, 1] = 128 + (keypoints.points[:8, :, 1] - 128) / 3
-    assert body_height_px(keypoints) == pytest.approx(HEIGHT_PX)
-
-
 def test_bodies_are_upright_up_to_a_share_of_their_length_and_else_seen_along_their_axis():
     """The sine of how far the shoulders are above the ankles; the limit is .3."""
     up = np.array([-1j, -0.31j + 0.95, -0.29j + 0.957, 0.2 - 0.01j, 2j, 0, np.nan])

@@ -131,26 +131,11 @@ def test_sides_change_from_where_no_turn_is_quick_enough(half_width, repaired):
     assert (cleaning.repair_side_swaps(swapped).points == truth.points).all() == repaired
 
 
-def test_arms_that_cross_are_real():
-    keypoints = standing(40)
-    across = 32 * np.cos(2 * np.pi * np.arange(40) / 12)  # twice a second
-    for joint in ARMS[1:]:
-        for name, sign in ((joint, 1), (mirrored(joint), -1)):
-            keypoints.points[:, HOLISTIC.index(name), 0] = 128 + sign * across
-    np.testing.assert_array_equal(cleaning.repair_side_swaps(keypoints).points, keypoints.points)
-
-
 @pytest.mark.parametrize(("places", "turned"), [((60.0, 190.0), False), ((80.0, 120.0), True)])
 def test_a_cut_to_another_place_is_no_swap(places, turned):
     keypoints = person([(x, 128.0) for x in places for _ in range(20)])
     keypoints = cleaning.swap_sides(keypoints, frames_from(20, 40) & turned, joints=EVERYTHING)
     np.testing.assert_array_equal(cleaning.repair_side_swaps(keypoints).points, keypoints.points)
-
-
-def test_swaps_of_many_seconds_stay():
-    keypoints = standing(1000)
-    swapped = cleaning.swap_sides(keypoints, frames_from(300, 700, 1000), joints=EVERYTHING)
-    np.testing.assert_array_equal(cleaning.repair_side_swaps(swapped).points, swapped.points)
 
 
 def test_the_only_hand_goes_to_the_wrist_it_hangs_on():
@@ -308,14 +293,6 @@ def test_all_faults_are_repaired_and_counted():
     assert np.flatnonzero(repairs.hands).tolist() == [25, 26]
     assert np.flatnonzero(repairs.removed).tolist() == [20, 30, 31, 32, 33]
     assert repairs.filled[[5, 32]].tolist() == [1, 42]
-
-
-def test_a_hand_is_carried_by_a_wrist_that_was_filled():
-    away = {3: (0, -10), 4: (0, -20), 5: (0, -30), 6: (0, -20), 7: (0, -10)}
-    truth = moved(moved(standing(12), "left_wrist", away), "left_hand", away)
-    keypoints = lost(lost(truth, "left_hand", range(3, 8)), "left_wrist", [4])
-    cleaned, _ = cleaning.clean(keypoints, **SETTINGS | {"smoothing": "none"})
-    np.testing.assert_allclose(cleaned.points, truth.points, atol=3)  # and not 30 px away
 
 
 def test_cleaning_can_be_turned_off():

@@ -91,18 +91,6 @@ def test_feet_leave_the_floor_in_a_jump_and_follow_a_walk():
     assert walk[150, 0] - walk[50, 0] == pytest.approx(25, abs=0.5)
 
 
-def test_a_joint_that_is_seen_now_and_then_does_not_jump():
-    """Knees 5 px beside their usual place, seen in frames 0 to 24 of 60."""
-    keypoints = film("knees", frames=60)
-    index = keypoints.skeleton.index("left_knee")
-    points = keypoints.points.copy()
-    points[:, index, 0] += 5
-    keypoints = replace(keypoints, points=points)
-    whole = place(complete(keypoints), "left_knee")
-    partly = place(complete(lost(keypoints, "left_knee", range(25, 60))), "left_knee")
-    np.testing.assert_allclose(partly, whole, atol=0.01)
-
-
 @pytest.mark.parametrize("horizon", [130, 58])
 def test_who_comes_nearer_stands_on_longer_legs_and_where_the_camera_sees_the_floor(horizon):
     """From 0.8 to 1.2 of the size around the hips, or the eyes, at which the camera is then."""
@@ -132,21 +120,6 @@ def test_shoulders_that_leave_the_picture_follow_the_head():
     )
     across = place(completed, "left_shoulder") - place(completed, "right_shoulder")
     assert across[29, 0] < across[31, 0]
-
-
-@pytest.mark.parametrize("frames", [[20], range(20, 50)])
-def test_a_hand_that_comes_into_view_is_at_a_wrist_however_rarely_it_does(frames):
-    """Above the lower edge, at row 100; its arm is not found."""
-    keypoints = film("chest")
-    hand = keypoints.skeleton.slice("left_hand")
-    keypoints.points[frames, hand] = (150, 95)
-    keypoints.score[frames, hand] = 0.7
-    completed = complete(keypoints)
-    wrist = completed.skeleton.index("left_wrist")
-    np.testing.assert_array_equal(completed.points[frames, wrist], [(150, 95)] * len(frames))
-    assert not completed.completed[frames, wrist].any()
-    assert (completed.points[frames, completed.skeleton.index("left_index"), 1] > 100).all()
-    assert completed.completed[5, wrist] == (len(frames) == 1)  # else it rests where it is seen
 
 
 def test_marks_are_kept_on_disk_and_whole_bodies_have_none(tmp_path):

@@ -35,12 +35,6 @@ SOURCE = Path("keypoints/dance")
 NAME_IN_FACE = {f"{side}_mouth": f"{side}_face_mouth_corner" for side in ("left", "right")}
 
 
-@pytest.mark.parametrize("first", [0, 1])
-def test_frames_are_ordered_counted_from_0_or_1(first):
-    numbered = [(first + 2, "c"), (first, "a"), (first + 1, "b")]
-    assert frames_in_order(numbered, num_frames=3, source=SOURCE) == ["a", "b", "c"]
-
-
 @pytest.mark.parametrize(
     ("numbers", "num_frames", "named"),
     [

@@ -146,18 +146,6 @@ def test_invalid_keypoints_are_refused(changes, named):
         example(**changes)
 
 
-def test_a_range_of_frames_is_not_copied_and_equals_the_same_frames_by_number():
-    clip = example(frames=6)
-    for run in (range(1, 4), range(0), range(6)):
-        part = clip.part(run)
-        assert np.shares_memory(part.points, clip.points) == bool(run)
-        assert equal(part, clip.part(list(run)))
-    for other in (range(4, 0, -2), range(0, 6, 2)):
-        assert equal(clip.part(other), clip.part(list(other)))
-    with pytest.raises(IndexError):
-        clip.part(range(4, 8))
-
-
 def test_joints_are_selected_by_name():
     points, score = example().joint("face_chin")
     assert points.tolist() == [[4, 5], [10, 11], [16, 17]]

@@ -210,13 +210,6 @@ def test_the_packaged_networks_give_what_they_give_as_a_bundle(two_astronauts, t
     np.testing.assert_allclose(packaged, bundled, atol=0.1)
 
 
-@pytest.mark.parametrize("threshold", ["min_detection_confidence", "min_tracking_confidence"])
-def test_people_below_a_threshold_are_left_out(astronaut, threshold):
-    with with_settings(**{threshold: 0.999}).open() as detect:
-        (people,) = detect([astronaut])
-    assert len(people) == 0
-
-
 def test_landmarks_land_on_their_names():
     """Landmarks of each group lie in a row, their index for x in pixels."""
 

@@ -32,17 +32,6 @@ def test_gaps_lie_between_what_is_seen_and_are_short():
     assert time_series.inner_gaps(seen, longest=3) == [(3, 4), (6, 8), (9, 12)]
 
 
-@given(st.integers(1, 5), st.integers(0, 6), st.integers(0, 2**32 - 1))
-def test_each_joint_is_with_those_seen_in_the_same_frames(frames, joints, seed):
-    seen = np.random.default_rng(seed).uniform(size=(frames, joints)) < 0.5
-    found = [joint for some, _ in time_series.joints_by_presence(seen) for joint in some.tolist()]
-    assert sorted(found) == list(range(joints))
-    for some, pattern in time_series.joints_by_presence(seen):
-        assert (seen[:, some] == pattern[:, None]).all()
-    patterns = [tuple(pattern) for _, pattern in time_series.joints_by_presence(seen)]
-    assert len(set(patterns)) == len(patterns)
-
-
 paths = st.integers(1, 15).flatmap(
     lambda frames: st.lists(
         st.tuples(st.floats(-500, 500), st.floats(-500, 500)), min_size=frames, max_size=frames

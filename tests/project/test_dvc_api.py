@@ -1,7 +1,6 @@
 """The names of DVC that it does not promise, each as this project uses it."""
 
 import logging
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,6 @@ from motiontransfer.pipeline.dvc_api import (
     oid_of,
     opened,
     own_stages,
-    params_read_once,
     read_by,
     upstream,
 )
@@ -44,20 +42,6 @@ def repo(owner, folder, monkeypatch):
 def stage_of(repo, name):
     (stage,) = repo.stage.collect(name)
     return stage
-
-
-def test_a_lock_that_is_waited_for_is_looked_at_often(repo, monkeypatch, capfd):
-    monkeypatch.setattr(dvc_api.dvc.lock, "DEFAULT_TIMEOUT", 3)
-    delays = []
-
-    def sleep(seconds):
-        delays.append(seconds)
-        repo.lock.unlock()
-
-    monkeypatch.setattr(dvc_api.dvc.lock.time, "sleep", sleep)
-    repo.lock.lock()
-    assert dvc_api.run_dvc(["--wait-for-lock", "repro", "--dry"]) == 0
-    assert delays == [pytest.approx(0.05)]
 
 
 @pytest.mark.parametrize("left", ["", '{"read": {"/x": [{"pid"'])
@@ -83,12 +67,6 @@ def test_errors_of_dvc_name_the_file(error):
     with pytest.raises(MotionTransferError, match=r"^dvc.yaml: "), errors_of_dvc("dvc.yaml"):
         raise error
     assert issubclass(UploadError, DvcException)
-
-
-def test_errors_of_dvc_have_no_colors():
-    red = DvcException("\x1b[31mdata\x1b[39m is\n\x1b[1;4ma link\x1b[0m")
-    with pytest.raises(MotionTransferError, match=r"^add: data is a link$"), errors_of_dvc("add"):
-        raise red
 
 
 def test_no_advice_on_git_is_told(repo, owner, caplog, monkeypatch):
@@ -132,22 +110,6 @@ def test_a_past_run_is_found_by_its_params(repo, owner, crf, expected):
         stage = stage_of(repo, "render")
         assert stage.changed()
         assert has_past_run(repo, stage) == expected
-
-
-def test_params_are_read_once_for_all_stages(repo, monkeypatch):
-    read, read_file = [], dvc_api.dvc.dependency.param.load_path
-
-    def load_path(path, *arguments, **options):
-        read.append(Path(path).name)
-        return read_file(path, *arguments, **options)
-
-    monkeypatch.setattr(dvc_api.dvc.dependency.param, "load_path", load_path)
-    for within, expected in ((params_read_once(), 1), (nullcontext(), 2)):
-        with lock_repo(repo), within:
-            assert not any(stage.changed() for stage in own_stages(repo))
-        assert read == ["params.yaml"] * expected  # of `train` and `render`
-        read.clear()
-    assert dvc_api.dvc.dependency.param.load_path is load_path
 
 
 def test_a_lock_file_is_written_as_dvc_writes_it(repo):

@@ -201,19 +201,6 @@ def test_each_job_has_its_cores_and_gpus(monkeypatch, cores, at_once, gpus, expe
     assert [tuple(map(share.get, names)) for share in share_machine(at_once)] == expected
 
 
-@pytest.mark.parametrize("has_driver", [True, False])
-def test_pytorch_is_asked_for_gpus_where_there_is_a_driver(monkeypatch, has_driver):
-    def load(name):
-        if name == "libcuda.so.1" and not has_driver:
-            raise OSError("no such file")
-
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr("ctypes.CDLL", load)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    found = [share.get("CUDA_VISIBLE_DEVICES") for share in share_machine(2)]
-    assert found == (["0", "1"] if has_driver else [None, None])
-
-
 def test_a_number_of_threads_that_the_user_chose_stays(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setenv("OMP_NUM_THREADS", "3")

@@ -63,23 +63,6 @@ def test_the_poses_of_the_sampled_frames_are_kept_with_them(check):
     np.testing.assert_allclose(checked.frame(19)[:30, :-19], checked.frame(0)[:30, 19:], atol=8)
 
 
-def test_sampled_frames_are_spread_evenly(tmp_path, monkeypatch):
-    """Twenty from the first to the last that has another 0.2 s later; grey tells the index."""
-    frames = [np.full((32, 32, 3), 2 * index, np.uint8) for index in range(101)]
-    seen = []
-
-    def find(frames):
-        seen.extend(int(frame[0, 0, 0]) // 2 for frame in frames)
-        return detects()(frames)
-
-    path = film(tmp_path / "video.mkv", frames)
-    monkeypatch.setattr(video_check, "_detect_people", find)
-    monkeypatch.setattr(video_check, "_detect_person", detects())
-    check = check_video(path, size=(256, 256), crop="none")
-    assert seen == [round(95 * index / 19) for index in range(20)]
-    assert len(check.people) == 20
-
-
 @pytest.mark.parametrize("num_frames", [1, 4])
 def test_a_video_shorter_than_a_pair_has_one_sample(num_frames, check):
     checked = check(offsets=STILL[:num_frames])

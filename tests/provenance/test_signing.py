@@ -5,7 +5,6 @@ Credentials are the user's, or this machine's self-signed ones.
 
 import json
 import stat
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -23,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from motiontransfer.core.errors import MissingFileError, MissingLibraryError, ProvenanceError
+from motiontransfer.core.errors import MissingFileError, ProvenanceError
 from motiontransfer.provenance import signing as module
 from motiontransfer.provenance.signing import load_credentials, self_signed_file
 from tests.provenance.signing import (
@@ -92,19 +91,6 @@ def test_files_of_other_content_are_refused(name, content, named, tmp_path, monk
     fault = fault_of(load_credentials, error_type)
     assert fault.startswith(f"{tmp_path / name}: ")
     assert named in fault
-
-
-def test_what_the_machine_lacks_is_named(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "c2pa", None)
-        fault = fault_of(load_credentials, MissingLibraryError)
-        assert "render.provenance" in fault
-    with monkeypatch.context() as patch:
-        patch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
-        (tmp_path / "file").write_text("a file where the folder should be")
-        assert "XDG_DATA_HOME" in fault_of(load_credentials)
-    monkeypatch.setenv("MOTIONTRANSFER_CERTIFICATE", "chain.pem")
-    assert fault_of(load_credentials).startswith("MOTIONTRANSFER_PRIVATE_KEY: ")
 
 
 def test_what_cannot_be_signed_leaves_no_file(tmp_path):

@@ -121,11 +121,6 @@ def place(points):
     return y, x
 
 
-def middle(inspection, *joints, index=0):
-    found = [inspection.keypoints.joint(joint)[0][index] for joint in joints]
-    return np.mean(found, axis=0)
-
-
 def test_small_frames_are_enlarged_and_show_through_where_there_is_no_stick(inspection):
     grey = np.full((*SIZE, 3), 90, np.uint8)
     overlay = draw_overlay(grey, inspection, 4)
@@ -150,19 +145,6 @@ def test_detections_are_dim_and_in_a_numbered_box(inspection):
     assert (255, 75, 75) in outline, "box of track 0"
     assert (255, 212, 59) in outline, "box of track 3"
     assert (255, 212, 59) not in [tuple(colour) for colour in later.reshape(-1, 3)]
-
-
-def test_joints_that_were_filled_in_have_a_ring(inspection):
-    filled = np.zeros((NUM_FRAMES, len(HOLISTIC.joints)), bool)
-    filled[0, HOLISTIC.index("left_wrist")] = True
-    ringed = replace(inspection, keypoints=replace(inspection.keypoints, filled=filled))
-    changed = (shown(ringed) != shown(inspection)).any(2)
-    rows, columns = changed.nonzero()
-    y, x = place(middle(inspection, "left_wrist"))
-    assert abs(rows - y).max() <= 5
-    assert abs(columns - x).max() <= 5
-    assert changed.sum() > 20
-    assert (shown(ringed, 1) == shown(inspection, 1)).all()
 
 
 def test_the_video_shows_every_frame_beside_a_cursor_that_moves_on(inspection, tmp_path):

@@ -1,12 +1,10 @@
 import base64
 import hashlib
-import io
 import re
 from collections import Counter
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from motiontransfer.report import page
 from motiontransfer.video.frame_store import FrameStore
@@ -137,11 +135,3 @@ def test_sound_survives_a_copy(finished, tmp_path):
     (tmp_path / "copy.mp4").write_bytes(panel.video)
     assert panel.is_copy
     assert page.has_sound(tmp_path / "copy.mp4")
-
-
-@pytest.mark.parametrize(("size", "expected"), [((100, 400), (64, 256)), ((20, 30), (20, 30))])
-def test_images_are_only_downscaled(size, expected):
-    original = Image.fromarray(np.zeros((*size, 3), np.uint8))
-    with Image.open(io.BytesIO(page.jpeg(original, largest_px=256))) as image:
-        assert (image.height, image.width) == expected
-        assert image.format == "JPEG"

@@ -169,15 +169,6 @@ def test_bent_and_turned_legs_do_not_count(places):
     assert fit_legs(joined(arms_out(places, 30), standing)) == approx(LEGS)
 
 
-def test_what_is_hardly_seen_of_legs_has_no_place():
-    assert fit_legs(arms_out(BOWED, 9)) == {}
-    clip = arms_out(BOWED, 10)
-    clip.score[0, clip.skeleton.index("left_foot_index")] = 0.4
-    assert LEGS.keys() - fit_legs(clip).keys() == {"left_foot_index"}
-    known = {part: length for part, length in PROPORTIONS.items() if part != "foot"}
-    assert fit_legs(arms_out(BOWED, 10), proportions=known).keys() == {"left_knee", "right_knee"}
-
-
 STRAIGHTER = {**LEGS, "left_knee": (0.04, 0.0), "left_foot_index": (0.5, 0.9)}
 
 

@@ -277,14 +277,6 @@ def test_a_limb_keeps_its_length(joint, axis, value, frames, part, length):
     assert proportions(clip)[part] == pytest.approx(length)
 
 
-def test_a_part_seen_in_few_frames_is_unknown():
-    clip = arms_out(frames=20)
-    clip.score[9:, [HOLISTIC.index("left_wrist"), HOLISTIC.index("right_wrist")]] = 0.4
-    found = proportions(clip)
-    assert "forearm" not in found
-    assert "upper_arm" in found
-
-
 def test_a_film_from_the_waist_up_has_the_statistics_of_a_body_that_stands_below(tmp_path):
     """Hips 128 px down, a trunk of 50 px: ankles 1.5 * 50 px lower, in a film of 150 rows."""
     half = replace(person([(128.0, 128.0)] * 30), image_size=(150, 256))

@@ -398,15 +398,6 @@ def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
     assert np.abs(np.subtract(labeled, shown, dtype=int))[:, -20:, -80:].mean() > 10
 
 
-def test_the_preview_of_a_large_film_is_540_pixels_high():
-    large = puppet_of(dance(1, size=(720, 406)), [0]).appearance
-    write_appearance(Path("artifacts/models/ada/appearance.safetensors"), large)
-    normalize.main("ada_as_ben")
-    preview.main("ada_as_ben")
-    with FrameStore(RESULTS / "preview.mp4") as store:
-        assert store.size == (540, 304)
-
-
 def test_frames_become_larger_when_they_are_encoded(monkeypatch):
     """To the height of the target's video, or less, with the puppet as the guide."""
     full = [2 * side for side in SIZE]

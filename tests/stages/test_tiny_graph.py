@@ -83,14 +83,6 @@ def test_a_ground_truth_that_kills_its_decoder_is_refused(project, monkeypatch):
         evaluate_transfer.main("ada_as_ben")
 
 
-def test_a_weights_file_of_metrics_is_named(project):
-    Path("params.yaml").rename("shared.yaml")
-    shutil.copy("shared.yaml", "params.yaml")
-    edit_yaml(Path("params.yaml"), lambda params: params["evaluate"].update(lpips_weights="no.pth"))
-    with pytest.raises(MissingFileError, match=r"no such file, asked for by evaluate\.lpips_w"):
-        evaluate.main("ada")
-
-
 def test_the_report_has_the_params_of_this_transfer_only(project):
     html = Path("results/ada_as_ben/report.html").read_text()
     assert "<title>ada performs ben&#39;s motion</title>" in html

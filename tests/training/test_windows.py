@@ -236,12 +236,3 @@ def test_parts_are_left_out_of_whole_windows_in_that_share(clip, puppet, tmp_pat
     assert np.mean([len(of) for of in parts]) / len(puppet.parts) == pytest.approx(0.3, abs=0.05)
     assert again == parts
     assert all(set(of) <= set(now) for of, now in zip(parts, more, strict=True))
-
-
-def test_a_window_is_drawn_once(clip, puppet, monkeypatch):
-    dataset = windows_of([clip], puppet=puppet, part_dropout=0.3)
-    first = dataset.batch([1, 0]).textures
-    assert first.any()
-
-    monkeypatch.setattr(PuppetClip, "draw", None)
-    torch.testing.assert_close(dataset.batch([0, 1]).textures, first.flip(0), rtol=0, atol=0)

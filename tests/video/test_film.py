@@ -79,20 +79,6 @@ def test_frames_are_the_exact_conversion_and_the_working_images_nearly(tmp_path,
             assert apart[1:-1, 1:-1].max() <= 3
 
 
-def test_a_stream_without_times_and_with_other_color_tags_is_read_in_turn(tmp_path):
-    frames = natural(4, (96, 128))
-    parts = [
-        write_test_video(tmp_path / f"{tag}.h264", frames[:2], tags={"colorspace": tag})
-        for tag in (1, 9)
-    ]
-    path = tmp_path / "both.h264"
-    path.write_bytes(b"".join(part.read_bytes() for part in parts))
-    video = read_metadata(path)
-    exact = [upright(timed.item, video) for timed in read_frames(video)]
-    film = decode(path, tmp_path / "clip", size=24)
-    np.testing.assert_array_equal([*film.read([1, 3])], [exact[1], exact[3]])
-
-
 def test_what_is_not_reduced_is_kept_once(tmp_path):
     film = decode(write_test_video(tmp_path / "v.mkv", greys(9)), tmp_path / "clip", size=32)
     assert not (tmp_path / "clip/film").exists()

@@ -34,14 +34,6 @@ def test_frames_come_back_exactly_in_any_order_at_any_rate(tmp_path, rate):
                 store[index]
 
 
-@pytest.mark.parametrize(("start", "stop"), [(0, 9), (2, 5), (4, None), (3, 11), (5, 5), (9, 9)])
-def test_ranges_equal_slices(tmp_path, start, stop):
-    frames = small_noise(9)
-    with FrameStore(write(tmp_path / "frames.mkv", frames)) as store:
-        read = list(store.frames(start, stop))
-    np.testing.assert_array_equal(read, [*frames[start:stop]])
-
-
 @pytest.mark.parametrize("options", [{"pix_fmt": "yuv420p"}, {"pix_fmt": "yuv444p"}])
 def test_a_reduced_frame_is_the_means_of_areas_and_others_may_be_read_between(tmp_path, options):
     path = tmp_path / "video.mp4"
