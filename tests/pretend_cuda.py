@@ -2,16 +2,12 @@
 
 A tensor is on the GPU if its storage is marked so. A mode of torch's functions answers what Python
 asks of such tensors and does their copies; below it, a mode of torch's dispatcher sees every
-operator, of backward passes too: it marks results, counts kernels, and refuses what CUDA refuses.
+operator, of backward passes too: it marks results, counts kernels, and refuses what CUDA refuses:
+operators that mix the devices, `numpy()` of a tensor on the GPU, and devices other than the one.
 
-- Operators that mix the devices, `numpy()` of a tensor on the GPU, and devices other than the one
-  are refused.
-- A non-blocking copy to the host arrives when it is waited for; until then garbage is there.
-- Host memory that is changed while it is copied to the GPU is an error.
-
-Not seen: CUDA's own kernels, which round differently; memory; NCCL; `torch.compile` and the ONNX
-exporter, which ask the driver; the order in which a real GPU works. Autocast casts what it casts
-on a CPU, but leaves padding alone, as on CUDA.
+Not seen: CUDA's own kernels, which round differently; copies that have not arrived; memory; NCCL;
+`torch.compile` and the ONNX exporter, which ask the driver. Autocast casts what it casts on a CPU,
+but leaves padding alone, as on CUDA.
 """
 
 import sys
@@ -31,61 +27,17 @@ from torch.utils._pytree import tree_leaves
 from motiontransfer.core.device import choose_accelerator
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
-_BYTE_OF_GARBAGE = 0xCC
 _MEMORY = 80 << 30
 _ALLOCATIONS = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
 _INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}
 
 
 class Gpu:
-    """What the pretended GPU was asked to do, and the copies that are under way."""
+    """What the pretended GPU was asked to do."""
 
     def __init__(self):
         self.kernels = Counter()
         """Launches by operator; views and allocations are none."""
-        self._lock = threading.RLock()
-        self._under_way = []
-        """Copies: (host tensor, its values now or once it arrives, where it is read or None)."""
-
-    def launch(self, name):
-        with self._lock:
-            self.kernels[name] += 1
-
-    def under_way(self):
-        """The copies that have begun and not arrived."""
-        with self._lock:
-            return list(self._under_way)
-
-    def finish(self, copies):
-        """Let copies arrive that have not."""
-        with self._lock, _disable_current_modes(), torch.no_grad():
-            done = {id(copy) for copy in copies}
-            arriving = [copy for copy in self.under_way() if id(copy) in done]
-            self._under_way = [copy for copy in self._under_way if id(copy) not in done]
-            for host, values, where in arriving:
-                if where is None:
-                    host.copy_(values)
-                elif not torch.equal(host, values):
-                    self._under_way = []
-                    raise RuntimeError(f"changed while it was copied to the GPU by {where}")
-
-    def copy_to_host(self, host, values, *, blocking):
-        """Copy now, or fill with garbage and copy when it is waited for."""
-        if blocking or not _has(host, "pinned"):
-            self.finish(self.under_way())
-            host.copy_(values)
-            return
-        host.untyped_storage().fill_(_BYTE_OF_GARBAGE)
-        with self._lock:
-            self._under_way.append((host, values.clone(), None))
-
-    def copy_to_gpu(self, host, *, blocking):
-        """Note a copy of host memory, which has been made; what else reads it now is watched."""
-        if blocking or not _has(host, "pinned"):
-            self.finish(self.under_way())
-            return
-        with self._lock:
-            self._under_way.append((host, host.clone(), _caller()))
 
 
 @contextmanager
@@ -94,21 +46,14 @@ def pretend_cuda(*, capability=(9, 0)):
     gpu, run = Gpu(), threading.Thread.run
     autocast = torch.autocast
 
-    class Event(torch.cuda.Event):
-        def record(self, stream=None):
-            self.copies = gpu.under_way()
-
-        def synchronize(self):
-            gpu.finish(self.copies)
-
     class Stream:
+        """On which everything is done at once."""
+
         def record_event(self):
-            event = Event()
-            event.record()
-            return event
+            return self
 
         def synchronize(self):
-            gpu.finish(gpu.under_way())
+            pass
 
         def is_capturing(self):
             return False
@@ -125,11 +70,7 @@ def pretend_cuda(*, capability=(9, 0)):
         **{"set_device": None, "empty_cache": None, "manual_seed_all": None},
     }
     functions = {name: lambda *_, value=value, **__: value for name, value in constants.items()}
-    functions |= {
-        "Event": Event,
-        "current_stream": lambda *_: Stream(),
-        "synchronize": lambda _=None: gpu.finish(gpu.under_way()),
-    }
+    functions |= {"current_stream": lambda *_: Stream(), "synchronize": lambda _=None: None}
     choose_accelerator.cache_clear()
     try:
         with ExitStack() as stack:
@@ -143,7 +84,6 @@ def pretend_cuda(*, capability=(9, 0)):
             stack.enter_context(mock.patch.object(threading.Thread, "run", run_with_modes))
             stack.enter_context(_modes(gpu))
             yield gpu
-            gpu.finish(gpu.under_way())
     finally:
         choose_accelerator.cache_clear()
 
@@ -154,7 +94,7 @@ def is_on_gpu(tensor):
 
 @contextmanager
 def _modes(gpu):
-    with _Operators(gpu) as operators, _Functions(gpu, operators):
+    with _Operators(gpu) as operators, _Functions(operators):
         yield
 
 
@@ -185,7 +125,7 @@ class _Operators(TorchDispatchMode):
             result = func(*args, **kwargs)
             if any(on_gpu) or (not tensors and self.allocates_on_gpu):
                 if not func.is_view and name not in _ALLOCATIONS:
-                    self.gpu.launch(name)
+                    self.gpu.kernels[name] += 1
                 _mark(result, "on_gpu")
             return result
 
@@ -205,23 +145,17 @@ class _Operators(TorchDispatchMode):
             )
 
     def _copy(self, target, source, non_blocking=False):
-        if not is_on_gpu(target):
-            self.gpu.copy_to_host(target, source, blocking=not non_blocking)
-        else:
-            if is_on_gpu(source):
-                self.gpu.launch("copy_")
-            else:
-                self.gpu.copy_to_gpu(source, blocking=not non_blocking)
-            target.copy_(source)
-        return target
+        if is_on_gpu(target) and is_on_gpu(source):
+            self.gpu.kernels["copy_"] += 1
+        return target.copy_(source)
 
 
 class _Functions(TorchFunctionMode):
     """What Python calls in one thread."""
 
-    def __init__(self, gpu, operators):
+    def __init__(self, operators):
         super().__init__()
-        self.gpu, self.operators = gpu, operators
+        self.operators = operators
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
@@ -252,25 +186,19 @@ class _Functions(TorchFunctionMode):
         if args and isinstance(args[0], Tensor):
             other, *args = args
             args = (_device(self, other), other.dtype, *args)
-        device, dtype, non_blocking, memory_format = torch._C._nn._parse_to(*args, **kwargs)
+        device, dtype, _, memory_format = torch._C._nn._parse_to(*args, **kwargs)
         options = {"memory_format": memory_format or torch.preserve_format}
         here, there = is_on_gpu(tensor), device is not None and _is_gpu(device)
         if device is None or here == there:
             return tensor.to(dtype=dtype or tensor.dtype, copy=copy, **options)
         with _disable_current_modes():
             values = tensor.to(dtype=dtype or tensor.dtype, copy=True, **options)
-            if there:
-                self.gpu.copy_to_gpu(tensor, blocking=not non_blocking)
-                return _mark(values, "on_gpu")
-            host = _mark(torch.empty_like(values), "pinned") if non_blocking else values.clone()
-            self.gpu.copy_to_host(host.detach(), values.detach(), blocking=not non_blocking)
-            return host
+            return _mark(values, "on_gpu") if there else values
 
     def _cuda(self, tensor, device=CUDA, non_blocking=False):
         return self._to(tensor, device, non_blocking=non_blocking)
 
     def _tolist(self, tensor):
-        self.gpu.finish(self.gpu.under_way())
         with _disable_current_modes():
             return tensor.tolist()
 
