@@ -1,7 +1,5 @@
-import json
 import re
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -243,39 +241,7 @@ def test_an_address_that_is_not_this_machines_is_refused(project, monkeypatch):
         serve(host="192.0.2.1", opens=False)
 
 
-def test_a_page_that_is_closed_while_it_sends_a_film_is_no_fault(served):
-    server, address = served()
-    host = address.removeprefix("http://")
-    name, _, port = host.partition(":")
-    head = (
-        *("POST /gradio_api/upload HTTP/1.1", f"Host: {host}", "Content-Length: 1000"),
-        *("Content-Type: multipart/form-data; boundary=part", "", "--part"),
-        *('Content-Disposition: form-data; name="files"; filename="me.mp4"', "", "a beginning"),
-    )
-    with socket.create_connection((name, int(port))) as page:
-        page.sendall("\r\n".join(head).encode())
-        page.shutdown(socket.SHUT_WR)
-        page.recv(1000)
-    assert status(address) == 200
-    server.send_signal(signal.SIGINT)
-    assert "ClientDisconnect" not in server.communicate()[0]
-
-
 def test_a_second_server_of_a_project_says_where_the_first_is(served, project):
     _, address = served()
     with pytest.raises(pytest.fail.Exception, match=f"the page is open already: {address}"):
         served()
-
-
-def test_what_happens_without_a_button_is_not_queued(served):
-    _, address = served()
-    with urllib.request.urlopen(f"{address}/config") as answer:
-        config = json.load(answer)
-    kinds = {component["id"]: component["type"] for component in config["components"]}
-    queued = {
-        (kinds[component], event)
-        for each in config["dependencies"]
-        for component, event in each["targets"]
-        if each["queue"] and each["backend_fn"]
-    }
-    assert queued == {("button", "click"), ("dataframe", "select"), ("image", "stream")}

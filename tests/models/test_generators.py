@@ -207,14 +207,6 @@ def test_the_gate_adds_to_the_confidence():
         assert not made.synthesized.any()
 
 
-@pytest.mark.parametrize("gate", [-200.0, 0.0, 200.0])
-def test_where_the_puppet_covers_nothing_the_room_is_shown(gate):
-    generator = generators.FrameGenerator(Constant(0.5, -0.5, 1.0, 0.3, gate), BACKGROUND_IMAGE)
-    frame, synthesized, _ = generator(*inputs(), None, texture_of(0.0, 0.0, 0.0, 0.0, 0.0))
-    assert torch.equal(frame, BACKGROUND_IMAGE.expand_as(frame))
-    assert torch.equal(synthesized, generator(*inputs()).synthesized)
-
-
 @pytest.mark.parametrize("texture", [None, (0.3, -0.2, 0.1, 0.6, 0.2), (0.0, 0.0, 0.0, 0.0, 0.0)])
 def test_the_mask_is_the_persons_share_the_rest_is_the_rooms(texture):
     """Of two rooms, each shows through as much as the mask leaves."""
@@ -227,10 +219,6 @@ def test_the_mask_is_the_persons_share_the_rest_is_the_rooms(texture):
     (first, _, mask), (second, _, same) = shown
     assert torch.equal(mask, same)
     assert torch.allclose(second - first, (1 - mask) * torch.tensor(1.2), atol=1e-6)
-
-
-def test_without_a_background_image_there_is_no_mask():
-    assert generators.FrameGenerator(Constant(0.4, -0.3, 0.8))(*inputs()).mask is None
 
 
 def config(**changes):
@@ -275,12 +263,6 @@ def test_frames_are_generated_from_poses_the_previous_frame_and_the_puppet(
     assert not torch.equal(frames, generator(pose_map.flip(1), previous, None, puppet).frame)
     changed, *_ = generator(pose_map, previous.flip(1), None, puppet)
     assert torch.equal(frames, changed) == (previous_frame == "none")
-
-
-def test_the_networks_input_is_the_pose_map_then_the_previous_frame():
-    network, (pose_map, previous) = Constant(0.0, 0.0, 0.0), inputs()
-    generators.FrameGenerator(network)(pose_map, previous)
-    assert torch.equal(network.input, torch.cat([pose_map, previous], dim=1))
 
 
 @pytest.mark.parametrize(
