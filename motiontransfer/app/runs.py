@@ -74,7 +74,7 @@ _RUNS = TypeAdapter(list[Run])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class LogSummary:
     """What the log of a run tells."""
 
     transfer: str = ""
@@ -85,11 +85,11 @@ class Told:
     error: str = ""
 
 
-def read_log(printed: str) -> Told:
+def read_log(printed: str) -> LogSummary:
     """Read what `dance` prints without a terminal."""
     done, total, left = (_PROGRESS.findall(printed) or [("0", "1", "")])[-1]
     made = {what: Path(path) for what, path in reversed(_MADE.findall(printed))}
-    return Told(
+    return LogSummary(
         transfer=next(iter(_TRANSFER.findall(printed)), ""),
         share_done=1.0 if "report" in made else min(int(done) / int(total), 0.99),
         time_left=left,
@@ -98,19 +98,19 @@ def read_log(printed: str) -> Told:
     )
 
 
-def told_by(run: Run) -> Told:
+def log_summary(run: Run) -> LogSummary:
     log = run.log
     return read_log(log.read_text(encoding="utf-8", errors="replace") if log.exists() else "")
 
 
-def outcome(told: Told) -> str:
+def end_sentence(summary: LogSummary) -> str:
     """How a run ended, in one sentence."""
-    if "report" in told.made:
+    if "report" in summary.made:
         return "Done."
-    if told.error.startswith("stopped"):
+    if summary.error.startswith("stopped"):
         return "Stopped. Nothing is lost: Make goes on from there."
-    if told.error:
-        return f"It failed: {told.error}"
+    if summary.error:
+        return f"It failed: {summary.error}"
     return "It was ended before it was done. Nothing is lost: Make goes on from there."
 
 
@@ -163,7 +163,7 @@ class Queue:
                 self._child.poll()
             before = self.runs()
             runs = [
-                run.model_copy(update={"outcome": outcome(told_by(run))})
+                run.model_copy(update={"outcome": end_sentence(log_summary(run))})
                 if run.state == "running" and _process(run) is None
                 else run
                 for run in before

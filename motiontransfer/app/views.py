@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from motiontransfer.app.films import Project
-from motiontransfer.app.runs import Run, Told, activity
+from motiontransfer.app.runs import LogSummary, Run, activity
 from motiontransfer.core import layout
 
 FILES = "/project"
@@ -75,7 +75,7 @@ def fault(sentence: str) -> str:
     return f'<p class="fault">{html.escape(sentence)}</p>'
 
 
-def status(run: Run | None, told: Told, stages: Sequence[str]) -> str:
+def status(run: Run | None, told: LogSummary, stages: Sequence[str]) -> str:
     """State of a run: a bar, the stages that go and the time left, or how it ended."""
     is_running = run is not None and run.state == "running"
     if stages and not is_running:
@@ -100,7 +100,7 @@ def status(run: Run | None, told: Told, stages: Sequence[str]) -> str:
     return "\n".join(parts)
 
 
-def sample(project: Project, run: Run | None, told: Told) -> str:
+def sample(project: Project, run: Run | None, told: LogSummary) -> str:
     """The newest sample image of the training that goes on."""
     if run is None or run.state != "running" or run.began is None or not told.transfer:
         return ""
@@ -122,7 +122,7 @@ def film_or_photo(file: Path) -> str:
     return f"<p>{html.escape(file.name)}</p>"
 
 
-def results(run: Run | None, told: Told) -> str:
+def results(run: Run | None, told: LogSummary) -> str:
     """Preview or result of a run beside the dance, which they follow, and where they are."""
     files = {"A first look": told.made["preview"]} if "preview" in told.made else {}
     if result := told.made.get("result"):

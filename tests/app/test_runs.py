@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from motiontransfer.app import runs
-from motiontransfer.app.runs import Queue, Run, activity, outcome, read_log
+from motiontransfer.app.runs import Queue, Run, activity, end_sentence, read_log
 from motiontransfer.app.views import status
 from motiontransfer.pipeline.runs import stages_that_run
 from tests.command import started
@@ -81,7 +81,7 @@ def test_stages_that_run_are_those_of_this_project(stage, tmp_path, monkeypatch)
     ],
 )
 def test_how_a_run_ended_is_one_sentence(printed, sentence):
-    assert outcome(read_log(LOG + printed)).startswith(sentence)
+    assert end_sentence(read_log(LOG + printed)).startswith(sentence)
 
 
 @pytest.fixture
