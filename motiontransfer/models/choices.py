@@ -8,12 +8,12 @@ from pydantic import Field
 
 Architecture = Literal["fast", "global", "local"]
 PreviousFrame = Literal["generated", "none"]
-Texture = Literal["puppet", "none"]
+TextureChoice = Literal["puppet", "none"]
 Upsampling = Literal["transposed", "resize"]
 CarriedFrame = Literal["generated", "corrected"]
 NumDownsamplings = Annotated[int, Field(ge=1, le=8)]
 NumResidualBlocks = Annotated[int, Field(ge=0, le=64)]
-Background = Literal["plate", "generated"]
+BackgroundChoice = Literal["plate", "generated"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class BackgroundMethod:
         return int(self.has_image)
 
 
-BACKGROUNDS: Mapping[Background, BackgroundMethod] = {
+BACKGROUNDS: Mapping[BackgroundChoice, BackgroundMethod] = {
     "plate": BackgroundMethod(has_image=True),
     "generated": BackgroundMethod(has_image=False),
 }

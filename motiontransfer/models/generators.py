@@ -18,11 +18,11 @@ from torch.nn import functional
 from motiontransfer.models.choices import (
     BACKGROUNDS,
     Architecture,
-    Background,
+    BackgroundChoice,
     NumDownsamplings,
     NumResidualBlocks,
     PreviousFrame,
-    Texture,
+    TextureChoice,
     Upsampling,
 )
 from motiontransfer.models.layers import (
@@ -78,7 +78,7 @@ class GeneratorConfig(EncoderDecoderConfig):
     """Architecture of a frame generator: keys of `train_gan`, explained in params.yaml."""
 
     architecture: Architecture
-    background: Background
+    background: BackgroundChoice
     pose_channels: PositiveInt
     max_channels: PositiveInt
     size: tuple[int, int]
@@ -87,7 +87,7 @@ class GeneratorConfig(EncoderDecoderConfig):
     previous_frame: PreviousFrame = "generated"
     upsampling: Upsampling = "resize"
     viewport: Viewport | None = None
-    texture: Texture = "none"
+    texture: TextureChoice = "none"
 
     @property
     def has_background_image(self) -> bool:

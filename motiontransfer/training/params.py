@@ -16,12 +16,12 @@ from motiontransfer.core.params import PARAMS_FILE, Section, load_section
 from motiontransfer.models.choices import (
     BACKGROUNDS,
     Architecture,
-    Background,
+    BackgroundChoice,
     CarriedFrame,
     NumDownsamplings,
     NumResidualBlocks,
     PreviousFrame,
-    Texture,
+    TextureChoice,
     Upsampling,
 )
 from motiontransfer.pose.drawing import Encoding
@@ -176,9 +176,9 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
     conditioning_poses: int = Field(ge=1)
     previous_frame: PreviousFrame
     architecture: Architecture
-    background: Background
+    background: BackgroundChoice
     viewport: Literal["person", "frame"]
-    texture: Texture
+    texture: TextureChoice
     max_channels: int = Field(ge=1)
     upsampling: Upsampling
     discriminator_scales: int = Field(ge=1)
