@@ -12,15 +12,7 @@ import gradio as gr
 from motiontransfer.app import views
 from motiontransfer.app.films import ALL, EVERYONE, NOT_YET, WAITING, keep_film, read_project
 from motiontransfer.app.live import FRAME_RATE, Live
-from motiontransfer.app.runs import (
-    FOLDER,
-    LogSummary,
-    Queue,
-    command,
-    environment,
-    log_summary,
-    read_log,
-)
+from motiontransfer.app.runs import FOLDER, LogSummary, Queue, command, environment, read_log
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.params import Scene
 from motiontransfer.pipeline.runs import stages_that_run
@@ -126,7 +118,7 @@ def _state(queue: Queue, chosen: Sequence[str | None]) -> list[str | dict]:
     """What is shown now, in the order of the components; `chosen` are the two films."""
     project, runs = read_project(), queue.runs()
     run = next((run for run in reversed(runs) if run.state != "waiting"), None)
-    told = log_summary(run) if run else LogSummary()
+    told = run.summary if run else LogSummary()
     rows = [[target, *states.values()] for target, states in project.states(runs).items()]
     rows += [[EVERYONE, *(ALL for _ in project.dances())]] if len(rows) > 1 else []
     choices = [(name, str(path)) for name, path in films().items()]

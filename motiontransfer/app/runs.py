@@ -69,6 +69,11 @@ class Run(BaseModel):
     def log(self) -> Path:
         return FOLDER / f"{self.number}.log"
 
+    @property
+    def summary(self) -> "LogSummary":
+        log = self.log
+        return read_log(log.read_text(encoding="utf-8", errors="replace") if log.exists() else "")
+
 
 _RUNS = TypeAdapter(list[Run])
 
@@ -96,11 +101,6 @@ def read_log(printed: str) -> LogSummary:
         made=made,
         error=next(iter(_ERROR.findall(printed)), ""),
     )
-
-
-def log_summary(run: Run) -> LogSummary:
-    log = run.log
-    return read_log(log.read_text(encoding="utf-8", errors="replace") if log.exists() else "")
 
 
 def end_sentence(summary: LogSummary) -> str:
@@ -163,7 +163,7 @@ class Queue:
                 self._child.poll()
             before = self.runs()
             runs = [
-                run.model_copy(update={"outcome": end_sentence(log_summary(run))})
+                run.model_copy(update={"outcome": end_sentence(run.summary)})
                 if run.state == "running" and _process(run) is None
                 else run
                 for run in before
