@@ -281,15 +281,3 @@ def test_a_dance_that_fails_before_its_preview_leaves_all_as_it_was(films, monke
     assert "decode@the_dance: " in capfd.readouterr().err
     assert Path("films.yaml").read_bytes() == before
     assert not [*Path("data/videos").glob("*")]
-
-
-def test_the_demos_own_films_stay_when_they_are_what_dances(monkeypatch, tmp_path, capfd):
-    for step, name in enumerate(("source", "target")):
-        film_person(Path(f"demo/clips/{name}.mkv"), [(50 + step, 40)] * 25)
-    params = Path("films.yaml").read_text().replace("clips/source.mp4", "clips/source.mkv")
-    Path("films.yaml").write_text(params.replace("clips/target.mp4", "clips/target.mkv"))
-    before = Path("films.yaml").read_bytes()
-    films = ("demo/clips/source.mkv", "demo/clips/target.mkv")
-    assert not run_command(monkeypatch, "dance", "--dry", *films)
-    assert "removed" not in capfd.readouterr().out
-    assert Path("films.yaml").read_bytes() == before

@@ -62,12 +62,3 @@ def test_a_terminal_gets_a_bar_and_no_lines(monkeypatch, caplog):
     assert "7/11 s" in shown
     assert "/s, 00:00 left, l1 0.123" in shown
     assert not caplog.records
-
-
-def test_items_come_as_they_are_and_are_taken_one_at_a_time():
-    taken = []
-    items = track((taken.append(i) or i for i in range(5)), "items", total=5)
-    assert next(items) == 0
-    assert taken == [0]
-    assert list(items) == [1, 2, 3, 4]
-    assert list(track([], "letters", total=0)) == []

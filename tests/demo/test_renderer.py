@@ -1,10 +1,8 @@
-from fractions import Fraction
-
 import numpy as np
 import pytest
 
 from demo.actors.choreography import compose
-from demo.actors.renderer import in_place_of, pose_actor, shoot, true_keypoints
+from demo.actors.renderer import in_place_of, pose_actor, shoot
 from motiontransfer.pose.skeleton import HOLISTIC
 
 INSIDE_THE_BODY = [
@@ -23,15 +21,6 @@ def test_the_person_covers_the_places_of_inner_joints(ada, posed):
             around = cover[int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2]
             assert around.max() == 1, name
         assert 0.02 < cover.mean() < 0.35
-
-
-def test_head_feet_and_hands_stay_in_the_frame(ada, ben, dance):
-    for actor in (ada, ben):
-        for index in range(0, 160, 8):
-            points, _ = pose_actor(actor, dance, index)
-            pixels = actor.film.room.camera.project(points, actor.film.size)
-            assert pixels.min() > 0
-            assert pixels.max() < 64
 
 
 def test_the_lowest_sole_is_on_the_floor_in_every_frame(ada, posed):
@@ -68,16 +57,6 @@ def test_the_ground_truth_is_the_same_dance_at_the_targets_place_in_the_image(ad
         return np.median(ada.film.room.camera.project(hips, (256, 256))[:, 0])
 
     assert median_x(truth) == pytest.approx(median_x(target), abs=2.0)  # hips sway, no more
-
-
-def test_joints_outside_the_image_are_missing():
-    joints = np.full((2, len(HOLISTIC.joints), 2), 5.0)
-    joints[1, 0] = (70.0, 5.0)
-    joints[1, 1] = (5.0, -0.1)
-    keypoints = true_keypoints(joints, size=(64, 64), frame_rate=Fraction(25))
-    assert keypoints.score[1, 0] == keypoints.score[1, 1] == 0
-    assert keypoints.score.sum() == keypoints.score.size - 2
-    np.testing.assert_array_equal(keypoints.points[1, 2], [5, 5])
 
 
 def test_left_joints_are_on_the_persons_left(ada, posed):

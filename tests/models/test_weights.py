@@ -1,4 +1,3 @@
-import json
 import math
 import shutil
 from dataclasses import asdict, replace
@@ -65,14 +64,6 @@ def test_weights_of_another_shape_or_no_numbers_are_refused_in_one_line(file, bu
     with pytest.raises(WeightsError, match=rf"^.*net\.safetensors: .*{named}.*$") as info:
         read_network(file, "size", int, build)
     assert "\n" not in str(info.value)
-
-
-def test_the_description_is_readable_by_others(file):
-    """A JSON header of safetensors: 8 bytes of length, then text."""
-    raw = file.read_bytes()
-    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
-    content = json.loads(header["__metadata__"]["motiontransfer"])
-    assert content["description"] == read_description(file) == {"size": 3, "note": None}
 
 
 write_generator = partial(small.write_generator, split=HELD_OUT)

@@ -218,13 +218,6 @@ def test_invalid_rows_are_refused(places, named):
         detections_at(places)
 
 
-def test_keypoints_can_be_read_as_detections(tmp_path):
-    module.write_keypoints(tmp_path / "clip.parquet", example())
-    detections = module.read_detections(tmp_path / "clip.parquet")
-    assert detections.people == (0,)
-    assert equal(detections.of_person(0), example())
-
-
 def test_the_table_has_one_row_a_frame_and_joint():
     keypoints = dance(3, missing=[1])
     filled = np.zeros(keypoints.score.shape, bool)

@@ -5,15 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATION
-from mediapipe.tasks.metadata.schema_py_generated import ModelT
-from mediapipe.tasks.python.metadata.metadata_writers.metadata_writer import MetadataWriter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import shortest_path
 
 from motiontransfer.core.errors import WeightsError
 from motiontransfer.pose.detectors import TasksConfig, default_detector
 from motiontransfer.pose.landmarks import VERTEX_OF_JOINT, largest_person_box, people_in_pixels
-from motiontransfer.pose.mediapipe_detectors import _missed_hands, mediapipe_models
+from motiontransfer.pose.mediapipe_detectors import _missed_hands
 from motiontransfer.pose.skeleton import BODY_JOINTS, FACE_JOINTS, HOLISTIC, mirrored
 
 HOLISTIC_DETECTOR = default_detector()
@@ -155,17 +153,6 @@ def packed(networks):
     return buffer.getvalue()
 
 
-def with_scaling(file, mean, deviation):
-    """A network with how a pixel's value becomes its number, which Tasks read in its metadata."""
-    network = bytearray((mediapipe_models() / f"{file}.tflite").read_bytes())
-    writer = MetadataWriter.create(network).add_image_input([mean], [deviation])
-    for _ in ModelT.InitFromPackedBuf(network, 0).subgraphs[0].outputs:
-        writer.add_feature_output()
-    content, _ = writer.populate()
-    writer._temp_folder.cleanup()  # which it leaves to the garbage collector
-    return content
-
-
 CONFIG = TasksConfig(
     detector="mediapipe_tasks",
     max_people=3,
@@ -199,15 +186,6 @@ def test_each_person_is_detected_in_each_frame_by_itself(two_astronauts, capfd):
     np.testing.assert_allclose(noses, [(222, 124), (1280 - 222, 124)], atol=12)
     left, right = HOLISTIC.index("left_shoulder"), HOLISTIC.index("right_shoulder")
     assert (people[:, left, 0] > people[:, right, 0]).all()
-
-
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of MediaPipe's writer, about its files
-def test_the_packaged_networks_give_what_they_give_as_a_bundle(two_astronauts, tmp_path):
-    path = tmp_path / "pose.task"
-    path.write_bytes(packed({name: with_scaling(*network) for name, network in POSE.items()}))
-    with CONFIG.open() as detect, with_settings(model=str(path)).open() as detect_by_task:
-        (packaged,), (bundled,) = detect([two_astronauts]), detect_by_task([two_astronauts])
-    np.testing.assert_allclose(packaged, bundled, atol=0.1)
 
 
 def test_landmarks_land_on_their_names():

@@ -268,12 +268,6 @@ def test_a_short_mixture_of_two_people_is_unassigned():
     assert numbers[13:] == [[0, 1]] * 10
 
 
-def test_a_short_track_counts_while_there_is_no_other():
-    assert track([]) == []
-    frames = [[walker(50)], *[[]] * 4, *[[walker(200)]] * 9]
-    assert track(frames) == [[0], *[[]] * 4, *[[1]] * 9]
-
-
 @settings(deadline=None, max_examples=20)
 @given(
     st.lists(

@@ -9,7 +9,6 @@ import yaml
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import FILM_SECTIONS
 from motiontransfer.project.params_editing import add_entry, move_films
-from tests.command import run_command
 from tests.project_files import films_text, read_films
 from tests.tiny_project import ROOT
 
@@ -116,11 +115,3 @@ def test_an_entry_that_is_another_in_both_is_named_and_nothing_is_lost():
     with pytest.raises(ParamsError, match=r"^videos\.me: params\.yaml and films\.yaml have diff"):
         move_films()
     assert (Path("params.yaml").read_text(), Path("films.yaml").read_text()) == (MINE, other)
-
-
-def test_the_first_command_says_it(monkeypatch, capsys):
-    write(HEAD + OF_FILMS + "\n" + FIRST + REST)
-    assert not run_command(monkeypatch, "preset", "default")
-    printed = capsys.readouterr()
-    assert printed.err.startswith("moved videos, subjects, ")
-    assert printed.out == "0 values changed\n"

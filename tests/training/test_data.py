@@ -99,18 +99,6 @@ def test_batches_come_in_the_order_of_their_steps(num_readers):
     assert read(range(11, 11)) == []
 
 
-def test_several_readers_read_at_the_same_time():
-    """Each waits for the other: one alone would never be done."""
-    both = threading.Barrier(2, timeout=10)
-
-    class Meeting(Recorded):
-        def batch(self, indices):
-            both.wait()
-            return super().batch(indices)
-
-    assert len(list(ahead(Meeting(), steps=range(4), num_readers=2))) == 4
-
-
 @pytest.fixture
 def stores(tmp_path):
     clips = [dance(9), dance(5, seed=3)]
