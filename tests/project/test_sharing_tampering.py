@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from motiontransfer.pipeline.remote import accept_runs, fetch_lists, objects_of
 from tests.project.machines import Machine
 from tests.project.remotes import Remote
 
-FRAMES = "results/dance/frames"
 NAME = f"aa/{'a' * 64}/{'b' * 64}"
 
 
@@ -137,25 +135,6 @@ def test_only_what_is_named_and_written_as_a_run_is_kept(repo, name, content):
     whole = yaml.safe_dump(declared_run(repo)).encode()
     assert accept_runs(repo, {name: whole if content is None else content}) == 1
     assert kept(repo) == []
-
-
-@pytest.fixture(params=[{"relpath": "../../../outside.txt"}, {"md5": "aa/{folder}/outside.txt"}])
-def forged_list(request, mate, folder, tmp_path) -> bytes:
-    """A folder's list whose one member, or the member's object, lies outside."""
-    member = {"relpath": "0", "md5": Intruder(folder).put(b"outside\n")}
-    member |= {key: value.format(folder=tmp_path) for key, value in request.param.items()}
-    return json.dumps([member]).encode()
-
-
-@pytest.mark.slow
-def test_the_list_of_a_folder_leads_not_outside(folder, mate, tmp_path, forged_list):
-    """In place of the true one, whose hash git knows: DVC reads it before it checks the hash."""
-    lock = yaml.safe_load((mate.root / "dvc.lock").read_text())
-    (oid,) = [out["md5"] for out in lock["stages"]["render"]["outs"] if out["path"] == FRAMES]
-    Intruder(folder).write(f"files/md5/{oid[:2]}/{oid[2:]}", forged_list)
-    message = mate.error("join")
-    assert re.match(rf"{folder.url}: {FRAMES} is no list .* \(files/md5/", message)
-    assert not list(tmp_path.rglob("outside.txt"))
 
 
 INSIDE = {"relpath": "a/b.txt", "md5": "0" * 32}
