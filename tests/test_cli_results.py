@@ -105,9 +105,6 @@ def test_a_scored_video_that_ends_its_decoder_is_one_line(monkeypatch, refused):
     assert told.startswith("ERROR: a.mp4 or b.mp4: ")
 
 
-# compare
-
-
 # verify
 
 
