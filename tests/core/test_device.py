@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from motiontransfer.core.device import choose_accelerator, describe_device, find_gpu_fault, runs_on
+from motiontransfer.models.runtime import open_device
 
 
 @pytest.fixture
@@ -78,6 +79,28 @@ def test_without_a_gpu_nothing_is_said_and_the_cpu_described_by_its_threads(gpu,
     assert not tried + caplog.messages
     torch.set_num_threads(2)
     assert describe_device("cpu") == "the CPU, threads: 2"
+
+
+@pytest.mark.parametrize(
+    ("environment", "num_gpus", "tried"),
+    [
+        ({}, 4, "cuda:0"),
+        ({"LOCAL_RANK": "2"}, 4, "cuda:2"),
+        ({"SLURM_LOCALID": "3"}, 4, "cuda:3"),
+        ({"SLURM_LOCALID": "3"}, 1, "cuda:0"),  # one for each task is visible
+    ],
+)
+def test_each_process_of_a_training_tries_its_own_gpu(
+    gpu, monkeypatch, environment, num_gpus, tried
+):
+    asked = gpu(num_gpus=num_gpus, capability=(7, 5))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert find_gpu_fault() is None
+    assert asked == [tried]
+    monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
+    rank = int(*environment.values()) if environment else 0
+    assert open_device("cuda", rank) == torch.device(tried)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,13 @@ def test_large_frames_have_the_flicker_of_all_their_pixels():
     assert metric.per_frame().argmax() == 2
 
 
+def test_flicker_that_the_grid_misses_is_not_lost():
+    frames = [np.full((70, 90, 3), 50, np.uint8) for _ in range(2)]
+    frames[1][1, 1] = 70  # every third row and column is sampled
+    metric = _flicker(frames, [(80, 60, 90, 70)] * 2)
+    assert metric.mean() == pytest.approx(10 / (70 * 90 - 100))
+
+
 def test_change_is_relative_to_the_real_videos():
     videos = {
         "real": _flat(10, 20, 0),
@@ -88,6 +95,11 @@ def test_change_counts_where_the_person_is_in_either_frame():
     change = _change(frames, other, [(0, 0, 2, 2), (8, 8, 12, 10)])
     assert change.mean() == pytest.approx(0.5)
     assert change.weight[1] == pytest.approx(10 * 8 / (12 * 10))
+
+
+def test_change_is_not_measured_where_the_real_video_stands_still():
+    assert _change(_flat(10, 10), _flat(10, 20)).mean() is None
+    assert _change(_flat(10, 20), _flat(10, 20), [_BOX, None]).mean() is None
 
 
 @pytest.fixture

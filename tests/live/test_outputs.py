@@ -89,6 +89,11 @@ def test_a_frame_is_shown_until_the_next_and_the_first_from_the_beginning(tmp_pa
     assert levels(path) == [50, 50, 50, 100, 100, 100, 150, 200]
 
 
+def test_of_two_frames_of_one_time_the_later_is_shown(tmp_path):
+    path = recorded(tmp_path / "a.mp4", (50, 0.0), (100, 0.04), (150, 0.045), (200, 0.08))
+    assert levels(path) == [50, 150, 200]
+
+
 def test_without_a_frame_there_is_no_file(tmp_path):
     recorded(tmp_path / "a.mp4")
     assert list(tmp_path.iterdir()) == []

@@ -62,6 +62,12 @@ def test_hands_are_outliers_as_a_whole():
     assert gone(one_finger, cleaning.remove_outliers(one_finger, longest_frames=1)) == set()
 
 
+def test_a_jump_next_to_a_gap_is_an_outlier():
+    in_the_corner = person([(0.0, 72.0)] * 9)  # where (0, 0), of a missing joint, is on the path
+    keypoints = lost(moved(in_the_corner, "nose", {4: (0, -60)}), "nose", [5])
+    assert gone(keypoints, cleaning.remove_outliers(keypoints, longest_frames=2)) == {(4, "nose")}
+
+
 @pytest.mark.parametrize(
     ("away", "wrist_lost", "removed"), [(0.14, [], []), (0.16, [], [2]), (0.16, [2], [])]
 )

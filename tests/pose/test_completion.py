@@ -122,6 +122,21 @@ def test_shoulders_that_leave_the_picture_follow_the_head():
     assert across[29, 0] < across[31, 0]
 
 
+@pytest.mark.parametrize("frames", [[20], range(20, 50)])
+def test_a_hand_that_comes_into_view_is_at_a_wrist_however_rarely_it_does(frames):
+    """Above the lower edge, at row 100; its arm is not found."""
+    keypoints = film("chest")
+    hand = keypoints.skeleton.slice("left_hand")
+    keypoints.points[frames, hand] = (150, 95)
+    keypoints.score[frames, hand] = 0.7
+    completed = complete(keypoints)
+    wrist = completed.skeleton.index("left_wrist")
+    np.testing.assert_array_equal(completed.points[frames, wrist], [(150, 95)] * len(frames))
+    assert not completed.completed[frames, wrist].any()
+    assert (completed.points[frames, completed.skeleton.index("left_index"), 1] > 100).all()
+    assert completed.completed[5, wrist] == (len(frames) == 1)  # else it rests where it is seen
+
+
 def test_marks_are_kept_on_disk_and_whole_bodies_have_none(tmp_path):
     for shows in ("waist", "whole"):
         keypoints = complete(film(shows))

@@ -6,7 +6,7 @@ import pytest
 
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import Compute
-from motiontransfer.pose import detectors
+from motiontransfer.pose import detectors, keypoint_rcnn
 from motiontransfer.pose.detectors import detect_keypoints, load_detector
 from tests.people import detections_of
 from tests.project_files import write_sections
@@ -162,3 +162,30 @@ def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(
     found["detection"] = EMPTY  # a drawn body, too large
     assert detect() is found["frames"]
     assert looked == ["detection", "detection", "frames"]
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "asked_for", "given", "said"),
+    [
+        ("cuda", 0, 1, ["runs on a cuda, 32-true, processes: 1"]),
+        ("cuda", 3, 3, ["runs on a cuda, 32-true, processes: 3"]),
+        ("cpu", 0, 0, ["runs on the CPU, threads: 1, 32-true, processes: 5"]),
+    ],
+)
+def test_a_gpu_has_one_worker_by_default_and_it_is_said(
+    load, calls, monkeypatch, caplog, accelerator, asked_for, given, said
+):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(detectors, "choose_accelerator", lambda: accelerator)
+    monkeypatch.setattr(detectors, "describe_device", "a {}".format)
+    monkeypatch.setattr("loky.cpu_count", lambda: 5)
+    fetched = []
+    monkeypatch.setattr(keypoint_rcnn, "load_network", lambda model, **_: fetched.append(model))
+    compute = Compute(num_workers=asked_for)
+    detect_keypoints(Path("c"), load("keypointrcnn"), video=Path("v"), compute=compute)
+    ((_, _, settings),) = calls
+    config = settings["detector"]
+    assert settings["compute"].num_workers == given
+    assert caplog.messages == said
+    assert (config.model, config.max_people) == ("coco_v1", 3)
+    assert fetched == ["coco_v1"]  # and no network of this process's on the GPU

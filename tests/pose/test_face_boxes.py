@@ -237,3 +237,10 @@ def test_other_detectors_give_the_face_box_that_mediapipe_does(actor, joints):
 def test_no_detector_gives_the_back_of_a_head_a_face(joints):
     face = actors_face("ada", [(180, 0), (140, 0), (220, 10)])
     assert not face_boxes(known_to(joints, face))[1].any()
+
+
+def test_where_mediapipe_misses_a_joint_of_the_head_there_is_no_face():
+    """It places hidden joints, too: one that is missing is doubtful, or outside the image."""
+    face = actors_face("ada", [(0, 0)] * 3)
+    for missing in ("left_mouth", "right_ear"):
+        assert not face_boxes(known_to(set(HOLISTIC.joints) - {missing}, face))[1].any()

@@ -82,6 +82,12 @@ def test_frames_that_do_not_fit_into_memory_together_are_halved(room):
     assert max(size for size in calls if size <= room) > room / 2
 
 
+def test_too_little_memory_for_one_frame_is_an_error():
+    network = Mock(side_effect=torch.OutOfMemoryError)
+    with pytest.raises(torch.OutOfMemoryError):
+        keypoint_rcnn.detect(network, [FRAME] * 3, **SETTINGS)
+
+
 def test_the_network_sees_rgb_from_0_to_1():
     network = Mock(return_value=[found()])
     frame = FRAME.copy()

@@ -372,6 +372,17 @@ def test_an_interrupt_reaches_commands_and_lets_dvc_finish(run):
     assert not Path("statusc").exists()
 
 
+def test_a_command_that_dvc_starts_after_the_interrupt_is_stopped_too(run):
+    def interrupt(progress):
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(MotionTransferError, match=r"^stopped"):
+        run({"a": []}, f"sleep 0.3; sleep {SECONDS}; echo after > after", show=interrupt)
+    assert time.monotonic() - began < SECONDS / 2
+    assert Path("after").exists()
+
+
 def test_a_second_interrupt_kills(run, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt

@@ -12,7 +12,7 @@ from PIL import Image
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.training.checkpoint import load_checkpoint
 from motiontransfer.training.data import BatchSampler
-from motiontransfer.training.trainer import delayed_signals
+from motiontransfer.training.trainer import delayed_signals, num_readers
 from tests.digests import digests
 from tests.training.small import COUNTING, CountingTask, count, paths, schedule
 
@@ -201,6 +201,17 @@ def test_signals_that_were_ignored_stay_so(tmp_path, number):
     finally:
         signal.signal(signal.Signals[number], before)
     assert steps_of(tmp_path) == 11
+
+
+@pytest.mark.parametrize(
+    ("kind", "num_cores", "expected"),
+    [
+        ("cpu", 64, 1),
+        *(("cuda", *numbers) for numbers in ((64, 8), (9, 8), (4, 3), (1, 1), (0, 1))),
+    ],
+)
+def test_cores_read_ahead_beside_a_gpu_but_not_too_many(kind, num_cores, expected):
+    assert num_readers(kind, num_cores=num_cores) == expected
 
 
 def plan_of(**changes):

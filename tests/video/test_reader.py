@@ -118,6 +118,14 @@ def test_time_that_runs_back_or_stands_goes_on_at_the_rate(tmp_path, monkeypatch
     np.testing.assert_allclose(starts, [0, 0.1, 0.2, 0.3, 0.4, 0.5])
 
 
+def test_a_raw_stream_without_times_gets_the_rate_it_names(tmp_path):
+    path = write_test_video(tmp_path / "v.h264", greys(6), pts_ms=[40 * i for i in range(6)])
+    metadata, timed, frames = read_all(path)
+    assert [index_of(frame) for frame in frames] == list(range(6))
+    steps = np.diff([each.start_seconds for each in timed])
+    np.testing.assert_allclose(steps, float(1 / metadata.frame_rate))
+
+
 def test_a_frame_that_ffmpeg_concealed_is_damage(tmp_path):
     path = write_test_video(tmp_path / "video.avi", noise(12), codec="mpeg4")
     content = bytearray(path.read_bytes())
