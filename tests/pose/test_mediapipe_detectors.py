@@ -137,14 +137,6 @@ def test_joints_that_are_not_visible_enough_are_missing(found, astronaut):
     assert 0 < (body > 0).sum() < 23
 
 
-# Bundles made of the networks in MediaPipe's package: tests download nothing.
-POSE = {
-    "pose_detector": ("pose_detection/pose_detection", 127.5, 127.5),
-    "pose_landmarks_detector": ("pose_landmark/pose_landmark_full", 0.0, 255.0),
-}
-"""Name in a bundle -> file, mean and deviation of pixels."""
-
-
 def packed(networks):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -213,9 +205,12 @@ def test_landmarks_land_on_their_names():
     assert people[0, HOLISTIC.index("left_hand_wrist"), 2] == 1
 
 
+NETWORKS = ("pose_detector", "pose_landmarks_detector")
+
+
 @pytest.mark.parametrize(
     "content",
-    [b"<html>404</html>", packed({"hand": b""}), packed(dict.fromkeys(POSE, b"not a network"))],
+    [b"<html>404</html>", packed({"hand": b""}), packed(dict.fromkeys(NETWORKS, b"no network"))],
     ids=["page", "other networks", "damaged networks"],
 )
 def test_a_bundle_that_cannot_be_used_is_refused_in_one_line(tmp_path, capfd, content):
