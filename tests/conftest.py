@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -18,6 +19,9 @@ from tests.people import dance
 from tests.pretend_cuda import pretend_cuda
 from tests.tiny_project import run_tiny_project
 from tests.warm_python import warm_path
+
+hypothesis.settings.register_profile("quick", max_examples=20, deadline=None)
+hypothesis.settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session", autouse=True)

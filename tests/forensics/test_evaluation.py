@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.core.errors import VideoError
@@ -13,7 +13,6 @@ LOGITS = st.lists(st.integers(-5, 5), min_size=1, max_size=12).map(lambda x: np.
 
 
 @given(real=LOGITS, fake=LOGITS)
-@settings(deadline=None)  # SciPy is imported
 def test_area_is_the_share_of_pairs_in_the_right_order(real, fake):
     above = (fake[:, None] > real).mean() + (fake[:, None] == real).mean() / 2
     assert training.area_under_curve(real, fake) == pytest.approx(above)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -23,7 +23,6 @@ def test_boxes_have_a_margin_and_are_cut_at_the_edges(points, margin, box):
     assert enclosing_box(np.array(points, np.float32), margin=margin, image_size=(100, 64)) == box
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(np.float32, st.tuples(st.integers(1, 6), st.just(2)), elements=st.floats(-50, 150)),
     st.floats(0, 1),

@@ -41,7 +41,6 @@ def test_a_jump_that_may_be_real_stays(stop, longest, frame_rate):
     phase=st.floats(0, 6.3),
     still=st.booleans(),
 )
-@settings(max_examples=30, deadline=None)
 def test_fast_motion_is_kept(amplitude, period, phase, still):
     """A hand that swings by up to its own arm's length, five times a second, and may stop."""
     frames = np.arange(40)
@@ -190,7 +189,6 @@ def wandering(seed, *, num_frames=14, chance=0.3):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6))
-@settings(max_examples=15, deadline=None)
 def test_detected_joints_are_not_touched_and_others_lie_between_their_neighbors(seed, longest):
     keypoints = wandering(seed)
     seen = keypoints.score > 0

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import skimage.data
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -168,7 +168,6 @@ def rows_of(frames):
     )
 
 
-@settings(deadline=None, max_examples=25)
 @given(st.lists(st.dictionaries(st.integers(-1, 4), st.integers(0, 63), max_size=4), max_size=6))
 def test_each_track_has_a_row_in_each_of_its_frames(frames):
     detections = rows_of(frames)
@@ -224,7 +223,6 @@ def crops_of(boxes, frame_index, num_frames):
     )
 
 
-@settings(deadline=None, max_examples=40)
 @given(st.data(), st.integers(1, 60))
 def test_a_crop_holds_the_person_and_lies_in_the_frame(data, num_frames):
     seen = data.draw(hnp.arrays(bool, num_frames))

@@ -3,7 +3,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from demo.actors.renderer import load_actor
@@ -31,7 +31,6 @@ def test_the_box_is_centered_on_the_head_and_in_proportion_to_it():
     np.testing.assert_allclose((boxes[:, :2] + boxes[:, 2:]) / 2, [[160, 80]] * 3, atol=1)
 
 
-@settings(deadline=None, max_examples=12)
 @given(
     st.lists(
         st.tuples(st.floats(-20, 140), st.floats(1, 300), st.floats(-20, 90)),
@@ -145,7 +144,6 @@ def test_eyes_and_mouth_come_to_lie_where_they_should():
         np.testing.assert_allclose(aligned.joint(joint)[0][0], place, atol=1e-3)
 
 
-@settings(deadline=None, max_examples=12)
 @given(similarities)
 def test_the_aligned_face_is_the_same_wherever_the_face_is_and_however_inclined(change):
     change = about_the_middle(change)

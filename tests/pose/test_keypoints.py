@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -53,7 +53,6 @@ def any_arrays(draw):
     return points, score, None if filled is None else filled & (score > 0)
 
 
-@settings(deadline=None, max_examples=25)
 @given(any_arrays())
 def test_what_is_written_is_what_is_read(tmp_path_factory, arrays):
     keypoints = example(points=arrays[0], score=arrays[1], filled=arrays[2])
@@ -175,7 +174,6 @@ def detections_at(places, **changes):
 PLACES = [(0, 0), (0, 2), (2, 0), (2, 1), (2, 2)]
 
 
-@settings(deadline=None, max_examples=25)
 @given(st.sets(st.tuples(st.integers(0, 3), st.integers(0, 9))))
 def test_detections_survive_the_disk(tmp_path_factory, places):
     written = detections_at(sorted(places))

@@ -281,7 +281,6 @@ def test_no_pixel_that_a_stick_touches_is_left_out(ends, radius, size):
     assert np.abs(drawn[0].numpy() - expected).max() < 2e-3
 
 
-@settings(max_examples=25, deadline=None)
 @given(sticks=st.lists(ENDS, min_size=2, max_size=4), radius=st.floats(0.5, 4))
 def test_where_sticks_cross_the_strongest_shows(sticks, radius):
     strength = np.linspace(0.25, 1, len(sticks))

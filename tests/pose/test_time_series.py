@@ -3,7 +3,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.pose import time_series
@@ -48,7 +48,6 @@ def test_a_window_is_an_odd_number_of_frames(seconds, rate, frames):
     assert time_series.window_frames(seconds, Fraction(rate)) == frames
 
 
-@settings(deadline=None, max_examples=15)
 @given(paths, windows)
 def test_zero_phase_filters_are_symmetric_in_time_and_means_within_the_range(points, window):
     for apply in (

@@ -3,7 +3,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.pose.skeleton import HOLISTIC, mirrored
@@ -46,7 +46,6 @@ def test_bodies_are_measured_from_left_to_right_and_hands_alone_are_none():
     assert body.mean_score == pytest.approx(0.9)
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.floats(-40, 40), st.floats(-40, 40), st.floats(0.3, 3))
 def test_pose_distance_is_the_displacement_in_sizes(dx, dy, scale):
     here, there = body_of(100, height=100 * scale), body_of(100 + dx, 200 + dy, 100 * scale)
@@ -55,7 +54,6 @@ def test_pose_distance_is_the_displacement_in_sizes(dx, dy, scale):
     assert pose_distance(here.shifted(np.array([dx, dy])), there) == pytest.approx(0, abs=1e-4)
 
 
-@settings(deadline=None, max_examples=20)
 @given(st.floats(-20, 20), st.floats(0, 3), st.integers(0, 99))
 def test_comparisons_ignore_swapped_sides(dx, jitter, seed):
     first = body_of(100)
@@ -268,7 +266,6 @@ def test_a_short_mixture_of_two_people_is_unassigned():
     assert numbers[13:] == [[0, 1]] * 10
 
 
-@settings(deadline=None, max_examples=20)
 @given(
     st.lists(
         st.lists(st.tuples(st.floats(0, 255), st.floats(0, 255), st.floats(5, 250)), max_size=4),

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.pose.boxes import Viewport, ViewportFollower, equal_viewports, fit_viewport
@@ -67,7 +67,6 @@ def test_it_stays_where_no_person_is_detected():
     assert place(None, STANDING) == [[0, 0, 128, 96], BOX]
 
 
-@settings(deadline=None)
 @given(st.lists(people | st.none(), min_size=1, max_size=12))
 def test_it_is_inside_the_image_and_holds_joints_and_margin(spans):
     placed = place(*spans)

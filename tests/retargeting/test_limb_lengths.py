@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -20,7 +20,6 @@ def moved(ratios, keypoints=None, center_x_px=100.0):
     )
 
 
-@settings(deadline=None, max_examples=15)
 @given(
     arrays(np.float32, (3, 115, 2), elements=st.floats(1, 199, width=32)),
     arrays(np.float32, (3, 115), elements=st.sampled_from([0.0, 0.3, 0.9])),

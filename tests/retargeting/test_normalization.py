@@ -258,7 +258,6 @@ def test_a_centering_without_effect_is_refused(mode, centering):
         NormalizationParams(mode=mode, centering=centering, **others).check_conflicts()
 
 
-@settings(deadline=None)
 @given(*[st.floats(-3, 3)] * 4, st.floats(-50, 50), st.floats(-50, 50))
 def test_a_known_affine_map_is_found_again(a, b, c, d, right, down):
     known = np.array([[a, b, right], [c, d, down]])

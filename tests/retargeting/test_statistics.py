@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.core.errors import MissingFileError, StatisticsError
@@ -113,7 +113,6 @@ def test_the_floor_line_ignores(ankles, quantile, line):
     assert (statistics.farthest_ankle_y_px, statistics.closest_ankle_y_px) == (line, line)
 
 
-@settings(deadline=None, max_examples=15)
 @given(
     ankles=st.lists(st.floats(60, 100), min_size=1, max_size=12),
     fraction=st.none() | st.floats(0.05, 1),

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.video.clip import resample
@@ -40,7 +40,6 @@ def test_rates_change_by_time(source, target, expected):
     assert chosen(starts, 4 / source, target, tolerance=0.25 / max(source, target)) == expected
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     gaps=st.lists(st.floats(0.005, 0.5), min_size=1, max_size=20),
     rate=st.sampled_from([Fraction(5), Fraction(25), NTSC]),
