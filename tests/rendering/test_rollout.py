@@ -69,8 +69,7 @@ def test_each_frame_is_conditioned_on_its_own_pose_and_those_before(num_poses):
         assert torch.equal(pose_map[0], torch.cat([drawn[t] if t >= 0 else empty for t in past]))
 
 
-@pytest.mark.parametrize("viewport", [False, True])
-@pytest.mark.parametrize("num_poses", [1, 3])
+@pytest.mark.parametrize(("num_poses", "viewport"), [(1, False), (3, True)])
 def test_poses_may_arrive_one_by_one(num_poses, viewport):
     """The boxes of the walk change, the puppet's references too, chosen as poses arrive."""
     torch.manual_seed(0)

@@ -113,6 +113,7 @@ def test_a_command_runs_itself_in_as_many_processes_as_devices():
     assert run_command() == (0, ["0 of 2", "1 of 2"], [])
 
 
+@pytest.mark.slow
 def test_when_one_process_fails_all_end_with_a_line_each():
     status, output, errors = run_command("fails")
     assert (status, output) == (1, [])
