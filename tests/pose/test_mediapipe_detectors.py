@@ -1,17 +1,25 @@
 import io
+import os
 import zipfile
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATION
+from mediapipe.tasks.metadata.schema_py_generated import ModelT
+from mediapipe.tasks.python.metadata.metadata_writers.metadata_writer import MetadataWriter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import shortest_path
 
-from motiontransfer.core.errors import WeightsError
+from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.pose.detectors import TasksConfig, default_detector
 from motiontransfer.pose.landmarks import VERTEX_OF_JOINT, largest_person_box, people_in_pixels
-from motiontransfer.pose.mediapipe_detectors import _missed_hands
+from motiontransfer.pose.mediapipe_detectors import (
+    _missed_hands,
+    mediapipe_models,
+    native_stderr_hidden,
+    read_bundle,
+)
 from motiontransfer.pose.skeleton import BODY_JOINTS, FACE_JOINTS, HOLISTIC, mirrored
 
 HOLISTIC_DETECTOR = default_detector()
@@ -137,12 +145,42 @@ def test_joints_that_are_not_visible_enough_are_missing(found, astronaut):
     assert 0 < (body > 0).sum() < 23
 
 
+def test_native_log_lines_are_hidden_unless_it_fails(capfd):
+    with native_stderr_hidden():
+        os.write(2, b"noise\n")
+    os.write(2, b"other\n")
+    assert capfd.readouterr().err == "other\n"
+    with pytest.raises(RuntimeError, match="broken"), native_stderr_hidden():  # noqa: PT012
+        os.write(2, b"the reason\n")
+        raise RuntimeError("broken")
+    assert capfd.readouterr().err == "the reason\n"
+
+
+# Bundles made of the networks in MediaPipe's package: tests download nothing.
+POSE = {
+    "pose_detector": ("pose_detection/pose_detection", 127.5, 127.5),
+    "pose_landmarks_detector": ("pose_landmark/pose_landmark_full", 0.0, 255.0),
+}
+"""Name in a bundle -> file, mean and deviation of pixels."""
+
+
 def packed(networks):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in networks.items():
             archive.writestr(f"{name}.tflite", content)
     return buffer.getvalue()
+
+
+def with_scaling(file, mean, deviation):
+    """A network with how a pixel's value becomes its number, which Tasks read in its metadata."""
+    network = bytearray((mediapipe_models() / f"{file}.tflite").read_bytes())
+    writer = MetadataWriter.create(network).add_image_input([mean], [deviation])
+    for _ in ModelT.InitFromPackedBuf(network, 0).subgraphs[0].outputs:
+        writer.add_feature_output()
+    content, _ = writer.populate()
+    writer._temp_folder.cleanup()  # which it leaves to the garbage collector
+    return content
 
 
 CONFIG = TasksConfig(
@@ -180,6 +218,22 @@ def test_each_person_is_detected_in_each_frame_by_itself(two_astronauts, capfd):
     assert (people[:, left, 0] > people[:, right, 0]).all()
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of MediaPipe's writer, about its files
+def test_the_packaged_networks_give_what_they_give_as_a_bundle(two_astronauts, tmp_path):
+    path = tmp_path / "pose.task"
+    path.write_bytes(packed({name: with_scaling(*network) for name, network in POSE.items()}))
+    with CONFIG.open() as detect, with_settings(model=str(path)).open() as detect_by_task:
+        (packaged,), (bundled,) = detect([two_astronauts]), detect_by_task([two_astronauts])
+    np.testing.assert_allclose(packaged, bundled, atol=0.1)
+
+
+@pytest.mark.parametrize("threshold", ["min_detection_confidence", "min_tracking_confidence"])
+def test_people_below_a_threshold_are_left_out(astronaut, threshold):
+    with with_settings(**{threshold: 0.999}).open() as detect:
+        (people,) = detect([astronaut])
+    assert len(people) == 0
+
+
 def test_landmarks_land_on_their_names():
     """Landmarks of each group lie in a row, their index for x in pixels."""
 
@@ -205,12 +259,9 @@ def test_landmarks_land_on_their_names():
     assert people[0, HOLISTIC.index("left_hand_wrist"), 2] == 1
 
 
-NETWORKS = ("pose_detector", "pose_landmarks_detector")
-
-
 @pytest.mark.parametrize(
     "content",
-    [b"<html>404</html>", packed({"hand": b""}), packed(dict.fromkeys(NETWORKS, b"no network"))],
+    [b"<html>404</html>", packed({"hand": b""}), packed(dict.fromkeys(POSE, b"not a network"))],
     ids=["page", "other networks", "damaged networks"],
 )
 def test_a_bundle_that_cannot_be_used_is_refused_in_one_line(tmp_path, capfd, content):
@@ -218,6 +269,15 @@ def test_a_bundle_that_cannot_be_used_is_refused_in_one_line(tmp_path, capfd, co
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"my\.task: MediaPipe .*\Z"):
         with_settings(model=str(path)).open().__enter__()
+
+
+def test_a_bundle_that_cannot_be_had_is_an_error(tmp_path, monkeypatch):
+    with pytest.raises(MissingFileError, match=r"mine\.task"):
+        read_bundle(str(tmp_path / "mine.task"))
+    monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
+    with pytest.raises(MissingFileError, match=r"detect_keypoints\.model, or set .*model: wheel"):
+        read_bundle("pose_landmarker_full")
 
 
 def test_the_largest_person_has_the_box():
