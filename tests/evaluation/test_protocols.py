@@ -377,3 +377,10 @@ def test_each_value_has_an_interval_around_it(scored):
     assert re.fullmatch(r"\S+ \(\S+ to \S+\)", text["person l1"]["near"])
     assert re.fullmatch(r"0\.\d+ \(0\.\d+ to 0\.\d+\)", text["person ssim"]["near"])
     assert set(text["background flicker"]) == {"same", "near", "far", "truth"}
+
+
+def test_a_video_of_another_length_is_refused_by_name(tmp_path):
+    files, _ = _films(tmp_path, {"short": figure(_CENTERS[:7]), "truth": figure(_CENTERS)})
+    truth = files.pop("truth")
+    with pytest.raises(VideoError, match=r"short\.mkv"):
+        protocols.score_videos(files, truth, compute=LOCAL, networks=NO_NETWORKS)

@@ -12,11 +12,18 @@ import pytest
 import skimage.data
 import torch
 
-from motiontransfer.core.errors import MissingFileError, MissingLibraryError, MotionTransferError
+from motiontransfer.core.errors import (
+    MissingFileError,
+    MissingLibraryError,
+    MotionTransferError,
+    WeightsError,
+)
 from motiontransfer.core.storage import sha256_of
 from motiontransfer.core.tensor_files import write_no_weights
 from motiontransfer.export.bundle import export_target
 from motiontransfer.export.onnx_networks import (
+    FORMAT_VERSION,
+    MODEL_FILE,
     has_networks,
     open_appearance,
     open_network,
@@ -269,6 +276,16 @@ def test_the_detectors_models_come_with_their_licence(exported):
     folder = exported / "ada" / DETECTOR_FOLDER
     assert {str(it.relative_to(folder)) for it in folder.rglob("*.tflite")} == set(MODELS)
     assert "Apache License" in (folder / "LICENSE").read_text()
+
+
+def test_a_folder_that_holds_no_exported_target_is_refused(tmp_path):
+    with pytest.raises(
+        MissingFileError, match=r"model\.json: no such file; `motiontransfer export`"
+    ):
+        open_target(tmp_path)
+    (tmp_path / MODEL_FILE).write_text('{"format_version": 1}')
+    with pytest.raises(WeightsError, match=f"expected format {FORMAT_VERSION}, got 1"):
+        open_target(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -53,6 +53,7 @@ def any_arrays(draw):
     return points, score, None if filled is None else filled & (score > 0)
 
 
+@settings(deadline=None, max_examples=25)
 @given(any_arrays())
 def test_what_is_written_is_what_is_read(tmp_path_factory, arrays):
     keypoints = example(points=arrays[0], score=arrays[1], filled=arrays[2])
@@ -174,6 +175,7 @@ def detections_at(places, **changes):
 PLACES = [(0, 0), (0, 2), (2, 0), (2, 1), (2, 2)]
 
 
+@settings(deadline=None, max_examples=25)
 @given(st.sets(st.tuples(st.integers(0, 3), st.integers(0, 9))))
 def test_detections_survive_the_disk(tmp_path_factory, places):
     written = detections_at(sorted(places))
@@ -214,6 +216,22 @@ def test_a_person_is_missing_where_not_detected():
 def test_invalid_rows_are_refused(places, named):
     with pytest.raises(KeypointsError, match=named):
         detections_at(places)
+
+
+def test_detections_and_keypoints_are_different_files(tmp_path):
+    path = tmp_path / "clip.parquet"
+    module.write_detections(path, detections_at([]))
+    assert (module.read_detections(path).people, module.read_detections(path).num_frames) == ((), 4)
+    module.write_detections(path, detections_at(PLACES))
+    with pytest.raises(KeypointsError, match=r"4 frames, .* got 5 rows"):
+        module.read_keypoints(path)
+    columns, description = read_table(path, key=KEY)
+    write_table(path, rows(0, 2, 1)(columns), key=KEY, description=description)
+    with pytest.raises(KeypointsError, match=r"clip\.parquet: .*order"):
+        module.read_detections(path)
+    module.write_keypoints(path, example(filled=np.ones((3, 3), bool)))
+    with pytest.raises(KeypointsError, match=r"clip\.parquet: .*filled in"):
+        module.read_detections(path)
 
 
 def test_the_table_has_one_row_a_frame_and_joint():

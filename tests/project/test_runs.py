@@ -322,6 +322,17 @@ def test_a_stage_that_another_process_runs_is_waited_for(run, monkeypatch, caplo
     assert caplog.messages == ["a waits: process 42 runs it"]
 
 
+def test_an_interrupt_ends_the_wait(run):
+    def interrupt(progress):
+        if Path(".dvc/tmp/jobs/a.log").read_text().startswith("waits: process 42 uses"):
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(MotionTransferError, match=r"^stopped"):
+        run({"a": []}, BUSY, show=interrupt)
+    assert time.monotonic() - began < SECONDS / 2
+
+
 def pid_in(path):
     return int(wait_for(lambda: path.exists() and path.read_text()))
 

@@ -275,6 +275,15 @@ def test_what_cannot_be_rendered_is_refused_before_videos_are_written(
     assert not any(path.exists() for path in (RESULTS, METRICS))
 
 
+def test_rendered_frames_with_another_description_are_not_encoded(unsigned):
+    configure(provenance="none")
+    shutil.copytree(unsigned / "artifacts", "artifacts", dirs_exist_ok=True)
+    write_checked_json(RENDERED / "rendered.json", {"style": 1})
+    with pytest.raises(VideoError, match="not a description of rendered"):
+        encode.main("ada_as_ben")
+    assert not RESULTS.exists()
+
+
 def test_what_only_encodes_reads_the_frames_as_they_were_generated(unsigned):
     """Other settings need nothing of the networks, and the same give the same bytes."""
     configure(crf=40, contact_sheet_columns=2, provenance="none")
