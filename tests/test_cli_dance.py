@@ -218,7 +218,7 @@ def test_a_dry_dance_says_what_would_run_and_changes_nothing(films, monkeypatch,
     assert contents() == before
 
 
-@pytest.mark.parametrize("options", [["--dry"], []])
+@pytest.mark.parametrize("options", [["--dry"], pytest.param([], marks=pytest.mark.slow)])
 def test_poses_that_only_the_dancer_has_are_named_before_the_run(
     films, monkeypatch, capfd, options
 ):
@@ -264,6 +264,7 @@ def test_a_missing_film_and_a_failing_stage_are_named_and_the_next_call_goes_on(
     assert set(ran()) == {"train_gan@IMG_42", f"encode@{NAME}", f"report@{NAME}"}
 
 
+@pytest.mark.slow
 def test_of_all_dances_one_that_fails_stops_no_other(films, monkeypatch, capfd):
     assert not run_command(monkeypatch, "dance", "--preview", *films[:2])
     assert not run_command(monkeypatch, "add-video", films[2], "--subject", "eve", "--target")
