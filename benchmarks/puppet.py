@@ -1,27 +1,40 @@
-"""What the numbers of the puppet are worth: computed actors at 512 pixels, by exact poses.
+"""What the numbers of the puppet are worth: computed actors and films at 512 pixels.
 
-    uv run python -m benchmarks.puppet FOLDER [--pairs arms turns ...] [--each canvas bending ...]
-        [--set bending._REACH=4.8 ...] [--drawn-only]
+    uv run python -m benchmarks.puppet FOLDER [--pairs arms turns ...] [--films CLIP ...]
+        [--set bending._REACH=4.8 ...] [--each canvas bending ...]
 
 The target of each pair is cut out of frames of one dance, and drawn in another one, in which they
-are filmed, too. Likeness of the person, the face and hands is printed beside its ceiling, the truth
-moved by half a pixel, with the standard error over frames, and `switches` as `evaluate` counts it.
+are filmed, too; of a film (a clip's folder of an `artifacts/frames`) out of its first 60 %, in the
+poses of its last quarter. Likeness of the person, the face and hands is printed beside its ceiling,
+the truth moved by half a pixel, with the standard error over frames, and `switches` as `evaluate`
+counts it. Films stay in FOLDER.
 
 With `--each`, every number of these modules of `motiontransfer.puppet` is taken 0.7 and 1.3 times,
-one after another, and rows are differences of the means over the pairs. What is fitted to a film is
-made anew each time unless `--drawn-only` says that the modules only draw. Films stay in FOLDER.
+one after another, with 24 references, and every third pair of frames is drawn. A row has the share
+of pixels that change, and of likeness and switches the mean changes over all frames that are
+farther from 0 than two of their standard errors. Other numbers of references tell what chance does.
+Rows are added to FOLDER/each.csv as they come.
 """
 
 import argparse
+import csv
 import importlib
+import math
+import multiprocessing
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
 
+import cv2
 import numpy as np
 
-from benchmarks.machine import answer, in_own_process, recorded
+from benchmarks.machine import recorded
 from demo.actors.choreography import Motion, Move, compose
 from demo.actors.renderer import in_place_of, load_actor, pose_actor, shoot, true_keypoints
 from motiontransfer import puppet
@@ -31,28 +44,37 @@ from motiontransfer.evaluation.frames import HALF_PIXEL, all_regions, moved
 from motiontransfer.evaluation.likeness import likeness
 from motiontransfer.evaluation.temporal_metrics import flow_between, switches
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints, write_keypoints
-from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.appearance_file import read_appearance, write_appearance
+from motiontransfer.puppet import filling, fitting
+from motiontransfer.puppet.appearance import Appearance, pack_appearance
 from motiontransfer.puppet.background import median_background
-from motiontransfer.puppet.fitting import target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.masks import write_masks
 from motiontransfer.puppet.segmentation import clip_masks
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import draw_puppet
-from motiontransfer.video.clip import DETECTION_FILE, FULL_SIZE_FILE
+from motiontransfer.video.clip import DETECTION_FILE, FULL_SIZE_FILE, detection_frames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import resize
 
-_SIZE, _WORKING = (512, 512), (256, 256)
+_HEIGHT, _WORKING = 512, 256
 _RATE = Fraction(25, 2)
 _FILM_SECONDS, _DANCE_SECONDS = 21, 6.4
 _NUM_FRAMES = 60  # of the film, and references
+_TRAINED, _TAIL = 0.6, 0.75  # of a film: up to there it is cut out, from there on drawn
 _SMALLEST_PX = 11  # side of a box that has a likeness
 _FACTORS = 0.7, 1.3
+_SCREENED, _OTHER_COUNTS = 24, (22, 23, 26)  # references
+_STRIDE = 6  # of the frames drawn then, each with the one behind it
 _REGIONS = ("person", "face", "hands")
+
+# What a module's numbers can change: the choice and drawing of references alone, or the masks and
+# the room as well; of other modules what is cut out.
+_DRAWS = {"retrieval", "warping", "bending", "steady", "cross_fade", "canvas", "occlusion"}
+_OF_ROOM = {"background", "fusion", "inpainting", "overlays", "full_size", "shadow", "masks"}
+_OF_MASKS = {"segmentation", "masks", "coverage"}
+_DRAWS_TOO = {"parts", "appearance"}
 
 # Who performs, their own moves, and those of the dance.
 _MOVES: tuple[Move, ...] = ("walk", "crouch", "touch", "cross_left", "jump", "cross_right")
@@ -65,101 +87,211 @@ _PAIRS: Mapping[str, tuple[str, tuple[Move, ...], tuple[Move, ...]]] = {
     "steps": ("finn", ("stand",), ("walk", "touch")),
 }
 
+_Result = TypeVar("_Result")
+_Scores = dict[tuple[str, str, int], float]
+"""By what is measured, region and frame."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pairs", nargs="+", choices=_PAIRS, default=list(_PAIRS))
+    parser.add_argument("--pairs", nargs="*", choices=_PAIRS, default=list(_PAIRS))
+    parser.add_argument("--films", nargs="*", type=Path, default=[], metavar="CLIP")
     parser.add_argument("--set", nargs="*", default=[], metavar="MODULE.NUMBER=VALUE")
     parser.add_argument("--each", nargs="*", default=[], metavar="MODULE")
-    parser.add_argument("--drawn-only", action="store_true")
-    parser.add_argument("--answer", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.answer:
-        for number, value in (each.split("=") for each in arguments.set):
-            change(number, float(value))
-        answer({"rows": [_measured(arguments, pair) for pair in arguments.pairs]})
-        return
-    with recorded("puppet") as rows:
-        first = in_own_process("--answer")["rows"]
+    cv2.setNumThreads(1)  # its threads do not outlive a fork
+    for number, value in (each.rsplit("=", 1) for each in arguments.set):
+        change(number, float(value))
+    for pair in arguments.pairs:
+        _in_fork(_film_actor, arguments.folder / pair, pair)
+    for clip in arguments.films:
+        _in_fork(_film_tail, arguments.folder / clip.name, clip)
+    names = [*arguments.pairs, *(clip.name for clip in arguments.films)]
+    folders = [arguments.folder / name for name in names]
+    for folder in folders:
+        _in_fork(_segment, _clip(folder))
+    with recorded("puppet") as rows, ExitStack() as stack:
         if not arguments.each:
-            rows += first
+            rows += [_in_fork(_measured, folder) for folder in folders]
             return
-        for number, value in (found for each in arguments.each for found in numbers_of(each)):
-            for factor in _FACTORS:
-                other = f"{number}={value * factor:.6g}"
-                changed = in_own_process("--answer", "--set", *arguments.set, other)["rows"]
-                rows.append({"change": other, "was": value, **_differences(first, changed)})
-                print(*rows[-1].values(), flush=True)  # noqa: T201 - it takes hours
+        pairs = [
+            _Pair(folder, stack.enter_context(FullSizeFrames([_clip(folder)])), stride=_STRIDE)
+            for folder in folders
+        ]
+        for pair in pairs:
+            pair.prepare()
+        with (arguments.folder / "each.csv").open("a") as file:
+            write = csv.writer(file).writerow
+            for row in _differences(pairs, arguments.each):
+                rows.append(row)
+                write(row.values())
+                file.flush()
 
 
-def _differences(first: Sequence[Mapping], other: Sequence[Mapping]) -> dict[str, float]:
-    names = (*_REGIONS, "switches")
-    return {
-        name: round(
-            float(np.mean([b[name] - a[name] for a, b in zip(first, other, strict=True)])), 5
-        )
-        for name in names
-    }
+def _in_fork(function: Callable[..., _Result], *arguments: object) -> _Result:
+    """What a function returns in a process of its own, which has all that is in memory here.
+
+    Raises:
+        EOFError: it failed.
+    """
+    forks = multiprocessing.get_context("fork")
+    reader, writer = forks.Pipe(duplex=False)
+    process = forks.Process(target=lambda: writer.send(function(*arguments)))
+    process.start()
+    writer.close()
+    try:
+        return reader.recv()
+    finally:
+        process.join()
 
 
 def numbers_of(module: str) -> Iterator[tuple[str, float]]:
-    """Each number that a module has by a name of its own, alone or in a tuple."""
+    """Each number that a module has by a name of its own, alone, in a tuple or by a key."""
+
+    def within(name: str, value: object) -> Iterator[tuple[str, float]]:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield name, value
+        elif isinstance(value, tuple | dict):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, one in items:
+                yield from within(f"{name}[{key}]", one)
+
     for name, value in vars(importlib.import_module(f"{puppet.__name__}.{module}")).items():
-        if name.isupper() and isinstance(value, int | float):
-            yield f"{module}.{name}", value
-        elif name.isupper() and isinstance(value, tuple):
-            numbers = (each for each in enumerate(value) if isinstance(each[1], int | float))
-            yield from ((f"{module}.{name}[{index}]", number) for index, number in numbers)
+        if name.isupper():
+            yield from within(f"{module}.{name}", value)
 
 
 def change(number: str, value: float) -> None:
     """Take another number, wherever modules of the puppet have it by that name."""
     module, _, place = number.partition(".")
-    name, _, index = place.rstrip("]").partition("[")
-    before = getattr(importlib.import_module(f"{puppet.__name__}.{module}"), name)
-    after: object = type(before)(value) if not index else None
-    if index:
-        numbers = [*before]
-        numbers[int(index)] = type(numbers[int(index)])(value)
-        after = tuple(numbers)
-    for each in pkgutil.iter_modules(puppet.__path__):
-        holder = importlib.import_module(f"{puppet.__name__}.{each.name}")
-        if getattr(holder, name, None) is before:
-            setattr(holder, name, after)
+    name, *keys = place.replace("]", "").split("[")
+
+    def changed(before: object, keys: Sequence[str]) -> object:
+        if not keys:
+            return round(value) if isinstance(before, int) else value
+        if isinstance(before, dict):
+            return before | {keys[0]: changed(before[keys[0]], keys[1:])}
+        assert isinstance(before, tuple)
+        index = int(keys[0])
+        return (*before[:index], changed(before[index], keys[1:]), *before[index + 1 :])
+
+    own = importlib.import_module(f"{puppet.__name__}.{module}")
+    before = getattr(own, name)
+    after = changed(before, keys)
+    setattr(own, name, after)
+    if not name.startswith("_"):
+        for each in pkgutil.iter_modules(puppet.__path__):
+            holder = importlib.import_module(f"{puppet.__name__}.{each.name}")
+            if getattr(holder, name, None) is before:
+                setattr(holder, name, after)
 
 
-def _measured(arguments: argparse.Namespace, pair: str) -> dict[str, object]:
-    folder = arguments.folder / pair
-    if not (folder / "truth.parquet").exists():
-        _film(folder, pair)
-    poses = read_keypoints(folder / "truth.parquet")
-    with FrameStore(folder / "truth.mkv") as store:
-        truth = [*store.frames()]
-    appearance = folder / "appearance.safetensors"
-    if not (arguments.drawn_only and appearance.exists()):
-        write_appearance(appearance, _fitted(_clip(folder)))
-    drawn = _drawn(read_appearance(appearance), poses)
-    scores = _scores(truth, drawn, poses)
-    ceiling = {}  # the same whatever the numbers are
-    if not arguments.each:
-        ceiling = _scores(truth, [moved(frame, HALF_PIXEL[0]) for frame in truth], poses)
+class _Pair:
+    """A target's film and the dance, and what most numbers do not change."""
+
+    appearance: Appearance
+    shown: Mapping[int, Frame]
+    scores: _Scores
+
+    def __init__(self, folder: Path, frames: FullSizeFrames, *, stride: int) -> None:
+        """Read them; of the dance two frames after one another in so many."""
+        self.name, self.frames = folder.name, frames
+        self.poses = read_keypoints(folder / "truth.parquet")
+        self.drawn = [at for at in range(self.poses.num_frames) if at % stride < 2]
+        with FrameStore(folder / "truth.mkv") as store:
+            self.truth = {at: store[at] for at in self.drawn}
+        self.boxes = all_regions(self.poses)
+        for _ in frames.read([(0, index) for index in frames.clips[0].training]):
+            pass  # all are kept
+        self.room = median_background(frames)
+
+    def prepare(self) -> None:
+        """What changes are compared with."""
+        self.appearance = _in_fork(self.fit, "", _SCREENED)
+        self.shown = _in_fork(self.draw, self.appearance)
+        self.scores = _in_fork(self.scored, self.shown, self.drawn)
+
+    def fit(self, module: str, num_references: int) -> Appearance:
+        """The appearance, by what a module's numbers can change."""
+        # In this process, which alone has other numbers.
+        for user in (fitting, filling):
+            vars(user).update(run_parallel=lambda function, items, **_: map(function, items))
+        room = self.room
+        with TemporaryDirectory() as folder:
+            if module in _OF_MASKS:
+                clip = replace(self.frames.clips[0], masks=Path(folder) / "masks.parquet")
+                _segment(clip)
+                self.frames.clips = [clip]
+            if module in _OF_MASKS | _OF_ROOM:
+                room = median_background(self.frames)
+            return fitting.target_appearance(self.frames, room, num_references=num_references)
+
+    def draw(self, appearance: Appearance) -> dict[int, Frame]:
+        working = _working(self.poses)
+        clip = Puppet(appearance, working).follow(self.poses.resized(working))
+        room = resize(appearance.background, self.poses.image_size)
+        drawn = {at: draw_puppet(clip, at, working, room) for at in self.drawn}
+        return {at: np.ascontiguousarray(frame[..., :3]) for at, frame in drawn.items()}
+
+    def scored(self, shown: Mapping[int, Frame], among: Sequence[int]) -> _Scores:
+        """Likeness of every second frame, and switches."""
+        scores: _Scores = {}
+        for region, boxes in self.boxes.items():
+            for at in (at for at in among if at % 2 == 0):
+                if (box := boxes[at]) and min(box[2] - box[0], box[3] - box[1]) >= _SMALLEST_PX:
+                    group = "hands" if "hand" in region else region
+                    scores[group, region, at] = likeness(self.truth[at], shown[at], box)
+        for at in among:
+            if at + 1 in shown and (box := self.boxes["person"][at]):
+                x0, y0, x1, y1 = box
+                real, made = (
+                    (video[at][y0:y1, x0:x1], video[at + 1][y0:y1, x0:x1])
+                    for video in (self.truth, shown)
+                )
+                found = switches(made, real, flow_between(*real)).mean()
+                scores["switches", "person", at] = float(found)
+        return scores
+
+
+def _segment(clip: TargetClip) -> None:
+    if not clip.masks_file.exists():
+        write_masks(clip.masks_file, clip_masks(clip))
+
+
+def _measured(folder: Path) -> dict[str, object]:
+    with FullSizeFrames([_clip(folder)]) as frames:
+        pair = _Pair(folder, frames, stride=1)
+        shown = pair.draw(pair.fit("", _NUM_FRAMES))
+    scores = _by_group(pair.scored(shown, pair.drawn))
+    best = {at: moved(frame, HALF_PIXEL[0]) for at, frame in pair.truth.items()}
+    ceiling = _by_group(pair.scored(best, pair.drawn))
     return {
-        "pair": pair,
-        **{region: round(float(np.mean(scores[region])), 4) for region in _REGIONS},
-        "switches": round(_switches(truth, drawn, poses), 5),
-        **{f"{region} ceiling": round(float(np.mean(of)), 4) for region, of in ceiling.items()},
-        **{
-            f"{region} error": round(float(np.std(values) / np.sqrt(len(values))), 4)
-            for region, values in scores.items()
-        },
+        "pair": pair.name,
+        **{group: round(float(np.mean(of)), 5) for group, of in scores.items()},
+        **{f"{group} ceiling": round(float(np.mean(of)), 5) for group, of in ceiling.items()},
+        **{f"{group} error": _error(of) for group, of in scores.items()},
     }
 
 
-def _film(folder: Path, pair: str) -> None:
+def _by_group(scores: _Scores) -> dict[str, list[float]]:
+    groups: dict[str, list[float]] = {}
+    for (group, *_), value in scores.items():
+        groups.setdefault(group, []).append(value)
+    return groups
+
+
+def _error(values: Sequence[float]) -> float:
+    """Standard error of their mean."""
+    return round(float(np.std(values) / np.sqrt(len(values))), 5)
+
+
+def _film_actor(folder: Path, pair: str) -> None:
     """Film an actor in a dance of their own, and in another one."""
+    if (folder / "truth.parquet").exists():
+        return
     name, own_moves, moves = _PAIRS[pair]
-    actor, rate = load_actor(name, _SIZE, 2), float(_RATE)
+    actor, rate = load_actor(name, (_HEIGHT, _HEIGHT), 2), float(_RATE)
 
     def dance(seconds: float, seed: int, moves: tuple[Move, ...]) -> Motion:
         return compose(
@@ -169,22 +301,56 @@ def _film(folder: Path, pair: str) -> None:
     def shots(motion: Motion, count: int) -> tuple[list[Frame], Keypoints]:
         kept = evenly_spaced(range(len(motion.angles)), count=count)
         places, joints = zip(*(pose_actor(actor, motion, index) for index in kept), strict=True)
-        seen = np.array([actor.film.room.camera.project(each, _SIZE) for each in joints])
+        seen = np.array(
+            [actor.film.room.camera.project(each, (_HEIGHT, _HEIGHT)) for each in joints]
+        )
         frames = [shoot(actor.film, points)[0] for points in places]
-        return frames, true_keypoints(seen, size=_SIZE, frame_rate=_RATE)
+        return frames, true_keypoints(seen, size=(_HEIGHT, _HEIGHT), frame_rate=_RATE)
 
-    folder.mkdir(parents=True, exist_ok=True)
     own = dance(_FILM_SECONDS, 7, own_moves)
-    frames, poses = shots(own, _NUM_FRAMES)
-    write_frames(folder / FULL_SIZE_FILE, iter(frames), frame_rate=_RATE)
-    (folder / DETECTION_FILE).hardlink_to(folder / FULL_SIZE_FILE)
-    small = (resize(frame, _WORKING) for frame in frames)
-    write_frames(folder / layout.FRAMES_FILE, small, frame_rate=_RATE)
-    write_keypoints(folder / "film.parquet", poses.resized(_WORKING))
     theirs = in_place_of(dance(_DANCE_SECONDS, 21, moves), own, actor)
-    frames, poses = shots(theirs, len(theirs.angles))
-    write_frames(folder / "truth.mkv", iter(frames), frame_rate=_RATE)
-    write_keypoints(folder / "truth.parquet", poses)
+    _write(folder, shots(own, _NUM_FRAMES), shots(theirs, len(theirs.angles)))
+
+
+def _film_tail(folder: Path, clip: Path) -> None:
+    """Take frames of a clip from its beginning, and all of its end."""
+    if (folder / "truth.parquet").exists():
+        return
+    subject, video = clip.parts[-2:]
+    poses = read_keypoints(clip.parents[2] / "keypoints" / subject / f"{video}.parquet")
+    count = poses.num_frames
+    size = _HEIGHT, round(_HEIGHT * poses.image_size[1] / poses.image_size[0])
+
+    def shots(chosen: Sequence[int]) -> tuple[list[Frame], Keypoints]:
+        with FrameStore(detection_frames(clip)) as store:
+            frames = [resize(store[index], size) for index in chosen]
+        return frames, poses.part([*chosen]).resized(size)
+
+    film = evenly_spaced(range(round(_TRAINED * count)), count=_NUM_FRAMES)
+    _write(folder, shots(film), shots(range(round(_TAIL * count), count)))
+
+
+def _write(
+    folder: Path, film: tuple[list[Frame], Keypoints], dance: tuple[list[Frame], Keypoints]
+) -> None:
+    """The frames, and poses, of a target's film and of the dance that it is drawn in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frames, poses = film
+    small = _working(poses)
+    write_frames(folder / FULL_SIZE_FILE, iter(frames), frame_rate=_RATE)
+    (folder / DETECTION_FILE).unlink(missing_ok=True)
+    (folder / DETECTION_FILE).hardlink_to(folder / FULL_SIZE_FILE)
+    write_frames(
+        folder / layout.FRAMES_FILE, (resize(one, small) for one in frames), frame_rate=_RATE
+    )
+    write_keypoints(folder / "film.parquet", poses.resized(small))
+    write_frames(folder / "truth.mkv", iter(dance[0]), frame_rate=_RATE)
+    write_keypoints(folder / "truth.parquet", dance[1])
+
+
+def _working(poses: Keypoints) -> tuple[int, int]:
+    height, width = poses.image_size
+    return _WORKING, round(width * _WORKING / height)
 
 
 def _clip(folder: Path) -> TargetClip:
@@ -193,46 +359,80 @@ def _clip(folder: Path) -> TargetClip:
     every = range(poses.num_frames)
     return TargetClip(
         name="film", frames=folder / layout.FRAMES_FILE, keypoints=poses, keypoints_file=file,
-        training=every, held_out=range(len(every), len(every)),
+        training=every, held_out=range(len(every), len(every)), masks=folder / "masks.parquet",
     )  # fmt: skip
 
 
-def _fitted(clip: TargetClip) -> Appearance:
-    write_masks(clip.masks_file, clip_masks(clip))
-    with FullSizeFrames([clip]) as frames:
-        background = median_background(frames)
-        return target_appearance(frames, background, num_references=_NUM_FRAMES, num_workers=1)
+def _differences(pairs: Sequence[_Pair], modules: Sequence[str]) -> Iterator[dict[str, object]]:
+    """A row for each number, and for other numbers of references: what chance does."""
+    for count in _OTHER_COUNTS:
+        found = _told(partial(_effect, pairs, "", count=count))
+        yield {"number": "references", "value": _SCREENED, f"{count}": found}
+    for module in modules:
+        for number, value in numbers_of(module):
+            row: dict[str, object] = {"number": number, "value": value}
+            for factor in _FACTORS:
+                alter = partial(change, number, _times(value, factor))
+                row[f"x {factor}"] = _told(partial(_effect, pairs, module, alter=alter))
+            yield row
 
 
-def _drawn(appearance: Appearance, poses: Keypoints) -> list[Frame]:
-    clip = Puppet(appearance, _WORKING).follow(poses.resized(_WORKING))
-    room = resize(appearance.background, _SIZE)
-    drawn = (draw_puppet(clip, index, _WORKING, room) for index in range(poses.num_frames))
-    return [np.ascontiguousarray(frame[..., :3]) for frame in drawn]
+def _told(effect: Callable[[], dict[str, tuple[float, float]]]) -> str:
+    """Share of pixels that change, and means that are farther from 0 than two standard errors."""
+    try:
+        found = _in_fork(effect)
+    except EOFError:
+        return "fails"
+    changed, _ = found.pop("changed")
+    if not changed:
+        return "0"
+    clear = [
+        f"{group} {mean:+.4f}" for group, (mean, error) in found.items() if abs(mean) > 2 * error
+    ]
+    return ", ".join([f"{changed:.2%}", *clear])
 
 
-def _scores(
-    truth: Sequence[Frame], drawn: Sequence[Frame], poses: Keypoints
-) -> dict[str, list[float]]:
-    scores: dict[str, list[float]] = {region: [] for region in _REGIONS}
-    for region, boxes in all_regions(poses).items():
-        for index in range(0, len(truth), 2):
-            box = boxes[index]
-            if box and min(box[2] - box[0], box[3] - box[1]) >= _SMALLEST_PX:
-                group = "hands" if "hand" in region else region
-                scores[group].append(likeness(truth[index], drawn[index], box))
-    return scores
+def _times(value: float, factor: float) -> float:
+    if isinstance(value, int):
+        return math.floor(value * factor) if factor < 1 else math.ceil(value * factor)
+    return float(f"{value * factor:.6g}")
 
 
-def _switches(truth: Sequence[Frame], drawn: Sequence[Frame], poses: Keypoints) -> float:
-    shares = []
-    for index, box in enumerate(all_regions(poses)["person"][:-1]):
-        if box:
-            x0, y0, x1, y1 = box
-            part = np.s_[y0:y1, x0:x1]
-            real, made = ((video[index][part], video[index + 1][part]) for video in (truth, drawn))
-            shares.append(switches(made, real, flow_between(*real)).mean())
-    return float(np.mean(shares))
+def _effect(
+    pairs: Sequence[_Pair],
+    module: str,
+    *,
+    alter: Callable[[], object] | None = None,
+    count: int = _SCREENED,
+) -> dict[str, tuple[float, float]]:
+    """What it changes to alter a module, or to take another number of references.
+
+    Returns:
+        Means and their standard errors.
+    """
+    if alter is not None:
+        alter()
+    changes: dict[str, list[float]] = {"changed": []}
+    for pair in pairs:
+        appearance = pair.appearance if module in _DRAWS else pair.fit(module, count)
+        is_same = module not in _DRAWS | _DRAWS_TOO and _is_same(appearance, pair.appearance)
+        shown = pair.shown if is_same else pair.draw(appearance)
+        differ = {
+            at: float(np.any(shown[at] != was, axis=2).mean()) for at, was in pair.shown.items()
+        }
+        among = [at for at in differ if differ[at] or differ.get(at + 1)]
+        again = pair.scored(shown, among)
+        own = {key: again.get(key, was) - was for key, was in pair.scores.items()}
+        for group, values in {"changed": [*differ.values()], **_by_group(own)}.items():
+            changes[group] = changes.get(group, []) + values
+    return {group: (float(np.mean(values)), _error(values)) for group, values in changes.items()}
+
+
+def _is_same(one: Appearance, other: Appearance) -> bool:
+    pairs = (pack_appearance(each)[0] for each in (one, other))
+    return all(
+        np.array_equal(a, b) for a, b in zip(*(each.values() for each in pairs), strict=True)
+    )
 
 
 if __name__ == "__main__":
