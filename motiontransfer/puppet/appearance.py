@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
 
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.puppet.hinges import HINGES
 from motiontransfer.puppet.parts import SCALE_LINES, BodyPart, body_parts
 from motiontransfer.puppet.shadow import Light
 
@@ -77,8 +76,6 @@ class Appearance:
     has_skirt: bool
     patches: Sequence[Sequence[Patch | None]]
     """Patches by reference and part; None where the part was not seen."""
-    middles: Float64[np.ndarray, "references hinges"]
-    """See `hinges.Middles`."""
     differences: UInt8[np.ndarray, "parts references references"]
     """Levels by which a part looks different in two references; 255 where one does not show it."""
     background: UInt8[np.ndarray, "height width 3"]
@@ -123,7 +120,6 @@ def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], Pack
         "patch_bytes": lengths,
         "patch_measures": measures,
         "patch_pixels": np.concatenate(pixels),
-        "middles": appearance.middles,
         "patch_differences": appearance.differences,
         "background": _lossless(appearance.background),
     }
@@ -163,7 +159,6 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
         "patch_bytes": (rows, columns),
         "patch_measures": (rows, columns, 2),
         "patch_pixels": (int(lengths.sum()),),
-        "middles": (rows, len(HINGES)),
         "patch_differences": (columns - 1, rows, rows),
     }
     for name, shape in shapes.items():
@@ -194,7 +189,6 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
         height_px=packed.height_px,
         has_skirt=packed.has_skirt,
         patches=patches,
-        middles=arrays["middles"],
         differences=arrays["patch_differences"],
         background=np.ascontiguousarray(background),
         overlay=overlay,

@@ -7,18 +7,17 @@ to the cosine of half of it.
 
 import cmath
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Complex64, Float, Float32, Float64
+from jaxtyping import Complex64, Float32, Float64
 
-from motiontransfer.pose.skeleton import Limb
 from motiontransfer.pose.time_series import Series
-from motiontransfer.puppet.parts import NECK, BodyPart, BodyPoses, Linear, Map, part_map
+from motiontransfer.puppet.parts import BodyPart, BodyPoses, Linear, Map, part_map
 
 Vector = Float64[np.ndarray, "2"]
 _Places = Complex64[np.ndarray, "height width"]
@@ -31,12 +30,6 @@ _Factors = tuple[complex, complex, complex]
 _ANCHOR_RANGE = 1.0, 2.0
 """Distance of the anchor from its place, % of the body's height, from which the part is moved, and
 at which it is moved half of the way: a face is as wrong behind its place as ears before theirs."""
-
-_TURNED_RANGE = 3.0, 6.0
-"""Distance between two views of a head, % of the body's height, from which one stands for the other
-upright at its ears, and at which wholly so: about 35 and 75 degrees."""
-_HEAD_VIEW = ("nose", "left_ear", "right_ear", "mid_mouth", "mid_eye")
-_TRUNK: Limb = ("mid_hip", "mid_shoulder")
 
 # Where a part bends.
 _FULL_REACH, _REACH = 2.0, 4.0  # radii from the joint: it bends fully, and at all
@@ -260,7 +253,6 @@ class Placement:
         references: BodyPoses,
         pose: BodyPoses,
         *,
-        shifts: Mapping[tuple[str, int], Vector],
         growth: Series,
         height_px: float,
         drawn: DrawnBox,
@@ -270,13 +262,11 @@ class Placement:
         Args:
             pose: that of the frame alone.
             joints: of each part that bends, see `meeting_joints`.
-            shifts: by joint and reference, how far limbs are moved there, in body heights.
             growth: size of the body in the frame relative to each reference.
             height_px: of the upright body in the frame, in pixels of the references.
         """
         self._parts, self._joints, self._references = parts, joints, references
-        self._pose, self._shifts = pose, shifts
-        self._growth, self._height_px = growth, height_px
+        self._pose, self._growth, self._height_px = pose, growth, height_px
         self._corner, self._rate = drawn
         self._pixels_per_radius = height_px * float(drawn.rate.mean())
         """Pixels drawn, of a part whose radius is the body's height."""
@@ -295,57 +285,19 @@ class Placement:
         a, b = self._shared(part.joints, reference)
         if len(a) < part.min_joints:
             return None
-        if part.motion == "limb":
-            b = b + self._height_px * np.array(
-                [self._shifts.get((joint, reference), (0, 0)) for joint in part.joints]
-            )
-        neck_turn = None if part.anchor is None else self._neck_turn(reference)
-        scale = float(self._growth[reference])
-        matrix = part_map(part, a, b, scale=scale, neck_turn=neck_turn)
+        matrix = part_map(part, a, b, scale=float(self._growth[reference]))
         return matrix if part.anchor is None else self._anchored(matrix, part.anchor, reference)
 
     def _anchored(self, matrix: Map, anchor: str, reference: int) -> Map:
-        """The map of a head, moved towards the frame's ears; upright where seen from elsewhere.
-
-        A face that looks down leans in profile, and does not from the front.
-        """
+        """The map of a head, moved towards the frame's ears."""
         a, b = self._shared((anchor,), reference)
         if not len(a):
             return matrix
-        linear, turned = self._upright(matrix[:, :2], reference)
         moved = b[0] - matrix[:, :2] @ a[0] - matrix[:, 2]
-        share = self._share(math.hypot(*moved), _ANCHOR_RANGE) * (1 + turned) / 2
-        return np.column_stack([linear, b[0] - linear @ a[0] - (1 - share) * moved])
-
-    def _upright(self, linear: Linear, reference: int) -> tuple[Linear, float]:
-        """A head's map, turned as far upright along the trunk as its reference is a stand-in.
-
-        Returns:
-            The linear part of the map, and that share, 0 to 1.
-        """
-        filmed, pose = self._shared(_HEAD_VIEW, reference)
-        _, trunk = self._shared(_TRUNK, reference)
-        if len(filmed) < len(_HEAD_VIEW) or len(trunk) < len(_TRUNK):
-            return linear, 0.0
-        view = _head_view(filmed) * float(self._growth[reference])
-        turned = self._share(abs(_head_view(pose) - view), _TURNED_RANGE)
-        mouth, eyes = filmed[-2:]
-        face, up = _complex(linear @ (eyes - mouth)), _complex(trunk[1] - trunk[0])
-        turn = cmath.exp(1j * turned * cmath.phase(up * face.conjugate()))
-        return np.array([(turn.real, -turn.imag), (turn.imag, turn.real)]) @ linear, turned
-
-    def _share(self, px: float, limits: tuple[float, float]) -> float:
-        """How far a distance is between two limits, % of the body's height: 0 to 1."""
-        low, high = limits
-        return min(max((100 * px / self._height_px - low) / (high - low), 0.0), 1.0)
-
-    def _neck_turn(self, reference: int) -> float | None:
-        """Angle from the neck in a reference to that in the frame; None where one was not found."""
-        a, b = self._shared(NECK, reference)
-        if len(a) < len(NECK):
-            return None
-        (ax, ay), (bx, by) = (a[1] - a[0]).tolist(), (b[1] - b[0]).tolist()
-        return math.atan2(by, bx) - math.atan2(ay, ax)
+        low, high = _ANCHOR_RANGE
+        away = 100 * math.hypot(*moved) / self._height_px
+        share = min(max((away - low) / (high - low), 0.0), 1.0) / 2
+        return np.column_stack([matrix[:, :2], matrix[:, 2] + share * moved])
 
     def _shared(
         self, names: tuple[str, ...], reference: int
@@ -404,21 +356,6 @@ class Placement:
             total = points[found].sum(axis=0, dtype=np.float64)
             self._middles[names] = complex(*self._drawn(total / number)) if number else None
         return self._middles[names]
-
-
-def _complex(vector: Float[np.ndarray, "2"]) -> complex:
-    x, y = vector.tolist()
-    return complex(x, y)
-
-
-def _head_view(joints: Float32[np.ndarray, "5 2"]) -> complex:
-    """Nose before the ears, and half of the way between these, across the face, pixels.
-
-    About sine and cosine of the head's turn: both have the same sign of the same side only.
-    """
-    nose, left, right, mouth, eyes = map(_complex, joints)
-    across = (1j * (eyes - mouth) / max(abs(eyes - mouth), 1e-6)).conjugate()
-    return complex(((nose - (left + right) / 2) * across).real, ((left - right) / 2 * across).real)
 
 
 def margin_px(bends: Sequence[Bend]) -> float:

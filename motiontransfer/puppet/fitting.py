@@ -7,9 +7,8 @@ from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import cv2
 import numpy as np
-from jaxtyping import Float, Float64, UInt8
+from jaxtyping import Float, UInt8
 
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.parallel import run_parallel
@@ -31,7 +30,6 @@ from motiontransfer.puppet.edges import (
 )
 from motiontransfer.puppet.filling import fill_hidden
 from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk
-from motiontransfer.puppet.hinges import HINGES, across, hinge_limbs
 from motiontransfer.puppet.masks import Mask, PersonMasks, read_masks
 from motiontransfer.puppet.overlays import behind_overlays
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
@@ -39,10 +37,6 @@ from motiontransfer.puppet.silhouette import Silhouette, fit_radii, shows_skirt,
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.color import Frame, MaskedFrame
 
-_BESIDE_HINGE = 3.0  # radii on each side of a joint, within which a limb's edges are looked for
-_WIDEST_LIMB = 4.0  # radii between them; if there are more, something else touches it
-_NUM_BESIDE = 121  # places there
-_NO_MAP = np.zeros(0, np.float32)  # OpenCV's second map: places are one array of (x, y)
 _OF_LEG = ("thigh", "shin", "foot")
 _DRESS = 2.0  # reach of a photo's legs, times a film's: a dress and a coat hang far at them
 _SHARE = 5  # references that a worker cuts at once: it ends them before it stops
@@ -243,7 +237,6 @@ def fit_appearance(
         height_px=height_px,
         has_skirt=has_skirt,
         patches=patches,
-        middles=np.stack([_middles(parts, person) for person in references.silhouettes()]),
         differences=differences,
         background=background.image,
         shadow=background.shadow,
@@ -254,28 +247,6 @@ def _with_dress(part: BodyPart) -> BodyPart:
     """A leg with a dress or a coat that hangs far at it; other parts stay as they are."""
     is_of_leg = part.name.endswith(_OF_LEG)
     return replace(part, reach=_DRESS * part.reach) if is_of_leg else part
-
-
-def _middles(parts: Sequence[BodyPart], person: Silhouette) -> Float64[np.ndarray, " hinges"]:
-    """`Middles` of one reference: where both edges of the limb are seen beside the joint."""
-    middles = np.full(len(HINGES), np.nan)
-    for hinge, limbs in enumerate(hinge_limbs(parts)):
-        side = across(person.poses, person.index, hinge)
-        if side is None:
-            continue
-        (joint,), _ = person.joints(HINGES[hinge][1:2])
-        radius = float(np.mean([parts[limb].radius for limb in limbs]))
-        offsets = np.linspace(-_BESIDE_HINGE, _BESIDE_HINGE, _NUM_BESIDE) * radius
-        places = joint + person.height_px * np.outer(offsets, side)
-        places = places.astype(np.float32)[:, None]
-        levels = cv2.remap(person.coverage, places, _NO_MAP, cv2.INTER_LINEAR)
-        outside = offsets[levels[:, 0] < 0.5]
-        before, after = outside[outside < 0], outside[outside > 0]
-        if len(before) and len(after) and not np.any(outside == 0):
-            edges = before.max(), after.min()
-            if edges[1] - edges[0] < _WIDEST_LIMB * radius:
-                middles[hinge] = sum(edges) / 2
-    return middles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,6 @@ _SLEEVE_OVERLAP = 0.4  # the same of a trunk with an upper arm, whose sleeve wou
 _OVERLAP_EDGE, _REACH_EDGE = 0.25, 0.2  # width of the smooth edges of its overlap and of its reach
 _HINGE_EDGE = 0.9  # the same of its overlap with a limb behind, which lies under it
 _ABOVE_SHOULDERS = (1.2, 1.5)  # of a trunk: farther up is hair, which turns with the head
-_ELBOW = 1.0  # beyond an elbow, in radii of the forearm: it is round
 _CLOSE = (0.875, 1.5)  # to another part's bones: it may be that part
 _REACH_BEFORE_OTHERS = 1.0  # its reach before a part behind: no silhouette ends it there
 _REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be taken for its own
@@ -118,7 +117,6 @@ def part_masks(
             parts, around, number, is_person, image, is_photo=is_photo
         )
         mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
-        mask = mask * _share_by_elbow(parts, distance, number, person, box)
         mask = mask * _share_below_shoulders(part, person, box)
         for in_front in (n for n in around if n > number):
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
@@ -158,25 +156,6 @@ def _mask_by_distance(
             mask = np.minimum(mask, np.clip((distance + overlap - own) / edge, 0, 1))
     reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * before_others
     return mask * np.clip((reach - own) / _REACH_EDGE, 0, 1)
-
-
-def _share_by_elbow(
-    parts: Sequence[BodyPart], own: Field, number: int, person: Silhouette, box: Box
-) -> Field | float:
-    """Share of each pixel of a box that is not beyond the elbow of its half of an arm.
-
-    Of a straight arm the mask tells no end of either; bent in another pose, it would stand out.
-    """
-    part, share = parts[number], 1.0
-    for other in (one for n, one in enumerate(parts) if n != number and one.is_arm and part.is_arm):
-        for joint in part.meets(other):
-            (start,) = part.ends - {joint}
-            ((x, y), (x0, y0)), _ = person.joints((joint, start))
-            rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-            is_beyond = (columns - x) * (x - x0) + (rows - y) * (y - y0) > 0
-            end = _ELBOW * min(other.radius / part.radius, 1)
-            share = np.where(is_beyond, _within(own, (end, end + _REACH_EDGE)), share)
-    return share
 
 
 def _share_below_shoulders(part: BodyPart, person: Silhouette, box: Box) -> Field | float:

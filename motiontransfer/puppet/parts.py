@@ -37,12 +37,24 @@ _HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_mouth",
 _TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 _MIN_JOINTS = {"limb": 2, "affine": 3, "rigid": 3}  # fewer determine no map
 
+_SIZES = {
+    "thigh": (0.055, 1.6),
+    "shin": (0.04, 1.5),
+    "foot": (0.025, 1.5),
+    "neck": (0.04, 1.8),
+    "torso": (0.045, 3.0),  # in profile its hull is a line, from which back and belly are far
+    "head": (0.06, 2.0),
+    "upper_arm": (0.04, 1.4),
+    "forearm": (0.03, 1.4),
+    "hand": (0.016, 1.5),
+}
+"""Usual radius of each part, a share of the body's height, and its reach, in radii."""
+
 # Limits of a part's map.
 _LENGTH_RANGE = (0.6, 1.6)  # of a limb, relative to its width: what is seen nearly end on stays so
 _SIZE_RANGE = (0.75, 1.33)  # of a rigid part, relative to the body
 _MIN_LIMB_PX = 1  # length of a limb that is seen end on: it has no direction
 _LEAST_WIDTH = 0.7  # of a torso, relative to the body: in profile its corners lie on a line
-_LARGEST_HEAD_TURN = math.radians(60)  # against the neck; from behind, its few joints lie on a line
 _STIFFNESS = 0.05  # weight, 0 to 1, of a similarity in the torso's affine map
 
 # Size of the body.
@@ -159,14 +171,14 @@ def body_parts(skeleton: Skeleton, *, has_skirt: bool = False) -> tuple[BodyPart
     groups = dict(skeleton.groups)
     return (
         *([SKIRT] if has_skirt else []),
-        *_limbs("thigh", radius=0.055, reach=1.6),
-        *_limbs("shin", radius=0.04, reach=1.5, neighbor="foot"),
+        *_limbs("thigh"),
+        *_limbs("shin", neighbor="foot"),
         *(_foot(side) for side in _SIDES),
         _neck(),
         _torso(),
         _head(groups),
-        *_limbs("upper_arm", radius=0.04, reach=1.4, neighbor="forearm"),
-        *_limbs("forearm", radius=0.03, reach=1.4),
+        *_limbs("upper_arm", neighbor="forearm"),
+        *_limbs("forearm"),
         *(_hand(side, groups) for side in _SIDES),
     )
 
@@ -203,15 +215,13 @@ def _bone(segment: str, side: int) -> Limb:
     return start, end
 
 
-def _limbs(
-    segment: str, *, radius: float, reach: float, neighbor: str | None = None
-) -> Iterator[BodyPart]:
+def _limbs(segment: str, *, neighbor: str | None = None) -> Iterator[BodyPart]:
     """A segment of a limb on each side.
 
     Args:
         neighbor: neighboring segment.
     """
-    parent = BODY_TREE[segment].parent
+    parent, (radius, reach) = BODY_TREE[segment].parent, _SIZES[segment]
     for number, side in enumerate(_SIDES):
         bone = _bone(segment, number)
         yield BodyPart(
@@ -227,18 +237,20 @@ def _limbs(
 
 
 def _neck() -> BodyPart:
+    radius, reach = _SIZES["neck"]
     return BodyPart(
         name="neck",
         motion="limb",
         bones=(NECK,),
         joints=NECK,
-        radius=0.04,
-        reach=1.8,
+        radius=radius,
+        reach=reach,
         parent="torso",
     )
 
 
 def _foot(side: str) -> BodyPart:
+    radius, reach = _SIZES["foot"]
     joints = tuple(f"{side}_{joint}" for joint in ("ankle", "heel", "foot_index"))
     return BodyPart(
         name=f"{side}_foot",
@@ -248,12 +260,13 @@ def _foot(side: str) -> BodyPart:
         fitted_share=0.5,
         neighbors=((f"{side}_ankle", f"{side}_knee"),),
         parent=f"{side}_{BODY_TREE['foot'].parent}",
-        radius=0.025,
-        reach=1.5,
+        radius=radius,
+        reach=reach,
     )
 
 
 def _torso() -> BodyPart:
+    radius, reach = _SIZES["torso"]
     return BodyPart(
         name="torso",
         motion="affine",
@@ -261,13 +274,14 @@ def _torso() -> BodyPart:
         joints=_TORSO,
         neighbors=(_bone("upper_arm", 0), _bone("upper_arm", 1)),
         neighbor_weight=0.1,
-        radius=0.045,
-        reach=3.0,  # in profile its hull is a line, from which back and belly are far
+        radius=radius,
+        reach=reach,
         is_solid=True,
     )
 
 
 def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
+    radius, reach = _SIZES["head"]
     bones: tuple[Limb, ...] = (
         ("left_ear", "right_ear"),
         ("mid_eye", "mid_mouth"),
@@ -283,8 +297,8 @@ def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
         bones=bones,
         joints=joints,
         fitted_share=0.8,  # a head looks the same nearer to the camera, and leaning
-        radius=0.06,
-        reach=2.0,
+        radius=radius,
+        reach=reach,
         is_solid=True,
         changes_fast=True,
         anchor="mid_ear",  # a face before the neck is not where a profile's is
@@ -292,7 +306,7 @@ def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
 
 
 def _hand(side: str, groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
-    name, wrist = f"{side}_hand", f"{side}_wrist"
+    name, wrist, (radius, reach) = f"{side}_hand", f"{side}_wrist", _SIZES["hand"]
     tips = tuple(f"{side}_{joint}" for joint in ("index", "pinky", "thumb"))
     fingers = LIMBS_OF_GROUP[name] if name in groups else ()
     return BodyPart(
@@ -301,8 +315,8 @@ def _hand(side: str, groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
         bones=(*((wrist, tip) for tip in tips), *fingers),
         joints=(wrist, *tips, *groups.get(name, ())),
         fitted_share=0.5,
-        radius=0.016,
-        reach=1.5,
+        radius=radius,
+        reach=reach,
         changes_fast=True,
     )
 
@@ -436,15 +450,11 @@ def across_of(poses: BodyPoses) -> Complex128[np.ndarray, " frames"]:
     return across_body(np.where(found.all(axis=1), up, np.nan))
 
 
-def part_map(
-    part: BodyPart, reference: Joints, pose: Joints, *, scale: float, neck_turn: float | None = None
-) -> Map:
+def part_map(part: BodyPart, reference: Joints, pose: Joints, *, scale: float) -> Map:
     """Map from a part in one pose to the part in another, by the joints found in both.
 
     Args:
         scale: size of the body in `pose` relative to `reference`.
-        neck_turn: turn of the neck, from which a rigid part is turned by a limited angle, radians;
-            None: it is free.
     """
     a, b = reference.astype(np.float64), pose.astype(np.float64)
     middle_a, middle_b = (points.sum(axis=0) / len(points) for points in (a, b))
@@ -452,7 +462,7 @@ def part_map(
         linear = _limb_map(a, b, scale)
     else:
         x, y = a - middle_a, b - middle_b
-        linear = _rotation(x, y, scale, neck_turn)
+        linear = _rotation(x, y, scale)
         if part.motion == "affine" and len(a) == len(part.joints):
             stiffness = _STIFFNESS * max(float(np.square(x).sum()), 1e-6)
             normal = x.T @ x + stiffness * np.eye(2)
@@ -481,7 +491,7 @@ def _direction(ends: Linear) -> Linear:
     return np.array([(along.real, -along.imag), (along.imag, along.real)])
 
 
-def _rotation(x: Joints, y: Joints, scale: float, neck_turn: float | None) -> Linear:
+def _rotation(x: Joints, y: Joints, scale: float) -> Linear:
     """Linear part of the least-squares similarity of centered points (Umeyama 1991)."""
     cosine = float((x * y).sum())
     sine = float((x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]).sum())
@@ -489,9 +499,6 @@ def _rotation(x: Joints, y: Joints, scale: float, neck_turn: float | None) -> Li
     size = math.hypot(cosine, sine) / max(float(np.square(x).sum()), 1e-6)
     size = min(max(size, low * scale), high * scale)
     angle = math.atan2(sine, cosine)
-    if neck_turn is not None:
-        against = math.remainder(angle - neck_turn, math.tau)
-        angle = neck_turn + min(max(against, -_LARGEST_HEAD_TURN), _LARGEST_HEAD_TURN)
     return size * np.array(
         [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
     )

@@ -21,15 +21,7 @@ from jaxtyping import Bool, Complex128, Float, Float64, Int64, UInt8
 from motiontransfer.pose.skeleton import Limb, mirrored
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
-from motiontransfer.puppet.hinges import with_stand_ins
-from motiontransfer.puppet.parts import (
-    NECK,
-    BodyPoses,
-    body_scales,
-    bone_vectors,
-    facing,
-    part_shapes,
-)
+from motiontransfer.puppet.parts import BodyPoses, body_scales, bone_vectors, facing, part_shapes
 from motiontransfer.puppet.sharpness import SHARP
 
 Excluded = Bool[np.ndarray, "frames filmed_references"]
@@ -43,24 +35,18 @@ Chosen = Int64[np.ndarray, " parts"]
 _MIRRORED_DISTANCE = 2.0  # of a mirrored limb: light and folds are on the wrong side
 _EXCHANGED_DISTANCE = 4.0  # of the front as the back: it is a guess
 _FACING_DISTANCE = 3.0  # between a part seen from the front and in profile
-_MOST_FACING = 2.0  # times that: from the front and from behind
 _OTHER_SIDE = 2.0  # times what is beyond profile, of a head: it turns as far against its body
-_TURNED_DISTANCE = 10.0  # of a head turned farther against its neck than one can
 _ENLARGING_DISTANCE, _SHRINKING_DISTANCE = 1.5, 0.5  # per factor e of size: enlarged it is blurred
 _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is not known
 
 # Penalties of a reference, which change the choice alone; % of the body's height.
 _HIDDEN_PENALTY = {"head": 10.0, "hand": 2.0, "other": 10.0}
 """Where it does not show the part: it was filled, or is a hole. A hand shows what its pose does."""
-_BEFORE_SKIN_PENALTY = 1.0  # of a hand before face or neck: colors do not tell where it ends
 _CUT_PENALTY = {"hand": 2.0, "other": 20.0}
 """Where a joint lies beyond the frame's edge: its end cannot be filled. A hand's pose may be so."""
 _BLURRED_PENALTY = {"head": 8.0, "hand": 2.0, "other": 3.5}  # where the part is wholly blurred
-_SHARP = {"head": SHARP, "hand": 0.8, "other": SHARP}
-"""Relative sharpness from which there is none: of a hand, the fingers blur first."""
 
 _FACING_QUANTILE = 0.9  # of widths over the references: the width seen from the front
-_COS_LARGEST_TURN = 0.5  # of a head against its neck, from its reference
 
 # Share of a part that a reference shows.
 _SHOWN_QUANTILE = 0.8  # over references: so much is shown of a part that nothing hides
@@ -113,7 +99,6 @@ class References:
             np.concatenate([view.score for view in views]),
         )
         self.scales = body_scales(self.poses, appearance.full_lengths)
-        self.middles = with_stand_ins(appearance.middles)
         self.patches = [row for view in views for row in view.patches]
         is_there = [[patch is not None for patch in row] for row in self.patches]
         self._distance = np.repeat([view.distances for view in views], self.num_filmed, axis=0)
@@ -124,14 +109,14 @@ class References:
             part_shapes(part, self.poses[rows], self.scales[rows])
             for part, rows in zip(self.parts, self._rows, strict=True)
         ]
-        bones = {NECK, *(bone for part in self.parts for bone in part.neighbors)}
+        bones = {bone for part in self.parts for bone in part.neighbors}
         self._bones = {bone: bone_vectors(bone, self.poses, self.scales) for bone in bones}
         self._facing = facing(self.poses, self.scales)
         known = np.abs(self._facing[np.isfinite(self._facing)])
         self._width = float(np.quantile(known, _FACING_QUANTILE)) if len(known) else np.inf
         self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
         """Height of the upright body in each filmed reference."""
-        own = self._hidden() + self._before_skin() + self._cut_off() + self._blurred()
+        own = self._hidden() + self._cut_off() + self._blurred()
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
         """Of each reference and part: what was hidden or is blurred, % of the body's height."""
 
@@ -150,24 +135,6 @@ class References:
         whole *= [1 if part.is_trunk else _WHOLE_SHARE for part in self.parts]
         hidden = np.clip(1 - np.array(shown) / np.maximum(whole, 1e-6), 0, 1)
         return hidden * [_HIDDEN_PENALTY[part.kind] for part in self.parts]
-
-    def _before_skin(self) -> Float64[np.ndarray, "filmed_references parts"]:
-        """Penalties of hands, by the share of their joints that lie on the face or the neck."""
-        filmed = slice(self.num_filmed)
-        penalties = np.zeros((self.num_filmed, len(self.parts)))
-        (head,) = (part for part in self.parts if part.anchor)
-        (neck,) = (part for part in self.parts if part.is_neck)
-        skin, is_skin = self.poses.joints((*neck.joints, *head.joints), filmed)
-        skin = skin.astype(np.float64)
-        for number, part in enumerate(self.parts):
-            if part.is_hand:
-                points, found = self.poses.joints(part.joints, filmed)
-                away = np.linalg.norm(points[:, :, None] - skin[:, None], axis=3)
-                near = away < neck.radius * self._filmed_px[:, None, None]
-                is_before = found & (near & is_skin[:, None]).any(axis=2)
-                share = is_before.sum(axis=1) / np.maximum(found.sum(axis=1), 1)
-                penalties[:, number] = _BEFORE_SKIN_PENALTY * share
-        return penalties
 
     def _cut_off(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Penalties of limbs that the frame's edge cuts off more than in most references.
@@ -192,7 +159,7 @@ class References:
             [0 if patch is None else patch.sharpness for patch in patches]
             for patches in self._appearance.patches
         ]
-        blurred = np.clip(1 - np.array(sharp) / [_SHARP[part.kind] for part in self.parts], 0, 1)
+        blurred = np.clip(1 - np.array(sharp) / SHARP, 0, 1)
         return blurred * [_BLURRED_PENALTY[part.kind] for part in self.parts]
 
     def distances(
@@ -215,7 +182,7 @@ class References:
         # Joints are the first axis, so that their sum is the same for any number of frames.
         both = found.T[:, :, None] & reference_found.T[:, None]
         shared = both.sum(axis=0)
-        square, turn = _square_distance(
+        square = _square_distance(
             shape.T[:, :, None], reference_shape.T[:, None], both, fitted_share=part.fitted_share
         )
         square /= np.maximum(shared, 1)
@@ -231,8 +198,6 @@ class References:
             distance += aside[:, rows]
         if part.anchor:
             distance += _OTHER_SIDE * np.maximum(aside[:, rows] - _FACING_DISTANCE, 0)
-            upright = turn * self._neck_turn(poses, scales)[:, rows].conj()
-            distance += _TURNED_DISTANCE * (upright.real < _COS_LARGEST_TURN)
         distances = np.full((len(distance), len(self.poses)), np.inf)
         distances[:, rows] = np.where(is_drawn, distance, np.inf)
         return distances
@@ -250,22 +215,7 @@ class References:
     def _facing_distance(self, poses: BodyPoses, scales: Series) -> Distances:
         """Distance between the sides from which the body is seen; 0 where one is not known."""
         apart = np.abs(facing(poses, scales)[:, None] - self._facing) / self._width
-        return _FACING_DISTANCE * np.where(np.isnan(apart), 0, np.minimum(apart, _MOST_FACING))
-
-    def _neck_turn(
-        self, poses: BodyPoses, scales: Series
-    ) -> Complex128[np.ndarray, "frames references"]:
-        """Turn of the neck from a reference to a frame, as a unit vector; 1 where not known."""
-        turn = bone_vectors(NECK, poses, scales)[:, None] * self._bones[NECK].conj()
-        return _unit(np.where(np.isnan(turn), 1, turn))
-
-
-def _unit(
-    vectors: Complex128[np.ndarray, "frames references"],
-) -> Complex128[np.ndarray, "frames references"]:
-    """Unit vectors; 1 for those of no length."""
-    length = np.abs(vectors)
-    return np.where(length > 0, vectors / np.maximum(length, 1e-9), 1)
+        return _FACING_DISTANCE * np.nan_to_num(apart)
 
 
 def _exchanged(appearance: Appearance, others: Sequence[int]) -> _Views:
@@ -304,11 +254,8 @@ def _square_distance(
     both: Bool[np.ndarray, "joints frames references"],
     *,
     fitted_share: float,
-) -> tuple[Distances, Complex128[np.ndarray, "frames references"]]:
+) -> Distances:
     """Sum of the joints' squared distances, each pose around the middle of the shared joints.
-
-    Returns:
-        The distances, and the turn of the similarity that fits best, as a unit vector.
 
     Args:
         fitted_share: weight of the distance after the similarity that fits best (Umeyama 1991),
@@ -323,7 +270,7 @@ def _square_distance(
     if fitted_share:
         residual = bb - np.square(np.abs(ab)) / np.maximum(aa, 1e-9)
         square += fitted_share * (residual - square)
-    return np.maximum(square, 0), _unit(ab)
+    return np.maximum(square, 0)
 
 
 def choose_jointly(

@@ -30,7 +30,6 @@ from motiontransfer.puppet.canvas import (
     to_texture,
 )
 from motiontransfer.puppet.cross_fade import faded, fading
-from motiontransfer.puppet.hinges import hinge_limbs, hinge_shifts
 from motiontransfer.puppet.occlusion import parts_by_depth
 from motiontransfer.puppet.parts import BodyPoses, Map, body_scales, joined_parts, meeting_joints
 from motiontransfer.puppet.retrieval import Chosen, Excluded, References, choose_jointly
@@ -86,7 +85,6 @@ class Puppet:
         self.references = References(appearance)
         self.parts = self.references.parts
         self.joined, self.joints = joined_parts(self.parts), meeting_joints(self.parts)
-        self.limbs = hinge_limbs(self.parts)
         height, width = appearance.background.shape[:2]
         rows, columns = size or (height, width)
         self.zoom = np.array([width / columns, height / rows])
@@ -296,7 +294,6 @@ class PuppetClip:
             self.puppet.joints,
             references.poses,
             pose,
-            shifts=hinge_shifts(references.middles, self.puppet.limbs, self.chosen[index], pose),
             growth=self.scales[index] / references.scales,
             height_px=height_px,
             drawn=DrawnBox(corner=np.array([x0, y0]) * zoom, rate=finer * rate),

@@ -31,14 +31,7 @@ def test_an_appearance_is_packed_and_unpacked(appearance):
 
 
 OF_PATCHES = ("boxes", "bytes", "measures", "pixels", "differences")
-ARRAYS = (
-    "points",
-    "score",
-    "frames",
-    "full_lengths",
-    "middles",
-    *(f"patch_{of}" for of in OF_PATCHES),
-)
+ARRAYS = ("points", "score", "frames", "full_lengths", *(f"patch_{of}" for of in OF_PATCHES))
 
 
 def less_a_row(name):

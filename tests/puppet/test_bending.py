@@ -188,7 +188,6 @@ def placement(pose, *references, growth=1.0):
         meeting_joints(PARTS),
         poses_of[0],
         poses,
-        shifts={},
         growth=np.full(1, growth),
         height_px=growth * HEIGHT_PX,
         drawn=DrawnBox(corner=np.zeros(2), rate=np.ones(2)),
@@ -222,12 +221,11 @@ def test_a_shin_ends_at_its_ankle_where_the_foot_has_it_elsewhere():
     assert 0.4 < max(apart) < 0.65
 
 
-@pytest.mark.parametrize(("off", "left"), [(1.2, 1.2), (2.25, 1.6875), (4.5, 2.25), (9, 0)])
+@pytest.mark.parametrize(("off", "left"), [(1.2, 1.2), (2.25, 1.6875), (4.5, 2.25), (9, 4.5)])
 def test_a_head_that_looks_elsewhere_stays_above_the_neck(off, left):
     """Up to 1 % of the height, 1.5 px, the joints of the face decide; from 2 % on the ears as much.
 
-    From 6 %, in profile, they do alone. They are a few of the joints that are fitted, which makes
-    them nearer by 4 %.
+    They are a few of the joints that are fitted, which makes them nearer by 4 %.
     """
     pose = posed()
     ears = [HOLISTIC.index(f"{side}_ear") for side in SIDES]
@@ -236,22 +234,6 @@ def test_a_head_that_looks_elsewhere_stays_above_the_neck(off, left):
     matrix = placement(pose, posed()).map_of(NUMBER_OF["head"], 0)
     after = matrix @ np.append(pose.points[0, ears].mean(axis=0), 1)
     assert math.dist(after, before) == pytest.approx(left, rel=0.05, abs=0.1)
-
-
-@pytest.mark.parametrize("growth", [1.0, 0.5])
-@pytest.mark.parametrize(("turned", "left"), [(False, 0.5), (True, 0)])
-def test_a_face_that_looks_down_leans_in_profile_and_not_from_the_front(turned, left, growth):
-    """By .5 radians to a shoulder; of a profile only the ears tell, which are behind the face."""
-    pose = posed()
-    head = pose.points[0, HEAD].astype(np.float64)
-    if turned:
-        head[[HEAD.index(HOLISTIC.index(f"{side}_ear")) for side in SIDES]] -= (9, 0)
-    turn = np.array([(math.cos(0.5), -math.sin(0.5)), (math.sin(0.5), math.cos(0.5))])
-    pose.points[0, HEAD] = (head - head.mean(axis=0)) @ turn.T + head.mean(axis=0)
-    pose.points[0] *= np.float32(growth)
-    matrix = placement(pose, posed(), growth=growth).map_of(NUMBER_OF["head"], 0)
-    angle = math.atan2(matrix[0, 1], matrix[0, 0])  # it leads back to the reference
-    assert angle == pytest.approx(left, abs=0.03)
 
 
 def test_the_neck_comes_from_where_the_head_does():

@@ -194,16 +194,6 @@ def test_in_profile_a_trunk_keeps_a_width():
     assert turned[0, 0] == pytest.approx(0.8, abs=0.03)
 
 
-@pytest.mark.parametrize(("neck", "expected"), [(None, 180), (0, 60), (150, 180), (90, 150)])
-def test_a_head_is_turned_by_60_degrees_at_most_against_its_neck(neck, expected):
-    head = PARTS[NUMBER_OF["head"]]
-    points = np.array([(-9, 0), (9, 0), (0, 6), (0, -5)], float)
-    turn = None if neck is None else math.radians(neck)
-    matrix = module.part_map(head, points, -points, scale=1.0, neck_turn=turn)
-    angle = math.degrees(math.atan2(matrix[1, 0], matrix[0, 0]))
-    assert abs(angle) == pytest.approx(expected, abs=0.1)
-
-
 def test_facing_is_the_signed_width_at_scale_1():
     """Shoulders are 40 px apart, hips 24; seen from behind left and right are exchanged."""
     keypoints = scaled(1, 2, 1)

@@ -19,7 +19,6 @@ from tests.people import (
     appearance_of,
     joined,
     lost,
-    moved,
     posed,
 )
 
@@ -233,18 +232,6 @@ def test_a_reference_is_avoided_whose_arm_the_frames_edge_cuts_off():
     hand = references.penalties[:4, NUMBER_OF["left_hand"]]
     assert hand.max() <= 2 + 2 + 2  # cut off, hidden and blurred: a pose's own hand is so, too
     assert (np.diff(hand) > 0.3).all()
-
-
-def test_a_hand_on_the_face_is_avoided():
-    """By the share of its joints that lie there: 21 of 25, while its pose keeps the body's four."""
-    down = posed()
-    up = moved(down, "left_hand", {0: (-30, -72)})
-    aside = moved(down, "left_hand", {0: (30, -72)})
-    references = Puppet(appearance_of(down, up, aside)).references
-    hand, other = NUMBER_OF["left_hand"], NUMBER_OF["right_hand"]
-    assert references._before_skin()[:, hand] == pytest.approx([0, 21 / 25, 0], abs=0.05)
-    assert not references._before_skin()[:, other].any()
-    assert references.penalties[1, hand] > references.penalties[0, hand] + 0.5
 
 
 def test_an_arm_that_the_frames_edge_cuts_off_in_most_references_is_not_avoided():

@@ -419,20 +419,6 @@ def test_what_is_seen_between_fingers_is_no_part_of_the_hand():
     assert coverage[masks["left_hand"][there]].sum() > 0.8 * masks["left_hand"].sum()
 
 
-@pytest.mark.parametrize("is_lost", [False, True])
-def test_an_upper_arm_ends_round_at_its_elbow(is_lost):
-    """Beyond it, up to the radius of the forearm; also where that was not found."""
-    pose = posed()
-    mask = whole_mask(pose)
-    person = silhouette_of(lost(pose, "left_wrist", [0]) if is_lost else pose, mask)
-    radius = PARTS[NUMBER_OF["left_forearm"]].radius * HEIGHT_PX
-    (shoulder,), (elbow,) = (pose.joint(f"left_{joint}")[0] for joint in ("shoulder", "elbow"))
-    along = (elbow - shoulder) / np.linalg.norm(elbow - shoulder)
-    x, y = (elbow + radius * np.array([[0.4], [0.7], [1.5]]) * along).astype(np.float32).T
-    found = cv2.remap(mask_of(person, "left_upper_arm"), x, y, cv2.INTER_LINEAR).ravel() / 255
-    assert found == pytest.approx([1, 1, 0], abs=0.1)
-
-
 def test_a_trunk_has_nothing_of_the_sleeve_beside_it():
     """Loose clothes all around: it ends .4 radii beyond where the upper arm is as near."""
     keypoints = posed(left_elbow=(48, -20), left_wrist=(60, 5))
