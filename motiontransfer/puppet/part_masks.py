@@ -40,8 +40,6 @@ _REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be tak
 
 # Head.
 _JAW = (0.6, 0.85)  # below the hull of its face: there the neck begins
-_BESIDE_CHIN = (0.5, 1.0)  # of it, distances from eyes to mouth: from there on shoulders begin ...
-_NEARER = 3.0  # ... so many times nearer
 _HAIR = 1.5  # above the mouth, up to which there is hair around that hull
 
 # What a part hides of those behind. Larger: less is shown of them, and filled from other frames.
@@ -212,7 +210,7 @@ def _share_by_jaw(
     own = distances[number]
     if not parts[number].face:
         return 1.0
-    (eye, mouth, chin), found = person.joints(("mid_eye", "mid_mouth", "face_chin"))
+    (eye, mouth), found = person.joints(("mid_eye", "mid_mouth"))
     if not found.all():
         return 1.0
     rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
@@ -225,12 +223,7 @@ def _share_by_jaw(
     hair = is_shown & ~is_below & (own > beyond) & (own < _HAIR)
     has_skin = share_by_color(frame, is_below & (own > inside), one=skin, other=hair)
     has_hair = np.clip(1 - 2 * has_skin, 0, 1)
-    beside = np.abs((columns - chin[0]) * y - (rows - chin[1]) * x) / max(x * x + y * y, 1)
-    beside = beside.astype(np.float32)
-    nearer = own * (1 + (_NEARER - 1) * (1 - _within(beside, _BESIDE_CHIN)))
-    may_be_hair = share_by_color(frame, is_below & (nearer > inside), one=hair, other=skin)
-    below = _within(own, _JAW) * np.maximum(_within(nearer, _JAW), may_be_hair)
-    return np.where(is_below, np.maximum(below, has_hair), 1)
+    return np.where(is_below, np.maximum(_within(own, _JAW), has_hair), 1)
 
 
 def _shares_by_color(
