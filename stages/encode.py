@@ -25,7 +25,12 @@ from motiontransfer.rendering.backgrounds import (
     files_over,
     written_over,
 )
-from motiontransfer.rendering.compositing import puppet_frames, size_of_height, upsample_frames
+from motiontransfer.rendering.compositing import (
+    puppet_frames,
+    size_of_height,
+    upsample_frames,
+    without_mask,
+)
 from motiontransfer.rendering.rendered import RenderParams, read_rendered
 from motiontransfer.rendering.scene import (
     DancersFilm,
@@ -91,7 +96,7 @@ def main(transfer: str) -> str:
             panels = replace(panels, source=_taken(films))
         elif is_drawn:
             drawn = puppet_frames(Puppet(read(), poses.image_size), poses, size=size)
-            frames = (frame[..., :3] for frame in drawn) if has_room else drawn
+            frames = map(without_mask, drawn) if has_room else drawn
         else:
             store = enter(FrameStore(frames_file))
             stored = store.frames() if has_room else _masked(store, params.background)
@@ -148,7 +153,7 @@ def _noted(
         films.append(room.film)
         if rooms is not None:
             rooms.append(room.empty)
-        yield frame[..., :3] if rooms is None else frame
+        yield without_mask(frame) if rooms is None else frame
 
 
 def _taken(noted: deque[Frame]) -> Iterator[Frame]:

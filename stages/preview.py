@@ -7,7 +7,7 @@ from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, signed_files
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.warping import Puppet
-from motiontransfer.rendering.compositing import puppet_frames, with_label
+from motiontransfer.rendering.compositing import puppet_frames, with_label, without_mask
 from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
 from motiontransfer.rendering.scene import (
     DancersFilm,
@@ -45,7 +45,7 @@ def main(transfer: str) -> str:
     else:
         puppet = Puppet(appearance, poses.image_size, averaged="patches")
         drawn = puppet_frames(puppet, poses, size=framing.size)
-    frames = (frame[..., :3] for frame in drawn)
+    frames = map(without_mask, drawn)
     if params.visible_label == "corner":
         frames = map(with_label, frames)
     keypoints = layout.keypoints_file(names.source_subject, names.source)

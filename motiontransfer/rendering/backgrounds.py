@@ -19,7 +19,7 @@ from jaxtyping import Float32
 from motiontransfer.core import layout
 from motiontransfer.core.names import valid_name
 from motiontransfer.core.parallel import in_thread
-from motiontransfer.rendering.compositing import VisibleLabel, with_label
+from motiontransfer.rendering.compositing import VisibleLabel, with_label, without_mask
 from motiontransfer.rendering.videos import result_writer
 from motiontransfer.video.clip import Clip, resample
 from motiontransfer.video.color import AnyFrame, Frame, MaskedFrame
@@ -181,4 +181,4 @@ def written_over(
         show_later = enter(in_thread(show))
         for frame in frames:
             show_later(frame)
-            yield frame[..., :3]
+            yield without_mask(frame)

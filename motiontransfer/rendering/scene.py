@@ -106,7 +106,7 @@ class DancersFilm:
 
     def _room(self, index: int, film: Frame, levels: UInt8[np.ndarray, "rows columns 3"]) -> Room:
         empty, before, crop = film.copy(), self._before.copy(), film[self._box]
-        removed, light, written = cv2.split(cv2.resize(levels, self._crop[::-1]))
+        removed, light, written = (cv2.resize(it, self._crop[::-1]) for it in cv2.split(levels))
         before[self._box] = cv2.max(before[self._box], written)
         left, top, width, height = cv2.boundingRect(removed)
         if width:
@@ -121,8 +121,9 @@ class DancersFilm:
             behind = cv2.multiply(behind, cv2.merge([light[box]] * 3), scale=1 / 255)
             share = cv2.multiply(removed[box], 255 - before[self._box][box], scale=1 / 255)
             there = empty[self._box][box]
-            weight = share.astype(np.float32)
-            there[:] = cv2.blendLinear(behind, np.ascontiguousarray(there), weight, 255 - weight)
+            parts = zip((behind, there), (share, 255 - share), strict=True)
+            plate, rest = (cv2.multiply(it, cv2.merge([of] * 3), scale=1 / 255) for it, of in parts)
+            there[:] = cv2.add(plate, rest)
         return Room(film, empty, before)
 
 
