@@ -1,5 +1,6 @@
 import threading
 from dataclasses import replace
+from functools import cache
 from unittest.mock import Mock, patch
 
 import numpy as np
@@ -156,11 +157,15 @@ def test_only_needed_weights_are_required(models):
         module.load_renderer(models, runtime(), face="residual")
 
 
+@cache
+def appearance(full):
+    return puppet_of(dance(3, size=full), [0]).appearance
+
+
 def with_texture(full):
     """Networks of a target whose video has the `full` size, and who was never seen."""
-    puppet = puppet_of(dance(3, size=full), [0])
     network = brighter()
-    network.puppet = Puppet(puppet.appearance, SIZE)
+    network.puppet = Puppet(appearance(full), SIZE)
     return renderer(network)
 
 

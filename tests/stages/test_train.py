@@ -1,5 +1,7 @@
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,11 +40,18 @@ def _folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def clips():
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory):
     """Frames, keypoints and appearance of the target, frames and keypoints of the source."""
-    project.add_target()
-    add_clip(project.ARTIFACTS, "ben", "dance", dance(project.NUM_SOURCE_FRAMES, seed=7))
+    with contextlib.chdir(tmp_path_factory.mktemp("filmed")):
+        project.add_target()
+        add_clip(project.ARTIFACTS, "ben", "dance", dance(project.NUM_SOURCE_FRAMES, seed=7))
+        return Path.cwd()
+
+
+@pytest.fixture
+def clips(filmed):
+    shutil.copytree(filmed, ".", dirs_exist_ok=True)
 
 
 def run(stage, gan=None, face=None, cycle=None):
