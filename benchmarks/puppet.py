@@ -223,9 +223,11 @@ class _Pair:
                 clip = replace(self.frames.clips[0], masks=Path(folder) / "masks.parquet")
                 _segment(clip)
                 self.frames.clips = [clip]
+                del self.frames.masks  # as they were read
             if module in _OF_MASKS | _OF_ROOM:
                 room = median_background(self.frames)
-            return fitting.target_appearance(self.frames, room, num_references=num_references)
+            references = fitting.choose_references(self.frames, count=num_references)
+            return fitting.target_appearance(self.frames, room, references)
 
     def draw(self, appearance: Appearance) -> dict[int, Frame]:
         working = _working(self.poses)

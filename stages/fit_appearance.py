@@ -19,7 +19,7 @@ class FitAppearanceParams(Section):
 def main(target: str) -> str:
     # Matplotlib and SciPy: not where params are checked
     from motiontransfer.puppet.background import median_background
-    from motiontransfer.puppet.fitting import target_appearance
+    from motiontransfer.puppet.fitting import choose_references, target_appearance
     from motiontransfer.puppet.photo import photo_background
     from motiontransfer.puppet.plot import plot_appearance
 
@@ -27,13 +27,13 @@ def main(target: str) -> str:
     held_out = load_section(SplitParams, "split").to_config(HeldOut)
     clips = read_target_clips(target, held_out)
     with FullSizeFrames(clips) as frames:
-        background = photo_background(frames) if clips[0].is_photo else median_background(frames)
-        appearance = target_appearance(
-            frames,
-            background,
-            num_references=params.references,
-            num_workers=load_section(Compute, "compute").num_workers,
+        references = choose_references(frames, count=params.references)
+        is_photo = clips[0].is_photo
+        background = (
+            photo_background(frames) if is_photo else median_background(frames, among=references)
         )
+        num_workers = load_section(Compute, "compute").num_workers
+        appearance = target_appearance(frames, background, references, num_workers=num_workers)
     file = layout.appearance_file(target)
     plot = file.with_suffix(".png")
     write_appearance(file, appearance)

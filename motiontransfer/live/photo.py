@@ -14,7 +14,7 @@ from motiontransfer.pose.mediapipe_detectors import person_boxes
 from motiontransfer.pose.photos import placed, standing_still
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.fitting import target_appearance
+from motiontransfer.puppet.fitting import choose_references, target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.masks import write_masks
 from motiontransfer.puppet.photo import photo_background
@@ -49,8 +49,8 @@ def person_in_photos(photos: Sequence[Path]) -> tuple[Appearance, PoseStatistics
             write_masks(target.masks_file, clip_masks(target))
         with FullSizeFrames(targets) as frames:
             background = photo_background(frames)
-            references = len(photos)
-            return target_appearance(frames, background, num_references=references), statistics
+            references = choose_references(frames, count=len(photos))
+            return target_appearance(frames, background, references), statistics
 
 
 def _decode(photo: Path, folder: Path) -> None:

@@ -21,14 +21,16 @@ from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk, nearest, resampled
 from motiontransfer.puppet.fusion import fused
 from motiontransfer.puppet.inpainting import inpainted
-from motiontransfer.puppet.masks import LEAST_MASK, Mask, read_masks
+from motiontransfer.puppet.masks import LEAST_MASK, Mask
 from motiontransfer.puppet.overlays import Overlay, find_captions, find_overlays
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.puppet.shadow import Light
 from motiontransfer.video.color import Frame
 
 # Frames.
-_NUM_FRAMES = 160  # of all clips together, evenly spaced; a median of more takes longer
+_NUM_FRAMES = (
+    120  # of all clips together; a median of more takes longer and is no nearer to the room
+)
 _FARTHEST = 0.2  # share of the frames, those with the person farthest from a pixel
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show a pixel: masks are sometimes wrong
 
@@ -82,27 +84,35 @@ class _Samples(NamedTuple):
 
 
 def median_background(
-    frames: FullSizeFrames, *, num_frames: int = _NUM_FRAMES, shows_overlays: bool = True
+    frames: FullSizeFrames,
+    *,
+    among: Sequence[tuple[int, int]] = (),
+    num_frames: int = _NUM_FRAMES,
+    shows_overlays: bool = True,
 ) -> Background:
-    """Median over about `num_frames` training frames, evenly spread over the clips; they are kept.
+    """Median over about `num_frames` training frames of all clips; they are kept.
 
     The person is where their masks are.
 
     Args:
+        among: (clip, frame_index) of training frames that are among them, as they are read anyway;
+            the others are evenly spread.
         shows_overlays: those that stay are in the image; False: what is behind them.
     """
-    samples = _read_samples(frames, num_frames)
+    samples = _read_samples(frames, among, num_frames)
     sizes = {"frame_rate": samples.frame_rate, "height_px": samples.height_px}
     overlays = find_overlays(samples.frames, samples.poses, **sizes)
     overlays += find_captions(samples.frames, samples.distances > 0, **sizes)
     for overlay in overlays:
         samples.distances[overlay.is_there[:, None, None] & overlay.place] = 0
-    image, is_hidden = room_behind(frames.kept, samples.distances, frames.size, samples.height_px)
+    is_moving, distances, height_px = _moving(samples), samples.distances, samples.height_px
+    del samples
+    image, is_hidden = room_behind(frames.kept, distances, frames.size, height_px)
     large = [_at_full_size(overlay, frames) for overlay in overlays]
     for overlay in (one for one in large if one.stays and shows_overlays):
         image[overlay.place] = overlay.colors[overlay.place]
         is_hidden &= ~overlay.place
-    return Background(image, is_filled=is_hidden, is_moving=_moving(samples), overlays=tuple(large))
+    return Background(image, is_filled=is_hidden, is_moving=is_moving, overlays=tuple(large))
 
 
 def room_behind(
@@ -141,38 +151,42 @@ def _at_full_size(overlay: Overlay, frames: FullSizeFrames) -> Overlay:
     return overlay._replace(place=resampled(overlay.place, frames.size), colors=colors)
 
 
-def _read_samples(frames: FullSizeFrames, num_frames: int) -> _Samples:
+def _read_samples(
+    frames: FullSizeFrames, among: Sequence[tuple[int, int]], num_frames: int
+) -> _Samples:
     """Read and keep the frames."""
     clips = frames.clips
-    samples, distances, heights, poses, rates = [], [], [], [], []
-    for number, clip in enumerate(clips):
-        masks = read_masks(clip.masks_file)
-        size = masks.masks.shape[1:]
-        keypoints = clip.keypoints.resized(size)
+    keys, heights, poses, rates = [], [], [], []
+    for number, (clip, masks) in enumerate(zip(clips, frames.masks, strict=True)):
+        keypoints = clip.keypoints.resized(masks.masks.shape[1:])
         heights.append(body_height_px(keypoints))
-        masked = masks.frames_of(clip.training)
-        indices = evenly_spaced(masked, count=max(num_frames // len(clips), 1))
+        own = {index for of_clip, index in among if of_clip == number}
+        others = [index for index in masks.frames_of(clip.training) if index not in own]
+        left = max(num_frames // len(clips), 1) - len(own)
+        indices = sorted([*own, *evenly_spaced(others, count=max(left, 0))])
         poses.append((keypoints.points[indices], keypoints.score[indices]))
         rates.append(
             float(clip.keypoints.frame_rate) / max(np.diff(indices).mean(), 1)
             if len(indices) > 1
             else 1.0
         )
-        description = f"reading frames for the background, clip {number + 1} of {len(clips)}"
-        keys = [(number, index) for index in indices]
-        read = track(frames.read(keys), description, total=len(keys))
-        for key, frame in zip(keys, read, strict=True):
-            samples.append(resampled(frame, size))
-            distances.append(distance_from(masks[key[1]], heights[-1]))
-    if not samples:
+        keys += [(number, index) for index in indices]
+    if not keys:
         raise TrainingError(
             f"{clips[0].keypoints_file.parent}: no training frame of these films shows a person at "
             "their usual brightness; film again, longer and in even light"
         )
+    size = frames.masks[0].masks.shape[1:]
+    # Made before frames are read: small arrays between those leave holes in memory.
+    samples, distances = (np.empty((len(keys), *size, *rest), np.uint8) for rest in ((3,), ()))
+    read = track(frames.read(keys), "reading frames for the background", total=len(keys))
+    for row, ((number, index), frame) in enumerate(zip(keys, read, strict=True)):
+        samples[row] = resampled(frame, size)
+        distances[row] = distance_from(frames.masks[number][index], heights[number])
     points, score = (np.concatenate(of_clips) for of_clips in zip(*poses, strict=True))
     return _Samples(
-        samples,
-        np.stack(distances),
+        [*samples],
+        distances,
         float(np.median(heights)),
         BodyPoses(clips[0].keypoints.skeleton, points, score),
         min(rates),

@@ -30,11 +30,10 @@ from motiontransfer.puppet.edges import (
 )
 from motiontransfer.puppet.filling import fill_hidden
 from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk
-from motiontransfer.puppet.masks import Mask, PersonMasks, read_masks
+from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.overlays import behind_overlays
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
 from motiontransfer.puppet.silhouette import Silhouette, fit_radii, shows_skirt, silhouette
-from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.color import Frame, MaskedFrame
 
 _OF_LEG = ("thigh", "shin", "foot")
@@ -43,18 +42,16 @@ _SHARE = 5  # references that a worker cuts at once: it ends them before it stop
 
 
 def target_appearance(
-    frames: FullSizeFrames, background: Background, *, num_references: int, num_workers: int = 0
+    frames: FullSizeFrames,
+    background: Background,
+    chosen: Sequence[tuple[int, int]],
+    *,
+    num_workers: int = 0,
 ) -> Appearance:
-    """So many reference frames, which cover the clips best.
-
-    Raises:
-        TrainingError: no training frame shows a trunk or a limb.
-    """
+    """The target as reference frames show them, (clip, frame_index)."""
     clips, size = frames.clips, frames.size
     image_size = clips[0].keypoints.image_size
     zoom = np.array([size[1] / image_size[1], size[0] / image_size[0]])
-    masks = [read_masks(clip.masks_file) for clip in clips]
-    chosen = _choose_references(clips, masks, num_references)
     for _ in track(frames.read(chosen), "reading references", total=len(chosen)):
         pass
     heights = [body_height_px(clips[clip].training_keypoints) for clip in {c for c, _ in chosen}]
@@ -73,7 +70,7 @@ def target_appearance(
             (clip, frame): margin.scaled(len(mask) / size[0]).around(
                 behind_overlays(background.overlays, frames[clip, frame][..., :3], mask)
             )
-            for (clip, frame), mask in ((key, _mask_of(frames, masks, key)) for key in chosen)
+            for (clip, frame), mask in ((key, _mask_of(frames, key)) for key in chosen)
         },
         background=background._replace(
             image=margin.around(background.image),
@@ -99,32 +96,34 @@ def target_appearance(
     return replace(appearance, overlay=overlay)
 
 
-def _mask_of(frames: FullSizeFrames, masks: Sequence[PersonMasks], key: tuple[int, int]) -> Mask:
+def _mask_of(frames: FullSizeFrames, key: tuple[int, int]) -> Mask:
     """Mask of a frame; of a photo its matte."""
     clip, index = key
-    return frames[key][..., 3] if frames.clips[clip].is_photo else masks[clip][index]
+    return frames[key][..., 3] if frames.clips[clip].is_photo else frames.masks[clip][index]
 
 
-def _choose_references(
-    clips: Sequence[TargetClip], masks: Sequence[PersonMasks], num_references: int
-) -> list[tuple[int, int]]:
+def choose_references(frames: FullSizeFrames, *, count: int) -> list[tuple[int, int]]:
     """(clip, frame_index) of those training frames with a mask that cover all others best.
 
     The body's scale is known in them.
+
+    Raises:
+        TrainingError: no training frame shows a trunk or a limb.
     """
-    usable = []
-    for clip, of_clip in zip(clips, masks, strict=True):
+    masked, usable = [], []
+    for clip, masks in zip(frames.clips, frames.masks, strict=True):
         keypoints = clip.training_keypoints
         poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
         has_scale = np.isfinite(body_scales(poses, full_lengths(poses)))
-        usable.append([frame for frame in of_clip.frames_of(clip.training) if has_scale[frame]])
-    if not any(usable):
+        masked.append(masks.frames_of(clip.training))
+        usable.append([frame for frame in masked[-1] if has_scale[frame]])
+    if any(masked) and not any(usable):
         raise TrainingError(
             "no training frame shows a trunk or a limb of the target; see the coverage in "
             "artifacts/quality"
         )
-    training = [clip.keypoints.part(clip.training) for clip in clips]
-    return covering_frames(training, usable, count=num_references)
+    training = [clip.keypoints.part(clip.training) for clip in frames.clips]
+    return covering_frames(training, usable, count=count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

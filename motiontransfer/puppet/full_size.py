@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from functools import cached_property
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from motiontransfer.puppet.masks import PersonMasks, read_masks
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.film import Film
@@ -89,6 +91,11 @@ class FullSizeFrames:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @cached_property
+    def masks(self) -> list[PersonMasks]:
+        """Of the person, in some frames of each clip."""
+        return [read_masks(clip.masks_file) for clip in self.clips]
 
     def read(self, keys: Sequence[tuple[int, int]]) -> Iterator[Frame | MaskedFrame]:
         """Yield frames by clip and frame_index, in this order; each is decoded once."""

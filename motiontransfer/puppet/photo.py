@@ -12,7 +12,7 @@ from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.closed_form import closed_form_matte
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.inpainting import inpainted, membrane
-from motiontransfer.puppet.masks import disc_of, read_masks
+from motiontransfer.puppet.masks import disc_of
 from motiontransfer.puppet.shadow import Light, without_shadow
 from motiontransfer.video.color import Frame, MaskedFrame
 
@@ -59,7 +59,7 @@ def _matted(frames: FullSizeFrames, number: int, *, height_px: float) -> MaskedF
     key = number, 0
     masked = frames.masked(key)
     if masked is None:
-        photo, mask = frames[key], read_masks(frames.clips[number].masks_file)[0]
+        photo, mask = frames[key], frames.masks[number][0]
         level = cv2.resize(mask, photo.shape[1::-1]) / np.float32(255)
         alpha, colors = closed_form_matte(photo, level, height_px=height_px)
         return np.dstack([colors, cv2.convertScaleAbs(alpha, alpha=255)])

@@ -9,6 +9,8 @@ import av
 import av.filter
 import cv2
 import numpy as np
+from av.buffer import Buffer
+from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from jaxtyping import Float, Float32, UInt8
 
@@ -243,12 +245,17 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     if not frame.pts:  # it may be a picture, whose color profile PyAV would free twice
         frame = _with_known_side_data(frame)
     try:
-        data = frame.side_data.get("DISPLAYMATRIX")
+        data = _display_matrix(frame)
     except ValueError:  # PyAV knows less of it than FFmpeg
-        data = _with_known_side_data(frame).side_data.get("DISPLAYMATRIX")
+        data = _display_matrix(_with_known_side_data(frame))
     if data is None:
         return Orientation()
     return parse_display_matrix(tuple(np.frombuffer(bytes(data), dtype=np.int32).tolist()))
+
+
+def _display_matrix(frame: av.VideoFrame) -> Buffer | None:
+    # frame.side_data and the frame would hold each other, and its picture, until Python looks.
+    return SideDataContainer(frame).get("DISPLAYMATRIX")  # ty: ignore[too-many-positional-arguments]
 
 
 def _with_known_side_data(frame: av.VideoFrame) -> av.VideoFrame:

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -272,7 +272,8 @@ def decode_at(
     """Decode the first frame shown at each of some ascending times, or later.
 
     One at a time; None where the video ends or cannot be decoded before a time. Between two key
-    frames decoding goes on; it begins anew at each key frame that is nearer.
+    frames decoding goes on; it begins anew at each key frame that is nearer. Frames before that no
+    other is decoded from are left out.
     """
     if not times.size:
         return
@@ -283,8 +284,11 @@ def decode_at(
         for group in np.split(times, np.flatnonzero(np.diff(before)) + 1):
             num_left = len(group)
             try:
-                frames, shown = _frames_from(video, container, group[0]), None
-                for seconds in group - _ROUNDING_SECONDS:
+                wanted = (group - _ROUNDING_SECONDS).tolist()
+                needed = wanted[:1]
+                frames, shown = _frames_from(video, container, group[0], needed), None
+                for seconds in wanted:
+                    needed[0] = seconds
                     if shown is None or shown.start_seconds < seconds:
                         shown = next((f for f in frames if f.start_seconds >= seconds), None)
                     num_left -= 1
@@ -295,19 +299,36 @@ def decode_at(
 
 
 def _frames_from(
-    video: VideoMetadata, container: av.container.InputContainer, seconds: float
+    video: VideoMetadata,
+    container: av.container.InputContainer,
+    seconds: float,
+    needed: Sequence[float] = (-math.inf,),
 ) -> Iterator[Timed[av.VideoFrame]]:
-    """Frames from one that is not after a time; where seeking finds none, from the first."""
+    """Frames from one that is not after a time; where seeking finds none, from the first.
+
+    Args:
+        needed: time before which frames may be missing, which may change meanwhile.
+    """
     stream = video_stream(container, video.path)
     is_whole = video.packet_times.is_joined or tiles_of(container)
     for back in () if is_whole else _SEEK_BACK_SECONDS:
         with suppress(av.FFmpegError, StopIteration):
             container.seek(int((seconds - back) * av.time_base))
-            frames = map(_timed, container.decode(stream))
+            frames = map(_timed, _needed_frames(container, stream, needed))
             first = next(frames)
             if first.start_seconds <= seconds + _ROUNDING_SECONDS:
                 return chain([first], frames)
     return read_frames(video)
+
+
+def _needed_frames(
+    container: av.container.InputContainer, stream: av.VideoStream, needed: Sequence[float]
+) -> Iterator[av.VideoFrame]:
+    for packet in container.demux(stream):
+        start = seconds_of(packet)
+        is_before = start is not None and start < needed[0]
+        stream.codec_context.skip_frame = "NONREF" if is_before else "DEFAULT"
+        yield from packet.decode()
 
 
 def _timed(frame: av.VideoFrame) -> Timed[av.VideoFrame]:

@@ -7,7 +7,7 @@ import pytest
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.appearance_file import read_appearance, write_appearance
 from motiontransfer.puppet.background import median_background
-from motiontransfer.puppet.fitting import target_appearance
+from motiontransfer.puppet.fitting import choose_references, target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.overlays import behind_overlays, find_captions, find_overlays
 from motiontransfer.puppet.parts import BodyPoses
@@ -163,9 +163,8 @@ def test_no_part_carries_an_overlay_along_and_one_that_stays_is_before_all(
     keypoints, num_shown = swaying(num_frames), 62
     clip = training_clip(tmp_path, keypoints, draw=draws(num_shown))
     with FullSizeFrames([clip]) as frames:
-        appearance = target_appearance(
-            frames, median_background(frames), num_references=10, num_workers=1
-        )
+        references = choose_references(frames, count=10)
+        appearance = target_appearance(frames, median_background(frames), references, num_workers=1)
     write_appearance(tmp_path / "appearance", appearance)
     appearance = read_appearance(tmp_path / "appearance")
     has_sticker = np.abs(appearance.background[PLACE].astype(int) - STICKER).max(axis=2) < 9

@@ -10,7 +10,7 @@ from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.appearance import pack_appearance, unpack_appearance
 from motiontransfer.puppet.closed_form import closed_form_matte
 from motiontransfer.puppet.cutting import CutPart
-from motiontransfer.puppet.fitting import fit_appearance, target_appearance
+from motiontransfer.puppet.fitting import choose_references, fit_appearance, target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.inpainting import blended, inpainted
 from motiontransfer.puppet.photo import _soft_shadow, photo_background
@@ -206,7 +206,9 @@ def test_parts_of_a_photo_are_cut_by_its_matte(tmp_path):
     with FullSizeFrames([clip]) as frames:
         room = photo_background(frames)
         alpha = frames[0, 0][..., 3]
-        appearance = target_appearance(frames, room, num_references=3, num_workers=1)
+        appearance = target_appearance(
+            frames, room, choose_references(frames, count=3), num_workers=1
+        )
     assert appearance.frames.tolist() == [[0, 0]]
     (torso,) = (
         patch
@@ -324,7 +326,9 @@ def test_the_shadow_is_where_the_person_is(tmp_path):
         light = np.full((24, 20, 3), 255, np.uint8)
         light[9:15, 7:13] = (51, 102, 204)
         room = room._replace(shadow=light)
-        appearance = target_appearance(frames, room, num_references=1, num_workers=1)
+        appearance = target_appearance(
+            frames, room, choose_references(frames, count=1), num_workers=1
+        )
     arrays, packed = pack_appearance(appearance)
     puppet = Puppet(unpack_appearance(arrays, packed))
     here = puppet.follow(clip.keypoints)

@@ -12,7 +12,7 @@ from motiontransfer.models.layers import initialize
 from motiontransfer.models.weights import write_weights
 from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.puppet.background import median_background
-from motiontransfer.puppet.fitting import target_appearance
+from motiontransfer.puppet.fitting import choose_references, target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
@@ -60,7 +60,8 @@ def add_target():
     add_clip(ARTIFACTS, "ada", "walk", dance(NUM_TARGET_FRAMES))
     clips = read_target_clips("ada", HELD_OUT)
     with FullSizeFrames(clips) as frames:
-        appearance = target_appearance(frames, median_background(frames), num_references=4)
+        references = choose_references(frames, count=4)
+        appearance = target_appearance(frames, median_background(frames), references)
     write_appearance(ARTIFACTS / "models/ada/appearance.safetensors", appearance)
 
 

@@ -29,7 +29,7 @@ from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.appearance_file import read_appearance, write_appearance
 from motiontransfer.puppet.background import median_background
-from motiontransfer.puppet.fitting import target_appearance
+from motiontransfer.puppet.fitting import choose_references, target_appearance
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.data import TensorBatch
@@ -226,9 +226,8 @@ def target_of(clips, *, held_out=HELD_OUT, num_references=6):
     file = clips[0].frames.with_name(f"appearance_{number}.safetensors")
     if not file.exists():
         with FullSizeFrames(clips) as frames:
-            appearance = target_appearance(
-                frames, median_background(frames), num_references=num_references
-            )
+            references = choose_references(frames, count=num_references)
+            appearance = target_appearance(frames, median_background(frames), references)
         write_appearance(file, appearance)
     return Target(
         clips=clips, held_out=held_out, appearance=read_appearance(file), appearance_file=file

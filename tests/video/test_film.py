@@ -2,11 +2,13 @@
 
 from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
 
 from motiontransfer.video import clip as clip_module
+from motiontransfer.video import reader
 from motiontransfer.video.film import Film
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
@@ -38,6 +40,22 @@ def test_any_frames_are_read_at_the_inputs_own_size(tmp_path, name):
         assert name == "v.avi" or index_of(store[25]) == 5  # an AVI has no times
         assert levels(film, [25]) == [index_of(store[25])]
     assert levels(film, []) == []
+
+
+def test_frames_before_that_no_other_needs_are_not_decoded(tmp_path, monkeypatch):
+    decoded = []
+    whole = reader.seconds_of
+    frames = [grey_frame(index % 10, SIZE) for index in range(40)]
+    one_key = {"g": "100", "x264-params": "scenecut=0:bframes=3:b-adapt=0"}
+    film = decode(write_test_video(tmp_path / "v.mp4", frames, options=one_key), tmp_path / "clip")
+
+    def counted(item):
+        decoded.extend([item] if isinstance(item, av.VideoFrame) else [])
+        return whole(item)
+
+    monkeypatch.setattr(reader, "seconds_of", counted)
+    assert levels(film, [13, 38]) == [3, 8]
+    assert len(decoded) < 30
 
 
 @pytest.mark.parametrize(("rate", "shown"), [(20, [0, 1, 1, 2]), (5, [2, 4, 6, 8])])

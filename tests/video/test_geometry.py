@@ -1,3 +1,6 @@
+import sys
+
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +13,7 @@ from motiontransfer.video.geometry import (
     auto_crop,
     film_box,
     fit_framing,
+    orientation_of,
     parse_display_matrix,
     resize,
 )
@@ -170,6 +174,14 @@ def test_all_eight_matrices_put_pixels_where_they_say(numbers, expected):
     shown = orientation.upright(image)
     np.testing.assert_array_equal(shown[..., 0], expected)
     assert orientation.upright_size((2, 3)) == shown.shape[:2]
+
+
+def test_a_frame_that_was_looked_at_is_let_go_at_once():
+    frame = av.VideoFrame(16, 16, "yuv420p")
+    frame.pts = 1
+    before = sys.getrefcount(frame)
+    assert orientation_of(frame) == Orientation()
+    assert sys.getrefcount(frame) == before
 
 
 def test_framing_checks_its_content():
