@@ -36,7 +36,7 @@ _HINGE_EDGE = 0.9  # the same of its overlap with a limb behind, which lies unde
 _ABOVE_SHOULDERS = (1.2, 1.5)  # of a trunk: farther up is hair, which turns with the head
 _CLOSE = (0.875, 1.5)  # to another part's bones: it may be that part
 _REACH_BEFORE_OTHERS = 1.0  # its reach before a part behind: no silhouette ends it there
-_REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be taken for its own
+_REACH_BEHIND = 1.2  # the same behind another one of a photo, whose rim would be taken for its own
 
 # Head.
 _JAW = (0.6, 0.85)  # below the hull of its face: there the neck begins
@@ -46,7 +46,6 @@ _HAIR = 1.5  # above the mouth, up to which there is hair around that hull
 # Smaller: they show the edge of the part before them.
 _HIDES, _SOLID_HIDES = (0.6, 1.1), (0.2, 0.5)
 _HAND_HIDES = (2.0, 3.0)  # of a hand before trunk, neck or head: it blurs as it moves
-_FACE_HIDES = (0.25, 0.6)  # of a face before the neck, of which all is shown where a head ends
 _JOINT_DISC = (1.2, 1.6)  # around a joint, within which a part does not hide one that it meets
 
 # The rim of a part between the cut along another one in front and the person's outline.
@@ -56,7 +55,6 @@ _MIDDLE_OF_PART = 0.3  # up to which nothing goes
 # Parts by color.
 _SURE = 0.4  # up to which a pixel is surely the part's; beyond, colors decide ...
 _SURE_EDGE = 0.2  # ... increasingly over this width
-_HEAD_CLOSE = (2.0, 2.4)  # of a head, whose reach ends far below the jaw, to collar and shoulders
 _SURE_BEHIND = 0.7  # the same of a part behind, beyond the reach of the part
 _PROBABLY = 0.7  # up to which a pixel is probably a hand's: its joints may lie beside its fingers
 _BONE = (0.4, 0.6)  # of a forearm in a photo: what is near to it is that
@@ -120,7 +118,7 @@ def part_masks(
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
         seen, hidden = mask * shown, mask * (1 - shown)
         if not part.changes_fast:
-            if part.is_solid or part.is_neck or is_photo:  # beyond is what is in front
+            if is_photo:  # beyond is what is in front
                 hidden *= np.clip((_REACH_BEHIND - distance) / _REACH_EDGE, 0, 1)
             disc = disc_of(_THIN * part.radius * person.height_px)
             kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
@@ -183,8 +181,6 @@ def _hidden_by(
     limits = _SOLID_HIDES if other.is_solid else _HIDES
     if not part.is_limb and other.is_hand:
         limits = _HAND_HIDES
-    if part.is_neck and other.face:
-        limits = _FACE_HIDES
     hidden = _within(distance, limits)
     if hidden.any():
         for joint in part.meets(other) - {other.anchor}:
@@ -255,7 +251,6 @@ def _shares_by_color(
 
     sure, close = is_shown & (own < _SURE), _close(behind)
     if part.anchor:
-        close = _within(behind, _HEAD_CLOSE)
         sure |= is_shown & inside & (close == 0)  # its hair
     if (part.is_hand or (is_photo and part.is_forearm)) and max(own.shape) >= _GRAB_CUT_PX:
         arm = nearest(n for n in distances if part.meets(parts[n]))
