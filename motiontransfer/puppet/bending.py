@@ -253,6 +253,7 @@ class Placement:
         references: BodyPoses,
         pose: BodyPoses,
         *,
+        chosen: Sequence[int],
         growth: Series,
         height_px: float,
         drawn: DrawnBox,
@@ -262,11 +263,13 @@ class Placement:
         Args:
             pose: that of the frame alone.
             joints: of each part that bends, see `meeting_joints`.
+            chosen: reference of each part; -1: none.
             growth: size of the body in the frame relative to each reference.
             height_px: of the upright body in the frame, in pixels of the references.
         """
         self._parts, self._joints, self._references = parts, joints, references
-        self._pose, self._growth, self._height_px = pose, growth, height_px
+        self._pose, self._chosen = pose, chosen
+        self._growth, self._height_px = growth, height_px
         self._corner, self._rate = drawn
         self._pixels_per_radius = height_px * float(drawn.rate.mean())
         """Pixels drawn, of a part whose radius is the body's height."""
@@ -286,7 +289,25 @@ class Placement:
         if len(a) < part.min_joints:
             return None
         matrix = part_map(part, a, b, scale=float(self._growth[reference]))
+        if part.is_hand:
+            return self._at_forearm(matrix, part, reference)
         return matrix if part.anchor is None else self._anchored(matrix, part.anchor, reference)
+
+    def _at_forearm(self, matrix: Map, hand: BodyPart, reference: int) -> Map:
+        """The map of a hand, moved until its wrist is at most a hand's width from its forearm's."""
+        wrist = hand.joints[:1]
+        for forearm, of_forearm in zip(self._parts, self._chosen, strict=True):
+            if forearm.is_forearm and wrist[0] in forearm.ends and of_forearm >= 0:
+                own, own_found = self._references.joints(wrist, reference)
+                end, end_found = self._references.joints(wrist, of_forearm)
+                arm = self._map(forearm, of_forearm)
+                if arm is None or not (own_found & end_found).all():
+                    continue
+                away = arm[:, :2] @ end[0] + arm[:, 2] - matrix[:, :2] @ own[0] - matrix[:, 2]
+                width = 2 * hand.radius * self._height_px
+                share = max(1 - width / max(math.hypot(*away), 1e-6), 0.0)
+                return np.column_stack([matrix[:, :2], matrix[:, 2] + share * away])
+        return matrix
 
     def _anchored(self, matrix: Map, anchor: str, reference: int) -> Map:
         """The map of a head, moved towards the frame's ears."""

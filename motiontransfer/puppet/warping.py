@@ -294,6 +294,7 @@ class PuppetClip:
             self.puppet.joints,
             references.poses,
             pose,
+            chosen=self.chosen[index].tolist(),
             growth=self.scales[index] / references.scales,
             height_px=height_px,
             drawn=DrawnBox(corner=np.array([x0, y0]) * zoom, rate=finer * rate),

@@ -180,7 +180,8 @@ def test_a_thighs_end_goes_with_the_shin():
     assert thigh[y, x] < 0.1
 
 
-def placement(pose, *references, growth=1.0):
+def placement(pose, *references, chosen=-1):
+    """Of a pose, with all parts from a reference; -1: none is drawn."""
     poses = BodyPoses(HOLISTIC, pose.points, pose.score)
     poses_of = [BodyPoses(HOLISTIC, found.points, found.score) for found in references]
     return Placement(
@@ -188,8 +189,9 @@ def placement(pose, *references, growth=1.0):
         meeting_joints(PARTS),
         poses_of[0],
         poses,
-        growth=np.full(1, growth),
-        height_px=growth * HEIGHT_PX,
+        chosen=[chosen] * len(PARTS),
+        growth=np.full(1, 1.0),
+        height_px=HEIGHT_PX,
         drawn=DrawnBox(corner=np.zeros(2), rate=np.ones(2)),
     )
 
@@ -234,6 +236,19 @@ def test_a_head_that_looks_elsewhere_stays_above_the_neck(off, left):
     matrix = placement(pose, posed()).map_of(NUMBER_OF["head"], 0)
     after = matrix @ np.append(pose.points[0, ears].mean(axis=0), 1)
     assert math.dist(after, before) == pytest.approx(left, rel=0.05, abs=0.1)
+
+
+@pytest.mark.parametrize(("off", "chosen", "left"), [(4, 0, 3.4), (30, 0, 4.8), (30, -1, 25.7)])
+def test_a_hand_is_at_most_its_width_from_its_forearm(off, chosen, left):
+    """3.2 % of the height; the fit to the hand's joints, found aside, is nearer by the wrist."""
+    pose, hand = posed(), PARTS[NUMBER_OF["left_hand"]]
+    joints = [HOLISTIC.index(joint) for joint in hand.joints]
+    pose.points[0, joints, 0] += np.float32(off)
+    pose.points[0, HOLISTIC.index("left_wrist"), 0] -= np.float32(off)
+    matrix = placement(pose, posed(), chosen=chosen).map_of(NUMBER_OF["left_hand"], 0)
+    wrist = posed().joint("left_wrist")[0][0]
+    drawn = cv2.invertAffineTransform(matrix) @ np.append(wrist, 1)
+    assert math.dist(drawn, wrist) == pytest.approx(left, rel=0.02)
 
 
 def test_the_neck_comes_from_where_the_head_does():
