@@ -6,7 +6,7 @@ over the bright ones. Borders between frames are then fused, and never uncovered
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -26,11 +26,13 @@ from motiontransfer.puppet.overlays import Overlay, find_captions, find_overlays
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.puppet.shadow import Light
 from motiontransfer.video.color import Frame
+from motiontransfer.video.frame_store import FrameStore
 
 # Frames.
 _NUM_FRAMES = (
     120  # of all clips together; a median of more takes longer and is no nearer to the room
 )
+_MOST_FRAMES = 1500  # of a film that is looked through for captions: all are in memory
 _FARTHEST = 0.2  # share of the frames, those with the person farthest from a pixel
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show a pixel: masks are sometimes wrong
 
@@ -76,6 +78,8 @@ class Background(NamedTuple):
 class _Samples(NamedTuple):
     """Frames that a background image is made of, in the size of the masks."""
 
+    keys: Sequence[tuple[int, int]]
+    """(clip, frame_index)."""
     frames: list[_Levels]
     distances: UInt8[np.ndarray, "frames height width"]
     height_px: float
@@ -102,7 +106,7 @@ def median_background(
     samples = _read_samples(frames, among, num_frames)
     sizes = {"frame_rate": samples.frame_rate, "height_px": samples.height_px}
     overlays = find_overlays(samples.frames, samples.poses, **sizes)
-    overlays += find_captions(samples.frames, samples.distances > 0, **sizes)
+    overlays += _captions(frames, samples)
     for overlay in overlays:
         samples.distances[overlay.is_there[:, None, None] & overlay.place] = 0
     is_moving, distances, height_px = _moving(samples), samples.distances, samples.height_px
@@ -185,12 +189,29 @@ def _read_samples(
         distances[row] = distance_from(frames.masks[number][index], heights[number])
     points, score = (np.concatenate(of_clips) for of_clips in zip(*poses, strict=True))
     return _Samples(
+        keys,
         [*samples],
         distances,
         float(np.median(heights)),
         BodyPoses(clips[0].keypoints.skeleton, points, score),
         min(rates),
     )
+
+
+def _captions(frames: FullSizeFrames, samples: _Samples) -> Iterator[Overlay]:
+    """Those that change at once, told in all frames of each clip, as they are in the samples."""
+    for number, (clip, masks) in enumerate(zip(frames.clips, frames.masks, strict=True)):
+        if clip.keypoints.num_frames > _MOST_FRAMES:
+            continue
+        with FrameStore(clip.frames) as store:
+            film = [*store.frames()]
+        is_beside = np.zeros((len(film), *film[0].shape[:2]), bool)
+        for index in masks.frames_of(clip.training):
+            is_beside[index] = resampled(masks[index], film[0].shape[:2]) < LEAST_MASK
+        rate, height_px = float(clip.keypoints.frame_rate), body_height_px(clip.keypoints)
+        for caption in find_captions(film, is_beside, frame_rate=rate, height_px=height_px):
+            is_there = [of == number and caption.is_there[index] for of, index in samples.keys]
+            yield caption.resized(samples.distances.shape[1:])._replace(is_there=np.array(is_there))
 
 
 def _specks(image: Frame, hidden: UInt8[np.ndarray, "height width"], height_px: float) -> _Pixels:

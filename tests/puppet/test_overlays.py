@@ -12,7 +12,7 @@ from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.overlays import behind_overlays, find_captions, find_overlays
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.puppet.warping import Puppet
-from tests.films import training_clip
+from tests.films import mask_film, training_clip
 from tests.people import moved, room, standing
 
 PLACE = np.s_[112:144, 108:148]
@@ -144,6 +144,26 @@ def test_another_scene_and_what_changes_before_the_body_alone_are_no_captions():
     frames = [cv2.add(frame, room((256, 256))) for frame in frames]
     all_of_it = np.ones((75, 256, 256), bool)
     assert not find_captions(frames, all_of_it, frame_rate=25.0, height_px=150.0)
+
+
+def test_captions_are_told_in_all_frames_of_a_film_of_which_few_are_samples(tmp_path):
+    def draw(keypoints, index):
+        frame = doll(keypoints, index)
+        frame[LINE] = LETTERS[int(index >= 30)]
+        return frame
+
+    clip = training_clip(tmp_path, standing(NUM_FRAMES), draw=draw)
+    mask_film(clip.keypoints_file, clip.keypoints, draw=doll)
+    with FullSizeFrames([clip]) as frames:
+        first, second = median_background(frames, num_frames=15).overlays
+    assert len(first.is_there) == 15
+    assert (first.is_there == ~second.is_there).all()
+    assert np.count_nonzero(first.is_there) == 6
+    assert first.is_there[:6].all()
+    for caption, letters in zip((first, second), LETTERS, strict=False):
+        differs = (LETTERS[0] != LETTERS[1]).any(axis=2)
+        assert caption.place[LINE][differs].all()
+        assert (caption.colors[LINE][differs] == letters[differs]).all()
 
 
 def test_a_mask_goes_on_behind_an_overlay():
