@@ -40,6 +40,7 @@ from motiontransfer.rendering.scene import (
     networks_in_film,
     place_of,
     puppet_in_film,
+    scene_film,
     shown_poses,
     with_scene,
 )
@@ -64,7 +65,8 @@ def main(transfer: str) -> str:
     source = read_clip(layout.clip_folder(names.source_subject, names.source))
     poses = read_keypoints(layout.poses_file(transfer))
     rendered = read_rendered(layout.rendered_folder(transfer))
-    in_film = is_in_film(transfer)
+    in_film, scene = is_in_film(transfer), layout.scene_folder(names.source)
+    film_file = scene_film(scene) if in_film else None
     full_size = film_size(source) if in_film else rendered.full_size
     size = size_of_height(poses.image_size, full_size, height=params.height)
     panels = Panels(
@@ -83,7 +85,7 @@ def main(transfer: str) -> str:
         enter = stack.enter_context
         has_room, rooms = params.background == FILM, deque[Frame]()
         if in_film:
-            film = DancersFilm(layout.scene_folder(names.source), source, size=size)
+            film = DancersFilm(scene, source, size=size)
             place, how = place_of(transfer), {"match_light": params.match_light}
             drawn = puppet_in_film(read(), film, place.placed(poses), **how)
             if not is_drawn:
@@ -104,12 +106,15 @@ def main(transfer: str) -> str:
         if not has_room:
             own = dict.fromkeys(files_over(params.background), _COMPOSITE)
             folder = enter(
-                signed_files(enter(replacing_folder(others)), own, assertion, credentials)
+                signed_files(
+                    enter(replacing_folder(others)), own, assertion, credentials, film_file
+                )
             )
             empty = _taken(rooms) if in_film else repeat(resize(read().background, size))
             frames = written_over(frames, folder, params.background, empty, source, **looks)
         frames = track(frames, "encode", total=poses.num_frames)
-        files = partial(signed_files, results, assertion=assertion, credentials=credentials)
+        signs = {"assertion": assertion, "credentials": credentials, "film": film_file}
+        files = partial(signed_files, results, **signs)
         sheet: dict[str, Any] = {"contact_sheet_file": results / "contact_sheet.png"}
         sheet["num_columns"] = params.contact_sheet_columns
         if is_drawn and not in_film:  # the result is there before what compares it

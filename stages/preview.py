@@ -15,6 +15,7 @@ from motiontransfer.rendering.scene import (
     is_in_film,
     place_of,
     puppet_in_film,
+    scene_film,
     with_scene,
 )
 from motiontransfer.rendering.videos import result_writer
@@ -37,8 +38,10 @@ def main(transfer: str) -> str:
     in_film = is_in_film(transfer)
     height, width = film_size(source) if in_film else appearance.background.shape[:2]
     framing = fit_framing((height, width), (0, 0, width, height), size=min(height, _HEIGHT))
+    film_file = None
     if in_film:
-        film = DancersFilm(layout.scene_folder(names.source), source, size=framing.size)
+        scene = layout.scene_folder(names.source)
+        film, film_file = DancersFilm(scene, source, size=framing.size), scene_film(scene)
         poses = place_of(transfer).placed(poses)
         shown = puppet_in_film(appearance, film, poses, match_light=params.match_light)
         drawn = (frame for frame, _ in shown)
@@ -53,7 +56,7 @@ def main(transfer: str) -> str:
     assertion = with_scene(assertion, transfer)
     results = layout.results_folder(transfer)
     with (
-        signed_files(results, _CONTENTS, assertion, credentials) as folder,
+        signed_files(results, _CONTENTS, assertion, credentials, film_file) as folder,
         result_writer(folder / layout.PREVIEW_FILE, source, crf=_CRF) as write,
     ):
         for frame in track(frames, "preview", total=poses.num_frames):

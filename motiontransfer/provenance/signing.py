@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 from types import ModuleType
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -236,11 +236,15 @@ def sign_file(
     credentials: Credentials,
     *,
     content: Content,
+    film: Path | None = None,
 ) -> None:
     """Write the MP4 or PNG file `unsigned` to `path`, with a manifest in it.
 
     The streams or pixels are copied unchanged. The manifest holds random salts: its bytes differ
     each time. `compositeWith…` content also contains filmed frames.
+
+    Args:
+        film: in which someone is replaced; the manifest that it may have is kept in this one.
 
     Raises:
         MissingLibraryError: c2pa cannot be loaded on this machine.
@@ -253,7 +257,8 @@ def sign_file(
         temporary.open("w+b") as signed,
     ):
         fault = f"{path}: cannot be signed; make room on the disk, then run it again"
-        _sign(source, signed, _MEDIA_TYPES[path.suffix], definition, credentials, fault=fault)
+        media_type = _MEDIA_TYPES[path.suffix]
+        _sign(source, signed, media_type, definition, credentials, fault=fault, film=film)
 
 
 @contextmanager
@@ -262,11 +267,13 @@ def signed_files(
     contents: Mapping[str, Content],
     assertion: Mapping[str, object],
     credentials: Credentials | None,
+    film: Path | None = None,
 ) -> Generator[Path]:
     """Yield the folder for files, by name, that `folder` then has, signed where C2PA can.
 
     Args:
         credentials: None: unsigned, and written there at once.
+        film: see `sign_file`.
 
     Raises:
         ProvenanceError: as `sign_file`.
@@ -279,7 +286,8 @@ def signed_files(
         for name, content in contents.items():
             unsigned = Path(scratch) / name
             if unsigned.suffix in _MEDIA_TYPES:
-                sign_file(folder / name, unsigned, assertion, credentials, content=content)
+                how = {"content": content, "film": film}
+                sign_file(folder / name, unsigned, assertion, credentials, **how)
                 continue
             _logger.warning("%s is not signed: C2PA has no manifests in such files", name)
             with replacing(folder / name) as temporary:
@@ -308,7 +316,7 @@ def offline_context() -> "c2pa.Context":
     return c2pa.Context(c2pa.Settings.from_dict(_OFFLINE))
 
 
-def _definition(content: Content, assertion: Mapping[str, object]) -> dict[str, object]:
+def _definition(content: Content, assertion: Mapping[str, Any]) -> dict[str, Any]:
     software = {"name": "motiontransfer", "version": version("motiontransfer")}
     created = {
         "action": "c2pa.created",
@@ -343,13 +351,16 @@ def _sign(
     source: io.BufferedIOBase,
     signed: io.BufferedIOBase,
     media_type: str,
-    definition: dict[str, object],
+    definition: dict[str, Any],
     credentials: Credentials,
     *,
     fault: str,
+    film: Path | None = None,
 ) -> None:
     """Sign a file; `fault` is what the error says before c2pa's reason."""
     c2pa = load_c2pa()
+    kept = film if film is not None and film.suffix in _MEDIA_TYPES else None
+    placed = definition["ingredients"].pop(0) if kept else None
     signer_info = c2pa.C2paSignerInfo(
         credentials.algorithm, credentials.chain, credentials.private_key, None
     )
@@ -358,6 +369,9 @@ def _sign(
             c2pa.Signer.from_info(signer_info) as signer,
             c2pa.Builder(definition, offline_context()) as builder,
         ):
+            if kept:
+                with kept.open("rb") as stream:
+                    builder.add_ingredient(placed, _MEDIA_TYPES[kept.suffix], stream)
             builder.sign(signer, media_type, source, signed)
     except c2pa.C2paError as error:
         raise ProvenanceError(f"{fault} ({one_line(error)})") from error

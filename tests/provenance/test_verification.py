@@ -120,15 +120,20 @@ def test_lines_name_content_origin_signer_networks_and_source(signed):
 def test_films_are_ingredients_of_a_video_in_which_someone_is_replaced(signed, tmp_path):
     path, unsigned = tmp_path / "in_film.mp4", signing.unsigned_video(tmp_path / "u.mp4")
     content = "compositeWithTrainedAlgorithmicMedia"
-    sign_file(path, unsigned, {"scene": SCENE}, load_credentials(), content=content)
-    found = read_provenance(path)
-    assert (found.integrity, found.assertion["scene"]) == ("unaltered", SCENE)
-    report = json.loads(verification._report_text(path))
-    ingredients = active(report)["ingredients"]
-    assert [(each["relationship"], each["instance_id"]) for each in ingredients] == [
-        ("componentOf", f"sha256:{'d' * 64}"),
-        ("inputTo", f"sha256:{'e' * 64}"),
-    ]
+    altered = signing.with_byte_changed(signed, signed.stat().st_size - 20)
+    films = {unsigned: 1, signed: 2, altered: 2, None: 1, tmp_path / "film.mkv": 1}
+    for film, num_manifests in films.items():
+        how = {"content": content, "film": film}
+        sign_file(path, unsigned, {"scene": SCENE}, load_credentials(), **how)
+        found = read_provenance(path)
+        assert (found.integrity, found.assertion["scene"]) == ("unaltered", SCENE)
+        report = json.loads(verification._report_text(path))
+        assert len(report["manifests"]) == num_manifests
+        ingredients = active(report)["ingredients"]
+        assert {(each["relationship"], each["instance_id"]) for each in ingredients} == {
+            ("componentOf", f"sha256:{'d' * 64}"),
+            ("inputTo", f"sha256:{'e' * 64}"),
+        }
     actions = active(report)["assertions"][0]["data"]["actions"]
     assert [action["action"] for action in actions] == ["c2pa.created", "c2pa.placed"]
     placed = actions[1]["parameters"]["ingredients"]
