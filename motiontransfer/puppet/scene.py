@@ -14,7 +14,7 @@ from motiontransfer.video.color import Frame
 
 DIFFERENT = 24  # levels off the plate, of more than coding and noise
 _FEWEST_LANDMARKS = 20  # of a face
-_DARK = 0.6  # of a face's pixels
+_DARK = 0.8  # of a face's pixels, of which a mask and bangs may be more than half
 
 
 class Scene(NamedTuple):
@@ -50,7 +50,7 @@ def face_pixels(
 
 
 def skin_color(faces: Iterable[UInt8[np.ndarray, "_ 3"]]) -> Float32[np.ndarray, "3"]:
-    """Mean L, a and b, as OpenCV has them in 8 bits, of the brighter pixels.
+    """Mean L, a and b, as OpenCV has them in 8 bits, of the brightest pixels.
 
     The others are hair, glasses, masks and what is in their shadow.
     """
