@@ -31,7 +31,7 @@ _FAINT, _RIM_PX = 100, 4  # level of 255 of a rim, and how wide it is
 _LEAST_PIECE = 0.1  # of a part's largest piece, in area: an arm may divide a trunk
 
 # What no frame shows.
-_SOLID = 200  # level of 255, from which a pixel's color is the part's alone
+SOLID = 200  # level of 255, from which a pixel's color is the part's alone; less is mixed
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 # Encoding.
@@ -122,7 +122,7 @@ class CutPart:
         Args:
             fill: colors of the pixels that are made up, without those that are not the part's.
         """
-        is_shown = self.coverage > _SOLID
+        is_shown = self.coverage > SOLID
         is_made = (made > 0) & ~is_shown
         _, pieces = cv2.connectedComponents(is_made.astype(np.uint8), connectivity=4)
         beside = cv2.dilate(is_shown.astype(np.uint8), _CROSS) > 0

@@ -21,7 +21,7 @@ from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
-from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
+from motiontransfer.puppet.cutting import SOLID, CutPart, StoredPart, part_patch
 from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
@@ -30,7 +30,6 @@ from motiontransfer.puppet.visibility import shown_share, unusual_mask, usual_co
 # Occluders.
 _NUM_COMPARED = 16  # references with which a part is compared, for the time it takes
 _SIDE_PX = 32  # longer side of the small copies that are compared: maps are not exact
-_COVERED = 200  # level of 255; less is mixed with what is beside
 _OTHER_COLOR = 90.0  # levels, Euclidean, from which a color is another one
 _FEWEST_SHOWING = 5  # references that show the place: fewer tell nothing
 _ALIKE_SHARE = 0.25  # of them, up to which a color is an occluder's
@@ -79,10 +78,10 @@ def occluder_mask(
         small = part.zoom * matrix / (other.zoom, other.zoom, 1)
         size = part.coverage.shape[::-1]
         apart = cv2.absdiff(cv2.warpAffine(other.colors, small, size), part.colors)
-        is_shown = cv2.warpAffine(other.coverage, small, size) > _COVERED
+        is_shown = cv2.warpAffine(other.coverage, small, size) > SOLID
         shown += is_shown
         alike += is_shown & (np.square(apart, dtype=np.float32).sum(axis=2) < _OTHER_COLOR**2)
-    covered = part.coverage > _COVERED
+    covered = part.coverage > SOLID
     found = covered & (shown >= _FEWEST_SHOWING) & (alike <= _ALIKE_SHARE * shown)
     # Not edges that lie a pixel beside, as these maps may.
     square = np.ones((3, 3), np.uint8)
