@@ -39,7 +39,7 @@ _MARGIN = 0.3  # around the joints, share of their extent: hair, shoes, a skirt
 _NUM_FACES = 8  # of which skin is measured
 _MILD = 0.5  # share of the whole transfer: people differ, too
 _MOST = 1.45  # times as light; at 1.6 bright cloth is without folds
-_HUE_SHIFT = 6.0  # at most, of a and b, levels of 255
+_HUE_SHIFT = 3.0  # at most, of a and b, levels of 255; 6 make a white shirt pink on a darker skin
 
 Skin = Float32[np.ndarray, "3"]
 Light = Float32[np.ndarray, "3"]
