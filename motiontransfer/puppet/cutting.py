@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64, Num, UInt8
+from jaxtyping import Bool, Float64, Int64, Num, UInt8
 from PIL import Image
 
 from motiontransfer.puppet.appearance import Patch
@@ -20,6 +20,10 @@ from motiontransfer.puppet.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.parts import BodyPart
 from motiontransfer.puppet.silhouette import Silhouette, part_distances
 from motiontransfer.video.color import Frame, MaskedFrame
+
+# Places of a cut part that are looked up in other references.
+_LEAST_HIDDEN = 0.005  # share of a patch's pixels; fewer are not worth filling
+_NUM_PLACES = 64  # of the hidden ones, evenly spaced: enough to tell a share within a few percent
 
 # Colors around what is hidden.
 _SMOOTHNESS = 0.05  # standard deviation, of the part's longer side
@@ -50,6 +54,25 @@ class CutPart:
     colors: Frame
     coverage: Mask
     hidden: Mask
+
+    def hidden_places(self) -> Int64[np.ndarray, "places 2"]:
+        """(x, y) of some pixels that are hidden; none where few are."""
+        is_hidden = (self.hidden > 127).view(np.uint8)
+        count = cv2.countNonZero(is_hidden)
+        if not count or count < _LEAST_HIDDEN * self.hidden.size:
+            return np.zeros((0, 2), np.int64)
+        chosen = np.linspace(0, count - 1, _NUM_PLACES).round().astype(np.int64)
+        return cv2.findNonZero(is_hidden)[chosen, 0].astype(np.int64)
+
+    def covered_share(
+        self, matrix: Float64[np.ndarray, "2 3"], places: Int64[np.ndarray, "places 2"]
+    ) -> float:
+        """Mean coverage, 0 to 1, at places (x, y) of the image to which it is mapped."""
+        inverse = cv2.invertAffineTransform(matrix)
+        x, y = np.rint(inverse[:, :2] @ places.T + inverse[:, 2:]).astype(np.int64)
+        height, width = self.coverage.shape
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        return float(self.coverage[y[inside], x[inside]].sum()) / 255 / len(places)
 
     def filled_from(self, other: "CutPart", matrix: Float64[np.ndarray, "2 3"]) -> "CutPart":
         """Copy hidden pixels from another reference.

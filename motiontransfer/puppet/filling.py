@@ -43,8 +43,10 @@ _MOST_LEVELS = 254  # 255: not known
 
 # Filling.
 _NUM_SOURCES = 3  # references from which one part is filled
+_NUM_CANDIDATES = 40  # among which they are looked for, the most alike
 _BESIDE_LIMB, _BESIDE_HULL = 0.8, 0.35  # of a photo's parts, where it is made up, radii
 _LEAST_HALF_WIDTH = 0.15  # of a trunk in profile, whose joints lie on a line, share of its length
+_LEAST_SHOWN = 0.4  # share of the hidden places which a source must show
 
 
 class SmallCopy(NamedTuple):
@@ -259,10 +261,15 @@ class _PartViews:
         What no frame shows of a neck goes on behind the head, and of a trunk between its joints.
         """
         filled = self.cut[reference]
+        num_sources, places = 0, filled.hidden_places()
         sharp = (other for other in self.alike(reference) if self.sharpness[other] >= SHARP)
-        for other in islice(sharp, _NUM_SOURCES):
-            if filled.hidden.any():
-                filled = filled.filled_from(self.cut[other], self.map(other, reference))
+        for other in islice(sharp, _NUM_CANDIDATES) if len(places) else ():
+            source, matrix = self.cut[other], self.map(other, reference)
+            if source.covered_share(matrix, places) >= _LEAST_SHOWN:
+                filled = filled.filled_from(source, matrix)
+                num_sources, places = num_sources + 1, filled.hidden_places()
+            if not len(places) or num_sources == _NUM_SOURCES:
+                break
         if self.part.changes_fast:
             return filled
         if self.other_side is not None and not self.part.is_neck:
