@@ -161,7 +161,7 @@ def test_progress_is_the_forecast_of_what_is_done_and_of_what_runs(monkeypatch, 
         assert told == ["decode@me"]
     assert told == ["decode@me"]
     lines = [re.sub(r", [\d.]+/s, [\d:]+ left", "", line) for line in caplog.messages]
-    assert lines == ["me: 20 of 100 s, decode@me", "me: 50 of 100, restored, train_gan@me"]
+    assert lines == ["me: 20 of 100 s, decode@me", "me: 50 of 100 s, restored, train_gan@me"]
 
 
 def test_a_result_is_told_of_once_it_is_there_though_its_stage_goes_on(tmp_path, monkeypatch):
