@@ -36,7 +36,7 @@ _HINGE_EDGE = 0.9  # the same of its overlap with a limb behind, which lies unde
 _ABOVE_SHOULDERS = (1.2, 1.5)  # of a trunk: farther up is hair, which turns with the head
 _CLOSE = (0.875, 1.5)  # to another part's bones: it may be that part
 _REACH_BEFORE_OTHERS = 1.0  # its reach before a part behind: no silhouette ends it there
-_REACH_BEHIND = 1.2  # the same behind another one of a photo, whose rim would be taken for its own
+_REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be taken for its own
 
 # Head.
 _JAW = (0.6, 0.85)  # below the hull of its face: there the neck begins
@@ -118,7 +118,7 @@ def part_masks(
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
         seen, hidden = mask * shown, mask * (1 - shown)
         if not part.changes_fast:
-            if is_photo:  # beyond is what is in front
+            if part.is_solid or part.is_neck or is_photo:  # beyond is what is in front
                 hidden *= np.clip((_REACH_BEHIND - distance) / _REACH_EDGE, 0, 1)
             disc = disc_of(_THIN * part.radius * person.height_px)
             kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)

@@ -318,14 +318,14 @@ def test_what_is_thin_is_no_part_of_a_trunk():
     assert cut[row, 128 - 5 : 128 + 5].all()
 
 
-def test_a_photos_trunk_ends_behind_an_arm_where_trunks_end():
+def test_a_trunk_ends_behind_an_arm_where_trunks_end():
     """It is as wide behind an arm that hangs along it as where none is."""
     keypoints = posed(left_elbow=(30, -25), left_wrist=(30, 5))
     person = silhouette_of(keypoints, whole_mask(keypoints))
     distances = module.part_distances(PARTS, person)
     image = np.zeros((*person.coverage.shape, 3), np.uint8)
     number = NUMBER_OF["torso"]
-    (_, _, hidden) = list(part_masks(PARTS, distances, person, image, is_photo=True))[number]
+    (_, _, hidden) = list(part_masks(PARTS, distances, person, image))[number]
     away = distances[number].radii
     assert hidden[(away > 0.3) & (away < 0.8)].max() > 200
     assert hidden[(away >= 1.2) & (away < 1.5)].mean() < 3  # of 255
