@@ -375,7 +375,7 @@ def _transfer_scores(
         of_frames["frame"] = image_metric(posed, real=_TRUTH, networks=networks, regions={})
     found = measure({**posed, "source": shown}, {**metrics, **of_frames})
     detection = {}
-    for system in posed.keys() - {_TRUTH}:
+    for system in (name for name in posed if name != _TRUTH):
         detection |= pose_scores(posed[system].keypoints, intended, system=system)
     scores = {
         **in_section("detection", detection),
