@@ -1,12 +1,13 @@
 """Encode one transfer's videos: `python -m stages encode ada_as_ben`."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from functools import cache, partial
 from itertools import repeat
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import PARAMS_FILE, ParamsError
@@ -31,7 +32,7 @@ from motiontransfer.rendering.compositing import (
     upsample_frames,
     without_mask,
 )
-from motiontransfer.rendering.rendered import RenderParams, read_rendered
+from motiontransfer.rendering.rendered import Rendered, RenderParams, read_rendered
 from motiontransfer.rendering.scene import (
     DancersFilm,
     Shown,
@@ -40,12 +41,11 @@ from motiontransfer.rendering.scene import (
     networks_in_film,
     place_of,
     puppet_in_film,
-    scene_film,
     shown_poses,
     with_scene,
 )
 from motiontransfer.rendering.videos import Panels, comparison_writer, transfer_writer, write_videos
-from motiontransfer.video.clip import read_clip
+from motiontransfer.video.clip import Clip, read_clip
 from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.frame_store import FrameStore, check_decodable
 from motiontransfer.video.geometry import resize
@@ -53,6 +53,34 @@ from motiontransfer.video.geometry import resize
 _Frame = TypeVar("_Frame", Frame, MaskedFrame)
 _GENERATED: Content = "trainedAlgorithmicMedia"
 _COMPOSITE: Content = "compositeWithTrainedAlgorithmicMedia"
+_Signed = Callable[[Mapping[str, Content]], AbstractContextManager[Path]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Transfer:
+    """A transfer as `render` left it."""
+
+    name: str
+    names: Transfer
+    source: Clip
+    poses: Keypoints
+    rendered: Rendered
+    in_film: bool
+    size: tuple[int, int]
+    """(height, width) of the result."""
+
+
+class _Drawn(NamedTuple):
+    """A transfer's frames."""
+
+    frames: Iterator[Any]
+    """With masks where they are drawn over another background, too."""
+    rooms: Iterator[Frame]
+    """What is behind the person in each of them."""
+    beside: Path | Iterator[Frame]
+    """Frames of the source subject."""
+    film: Path | None
+    """The dancer's, if they are in it."""
 
 
 def main(transfer: str) -> str:
@@ -62,92 +90,153 @@ def main(transfer: str) -> str:
     if names.truth_path:
         check_decodable(names.truth_path)
     check_background(params.background)
-    source = read_clip(layout.clip_folder(names.source_subject, names.source))
-    poses = read_keypoints(layout.poses_file(transfer))
-    rendered = read_rendered(layout.rendered_folder(transfer))
-    in_film, scene = is_in_film(transfer), layout.scene_folder(names.source)
-    film_file = scene_film(scene) if in_film else None
-    full_size = film_size(source) if in_film else rendered.full_size
-    size = size_of_height(poses.image_size, full_size, height=params.height)
-    panels = Panels(
-        source=source.frames,
-        poses=shown_poses(transfer),
-        truth=names.truth_path,
-        style=rendered.style,
-    )
-    results, others = layout.results_folder(transfer), layout.backgrounds_folder(transfer)
-    assertion = with_scene(rendered.assertion, transfer)
+    own = _read(transfer, names, height=params.height)
     frames_file = layout.rendered_folder(transfer) / layout.FRAMES_FILE
-    is_drawn = not frames_file.exists()
-    read = cache(partial(read_appearance, layout.appearance_file(names.target)))
-    looks = {"crf": params.crf, "visible_label": params.visible_label}
     with ExitStack() as stack:
         enter = stack.enter_context
-        has_room, rooms = params.background == FILM, deque[Frame]()
-        if in_film:
-            film = DancersFilm(scene, source, size=size)
-            place, how = place_of(transfer), {"match_light": params.match_light}
-            drawn = puppet_in_film(read(), film, place.placed(poses), **how)
-            if not is_drawn:
-                store = enter(FrameStore(frames_file))
-                stored = _masked(store, "the dancer's film")
-                home = _enlarged(stored, read, poses, size=rendered.full_size)
-                drawn = networks_in_film(home, poses, read(), film, place, **how)
-            films = deque[Frame]()
-            frames = _noted(drawn, films, None if has_room else rooms)
-            panels = replace(panels, source=_taken(films))
-        elif is_drawn:
-            drawn = puppet_frames(Puppet(read(), poses.image_size), poses, size=size)
-            frames = map(without_mask, drawn) if has_room else drawn
-        else:
-            store = enter(FrameStore(frames_file))
-            stored = store.frames() if has_room else _masked(store, params.background)
-            frames = _enlarged(stored, read, poses, size=size)
-        if not has_room:
-            own = dict.fromkeys(files_over(params.background), _COMPOSITE)
-            folder = enter(
-                signed_files(
-                    enter(replacing_folder(others)), own, assertion, credentials, film_file
-                )
-            )
-            empty = _taken(rooms) if in_film else repeat(resize(read().background, size))
-            frames = written_over(frames, folder, params.background, empty, source, **looks)
-        frames = track(frames, "encode", total=poses.num_frames)
-        signs = {"assertion": assertion, "credentials": credentials, "film": film_file}
-        files = partial(signed_files, results, **signs)
-        sheet: dict[str, Any] = {"contact_sheet_file": results / "contact_sheet.png"}
-        sheet["num_columns"] = params.contact_sheet_columns
-        if is_drawn and not in_film:  # the result is there before what compares it
-            own = {layout.TRANSFER_FILE: _COMPOSITE}
-            with files(own) as folder, transfer_writer(folder, source, **looks) as write:
-                for frame in frames:
-                    write(frame)
-            own = {layout.COMPARISON_FILE: _COMPOSITE}
-            comparison = comparison_writer(
-                enter(files(own)), panels, source, crf=params.crf, **sheet
-            )
-            compare = enter(comparison)
-            for frame in enter(FrameStore(results / layout.TRANSFER_FILE)).frames():
-                compare(frame)
-        else:
-            made_by = _COMPOSITE if in_film else _GENERATED
-            own = {layout.TRANSFER_FILE: made_by, layout.COMPARISON_FILE: _COMPOSITE}
-            write_videos(enter(files(own)), frames, panels, source, **sheet, **looks)
-    counts = {"frames": poses.num_frames, "frames_per_second": float(poses.frame_rate)}
-    counts |= {"height": size[0], "width": size[1], **rendered.stand_ins}
-    write_json(layout.counts_file("encode", transfer), counts)
-    made = f"{layout.TRANSFER_FILE}, {layout.COMPARISON_FILE} and contact_sheet.png in {results}"
+        store = enter(FrameStore(frames_file)) if frames_file.exists() else None
+        drawn = (_in_dancers_film if own.in_film else _at_home)(own, params, store)
+        assertion = with_scene(own.rendered.assertion, transfer)
+        signs = {"assertion": assertion, "credentials": credentials, "film": drawn.film}
+        frames, looks = drawn.frames, _looks(params)
+        others = layout.backgrounds_folder(transfer)
+        if params.background != FILM:
+            over = dict.fromkeys(files_over(params.background), _COMPOSITE)
+            folder = enter(signed_files(enter(replacing_folder(others)), over, **signs))
+            rooms, background = drawn.rooms, params.background
+            frames = written_over(frames, folder, background, rooms, own.source, **looks)
+        frames = track(frames, "encode", total=own.poses.num_frames)
+        signed = partial(signed_files, layout.results_folder(transfer), **signs)
+        write = _write_in_turn if store is None and not own.in_film else _write_at_once
+        write(own, params, frames, drawn.beside, signed)
     if params.background == FILM:
         with replacing_folder(others):
             pass
+    counts = {"frames": own.poses.num_frames, "frames_per_second": float(own.poses.frame_rate)}
+    counts |= {"height": own.size[0], "width": own.size[1], **own.rendered.stand_ins}
+    write_json(layout.counts_file("encode", transfer), counts)
+    return _made(own, params)
+
+
+def _read(transfer: str, names: Transfer, *, height: int | None) -> _Transfer:
+    source = read_clip(layout.clip_folder(names.source_subject, names.source))
+    poses = read_keypoints(layout.poses_file(transfer))
+    rendered = read_rendered(layout.rendered_folder(transfer))
+    in_film = is_in_film(transfer)
+    full_size = film_size(source) if in_film else rendered.full_size
+    return _Transfer(
+        name=transfer,
+        names=names,
+        source=source,
+        poses=poses,
+        rendered=rendered,
+        in_film=in_film,
+        size=size_of_height(poses.image_size, full_size, height=height),
+    )
+
+
+def _looks(params: RenderParams) -> dict[str, Any]:
+    return {"crf": params.crf, "visible_label": params.visible_label}
+
+
+def _appearance(own: _Transfer) -> Appearance:
+    return read_appearance(layout.appearance_file(own.names.target))
+
+
+def _at_home(own: _Transfer, params: RenderParams, store: FrameStore | None) -> _Drawn:
+    """The target in their room, by the networks' stored frames or by the puppet alone."""
+    has_room, read = params.background == FILM, cache(partial(_appearance, own))
+    if store is None:
+        frames = puppet_frames(Puppet(read(), own.poses.image_size), own.poses, size=own.size)
+        frames = map(without_mask, frames) if has_room else frames
     else:
-        own = " and ".join(files_over(params.background))
-        made += f"; {own} in {others}, without the room and so without the shadows on it"
-    if unfilmed := rendered.stand_ins.get("frames_with_unfilmed_side"):
+        stored = store.frames() if has_room else _masked(store, params.background)
+        frames = _enlarged(stored, read, own.poses, size=own.size)
+    rooms = _repeated(read, own.size)
+    return _Drawn(frames, rooms, own.source.frames, film=None)
+
+
+def _in_dancers_film(own: _Transfer, params: RenderParams, store: FrameStore | None) -> _Drawn:
+    """The same in the dancer's place; what is beside is the film."""
+    read, how = cache(partial(_appearance, own)), {"match_light": params.match_light}
+    film = DancersFilm(layout.scene_folder(own.names.source), own.source, size=own.size)
+    place = place_of(own.name)
+    if store is None:
+        shown = puppet_in_film(read(), film, place.placed(own.poses), **how)
+    else:
+        stored = _masked(store, "the dancer's film")
+        home = _enlarged(stored, read, own.poses, size=own.rendered.full_size)
+        shown = networks_in_film(home, own.poses, read(), film, place, **how)
+    films, rooms = deque[Frame](), deque[Frame]()
+    frames = _noted(shown, films, None if params.background == FILM else rooms)
+    return _Drawn(frames, _taken(rooms), _taken(films), film.path)
+
+
+def _write_in_turn(
+    own: _Transfer,
+    params: RenderParams,
+    frames: Iterable[Frame],
+    beside: Path | Iterator[Frame],
+    signed: _Signed,
+) -> None:
+    """Write the result first, so that it is there before what compares it."""
+    with (
+        signed({layout.TRANSFER_FILE: _COMPOSITE}) as folder,
+        transfer_writer(folder, own.source, **_looks(params)) as write,
+    ):
+        for frame in frames:
+            write(frame)
+    with (
+        FrameStore(layout.results_folder(own.name) / layout.TRANSFER_FILE) as result,
+        signed({layout.COMPARISON_FILE: _COMPOSITE}) as folder,
+        comparison_writer(
+            folder, _panels(own, beside), own.source, crf=params.crf, **_sheet(own, params)
+        ) as compare,
+    ):
+        for frame in result.frames():
+            compare(frame)
+
+
+def _write_at_once(
+    own: _Transfer,
+    params: RenderParams,
+    frames: Iterable[Frame],
+    beside: Path | Iterator[Frame],
+    signed: _Signed,
+) -> None:
+    result: Content = _COMPOSITE if own.in_film else _GENERATED
+    contents = {layout.TRANSFER_FILE: result, layout.COMPARISON_FILE: _COMPOSITE}
+    with signed(contents) as folder:
+        how = {**_sheet(own, params), **_looks(params)}
+        write_videos(folder, frames, _panels(own, beside), own.source, **how)
+
+
+def _sheet(own: _Transfer, params: RenderParams) -> dict[str, Any]:
+    file = layout.results_folder(own.name) / "contact_sheet.png"
+    return {"contact_sheet_file": file, "num_columns": params.contact_sheet_columns}
+
+
+def _made(own: _Transfer, params: RenderParams) -> str:
+    results, others = layout.results_folder(own.name), layout.backgrounds_folder(own.name)
+    made = f"{own.poses.num_frames} frames in {layout.TRANSFER_FILE}, {layout.COMPARISON_FILE} "
+    made += f"and contact_sheet.png in {results}"
+    if params.background != FILM:
+        over = " and ".join(files_over(params.background))
+        made += f"; {over} in {others}, without the room and so without the shadows on it"
+    if unfilmed := own.rendered.stand_ins.get("frames_with_unfilmed_side"):
         made += (
             f"; {unfilmed:.0%} of the frames show a side that was never filmed: another stands in"
         )
-    return f"{poses.num_frames} frames in {made}"
+    return made
+
+
+def _panels(own: _Transfer, beside: Path | Iterator[Frame]) -> Panels:
+    return Panels(
+        source=beside,
+        poses=shown_poses(own.name),
+        truth=own.names.truth_path,
+        style=own.rendered.style,
+    )
 
 
 def _noted(
@@ -165,6 +254,11 @@ def _taken(noted: deque[Frame]) -> Iterator[Frame]:
     """What is noted by the time when it is asked for."""
     while True:
         yield noted.popleft()
+
+
+def _repeated(read: Callable[[], Appearance], size: tuple[int, int]) -> Iterator[Frame]:
+    """The target's room, which is read when it is asked for."""
+    yield from repeat(resize(read().background, size))
 
 
 def _masked(store: FrameStore, background: str) -> Iterator[MaskedFrame]:

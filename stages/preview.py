@@ -15,7 +15,6 @@ from motiontransfer.rendering.scene import (
     is_in_film,
     place_of,
     puppet_in_film,
-    scene_film,
     with_scene,
 )
 from motiontransfer.rendering.videos import result_writer
@@ -40,8 +39,8 @@ def main(transfer: str) -> str:
     framing = fit_framing((height, width), (0, 0, width, height), size=min(height, _HEIGHT))
     film_file = None
     if in_film:
-        scene = layout.scene_folder(names.source)
-        film, film_file = DancersFilm(scene, source, size=framing.size), scene_film(scene)
+        film = DancersFilm(layout.scene_folder(names.source), source, size=framing.size)
+        film_file = film.path
         poses = place_of(transfer).placed(poses)
         shown = puppet_in_film(appearance, film, poses, match_light=params.match_light)
         drawn = (frame for frame, _ in shown)

@@ -75,7 +75,7 @@ class DancersFilm:
             size: (height, width) of results, at most the film's.
         """
         scene, framing = Scene(**read_arrays(folder / layout.SCENE_FILE)), source.framing
-        self._path = scene_film(folder)
+        self.path = scene_film(folder)
         self._levels = folder / layout.LEVELS_FILE
         self._source, self.size, self.skin = source, size, scene.skin
         zoom = np.divide(size, framing.source_size)[::-1]
@@ -92,7 +92,7 @@ class DancersFilm:
 
     def rooms(self) -> Iterator[Room]:
         """Each frame, in threads."""
-        films = iterate_isolated(film_frames, self._path, self._source, self.size)
+        films = iterate_isolated(film_frames, self.path, self._source, self.size)
         with FrameStore(self._levels) as store:
             shown = zip(count(), films, store.frames(), strict=False)
             yield from map_ahead(lambda each: self._room(*each), shown, num_threads=num_threads())
