@@ -2,7 +2,8 @@
 
 A body part that moves takes its looks along. What keeps its color and its corners before moving
 parts, and does so again later, is no part: it is hidden of the parts, and stays before them. Along
-an edge without corners cloth may slide unseen. A caption before what rests is told by its changes:
+an edge without corners cloth may slide unseen, and in minutes its folds return to where they were:
+most windows that show a corner must keep it. A caption before what rests is told by its changes:
 all at once, beside the person too.
 """
 
@@ -24,6 +25,7 @@ _MOVED = 0.02  # of the body's height, by all joints of a part; planted feet do 
 _CORE = 0.55  # of a limb's radius: there it is surely
 _PASSING = 0.2  # of the samples of a window, in which the part is there
 _ALIKE = 14  # levels within which a pixel keeps its color: coding changes it
+_KEPT = 0.5  # of the windows that show it before a moving part, in which a corner stays
 _STILL = 0.9  # of the samples that show it, in which a pixel keeps its color
 _CORNER = 5.0  # least eigenvalue of the squared slopes; cloth stays below
 _BESIDE, _WITHIN = 0.012, 0.03  # of the height, between edges that belong together; between parts
@@ -86,25 +88,30 @@ def find_overlays(
         frames: samples, small: whole pixels of the places are compared.
         poses: one for each.
     """
-    length = max(round(_WINDOW_SECONDS * frame_rate), _FEWEST)
-    seen: list[tuple[int, _Pixels, Frame]] = []
-    twice = np.zeros(frames[0].shape[:2], bool)
+    length, size = max(round(_WINDOW_SECONDS * frame_rate), _FEWEST), frames[0].shape[:2]
+    colors = np.zeros((*size, 3), np.uint8)  # of the window since which each pixel is kept
+    since, kept, shown = (np.full(size, value, np.int32) for value in (-1, 0, 0))
+    twice = np.zeros(size, bool)
     for start in range(0, len(frames) - length + 1, length // 2):
         window, middle = frames[start : start + length], frames[start + length // 2]
-        place = corners(middle)
+        passing = _passing(poses[start : start + length], size, height_px)
+        is_behind = passing >= max(_PASSING * length, 3)
+        place = is_behind & corners(middle)
         place &= np.all([alike_pixels(frame, middle) for frame in window], axis=0)
-        passing = _passing(poses[start : start + length], place.shape, height_px)
-        place &= passing >= max(_PASSING * length, 3)
-        for before in (one for one in seen if one[0] + length <= start):
-            twice |= place & before[1] & alike_pixels(before[2], middle)
-        seen.append((start, place, middle))
+        again = alike_pixels(colors, middle) & (since >= 0)
+        begins = place & ~again & ~twice
+        colors[begins], since[begins] = middle[begins], start
+        kept[begins] = shown[begins] = 0
+        again |= begins
+        kept += place & again
+        shown += is_behind & again
+        twice |= place & again & (since + length <= start)
+    twice &= kept > _KEPT * shown
     together = _closed(twice, _BESIDE * height_px)
     num_pieces, pieces = cv2.connectedComponents(together.astype(np.uint8))
     corners_of = (twice & (pieces == piece) for piece in range(1, num_pieces))
     return [
-        _grown(
-            frames, corners, next(c for _, there, c in seen if (there & corners).any()), height_px
-        )
+        _grown(frames, corners, colors, height_px)
         for corners in corners_of
         if corners.sum() >= (_LEAST * height_px) ** 2
     ]

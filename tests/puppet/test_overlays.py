@@ -87,6 +87,13 @@ def test_a_print_on_clothes_and_what_is_before_planted_feet_are_none():
     assert not overlays_in(swaying(), draws(20))  # for less than two windows
 
 
+def test_what_returns_to_its_place_oftener_than_it_stays_there_is_none():
+    def draw(keypoints, index):  # it stays in 4 windows of 15, whose middles all show it
+        return draws(200 if index < 62 or index % 12 == 0 else 0)(keypoints, index)
+
+    assert not overlays_in(swaying(200), draw)
+
+
 LINE = np.s_[172:200, 60:200]  # before the feet of someone who stands, and on both sides of them
 LETTERS = np.kron(np.random.default_rng(5).integers(0, 2, (3, 7, 35, 1)) * 255, np.ones((4, 4, 3)))
 
