@@ -245,8 +245,8 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
         sentences.append(f"the film is cut at {times}: make one film of each shot, and choose one")
     if is_target and check.seconds < _SHORT_TARGET_SECONDS:
         sentences.append(
-            f"{check.seconds:.0f} s show few poses of a target; film a few minutes, with all "
-            "that the dancer does"
+            f"{check.seconds:.0f} s show few poses of a target; film a minute, with all that the "
+            "dancer does"
         )
     sentences += [text for text in verdict(check.quality) if text != NOTHING_TO_FIX]
     return sentences or [NOTHING_TO_FIX]
