@@ -35,7 +35,6 @@ def _one_thread():
 
 @pytest.fixture(autouse=True)
 def _nothing_leaks():
-    """Put back the state of all random number generators and torch's number of threads."""
     torch_state, threads = torch.get_rng_state(), torch.get_num_threads()
     numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - others use it
     yield
@@ -62,7 +61,6 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def gpu():
-    """A pretended GPU, on which nothing is; see `Gpu`."""
     with pretend_cuda() as gpu:
         yield gpu
 
@@ -105,5 +103,4 @@ def browser():
 
 @pytest.fixture
 def opened(browser):
-    """Show an address in the browser: see `page_of`."""
     return partial(page_of, browser)

@@ -79,7 +79,6 @@ def add_source(artifacts: Path, subject, video, keypoints, *, sound=True):
 
 
 def training_clip(folder: Path, keypoints, *, training_frames=None, draw=picture):
-    """A clip as the training code takes it."""
     keypoints_file = folder / "keypoints/ada/clip.parquet"
     write_keypoints(keypoints_file, keypoints)
     mask_film(keypoints_file, keypoints, draw=draw)

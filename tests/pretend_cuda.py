@@ -99,8 +99,6 @@ def _modes(gpu):
 
 
 class _Operators(TorchDispatchMode):
-    """Everything that reaches torch's dispatcher in one thread."""
-
     def __init__(self, gpu):
         super().__init__()
         self.gpu = gpu
@@ -151,8 +149,6 @@ class _Operators(TorchDispatchMode):
 
 
 class _Functions(TorchFunctionMode):
-    """What Python calls in one thread."""
-
     def __init__(self, operators):
         super().__init__()
         self.operators = operators
@@ -258,7 +254,6 @@ def _mark(tree, mark):
 
 
 def _caller():
-    """`file:function` of the project's innermost line."""
     frame = sys._getframe()
     while frame is not None:
         path = frame.f_code.co_filename

@@ -1,5 +1,3 @@
-"""params.yaml and films.yaml of a test's project."""
-
 import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path

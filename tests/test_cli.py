@@ -17,7 +17,6 @@ from tests.tiny_project import ROOT
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
-    """A project whose one video went through the pipeline."""
     monkeypatch.chdir(tmp_path)
     videos = {"waltz": {"path": "waltz.mp4", "subject": "ben", "crop": "none"}}
     write_sections({"videos": videos, "transfers": {}})

@@ -222,8 +222,6 @@ def test_a_dry_dance_says_what_would_run_and_changes_nothing(films, monkeypatch,
 def test_poses_that_only_the_dancer_has_are_named_before_the_run(
     films, monkeypatch, capfd, options
 ):
-    """Both are drawn people; the dancer's left and right are exchanged."""
-
     def check(file, **settings):
         place = np.float32((1, 1)) if file == films[1] else np.float32((-1, 1))
         checked, keypoints = check_video(file, **settings), standing(20)

@@ -75,7 +75,6 @@ def edit_yaml(path: Path, edit) -> None:
 
 
 def environment_of(root: Path) -> dict[str, str]:
-    """The environment of commands, with caches and the signing certificate in the project."""
     return isolated_environment(root / ".site") | {"XDG_DATA_HOME": str(root / ".data")}
 
 
@@ -84,7 +83,6 @@ def dvc(root: Path, *arguments: str):
 
 
 def run(root: Path, *command: str):
-    """A command of DVC or of this project as a completed process."""
     return subprocess.run(
         command, cwd=root, env=environment_of(root), capture_output=True, text=True, check=False
     )

@@ -52,7 +52,6 @@ def uploads(tmp_path) -> list[Path]:
 
 @pytest.fixture
 def served(project):
-    """Start servers, and end the last one and what it began."""
     running = []
 
     def start(*options, port="0"):
@@ -76,5 +75,4 @@ def served(project):
 
 @pytest.fixture
 def shown(opened):
-    """Show an address of a server."""
     return partial(opened, height=900, served=True)

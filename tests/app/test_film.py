@@ -1,5 +1,3 @@
-"""The tab in which one films oneself."""
-
 import io
 import json
 import multiprocessing

@@ -42,7 +42,6 @@ def live(monkeypatch):
 
 
 def answer(live, page="a page", target="ada", frame=FRAME):
-    """What is shown once the session is loaded."""
     until = time.monotonic() + 10
     while (html := live.perform(page, target, frame)) in (None, LOADING):
         assert time.monotonic() < until
@@ -82,7 +81,6 @@ def test_a_fault_and_a_death_are_told(live):
 
 
 def performers(project):
-    """Sessions' processes."""
     return [
         process
         for process in psutil.process_iter(["cmdline", "cwd"])

@@ -104,7 +104,6 @@ def queue(tmp_path, monkeypatch):
 
 
 def advance_until(queue, is_so):
-    """Advance it as the server does, for at most 10 s."""
     until = time.monotonic() + 10
     while not is_so():
         assert time.monotonic() < until

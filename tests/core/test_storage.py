@@ -62,7 +62,6 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """An empty package in which to write modules."""
     monkeypatch.setattr(storage, "__file__", str(tmp_path / "ours/core/storage.py"))
     (tmp_path / "ours/nets").mkdir(parents=True)
     return tmp_path / "ours"

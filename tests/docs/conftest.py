@@ -40,5 +40,4 @@ def finished_project(tiny_run, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def project(finished_project, tmp_path) -> Path:
-    """A copy of the finished project that a test may change."""
     return Path(shutil.copytree(finished_project, tmp_path / "project", symlinks=True))

@@ -307,7 +307,6 @@ def test_what_is_not_a_target_is_left_as_it_is(tmp_path, monkeypatch, target, fo
 
 
 def test_who_is_not_trained_is_exported_as_a_puppet_alone(tmp_path, monkeypatch):
-    """Without ONNX."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("motiontransfer.export.bundle._LIBRARIES", ("no_such_library",))
     shutil.copy(ROOT / "params.yaml", ".")

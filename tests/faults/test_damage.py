@@ -1,5 +1,3 @@
-"""Each file that a stage reads, damaged: it is refused in one line, or read as it was."""
-
 import os
 import pickle
 import re

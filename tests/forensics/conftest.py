@@ -1,5 +1,3 @@
-"""One trained detector for all tests of its output."""
-
 import pytest
 
 from motiontransfer.forensics.model import write_detector

@@ -27,12 +27,10 @@ fit = partial(fit_statistics, min_score=0.5, cluster_fraction=None, outlier_quan
 
 
 def joints_of(keypoints):
-    """x, y and score of each joint, by frame."""
     return np.concatenate([keypoints.points, keypoints.score[..., None]], axis=2)
 
 
 def still(num_frames, **how):
-    """Someone who stands still, all frames alike."""
     one = dance(1, **how)
     repeat = {"repeats": num_frames, "axis": 0}
     return replace(one, points=one.points.repeat(**repeat), score=one.score.repeat(**repeat))
@@ -84,7 +82,6 @@ def renderer(network=None, face=None, **faces_options):
 
 
 def write_target(root, name):
-    """A target with random weights, as the pipeline would leave it."""
     trained, models = renderer().main, root / "artifacts/models" / name
     write_generator(models / "generator.safetensors", trained.config, trained.network)
     write_no_weights(models / "face_generator.safetensors", "face_generator")

@@ -18,8 +18,6 @@ from tests.video.conftest import kill_decoder
 
 
 class Taken(LatestValue):
-    """Keeps all that is put."""
-
     def __init__(self):
         super().__init__()
         self.items = []

@@ -1,5 +1,3 @@
-"""What the coach says of a camera's picture."""
-
 import json
 from dataclasses import replace
 

@@ -15,7 +15,6 @@ from tests.tiny_project import SIZE, SOURCE_FRAMES, dvc, repro, run
 
 @pytest.fixture(scope="module")
 def project(tiny_run, tmp_path_factory) -> Path:
-    """A copy of the project with a tiny demo, after one `dvc repro`."""
     return Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("end_to_end") / "project"))
 
 

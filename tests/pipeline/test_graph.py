@@ -66,7 +66,6 @@ LOCKS = {"": "dvc.lock", "demo/": "demo/dvc.lock"}
 
 
 def keys_of(values):
-    """The dotted keys of nested params."""
     return {*flattened(values)}
 
 

@@ -32,7 +32,6 @@ FOUND_BY = {
 
 
 def write_openpose(folder, keypoints, **parts):
-    """A file for each frame with these parts' joints."""
     for index in range(keypoints.num_frames):
         person = {
             f"{part}_keypoints_2d": flat(known_rows(keypoints, index, joints))

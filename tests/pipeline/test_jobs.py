@@ -70,7 +70,6 @@ def forget(tiny_run, root, names):
 
 
 def trainings(root):
-    """Processes below a folder that train the generator."""
     return [
         process
         for process in psutil.process_iter(["cmdline", "cwd"])

@@ -97,7 +97,6 @@ def folder(tmp_path) -> Remote:
 
 @pytest.fixture
 def mate(owner, folder, tmp_path) -> Machine:
-    """A teammate's clone, after the owner shared to a folder."""
     owner.share(folder)
     return owner.clone(tmp_path / "mate")
 

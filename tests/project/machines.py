@@ -29,7 +29,6 @@ class Machine:
         )  # fmt: skip
 
     def output(self, *command: str) -> str:
-        """Standard output of a command that succeeds."""
         done = self.run(*command)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -71,7 +70,6 @@ class Machine:
         return other
 
     def copy(self, folder: Path) -> "Machine":
-        """The same machine as it is now, to be changed."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Machine(folder=folder, environment=dict(self.environment))
 

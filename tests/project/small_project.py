@@ -12,7 +12,6 @@ from tests.project_files import read_films
 
 
 def small_project(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
-    """Write it to `root`, commit nothing."""
     for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
         monkeypatch.setenv(name, str(root.parent / name))
     settings = {
@@ -36,7 +35,6 @@ def files():
 
 
 def params():
-    """What films.yaml has."""
     return read_films()
 
 

@@ -59,7 +59,6 @@ def test_a_stage_asks_for_the_gpus_that_it_uses(stage, expected, tmp_path, monke
 
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory):
-    """Address of a cluster of two, and the folders where they work."""
     folders = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
     with ray_machines(*folders) as (address, _):
         yield address, folders

@@ -1,5 +1,3 @@
-"""Films by their content and dances, whole or not at all."""
-
 import os
 from pathlib import Path
 

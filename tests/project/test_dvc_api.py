@@ -1,5 +1,3 @@
-"""The names of DVC that it does not promise, each as this project uses it."""
-
 import logging
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""Films that an earlier version had in params.yaml."""
-
 import textwrap
 from pathlib import Path
 

@@ -43,7 +43,6 @@ def params(tmp_path, monkeypatch):
 
 
 def beyond_start(stage):
-    """Seconds that a stage takes after its start."""
     return forecast([stage])[stage] - STAGES[stage.partition("@")[0]].start_seconds
 
 

@@ -148,7 +148,6 @@ def test_what_changed_is_run_and_what_depends_on_it_if_the_project_needs_it(proj
 
 
 def asked(monkeypatch):
-    """Whether a plan asks DVC."""
     calls = []
     with monkeypatch.context() as patch:
         patch.setattr(module, "opened", lambda *of, **how: calls.append(of) or opened(*of, **how))
@@ -338,7 +337,6 @@ def pid_in(path):
 
 
 def is_over(pid):
-    """Whether a process has ended; a zombie has."""
     for _ in range(100):
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return True

@@ -46,7 +46,6 @@ class Store:
 
 
 def object_of(machine: Machine, path: str) -> str:
-    """Its hash, as dvc.lock and the cache's lists have it."""
     lock = yaml.safe_load((machine.root / "dvc.lock").read_text())
     outs = {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
     if path in outs:

@@ -65,7 +65,6 @@ def test_a_forged_run_puts_no_file_into_the_project_and_runs_no_code(folder, old
 
 @pytest.fixture
 def repo(finished, folder, tmp_path):
-    """A clone whose remote is empty, by DVC's view."""
     mate = finished.clone(tmp_path / "mate")
     with opened(mate.root) as repo:
         with repo.config.edit("local") as config:

@@ -1,5 +1,3 @@
-"""A data folder of each test's own, where its self-signed certificate is made."""
-
 import pytest
 
 

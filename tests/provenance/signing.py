@@ -33,7 +33,6 @@ def signed_video(path):
 
 
 def c2pa_signer():
-    """C2PA's signer with the certificate of the environment, as other software would use it."""
     mine = load_credentials()
     info = c2pa.C2paSignerInfo(mine.algorithm, mine.chain, mine.private_key, None)
     return c2pa.Signer.from_info(info)

@@ -60,7 +60,6 @@ def test_processes_that_make_one_at_once_agree(monkeypatch):
 
 
 def fault_of(attempt, error_type=ProvenanceError):
-    """The message, one line, of an attempt that is refused."""
     with pytest.raises(error_type) as error:
         attempt()
     assert "\n" not in str(error.value)

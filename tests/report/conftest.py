@@ -122,7 +122,6 @@ TABLE = Path("artifacts/measurements/evaluate_transfer/ada_as_ben.parquet")
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """A folder with a finished transfer, and what is known of it."""
     folder = tmp_path_factory.mktemp("finished")
     with chdir(folder):
         return folder, make_transfer()
@@ -130,7 +129,6 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def transfer_run(finished, tmp_path, monkeypatch):
-    """The finished transfer in the working folder, to be changed."""
     folder, run = finished
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)

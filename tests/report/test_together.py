@@ -18,7 +18,6 @@ def transfer(*, target, source="dance"):
 
 @pytest.fixture
 def transfers(tmp_path, monkeypatch):
-    """Two targets perform one dance."""
     monkeypatch.chdir(tmp_path)
     store = tmp_path / "artifacts/frames/ben/dance/frames.mkv"
     write_frames(store, coded_frames(), frame_rate=RATE)

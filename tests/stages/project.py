@@ -56,7 +56,6 @@ def write_params(**sections):
 
 
 def add_target():
-    """Frames, keypoints and appearance of the target."""
     add_clip(ARTIFACTS, "ada", "walk", dance(NUM_TARGET_FRAMES))
     clips = read_target_clips("ada", HELD_OUT)
     with FullSizeFrames(clips) as frames:

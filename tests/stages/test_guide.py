@@ -1,5 +1,3 @@
-"""The stage `guide`: what is to be filmed for a dance."""
-
 import json
 from dataclasses import replace
 from fractions import Fraction

@@ -31,7 +31,6 @@ def set_values(path, values):
 
 
 def check_training(path):
-    """Each section is valid by itself, and its values go together."""
     for name, model in SECTIONS.items():
         section = load_section(model, name, path=path)
         if name != "train_face_gan":

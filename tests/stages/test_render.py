@@ -72,7 +72,6 @@ def project_in(folder, inputs):
 
 
 def configure(*, truth="none", **render):
-    """Write params.yaml with these changes to what is rendered."""
     write_params(
         normalization=NORMALIZATION,
         render={**RENDER, **render},
@@ -181,7 +180,6 @@ def test_joints_that_one_detector_lacks_are_named_and_the_face_stays(subject, ca
 def test_provenance_changes_nothing_but_the_manifest_and_without_it_no_key_is_made(
     rendered, unsigned
 ):
-    """Two runs with the same inputs, and so the same bytes."""
     assert read_provenance(unsigned / RESULTS / "transfer.mp4") is None
     assert [(it / "users_data").exists() for it in (rendered, unsigned)] == [True, False]
     for name in VIDEOS:
@@ -285,7 +283,6 @@ def test_rendered_frames_with_another_description_are_not_encoded(unsigned):
 
 
 def test_what_only_encodes_reads_the_frames_as_they_were_generated(unsigned):
-    """Other settings need nothing of the networks, and the same give the same bytes."""
     configure(crf=40, contact_sheet_columns=2, provenance="none")
     shutil.copytree(unsigned / "artifacts", "artifacts", dirs_exist_ok=True)
     shutil.rmtree("artifacts/models")

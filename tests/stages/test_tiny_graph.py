@@ -26,7 +26,6 @@ TRUTH = "data/truth/demo.mp4"
 
 @pytest.fixture
 def project(tiny_run, tmp_path, monkeypatch):
-    """The finished project, to be changed by unlinking and replacing."""
     ignored = shutil.ignore_patterns(".dvc", "motiontransfer")
     shutil.copytree(tiny_run, tmp_path, copy_function=os.link, ignore=ignored, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
