@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 _CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")  # it draws
+_OPTIONS = ["--no-sandbox", *_CAMERA]
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -20,9 +21,7 @@ def launched() -> Iterator[Browser]:
         pytest.skip(f"no browser: none of {', '.join(_PROGRAMS)} is installed")
     assert program is not None, "FAIL_WITHOUT_CHROMIUM is set, and there is no Chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", *_CAMERA]
-        )
+        browser = playwright.chromium.launch(executable_path=program, args=_OPTIONS)
         yield browser
         browser.close()
 

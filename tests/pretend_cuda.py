@@ -116,8 +116,8 @@ class _Operators(TorchDispatchMode):
             tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
             on_gpu = [is_on_gpu(tensor) for tensor in tensors]
             name = func.overloadpacket.__name__
-            if name == "copy_" and any(on_gpu):
-                return self._copy(*args, **kwargs)
+            if name == "copy_":  # from either device
+                return func(*args, **kwargs)
             if any(on_gpu):
                 self._check(func, name, args, tensors, on_gpu)
             result = func(*args, **kwargs)
@@ -141,11 +141,6 @@ class _Operators(TorchDispatchMode):
                 f"Expected all tensors to be on the same device, but {func} in {_caller()} got "
                 f"{where}"
             )
-
-    def _copy(self, target, source, non_blocking=False):
-        if is_on_gpu(target) and is_on_gpu(source):
-            self.gpu.kernels["copy_"] += 1
-        return target.copy_(source)
 
 
 class _Functions(TorchFunctionMode):

@@ -13,18 +13,21 @@ def write_sections(sections: Mapping[str, object], root: Path = Path()) -> None:
     films = {name: content for name, content in sections.items() if name in FILM_SECTIONS}
     others = {name: content for name, content in sections.items() if name not in films}
     for name, content in (("params.yaml", others), ("films.yaml", {FILMS: films})):
-        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        text = yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
         (root / name).write_text(text, encoding="utf-8")
 
 
 def read_sections(root: Path = Path()) -> dict[str, Any]:
     """The sections of both files."""
-    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")) or {}
-    return params | read_films(root)
+    return (_read(root / "params.yaml") or {}) | read_films(root)
 
 
 def read_films(root: Path = Path()) -> dict[str, Any]:
-    return yaml.safe_load((root / "films.yaml").read_text(encoding="utf-8"))[FILMS]
+    return _read(root / "films.yaml")[FILMS]
+
+
+def _read(path: Path) -> Any:
+    return yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
 
 
 def edit_sections(root: Path, edit: Callable[[dict], object]) -> None:

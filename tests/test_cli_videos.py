@@ -36,9 +36,8 @@ def test_adding_prints_metadata_and_quality(clip, monkeypatch, capsys):
     assert "added videos.me to films.yaml; the file is data/videos/me.mkv" in lines[-3]
     assert lines[-2].startswith("it takes 1 stages, about ")
     assert Path("data/videos/me.mkv.dvc").exists()
-    assert read_films()["videos"]["me"] == {
-        **{"path": "data/videos/me.mkv", "subject": "eve", "crop": "auto"}
-    }
+    entry = {"path": "data/videos/me.mkv", "subject": "eve", "crop": "auto"}
+    assert read_films()["videos"]["me"] == entry
 
 
 def test_added_paired_and_removed_leaves_params_byte_for_byte(clip, monkeypatch, capsys):
@@ -54,10 +53,9 @@ def test_added_paired_and_removed_leaves_params_byte_for_byte(clip, monkeypatch,
     assert "ada is a target already" in capsys.readouterr().out
     assert not run_command(monkeypatch, "remove-video", "eve", "--yes", "--delete")
     output = capsys.readouterr().out
-    assert output.startswith(
-        "will be removed from films.yaml: videos.eve, transfers.eve_as_ben, transfers.ada_again, "
-        "eve in subjects, eve in targets, eve in trained\n"
-    )
+    entries = "videos.eve, transfers.eve_as_ben, transfers.ada_again"
+    lists = "eve in subjects, eve in targets, eve in trained"
+    assert output.startswith(f"will be removed from films.yaml: {entries}, {lists}\n")
     assert Path("films.yaml").read_bytes() == before
     assert list(Path("data/videos").iterdir()) == []
 

@@ -11,22 +11,15 @@ from tests.command import isolated_environment
 
 ROOT = Path(__file__).parents[1]
 COPIED = (
-    ".dvcignore",
-    ".gitignore",
-    "dvc.yaml",
-    "params.yaml",
-    "films.yaml",
-    "stages",
-    "motiontransfer",
-    "demo",
-    "data",
+    *(".dvcignore", ".gitignore", "dvc.yaml", "params.yaml", "films.yaml"),
+    *("stages", "motiontransfer", "demo", "data"),
 )
 SIZE = 128
 SOURCE_FRAMES = 15
 
 
-def copy_project(root: Path) -> None:
-    """Copy what a user would have cloned, without git, and make it tiny."""
+def run_tiny_project(root: Path) -> None:
+    """Copy what a user would have cloned, without git, make it tiny, and run all of it."""
     for name in COPIED:
         source, copy = ROOT / name, root / name
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -37,11 +30,6 @@ def copy_project(root: Path) -> None:
             shutil.copy(source, copy)
     edit_yaml(root / "demo/params.yaml", shrink_demo)
     edit_yaml(root / "params.yaml", shrink_pipeline)
-
-
-def run_tiny_project(root: Path) -> None:
-    """Copy the project, make it tiny, and run all of it, without git."""
-    copy_project(root)
     (root / ".dvc").mkdir()
     (root / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
     assert "film@target" in repro(root)
@@ -84,7 +72,7 @@ def dvc(root: Path, *arguments: str):
 
 def run(root: Path, *command: str):
     return subprocess.run(
-        command, cwd=root, env=environment_of(root), capture_output=True, text=True, check=False
+        command, cwd=root, env=environment_of(root), capture_output=True, text=True
     )
 
 

@@ -64,10 +64,8 @@ def test_one_films_oneself_and_a_film_of_nobody_is_refused(served, shown, projec
         page.get_by_role("tab", name="Film").click()
         page.get_by_role("button", name="Prepare its poses").click()
         expect(page.get_by_text("Choose the dance first.")).to_be_visible(timeout=SOON)
-        film, told = (
-            page.get_by_role("button", name="Film", exact=True),
-            page.locator("#film .told"),
-        )
+        film = page.get_by_role("button", name="Film", exact=True)
+        told = page.locator("#film .told")
         film.click()
         expect(told).to_have_text("choose a dance and prepare it first")
         page.evaluate("document.body.append(Object.assign(document.createElement('p'), {id: 'p'}))")

@@ -51,9 +51,8 @@ def answer(live, page="a page", target="ada", frame=FRAME):
 def test_a_session_is_begun_for_another_target_or_size(live):
     pids = []
     for target, frame in (("ada", FRAME), ("ada", FRAME), ("eve", FRAME), ("eve", FRAME[:64])):
-        (data,) = re.findall(
-            'data:image/jpeg;base64,([^"]+)', answer(live, target=target, frame=frame)
-        )
+        html = answer(live, target=target, frame=frame)
+        (data,) = re.findall('data:image/jpeg;base64,([^"]+)', html)
         assert base64.b64decode(data).decode() == f"{target} {frame.shape[:2]}"
         pids.append(live._process.pid)
     assert len(set(pids)) == 3

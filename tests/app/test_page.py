@@ -58,9 +58,8 @@ def test_the_whole_way_from_two_films_to_the_result(served, shown, uploads, proj
     _, address = served()
     with shown(address) as page:
         drop(page, *uploads)
-        expect(page.locator(".cards")).to_contain_text(
-            re.compile(r"7 stages, about [\d.]+ min"), timeout=SOON
-        )
+        forecast = re.compile(r"7 stages, about [\d.]+ min")
+        expect(page.locator(".cards")).to_contain_text(forecast, timeout=SOON)
         expect(page.locator(".cards")).to_contain_text("show few poses of a target")
         expect(page.get_by_role("img", name="What was found: IMG_42", exact=True)).to_be_visible()
         make(page)

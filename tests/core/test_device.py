@@ -40,12 +40,7 @@ def gpu(monkeypatch):
 @pytest.mark.parametrize(
     ("capability", "error", "fault"),
     [
-        (
-            (7, 0),
-            None,
-            r"Tesla has compute capability 7\.0, and this PyTorch has kernels for sm_75 compute_90"
-            r"; install another",
-        ),
+        ((7, 0), None, r"Tesla has compute capability 7\.0, and .* sm_75 compute_90; install"),
         ((7, 5), RuntimeError("CUDA error: no kernel\nSearch"), "CUDA error: no kernel; check nvi"),
         ((7, 5), torch.OutOfMemoryError("CUDA out of memory. Tried"), "CUDA out of memory; check"),
         ((7, 5), torch.cuda.DeferredCudaCallError("lazily; late"), "lazily; check nvidia-smi"),

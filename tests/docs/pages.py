@@ -72,6 +72,6 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess:
         **{"COLUMNS": "200", "NO_COLOR": "1", "PYTHONPATH": str(folder)},
     }
     return subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environment, text=True, check=False,
+        ["bash", "-c", command], cwd=folder, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip

@@ -15,10 +15,8 @@ def notebook():
 @pytest.mark.filterwarnings("default")  # of Jupyter's own, about its event loop
 def test_the_notebook_runs_and_renders_frames(notebook, finished_project, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    client = NotebookClient(
-        notebook, timeout=120, resources={"metadata": {"path": str(finished_project)}}
-    )
-    client.execute()
+    where = {"metadata": {"path": str(finished_project)}}
+    NotebookClient(notebook, timeout=120, resources=where).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
     texts = [output["data"]["text/plain"] for output in outputs if output.get("data")]

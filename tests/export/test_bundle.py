@@ -12,12 +12,8 @@ import pytest
 import skimage.data
 import torch
 
-from motiontransfer.core.errors import (
-    MissingFileError,
-    MissingLibraryError,
-    MotionTransferError,
-    WeightsError,
-)
+from motiontransfer.core import errors
+from motiontransfer.core.errors import MissingFileError, MissingLibraryError
 from motiontransfer.core.storage import sha256_of
 from motiontransfer.core.tensor_files import write_no_weights
 from motiontransfer.export.bundle import export_target
@@ -176,12 +172,8 @@ def test_the_network_takes_any_size_that_its_metadata_allows(exported, multiples
 
 def write_json_poses(path, poses):
     joints = np.concatenate([poses.points, poses.score[..., None]], axis=2)
-    content = {
-        "image_size": poses.image_size,
-        "frame_rate": str(poses.frame_rate),
-        "groups": poses.skeleton.groups,
-        "joints": joints.tolist(),
-    }
+    content = {"image_size": poses.image_size, "frame_rate": str(poses.frame_rate)}
+    content |= {"groups": poses.skeleton.groups, "joints": joints.tolist()}
     path.write_text(json.dumps(content))
 
 
@@ -228,13 +220,11 @@ def test_the_program_runs_without_pytorch_and_this_package(exported, suffix, tmp
 def test_the_program_normalizes_the_poses_of_another_person(exported, tmp_path):
     source = dance(12, size=(90, 50))
     write_keypoints(tmp_path / "source.parquet", source)
-    run_without_pytorch(
-        exported, "play", "source.parquet", "limbs", "--normalization=limbs", cwd=tmp_path
-    )
-    target = read_statistics(exported / "artifacts/statistics/ada.json")
-    poses = normalize_poses(
-        source, mode="limbs", centering="median", source=statistics_of(source), target=target
-    )
+    play = ("play", "source.parquet", "limbs", "--normalization=limbs")
+    run_without_pytorch(exported, *play, cwd=tmp_path)
+    of = {"source": statistics_of(source)}
+    of["target"] = read_statistics(exported / "artifacts/statistics/ada.json")
+    poses = normalize_poses(source, mode="limbs", centering="median", **of)
     write_keypoints(tmp_path / "poses.parquet", poses)
     run_without_pytorch(exported, "play", "poses.parquet", "none", cwd=tmp_path)
     names = [f"{index:06}.png" for index in range(12)]
@@ -252,12 +242,8 @@ def test_the_program_lets_the_target_perform_live(exported, tmp_path):
     someone = np.ascontiguousarray(skimage.data.astronaut()[:height, :width])
     frames = [*[someone] * 25, *[np.full_like(someone, 128)] * 25]
     write_video(tmp_path / "source.mp4", frames, frame_rate=Fraction(25))
-    run_without_pytorch(
-        *(exported, "live", "--video=source.mp4", "--output=out.mp4"),
-        *("--headless", "--normalization=none"),
-        cwd=tmp_path,
-        engine="openvino_bf16",
-    )
+    how = ("--video=source.mp4", "--output=out.mp4", "--headless", "--normalization=none")
+    run_without_pytorch(exported, "live", *how, cwd=tmp_path, engine="openvino_bf16")
     background = with_label(open_target(exported / "ada").networks.background())
     write_video(tmp_path / "background.mp4", [background] * 25, frame_rate=Fraction(25))
     recorded, empty = (read_video(tmp_path / name) for name in ("out.mp4", "background.mp4"))
@@ -279,29 +265,24 @@ def test_the_detectors_models_come_with_their_licence(exported):
 
 
 def test_a_folder_that_holds_no_exported_target_is_refused(tmp_path):
-    with pytest.raises(
-        MissingFileError, match=r"model\.json: no such file; `motiontransfer export`"
-    ):
+    with pytest.raises(MissingFileError, match=r"model\.json: no such file; `.* export`"):
         open_target(tmp_path)
     (tmp_path / MODEL_FILE).write_text('{"format_version": 1}')
-    with pytest.raises(WeightsError, match=f"expected format {FORMAT_VERSION}, got 1"):
+    with pytest.raises(errors.WeightsError, match=f"expected format {FORMAT_VERSION}, got 1"):
         open_target(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("target", "folder", "error", "fault"),
-    [
-        ("eve", "eve", MissingFileError, r"statistics/eve\.json"),
-        ("ada", "photos", MotionTransferError, "--output"),
-    ],
+    ("target", "folder", "fault"),
+    [("eve", "eve", r"statistics/eve\.json"), ("ada", "photos", "--output")],
 )
-def test_what_is_not_a_target_is_left_as_it_is(tmp_path, monkeypatch, target, folder, error, fault):
+def test_what_is_not_a_target_is_left_as_it_is(tmp_path, monkeypatch, target, folder, fault):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/photo.jpg").touch()
     (tmp_path / "films.yaml").write_text("films: {trained: [ada, eve]}")
     before = {*tmp_path.rglob("*")}
-    with pytest.raises(error, match=fault):
+    with pytest.raises(errors.MotionTransferError, match=fault):
         export_target(target, Path(folder))
     assert {*tmp_path.rglob("*")} == before
 
@@ -324,13 +305,9 @@ def test_who_is_not_trained_is_exported_as_a_puppet_alone(tmp_path, monkeypatch)
 
 def test_missing_libraries_are_named_with_what_installs_them(tmp_path, monkeypatch):
     monkeypatch.setattr("motiontransfer.export.bundle.find_spec", lambda name: None)
-    with pytest.raises(
-        MissingLibraryError, match=r"onnx and onnxscript: .* `uv sync --extra export`"
-    ):
+    with pytest.raises(MissingLibraryError, match=r"onnxscript: .* `uv sync --extra export`"):
         export_target("ada", tmp_path / "ada")
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.setattr(openvino_holistic, "openvino_core", openvino_core.__wrapped__)
-    with pytest.raises(
-        MissingLibraryError, match="openvino is not installed: pip install openvino"
-    ):
+    with pytest.raises(MissingLibraryError, match="pip install openvino"):
         open_network(tmp_path / "generator.onnx", engine="openvino")

@@ -99,24 +99,21 @@ def names() -> Iterator[Case]:
     for expected, some in (("refused", NAMES), ("handled", GOOD_NAMES)):
         for name in some:
             placed = {
-                "video": [
-                    (("videos",), {"walk": PARAMS["videos"]["walk"], name: video}),
-                    (("transfers",), {"t": {**transfer, "source": name}}),
-                ],
-                "subject": [
-                    (("videos", "walk", "subject"), name),
-                    (("subjects",), [name, "ben"]),
-                    (("targets",), [name]),
-                    (("trained",), [name]),
-                    (("transfers", "t", "target"), name),
-                ],
-                "transfer": [(("transfers",), {name: transfer})],
-                "guide": [(("guides",), {name: GUIDE})],
-                "detector": [(("detectors",), [name])],
+                "video": {
+                    ("videos",): {"walk": PARAMS["videos"]["walk"], name: video},
+                    ("transfers",): {"t": {**transfer, "source": name}},
+                },
+                "subject": {
+                    **{("videos", "walk", "subject"): name, ("subjects",): [name, "ben"]},
+                    **{("targets",): [name], ("trained",): [name]},
+                    ("transfers", "t", "target"): name,
+                },
+                "transfer": {("transfers",): {name: transfer}},
+                "guide": {("guides",): {name: GUIDE}},
+                "detector": {("detectors",): [name]},
             }
             for kind, changes in placed.items():
+                called = f"{kind} called {str(name)[:40]!r}"
                 yield Case(
-                    name=f"{kind} called {str(name)[:40]!r}",
-                    prepare=partial(_write, changes),
-                    expected=expected,
+                    name=called, prepare=partial(_write, [*changes.items()]), expected=expected
                 )

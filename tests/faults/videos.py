@@ -14,7 +14,7 @@ from motiontransfer.video.frame_store import FrameStore
 from stages.check_params import write_video_params
 from tests.faults.outcomes import Case
 from tests.project_files import write_sections
-from tests.video.conftest import _encode_sound, greys, index_of, write_test_video
+from tests.video.conftest import greys, index_of, write_test_video
 
 SIZE = (32, 48)
 NUM_FRAMES = 9
@@ -96,12 +96,9 @@ def _no_rate(content: bytearray) -> None:
     struct.pack_into("<I", content, content.index(b"strh") + 8 + 24, 0)
 
 
-def _many_streams(path: Path, *, num_videos=1, num_sounds=0) -> None:
+def _two_streams(path: Path) -> None:
     with av.open(str(path), "w") as container:
-        streams = [container.add_stream("ffv1", rate=10) for _ in range(num_videos)]
-        sounds = [
-            container.add_stream("aac", rate=48_000, layout="mono") for _ in range(num_sounds)
-        ]
+        streams = [container.add_stream("ffv1", rate=10) for _ in range(2)]
         for stream in streams:
             stream.height, stream.width, stream.pix_fmt = *SIZE, "bgr0"
         for index, frame in enumerate(greys()):
@@ -111,8 +108,6 @@ def _many_streams(path: Path, *, num_videos=1, num_sounds=0) -> None:
                 container.mux(stream.encode(image))
         for stream in streams:
             container.mux(stream.encode(None))
-        for sound in sounds:
-            _encode_sound(container, sound, NUM_FRAMES / 10, 0.0)
 
 
 def _renamed(path: Path) -> None:
@@ -139,19 +134,15 @@ def odd_videos() -> Iterator[Case]:
     large = np.full((4320, 7680, 3), 99, np.uint8)
     fast = video([large], options={"preset": "ultrafast"})
     yield case("8K", fast, check=partial(check_count, 1))
-    huge = [np.full((9000, 9000, 3), 99, np.uint8)]
-    yield case("9K", video(huge, codec="mjpeg", pix_fmt="yuvj420p"), refused, file="v.avi")
-    yield case("two video streams", partial(_many_streams, num_videos=2), file=mkv)
-    yield case("six sound tracks", partial(_many_streams, num_sounds=6), file=mkv)
+    yield case("two video streams", _two_streams, file=mkv)
     yield case("edit list", video(pts_ms=late, options={"bf": "3"}))
     yield case("sound before the video", video(sound_seconds=1.5, pts_ms=late))
     yield case("ten times the duration", _then(video(), _duration(10)))
     yield case("duration 0", _then(video(), _duration(0)))
     no_rate = _then(video(codec="mpeg4"), _no_rate)
     yield case("0 frames a second", no_rate, either, file="v.avi", check=count)
-    yield case(
-        "240 frames a second", video(rate=240, pts_ms=[round(1000 * i / 240) for i in range(9)])
-    )
+    quick = [round(1000 * index / 240) for index in range(9)]
+    yield case("240 frames a second", video(rate=240, pts_ms=quick))
 
 
 def mutations(num_cases: int, *, seed=0) -> Iterator[Case]:

@@ -37,9 +37,8 @@ def walk(num_frames, *, seed, size=SIZE):
 def rendered(frames):
     """The same, but blurred where something moves."""
     moving = (frames.max(0).astype(int) - frames.min(0) > 8).any(-1)[..., None]
-    return np.stack(
-        [np.where(moving, cv2.GaussianBlur(frame, (0, 0), 1.2), frame) for frame in frames]
-    )
+    blurred = [cv2.GaussianBlur(frame, (0, 0), 1.2) for frame in frames]
+    return np.where(moving, blurred, frames)
 
 
 def store(path, frames, *, rate=RATE):

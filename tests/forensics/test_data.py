@@ -56,11 +56,8 @@ def test_all_strengths_are_drawn_and_without_corruption_it_is_a_crop_or_its_mirr
     sides = {each.box[2] - each.box[0] for each in drawn}
     assert min(sides) == 24
     assert 40 < max(sides) <= 48
-    plain = [
-        each
-        for each in drawn
-        if each.corruption.crf is None and each.box[2] - each.box[0] == each.size
-    ]
+    whole = (each for each in drawn if each.box[2] - each.box[0] == each.size)
+    plain = [each for each in whole if each.corruption.crf is None]
     assert {each.mirrored for each in plain} == {True, False}
     for each in plain:
         x0, y0, x1, y1 = each.box
@@ -131,17 +128,14 @@ def test_items_depend_on_their_index_alone(pairs):
         assert torch.equal(whole.real[kept], turned.real[moved])
         assert torch.equal(whole.fake[kept], turned.fake[moved])
     sampler = BatchSampler(num_items=len(dataset(pairs)), batch_size=2, seed=1)
-    few, many = (
-        list(prefetch(dataset(pairs), sampler, steps=range(2), num_readers=readers))
-        for readers in (1, 4)
-    )
+    how = {"steps": range(2)}
+    few, many = (prefetch(dataset(pairs), sampler, num_readers=num, **how) for num in (1, 4))
     for one, other in zip(few, many, strict=True):
         assert torch.equal(one.real, other.real)
 
 
-TRANSFERS = {
-    "ada_as_ben": Transfer(source="dance", source_subject="ben", target="ada", truth="none")
-}
+OF_BEN = Transfer(source="dance", source_subject="ben", target="ada", truth="none")
+TRANSFERS = {"ada_as_ben": OF_BEN}
 
 
 @pytest.fixture
@@ -213,20 +207,16 @@ def test_input_files_are_complete_and_missing_ones_named(project):
 
 
 def target(subject, *, training=2, held_out=2):
-    clips = [
-        data.Segment(
-            subject=subject, video="v", path=Path(f"{subject}.mkv"), frames=range(start, start + 9)
-        )
-        for start in range(0, 8 * (training + held_out), 8)
-    ]
-    made = [
-        data.SegmentPair(real=each, fake=replace(each, path=Path("fake.mkv"))) for each in clips
-    ]
+    first = data.Segment(subject=subject, video="v", path=Path(f"{subject}.mkv"), frames=range(9))
+    starts = range(0, 8 * (training + held_out), 8)
+    clips = [replace(first, frames=range(start, start + 9)) for start in starts]
+    fakes = [replace(each, path=Path("fake.mkv")) for each in clips]
+    made = [data.SegmentPair(*pair) for pair in zip(clips, fakes, strict=True)]
     return data.TargetSegments(
         subject=subject,
         training=made[:training],
         held_out=made[training:],
-        transfers=[data.Segment(subject=subject, video="t", path=Path("t.mkv"), frames=range(9))],
+        transfers=[replace(first, video="t", path=Path("t.mkv"))],
     )
 
 

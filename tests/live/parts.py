@@ -74,9 +74,8 @@ def renderer(network=None, face=None, **faces_options):
     """With random weights, which depend on the frame before."""
     if network is None:
         torch.manual_seed(0)
-        network = build_generator(generator_config(), background_image=background_image()).apply(
-            initialize
-        )
+        network = build_generator(generator_config(), background_image=background_image())
+        network.apply(initialize)
     faces = None if face is None else (face, face_config(**faces_options))
     return make_renderer(main_of(network.eval()), runtime(), faces)
 
@@ -109,10 +108,5 @@ def source_of(keypoints, *, rate=25, fails=None):
 
 
 def session_of(source, **options):
-    return Session(
-        source,
-        motion(mode="none", centering=None),
-        LiveGenerator(renderer()),
-        detect=None,
-        **options,
-    )
+    as_they_are = motion(mode="none", centering=None)
+    return Session(source, as_they_are, LiveGenerator(renderer()), **{"detect": None, **options})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.live.coach import Coach, blur
-from tests.people import joined, lost, moved, standing
+from tests.people import joined, lost, moved, place, standing
 
 ARM_UP = moved(standing(1), "left_wrist", {0: (40, -40)})
 DANCE = joined(standing(3), ARM_UP)
@@ -55,26 +55,19 @@ def test_the_outline_is_as_high_as_one_is_and_stands_where_one_stands(zoom):
 def test_a_part_that_is_elsewhere_is_not_good():
     seen = Camera(frames=(3,)).see(standing(1))
     is_good = {tuple(line[:4]): line[5] for line in seen["figure"]}
-    (elbow, wrist) = (
-        standing(1).joint(f"left_{name}")[0][0].tolist() for name in ("elbow", "wrist")
-    )
-    assert not is_good[(*elbow, *wrist)]
-    (elbow, wrist) = (
-        standing(1).joint(f"right_{name}")[0][0].tolist() for name in ("elbow", "wrist")
-    )
-    assert is_good[(*elbow, *wrist)]
+    for side, expected in (("left", False), ("right", True)):
+        elbow, wrist = (place(standing(1), f"{side}_{name}") for name in ("elbow", "wrist"))
+        assert is_good[(*elbow, *wrist)] == expected
 
 
 def test_what_is_missing_in_view_is_told_if_the_poses_show_it():
     assert Camera().see()["told"] == ["nobody is in view"]
     no_feet = lost(standing(1), "left_ankle", [0])
     assert Camera().see(no_feet)["told"] == ["your feet are not in view: step back"]
-    without = lost(DANCE, "left_ankle", range(4))
-    without = lost(without, "right_ankle", range(4))
+    without = lost(lost(DANCE, "left_ankle", range(4)), "right_ankle", range(4))
     assert Camera(dance=without).see(no_feet)["told"] == []
-    assert Camera().see(lost(standing(1), "right_wrist", [0]))["told"] == [
-        "your hands are not in view: step back"
-    ]
+    (told,) = Camera().see(lost(standing(1), "right_wrist", [0]))["told"]
+    assert told == "your hands are not in view: step back"
 
 
 def test_too_dark_and_too_blurred_are_told():

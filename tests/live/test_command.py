@@ -13,7 +13,6 @@ import av
 import numpy as np
 import pytest
 import skimage
-import yaml
 from PIL import Image
 
 from motiontransfer.live import command
@@ -25,14 +24,18 @@ from tests.films import add_source
 from tests.live.parts import write_target
 from tests.people import dance, picture
 from tests.project.remotes import wait_for
+from tests.project_files import edit_sections
 
 ROOT = Path(__file__).parents[2]
+PROGRAM = [sys.executable, "-c", "from motiontransfer.cli.app import main; main()", "live"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for name in ("params.yaml", "films.yaml"):
         shutil.copy(ROOT / name, tmp_path)
     write_target(tmp_path, "ada")
@@ -40,21 +43,13 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def edit(project, section, **values):
-    params = yaml.safe_load((project / "params.yaml").read_text())
-    params[section].update(values)
-    (project / "params.yaml").write_text(yaml.safe_dump(params))
-
-
 def live(monkeypatch, *arguments):
     return run_command(monkeypatch, "live", *arguments)
 
 
 def test_poses_are_performed_and_recorded(project, monkeypatch, capsys, caplog):
-    status = live(
-        *(monkeypatch, "--target", "ada", "--poses", "ben.parquet"),
-        *("--headless", "--output", "out.mp4"),
-    )
+    how = ("--poses", "ben.parquet", "--headless", "--output", "out.mp4")
+    status = live(monkeypatch, "--target", "ada", *how)
     said = capsys.readouterr().out
     library = "OpenVINO" if command.IS_INSTALLED else "PyTorch"
     assert re.fullmatch(rf"runs on the CPU, .*, in {library}", caplog.messages[-1])
@@ -68,32 +63,27 @@ def test_poses_are_performed_and_recorded(project, monkeypatch, capsys, caplog):
     assert provenance.integrity == "unaltered"
     assert list(provenance.assertion["source"]) == ["keypoints_sha256"]
     assert [network["role"] for network in provenance.assertion["networks"]] == ["generator"]
+    assert not [*project.rglob(".unsigned*")]
+
+
+AFFINE = {"mode": "affine", "centering": None}
 
 
 @pytest.mark.parametrize(
     ("arguments", "edits", "named"),
     [
         (["--target", "bob"], {}, "--target: expected one of ada, got bob"),
-        (
-            ["--target", "ada", "--photo", "me.jpg"],
-            {},
-            "expected --target or --photo, and not both",
-        ),
+        (["--target", "ada", "--photo", "me.jpg"], {}, "expected --target or --photo, and not"),
         (["--target", "ada", "--output", "a.avi"], {}, ".mp4"),
         (["--target", "ada", "--video", "none.mp4"], {}, "none.mp4: no such file"),
         (["--target", "ada", "--video", "a.mp4"], {}, "expected --video or --poses, got both"),
         (["--target", "ada"], {"render": {"face": "cycle"}}, "render.face: cycle"),
-        (
-            ["--target", "ada"],
-            {"normalization": {"mode": "affine", "centering": None}},
-            "normalization.mode: affine",
-        ),
+        (["--target", "ada"], {"normalization": AFFINE}, "normalization.mode: affine"),
     ],
 )
 def test_mistakes_are_one_line(project, monkeypatch, capsys, arguments, edits, named):
     """Also params that are for whole clips."""
-    for section, values in edits.items():
-        edit(project, section, **values)
+    edit_sections(project, lambda params: [params[key].update(edits[key]) for key in edits])
     given = [] if "none.mp4" in arguments else ["--poses", "ben.parquet"]
     assert live(monkeypatch, *arguments, *given, "--headless") == 1
     said = capsys.readouterr().err
@@ -109,15 +99,11 @@ def test_photos_of_half_a_body_perform_without_a_project_of_their_own(project):
     Image.fromarray(astronaut).save("me.jpg")
     Image.fromarray(astronaut[:400, 60:460]).save("nearer.jpg")
     Image.new("RGB", (2, 2)).save("none.png")
-    program = [sys.executable, "-c", "from motiontransfer.cli.app import main; main()", "live"]
-    program += ["--poses", "ben.parquet", "--headless", "--output", "out.mp4"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    program = [*PROGRAM, "--poses", "ben.parquet", "--headless", "--output", "out.mp4"]
 
     def perform(*photos):
         given = [word for photo in photos for word in ("--photo", photo)]
-        return subprocess.run(
-            [*program, *given], env=environment, capture_output=True, text=True, check=False
-        )
+        return subprocess.run([*program, *given], env=ENVIRONMENT, capture_output=True, text=True)
 
     done = perform("me.jpg", "nearer.jpg")
     assert "draws the puppet alone" in done.stderr
@@ -141,13 +127,10 @@ def test_a_video_is_performed_with_its_sound_and_an_interrupted_one_is_whole(pro
     frames = [picture(keypoints, index) for index in range(50)]
     write_video(project / "short.mp4", frames, frame_rate=Fraction(25), sound=sound)
     write_video(project / "long.mp4", frames * 20, frame_rate=Fraction(25))
-    command = [sys.executable, "-m", "motiontransfer.cli.app", "live", "--target", "ada"]
-    command[1:3] = ["-c", "from motiontransfer.cli.app import main; main()"]
-    headless = ["--headless", "--output"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [*PROGRAM, "--target", "ada", "--headless"]
     done = subprocess.run(
-        [*command, "--video", "short.mp4", *headless, "a.mp4"],
-        **{"cwd": project, "env": environment, "check": True, "capture_output": True, "text": True},
+        [*command, "--video", "short.mp4", "--output", "a.mp4"],
+        **{"env": ENVIRONMENT, "check": True, "capture_output": True, "text": True},
     )
     assert "frames shown in" in done.stdout
     with av.open(str(project / "a.mp4")) as container:
@@ -156,8 +139,8 @@ def test_a_video_is_performed_with_its_sound_and_an_interrupted_one_is_whole(pro
     assert read_provenance(project / "a.mp4").integrity == "unaltered"
     (project / "scratch").mkdir()
     running = started(
-        *(*command, "--video", "long.mp4", *headless, "b.mp4"),
-        **{"cwd": project, "env": {**environment, "TMPDIR": str(project / "scratch")}},
+        *(*command, "--video", "long.mp4", "--output", "b.mp4"),
+        env={**ENVIRONMENT, "TMPDIR": str(project / "scratch")},
     )
     wait_for(lambda: running.poll() is not None or [*project.glob("scratch/*/.unsigned*")])
     time.sleep(1)

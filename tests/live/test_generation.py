@@ -12,9 +12,8 @@ from tests.training.small import Convolution, brighter
 
 
 def generated(live, keypoints):
-    return [
-        live.generate(keypoints.part(range(index + 1)))() for index in range(keypoints.num_frames)
-    ]
+    so_far = (keypoints.part(range(index + 1)) for index in range(keypoints.num_frames))
+    return [live.generate(poses)() for poses in so_far]
 
 
 def test_frames_are_those_of_the_clip():

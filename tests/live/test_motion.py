@@ -37,13 +37,8 @@ def test_at_rest_the_pose_is_that_of_the_clip_normalized_offline():
     source = replace(source, points=np.where(source.points, 0.9 * source.points + 2, 0))
     followed = motion(target=target)
     live = follow(followed, source)[-1]
-    offline = normalize_poses(
-        source,
-        mode="limbs",
-        centering="median",
-        source=statistics_of(source),
-        target=statistics_of(target),
-    )
+    of = {"source": statistics_of(source), "target": statistics_of(target)}
+    offline = normalize_poses(source, mode="limbs", centering="median", **of)
     np.testing.assert_allclose(live.points[-1], offline.points[-1], atol=0.05)
 
 
@@ -97,11 +92,9 @@ def test_restarted_it_forgets_the_person():
     assert followed.statistics is None
     answers = follow(followed, standing(40, start_x=25), start=2.0)
     assert answers[0] is None
-    assert followed.statistics == replace(
-        statistics_of(standing(40, start_x=25)),
-        frames_used=followed.statistics.frames_used,
-        detector=followed.statistics.detector,
-    )
+    expected, found = statistics_of(standing(40, start_x=25)), followed.statistics
+    known = {"frames_used": found.frames_used, "detector": found.detector}
+    assert found == replace(expected, **known)
 
 
 def test_a_person_without_feet_is_shown_within_the_first_seconds_and_stands():

@@ -1,6 +1,5 @@
 import sys
 from fractions import Fraction
-from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,12 +7,9 @@ import pytest
 
 from motiontransfer.core.errors import DisplayError, MissingLibraryError
 from motiontransfer.live.devices import Window, recording, virtual_camera
-from motiontransfer.provenance.signing import load_credentials, sign_file
-from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.video.frame_store import FrameStore
 from tests.live.parts import source_of
 from tests.people import SIZE, dance
-from tests.provenance.signing import ASSERTION_DATA
 
 
 @pytest.mark.parametrize("display", [None, ":987"])
@@ -77,19 +73,17 @@ def levels(path):
         return [round(float(frame.mean()), -1) for frame in store.frames()]
 
 
-def recorded(path, *frames, **options):
-    with recording(source_of(dance(1)), path, **options) as record:
+def recorded(path, *frames):
+    with recording(source_of(dance(1)), path) as record:
         for level, seconds in frames:
             record(flat(level), seconds)
     return path
 
 
-def test_a_frame_is_shown_until_the_next_and_the_first_from_the_beginning(tmp_path):
+def test_a_frame_is_shown_until_the_next_and_of_two_of_one_time_the_later(tmp_path):
+    """The first from the beginning."""
     path = recorded(tmp_path / "a.mp4", (50, 0.08), (100, 0.12), (150, 0.24), (200, 0.28))
     assert levels(path) == [50, 50, 50, 100, 100, 100, 150, 200]
-
-
-def test_of_two_frames_of_one_time_the_later_is_shown(tmp_path):
     path = recorded(tmp_path / "a.mp4", (50, 0.0), (100, 0.04), (150, 0.045), (200, 0.08))
     assert levels(path) == [50, 150, 200]
 
@@ -97,23 +91,3 @@ def test_of_two_frames_of_one_time_the_later_is_shown(tmp_path):
 def test_without_a_frame_there_is_no_file(tmp_path):
     recorded(tmp_path / "a.mp4")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_it_is_signed_and_nothing_else_is_left(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    sign = partial(
-        sign_file,
-        assertion=ASSERTION_DATA,
-        credentials=load_credentials(),
-        content="trainedAlgorithmicMedia",
-    )
-    path = recorded(tmp_path / "a.mp4", (50, 0.0), (100, 0.04), sign=sign)
-    provenance = read_provenance(path)
-    assert provenance.integrity == "unaltered"
-    assert provenance.assertion["source"] == {
-        "frames_sha256": "b" * 64,
-        "keypoints_sha256": "c" * 64,
-    }
-    assert levels(path) == [50, 100]
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.mp4", "home"]

@@ -1,7 +1,6 @@
 import threading
 import time
 
-import av
 import numpy as np
 import pytest
 
@@ -10,10 +9,12 @@ from motiontransfer.live.devices import Source, Window, recording
 from motiontransfer.live.session import Captured, LatestValue, Session, work_on
 from motiontransfer.rendering.compositing import with_label
 from motiontransfer.rendering.frame import LiveGenerator
+from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import tensor_to_frames
 from tests.live.parts import background_image, joints_of, motion, renderer, session_of, source_of
 from tests.people import SIZE, dance
 
+HEIGHT, WIDTH = SIZE
 (BACKGROUND,) = tensor_to_frames(background_image()[None])
 
 
@@ -33,8 +34,8 @@ class Screen(Window):
 
 
 def num_frames(path):
-    with av.open(str(path)) as container:
-        return sum(1 for _ in container.decode(video=0))
+    with FrameStore(path) as store:
+        return len(store)
 
 
 def test_all_that_is_captured_is_shown_or_counted_as_dropped(tmp_path):
@@ -83,9 +84,8 @@ def test_nobody_is_the_background_on_screen_and_in_the_recording():
     assert len(sent) == len(screen.images) > 0
     np.testing.assert_array_equal(sent, [BACKGROUND] * len(sent))
     for image in screen.images:
-        height, width = SIZE
-        np.testing.assert_array_equal(image[-height:-20, -width:], BACKGROUND[:-20])
-        assert not image[-height:-20, width + 4 : 2 * width + 4].any()  # no pose
+        np.testing.assert_array_equal(image[-HEIGHT:-20, -WIDTH:], BACKGROUND[:-20])
+        assert not image[-HEIGHT:-20, WIDTH + 4 : 2 * WIDTH + 4].any()  # no pose
 
 
 def test_the_window_has_the_source_the_pose_and_the_result():
@@ -106,17 +106,15 @@ def test_the_window_has_the_source_the_pose_and_the_result():
         return [people[len(shown) - 1][None]]
 
     source = Source(name="film", stream=stream, frame_rate=keypoints.frame_rate, size=(96, 80))
-    session = Session(
-        source, motion(mode="none", centering=None), LiveGenerator(renderer()), detect=detect
-    )
-    screen, (height, width) = Screen("m"), SIZE
+    session = session_of(source, detect=detect)
+    screen = Screen("m")
     session.run(window=screen)
-    left = [image[-height:-20, :width] for image in screen.images]
+    left = [image[-HEIGHT:-20, :WIDTH] for image in screen.images]
     pictures = {picture[:-20].tobytes() for picture in shown}
     assert {panel.tobytes() for panel in left} <= pictures
     assert session.is_mirrored
-    assert screen.images[0].shape[1] == 3 * width + 8
-    assert screen.images[0][-height:-20, width + 4 : 2 * width + 4].any()
+    assert screen.images[0].shape[1] == 3 * WIDTH + 8
+    assert screen.images[0][-HEIGHT:-20, WIDTH + 4 : 2 * WIDTH + 4].any()
 
 
 def test_mirrored_frames_are_turned_before_anyone_is_looked_for():
@@ -155,8 +153,7 @@ def test_the_label_is_on_screen_in_recordings_and_in_pictures(monkeypatch):
     source = source_of(dance(3, missing=range(3)))
     session_of(source, with_label=with_label).run(window=screen, save=saved.append)
     np.testing.assert_array_equal(saved[0], with_label(BACKGROUND))
-    height, width = SIZE
-    np.testing.assert_array_equal(screen.images[0][-height:, -width:], saved[0])
+    np.testing.assert_array_equal(screen.images[0][-HEIGHT:, -WIDTH:], saved[0])
 
 
 def test_quantiles_of_latencies_are_those_of_the_milliseconds():

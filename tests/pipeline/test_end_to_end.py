@@ -39,16 +39,11 @@ def test_the_comparison_shows_four_panels_because_there_is_a_truth(project):
     with av.open(str(project / "results/ada_as_ben/comparison.mp4")) as video:
         assert 4 * SIZE <= video.streams.video[0].width < 5 * SIZE
         assert sum(1 for _ in video.decode(video=0)) == SOURCE_FRAMES
-    others = {
-        "preview.mp4",
-        "backgrounds",
-        "transfer.mp4",
-        "contact_sheet.png",
-        "report.html",
-        "metrics.json",
-    }
     written = {path.name for path in (project / "results/ada_as_ben").iterdir()}
-    assert written == {"comparison.mp4", *others}
+    assert written == {
+        *("comparison.mp4", "transfer.mp4", "preview.mp4", "backgrounds"),
+        *("contact_sheet.png", "report.html", "metrics.json"),
+    }
     counts = json.loads((project / "artifacts/counts/ada_as_ben/encode.json").read_text())
     expected = {"frames": SOURCE_FRAMES, "frames_per_second": 25, "height": SIZE, "width": SIZE}
     assert expected.items() <= counts.items()
@@ -89,14 +84,14 @@ def test_a_second_repro_runs_nothing(project):
     assert repro(project) == set()
 
 
+TRAININGS = {"train_gan@ada", "train_face_gan@ada"}
+
+
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("motiontransfer/training/gan.py", {"train_gan@ada", "train_face_gan@ada"}),
-        (
-            "motiontransfer/training/params.py",
-            {"check_params", "train_gan@ada", "train_face_gan@ada"},
-        ),
+        ("motiontransfer/training/gan.py", TRAININGS),
+        ("motiontransfer/training/params.py", {"check_params", *TRAININGS}),
         ("stages/evaluate.py", {"evaluate@ada"}),
     ],
 )
@@ -140,18 +135,11 @@ def test_a_dance_of_another_dancer_trains_nothing(project, tmp_path):
     done = run(project, "motiontransfer", "dance", *films)
     assert done.returncode == 0, done.stdout + done.stderr
     printed = "".join(log.read_text() for log in (project / ".dvc/tmp/jobs").glob("*.log"))
+    of_video = ("decode", "detect_keypoints", "clean_keypoints", "fit_normalization")
+    others = ("normalize", "preview", "render", "encode", "evaluate_transfer", "report")
     assert set(re.findall(r"^Running stage '(.+)'", printed, re.MULTILINE)) == {
-        "check_params",
-        "decode@cleo",
-        "detect_keypoints@cleo",
-        "clean_keypoints@cleo",
-        "fit_normalization@cleo",
-        "normalize@ada_as_cleo",
-        "preview@ada_as_cleo",
-        "render@ada_as_cleo",
-        "encode@ada_as_cleo",
-        "evaluate_transfer@ada_as_cleo",
-        "report@ada_as_cleo",
+        *("check_params", *(f"{stage}@cleo" for stage in of_video)),
+        *(f"{stage}@ada_as_cleo" for stage in others),
     }
     assert (project / "results/ada_as_cleo/report.html").exists()
     with av.open(str(project / "results/ada_as_cleo/comparison.mp4")) as video:

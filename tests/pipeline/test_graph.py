@@ -50,12 +50,9 @@ def graph(tmp_path_factory):
     """DVC's stages by name, without their keys, of both pipelines."""
     root = tmp_path_factory.mktemp("graph")
     copied_graph(root)
-    others = {"detectors": ["detector"], "guides": {"dance": GUIDE}}
-    others |= {
-        "scenes": {"demo_dance": {"subject": "ben", "film": "demo/clips/source.mp4"}},
-        "in_film": {"t": GUIDE},
-    }
-    others |= {"face_cycles": {"t": GUIDE}}
+    others = {"detectors": ["detector"], "guides": {"dance": GUIDE}, "in_film": {"t": GUIDE}}
+    others["scenes"] = {"demo_dance": {"subject": "ben", "film": "demo/clips/source.mp4"}}
+    others["face_cycles"] = {"t": GUIDE}
     write_sections({**PARAMS, **others}, root)
     Repo.init(str(root), no_scm=True).close()
     with Repo(str(root)) as repo:
@@ -63,10 +60,6 @@ def graph(tmp_path_factory):
 
 
 LOCKS = {"": "dvc.lock", "demo/": "demo/dvc.lock"}
-
-
-def keys_of(values):
-    return {*flattened(values)}
 
 
 def test_the_record_in_git_is_of_the_default_graph(default_graph):
@@ -82,12 +75,9 @@ def test_the_record_in_git_is_of_the_default_graph(default_graph):
         assert lock["cmd"] == stage.cmd, name
         assert {dep["path"] for dep in lock["deps"]} == files_of(stage), name
         assert {out["path"] for out in lock["outs"]} == {out.def_path for out in stage.outs}, name
-        read = {
-            dep.def_path: keys_of(dep.read_params())
-            for dep in stage.deps
-            if isinstance(dep, ParamsDependency)
-        }
-        of_lock = {path: keys_of(values) for path, values in lock.get("params", {}).items()}
+        listed = (dep for dep in stage.deps if isinstance(dep, ParamsDependency))
+        read = {dep.def_path: {*flattened(dep.read_params())} for dep in listed}
+        of_lock = {path: {*flattened(values)} for path, values in lock.get("params", {}).items()}
         assert of_lock == read, name
 
 
@@ -181,11 +171,8 @@ def test_what_a_source_video_changes_is_no_input_of_training(graph):
 def test_the_readmes_package_map_names_every_package_and_no_other():
     readme = (ROOT / "README.md").read_text()
     named = set(re.findall(r"^((?:stages|demo|motiontransfer)/(?:\w+/)?)\s", readme, flags=re.M))
-    packages = {
-        f"{path.parent.relative_to(ROOT)}/"
-        for path in (ROOT / "motiontransfer").glob("*/__init__.py")
-    }
-    assert named == packages | {"stages/", "demo/"}
+    packages = {path.parent.name for path in (ROOT / "motiontransfer").glob("*/__init__.py")}
+    assert named == {f"motiontransfer/{name}/" for name in packages} | {"stages/", "demo/"}
 
 
 HOSTILE = "x; touch PWNED #"
@@ -196,25 +183,17 @@ def test_no_name_reaches_a_shell_before_it_is_checked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
     Repo.init(no_scm=True).close()
-    video = {"path": "v.mp4", "subject": HOSTILE}
-    transfer = {"source": "v", "source_subject": HOSTILE, "target": HOSTILE, "truth": "none"}
-    for names in (
-        {"videos": {HOSTILE: video}},
-        {"subjects": [HOSTILE]},
-        {"targets": [HOSTILE]},
-        {"transfers": {HOSTILE: transfer}},
-        {"guides": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
-        {"detectors": [HOSTILE]},
-        {"in_film": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
-        {"scenes": {HOSTILE: {"subject": HOSTILE, "film": "v.mp4"}}},
-        {"face_cycles": {HOSTILE: {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}}},
-    ):
-        empty = {
-            name: {}
-            for name in ("videos", "transfers", "guides", "scenes", "in_film", "face_cycles")
-        }
-        empty |= {name: [] for name in ("subjects", "targets", "detectors")}
-        write_sections({**PARAMS, **empty, **names})
+    of = {"source": "v", "source_subject": HOSTILE, "target": HOSTILE}
+    entries = {
+        "videos": {"path": "v.mp4", "subject": HOSTILE},
+        "transfers": {**of, "truth": "none"},
+        "scenes": {"subject": HOSTILE, "film": "v.mp4"},
+        **dict.fromkeys(("guides", "in_film", "face_cycles"), of),
+    }
+    empty = {name: {} for name in entries} | {"subjects": [], "targets": [], "detectors": []}
+    for section, nothing in empty.items():
+        names = [HOSTILE] if nothing == [] else {HOSTILE: entries[section]}
+        write_sections({**PARAMS, **empty, section: names})
         with Repo() as repo:
             graph = repo.index.graph
             named = [stage for stage in graph if HOSTILE in stage.addressing]

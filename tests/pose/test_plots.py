@@ -75,6 +75,13 @@ def test_a_clip_without_people_is_plotted_and_another_video_refused(tmp_path, vi
     assert not (tmp_path / "people.png").exists()
 
 
+@pytest.mark.parametrize(("num_tracks", "told"), [(12, []), (14, ["and 2 shorter tracks"])])
+def test_of_many_tracks_the_longest_are_shown(tmp_path, video, drawn, num_tracks, told):
+    tracks = {number: ([number % 12], ONE) for number in range(num_tracks)}
+    plots.plot_tracks(tmp_path / "people.png", video, in_twelve_frames(tracks))
+    assert [text.get_text() for text in drawn[0].subfigs[1].texts] == told
+
+
 def test_new_tracks_are_shown_where_most_people_are_with_them():
     tracks = {0: range(200), 1: range(60, 70), 2: range(66, 70), 3: range(150, 200)}
     detections = detections_of(

@@ -25,7 +25,7 @@ class Machine:
         set_ones = {name: value for name, value in variables.items() if value}
         return subprocess.run(
             command, cwd=self.root, env=set_ones, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False,
+            capture_output=True, text=True,
         )  # fmt: skip
 
     def output(self, *command: str) -> str:

@@ -67,18 +67,11 @@ def s3_store(folder: Path) -> Iterator[Remote]:
         s3_client(endpoint, {}).create_bucket(Bucket=BUCKET)
         writer = _new_user(endpoint, "writer", "s3:*")
         reader = _new_user(endpoint, "reader", ["s3:GetObject", "s3:ListBucket"])
-        demand = urllib.request.Request(
-            f"{endpoint}/moto-api/reset-auth",
-            data=b"0",
-            headers={"Content-Type": "application/octet-stream"},
-        )
+        binary = {"Content-Type": "application/octet-stream"}
+        demand = urllib.request.Request(f"{endpoint}/moto-api/reset-auth", b"0", binary)
         urllib.request.urlopen(demand).close()
-        yield Remote(
-            url=f"s3://{BUCKET}/dance",
-            options=("--endpoint", endpoint),
-            environment=writer,
-            reader=reader,
-        )
+        how = {"options": ("--endpoint", endpoint), "environment": writer, "reader": reader}
+        yield Remote(url=f"s3://{BUCKET}/dance", **how)
     finally:
         server.kill()
         server.wait()
@@ -101,10 +94,8 @@ def _new_user(endpoint: str, name: str, actions) -> dict[str, str]:
     iam.create_user(UserName=name)
     iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=policy)
     key = iam.create_access_key(UserName=name)["AccessKey"]
-    return {
-        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
-    }
+    names = {"AWS_ACCESS_KEY_ID": "AccessKeyId", "AWS_SECRET_ACCESS_KEY": "SecretAccessKey"}
+    return {variable: key[name] for variable, name in names.items()}
 
 
 @contextmanager
@@ -115,13 +106,10 @@ def ssh_host(folder: Path) -> Iterator[Remote]:
             pytest.fail("no sshd, and FAIL_WITHOUT_SSHD is set")
         pytest.skip("no sshd on this machine")
     for name in ("host", "writer", "reader", "stranger"):
-        subprocess.run(
-            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True
-        )
-    may_read = (folder / "reader.pub").read_text()
-    (folder / "authorized").write_text(
-        (folder / "writer.pub").read_text() + f'command="internal-sftp -R" {may_read}'
-    )
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
+        subprocess.run(command, check=True)
+    writer, reader = ((folder / f"{name}.pub").read_text() for name in ("writer", "reader"))
+    (folder / "authorized").write_text(f'{writer}command="internal-sftp -R" {reader}')
     port = free_port()
     settings = {
         "Port": port, "ListenAddress": "127.0.0.1", "HostKey": folder / "host",

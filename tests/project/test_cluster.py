@@ -1,8 +1,7 @@
-"""Stages on a Ray cluster: what is sent to a worker, and what is left after a fault.
+"""Stages on a Ray cluster, whose machines are nodes on this one with folders of their own."""
 
-The cluster's machines are nodes on this one, with folders of their own.
-"""
-
+import importlib.util
+import os
 import signal
 import sys
 from functools import partial
@@ -16,7 +15,6 @@ from motiontransfer.pipeline.cluster import num_gpus
 from tests.command import started
 from tests.project.machines import Machine
 from tests.project.remotes import wait_for
-from tests.ray_cluster import needs_ray, ray_machines
 
 NOWHERE = "127.0.0.1:1"
 PIPELINE = """\
@@ -42,26 +40,31 @@ def test_without_a_remote_or_with_a_file_that_nobody_tracks_nothing_is_started(o
     assert told.startswith("data/videos/ada_1: git ignores it and DVC does not track it")
 
 
-@pytest.mark.parametrize(
-    ("stage", "expected"),
-    [
-        *(("decode@me", 0), ("detect_keypoints@me", 0), ("render@me", 1)),
-        *(("train_gan@me", 1), ("train_face_gan@me", 4)),
-    ],
-)
-def test_a_stage_asks_for_the_gpus_that_it_uses(stage, expected, tmp_path, monkeypatch):
+def test_a_stage_asks_for_the_gpus_that_it_uses(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     params = {"train_gan": {"devices": "auto"}, "train_face_gan": {"devices": 4}, "render": {}}
     params["detect_keypoints"] = {"detector": "mediapipe_holistic"}
     Path("params.yaml").write_text(yaml.safe_dump(params))
-    assert num_gpus(stage) == expected
+    asked = {"decode": 0, "detect_keypoints": 0, "render": 1, "train_gan": 1, "train_face_gan": 4}
+    assert {stage: num_gpus(f"{stage}@me") for stage in asked} == asked
 
 
 @pytest.fixture(scope="module")
-def machines(tmp_path_factory):
-    folders = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
-    with ray_machines(*folders) as (address, _):
-        yield address, folders
+def address(tmp_path_factory):
+    """Of a cluster of a control node without cores and two machines."""
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+    cluster = importlib.import_module("ray.cluster_utils").Cluster()
+    try:
+        cluster.add_node(num_cpus=0, include_dashboard=False)
+        for name in ("first", "second"):
+            folder = tmp_path_factory.mktemp(name)
+            variables = {"TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
+            variables["RAY_process_group_cleanup_enabled"] = "true"
+            cluster.add_node(num_cpus=1, include_dashboard=False, env_vars=os.environ | variables)
+        cluster.wait_for_nodes()
+        yield cluster.address
+    finally:
+        cluster.shutdown()
 
 
 @pytest.fixture
@@ -108,11 +111,10 @@ FAULTS = {
 }
 
 
-@needs_ray
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="without the extra `ray`")
 @pytest.mark.slow
-def test_after_a_fault_nothing_runs_on_and_the_next_run_is_whole(machines, head):
+def test_after_a_fault_nothing_runs_on_and_the_next_run_is_whole(address, head):
     """After all of them: each run begins with what the fault before left, and gets as far."""
-    address, _ = machines
     hold, full = (head.folder.with_name(name) for name in ("hold", "full"))
     for fault, told in FAULTS.items():
         run = start(head, address)

@@ -103,9 +103,7 @@ def test_what_is_there_already_is_left_alone_and_the_rest_follows(data_set):
 
 
 def test_a_folder_of_another_layout_or_damaged_files_are_named(data_set, tmp_path):
-    with pytest.raises(
-        MissingFileError, match=r"expected frames in folders as subject1/train/train_img"
-    ):
+    with pytest.raises(MissingFileError, match=r"in folders as subject1/train/train_img"):
         import_dataset(tmp_path / "project")
     write_image(tmp_path / "one/train/train_img/frame000001.png", size=(64, 128), level=0)
     with pytest.raises(MissingFileError, match=r"got neither"):

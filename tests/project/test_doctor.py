@@ -118,6 +118,16 @@ def test_a_gpu_is_usable_with_memory_or_absent(driver, cuda, gpu, level, message
         assert result.fix == "check nvidia-smi; or hide it: CUDA_VISIBLE_DEVICES="
 
 
+@pytest.mark.parametrize(("printed", "driver"), [("580.1\\n570.2\\n", "580.1"), ("\\n", None)])
+def test_the_driver_is_that_of_the_first_gpu(printed, driver, tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor._driver() is None
+    program.write_text(f"#!/bin/sh\nprintf '{printed}'\n")
+    program.chmod(0o755)
+    assert doctor._driver() == driver
+
+
 def test_weights_are_expected_only_where_params_need_them(tmp_path, monkeypatch):
     monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path))
     (result,) = doctor.check_weights({"train_gan": {"perceptual_weight": 0.0}})

@@ -43,9 +43,8 @@ def film(tmp_path) -> Path:
 
 
 def add(film, **changes):
-    return entries.add_video(
-        film, **{"name": "solo", "subject": "eve", "crop": "auto", "role": "source", **changes}
-    )
+    of = {"name": "solo", "subject": "eve", "crop": "auto", "role": "source"}
+    return entries.add_video(film, **of | changes)
 
 
 def test_a_video_is_copied_tracked_by_dvc_and_entered(film):
@@ -72,18 +71,16 @@ def _interrupted(params, path):
 
 
 @pytest.mark.parametrize(
-    ("module", "name", "failing", "error", "message"),
+    ("step", "failing", "error"),
     [
-        (Repo, "add", _dvc_fails, MotionTransferError, "dvc add: no space left"),
-        (entries, "write_text", _interrupted, KeyboardInterrupt, None),
+        ((Repo, "add"), _dvc_fails, MotionTransferError),
+        ((entries, "write_text"), _interrupted, KeyboardInterrupt),
     ],
 )
-def test_a_failed_step_leaves_every_file_as_it_was(
-    film, monkeypatch, module, name, failing, error, message
-):
+def test_a_failed_step_leaves_every_file_as_it_was(film, monkeypatch, step, failing, error):
     before = files()
-    monkeypatch.setattr(module, name, failing)
-    with pytest.raises(error, match=message):
+    monkeypatch.setattr(*step, failing)
+    with pytest.raises(error, match=r"^$|^dvc add: no space left"):
         add(film)
     assert files() == before
     assert not Path("data").exists()

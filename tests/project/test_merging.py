@@ -84,7 +84,8 @@ def add_dance(machine, name):
     machine.commit(name)
 
 
-@pytest.mark.parametrize("is_set_up", [pytest.param(True, marks=pytest.mark.slow), False])
+@pytest.mark.slow
+@pytest.mark.parametrize("is_set_up", [True, False])
 def test_two_who_each_added_a_dance_merge_and_nothing_runs(owner, mate, is_set_up):
     (owner.root / ".gitattributes").write_text((ROOT / ".gitattributes").read_text())
     owner.commit("attributes")

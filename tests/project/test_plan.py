@@ -12,10 +12,7 @@ from tests.project_files import read_sections, write_sections
 
 @pytest.fixture
 def params(tmp_path, monkeypatch):
-    """Returns a function that writes params with changes, e.g. train_gan={"steps": 60}.
-
-    There are a dancer of 100 frames, and two films of a target, of 200 frames each.
-    """
+    """Write params with changes, of a dancer of 100 and two films of a target of 200 frames."""
     content = read_sections()
     subjects = {"dancer": "dancer", "me": "ada", "me_2": "ada"}
     transfer = {"source": "dancer", "source_subject": "dancer", "target": "ada", "truth": "none"}
@@ -29,9 +26,8 @@ def params(tmp_path, monkeypatch):
     for name in subjects:
         Path(name).touch()
     frames = {Path("dancer"): 100, Path("me"): 200, Path("me_2"): 200}
-    monkeypatch.setattr(
-        module, "run_isolated", lambda _, path: SimpleNamespace(num_frames=frames[path])
-    )
+    metadata = {path: SimpleNamespace(num_frames=number) for path, number in frames.items()}
+    monkeypatch.setattr(module, "run_isolated", lambda _, path: metadata[path])
 
     def write(**changes):
         for section, values in changes.items():
@@ -74,10 +70,8 @@ def test_a_stage_takes_its_start_and_its_time_for_each_frame_of_its_film(params)
 def test_a_stage_of_a_subject_takes_all_its_films(params, monkeypatch):
     stage = module.Stage(start_seconds=1.0, seconds_per_frame=2.0)
     monkeypatch.setattr(module, "STAGES", {"fit": stage})
-    assert forecast(["fit@ada", "unknown@ada"]) == {
-        "fit@ada": 801.0,
-        "unknown@ada": module.Stage().start_seconds,
-    }
+    unknown = module.Stage().start_seconds
+    assert forecast(["fit@ada", "unknown@ada"]) == {"fit@ada": 801.0, "unknown@ada": unknown}
 
 
 @pytest.mark.parametrize("stage", ["train_gan@ada", "train_face_cycle@ada_as_dancer"])

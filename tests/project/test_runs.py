@@ -21,14 +21,8 @@ from motiontransfer.pipeline import plan as module
 from motiontransfer.pipeline import runs
 from motiontransfer.pipeline.dvc_api import opened
 from motiontransfer.pipeline.plan import longest_chain, longest_chains, plan, urgencies
-from motiontransfer.pipeline.runs import (
-    Job,
-    LocalExecutor,
-    Progress,
-    run_stages,
-    share_cores,
-    share_machine,
-)
+from motiontransfer.pipeline.runs import Job, LocalExecutor, Progress, run_stages, share_machine
+from tests.command import isolated_environment
 from tests.project.remotes import wait_for
 from tests.project.small_project import small_project
 
@@ -125,7 +119,8 @@ def project(tmp_path, monkeypatch):
     root = small_project(tmp_path / "project", {**files, "film/.gitignore": ""}, monkeypatch)
     monkeypatch.chdir(root)
     for command in (["add", "data/me.mp4"], ["repro"]):
-        subprocess.run([sys.executable, "-m", "dvc", *command], check=True, capture_output=True)
+        environment = isolated_environment(tmp_path)
+        subprocess.run(["dvc", *command], check=True, capture_output=True, env=environment)
     return root
 
 
@@ -178,7 +173,7 @@ def test_while_no_file_has_changed_dvc_is_not_asked(project, monkeypatch):
 
 def test_each_job_has_memory_or_there_are_fewer():
     for gigabytes, expected in ((1, 1), (4, 2), (5, 2), (64, 3)):
-        assert len(share_cores(3, cores=8, memory=gigabytes * 2**30)) == expected
+        assert len(runs.share_cores(3, cores=8, memory=gigabytes * 2**30)) == expected
 
 
 @pytest.mark.parametrize(
@@ -265,9 +260,8 @@ def test_the_longest_chain_to_a_stage_is_what_it_waits_for(seconds, chain):
 
 def test_a_chain_is_as_long_as_the_longest_way_to_the_end():
     seconds = {"a": 1.0, "b": 2.0, "c": 5.0, "d": 4.0, "unknown": 9.0}
-    assert longest_chains({**TRIANGLE, "e": []}, seconds) == {
-        **{"a": 10.0, "b": 6.0, "c": 9.0, "d": 4.0, "e": 0.0}
-    }
+    lengths = {"a": 10.0, "b": 6.0, "c": 9.0, "d": 4.0, "e": 0.0}
+    assert longest_chains({**TRIANGLE, "e": []}, seconds) == lengths
 
 
 def test_a_failure_stops_what_depends_on_it_and_nothing_else(run_and_fail):
@@ -413,7 +407,11 @@ def test_a_stage_that_dvc_runs_is_recorded(tmp_path, monkeypatch, start):
     monkeypatch.setenv("MOTIONTRANSFER_START", start)
     stages = """\
     stages:
-      a: {cmd: "timeout 5 cat > a; while [ ! -e go ]; do sleep 0.05; done", outs: [a]}
+      a:
+        cmd: >-
+          tr "\\0" " " < /proc/$PPID/cmdline > dvc; timeout 5 cat > a;
+          while [ ! -e go ]; do sleep 0.05; done
+        outs: [a]
       bad: {cmd: "echo ERROR: no video >&2; exit 3"}
     """
     monkeypatch.chdir(small_project(tmp_path / "project", {"dvc.yaml": stages}, monkeypatch))
@@ -426,6 +424,8 @@ def test_a_stage_that_dvc_runs_is_recorded(tmp_path, monkeypatch, start):
         run_stages({"a": [], "bad": []}, LocalExecutor(), keep_going=True, show=show)
     assert list(plan()) == ["bad"]
     assert "Running stage 'a'" in Path(".dvc/tmp/jobs/a.log").read_text()
+    # A fork has the server's own arguments, none.
+    assert Path("dvc").read_text().endswith("fork_server ") == (start == "fork")
 
 
 def test_an_interrupted_stage_is_not_recorded_and_those_before_it_are(tmp_path, monkeypatch):
@@ -446,19 +446,10 @@ def test_an_interrupted_stage_is_not_recorded_and_those_before_it_are(tmp_path, 
     assert list(plan()) == ["long"]
 
 
-def example(tmp_path):
-    log = tmp_path / "log"
-    log.write_text("first\n12 of 500, 3.2/s\x1b[2J\n")
-    job = Job(log=log)
+def test_a_log_has_a_line_for_each_change(capsys):
     graph = dict.fromkeys(("decode@me", "decode@you", "train@me", "train@you", "report@me"), ())
-    return Progress(
-        graph=graph, running={"train@me": job}, done={"decode@me": 2.0},
-        failed={"decode@you": "ERROR"},
-    )  # fmt: skip
-
-
-def test_a_log_has_a_line_for_each_change(tmp_path, capsys):
-    progress = example(tmp_path)
+    state = {"running": {"train@me": Job(log=Path("log"))}, "failed": {"decode@you": "ERROR"}}
+    progress = Progress(graph=graph, done={"decode@me": 2.0}, **state)
     with shown_progress() as show:
         show(progress)
         show(progress)

@@ -1,11 +1,11 @@
 import re
 import shutil
 import signal
-import subprocess
 import sys
 
 import pytest
 
+from tests.command import started
 from tests.project.remotes import s3_client, wait_for
 
 pytestmark = pytest.mark.slow
@@ -33,10 +33,8 @@ def test_a_team_shares_results_and_past_runs(owner, remote, tmp_path):
     output = mate.command("join")
     assert re.findall("Running stage '(.*)'", output) == ["render"]
     assert "brought 2 outs" in output
-    assert set(mate.files("artifacts/models", "artifacts/keypoints")) == {
-        "artifacts/models/ada",
-        "artifacts/keypoints/ben/ben_1",
-    }
+    brought = {"artifacts/models/ada", "artifacts/keypoints/ben/ben_1"}
+    assert set(mate.files("artifacts/models", "artifacts/keypoints")) == brought
 
     mate.edit("params.yaml", "crf: 3", "crf: 1")  # what the owner ran before he shared
     output = mate.command("join")
@@ -109,16 +107,11 @@ def test_a_killed_share_goes_on(owner, s3, tmp_path):
     owner.environment.update(s3.environment)
     address = ("share", f"{s3.url}/killed", *s3.options)
     client = s3_client(s3.options[1], s3.environment)
-    killed = subprocess.Popen(
-        [sys.executable, "-c", "from motiontransfer.cli.app import main; main()", *address],
-        cwd=owner.root,
-        env=owner.all_variables(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    program = [sys.executable, "-c", "from motiontransfer.cli.app import main; main()", *address]
+    killed = started(*program, cwd=owner.root, env=owner.all_variables())
     wait_for(lambda: _count(client, "dance/killed/files") > 10)
     killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    killed.communicate()
     arrived = _count(client, "dance/killed/files")
     assert arrived < 150
     assert _count(client, "dance/killed/runs") == 0  # entries come after what they name

@@ -1,8 +1,3 @@
-"""A signed video has the same streams and a manifest of networks and inputs, without names.
-
-Credentials are the user's, or this machine's self-signed ones.
-"""
-
 import json
 import stat
 import threading
@@ -51,9 +46,8 @@ def test_an_anonymous_certificate_is_made_once_and_readable_by_its_owner_only(tm
 def test_processes_that_make_one_at_once_agree(monkeypatch):
     together = threading.Barrier(4)
     made = module._self_signed
-    monkeypatch.setattr(
-        module, "_self_signed", lambda key: together.wait(timeout=10) < 4 and made(key)
-    )
+    make = lambda key: together.wait(timeout=10) < 4 and made(key)  # noqa: E731
+    monkeypatch.setattr(module, "_self_signed", make)
     with ThreadPoolExecutor(4) as threads:
         chains = list(threads.map(lambda _: load_credentials().chain, range(4)))
     assert len(set(chains)) == 1
@@ -115,9 +109,7 @@ def test_the_manifest_states_networks_and_inputs_and_the_streams_are_unchanged(t
     data = {item["label"]: item["data"] for item in manifest["assertions"]}
     (action,) = data["c2pa.actions.v2"]["actions"]
     assert action["action"] == "c2pa.created"
-    assert action["digitalSourceType"] == (
-        "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-    )
+    assert action["digitalSourceType"].endswith("/digitalsourcetype/trainedAlgorithmicMedia")
     assert data["motiontransfer.transfer"].items() >= ASSERTION_DATA.items()
     assert all(item["created"] for item in manifest["assertions"])
     found = []

@@ -4,12 +4,8 @@ from dataclasses import asdict, replace
 import c2pa
 import pytest
 
-from motiontransfer.core.errors import (
-    MissingFileError,
-    MotionTransferError,
-    ProvenanceError,
-    VideoError,
-)
+from motiontransfer.core import errors
+from motiontransfer.core.errors import ProvenanceError
 from motiontransfer.provenance import verification
 from motiontransfer.provenance.signing import load_credentials, sign_file
 from motiontransfer.provenance.verification import provenance_lines, read_provenance
@@ -39,14 +35,13 @@ def test_an_altered_video_is_not_valid_for_c2pas_reasons(signed):
 def by_an_editor(tmp_path):
     """Sign a video with another software's manifest."""
 
-    def sign(
-        *assertions, name="editor", video=None, change=lambda builder: None, did="c2pa.created"
-    ):
+    def sign(*assertions, name="editor", video=None, change=None, did="c2pa.created"):
         action = {"action": did, "digitalSourceType": CAPTURE}
         actions = {"label": "c2pa.actions.v2", "data": {"actions": [action]}}
         info = [{"name": name, "version": "2"}]
         builder = c2pa.Builder({"claim_generator_info": info, "assertions": [actions, *assertions]})
-        change(builder)
+        if change:
+            change(builder)
         source = video or signing.unsigned_video(tmp_path / "u.mp4")
         builder.sign_file(str(source), str(tmp_path / "e.mp4"), signing.c2pa_signer())
         return tmp_path / "e.mp4"
@@ -76,10 +71,11 @@ def test_a_remote_manifest_is_not_fetched(by_an_editor):
         read_provenance(by_an_editor(change=keep_elsewhere))
 
 
-@pytest.mark.parametrize(
-    ("name", "error"),
-    [("none.mp4", MissingFileError), ("notes.txt", VideoError), ("half.mp4", MotionTransferError)],
-)
+FAULTS = {"none.mp4": errors.MissingFileError, "notes.txt": errors.VideoError}
+FAULTS["half.mp4"] = errors.MotionTransferError
+
+
+@pytest.mark.parametrize(("name", "error"), FAULTS.items())
 def test_faults_are_one_line(name, error, signed, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "half.mp4").write_bytes(signed.read_bytes()[:2000])
@@ -91,9 +87,8 @@ def test_faults_are_one_line(name, error, signed, tmp_path):
 def test_control_characters_and_a_statement_of_another_form_are_replaced(by_an_editor):
     strange = {"networks": [7, {"role": ["x"]}], "source": "here"}
     assertion = {"label": "motiontransfer.transfer", "data": strange}
-    lines = provenance_lines(
-        read_provenance(by_an_editor(assertion, name="\x1b[2Jnice\n  content   fine"))
-    )
+    video = by_an_editor(assertion, name="\x1b[2Jnice\n  content   fine")
+    lines = provenance_lines(read_provenance(video))
     assert all(line.isprintable() for line in lines)
     assert lines[1].endswith("written by ?[2Jnice?  content   fine 2")
     assert lines[3:] == ["  ['x']     None, weights SHA-256 None"]

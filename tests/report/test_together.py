@@ -12,10 +12,6 @@ from tests.report.conftest import NUM_FRAMES, RATE, coded_frames
 NAMES = ("ada_as_ben", "eve_as_ben")
 
 
-def transfer(*, target, source="dance"):
-    return Transfer(source=source, source_subject="ben", target=target, truth="none")
-
-
 @pytest.fixture
 def transfers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -24,7 +20,8 @@ def transfers(tmp_path, monkeypatch):
     for name in NAMES:
         result = tmp_path / f"results/{name}/transfer.mp4"
         write_video(result, coded_frames(), frame_rate=RATE, crf=4)
-    return {name: transfer(target=name[:3]) for name in NAMES}
+    of = {"source": "dance", "source_subject": "ben", "truth": "none"}
+    return {name: Transfer(target=name[:3], **of) for name in NAMES}
 
 
 def test_the_page_has_the_source_and_each_result_and_is_named_by_them(
@@ -43,7 +40,7 @@ def test_the_page_has_the_source_and_each_result_and_is_named_by_them(
 def test_one_transfer_two_sources_or_a_missing_result_are_refused(transfers, tmp_path):
     with pytest.raises(ParamsError, match="ada_as_ben of"):
         write_transfers_page(tmp_path / "page.html", {"ada_as_ben": transfers["ada_as_ben"]})
-    others = {**transfers, "x": transfer(target="ada", source="walk")}
+    others = {**transfers, "x": transfers["ada_as_ben"].model_copy(update={"source": "walk"})}
     with pytest.raises(ParamsError, match="eve_as_ben, x of dance, walk"):
         write_transfers_page(tmp_path / "page.html", others)
     (tmp_path / "results/eve_as_ben/transfer.mp4").unlink()

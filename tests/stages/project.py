@@ -64,21 +64,19 @@ def add_target():
     write_appearance(ARTIFACTS / "models/ada/appearance.safetensors", appearance)
 
 
+def write_statistics_of(subject, keypoints):
+    how = {"min_score": 0.3, "cluster_fraction": 0.7, "outlier_quantile": 1.0}
+    write_statistics(ARTIFACTS / f"statistics/{subject}.json", fit_statistics([keypoints], **how))
+
+
 def add_everything_to_render():
     """The source's clip with sound, both statistics, and untrained weights of the target."""
     target, source = dance(NUM_TARGET_FRAMES), dance(NUM_SOURCE_FRAMES, seed=7)
     add_source(ARTIFACTS, "ben", "dance", source)
-    for subject, keypoints in (("ada", target), ("ben", source)):
-        statistics = fit_statistics(
-            [keypoints], min_score=0.3, cluster_fraction=0.7, outlier_quantile=1.0
-        )
-        write_statistics(ARTIFACTS / f"statistics/{subject}.json", statistics)
-    write_models(ARTIFACTS / "models/ada")
-
-
-def write_models(models):
-    """Untrained weights of a target and its face."""
+    write_statistics_of("ada", target)
+    write_statistics_of("ben", source)
     torch.manual_seed(0)
+    models = ARTIFACTS / "models/ada"
     config = generator_config(background="generated")
     network = build_generator(config, background_image=None).apply(initialize)
     write_generator(models / "generator.safetensors", config, network, split=HELD_OUT)

@@ -31,10 +31,7 @@ def _project(tmp_path, monkeypatch):
 def test_references_of_all_clips_but_of_no_held_out_frame_give_the_same_bytes_each_time():
     add_clip(ARTIFACTS, "ada", "b", dance(12))
     add_clip(ARTIFACTS, "ada", "a", dance(8, seed=3))
-    said = fit_appearance.main("ada")
-    assert (
-        said == "artifacts/models/ada/appearance.png shows from which side each body part was seen"
-    )
+    assert fit_appearance.main("ada").startswith("artifacts/models/ada/appearance.png shows ")
     appearance = read_appearance(Path("artifacts/models/ada/appearance.safetensors"))
     last = [round(frames * (1 - HELD_OUT.held_out_fraction)) - 2 for frames in (8, 12)]
     assert len(appearance.frames) == 4
@@ -55,9 +52,8 @@ def test_references_of_all_clips_but_of_no_held_out_frame_give_the_same_bytes_ea
 
 def test_all_clips_of_the_subject_are_fitted_together_to_the_same_bytes_each_time():
     write_keypoints(FOLDER / "b.parquet", stick_person([70, 80, 100], [33, 35, 45]))
-    write_keypoints(
-        FOLDER / "a.parquet", stick_person([40, 60, 70], [50, 30, 30], missing=[(2, "left_ankle")])
-    )
+    other = stick_person([40, 60, 70], [50, 30, 30], missing=[(2, "left_ankle")])
+    write_keypoints(FOLDER / "a.parquet", other)
     (FOLDER / ".half.tmp.parquet").write_bytes(b"left by a killed run")
     fit_normalization.main("ada")
     statistics = read_statistics(Path("artifacts/statistics/ada.json"))

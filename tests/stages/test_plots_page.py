@@ -56,9 +56,7 @@ def test_curves_are_drawn_and_sorted_into_chapters_without_a_network(page, brows
         tab.on("request", lambda request: asked.append(request.url))
         tab.on("pageerror", lambda error: faults.append(str(error)))
         tab.goto(page.as_uri())
-        tab.wait_for_function(
-            f"document.querySelectorAll('canvas, svg.marks').length == {len(CURVES)}"
-        )
+        tab.wait_for_function("document.querySelectorAll('canvas, svg.marks').length == 2")
         titles = tab.locator("h2").all_inner_texts()
         images = tab.locator("section img")
         loaded = [images.nth(i).evaluate("img => img.naturalWidth") for i in range(4)]

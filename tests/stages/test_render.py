@@ -25,26 +25,20 @@ from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import puppet_frames, upsample_frames
 from motiontransfer.retargeting.normalization import normalize_by_ankles
-from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
+from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from stages import encode, normalize, preview
 from stages import render as render_stage
 from tests.films import film
 from tests.people import SIZE, dance, known_to, puppet_of
-from tests.stages.project import (
-    NORMALIZATION,
-    NUM_SOURCE_FRAMES,
-    NUM_TARGET_FRAMES,
-    RENDER,
-    TRANSFER,
-    add_everything_to_render,
-    write_params,
-)
+from tests.stages import project
+from tests.stages.project import NORMALIZATION, NUM_SOURCE_FRAMES, TRANSFER, write_params
 from tests.training.small import translator_config, write_translator
 from tests.video.conftest import click_starts, kill_decoder
 
 VIDEOS = ("transfer.mp4", "comparison.mp4")
 RESULTS = Path("results/ada_as_ben")
+APPEARANCE = Path("artifacts/models/ada/appearance.safetensors")
 FACE_CYCLE = Path("artifacts/poses/ada_as_ben/face_cycle.safetensors")
 METRICS = Path("artifacts/counts/ada_as_ben/encode.json")
 RENDERED = Path("artifacts/rendered/ada_as_ben")
@@ -57,7 +51,7 @@ def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        add_everything_to_render()
+        project.add_everything_to_render()
     return folder
 
 
@@ -74,7 +68,7 @@ def project_in(folder, inputs):
 def configure(*, truth="none", **render):
     write_params(
         normalization=NORMALIZATION,
-        render={**RENDER, **render},
+        render={**project.RENDER, **render},
         transfers={"ada_as_ben": {**TRANSFER, "truth": truth}},
     )
 
@@ -116,27 +110,17 @@ def with_truth(num_frames):
     film(Path("data/truth/real.mkv"), dance(num_frames, seed=3))
 
 
-def add_translator():
-    torch.manual_seed(0)
-    translator = FaceTranslator(translator_config()).apply(initialize)
-    write_translator(FACE_CYCLE, translator)
-
-
 def packets(path):
     """The coded pictures and sound of a video, without the manifest."""
     with av.open(str(path)) as container:
-        return [
-            (packet.stream.type, packet.pts, bytes(packet))
-            for packet in container.demux()
-            if packet.size
-        ]
+        found = (packet for packet in container.demux() if packet.size)
+        return [(packet.stream.type, packet.pts, bytes(packet)) for packet in found]
 
 
 def test_the_poses_are_the_sources_in_the_targets_place(rendered):
     source = read_keypoints(Path("artifacts/keypoints/ben/dance.parquet"))
-    ben, ada = (
-        read_statistics(Path(f"artifacts/statistics/{name}.json")) for name in ("ben", "ada")
-    )
+    files = (Path(f"artifacts/statistics/{name}.json") for name in ("ben", "ada"))
+    ben, ada = map(read_statistics, files)
     expected = normalize_by_ankles(source, source=ben, target=ada)
     assert np.array_equal(read_keypoints(rendered / POSES).points, expected.points)
     assert not np.array_equal(expected.points, source.points)
@@ -146,9 +130,8 @@ def test_poses_are_medians_over_frames_where_that_is_asked_for(rendered):
     """A joint that jumps in one frame does not, and what is missing stays missing."""
     normalize.main("ada_as_ben")
     before = read_keypoints(POSES)
-    write_params(
-        normalization={**NORMALIZATION, "smoothing": "median"}, transfers={"ada_as_ben": TRANSFER}
-    )
+    smoothed = {**NORMALIZATION, "smoothing": "median"}
+    write_params(normalization=smoothed, transfers={"ada_as_ben": TRANSFER})
     normalize.main("ada_as_ben")
     found = read_keypoints(POSES)
     assert np.array_equal(found.score, before.score)
@@ -160,12 +143,9 @@ def test_poses_are_medians_over_frames_where_that_is_asked_for(rendered):
 
 @pytest.mark.parametrize("subject", ["ben", "ada"])
 def test_joints_that_one_detector_lacks_are_named_and_the_face_stays(subject, caplog):
-    frames, seed = (NUM_SOURCE_FRAMES, 7) if subject == "ben" else (NUM_TARGET_FRAMES, 0)
+    frames, seed = (NUM_SOURCE_FRAMES, 7) if subject == "ben" else (project.NUM_TARGET_FRAMES, 0)
     body = known_to(COCO_17, dance(frames, seed=seed))
-    write_statistics(
-        Path(f"artifacts/statistics/{subject}.json"),
-        fit_statistics([body], min_score=0.3, cluster_fraction=0.7, outlier_quantile=1.0),
-    )
+    project.write_statistics_of(subject, body)
     if subject == "ben":
         write_keypoints(Path("artifacts/keypoints/ben/dance.parquet"), body)
     with caplog.at_level("INFO"):
@@ -205,7 +185,8 @@ def test_the_face_makes_a_difference_unless_it_is_turned_off(rendered):
 def test_faces_can_be_translated_where_that_was_trained_and_blended_either_way(rendered):
     render(face="cycle")
     assert packets(RESULTS / "transfer.mp4") == packets(rendered / RESULTS / "transfer.mp4")
-    add_translator()
+    torch.manual_seed(0)
+    write_translator(FACE_CYCLE, FaceTranslator(translator_config()).apply(initialize))
     results = [packets(rendered / RESULTS / "transfer.mp4")]  # residual, feather
     for face, blending in (("cycle", "feather"), ("cycle", "poisson")):
         render(face=face, face_blending=blending)
@@ -220,16 +201,13 @@ def network(role, architecture, file):
     return {"role": role, "architecture": architecture, "weights_sha256": weights}
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("transfer.mp4", "trainedAlgorithmicMedia"),
-        ("comparison.mp4", "compositeWithTrainedAlgorithmicMedia"),  # real frames are in it
-    ],
-)
+KINDS = dict(zip(VIDEOS, ("trained", "compositeWithTrained"), strict=True))  # with real frames
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS.items())
 def test_manifests_have_type_networks_and_source_but_no_names(rendered, name, kind):
     found = read_provenance(rendered / RESULTS / name)
-    assert (found.integrity, found.source_type) == ("unaltered", kind)
+    assert (found.integrity, found.source_type) == ("unaltered", f"{kind}AlgorithmicMedia")
     assert found.assertion["networks"] == [
         network("generator", "fast", "artifacts/models/ada/generator.safetensors"),
         network("face", "residual", "artifacts/models/ada/face_generator.safetensors"),
@@ -298,7 +276,7 @@ def add_masks(unsigned):
     """The frames of another project, with a mask."""
     shutil.copytree(unsigned / "artifacts", "artifacts", dirs_exist_ok=True)
     puppet = puppet_of(dance(3), [0])
-    write_appearance(Path("artifacts/models/ada/appearance.safetensors"), puppet.appearance)
+    write_appearance(APPEARANCE, puppet.appearance)
     with FrameStore(RENDERED / "frames.mkv") as store:
         frames, rate = [*store.frames()], store.frame_rate
     mask = np.zeros((*SIZE, 1), np.uint8)
@@ -306,6 +284,14 @@ def add_masks(unsigned):
     masked = [np.concatenate([frame, mask], axis=2) for frame in frames]
     write_frames(RENDERED / "frames.mkv", masked, frame_rate=rate)
     return frames, mask[..., 0] > 0
+
+
+def untrained():
+    """Leave the target nothing but an appearance, which this is."""
+    full = puppet_of(dance(3, size=(270, 480)), [0]).appearance
+    shutil.rmtree("artifacts/models")
+    write_appearance(APPEARANCE, full)
+    return full
 
 
 OTHERS = RESULTS / "backgrounds"
@@ -351,9 +337,7 @@ def test_with_alpha_there_are_a_file_for_editors_and_one_for_browsers(unsigned, 
 
 def test_a_target_who_is_not_trained_is_drawn_by_the_puppet_alone_at_full_size(monkeypatch):
     """The result is there before its comparison is begun, which shows its frames."""
-    full = puppet_of(dance(3, size=(270, 480)), [0]).appearance
-    shutil.rmtree("artifacts/models")
-    write_appearance(Path("artifacts/models/ada/appearance.safetensors"), full)
+    full = untrained()
     configure(face="cycle", background="green")
     normalize.main("ada_as_ben")
     assert "not trained" in render_stage.main("ada_as_ben")
@@ -382,9 +366,7 @@ def test_a_target_who_is_not_trained_is_drawn_by_the_puppet_alone_at_full_size(m
 
 def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
     """No network is read; it is labeled and signed as the result is."""
-    full = puppet_of(dance(3, size=(270, 480)), [0]).appearance
-    shutil.rmtree("artifacts/models")
-    write_appearance(Path("artifacts/models/ada/appearance.safetensors"), full)
+    full = untrained()
     normalize.main("ada_as_ben")
     preview.main("ada_as_ben")
     path = RESULTS / "preview.mp4"
@@ -408,14 +390,12 @@ def test_frames_become_larger_when_they_are_encoded(monkeypatch):
     """To the height of the target's video, or less, with the puppet as the guide."""
     full = [2 * side for side in SIZE]
     puppet = puppet_of(dance(3, size=tuple(full)), [0])
-    write_appearance(Path("artifacts/models/ada/appearance.safetensors"), puppet.appearance)
+    write_appearance(APPEARANCE, puppet.appearance)
     main()
     path = RENDERED / "rendered.json"
     write_checked_json(path, {**read_checked_json(path), "full_size": full})
     shown = []
-    monkeypatch.setattr(
-        encode, "write_videos", lambda folder, frames, *_, **__: shown.extend(frames)
-    )
+    monkeypatch.setattr(encode, "write_videos", lambda _, frames, *__, **___: shown.extend(frames))
     configure(provenance="none")
     encode.main("ada_as_ben")
     with FrameStore(RENDERED / "frames.mkv") as store:

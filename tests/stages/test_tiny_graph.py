@@ -5,19 +5,19 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
 import yaml
 
-from motiontransfer.core.errors import MissingFileError, VideoError
+from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.stages import STAGES
 from motiontransfer.core.tensor_files import read_described
 from motiontransfer.evaluation.measurements import Measurements, nested, read_measurements
 from motiontransfer.puppet.target_clips import HeldOut
 from stages import evaluate, evaluate_transfer
 from tests.tiny_project import edit_yaml
-from tests.video.conftest import kill_decoder
 
 FRAMES = "artifacts/frames/ben/demo_dance/frames.mkv"
 GENERATOR = "artifacts/models/ada/generator.safetensors"
@@ -47,6 +47,23 @@ def test_evaluated_frames_are_twice_as_high_as_the_working_image_if_they_can(
     assert evaluate._size(renderer) == (height, 1)
 
 
+def test_workers_that_keep_rendered_films_open_end_before_their_folder_goes(monkeypatch):
+    """No system but POSIX removes files that are open."""
+    seen, nothing = [], Measurements(summary=())
+    for name in (
+        *("load_section", "open_networks", "load_renderer", "make_runtime", "read_target_clips"),
+        *("write_curves", "write_measurements"),
+    ):
+        monkeypatch.setattr(evaluate, name, Mock())
+    monkeypatch.setattr(evaluate, "_size", lambda _: (64, 64))
+    rendered = lambda *_, scratch, **__: seen.append(scratch) or nothing  # noqa: E731
+    monkeypatch.setattr(evaluate, "evaluate_reconstruction", rendered)
+    monkeypatch.setattr(evaluate, "end_workers", lambda: seen.append(seen[0].is_dir()))
+    evaluate.main("ada")
+    assert seen[1:] == [True]
+    assert not seen[0].exists()
+
+
 def test_a_transfer_is_evaluated(project):
     curve = pd.read_csv("artifacts/evaluation_transfer/ada_as_ben/truth_likeness_person.csv")
     assert list(curve) == ["frame_index", "ours", "nearest_neighbours"]
@@ -67,19 +84,12 @@ def test_the_baseline_has_no_frames_that_were_held_out_of_training(project, monk
     asked, nothing = [], Measurements(summary=())
     held_out = HeldOut(held_out_fraction=0.5, gap_frames=1)
     monkeypatch.setattr(evaluate_transfer, "held_out_by", lambda _: held_out)
-    monkeypatch.setattr(
-        evaluate_transfer, "evaluate_transfer", lambda *given, **_: asked.append(given) or nothing
-    )
+    asks = lambda *given, **_: asked.append(given) or nothing  # noqa: E731
+    monkeypatch.setattr(evaluate_transfer, "evaluate_transfer", asks)
     evaluate_transfer.main("ada_as_ben")
     ((_, _, (clip,)),) = asked
     assert (clip.training, clip.held_out) == (range(14), range(15, 30))
     assert read_described(Path(GENERATOR), "held_out", HeldOut) != held_out
-
-
-def test_a_ground_truth_that_kills_its_decoder_is_refused(project, monkeypatch):
-    monkeypatch.setattr("motiontransfer.video.frame_store.to_srgb", kill_decoder)
-    with pytest.raises(VideoError, match=rf"^{TRUTH}: decoding it was killed"):
-        evaluate_transfer.main("ada_as_ben")
 
 
 def test_the_report_has_the_params_of_this_transfer_only(project):
@@ -119,16 +129,8 @@ def test_a_missing_input_is_named(project, stage, file):
         import_module(f"stages.{name}").main(key)
 
 
-OTHERS = {
-    "film",
-    "check_params",
-    "fit_scene",
-    "place_in_film",
-    "guide",
-    "train_forensics",
-    "train_face_cycle",
-}
-"""The demo's, one that reads params.yaml as a file, and three that the tiny project has not."""
+OTHERS = {"film", "check_params"}  # the demo's, and one that reads params.yaml as a file
+OTHERS |= {"fit_scene", "place_in_film", "guide", "train_forensics", "train_face_cycle"}  # not run
 
 
 @pytest.mark.slow
@@ -143,7 +145,6 @@ def test_a_stage_runs_with_the_sections_that_dvc_records_of_it(
     name = next(name for name in lock if name.partition("@")[0] == stage)
     recorded = lock[name].get("params", {}).get("params.yaml", {})
     sections = {key.partition(".")[0] for key in recorded} | {"compute", "logging"}
-    edit_yaml(
-        Path("params.yaml"), lambda params: [params.pop(key) for key in params.keys() - sections]
-    )
+    left_out = lambda params: [params.pop(key) for key in params.keys() - sections]  # noqa: E731
+    edit_yaml(Path("params.yaml"), left_out)
     import_module(f"stages.{stage}").main(*name.split("@")[1:])

@@ -188,9 +188,8 @@ def start():
 
 @pytest.mark.slow
 def test_two_processes_that_the_stage_starts_stop_and_go_on_together(warm):
-    project.write_params(
-        train_gan={**project.TRAIN_GAN, "steps": 60, "batch_size": 2, "devices": 2}
-    )
+    of_two = {"steps": 60, "batch_size": 2, "devices": 2}
+    project.write_params(train_gan=project.TRAIN_GAN | of_two)
     project.add_target()
     stopped = start()
     while stopped.poll() is None and not list(Path("checkpoints").rglob("step_*")):

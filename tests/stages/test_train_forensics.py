@@ -16,14 +16,8 @@ from motiontransfer.pose.keypoints import write_keypoints
 from stages.train_forensics import main
 from tests.films import add_clip
 from tests.people import dance
-from tests.stages.project import (
-    ARTIFACTS,
-    PARAMS,
-    SMALL,
-    TRANSFER,
-    add_everything_to_render,
-    write_params,
-)
+from tests.stages import project
+from tests.stages.project import ARTIFACTS, PARAMS, SMALL
 from tests.training.small import generator_config
 
 WEIGHTS = Path("artifacts/forensics/detector.safetensors")
@@ -39,8 +33,9 @@ TRAIN_FORENSICS = PARAMS["train_forensics"] | {
 @pytest.fixture(autouse=True)
 def _project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write(TRAIN_FORENSICS)
-    add_everything_to_render()
+    of_all = {"trained": ["ada"], "transfers": {"ada_as_ben": project.TRANSFER}}
+    project.write_params(**of_all, train_forensics=TRAIN_FORENSICS)
+    project.add_everything_to_render()
     draw_visible_weights()
     add_clip(ARTIFACTS, "ada", "walk", pacing(42))
     add_clip(ARTIFACTS, "ben", "dance", pacing(10, seed=7))
@@ -67,10 +62,6 @@ def draw_visible_weights():
     for parameter in generator.parameters():
         parameter.data *= 3
     write_weights(path, generator, description=description)
-
-
-def write(section):
-    write_params(trained=["ada"], transfers={"ada_as_ben": TRANSFER}, train_forensics=section)
 
 
 @pytest.mark.slow

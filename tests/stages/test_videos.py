@@ -82,10 +82,7 @@ def test_rate_and_crop_come_from_params(filmed):
     ("video", "message"),
     [
         ({"path": "no.mp4"}, "videos.clip_1.path: no such file: no.mp4"),
-        (
-            {"crop": [0, 0, 99, 9]},
-            "crop: expected x0 < x1 and y0 < y1 inside an image of 64x48 pixels, got [0, 0",
-        ),
+        ({"crop": [0, 0, 99, 9]}, "crop: expected x0 < x1 and y0 < y1 inside an image of 64x48"),
     ],
 )
 def test_a_fault_of_decoding_is_one_line_and_a_failure(filmed, capsys, video, message):

@@ -1,0 +1,105 @@
+"""Pages agree with the params' models, the recorded demo, and each other."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from markdown.extensions.toc import slugify
+
+from benchmarks.record import with_figures
+from motiontransfer.core.params import Guide, Transfer
+from stages.check_params import SECTIONS, VideoParams
+from tests.tiny_project import ROOT
+
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NAMED = re.compile(r"`(?:(\w+)\.)?(\w+): ([\w.-]+)`")  # `section.key: value`
+LINK = re.compile(r"\]\((?!https?://)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
+GENERATED = {"commands.md", "params.md"}  # their headings are not in the Markdown
+
+
+def is_valid(section: str, key: str, value: object) -> bool:
+    try:
+        SECTIONS[section].model_validate({**PARAMS[section], key: value})
+    except ValueError:
+        return False
+    return True
+
+
+def test_every_value_that_a_page_names_is_one_that_its_key_takes():
+    wrong, found = [], 0
+    for page in PAGES:
+        for section, key, text in NAMED.findall(page.read_text(encoding="utf-8")):
+            readers = [s for s in SECTIONS if key in PARAMS[s] and section in ("", s)]
+            found += bool(readers)
+            if readers and not any(is_valid(s, key, yaml.safe_load(text)) for s in readers):
+                wrong.append(f"{page.name}: {key}: {text}")
+    assert not wrong
+    assert found > 30
+
+
+def test_the_first_table_and_the_headline_in_git_are_those_of_the_recorded_demo():
+    page = (ROOT / "README.md").read_text()
+    recorded = json.loads((ROOT / "docs/demo.json").read_text())
+    headline = json.loads((ROOT / "results/ada_as_ben/metrics.json").read_text())
+    for region in ("person", "face", "hands"):
+        assert headline[f"truth_{region}"] == recorded["truth"]["ours"][region]["likeness"]
+    assert with_figures(page, recorded) == page
+    recorded["truth"]["ours"]["face"]["likeness"] = 0.1234
+    assert "| likeness, face | 0.123 | " in with_figures(page, recorded)
+
+
+@pytest.fixture(scope="module")
+def reference() -> dict[str, dict[str, list[str]]]:
+    """Cells (values, default, meaning) by section and key, of the page of all params."""
+    spec = importlib.util.spec_from_file_location("generated", ROOT / "docs/generated.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sections: dict[str, dict[str, list[str]]] = {}
+    for line in module.params_reference().splitlines():
+        if line.startswith("## "):
+            rows = sections.setdefault(line.strip("# `"), {})
+        elif line.startswith("| `"):
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            rows[cells[0].strip("`")] = cells[1:]
+    return sections
+
+
+def test_every_key_is_on_the_page_with_its_default_values_and_meaning(reference):
+    shown = {
+        section: {key: yaml.safe_load(row[1].strip("`")) for key, row in rows.items()}
+        for section, rows in reference.items()
+        if not section.endswith(".NAME")
+    }
+    assert shown == PARAMS
+    assert all(row[0] and len(row[2]) > 5 for rows in reference.values() for row in rows.values())
+
+
+def test_entries_have_the_keys_and_defaults_of_their_models(reference):
+    models = dict.fromkeys(("guides", "in_film", "face_cycles"), Guide)
+    for section, model in {**models, "videos": VideoParams, "transfers": Transfer}.items():
+        assert set(reference[f"{section}.NAME"]) == set(model.model_fields)
+    defaults = {key: reference["videos.NAME"][key][1] for key in ("person", "detector", "path")}
+    assert defaults == {"person": "`largest`", "detector": "`null`", "path": "required"}
+
+
+def anchors(page: Path) -> set[str]:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    return {slugify(title, "-") for title in re.findall(r"^#+ (.+)$", text, flags=re.M)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_to_files_and_headings(page):
+    for link in LINK.finditer(page.read_text()):
+        linked = page.parent / link["path"] if link["path"] else page
+        assert linked.exists(), link[0]
+        if link["anchor"] and linked.name not in GENERATED:
+            assert link["anchor"] in anchors(linked), link[0]
+
+
+def test_the_navigation_names_every_page():
+    named = re.findall(r": (\w[\w-]*\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.M)
+    assert sorted(named) == [page.name for page in PAGES[1:]]
