@@ -65,11 +65,12 @@ def project(warm, tmp_path, monkeypatch):
     return project_of_films(tmp_path / "project", files, monkeypatch)
 
 
-@pytest.fixture
-def films(tmp_path):
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
     """Of two people, and of another dancer, with names that are no names of entries."""
     walked = {"the dance!": (51, 40), "IMG 42": (52, 40), "encore": (53, 40)}
-    return [film_person(tmp_path / f"{name}.mkv", [at] * 25) for name, at in walked.items()]
+    folder = tmp_path_factory.mktemp("films")
+    return [film_person(folder / f"{name}.mkv", [at] * 25) for name, at in walked.items()]
 
 
 def ran():

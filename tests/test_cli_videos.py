@@ -20,9 +20,9 @@ def project(tmp_path, monkeypatch):
     return project_of_films(tmp_path / "project", {"dvc.yaml": pipeline}, monkeypatch)
 
 
-@pytest.fixture
-def clip(tmp_path):
-    return film_person(tmp_path / "IMG 42.mkv")
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return film_person(tmp_path_factory.mktemp("clip") / "IMG 42.mkv")
 
 
 def test_adding_prints_metadata_and_quality(clip, monkeypatch, capsys):

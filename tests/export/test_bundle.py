@@ -106,9 +106,10 @@ def statistics_of(poses):
     return fit_statistics([poses], min_score=0.3, cluster_fraction=None, outlier_quantile=0.98)
 
 
-@pytest.fixture(
-    scope="module", params=["puppet", "pose_alone", pytest.param("paper", marks=pytest.mark.slow)]
-)
+EXPORTED = ["pose_alone", *(pytest.param(it, marks=pytest.mark.slow) for it in ("puppet", "paper"))]
+
+
+@pytest.fixture(scope="module", params=EXPORTED)
 def exported(request, tmp_path_factory) -> Path:
     """A project with a target, exported to `ada`; READ ONLY."""
     folder = tmp_path_factory.mktemp(request.param)

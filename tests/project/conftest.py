@@ -56,10 +56,9 @@ def finished(tmp_path_factory) -> Machine:
     (machine.root / ".dvc").mkdir(parents=True)
     (machine.root / ".dvc/config").write_text("[core]\n    analytics = false\n")
     (machine.root / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
-    (machine.root / "dvc.yaml").write_text(TOY)
-    (machine.root / "params.yaml").write_text(PARAMS)
-    (machine.root / "films.yaml").write_text(FILMS)
-    (machine.root / ".gitignore").write_text(IGNORED)
+    texts = {"dvc.yaml": TOY, "params.yaml": PARAMS, "films.yaml": FILMS, ".gitignore": IGNORED}
+    for name, text in texts.items():
+        (machine.root / name).write_text(text)
     machine.git("init", "--quiet", "--initial-branch", "main")
     for video in ("ada_1", "ada_2", "ben_1"):
         path = machine.root / "data/videos" / video
@@ -76,6 +75,15 @@ def finished(tmp_path_factory) -> Machine:
 @pytest.fixture
 def owner(finished, tmp_path) -> Machine:
     return finished.copy(tmp_path / "owner")
+
+
+@pytest.fixture
+def here(owner, monkeypatch) -> Machine:
+    """The owner's machine, on which this process works."""
+    for name, value in owner.all_variables().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(owner.root)
+    return owner
 
 
 @pytest.fixture(scope="session")

@@ -99,8 +99,8 @@ def test_two_dancers_in_one_film_are_replaced_one_in_the_result_of_the_other(fil
     another = {**one, "subject": "film_00008_second", "person": "second_largest"}
     assert content["videos"]["film_00008"] == one
     assert content["videos"]["film_00008_second"] == another
-    films = {"film_00008": path, "film_00008_second": f"results/{transfer}/transfer.mp4"}
-    assert content["scenes"] == {of: {"subject": of, "film": film} for of, film in films.items()}
+    shown = {"film_00008": path, "film_00008_second": f"results/{transfer}/transfer.mp4"}
+    assert content["scenes"] == {of: {"subject": of, "film": film} for of, film in shown.items()}
     assert [*content["in_film"]] == [transfer, second.transfer]
     before = files()
     assert [each.transfer for each in both()] == [transfer, second.transfer]

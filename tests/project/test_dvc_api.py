@@ -27,14 +27,11 @@ from motiontransfer.pipeline.dvc_api import (
 
 
 @pytest.fixture
-def repo(owner, folder, monkeypatch):
+def repo(here, folder):
     """The owner's project after two runs, which differ in `render.crf`, with a remote."""
-    for name, value in owner.all_variables().items():
-        monkeypatch.setenv(name, value)
-    with (owner.root / ".dvc/config").open("a") as config:
+    with (here.root / ".dvc/config").open("a") as config:
         config.write(f"    remote = team\n['remote \"team\"']\n    url = {folder.url}\n")
-    monkeypatch.chdir(owner.root)
-    with opened(owner.root) as repo:
+    with opened(here.root) as repo:
         yield repo
 
 

@@ -182,12 +182,10 @@ GONE = Path("artifacts/keypoints/ben/ben_1")
 
 
 @pytest.fixture
-def machine(owner, tmp_path, monkeypatch):
+def machine(here):
     """The team's pipeline after one video was removed."""
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".site"))
-    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / ".global"))
-    owner.edit("films.yaml", "    ben_1: {subject: ben}\n", "")
-    return owner
+    here.edit("films.yaml", "    ben_1: {subject: ben}\n", "")
+    return here
 
 
 def test_only_outputs_that_no_stage_has_now_are_orphaned(machine):
@@ -212,7 +210,6 @@ def test_deleting_leaves_no_empty_folder(machine):
 
 
 def test_the_command_lists_and_asks_before_it_deletes(machine, monkeypatch, capsys):
-    monkeypatch.chdir(machine.root)
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     assert run_command(monkeypatch, "clean") == 1
     assert capsys.readouterr().out.startswith(f"{GONE}\ndelete these 1?")

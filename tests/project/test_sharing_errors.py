@@ -6,6 +6,7 @@ from motiontransfer.core.errors import MotionTransferError, RemoteError
 from motiontransfer.pipeline import remote
 from motiontransfer.pipeline.dvc_api import DvcException, opened
 from motiontransfer.pipeline.remote import errors_with_url
+from motiontransfer.pipeline.sharing import join, share
 from tests.project.remotes import free_port
 
 NO_KEYS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
@@ -55,13 +56,11 @@ class _LibraryError(Exception):
     ],
 )
 def test_errors_of_libraries_and_the_system_follow_the_url_and_bugs_stay(
-    owner, monkeypatch, error, told
+    here, monkeypatch, error, told
 ):
-    for name, value in owner.all_variables().items():
-        monkeypatch.setenv(name, value)
     expected = TypeError if isinstance(error, TypeError) else MotionTransferError
     monkeypatch.setattr(remote, "default_remote", lambda _: ("team", "URL"))
-    with opened(owner.root) as repo, pytest.raises(expected, match=told), errors_with_url(repo):
+    with opened(here.root) as repo, pytest.raises(expected, match=told), errors_with_url(repo):
         raise error
 
 
@@ -89,31 +88,38 @@ def test_a_video_that_is_not_shared_is_named(owner, folder, tmp_path):
     assert "`uv run dvc add data/videos/cleo_1`" in message
 
 
+def test_who_joins_with_all_up_to_date_runs_nothing(here, folder):
+    share(folder.url)
+    assert join(bring="needed")[-1] == "nothing had to run"
+
+
 SECRET = "secrets do not go into git: leave them out of the URL"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "line"),
+    ("url", "options", "line"),
     [
-        (["s3://AKIAKEY:SECRET@team/dance"], f"s3://team/dance: {SECRET}"),
-        (["ssh://me:SECRET@host/dance"], f"ssh://host/dance: {SECRET}"),
-        (["webdavs://host/dance?token=SECRET"], f"webdavs://host/dance: {SECRET}"),
-        (["s3:/bucket/x"], "s3:/bucket/x: not a URL; expected s3://"),
-        ([f"{__file__}/x"], f"{__file__}/x: "),
-        (["../Team (ä)"], "../Team (ä): DVC can write only ASCII to .dvc/config"),
-        (["../remote", "--endpoint", "http://x"], "--endpoint: only s3:// remotes have one"),
-        (["--profile", "me"], "--endpoint and --profile belong to a URL"),
+        ("s3://AKIAKEY:SECRET@team/dance", {}, f"s3://team/dance: {SECRET}"),
+        ("ssh://me:SECRET@host/dance", {}, f"ssh://host/dance: {SECRET}"),
+        ("webdavs://host/dance?token=SECRET", {}, f"webdavs://host/dance: {SECRET}"),
+        ("s3:/bucket/x", {}, "s3:/bucket/x: not a URL; expected s3://"),
+        (f"{__file__}/x", {}, f"{__file__}/x: "),
+        ("../Team (ä)", {}, "../Team (ä): DVC can write only ASCII to .dvc/config"),
+        ("../remote", {"endpoint": "http://x"}, "--endpoint: only s3:// remotes have one"),
+        (None, {"profile": "me"}, "--endpoint and --profile belong to a URL"),
     ],
 )
 def test_a_url_that_is_malformed_or_holds_a_secret_is_refused_and_config_stays(
-    owner, arguments, line
+    here, url, options, line
 ):
-    before = (owner.root / ".dvc/config").read_bytes()
-    message = owner.error("share", *arguments)
+    before = (here.root / ".dvc/config").read_bytes()
+    with pytest.raises(MotionTransferError) as told:
+        share(url, **options)
+    message = str(told.value)
     assert message.startswith(line)
     assert not [secret for secret in ("SECRET@", "=SECRET", "AKIAKEY") if secret in message]
     assert (SECRET in line) == (".dvc/config.local" in message)
-    assert (owner.root / ".dvc/config").read_bytes() == before
+    assert (here.root / ".dvc/config").read_bytes() == before
 
 
 def test_share_lists_stale_stages_and_prints_commands_quoted_for_the_shell(owner, folder):
