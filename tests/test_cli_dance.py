@@ -118,6 +118,7 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     assert Path("films.yaml").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_two_dancers_are_replaced_by_two_people(films, monkeypatch, capfd):
     dancer, me, other = films
     assert run_command(monkeypatch, "dance", dancer, me, "--and", other)
@@ -172,6 +173,7 @@ def test_a_result_is_told_of_once_it_is_there_though_its_stage_goes_on(tmp_path,
     assert told == ["encode@me"]
 
 
+@pytest.mark.slow
 def test_a_preview_is_made_before_any_training_and_the_next_call_goes_on(films, monkeypatch, capfd):
     dancer, me, _ = films
     monkeypatch.setattr("motiontransfer.cli.runs._LEAST_SECONDS", math.inf)  # on a busy machine
@@ -231,6 +233,7 @@ def test_poses_that_only_the_dancer_has_are_named_before_the_run(
     assert picture.exists()
 
 
+@pytest.mark.slow
 def test_a_missing_film_and_a_failing_stage_are_named_and_the_next_call_goes_on(
     films, monkeypatch, capfd
 ):

@@ -45,6 +45,7 @@ def test_entries_of_both_sides_of_a_lock_are_kept(tmp_path):
     ours = lock(old="2", gone="1", x="1", mine="1")
     theirs = lock(old="1", x="1", new="1")
     assert merge(base, ours, theirs, root=tmp_path) == lock(old="2", x="1", mine="1", new="1")
+    assert merge("", "", theirs, root=tmp_path) == theirs
 
 
 def test_of_an_entry_that_both_have_made_that_is_kept_whose_outputs_are_here(tmp_path):
