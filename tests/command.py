@@ -24,10 +24,7 @@ def run_command(monkeypatch, *arguments):
 
 
 def started(*command, **how) -> subprocess.Popen[str]:
-    """A process with its output and errors together as text; Ctrl-C stops it.
-
-    Under nohup, and in a shell's background, it would ignore it.
-    """
+    """A process with its output and errors as text; Ctrl-C stops it, under nohup, too."""
     return subprocess.Popen(
         [*map(str, command)], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL), **how,

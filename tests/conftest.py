@@ -26,10 +26,7 @@ hypothesis.settings.load_profile("quick")
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
-    """One thread, for fixtures of a module too: on some processors more end in other bytes.
-
-    On tensors as small as these more would wait for each other anyway.
-    """
+    """One thread, for fixtures of a module too: on some processors more end in other bytes."""
     torch.set_num_threads(1)
 
 
@@ -74,10 +71,7 @@ def warm(monkeypatch):
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory) -> Path:
-    """The tiny project after one `dvc repro`, without git; READ ONLY: tests work in copies.
-
-    It is made in TINY_RUN, where that is set, for all calls of pytest that follow.
-    """
+    """The tiny project after one `dvc repro`, without git, in TINY_RUN if set; READ ONLY."""
     root = Path(os.environ.get("TINY_RUN") or tmp_path_factory.mktemp("tiny") / "project")
     if not root.exists():
         run_tiny_project(root)

@@ -24,13 +24,7 @@ STILL = [(50, 40)] * 25
 
 
 def film(path: Path, shown, *, rate=25, draw=picture):
-    """Write a frame store.
-
-    Args:
-        shown: frames, or the keypoints of whom they show.
-        rate: of frames.
-        draw: a frame from keypoints and its index.
-    """
+    """Write a frame store of frames, or of those that `draw` makes of keypoints and an index."""
     frames = shown
     if isinstance(shown, Keypoints):
         frames, rate = (draw(shown, index) for index in range(shown.num_frames)), shown.frame_rate

@@ -57,11 +57,7 @@ _UPRIGHT = both_sides(
 
 
 def keypoints_of(frames, size=(60, 80), *, frame_rate=RATE, score=0.9):
-    """Keypoints with the given joints in each frame.
-
-    Args:
-        frames: for each, joint -> (x, y); the others are missing.
-    """
+    """Keypoints of frames, each joint -> (x, y); the other joints are missing."""
     points = np.zeros((len(frames), len(HOLISTIC.joints), 2), np.float32)
     scores = np.zeros(points.shape[:2], np.float32)
     for index, joints in enumerate(frames):
@@ -105,11 +101,7 @@ def known_to(joints, keypoints, *, detector="other"):
 
 
 def moved(keypoints, group, shifts):
-    """The same with a group or a joint moved by (x, y) px in some frames.
-
-    Args:
-        shifts: frame_index -> (x, y).
-    """
+    """The same with a group or a joint moved by shifts, frame_index -> (x, y) px."""
     points = keypoints.points.copy()
     for frame, shift in shifts.items():
         points[frame, joints_of(group)] += np.float32(shift)
@@ -181,9 +173,7 @@ def stick_person(
 ):
     """Head, shoulders, ankles and a finger of someone standing at `ankle_y`, one a frame.
 
-    Args:
-        height: from ankles to nose, px.
-        missing: (frame_index, joint) pairs.
+    The height is from ankles to nose; missing are (frame_index, joint) pairs.
     """
     sided = ("eye", "ear", "mouth", "shoulder", "ankle")
     names = ("nose", *(f"{side}_{joint}" for joint in sided for side in ("left", "right")))
@@ -199,12 +189,7 @@ def stick_person(
 
 
 def walker(x, y=200.0, height=100.0, *, jitter=0.0, without=(), seed=0):
-    """x, y, score of each joint of someone whose ankles are at x, y.
-
-    Args:
-        jitter: standard deviation of a detector's error, px.
-        without: joints that are missing.
-    """
+    """x, y, score of each joint of someone whose ankles are at x, y, with a detector's jitter."""
     joints = np.zeros((len(HOLISTIC.joints), 3), np.float32)
     noise = np.random.default_rng(seed).normal(0, jitter, (len(_UPRIGHT), 2))
     for (name, (right, up)), (dx, dy) in zip(_UPRIGHT.items(), noise, strict=True):
@@ -221,12 +206,7 @@ def frame_of(*walkers):
 
 
 def detections_of(tracks, *, num_frames, frame_rate=25, image_size=(256, 256)):
-    """Everyone in a clip.
-
-    Args:
-        tracks: for each track number, its frames and a function from the frame to `walker`'s
-            arguments, or those arguments.
-    """
+    """Everyone in a clip: by track, its frames and `walker`'s arguments, or them by frame."""
     people, numbers = [[] for _ in range(num_frames)], [[] for _ in range(num_frames)]
     for track, (frames, place) in tracks.items():
         for index in frames:
@@ -260,12 +240,7 @@ _OF_OTHER_SETS = both_sides(
 
 
 def place_of(joint, *, x=100.0, floor=200.0, height=150.0):
-    """(x, y) of a joint of any joint set, each at a place of its own.
-
-    Args:
-        floor: y of the soles.
-        height: from ankles to nose, px.
-    """
+    """(x, y) of a joint of any joint set, each at a place of its own; soles are on the floor."""
     places = _UPRIGHT | _OF_OTHER_SETS
     if joint in places:
         right, up = places[joint]
@@ -350,9 +325,7 @@ _DANCER = both_sides(
 def dance(num_frames, *, size=SIZE, missing=(), start_x=None, seed=0):
     """Keypoints of someone who walks one pixel a frame to the right and waves the left arm.
 
-    Args:
-        missing: indices of frames in which nobody was found.
-        seed: of a little jitter, so that no two frames are alike.
+    In missing frames nobody was found; a little jitter by the seed makes no two frames alike.
     """
     jitter = np.random.default_rng(seed).uniform(-0.4, 0.4, (num_frames, 2))
     x = np.arange(num_frames) + (size[1] / 3 if start_x is None else start_x)
@@ -464,10 +437,7 @@ def painted(keypoints, index=0, *, thickness=0.9):
 
 
 def posed(**places):
-    """Someone who stands, with some joints put elsewhere: (x, y) from the middle of the hips.
-
-    A hand goes with its wrist.
-    """
+    """Someone who stands, some joints (x, y) from the hips' middle; hands go with wrists."""
     keypoints = person()
     points = keypoints.points.copy()
     for joint, place in places.items():
@@ -483,11 +453,7 @@ def posed(**places):
 
 
 def appearance_of(*references, frames=None, **how):
-    """How a doll looks in these poses, each a clip of one frame.
-
-    Args:
-        frames: what is seen there; None: the doll in the room.
-    """
+    """How a doll looks in these poses, each a clip of one frame, of the doll unless others."""
     frames = frames or [painted(keypoints, **how)[0] for keypoints in references]
     empty = room(references[0].image_size)
     return fit_appearance(

@@ -1,8 +1,4 @@
-"""Each preset runs to its end on the tiny graph, with small networks and no other change.
-
-Stages run in this process, in the graph's order, on what presets share; by DVC they are run in
-test_end_to_end.py.
-"""
+"""Each preset runs to its end on the tiny graph, in this process, with small networks."""
 
 import json
 import shutil

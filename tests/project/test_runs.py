@@ -1,7 +1,4 @@
-"""Stages run once their inputs are there, side by side, each in its part of the machine.
-
-Commands of a shell stand in for DVC's.
-"""
+"""Stages side by side, each in its part of the machine; a shell's commands stand in for DVC's."""
 
 import json
 import os

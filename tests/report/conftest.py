@@ -76,11 +76,7 @@ def open_page(opened):
 
 
 def measured(ssim=0.6923, *, shift=0.0):
-    """SSIM of ours falls to its lowest at frame 20; the baseline's stays.
-
-    Args:
-        shift: added to ours in each frame.
-    """
+    """SSIM of ours, with a shift, falls to its lowest at frame 20; the baseline's stays."""
     frames, interval = np.arange(NUM_FRAMES), (0.65, 0.73)
     missing = MetricKey("not_detected", "face", "", "truth")
     systems = ("ours", "nearest_neighbours", "previous_real_frame", "frame_by_frame")
