@@ -111,6 +111,7 @@ def test_of_a_long_film_frames_of_all_of_it_are_compared(tmp_path, monkeypatch):
     for found in film_frames([clip, clip]):
         assert [index for _, index in found.frames] == [0, 4, 8]
         np.testing.assert_array_equal(found.keypoints.score, clip.keypoints.score[[0, 4, 8]])
+    assert [len(found.frames) for found in film_frames([clip] * 7)] == [1] * 7
 
 
 def test_a_films_blurred_faces_and_hands_are_found_in_their_frames(tmp_path):

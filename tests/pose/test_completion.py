@@ -1,10 +1,17 @@
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from motiontransfer.evaluation.pose_metrics import pose_scores
-from motiontransfer.pose.completion import compared_films, complete, what_is_shown
+from motiontransfer.pose.completion import (
+    SHOWN,
+    compared_films,
+    complete,
+    frames_showing,
+    what_is_shown,
+)
 from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
 from tests.people import lost, person
 
@@ -29,7 +36,10 @@ def place(keypoints, joint):
 @pytest.mark.parametrize("guesses", [False, True])
 @pytest.mark.parametrize("shows", LOWEST)
 def test_a_film_shows_what_is_seen_inside_it_and_no_guess_beyond(shows, guesses):
-    assert what_is_shown(film(shows, guesses=guesses)) == shows
+    keypoints = film(shows, guesses=guesses)
+    assert what_is_shown(keypoints) == shows
+    levels = frames_showing(keypoints, (0, 0, 256, LOWEST[shows]))
+    assert {SHOWN[level] for level in levels} == {shows}
 
 
 def test_half_of_the_frames_decide():
@@ -160,21 +170,11 @@ def test_no_metric_counts_what_is_completed():
 @pytest.mark.parametrize(
     ("dance", "target", "said"),
     [
-        ("whole", "whole", []),
-        ("waist", "waist", ["both films are from the waist up: fine"]),
-        (
-            "whole",
-            "knees",
-            ["the dance's legs will not be seen: the target's film is from the knees up"],
-        ),
-        ("waist", "whole", ["the target's legs will stand: the dance's film is from the waist up"]),
-        (
-            "chest",
-            "knees",
-            ["the target's legs and hips will stand: the dance's film is from the chest up"],
-        ),
-        ("face", "whole", []),
+        *(("whole", "whole", "^$"), ("face", "whole", "^$"), ("waist", "waist", "^both .*: fine$")),
+        ("whole", "knees", "^the dance's legs will not be seen: .* knees up$"),
+        ("waist", "whole", "^the target's legs will stand: .* waist up$"),
+        ("chest", "knees", "^the target's legs and hips will stand: .* chest up$"),
     ],
 )
 def test_what_becomes_of_the_legs(dance, target, said):
-    assert compared_films(dance, target) == said
+    assert re.search(said, " ".join(compared_films(dance, target)))

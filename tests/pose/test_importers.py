@@ -9,7 +9,6 @@ import pytest
 from motiontransfer.core.errors import KeypointsError, MissingFileError
 from motiontransfer.pose.importers import (
     check_joint_order,
-    frames_in_order,
     import_people,
     read_coco_wholebody,
     read_openpose_json,
@@ -35,21 +34,6 @@ SOURCE = Path("keypoints/dance")
 NAME_IN_FACE = {f"{side}_mouth": f"{side}_face_mouth_corner" for side in ("left", "right")}
 
 
-@pytest.mark.parametrize(
-    ("numbers", "num_frames", "named"),
-    [
-        ([1, 2, 5, 12], 12, "dance: .* 8 are missing: 3, 4, 6, 7, 8, …"),
-        ([1, 2, 3, 4], 5, "1 are missing: 5;"),  # 0 to 4 were wanted
-        ([57], 1, "got 57"),
-        ([0, 1, 1], 2, "got 2 numbered 1"),
-    ],
-    ids=["gaps", "first frame missing", "late start", "two videos"],
-)
-def test_missing_and_repeated_frames_are_refused(numbers, num_frames, named):
-    with pytest.raises(KeypointsError, match=named):
-        frames_in_order([(n, "") for n in numbers], num_frames=num_frames, source=SOURCE)
-
-
 def test_scores_are_clipped_and_joints_without_one_are_missing():
     """RTMPose's are peaks of a distribution along an axis, not probabilities."""
     score = np.array([[1.3, 0.5, -0.2], [0.0, 0.0, -1.0]])
@@ -69,13 +53,10 @@ def read_as(taken_for, written_as):
     return [to_holistic(rows[None], joints=taken_for, where="")] * 6
 
 
-@pytest.mark.parametrize(
-    ("taken_for", "written_as", "name"),
-    [(COCO_18, (*COCO_17, "neck"), "COCO-18"), (BODY_23, COCO_WHOLEBODY[:23], "BODY_23")],
-)
-def test_another_joint_order_is_refused(taken_for, written_as, name):
-    with pytest.raises(KeypointsError, match=rf"dance: .*{name}"):
-        check_joint_order(read_as(taken_for, written_as), joint_set=name, source=SOURCE)
+def test_another_joint_order_is_refused():
+    frames = read_as(COCO_18, (*COCO_17, "neck"))
+    with pytest.raises(KeypointsError, match=r"dance: .*COCO-18"):
+        check_joint_order(frames, joint_set="COCO-18", source=SOURCE)
 
 
 FORESHORTENED = np.array(rows_of(COCO_17))
@@ -155,9 +136,15 @@ LAYOUTS = {
 }
 
 
-def write_coco(folder, content):
-    folder.mkdir(exist_ok=True)
-    (folder / "dance.json").write_text(json.dumps(content))
+def coco(content):
+    """The file of COCO-WholeBody keypoints: its name -> its text."""
+    return {"dance.json": json.dumps(content)}
+
+
+def put(folder, files):
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
     return folder
 
 
@@ -170,35 +157,10 @@ def assert_is_at(person, x, *, known):
 
 @pytest.mark.parametrize("content", LAYOUTS.values(), ids=LAYOUTS)
 def test_each_layout_gives_the_same_people(tmp_path, content):
-    frames = read_coco_wholebody(write_coco(tmp_path / "json", content), num_frames=3)
+    frames = read_coco_wholebody(put(tmp_path / "json", coco(content)), num_frames=3)
     for people, places in zip(frames, FRAMES, strict=True):
         for person, x in zip(people, places, strict=True):
             assert_is_at(person, x, known=COCO_WHOLEBODY)
-
-
-def rtmlib_frame(points):
-    return {"keypoints": [points], "scores": [[1.0] * len(points)]}
-
-
-@pytest.mark.parametrize(
-    ("content", "num_frames", "named"),
-    [
-        (mmpose_frames()[::2], 3, "1 are missing: 1;"),
-        (rtmlib_frames(), 5, "2 are missing: 3, 4;"),
-        (coco_results(lambda number: number + 1), 3, "image_id .* got 3"),
-        ([rtmlib_frame(coco_points(5)[:17])], 1, "frame 0: .*133 .* got 17"),
-        # rtmlib with to_openpose=True: the body in COCO-18's order, so one joint more
-        ([rtmlib_frame([*coco_points(5), [0, 0]])], 1, "got 134; .* to_openpose=False"),
-        ([], 1, "nothing"),
-        ({"annotations": []}, 1, "something else"),
-        ([{"pose": 1}], 1, "pose"),
-        ([{"frame_id": 0, "instances": [{"keypoints": [[1, 2]]}]}], 1, r"instances\.0\.key"),
-        ([{"image_id": "last", "keypoints": [1]}], 1, "'last'"),
-    ],
-)
-def test_other_coco_files_are_refused(tmp_path, content, num_frames, named):
-    with pytest.raises(KeypointsError, match=rf"json: .*{named}"):
-        read_coco_wholebody(write_coco(tmp_path / "json", content), num_frames=num_frames)
 
 
 NOSE = HOLISTIC.index("nose")
@@ -216,19 +178,19 @@ def openpose_person(body=BODY_25, *, face=OPENPOSE_FACE_70, **placement):
     }
 
 
-def write_openpose(folder, *frames, first=0, name="dance_{:012d}"):
-    folder.mkdir(exist_ok=True)
-    for number, people in enumerate(frames, start=first):
-        path = folder / f"{name.format(number)}_keypoints.json"
-        path.write_text(json.dumps({"version": 1.3, "people": people}))
-    return folder
+def openpose(*frames, numbers=None, name="dance_{:012d}"):
+    """A file a frame: its name -> its text."""
+    return {
+        f"{name.format(number)}_keypoints.json": json.dumps({"version": 1.3, "people": people})
+        for number, people in zip(numbers or range(len(frames)), frames, strict=True)
+    }
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("face", [OPENPOSE_FACE_70, IBUG_68], ids=["pupils", "no pupils"])
 def test_joints_of_openpose_get_their_names(tmp_path, body, face):
     people = [[openpose_person(body, face=face, x=50 + i)] for i in range(6)]
-    frames = read_openpose_json(write_openpose(tmp_path / "json", *people), num_frames=6)
+    frames = read_openpose_json(put(tmp_path / "json", openpose(*people)), num_frames=6)
     known = {*body, *face, *LEFT_HAND_JOINTS, *RIGHT_HAND_JOINTS}
     for frame_index, (person,) in enumerate(frames):
         assert_is_at(person, 50 + frame_index, known=known)
@@ -237,7 +199,7 @@ def test_joints_of_openpose_get_their_names(tmp_path, body, face):
 def test_joints_not_found_and_parts_left_out_are_missing(tmp_path):
     body = flat(rows_of(BODY_25))
     person = {"pose_keypoints_2d": [0, 0, 0, *body[3:]], "face_keypoints_2d": []}
-    (people,) = read_openpose_json(write_openpose(tmp_path / "json", [person]), num_frames=1)
+    (people,) = read_openpose_json(put(tmp_path / "json", openpose([person])), num_frames=1)
     found = {HOLISTIC.joints[index] for index in np.flatnonzero(people[0, :, 2])}
     assert found == (set(BODY_25) & set(HOLISTIC.joints)) - {"nose"}
 
@@ -245,55 +207,81 @@ def test_joints_not_found_and_parts_left_out_are_missing(tmp_path):
 def test_file_names_of_the_paper_are_read(tmp_path):
     """frame000001_keypoints.json, counted from 1."""
     frames = [[openpose_person(BODY_23, x=x)] for x in (10, 20)]
-    folder = write_openpose(tmp_path / "json", *frames, first=1, name="frame{:06d}")
-    found = read_openpose_json(folder, num_frames=2)
+    files = openpose(*frames, numbers=(1, 2), name="frame{:06d}")
+    found = read_openpose_json(put(tmp_path / "json", files), num_frames=2)
     assert [people[0, NOSE, 0] for people in found] == [10, 20]
 
 
-@pytest.mark.parametrize(
-    ("read", "files", "error", "named"),
-    [
-        (read_coco_wholebody, {}, MissingFileError, "json"),
-        (read_coco_wholebody, {"a.json": "", "b.json": ""}, MissingFileError, r"a\.json, b\.json"),
-        (read_coco_wholebody, {"dance.json": "["}, KeypointsError, r"dance\.json"),
-        (read_openpose_json, {}, MissingFileError, "json"),
-        *(
-            (read_openpose_json, {"1_keypoints.json": content}, KeypointsError, named)
-            for content, named in (
-                ('{"people": [{"pose_keypoints_2d": ["x"]}]}', r"people\.0\.pose_keypoints_2d\.0"),
-                ('{"bodies": []}', r"1_keypoints\.json: .*people"),
-                ('{"people": [', r"1_keypoints\.json"),
-            )
-        ),
-    ],
-)
-def test_missing_and_other_files_are_refused(tmp_path, read, files, error, named):
-    folder = tmp_path / "json"
-    folder.mkdir()
-    for name, content in files.items():
-        (folder / name).write_text(content)
-    with pytest.raises(error, match=named):
-        read(folder, num_frames=1)
+def empty(*numbers, name="dance_{:012d}"):
+    return openpose(*[[]] * len(numbers), numbers=numbers, name=name)
+
+
+def rtmlib(points):
+    return coco([{"keypoints": [points], "scores": [[1.0] * len(points)]}])
+
+
+OTHER_ORDER = [[openpose_person(COCO_WHOLEBODY[:23])]] * 6  # as many joints as BODY_23 has
+REFUSED = [
+    # Files, frames of the video -> what is named.
+    ({"dance.json": "["}, 1, r"dance\.json: not JSON"),
+    (coco(mmpose_frames()[::2]), 3, "1 are missing: 1;"),
+    (coco(rtmlib_frames()), 5, "2 are missing: 3, 4;"),
+    (coco(coco_results(lambda number: number + 1)), 3, "image_id .* got 3"),
+    (rtmlib(coco_points(5)[:17]), 1, "frame 0: .*133 .* got 17"),
+    # rtmlib with to_openpose=True: the body in COCO-18's order, so one joint more
+    (rtmlib([*coco_points(5), [0, 0]]), 1, "got 134; .* to_openpose=False"),
+    (coco([]), 1, "nothing"),
+    (coco({"annotations": []}), 1, "something else"),
+    (coco([{"pose": 1}]), 1, "pose"),
+    (coco([{"frame_id": 0, "instances": [{"keypoints": [[1, 2]]}]}]), 1, r"instances\.0\.key"),
+    (coco([{"image_id": "last", "keypoints": [1]}]), 1, "'last'"),
+]
+REFUSED_OPENPOSE = [
+    (empty(1, 2, 5, 12), 12, "8 are missing: 3, 4, 6, 7, 8, …"),
+    (empty(1, 2, 3, 4), 5, "1 are missing: 5;"),  # 0 to 4 were wanted
+    (empty(57), 1, "got 57"),
+    (empty(0, 1) | empty(1, name="other_{}"), 2, "got 2 numbered 1"),
+    ({"1_keypoints.json": '{"bodies": []}'}, 1, r"1_keypoints\.json: .*people"),
+    ({"1_keypoints.json": '{"people": ['}, 1, r"1_keypoints\.json"),
+    (openpose([{"pose_keypoints_2d": ["x"]}]), 1, r"people\.0\.pose_keypoints_2d\.0"),
+    (openpose([{"pose_keypoints_2d": [1.0] * 45}]), 1, "got 45"),  # MPI
+    (openpose([openpose_person()], [openpose_person(COCO_18)]), 2, "BODY_25 in .* COCO-18 in"),
+    (openpose(*OTHER_ORDER), 6, "read as BODY_23"),
+    *(
+        (
+            openpose([openpose_person() | {key: [1.0] * 12}]),
+            1,
+            rf"_keypoints\.json: {key}: .*got 12",
+        )
+        for key in ("face_keypoints_2d", "hand_left_keypoints_2d")
+    ),
+]
 
 
 @pytest.mark.parametrize(
-    ("frames", "named"),
+    ("read", "files", "num_frames", "named"),
     [
-        ([[{"pose_keypoints_2d": [1.0] * 45}]], "got 45"),  # MPI
-        ([[openpose_person(BODY_25)], [openpose_person(COCO_18)]], "BODY_25 in .* COCO-18 in"),
-        # COCO's 17 joints and six of the feet are as many as BODY_23 has.
-        ([[openpose_person(COCO_WHOLEBODY[:23])]] * 6, "read as BODY_23"),
-        *(
-            ([[openpose_person() | {key: [1.0] * 12}]], rf"000_keypoints\.json: {key}: .*got 12")
-            for key in ("face_keypoints_2d", "hand_left_keypoints_2d")
-        ),
+        *((read_coco_wholebody, *row) for row in REFUSED),
+        *((read_openpose_json, *row) for row in REFUSED_OPENPOSE),
     ],
-    ids=["another body", "two bodies", "another order", "face's length", "hand's length"],
 )
-def test_openpose_joints_that_cannot_be_named_are_refused(tmp_path, frames, named):
-    folder = write_openpose(tmp_path / "json", *frames)
-    with pytest.raises(KeypointsError, match=named):
-        read_openpose_json(folder, num_frames=len(frames))
+def test_other_files_are_refused(tmp_path, read, files, num_frames, named):
+    with pytest.raises(KeypointsError, match=named) as info:
+        read(put(tmp_path / "json", files), num_frames=num_frames)
+    assert str(tmp_path / "json") in str(info.value)
+
+
+@pytest.mark.parametrize(
+    ("read", "names", "named"),
+    [
+        (read_coco_wholebody, [], "got none"),
+        (read_coco_wholebody, ["a.json", "b.json"], r"got a\.json, b\.json"),
+        (read_openpose_json, [], "--write_json"),
+    ],
+)
+def test_missing_files_are_named(tmp_path, read, names, named):
+    with pytest.raises(MissingFileError, match=named):
+        read(put(tmp_path / "json", dict.fromkeys(names, "")), num_frames=1)
 
 
 SOURCE_SIZE = (240, 320)
@@ -321,18 +309,13 @@ def write_clip(folder, shown, *, crop=(0, 0, 320, 240), size=(120, 160)):
     return folder
 
 
-def write_places(folder, *frames):
-    """One file a frame; each frame says where its people stand."""
+def imported(folder, *frames, shown=(0,), **framing):
+    """From one file a frame, of which each says where its people stand."""
     people = [
         [{"pose_keypoints_2d": flat(rows_of(BODY_25, **at))} for at in places] for places in frames
     ]
-    return write_openpose(folder, *people)
-
-
-def imported(folder, *frames, shown=(0,), **framing):
-    keypoints = write_places(folder / "json", *frames)
     clip = write_clip(folder / "clip", list(shown), **framing)
-    return import_people(keypoints, clip, layout="openpose_json")
+    return import_people(put(folder / "json", openpose(*people)), clip, layout="openpose_json")
 
 
 def test_resampled_frames_take_the_people_of_their_source_frame(tmp_path):

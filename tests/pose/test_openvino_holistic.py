@@ -8,6 +8,9 @@ from motiontransfer.pose import openvino_holistic
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import (
+    _HEAD_ANCHORS,
+    _LEFT_EYE,
+    _RIGHT_EYE,
     FollowedPerson,
     _refined,
     _square,
@@ -75,8 +78,8 @@ def person(monkeypatch):
     monkeypatch.setattr(openvino_holistic, "_Model", FakeModel)
     monkeypatch.setattr(openvino_holistic, "cpu_clock", lambda: FakeModel.clock)
     monkeypatch.setattr(FollowedPerson, "_look_for", lambda *_: np.eye(2, 3) * 100)
-    monkeypatch.setattr(FollowedPerson, "_find_face", lambda *_: np.empty((0, 2)))
     person, counted = FollowedPerson(Path()), itertools.count()
+    person._find_face = lambda *_: np.empty((0, 2))
     person._find_hand = lambda frame, wrist, *_: wrist[None] + [[next(counted), 0]]
     return person
 
@@ -109,6 +112,21 @@ def test_hands_are_found_in_every_frame_where_there_is_time(person):
 
 def test_the_models_of_a_frame_are_measured(person):
     assert person.measure() == 5 + 1 + 2 + 2 * (1 + 4)
+
+
+@pytest.mark.parametrize(("score", "presence", "found"), [(1, 1, 1), (-1, 1, 0), (1, -1, 0)])
+def test_a_face_is_found_around_the_eyes_of_the_head(person, score, presence, found):
+    """The head is looked for in (20, 20, 80, 80), three times as large as the pose's face."""
+    of_pose = np.full((11, 2), 50.0)
+    of_pose[[0, _LEFT_EYE, _RIGHT_EYE]] = [50, 40], [60, 60], [40, 60]
+    boxes, scores = np.zeros((896, 8)), np.full((896, 1), -9.0)
+    scores[37] = score
+    boxes[37, 4:] = (100 * (np.array([[0.5, 0.4], [0.6, 0.4]]) - _HEAD_ANCHORS[37])).ravel()
+    person._head.look = lambda *_: (boxes, scores)
+    # from 6 px between the eyes: 12 px, around (53, 44), a tenth of 6 px up
+    person._face.look = lambda *_: (np.array([50, 50, 0, 0, 100, 0]), np.array([presence]))
+    points = FollowedPerson._find_face(person, np.zeros((100, 100, 3), np.uint8), of_pose)
+    np.testing.assert_allclose(points, np.reshape([53, 43.4, 47, 49.4], (2, 2))[: 2 * found])
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.027, ""), (0.045, "45 ms a frame: hands are")])

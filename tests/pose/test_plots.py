@@ -54,6 +54,7 @@ def test_each_track_has_its_box_with_its_number_in_its_color(tmp_path, video, dr
     tiles = [axes for axes in drawn[0].axes if axes.images]
     (tile,) = (axes for axes in tiles if axes.get_title(loc="left") == "frame 8, 0.32 s")
     assert tile.images[0].get_array()[0, 0].tolist() == [16, 16, 16]
+    assert not tile.axison
     labels = {text.get_text().strip(): text for text in tile.texts}
     assert set(labels) == {"0", "1"}
     box, other_box = (patch for patch in tile.patches if isinstance(patch, Rectangle))

@@ -26,6 +26,12 @@ def test_a_rule_names_one_person(rule, chosen):
     assert choose_person(clip(), rule) == chosen
 
 
+def test_the_middle_of_a_person_is_compared_with_that_of_the_image():
+    """The other one is as near to the image's corner as this one is to its middle."""
+    two = detections_of({0: (range(9), (192, 200, 100)), 1: (range(9), MIDDLE)}, num_frames=9)
+    assert choose_person(two, "most_central") == (1,)
+
+
 @pytest.mark.parametrize("rule", ["largest", "most_central", "longest"])
 def test_a_moment_in_front_of_the_camera_does_not_win(rule):
     passer_by = detections_of(

@@ -231,6 +231,8 @@ def test_a_label_is_seen_where_nobody_is():
     height, width = corner.shape[:2]
     assert np.abs(marked[-height:, -width:, 3].astype(int) - corner[..., 3]).max() <= 1
     assert not marked[:-height, :, 3].any()
+    assert corner[0, 0].tolist() == [0, 0, 0, 150]
+    np.testing.assert_allclose(corner.max(axis=(0, 1)), (255, 255, 255, 235), atol=4)
 
 
 def test_a_label_is_laid_over_as_pillow_does():

@@ -78,13 +78,12 @@ def test_truncation_leaves_no_holes_between_reordered_frames(tmp_path):
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
     assert [packet.pts for packet in packets] != sorted(packet.pts for packet in packets)
-    for packet in packets[3:]:
+    for index, packet in enumerate(packets[3:], start=3):
         path.write_bytes(content[: packet.pos])
-        starts = []
+        metadata, starts = reader.read_metadata(path), []
+        assert metadata.packet_times.num_missing == len(packets) - index
         with pytest.raises(reader.DamagedVideoError):
-            starts.extend(
-                timed.start_seconds for timed in reader.read_frames(reader.read_metadata(path))
-            )
+            starts.extend(timed.start_seconds for timed in reader.read_frames(metadata))
         np.testing.assert_allclose(starts, np.arange(len(starts)) / 10, atol=1e-6)
 
 
