@@ -171,10 +171,9 @@ def test_every_variant_moves_every_weight_on_a_gpu(clip, puppet, name, gpu):
     networks, pinned = (task.generator, task.discriminator), batch.pin_memory()
     before = [{k: v.detach().clone() for k, v in each.named_parameters()} for each in networks]
     losses = MeanLosses()
-    for step in range(2):
-        losses.add(task.step(pinned, step=step, learning_rate=1e-3))
-    assert gpu.kernels["_fused_adam_"] == 4
-    losses.read(task.runtime, done=2, description="all are finite")
+    losses.add(task.step(pinned, step=0, learning_rate=1e-3))
+    assert gpu.kernels["_fused_adam_"] == 2
+    losses.read(task.runtime, done=1, description="all are finite")
     for network, old in zip(networks, before, strict=True):
         assert not [k for k, v in network.named_parameters() if torch.equal(v, old[k])]
 

@@ -27,27 +27,14 @@ def train(clips, folder, *, config=CONFIG, shapes=None, **changes):
     return train_pose(clips, folder, held_out=HELD_OUT, shapes=shapes, config=config, **changes)
 
 
-def test_the_weights_say_what_they_are(tmp_path, two_clips):
-    train(two_clips, tmp_path, steps=1)
-    models = tmp_path / "models"
-    target = target_of(two_clips)
-    trained = read_generator(models / "generator.safetensors", appearance=target.appearance_file)
-    assert trained.config == networks(texture="puppet").generator
-    assert (trained.style, trained.held_out) == (STYLE, HELD_OUT)
-    (plate,) = frames_to_tensor([target.appearance.background])
-    assert torch.equal(trained.network.background_image, plate)
-    description = read_description(models / "discriminator.safetensors")
-    assert description == {"discriminator": asdict(networks().discriminator), "window_frames": 2}
-
-
 def test_held_out_frames_make_no_difference(tmp_path, two_clips):
     """The same clip with another tail gives the same weights."""
-    train(two_clips[:1], tmp_path / "one", steps=2)
+    train(two_clips[:1], tmp_path / "one", steps=1)
     keypoints = two_clips[0].keypoints
     changed = replace(keypoints, points=keypoints.points.copy(), score=keypoints.score.copy())
     changed.points[8:] += 3 * (changed.score[8:, :, None] > 0)
     other = training_clip(tmp_path / "c", changed, training_frames=range(8))
-    train([other], tmp_path / "other", steps=2)
+    train([other], tmp_path / "other", steps=1)
     assert digests(tmp_path / "one/models") == digests(tmp_path / "other/models")
     assert not np.array_equal(changed.points, keypoints.points)
 
@@ -93,11 +80,14 @@ def same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
+SHAPES = local(background="plate", texture="puppet")
+
+
 def train_coarse_to_fine(clip, folder):
     return train(
         [clip],
         folder,
-        shapes=local(background="plate", texture="puppet"),
+        shapes=SHAPES,
         config=gan_config(global_only_fraction=0.5),
         **{"steps": 7, "batch_size": 1, "log_every_steps": 1, "sample_every_steps": 2},
     )
@@ -152,10 +142,12 @@ def test_each_of_the_two_trainings_has_its_schedule_curves_and_samples(coarse_to
     trained = read_generator(
         folder / "models/generator.safetensors", appearance=target_of([clip]).appearance_file
     )
-    assert (trained.config.architecture, trained.config.size) == ("local", SIZE)
+    assert trained.config == SHAPES.generator
+    assert (trained.style, trained.held_out) == (STYLE, HELD_OUT)
     description = read_description(folder / "models/discriminator.safetensors")
-    assert description["discriminator"]["num_scales"] == 2
+    assert description == {"discriminator": asdict(SHAPES.discriminator), "window_frames": 2}
     full, half = coarse_to_fine.backgrounds
+    assert torch.equal(full, frames_to_tensor([target_of([clip]).appearance.background])[0])
     assert torch.equal(half, downsample_by_2(full[None])[0])
     assert torch.equal(trained.network.background_image, full)
     for logs, steps in ((folder / "logs/global", 4), (folder / "logs", 3)):

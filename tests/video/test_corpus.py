@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from PIL import Image
+from PIL import Image, ImageCms
 
 from motiontransfer.video.clip import decode_video, read_clip
 from motiontransfer.video.frame_store import FrameStore
@@ -21,6 +21,8 @@ from tests.video.conftest import click_starts, grey_frame, greys, index_of, writ
 CLICKS = [0.0, 0.5]
 CLOCKWISE = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
 MIRRORED = (-(1 << 16), 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+# Its name made PyAV free the same memory twice.
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 TOP_FIRST = {"flags": "+ilme+ildct", "x264-params": "tff=1", "crf": "1"}
 
 
@@ -67,12 +69,12 @@ def fields(path, *, moments):
     write_test_video(path, frames, options=TOP_FIRST)
 
 
-def picture(path, *, orientation=None, mode="RGB"):
+def picture(path, *, orientation=None, mode="RGB", **options):
     image = Image.fromarray(grey_frame(4)).convert(mode)
     exif = image.getexif()
     if orientation:
         exif[0x112] = orientation
-    image.save(path, exif=exif)
+    image.save(path, exif=exif, **options)
 
 
 def transparent(path, **options):
@@ -158,6 +160,7 @@ CORPUS = {
     "mirrored_exif.jpg": (partial(picture, orientation=2), ONE),
     "a.tiff": (picture, ONE),
     "cmyk.jpg": (partial(picture, mode="CMYK"), ONE),
+    "profile.png": (partial(picture, icc_profile=PROFILE), ONE),
     "palette.png": (partial(picture, mode="P"), {"size": (32, 48)}),
     "alpha.mov": (partial(transparent, codec="png", pix_fmt="rgba"), {"right": 128}),
     "alpha.webm": (partial(transparent, codec="libvpx-vp9", pix_fmt="yuva420p"), {"right": 128}),
@@ -199,9 +202,7 @@ def test_a_file_comes_through_as_expected(tmp_path, name):
     make(path)
     video = read_metadata(path)
     clip = tmp_path / "clip"
-    metrics = decode_video(
-        path, clip, size=video.size, frame_rate=None, crop="none", on_damage="fail"
-    )
+    metrics = decoded(path, clip, video.size)
     with FrameStore(clip / "frames.mkv") as store:
         frames = list(store.frames())
     places = [0, 4, -1] if len(frames) > 4 else [0]
@@ -230,12 +231,14 @@ def test_a_file_comes_through_as_expected(tmp_path, name):
             assert found[key] == value, key
 
 
+def decoded(path, clip, size):
+    """Of a film whose parts are all used; what `decode` measures."""
+    return decode_video(path, clip, size=size, frame_rate=None, crop="none", on_damage="fail")
+
+
 def test_interlaced_frames_have_no_combs(tmp_path):
     fields(tmp_path / "v.mp4", moments=[*range(24)])
-    decode_video(
-        tmp_path / "v.mp4", tmp_path / "c", size=(64, 64), frame_rate=None, crop="none",
-        on_damage="fail",
-    )  # fmt: skip
+    decoded(tmp_path / "v.mp4", tmp_path / "c", (64, 64))
     with FrameStore(tmp_path / "c/frames.mkv") as store:
         frames = np.array(list(store.frames()), int)[2:-2, ..., 0]
     inside = frames[:, 4:-4]
