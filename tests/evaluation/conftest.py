@@ -27,6 +27,10 @@ def textured(seed, size, contrast=5):
     return np.clip((smooth - 127) * contrast + 127, 0, 255).astype(np.uint8)
 
 
+def flat(level, size=(64, 64)):
+    return np.full((*size, 3), level, np.uint8)
+
+
 def noisy(image, deviation):
     noise = np.random.default_rng(9).normal(0, deviation, image.shape)
     return np.clip(image + noise, 0, 255).astype(np.uint8)

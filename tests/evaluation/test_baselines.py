@@ -91,10 +91,6 @@ def _distances(images, persons, frames):
     return found
 
 
-def _flat(level, size=(64, 64)):
-    return np.full((*size, 3), level, np.uint8)
-
-
 def test_a_training_frame_is_at_distance_zero_wherever_the_box_is(clips, monkeypatch):
     clip = clips[0]
     images = training_images(clips)
@@ -107,8 +103,8 @@ def test_a_training_frame_is_at_distance_zero_wherever_the_box_is(clips, monkeyp
 
 
 def test_the_distance_is_that_to_the_nearest_in_levels():
-    images = np.stack([_flat(level, (64, 32)) for level in (40, 100, 200)])
+    images = np.stack([conftest.flat(level, (64, 32)) for level in (40, 100, 200)])
     persons = [(10, 10, 42, 42), (10, 10, 42, 42), None, (10, 10, 42, 42)]
-    found = _distances(images, persons, map(_flat, (93, 45, 40, 255)))
+    found = _distances(images, persons, map(conftest.flat, (93, 45, 40, 255)))
     assert found.mean() == (7 + 5 + 55) / 3  # one frame has no person
-    assert _distances(images[:0], persons, [_flat(53)]).mean() is None
+    assert _distances(images[:0], persons, [conftest.flat(53)]).mean() is None

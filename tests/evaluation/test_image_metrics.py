@@ -14,13 +14,9 @@ from motiontransfer.evaluation.image_metrics import (
     why_skipped,
 )
 from motiontransfer.evaluation.measurements import MetricKey
-from tests.evaluation.conftest import noisy, scores_of, textured
+from tests.evaluation.conftest import flat, noisy, scores_of, textured
 
 _BOX = (40, 50, 70, 100)
-
-
-def _flat(level):
-    return np.full((40, 48, 3), level, np.uint8)
 
 
 def _whole(real, fake):
@@ -51,7 +47,7 @@ def tall():
 def test_metrics_of_two_flat_frames(low, high):
     constant = (0.01 * 255) ** 2
     for first, second in ((low, high), (high, low)):  # colors do not wrap around
-        row = _whole(_flat(first), _flat(second))
+        row = _whole(flat(first), flat(second))
         assert row["l1"] == high - low
         assert row["psnr"] == pytest.approx(20 * math.log10(255 / (high - low)))
         luminance = (2 * low * high + constant) / (low**2 + high**2 + constant)

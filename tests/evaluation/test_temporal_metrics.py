@@ -6,14 +6,14 @@ import pytest
 from motiontransfer.evaluation import temporal_metrics as module
 from motiontransfer.evaluation.frames import FrameSet
 from motiontransfer.evaluation.measurements import MetricKey
-from tests.evaluation.conftest import scores_of, textured
+from tests.evaluation.conftest import flat, scores_of, textured
 
 _BOX = (2, 2, 6, 8)
 _SIZE = (72, 96)
 
 
 def _flat(*levels):
-    return [np.full((10, 12, 3), level, np.uint8) for level in levels]
+    return [flat(level, (10, 12)) for level in levels]
 
 
 def _flicker(frames, persons):

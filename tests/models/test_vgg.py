@@ -5,6 +5,7 @@ from safetensors.torch import save_file
 
 from motiontransfer.core.errors import WeightsError
 from motiontransfer.training.gan import read_vgg19_features, vgg19_weights
+from tests.training.small import Malicious
 
 MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 
@@ -62,11 +63,6 @@ def test_it_is_frozen_but_differentiable(tmp_path, torchvision_network):
     assert images.grad.any()
     assert not any(parameter.requires_grad for parameter in network.parameters())
     assert not network.training
-
-
-class Malicious:
-    def __reduce__(self):
-        return print, ("boo",)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from motiontransfer.pose.detectors import TasksConfig, default_detector
 from motiontransfer.pose.keypoints import Detections, write_detections
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.video.frame_store import write_frames
+from tests.films import film
 from tests.people import detections_of, frame_of, walker
 
 NUM_FRAMES = 11
@@ -53,16 +53,11 @@ class CountingConfig:
         yield lambda frames: [people(frame, len(frames)) for frame in frames]
 
 
-def write_clip(path, frames):
-    write_frames(path, frames, frame_rate=Fraction(25))
-    return path
-
-
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """Frames that are as bright as their index."""
     frames = [np.full((16, 32, 3), index, np.uint8) for index in range(NUM_FRAMES)]
-    return write_clip(tmp_path_factory.mktemp("clip") / "frames.mkv", frames)
+    return film(tmp_path_factory.mktemp("clip") / "frames.mkv", frames)
 
 
 @given(st.integers(1, 500), st.integers(1, 100), st.integers(0, 50))
@@ -106,7 +101,7 @@ def test_frames_are_detected_in_order_after_their_warm_up(clip, num_workers):
 
 def test_a_photo_is_shown_as_often_as_a_segment_that_others_come_before(tmp_path, in_process):
     """A detector that follows a person begins with a guess."""
-    photo = write_clip(tmp_path / "photo.mkv", [np.full((16, 16, 3), 3, np.uint8)])
+    photo = film(tmp_path / "photo.mkv", [np.full((16, 16, 3), 3, np.uint8)])
     (people,) = detect(photo, CountingConfig(warmup_frames=5))
     assert people[:, 0, :2].tolist() == [[3, 6]]
 
@@ -115,26 +110,6 @@ def test_sampled_frames_are_detected_without_those_between(clip, in_process):
     found = detect(clip, CountingConfig(segment_frames=2, warmup_frames=1), every=3)
     assert [people[0, 0, :2].tolist() for people in found[1:]] == [[3, 2], [6, 2], [9, 3]]
     assert len(found[0]) == 0
-
-
-@pytest.mark.slow
-def test_the_bytes_are_the_same_with_any_number_of_workers(tmp_path):
-    """MediaPipe, on someone who moves to the right."""
-    astronaut = skimage.data.astronaut()[::2, ::2]
-    path = write_clip(
-        tmp_path / "frames.mkv", (np.roll(astronaut, 2 * index, axis=1) for index in range(24))
-    )
-    content = []
-    for num_workers in (1, 2):
-        detector = default_detector().model_copy(update={"segment_frames": 5, "warmup_frames": 2})
-        found = detect(path, detector, function=detection.detect_clip, num_workers=num_workers)
-        write_detections(tmp_path / "found", found)
-        content.append((tmp_path / "found").read_bytes())
-    assert content[0] == content[1]
-    np.testing.assert_array_equal(found.frame_index, np.arange(24))
-    np.testing.assert_allclose(
-        found.of_person(0).joint("nose")[0][:, 0], 112 + 2 * np.arange(24), atol=6
-    )
 
 
 def test_frames_come_in_batches_of_the_detectors_size():
@@ -183,7 +158,7 @@ def test_each_track_has_a_row_in_each_of_its_frames(frames):
 
 def test_a_jump_to_another_person_begins_a_new_track(tmp_path):
     people = [frame_of(walker(60 if index < 20 else 220, 150, 90)) for index in range(40)]
-    path = write_clip(tmp_path / "frames.mkv", [np.zeros((160, 288, 3), np.uint8)] * 40)
+    path = film(tmp_path / "frames.mkv", [np.zeros((160, 288, 3), np.uint8)] * 40)
     detections = detection.track_detections(people, path, detector="jumping")
     assert detections.people == (0, 1)
     assert detections.person.tolist() == [0] * 20 + [1] * 20
@@ -325,10 +300,9 @@ class StubConfig:
 DETECTORS = {"detector": StubConfig("single", 3), "body_detector": StubConfig("bodies", 0)}
 
 
-def detect_each(path, frames, **detectors):
-    return detect(
-        write_clip(path, frames), function=detection.detect_clip, **(detectors or DETECTORS)
-    )
+def detect_each(path, frames, **settings):
+    settings = settings or DETECTORS
+    return detect(film(path, frames), function=detection.detect_clip, **settings)
 
 
 def crossing(frame_index):
@@ -381,7 +355,8 @@ def test_one_person_is_detected_in_whole_frames_even_if_found_twice(tmp_path, in
 
 
 @pytest.mark.slow
-def test_two_astronauts_have_a_face_each(tmp_path):
+def test_two_astronauts_have_a_face_each_in_the_same_bytes_with_any_number_of_workers(tmp_path):
+    """MediaPipe, on two of whom the second moves to the right."""
     one = skimage.data.astronaut()[::2, ::2]
     frames = [
         np.concatenate([one, np.roll(one[:, ::-1], shift, axis=1)], axis=1) for shift in range(12)
@@ -392,11 +367,16 @@ def test_two_astronauts_have_a_face_each(tmp_path):
         min_detection_confidence=0.3,
         min_tracking_confidence=0.5,
         min_visibility=0.3,
-        segment_frames=17,
+        segment_frames=5,
     )
-    detector = default_detector().model_copy(update={"segment_frames": 17, "warmup_frames": 3})
-    detectors = {"detector": detector, "body_detector": body_detector}
-    found = detect_each(tmp_path / "frames.mkv", frames, **detectors)
+    detector = default_detector().model_copy(update={"segment_frames": 5, "warmup_frames": 2})
+    settings = {"detector": detector, "body_detector": body_detector}
+    content = []
+    for num_workers in (1, 2):
+        found = detect_each(tmp_path / "frames.mkv", frames, **settings, num_workers=num_workers)
+        write_detections(tmp_path / "found", found)
+        content.append((tmp_path / "found").read_bytes())
+    assert content[0] == content[1]
     assert found.people == (0, 1)
     for person, x in ((0, np.full(12, 110)), (1, 512 - 110 + np.arange(12))):
         chin, score = found.of_person(person).joint("face_chin")

@@ -9,6 +9,7 @@ from motiontransfer.core.errors import WeightsError
 from motiontransfer.pose import keypoint_rcnn
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from tests.pretend_cuda import pretend_cuda
+from tests.training.small import Malicious
 
 SETTINGS = {"max_people": 2, "min_detection_confidence": 0.5, "min_visibility": 0.3}
 FRAME = np.zeros((40, 64, 3), np.uint8)
@@ -168,11 +169,6 @@ def test_the_network_is_torchvisions(weights):
     assert len(ours_found["scores"]) > 0
     for name, values in theirs_found.items():
         torch.testing.assert_close(ours_found[name], values, atol=1e-3, rtol=1e-3)
-
-
-class Malicious:
-    def __reduce__(self):
-        return print, ("boo",)
 
 
 def test_other_files_are_refused_in_one_line_and_run_nothing(tmp_path, capsys):

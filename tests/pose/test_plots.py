@@ -1,4 +1,3 @@
-from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -10,7 +9,8 @@ from matplotlib.patches import Rectangle
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.pose import plots
 from motiontransfer.pose.quality import FILLED, MISSING
-from motiontransfer.video.frame_store import FrameStore, write_frames
+from motiontransfer.video.frame_store import FrameStore
+from tests.films import film
 from tests.people import detections_of, lost, standing
 from tests.pose.flawless import NUM_FRAMES, quality
 
@@ -19,9 +19,7 @@ ONE, OTHER = (20, 60, 40), (44, 60, 40)
 
 def gray_frames(path, num_frames):
     """Frame i is of the gray 2 i."""
-    frames = (np.full((64, 64, 3), 2 * index, np.uint8) for index in range(num_frames))
-    write_frames(path, frames, frame_rate=Fraction(25))
-    return path
+    return film(path, (np.full((64, 64, 3), 2 * index, np.uint8) for index in range(num_frames)))
 
 
 @pytest.fixture(scope="module")

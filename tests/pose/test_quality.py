@@ -1,6 +1,5 @@
 import re
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from motiontransfer.pose.quality import (
     verdict,
 )
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
-from motiontransfer.video.frame_store import FrameStore, write_frames
+from motiontransfer.video.frame_store import FrameStore
 from tests.films import film
 from tests.people import HEIGHT_PX, joints_of, known_to, lost, moved, person, standing
 from tests.pose.flawless import NUM_FRAMES, no_repairs, quality, share
@@ -232,8 +231,7 @@ def wall():
 
 
 def filmed_speed(path, frames):
-    write_frames(path, frames, frame_rate=Fraction(25))
-    with FrameStore(path) as store:
+    with FrameStore(film(path, frames)) as store:
         return camera_speed(pairs_of_clip(store, person(HIPS[: len(frames)])))
 
 

@@ -21,21 +21,20 @@ from motiontransfer.rendering.rollout import Rollout
 from motiontransfer.rendering.torch_networks import TorchNetworks, generate_clip
 from motiontransfer.video.tensors import levels_to_textures
 from tests.people import SIZE, dance, puppet_of
-from tests.training.small import STYLE, Convolution
+from tests.training.small import STYLE, Convolution, StandIn
 
 
-class Counter(FrameGenerator):
+class Counter(StandIn):
     """Adds one to the previous frame and records its inputs."""
 
     def __init__(self, conditioning_poses=1):
-        super().__init__(Convolution(), conditioning_poses=conditioning_poses)
-        self.pose_maps, self.previous, self.inference = [], [], []
+        super().__init__(self.count, conditioning_poses=conditioning_poses)
+        self.pose_maps, self.previous = [], []
 
-    def forward(self, pose_map, previous_frame, background=None, texture=None):
+    def count(self, pose_map, previous_frame, texture):
         self.pose_maps.append(pose_map.clone())
         self.previous.append(previous_frame.clone())
-        self.inference.append(torch.is_inference_mode_enabled())
-        return Generated(previous_frame + 1, previous_frame + 1)
+        return previous_frame + 1
 
 
 def rolled_out(generator, keypoints, **options):
@@ -169,12 +168,16 @@ def test_the_previous_frame_is_seen_where_the_viewport_is_now():
         assert torch.equal(frame, expected)
 
 
-class Textured(FrameGenerator):
+class Textured(StandIn):
     """Shows the colour of the puppet; remembers its texture."""
 
-    def forward(self, pose_map, previous_frame, background=None, texture=None):
-        self.textures = [*getattr(self, "textures", []), texture]
-        return Generated(texture[:, :3], texture[:, :3])
+    def __init__(self, **options):
+        super().__init__(self.show, **options)
+        self.textures = []
+
+    def show(self, pose_map, previous_frame, texture):
+        self.textures.append(texture)
+        return texture[:, :3]
 
 
 def textures_of(puppet, keypoints, boxes, **options):
@@ -192,7 +195,7 @@ def test_the_puppet_is_drawn_in_each_pose_without_the_excluded_references(viewpo
     boxes = whole if viewport is None else boxes_of(keypoints)
     seen = []
     for excluded in (None, puppet.references.excluded(0, 14, within=3)):
-        generator = Textured(Convolution(), plate, viewport=viewport, puppet=puppet)
+        generator = Textured(background_image=plate, viewport=viewport, puppet=puppet)
         if viewport is not None:
             generator.shadows = Shadow()
         list(rolled_out(generator, keypoints, excluded=excluded))
@@ -217,7 +220,7 @@ def test_puppets_are_drawn_ahead_in_threads_that_end_with_the_poses(monkeypatch)
 
     monkeypatch.setattr(PuppetClip, "draw", recorded)
     before = set(threading.enumerate())
-    generator = Textured(Convolution(), puppet=puppet)
+    generator = Textured(puppet=puppet)
     poses = Rollout(TorchNetworks(generator, size=SIZE, style=STYLE)).draw(keypoints)
     for taken in range(5):
         next(poses)

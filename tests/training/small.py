@@ -96,6 +96,13 @@ class MeanDiscriminator(nn.Module):
         return [DiscriminatorOutput(logits=features + self.number, features=(features,))]
 
 
+class Malicious:
+    """Prints when it is unpickled."""
+
+    def __reduce__(self):
+        return print, ("boo",)
+
+
 class Slices(nn.Module):
     """Stands for the perceptual network: `count` slices, each the image times its number."""
 

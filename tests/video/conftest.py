@@ -10,6 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from motiontransfer.video.clip import decode_video
+
 GREY_STEP = 20
 
 
@@ -77,6 +79,12 @@ def _encode_sound(container, stream, seconds, start_seconds):
     frame.pts = round(start_seconds * rate)
     container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+def decode(path, folder, **options):
+    """Make a clip of a video; return what is measured of it."""
+    defaults = {"size": (32, 48), "frame_rate": None, "crop": "none", "on_damage": "fail"}
+    return decode_video(path, folder, **(defaults | options))
 
 
 def kill_decoder(*_):

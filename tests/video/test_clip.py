@@ -11,7 +11,7 @@ from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import fit_framing
 from motiontransfer.video.reader import DamagedVideoError
-from tests.video.conftest import greys, index_of, noise, write_test_video
+from tests.video.conftest import decode, greys, index_of, noise, write_test_video
 
 
 def make_clip(folder, *, with_sound=True):
@@ -58,12 +58,6 @@ def test_the_description_of_another_format_is_refused(tmp_path, content):
 
 
 SIZE = (32, 48)
-
-
-def decode(path, folder, **options):
-    """What is measured of it."""
-    defaults = {"size": SIZE, "frame_rate": None, "crop": "none", "on_damage": "fail"}
-    return clip_module.decode_video(path, folder, **(defaults | options))
 
 
 def frames_of(folder):

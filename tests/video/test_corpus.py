@@ -13,10 +13,10 @@ import pytest
 from av.stream import Disposition
 from PIL import Image, ImageCms
 
-from motiontransfer.video.clip import decode_video, read_clip
+from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.reader import decode_at, read_metadata, upright
-from tests.video.conftest import click_starts, grey_frame, greys, index_of, write_test_video
+from tests.video.conftest import click_starts, decode, grey_frame, greys, index_of, write_test_video
 
 CLICKS = [0.0, 0.5]
 CLOCKWISE = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
@@ -202,7 +202,7 @@ def test_a_file_comes_through_as_expected(tmp_path, name):
     make(path)
     video = read_metadata(path)
     clip = tmp_path / "clip"
-    metrics = decoded(path, clip, video.size)
+    metrics = decode(path, clip, size=video.size)
     with FrameStore(clip / "frames.mkv") as store:
         frames = list(store.frames())
     places = [0, 4, -1] if len(frames) > 4 else [0]
@@ -231,14 +231,9 @@ def test_a_file_comes_through_as_expected(tmp_path, name):
             assert found[key] == value, key
 
 
-def decoded(path, clip, size):
-    """Of a film whose parts are all used; what `decode` measures."""
-    return decode_video(path, clip, size=size, frame_rate=None, crop="none", on_damage="fail")
-
-
 def test_interlaced_frames_have_no_combs(tmp_path):
     fields(tmp_path / "v.mp4", moments=[*range(24)])
-    decoded(tmp_path / "v.mp4", tmp_path / "c", (64, 64))
+    decode(tmp_path / "v.mp4", tmp_path / "c", size=(64, 64))
     with FrameStore(tmp_path / "c/frames.mkv") as store:
         frames = np.array(list(store.frames()), int)[2:-2, ..., 0]
     inside = frames[:, 4:-4]

@@ -13,14 +13,13 @@ from motiontransfer.video.film import Film
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.reader import read_frames, read_metadata, upright
-from tests.video.conftest import grey_frame, greys, index_of, write_test_video
+from tests.video.conftest import decode, grey_frame, greys, index_of, write_test_video
 
 SIZE = (32, 48)
 
 
-def decode(path, folder, **options):
-    everything = {"frame_rate": None, "crop": "none", "on_damage": "fail", "size": 16, **options}
-    clip_module.decode_video(path, folder, **everything)
+def film_of(path, folder, *, size=16, **options):
+    decode(path, folder, size=size, **options)
     return Film(folder)
 
 
@@ -32,7 +31,9 @@ def levels(film, indices):
 def test_any_frames_are_read_at_the_inputs_own_size(tmp_path, name):
     """Beside key frames, between them, neighbors, the first and the last of 66."""
     frames = [grey_frame(index % 10, SIZE) for index in range(66)]
-    film = decode(write_test_video(tmp_path / name, frames, options={"g": "50"}), tmp_path / "clip")
+    film = film_of(
+        write_test_video(tmp_path / name, frames, options={"g": "50"}), tmp_path / "clip"
+    )
     assert film.size == SIZE
     wanted = [0, 7, 8, 11, 12, 13, 40, 49, 50, 51, 65]
     with FrameStore(tmp_path / "clip/frames.mkv") as store:
@@ -47,7 +48,7 @@ def test_frames_before_that_no_other_needs_are_not_decoded(tmp_path, monkeypatch
     whole = reader.seconds_of
     frames = [grey_frame(index % 10, SIZE) for index in range(40)]
     one_key = {"g": "100", "x264-params": "scenecut=0:bframes=3:b-adapt=0"}
-    film = decode(write_test_video(tmp_path / "v.mp4", frames, options=one_key), tmp_path / "clip")
+    film = film_of(write_test_video(tmp_path / "v.mp4", frames, options=one_key), tmp_path / "clip")
 
     def counted(item):
         decoded.extend([item] if isinstance(item, av.VideoFrame) else [])
@@ -62,7 +63,7 @@ def test_frames_before_that_no_other_needs_are_not_decoded(tmp_path, monkeypatch
 def test_frames_are_those_of_the_clips_clock(tmp_path, rate, shown):
     """At twice the rate each is shown twice, at half of it every second one."""
     path = write_test_video(tmp_path / "v.mp4", greys(9, SIZE))
-    film = decode(path, tmp_path / "clip", frame_rate=Fraction(rate))
+    film = film_of(path, tmp_path / "clip", frame_rate=Fraction(rate))
     assert levels(film, [1, 2, 3, 4]) == shown
 
 
@@ -87,7 +88,7 @@ def test_frames_are_the_exact_conversion_and_the_working_images_nearly(tmp_path,
     path = write_test_video(tmp_path / "v.mp4", natural(3, (192, 256)), **options)
     video = read_metadata(path)
     exact = [upright(timed.item, video)[8:168, 16:144] for timed in read_frames(video)]
-    film = decode(path, tmp_path / "clip", size=40, crop=(16, 8, 144, 168))
+    film = film_of(path, tmp_path / "clip", size=40, crop=(16, 8, 144, 168))
     np.testing.assert_array_equal([*film.read([0, 1, 2])], exact)
     clip = clip_module.read_clip(tmp_path / "clip")
     with FrameStore(clip.frames) as store:
@@ -98,7 +99,7 @@ def test_frames_are_the_exact_conversion_and_the_working_images_nearly(tmp_path,
 
 
 def test_what_is_not_reduced_is_kept_once(tmp_path):
-    film = decode(write_test_video(tmp_path / "v.mkv", greys(9)), tmp_path / "clip", size=32)
+    film = film_of(write_test_video(tmp_path / "v.mkv", greys(9)), tmp_path / "clip", size=32)
     assert not (tmp_path / "clip/film").exists()
     assert film.size == SIZE
     assert levels(film, [2, 8]) == [2, 8]
@@ -107,6 +108,6 @@ def test_what_is_not_reduced_is_kept_once(tmp_path):
 def test_films_of_8k_are_read_in_4k(tmp_path, monkeypatch):
     """In miniature: at most so many pixels a side."""
     monkeypatch.setattr(clip_module, "_LARGEST_SIDE_PX", 24)
-    film = decode(write_test_video(tmp_path / "v.mkv", greys(2)), tmp_path / "clip", size=8)
+    film = film_of(write_test_video(tmp_path / "v.mkv", greys(2)), tmp_path / "clip", size=8)
     assert film.size == (16, 24)
     assert next(film.read([1])).shape == (16, 24, 3)
