@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from motiontransfer.core.errors import KeypointsError
@@ -123,24 +123,6 @@ def test_a_batch_is_its_poses_one_by_one(encoding):
     assert torch.equal(together, torch.cat(singles))
     assert not together[2].any()
     assert together[0].any()
-
-
-@pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=8, deadline=None)
-@given(shift=st.tuples(st.integers(-12, 12), st.integers(-12, 12)))
-def test_a_shift_by_whole_pixels_shifts_the_map(encoding, shift):
-    right, down = shift
-    points, score = random_poses(1, low=14, high=22)
-    still = draw(points.double(), score.double(), size=(40, 44), encoding=encoding, width=1.0)
-    moved = points.double() + torch.tensor(shift)
-    drawn = draw(moved, score.double(), size=(40, 44), encoding=encoding, width=1.0)
-    rows, columns = slice(max(down, 0), 40 + min(down, 0)), slice(max(right, 0), 44 + min(right, 0))
-    back_rows = slice(rows.start - down, rows.stop - down)
-    back_columns = slice(columns.start - right, columns.stop - right)
-    assert torch.allclose(
-        drawn[..., rows, columns], still[..., back_rows, back_columns], rtol=0, atol=1e-9
-    )
-    assert still.any()
 
 
 def test_limbs_fade_with_the_weaker_joint_and_sticks_do_not():
@@ -279,17 +261,6 @@ def test_no_pixel_that_a_stick_touches_is_left_out(ends, radius, size):
     assert drawn.shape == (1, *size)
     expected = by_distance(ends, radius=radius, size=size)
     assert np.abs(drawn[0].numpy() - expected).max() < 2e-3
-
-
-@given(sticks=st.lists(ENDS, min_size=2, max_size=4), radius=st.floats(0.5, 4))
-def test_where_sticks_cross_the_strongest_shows(sticks, radius):
-    strength = np.linspace(0.25, 1, len(sticks))
-    together = lines_on(sticks, radius=radius, size=(24, 32), intensity=strength[:, None])
-    alone = [
-        lines_on([stick], radius=radius, size=(24, 32), intensity=strength[i : i + 1, None])
-        for i, stick in enumerate(sticks)
-    ]
-    assert torch.equal(together, torch.stack(alone).amax(0))
 
 
 COCO = Skeleton(groups=(("body", COCO_17),))

@@ -32,14 +32,6 @@ def test_the_middle_of_a_person_is_compared_with_that_of_the_image():
     assert choose_person(two, "most_central") == (1,)
 
 
-@pytest.mark.parametrize("rule", ["largest", "most_central", "longest"])
-def test_a_moment_in_front_of_the_camera_does_not_win(rule):
-    passer_by = detections_of(
-        {0: (range(30), MIDDLE), 1: (range(10, 12), (128, 250, 240))}, num_frames=30
-    )
-    assert choose_person(passer_by, rule) == (0,)
-
-
 def test_the_second_of_two_re_enters_beside_the_first():
     broken = detections_of(
         {0: (range(10), LEFT), 1: (range(30), RIGHT), 3: (range(20, 30), LEFT)}, num_frames=30

@@ -25,7 +25,7 @@ from tests.live.parts import background_image
 from tests.people import dance, puppet_of
 from tests.training import small
 
-POSES = dance(6)
+POSES = dance(4)
 WHOLE_FRAME = {"viewport": None, "background": "generated", "texture": "none"}
 RETOLD = {"face": "cycle", "blending": "poisson"}
 
@@ -38,7 +38,7 @@ def source(tmp_path_factory):
 
 @lru_cache(maxsize=1)
 def puppet():
-    return puppet_of(POSES, [0, 4])
+    return puppet_of(POSES, [0, 3])
 
 
 def frozen(network):

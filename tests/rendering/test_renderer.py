@@ -157,6 +157,9 @@ def test_only_needed_weights_are_required(models):
         module.load_renderer(models, runtime(), face="residual")
 
 
+DOUBLE, ODD = (2 * SIZE[0], 2 * SIZE[1]), (2 * SIZE[0] + 1, 2 * SIZE[1])
+
+
 @cache
 def appearance(full):
     return puppet_of(dance(3, size=full), [0]).appearance
@@ -170,8 +173,8 @@ def with_texture(full):
 
 
 def test_no_thread_is_left_of_a_render_that_fails_or_is_given_up():
-    made, before = with_texture(SIZE), set(threading.enumerate())
-    frames = render_poses(made, dance(12), size=(2 * SIZE[0], 2 * SIZE[1]))
+    made, before = with_texture(DOUBLE), set(threading.enumerate())
+    frames = render_poses(made, dance(12), size=DOUBLE)
     next(frames)
     assert set(threading.enumerate()) > before
     del frames
@@ -181,32 +184,30 @@ def test_no_thread_is_left_of_a_render_that_fails_or_is_given_up():
         patch.object(Rollout, "step", step),
         pytest.raises(RuntimeError, match="planted") as caught,
     ):
-        list(render_poses(made, dance(12)))
+        list(render_poses(made, dance(3)))
     assert caught.tb is not None  # it still holds what the failure interrupted
     assert set(threading.enumerate()) == before
 
 
 def test_results_have_the_size_of_the_targets_video_or_less():
-    full = (2 * SIZE[0] + 1, 2 * SIZE[1])
-    made = with_texture(full)
-    assert result_size(made, height=None) == full
-    assert result_size(made, height=full[0]) == full
+    made = with_texture(ODD)
+    assert result_size(made, height=None) == result_size(made, height=ODD[0]) == ODD
     assert result_size(made, height=72) == (72, 60)  # of 97 x 80: 59.4, to an even width
     assert result_size(made, height=SIZE[0]) == SIZE
     assert result_size(renderer(brighter()), height=None) == SIZE
 
 
-@pytest.mark.parametrize("height", [SIZE[0] - 1, 2 * SIZE[0] + 1])
+@pytest.mark.parametrize("height", [SIZE[0] - 1, ODD[0] + 1])
 def test_a_size_that_the_texture_has_not_is_refused(height):
-    text = rf"render\.height: expected null or {SIZE[0]} to {2 * SIZE[0]}, .*, got {height}"
+    text = rf"render\.height: expected null or {SIZE[0]} to {ODD[0]}, .*, got {height}"
     with pytest.raises(ParamsError, match=text):
-        result_size(with_texture((2 * SIZE[0], 2 * SIZE[1])), height=height)
+        result_size(with_texture(ODD), height=height)
 
 
 def test_frames_are_as_generated_where_no_larger_ones_are_asked_for():
     keypoints = dance(2)
     generated = list(render_poses(renderer(brighter()), keypoints))
-    made = with_texture((2 * SIZE[0], 2 * SIZE[1]))
+    made = with_texture(DOUBLE)
     for frames in (
         render_poses(renderer(brighter()), keypoints, size=SIZE),
         render_poses(made, keypoints),
@@ -215,8 +216,8 @@ def test_frames_are_as_generated_where_no_larger_ones_are_asked_for():
         assert all(np.array_equal(one, two) for one, two in zip(frames, generated, strict=True))
     nobody = dance(2, missing=[0, 1])
     generated = list(render_poses(made, nobody))
-    larger = list(render_poses(made, nobody, size=(2 * SIZE[0], 2 * SIZE[1])))
-    assert [frame.shape for frame in larger] == [(2 * SIZE[0], 2 * SIZE[1], 3)] * 2
+    larger = list(render_poses(made, nobody, size=DOUBLE))
+    assert [frame.shape for frame in larger] == [(*DOUBLE, 3)] * 2
     for one, two in zip(larger, generated, strict=True):
         means = one.reshape(SIZE[0], 2, SIZE[1], 2, 3).mean(axis=(1, 3))
         assert np.abs(means - two).mean() < 8
