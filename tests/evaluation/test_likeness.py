@@ -41,9 +41,9 @@ def person(request):
     """The box of a person who fills it."""
     if request.param == "drawn":
         return painted(posed())[0][30:230, 60:200]
-    actor = load_actor.__wrapped__("ada", (384, 384), 1)
-    motion = compose(80, frame_rate=25.0, beats_per_minute=112.0, seed=5)
-    frame, cover = shoot(actor.film, pose_actor(actor, motion, 60)[0])
+    actor = load_actor("ada", (256, 256), 1)
+    motion = compose(8, frame_rate=25.0, beats_per_minute=112.0, seed=5)
+    frame, cover = shoot(actor.film, pose_actor(actor, motion, 6)[0])
     rows, columns = (np.flatnonzero(cover.any(axis=axis)) for axis in (1, 0))
     return np.ascontiguousarray(frame[rows[0] : rows[-1], columns[0] : columns[-1]])
 

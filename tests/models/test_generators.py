@@ -5,6 +5,7 @@ from torch import nn
 from motiontransfer.models import generators, layers
 from motiontransfer.pose.boxes import Viewport
 from tests.models.published import giga_macs
+from tests.training.small import Uniform
 
 ARCHITECTURES = {
     "fast": generators.FastGenerator,
@@ -126,20 +127,6 @@ def test_parameters_and_cost_are_the_published_ones(
     assert giga_macs(network, (6, *size)) == pytest.approx(macs, abs=last_digit / 2)
 
 
-class Constant(generators.ImageNetwork):
-    """Stands for a network: returns the same values everywhere and records its input."""
-
-    def __init__(self, *values):
-        super().__init__(1, 1)
-        values = torch.tensor(values)[None, :, None, None]
-        self.values = nn.Parameter(values, requires_grad=False)
-
-    def forward(self, conditioning):
-        self.input = conditioning
-        batch, _, height, width = conditioning.shape
-        return self.values.expand(batch, -1, height, width)
-
-
 def inputs(batch=2):
     return torch.rand(batch, 4, *SIZE), torch.rand(batch, 3, *SIZE)
 
@@ -170,7 +157,7 @@ BACKGROUND_IMAGE = torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(
     ids=["mask 0", "mask 1", "mask one half", "no background image"],
 )
 def test_the_foreground_is_composited_over_the_background_image(output, image, expected):
-    generator = generators.FrameGenerator(Constant(*output), image)
+    generator = generators.FrameGenerator(Uniform(*output), image)
     assert torch.allclose(generator(*inputs()).frame, expected, atol=1e-6)
 
 
@@ -189,7 +176,7 @@ def test_as_far_as_the_puppet_covers_its_color_and_what_is_synthesized_lie_over_
 ):
     synthesized = colour(0.5, 0.5, -0.5)
     foreground = synthesized[0, :, 0, 0].atanh().tolist()
-    generator = generators.FrameGenerator(Constant(*foreground, 200.0, gate), ROOM)
+    generator = generators.FrameGenerator(Uniform(*foreground, 200.0, gate), ROOM)
     made = generator(*inputs(), None, texture_of(*TEXTURE))
     assert torch.allclose(made.synthesized, synthesized, atol=1e-6)
     assert torch.allclose(made.frame, colour(*expected), atol=1e-6)
@@ -198,9 +185,7 @@ def test_as_far_as_the_puppet_covers_its_color_and_what_is_synthesized_lie_over_
 def test_the_gate_adds_to_the_confidence():
     sure = (0.6, -0.4, 0.2, 1.0, 0.75)
     for gate, share in ((-200.0, 0.875), (-2.0, 0.9375), (200.0, 1.0)):  # a bias of 2 is added
-        generator = generators.FrameGenerator(
-            Constant(0.0, 0.0, 0.0, 200.0, gate), BACKGROUND_IMAGE
-        )
+        generator = generators.FrameGenerator(Uniform(0.0, 0.0, 0.0, 200.0, gate), BACKGROUND_IMAGE)
         made = generator(*inputs(), None, texture_of(*sure))
         expected = colour(*(share * level for level in sure[:3]))
         assert torch.allclose(made.frame, expected, atol=1e-6)
@@ -210,7 +195,7 @@ def test_the_gate_adds_to_the_confidence():
 @pytest.mark.parametrize("texture", [None, (0.3, -0.2, 0.1, 0.6, 0.2), (0.0, 0.0, 0.0, 0.0, 0.0)])
 def test_the_mask_is_the_persons_share_the_rest_is_the_rooms(texture):
     """Of two rooms, each shows through as much as the mask leaves."""
-    network = Constant(0.4, -0.3, 0.8, 0.7, *([] if texture is None else [-1.5]))
+    network = Uniform(0.4, -0.3, 0.8, 0.7, *([] if texture is None else [-1.5]))
     shown = []
     for shade in (-0.5, 0.7):
         generator = generators.FrameGenerator(network, torch.full((3, *SIZE), shade))

@@ -21,7 +21,7 @@ from motiontransfer.rendering.rollout import Rollout
 from motiontransfer.rendering.torch_networks import TorchNetworks, generate_clip
 from motiontransfer.video.tensors import levels_to_textures
 from tests.people import SIZE, dance, puppet_of
-from tests.training.small import STYLE, Convolution, StandIn
+from tests.training.small import STYLE, Convolution, StandIn, Uniform
 
 
 class Counter(StandIn):
@@ -235,15 +235,6 @@ def test_puppets_are_drawn_ahead_in_threads_that_end_with_the_poses(monkeypatch)
         poses.close()
         assert set(threading.enumerate()) == before
     assert drawn[-1] is threading.main_thread()  # alone, a pose has nothing to be ahead of
-
-
-class Uniform(ImageNetwork):
-    def __init__(self, *values):
-        super().__init__(1, 1)
-        self.values = nn.Parameter(torch.tensor(values)[None, :, None, None])
-
-    def forward(self, maps):
-        return self.values.expand(len(maps), -1, *maps.shape[2:])
 
 
 def test_at_half_resolution_the_viewport_is_the_same():

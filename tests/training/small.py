@@ -125,6 +125,17 @@ class Convolution(ImageNetwork):
         return self.layer(conditioning)
 
 
+class Uniform(ImageNetwork):
+    """Stands for the network of a generator: the same values everywhere."""
+
+    def __init__(self, *values):
+        super().__init__(1, 1)
+        self.values = nn.Parameter(torch.tensor(values)[None, :, None, None])
+
+    def forward(self, conditioning):
+        return self.values.expand(len(conditioning), -1, *conditioning.shape[2:])
+
+
 class StandIn(FrameGenerator):
     """Stands for a trained generator: a function of pose map, previous frame and texture."""
 
