@@ -53,6 +53,18 @@ def add_clip(artifacts: Path, subject, video, keypoints, *, draw=picture):
     mask_film(path, keypoints, draw=draw)
 
 
+def clip_in(folder: Path, framing, num_frames, *, rate=25, sound=False, offset=0.0):
+    """A clip whose files are in a folder."""
+    return Clip(
+        frames=folder / "frames.mkv",
+        sound=folder / "sound.mka" if sound else None,
+        sound_offset_seconds=offset,
+        framing=framing,
+        frame_rate=Fraction(rate),
+        num_frames=num_frames,
+    )
+
+
 def add_source(artifacts: Path, subject, video, keypoints, *, sound=True):
     """Put a clip where the pipeline keeps it, with what `decode` knows of it, and its sound."""
     add_clip(artifacts, subject, video, keypoints)
@@ -61,15 +73,9 @@ def add_source(artifacts: Path, subject, video, keypoints, *, sound=True):
         seconds = float(keypoints.num_frames / keypoints.frame_rate)
         write_test_sound(folder / "sound.mka", seconds=seconds)
     whole, size = (0, 0, width, height), keypoints.image_size
-    clip = Clip(
-        frames=folder / "frames.mkv",
-        sound=folder / "sound.mka" if sound else None,
-        sound_offset_seconds=0.0,
-        framing=Framing(source_size=size, crop=whole, size=size, content=whole),
-        frame_rate=keypoints.frame_rate,
-        num_frames=keypoints.num_frames,
-    )
-    write_description(folder, clip, source={})
+    framing = Framing(source_size=size, crop=whole, size=size, content=whole)
+    rate, count = keypoints.frame_rate, keypoints.num_frames
+    write_description(folder, clip_in(folder, framing, count, rate=rate, sound=sound), source={})
 
 
 def training_clip(folder: Path, keypoints, *, training_frames=None, draw=picture):

@@ -108,6 +108,19 @@ def moved(keypoints, group, shifts):
     return replace(keypoints, points=points)
 
 
+def from_behind(keypoints):
+    """As the camera sees them from behind: left and right exchanged by their places."""
+    points = np.where(keypoints.score[..., None] > 0, (256, 0) - keypoints.points, 0)
+    return replace(keypoints, points=np.abs(points).astype(np.float32))
+
+
+def scaled(keypoints, by=1.0, shift=(0, 0), size=None):
+    """Larger and moved by (x, y) px, all joints that are found."""
+    points = (keypoints.points * by + shift) * (keypoints.score > 0)[..., None]
+    size = size or keypoints.image_size
+    return replace(keypoints, points=points.astype(np.float32), image_size=size)
+
+
 def place(keypoints, joint, frame_index=0):
     """[x, y] of a joint."""
     return keypoints.joint(joint)[0][frame_index].tolist()

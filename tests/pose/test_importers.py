@@ -26,8 +26,9 @@ from motiontransfer.pose.skeleton import (
     OPENPOSE_FACE_70,
     RIGHT_HAND_JOINTS,
 )
-from motiontransfer.video.clip import Clip, write_description, write_index
+from motiontransfer.video.clip import write_description, write_index
 from motiontransfer.video.geometry import fit_framing
+from tests.films import clip_in
 from tests.people import flat, place_of, rows_of
 
 SOURCE = Path("keypoints/dance")
@@ -291,14 +292,7 @@ def write_clip(folder, shown, *, crop=(0, 0, 320, 240), size=(120, 160)):
     """A clip without frames: imports need none."""
     folder.mkdir()
     (folder / "frames.mkv").touch()
-    clip = Clip(
-        frames=folder / "frames.mkv",
-        sound=None,
-        sound_offset_seconds=0.0,
-        framing=fit_framing(SOURCE_SIZE, crop, size=size),
-        frame_rate=Fraction(25),
-        num_frames=len(shown),
-    )
+    clip = clip_in(folder, fit_framing(SOURCE_SIZE, crop, size=size), len(shown))
     write_description(folder, clip, source={})
     write_index(
         folder / "index.parquet",

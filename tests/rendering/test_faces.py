@@ -16,7 +16,7 @@ from motiontransfer.rendering.rollout import FramePose
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.films import film
 from tests.live.parts import renderer
-from tests.people import dance, picture
+from tests.people import dance, picture, scaled
 from tests.training.small import faceless, runtime
 
 NUM_FRAMES = 4
@@ -32,11 +32,6 @@ class Same(FaceTranslator):
         assert torch.is_inference_mode_enabled()
         self.shown.append(faces.clone())
         return faces
-
-
-def shifted(keypoints, x, y):
-    points = np.where(keypoints.score[..., None] > 0, keypoints.points + np.float32([x, y]), 0)
-    return replace(keypoints, points=points)
 
 
 @pytest.fixture
@@ -66,7 +61,7 @@ def patched(faces, keypoints):
 
 
 def test_the_translator_sees_the_sources_aligned_face(faces, source):
-    for _ in patched(faces, shifted(source, 3, 2)):
+    for _ in patched(faces, scaled(source, shift=(3, 2))):
         assert not torch.is_inference_mode_enabled()
     maps, _ = face_alignments(source, crop_size=64)
     assert len(faces.translator.shown) == NUM_FRAMES
@@ -76,7 +71,7 @@ def test_the_translator_sees_the_sources_aligned_face(faces, source):
 
 
 def test_the_face_lies_where_the_pose_has_it(faces, source):
-    for index, patch in enumerate(patched(faces, shifted(source, 4, 3))):
+    for index, patch in enumerate(patched(faces, scaled(source, shift=(4, 3)))):
         on_face = patch.weight[0, 0] == 1
         assert on_face.sum() > 10
         x, y = source.joint("nose")[0][index].round().astype(int) + np.array([4, 3])
@@ -92,7 +87,7 @@ def test_the_face_lies_where_the_pose_has_it(faces, source):
 
 
 def test_without_a_face_in_source_or_pose_there_is_no_patch(faces, source):
-    poses = faceless(shifted(source, 1, 1), [2])
+    poses = faceless(scaled(source, shift=(1, 1)), [2])
     unseen = replace(faces, keypoints=faceless(dance(NUM_FRAMES), [0]))
     assert [patch is None for patch in patched(unseen, poses)] == [True, False, True, False]
     assert len(faces.translator.shown) == 2

@@ -12,17 +12,9 @@ from motiontransfer.puppet.key_poses import KeyPoses
 from motiontransfer.rendering.guide import Guide, write_guide, write_guide_sheet
 from motiontransfer.video.clip import read_clip
 from tests.films import add_source, film
-from tests.people import dance, joined, standing
+from tests.people import dance, from_behind, joined, standing
 
 RATE = Fraction(4)
-
-
-def behind(num_frames):
-    """Left is right: as the camera sees someone from behind."""
-    front = standing(num_frames)
-    points = front.points.copy()
-    points[..., 0] = 256 - points[..., 0]
-    return replace(front, points=points)
 
 
 def half_white(keypoints, _):
@@ -46,7 +38,7 @@ def waltz(tmp_path):
 
 
 def test_a_turn_is_asked_for_where_the_dance_turns_and_no_film_does():
-    turning = joined(standing(20), behind(20))
+    turning = joined(standing(20), from_behind(standing(20)))
     assert guide_of(turning).turns
     assert guide_of(turning, [standing(20)]).turns
     assert not guide_of(turning, [standing(5), turning]).turns

@@ -23,7 +23,18 @@ from motiontransfer.rendering.inspect import (
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import add_clip, film
-from tests.people import RATE, SIZE, dance, everyone, joined, moved, person, standing, stick_person
+from tests.people import (
+    RATE,
+    SIZE,
+    dance,
+    everyone,
+    from_behind,
+    joined,
+    moved,
+    person,
+    standing,
+    stick_person,
+)
 
 NUM_FRAMES = 6
 SCALE = 10  # 48 px high is shown 480 px high
@@ -57,11 +68,6 @@ class Drawn:
 
     def frame(self, index):
         return np.full((*self.keypoints.image_size, 3), self.level + index, np.uint8)
-
-
-def from_behind(keypoints):
-    """Left and right exchanged by their places."""
-    return replace(keypoints, points=np.abs(np.float32((256, 0)) - keypoints.points))
 
 
 def test_the_dances_frame_and_the_targets_nearest_are_beside_each_other(tmp_path):

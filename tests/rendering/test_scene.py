@@ -18,9 +18,9 @@ from motiontransfer.rendering.scene import (
     with_scene,
 )
 from motiontransfer.retargeting.film_place import FilmPlace
-from motiontransfer.video.clip import Clip
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.geometry import Framing
+from tests.films import clip_in
 from tests.people import appearance_of, person
 
 FILM = (96, 128)
@@ -126,14 +126,7 @@ def folder(tmp_path, film_frames):
 
 def clip_of(folder):
     framing = Framing(source_size=FILM, crop=CROP, size=(64, 64), content=(0, 0, 64, 64))
-    return Clip(
-        frames=folder / "frames.mkv",
-        sound=None,
-        sound_offset_seconds=0.0,
-        framing=framing,
-        frame_rate=RATE,
-        num_frames=NUM_FRAMES,
-    )
+    return clip_in(folder, framing, NUM_FRAMES, rate=RATE)
 
 
 def test_a_frame_stays_wherever_the_dancer_is_not(folder, film_frames):

@@ -5,7 +5,7 @@ import pytest
 
 from motiontransfer.retargeting.film_place import find_place
 from motiontransfer.video.geometry import Framing
-from tests.people import arms_out, place
+from tests.people import arms_out, place, scaled
 from tests.retargeting.test_normalization import statistics
 
 FILM = Framing(
@@ -24,11 +24,6 @@ def dance():
 def placed(dance, poses, **how):
     how = {"source": DANCER, "target": TARGET} | how
     return find_place(poses, dance, FILM, **how).placed(poses)
-
-
-def scaled(poses, by, shift):
-    points = (poses.points * by + np.float32(shift)) * (poses.score > 0)[..., None]
-    return replace(poses, points=points.astype(np.float32))
 
 
 def test_poses_that_only_were_scaled_and_moved_are_the_dancers_again(dance):

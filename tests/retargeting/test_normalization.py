@@ -15,7 +15,7 @@ from motiontransfer.retargeting.normalization import (
 )
 from motiontransfer.retargeting.params import NormalizationParams
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics
-from tests.people import ARMS_OUT, arms_out, known_to, stick_person
+from tests.people import ARMS_OUT, arms_out, known_to, scaled, stick_person
 
 
 def statistics(far, close, *, heights=(30.0, 45.0), x=32.0):
@@ -142,12 +142,6 @@ def normalized(clip, mode, *, source, target):
     return normalize_poses(clip, mode=mode, centering=centering, source=source, target=target)
 
 
-def scaled(clip, scale, right, down, size):
-    points = clip.points * np.float32(scale) + np.float32([right, down])
-    found = clip.score[..., None] > 0
-    return replace(clip, points=np.where(found, points, 0).astype(np.float32), image_size=size)
-
-
 @pytest.fixture
 def dancer():
     clip = arms_out(frames=30)
@@ -168,7 +162,7 @@ def test_a_subject_normalized_to_themselves_does_not_move(dancer, mode):
 @given(scale=st.floats(0.4, 2.5), right=st.floats(0, 200), down=st.floats(0, 200))
 def test_size_and_place_of_the_source_are_undone(mode, scale, right, down):
     target = arms_out(frames=12)
-    source = scaled(target, scale, right, down, (900, 900))  # in which all is in view
+    source = scaled(target, scale, (right, down), (900, 900))  # in which all is in view
     moved = normalized(source, mode, source=fitted(source), target=fitted(target))
     np.testing.assert_allclose(moved.points, target.points, atol=0.05)
     assert moved.image_size == target.image_size

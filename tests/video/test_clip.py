@@ -11,6 +11,7 @@ from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import fit_framing
 from motiontransfer.video.reader import DamagedVideoError
+from tests.films import clip_in
 from tests.video.conftest import decode, greys, index_of, noise, write_test_video
 
 
@@ -19,14 +20,9 @@ def make_clip(folder, *, with_sound=True):
     (folder / "frames.mkv").write_bytes(b"frames")
     if with_sound:
         (folder / "sound.mka").write_bytes(b"sound")
-    clip = clip_module.Clip(
-        frames=folder / "frames.mkv",
-        sound=folder / "sound.mka" if with_sound else None,
-        sound_offset_seconds=0.043991 if with_sound else 0.0,
-        framing=fit_framing((100, 200), (10, 0, 190, 100), size=(64, 48)),
-        frame_rate=Fraction(30000, 1001),
-        num_frames=17,
-    )
+    framing = fit_framing((100, 200), (10, 0, 190, 100), size=(64, 48))
+    heard = {"sound": with_sound, "offset": 0.043991 * with_sound}
+    clip = clip_in(folder, framing, 17, rate=Fraction(30000, 1001), **heard)
     clip_module.write_description(folder, clip, source={"codec": "h264"})
     return clip
 
