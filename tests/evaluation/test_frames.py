@@ -116,7 +116,6 @@ _HAND = {"left_hand_wrist": (10, 20), "left_hand_index_tip": (40, 50), "nose": (
         ({"left_hand_wrist": (10, 20)}, 0.0, "person", None),  # no body
         # the margin is a share of the longer side, inside the image
         ({"nose": (40, 20), "left_ankle": (44, 40)}, 0.1, "person", (38, 18, 47, 43)),
-        ({"nose": (-5, 1), "left_ankle": (85, 70)}, 0.5, "person", (0, 0, 80, 60)),
         (_HAND, 0.0, "left_hand", (10, 20, 41, 51)),
         (_HAND, 0.0, "right_hand", None),
         # small hands get 16 pixels inside the image

@@ -74,14 +74,11 @@ def test_a_hand_stand_has_a_face_and_the_back_of_a_head_none():
     assert not face_boxes(turned_round(person))[1].any()
 
 
-def test_frames_without_a_face_get_a_box_between_their_neighbors():
+def test_frames_without_a_face_get_a_box_between_their_neighbors_or_in_the_middle():
     person = stick_person([80.0] * 3, 40, x=[20, 30, 40], missing=[(1, "nose")])
     boxes, valid = face_boxes(person)
     assert valid.tolist() == [True, False, True]
     np.testing.assert_allclose(boxes[1], (boxes[0] + boxes[2]) / 2, atol=1)
-
-
-def test_without_any_face_the_box_lies_in_the_middle():
     boxes, valid = face_boxes(stick_person([80.0] * 2, 40, score=0.1))
     assert not valid.any()
     assert boxes.tolist() == [[24, 42, 40, 58]] * 2

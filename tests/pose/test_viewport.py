@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,24 +29,25 @@ def place(*spans, viewport=VIEWPORT) -> list[list[int]]:
 STANDING, BOX = (50, 22, 70, 68), [44, 16, 76, 72]
 
 
-def test_it_stays_while_the_person_is_inside():
-    swaying, back = (51, 21, 71, 67), (49, 22, 69, 68)
-    assert place(STANDING, swaying, back, STANDING) == [BOX] * 4
+RAISED, LOWERED = (50, 6, 70, 68), (50, 14, 70, 68)
+TALLER, ASIDE = [44, 0, 76, 72], [48, 16, 80, 72]
 
 
-def test_it_is_around_the_person_again_who_would_leave_it():
-    # The margin of 54 to 74 ends at 78.
-    assert place(STANDING, (54, 22, 74, 68), (53, 22, 73, 68)) == [BOX, *[[48, 16, 80, 72]] * 2]
-
-
-def test_a_raised_arm_enlarges_it_until_the_person_is_smaller_by_more_than_one_multiple():
-    raised, lowered = (50, 6, 70, 68), (50, 14, 70, 68)
-    assert place(STANDING, raised, lowered, STANDING) == [
-        BOX,
-        [44, 0, 76, 72],
-        [44, 0, 76, 72],  # 64 of its 72 pixels are needed
-        BOX,
-    ]
+@pytest.mark.parametrize(
+    ("spans", "boxes"),
+    [
+        ([STANDING, (51, 21, 71, 67), (49, 22, 69, 68), STANDING], [BOX] * 4),
+        # The margin of 54 to 74 ends at 78: it is around the person again, who would leave it.
+        ([STANDING, (54, 22, 74, 68), (53, 22, 73, 68)], [BOX, ASIDE, ASIDE]),
+        # It is smaller when they are by more than one multiple: 64 of its 72 pixels are needed.
+        ([STANDING, RAISED, LOWERED, STANDING], [BOX, TALLER, TALLER, BOX]),
+        # Where no person is detected, it stays.
+        ([STANDING, None, None], [BOX] * 3),
+        ([None, STANDING], [[0, 0, 128, 96], BOX]),
+    ],
+)
+def test_it_stays_while_the_person_is_inside_and_needs_its_size(spans, boxes):
+    assert place(*spans) == boxes
 
 
 people = st.tuples(
@@ -60,11 +62,6 @@ def test_frames_may_arrive_one_by_one_or_in_batches(people, size):
     batches = [slice(start, start + size) for start in range(0, len(points), size)]
     placed = [follower.place(points[batch], score[batch]) for batch in batches]
     assert np.concatenate(placed).tolist() == place(*people)
-
-
-def test_it_stays_where_no_person_is_detected():
-    assert place(STANDING, None, None) == [BOX] * 3
-    assert place(None, STANDING) == [[0, 0, 128, 96], BOX]
 
 
 @given(st.lists(people | st.none(), min_size=1, max_size=12))

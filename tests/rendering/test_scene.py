@@ -35,27 +35,17 @@ def room_of(before=0):
     return Room(empty, empty.copy(), np.full(FILM, before, np.uint8))
 
 
-def test_a_person_is_laid_over_the_room_where_they_cover_it():
-    cut = np.zeros((10, 20, 4), np.uint8)
+def test_a_person_is_laid_over_the_room_where_they_cover_it_and_nothing_is_before_them():
+    cut, nobody = np.zeros((10, 20, 4), np.uint8), np.zeros((1, 1, 4), np.uint8)
     cut[2:8, 5:15] = (200, 100, 50, 255)
     shown = with_person(room_of(), cut, (30, 40))
     expected = room_of().empty
     expected[32:38, 45:55] = (200, 100, 50)
     np.testing.assert_array_equal(shown[..., :3], expected)
     assert shown[..., 3].astype(bool).sum() == 60
-
-
-def test_a_person_is_not_seen_behind_what_is_before_them():
-    cut = np.full((10, 20, 4), 255, np.uint8)
-    shown = with_person(room_of(before=255), cut, (30, 40))
-    np.testing.assert_array_equal(shown[..., :3], room_of().empty)
-    assert not shown[..., 3].any()
-
-
-def test_of_nobody_the_room_is_left():
-    shown = with_person(room_of(), np.zeros((1, 1, 4), np.uint8), (0, 0))
-    np.testing.assert_array_equal(shown[..., :3], room_of().empty)
-    assert not shown[..., 3].any()
+    for shown in (with_person(room_of(255), cut, (30, 40)), with_person(room_of(), nobody, (0, 0))):
+        np.testing.assert_array_equal(shown[..., :3], room_of().empty)
+        assert not shown[..., 3].any()
 
 
 def test_light_passes_over_half_way_and_hue_hardly():
@@ -72,13 +62,6 @@ def test_light_passes_over_half_way_and_hue_hardly():
         assert not shown[0, 1, :3].any()
 
 
-def test_light_of_nobody_changes_nothing():
-    none = np.zeros(3, np.float32)
-    cut = np.full((4, 4, 4), 90, np.uint8)
-    assert light_between(none, none + 1) is None
-    np.testing.assert_array_equal(in_light(cut, None), cut)
-
-
 def test_light_changes_what_is_covered_and_keeps_its_coverage():
     own = np.float32([100, 128, 128])
     light = light_between(own, np.float32([140, 128, 128]))
@@ -90,6 +73,8 @@ def test_light_changes_what_is_covered_and_keeps_its_coverage():
     np.testing.assert_allclose(lit[3, 3, :3], 113, atol=2)  # of 120
     half = np.uint8([[[120, 120, 120, 128]]])
     assert in_light(half, light).ravel().tolist() == [128] * 4
+    assert light_between(np.zeros(3, np.float32), own) is None  # of nobody
+    np.testing.assert_array_equal(in_light(cut, None), cut)
 
 
 @pytest.fixture

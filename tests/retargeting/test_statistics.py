@@ -235,15 +235,11 @@ def floor(ankles, **more):
     return module.floor_line(contact, frame_rate=Fraction(25))
 
 
-def test_the_floor_stays_where_it_is_in_a_jump_and_in_a_gap():
-    ankles = np.full(60, 90.0)
+def test_the_floor_stays_in_a_jump_and_in_a_gap_and_follows_a_walk_without_delay():
+    ankles, walk = np.full(60, 90.0), np.linspace(60, 100, 101)
     ankles[20:30] = 70
     gap = [(frame, "right_ankle") for frame in range(40, 50)]
     np.testing.assert_allclose(floor(ankles, missing=gap), 90)
-
-
-def test_the_floor_follows_a_walk_without_delay():
-    walk = np.linspace(60, 100, 101)
     np.testing.assert_allclose(floor(walk)[20:-20], walk[20:-20], atol=1e-4)
 
 

@@ -59,6 +59,8 @@ def test_worked_out_letterbox():
 def test_a_crop_outside_the_image_is_refused(crop):
     with pytest.raises(VideoError, match=r"crop: expected .* inside an image of 30x20 pixels, got"):
         fit_framing((20, 30), crop, size=(8, 8))
+    with pytest.raises(VideoError, match="content: expected"):
+        Framing(source_size=(20, 30), crop=(0, 0, 30, 20), size=(8, 8), content=(0, 0, 9, 8))
 
 
 @pytest.mark.parametrize(
@@ -145,10 +147,6 @@ def test_an_automatic_crop_holds_the_person_between_even_edges(edges, halves):
     assert not any(edge % 2 for edge in crop)
 
 
-def test_auto_crop_has_the_inputs_shape_where_the_working_image_has_none():
-    assert auto_crop([(100, 50, 140, 150)], (300, 600), 64, margin=0.1) == (0, 40, 240, 160)
-
-
 ONE = 1 << 16
 # a, b, c, d of the matrix; a 2 x 3 image [[0, 1, 2], [3, 4, 5]] as it must be shown
 CASES = {
@@ -184,11 +182,6 @@ def test_a_frame_that_was_looked_at_is_let_go_at_once():
     assert sys.getrefcount(frame) == before
 
 
-def test_framing_checks_its_content():
-    with pytest.raises(VideoError, match="content: expected"):
-        Framing(source_size=(20, 30), crop=(0, 0, 30, 20), size=(8, 8), content=(0, 0, 9, 8))
-
-
 def bars(height=60, width=80, *, box=(10, 12, 70, 50)):
     x0, y0, x1, y1 = box
     brightest = np.zeros((height, width), np.uint8)
@@ -197,14 +190,11 @@ def bars(height=60, width=80, *, box=(10, 12, 70, 50)):
 
 
 def test_a_film_between_black_bars_is_found_within_their_blurred_edges():
+    """A dark stage and a black film have none."""
     assert film_box(bars()) == (12, 14, 68, 48)
     assert film_box(bars(box=(0, 12, 80, 60))) == (0, 14, 80, 60)
-
-
-def test_a_dark_stage_and_a_black_film_have_no_bars():
-    stage = np.uint8(np.where(np.hypot(*np.mgrid[-30:30, -40:40]) < 15, 90, 0))  # a round light
-    assert film_box(stage) == (0, 0, 80, 60)
-    assert film_box(np.zeros((60, 80), np.uint8)) == (0, 0, 80, 60)
+    light = np.uint8(np.where(np.hypot(*np.mgrid[-30:30, -40:40]) < 15, 90, 0))
+    assert film_box(light) == film_box(0 * light) == (0, 0, 80, 60)
 
 
 def test_a_crop_around_people_stays_within_the_film():
@@ -212,4 +202,5 @@ def test_a_crop_around_people_stays_within_the_film():
     people = [(90, 30, 110, 95)]
     assert auto_crop(people, (100, 200), 64, film=(80, 20, 120, 80)) == (80, 20, 120, 80)
     assert auto_crop(people, (100, 200), 64) != (80, 20, 120, 80)
+    assert auto_crop([(100, 50, 140, 150)], (300, 600), 64, margin=0.1) == (0, 40, 240, 160)
     assert auto_crop([None], (100, 200), 64, film=(80, 20, 120, 80)) is None

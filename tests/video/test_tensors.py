@@ -13,14 +13,11 @@ from motiontransfer.video.tensors import (
 from tests.pretend_cuda import CUDA
 
 
-def test_every_level_comes_back():
+def test_every_level_comes_back_and_black_is_minus_one_and_white_is_one():
     frame = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
-    assert np.array_equal(tensor_to_frames(frames_to_tensor([frame]))[0], frame)
-
-
-def test_black_is_minus_one_and_white_is_one():
-    frame = np.array([[[0, 255, 51]]], np.uint8)
-    assert frames_to_tensor([frame])[0, :, 0, 0].tolist() == pytest.approx([-1, 1, -0.6])
+    tensor = frames_to_tensor([frame])
+    assert np.array_equal(tensor_to_frames(tensor)[0], frame)
+    assert tensor[0, 0].flatten()[[0, 51, 255]].tolist() == pytest.approx([-1, -0.6, 1])
 
 
 def test_colours_of_textures_count_from_minus_one_as_far_as_they_cover():
@@ -43,13 +40,10 @@ def test_pixels_and_colours_keep_their_places():
     assert all(np.array_equal(a, b) for a, b in zip(back, frames, strict=True))
 
 
-def test_values_out_of_range_are_clamped_and_the_rest_rounded():
+def test_values_out_of_range_are_clamped_and_the_rest_rounded_of_networks_too():
     values = torch.tensor([-7.0, -1 + 0.49 / 127.5, -1 + 0.51 / 127.5, 1.5]).reshape(1, 1, 2, 2)
     (frame,) = tensor_to_frames(values.repeat(1, 3, 1, 1))
     assert frame[..., 0].tolist() == [[0, 0], [1, 255]]
-
-
-def test_tensors_of_networks_are_taken():
     image = torch.zeros(1, 3, 2, 2, dtype=torch.bfloat16, requires_grad=True)
     assert tensor_to_frames(image)[0].tolist() == [[[128] * 3] * 2] * 2
 
