@@ -41,9 +41,8 @@ _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is
 
 # Penalties of a reference, which change the choice alone; % of the body's height.
 _HIDDEN_PENALTY = {"head": 10.0, "hand": 2.0, "other": 10.0}
-"""Where it does not show the part: it was filled, or is a hole. A hand shows what its pose does."""
-_CUT_PENALTY = {"hand": 2.0, "other": 20.0}
-"""Where a joint lies beyond the frame's edge: its end cannot be filled. A hand's pose may be so."""
+"""Where it does not show the part: it was filled, is a hole, or beyond the frame's edge. A hand
+shows what its pose does."""
 _BLURRED_PENALTY = {"head": 8.0, "hand": 2.0, "other": 3.5}  # where the part is wholly blurred
 
 _FACING_QUANTILE = 0.9  # of widths over the references: the width seen from the front
@@ -116,7 +115,8 @@ class References:
         self._width = float(np.quantile(known, _FACING_QUANTILE)) if len(known) else np.inf
         self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
         """Height of the upright body in each filmed reference."""
-        own = self._hidden() + self._cut_off() + self._blurred()
+        hidden_penalty = [_HIDDEN_PENALTY[part.kind] for part in self.parts]
+        own = (self._hidden() + self._cut_off()) * hidden_penalty + self._blurred()
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
         """Of each reference and part: what was hidden or is blurred, % of the body's height."""
 
@@ -126,23 +126,19 @@ class References:
         return (clips == clip) & (np.abs(np.arange(num_frames)[:, None] - frames) < within)
 
     def _hidden(self) -> Float64[np.ndarray, "filmed_references parts"]:
-        """Penalties of what a reference did not show, compared with other references."""
+        """Share of a part that a reference did not show, compared with other references."""
         rows = self._appearance.patches
         shown = [[0 if patch is None else patch.shown for patch in row] for row in rows]
         whole = np.quantile(shown, _SHOWN_QUANTILE, axis=0)
         other = whole[self._others]  # of someone in profile one side is never whole
         whole = np.where(whole < _ONE_SIDED * other, other, whole)
         whole *= [1 if part.is_trunk else _WHOLE_SHARE for part in self.parts]
-        hidden = np.clip(1 - np.array(shown) / np.maximum(whole, 1e-6), 0, 1)
-        return hidden * [_HIDDEN_PENALTY[part.kind] for part in self.parts]
+        return np.clip(1 - np.array(shown) / np.maximum(whole, 1e-6), 0, 1)
 
     def _cut_off(self) -> Float64[np.ndarray, "filmed_references parts"]:
-        """Penalties of limbs that the frame's edge cuts off more than in most references.
-
-        By how much of a joint's disc lies beyond.
-        """
+        """Share of a joint's disc that is beyond the frame's edge, more than in most references."""
         height, width = self._appearance.background.shape[:2]
-        penalties = np.zeros((self.num_filmed, len(self.parts)))
+        shares = np.zeros((self.num_filmed, len(self.parts)))
         for number, part in enumerate(self.parts):
             if part.anchor:
                 continue
@@ -150,8 +146,8 @@ class References:
             inside = np.minimum(points, (width - 1, height - 1) - points).min(axis=2)
             beyond = 0.5 - inside / (2 * part.radius * self._filmed_px[:, None])
             cut = np.clip(np.where(found, beyond, 0), 0, 1).max(axis=1)
-            penalties[:, number] = _CUT_PENALTY[part.kind] * np.maximum(cut - np.median(cut), 0)
-        return penalties
+            shares[:, number] = np.maximum(cut - np.median(cut), 0)
+        return shares
 
     def _blurred(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Penalties of what a reference shows blurred."""

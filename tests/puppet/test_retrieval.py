@@ -228,7 +228,7 @@ def test_a_reference_is_avoided_whose_arm_the_frames_edge_cuts_off():
     wrists = [(127 - distance, -25) for distance in inside]
     references = Puppet(appearance_of(*(posed(left_wrist=at) for at in wrists))).references
     cut = references.penalties[:4, forearm] - references.penalties[0, forearm]
-    assert cut == pytest.approx([0, 20 / 4, 20 / 2, 20], abs=1)
+    assert cut == pytest.approx([0, 10 / 4, 10 / 2, 10], abs=0.5)
     hand = references.penalties[:4, NUMBER_OF["left_hand"]]
     assert hand.max() <= 2 + 2 + 2  # cut off, hidden and blurred: a pose's own hand is so, too
     assert (np.diff(hand) > 0.3).all()
