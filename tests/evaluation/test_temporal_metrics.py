@@ -117,13 +117,10 @@ def _flow(right, down):
     return np.tile(np.float32([right, down]), (*_SIZE, 1))
 
 
-def test_pixels_that_leave_the_frame_are_not_visible():
+def test_pixels_that_leave_the_frame_or_come_back_elsewhere_are_not_visible():
     visible = module.visible_pixels(_flow(-2, 0), _flow(2, 0))
     assert not visible[:, :2].any()
     assert visible[:, 2:].all()
-
-
-def test_where_the_way_back_leads_elsewhere_is_occluded():
     back = _flow(2, 0)
     back[20:30, 40:50] = (10, 0)  # reached from x = 42 to 51
     visible = module.visible_pixels(_flow(-2, 0), back)

@@ -105,13 +105,10 @@ def test_hands_that_take_turns_are_carried_with_their_wrists(person):
     assert hands_of(person, 7, visible=both) == [17 + 7, 67 + 8]  # though it is not its turn
 
 
-def test_hands_are_found_in_every_frame_where_there_is_time(person):
+def test_a_frame_is_measured_and_hands_are_found_in_each_where_there_is_time(person):
+    assert person.measure() == 5 + 1 + 2 + 2 * (1 + 4)
     places = [hands_of(person, frame, visible=(1, 1)) for frame in range(2)]
     assert places == [[10 + 0, 60 + 1], [11 + 2, 61 + 3]]
-
-
-def test_the_models_of_a_frame_are_measured(person):
-    assert person.measure() == 5 + 1 + 2 + 2 * (1 + 4)
 
 
 @pytest.mark.parametrize(("score", "presence", "found"), [(1, 1, 1), (-1, 1, 0), (1, -1, 0)])

@@ -23,10 +23,6 @@ def advice(changes=(), *, without=(), num_people=1, turned=1):
     return photo_advice(keypoints_of([places], SIZE), num_people=num_people)
 
 
-def test_of_a_photo_that_hides_nothing_nothing_is_said():
-    assert advice() == [NOTHING_TO_FIX]
-
-
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -42,7 +38,10 @@ def test_what_is_hidden_is_named(changes, said):
     assert sentence.startswith(said)
 
 
-def test_what_a_photo_lacks_is_named():
+def test_what_a_photo_lacks_is_named_and_nothing_else():
+    assert advice() == [NOTHING_TO_FIX]
+    (sentence,) = photo_advice(keypoints_of([{}], SIZE), num_people=0)
+    assert sentence.startswith("nobody is found in the photo")
     assert advice(without=["left_hand_wrist"])[0].startswith("no fingers are seen of the left hand")
     assert advice(without=["face_chin"])[0].startswith("the face is not found")
     assert advice(num_people=2)[0].startswith("2 people are in view: the largest one performs")

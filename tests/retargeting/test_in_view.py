@@ -18,11 +18,13 @@ WIDE = walk(10, width=1000)
 WHOLE = fit_statistics([walk(0)], min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
 
 
-def test_a_path_that_fits_is_not_touched():
-    poses = walk(90)
+def test_a_path_that_fits_or_leaves_its_own_picture_is_not_touched_and_what_is_out_of_view_told():
+    poses, wide = walk(90), walk(110)
     fitted, said = fit_path(poses, WIDE, WHOLE)
     assert fitted is poses
     assert str(said) == ""
+    assert fit_path(wide, walk(110), WHOLE)[0] is wide
+    assert fit_path(walk(40, width=50), WIDE, WHOLE)[1] == (0, 0, 1)
 
 
 def test_a_wide_path_is_shortened_evenly_just_so_far_that_hands_and_feet_are_in_view():
@@ -46,16 +48,6 @@ def test_a_wide_path_is_shortened_evenly_just_so_far_that_hands_and_feet_are_in_
     np.testing.assert_allclose(
         np.diff(fitted.points - poses.points, axis=1), 0, atol=1e-4
     )  # all joints move as one
-
-
-def test_a_dance_that_leaves_its_own_picture_may_do_so_here():
-    poses = walk(110)
-    assert fit_path(poses, walk(110), WHOLE)[0] is poses
-
-
-def test_what_is_still_out_of_view_is_told():
-    poses = walk(40, width=50)
-    assert fit_path(poses, WIDE, WHOLE)[1] == (0, 0, 1)
 
 
 def test_head_and_shoulders_of_who_shows_no_feet_stay_in_view_in_a_squat():

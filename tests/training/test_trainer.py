@@ -58,7 +58,7 @@ def test_every_step_is_taken_once_on_its_batch_at_its_learning_rate(whole):
     ]
 
 
-def test_things_happen_at_their_intervals_and_at_the_end(whole):
+def test_things_happen_at_their_intervals_and_once_at_the_end(whole, tmp_path):
     _, folder = whole
     texts, pictures = curves(folder)
     assert set(texts) == {"metrics/generator/l1.tsv", "metrics/generator/other.tsv"}
@@ -68,10 +68,7 @@ def test_things_happen_at_their_intervals_and_at_the_end(whole):
     ]
     assert pictures == {"step_000005.png": 5, "step_000010.png": 10, "step_000011.png": 11}
     assert steps_of(folder) == 11
-
-
-def test_the_end_is_logged_once_where_it_is_due_anyway(tmp_path):
-    count(CountingTask(), tmp_path, steps=6, checkpoint_every_steps=3)
+    count(CountingTask(), tmp_path, steps=6, checkpoint_every_steps=3)  # where it is due anyway
     assert (logged_steps(tmp_path), steps_of(tmp_path)) == ([3, 6], 6)
 
 
