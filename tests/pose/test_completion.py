@@ -42,16 +42,13 @@ def test_a_film_shows_what_is_seen_inside_it_and_no_guess_beyond(shows, guesses)
     assert {SHOWN[level] for level in levels} == {shows}
 
 
-def test_half_of_the_frames_decide():
+def test_half_of_the_frames_decide_and_the_edge_of_the_film_not_that_of_black_bars():
     whole = film("whole")
+    assert what_is_shown(whole, (0, 0, 256, 135)) == "waist"
     for share, shows in ((25, "whole"), (26, "knees")):
         gone = range(share)
         without = lost(lost(whole, "left_ankle", gone), "right_ankle", gone)
         assert what_is_shown(without) == shows
-
-
-def test_the_edge_of_the_film_counts_not_that_of_black_bars():
-    assert what_is_shown(film("whole"), (0, 0, 256, 135)) == "waist"
 
 
 @pytest.mark.parametrize("shows", ["whole", "face", "nobody"])

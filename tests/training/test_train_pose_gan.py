@@ -63,9 +63,7 @@ def test_the_first_training_is_of_the_global_generator_at_half_the_size():
     )
     assert small.discriminator == replace(local().discriminator, num_scales=1)
     assert pose_gan.global_networks(local(size=(25, 31))).generator.size == (13, 16)
-
-
-def test_each_scale_has_its_weight_in_both_trainings_and_the_perceptual_loss_half_in_the_first():
+    # Each scale has its weight in both trainings, the perceptual loss half of it in the first.
     weights = {"adversarial_weight": 3.0, "perceptual_weight": 20.0, "foreground_radius_px": 8}
     three = replace(local(), discriminator=replace(local().discriminator, num_scales=3))
     early = {"adversarial_weight": 2.0, "perceptual_weight": 10.0, "foreground_radius_px": 4}

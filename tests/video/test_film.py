@@ -98,15 +98,12 @@ def test_frames_are_the_exact_conversion_and_the_working_images_nearly(tmp_path,
             assert apart[1:-1, 1:-1].max() <= 3
 
 
-def test_what_is_not_reduced_is_kept_once(tmp_path):
-    film = film_of(write_test_video(tmp_path / "v.mkv", greys(9)), tmp_path / "clip", size=32)
-    assert not (tmp_path / "clip/film").exists()
+def test_what_is_not_reduced_is_kept_once_and_films_of_8k_are_read_in_4k(tmp_path, monkeypatch):
+    """In miniature: at most so many pixels a side."""
+    film = film_of(write_test_video(tmp_path / "w.mkv", greys(9)), tmp_path / "whole", size=32)
+    assert not (tmp_path / "whole/film").exists()
     assert film.size == SIZE
     assert levels(film, [2, 8]) == [2, 8]
-
-
-def test_films_of_8k_are_read_in_4k(tmp_path, monkeypatch):
-    """In miniature: at most so many pixels a side."""
     monkeypatch.setattr(clip_module, "_LARGEST_SIDE_PX", 24)
     film = film_of(write_test_video(tmp_path / "v.mkv", greys(2)), tmp_path / "clip", size=8)
     assert film.size == (16, 24)

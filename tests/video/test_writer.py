@@ -84,13 +84,9 @@ def test_sound_stays_in_sync_and_is_copied(tmp_path, name, codec):
     # Formats without edit lists keep the codec's run-up, so the input itself says where clicks are.
     np.testing.assert_allclose(click_starts(path), click_starts(sound), atol=0.003)
     assert packets_of(path) == packets_of(sound)
-
-
-def test_copied_sound_has_no_gaps_though_matroska_rounds_times(tmp_path):
-    sound = write_test_sound(tmp_path / "sound.mka", seconds=1.0)
-    with av.open(str(write(tmp_path, moving(25), sound=sound, crf=30))) as container:
+    with av.open(str(path)) as container:  # without gaps, though Matroska rounds times
         starts = [packet.pts for packet in container.demux(audio=0) if packet.size]
-    assert set(np.diff(starts)) == {1024}
+    assert set(np.diff(starts)) == {1024 if codec == "aac" else 1152}
 
 
 @pytest.mark.parametrize("name", ["sound.m4a", "sound.wav"])
