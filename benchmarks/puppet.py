@@ -7,7 +7,8 @@ The target of each pair is cut out of frames of one dance, and drawn in another 
 are filmed, too; of a film (a clip's folder of an `artifacts/frames`) out of its first 60 %, in the
 poses of its last quarter. Likeness of the person, the face and hands is printed beside its ceiling,
 the truth moved by half a pixel, with the standard error over frames, and `switches` as `evaluate`
-counts it. Films stay in FOLDER.
+counts it; of actors `parts` too, by which the parts cut out of references agree with true ones
+(intersection over union). Films stay in FOLDER.
 
 With `--each`, every number of these modules of `motiontransfer.puppet` is taken 0.7 and 1.3 times,
 one after another, with 24 references, and every third pair of frames is drawn. A row has the share
@@ -33,8 +34,10 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
+from jaxtyping import Int8
 
 from benchmarks.machine import recorded
+from benchmarks.part_labels import part_iou, part_of_faces, true_labels
 from demo.actors.choreography import Motion, Move, compose
 from demo.actors.renderer import in_place_of, load_actor, pose_actor, shoot, true_keypoints
 from motiontransfer import puppet
@@ -47,8 +50,10 @@ from motiontransfer.pose.keypoints import Keypoints, read_keypoints, write_keypo
 from motiontransfer.puppet import filling, fitting
 from motiontransfer.puppet.appearance import Appearance, pack_appearance
 from motiontransfer.puppet.background import median_background
+from motiontransfer.puppet.cutting import CutPart
 from motiontransfer.puppet.full_size import FullSizeFrames
 from motiontransfer.puppet.masks import write_masks
+from motiontransfer.puppet.parts import BodyPoses, body_parts, body_scales
 from motiontransfer.puppet.segmentation import clip_masks
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.puppet.warping import Puppet
@@ -82,10 +87,12 @@ _PAIRS: Mapping[str, tuple[str, tuple[Move, ...], tuple[Move, ...]]] = {
     "alike": ("ada", _MOVES, _MOVES),
     "sleeves": ("ben", _MOVES, _MOVES),
     "turns": ("cleo", ("walk", "touch"), ("turn_left", "turn_right", "crouch")),
-    "arms": ("dan", ("walk",), ("stand",)),
+    "arms": ("dan", ("walk", "crouch"), ("stand",)),
     "jumps": ("eve", ("walk", "touch"), ("jump", "cross_left", "cross_right")),
     "steps": ("finn", ("stand",), ("walk", "touch")),
 }
+
+_LABELS = "labels.npz"  # in a pair's folder: true parts of the film's frames
 
 _Result = TypeVar("_Result")
 _Scores = dict[tuple[str, str, int], float]
@@ -262,10 +269,16 @@ def _segment(clip: TargetClip) -> None:
 
 
 def _measured(folder: Path) -> dict[str, object]:
+    cut: list[Sequence[CutPart | None]] = []
+    cut_parts = fitting.cut_parts
+    vars(fitting).update(cut_parts=lambda *of: cut.append(cut_parts(*of)) or cut[-1])
     with FullSizeFrames([_clip(folder)]) as frames:
         pair = _Pair(folder, frames, stride=1)
-        shown = pair.draw(pair.fit("", _NUM_FRAMES))
+        appearance = pair.fit("", _NUM_FRAMES)
+        shown = pair.draw(appearance)
     scores = _by_group(pair.scored(shown, pair.drawn))
+    if (folder / _LABELS).exists():
+        scores["parts"] = _agreement(np.load(folder / _LABELS)["parts"], appearance, cut)
     best = {at: moved(frame, HALF_PIXEL[0]) for at, frame in pair.truth.items()}
     ceiling = _by_group(pair.scored(best, pair.drawn))
     return {
@@ -274,6 +287,21 @@ def _measured(folder: Path) -> dict[str, object]:
         **{f"{group} ceiling": round(float(np.mean(of)), 5) for group, of in ceiling.items()},
         **{f"{group} error": _error(of) for group, of in scores.items()},
     }
+
+
+def _agreement(
+    labels: Int8[np.ndarray, "frames height width"],
+    appearance: Appearance,
+    cut: Sequence[Sequence[CutPart | None]],
+) -> list[float]:
+    """By each reference, how far its parts agree with the true ones."""
+    parts = body_parts(appearance.skeleton)
+    poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
+    heights = appearance.height_px * body_scales(poses, appearance.full_lengths)
+    return [
+        part_iou(parts, cut[n], labels[frame], poses, n, height_px=float(heights[n]))
+        for n, (_, frame) in enumerate(appearance.frames)
+    ]
 
 
 def _by_group(scores: _Scores) -> dict[str, list[float]]:
@@ -300,18 +328,24 @@ def _film_actor(folder: Path, pair: str) -> None:
             round(seconds * rate), frame_rate=rate, beats_per_minute=112, seed=seed, moves=moves
         )
 
-    def shots(motion: Motion, count: int) -> tuple[list[Frame], Keypoints]:
+    def shots(motion: Motion, count: int) -> tuple[list[Frame], Keypoints, Sequence[np.ndarray]]:
         kept = evenly_spaced(range(len(motion.angles)), count=count)
         places, joints = zip(*(pose_actor(actor, motion, index) for index in kept), strict=True)
         seen = np.array(
             [actor.film.room.camera.project(each, (_HEIGHT, _HEIGHT)) for each in joints]
         )
         frames = [shoot(actor.film, points)[0] for points in places]
-        return frames, true_keypoints(seen, size=(_HEIGHT, _HEIGHT), frame_rate=_RATE)
+        poses = true_keypoints(seen, size=(_HEIGHT, _HEIGHT), frame_rate=_RATE)
+        return frames, poses, places
 
     own = dance(_FILM_SECONDS, 7, own_moves)
     theirs = in_place_of(dance(_DANCE_SECONDS, 21, moves), own, actor)
-    _write(folder, shots(own, _NUM_FRAMES), shots(theirs, len(theirs.angles)))
+    *film, places = shots(own, _NUM_FRAMES)
+    *truth, _ = shots(theirs, len(theirs.angles))
+    _write(folder, film, truth)
+    parts = part_of_faces(actor.film.dressed)
+    labels = [true_labels(actor.film, points, parts) for points in places]
+    np.savez_compressed(folder / _LABELS, parts=np.stack(labels))
 
 
 def _film_tail(folder: Path, clip: Path) -> None:
