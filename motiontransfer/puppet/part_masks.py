@@ -55,7 +55,6 @@ _MIDDLE_OF_PART = 0.3  # up to which nothing goes
 # Parts by color.
 _SURE = 0.4  # up to which a pixel is surely the part's; beyond, colors decide ...
 _SURE_EDGE = 0.2  # ... increasingly over this width
-_SURE_BEHIND = 0.7  # the same of a part behind, beyond the reach of the part
 _PROBABLY = 0.7  # up to which a pixel is probably a hand's: its joints may lie beside its fingers
 _BONE = (0.4, 0.6)  # of a forearm in a photo: what is near to it is that
 _GRAB_CUT_PX = 34  # longer side of a hand's box, from which it is cut out: not of thin fingers
@@ -260,7 +259,7 @@ def _shares_by_color(
             not_behind = np.maximum(not_behind, _within(own, _BONE))
     else:
         at_edge = np.clip((own - _SURE) / _SURE_EDGE, 0, 1) * close
-        beyond = is_shown & ~inside & (behind < _SURE_BEHIND)
+        beyond = is_shown & ~inside & (behind < _SURE)
         not_behind = share_by_color(frame, inside & (at_edge > 0), one=sure, other=beyond)
     near = _close(before)
     not_before = share_by_color(
