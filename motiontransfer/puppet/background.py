@@ -29,9 +29,7 @@ from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 
 # Frames.
-_NUM_FRAMES = (
-    120  # of all clips together; a median of more takes longer and is no nearer to the room
-)
+_NUM_FRAMES = 120  # of all clips; a median of more takes longer and is no nearer to the room
 _MOST_FRAMES = 1500  # of a film that is looked through for captions: all are in memory
 _FARTHEST = 0.2  # share of the frames, those with the person farthest from a pixel
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show a pixel: masks are sometimes wrong
@@ -205,11 +203,8 @@ def _captions(frames: FullSizeFrames, samples: _Samples) -> Iterator[Overlay]:
             continue
         with FrameStore(clip.frames) as store:
             film = [*store.frames()]
-        is_beside = np.zeros((len(film), *film[0].shape[:2]), bool)
-        for index in masks.frames_of(clip.training):
-            is_beside[index] = resampled(masks[index], film[0].shape[:2]) < LEAST_MASK
-        rate, height_px = float(clip.keypoints.frame_rate), body_height_px(clip.keypoints)
-        for caption in find_captions(film, is_beside, frame_rate=rate, height_px=height_px):
+        known = {index: masks[index] for index in masks.frames_of(clip.training)}
+        for caption in find_captions(film, known, clip.keypoints):
             is_there = [of == number and caption.is_there[index] for of, index in samples.keys]
             yield caption.resized(samples.distances.shape[1:])._replace(is_there=np.array(is_there))
 

@@ -7,7 +7,7 @@ most windows that show a corner must keep it. A caption before what rests is tol
 all at once, beside the person too.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,7 +15,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8, UInt16
 
-from motiontransfer.puppet.masks import Mask, disc_of
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.puppet.masks import LEAST_MASK, Mask, disc_of
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
@@ -118,20 +120,23 @@ def find_overlays(
 
 
 def find_captions(
-    frames: Sequence[Frame],
-    is_beside: Bool[np.ndarray, "frames height width"],
-    *,
-    frame_rate: float,
-    height_px: float,
+    frames: Sequence[Frame], masks: Mapping[int, Mask], keypoints: Keypoints
 ) -> list[Overlay]:
     """Captions that change at once, each from one change to the next; none of sparse samples.
 
     Args:
-        is_beside: the person.
+        frames: all of a clip, small.
+        masks: of the person, in any size; in other frames it is not known who is where.
+        keypoints: of the person, in any size.
     """
-    rest = round(_REST_SECONDS * frame_rate)
+    size = frames[0].shape[:2]
+    rest = round(_REST_SECONDS * float(keypoints.frame_rate))
+    height_px = body_height_px(keypoints) * size[0] / keypoints.image_size[0]
+    is_beside = np.zeros((len(frames), *size), bool)
+    for index, mask in masks.items():
+        is_beside[index] = cv2.resize(mask, size[::-1]) < LEAST_MASK
     alike = [alike_pixels(*pair) for pair in pairwise(frames)] if rest >= _FEWEST_AT_REST else []
-    none = np.zeros(frames[0].shape[:2], bool)
+    none = np.zeros(size, bool)
     changes = {0: none, len(frames): none}
     for at in range(rest + 1, len(alike) + 1 - rest):
         still = np.all([*alike[at - 1 - rest : at - 1], *alike[at : at + rest]], axis=0)

@@ -26,7 +26,7 @@ from motiontransfer.puppet.background import (
 )
 from motiontransfer.puppet.camera import CameraPath, camera_path
 from motiontransfer.puppet.full_size import FullSizeFrames
-from motiontransfer.puppet.masks import LEAST_MASK, Mask, PersonMasks, disc_of, write_masks
+from motiontransfer.puppet.masks import Mask, PersonMasks, disc_of, write_masks
 from motiontransfer.puppet.overlays import Overlay, difference, find_captions
 from motiontransfer.puppet.scene import DIFFERENT, Scene, face_pixels, skin_color
 from motiontransfer.puppet.segmentation import drawn_person, segment_person
@@ -103,7 +103,9 @@ def fit_scene(
         masks = np.zeros((num_frames, *size), np.uint8)
         masks[found.frame_index] = found.masks
         path = camera_path(store.frames(), [*masks])
-        captions = _captions(halves, masks, dancer)
+        found_in = dict(zip(range(num_frames), masks, strict=True))
+        captions = find_captions(halves, found_in, dancer.keypoints)
+        captions = [caption.resized(size) for caption in captions]
         background, zoom = _background(clip, dancer, found, path, captions)
         room = resize(background.image, path.size)
         before = Before(dancer, None if path.moves else room)
@@ -154,18 +156,6 @@ def _noted(
         if index in measured:
             faces.append(face_pixels(keypoints, index, frame))
         yield index, frame
-
-
-def _captions(halves: Sequence[Frame], masks: Iterable[Mask], dancer: Dancer) -> list[Overlay]:
-    """Captions that change at once, found in frames of half the size."""
-    keypoints, (height, width, _) = dancer.keypoints, halves[0].shape
-    captions = find_captions(
-        halves,
-        np.stack([cv2.resize(mask, (width, height)) < LEAST_MASK for mask in masks]),
-        frame_rate=float(keypoints.frame_rate),
-        height_px=body_height_px(keypoints) / 2,
-    )
-    return [caption.resized(keypoints.image_size) for caption in captions]
 
 
 def _background(

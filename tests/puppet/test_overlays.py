@@ -1,4 +1,5 @@
 from dataclasses import replace
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -98,17 +99,16 @@ LINE = np.s_[172:200, 60:200]  # before the feet of someone who stands, and on b
 LETTERS = np.kron(np.random.default_rng(5).integers(0, 2, (3, 7, 35, 1)) * 255, np.ones((4, 4, 3)))
 
 
-def captions_in(number_of, *, keypoints=None, place=LINE, frame_rate=25.0):
+def captions_in(number_of, *, place=LINE, frame_rate=25.0):
     """Captions over samples that each show the letters of a number; None: none."""
-    keypoints, frames, beside = keypoints or standing(75), [], []
+    keypoints, frames, masks = replace(standing(75), frame_rate=Fraction(frame_rate)), [], {}
     for index in range(75):
         frame = doll(keypoints, index)
-        away = cv2.absdiff(frame, room((256, 256))).max(axis=2) == 0
+        masks[index] = cv2.absdiff(frame, room((256, 256))).max(axis=2)
         if (number := number_of(index)) is not None:
             frame[place] = LETTERS[number][: frame[place].shape[0], : frame[place].shape[1]]
         frames.append(frame)
-        beside.append(away)
-    return find_captions(frames, np.array(beside), frame_rate=frame_rate, height_px=150.0)
+    return find_captions(frames, masks, keypoints)
 
 
 def test_captions_that_change_are_told_before_planted_feet_too():
@@ -149,8 +149,8 @@ def test_another_scene_and_what_changes_before_the_body_alone_are_no_captions():
     assert not captions_in(lambda index: int(index >= 30), place=np.s_[80:108, 112:144])
     frames = [np.full((256, 256, 3), 60 * (index >= 30), np.uint8) for index in range(75)]
     frames = [cv2.add(frame, room((256, 256))) for frame in frames]
-    all_of_it = np.ones((75, 256, 256), bool)
-    assert not find_captions(frames, all_of_it, frame_rate=25.0, height_px=150.0)
+    nobody = dict.fromkeys(range(75), np.zeros((256, 256), np.uint8))
+    assert not find_captions(frames, nobody, standing(75))
 
 
 def test_captions_are_told_in_all_frames_of_a_film_of_which_few_are_samples(tmp_path):
