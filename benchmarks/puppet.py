@@ -79,7 +79,7 @@ _REGIONS = ("person", "face", "hands")
 _DRAWS = {"retrieval", "warping", "bending", "steady", "cross_fade", "canvas", "occlusion"}
 _OF_ROOM = {"background", "fusion", "inpainting", "overlays", "full_size", "shadow", "masks"}
 _OF_MASKS = {"segmentation", "masks", "coverage"}
-_DRAWS_TOO = {"parts", "appearance"}
+_DRAWS_TOO = {"parts", "part_maps", "appearance"}
 
 # Who performs, their own moves, and those of the dance.
 _MOVES: tuple[Move, ...] = ("walk", "crouch", "touch", "cross_left", "jump", "cross_right")

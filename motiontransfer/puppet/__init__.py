@@ -8,8 +8,8 @@ which part each pixel shows; `matting`, how much of a pixel is the person; `cutt
 one frame; `filling`, occluders and hidden pixels by the other frames; `photo` and `closed_form`,
 matte and room of a photo; `fitting`, all of these in turn; `retrieval`, which reference shows a
 part as a pose has it; `occlusion`, which part hides which; `steady` and `cross_fade`, choice and
-change of references over a clip; `bending`, `canvas` and `warping`, the parts drawn in that pose;
-`plot`, from which sides each part was seen.
+change of references over a clip; `part_maps`, `bending`, `canvas` and `warping`, the parts drawn in
+that pose; `plot`, from which sides each part was seen.
 
 Glossary:
     part: segment of the body that moves rigidly in the image; a limb is mirrored, a trunk is not.

@@ -5,7 +5,6 @@ shadow shows. If that median is in a shadow and a quarter of the frames are brig
 over the bright ones. Borders between frames are then fused, and never uncovered pixels inpainted.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,11 +13,16 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
 from motiontransfer.core.errors import TrainingError
-from motiontransfer.core.parallel import map_ahead
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk, nearest, resampled
+from motiontransfer.puppet.full_size import (
+    FullSizeFrames,
+    ImagesOnDisk,
+    for_bands,
+    nearest,
+    resampled,
+)
 from motiontransfer.puppet.fusion import fused
 from motiontransfer.puppet.inpainting import inpainted
 from motiontransfer.puppet.masks import LEAST_MASK, Mask
@@ -45,15 +49,12 @@ _LEVELS = 255  # that distances up to the last are stored in
 _SHADOW = (0.5, 0.9)  # brightness of a median in a shadow, relative to the upper quartile
 _SHADOW_DARKENING = (0.35, 1.02)  # brightness of a pixel in a shadow, relative to the background
 _SHADOW_TINT = 0.07  # largest change of a shadow's color, relative to its darkening
-_SHADOW_OFFSET = 8.0  # levels; keeps ratios of dark pixels apart from noise
+SHADOW_OFFSET = 8.0  # levels; keeps ratios of dark pixels apart from noise
 _THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise at edges
 
 # Other changes.
 _MOVING = 40  # levels between the median and the upper quartile of a pixel that changes
 _LARGEST_SPECK = 0.03  # side of an object that a mask leaves out; share of the body's height
-_ROWS_AT_ONCE = 32  # of all frames, whose levels are sorted in memory
-_NUM_THREADS = 2  # which do so
-
 
 _Pixels = Bool[np.ndarray, "height width"]
 _Levels = UInt8[np.ndarray, "rows columns 3"]
@@ -267,8 +268,7 @@ def _quantile_images(
     images = np.zeros((3, height, width, 3), np.uint8)
     y, x = map(nearest, (height, width), is_used.shape[1:])
 
-    def fill(top: int) -> None:
-        rows = slice(top, min(top + _ROWS_AT_ONCE, height))
+    def fill(rows: slice) -> None:
         used = is_used[:, y[rows, None], x]
         unused = np.where(used, np.uint8(0), np.uint8(255))
         levels = np.empty((*used.shape, 3), np.uint8)
@@ -278,8 +278,7 @@ def _quantile_images(
         count = used.sum(axis=0)[..., None]
         images[:, rows] = np.where(count > 0, _quantiles(levels, count), 0)
 
-    tops = range(0, height, _ROWS_AT_ONCE)
-    deque(map_ahead(fill, tops, num_threads=_NUM_THREADS), maxlen=0)
+    for_bands(fill, height)
     median, bright, upper = images
     return median, bright, upper
 
@@ -311,7 +310,7 @@ def _quantiles(
 
 def is_shadow(frame: Frame, background: Frame) -> _Pixels:
     """Pixels that show the background image with all channels darkened alike."""
-    ratio = (frame + np.float32(_SHADOW_OFFSET)) / (background + np.float32(_SHADOW_OFFSET))
+    ratio = (frame + np.float32(SHADOW_OFFSET)) / (background + np.float32(SHADOW_OFFSET))
     darkening = ratio.mean(axis=2)
     tint = np.abs(ratio - darkening[..., None]).max(axis=2)
     low, high = _SHADOW_DARKENING

@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.sparse.linalg import cg
 
 from motiontransfer.puppet.masks import disc_of
+from motiontransfer.puppet.matting import by_graph_cut
 from motiontransfer.video.color import Frame
 
 # Shares of the body's height.
@@ -22,7 +23,6 @@ _BLURS = 0.05, 0.006  # in which colors are looked for, first far and then near
 _SURE = 0.95, 0.05  # levels of the mask: from the first on the person, up to the last none
 _LARGEST_BAND = 60_000  # pixels that are solved for; of larger photos a smaller copy is
 _SMOOTHNESS = 1e-5  # of a window's color line, squared share of the levels: noise below it is none
-_CUTS = 2  # of the graph, each with the color models of the one before
 _CUT_WEIGHT = 2e-3  # of its cut, where colors around a pixel tell nothing
 _LEAST = 1e-5  # of a sum of weights by which is divided
 _TOLERANCE, _MOST_STEPS = 1e-3, 400  # of the conjugate gradients
@@ -64,11 +64,7 @@ def _cut(
     is_person = guess > 0.5
     labels = np.where(is_person, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
     labels[band] = np.where(is_person, cv2.GC_PR_FGD, cv2.GC_PR_BGD)[band]
-    cv2.setRNGSeed(0)  # of the k-means with which its color models begin
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    image = frame.round().astype(np.uint8)
-    cv2.grabCut(image, labels, (0, 0, 1, 1), *models, _CUTS, cv2.GC_INIT_WITH_MASK)
-    return np.where(band, labels & cv2.GC_FGD, guess).astype(np.float32)
+    return np.where(band, by_graph_cut(frame.round().astype(np.uint8), labels), guess)
 
 
 def _solved(

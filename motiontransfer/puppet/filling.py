@@ -23,7 +23,8 @@ from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.cutting import SOLID, CutPart, StoredPart, part_patch
 from motiontransfer.puppet.masks import Mask
-from motiontransfer.puppet.parts import BodyPart, BodyPoses, Map, part_map, part_shapes
+from motiontransfer.puppet.part_maps import Map, part_map
+from motiontransfer.puppet.parts import BodyPart, BodyPoses, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
 from motiontransfer.puppet.visibility import shown_share, unusual_mask, usual_colors
 

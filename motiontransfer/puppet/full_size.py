@@ -1,6 +1,7 @@
 """Frames of a target at full size, and images that wait on disk."""
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import cached_property
@@ -13,11 +14,15 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from motiontransfer.core.parallel import map_ahead
 from motiontransfer.puppet.masks import PersonMasks, read_masks
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.film import Film
 from motiontransfer.video.frame_store import FrameStore
+
+_ROWS_AT_ONCE = 32  # of all frames, whose levels are in memory
+_NUM_THREADS = 2  # each with as many
 
 _Image = TypeVar("_Image", bound=np.ndarray)
 
@@ -38,6 +43,13 @@ def resampled(image: _Image, size: tuple[int, ...]) -> _Image:
 def nearest(length: int, of_length: int) -> Int64[np.ndarray, " length"]:
     """Index of the pixel under the center of each, along an axis of another length."""
     return ((np.arange(length) + 0.5) * of_length / length).astype(np.int64)
+
+
+def for_bands(fill: Callable[[slice], None], num_rows: int) -> None:
+    """Call a function with the rows of each band of an image, in threads."""
+    tops = range(0, num_rows, _ROWS_AT_ONCE)
+    bands = (slice(top, min(top + _ROWS_AT_ONCE, num_rows)) for top in tops)
+    deque(map_ahead(fill, bands, num_threads=_NUM_THREADS), maxlen=0)
 
 
 class MappedImage(NamedTuple):

@@ -6,7 +6,6 @@ show both. The image with these differences is found by a screened Poisson equat
 2008), which keeps the median's own levels away from the borders.
 """
 
-from collections import deque
 from collections.abc import Sequence
 
 import cv2
@@ -14,15 +13,12 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 from scipy.fft import dctn, idctn
 
-from motiontransfer.core.parallel import map_ahead
-from motiontransfer.puppet.full_size import ImagesOnDisk, nearest
+from motiontransfer.puppet.full_size import ImagesOnDisk, for_bands, nearest
 from motiontransfer.video.color import Frame
 
 _REACH = 0.02  # from a border, of what mends it; share of the image's height
 _LIGHT = 0.15  # largest change of light by which a frame and the image show the same thing
 _NOISE = 8.0  # levels
-_ROWS_AT_ONCE = 64  # of all frames: their sums stay in the processor's cache
-_NUM_THREADS = 2
 _EARLIER = (np.s_[:-1], np.s_[:, :-1])  # of two neighbors, along each axis
 _LATER = (np.s_[1:], np.s_[:, 1:])
 
@@ -64,9 +60,9 @@ def _mean_differences(
     down = np.empty((height - 1, width, 3), np.float32)
     right = np.empty((height, width - 1, 3), np.float32)
 
-    def fill(top: int) -> None:
-        rows = slice(top, min(top + _ROWS_AT_ONCE + 1, height))
+    def fill(band: slice) -> None:
         # Also of the last row: that is the first of the next band, which has the same sums there.
+        rows = slice(band.start, band.stop + 1)
         filled = (down[rows.start : rows.stop - 1], right[rows])
         sums = [np.zeros(of.shape, np.float32) for of in filled]
         counts = [np.zeros(of.shape[:2], np.float32) for of in filled]
@@ -87,8 +83,7 @@ def _mean_differences(
         for mean, of, count in zip(filled, sums, counts, strict=True):
             np.divide(of, np.maximum(count, 1)[..., None], out=mean)
 
-    tops = range(0, height - 1, _ROWS_AT_ONCE)
-    deque(map_ahead(fill, tops, num_threads=_NUM_THREADS), maxlen=0)
+    for_bands(fill, height - 1)
     return down, right
 
 

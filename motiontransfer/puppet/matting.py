@@ -159,10 +159,21 @@ def grab_cut(
     labels = np.full(share.shape, cv2.GC_BGD, np.uint8)
     for where, label in (possibly, cv2.GC_PR_BGD), (probably, cv2.GC_PR_FGD), (surely, cv2.GC_FGD):
         labels[where] = label
+    return cv2.blur(by_graph_cut(image, labels), (3, 3))
+
+
+def by_graph_cut(
+    image: UInt8[np.ndarray, "rows columns 3"], labels: UInt8[np.ndarray, "rows columns"]
+) -> Float32[np.ndarray, "rows columns"]:
+    """1 where a cut by colors and edges sees a thing, 0 elsewhere.
+
+    Args:
+        labels: OpenCV's, what is known before.
+    """
     cv2.setRNGSeed(0)  # of the k-means with which its color models begin
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(image, labels, (0, 0, 1, 1), *models, _CUTS, cv2.GC_INIT_WITH_MASK)
-    return cv2.blur((labels & cv2.GC_FGD).astype(np.float32), (3, 3))
+    models, cut = (np.zeros((1, 65)), np.zeros((1, 65))), labels.copy()
+    cv2.grabCut(image, cut, (0, 0, 1, 1), *models, _CUTS, cv2.GC_INIT_WITH_MASK)
+    return (cut & cv2.GC_FGD).astype(np.float32)
 
 
 def _nearest(

@@ -56,7 +56,6 @@ _MIDDLE_OF_PART = 0.3  # up to which nothing goes
 _SURE = 0.4  # up to which a pixel is surely the part's; beyond, colors decide ...
 _SURE_EDGE = 0.2  # ... increasingly over this width
 _PROBABLY = 0.7  # up to which a pixel is probably a hand's: its joints may lie beside its fingers
-_BONE = (0.4, 0.6)  # of a forearm in a photo: what is near to it is that
 _GRAB_CUT_PX = 34  # longer side of a hand's box, from which it is cut out: not of thin fingers
 _UNHIDDEN = 1.6  # from all parts in front, from which a pixel shows none of them
 
@@ -256,7 +255,7 @@ def _shares_by_color(
         probably, at_edge = (own < _PROBABLY) | (arm < _SURE), np.ones_like(own)
         not_behind = grab_cut(frame, surely=sure, probably=probably, possibly=inside)
         if not part.is_hand:
-            not_behind = np.maximum(not_behind, _within(own, _BONE))
+            not_behind = np.maximum(not_behind, _within(own, (_SURE, _SURE + _SURE_EDGE)))
     else:
         at_edge = np.clip((own - _SURE) / _SURE_EDGE, 0, 1) * close
         beyond = is_shown & ~inside & (behind < _SURE)

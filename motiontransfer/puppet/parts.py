@@ -1,12 +1,6 @@
-"""Body parts: segments of the body that move rigidly in the image, and maps between their poses.
-
-A limb is mapped by the line between its two joints, with separate scales along and across it; the
-torso, and a skirt, by an affine map of its four corners; head, hands and feet by a similarity of
-all their joints.
-"""
+"""Body parts: segments of the body that move rigidly in the image, and poses of their joints."""
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -22,11 +16,6 @@ from motiontransfer.pose.skeleton import BODY_TREE, LIMBS_OF_GROUP, Limb, Skelet
 from motiontransfer.pose.time_series import Series
 
 Motion = Literal["limb", "affine", "rigid"]
-Map = Float64[np.ndarray, "2 3"]
-"""Affine map of (x, y), pixels."""
-
-Joints = Float[np.ndarray, "joints 2"]
-Linear = Float64[np.ndarray, "2 2"]
 Lengths = Float64[np.ndarray, " lines"]
 """Length of each of `SCALE_LINES`, pixels."""
 
@@ -49,13 +38,6 @@ _SIZES = {
     "hand": (0.016, 1.5),
 }
 """Usual radius of each part, a share of the body's height, and its reach, in radii."""
-
-# Limits of a part's map.
-_LENGTH_RANGE = (0.6, 1.6)  # of a limb, relative to its width: what is seen nearly end on stays so
-_SIZE_RANGE = (0.75, 1.33)  # of a rigid part, relative to the body
-_MIN_LIMB_PX = 1  # length of a limb that is seen end on: it has no direction
-_LEAST_WIDTH = 0.7  # of a torso, relative to the body: in profile its corners lie on a line
-_STIFFNESS = 0.05  # weight, 0 to 1, of a similarity in the torso's affine map
 
 # Size of the body.
 _LENGTH_QUANTILE = 0.9  # over time: a limb is as long as it is seen when parallel to the image
@@ -448,57 +430,3 @@ def across_of(poses: BodyPoses) -> Complex128[np.ndarray, " frames"]:
     points, found = poses.joints(("mid_shoulder", "left_ankle", "right_ankle"))
     up = (points[:, 0] - points[:, 1:].mean(axis=1)) @ (1, 1j)
     return across_body(np.where(found.all(axis=1), up, np.nan))
-
-
-def part_map(part: BodyPart, reference: Joints, pose: Joints, *, scale: float) -> Map:
-    """Map from a part in one pose to the part in another, by the joints found in both.
-
-    Args:
-        scale: size of the body in `pose` relative to `reference`.
-    """
-    a, b = reference.astype(np.float64), pose.astype(np.float64)
-    middle_a, middle_b = (points.sum(axis=0) / len(points) for points in (a, b))
-    if part.motion == "limb":
-        linear = _limb_map(a, b, scale)
-    else:
-        x, y = a - middle_a, b - middle_b
-        linear = _rotation(x, y, scale)
-        if part.motion == "affine" and len(a) == len(part.joints):
-            stiffness = _STIFFNESS * max(float(np.square(x).sum()), 1e-6)
-            normal = x.T @ x + stiffness * np.eye(2)
-            linear = (y.T @ x + stiffness * linear) @ np.linalg.inv(normal)
-            u, widths, v = np.linalg.svd(linear)
-            linear = u * np.maximum(widths, _LEAST_WIDTH * scale) @ v
-    moved = (middle_b - linear @ middle_a)[:, None]
-    return np.concatenate([linear, moved], axis=1)
-
-
-def _limb_map(a: Linear, b: Linear, scale: float) -> Linear:
-    lengths = [math.dist(*ends) for ends in (a.tolist(), b.tolist())]
-    if min(lengths) < _MIN_LIMB_PX:
-        return scale * np.eye(2)
-    low, high = _LENGTH_RANGE
-    stretch = min(max(lengths[1] / lengths[0], low * scale), high * scale)
-    along_a, along_b = (_direction(ends) for ends in (a, b))
-    return along_b * (stretch, scale) @ along_a.T
-
-
-def _direction(ends: Linear) -> Linear:
-    """Unit vectors along and across, as columns."""
-    (x0, y0), (x1, y1) = ends.tolist()
-    along = complex(x1 - x0, y1 - y0)
-    along /= abs(along)
-    return np.array([(along.real, -along.imag), (along.imag, along.real)])
-
-
-def _rotation(x: Joints, y: Joints, scale: float) -> Linear:
-    """Linear part of the least-squares similarity of centered points (Umeyama 1991)."""
-    cosine = float((x * y).sum())
-    sine = float((x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]).sum())
-    low, high = _SIZE_RANGE
-    size = math.hypot(cosine, sine) / max(float(np.square(x).sum()), 1e-6)
-    size = min(max(size, low * scale), high * scale)
-    angle = math.atan2(sine, cosine)
-    return size * np.array(
-        [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
-    )

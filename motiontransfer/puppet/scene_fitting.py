@@ -18,6 +18,7 @@ from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.puppet.background import (
+    SHADOW_OFFSET,
     Background,
     distance_from,
     is_shadow,
@@ -50,8 +51,6 @@ _OTHER = 0.15  # between the joints of two people
 _NUM_FRAMES = 80  # of which the plate is made; more take longer
 _NUM_FACES = 20  # of which skin is measured
 _LEAST_PERSON = 64  # level of 255 of a mask, from which it shows the dancer
-_OFFSET = 8.0  # levels; keeps ratios of dark pixels apart from noise
-_DARKEST = 0.35  # of a shadow
 _CORE = 0.5  # of a part's radius: there it surely is
 _BEFORE = 0.8  # of the frames in which a part is there, that show the plate
 _LEAST_BEFORE = 0.1  # side of a square as large as it has to be, of the height
@@ -325,8 +324,10 @@ def _softened(
     frame: Frame, plate: Frame, shadow: _Pixels, is_known: _Pixels, height_px: float
 ) -> Mask:
     """Share of the plate's light in a shadow, of 255, soft; under the person as nearby."""
-    bright, dark = (image.mean(axis=2, dtype=np.float32) + _OFFSET for image in (plate, frame))
-    share = np.where(shadow, (dark / bright).clip(_DARKEST, 1), np.float32(1))
+    bright, dark = (
+        image.mean(axis=2, dtype=np.float32) + SHADOW_OFFSET for image in (plate, frame)
+    )
+    share = np.where(shadow, np.minimum(dark / bright, 1), np.float32(1))
     weight = is_known.astype(np.float32)
     reach = (0, 0), _SOFT * height_px
     total = cv2.GaussianBlur(weight, *reach)

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float64, Int64, UInt8
 from motiontransfer.pose.keypoints import Keypoints, resize_points
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.bending import DrawnBox, Placement, margin_px, sampling_grid
+from motiontransfer.puppet.bending import bends_of, margin_px, sampling_grid
 from motiontransfer.puppet.canvas import (
     TEXTURE_CHANNELS,
     AveragedAreas,
@@ -31,7 +31,8 @@ from motiontransfer.puppet.canvas import (
 )
 from motiontransfer.puppet.cross_fade import faded, fading
 from motiontransfer.puppet.occlusion import parts_by_depth
-from motiontransfer.puppet.parts import BodyPoses, Map, body_scales, joined_parts, meeting_joints
+from motiontransfer.puppet.part_maps import DrawnBox, Map, Placement
+from motiontransfer.puppet.parts import BodyPoses, body_scales, joined_parts, meeting_joints
 from motiontransfer.puppet.retrieval import Chosen, Excluded, References, choose_jointly
 from motiontransfer.puppet.shadow import with_shadow
 from motiontransfer.puppet.steady import choose_over_clip
@@ -291,7 +292,6 @@ class PuppetClip:
         height_px = self.puppet.appearance.height_px * float(self.scales[index])
         placement = Placement(
             self.puppet.parts,
-            self.puppet.joints,
             references.poses,
             pose,
             chosen=self.chosen[index].tolist(),
@@ -336,9 +336,10 @@ class PuppetClip:
         if reference < 0:
             return None
         patch = self.puppet.references.patches[reference][number]
-        own, bends = placement.map_of(number, reference), placement.bends(number, reference)
+        own = placement.map_of(number, reference)
         if patch is None or own is None:
             return None
+        bends = bends_of(placement, self.puppet.joints[number], number, reference)
         pixels = self.puppet.pixels(reference, number, shrink)
         # Of the pixels with their margin.
         x, y = (place - (1 + shrink) / 2 for place in patch.corner)
@@ -352,17 +353,7 @@ class PuppetClip:
             return None
         edge = cv2.BORDER_REPLICATE
         if bends:
-            grid, inner = sampling_grid(
-                bends,
-                corner=(left, top),
-                size=size,
-                patch_size=pixels.shape[:2],
-                origin=complex(x, y),
-                shrink=step,
-            )
-            if not grid.size:
-                return None
-            left, top = left + inner[0], top + inner[1]
+            grid = sampling_grid(matrix, bends, corner=(left, top), size=size)
             drawn = cv2.remap(pixels, grid, _NO_MAP, cv2.INTER_LINEAR, borderMode=edge)
         else:
             matrix[:, 2] += matrix[:, :2] @ (left, top)

@@ -531,3 +531,14 @@ def test_a_hand_without_a_forearm_is_not_drawn_far_from_arms_and_edges(puppet, s
     chosen = puppet.follow(pose).chosen[0]
     assert chosen[NUMBER_OF["left_forearm"]] == -1
     assert (chosen[NUMBER_OF["left_hand"]] >= 0) == is_drawn
+
+
+def test_the_neck_comes_from_where_the_head_does():
+    tilted = posed()
+    head = [HOLISTIC.index(joint) for joint in PARTS[NUMBER_OF["head"]].joints]
+    center = posed().points[0, head].mean(axis=0)
+    turn = np.array([(0.8, 0.6), (-0.6, 0.8)], np.float32)
+    tilted.points[0, head] = (tilted.points[0, head] - center) @ turn + center
+    frames = [painted(pose)[0] for pose in (posed(), tilted)]
+    clip = Puppet(appearance_of(posed(), tilted, frames=frames)).follow(tilted)
+    assert clip.chosen[0, NUMBER_OF["head"]] == clip.chosen[0, NUMBER_OF["neck"]] == 1
