@@ -42,8 +42,7 @@ _FEWEST_FRAMES = 0.05  # share of the frames that have to show a pixel: masks ar
 _FREE = 0.012  # it shows the background
 _SURELY_FREE = 0.05  # it does so even where masks are too small
 _RIM = 0.01  # it shows the person's edge, where nothing beside it was ever seen
-_UNSHADED = 0.5  # it is without a soft shadow
-_LEVELS = 255  # that distances up to the last are stored in
+_UNSHADED = 0.5  # it is without a soft shadow: the farthest that is told, 255
 
 # Shadows.
 _SHADOW = (0.5, 0.9)  # brightness of a median in a shadow, relative to the upper quartile
@@ -145,7 +144,7 @@ def distance_from(mask: Mask, height_px: float) -> Mask:
     """Distance of a person from each pixel, of 255 for `_UNSHADED` heights."""
     is_free = (mask < LEAST_MASK).astype(np.uint8)
     away = cv2.distanceTransform(is_free, cv2.DIST_L2, cv2.DIST_MASK_5)
-    return (np.clip(away / max(_UNSHADED * height_px, 1), 0, 1) * _LEVELS).astype(np.uint8)
+    return (np.clip(away / max(_UNSHADED * height_px, 1), 0, 1) * 255).astype(np.uint8)
 
 
 def _at_full_size(overlay: Overlay, frames: FullSizeFrames) -> Overlay:
@@ -234,13 +233,13 @@ def _showing_background(
         num_frames - max(round(share * num_frames), 1) for share in (_FARTHEST, _FEWEST_FRAMES)
     ]
     far, farthest = np.partition(distances, ranks, axis=0)[ranks]
-    free = round(_FREE / _UNSHADED * _LEVELS)
+    free = round(_FREE / _UNSHADED * 255)
     return (distances >= np.maximum(far, free)) & (farthest >= free)
 
 
 def _moving(samples: _Samples) -> _Pixels:
     """Pixels that change in the frames that surely show the background, and not by a shadow."""
-    is_free = samples.distances >= _SURELY_FREE / _UNSHADED * _LEVELS
+    is_free = samples.distances >= _SURELY_FREE / _UNSHADED * 255
     median, _, upper = _quantile_images(samples.frames, is_free, is_free.shape[1:])
     return np.any(cv2.absdiff(median, upper) > _MOVING, axis=2) & ~_shaded(median, upper)
 

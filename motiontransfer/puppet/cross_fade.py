@@ -11,10 +11,9 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from motiontransfer.puppet.canvas import DrawnPart
+from motiontransfer.puppet.masks import HALF
 from motiontransfer.puppet.steady import Chosen
 
-_SHOWN = 127  # of 255: coverage above which the colors of two references are compared
-_BESIDE = 128  # of 255: instead of all others
 _SMOOTH_PX = 9  # side of the box over which their flow is a mean
 _LEAST_FLOW_PX = 12  # side of an image that OpenCV's flow accepts
 
@@ -66,11 +65,11 @@ def faded(own: DrawnPart, other: DrawnPart | None, *, share: float) -> DrawnPart
 
 def _flow(own: _Pixels, other: _Pixels) -> _Flow:
     """Where the other one shows what a part shows, from there: a hem, a seam, a fold."""
-    is_shared = np.minimum(own[..., 3], other[..., 3]) > _SHOWN
+    is_shared = np.minimum(own[..., 3], other[..., 3]) > HALF  # elsewhere colors tell nothing
     if min(is_shared.shape) < _LEAST_FLOW_PX:
         return np.zeros((*is_shared.shape, 2), np.float32)
     gray = (cv2.cvtColor(pixels, cv2.COLOR_RGBA2GRAY) for pixels in (own, other))
-    levels = (np.where(is_shared, pixels, np.uint8(_BESIDE)) for pixels in gray)
+    levels = (np.where(is_shared, pixels, np.uint8(HALF)) for pixels in gray)
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     # A quarter of the size is enough where a side has 128 pixels or more.
     dis.setFinestScale(min(max(min(is_shared.shape).bit_length() - 6, 0), 2))

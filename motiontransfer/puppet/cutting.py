@@ -14,7 +14,7 @@ from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.background import Background
 from motiontransfer.puppet.full_size import ImagesOnDisk, MappedImage
 from motiontransfer.puppet.inpainting import blended, inpainted
-from motiontransfer.puppet.masks import Mask
+from motiontransfer.puppet.masks import HALF, SOLID, Mask
 from motiontransfer.puppet.matting import person_matte
 from motiontransfer.puppet.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.parts import BodyPart
@@ -31,11 +31,9 @@ _SMOOTH_PX = 128  # longer side of the image in which they are blurred, for the 
 _LEAST_WEIGHT = 1e-3  # of a pixel's own color, which is taken far from what is shown
 
 _LEAST_FILLED = 0.25  # the same of a photo's part, of which nothing is hidden any more
-_FAINT, _RIM_PX = 100, 4  # level of 255 of a rim, and how wide it is
+_RIM_PX = 4  # how wide what is less than half covered is at a piece's edge
 _LEAST_PIECE = 0.1  # of a part's largest piece, in area: an arm may divide a trunk
 
-# What no frame shows.
-SOLID = 200  # level of 255, from which a pixel's color is the part's alone; less is mixed
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 # Encoding.
@@ -57,7 +55,7 @@ class CutPart:
 
     def hidden_places(self) -> Int64[np.ndarray, "places 2"]:
         """(x, y) of some pixels that are hidden; none where few are."""
-        is_hidden = (self.hidden > 127).view(np.uint8)
+        is_hidden = (self.hidden > HALF).view(np.uint8)
         count = cv2.countNonZero(is_hidden)
         if not count or count < _LEAST_HIDDEN * self.hidden.size:
             return np.zeros((0, 2), np.int64)
@@ -194,7 +192,7 @@ class CutPart:
 
     def without_scraps(self) -> "CutPart":
         """Without what hangs together with the largest piece by a faint rim only."""
-        solid = (self.coverage > _FAINT).astype(np.uint8)
+        solid = (self.coverage > HALF).astype(np.uint8)
         _, pieces, statistics, _ = cv2.connectedComponentsWithStats(solid)
         areas = statistics[1:, cv2.CC_STAT_AREA]
         large = 1 + np.flatnonzero(areas >= _LEAST_FILLED * areas.max(initial=0))

@@ -21,8 +21,9 @@ from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
-from motiontransfer.puppet.cutting import SOLID, CutPart, StoredPart, part_patch
-from motiontransfer.puppet.masks import Mask
+from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
+from motiontransfer.puppet.masks import HALF, SOLID, Mask
+from motiontransfer.puppet.matting import OTHER_COLOR
 from motiontransfer.puppet.part_maps import Map, part_map
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
@@ -31,15 +32,11 @@ from motiontransfer.puppet.visibility import shown_share, unusual_mask, usual_co
 # Occluders.
 _NUM_COMPARED = 16  # references with which a part is compared, for the time it takes
 _SIDE_PX = 32  # longer side of the small copies that are compared: maps are not exact
-_OTHER_COLOR = 90.0  # levels, Euclidean, from which a color is another one
 _FEWEST_SHOWING = 5  # references that show the place: fewer tell nothing
 _ALIKE_SHARE = 0.25  # of them, up to which a color is an occluder's
-_LARGEST_ALIKE_SHARE = 0.5  # the same where it goes on: a ball comes to the same knee again
-_LARGEST_SHARE = 0.5  # of the part; if more is unlike, it is seen from another side
 
 # Differences.
 _COMPARED_PX = 16  # side of the copies
-_GRAY = 128  # level, in place of what is not covered
 _MOST_LEVELS = 254  # 255: not known
 
 # Filling.
@@ -83,17 +80,17 @@ def occluder_mask(
         apart = cv2.absdiff(cv2.warpAffine(other.colors, small, size), part.colors)
         is_shown = cv2.warpAffine(other.coverage, small, size) > SOLID
         shown += is_shown
-        alike += is_shown & (np.square(apart, dtype=np.float32).sum(axis=2) < _OTHER_COLOR**2)
+        alike += is_shown & (np.square(apart, dtype=np.float32).sum(axis=2) < OTHER_COLOR**2)
     covered = part.coverage > SOLID
     found = covered & (shown >= _FEWEST_SHOWING) & (alike <= _ALIKE_SHARE * shown)
     # Not edges that lie a pixel beside, as these maps may.
     square = np.ones((3, 3), np.uint8)
     found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, square) > 0
-    if not 0 < np.count_nonzero(found) <= _LARGEST_SHARE * np.count_nonzero(covered):
+    if not 0 < np.count_nonzero(found) <= np.count_nonzero(covered) / 2:  # more: another side
         return np.zeros(found.shape, np.float32)
-    # It goes on in its colors up to where most other references show them.
+    # It goes on in its colors up to where most others show them: a ball comes to a knee again.
     away = np.linalg.norm(part.colors - np.median(part.colors[found], axis=0), axis=2)
-    goes_on = covered & (alike <= _LARGEST_ALIKE_SHARE * shown) & (away < _OTHER_COLOR)
+    goes_on = covered & (2 * alike <= shown) & (away < OTHER_COLOR)
     _, objects = cv2.connectedComponents((found | goes_on).astype(np.uint8))
     found = np.isin(objects, objects[found])
     return cv2.dilate(found.astype(np.float32), square)
@@ -154,9 +151,7 @@ class _PartViews:
                 mask = unusual_mask(own, self._usual)
             if mask.any():
                 mask = cv2.resize(mask, own.coverage.shape[::-1])
-                gone = (own.coverage * mask).round().astype(np.uint8)
-                hidden = cv2.add(own.hidden, gone)
-                cut[reference] = replace(own, coverage=own.coverage - gone, hidden=hidden)
+                cut[reference] = own.behind(cv2.convertScaleAbs(mask, alpha=255))
         return replace(self, cut=cut)
 
     @cached_property
@@ -248,7 +243,7 @@ class _PartViews:
             matrix = small[base].zoom * self.map(one, base) / (copy.zoom, copy.zoom, 1)
             colors, coverage = (cv2.warpAffine(of, matrix, size) for of in copy[:2])
             share = coverage[..., None] / np.float32(255)
-            over_gray = colors * share + _GRAY * (1 - share)
+            over_gray = colors * share + HALF * (1 - share)
             image[:] = cv2.resize(over_gray, image.shape[1::-1], interpolation=cv2.INTER_AREA)
         rows, covered = np.array([*small]), small[base].coverage.mean() / 255
         for one, image in zip(rows, images, strict=True):

@@ -14,8 +14,14 @@ from motiontransfer.core.storage import read_table, write_table
 
 MOST_MASKS = 320
 """Masks of a clip, at most: twice as many as the background image is made of."""
+
+# Levels of 255.
 LEAST_MASK = 26
-"""Level of 255 from which a pixel may show the person: a tenth."""
+"""From it a pixel may show the person: a tenth."""
+HALF = 127
+"""Above it most of a pixel is a part's, or something else's."""
+SOLID = 200
+"""Above it a pixel's color is the part's alone; less is mixed with what is beside."""
 
 _METADATA_KEY = "motiontransfer.masks"
 

@@ -21,10 +21,11 @@ _BLUR = 0.006  # from the background, within which pixels are mixtures: what a c
 # Levels of 255, as Euclidean distances of RGB.
 _NOISE = 14.0  # by which a pixel of the background may change
 _UNLIKE_BOTH = 25.0  # above noise off all mixtures of F and B: wholly another color
-_CONTRAST = 40.0  # between F and B, at which mask and mixture count alike
-_OBJECT = 40.0  # off the background: more than its shadows; wholly an object at twice as many
+_CONTRAST = 40.0
+"""Between F and B, at which mask and mixture count alike; off the background, from which it is an
+object's and no shadow's, wholly at twice as many."""
 _ALIKE = 60.0  # between two parts' colors: they tell nothing; at twice as many they do
-_THIRD_COLOR = 90.0  # off two parts' colors, from which it is neither's; wholly at twice as many
+OTHER_COLOR = 90.0  # from which a color is another one; wholly at twice as many
 _SHADELESS = np.array((1, 2, 2), np.float32)  # weights of Y, Cr, Cb: shade and folds change Y most
 
 _FEWEST_SURE = 10  # pixels, to tell a thing by its colors
@@ -99,7 +100,7 @@ def _objects(
     both = _nearest(np.dstack([small, room]), is_beside, everywhere)
     color, usual = (colors.reshape(small.shape) for colors in np.hsplit(both, 2))
     apart = np.linalg.norm(color.astype(np.float32) - usual, axis=2)
-    return color, ((apart - _OBJECT) / _OBJECT).clip(0, 1)
+    return color, ((apart - _CONTRAST) / _CONTRAST).clip(0, 1)
 
 
 def share_by_color(
@@ -126,7 +127,7 @@ def share_by_color(
     )
     of_one = (0.5 + (to_other - to_one) / np.maximum(apart, 1)).clip(0, 1)
     is_telling = ((apart - _ALIKE) / _ALIKE).clip(0, 1)
-    is_neither = ((np.minimum(to_one, to_other) - _THIRD_COLOR) / _THIRD_COLOR).clip(0, 1)
+    is_neither = ((np.minimum(to_one, to_other) - OTHER_COLOR) / OTHER_COLOR).clip(0, 1)
     share[where] = 1 - is_telling * (1 - is_neither) * (1 - of_one)
     return cv2.medianBlur(share, 3)
 

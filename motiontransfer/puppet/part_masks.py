@@ -31,16 +31,16 @@ _CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)
 # The place of a part between others.
 _OVERLAP = 1.2  # by which it reaches to where another one is nearer: no gap when a joint bends
 _SLEEVE_OVERLAP = 0.4  # the same of a trunk with an upper arm, whose sleeve would hang at it
-_OVERLAP_EDGE, _REACH_EDGE = 0.25, 0.2  # width of the smooth edges of its overlap and of its reach
+_EDGE = 0.2  # width of smooth edges: less and less of a part up to there
 _HINGE_EDGE = 0.9  # the same of its overlap with a limb behind, which lies under it
 _ABOVE_SHOULDERS = (1.2, 1.5)  # of a trunk: farther up is hair, which turns with the head
-_CLOSE = (0.875, 1.5)  # to another part's bones: it may be that part
-_REACH_BEFORE_OTHERS = 1.0  # its reach before a part behind: no silhouette ends it there
-_REACH_BEHIND = 1.2  # the same of a trunk behind an arm, whose rim would be taken for its own
+_CLOSE = (0.875, 1.5)  # to a part's bones: it may be that part
+_REACH_AT_OTHERS = 1.1
+"""Its reach where no silhouette ends it: before a part behind, and of a trunk behind an arm, whose
+rim would be taken for the trunk's own."""
 
 # Head.
 _JAW = (0.6, 0.85)  # below the hull of its face: there the neck begins
-_HAIR = 1.5  # above the mouth, up to which there is hair around that hull
 
 # What a part hides of those behind. Larger: less is shown of them, and filled from other frames.
 # Smaller: they show the edge of the part before them.
@@ -50,14 +50,13 @@ _JOINT_DISC = (1.2, 1.6)  # around a joint, within which a part does not hide on
 
 # The rim of a part between the cut along another one in front and the person's outline.
 _THIN = 0.35  # thinner than twice that it goes: elsewhere it would be a string or a wedge
-_MIDDLE_OF_PART = 0.3  # up to which nothing goes
 
 # Parts by color.
-_SURE = 0.4  # up to which a pixel is surely the part's; beyond, colors decide ...
-_SURE_EDGE = 0.2  # ... increasingly over this width
-_PROBABLY = 0.7  # up to which a pixel is probably a hand's: its joints may lie beside its fingers
+_SURE = 0.4  # up to which a pixel is surely the part's; beyond, colors decide
+_PROBABLY = 0.7
+"""Up to which it probably is: a hand's, whose joints may lie beside its fingers, or that of a part
+behind, beyond the reach of the one before."""
 _GRAB_CUT_PX = 34  # longer side of a hand's box, from which it is cut out: not of thin fingers
-_UNHIDDEN = 1.6  # from all parts in front, from which a pixel shows none of them
 
 
 def certain_coverage(
@@ -117,9 +116,9 @@ def part_masks(
         seen, hidden = mask * shown, mask * (1 - shown)
         if not part.changes_fast:
             if part.is_solid or part.is_neck or is_photo:  # beyond is what is in front
-                hidden *= np.clip((_REACH_BEHIND - distance) / _REACH_EDGE, 0, 1)
+                hidden *= np.clip((_REACH_AT_OTHERS - distance) / _EDGE, 0, 1)
             disc = disc_of(_THIN * part.radius * person.height_px)
-            kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
+            kept = np.maximum(_not_thin(seen * is_person, disc), distance < _SURE)
             beside_hidden = cv2.dilate(hidden, disc)
             seen, hidden = kept * seen, np.maximum(hidden, (1 - kept) * seen * beside_hidden)
         seen, hidden = (person.enlarged(box, 255 * share) for share in (seen, hidden))
@@ -144,12 +143,12 @@ def _mask_by_distance(
             before_others = np.maximum(before_others, _close(distance))
         else:
             is_under = other < number and parts[other].is_limb
-            edge = _HINGE_EDGE if is_under else _OVERLAP_EDGE
+            edge = _HINGE_EDGE if is_under else _EDGE
             has_sleeve = part.is_trunk and parts[other].is_arm and part.meets(parts[other])
             overlap = _SLEEVE_OVERLAP if has_sleeve else _OVERLAP
             mask = np.minimum(mask, np.clip((distance + overlap - own) / edge, 0, 1))
-    reach = part.reach + (_REACH_BEFORE_OTHERS - part.reach) * before_others
-    return mask * np.clip((reach - own) / _REACH_EDGE, 0, 1)
+    reach = part.reach + (_REACH_AT_OTHERS - part.reach) * before_others
+    return mask * np.clip((reach - own) / _EDGE, 0, 1)
 
 
 def _share_below_shoulders(part: BodyPart, person: Silhouette, box: Box) -> Field | float:
@@ -214,7 +213,7 @@ def _share_by_jaw(
     is_shown = person.coverage[box[1] : box[3], box[0] : box[2]] >= 1
     inside, beyond = _JAW
     skin = is_shown & is_below & (own > beyond) & (neck < _SURE)
-    hair = is_shown & ~is_below & (own > beyond) & (own < _HAIR)
+    hair = is_shown & ~is_below & (own > beyond) & (own < _CLOSE[1])
     has_skin = share_by_color(frame, is_below & (own > inside), one=skin, other=hair)
     has_hair = np.clip(1 - 2 * has_skin, 0, 1)
     return np.where(is_below, np.maximum(_within(own, _JAW), has_hair), 1)
@@ -244,7 +243,7 @@ def _shares_by_color(
     apart = {n for n in distances if not part.meets(parts[n]) or parts[n].is_solid or part.is_solid}
     behind = nearest(n for n in distances if n in apart and n < number)
     before = nearest(n for n in in_front if n in apart)
-    is_shown = is_person & (nearest(in_front) > _UNHIDDEN)
+    is_shown = is_person & (nearest(in_front) > _CLOSE[1])
     inside = own < part.reach  # beyond, it has nothing
 
     sure, close = is_shown & (own < _SURE), _close(behind)
@@ -255,10 +254,10 @@ def _shares_by_color(
         probably, at_edge = (own < _PROBABLY) | (arm < _SURE), np.ones_like(own)
         not_behind = grab_cut(frame, surely=sure, probably=probably, possibly=inside)
         if not part.is_hand:
-            not_behind = np.maximum(not_behind, _within(own, (_SURE, _SURE + _SURE_EDGE)))
+            not_behind = np.maximum(not_behind, _within(own, (_SURE, _SURE + _EDGE)))
     else:
-        at_edge = np.clip((own - _SURE) / _SURE_EDGE, 0, 1) * close
-        beyond = is_shown & ~inside & (behind < _SURE)
+        at_edge = np.clip((own - _SURE) / _EDGE, 0, 1) * close
+        beyond = is_shown & ~inside & (behind < _PROBABLY)
         not_behind = share_by_color(frame, inside & (at_edge > 0), one=sure, other=beyond)
     near = _close(before)
     not_before = share_by_color(

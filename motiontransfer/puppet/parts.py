@@ -24,7 +24,6 @@ _SIDES = ("left", "right")
 _MIDPOINTS = ("shoulder", "hip", "ear", "eye", "mouth")
 _HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_mouth", "right_mouth")
 _TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
-_MIN_JOINTS = {"limb": 2, "affine": 3, "rigid": 3}  # fewer determine no map
 
 _SIZES = {
     "thigh": (0.055, 1.6),
@@ -83,7 +82,8 @@ class BodyPart:
 
     @property
     def min_joints(self) -> int:
-        return _MIN_JOINTS[self.motion]
+        """Fewer determine no map."""
+        return 2 if self.motion == "limb" else 3
 
     @property
     def is_limb(self) -> bool:

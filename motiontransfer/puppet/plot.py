@@ -20,8 +20,8 @@ _FACINGS = ("← back", "← profile", "← half", "front", "half →", "profile
 _FIRST = -3  # column of the first sector; 0 is downward, or to the camera
 _ACROSS = {"head": ("left_eye", "right_eye"), "torso": ("left_shoulder", "right_shoulder")}
 _WIDTH_QUANTILE = 0.9  # over references: some face the camera
-_CELL_PX, _MARGIN_PX, _INCHES_PER_CELL = 96, 4, 0.75
-_NOT_SEEN, _GROUNDS = 40, (190, 215)
+_CELL_PX, _INCHES_PER_CELL = 96, 0.75
+_NOT_SEEN, _GROUND = 40, 200
 _NEVER_SEEN = np.array([115, 15, 60], np.uint8)  # and half of what is there
 _HIGHEST_PX = 720  # of the background image here
 
@@ -108,13 +108,10 @@ def _draw_sheet(axes: Axes, sides: tuple[str, ...], views: dict[str, list[Pixels
 
 def _cell(pixels: Pixels | None) -> UInt8[np.ndarray, "_CELL_PX _CELL_PX 3"]:
     cell = np.full((_CELL_PX, _CELL_PX, 3), 255, np.uint8)
-    inner = cell[1:-1, 1:-1]
+    cell[1:-1, 1:-1] = _NOT_SEEN if pixels is None else _GROUND
     if pixels is None:
-        inner[:] = _NOT_SEEN
         return cell
-    y, x = np.indices(inner.shape[:2]) // 8
-    inner[:] = np.choose((x + y) % 2, _GROUNDS)[..., None]
-    room = _CELL_PX - 2 * _MARGIN_PX
+    room = _CELL_PX - 2
     height, width = (max(round(side * room / max(pixels.shape)), 1) for side in pixels.shape[:2])
     shown = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
     top, left = (_CELL_PX - height) // 2, (_CELL_PX - width) // 2

@@ -12,18 +12,14 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from motiontransfer.puppet.masks import Mask
+from motiontransfer.puppet.masks import SOLID, Mask
 from motiontransfer.video.color import Frame
 
 SIDE_PX = 96  # of the copies that are measured, as long as the part: noise of larger ones is sharp
-_COVERED = 250  # level of 255; less is mixed with what is beside
 _FEWEST_PIXELS = 30  # fewer tell nothing: the part is small, and its blur not seen
-_FEWEST_JOINTS = 3  # of a hull
 _NUM_SIMILAR = 20  # references that a part is compared with, in the most similar poses
 _SHARP_QUANTILE = 0.8  # of them: some are always sharp
 SHARP = 0.75  # of that quantile, from which a part is sharp: poses are not equal
-# Neighbors of a pixel on either side of it, (x, y), in four directions.
-_DIRECTIONS = ((1, 0), (0, 1), (1, 1), (1, -1))
 
 
 def sharpness(
@@ -35,8 +31,8 @@ def sharpness(
         zoom: factor to that size, the same of all references at body scale 1.
         hull: joints of a face, as (x, y), whose convex hull is measured alone; None: not a face.
     """
-    inside = (coverage > _COVERED).astype(np.uint8)
-    if hull is not None and len(hull) >= _FEWEST_JOINTS:
+    inside = (coverage > SOLID).astype(np.uint8)
+    if hull is not None and len(hull) > 2:
         within = np.zeros_like(inside)
         cv2.fillConvexPoly(within, cv2.convexHull(hull.round().astype(np.int32)), 1)
         inside &= within
@@ -51,7 +47,7 @@ def sharpness(
     gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     if hull is None:
         return float(np.abs(cv2.Laplacian(gray, cv2.CV_32F))[within].mean())
-    return min(_detail(gray, within, direction) for direction in _DIRECTIONS)
+    return min(_detail(gray, within, direction) for direction in ((1, 0), (0, 1), (1, 1), (1, -1)))
 
 
 def _detail(
@@ -59,7 +55,7 @@ def _detail(
     within: Bool[np.ndarray, "height width"],
     direction: tuple[int, int],
 ) -> float:
-    """Mean absolute second difference in a direction, levels per squared pixel."""
+    """Mean absolute second difference in a direction (x, y), levels per squared pixel."""
     x, y = direction
     kernel = np.zeros((3, 3), np.float32)
     kernel[1 - y, 1 - x] = kernel[1 + y, 1 + x] = 1 / (x * x + y * y)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Float32
 
 from motiontransfer.puppet.appearance import covered_area
 from motiontransfer.puppet.cutting import CutPart
-from motiontransfer.puppet.masks import Mask, disc_of
+from motiontransfer.puppet.masks import HALF, Mask, disc_of
 from motiontransfer.puppet.parts import BodyPart, BodyPoses
 from motiontransfer.video.color import Frame
 
@@ -19,7 +19,6 @@ _DRAWN_RADIUS_PX = 8  # of an outline, to measure its area
 
 # Colors of a part.
 _BINS = (16, 64, 64)  # of brightness Y and chroma Cr, Cb
-_COVERED = 100  # level of 255, from which a pixel's color is the part's
 _SHOWN_SHARE = 0.02  # of its pixels, from which a reference shows a color
 _USUAL_SHARE = 0.25  # of the references, from which a color that they show is the part's
 _FAR_CHROMA = 3.0  # bins from it, beyond which a color is surely of something else
@@ -101,7 +100,7 @@ def _smooth_colors(colors: Frame) -> Frame:
 def _colors(colors: Frame, coverage: Mask) -> _Colors:
     """Share of each color among the pixels that are covered."""
     image = _smooth_colors(colors)
-    covered = (coverage > _COVERED).view(np.uint8)
+    covered = (coverage > HALF).view(np.uint8)
     counted = cv2.calcHist([image], [0, 1, 2], covered, _BINS, [0, 256] * 3)
     return counted.reshape(len(counted), -1) / max(counted.sum(), 1)
 

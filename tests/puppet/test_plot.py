@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.cutting import encode_patch
-from motiontransfer.puppet.plot import _CELL_PX, _MARGIN_PX, _cell, best_views, plot_appearance
+from motiontransfer.puppet.plot import _CELL_PX, _cell, best_views, plot_appearance
 from tests.people import COLORS, NUMBER_OF, PERSON_SIZE, appearance_of, lost, posed, room
 
 
@@ -115,7 +115,7 @@ def test_a_cell_shows_the_patch_in_its_middle_over_the_ground():
     red = np.full((100, 50, 4), (200, 0, 0, 255), np.uint8)
     cell = _cell(red)
     rows, columns = np.nonzero((cell == (200, 0, 0)).all(axis=2))
-    assert (rows.min(), rows.max() + 1) == (_MARGIN_PX, _CELL_PX - _MARGIN_PX)
+    assert (rows.min(), rows.max() + 1) == (1, _CELL_PX - 1)
     assert columns.min() + columns.max() + 1 == _CELL_PX
     red[..., 3] = 51
     faint, ground = (_cell(view)[_CELL_PX // 2, _CELL_PX // 2] for view in (red, 0 * red))
