@@ -25,7 +25,7 @@ from motiontransfer.puppet.full_size import (
 )
 from motiontransfer.puppet.fusion import fused
 from motiontransfer.puppet.inpainting import inpainted
-from motiontransfer.puppet.masks import LEAST_MASK, Mask
+from motiontransfer.puppet.masks import LEAST_MASK, MASK_ERROR, Mask
 from motiontransfer.puppet.overlays import Overlay, find_captions, find_overlays
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.puppet.shadow import Light
@@ -39,7 +39,6 @@ _FARTHEST = 0.2  # share of the frames, those with the person farthest from a pi
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show a pixel: masks are sometimes wrong
 
 # Distance of the person from a pixel, shares of the body's height.
-_FREE = 0.012  # it shows the background
 _SURELY_FREE = 0.05  # it does so even where masks are too small
 _RIM = 0.01  # it shows the person's edge, where nothing beside it was ever seen
 _UNSHADED = 0.5  # it is without a soft shadow: the farthest that is told, 255
@@ -233,7 +232,7 @@ def _showing_background(
         num_frames - max(round(share * num_frames), 1) for share in (_FARTHEST, _FEWEST_FRAMES)
     ]
     far, farthest = np.partition(distances, ranks, axis=0)[ranks]
-    free = round(_FREE / _UNSHADED * 255)
+    free = round(MASK_ERROR / _UNSHADED * 255)
     return (distances >= np.maximum(far, free)) & (farthest >= free)
 
 

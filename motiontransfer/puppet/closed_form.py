@@ -12,12 +12,12 @@ from jaxtyping import Bool, Float32, Float64
 from scipy import sparse
 from scipy.sparse.linalg import cg
 
-from motiontransfer.puppet.masks import disc_of
+from motiontransfer.puppet.masks import MASK_ERROR, disc_of
 from motiontransfer.puppet.matting import by_graph_cut
 from motiontransfer.video.color import Frame
 
 # Shares of the body's height.
-_INSIDE, _OUTSIDE = 0.008, 0.012  # of the mask's edge, in which a pixel may be a mixture
+_INSIDE = 0.008  # of the mask's edge, in which a pixel may be a mixture, as outside by its error
 _BLURS = 0.05, 0.006  # in which colors are looked for, first far and then near
 
 _SURE = 0.95, 0.05  # levels of the mask: from the first on the person, up to the last none
@@ -39,7 +39,7 @@ def closed_form_matte(
     """
     person, nothing = _SURE
     inside = cv2.erode((mask >= person).astype(np.uint8), disc_of(_INSIDE * height_px)) > 0
-    outside = cv2.dilate((mask > nothing).astype(np.uint8), disc_of(_OUTSIDE * height_px)) == 0
+    outside = cv2.dilate((mask > nothing).astype(np.uint8), disc_of(MASK_ERROR * height_px)) == 0
     band = ~(inside | outside)
     size = mask.shape[::-1]
     zoom = min((_LARGEST_BAND / max(np.count_nonzero(band), 1)) ** 0.5, 1)

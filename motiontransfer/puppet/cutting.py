@@ -182,27 +182,26 @@ class CutPart:
 
     def in_one_piece(self) -> "CutPart":
         """Without pieces that are small beside the largest: the rest of an object before it."""
-        is_covered = (self.coverage > 0).astype(np.uint8)
-        _, pieces, statistics, _ = cv2.connectedComponentsWithStats(is_covered)
-        areas = statistics[1:, cv2.CC_STAT_AREA]  # the first is what is not covered
-        small = 1 + np.flatnonzero(areas < _LEAST_PIECE * areas.max(initial=0))
-        if not len(small):
-            return self
-        return replace(self, coverage=np.where(np.isin(pieces, small), np.uint8(0), self.coverage))
+        kept = _large_pieces(self.coverage > 0, least=_LEAST_PIECE)
+        return replace(self, coverage=cv2.copyTo(self.coverage, kept))
 
     def without_scraps(self) -> "CutPart":
         """Without what hangs together with the largest piece by a faint rim only."""
-        solid = (self.coverage > HALF).astype(np.uint8)
-        _, pieces, statistics, _ = cv2.connectedComponentsWithStats(solid)
-        areas = statistics[1:, cv2.CC_STAT_AREA]
-        large = 1 + np.flatnonzero(areas >= _LEAST_FILLED * areas.max(initial=0))
         rim = np.ones((2 * _RIM_PX + 1,) * 2, np.uint8)
-        kept = cv2.dilate(np.isin(pieces, large).astype(np.uint8), rim)
+        kept = cv2.dilate(_large_pieces(self.coverage > HALF, least=_LEAST_FILLED), rim)
         return replace(self, coverage=cv2.copyTo(self.coverage, kept))
 
     def stored(self, file: ImagesOnDisk) -> "StoredPart":
         images = (self.colors, self.coverage, self.hidden)
         return StoredPart(self.corner, tuple(map(file.append, images)))
+
+
+def _large_pieces(covered: _Pixels, *, least: float) -> Mask:
+    """1 in the pieces that have a share of the largest one's area."""
+    _, pieces, statistics, _ = cv2.connectedComponentsWithStats(covered.astype(np.uint8))
+    areas = statistics[1:, cv2.CC_STAT_AREA]  # the first is what is not covered
+    large = 1 + np.flatnonzero(areas >= least * areas.max(initial=0))
+    return np.isin(pieces, large).astype(np.uint8)
 
 
 class StoredPart(NamedTuple):

@@ -22,6 +22,13 @@ HALF = 127
 """Above it most of a pixel is a part's, or something else's."""
 SOLID = 200
 """Above it a pixel's color is the part's alone; less is mixed with what is beside."""
+NOISE = 14
+"""By which coding and light may change a pixel's color."""
+
+MASK_ERROR = 0.012
+"""By which a mask's edge is off, share of the body's height."""
+CORE = 0.55
+"""Share of a limb's radius, within which it surely is."""
 
 _METADATA_KEY = "motiontransfer.masks"
 

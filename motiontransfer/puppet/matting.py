@@ -12,14 +12,13 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
-from motiontransfer.puppet.masks import disc_of
+from motiontransfer.puppet.masks import NOISE, disc_of
 
 # Shares of the body's height.
 _BAND = 0.02  # half the width of the band around the edge: what masks are wrong by
 _BLUR = 0.006  # from the background, within which pixels are mixtures: what a camera blurs
 
 # Levels of 255, as Euclidean distances of RGB.
-_NOISE = 14.0  # by which a pixel of the background may change
 _UNLIKE_BOTH = 25.0  # above noise off all mixtures of F and B: wholly another color
 _CONTRAST = 40.0
 """Between F and B, at which mask and mixture count alike; off the background, from which it is an
@@ -213,8 +212,8 @@ def _unmixed(
     square = np.square(apart).sum(axis=0)
     mixed = (difference * apart).sum(axis=0) / np.maximum(square, 1)
     distance = np.linalg.norm(difference - mixed * apart, axis=0)
-    unlike_both = ((distance - _NOISE) / _UNLIKE_BOTH).clip(0, 1)
+    unlike_both = ((distance - NOISE) / _UNLIKE_BOTH).clip(0, 1)
     share = np.maximum(mixed, unlike_both).clip(0, 1)
-    share[np.linalg.norm(difference, axis=0) < _NOISE] = 0
+    share[np.linalg.norm(difference, axis=0) < NOISE] = 0
     trust = square / (square + np.float32(_CONTRAST**2))
     return trust * share + (1 - trust) * coverage, unlike_both

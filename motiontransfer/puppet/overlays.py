@@ -17,16 +17,14 @@ from jaxtyping import Bool, UInt8, UInt16
 
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.masks import LEAST_MASK, Mask, disc_of
+from motiontransfer.puppet.masks import CORE, LEAST_MASK, NOISE, Mask, disc_of
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
 
 _WINDOW_SECONDS, _FEWEST = 1.0, 5  # in which an overlay stays; and samples
 _MOVED = 0.02  # of the body's height, by all joints of a part; planted feet do not count
-_CORE = 0.55  # of a limb's radius: there it is surely
 _PASSING = 0.2  # of the samples of a window, in which the part is there
-_ALIKE = 14  # levels within which a pixel keeps its color: coding changes it
 _KEPT = 0.5  # of the windows that show it before a moving part, in which a corner stays
 _STILL = 0.9  # of the samples that show it, in which a pixel keeps its color
 _CORNER = 5.0  # least eigenvalue of the squared slopes; cloth stays below
@@ -55,7 +53,7 @@ class Overlay(NamedTuple):
     def is_in(self, frame: Frame) -> bool:
         """True if a frame shows most of it."""
         apart = cv2.absdiff(frame[self.place], self.colors[self.place]).max(axis=1)
-        return bool(np.mean(apart <= _ALIKE) > 0.5)
+        return bool(np.mean(apart <= NOISE) > 0.5)
 
     def resized(self, size: tuple[int, int]) -> "Overlay":
         place = cv2.resize(self.place.astype(np.uint8), size[::-1]) > 0
@@ -166,7 +164,7 @@ def corners(frame: Frame) -> _Pixels:
 
 def alike_pixels(frame: Frame, other: Frame) -> _Pixels:
     """Which pixels keep their color."""
-    return difference(frame, other) <= _ALIKE
+    return difference(frame, other) <= NOISE
 
 
 def difference(frame: Frame, other: Frame) -> UInt8[np.ndarray, "height width"]:
@@ -185,7 +183,7 @@ def _passing(
         ranges = np.linalg.norm(np.ptp(points, axis=0), axis=1)
         if len(ranges) < part.min_joints or ranges.min() < _MOVED * height_px:
             continue
-        width = 1 if part.is_solid else max(round(2 * _CORE * part.radius * height_px), 1)
+        width = 1 if part.is_solid else max(round(2 * CORE * part.radius * height_px), 1)
         for corners in points.round().astype(np.int32, order="C"):
             mask, hull = np.zeros(size, np.uint8), cv2.convexHull(corners)
             cv2.fillConvexPoly(mask, hull, 1)

@@ -140,7 +140,7 @@ def _mask_by_distance(
     mask, before_others = np.ones_like(own), np.zeros_like(own)
     for other, distance in distances.items():
         if other < number and not part.meets(parts[other]):
-            before_others = np.maximum(before_others, _close(distance))
+            before_others = np.maximum(before_others, _within(distance, _CLOSE))
         else:
             is_under = other < number and parts[other].is_limb
             edge = _HINGE_EDGE if is_under else _EDGE
@@ -246,7 +246,7 @@ def _shares_by_color(
     is_shown = is_person & (nearest(in_front) > _CLOSE[1])
     inside = own < part.reach  # beyond, it has nothing
 
-    sure, close = is_shown & (own < _SURE), _close(behind)
+    sure, close = is_shown & (own < _SURE), _within(behind, _CLOSE)
     if part.anchor:
         sure |= is_shown & inside & (close == 0)  # its hair
     if (part.is_hand or (is_photo and part.is_forearm)) and max(own.shape) >= _GRAB_CUT_PX:
@@ -259,7 +259,7 @@ def _shares_by_color(
         at_edge = np.clip((own - _SURE) / _EDGE, 0, 1) * close
         beyond = is_shown & ~inside & (behind < _PROBABLY)
         not_behind = share_by_color(frame, inside & (at_edge > 0), one=sure, other=beyond)
-    near = _close(before)
+    near = _within(before, _CLOSE)
     not_before = share_by_color(
         frame, inside & (near > 0), one=is_shown & (own < _SURE), other=is_person & (before < _SURE)
     )
@@ -272,10 +272,3 @@ def _within(
     """1 up to the first limit, falling to 0 at the second."""
     full, none = limits
     return np.clip((none - distance) / (none - full), 0, 1)
-
-
-def _close(distance: Field) -> Field:
-    """1 up to the first limit of `_CLOSE`, falling to 0 at the second."""
-    full, none = _CLOSE
-    slope = 1 / (none - full)
-    return np.clip(none * slope - slope * distance, 0, 1)

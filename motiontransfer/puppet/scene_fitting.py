@@ -27,7 +27,7 @@ from motiontransfer.puppet.background import (
 )
 from motiontransfer.puppet.camera import CameraPath, camera_path
 from motiontransfer.puppet.full_size import FullSizeFrames
-from motiontransfer.puppet.masks import Mask, PersonMasks, disc_of, write_masks
+from motiontransfer.puppet.masks import CORE, MASK_ERROR, Mask, PersonMasks, disc_of, write_masks
 from motiontransfer.puppet.overlays import Overlay, difference, find_captions
 from motiontransfer.puppet.scene import DIFFERENT, Scene, face_pixels, skin_color
 from motiontransfer.puppet.segmentation import drawn_person, segment_person
@@ -39,7 +39,6 @@ from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import Box, Framing, resize
 
 # Shares of the body's height.
-_EDGE = 0.012  # around the mask: what it is wrong by
 _BESIDE = 0.07  # from the mask, within which what differs from the plate is the dancer's
 _AROUND = 0.3  # from the mask, where the light is compared
 _SHADOW_REACH = 0.5  # from the mask, of a shadow
@@ -51,7 +50,6 @@ _OTHER = 0.15  # between the joints of two people
 _NUM_FRAMES = 80  # of which the plate is made; more take longer
 _NUM_FACES = 20  # of which skin is measured
 _LEAST_PERSON = 64  # level of 255 of a mask, from which it shows the dancer
-_CORE = 0.5  # of a part's radius: there it surely is
 _BEFORE = 0.8  # of the frames in which a part is there, that show the plate
 _LEAST_BEFORE = 0.1  # side of a square as large as it has to be, of the height
 _LEAST_SECONDS = 0.5  # of those frames, to tell what is before the dancer
@@ -211,7 +209,7 @@ class Before:
         if self._plate is None:
             return
         height_px = self._height_px
-        core = drawn_person(self._dancer.keypoints, index, height_px=height_px, share=_CORE) > 0
+        core = drawn_person(self._dancer.keypoints, index, height_px=height_px, share=CORE) > 0
         alike = difference(frame, self._plate) < DIFFERENT
         self._there += core
         self._hidden += core & alike & (mask < _LEAST_PERSON)
@@ -277,9 +275,9 @@ def _with_dancer(
     plate = _at_light_of(frame, plate, ~person & (away < _AROUND))
     kept = (others > 0) & ~person
     differs = (difference(frame, plate) > DIFFERENT) & ~kept
-    hers = away <= _EDGE
+    hers = away <= MASK_ERROR
     beside = (away <= _BESIDE) | _floor(person, height_px)
-    text = text & (away > 3 * _EDGE)  # the dancer's own outline has corners, too
+    text = text & (away > 3 * MASK_ERROR)  # the dancer's own outline has corners, too
     hers = _touching(differs & beside & ~text, hers)
     dark = differs & (away < _SHADOW_REACH)
     dark[dark] = is_shadow(frame[dark][None], plate[dark][None])[0]

@@ -112,7 +112,7 @@ def test_the_picture_has_a_row_for_each_part(tmp_path, monkeypatch):
 
 
 def test_a_cell_shows_the_patch_in_its_middle_over_the_ground():
-    red = np.full((100, 50, 4), (200, 0, 0, 255), np.uint8)
+    red = np.full((94, 48, 4), (200, 0, 0, 255), np.uint8)
     cell = _cell(red)
     rows, columns = np.nonzero((cell == (200, 0, 0)).all(axis=2))
     assert (rows.min(), rows.max() + 1) == (1, _CELL_PX - 1)
