@@ -1,8 +1,9 @@
 """Bending of body parts at joints: inverse skinning between the turns of parts that meet.
 
-Near a joint, a part's own map is turned about it by a share of the angle to its neighbor's: angles
-are blended, not places, whose mean would narrow a limb that is bent by an angle to the cosine of
-half of it. Sizes are the part's own: a narrowed trunk would flare at the hips.
+Near a joint, a part's own map is turned about it by a share of the angle to its neighbor's, and
+moved to where that has the joint: angles are blended, not places, whose mean would narrow a limb
+that is bent by an angle to the cosine of half of it. Sizes are the part's own: a narrowed trunk
+would flare at the hips.
 """
 
 import cmath
@@ -12,18 +13,20 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Complex64, Float32
+from jaxtyping import Complex, Complex64, Float32
 
 from motiontransfer.puppet.part_maps import Map, Placement
 from motiontransfer.puppet.parts import BodyPart
 
 _Places = Complex64[np.ndarray, "height width"]
 """x + iy."""
+_Points = Complex[np.ndarray, "*points"]
 _Weights = Float32[np.ndarray, "height width"]
 
 _REACH = 4.0  # radii from the joint, within which a part bends; up to half of that fully
 _LARGEST_TURN = math.radians(110)  # farther, parts lie on each other; up to 2/3 it bends fully
-_SMALLEST_TURN = math.radians(3)  # not seen
+_LARGEST_SHIFT = 0.5  # radii by which parts move to meet: in profile a trunk is kept wide
+_SMALLEST_CHANGE = 0.05  # radians, and radii; less is not seen
 _CHIN = 0.4  # share of the neck, from the ears downward, where it passes into the head
 
 # Grid of places.
@@ -40,6 +43,8 @@ class Bend(NamedTuple):
     radius: float
     turn: float
     """Angle from the part's own map to the neighbor's, both from the image to the reference."""
+    apart: complex = 0j
+    """Where the neighbor has the joint, less where the part has it, in pixels of the image."""
 
     def weight(self, pixels: _Places) -> _Weights:
         """Share of the turn: 0 inside the part, 1/2 on the line through the joint."""
@@ -67,10 +72,14 @@ def bends_of(
         where = _joint(placement, part, beside, name)
         if own is None or neighbor is None or where is None:
             continue
-        turn = cmath.phase(_factors(neighbor)[0] * _factors(own)[0].conjugate())
-        if _SMALLEST_TURN < abs(turn) < _LARGEST_TURN:
-            radius = min(part.radius, beside.radius) * placement.pixels_per_radius
-            bends.append(Bend(*where, radius, turn))
+        (joint, across), (size, *_) = where, _factors(own)
+        radius = min(part.radius, beside.radius) * placement.pixels_per_radius
+        turn = cmath.phase(_factors(neighbor)[0] * size.conjugate())
+        (shift,) = _mapped(neighbor - own, np.array([joint])).tolist()
+        apart = shift / size if size else 0j
+        apart *= min(_LARGEST_SHIFT * radius / max(abs(apart), 1e-6), 1)
+        if max(abs(turn), abs(apart) / radius) > _SMALLEST_CHANGE and abs(turn) < _LARGEST_TURN:
+            bends.append(Bend(joint, across, radius, turn, apart))
     return bends
 
 
@@ -98,6 +107,11 @@ def _factors(matrix: Map) -> tuple[complex, complex, complex]:
     return complex(a + d, c - b) / 2, complex(a - d, c + b) / 2, complex(x, y)
 
 
+def _mapped(matrix: Map, places: _Points) -> _Points:
+    p, q, moved = _factors(matrix)
+    return p * places + q * places.conj() + moved
+
+
 def _clipped(weight: _Weights) -> _Weights:
     return np.minimum(np.maximum(weight, 0), 1)
 
@@ -108,15 +122,15 @@ def places_in_reference(own: Map, bends: Sequence[Bend], pixels: _Places) -> _Pl
     Turns that overlap are at most a mean of them: in profile both hips are one place, about which
     the sum of two opposite turns would widen the body.
     """
-    p, q, moved = _factors(own)
-    places = p * pixels + q * pixels.conj() + moved
+    places, size = _mapped(own, pixels), _factors(own)[0]
     weights = np.stack([bend.weight(pixels) for bend in bends])
     weights /= np.maximum(weights.sum(axis=0), 1)
     bent = places.copy()
     for bend, weight in zip(bends, weights, strict=True):
         turned = np.empty_like(places)
         turned.real, turned.imag = np.cos(bend.turn * weight) - 1, np.sin(bend.turn * weight)
-        bent += turned * (places - (p * bend.joint + q * bend.joint.conjugate() + moved))
+        joint = _mapped(own, np.array([bend.joint], np.complex64))
+        bent += turned * (places - joint) + weight * (size * bend.apart)
     return bent
 
 
