@@ -50,6 +50,7 @@ _JOINT_DISC = (1.2, 1.6)  # around a joint, within which a part does not hide on
 
 # The rim of a part between the cut along another one in front and the person's outline.
 _THIN = 0.35  # thinner than twice that it goes: elsewhere it would be a string or a wedge
+_MIDDLE_OF_PART = 0.3  # up to which nothing goes; farther, the rim of a hand stays at a thigh
 
 # Parts by color.
 _SURE = 0.4  # up to which a pixel is surely the part's; beyond, colors decide
@@ -118,7 +119,7 @@ def part_masks(
             if part.is_solid or part.is_neck or is_photo:  # beyond is what is in front
                 hidden *= np.clip((_REACH_AT_OTHERS - distance) / _EDGE, 0, 1)
             disc = disc_of(_THIN * part.radius * person.height_px)
-            kept = np.maximum(_not_thin(seen * is_person, disc), distance < _SURE)
+            kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
             beside_hidden = cv2.dilate(hidden, disc)
             seen, hidden = kept * seen, np.maximum(hidden, (1 - kept) * seen * beside_hidden)
         seen, hidden = (person.enlarged(box, 255 * share) for share in (seen, hidden))
