@@ -47,7 +47,7 @@ from motiontransfer.pose.keypoints import Keypoints, read_detections, read_keypo
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import follow_person, openvino_core
-from motiontransfer.puppet.warping import PuppetClip
+from motiontransfer.puppet.draw.warping import PuppetClip
 from motiontransfer.rendering.frame import LiveGenerator, ResidualFaces, render_poses
 from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.rendering.renderer import TrainedRenderer

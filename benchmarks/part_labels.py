@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int, Int8
 from demo.actors.clothes import DressedBody
 from demo.actors.renderer import Film
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.puppet.cutting import CutPart
+from motiontransfer.puppet.fit.cutting import CutPart
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts
 
 _SEGMENTS = {

@@ -47,16 +47,16 @@ from motiontransfer.evaluation.frames import HALF_PIXEL, all_regions, moved
 from motiontransfer.evaluation.likeness import likeness
 from motiontransfer.evaluation.temporal_metrics import flow_between, switches
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints, write_keypoints
-from motiontransfer.puppet import filling, fitting
 from motiontransfer.puppet.appearance import Appearance, pack_appearance
-from motiontransfer.puppet.background import median_background
-from motiontransfer.puppet.cutting import CutPart
-from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.draw.warping import Puppet
+from motiontransfer.puppet.fit import filling, fitting
+from motiontransfer.puppet.fit.background import median_background
+from motiontransfer.puppet.fit.cutting import CutPart
+from motiontransfer.puppet.fit.full_size import FullSizeFrames
+from motiontransfer.puppet.fit.segmentation import clip_masks
 from motiontransfer.puppet.masks import write_masks
 from motiontransfer.puppet.parts import BodyPoses, body_parts, body_scales
-from motiontransfer.puppet.segmentation import clip_masks
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import draw_puppet
 from motiontransfer.video.clip import DETECTION_FILE, FULL_SIZE_FILE, detection_frames
 from motiontransfer.video.color import Frame
@@ -73,6 +73,11 @@ _FACTORS = 0.7, 1.3
 _SCREENED, _OTHER_COUNTS = 24, (22, 23, 26)  # references
 _STRIDE = 6  # of the frames drawn then, each with the one behind it
 _REGIONS = ("person", "face", "hands")
+
+_MODULES = {
+    each.name.rpartition(".")[2]: each.name
+    for each in pkgutil.walk_packages(puppet.__path__, f"{puppet.__name__}.")
+}
 
 # What a module's numbers can change: the choice and drawing of references alone, or the masks and
 # the room as well; of other modules what is cut out.
@@ -164,7 +169,7 @@ def numbers_of(module: str) -> Iterator[tuple[str, float]]:
             for key, one in items:
                 yield from within(f"{name}[{key}]", one)
 
-    for name, value in vars(importlib.import_module(f"{puppet.__name__}.{module}")).items():
+    for name, value in vars(importlib.import_module(_MODULES[module])).items():
         if name.isupper():
             yield from within(f"{module}.{name}", value)
 
@@ -183,13 +188,12 @@ def change(number: str, value: float) -> None:
         index = int(keys[0])
         return (*before[:index], changed(before[index], keys[1:]), *before[index + 1 :])
 
-    own = importlib.import_module(f"{puppet.__name__}.{module}")
+    own = importlib.import_module(_MODULES[module])
     before = getattr(own, name)
     after = changed(before, keys)
     setattr(own, name, after)
     if not name.startswith("_"):
-        for each in pkgutil.iter_modules(puppet.__path__):
-            holder = importlib.import_module(f"{puppet.__name__}.{each.name}")
+        for holder in map(importlib.import_module, _MODULES.values()):
             if getattr(holder, name, None) is before:
                 setattr(holder, name, after)
 

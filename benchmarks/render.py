@@ -36,10 +36,10 @@ from motiontransfer.pose.boxes import Viewport, ViewportFollower, body_height_px
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.puppet.background import Background
-from motiontransfer.puppet.fitting import fit_appearance
+from motiontransfer.puppet.draw.warping import Puppet
+from motiontransfer.puppet.fit.background import Background
+from motiontransfer.puppet.fit.fitting import fit_appearance
 from motiontransfer.puppet.target_clips import HeldOut
-from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import GuidedUpsampling
 from motiontransfer.rendering.frame import blend_feathered, render_poses
 from motiontransfer.rendering.renderer import TrainedRenderer, make_renderer

@@ -18,7 +18,7 @@ from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, signed_files
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.appearance_file import read_appearance
-from motiontransfer.puppet.warping import Puppet
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.backgrounds import (
     FILM,
     NO_MASK,

@@ -7,7 +7,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.params import Compute, Section, SplitParams, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.puppet.appearance_file import write_appearance
-from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 
 
@@ -18,9 +18,9 @@ class FitAppearanceParams(Section):
 
 def main(target: str) -> str:
     # Matplotlib and SciPy: not where params are checked
-    from motiontransfer.puppet.background import median_background
-    from motiontransfer.puppet.fitting import choose_references, target_appearance
-    from motiontransfer.puppet.photo import photo_background
+    from motiontransfer.puppet.fit.background import median_background
+    from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
+    from motiontransfer.puppet.fit.photo import photo_background
     from motiontransfer.puppet.plot import plot_appearance
 
     params = load_section(FitAppearanceParams, "fit_appearance")

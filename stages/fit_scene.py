@@ -28,7 +28,7 @@ def main(video: str) -> str:
 def _fit(video: str, subject: str, film: Path, folder: Path) -> dict[str, float]:
     from motiontransfer.core.tensor_files import write_arrays
     from motiontransfer.pose.keypoints import read_detections, read_keypoints
-    from motiontransfer.puppet.scene_fitting import fit_scene
+    from motiontransfer.puppet.fit.scene_fitting import fit_scene
     from motiontransfer.puppet.target_clips import TargetClip
     from motiontransfer.video.clip import picture_box, read_clip
     from motiontransfer.video.isolation import run_isolated

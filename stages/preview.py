@@ -6,7 +6,7 @@ from motiontransfer.core.progress import track
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, signed_files
 from motiontransfer.puppet.appearance_file import read_appearance
-from motiontransfer.puppet.warping import Puppet
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.compositing import puppet_frames, with_label, without_mask
 from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
 from motiontransfer.rendering.scene import (

@@ -11,7 +11,7 @@ from motiontransfer.core.progress import track
 from motiontransfer.pose.drawing import display_style
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.appearance_file import read_appearance
-from motiontransfer.puppet.warping import Puppet
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.rendered import (
     Rendered,
     RenderParams,

@@ -10,10 +10,10 @@ import torch
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
-from motiontransfer.puppet.background import Background
-from motiontransfer.puppet.fitting import fit_appearance
+from motiontransfer.puppet.draw.warping import Puppet
+from motiontransfer.puppet.fit.background import Background
+from motiontransfer.puppet.fit.fitting import fit_appearance
 from motiontransfer.puppet.parts import BodyPoses, body_parts
-from motiontransfer.puppet.warping import Puppet
 
 RATE = Fraction(25)
 

@@ -32,9 +32,9 @@ from motiontransfer.models.runtime import make_runtime
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.appearance_file import read_appearance
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.masks import LEAST_MASK, read_masks
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
-from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import puppet_frames
 from motiontransfer.rendering.frame import render_poses, result_size
 from motiontransfer.rendering.rendered import FaceMode

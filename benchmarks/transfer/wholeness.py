@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float
 from motiontransfer.evaluation.image_metrics import gradients
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.background import is_shadow
+from motiontransfer.puppet.fit.background import is_shadow
+from motiontransfer.puppet.fit.segmentation import segment_person
 from motiontransfer.puppet.parts import BodyPoses
-from motiontransfer.puppet.segmentation import segment_person
 from motiontransfer.video.color import Frame
 
 # Lengths are shares of the body's height, differences levels of 255.

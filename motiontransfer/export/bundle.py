@@ -40,7 +40,7 @@ from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import MODELS
 from motiontransfer.puppet.appearance import Appearance, pack_appearance
 from motiontransfer.puppet.appearance_file import read_appearance
-from motiontransfer.puppet.warping import TEXTURE_CHANNELS
+from motiontransfer.puppet.draw.warping import TEXTURE_CHANNELS
 from motiontransfer.rendering.compositing import draw_label
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics, write_statistics

@@ -16,7 +16,7 @@ from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import NumpyDrawer, PoseMapStyle
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.appearance import Appearance, PackedAppearance, unpack_appearance
-from motiontransfer.puppet.warping import Puppet, Texture
+from motiontransfer.puppet.draw.warping import Puppet, Texture
 from motiontransfer.rendering.compositing import Label
 from motiontransfer.rendering.frame import Renderer, ResidualFaces
 from motiontransfer.rendering.rollout import ReadFrames, Step

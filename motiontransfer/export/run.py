@@ -41,7 +41,7 @@ from motiontransfer.pose.completion import complete
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.openvino_holistic import follow_person
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.puppet.warping import Puppet
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.compositing import labeled, puppet_frames
 from motiontransfer.rendering.frame import LiveGenerator, LivePuppet, full_size, render_poses
 from motiontransfer.retargeting.in_view import fit_path

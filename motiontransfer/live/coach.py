@@ -18,10 +18,10 @@ from motiontransfer.core.params import Guide, load_section
 from motiontransfer.live.command import open_detector
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints, read_subject
 from motiontransfer.pose.landmarks import Detector
-from motiontransfer.puppet.coverage import upright_heights
-from motiontransfer.puppet.key_poses import find_key_poses
+from motiontransfer.puppet.fit.coverage import upright_heights
+from motiontransfer.puppet.fit.key_poses import find_key_poses
+from motiontransfer.puppet.fit.striking import Seen, Strikes
 from motiontransfer.puppet.parts import BodyPoses
-from motiontransfer.puppet.striking import Seen, Strikes
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import enclosing_box
 

@@ -14,11 +14,11 @@ from motiontransfer.pose.mediapipe_detectors import person_boxes
 from motiontransfer.pose.photos import placed, standing_still
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.fitting import choose_references, target_appearance
-from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
+from motiontransfer.puppet.fit.full_size import FullSizeFrames
+from motiontransfer.puppet.fit.photo import photo_background
+from motiontransfer.puppet.fit.segmentation import clip_masks
 from motiontransfer.puppet.masks import write_masks
-from motiontransfer.puppet.photo import photo_background
-from motiontransfer.puppet.segmentation import clip_masks
 from motiontransfer.puppet.target_clips import NOTHING_HELD_OUT, read_target_clips
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics

@@ -35,7 +35,7 @@ from motiontransfer.models.layers import (
     upsampling_layer,
 )
 from motiontransfer.pose.boxes import Viewport
-from motiontransfer.puppet.warping import TEXTURE_CHANNELS, Puppet
+from motiontransfer.puppet.draw.warping import TEXTURE_CHANNELS, Puppet
 from motiontransfer.video.tensors import Images
 
 Textures = Float[Tensor, "batch 5 height width"]

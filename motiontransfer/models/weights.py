@@ -34,8 +34,8 @@ from motiontransfer.models.faces import (
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig, build_generator
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.appearance_file import read_appearance
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.target_clips import HeldOut
-from motiontransfer.puppet.warping import Puppet
 
 
 def write_weights(path: Path, network: nn.Module, *, description: Mapping[str, object]) -> None:

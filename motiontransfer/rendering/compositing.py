@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float32, UInt8
 from motiontransfer.core.errors import PARAMS_FILE, ParamsError
 from motiontransfer.core.parallel import map_ahead
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.warping import Puppet, PuppetClip, Texture
+from motiontransfer.puppet.draw.warping import Puppet, PuppetClip, Texture
 from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.geometry import resize
 

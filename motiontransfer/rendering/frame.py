@@ -24,7 +24,7 @@ from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import display_style
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.warping import Puppet, PuppetClip, PuppetFollower
+from motiontransfer.puppet.draw.warping import Puppet, PuppetClip, PuppetFollower
 from motiontransfer.rendering.compositing import (
     FaceBlending,
     PendingFrame,

@@ -22,7 +22,7 @@ from motiontransfer.core.storage import replacing
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.pose.facing import lacks_back
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.key_poses import KeyPoses
+from motiontransfer.puppet.fit.key_poses import KeyPoses
 from motiontransfer.rendering.videos import (
     BACKGROUND,
     TEXT,

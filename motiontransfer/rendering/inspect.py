@@ -33,7 +33,7 @@ from motiontransfer.pose.keypoints import (
 from motiontransfer.pose.plots import track_color
 from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.pose.time_series import Series
-from motiontransfer.puppet.key_poses import find_key_poses
+from motiontransfer.puppet.fit.key_poses import find_key_poses
 from motiontransfer.rendering.videos import contact_sheet, side_by_side
 from motiontransfer.retargeting.in_view import fit_path
 from motiontransfer.retargeting.normalization import normalize_poses

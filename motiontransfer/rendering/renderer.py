@@ -17,7 +17,7 @@ from motiontransfer.models.runtime import Runtime
 from motiontransfer.models.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.pose.boxes import face_alignments, inverse
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.part_maps import Map
+from motiontransfer.puppet.draw.part_maps import Map
 from motiontransfer.rendering.compositing import face_ellipse_weight
 from motiontransfer.rendering.frame import FacePatch, Patches, Renderer, ResidualFaces
 from motiontransfer.rendering.rendered import FaceMode

@@ -18,7 +18,7 @@ from motiontransfer.pose.boxes import Boxes, Viewport, ViewportFollower
 from motiontransfer.pose.drawing import NumpyDrawer, PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.puppet.warping import Puppet, PuppetClip, PuppetFollower, Texture
+from motiontransfer.puppet.draw.warping import Puppet, PuppetClip, PuppetFollower, Texture
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import Box
 

@@ -22,9 +22,9 @@ from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.tensor_files import read_arrays, read_described
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.draw.warping import Puppet, PuppetClip
+from motiontransfer.puppet.fit.scene import Scene, face_pixels, light_of_film, skin_color
 from motiontransfer.puppet.masks import Mask
-from motiontransfer.puppet.scene import Scene, face_pixels, light_of_film, skin_color
-from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.rendering.backgrounds import cut_out
 from motiontransfer.rendering.compositing import num_threads, over_background
 from motiontransfer.retargeting.film_place import FilmPlace

@@ -15,8 +15,8 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.puppet.retrieval import Excluded
-from motiontransfer.puppet.warping import Texture
+from motiontransfer.puppet.draw.retrieval import Excluded
+from motiontransfer.puppet.draw.warping import Texture
 from motiontransfer.rendering.rollout import ReadFrames, Rollout, Step
 from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import (

@@ -24,7 +24,7 @@ from motiontransfer.pose.completion import SHOWN, compared_films, what_is_shown
 from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.time_series import peaks
-from motiontransfer.puppet.key_poses import find_key_poses
+from motiontransfer.puppet.fit.key_poses import find_key_poses
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.report.page import PanelSource, jpeg, leaf_texts, video_panel, write_video_page
 from motiontransfer.report.tables import (

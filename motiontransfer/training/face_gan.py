@@ -40,8 +40,8 @@ from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.target_clips import TargetClip, input_files, usable_frames
-from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import Dataset, FrameCache, TensorBatch

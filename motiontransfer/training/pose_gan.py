@@ -34,9 +34,9 @@ from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.full_size import full_size
+from motiontransfer.puppet.draw.warping import Puppet
+from motiontransfer.puppet.fit.full_size import full_size
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, input_files
-from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.gan import (

@@ -22,11 +22,11 @@ from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.puppet.background import is_shadow
+from motiontransfer.puppet.draw.retrieval import Excluded
+from motiontransfer.puppet.draw.warping import TEXTURE_CHANNELS, Puppet, PuppetClip, Texture
+from motiontransfer.puppet.fit.background import is_shadow
 from motiontransfer.puppet.masks import LEAST_MASK, PersonMasks, read_masks
-from motiontransfer.puppet.retrieval import Excluded
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.puppet.warping import TEXTURE_CHANNELS, Puppet, PuppetClip, Texture
 from motiontransfer.training.data import FrameCache, TensorBatch, make_generator
 from motiontransfer.training.gan import GanTask, LossesOf, Scalar, gan_losses
 from motiontransfer.training.params import GanLossConfig, WindowConfig

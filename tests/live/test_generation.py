@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.models.generators import FrameGenerator
-from motiontransfer.puppet.warping import Puppet
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.compositing import draw_puppet
 from motiontransfer.rendering.frame import LiveGenerator, LivePuppet, render_poses
 from motiontransfer.video.tensors import tensor_to_frames

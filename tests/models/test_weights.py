@@ -24,8 +24,8 @@ from motiontransfer.models.weights import (
 )
 from motiontransfer.puppet.appearance import pack_appearance
 from motiontransfer.puppet.appearance_file import read_appearance, write_appearance
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.target_clips import HeldOut
-from motiontransfer.puppet.warping import Puppet
 from tests.people import SIZE, dance, lost, puppet_of
 from tests.training import small
 from tests.training.small import CROP_SIZE, STYLE, face_config, generator_config, translator_config

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.puppet.appearance import PackedAppearance, pack_appearance, unpack_appearance
-from motiontransfer.puppet.cutting import encode_patch
+from motiontransfer.puppet.fit.cutting import encode_patch
 from tests.people import PARTS, appearance_of, lost, posed
 
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.background import is_shadow, median_background
-from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.fit.background import is_shadow, median_background
+from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.masks import read_masks
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import resize

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.puppet.bending import Bend, bends_of, places_in_reference, sampling_grid
-from motiontransfer.puppet.part_maps import DrawnBox, Placement
+from motiontransfer.puppet.draw.bending import Bend, bends_of, places_in_reference, sampling_grid
+from motiontransfer.puppet.draw.part_maps import DrawnBox, Placement
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.parts import BodyPoses, meeting_joints
-from motiontransfer.puppet.warping import Puppet
 from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, posed
 
 JOINT = 100 + 100j

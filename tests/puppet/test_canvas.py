@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.canvas import lay_over, to_texture
+from motiontransfer.puppet.draw.canvas import lay_over, to_texture
 
 HEIGHT_PX = 1000.0  # so that 4 px beside the outline may be soft
 

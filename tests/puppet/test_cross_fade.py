@@ -1,7 +1,7 @@
 import numpy as np
 
-from motiontransfer.puppet.cross_fade import fading
-from motiontransfer.puppet.warping import Puppet
+from motiontransfer.puppet.draw.cross_fade import fading
+from motiontransfer.puppet.draw.warping import Puppet
 from tests.people import PERSON_SIZE, appearance_of, joined, painted, posed
 
 WHOLE = (0, 0, PERSON_SIZE[1], PERSON_SIZE[0])

@@ -1,7 +1,7 @@
 import numpy as np
 
-from motiontransfer.puppet.cutting import CutPart
-from motiontransfer.puppet.edges import Margin, continued_parts
+from motiontransfer.puppet.fit.cutting import CutPart
+from motiontransfer.puppet.fit.edges import Margin, continued_parts
 from motiontransfer.puppet.parts import body_parts
 from tests.people import HOLISTIC
 

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.cutting import CutPart
-from motiontransfer.puppet.filling import SmallCopy, occluder_mask, small_copy
-from motiontransfer.puppet.warping import Puppet
+from motiontransfer.puppet.draw.warping import Puppet
+from motiontransfer.puppet.fit.cutting import CutPart
+from motiontransfer.puppet.fit.filling import SmallCopy, occluder_mask, small_copy
 from tests.people import COLORS, NUMBER_OF, appearance_of, painted, posed
 
 BALL = (142, 147)

@@ -7,9 +7,9 @@ from motiontransfer.core.errors import TrainingError, WeightsError
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.appearance_file import write_appearance
-from motiontransfer.puppet.background import median_background
-from motiontransfer.puppet.fitting import choose_references, target_appearance
-from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.fit.background import median_background
+from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
+from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.pose_gan import Target
 from motiontransfer.video.frame_store import write_frames

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.matting import grab_cut, person_matte, share_by_color
+from motiontransfer.puppet.fit.matting import grab_cut, person_matte, share_by_color
 from tests.people import inside
 
 SIZE = 120

@@ -7,12 +7,12 @@ import pytest
 
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.appearance_file import read_appearance, write_appearance
-from motiontransfer.puppet.background import median_background
-from motiontransfer.puppet.fitting import choose_references, target_appearance
-from motiontransfer.puppet.full_size import FullSizeFrames
-from motiontransfer.puppet.overlays import behind_overlays, find_captions, find_overlays
+from motiontransfer.puppet.draw.warping import Puppet
+from motiontransfer.puppet.fit.background import median_background
+from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
+from motiontransfer.puppet.fit.full_size import FullSizeFrames
+from motiontransfer.puppet.fit.overlays import behind_overlays, find_captions, find_overlays
 from motiontransfer.puppet.parts import BodyPoses
-from motiontransfer.puppet.warping import Puppet
 from tests.films import mask_film, training_clip
 from tests.people import moved, room, standing
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.puppet import part_maps
-from motiontransfer.puppet.part_maps import DrawnBox, Placement
+from motiontransfer.puppet.draw import part_maps
+from motiontransfer.puppet.draw.part_maps import DrawnBox, Placement
 from motiontransfer.puppet.parts import BodyPoses
 from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, posed
 

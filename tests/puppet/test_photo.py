@@ -8,14 +8,14 @@ import pytest
 
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.appearance import pack_appearance, unpack_appearance
-from motiontransfer.puppet.closed_form import closed_form_matte
-from motiontransfer.puppet.cutting import CutPart
-from motiontransfer.puppet.fitting import choose_references, fit_appearance, target_appearance
-from motiontransfer.puppet.full_size import FullSizeFrames
-from motiontransfer.puppet.inpainting import blended, inpainted
-from motiontransfer.puppet.photo import _soft_shadow, photo_background
+from motiontransfer.puppet.draw.warping import Puppet
+from motiontransfer.puppet.fit.closed_form import closed_form_matte
+from motiontransfer.puppet.fit.cutting import CutPart
+from motiontransfer.puppet.fit.fitting import choose_references, fit_appearance, target_appearance
+from motiontransfer.puppet.fit.full_size import FullSizeFrames
+from motiontransfer.puppet.fit.inpainting import blended, inpainted
+from motiontransfer.puppet.fit.photo import _soft_shadow, photo_background
 from motiontransfer.puppet.shadow import with_shadow, without_shadow
-from motiontransfer.puppet.warping import Puppet
 from motiontransfer.rendering.compositing import draw_puppet
 from motiontransfer.video.frame_store import write_frames
 from tests.films import training_clip
@@ -77,7 +77,7 @@ def test_a_photo_of_which_nothing_is_sure_keeps_its_mask():
 def test_a_large_photo_has_the_matte_of_a_small_one(monkeypatch):
     alpha = disc(60)
     photo, mask = composite(alpha), cv2.GaussianBlur(disc(62), (0, 0), 2)
-    monkeypatch.setattr("motiontransfer.puppet.closed_form._LARGEST_BAND", 1500)
+    monkeypatch.setattr("motiontransfer.puppet.fit.closed_form._LARGEST_BAND", 1500)
     found, _ = closed_form_matte(photo, mask, height_px=500.0)
     assert np.abs(found - alpha).mean() < 0.01
 

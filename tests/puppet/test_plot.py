@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.puppet.cutting import encode_patch
+from motiontransfer.puppet.fit.cutting import encode_patch
 from motiontransfer.puppet.plot import _CELL_PX, _cell, best_views, plot_appearance
 from tests.people import COLORS, NUMBER_OF, PERSON_SIZE, appearance_of, lost, posed, room
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from motiontransfer.pose.skeleton import HOLISTIC, mirrored
+from motiontransfer.puppet.draw.retrieval import choose_jointly
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.parts import BodyPoses, joined_parts
-from motiontransfer.puppet.retrieval import choose_jointly
-from motiontransfer.puppet.warping import Puppet
 from tests.people import (
     HEIGHT_PX,
     NUMBER_OF,

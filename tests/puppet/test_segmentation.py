@@ -6,8 +6,8 @@ import skimage.data
 
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.pose.skeleton import HOLISTIC
+from motiontransfer.puppet.fit.segmentation import _square, segment_person
 from motiontransfer.puppet.masks import PersonMasks, read_masks, write_masks
-from motiontransfer.puppet.segmentation import _square, segment_person
 from tests.people import PERSON_SIZE, lost, posed
 
 ASTRONAUT = {

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.sharpness import SHARP, relative_sharpness, sharpness
-from motiontransfer.puppet.warping import Puppet
 from tests.people import NUMBER_OF, appearance_of, painted, posed
 
 TEXTURE = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)

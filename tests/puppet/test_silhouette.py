@@ -6,9 +6,9 @@ import pytest
 
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.puppet import silhouette as module
-from motiontransfer.puppet.cutting import cut_parts
-from motiontransfer.puppet.part_masks import part_masks
+from motiontransfer.puppet.fit import silhouette as module
+from motiontransfer.puppet.fit.cutting import cut_parts
+from motiontransfer.puppet.fit.part_masks import part_masks
 from motiontransfer.puppet.parts import BodyPoses
 from tests.people import (
     HEIGHT_PX,

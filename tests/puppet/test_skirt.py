@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from motiontransfer.puppet.appearance import pack_appearance, unpack_appearance
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.parts import SKIRT
-from motiontransfer.puppet.warping import Puppet
 from tests.people import PARTS, appearance_of, painted, posed
 
 RED = (230, 20, 40)

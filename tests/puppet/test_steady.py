@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from motiontransfer.puppet.steady import choose_over_clip
+from motiontransfer.puppet.draw.steady import choose_over_clip
 
 LEVELS = np.array([(0, 10, 40), (10, 0, 30), (40, 30, 0)], np.uint8)
 

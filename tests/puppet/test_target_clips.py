@@ -7,7 +7,7 @@ from motiontransfer.core.errors import KeypointsError, MissingFileError, Trainin
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.pose.photos import placed, standing_still
-from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.target_clips import (
     NOTHING_HELD_OUT,
     HeldOut,

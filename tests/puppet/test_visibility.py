@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.cutting import CutPart
+from motiontransfer.puppet.draw.warping import Puppet
+from motiontransfer.puppet.fit.cutting import CutPart
+from motiontransfer.puppet.fit.visibility import shown_share, usual_colors
 from motiontransfer.puppet.parts import BodyPoses
-from motiontransfer.puppet.visibility import shown_share, usual_colors
-from motiontransfer.puppet.warping import Puppet
 from tests.people import NUMBER_OF, PARTS, appearance_of, painted, posed
 
 SKIN, WHITE = (200, 150, 120), (250, 250, 250)

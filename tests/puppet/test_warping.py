@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
-from motiontransfer.puppet import canvas
-from motiontransfer.puppet.warping import Puppet, PuppetFollower
+from motiontransfer.puppet.draw import canvas
+from motiontransfer.puppet.draw.warping import Puppet, PuppetFollower
 from tests.people import (
     COLORS,
     HEIGHT_PX,

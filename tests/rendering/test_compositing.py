@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from motiontransfer.puppet.warping import Puppet
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering import compositing
 from motiontransfer.video.geometry import resize
 from tests.people import PERSON_SIZE, appearance_of, inside, painted, posed, room

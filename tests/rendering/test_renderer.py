@@ -13,7 +13,7 @@ from motiontransfer.models.generators import FrameGenerator, Generated
 from motiontransfer.pose.boxes import ViewportFollower, face_boxes
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.puppet.warping import Puppet
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.compositing import blend_poisson, face_box_weight
 from motiontransfer.rendering.frame import FacePatch, render_masked, render_poses, result_size

@@ -16,7 +16,7 @@ from motiontransfer.pose.boxes import Viewport, ViewportFollower
 from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.puppet.warping import PuppetClip
+from motiontransfer.puppet.draw.warping import PuppetClip
 from motiontransfer.rendering.rollout import Rollout
 from motiontransfer.rendering.torch_networks import TorchNetworks, generate_clip
 from motiontransfer.video.tensors import levels_to_textures

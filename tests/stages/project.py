@@ -11,9 +11,9 @@ from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
 from motiontransfer.models.weights import write_weights
 from motiontransfer.puppet.appearance_file import write_appearance
-from motiontransfer.puppet.background import median_background
-from motiontransfer.puppet.fitting import choose_references, target_appearance
-from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.fit.background import median_background
+from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
+from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
 from tests.films import add_clip, add_source

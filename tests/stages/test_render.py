@@ -22,7 +22,7 @@ from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.puppet.appearance_file import write_appearance
-from motiontransfer.puppet.warping import Puppet
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.compositing import puppet_frames, upsample_frames
 from motiontransfer.retargeting.normalization import normalize_by_ankles
 from motiontransfer.retargeting.statistics import read_statistics

@@ -28,9 +28,9 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.appearance_file import read_appearance, write_appearance
-from motiontransfer.puppet.background import median_background
-from motiontransfer.puppet.fitting import choose_references, target_appearance
-from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.fit.background import median_background
+from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
+from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.data import TensorBatch
 from motiontransfer.training.face_gan import FaceNetworks

@@ -10,8 +10,8 @@ from motiontransfer.core.errors import MissingFileError, TrainingError
 from motiontransfer.core.layout import masks_beside
 from motiontransfer.pose.boxes import equal_viewports, person_boxes
 from motiontransfer.pose.skeleton import HOLISTIC
+from motiontransfer.puppet.draw.warping import Puppet, PuppetClip
 from motiontransfer.puppet.masks import read_masks, write_masks
-from motiontransfer.puppet.warping import Puppet, PuppetClip
 from motiontransfer.training.windows import hide_limbs, limb_groups, puppets_of_clips
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.tensors import levels_to_images

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from motiontransfer.puppet.appearance import covered_area
-from motiontransfer.puppet.cutting import CutPart
+from motiontransfer.puppet.fit.cutting import CutPart
 from motiontransfer.puppet.masks import HALF, Mask, disc_of
 from motiontransfer.puppet.parts import BodyPart, BodyPoses
 from motiontransfer.video.color import Frame

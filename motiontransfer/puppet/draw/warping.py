@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float64, Int64, UInt8
 from motiontransfer.pose.keypoints import Keypoints, resize_points
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.bending import bends_of, margin_px, sampling_grid
-from motiontransfer.puppet.canvas import (
+from motiontransfer.puppet.draw.bending import bends_of, margin_px, sampling_grid
+from motiontransfer.puppet.draw.canvas import (
     TEXTURE_CHANNELS,
     AveragedAreas,
     Canvas,
@@ -29,13 +29,13 @@ from motiontransfer.puppet.canvas import (
     supersampling,
     to_texture,
 )
-from motiontransfer.puppet.cross_fade import faded, fading
-from motiontransfer.puppet.occlusion import parts_by_depth
-from motiontransfer.puppet.part_maps import DrawnBox, Map, Placement
+from motiontransfer.puppet.draw.cross_fade import faded, fading
+from motiontransfer.puppet.draw.occlusion import parts_by_depth
+from motiontransfer.puppet.draw.part_maps import DrawnBox, Map, Placement
+from motiontransfer.puppet.draw.retrieval import Chosen, Excluded, References, choose_jointly
+from motiontransfer.puppet.draw.steady import choose_over_clip
 from motiontransfer.puppet.parts import BodyPoses, body_scales, joined_parts, meeting_joints
-from motiontransfer.puppet.retrieval import Chosen, Excluded, References, choose_jointly
 from motiontransfer.puppet.shadow import with_shadow
-from motiontransfer.puppet.steady import choose_over_clip
 from motiontransfer.video.color import Frame
 
 _Pixels = UInt8[np.ndarray, "height width 4"]

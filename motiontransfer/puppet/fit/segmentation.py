@@ -26,7 +26,7 @@ from motiontransfer.pose.mediapipe_detectors import (
     packet_getter,
     start_graph,
 )
-from motiontransfer.puppet.coverage import covering_frames
+from motiontransfer.puppet.fit.coverage import covering_frames
 from motiontransfer.puppet.masks import MOST_MASKS, Mask, PersonMasks
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.puppet.target_clips import TargetClip

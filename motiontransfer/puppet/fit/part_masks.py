@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from motiontransfer.puppet.fit.matting import grab_cut, share_by_color
+from motiontransfer.puppet.fit.silhouette import FAR, Box, Distance, Field, Place, Silhouette
 from motiontransfer.puppet.masks import Mask, disc_of
-from motiontransfer.puppet.matting import grab_cut, share_by_color
 from motiontransfer.puppet.parts import BodyPart
-from motiontransfer.puppet.silhouette import FAR, Box, Distance, Field, Place, Silhouette
 from motiontransfer.video.color import Frame
 
 # All that follows is in radii of a part, from its bones. A pair (full, none) is a smooth edge: all

@@ -17,7 +17,7 @@ from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Detections, Keypoints
-from motiontransfer.puppet.background import (
+from motiontransfer.puppet.fit.background import (
     SHADOW_OFFSET,
     Background,
     distance_from,
@@ -25,12 +25,12 @@ from motiontransfer.puppet.background import (
     median_background,
     room_behind,
 )
-from motiontransfer.puppet.camera import CameraPath, camera_path
-from motiontransfer.puppet.full_size import FullSizeFrames
+from motiontransfer.puppet.fit.camera import CameraPath, camera_path
+from motiontransfer.puppet.fit.full_size import FullSizeFrames
+from motiontransfer.puppet.fit.overlays import Overlay, difference, find_captions
+from motiontransfer.puppet.fit.scene import DIFFERENT, Scene, face_pixels, skin_color
+from motiontransfer.puppet.fit.segmentation import drawn_person, segment_person
 from motiontransfer.puppet.masks import CORE, MASK_ERROR, Mask, PersonMasks, disc_of, write_masks
-from motiontransfer.puppet.overlays import Overlay, difference, find_captions
-from motiontransfer.puppet.scene import DIFFERENT, Scene, face_pixels, skin_color
-from motiontransfer.puppet.segmentation import drawn_person, segment_person
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import DETECTION_SCALE, detection_frames
 from motiontransfer.video.color import Frame

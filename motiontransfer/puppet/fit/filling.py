@@ -21,13 +21,13 @@ from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
-from motiontransfer.puppet.cutting import CutPart, StoredPart, part_patch
+from motiontransfer.puppet.draw.part_maps import Map, part_map
+from motiontransfer.puppet.fit.cutting import CutPart, StoredPart, part_patch
+from motiontransfer.puppet.fit.matting import OTHER_COLOR
+from motiontransfer.puppet.fit.visibility import shown_share, unusual_mask, usual_colors
 from motiontransfer.puppet.masks import HALF, SOLID, Mask
-from motiontransfer.puppet.matting import OTHER_COLOR
-from motiontransfer.puppet.part_maps import Map, part_map
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
-from motiontransfer.puppet.visibility import shown_share, unusual_mask, usual_colors
 
 # Occluders.
 _NUM_COMPARED = 16  # references with which a part is compared, for the time it takes

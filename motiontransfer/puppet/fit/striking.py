@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.coverage import PartPoses, upright_heights
+from motiontransfer.puppet.fit.coverage import PartPoses, upright_heights
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts
 
 NEAR: Mapping[str, float] = {"head": 1.0, "hand": 2.0, "other": 3.5}

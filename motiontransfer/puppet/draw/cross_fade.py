@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from motiontransfer.puppet.canvas import DrawnPart
+from motiontransfer.puppet.draw.canvas import DrawnPart
+from motiontransfer.puppet.draw.steady import Chosen
 from motiontransfer.puppet.masks import HALF
-from motiontransfer.puppet.steady import Chosen
 
 _SMOOTH_PX = 9  # side of the box over which their flow is a mean
 _LEAST_FLOW_PX = 12  # side of an image that OpenCV's flow accepts

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.puppet.background import Background
-from motiontransfer.puppet.closed_form import closed_form_matte
-from motiontransfer.puppet.full_size import FullSizeFrames
-from motiontransfer.puppet.inpainting import inpainted, membrane
+from motiontransfer.puppet.fit.background import Background
+from motiontransfer.puppet.fit.closed_form import closed_form_matte
+from motiontransfer.puppet.fit.full_size import FullSizeFrames
+from motiontransfer.puppet.fit.inpainting import inpainted, membrane
 from motiontransfer.puppet.masks import disc_of
 from motiontransfer.puppet.shadow import Light, without_shadow
 from motiontransfer.video.color import Frame, MaskedFrame

@@ -18,22 +18,22 @@ from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
-from motiontransfer.puppet.background import Background
-from motiontransfer.puppet.coverage import covering_frames
-from motiontransfer.puppet.cutting import StoredPart, cut_parts, encode_patch, whole_person
-from motiontransfer.puppet.edges import (
+from motiontransfer.puppet.fit.background import Background
+from motiontransfer.puppet.fit.coverage import covering_frames
+from motiontransfer.puppet.fit.cutting import StoredPart, cut_parts, encode_patch, whole_person
+from motiontransfer.puppet.fit.edges import (
     NO_MARGIN,
     ContinuedFrame,
     continued_parts,
     margin_of,
     within_film,
 )
-from motiontransfer.puppet.filling import fill_hidden
-from motiontransfer.puppet.full_size import FullSizeFrames, ImagesOnDisk
+from motiontransfer.puppet.fit.filling import fill_hidden
+from motiontransfer.puppet.fit.full_size import FullSizeFrames, ImagesOnDisk
+from motiontransfer.puppet.fit.overlays import behind_overlays
+from motiontransfer.puppet.fit.silhouette import Silhouette, fit_radii, shows_skirt, silhouette
 from motiontransfer.puppet.masks import Mask
-from motiontransfer.puppet.overlays import behind_overlays
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
-from motiontransfer.puppet.silhouette import Silhouette, fit_radii, shows_skirt, silhouette
 from motiontransfer.video.color import Frame, MaskedFrame
 
 _OF_LEG = ("thigh", "shin", "foot")

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float64
 
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.coverage import FARTHEST, PartPoses, cover
+from motiontransfer.puppet.fit.coverage import FARTHEST, PartPoses, cover
 from motiontransfer.puppet.parts import BodyPart, body_parts
 
 NUM_KEY_POSES = 12

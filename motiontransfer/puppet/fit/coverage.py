@@ -2,7 +2,7 @@
 
 Each next frame is the one that lowers most the distance of all body parts, in all frames, to the
 nearest one that is chosen (Nemhauser, Wolsey, Fisher 1978). A part's distance is that of its joints
-and of the neighboring bones, as where references are chosen (`motiontransfer.puppet.retrieval`).
+and of the neighboring bones, as where references are chosen (`puppet.draw.retrieval`).
 """
 
 from collections.abc import Iterator, Sequence

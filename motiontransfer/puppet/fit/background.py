@@ -16,17 +16,17 @@ from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.puppet.full_size import (
+from motiontransfer.puppet.fit.full_size import (
     FullSizeFrames,
     ImagesOnDisk,
     for_bands,
     nearest,
     resampled,
 )
-from motiontransfer.puppet.fusion import fused
-from motiontransfer.puppet.inpainting import inpainted
+from motiontransfer.puppet.fit.fusion import fused
+from motiontransfer.puppet.fit.inpainting import inpainted
+from motiontransfer.puppet.fit.overlays import Overlay, find_captions, find_overlays
 from motiontransfer.puppet.masks import LEAST_MASK, MASK_ERROR, Mask
-from motiontransfer.puppet.overlays import Overlay, find_captions, find_overlays
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.puppet.shadow import Light
 from motiontransfer.video.color import Frame

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
 from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
-from motiontransfer.puppet.cutting import CutPart
+from motiontransfer.puppet.fit.cutting import CutPart
 from motiontransfer.puppet.parts import BodyPart
 from motiontransfer.video.color import Frame, MaskedFrame
 

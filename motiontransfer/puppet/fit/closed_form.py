@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float32, Float64
 from scipy import sparse
 from scipy.sparse.linalg import cg
 
+from motiontransfer.puppet.fit.matting import by_graph_cut
 from motiontransfer.puppet.masks import MASK_ERROR, disc_of
-from motiontransfer.puppet.matting import by_graph_cut
 from motiontransfer.video.color import Frame
 
 # Shares of the body's height.

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from motiontransfer.puppet.full_size import resampled
+from motiontransfer.puppet.fit.full_size import resampled
 from motiontransfer.video.color import Frame
 
 _HEIGHT_PX = 160  # of the image in which patches are chosen

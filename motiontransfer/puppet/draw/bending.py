@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Complex, Complex64, Float32
 
-from motiontransfer.puppet.part_maps import Map, Placement
+from motiontransfer.puppet.draw.part_maps import Map, Placement
 from motiontransfer.puppet.parts import BodyPart
 
 _Places = Complex64[np.ndarray, "height width"]

@@ -11,14 +11,14 @@ from jaxtyping import Bool, Float64, Int64, Num, UInt8
 from PIL import Image
 
 from motiontransfer.puppet.appearance import Patch
-from motiontransfer.puppet.background import Background
-from motiontransfer.puppet.full_size import ImagesOnDisk, MappedImage
-from motiontransfer.puppet.inpainting import blended, inpainted
+from motiontransfer.puppet.fit.background import Background
+from motiontransfer.puppet.fit.full_size import ImagesOnDisk, MappedImage
+from motiontransfer.puppet.fit.inpainting import blended, inpainted
+from motiontransfer.puppet.fit.matting import person_matte
+from motiontransfer.puppet.fit.part_masks import certain_coverage, part_masks
+from motiontransfer.puppet.fit.silhouette import Silhouette, part_distances
 from motiontransfer.puppet.masks import HALF, SOLID, Mask
-from motiontransfer.puppet.matting import person_matte
-from motiontransfer.puppet.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.parts import BodyPart
-from motiontransfer.puppet.silhouette import Silhouette, part_distances
 from motiontransfer.video.color import Frame, MaskedFrame
 
 # Places of a cut part that are looked up in other references.

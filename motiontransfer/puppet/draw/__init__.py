@@ -1,0 +1,1 @@
+"""From an appearance and poses to pixels."""
