@@ -75,8 +75,12 @@ def add_everything_to_render():
     add_source(ARTIFACTS, "ben", "dance", source)
     write_statistics_of("ada", target)
     write_statistics_of("ben", source)
+    write_models(ARTIFACTS / "models/ada")
+
+
+def write_models(models):
+    """Untrained weights of a target and its face."""
     torch.manual_seed(0)
-    models = ARTIFACTS / "models/ada"
     config = generator_config(background="generated")
     network = build_generator(config, background_image=None).apply(initialize)
     write_generator(models / "generator.safetensors", config, network, split=HELD_OUT)
