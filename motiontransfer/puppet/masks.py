@@ -20,6 +20,8 @@ LEAST_MASK = 26
 """From it a pixel may show the person: a tenth."""
 HALF = 127
 """Above it most of a pixel is a part's, or something else's."""
+GRAY = 127
+"""In place of colors where nothing is covered."""
 SOLID = 200
 """Above it a pixel's color is the part's alone; less is mixed with what is beside."""
 NOISE = 14

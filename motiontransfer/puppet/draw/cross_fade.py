@@ -12,7 +12,7 @@ from jaxtyping import Float32, UInt8
 
 from motiontransfer.puppet.draw.canvas import DrawnPart
 from motiontransfer.puppet.draw.steady import Chosen
-from motiontransfer.puppet.masks import HALF
+from motiontransfer.puppet.masks import GRAY, HALF
 
 _SMOOTH_PX = 9  # side of the box over which their flow is a mean
 _LEAST_FLOW_PX = 12  # side of an image that OpenCV's flow accepts
@@ -69,7 +69,7 @@ def _flow(own: _Pixels, other: _Pixels) -> _Flow:
     if min(is_shared.shape) < _LEAST_FLOW_PX:
         return np.zeros((*is_shared.shape, 2), np.float32)
     gray = (cv2.cvtColor(pixels, cv2.COLOR_RGBA2GRAY) for pixels in (own, other))
-    levels = (np.where(is_shared, pixels, np.uint8(HALF)) for pixels in gray)
+    levels = (np.where(is_shared, pixels, np.uint8(GRAY)) for pixels in gray)
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     # A quarter of the size is enough where a side has 128 pixels or more.
     dis.setFinestScale(min(max(min(is_shared.shape).bit_length() - 6, 0), 2))

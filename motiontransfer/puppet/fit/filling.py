@@ -25,7 +25,7 @@ from motiontransfer.puppet.draw.part_maps import Map, part_map
 from motiontransfer.puppet.fit.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.fit.matting import OTHER_COLOR
 from motiontransfer.puppet.fit.visibility import shown_share, unusual_mask, usual_colors
-from motiontransfer.puppet.masks import HALF, SOLID, Mask
+from motiontransfer.puppet.masks import GRAY, SOLID, Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
 
@@ -243,7 +243,7 @@ class _PartViews:
             matrix = small[base].zoom * self.map(one, base) / (copy.zoom, copy.zoom, 1)
             colors, coverage = (cv2.warpAffine(of, matrix, size) for of in copy[:2])
             share = coverage[..., None] / np.float32(255)
-            over_gray = colors * share + HALF * (1 - share)
+            over_gray = colors * share + GRAY * (1 - share)
             image[:] = cv2.resize(over_gray, image.shape[1::-1], interpolation=cv2.INTER_AREA)
         rows, covered = np.array([*small]), small[base].coverage.mean() / 255
         for one, image in zip(rows, images, strict=True):

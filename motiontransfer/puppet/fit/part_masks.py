@@ -41,6 +41,7 @@ rim would be taken for the trunk's own."""
 
 # Head.
 _JAW = (0.6, 0.85)  # below the hull of its face: there the neck begins
+_HAIR = 1.5  # above the mouth, up to which there is hair around that hull
 
 # What a part hides of those behind. Larger: less is shown of them, and filled from other frames.
 # Smaller: they show the edge of the part before them.
@@ -214,7 +215,7 @@ def _share_by_jaw(
     is_shown = person.coverage[box[1] : box[3], box[0] : box[2]] >= 1
     inside, beyond = _JAW
     skin = is_shown & is_below & (own > beyond) & (neck < _SURE)
-    hair = is_shown & ~is_below & (own > beyond) & (own < _CLOSE[1])
+    hair = is_shown & ~is_below & (own > beyond) & (own < _HAIR)
     has_skin = share_by_color(frame, is_below & (own > inside), one=skin, other=hair)
     has_hair = np.clip(1 - 2 * has_skin, 0, 1)
     return np.where(is_below, np.maximum(_within(own, _JAW), has_hair), 1)
