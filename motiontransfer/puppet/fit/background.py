@@ -268,10 +268,14 @@ def _quantile_images(
 
     def fill(rows: slice) -> None:
         used = is_used[:, y[rows, None], x]
+        some = np.flatnonzero(used.any(axis=(1, 2)))
+        if not len(some):
+            return
+        used = used[some]
         unused = np.where(used, np.uint8(0), np.uint8(255))
         levels = np.empty((*used.shape, 3), np.uint8)
-        for number, level in enumerate(levels):
-            mask = cv2.cvtColor(unused[number], cv2.COLOR_GRAY2RGB)
+        for number, mask, level in zip(some.tolist(), unused, levels, strict=True):
+            mask = cv2.cvtColor(mask, cv2.COLOR_GRAY2RGB)
             cv2.bitwise_or(frames[number][rows], mask, dst=level)
         count = used.sum(axis=0)[..., None]
         images[:, rows] = np.where(count > 0, _quantiles(levels, count), 0)

@@ -52,8 +52,11 @@ class Overlay(NamedTuple):
 
     def is_in(self, frame: Frame) -> bool:
         """True if a frame shows most of it."""
-        apart = cv2.absdiff(frame[self.place], self.colors[self.place]).max(axis=1)
-        return bool(np.mean(apart <= NOISE) > 0.5)
+        x, y, width, height = cv2.boundingRect(self.place.view(np.uint8))
+        box = np.s_[y : y + height, x : x + width]
+        place = self.place[box]
+        alike = place & alike_pixels(frame[box], self.colors[box])
+        return np.count_nonzero(alike) > np.count_nonzero(place) / 2
 
     def resized(self, size: tuple[int, int]) -> "Overlay":
         place = cv2.resize(self.place.astype(np.uint8), size[::-1]) > 0
