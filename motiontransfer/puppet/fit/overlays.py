@@ -56,7 +56,7 @@ class Overlay(NamedTuple):
         box = np.s_[y : y + height, x : x + width]
         place = self.place[box]
         alike = place & alike_pixels(frame[box], self.colors[box])
-        return np.count_nonzero(alike) > np.count_nonzero(place) / 2
+        return bool(np.count_nonzero(alike) > np.count_nonzero(place) / 2)
 
     def resized(self, size: tuple[int, int]) -> "Overlay":
         place = cv2.resize(self.place.astype(np.uint8), size[::-1]) > 0
