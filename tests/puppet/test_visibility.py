@@ -1,11 +1,13 @@
 """How much of a part a reference shows: worked out for patches that are half hidden."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.fit.visibility import shown_share, usual_colors
+from motiontransfer.puppet.fit.visibility import end_share, shown_share, usual_colors
 from motiontransfer.puppet.parts import BodyPoses
 from tests.people import NUMBER_OF, PARTS, appearance_of, painted, posed
 
@@ -41,6 +43,18 @@ def test_a_limb_shows_a_share_of_its_outline():
     radius = PARTS[NUMBER_OF["left_forearm"]].radius
     area = 25.3 * 2 * radius * 150 + (radius * 150) ** 2 * np.pi
     assert share_of("left_forearm", cut, forearm) == pytest.approx(600 / area, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden_rows", "share"),
+    [("left_forearm", 0, 1), ("left_forearm", 4, 0.5), ("left_forearm", 8, 0), ("torso", 8, 1)],
+)
+def test_a_gap_at_an_end_of_a_limb_is_a_share_of_the_quarter_there(name, hidden_rows, share):
+    """The bone is the rows 0 to 31 of the cut part."""
+    pose = posed(left_elbow=(28, -31), left_wrist=(28, 0))
+    cut = replace(cut_part(hidden_rows=hidden_rows), corner=(128 + 20, 128 - 31))
+    poses = BodyPoses(pose.skeleton, pose.points, pose.score)
+    assert end_share(PARTS[NUMBER_OF[name]], cut, poses, 0) == share
 
 
 def test_a_color_is_usual_that_a_quarter_of_the_references_show_or_nearly_the_same():

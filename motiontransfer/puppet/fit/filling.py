@@ -24,7 +24,7 @@ from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.draw.part_maps import Map, part_map
 from motiontransfer.puppet.fit.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.fit.matting import OTHER_COLOR
-from motiontransfer.puppet.fit.visibility import shown_share, unusual_mask, usual_colors
+from motiontransfer.puppet.fit.visibility import end_share, shown_share, unusual_mask, usual_colors
 from motiontransfer.puppet.masks import GRAY, SOLID, Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
@@ -375,14 +375,11 @@ def _filled(
         cut=cut,
         other_side=other_side,
     ).without_occluders()
-    patches = {
-        reference: part_patch(
-            own,
-            views.filled(reference),
-            None,
-            shown=views.shown[reference],
-            sharpness=views.sharpness[reference],
+    patches = {}
+    for reference, own in views.cut.items():
+        filled = views.filled(reference)
+        shown = views.shown[reference] * end_share(views.part, filled, views.poses, reference)
+        patches[reference] = part_patch(
+            own, filled, None, shown=shown, sharpness=views.sharpness[reference]
         )
-        for reference, own in views.cut.items()
-    }
     return patches, views.differences(len(work.scales))

@@ -17,6 +17,8 @@ from motiontransfer.video.color import Frame
 
 _DRAWN_RADIUS_PX = 8  # of an outline, to measure its area
 
+_NUM_ALONG = 32  # places along a limb's bone, of which a quarter is near an end
+
 # Colors of a part.
 _BINS = (16, 64, 64)  # of brightness Y and chroma Cr, Cb
 _SHOWN_SHARE = 0.02  # of its pixels, from which a reference shows a color
@@ -55,6 +57,22 @@ def shown_share(
         whole = _outline_area(part, poses, reference, radius_px=part.radius * height_px)
     own = 1.0 if usual is None else float(_colors(cut.colors, shown)[usual].sum()) / _MOSTLY_USUAL
     return min(own, 1.0) * covered_area(shown) / max(whole, 1)
+
+
+def end_share(part: BodyPart, filled: CutPart, poses: BodyPoses, reference: int) -> float:
+    """Share of a limb's bone that is covered near its worse end, where it meets another part.
+
+    A caption before an ankle takes little of a shin, and parts the foot from it. 1 of other parts.
+
+    Args:
+        filled: the part with its hidden pixels filled.
+    """
+    points, found = poses.joints(part.joints, reference)
+    if part.motion != "limb" or not found.all():
+        return 1.0
+    along = np.linspace(*(points - filled.corner), _NUM_ALONG).round().astype(np.int64)
+    ends = along[: _NUM_ALONG // 4], along[-_NUM_ALONG // 4 :]
+    return min(filled.covered_share(np.eye(2, 3), places) for places in ends)
 
 
 def _face(
