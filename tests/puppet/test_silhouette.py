@@ -365,6 +365,20 @@ def test_below_its_jaw_a_head_has_hair_alone():
     assert (neck[71:76, 126:131] == 255).all()
 
 
+def test_shoulders_above_the_mouth_are_no_hair_of_a_bowed_head():
+    """The mouth at 84 px, beside a shirt that begins at 66 and hair that ends there."""
+    face = {f"{side}_eye": (sign * 3, -52) for side, sign in (("left", 1), ("right", -1))}
+    face |= {f"{side}_mouth": (sign * 2, -44) for side, sign in (("left", 1), ("right", -1))}
+    keypoints = posed(nose=(0, -47), **face)
+    frame = np.full((*PERSON_SIZE, 3), HAIR, np.uint8)
+    frame[66:] = SHIRT
+    frame[70:95, 120:136] = SKIN
+    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
+    head = mask_of(person, "head", frame=frame)
+    assert not head[68:71, 106:114].any()
+    assert (head[58:64, 108:114] == 255).all()
+
+
 def test_shining_hair_in_the_color_of_the_shirt_is_the_heads():
     frame = np.full((*PERSON_SIZE, 3), SKIN, np.uint8)
     frame[72:], frame[:52] = SHIRT, HAIR

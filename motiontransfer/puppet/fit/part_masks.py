@@ -41,6 +41,7 @@ rim would be taken for the trunk's own."""
 
 # Head.
 _JAW = (0.6, 0.85)  # below the hull of its face: there the neck begins
+_SHOULDERS = 2.0  # from the trunk: so far its rim is blurred
 _HAIR = 1.5  # above the mouth, up to which there is hair around that hull
 
 # What a part hides of those behind. Larger: less is shown of them, and filled from other frames.
@@ -200,7 +201,8 @@ def _share_by_jaw(
 ) -> Field | float:
     """Share of each pixel of a box that is a head's: below its jaw, what has the color of its hair.
 
-    1 for other parts, and where no face was found.
+    Above, also at the shoulders of a bowed head, what has not the color of the trunk. 1 for other
+    parts, and where no face was found.
     """
     own = distances[number]
     if not parts[number].face:
@@ -212,13 +214,16 @@ def _share_by_jaw(
     x, y = mouth - eye
     is_below = (columns - mouth[0]) * x + (rows - mouth[1]) * y > 0
     neck = next((distances[n] for n in distances if parts[n].is_neck), own)
-    is_shown = person.coverage[box[1] : box[3], box[0] : box[2]] >= 1
+    trunk = next((distances[n] for n in distances if parts[n].is_trunk), own)
     inside, beyond = _JAW
-    skin = is_shown & is_below & (own > beyond) & (neck < _SURE)
-    hair = is_shown & ~is_below & (own > beyond) & (own < _HAIR)
+    is_beside = (person.coverage[box[1] : box[3], box[0] : box[2]] >= 1) & (own > beyond)
+    at_shoulders = ~is_below & (trunk < _SHOULDERS) & (own > inside)
+    skin, cloth = is_beside & is_below & (neck < _SURE), is_beside & (trunk < _SURE)
+    hair = is_beside & ~is_below & ~at_shoulders & (own < _HAIR)
     has_skin = share_by_color(frame, is_below & (own > inside), one=skin, other=hair)
     has_hair = np.clip(1 - 2 * has_skin, 0, 1)
-    return np.where(is_below, np.maximum(_within(own, _JAW), has_hair), 1)
+    no_cloth = share_by_color(frame, at_shoulders, one=hair, other=cloth)
+    return np.where(is_below, np.maximum(_within(own, _JAW), has_hair), no_cloth)
 
 
 def _shares_by_color(
