@@ -254,4 +254,4 @@ def test_a_kept_frame_is_decoded_once(tmp_path, monkeypatch):
         assert np.array_equal(read[2], decoded)
         assert np.array_equal(frames[0, 2], picture(large, 2))
         assert np.array_equal(frames[1, 5], resize(picture(small, 5), (48, 40)))
-        assert [len(frames.kept[index]) for index in range(3)] == [48] * 3
+        assert [len(frames.kept[index][:]) for index in range(3)] == [48] * 3

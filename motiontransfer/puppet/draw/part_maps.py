@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Complex128, Float, Float32, Float64
 
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.parts import BodyPart, BodyPoses
@@ -19,8 +19,10 @@ from motiontransfer.puppet.parts import BodyPart, BodyPoses
 Map = Float64[np.ndarray, "2 3"]
 """Affine map of (x, y), pixels."""
 Joints = Float[np.ndarray, "joints 2"]
-Linear = Float64[np.ndarray, "2 2"]
 Vector = Float64[np.ndarray, "2"]
+_Points = Complex128[np.ndarray, "*maps joints"]
+_Numbers = Complex128[np.ndarray, "*maps"] | np.complex128
+_Reals = Float64[np.ndarray, "*maps"] | float
 
 # Limits.
 _LENGTH_RANGE = (0.6, 1.6)  # of a limb, relative to its width: what is seen nearly end on stays so
@@ -35,58 +37,76 @@ _ANCHOR_RANGE = 1.0, 2.0
 at which it is moved half of the way: a face is as wrong behind its place as ears before theirs."""
 
 
-def part_map(part: BodyPart, reference: Joints, pose: Joints, *, scale: float) -> Map:
+def part_map(
+    part: BodyPart, reference: Float[np.ndarray, "*maps joints 2"], pose: Joints, *, scale: _Reals
+) -> Float64[np.ndarray, "*maps 2 3"]:
     """Map from a part in one pose to the part in another, by the joints found in both.
 
+    Points are x + iy, and a linear map of them is what two numbers tell: it takes z to
+    turned * z + mirrored * z.conj().
+
     Args:
+        reference: of one map, or of several to the same pose.
         scale: size of the body in `pose` relative to `reference`.
     """
-    a, b = reference.astype(np.float64), pose.astype(np.float64)
-    middle_a, middle_b = (points.sum(axis=0) / len(points) for points in (a, b))
+    a, b = (points.astype(np.float64).view(np.complex128)[..., 0] for points in (reference, pose))
+    middle_a, middle_b = (points.sum(axis=-1) / points.shape[-1] for points in (a, b))
     if part.motion == "limb":
-        linear = _limb_map(a, b, scale)
+        turned, mirrored = _limb_map(a[..., 1] - a[..., 0], b[1] - b[0], scale)
     else:
-        x, y = a - middle_a, b - middle_b
-        linear = _rotation(x, y, scale)
-        if part.motion == "affine" and len(a) == len(part.joints):
-            stiffness = _STIFFNESS * max(float(np.square(x).sum()), 1e-6)
-            normal = x.T @ x + stiffness * np.eye(2)
-            linear = (y.T @ x + stiffness * linear) @ np.linalg.inv(normal)
-            u, widths, v = np.linalg.svd(linear)
-            linear = u * np.maximum(widths, _LEAST_WIDTH * scale) @ v
-    moved = (middle_b - linear @ middle_a)[:, None]
-    return np.concatenate([linear, moved], axis=1)
+        has_all = part.motion == "affine" and len(b) == len(part.joints)
+        fitted = _affine_map if has_all else _similarity
+        turned, mirrored = fitted(a - middle_a[..., None], b - middle_b, scale)
+    moved = middle_b - turned * middle_a - mirrored * middle_a.conj()
+    of_x, of_y = turned + mirrored, 1j * (turned - mirrored)
+    return np.array([(column.real, column.imag) for column in (of_x, of_y, moved)]).T
 
 
-def _limb_map(a: Linear, b: Linear, scale: float) -> Linear:
-    lengths = [math.dist(*ends) for ends in (a.tolist(), b.tolist())]
-    if min(lengths) < _MIN_LIMB_PX:
-        return scale * np.eye(2)
+def _limb_map(along_a: _Numbers, along_b: _Numbers, scale: _Reals) -> tuple[_Numbers, _Numbers]:
+    """Another length along the line, and the body's size across."""
     low, high = _LENGTH_RANGE
-    stretch = min(max(lengths[1] / lengths[0], low * scale), high * scale)
-    along_a, along_b = (_direction(ends) for ends in (a, b))
-    return along_b * (stretch, scale) @ along_a.T
+    length_a, length_b = np.abs(along_a), np.abs(along_b)
+    has_direction = np.minimum(length_a, length_b) >= _MIN_LIMB_PX
+    stretch = length_b / np.maximum(length_a, _MIN_LIMB_PX)
+    stretch = np.minimum(np.maximum(stretch, low * scale), high * scale)
+    turned = (stretch + scale) / 2 * _direction(along_b * along_a.conj())
+    mirrored = (stretch - scale) / 2 * _direction(along_b * along_a)
+    return np.where(has_direction, turned, scale), np.where(has_direction, mirrored, 0)
 
 
-def _direction(ends: Linear) -> Linear:
-    """Unit vectors along and across, as columns."""
-    (x0, y0), (x1, y1) = ends.tolist()
-    along = complex(x1 - x0, y1 - y0)
-    along /= abs(along)
-    return np.array([(along.real, -along.imag), (along.imag, along.real)])
-
-
-def _rotation(x: Joints, y: Joints, scale: float) -> Linear:
-    """Linear part of the least-squares similarity of centered points (Umeyama 1991)."""
-    cosine = float((x * y).sum())
-    sine = float((x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]).sum())
+def _similarity(x: _Points, y: _Points, scale: _Reals) -> tuple[_Numbers, float]:
+    """The similarity of centered points in least squares (Umeyama 1991)."""
     low, high = _SIZE_RANGE
-    size = math.hypot(cosine, sine) / max(float(np.square(x).sum()), 1e-6)
-    size = min(max(size, low * scale), high * scale)
-    angle = math.atan2(sine, cosine)
-    return size * np.array(
-        [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
-    )
+    product = (x.conj() * y).sum(axis=-1)
+    size = np.abs(product) / np.maximum(_square(x), 1e-6)
+    size = np.minimum(np.maximum(size, low * scale), high * scale)
+    return size * _direction(product), 0.0
+
+
+def _affine_map(x: _Points, y: _Points, scale: _Reals) -> tuple[_Numbers, _Numbers]:
+    """The affine map of centered points in least squares, with a share of the similarity."""
+    square, twisted = _square(x), (x * x).sum(axis=-1)
+    stiffness = 2 * _STIFFNESS * np.maximum(square, 1e-6)
+    size = square + stiffness
+    one = (x.conj() * y).sum(axis=-1) + stiffness * _similarity(x, y, scale)[0]
+    other = (x * y).sum(axis=-1)
+    determinant = size**2 - np.abs(twisted) ** 2
+    turned = (size * one - twisted.conj() * other) / determinant
+    mirrored = (size * other - twisted * one) / determinant
+    # Widths are those of the circle's image, the smaller one negative where that is mirrored.
+    wide, narrow = np.abs(turned) + np.abs(mirrored), np.abs(turned) - np.abs(mirrored)
+    least = _LEAST_WIDTH * scale
+    wide, narrow = np.maximum(wide, least), np.copysign(np.maximum(np.abs(narrow), least), narrow)
+    return (wide + narrow) / 2 * _direction(turned), (wide - narrow) / 2 * _direction(mirrored)
+
+
+def _square(points: _Points) -> _Reals:
+    return (points.real**2 + points.imag**2).sum(axis=-1)
+
+
+def _direction(of: _Numbers) -> _Numbers:
+    """Numbers of absolute value 1; of 0, 1."""
+    return np.exp(1j * np.arctan2(of.imag, of.real))
 
 
 class DrawnBox(NamedTuple):

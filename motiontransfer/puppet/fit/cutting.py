@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Num, UInt8
+from jaxtyping import Bool, Float32, Float64, Num, UInt8
 from PIL import Image
 
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.fit.background import Background
-from motiontransfer.puppet.fit.full_size import ImagesOnDisk, MappedImage
+from motiontransfer.puppet.fit.full_size import ImageOnDisk, ImagesOnDisk
 from motiontransfer.puppet.fit.inpainting import blended, inpainted
 from motiontransfer.puppet.fit.matting import person_matte
 from motiontransfer.puppet.fit.part_masks import certain_coverage, part_masks
@@ -53,24 +53,21 @@ class CutPart:
     coverage: Mask
     hidden: Mask
 
-    def hidden_places(self) -> Int64[np.ndarray, "places 2"]:
+    def hidden_places(self) -> Float32[np.ndarray, "places 1 2"]:
         """(x, y) of some pixels that are hidden; none where few are."""
         is_hidden = (self.hidden > HALF).view(np.uint8)
         count = cv2.countNonZero(is_hidden)
         if not count or count < _LEAST_HIDDEN * self.hidden.size:
-            return np.zeros((0, 2), np.int64)
+            return np.zeros((0, 1, 2), np.float32)
         chosen = np.linspace(0, count - 1, _NUM_PLACES).round().astype(np.int64)
-        return cv2.findNonZero(is_hidden)[chosen, 0].astype(np.int64)
+        return cv2.findNonZero(is_hidden)[chosen].astype(np.float32)
 
     def covered_share(
-        self, matrix: Float64[np.ndarray, "2 3"], places: Int64[np.ndarray, "places 2"]
+        self, matrix: Float64[np.ndarray, "2 3"], places: Float32[np.ndarray, "places 1 2"]
     ) -> float:
         """Mean coverage, 0 to 1, at places (x, y) of the image to which it is mapped."""
-        inverse = cv2.invertAffineTransform(matrix)
-        x, y = np.rint(inverse[:, :2] @ places.T + inverse[:, 2:]).astype(np.int64)
-        height, width = self.coverage.shape
-        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        return float(self.coverage[y[inside], x[inside]].sum()) / 255 / len(places)
+        x, y = cv2.split(cv2.transform(places, cv2.invertAffineTransform(matrix)))
+        return cv2.mean(cv2.remap(self.coverage, x, y, cv2.INTER_NEAREST))[0] / 255
 
     def filled_from(self, other: "CutPart", matrix: Float64[np.ndarray, "2 3"]) -> "CutPart":
         """Copy hidden pixels from another reference.
@@ -208,10 +205,10 @@ class StoredPart(NamedTuple):
     """A cut part whose images wait on disk."""
 
     corner: tuple[int, int]
-    images: tuple[MappedImage, ...]
+    images: tuple[ImageOnDisk, ...]
 
     def read(self) -> CutPart:
-        colors, coverage, hidden = (np.array(image.read()) for image in self.images)
+        colors, coverage, hidden = (image[:] for image in self.images)
         return CutPart(corner=self.corner, colors=colors, coverage=coverage, hidden=hidden)
 
 

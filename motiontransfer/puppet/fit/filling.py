@@ -9,7 +9,6 @@ show anywhere on that part.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import islice
 from typing import NamedTuple
 
 import cv2
@@ -126,14 +125,18 @@ class _PartViews:
         order = np.argsort(unlike, kind="stable")[: np.isfinite(unlike).sum()].tolist()
         return [other for other in order if other in self.cut and other != reference]
 
-    def map(self, other: int, reference: int) -> Map:
-        """Map from another reference's part to that of a reference."""
-        source, own = self.cut[other], self.cut[reference]
+    def maps(self, others: Sequence[int], reference: int) -> Float64[np.ndarray, "others 2 3"]:
+        """Maps from other references' parts to that of a reference."""
         (points, _), (_, found) = self.poses.joints(self.part.joints), self._shapes
-        both = found[other] & found[reference]
-        a, b = points[other, both] - source.corner, points[reference, both] - own.corner
-        scale = float(self.scales[reference] / self.scales[other])
-        return part_map(self.part, a, b, scale=scale)
+        both = found[others] & found[reference]
+        maps = np.zeros((len(others), 2, 3))
+        corners = np.array([self.cut[other].corner for other in others]).reshape(-1, 1, 2)
+        a, b = points[others] - corners, points[reference] - self.cut[reference].corner
+        scales = self.scales[reference] / self.scales[others]
+        for shared in np.unique(both, axis=0):
+            alike = (both == shared).all(axis=1)
+            maps[alike] = part_map(self.part, a[alike][:, shared], b[shared], scale=scales[alike])
+        return maps
 
     def without_occluders(self) -> "_PartViews":
         """The same with occluders moved from what is covered to what is hidden.
@@ -168,8 +171,9 @@ class _PartViews:
         alike = self.alike(reference)
         alike = alike[: len(alike) // 3] if self.part.is_solid else alike
         compared = evenly_spaced(alike, count=_NUM_COMPARED)
-        others = ((self._small[other], self.map(other, reference)) for other in compared)
-        return occluder_mask(self._small[reference], others)
+        others = (self._small[other] for other in compared)
+        maps = self.maps(compared, reference)
+        return occluder_mask(self._small[reference], zip(others, maps, strict=True))
 
     @cached_property
     def _small(self) -> dict[int, SmallCopy]:
@@ -239,8 +243,9 @@ class _PartViews:
         base = max(small, key=lambda one: int(small[one].coverage.sum()))
         size = small[base].coverage.shape[::-1]
         images = np.zeros((len(small), _COMPARED_PX, _COMPARED_PX, 3), np.int16)
-        for image, (one, copy) in zip(images, small.items(), strict=True):
-            matrix = small[base].zoom * self.map(one, base) / (copy.zoom, copy.zoom, 1)
+        maps = self.maps([*small], base)
+        for image, copy, matrix in zip(images, small.values(), maps, strict=True):
+            matrix = small[base].zoom * matrix / (copy.zoom, copy.zoom, 1)
             colors, coverage = (cv2.warpAffine(of, matrix, size) for of in copy[:2])
             share = coverage[..., None] / np.float32(255)
             over_gray = colors * share + GRAY * (1 - share)
@@ -258,9 +263,10 @@ class _PartViews:
         """
         filled = self.cut[reference]
         num_sources, places = 0, filled.hidden_places()
-        sharp = (other for other in self.alike(reference) if self.sharpness[other] >= SHARP)
-        for other in islice(sharp, _NUM_CANDIDATES) if len(places) else ():
-            source, matrix = self.cut[other], self.map(other, reference)
+        sharp = [other for other in self.alike(reference) if self.sharpness[other] >= SHARP]
+        sharp = sharp[:_NUM_CANDIDATES] if len(places) else []
+        for other, matrix in zip(sharp, self.maps(sharp, reference), strict=True):
+            source = self.cut[other]
             if source.covered_share(matrix, places) >= _LEAST_SHOWN:
                 filled = filled.filled_from(source, matrix)
                 num_sources, places = num_sources + 1, filled.hidden_places()

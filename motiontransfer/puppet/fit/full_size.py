@@ -4,12 +4,13 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -52,7 +53,8 @@ def for_bands(fill: Callable[[slice], None], num_rows: int) -> None:
     deque(map_ahead(fill, bands, num_threads=_NUM_THREADS), maxlen=0)
 
 
-class MappedImage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ImageOnDisk:
     """An image in a file, which any process reads."""
 
     path: Path
@@ -60,28 +62,35 @@ class MappedImage(NamedTuple):
     """Bytes before it."""
     shape: tuple[int, ...]
 
-    def read(self) -> UInt8[np.ndarray, "..."]:
+    def __getitem__(self, rows: slice) -> UInt8[np.ndarray, "..."]:
+        """Read some rows."""
+        start, stop, _ = rows.indices(self.shape[0])
+        per_row = math.prod(self.shape[1:])
+        first, count = self.offset + start * per_row, (stop - start) * per_row
+        return np.fromfile(self.path, np.uint8, count, offset=first).reshape(-1, *self.shape[1:])
+
+    def mapped(self) -> UInt8[np.ndarray, "..."]:
         """Map it into memory."""
         return np.memmap(self.path, np.uint8, "r", self.offset, self.shape)
 
 
 class ImagesOnDisk:
-    """Images in a file, mapped into memory one by one: together they take gigabytes."""
+    """Images in a file, read in part: together they take gigabytes."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("xb")
         self._path = path
-        self._images: list[MappedImage] = []
+        self._images: list[ImageOnDisk] = []
 
-    def append(self, image: UInt8[np.ndarray, "..."]) -> MappedImage:
-        stored = MappedImage(self._path, self._file.tell(), image.shape)
+    def append(self, image: UInt8[np.ndarray, "..."]) -> ImageOnDisk:
+        stored = ImageOnDisk(self._path, self._file.tell(), image.shape)
         self._file.write(np.ascontiguousarray(image).data)
         self._file.flush()
         self._images.append(stored)
         return stored
 
-    def __getitem__(self, index: int) -> UInt8[np.ndarray, "..."]:
-        return self._images[index].read()
+    def __getitem__(self, index: int) -> ImageOnDisk:
+        return self._images[index]
 
     def close(self) -> None:
         self._file.close()
@@ -96,7 +105,7 @@ class FullSizeFrames:
         self._stack = ExitStack()
         folder = self._stack.enter_context(TemporaryDirectory(prefix="motiontransfer-"))
         self.kept = self._stack.enter_context(closing(ImagesOnDisk(Path(folder) / "frames")))
-        self._stored: dict[tuple[int, int], MappedImage] = {}
+        self._stored: dict[tuple[int, int], ImageOnDisk] = {}
 
     def __enter__(self) -> "FullSizeFrames":
         return self
@@ -118,7 +127,7 @@ class FullSizeFrames:
             for key in of_clip:
                 if key not in self._stored:
                     self.keep(key, self._placed(key, next(decoded)))
-                yield self._stored[key].read()
+                yield self._stored[key].mapped()
 
     def __getitem__(self, key: tuple[int, int]) -> Frame | MaskedFrame:
         """A frame by clip and frame_index."""
@@ -144,4 +153,4 @@ class FullSizeFrames:
 
     def reader(self, key: tuple[int, int]) -> Callable[[], Frame | MaskedFrame]:
         """A function that reads a frame that is kept, in any process."""
-        return self._stored[key].read
+        return self._stored[key].mapped
