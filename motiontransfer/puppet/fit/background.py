@@ -267,18 +267,20 @@ def _quantile_images(
     y, x = map(nearest, (height, width), is_used.shape[1:])
 
     def fill(rows: slice) -> None:
-        used = is_used[:, y[rows, None], x]
+        used = np.take(is_used[:, y[rows]], x, axis=2)
         some = np.flatnonzero(used.any(axis=(1, 2)))
         if not len(some):
             return
-        used = used[some]
+        seen = np.flatnonzero(used.any(axis=(0, 1)))
+        columns = slice(seen[0], seen[-1] + 1)
+        used = used[some, :, columns]
         unused = np.where(used, np.uint8(0), np.uint8(255))
         levels = np.empty((*used.shape, 3), np.uint8)
         for number, mask, level in zip(some.tolist(), unused, levels, strict=True):
             mask = cv2.cvtColor(mask, cv2.COLOR_GRAY2RGB)
-            cv2.bitwise_or(frames[number][rows], mask, dst=level)
+            cv2.bitwise_or(frames[number][rows][:, columns], mask, dst=level)
         count = used.sum(axis=0)[..., None]
-        images[:, rows] = np.where(count > 0, _quantiles(levels, count), 0)
+        images[:, rows, columns] = np.where(count > 0, _quantiles(levels, count), 0)
 
     for_bands(fill, height)
     median, bright, upper = images

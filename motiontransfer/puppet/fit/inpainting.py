@@ -55,9 +55,16 @@ def inpainted(image: Frame, is_hidden: _Pixels, *, is_beyond: _Pixels | None = N
         guess = cv2.resize(small, (width, height)).round().clip(0, 255).astype(np.uint8)
         copied = np.where(offsets.any(axis=2, keepdims=True), _moved(image, offsets), guess)
         joined = blended(image, copied, is_hidden, is_beyond=is_beyond)
-    else:
-        joined = _joined(image, is_hidden, is_beyond, offsets)
-    filled[is_hidden] = joined.round().clip(0, 255)
+        filled[is_hidden] = joined.round().clip(0, 255)
+        return filled
+    _, pieces, (_, *areas), _ = cv2.connectedComponentsWithStats(
+        is_hidden.astype(np.uint8), connectivity=4
+    )
+    is_largest = pieces == 1 + np.argmax([area[cv2.CC_STAT_AREA] for area in areas])
+    # By themselves, which takes half of the memory: no equation is of two pieces.
+    for piece in (is_largest, is_hidden & ~is_largest):
+        if piece.any():
+            filled[piece] = _joined(image, piece, is_hidden & ~piece, offsets).round().clip(0, 255)
     return filled
 
 
