@@ -125,9 +125,11 @@ class FullSizeFrames:
             missing = [index for key in of_clip if key not in self._stored for index in key[1:]]
             decoded = self._films[number].read(missing)
             for key in of_clip:
-                if key not in self._stored:
-                    self.keep(key, self._placed(key, next(decoded)))
-                yield self._stored[key].mapped()
+                if key in self._stored:
+                    yield self._stored[key].mapped()
+                else:
+                    self.keep(key, frame := self._placed(key, next(decoded)))
+                    yield frame
 
     def __getitem__(self, key: tuple[int, int]) -> Frame | MaskedFrame:
         """A frame by clip and frame_index."""

@@ -71,10 +71,10 @@ def _mean_differences(
             (levels * (1 + sign * _LIGHT) + sign * _NOISE).clip(0, 255).astype(np.uint8)
             for sign in (-1, 1)
         )
-        for number, used in enumerate(is_used.view(np.uint8)):
+        used = np.take(is_used.view(np.uint8)[:, y[rows]], x, axis=2)
+        for number in np.flatnonzero(used.any(axis=(1, 2))).tolist():
             frame = frames[number][rows]
-            alike = cv2.inRange(frame, lowest, highest)
-            shown = cv2.bitwise_and(alike, used[y[rows, None], x])
+            shown = cv2.bitwise_and(cv2.inRange(frame, lowest, highest), used[number])
             for of, count, earlier, later in zip(sums, counts, _EARLIER, _LATER, strict=True):
                 both = cv2.bitwise_and(shown[earlier], shown[later])
                 difference = cv2.subtract(frame[later], frame[earlier], dtype=cv2.CV_32F)

@@ -194,7 +194,7 @@ def _channels(
     image: UInt8[np.ndarray, "rows columns 3"], where: Int64[np.ndarray, " pixels"]
 ) -> Float32[np.ndarray, "3 pixels"]:
     """Colors of some pixels, one channel after the other."""
-    return np.stack([channel.ravel()[where] for channel in cv2.split(image)]).astype(np.float32)
+    return np.stack([channel[where] for channel in image.reshape(-1, 3).T]).astype(np.float32)
 
 
 def _unmixed(
