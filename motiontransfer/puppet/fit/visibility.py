@@ -70,7 +70,8 @@ def end_share(part: BodyPart, filled: CutPart, poses: BodyPoses, reference: int)
     points, found = poses.joints(part.joints, reference)
     if part.motion != "limb" or not found.all():
         return 1.0
-    along = np.linspace(*(points - filled.corner), _NUM_ALONG, dtype=np.float32)[:, None]
+    start, end = points - filled.corner
+    along = np.linspace(start, end, _NUM_ALONG, dtype=np.float32)[:, None]
     ends = along[: _NUM_ALONG // 4], along[-_NUM_ALONG // 4 :]
     return min(filled.covered_share(np.eye(2, 3), places) for places in ends)
 
