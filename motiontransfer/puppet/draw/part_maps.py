@@ -69,9 +69,9 @@ def _limb_map(along_a: _Numbers, along_b: _Numbers, scale: _Reals) -> tuple[_Num
     has_direction = np.minimum(length_a, length_b) >= _MIN_LIMB_PX
     stretch = length_b / np.maximum(length_a, _MIN_LIMB_PX)
     stretch = np.minimum(np.maximum(stretch, low * scale), high * scale)
-    turned = (stretch + scale) / 2 * _direction(along_b * along_a.conj())
-    mirrored = (stretch - scale) / 2 * _direction(along_b * along_a)
-    return np.where(has_direction, turned, scale), np.where(has_direction, mirrored, 0)
+    stretch = scale + has_direction * (stretch - scale)
+    turned = (stretch + scale) / 2 * _direction(has_direction * along_b * along_a.conj())
+    return turned, (stretch - scale) / 2 * _direction(along_b * along_a)
 
 
 def _similarity(x: _Points, y: _Points, scale: _Reals) -> tuple[_Numbers, float]:
