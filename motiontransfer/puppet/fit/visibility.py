@@ -13,7 +13,6 @@ from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses
 
 _DRAWN_RADIUS_PX = 8  # of an outline, to measure its area
-
 _NUM_ALONG = 32  # places along a limb's bone, of which a quarter is near an end
 
 
