@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
 from motiontransfer.puppet.fit.filling import SmallCopy, occluder_mask, small_copy
 from tests.people import COLORS, NUMBER_OF, appearance_of, painted, posed
@@ -140,3 +141,30 @@ def test_references_that_do_not_show_the_place_do_not_count():
     blind = (SmallCopy(plain(), hidden, 1.0), np.eye(2, 3))
     assert not occluder_mask(mark, [blind] * 5 + [(copy_of(plain()), np.eye(2, 3))] * 4).any()
     assert occluder_mask(mark, [blind] * 5 + [(copy_of(plain()), np.eye(2, 3))] * 5).any()
+
+
+@pytest.mark.parametrize("num_spotted", [1, 2])
+def test_an_arm_keeps_the_colors_that_a_quarter_of_the_references_show_anywhere(num_spotted):
+    """An elbow, or a sleeve that slides; what one of eight shows is filled from the others."""
+    frames = [painted(posed())[0] for _ in range(8)]
+    elbow, wrist = (posed().joint(f"left_{joint}")[0][0] for joint in ("elbow", "wrist"))
+    for frame, share in zip(frames[:num_spotted], (0.5, 0.2), strict=False):
+        at = (elbow + share * (wrist - elbow)).round().astype(int).tolist()
+        cv2.circle(frame, at, 4, (255, 255, 255), -1)
+    forearm = NUMBER_OF["left_forearm"]
+    patch = appearance_of(*[posed()] * 8, frames=frames).patches[0][forearm]
+    x, y = ((elbow + wrist) / 2).round().astype(int) - patch.corner
+    expected = COLORS[forearm] if num_spotted == 1 else (255, 255, 255)
+    assert patch.pixels[y, x].tolist() == pytest.approx([*expected, 255], abs=20)
+
+
+def test_a_reference_is_avoided_whose_arm_is_behind_what_it_holds():
+    """A ball at the elbow, in one of eight."""
+    pose, frames = posed(), [painted(posed())[0] for _ in range(8)]
+    x, y = pose.points[0, pose.skeleton.index("left_elbow")].round().astype(int).tolist()
+    cv2.circle(frames[0], (x, y), 12, (255, 255, 255), -1)
+    appearance = appearance_of(*[pose] * 8, frames=frames)
+    penalties = Puppet(appearance).references.penalties
+    for part in ("left_forearm", "left_upper_arm"):
+        assert penalties[0, NUMBER_OF[part]] > 1 + penalties[1, NUMBER_OF[part]]
+    assert penalties[0, NUMBER_OF["right_forearm"]] == penalties[1, NUMBER_OF["right_forearm"]]

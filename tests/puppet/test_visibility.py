@@ -5,18 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.fit.visibility import end_share, shown_share
+from motiontransfer.puppet.fit.visibility import end_share, shown_share, usual_colors
 from motiontransfer.puppet.parts import BodyPoses
-from tests.people import NUMBER_OF, PARTS, posed
+from tests.people import NUMBER_OF, PARTS, appearance_of, painted, posed
+
+SKIN, WHITE = (200, 150, 120), (250, 250, 250)
 
 
-def cut_part(*, hidden_rows=0):
+def cut_part(*, hidden_rows=0, colors=SKIN):
     """A part of 40 rows that something in front hides from the first row on."""
     coverage = np.full((40, 30), 255, np.uint8)
     coverage[:hidden_rows] = 0
-    colors = np.full((*coverage.shape, 3), 90, np.uint8)
-    return CutPart(corner=(0, 0), colors=colors, coverage=coverage, hidden=255 - coverage)
+    image = np.broadcast_to(np.array(colors, np.uint8), (*coverage.shape, 3)).copy()
+    return CutPart(corner=(0, 0), colors=image, coverage=coverage, hidden=255 - coverage)
 
 
 def share_of(name, cut, keypoints, **how):
@@ -52,3 +55,35 @@ def test_a_gap_at_an_end_of_a_limb_is_a_share_of_the_quarter_there(name, hidden_
     cut = replace(cut_part(hidden_rows=hidden_rows), corner=(128 + 20, 128 - 31))
     poses = BodyPoses(pose.skeleton, pose.points, pose.score)
     assert end_share(PARTS[NUMBER_OF[name]], cut, poses, 0) == share
+
+
+def test_a_color_is_usual_that_a_quarter_of_the_references_show_or_nearly_the_same():
+    shade = tuple(level - 12 for level in SKIN)
+    cuts = [cut_part()] * 3 + [cut_part(colors=shade)] * 3 + [cut_part(colors=WHITE)]
+    usual = usual_colors(cuts)
+    pose = posed()
+    whole = share_of("left_hand", cut_part(), pose)
+    assert share_of("left_hand", cuts[0], pose, usual=usual) == pytest.approx(whole)
+    assert share_of("left_hand", cuts[3], pose, usual=usual) == pytest.approx(whole)
+    assert share_of("left_hand", cuts[-1], pose, usual=usual) == 0
+    half = cut_part()
+    half.colors[20:] = WHITE  # of which the row at its edge is neither; a fifth is let pass
+    expected = whole * 0.5 / 0.8
+    assert share_of("left_hand", half, pose, usual=usual) == pytest.approx(expected, rel=0.06)
+    usual = usual_colors([*cuts, cuts[-1]])
+    assert share_of("left_hand", cuts[-1], pose, usual=usual) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize(("num_white", "hidden"), [(1, 1), (2, 0)])
+def test_a_hand_before_a_ball_is_hidden(num_white, hidden):
+    """What two of six show is a glove."""
+    keypoints, hand = posed(), NUMBER_OF["left_hand"]
+    frames = []
+    for number in range(6):
+        frame, masks = painted(keypoints)
+        if number < num_white:
+            frame[masks["left_hand"]] = WHITE
+        frames.append(frame)
+    references = Puppet(appearance_of(*[keypoints] * 6, frames=frames)).references
+    assert references._hidden()[0, hand] == pytest.approx(hidden, abs=0.15)
+    assert not references._hidden()[num_white:, hand].any()

@@ -2,6 +2,8 @@
 
 An occluder is an object in front of a part: a ball, a caption, what a hand holds. Most other
 references that show the place show another color. Folds and moving cloth come again, and are none.
+What an arm or a hand moves with it, and what shows between fingers, has a color that few references
+show anywhere on that part.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +23,7 @@ from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.draw.part_maps import Map, part_map
 from motiontransfer.puppet.fit.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.fit.matting import OTHER_COLOR
-from motiontransfer.puppet.fit.visibility import end_share, shown_share
+from motiontransfer.puppet.fit.visibility import end_share, shown_share, unusual_mask, usual_colors
 from motiontransfer.puppet.masks import GRAY, SOLID, Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
@@ -139,17 +141,27 @@ class _PartViews:
     def without_occluders(self) -> "_PartViews":
         """The same with occluders moved from what is covered to what is hidden.
 
-        A head turns, sleeves slide, hands open: heads, arms and hands have none.
+        Those of arms and hands, which move with them, and what shows between fingers, are told by
+        color. A head turns: it has none.
         """
-        if self.part.anchor or self.part.is_arm or self.part.is_hand:
+        if self.part.anchor:
             return self
         cut = dict(self.cut)
         for reference, own in self.cut.items():
-            mask = self._contradicted(reference)
+            if self._usual is None:
+                mask = self._contradicted(reference)
+            else:
+                mask = unusual_mask(own, self._usual)
             if mask.any():
                 mask = cv2.resize(mask, own.coverage.shape[::-1])
                 cut[reference] = own.behind(cv2.convertScaleAbs(mask, alpha=255))
         return replace(self, cut=cut)
+
+    @cached_property
+    def _usual(self) -> Bool[np.ndarray, "brightnesses chromas"] | None:
+        """Colors of an arm or a hand; None of other parts."""
+        may_hold = self.part.is_hand or self.part.is_arm
+        return usual_colors(self.cut.values()) if may_hold and self.cut else None
 
     def _contradicted(self, reference: int) -> Float32[np.ndarray, "rows columns"]:
         """Pixels whose color most other references contradict, as `occluder_mask`.
@@ -172,7 +184,12 @@ class _PartViews:
         """Share of the part that each reference shows."""
         return {
             one: shown_share(
-                self.part, cut, self.poses, one, height_px=float(self.height_px * self.scales[one])
+                self.part,
+                cut,
+                self.poses,
+                one,
+                height_px=float(self.height_px * self.scales[one]),
+                usual=self._usual,
             )
             for one, cut in self.cut.items()
         }

@@ -3,21 +3,39 @@
 It is compared between references: 1 is no more than what the part's outline covers.
 """
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32
 
 from motiontransfer.puppet.appearance import covered_area
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.masks import Mask
+from motiontransfer.puppet.masks import HALF, Mask, disc_of
 from motiontransfer.puppet.parts import BodyPart, BodyPoses
+from motiontransfer.video.color import Frame
 
 _DRAWN_RADIUS_PX = 8  # of an outline, to measure its area
 _NUM_ALONG = 32  # places along a limb's bone, of which a quarter is near an end
 
+# Colors of a part.
+_BINS = (16, 64, 64)  # of brightness Y and chroma Cr, Cb
+_SHOWN_SHARE = 0.02  # of its pixels, from which a reference shows a color
+_USUAL_SHARE = 0.25  # of the references, from which a color that they show is the part's
+_FAR_CHROMA = 3.0  # bins from it, beyond which a color is surely of something else
+_MOSTLY_USUAL = 0.8  # of its pixels; the rest may be at its edge
+
+_Colors = Float32[np.ndarray, "brightnesses chromas"]
+
 
 def shown_share(
-    part: BodyPart, cut: CutPart, poses: BodyPoses, reference: int, *, height_px: float
+    part: BodyPart,
+    cut: CutPart,
+    poses: BodyPoses,
+    reference: int,
+    *,
+    height_px: float,
+    usual: Bool[np.ndarray, "brightnesses chromas"] | None = None,
 ) -> float:
     """Share of a part that a reference shows.
 
@@ -27,6 +45,7 @@ def shown_share(
 
     Args:
         height_px: of the upright body in the reference.
+        usual: colors of the part; others are of what it holds or lies on. None: all are.
     """
     shown = cut.coverage
     if part.is_trunk:
@@ -35,7 +54,8 @@ def shown_share(
         shown, whole = _face(shown, poses.joints(part.joints, reference), cut.corner)
     else:
         whole = _outline_area(part, poses, reference, radius_px=part.radius * height_px)
-    return covered_area(shown) / max(whole, 1)
+    own = 1.0 if usual is None else float(_colors(cut.colors, shown)[usual].sum()) / _MOSTLY_USUAL
+    return min(own, 1.0) * covered_area(shown) / max(whole, 1)
 
 
 def end_share(part: BodyPart, filled: CutPart, poses: BodyPoses, reference: int) -> float:
@@ -68,6 +88,46 @@ def _face(
     hull = cv2.convexHull((points[found] - corner).round().astype(np.int32))
     cv2.fillConvexPoly(inside, hull, 255)
     return cv2.bitwise_and(coverage, inside), cv2.contourArea(hull)
+
+
+def usual_colors(cut: Iterable[CutPart]) -> Bool[np.ndarray, "brightnesses chromas"]:
+    """Colors that enough references show, or nearly the same."""
+    shown = [_with_similar(_colors(one.colors, one.coverage)) >= _SHOWN_SHARE for one in cut]
+    return np.mean(shown, axis=0) >= _USUAL_SHARE
+
+
+def unusual_mask(
+    cut: CutPart, usual: Bool[np.ndarray, "brightnesses chromas"]
+) -> Float32[np.ndarray, "rows columns"]:
+    """Pixels of a part whose chroma is far from every usual one: 1 there, 0 elsewhere."""
+    _, reds, blues = _BINS
+    is_near = cv2.dilate(
+        usual.any(axis=0).reshape(reds, blues).astype(np.uint8), disc_of(_FAR_CHROMA)
+    )
+    _, red, blue = cv2.split(_smooth_colors(cut.colors))
+    red, blue = red // (256 // reds), blue // (256 // blues)
+    found = (cut.coverage > 0) & (is_near[red, blue] == 0)
+    return cv2.morphologyEx(found.astype(np.float32), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+
+
+def _smooth_colors(colors: Frame) -> Frame:
+    """Brightness Y and chroma Cr, Cb, without noise."""
+    return cv2.cvtColor(cv2.blur(colors, (3, 3)), cv2.COLOR_RGB2YCrCb)
+
+
+def _colors(colors: Frame, coverage: Mask) -> _Colors:
+    """Share of each color among the pixels that are covered."""
+    image = _smooth_colors(colors)
+    covered = (coverage > HALF).view(np.uint8)
+    counted = cv2.calcHist([image], [0, 1, 2], covered, _BINS, [0, 256] * 3)
+    return counted.reshape(len(counted), -1) / max(counted.sum(), 1)
+
+
+def _with_similar(shares: _Colors) -> _Colors:
+    """Sum of the shares of each color and of those beside it."""
+    brightnesses, reds, blues = _BINS
+    sums = cv2.boxFilter(shares.reshape(brightnesses * reds, blues), -1, (3, 3), normalize=False)
+    return cv2.boxFilter(sums.reshape(brightnesses, -1), -1, (1, 3), normalize=False)
 
 
 def _outline_area(part: BodyPart, poses: BodyPoses, index: int, *, radius_px: float) -> float:
