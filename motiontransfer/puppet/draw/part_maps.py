@@ -21,6 +21,7 @@ Map = Float64[np.ndarray, "2 3"]
 Joints = Float[np.ndarray, "joints 2"]
 Vector = Float64[np.ndarray, "2"]
 _Points = Complex128[np.ndarray, "*maps joints"]
+_OfPose = Complex128[np.ndarray, " joints"]
 _Numbers = Complex128[np.ndarray, "*maps"] | np.complex128
 _Reals = Float64[np.ndarray, "*maps"] | float
 
@@ -74,7 +75,7 @@ def _limb_map(along_a: _Numbers, along_b: _Numbers, scale: _Reals) -> tuple[_Num
     return turned, (stretch - scale) / 2 * _direction(along_b * along_a)
 
 
-def _similarity(x: _Points, y: _Points, scale: _Reals) -> tuple[_Numbers, float]:
+def _similarity(x: _Points, y: _OfPose, scale: _Reals) -> tuple[_Numbers, float]:
     """The similarity of centered points in least squares (Umeyama 1991)."""
     low, high = _SIZE_RANGE
     product = (x.conj() * y).sum(axis=-1)
@@ -83,7 +84,7 @@ def _similarity(x: _Points, y: _Points, scale: _Reals) -> tuple[_Numbers, float]
     return size * _direction(product), 0.0
 
 
-def _affine_map(x: _Points, y: _Points, scale: _Reals) -> tuple[_Numbers, _Numbers]:
+def _affine_map(x: _Points, y: _OfPose, scale: _Reals) -> tuple[_Numbers, _Numbers]:
     """The affine map of centered points in least squares, with a share of the similarity."""
     square, twisted = _square(x), (x * x).sum(axis=-1)
     stiffness = 2 * _STIFFNESS * np.maximum(square, 1e-6)
