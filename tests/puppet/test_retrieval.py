@@ -230,7 +230,8 @@ def test_a_reference_is_avoided_whose_arm_the_frames_edge_cuts_off():
     cut = references._cut_off()[:4, forearm]
     assert cut == pytest.approx([0, 1 / 4, 1 / 2, 1], abs=0.05)
     more = references.penalties[:4, forearm] - references.penalties[0, forearm]
-    assert (more > 10 * cut - 0.5).all()  # what is not shown of its end counts, too
+    assert more[:3] == pytest.approx([0, 10 / 4, 10 / 2], abs=0.5)
+    assert 10 - 0.5 < more[3] < 11  # what is not shown of its end counts a little, too
     hand = references.penalties[:4, NUMBER_OF["left_hand"]]
     assert hand.max() <= 2 + 2 + 2  # cut off, hidden and blurred: a pose's own hand is so, too
     assert (np.diff(hand) > 0.3).all()
