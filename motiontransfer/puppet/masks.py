@@ -38,6 +38,12 @@ Mask = UInt8[np.ndarray, "height width"]
 """Probability that a pixel shows the person, of 255; in the size of the detector's picture."""
 
 
+def covered_box(mask: Mask) -> tuple[slice, slice]:
+    """The rows and columns from the first to the last that is not 0 everywhere."""
+    x, y, width, height = cv2.boundingRect(mask)
+    return np.s_[y : y + height, x : x + width]
+
+
 def disc_of(radius_px: float) -> UInt8[np.ndarray, "side side"]:
     """Structuring element by which masks grow and shrink; its radius is at least a pixel."""
     side = 2 * max(round(radius_px), 1) + 1

@@ -17,7 +17,7 @@ from motiontransfer.puppet.fit.inpainting import blended, inpainted
 from motiontransfer.puppet.fit.matting import person_matte
 from motiontransfer.puppet.fit.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.fit.silhouette import Silhouette, part_distances
-from motiontransfer.puppet.masks import HALF, SOLID, Mask
+from motiontransfer.puppet.masks import HALF, SOLID, Mask, covered_box
 from motiontransfer.puppet.parts import BodyPart
 from motiontransfer.video.color import Frame, MaskedFrame
 
@@ -75,7 +75,7 @@ class CutPart:
         Args:
             matrix: map from that reference's part to this one.
         """
-        box = _covered_box(self.hidden)
+        box = covered_box(self.hidden)
         size = box[1].stop, box[0].stop
         hidden = self.hidden[box].astype(np.float32)
         shown = hidden * cv2.warpAffine(other.coverage, matrix, size)[box] / np.float32(255)
@@ -220,12 +220,6 @@ def _replaced(
     return changed
 
 
-def _covered_box(mask: Mask) -> tuple[slice, slice]:
-    """The rows and columns from the first to the last that is not 0 everywhere."""
-    x, y, width, height = cv2.boundingRect(mask)
-    return np.s_[y : y + height, x : x + width]
-
-
 def cut_parts(
     parts: Sequence[BodyPart],
     background: Background,
@@ -261,7 +255,7 @@ def cut_parts(
             cv2.multiply(share, alpha[there], scale=1 / 255) for share in (mask.shown, mask.hidden)
         )
         if coverage.any():
-            inside = _covered_box(cv2.max(coverage, hidden))
+            inside = covered_box(cv2.max(coverage, hidden))
             cut[-1] = CutPart(
                 corner=(box[1].start + x + inside[1].start, box[0].start + y + inside[0].start),
                 # Not views, which would keep the whole box in memory.

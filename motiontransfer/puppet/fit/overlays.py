@@ -17,7 +17,7 @@ from jaxtyping import Bool, UInt8, UInt16
 
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.masks import CORE, LEAST_MASK, NOISE, Mask, disc_of
+from motiontransfer.puppet.masks import CORE, LEAST_MASK, NOISE, Mask, covered_box, disc_of
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
@@ -52,8 +52,7 @@ class Overlay(NamedTuple):
 
     def is_in(self, frame: Frame) -> bool:
         """True if a frame shows most of it."""
-        x, y, width, height = cv2.boundingRect(self.place.view(np.uint8))
-        box = np.s_[y : y + height, x : x + width]
+        box = covered_box(self.place.view(np.uint8))
         place = self.place[box]
         alike = place & alike_pixels(frame[box], self.colors[box])
         return bool(np.count_nonzero(alike) > np.count_nonzero(place) / 2)

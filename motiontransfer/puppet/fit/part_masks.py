@@ -41,7 +41,7 @@ rim would be taken for the trunk's own."""
 
 # Head.
 _JAW = (0.6, 0.85)  # below the hull of its face: there the neck begins
-_SHOULDERS = 2.0  # from the trunk: so far its rim is blurred
+_SHOULDERS = 2.0  # from the trunk; with 1 a strip of a blurred rim stays
 _HAIR = 1.5  # above the mouth, up to which there is hair around that hull
 
 # What a part hides of those behind. Larger: less is shown of them, and filled from other frames.
