@@ -50,43 +50,45 @@ def _luma(image: Frame) -> _Gray:
 def _most_similar(first: _Gray, second: _Gray) -> tuple[_Map, _Map]:
     """SSIM of each patch and the most similar nearby one of the other image.
 
-    A patch is named by its upper left pixel; those that leave the image are not compared.
+    A patch is named by its upper left pixel. Images are flat arrays with a margin as wide as the
+    search, so that a shift is one offset: loops over rows take twice as long. Patches that leave
+    the image have variance NaN, and are not compared.
     """
+    first, second = np.pad(first, _REACH_PX), np.pad(second, _REACH_PX)
+    inside = np.s_[_REACH_PX : 1 - _PATCH_PX - _REACH_PX, _REACH_PX : 1 - _PATCH_PX - _REACH_PX]
+    outside = np.full_like(first, np.nan)
+    outside[inside] = 0
     means = _mean(first), _mean(second)
-    shape = means[0].shape
-    luminances = [mean**2 + LUMINANCE_CONSTANT / 2 for mean in means]
+    luminances = [(mean**2 + LUMINANCE_CONSTANT / 2).ravel() for mean in means]
     variances = [
-        _mean(image**2) - mean**2 + CONTRAST_CONSTANT / 2
+        (_mean(image**2) - mean**2 + CONTRAST_CONSTANT / 2 + outside).ravel()
         for image, mean in zip((first, second), means, strict=True)
     ]
-    best = np.full(shape, -1, np.float32), np.full(shape, -1, np.float32)
+    doubled, other = (2 * first).ravel(), second.ravel()
+    doubled_mean, other_mean = (2 * means[0]).ravel(), means[1].ravel()
+    products, similar = np.zeros((2, first.size), np.float32)
+    scratch = np.empty((2, first.size), np.float32)
+    best = np.full((2, first.size), -1, np.float32)
     for down in range(-_REACH_PX, _REACH_PX + 1):
         for across in range(-_REACH_PX, _REACH_PX + 1):
-            here, there = _overlap(first.shape, down, across)
-            product = _mean(first[here] * second[there])
-            here, there = _overlap(shape, down, across)
-            of_means = means[0][here] * means[1][there]
-            similar = (2 * of_means + LUMINANCE_CONSTANT) / (
-                luminances[0][here] + luminances[1][there]
-            )
-            similar *= 2 * (product - of_means) + CONTRAST_CONSTANT
-            similar /= variances[0][here] + variances[1][there]
-            np.maximum(best[0][here], similar, out=best[0][here])
-            np.maximum(best[1][there], similar, out=best[1][there])
-    return best
+            shift = down * first.shape[1] + across
+            here = slice(max(-shift, 0), first.size - max(shift, 0))
+            there = slice(here.start + shift, here.stop + shift)
+            np.multiply(doubled[here], other[there], out=products[here])
+            _mean(products.reshape(first.shape), out=similar.reshape(first.shape))
+            ssim, luminance, below = similar[here], scratch[0, here], scratch[1, here]
+            np.multiply(doubled_mean[here], other_mean[there], out=luminance)
+            ssim -= luminance
+            ssim += np.float32(CONTRAST_CONSTANT)
+            luminance += np.float32(LUMINANCE_CONSTANT)
+            luminance /= np.add(luminances[0][here], luminances[1][there], out=below)
+            ssim /= np.add(variances[0][here], variances[1][there], out=below)
+            ssim *= luminance
+            np.fmax(best[0, here], ssim, out=best[0, here])
+            np.fmax(best[1, there], ssim, out=best[1, there])
+    return best[0].reshape(first.shape)[inside], best[1].reshape(first.shape)[inside]
 
 
-def _overlap(
-    shape: tuple[int, ...], down: int, across: int
-) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Pixels of an image, and the same shifted, where both are inside."""
-    height, width = shape
-    here = np.s_[max(-down, 0) : height - max(down, 0), max(-across, 0) : width - max(across, 0)]
-    there = np.s_[max(down, 0) : height - max(-down, 0), max(across, 0) : width - max(-across, 0)]
-    return here, there
-
-
-def _mean(image: _Gray) -> _Map:
-    """Mean of each patch."""
-    means = cv2.boxFilter(image, -1, (_PATCH_PX, _PATCH_PX), anchor=(0, 0))
-    return means[: image.shape[0] - _PATCH_PX + 1, : image.shape[1] - _PATCH_PX + 1]
+def _mean(image: _Gray, *, out: _Gray | None = None) -> _Gray:
+    """Mean of the patch at each pixel; of those that leave the image, of something else, too."""
+    return cv2.boxFilter(image, -1, (_PATCH_PX, _PATCH_PX), dst=out, anchor=(0, 0))

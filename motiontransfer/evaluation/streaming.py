@@ -2,7 +2,7 @@
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 
@@ -32,6 +32,7 @@ from motiontransfer.evaluation.temporal_metrics import (
     switch_scores,
     warping_errors,
 )
+from motiontransfer.rendering.compositing import num_threads
 
 OVER_TIME = ("flicker", "warping", "change", "switches")
 """Metrics of consecutive frames, which make up the section `temporal`."""
@@ -53,9 +54,13 @@ class FrameMetric:
         self._last: FrameScores = {}
         self._values: dict[MetricKey, array[float]] = defaultdict(partial(array, "d"))
 
-    def update(self, frame_set: FrameSet) -> None:
-        if frame_set.index % self._every == 0:
-            self._last = self._function(frame_set)
+    def scored(self, frame_set: FrameSet) -> Callable[[], None]:
+        """Compute a frame's scores, in any thread; the call adds them, in the order of frames."""
+        found = self._function(frame_set) if frame_set.index % self._every == 0 else None
+        return partial(self._add, found)
+
+    def _add(self, found: FrameScores | None) -> None:
+        self._last = self._last if found is None else found
         for key, total_and_weight in self._last.items():
             self._values[key].extend(total_and_weight)
 
@@ -136,12 +141,18 @@ def measure(videos: Mapping[str, PosedFrames], metrics: Metrics) -> dict[str, Sc
     """Scores of each metric over all frames of the videos, which have equally many and one size."""
     readers = [one.read() for one in videos.values()]
     total = max(len(one.frames) for one in videos.values())
-    previous: Frames | None = None
-    rows = zip(*readers, strict=True)
-    ahead = map_ahead(lambda _: next(rows), range(total), num_threads=1)  # beside the metrics
-    for index, row in enumerate(track(ahead, "compare frames", total=total)):
-        frames = dict(zip(videos, row, strict=True))
-        for metric in metrics.values():
-            metric.update(FrameSet(index, frames, previous))
-        previous = frames
+
+    def frame_sets() -> Iterator[FrameSet]:
+        previous: Frames | None = None
+        for index, row in enumerate(zip(*readers, strict=True)):
+            yield FrameSet(index, frames := dict(zip(videos, row, strict=True)), previous)
+            previous = frames
+
+    def scored(frame_set: FrameSet) -> list[Callable[[], None]]:
+        return [metric.scored(frame_set) for metric in metrics.values()]
+
+    ahead = map_ahead(scored, frame_sets(), num_threads=num_threads())
+    for of_frame in track(ahead, "compare frames", total=total):
+        for add in of_frame:
+            add()
     return {name: metric.compute() for name, metric in metrics.items()}

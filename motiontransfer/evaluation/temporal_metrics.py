@@ -12,7 +12,8 @@ colors; without real frames the flow is the video's own, so that errors which mo
 not counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -49,7 +50,11 @@ class BackgroundFlicker:
     def __init__(self, systems: Sequence[str], *, persons: Regions) -> None:
         self._pixels = {system: _PixelStatistics(persons) for system in systems}
 
-    def update(self, frame_set: FrameSet) -> None:
+    def scored(self, frame_set: FrameSet) -> Callable[[], None]:
+        """What adds a frame, whose order does not count."""
+        return partial(self._add, frame_set)
+
+    def _add(self, frame_set: FrameSet) -> None:
         for system, pixels in self._pixels.items():
             pixels.add(frame_set.index, frame_set.frames[system])
 

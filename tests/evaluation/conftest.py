@@ -47,7 +47,7 @@ def scores_of(function, videos):
     metric, previous = FrameMetric(function), None
     for index, row in enumerate(zip(*videos.values(), strict=True)):
         frames = dict(zip(videos, row, strict=True))
-        metric.update(FrameSet(index, frames, previous))
+        metric.scored(FrameSet(index, frames, previous))()
         previous = frames
     return metric.compute()
 

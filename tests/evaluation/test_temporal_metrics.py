@@ -19,7 +19,7 @@ def _flat(*levels):
 def _flicker(frames, persons):
     metric = module.BackgroundFlicker(("ours",), persons=persons)
     for index, frame in enumerate(frames):
-        metric.update(FrameSet(index, {"ours": frame}, None))
+        metric.scored(FrameSet(index, {"ours": frame}, None))()
     (flicker,) = metric.compute().values()
     return flicker
 
