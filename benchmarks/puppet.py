@@ -1,20 +1,23 @@
 """What the numbers of the puppet are worth: computed actors and films at 512 pixels.
 
     uv run python -m benchmarks.puppet FOLDER [--pairs arms turns ...] [--films CLIP ...]
-        [--set bending._REACH=4.8 ...] [--each canvas bending ...]
+        [--dances TRANSFER ...] [--set bending._REACH=4.8 ...] [--each canvas bending ...]
 
 The target of each pair is cut out of frames of one dance, and drawn in another one, in which they
 are filmed, too; of a film (a clip's folder of an `artifacts/frames`) out of its first 60 %, in the
 poses of its last quarter. Likeness of the person, the face and hands is printed beside its ceiling,
 the truth moved by half a pixel, with the standard error over frames, and `switches` as `evaluate`
 counts it; of actors `parts` too, by which the parts cut out of references agree with true ones
-(intersection over union). Films stay in FOLDER.
+(intersection over union). Of a transfer of the project here the target is drawn in the dance of
+another's film, which has no truth: what takes rules away has to be seen there, as a film's own
+poses hide it. Films stay in FOLDER.
 
 With `--each`, every number of these modules of `motiontransfer.puppet` is taken 0.7 and 1.3 times,
 one after another, with 24 references, and every third pair of frames is drawn. A row has the share
 of pixels that change, and of likeness and switches the mean changes over all frames that are
 farther from 0 than two of their standard errors. Other numbers of references tell what chance does.
-Rows are added to FOLDER/each.csv as they come.
+Rows are added to FOLDER/each.csv as they come; FOLDER/each has the three frames of each pair that
+change most, before and after.
 """
 
 import argparse
@@ -35,6 +38,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 from jaxtyping import Int8
+from PIL import Image
 
 from benchmarks.machine import recorded
 from benchmarks.part_labels import part_iou, part_of_faces, true_labels
@@ -42,6 +46,7 @@ from demo.actors.choreography import Motion, Move, compose
 from demo.actors.renderer import in_place_of, load_actor, pose_actor, shoot, true_keypoints
 from motiontransfer import puppet
 from motiontransfer.core import layout
+from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import HALF_PIXEL, all_regions, moved
 from motiontransfer.evaluation.likeness import likeness
@@ -56,7 +61,7 @@ from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.fit.segmentation import clip_masks
 from motiontransfer.puppet.masks import write_masks
 from motiontransfer.puppet.parts import BodyPoses, body_parts, body_scales
-from motiontransfer.puppet.target_clips import TargetClip
+from motiontransfer.puppet.target_clips import NOTHING_HELD_OUT, TargetClip, read_target_clips
 from motiontransfer.rendering.compositing import draw_puppet
 from motiontransfer.video.clip import DETECTION_FILE, FULL_SIZE_FILE, detection_frames
 from motiontransfer.video.color import Frame
@@ -72,7 +77,7 @@ _SMALLEST_PX = 11  # side of a box that has a likeness
 _FACTORS = 0.7, 1.3
 _SCREENED, _OTHER_COUNTS = 24, (22, 23, 26)  # references
 _STRIDE = 6  # of the frames drawn then, each with the one behind it
-_REGIONS = ("person", "face", "hands")
+_NUM_SHOWN = 3  # frames that change most
 
 _MODULES = {
     each.name.rpartition(".")[2]: each.name
@@ -98,6 +103,7 @@ _PAIRS: Mapping[str, tuple[str, tuple[Move, ...], tuple[Move, ...]]] = {
 }
 
 _LABELS = "labels.npz"  # in a pair's folder: true parts of the film's frames
+_TRUTH = "truth.mkv"  # the target in the dance
 
 _Result = TypeVar("_Result")
 _Scores = dict[tuple[str, str, int], float]
@@ -109,6 +115,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pairs", nargs="*", choices=_PAIRS, default=list(_PAIRS))
     parser.add_argument("--films", nargs="*", type=Path, default=[], metavar="CLIP")
+    parser.add_argument("--dances", nargs="*", default=[], metavar="TRANSFER")
     parser.add_argument("--set", nargs="*", default=[], metavar="MODULE.NUMBER=VALUE")
     parser.add_argument("--each", nargs="*", default=[], metavar="MODULE")
     arguments = parser.parse_args()
@@ -119,13 +126,15 @@ def main() -> None:
         _in_fork(_film_actor, arguments.folder / pair, pair)
     for clip in arguments.films:
         _in_fork(_film_tail, arguments.folder / clip.name, clip)
-    names = [*arguments.pairs, *(clip.name for clip in arguments.films)]
+    for transfer in arguments.dances:
+        _in_fork(_take_dance, arguments.folder / transfer, transfer)
+    names = [*arguments.pairs, *(clip.name for clip in arguments.films), *arguments.dances]
     folders = [arguments.folder / name for name in names]
     for folder in folders:
         _in_fork(_segment, _clip(folder))
     with recorded("puppet") as rows, ExitStack() as stack:
         if not arguments.each:
-            rows += [_in_fork(_measured, folder) for folder in folders]
+            rows += [_in_fork(_measured, each) for each in folders if (each / _TRUTH).exists()]
             return
         pairs = [
             _Pair(folder, stack.enter_context(FullSizeFrames([_clip(folder)])), stride=_STRIDE)
@@ -135,7 +144,7 @@ def main() -> None:
             pair.prepare()
         with (arguments.folder / "each.csv").open("a") as file:
             write = csv.writer(file).writerow
-            for row in _differences(pairs, arguments.each):
+            for row in _differences(pairs, arguments.each, arguments.folder / "each"):
                 rows.append(row)
                 write(row.values())
                 file.flush()
@@ -210,8 +219,10 @@ class _Pair:
         self.name, self.frames = folder.name, frames
         self.poses = read_keypoints(folder / "truth.parquet")
         self.drawn = [at for at in range(self.poses.num_frames) if at % stride < 2]
-        with FrameStore(folder / "truth.mkv") as store:
-            self.truth = {at: store[at] for at in self.drawn}
+        self.truth: dict[int, Frame] = {}
+        if (folder / _TRUTH).exists():
+            with FrameStore(folder / _TRUTH) as store:
+                self.truth = {at: store[at] for at in self.drawn}
         self.boxes = all_regions(self.poses)
         for _ in frames.read([(0, index) for index in frames.clips[0].training]):
             pass  # all are kept
@@ -250,6 +261,8 @@ class _Pair:
     def scored(self, shown: Mapping[int, Frame], among: Sequence[int]) -> _Scores:
         """Likeness of every second frame, and switches."""
         scores: _Scores = {}
+        if not self.truth:
+            return scores
         for region, boxes in self.boxes.items():
             for at in (at for at in among if at % 2 == 0):
                 if (box := boxes[at]) and min(box[2] - box[0], box[3] - box[1]) >= _SMALLEST_PX:
@@ -344,9 +357,9 @@ def _film_actor(folder: Path, pair: str) -> None:
 
     own = dance(_FILM_SECONDS, 7, own_moves)
     theirs = in_place_of(dance(_DANCE_SECONDS, 21, moves), own, actor)
-    *film, places = shots(own, _NUM_FRAMES)
-    *truth, _ = shots(theirs, len(theirs.angles))
-    _write(folder, film, truth)
+    film, poses, places = shots(own, _NUM_FRAMES)
+    truth, theirs_poses, _ = shots(theirs, len(theirs.angles))
+    _write(folder, (film, poses), theirs_poses, truth)
     parts = part_of_faces(actor.film.dressed)
     labels = [true_labels(actor.film, points, parts) for points in places]
     np.savez_compressed(folder / _LABELS, parts=np.stack(labels))
@@ -359,19 +372,36 @@ def _film_tail(folder: Path, clip: Path) -> None:
     subject, video = clip.parts[-2:]
     poses = read_keypoints(clip.parents[2] / "keypoints" / subject / f"{video}.parquet")
     count = poses.num_frames
-    size = _HEIGHT, round(_HEIGHT * poses.image_size[1] / poses.image_size[0])
-
-    def shots(chosen: Sequence[int]) -> tuple[list[Frame], Keypoints]:
-        with FrameStore(detection_frames(clip)) as store:
-            frames = [resize(store[index], size) for index in chosen]
-        return frames, poses.part([*chosen]).resized(size)
-
     film = evenly_spaced(range(round(_TRAINED * count)), count=_NUM_FRAMES)
-    _write(folder, shots(film), shots(range(round(_TAIL * count), count)))
+    truth, dance = _shots(clip, poses, range(round(_TAIL * count), count))
+    _write(folder, _shots(clip, poses, film), dance, truth)
+
+
+def _shots(clip: Path, poses: Keypoints, chosen: Sequence[int]) -> tuple[list[Frame], Keypoints]:
+    """Frames of a clip's folder, and poses."""
+    size = _size(poses)
+    with FrameStore(detection_frames(clip)) as store:
+        frames = [resize(store[index], size) for index in chosen]
+    return frames, poses.part([*chosen]).resized(size)
+
+
+def _size(poses: Keypoints) -> tuple[int, int]:
+    return _HEIGHT, round(_HEIGHT * poses.image_size[1] / poses.image_size[0])
+
+
+def _take_dance(folder: Path, transfer: str) -> None:
+    """Take frames of the target's first clip, and the poses of a transfer."""
+    if (folder / "truth.parquet").exists():
+        return
+    names = load_section(Transfer, f"transfers.{transfer}")
+    clip = read_target_clips(names.target, NOTHING_HELD_OUT)[0]
+    film = evenly_spaced(clip.training, count=_NUM_FRAMES)
+    poses = read_keypoints(layout.poses_file(transfer))
+    _write(folder, _shots(clip.frames.parent, clip.keypoints, film), poses.resized(_size(poses)))
 
 
 def _write(
-    folder: Path, film: tuple[list[Frame], Keypoints], dance: tuple[list[Frame], Keypoints]
+    folder: Path, film: tuple[list[Frame], Keypoints], dance: Keypoints, truth: Sequence[Frame] = ()
 ) -> None:
     """The frames, and poses, of a target's film and of the dance that it is drawn in."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -384,8 +414,9 @@ def _write(
         folder / layout.FRAMES_FILE, (resize(one, small) for one in frames), frame_rate=_RATE
     )
     write_keypoints(folder / "film.parquet", poses.resized(small))
-    write_frames(folder / "truth.mkv", iter(dance[0]), frame_rate=_RATE)
-    write_keypoints(folder / "truth.parquet", dance[1])
+    if truth:
+        write_frames(folder / _TRUTH, iter(truth), frame_rate=_RATE)
+    write_keypoints(folder / "truth.parquet", dance)
 
 
 def _working(poses: Keypoints) -> tuple[int, int]:
@@ -403,8 +434,11 @@ def _clip(folder: Path) -> TargetClip:
     )  # fmt: skip
 
 
-def _differences(pairs: Sequence[_Pair], modules: Sequence[str]) -> Iterator[dict[str, object]]:
+def _differences(
+    pairs: Sequence[_Pair], modules: Sequence[str], pictures: Path
+) -> Iterator[dict[str, object]]:
     """A row for each number, and for other numbers of references: what chance does."""
+    pictures.mkdir(exist_ok=True)
     for count in _OTHER_COUNTS:
         found = _told(partial(_effect, pairs, "", count=count))
         yield {"number": "references", "value": _SCREENED, f"{count}": found}
@@ -413,7 +447,8 @@ def _differences(pairs: Sequence[_Pair], modules: Sequence[str]) -> Iterator[dic
             row: dict[str, object] = {"number": number, "value": value}
             for factor in _FACTORS:
                 alter = partial(change, number, _times(value, factor))
-                row[f"x {factor}"] = _told(partial(_effect, pairs, module, alter=alter))
+                show = pictures / f"{number}_{factor}"
+                row[f"x {factor}"] = _told(partial(_effect, pairs, module, alter=alter, show=show))
             yield row
 
 
@@ -444,8 +479,12 @@ def _effect(
     *,
     alter: Callable[[], object] | None = None,
     count: int = _SCREENED,
+    show: Path | None = None,
 ) -> dict[str, tuple[float, float]]:
     """What it changes to alter a module, or to take another number of references.
+
+    Args:
+        show: beginning of the names of pictures.
 
     Returns:
         Means and their standard errors.
@@ -460,6 +499,10 @@ def _effect(
         differ = {
             at: float(np.any(shown[at] != was, axis=2).mean()) for at, was in pair.shown.items()
         }
+        if show and any(differ.values()):
+            most = sorted(differ, key=differ.__getitem__)[-_NUM_SHOWN:]
+            rows = [np.hstack([frames[at] for at in most]) for frames in (pair.shown, shown)]
+            Image.fromarray(np.vstack(rows)).save(f"{show}_{pair.name}.png")
         among = [at for at in differ if differ[at] or differ.get(at + 1)]
         again = pair.scored(shown, among)
         own = {key: again.get(key, was) - was for key, was in pair.scores.items()}
