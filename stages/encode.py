@@ -44,7 +44,13 @@ from motiontransfer.rendering.scene import (
     shown_poses,
     with_scene,
 )
-from motiontransfer.rendering.videos import Panels, comparison_writer, transfer_writer, write_videos
+from motiontransfer.rendering.videos import (
+    Panels,
+    check_truth,
+    comparison_writer,
+    transfer_writer,
+    write_videos,
+)
 from motiontransfer.video.clip import Clip, read_clip
 from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.frame_store import FrameStore, check_decodable
@@ -73,13 +79,14 @@ class _Transfer:
 class _Drawn(NamedTuple):
     """A transfer's frames."""
 
-    frames: Iterator[Any]
+    frames: Iterable[Any]
     """With masks where they are drawn over another background, too."""
     rooms: Iterator[Frame]
     """What is behind the person in each of them."""
     beside: Path | Iterator[Frame]
     """Frames of the source subject."""
-    film: Path | None
+    content: Content
+    film: Path | None = None
     """The dancer's, if they are in it."""
 
 
@@ -107,8 +114,8 @@ def main(transfer: str) -> str:
             frames = written_over(frames, folder, background, rooms, own.source, **looks)
         frames = track(frames, "encode", total=own.poses.num_frames)
         signed = partial(signed_files, layout.results_folder(transfer), **signs)
-        write = _write_in_turn if store is None and not own.in_film else _write_at_once
-        write(own, params, frames, drawn.beside, signed)
+        write = _write_at_once if own.in_film else _write_in_turn
+        write(own, params, drawn._replace(frames=frames), signed)
     if params.background == FILM:
         with replacing_folder(others):
             pass
@@ -153,7 +160,8 @@ def _at_home(own: _Transfer, params: RenderParams, store: FrameStore | None) -> 
         stored = store.frames() if has_room else _masked(store, params.background)
         frames = _enlarged(stored, read, own.poses, size=own.size)
     rooms = _repeated(read, own.size)
-    return _Drawn(frames, rooms, own.source.frames, film=None)
+    content = _COMPOSITE if store is None else _GENERATED
+    return _Drawn(frames, rooms, own.source.frames, content)
 
 
 def _in_dancers_film(own: _Transfer, params: RenderParams, store: FrameStore | None) -> _Drawn:
@@ -169,46 +177,36 @@ def _in_dancers_film(own: _Transfer, params: RenderParams, store: FrameStore | N
         shown = networks_in_film(home, own.poses, read(), film, place, **how)
     films, rooms = deque[Frame](), deque[Frame]()
     frames = _noted(shown, films, None if params.background == FILM else rooms)
-    return _Drawn(frames, _taken(rooms), _taken(films), film.path)
+    return _Drawn(frames, _taken(rooms), _taken(films), _COMPOSITE, film.path)
 
 
-def _write_in_turn(
-    own: _Transfer,
-    params: RenderParams,
-    frames: Iterable[Frame],
-    beside: Path | Iterator[Frame],
-    signed: _Signed,
-) -> None:
+def _write_in_turn(own: _Transfer, params: RenderParams, drawn: _Drawn, signed: _Signed) -> None:
     """Write the result first, so that it is there before what compares it."""
+    panels = _panels(own, drawn)
+    check_truth(panels)
     with (
-        signed({layout.TRANSFER_FILE: _COMPOSITE}) as folder,
+        signed({layout.TRANSFER_FILE: drawn.content}) as folder,
         transfer_writer(folder, own.source, **_looks(params)) as write,
     ):
-        for frame in frames:
+        for frame in drawn.frames:
             write(frame)
     with (
         FrameStore(layout.results_folder(own.name) / layout.TRANSFER_FILE) as result,
         signed({layout.COMPARISON_FILE: _COMPOSITE}) as folder,
         comparison_writer(
-            folder, _panels(own, beside), own.source, crf=params.crf, **_sheet(own, params)
+            folder, panels, own.source, crf=params.crf, **_sheet(own, params)
         ) as compare,
     ):
         for frame in result.frames():
             compare(frame)
 
 
-def _write_at_once(
-    own: _Transfer,
-    params: RenderParams,
-    frames: Iterable[Frame],
-    beside: Path | Iterator[Frame],
-    signed: _Signed,
-) -> None:
-    result: Content = _COMPOSITE if own.in_film else _GENERATED
-    contents = {layout.TRANSFER_FILE: result, layout.COMPARISON_FILE: _COMPOSITE}
+def _write_at_once(own: _Transfer, params: RenderParams, drawn: _Drawn, signed: _Signed) -> None:
+    """Write both while what is beside the result is in memory."""
+    contents = {layout.TRANSFER_FILE: drawn.content, layout.COMPARISON_FILE: _COMPOSITE}
     with signed(contents) as folder:
         how = {**_sheet(own, params), **_looks(params)}
-        write_videos(folder, frames, _panels(own, beside), own.source, **how)
+        write_videos(folder, drawn.frames, _panels(own, drawn), own.source, **how)
 
 
 def _sheet(own: _Transfer, params: RenderParams) -> dict[str, Any]:
@@ -230,9 +228,9 @@ def _made(own: _Transfer, params: RenderParams) -> str:
     return made
 
 
-def _panels(own: _Transfer, beside: Path | Iterator[Frame]) -> Panels:
+def _panels(own: _Transfer, drawn: _Drawn) -> Panels:
     return Panels(
-        source=beside,
+        source=drawn.beside,
         poses=shown_poses(own.name),
         truth=own.names.truth_path,
         style=own.rendered.style,

@@ -92,6 +92,18 @@ def transfer_writer(
             yield write_later
 
 
+def check_truth(panels: Panels) -> None:
+    """Check that a ground truth has as many frames.
+
+    Raises:
+        VideoError: it has not.
+    """
+    if panels.truth is not None:
+        advice = "the ground truth shows the source's motion frame by frame"
+        with FrameStore(panels.truth) as store:
+            store.check_length(panels.poses.num_frames, advice)
+
+
 @contextmanager
 def comparison_writer(
     folder: Path,
@@ -107,10 +119,7 @@ def comparison_writer(
     The comparison shows source, pose, result and ground truth side by side; the contact sheet has a
     column of them for each of `num_columns` frames; one column shows the middle frame.
     """
-    if panels.truth is not None:
-        advice = "the ground truth shows the source's motion frame by frame"
-        with FrameStore(panels.truth) as store:
-            store.check_length(panels.poses.num_frames, advice)
+    check_truth(panels)
     chosen = evenly_spaced(range(panels.poses.num_frames), count=num_columns)
     if num_columns == 1:
         chosen = [(panels.poses.num_frames - 1) // 2]

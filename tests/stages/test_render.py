@@ -2,7 +2,7 @@ import itertools
 import json
 import re
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import av
@@ -387,15 +387,24 @@ def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
 
 
 def test_frames_become_larger_when_they_are_encoded(monkeypatch):
-    """To the height of the target's video, or less, with the puppet as the guide."""
+    """To the height of the target's video, or less, with the puppet as the guide.
+
+    The result is written before its comparison is begun.
+    """
     full = [2 * side for side in SIZE]
     puppet = puppet_of(dance(3, size=tuple(full)), [0])
     write_appearance(APPEARANCE, puppet.appearance)
     main()
     path = RENDERED / "rendered.json"
     write_checked_json(path, {**read_checked_json(path), "full_size": full})
-    shown = []
-    monkeypatch.setattr(encode, "write_videos", lambda _, frames, *__, **___: shown.extend(frames))
+    shown, begun, panels = [], [], encode.comparison_writer
+
+    def comparison_writer(*arguments, **named):
+        begun.append(len(shown))
+        return panels(*arguments, **named)
+
+    monkeypatch.setattr(encode, "transfer_writer", lambda *_, **__: nullcontext(shown.append))
+    monkeypatch.setattr(encode, "comparison_writer", comparison_writer)
     configure(provenance="none")
     encode.main("ada_as_ben")
     with FrameStore(RENDERED / "frames.mkv") as store:
@@ -405,3 +414,4 @@ def test_frames_become_larger_when_they_are_encoded(monkeypatch):
     expected = upsample_frames(small, clip, size=tuple(full))
     assert all(np.array_equal(one, other) for one, other in zip(shown, expected, strict=True))
     assert json.loads(METRICS.read_text())["height"] == full[0]
+    assert begun == [NUM_SOURCE_FRAMES]
