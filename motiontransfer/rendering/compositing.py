@@ -4,7 +4,7 @@ Faces are blended in by a feathered weight or by Poisson image editing (Perez et
 are made larger by a fast guided filter (He and Sun 2015), whose guide is the puppet over the
 background image at the size of the target's video: around each pixel a frame is taken for a linear
 function of the guide at the working size, and the result is that function of the larger guide,
-or as far as the puppet is sure the guide itself.
+or as far as the puppet is sure, and where nothing was generated, the guide itself.
 """
 
 import os
@@ -31,6 +31,8 @@ Label = UInt8[np.ndarray, "label_height label_width 4"]
 """Red, green, blue and opacity."""
 _AnyFrame = TypeVar("_AnyFrame", Frame, MaskedFrame)
 Levels = Float32[np.ndarray, "height width channels"]
+Box = tuple[slice, slice]
+"""Rows and columns."""
 
 _FEATHER_FRACTION = 0.15  # of each side of a face box
 _ELLIPSE_HEIGHT, _ELLIPSE_WIDTH = 0.86, 0.68
@@ -41,7 +43,9 @@ _CLONE_EROSION_PX = 3  # by which OpenCV shrinks a mask
 _CLONE_BORDER_PX = 2 * _CLONE_EROSION_PX + 2  # a mask may lie at a frame's edge
 _GUIDE_RADIUS_PX = 1  # of the window, pixels of the working image
 _MAX_THREADS = 4
-_GUIDE_SMOOTHNESS = 3.0  # levels; texture of the guide below it is not followed
+_GUIDE_SMOOTHNESS = 3.0  # levels; texture of the guide below it stays
+_SAME = 1.0  # level by which frames differ where nothing was generated, as they are rounded
+_GUIDE_REACH_PX = 3  # of what differs there: two windows, and a pixel between
 _BAND_ROWS = 16
 _LABEL_TEXTS = ("AI-generated", "AI")  # the second where the first does not fit
 _LABEL_HEIGHT = 0.04  # height of the letters, of the shorter side
@@ -104,19 +108,21 @@ class GuidedUpsampling:
         """
         height, width, channels = frame.shape
         texture = puppet.draw(index, box=(0, 0, width, height), size=self._size)
-        person, guide = _person(texture), _over(texture, self._background)
+        result = _over(texture, self._background)
         if channels == 4:
-            guide = np.dstack([guide, texture[..., 3]])
-        small = cv2.resize(guide.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-        result = _enlarged(*_guided_filter(small, frame.astype(np.float32)), guide)
-        # The puppet itself where it is sure: a linear function dims what varies little.
-        sure = texture[person][..., 4].astype(np.float32)
-        if sure.size:
-            result[person] = cv2.blendLinear(guide[person], result[person], sure, 255 - sure)
+            result = np.dstack([result, texture[..., 3]])
+        guide = cv2.resize(result.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+        image = frame.astype(np.float32)
+        if (box := _changed(guide, image, self._size)) is None:
+            return result
+        changed = _enlarged(*_guided_filter(guide, image), result, box)
+        # The puppet itself where it is sure.
+        sure = texture[box][..., 4].astype(np.float32)
+        result[box] = cv2.blendLinear(result[box], changed, sure, 255 - sure)
         return result
 
 
-def _person(texture: Texture) -> tuple[slice, slice]:
+def _person(texture: Texture) -> Box:
     """Box of what a puppet covers."""
     left, top, width, height = cv2.boundingRect(texture[..., 3])
     return np.s_[top : top + height, left : left + width]
@@ -208,13 +214,32 @@ def size_of_height(
 def _guided_filter(guide: Levels, image: Levels) -> tuple[Levels, Levels]:
     """Gain and offset of the linear function of the guide that the image is around each pixel.
 
-    By channel; He et al. 2013, eq. 5, 6 and 8.
+    By channel; He et al. 2013, eq. 5, 6 and 8, but that the gain is 1 and not 0 where the guide
+    varies little: the image is the guide with changes, whose own texture stays.
     """
     mean, mean_of_image = _mean(guide), _mean(image)
     variance = _mean(guide * guide) - mean * mean
     covariance = _mean(guide * image) - mean * mean_of_image
-    gain = covariance / (variance + np.float32(_GUIDE_SMOOTHNESS**2))
+    least = np.float32(_GUIDE_SMOOTHNESS**2)
+    gain = (covariance + least) / (variance + least)
     return _mean(gain), _mean(mean_of_image - gain * mean)
+
+
+def _changed(guide: Levels, image: Levels, size: tuple[int, int]) -> Box | None:
+    """Box of what differs from its guide, in an image of (height, width); None: nothing does."""
+    differs = np.any(np.abs(image - guide) > _SAME, axis=2).astype(np.uint8)
+    left, top, width, height = cv2.boundingRect(differs)
+    if not width:
+        return None
+    sides = zip((top, left), (height, width), differs.shape, size, strict=True)
+    down, across = (
+        slice(
+            max(start - _GUIDE_REACH_PX, 0) * large // small,
+            -(-min(start + length + _GUIDE_REACH_PX, small) * large // small),
+        )
+        for start, length, small, large in sides
+    )
+    return down, across
 
 
 def _mean(image: Levels) -> Levels:
@@ -226,31 +251,31 @@ def _enlarged(
     gain: Float32[np.ndarray, "rows columns channels"],
     offset: Float32[np.ndarray, "rows columns channels"],
     guide: UInt8[np.ndarray, "height width channels"],
-) -> UInt8[np.ndarray, "height width channels"]:
-    """The linear function of a guide whose gain and offset are given for fewer pixels, bilinear.
+    box: Box,
+) -> UInt8[np.ndarray, "_ _ channels"]:
+    """In a box, the linear function of a guide whose gain and offset are given for fewer pixels.
 
-    In bands, which stay in the processor's cache: whole images of floats would go through memory.
+    They are bilinear between these. In bands, which stay in the processor's cache: whole images of
+    floats would go through memory.
     """
-    height, width, channels = guide.shape
-    num_rows = len(gain)
-    wide = np.concatenate(
-        [cv2.resize(image, (width, num_rows)).reshape(num_rows, -1) for image in (gain, offset)],
-        axis=1,
-    )
-    rows = (np.arange(height) + 0.5) * (num_rows / height) - 0.5
+    (height, width), num_rows, (down, across) = guide.shape[:2], len(gain), box
+    wide = [cv2.resize(each, (width, num_rows))[:, across] for each in (gain, offset)]
+    wide = np.concatenate([each.reshape(num_rows, -1) for each in wide], axis=1)
+    guide = guide[box]
+    rows = (np.arange(down.start, down.stop) + 0.5) * (num_rows / height) - 0.5
     above = np.floor(rows).astype(int)
     below, share = above + 1, (rows - above).astype(np.float32)[:, None]
     result = np.empty_like(guide)
-    for start in range(0, height, _BAND_ROWS):
+    for start in range(0, len(guide), _BAND_ROWS):
         band = slice(start, start + _BAND_ROWS)
         linear, lower = (wide[near[band].clip(0, num_rows - 1)] for near in (above, below))
         lower -= linear
         lower *= share[band]
         linear += lower
-        levels = linear[:, : channels * width]
-        levels *= guide[band].reshape(len(levels), -1)
-        levels += linear[:, channels * width :]
-        result[band] = cv2.convertScaleAbs(levels.clip(0)).reshape(-1, width, channels)
+        levels, offsets = np.split(linear, 2, axis=1)
+        levels *= guide[band].reshape(levels.shape)
+        levels += offsets
+        result[band] = cv2.convertScaleAbs(levels.clip(0)).reshape(-1, *guide.shape[1:])
     return result
 
 
