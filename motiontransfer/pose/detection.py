@@ -1,12 +1,11 @@
 """Multi-person keypoint detection in a clip: top-down by track, in parallel segments."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache, partial
-from itertools import chain, islice, pairwise, repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -26,7 +25,6 @@ from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.isolation import restart_time_limit
 
 _SAMPLE_EVERY = 10  # frames: a passer-by is in view for longer
-_SHORT = 0.25  # of a segment: a second worker starts in as much time as it would save
 _MARGIN = 0.25  # of the person's larger extent: hair, hands and feet reach beyond the joints
 _WINDOW_SECONDS = 1.0  # over which a crop's place and size are smoothed
 _MAX_DISTANCE = 0.1  # sizes of the person: two detectors differ by less on the same person
@@ -125,17 +123,11 @@ _Rows = Int64[np.ndarray, " rows"]
 
 
 def segments_of(num_frames: int, detector: DetectorConfig) -> list[tuple[int, int, int]]:
-    """Start of the warm-up, start and stop of each segment; each frame counts in one of them.
-
-    They are about equally long and even in number, so that two workers end together; a clip of a
-    fraction of a segment is one.
-    """
-    longest = detector.segment_frames
-    is_short = num_frames <= _SHORT * longest
-    count = 1 if is_short else min(2 * math.ceil(num_frames / (2 * longest)), num_frames)
-    bounds = [num_frames * each // count for each in range(count + 1)]
+    """Start of the warm-up, start and stop of each segment; each frame counts in one of them."""
+    length = detector.segment_frames
     return [
-        (max(0, start - detector.warmup_frames), start, stop) for start, stop in pairwise(bounds)
+        (max(0, start - detector.warmup_frames), start, min(start + length, num_frames))
+        for start in range(0, num_frames, length)
     ]
 
 
