@@ -8,7 +8,7 @@ or as far as the puppet is sure, and where nothing was generated, the guide itse
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Literal, TypeVar
 
@@ -29,6 +29,7 @@ FaceBlending = Literal["feather", "poisson"]
 VisibleLabel = Literal["none", "corner"]
 Label = UInt8[np.ndarray, "label_height label_width 4"]
 """Red, green, blue and opacity."""
+_Plane = UInt8[np.ndarray, "rows columns"]
 _AnyFrame = TypeVar("_AnyFrame", Frame, MaskedFrame)
 Levels = Float32[np.ndarray, "height width channels"]
 Box = tuple[slice, slice]
@@ -111,8 +112,8 @@ class GuidedUpsampling:
         result = _over(texture, self._background)
         if channels == 4:
             result = np.dstack([result, texture[..., 3]])
-        guide = cv2.resize(result.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-        image = frame.astype(np.float32)
+        guide = cv2.resize(result, (width, height), interpolation=cv2.INTER_AREA)
+        guide, image = guide.astype(np.float32), frame.astype(np.float32)
         if (box := _changed(guide, image, self._size)) is None:
             return result
         changed = _enlarged(*_guided_filter(guide, image), result, box)
@@ -133,7 +134,8 @@ def _over(texture: Texture, background: Frame) -> Frame:
     result, person = background.copy(), _person(texture)
     if not texture[person].size:
         return result
-    result[person] = over_background(texture[person][..., :4], result[person])[..., :3]
+    *color, coverage, _ = texture[person].transpose(2, 0, 1)  # dense rows, as it is drawn
+    result[person] = _laid_over(color, coverage, result[person])
     return result
 
 
@@ -174,8 +176,12 @@ def upsample_frames(
 def over_background(person: MaskedFrame, background: Frame) -> MaskedFrame:
     """A person, in colors times their coverage, over an image of that size; with the coverage."""
     *color, coverage = cv2.split(person)
+    return cv2.merge([*cv2.split(_laid_over(color, coverage, background)), coverage])
+
+
+def _laid_over(color: Sequence[_Plane], coverage: _Plane, background: Frame) -> Frame:
     under = cv2.multiply(background, cv2.merge([255 - coverage] * 3), scale=1 / 255)
-    return cv2.merge([*cv2.split(cv2.add(under, cv2.merge(color))), coverage])
+    return cv2.add(under, cv2.merge(color))
 
 
 def without_mask(frame: MaskedFrame) -> Frame:
