@@ -3,7 +3,8 @@
 Films are blurred where a person moves, and a network trained on them blurs more. Neither L1 nor
 SSIM minds. Sharpness is the mean absolute Laplacian inside the hull of the joints, at one size for
 all. An open hand has more edges than a fist, so each is compared with the film's frames in the most
-similar poses, of which the sharpest fifth sets the measure.
+similar poses, of which the sharpest fifth sets the measure. A face has as many in most poses, and
+in some a film has none but blurred ones: it is compared with the more similar half of the film.
 
 Noise and garbage have steep edges, too, and a detector finds a face in them. So a face that is
 like none of the film's in such a pose is not sharp. Hands in alike poses look too different for
@@ -107,7 +108,8 @@ def sharp_frames(
         film = _Parts(*map(np.concatenate, zip(*of_region, strict=True)))
         key = MetricKey("sharp_frames", region, system)
         num_frames = len(video.frames)
-        alike = _alike_in(film, parts)
+        count = max(_NUM_ALIKE, len(film.frame) // 2) if region == "face" else _NUM_ALIKE
+        alike = _alike_in(film, parts, count=count)
         is_sharp = _relative(parts, film, alike) >= _AS_SHARP
         if region == "face":
             is_sharp &= _resemblance(parts, film, alike) >= _RESEMBLES
@@ -115,7 +117,8 @@ def sharp_frames(
             total=np.bincount(parts.frame, is_sharp.astype(float), num_frames),
             weight=np.bincount(parts.frame, minlength=num_frames).astype(float),
         )
-        share = float((_relative(film, film, _alike_in(film, film)) >= _AS_SHARP).mean())
+        own = _alike_in(film, film, count=count)
+        share = float((_relative(film, film, own) >= _AS_SHARP).mean())
         shares[key._replace(system="film")] = (share, None)
     return scores, shares
 
@@ -143,10 +146,12 @@ def _is_blurred(parts: _Parts, film: _Parts) -> Bool[np.ndarray, " parts"]:
     return _relative(parts, film, _alike_in(film, parts)) < _BLURRED
 
 
-def _alike_in(film: _Parts, parts: _Parts) -> list[Int64[np.ndarray, " alike"]]:
+def _alike_in(
+    film: _Parts, parts: _Parts, *, count: int = _NUM_ALIKE
+) -> list[Int64[np.ndarray, " alike"]]:
     """The film's frames in the poses most similar to each; few or none where it shows no others."""
     return [
-        _most_alike(film, shape, found)
+        _most_alike(film, shape, found)[:count]
         for shape, found in zip(parts.shapes, parts.found, strict=True)
     ]
 
@@ -159,7 +164,7 @@ def _most_alike(
     square = (np.square(np.abs(film.shapes - shape)) * both).sum(axis=1)
     comparable = shared >= _FEWEST_JOINTS
     order = np.argsort(np.where(comparable, square / np.maximum(shared, 1), np.inf), kind="stable")
-    return order[: min(_NUM_ALIKE, int(comparable.sum()))]
+    return order[: int(comparable.sum())]
 
 
 def _relative(

@@ -17,7 +17,7 @@ from motiontransfer.video.color import Frame
 
 SIDE_PX = 96  # of the copies that are measured, as long as the part: noise of larger ones is sharp
 _FEWEST_PIXELS = 30  # fewer tell nothing: the part is small, and its blur not seen
-_NUM_SIMILAR = 20  # references that a part is compared with, in the most similar poses
+NUM_SIMILAR = 20  # references that a part is compared with, in the most similar poses
 _SHARP_QUANTILE = 0.8  # of them: some are always sharp
 SHARP = 0.75  # of that quantile, from which a part is sharp: poses are not equal
 
@@ -64,17 +64,21 @@ def _detail(
 
 
 def relative_sharpness(
-    measured: Mapping[int, float | None], similar: Callable[[int], list[int]]
+    measured: Mapping[int, float | None],
+    similar: Callable[[int], list[int]],
+    *,
+    num_similar: int = NUM_SIMILAR,
 ) -> dict[int, float]:
     """Sharpness of each reference, 1 from that of the sharp ones in similar poses; 1 if not known.
 
     Args:
         similar: the other references, from the most similar pose on.
+        num_similar: of these, to compare with.
     """
     known = {reference: value for reference, value in measured.items() if value is not None}
     relative = dict.fromkeys(measured, 1.0)
     for reference, own in known.items():
         others = [known[other] for other in similar(reference) if other in known]
-        sharp = float(np.quantile([own, *others[:_NUM_SIMILAR]], _SHARP_QUANTILE))
+        sharp = float(np.quantile([own, *others[:num_similar]], _SHARP_QUANTILE))
         relative[reference] = min(own / max(sharp, 1e-6), 1.0)
     return relative

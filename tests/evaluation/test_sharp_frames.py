@@ -65,6 +65,18 @@ def test_each_pose_is_compared_with_like_poses(tmp_path):
     assert of_film[FACE._replace(system="film")] == (1, None)
 
 
+@pytest.mark.parametrize(("group", "is_sharp"), [("face", 0), ("left_hand", 1)])
+def test_a_pose_in_which_a_film_is_always_blurred_makes_hands_sharp_and_no_face(
+    tmp_path, group, is_sharp
+):
+    """A face is compared with the more similar half, 30 frames, of which 10 are sharp."""
+    frames = [SHARP] * 40 + [BLURRED] * 20
+    original = posed(tmp_path / "film.mkv", frames, group=group, flat=range(40, 60))
+    video = posed(tmp_path / "video.mkv", [BLURRED], group=group, flat=[0])
+    scores, _ = sharp_frames(video, [original], system="ours")
+    assert [of.total.tolist() for of in scores.values()] == [[is_sharp]]
+
+
 def test_a_garbled_face_is_not_sharp_however_steep_its_edges(tmp_path):
     """A blend of both is, as long as it resembles the film's; hands may look like none of them."""
     mostly = cv2.addWeighted(SHARP, 0.7, GARBLED, 0.3, 0)

@@ -26,7 +26,13 @@ from motiontransfer.puppet.fit.matting import OTHER_COLOR
 from motiontransfer.puppet.fit.visibility import end_share, shown_share, unusual_mask, usual_colors
 from motiontransfer.puppet.masks import GRAY, SOLID, Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, part_shapes
-from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
+from motiontransfer.puppet.sharpness import (
+    NUM_SIMILAR,
+    SHARP,
+    SIDE_PX,
+    relative_sharpness,
+    sharpness,
+)
 
 # Occluders.
 _NUM_COMPARED = 16  # references with which a part is compared, for the time it takes
@@ -203,7 +209,9 @@ class _PartViews:
             zoom = SIDE_PX / (np.median(sides) * self.scales[reference])
             face = self._face(reference)
             measured[reference] = sharpness(cut.colors, cut.coverage, face, zoom=float(zoom))
-        return relative_sharpness(measured, self.alike)
+        # A face has as much detail in most poses, and in some no reference is sharp.
+        num_similar = max(NUM_SIMILAR, len(measured) // 2) if self.part.anchor else NUM_SIMILAR
+        return relative_sharpness(measured, self.alike, num_similar=num_similar)
 
     def _inside(self, reference: int) -> Mask:
         """Of a patch, what lies in the hull of the part's joints, widened in profile.
