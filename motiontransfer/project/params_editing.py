@@ -36,10 +36,12 @@ DEFAULT = "default"
 SHIPPED_FILE = Path(__file__).with_name("params.yaml")
 """A copy of the project's params.yaml, from which presets are differences."""
 
+_LINES = r"(?:(?!<{7} |\|{7} |={7}\n|>{7} ).*\n)*"
 _OF_ONE_SIDE = re.compile(
-    r"^<<<<<<< .*\n((?:.*\n)*?)(?:\|{7} .*\n(?:.*\n)*?)?=======\n>>>>>>> .*\n", re.MULTILINE
+    rf"^<<<<<<< .*\n({_LINES})(?:\|{{7}} .*\n{_LINES})?=======\n((?:#.*\n|\n)*)>>>>>>> .*\n",
+    re.MULTILINE,
 )
-"""A conflict whose other side is empty."""
+"""A conflict whose other side has at most comments."""
 
 _OF_FILMS = re.compile(rf"^(?:{'|'.join(FILM_SECTIONS)})\s*:", re.MULTILINE)
 
@@ -121,7 +123,7 @@ def move_films(root: Path = Path()) -> str:
     """Move sections that an earlier version had in params.yaml to films.yaml, with their comments.
 
     Where films.yaml has more than the demo, what it lacks is added to it. Conflicts that git leaves
-    of sections that are gone on the other side are resolved.
+    of sections that are gone on the other side are resolved: its comments there are kept.
 
     Returns:
         A sentence that says so; empty where there is nothing to move.
@@ -133,7 +135,7 @@ def move_films(root: Path = Path()) -> str:
     if not (params.is_file() and _OF_FILMS.search(params.read_text(encoding="utf-8"))):
         return ""
     with params_lock(root):
-        text = _OF_ONE_SIDE.sub(r"\1", params.read_text(encoding="utf-8"))
+        text = _OF_ONE_SIDE.sub(r"\2\1", params.read_text(encoding="utf-8"))
         write_text(params, text)
         content = read_sections(params)
         blocks = _blocks(text, [each for each in _sections(text) if each[0].value in FILM_SECTIONS])

@@ -85,11 +85,14 @@ def test_what_films_yaml_lacks_is_added_where_it_has_more_than_the_demo():
     assert films["transfers"] == before["transfers"]
 
 
+@pytest.mark.parametrize("start", [0, MINE.index("# Mine")])
+@pytest.mark.parametrize("theirs", ["", "# Films are elsewhere.\n# All params.\n"])
 @pytest.mark.parametrize("base", ["", "||||||| abc\n# before\nvideos: {}\n"])
-def test_what_git_cannot_merge_as_it_is_gone_on_the_other_side_is_moved(base):
-    start, end = MINE.index("# Mine"), MINE.index("# What it")
-    conflict = f"<<<<<<< HEAD\n{MINE[start:end]}{base}=======\n>>>>>>> main\n"
-    write(MINE)
+def test_what_git_cannot_merge_as_it_is_gone_on_the_other_side_is_moved(base, theirs, start):
+    """The other side may have comments there."""
+    end = MINE.index("# What it")
+    conflict = f"<<<<<<< HEAD\n{MINE[start:end]}{base}=======\n{theirs}>>>>>>> main\n"
+    write(f"{MINE[:start]}{theirs}{MINE[start:]}")
     move_films()
     expected = [Path(name).read_text() for name in ("params.yaml", "films.yaml")]
     write(MINE[:start] + conflict + MINE[end:])
@@ -98,11 +101,12 @@ def test_what_git_cannot_merge_as_it_is_gone_on_the_other_side_is_moved(base):
 
 
 def test_a_conflict_of_params_is_left_to_who_knows():
+    gone = "<<<<<<< HEAD\nsubjects: []\n=======\n>>>>>>> main\n"
     conflict = "<<<<<<< HEAD\nrender: {face: none}\n=======\nrender: {face: cycle}\n>>>>>>> main\n"
-    write(MINE + conflict)
+    write(MINE + conflict + gone)
     with pytest.raises(ParamsError, match="not valid YAML"):
         move_films()
-    assert Path("params.yaml").read_text() == MINE + conflict
+    assert Path("params.yaml").read_text() == MINE + conflict + "subjects: []\n"
 
 
 def test_an_entry_that_is_another_in_both_is_named_and_nothing_is_lost():
