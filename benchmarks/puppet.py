@@ -119,6 +119,8 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="MODULE.NUMBER=VALUE")
     parser.add_argument("--each", nargs="*", default=[], metavar="MODULE")
     arguments = parser.parse_args()
+    if arguments.dances and not arguments.each:
+        parser.error("--dances: they have no truth to measure by; add --each")
     cv2.setNumThreads(1)  # its threads do not outlive a fork
     for number, value in (each.rsplit("=", 1) for each in arguments.set):
         change(number, float(value))
@@ -134,7 +136,7 @@ def main() -> None:
         _in_fork(_segment, _clip(folder))
     with recorded("puppet") as rows, ExitStack() as stack:
         if not arguments.each:
-            rows += [_in_fork(_measured, each) for each in folders if (each / _TRUTH).exists()]
+            rows += [_in_fork(_measured, folder) for folder in folders]
             return
         pairs = [
             _Pair(folder, stack.enter_context(FullSizeFrames([_clip(folder)])), stride=_STRIDE)

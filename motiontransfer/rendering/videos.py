@@ -119,7 +119,6 @@ def comparison_writer(
     The comparison shows source, pose, result and ground truth side by side; the contact sheet has a
     column of them for each of `num_columns` frames; one column shows the middle frame.
     """
-    check_truth(panels)
     chosen = evenly_spaced(range(panels.poses.num_frames), count=num_columns)
     if num_columns == 1:
         chosen = [(panels.poses.num_frames - 1) // 2]
@@ -160,6 +159,7 @@ def write_videos(
     visible_label: VisibleLabel = "none",
 ) -> None:
     """Write transfer.mp4, comparison.mp4 and a contact sheet while the frames are generated."""
+    check_truth(panels)
     with (
         comparison_writer(
             folder,
