@@ -29,7 +29,6 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,17 +40,23 @@ from jaxtyping import Int8
 from PIL import Image
 
 from benchmarks.machine import recorded
-from benchmarks.part_labels import part_iou, part_of_faces, true_labels
-from demo.actors.choreography import Motion, Move, compose
-from demo.actors.renderer import in_place_of, load_actor, pose_actor, shoot, true_keypoints
+from benchmarks.part_labels import part_iou
+from benchmarks.puppet_pairs import (
+    LABELS,
+    NUM_FRAMES,
+    PAIRS,
+    TRUTH,
+    clip_of,
+    film_actor,
+    film_tail,
+    take_dance,
+    working_size,
+)
 from motiontransfer import puppet
-from motiontransfer.core import layout
-from motiontransfer.core.params import Transfer, load_section
-from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import HALF_PIXEL, all_regions, moved
 from motiontransfer.evaluation.likeness import likeness
 from motiontransfer.evaluation.temporal_metrics import flow_between, switches
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints, write_keypoints
+from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.puppet.appearance import Appearance, pack_appearance
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit import filling, fitting
@@ -61,18 +66,12 @@ from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.fit.segmentation import clip_masks
 from motiontransfer.puppet.masks import write_masks
 from motiontransfer.puppet.parts import BodyPoses, body_parts, body_scales
-from motiontransfer.puppet.target_clips import NOTHING_HELD_OUT, TargetClip, read_target_clips
+from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.rendering.compositing import draw_puppet
-from motiontransfer.video.clip import DETECTION_FILE, FULL_SIZE_FILE, detection_frames
 from motiontransfer.video.color import Frame
-from motiontransfer.video.frame_store import FrameStore, write_frames
+from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 
-_HEIGHT, _WORKING = 512, 256
-_RATE = Fraction(25, 2)
-_FILM_SECONDS, _DANCE_SECONDS = 21, 6.4
-_NUM_FRAMES = 60  # of the film, and references
-_TRAINED, _TAIL = 0.6, 0.75  # of a film: up to there it is cut out, from there on drawn
 _SMALLEST_PX = 11  # side of a box that has a likeness
 _FACTORS = 0.7, 1.3
 _SCREENED, _OTHER_COUNTS = 24, (22, 23, 26)  # references
@@ -91,20 +90,6 @@ _OF_ROOM = {"background", "fusion", "inpainting", "overlays", "full_size", "shad
 _OF_MASKS = {"segmentation", "masks", "coverage"}
 _DRAWS_TOO = {"parts", "part_maps", "appearance"}
 
-# Who performs, their own moves, and those of the dance.
-_MOVES: tuple[Move, ...] = ("walk", "crouch", "touch", "cross_left", "jump", "cross_right")
-_PAIRS: Mapping[str, tuple[str, tuple[Move, ...], tuple[Move, ...]]] = {
-    "alike": ("ada", _MOVES, _MOVES),
-    "sleeves": ("ben", _MOVES, _MOVES),
-    "turns": ("cleo", ("walk", "touch"), ("turn_left", "turn_right", "crouch")),
-    "arms": ("dan", ("walk", "crouch"), ("stand",)),
-    "jumps": ("eve", ("walk", "touch"), ("jump", "cross_left", "cross_right")),
-    "steps": ("finn", ("stand",), ("walk", "touch")),
-}
-
-_LABELS = "labels.npz"  # in a pair's folder: true parts of the film's frames
-_TRUTH = "truth.mkv"  # the target in the dance
-
 _Result = TypeVar("_Result")
 _Scores = dict[tuple[str, str, int], float]
 """By what is measured, region and frame."""
@@ -113,7 +98,7 @@ _Scores = dict[tuple[str, str, int], float]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pairs", nargs="*", choices=_PAIRS, default=list(_PAIRS))
+    parser.add_argument("--pairs", nargs="*", choices=PAIRS, default=list(PAIRS))
     parser.add_argument("--films", nargs="*", type=Path, default=[], metavar="CLIP")
     parser.add_argument("--dances", nargs="*", default=[], metavar="TRANSFER")
     parser.add_argument("--set", nargs="*", default=[], metavar="MODULE.NUMBER=VALUE")
@@ -125,21 +110,21 @@ def main() -> None:
     for number, value in (each.rsplit("=", 1) for each in arguments.set):
         change(number, float(value))
     for pair in arguments.pairs:
-        _in_fork(_film_actor, arguments.folder / pair, pair)
+        _in_fork(film_actor, arguments.folder / pair, pair)
     for clip in arguments.films:
-        _in_fork(_film_tail, arguments.folder / clip.name, clip)
+        _in_fork(film_tail, arguments.folder / clip.name, clip)
     for transfer in arguments.dances:
-        _in_fork(_take_dance, arguments.folder / transfer, transfer)
+        _in_fork(take_dance, arguments.folder / transfer, transfer)
     names = [*arguments.pairs, *(clip.name for clip in arguments.films), *arguments.dances]
     folders = [arguments.folder / name for name in names]
     for folder in folders:
-        _in_fork(_segment, _clip(folder))
+        _in_fork(_segment, clip_of(folder))
     with recorded("puppet") as rows, ExitStack() as stack:
         if not arguments.each:
             rows += [_in_fork(_measured, folder) for folder in folders]
             return
         pairs = [
-            _Pair(folder, stack.enter_context(FullSizeFrames([_clip(folder)])), stride=_STRIDE)
+            _Pair(folder, stack.enter_context(FullSizeFrames([clip_of(folder)])), stride=_STRIDE)
             for folder in folders
         ]
         for pair in pairs:
@@ -222,8 +207,8 @@ class _Pair:
         self.poses = read_keypoints(folder / "truth.parquet")
         self.drawn = [at for at in range(self.poses.num_frames) if at % stride < 2]
         self.truth: dict[int, Frame] = {}
-        if (folder / _TRUTH).exists():
-            with FrameStore(folder / _TRUTH) as store:
+        if (folder / TRUTH).exists():
+            with FrameStore(folder / TRUTH) as store:
                 self.truth = {at: store[at] for at in self.drawn}
         self.boxes = all_regions(self.poses)
         for _ in frames.read([(0, index) for index in frames.clips[0].training]):
@@ -254,7 +239,7 @@ class _Pair:
             return fitting.target_appearance(self.frames, room, references)
 
     def draw(self, appearance: Appearance) -> dict[int, Frame]:
-        working = _working(self.poses)
+        working = working_size(self.poses)
         clip = Puppet(appearance, working).follow(self.poses.resized(working))
         room = resize(appearance.background, self.poses.image_size)
         drawn = {at: draw_puppet(clip, at, working, room) for at in self.drawn}
@@ -291,13 +276,13 @@ def _measured(folder: Path) -> dict[str, object]:
     cut: list[Sequence[CutPart | None]] = []
     cut_parts = fitting.cut_parts
     vars(fitting).update(cut_parts=lambda *of: cut.append(cut_parts(*of)) or cut[-1])
-    with FullSizeFrames([_clip(folder)]) as frames:
+    with FullSizeFrames([clip_of(folder)]) as frames:
         pair = _Pair(folder, frames, stride=1)
-        appearance = pair.fit("", _NUM_FRAMES)
+        appearance = pair.fit("", NUM_FRAMES)
         shown = pair.draw(appearance)
     scores = _by_group(pair.scored(shown, pair.drawn))
-    if (folder / _LABELS).exists():
-        scores["parts"] = _agreement(np.load(folder / _LABELS)["parts"], appearance, cut)
+    if (folder / LABELS).exists():
+        scores["parts"] = _agreement(np.load(folder / LABELS)["parts"], appearance, cut)
     best = {at: moved(frame, HALF_PIXEL[0]) for at, frame in pair.truth.items()}
     ceiling = _by_group(pair.scored(best, pair.drawn))
     return {
@@ -333,107 +318,6 @@ def _by_group(scores: _Scores) -> dict[str, list[float]]:
 def _error(values: Sequence[float]) -> float:
     """Standard error of their mean."""
     return round(float(np.std(values) / np.sqrt(len(values))), 5)
-
-
-def _film_actor(folder: Path, pair: str) -> None:
-    """Film an actor in a dance of their own, and in another one."""
-    if (folder / "truth.parquet").exists():
-        return
-    name, own_moves, moves = _PAIRS[pair]
-    actor, rate = load_actor(name, (_HEIGHT, _HEIGHT), 2), float(_RATE)
-
-    def dance(seconds: float, seed: int, moves: tuple[Move, ...]) -> Motion:
-        return compose(
-            round(seconds * rate), frame_rate=rate, beats_per_minute=112, seed=seed, moves=moves
-        )
-
-    def shots(motion: Motion, count: int) -> tuple[list[Frame], Keypoints, Sequence[np.ndarray]]:
-        kept = evenly_spaced(range(len(motion.angles)), count=count)
-        places, joints = zip(*(pose_actor(actor, motion, index) for index in kept), strict=True)
-        seen = np.array(
-            [actor.film.room.camera.project(each, (_HEIGHT, _HEIGHT)) for each in joints]
-        )
-        frames = [shoot(actor.film, points)[0] for points in places]
-        poses = true_keypoints(seen, size=(_HEIGHT, _HEIGHT), frame_rate=_RATE)
-        return frames, poses, places
-
-    own = dance(_FILM_SECONDS, 7, own_moves)
-    theirs = in_place_of(dance(_DANCE_SECONDS, 21, moves), own, actor)
-    film, poses, places = shots(own, _NUM_FRAMES)
-    truth, theirs_poses, _ = shots(theirs, len(theirs.angles))
-    _write(folder, (film, poses), theirs_poses, truth)
-    parts = part_of_faces(actor.film.dressed)
-    labels = [true_labels(actor.film, points, parts) for points in places]
-    np.savez_compressed(folder / _LABELS, parts=np.stack(labels))
-
-
-def _film_tail(folder: Path, clip: Path) -> None:
-    """Take frames of a clip from its beginning, and all of its end."""
-    if (folder / "truth.parquet").exists():
-        return
-    subject, video = clip.parts[-2:]
-    poses = read_keypoints(clip.parents[2] / "keypoints" / subject / f"{video}.parquet")
-    count = poses.num_frames
-    film = evenly_spaced(range(round(_TRAINED * count)), count=_NUM_FRAMES)
-    truth, dance = _shots(clip, poses, range(round(_TAIL * count), count))
-    _write(folder, _shots(clip, poses, film), dance, truth)
-
-
-def _shots(clip: Path, poses: Keypoints, chosen: Sequence[int]) -> tuple[list[Frame], Keypoints]:
-    """Frames of a clip's folder, and poses."""
-    size = _size(poses)
-    with FrameStore(detection_frames(clip)) as store:
-        frames = [resize(store[index], size) for index in chosen]
-    return frames, poses.part([*chosen]).resized(size)
-
-
-def _size(poses: Keypoints) -> tuple[int, int]:
-    return _HEIGHT, round(_HEIGHT * poses.image_size[1] / poses.image_size[0])
-
-
-def _take_dance(folder: Path, transfer: str) -> None:
-    """Take frames of the target's first clip, and the poses of a transfer."""
-    if (folder / "truth.parquet").exists():
-        return
-    names = load_section(Transfer, f"transfers.{transfer}")
-    clip = read_target_clips(names.target, NOTHING_HELD_OUT)[0]
-    film = evenly_spaced(clip.training, count=_NUM_FRAMES)
-    poses = read_keypoints(layout.poses_file(transfer))
-    _write(folder, _shots(clip.frames.parent, clip.keypoints, film), poses.resized(_size(poses)))
-
-
-def _write(
-    folder: Path, film: tuple[list[Frame], Keypoints], dance: Keypoints, truth: Sequence[Frame] = ()
-) -> None:
-    """The frames, and poses, of a target's film and of the dance that it is drawn in."""
-    folder.mkdir(parents=True, exist_ok=True)
-    frames, poses = film
-    small = _working(poses)
-    write_frames(folder / FULL_SIZE_FILE, iter(frames), frame_rate=_RATE)
-    (folder / DETECTION_FILE).unlink(missing_ok=True)
-    (folder / DETECTION_FILE).hardlink_to(folder / FULL_SIZE_FILE)
-    write_frames(
-        folder / layout.FRAMES_FILE, (resize(one, small) for one in frames), frame_rate=_RATE
-    )
-    write_keypoints(folder / "film.parquet", poses.resized(small))
-    if truth:
-        write_frames(folder / _TRUTH, iter(truth), frame_rate=_RATE)
-    write_keypoints(folder / "truth.parquet", dance)
-
-
-def _working(poses: Keypoints) -> tuple[int, int]:
-    height, width = poses.image_size
-    return _WORKING, round(width * _WORKING / height)
-
-
-def _clip(folder: Path) -> TargetClip:
-    file = folder / "film.parquet"
-    poses = read_keypoints(file)
-    every = range(poses.num_frames)
-    return TargetClip(
-        name="film", frames=folder / layout.FRAMES_FILE, keypoints=poses, keypoints_file=file,
-        training=every, held_out=range(len(every), len(every)), masks=folder / "masks.parquet",
-    )  # fmt: skip
 
 
 def _differences(
