@@ -50,17 +50,6 @@ def test_where_person_and_background_look_alike_the_mask_decides():
     assert np.abs(colors.astype(int) - mixed(room=PERSON + 5)).max() <= 5
 
 
-def test_what_the_empty_room_does_not_have_is_not_the_person_either():
-    """A box that is held, whose rim the mask takes for the hand."""
-    frame = mixed(room=np.array([150, 150, 80]))
-    alpha, colors = matte(frame, blurred(33))
-    assert np.abs(alpha / 255 - SHARE).max() < 0.1
-    edge = (SHARE > 0.2) & (SHARE < 0.8)
-    assert np.abs(colors[edge] - PERSON).max() < 12
-    everywhere = np.full((SIZE, SIZE), 1.0)  # nothing is beside
-    assert matte(frame, everywhere)[0].min() == 255
-
-
 def test_a_background_that_was_never_seen_changes_nothing():
     coverage = blurred(33)
     alpha, colors = matte(mixed(), coverage, known=False)

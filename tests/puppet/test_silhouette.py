@@ -91,26 +91,6 @@ def test_all_of_the_person_and_little_else_is_covered(thickness):
     assert covered[~person].sum() < 0.06 * person.sum()
 
 
-@pytest.mark.parametrize("thickness", [0.8, 1.0, 1.4])
-def test_radii_are_those_of_the_person(thickness):
-    """And what is beyond them, the same number of pixels as ever."""
-    keypoints = posed()
-    person = silhouette_of(keypoints, whole_mask(keypoints, thickness=thickness))
-    fitted = module.fit_radii(PARTS, [person])
-    for name in ("left_shin", "right_thigh", "left_forearm"):
-        usual, part = PARTS[NUMBER_OF[name]], fitted[NUMBER_OF[name]]
-        assert part.radius / usual.radius == pytest.approx(thickness, abs=0.2), name
-        assert part.radius * part.reach == pytest.approx(usual.radius * usual.reach)
-
-
-def test_radii_stay_within_limits():
-    keypoints = posed()
-    for level, limit in ((255, module._RADIUS_RANGE[1]), (0, 1)):
-        mask = np.full(PERSON_SIZE, level, np.uint8)
-        part = module.fit_radii(PARTS, [silhouette_of(keypoints, mask)])[NUMBER_OF["left_forearm"]]
-        assert part.radius == pytest.approx(limit * PARTS[NUMBER_OF["left_forearm"]].radius)
-
-
 def test_each_part_is_covered_where_it_is_painted(standing):
     _, masks = painted(posed())
     for name, mask in masks.items():

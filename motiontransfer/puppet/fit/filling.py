@@ -36,7 +36,9 @@ from motiontransfer.puppet.sharpness import (
 
 # Occluders.
 _NUM_COMPARED = 16  # references with which a part is compared, for the time it takes
-_SIDE_PX = 32  # longer side of the small copies that are compared: maps are not exact
+_COPY_PX = 64
+"""Longer side of the small copies that are compared. In half of it a ball before a thigh is hardly
+told; larger ones are slower, and maps are not exact."""
 _FEWEST_SHOWING = 5  # references that show the place: fewer tell nothing
 _ALIKE_SHARE = 0.25  # of them, up to which a color is an occluder's
 
@@ -48,7 +50,6 @@ _MOST_LEVELS = 254  # 255: not known
 _NUM_SOURCES = 3  # references from which one part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
 _BESIDE_LIMB, _BESIDE_HULL = 0.8, 0.35  # of a photo's parts, where it is made up, radii
-_LEAST_HALF_WIDTH = 0.15  # of a trunk in profile, whose joints lie on a line, share of its length
 _LEAST_SHOWN = 0.4  # share of the hidden places which a source must show
 
 
@@ -64,7 +65,7 @@ class SmallCopy(NamedTuple):
 def small_copy(
     colors: UInt8[np.ndarray, "height width 3"], coverage: UInt8[np.ndarray, "height width"]
 ) -> SmallCopy:
-    zoom = min(_SIDE_PX / max(coverage.shape), 1.0)
+    zoom = min(_COPY_PX / max(coverage.shape), 1.0)
     height, width = (max(round(zoom * side), 1) for side in coverage.shape)
     small = partial(cv2.resize, dsize=(width, height), interpolation=cv2.INTER_AREA)
     return SmallCopy(small(colors), small(coverage), zoom)
@@ -214,24 +215,21 @@ class _PartViews:
         return relative_sharpness(measured, self.alike, num_similar=num_similar)
 
     def _inside(self, reference: int) -> Mask:
-        """Of a patch, what lies in the hull of the part's joints, widened in profile.
+        """Of a patch, what lies in the hull of the part's joints, of a photo's also near to it.
 
-        Of a photo's, what lies near to it: no other frame tells where it ends.
+        No other frame tells where that ends.
         """
         points, found = self.poses.joints(self.part.joints, reference)
         inside = np.zeros_like(self.cut[reference].coverage)
         if found.any():
             corners = points[found] - self.cut[reference].corner
             hull = cv2.convexHull(corners.round().astype(np.int32))
-            short, long = sorted(cv2.minAreaRect(hull)[1])
-            half = _LEAST_HALF_WIDTH * long - short / 2
+            cv2.fillConvexPoly(inside, hull, 255)
             if self.other_side is not None:
                 beside = _BESIDE_LIMB if self.part.is_limb else _BESIDE_HULL
                 radius_px = self.part.radius * self.height_px * self.scales[reference]
-                half = max(half, beside * radius_px)
-            wider_px = int(np.clip(half, 0, max(inside.shape)))
-            cv2.fillConvexPoly(inside, hull, 255)
-            cv2.polylines(inside, [hull], True, 255, 1 + 2 * wider_px)
+                wider_px = min(int(beside * radius_px), max(inside.shape))
+                cv2.polylines(inside, [hull], True, 255, 1 + 2 * wider_px)
         return inside
 
     def _face(self, reference: int) -> Float[np.ndarray, "joints 2"] | None:
@@ -339,7 +337,6 @@ def fill_hidden(
         The patches, and the levels by which each part looks different in two references.
 
     Args:
-        parts: with the usual radii, as of outlines that are compared between references.
         poses: of the references.
         persons: the whole person in each reference, in the colors of the cut parts.
         height_px: of the upright body at scale 1.

@@ -31,7 +31,7 @@ from motiontransfer.puppet.fit.edges import (
 from motiontransfer.puppet.fit.filling import fill_hidden
 from motiontransfer.puppet.fit.full_size import FullSizeFrames, ImagesOnDisk
 from motiontransfer.puppet.fit.overlays import behind_overlays
-from motiontransfer.puppet.fit.silhouette import Silhouette, fit_radii, shows_skirt, silhouette
+from motiontransfer.puppet.fit.silhouette import Silhouette, shows_skirt, silhouette
 from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
 from motiontransfer.video.color import Frame, MaskedFrame
@@ -199,14 +199,12 @@ def fit_appearance(
         frames=frames,
     )
     has_skirt = shows_skirt(body_parts(skeleton), references.silhouettes())
-    usual = body_parts(skeleton, has_skirt=has_skirt)
-    parts = fit_radii(usual, references.silhouettes())
-    if background.of_photo:
-        parts = tuple(map(_with_dress, parts))
+    parts = body_parts(skeleton, has_skirt=has_skirt)
+    cut_by = tuple(map(_with_dress, parts)) if background.of_photo else parts
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
         shares = [
             _Share(
-                parts=parts,
+                parts=cut_by,
                 background=background,
                 references=references.share(slice(first, first + _SHARE)),
                 file=Path(folder) / f"references from {first} on",
@@ -218,7 +216,7 @@ def fit_appearance(
         cut = chain.from_iterable(track(cut, "cutting body parts", total=len(shares)))
         stored, persons = zip(*cut, strict=True)
         patches, differences = fill_hidden(
-            usual,
+            parts,
             poses,
             scales,
             stored,

@@ -20,12 +20,9 @@ _BLUR = 0.006  # from the background, within which pixels are mixtures: what a c
 
 # Levels of 255, as Euclidean distances of RGB.
 _UNLIKE_BOTH = 25.0  # above noise off all mixtures of F and B: wholly another color
-_CONTRAST = 40.0
-"""Between F and B, at which mask and mixture count alike; off the background, from which it is an
-object's and no shadow's, wholly at twice as many."""
+_CONTRAST = 40.0  # between F and B, at which mask and mixture count alike
 _ALIKE = 60.0  # between two parts' colors: they tell nothing; at twice as many they do
 OTHER_COLOR = 90.0  # from which a color is another one; wholly at twice as many
-_SHADELESS = np.array((1, 2, 2), np.float32)  # weights of Y, Cr, Cb: shade and folds change Y most
 
 _FEWEST_SURE = 10  # pixels, to tell a thing by its colors
 _CUTS = 2  # of the graph, each with the color models of the one before
@@ -64,9 +61,6 @@ def person_matte(
     band = np.flatnonzero(in_band & is_known)
     by_mask = alpha.ravel()[band]
     colors_in, inside, outside = (_channels(image, band) for image in (frame, person, background))
-    objects = _objects(small, background, is_beside=~may_be)
-    color, share = (cv2.resize(image, whole) for image in objects)
-    outside += share.ravel()[band] * (_channels(color, band) - outside)
     unmixed, unlike_both = _unmixed(colors_in, inside, outside, by_mask)
     alpha.ravel()[band] = unmixed
     # Mixtures lie beside the background: farther from it a pixel has another color of the person.
@@ -79,27 +73,6 @@ def person_matte(
     colors = frame.copy()
     colors.reshape(-1, 3)[band[changed]] = (colors_in[:, changed] + changes).round().clip(0, 255).T
     return cv2.convertScaleAbs(alpha, alpha=255), colors
-
-
-def _objects(
-    small: UInt8[np.ndarray, "rows columns 3"],
-    background: UInt8[np.ndarray, "height width 3"],
-    *,
-    is_beside: Bool[np.ndarray, "rows columns"],
-) -> tuple[UInt8[np.ndarray, "rows columns 3"], Float32[np.ndarray, "rows columns"]]:
-    """Nearest color beside the person, and how surely it is no background: a ball, a box.
-
-    Args:
-        is_beside: pixels that surely do not show the person.
-    """
-    if not is_beside.any():
-        return small, np.zeros(is_beside.shape, np.float32)
-    room = cv2.resize(background, small.shape[1::-1], interpolation=cv2.INTER_AREA)
-    everywhere = np.ones_like(is_beside)
-    both = _nearest(np.dstack([small, room]), is_beside, everywhere)
-    color, usual = (colors.reshape(small.shape) for colors in np.hsplit(both, 2))
-    apart = np.linalg.norm(color.astype(np.float32) - usual, axis=2)
-    return color, ((apart - _CONTRAST) / _CONTRAST).clip(0, 1)
 
 
 def share_by_color(
@@ -149,8 +122,7 @@ def grab_cut(
     share = np.ones(beyond.shape, np.float32)
     if np.count_nonzero(beyond) < _FEWEST_SURE or not surely.any():
         return share
-    colors = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
-    own, other = (_SHADELESS * c for c in (colors[surely], _nearest(colors, beyond, surely)))
+    own, other = (c.astype(np.float32) for c in (image[surely], _nearest(image, beyond, surely)))
     to_own, to_other = (np.linalg.norm(own - c, axis=1) for c in (np.median(own, axis=0), other))
     surely = surely.copy()
     surely[surely] = to_own < to_other

@@ -1,12 +1,12 @@
 """Silhouette of a person in one frame: a mask, and distances from the bones of body parts.
 
-A part's radius is where masks mostly end. Masks and distances are smooth: they are of a coarse
-image, each in a box of its own, and coverage is interpolated.
+Masks and distances are smooth: they are of a coarse image, each in a box of its own, and coverage
+is interpolated.
 """
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -19,11 +19,7 @@ from motiontransfer.puppet.parts import SKIRT, BodyPart, BodyPoses
 # The person.
 _PADDING = 0.12  # of the box around the joints, share of the body's height: hair and shoes
 _MASK_EDGE = (0.3, 0.7)  # probability of the person: nothing of the pixel, all of it
-
-# Radii of a person.
-_RADIUS_RANGE = (0.7, 1.6)  # of fitted radii, relative to the usual ones
-_RADIUS_BINS = 40  # of the distances up to the largest
-_ALONE = 2.0  # from all other parts, beyond which a pixel near a part is that part's alone
+_BESIDE_PART = 2.0  # radii from a part's bones, within which others are told how far it is
 
 # Skirt.
 _MIDDLE = 0.3, 0.7  # of the thighs, shares of their length; above, trousers too are between them
@@ -139,33 +135,6 @@ class Distance(NamedTuple):
         return distance
 
 
-def fit_radii(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) -> tuple[BodyPart, ...]:
-    """The parts with the largest radii within which masks are mostly the person."""
-    low, high = _RADIUS_RANGE
-    edges = np.linspace(0, high, _RADIUS_BINS + 1)
-    covered, total = np.zeros((2, len(parts), _RADIUS_BINS))
-    for person in silhouettes:
-        nearest, second = np.full((2, *person.coverage.shape), FAR, np.float32)
-        distances = part_distances(parts, person)
-        for (x0, y0, x1, y1), radii in distances:
-            first, other = (field[y0:y1, x0:x1] for field in (nearest, second))
-            np.minimum(other, np.maximum(first, radii), out=other)
-            np.minimum(first, radii, out=first)
-        for number, ((x0, y0, x1, y1), radii) in enumerate(distances):
-            # Within `high` of one part and far from all others: it is the nearest.
-            own = (radii < high) & (second[y0:y1, x0:x1] > _ALONE)
-            weights = person.coverage[y0:y1, x0:x1][own]
-            total[number] += np.histogram(radii[own], edges)[0]
-            covered[number] += np.histogram(radii[own], edges, weights=weights)[0]
-    is_person = covered >= 0.5 * np.maximum(total, 1)
-    fitted = []
-    for part, inside in zip(parts, is_person, strict=True):
-        factor = float(edges[np.flatnonzero(inside)[-1] + 1]) if inside.any() else 1.0
-        factor = min(max(factor, low), high)
-        fitted.append(replace(part, radius=factor * part.radius, reach=part.reach / factor))
-    return tuple(fitted)
-
-
 def shows_skirt(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) -> bool:
     """Whether masks show the person between the middles of the thighs, wherever these are apart."""
     beside = [part for part in parts if part.meets(SKIRT)]
@@ -197,7 +166,7 @@ def part_distances(parts: Sequence[BodyPart], person: Silhouette) -> list[Distan
         drawn = _pixels(np.concatenate([hull, *bones]))
         low = high = np.zeros(2, np.int32)
         if len(drawn):
-            reach_px = math.ceil(max(part.reach, _ALONE) * radius_px) + 1
+            reach_px = math.ceil(max(part.reach, _BESIDE_PART) * radius_px) + 1
             low = np.clip(drawn.min(axis=0) - reach_px, 0, limit).astype(np.int32)
             high = np.clip(drawn.max(axis=0) + reach_px + 1, low, limit)
         away = np.ones((high - low)[::-1], np.uint8)
