@@ -55,6 +55,10 @@ def copy_of(colors):
     return small_copy(colors, np.full(colors.shape[:2], 255, np.uint8))
 
 
+def occluded(colors, others, *, has_sides=True):
+    return occluder_mask(copy_of(colors), others, has_sides=has_sides)
+
+
 def plain(height=32, width=32, *, level=60):
     return np.full((height, width, 3), level, np.uint8)
 
@@ -66,16 +70,17 @@ def marked(side, *, at=8, level=255):
 
 
 @pytest.mark.parametrize(
-    ("colors", "share"),
+    ("colors", "has_sides", "share"),
     [
-        (marked(6), (8 / 32) ** 2),  # with the pixels around, which it colors
-        (marked(6, level=100), 0),  # too alike
-        (marked(2), 0),  # an edge a pixel beside
-        (marked(24, at=2), 0),  # more than half: another view
+        (marked(6), True, (8 / 32) ** 2),  # with the pixels around, which it colors
+        (marked(6, level=100), True, 0),  # too alike
+        (marked(2), True, 0),  # an edge a pixel beside
+        (marked(24, at=2), True, 0),  # more than half: a back
+        (marked(24, at=2), False, (26 / 32) ** 2),  # a ball before most of a shin seen from its end
     ],
 )
-def test_a_blob_of_another_color_is_an_occluder(colors, share):
-    found = occluder_mask(copy_of(colors), [(copy_of(plain()), np.eye(2, 3))] * 5)
+def test_a_blob_of_another_color_is_an_occluder(colors, has_sides, share):
+    found = occluded(colors, [(copy_of(plain()), np.eye(2, 3))] * 5, has_sides=has_sides)
     assert found.mean() == pytest.approx(share)
 
 
@@ -84,7 +89,7 @@ def test_an_occluder_goes_on_where_fewer_references_contradict_it():
     ball, half, more = marked(12), plain(), plain()
     half[8:14, 8:20] = more[8:10, 8:20] = 255
     others = [half] * 3 + [more] * 2 + [plain()] * 3
-    found = occluder_mask(copy_of(ball), [(copy_of(other), np.eye(2, 3)) for other in others])
+    found = occluded(ball, [(copy_of(other), np.eye(2, 3)) for other in others])
     assert found[11:20, 8:20].all()
     assert not found[:9].any()
 
@@ -130,17 +135,17 @@ def test_other_references_are_mapped_to_the_part_in_their_own_size():
     own = marked(6)
     large = cv2.resize(own, (64, 64), interpolation=cv2.INTER_NEAREST)
     moved = np.array([(0.5, 0, 0), (0, 0.5, 0)])
-    assert not occluder_mask(copy_of(own), [(copy_of(large), moved)] * 5).any()
-    assert occluder_mask(copy_of(own), [(copy_of(large), moved + np.array((0, 0, 12)))] * 5).any()
+    assert not occluded(own, [(copy_of(large), moved)] * 5).any()
+    assert occluded(own, [(copy_of(large), moved + np.array((0, 0, 12)))] * 5).any()
 
 
 def test_references_that_do_not_show_the_place_do_not_count():
     """Five of six are covered elsewhere alone."""
-    mark, hidden = copy_of(marked(6)), np.full((32, 32), 255, np.uint8)
+    mark, hidden = marked(6), np.full((32, 32), 255, np.uint8)
     hidden[4:20, 4:20] = 0
     blind = (SmallCopy(plain(), hidden, 1.0), np.eye(2, 3))
-    assert not occluder_mask(mark, [blind] * 5 + [(copy_of(plain()), np.eye(2, 3))] * 4).any()
-    assert occluder_mask(mark, [blind] * 5 + [(copy_of(plain()), np.eye(2, 3))] * 5).any()
+    assert not occluded(mark, [blind] * 5 + [(copy_of(plain()), np.eye(2, 3))] * 4).any()
+    assert occluded(mark, [blind] * 5 + [(copy_of(plain()), np.eye(2, 3))] * 5).any()
 
 
 @pytest.mark.parametrize("num_spotted", [1, 2])

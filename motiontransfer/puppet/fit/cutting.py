@@ -82,7 +82,9 @@ class CutPart:
         covered = self.coverage[box] + shown
         share = (shown / np.maximum(covered, 1))[..., None]
         color = self.colors[box].astype(np.float32)
-        color += share * (cv2.warpAffine(other.colors, matrix, size)[box] - color)
+        # Beyond its box no color is known: those at its edge go on.
+        edge = cv2.BORDER_REPLICATE
+        color += share * (cv2.warpAffine(other.colors, matrix, size, borderMode=edge)[box] - color)
         return CutPart(
             corner=self.corner,
             colors=_replaced(self.colors, box, color),

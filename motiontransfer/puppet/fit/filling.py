@@ -50,7 +50,7 @@ _MOST_LEVELS = 254  # 255: not known
 _NUM_SOURCES = 3  # references from which one part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
 _BESIDE_LIMB, _BESIDE_HULL = 0.8, 0.35  # of a photo's parts, where it is made up, radii
-_LEAST_SHOWN = 0.4  # share of the hidden places which a source must show
+_LEAST_SHOWN = 0.2  # share of the hidden places which a source must show; some no frame shows
 
 
 class SmallCopy(NamedTuple):
@@ -72,12 +72,13 @@ def small_copy(
 
 
 def occluder_mask(
-    part: SmallCopy, others: Iterable[tuple[SmallCopy, Map]]
+    part: SmallCopy, others: Iterable[tuple[SmallCopy, Map]], *, has_sides: bool
 ) -> Float32[np.ndarray, "rows columns"]:
     """Pixels whose color most other references contradict: 1 there, 0 elsewhere.
 
     Args:
         others: the part in other references, and maps from there to this one.
+        has_sides: what is contradicted in more than half is another side of it, and no occluder.
     """
     shown, alike = np.zeros((2, *part.coverage.shape), np.int32)
     for other, matrix in others:
@@ -92,7 +93,8 @@ def occluder_mask(
     # Not edges that lie a pixel beside, as these maps may.
     square = np.ones((3, 3), np.uint8)
     found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, square) > 0
-    if not 0 < np.count_nonzero(found) <= np.count_nonzero(covered) / 2:  # more: another side
+    is_another_side = has_sides and np.count_nonzero(found) > np.count_nonzero(covered) / 2
+    if is_another_side or not found.any():
         return np.zeros(found.shape, np.float32)
     # It goes on in its colors up to where most others show them: a ball comes to a knee again.
     away = np.linalg.norm(part.colors - np.median(part.colors[found], axis=0), axis=2)
@@ -180,7 +182,8 @@ class _PartViews:
         compared = evenly_spaced(alike, count=_NUM_COMPARED)
         others = (self._small[other] for other in compared)
         maps = self.maps(compared, reference)
-        return occluder_mask(self._small[reference], zip(others, maps, strict=True))
+        shown = zip(others, maps, strict=True)
+        return occluder_mask(self._small[reference], shown, has_sides=self.part.is_solid)
 
     @cached_property
     def _small(self) -> dict[int, SmallCopy]:

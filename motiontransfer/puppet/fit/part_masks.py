@@ -20,35 +20,35 @@ from motiontransfer.puppet.masks import Mask, disc_of
 from motiontransfer.puppet.parts import BodyPart
 from motiontransfer.video.color import Frame
 
-# All that follows is in radii of a part, from its bones. A pair (full, none) is a smooth edge: all
-# up to the first distance, less and less up to the second, nothing beyond. A solid part's bones
-# join joints that lie at its outline, not along its middle: its limits are smaller.
+# All that follows is in radii of a part, from its bones: how far something reaches, with a smooth
+# edge. A solid part's bones join joints that lie at its outline, not along its middle: its limits
+# are smaller.
+_EDGE = 0.3  # width of smooth edges, at their end; from .2 to .6 they look alike
 
 # Coverage near the bones. Larger: background enters where the mask rightly ends. Smaller: limbs
 # break where the mask, which is coarse, misses them.
-_CORE, _SOLID_CORE = (0.55, 0.8), (0.1, 0.3)
+_CORE, _SOLID_CORE = 0.8, 0.35
 
 # The place of a part between others.
-_OVERLAP = 1.2  # by which it reaches to where another one is nearer: no gap when a joint bends
-_SLEEVE_OVERLAP = 0.4  # the same of a trunk with an upper arm, whose sleeve would hang at it
-_EDGE = 0.2  # width of smooth edges: less and less of a part up to there
-_HINGE_EDGE = 0.9  # the same of its overlap with a limb behind, which lies under it
-_ABOVE_SHOULDERS = (1.2, 1.5)  # of a trunk: farther up is hair, which turns with the head
-_CLOSE = (0.875, 1.5)  # to a part's bones: it may be that part
-_REACH_AT_OTHERS = 1.1
+_OVERLAP = 1.25  # by which it reaches to where another one is nearer: no gap when a joint bends
+_SLEEVE_OVERLAP = 0.45  # the same of a trunk with an upper arm, whose sleeve would hang at it
+_HINGE_EDGE = 0.9  # of its overlap with a limb behind, which lies under it
+_ABOVE_SHOULDERS = 1.5  # of a trunk: farther up is hair, which turns with the head
+_CLOSE = 1.35  # to a part's bones: it may be that part
+_REACH_AT_OTHERS = 1.15
 """Its reach where no silhouette ends it: before a part behind, and of a trunk behind an arm, whose
 rim would be taken for the trunk's own."""
 
 # Head.
-_JAW = (0.6, 0.85)  # below the hull of its face: there the neck begins
+_JAW = 0.85  # below the hull of its face: there the neck begins
 _SHOULDERS = 2.0  # from the trunk; with 1 a strip of a blurred rim stays
 _HAIR = 1.5  # above the mouth, up to which there is hair around that hull
 
 # What a part hides of those behind. Larger: less is shown of them, and filled from other frames.
 # Smaller: they show the edge of the part before them.
-_HIDES, _SOLID_HIDES = (0.6, 1.1), (0.2, 0.5)
-_HAND_HIDES = (2.0, 3.0)  # of a hand before trunk, neck or head: it blurs as it moves
-_JOINT_DISC = (1.2, 1.6)  # around a joint, within which a part does not hide one that it meets
+_HIDES, _SOLID_HIDES = 1.0, 0.5
+_HAND_HIDES = 2.4  # of a hand before trunk, neck or head: it blurs as it moves
+_JOINT_DISC = 1.55  # around a joint, within which a part does not hide one that it meets
 
 # The rim of a part between the cut along another one in front and the person's outline.
 _THIN = 0.35  # thinner than twice that it goes: elsewhere it would be a string or a wedge
@@ -119,7 +119,7 @@ def part_masks(
         seen, hidden = mask * shown, mask * (1 - shown)
         if not part.changes_fast:
             if part.is_solid or part.is_neck or is_photo:  # beyond is what is in front
-                hidden *= np.clip((_REACH_AT_OTHERS - distance) / _EDGE, 0, 1)
+                hidden *= _within(distance, _REACH_AT_OTHERS)
             disc = disc_of(_THIN * part.radius * person.height_px)
             kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
             beside_hidden = cv2.dilate(hidden, disc)
@@ -149,9 +149,9 @@ def _mask_by_distance(
             edge = _HINGE_EDGE if is_under else _EDGE
             has_sleeve = part.is_trunk and parts[other].is_arm and part.meets(parts[other])
             overlap = _SLEEVE_OVERLAP if has_sleeve else _OVERLAP
-            mask = np.minimum(mask, np.clip((distance + overlap - own) / edge, 0, 1))
+            mask = np.minimum(mask, _within(own - distance, overlap, edge=edge))
     reach = part.reach + (_REACH_AT_OTHERS - part.reach) * before_others
-    return mask * np.clip((reach - own) / _EDGE, 0, 1)
+    return mask * _within(own, reach)
 
 
 def _share_below_shoulders(part: BodyPart, person: Silhouette, box: Box) -> Field | float:
@@ -215,12 +215,12 @@ def _share_by_jaw(
     is_below = (columns - mouth[0]) * x + (rows - mouth[1]) * y > 0
     neck = next((distances[n] for n in distances if parts[n].is_neck), own)
     trunk = next((distances[n] for n in distances if parts[n].is_trunk), own)
-    inside, beyond = _JAW
-    is_beside = (person.coverage[box[1] : box[3], box[0] : box[2]] >= 1) & (own > beyond)
-    at_shoulders = ~is_below & (trunk < _SHOULDERS) & (own > inside)
+    is_outside = own > _JAW - _EDGE
+    is_beside = (person.coverage[box[1] : box[3], box[0] : box[2]] >= 1) & (own > _JAW)
+    at_shoulders = ~is_below & (trunk < _SHOULDERS) & is_outside
     skin, cloth = is_beside & is_below & (neck < _SURE), is_beside & (trunk < _SURE)
     hair = is_beside & ~is_below & ~at_shoulders & (own < _HAIR)
-    has_skin = share_by_color(frame, is_below & (own > inside), one=skin, other=hair)
+    has_skin = share_by_color(frame, is_below & is_outside, one=skin, other=hair)
     has_hair = np.clip(1 - 2 * has_skin, 0, 1)
     no_cloth = share_by_color(frame, at_shoulders, one=hair, other=cloth)
     return np.where(is_below, np.maximum(_within(own, _JAW), has_hair), no_cloth)
@@ -250,7 +250,7 @@ def _shares_by_color(
     apart = {n for n in distances if not part.meets(parts[n]) or parts[n].is_solid or part.is_solid}
     behind = nearest(n for n in distances if n in apart and n < number)
     before = nearest(n for n in in_front if n in apart)
-    is_shown = is_person & (nearest(in_front) > _CLOSE[1])
+    is_shown = is_person & (nearest(in_front) > _CLOSE)
     inside = own < part.reach  # beyond, it has nothing
 
     sure, close = is_shown & (own < _SURE), _within(behind, _CLOSE)
@@ -261,9 +261,9 @@ def _shares_by_color(
         probably, at_edge = (own < _PROBABLY) | (arm < _SURE), np.ones_like(own)
         not_behind = grab_cut(frame, surely=sure, probably=probably, possibly=inside)
         if not part.is_hand:
-            not_behind = np.maximum(not_behind, _within(own, (_SURE, _SURE + _EDGE)))
+            not_behind = np.maximum(not_behind, _within(own, _SURE + _EDGE))
     else:
-        at_edge = np.clip((own - _SURE) / _EDGE, 0, 1) * close
+        at_edge = (1 - _within(own, _SURE + _EDGE)) * close
         beyond = is_shown & ~inside & (behind < _PROBABLY)
         not_behind = share_by_color(frame, inside & (at_edge > 0), one=sure, other=beyond)
     near = _within(before, _CLOSE)
@@ -274,8 +274,10 @@ def _shares_by_color(
 
 
 def _within(
-    distance: Float[np.ndarray, "height width"], limits: tuple[float, float]
+    distance: Float[np.ndarray, "height width"],
+    reach: Float[np.ndarray, "height width"] | float,
+    *,
+    edge: float = _EDGE,
 ) -> Float[np.ndarray, "height width"]:
-    """1 up to the first limit, falling to 0 at the second."""
-    full, none = limits
-    return np.clip((none - distance) / (none - full), 0, 1)
+    """1 up to an edge's width before the reach, falling to 0 there."""
+    return np.clip((reach - distance) / edge, 0, 1)
