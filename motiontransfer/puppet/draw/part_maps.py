@@ -26,8 +26,10 @@ _Numbers = Complex128[np.ndarray, "*maps"] | np.complex128
 _Reals = Float64[np.ndarray, "*maps"] | float
 
 # Limits.
-_LENGTH_RANGE = (0.6, 1.6)  # of a limb, relative to its width: what is seen nearly end on stays so
-_SIZE_RANGE = (0.75, 1.33)  # of a rigid part, relative to the body
+_LARGEST_STRETCH = (
+    1.6  # of a limb, either way, beside its width: what is seen from its end stays so
+)
+_LARGEST_GROWTH = 1.33  # of a rigid part, either way, relative to the body
 _MIN_LIMB_PX = 1  # length of a limb that is seen end on: it has no direction
 _LEAST_WIDTH = 0.7  # of a torso, relative to the body: in profile its corners lie on a line
 _STIFFNESS = 0.05  # weight, 0 to 1, of a similarity in the torso's affine map
@@ -65,11 +67,10 @@ def part_map(
 
 def _limb_map(along_a: _Numbers, along_b: _Numbers, scale: _Reals) -> tuple[_Numbers, _Numbers]:
     """Another length along the line, and the body's size across."""
-    low, high = _LENGTH_RANGE
     length_a, length_b = np.abs(along_a), np.abs(along_b)
     has_direction = np.minimum(length_a, length_b) >= _MIN_LIMB_PX
     stretch = length_b / np.maximum(length_a, _MIN_LIMB_PX)
-    stretch = np.minimum(np.maximum(stretch, low * scale), high * scale)
+    stretch = _within_factor(stretch, scale, _LARGEST_STRETCH)
     stretch = scale + has_direction * (stretch - scale)
     turned = (stretch + scale) / 2 * _direction(has_direction * along_b * along_a.conj())
     return turned, (stretch - scale) / 2 * _direction(along_b * along_a)
@@ -77,10 +78,9 @@ def _limb_map(along_a: _Numbers, along_b: _Numbers, scale: _Reals) -> tuple[_Num
 
 def _similarity(x: _Points, y: _OfPose, scale: _Reals) -> tuple[_Numbers, float]:
     """The similarity of centered points in least squares (Umeyama 1991)."""
-    low, high = _SIZE_RANGE
     product = (x.conj() * y).sum(axis=-1)
     size = np.abs(product) / np.maximum(_square(x), 1e-6)
-    size = np.minimum(np.maximum(size, low * scale), high * scale)
+    size = _within_factor(size, scale, _LARGEST_GROWTH)
     return size * _direction(product), 0.0
 
 
@@ -99,6 +99,10 @@ def _affine_map(x: _Points, y: _OfPose, scale: _Reals) -> tuple[_Numbers, _Numbe
     least = _LEAST_WIDTH * scale
     wide, narrow = np.maximum(wide, least), np.copysign(np.maximum(np.abs(narrow), least), narrow)
     return (wide + narrow) / 2 * _direction(turned), (wide - narrow) / 2 * _direction(mirrored)
+
+
+def _within_factor(size: _Reals, scale: _Reals, factor: float) -> _Reals:
+    return np.minimum(np.maximum(size, scale / factor), scale * factor)
 
 
 def _square(points: _Points) -> _Reals:

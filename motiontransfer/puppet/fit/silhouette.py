@@ -18,11 +18,11 @@ from motiontransfer.puppet.parts import SKIRT, BodyPart, BodyPoses
 
 # The person.
 _PADDING = 0.12  # of the box around the joints, share of the body's height: hair and shoes
-_MASK_EDGE = (0.3, 0.7)  # probability of the person: nothing of the pixel, all of it
+_MASK_EDGE = 0.3  # probability of the person up to which a pixel is not theirs, or of the room
 _BESIDE_PART = 2.0  # radii from a part's bones, within which others are told how far it is
 
 # Skirt.
-_MIDDLE = 0.3, 0.7  # of the thighs, shares of their length; above, trousers too are between them
+_ENDS = 0.3  # of the thighs, share of their length: trousers too are between the upper ones
 _BESIDE = 1.5  # from the thighs, beyond which what is between them is cloth
 _SKIRT_SHARE = 0.8  # of what is between them, from which there is a skirt
 
@@ -102,14 +102,13 @@ def silhouette(
     high = np.clip(np.ceil(joints.max(axis=0) + padding), low + 1, limit).astype(int)
     (x0, y0), (x1, y1) = low.tolist(), high.tolist()
     probability = cv2.resize(mask, coarse_size[::-1])[y0:y1, x0:x1] / np.float32(255)
-    background, person = _MASK_EDGE
     return Silhouette(
         poses=poses,
         index=index,
         box=(x0, y0, x1, y1),
         height_px=height_px,
         zoom=np.array(frame_size[::-1]) / limit,
-        coverage=np.clip((probability - background) / (person - background), 0, 1),
+        coverage=np.clip((probability - _MASK_EDGE) / (1 - 2 * _MASK_EDGE), 0, 1),
     )
 
 
@@ -144,7 +143,7 @@ def shows_skirt(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) ->
         if not found.all():
             continue
         hips, knees = points[:2], points[2:]
-        middle = np.concatenate([hips + share * (knees - hips) for share in _MIDDLE])
+        middle = np.concatenate([hips + share * (knees - hips) for share in (_ENDS, 1 - _ENDS)])
         between = np.zeros_like(person.coverage)
         cv2.fillConvexPoly(between, cv2.convexHull(_pixels(middle)), 1)
         for (x0, y0, x1, y1), radii in part_distances(beside, person):
