@@ -72,11 +72,11 @@ def marked(side, *, at=8, level=255):
 @pytest.mark.parametrize(
     ("colors", "has_sides", "share"),
     [
-        (marked(6), True, (8 / 32) ** 2),  # with the pixels around, which it colors
+        (marked(6), True, (10 / 32) ** 2),  # with the pixels around, which it colors
         (marked(6, level=100), True, 0),  # too alike
         (marked(2), True, 0),  # an edge a pixel beside
         (marked(24, at=2), True, 0),  # more than half: a back
-        (marked(24, at=2), False, (26 / 32) ** 2),  # a ball before most of a shin seen from its end
+        (marked(24, at=2), False, (28 / 32) ** 2),  # a ball before most of a shin seen from its end
     ],
 )
 def test_a_blob_of_another_color_is_an_occluder(colors, has_sides, share):

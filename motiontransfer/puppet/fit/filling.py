@@ -91,8 +91,8 @@ def occluder_mask(
     covered = part.coverage > SOLID
     found = covered & (shown >= _FEWEST_SHOWING) & (alike <= _ALIKE_SHARE * shown)
     # Not edges that lie a pixel beside, as these maps may.
-    square = np.ones((3, 3), np.uint8)
-    found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, square) > 0
+    beside, around = (np.ones((side, side), np.uint8) for side in (3, 5))
+    found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, beside) > 0
     is_another_side = has_sides and np.count_nonzero(found) > np.count_nonzero(covered) / 2
     if is_another_side or not found.any():
         return np.zeros(found.shape, np.float32)
@@ -101,7 +101,7 @@ def occluder_mask(
     goes_on = covered & (2 * alike <= shown) & (away < OTHER_COLOR)
     _, objects = cv2.connectedComponents((found | goes_on).astype(np.uint8))
     found = np.isin(objects, objects[found])
-    return cv2.dilate(found.astype(np.float32), square)
+    return cv2.dilate(found.astype(np.float32), around)  # its blurred rim
 
 
 @dataclass(frozen=True, kw_only=True)
