@@ -40,6 +40,7 @@ _FEWEST_FRAMES = 0.05  # share of the frames that have to show a pixel: masks ar
 
 # Distance of the person from a pixel, shares of the body's height.
 _SURELY_FREE = 0.05  # it does so even where masks are too small
+_RIM = 0.01  # it shows the person's edge, where nothing beside it was ever seen
 _UNSHADED = 0.5  # it is without a soft shadow: the farthest that is told, 255
 
 # Shadows.
@@ -133,7 +134,7 @@ def room_behind(
     hidden = np.asarray(~shows_background.any(axis=0), np.uint8)
     small = resampled(seen, hidden.shape)
     hidden[_specks(small, hidden, height_px)] = 1
-    rim = 2 * round(MASK_ERROR * height_px) + 1  # the person's edge, nothing beside was ever seen
+    rim = 2 * round(_RIM * height_px) + 1
     is_hidden = resampled(cv2.dilate(hidden, np.ones((rim, rim))), size) > 0
     return inpainted(fused(seen, images, shows_background, is_hidden), is_hidden), is_hidden
 
