@@ -25,18 +25,18 @@ _MIDPOINTS = ("shoulder", "hip", "ear", "eye", "mouth")
 _HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_mouth", "right_mouth")
 _TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 
-# Usual radius of each part, a share of the body's height.
-_RADII = {
-    "thigh": 0.055,
-    "shin": 0.04,
-    "foot": 0.025,
-    "neck": 0.04,
-    "torso": 0.045,
-    "head": 0.06,
-    "upper_arm": 0.04,
-    "forearm": 0.03,
-    "hand": 0.016,
+_SIZES = {
+    "thigh": (0.055, 1.6),
+    "shin": (0.04, 1.5),
+    "foot": (0.025, 1.5),
+    "neck": (0.04, 1.8),
+    "torso": (0.045, 3.0),  # in profile its hull is a line, from which back and belly are far
+    "head": (0.06, 2.0),
+    "upper_arm": (0.04, 1.4),
+    "forearm": (0.03, 1.4),
+    "hand": (0.016, 1.5),
 }
+"""Usual radius of each part, a share of the body's height, and its reach, in radii."""
 
 # Size of the body.
 _LENGTH_QUANTILE = 0.9  # over time: a limb is as long as it is seen when parallel to the image
@@ -58,7 +58,7 @@ class BodyPart:
     """Joints to which its map is fitted."""
     radius: float
     """Radius of its cross-section, as a share of the body's height."""
-    reach: float = 1.5
+    reach: float
     """Distance from its bones up to which hair and clothes belong to it, in radii."""
     fitted_share: float = 0.0
     """Weight, 0 to 1, of the joint distance after a similarity fit; the rest is measured without.
@@ -203,7 +203,7 @@ def _limbs(segment: str, *, neighbor: str | None = None) -> Iterator[BodyPart]:
     Args:
         neighbor: neighboring segment.
     """
-    parent = BODY_TREE[segment].parent
+    parent, (radius, reach) = BODY_TREE[segment].parent, _SIZES[segment]
     for number, side in enumerate(_SIDES):
         bone = _bone(segment, number)
         yield BodyPart(
@@ -211,24 +211,28 @@ def _limbs(segment: str, *, neighbor: str | None = None) -> Iterator[BodyPart]:
             motion="limb",
             bones=(bone,),
             joints=bone,
-            radius=_RADII[segment],
+            radius=radius,
+            reach=reach,
             neighbors=() if neighbor is None else (_bone(neighbor, number),),
             parent="torso" if parent in ("hips", "shoulders") else f"{side}_{parent}",
         )
 
 
 def _neck() -> BodyPart:
+    radius, reach = _SIZES["neck"]
     return BodyPart(
         name="neck",
         motion="limb",
         bones=(NECK,),
         joints=NECK,
-        radius=_RADII["neck"],
+        radius=radius,
+        reach=reach,
         parent="torso",
     )
 
 
 def _foot(side: str) -> BodyPart:
+    radius, reach = _SIZES["foot"]
     joints = tuple(f"{side}_{joint}" for joint in ("ankle", "heel", "foot_index"))
     return BodyPart(
         name=f"{side}_foot",
@@ -238,11 +242,13 @@ def _foot(side: str) -> BodyPart:
         fitted_share=0.5,
         neighbors=((f"{side}_ankle", f"{side}_knee"),),
         parent=f"{side}_{BODY_TREE['foot'].parent}",
-        radius=_RADII["foot"],
+        radius=radius,
+        reach=reach,
     )
 
 
 def _torso() -> BodyPart:
+    radius, reach = _SIZES["torso"]
     return BodyPart(
         name="torso",
         motion="affine",
@@ -250,13 +256,14 @@ def _torso() -> BodyPart:
         joints=_TORSO,
         neighbors=(_bone("upper_arm", 0), _bone("upper_arm", 1)),
         neighbor_weight=0.1,
-        radius=_RADII["torso"],
-        reach=3.0,  # in profile its hull is a line, from which back and belly are far
+        radius=radius,
+        reach=reach,
         is_solid=True,
     )
 
 
 def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
+    radius, reach = _SIZES["head"]
     bones: tuple[Limb, ...] = (
         ("left_ear", "right_ear"),
         ("mid_eye", "mid_mouth"),
@@ -272,8 +279,8 @@ def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
         bones=bones,
         joints=joints,
         fitted_share=0.8,  # a head looks the same nearer to the camera, and leaning
-        radius=_RADII["head"],
-        reach=2.0,
+        radius=radius,
+        reach=reach,
         is_solid=True,
         changes_fast=True,
         anchor="mid_ear",  # a face before the neck is not where a profile's is
@@ -281,7 +288,7 @@ def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
 
 
 def _hand(side: str, groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
-    name, wrist = f"{side}_hand", f"{side}_wrist"
+    name, wrist, (radius, reach) = f"{side}_hand", f"{side}_wrist", _SIZES["hand"]
     tips = tuple(f"{side}_{joint}" for joint in ("index", "pinky", "thumb"))
     fingers = LIMBS_OF_GROUP[name] if name in groups else ()
     return BodyPart(
@@ -290,7 +297,8 @@ def _hand(side: str, groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
         bones=(*((wrist, tip) for tip in tips), *fingers),
         joints=(wrist, *tips, *groups.get(name, ())),
         fitted_share=0.5,
-        radius=_RADII["hand"],
+        radius=radius,
+        reach=reach,
         changes_fast=True,
     )
 
