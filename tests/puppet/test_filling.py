@@ -1,5 +1,7 @@
 """A ball before the trousers is an occluder, which other references tell, and is filled."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -112,6 +114,15 @@ def test_small_pieces_of_a_part_go_and_large_ones_stay():
     assert not kept[:, 12:].any()
     empty = cut_part(np.zeros((5, 5))).in_one_piece()
     assert not empty.coverage.any()
+
+
+def test_what_is_filled_is_not_darker_at_the_edge_of_its_source():
+    """Moved by half a pixel, its last column covers half of one: in its own color."""
+    source, own = cut_part(np.full((4, 4), 255)), cut_part(np.zeros((4, 6)))
+    own = replace(own, hidden=np.full((4, 6), 255, np.uint8), colors=own.colors * 0)
+    filled = own.filled_from(source, np.array([(1, 0, 0.5), (0, 1, 0)]))
+    assert filled.coverage[0].tolist() == pytest.approx([128, 255, 255, 255, 128, 0], abs=1)
+    assert filled.colors[0, :5] == pytest.approx(90)
 
 
 def test_a_trunk_goes_on_behind_an_arm_between_its_joints_and_not_beside_them():
