@@ -25,11 +25,9 @@ _OfPose = Complex128[np.ndarray, " joints"]
 _Numbers = Complex128[np.ndarray, "*maps"] | np.complex128
 _Reals = Float64[np.ndarray, "*maps"] | float
 
-# Limits.
-_LARGEST_STRETCH = (
-    1.6  # of a limb, either way, beside its width: what is seen from its end stays so
-)
-_LARGEST_GROWTH = 1.33  # of a rigid part, either way, relative to the body
+# Limits. These two either way, relative to the body.
+_LARGEST_STRETCH = 1.6  # of a limb's length: what is seen nearly end on stays so
+_LARGEST_GROWTH = 1.33  # of a rigid part
 _MIN_LIMB_PX = 1  # length of a limb that is seen end on: it has no direction
 _LEAST_WIDTH = 0.7  # of a torso, relative to the body: in profile its corners lie on a line
 _STIFFNESS = 0.05  # weight, 0 to 1, of a similarity in the torso's affine map

@@ -23,7 +23,7 @@ from motiontransfer.video.color import Frame
 # All that follows is in radii of a part, from its bones: how far something reaches, with a smooth
 # edge. A solid part's bones join joints that lie at its outline, not along its middle: its limits
 # are smaller.
-_EDGE = 0.3  # width of smooth edges, at their end; from .2 to .6 they look alike
+_EDGE = 0.3  # width of these edges, before what is told here; from .2 to .6 they look alike
 
 # Coverage near the bones. Larger: background enters where the mask rightly ends. Smaller: limbs
 # break where the mask, which is coarse, misses them.
