@@ -384,7 +384,7 @@ def test_a_neck_goes_on_behind_the_jaw(standing):
     [("left_forearm", "left_elbow", (-1, 0)), ("torso", "left_hip", (2 / 35, 1))],
 )
 def test_a_part_passes_into_the_limb_behind_it(part, joint, away):
-    """Beyond elbow and hip: all of it up to 0.3 radii, half at 0.75, nothing from 1.2 on."""
+    """Beyond elbow and hip: all of it up to 0.35 radii, half at 0.8, nothing from 1.25 on."""
     arm = {"left_shoulder": (18, -50), "left_elbow": (60, -50), "left_wrist": (100, -50)}
     pose = posed(**arm)
     coverage = mask_of(silhouette_of(pose, whole_mask(pose)), part) / np.float32(255)
@@ -413,7 +413,7 @@ def test_what_is_seen_between_fingers_is_no_part_of_the_hand():
 
 
 def test_a_trunk_has_nothing_of_the_sleeve_beside_it():
-    """Loose clothes all around: it ends .4 radii beyond where the upper arm is as near."""
+    """Loose clothes all around: it ends .45 radii beyond where the upper arm is as near."""
     keypoints = posed(left_elbow=(48, -20), left_wrist=(60, 5))
     person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
     distances = module.part_distances(PARTS, person)
