@@ -49,7 +49,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 
 def params_reference() -> str:
     """One table per section of films.yaml and params.yaml: key, values, default, meaning."""
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "motiontransfer/project/params.yaml").read_text(encoding="utf-8")
     meanings = ENTRIES | comments(text)
     by_key = {key.rpartition(".")[2]: meaning for key, meaning in reversed(meanings.items())}
     parts = []

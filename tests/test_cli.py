@@ -11,8 +11,7 @@ from motiontransfer.video.frame_store import FrameStore
 from tests.command import run_command
 from tests.films import add_clip
 from tests.people import dance, standing
-from tests.project_files import read_sections, write_sections
-from tests.tiny_project import ROOT
+from tests.project_files import SHIPPED, read_sections, write_sections
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +45,7 @@ def test_what_a_target_lacks_is_said_of_each_transfer_of_a_video_or_to_its_subje
     add_clip(Path("artifacts"), "eve", "turn", behind)
     of = {"source_subject": "eve", "truth": "none"}
     params = read_sections()
-    shipped = yaml.safe_load((ROOT / "params.yaml").read_text())
+    shipped = yaml.safe_load(SHIPPED["params.yaml"])
     params |= {name: shipped[name] for name in ("normalization", "fit_normalization")}
     for name in ("turn", "lost"):  # no stage of the latter ran
         params["videos"][name] = {"path": f"{name}.mp4", "subject": "eve", "crop": "none"}

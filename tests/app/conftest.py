@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from motiontransfer.video.writer import write_video
+from tests.clone import ROOT
 from tests.command import isolated_environment, started
 from tests.films import film_actor
 from tests.project.small_project import small_project
+from tests.project_files import SHIPPED
 from tests.test_cli_dance import PIPELINE
-from tests.tiny_project import ROOT
 
 WAITING_TRAINING = """\
 folder=artifacts/training/$1/generator/images
@@ -33,7 +34,7 @@ def project(tmp_path, monkeypatch) -> Path:
     files = {
         "dvc.yaml": pipeline,
         "train.sh": WAITING_TRAINING,
-        **{name: (ROOT / name).read_text("utf-8") for name in ("params.yaml", "films.yaml")},
+        **SHIPPED,
         ".gitignore": "/data/videos/*.mkv\n",
     }
     root = small_project(tmp_path / "project", files, monkeypatch)

@@ -1,7 +1,6 @@
 import hashlib
 import threading
 import time
-from pathlib import Path
 
 import grimp
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from motiontransfer.core import storage
 from motiontransfer.core.storage import params_lock, source_digests, source_files
 from stages.code import stage_modules
+from tests.clone import ROOT
 
 
 def test_the_file_appears_only_at_the_end(tmp_path):
@@ -55,9 +55,6 @@ def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
         (work / "newer").rename(work / "nowhere" / "newer")
     assert [path.name for path in folder.iterdir()] == ["new"]
     assert [path.name for path in folder.parent.iterdir()] == ["clip"]
-
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 import re
-from pathlib import Path
 
 import pytest
 
+from tests.clone import ROOT
 from tests.command import run_command
 from tests.docs.pages import agrees, run, steps_of
 
-ROOT = Path(__file__).parents[2]
 PAGES = [
     page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if steps_of(page)
 ]

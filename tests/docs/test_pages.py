@@ -12,9 +12,10 @@ from markdown.extensions.toc import slugify
 from benchmarks.record import with_figures
 from motiontransfer.core.params import Guide, Transfer
 from stages.check_params import SECTIONS, VideoParams
-from tests.tiny_project import ROOT
+from tests.clone import COMMITTED, ROOT
+from tests.project_files import SHIPPED
 
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+PARAMS = yaml.safe_load(SHIPPED["params.yaml"])
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMED = re.compile(r"`(?:(\w+)\.)?(\w+): ([\w.-]+)`")  # `section.key: value`
 LINK = re.compile(r"\]\((?!https?://)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
@@ -44,7 +45,7 @@ def test_every_value_that_a_page_names_is_one_that_its_key_takes():
 def test_the_first_table_and_the_headline_in_git_are_those_of_the_recorded_demo():
     page = (ROOT / "README.md").read_text()
     recorded = json.loads((ROOT / "docs/demo.json").read_text())
-    headline = json.loads((ROOT / "results/ada_as_ben/metrics.json").read_text())
+    headline = json.loads((COMMITTED / "results/ada_as_ben/metrics.json").read_text())
     for region in ("person", "face", "hands"):
         assert headline[f"truth_{region}"] == recorded["truth"]["ours"][region]["likeness"]
     assert with_figures(page, recorded) == page

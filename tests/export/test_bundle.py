@@ -1,5 +1,4 @@
 import json
-import shutil
 import subprocess
 import sys
 from contextlib import chdir
@@ -44,12 +43,12 @@ from motiontransfer.retargeting.statistics import fit_statistics, read_statistic
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.writer import write_video
 from tests.people import dance, puppet_of
+from tests.project_files import edit_sections, write_shipped
 from tests.training.small import STYLE, face_config, generator_config, runtime, write_generator
 
 pytest.importorskip("onnxscript", reason="needs `uv sync --extra export`")
 pytest.importorskip("onnxruntime", reason="needs `uv sync --extra export`")
 
-ROOT = Path(__file__).parents[2]
 SIZE = (72, 64)
 FULL_SIZE = (108, 96)  # of the texture
 POSES = dance(6, size=SIZE, missing=[2])
@@ -96,8 +95,7 @@ def write_target(folder, *, style=STYLE, face=None, **changes):
         faces = FaceGenerator(config).apply(initialize)
         described = {"face_generator": asdict(config)}
         write_weights(models / "face_generator.safetensors", faces, description=described)
-    for name in ("params.yaml", "films.yaml"):
-        shutil.copy(ROOT / name, folder)
+    write_shipped(folder)
     statistics = statistics_of(dance(12, size=SIZE))
     write_statistics(folder / "artifacts/statistics/ada.json", statistics)
 
@@ -291,9 +289,8 @@ def test_what_is_not_a_target_is_left_as_it_is(tmp_path, monkeypatch, target, fo
 def test_who_is_not_trained_is_exported_as_a_puppet_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("motiontransfer.export.bundle._LIBRARIES", ("no_such_library",))
-    shutil.copy(ROOT / "params.yaml", ".")
-    text = (ROOT / "films.yaml").read_text().replace("trained: [ada]", "trained: []")
-    Path("films.yaml").write_text(text)
+    write_shipped(tmp_path)
+    edit_sections(tmp_path, lambda sections: sections.update(trained=[]))
     write_statistics(Path("artifacts/statistics/ada.json"), statistics_of(dance(12, size=SIZE)))
     appearance = puppet_of(dance(4, size=FULL_SIZE), [0, 3]).appearance
     write_appearance(Path("artifacts/models/ada/appearance.safetensors"), appearance)

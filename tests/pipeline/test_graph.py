@@ -17,16 +17,18 @@ from motiontransfer.core.stages import STAGES
 from motiontransfer.core.storage import replacing, replacing_folder, source_digests
 from stages import check_params
 from stages.code import stage_modules
+from tests.clone import COMMITTED, ROOT
 from tests.project_files import read_sections, write_sections
-from tests.tiny_project import ROOT
 
-PARAMS = read_sections(ROOT)
+PARAMS = read_sections(COMMITTED)
 
 
 def copied_graph(root):
-    for name in ("dvc.yaml", "params.yaml", "films.yaml", "demo/dvc.yaml", "demo/params.yaml"):
-        (root / name).parent.mkdir(exist_ok=True)
+    (root / "demo").mkdir()
+    for name in ("dvc.yaml", "demo/dvc.yaml"):
         shutil.copy(ROOT / name, root / name)
+    for name in ("params.yaml", "films.yaml", "demo/params.yaml"):
+        shutil.copy(COMMITTED / name, root / name)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def test_the_record_in_git_is_of_the_default_graph(default_graph):
     recorded = {
         f"{folder}{name}": stage
         for folder, lock in LOCKS.items()
-        for name, stage in yaml.safe_load((ROOT / lock).read_text())["stages"].items()
+        for name, stage in yaml.safe_load((COMMITTED / lock).read_text())["stages"].items()
     }
     assert recorded.keys() == default_graph.keys()
     for name, stage in default_graph.items():
@@ -151,7 +153,7 @@ def test_params_that_dvc_leaves_out_of_its_search_for_past_runs_are_in_a_file(gr
             section, _, own = listed.partition(".")
             keys = {own} if own else set(PARAMS.get(section) or ())
             assert not keys & left_out or name == "decode", listed
-    film = yaml.safe_load((ROOT / "demo/params.yaml").read_text())
+    film = yaml.safe_load((COMMITTED / "demo/params.yaml").read_text())
     assert not left_out & {key for section in film.values() for key in section}
 
 

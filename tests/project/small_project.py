@@ -8,7 +8,7 @@ import dvc.repo  # noqa: F401 - its logging keeps the stderr of its import: not 
 
 from tests.films import MIDDLE
 from tests.people import detects
-from tests.project_files import read_films
+from tests.project_files import SHIPPED, read_films
 
 
 def small_project(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
@@ -40,8 +40,7 @@ def params():
 
 def project_of_films(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
     """One with these params, as the working directory; a person is found in each film."""
-    own = {name: Path(name).read_text(encoding="utf-8") for name in ("params.yaml", "films.yaml")}
-    small_project(root, {".gitignore": "/data/videos/*.mkv\n", **own, **files}, monkeypatch)
+    small_project(root, {".gitignore": "/data/videos/*.mkv\n", **SHIPPED, **files}, monkeypatch)
     monkeypatch.chdir(root)
     monkeypatch.setattr("motiontransfer.project.video_check._detect_people", detects(MIDDLE))
     monkeypatch.setattr("motiontransfer.project.video_check._detect_person", detects(MIDDLE))

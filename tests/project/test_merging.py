@@ -7,11 +7,10 @@ import pytest
 import yaml
 
 from motiontransfer.project.merging import merge
-from tests.project_files import films_text
-from tests.tiny_project import ROOT
+from tests.clone import COMMITTED, ROOT
+from tests.project_files import SHIPPED, films_text
 
-LOCK = (ROOT / "dvc.lock").read_text()
-FILMS = (ROOT / "films.yaml").read_text()
+LOCK = (COMMITTED / "dvc.lock").read_text()
 BASE = films_text(
     "videos:\n  a: {path: a}  # hers\n  b: {path: b}\nsubjects: [a, b]\ntransfers: {}\n"
 )
@@ -29,7 +28,7 @@ def films(text):
     return yaml.safe_load(text)["films"]
 
 
-@pytest.mark.parametrize("text", [LOCK, FILMS])
+@pytest.mark.parametrize("text", [LOCK, SHIPPED["films.yaml"]])
 def test_what_one_side_alone_has_changed_is_taken_as_it_is(text):
     for base in (text, ""):
         assert merge(base, text, text, root=Path()) == text

@@ -7,10 +7,9 @@ import yaml
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import FILM_SECTIONS
 from motiontransfer.project.params_editing import add_entry, move_films
-from tests.project_files import films_text, read_films
-from tests.tiny_project import ROOT
+from tests.project_files import SHIPPED, films_text, read_films
 
-PARAMS, FILMS = ((ROOT / name).read_text() for name in ("params.yaml", "films.yaml"))
+PARAMS, FILMS = SHIPPED.values()
 OF_FILMS = textwrap.dedent(FILMS.partition("films:\n")[2])
 HEAD, FIRST, REST = PARAMS.partition("decode:\n")
 MINE = """\

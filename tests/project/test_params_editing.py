@@ -14,8 +14,7 @@ from motiontransfer.project.params_editing import (
     remove_entry,
     remove_item,
 )
-from tests.project_files import films_text
-from tests.tiny_project import ROOT
+from tests.project_files import SHIPPED, films_text
 
 PARAMS = """\
 # The only truth.
@@ -148,7 +147,7 @@ OTHERS = (
     "videos: {a: {path: a}, b: {path: b}}  # …\nsubjects: [x, y,]",
     "subjects: [x]\nvideos:\n  # first\n  a: {path: a}\n",
 )
-LAYOUTS = [(ROOT / "films.yaml").read_text(), BLOCK, *map(films_text, OTHERS)]
+LAYOUTS = [SHIPPED["films.yaml"], BLOCK, *map(films_text, OTHERS)]
 NAMES = st.from_regex(r"[a-z][\w-]{0,8}", fullmatch=True)
 
 

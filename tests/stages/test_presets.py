@@ -1,14 +1,12 @@
-import shutil
-from pathlib import Path
-
 import pytest
 import yaml
 
 from motiontransfer.core.params import load_section
 from motiontransfer.project.params_editing import SHIPPED_FILE, apply_preset
 from stages.check_params import SECTIONS
+from tests.clone import ROOT
+from tests.project_files import SHIPPED
 
-ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "presets"
 NAMES = [path.stem for path in sorted(PRESETS.glob("*.yaml"))]
 GROUPS = yaml.safe_load((ROOT / "benchmarks/ablation.yaml").read_text())
@@ -17,7 +15,8 @@ VARIANTS = [(group, name) for group in GROUPS for name in GROUPS[group]["variant
 
 @pytest.fixture
 def params_file(tmp_path):
-    return Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    (tmp_path / "params.yaml").write_text(SHIPPED["params.yaml"])
+    return tmp_path / "params.yaml"
 
 
 def set_values(path, values):
@@ -39,7 +38,7 @@ def check_training(path):
 
 def test_the_packages_copy_of_params_yaml_is_the_one_that_is_shipped():
     """After an edit: `cp params.yaml motiontransfer/project/params.yaml`."""
-    assert SHIPPED_FILE.read_bytes() == (ROOT / "params.yaml").read_bytes()
+    assert SHIPPED_FILE.read_bytes() == SHIPPED["params.yaml"].encode()
 
 
 def test_a_preset_fits_whatever_was_before_and_the_default_takes_it_back(params_file):

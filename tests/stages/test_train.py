@@ -17,11 +17,11 @@ from motiontransfer.models import weights as on_disk
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.gan import VGG19Features
 from stages import train_face_cycle, train_face_gan, train_gan
+from tests.clone import ROOT
 from tests.digests import digests
 from tests.films import add_clip
 from tests.people import SIZE, dance
 from tests.stages import project
-from tests.tiny_project import ROOT
 
 MODELS = Path("artifacts/models/ada")
 FACE_CYCLE = Path("artifacts/poses/ada_as_ben/face_cycle.safetensors")
