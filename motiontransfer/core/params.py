@@ -227,15 +227,39 @@ def read_sections(path: Path) -> dict[str, object]:
     """Read a file of sections, whatever their keys.
 
     Raises:
+        MissingFileError, ParamsError: as `read_text` and `parse_sections`.
+    """
+    return parse_sections(read_text(path), path)
+
+
+def read_text(path: Path) -> str:
+    """Read a file of sections as it is: with its own line breaks, and a BOM if it begins with one.
+
+    Raises:
         MissingFileError: no such file.
-        ParamsError: not YAML, or not a mapping at the top.
+        ParamsError: not in UTF-8, which DVC expects.
     """
     if not path.is_file():
         raise MissingFileError(
             f"{path}: no such file; run from the project's root, where params.yaml is"
         )
     try:
-        content = _parse(path.read_text(encoding="utf-8"))
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise ParamsError(
+            f"{path}: expected text in UTF-8, got another encoding, at byte {error.start} (Windows "
+            'PowerShell writes UTF-16); save it in UTF-8, as editors do under "Save as"'
+        ) from error
+
+
+def parse_sections(text: str, path: Path) -> dict[str, object]:
+    """Parse the text of a file of sections.
+
+    Raises:
+        ParamsError: not YAML, or not a mapping at the top; the message names the file.
+    """
+    try:
+        content = _parse(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers of 5000 digits, too
         raise ParamsError(f"{path}: not valid YAML: {one_line(error)}") from error
     if not isinstance(content, dict):
@@ -245,9 +269,28 @@ def read_sections(path: Path) -> dict[str, object]:
     return content
 
 
+class SectionsLoader(yaml.SafeLoader):
+    """Loader of YAML that refuses a key that stands twice, as DVC does.
+
+    It is the one in Python: that in C overflows its stack at many levels, and the positions of its
+    nodes do not count a BOM.
+    """
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        known = set()
+        for key, _ in node.value:
+            if (name := (key.tag, str(key.value))) in known:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value} stands twice; remove one", problem_mark=key.start_mark
+                )
+            known.add(name)
+        return node
+
+
 @lru_cache(maxsize=2)  # a stage reads sections one by one, of two files
 def _parse(text: str) -> object:
-    return yaml.safe_load(text)  # in Python: the loader in C overflows its stack at many levels
+    return yaml.load(text, SectionsLoader)
 
 
 def load_section(

@@ -8,12 +8,13 @@ import shutil
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.errors import MotionTransferError, ParamsError
 from motiontransfer.core.parallel import cpu_clock
 from motiontransfer.core.params import PARAMS_FILE, Transfer, Video, load_section
 from motiontransfer.core.stages import STAGES, Stage
@@ -65,6 +66,25 @@ def scratch_project(root: Path = Path()) -> Generator[Path]:
         yield copy
 
 
+def check_params(root: Path = Path()) -> None:
+    """Refuse what the stage `check_params` would refuse, by its own code.
+
+    It is imported by name, as DVC runs it: stages own the models of their params.
+
+    Args:
+        root: folder of params.yaml and films.yaml; the files that they name are this project's.
+
+    Raises:
+        ParamsError: one line for each fault.
+        MissingFileError: there is no params.yaml or films.yaml.
+    """
+    try:
+        import_module("stages.check_params").check(root)
+    except ParamsError as error:
+        folder = str(root / PARAMS_FILE).removesuffix(PARAMS_FILE.name)
+        raise ParamsError(str(error).replace(folder, "")) from error
+
+
 def plan(*wanted: str, root: Path = Path(), is_forecast: bool = False) -> Graph:
     """Stages that `dvc repro` would run for some of dvc.yaml's, or for all, in its order.
 
@@ -77,6 +97,7 @@ def plan(*wanted: str, root: Path = Path(), is_forecast: bool = False) -> Graph:
 
     Raises:
         MotionTransferError: DVC cannot read dvc.yaml.
+        ParamsError: the stage `check_params` would run, and refuse the params.
     """
     constant = {name for name, stage in STAGES.items() if stage.has_constant_outputs}
     if not is_forecast and (known := _stages_up_to_date(root)):
@@ -102,6 +123,8 @@ def plan(*wanted: str, root: Path = Path(), is_forecast: bool = False) -> Graph:
                 or stage.changed(allow_missing=is_forecast, upstream=before)
             ):
                 to_run[name_of(stage)] = running
+        if "check_params" in to_run:
+            check_params(root)
         if files and not to_run:
             write_json(root / _UP_TO_DATE, {"stages": [*named], "files": files})
         return to_run

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from motiontransfer.core import layout
 from motiontransfer.core.device import find_gpu_fault
-from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.errors import MotionTransferError, ParamsError
 from motiontransfer.core.parallel import memory_bytes
 from motiontransfer.core.params import PARAMS_FILE, load_films, load_params
 from motiontransfer.core.stage_runner import missing_library
@@ -153,23 +153,35 @@ def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
 def check_project(root: Path) -> Iterator[CheckResult]:
     """Check a project, in the order in which it would stop a run."""
     from motiontransfer.pipeline.dvc_api import opened
-    from motiontransfer.pipeline.plan import forecast, format_forecast, plan
+    from motiontransfer.pipeline.plan import check_params, forecast, format_forecast, plan
 
     try:
         params = load_params(root / PARAMS_FILE) | load_films(root)
         yield from check_weights(params)
-        yield from check_videos(root)
+        wrong = [*check_values(root), *check_videos(root), *check_folder(root)]
+        yield from wrong
         with opened(root) as repo:
             yield check_git(root, repo)
             yield check_remote(repo)
             yield from check_locks(root)
             yield from check_checkpoints(root)
             yield check_disk(root)
-        if stages := plan(root=root, is_forecast=True):
+        if not wrong and (stages := plan(root=root, is_forecast=True)):
             duration = format_forecast(forecast(stages, root=root))
             yield ok("forecast", f"the next `dvc repro` takes {duration}")
     except MotionTransferError as error:
         yield fault("project", str(error), "run from the project's root, with its params.yaml")
+
+
+def check_values(root: Path) -> Iterator[CheckResult]:
+    """What the first stage of a run would refuse in params.yaml and films.yaml."""
+    from motiontransfer.pipeline.plan import check_params
+
+    try:
+        check_params(root)
+    except ParamsError as error:
+        for line in str(error).splitlines():
+            yield fault("params", line, "correct it there; `dvc repro` refuses it as it is")
 
 
 def check_git(root: Path, repo: "Repo") -> CheckResult:
@@ -222,6 +234,12 @@ def check_remote(repo: "Repo") -> CheckResult:
     return ok("remote", f"{name} ({url}) answers, and what comes from it is checked")
 
 
+def check_folder(root: Path) -> Iterator[CheckResult]:
+    if not os.access(root, os.W_OK):
+        fix = "let this user write there, or clone the project elsewhere"
+        yield fault("disk", f"{root.resolve()}: is read-only for this user", fix)
+
+
 def check_disk(root: Path) -> CheckResult:
     free = shutil.disk_usage(root).free
     message = f"{tqdm.format_sizeof(free, 'B')} free"
@@ -236,12 +254,9 @@ def check_videos(root: Path) -> Iterator[CheckResult]:
     from motiontransfer.project.entries import load_videos
 
     for name, video in load_videos(root).items():
-        path = video.path
-        if (root / path).exists() or path.parts[:1] == ("demo",):
-            continue
-        pointer = path.with_name(f"{path.name}.dvc")
-        fix = "dvc pull" if (root / pointer).exists() else f"copy it there, or remove-video {name}"
-        yield fault("videos", f"videos.{name}: {path} is not here", fix)
+        file = root / video.path
+        if not file.exists() and file.with_name(f"{file.name}.dvc").exists():
+            yield fault("videos", f"videos.{name}: {video.path} is not here", "dvc pull")
 
 
 def check_locks(root: Path) -> Iterator[CheckResult]:
@@ -262,6 +277,8 @@ def _is_locked(lock: Path) -> bool:
             return False
     except Timeout:
         return True
+    except OSError:  # nobody writes in a folder that is read-only
+        return False
 
 
 def check_checkpoints(root: Path) -> Iterator[CheckResult]:

@@ -28,6 +28,7 @@ from motiontransfer.core.params import (
     Video,
     load_films,
     load_section,
+    read_text,
 )
 from motiontransfer.core.storage import (
     overlap,
@@ -37,13 +38,7 @@ from motiontransfer.core.storage import (
     write_text,
 )
 from motiontransfer.pipeline.dvc_api import errors_of_dvc, lock_repo, opened
-from motiontransfer.project.params_editing import (
-    add_entry,
-    add_item,
-    read_text,
-    remove_entry,
-    remove_item,
-)
+from motiontransfer.project.params_editing import add_entry, add_item, remove_entry, remove_item
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 

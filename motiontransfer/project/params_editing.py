@@ -1,7 +1,8 @@
 """Comment-preserving edits: presets in params.yaml, entries and items in films.yaml.
 
-PyYAML says where each node of a file stands. Only the text of the edited node changes. Edits raise
-`ParamsError` if the section, entry or key is missing or of another type, or a new name is there.
+PyYAML says where each node of a file stands. Only the text of the edited node changes: a BOM, and
+line breaks of any kind, stay. Edits raise `ParamsError` if the section, entry or key is missing or
+of another type, a new name is there, or the new text does not read as it is meant.
 
 ruamel.yaml's round trip would not do: it keeps the comment above a section with the last entry of
 the section before, so that removing this entry removes that comment, and a new entry comes after
@@ -11,9 +12,10 @@ the quotes that YAML 1.1, which stages read, needs.
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import yaml
 
@@ -23,9 +25,12 @@ from motiontransfer.core.params import (
     FILM_SECTIONS,
     FILMS,
     PARAMS_FILE,
+    SectionsLoader,
     load_films,
     load_params,
+    parse_sections,
     read_sections,
+    read_text,
 )
 from motiontransfer.core.storage import params_lock, write_text
 
@@ -35,6 +40,9 @@ DEFAULT = "default"
 
 SHIPPED_FILE = Path(__file__).with_name("params.yaml")
 """A copy of the project's params.yaml, from which presets are differences."""
+
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""A line break, as YAML 1.1 has them."""
 
 _LINES = r"(?:(?!<{7} |\|{7} |={7}\n|>{7} ).*\n)*"
 _OF_ONE_SIDE = re.compile(
@@ -74,12 +82,6 @@ def apply_preset(
         return changes
 
 
-def read_text(path: Path = FILMS_FILE) -> str:
-    """Read a file of sections; raises as `load_params`."""
-    load_params(path)
-    return path.read_text(encoding="utf-8")
-
-
 def add_entry(text: str, section: str, name: str, entry: Mapping[str, object]) -> str:
     """Add `name: {…}` at the end of a section of names."""
     key, entries = _section(text, section, yaml.MappingNode)
@@ -87,11 +89,12 @@ def add_entry(text: str, section: str, name: str, entry: Mapping[str, object]) -
         raise ParamsError(f"{FILMS_FILE}: {section}.{name}: already exists; choose another name")
     item = f"{_flow(name)}: {_flow(dict(entry))}"
     if entries.value:
-        return _append(text, entries, item)
-    colon = text.index(":", _end(key)) + 1
-    end = _line_end(text, _end(entries))
-    indent = " " * (key.start_mark.column + 2)
-    return f"{text[:colon]}{text[_end(entries) : end]}\n{indent}{item}{text[end:]}"
+        after = _append(text, entries, item)
+    else:
+        colon = text.index(":", _end(key)) + 1
+        line = " " * (key.start_mark.column + 2) + item
+        after = text[:colon] + _with_line(text, _end(entries), line)[_end(entries) :]
+    return _verified(after, text, section, lambda known: {**(known or {}), name: dict(entry)})
 
 
 def remove_entry(text: str, section: str, name: str) -> str:
@@ -101,7 +104,10 @@ def remove_entry(text: str, section: str, name: str) -> str:
     if name not in names:
         known = ", ".join(names) or "none"
         raise ParamsError(f"{FILMS_FILE}: {section}.{name}: missing; {section} has {known}")
-    return _remove(text, key, entries, names.index(name))
+    after = _remove(text, key, entries, names.index(name))
+    return _verified(
+        after, text, section, lambda known: {key: known[key] for key in known if key != name}
+    )
 
 
 def add_item(text: str, section: str, item: str) -> str:
@@ -109,14 +115,41 @@ def add_item(text: str, section: str, item: str) -> str:
     _, items = _section(text, section, yaml.SequenceNode)
     if item in [node.value for node in items.value]:
         return text
-    return _append(text, items, _flow(item))
+    after = _append(text, items, _flow(item))
+    return _verified(after, text, section, lambda known: [*known, item])
 
 
 def remove_item(text: str, section: str, item: str) -> str:
     """Remove an item of a list, if it is there."""
     key, items = _section(text, section, yaml.SequenceNode)
     values = [node.value for node in items.value]
-    return _remove(text, key, items, values.index(item)) if item in values else text
+    if item not in values:
+        return text
+    index = values.index(item)
+    after = _remove(text, key, items, index)
+    return _verified(after, text, section, lambda known: known[:index] + known[index + 1 :])
+
+
+def _verified(text: str, before: str, section: str, change: Callable[[Any], object]) -> str:
+    """The edited text of films.yaml, if a section has changed as it should, and nothing else."""
+    films = _films(before)
+    meant = {**films, section: change(films[section])}
+    _verify(FILMS_FILE, lambda: _films(text) == meant)
+    return text
+
+
+def _films(text: str) -> dict[str, Any]:
+    return cast("dict", parse_sections(text, FILMS_FILE)[FILMS])
+
+
+def _verify(file: Path, is_as_meant: Callable[[], bool]) -> None:
+    with suppress(ParamsError, yaml.YAMLError):
+        if is_as_meant():
+            return
+    raise ParamsError(
+        f"{file}: cannot be edited as it is written; write each entry and value in one line, "
+        "without & and *, or make the change by hand; nothing was written"
+    )
 
 
 def move_films(root: Path = Path()) -> str:
@@ -132,33 +165,41 @@ def move_films(root: Path = Path()) -> str:
         ParamsError: an entry is another in both files; or they cannot be edited.
     """
     params, films = root / PARAMS_FILE, root / FILMS_FILE
-    if not (params.is_file() and _OF_FILMS.search(params.read_text(encoding="utf-8"))):
+    if not (params.is_file() and _OF_FILMS.search(_plain_text(params))):
         return ""
     with params_lock(root):
-        text = _OF_ONE_SIDE.sub(r"\2\1", params.read_text(encoding="utf-8"))
+        text = _OF_ONE_SIDE.sub(r"\2\1", _plain_text(params))
         write_text(params, text)
-        content = read_sections(params)
+        content = parse_sections(text, params)
         blocks = _blocks(text, [each for each in _sections(text) if each[0].value in FILM_SECTIONS])
         known = load_films(root) if films.is_file() else {}
-        before = films.read_text(encoding="utf-8") if known else f"{FILMS}:\n"
+        before = _plain_text(films) if known else f"{FILMS}:\n"
         videos = known.get("videos")
         entries = videos.values() if isinstance(videos, Mapping) else ()
         if all(str(each.get("path")).startswith("demo/") for each in entries):
             after = _replaced_films(before, blocks, content)
         else:
             after = _with_films(before, known, content)
-        write_text(films, after)
         for block in blocks.values():
             text = text.replace(block, "", 1)
+        left = {name: content[name] for name in content if name not in blocks}
+        _verify(PARAMS_FILE, lambda: parse_sections(text, params) == left)
+        _verify(FILMS_FILE, lambda: _with_films(after, _films(after), content) == after)
+        write_text(films, after)
         write_text(params, text)
     return f"moved {', '.join(blocks)} from {PARAMS_FILE} to {FILMS_FILE}; commit both"
+
+
+def _plain_text(path: Path) -> str:
+    """Text of which lines are moved: without a BOM, with lines as on Unix."""
+    return "\n".join(_BREAK.split(read_text(path).removeprefix("\ufeff")))
 
 
 def _blocks(text: str, sections: list[tuple[yaml.Node, yaml.Node]]) -> dict[str, str]:
     """Text of each section by name, with the comments above, in and below it."""
     found = {}
     for key, value in sections:
-        start, end = _line_start(text, _start(key)), _line_end(text, _end(value)) + 1
+        start, end = _line_start(text, _start(key)), _next_line(text, _end(value))
         above = re.search(r"(?:^ *#.*\n)*\Z", text[:start], re.MULTILINE)
         below = re.match(r"(?:[ \t]+#.*\n)*\n*", text[end:])
         assert above
@@ -214,7 +255,7 @@ def _section(text: str, name: str, kind: type[yaml.Node]) -> tuple[yaml.Node, ya
 
 
 def _sections(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
-    return yaml.compose(text, yaml.CSafeLoader).value
+    return yaml.compose(text, SectionsLoader).value
 
 
 def _film_sections(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
@@ -249,12 +290,20 @@ def _end(node: yaml.Node) -> int:
 
 
 def _line_start(text: str, index: int) -> int:
-    return text.rfind("\n", 0, index) + 1
+    return max((found.end() for found in _BREAK.finditer(text, 0, index)), default=0)
 
 
-def _line_end(text: str, index: int) -> int:
-    end = text.find("\n", index)
-    return len(text) if end < 0 else end
+def _next_line(text: str, index: int) -> int:
+    found = _BREAK.search(text, index)
+    return found.end() if found else len(text)
+
+
+def _with_line(text: str, index: int, line: str) -> str:
+    """Add a line below the one with this index, which ends as that one."""
+    found = _BREAK.search(text, index)
+    if found is None:
+        return f"{text}\n{line}"
+    return text[: found.end()] + line + found[0] + text[found.end() :]
 
 
 def _append(text: str, node: yaml.CollectionNode, item: str) -> str:
@@ -266,8 +315,7 @@ def _append(text: str, node: yaml.CollectionNode, item: str) -> str:
     first_line = text[_line_start(text, spans[0][0]) :]
     indent = " " * (len(first_line) - len(first_line.lstrip(" ")))
     dash = "- " if isinstance(node, yaml.SequenceNode) else ""
-    end = _line_end(text, _end(node))
-    return f"{text[:end]}\n{indent}{dash}{item}{text[end:]}"
+    return _with_line(text, _end(node), indent + dash + item)
 
 
 def _remove(text: str, key: yaml.Node, node: yaml.CollectionNode, index: int) -> str:
@@ -280,7 +328,7 @@ def _remove(text: str, key: yaml.Node, node: yaml.CollectionNode, index: int) ->
         elif index:
             start = spans[index - 1][1]
         return text[:start] + text[end:]
-    rest = text[: _line_start(text, start)] + text[_line_end(text, end) + 1 :]
+    rest = text[: _line_start(text, start)] + text[_next_line(text, end) :]
     if len(spans) > 1:
         return rest
     colon = text.index(":", _end(key)) + 1
@@ -341,18 +389,19 @@ def _load_preset(name: str, folder: Path) -> dict[str, _Value]:
         names = [DEFAULT, *sorted(path.stem for path in folder.glob("*.yaml"))]
         raise ParamsError(f"no preset {name!r}; there are {', '.join(names)}")
     sections = load_params(path)
-    base = sections.pop("base", None)
+    base = sections.get("base")
     for section, values in sections.items():
-        if not isinstance(values, Mapping):
+        if section != "base" and not isinstance(values, Mapping):
             raise ParamsError(f"preset {name}: {section}: expected keys and values, got {values!r}")
     of_base = _load_preset(str(base), folder) if base else {}
-    return of_base | _values(path.read_text(encoding="utf-8"))
+    return of_base | _values(read_text(path))
 
 
 def _with_preset(name: str, params_file: Path, folder: Path) -> tuple[str, list[Change]]:
     """Text of params.yaml with a preset's values, and what changed."""
     if name == DEFAULT:
         return _restored(params_file)
+    load_params(params_file)
     text = read_text(params_file)
     values, chosen = _values(text), _load_preset(name, folder)
     if missing := sorted(chosen.keys() - values.keys()):
@@ -360,15 +409,17 @@ def _with_preset(name: str, params_file: Path, folder: Path) -> tuple[str, list[
     of_others = {key for path in folder.glob("*.yaml") for key in _load_preset(path.stem, folder)}
     shipped = _values(SHIPPED_FILE.read_text(encoding="utf-8"))
     kept = {key: shipped[key] for key in of_others & shipped.keys() & values.keys()}
-    edits = [
-        (values[key], Change(key, values[key].written, new.written))
-        for key, new in {**kept, **chosen}.items()
-        if _differs(values[key], new)
-    ]
-    edits.sort(key=lambda edit: edit[0].start)
-    for old, change in reversed(edits):
-        text = _replaced(text, old, change.new)
-    return text, [change for _, change in edits]
+    wanted = {key: new for key, new in {**kept, **chosen}.items() if _differs(values[key], new)}
+    keys = sorted(wanted, key=lambda key: values[key].start)
+    for key in reversed(keys):
+        text = _replaced(text, values[key], wanted[key].written)
+    meant = values | wanted
+    _verify(params_file, lambda: _are_equal(_values(text), meant))
+    return text, [Change(key, values[key].written, wanted[key].written) for key in keys]
+
+
+def _are_equal(old: Mapping[str, _Value], new: Mapping[str, _Value]) -> bool:
+    return old.keys() == new.keys() and not any(_differs(old[key], new[key]) for key in old)
 
 
 def _differs(old: _Value, new: _Value) -> bool:
@@ -380,7 +431,7 @@ def _restored(params_file: Path) -> tuple[str, list[Change]]:
     """The shipped text, and what changed."""
     read_sections(params_file)
     text = SHIPPED_FILE.read_text(encoding="utf-8")
-    old, new = _values(params_file.read_text(encoding="utf-8")), _values(text)
+    old, new = _values(read_text(params_file)), _values(text)
     changes = [
         Change(key, *(them[key].written if key in them else "missing" for them in (old, new)))
         for key in {**new, **old}
