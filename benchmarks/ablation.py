@@ -27,7 +27,7 @@ from benchmarks.machine import markdown_table
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.layout import counts_file, measurements_file
 from motiontransfer.evaluation.measurements import nested, read_measurements
-from motiontransfer.project.params_editing import preset_changes
+from motiontransfer.project.presets import preset_changes
 from motiontransfer.report.compare import Revision
 
 VARIANTS_FILE = Path("benchmarks/ablation.yaml")

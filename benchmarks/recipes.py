@@ -37,7 +37,7 @@ from motiontransfer.evaluation.frames import all_regions
 from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.models.weights import read_tensors, write_tensors
-from motiontransfer.project.params_editing import apply_preset
+from motiontransfer.project.presets import apply_preset
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.rendering.frame import render_poses
 from motiontransfer.rendering.renderer import load_renderer

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from motiontransfer.core.params import FILM_SECTIONS, FILMS
-from motiontransfer.project.params_editing import preset_changes
+from motiontransfer.project.presets import preset_changes
 
 _COPIED = (
     *(".dvcignore", ".gitignore", "dvc.yaml", "stages", "motiontransfer"),

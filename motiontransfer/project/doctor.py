@@ -153,7 +153,7 @@ def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
 def check_project(root: Path) -> Iterator[CheckResult]:
     """Check a project, in the order in which it would stop a run."""
     from motiontransfer.pipeline.dvc_api import opened
-    from motiontransfer.pipeline.plan import check_params, forecast, format_forecast, plan
+    from motiontransfer.pipeline.plan import forecast, format_forecast, plan
 
     try:
         params = load_params(root / PARAMS_FILE) | load_films(root)

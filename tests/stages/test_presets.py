@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from motiontransfer.core.params import load_section
-from motiontransfer.project.params_editing import SHIPPED_FILE, apply_preset
+from motiontransfer.project.presets import SHIPPED_FILE, apply_preset
 from stages.check_params import SECTIONS
 
 ROOT = Path(__file__).parents[2]
