@@ -79,7 +79,7 @@ def main() -> None:
 
 def measure(preset: str, kept: Path) -> Iterator[dict[str, object]]:
     """Train a preset in the project of the current folder; a row for each state that is kept."""
-    subprocess.run(["git", "checkout", "-q", "params.yaml"], check=True)
+    subprocess.run(["git", "checkout", "-q", "params.yaml", "films.yaml"], check=True)
     apply_preset(preset)
     steps = load_section(TrainGanParams, "train_gan").steps
     every = max(steps // 16, 1)

@@ -130,10 +130,7 @@ def _section_faults(path: Path) -> Iterator[str]:
     videos = load_section(dict[Name, VideoParams], "videos", path=path)
     checks: list[Callable[[], object]] = [
         *(partial(load_section, model, name, path=path) for name, model in SECTIONS.items()),
-        *(
-            partial(load_detector, name, own=each.detector, path=path)
-            for name, each in videos.items()
-        ),
+        *(partial(load_detector, key, own=its.detector, path=path) for key, its in videos.items()),
     ]
     return _raised(checks)
 
@@ -219,10 +216,7 @@ def _name_faults(path: Path) -> Iterator[str]:
         if video.subject not in subjects:
             yield f"{key}.subject: unknown subject {video.subject!r}; subjects lists {subjects}"
         if _is_missing(video.path):
-            yield (
-                f"{key}.path: no such file: {video.path}; copy the video there, or "
-                f"`motiontransfer remove-video {name}`"
-            )
+            yield f"{key}.path: no such file: {video.path}; copy it there, or remove-video {name}"
     for subject in subjects:
         if subject not in filmed:
             yield f"subjects: {subject!r} is in no video; name it as one's subject, or remove it"

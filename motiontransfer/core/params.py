@@ -8,6 +8,7 @@ and `Compute` are here, since many read them.
 import difflib
 import os
 import re
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -227,9 +228,19 @@ def read_sections(path: Path) -> dict[str, object]:
     """Read a file of sections, whatever their keys.
 
     Raises:
-        MissingFileError, ParamsError: as `read_text` and `parse_sections`.
+        MissingFileError: no such file.
+        ParamsError: not YAML in UTF-8, or not a mapping at the top.
     """
-    return parse_sections(read_text(path), path)
+    text = read_text(path)
+    try:
+        content = _parse(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers of 5000 digits, too
+        raise ParamsError(f"{path}: not valid YAML: {one_line(error)}") from error
+    if not isinstance(content, dict):
+        raise ParamsError(
+            f"{path}: expected sections (name: …) at the top, got {type(content).__name__}"
+        )
+    return content
 
 
 def read_text(path: Path) -> str:
@@ -246,27 +257,8 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode()
     except UnicodeDecodeError as error:
-        raise ParamsError(
-            f"{path}: expected text in UTF-8, got another encoding, at byte {error.start} (Windows "
-            'PowerShell writes UTF-16); save it in UTF-8, as editors do under "Save as"'
-        ) from error
-
-
-def parse_sections(text: str, path: Path) -> dict[str, object]:
-    """Parse the text of a file of sections.
-
-    Raises:
-        ParamsError: not YAML, or not a mapping at the top; the message names the file.
-    """
-    try:
-        content = _parse(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers of 5000 digits, too
-        raise ParamsError(f"{path}: not valid YAML: {one_line(error)}") from error
-    if not isinstance(content, dict):
-        raise ParamsError(
-            f"{path}: expected sections (name: …) at the top, got {type(content).__name__}"
-        )
-    return content
+        told = "expected text in UTF-8, got another encoding, as of Windows PowerShell"
+        raise ParamsError(f"{path}: {told}; save it in UTF-8") from error
 
 
 class SectionsLoader(yaml.SafeLoader):
@@ -278,13 +270,9 @@ class SectionsLoader(yaml.SafeLoader):
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
-        known = set()
-        for key, _ in node.value:
-            if (name := (key.tag, str(key.value))) in known:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key.value} stands twice; remove one", problem_mark=key.start_mark
-                )
-            known.add(name)
+        for name, number in Counter(str(key.value) for key, _ in node.value).items():
+            if number > 1:
+                raise yaml.MarkedYAMLError("a key stands twice", None, name, node.start_mark)
         return node
 
 

@@ -156,17 +156,18 @@ def check_project(root: Path) -> Iterator[CheckResult]:
     from motiontransfer.pipeline.plan import forecast, format_forecast, plan
 
     try:
-        params = load_params(root / PARAMS_FILE) | load_films(root)
-        yield from check_weights(params)
-        wrong = [*check_values(root), *check_videos(root), *check_folder(root)]
-        yield from wrong
+        if wrong := [*check_values(root)]:
+            yield from wrong
+        else:
+            yield from check_weights(load_params(root / PARAMS_FILE) | load_films(root))
+            yield from check_videos(root)
         with opened(root) as repo:
             yield check_git(root, repo)
             yield check_remote(repo)
             yield from check_locks(root)
             yield from check_checkpoints(root)
-            yield check_disk(root)
-        if not wrong and (stages := plan(root=root, is_forecast=True)):
+            yield (disk := check_disk(root))
+        if not wrong and disk.level != "fault" and (stages := plan(root=root, is_forecast=True)):
             duration = format_forecast(forecast(stages, root=root))
             yield ok("forecast", f"the next `dvc repro` takes {duration}")
     except MotionTransferError as error:
@@ -234,13 +235,9 @@ def check_remote(repo: "Repo") -> CheckResult:
     return ok("remote", f"{name} ({url}) answers, and what comes from it is checked")
 
 
-def check_folder(root: Path) -> Iterator[CheckResult]:
-    if not os.access(root, os.W_OK):
-        fix = "let this user write there, or clone the project elsewhere"
-        yield fault("disk", f"{root.resolve()}: is read-only for this user", fix)
-
-
 def check_disk(root: Path) -> CheckResult:
+    if not os.access(root, os.W_OK):
+        return fault("disk", f"{root.resolve()}: is read-only for this user", "let it write there")
     free = shutil.disk_usage(root).free
     message = f"{tqdm.format_sizeof(free, 'B')} free"
     fix = (

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import yaml
 
-from motiontransfer.core.errors import FILMS_FILE, MotionTransferError
-from motiontransfer.core.params import FILM_SECTIONS, FILMS, SectionsLoader, read_text
+from motiontransfer.core.errors import FILMS_FILE
+from motiontransfer.core.params import FILM_SECTIONS, FILMS, SectionsLoader
 from motiontransfer.core.storage import write_text
 from motiontransfer.pipeline.sharing import git
 from motiontransfer.project.params_editing import add_entry, add_item, remove_entry, remove_item
@@ -51,13 +51,11 @@ def settle(root: Path) -> list[str]:
 
 def merge(base: str, ours: str, theirs: str, *, root: Path) -> str | None:
     """The merged text; None where both sides have changed an entry of films.yaml in two ways."""
-    if any(re.search(rf"^\ufeff?{FILMS}:", text, re.MULTILINE) for text in (ours, theirs)):
-        return _merged_films(base, ours, theirs)
-    locks = (text.replace("\r\n", "\n") for text in (base, ours, theirs))
-    return _merged_lock(*locks, root=root)
+    is_films = any(re.search(rf"^\ufeff?{FILMS}:", text, re.MULTILINE) for text in (ours, theirs))
+    return _merged_films(base, ours, theirs) if is_films else _merged_lock(base, ours, theirs, root)
 
 
-def _merged_lock(base: str, ours: str, theirs: str, *, root: Path) -> str:
+def _merged_lock(base: str, ours: str, theirs: str, root: Path) -> str:
     """dvc.lock with each entry that one side has changed.
 
     Of one that both have, that of which the outputs are here; else none, so that the stage is
@@ -129,19 +127,13 @@ def _merged_films(base: str, ours: str, theirs: str) -> str | None:
 def main(base: str, ours: str, theirs: str) -> int:
     """Write the merged text to `ours`; 1 where a conflict is left in it."""
     try:
-        merged = merge(*map(read_text, map(Path, (base, ours, theirs))), root=Path())
-    except (
-        MotionTransferError,
-        yaml.YAMLError,
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-    ):
+        texts = (Path(path).read_text(encoding="utf-8") for path in (base, ours, theirs))
+        merged = merge(*texts, root=Path())
+    except (yaml.YAMLError, AttributeError, LookupError, TypeError, ValueError):
         merged = None
     if merged is None:  # as git without a driver
         return subprocess.call(["git", "merge-file", ours, base, theirs])
-    write_text(Path(ours), merged)
+    Path(ours).write_text(merged, encoding="utf-8", newline="\n")
     return 0
 
 

@@ -27,7 +27,7 @@ from motiontransfer.core.params import (
     PARAMS_FILE,
     SectionsLoader,
     load_films,
-    parse_sections,
+    read_sections,
     read_text,
 )
 from motiontransfer.core.storage import params_lock, write_text
@@ -57,7 +57,8 @@ def add_entry(text: str, section: str, name: str, entry: Mapping[str, object]) -
         colon = text.index(":", end_of(key)) + 1
         line = " " * (key.start_mark.column + 2) + item
         after = text[:colon] + _with_line(text, end_of(entries), line)[end_of(entries) :]
-    return _verified(after, text, section, lambda known: {**(known or {}), name: dict(entry)})
+    known = _films(text)[section] or {}
+    return _verified(after, text, {section: {**known, name: dict(entry)}})
 
 
 def remove_entry(text: str, section: str, name: str) -> str:
@@ -68,9 +69,8 @@ def remove_entry(text: str, section: str, name: str) -> str:
         known = ", ".join(names) or "none"
         raise ParamsError(f"{FILMS_FILE}: {section}.{name}: missing; {section} has {known}")
     after = _remove(text, key, entries, names.index(name))
-    return _verified(
-        after, text, section, lambda known: {key: known[key] for key in known if key != name}
-    )
+    left = {key: its for key, its in _films(text)[section].items() if key != name}
+    return _verified(after, text, {section: left})
 
 
 def add_item(text: str, section: str, item: str) -> str:
@@ -79,7 +79,7 @@ def add_item(text: str, section: str, item: str) -> str:
     if item in [node.value for node in items.value]:
         return text
     after = _append(text, items, in_one_line(item))
-    return _verified(after, text, section, lambda known: [*known, item])
+    return _verified(after, text, {section: [*_films(text)[section], item]})
 
 
 def remove_item(text: str, section: str, item: str) -> str:
@@ -88,31 +88,32 @@ def remove_item(text: str, section: str, item: str) -> str:
     values = [node.value for node in items.value]
     if item not in values:
         return text
-    index = values.index(item)
-    after = _remove(text, key, items, index)
-    return _verified(after, text, section, lambda known: known[:index] + known[index + 1 :])
+    after = _remove(text, key, items, values.index(item))
+    left = [each for each in _films(text)[section] if each != item]
+    return _verified(after, text, {section: left})
 
 
-def _verified(text: str, before: str, section: str, change: Callable[[Any], object]) -> str:
-    """The edited text of films.yaml, if a section has changed as it should, and nothing else."""
-    films = _films(before)
-    meant = {**films, section: change(films[section])}
-    verify(FILMS_FILE, lambda: _films(text) == meant)
+def _verified(text: str, before: str, meant: Mapping[str, object]) -> str:
+    """The edited text of films.yaml, if it reads as before but for the sections that are meant."""
+    verify(FILMS_FILE, lambda: _films(text) == {**_films(before), **meant})
     return text
 
 
 def _films(text: str) -> dict[str, Any]:
-    return cast("dict", parse_sections(text, FILMS_FILE)[FILMS])
+    return yaml.load(text, SectionsLoader)[FILMS]
 
 
 def verify(file: Path, is_as_meant: Callable[[], bool]) -> None:
-    with suppress(ParamsError, yaml.YAMLError):
+    """Refuse an edit after which a file would read as something else.
+
+    Raises:
+        ParamsError: it would, or would be no YAML.
+    """
+    with suppress(ParamsError, yaml.YAMLError, LookupError, TypeError):
         if is_as_meant():
             return
-    raise ParamsError(
-        f"{file}: cannot be edited as it is written; write each entry and value in one line, "
-        "without & and *, or make the change by hand; nothing was written"
-    )
+    remedy = "give each entry and value a line of its own, without & and *, or edit it by hand"
+    raise ParamsError(f"{file}: cannot be edited as it is written, and was not; {remedy}")
 
 
 def move_films(root: Path = Path()) -> str:
@@ -133,7 +134,7 @@ def move_films(root: Path = Path()) -> str:
     with params_lock(root):
         text = _OF_ONE_SIDE.sub(r"\2\1", _plain_text(params))
         write_text(params, text)
-        content = parse_sections(text, params)
+        content = read_sections(params)
         blocks = _blocks(
             text, [each for each in sections_of(text) if each[0].value in FILM_SECTIONS]
         )
@@ -148,7 +149,7 @@ def move_films(root: Path = Path()) -> str:
         for block in blocks.values():
             text = text.replace(block, "", 1)
         left = {name: content[name] for name in content if name not in blocks}
-        verify(PARAMS_FILE, lambda: parse_sections(text, params) == left)
+        verify(PARAMS_FILE, lambda: yaml.load(text, SectionsLoader) == left)
         verify(FILMS_FILE, lambda: _with_films(after, _films(after), content) == after)
         write_text(films, after)
         write_text(params, text)

@@ -45,12 +45,6 @@ class Change(NamedTuple):
     new: str
 
 
-def preset_changes(
-    name: str, *, params_file: Path = PARAMS_FILE, folder: Path = PRESETS_FOLDER
-) -> list[Change]:
-    return _with_preset(name, params_file, folder)[1]
-
-
 def apply_preset(
     name: str, *, params_file: Path = PARAMS_FILE, folder: Path = PRESETS_FOLDER
 ) -> list[Change]:
@@ -62,7 +56,7 @@ def apply_preset(
     """
     root = params_file.parent
     with params_lock(root):
-        text, changes = _with_preset(name, params_file, folder)
+        text, changes = with_preset(name, params_file=params_file, folder=folder)
         did_translate = translates_faces(root)
         if changes or name == DEFAULT:
             write_text(params_file, text)
@@ -77,24 +71,18 @@ def translates_faces(root: Path) -> bool:
 
 
 def _set_face_cycles(root: Path) -> list[Change]:
-    path, changes = root / FILMS_FILE, []
-    trained = load_section(list[str], "trained", path=path) if translates_faces(root) else []
+    path = root / FILMS_FILE
     transfers = load_section(dict[str, Transfer], "transfers", path=path)
-    wanted = {
-        name: each.model_dump(exclude={"truth"})
-        for name, each in transfers.items()
-        if each.target in trained
-    }
-    known = load_section(dict[str, Guide], "face_cycles", path=path)
-    text = read_text(path)
-    for name in [name for name in known if name not in wanted]:
+    trained = load_section(list[str], "trained", path=path) if translates_faces(root) else []
+    wanted = {name: each for name, each in transfers.items() if each.target in trained}
+    known, text = load_section(dict[str, Guide], "face_cycles", path=path), read_text(path)
+    for name in known:
         text = remove_entry(text, "face_cycles", name)
-        changes.append(Change(f"face_cycles.{name}", in_one_line(known[name].model_dump()), "none"))
-    for name in [name for name in wanted if name not in known]:
-        text = add_entry(text, "face_cycles", name, wanted[name])
-        changes.append(Change(f"face_cycles.{name}", "none", in_one_line(wanted[name])))
+    for name, each in wanted.items():
+        text = add_entry(text, "face_cycles", name, each.model_dump(exclude={"truth"}))
     write_text(path, text)
-    return changes
+    names = [", ".join(each) or "none" for each in (known, wanted)]
+    return [Change(f"{FILMS_FILE}: face_cycles", *names)] if known.keys() != wanted.keys() else []
 
 
 class _Value(NamedTuple):
@@ -136,7 +124,9 @@ def _load_preset(name: str, folder: Path) -> dict[str, _Value]:
     return of_base | _values(read_text(path))
 
 
-def _with_preset(name: str, params_file: Path, folder: Path) -> tuple[str, list[Change]]:
+def with_preset(
+    name: str, *, params_file: Path = PARAMS_FILE, folder: Path = PRESETS_FOLDER
+) -> tuple[str, list[Change]]:
     """Text of params.yaml with a preset's values, and what changed."""
     if name == DEFAULT:
         return _restored(params_file)
