@@ -81,7 +81,7 @@ class VideoParams(CleanEntry, DetectEntry, DecodeEntry):
 
 
 def main() -> None:
-    """Refuse what has a fault; if there is none, write the sections of results."""
+    """Refuse params with a fault; if there is none, write the sections of results."""
     check()
     write_json(layout.PARAMS_CHECKED_FILE, {"names_fit_together": True})
     write_video_params()
@@ -89,17 +89,16 @@ def main() -> None:
     write_checked_json(layout.PARAMS_OF_RESULTS_FILE, results)
 
 
-def check(root: Path = Path()) -> None:
-    """Check params.yaml and films.yaml in a folder; files that they name are this project's.
+def check() -> None:
+    """Check params.yaml and films.yaml; commands that tell what would run ask this, too.
 
     Raises:
-        ParamsError: one line for each fault.
-        MissingFileError: one of the two is not there.
+        ParamsError: a line for each fault.
+        MissingFileError: one of the two files is not there.
     """
-    path = root / PARAMS_FILE
-    of_names = (f"{FILMS_FILE}: {fault}" for fault in _together(_name_faults(path)))
-    faults = [*of_names, *_section_faults(path)]
-    faults = faults or [*_conflicts(path)]
+    of_names = (f"{FILMS_FILE}: {fault}" for fault in _together(_name_faults()))
+    faults = [*of_names, *_section_faults()]
+    faults = faults or [*_conflicts()]
     if faults:
         raise ParamsError("\n".join(dict.fromkeys(faults)))  # a detector's is every video's
 
@@ -126,20 +125,20 @@ def write_video_params() -> None:
             write_checked_json(file, {"videos": {name: entry}, **beside})
 
 
-def _section_faults(path: Path) -> Iterator[str]:
-    videos = load_section(dict[Name, VideoParams], "videos", path=path)
+def _section_faults() -> Iterator[str]:
+    videos = load_section(dict[Name, VideoParams], "videos")
     checks: list[Callable[[], object]] = [
-        *(partial(load_section, model, name, path=path) for name, model in SECTIONS.items()),
-        *(partial(load_detector, key, own=its.detector, path=path) for key, its in videos.items()),
+        *(partial(load_section, model, name) for name, model in SECTIONS.items()),
+        *(partial(load_detector, name, own=video.detector) for name, video in videos.items()),
     ]
     return _raised(checks)
 
 
-def _conflicts(path: Path) -> Iterator[str]:
+def _conflicts() -> Iterator[str]:
     """Valid values that do not go together."""
-    sections = (load_section(model, name, path=path) for name, model in SECTIONS.items())
+    sections = (load_section(model, name) for name, model in SECTIONS.items())
     checks = [section.check_conflicts for section in sections]
-    return _raised([*checks, partial(_check_face_cycle, path), partial(_check_background, path)])
+    return _raised([*checks, _check_face_cycle, _check_background])
 
 
 def _raised(checks: list[Callable[[], object]]) -> Iterator[str]:
@@ -150,27 +149,30 @@ def _raised(checks: list[Callable[[], object]]) -> Iterator[str]:
             yield str(error)
 
 
-def _check_face_cycle(path: Path) -> None:
-    face_cycles = load_section(dict[Name, Guide], "face_cycles", path=path)
-    training = load_section(TrainFaceCycleParams, "train_face_cycle", path=path)
-    if face_cycles and training.steps == 0:
+def _check_face_cycle() -> None:
+    face_cycles = load_section(dict[Name, Guide], "face_cycles")
+    transfers = load_section(dict[Name, Transfer], "transfers")
+    if face_cycles and load_section(TrainFaceCycleParams, "train_face_cycle").steps == 0:
         raise ParamsError(
             f"{PARAMS_FILE}: train_face_cycle.steps: expected 1 or more for the face_cycles of "
             f"{FILMS_FILE}, got 0"
         )
-    if load_section(RenderParams, "render", path=path).face == "cycle" and not face_cycles:
+    if load_section(RenderParams, "render").face == "cycle" and transfers and not face_cycles:
         raise ParamsError(
             f"{PARAMS_FILE}: render.face: cycle is trained of transfers in face_cycles of "
-            f"{FILMS_FILE} alone, and there is none; add one, or choose residual or none"
+            f"{FILMS_FILE} alone, and there is none; add one to a target in trained, or choose "
+            "residual or none"
         )
 
 
-def _check_background(path: Path) -> None:
-    key = f"{PARAMS_FILE}: render.background"
-    background = load_section(RenderParams, "render", path=path).background
+def _check_background() -> None:
+    key, background = (
+        f"{PARAMS_FILE}: render.background",
+        load_section(RenderParams, "render").background,
+    )
     if background == FILM:
         return
-    if load_section(TrainGanParams, "train_gan", path=path).background == "generated":
+    if load_section(TrainGanParams, "train_gan").background == "generated":
         raise ParamsError(f"{key}: {NO_MASK.format(background)}")
     file = layout.BACKGROUNDS_FOLDER / background
     if _is_missing(file):
@@ -195,18 +197,18 @@ def _together(faults: Iterable[str]) -> Iterator[str]:
         yield f"{keys[0]}{others}: {told}"
 
 
-def _name_faults(path: Path) -> Iterator[str]:
+def _name_faults() -> Iterator[str]:
     """Names that are unknown, and files that are missing."""
-    videos = load_section(dict[Name, VideoParams], "videos", path=path)
-    subjects = load_section(list[Name], "subjects", path=path)
-    targets = load_section(list[Name], "targets", path=path)
-    trained = load_section(list[Name], "trained", path=path)
-    transfers = load_section(dict[Name, Transfer], "transfers", path=path)
-    detectors = load_section(list[Name], "detectors", path=path)
-    guides = load_section(dict[Name, Guide], "guides", path=path)
-    scenes = load_section(dict[Name, DancersScene], "scenes", path=path)
-    in_film = load_section(dict[Name, Guide], "in_film", path=path)
-    face_cycles = load_section(dict[Name, Guide], "face_cycles", path=path)
+    videos = load_section(dict[Name, VideoParams], "videos")
+    subjects = load_section(list[Name], "subjects")
+    targets = load_section(list[Name], "targets")
+    trained = load_section(list[Name], "trained")
+    transfers = load_section(dict[Name, Transfer], "transfers")
+    detectors = load_section(list[Name], "detectors")
+    guides = load_section(dict[Name, Guide], "guides")
+    scenes = load_section(dict[Name, DancersScene], "scenes")
+    in_film = load_section(dict[Name, Guide], "in_film")
+    face_cycles = load_section(dict[Name, Guide], "face_cycles")
     lists = {"videos": videos, "subjects": subjects, "detectors": detectors}
     for key, names in {**lists, "transfers": transfers, "guides": guides}.items():
         yield from _unusable(key, names)

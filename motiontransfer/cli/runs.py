@@ -35,7 +35,7 @@ from motiontransfer.core.errors import (
     ParamsError,
     printable,
 )
-from motiontransfer.core.params import Scene
+from motiontransfer.core.params import Scene, check_params
 from motiontransfer.core.progress import ProgressMeter
 from motiontransfer.project.presets import apply_preset
 
@@ -408,8 +408,6 @@ def preset(
     dry_run: Annotated[bool, typer.Option(help="Only show what would change.")] = False,
 ) -> None:
     """Apply a preset to params.yaml, unless a run would refuse it; list the changed params."""
-    from motiontransfer.pipeline.plan import check_params
-
     with TemporaryDirectory() as folder:  # nothing of the project changes before all is known
         params_file = Path(shutil.copy(PARAMS_FILE, folder))
         shutil.copy(FILMS_FILE, folder)

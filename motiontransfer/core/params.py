@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import fields
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from types import GenericAlias, UnionType
 from typing import Annotated, ClassVar, Literal, TypeVar
@@ -176,6 +177,9 @@ _values_read: ContextVar[dict[tuple[Path, str], object] | None] = ContextVar(
 )
 """Value by file and dotted key, within `unchanged_params`."""
 
+_folder: ContextVar[Path] = ContextVar("folder", default=Path())
+"""Of params.yaml and films.yaml, within `check_params`."""
+
 
 def flattened(tree: object, prefix: str = "") -> dict[str, object]:
     """Every leaf of nested params or metrics, by its dotted key."""
@@ -308,7 +312,8 @@ def load_section(
 
 def _value_of(key: str, path: Path) -> object:
     is_films = path.name == FILMS_FILE.name
-    value: object = load_films(path.parent) if is_films else load_params(path)
+    file = _folder.get() / path
+    value: object = load_films(file.parent) if is_films else load_params(file)
     walked: list[str] = []
     for part in key.split("."):
         walked.append(part)
@@ -316,6 +321,25 @@ def _value_of(key: str, path: Path) -> object:
             raise ParamsError(f"{path}: {'.'.join(walked)}: missing; expected this key")
         value = value[part]
     return value
+
+
+def check_params(root: Path = Path()) -> None:
+    """Refuse what the stage `check_params` would refuse, by its own code.
+
+    It is imported by name, as DVC runs it: each stage owns the model of its params.
+
+    Args:
+        root: folder of params.yaml and films.yaml; the files that they name are this project's.
+
+    Raises:
+        ParamsError: a line for each fault.
+        MissingFileError: one of the two files is not there.
+    """
+    token = _folder.set(root)
+    try:
+        import_module("stages.check_params").check()
+    finally:
+        _folder.reset(token)
 
 
 @contextmanager

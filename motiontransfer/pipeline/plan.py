@@ -8,15 +8,14 @@ import shutil
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from motiontransfer.core.errors import MotionTransferError, ParamsError
+from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.parallel import cpu_clock
-from motiontransfer.core.params import PARAMS_FILE, Transfer, Video, load_section
+from motiontransfer.core.params import PARAMS_FILE, Transfer, Video, check_params, load_section
 from motiontransfer.core.stages import STAGES, Stage
 from motiontransfer.core.storage import write_json, write_text
 from motiontransfer.pipeline.dvc_api import (
@@ -64,25 +63,6 @@ def scratch_project(root: Path = Path()) -> Generator[Path]:
             except OSError:  # Windows has links for few users
                 shutil.copytree(path, copy / path)
         yield copy
-
-
-def check_params(root: Path = Path()) -> None:
-    """Refuse what the stage `check_params` would refuse, by its own code.
-
-    It is imported by name, as DVC runs it: stages own the models of their params.
-
-    Args:
-        root: folder of params.yaml and films.yaml; the files that they name are this project's.
-
-    Raises:
-        ParamsError: one line for each fault.
-        MissingFileError: there is no params.yaml or films.yaml.
-    """
-    try:
-        import_module("stages.check_params").check(root)
-    except ParamsError as error:
-        folder = str(root / PARAMS_FILE).removesuffix(PARAMS_FILE.name)
-        raise ParamsError(str(error).replace(folder, "")) from error
 
 
 def plan(*wanted: str, root: Path = Path(), is_forecast: bool = False) -> Graph:

@@ -22,7 +22,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.device import choose_accelerator, describe_device
 from motiontransfer.core.downloads import Pretrained
 from motiontransfer.core.errors import FILMS_FILE, ParamsError
-from motiontransfer.core.params import PARAMS_FILE, Compute, Section, load_section
+from motiontransfer.core.params import Compute, Section, load_section
 from motiontransfer.pose.detection import detect_clip, track_detections
 from motiontransfer.pose.importers import import_people
 from motiontransfer.pose.keypoints import Detections, ImportFormat
@@ -242,7 +242,7 @@ class _Named(BaseModel):
     detector: DetectorName
 
 
-def load_detector(video: str, *, own: str | None = None, path: Path = PARAMS_FILE) -> AnyConfig:
+def load_detector(video: str, *, own: str | None = None) -> AnyConfig:
     """A video's detector: its own, or that of the section `detect_keypoints`.
 
     A video's own detector takes from the section what it knows; its model is the default one.
@@ -250,8 +250,8 @@ def load_detector(video: str, *, own: str | None = None, path: Path = PARAMS_FIL
     Raises:
         ParamsError: a setting is missing, unknown to the detector or out of range.
     """
-    name = load_section(_Named, _SECTION, path=path).detector
-    params = load_section(DETECTORS[name], _SECTION, path=path)
+    name = load_section(_Named, _SECTION).detector
+    params = load_section(DETECTORS[name], _SECTION)
     if own in (None, name):
         return params
     fields = DETECTORS[own].model_fields

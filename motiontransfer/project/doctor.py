@@ -26,7 +26,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.device import find_gpu_fault
 from motiontransfer.core.errors import MotionTransferError, ParamsError
 from motiontransfer.core.parallel import memory_bytes
-from motiontransfer.core.params import PARAMS_FILE, load_films, load_params
+from motiontransfer.core.params import PARAMS_FILE, check_params, load_films, load_params
 from motiontransfer.core.stage_runner import missing_library
 from motiontransfer.pose.detectors import pretrained_weights
 
@@ -176,8 +176,6 @@ def check_project(root: Path) -> Iterator[CheckResult]:
 
 def check_values(root: Path) -> Iterator[CheckResult]:
     """What the first stage of a run would refuse in params.yaml and films.yaml."""
-    from motiontransfer.pipeline.plan import check_params
-
     try:
         check_params(root)
     except ParamsError as error:
