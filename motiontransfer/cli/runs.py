@@ -6,7 +6,6 @@ DVC, PyTorch and MediaPipe take seconds to load: each command imports what it ne
 import json
 import logging
 import math
-import shutil
 import signal
 import sys
 import time
@@ -35,8 +34,9 @@ from motiontransfer.core.errors import (
     ParamsError,
     printable,
 )
-from motiontransfer.core.params import Scene, check_params
+from motiontransfer.core.params import Scene, check_params, read_text
 from motiontransfer.core.progress import ProgressMeter
+from motiontransfer.core.storage import write_text
 from motiontransfer.project.presets import apply_preset
 
 if TYPE_CHECKING:
@@ -408,11 +408,12 @@ def preset(
     dry_run: Annotated[bool, typer.Option(help="Only show what would change.")] = False,
 ) -> None:
     """Apply a preset to params.yaml, unless a run would refuse it; list the changed params."""
-    with TemporaryDirectory() as folder:  # nothing of the project changes before all is known
-        params_file = Path(shutil.copy(PARAMS_FILE, folder))
-        shutil.copy(FILMS_FILE, folder)
-        changes = apply_preset(name, params_file=params_file)
-        check_params(Path(folder))
+    with TemporaryDirectory() as temporary:  # nothing of the project changes before all is known
+        folder = Path(temporary)
+        for file in (PARAMS_FILE, FILMS_FILE):
+            write_text(folder / file, read_text(file))
+        changes = apply_preset(name, params_file=folder / PARAMS_FILE)
+        check_params(folder)
     if not dry_run:
         apply_preset(name)
     for change in changes:

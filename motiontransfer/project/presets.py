@@ -76,13 +76,15 @@ def _set_face_cycles(root: Path) -> list[Change]:
     trained = load_section(list[str], "trained", path=path) if translates_faces(root) else []
     wanted = {name: each for name, each in transfers.items() if each.target in trained}
     known, text = load_section(dict[str, Guide], "face_cycles", path=path), read_text(path)
+    if known.keys() == wanted.keys():
+        return []
     for name in known:
         text = remove_entry(text, "face_cycles", name)
     for name, each in wanted.items():
         text = add_entry(text, "face_cycles", name, each.model_dump(exclude={"truth"}))
     write_text(path, text)
     names = [", ".join(each) or "none" for each in (known, wanted)]
-    return [Change(f"{FILMS_FILE}: face_cycles", *names)] if known.keys() != wanted.keys() else []
+    return [Change(f"{FILMS_FILE}: face_cycles", *names)]
 
 
 class _Value(NamedTuple):
