@@ -81,16 +81,26 @@ class VideoParams(CleanEntry, DetectEntry, DecodeEntry):
 
 
 def main() -> None:
-    """Raise one error that lists every fault; if there is none, write the sections of results."""
+    """Refuse params with a fault; if there is none, write the sections of results."""
+    check()
+    write_json(layout.PARAMS_CHECKED_FILE, {"names_fit_together": True})
+    write_video_params()
+    results = {name: params for name, params in load_params().items() if affects_results(name)}
+    write_checked_json(layout.PARAMS_OF_RESULTS_FILE, results)
+
+
+def check() -> None:
+    """Check params.yaml and films.yaml; commands that tell what would run ask this, too.
+
+    Raises:
+        ParamsError: a line for each fault.
+        MissingFileError: one of the two files is not there.
+    """
     of_names = (f"{FILMS_FILE}: {fault}" for fault in _together(_name_faults()))
     faults = [*of_names, *_section_faults()]
     faults = faults or [*_conflicts()]
     if faults:
         raise ParamsError("\n".join(dict.fromkeys(faults)))  # a detector's is every video's
-    write_json(layout.PARAMS_CHECKED_FILE, {"names_fit_together": True})
-    write_video_params()
-    results = {name: params for name, params in load_params().items() if affects_results(name)}
-    write_checked_json(layout.PARAMS_OF_RESULTS_FILE, results)
 
 
 def affects_results(section: str) -> bool:
@@ -141,15 +151,17 @@ def _raised(checks: list[Callable[[], object]]) -> Iterator[str]:
 
 def _check_face_cycle() -> None:
     face_cycles = load_section(dict[Name, Guide], "face_cycles")
+    transfers = load_section(dict[Name, Transfer], "transfers")
     if face_cycles and load_section(TrainFaceCycleParams, "train_face_cycle").steps == 0:
         raise ParamsError(
             f"{PARAMS_FILE}: train_face_cycle.steps: expected 1 or more for the face_cycles of "
             f"{FILMS_FILE}, got 0"
         )
-    if load_section(RenderParams, "render").face == "cycle" and not face_cycles:
+    if load_section(RenderParams, "render").face == "cycle" and transfers and not face_cycles:
         raise ParamsError(
             f"{PARAMS_FILE}: render.face: cycle is trained of transfers in face_cycles of "
-            f"{FILMS_FILE} alone, and there is none; add one, or choose residual or none"
+            f"{FILMS_FILE} alone, and there is none; add one to a target in trained, or choose "
+            "residual or none"
         )
 
 
@@ -206,7 +218,7 @@ def _name_faults() -> Iterator[str]:
         if video.subject not in subjects:
             yield f"{key}.subject: unknown subject {video.subject!r}; subjects lists {subjects}"
         if _is_missing(video.path):
-            yield f"{key}.path: no such file: {video.path}; copy the video there"
+            yield f"{key}.path: no such file: {video.path}; copy it there, or remove-video {name}"
     for subject in subjects:
         if subject not in filmed:
             yield f"subjects: {subject!r} is in no video; name it as one's subject, or remove it"

@@ -23,7 +23,7 @@ from motiontransfer.core.errors import (
     VideoError,
     WeightsError,
 )
-from motiontransfer.core.params import Compute, Transfer, load_section
+from motiontransfer.core.params import Compute, Transfer, check_params, load_section
 
 if TYPE_CHECKING:
     from motiontransfer.evaluation.measurements import Measurements
@@ -60,6 +60,7 @@ def inspect(
             known = ", ".join(videos)
             raise ParamsError(f"no video {video!r}; expected a film's file, or one of {known}")
         check_films({name_of_file(Path(video)): Path(video)}, crop="auto", targets=None)
+        check_params()
         return
     subject = videos[video].subject
     inspection = load_inspection(video, subject)
@@ -71,6 +72,7 @@ def inspect(
     for name, transfer in load_transfers(Path()).items():
         if video == transfer.source or subject == transfer.target:
             print_missing_poses(name, source=transfer.source, target=transfer.target)
+    check_params()
 
 
 @app.command()

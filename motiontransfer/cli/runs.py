@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -25,10 +26,18 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from motiontransfer.cli.options import AsJson, Yes, app
 from motiontransfer.cli.videos import check_films, print_missing_poses
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError, printable
-from motiontransfer.core.params import Scene
+from motiontransfer.core.errors import (
+    FILMS_FILE,
+    PARAMS_FILE,
+    MissingFileError,
+    MotionTransferError,
+    ParamsError,
+    printable,
+)
+from motiontransfer.core.params import Scene, check_params, read_text
 from motiontransfer.core.progress import ProgressMeter
-from motiontransfer.project.params_editing import apply_preset, preset_changes
+from motiontransfer.core.storage import write_text
+from motiontransfer.project.presets import apply_preset
 
 if TYPE_CHECKING:
     from motiontransfer.pipeline.runs import Job, Progress
@@ -398,8 +407,15 @@ def preset(
     *,
     dry_run: Annotated[bool, typer.Option(help="Only show what would change.")] = False,
 ) -> None:
-    """Apply a preset to params.yaml and list the changed params."""
-    changes = preset_changes(name) if dry_run else apply_preset(name)
+    """Apply a preset to params.yaml, unless a run would refuse it; list the changed params."""
+    with TemporaryDirectory() as temporary:  # nothing of the project changes before all is known
+        folder = Path(temporary)
+        for file in (PARAMS_FILE, FILMS_FILE):
+            write_text(folder / file, read_text(file))
+        changes = apply_preset(name, params_file=folder / PARAMS_FILE)
+        check_params(folder)
+    if not dry_run:
+        apply_preset(name)
     for change in changes:
         typer.echo(f"{change.key}: {change.old} -> {change.new}")
     typer.echo(f"{len(changes)} values {'would change' if dry_run else 'changed'}")

@@ -48,6 +48,9 @@ def replacing(path: Path) -> Generator[Path]:
     try:
         yield temporary
         temporary.replace(path)
+    except Exception as error:
+        error.add_note(str(path))  # a full disk's has no name
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -64,6 +67,9 @@ def replacing_folder(folder: Path) -> Generator[Path]:
         if folder.exists():
             shutil.rmtree(folder)
         temporary.rename(folder)
+    except Exception as error:
+        error.add_note(str(folder))
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -9,7 +9,7 @@ from typing import Literal
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError
 from motiontransfer.core.names import free_name, valid_name
-from motiontransfer.core.params import Guide, Scene, Video, load_section
+from motiontransfer.core.params import Guide, Scene, Video, load_section, read_text
 from motiontransfer.core.storage import params_lock, sha256_of, unchanged_on_error, write_text
 from motiontransfer.project.entries import (
     add_transfer,
@@ -22,7 +22,7 @@ from motiontransfer.project.entries import (
     remove_demo_videos,
     remove_video,
 )
-from motiontransfer.project.params_editing import add_entry, read_text
+from motiontransfer.project.params_editing import add_entry
 
 
 def films() -> dict[str, Path]:

@@ -28,6 +28,7 @@ from motiontransfer.core.params import (
     Video,
     load_films,
     load_section,
+    read_text,
 )
 from motiontransfer.core.storage import (
     overlap,
@@ -37,13 +38,8 @@ from motiontransfer.core.storage import (
     write_text,
 )
 from motiontransfer.pipeline.dvc_api import errors_of_dvc, lock_repo, opened
-from motiontransfer.project.params_editing import (
-    add_entry,
-    add_item,
-    read_text,
-    remove_entry,
-    remove_item,
-)
+from motiontransfer.project.params_editing import add_entry, add_item, remove_entry, remove_item
+from motiontransfer.project.presets import translates_faces
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 
@@ -183,17 +179,19 @@ def add_transfer(
             raise ParamsError(
                 f"{FILMS_FILE}: transfers.{name}: already exists; choose another name with --name"
             )
-        entry = {"source": source, "source_subject": subject, "target": target, "truth": truth}
+        entry = {"source": source, "source_subject": subject, "target": target}
         shown = [root / video.path for video in videos.values() if video.subject == target]
         params = _add_target(read_text(root / FILMS_FILE), target, shown)
-        params = add_entry(params, "transfers", name, entry)
+        params = add_entry(params, "transfers", name, {**entry, "truth": truth})
         if scene == "dancer":
-            del entry["truth"]
             params = add_entry(params, "in_film", name, entry)
             if source not in load_scenes(root):
                 of_dancer = {"subject": subject, "film": (film or videos[source].path).as_posix()}
                 params = add_entry(params, "scenes", source, of_dancer)
         write_text(root / FILMS_FILE, params)
+        trained = load_section(list[str], "trained", path=root / FILMS_FILE)
+        if target in trained and translates_faces(root):
+            write_text(root / FILMS_FILE, add_entry(params, "face_cycles", name, entry))
         return name
 
 

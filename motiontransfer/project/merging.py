@@ -17,8 +17,8 @@ from pathlib import Path
 
 import yaml
 
-from motiontransfer.core.errors import FILMS_FILE, MotionTransferError
-from motiontransfer.core.params import FILM_SECTIONS, FILMS
+from motiontransfer.core.errors import FILMS_FILE
+from motiontransfer.core.params import FILM_SECTIONS, FILMS, SectionsLoader
 from motiontransfer.core.storage import write_text
 from motiontransfer.pipeline.sharing import git
 from motiontransfer.project.params_editing import add_entry, add_item, remove_entry, remove_item
@@ -51,7 +51,7 @@ def settle(root: Path) -> list[str]:
 
 def merge(base: str, ours: str, theirs: str, *, root: Path) -> str | None:
     """The merged text; None where both sides have changed an entry of films.yaml in two ways."""
-    is_films = any(re.search(rf"^{FILMS}:", text, re.MULTILINE) for text in (ours, theirs))
+    is_films = any(re.search(rf"^\ufeff?{FILMS}:", text, re.MULTILINE) for text in (ours, theirs))
     return _merged_films(base, ours, theirs) if is_films else _merged_lock(base, ours, theirs, root)
 
 
@@ -102,7 +102,7 @@ def _hash(path: Path) -> str:
 
 def _merged_films(base: str, ours: str, theirs: str) -> str | None:
     """Our films.yaml with what the other side has added, changed and removed since the base."""
-    sides = (yaml.safe_load(text) or {} for text in (base, ours, theirs))
+    sides = (yaml.load(text, SectionsLoader) or {} for text in (base, ours, theirs))
     before, own, others = (side.get(FILMS) or {} for side in sides)
     text = ours
     for section in FILM_SECTIONS:
@@ -129,7 +129,7 @@ def main(base: str, ours: str, theirs: str) -> int:
     try:
         texts = (Path(path).read_text(encoding="utf-8") for path in (base, ours, theirs))
         merged = merge(*texts, root=Path())
-    except (MotionTransferError, yaml.YAMLError, AttributeError, LookupError, ValueError):
+    except (yaml.YAMLError, AttributeError, LookupError, TypeError, ValueError):
         merged = None
     if merged is None:  # as git without a driver
         return subprocess.call(["git", "merge-file", ours, base, theirs])

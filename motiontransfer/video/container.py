@@ -7,7 +7,13 @@ from pathlib import Path
 import av
 from av.stream import Disposition
 
-from motiontransfer.core.checksums import BLOCK_BYTES, append_checksums, damaged, open_checked
+from motiontransfer.core.checksums import (
+    BLOCK_BYTES,
+    append_checksums,
+    check_pointer,
+    damaged,
+    open_checked,
+)
 from motiontransfer.core.errors import MissingFileError, VideoError
 
 BITEXACT = {"fflags": "+bitexact"}
@@ -32,6 +38,7 @@ def open_input(path: Path) -> Generator[av.container.InputContainer]:
         raise VideoError(f"{path}: is a folder; expected a video file")
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty (0 bytes); copy or download it again")
+    check_pointer(path, VideoError)
     formats = ",".join(sorted(av.formats_available - _PLAYLISTS))
     options = {"protocol_whitelist": "file", "format_whitelist": formats}
     with ExitStack() as stack:

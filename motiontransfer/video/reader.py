@@ -34,7 +34,8 @@ _NUM_RUNS, _RUN_FRAMES = 4, 12  # in which it is seen whether fields are of two 
 _SEEK_BACK_SECONDS = (0.0, 2.0, 10.0)  # formats without an index land after the wanted frame
 _ROUNDING_SECONDS = 1e-3  # of times in a container
 _SAME_SHAPE = 0.02  # of the aspect: sizes are rounded, in blocks of 16
-_MAX_PIXELS = 2**26  # a frame; 8K has half as many
+_MAX_PIXELS = 2**28  # a frame; phones have up to 200 million, 8K a sixth of it
+_SQUARE = 1e-3  # aspect of a pixel beside 1 that nobody sees, which encoders' rounding leaves
 _LONGEST_FRAME_SECONDS = 60.0  # a frame is repeated while it is shown
 
 _logger = logging.getLogger(__name__)
@@ -119,6 +120,7 @@ def read_metadata(path: Path) -> VideoMetadata:
         stream = video_stream(container, path)
         codec, announced_rate = stream.codec_context.codec.canonical_name, stream.guessed_rate
         aspect = stream.sample_aspect_ratio or Fraction(1)
+        aspect = aspect if abs(aspect - 1) > _SQUARE else Fraction(1)
         times = read_packet_times(container, stream, path)
     try:
         first = next(_decoded(path))

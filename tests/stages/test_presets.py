@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from motiontransfer.core.params import load_section
-from motiontransfer.project.params_editing import SHIPPED_FILE, apply_preset
+from motiontransfer.project.presets import SHIPPED_FILE, apply_preset
 from stages.check_params import SECTIONS
 from tests.clone import ROOT
 from tests.project_files import SHIPPED
