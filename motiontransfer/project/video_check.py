@@ -93,6 +93,9 @@ class VideoCheck:
     cuts_seconds: tuple[float, ...]
     """When another shot begins."""
 
+    def people_in_view(self) -> Sequence[int]:
+        return self.people
+
     def frame(self, index: int) -> AnyFrame:
         return self.frames[index]
 
@@ -165,6 +168,7 @@ def check_video(
         possible_switches=0,
         camera_speed=camera_speed(pairs),
         camera_wander=camera_wander(frames, keypoints),
+        rotate=rotate,
     )
     return VideoCheck(
         metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
@@ -268,11 +272,15 @@ def quality_lines(check: VideoCheck) -> Iterator[str]:
 def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
     """Fixes for the file and the pose, or `NOTHING_TO_FIX` alone."""
     if check.metadata.is_picture:
-        return photo_advice(check.keypoints, num_people=check.people[0])
+        return photo_advice(
+            check.keypoints, num_people=check.people[0], should_rotate=check.quality.should_rotate
+        )
     if not check.quality.person_known.any():
         return verdict(check.quality)
     rate = float(check.metadata.frame_rate)
-    sentences = []
+    faults = [text for text in verdict(check.quality) if text != NOTHING_TO_FIX]
+    gravest = 0 if check.quality.should_rotate is None else 1
+    sentences = faults[:gravest]
     cut = truncation(check.metadata)
     if cut is not None:
         sentences.append(
@@ -300,8 +308,7 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
             f"{check.seconds:.0f} s show few poses of a target; film a minute, with all that the "
             "dancer does"
         )
-    sentences += [text for text in verdict(check.quality) if text != NOTHING_TO_FIX]
-    return sentences or [NOTHING_TO_FIX]
+    return sentences + faults[gravest:] or [NOTHING_TO_FIX]
 
 
 def write_check_sheet(path: Path, check: VideoCheck) -> None:
