@@ -118,7 +118,9 @@ def write_video_params() -> None:
     size = load_section(DecodeParams, "decode").size
     for name, video in load_section(dict[Name, VideoParams], "videos").items():
         for stage, model in _ENTRIES.items():
-            entry = video.model_dump(mode="json", include=set(model.model_fields))
+            without = set() if video.rotate else {"rotate"}  # an entry of before has the same file
+            keys = set(model.model_fields) - without
+            entry = video.model_dump(mode="json", include=keys)
             file, beside = layout.video_params_file(name, stage), {}
             if stage == "decode":
                 beside["decode.size"] = size

@@ -112,6 +112,10 @@ def _short(name: str) -> str:
 Name = Annotated[str, Field(pattern=r"^\w[\w-]*$"), AfterValidator(_short)]
 
 
+Rotation = Literal[0, 90, 180, 270]
+"""Clockwise, degrees."""
+
+
 class Video(BaseModel):
     """What commands read of an entry of `videos`."""
 

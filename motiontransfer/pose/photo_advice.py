@@ -9,7 +9,7 @@ from jaxtyping import Float64
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.completion import WHOLE, in_words, what_is_shown
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.quality import NOTHING_TO_FIX
+from motiontransfer.pose.quality import NOTHING_TO_FIX, turn_in_words
 
 # Distances in heights of the upright body.
 _BESIDE_TRUNK = 0.035  # of an arm's bones from the line through shoulder and hip: half an arm
@@ -24,8 +24,14 @@ _Places = Mapping[str, Float64[np.ndarray, "2"]]
 """(x, y) of the joints that are seen, pixels."""
 
 
-def photo_advice(photo: Keypoints, *, num_people: int) -> list[str]:
-    """Sentences on a clip of one frame; `NOTHING_TO_FIX` alone where nothing is hidden."""
+def photo_advice(
+    photo: Keypoints, *, num_people: int, should_rotate: int | None = None
+) -> list[str]:
+    """Sentences on a clip of one frame; `NOTHING_TO_FIX` alone where nothing is hidden.
+
+    Args:
+        should_rotate: what `rotate` of its entry makes it upright; None where it is.
+    """
     seen = photo.measured()
     places = {
         joint: seen.points[0, index].astype(np.float64)
@@ -35,7 +41,7 @@ def photo_advice(photo: Keypoints, *, num_people: int) -> list[str]:
     height = body_height_px(photo)
     if not places or height <= 0:
         return ["nobody is found in the photo: show one person, from head to feet"]
-    sentences = []
+    sentences = [] if should_rotate is None else [turn_in_words(should_rotate)]
     if num_people > 1:
         sentences.append(
             f"{num_people} people are in view: the largest one performs, the others stay as they "

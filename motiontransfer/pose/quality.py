@@ -12,6 +12,7 @@ from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.completion import WHOLE, frames_showing, what_is_shown
+from motiontransfer.pose.facing import degrees_to_upright
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.landmarks import person_box
 from motiontransfer.pose.time_series import Mask, Series, longest_segment, segments
@@ -46,6 +47,7 @@ _REACH_OF_END = {
 # Thresholds for advice.
 _IMPLAUSIBLE_SPEED = 6.0  # body heights a second: 10 m/s for a grown person
 _RARE = 0.02  # of the frames
+_STANDS_STILL = 0.01  # of the height: a poster in a compressed film has 0.003, a dancer 0.2
 _ENOUGH_OF_HANDS = 0.8  # of the frames; they are hidden now and then in any dance
 _ENOUGH_OF_FACE = 0.5  # of the frames; dancers turn round
 _TALL_ENOUGH_PX = 140  # of body height; MediaPipe finds few hands of smaller people
@@ -88,6 +90,10 @@ class ClipQuality:
     frame_rate: float
     shows: str
     """How much of the body; see `completion.SHOWN`."""
+    sway: float = math.inf
+    """Standard deviation of the place of the joint that moves most, body heights."""
+    should_rotate: int | None = None
+    """What `rotate` of its entry makes it upright; None where it is, or somebody lies in it."""
 
     @property
     def person_known(self) -> Mask:
@@ -111,8 +117,14 @@ def measure_quality(
     possible_switches: int,
     camera_speed: float | None,
     camera_wander: float | None = None,
+    rotate: int = 0,
 ) -> ClipQuality:
-    """Measure cleaned keypoints; `content`: the video's box in the working image."""
+    """Measure cleaned keypoints.
+
+    Args:
+        content: the video's box in the working image.
+        rotate: by which it is turned already, degrees.
+    """
     skeleton, height = keypoints.skeleton, body_height_px(keypoints)
     state = np.where(keypoints.score > 0, np.int8(MEASURED), np.int8(MISSING))
     if keypoints.filled is not None:
@@ -145,7 +157,20 @@ def measure_quality(
         camera_wander=camera_wander,
         frame_rate=float(keypoints.frame_rate),
         shows=shows,
+        sway=_sway(keypoints, height),
+        should_rotate=(rotate + turn) % 360 if (turn := degrees_to_upright(keypoints)) else None,
     )
+
+
+def _sway(keypoints: Keypoints, height: float) -> float:
+    body = keypoints.skeleton.slice("body")
+    seen = keypoints.score[:, body, None] > 0
+    points = np.ma.masked_where(
+        ~np.broadcast_to(seen, (*seen.shape[:2], 2)), keypoints.points[:, body]
+    )
+    if keypoints.num_frames < 2 or height <= 0:
+        return math.inf
+    return float(np.sqrt(points.var(axis=0).sum(axis=1).max())) / height
 
 
 def _speed(keypoints: Keypoints, height: float) -> Series:
@@ -214,6 +239,13 @@ def verdict(quality: ClipQuality) -> list[str]:
 
 
 def _visibility(quality: ClipQuality) -> Iterator[str]:
+    if quality.should_rotate is not None:
+        yield turn_in_words(quality.should_rotate)
+    if quality.sway < _STANDS_STILL:
+        yield (
+            "who is followed does not move, as on a poster or a picture: crop the film to the one "
+            "who dances, or set the video's person to that one's number"
+        )
     absent = ~quality.person_known
     if absent.mean() > _RARE:
         start, stop = max(segments(absent), key=lambda segment: segment[1] - segment[0])
@@ -298,6 +330,15 @@ def _motion(quality: ClipQuality) -> Iterator[str]:
             f"the view wanders by {100 * quality.camera_wander:.1f} % of the image's width, as of a"
             " camera in a hand: use a tripod, or the background is blurred"
         )
+
+
+def turn_in_words(degrees: int) -> str:
+    """What to do with a picture that this clockwise rotation makes upright."""
+    return (
+        "the picture is on its side or upside down: add it by `motiontransfer add-video FILE "
+        f"--subject NAME --rotate {degrees}`, with --target if NAME performs, or set rotate: "
+        f"{degrees} in its entry of films.yaml"
+    )
 
 
 def _percent(frames: Mask) -> str:

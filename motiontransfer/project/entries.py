@@ -99,7 +99,7 @@ def add_video(
     subject: str,
     crop: Literal["none", "auto"],
     role: Literal["source", "target"],
-    others: Mapping[str, str] = MappingProxyType({}),
+    others: Mapping[str, object] = MappingProxyType({}),
     entry_only: bool = False,
     root: Path = Path(),
 ) -> Path:

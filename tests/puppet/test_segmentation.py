@@ -5,8 +5,9 @@ import pytest
 import skimage.data
 
 from motiontransfer.core.errors import MissingFileError
+from motiontransfer.pose.segmentation import square_around
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.puppet.fit.segmentation import _square, segment_person
+from motiontransfer.puppet.fit.segmentation import segment_person
 from motiontransfer.puppet.masks import PersonMasks, read_masks, write_masks
 from tests.people import PERSON_SIZE, lost, posed
 
@@ -63,7 +64,7 @@ def test_a_frame_without_joints_has_no_mask():
 
 def test_the_square_is_upright_as_the_trunk_and_holds_all_joints():
     """The forehead is the farthest from the hips at (128, 128): 80 above."""
-    square = _square(posed(), 0, height_px=150.0)
+    square = square_around(posed(), 0, height_px=150.0)
     side = 2.5 * 80
     assert square.width * PERSON_SIZE[1] == pytest.approx(side, rel=0.001)
     assert square.height * PERSON_SIZE[0] == pytest.approx(side, rel=0.001)
@@ -72,7 +73,7 @@ def test_the_square_is_upright_as_the_trunk_and_holds_all_joints():
     assert square.rotation == pytest.approx(0)
     lying = posed()
     lying.points[0] = 128 + (lying.points[0] - 128) @ np.array([[0, 1], [-1, 0]], np.float32)
-    assert _square(lying, 0, height_px=150.0).rotation == pytest.approx(np.pi / 2)
+    assert square_around(lying, 0, height_px=150.0).rotation == pytest.approx(np.pi / 2)
 
 
 def test_masks_are_read_as_they_were_written(tmp_path):
