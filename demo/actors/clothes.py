@@ -35,12 +35,17 @@ _NECK_RADIUS = 0.145
 """Radius of the narrowest neckline, in lengths of the torso."""
 
 Paint = Callable[
-    [Int[np.ndarray, " places"], Float[np.ndarray, "places 7"], Float[np.ndarray, "places 3"]],
+    [
+        "DressedBody",
+        Int[np.ndarray, " places"],
+        Float[np.ndarray, "places 7"],
+        Float[np.ndarray, "places 3"],
+    ],
     Float[np.ndarray, "places 3"],
 ]
-"""Other colors of places on a body, from their part, their coordinates and the outfit's colors.
+"""Other colors of places on a body: of the body, their parts, coordinates and the outfit's colors.
 
-The coordinates are those of `DressedBody`, and x, y, z in the rest pose, meters. Colors are linear.
+After the body's coordinates come x, y, z in the rest pose, meters. Colors are linear light.
 """
 
 
@@ -83,7 +88,7 @@ class DressedBody:
         """
         part = self.part[face]
         colors, shine = surface_colors(self.outfit, part, coordinates[:, :4])
-        painted = [paint(part, coordinates, colors) for paint in self.paints]
+        painted = [paint(self, part, coordinates, colors) for paint in self.paints]
         return np.hstack(painted or [colors]), shine
 
 
