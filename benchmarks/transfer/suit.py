@@ -1,18 +1,19 @@
 """A suit with a color for each part of the body, and faults of structure that its colors show.
 
-A part is known by its hue, which light does not change. Maps of parts are compared: the true one,
-and a result's, moved by whole pixels so that their middles agree. A limb may be drawn from the
-mirrored other one, as clothes mostly are alike on both sides: left and right are one but for
-`mirrored`, which is no fault. Nothing here knows how a result was made.
+A part is known by its hue, which light does not change. Maps of parts are compared, the true one
+and a result's. A limb may be drawn from the mirrored other one, as clothes mostly are alike on both
+sides: left and right are one, but that what is mirrored is counted, too, and is no fault. Nothing
+here knows how a result was made.
 """
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Int8
+from jaxtyping import Bool, Float64, Int8
 
 from demo.actors.appearance import linear
 from motiontransfer.video.color import Frame
@@ -20,15 +21,15 @@ from motiontransfer.video.color import Frame
 THINGS = ("upper_arm", "forearm", "hand", "thigh", "shin", "foot", "trunk", "head")
 """Each is two parts, numbers 2 n and 2 n + 1 in a map of parts, where -1 is anything else: left and
 right, the trunk's front and back, face and hair."""
-FAULTS = ("missing", "doubled", "extra", "turned", "face", "apart")
+FAULTS = ("missing", "doubled", "extra", "turned", "face behind", "apart")
 """Kinds of faults:
 
 - missing: of a part less than _DRAWN is drawn near its place;
 - doubled: a limb has more pieces than in truth;
 - extra: a thing covers _EXTRA times what it covers in truth, or more;
 - turned: the trunk's front for its back or the other way round, hair for the face;
-- face: a face for the back of the head;
-- apart: things that touch in truth do not.
+- face behind: a face for the back of the head;
+- apart: things that touch in truth, and are drawn, do not.
 """
 
 _NUM_LIMBS = THINGS.index("trunk")
@@ -59,6 +60,7 @@ _OF_ROOM = 0.9  # of the frames
 
 PartMap = Int8[np.ndarray, "height width"]
 _Pixels = Bool[np.ndarray, "height width"]
+_Parts = Bool[np.ndarray, "parts height width"]
 
 
 class Fault(NamedTuple):
@@ -101,78 +103,141 @@ def room_colors(maps: Sequence[PartMap]) -> _Pixels:
     return np.mean([one >= 0 for one in maps], axis=0) > _OF_ROOM
 
 
+def shift_onto(want: PartMap, got: PartMap) -> Float64[np.ndarray, " 2"]:
+    """Whole pixels, x and y, by which a result is moved onto the truth: as most of its things are.
+
+    Not as the middle of all: that moves with a limb that is missing.
+    """
+    apart = []
+    for number in range(0, len(PARTS), 2):
+        places = [np.argwhere(one // 2 * 2 == number) for one in (want, got)]
+        if all(map(len, places)):
+            apart.append(np.subtract(*(place.mean(axis=0) for place in places))[::-1])
+    return np.round(np.median(apart or [(0.0, 0.0)], axis=0))
+
+
+def moved_map(parts: PartMap, shift: Float64[np.ndarray, " 2"]) -> PartMap:
+    """A map moved by whole pixels, x and y."""
+    return np.roll(parts, shift[::-1].astype(int), axis=(0, 1))
+
+
 def compare(want: PartMap, got: PartMap) -> Compared:
-    """Compare a result's frame with the true one, which shows a person."""
-    rows = np.flatnonzero((want >= 0).any(axis=1))
-    height_px = int(rows[-1] - rows[0])
-    reach_px = round(_NEAR * height_px)
-    area = want.size
-    want, got = _cropped(want, _moved_onto(want, got), margin_px=reach_px + _TOUCHING_PX)
-    numbers = np.arange(len(PARTS), dtype=np.int8)[:, None, None]
-    wanted, drawn = want == numbers, got == numbers
-    near = np.stack([_grown(one, reach_px) for one in wanted])
-    faults, num_mirrored, iou = [], 0, {}
-    for number, thing in enumerate(THINGS):
-        is_limb, least = number < _NUM_LIMBS, _least(thing) * area
-        both = _both(number)
-        for part in range(both.start, both.stop):
-            shown = wanted[part].sum()
-            if shown < least:
-                continue
-            at_own, at_other = (np.sum(drawn[n] & near[part]) for n in (part, part ^ 1))
-            on_own, on_other = (np.sum(drawn[n] & wanted[part]) for n in (part, part ^ 1))
-            if not is_limb:
-                iou[PARTS[part]] = _iou(wanted[part], drawn[part])
+    """Compare a result's frame, moved onto it, with the true one, which shows a person."""
+    frame = _Frame.of(want, got)
+    faults = [*frame.misplaced(), *frame.repeated(), *frame.torn()]
+    return Compared(faults, frame.num_mirrored(), frame.iou())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    """Pixels of each part in both maps."""
+
+    wanted: _Parts
+    drawn: _Parts
+    near: _Parts
+    """Pixels near those wanted."""
+    area_px: int
+    """Of the image."""
+    height_px: int
+    """Of the person."""
+
+    @classmethod
+    def of(cls, want: PartMap, got: PartMap) -> "_Frame":
+        rows = np.flatnonzero((want >= 0).any(axis=1))
+        height_px = int(rows[-1] - rows[0])
+        reach_px = round(_NEAR * height_px)
+        maps = _cropped(want, got, margin_px=reach_px + _TOUCHING_PX)
+        numbers = np.arange(len(PARTS), dtype=np.int8)[:, None, None]
+        wanted, drawn = (one == numbers for one in maps)
+        near = np.stack([_grown(part, reach_px) for part in wanted])
+        return cls(wanted=wanted, drawn=drawn, near=near, area_px=want.size, height_px=height_px)
+
+    def misplaced(self) -> Iterator[Fault]:
+        """What is missing, or shows its other side."""
+        for part, shown in self._shown():
+            at_own, at_other = self._drawn_at(part, self.near[part])
+            on_own, on_other = self._drawn_at(part, self.wanted[part])
             if at_own + at_other < _DRAWN * shown:
-                faults.append(Fault("missing", PARTS[part]))
-            elif is_limb:
-                num_mirrored += int(at_other > at_own)
-            elif on_other > max(on_own, _DRAWN * shown):
-                kind = "face" if PARTS[part] == "head hair" else "turned"
-                faults.append(Fault(kind, PARTS[part]))
-        want_both, drawn_both = wanted[both].any(axis=0), drawn[both].any(axis=0)
-        if is_limb and want_both.sum() >= least:
-            iou[thing] = _iou(want_both, drawn_both)
-            piece = _PIECE * want_both.sum() / 2
-            if _num_pieces(drawn_both, piece) > _num_pieces(want_both, piece / 2):
-                faults.append(Fault("doubled", thing))
-        if drawn_both.sum() >= _EXTRA * max(want_both.sum(), least):
-            faults.append(Fault("extra", thing))
-    for thing, beside in _JOINED:
-        limb, other = THINGS.index(thing), THINGS.index(beside)
-        is_to_trunk, drawn_other = other >= _NUM_LIMBS, drawn[_both(other)].any(axis=0)
-        for side in range(2):
-            part = 2 * limb + side
-            want_other = wanted[_both(other) if is_to_trunk else [2 * other + side]].any(axis=0)
-            here = drawn[_both(limb)].any(axis=0) & near[part]
+                yield Fault("missing", PARTS[part])
+            elif not _is_limb(part) and on_other > max(on_own, _DRAWN * shown):
+                kind = "face behind" if PARTS[part] == "head hair" else "turned"
+                yield Fault(kind, PARTS[part])
+
+    def repeated(self) -> Iterator[Fault]:
+        """What is doubled, or too large."""
+        for number, thing in enumerate(THINGS):
+            wanted, drawn = self._both(number)
+            least, piece = _least(thing) * self.area_px, _PIECE * wanted.sum() / 2
             if (
-                wanted[part].sum() >= _least(thing) / 2 * area
-                and want_other.sum() >= _least(beside) / 2 * area
-                and _gap(wanted[part], want_other) <= _TOUCHING_PX
-                and here.sum() > _DRAWN * wanted[part].sum()
-                and drawn_other.any()
-                and _gap(here, drawn_other) > max(_GAP * height_px, _TOUCHING_PX)
+                _is_limb(2 * number)
+                and wanted.sum() >= least
+                and _num_pieces(drawn, piece) > _num_pieces(wanted, piece / 2)
             ):
-                faults.append(Fault("apart", PARTS[part]))
-    return Compared(faults, num_mirrored, iou)
+                yield Fault("doubled", thing)
+            if drawn.sum() >= _EXTRA * max(wanted.sum(), least):
+                yield Fault("extra", thing)
+
+    def torn(self) -> Iterator[Fault]:
+        """What is apart."""
+        for thing, beside in _JOINED:
+            limb, other = THINGS.index(thing), THINGS.index(beside)
+            for part in (2 * limb, 2 * limb + 1):
+                neighbors = (2 * other + part % 2,)
+                if not _is_limb(2 * other):
+                    neighbors = (2 * other, 2 * other + 1)
+                wanted, drawn = self._ends(part)
+                next_to, drawn_next = self._ends(*neighbors)
+                if (
+                    drawn is not None
+                    and drawn_next is not None
+                    and _gap_px(wanted, next_to) <= _TOUCHING_PX
+                    and _gap_px(drawn, drawn_next) > max(_GAP * self.height_px, _TOUCHING_PX)
+                ):
+                    yield Fault("apart", PARTS[part])
+
+    def _ends(self, *parts: int) -> tuple[_Pixels, _Pixels | None]:
+        """Pixels wanted of a part, or of several as one, and those drawn near; None: too few."""
+        thing = parts[0] // 2
+        wanted, near = (of[list(parts)].any(axis=0) for of in (self.wanted, self.near))
+        drawn = self._both(thing)[1] & near
+        is_there = wanted.sum() >= _least(THINGS[thing]) / 2 * self.area_px
+        return wanted, drawn if is_there and drawn.sum() > _DRAWN * wanted.sum() else None
+
+    def num_mirrored(self) -> int:
+        drawn = [self._drawn_at(part, self.near[part]) for part, _ in self._shown(_is_limb)]
+        return sum(other > own for own, other in drawn)
+
+    def iou(self) -> dict[str, float]:
+        found = {
+            THINGS[part // 2]: _iou(*self._both(part // 2)) for part, _ in self._shown(_is_limb)
+        }
+        rest = (part for part, _ in self._shown() if not _is_limb(part))
+        return found | {PARTS[part]: _iou(self.wanted[part], self.drawn[part]) for part in rest}
+
+    def _shown(self, among: Callable[[int], bool] = lambda _: True) -> Iterator[tuple[int, int]]:
+        """Parts that the truth shows well, with their pixels' number."""
+        for part, wanted in enumerate(self.wanted):
+            shown = int(wanted.sum())
+            if among(part) and shown >= _least(THINGS[part // 2]) * self.area_px:
+                yield part, shown
+
+    def _drawn_at(self, part: int, place: _Pixels) -> tuple[int, int]:
+        """Pixels of a part, and of the other one of that thing, that are drawn at a place."""
+        own, other = (int((self.drawn[one] & place).sum()) for one in (part, part ^ 1))
+        return own, other
+
+    def _both(self, number: int) -> tuple[_Pixels, _Pixels]:
+        """Pixels of a thing, wanted and drawn."""
+        parts = slice(2 * number, 2 * number + 2)
+        return self.wanted[parts].any(axis=0), self.drawn[parts].any(axis=0)
+
+
+def _is_limb(part: int) -> bool:
+    return part < 2 * _NUM_LIMBS
 
 
 def _least(thing: str) -> float:
     return _LEAST.get(thing, _LEAST_OF_LIMB)
-
-
-def _both(number: int) -> slice:
-    """Parts of a thing."""
-    return slice(2 * number, 2 * number + 2)
-
-
-def _moved_onto(want: PartMap, got: PartMap) -> PartMap:
-    """A map moved by whole pixels, so that the middle of its parts is the true one's."""
-    if not (got >= 0).any():
-        return got
-    middles = [np.argwhere(one >= 0).mean(axis=0) for one in (want, got)]
-    down, across = np.round(middles[0] - middles[1]).astype(int)
-    return np.roll(got, (down, across), axis=(0, 1))
 
 
 def _cropped(*maps: PartMap, margin_px: int) -> list[PartMap]:
@@ -201,7 +266,7 @@ def _num_pieces(pixels: _Pixels, least_px: float) -> int:
     return int(np.sum(boxes[1:, cv2.CC_STAT_AREA] >= least_px))
 
 
-def _gap(one: _Pixels, other: _Pixels) -> float:
+def _gap_px(one: _Pixels, other: _Pixels) -> float:
     """Least distance between pixels of two sets, in pixels."""
     away = cv2.distanceTransform((~one).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     return float(away[other].min())

@@ -49,7 +49,8 @@ from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.video.writer import video_writer
 
 DEFINITION = Path("benchmarks/transfer/turning.yaml")
-WORN = ("clothes", "suit")
+SUFFIXES = {"clothes": "", "suit": "_suit"}
+"""Of the names of films, by what is worn in them."""
 
 Shown = Literal["dance", "own", "truth"]
 """The dancer's dance; the target's own; the target in the dancer's, in their own room."""
@@ -72,12 +73,12 @@ def film_file(folder: Path, pair: str, shown: str, worn: str) -> Path:
     Args:
         shown: dance, truth, or one of the target's films.
     """
-    return folder / "films" / pair / f"{shown}_{worn}.mp4"
+    return folder / "films" / f"{pair}_{shown}{SUFFIXES[worn]}.mp4"
 
 
 def joints_file(folder: Path, pair: str, shown: Shown) -> Path:
     """True joints, of the target's own dance as a whole."""
-    return folder / "films" / pair / f"{shown}.parquet"
+    return folder / "films" / f"{pair}_{shown}.parquet"
 
 
 def film_pairs(folder: Path, *, num_workers: int) -> None:
@@ -98,7 +99,7 @@ def _film(folder: Path, definition: dict[str, Any], of: tuple[str, Shown]) -> No
     stamp = joints_file(folder, pair, shown).with_suffix(".json")
     if stamp.exists() and json.loads(stamp.read_text(encoding="utf-8")) == digest:
         return
-    worn = WORN[:1] if shown == "dance" else WORN
+    worn = ("clothes",) if shown == "dance" else tuple(SUFFIXES)
     actor = _actor(definition, who, worn)
     motion = turning_motion(definition, pair, "own" if shown == "own" else "dance")
     if shown == "truth":
