@@ -7,7 +7,7 @@ here knows how a result was made.
 """
 
 import colorsys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -53,10 +53,10 @@ COLORS = np.array([linear((round(255 * r), round(255 * g), round(255 * b))) for 
 
 _LEAST = {"hand": 0.0008, "foot": 0.0008, "trunk": 0.012, "head": 0.003}
 _LEAST_OF_LIMB = 0.002  # share of the image from which on a part counts as shown
-_NEAR, _GAP = 0.02, 0.01  # of the person's height
+_NEAR, _GAP = 0.02, 0.015  # of the person's height
 _DRAWN, _EXTRA, _PIECE = 0.3, 2.0, 0.25
 _TOUCHING_PX = 3
-_OF_ROOM = 0.9  # of the frames
+_AROUND_PX = 2  # of what is colored in a room, as far as encoding carries it
 
 PartMap = Int8[np.ndarray, "height width"]
 _Pixels = Bool[np.ndarray, "height width"]
@@ -98,9 +98,9 @@ def _parts_of_hues() -> Int8[np.ndarray, " 256"]:
 _PART_OF_HUE = _parts_of_hues()
 
 
-def room_colors(maps: Sequence[PartMap]) -> _Pixels:
-    """Pixels that have a part's color whoever stands there."""
-    return np.mean([one >= 0 for one in maps], axis=0) > _OF_ROOM
+def room_colors(room: Frame) -> _Pixels:
+    """Pixels of an empty room that have a part's color, or nearly."""
+    return _grown(part_map(room) >= 0, _AROUND_PX)
 
 
 def shift_onto(want: PartMap, got: PartMap) -> Float64[np.ndarray, " 2"]:
@@ -171,7 +171,7 @@ class _Frame:
             if (
                 _is_limb(2 * number)
                 and wanted.sum() >= least
-                and _num_pieces(drawn, piece) > _num_pieces(wanted, piece / 2)
+                and _num_pieces(drawn, piece) > _num_pieces(wanted, piece / 4)
             ):
                 yield Fault("doubled", thing)
             if drawn.sum() >= _EXTRA * max(wanted.sum(), least):
@@ -187,12 +187,11 @@ class _Frame:
                     neighbors = (2 * other, 2 * other + 1)
                 wanted, drawn = self._ends(part)
                 next_to, drawn_next = self._ends(*neighbors)
-                if (
-                    drawn is not None
-                    and drawn_next is not None
-                    and _gap_px(wanted, next_to) <= _TOUCHING_PX
-                    and _gap_px(drawn, drawn_next) > max(_GAP * self.height_px, _TOUCHING_PX)
-                ):
+                if drawn is None or drawn_next is None:
+                    continue
+                gap_px = _gap_px(wanted, next_to)
+                wider_px = _gap_px(drawn, drawn_next) - gap_px
+                if gap_px <= _TOUCHING_PX and wider_px > _GAP * self.height_px:
                     yield Fault("apart", PARTS[part])
 
     def _ends(self, *parts: int) -> tuple[_Pixels, _Pixels | None]:

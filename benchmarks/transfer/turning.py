@@ -43,7 +43,13 @@ from benchmarks.transfer.suit import (
     room_colors,
     shift_onto,
 )
-from benchmarks.transfer.turning_films import film_file, film_pairs, joints_file, read_definition
+from benchmarks.transfer.turning_films import (
+    empty_room,
+    film_file,
+    film_pairs,
+    joints_file,
+    read_definition,
+)
 from benchmarks.transfer.turning_puppet import POSES, TARGETS, drawn_file
 from motiontransfer.core.params import Compute, load_section
 from motiontransfer.core.sampling import evenly_spaced
@@ -197,12 +203,11 @@ class Truth:
     @classmethod
     def read(cls, folder: Path, pair: str) -> "Truth":
         clothes, suit = ([*_frames(film_file(folder, pair, "truth", worn))] for worn in TARGETS)
-        maps = [part_map(frame) for frame in suit]
-        room = room_colors(maps)
+        room = room_colors(empty_room(read_definition(), pair))
         return cls(
             clothes=clothes,
             suit=suit,
-            maps=[np.where(room, np.int8(-1), one) for one in maps],
+            maps=[np.where(room, np.int8(-1), part_map(frame)) for frame in suit],
             room=room,
             boxes=all_regions(read_keypoints(joints_file(folder, pair, "truth"))),
         )

@@ -28,6 +28,7 @@ from demo.actors.appearance import (
     TROUSER_HEM,
     Outfit,
     above_hairline,
+    display,
     linear,
 )
 from demo.actors.choreography import Motion, compose
@@ -41,11 +42,12 @@ from demo.actors.renderer import (
     shoot_paints,
     true_keypoints,
 )
-from demo.actors.scenes import Room
+from demo.actors.scenes import Room, draw_plate
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import write_json
 from motiontransfer.pose.keypoints import write_keypoints
+from motiontransfer.video.color import Frame
 from motiontransfer.video.writer import video_writer
 
 DEFINITION = Path("benchmarks/transfer/turning.yaml")
@@ -139,13 +141,24 @@ def _shots(actor: Actor, motion: Motion) -> Iterator[tuple[np.ndarray, np.ndarra
         yield shoot_paints(actor.film, points)[0], places
 
 
+def empty_room(definition: Mapping[str, Any], pair: str) -> Frame:
+    """The target's room, with nobody in it."""
+    side = definition["film"]["size"]
+    plate = draw_plate(_room(definition, definition["pairs"][pair]["target"]), (side, side))
+    return np.rint(display(plate.lit)).astype(np.uint8)
+
+
+def _room(definition: Mapping[str, Any], name: str) -> Room:
+    return TypeAdapter(Room).validate_python(definition["actors"][name]["room"])
+
+
 def _actor(definition: Mapping[str, Any], name: str, worn: tuple[str, ...]) -> Actor:
     entry, film = definition["actors"][name], definition["film"]
     paints = {"clothes": patterned, "suit": suited}
     return make_actor(
         entry["phenotype"],
         TypeAdapter(Outfit).validate_python(entry["outfit"]),
-        TypeAdapter(Room).validate_python(entry["room"]),
+        _room(definition, name),
         size=(film["size"], film["size"]),
         samples=film["samples"],
         paints=tuple(paints[wear] for wear in worn),
