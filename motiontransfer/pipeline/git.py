@@ -31,7 +31,8 @@ def git(root: Path, *arguments: str, stdin: str = "") -> str:
     )
     says_no = done.returncode == 1 and not done.stderr
     if done.returncode and not says_no:
-        raise GitError(f"git {arguments[0]}: {one_line(done.stderr)}; {_REMEDY}")
+        reason = one_line(done.stderr).removeprefix("fatal: ")
+        raise GitError(f"git {arguments[0]}: {reason}; {_REMEDY}")
     return done.stdout
 
 

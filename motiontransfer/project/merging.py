@@ -31,6 +31,7 @@ _ENTRY = re.compile(r"^  (\S.*):\n(?:    .*\n)*", re.MULTILINE)
 def set_up(root: Path) -> None:
     """Let git merge both files in this clone by this module."""
     command = f"{shlex.quote(sys.executable)} -m motiontransfer.project.merging %O %A %B %P"
+    git(root, "rev-parse", "--git-dir")  # where it fails, `git config` does not say why
     for key, value in (("name", "entries of dvc.lock and films.yaml"), ("driver", command)):
         git(root, "config", f"merge.{_DRIVER}.{key}", value)
 
