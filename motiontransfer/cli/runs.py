@@ -151,7 +151,7 @@ def _perform(
         what, file = made[stage]
         if not file.exists():
             raise MissingFileError(f"{file}: {stage} has not made it; run the same command again")
-        others = sorted(layout.backgrounds_folder(transfer).glob("*")) if what == "result" else []
+        others = sorted(layout.backgrounds_folder(transfer).glob("*.*")) if what == "result" else []
         lines = [f"{what}: {each}" for each in (file, *others)]
         tqdm.write("\n".join(lines))
         sys.stdout.flush()  # who reads a log shall see it, too
