@@ -19,7 +19,7 @@ _LEAST_SHARE = 0.2  # of a run, after which the time left is known to a third (d
 class ProgressMeter:
     """Display of how many steps are done, their rate and the ETA."""
 
-    _bar_format = "{desc}: {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} {postfix}"
+    _bar_format = "{desc}: {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt}{postfix}"
 
     def __init__(self, description: str, *, total: float, done: int = 0) -> None:
         """Start the clock; `done` steps are of an earlier session."""
@@ -66,13 +66,12 @@ class RunMeter(ProgressMeter):
     A step is a second of the forecast.
     """
 
-    _bar_format = "{percentage:3.0f} % |{bar:20}| {postfix}"
+    _bar_format = "|{bar:20}| {percentage:.0f} %{postfix}"
 
     def _told(self, done: float, rate: float, seconds_left: float) -> tuple[str, str]:  # noqa: ARG002
-        is_long = seconds_left > 90
-        about = (
-            f"{seconds_left / 60:.0f} min" if is_long else f"{10 * (seconds_left // 10 + 1):.0f} s"
-        )
+        about = f"{seconds_left / 60:.0f} min"
+        if seconds_left < 90:
+            about = f"{max(round(seconds_left, -1), 10):.0f} s"
         left = f", about {about} left" if done > _LEAST_SHARE * self._total else ""
         return f"{100 * done / self._total:.0f} %", left
 
