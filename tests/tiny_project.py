@@ -83,6 +83,7 @@ def run(root: Path, *command: str):
 def repro(root: Path, *arguments: str) -> set[str]:
     done = dvc(root, "repro", *arguments)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "is empty" not in done.stderr  # DVC warns of outputs without files
     return {name.split(":")[-1] for name in re.findall(r"Running stage '([^']+)'", done.stdout)}
 
 

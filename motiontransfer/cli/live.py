@@ -6,6 +6,7 @@ DVC, PyTorch and MediaPipe take seconds to load: each command imports what it ne
 import logging
 import signal
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -55,24 +56,23 @@ def live(
     from motiontransfer.live.devices import Window, open_camera, open_poses, open_video
 
     if poses is not None:
-        source = open_poses(poses)
+        open_source = partial(open_poses, poses)
     elif video is not None:
-        source = open_video(video)
+        open_source = partial(open_video, video)
     else:
-        source = open_camera(camera)
+        open_source = partial(open_camera, camera)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("motiontransfer.live").setLevel(logging.INFO)
     # On SIGTERM the recording is finished, too.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with nullcontext() if headless else Window() as window:
-            summary = run_live(
-                target or photo or [],
-                source,
-                output=output,
-                window=window,
-                has_camera=virtual_camera,
-            )
+        summary = run_live(
+            target or photo or [],
+            open_source,
+            output=output,
+            open_window=nullcontext if headless else Window,
+            has_camera=virtual_camera,
+        )
     finally:
         signal.signal(signal.SIGTERM, before)
     typer.echo(summary)

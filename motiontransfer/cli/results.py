@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motiontransfer.cli.options import AsJson, app
-from motiontransfer.cli.videos import check_films, print_missing_poses
+from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import (
     DamagedFileError,
@@ -59,6 +59,7 @@ def inspect(
         if output is not None or not Path(video).is_file():
             known = ", ".join(videos)
             raise ParamsError(f"no video {video!r}; expected a film's file, or one of {known}")
+        typer.echo(LOOKS)
         check_films({name_of_file(Path(video)): Path(video)}, crop="auto", targets=None)
         check_params()
         return

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from motiontransfer.cli.options import AsJson, Yes, app
-from motiontransfer.cli.videos import check_films, print_missing_poses
+from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import (
     FILMS_FILE,
@@ -35,11 +35,12 @@ from motiontransfer.core.errors import (
     printable,
 )
 from motiontransfer.core.params import Scene, check_params, read_text
-from motiontransfer.core.progress import ProgressMeter
+from motiontransfer.core.progress import RunMeter
 from motiontransfer.core.storage import write_text
 from motiontransfer.project.presets import apply_preset
 
 if TYPE_CHECKING:
+    from motiontransfer.pipeline.plan import Graph
     from motiontransfer.pipeline.runs import Job, Progress
     from motiontransfer.project.dances import Dance
 
@@ -72,6 +73,7 @@ def dance(
     ] = None,
 ) -> None:
     """Check and add the files, and run all that renders ME performing the dance of DANCER."""
+    typer.echo(LOOKS)
     from motiontransfer.pipeline.plan import (
         forecast,
         format_forecast,
@@ -125,9 +127,11 @@ def dance(
             for each in reversed(dances):
                 take_back(each)
         raise
-    for stage, seconds in took.items():
-        if seconds >= _LEAST_SECONDS:
-            typer.echo(f"  {stage:<{width}}{seconds:6.0f} s")
+    long = {stage: seconds for stage, seconds in took.items() if seconds >= _LEAST_SECONDS}
+    for stage, seconds in long.items():
+        typer.echo(f"  {stage:<{width}}{seconds:6.0f} s")
+    for line in told if long else ():  # what was made is not to be looked for above
+        typer.echo(line)
 
 
 def _wanted(dance: "Dance", *, preview: bool) -> list[str]:
@@ -142,7 +146,7 @@ def _perform(
     """Run a dance's stages, and tell what is there; return the seconds that each took.
 
     Args:
-        told: what was told, so far.
+        told: the lines that were told, so far.
     """
     transfer, wanted, made = dance.transfer, _wanted(dance, preview=preview), {}
     results = layout.results_folder(transfer)
@@ -156,11 +160,11 @@ def _perform(
         what, file = made[stage]
         if not file.exists():
             raise MissingFileError(f"{file}: {stage} has not made it; run the same command again")
-        others = sorted(layout.backgrounds_folder(transfer).glob("*")) if what == "result" else []
-        for each in (file, *others):
-            tqdm.write(f"{what}: {each}")
+        others = sorted(layout.backgrounds_folder(transfer).glob("*.*")) if what == "result" else []
+        lines = [f"{what}: {each}" for each in (file, *others)]
+        tqdm.write("\n".join(lines))
         sys.stdout.flush()  # who reads a log shall see it, too
-        told.append(what)
+        told.extend(lines)
         if opens and what == "result":
             webbrowser.open(file.resolve().as_uri())
 
@@ -201,7 +205,7 @@ def _run_side_by_side(
     tell = {stage: tell[stage] for stage in tell if stage in graph}
     videos = [stage for stage in tell if not stage.startswith("report@")]
     hurried = {each for video in videos for each in longest_chain(graph, forecasts, video)}
-    with _stages_stopped_when_ended(), metered(title, forecasts, tell=tell) as show:
+    with _stages_stopped_when_ended(), metered(title, graph, forecasts, tell=tell) as show:
         progress = run_stages(
             graph,
             LocalExecutor([{}] * num_at_once(), hurried=hurried),
@@ -323,15 +327,27 @@ def _stages_stopped_when_ended() -> Generator[None]:
 
 @contextmanager
 def metered(
-    title: str, forecasts: Mapping[str, float], *, tell: Mapping[str, Callable[[str], None]]
+    title: str,
+    graph: "Graph",
+    forecasts: Mapping[str, float],
+    *,
+    tell: Mapping[str, Callable[[str], None]],
 ) -> Generator[Callable[["Progress"], None]]:
     """Yield a function that shows in one line how far a run of these stages is.
 
     Args:
         tell: of stages, called once they are done.
     """
-    meter = ProgressMeter(title, total=max(round(sum(forecasts.values())), 1), unit=" s")
-    untold = [*tell]
+    from motiontransfer.pipeline.plan import seconds_side_by_side
+    from motiontransfer.pipeline.runs import num_at_once
+
+    def still_takes(spent: Mapping[str, float]) -> float:
+        left = {name: forecasts.get(name, 0.0) - spent.get(name, 0.0) for name in graph}
+        left = {name: max(seconds, 0.0) for name, seconds in left.items()}
+        return seconds_side_by_side(graph, left, jobs=num_at_once())
+
+    total = max(still_takes({}), 1.0)
+    meter, untold = RunMeter(title, total=total), [*tell]
 
     def tell_once(stages: Sequence[str]) -> None:
         for stage in stages:
@@ -344,9 +360,9 @@ def metered(
         there = [stage for stage, seconds in spent.items() if _has_result(stage, seconds)]
         tell_once([stage for stage in untold if stage in (*progress.done, *there)])
         spent |= dict.fromkeys(progress.done, math.inf)
-        done = sum(min(forecasts.get(stage, 0.0), seconds) for stage, seconds in spent.items())
+        done = min(max(total - still_takes(spent), 0.001), 0.99 * total)
         if progress.running:
-            meter.show(max(round(done), 1), note=f", {', '.join(sorted(progress.running))}")
+            meter.show(done, note=f", {', '.join(sorted(progress.running))}")
 
     with closing(meter), logging_redirect_tqdm():
         yield show

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from motiontransfer.project.video_check import VideoCheck
     from motiontransfer.rendering.inspect import Filmed
 
+LOOKS = "looks at the films"
+"""Said at once: what looks takes seconds to load."""
+
 
 @app.command()
 def add_video(
@@ -42,6 +45,7 @@ def add_video(
     ] = "0",
 ) -> None:
     """Add a video to the project, check it, and print what to fix."""
+    typer.echo(LOOKS)
     from motiontransfer.pipeline.plan import forecast, format_forecast, plan
     from motiontransfer.project.entries import add_video as add
     from motiontransfer.project.entries import check_new_video

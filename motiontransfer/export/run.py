@@ -1,7 +1,7 @@
 """Let an exported target perform, without PyTorch.
 
-`python run.py play poses.json out.mp4` renders poses from a file, `python run.py live` those of the
-person whom a camera sees.
+`python run.py play poses/TRANSFER.json out.mp4` renders poses from a file, `python run.py live`
+those of the person whom a camera sees.
 
 Parquet poses are those of the pipeline in artifacts/poses or, with --normalization, of another
 person's video in artifacts/keypoints; they need pyarrow. JSON poses are `{"image_size": [height,
@@ -24,7 +24,7 @@ from typing import get_args
 import cv2
 import numpy as np
 
-from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.errors import KeypointsError, MotionTransferError, VideoError
 from motiontransfer.export.onnx_networks import (
     STATISTICS_FILE,
     Engine,
@@ -58,18 +58,21 @@ DETECTOR_FOLDER = "detector"
 def read_poses(path: Path) -> Keypoints:
     if path.suffix != ".json":
         return read_keypoints(path)
-    content = json.loads(path.read_text(encoding="utf-8"))
-    joints = np.array(content["joints"], np.float32)
-    groups = tuple((group, tuple(names)) for group, names in content["groups"])
-    height, width = content["image_size"]
-    return Keypoints(
-        points=joints[..., :2].copy(),
-        score=joints[..., 2].copy(),
-        skeleton=Skeleton(groups=groups),
-        image_size=(height, width),
-        frame_rate=Fraction(content["frame_rate"]),
-        detector="json",
-    )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        joints = np.array(content["joints"], np.float32)
+        groups = tuple((group, tuple(names)) for group, names in content["groups"])
+        height, width = content["image_size"]
+        return Keypoints(
+            points=joints[..., :2].copy(),
+            score=joints[..., 2].copy(),
+            skeleton=Skeleton(groups=groups),
+            image_size=(height, width),
+            frame_rate=Fraction(content["frame_rate"]),
+            detector="json",
+        )
+    except (ValueError, LookupError, TypeError) as error:
+        raise KeypointsError(f"{path}: expected poses as in `--help`, got {error!r}") from error
 
 
 def play(arguments: argparse.Namespace, target: PoseStatistics) -> None:
@@ -97,7 +100,9 @@ def play(arguments: argparse.Namespace, target: PoseStatistics) -> None:
         return
     arguments.output.mkdir(parents=True, exist_ok=True)
     for index, frame in enumerate(frames):
-        cv2.imwrite(str(arguments.output / f"{index:06}.png"), frame[..., ::-1])
+        file = arguments.output / f"{index:06}.png"
+        if not cv2.imwrite(str(file), frame[..., ::-1]):
+            raise VideoError(f"{file}: cannot be written; is the disk full?")
 
 
 def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
@@ -170,8 +175,10 @@ def main() -> None:
     cv2.setNumThreads(1)  # its operations here are too small to be shared
     try:
         arguments.run(arguments, read_statistics(FOLDER / STATISTICS_FILE))
-    except MotionTransferError as error:
+    except (MotionTransferError, OSError) as error:
         parser.exit(1, f"{error}\n")
+    except ModuleNotFoundError as error:  # of poses in Parquet
+        parser.exit(1, f"{error}: pip install {error.name}\n")
 
 
 if __name__ == "__main__":

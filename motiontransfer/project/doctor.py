@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from motiontransfer.core import layout
 from motiontransfer.core.device import find_gpu_fault
-from motiontransfer.core.errors import MotionTransferError, ParamsError
+from motiontransfer.core.errors import GitError, MotionTransferError, ParamsError, one_line
 from motiontransfer.core.parallel import memory_bytes
 from motiontransfer.core.params import PARAMS_FILE, check_params, load_films, load_params
 from motiontransfer.core.stage_runner import missing_library
@@ -97,7 +97,10 @@ def check_processor() -> CheckResult:
 def check_gpu() -> CheckResult:
     import torch
 
-    driver = _driver()
+    driver, failure = _driver()
+    if failure and torch.cuda.device_count() == 0:
+        fix = "if this machine has a GPU, restart it, or install its driver anew"
+        return warning("GPU", f"nvidia-smi fails: {failure}; all runs on the processor", fix)
     if driver and torch.version.cuda is None:
         message = f"there is one (driver {driver}), and this PyTorch is built without CUDA"
         fix = "install PyTorch with CUDA: https://pytorch.org/get-started/locally"
@@ -120,14 +123,18 @@ def check_gpu() -> CheckResult:
     return ok("GPU", message)
 
 
-def _driver() -> str | None:
-    """Version of NVIDIA's driver; None where there is none."""
+def _driver() -> tuple[str | None, str]:
+    """Version of NVIDIA's driver, None where there is none, and why it cannot be asked."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    if shutil.which(command[0]) is None:
+        return None, ""
     try:
-        found = subprocess.check_output(command, text=True, timeout=20, stderr=subprocess.DEVNULL)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.partition("\n")[0].strip() or None
+        done = subprocess.run(command, text=True, timeout=20, capture_output=True, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return None, one_line(error)
+    if done.returncode:  # it prints its errors as it does answers
+        return None, one_line(done.stdout + done.stderr) or f"exit status {done.returncode}"
+    return done.stdout.partition("\n")[0].strip() or None, ""
 
 
 def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
@@ -184,7 +191,7 @@ def check_values(root: Path) -> Iterator[CheckResult]:
 
 
 def check_git(root: Path, repo: "Repo") -> CheckResult:
-    from motiontransfer.pipeline.sharing import has_commit, uncommitted
+    from motiontransfer.pipeline.git import has_commit, uncommitted
 
     needed = "experiments and comparisons need it"
     if repo.config["core"].get("no_scm"):
@@ -192,9 +199,14 @@ def check_git(root: Path, repo: "Repo") -> CheckResult:
         return warning("git", f"this project does without; {needed}", fix)
     if shutil.which("git") is None:
         return warning("git", "it is not installed here", f"install it: {needed}")
-    if not has_commit(root):
-        return fault("git", "there is no commit yet", "git add -A && git commit -m start")
-    if changed := uncommitted(root):
+    try:
+        if not has_commit(root):
+            return fault("git", "there is no commit yet", "git add -A && git commit -m start")
+        changed = uncommitted(root)
+    except GitError as error:
+        reason, _, fix = str(error).rpartition("; ")
+        return fault("git", reason, fix)
+    if changed:
         listed = textwrap.shorten(", ".join(changed), 80, placeholder=" ...")
         fix = "git add -A && git commit: others, and `dvc metrics diff`, see only what is committed"
         return warning("git", f"not committed: {listed}", fix)

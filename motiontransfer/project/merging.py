@@ -17,10 +17,10 @@ from pathlib import Path
 
 import yaml
 
-from motiontransfer.core.errors import FILMS_FILE
+from motiontransfer.core.errors import FILMS_FILE, MotionTransferError
 from motiontransfer.core.params import FILM_SECTIONS, FILMS, SectionsLoader
 from motiontransfer.core.storage import write_text
-from motiontransfer.pipeline.sharing import git
+from motiontransfer.pipeline.git import git
 from motiontransfer.project.params_editing import add_entry, add_item, remove_entry, remove_item
 
 LOCK_FILE = Path("dvc.lock")
@@ -30,17 +30,23 @@ _ENTRY = re.compile(r"^  (\S.*):\n(?:    .*\n)*", re.MULTILINE)
 
 def set_up(root: Path) -> None:
     """Let git merge both files in this clone by this module."""
-    command = f"{shlex.quote(sys.executable)} -m motiontransfer.project.merging %O %A %B"
+    command = f"{shlex.quote(sys.executable)} -m motiontransfer.project.merging %O %A %B %P"
+    git(root, "rev-parse", "--git-dir")  # where it fails, `git config` does not say why
     for key, value in (("name", "entries of dvc.lock and films.yaml"), ("driver", command)):
         git(root, "config", f"merge.{_DRIVER}.{key}", value)
 
 
 def settle(root: Path) -> list[str]:
     """Merge what git has left in conflict of both files, as in a clone that was not set up."""
-    left = {line.partition("\t")[2] for line in git(root, "ls-files", "--unmerged").splitlines()}
+    left: dict[str, dict[str, str]] = {}
+    for line in git(root, "ls-files", "--unmerged").splitlines():
+        entry, name = line.split("\t")
+        _, blob, stage = entry.split()
+        left.setdefault(name, {})[stage] = blob
     settled = []
-    for name in sorted(left & {str(LOCK_FILE), str(FILMS_FILE)}):
-        texts = [git(root, "show", f":{stage}:./{name}") for stage in (1, 2, 3)]
+    for name in sorted(left.keys() & {str(LOCK_FILE), str(FILMS_FILE)}):
+        blobs = [left[name].get(stage) for stage in "123"]  # the base lacks what both have added
+        texts = [git(root, "cat-file", "blob", blob) if blob else "" for blob in blobs]
         merged = merge(*texts, root=root)
         if merged is not None:
             write_text(root / name, merged)
@@ -124,12 +130,23 @@ def _merged_films(base: str, ours: str, theirs: str) -> str | None:
     return text
 
 
-def main(base: str, ours: str, theirs: str) -> int:
-    """Write the merged text to `ours`; 1 where a conflict is left in it."""
+def main(base: str, ours: str, theirs: str, path: str = "") -> int:
+    """Write the merged text to `ours`; 1 where a conflict is left in it.
+
+    Args:
+        path: of the file in git's repository, in whose folder the project is.
+    """
     try:
         texts = (Path(path).read_text(encoding="utf-8") for path in (base, ours, theirs))
-        merged = merge(*texts, root=Path())
-    except (yaml.YAMLError, AttributeError, LookupError, TypeError, ValueError):
+        merged = merge(*texts, root=Path(path).parent)
+    except (
+        MotionTransferError,
+        yaml.YAMLError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ):
         merged = None
     if merged is None:  # as git without a driver
         return subprocess.call(["git", "merge-file", ours, base, theirs])

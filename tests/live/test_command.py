@@ -71,6 +71,7 @@ AFFINE = {"mode": "affine", "centering": None}
     ("arguments", "edits", "named"),
     [
         (["--target", "bob"], {}, "--target: expected one of ada, got bob"),
+        (["--target", "bob", "--video", "none.mp4"], {}, "--target: expected one of ada, got bob"),
         (["--target", "ada", "--photo", "me.jpg"], {}, "expected --target or --photo, and not"),
         (["--target", "ada", "--output", "a.avi"], {}, ".mp4"),
         (["--target", "ada", "--video", "none.mp4"], {}, "none.mp4: no such file"),

@@ -1,5 +1,6 @@
 import fcntl
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -8,10 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from motiontransfer.core.errors import GitError
 from motiontransfer.pipeline.dvc_api import opened
+from motiontransfer.pipeline.git import uncommitted
 from motiontransfer.pipeline.sharing import set_remote
 from motiontransfer.project import doctor
 from motiontransfer.project.doctor import check_all, check_checkpoints, check_locks
+from motiontransfer.project.merging import set_up, settle
+from motiontransfer.report.compare import Revision
 from tests.command import run_command
 from tests.project.small_project import small_project
 from tests.project_files import films_text
@@ -29,8 +34,10 @@ def project(tmp_path, monkeypatch) -> Path:
     files = {"params.yaml": "render: {crf: 16}\n", "films.yaml": FILMS, "data/walk": "walking\n"}
     root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)
-    author = "-c user.name=A -c user.email=a@example.org"
-    subprocess.run(f"git add --all && git {author} commit -q -m all", shell=True, check=True)
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "A")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@example.org")
+    subprocess.run("git add --all && git commit -q -m all", shell=True, check=True)
     return root
 
 
@@ -91,6 +98,8 @@ _BROKEN = "it fell; off the bus; check nvidia-smi"
     ("driver", "cuda", "gpu", "level", "message"),
     [
         (None, "13.2", None, "ok", "none; all runs on the processor"),
+        ("fails", "13.2", None, "warning", "nvidia-smi fails: version mismatch; all runs on the"),
+        ("fails", "13.2", (70 * 10**9, 80 * 10**9), "ok", "2 x A100, 70.0GB of 80.0GB free"),
         ("470.57", "13.2", "hidden", "ok", "hidden by CUDA_VISIBLE_DEVICES (driver 470.57); all"),
         ("470.57", None, None, "fault", "built without CUDA"),
         ("470.57", "13.2", _BROKEN, "fault", "used: it fell; off the bus; driver 470.57"),
@@ -103,7 +112,8 @@ def test_a_gpu_is_usable_with_memory_or_absent(driver, cuda, gpu, level, message
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if gpu == "hidden":
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(doctor, "_driver", lambda: driver)
+    failure = "version mismatch" if driver == "fails" else ""
+    monkeypatch.setattr(doctor, "_driver", lambda: (None if failure else driver, failure))
     monkeypatch.setattr(doctor, "find_gpu_fault", lambda: None if memory else gpu)
     monkeypatch.setattr(torch.version, "cuda", cuda)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: memory)
@@ -118,12 +128,23 @@ def test_a_gpu_is_usable_with_memory_or_absent(driver, cuda, gpu, level, message
         assert result.fix == "check nvidia-smi; or hide it: CUDA_VISIBLE_DEVICES="
 
 
-@pytest.mark.parametrize(("printed", "driver"), [("580.1\\n570.2\\n", "580.1"), ("\\n", None)])
-def test_the_driver_is_that_of_the_first_gpu(printed, driver, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("shell", "driver"),
+    [
+        ("printf '580.1\\n570.2\\n'", ("580.1", "")),
+        ("echo", (None, "")),
+        (
+            "echo Driver/library version mismatch; exit 18",
+            (None, "Driver/library version mismatch"),
+        ),
+        ("exit 9", (None, "exit status 9")),
+    ],
+)
+def test_the_driver_is_that_of_the_first_gpu(shell, driver, tmp_path, monkeypatch):
     program = tmp_path / "nvidia-smi"
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert doctor._driver() is None
-    program.write_text(f"#!/bin/sh\nprintf '{printed}'\n")
+    assert doctor._driver() == (None, "")
+    program.write_text(f"#!/bin/sh\n{shell}\n")
     program.chmod(0o755)
     assert doctor._driver() == driver
 
@@ -157,6 +178,54 @@ def test_git_lists_uncommitted_files_and_is_missing_without_a_commit(
     assert check() == ("fault", "there is no commit yet")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert check() == ("warning", "it is not installed here")
+
+
+BROKEN = {
+    "of another user": ("dubious ownership .* git config --global --add safe.directory", None),
+    "moved worktree": ("not a git repository: /nowhere", {".git": "gitdir: /nowhere\n"}),
+    "head": ("not a git repository", {".git/HEAD": "?"}),
+    "index": ("index", {".git/index": "?"}),
+    "not installed": ("git is not installed", {}),
+}
+
+
+@pytest.mark.parametrize(("told", "files"), BROKEN.values(), ids=BROKEN)
+def test_where_git_fails_it_is_no_answer(project, monkeypatch, told, files):
+    """Whoever asks it; a project that does without asks nothing."""
+    for level in ("GLOBAL", "SYSTEM"):
+        monkeypatch.setenv(f"GIT_CONFIG_{level}", "/dev/null")
+    if files is None:
+        monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    for name, text in (files or {}).items():
+        if name == ".git":
+            shutil.rmtree(name)
+        Path(name).write_text(text)
+    if files != {}:
+        result = result_of(doctor.check_git, project)
+        assert (result.level, result.subject, "mend that" in result.fix) == ("fault", "git", True)
+        assert re.search(told, result.message)
+    else:
+        monkeypatch.setenv("PATH", "/nowhere")
+    for asks in (uncommitted, settle, lambda root: Revision(root, "HEAD")):
+        with pytest.raises(GitError, match=told):
+            asks(project)
+    if "index" not in told:
+        with pytest.raises(GitError, match=told):
+            set_up(project)
+    Path(".dvc/config.local").write_text("[core]\n    no_scm = true\n")
+    set_up(project)
+    assert (uncommitted(project), settle(project)) == ((), [])
+
+
+def test_of_gits_repository_the_projects_folder_counts(project, tmp_path):
+    shutil.move(project / ".git", tmp_path)
+    subprocess.run("git add -A . && git commit -qm up", shell=True, check=True)
+    (tmp_path / "metrics.json").touch()
+    assert result_of(doctor.check_git, project).message == "all is committed"
+    edit(project / "params.yaml", "crf: 16", "crf: 17")
+    (project / "artifacts/metrics").mkdir(parents=True)
+    (project / "artifacts/metrics/new.tsv").touch()
+    assert uncommitted(project) == ("artifacts/metrics/new.tsv", "params.yaml")
 
 
 def test_a_remote_must_answer_and_verify_downloads(project, tmp_path):
