@@ -223,6 +223,19 @@ def load_films(root: Path = Path()) -> dict[str, object]:
     return films
 
 
+def check_project(*files: Path) -> None:
+    """Refuse to work where a project has these files and this folder has not.
+
+    Raises:
+        MissingFileError: one of them is not there.
+    """
+    for path in files:
+        if not path.is_file():
+            raise MissingFileError(
+                f"{path}: no such file; run from the project's root, where params.yaml is"
+            )
+
+
 def read_sections(path: Path) -> dict[str, object]:
     """Read a file of sections, whatever their keys.
 
@@ -230,10 +243,7 @@ def read_sections(path: Path) -> dict[str, object]:
         MissingFileError: no such file.
         ParamsError: not YAML, or not a mapping at the top.
     """
-    if not path.is_file():
-        raise MissingFileError(
-            f"{path}: no such file; run from the project's root, where params.yaml is"
-        )
+    check_project(path)
     try:
         content = _parse(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers of 5000 digits, too
