@@ -12,11 +12,11 @@ from typing import Annotated
 
 import typer
 
-from motiontransfer.cli.options import app
+from motiontransfer.cli.options import OutputFile, command
 from motiontransfer.core.errors import ParamsError
 
 
-@app.command()
+@command
 def live(
     *,
     target: Annotated[
@@ -26,7 +26,7 @@ def live(
         list[Path] | None,
         typer.Option(help="A photo of the target in its place; again for more of one person."),
     ] = None,
-    camera: Annotated[int, typer.Option(help="The camera's number.")] = 0,
+    camera: Annotated[int, typer.Option(min=0, max=99, help="The camera's number.")] = 0,
     video: Annotated[
         Path | None, typer.Option(help="A video, played in its own time, in place of a camera.")
     ] = None,
@@ -34,7 +34,7 @@ def live(
         Path | None, typer.Option(help="Keypoints (Parquet) in place of a camera.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="An .mp4 to record, with the video's sound.")
+        Path | None, OutputFile(help="An .mp4 to record, with the video's sound.")
     ] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Open no window.")] = False,
     virtual_camera: Annotated[

@@ -23,7 +23,7 @@ from rich.table import Table
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from motiontransfer.cli.options import AsJson, Yes, app
+from motiontransfer.cli.options import AsJson, Yes, command
 from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import (
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _LEAST_SECONDS = 2.0  # of a stage that is listed at the end
 
 
-@app.command()
+@command
 def dance(
     dancer: Annotated[Path, typer.Argument(help="A film of the dance.")],
     me: Annotated[
@@ -216,7 +216,7 @@ def _run_side_by_side(
     return progress.done
 
 
-@app.command()
+@command
 def dance_all(
     *,
     source: Annotated[str | None, typer.Option(help="One dance, a video, for all targets.")] = None,
@@ -239,7 +239,7 @@ def dance_all(
     _run_side_by_side(wanted, title, forecasts, first=wanted[0], tell=tell_of, keep_going=True)
 
 
-@app.command()
+@command
 def guide(
     dancer: Annotated[Path, typer.Argument(help="A film of the dance.")],
     me: Annotated[
@@ -254,7 +254,7 @@ def guide(
     from motiontransfer.pipeline.plan import forecast, plan
     from motiontransfer.project.dances import add_guide
 
-    name = add_guide(dancer, me)
+    name = add_guide(dancer, me, check=partial(check_films, crop="auto"))
     stage = f"guide@{name}"
     forecasts = forecast(plan(stage, is_forecast=True))
 
@@ -270,7 +270,7 @@ def guide(
     _run_side_by_side([stage], name, forecasts, first=stage, tell={stage: tell})
 
 
-@app.command()
+@command
 def repro(
     stages: Annotated[
         list[str] | None,
@@ -279,7 +279,9 @@ def repro(
     *,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Maximum number of stages at once; default: one a machine."),
+        typer.Option(
+            min=1, max=1000, help="Maximum number of stages at once; default: one a machine."
+        ),
     ] = None,
     ray: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Run them on this Ray cluster.")
@@ -417,7 +419,7 @@ def _activity(key: str, job: "Job") -> str:
     return f"{key} {elapsed} {printable(last_line(job.log))}".lstrip()
 
 
-@app.command()
+@command
 def preset(
     name: Annotated[str, typer.Argument(help="A preset in presets/, or default.")],
     *,
@@ -437,7 +439,7 @@ def preset(
     typer.echo(f"{len(changes)} values {'would change' if dry_run else 'changed'}")
 
 
-@app.command()
+@command
 def clean(*, yes: Yes = False) -> None:
     """Delete orphaned outputs: of stages that dvc.yaml no longer has; your own files stay."""
     from motiontransfer.project.entries import delete, orphaned_outputs
@@ -454,7 +456,7 @@ def clean(*, yes: Yes = False) -> None:
     typer.echo(f"deleted {len(paths)}")
 
 
-@app.command()
+@command
 def doctor(*, as_json: AsJson = False) -> None:
     """Check machine and project; exit status 1 if a run would fail."""
     from motiontransfer.project.doctor import check_all

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from motiontransfer.cli.options import Yes, app
+from motiontransfer.cli.options import Yes, command
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, VideoError
 from motiontransfer.core.params import Scene
@@ -25,7 +25,7 @@ LOOKS = "looks at the films"
 """Said at once: what looks takes seconds to load."""
 
 
-@app.command()
+@command
 def add_video(
     file: Annotated[Path, typer.Argument(help="The video file; or of a target a photo.")],
     *,
@@ -168,7 +168,7 @@ def print_missing_poses(
         typer.echo("\n  - ".join([f"{transfer}: {covered}{sampled}", *more]))
 
 
-@app.command()
+@command
 def import_dataset(
     folder: Annotated[Path, typer.Argument(help="Its folder, or that of a subject.")],
 ) -> None:
@@ -180,7 +180,7 @@ def import_dataset(
     typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
 
 
-@app.command()
+@command
 def add_transfer(
     *,
     source: Annotated[str, typer.Option(help="The video whose motion is copied.")],
@@ -208,7 +208,7 @@ def add_transfer(
         typer.echo(f"added {target} to targets: `dvc repro` will train a generator of {target}")
 
 
-@app.command()
+@command
 def remove_video(
     name: Annotated[str, typer.Argument(help="Its name in films.yaml.")],
     *,
@@ -222,7 +222,7 @@ def remove_video(
     removal = removal_of(name)
     gone = [f"{section}.{key}" for section, key in removal.entries]
     gone += [f"{item} in {section}" for section, item in removal.items]
-    typer.echo(f"will be removed from films.yaml: {', '.join(gone)}")
+    typer.echo(f"will be removed from films.yaml: {', '.join(gone) or 'nothing, it is not there'}")
     delete = delete and not removal.users_of_file
     if delete:
         typer.echo(f"will be deleted: {removal.path}")

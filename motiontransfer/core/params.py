@@ -232,6 +232,19 @@ def load_films(root: Path = Path()) -> dict[str, object]:
     return films
 
 
+def check_project(*files: Path) -> None:
+    """Refuse to work where a project has these files and this folder has not.
+
+    Raises:
+        MissingFileError: one of them is not there.
+    """
+    for path in files:
+        if not path.is_file():
+            raise MissingFileError(
+                f"{path}: no such file; run from the project's root, where params.yaml is"
+            )
+
+
 def read_sections(path: Path) -> dict[str, object]:
     """Read a file of sections, whatever their keys.
 
@@ -258,10 +271,7 @@ def read_text(path: Path) -> str:
         MissingFileError: no such file.
         ParamsError: not in UTF-8, which DVC expects.
     """
-    if not path.is_file():
-        raise MissingFileError(
-            f"{path}: no such file; run from the project's root, where params.yaml is"
-        )
+    check_project(path)
     try:
         return path.read_bytes().decode()
     except UnicodeDecodeError as error:

@@ -24,7 +24,8 @@ from typing import get_args
 import cv2
 import numpy as np
 
-from motiontransfer.core.errors import KeypointsError, MotionTransferError, VideoError
+from motiontransfer.core.errors import KeypointsError, MotionTransferError, ParamsError, VideoError
+from motiontransfer.core.storage import check_output
 from motiontransfer.export.onnx_networks import (
     STATISTICS_FILE,
     Engine,
@@ -51,6 +52,7 @@ from motiontransfer.retargeting.unfilmed_sides import face_camera
 from motiontransfer.video.writer import write_video
 
 FOLDER = Path(__file__).parent
+_MOST_THREADS = 1000
 DETECTOR_FOLDER = "detector"
 """MediaPipe's models."""
 
@@ -149,13 +151,13 @@ def main() -> None:
     player = commands.add_parser("play", help="poses from a file")
     player.add_argument("poses", type=Path)
     player.add_argument("output", type=Path, help="an .mp4, or a folder")
-    player.set_defaults(run=play)
+    player.set_defaults(run=play, suffixes=(".mp4", ""))
     camera = commands.add_parser("live", help="a camera, or a video in its place")
     camera.add_argument("--camera", type=int, default=0, help="its number")
     camera.add_argument("--video", type=Path, help="played in its own time")
     camera.add_argument("--output", type=Path, help="an .mp4 to record, with the video's sound")
     camera.add_argument("--headless", action="store_true", help="open no window")
-    camera.set_defaults(run=live)
+    camera.set_defaults(run=live, suffixes=(".mp4",))
     half = max(1, (os.cpu_count() or 1) // 2)  # of the cores; the other half detects
     for command, engine, mode, threads in (
         (player, "openvino", "none", 0),
@@ -172,8 +174,15 @@ def main() -> None:
             help="to the target's proportions and place",
         )
     arguments = parser.parse_args()
+    if not 0 <= arguments.threads <= _MOST_THREADS:
+        parser.error(f"--threads: expected 0 to {_MOST_THREADS}, got {arguments.threads}")
     cv2.setNumThreads(1)  # its operations here are too small to be shared
     try:
+        if (output := arguments.output) is not None:
+            if output.suffix not in arguments.suffixes:
+                raise ParamsError(f"{output}: expected a name that ends in .mp4")
+            given = (vars(arguments).get(name) for name in ("poses", "video"))
+            check_output(output, filter(None, given))
         arguments.run(arguments, read_statistics(FOLDER / STATISTICS_FILE))
     except (MotionTransferError, OSError) as error:
         parser.exit(1, f"{error}\n")
