@@ -37,10 +37,10 @@ def main(subject: str) -> str:
         statistics = fit_statistics(list(clips.values()), **params.model_dump())
     except StatisticsError as error:
         raise StatisticsError(f"{folder}: {error}") from error
-    file = layout.statistics_file(subject)
+    file, plot = layout.statistics_file(subject), layout.standing_plot(subject)
     write_statistics(file, statistics)
-    plot_statistics(file.with_suffix(".png"), clips, statistics, title=subject)
-    return f"{file}, and as a plot, .png"
+    plot_statistics(plot, clips, statistics, title=subject)
+    return f"{file}, and as a plot, {plot}"
 
 
 def plot_statistics(

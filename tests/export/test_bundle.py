@@ -302,6 +302,8 @@ def test_who_is_not_trained_is_exported_as_a_puppet_alone(tmp_path, monkeypatch)
 
 
 def test_missing_libraries_are_named_with_what_installs_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_shipped(tmp_path)
     monkeypatch.setattr("motiontransfer.export.bundle.find_spec", lambda name: None)
     with pytest.raises(MissingLibraryError, match=r"onnxscript: .* `uv sync --extra export`"):
         export_target("ada", tmp_path / "ada")
