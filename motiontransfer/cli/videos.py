@@ -99,6 +99,14 @@ def check_films(
             check_stages(check, is_target=targets is not None and name in targets)
         except MotionTransferError as error:
             raise VideoError(f"{files[name]}: {error}; nothing was added") from error
+    films = (check for name, check in checked.items() if name in (targets or ()))
+    sizes = {check.framing.size for check in films if not check.metadata.is_picture}
+    if len(sizes) > 1:
+        named = " and ".join(f"{width}x{height}" for height, width in sorted(sizes))
+        raise VideoError(
+            f"expected films of one shape of whom to render, got {named} px in the working image; "
+            "film them alike, or set decode.size to [height, width]"
+        )
     return checked
 
 

@@ -109,9 +109,10 @@ def advise_on_poses(dance: Filmed, target: Sequence[Filmed], *, picture: Path) -
         num_poses=_NUM_PHOTOS if are_photos else _NUM_ADVISED,
         people_in_view=dance.people_in_view(),
     )
+    told = [f"your films cover {poses.in_words()}"]
+    if are_photos:
+        told = [f"as you stand in the photo you cover {poses.in_words()}; it is bent to the rest"]
     of = "photo" if are_photos else "film"
-    shows = "s cover" if len(filmed) > 1 or not are_photos else " covers"
-    told = [f"your {of}{shows} {poses.in_words()}"]
     if lacks_back(dance.keypoints, [*map(standing_still, filmed)] if are_photos else filmed):
         told.append(_BACK.format(of, "show it in another" if are_photos else "turn once"))
     rows = {}
@@ -123,8 +124,8 @@ def advise_on_poses(dance: Filmed, target: Sequence[Filmed], *, picture: Path) -
     if rows:
         shown = f"{len(rows)} poses" if len(rows) > 1 else "one pose"
         how = f"strike {shown} of it while you film"
-        if are_photos:  # one suffices: the rest is bent from it
-            how = f"give a photo of you in {shown} of it, too"
+        if are_photos:
+            how = f"better: give a photo of you in {shown} of it, too"
         told.append(f"{how}, and it is {100 * poses.coverage[-1]:.0f} %")
         told.append(f"look at {picture}")
         with replacing(picture) as temporary:
@@ -142,6 +143,7 @@ def expected_path(
     if params.path != "fit":
         return ""
     poses, *clips = (complete(film.keypoints) for film in (dance, *films))
+    clips = [standing_still(clip) if is_photo(clip) else clip for clip in clips]
     try:
         source, target = (fit_statistics(of, **dict(fit_params)) for of in ([poses], clips))
         normalized = normalize_poses(
