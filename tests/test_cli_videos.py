@@ -95,7 +95,10 @@ def test_a_picture_is_a_target_and_no_dance(tmp_path, monkeypatch, capsys):
     assert "eve" not in params["trained"]
 
 
-REFUSED = {"got pictures of nobody; show": (), "got pictures of a face alone; show": (128.0, 310.0)}
+REFUSED = {
+    "got one in 0 of 20 frames; nothing": (),
+    "got pictures of a face alone; show": (128.0, 310.0),
+}
 
 
 @pytest.mark.parametrize(("said", "place"), REFUSED.items(), ids=REFUSED)

@@ -94,19 +94,14 @@ def check_films(
             )
     for name, check in checked.items():
         _print_advice(name, check, is_target=targets is not None and name in targets)
-    for name, check in checked.items():
+    performing = {name: checked[name] for name in checked if name in (targets or ())}
+    others = [{name: checked[name]} for name in checked if name not in performing]
+    for subject in [performing, *others] if performing else others:
         try:
-            check_stages(check, is_target=targets is not None and name in targets)
+            check_stages(subject, is_target=subject is performing)
         except MotionTransferError as error:
-            raise VideoError(f"{files[name]}: {error}; nothing was added") from error
-    films = (check for name, check in checked.items() if name in (targets or ()))
-    sizes = {check.framing.size for check in films if not check.metadata.is_picture}
-    if len(sizes) > 1:
-        named = " and ".join(f"{width}x{height}" for height, width in sorted(sizes))
-        raise VideoError(
-            f"expected films of one shape of whom to render, got {named} px in the working image; "
-            "film them alike, or set decode.size to [height, width]"
-        )
+            named = ", ".join(str(files[name]) for name in subject)
+            raise VideoError(f"{named}: {error}; nothing was added") from error
     return checked
 
 

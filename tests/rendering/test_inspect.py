@@ -66,9 +66,6 @@ class Drawn:
     keypoints: Keypoints
     level: int
 
-    def people_in_view(self):
-        return [1] * self.keypoints.num_frames
-
     def frame(self, index):
         return np.full((*self.keypoints.image_size, 3), self.level + index, np.uint8)
 

@@ -148,7 +148,7 @@ def test_a_film_on_its_side_is_turned_clockwise_wherever_it_is_read(tmp_path, de
     full = ([*Film(tmp_path / name).read([0, 2])] for name in "ab")
     np.testing.assert_array_equal(*full)
     clip = clip_module.read_clip(tmp_path / "a")
-    whole = clip_module.film_frames(path, clip, clip.framing.source_size, rotate=degrees)
+    whole = clip_module.film_frames(path, clip, clip.framing.source_size, degrees)
     np.testing.assert_array_equal([*whole], shown)
 
 
