@@ -76,14 +76,11 @@ def main(key: str) -> str:
             with_others=np.bincount(others, minlength=keypoints.num_frames) > 0,
             possible_switches=switches,
             camera_speed=camera_speed(pairs_of_clip(store, keypoints)),
-            rotate=clip.rotate,
         )
         people = int((detections.frame_index == 0).sum())
         sentences = verdict(quality)
         if is_photo(keypoints):
-            sentences = photo_advice(
-                keypoints, num_people=people, should_rotate=quality.should_rotate
-            )
+            sentences = photo_advice(keypoints, num_people=people)
         plot_quality(plot, store, keypoints, quality, sentences=sentences, title=key)
     keypoints = complete(keypoints, clip.framing.content)
     write_keypoints(layout.keypoints_file(video.subject, key), keypoints)

@@ -100,6 +100,9 @@ def dance(
         files = {name: file for name, file in files.items() if name not in seconds}
         targets = files.keys() - {planned[0].source}
         checked = check_films(files, crop="auto", targets=targets)
+        dance_film = checked.get(planned[0].source)
+        if other and dance_film and max(dance_film.people) < 2:
+            raise ParamsError(f"--and: expected two dancers in {dancer}, got one")
         # of whom to train on before the second of two can be shown
         shown = 0 if preview and planned[0].is_trained else -1
         wanted = _wanted(planned[shown], preview=preview)

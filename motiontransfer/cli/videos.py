@@ -98,11 +98,14 @@ def check_films(
             )
     for name, check in checked.items():
         _print_advice(name, check, is_target=targets is not None and name in targets)
-    for name, check in checked.items():
+    performing = {name: checked[name] for name in checked if name in (targets or ())}
+    others = [{name: checked[name]} for name in checked if name not in performing]
+    for subject in [performing, *others] if performing else others:
         try:
-            check_stages(check, is_target=targets is not None and name in targets)
+            check_stages(subject, is_target=subject is performing)
         except MotionTransferError as error:
-            raise VideoError(f"{files[name]}: {error}; nothing was added") from error
+            named = ", ".join(str(files[name]) for name in subject)
+            raise VideoError(f"{named}: {error}; nothing was added") from error
     return checked
 
 

@@ -8,8 +8,9 @@ from jaxtyping import Float64
 
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.completion import WHOLE, in_words, what_is_shown
+from motiontransfer.pose.facing import degrees_to_upright
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.quality import NOTHING_TO_FIX, turn_in_words
+from motiontransfer.pose.quality import NOTHING_TO_FIX, TURN
 
 # Distances in heights of the upright body.
 _BESIDE_TRUNK = 0.035  # of an arm's bones from the line through shoulder and hip: half an arm
@@ -24,14 +25,8 @@ _Places = Mapping[str, Float64[np.ndarray, "2"]]
 """(x, y) of the joints that are seen, pixels."""
 
 
-def photo_advice(
-    photo: Keypoints, *, num_people: int, should_rotate: int | None = None
-) -> list[str]:
-    """Sentences on a clip of one frame; `NOTHING_TO_FIX` alone where nothing is hidden.
-
-    Args:
-        should_rotate: what `rotate` of its entry makes it upright; None where it is.
-    """
+def photo_advice(photo: Keypoints, *, num_people: int) -> list[str]:
+    """Sentences on a clip of one frame; `NOTHING_TO_FIX` alone where nothing is hidden."""
     seen = photo.measured()
     places = {
         joint: seen.points[0, index].astype(np.float64)
@@ -41,7 +36,7 @@ def photo_advice(
     height = body_height_px(photo)
     if not places or height <= 0:
         return ["nobody is found in the photo: show one person, from head to feet"]
-    sentences = [] if should_rotate is None else [turn_in_words(should_rotate)]
+    sentences = [TURN.format(turn)] if (turn := degrees_to_upright(photo)) else []
     if num_people > 1:
         sentences.append(
             f"{num_people} people are in view: the largest one performs, the others stay as they "

@@ -20,6 +20,11 @@ from motiontransfer.video.frame_store import FrameStore
 
 MISSING, FILLED, MEASURED = 0, 1, 2
 NOTHING_TO_FIX = "nothing to fix"
+TURN = (
+    "the picture is on its side or upside down: add it by `motiontransfer add-video FILE --subject "
+    "NAME --rotate {0}`, of whom to render with --target, or set its rotate: {0} in films.yaml"
+)
+"""What to do with a film or photo, with degrees."""
 
 # Parts of the body from the head down; a part is some joints of the body, or a joint group.
 _JOINTS_OF_PART: dict[str, tuple[str, ...] | str] = {
@@ -92,8 +97,8 @@ class ClipQuality:
     """How much of the body; see `completion.SHOWN`."""
     sway: float = math.inf
     """Standard deviation of the place of the joint that moves most, body heights."""
-    should_rotate: int | None = None
-    """What `rotate` of its entry makes it upright; None where it is, or somebody lies in it."""
+    degrees_to_upright: int = 0
+    """By which to turn the film clockwise; 0 where it is upright, or somebody lies in it."""
 
     @property
     def person_known(self) -> Mask:
@@ -117,14 +122,8 @@ def measure_quality(
     possible_switches: int,
     camera_speed: float | None,
     camera_wander: float | None = None,
-    rotate: int = 0,
 ) -> ClipQuality:
-    """Measure cleaned keypoints.
-
-    Args:
-        content: the video's box in the working image.
-        rotate: by which it is turned already, degrees.
-    """
+    """Measure cleaned keypoints; `content`: the video's box in the working image."""
     skeleton, height = keypoints.skeleton, body_height_px(keypoints)
     state = np.where(keypoints.score > 0, np.int8(MEASURED), np.int8(MISSING))
     if keypoints.filled is not None:
@@ -158,19 +157,17 @@ def measure_quality(
         frame_rate=float(keypoints.frame_rate),
         shows=shows,
         sway=_sway(keypoints, height),
-        should_rotate=(rotate + turn) % 360 if (turn := degrees_to_upright(keypoints)) else None,
+        degrees_to_upright=degrees_to_upright(keypoints),
     )
 
 
 def _sway(keypoints: Keypoints, height: float) -> float:
     body = keypoints.skeleton.slice("body")
-    seen = keypoints.score[:, body, None] > 0
-    points = np.ma.masked_where(
-        ~np.broadcast_to(seen, (*seen.shape[:2], 2)), keypoints.points[:, body]
-    )
-    if keypoints.num_frames < 2 or height <= 0:
+    seen = (keypoints.score[:, body] > 0).all(axis=0)
+    if keypoints.num_frames < 2 or not seen.any():
         return math.inf
-    return float(np.sqrt(points.var(axis=0).sum(axis=1).max())) / height
+    variances = keypoints.points[:, body][:, seen].var(axis=0).sum(axis=1)
+    return math.sqrt(variances.max()) / height
 
 
 def _speed(keypoints: Keypoints, height: float) -> Series:
@@ -239,12 +236,12 @@ def verdict(quality: ClipQuality) -> list[str]:
 
 
 def _visibility(quality: ClipQuality) -> Iterator[str]:
-    if quality.should_rotate is not None:
-        yield turn_in_words(quality.should_rotate)
+    if quality.degrees_to_upright:
+        yield TURN.format(quality.degrees_to_upright)
     if quality.sway < _STANDS_STILL:
         yield (
-            "who is followed does not move, as on a poster or a picture: crop the film to the one "
-            "who dances, or set the video's person to that one's number"
+            "who is followed does not move, as on a poster: set crop to a box around the dancer, "
+            "x0, y0, x1, y1 in pixels, or person to the dancer's number"
         )
     absent = ~quality.person_known
     if absent.mean() > _RARE:
@@ -330,15 +327,6 @@ def _motion(quality: ClipQuality) -> Iterator[str]:
             f"the view wanders by {100 * quality.camera_wander:.1f} % of the image's width, as of a"
             " camera in a hand: use a tripod, or the background is blurred"
         )
-
-
-def turn_in_words(degrees: int) -> str:
-    """What to do with a picture that this clockwise rotation makes upright."""
-    return (
-        "the picture is on its side or upside down: add it by `motiontransfer add-video FILE "
-        f"--subject NAME --rotate {degrees}`, with --target if NAME performs, or set rotate: "
-        f"{degrees} in its entry of films.yaml"
-    )
 
 
 def _percent(frames: Mask) -> str:

@@ -101,6 +101,7 @@ def square_around(keypoints: Keypoints, index: int, *, height_px: float) -> Norm
 def without_strays(found: Detections, picture: Frame) -> Detections:
     """People of one picture without joints of the body that are far from where the body is."""
     points, score = found.points.copy(), found.score.copy()
+    height, width = found.image_size
     body = np.arange(len(found.skeleton.joints))[found.skeleton.slice("body")]
     with open_segmentation() as segment:
         for row, person in enumerate(found.person.tolist()):
@@ -110,7 +111,7 @@ def without_strays(found: Detections, picture: Frame) -> Detections:
             if mask is None or mask.max() <= _HALF:
                 continue
             away = cv2.distanceTransform((mask <= _HALF).view(np.uint8), cv2.DIST_L2, 5)
-            x, y = points[row, body].round().astype(int).T
+            x, y = np.clip(points[row, body].round().astype(int), 0, (width - 1, height - 1)).T
             strays = body[away[y, x] > _FARTHEST * height_px]
             points[row, strays], score[row, strays] = 0, 0
     return replace(found, points=points, score=score)

@@ -4,7 +4,7 @@ The frames go through crop, working size and the default detector, as in the pip
 `motiontransfer.pose.quality` measures them as one clip.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -34,6 +34,7 @@ from motiontransfer.pose.keypoints import Detections, Keypoints, People
 from motiontransfer.pose.landmarks import largest_person_box
 from motiontransfer.pose.mediapipe_detectors import open_bodies, open_unrelated
 from motiontransfer.pose.photo_advice import photo_advice
+from motiontransfer.pose.photos import lasting
 from motiontransfer.pose.quality import (
     NOTHING_TO_FIX,
     PAIR_SECONDS,
@@ -48,6 +49,7 @@ from motiontransfer.pose.quality import (
     without_person,
 )
 from motiontransfer.pose.subject import choose_person
+from motiontransfer.pose.time_series import segments
 from motiontransfer.puppet.target_clips import HeldOut, split_clip
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
 from motiontransfer.rendering.videos import contact_sheet
@@ -93,9 +95,6 @@ class VideoCheck:
     cuts_seconds: tuple[float, ...]
     """When another shot begins."""
 
-    def people_in_view(self) -> Sequence[int]:
-        return self.people
-
     def frame(self, index: int) -> AnyFrame:
         return self.frames[index]
 
@@ -136,8 +135,8 @@ def check_video(
     if metadata.is_picture:
         detected = _detect_in_picture(metadata, framing, size=size)
         counts = [len(detected.people)]
-        chosen = choose_person(detected, "largest") if detected.people else []
-        keypoints = detected.of_person(*chosen)
+        tracks = choose_person(detected, "largest") if detected.people else ()
+        keypoints = detected.of_person(*tracks)
     else:
         people = _detect_person(frames)
         counts = [max(each) for each in zip(counts, map(len, people), strict=True)]
@@ -148,7 +147,8 @@ def check_video(
             frame_rate=Fraction(len(samples) / seconds).limit_denominator(1000),
             detector=default_detector().label,
         )
-        keypoints = detected.of_person(*detected.people[:1])
+        crowded = segments(np.array(counts) > np.median(counts))  # as in a cross-fade
+        keypoints = replace(detected.of_person(*detected.people[:1]), unusual=tuple(crowded))
     pairs = (
         FramePair(
             before=frames[index],
@@ -168,7 +168,6 @@ def check_video(
         possible_switches=0,
         camera_speed=camera_speed(pairs),
         camera_wander=camera_wander(frames, keypoints),
-        rotate=rotate,
     )
     return VideoCheck(
         metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
@@ -177,30 +176,28 @@ def check_video(
     )  # fmt: skip
 
 
-def check_stages(check: VideoCheck, *, is_target: bool) -> None:
-    """Raise what a stage would raise of a file, by that stage's own functions.
+def check_stages(checks: Mapping[str, VideoCheck], *, is_target: bool) -> None:
+    """Raise what a stage would raise of a subject's files, by that stage's own functions.
 
     Raises:
-        VideoError: it is cut short, where that is to fail, or hardly shows a person.
-        StatisticsError: it shows too little of a person.
+        VideoError: a file is cut short, where that is to fail, or hardly shows a person.
         TrainingError: a target's film is too short.
+        StatisticsError: they show too little of a person, or in images of different sizes.
     """
-    metadata = check.metadata
-    cut = truncation(metadata)
-    if cut and load_section(str, "decode.on_damage") == "fail":
-        raise VideoError(f"{cut}: copy or export it again, or set decode.on_damage: truncate")
-    known = check.quality.person_known
-    if 0 < known.mean() < _LEAST_PRESENT:
-        raise VideoError(
-            f"a person is found in {known.sum()} of {len(known)} sampled frames; cut out what "
-            "shows nobody"
-        )
+    held_out = load_section(SplitParams, "split").to_config(HeldOut)
+    for check in checks.values():
+        metadata, known = check.metadata, check.quality.person_known
+        cut = truncation(metadata)
+        if cut and load_section(str, "decode.on_damage") == "fail":
+            raise VideoError(f"{cut}: export it again, or set decode.on_damage: truncate")
+        if known.mean() < _LEAST_PRESENT:
+            raise VideoError(f"expected a person, got one in {known.sum()} of {len(known)} frames")
+        if is_target and not metadata.is_picture:
+            rate = load_section(float | None, "decode.frame_rate") or float(metadata.frame_rate)
+            split_clip(round(check.seconds * rate), held_out)
+    clips = {name: complete(each.keypoints, each.framing.content) for name, each in checks.items()}
     params = load_section(FitNormalizationParams, "fit_normalization")
-    fit_statistics([complete(check.keypoints, check.framing.content)], **dict(params))
-    if is_target and not metadata.is_picture:
-        rate = load_section(float | None, "decode.frame_rate") or float(metadata.frame_rate)
-        held_out = load_section(SplitParams, "split").to_config(HeldOut)
-        split_clip(round(check.seconds * rate), held_out)
+    fit_statistics([*lasting(clips).values()], **dict(params))
 
 
 def metadata_line(check: VideoCheck) -> str:
@@ -216,6 +213,7 @@ def metadata_line(check: VideoCheck) -> str:
     intervals *= float(metadata.frame_rate) / (2 if metadata.scan == "interlaced" else 1)
     is_variable = (np.abs(intervals - 1) > 0.5).sum() > _UNEVEN * intervals.size
     turned = 90 * metadata.orientation.quarter_turns
+    sizes = " and ".join(f"{width}x{height}" for height, width in metadata.other_sizes)
     texts = [
         tqdm.format_interval(check.seconds),
         f"{width}x{height} px",
@@ -224,6 +222,7 @@ def metadata_line(check: VideoCheck) -> str:
         *([f"stored turned by {turned}°"] if turned else []),
         *(["stored mirrored"] if metadata.orientation.mirrored else []),
         *([] if metadata.scan == "progressive" else [f"{metadata.scan}: made progressive"]),
+        *([f"in parts {sizes}: fitted into the rest's size"] if sizes else []),
         *(["transparent: gray behind it"] if metadata.is_transparent else []),
         f"with sound that cannot be decoded ({metadata.unheard}): it will be silent"
         if metadata.unheard
@@ -272,27 +271,11 @@ def quality_lines(check: VideoCheck) -> Iterator[str]:
 def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
     """Fixes for the file and the pose, or `NOTHING_TO_FIX` alone."""
     if check.metadata.is_picture:
-        return photo_advice(
-            check.keypoints, num_people=check.people[0], should_rotate=check.quality.should_rotate
-        )
+        return photo_advice(check.keypoints, num_people=check.people[0])
+    sentences = [text for text in verdict(check.quality) if text != NOTHING_TO_FIX]
     if not check.quality.person_known.any():
-        return verdict(check.quality)
+        return sentences
     rate = float(check.metadata.frame_rate)
-    faults = [text for text in verdict(check.quality) if text != NOTHING_TO_FIX]
-    gravest = 0 if check.quality.should_rotate is None else 1
-    sentences = faults[:gravest]
-    cut = truncation(check.metadata)
-    if cut is not None:
-        sentences.append(
-            f"{cut}: copy or export it again, or set decode.on_damage: truncate to keep "
-            "what comes before"
-        )
-    if sizes := check.metadata.other_sizes:
-        named = " and ".join(f"{width}x{height}" for height, width in sizes)
-        sentences.append(
-            f"parts of the film are {named}: they are fitted into the rest's size, and blurred or "
-            "with bars; film in one size"
-        )
     if rate < _LOW_FRAME_RATE:
         sentences.append(f"{rate:g} frames per second are few for fast motion; film with 25 to 60")
     if rate > _HIGH_FRAME_RATE:
@@ -308,7 +291,7 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
             f"{check.seconds:.0f} s show few poses of a target; film a minute, with all that the "
             "dancer does"
         )
-    return sentences + faults[gravest:] or [NOTHING_TO_FIX]
+    return sentences or [NOTHING_TO_FIX]
 
 
 def write_check_sheet(path: Path, check: VideoCheck) -> None:
@@ -399,22 +382,13 @@ def _detect_in_picture(
     metadata: VideoMetadata, framing: Framing, *, size: WorkingSize
 ) -> Detections:
     """People in the very pixels that the stages decode, by the project's detector."""
-    detector = load_detector("")
+    file, detector = metadata.path, load_detector("")
     if isinstance(detector, ImportConfig):
         detector = default_detector()
     with TemporaryDirectory(prefix="motiontransfer-") as scratch:
         clip = Path(scratch) / "clip"
-        decode_video(
-            metadata.path,
-            clip,
-            size=size,
-            frame_rate=None,
-            crop=framing.crop,
-            rotate=metadata.rotate,
-            on_damage="fail",
-        )
-        one = Compute(num_workers=1)
-        return detect_keypoints(clip, detector, video=metadata.path, compute=one)
+        decode_video(file, clip, size=size, crop=framing.crop, rotate=metadata.rotate)
+        return detect_keypoints(clip, detector, video=file, compute=Compute(num_workers=1))
 
 
 def _detect_people(frames: Sequence[AnyFrame]) -> list[People]:

@@ -30,7 +30,7 @@ from motiontransfer.pose.keypoints import (
     read_keypoints,
     resize_points,
 )
-from motiontransfer.pose.photos import is_photo, standing_still
+from motiontransfer.pose.photos import is_photo, lasting, standing_still
 from motiontransfer.pose.plots import track_color
 from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.pose.time_series import Series
@@ -70,13 +70,6 @@ class Inspection:
     detections: Detections | None
     """Everyone in view; None where detections were not kept."""
 
-    def people_in_view(self) -> Sequence[int]:
-        if self.detections is None:
-            return [1] * self.keypoints.num_frames
-        return np.bincount(
-            self.detections.frame_index, minlength=self.keypoints.num_frames
-        ).tolist()
-
     def frame(self, index: int) -> Frame:
         with FrameStore(self.frames) as store:
             return store[index]
@@ -89,9 +82,6 @@ class Filmed(Protocol):
     @property
     def keypoints(self) -> Keypoints: ...
 
-    def people_in_view(self) -> Sequence[int]:
-        """How many each frame shows."""
-
     def frame(self, index: int) -> Frame: ...
 
 
@@ -103,15 +93,12 @@ def advise_on_poses(dance: Filmed, target: Sequence[Filmed], *, picture: Path) -
     """
     filmed = [film.keypoints for film in target]
     are_photos = all(map(is_photo, filmed))
-    poses = find_key_poses(
-        dance.keypoints,
-        filmed,
-        num_poses=_NUM_PHOTOS if are_photos else _NUM_ADVISED,
-        people_in_view=dance.people_in_view(),
-    )
+    num_poses = _NUM_PHOTOS if are_photos else _NUM_ADVISED
+    poses = find_key_poses(dance.keypoints, filmed, num_poses=num_poses)
+    told = [f"your films cover {poses.in_words()}"]
+    if are_photos:
+        told = [f"as you stand in the photo you cover {poses.in_words()}; it is bent to the rest"]
     of = "photo" if are_photos else "film"
-    shows = "s cover" if len(filmed) > 1 or not are_photos else " covers"
-    told = [f"your {of}{shows} {poses.in_words()}"]
     if lacks_back(dance.keypoints, [*map(standing_still, filmed)] if are_photos else filmed):
         told.append(_BACK.format(of, "show it in another" if are_photos else "turn once"))
     rows = {}
@@ -123,8 +110,8 @@ def advise_on_poses(dance: Filmed, target: Sequence[Filmed], *, picture: Path) -
     if rows:
         shown = f"{len(rows)} poses" if len(rows) > 1 else "one pose"
         how = f"strike {shown} of it while you film"
-        if are_photos:  # one suffices: the rest is bent from it
-            how = f"give a photo of you in {shown} of it, too"
+        if are_photos:
+            how = f"better: give a photo of you in {shown} of it, too"
         told.append(f"{how}, and it is {100 * poses.coverage[-1]:.0f} %")
         told.append(f"look at {picture}")
         with replacing(picture) as temporary:
@@ -141,7 +128,8 @@ def expected_path(
     """How much of a dance's path will be shortened, by what is known of it; "" if nothing."""
     if params.path != "fit":
         return ""
-    poses, *clips = (complete(film.keypoints) for film in (dance, *films))
+    poses, *others = (complete(film.keypoints) for film in (dance, *films))
+    clips = [*lasting(dict(enumerate(others))).values()]
     try:
         source, target = (fit_statistics(of, **dict(fit_params)) for of in ([poses], clips))
         normalized = normalize_poses(

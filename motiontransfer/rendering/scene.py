@@ -93,9 +93,7 @@ class DancersFilm:
 
     def rooms(self) -> Iterator[Room]:
         """Each frame, in threads."""
-        films = iterate_isolated(
-            film_frames, self.path, self._source, self.size, rotate=self._rotate
-        )
+        films = iterate_isolated(film_frames, self.path, self._source, self.size, self._rotate)
         with FrameStore(self._levels) as store:
             shown = zip(count(), films, store.frames(), strict=False)
             yield from map_ahead(lambda each: self._room(*each), shown, num_threads=num_threads())

@@ -201,10 +201,10 @@ def decode_video(
     folder: Path,
     *,
     size: WorkingSize,
-    frame_rate: Fraction | None,
+    frame_rate: Fraction | None = None,
     crop: Literal["none"] | Box | FindPeople,
     rotate: int = 0,
-    on_damage: Literal["fail", "truncate"],
+    on_damage: Literal["fail", "truncate"] = "fail",
 ) -> dict[str, object]:
     """Decode a video into a clip folder, written atomically; return the stage's metrics.
 
@@ -382,14 +382,12 @@ def picture_box(path: Path, *, rotate: int = 0) -> Box:
     return film_box(reduce(np.maximum, shown))
 
 
-def film_frames(
-    path: Path, clip: Clip, size: tuple[int, int], *, rotate: int = 0
-) -> Iterator[Frame]:
+def film_frames(path: Path, clip: Clip, size: tuple[int, int], rotate: int) -> Iterator[Frame]:
     """The whole picture of a film, upright, at each frame of a clip that was decoded of it.
 
     Args:
         size: (height, width) of what is yielded.
-        rotate: see `decode_video`.
+        rotate: of the film, see `decode_video`.
     """
     video = read_metadata(path, rotate=rotate)
     interval = min(1 / clip.frame_rate, 1 / video.frame_rate)

@@ -51,6 +51,25 @@ def test_half_of_the_frames_decide_and_the_edge_of_the_film_not_that_of_black_ba
         assert what_is_shown(without) == shows
 
 
+def test_ankles_of_which_no_frame_shows_both_stand_under_the_trunk():
+    """One is hidden in the first half of the film, the other in the second: in grass, perhaps."""
+    hidden = lost(lost(film("whole"), "left_ankle", range(25)), "right_ankle", range(25, 50))
+    assert what_is_shown(hidden) == "knees"
+    placed = complete(hidden)
+    floor = place(film("whole"), "left_ankle")[0, 1]
+    for side, frames in (("left", range(25)), ("right", range(25, 50))):
+        assert place(placed, f"{side}_ankle")[:, 1] == pytest.approx(floor, abs=6)
+        assert placed.completed[frames, placed.skeleton.index(f"{side}_ankle")].all()
+    seen = np.isin(np.arange(50), [7])[:, None]
+    assert what_is_shown(replace(hidden, **{
+        name: np.where(seen if name == "score" else seen[..., None], *values)
+        for name, values in {
+            "points": (film("whole").points, hidden.points),
+            "score": (film("whole").score, hidden.score),
+        }.items()
+    })) == "whole"  # fmt: skip
+
+
 @pytest.mark.parametrize("shows", ["whole", "face", "nobody"])
 def test_whole_bodies_and_faces_stay_as_they_are(shows):
     keypoints = film(shows)

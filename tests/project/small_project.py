@@ -7,7 +7,7 @@ from pathlib import Path
 import dvc.repo  # noqa: F401 - its logging keeps the stderr of its import: not one test's
 
 from tests.films import MIDDLE
-from tests.people import detects
+from tests.people import detects, everyone, person
 from tests.project_files import SHIPPED, read_films
 
 
@@ -44,4 +44,8 @@ def project_of_films(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
     monkeypatch.chdir(root)
     monkeypatch.setattr("motiontransfer.project.video_check._detect_people", detects(MIDDLE))
     monkeypatch.setattr("motiontransfer.project.video_check._detect_person", detects(MIDDLE))
+    in_picture = everyone(person())
+    monkeypatch.setattr(
+        "motiontransfer.project.video_check._detect_in_picture", lambda *_, **__: in_picture
+    )
     return root

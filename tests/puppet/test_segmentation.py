@@ -5,11 +5,11 @@ import pytest
 import skimage.data
 
 from motiontransfer.core.errors import MissingFileError
-from motiontransfer.pose.segmentation import square_around
+from motiontransfer.pose.segmentation import square_around, without_strays
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.fit.segmentation import segment_person
 from motiontransfer.puppet.masks import PersonMasks, read_masks, write_masks
-from tests.people import PERSON_SIZE, lost, posed
+from tests.people import PERSON_SIZE, everyone, lost, posed
 
 ASTRONAUT = {
     **{"nose": (111, 64), "left_eye": (118, 55), "right_eye": (104, 55)},
@@ -39,6 +39,17 @@ def test_of_two_people_the_one_with_the_joints_is_segmented():
     assert (mask[45:80, 100:120] > 200).mean() > 0.97  # the face
     assert mask[:100, 180:256].max() < 30  # the shuttle
     assert (mask[:, 300:] > 127).mean() < 0.05  # the other one
+
+
+def test_a_joint_far_from_the_person_is_none_in_a_picture():
+    photo = skimage.data.astronaut()[::2, ::2]
+    keypoints = astronaut_at(0, 256)
+    for place, is_kept in (((60, 240), True), ((222, 200), False)):  # in the suit; in the room
+        keypoints.points[0, HOLISTIC.index("left_knee")] = place
+        keypoints.score[0, HOLISTIC.index("left_knee")] = 0.9
+        found = without_strays(everyone(keypoints), np.ascontiguousarray(photo))
+        lost_joints = (keypoints.score[0] > 0) & (found.score[0] == 0)
+        assert np.flatnonzero(lost_joints).tolist() == [HOLISTIC.index("left_knee")] * (not is_kept)
 
 
 def test_where_the_network_finds_nobody_the_joints_are_drawn():

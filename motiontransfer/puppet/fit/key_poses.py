@@ -59,16 +59,14 @@ def find_key_poses(
     *,
     num_poses: int = NUM_KEY_POSES,
     least_gain: float = LEAST_GAIN,
-    people_in_view: Sequence[int] = (),
 ) -> KeyPoses:
     """The poses of a dance that cover it best, beside those of films that are there.
 
-    Fewer where fewer cover it. A frame in which joints are missing, completed or filled in is never
-    one of them, nor one with more people than usual: of a cross-fade, which shows two shots.
+    Fewer where fewer cover it. A frame that is unusual, or in which joints are missing, completed
+    or filled in, is never one of them.
 
     Args:
         least_gain: of a pose in mean distance, % of the body's height.
-        people_in_view: of the dance's frames, where known.
     """
     parts = body_parts(dance.skeleton)
     compared = evenly_spaced(range(dance.num_frames), count=min(_MAX_FRAMES, dance.num_frames))
@@ -87,11 +85,7 @@ def find_key_poses(
     chosen, coverage = list[int](), [float((weights * (nearest <= NEAR)).sum())]
     if num_poses:
         apart = poses.distances(poses)
-        is_certain = _is_certain(dance)[compared]
-        if len(people_in_view):
-            counts = np.array(people_in_view)
-            is_certain[counts[compared] > np.median(counts)] = False
-        apart[..., ~is_certain] = FARTHEST
+        apart[..., ~_is_certain(dance)[compared]] = FARTHEST
         for best, gain in islice(cover(weights, nearest, apart), num_poses):
             if gain <= least_gain:
                 break
@@ -121,10 +115,7 @@ def _shares(
 
 
 def _is_certain(keypoints: Keypoints) -> Bool[np.ndarray, " frames"]:
-    """Frames that show as much of the body as is usual, without joints that were filled in.
-
-    None is far darker or brighter than the film.
-    """
+    """Usual frames that show as much of the body as most, without joints that were filled in."""
     found = keypoints.measured().score > 0
     if keypoints.filled is not None:
         found &= ~keypoints.filled
