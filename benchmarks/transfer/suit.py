@@ -108,9 +108,9 @@ def shift_onto(want: PartMap, got: PartMap) -> Float64[np.ndarray, " 2"]:
 
     Not as the middle of all: that moves with a limb that is missing.
     """
-    apart = []
-    for number in range(0, len(PARTS), 2):
-        places = [np.argwhere(one // 2 * 2 == number) for one in (want, got)]
+    apart, maps = [], _cropped(want, got, margin_px=0)
+    for number in range(len(THINGS)):
+        places = [np.argwhere(one >> 1 == number) for one in maps]
         if all(map(len, places)):
             apart.append(np.subtract(*(place.mean(axis=0) for place in places))[::-1])
     return np.round(np.median(apart or [(0.0, 0.0)], axis=0))

@@ -22,6 +22,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +31,9 @@ import yaml
 from jaxtyping import Bool, Float
 from PIL import Image
 
-from benchmarks.machine import recorded
+from benchmarks.machine import RESULTS, commit_of, markdown_table, recorded
 from benchmarks.transfer.project import make_project, reproduce, write_params
+from benchmarks.transfer.results import described_run
 from benchmarks.transfer.suit import (
     FAULTS,
     Compared,
@@ -101,6 +103,10 @@ class Found(NamedTuple):
     """Of each frame."""
 
 
+OfCase = Mapping[tuple[str, str], Found]
+"""By poses and checkout."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -116,26 +122,27 @@ def main() -> None:
         for case in (Case(pair, film) for film in entry["films"])
         if not arguments.only or str(case) in arguments.only
     ]
+    commits = {code.resolve().name: commit_of(code) for code in arguments.code}
     projects = [make(folder, code.resolve(), cases) for code in arguments.code]
-    with recorded("turning") as rows, (folder / "faults.csv").open("w") as file:
-        write = csv.writer(file).writerow
-        found: dict[tuple[str, str], list[Figures]] = {}
-        for pair in dict.fromkeys(case.pair for case in cases):
+    found: dict[Case, OfCase] = {}
+    with recorded("turning") as rows:
+        for pair, of_pair in groupby(cases, lambda case: case.pair):
             truth = Truth.read(folder, pair)
             rows.append(_row(pair, "ceiling", "", [truth.ceiling().figures]))
-            for case in (case for case in cases if case.pair == pair):
-                of_case = {}
-                for poses in POSES:
-                    for project in projects:
-                        one = truth.judge(**drawn_frames(project, case, poses))
-                        of_case[project.name, poses] = one
-                        found.setdefault((project.name, poses), []).append(one.figures)
-                        rows.append(_row(str(case), poses, project.name, [one.figures]))
-                        for index, faults in enumerate(one.faults):
-                            for fault in faults:
-                                write([case, poses, project.name, index, *fault])
-                _write_sheets(folder / "sheets", case, truth, projects, of_case)
-        rows += _means(found, projects)
+            for case in of_pair:
+                found[case] = {
+                    (poses, project.name): truth.judge(**drawn_frames(project, case, poses))
+                    for poses in POSES
+                    for project in projects
+                }
+                rows += [_row(str(case), *key, [one.figures]) for key, one in found[case].items()]
+                _write_sheets(folder / "sheets", case, truth, projects, found[case])
+        rows += _means([*found.values()], [*commits])
+    _write_faults(folder / "faults.csv", found)
+    codes = "; ".join(f"{name} is {commit}" for name, commit in commits.items())
+    table = markdown_table([*rows[0]], [[*row.values()] for row in rows])
+    text = f"{described_run()}\n\n{codes}\n\n{table}\n"
+    (RESULTS / "turning.md").write_text(text, encoding="utf-8")
 
 
 def make(folder: Path, code: Path, cases: Sequence[Case]) -> Path:
@@ -284,29 +291,35 @@ def mean_and_error(of_films: Sequence[Float[np.ndarray, " frames"]]) -> tuple[fl
     return float(np.mean(means)), float(np.sqrt(np.sum(variances)) / len(variances))
 
 
-def _means(
-    found: Mapping[tuple[str, str], Sequence[Figures]], projects: Sequence[Path]
-) -> Iterator[dict[str, object]]:
+def _means(found: Sequence[OfCase], codes: Sequence[str]) -> Iterator[dict[str, object]]:
     """Rows of all films, and of what the others change against the first checkout."""
     for poses in POSES:
-        for project in projects:
-            yield _row("mean", poses, project.name, found[project.name, poses])
-        for project in projects[1:]:
-            pairs = zip(found[project.name, poses], found[projects[0].name, poses], strict=True)
+        of_codes = {code: [one[poses, code].figures for one in found] for code in codes}
+        for code, figures in of_codes.items():
+            yield _row("mean", poses, code, figures)
+        for code in codes[1:]:
+            pairs = zip(of_codes[code], of_codes[codes[0]], strict=True)
             changes = [{name: new[name] - old[name] for name in FIGURES} for new, old in pairs]
-            yield _row("change", poses, project.name, changes)
+            yield _row("change", poses, code, changes)
+
+
+def _write_faults(file: Path, found: Mapping[Case, OfCase]) -> None:
+    with file.open("w", encoding="utf-8") as lines:
+        write = csv.writer(lines).writerow
+        write(["film", "poses", "code", "frame", "fault", "part"])
+        for case, of_case in found.items():
+            for key, one in of_case.items():
+                for index, faults in enumerate(one.faults):
+                    for fault in faults:
+                        write([case, *key, index, *fault])
 
 
 def _write_sheets(
-    folder: Path,
-    case: Case,
-    truth: Truth,
-    projects: Sequence[Path],
-    found: Mapping[tuple[str, str], Found],
+    folder: Path, case: Case, truth: Truth, projects: Sequence[Path], found: OfCase
 ) -> None:
     """Pictures of a film: frames spread over the dance, and those that have the most faults."""
     folder.mkdir(exist_ok=True)
-    ours = found[projects[-1].name, POSES[0]]
+    ours = found[POSES[0], projects[-1].name]
     spread = evenly_spaced(range(len(truth.clothes)), count=_NUM_SHOWN)
     worst = peaks(ours.figures["faults"], count=_NUM_SHOWN, apart=_BLOCK // 2)
     for name, chosen in {"spread": spread, "worst": sorted(worst)}.items():

@@ -11,12 +11,13 @@ from pathlib import Path
 from unittest.mock import patch
 
 from motiontransfer.core import layout
+from motiontransfer.core.parallel import map_ahead
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.draw import warping
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.rendering.compositing import puppet_frames, without_mask
+from motiontransfer.rendering.compositing import draw_puppet, num_threads, without_mask
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import write_frames
 
@@ -46,13 +47,23 @@ def poses_of(case: str, true_joints: Path) -> dict[str, Keypoints]:
     return dict(zip(POSES, (poses, true), strict=True))
 
 
-def drawn(appearance: Appearance, poses: Keypoints, *, fades: bool) -> Iterator[Frame]:
-    """The puppet alone over its background image, at full size, without any network."""
+def drawn(
+    appearance: Appearance, poses: Keypoints, *, fades: bool, every: int = 1
+) -> Iterator[Frame]:
+    """The puppet alone over its background image, at full size, without any network.
+
+    Args:
+        every: one in so many poses is drawn; all of them decide from which references.
+    """
+    puppet = Puppet(appearance, poses.image_size)
     with patch.object(warping, "_FADE", warping._FADE if fades else 0):
-        puppet = Puppet(appearance, poses.image_size)
-        yield from map(
-            without_mask, puppet_frames(puppet, poses, size=appearance.background.shape[:2])
-        )
+        clip = puppet.follow(poses)
+    frames = map_ahead(
+        lambda index: draw_puppet(clip, index, poses.image_size, appearance.background),
+        range(0, poses.num_frames, every),
+        num_threads=num_threads(),
+    )
+    return map(without_mask, frames)
 
 
 if __name__ == "__main__":
