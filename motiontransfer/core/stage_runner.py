@@ -74,8 +74,8 @@ def fault(error: Exception, *, stage: str = "") -> str | None:
     """Message for the user; None for a bug, whose traceback is needed.
 
     PyTorch's errors go by class name and text, since not every stage imports it. Writers in Rust
-    (safetensors, c2pa) say `os error`; numpy.save says how much a full disk took. A note of one line
-    is the file that was being written.
+    (safetensors, c2pa) say `os error`; numpy.save says how much a full disk took. A note of one
+    line is the file that was being written.
     """
     if isinstance(error, MotionTransferError):
         return str(error)
