@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import yaml
 
+from motiontransfer.core.params import check_params
 from motiontransfer.video.frame_store import FrameStore
 from tests.command import run_command
+from tests.faults.params import PARAMS
 from tests.films import add_clip
 from tests.people import dance, standing
 from tests.project_files import SHIPPED, read_sections, write_sections
@@ -17,6 +19,7 @@ from tests.project_files import SHIPPED, read_sections, write_sections
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("motiontransfer.cli.results.check_params", lambda: None)  # few are there
     videos = {"waltz": {"path": "waltz.mp4", "subject": "ben", "crop": "none"}}
     write_sections({"videos": videos, "transfers": {}})
     add_clip(Path("artifacts"), "ben", "waltz", dance(3))
@@ -76,15 +79,54 @@ def test_faults_are_one_line(arguments, message, monkeypatch, capsys):
     assert told.count("\n") == 1
 
 
-def test_a_preset_is_listed_and_then_written(monkeypatch, capsys):
-    Path("params.yaml").write_text("train_gan:\n  steps: 5  # few\n")
+def test_what_a_run_would_refuse_is_told_after_an_inspection(monkeypatch, capsys):
+    monkeypatch.setattr("motiontransfer.cli.results.check_params", check_params)
+    assert run_command(monkeypatch, "inspect", "waltz", "--output", "look.png") == 1
+    told = capsys.readouterr()
+    assert told.out == "wrote look.png\n"
+    assert told.err.startswith("ERROR: params.yaml: no such file") or "films.yaml" in told.err
+
+
+OF = PARAMS["transfers"]["t"]
+CYCLE = {key: name for key, name in OF.items() if key != "truth"}
+
+
+@pytest.mark.parametrize(
+    ("preset", "films", "told", "cycles"),
+    [
+        ("train_gan: {steps: 90}", {}, "train_gan.steps: 40 -> 90\n1 values", {}),
+        ("train_gan: {window_frames: 1}", {}, "params.yaml: train_gan.window_frames: wind", None),
+        (
+            *("render: {face: cycle}", {"transfers": {"t": OF, "u": OF}}),
+            *(
+                "residual -> cycle\nfilms.yaml: face_cycles: none -> t, u\n",
+                {"t": CYCLE, "u": CYCLE},
+            ),
+        ),
+        ("render: {face: cycle}", {"transfers": {}}, "render.face: residual -> cycle\n1 val", {}),
+        ("render: {face: cycle}", {"trained": []}, "and there is none; choose residual or", None),
+    ],
+)
+def test_a_preset_is_written_with_what_it_needs_unless_a_run_would_refuse_it(
+    monkeypatch, capsys, preset, films, told, cycles
+):
+    write_sections({**PARAMS, **films})
+    for name in ("walk.mp4", "dance.mp4"):
+        Path(name).touch()
     Path("presets").mkdir()
-    Path("presets/long.yaml").write_text("train_gan: {steps: 90}\n")
-    assert not run_command(monkeypatch, "preset", "long", "--dry-run")
-    assert capsys.readouterr().out == "train_gan.steps: 5 -> 90\n1 values would change\n"
-    assert Path("params.yaml").read_text() == "train_gan:\n  steps: 5  # few\n"
-    assert not run_command(monkeypatch, "preset", "long")
-    assert Path("params.yaml").read_text() == "train_gan:\n  steps: 90 # few\n"
+    Path("presets/mine.yaml").write_text(f"{preset}\n")
+    before = read_sections()
+    assert run_command(monkeypatch, "preset", "mine", "--dry-run") == (cycles is None)
+    assert told in "".join(capsys.readouterr())
+    assert read_sections() == before
+    assert run_command(monkeypatch, "preset", "mine") == (cycles is None)
+    if cycles is None:
+        assert read_sections() == before
+        return
+    check_params()
+    assert read_sections()["face_cycles"] == cycles
+    assert not run_command(monkeypatch, "preset", "default")
+    assert read_sections() == before
 
 
 def test_a_sign_that_the_terminal_lacks_ends_no_command(monkeypatch):

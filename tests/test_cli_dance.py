@@ -119,6 +119,23 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     assert Path("films.yaml").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "command", [("dance", "--dry"), ("dance",), ("repro", "--dry"), ("inspect",)]
+)
+def test_what_a_run_would_refuse_no_command_forecasts(films, monkeypatch, capfd, command):
+    params = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(params.replace("crf: 16", "crf: high"))
+    before = Path("films.yaml").read_bytes()
+    name, *options = command
+    given = {"dance": films[:2], "inspect": films[:1]}.get(name, [])
+    assert run_command(monkeypatch, name, *given, *options) == 1
+    told = capfd.readouterr()
+    assert "params.yaml: render.crf: input should be a valid integer" in told.err
+    assert "stages, about" not in told.out
+    assert Path("films.yaml").read_bytes() == before
+    assert not [*Path("data/videos").glob("*.mkv")]
+
+
 @pytest.mark.slow
 def test_two_dancers_are_replaced_by_two_people(films, monkeypatch, capfd):
     dancer, me, other = films

@@ -165,7 +165,7 @@ def _blocks(text: str, sections: list[tuple[yaml.Node, yaml.Node]]) -> dict[str,
     """Text of each section by name, with the comments above, in and below it."""
     found = {}
     for key, value in sections:
-        start, end = _line_start(text, start_of(key)), _next_line(text, end_of(value))
+        start, end = _line_start(text, start_of(key)), _line_end(text, end_of(value))[1]
         above = re.search(r"(?:^ *#.*\n)*\Z", text[:start], re.MULTILINE)
         below = re.match(r"(?:[ \t]+#.*\n)*\n*", text[end:])
         assert above
@@ -259,17 +259,16 @@ def _line_start(text: str, index: int) -> int:
     return max((found.end() for found in _BREAK.finditer(text, 0, index)), default=0)
 
 
-def _next_line(text: str, index: int) -> int:
+def _line_end(text: str, index: int) -> tuple[int, int]:
+    """Where the line's break begins and ends, as it is: the same where the text ends without."""
     found = _BREAK.search(text, index)
-    return found.end() if found else len(text)
+    return found.span() if found else (len(text), len(text))
 
 
 def _with_line(text: str, index: int, line: str) -> str:
     """Add a line below the one with this index, which ends as that one."""
-    found = _BREAK.search(text, index)
-    if found is None:
-        return f"{text}\n{line}"
-    return text[: found.end()] + line + found[0] + text[found.end() :]
+    start, end = _line_end(text, index)
+    return text[:end] + ("" if start < end else "\n") + line + text[start:]
 
 
 def _append(text: str, node: yaml.CollectionNode, item: str) -> str:
@@ -294,7 +293,7 @@ def _remove(text: str, key: yaml.Node, node: yaml.CollectionNode, index: int) ->
         elif index:
             start = spans[index - 1][1]
         return text[:start] + text[end:]
-    rest = text[: _line_start(text, start)] + text[_next_line(text, end) :]
+    rest = text[: _line_start(text, start)] + text[_line_end(text, end)[1] :]
     if len(spans) > 1:
         return rest
     colon = text.index(":", end_of(key)) + 1

@@ -130,45 +130,42 @@ def with_preset(
     name: str, *, params_file: Path = PARAMS_FILE, folder: Path = PRESETS_FOLDER
 ) -> tuple[str, list[Change]]:
     """Text of params.yaml with a preset's values, and what changed."""
+    read_sections(params_file)
+    before = read_text(params_file)
     if name == DEFAULT:
-        return _restored(params_file)
-    load_params(params_file)
-    text = read_text(params_file)
-    values, chosen = _values(text), _load_preset(name, folder)
+        text = SHIPPED_FILE.read_text(encoding="utf-8")
+    else:
+        load_params(params_file)
+        text = _with_values(before, _load_preset(name, folder), name, folder)
+    return text, _changes(_values(before), _values(text))
+
+
+def _with_values(text: str, chosen: Mapping[str, _Value], name: str, folder: Path) -> str:
+    values = _values(text)
     if missing := sorted(chosen.keys() - values.keys()):
         raise ParamsError(f"preset {name}: {missing[0]}: no such key in params.yaml")
     of_others = {key for path in folder.glob("*.yaml") for key in _load_preset(path.stem, folder)}
     shipped = _values(SHIPPED_FILE.read_text(encoding="utf-8"))
     kept = {key: shipped[key] for key in of_others & shipped.keys() & values.keys()}
-    wanted = {key: new for key, new in {**kept, **chosen}.items() if _differs(values[key], new)}
-    keys = sorted(wanted, key=lambda key: values[key].start)
-    for key in reversed(keys):
-        text = _replaced(text, values[key], wanted[key].written)
-    meant = values | wanted
-    verify(params_file, lambda: _are_equal(_values(text), meant))
-    return text, [Change(key, values[key].written, wanted[key].written) for key in keys]
+    meant = {**values, **kept, **chosen}
+    for key in sorted(values, key=lambda key: values[key].start, reverse=True):
+        if _differs(values[key], meant[key]):
+            text = _replaced(text, values[key], meant[key].written)
+    verify(PARAMS_FILE, lambda: not _changes(_values(text), meant))
+    return text
 
 
-def _are_equal(old: Mapping[str, _Value], new: Mapping[str, _Value]) -> bool:
-    return old.keys() == new.keys() and not any(_differs(old[key], new[key]) for key in old)
+def _changes(old: Mapping[str, _Value], new: Mapping[str, _Value]) -> list[Change]:
+    return [
+        Change(key, *(them[key].written if key in them else "missing" for them in (old, new)))
+        for key in {**new, **old}
+        if key not in old or key not in new or _differs(old[key], new[key])
+    ]
 
 
 def _differs(old: _Value, new: _Value) -> bool:
     """Unequal in YAML: Python has False == 0."""
     return old.value != new.value or isinstance(old.value, bool) != isinstance(new.value, bool)
-
-
-def _restored(params_file: Path) -> tuple[str, list[Change]]:
-    """The shipped text, and what changed."""
-    read_sections(params_file)
-    text = SHIPPED_FILE.read_text(encoding="utf-8")
-    old, new = _values(read_text(params_file)), _values(text)
-    changes = [
-        Change(key, *(them[key].written if key in them else "missing" for them in (old, new)))
-        for key in {**new, **old}
-        if key not in old or key not in new or _differs(old[key], new[key])
-    ]
-    return text, changes
 
 
 def _replaced(text: str, old: _Value, new: str) -> str:

@@ -34,7 +34,8 @@ _NUM_RUNS, _RUN_FRAMES = 4, 12  # in which it is seen whether fields are of two 
 _SEEK_BACK_SECONDS = (0.0, 2.0, 10.0)  # formats without an index land after the wanted frame
 _ROUNDING_SECONDS = 1e-3  # of times in a container
 _SAME_SHAPE = 0.02  # of the aspect: sizes are rounded, in blocks of 16
-_MAX_PIXELS = 2**28  # a frame; phones have up to 200 million, 8K a sixth of it
+_MAX_PIXELS = 2**26  # a frame; 8K has half as many
+_MAX_PIXELS_OF_PHOTO = 2**28  # phones have up to 200 million
 _SQUARE = 1e-3  # aspect of a pixel beside 1 that nobody sees, which encoders' rounding leaves
 _LONGEST_FRAME_SECONDS = 60.0  # a frame is repeated while it is shown
 
@@ -145,9 +146,11 @@ def read_metadata(path: Path, *, rotate: int = 0) -> VideoMetadata:
     sound, unheard = find_sound(path)
     stored, orientation = (first.height, first.width), orientation_of(first).turned(rotate)
     size = _shown_size(*stored, orientation, aspect)
-    if math.prod(size) > _MAX_PIXELS:
+    is_photo = times.starts_seconds.size == 1 and aspect == 1
+    most = _MAX_PIXELS_OF_PHOTO if is_photo else _MAX_PIXELS
+    if math.prod(size) > most:
         raise VideoError(
-            f"{path}: expected at most {_MAX_PIXELS:,} pixels a frame, got {size[1]}x{size[0]}"
+            f"{path}: expected at most {most:,} pixels a frame, got {size[1]}x{size[0]}"
             f" (stored {stored[1]}x{stored[0]}, pixel aspect ratio {aspect}); scale it down"
         )
     video = VideoMetadata(

@@ -27,7 +27,8 @@ face_cycles: {}
 
 @pytest.fixture(autouse=True)
 def _project(tmp_path, monkeypatch):
-    root = small_project(tmp_path / "project", {"films.yaml": films_text(PARAMS)}, monkeypatch)
+    files = {"films.yaml": films_text(PARAMS), "params.yaml": "render: {face: residual}\n"}
+    root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)
 
 
@@ -46,6 +47,17 @@ def photos(tmp_path):
     for number, photo in enumerate(photos):
         Image.new("RGB", (32, 32), (80 * number, 90, 120)).save(photo)
     return photos
+
+
+@pytest.mark.parametrize("face", ["residual", "cycle"])
+def test_a_new_transfer_has_a_face_cycle_where_faces_are_those_of_cycles(films, photos, face):
+    Path("params.yaml").write_text(f"render: {{face: {face}}}\n")
+    dance = add_dance(*films)
+    of = {"source": dance.source, "source_subject": dance.source, "target": dance.target}
+    assert params()["face_cycles"] == ({dance.transfer: of} if face == "cycle" else {})
+    before = params()["face_cycles"]
+    add_dance(films[0], *photos)  # of whom nothing is trained
+    assert params()["face_cycles"] == before
 
 
 def test_films_of_any_names_are_known_by_their_content(films):

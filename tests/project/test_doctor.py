@@ -16,12 +16,19 @@ from motiontransfer.pipeline.sharing import set_remote
 from motiontransfer.project import doctor
 from motiontransfer.project.doctor import check_all, check_checkpoints, check_locks
 from motiontransfer.project.merging import set_up, settle
+from motiontransfer.project.presets import SHIPPED_FILE
 from motiontransfer.report.compare import Revision
 from tests.command import run_command
 from tests.project.small_project import small_project
 from tests.project_files import films_text
 
-FILMS = films_text("videos: {walk: {path: data/walk, subject: ada}}\ntransfers: {}\n")
+PARAMS = SHIPPED_FILE.read_text()
+FILMS = films_text(
+    "videos: {walk: {path: data/walk, subject: ada}}\nsubjects: [ada]\n"
+    + "".join(f"{name}: []\n" for name in ("targets", "trained", "detectors"))
+    + "".join(f"{name}: {{}}\n" for name in ("transfers", "guides", "scenes", "in_film"))
+    + "face_cycles: {}\n"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +38,7 @@ def _keeps_bytecode(monkeypatch):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
-    files = {"params.yaml": "render: {crf: 16}\n", "films.yaml": FILMS, "data/walk": "walking\n"}
+    files = {"params.yaml": PARAMS, "films.yaml": FILMS, "data/walk": "walking\n"}
     root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)
     for who in ("AUTHOR", "COMMITTER"):
@@ -69,6 +76,33 @@ def test_the_next_run_has_a_forecast(project):
     *_, result = doctor.check_project(project)
     assert (result.level, result.subject) == ("ok", "forecast")
     assert result.message.startswith("the next `dvc repro` takes 1 stages, about ")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("params.yaml", "crf: 16", "crf: high", "params.yaml: render.crf: input should be"),
+        ("params.yaml", "face: residual  ", "face: 'no'  ", "params.yaml: render.face: input"),
+        ("params.yaml", "decode:", "decode: [", "params.yaml: not valid YAML: "),
+        ("films.yaml", "subject: ada", "subject: eve", "films.yaml: videos.walk.subject: unknown"),
+        ("films.yaml", "data/walk", "data/run", "films.yaml: videos.walk.path: no such file"),
+        (
+            "films.yaml",
+            "  guides:",
+            "  targets: []\n  guides:",
+            "films.yaml: not valid YAML: a key",
+        ),
+    ],
+)
+def test_what_a_run_would_refuse_is_a_fault_and_has_no_forecast(project, file, old, new, told):
+    edit(project / file, old, new)
+    results = list(doctor.check_project(project))
+    faults = [result for result in results if result.level == "fault"]
+    assert {result.subject for result in faults} == {"params"}
+    assert faults[0].message.startswith(told)
+    assert [result.subject for result in results if result not in faults] == [
+        *("git", "remote", "locks", "checkpoints", "disk")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -246,13 +280,27 @@ def test_a_remote_must_answer_and_verify_downloads(project, tmp_path):
 
 def test_a_missing_video_is_a_fault(project):
     edit(project / "films.yaml", "path: data/walk", "path: data/videos/gone.mp4")
-    (result,) = doctor.check_videos(project)
-    assert result[:3] == ("fault", "videos", "videos.walk: data/videos/gone.mp4 is not here")
-    assert result.fix == "copy it there, or remove-video walk"
+    (result,) = doctor.check_values(project)
+    assert result.message.endswith("data/videos/gone.mp4; copy it there, or remove-video walk")
     (project / "data/videos").mkdir()
     (project / "data/videos/gone.mp4.dvc").write_text("outs: []\n")
+    assert not [*doctor.check_values(project)]
     (result,) = doctor.check_videos(project)
+    assert result[:3] == ("fault", "videos", "videos.walk: data/videos/gone.mp4 is not here")
     assert result.fix == "dvc pull"
+
+
+def test_a_read_only_project_is_a_fault_beside_what_else_there_is(project, monkeypatch):
+    def acquire(lock, **_):
+        raise OSError(30, "Read-only file system", lock.lock_file)
+
+    (project / ".dvc/tmp").mkdir(exist_ok=True)
+    (project / ".dvc/tmp/lock").touch()
+    monkeypatch.setattr(doctor.FileLock, "acquire", acquire)
+    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    results = list(doctor.check_project(project))
+    assert [result.subject for result in results if result.level == "fault"] == ["disk"]
+    assert "read-only" in results[-1].message
 
 
 def test_a_nearly_full_disk_is_a_warning(tmp_path, monkeypatch):

@@ -62,10 +62,12 @@ def test_of_an_entry_that_both_have_made_that_is_kept_whose_outputs_are_here(tmp
     assert (tmp_path / "ours").read_text() == lock(x=here)
 
 
-def test_films_of_both_sides_are_kept_with_our_comments():
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+def test_films_of_both_sides_are_kept_with_our_comments(bom):
     ours = BASE.replace("    b:", "    mine: {path: mine}\n    b:").replace("[a, b]", "[a, b, m]")
     theirs = BASE.replace("    b: {path: b}\n", "    new: {path: n}\n").replace("[a, b]", "[a, n]")
-    merged = merge(BASE, ours, theirs, root=Path())
+    merged = merge(BASE, bom + ours, theirs, root=Path())
+    assert merged.startswith(bom)
     assert films(merged) == {
         "videos": {"a": {"path": "a"}, "mine": {"path": "mine"}, "new": {"path": "n"}},
         "subjects": ["a", "m", "n"],

@@ -3,6 +3,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.video import reader
@@ -155,6 +156,11 @@ def test_files_without_video_are_refused_in_one_line(tmp_path):
         ("empty.mp4", b"", r"empty\.mp4: the file is empty"),
         ("text.mp4", b"hello " * 100, r"text\.mp4: cannot be opened: Invalid data"),
         (
+            "me.jpg",
+            b"version https://git-lfs.github.com/spec/v1\n",
+            r"me\.jpg: is a pointer of Git",
+        ),
+        (
             "list.m3u8",  # a playlist may not reach out
             b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n",
             r"list\.m3u8: cannot be opened",
@@ -191,6 +197,15 @@ def test_a_tiny_file_cannot_ask_for_a_huge_image(tmp_path):
     )
     with pytest.raises(VideoError, match=text):
         reader.read_metadata(path)
+
+
+def test_a_photo_may_have_as_many_pixels_as_phones_give(tmp_path, monkeypatch):
+    monkeypatch.setattr(reader, "_MAX_PIXELS", 100)
+    Image.new("RGB", (16, 8)).save(tmp_path / "me.png")
+    assert reader.read_metadata(tmp_path / "me.png").size == (8, 16)
+    monkeypatch.setattr(reader, "_MAX_PIXELS_OF_PHOTO", 127)
+    with pytest.raises(VideoError, match=r"at most 127 pixels a frame, got 16x8"):
+        reader.read_metadata(tmp_path / "me.png")
 
 
 @pytest.mark.parametrize(("name", "late"), [("video.mp4", 1), ("video.mkv", 5), ("video.ts", 11)])
