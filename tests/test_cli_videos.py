@@ -80,6 +80,24 @@ def test_a_file_that_is_no_video_is_one_line_and_changes_nothing(monkeypatch, ca
     assert not Path("data").exists()
 
 
+@pytest.mark.parametrize("name", ["letter.txt", "letter.mp4"])
+def test_what_is_no_film_has_no_guide_and_a_file_without_an_entry_can_be_removed(
+    name, monkeypatch, capsys
+):
+    before = Path("films.yaml").read_bytes()
+    letter = Path("data/videos") / name
+    letter.parent.mkdir(parents=True)
+    letter.write_text("Dear Ada,\n" * 99)
+    assert run_command(monkeypatch, "guide", letter) == 1
+    assert f"{name}: cannot be opened: " in capsys.readouterr().err
+    assert not run_command(monkeypatch, "remove-video", "letter", "--yes")
+    assert letter.exists()
+    assert not run_command(monkeypatch, "remove-video", "letter", "--yes", "--delete")
+    assert capsys.readouterr().out.endswith(f"will be deleted: {letter}\n")
+    assert not letter.exists()
+    assert Path("films.yaml").read_bytes() == before
+
+
 def test_a_picture_is_a_target_and_no_dance(tmp_path, monkeypatch, capsys):
     before = Path("films.yaml").read_bytes()
     picture = str(film_person(tmp_path / "me.mkv", [(50, 40)]))

@@ -15,6 +15,7 @@ from motiontransfer.core import errors
 from motiontransfer.core.errors import MissingFileError, MissingLibraryError
 from motiontransfer.core.storage import sha256_of
 from motiontransfer.core.tensor_files import write_no_weights
+from motiontransfer.export import run
 from motiontransfer.export.bundle import export_target
 from motiontransfer.export.onnx_networks import (
     FORMAT_VERSION,
@@ -284,6 +285,33 @@ def test_what_is_not_a_target_is_left_as_it_is(tmp_path, monkeypatch, target, fo
     with pytest.raises(errors.MotionTransferError, match=fault):
         export_target(target, Path(folder))
     assert {*tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["play", "poses", "./poses"], "poses is there, and stays"),
+        (["play", "poses", "run.py"], "expected a name that ends in .mp4"),
+        (["live", "--video", "v.mp4", "--output", "link.mp4"], "v.mp4 is there, and stays"),
+        (["live", "--video", "v.mp4", "--output", "folder"], "expected a name that ends in .mp4"),
+        (["live", "--camera", "-1"], "camera -1: expected a number from 0 to 99"),
+        (["live", "--threads", "-1"], "--threads: expected 0 to 1000, got -1"),
+        (["live", "--threads", "nan"], "invalid int value"),
+    ],
+)
+def test_the_program_refuses_to_write_over_what_it_reads_and_odd_numbers(
+    arguments, said, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["run.py", *arguments])
+    monkeypatch.setattr(run, "read_statistics", dict)
+    for name in ("poses", "v.mp4", "run.py"):
+        Path(name).write_text(name)
+    Path("link.mp4").symlink_to("v.mp4")
+    with pytest.raises(SystemExit):
+        run.main()
+    assert said in capsys.readouterr().err
+    assert [Path(name).read_text() for name in ("poses", "v.mp4")] == ["poses", "v.mp4"]
 
 
 def test_who_is_not_trained_is_exported_as_a_puppet_alone(tmp_path, monkeypatch):

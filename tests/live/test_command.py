@@ -74,6 +74,7 @@ AFFINE = {"mode": "affine", "centering": None}
         (["--target", "bob", "--video", "none.mp4"], {}, "--target: expected one of ada, got bob"),
         (["--target", "ada", "--photo", "me.jpg"], {}, "expected --target or --photo, and not"),
         (["--target", "ada", "--output", "a.avi"], {}, ".mp4"),
+        (["--target", "ada", "--output", "ben.parquet"], {}, "ben.parquet: cannot be written"),
         (["--target", "ada", "--video", "none.mp4"], {}, "none.mp4: no such file"),
         (["--target", "ada", "--video", "a.mp4"], {}, "expected --video or --poses, got both"),
         (["--target", "ada"], {"render": {"face": "cycle"}}, "render.face: cycle"),

@@ -215,21 +215,24 @@ def test_one_dance_for_all_targets_and_all_dances_for_one(films, tmp_path):
 
 
 def test_a_guide_is_entered_once_with_the_films_it_needs(films):
-    name = add_guide(films[0], None)
+    name = add_guide(films[0], None, check=dict)
     (entry,) = params()["guides"].values()
     assert entry == {"source": name, "source_subject": name, "target": name}
     assert params()["subjects"] == ["ben", name]
     assert params()["targets"] == []
     before = files()
-    assert add_guide(films[0], None) == name
+    assert add_guide(films[0], None, check=dict) == name
     assert files() == before
-    mine = add_guide(*films)
+    with pytest.raises(ZeroDivisionError):
+        add_guide(*films, check=lambda new, targets: 1 / (len(new) - len(targets)))
+    assert files() == before
+    mine = add_guide(*films, check=dict)
     assert mine.startswith("film_00008_for_WhatsApp_Video")
     assert params()["guides"][mine] == {**entry, "target": "film_00008"}
 
 
 def test_a_guide_goes_with_its_dance_and_with_whom_it_is_for(films):
-    dance, mine = add_guide(films[0], None), add_guide(*films)
+    dance, mine = add_guide(films[0], None, check=dict), add_guide(*films, check=dict)
     remove_video(removal_of("film_00008"))
     assert [*params()["guides"]] == [dance] != [mine]
     remove_video(removal_of(dance))

@@ -7,6 +7,7 @@ from PIL import Image
 
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.video import reader
+from motiontransfer.video.container import FORMATS
 from tests.video.conftest import (
     grey_frame,
     greys,
@@ -165,6 +166,13 @@ def test_files_without_video_are_refused_in_one_line(tmp_path):
             b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n",
             r"list\.m3u8: cannot be opened",
         ),
+        ("list.mp4", b"ffconcat version 1.0\nfile v.mp4\n", r"list\.mp4: cannot be opened"),
+        ("%d.jpg", b"a letter", r"%d\.jpg: frame 0: no frame can be decoded"),  # no sequence
+        *(
+            (f"letter.{suffix}", b"\x1b[31mDear Ada,\n" * 99, f"{suffix}: cannot be opened")
+            for suffix in ("txt", "nfo", "ans", "diz", "html")
+        ),
+        ("a.srt", b"1\n00:00:01,000 --> 00:00:02,000\nHello\n\n" * 9, r"srt: cannot be opened"),
         (".", None, "is a folder"),
         ("nowhere.mp4", None, r"nowhere\.mp4: no such file"),
     ],
@@ -172,9 +180,15 @@ def test_files_without_video_are_refused_in_one_line(tmp_path):
 def test_other_files_are_refused_in_one_line(tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
+    write_test_video(tmp_path / "v.mp4", greys(2))  # others of the folder are never opened
+    write_test_video(tmp_path / "1.jpg", greys(1), codec="mjpeg", pix_fmt="yuvj420p")
     with pytest.raises((VideoError, MissingFileError), match=message) as info:
         reader.read_metadata(tmp_path / name)
     assert "\n" not in str(info.value)
+
+
+def test_the_formats_that_are_read_are_known_to_ffmpeg():
+    assert av.formats_available.issuperset(FORMATS.split(","))
 
 
 def test_a_video_without_one_intact_frame_is_refused(tmp_path):
