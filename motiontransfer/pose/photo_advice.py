@@ -8,7 +8,6 @@ from jaxtyping import Float64
 
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.completion import WHOLE, in_words, what_is_shown
-from motiontransfer.pose.facing import degrees_to_upright
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.quality import NOTHING_TO_FIX, TURN
 
@@ -25,7 +24,7 @@ _Places = Mapping[str, Float64[np.ndarray, "2"]]
 """(x, y) of the joints that are seen, pixels."""
 
 
-def photo_advice(photo: Keypoints, *, num_people: int) -> list[str]:
+def photo_advice(photo: Keypoints, *, num_people: int, turn: int = 0) -> list[str]:
     """Sentences on a clip of one frame; `NOTHING_TO_FIX` alone where nothing is hidden."""
     seen = photo.measured()
     places = {
@@ -36,7 +35,7 @@ def photo_advice(photo: Keypoints, *, num_people: int) -> list[str]:
     height = body_height_px(photo)
     if not places or height <= 0:
         return ["nobody is found in the photo: show one person, from head to feet"]
-    sentences = [TURN.format(turn)] if (turn := degrees_to_upright(photo)) else []
+    sentences = [TURN.format(turn)] if turn else []
     if num_people > 1:
         sentences.append(
             f"{num_people} people are in view: the largest one performs, the others stay as they "
