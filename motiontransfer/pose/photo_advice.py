@@ -16,6 +16,7 @@ _BESIDE_TRUNK = 0.035  # of an arm's bones from the line through shoulder and hi
 _BESIDE_THIGH = 0.07  # of a hand's middle from the thigh's bone: half a thigh and half a hand
 _BEFORE_FACE = 0.1  # of a wrist from the nose
 _LEGS_APART = 0.05  # of knees and ankles: the width of a shin
+_FOLDED = 0.25  # of an ankle from the hip; half of a leg
 _FRONT_WIDTH = 0.1  # of the shoulders; narrower ones are turned
 _NUM_ON_BONE = 5
 
@@ -49,6 +50,8 @@ def photo_advice(photo: Keypoints, *, num_people: int, turn: int = 0) -> list[st
     legs = [(f"left_{joint}", f"right_{joint}") for joint in ("knee", "ankle")]
     if any(_distance(places, *pair) < _LEGS_APART * height for pair in legs):
         sentences.append("one leg hides the other: stand with the feet as wide apart as the hips")
+    if any(_distance(places, f"{it}_hip", f"{it}_ankle") < _FOLDED * height for it in _SIDES):
+        sentences.append("a leg is folded, and stays so wherever the dancer stands: stand")
     groups = dict(seen.skeleton.groups)
     if closed := [side for side in _SIDES if not places.keys() & {*groups.get(f"{side}_hand", ())}]:
         sentences.append(f"no fingers are seen of the {' and '.join(closed)} hand: open the hands")
