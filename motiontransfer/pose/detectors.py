@@ -300,7 +300,7 @@ def detect_keypoints(clip: Path, config: AnyConfig, *, video: Path, compute: Com
 
         with FrameStore(frames) as store:
             found = without_strays(found, store[0])
-    return found.resized(read_clip(clip).size)
+    return found if frames == working else found.resized(read_clip(clip).size)
 
 
 def default_detector() -> HolisticConfig:

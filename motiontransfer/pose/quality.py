@@ -52,6 +52,7 @@ _REACH_OF_END = {
 # Thresholds for advice.
 _IMPLAUSIBLE_SPEED = 6.0  # body heights a second: 10 m/s for a grown person
 _RARE = 0.02  # of the frames
+_UPRIGHT_ROOM = 2.0  # variance of colors, of the rows over that of the columns
 _STANDS_STILL = 0.01  # of the height: a poster in a compressed film has 0.003, a dancer 0.2
 _ENOUGH_OF_HANDS = 0.8  # of the frames; they are hidden now and then in any dance
 _ENOUGH_OF_FACE = 0.5  # of the frames; dancers turn round
@@ -97,8 +98,8 @@ class ClipQuality:
     """How much of the body; see `completion.SHOWN`."""
     sway: float = math.inf
     """Standard deviation of the place of the joint that moves most, body heights."""
-    degrees_to_upright: int = 0
-    """By which to turn the film clockwise; 0 where it is upright, or somebody lies in it."""
+    turn: int = 0
+    """See `degrees_to_turn`."""
 
     @property
     def person_known(self) -> Mask:
@@ -122,6 +123,7 @@ def measure_quality(
     possible_switches: int,
     camera_speed: float | None,
     camera_wander: float | None = None,
+    turn: int = 0,
 ) -> ClipQuality:
     """Measure cleaned keypoints; `content`: the video's box in the working image."""
     skeleton, height = keypoints.skeleton, body_height_px(keypoints)
@@ -157,8 +159,24 @@ def measure_quality(
         frame_rate=float(keypoints.frame_rate),
         shows=shows,
         sway=_sway(keypoints, height),
-        degrees_to_upright=degrees_to_upright(keypoints),
+        turn=turn,
     )
+
+
+def degrees_to_turn(keypoints: Keypoints, first: UInt8[np.ndarray, "height width 3"]) -> int:
+    """By which to turn a film clockwise; 0 where it is upright, or somebody lies in it.
+
+    Of who seems to stand across the picture the room decides: walls, floors and skies differ more
+    from above to below than from side to side.
+
+    Args:
+        first: its first frame.
+    """
+    turn = degrees_to_upright(keypoints)
+    hidden = ~without_person(keypoints, (0,))
+    room = np.ma.masked_array(first.astype(np.float64), np.dstack([hidden] * 3))
+    beside, below = (room.mean(axis=axis).var(axis=0).sum() for axis in (0, 1))
+    return 0 if turn % 180 and below > _UPRIGHT_ROOM * beside else turn
 
 
 def _sway(keypoints: Keypoints, height: float) -> float:
@@ -236,8 +254,8 @@ def verdict(quality: ClipQuality) -> list[str]:
 
 
 def _visibility(quality: ClipQuality) -> Iterator[str]:
-    if quality.degrees_to_upright:
-        yield TURN.format(quality.degrees_to_upright)
+    if quality.turn:
+        yield TURN.format(quality.turn)
     if quality.sway < _STANDS_STILL:
         yield (
             "who is followed does not move, as on a poster: set crop to a box around the dancer, "

@@ -44,6 +44,7 @@ from motiontransfer.pose.quality import (
     FramePair,
     camera_speed,
     camera_wander,
+    degrees_to_turn,
     measure_quality,
     verdict,
     without_person,
@@ -168,6 +169,7 @@ def check_video(
         possible_switches=0,
         camera_speed=camera_speed(pairs),
         camera_wander=camera_wander(frames, keypoints),
+        turn=degrees_to_turn(keypoints, frames[0]),
     )
     return VideoCheck(
         metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
@@ -271,7 +273,8 @@ def quality_lines(check: VideoCheck) -> Iterator[str]:
 def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
     """Fixes for the file and the pose, or `NOTHING_TO_FIX` alone."""
     if check.metadata.is_picture:
-        return photo_advice(check.keypoints, num_people=check.people[0])
+        turn = check.quality.turn
+        return photo_advice(check.keypoints, num_people=check.people[0], turn=turn)
     sentences = [text for text in verdict(check.quality) if text != NOTHING_TO_FIX]
     if not check.quality.person_known.any():
         return sentences
