@@ -103,10 +103,7 @@ CYCLE = {key: name for key, name in OF.items() if key != "truth"}
         ("train_gan: {window_frames: 1}", {}, "params.yaml: train_gan.window_frames: wind", None),
         (
             *("render: {face: cycle}", {"transfers": {"t": OF, "u": OF}}),
-            *(
-                "residual -> cycle\nfilms.yaml: face_cycles: none -> t, u\n",
-                {"t": CYCLE, "u": CYCLE},
-            ),
+            *("films.yaml: face_cycles: none -> t, u\n2 values", {"t": CYCLE, "u": CYCLE}),
         ),
         ("render: {face: cycle}", {"transfers": {}}, "render.face: residual -> cycle\n1 val", {}),
         ("render: {face: cycle}", {"trained": []}, "and there is none; choose residual or", None),

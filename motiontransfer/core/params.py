@@ -290,7 +290,7 @@ class SectionsLoader(yaml.SafeLoader):
         node = super().compose_mapping_node(anchor)
         for name, number in Counter(str(key.value) for key, _ in node.value).items():
             if number > 1:
-                raise yaml.MarkedYAMLError("a key stands twice", None, name, node.start_mark)
+                raise yaml.MarkedYAMLError(None, None, f"{name} stands twice", node.start_mark)
         return node
 
 

@@ -82,7 +82,7 @@ def test_the_next_run_has_a_forecast(project):
     ("file", "old", "new", "told"),
     [
         ("params.yaml", "crf: 16", "crf: high", "params.yaml: render.crf: input should be"),
-        ("params.yaml", "face: residual  ", "face: 'no'  ", "params.yaml: render.face: input"),
+        ("params.yaml", "face: residual  ", "face: 'no'  ", "params.yaml: render.face."),
         ("params.yaml", "decode:", "decode: [", "params.yaml: not valid YAML: "),
         ("films.yaml", "subject: ada", "subject: eve", "films.yaml: videos.walk.subject: unknown"),
         ("films.yaml", "data/walk", "data/run", "films.yaml: videos.walk.path: no such file"),
@@ -90,7 +90,7 @@ def test_the_next_run_has_a_forecast(project):
             "films.yaml",
             "  guides:",
             "  targets: []\n  guides:",
-            "films.yaml: not valid YAML: a key",
+            "films.yaml: not valid YAML: targets stands twice",
         ),
     ],
 )
@@ -99,7 +99,7 @@ def test_what_a_run_would_refuse_is_a_fault_and_has_no_forecast(project, file, o
     results = list(doctor.check_project(project))
     faults = [result for result in results if result.level == "fault"]
     assert {result.subject for result in faults} == {"params"}
-    assert faults[0].message.startswith(told)
+    assert told in faults[0].message
     assert [result.subject for result in results if result not in faults] == [
         *("git", "remote", "locks", "checkpoints", "disk")
     ]
