@@ -12,7 +12,7 @@ import typer
 import yaml
 from markdown.extensions.toc import slugify
 
-from benchmarks.record import with_figures
+from benchmarks.record import with_figures, with_headline
 from motiontransfer.cli.app import app
 from motiontransfer.core.params import Guide, Transfer
 from stages.check_params import SECTIONS, VideoParams
@@ -78,6 +78,9 @@ def test_the_first_table_and_the_headline_in_git_are_those_of_the_recorded_demo(
     assert with_figures(page, recorded) == page
     recorded["truth"]["ours"]["face"]["likeness"] = 0.1234
     assert "| likeness, face | 0.123 | " in with_figures(page, recorded)
+    tutorial = (ROOT / "docs/tutorial.md").read_text()
+    assert with_headline(tutorial, headline) == tutorial
+    assert '"person": 0.1234,' in with_headline(tutorial, {**headline, "person": 0.1234})
 
 
 @pytest.fixture(scope="module")
