@@ -290,6 +290,6 @@ def _write_poses(folder: Path, target: str) -> None:
             "image_size": poses.image_size,
             "frame_rate": str(poses.frame_rate),
             "groups": poses.skeleton.groups,
-            "joints": joints.round(3).tolist(),
+            "joints": joints.round(5).tolist(),  # float32, as far as it goes
         }
         write_text(folder / f"{name}.json", json.dumps(content))

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from contextlib import chdir
@@ -99,6 +100,7 @@ def write_target(folder, *, style=STYLE, face=None, **changes):
     write_shipped(folder)
     statistics = statistics_of(dance(12, size=SIZE))
     write_statistics(folder / "artifacts/statistics/ada.json", statistics)
+    write_keypoints(folder / "artifacts/poses/ada_as_ben/poses.parquet", POSES)
 
 
 def statistics_of(poses):
@@ -170,17 +172,12 @@ def test_the_network_takes_any_size_that_its_metadata_allows(exported, multiples
     assert torch.__version__.startswith(described["versions"]["torch"])
 
 
-def write_json_poses(path, poses):
-    joints = np.concatenate([poses.points, poses.score[..., None]], axis=2)
-    content = {"image_size": poses.image_size, "frame_rate": str(poses.frame_rate)}
-    content |= {"groups": poses.skeleton.groups, "joints": joints.tolist()}
-    path.write_text(json.dumps(content))
-
-
 WITHOUT = """
 import importlib.abc, runpy, sys
 
 REFUSED = ("torch", "scipy", "pydantic", "mediapipe", "PIL", "pandas", "lazy_loader")
+if not any(word.endswith(".parquet") for word in sys.argv):
+    REFUSED += ("pyarrow",)
 
 class Refused(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
@@ -203,16 +200,47 @@ def run_without_pytorch(exported, *arguments, cwd, engine="onnxruntime"):
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".parquet", ".json"])
 def test_the_program_runs_without_pytorch_and_this_package(exported, suffix, tmp_path):
+    """As the page says, by the poses of the bundle; Parquet needs pyarrow."""
     cv2 = pytest.importorskip("cv2")
-    poses = f"poses{suffix}"
-    (write_keypoints if suffix == ".parquet" else write_json_poses)(tmp_path / poses, POSES)
-    for output in ("frames", "out.mp4"):
-        run_without_pytorch(exported, "play", poses, output, cwd=tmp_path)
+    (tmp_path / "ada").symlink_to(exported / "ada")
+    page = (ROOT / "docs/export.md").read_text()
+    ((poses, output),) = re.findall(r"^\$ python ada/run\.py play (\S+) (\S+)$", page, re.MULTILINE)
+    if suffix == ".parquet":
+        poses = "poses.parquet"
+        write_keypoints(tmp_path / poses, POSES)
+    for made in ("frames", output):
+        run_without_pytorch(exported, "play", poses, made, cwd=tmp_path)
     read = [cv2.imread(str(it))[..., ::-1] for it in sorted((tmp_path / "frames").glob("*.png"))]
     renderer = open_target(exported / "ada", num_threads=1)
     expected = list(render_poses(renderer, POSES, size=full_size(renderer)))
-    assert np.array_equal(np.stack(read), expected)
-    assert (tmp_path / "out.mp4").stat().st_size > 500
+    assert_nearly_equal(read, expected)
+    assert (tmp_path / output).stat().st_size > 500
+    (tmp_path / "full/000003.png").mkdir(parents=True)  # a file that cannot be written
+    with pytest.raises(subprocess.CalledProcessError):
+        run_without_pytorch(exported, "play", poses, "full", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("poses", "told"),
+    [
+        ("none.json", "No such file or directory: 'none.json'"),
+        ("bad.json", "bad.json: expected poses as in `--help`, got KeyError"),
+        ("of.parquet", ": pip install pyarrow"),
+    ],
+)
+def test_poses_that_cannot_be_played_are_one_line(tmp_path, monkeypatch, capsys, poses, told):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "FOLDER", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["run.py", "play", poses, "out.mp4"])
+    write_statistics(tmp_path / run.STATISTICS_FILE, statistics_of(dance(12, size=SIZE)))
+    (tmp_path / "bad.json").write_text("{}")
+    write_keypoints(tmp_path / "of.parquet", POSES)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(SystemExit, match="1"):
+        run.main()
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.slow
