@@ -16,11 +16,12 @@ _TURNED = 0.1  # of these widths; narrower ones are seen from the side
 BACK_SECONDS = 0.5  # of film from behind that show a back; wrong detections are shorter
 
 # Someone who stands, by medians over a film, in lengths of the trunk. Of 102 photos of people who
-# lie, kneel or are on their hands, 3 show all of it; of 76 of other exercises, on their side, 49.
+# lie, kneel or are on their hands, 3 show all of it; of 76 of other exercises, on their side, 52.
 _SAME_WAY = 0.8  # of the frames
 _FROM_FRONT_OR_BACK = 0.45  # width of the shoulders
 _STRAIGHT = 1.0  # hips to ankles
-_FEET_APART = 0.3
+_FEET_APART = 0.3  # or, with feet together, ...
+_TILTED = 0.1  # radians, from across the picture: who lies on one side is raised at one end
 _TRUNKS_TO_EYES = 1.9  # from the shoulders; where no hips are seen
 
 
@@ -71,7 +72,9 @@ def degrees_to_upright(keypoints: Keypoints) -> int:
     legs = usual(ankles.mean(axis=1) - seat)
     stands = usual(shoulders @ (1, -1)).real >= _FROM_FRONT_OR_BACK
     if not np.isnan(legs):
-        stands &= legs.imag >= _STRAIGHT and usual(ankles @ (1, -1)).real >= _FEET_APART
+        tilt = abs(np.median(np.angle(1j * up[known] / 1j**turns)))
+        is_balanced = tilt <= _TILTED or usual(ankles @ (1, -1)).real >= _FEET_APART
+        stands &= legs.imag >= _STRAIGHT and is_balanced
     on_hands = turns == 2 and usual(wrists.mean(axis=1) - neck).imag < 0
     return 360 - 90 * turns if stands and not on_hands else 0
 

@@ -36,7 +36,9 @@ def photo_advice(photo: Keypoints, *, num_people: int, turn: int = 0) -> list[st
     height = body_height_px(photo)
     if not places or height <= 0:
         return ["nobody is found in the photo: show one person, from head to feet"]
-    sentences = [TURN.format(turn)] if turn else []
+    if turn:
+        return [TURN.format(turn)]
+    sentences = []
     if num_people > 1:
         sentences.append(
             f"{num_people} people are in view: the largest one performs, the others stay as they "

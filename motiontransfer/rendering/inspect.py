@@ -97,7 +97,7 @@ def advise_on_poses(dance: Filmed, target: Sequence[Filmed], *, picture: Path) -
     poses = find_key_poses(dance.keypoints, filmed, num_poses=num_poses)
     told = [f"your films cover {poses.in_words()}"]
     if are_photos:
-        told = [f"as you stand in the photo you cover {poses.in_words()}; it is bent to the rest"]
+        told = [f"as you stand in the photo you cover {poses.in_words()}"]
     of = "photo" if are_photos else "film"
     if lacks_back(dance.keypoints, [*map(standing_still, filmed)] if are_photos else filmed):
         told.append(_BACK.format(of, "show it in another" if are_photos else "turn once"))

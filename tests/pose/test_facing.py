@@ -71,7 +71,8 @@ def with_joints(keypoints, shifts):
         *((standing(5), turn, 270) for turn in (60, 120)),
         (turned(180, 5), 90, 270),  # from behind
         (turned(65, 5), 90, 0),  # from the side: lies on the back, as far as anybody can tell
-        (with_joints(standing(5), ANKLES), 90, 0),  # on one side, one foot on the other
+        (with_joints(standing(5), ANKLES), 80, 0),  # on one side, one foot on the other
+        (with_joints(standing(5), ANKLES), 86, 270),
         (with_joints(standing(5), HANDS), 180, 0),
         (with_joints(standing(5), HANDS), 90, 270),
         (with_joints(standing(5), {"left_ankle": (0, -30), "right_ankle": (0, -30)}), 90, 0),
