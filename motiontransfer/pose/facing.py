@@ -64,10 +64,12 @@ def degrees_to_upright(keypoints: Keypoints) -> int:
         return 0
 
     def usual(vector: Complex128[np.ndarray, " frames"]) -> complex:
-        """Median in lengths of the trunk, x to the right of the upright picture and y down."""
+        """Median in lengths of the trunk: to either side in the upright picture, and down."""
         own = (vector / (1j * up))[known]
         own = own[np.isfinite(own)]
-        return complex(np.median(np.abs(own.real)), np.median(own.imag)) if len(own) else np.nan
+        if not len(own):
+            return complex(np.nan, np.nan)
+        return complex(np.median(np.abs(own.real)), np.median(own.imag))
 
     legs = usual(ankles.mean(axis=1) - seat)
     stands = usual(shoulders @ (1, -1)).real >= _FROM_FRONT_OR_BACK

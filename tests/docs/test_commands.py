@@ -6,6 +6,7 @@ from tests.clone import ROOT
 from tests.command import run_command
 from tests.docs.pages import agrees, run, steps_of
 from tests.project.small_project import small_project
+from tests.project_files import SHIPPED
 
 PAGES = [
     page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if steps_of(page)
@@ -28,7 +29,7 @@ def test_the_dance_of_the_readme_lacks_nothing_but_the_films(monkeypatch, tmp_pa
     """They are the reader's own, so that its commands cannot be run."""
     commands = re.findall(r"motiontransfer (dance [^#\n]+)", (ROOT / "README.md").read_text())
     assert len(commands) == 4
-    monkeypatch.chdir(small_project(tmp_path, {"dvc.yaml": "stages: {}\n"}, monkeypatch))
+    monkeypatch.chdir(small_project(tmp_path, SHIPPED, monkeypatch))
     for command in commands:
         assert run_command(monkeypatch, *command.split()) == 1
         assert capsys.readouterr().err.startswith("ERROR: dancer.mp4: no such file")

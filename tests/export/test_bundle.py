@@ -44,6 +44,7 @@ from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.writer import write_video
+from tests.clone import ROOT
 from tests.people import dance, puppet_of
 from tests.project_files import edit_sections, write_shipped
 from tests.training.small import STYLE, face_config, generator_config, runtime, write_generator

@@ -18,7 +18,7 @@ def small_project(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
         ".dvc/config": "[core]\n    analytics = false\n",
         ".dvc/.gitignore": "/tmp\n/cache\n/config.local\n",
     }
-    for name, text in {**settings, **files}.items():
+    for name, text in {"params.yaml": SHIPPED["params.yaml"], **settings, **files}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)

@@ -15,7 +15,14 @@ from motiontransfer.rendering.inspect import Filmed
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import MIDDLE, STILL, film, film_person
 from tests.people import detects
+from tests.project_files import write_shipped
 from tests.video.conftest import write_test_video
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path, monkeypatch):
+    write_shipped(tmp_path)
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

@@ -213,7 +213,7 @@ class _PartViews:
                 self.poses,
                 one,
                 height_px=float(self.height_px * self.scales[one]),
-                usual=self._usual and self._usual[self._side[one]],
+                usual=None if self._usual is None else self._usual[self._side[one]],
             )
             for one, cut in self.cut.items()
         }
