@@ -90,10 +90,9 @@ def warm(monkeypatch):
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory) -> Path:
-    """The tiny project after one `dvc repro`, without git, in TINY_RUN if set; READ ONLY."""
-    root = Path(os.environ.get("TINY_RUN") or tmp_path_factory.mktemp("tiny") / "project")
-    if not root.exists():
-        run_tiny_project(root)
+    """The tiny project after one `dvc repro`, without git; READ ONLY."""
+    root = tmp_path_factory.mktemp("tiny") / "project"
+    run_tiny_project(root)
     return root
 
 

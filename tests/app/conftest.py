@@ -44,11 +44,11 @@ def project(tmp_path, monkeypatch) -> Path:
     return root
 
 
-@pytest.fixture
-def uploads(tmp_path) -> list[Path]:
+@pytest.fixture(scope="session")
+def uploads(tmp_path_factory) -> list[Path]:
     """Films of the dance and of whom to render."""
-    films = {"the dance!": "ben", "IMG 42": "ada"}
-    return [film_actor(tmp_path / f"{name}.mkv", actor) for name, actor in films.items()]
+    films, folder = {"the dance!": "ben", "IMG 42": "ada"}, tmp_path_factory.mktemp("uploads")
+    return [film_actor(folder / f"{name}.mkv", actor) for name, actor in films.items()]
 
 
 @pytest.fixture
