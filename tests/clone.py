@@ -1,12 +1,10 @@
 """The clone that is tested, and what runs write in it as the last commit has it."""
 
 import atexit
-import io
 import os
 import re
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -32,10 +30,21 @@ def _committed() -> Path:
     assert archive.returncode == 0, archive.stderr.decode()
     folder = Path(tempfile.mkdtemp(prefix="committed-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
-        files.extractall(folder, filter="data")
+    subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
     return folder
 
 
 COMMITTED = _committed()
 """Where tests read those files, and never in ROOT; of TEST_WORK_TREE=1 it is the clone."""
+
+
+def copy_all(names: tuple[str, ...], root: Path, *, ignored: tuple[str, ...] = ()) -> None:
+    """Copy these files and folders of the clone; what runs write, as it was committed."""
+    for name in names:
+        source = (COMMITTED if name in _WRITTEN_BY_RUNS else ROOT) / name
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("__pycache__", *ignored)
+            shutil.copytree(source, root / name, ignore=ignore)
+        else:
+            shutil.copy(source, root / name)

@@ -1,42 +1,30 @@
 """The project at a tiny size: the same graph, seconds instead of minutes."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import yaml
 
-from tests.clone import COMMITTED, ROOT
+from tests.clone import copy_all
 from tests.command import isolated_environment
 
-CODE = (".dvcignore", ".gitignore", "dvc.yaml", "stages", "motiontransfer", "demo")
-WRITTEN_BY_RUNS = ("params.yaml", "films.yaml", "demo/params.yaml", "data")
+COPIED = (
+    *(".dvcignore", ".gitignore", "dvc.yaml", "params.yaml", "films.yaml"),
+    *("stages", "motiontransfer", "demo", "demo/params.yaml", "data"),
+)
 SIZE = 128
 SOURCE_FRAMES = 15
 
 
 def run_tiny_project(root: Path) -> None:
     """Copy what a user would have cloned, without git, make it tiny, and run all of it."""
-    root.mkdir(parents=True)
-    ignored = shutil.ignore_patterns("__pycache__", "clips", "*.mp4", "*.dvc", "*.lock")
-    copy_all(ROOT, CODE, root, ignore=ignored)
-    copy_all(COMMITTED, WRITTEN_BY_RUNS, root, ignore=ignored)
+    copy_all(COPIED, root, ignored=("clips", "*.mp4", "*.dvc", "*.lock"))
     edit_yaml(root / "demo/params.yaml", shrink_demo)
     edit_yaml(root / "params.yaml", shrink_pipeline)
     (root / ".dvc").mkdir()
     (root / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
     assert "film@target" in repro(root)
-
-
-def copy_all(folder: Path, names: tuple[str, ...], root: Path, *, ignore) -> None:
-    """Copy files and folders to the same names below a root."""
-    for name in names:
-        (root / name).parent.mkdir(exist_ok=True)
-        if (folder / name).is_dir():
-            shutil.copytree(folder / name, root / name, ignore=ignore)
-        else:
-            shutil.copy(folder / name, root / name)
 
 
 def shrink_demo(params: dict) -> None:

@@ -5,19 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.clone import COMMITTED, ROOT
+from tests.clone import copy_all
 from tests.docs.pages import run
-from tests.tiny_project import copy_all
 
-ALSO_COPIED = (".dvc/.gitignore", "README.md", "pyproject.toml", "docs", "examples", "presets")
+ALSO_COPIED = (".dvc/config", ".dvc/.gitignore", "README.md", "pyproject.toml")
+ALSO_COPIED += ("docs", "examples", "presets")
 
 
 @pytest.fixture(scope="session")
 def finished_project(tiny_run, tmp_path_factory) -> Path:
     """After one `dvc repro` and a commit; READ ONLY: a test works in a copy of it."""
     root = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("finished") / "project"))
-    copy_all(ROOT, ALSO_COPIED, root, ignore=shutil.ignore_patterns("__pycache__"))
-    copy_all(COMMITTED, (".dvc/config",), root, ignore=None)
+    copy_all(ALSO_COPIED, root)
     for command in (
         "git init -q -b main",
         "git add -A",

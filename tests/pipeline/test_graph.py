@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -17,25 +16,20 @@ from motiontransfer.core.stages import STAGES
 from motiontransfer.core.storage import replacing, replacing_folder, source_digests
 from stages import check_params
 from stages.code import stage_modules
-from tests.clone import COMMITTED, ROOT
+from tests.clone import COMMITTED, ROOT, copy_all
 from tests.project_files import read_sections, write_sections
 
 PARAMS = read_sections(COMMITTED)
 
 
-def copied_graph(root):
-    (root / "demo").mkdir()
-    for name in ("dvc.yaml", "demo/dvc.yaml"):
-        shutil.copy(ROOT / name, root / name)
-    for name in ("params.yaml", "films.yaml", "demo/params.yaml"):
-        shutil.copy(COMMITTED / name, root / name)
+FILES = ("dvc.yaml", "params.yaml", "films.yaml", "demo/dvc.yaml", "demo/params.yaml")
 
 
 @pytest.fixture(scope="module")
 def default_graph(tmp_path_factory):
     """DVC's stages of the default params by name, those of the demo below `demo/`."""
     root = tmp_path_factory.mktemp("default")
-    copied_graph(root)
+    copy_all(FILES, root)
     Repo.init(str(root), no_scm=True).close()
     with Repo(str(root)) as repo:
         return {
@@ -51,7 +45,7 @@ GUIDE = {"source": "demo_dance", "source_subject": "ben", "target": "ada"}
 def graph(tmp_path_factory):
     """DVC's stages by name, without their keys, of both pipelines."""
     root = tmp_path_factory.mktemp("graph")
-    copied_graph(root)
+    copy_all(FILES, root)
     others = {"detectors": ["detector"], "guides": {"dance": GUIDE}, "in_film": {"t": GUIDE}}
     others["scenes"] = {"demo_dance": {"subject": "ben", "film": "demo/clips/source.mp4"}}
     others["face_cycles"] = {"t": GUIDE}
