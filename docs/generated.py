@@ -17,7 +17,7 @@ ENTRIES = {  # keys of entries in films.yaml
     "videos.path": "the video file, or the folder with it and its imported keypoints",
     "videos.subject": "the person in it; one of `subjects`",
     "videos.crop": "region: all, around the person, or `[x0, y0, x1, y1]` in pixels",
-    "videos.rotate": "degrees clockwise to the upright; for films without a rotation in the file",
+    "videos.rotate": "degrees clockwise, of a picture that is on its side or upside down",
     "videos.detector": "overrides `detect_keypoints.detector`",
     "videos.person": "which of several people in view: see [Poses](poses.md)",
     "transfers.source": "the video whose motion is used; one of `videos`",

@@ -123,8 +123,7 @@ def test_where_nobody_is_found_nothing_else_is_said(check):
 
 
 def test_who_is_found_in_the_crop_alone_is_counted(check):
-    """As a small dancer in a very wide film."""
-    assert check(in_whole=()).people == (1,) * 20
+    assert check(in_whole=()).people == (1,) * 20  # as a small dancer in a very wide film
 
 
 def test_a_low_frame_rate_and_a_short_target_are_advised(check):
