@@ -260,7 +260,7 @@ def export(
     *,
     output: Annotated[Path, typer.Option(file_okay=False, help="The folder to write.")],
 ) -> None:
-    """Write a target's networks as ONNX files, with a program that renders without PyTorch."""
+    """Write a target's networks as ONNX files, its poses so far, and a program without PyTorch."""
     from motiontransfer.export.bundle import export_target
 
     # It misses Triton, which has no part in this.
