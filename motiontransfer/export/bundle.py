@@ -283,11 +283,11 @@ def _write_poses(folder: Path, target: str) -> None:
     names = [name for name, transfer in transfers.items() if transfer.target == target]
     for name in filter(lambda name: layout.poses_file(name).exists(), names):
         poses = read_keypoints(layout.poses_file(name))
-        joints = np.concatenate([poses.points, poses.score[..., None]], axis=2, dtype=float)
+        joints = np.concatenate([poses.points, poses.score[..., None]], axis=2)
         content = {
             "image_size": poses.image_size,
             "frame_rate": str(poses.frame_rate),
             "groups": poses.skeleton.groups,
-            "joints": joints.round(5).tolist(),  # float32, as far as it goes
+            "joints": joints.tolist(),
         }
         write_text(folder / f"{name}.json", json.dumps(content))
