@@ -164,7 +164,7 @@ def test_progress_is_the_share_of_the_forecast_of_stages_side_by_side(monkeypatc
     graph = {"decode@me": [], "train_gan@me": [], "restored": [], "report@me": ["train_gan@me"]}
     forecasts = {"decode@me": 40.0, "train_gan@me": 50.0, "report@me": 10.0}
     tell = dict.fromkeys(("decode@me", "report@me"), told.append)
-    with metered("me", graph, forecasts, tell=tell) as show:
+    with metered("me", forecasts, tell=tell) as show:
         show(Progress(graph=graph, running={"train_gan@me": job, "restored": job}))
         assert told == []
         show(Progress(graph=graph, done={"decode@me": 3.0}, running={"train_gan@me": job}))
@@ -184,7 +184,7 @@ def test_a_result_is_told_of_once_it_is_there_though_its_stage_goes_on(tmp_path,
     result.touch()
     os.utime(result, (0, time.time() - 30))  # of an earlier run
     job = Job(log=Path("log"), began=time.monotonic() - 20)
-    with metered("me", {}, {}, tell={"encode@me": told.append, "report@me": told.append}) as show:
+    with metered("me", {}, tell={"encode@me": told.append, "report@me": told.append}) as show:
         show(Progress(graph={}, running={"encode@me": job}))
         assert told == []
         result.touch()

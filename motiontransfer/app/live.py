@@ -166,12 +166,6 @@ def _perform(target: str, size: tuple[int, int], browser: Connection) -> None:
     )
     with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # the server has ended
         try:
-            run_live(
-                target,
-                lambda: source,
-                output=None,
-                open_window=lambda: nullcontext(Page()),
-                has_camera=False,
-            )
+            run_live(target, lambda: source, open_window=lambda: nullcontext(Page()))
         except MotionTransferError as error:
             browser.send(str(error))

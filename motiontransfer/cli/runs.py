@@ -208,7 +208,7 @@ def _run_side_by_side(
     tell = {stage: tell[stage] for stage in tell if stage in graph}
     videos = [stage for stage in tell if not stage.startswith("report@")]
     hurried = {each for video in videos for each in longest_chain(graph, forecasts, video)}
-    with _stages_stopped_when_ended(), metered(title, graph, forecasts, tell=tell) as show:
+    with _stages_stopped_when_ended(), metered(title, forecasts, tell=tell) as show:
         progress = run_stages(
             graph,
             LocalExecutor([{}] * num_at_once(), hurried=hurried),
@@ -332,11 +332,7 @@ def _stages_stopped_when_ended() -> Generator[None]:
 
 @contextmanager
 def metered(
-    title: str,
-    graph: "Graph",
-    forecasts: Mapping[str, float],
-    *,
-    tell: Mapping[str, Callable[[str], None]],
+    title: str, forecasts: Mapping[str, float], *, tell: Mapping[str, Callable[[str], None]]
 ) -> Generator[Callable[["Progress"], None]]:
     """Yield a function that shows in one line how far a run of these stages is.
 
@@ -346,13 +342,11 @@ def metered(
     from motiontransfer.pipeline.plan import seconds_side_by_side
     from motiontransfer.pipeline.runs import num_at_once
 
-    def still_takes(spent: Mapping[str, float]) -> float:
-        left = {name: forecasts.get(name, 0.0) - spent.get(name, 0.0) for name in graph}
-        left = {name: max(seconds, 0.0) for name, seconds in left.items()}
-        return seconds_side_by_side(graph, left, jobs=num_at_once())
+    meter, untold = RunMeter(title, total=1.0), [*tell]
 
-    total = max(still_takes({}), 1.0)
-    meter, untold = RunMeter(title, total=total), [*tell]
+    def still_takes(graph: "Graph", spent: Mapping[str, float]) -> float:
+        left = {each: max(forecasts.get(each, 0.0) - spent.get(each, 0.0), 0.0) for each in graph}
+        return seconds_side_by_side(graph, left, jobs=num_at_once())
 
     def tell_once(stages: Sequence[str]) -> None:
         for stage in stages:
@@ -365,9 +359,11 @@ def metered(
         there = [stage for stage, seconds in spent.items() if _has_result(stage, seconds)]
         tell_once([stage for stage in untold if stage in (*progress.done, *there)])
         spent |= dict.fromkeys(progress.done, math.inf)
-        done = min(max(total - still_takes(spent), 0.001), 0.99 * total)
+        left = still_takes(progress.graph, spent) / max(still_takes(progress.graph, {}), 1.0)
         if progress.running:
-            meter.show(done, note=f", {', '.join(sorted(progress.running))}")
+            meter.show(
+                min(max(1 - left, 0.001), 0.99), note=f", {', '.join(sorted(progress.running))}"
+            )
 
     with closing(meter), logging_redirect_tqdm():
         yield show

@@ -63,7 +63,7 @@ class ProgressMeter:
 class RunMeter(ProgressMeter):
     """Display of the share of a run that is done and, once it is known to a third, the time left.
 
-    A step is a second of the forecast.
+    The total is 1.
     """
 
     _bar_format = "|{bar:20}| {percentage:.0f} %{postfix}"
@@ -72,8 +72,7 @@ class RunMeter(ProgressMeter):
         about = f"{seconds_left / 60:.0f} min"
         if seconds_left < 90:
             about = f"{max(round(seconds_left, -1), 10):.0f} s"
-        left = f", about {about} left" if done > _LEAST_SHARE * self._total else ""
-        return f"{100 * done / self._total:.0f} %", left
+        return f"{100 * done:.0f} %", f", about {about} left" if done > _LEAST_SHARE else ""
 
 
 def track(items: Iterable[_Item], description: str, *, total: int) -> Iterator[_Item]:

@@ -280,16 +280,14 @@ def _copy_detector(folder: Path) -> None:
 def _write_poses(folder: Path, target: str) -> None:
     """Write the poses of a target's transfers, of which there are some, as JSON for run.py."""
     transfers = load_section(dict[str, Transfer] | None, "transfers") or {}
-    for name, transfer in transfers.items():
-        file = layout.poses_file(name)
-        if transfer.target != target or not file.exists():
-            continue
-        poses = read_keypoints(file)
-        joints = np.concatenate([poses.points, poses.score[..., None]], axis=2, dtype=float)
+    names = [name for name, transfer in transfers.items() if transfer.target == target]
+    for name in filter(lambda name: layout.poses_file(name).exists(), names):
+        poses = read_keypoints(layout.poses_file(name))
+        joints = np.concatenate([poses.points, poses.score[..., None]], axis=2)
         content = {
             "image_size": poses.image_size,
             "frame_rate": str(poses.frame_rate),
             "groups": poses.skeleton.groups,
-            "joints": joints.round(5).tolist(),  # float32, as far as it goes
+            "joints": joints.tolist(),
         }
         write_text(folder / f"{name}.json", json.dumps(content))

@@ -56,9 +56,9 @@ def run_live(
     target: str | Sequence[Path],
     open_source: Callable[[], Source],
     *,
-    output: Path | None,
     open_window: Callable[[], AbstractContextManager[Screen | None]],
-    has_camera: bool,
+    output: Path | None = None,
+    has_camera: bool = False,
 ) -> str:
     """Show, and record, a target who performs what the source shows; return a summary.
 

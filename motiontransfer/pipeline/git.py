@@ -23,12 +23,9 @@ def git(root: Path, *arguments: str, stdin: str = "") -> str:
     if shutil.which("git") is None:
         raise GitError(f"git is not installed here; {_REMEDY}")
     done = subprocess.run(
-        ["git", "-C", str(root), *arguments],
-        input=stdin,
-        capture_output=True,
-        encoding="utf-8",
+        ["git", "-C", str(root), *arguments], input=stdin, capture_output=True, encoding="utf-8",
         check=False,
-    )
+    )  # fmt: skip
     says_no = done.returncode == 1 and not done.stderr
     if done.returncode and not says_no:
         reason = one_line(done.stderr).removeprefix("fatal: ")
@@ -54,8 +51,5 @@ def uncommitted(root: Path) -> tuple[str, ...]:
     lines = git(root, "status", *how, "--", ".").split("\0")
     folder = git(root, "rev-parse", "--show-prefix").removesuffix("\n")
     changed = {line[3:].removeprefix(folder): line[:2] for line in lines if line}
-    return tuple(
-        sorted(
-            name for name, state in changed.items() if state != "??" or belongs_to_git(Path(name))
-        )
-    )
+    kept = [name for name, state in changed.items() if state != "??" or belongs_to_git(Path(name))]
+    return tuple(sorted(kept))

@@ -129,11 +129,9 @@ def _driver() -> tuple[str | None, str]:
     if shutil.which(command[0]) is None:
         return None, ""
     try:
-        done = subprocess.run(command, text=True, timeout=20, capture_output=True, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return None, one_line(error)
-    if done.returncode:  # it prints its errors as it does answers
-        return None, one_line(done.stdout + done.stderr) or f"exit status {done.returncode}"
+        done = subprocess.run(command, text=True, timeout=20, capture_output=True, check=True)
+    except (OSError, subprocess.SubprocessError) as error:  # it prints errors as it does answers
+        return None, one_line(getattr(error, "stdout", None) or str(error))
     return done.stdout.partition("\n")[0].strip() or None, ""
 
 

@@ -38,14 +38,11 @@ def set_up(root: Path) -> None:
 
 def settle(root: Path) -> list[str]:
     """Merge what git has left in conflict of both files, as in a clone that was not set up."""
-    left: dict[str, dict[str, str]] = {}
-    for line in git(root, "ls-files", "--unmerged").splitlines():
-        entry, name = line.split("\t")
-        _, blob, stage = entry.split()
-        left.setdefault(name, {})[stage] = blob
+    lines = (line.split(maxsplit=3) for line in git(root, "ls-files", "--unmerged").splitlines())
+    left = {(name, stage): blob for _, blob, stage, name in lines}
     settled = []
-    for name in sorted(left.keys() & {str(LOCK_FILE), str(FILMS_FILE)}):
-        blobs = [left[name].get(stage) for stage in "123"]  # the base lacks what both have added
+    for name in sorted({name for name, _ in left} & {str(LOCK_FILE), str(FILMS_FILE)}):
+        blobs = [left.get((name, stage)) for stage in "123"]  # no base of what both have added
         texts = [git(root, "cat-file", "blob", blob) if blob else "" for blob in blobs]
         merged = merge(*texts, root=root)
         if merged is not None:

@@ -56,9 +56,8 @@ class Revision:
         if name != WORKSPACE:
             git(root, "status", "--porcelain=v1")  # or DVC's libraries end in a traceback
         try:
-            self._files = DVCFileSystem(
-                str(root), rev=None if name == WORKSPACE else name, subrepos=True
-            )
+            rev = None if name == WORKSPACE else name
+            self._files = DVCFileSystem(str(root), rev=rev, subrepos=True)
             if name != WORKSPACE:
                 repo = self._files.repo
                 # A revision has the whole of git's repository, of which the project may be a part.
