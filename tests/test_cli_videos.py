@@ -106,7 +106,7 @@ def test_a_picture_is_a_target_and_no_dance(tmp_path, monkeypatch, capsys):
     assert Path("films.yaml").read_bytes() == before
     assert not run_command(monkeypatch, "add-video", picture, "--subject", "eve", "--target")
     said = capsys.readouterr().out
-    assert said.startswith("me.mkv: a picture, ")
+    assert said.startswith("looks at the films\nme.mkv: a picture, ")
     assert "camera" not in said
     params = read_films()
     assert "eve" in params["targets"]
