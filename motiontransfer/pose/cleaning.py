@@ -118,7 +118,7 @@ def _usual_step(track: Places, seen: Mask, before: int, after: int, frame_rate: 
 def repair_side_swaps(keypoints: Keypoints) -> Keypoints:
     """Swap left and right back: of the whole body first, then of the legs alone.
 
-    Arms alone would leave their shoulders: on turns, near and far arm were told apart wrongly.
+    Arms alone would leave their shoulders, which detectors exchange with them.
     """
     groups = dict(keypoints.skeleton.groups)
     body = tuple(joint for joint in groups["body"] if joint.startswith("left_"))

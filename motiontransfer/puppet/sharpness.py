@@ -2,8 +2,8 @@
 
 What moves fast is blurred, and a blurred part is no likeness of a part at rest. Motion takes the
 detail along its direction and leaves that across it: of a face, which has detail in every
-direction, that of least detail counts. An open hand has more edges than a fist, so that parts are
-compared in similar poses only.
+direction, that of least detail counts. An open hand has more edges than a fist, and a face more
+than hair, so that parts are compared in similar poses and from the same side only.
 """
 
 from collections.abc import Callable, Mapping

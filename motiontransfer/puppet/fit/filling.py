@@ -167,29 +167,26 @@ class _PartViews:
             return self
         cut = dict(self.cut)
         for reference, own in self.cut.items():
-            if self._usual is None:
-                mask = self._contradicted(reference)
-            else:
-                mask = unusual_mask(own, self._usual[self._side[reference]])
+            usual = self._usual.get(int(self._side[reference]))
+            mask = self._contradicted(reference) if usual is None else unusual_mask(own, usual)
             if mask.any():
                 mask = cv2.resize(mask, own.coverage.shape[::-1])
                 cut[reference] = own.behind(cv2.convertScaleAbs(mask, alpha=255))
         return replace(self, cut=cut)
 
     @cached_property
-    def _usual(self) -> dict[int, Bool[np.ndarray, "brightnesses chromas"]] | None:
-        """Colors of an arm or a hand, by the side of the body; None of other parts."""
-        if not (self.part.is_hand or self.part.is_arm):
-            return None
+    def _usual(self) -> dict[int, Bool[np.ndarray, "brightnesses chromas"]]:
+        """Colors of an arm or a hand, by the side of the body; none of other parts."""
         of_sides: dict[int, list[CutPart]] = {}
-        for reference, cut in self.cut.items():
-            of_sides.setdefault(int(self._side[reference]), []).append(cut)
+        if self.part.is_hand or self.part.is_arm:
+            for reference, cut in self.cut.items():
+                of_sides.setdefault(int(self._side[reference]), []).append(cut)
         return {side: usual_colors(of_side) for side, of_side in of_sides.items()}
 
     def _contradicted(self, reference: int) -> Float32[np.ndarray, "rows columns"]:
         """Pixels whose color most other references contradict, as `occluder_mask`.
 
-        A trunk is compared with the third most alike: those that show the same side.
+        With references of the same side, a trunk with the third of them that is most alike.
         """
         alike = self.of_same_side(reference)
         alike = alike[: len(alike) // 3] if self.part.is_solid else alike
@@ -213,7 +210,7 @@ class _PartViews:
                 self.poses,
                 one,
                 height_px=float(self.height_px * self.scales[one]),
-                usual=self._usual and self._usual[self._side[one]],
+                usual=self._usual.get(int(self._side[one])),
             )
             for one, cut in self.cut.items()
         }
