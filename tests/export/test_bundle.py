@@ -306,7 +306,7 @@ def test_the_program_refuses_to_write_over_what_it_reads_and_odd_numbers(
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["run.py", *arguments])
-    monkeypatch.setattr(run, "read_statistics", dict)
+    monkeypatch.setattr(run, "read_statistics", str)
     for name in ("poses", "v.mp4", "run.py"):
         Path(name).write_text(name)
     Path("link.mp4").symlink_to("v.mp4")
