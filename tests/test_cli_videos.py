@@ -27,7 +27,8 @@ def clip(tmp_path_factory):
 
 def test_adding_prints_metadata_and_quality(clip, monkeypatch, capsys):
     assert not run_command(monkeypatch, "add-video", clip, "--subject", "eve", "--name", "me")
-    lines = capsys.readouterr().out.splitlines()
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == "looks at the films"
     assert lines[0] == "IMG 42.mkv: 00:01, 256x256 px, 25 frames a second, FFV1, without sound"
     assert "  people       1 in each" in lines
     assert "  in view      head 100 %, hands 100 %, feet 100 % of frames" in lines
@@ -86,7 +87,7 @@ def test_a_picture_is_a_target_and_no_dance(tmp_path, monkeypatch, capsys):
     assert Path("films.yaml").read_bytes() == before
     assert not run_command(monkeypatch, "add-video", picture, "--subject", "eve", "--target")
     said = capsys.readouterr().out
-    assert said.startswith("me.mkv: a picture, ")
+    assert said.startswith("looks at the films\nme.mkv: a picture, ")
     assert "camera" not in said
     params = read_films()
     assert "eve" in params["targets"]
