@@ -156,7 +156,7 @@ NUMBERS = [
     pytest.param(name, key, hint.__metadata__[0], id=f"{name} --{key}")
     for name, hints in HINTS.items()
     for key, hint in hints.items()
-    if {int, float} & {*get_args(hint)[:1], *get_args(get_args(hint)[0] if get_args(hint) else 0)}
+    if {int, float} & {*get_args(hint)[:1], *get_args(next(iter(get_args(hint)), None))}
 ]
 
 

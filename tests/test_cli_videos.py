@@ -26,8 +26,9 @@ def clip(tmp_path_factory):
 
 def test_adding_prints_metadata_and_quality(clip, monkeypatch, capsys):
     assert not run_command(monkeypatch, "add-video", clip, "--subject", "eve", "--name", "me")
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "IMG 42.mkv: 00:01, 256x256 px, 25 frames a second, FFV1, without sound"
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == "looks at the films"
+    assert lines[0] == "IMG 42.mkv: 00:01, 256x256 px, 25 frames a second, FFV1, without sound"
     assert "  people       1 in each" in lines
     assert "  in view      head 100 %, hands 100 %, feet 100 % of frames" in lines
     assert "  camera       still" in lines
