@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from motiontransfer.cli import runs
 from motiontransfer.cli.runs import metered
 from motiontransfer.pipeline.runs import Job, Progress
 from motiontransfer.project import video_check
@@ -142,6 +143,15 @@ def test_two_dancers_are_replaced_by_two_people(films, monkeypatch, capfd):
     assert run_command(monkeypatch, "dance", dancer, me, "--and", other)
     assert "add --scene dancer" in capfd.readouterr().err
     both = ("dance", dancer, me, "--and", other, "--scene", "dancer")
+    assert run_command(monkeypatch, *both, "--dry")
+    assert "expected two dancers" in capfd.readouterr().err
+    check = runs.check_films
+
+    def of_two(*films, **how):
+        found = check(*films, **how)
+        return {name: replace(each, people=[2] * len(each.people)) for name, each in found.items()}
+
+    monkeypatch.setattr(runs, "check_films", of_two)
     assert not run_command(monkeypatch, *both, "--dry")
     output = capfd.readouterr().out
     assert output.count("frames a second") == 3

@@ -68,7 +68,8 @@ class Schedule(LengthParams, LoggingParams):
     @property
     def steps_between_logs(self) -> int:
         """`log_every_steps`, or fewer where a curve would have less than `LEAST_LOGGED` points."""
-        return max(1, min(self.log_every_steps, self.steps // LEAST_LOGGED))
+        apart = self.steps // LEAST_LOGGED or self.log_every_steps
+        return min(self.log_every_steps, apart)
 
     def learning_rate_at(self, step: int, *, minutes: float = 0.0) -> float:
         """Learning rate of a step, counted from 0, that begins after so many own minutes."""

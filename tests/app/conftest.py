@@ -34,6 +34,7 @@ def project(tmp_path, monkeypatch) -> Path:
     files = {
         "dvc.yaml": pipeline,
         "train.sh": WAITING_TRAINING,
+        "demo/dvc.yaml": "stages: {}  # makes what films.yaml names: data/truth/demo.mp4, too\n",
         **SHIPPED,
         ".gitignore": "/data/videos/*.mkv\n",
     }
