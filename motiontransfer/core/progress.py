@@ -21,7 +21,7 @@ class ProgressMeter:
 
     _bar_format = "{desc}: {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt}{postfix}"
 
-    def __init__(self, description: str, *, total: float, done: int = 0) -> None:
+    def __init__(self, description: str, *, total: int | float, done: int = 0) -> None:
         """Start the clock; `done` steps are of an earlier session."""
         self._description, self._total, self._first = description, total, done
         self._began = time.monotonic()
@@ -36,7 +36,9 @@ class ProgressMeter:
             leave=False,
         )
 
-    def show(self, done: float, *, max_seconds_left: float = math.inf, note: str = "") -> None:
+    def show(
+        self, done: int | float, *, max_seconds_left: float = math.inf, note: str = ""
+    ) -> None:
         """Show progress; `max_seconds_left` limits the ETA, `note` follows it."""
         now = time.monotonic()
         if self._bar.disable and now < self._next_line:
@@ -51,7 +53,7 @@ class ProgressMeter:
             self._bar.set_postfix_str(f"{status}{note}".removeprefix(", "), refresh=False)
             self._bar.update(done - self._bar.n)
 
-    def _told(self, done: float, rate: float, seconds_left: float) -> tuple[str, str]:
+    def _told(self, done: int | float, rate: float, seconds_left: float) -> tuple[str, str]:
         """How much is done, which a bar shows by itself, and what follows it."""
         time_left = tqdm.format_interval(round(seconds_left))
         return f"{done} of {self._total}", f", {rate:.2f}/s, {time_left} left"
@@ -68,7 +70,7 @@ class RunMeter(ProgressMeter):
 
     _bar_format = "|{bar:20}| {percentage:.0f} %{postfix}"
 
-    def _told(self, done: float, rate: float, seconds_left: float) -> tuple[str, str]:  # noqa: ARG002
+    def _told(self, done: int | float, rate: float, seconds_left: float) -> tuple[str, str]:  # noqa: ARG002
         about = f"{seconds_left / 60:.0f} min"
         if seconds_left < 90:
             about = f"{max(round(seconds_left, -1), 10):.0f} s"
