@@ -333,7 +333,7 @@ def test_the_program_refuses_to_write_over_what_it_reads_and_odd_numbers(
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["run.py", *arguments])
-    monkeypatch.setattr(run, "read_statistics", str)
+    monkeypatch.setattr(run, "read_statistics", lambda _: statistics_of(dance(2, size=SIZE)))
     for name in ("poses", "v.mp4", "run.py"):
         Path(name).write_text(name)
     Path("link.mp4").symlink_to("v.mp4")
