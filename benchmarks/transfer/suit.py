@@ -166,12 +166,12 @@ class _Frame:
     def repeated(self) -> Iterator[Fault]:
         """What is doubled, or too large."""
         for number, thing in enumerate(THINGS):
-            wanted, drawn = self._both(number)
+            own, (wanted, drawn) = slice(2 * number, 2 * number + 2), self._both(number)
             least, piece = _least(thing) * self.area_px, _PIECE * wanted.sum() / 2
             if (
                 _is_limb(2 * number)
                 and wanted.sum() >= least
-                and _num_pieces(drawn, piece) > _num_pieces(wanted, piece / 4)
+                and _is_doubled(self.wanted[own], self.drawn[own], piece)
             ):
                 yield Fault("doubled", thing)
             if drawn.sum() >= _EXTRA * max(wanted.sum(), least):
@@ -256,6 +256,20 @@ def _grown(pixels: _Pixels, reach_px: int) -> _Pixels:
 
 def _iou(one: _Pixels, other: _Pixels) -> float:
     return float(np.sum(one & other) / np.sum(one | other))
+
+
+def _is_doubled(wanted: _Parts, drawn: _Parts, least_px: float) -> bool:
+    """Whether a limb has more pieces, both as one thing and by its sides.
+
+    As one thing alone, sides that touch in truth would be doubled where they do not; by sides
+    alone, a far one that shows a little more.
+    """
+    as_one = [one.any(axis=0)[None] for one in (wanted, drawn)]
+    return all(
+        sum(_num_pieces(each, least_px) for each in more)
+        > sum(_num_pieces(each, least_px / 4) for each in fewer)
+        for fewer, more in (as_one, (wanted, drawn))
+    )
 
 
 def _num_pieces(pixels: _Pixels, least_px: float) -> int:

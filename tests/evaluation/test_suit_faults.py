@@ -85,6 +85,23 @@ def test_a_limb_from_the_other_side_is_no_fault_and_counted():
     assert found.iou["upper_arm"] == 1
 
 
+def test_sides_that_touch_in_truth_alone_are_not_doubled():
+    feet = "foot left", "foot right"
+    apart, touching = without(*feet), without(*feet)
+    for parts, gap in ((apart, 8), (touching, 0)):
+        parts[150:156, 60 - gap - 12 : 60 - gap] = PARTS.index("foot right")
+        parts[150:156, 60 + gap : 60 + gap + 12] = PARTS.index("foot left")
+    assert compare(touching, apart).faults == []
+    apart[120:126, 90:102] = PARTS.index("foot left")
+    assert compare(touching, apart).faults == [("doubled", "foot")]
+
+
+def test_a_far_side_that_shows_a_little_more_is_not_doubled():
+    profile, wider = without("thigh right"), without("thigh right")
+    wider[90:120, 57:62] = PARTS.index("thigh right")
+    assert compare(profile, wider).faults == []
+
+
 def test_overlap_is_of_both_sides_of_a_limb_and_of_each_side_of_the_trunk():
     found = compare(TRUTH, with_box("trunk back", 40, 90, 45, 60)).iou
     assert found["trunk front"] == pytest.approx(0.5)
