@@ -17,7 +17,7 @@ from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.project.presets import apply_preset
 from motiontransfer.training.gan import VGG19Features
 from motiontransfer.video.frame_store import FrameStore
-from tests.clone import COMMITTED, ROOT
+from tests.clone import ROOT, SHIPPED
 from tests.people import FindsInTurn
 from tests.project_files import edit_sections
 from tests.tiny_project import SIZE, SOURCE_FRAMES, edit_yaml, shrink_pipeline
@@ -58,7 +58,7 @@ def cleaned(tiny_run, tmp_path_factory):
 
 def write_params(name):
     """The preset in params.yaml, but small; return what it chose."""
-    shutil.copy(COMMITTED / "params.yaml", ".")
+    shutil.copy(SHIPPED / "params.yaml", ".")
     apply_preset(name, folder=PRESETS)
     chosen = yaml.safe_load(Path("params.yaml").read_text())
 

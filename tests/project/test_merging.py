@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from motiontransfer.project.merging import main, merge
-from tests.clone import COMMITTED, ROOT
+from tests.clone import ROOT, recorded
 from tests.project_files import SHIPPED, films_text
 
-LOCK = (COMMITTED / "dvc.lock").read_text()
+LOCK = recorded("dvc.lock")
 BASE = films_text(
     "videos:\n  a: {path: a}  # hers\n  b: {path: b}\nsubjects: [a, b]\ntransfers: {}\n"
 )
