@@ -52,7 +52,7 @@ def test_a_photo_is_taken_after_a_countdown(served, shown, uploads, project):
 
 
 def test_the_whole_way_from_two_films_over_a_stop_to_the_result(served, shown, uploads, project):
-    _, address = served()
+    _, address = served(sees="somebody")
     with shown(address) as page:
         drop(page, *uploads)
         forecast = re.compile(r"7 stages, about [\d.]+ min")
