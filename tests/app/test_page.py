@@ -138,10 +138,18 @@ def test_a_server_that_is_killed_and_started_again_goes_on(
     assert (project / "trained").read_text() == "1\n"
 
 
-def test_what_a_terminal_runs_is_said(served, shown, project):
+def test_what_is_no_video_and_what_a_terminal_runs_is_said(served, shown, tmp_path, project):
+    letter = tmp_path / "letter.mp4"
+    letter.write_text("Dear all")
     _, address = served()
+    with pytest.raises(pytest.fail.Exception, match=f"the page is open already: {address}"):
+        served()
     (project / "stages.py").write_text("input()")
     with shown(address) as page:
+        page.get_by_role("button", name="Make").click()
+        expect(page.get_by_text("Choose both: ").last).to_be_visible(timeout=SOON)
+        page.locator("input[type=file]").first.set_input_files(letter)
+        expect(page.get_by_text(re.compile("^letter.mp4: "))).to_be_visible(timeout=SOON)
         expect(page.get_by_text("Nothing runs.")).to_be_visible(timeout=SOON)
         stage = [sys.executable, "-m", "stages", "train_gan", "ada"]
         with subprocess.Popen(stage, cwd=project, stdin=subprocess.PIPE) as process:
@@ -149,17 +157,6 @@ def test_what_a_terminal_runs_is_said(served, shown, project):
             expect(said).to_be_visible(timeout=SOON)
             process.communicate(b"\n")
         expect(page.get_by_text("Nothing runs.")).to_be_visible(timeout=SOON)
-
-
-def test_what_is_no_video_is_refused_in_a_sentence(served, shown, tmp_path, project):
-    letter = tmp_path / "letter.mp4"
-    letter.write_text("Dear all")
-    _, address = served()
-    with shown(address) as page:
-        page.get_by_role("button", name="Make").click()
-        expect(page.get_by_text("Choose both: ").last).to_be_visible(timeout=SOON)
-        page.locator("input[type=file]").first.set_input_files(letter)
-        expect(page.get_by_text(re.compile("^letter.mp4: "))).to_be_visible(timeout=SOON)
     assert not (project / "data").exists()
 
 
@@ -225,9 +222,3 @@ def test_an_address_that_is_not_this_machines_is_refused(project, monkeypatch):
     monkeypatch.chdir(project)
     with pytest.raises(MotionTransferError, match=r"^--host: cannot listen at 192\.0\.2\.1: "):
         serve(host="192.0.2.1", opens=False)
-
-
-def test_a_second_server_of_a_project_says_where_the_first_is(served, project):
-    _, address = served()
-    with pytest.raises(pytest.fail.Exception, match=f"the page is open already: {address}"):
-        served()
