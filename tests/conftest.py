@@ -1,5 +1,6 @@
 """What every test relies on: no randomness leaks from one test to the next."""
 
+import filecmp
 import os
 import random
 import shutil
@@ -13,8 +14,9 @@ import pytest
 import torch
 
 from motiontransfer.core.device import choose_accelerator
+from tests import clone
 from tests.chromium import launched, page_of
-from tests.clone import ROOT, WORK_TREE
+from tests.clone import ROOT
 from tests.films import training_clip
 from tests.people import dance
 from tests.pretend_cuda import pretend_cuda
@@ -27,9 +29,9 @@ hypothesis.settings.load_profile("quick")
 
 
 def pytest_report_header():
-    if WORK_TREE:
+    if clone.WORK_TREE:
         return "params.yaml, films.yaml and the record: those of the work tree are tested"
-    edited = [name for name in SHIPPED if (ROOT / name).read_text("utf-8") != SHIPPED[name]]
+    edited = filecmp.cmpfiles(ROOT, clone.SHIPPED, SHIPPED, shallow=False)[1]
     those = f"{' and '.join(edited)}: tested as shipped, not as they are here; "
     return f"{those}TEST_WORK_TREE=1 tests those that are here" if edited else None
 
