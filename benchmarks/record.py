@@ -20,6 +20,7 @@ from benchmarks.demo import reproduce
 from motiontransfer.core.layout import measurements_file
 from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.measurements import nested, read_measurements
+from motiontransfer.pipeline.git import git
 
 TRANSFER = "ada_as_ben"
 _LISTED = ("git", "ls-files", "--modified", "--others", "--exclude-standard", "-z")
@@ -38,6 +39,7 @@ _SYSTEMS = ("ours", "ceiling", "nearest_neighbours")
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         project, _ = reproduce(Path(scratch), "HEAD")
+        commit = git(project, "rev-parse", "HEAD").strip()
         made = subprocess.run(_LISTED, cwd=project, check=True, capture_output=True, text=True)
         for name in filter(None, made.stdout.split("\0")):
             Path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +48,8 @@ def main() -> None:
             read_measurements(project / measurements_file("evaluate_transfer", TRANSFER))
         )
         sheet = Image.open(project / "results" / TRANSFER / "contact_sheet.png").convert("RGB")
-    write_json(Path("docs/demo.json"), found)
+    # Which code it is of: so this file changes with each record, and tests find the last one.
+    write_json(Path("docs/demo.json"), {"commit": commit, **found})
     sheet.save("docs/contact_sheet.jpg", quality=90)
     readme = Path("README.md")
     readme.write_text(with_figures(readme.read_text(encoding="utf-8"), found), encoding="utf-8")

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from motiontransfer.core.device import choose_accelerator
+from tests import clone
 from tests.chromium import launched, page_of
-from tests.clone import COMMITTED, ROOT
+from tests.clone import ROOT
 from tests.films import training_clip
 from tests.people import dance
 from tests.pretend_cuda import pretend_cuda
@@ -28,11 +29,11 @@ hypothesis.settings.load_profile("quick")
 
 
 def pytest_report_header():
-    if COMMITTED == ROOT:
-        return "params and results: those of the work tree are tested"
-    edited = filecmp.cmpfiles(ROOT, COMMITTED, SHIPPED, shallow=False)[1]
-    those = f"{' and '.join(edited)}: tested as in the last commit, not as edited since; "
-    return f"{those}TEST_WORK_TREE=1 tests the edited" if edited else None
+    if clone.WORK_TREE:
+        return "params.yaml, films.yaml and the record: those of the work tree are tested"
+    edited = filecmp.cmpfiles(ROOT, clone.SHIPPED, SHIPPED, shallow=False)[1]
+    those = f"{' and '.join(edited)}: tested as shipped, not as they are here; "
+    return f"{those}TEST_WORK_TREE=1 tests those that are here" if edited else None
 
 
 @pytest.fixture(scope="session", autouse=True)

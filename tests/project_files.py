@@ -6,10 +6,12 @@ from typing import Any
 import yaml
 
 from motiontransfer.core.params import FILM_SECTIONS, FILMS
-from tests.clone import COMMITTED
+from tests import clone
 
-SHIPPED = {name: (COMMITTED / name).read_text("utf-8") for name in ("params.yaml", "films.yaml")}
-"""Text of each file, as the last commit has it."""
+SHIPPED = {
+    name: (clone.SHIPPED / name).read_text("utf-8") for name in ("params.yaml", "films.yaml")
+}
+"""Text of each file, as it shipped."""
 
 
 def write_sections(sections: Mapping[str, object], root: Path = Path()) -> None:

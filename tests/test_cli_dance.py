@@ -50,6 +50,9 @@ stages:
       cmd: mkdir -p results/${key} && touch results/${key}/transfer.mp4
       deps: ["${item.target}.weights"]
       outs: ["results/${key}/transfer.mp4"]
+  guide:
+    foreach: ${films.guides}
+    do: {cmd: touch guide, deps: [checked]}
   report:
     foreach: ${films.transfers}
     do:
@@ -121,20 +124,25 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
 
 
 @pytest.mark.parametrize(
-    "command", [("dance", "--dry"), ("dance",), ("repro", "--dry"), ("inspect",)]
+    "command",
+    [
+        *(("dance", "--dry"), ("dance",), ("repro", "--dry"), ("guide",)),
+        ("add-video", "--subject", "eve"),
+    ],
 )
-def test_what_a_run_would_refuse_no_command_forecasts(films, monkeypatch, capfd, command):
+def test_what_a_run_would_refuse_no_command_forecasts_or_enters(films, monkeypatch, capfd, command):
     params = Path("params.yaml").read_text()
     Path("params.yaml").write_text(params.replace("crf: 16", "crf: high"))
     before = Path("films.yaml").read_bytes()
     name, *options = command
-    given = {"dance": films[:2], "inspect": films[:1]}.get(name, [])
+    given = {"dance": films[:2], "guide": films[:2], "add-video": films[:1]}.get(name, [])
     assert run_command(monkeypatch, name, *given, *options) == 1
     told = capfd.readouterr()
     assert "params.yaml: render.crf: input should be a valid integer" in told.err
     assert "stages, about" not in told.out
     assert Path("films.yaml").read_bytes() == before
     assert not [*Path("data/videos").glob("*.mkv")]
+    assert not run_command(monkeypatch, "inspect", films[0])  # the film alone is checked
 
 
 @pytest.mark.slow

@@ -102,8 +102,11 @@ def test_what_is_no_film_has_no_guide_and_a_file_without_an_entry_can_be_removed
 def test_a_picture_is_a_target_and_no_dance(tmp_path, monkeypatch, capsys):
     before = Path("films.yaml").read_bytes()
     picture = str(film_person(tmp_path / "me.mkv", [(50, 40)]))
-    assert run_command(monkeypatch, "add-video", picture, "--subject", "eve") == 1
-    assert "me.mkv: is one picture; a dance is a film" in capsys.readouterr().err
+    for command in (("add-video", "--subject", "eve"), ("inspect", "--role", "source")):
+        assert run_command(monkeypatch, *command, picture) == 1
+        assert "me.mkv: is one picture; a dance is a film" in capsys.readouterr().err
+    assert not run_command(monkeypatch, "inspect", picture, "--role", "target")
+    assert capsys.readouterr().out.startswith("looks at the films\nme.mkv: a picture, ")
     assert Path("films.yaml").read_bytes() == before
     assert not run_command(monkeypatch, "add-video", picture, "--subject", "eve", "--target")
     said = capsys.readouterr().out

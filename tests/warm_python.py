@@ -110,8 +110,8 @@ def _load_libraries() -> None:
             if module.name != "__main__":
                 importlib.import_module(f"{package}.{module.name}")
     for name in (
-        *("dvc.cli", "dvc.repo.reproduce", "asyncssh", "s3fs"),
-        *("motiontransfer.cli.app", "motiontransfer.pipeline.sharing"),
+        *("dvc.cli", "dvc.repo.reproduce", "asyncssh", "gradio", "s3fs"),
+        *("motiontransfer.cli.app", "motiontransfer.pipeline.sharing", "tests.seen"),
     ):
         importlib.import_module(name)
     for name in [*sys.modules]:
@@ -160,6 +160,8 @@ def _run(call: bytes, descriptors: list[int]) -> None:
     status: object = 1
     try:
         if arguments[1] == "motiontransfer":
+            if environment.get("TEST_SEES_SOMEBODY"):
+                importlib.import_module("tests.seen").see_somebody(setattr)
             importlib.import_module("motiontransfer.cli.app").main()
         else:
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)

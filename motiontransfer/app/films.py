@@ -7,13 +7,10 @@ from pathlib import Path
 
 from motiontransfer.app.runs import Run
 from motiontransfer.core import layout
-from motiontransfer.core.errors import VideoError
 from motiontransfer.core.params import Transfer, Video, load_section
 from motiontransfer.core.storage import replacing
 from motiontransfer.project.dances import name_of_file, same_films
-from motiontransfer.project.entries import Role, load_transfers, load_videos, suffix_of
-from motiontransfer.video.isolation import run_isolated
-from motiontransfer.video.reader import read_metadata
+from motiontransfer.project.entries import load_transfers, load_videos, suffix_of
 
 DONE, NOT_YET = "✓ done", "+ not yet"
 EVERYONE, ALL = "everyone", "+ all"
@@ -21,15 +18,9 @@ EVERYONE, ALL = "everyone", "+ all"
 RUNNING, WAITING = "▶ running", "… waiting"
 
 
-def keep_film(upload: Path, *, role: Role) -> Path:
-    """Move an uploaded film to data/videos/, unless the same one is there; return which.
-
-    Raises:
-        VideoError: it is no film, or of a dance one picture; it is deleted.
-    """
+def keep_film(upload: Path) -> Path:
+    """Move an uploaded film to data/videos/, unless the same one is there; return which."""
     try:
-        if run_isolated(read_metadata, upload).is_picture and role == "source":
-            raise VideoError(f"{upload}: is one picture; expected a film of the dance")
         if known := [*same_films(upload).values()]:
             return known[0]
         path = layout.VIDEOS_FOLDER / f"{name_of_file(upload)}{suffix_of(upload)}"

@@ -331,8 +331,8 @@ def _kept(upload: str, *, role: Role = "target") -> tuple[str | dict, None, str]
     """Keep an upload of somebody and choose it, or say why not."""
     file = Path(upload)
     try:
-        if not (refused := _shown(lambda _: "", "inspect", upload)):
-            return str(keep_film(file, role=role)), None, ""
+        if not (refused := _shown(lambda _: "", "inspect", upload, "--role", role)):
+            return str(keep_film(file)), None, ""
     except (MotionTransferError, OSError) as error:
         refused = views.fault(str(error))
     file.unlink(missing_ok=True)
@@ -348,10 +348,10 @@ def _added(upload: str, name: str, dancer: str | None) -> tuple[None, str, str |
     video, file = name_of_file(Path(upload)), Path(upload)
     command = ("add-video", upload, "--subject", name, "--name", video, "--target")
     told = _shown(views.advice, *command).replace(upload, file.name)
-    file.unlink(missing_ok=True)
     if added := read_project().videos.get(video):
+        file.unlink(missing_ok=True)
         return None, told, dancer or gr.skip(), str(added.path)
-    return None, told, gr.skip(), gr.skip()
+    return None, f"{told}<p>The recording is kept: {keep_film(file)}</p>", gr.skip(), gr.skip()
 
 
 def _photographed(photo: str) -> tuple[str | dict, str]:

@@ -8,7 +8,7 @@ import logging
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -42,6 +42,10 @@ def inspect(
             "artifacts/inspection/VIDEO.mp4."
         ),
     ] = None,
+    role: Annotated[
+        Literal["source", "target"] | None,
+        typer.Option(help="What a film's file is to be: a dance, or whom to render."),
+    ] = None,
 ) -> None:
     """Draw detected keypoints and their statistics on a video, or check a film's file."""
     from motiontransfer.pose.completion import WHOLE, in_words, what_is_shown
@@ -65,9 +69,12 @@ def inspect(
                 f"file; leave it out to check {video}, which draws what is found there"
             )
         typer.echo(LOOKS)
-        check_films({name_of_file(Path(video)): Path(video)}, crop="auto", targets=None)
-        check_params()
+        name = name_of_file(Path(video))
+        targets = {None: None, "source": [], "target": [name]}[role]
+        check_films({name: Path(video)}, crop="auto", targets=targets)
         return
+    if role is not None:
+        raise ParamsError(f"--role: expected a film's file, got the video {video}; leave it out")
     subject = videos[video].subject
     inspection = load_inspection(video, subject)
     written = output or layout.INSPECTION_FOLDER / f"{video}.mp4"

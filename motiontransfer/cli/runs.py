@@ -254,12 +254,15 @@ def guide(
     ] = False,
 ) -> None:
     """Make a film to film oneself by, and a sheet of poses to strike, for the dance of DANCER."""
-    from motiontransfer.pipeline.plan import forecast, plan
+    from motiontransfer.pipeline.plan import forecast, plan, scratch_project
     from motiontransfer.project.dances import add_guide
 
-    name = add_guide(dancer, me, check=partial(check_films, crop="auto"))
-    stage = f"guide@{name}"
-    forecasts = forecast(plan(stage, is_forecast=True))
+    with scratch_project() as root:
+        name, source, new = add_guide(dancer, me, entry_only=True, root=root)
+        check_films(new, crop="auto", targets=new.keys() - {source})
+        stage = f"guide@{name}"
+        forecasts = forecast(plan(stage, root=root, is_forecast=True), root=root)
+    add_guide(dancer, me)
 
     def tell(_: str) -> None:
         film = layout.guide_folder(name) / layout.GUIDE_FILE

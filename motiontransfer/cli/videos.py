@@ -6,6 +6,7 @@ DVC, PyTorch and MediaPipe take seconds to load: each command imports what it ne
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -46,22 +47,22 @@ def add_video(
 ) -> None:
     """Add a video to the project, check it, and print what to fix."""
     typer.echo(LOOKS)
-    from motiontransfer.pipeline.plan import forecast, format_forecast, plan
+    from motiontransfer.pipeline.plan import forecast, format_forecast, plan, scratch_project
     from motiontransfer.project.entries import add_video as add
-    from motiontransfer.project.entries import check_new_video
 
-    name = name or subject
-    role = "target" if target else "source"
-    check_new_video(name, subject)
-    degrees = int(rotate)
-    check_films({name: file}, crop=crop, targets=[name] if target else [], rotate=degrees)
+    name, degrees = name or subject, int(rotate)
     others = {"rotate": degrees} if degrees else {}
-    path = add(file, name=name, subject=subject, crop=crop, role=role, others=others)
+    role = "target" if target else "source"
+    add = partial(add, file, name=name, subject=subject, crop=crop, role=role, others=others)
+    with scratch_project() as root:
+        add(entry_only=True, root=root)
+        check_films({name: file}, crop=crop, targets=[name] if target else [], rotate=degrees)
+        planned = plan(root=root, is_forecast=True)
+        stages = [stage for stage in planned if stage.partition("@")[2] in (name, subject)]
+        takes = format_forecast(forecast(stages, root=root))
+    path = add()
     typer.echo(f"added videos.{name} to films.yaml; the file is {path}, kept by {path}.dvc")
-    stages = [
-        stage for stage in plan(is_forecast=True) if stage.partition("@")[2] in (name, subject)
-    ]
-    typer.echo(f"it takes {format_forecast(forecast(stages))}")
+    typer.echo(f"it takes {takes}")
     typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
 
 

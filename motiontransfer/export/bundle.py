@@ -80,7 +80,7 @@ def export_target(target: str, folder: Path) -> list[Path]:
 
     Raises:
         MissingLibraryError: ONNX is not installed.
-        MotionTransferError: the folder holds something else.
+        MotionTransferError: the folder holds something else, which stays.
     """
     models = layout.models_folder(target)
     is_trained = target in load_section(list[str], "trained")
@@ -101,8 +101,19 @@ def export_target(target: str, folder: Path) -> list[Path]:
         _write_program(temporary)
         _copy_detector(temporary / run.DETECTOR_FOLDER)
         _write_poses(temporary / POSES_FOLDER, target)
+        if others := sorted(_files(folder) - _files(temporary)):
+            raise MotionTransferError(
+                f"--output: {folder}: has {', '.join(others)}, which this export does not write; "
+                "move or delete that, or choose another folder"
+            )
     networks = sorted(folder.glob("*.onnx")) or [folder / ARRAYS_FILE]
     return [*networks, *sorted((folder / POSES_FOLDER).glob("*"))]
+
+
+def _files(folder: Path) -> set[str]:
+    """Names of a bundle's files, but for the copies of this package's modules."""
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {path.as_posix() for path in files if path.parts[0] != "motiontransfer"}
 
 
 def _check_exportable(folder: Path, libraries: Sequence[str]) -> None:

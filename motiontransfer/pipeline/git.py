@@ -22,15 +22,13 @@ def git(root: Path, *arguments: str, stdin: str = "") -> str:
         return ""
     if shutil.which("git") is None:
         raise GitError(f"git is not installed here; {_REMEDY}")
-    done = subprocess.run(
-        ["git", "-C", str(root), *arguments], input=stdin, capture_output=True, encoding="utf-8",
-        check=False,
-    )  # fmt: skip
+    command = ["git", "-C", str(root), *arguments]
+    done = subprocess.run(command, input=stdin.encode(), capture_output=True, check=False)
     says_no = done.returncode == 1 and not done.stderr
     if done.returncode and not says_no:
-        reason = one_line(done.stderr).removeprefix("fatal: ")
+        reason = one_line(done.stderr.decode()).removeprefix("fatal: ")
         raise GitError(f"git {arguments[0]}: {reason}; {_REMEDY}")
-    return done.stdout
+    return done.stdout.decode()  # with its own line breaks
 
 
 def has_commit(root: Path) -> bool:

@@ -343,11 +343,22 @@ def import_people(folder: Path, clip: Path, *, layout: ImportFormat) -> list[Peo
         KeypointsError: a frame is missing, the files have another layout, or the coordinates are
             not pixels of the video.
     """
-    framing = read_clip(clip).framing
-    shown = read_source_frames(clip)
+    decoded, shown = read_clip(clip), read_source_frames(clip)
     found = _READERS[layout](folder, num_frames=int(shown.max()) + 1)
-    _check_pixels(found, size=framing.source_size, source=folder)
-    return [_to_working(found[index], framing) for index in shown.tolist()]
+    height, width = decoded.framing.source_size
+    size = (width, height) if decoded.rotate % 180 else (height, width)
+    _check_pixels(found, size=size, source=folder)
+    turned = [_turned(found[index], size, decoded.rotate) for index in shown.tolist()]
+    return [_to_working(people, decoded.framing) for people in turned]
+
+
+def _turned(people: People, size: tuple[int, int], degrees: int) -> People:
+    """As the frames of (height, width) are: by quarter turns, clockwise."""
+    if degrees == 0:
+        return people
+    across = (size[0] - people[..., 1:2]).astype(np.float32)
+    turned = np.concatenate([across, people[..., :1], people[..., 2:]], axis=2)
+    return _turned(turned, (size[1], size[0]), degrees - 90)
 
 
 def _check_pixels(frames: Sequence[People], *, size: tuple[int, int], source: Path) -> None:

@@ -1,6 +1,6 @@
 """Films of a project by their content, and dances: one film's motion moved to another's person."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -181,13 +181,16 @@ def _known_film(
 
 
 def add_guide(
-    dancer: Path, me: Path | None, *, check: Callable[..., object], root: Path = Path()
-) -> str:
-    """Add films that are not there yet, and the guide to the one's dance; return its name.
+    dancer: Path, me: Path | None, *, entry_only: bool = False, root: Path = Path()
+) -> tuple[str, str, dict[str, Path]]:
+    """Add films that are not there yet, and the guide to the one's dance.
 
     Args:
         me: a film of whom it is for, whose films count as filmed; None: for anybody.
-        check: called with the new films by name, and as `targets` with those of `me`.
+        entry_only: enter the films where they are, and leave DVC alone.
+
+    Returns:
+        Its name, that of the dance's video, and the files of new videos by name.
 
     Raises:
         MissingFileError: no such film, or no films.yaml.
@@ -205,9 +208,9 @@ def add_guide(
             target, found = _known_film(me, videos, is_target=True, other=source)
             films[target] = found
         new = {name: file for name, file in films.items() if name not in videos}
-        check(new, targets=new.keys() - {source})
+        add = partial(add_video, crop="auto", role="source", entry_only=entry_only, root=root)
         for name, file in new.items():
-            add_video(file, name=name, subject=name, crop="auto", role="source", root=root)
+            add(file, name=name, subject=name)
         videos = load_videos(root)
         entry = Guide(
             source=source, source_subject=videos[source].subject, target=videos[target].subject
@@ -215,12 +218,12 @@ def add_guide(
         guides = load_pairs("guides", root)
         for name, known in guides.items():
             if known == entry:
-                return name
+                return name, source, new
         wanted = source if me is None else f"{valid_name(entry.target)}_for_{valid_name(source)}"
         name = free_name(valid_name(wanted), guides)
         params = read_text(root / FILMS_FILE)
         write_text(root / FILMS_FILE, add_entry(params, "guides", name, entry.model_dump()))
-        return name
+        return name, source, new
 
 
 def take_back(dance: Dance, *, root: Path = Path()) -> None:

@@ -55,7 +55,9 @@ def settle(root: Path) -> list[str]:
 def merge(base: str, ours: str, theirs: str, *, root: Path) -> str | None:
     """The merged text; None where both sides have changed an entry of films.yaml in two ways."""
     is_films = any(re.search(rf"^\ufeff?{FILMS}:", text, re.MULTILINE) for text in (ours, theirs))
-    return _merged_films(base, ours, theirs) if is_films else _merged_lock(base, ours, theirs, root)
+    if is_films:
+        return _merged_films(base, ours, theirs)
+    return _merged_lock(*(text.replace("\r\n", "\n") for text in (base, ours, theirs)), root)
 
 
 def _merged_lock(base: str, ours: str, theirs: str, root: Path) -> str:
@@ -134,7 +136,7 @@ def main(base: str, ours: str, theirs: str, path: str = "") -> int:
         path: of the file in git's repository, in whose folder the project is.
     """
     try:
-        texts = (Path(path).read_text(encoding="utf-8") for path in (base, ours, theirs))
+        texts = (Path(path).read_bytes().decode() for path in (base, ours, theirs))
         merged = merge(*texts, root=Path(path).parent)
     except (
         MotionTransferError,
@@ -147,7 +149,7 @@ def main(base: str, ours: str, theirs: str, path: str = "") -> int:
         merged = None
     if merged is None:  # as git without a driver
         return subprocess.call(["git", "merge-file", ours, base, theirs])
-    Path(ours).write_text(merged, encoding="utf-8", newline="\n")
+    Path(ours).write_bytes(merged.encode())
     return 0
 
 

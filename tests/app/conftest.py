@@ -56,9 +56,9 @@ def uploads(tmp_path_factory) -> list[Path]:
 def served(project):
     running = []
 
-    def start(*options, port="0"):
+    def start(*options, port="0", sees=""):
         command = ("motiontransfer", "app", "--no-open", "--port", port, *options)
-        environment = isolated_environment(project.parent)
+        environment = {**isolated_environment(project.parent), "TEST_SEES_SOMEBODY": sees}
         server = started("python", "-m", *command, cwd=project, env=environment)
         said = server.stdout.readline()
         if not said.startswith("http://127.0.0.1:"):

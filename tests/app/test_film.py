@@ -53,7 +53,7 @@ def test_the_film_and_the_poses_of_a_guide_are_shown():
 
 
 @pytest.mark.slow
-def test_one_films_oneself_and_a_film_of_nobody_is_refused(served, shown, project):
+def test_one_films_oneself_and_a_film_of_nobody_is_not_entered(served, shown, project):
     """The browser draws its camera's pictures, which show nobody."""
     write_keypoints(project / "artifacts/keypoints/ben/waltz.parquet", standing(9))
     films = project / "films.yaml"
@@ -78,5 +78,6 @@ def test_one_films_oneself_and_a_film_of_nobody_is_refused(served, shown, projec
         expect(told).to_have_text(re.compile(r"MB are recorded"))
         page.get_by_role("button", name="Add the film").click()
         expect(page.locator(".fault").last).to_contain_text("nothing was added", timeout=SOON)
-    assert not [*project.glob("data/videos/me.*")]
+        expect(page.get_by_text("The recording is kept: data/videos/me.")).to_be_visible()
+    assert [*project.glob("data/videos/me.*")]
     assert "subject: me" not in films.read_text()

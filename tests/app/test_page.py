@@ -51,8 +51,8 @@ def test_a_photo_is_taken_after_a_countdown(served, shown, uploads, project):
     assert not [*project.glob("data/videos/*")]
 
 
-def test_the_whole_way_from_two_films_to_the_result(served, shown, uploads, project):
-    _, address = served()
+def test_the_whole_way_from_two_films_over_a_stop_to_the_result(served, shown, uploads, project):
+    _, address = served(sees="somebody")
     with shown(address) as page:
         drop(page, *uploads)
         forecast = re.compile(r"7 stages, about [\d.]+ min")
@@ -68,7 +68,14 @@ def test_the_whole_way_from_two_films_to_the_result(served, shown, uploads, proj
                 expect(each.locator(".bar")).to_be_visible(timeout=SOON)
                 expect(each.get_by_text("A first look")).to_be_visible()
             assert other.evaluate("document.documentElement.scrollWidth") <= 390
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator(".fault")).to_contain_text("Stopped. Nothing is lost", timeout=SOON)
         (project / "go").touch()
+        page.reload()
+        for index, name in enumerate(("the_dance", "IMG_42")):
+            choose(page, index, name)
+        expect(page.locator(".cards")).to_contain_text("stages, about", timeout=SOON)
+        page.get_by_role("button", name="Make").click()
         expect(page.get_by_text("The result")).to_be_visible(timeout=SOON)
         expect(page.get_by_text("The dance", exact=True)).to_be_visible()
         expect(page.get_by_text("Done.").first).to_be_visible(timeout=SOON)
@@ -78,30 +85,13 @@ def test_the_whole_way_from_two_films_to_the_result(served, shown, uploads, proj
         assert popup.value.url.startswith(f"{address}/project/results/IMG_42_as_the_dance/report")
         page.get_by_role("tab", name="People").click()
         expect(page.locator("#people")).to_contain_text("✓ done")
-
-
-def test_cancel_stops_and_make_goes_on(served, shown, uploads, project):
-    _, address = served()
-    with shown(address) as page:
-        drop(page, *uploads)
-        make(page)
-        expect(page.get_by_text("The newest sample")).to_be_visible(timeout=SOON)
-        page.get_by_role("button", name="Cancel").click()
-        expect(page.locator(".fault")).to_contain_text("Stopped. Nothing is lost", timeout=SOON)
-        (project / "go").touch()
-        page.reload()
-        for index, name in enumerate(("the_dance", "IMG_42")):
-            choose(page, index, name)
-        expect(page.locator(".cards")).to_contain_text("stages, about", timeout=SOON)
-        page.get_by_role("button", name="Make").click()
-        expect(page.get_by_text("Done.").first).to_be_visible(timeout=SOON)
     assert (project / "trained").read_text() == "1\n"
 
 
 def test_a_click_adds_a_transfer_to_the_queue_and_two_results_are_compared(
     served, shown, uploads, project, tmp_path
 ):
-    _, address = served()
+    _, address = served(sees="somebody")
     third = film_actor(tmp_path / "eve.mkv", "ada", num_frames=26)
     (project / "go").touch()
     with shown(address) as page:
@@ -124,7 +114,7 @@ def test_a_server_that_is_killed_and_started_again_goes_on(
     served, shown, uploads, project, tmp_path
 ):
     film = film_actor(tmp_path / "film.mkv", "ben", num_frames=20)
-    server, address = served()
+    server, address = served(sees="somebody")
     with shown(address) as page:
         drop(page, *uploads)
         make(page)
@@ -136,7 +126,7 @@ def test_a_server_that_is_killed_and_started_again_goes_on(
         expect(page.get_by_text("IMG_42 performs film: waiting")).to_be_visible(timeout=SOON)
     server.send_signal(signal.SIGKILL)
     server.communicate()
-    _, address = served()
+    _, address = served(sees="somebody")
     with shown(address) as page:
         expect(page.locator(".bar")).to_be_visible(timeout=SOON)
         page.get_by_role("tab", name="People").click()
@@ -148,10 +138,18 @@ def test_a_server_that_is_killed_and_started_again_goes_on(
     assert (project / "trained").read_text() == "1\n"
 
 
-def test_what_a_terminal_runs_is_said(served, shown, project):
+def test_what_is_no_video_and_what_a_terminal_runs_is_said(served, shown, tmp_path, project):
+    letter = tmp_path / "letter.mp4"
+    letter.write_text("Dear all")
     _, address = served()
+    with pytest.raises(pytest.fail.Exception, match=f"the page is open already: {address}"):
+        served()
     (project / "stages.py").write_text("input()")
     with shown(address) as page:
+        page.get_by_role("button", name="Make").click()
+        expect(page.get_by_text("Choose both: ").last).to_be_visible(timeout=SOON)
+        page.locator("input[type=file]").first.set_input_files(letter)
+        expect(page.get_by_text(re.compile("^letter.mp4: "))).to_be_visible(timeout=SOON)
         expect(page.get_by_text("Nothing runs.")).to_be_visible(timeout=SOON)
         stage = [sys.executable, "-m", "stages", "train_gan", "ada"]
         with subprocess.Popen(stage, cwd=project, stdin=subprocess.PIPE) as process:
@@ -159,17 +157,6 @@ def test_what_a_terminal_runs_is_said(served, shown, project):
             expect(said).to_be_visible(timeout=SOON)
             process.communicate(b"\n")
         expect(page.get_by_text("Nothing runs.")).to_be_visible(timeout=SOON)
-
-
-def test_what_is_no_video_is_refused_in_a_sentence(served, shown, tmp_path, project):
-    letter = tmp_path / "letter.mp4"
-    letter.write_text("Dear all")
-    _, address = served()
-    with shown(address) as page:
-        page.get_by_role("button", name="Make").click()
-        expect(page.get_by_text("Choose both: ").last).to_be_visible(timeout=SOON)
-        page.locator("input[type=file]").first.set_input_files(letter)
-        expect(page.get_by_text(re.compile("^letter.mp4: "))).to_be_visible(timeout=SOON)
     assert not (project / "data").exists()
 
 
@@ -235,9 +222,3 @@ def test_an_address_that_is_not_this_machines_is_refused(project, monkeypatch):
     monkeypatch.chdir(project)
     with pytest.raises(MotionTransferError, match=r"^--host: cannot listen at 192\.0\.2\.1: "):
         serve(host="192.0.2.1", opens=False)
-
-
-def test_a_second_server_of_a_project_says_where_the_first_is(served, project):
-    _, address = served()
-    with pytest.raises(pytest.fail.Exception, match=f"the page is open already: {address}"):
-        served()

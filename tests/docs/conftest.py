@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.clone import copy_all
+from tests.clone import copy_all, recorded
 from tests.docs.pages import run
 
-ALSO_COPIED = (".dvc/config", ".dvc/.gitignore", "README.md", "pyproject.toml")
-ALSO_COPIED += ("docs", "examples", "presets")
+ALSO_COPIED = (".dvc/.gitignore", "README.md", "pyproject.toml", "docs", "examples", "presets")
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +16,7 @@ def finished_project(tiny_run, tmp_path_factory) -> Path:
     """After one `dvc repro` and a commit; READ ONLY: a test works in a copy of it."""
     root = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("finished") / "project"))
     copy_all(ALSO_COPIED, root)
+    (root / ".dvc/config").write_text(recorded(".dvc/config"))  # without remotes
     for command in (
         "git init -q -b main",
         "git add -A",

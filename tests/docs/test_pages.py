@@ -16,7 +16,7 @@ from benchmarks.record import with_figures, with_headline
 from motiontransfer.cli.app import app
 from motiontransfer.core.params import Guide, Transfer
 from stages.check_params import SECTIONS, VideoParams
-from tests.clone import COMMITTED, ROOT
+from tests.clone import ROOT, recorded
 from tests.project_files import SHIPPED
 
 PARAMS = yaml.safe_load(SHIPPED["params.yaml"])
@@ -72,13 +72,13 @@ def test_commands_and_options_that_pages_and_messages_name_exist():
 
 def test_the_first_table_and_the_headline_in_git_are_those_of_the_recorded_demo():
     page = (ROOT / "README.md").read_text()
-    recorded = json.loads((ROOT / "docs/demo.json").read_text())
-    headline = json.loads((COMMITTED / "results/ada_as_ben/metrics.json").read_text())
+    figures = json.loads((ROOT / "docs/demo.json").read_text())
+    headline = json.loads(recorded("results/ada_as_ben/metrics.json"))
     for region in ("person", "face", "hands"):
-        assert headline[f"truth_{region}"] == recorded["truth"]["ours"][region]["likeness"]
-    assert with_figures(page, recorded) == page
-    recorded["truth"]["ours"]["face"]["likeness"] = 0.1234
-    assert "| likeness, face | 0.123 | " in with_figures(page, recorded)
+        assert headline[f"truth_{region}"] == figures["truth"]["ours"][region]["likeness"]
+    assert with_figures(page, figures) == page
+    figures["truth"]["ours"]["face"]["likeness"] = 0.1234
+    assert "| likeness, face | 0.123 | " in with_figures(page, figures)
     tutorial = (ROOT / "docs/tutorial.md").read_text()
     assert with_headline(tutorial, headline) == tutorial
     assert '"person": 0.1234,' in with_headline(tutorial, {**headline, "person": 0.1234})

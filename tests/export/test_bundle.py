@@ -351,6 +351,13 @@ def test_who_is_not_trained_is_exported_as_a_puppet_alone(tmp_path, monkeypatch)
     write_statistics(Path("artifacts/statistics/ada.json"), statistics_of(dance(12, size=SIZE)))
     appearance = puppet_of(dance(4, size=FULL_SIZE), [0, 3]).appearance
     write_appearance(Path("artifacts/models/ada/appearance.safetensors"), appearance)
+    own = Path("ada/mine.json")
+    assert export_target("ada", Path("ada")) == [Path("ada/arrays.npz")]
+    own.write_text("{}")
+    with pytest.raises(errors.MotionTransferError, match=r"ada: has mine\.json, which"):
+        export_target("ada", Path("ada"))
+    assert own.read_text() == "{}"
+    own.unlink()
     assert export_target("ada", Path("ada")) == [Path("ada/arrays.npz")]
     assert not has_networks(Path("ada"))
     exported = open_appearance(Path("ada"))

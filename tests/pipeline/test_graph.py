@@ -16,10 +16,10 @@ from motiontransfer.core.stages import STAGES
 from motiontransfer.core.storage import replacing, replacing_folder, source_digests
 from stages import check_params
 from stages.code import stage_modules
-from tests.clone import COMMITTED, ROOT, copy_all
+from tests.clone import ROOT, SHIPPED, copy_all, recorded
 from tests.project_files import read_sections, write_sections
 
-PARAMS = read_sections(COMMITTED)
+PARAMS = read_sections(SHIPPED)
 
 
 FILES = ("dvc.yaml", "params.yaml", "films.yaml", "demo/dvc.yaml", "demo/params.yaml")
@@ -60,14 +60,14 @@ LOCKS = {"": "dvc.lock", "demo/": "demo/dvc.lock"}
 
 def test_the_record_in_git_is_of_the_default_graph(default_graph):
     """Made by `python -m benchmarks.record`; what the code was then may differ."""
-    recorded = {
+    of_record = {
         f"{folder}{name}": stage
         for folder, lock in LOCKS.items()
-        for name, stage in yaml.safe_load((COMMITTED / lock).read_text())["stages"].items()
+        for name, stage in yaml.safe_load(recorded(lock))["stages"].items()
     }
-    assert recorded.keys() == default_graph.keys()
+    assert of_record.keys() == default_graph.keys()
     for name, stage in default_graph.items():
-        lock = recorded[name]
+        lock = of_record[name]
         assert lock["cmd"] == stage.cmd, name
         assert {dep["path"] for dep in lock["deps"]} == files_of(stage), name
         assert {out["path"] for out in lock["outs"]} == {out.def_path for out in stage.outs}, name
@@ -147,7 +147,7 @@ def test_params_that_dvc_leaves_out_of_its_search_for_past_runs_are_in_a_file(gr
             section, _, own = listed.partition(".")
             keys = {own} if own else set(PARAMS.get(section) or ())
             assert not keys & left_out or name == "decode", listed
-    film = yaml.safe_load((COMMITTED / "demo/params.yaml").read_text())
+    film = yaml.safe_load((ROOT / "demo/params.yaml").read_text())
     assert not left_out & {key for section in film.values() for key in section}
 
 

@@ -26,10 +26,13 @@ FORGOTTEN = (
 )
 
 
-def start(root):
-    command = Path(sys.executable).with_name("motiontransfer"), "repro", "--jobs", "2"
+SLOWLY = Path(sys.executable).with_name("motiontransfer")
+"""Its stages load all libraries, so that there is time to stop them."""
+
+
+def start(root, program=SLOWLY):
     environment = environment_of(root) | {"PYTHONPATH": str(root)}
-    return started(*command, cwd=root, env=environment)
+    return started(program, "repro", "--jobs", "2", cwd=root, env=environment)
 
 
 def wait_for_log(root, stage, text):
@@ -90,7 +93,7 @@ def test_two_jobs_make_what_one_makes_also_after_an_interrupt_and_a_kill(tiny_ru
     assert "fit_normalization@ben is done" in told
     assert "not run: train_face_gan@ada, " in told
 
-    told, _ = start(root).communicate()
+    told, _ = start(root, "motiontransfer").communicate()
     assert told.endswith("Data and pipelines are up to date.\n"), told
     assert recorded(root) == recorded(tiny_run)
     assert page(root) == page(tiny_run)

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -288,12 +289,13 @@ def test_missing_files_are_named(tmp_path, read, names, named):
 SOURCE_SIZE = (240, 320)
 
 
-def write_clip(folder, shown, *, crop=(0, 0, 320, 240), size=(120, 160)):
+def write_clip(folder, shown, *, crop=(0, 0, 320, 240), size=(120, 160), rotate=0):
     """A clip without frames: imports need none."""
     folder.mkdir()
     (folder / "frames.mkv").touch()
-    clip = clip_in(folder, fit_framing(SOURCE_SIZE, crop, size=size), len(shown))
-    write_description(folder, clip, source={})
+    turned = SOURCE_SIZE[::-1] if rotate % 180 else SOURCE_SIZE
+    clip = clip_in(folder, fit_framing(turned, crop, size=size), len(shown))
+    write_description(folder, replace(clip, rotate=rotate), source={})
     write_index(
         folder / "index.parquet",
         frame_rate=Fraction(25),
@@ -328,6 +330,16 @@ def test_people_move_through_the_crop(tmp_path):
             expected = ((before[0] - 60) / 2 + 30, (before[1] - 40) / 2)  # 80x200 is 40x100 now
             assert (x, y) == pytest.approx(expected, rel=1e-5)
     assert (people[..., 2] > 0).sum() == len(set(BODY_25) & set(HOLISTIC.joints))
+
+
+@pytest.mark.parametrize("rotate", [90, 180, 270])
+def test_people_turn_with_their_film(tmp_path, rotate):
+    x, y = place_of("nose", x=100)[:2]
+    turned = {90: (240 - y, x), 180: (320 - x, 240 - y), 270: (y, 320 - x)}[rotate]
+    width, height = (320, 240) if rotate == 180 else (240, 320)
+    how = {"crop": (0, 0, width, height), "size": (height, width), "rotate": rotate}
+    (people,) = imported(tmp_path, [{"x": 100}], **how)
+    assert people[0, NOSE, :2].tolist() == pytest.approx(turned)
 
 
 def test_joints_outside_the_crop_are_missing(tmp_path):

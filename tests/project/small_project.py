@@ -6,9 +6,8 @@ from pathlib import Path
 
 import dvc.repo  # noqa: F401 - its logging keeps the stderr of its import: not one test's
 
-from tests.films import MIDDLE
-from tests.people import detects, everyone, person
 from tests.project_files import SHIPPED, read_films
+from tests.seen import see_somebody
 
 
 def small_project(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
@@ -42,10 +41,5 @@ def project_of_films(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
     """One with these params, as the working directory; a person is found in each film."""
     small_project(root, {".gitignore": "/data/videos/*.mkv\n", **SHIPPED, **files}, monkeypatch)
     monkeypatch.chdir(root)
-    monkeypatch.setattr("motiontransfer.project.video_check._detect_people", detects(MIDDLE))
-    monkeypatch.setattr("motiontransfer.project.video_check._detect_person", detects(MIDDLE))
-    in_picture = everyone(person())
-    monkeypatch.setattr(
-        "motiontransfer.project.video_check._detect_in_picture", lambda *_, **__: in_picture
-    )
+    see_somebody(monkeypatch.setattr)
     return root

@@ -1,5 +1,4 @@
 import os
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -173,7 +172,7 @@ def test_a_failure_leaves_all_as_it_was(films, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         add_dance(*films)
     assert files() == before
-    for add_both in (add_dance, partial(add_guide, check=dict)):
+    for add_both in (add_dance, add_guide):
         with pytest.raises(MissingFileError, match=r"nowhere\.mp4: no such file; expected a vide"):
             add_both(films[0], Path("nowhere.mp4"))
         assert files() == before
@@ -217,24 +216,22 @@ def test_one_dance_for_all_targets_and_all_dances_for_one(films, tmp_path):
 
 
 def test_a_guide_is_entered_once_with_the_films_it_needs(films):
-    name = add_guide(films[0], None, check=dict)
+    name, *_ = add_guide(films[0], None)
     (entry,) = params()["guides"].values()
     assert entry == {"source": name, "source_subject": name, "target": name}
     assert params()["subjects"] == ["ben", name]
     assert params()["targets"] == []
     before = files()
-    assert add_guide(films[0], None, check=dict) == name
+    assert add_guide(films[0], None) == (name, name, {})
     assert files() == before
-    with pytest.raises(ZeroDivisionError):
-        add_guide(*films, check=lambda new, targets: 1 / (len(new) - len(targets)))
-    assert files() == before
-    mine = add_guide(*films, check=dict)
+    mine, source, new = add_guide(*films)
+    assert (source, new) == (name, {"film_00008": films[1]})
     assert mine.startswith("film_00008_for_WhatsApp_Video")
     assert params()["guides"][mine] == {**entry, "target": "film_00008"}
 
 
 def test_a_guide_goes_with_its_dance_and_with_whom_it_is_for(films):
-    dance, mine = add_guide(films[0], None, check=dict), add_guide(*films, check=dict)
+    dance, mine = (add_guide(films[0], me)[0] for me in (None, films[1]))
     remove_video(removal_of("film_00008"))
     assert [*params()["guides"]] == [dance] != [mine]
     remove_video(removal_of(dance))

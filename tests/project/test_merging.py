@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from motiontransfer.project.merging import main, merge
-from tests.clone import COMMITTED, ROOT
+from tests.clone import ROOT, recorded
 from tests.project_files import SHIPPED, films_text
 
-LOCK = (COMMITTED / "dvc.lock").read_text()
+LOCK = recorded("dvc.lock")
 BASE = films_text(
     "videos:\n  a: {path: a}  # hers\n  b: {path: b}\nsubjects: [a, b]\ntransfers: {}\n"
 )
@@ -62,12 +62,20 @@ def test_of_an_entry_that_both_have_made_that_is_kept_whose_outputs_are_here(tmp
     assert (tmp_path / "ours").read_text() == lock(x=here)
 
 
-@pytest.mark.parametrize("bom", ["", "\ufeff"])
-def test_films_of_both_sides_are_kept_with_our_comments(bom):
+@pytest.mark.parametrize(("bom", "line_break"), [("", "\n"), ("\ufeff", "\r\n")])
+def test_films_of_both_sides_are_kept_with_our_comments_and_line_breaks(
+    bom, line_break, tmp_path, monkeypatch
+):
     ours = BASE.replace("    b:", "    mine: {path: mine}\n    b:").replace("[a, b]", "[a, b, m]")
     theirs = BASE.replace("    b: {path: b}\n", "    new: {path: n}\n").replace("[a, b]", "[a, n]")
-    merged = merge(BASE, bom + ours, theirs, root=Path())
+    texts = {"base": BASE, "ours": bom + ours.replace("\n", line_break), "theirs": theirs}
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text.encode())
+    monkeypatch.chdir(tmp_path)
+    assert main(*texts) == 0
+    merged = Path("ours").read_bytes().decode()
     assert merged.startswith(bom)
+    assert merged.count(line_break) == merged.count("\n")
     assert films(merged) == {
         "videos": {"a": {"path": "a"}, "mine": {"path": "mine"}, "new": {"path": "n"}},
         "subjects": ["a", "m", "n"],

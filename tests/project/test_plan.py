@@ -6,7 +6,7 @@ import pytest
 from motiontransfer.core.stages import STAGES
 from motiontransfer.pipeline import plan as module
 from motiontransfer.pipeline.plan import forecast, format_forecast, scratch_project
-from tests.clone import COMMITTED
+from tests.clone import SHIPPED
 from tests.project.small_project import small_project
 from tests.project_files import read_sections, write_sections
 
@@ -14,7 +14,7 @@ from tests.project_files import read_sections, write_sections
 @pytest.fixture
 def params(tmp_path, monkeypatch):
     """Write params with changes, of a dancer of 100 and two films of a target of 200 frames."""
-    content = read_sections(COMMITTED)
+    content = read_sections(SHIPPED)
     subjects = {"dancer": "dancer", "me": "ada", "me_2": "ada"}
     transfer = {"source": "dancer", "source_subject": "dancer", "target": "ada", "truth": "none"}
     content |= {

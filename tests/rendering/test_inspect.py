@@ -22,7 +22,7 @@ from motiontransfer.rendering.inspect import (
 )
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.video.frame_store import FrameStore
-from tests.clone import COMMITTED
+from tests.clone import SHIPPED
 from tests.films import add_clip, film
 from tests.people import (
     RATE,
@@ -113,7 +113,7 @@ def test_a_path_that_will_be_shortened_is_told_before():
     walk = Drawn(replace(person(path), image_size=(256, 1000)), 0)
     target = [Drawn(standing(20), 0)]
     how = {
-        name: load_section(section, name, path=COMMITTED / "params.yaml")
+        name: load_section(section, name, path=SHIPPED / "params.yaml")
         for name, section in (
             ("normalization", NormalizationParams),
             ("fit_normalization", FitNormalizationParams),

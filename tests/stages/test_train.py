@@ -194,7 +194,7 @@ def start():
 
 @pytest.mark.slow
 def test_two_processes_that_the_stage_starts_stop_and_go_on_together(warm):
-    of_two = {"steps": 60, "batch_size": 2, "devices": 2}
+    of_two = {"steps": 24, "batch_size": 2, "devices": 2}
     project.write_params(train_gan=project.TRAIN_GAN | of_two)
     project.add_target()
     stopped = start()
@@ -210,7 +210,7 @@ def test_two_processes_that_the_stage_starts_stop_and_go_on_together(warm):
     assert resumed.returncode == 0, news
     assert news.count("runs on the CPU, threads: 1, 32-true, 2 processes\n") == 1
     assert news.count("resuming at step") == 1
-    assert news.count("60 steps in ") == 1
+    assert news.count("24 steps in ") == 1
     assert on_disk.read_generator(Path("artifacts/models/ada/generator.safetensors"))
     assert Path("artifacts/metrics/train_gan/ada.json").exists()
     assert not list(Path("checkpoints/train_gan/ada").iterdir())
