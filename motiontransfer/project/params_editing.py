@@ -23,6 +23,7 @@ from motiontransfer.core.params import (
     FILM_SECTIONS,
     FILMS,
     PARAMS_FILE,
+    SHIPPED_FILE,
     load_films,
     load_params,
     read_sections,
@@ -32,9 +33,6 @@ from motiontransfer.core.storage import params_lock, write_text
 PRESETS_FOLDER = Path("presets")
 DEFAULT = "default"
 """The preset that is params.yaml as it is shipped."""
-
-SHIPPED_FILE = Path(__file__).with_name("params.yaml")
-"""A copy of the project's params.yaml, from which presets are differences."""
 
 _LINES = r"(?:(?!<{7} |\|{7} |={7}\n|>{7} ).*\n)*"
 _OF_ONE_SIDE = re.compile(
