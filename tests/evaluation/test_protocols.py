@@ -274,7 +274,7 @@ def test_where_somebody_stands_does_not_count(with_truth):
     truth = with_truth.metrics["truth"]
     for system in ("ours", "nearest_neighbours"):
         assert truth[system]["pose_distance_px"]["all"] == 0
-        assert truth[system]["hands"]["likeness"] > 0.99
+        assert truth[system]["hands"]["likeness"] > 0.95
     assert 0 < truth["ours"]["person"]["l1"] <= 2 < truth["ours"]["frame"]["l1"]
 
 
