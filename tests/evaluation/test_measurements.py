@@ -34,9 +34,7 @@ def test_metrics_json_is_a_pivot(found):
             "skipped_frames": {"face": {"not_detected": 1}},
             "ours": {"face": {"ssim": None}},
         },
-        "detection": {
-            "ours": {"pose_error_px": {"all": 2.0}, "missed_detections": {"body": 0.5}}
-        },
+        "detection": {"ours": {"pose_error_px": {"all": 2.0}, "missed_detections": {"body": 0.5}}},
         "temporal": {"warping_error": {"ours": 0.5}},
         "trace": {"ours": 0.1235},
     }
