@@ -27,7 +27,7 @@ from benchmarks.machine import markdown_table
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.layout import counts_file, measurements_file
 from motiontransfer.evaluation.measurements import nested, read_measurements
-from motiontransfer.project.params_editing import preset_changes
+from motiontransfer.project.presets import with_preset
 from motiontransfer.report.compare import Revision
 
 VARIANTS_FILE = Path("benchmarks/ablation.yaml")
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def _run(experiment: str, content: Mapping[str, dict], variant: Mapping[str, dict]) -> None:
-    preset = preset_changes(str(variant["preset"])) if "preset" in variant else []
+    preset = with_preset(str(variant["preset"]))[1] if "preset" in variant else []
     values = {change.key: yaml.safe_load(change.new) for change in preset}
     values |= {**content["params"], **variant.get("params", {})}
     values["train_gan.steps"] = round(content["steps"] / variant.get("step_cost", 1.0))

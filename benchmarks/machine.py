@@ -117,18 +117,22 @@ def machine() -> dict[str, object]:
     """CPU, GPU, commit and versions."""
     info = Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else ""
     fields = dict(re.findall(r"^(model name|flags)\s*: (.*)$", info, re.MULTILINE))
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        **{"cwd": Path(__file__).parent, "check": True, "capture_output": True, "text": True},
-    ).stdout.strip()
     return {
         "cpu": fields.get("model name") or platform.processor(),
         "cores": psutil.cpu_count(),
         "bf16": bool({"avx512_bf16", "amx_bf16"} & set(fields.get("flags", "").split())),
         "gpu": torch.cuda.get_device_name() if choose_accelerator() == "cuda" else None,
-        "commit": commit,
+        "commit": commit_of(Path(__file__).parent),
         "versions": {
             "python": platform.python_version(),
             **{package: version(package) for package in _PACKAGES if find_spec(package)},
         },
     }
+
+
+def commit_of(folder: Path) -> str:
+    """Commit of a checkout, with `-dirty` where it was changed since."""
+    return subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        **{"cwd": folder, "check": True, "capture_output": True, "text": True},
+    ).stdout.strip()

@@ -37,7 +37,7 @@ from motiontransfer.evaluation.frames import all_regions
 from motiontransfer.evaluation.image_metrics import frame_metrics
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.models.weights import read_tensors, write_tensors
-from motiontransfer.project.params_editing import apply_preset
+from motiontransfer.project.presets import apply_preset
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.rendering.frame import render_poses
 from motiontransfer.rendering.renderer import load_renderer
@@ -79,7 +79,7 @@ def main() -> None:
 
 def measure(preset: str, kept: Path) -> Iterator[dict[str, object]]:
     """Train a preset in the project of the current folder; a row for each state that is kept."""
-    subprocess.run(["git", "checkout", "-q", "params.yaml"], check=True)
+    subprocess.run(["git", "checkout", "-q", "params.yaml", "films.yaml"], check=True)
     apply_preset(preset)
     steps = load_section(TrainGanParams, "train_gan").steps
     every = max(steps // 16, 1)

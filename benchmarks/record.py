@@ -2,10 +2,13 @@
 
     uv run python -m benchmarks.record   # then look at `git diff`, and commit
 
-dvc.lock, demo/dvc.lock and the metrics are those of one whole run, docs/ has its figures and its
-contact sheet: after the README's command `dvc metrics diff` compares a user's run with them.
+dvc.lock, demo/dvc.lock and the metrics are those of one whole run, README and docs/ have its
+figures and its contact sheet: after the README's command `dvc metrics diff` compares a user's run
+with them.
 """
 
+import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -47,6 +50,9 @@ def main() -> None:
     sheet.save("docs/contact_sheet.jpg", quality=90)
     readme = Path("README.md")
     readme.write_text(with_figures(readme.read_text(encoding="utf-8"), found), encoding="utf-8")
+    tutorial, metrics = Path("docs/tutorial.md"), Path("results", TRANSFER, "metrics.json")
+    page = with_headline(tutorial.read_text(encoding="utf-8"), json.loads(metrics.read_bytes()))
+    tutorial.write_text(page, encoding="utf-8")
 
 
 def with_figures(page: str, found: dict) -> str:
@@ -58,6 +64,15 @@ def with_figures(page: str, found: dict) -> str:
         (row,) = (index for index, line in enumerate(lines) if line.startswith(f"| {title} |"))
         lines[row] = f"| {' | '.join([title, *values])} |"
     return "\n".join(lines)
+
+
+def with_headline(page: str, headline: dict) -> str:
+    """The page with these figures in lines of `metrics.json` that it shows."""
+
+    def line(shown: re.Match) -> str:
+        return f'  "{shown[1]}": {headline[shown[1]]}'
+
+    return re.sub(r'^  "(\w+)": [\d.]+', line, page, flags=re.MULTILINE)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ ENTRIES = {  # keys of entries in films.yaml
     "videos.path": "the video file, or the folder with it and its imported keypoints",
     "videos.subject": "the person in it; one of `subjects`",
     "videos.crop": "region: all, around the person, or `[x0, y0, x1, y1]` in pixels",
+    "videos.rotate": "degrees clockwise, of a picture that is on its side or upside down",
     "videos.detector": "overrides `detect_keypoints.detector`",
     "videos.person": "which of several people in view: see [Poses](poses.md)",
     "transfers.source": "the video whose motion is used; one of `videos`",
@@ -49,7 +50,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 
 def params_reference() -> str:
     """One table per section of films.yaml and params.yaml: key, values, default, meaning."""
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "motiontransfer/project/params.yaml").read_text(encoding="utf-8")
     meanings = ENTRIES | comments(text)
     by_key = {key.rpartition(".")[2]: meaning for key, meaning in reversed(meanings.items())}
     parts = []

@@ -6,7 +6,7 @@ editing another video or key reruns nothing.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -81,16 +81,26 @@ class VideoParams(CleanEntry, DetectEntry, DecodeEntry):
 
 
 def main() -> None:
-    """Raise one error that lists every fault; if there is none, write the sections of results."""
+    """Refuse params with a fault; if there is none, write the sections of results."""
+    check()
+    write_json(layout.PARAMS_CHECKED_FILE, {"names_fit_together": True})
+    write_video_params()
+    results = {name: params for name, params in load_params().items() if affects_results(name)}
+    write_checked_json(layout.PARAMS_OF_RESULTS_FILE, results)
+
+
+def check() -> None:
+    """Check params.yaml and films.yaml; commands that tell what would run ask this, too.
+
+    Raises:
+        ParamsError: a line for each fault.
+        MissingFileError: one of the two files is not there.
+    """
     of_names = (f"{FILMS_FILE}: {fault}" for fault in _together(_name_faults()))
     faults = [*of_names, *_section_faults()]
     faults = faults or [*_conflicts()]
     if faults:
         raise ParamsError("\n".join(dict.fromkeys(faults)))  # a detector's is every video's
-    write_json(layout.PARAMS_CHECKED_FILE, {"names_fit_together": True})
-    write_video_params()
-    results = {name: params for name, params in load_params().items() if affects_results(name)}
-    write_checked_json(layout.PARAMS_OF_RESULTS_FILE, results)
 
 
 def affects_results(section: str) -> bool:
@@ -108,7 +118,9 @@ def write_video_params() -> None:
     size = load_section(DecodeParams, "decode").size
     for name, video in load_section(dict[Name, VideoParams], "videos").items():
         for stage, model in _ENTRIES.items():
-            entry = video.model_dump(mode="json", include=set(model.model_fields))
+            without = set() if video.rotate else {"rotate"}  # an entry of before has the same file
+            keys = set(model.model_fields) - without
+            entry = video.model_dump(mode="json", include=keys)
             file, beside = layout.video_params_file(name, stage), {}
             if stage == "decode":
                 beside["decode.size"] = size
@@ -141,15 +153,16 @@ def _raised(checks: list[Callable[[], object]]) -> Iterator[str]:
 
 def _check_face_cycle() -> None:
     face_cycles = load_section(dict[Name, Guide], "face_cycles")
+    transfers = load_section(dict[Name, Transfer], "transfers")
     if face_cycles and load_section(TrainFaceCycleParams, "train_face_cycle").steps == 0:
         raise ParamsError(
             f"{PARAMS_FILE}: train_face_cycle.steps: expected 1 or more for the face_cycles of "
             f"{FILMS_FILE}, got 0"
         )
-    if load_section(RenderParams, "render").face == "cycle" and not face_cycles:
+    if load_section(RenderParams, "render").face == "cycle" and transfers and not face_cycles:
         raise ParamsError(
             f"{PARAMS_FILE}: render.face: cycle is trained of transfers in face_cycles of "
-            f"{FILMS_FILE} alone, and there is none; add one, or choose residual or none"
+            f"{FILMS_FILE} to targets in trained, and there is none; choose residual or none"
         )
 
 
@@ -203,31 +216,26 @@ def _name_faults() -> Iterator[str]:
     filmed = {video.subject for video in videos.values()}
     for name, video in videos.items():
         key = f"videos.{name}"
-        if video.subject not in subjects:
-            yield f"{key}.subject: unknown subject {video.subject!r}; subjects lists {subjects}"
+        yield from _unknown(f"{key}.subject", video.subject, "subjects", subjects)
         if _is_missing(video.path):
-            yield f"{key}.path: no such file: {video.path}; copy the video there"
+            yield f"{key}.path: no such file: {video.path}; copy it there, or remove-video {name}"
     for subject in subjects:
         if subject not in filmed:
             yield f"subjects: {subject!r} is in no video; name it as one's subject, or remove it"
     for target in targets:
-        if target not in subjects:
-            yield f"targets: unknown name {target!r}; subjects has {subjects}"
+        yield from _unknown("targets", target, "subjects", subjects)
     for target in trained:
-        if target not in targets:
-            yield f"trained: unknown name {target!r}; targets has {targets}"
+        yield from _unknown("trained", target, "targets", targets)
     for name, transfer in transfers.items():
         key = f"transfers.{name}"
         yield from _pair_faults(key, transfer, videos)
-        if transfer.target not in targets:
-            yield f"{key}.target: unknown name {transfer.target!r}; targets has {targets}"
+        yield from _unknown(f"{key}.target", transfer.target, "targets", targets)
         truth = transfer.truth_path
         if truth is not None and _is_missing(truth):
             yield f"{key}.truth: no such file: {truth}; `none` stands for no ground truth"
     for name, guide in guides.items():
         yield from _pair_faults(f"guides.{name}", guide, videos)
-        if guide.target not in subjects:
-            yield f"guides.{name}.target: unknown name {guide.target!r}; subjects has {subjects}"
+        yield from _unknown(f"guides.{name}.target", guide.target, "subjects", subjects)
     for name, scene in scenes.items():
         if name not in videos or videos[name].subject != scene.subject:
             yield f"scenes.{name}: expected a video and its subject; videos has {list(videos)}"
@@ -242,11 +250,14 @@ def _name_faults() -> Iterator[str]:
             elif pair != Guide(**transfers[name].model_dump(exclude={"truth"})):
                 yield f"{key}.{name}: expected the source and target of transfers.{name}"
     for name, pair in in_film.items():
-        if pair.source not in scenes:
-            yield f"in_film.{name}.source: unknown name {pair.source!r}; scenes has {list(scenes)}"
+        yield from _unknown(f"in_film.{name}.source", pair.source, "scenes", scenes)
     for name, cycle in face_cycles.items():
-        if cycle.target not in trained:
-            yield f"face_cycles.{name}.target: unknown name {cycle.target!r}; trained has {trained}"
+        yield from _unknown(f"face_cycles.{name}.target", cycle.target, "trained", trained)
+
+
+def _unknown(key: str, name: str, section: str, known: Collection[str]) -> Iterator[str]:
+    if name not in known:
+        yield f"{key}: unknown name {name!r}; {section} has {[*known]}"
 
 
 def _pair_faults(key: str, pair: Transfer | Guide, videos: Mapping[str, Video]) -> Iterator[str]:

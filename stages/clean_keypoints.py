@@ -17,6 +17,7 @@ from motiontransfer.pose.photo_advice import photo_advice
 from motiontransfer.pose.photos import is_photo
 from motiontransfer.pose.quality import (
     camera_speed,
+    degrees_to_turn,
     measure_quality,
     pairs_of_clip,
     quality_metrics,
@@ -81,11 +82,12 @@ def main(key: str) -> str:
             with_others=np.bincount(others, minlength=keypoints.num_frames) > 0,
             possible_switches=switches,
             camera_speed=camera_speed(pairs_of_clip(store, keypoints)),
+            turn=degrees_to_turn(keypoints, store[0]),
         )
         people = int((detections.frame_index == 0).sum())
         sentences = verdict(quality)
         if is_photo(keypoints):
-            sentences = photo_advice(keypoints, num_people=people)
+            sentences = photo_advice(keypoints, num_people=people, turn=quality.turn)
         plot_quality(plot, store, keypoints, quality, sentences=sentences, title=key)
     keypoints = complete(keypoints, clip.framing.content)
     write_keypoints(layout.keypoints_file(video.subject, key), keypoints)

@@ -117,8 +117,8 @@ def main(transfer: str) -> str:
         write = _write_at_once if own.in_film else _write_in_turn
         write(own, params, drawn._replace(frames=frames), signed)
     if params.background == FILM:
-        with replacing_folder(others):
-            pass
+        with replacing_folder(others) as folder:
+            (folder / "none").mkdir()  # which DVC does not keep, but of an empty folder it warns
     counts = {"frames": own.poses.num_frames, "frames_per_second": float(own.poses.frame_rate)}
     counts |= {"height": own.size[0], "width": own.size[1], **own.rendered.stand_ins}
     write_json(layout.counts_file("encode", transfer), counts)

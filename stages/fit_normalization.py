@@ -9,7 +9,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.params import load_section
 from motiontransfer.pose.keypoints import Keypoints, read_subject
-from motiontransfer.pose.photos import films_or_photos, is_photo, placed, standing_still
+from motiontransfer.pose.photos import lasting
 from motiontransfer.pose.plots import write_figure
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import (
@@ -29,18 +29,15 @@ def main(subject: str) -> str:
             f"{folder}: no keypoints; expected a video whose subject is {subject} under videos "
             "in films.yaml"
         )
-    clips = films_or_photos(clips)
-    first, *_ = clips.values()
-    if is_photo(first):
-        clips = {name: standing_still(placed(clip, first)) for name, clip in clips.items()}
+    clips = lasting(clips)
     try:
         statistics = fit_statistics(list(clips.values()), **params.model_dump())
     except StatisticsError as error:
         raise StatisticsError(f"{folder}: {error}") from error
-    file = layout.statistics_file(subject)
+    file, plot = layout.statistics_file(subject), layout.standing_plot(subject)
     write_statistics(file, statistics)
-    plot_statistics(file.with_suffix(".png"), clips, statistics, title=subject)
-    return f"{file}, and as a plot, .png"
+    plot_statistics(plot, clips, statistics, title=subject)
+    return f"{file}, and as a plot, {plot}"
 
 
 def plot_statistics(

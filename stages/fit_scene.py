@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from motiontransfer.core import layout
 from motiontransfer.core.params import DancersScene, load_section
 from motiontransfer.core.storage import replacing_folder, write_json
@@ -45,9 +47,12 @@ def _fit(video: str, subject: str, film: Path, folder: Path) -> dict[str, float]
             held_out=range(0),
             masks=Path(scratch) / "masks.parquet",
         )
-        framing = read_clip(layout.clip_folder(subject, video)).framing
+        decoded = read_clip(layout.clip_folder(subject, video))
         people = read_detections(layout.detections_file(subject, video))
         levels = folder / layout.LEVELS_FILE
-        scene, counts = fit_scene(clip, framing, people, levels, run_isolated(picture_box, film))
-    write_arrays(folder / layout.SCENE_FILE, scene._asdict(), description={})
+        rotate = 0 if film.parts[:1] == layout.RESULTS_FOLDER.parts else decoded.rotate
+        picture = run_isolated(picture_box, film, rotate=rotate)
+        scene, counts = fit_scene(clip, decoded.framing, people, levels, picture)
+    arrays = scene._replace(rotate=np.array(rotate))._asdict()
+    write_arrays(folder / layout.SCENE_FILE, arrays, description={})
     return counts

@@ -5,7 +5,8 @@ from motiontransfer.core.params import load_section
 from motiontransfer.core.tensor_files import write_no_weights
 from motiontransfer.models.faces import FaceGeneratorConfig
 from motiontransfer.models.weights import read_generator
-from motiontransfer.puppet.target_clips import read_target_clips
+from motiontransfer.pose.boxes import face_boxes
+from motiontransfer.puppet.target_clips import held_out_by, read_target_clips
 from motiontransfer.training.face_gan import FaceNetworks, read_full_frame_losses, train_face_gan
 from motiontransfer.training.gan import read_perceptual
 from motiontransfer.training.params import (
@@ -28,12 +29,14 @@ def main(target: str) -> None:
         models=layout.models_folder(target),
         logs=layout.training_folder(target) / "face_generator",
     )
-    if params.steps == 0:
+    generator = paths.models / layout.GENERATOR_FILE
+    clips = read_target_clips(target, held_out_by(generator)) if params.steps else []
+    if not any(face_boxes(clip.keypoints)[1][clip.training].any() for clip in clips):
         write_no_weights(paths.models / layout.FACE_GENERATOR_FILE, "face_generator")
         paths.logs.mkdir(parents=True, exist_ok=True)
         paths.write_counts({"steps": 0})
         return
-    trained = read_generator(paths.models / layout.GENERATOR_FILE)
+    trained = read_generator(generator)
     main_params = load_section(TrainGanParams, "train_gan")
     full_frame = None
     if params.full_frame_weight > 0:
@@ -43,7 +46,6 @@ def main(target: str) -> None:
             config=main_params.to_config(GanLossConfig),
             weight=params.full_frame_weight,
         )
-    clips = read_target_clips(target, trained.held_out)
     weight = perceptual_weight(params, main_params)
     perceptual = read_perceptual("train_face_gan", weight=weight, file=params.perceptual_file)
     launch(

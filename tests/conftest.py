@@ -1,5 +1,6 @@
 """What every test relies on: no randomness leaks from one test to the next."""
 
+import filecmp
 import os
 import random
 import shutil
@@ -14,14 +15,32 @@ import torch
 
 from motiontransfer.core.device import choose_accelerator
 from tests.chromium import launched, page_of
+from tests.clone import COMMITTED, ROOT
 from tests.films import training_clip
 from tests.people import dance
 from tests.pretend_cuda import pretend_cuda
+from tests.project_files import SHIPPED
 from tests.tiny_project import run_tiny_project
 from tests.warm_python import warm_path
 
 hypothesis.settings.register_profile("quick", max_examples=20, deadline=None)
 hypothesis.settings.load_profile("quick")
+
+
+def pytest_report_header():
+    if COMMITTED == ROOT:
+        return "params and results: those of the work tree are tested"
+    edited = filecmp.cmpfiles(ROOT, COMMITTED, SHIPPED, shallow=False)[1]
+    those = f"{' and '.join(edited)}: tested as in the last commit, not as edited since; "
+    return f"{those}TEST_WORK_TREE=1 tests the edited" if edited else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _elsewhere(tmp_path_factory):
+    """Nothing is read from the clone, or written into it, because it is the working directory."""
+    os.chdir(tmp_path_factory.mktemp("elsewhere"))
+    yield
+    os.chdir(ROOT)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -71,10 +90,9 @@ def warm(monkeypatch):
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory) -> Path:
-    """The tiny project after one `dvc repro`, without git, in TINY_RUN if set; READ ONLY."""
-    root = Path(os.environ.get("TINY_RUN") or tmp_path_factory.mktemp("tiny") / "project")
-    if not root.exists():
-        run_tiny_project(root)
+    """The tiny project after one `dvc repro`, without git; READ ONLY."""
+    root = tmp_path_factory.mktemp("tiny") / "project"
+    run_tiny_project(root)
     return root
 
 

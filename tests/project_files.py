@@ -6,6 +6,10 @@ from typing import Any
 import yaml
 
 from motiontransfer.core.params import FILM_SECTIONS, FILMS
+from tests.clone import COMMITTED
+
+SHIPPED = {name: (COMMITTED / name).read_text("utf-8") for name in ("params.yaml", "films.yaml")}
+"""Text of each file, as the last commit has it."""
 
 
 def write_sections(sections: Mapping[str, object], root: Path = Path()) -> None:
@@ -14,6 +18,11 @@ def write_sections(sections: Mapping[str, object], root: Path = Path()) -> None:
     others = {name: content for name, content in sections.items() if name not in films}
     for name, content in (("params.yaml", others), ("films.yaml", {FILMS: films})):
         text = yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
+        (root / name).write_text(text, encoding="utf-8")
+
+
+def write_shipped(root: Path) -> None:
+    for name, text in SHIPPED.items():
         (root / name).write_text(text, encoding="utf-8")
 
 

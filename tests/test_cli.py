@@ -1,23 +1,29 @@
 import io
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 import yaml
 
+from motiontransfer.cli.app import app
+from motiontransfer.core.errors import MissingFileError, ParamsError
+from motiontransfer.core.params import check_params
 from motiontransfer.video.frame_store import FrameStore
 from tests.command import run_command
+from tests.faults.params import PARAMS
 from tests.films import add_clip
 from tests.people import dance, standing
-from tests.project_files import read_sections, write_sections
-from tests.tiny_project import ROOT
+from tests.project_files import SHIPPED, read_sections, write_sections
 
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("motiontransfer.cli.results.check_params", lambda: None)  # few are there
     videos = {"waltz": {"path": "waltz.mp4", "subject": "ben", "crop": "none"}}
     write_sections({"videos": videos, "transfers": {}})
     add_clip(Path("artifacts"), "ben", "waltz", dance(3))
@@ -46,7 +52,7 @@ def test_what_a_target_lacks_is_said_of_each_transfer_of_a_video_or_to_its_subje
     add_clip(Path("artifacts"), "eve", "turn", behind)
     of = {"source_subject": "eve", "truth": "none"}
     params = read_sections()
-    shipped = yaml.safe_load((ROOT / "params.yaml").read_text())
+    shipped = yaml.safe_load(SHIPPED["params.yaml"])
     params |= {name: shipped[name] for name in ("normalization", "fit_normalization")}
     for name in ("turn", "lost"):  # no stage of the latter ran
         params["videos"][name] = {"path": f"{name}.mp4", "subject": "eve", "crop": "none"}
@@ -66,6 +72,7 @@ def test_what_a_target_lacks_is_said_of_each_transfer_of_a_video_or_to_its_subje
     ("arguments", "message"),
     [
         (["inspect", "polka"], "no video 'polka'; expected a film's file, or one of waltz"),
+        (["inspect", "params.yaml", "--output", "a.png"], "--output: expected a video with known"),
         (["inspect", "waltz", "--output", "look.gif"], "--output: expected a name that ends in "),
         (["preset", "huge"], "no preset 'huge'; there are default"),
     ],
@@ -77,15 +84,51 @@ def test_faults_are_one_line(arguments, message, monkeypatch, capsys):
     assert told.count("\n") == 1
 
 
-def test_a_preset_is_listed_and_then_written(monkeypatch, capsys):
-    Path("params.yaml").write_text("train_gan:\n  steps: 5  # few\n")
+def test_what_a_run_would_refuse_is_told_after_an_inspection(monkeypatch, capsys):
+    monkeypatch.setattr("motiontransfer.cli.results.check_params", check_params)
+    assert run_command(monkeypatch, "inspect", "waltz", "--output", "look.png") == 1
+    told = capsys.readouterr()
+    assert told.out == "wrote look.png\n"
+    assert told.err.startswith("ERROR: params.yaml: no such file") or "films.yaml" in told.err
+
+
+OF = PARAMS["transfers"]["t"]
+CYCLE = {key: name for key, name in OF.items() if key != "truth"}
+
+
+@pytest.mark.parametrize(
+    ("preset", "films", "told", "cycles"),
+    [
+        ("train_gan: {steps: 90}", {}, "train_gan.steps: 40 -> 90\n1 values", {}),
+        ("train_gan: {window_frames: 1}", {}, "params.yaml: train_gan.window_frames: wind", None),
+        (
+            *("render: {face: cycle}", {"transfers": {"t": OF, "u": OF}}),
+            *("films.yaml: face_cycles: none -> t, u\n2 values", {"t": CYCLE, "u": CYCLE}),
+        ),
+        ("render: {face: cycle}", {"transfers": {}}, "render.face: residual -> cycle\n1 val", {}),
+        ("render: {face: cycle}", {"trained": []}, "and there is none; choose residual or", None),
+    ],
+)
+def test_a_preset_is_written_with_what_it_needs_unless_a_run_would_refuse_it(
+    monkeypatch, capsys, preset, films, told, cycles
+):
+    write_sections({**PARAMS, **films})
+    for name in ("walk.mp4", "dance.mp4"):
+        Path(name).touch()
     Path("presets").mkdir()
-    Path("presets/long.yaml").write_text("train_gan: {steps: 90}\n")
-    assert not run_command(monkeypatch, "preset", "long", "--dry-run")
-    assert capsys.readouterr().out == "train_gan.steps: 5 -> 90\n1 values would change\n"
-    assert Path("params.yaml").read_text() == "train_gan:\n  steps: 5  # few\n"
-    assert not run_command(monkeypatch, "preset", "long")
-    assert Path("params.yaml").read_text() == "train_gan:\n  steps: 90 # few\n"
+    Path("presets/mine.yaml").write_text(f"{preset}\n")
+    before = read_sections()
+    assert run_command(monkeypatch, "preset", "mine", "--dry-run") == (cycles is None)
+    assert told in "".join(capsys.readouterr())
+    assert read_sections() == before
+    assert run_command(monkeypatch, "preset", "mine") == (cycles is None)
+    if cycles is None:
+        assert read_sections() == before
+        return
+    check_params()
+    assert read_sections()["face_cycles"] == cycles
+    assert not run_command(monkeypatch, "preset", "default")
+    assert read_sections() == before
 
 
 def test_a_sign_that_the_terminal_lacks_ends_no_command(monkeypatch):
@@ -96,3 +139,92 @@ def test_a_sign_that_the_terminal_lacks_ends_no_command(monkeypatch):
     assert not run_command(monkeypatch, "clean", "--yes")
     printed.flush()
     assert printed.buffer.getvalue().decode() == r"\u043f\u0443\u0442\u044c" "\ndeleted 1\n"
+
+
+# All commands
+
+
+COMMANDS = {each.callback.__name__: each.callback for each in app.registered_commands}
+HINTS = {name: get_type_hints(callback, include_extras=True) for name, callback in COMMANDS.items()}
+GIVEN = {
+    *("file", "folder", "dancer", "me", "other", "videos", "truth", "video", "detector"),
+    *("photo", "poses"),
+}
+"""Names of what commands read; what they write to is `output`."""
+WRITE = [name for name, hints in HINTS.items() if "output" in hints]
+NUMBERS = [
+    pytest.param(name, key, hint.__metadata__[0], id=f"{name} --{key}")
+    for name, hints in HINTS.items()
+    for key, hint in hints.items()
+    if {int, float} & {*get_args(hint)[:1], *get_args(next(iter(get_args(hint)), None))}
+]
+
+
+def test_a_path_of_a_command_is_one_that_it_reads_or_its_output():
+    paths = {key for hints in HINTS.values() for key, hint in hints.items() if "Path" in str(hint)}
+    assert paths == {*GIVEN, "output"}
+    assert len(WRITE) == 5
+
+
+@pytest.fixture
+def kept():
+    """Files that stay, with other names of some of them; and outputs that would lie among them."""
+    for name in ("waltz.mp4", "dance.mp4", "notes.txt", "results/x/transfer.mp4"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(f"of {name}")
+    lock = {"schema": "2.0", "stages": {"x": {"outs": [{"path": "results/x/transfer.mp4"}]}}}
+    Path("dvc.lock").write_text(yaml.dump(lock))
+    Path(".dvc").mkdir()
+    for arguments in (["init", "--quiet"], ["add", "notes.txt"]):
+        subprocess.run(["git", *arguments], check=True)
+    Path("link.mp4").symlink_to("waltz.mp4")
+    Path("hard.mp4").hardlink_to("waltz.mp4")
+    Path("hard.txt").hardlink_to("notes.txt")
+    return [
+        *("waltz.mp4", "link.mp4", "hard.mp4", "results/../waltz.mp4", "WALTZ.MP4", "hard.txt"),
+        *("params.yaml", "films.yaml", "dvc.yaml", "dvc.lock", "notes.txt", "."),
+        *(
+            "data/videos/new.mp4",
+            "Data/new.mp4",
+            ".dvc/config",
+            "results/x/transfer.mp4",
+            "results",
+        ),
+    ]
+
+
+@pytest.mark.parametrize("command", WRITE)
+def test_no_command_writes_over_what_it_is_given_or_the_project_keeps(command, kept):
+    film = Path("dance.mp4")
+    given = {key: [film] if "list" in str(HINTS[command][key]) else film for key in HINTS[command]}
+    given = {key: value for key, value in given.items() if key in GIVEN}
+    before = {path: path.read_bytes() for path in Path().glob("[!.]*.*")}
+    for output in [*kept, "dance.mp4", "sub/../dance.mp4"] if given else kept:
+        with pytest.raises(ParamsError, match="cannot be written: "):
+            COMMANDS[command](**given, output=Path(output))
+    assert {path: path.read_bytes() for path in Path().glob("[!.]*.*")} == before
+
+
+def test_a_former_result_may_be_written_again(kept, monkeypatch, capsys):
+    for _ in range(2):
+        assert not run_command(monkeypatch, "inspect", "waltz", "--output", "look.png")
+    assert run_command(monkeypatch, "inspect", "waltz", "--output", "waltz.mp4") == 1
+    assert capsys.readouterr().err.startswith("ERROR: waltz.mp4: cannot be written: waltz.mp4 is")
+    Path("folder.png").mkdir()
+    assert run_command(monkeypatch, "inspect", "waltz", "--output", "folder.png") == 2
+
+
+@pytest.mark.parametrize(("command", "key", "option"), NUMBERS)
+def test_numbers_have_bounds(command, key, option, monkeypatch, capsys):
+    for wrong in (option.min - 1, option.max + 1, -(10**9), 10**30, "nan", "inf"):
+        assert run_command(monkeypatch, command.replace("_", "-"), f"--{key}", wrong) == 2
+        assert "Traceback" not in capsys.readouterr().err
+
+
+def test_without_a_project_nothing_begins_and_nothing_is_made(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for name in COMMANDS.keys() - {"doctor", "score", "verify"}:
+        with pytest.raises(MissingFileError, match=r"params.yaml: no such file; run from"):
+            COMMANDS[name]()
+    assert not [*Path().iterdir()]

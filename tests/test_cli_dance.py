@@ -2,6 +2,7 @@ import logging
 import math
 import os
 import re
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from motiontransfer.cli import runs
 from motiontransfer.cli.runs import metered
 from motiontransfer.pipeline.runs import Job, Progress
 from motiontransfer.project import video_check
@@ -118,12 +120,38 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     assert Path("films.yaml").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "command", [("dance", "--dry"), ("dance",), ("repro", "--dry"), ("inspect",)]
+)
+def test_what_a_run_would_refuse_no_command_forecasts(films, monkeypatch, capfd, command):
+    params = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(params.replace("crf: 16", "crf: high"))
+    before = Path("films.yaml").read_bytes()
+    name, *options = command
+    given = {"dance": films[:2], "inspect": films[:1]}.get(name, [])
+    assert run_command(monkeypatch, name, *given, *options) == 1
+    told = capfd.readouterr()
+    assert "params.yaml: render.crf: input should be a valid integer" in told.err
+    assert "stages, about" not in told.out
+    assert Path("films.yaml").read_bytes() == before
+    assert not [*Path("data/videos").glob("*.mkv")]
+
+
 @pytest.mark.slow
 def test_two_dancers_are_replaced_by_two_people(films, monkeypatch, capfd):
     dancer, me, other = films
     assert run_command(monkeypatch, "dance", dancer, me, "--and", other)
     assert "add --scene dancer" in capfd.readouterr().err
     both = ("dance", dancer, me, "--and", other, "--scene", "dancer")
+    assert run_command(monkeypatch, *both, "--dry")
+    assert "expected two dancers" in capfd.readouterr().err
+    check = runs.check_films
+
+    def of_two(*films, **how):
+        found = check(*films, **how)
+        return {name: replace(each, people=[2] * len(each.people)) for name, each in found.items()}
+
+    monkeypatch.setattr(runs, "check_films", of_two)
     assert not run_command(monkeypatch, *both, "--dry")
     output = capfd.readouterr().out
     assert output.count("frames a second") == 3
@@ -136,22 +164,27 @@ def test_two_dancers_are_replaced_by_two_people(films, monkeypatch, capfd):
     assert read_films()["scenes"]["the_dance_second"] == second
 
 
-def test_progress_is_the_forecast_of_what_is_done_and_of_what_runs(monkeypatch, caplog):
+def test_progress_is_the_share_of_the_forecast_of_stages_side_by_side(monkeypatch, caplog):
+    """On two cores: 100 s of two chains take 60."""
+    monkeypatch.setattr("motiontransfer.pipeline.runs.num_at_once", lambda: 2)
     caplog.set_level(logging.INFO, "motiontransfer.core.progress")
     monkeypatch.setattr("motiontransfer.core.progress._FIRST_LINE_SECONDS", 0.0)
     monkeypatch.setattr("motiontransfer.core.progress._LOG_EVERY_SECONDS", 0.0)
     job, told = Job(log=Path("log"), began=time.monotonic() - 20), []
-    forecasts = {"decode@me": 30.0, "train_gan@me": 60.0, "report@me": 10.0}
+    graph = {"decode@me": [], "train_gan@me": [], "restored": [], "report@me": ["train_gan@me"]}
+    forecasts = {"decode@me": 40.0, "train_gan@me": 50.0, "report@me": 10.0}
     tell = dict.fromkeys(("decode@me", "report@me"), told.append)
     with metered("me", forecasts, tell=tell) as show:
-        show(Progress(graph={}, running={"decode@me": job}))
+        show(Progress(graph=graph, running={"train_gan@me": job, "restored": job}))
         assert told == []
-        both = {"train_gan@me": job, "restored": job}
-        show(Progress(graph={}, done={"decode@me": 3.0}, running=both))
+        show(Progress(graph=graph, done={"decode@me": 3.0}, running={"train_gan@me": job}))
         assert told == ["decode@me"]
+        done = {"decode@me": 3.0, "train_gan@me": 99.0}
+        show(Progress(graph=graph, done=done, running={"report@me": job}))
     assert told == ["decode@me"]
-    lines = [re.sub(r", [\d.]+/s, [\d:]+ left", "", line) for line in caplog.messages]
-    assert lines == ["me: 20 of 100 s, decode@me", "me: 50 of 100 s, restored, train_gan@me"]
+    lines = [re.sub(r", about \d+ s left", "", line) for line in caplog.messages]
+    running = ("restored, train_gan@me", "train_gan@me", "report@me")
+    assert lines == [f"me: {n} %, {names}" for n, names in zip((33, 33, 99), running, strict=True)]
 
 
 def test_a_result_is_told_of_once_it_is_there_though_its_stage_goes_on(tmp_path, monkeypatch):
@@ -180,6 +213,7 @@ def test_a_preview_is_made_before_any_training_and_the_next_call_goes_on(films, 
     assert not run_command(monkeypatch, "dance", "--preview", dancer, me)
     output = capfd.readouterr().out
     told = "preview: results/IMG_42_as_the_dance/preview.mp4\n"
+    assert output.startswith("looks at the films\n")
     assert output.endswith(told)
     assert "5 stages" not in output
     assert ran()[-1] == "preview@IMG_42_as_the_dance"
@@ -189,6 +223,13 @@ def test_a_preview_is_made_before_any_training_and_the_next_call_goes_on(films, 
     assert output.count(told) == 1
     assert output.index(told) < output.index("result: ")
     assert ran() == ["train_gan@IMG_42", *(f"{stage}@{NAME}" for stage in ("encode", "report"))]
+    monkeypatch.setattr("motiontransfer.cli.runs._LEAST_SECONDS", 0.0)
+    Path(f"results/{NAME}/transfer.mp4").unlink()
+    assert not run_command(monkeypatch, "dance", dancer, me)
+    *_, stage, preview, result, report = capfd.readouterr().out.splitlines()
+    assert (stage[-2:], f"{preview}\n") == (" s", told)
+    assert result == f"result: results/{NAME}/transfer.mp4"
+    assert report == f"report: results/{NAME}/report.html"
 
 
 def contents():
@@ -197,6 +238,7 @@ def contents():
 
 
 def test_a_dry_dance_says_what_would_run_and_changes_nothing(films, monkeypatch, capfd):
+    shutil.move(".git", "..")  # the project is a folder of git's repository
     before = contents()
     assert not run_command(monkeypatch, "dance", "--dry", *films[:2])
     output = capfd.readouterr().out

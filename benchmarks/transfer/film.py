@@ -29,7 +29,7 @@ def main(pair: str, role: str) -> None:
     entry, params = content["pairs"][pair], FilmParams(**content["film"])
     motion = _dance(content, entry, "target" if role == "target" else "source")
     if role == "truth":
-        actor = load_actor(entry["target"], (params.size, params.size), params.samples)
+        actor = load_actor(entry["target"], (params.side, params.side), params.samples)
         motion = in_place_of(motion, _dance(content, entry, "target"), actor)
     film_video(
         clip_path(pair, role),

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from motiontransfer.core.params import FILM_SECTIONS, FILMS
-from motiontransfer.project.params_editing import preset_changes
+from motiontransfer.project.presets import with_preset
 
 _COPIED = (
     *(".dvcignore", ".gitignore", "dvc.yaml", "stages", "motiontransfer"),
@@ -50,7 +50,7 @@ def write_params(
         values: of keys of section `train_gan`, or of the one in `section.key`, that differ.
     """
     params = read_sections()
-    for change in preset_changes(preset) if preset else ():
+    for change in with_preset(preset)[1] if preset else ():
         section, key = change.key.split(".")
         params[section][key] = yaml.safe_load(change.new)
     for section in ("train_gan", "train_face_gan"):

@@ -5,7 +5,7 @@ interpolated over the triangle, so a border is a sharp line that is fixed to the
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,20 @@ from demo.actors.posing import Rig
 _NECK_RADIUS = 0.145
 """Radius of the narrowest neckline, in lengths of the torso."""
 
+Paint = Callable[
+    [
+        "DressedBody",
+        Int[np.ndarray, " places"],
+        Float[np.ndarray, "places 7"],
+        Float[np.ndarray, "places 3"],
+    ],
+    Float[np.ndarray, "places 3"],
+]
+"""Other colors of places on a body: of the body, their parts, coordinates and the outfit's colors.
+
+After the body's coordinates come x, y, z in the rest pose, meters. Colors are linear light.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DressedBody:
@@ -49,8 +63,8 @@ class DressedBody:
     """Indices of points."""
     part: Int[np.ndarray, " faces"]
     """One of SKIN, CLOTH, … for each face."""
-    coordinates: Float[np.ndarray, "points 4"]
-    """Where a point is on its part.
+    coordinates: Float[np.ndarray, "points _"]
+    """Where a point is on its part; of a body with paints its rest position, too.
 
     SKIN, HAIR: face frame x, y, z (mm) and 0. EYE: offset from the eye's center over its radius.
     CLOTH: along the arm (1 elbow, 2 wrist), inside the collar (m), up the torso (0 hip, 1 neck),
@@ -62,15 +76,23 @@ class DressedBody:
     """Offsets of the facial actions."""
     sole_points: Int[np.ndarray, " soles"]
     """Points of the shoes, the lowest of which touches the floor."""
+    paints: tuple[Paint, ...] = ()
+    """Each is filmed in the same pass, in place of the outfit's colors."""
 
     def colors(
-        self, face: Int[np.ndarray, " places"], coordinates: Float[np.ndarray, "places 4"]
-    ) -> tuple[Float[np.ndarray, "places 3"], Float[np.ndarray, " places"]]:
-        """Albedo and shine of places on these faces, by their coordinates."""
-        return surface_colors(self.outfit, self.part[face], coordinates)
+        self, face: Int[np.ndarray, " places"], coordinates: Float[np.ndarray, "places _"]
+    ) -> tuple[Float[np.ndarray, "places channels"], Float[np.ndarray, " places"]]:
+        """Albedo and shine of places on these faces, by their coordinates.
+
+        Three channels of albedo for each paint, or those of the outfit.
+        """
+        part = self.part[face]
+        colors, shine = surface_colors(self.outfit, part, coordinates[:, :4])
+        painted = [paint(self, part, coordinates, colors) for paint in self.paints]
+        return np.hstack(painted or [colors]), shine
 
 
-def dress(rig: Rig, outfit: Outfit) -> DressedBody:
+def dress(rig: Rig, outfit: Outfit, paints: tuple[Paint, ...] = ()) -> DressedBody:
     """Build the mesh of a dressed body."""
     frame = face_frame(rig.body)
     surfaces = {
@@ -99,10 +121,13 @@ def dress(rig: Rig, outfit: Outfit) -> DressedBody:
         points=surface.points,
         faces=surface.faces,
         part=part,
-        coordinates=surface.coordinates,
+        coordinates=np.hstack([surface.coordinates, surface.points])
+        if paints
+        else surface.coordinates,
         weights=sparse.csr_array(surface.weights),
         actions=surface.actions,
         sole_points=soles,
+        paints=paints,
     )
 
 

@@ -6,7 +6,7 @@ cost. Runs of frames go to worker processes, each of which builds the actor and 
 frame depends on nothing but its number, so a clip is the same with any number of workers.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache, partial
@@ -18,10 +18,10 @@ from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage, sparse
 from scipy.optimize import brentq
 
-from demo.actors.appearance import display
+from demo.actors.appearance import Outfit, display
 from demo.actors.body import landmarks
 from demo.actors.choreography import ACTIONS, Motion
-from demo.actors.clothes import DressedBody, dress
+from demo.actors.clothes import DressedBody, Paint, dress
 from demo.actors.mesh import dot, face_sums, unit, vertex_normals
 from demo.actors.posing import ANGLES, BonePose, load_rig, pose_bones, skin
 from demo.actors.scenes import OUTFITS, PHENOTYPES, ROOMS, Plate, Room, draw_plate
@@ -75,15 +75,27 @@ def shoot(
     film: Film, points: Float[np.ndarray, "points 3"]
 ) -> tuple[UInt8[np.ndarray, "height width 3"], Float[np.ndarray, "height width"]]:
     """One frame of the body with its points here, and how much of each pixel the person covers."""
+    frames, coverage = shoot_paints(film, points)
+    return frames[0], coverage
+
+
+def shoot_paints(
+    film: Film, points: Float[np.ndarray, "points 3"]
+) -> tuple[UInt8[np.ndarray, "paints height width 3"], Float[np.ndarray, "height width"]]:
+    """The same frame in each of the body's paints; rays are cast once."""
     scene = EmbreeScene()
     TriangleMesh(scene, np.ascontiguousarray(points, np.float32), film.triangles)
-    light = _shadowed_plate(film, scene, points)
+    room = _shadowed_plate(film, scene, points)
     person, cover, window = _person(film, scene, points)
     rows, columns = window
-    light[rows, columns] = light[rows, columns] * (1 - cover[..., None]) + person
+    frames = []
+    for painted in np.split(person, person.shape[2] // 3, axis=2):
+        light = room.copy()
+        light[rows, columns] = light[rows, columns] * (1 - cover[..., None]) + painted
+        frames.append(np.rint(display(light)).astype(np.uint8))
     coverage = np.zeros(film.size)
     coverage[rows, columns] = cover
-    return np.rint(display(light)).astype(np.uint8), coverage
+    return np.stack(frames), coverage
 
 
 def _window(film: Film, points: np.ndarray, margin: int) -> tuple[slice, slice]:
@@ -219,7 +231,7 @@ def _shade(
     face: np.ndarray,
     barycentric: np.ndarray,
     which_sample: np.ndarray,
-) -> Float[np.ndarray, "hits 3"]:
+) -> Float[np.ndarray, "hits channels"]:
     corners = film.dressed.faces[face]
     at_points = np.concatenate(
         [points, vertex_normals(points, film.dressed.faces, film.sums), film.dressed.coordinates],
@@ -267,13 +279,29 @@ class Shot:
 @lru_cache(maxsize=1)
 def load_actor(name: str, size: tuple[int, int], samples: int) -> Actor:
     """Build an actor of `cast.PHENOTYPES` in their own room."""
-    rig = load_rig(PHENOTYPES[name], ACTIONS)
+    return make_actor(PHENOTYPES[name], OUTFITS[name], ROOMS[name], size=size, samples=samples)
+
+
+def make_actor(
+    phenotype: Mapping[str, float],
+    outfit: Outfit,
+    room: Room,
+    *,
+    size: tuple[int, int],
+    samples: int,
+    paints: tuple[Paint, ...] = (),
+) -> Actor:
+    """Build anybody in any room.
+
+    Args:
+        paints: colors in which `shoot_paints` films them.
+    """
+    rig = load_rig(phenotype, ACTIONS)
     marks = landmarks(rig.body).values()
     still = np.zeros(3)
+    dressed = dress(rig, outfit, paints)
     return Actor(
-        film=load_film(
-            ROOMS[name], draw_plate(ROOMS[name], size), dress(rig, OUTFITS[name]), samples=samples
-        ),
+        film=load_film(room, draw_plate(room, size), dressed, samples=samples),
         joints=np.array([mark.rest for mark in marks]),
         joint_weights=sparse.csr_array(np.array([mark.weights for mark in marks])),
         joint_actions=np.array(

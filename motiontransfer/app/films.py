@@ -7,10 +7,11 @@ from pathlib import Path
 
 from motiontransfer.app.runs import Run
 from motiontransfer.core import layout
+from motiontransfer.core.errors import VideoError
 from motiontransfer.core.params import Transfer, Video, load_section
 from motiontransfer.core.storage import replacing
 from motiontransfer.project.dances import name_of_file, same_films
-from motiontransfer.project.entries import load_transfers, load_videos, suffix_of
+from motiontransfer.project.entries import Role, load_transfers, load_videos, suffix_of
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 
@@ -20,14 +21,15 @@ EVERYONE, ALL = "everyone", "+ all"
 RUNNING, WAITING = "▶ running", "… waiting"
 
 
-def keep_film(upload: Path) -> Path:
+def keep_film(upload: Path, *, role: Role) -> Path:
     """Move an uploaded film to data/videos/, unless the same one is there; return which.
 
     Raises:
-        VideoError: it is no video; it is deleted.
+        VideoError: it is no film, or of a dance one picture; it is deleted.
     """
     try:
-        run_isolated(read_metadata, upload)
+        if run_isolated(read_metadata, upload).is_picture and role == "source":
+            raise VideoError(f"{upload}: is one picture; expected a film of the dance")
         if known := [*same_films(upload).values()]:
             return known[0]
         path = layout.VIDEOS_FOLDER / f"{name_of_file(upload)}{suffix_of(upload)}"

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from fractions import Fraction
 from multiprocessing.connection import Connection
 
@@ -166,6 +166,6 @@ def _perform(target: str, size: tuple[int, int], browser: Connection) -> None:
     )
     with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # the server has ended
         try:
-            run_live(target, source, output=None, window=Page(), has_camera=False)
+            run_live(target, lambda: source, open_window=lambda: nullcontext(Page()))
         except MotionTransferError as error:
             browser.send(str(error))

@@ -17,6 +17,7 @@ from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.params import Scene
 from motiontransfer.pipeline.runs import stages_that_run
 from motiontransfer.project.dances import films, name_of_file
+from motiontransfer.project.entries import Role
 from motiontransfer.video.color import Frame
 
 _REFRESH_SECONDS = 1.0
@@ -79,7 +80,10 @@ _NAME_DROPS = """() => document.querySelectorAll(".drop").forEach(drop => {
 # the moment when the page is told that its queue is empty.
 _on = partial(gr.on, queue=False, show_progress="hidden")
 _SCENES = [("in my room", "target"), ("in the dancer's film", "dancer")]
-_ROLES = "The dance", "You, or whom to render"
+_ROLES: dict[Role, tuple[str, str]] = {
+    "source": ("The dance", "film"),
+    "target": ("You, or whom to render", "film or photo"),
+}
 _CHOOSE = "Choose both: the dance, and a film or photo of whom to render."
 _CHOOSE_DANCE = "Choose the dance first."
 _CHOOSE_TRANSFERS = "Choose two transfers of one dance, or more."
@@ -147,20 +151,20 @@ def _add_make(queue: Queue) -> tuple[list[gr.components.Component], list[gr.Stat
     """
     pictures, picks, chosen, choices = [], [], [], []
     with gr.Row():
-        for role, what in zip(_ROLES, ("film", "film or photo"), strict=True):
+        for role, (label, what) in _ROLES.items():
             with gr.Column(min_width=300, elem_classes="pick"):
                 pictures.append(gr.HTML())
-                upload = gr.File(label=f"{role}: drop a {what} here", elem_classes="drop")
+                upload = gr.File(label=f"{label}: drop a {what} here", elem_classes="drop")
                 refused = gr.HTML()
                 pick = gr.Dropdown(
-                    label=f"{role}: or one that is here", choices=[], interactive=True
+                    label=f"{label}: or one that is here", choices=[], interactive=True
                 )
                 film = gr.State()
                 choices += [
                     pick.input(lambda path: path, pick, film, queue=False),
-                    upload.upload(_kept, upload, [film, upload, refused], queue=False).then(
-                        None, js=_NAME_DROPS
-                    ),
+                    upload.upload(
+                        partial(_kept, role=role), upload, [film, upload, refused], queue=False
+                    ).then(None, js=_NAME_DROPS),
                 ]
                 picks.append(pick)
                 chosen.append(film)
@@ -323,12 +327,16 @@ def _said() -> Generator[None]:
         raise gr.Error(str(error), duration=None, print_exception=False) from error
 
 
-def _kept(upload: str) -> tuple[str | dict, None, str]:
-    """Keep an upload and choose it, or say why not."""
+def _kept(upload: str, *, role: Role = "target") -> tuple[str | dict, None, str]:
+    """Keep an upload of somebody and choose it, or say why not."""
+    file = Path(upload)
     try:
-        return str(keep_film(Path(upload))), None, ""
+        if not (refused := _shown(lambda _: "", "inspect", upload)):
+            return str(keep_film(file, role=role)), None, ""
     except (MotionTransferError, OSError) as error:
-        return gr.skip(), None, views.fault(str(error).replace(upload, Path(upload).name))
+        refused = views.fault(str(error))
+    file.unlink(missing_ok=True)
+    return gr.skip(), None, refused.replace(upload, file.name)
 
 
 def _prepared(dancer: str | None) -> str:
@@ -337,12 +345,13 @@ def _prepared(dancer: str | None) -> str:
 
 def _added(upload: str, name: str, dancer: str | None) -> tuple[None, str, str | dict, str | dict]:
     """Add a recording as a film of somebody, and choose it and the dance; or say why not."""
-    kept, _, refused = _kept(upload)
-    if refused:
-        return None, refused, gr.skip(), gr.skip()
-    video = name_of_file(Path(str(kept)))
-    command = ("add-video", str(kept), "--subject", name, "--name", video, "--target")
-    return None, _shown(views.advice, *command), dancer or gr.skip(), kept
+    video, file = name_of_file(Path(upload)), Path(upload)
+    command = ("add-video", upload, "--subject", name, "--name", video, "--target")
+    told = _shown(views.advice, *command).replace(upload, file.name)
+    file.unlink(missing_ok=True)
+    if added := read_project().videos.get(video):
+        return None, told, dancer or gr.skip(), str(added.path)
+    return None, told, gr.skip(), gr.skip()
 
 
 def _photographed(photo: str) -> tuple[str | dict, str]:

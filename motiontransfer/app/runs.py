@@ -29,7 +29,7 @@ FOLDER = Path(".dvc/tmp/app")
 _CLOCK_SECONDS = 2.0  # that the start of a process may differ: it moves with the clock that is set
 _NUM_KEPT = 20  # of those that ended
 
-_PROGRESS = re.compile(r"^\S+: (\d+) of (\d+) s, .*?, ([\d:]+) left", re.MULTILINE)
+_PROGRESS = re.compile(r"^\S+: (\d+) %(?:, about (.*?) left)?", re.MULTILINE)
 _MADE = re.compile(r"^(preview|result|report): (\S.*)$", re.MULTILINE)
 _TRANSFER = re.compile(r"^(\S+): \d+ stages?, about ", re.MULTILINE)
 _ERROR = re.compile(r"^ERROR: (.*?)(?:; its output: \S+)?$", re.MULTILINE)
@@ -92,11 +92,11 @@ class LogSummary:
 
 def read_log(printed: str) -> LogSummary:
     """Read what `dance` prints without a terminal."""
-    done, total, left = (_PROGRESS.findall(printed) or [("0", "1", "")])[-1]
+    percent, left = (_PROGRESS.findall(printed) or [("0", "")])[-1]
     made = {what: Path(path) for what, path in reversed(_MADE.findall(printed))}
     return LogSummary(
         transfer=next(iter(_TRANSFER.findall(printed)), ""),
-        share_done=1.0 if "report" in made else min(int(done) / int(total), 0.99),
+        share_done=1.0 if "report" in made else int(percent) / 100,
         time_left=left,
         made=made,
         error=next(iter(_ERROR.findall(printed)), ""),

@@ -31,6 +31,7 @@ from motiontransfer.app.runs import FOLDER, Queue, keep_going
 from motiontransfer.app.views import FILES, STYLE
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.pipeline.dvc_api import opened
 from motiontransfer.project.entries import CHECKS_FOLDER
 
 _logger = logging.getLogger(__name__)
@@ -65,9 +66,11 @@ def serve(*, host: str = HOST, port: int | None = None, opens: bool = True) -> N
         opens: show it in the browser.
 
     Raises:
-        MotionTransferError: the project's page is open already, or the port is taken.
+        MotionTransferError: there is no project here, its page is open already, or the port is
+            taken.
     """
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    with opened(Path()):  # DVC finds a project here
+        FOLDER.mkdir(parents=True, exist_ok=True)
     where = FOLDER / "address"
     try:
         held = FileLock(FOLDER / "lock", timeout=0).acquire()

@@ -146,9 +146,10 @@ def advice(printed: str) -> str:
     """What `dance --dry` printed, a card for each film, for what they lack and for the forecast."""
     cards: list[list[str]] = []
     for line in filter(None, printed.splitlines()):
-        if _HEADING.match(line) or not cards:
+        if _HEADING.match(line):
             cards.append([])
-        cards[-1].append(line)
+        if cards:  # the first lines say what the command does
+            cards[-1].append(line)
     return f'<div class="cards">{"".join(map(_card, cards))}</div>'
 
 

@@ -9,17 +9,19 @@ from typing import Annotated
 
 import typer
 
-from motiontransfer.cli.options import app as commands
+from motiontransfer.cli.options import command
 from motiontransfer.core.errors import MissingLibraryError
 
 
-@commands.command()
+@command
 def app(
     *,
     host: Annotated[
         str, typer.Option(help="Address to listen at; others than this get a token.")
     ] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="Default: 7860, or another free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Default: 7860, or another free one.")
+    ] = None,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the browser.")] = True,
 ) -> None:
     """Open a page in the browser: drop two films, watch the run, play the dance."""

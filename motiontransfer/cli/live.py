@@ -6,16 +6,17 @@ DVC, PyTorch and MediaPipe take seconds to load: each command imports what it ne
 import logging
 import signal
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from motiontransfer.cli.options import app
+from motiontransfer.cli.options import OutputFile, command
 from motiontransfer.core.errors import ParamsError
 
 
-@app.command()
+@command
 def live(
     *,
     target: Annotated[
@@ -25,7 +26,7 @@ def live(
         list[Path] | None,
         typer.Option(help="A photo of the target in its place; again for more of one person."),
     ] = None,
-    camera: Annotated[int, typer.Option(help="The camera's number.")] = 0,
+    camera: Annotated[int, typer.Option(min=0, max=99, help="The camera's number.")] = 0,
     video: Annotated[
         Path | None, typer.Option(help="A video, played in its own time, in place of a camera.")
     ] = None,
@@ -33,7 +34,7 @@ def live(
         Path | None, typer.Option(help="Keypoints (Parquet) in place of a camera.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="An .mp4 to record, with the video's sound.")
+        Path | None, OutputFile(help="An .mp4 to record, with the video's sound.")
     ] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Open no window.")] = False,
     virtual_camera: Annotated[
@@ -55,24 +56,23 @@ def live(
     from motiontransfer.live.devices import Window, open_camera, open_poses, open_video
 
     if poses is not None:
-        source = open_poses(poses)
+        open_source = partial(open_poses, poses)
     elif video is not None:
-        source = open_video(video)
+        open_source = partial(open_video, video)
     else:
-        source = open_camera(camera)
+        open_source = partial(open_camera, camera)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("motiontransfer.live").setLevel(logging.INFO)
     # On SIGTERM the recording is finished, too.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with nullcontext() if headless else Window() as window:
-            summary = run_live(
-                target or photo or [],
-                source,
-                output=output,
-                window=window,
-                has_camera=virtual_camera,
-            )
+        summary = run_live(
+            target or photo or [],
+            open_source,
+            output=output,
+            open_window=nullcontext if headless else Window,
+            has_camera=virtual_camera,
+        )
     finally:
         signal.signal(signal.SIGTERM, before)
     typer.echo(summary)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motiontransfer.cli.options import AsJson, app
-from motiontransfer.cli.videos import check_films, print_missing_poses
+from motiontransfer.cli.options import AsJson, OutputFile, command
+from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import (
     DamagedFileError,
@@ -23,7 +23,7 @@ from motiontransfer.core.errors import (
     VideoError,
     WeightsError,
 )
-from motiontransfer.core.params import Compute, Transfer, load_section
+from motiontransfer.core.params import Compute, Transfer, check_params, load_section
 
 if TYPE_CHECKING:
     from motiontransfer.evaluation.measurements import Measurements
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from motiontransfer.forensics.model import Prediction
 
 
-@app.command()
+@command
 def inspect(
     video: Annotated[str, typer.Argument(help="Its name in films.yaml, or a film's file.")],
     *,
     output: Annotated[
         Path | None,
-        typer.Option(
+        OutputFile(
             help="An .mp4 of all frames or a .png of sampled frames; default: "
             "artifacts/inspection/VIDEO.mp4."
         ),
@@ -56,10 +56,17 @@ def inspect(
         )
     videos = load_videos()
     if video not in videos:
-        if output is not None or not Path(video).is_file():
-            known = ", ".join(videos)
+        known = ", ".join(videos)
+        if not Path(video).is_file():
             raise ParamsError(f"no video {video!r}; expected a film's file, or one of {known}")
+        if output is not None:
+            raise ParamsError(
+                f"--output: expected a video with known keypoints, one of {known}, got a film's "
+                f"file; leave it out to check {video}, which draws what is found there"
+            )
+        typer.echo(LOOKS)
         check_films({name_of_file(Path(video)): Path(video)}, crop="auto", targets=None)
+        check_params()
         return
     subject = videos[video].subject
     inspection = load_inspection(video, subject)
@@ -71,9 +78,10 @@ def inspect(
     for name, transfer in load_transfers(Path()).items():
         if video == transfer.source or subject == transfer.target:
             print_missing_poses(name, source=transfer.source, target=transfer.target)
+    check_params()
 
 
-@app.command()
+@command
 def compare(
     before: Annotated[str, typer.Argument(help="A commit, branch, tag or experiment.")],
     after: Annotated[str, typer.Argument(help="Another, or `workspace`.")] = "workspace",
@@ -81,7 +89,7 @@ def compare(
     transfer: Annotated[str | None, typer.Option(help="Its name, if there are several.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="The page; default: artifacts/comparisons/TRANSFER_BEFORE_AFTER.html."),
+        OutputFile(help="The page; default: artifacts/comparisons/TRANSFER_BEFORE_AFTER.html."),
     ] = None,
 ) -> None:
     """Write a page that compares two runs: videos in sync, params and metrics."""
@@ -98,12 +106,12 @@ def compare(
     typer.echo(f"wrote {page}")
 
 
-@app.command()
+@command
 def together(
     transfers: Annotated[list[str], typer.Argument(help="Two or more, of one source.")],
     *,
     output: Annotated[
-        Path | None, typer.Option(help="The page; default: artifacts/comparisons/TRANSFERS.html.")
+        Path | None, OutputFile(help="The page; default: artifacts/comparisons/TRANSFERS.html.")
     ] = None,
 ) -> None:
     """Write a page with a source and several transfers of it, in sync."""
@@ -118,7 +126,7 @@ def together(
 _WEIGHTS = "a file, or `published` (downloaded once)"
 
 
-@app.command()
+@command
 def score(
     videos: Annotated[list[Path], typer.Argument(help="One or several, of any system.")],
     *,
@@ -178,7 +186,7 @@ _STATUS_UNSIGNED = 4
 _BAR_CHARACTERS = 20
 
 
-@app.command()
+@command
 def verify(
     video: Annotated[Path, typer.Argument(help="Any video; MP4 can be signed.")],
     *,
@@ -246,13 +254,13 @@ def _opinion(prediction: "Prediction") -> list[str]:
     return [head, *bars]
 
 
-@app.command()
+@command
 def export(
     target: Annotated[str, typer.Argument(help="A trained target of films.yaml.")],
     *,
-    output: Annotated[Path, typer.Option(help="The folder to write.")],
+    output: Annotated[Path, typer.Option(file_okay=False, help="The folder to write.")],
 ) -> None:
-    """Write a target's networks as ONNX files, with a program that renders without PyTorch."""
+    """Write a target's networks as ONNX files, its poses so far, and a program without PyTorch."""
     from motiontransfer.export.bundle import export_target
 
     # It misses Triton, which has no part in this.

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -22,22 +23,31 @@ from rich.table import Table
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from motiontransfer.cli.options import AsJson, Yes, app
-from motiontransfer.cli.videos import check_films, print_missing_poses
+from motiontransfer.cli.options import AsJson, Yes, command
+from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError, printable
-from motiontransfer.core.params import Scene
-from motiontransfer.core.progress import ProgressMeter
-from motiontransfer.project.params_editing import apply_preset, preset_changes
+from motiontransfer.core.errors import (
+    FILMS_FILE,
+    PARAMS_FILE,
+    MissingFileError,
+    MotionTransferError,
+    ParamsError,
+    printable,
+)
+from motiontransfer.core.params import Scene, check_params, read_text
+from motiontransfer.core.progress import RunMeter
+from motiontransfer.core.storage import write_text
+from motiontransfer.project.presets import apply_preset
 
 if TYPE_CHECKING:
+    from motiontransfer.pipeline.plan import Graph
     from motiontransfer.pipeline.runs import Job, Progress
     from motiontransfer.project.dances import Dance
 
 _LEAST_SECONDS = 2.0  # of a stage that is listed at the end
 
 
-@app.command()
+@command
 def dance(
     dancer: Annotated[Path, typer.Argument(help="A film of the dance.")],
     me: Annotated[
@@ -63,6 +73,7 @@ def dance(
     ] = None,
 ) -> None:
     """Check and add the files, and run all that renders ME performing the dance of DANCER."""
+    typer.echo(LOOKS)
     from motiontransfer.pipeline.plan import (
         forecast,
         format_forecast,
@@ -89,6 +100,9 @@ def dance(
         files = {name: file for name, file in files.items() if name not in seconds}
         targets = files.keys() - {planned[0].source}
         checked = check_films(files, crop="auto", targets=targets)
+        dance_film = checked.get(planned[0].source)
+        if other and dance_film and max(dance_film.people) < 2:
+            raise ParamsError(f"--and: expected two dancers in {dancer}, got one")
         # of whom to train on before the second of two can be shown
         shown = 0 if preview and planned[0].is_trained else -1
         wanted = _wanted(planned[shown], preview=preview)
@@ -116,9 +130,11 @@ def dance(
             for each in reversed(dances):
                 take_back(each)
         raise
-    for stage, seconds in took.items():
-        if seconds >= _LEAST_SECONDS:
-            typer.echo(f"  {stage:<{width}}{seconds:6.0f} s")
+    long = {stage: seconds for stage, seconds in took.items() if seconds >= _LEAST_SECONDS}
+    for stage, seconds in long.items():
+        typer.echo(f"  {stage:<{width}}{seconds:6.0f} s")
+    for line in told if long else ():  # what was made is not to be looked for above
+        typer.echo(line)
 
 
 def _wanted(dance: "Dance", *, preview: bool) -> list[str]:
@@ -133,7 +149,7 @@ def _perform(
     """Run a dance's stages, and tell what is there; return the seconds that each took.
 
     Args:
-        told: what was told, so far.
+        told: the lines that were told, so far.
     """
     transfer, wanted, made = dance.transfer, _wanted(dance, preview=preview), {}
     results = layout.results_folder(transfer)
@@ -147,11 +163,11 @@ def _perform(
         what, file = made[stage]
         if not file.exists():
             raise MissingFileError(f"{file}: {stage} has not made it; run the same command again")
-        others = sorted(layout.backgrounds_folder(transfer).glob("*")) if what == "result" else []
-        for each in (file, *others):
-            tqdm.write(f"{what}: {each}")
+        others = sorted(layout.backgrounds_folder(transfer).glob("*.*")) if what == "result" else []
+        lines = [f"{what}: {each}" for each in (file, *others)]
+        tqdm.write("\n".join(lines))
         sys.stdout.flush()  # who reads a log shall see it, too
-        told.append(what)
+        told.extend(lines)
         if opens and what == "result":
             webbrowser.open(file.resolve().as_uri())
 
@@ -203,7 +219,7 @@ def _run_side_by_side(
     return progress.done
 
 
-@app.command()
+@command
 def dance_all(
     *,
     source: Annotated[str | None, typer.Option(help="One dance, a video, for all targets.")] = None,
@@ -226,7 +242,7 @@ def dance_all(
     _run_side_by_side(wanted, title, forecasts, first=wanted[0], tell=tell_of, keep_going=True)
 
 
-@app.command()
+@command
 def guide(
     dancer: Annotated[Path, typer.Argument(help="A film of the dance.")],
     me: Annotated[
@@ -241,7 +257,7 @@ def guide(
     from motiontransfer.pipeline.plan import forecast, plan
     from motiontransfer.project.dances import add_guide
 
-    name = add_guide(dancer, me)
+    name = add_guide(dancer, me, check=partial(check_films, crop="auto"))
     stage = f"guide@{name}"
     forecasts = forecast(plan(stage, is_forecast=True))
 
@@ -257,7 +273,7 @@ def guide(
     _run_side_by_side([stage], name, forecasts, first=stage, tell={stage: tell})
 
 
-@app.command()
+@command
 def repro(
     stages: Annotated[
         list[str] | None,
@@ -266,7 +282,9 @@ def repro(
     *,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Maximum number of stages at once; default: one a machine."),
+        typer.Option(
+            min=1, max=1000, help="Maximum number of stages at once; default: one a machine."
+        ),
     ] = None,
     ray: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Run them on this Ray cluster.")
@@ -321,8 +339,14 @@ def metered(
     Args:
         tell: of stages, called once they are done.
     """
-    meter = ProgressMeter(title, total=max(round(sum(forecasts.values())), 1), unit=" s")
-    untold = [*tell]
+    from motiontransfer.pipeline.plan import seconds_side_by_side
+    from motiontransfer.pipeline.runs import num_at_once
+
+    meter, untold = RunMeter(title, total=1.0), [*tell]
+
+    def still_takes(graph: "Graph", spent: Mapping[str, float]) -> float:
+        left = {each: max(forecasts.get(each, 0.0) - spent.get(each, 0.0), 0.0) for each in graph}
+        return seconds_side_by_side(graph, left, jobs=num_at_once())
 
     def tell_once(stages: Sequence[str]) -> None:
         for stage in stages:
@@ -335,9 +359,11 @@ def metered(
         there = [stage for stage, seconds in spent.items() if _has_result(stage, seconds)]
         tell_once([stage for stage in untold if stage in (*progress.done, *there)])
         spent |= dict.fromkeys(progress.done, math.inf)
-        done = sum(min(forecasts.get(stage, 0.0), seconds) for stage, seconds in spent.items())
+        left = still_takes(progress.graph, spent) / max(still_takes(progress.graph, {}), 1.0)
         if progress.running:
-            meter.show(max(round(done), 1), note=f", {', '.join(sorted(progress.running))}")
+            meter.show(
+                min(max(1 - left, 0.001), 0.99), note=f", {', '.join(sorted(progress.running))}"
+            )
 
     with closing(meter), logging_redirect_tqdm():
         yield show
@@ -392,20 +418,27 @@ def _activity(key: str, job: "Job") -> str:
     return f"{key} {elapsed} {printable(last_line(job.log))}".lstrip()
 
 
-@app.command()
+@command
 def preset(
     name: Annotated[str, typer.Argument(help="A preset in presets/, or default.")],
     *,
     dry_run: Annotated[bool, typer.Option(help="Only show what would change.")] = False,
 ) -> None:
-    """Apply a preset to params.yaml and list the changed params."""
-    changes = preset_changes(name) if dry_run else apply_preset(name)
+    """Apply a preset to params.yaml, unless a run would refuse it; list the changed params."""
+    with TemporaryDirectory() as temporary:  # nothing of the project changes before all is known
+        folder = Path(temporary)
+        for file in (PARAMS_FILE, FILMS_FILE):
+            write_text(folder / file, read_text(file))
+        changes = apply_preset(name, params_file=folder / PARAMS_FILE)
+        check_params(folder)
+    if not dry_run:
+        apply_preset(name)
     for change in changes:
         typer.echo(f"{change.key}: {change.old} -> {change.new}")
     typer.echo(f"{len(changes)} values {'would change' if dry_run else 'changed'}")
 
 
-@app.command()
+@command
 def clean(*, yes: Yes = False) -> None:
     """Delete orphaned outputs: of stages that dvc.yaml no longer has; your own files stay."""
     from motiontransfer.project.entries import delete, orphaned_outputs
@@ -422,7 +455,7 @@ def clean(*, yes: Yes = False) -> None:
     typer.echo(f"deleted {len(paths)}")
 
 
-@app.command()
+@command
 def doctor(*, as_json: AsJson = False) -> None:
     """Check machine and project; exit status 1 if a run would fail."""
     from motiontransfer.project.doctor import check_all

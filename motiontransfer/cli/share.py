@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from motiontransfer.cli.options import app
+from motiontransfer.cli.options import command
 
 
-@app.command()
+@command
 def share(
     url: Annotated[
         str | None,
@@ -38,7 +38,7 @@ def share(
         typer.echo(line)
 
 
-@app.command()
+@command
 def join(
     *,
     bring: Annotated[

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from motiontransfer.cli.options import Yes, app
+from motiontransfer.cli.options import Yes, command
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MissingFileError, VideoError
+from motiontransfer.core.errors import MissingFileError, MotionTransferError, VideoError
 from motiontransfer.core.params import Scene
 
 if TYPE_CHECKING:
     from motiontransfer.project.video_check import VideoCheck
     from motiontransfer.rendering.inspect import Filmed
 
+LOOKS = "looks at the films"
+"""Said at once: what looks takes seconds to load."""
 
-@app.command()
+
+@command
 def add_video(
     file: Annotated[Path, typer.Argument(help="The video file; or of a target a photo.")],
     *,
@@ -36,8 +39,13 @@ def add_video(
         bool,
         typer.Option("--target", help="The subject performs; a film of them trains a network."),
     ] = False,
+    rotate: Annotated[
+        Literal["0", "90", "180", "270"],
+        typer.Option(help="Degrees to turn it clockwise, where it is on its side or upside down."),
+    ] = "0",
 ) -> None:
     """Add a video to the project, check it, and print what to fix."""
+    typer.echo(LOOKS)
     from motiontransfer.pipeline.plan import forecast, format_forecast, plan
     from motiontransfer.project.entries import add_video as add
     from motiontransfer.project.entries import check_new_video
@@ -45,8 +53,10 @@ def add_video(
     name = name or subject
     role = "target" if target else "source"
     check_new_video(name, subject)
-    check_films({name: file}, crop=crop, targets=[name] if target else [])
-    path = add(file, name=name, subject=subject, crop=crop, role=role)
+    degrees = int(rotate)
+    check_films({name: file}, crop=crop, targets=[name] if target else [], rotate=degrees)
+    others = {"rotate": degrees} if degrees else {}
+    path = add(file, name=name, subject=subject, crop=crop, role=role, others=others)
     typer.echo(f"added videos.{name} to films.yaml; the file is {path}, kept by {path}.dvc")
     stages = [
         stage for stage in plan(is_forecast=True) if stage.partition("@")[2] in (name, subject)
@@ -56,23 +66,28 @@ def add_video(
 
 
 def check_films(
-    files: Mapping[str, Path], *, crop: Literal["auto", "none"], targets: Collection[str] | None
+    files: Mapping[str, Path],
+    *,
+    crop: Literal["auto", "none"],
+    targets: Collection[str] | None,
+    rotate: int = 0,
 ) -> dict[str, "VideoCheck"]:
     """Print what to fix in films, by the names of their videos; they are checked at once.
 
     Args:
         targets: those of whom to render, who may be in photos; None: nothing is added.
+        rotate: clockwise, degrees.
     """
     from motiontransfer.core.params import load_section
-    from motiontransfer.pose.completion import TOO_LITTLE, in_words
-    from motiontransfer.project.video_check import check_video
+    from motiontransfer.project.video_check import check_stages, check_video
     from motiontransfer.video.geometry import WorkingSize
     from motiontransfer.video.isolation import run_isolated
 
     size = load_section(WorkingSize, "decode.size")
     with ThreadPoolExecutor() as threads:
         checks = threads.map(
-            lambda file: run_isolated(check_video, file, size=size, crop=crop), files.values()
+            lambda file: run_isolated(check_video, file, size=size, crop=crop, rotate=rotate),
+            files.values(),
         )
         checked = dict(zip(files, checks, strict=True))
     for name, check in checked.items():
@@ -83,20 +98,14 @@ def check_films(
             )
     for name, check in checked.items():
         _print_advice(name, check, is_target=targets is not None and name in targets)
-    for check in checked.values():
-        if (shows := check.quality.shows) in TOO_LITTLE:
-            got = f"a film {in_words(shows)} in {len(check.people)} sampled frames"
-            if check.metadata.is_picture:
-                got = f"a picture {in_words(shows)}"
-            raise VideoError(
-                f"{check.metadata.path}: expected a person from the chest up at least, got {got}; "
-                "nothing was added"
-            )
-        if not check.shows_height(min_score=load_section(float, "fit_normalization.min_score")):
-            raise VideoError(
-                f"{check.metadata.path}: expected ankles that are seen, got a whole body without, "
-                "such as one that sits on its feet: stand; nothing was added"
-            )
+    performing = {name: checked[name] for name in checked if name in (targets or ())}
+    others = [{name: checked[name]} for name in checked if name not in performing]
+    for subject in [performing, *others] if performing else others:
+        try:
+            check_stages(subject, is_target=subject is performing)
+        except MotionTransferError as error:
+            named = ", ".join(str(files[name]) for name in subject)
+            raise VideoError(f"{named}: {error}; nothing was added") from error
     return checked
 
 
@@ -162,7 +171,7 @@ def print_missing_poses(
         typer.echo("\n  - ".join([f"{transfer}: {covered}{sampled}", *more]))
 
 
-@app.command()
+@command
 def import_dataset(
     folder: Annotated[Path, typer.Argument(help="Its folder, or that of a subject.")],
 ) -> None:
@@ -174,7 +183,7 @@ def import_dataset(
     typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
 
 
-@app.command()
+@command
 def add_transfer(
     *,
     source: Annotated[str, typer.Option(help="The video whose motion is copied.")],
@@ -202,7 +211,7 @@ def add_transfer(
         typer.echo(f"added {target} to targets: `dvc repro` will train a generator of {target}")
 
 
-@app.command()
+@command
 def remove_video(
     name: Annotated[str, typer.Argument(help="Its name in films.yaml.")],
     *,
@@ -216,7 +225,7 @@ def remove_video(
     removal = removal_of(name)
     gone = [f"{section}.{key}" for section, key in removal.entries]
     gone += [f"{item} in {section}" for section, item in removal.items]
-    typer.echo(f"will be removed from films.yaml: {', '.join(gone)}")
+    typer.echo(f"will be removed from films.yaml: {', '.join(gone) or 'nothing, it is not there'}")
     delete = delete and not removal.users_of_file
     if delete:
         typer.echo(f"will be deleted: {removal.path}")

@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 from jaxtyping import Shaped
 
-from motiontransfer.core.errors import DamagedFileError
+from motiontransfer.core.errors import DamagedFileError, MotionTransferError
 
 _OF_TEXT, _OF_ARRAYS = "crc32", "array_crc32"  # keys of a JSON text
 
@@ -30,6 +30,18 @@ _VOID = b"\xec\x01"  # Matroska element that readers skip (RFC 8794); seven byte
 _VOID_BYTES = 9
 _TAIL = struct.Struct("<QI20s")  # length of the media, checksum of the checksums, mark
 _MARK = b"motiontransfer crc32"
+_POINTER = b"version https://git-lfs"
+
+
+def check_pointer(path: Path, error: type[MotionTransferError]) -> None:
+    """Refuse what Git LFS leaves in place of a file that it has not fetched.
+
+    Raises:
+        error: it is such a pointer.
+    """
+    with path.open("rb") as file:
+        if file.read(len(_POINTER)) == _POINTER:
+            raise error(f"{path}: is a pointer of Git LFS, not the file; run `git lfs pull` there")
 
 
 def damaged(path: Path, cause: str) -> DamagedFileError:

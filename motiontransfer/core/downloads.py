@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pooch
 from filelock import FileLock
 
+from motiontransfer.core.checksums import check_pointer
 from motiontransfer.core.errors import MissingFileError, WeightsError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def pretrained_file(pretrained: Pretrained, *, file: Path | None) -> Path:
 
     Raises:
         MissingFileError: the local file is absent, or the download failed.
-        WeightsError: the download is not the published file.
+        WeightsError: the download is not the published file, or the local one is a pointer.
     """
     if file is None:
         if not pretrained.cached.exists():  # it gets this name only after its bytes were verified
@@ -78,6 +79,7 @@ def pretrained_file(pretrained: Pretrained, *, file: Path | None) -> Path:
         raise MissingFileError(
             f"{file}: no such file, asked for by {pretrained.file_param}; {pretrained.remedies}"
         )
+    check_pointer(file, WeightsError)
     if file.name == pretrained.name and (got := pooch.file_hash(str(file))) != pretrained.sha256:
         _logger.warning(
             "%s: not the published %s: expected SHA-256 %s, got %s; used all the same",

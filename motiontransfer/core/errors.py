@@ -76,7 +76,11 @@ class RemoteError(MotionTransferError, OSError):
     """The remote cannot be used, or an object on it is missing or damaged."""
 
 
-def one_line(error: BaseException) -> str:
+class GitError(MotionTransferError, RuntimeError):
+    """git is not installed, or fails; the message is git's own, with its remedy."""
+
+
+def one_line(error: BaseException | str) -> str:
     """Its message in one line, without a terminal's colors, which DVC writes into its own."""
     return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
 

@@ -92,6 +92,10 @@ def quality_plot(subject: str, video: str) -> Path:
     return Path(f"artifacts/quality/{subject}/{video}.png")
 
 
+def standing_plot(subject: str) -> Path:
+    return Path(f"artifacts/standing/{subject}.png")
+
+
 def statistics_file(subject: str) -> Path:
     return Path(f"artifacts/statistics/{subject}.json")
 

@@ -8,11 +8,13 @@ and `Compute` are here, since many read them.
 import difflib
 import os
 import re
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import fields
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from types import GenericAlias, UnionType
 from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
@@ -127,6 +129,10 @@ def _short(name: str) -> str:
 Name = Annotated[str, Field(pattern=r"^\w[\w-]*$"), AfterValidator(_short)]
 
 
+Rotation = Literal[0, 90, 180, 270]
+"""Clockwise, degrees."""
+
+
 class Video(BaseModel):
     """What commands read of an entry of `videos`."""
 
@@ -193,6 +199,9 @@ _values_read: ContextVar[dict[tuple[Path, str], object] | None] = ContextVar(
 )
 """Value by file and dotted key, within `unchanged_params`."""
 
+_folder: ContextVar[Path] = ContextVar("folder", default=Path())
+"""Of params.yaml and films.yaml, within `check_params`."""
+
 
 def flattened(tree: object, prefix: str = "") -> dict[str, object]:
     """Every leaf of nested params or metrics, by its dotted key."""
@@ -241,19 +250,29 @@ def load_films(root: Path = Path()) -> dict[str, object]:
     return films
 
 
+def check_project(*files: Path) -> None:
+    """Refuse to work where a project has these files and this folder has not.
+
+    Raises:
+        MissingFileError: one of them is not there.
+    """
+    for path in files:
+        if not path.is_file():
+            raise MissingFileError(
+                f"{path}: no such file; run from the project's root, where params.yaml is"
+            )
+
+
 def read_sections(path: Path) -> dict[str, object]:
     """Read a file of sections, whatever their keys.
 
     Raises:
         MissingFileError: no such file.
-        ParamsError: not YAML, or not a mapping at the top.
+        ParamsError: not YAML in UTF-8, or not a mapping at the top.
     """
-    if not path.is_file():
-        raise MissingFileError(
-            f"{path}: no such file; run from the project's root, where params.yaml is"
-        )
+    text = read_text(path)
     try:
-        content = _parse(path.read_text(encoding="utf-8"))
+        content = _parse(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers of 5000 digits, too
         raise ParamsError(f"{path}: not valid YAML: {one_line(error)}") from error
     if not isinstance(content, dict):
@@ -263,9 +282,39 @@ def read_sections(path: Path) -> dict[str, object]:
     return content
 
 
+def read_text(path: Path) -> str:
+    """Read a file of sections as it is: with its own line breaks, and a BOM if it begins with one.
+
+    Raises:
+        MissingFileError: no such file.
+        ParamsError: not in UTF-8, which DVC expects.
+    """
+    check_project(path)
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        told = "expected text in UTF-8, got another encoding, as of Windows PowerShell"
+        raise ParamsError(f"{path}: {told}; save it in UTF-8") from error
+
+
+class SectionsLoader(yaml.SafeLoader):
+    """Loader of YAML that refuses a key that stands twice, as DVC does.
+
+    It is the one in Python: that in C overflows its stack at many levels, and the positions of its
+    nodes do not count a BOM.
+    """
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        for name, number in Counter(str(key.value) for key, _ in node.value).items():
+            if number > 1:
+                raise yaml.MarkedYAMLError(None, None, f"{name} stands twice", node.start_mark)
+        return node
+
+
 @lru_cache(maxsize=3)  # a stage reads sections one by one, of two files and the shipped one
 def _parse(text: str) -> object:
-    return yaml.safe_load(text)  # in Python: the loader in C overflows its stack at many levels
+    return yaml.load(text, SectionsLoader)
 
 
 def load_section(
@@ -325,7 +374,8 @@ def _as_yaml(value: object) -> str:
 
 def _value_of(key: str, path: Path) -> object:
     is_films = path.name == FILMS_FILE.name
-    value: object = load_films(path.parent) if is_films else load_params(path)
+    file = _folder.get() / path
+    value: object = load_films(file.parent) if is_films else load_params(file)
     walked: list[str] = []
     for part in key.split("."):
         walked.append(part)
@@ -333,6 +383,25 @@ def _value_of(key: str, path: Path) -> object:
             raise ParamsError(f"{path}: {'.'.join(walked)}: missing; expected this key")
         value = value[part]
     return value
+
+
+def check_params(root: Path = Path()) -> None:
+    """Refuse what the stage `check_params` would refuse, by its own code.
+
+    It is imported by name, as DVC runs it: each stage owns the model of its params.
+
+    Args:
+        root: folder of params.yaml and films.yaml; the files that they name are this project's.
+
+    Raises:
+        ParamsError: a line for each fault.
+        MissingFileError: one of the two files is not there.
+    """
+    token = _folder.set(root)
+    try:
+        import_module("stages.check_params").check()
+    finally:
+        _folder.reset(token)
 
 
 @contextmanager

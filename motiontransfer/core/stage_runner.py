@@ -74,7 +74,8 @@ def fault(error: Exception, *, stage: str = "") -> str | None:
     """Message for the user; None for a bug, whose traceback is needed.
 
     PyTorch's errors go by class name and text, since not every stage imports it. Writers in Rust
-    (safetensors, c2pa) say `os error`; numpy.save says how much a full disk took.
+    (safetensors, c2pa) say `os error`; numpy.save says how much a full disk took. A note of one
+    line is the file that was being written.
     """
     if isinstance(error, MotionTransferError):
         return str(error)
@@ -93,10 +94,11 @@ def fault(error: Exception, *, stage: str = "") -> str | None:
     if isinstance(error, FileNotFoundError):
         return None
     if isinstance(error, OSError) and text.endswith(" written"):
-        return f"the disk is full ({text}); {_REMEDY}"
-    if isinstance(error, OSError | sqlite3.OperationalError) or "(os error " in text:
-        return f"{text}; {_REMEDY}"
-    return None
+        text = f"the disk is full ({text})"
+    elif not isinstance(error, OSError | sqlite3.OperationalError) and "(os error " not in text:
+        return None
+    files = [note for note in getattr(error, "__notes__", ()) if "\n" not in note]
+    return f"{': '.join([*files[:1], text])}; {_REMEDY}"
 
 
 def missing_library(error: ImportError) -> str | None:

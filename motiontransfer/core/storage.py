@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,8 @@ from motiontransfer.core.checksums import (
     damaged,
     read_checked_text,
 )
-from motiontransfer.core.errors import one_line
+from motiontransfer.core.errors import ParamsError, one_line
+from motiontransfer.core.names import folded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +38,22 @@ def overlap(first: Path, second: Path) -> bool:
     return first.is_relative_to(second) or second.is_relative_to(first)
 
 
+def check_output(output: Path, kept: Iterable[Path]) -> None:
+    """Refuse an output that is, holds or lies in a file or folder that stays as it is.
+
+    Links are followed. Names that differ in case alone are the same, as on macOS and Windows.
+
+    Raises:
+        ParamsError: it would be overwritten.
+    """
+    for each in kept:
+        is_same = output.exists() and each.exists() and output.samefile(each)  # a hard link, too
+        if is_same or overlap(*(Path(folded(str(path.resolve()))) for path in (output, each))):
+            raise ParamsError(
+                f"{output}: cannot be written: {each} is there, and stays; choose another place"
+            )
+
+
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
     """Yield a temporary path in the same folder, with the same suffix.
@@ -48,6 +65,9 @@ def replacing(path: Path) -> Generator[Path]:
     try:
         yield temporary
         temporary.replace(path)
+    except Exception as error:
+        error.add_note(str(path))  # a full disk's has no name
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -64,6 +84,9 @@ def replacing_folder(folder: Path) -> Generator[Path]:
         if folder.exists():
             shutil.rmtree(folder)
         temporary.rename(folder)
+    except Exception as error:
+        error.add_note(str(folder))
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingLibraryError, MotionTransferError
-from motiontransfer.core.params import load_section
+from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.storage import replacing_folder, source_files, write_json, write_text
 from motiontransfer.export import run
 from motiontransfer.export.onnx_networks import (
@@ -36,6 +36,7 @@ from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
 from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
 from motiontransfer.models.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.pose.drawing import coarse_size
+from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import MODELS
 from motiontransfer.puppet.appearance import Appearance, pack_appearance
@@ -46,6 +47,7 @@ from motiontransfer.retargeting.params import FitNormalizationParams, Normalizat
 from motiontransfer.retargeting.statistics import read_statistics, write_statistics
 
 OPSET = 18
+POSES_FOLDER = "poses"
 _LIBRARIES = ("onnx", "onnxscript")  # of PyTorch's export
 _REQUIREMENTS = """\
 av>=18,<19
@@ -72,6 +74,8 @@ _IMAGE, _SHARE = (-1, 1), (0, 1)
 def export_target(target: str, folder: Path) -> list[Path]:
     """Write a target's networks and a program that renders with them; return the target's files.
 
+    Its dances so far are there as poses, for the program to play.
+
     Of one who is not trained there are no networks.
 
     Raises:
@@ -96,7 +100,9 @@ def export_target(target: str, folder: Path) -> list[Path]:
         write_statistics(temporary / STATISTICS_FILE, statistics)
         _write_program(temporary)
         _copy_detector(temporary / run.DETECTOR_FOLDER)
-    return sorted(folder.glob("*.onnx")) or [folder / ARRAYS_FILE]
+        _write_poses(temporary / POSES_FOLDER, target)
+    networks = sorted(folder.glob("*.onnx")) or [folder / ARRAYS_FILE]
+    return [*networks, *sorted((folder / POSES_FOLDER).glob("*"))]
 
 
 def _check_exportable(folder: Path, libraries: Sequence[str]) -> None:
@@ -269,3 +275,19 @@ def _copy_detector(folder: Path) -> None:
     licence = distribution("mediapipe").read_text("LICENSE")
     assert licence is not None
     write_text(folder / "LICENSE", licence)
+
+
+def _write_poses(folder: Path, target: str) -> None:
+    """Write the poses of a target's transfers, of which there are some, as JSON for run.py."""
+    transfers = load_section(dict[str, Transfer] | None, "transfers") or {}
+    names = [name for name, transfer in transfers.items() if transfer.target == target]
+    for name in filter(lambda name: layout.poses_file(name).exists(), names):
+        poses = read_keypoints(layout.poses_file(name))
+        joints = np.concatenate([poses.points, poses.score[..., None]], axis=2)
+        content = {
+            "image_size": poses.image_size,
+            "frame_rate": str(poses.frame_rate),
+            "groups": poses.skeleton.groups,
+            "joints": joints.tolist(),
+        }
+        write_text(folder / f"{name}.json", json.dumps(content))

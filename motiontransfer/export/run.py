@@ -1,7 +1,7 @@
 """Let an exported target perform, without PyTorch.
 
-`python run.py play poses.json out.mp4` renders poses from a file, `python run.py live` those of the
-person whom a camera sees.
+`python run.py play poses/TRANSFER.json out.mp4` renders poses from a file, `python run.py live`
+those of the person whom a camera sees.
 
 Parquet poses are those of the pipeline in artifacts/poses or, with --normalization, of another
 person's video in artifacts/keypoints; they need pyarrow. JSON poses are `{"image_size": [height,
@@ -24,7 +24,8 @@ from typing import get_args
 import cv2
 import numpy as np
 
-from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.errors import KeypointsError, MotionTransferError, ParamsError, VideoError
+from motiontransfer.core.storage import check_output
 from motiontransfer.export.onnx_networks import (
     STATISTICS_FILE,
     Engine,
@@ -51,6 +52,7 @@ from motiontransfer.retargeting.unfilmed_sides import face_camera
 from motiontransfer.video.writer import write_video
 
 FOLDER = Path(__file__).parent
+_MOST_THREADS = 1000
 DETECTOR_FOLDER = "detector"
 """MediaPipe's models."""
 
@@ -58,18 +60,21 @@ DETECTOR_FOLDER = "detector"
 def read_poses(path: Path) -> Keypoints:
     if path.suffix != ".json":
         return read_keypoints(path)
-    content = json.loads(path.read_text(encoding="utf-8"))
-    joints = np.array(content["joints"], np.float32)
-    groups = tuple((group, tuple(names)) for group, names in content["groups"])
-    height, width = content["image_size"]
-    return Keypoints(
-        points=joints[..., :2].copy(),
-        score=joints[..., 2].copy(),
-        skeleton=Skeleton(groups=groups),
-        image_size=(height, width),
-        frame_rate=Fraction(content["frame_rate"]),
-        detector="json",
-    )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        joints = np.array(content["joints"], np.float32)
+        groups = tuple((group, tuple(names)) for group, names in content["groups"])
+        height, width = content["image_size"]
+        return Keypoints(
+            points=joints[..., :2].copy(),
+            score=joints[..., 2].copy(),
+            skeleton=Skeleton(groups=groups),
+            image_size=(height, width),
+            frame_rate=Fraction(content["frame_rate"]),
+            detector="json",
+        )
+    except (ValueError, LookupError, TypeError) as error:
+        raise KeypointsError(f"{path}: expected poses as in `--help`, got {error!r}") from error
 
 
 def play(arguments: argparse.Namespace, target: PoseStatistics) -> None:
@@ -97,7 +102,9 @@ def play(arguments: argparse.Namespace, target: PoseStatistics) -> None:
         return
     arguments.output.mkdir(parents=True, exist_ok=True)
     for index, frame in enumerate(frames):
-        cv2.imwrite(str(arguments.output / f"{index:06}.png"), frame[..., ::-1])
+        file = arguments.output / f"{index:06}.png"
+        if not cv2.imwrite(str(file), frame[..., ::-1]):
+            raise VideoError(f"{file}: cannot be written; is the disk full?")
 
 
 def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
@@ -144,13 +151,13 @@ def main() -> None:
     player = commands.add_parser("play", help="poses from a file")
     player.add_argument("poses", type=Path)
     player.add_argument("output", type=Path, help="an .mp4, or a folder")
-    player.set_defaults(run=play)
+    player.set_defaults(run=play, suffixes=(".mp4", ""))
     camera = commands.add_parser("live", help="a camera, or a video in its place")
     camera.add_argument("--camera", type=int, default=0, help="its number")
     camera.add_argument("--video", type=Path, help="played in its own time")
     camera.add_argument("--output", type=Path, help="an .mp4 to record, with the video's sound")
     camera.add_argument("--headless", action="store_true", help="open no window")
-    camera.set_defaults(run=live)
+    camera.set_defaults(run=live, suffixes=(".mp4",))
     half = max(1, (os.cpu_count() or 1) // 2)  # of the cores; the other half detects
     for command, engine, mode, threads in (
         (player, "openvino", "none", 0),
@@ -167,11 +174,20 @@ def main() -> None:
             help="to the target's proportions and place",
         )
     arguments = parser.parse_args()
+    if not 0 <= arguments.threads <= _MOST_THREADS:
+        parser.error(f"--threads: expected 0 to {_MOST_THREADS}, got {arguments.threads}")
     cv2.setNumThreads(1)  # its operations here are too small to be shared
     try:
+        if (output := arguments.output) is not None:
+            if output.suffix not in arguments.suffixes:
+                raise ParamsError(f"{output}: expected a name that ends in .mp4")
+            given = (vars(arguments).get(name) for name in ("poses", "video"))
+            check_output(output, filter(None, given))
         arguments.run(arguments, read_statistics(FOLDER / STATISTICS_FILE))
-    except MotionTransferError as error:
+    except (MotionTransferError, OSError) as error:
         parser.exit(1, f"{error}\n")
+    except ModuleNotFoundError as error:  # of poses in Parquet
+        parser.exit(1, f"{error}: pip install {error.name}\n")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ CPU time. Of a target without networks, the puppet alone is drawn, without PyTor
 
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,16 +54,17 @@ class Performer:
 
 def run_live(
     target: str | Sequence[Path],
-    source: Source,
+    open_source: Callable[[], Source],
     *,
-    output: Path | None,
-    window: Screen | None,
-    has_camera: bool,
+    open_window: Callable[[], AbstractContextManager[Screen | None]],
+    output: Path | None = None,
+    has_camera: bool = False,
 ) -> str:
     """Show, and record, a target who performs what the source shows; return a summary.
 
     Args:
         target: its name, or photos of one person.
+        open_source: called once the target is there, as is `open_window`.
 
     Raises:
         ParamsError: there is no such target, or a param does not go with live use.
@@ -77,7 +78,7 @@ def run_live(
             from motiontransfer.live.photo import person_in_photos  # MediaPipe takes seconds
 
             performer = _puppet("photo", *person_in_photos(target))
-        generator = performer.generator
+        source, generator = open_source(), performer.generator
         sign = _signer(performer, source, params)
         session = Session(
             source,
@@ -95,6 +96,7 @@ def run_live(
                 stack.enter_context(recording(source, output, crf=params.crf, sign=sign))
             )
         _logger.info(performer.runs_in)
+        window = stack.enter_context(open_window())
         session.run(window=window, outputs=outputs, save=partial(_save, performer.name, sign))
     return session.summary()
 

@@ -71,6 +71,8 @@ def open_camera(index: int) -> Source:
     Raises:
         VideoError: it cannot be opened; later, where it no longer sends frames.
     """
+    if not 0 <= index < 100:  # OpenCV's search crashes; its hundreds are libraries
+        raise VideoError(f"camera {index}: expected a number from 0 to 99")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     camera = cv2.VideoCapture(index)
     name = f"camera {index}"
@@ -101,11 +103,14 @@ def open_video(path: Path) -> Source:
     """Open a video file, which is decoded in a child process and played once, in real time.
 
     Raises:
-        VideoError: it cannot be read; later, where it is damaged.
+        VideoError: it cannot be read, or is one picture; later, where it is damaged.
     """
     decoded = iterate_isolated(_decode, path)
     video = next(decoded)
     assert isinstance(video, VideoMetadata)
+    if video.is_picture:
+        decoded.close()
+        raise VideoError(f"{path}: is one picture; expected a film")
     times = video.packet_times.starts_seconds
     start = float(times[0]) if times.size else 0.0
 

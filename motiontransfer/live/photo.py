@@ -11,7 +11,7 @@ from motiontransfer.pose.completion import complete
 from motiontransfer.pose.detectors import default_detector, detect_keypoints
 from motiontransfer.pose.keypoints import Keypoints, write_keypoints
 from motiontransfer.pose.mediapipe_detectors import person_boxes
-from motiontransfer.pose.photos import placed, standing_still
+from motiontransfer.pose.photos import lasting
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
@@ -41,9 +41,9 @@ def person_in_photos(photos: Sequence[Path]) -> tuple[Appearance, PoseStatistics
         for name, photo in named.items():  # all before MediaPipe has threads, which no fork has
             _decode(photo, root / layout.clip_folder(_SUBJECT, name))
         clips = [_keypoints(root, name, photo) for name, photo in named.items()]
-        still = [standing_still(placed(clip, clips[0])) for clip in clips]
+        still = lasting(dict(enumerate(clips)))
         params = load_section(FitNormalizationParams, "fit_normalization")
-        statistics = fit_statistics(still, **params.model_dump())
+        statistics = fit_statistics([*still.values()], **params.model_dump())
         targets = read_target_clips(_SUBJECT, NOTHING_HELD_OUT, root=root)
         for target in targets:
             write_masks(target.masks_file, clip_masks(target))
@@ -54,15 +54,8 @@ def person_in_photos(photos: Sequence[Path]) -> tuple[Appearance, PoseStatistics
 
 
 def _decode(photo: Path, folder: Path) -> None:
-    counts = run_isolated(
-        decode_video,
-        photo,
-        folder,
-        size=load_section(WorkingSize, "decode.size"),
-        frame_rate=None,
-        crop=person_boxes,
-        on_damage="fail",
-    )
+    size = load_section(WorkingSize, "decode.size")
+    counts = run_isolated(decode_video, photo, folder, size=size, crop=person_boxes)
     if counts["frames"] != 1:
         raise VideoError(f"{photo}: expected a photo, got a film of {counts['frames']} frames")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dvc.cli.parser  # which `dvc.cli.main` loads, as dvc.scm
+import dvc.config
 import dvc.dependency.param
 import dvc.dvcfile
 import dvc.lock
@@ -86,7 +87,7 @@ def opened(root: Path, *, wait: bool = False) -> Generator[Repo]:
     with errors_of_dvc(CONFIG):
         try:
             repo = Repo(str(root), _wait_for_lock=wait)
-        except NotDvcRepoError as error:
+        except (NotDvcRepoError, dvc.scm.SCMError) as error:
             raise MissingFileError(
                 f"{root.resolve()}: no DVC project with git here; run from the project's root, or, "
                 "without git, first `uv run dvc config --local core.no_scm true`"
@@ -94,6 +95,12 @@ def opened(root: Path, *, wait: bool = False) -> Generator[Repo]:
     repo.scm_context.quiet = True  # what to commit is said by `share`
     with repo:
         yield repo
+
+
+def does_without_git(root: Path) -> bool:
+    """Whether the project has `core.no_scm` set."""
+    with errors_of_dvc(CONFIG):
+        return bool(dvc.config.Config(str(root / ".dvc"))["core"].get("no_scm"))
 
 
 @contextmanager

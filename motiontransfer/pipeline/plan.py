@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.parallel import cpu_clock
-from motiontransfer.core.params import PARAMS_FILE, Transfer, Video, load_section
+from motiontransfer.core.params import PARAMS_FILE, Transfer, Video, check_params, load_section
 from motiontransfer.core.stages import STAGES, Stage
 from motiontransfer.core.storage import write_json, write_text
 from motiontransfer.pipeline.dvc_api import (
@@ -77,6 +77,7 @@ def plan(*wanted: str, root: Path = Path(), is_forecast: bool = False) -> Graph:
 
     Raises:
         MotionTransferError: DVC cannot read dvc.yaml.
+        ParamsError: the stage `check_params` would run, and refuse the params.
     """
     constant = {name for name, stage in STAGES.items() if stage.has_constant_outputs}
     if not is_forecast and (known := _stages_up_to_date(root)):
@@ -102,6 +103,8 @@ def plan(*wanted: str, root: Path = Path(), is_forecast: bool = False) -> Graph:
                 or stage.changed(allow_missing=is_forecast, upstream=before)
             ):
                 to_run[name_of(stage)] = running
+        if "check_params" in to_run:
+            check_params(root)
         if files and not to_run:
             write_json(root / _UP_TO_DATE, {"stages": [*named], "files": files})
         return to_run

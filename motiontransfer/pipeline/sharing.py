@@ -10,8 +10,6 @@ that other stages fill and nothing of it is here, and runs on a part where a par
 
 import re
 import shlex
-import shutil
-import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -48,6 +46,7 @@ from motiontransfer.pipeline.dvc_api import (
     read_by,
     upstream,
 )
+from motiontransfer.pipeline.git import git, uncommitted
 
 if TYPE_CHECKING:
     from motiontransfer.pipeline.dvc_api import Output, Stage
@@ -58,7 +57,6 @@ _KEPT_OUT_OF_GIT = (
     "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), in a profile (`aws configure`), in an ssh key, or "
     "in .dvc/config.local (`uv run dvc remote modify --local {name} OPTION VALUE`)"
 )
-_NAMES_IN_GIT = ("dvc.lock", "dvc.yaml", "params.yaml", "films.yaml", "config", "metrics.json")
 
 
 def share(
@@ -337,41 +335,3 @@ def untracked(repo: Repo) -> tuple[str, ...]:
 def _size_text(paths: Iterable[Path]) -> str:
     files = (file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
     return tqdm.format_sizeof(sum(file.stat().st_size for file in files if file.is_file()), "B")
-
-
-def uncommitted(root: Path) -> tuple[str, ...]:
-    """Changed files of git's, and new ones that belong there: locks, params, metrics, `*.dvc`.
-
-    Nothing without git.
-    """
-
-    def belongs_togit(path: Path) -> bool:
-        is_metrics = layout.METRICS_FOLDER in path.parents
-        return path.name in _NAMES_IN_GIT or path.suffix == ".dvc" or is_metrics
-
-    lines = git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all").split("\0")
-    return tuple(
-        sorted(
-            line[3:]
-            for line in lines
-            if line and (not line.startswith("??") or belongs_togit(Path(line[3:])))
-        )
-    )
-
-
-def has_commit(root: Path) -> bool:
-    return bool(git(root, "rev-parse", "--verify", "HEAD"))
-
-
-def git(root: Path, *arguments: str, stdin: str = "") -> str:
-    """Output of git; empty if it fails, as without a repository, or is not installed."""
-    if shutil.which("git") is None:
-        return ""
-    done = subprocess.run(
-        ["git", "-C", str(root), *arguments],
-        input=stdin,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    return "" if done.returncode else done.stdout

@@ -1,8 +1,9 @@
-"""What a film shows of a body, and completion of what is beyond the picture's edge.
+"""What a film shows of a body, and completion of what is beyond the picture's edge, or hidden.
 
 A film from the knees, the waist or the chest up shows no feet. They stand below the picture's edge:
 the feet are planted under the slow motion of the body, hips and knees lie between them and the
-shoulders. Where a joint is seen now and then, its completed place passes into the seen one.
+shoulders. Where a joint is seen now and then, its completed place passes into the seen one. Ankles
+in grass, in water or behind something, which no frame shows both of, are completed alike.
 """
 
 from dataclasses import replace
@@ -118,12 +119,18 @@ def frames_showing(keypoints: Keypoints, content: Box) -> Int64[np.ndarray, " fr
 def what_is_shown(keypoints: Keypoints, content: Box | None = None) -> str:
     """What half of the frames with a person, or more, show; see `SHOWN`.
 
+    A body is whole only where some frame shows both ankles: by these its height is measured.
+
     Args:
         content: the film in the working image; None: all of it.
     """
-    levels = frames_showing(keypoints, content or _whole_image(keypoints))
+    content = content or _whole_image(keypoints)
+    levels = frames_showing(keypoints, content)
     known = levels[levels < SHOWN.index(NOBODY)]
-    return SHOWN[int(np.median(known))] if len(known) else NOBODY
+    shown = SHOWN[int(np.median(known))] if len(known) else NOBODY
+    ankles = [*map(keypoints.skeleton.index, _LOWEST_OF[WHOLE])]
+    has_both = _inside(keypoints.measured(), content)[:, ankles].all(axis=1)
+    return "knees" if shown == WHOLE and not has_both.any() else shown
 
 
 def complete(keypoints: Keypoints, content: Box | None = None) -> Keypoints:

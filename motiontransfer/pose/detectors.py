@@ -28,6 +28,7 @@ from motiontransfer.pose.importers import import_people
 from motiontransfer.pose.keypoints import Detections, ImportFormat
 from motiontransfer.pose.landmarks import DEFAULT_THRESHOLDS, Detector
 from motiontransfer.video.clip import detection_frames, read_clip
+from motiontransfer.video.frame_store import FrameStore
 
 _logger = logging.getLogger(__name__)
 
@@ -292,11 +293,14 @@ def detect_keypoints(clip: Path, config: AnyConfig, *, video: Path, compute: Com
         compute=config.prepare(compute),
     )
     found = detect(frames)
-    if frames == working:
-        return found
-    if not found.people:  # a drawn body may be found only where it is small
-        return detect(working)
-    return found.resized(read_clip(clip).size)
+    if frames != working and not found.people:  # a drawn body may be found only where it is small
+        frames, found = working, detect(working)
+    if found.num_frames == 1:
+        from motiontransfer.pose.segmentation import without_strays
+
+        with FrameStore(frames) as store:
+            found = without_strays(found, store[0])
+    return found if frames == working else found.resized(read_clip(clip).size)
 
 
 def default_detector() -> HolisticConfig:

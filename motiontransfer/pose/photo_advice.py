@@ -9,13 +9,14 @@ from jaxtyping import Float64
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.completion import WHOLE, in_words, what_is_shown
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.quality import NOTHING_TO_FIX
+from motiontransfer.pose.quality import NOTHING_TO_FIX, TURN
 
 # Distances in heights of the upright body.
 _BESIDE_TRUNK = 0.035  # of an arm's bones from the line through shoulder and hip: half an arm
 _BESIDE_THIGH = 0.07  # of a hand's middle from the thigh's bone: half a thigh and half a hand
 _BEFORE_FACE = 0.1  # of a wrist from the nose
 _LEGS_APART = 0.05  # of knees and ankles: the width of a shin
+_FOLDED = 0.25  # of an ankle from the hip; half of a leg
 _FRONT_WIDTH = 0.1  # of the shoulders; narrower ones are turned
 _NUM_ON_BONE = 5
 
@@ -24,7 +25,7 @@ _Places = Mapping[str, Float64[np.ndarray, "2"]]
 """(x, y) of the joints that are seen, pixels."""
 
 
-def photo_advice(photo: Keypoints, *, num_people: int) -> list[str]:
+def photo_advice(photo: Keypoints, *, num_people: int, turn: int = 0) -> list[str]:
     """Sentences on a clip of one frame; `NOTHING_TO_FIX` alone where nothing is hidden."""
     seen = photo.measured()
     places = {
@@ -35,6 +36,8 @@ def photo_advice(photo: Keypoints, *, num_people: int) -> list[str]:
     height = body_height_px(photo)
     if not places or height <= 0:
         return ["nobody is found in the photo: show one person, from head to feet"]
+    if turn:
+        return [TURN.format(turn)]
     sentences = []
     if num_people > 1:
         sentences.append(
@@ -49,6 +52,8 @@ def photo_advice(photo: Keypoints, *, num_people: int) -> list[str]:
     legs = [(f"left_{joint}", f"right_{joint}") for joint in ("knee", "ankle")]
     if any(_distance(places, *pair) < _LEGS_APART * height for pair in legs):
         sentences.append("one leg hides the other: stand with the feet as wide apart as the hips")
+    if any(_distance(places, f"{it}_hip", f"{it}_ankle") < _FOLDED * height for it in _SIDES):
+        sentences.append("a leg is folded, and stays so wherever the dancer stands: stand")
     groups = dict(seen.skeleton.groups)
     if closed := [side for side in _SIDES if not places.keys() & {*groups.get(f"{side}_hand", ())}]:
         sentences.append(f"no fingers are seen of the {' and '.join(closed)} hand: open the hands")

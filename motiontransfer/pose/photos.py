@@ -61,6 +61,15 @@ def placed(photo: Keypoints, first: Keypoints) -> Keypoints:
     return replace(photo, points=points, image_size=first.image_size)
 
 
+def lasting(clips: Mapping[_Clip, Keypoints]) -> dict[_Clip, Keypoints]:
+    """The films of a subject; else the photos, in the image of the first, as films of a while."""
+    clips = films_or_photos(clips)
+    first, *_ = clips.values()
+    if not is_photo(first):
+        return clips
+    return {name: standing_still(placed(clip, first)) for name, clip in clips.items()}
+
+
 def standing_still(photo: Keypoints) -> Keypoints:
     """A film in which nobody moves: what is measured over a clip needs more than one frame."""
     return photo.part([0] * round(_SECONDS * photo.frame_rate))

@@ -12,6 +12,7 @@ from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.completion import WHOLE, frames_showing, what_is_shown
+from motiontransfer.pose.facing import degrees_to_upright
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.landmarks import person_box
 from motiontransfer.pose.time_series import Mask, Series, longest_segment, segments
@@ -19,6 +20,11 @@ from motiontransfer.video.frame_store import FrameStore
 
 MISSING, FILLED, MEASURED = 0, 1, 2
 NOTHING_TO_FIX = "nothing to fix"
+TURN = (
+    "the picture is on its side or upside down: add it by `motiontransfer add-video FILE --subject "
+    "NAME --rotate {0}`, of whom to render with --target, or set its rotate: {0} in films.yaml"
+)
+"""What to do with a film or photo, with degrees."""
 
 # Parts of the body from the head down; a part is some joints of the body, or a joint group.
 _JOINTS_OF_PART: dict[str, tuple[str, ...] | str] = {
@@ -46,6 +52,8 @@ _REACH_OF_END = {
 # Thresholds for advice.
 _IMPLAUSIBLE_SPEED = 6.0  # body heights a second: 10 m/s for a grown person
 _RARE = 0.02  # of the frames
+_UPRIGHT_ROOM = 2.0  # variance of colors, of the rows over that of the columns
+_STANDS_STILL = 0.01  # of the height: a poster in a compressed film has 0.003, a dancer 0.2
 _ENOUGH_OF_HANDS = 0.8  # of the frames; they are hidden now and then in any dance
 _ENOUGH_OF_FACE = 0.5  # of the frames; dancers turn round
 _TALL_ENOUGH_PX = 140  # of body height; MediaPipe finds few hands of smaller people
@@ -88,6 +96,10 @@ class ClipQuality:
     frame_rate: float
     shows: str
     """How much of the body; see `completion.SHOWN`."""
+    sway: float = math.inf
+    """Standard deviation of the place of the joint that moves most, body heights."""
+    turn: int = 0
+    """See `degrees_to_turn`."""
 
     @property
     def person_known(self) -> Mask:
@@ -111,6 +123,7 @@ def measure_quality(
     possible_switches: int,
     camera_speed: float | None,
     camera_wander: float | None = None,
+    turn: int = 0,
 ) -> ClipQuality:
     """Measure cleaned keypoints; `content`: the video's box in the working image."""
     skeleton, height = keypoints.skeleton, body_height_px(keypoints)
@@ -145,7 +158,34 @@ def measure_quality(
         camera_wander=camera_wander,
         frame_rate=float(keypoints.frame_rate),
         shows=shows,
+        sway=_sway(keypoints, height),
+        turn=turn,
     )
+
+
+def degrees_to_turn(keypoints: Keypoints, first: UInt8[np.ndarray, "height width 3"]) -> int:
+    """By which to turn a film clockwise; 0 where it is upright, or somebody lies in it.
+
+    Of who seems to stand across the picture the room decides: walls, floors and skies differ more
+    from above to below than from side to side.
+
+    Args:
+        first: its first frame.
+    """
+    turn = degrees_to_upright(keypoints)
+    hidden = ~without_person(keypoints, (0,))
+    room = np.ma.masked_array(first.astype(np.float64), np.dstack([hidden] * 3))
+    beside, below = (room.mean(axis=axis).var(axis=0).sum() for axis in (0, 1))
+    return 0 if turn % 180 and below > _UPRIGHT_ROOM * beside else turn
+
+
+def _sway(keypoints: Keypoints, height: float) -> float:
+    body = keypoints.skeleton.slice("body")
+    seen = (keypoints.score[:, body] > 0).all(axis=0)
+    if keypoints.num_frames < 2 or not seen.any():
+        return math.inf
+    variances = keypoints.points[:, body][:, seen].var(axis=0).sum(axis=1)
+    return math.sqrt(variances.max()) / height
 
 
 def _speed(keypoints: Keypoints, height: float) -> Series:
@@ -214,6 +254,13 @@ def verdict(quality: ClipQuality) -> list[str]:
 
 
 def _visibility(quality: ClipQuality) -> Iterator[str]:
+    if quality.turn:
+        yield TURN.format(quality.turn)
+    if quality.sway < _STANDS_STILL:
+        yield (
+            "who is followed does not move, as on a poster: set crop to a box around the dancer, "
+            "x0, y0, x1, y1 in pixels, or person to the dancer's number"
+        )
     absent = ~quality.person_known
     if absent.mean() > _RARE:
         start, stop = max(segments(absent), key=lambda segment: segment[1] - segment[0])

@@ -1,19 +1,25 @@
 """Films of a project by their content, and dances: one film's motion moved to another's person."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError
+from motiontransfer.core.errors import (
+    FILMS_FILE,
+    MissingFileError,
+    MotionTransferError,
+    ParamsError,
+)
 from motiontransfer.core.names import free_name, valid_name
-from motiontransfer.core.params import Guide, Scene, Video, load_section
+from motiontransfer.core.params import Guide, Scene, Video, load_section, read_text
 from motiontransfer.core.storage import params_lock, sha256_of, unchanged_on_error, write_text
 from motiontransfer.project.entries import (
     add_transfer,
     add_video,
+    files_without_entry,
     load_pairs,
     load_scenes,
     load_transfers,
@@ -22,16 +28,27 @@ from motiontransfer.project.entries import (
     remove_demo_videos,
     remove_video,
 )
-from motiontransfer.project.params_editing import add_entry, read_text
+from motiontransfer.project.params_editing import add_entry
+from motiontransfer.video.isolation import run_isolated
+from motiontransfer.video.reader import read_metadata
 
 
 def films() -> dict[str, Path]:
     """Films that are there, by name: of films.yaml, and others in data/videos/ by their files'."""
     found = {name: video.path for name, video in load_videos().items() if video.path.is_file()}
-    for path in sorted({*layout.VIDEOS_FOLDER.glob("[!.]*")} - {*found.values()}):
-        if path.is_file() and path.suffix != ".dvc":
-            found[path.name if path.stem in found else path.stem] = path
-    return found
+    others = files_without_entry().items()
+    return found | {
+        name: path for name, path in others if _is_film(path, changed=path.stat().st_mtime_ns)
+    }
+
+
+@cache
+def _is_film(path: Path, *, changed: int) -> bool:  # noqa: ARG001 - another film under its name
+    try:
+        run_isolated(read_metadata, path)
+    except MotionTransferError:
+        return False
+    return True
 
 
 def same_films(file: Path) -> dict[str, Path]:
@@ -163,11 +180,14 @@ def _known_film(
     return name_of_file(kept, {other, *videos}), kept
 
 
-def add_guide(dancer: Path, me: Path | None, *, root: Path = Path()) -> str:
+def add_guide(
+    dancer: Path, me: Path | None, *, check: Callable[..., object], root: Path = Path()
+) -> str:
     """Add films that are not there yet, and the guide to the one's dance; return its name.
 
     Args:
         me: a film of whom it is for, whose films count as filmed; None: for anybody.
+        check: called with the new films by name, and as `targets` with those of `me`.
 
     Raises:
         MissingFileError: no such film, or no films.yaml.
@@ -184,9 +204,10 @@ def add_guide(dancer: Path, me: Path | None, *, root: Path = Path()) -> str:
         if me is not None:
             target, found = _known_film(me, videos, is_target=True, other=source)
             films[target] = found
-        for name, file in films.items():
-            if name not in videos:
-                add_video(file, name=name, subject=name, crop="auto", role="source", root=root)
+        new = {name: file for name, file in films.items() if name not in videos}
+        check(new, targets=new.keys() - {source})
+        for name, file in new.items():
+            add_video(file, name=name, subject=name, crop="auto", role="source", root=root)
         videos = load_videos(root)
         entry = Guide(
             source=source, source_subject=videos[source].subject, target=videos[target].subject

@@ -24,9 +24,9 @@ from tqdm import tqdm
 
 from motiontransfer.core import layout
 from motiontransfer.core.device import find_gpu_fault
-from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.errors import GitError, MotionTransferError, ParamsError, one_line
 from motiontransfer.core.parallel import memory_bytes
-from motiontransfer.core.params import PARAMS_FILE, load_films, load_params
+from motiontransfer.core.params import PARAMS_FILE, check_params, load_films, load_params
 from motiontransfer.core.stage_runner import missing_library
 from motiontransfer.pose.detectors import pretrained_weights
 
@@ -97,7 +97,10 @@ def check_processor() -> CheckResult:
 def check_gpu() -> CheckResult:
     import torch
 
-    driver = _driver()
+    driver, failure = _driver()
+    if failure and torch.cuda.device_count() == 0:
+        fix = "if this machine has a GPU, restart it, or install its driver anew"
+        return warning("GPU", f"nvidia-smi fails: {failure}; all runs on the processor", fix)
     if driver and torch.version.cuda is None:
         message = f"there is one (driver {driver}), and this PyTorch is built without CUDA"
         fix = "install PyTorch with CUDA: https://pytorch.org/get-started/locally"
@@ -120,14 +123,16 @@ def check_gpu() -> CheckResult:
     return ok("GPU", message)
 
 
-def _driver() -> str | None:
-    """Version of NVIDIA's driver; None where there is none."""
+def _driver() -> tuple[str | None, str]:
+    """Version of NVIDIA's driver, None where there is none, and why it cannot be asked."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    if shutil.which(command[0]) is None:
+        return None, ""
     try:
-        found = subprocess.check_output(command, text=True, timeout=20, stderr=subprocess.DEVNULL)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.partition("\n")[0].strip() or None
+        done = subprocess.run(command, text=True, timeout=20, capture_output=True, check=True)
+    except (OSError, subprocess.SubprocessError) as error:  # it prints errors as it does answers
+        return None, one_line(getattr(error, "stdout", None) or str(error))
+    return done.stdout.partition("\n")[0].strip() or None, ""
 
 
 def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
@@ -156,24 +161,35 @@ def check_project(root: Path) -> Iterator[CheckResult]:
     from motiontransfer.pipeline.plan import forecast, format_forecast, plan
 
     try:
-        params = load_params(root / PARAMS_FILE) | load_films(root)
-        yield from check_weights(params)
-        yield from check_videos(root)
+        if wrong := [*check_values(root)]:
+            yield from wrong
+        else:
+            yield from check_weights(load_params(root / PARAMS_FILE) | load_films(root))
+            yield from check_videos(root)
         with opened(root) as repo:
             yield check_git(root, repo)
             yield check_remote(repo)
             yield from check_locks(root)
             yield from check_checkpoints(root)
-            yield check_disk(root)
-        if stages := plan(root=root, is_forecast=True):
+            yield (disk := check_disk(root))
+        if not wrong and disk.level != "fault" and (stages := plan(root=root, is_forecast=True)):
             duration = format_forecast(forecast(stages, root=root))
             yield ok("forecast", f"the next `dvc repro` takes {duration}")
     except MotionTransferError as error:
         yield fault("project", str(error), "run from the project's root, with its params.yaml")
 
 
+def check_values(root: Path) -> Iterator[CheckResult]:
+    """What the first stage of a run would refuse in params.yaml and films.yaml."""
+    try:
+        check_params(root)
+    except ParamsError as error:
+        for line in str(error).splitlines():
+            yield fault("params", line, "correct it there; `dvc repro` refuses it as it is")
+
+
 def check_git(root: Path, repo: "Repo") -> CheckResult:
-    from motiontransfer.pipeline.sharing import has_commit, uncommitted
+    from motiontransfer.pipeline.git import has_commit, uncommitted
 
     needed = "experiments and comparisons need it"
     if repo.config["core"].get("no_scm"):
@@ -181,9 +197,14 @@ def check_git(root: Path, repo: "Repo") -> CheckResult:
         return warning("git", f"this project does without; {needed}", fix)
     if shutil.which("git") is None:
         return warning("git", "it is not installed here", f"install it: {needed}")
-    if not has_commit(root):
-        return fault("git", "there is no commit yet", "git add -A && git commit -m start")
-    if changed := uncommitted(root):
+    try:
+        if not has_commit(root):
+            return fault("git", "there is no commit yet", "git add -A && git commit -m start")
+        changed = uncommitted(root)
+    except GitError as error:
+        reason, _, fix = str(error).rpartition("; ")
+        return fault("git", reason, fix)
+    if changed:
         listed = textwrap.shorten(", ".join(changed), 80, placeholder=" ...")
         fix = "git add -A && git commit: others, and `dvc metrics diff`, see only what is committed"
         return warning("git", f"not committed: {listed}", fix)
@@ -223,6 +244,8 @@ def check_remote(repo: "Repo") -> CheckResult:
 
 
 def check_disk(root: Path) -> CheckResult:
+    if not os.access(root, os.W_OK):
+        return fault("disk", f"{root.resolve()}: is read-only for this user", "let it write there")
     free = shutil.disk_usage(root).free
     message = f"{tqdm.format_sizeof(free, 'B')} free"
     fix = (
@@ -236,12 +259,9 @@ def check_videos(root: Path) -> Iterator[CheckResult]:
     from motiontransfer.project.entries import load_videos
 
     for name, video in load_videos(root).items():
-        path = video.path
-        if (root / path).exists() or path.parts[:1] == ("demo",):
-            continue
-        pointer = path.with_name(f"{path.name}.dvc")
-        fix = "dvc pull" if (root / pointer).exists() else f"copy it there, or remove-video {name}"
-        yield fault("videos", f"videos.{name}: {path} is not here", fix)
+        file = root / video.path
+        if not file.exists() and file.with_name(f"{file.name}.dvc").exists():
+            yield fault("videos", f"videos.{name}: {video.path} is not here", "dvc pull")
 
 
 def check_locks(root: Path) -> Iterator[CheckResult]:
@@ -262,6 +282,8 @@ def _is_locked(lock: Path) -> bool:
             return False
     except Timeout:
         return True
+    except OSError:  # nobody writes in a folder that is read-only
+        return False
 
 
 def check_checkpoints(root: Path) -> Iterator[CheckResult]:

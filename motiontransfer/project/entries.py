@@ -28,6 +28,7 @@ from motiontransfer.core.params import (
     Video,
     load_films,
     load_section,
+    read_text,
 )
 from motiontransfer.core.storage import (
     overlap,
@@ -37,22 +38,31 @@ from motiontransfer.core.storage import (
     write_text,
 )
 from motiontransfer.pipeline.dvc_api import errors_of_dvc, lock_repo, opened
-from motiontransfer.project.params_editing import (
-    add_entry,
-    add_item,
-    read_text,
-    remove_entry,
-    remove_item,
-)
+from motiontransfer.project.params_editing import add_entry, add_item, remove_entry, remove_item
+from motiontransfer.project.presets import translates_faces
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 
+Role = Literal["source", "target"]
+"""A generator is trained of a target; of a source only the motion is used."""
 CHECKS_FOLDER = Path(".dvc/tmp/checks")
 """Pictures of films that were checked, whether they were added or not."""
 
 
 def load_videos(root: Path = Path()) -> dict[str, Video]:
     return load_section(dict[str, Video] | None, "videos", path=root / FILMS_FILE) or {}
+
+
+def files_without_entry(root: Path = Path()) -> dict[str, Path]:
+    """Files in data/videos/ that no video has, by name; with the suffix where that is taken."""
+    videos = load_videos(root)
+    used = {(root / video.path).resolve() for video in videos.values()}
+    found: dict[str, Path] = {}
+    for path in sorted((root / layout.VIDEOS_FOLDER).glob("[!.]*")):
+        if path.is_file() and path.suffix != ".dvc" and path.resolve() not in used:
+            name = path.name if path.stem in {*videos, *found} else path.stem
+            found[name] = path.relative_to(root)
+    return found
 
 
 def load_transfers(root: Path) -> dict[str, Transfer]:
@@ -102,8 +112,8 @@ def add_video(
     name: str,
     subject: str,
     crop: Literal["none", "auto"],
-    role: Literal["source", "target"],
-    others: Mapping[str, str] = MappingProxyType({}),
+    role: Role,
+    others: Mapping[str, object] = MappingProxyType({}),
     entry_only: bool = False,
     root: Path = Path(),
 ) -> Path:
@@ -111,7 +121,6 @@ def add_video(
 
     Args:
         file: anywhere; in data/videos/ it is not copied.
-        role: a generator is trained of a target; of a source only the motion is used.
         others: keys of its entry; with a detector of its own the file may be a folder.
         entry_only: enter the file as it is, and leave DVC alone.
 
@@ -183,17 +192,19 @@ def add_transfer(
             raise ParamsError(
                 f"{FILMS_FILE}: transfers.{name}: already exists; choose another name with --name"
             )
-        entry = {"source": source, "source_subject": subject, "target": target, "truth": truth}
+        entry = {"source": source, "source_subject": subject, "target": target}
         shown = [root / video.path for video in videos.values() if video.subject == target]
         params = _add_target(read_text(root / FILMS_FILE), target, shown)
-        params = add_entry(params, "transfers", name, entry)
+        params = add_entry(params, "transfers", name, {**entry, "truth": truth})
         if scene == "dancer":
-            del entry["truth"]
             params = add_entry(params, "in_film", name, entry)
             if source not in load_scenes(root):
                 of_dancer = {"subject": subject, "film": (film or videos[source].path).as_posix()}
                 params = add_entry(params, "scenes", source, of_dancer)
         write_text(root / FILMS_FILE, params)
+        trained = load_section(list[str], "trained", path=root / FILMS_FILE)
+        if target in trained and translates_faces(root):
+            write_text(root / FILMS_FILE, add_entry(params, "face_cycles", name, entry))
         return name
 
 
@@ -227,13 +238,15 @@ class Removal:
 
 
 def removal_of(name: str, *, root: Path = Path()) -> Removal:
-    """List the entries removed with a video.
+    """List the entries removed with a video; none with a file in data/videos/ without an entry.
 
     Raises:
         ParamsError: there is none of this name.
     """
     videos, transfers = load_videos(root), load_transfers(root)
     if name not in videos:
+        if path := files_without_entry(root).get(name):
+            return Removal(path=path, users_of_file=(), entries=(), items=())
         raise ParamsError(f"no video {name!r}; videos has {_listed(videos)}")
     video = videos.pop(name)
     path, subject = video.path, video.subject

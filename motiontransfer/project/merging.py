@@ -18,9 +18,9 @@ from pathlib import Path
 import yaml
 
 from motiontransfer.core.errors import FILMS_FILE, MotionTransferError
-from motiontransfer.core.params import FILM_SECTIONS, FILMS
+from motiontransfer.core.params import FILM_SECTIONS, FILMS, SectionsLoader
 from motiontransfer.core.storage import write_text
-from motiontransfer.pipeline.sharing import git
+from motiontransfer.pipeline.git import git
 from motiontransfer.project.params_editing import add_entry, add_item, remove_entry, remove_item
 
 LOCK_FILE = Path("dvc.lock")
@@ -30,17 +30,20 @@ _ENTRY = re.compile(r"^  (\S.*):\n(?:    .*\n)*", re.MULTILINE)
 
 def set_up(root: Path) -> None:
     """Let git merge both files in this clone by this module."""
-    command = f"{shlex.quote(sys.executable)} -m motiontransfer.project.merging %O %A %B"
+    command = f"{shlex.quote(sys.executable)} -m motiontransfer.project.merging %O %A %B %P"
+    git(root, "rev-parse", "--git-dir")  # where it fails, `git config` does not say why
     for key, value in (("name", "entries of dvc.lock and films.yaml"), ("driver", command)):
         git(root, "config", f"merge.{_DRIVER}.{key}", value)
 
 
 def settle(root: Path) -> list[str]:
     """Merge what git has left in conflict of both files, as in a clone that was not set up."""
-    left = {line.partition("\t")[2] for line in git(root, "ls-files", "--unmerged").splitlines()}
+    lines = (line.split(maxsplit=3) for line in git(root, "ls-files", "--unmerged").splitlines())
+    left = {(name, stage): blob for _, blob, stage, name in lines}
     settled = []
-    for name in sorted(left & {str(LOCK_FILE), str(FILMS_FILE)}):
-        texts = [git(root, "show", f":{stage}:./{name}") for stage in (1, 2, 3)]
+    for name in sorted({name for name, _ in left} & {str(LOCK_FILE), str(FILMS_FILE)}):
+        blobs = [left.get((name, stage)) for stage in "123"]  # no base of what both have added
+        texts = [git(root, "cat-file", "blob", blob) if blob else "" for blob in blobs]
         merged = merge(*texts, root=root)
         if merged is not None:
             write_text(root / name, merged)
@@ -51,7 +54,7 @@ def settle(root: Path) -> list[str]:
 
 def merge(base: str, ours: str, theirs: str, *, root: Path) -> str | None:
     """The merged text; None where both sides have changed an entry of films.yaml in two ways."""
-    is_films = any(re.search(rf"^{FILMS}:", text, re.MULTILINE) for text in (ours, theirs))
+    is_films = any(re.search(rf"^\ufeff?{FILMS}:", text, re.MULTILINE) for text in (ours, theirs))
     return _merged_films(base, ours, theirs) if is_films else _merged_lock(base, ours, theirs, root)
 
 
@@ -102,7 +105,7 @@ def _hash(path: Path) -> str:
 
 def _merged_films(base: str, ours: str, theirs: str) -> str | None:
     """Our films.yaml with what the other side has added, changed and removed since the base."""
-    sides = (yaml.safe_load(text) or {} for text in (base, ours, theirs))
+    sides = (yaml.load(text, SectionsLoader) or {} for text in (base, ours, theirs))
     before, own, others = (side.get(FILMS) or {} for side in sides)
     text = ours
     for section in FILM_SECTIONS:
@@ -124,12 +127,23 @@ def _merged_films(base: str, ours: str, theirs: str) -> str | None:
     return text
 
 
-def main(base: str, ours: str, theirs: str) -> int:
-    """Write the merged text to `ours`; 1 where a conflict is left in it."""
+def main(base: str, ours: str, theirs: str, path: str = "") -> int:
+    """Write the merged text to `ours`; 1 where a conflict is left in it.
+
+    Args:
+        path: of the file in git's repository, in whose folder the project is.
+    """
     try:
         texts = (Path(path).read_text(encoding="utf-8") for path in (base, ours, theirs))
-        merged = merge(*texts, root=Path())
-    except (MotionTransferError, yaml.YAMLError, AttributeError, LookupError, ValueError):
+        merged = merge(*texts, root=Path(path).parent)
+    except (
+        MotionTransferError,
+        yaml.YAMLError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ):
         merged = None
     if merged is None:  # as git without a driver
         return subprocess.call(["git", "merge-file", ours, base, theirs])

@@ -1,7 +1,8 @@
-"""Comment-preserving edits: presets in params.yaml, entries and items in films.yaml.
+"""Comment-preserving edits of YAML: entries and items in films.yaml.
 
-PyYAML says where each node of a file stands. Only the text of the edited node changes. Edits raise
-`ParamsError` if the section, entry or key is missing or of another type, or a new name is there.
+PyYAML says where each node of a file stands. Only the text of the edited node changes: a BOM, and
+line breaks of any kind, stay. Edits raise `ParamsError` if the section, entry or key is missing or
+of another type, a new name is there, or the new text does not read as it is meant.
 
 ruamel.yaml's round trip would not do: it keeps the comment above a section with the last entry of
 the section before, so that removing this entry removes that comment, and a new entry comes after
@@ -11,9 +12,10 @@ the quotes that YAML 1.1, which stages read, needs.
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, cast
 
 import yaml
 
@@ -23,16 +25,15 @@ from motiontransfer.core.params import (
     FILM_SECTIONS,
     FILMS,
     PARAMS_FILE,
-    SHIPPED_FILE,
+    SectionsLoader,
     load_films,
-    load_params,
     read_sections,
+    read_text,
 )
 from motiontransfer.core.storage import params_lock, write_text
 
-PRESETS_FOLDER = Path("presets")
-DEFAULT = "default"
-"""The preset that is params.yaml as it is shipped."""
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""A line break, as YAML 1.1 has them."""
 
 _LINES = r"(?:(?!<{7} |\|{7} |={7}\n|>{7} ).*\n)*"
 _OF_ONE_SIDE = re.compile(
@@ -44,52 +45,20 @@ _OF_ONE_SIDE = re.compile(
 _OF_FILMS = re.compile(rf"^(?:{'|'.join(FILM_SECTIONS)})\s*:", re.MULTILINE)
 
 
-class Change(NamedTuple):
-    key: str
-    """Dotted, as `train_gan.steps`."""
-    old: str
-    """Text before, as in the file."""
-    new: str
-
-
-def preset_changes(
-    name: str, *, params_file: Path = PARAMS_FILE, folder: Path = PRESETS_FOLDER
-) -> list[Change]:
-    return _with_preset(name, params_file, folder)[1]
-
-
-def apply_preset(
-    name: str, *, params_file: Path = PARAMS_FILE, folder: Path = PRESETS_FOLDER
-) -> list[Change]:
-    """Write a preset's values into params.yaml and return what changed.
-
-    Keys that another preset names take their shipped values; `default` restores the whole file.
-    """
-    with params_lock(params_file.parent):
-        text, changes = _with_preset(name, params_file, folder)
-        if changes or name == DEFAULT:
-            write_text(params_file, text)
-        return changes
-
-
-def read_text(path: Path = FILMS_FILE) -> str:
-    """Read a file of sections; raises as `load_params`."""
-    load_params(path)
-    return path.read_text(encoding="utf-8")
-
-
 def add_entry(text: str, section: str, name: str, entry: Mapping[str, object]) -> str:
     """Add `name: {…}` at the end of a section of names."""
     key, entries = _section(text, section, yaml.MappingNode)
     if name in _names(entries):
         raise ParamsError(f"{FILMS_FILE}: {section}.{name}: already exists; choose another name")
-    item = f"{_flow(name)}: {_flow(dict(entry))}"
+    item = f"{in_one_line(name)}: {in_one_line(dict(entry))}"
     if entries.value:
-        return _append(text, entries, item)
-    colon = text.index(":", _end(key)) + 1
-    end = _line_end(text, _end(entries))
-    indent = " " * (key.start_mark.column + 2)
-    return f"{text[:colon]}{text[_end(entries) : end]}\n{indent}{item}{text[end:]}"
+        after = _append(text, entries, item)
+    else:
+        colon = text.index(":", end_of(key)) + 1
+        line = " " * (key.start_mark.column + 2) + item
+        after = text[:colon] + _with_line(text, end_of(entries), line)[end_of(entries) :]
+    known = _films(text)[section] or {}
+    return _verified(after, text, {section: {**known, name: dict(entry)}})
 
 
 def remove_entry(text: str, section: str, name: str) -> str:
@@ -99,7 +68,9 @@ def remove_entry(text: str, section: str, name: str) -> str:
     if name not in names:
         known = ", ".join(names) or "none"
         raise ParamsError(f"{FILMS_FILE}: {section}.{name}: missing; {section} has {known}")
-    return _remove(text, key, entries, names.index(name))
+    after = _remove(text, key, entries, names.index(name))
+    left = {key: its for key, its in _films(text)[section].items() if key != name}
+    return _verified(after, text, {section: left})
 
 
 def add_item(text: str, section: str, item: str) -> str:
@@ -107,14 +78,42 @@ def add_item(text: str, section: str, item: str) -> str:
     _, items = _section(text, section, yaml.SequenceNode)
     if item in [node.value for node in items.value]:
         return text
-    return _append(text, items, _flow(item))
+    after = _append(text, items, in_one_line(item))
+    return _verified(after, text, {section: [*_films(text)[section], item]})
 
 
 def remove_item(text: str, section: str, item: str) -> str:
     """Remove an item of a list, if it is there."""
     key, items = _section(text, section, yaml.SequenceNode)
     values = [node.value for node in items.value]
-    return _remove(text, key, items, values.index(item)) if item in values else text
+    if item not in values:
+        return text
+    after = _remove(text, key, items, values.index(item))
+    left = [each for each in _films(text)[section] if each != item]
+    return _verified(after, text, {section: left})
+
+
+def _verified(text: str, before: str, meant: Mapping[str, object]) -> str:
+    """The edited text of films.yaml, if it reads as before but for the sections that are meant."""
+    verify(FILMS_FILE, lambda: _films(text) == {**_films(before), **meant})
+    return text
+
+
+def _films(text: str) -> dict[str, Any]:
+    return yaml.load(text, SectionsLoader)[FILMS]
+
+
+def verify(file: Path, is_as_meant: Callable[[], bool]) -> None:
+    """Refuse an edit after which a file would read as something else.
+
+    Raises:
+        ParamsError: it would, or would be no YAML.
+    """
+    with suppress(ParamsError, yaml.YAMLError, LookupError, TypeError):
+        if is_as_meant():
+            return
+    remedy = "give each entry and value a line of its own, without & and *, or edit it by hand"
+    raise ParamsError(f"{file}: cannot be edited as it is written, and was not; {remedy}")
 
 
 def move_films(root: Path = Path()) -> str:
@@ -130,33 +129,43 @@ def move_films(root: Path = Path()) -> str:
         ParamsError: an entry is another in both files; or they cannot be edited.
     """
     params, films = root / PARAMS_FILE, root / FILMS_FILE
-    if not (params.is_file() and _OF_FILMS.search(params.read_text(encoding="utf-8"))):
+    if not (params.is_file() and _OF_FILMS.search(_plain_text(params))):
         return ""
     with params_lock(root):
-        text = _OF_ONE_SIDE.sub(r"\2\1", params.read_text(encoding="utf-8"))
+        text = _OF_ONE_SIDE.sub(r"\2\1", _plain_text(params))
         write_text(params, text)
         content = read_sections(params)
-        blocks = _blocks(text, [each for each in _sections(text) if each[0].value in FILM_SECTIONS])
+        blocks = _blocks(
+            text, [each for each in sections_of(text) if each[0].value in FILM_SECTIONS]
+        )
         known = load_films(root) if films.is_file() else {}
-        before = films.read_text(encoding="utf-8") if known else f"{FILMS}:\n"
+        before = _plain_text(films) if known else f"{FILMS}:\n"
         videos = known.get("videos")
         entries = videos.values() if isinstance(videos, Mapping) else ()
         if all(str(each.get("path")).startswith("demo/") for each in entries):
             after = _replaced_films(before, blocks, content)
         else:
             after = _with_films(before, known, content)
-        write_text(films, after)
         for block in blocks.values():
             text = text.replace(block, "", 1)
+        left = {name: content[name] for name in content if name not in blocks}
+        verify(PARAMS_FILE, lambda: yaml.load(text, SectionsLoader) == left)
+        verify(FILMS_FILE, lambda: _with_films(after, _films(after), content) == after)
+        write_text(films, after)
         write_text(params, text)
     return f"moved {', '.join(blocks)} from {PARAMS_FILE} to {FILMS_FILE}; commit both"
+
+
+def _plain_text(path: Path) -> str:
+    """Text of which lines are moved: without a BOM, with lines as on Unix."""
+    return "\n".join(_BREAK.split(read_text(path).removeprefix("\ufeff")))
 
 
 def _blocks(text: str, sections: list[tuple[yaml.Node, yaml.Node]]) -> dict[str, str]:
     """Text of each section by name, with the comments above, in and below it."""
     found = {}
     for key, value in sections:
-        start, end = _line_start(text, _start(key)), _line_end(text, _end(value)) + 1
+        start, end = _line_start(text, start_of(key)), _line_end(text, end_of(value))[1]
         above = re.search(r"(?:^ *#.*\n)*\Z", text[:start], re.MULTILINE)
         below = re.match(r"(?:[ \t]+#.*\n)*\n*", text[end:])
         assert above
@@ -173,7 +182,7 @@ def _replaced_films(text: str, blocks: Mapping[str, str], content: Mapping[str, 
     empty = dict.fromkeys(
         ("videos", "transfers", "guides", "scenes", "in_film", "face_cycles"), "{}"
     )
-    empty["trained"] = _flow(content.get("targets", []))
+    empty["trained"] = in_one_line(content.get("targets", []))
     moved = {name: textwrap.indent(block, "  ") for name, block in blocks.items()}
     lines = {name: f"  {name}: {empty.get(name, '[]')}\n\n" for name in FILM_SECTIONS}
     return head + "".join({**lines, **own, **moved}.values()).rstrip("\n") + "\n"
@@ -205,24 +214,24 @@ def _section(text: str, name: str, kind: type[yaml.Node]) -> tuple[yaml.Node, ya
     for key, value in _film_sections(text):
         if key.value == name:
             is_empty = kind is yaml.MappingNode and value.value == ""
-            if (isinstance(value, kind) or is_empty) and not _is_alias(key, value):
+            if (isinstance(value, kind) or is_empty) and not is_alias(key, value):
                 return key, cast("yaml.CollectionNode", value)
-            got = text[_start(value) : _end(value)]
+            got = text[start_of(value) : end_of(value)]
     raise ParamsError(f"{FILMS_FILE}: {name}: expected {expected}, got {got}")
 
 
-def _sections(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
-    return yaml.compose(text, yaml.CSafeLoader).value
+def sections_of(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
+    return yaml.compose(text, SectionsLoader).value
 
 
 def _film_sections(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
-    films = [value for key, value in _sections(text) if key.value == FILMS]
+    films = [value for key, value in sections_of(text) if key.value == FILMS]
     return films[0].value if films and isinstance(films[0], yaml.MappingNode) else []
 
 
-def _is_alias(key: yaml.Node, value: yaml.Node) -> bool:
+def is_alias(key: yaml.Node, value: yaml.Node) -> bool:
     """Return True for `*name`, whose node is the one that `&name` marks."""
-    return _start(value) < _end(key)
+    return start_of(value) < end_of(key)
 
 
 def _names(entries: yaml.CollectionNode) -> list[str]:
@@ -232,14 +241,14 @@ def _names(entries: yaml.CollectionNode) -> list[str]:
 def _spans(node: yaml.CollectionNode) -> list[tuple[int, int]]:
     """(start, end) of each child in the text."""
     pairs = node.value if isinstance(node, yaml.MappingNode) else zip(node.value, node.value)  # noqa: B905 - itself
-    return [(_start(key), max(_end(key), _end(value))) for key, value in pairs]
+    return [(start_of(key), max(end_of(key), end_of(value))) for key, value in pairs]
 
 
-def _start(node: yaml.Node) -> int:
+def start_of(node: yaml.Node) -> int:
     return node.start_mark.index
 
 
-def _end(node: yaml.Node) -> int:
+def end_of(node: yaml.Node) -> int:
     """End of the node; PyYAML ends block collections at the next node, after comments."""
     if isinstance(node, yaml.CollectionNode) and node.value and not node.flow_style:
         return _spans(node)[-1][1]
@@ -247,25 +256,31 @@ def _end(node: yaml.Node) -> int:
 
 
 def _line_start(text: str, index: int) -> int:
-    return text.rfind("\n", 0, index) + 1
+    return max((found.end() for found in _BREAK.finditer(text, 0, index)), default=0)
 
 
-def _line_end(text: str, index: int) -> int:
-    end = text.find("\n", index)
-    return len(text) if end < 0 else end
+def _line_end(text: str, index: int) -> tuple[int, int]:
+    """Where the line's break begins and ends, as it is: the same where the text ends without."""
+    found = _BREAK.search(text, index)
+    return found.span() if found else (len(text), len(text))
+
+
+def _with_line(text: str, index: int, line: str) -> str:
+    """Add a line below the one with this index, which ends as that one."""
+    start, end = _line_end(text, index)
+    return text[:end] + ("" if start < end else "\n") + line + text[start:]
 
 
 def _append(text: str, node: yaml.CollectionNode, item: str) -> str:
     """Add to a block, or to a flow collection, which may be empty."""
     spans = _spans(node)
     if node.flow_style:
-        end = spans[-1][1] if spans else _start(node) + 1
+        end = spans[-1][1] if spans else start_of(node) + 1
         return f"{text[:end]}{', ' if spans else ''}{item}{text[end:]}"
     first_line = text[_line_start(text, spans[0][0]) :]
     indent = " " * (len(first_line) - len(first_line.lstrip(" ")))
     dash = "- " if isinstance(node, yaml.SequenceNode) else ""
-    end = _line_end(text, _end(node))
-    return f"{text[:end]}\n{indent}{dash}{item}{text[end:]}"
+    return _with_line(text, end_of(node), indent + dash + item)
 
 
 def _remove(text: str, key: yaml.Node, node: yaml.CollectionNode, index: int) -> str:
@@ -278,10 +293,10 @@ def _remove(text: str, key: yaml.Node, node: yaml.CollectionNode, index: int) ->
         elif index:
             start = spans[index - 1][1]
         return text[:start] + text[end:]
-    rest = text[: _line_start(text, start)] + text[_line_end(text, end) + 1 :]
+    rest = text[: _line_start(text, start)] + text[_line_end(text, end)[1] :]
     if len(spans) > 1:
         return rest
-    colon = text.index(":", _end(key)) + 1
+    colon = text.index(":", end_of(key)) + 1
     return f"{rest[:colon]} {'{}' if isinstance(node, yaml.MappingNode) else '[]'}{rest[colon:]}"
 
 
@@ -296,7 +311,7 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(str, _Dumper.represent_str)
 
 
-def _flow(value: object) -> str:
+def in_one_line(value: object) -> str:
     """YAML in one line; text is quoted where version 1.1 or 1.2 has another type."""
     options = {"default_flow_style": True, "sort_keys": False, "width": float("inf")}
     text = ""
@@ -306,93 +321,3 @@ def _flow(value: object) -> str:
         if text.isprintable():
             break
     return text
-
-
-class _Value(NamedTuple):
-    value: object
-    written: str
-    start: int
-    end: int
-
-
-def _values(text: str) -> dict[str, _Value]:
-    """Each value below a section by its dotted key."""
-    found = {}
-    for section, values in _sections(text):
-        for key, node in values.value if isinstance(values, yaml.MappingNode) else ():
-            if not _is_alias(key, node):
-                value = yaml.SafeLoader("").construct_document(node)
-                start, end = _start(node), _end(node)
-                if text.startswith("&", start):
-                    start = text.index(" ", start) + 1
-                if node.start_mark.column == key.start_mark.column:  # only a block may stand there
-                    start = text.index(":", key.end_mark.index) + 1
-                written = _flow(value) if isinstance(value, list) else text[start:end]
-                found[f"{section.value}.{key.value}"] = _Value(value, written, start, end)
-    return found
-
-
-def _load_preset(name: str, folder: Path) -> dict[str, _Value]:
-    """Values that differ from the shipped ones: a preset's, and those of its base."""
-    path = folder / f"{name}.yaml"
-    if not path.exists():
-        names = [DEFAULT, *sorted(path.stem for path in folder.glob("*.yaml"))]
-        raise ParamsError(f"no preset {name!r}; there are {', '.join(names)}")
-    sections = load_params(path)
-    base = sections.pop("base", None)
-    for section, values in sections.items():
-        if not isinstance(values, Mapping):
-            raise ParamsError(f"preset {name}: {section}: expected keys and values, got {values!r}")
-    of_base = _load_preset(str(base), folder) if base else {}
-    return of_base | _values(path.read_text(encoding="utf-8"))
-
-
-def _with_preset(name: str, params_file: Path, folder: Path) -> tuple[str, list[Change]]:
-    """Text of params.yaml with a preset's values, and what changed."""
-    if name == DEFAULT:
-        return _restored(params_file)
-    text = read_text(params_file)
-    values, chosen = _values(text), _load_preset(name, folder)
-    if missing := sorted(chosen.keys() - values.keys()):
-        raise ParamsError(f"preset {name}: {missing[0]}: no such key in params.yaml")
-    of_others = {key for path in folder.glob("*.yaml") for key in _load_preset(path.stem, folder)}
-    shipped = _values(SHIPPED_FILE.read_text(encoding="utf-8"))
-    kept = {key: shipped[key] for key in of_others & shipped.keys() & values.keys()}
-    edits = [
-        (values[key], Change(key, values[key].written, new.written))
-        for key, new in {**kept, **chosen}.items()
-        if _differs(values[key], new)
-    ]
-    edits.sort(key=lambda edit: edit[0].start)
-    for old, change in reversed(edits):
-        text = _replaced(text, old, change.new)
-    return text, [change for _, change in edits]
-
-
-def _differs(old: _Value, new: _Value) -> bool:
-    """Unequal in YAML: Python has False == 0."""
-    return old.value != new.value or isinstance(old.value, bool) != isinstance(new.value, bool)
-
-
-def _restored(params_file: Path) -> tuple[str, list[Change]]:
-    """The shipped text, and what changed."""
-    read_sections(params_file)
-    text = SHIPPED_FILE.read_text(encoding="utf-8")
-    old, new = _values(params_file.read_text(encoding="utf-8")), _values(text)
-    changes = [
-        Change(key, *(them[key].written if key in them else "missing" for them in (old, new)))
-        for key in {**new, **old}
-        if key not in old or key not in new or _differs(old[key], new[key])
-    ]
-    return text, changes
-
-
-def _replaced(text: str, old: _Value, new: str) -> str:
-    """The text with one value exchanged; a comment behind it keeps its column."""
-    before, after = text[: old.start], text[old.end :]
-    if before.endswith(":"):  # an empty value
-        new = f" {new}"
-    gap = len(after) - len(after.lstrip(" "))
-    if after[gap : gap + 1] == "#":
-        after = " " * max(gap + old.end - old.start - len(new), 1) + after[gap:]
-    return before + new + after

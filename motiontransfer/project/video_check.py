@@ -4,11 +4,12 @@ The frames go through crop, working size and the default detector, as in the pip
 `motiontransfer.pose.quality` measures them as one clip.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -17,16 +18,23 @@ from PIL import Image
 from tqdm import tqdm
 
 from motiontransfer.core.errors import VideoError, printable
+from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.cleaning import Repairs
-from motiontransfer.pose.completion import WHOLE, in_words
+from motiontransfer.pose.completion import WHOLE, complete, in_words
 from motiontransfer.pose.detection import num_people
-from motiontransfer.pose.detectors import default_detector
+from motiontransfer.pose.detectors import (
+    ImportConfig,
+    default_detector,
+    detect_keypoints,
+    load_detector,
+)
 from motiontransfer.pose.keypoints import Detections, Keypoints, People
 from motiontransfer.pose.landmarks import largest_person_box
 from motiontransfer.pose.mediapipe_detectors import open_bodies, open_unrelated
 from motiontransfer.pose.photo_advice import photo_advice
+from motiontransfer.pose.photos import lasting
 from motiontransfer.pose.quality import (
     NOTHING_TO_FIX,
     PAIR_SECONDS,
@@ -36,14 +44,19 @@ from motiontransfer.pose.quality import (
     FramePair,
     camera_speed,
     camera_wander,
+    degrees_to_turn,
     measure_quality,
     verdict,
     without_person,
 )
+from motiontransfer.pose.subject import choose_person
+from motiontransfer.pose.time_series import segments
+from motiontransfer.puppet.target_clips import HeldOut, split_clip
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.retargeting.statistics import measure_ground_contact
-from motiontransfer.video.clip import crop_margin
+from motiontransfer.retargeting.params import FitNormalizationParams
+from motiontransfer.retargeting.statistics import fit_statistics
+from motiontransfer.video.clip import crop_margin, decode_video
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import Framing, WorkingSize, auto_crop, film_box, fit_framing
 from motiontransfer.video.reader import VideoMetadata, decode_at, read_metadata, truncation, upright
@@ -53,6 +66,7 @@ _NUM_SHOWN = 6
 _UNEVEN = 0.02  # share of frames whose time differs by more than half a frame from an even rate
 _LOW_FRAME_RATE, _HIGH_FRAME_RATE = 15, 120
 _SHORT_TARGET_SECONDS = 60.0
+_LEAST_PRESENT = 0.25  # of the sampled frames; in fewer the detector takes things for people
 _EARLY = 1e-3  # seconds: times in a file are rounded
 
 # Cuts, as of PySceneDetect's AdaptiveDetector: its least change, its ratio to the two changes
@@ -82,25 +96,27 @@ class VideoCheck:
     cuts_seconds: tuple[float, ...]
     """When another shot begins."""
 
-    def shows_height(self, *, min_score: float) -> bool:
-        """Whether a whole body's height is known in some frame: its head and both ankles."""
-        contact = measure_ground_contact(self.keypoints, min_score=min_score)
-        return self.quality.shows != WHOLE or bool(contact.has_height.any())
-
     def frame(self, index: int) -> AnyFrame:
         return self.frames[index]
 
 
-def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"]) -> VideoCheck:
+def check_video(
+    path: Path, *, size: WorkingSize, crop: Literal["none", "auto"], rotate: int = 0
+) -> VideoCheck:
     """Measure people and camera motion in 20 frames of a video, which are all that are decoded.
+
+    Args:
+        rotate: clockwise, degrees.
 
     Raises:
         VideoError: no video, or none of its frames can be decoded.
     """
-    metadata = read_metadata(path)
-    samples = list(_samples(metadata))
+    metadata = read_metadata(path, rotate=rotate)
+    sizes: set[tuple[int, int]] = set()
+    samples = list(_samples(metadata, sizes))
     if not samples:
         raise VideoError(f"{path}: no frame can be found by its time; convert the file to MP4")
+    metadata = replace(metadata, other_sizes=tuple(sorted({*metadata.other_sizes, *sizes})))
     starts = metadata.packet_times.starts_seconds
     seconds = float(starts[-1] - starts[0] + 1 / metadata.frame_rate)
     cutting = ThreadPoolExecutor(1)
@@ -117,15 +133,23 @@ def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"])
     whole = (0, 0, metadata.size[1], metadata.size[0])
     framing = fit_framing(metadata.size, box or whole, size=size)
     frames = [framing.apply(frame) for frame, _, _ in samples]
-    people = _detect_person(frames)
-    detected = Detections.from_frames(
-        people,
-        [np.arange(len(found), dtype=np.int32) for found in people],
-        image_size=framing.size,
-        frame_rate=Fraction(len(samples) / seconds).limit_denominator(1000),
-        detector=default_detector().label,
-    )
-    keypoints = detected.of_person(*detected.people[:1])
+    if metadata.is_picture:
+        detected = _detect_in_picture(metadata, framing, size=size)
+        counts = [len(detected.people)]
+        tracks = choose_person(detected, "largest") if detected.people else ()
+        keypoints = detected.of_person(*tracks)
+    else:
+        people = _detect_person(frames)
+        counts = [max(each) for each in zip(counts, map(len, people), strict=True)]
+        detected = Detections.from_frames(
+            people,
+            [np.arange(len(found), dtype=np.int32) for found in people],
+            image_size=framing.size,
+            frame_rate=Fraction(len(samples) / seconds).limit_denominator(1000),
+            detector=default_detector().label,
+        )
+        crowded = segments(np.array(counts) > np.median(counts))  # as in a cross-fade
+        keypoints = replace(detected.of_person(*detected.people[:1]), unusual=tuple(crowded))
     pairs = (
         FramePair(
             before=frames[index],
@@ -145,12 +169,37 @@ def check_video(path: Path, *, size: WorkingSize, crop: Literal["none", "auto"])
         possible_switches=0,
         camera_speed=camera_speed(pairs),
         camera_wander=camera_wander(frames, keypoints),
+        turn=degrees_to_turn(keypoints, frames[0]),
     )
     return VideoCheck(
         metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
         quality=quality, frames=tuple(frames), keypoints=keypoints,
         cuts_seconds=cuts.result(),
     )  # fmt: skip
+
+
+def check_stages(checks: Mapping[str, VideoCheck], *, is_target: bool) -> None:
+    """Raise what a stage would raise of a subject's files, by that stage's own functions.
+
+    Raises:
+        VideoError: a file is cut short, where that is to fail, or hardly shows a person.
+        TrainingError: a target's film is too short.
+        StatisticsError: they show too little of a person, or in images of different sizes.
+    """
+    held_out = load_section(SplitParams, "split").to_config(HeldOut)
+    for check in checks.values():
+        metadata, known = check.metadata, check.quality.person_known
+        cut = truncation(metadata)
+        if cut and load_section(str, "decode.on_damage") == "fail":
+            raise VideoError(f"{cut}: export it again, or set decode.on_damage: truncate")
+        if known.mean() < _LEAST_PRESENT:
+            raise VideoError(f"expected a person, got one in {known.sum()} of {len(known)} frames")
+        if is_target and not metadata.is_picture:
+            rate = load_section(float | None, "decode.frame_rate") or float(metadata.frame_rate)
+            split_clip(round(check.seconds * rate), held_out)
+    clips = {name: complete(each.keypoints, each.framing.content) for name, each in checks.items()}
+    params = load_section(FitNormalizationParams, "fit_normalization")
+    fit_statistics([*lasting(clips).values()], **dict(params))
 
 
 def metadata_line(check: VideoCheck) -> str:
@@ -224,15 +273,12 @@ def quality_lines(check: VideoCheck) -> Iterator[str]:
 def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
     """Fixes for the file and the pose, or `NOTHING_TO_FIX` alone."""
     if check.metadata.is_picture:
-        return photo_advice(check.keypoints, num_people=check.people[0])
+        turn = check.quality.turn
+        return photo_advice(check.keypoints, num_people=check.people[0], turn=turn)
+    sentences = [text for text in verdict(check.quality) if text != NOTHING_TO_FIX]
+    if not check.quality.person_known.any():
+        return sentences
     rate = float(check.metadata.frame_rate)
-    sentences = []
-    cut = truncation(check.metadata)
-    if cut is not None:
-        sentences.append(
-            f"{cut}: copy or export it again, or set decode.on_damage: truncate to keep "
-            "what comes before"
-        )
     if rate < _LOW_FRAME_RATE:
         sentences.append(f"{rate:g} frames per second are few for fast motion; film with 25 to 60")
     if rate > _HIGH_FRAME_RATE:
@@ -248,7 +294,6 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
             f"{check.seconds:.0f} s show few poses of a target; film a minute, with all that the "
             "dancer does"
         )
-    sentences += [text for text in verdict(check.quality) if text != NOTHING_TO_FIX]
     return sentences or [NOTHING_TO_FIX]
 
 
@@ -264,10 +309,15 @@ def write_check_sheet(path: Path, check: VideoCheck) -> None:
         Image.fromarray(contact_sheet({"": drawn}, times)).save(temporary)
 
 
-def _samples(metadata: VideoMetadata) -> Iterator[tuple[AnyFrame, AnyFrame | None, float]]:
+def _samples(
+    metadata: VideoMetadata, other_sizes: set[tuple[int, int]]
+) -> Iterator[tuple[AnyFrame, AnyFrame | None, float]]:
     """Evenly spread (frame, later frame, seconds between them) of the video.
 
     Those that cannot be decoded are left out.
+
+    Args:
+        other_sizes: of frames that do not have the video's size, to which more are added.
     """
     starts = metadata.packet_times.starts_seconds
     if not starts.size:
@@ -276,6 +326,8 @@ def _samples(metadata: VideoMetadata) -> Iterator[tuple[AnyFrame, AnyFrame | Non
     wanted = evenly_spaced(range(last + 1), count=_NUM_SAMPLES)
     times, places = np.unique(starts[wanted, None] + (0, PAIR_SECONDS), return_inverse=True)
     frames = list(decode_at(metadata, times))
+    shown = {metadata.shown_size(timed.item) for timed in frames if timed}
+    other_sizes |= shown - {metadata.size}
     for first, second in places.reshape(-1, 2).tolist():
         before, after = frames[first], frames[second]
         if before is None:
@@ -327,6 +379,19 @@ def _thumbnails(
 
 def _changes(frames: Float32[np.ndarray, "frames rows columns 3"]) -> Float[np.ndarray, " _"]:
     return np.abs(np.diff(frames, axis=0)).mean(axis=(1, 2, 3))
+
+
+def _detect_in_picture(
+    metadata: VideoMetadata, framing: Framing, *, size: WorkingSize
+) -> Detections:
+    """People in the very pixels that the stages decode, by the project's detector."""
+    file, detector = metadata.path, load_detector("")
+    if isinstance(detector, ImportConfig):
+        detector = default_detector()
+    with TemporaryDirectory(prefix="motiontransfer-") as scratch:
+        clip = Path(scratch) / "clip"
+        decode_video(file, clip, size=size, crop=framing.crop, rotate=metadata.rotate)
+        return detect_keypoints(clip, detector, video=file, compute=Compute(num_workers=1))
 
 
 def _detect_people(frames: Sequence[AnyFrame]) -> list[People]:

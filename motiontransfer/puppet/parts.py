@@ -42,6 +42,7 @@ _SIZES = {
 _LENGTH_QUANTILE = 0.9  # over time: a limb is as long as it is seen when parallel to the image
 _SCALE_QUANTILE = 0.7  # over limbs: most are foreshortened, some are badly detected
 _ALTERNATIONS = 5  # between lengths and scales, each estimated from the other
+_FRONTAL = 0.37  # width of shoulders and hips together from the front, share of the body's height
 
 _ALL_FRAMES = slice(None)
 
@@ -423,6 +424,15 @@ def facing(poses: BodyPoses, scales: Series) -> Series:
     widths = points[:, [0, 2]].sum(axis=1) - points[:, [1, 3]].sum(axis=1)
     width = (widths @ (1, 1j) * across_of(poses).conj()).real
     return np.where(found.all(axis=1), width / scales, np.nan)
+
+
+def cosine_from_front(poses: BodyPoses, heights_px: Series) -> Series:
+    """About 1 from the front, 0 in profile, -1 from behind; NaN where a joint was not found.
+
+    Args:
+        heights_px: of the upright body in each frame.
+    """
+    return facing(poses, heights_px) / _FRONTAL
 
 
 def across_of(poses: BodyPoses) -> Complex128[np.ndarray, " frames"]:

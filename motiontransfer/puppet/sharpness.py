@@ -2,8 +2,8 @@
 
 What moves fast is blurred, and a blurred part is no likeness of a part at rest. Motion takes the
 detail along its direction and leaves that across it: of a face, which has detail in every
-direction, that of least detail counts. An open hand has more edges than a fist, so that parts are
-compared in similar poses only.
+direction, that of least detail counts. An open hand has more edges than a fist, and a face more
+than hair, so that parts are compared in similar poses and from the same side only.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from motiontransfer.video.color import Frame
 
 SIDE_PX = 96  # of the copies that are measured, as long as the part: noise of larger ones is sharp
 _FEWEST_PIXELS = 30  # fewer tell nothing: the part is small, and its blur not seen
-NUM_SIMILAR = 20  # references that a part is compared with, in the most similar poses
+_NUM_SIMILAR = 20  # references that a part is compared with, in the most similar poses
 _SHARP_QUANTILE = 0.8  # of them: some are always sharp
 SHARP = 0.75  # of that quantile, from which a part is sharp: poses are not equal
 
@@ -67,18 +67,20 @@ def relative_sharpness(
     measured: Mapping[int, float | None],
     similar: Callable[[int], list[int]],
     *,
-    num_similar: int = NUM_SIMILAR,
+    least_share: float = 0.0,
 ) -> dict[int, float]:
     """Sharpness of each reference, 1 from that of the sharp ones in similar poses; 1 if not known.
 
     Args:
-        similar: the other references, from the most similar pose on.
-        num_similar: of these, to compare with.
+        similar: the other references that show the same side, from the most similar pose on.
+        least_share: of these and itself, to compare with; more where that is less than 20.
     """
     known = {reference: value for reference, value in measured.items() if value is not None}
     relative = dict.fromkeys(measured, 1.0)
     for reference, own in known.items():
-        others = [known[other] for other in similar(reference) if other in known]
-        sharp = float(np.quantile([own, *others[:num_similar]], _SHARP_QUANTILE))
+        others = similar(reference)
+        count = max(_NUM_SIMILAR, int(least_share * (1 + len(others))))
+        compared = [known[other] for other in others if other in known][:count]
+        sharp = float(np.quantile([own, *compared], _SHARP_QUANTILE))
         relative[reference] = min(own / max(sharp, 1e-6), 1.0)
     return relative

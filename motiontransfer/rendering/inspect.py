@@ -30,6 +30,7 @@ from motiontransfer.pose.keypoints import (
     read_keypoints,
     resize_points,
 )
+from motiontransfer.pose.photos import is_photo, lasting, standing_still
 from motiontransfer.pose.plots import track_color
 from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.pose.time_series import Series
@@ -52,7 +53,8 @@ _MARGIN = 0.15  # around a person's joints, of their extent: hair and shoes
 _DPI = 100
 _CURSOR = (230, 60, 60)
 _NUM_ADVISED = 6  # poses: a picture of more is not looked at; `guide` has them all
-_BACK = "the dancer turns the back, which no film of you shows: you will face the camera; turn once"
+_NUM_PHOTOS = 2  # that somebody takes for it
+_BACK = "the dancer turns the back, which no {} of you shows: you will face the camera; {}"
 Joints = Float32[np.ndarray, "joints 2"]
 Scores = Float32[np.ndarray, " joints"]
 
@@ -84,16 +86,21 @@ class Filmed(Protocol):
 
 
 def advise_on_poses(dance: Filmed, target: Sequence[Filmed], *, picture: Path) -> list[str]:
-    """How much of a dance a target's films show, and what to film, too.
+    """How much of a dance a target's films or photos show, and what to film, too.
 
     If anything is, a picture is written of the poses that would add most: a row has the dance's
     frame, and the target's nearest to it.
     """
     filmed = [film.keypoints for film in target]
-    poses = find_key_poses(dance.keypoints, filmed, num_poses=_NUM_ADVISED)
+    are_photos = all(map(is_photo, filmed))
+    num_poses = _NUM_PHOTOS if are_photos else _NUM_ADVISED
+    poses = find_key_poses(dance.keypoints, filmed, num_poses=num_poses)
     told = [f"your films cover {poses.in_words()}"]
-    if lacks_back(dance.keypoints, filmed):
-        told.append(_BACK)
+    if are_photos:
+        told = [f"as you stand in the photo you cover {poses.in_words()}"]
+    of = "photo" if are_photos else "film"
+    if lacks_back(dance.keypoints, [*map(standing_still, filmed)] if are_photos else filmed):
+        told.append(_BACK.format(of, "show it in another" if are_photos else "turn once"))
     rows = {}
     for frame, (clip, index), before, after in zip(
         poses.frames, poses.nearest, poses.coverage, poses.coverage[1:], strict=False
@@ -102,9 +109,10 @@ def advise_on_poses(dance: Filmed, target: Sequence[Filmed], *, picture: Path) -
         rows[label] = [_person(dance, frame), _person(target[clip], index)]
     if rows:
         shown = f"{len(rows)} poses" if len(rows) > 1 else "one pose"
-        told.append(
-            f"strike {shown} of it while you film, and it is {100 * poses.coverage[-1]:.0f} %"
-        )
+        how = f"strike {shown} of it while you film"
+        if are_photos:
+            how = f"better: give a photo of you in {shown} of it, too"
+        told.append(f"{how}, and it is {100 * poses.coverage[-1]:.0f} %")
         told.append(f"look at {picture}")
         with replacing(picture) as temporary:
             Image.fromarray(contact_sheet(rows, ["the dancer", "you, nearest"])).save(temporary)
@@ -120,7 +128,8 @@ def expected_path(
     """How much of a dance's path will be shortened, by what is known of it; "" if nothing."""
     if params.path != "fit":
         return ""
-    poses, *clips = (complete(film.keypoints) for film in (dance, *films))
+    poses, *others = (complete(film.keypoints) for film in (dance, *films))
+    clips = [*lasting(dict(enumerate(others))).values()]
     try:
         source, target = (fit_statistics(of, **dict(fit_params)) for of in ([poses], clips))
         normalized = normalize_poses(

@@ -78,6 +78,7 @@ class DancersFilm:
         self.path = scene_film(folder)
         self._levels = folder / layout.LEVELS_FILE
         self._source, self.size, self.skin = source, size, scene.skin
+        self._rotate = int(scene.rotate)
         zoom = np.divide(size, framing.source_size)[::-1]
         x0, y0, x1, y1 = np.rint(np.array(framing.crop) * np.tile(zoom, 2)).astype(int).tolist()
         self._box, self._crop = np.s_[y0:y1, x0:x1], (y1 - y0, x1 - x0)
@@ -92,7 +93,7 @@ class DancersFilm:
 
     def rooms(self) -> Iterator[Room]:
         """Each frame, in threads."""
-        films = iterate_isolated(film_frames, self.path, self._source, self.size)
+        films = iterate_isolated(film_frames, self.path, self._source, self.size, self._rotate)
         with FrameStore(self._levels) as store:
             shown = zip(count(), films, store.frames(), strict=False)
             yield from map_ahead(lambda each: self._room(*each), shown, num_threads=num_threads())

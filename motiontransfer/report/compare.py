@@ -14,7 +14,14 @@ from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE, MissingFileError
 from motiontransfer.core.params import FILM_SECTIONS, FILMS, Transfer
 from motiontransfer.core.storage import replacing
 from motiontransfer.evaluation.measurements import OURS, Curves, Measurements, read_measurements
-from motiontransfer.pipeline.dvc_api import DataIndexDirError, DvcException, DVCFileSystem, SCMError
+from motiontransfer.pipeline.dvc_api import (
+    DataIndexDirError,
+    DvcException,
+    DVCFileSystem,
+    Repo,
+    SCMError,
+)
+from motiontransfer.pipeline.git import git
 from motiontransfer.report.page import PanelSource, leaf_texts, video_panel, write_video_page
 from motiontransfer.report.tables import frame_charts, metric_differences
 from motiontransfer.video.frame_store import FrameStore
@@ -43,13 +50,21 @@ class Revision:
 
         Raises:
             ParamsError: there is no such revision, or no git.
+            GitError: git fails.
         """
-        self.name = name
+        self.name, self._folder = name, Path()
+        if name != WORKSPACE:
+            git(root, "status", "--porcelain=v1")  # or DVC's libraries end in a traceback
         try:
-            self._files = DVCFileSystem(str(root), rev=None if name == WORKSPACE else name)
+            rev = None if name == WORKSPACE else name
+            self._files = DVCFileSystem(str(root), rev=rev, subrepos=True)
             if name != WORKSPACE:
-                commit = self._files.repo.get_rev()
-                message = self._files.repo.scm.resolve_commit(commit).message.strip()
+                repo = self._files.repo
+                # A revision has the whole of git's repository, of which the project may be a part.
+                project = Path(Repo.find_root(str(root))).resolve()
+                self._folder = project.relative_to(Path(repo.scm.root_dir).resolve())
+                commit = repo.get_rev()
+                message = repo.scm.resolve_commit(commit).message.strip()
                 self.commit, self.message = commit[:_SHORT_HASH], message.partition("\n")[0]
         except (DvcException, SCMError) as error:
             raise ParamsError(
@@ -63,9 +78,10 @@ class Revision:
         Raises:
             MissingFileError: the revision does not know it, or it is not in DVC's cache.
         """
-        name = path.as_posix()
+        inner = self._folder / path
+        name = inner.as_posix()
         # Files in a folder that DVC tracks as a whole are only known from the cache.
-        if not self._files.exists(name) and not any(map(self._is_tracked, path.parents)):
+        if not self._files.exists(name) and not any(map(self._is_tracked, inner.parents)):
             raise MissingFileError(
                 f"{path}: not in revision {self.name!r}; run `dvc repro` there and commit, or name "
                 "another revision"
@@ -90,7 +106,7 @@ class Revision:
 
     def read_films(self) -> dict[str, object]:
         """The sections of films.yaml, which earlier versions had in params.yaml."""
-        if self._files.exists(FILMS_FILE.name):
+        if self._files.exists((self._folder / FILMS_FILE).as_posix()):
             return yaml.safe_load(self.read(FILMS_FILE))[FILMS]
         return yaml.safe_load(self.read(PARAMS_FILE))
 

@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.pose.boxes import UPRIGHT_SHARE
-from motiontransfer.pose.completion import SHOWN, WHOLE, what_is_shown
+from motiontransfer.pose.completion import SHOWN, WHOLE, in_words, what_is_shown
 from motiontransfer.pose.facing import seconds_from_behind
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import BODY_TREE
@@ -223,12 +223,16 @@ def fit_statistics(
         )
     contacts = [measure_ground_contact(clip, min_score=min_score) for clip in clips]
     used = np.concatenate([contact.has_height for contact in contacts])
+    if not used.any():  # unsure joints are better than none
+        min_score = 0.0
+        contacts = [measure_ground_contact(clip, min_score=min_score) for clip in clips]
+        used = np.concatenate([contact.has_height for contact in contacts])
     shows = min(map(what_is_shown, clips), key=SHOWN.index)
     if not used.any():
         raise StatisticsError(
             f"none of {len(used)} frames shows head and ankles, or head and shoulders by which "
-            f"ankles can be placed, with a score of {min_score} or more (shown: {shows}); film "
-            "from the chest up at least, or lower fit_normalization.min_score"
+            f"ankles can be placed, got pictures {in_words(shows)}; show one person, from the "
+            "chest up at least"
         )
     height = np.concatenate([contact.height_px for contact in contacts])[used]
     floors = [

@@ -95,11 +95,7 @@ def face_runs(
     """Evenly spread runs with about so many faces, or all; and the number of frames without one."""
     valid = [face_boxes(clip.keypoints)[1] for clip in clips]
     usable, num_without_face = usable_frames(clips, valid)
-    if not usable:
-        raise TrainingError(
-            "no training frame shows a face; it takes nose, eyes and an ear, turned to the camera: "
-            "see the head in artifacts/quality, or set train_face_gan.steps to 0"
-        )
+    assert usable
     every = max(len(usable) // (num_faces or len(usable)), 1)
     runs: list[FaceRun] = []
     for c, t in usable:

@@ -29,6 +29,9 @@ from motiontransfer.rendering.rendered import FaceMode
 if TYPE_CHECKING:
     from motiontransfer.models.discriminators import DiscriminatorConfig
 
+LEAST_LOGGED = 40
+"""Points of a curve at the least, in a training of as many steps."""
+
 Devices = Literal["auto"] | Annotated[int, Field(ge=1)]
 Objective = Literal["least_squares", "log"]
 
@@ -60,6 +63,12 @@ class Schedule(LengthParams, LoggingParams):
     With `max_minutes` the result depends on how fast the machine is. Without it it is a function of
     configuration and inputs, however often the run is stopped and resumed.
     """
+
+    @property
+    def steps_between_logs(self) -> int:
+        """`log_every_steps`, or fewer where a curve would have less than `LEAST_LOGGED` points."""
+        apart = self.steps // LEAST_LOGGED or self.log_every_steps
+        return min(self.log_every_steps, apart)
 
     def learning_rate_at(self, step: int, *, minutes: float = 0.0) -> float:
         """Learning rate of a step, counted from 0, that begins after so many own minutes."""

@@ -154,8 +154,8 @@ def open_log(run: Path, *, step: int) -> Generator[Live]:
         )
     except SCMError as error:
         raise TrainingError(
-            f"DVCLive cannot log here: {error}; commit once (git add -A && git commit -m start), "
-            "or do without git: dvc config --local core.no_scm true"
+            f"DVCLive cannot log here: {error}; `git status` says why; commit once where nothing is"
+            " committed yet, or do without git: dvc config --local core.no_scm true"
         ) from error
     with live:
         live.step = step

@@ -180,7 +180,7 @@ def fit(
             numbers = [float(max(received, default=0)), times.own_minutes]
             stop, minutes = all_gather(runtime, numbers).max(axis=0).tolist()
             over = schedule.is_over(done, minutes=minutes)
-            logged = over or done % schedule.log_every_steps == 0
+            logged = over or done % schedule.steps_between_logs == 0
             checkpointed = over or stop or done % schedule.checkpoint_every_steps == 0
             if logged or checkpointed:
                 values = losses.read(runtime, done=done, description=task.description)

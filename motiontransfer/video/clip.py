@@ -85,6 +85,8 @@ class Clip:
     framing: Framing
     frame_rate: Fraction
     num_frames: int
+    rotate: int = 0
+    """Clockwise rotation of the input that its file does not know of, degrees."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -125,6 +127,7 @@ def read_clip(folder: Path) -> Clip:
         framing=Framing(**{name: tuple(content["framing"][name]) for name in _FRAMING}),
         frame_rate=Fraction(content["frame_rate"]),
         num_frames=int(content["num_frames"]),
+        rotate=int(content.get("rotate", 0)),
     )
     if clip.sound is not None:
         _check_exists(clip.sound)
@@ -142,6 +145,7 @@ def write_description(folder: Path, clip: Clip, *, source: dict[str, object]) ->
         "framing": {name: getattr(clip.framing, name) for name in (*_FRAMING, "scale", "offset")},
         "has_sound": clip.sound is not None,
         "sound_offset_seconds": clip.sound_offset_seconds,
+        **({"rotate": clip.rotate} if clip.rotate else {}),  # as where no other was known
         "source": source,
     }
     write_checked_json(folder / CLIP_FILE, content)
@@ -197,23 +201,25 @@ def decode_video(
     folder: Path,
     *,
     size: WorkingSize,
-    frame_rate: Fraction | None,
+    frame_rate: Fraction | None = None,
     crop: Literal["none"] | Box | FindPeople,
-    on_damage: Literal["fail", "truncate"],
+    rotate: int = 0,
+    on_damage: Literal["fail", "truncate"] = "fail",
 ) -> dict[str, object]:
     """Decode a video into a clip folder, written atomically; return the stage's metrics.
 
     Args:
         size: of the working image.
         frame_rate: None takes the video's own.
-        crop: in pixels of the upright input; or a person detector, to crop around the people.
+        crop: in pixels of the upright input; or a person detector, to crop around the people, which
+            shows all where it finds none.
+        rotate: clockwise, degrees, what the file's own orientation has made upright.
 
     Raises:
         MissingFileError: no such file.
-        VideoError: the video cannot be read, is damaged (`fail`), or no person was detected to
-            crop around.
+        VideoError: the video cannot be read, or is damaged (`fail`).
     """
-    video = read_metadata(path)
+    video = read_metadata(path, rotate=rotate)
     rate = frame_rate or video.frame_rate
     framing = fit_framing(video.size, _crop_box(video, crop, size), size=size)
     if video.unheard:
@@ -232,6 +238,7 @@ def decode_video(
             framing=framing,
             frame_rate=rate,
             num_frames=len(starts),
+            rotate=rotate,
         )
         write_index(
             work / INDEX_FILE,
@@ -293,14 +300,7 @@ def _crop_box(
     found = crop(watched())
     film, margin = film_box(brightest), crop_margin(video)
     box = auto_crop(found, video.size, size, film=film, margin=margin)
-    if box is None and video.is_picture:  # drawn, perhaps: the detector of joints finds some
-        return (0, 0, width, height)
-    if box is None:
-        raise VideoError(
-            f"{video.path}: crop: auto found no person in {len(found)} sampled frames; set crop:"
-            f" none, or give the box as [x0, y0, x1, y1] in pixels of the {width}x{height} image"
-        )
-    return box
+    return box or (0, 0, width, height)  # drawn, perhaps: the detector of joints finds some
 
 
 def crop_margin(video: VideoMetadata) -> float:
@@ -375,20 +375,21 @@ def _write_frames(
     return starts
 
 
-def picture_box(path: Path) -> Box:
+def picture_box(path: Path, *, rotate: int = 0) -> Box:
     """Box of a film's picture, without black bars."""
-    video = read_metadata(path)
+    video = read_metadata(path, rotate=rotate)
     shown = (frame.max(axis=2) for frame in sample_frames(video, num_samples=_NUM_CROP_SAMPLES))
     return film_box(reduce(np.maximum, shown))
 
 
-def film_frames(path: Path, clip: Clip, size: tuple[int, int]) -> Iterator[Frame]:
+def film_frames(path: Path, clip: Clip, size: tuple[int, int], rotate: int) -> Iterator[Frame]:
     """The whole picture of a film, upright, at each frame of a clip that was decoded of it.
 
     Args:
         size: (height, width) of what is yielded.
+        rotate: of the film, see `decode_video`.
     """
-    video = read_metadata(path)
+    video = read_metadata(path, rotate=rotate)
     interval = min(1 / clip.frame_rate, 1 / video.frame_rate)
     frames = _IntactFrames(video, "truncate")
     shown = resample(frames, frame_rate=clip.frame_rate, tolerance_seconds=float(interval / 4))

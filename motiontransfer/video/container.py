@@ -7,13 +7,28 @@ from pathlib import Path
 import av
 from av.stream import Disposition
 
-from motiontransfer.core.checksums import BLOCK_BYTES, append_checksums, damaged, open_checked
+from motiontransfer.core.checksums import (
+    BLOCK_BYTES,
+    append_checksums,
+    check_pointer,
+    damaged,
+    open_checked,
+)
 from motiontransfer.core.errors import MissingFileError, VideoError
 
 BITEXACT = {"fflags": "+bitexact"}
 """Muxer options: no random identifiers, no name of the writing library."""
 _OWN_COMMENT = "motiontransfer"  # of files that end in checksums
-_PLAYLISTS = {"concat", "dash", "hls", "imf"}
+_FILMS = (
+    "mov,matroska,avi,flv,live_flv,asf,mpegts,mpeg,mpegvideo,m4v,ogg,mxf,gxf,dv,rm,nut,wtv,ivf,"
+    "h261,h263,h264,hevc,vvc,vc1,obu,av1,mjpeg,yuv4mpegpipe,gif,apng,jpegxl_anim"
+)
+_PICTURES = "bmp,dds,dpx,exr,gif,hdr,j2k,jpeg,jpegls,jpegxl,pbm,pcx,pgm,png,ppm,psd,qoi,tiff,webp"
+_SOUNDS = "aac,aiff,caf,flac,mp3,w64,wav"  # of which it is said that they hold no video
+_PIPES = ",".join(f"{picture}_pipe" for picture in _PICTURES.split(","))
+FORMATS = f"{_FILMS},{_PIPES},image2,{_SOUNDS}"
+"""FFmpeg's formats that are read: no text, which it draws as a terminal would, and no list of other
+files, such as a playlist."""
 _MOST_SOUND_PACKETS = 100  # a track that gives nothing in so many cannot be decoded
 
 
@@ -32,8 +47,9 @@ def open_input(path: Path) -> Generator[av.container.InputContainer]:
         raise VideoError(f"{path}: is a folder; expected a video file")
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty (0 bytes); copy or download it again")
-    formats = ",".join(sorted(av.formats_available - _PLAYLISTS))
-    options = {"protocol_whitelist": "file", "format_whitelist": formats}
+    check_pointer(path, VideoError)
+    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    options |= {"pattern_type": "none"}  # %d.jpg is no sequence of pictures
     with ExitStack() as stack:
         checked = stack.enter_context(open_checked(path))
         # "file:" because FFmpeg takes "12:30.mp4" for the protocol 12; tags need not be UTF-8
@@ -44,8 +60,8 @@ def open_input(path: Path) -> Generator[av.container.InputContainer]:
             )
         except av.FFmpegError as error:
             raise VideoError(
-                f"{path}: cannot be opened: {error.strerror}; not a video or sound file, or cut"
-                " short"
+                f"{path}: cannot be opened: {error.strerror}; no film, picture or sound, such as "
+                "MP4, MOV, WebM, JPEG or PNG, or cut short"
             ) from error
         stack.enter_context(container)
         if checked is None and container.metadata.get("COMMENT") == _OWN_COMMENT:

@@ -38,7 +38,8 @@ class Film:
         self._folder = folder
         self._is_copy = (folder / FILM_FILE).exists()
         if self._is_copy:
-            framing = read_clip(folder).full_framing
+            clip = read_clip(folder)
+            framing, self._rotate = clip.full_framing, clip.rotate
             assert framing is not None
             self._framing = framing
             self.size: tuple[int, int] = framing.size
@@ -59,7 +60,7 @@ class Film:
             with FrameStore(self.store) as store:
                 yield from (store[index] for index in indices)
             return
-        video = read_metadata(self._folder / FILM_FILE)
+        video = read_metadata(self._folder / FILM_FILE, rotate=self._rotate)
         starts = read_source_starts(self._folder)[list(indices)]
         for index, timed in zip(indices, _shown_at(video, starts), strict=True):
             if timed is None:

@@ -223,6 +223,10 @@ class Orientation:
     def filters(self) -> list[str]:
         return [*(["hflip"] if self.mirrored else []), *["transpose=clock"] * self.quarter_turns]
 
+    def turned(self, degrees: int) -> "Orientation":
+        """With a clockwise rotation by quarter turns after it."""
+        return replace(self, quarter_turns=(self.quarter_turns + degrees // 90) % 4)
+
     def upright_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(height, width) of a stored frame once upright."""
         return size if self.quarter_turns % 2 == 0 else size[::-1]

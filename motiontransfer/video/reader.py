@@ -35,6 +35,8 @@ _SEEK_BACK_SECONDS = (0.0, 2.0, 10.0)  # formats without an index land after the
 _ROUNDING_SECONDS = 1e-3  # of times in a container
 _SAME_SHAPE = 0.02  # of the aspect: sizes are rounded, in blocks of 16
 _MAX_PIXELS = 2**26  # a frame; 8K has half as many
+_MAX_PIXELS_OF_PHOTO = 2**28  # phones have up to 200 million
+_SQUARE = 1e-3  # aspect of a pixel beside 1 that nobody sees, which encoders' rounding leaves
 _LONGEST_FRAME_SECONDS = 60.0  # a frame is repeated while it is shown
 
 _logger = logging.getLogger(__name__)
@@ -97,6 +99,8 @@ class VideoMetadata:
     """Sizes that parts of the film have; they are fitted into `size`."""
     is_transparent: bool = False
     """Parts of the first frame are; they become gray, and of a picture its mask is kept."""
+    rotate: int = 0
+    """Clockwise rotation that the file does not know of: 0, 90, 180 or 270 degrees."""
 
     @property
     def is_picture(self) -> bool:
@@ -107,9 +111,20 @@ class VideoMetadata:
         """Seconds by which a header may be wrong in an intact file."""
         return max(0.25, 3 / float(self.frame_rate))
 
+    def orientation_of(self, frame: av.VideoFrame) -> Orientation:
+        return orientation_of(frame).turned(self.rotate)
 
-def read_metadata(path: Path) -> VideoMetadata:
+    def shown_size(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """(height, width) of a frame, upright and with square pixels."""
+        orientation = self.orientation_of(frame)
+        return _shown_size(frame.height, frame.width, orientation, self.pixel_aspect)
+
+
+def read_metadata(path: Path, *, rotate: int = 0) -> VideoMetadata:
     """Read the packets' timestamps and decode the first frame.
+
+    Args:
+        rotate: see `VideoMetadata`.
 
     Raises:
         MissingFileError: no such file.
@@ -119,6 +134,7 @@ def read_metadata(path: Path) -> VideoMetadata:
         stream = video_stream(container, path)
         codec, announced_rate = stream.codec_context.codec.canonical_name, stream.guessed_rate
         aspect = stream.sample_aspect_ratio or Fraction(1)
+        aspect = aspect if abs(aspect - 1) > _SQUARE else Fraction(1)
         times = read_packet_times(container, stream, path)
     try:
         first = next(_decoded(path))
@@ -128,11 +144,13 @@ def read_metadata(path: Path) -> VideoMetadata:
             f"{path}: frame 0: no frame can be decoded: {cause}; convert it, e.g. to MP4 or PNG"
         ) from error
     sound, unheard = find_sound(path)
-    stored, orientation = (first.height, first.width), orientation_of(first)
+    stored, orientation = (first.height, first.width), orientation_of(first).turned(rotate)
     size = _shown_size(*stored, orientation, aspect)
-    if math.prod(size) > _MAX_PIXELS:
+    is_photo = times.starts_seconds.size == 1 and aspect == 1
+    most = _MAX_PIXELS_OF_PHOTO if is_photo else _MAX_PIXELS
+    if math.prod(size) > most:
         raise VideoError(
-            f"{path}: expected at most {_MAX_PIXELS:,} pixels a frame, got {size[1]}x{size[0]}"
+            f"{path}: expected at most {most:,} pixels a frame, got {size[1]}x{size[0]}"
             f" (stored {stored[1]}x{stored[0]}, pixel aspect ratio {aspect}); scale it down"
         )
     video = VideoMetadata(
@@ -148,6 +166,7 @@ def read_metadata(path: Path) -> VideoMetadata:
         has_sound=sound is not None,
         unheard=unheard,
         is_transparent=opacity(first) is not None,
+        rotate=rotate,
     )
     return _looked_into(video, first)
 
@@ -173,7 +192,7 @@ def _looked_into(video: VideoMetadata, first: av.VideoFrame) -> VideoMetadata:
     shapes: Counter[tuple[int, int, Orientation]] = Counter()
     for frame, count in zip([first, *later], counts.tolist(), strict=False):
         if frame is not None:
-            shapes[frame.height, frame.width, orientation_of(frame)] += count
+            shapes[frame.height, frame.width, video.orientation_of(frame)] += count
     height, width, orientation = next(iter(shapes.most_common(1)))[0]
     sizes = {_shown_size(*shape, video.pixel_aspect) for shape in shapes}
     size = _shown_size(height, width, orientation, video.pixel_aspect)
@@ -342,9 +361,8 @@ def upright(frame: av.VideoFrame, video: VideoMetadata) -> Frame:
 
     What has another shape than most of the video is fitted into it, with bars.
     """
-    own = orientation_of(frame)
-    image = own.upright(opaque(frame))
-    height, width = _shown_size(frame.height, frame.width, own, video.pixel_aspect)
+    image = video.orientation_of(frame).upright(opaque(frame))
+    height, width = video.shown_size(frame)
     if abs(height * video.size[1] / (width * video.size[0]) - 1) < _SAME_SHAPE:
         return resize(image, video.size)
     whole = (0, 0, width, height)
@@ -357,7 +375,7 @@ def upright_mask(
     """Opacity of a picture that is transparent in parts, as `upright` turns and scales it."""
     alpha = opacity(frame)
     assert alpha is not None
-    return resize(orientation_of(frame).upright(alpha[..., None]), video.size).reshape(
+    return resize(video.orientation_of(frame).upright(alpha[..., None]), video.size).reshape(
         *video.size, 1
     )
 
@@ -365,7 +383,7 @@ def upright_mask(
 def is_usual(frame: av.VideoFrame, video: VideoMetadata) -> bool:
     """Whether a frame is stored as most of the video is."""
     usual = (*video.stored_size, video.orientation)
-    return (frame.height, frame.width, orientation_of(frame)) == usual
+    return (frame.height, frame.width, video.orientation_of(frame)) == usual
 
 
 def _decoded(path: Path) -> Iterator[av.VideoFrame]:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from motiontransfer.video.writer import write_video
+from tests.clone import ROOT
 from tests.command import isolated_environment, started
 from tests.films import film_actor
 from tests.project.small_project import small_project
+from tests.project_files import SHIPPED
 from tests.test_cli_dance import PIPELINE
-from tests.tiny_project import ROOT
 
 WAITING_TRAINING = """\
 folder=artifacts/training/$1/generator/images
@@ -33,7 +34,8 @@ def project(tmp_path, monkeypatch) -> Path:
     files = {
         "dvc.yaml": pipeline,
         "train.sh": WAITING_TRAINING,
-        **{name: (ROOT / name).read_text("utf-8") for name in ("params.yaml", "films.yaml")},
+        "demo/dvc.yaml": "stages: {}  # makes what films.yaml names: data/truth/demo.mp4, too\n",
+        **SHIPPED,
         ".gitignore": "/data/videos/*.mkv\n",
     }
     root = small_project(tmp_path / "project", files, monkeypatch)
@@ -43,11 +45,11 @@ def project(tmp_path, monkeypatch) -> Path:
     return root
 
 
-@pytest.fixture
-def uploads(tmp_path) -> list[Path]:
+@pytest.fixture(scope="session")
+def uploads(tmp_path_factory) -> list[Path]:
     """Films of the dance and of whom to render."""
-    films = {"the dance!": "ben", "IMG 42": "ada"}
-    return [film_actor(tmp_path / f"{name}.mkv", actor) for name, actor in films.items()]
+    films, folder = {"the dance!": "ben", "IMG 42": "ada"}, tmp_path_factory.mktemp("uploads")
+    return [film_actor(folder / f"{name}.mkv", actor) for name, actor in films.items()]
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 from motiontransfer.app.films import ALL, DONE, EVERYONE, NOT_YET, WAITING, keep_film, read_project
 from motiontransfer.app.page import toggle_cell
 from motiontransfer.app.runs import Queue
-from motiontransfer.core.errors import VideoError
+from motiontransfer.app.server import serve
+from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.project.dances import films
 from tests.films import film_person
 from tests.project_files import write_sections
@@ -43,7 +44,8 @@ def upload(tmp_path):
 def test_films_are_those_that_are_there(upload):
     Path("data/videos/waltz.mkv.dvc").touch()
     upload.replace("data/videos/more.mkv")
-    Path("data/videos/more.mp4").touch()
+    shutil.copy("data/videos/more.mkv", "data/videos/more.mp4")
+    Path("data/videos/letter.txt").write_text("Dear Ada, " * 99)
     expected = {name: Path(f"data/videos/{name}.mkv") for name in ("more", "waltz", "eve")}
     assert films() == {**expected, "more.mp4": Path("data/videos/more.mp4")}
 
@@ -51,7 +53,7 @@ def test_films_are_those_that_are_there(upload):
 def test_an_upload_becomes_a_film_under_a_name_that_is_free(upload):
     content = upload.read_bytes()
     Path("data/videos/IMG_42.mov").touch()
-    path = keep_film(upload)
+    path = keep_film(upload, role="source")
     assert path == Path("data/videos/IMG_42_1.mkv")
     assert path.read_bytes() == content
     assert not upload.exists()
@@ -59,7 +61,7 @@ def test_an_upload_becomes_a_film_under_a_name_that_is_free(upload):
 
 def test_a_film_that_is_there_is_not_kept_twice(upload):
     shutil.copy("data/videos/eve.mkv", upload)
-    assert keep_film(upload) == Path("data/videos/eve.mkv")
+    assert keep_film(upload, role="source") == Path("data/videos/eve.mkv")
     assert not upload.exists()
     assert len(films()) == 2
 
@@ -67,9 +69,24 @@ def test_a_film_that_is_there_is_not_kept_twice(upload):
 def test_what_is_no_video_is_not_kept(upload):
     upload.write_text("a letter")
     with pytest.raises(VideoError, match=r"IMG 42.MKV"):
-        keep_film(upload)
+        keep_film(upload, role="source")
     assert not upload.exists()
     assert len(films()) == 2
+
+
+def test_one_picture_is_nobodys_dance(upload):
+    film_person(upload, [(60, 40)])
+    with pytest.raises(VideoError, match="is one picture; expected a film of the dance"):
+        keep_film(upload, role="source")
+    assert not upload.exists()
+    assert len(films()) == 2
+    assert keep_film(film_person(upload, [(60, 40)]), role="target").exists()
+
+
+def test_outside_of_a_project_no_page_is_served():
+    with pytest.raises(MissingFileError, match="no DVC project with git here"):
+        serve(opens=False)
+    assert not Path(".dvc").exists()
 
 
 def test_every_target_by_every_dance_is_done_or_queued_or_not_there_yet():

@@ -201,6 +201,9 @@ def test_the_users_own_file_is_taken_and_other_bytes_under_the_published_name_ar
 def test_a_missing_file_of_the_user_is_named(published, server, tmp_path):
     with pytest.raises(MissingFileError, match=r"own\.bin: no such file, asked for by test\.file"):
         pretrained_file(published, file=tmp_path / "own.bin")
+    (tmp_path / "own.bin").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(WeightsError, match=r"own\.bin: is a pointer of Git LFS, not the file"):
+        pretrained_file(published, file=tmp_path / "own.bin")
     assert server.num_requests == 0
 
 

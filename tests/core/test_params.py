@@ -91,6 +91,10 @@ def test_a_missing_file_or_other_content_is_an_error(params):
     with pytest.raises(ParamsError, match=r"^params\.yaml: not valid YAML: .*line 1") as info:
         load_params()
     assert "\n" not in str(info.value)
+    for content in ("train: {steps: 1}".encode("utf-16"), "train: {a: ß}".encode("latin1")):
+        PARAMS_FILE.write_bytes(content)
+        with pytest.raises(ParamsError, match=r"params\.yaml: expected text in UTF-8"):
+            load_params()
     PARAMS_FILE.write_text("train: !!python/object/apply:os.getcwd []")  # runs no code
     with pytest.raises(ParamsError, match="not valid YAML"):
         load_params()

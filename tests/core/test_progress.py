@@ -1,11 +1,12 @@
 import io
 import logging
+import re
 import sys
 
 import pytest
 
 from motiontransfer.core import progress
-from motiontransfer.core.progress import ProgressMeter, track
+from motiontransfer.core.progress import ProgressMeter, RunMeter, track
 
 
 class Terminal(io.StringIO):
@@ -36,14 +37,14 @@ def test_a_log_gets_a_line_within_seconds_and_then_every_20(clock, caplog, capsy
 
 def test_the_rate_is_of_this_session_and_the_eta_is_limited(clock, caplog):
     caplog.set_level(logging.INFO)
-    meter = ProgressMeter("train", total=110, done=10, unit=" s")
+    meter = ProgressMeter("train", total=110, done=10)
     clock[0] += 4
     meter.show(12, note=", l1 0.5")
     clock[0] += 56
     meter.show(14, max_seconds_left=30.0)
     assert caplog.messages == [
-        "train: 12 of 110 s, 0.50/s, 03:16 left, l1 0.5",
-        "train: 14 of 110 s, 0.07/s, 00:30 left",
+        "train: 12 of 110, 0.50/s, 03:16 left, l1 0.5",
+        "train: 14 of 110, 0.07/s, 00:30 left",
     ]
 
 
@@ -52,12 +53,34 @@ def test_a_terminal_gets_a_bar_and_no_lines(monkeypatch, caplog):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(progress, "_FIRST_LINE_SECONDS", 0.0)
-    meter = ProgressMeter("train", total=11, done=4, unit=" s")
+    meter = ProgressMeter("train", total=11, done=4)
     meter.show(7, note=", l1 0.123")
     meter._bar.refresh()
     shown = terminal.getvalue()
     meter.close()
     assert "train:  64%" in shown
-    assert "7/11 s" in shown
-    assert "/s, 00:00 left, l1 0.123" in shown
+    assert re.search(r" 7/11, \d+\.\d\d/s, 00:00 left, l1 0\.123", shown)
     assert not caplog.records
+
+
+def test_of_a_run_the_time_left_is_told_in_round_words_once_it_is_known(clock, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    meter = RunMeter("me", total=1.0)
+    for done in (0.05, 0.15, 0.3, 0.8, 0.985):
+        clock[0] = 100.0 + 400 * done
+        meter.show(done, note=", decode@me")
+    assert caplog.messages == [
+        "me: 5 %, decode@me",
+        "me: 15 %, decode@me",
+        "me: 30 %, about 5 min left, decode@me",
+        "me: 80 %, about 80 s left, decode@me",
+        "me: 98 %, about 10 s left, decode@me",
+    ]
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    meter = RunMeter("me", total=1.0)
+    clock[0] += 120
+    meter.show(0.3, note=", decode@me")
+    meter._bar.refresh()
+    meter.close()
+    assert "|######              | 30 %, about 5 min left, decode@me" in terminal.getvalue()

@@ -1,14 +1,15 @@
 import hashlib
 import threading
 import time
-from pathlib import Path
 
 import grimp
 import pytest
 
 from motiontransfer.core import storage
+from motiontransfer.core.stage_runner import fault
 from motiontransfer.core.storage import params_lock, source_digests, source_files
 from stages.code import stage_modules
+from tests.clone import ROOT
 
 
 def test_the_file_appears_only_at_the_end(tmp_path):
@@ -46,6 +47,15 @@ def test_json_ends_in_a_newline_and_has_finite_numbers_only(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+@pytest.mark.parametrize("replacing", [storage.replacing, storage.replacing_folder])
+def test_a_full_disks_error_names_what_was_being_written(tmp_path, replacing):
+    with pytest.raises(OSError, match="No space left") as info, replacing(tmp_path / "clip.mkv"):
+        raise OSError(28, "No space left on device")
+    assert fault(info.value) == (
+        f"{tmp_path / 'clip.mkv'}: [Errno 28] No space left on device; fix this and rerun"
+    )
+
+
 def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
     folder = tmp_path / "subject" / "clip"
     for name in ("old", "new"):
@@ -55,9 +65,6 @@ def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
         (work / "newer").rename(work / "nowhere" / "newer")
     assert [path.name for path in folder.iterdir()] == ["new"]
     assert [path.name for path in folder.parent.iterdir()] == ["clip"]
-
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from demo.actors.choreography import compose
-from demo.actors.renderer import in_place_of, pose_actor, shoot
+from demo.actors.renderer import in_place_of, make_actor, pose_actor, shoot, shoot_paints
+from demo.actors.scenes import OUTFITS, PHENOTYPES, ROOMS
 from motiontransfer.pose.skeleton import HOLISTIC
 
 INSIDE_THE_BODY = [
@@ -64,3 +65,27 @@ def test_left_joints_are_on_the_persons_left(ada, posed):
     for name in ("shoulder", "hip", "eye", "ear", "heel", "face_brow_outer", "hand_wrist"):
         left, right = (joints[HOLISTIC.index(f"{side}_{name}")] for side in ("left", "right"))
         assert left[0] > right[0] + 0.02, name
+
+
+def test_paints_are_filmed_in_one_pass(ada, posed):
+    rest = []
+
+    def own(body, part, coordinates, colors):
+        rest.append(coordinates[:, 4:])
+        return colors
+
+    def black(body, part, coordinates, colors):
+        return np.zeros_like(colors)
+
+    cast = PHENOTYPES["ada"], OUTFITS["ada"], ROOMS["ada"]
+    painted = make_actor(*cast, size=ada.film.size, samples=1, paints=(own, black))
+    points, _ = posed[3]
+    frame, cover = shoot(ada.film, points)
+    (same, dark), same_cover = shoot_paints(painted.film, points)
+    np.testing.assert_array_equal(same, frame)
+    np.testing.assert_array_equal(same_cover, cover)
+    assert np.ptp(frame[cover == 1], axis=1).max() > 50
+    assert np.ptp(dark[cover == 1], axis=1).max() == 0  # only highlights are left
+    low, high = ada.film.dressed.points.min(axis=0), ada.film.dressed.points.max(axis=0)
+    assert (rest[0] >= low - 1e-9).all()
+    assert (rest[0] <= high + 1e-9).all()

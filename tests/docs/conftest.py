@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.clone import copy_all
 from tests.docs.pages import run
 
-ROOT = Path(__file__).parents[2]
 ALSO_COPIED = (".dvc/config", ".dvc/.gitignore", "README.md", "pyproject.toml")
 ALSO_COPIED += ("docs", "examples", "presets")
 
@@ -16,12 +16,7 @@ ALSO_COPIED += ("docs", "examples", "presets")
 def finished_project(tiny_run, tmp_path_factory) -> Path:
     """After one `dvc repro` and a commit; READ ONLY: a test works in a copy of it."""
     root = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("finished") / "project"))
-    for name in ALSO_COPIED:
-        source, copy = ROOT / name, root / name
-        if source.is_dir():
-            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, copy)
+    copy_all(ALSO_COPIED, root)
     for command in (
         "git init -q -b main",
         "git add -A",

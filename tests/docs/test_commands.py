@@ -1,12 +1,13 @@
 import re
-from pathlib import Path
 
 import pytest
 
+from tests.clone import ROOT
 from tests.command import run_command
 from tests.docs.pages import agrees, run, steps_of
+from tests.project.small_project import small_project
+from tests.project_files import SHIPPED
 
-ROOT = Path(__file__).parents[2]
 PAGES = [
     page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if steps_of(page)
 ]
@@ -28,6 +29,7 @@ def test_the_dance_of_the_readme_lacks_nothing_but_the_films(monkeypatch, tmp_pa
     """They are the reader's own, so that its commands cannot be run."""
     commands = re.findall(r"motiontransfer (dance [^#\n]+)", (ROOT / "README.md").read_text())
     assert len(commands) == 4
+    monkeypatch.chdir(small_project(tmp_path, SHIPPED, monkeypatch))
     for command in commands:
         assert run_command(monkeypatch, *command.split()) == 1
         assert capsys.readouterr().err.startswith("ERROR: dancer.mp4: no such file")

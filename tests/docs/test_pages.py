@@ -3,21 +3,30 @@
 import importlib.util
 import json
 import re
+import shlex
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from markdown.extensions.toc import slugify
 
-from benchmarks.record import with_figures
+from benchmarks.record import with_figures, with_headline
+from motiontransfer.cli.app import app
 from motiontransfer.core.params import Guide, Transfer
 from stages.check_params import SECTIONS, VideoParams
-from tests.tiny_project import ROOT
+from tests.clone import COMMITTED, ROOT
+from tests.project_files import SHIPPED
 
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+PARAMS = yaml.safe_load(SHIPPED["params.yaml"])
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMED = re.compile(r"`(?:(\w+)\.)?(\w+): ([\w.-]+)`")  # `section.key: value`
 LINK = re.compile(r"\]\((?!https?://)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
+CODE = re.compile(r"^```.*?^```|`[^`\n]+`", flags=re.M | re.S)
+COMMAND = re.compile(r"(?<!import )\bmotiontransfer (?=[a-z])(?!motiontransfer )([^\n`#…]+)")
+SHORT_COMMAND = re.compile(r"^`([a-z-]+ [^`…]*)`$")  # `live --photo`
+MODULE = re.compile(r"python -m ((?:benchmarks|demo|stages|motiontransfer)[\w.]*)")
 GENERATED = {"commands.md", "params.md"}  # their headings are not in the Markdown
 
 
@@ -41,15 +50,38 @@ def test_every_value_that_a_page_names_is_one_that_its_key_takes():
     assert found > 30
 
 
+def test_commands_and_options_that_pages_and_messages_name_exist():
+    commands, wrong, found = typer.main.get_command(app).commands, [], 0
+    others = [ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md")]
+    for page in (*PAGES, *others, *ROOT.glob("motiontransfer/**/*.py")):
+        text = page.read_text(encoding="utf-8")
+        wrong += [f"{page.name}: {it}" for it in MODULE.findall(text) if not find_spec(it)]
+        for code in CODE.findall(text):
+            short = [line for line in SHORT_COMMAND.findall(code) if line.split()[0] in commands]
+            for line in [*COMMAND.findall(code), *short]:
+                name, *words = shlex.split(line)
+                named = {word.partition("=")[0] for word in words if word.startswith("-")}
+                params = commands[name].params if name in commands else ()
+                known = {option for it in params for option in (*it.opts, *it.secondary_opts)}
+                found += 1
+                if name not in commands or named - known:
+                    wrong.append(f"{page.name}: {line}")
+    assert not wrong
+    assert found > 100
+
+
 def test_the_first_table_and_the_headline_in_git_are_those_of_the_recorded_demo():
     page = (ROOT / "README.md").read_text()
     recorded = json.loads((ROOT / "docs/demo.json").read_text())
-    headline = json.loads((ROOT / "results/ada_as_ben/metrics.json").read_text())
+    headline = json.loads((COMMITTED / "results/ada_as_ben/metrics.json").read_text())
     for region in ("person", "face", "hands"):
         assert headline[f"truth_{region}"] == recorded["truth"]["ours"][region]["likeness"]
     assert with_figures(page, recorded) == page
     recorded["truth"]["ours"]["face"]["likeness"] = 0.1234
     assert "| likeness, face | 0.123 | " in with_figures(page, recorded)
+    tutorial = (ROOT / "docs/tutorial.md").read_text()
+    assert with_headline(tutorial, headline) == tutorial
+    assert '"person": 0.1234,' in with_headline(tutorial, {**headline, "person": 0.1234})
 
 
 @pytest.fixture(scope="module")

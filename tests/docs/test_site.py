@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import motiontransfer
+from tests.clone import ROOT
 
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 

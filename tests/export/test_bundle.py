@@ -1,5 +1,5 @@
 import json
-import shutil
+import re
 import subprocess
 import sys
 from contextlib import chdir
@@ -16,6 +16,7 @@ from motiontransfer.core import errors
 from motiontransfer.core.errors import MissingFileError, MissingLibraryError
 from motiontransfer.core.storage import sha256_of
 from motiontransfer.core.tensor_files import write_no_weights
+from motiontransfer.export import run
 from motiontransfer.export.bundle import export_target
 from motiontransfer.export.onnx_networks import (
     FORMAT_VERSION,
@@ -43,13 +44,14 @@ from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.writer import write_video
+from tests.clone import ROOT
 from tests.people import dance, puppet_of
+from tests.project_files import edit_sections, write_shipped
 from tests.training.small import STYLE, face_config, generator_config, runtime, write_generator
 
 pytest.importorskip("onnxscript", reason="needs `uv sync --extra export`")
 pytest.importorskip("onnxruntime", reason="needs `uv sync --extra export`")
 
-ROOT = Path(__file__).parents[2]
 SIZE = (72, 64)
 FULL_SIZE = (108, 96)  # of the texture
 POSES = dance(6, size=SIZE, missing=[2])
@@ -96,10 +98,10 @@ def write_target(folder, *, style=STYLE, face=None, **changes):
         faces = FaceGenerator(config).apply(initialize)
         described = {"face_generator": asdict(config)}
         write_weights(models / "face_generator.safetensors", faces, description=described)
-    for name in ("params.yaml", "films.yaml"):
-        shutil.copy(ROOT / name, folder)
+    write_shipped(folder)
     statistics = statistics_of(dance(12, size=SIZE))
     write_statistics(folder / "artifacts/statistics/ada.json", statistics)
+    write_keypoints(folder / "artifacts/poses/ada_as_ben/poses.parquet", POSES)
 
 
 def statistics_of(poses):
@@ -171,17 +173,12 @@ def test_the_network_takes_any_size_that_its_metadata_allows(exported, multiples
     assert torch.__version__.startswith(described["versions"]["torch"])
 
 
-def write_json_poses(path, poses):
-    joints = np.concatenate([poses.points, poses.score[..., None]], axis=2)
-    content = {"image_size": poses.image_size, "frame_rate": str(poses.frame_rate)}
-    content |= {"groups": poses.skeleton.groups, "joints": joints.tolist()}
-    path.write_text(json.dumps(content))
-
-
 WITHOUT = """
 import importlib.abc, runpy, sys
 
 REFUSED = ("torch", "scipy", "pydantic", "mediapipe", "PIL", "pandas", "lazy_loader")
+if not any(word.endswith(".parquet") for word in sys.argv):
+    REFUSED += ("pyarrow",)
 
 class Refused(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
@@ -204,16 +201,47 @@ def run_without_pytorch(exported, *arguments, cwd, engine="onnxruntime"):
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".parquet", ".json"])
 def test_the_program_runs_without_pytorch_and_this_package(exported, suffix, tmp_path):
+    """As the page says, by the poses of the bundle; Parquet needs pyarrow."""
     cv2 = pytest.importorskip("cv2")
-    poses = f"poses{suffix}"
-    (write_keypoints if suffix == ".parquet" else write_json_poses)(tmp_path / poses, POSES)
-    for output in ("frames", "out.mp4"):
-        run_without_pytorch(exported, "play", poses, output, cwd=tmp_path)
+    (tmp_path / "ada").symlink_to(exported / "ada")
+    page = (ROOT / "docs/export.md").read_text()
+    ((poses, output),) = re.findall(r"^\$ python ada/run\.py play (\S+) (\S+)$", page, re.MULTILINE)
+    if suffix == ".parquet":
+        poses = "poses.parquet"
+        write_keypoints(tmp_path / poses, POSES)
+    for made in ("frames", output):
+        run_without_pytorch(exported, "play", poses, made, cwd=tmp_path)
     read = [cv2.imread(str(it))[..., ::-1] for it in sorted((tmp_path / "frames").glob("*.png"))]
     renderer = open_target(exported / "ada", num_threads=1)
     expected = list(render_poses(renderer, POSES, size=full_size(renderer)))
     assert np.array_equal(np.stack(read), expected)
-    assert (tmp_path / "out.mp4").stat().st_size > 500
+    assert (tmp_path / output).stat().st_size > 500
+    (tmp_path / "full/000003.png").mkdir(parents=True)  # a file that cannot be written
+    with pytest.raises(subprocess.CalledProcessError):
+        run_without_pytorch(exported, "play", poses, "full", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("poses", "told"),
+    [
+        ("none.json", "No such file or directory: 'none.json'"),
+        ("bad.json", "bad.json: expected poses as in `--help`, got KeyError"),
+        ("of.parquet", ": pip install pyarrow"),
+    ],
+)
+def test_poses_that_cannot_be_played_are_one_line(tmp_path, monkeypatch, capsys, poses, told):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "FOLDER", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["run.py", "play", poses, "out.mp4"])
+    write_statistics(tmp_path / run.STATISTICS_FILE, statistics_of(dance(12, size=SIZE)))
+    (tmp_path / "bad.json").write_text("{}")
+    write_keypoints(tmp_path / "of.parquet", POSES)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(SystemExit, match="1"):
+        run.main()
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.slow
@@ -288,12 +316,38 @@ def test_what_is_not_a_target_is_left_as_it_is(tmp_path, monkeypatch, target, fo
     assert {*tmp_path.rglob("*")} == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["play", "poses", "./poses"], "poses is there, and stays"),
+        (["play", "poses", "run.py"], "expected a name that ends in .mp4"),
+        (["live", "--video", "v.mp4", "--output", "link.mp4"], "v.mp4 is there, and stays"),
+        (["live", "--video", "v.mp4", "--output", "folder"], "expected a name that ends in .mp4"),
+        (["live", "--camera", "-1"], "camera -1: expected a number from 0 to 99"),
+        (["live", "--threads", "-1"], "--threads: expected 0 to 1000, got -1"),
+        (["live", "--threads", "nan"], "invalid int value"),
+    ],
+)
+def test_the_program_refuses_to_write_over_what_it_reads_and_odd_numbers(
+    arguments, said, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["run.py", *arguments])
+    monkeypatch.setattr(run, "read_statistics", lambda _: statistics_of(dance(2, size=SIZE)))
+    for name in ("poses", "v.mp4", "run.py"):
+        Path(name).write_text(name)
+    Path("link.mp4").symlink_to("v.mp4")
+    with pytest.raises(SystemExit):
+        run.main()
+    assert said in capsys.readouterr().err
+    assert [Path(name).read_text() for name in ("poses", "v.mp4")] == ["poses", "v.mp4"]
+
+
 def test_who_is_not_trained_is_exported_as_a_puppet_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("motiontransfer.export.bundle._LIBRARIES", ("no_such_library",))
-    shutil.copy(ROOT / "params.yaml", ".")
-    text = (ROOT / "films.yaml").read_text().replace("trained: [ada]", "trained: []")
-    Path("films.yaml").write_text(text)
+    write_shipped(tmp_path)
+    edit_sections(tmp_path, lambda sections: sections.update(trained=[]))
     write_statistics(Path("artifacts/statistics/ada.json"), statistics_of(dance(12, size=SIZE)))
     appearance = puppet_of(dance(4, size=FULL_SIZE), [0, 3]).appearance
     write_appearance(Path("artifacts/models/ada/appearance.safetensors"), appearance)
@@ -305,6 +359,8 @@ def test_who_is_not_trained_is_exported_as_a_puppet_alone(tmp_path, monkeypatch)
 
 
 def test_missing_libraries_are_named_with_what_installs_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_shipped(tmp_path)
     monkeypatch.setattr("motiontransfer.export.bundle.find_spec", lambda name: None)
     with pytest.raises(MissingLibraryError, match=r"onnxscript: .* `uv sync --extra export`"):
         export_target("ada", tmp_path / "ada")

@@ -11,11 +11,11 @@ from pydantic import BaseModel
 from motiontransfer.core.params import FILM_SECTIONS, Transfer, load_section
 from motiontransfer.pose.detectors import HolisticConfig
 from stages.check_params import SECTIONS, VideoParams
+from tests.clone import COMMITTED
 from tests.faults.outcomes import Case
 from tests.project_files import films_text, read_sections
-from tests.tiny_project import ROOT
 
-PARAMS = read_sections(ROOT) | {
+PARAMS = read_sections(COMMITTED) | {
     "videos": {
         "walk": {"path": "walk.mp4", "subject": "ada"},
         "dance": {"path": "dance.mp4", "subject": "ben"},

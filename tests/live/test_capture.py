@@ -134,3 +134,6 @@ def test_a_camera_that_is_not_there_says_so_in_one_line(monkeypatch):
     monkeypatch.setattr("cv2.VideoCapture", type("Missing", (Camera,), {"is_open": False}))
     with pytest.raises(VideoError, match=r"^camera 9: cannot be opened; .*$"):
         open_camera(9)
+    for number in (-1, 100):
+        with pytest.raises(VideoError, match=r"^camera .*: expected a number from 0 to 99$"):
+            open_camera(number)

@@ -1,6 +1,5 @@
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,14 +18,14 @@ from motiontransfer.live import command
 from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.video.writer import write_video
+from tests.clone import ROOT
 from tests.command import run_command, started
 from tests.films import add_source
 from tests.live.parts import write_target
 from tests.people import dance, picture
 from tests.project.remotes import wait_for
-from tests.project_files import edit_sections
+from tests.project_files import edit_sections, write_shipped
 
-ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-c", "from motiontransfer.cli.app import main; main()", "live"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
@@ -36,8 +35,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for name in ("params.yaml", "films.yaml"):
-        shutil.copy(ROOT / name, tmp_path)
+    write_shipped(tmp_path)
     write_target(tmp_path, "ada")
     write_keypoints(tmp_path / "ben.parquet", replace(dance(75), frame_rate=Fraction(30)))
     return tmp_path
@@ -73,8 +71,10 @@ AFFINE = {"mode": "affine", "centering": None}
     ("arguments", "edits", "named"),
     [
         (["--target", "bob"], {}, "--target: expected one of ada, got bob"),
+        (["--target", "bob", "--video", "none.mp4"], {}, "--target: expected one of ada, got bob"),
         (["--target", "ada", "--photo", "me.jpg"], {}, "expected --target or --photo, and not"),
         (["--target", "ada", "--output", "a.avi"], {}, ".mp4"),
+        (["--target", "ada", "--output", "ben.parquet"], {}, "ben.parquet: cannot be written"),
         (["--target", "ada", "--video", "none.mp4"], {}, "none.mp4: no such file"),
         (["--target", "ada", "--video", "a.mp4"], {}, "expected --video or --poses, got both"),
         (["--target", "ada"], {"render": {"face": "cycle"}}, "render.face: cycle"),

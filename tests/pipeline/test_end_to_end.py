@@ -70,6 +70,7 @@ def test_dvc_draws_the_curves_and_pictures(project):
     page = (project / "plots/index.html").read_text()
     for curve in ("generator/l1.tsv", "evaluation_transfer/ada_as_ben/truth_likeness_person.csv"):
         assert curve in page
+    assert not re.findall(r'id = "[^"]*_json"', page)  # which holds no curve
 
 
 def test_a_second_repro_runs_nothing(project):

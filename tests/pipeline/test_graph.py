@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -17,23 +16,20 @@ from motiontransfer.core.stages import STAGES
 from motiontransfer.core.storage import replacing, replacing_folder, source_digests
 from stages import check_params
 from stages.code import stage_modules
+from tests.clone import COMMITTED, ROOT, copy_all
 from tests.project_files import read_sections, write_sections
-from tests.tiny_project import ROOT
 
-PARAMS = read_sections(ROOT)
+PARAMS = read_sections(COMMITTED)
 
 
-def copied_graph(root):
-    for name in ("dvc.yaml", "params.yaml", "films.yaml", "demo/dvc.yaml", "demo/params.yaml"):
-        (root / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, root / name)
+FILES = ("dvc.yaml", "params.yaml", "films.yaml", "demo/dvc.yaml", "demo/params.yaml")
 
 
 @pytest.fixture(scope="module")
 def default_graph(tmp_path_factory):
     """DVC's stages of the default params by name, those of the demo below `demo/`."""
     root = tmp_path_factory.mktemp("default")
-    copied_graph(root)
+    copy_all(FILES, root)
     Repo.init(str(root), no_scm=True).close()
     with Repo(str(root)) as repo:
         return {
@@ -49,7 +45,7 @@ GUIDE = {"source": "demo_dance", "source_subject": "ben", "target": "ada"}
 def graph(tmp_path_factory):
     """DVC's stages by name, without their keys, of both pipelines."""
     root = tmp_path_factory.mktemp("graph")
-    copied_graph(root)
+    copy_all(FILES, root)
     others = {"detectors": ["detector"], "guides": {"dance": GUIDE}, "in_film": {"t": GUIDE}}
     others["scenes"] = {"demo_dance": {"subject": "ben", "film": "demo/clips/source.mp4"}}
     others["face_cycles"] = {"t": GUIDE}
@@ -67,7 +63,7 @@ def test_the_record_in_git_is_of_the_default_graph(default_graph):
     recorded = {
         f"{folder}{name}": stage
         for folder, lock in LOCKS.items()
-        for name, stage in yaml.safe_load((ROOT / lock).read_text())["stages"].items()
+        for name, stage in yaml.safe_load((COMMITTED / lock).read_text())["stages"].items()
     }
     assert recorded.keys() == default_graph.keys()
     for name, stage in default_graph.items():
@@ -151,7 +147,7 @@ def test_params_that_dvc_leaves_out_of_its_search_for_past_runs_are_in_a_file(gr
             section, _, own = listed.partition(".")
             keys = {own} if own else set(PARAMS.get(section) or ())
             assert not keys & left_out or name == "decode", listed
-    film = yaml.safe_load((ROOT / "demo/params.yaml").read_text())
+    film = yaml.safe_load((COMMITTED / "demo/params.yaml").read_text())
     assert not left_out & {key for section in film.values() for key in section}
 
 

@@ -14,12 +14,13 @@ from motiontransfer.models.weights import read_face_generator
 from motiontransfer.pose import detection, keypoint_rcnn
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.keypoints import read_keypoints
-from motiontransfer.project.params_editing import apply_preset
+from motiontransfer.project.presets import apply_preset
 from motiontransfer.training.gan import VGG19Features
 from motiontransfer.video.frame_store import FrameStore
+from tests.clone import COMMITTED, ROOT
 from tests.people import FindsInTurn
 from tests.project_files import edit_sections
-from tests.tiny_project import ROOT, SIZE, SOURCE_FRAMES, edit_yaml, shrink_pipeline
+from tests.tiny_project import SIZE, SOURCE_FRAMES, edit_yaml, shrink_pipeline
 
 PRESETS = ROOT / "presets"
 NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
@@ -57,7 +58,7 @@ def cleaned(tiny_run, tmp_path_factory):
 
 def write_params(name):
     """The preset in params.yaml, but small; return what it chose."""
-    shutil.copy(ROOT / "params.yaml", ".")
+    shutil.copy(COMMITTED / "params.yaml", ".")
     apply_preset(name, folder=PRESETS)
     chosen = yaml.safe_load(Path("params.yaml").read_text())
 

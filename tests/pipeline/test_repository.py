@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_project import ROOT, run
+from tests.clone import ROOT
+from tests.tiny_project import run
 
 VIDEOS = ("data/videos/me.mp4", "data/truth/mine.mp4")
 

@@ -13,7 +13,7 @@ from motiontransfer.pose.completion import (
     what_is_shown,
 )
 from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
-from tests.people import lost, person
+from tests.people import joined, lost, person
 
 LOWEST = {"whole": 256, "knees": 170, "waist": 135, "chest": 100, "face": 60, "nobody": 10}
 LEGS = ("knee", "ankle", "heel", "foot_index")
@@ -49,6 +49,18 @@ def test_half_of_the_frames_decide_and_the_edge_of_the_film_not_that_of_black_ba
         gone = range(share)
         without = lost(lost(whole, "left_ankle", gone), "right_ankle", gone)
         assert what_is_shown(without) == shows
+
+
+def test_ankles_of_which_no_frame_shows_both_stand_under_the_trunk():
+    """One is hidden in the first half of the film, the other in the second: in grass, perhaps."""
+    hidden = lost(lost(film("whole"), "left_ankle", range(25)), "right_ankle", range(25, 50))
+    assert what_is_shown(hidden) == "knees"
+    placed = complete(hidden)
+    floor = place(film("whole"), "left_ankle")[0, 1]
+    for side, frames in (("left", range(25)), ("right", range(25, 50))):
+        assert place(placed, f"{side}_ankle")[:, 1] == pytest.approx(floor, abs=6)
+        assert placed.completed[frames, placed.skeleton.index(f"{side}_ankle")].all()
+    assert what_is_shown(joined(hidden, film("whole", frames=1))) == "whole"
 
 
 @pytest.mark.parametrize("shows", ["whole", "face", "nobody"])

@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -147,7 +148,8 @@ def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(
     height, width = EMPTY.image_size
     clip = SimpleNamespace(size=(height // 2, width // 2))
     monkeypatch.setattr(detectors, "read_clip", lambda _: clip)
-    found = {"detection": ONE, "frames": ONE.resized(clip.size)}
+    film = replace(ONE, num_frames=2)
+    found = {"detection": film, "frames": film.resized(clip.size)}
     looked = []
     monkeypatch.setattr(
         detectors, "detect_clip", lambda path, **_: looked.append(path.stem) or found[path.stem]

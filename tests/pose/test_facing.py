@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motiontransfer.pose.facing import lacks_back, seconds_from_behind
-from tests.people import RATE, joined, lost, rotated, standing
+from motiontransfer.pose.facing import degrees_to_upright, lacks_back, seconds_from_behind
+from tests.people import RATE, joined, lost, moved, rotated, standing
 
 MIDDLE = 128.0
 HALF_SECOND = int(RATE / 2)
@@ -52,3 +52,46 @@ def test_half_a_second_of_all_films_shows_a_back():
     assert not lacks_back(dance, parts)
     assert not lacks_back(standing(50), [standing(50)])
     assert not lacks_back(joined(standing(50), turned(180, 1)), [standing(50)])
+
+
+ANKLES = {"left_ankle": (-8, 0), "right_ankle": (8, 0)}  # px; of 30 between them, .6 of the trunk
+HANDS = {"left_wrist": (0, -60), "right_wrist": (0, -60)}  # from the hips to above the shoulders
+
+
+def with_joints(keypoints, shifts):
+    for joint, shift in shifts.items():
+        keypoints = moved(keypoints, joint, dict.fromkeys(range(keypoints.num_frames), shift))
+    return keypoints
+
+
+@pytest.mark.parametrize(
+    ("person", "turned_by", "degrees"),
+    [
+        *((standing(5), turn, -turn % 360) for turn in (0, 90, 180, 270)),
+        *((standing(5), turn, 270) for turn in (60, 120)),
+        (turned(180, 5), 90, 270),  # from behind
+        (turned(65, 5), 90, 0),  # from the side: lies on the back, as far as anybody can tell
+        (with_joints(standing(5), ANKLES), 80, 0),  # on one side, one foot on the other
+        (with_joints(standing(5), ANKLES), 86, 270),
+        (with_joints(standing(5), HANDS), 180, 0),
+        (with_joints(standing(5), HANDS), 90, 270),
+        (with_joints(standing(5), {"left_ankle": (0, -30), "right_ankle": (0, -30)}), 90, 0),
+    ],
+)
+def test_a_film_is_turned_in_which_somebody_stands_across_it(person, turned_by, degrees):
+    assert degrees_to_upright(rotated(person, turned_by)) == degrees
+    assert not degrees_to_upright(lost(rotated(person, turned_by), "body", range(5)))
+
+
+def test_a_film_is_turned_only_if_most_of_it_is_across():
+    for num_frames, degrees in ((79, 0), (80, 270)):
+        some = joined(rotated(standing(num_frames), 90), standing(100 - num_frames))
+        assert degrees_to_upright(some) == degrees
+
+
+@pytest.mark.parametrize(("turn", "degrees"), [(90, 270), (0, 0)])
+def test_without_hips_the_head_tells_which_way_up(turn, degrees):
+    bust = rotated(standing(5), turn)
+    for joint in ("hip", "knee", "ankle"):
+        bust = lost(lost(bust, f"left_{joint}", range(5)), f"right_{joint}", range(5))
+    assert degrees_to_upright(bust) == degrees

@@ -31,6 +31,7 @@ def advice(changes=(), *, without=(), num_people=1, turned=1):
         ({"left_elbow": (40, -20), "left_wrist": (20, 12)}, "the left hand hides a part of the th"),
         ({"right_wrist": (-8, -70)}, "the right hand is before the face"),
         ({"left_ankle": (-12, 70)}, "one leg hides the other"),
+        ({"left_knee": (50, 10), "left_ankle": (30, 20)}, "a leg is folded"),
     ],
 )
 def test_what_is_hidden_is_named(changes, said):

@@ -11,6 +11,7 @@ from motiontransfer.pose.quality import (
     NOTHING_TO_FIX,
     PARTS,
     camera_speed,
+    degrees_to_turn,
     measure_quality,
     pairs_of_clip,
     quality_metrics,
@@ -20,7 +21,7 @@ from motiontransfer.pose.quality import (
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import film
-from tests.people import HEIGHT_PX, joints_of, known_to, lost, moved, person, standing
+from tests.people import HEIGHT_PX, joints_of, known_to, lost, moved, person, rotated, standing
 from tests.pose.flawless import NUM_FRAMES, no_repairs, quality, share
 
 
@@ -274,3 +275,15 @@ def test_frames_far_from_the_usual_brightness_are_found(tmp_path):
     halves = [np.full((16, 16, 3), level, np.uint8) for level in [30] * 4 + [100] * 4]
     with FrameStore(film(tmp_path / "w.mkv", halves)) as store:
         assert np.flatnonzero(unusually_exposed(store)).tolist() == [0, 1, 2, 3]
+
+
+def test_who_stands_across_a_room_that_is_upright_lies_there():
+    room = np.full((256, 256, 3), 200, np.uint8)
+    room[180:] = 80  # the floor
+    across = rotated(standing(5), 90)
+    assert degrees_to_turn(across, np.rot90(room)) == 270
+    assert degrees_to_turn(across, np.full_like(room, 200)) == 270
+    assert degrees_to_turn(across, room) == 0
+    assert degrees_to_turn(rotated(standing(5), 180), room) == 180
+    (sentence, *_) = verdict(quality(turn=270))
+    assert "--rotate 270`" in sentence

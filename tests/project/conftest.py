@@ -73,8 +73,12 @@ def finished(tmp_path_factory) -> Machine:
 
 
 @pytest.fixture
-def owner(finished, tmp_path) -> Machine:
-    return finished.copy(tmp_path / "owner")
+def owner(request, finished, tmp_path) -> Machine:
+    """With the project as git's repository; indirectly `in_folder`: as a folder of it."""
+    machine = finished.copy(tmp_path / "owner")
+    if getattr(request, "param", None) == "in_folder":
+        machine.put_git_above()
+    return machine
 
 
 @pytest.fixture

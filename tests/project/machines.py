@@ -65,9 +65,17 @@ class Machine:
         """Another machine with a fresh clone, and none of this one's data."""
         theirs = dict(environment or self.environment)
         other = Machine(folder=folder, environment=theirs)
-        other.root.mkdir(parents=True)
-        other.git("clone", "--quiet", str(self.root), ".")
+        here, there = self.root, other.root
+        if (self.folder / ".git").exists():
+            here, there = self.folder, other.folder
+        self.git("clone", "--quiet", str(here), str(there))
         return other
+
+    def put_git_above(self) -> None:
+        """Make the project a folder of git's repository."""
+        shutil.move(self.root / ".git", self.folder)
+        (self.folder / ".gitignore").write_text("/*\n!/project/\n")
+        self.commit("in a folder")
 
     def copy(self, folder: Path) -> "Machine":
         shutil.copytree(self.folder, folder, symlinks=True)

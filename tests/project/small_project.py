@@ -7,8 +7,8 @@ from pathlib import Path
 import dvc.repo  # noqa: F401 - its logging keeps the stderr of its import: not one test's
 
 from tests.films import MIDDLE
-from tests.people import detects
-from tests.project_files import read_films
+from tests.people import detects, everyone, person
+from tests.project_files import SHIPPED, read_films
 
 
 def small_project(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
@@ -18,7 +18,7 @@ def small_project(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
         ".dvc/config": "[core]\n    analytics = false\n",
         ".dvc/.gitignore": "/tmp\n/cache\n/config.local\n",
     }
-    for name, text in {**settings, **files}.items():
+    for name, text in {"params.yaml": SHIPPED["params.yaml"], **settings, **files}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
@@ -40,9 +40,12 @@ def params():
 
 def project_of_films(root: Path, files: Mapping[str, str], monkeypatch) -> Path:
     """One with these params, as the working directory; a person is found in each film."""
-    own = {name: Path(name).read_text(encoding="utf-8") for name in ("params.yaml", "films.yaml")}
-    small_project(root, {".gitignore": "/data/videos/*.mkv\n", **own, **files}, monkeypatch)
+    small_project(root, {".gitignore": "/data/videos/*.mkv\n", **SHIPPED, **files}, monkeypatch)
     monkeypatch.chdir(root)
     monkeypatch.setattr("motiontransfer.project.video_check._detect_people", detects(MIDDLE))
     monkeypatch.setattr("motiontransfer.project.video_check._detect_person", detects(MIDDLE))
+    in_picture = everyone(person())
+    monkeypatch.setattr(
+        "motiontransfer.project.video_check._detect_in_picture", lambda *_, **__: in_picture
+    )
     return root

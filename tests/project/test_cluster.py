@@ -15,6 +15,7 @@ from motiontransfer.pipeline.cluster import num_gpus
 from tests.command import started
 from tests.project.machines import Machine
 from tests.project.remotes import wait_for
+from tests.project_files import write_shipped
 
 NOWHERE = "127.0.0.1:1"
 PIPELINE = """\
@@ -77,6 +78,7 @@ def head(tmp_path):
     (head.root / ".dvc/config").write_text(settings)
     (head.root / "dvc.yaml").write_text(PIPELINE.format(folder=tmp_path))
     (head.root / "train.sh").write_text(TRAINING)
+    write_shipped(head.root)
     (head.root / "data").mkdir()
     (head.root / "data/film").write_text("a film\n")
     head.dvc("add", "--quiet", "data/film")

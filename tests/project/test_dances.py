@@ -1,4 +1,5 @@
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,10 @@ face_cycles: {}
 
 @pytest.fixture(autouse=True)
 def _project(tmp_path, monkeypatch):
-    root = small_project(tmp_path / "project", {"films.yaml": films_text(PARAMS)}, monkeypatch)
+    files = {"films.yaml": films_text(PARAMS), "params.yaml": "render: {face: residual}\n"}
+    root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)
+    monkeypatch.setattr("motiontransfer.project.dances._is_film", lambda *_, changed: True)
 
 
 @pytest.fixture
@@ -46,6 +49,17 @@ def photos(tmp_path):
     for number, photo in enumerate(photos):
         Image.new("RGB", (32, 32), (80 * number, 90, 120)).save(photo)
     return photos
+
+
+@pytest.mark.parametrize("face", ["residual", "cycle"])
+def test_a_new_transfer_has_a_face_cycle_where_faces_are_those_of_cycles(films, photos, face):
+    Path("params.yaml").write_text(f"render: {{face: {face}}}\n")
+    dance = add_dance(*films)
+    of = {"source": dance.source, "source_subject": dance.source, "target": dance.target}
+    assert params()["face_cycles"] == ({dance.transfer: of} if face == "cycle" else {})
+    before = params()["face_cycles"]
+    add_dance(films[0], *photos)  # of whom nothing is trained
+    assert params()["face_cycles"] == before
 
 
 def test_films_of_any_names_are_known_by_their_content(films):
@@ -159,7 +173,7 @@ def test_a_failure_leaves_all_as_it_was(films, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         add_dance(*films)
     assert files() == before
-    for add_both in (add_dance, add_guide):
+    for add_both in (add_dance, partial(add_guide, check=dict)):
         with pytest.raises(MissingFileError, match=r"nowhere\.mp4: no such file; expected a vide"):
             add_both(films[0], Path("nowhere.mp4"))
         assert files() == before
@@ -203,21 +217,24 @@ def test_one_dance_for_all_targets_and_all_dances_for_one(films, tmp_path):
 
 
 def test_a_guide_is_entered_once_with_the_films_it_needs(films):
-    name = add_guide(films[0], None)
+    name = add_guide(films[0], None, check=dict)
     (entry,) = params()["guides"].values()
     assert entry == {"source": name, "source_subject": name, "target": name}
     assert params()["subjects"] == ["ben", name]
     assert params()["targets"] == []
     before = files()
-    assert add_guide(films[0], None) == name
+    assert add_guide(films[0], None, check=dict) == name
     assert files() == before
-    mine = add_guide(*films)
+    with pytest.raises(ZeroDivisionError):
+        add_guide(*films, check=lambda new, targets: 1 / (len(new) - len(targets)))
+    assert files() == before
+    mine = add_guide(*films, check=dict)
     assert mine.startswith("film_00008_for_WhatsApp_Video")
     assert params()["guides"][mine] == {**entry, "target": "film_00008"}
 
 
 def test_a_guide_goes_with_its_dance_and_with_whom_it_is_for(films):
-    dance, mine = add_guide(films[0], None), add_guide(*films)
+    dance, mine = add_guide(films[0], None, check=dict), add_guide(*films, check=dict)
     remove_video(removal_of("film_00008"))
     assert [*params()["guides"]] == [dance] != [mine]
     remove_video(removal_of(dance))

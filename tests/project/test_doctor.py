@@ -1,22 +1,35 @@
 import fcntl
 import json
+import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
+from motiontransfer.core.errors import GitError
+from motiontransfer.core.params import SHIPPED_FILE
 from motiontransfer.pipeline.dvc_api import opened
+from motiontransfer.pipeline.git import uncommitted
 from motiontransfer.pipeline.sharing import set_remote
 from motiontransfer.project import doctor
 from motiontransfer.project.doctor import check_all, check_checkpoints, check_locks
+from motiontransfer.project.merging import set_up, settle
+from motiontransfer.report.compare import Revision
 from tests.command import run_command
 from tests.project.small_project import small_project
 from tests.project_files import films_text
 
-FILMS = films_text("videos: {walk: {path: data/walk, subject: ada}}\ntransfers: {}\n")
+PARAMS = SHIPPED_FILE.read_text()
+FILMS = films_text(
+    "videos: {walk: {path: data/walk, subject: ada}}\nsubjects: [ada]\n"
+    + "".join(f"{name}: []\n" for name in ("targets", "trained", "detectors"))
+    + "".join(f"{name}: {{}}\n" for name in ("transfers", "guides", "scenes", "in_film"))
+    + "face_cycles: {}\n"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +39,13 @@ def _keeps_bytecode(monkeypatch):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
-    files = {"params.yaml": "render: {crf: 16}\n", "films.yaml": FILMS, "data/walk": "walking\n"}
+    files = {"params.yaml": PARAMS, "films.yaml": FILMS, "data/walk": "walking\n"}
     root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)
-    author = "-c user.name=A -c user.email=a@example.org"
-    subprocess.run(f"git add --all && git {author} commit -q -m all", shell=True, check=True)
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "A")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@example.org")
+    subprocess.run("git add --all && git commit -q -m all", shell=True, check=True)
     return root
 
 
@@ -65,6 +80,33 @@ def test_the_next_run_has_a_forecast(project):
 
 
 @pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("params.yaml", "crf: 16", "crf: high", "params.yaml: render.crf: input should be"),
+        ("params.yaml", "face: residual  ", "face: 'no'  ", "params.yaml: render.face."),
+        ("params.yaml", "decode:", "decode: [", "params.yaml: not valid YAML: "),
+        ("films.yaml", "subject: ada", "subject: eve", "films.yaml: videos.walk.subject: unknown"),
+        ("films.yaml", "data/walk", "data/run", "films.yaml: videos.walk.path: no such file"),
+        (
+            "films.yaml",
+            "  guides:",
+            "  targets: []\n  guides:",
+            "films.yaml: not valid YAML: targets stands twice",
+        ),
+    ],
+)
+def test_what_a_run_would_refuse_is_a_fault_and_has_no_forecast(project, file, old, new, told):
+    edit(project / file, old, new)
+    results = list(doctor.check_project(project))
+    faults = [result for result in results if result.level == "fault"]
+    assert {result.subject for result in faults} == {"params"}
+    assert told in faults[0].message
+    assert [result.subject for result in results if result not in faults] == [
+        *("git", "remote", "locks", "checkpoints", "disk")
+    ]
+
+
+@pytest.mark.parametrize(
     ("error", "reason", "fix"),
     [
         ("libGL.so.1: cannot open shared object file", "libGL.so.1 is missing", "install it, e.g"),
@@ -91,6 +133,8 @@ _BROKEN = "it fell; off the bus; check nvidia-smi"
     ("driver", "cuda", "gpu", "level", "message"),
     [
         (None, "13.2", None, "ok", "none; all runs on the processor"),
+        ("fails", "13.2", None, "warning", "nvidia-smi fails: version mismatch; all runs on the"),
+        ("fails", "13.2", (70 * 10**9, 80 * 10**9), "ok", "2 x A100, 70.0GB of 80.0GB free"),
         ("470.57", "13.2", "hidden", "ok", "hidden by CUDA_VISIBLE_DEVICES (driver 470.57); all"),
         ("470.57", None, None, "fault", "built without CUDA"),
         ("470.57", "13.2", _BROKEN, "fault", "used: it fell; off the bus; driver 470.57"),
@@ -103,7 +147,8 @@ def test_a_gpu_is_usable_with_memory_or_absent(driver, cuda, gpu, level, message
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if gpu == "hidden":
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(doctor, "_driver", lambda: driver)
+    failure = "version mismatch" if driver == "fails" else ""
+    monkeypatch.setattr(doctor, "_driver", lambda: (None if failure else driver, failure))
     monkeypatch.setattr(doctor, "find_gpu_fault", lambda: None if memory else gpu)
     monkeypatch.setattr(torch.version, "cuda", cuda)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: memory)
@@ -118,12 +163,22 @@ def test_a_gpu_is_usable_with_memory_or_absent(driver, cuda, gpu, level, message
         assert result.fix == "check nvidia-smi; or hide it: CUDA_VISIBLE_DEVICES="
 
 
-@pytest.mark.parametrize(("printed", "driver"), [("580.1\\n570.2\\n", "580.1"), ("\\n", None)])
-def test_the_driver_is_that_of_the_first_gpu(printed, driver, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("shell", "driver"),
+    [
+        ("printf '580.1\\n570.2\\n'", ("580.1", "")),
+        ("echo", (None, "")),
+        (
+            "echo Driver/library version mismatch; exit 18",
+            (None, "Driver/library version mismatch"),
+        ),
+    ],
+)
+def test_the_driver_is_that_of_the_first_gpu(shell, driver, tmp_path, monkeypatch):
     program = tmp_path / "nvidia-smi"
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert doctor._driver() is None
-    program.write_text(f"#!/bin/sh\nprintf '{printed}'\n")
+    assert doctor._driver() == (None, "")
+    program.write_text(f"#!/bin/sh\n{shell}\n")
     program.chmod(0o755)
     assert doctor._driver() == driver
 
@@ -159,6 +214,48 @@ def test_git_lists_uncommitted_files_and_is_missing_without_a_commit(
     assert check() == ("warning", "it is not installed here")
 
 
+@pytest.mark.parametrize(
+    ("told", "files"),
+    [
+        ("dubious ownership .* git config --global --add safe.directory", {}),
+        ("not a git repository: /nowhere", {".git": "gitdir: /nowhere\n"}),  # a moved worktree
+        ("not a git repository", {".git/HEAD": "?"}),
+    ],
+)
+def test_where_git_fails_it_is_no_answer(project, monkeypatch, told, files):
+    """Whoever asks it; a project that does without asks nothing."""
+    for level in ("GLOBAL", "SYSTEM"):
+        monkeypatch.setenv(f"GIT_CONFIG_{level}", "/dev/null")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", str(int(not files)))
+    if ".git" in files:
+        shutil.rmtree(".git")
+    for name, text in files.items():
+        Path(name).write_text(text)
+    result = result_of(doctor.check_git, project)
+    assert (result.level, result.subject) == ("fault", "git")
+    assert re.search(told, result.message)
+    for asks in (uncommitted, set_up, settle, partial(Revision, name="HEAD")):
+        with pytest.raises(GitError, match=f"{told}.*; mend that"):
+            asks(project)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(GitError, match="not installed"):
+        uncommitted(project)
+    Path(".dvc/config.local").write_text("[core]\n    no_scm = true\n")
+    set_up(project)
+    assert (uncommitted(project), settle(project)) == ((), [])
+
+
+def test_of_gits_repository_the_projects_folder_counts(project, tmp_path):
+    shutil.move(project / ".git", tmp_path)
+    subprocess.run("git add -A . && git commit -qm up", shell=True, check=True)
+    (tmp_path / "metrics.json").touch()
+    assert result_of(doctor.check_git, project).message == "all is committed"
+    edit(project / "params.yaml", "crf: 16", "crf: 17")
+    (project / "artifacts/metrics").mkdir(parents=True)
+    (project / "artifacts/metrics/new.tsv").touch()
+    assert uncommitted(project) == ("artifacts/metrics/new.tsv", "params.yaml")
+
+
 def test_a_remote_must_answer_and_verify_downloads(project, tmp_path):
     result = result_of(doctor.check_remote)
     assert (result.level, result.message[:4]) == ("warning", "none")
@@ -177,13 +274,27 @@ def test_a_remote_must_answer_and_verify_downloads(project, tmp_path):
 
 def test_a_missing_video_is_a_fault(project):
     edit(project / "films.yaml", "path: data/walk", "path: data/videos/gone.mp4")
-    (result,) = doctor.check_videos(project)
-    assert result[:3] == ("fault", "videos", "videos.walk: data/videos/gone.mp4 is not here")
-    assert result.fix == "copy it there, or remove-video walk"
+    (result,) = doctor.check_values(project)
+    assert result.message.endswith("data/videos/gone.mp4; copy it there, or remove-video walk")
     (project / "data/videos").mkdir()
     (project / "data/videos/gone.mp4.dvc").write_text("outs: []\n")
+    assert not [*doctor.check_values(project)]
     (result,) = doctor.check_videos(project)
+    assert result[:3] == ("fault", "videos", "videos.walk: data/videos/gone.mp4 is not here")
     assert result.fix == "dvc pull"
+
+
+def test_a_read_only_project_is_a_fault_beside_what_else_there_is(project, monkeypatch):
+    def acquire(lock, **_):
+        raise OSError(30, "Read-only file system", lock.lock_file)
+
+    (project / ".dvc/tmp").mkdir(exist_ok=True)
+    (project / ".dvc/tmp/lock").touch()
+    monkeypatch.setattr(doctor.FileLock, "acquire", acquire)
+    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    results = list(doctor.check_project(project))
+    assert [result.subject for result in results if result.level == "fault"] == ["disk"]
+    assert "read-only" in results[-1].message
 
 
 def test_a_nearly_full_disk_is_a_warning(tmp_path, monkeypatch):

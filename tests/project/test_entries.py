@@ -30,7 +30,8 @@ transfers:
 
 @pytest.fixture(autouse=True)
 def _project(tmp_path, monkeypatch):
-    files = {".gitignore": "/data/videos/*.mp4\n", "films.yaml": films_text(PARAMS)}
+    films = films_text(PARAMS)
+    files = {".gitignore": "/data/videos/*.mp4\n", "films.yaml": films, "params.yaml": "a: {}\n"}
     root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)
 

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from motiontransfer.project.merging import merge
-from tests.project_files import films_text
-from tests.tiny_project import ROOT
+from motiontransfer.project.merging import main, merge
+from tests.clone import COMMITTED, ROOT
+from tests.project_files import SHIPPED, films_text
 
-LOCK = (ROOT / "dvc.lock").read_text()
-FILMS = (ROOT / "films.yaml").read_text()
+LOCK = (COMMITTED / "dvc.lock").read_text()
 BASE = films_text(
     "videos:\n  a: {path: a}  # hers\n  b: {path: b}\nsubjects: [a, b]\ntransfers: {}\n"
 )
@@ -29,7 +28,7 @@ def films(text):
     return yaml.safe_load(text)["films"]
 
 
-@pytest.mark.parametrize("text", [LOCK, FILMS])
+@pytest.mark.parametrize("text", [LOCK, SHIPPED["films.yaml"]])
 def test_what_one_side_alone_has_changed_is_taken_as_it_is(text):
     for base in (text, ""):
         assert merge(base, text, text, root=Path()) == text
@@ -48,19 +47,27 @@ def test_entries_of_both_sides_of_a_lock_are_kept(tmp_path):
     assert merge("", "", theirs, root=tmp_path) == theirs
 
 
-def test_of_an_entry_that_both_have_made_that_is_kept_whose_outputs_are_here(tmp_path):
+def test_of_an_entry_that_both_have_made_that_is_kept_whose_outputs_are_here(tmp_path, monkeypatch):
     (tmp_path / "x").write_text("ours")
     here, other = (hashlib.md5(content).hexdigest() for content in (b"ours", b"theirs"))
     for ours, theirs in ((here, other), (other, here)):
         merged = merge(lock(x="1"), lock(x=ours), lock(x=theirs), root=tmp_path)
         assert merged == lock(x=here)
     assert merge(lock(x="1"), lock(x=other), lock(x="2"), root=tmp_path) == lock()
+    texts = {"base": lock(x="1"), "ours": lock(x=other), "theirs": lock(x=here)}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path.parent)  # git's repository, of which the project is a folder
+    assert main(*(str(tmp_path / name) for name in texts), f"{tmp_path.name}/dvc.lock") == 0
+    assert (tmp_path / "ours").read_text() == lock(x=here)
 
 
-def test_films_of_both_sides_are_kept_with_our_comments():
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+def test_films_of_both_sides_are_kept_with_our_comments(bom):
     ours = BASE.replace("    b:", "    mine: {path: mine}\n    b:").replace("[a, b]", "[a, b, m]")
     theirs = BASE.replace("    b: {path: b}\n", "    new: {path: n}\n").replace("[a, b]", "[a, n]")
-    merged = merge(BASE, ours, theirs, root=Path())
+    merged = merge(BASE, bom + ours, theirs, root=Path())
+    assert merged.startswith(bom)
     assert films(merged) == {
         "videos": {"a": {"path": "a"}, "mine": {"path": "mine"}, "new": {"path": "n"}},
         "subjects": ["a", "m", "n"],
@@ -81,11 +88,12 @@ def add_dance(machine, name):
     machine.dvc("add", "--quiet", f"data/videos/{name}_1")
     machine.edit("films.yaml", "    ben_1:", f"    {name}_1: {{subject: {name}}}\n    ben_1:")
     assert f"detect@{name}_1" in machine.dvc("repro")
-    machine.command("share")
+    assert f"git add data/videos/{name}_1.dvc dvc.lock films.yaml," in machine.command("share")
     machine.commit(name)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("owner", ["in_folder"], indirect=True)
 @pytest.mark.parametrize("is_set_up", [True, False])
 def test_two_who_each_added_a_dance_merge_and_nothing_runs(owner, mate, is_set_up):
     (owner.root / ".gitattributes").write_text((ROOT / ".gitattributes").read_text())

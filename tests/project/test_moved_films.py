@@ -7,10 +7,9 @@ import yaml
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import FILM_SECTIONS
 from motiontransfer.project.params_editing import add_entry, move_films
-from tests.project_files import films_text, read_films
-from tests.tiny_project import ROOT
+from tests.project_files import SHIPPED, films_text, read_films
 
-PARAMS, FILMS = ((ROOT / name).read_text() for name in ("params.yaml", "films.yaml"))
+PARAMS, FILMS = SHIPPED.values()
 OF_FILMS = textwrap.dedent(FILMS.partition("films:\n")[2])
 HEAD, FIRST, REST = PARAMS.partition("decode:\n")
 MINE = """\
@@ -45,8 +44,11 @@ def write(params, films=FILMS):
     Path("films.yaml").write_text(films)
 
 
-def test_the_demos_are_moved_byte_for_byte_and_once():
+@pytest.mark.parametrize(("bom", "line_break"), [("", "\n"), ("\ufeff", "\r\n"), ("", "\x85")])
+def test_the_demos_are_moved_byte_for_byte_and_once(bom, line_break):
     write(HEAD + OF_FILMS + "\n" + FIRST + REST)
+    for path in map(Path, ("params.yaml", "films.yaml")):
+        path.write_bytes((bom + path.read_text().replace("\n", line_break)).encode())
     said = move_films()
     assert said == f"moved {', '.join(FILM_SECTIONS)} from params.yaml to films.yaml; commit both"
     assert (Path("params.yaml").read_text(), Path("films.yaml").read_text()) == (PARAMS, FILMS)

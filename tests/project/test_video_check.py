@@ -1,23 +1,51 @@
 import numpy as np
 import pytest
 
+from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.pose.quality import NOTHING_TO_FIX
 from motiontransfer.project import video_check
-from motiontransfer.project.video_check import advice, check_video, metadata_line, quality_lines
+from motiontransfer.project.video_check import (
+    advice,
+    check_stages,
+    check_video,
+    metadata_line,
+    quality_lines,
+)
 from motiontransfer.rendering.inspect import Filmed
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import MIDDLE, STILL, film, film_person
 from tests.people import detects
+from tests.project_files import write_shipped
 from tests.video.conftest import write_test_video
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path, monkeypatch):
+    write_shipped(tmp_path)
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
 def check(monkeypatch, tmp_path):
     """Check a video, of a person unless it is given; people are detected at these positions."""
 
-    def run(path=None, *, people=(MIDDLE,), crop="none", **filming):
-        monkeypatch.setattr(video_check, "_detect_people", detects(*people))
-        monkeypatch.setattr(video_check, "_detect_person", detects(*people[:1]))
+    def run(
+        path=None,
+        *,
+        people=(MIDDLE,),
+        crop="none",
+        waves=True,
+        present=20,
+        in_whole=None,
+        **filming,
+    ):
+        def detect_person(frames):
+            found = detects(*people[:1], waves=waves)(frames)
+            return found[:present] + detects()(frames[present:])
+
+        everyone = people if in_whole is None else in_whole
+        monkeypatch.setattr(video_check, "_detect_people", detects(*everyone))
+        monkeypatch.setattr(video_check, "_detect_person", detect_person)
         path = path or film_person(tmp_path / "video.mkv", **filming)
         return check_video(path, size=(256, 256), crop=crop)
 
@@ -48,6 +76,7 @@ def test_a_good_video_has_nothing_to_fix(check):
             "camera moves, by 19.",  # 2 of 256 px a frame, 25 times a second, is 19.5 %
         ),
         ({"people": [(90.0, 128.0), (190.0, 128.0)]}, "others are in view in 100 % of frames"),
+        ({"waves": False}, "who is followed does not move, as on a poster"),
     ],
 )
 def test_what_is_measured_is_advised_on(check, filmed, sentence):
@@ -63,11 +92,38 @@ def test_the_poses_of_the_sampled_frames_are_kept_with_them(check):
     np.testing.assert_allclose(checked.frame(19)[:30, :-19], checked.frame(0)[:30, 19:], atol=8)
 
 
-@pytest.mark.parametrize("num_frames", [1, 4])
-def test_a_video_shorter_than_a_pair_has_one_sample(num_frames, check):
-    checked = check(offsets=STILL[:num_frames])
+def test_a_video_shorter_than_a_pair_has_one_sample(check):
+    checked = check(offsets=STILL[:4])
     assert checked.people == (1,)
     assert checked.quality.camera_speed is None
+
+
+@pytest.mark.parametrize(
+    ("filmed", "said"),
+    [
+        ({"people": ()}, "expected a person, got one in 0 of 20 frames"),
+        ({"present": 4}, "expected a person, got one in 4 of 20 frames"),
+        ({"present": 5}, None),
+        ({"offsets": STILL[:13]}, "a clip of 13 frames leaves 1 to train on"),
+        ({"offsets": STILL[:14]}, None),
+    ],
+)
+def test_what_a_stage_would_refuse_is_refused_before(check, filmed, said):
+    checked = check(**filmed)
+    if said is None:
+        check_stages({"me": checked}, is_target=True)
+        return
+    with pytest.raises(MotionTransferError, match=said):
+        check_stages({"me": checked}, is_target=True)
+
+
+def test_where_nobody_is_found_nothing_else_is_said(check):
+    (sentence,) = advice(check(people=(), rate=5), is_target=True)
+    assert sentence.startswith("no person is detected in any of 20 frames")
+
+
+def test_who_is_found_in_the_crop_alone_is_counted(check):
+    assert check(in_whole=()).people == (1,) * 20  # as a small dancer in a very wide film
 
 
 def test_a_low_frame_rate_and_a_short_target_are_advised(check):
@@ -85,8 +141,8 @@ def test_a_truncated_file_is_checked_up_to_its_end(tmp_path, check):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     checked = check(path)
     assert 0 < len(checked.people) < 20
-    (line,) = complaints(checked, "the file ends")
-    assert "copy or export it again" in line
+    with pytest.raises(MotionTransferError, match=r"the file ends .*: export it again"):
+        check_stages({"me": checked}, is_target=False)
 
 
 def test_the_crop_is_around_the_person(check):

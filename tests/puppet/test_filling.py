@@ -38,19 +38,30 @@ def test_what_a_third_of_the_references_show_or_few_can_tell_stays():
     assert (thigh_colors(1, num_references=5)[..., :3] == white).all()
 
 
-def test_a_back_is_not_taken_for_a_front_that_lost_its_print():
-    """Fifteen fronts with a print, five backs without, whose shoulders lie the other way round."""
+@pytest.mark.parametrize(
+    ("part", "ends"),
+    [
+        ("torso", (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))),
+        ("left_thigh", (("left_hip", "left_knee"),)),
+        ("left_forearm", (("left_elbow", "left_wrist"),)),
+    ],
+)
+def test_a_back_is_not_taken_for_a_front_that_lost_its_print(part, ends):
+    """Twenty fronts in white, five backs without, whose shoulders lie the other way round."""
     front, back = posed(), posed()
     back.points[..., 0] = 2 * 128 - back.points[..., 0]
-    poses = [back] * 5 + [front] * 15
+    poses = [back] * 5 + [front] * 20
     frames = [painted(pose)[0] for pose in poses]
-    x, y = 128, 103  # the middle of the trunk
-    plain_back = frames[0][y, x].astype(int)
-    for frame in frames[5:]:
-        frame[y - 8 : y + 9, x - 6 : x + 7] = 255
-    patch = appearance_of(*poses, frames=frames).patches[0][NUMBER_OF["torso"]]
-    shown = patch.pixels[y - patch.corner[1], x - patch.corner[0]].astype(int)
-    np.testing.assert_allclose(shown, [*plain_back, 255], atol=3)
+    for pose, frame in zip(poses[5:], frames[5:], strict=True):
+        for joints in ends:
+            start, end = (pose.joint(joint)[0][0].round().astype(int).tolist() for joint in joints)
+            cv2.line(frame, start, end, (255, 255, 255), 12)
+    at = np.mean([back.joint(joint)[0][0] for joint in ends[0]], axis=0).round().astype(int)
+    patch = appearance_of(*poses, frames=frames).patches[0][NUMBER_OF[part]]
+    x, y = at - patch.corner
+    np.testing.assert_allclose(
+        patch.pixels[y, x].astype(int), [*frames[0][at[1], at[0]], 255], atol=3
+    )
 
 
 def copy_of(colors):

@@ -53,7 +53,8 @@ def test_no_frame_is_asked_for_in_which_joints_are_missing_or_filled_in():
     dance = joined(arm_up(20), standing(20))
     is_filled = np.zeros(dance.score.shape, bool)
     is_filled[unsure] = True
-    for each in (replace(dance, filled=is_filled), lost(dance, "body", unsure)):
+    dark = replace(dance, unusual=((0, 15),))
+    for each in (replace(dance, filled=is_filled), lost(dance, "body", unsure), dark):
         poses = find_key_poses(each)
         assert {*poses.frames}.isdisjoint(unsure)
         assert len(poses.frames) == 2

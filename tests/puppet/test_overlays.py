@@ -46,6 +46,17 @@ def doll(keypoints, index):
     return frame
 
 
+WEAVE = np.random.default_rng(4).integers(-7, 8, (256, 256, 1))
+
+
+def in_dark_cloth(keypoints, index):
+    """Someone whose top has a weave that changes colors by less than noise, and moves along."""
+    frame = doll(keypoints, index).astype(int)
+    top = (frame == (180, 60, 70)).all(axis=2, keepdims=True)
+    shift = round(float(keypoints.points[index, 0, 0]) - 128)
+    return (frame + top * np.roll(WEAVE, shift, axis=1)).astype(np.uint8)
+
+
 def draws(num_shown, *, on_body=False):
     """Someone, and a sticker before them in the first frames, at its place or where they are."""
 
@@ -86,6 +97,7 @@ def test_a_print_on_clothes_and_what_is_before_planted_feet_are_none():
     assert not overlays_in(swaying(), draws(NUM_FRAMES, on_body=True))
     assert not overlays_in(standing(NUM_FRAMES), draws(NUM_FRAMES))
     assert not overlays_in(swaying(), draws(20))  # for less than two windows
+    assert not overlays_in(swaying(), in_dark_cloth)
 
 
 def test_what_returns_to_its_place_oftener_than_it_stays_there_is_none():

@@ -5,10 +5,11 @@ import pytest
 import skimage.data
 
 from motiontransfer.core.errors import MissingFileError
+from motiontransfer.pose.segmentation import square_around, without_strays
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.puppet.fit.segmentation import _square, segment_person
+from motiontransfer.puppet.fit.segmentation import segment_person
 from motiontransfer.puppet.masks import PersonMasks, read_masks, write_masks
-from tests.people import PERSON_SIZE, lost, posed
+from tests.people import PERSON_SIZE, everyone, lost, posed
 
 ASTRONAUT = {
     **{"nose": (111, 64), "left_eye": (118, 55), "right_eye": (104, 55)},
@@ -40,6 +41,17 @@ def test_of_two_people_the_one_with_the_joints_is_segmented():
     assert (mask[:, 300:] > 127).mean() < 0.05  # the other one
 
 
+def test_a_joint_far_from_the_person_is_none_in_a_picture():
+    photo = skimage.data.astronaut()[::2, ::2]
+    keypoints = astronaut_at(0, 256)
+    for place, is_kept in (((60, 240), True), ((222, 200), False)):  # in the suit; in the room
+        keypoints.points[0, HOLISTIC.index("left_knee")] = place
+        keypoints.score[0, HOLISTIC.index("left_knee")] = 0.9
+        found = without_strays(everyone(keypoints), np.ascontiguousarray(photo))
+        lost_joints = (keypoints.score[0] > 0) & (found.score[0] == 0)
+        assert np.flatnonzero(lost_joints).tolist() == [HOLISTIC.index("left_knee")] * (not is_kept)
+
+
 def test_where_the_network_finds_nobody_the_joints_are_drawn():
     keypoints = posed()
     empty = np.full((*PERSON_SIZE, 3), 90, np.uint8)
@@ -63,7 +75,7 @@ def test_a_frame_without_joints_has_no_mask():
 
 def test_the_square_is_upright_as_the_trunk_and_holds_all_joints():
     """The forehead is the farthest from the hips at (128, 128): 80 above."""
-    square = _square(posed(), 0, height_px=150.0)
+    square = square_around(posed(), 0, height_px=150.0)
     side = 2.5 * 80
     assert square.width * PERSON_SIZE[1] == pytest.approx(side, rel=0.001)
     assert square.height * PERSON_SIZE[0] == pytest.approx(side, rel=0.001)
@@ -72,7 +84,7 @@ def test_the_square_is_upright_as_the_trunk_and_holds_all_joints():
     assert square.rotation == pytest.approx(0)
     lying = posed()
     lying.points[0] = 128 + (lying.points[0] - 128) @ np.array([[0, 1], [-1, 0]], np.float32)
-    assert _square(lying, 0, height_px=150.0).rotation == pytest.approx(np.pi / 2)
+    assert square_around(lying, 0, height_px=150.0).rotation == pytest.approx(np.pi / 2)
 
 
 def test_masks_are_read_as_they_were_written(tmp_path):

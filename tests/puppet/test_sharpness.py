@@ -64,7 +64,7 @@ def test_sharpness_is_relative_to_the_sharpest_of_similar_poses():
     relative = relative_sharpness(measured, similar)
     assert {one for one, value in relative.items() if value < SHARP} == {0, 49}
     assert (relative[0], relative[49]) == (pytest.approx(0.4), pytest.approx(0.25))
-    few = relative_sharpness(measured, similar, num_similar=45)
+    few = relative_sharpness(measured, similar, least_share=0.9)
     assert {one for one, value in few.items() if value < SHARP} == {0, *range(25, 50)}
 
 

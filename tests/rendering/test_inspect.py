@@ -22,6 +22,7 @@ from motiontransfer.rendering.inspect import (
 )
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.video.frame_store import FrameStore
+from tests.clone import COMMITTED
 from tests.films import add_clip, film
 from tests.people import (
     RATE,
@@ -88,6 +89,17 @@ def test_the_dances_frame_and_the_targets_nearest_are_beside_each_other(tmp_path
     assert widths[102, 102, 102] == widths[60, 60, 60] == pytest.approx(125, abs=8)
 
 
+def test_who_gave_a_photo_is_asked_for_photos(tmp_path):
+    dance = Drawn(joined(standing(2), from_behind(standing(25))), 100)
+    picture = tmp_path / "poses.png"
+    told = advise_on_poses(dance, [Drawn(standing(1), 30)], picture=picture)
+    assert told[0].startswith("as you stand in the photo you cover ")
+    assert told[1].endswith("no photo of you shows: you will face the camera; show it in another")
+    assert re.match(r"better: give a photo of you in one pose of it, too, and it is \d+ %", told[2])
+    both = [Drawn(standing(1), 30), Drawn(from_behind(standing(1)), 60)]
+    assert len(advise_on_poses(dance, both, picture=picture)) == 1
+
+
 def test_without_a_missing_pose_there_is_no_picture(tmp_path):
     film = Drawn(standing(3), 0)
     (covered,) = advise_on_poses(film, [film], picture=tmp_path / "poses.png")
@@ -101,7 +113,7 @@ def test_a_path_that_will_be_shortened_is_told_before():
     walk = Drawn(replace(person(path), image_size=(256, 1000)), 0)
     target = [Drawn(standing(20), 0)]
     how = {
-        name: load_section(section, name)
+        name: load_section(section, name, path=COMMITTED / "params.yaml")
         for name, section in (
             ("normalization", NormalizationParams),
             ("fit_normalization", FitNormalizationParams),

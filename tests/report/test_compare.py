@@ -1,9 +1,10 @@
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from motiontransfer.core.errors import MissingFileError, ParamsError
+from motiontransfer.core.errors import GitError, MissingFileError, ParamsError
 from motiontransfer.report import compare
 from motiontransfer.video.writer import write_video
 from tests.report.conftest import RATE, coded_frames, wait_for_codes
@@ -117,9 +118,21 @@ def test_revisions_and_files_that_do_not_exist_are_refused(two_runs, tmp_path):
     assert compare.Revision(two_runs, "workspace").commit == ""
     with pytest.raises(MissingFileError, match=r"results/x/y\.mp4: .*'HEAD~1'"):
         revision.read(Path("results/x/y.mp4"))
-    for root, name in ((two_runs, "nope"), (tmp_path, "HEAD")):  # the second without git
-        with pytest.raises(ParamsError, match=f"revision '{name}'"):
-            compare.Revision(root, name)
+    with pytest.raises(ParamsError, match="revision 'nope'"):
+        compare.Revision(two_runs, "nope")
+    with pytest.raises(GitError, match="not a git repository"):
+        compare.Revision(tmp_path, "HEAD")
+
+
+def test_a_project_may_be_a_folder_of_gits_repository(copy, tmp_path):
+    shutil.move(copy / ".git", tmp_path)
+    author = "-c user.name=A -c user.email=a@example.org"
+    command = f"git add -A && git {author} commit -qm up"
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    revision = compare.Revision(copy, "HEAD")
+    assert revision.read_params()["train"]["steps"] == 7
+    assert revision.copy(RESULT, tmp_path / "copy").read_bytes() == (copy / RESULT).read_bytes()
+    assert compare.choose_transfer(revision, None) == "ada_as_ben"
 
 
 def test_a_file_that_left_the_cache_is_named_with_the_remedy(copy, tmp_path):

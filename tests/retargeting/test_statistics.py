@@ -85,6 +85,14 @@ def test_frames_without_ankles_or_head_are_counted_out():
     assert statistics.farthest_ankle_y_px == 90  # the median of 80 and 100
 
 
+def test_unsure_ankles_count_where_no_frame_has_others():
+    sure, unsure = stick_person([60, 80], [40, 40]), stick_person([90], [50], score=0.4)
+    assert module.fit_statistics([sure, unsure], **PAPER).frames_used == 2
+    statistics = module.fit_statistics([unsure], **PAPER)
+    assert (statistics.frames_used, statistics.min_score) == (1, 0)
+    assert statistics.height_at_closest_px == pytest.approx(50)
+
+
 def floor_of(ankles, heights, quantile=1.0):
     settings = {**PAPER, "cluster_fraction": None, "outlier_quantile": quantile}
     return module.fit_statistics([stick_person(ankles, heights)], **settings)

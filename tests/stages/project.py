@@ -18,15 +18,14 @@ from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
 from tests.films import add_clip, add_source
 from tests.people import dance
-from tests.project_files import write_sections
-from tests.tiny_project import ROOT
+from tests.project_files import SHIPPED, write_sections
 from tests.training.small import face_config, generator_config, write_generator
 
 ARTIFACTS = Path("artifacts")
 NUM_TARGET_FRAMES, NUM_SOURCE_FRAMES = 12, 9
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=1)
 
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+PARAMS = yaml.safe_load(SHIPPED["params.yaml"])
 """As they are shipped; what differs here is small, or worked out in a test."""
 SMALL = {
     **{"steps": 2, "learning_rate": 1e-3, "precision": "32-true", "ema_decay": 0.9},

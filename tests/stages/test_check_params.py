@@ -72,6 +72,8 @@ def test_each_stage_of_a_video_has_a_file_of_what_it_reads(check):
         ("person", "longest", ["clean_keypoints"]),
         ("detector", "mediapipe_tasks", ["detect_keypoints"]),
         ("crop", "auto", ["decode"]),
+        ("rotate", 90, ["decode"]),
+        ("rotate", 0, []),  # the default: as if it were not there
         ("path", "data/videos/walk.mp4", ["decode", "detect_keypoints"]),
         ("crop", [0, 0, 64, 64], []),
         ("person", "largest", []),  # the default

@@ -61,10 +61,10 @@ def test_all_clips_of_the_subject_are_fitted_together_to_the_same_bytes_each_tim
     assert statistics.farthest_ankle_y_px == pytest.approx(60)
     assert (statistics.frames_used, statistics.frames_left_out) == (5, 1)
     assert statistics.height_at_closest_px == pytest.approx(45)
-    plot = Path("artifacts/statistics/ada.png").read_bytes()
+    plot = Path("artifacts/standing/ada.png").read_bytes()
     assert plot.startswith(b"\x89PNG")
     fit_normalization.main("ada")
-    assert Path("artifacts/statistics/ada.png").read_bytes() == plot
+    assert Path("artifacts/standing/ada.png").read_bytes() == plot
 
 
 def test_a_clip_without_feet_is_named():

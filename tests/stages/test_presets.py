@@ -1,14 +1,14 @@
-import shutil
-from pathlib import Path
+from itertools import product
 
 import pytest
 import yaml
 
-from motiontransfer.core.params import load_section
-from motiontransfer.project.params_editing import SHIPPED_FILE, apply_preset
+from motiontransfer.core.params import SHIPPED_FILE, check_params, load_section
+from motiontransfer.project.presets import apply_preset
 from stages.check_params import SECTIONS
+from tests.clone import ROOT
+from tests.project_files import SHIPPED, write_shipped
 
-ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "presets"
 NAMES = [path.stem for path in sorted(PRESETS.glob("*.yaml"))]
 GROUPS = yaml.safe_load((ROOT / "benchmarks/ablation.yaml").read_text())
@@ -17,7 +17,8 @@ VARIANTS = [(group, name) for group in GROUPS for name in GROUPS[group]["variant
 
 @pytest.fixture
 def params_file(tmp_path):
-    return Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    write_shipped(tmp_path)
+    return tmp_path / "params.yaml"
 
 
 def set_values(path, values):
@@ -39,23 +40,25 @@ def check_training(path):
 
 def test_the_packages_copy_of_params_yaml_is_the_one_that_is_shipped():
     """After an edit: `cp params.yaml motiontransfer/project/params.yaml`."""
-    assert SHIPPED_FILE.read_bytes() == (ROOT / "params.yaml").read_bytes()
+    assert SHIPPED_FILE.read_bytes() == SHIPPED["params.yaml"].encode()
 
 
-def test_a_preset_fits_whatever_was_before_and_the_default_takes_it_back(params_file):
-    shipped = params_file.read_text()
+def test_a_preset_fits_whatever_was_before_and_the_default_takes_it_back(params_file, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    films_file = params_file.with_name("films.yaml")
+    shipped = params_file.read_text(), films_file.read_text()
     alone = {}
     for name in NAMES:
-        params_file.write_text(shipped)
         apply_preset(name, params_file=params_file, folder=PRESETS)
-        check_training(params_file)
+        check_params(params_file.parent)
         alone[name] = params_file.read_text()
-    for name in NAMES:
-        params_file.write_text(alone["paper"])
-        apply_preset(name, params_file=params_file, folder=PRESETS)
-        assert yaml.safe_load(params_file.read_text()) == yaml.safe_load(alone[name])
         apply_preset("default", params_file=params_file, folder=PRESETS)
-        assert params_file.read_text() == shipped
+        assert (params_file.read_text(), films_file.read_text()) == shipped
+    for first, name in product(("paper", "retold"), NAMES):
+        apply_preset(first, params_file=params_file, folder=PRESETS)
+        apply_preset(name, params_file=params_file, folder=PRESETS)
+        check_params(params_file.parent)
+        assert yaml.safe_load(params_file.read_text()) == yaml.safe_load(alone[name])
 
 
 @pytest.mark.parametrize(("group", "name"), VARIANTS)

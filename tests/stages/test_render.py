@@ -313,7 +313,7 @@ def test_over_green_the_person_is_the_results_which_stays_as_it_is(unsigned, cap
     assert np.abs(made[3][inner].astype(int) - frames[3][inner]).mean() < 4
     configure()
     encode.main("ada_as_ben")
-    assert not [*OTHERS.iterdir()]
+    assert [path.name for path in OTHERS.iterdir()] == ["none"]
 
 
 def test_with_alpha_there_are_a_file_for_editors_and_one_for_browsers(unsigned, caplog):

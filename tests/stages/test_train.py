@@ -14,14 +14,16 @@ from safetensors.torch import save_file
 
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.models import weights as on_disk
+from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.gan import VGG19Features
 from stages import train_face_cycle, train_face_gan, train_gan
+from tests.clone import ROOT
 from tests.digests import digests
 from tests.films import add_clip
 from tests.people import SIZE, dance
 from tests.stages import project
-from tests.tiny_project import ROOT
+from tests.training.small import faceless
 
 MODELS = Path("artifacts/models/ada")
 FACE_CYCLE = Path("artifacts/poses/ada_as_ben/face_cycle.safetensors")
@@ -134,8 +136,12 @@ def test_the_same_run_has_the_same_outputs_wherever_it_is_made_but_for_its_times
     assert told.keys() == {"minutes", "own_minutes", "steps_per_second", "loader_share"}
 
 
-def test_no_steps_mean_no_weights_and_need_no_inputs():
-    assert run(train_face_gan, face={"steps": 0}) == {"steps": 0}
+@pytest.mark.parametrize("has_face", [True, False])
+def test_no_steps_and_no_face_mean_no_weights_and_need_no_networks(clips, has_face):
+    if not has_face:
+        (file,) = (project.ARTIFACTS / "keypoints/ada").glob("*.parquet")
+        write_keypoints(file, faceless(read_keypoints(file), slice(None)))
+    assert run(train_face_gan, face={"steps": 0} if has_face else {}) == {"steps": 0}
     assert on_disk.read_face_generator(MODELS / "face_generator.safetensors") is None
     assert LOGS[train_face_gan].is_dir()
 

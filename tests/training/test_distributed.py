@@ -13,10 +13,10 @@ from motiontransfer.core.errors import CheckpointError, TrainingError
 from motiontransfer.models import runtime as runtime_module
 from motiontransfer.training import distributed
 from motiontransfer.training.checkpoint import load_checkpoint, run_folder
+from tests.clone import ROOT
 from tests.films import training_clip
 from tests.people import dance
 from tests.pretend_cuda import pretend_cuda
-from tests.tiny_project import ROOT
 from tests.training.small import CountingTask, count, runtime
 from tests.training.trainings import run_together, train_face, train_launched, train_pose
 

@@ -9,7 +9,7 @@ from dvc.repo import Repo
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.training import run_log
 from motiontransfer.training.run_log import Throughput
-from tests.training.small import runtime
+from tests.training.small import runtime, schedule
 
 
 def mean_of(*steps):
@@ -40,6 +40,13 @@ def test_a_loss_that_is_not_finite_is_named_with_its_steps(value, before, steps)
     text = rf"^train: .* in {steps}: a {value}, b 3; the last checkpoint is kept; "
     with pytest.raises(TrainingError, match=text):
         read(losses)
+
+
+@pytest.mark.parametrize(
+    ("steps", "apart"), [(11, 25), (40, 1), (79, 1), (80, 2), (400, 10), (1000, 25), (20_000, 25)]
+)
+def test_a_training_of_forty_steps_or_more_has_a_curve_of_forty_points_or_more(steps, apart):
+    assert schedule(steps=steps, log_every_steps=25).steps_between_logs == apart
 
 
 @pytest.mark.parametrize(("on_cpu", "own_minutes"), [(True, 1.0 + 3 * 0.1 + 3 * 0.3), (False, 4.0)])
@@ -130,7 +137,7 @@ def test_a_repository_without_a_commit_is_refused_with_the_remedy(tmp_path, monk
     subprocess.run(["git", "init", "-q"], check=True)
     Repo.init().close()
     with (
-        pytest.raises(TrainingError, match=r"Empty git repo; commit once"),
+        pytest.raises(TrainingError, match=r"Empty git repo; `git status` says why; commit once"),
         run_log.open_log(tmp_path / "run", step=0),
     ):
         pass

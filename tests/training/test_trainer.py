@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from motiontransfer.core.errors import TrainingError
+from motiontransfer.training import params
 from motiontransfer.training.checkpoint import load_checkpoint
 from motiontransfer.training.data import BatchSampler
 from motiontransfer.training.trainer import delayed_signals, num_readers
@@ -35,6 +36,13 @@ def logged_steps(folder, name="generator/l1"):
 
 def steps_of(folder):
     return load_checkpoint(folder).throughput.steps
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _logs_as_often_as_told():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(params, "LEAST_LOGGED", 1)
+        yield
 
 
 @pytest.fixture(scope="module")

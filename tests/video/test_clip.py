@@ -8,6 +8,7 @@ from PIL import Image
 import motiontransfer.video.clip as clip_module
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
+from motiontransfer.video.film import Film
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import fit_framing
 from motiontransfer.video.reader import DamagedVideoError
@@ -125,11 +126,30 @@ def test_crop_follows_the_people_that_a_function_finds(tmp_path):
     assert y0 <= 8 < 20 <= y1 <= 25
 
 
-def test_automatic_crop_without_a_person_names_the_fix(tmp_path):
+def test_automatic_crop_without_a_person_shows_all(tmp_path):
     path = write_test_video(tmp_path / "v.mp4", greys(5))
-    with pytest.raises(VideoError, match=r"v\.mp4: crop: auto found no person in 5 .* crop: none"):
-        decode(path, tmp_path / "clip", crop=lambda frames: [None for _ in frames])
-    assert not (tmp_path / "clip").exists()
+    decode(path, tmp_path / "clip", crop=lambda frames: [None for _ in frames])
+    framing = clip_module.read_clip(tmp_path / "clip").framing
+    assert framing.crop == (0, 0, *framing.source_size[::-1])
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+@pytest.mark.parametrize("size", [(64, 64), (24, 24)])  # without a copy of the film, and with one
+def test_a_film_on_its_side_is_turned_clockwise_wherever_it_is_read(tmp_path, degrees, size):
+    shown = noise(3)
+    stored = [np.rot90(frame, degrees // 90) for frame in shown]  # counterclockwise
+    path = write_test_video(tmp_path / "v.mkv", stored, codec="ffv1", pix_fmt="bgr0")
+    for name, film, turn in (("a", path, degrees), ("b", tmp_path / "upright.mkv", 0)):
+        if not turn:
+            write_test_video(film, shown, codec="ffv1", pix_fmt="bgr0")
+        decode(film, tmp_path / name, size=size, rotate=turn)
+    assert clip_module.read_clip(tmp_path / "a").rotate == degrees
+    np.testing.assert_array_equal(frames_of(tmp_path / "a"), frames_of(tmp_path / "b"))
+    full = ([*Film(tmp_path / name).read([0, 2])] for name in "ab")
+    np.testing.assert_array_equal(*full)
+    clip = clip_module.read_clip(tmp_path / "a")
+    whole = clip_module.film_frames(path, clip, clip.framing.source_size, degrees)
+    np.testing.assert_array_equal([*whole], shown)
 
 
 def test_damage_fails_and_leaves_nothing_or_is_cut_off_and_counted(tmp_path):

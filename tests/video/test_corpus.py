@@ -143,6 +143,10 @@ CORPUS = {
     "turned.mp4": (partial(film, matrix=CLOCKWISE), TURNED),
     "mirrored.mp4": (partial(film, matrix=MIRRORED), NINE),
     "wide.mp4": (partial(film, aspect=Fraction(2)), {**NINE, "size": (32, 96)}),
+    "nearly_square.mp4": (
+        partial(film, frames=greys(9, (1080, 16)), aspect=Fraction(1280, 1281)),
+        {**NINE, "size": (1080, 16)},
+    ),
     "turns.webm": (partial(resized, sizes=[(32, 48), (48, 32)]), {**TURNED, "fitted": 3, "top": 0}),
     "grows.webm": (partial(resized, sizes=[(16, 24), (32, 48)]), {**NINE, "fitted": 3}),
     # Fields.

@@ -3,9 +3,11 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.video import reader
+from motiontransfer.video.container import FORMATS
 from tests.video.conftest import (
     grey_frame,
     greys,
@@ -155,10 +157,22 @@ def test_files_without_video_are_refused_in_one_line(tmp_path):
         ("empty.mp4", b"", r"empty\.mp4: the file is empty"),
         ("text.mp4", b"hello " * 100, r"text\.mp4: cannot be opened: Invalid data"),
         (
+            "me.jpg",
+            b"version https://git-lfs.github.com/spec/v1\n",
+            r"me\.jpg: is a pointer of Git",
+        ),
+        (
             "list.m3u8",  # a playlist may not reach out
             b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n",
             r"list\.m3u8: cannot be opened",
         ),
+        ("list.mp4", b"ffconcat version 1.0\nfile v.mp4\n", r"list\.mp4: cannot be opened"),
+        ("%d.jpg", b"a letter", r"%d\.jpg: frame 0: no frame can be decoded"),  # no sequence
+        *(
+            (f"letter.{suffix}", b"\x1b[31mDear Ada,\n" * 99, f"{suffix}: cannot be opened")
+            for suffix in ("txt", "nfo", "ans", "diz", "html")
+        ),
+        ("a.srt", b"1\n00:00:01,000 --> 00:00:02,000\nHello\n\n" * 9, r"srt: cannot be opened"),
         (".", None, "is a folder"),
         ("nowhere.mp4", None, r"nowhere\.mp4: no such file"),
     ],
@@ -166,9 +180,15 @@ def test_files_without_video_are_refused_in_one_line(tmp_path):
 def test_other_files_are_refused_in_one_line(tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
+    write_test_video(tmp_path / "v.mp4", greys(2))  # others of the folder are never opened
+    write_test_video(tmp_path / "1.jpg", greys(1), codec="mjpeg", pix_fmt="yuvj420p")
     with pytest.raises((VideoError, MissingFileError), match=message) as info:
         reader.read_metadata(tmp_path / name)
     assert "\n" not in str(info.value)
+
+
+def test_the_formats_that_are_read_are_known_to_ffmpeg():
+    assert av.formats_available.issuperset(FORMATS.split(","))
 
 
 def test_a_video_without_one_intact_frame_is_refused(tmp_path):
@@ -191,6 +211,15 @@ def test_a_tiny_file_cannot_ask_for_a_huge_image(tmp_path):
     )
     with pytest.raises(VideoError, match=text):
         reader.read_metadata(path)
+
+
+def test_a_photo_may_have_as_many_pixels_as_phones_give(tmp_path, monkeypatch):
+    monkeypatch.setattr(reader, "_MAX_PIXELS", 100)
+    Image.new("RGB", (16, 8)).save(tmp_path / "me.png")
+    assert reader.read_metadata(tmp_path / "me.png").size == (8, 16)
+    monkeypatch.setattr(reader, "_MAX_PIXELS_OF_PHOTO", 127)
+    with pytest.raises(VideoError, match=r"at most 127 pixels a frame, got 16x8"):
+        reader.read_metadata(tmp_path / "me.png")
 
 
 @pytest.mark.parametrize(("name", "late"), [("video.mp4", 1), ("video.mkv", 5), ("video.ts", 11)])

@@ -11,10 +11,9 @@ from jaxtyping import Bool, Float64, Int64
 
 from motiontransfer.pose.skeleton import Limb
 from motiontransfer.pose.time_series import Series
-from motiontransfer.puppet.parts import BodyPart, BodyPoses, across_of, facing
+from motiontransfer.puppet.parts import BodyPart, BodyPoses, across_of, cosine_from_front
 
-_FRONTAL = 0.37  # width of shoulders and hips together from the front, share of the body's height
-_PROFILE = 0.5  # of that width; cosine of 60 degrees
+_PROFILE = 0.5  # cosine of 60 degrees
 _LOOKING: tuple[Limb, ...] = (
     ("mid_ear", "nose"),
     ("left_heel", "left_foot_index"),
@@ -40,7 +39,7 @@ def parts_by_depth(
     Args:
         heights_px: of the upright body in each frame.
     """
-    cosine = np.nan_to_num(facing(poses, heights_px) / _FRONTAL, nan=1)
+    cosine = np.nan_to_num(cosine_from_front(poses, heights_px), nan=1)
     looks = sum(_across(poses, line) for line in _LOOKING)
     is_profile, is_from_behind = np.abs(cosine) < _PROFILE, cosine <= -_PROFILE
     depth = np.zeros((len(poses), len(parts)), np.int64)

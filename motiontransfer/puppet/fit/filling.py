@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Complex128, Float, Float32, Float64, UInt8
+from jaxtyping import Bool, Complex128, Float, Float32, Float64, Int64, UInt8
 
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
@@ -25,14 +25,10 @@ from motiontransfer.puppet.fit.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.fit.matting import OTHER_COLOR
 from motiontransfer.puppet.fit.visibility import end_share, shown_share, unusual_mask, usual_colors
 from motiontransfer.puppet.masks import GRAY, SOLID, Mask
-from motiontransfer.puppet.parts import BodyPart, BodyPoses, part_shapes
-from motiontransfer.puppet.sharpness import (
-    NUM_SIMILAR,
-    SHARP,
-    SIDE_PX,
-    relative_sharpness,
-    sharpness,
-)
+from motiontransfer.puppet.parts import BodyPart, BodyPoses, cosine_from_front, part_shapes
+from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
+
+_SIDES = (-0.5, 0.5)  # cosines of a body's turn, between the back, profiles and the front
 
 # Occluders.
 _NUM_COMPARED = 16  # references with which a part is compared, for the time it takes
@@ -124,14 +120,28 @@ class _PartViews:
     ) -> tuple[Complex128[np.ndarray, "references joints"], Bool[np.ndarray, "references joints"]]:
         return part_shapes(self.part, self.poses, self.scales)
 
+    @cached_property
+    def _side(self) -> Int64[np.ndarray, " references"]:
+        """Which side of the body each shows; the front where it is not known."""
+        return np.digitize(cosine_from_front(self.poses, self.height_px * self.scales), _SIDES)
+
+    def of_same_side(self, reference: int) -> list[int]:
+        """Those of `alike` that show the same side of the body.
+
+        With these a part is compared: the back of a head has no edges, of a shirt no print.
+        """
+        side = self._side
+        return [other for other in self.alike(reference) if side[other] == side[reference]]
+
     def alike(self, reference: int) -> list[int]:
-        """The other references that show the part, from the most alike on."""
+        """The other references that show the part: of the same side first, the most alike first."""
         shapes, found = self._shapes
         both = found & found[reference]
         shared = both.sum(axis=1)
         square = (np.square(np.abs(shapes - shapes[reference])) * both).sum(axis=1)
         unlike = np.where(shared < self.part.min_joints, np.inf, square / np.maximum(shared, 1))
-        order = np.argsort(unlike, kind="stable")[: np.isfinite(unlike).sum()].tolist()
+        order = np.lexsort((unlike, self._side != self._side[reference]))
+        order = order[np.isfinite(unlike[order])].tolist()
         return [other for other in order if other in self.cut and other != reference]
 
     def maps(self, others: Sequence[int], reference: int) -> Float64[np.ndarray, "others 2 3"]:
@@ -157,27 +167,28 @@ class _PartViews:
             return self
         cut = dict(self.cut)
         for reference, own in self.cut.items():
-            if self._usual is None:
-                mask = self._contradicted(reference)
-            else:
-                mask = unusual_mask(own, self._usual)
+            usual = self._usual.get(int(self._side[reference]))
+            mask = self._contradicted(reference) if usual is None else unusual_mask(own, usual)
             if mask.any():
                 mask = cv2.resize(mask, own.coverage.shape[::-1])
                 cut[reference] = own.behind(cv2.convertScaleAbs(mask, alpha=255))
         return replace(self, cut=cut)
 
     @cached_property
-    def _usual(self) -> Bool[np.ndarray, "brightnesses chromas"] | None:
-        """Colors of an arm or a hand; None of other parts."""
-        may_hold = self.part.is_hand or self.part.is_arm
-        return usual_colors(self.cut.values()) if may_hold and self.cut else None
+    def _usual(self) -> dict[int, Bool[np.ndarray, "brightnesses chromas"]]:
+        """Colors of an arm or a hand, by the side of the body; none of other parts."""
+        of_sides: dict[int, list[CutPart]] = {}
+        if self.part.is_hand or self.part.is_arm:
+            for reference, cut in self.cut.items():
+                of_sides.setdefault(int(self._side[reference]), []).append(cut)
+        return {side: usual_colors(of_side) for side, of_side in of_sides.items()}
 
     def _contradicted(self, reference: int) -> Float32[np.ndarray, "rows columns"]:
         """Pixels whose color most other references contradict, as `occluder_mask`.
 
-        A trunk is compared with the third most alike: those that show the same side.
+        With references of the same side, a trunk with the third of them that is most alike.
         """
-        alike = self.alike(reference)
+        alike = self.of_same_side(reference)
         alike = alike[: len(alike) // 3] if self.part.is_solid else alike
         compared = evenly_spaced(alike, count=_NUM_COMPARED)
         others = (self._small[other] for other in compared)
@@ -199,7 +210,7 @@ class _PartViews:
                 self.poses,
                 one,
                 height_px=float(self.height_px * self.scales[one]),
-                usual=self._usual,
+                usual=self._usual.get(int(self._side[one])),
             )
             for one, cut in self.cut.items()
         }
@@ -214,8 +225,8 @@ class _PartViews:
             face = self._face(reference)
             measured[reference] = sharpness(cut.colors, cut.coverage, face, zoom=float(zoom))
         # A face has as much detail in most poses, and in some no reference is sharp.
-        num_similar = max(NUM_SIMILAR, len(measured) // 2) if self.part.anchor else NUM_SIMILAR
-        return relative_sharpness(measured, self.alike, num_similar=num_similar)
+        least_share = 0.5 if self.part.anchor else 0.0
+        return relative_sharpness(measured, self.of_same_side, least_share=least_share)
 
     def _inside(self, reference: int) -> Mask:
         """Of a patch, what lies in the hull of the part's joints, of a photo's also near to it.

@@ -62,8 +62,8 @@ def find_key_poses(
 ) -> KeyPoses:
     """The poses of a dance that cover it best, beside those of films that are there.
 
-    Fewer where fewer cover it. A frame in which joints are missing, completed or filled in is never
-    one of them.
+    Fewer where fewer cover it. A frame that is unusual, or in which joints are missing, completed
+    or filled in, is never one of them.
 
     Args:
         least_gain: of a pose in mean distance, % of the body's height.
@@ -85,7 +85,7 @@ def find_key_poses(
     chosen, coverage = list[int](), [float((weights * (nearest <= NEAR)).sum())]
     if num_poses:
         apart = poses.distances(poses)
-        apart[..., ~_is_certain(dance.part(compared))] = FARTHEST
+        apart[..., ~_is_certain(dance)[compared]] = FARTHEST
         for best, gain in islice(cover(weights, nearest, apart), num_poses):
             if gain <= least_gain:
                 break
@@ -115,10 +115,12 @@ def _shares(
 
 
 def _is_certain(keypoints: Keypoints) -> Bool[np.ndarray, " frames"]:
-    """Frames that show as much of the body as is usual, without joints that were filled in."""
+    """Usual frames that show as much of the body as most, without joints that were filled in."""
     found = keypoints.measured().score > 0
     if keypoints.filled is not None:
         found &= ~keypoints.filled
+    for start, stop in keypoints.unusual:
+        found[start:stop] = False
     body = found[:, keypoints.skeleton.slice("body")]
     usual = body.mean(axis=0)
     return body @ usual >= _LEAST_FOUND * usual.sum()

@@ -159,9 +159,14 @@ def find_captions(
 
 
 def corners(frame: Frame) -> _Pixels:
-    """Where letters and drawings are, and hardly any cloth."""
+    """Where letters and drawings are, and hardly any cloth.
+
+    Colors around them differ by more than noise: what moves there changes the pixel's.
+    """
     gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    return cv2.cornerMinEigenVal(gray, 3, ksize=3) > _CORNER
+    around = np.ones((5, 5), np.uint8)
+    contrast = difference(cv2.dilate(frame, around), cv2.erode(frame, around))
+    return (cv2.cornerMinEigenVal(gray, 3, ksize=3) > _CORNER) & (contrast > 2 * NOISE)
 
 
 def alike_pixels(frame: Frame, other: Frame) -> _Pixels:

@@ -31,6 +31,8 @@ class Scene(NamedTuple):
     """255 where something is before the dancer all the time; in the size of the levels."""
     skin: Float32[np.ndarray, "3"]
     """Mean L, a and b on the dancer's face; 0 where none was seen."""
+    rotate: Int64[np.ndarray, ""] = np.array(0)
+    """Clockwise rotation of the film that its file does not know of, degrees."""
 
 
 def face_pixels(
