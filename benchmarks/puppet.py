@@ -246,15 +246,17 @@ class _Pair:
         return {at: np.ascontiguousarray(frame[..., :3]) for at, frame in drawn.items()}
 
     def scored(self, shown: Mapping[int, Frame], among: Sequence[int]) -> _Scores:
-        """Likeness of every second frame, and switches."""
+        """Likeness of every second frame in the working image, and switches."""
         scores: _Scores = {}
         if not self.truth:
             return scores
-        for region, boxes in self.boxes.items():
+        working = working_size(self.poses)
+        for region, boxes in all_regions(self.poses.resized(working)).items():
             for at in (at for at in among if at % 2 == 0):
                 if (box := boxes[at]) and min(box[2] - box[0], box[3] - box[1]) >= _SMALLEST_PX:
                     group = "hands" if "hand" in region else region
-                    scores[group, region, at] = likeness(self.truth[at], shown[at], box)
+                    real, made = (resize(video[at], working) for video in (self.truth, shown))
+                    scores[group, region, at] = likeness(real, made, box)
         for at in among:
             if at + 1 in shown and (box := self.boxes["person"][at]):
                 x0, y0, x1, y1 = box

@@ -1,5 +1,6 @@
 """Subject choice and keypoint cleaning: `python -m stages clean_keypoints demo_dance`."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ from pydantic import Field
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import KeypointsError
-from motiontransfer.core.params import Name, Section, load_section
+from motiontransfer.core.params import Idle, Name, Section, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.pose.cleaning import clean
 from motiontransfer.pose.completion import complete
@@ -41,6 +42,10 @@ class CleanKeypointsParams(Section):
     longest_outlier_seconds: float = Field(ge=0, le=60)
     smoothing: TimeFilter
     smoothing_seconds: float = Field(ge=0, le=60)
+
+    def idle(self) -> Iterator[Idle]:
+        if self.smoothing == "none":
+            yield Idle("smoothing_seconds", "smoothing is none")
 
 
 def main(key: str) -> str:

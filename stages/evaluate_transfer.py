@@ -1,7 +1,7 @@
 """Evaluate a finished transfer: `python -m stages evaluate_transfer <transfer>`."""
 
 from motiontransfer.core import layout
-from motiontransfer.core.params import Compute, Transfer, load_section, read_sections
+from motiontransfer.core.params import Compute, Transfer, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.headline import headline
 from motiontransfer.evaluation.measurements import (
@@ -49,11 +49,8 @@ def main(transfer: str) -> str:
     write_curves(layout.transfer_evaluation_folder(transfer), found)
     write_measurements(layout.measurements_file("evaluate_transfer", transfer), found)
     metrics = layout.results_folder(transfer) / layout.METRICS_FILE
+    held_out = Measurements(summary=())
     if weights.exists():
         held_out = read_measurements(layout.measurements_file("evaluate", names.target))
-        counts = read_sections(layout.counts_file("train_gan", names.target))
-        content = {**headline(held_out, found), "steps": counts["steps"]}
-    else:
-        content = headline(Measurements(summary=()), found)
-    write_json(metrics, content)
+    write_json(metrics, headline(held_out, found))
     return str(metrics)

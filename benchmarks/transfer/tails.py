@@ -190,7 +190,8 @@ def figures(tail: Tail, shown: str, found: Measurements) -> dict[str, float]:
     )
     frames = [(tail.video(shown), index) for index in range(poses.num_frames)]
     films = film_frames([tail.clip], height=tail.size[0])
-    sharp, _ = sharp_frames(PosedFrames(frames=frames, keypoints=poses), films, system=shown)
+    made_frames = PosedFrames(frames=frames, keypoints=poses)
+    sharp, _ = sharp_frames(made_frames, films, intended=poses, system=shown)
     values = {one.key: one.value for one in found.summary}
     of_videos = {
         column: value

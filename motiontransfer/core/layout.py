@@ -47,11 +47,6 @@ def video_params_file(video: str, stage: str) -> Path:
     return Path(f"artifacts/videos/{video}/{stage}.json")
 
 
-def metrics_file(stage: str, name: str) -> Path:
-    """The few numbers of a training that `dvc metrics diff` compares."""
-    return Path(f"artifacts/metrics/{stage}/{name}.json")
-
-
 def times_file(stage: str, name: str) -> Path:
     """How long a training took on this machine: no output, kept by neither git nor DVC."""
     return Path(f"artifacts/times/{name}/{stage}.json")

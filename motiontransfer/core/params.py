@@ -17,7 +17,7 @@ from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from types import GenericAlias, UnionType
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -60,7 +60,20 @@ FILM_SECTIONS = (
 )
 """Sections of films.yaml, in its order."""
 
+SHIPPED_FILE = Path(__file__).parents[1] / "project/params.yaml"
+"""A copy of params.yaml as it is shipped, from which presets are differences."""
+
 _MOVE = "`uv run motiontransfer doctor`, as any of its commands, moves yours there"
+
+
+class Idle(NamedTuple):
+    """A key that has no effect beside other values."""
+
+    key: str
+    why: str
+    """Where that is so: `texture is none`."""
+    value: object = ...
+    """The key's value then; where any will do, the shipped one."""
 
 
 class Section(BaseModel):
@@ -76,8 +89,12 @@ class Section(BaseModel):
         """The model's section: `train_gan` of `TrainGanParams`."""
         return re.sub("(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Params")).lower()
 
+    def idle(self) -> Iterator[Idle]:
+        """Keys without effect beside the values of others."""
+        yield from ()
+
     def conflicts(self) -> Iterator[str]:
-        """Values, valid alone, that have no effect or fail beside others: `key: why`."""
+        """Values, valid alone, that fail beside others: `key: why`."""
         yield from ()
 
     def check_conflicts(self) -> None:
@@ -176,6 +193,7 @@ class Compute(Section):
 
 
 _Value = TypeVar("_Value")
+_Section = TypeVar("_Section", bound=Section)
 _values_read: ContextVar[dict[tuple[Path, str], object] | None] = ContextVar(
     "values_read", default=None
 )
@@ -294,7 +312,7 @@ class SectionsLoader(yaml.SafeLoader):
         return node
 
 
-@lru_cache(maxsize=2)  # a stage reads sections one by one, of two files
+@lru_cache(maxsize=3)  # a stage reads sections one by one, of two files and the shipped one
 def _parse(text: str) -> object:
     return yaml.load(text, SectionsLoader)
 
@@ -317,11 +335,41 @@ def load_section(
     if (read := _values_read.get()) is not None and getattr(schema, "affects_outputs", True):
         read.setdefault((path, key), value)
     try:
-        return TypeAdapter(schema).validate_python(value)  # ty: ignore[invalid-argument-type]
+        found = TypeAdapter(schema).validate_python(value)  # ty: ignore[invalid-argument-type]
+        return _effective(found, key, path) if isinstance(found, Section) else found
     except ValidationError as error:
         raise ParamsError(
             "\n".join(_line(path, key, schema, detail) for detail in error.errors())
         ) from error
+
+
+def _effective(section: _Section, name: str, path: Path) -> _Section:
+    """The section with keys that have no effect as they then are.
+
+    An experiment changes one key, and leaves others as they are shipped.
+
+    Raises:
+        ParamsError: one of another value.
+    """
+    while True:
+        idle = [one for one in section.idle() if getattr(section, one.key) != one.value]
+        shipped_values = flattened(read_sections(SHIPPED_FILE)) if idle else {}
+        for key, why, value in idle:
+            got, shipped = getattr(section, key), shipped_values[f"{section.section()}.{key}"]
+            if got != shipped:
+                other = "" if value is ... else f"{_as_yaml(value)} or "
+                raise ParamsError(
+                    f"{path}: {name}.{key}: has no effect where {why}; expected {other}the shipped "
+                    f"{_as_yaml(shipped)}, got {_as_yaml(got)}"
+                )
+        changes = {key: value for key, _, value in idle if value is not ...}
+        if not changes:
+            return section
+        section = section.model_copy(update=changes)
+
+
+def _as_yaml(value: object) -> str:
+    return yaml.safe_dump(str(value) if isinstance(value, Path) else value).split("\n")[0]
 
 
 def _value_of(key: str, path: Path) -> object:

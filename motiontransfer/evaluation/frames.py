@@ -43,8 +43,7 @@ Regions = Sequence[Box | None]
 """The box in each frame; None where nothing was found."""
 
 HALF_PIXEL = np.array([[0.5, 0.5]])
-"""A shift: the most that is left of a person's place where whole frames are moved by whole pixels.
-"""
+"""A shift: the most that is left of a person's place where frames are moved by whole pixels."""
 _MARGIN = 0.1  # of boxes, share of their longer side; one for all, so that runs can be compared
 _SMALLEST_HAND_PX = 16
 """In an image of 256 pixels most hands are smaller than SSIM's window and a margin."""
@@ -58,8 +57,8 @@ class PosedFrames:
     keypoints: Keypoints
     shifts: Float64[np.ndarray, "frames 2"] | None = None
     """(x, y) pixels by which frames are moved as they are read; the keypoints are moved already."""
-    stored_size: tuple[int, int] | None = None
-    """(height, width) from which frames are enlarged; None: they have the keypoints' image size."""
+    moved_size: tuple[int, int] | None = None
+    """(height, width) in which they are moved, to be reduced to the keypoints' image size."""
 
     def __post_init__(self) -> None:
         assert len(self.frames) == self.keypoints.num_frames
@@ -72,10 +71,10 @@ class PosedFrames:
             shifts=None if self.shifts is None else self.shifts[list(indices)],
         )
 
-    def at(self, size: tuple[int, int], *, is_enlarged: bool = False) -> "PosedFrames":
-        """The same in (height, width); `is_enlarged`: of files that have no more pixels."""
-        stored = self.keypoints.image_size if is_enlarged else None
-        return replace(self, keypoints=self.keypoints.resized(size), stored_size=stored)
+    def at(self, size: tuple[int, int]) -> "PosedFrames":
+        """The same in another (height, width), still moved in the former one."""
+        moved_size = self.keypoints.image_size if self.shifts is not None else None
+        return replace(self, keypoints=self.keypoints.resized(size), moved_size=moved_size)
 
     def moved(self, shifts: Float64[np.ndarray, "#frames 2"]) -> "PosedFrames":
         """Moved by (x, y) pixels, with the keypoints."""
@@ -87,16 +86,20 @@ class PosedFrames:
     def read(self) -> Iterator[Frame]:
         """Yield the frames, one in memory at a time."""
         size = self.keypoints.image_size
-        frames = read_frames(self.frames, self.stored_size or size)
-        if self.stored_size is not None:
-            frames = (resize(frame, size) for frame in frames)
-        return frames if self.shifts is None else map(moved, frames, self.shifts)
+        frames = read_frames(self.frames, self.moved_size or size)
+        if self.shifts is None:
+            return frames
+        return (resize(moved(*each), size) for each in zip(frames, self.shifts, strict=True))
 
 
 def moved(frame: Frame, shift: Float64[np.ndarray, " 2"]) -> Frame:
-    """A frame by (x, y) pixels to the right and down, between pixels by their linear mix."""
+    """A frame by (x, y) pixels to the right and down, between pixels as sharp as before."""
     matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
-    return cv2.warpAffine(frame, matrix, frame.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(
+        *(frame, matrix, frame.shape[1::-1]),
+        flags=cv2.INTER_LANCZOS4,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
 
 
 def concatenated(parts: Sequence[PosedFrames]) -> PosedFrames:

@@ -1,26 +1,21 @@
 """The few numbers of a transfer that DVC compares, `results/<transfer>/metrics.json`.
 
-All others, with their intervals, are in the tables of measurements.
+They are at most as many as fit side by side. All others, with their intervals, ceilings and noise,
+are in the tables of measurements.
 """
 
-from motiontransfer.evaluation.measurements import CEILING, OURS, Measurements, MetricKey
+import math
+from collections.abc import Mapping
 
-NOISE = {"person": 0.0005, "face": 0.0001, "hands": 0.001}
-"""Standard deviation of the demo's likeness over three trainings (docs/evaluation.md)."""
+from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey
+from motiontransfer.evaluation.noise import deviations
 
-_OF_HELD_OUT = {
-    name + suffix: MetricKey("likeness", name, system)
-    for name in NOISE
-    for suffix, system in (("", OURS), ("_ceiling", CEILING))
-}
-_OF_RESULT = {
-    **{f"truth_{name}": key._replace(section="truth") for name, key in _OF_HELD_OUT.items()},
-    "coverage": MetricKey("coverage", "all", OURS, "film"),
+_HELD_OUT = {name: MetricKey("likeness", name, OURS) for name in ("person", "face", "hands")}
+_TRUTH = {f"truth_{name}": key._replace(section="truth") for name, key in _HELD_OUT.items()}
+_RESULT = {
     "sharp_faces": MetricKey("sharp_frames", "face", OURS, "sharpness"),
     "sharp_hands": MetricKey("sharp_frames", "hands", OURS, "sharpness"),
-    "pose_px": MetricKey("pose_distance_px", "all", OURS, "detection"),
-    "missed_hands": MetricKey("missed_detections", "hands", OURS, "detection"),
-    "flicker": MetricKey("background_flicker", "", OURS, "temporal"),
+    "pose_px": MetricKey("pose_error_px", "all", OURS, "detection"),
 }
 
 
@@ -28,15 +23,22 @@ def headline(held_out: Measurements, result: Measurements) -> dict[str, float]:
     """Name -> value; what was not measured is left out.
 
     Args:
-        held_out: of the target's held-out frames, which the likeness needs no ground truth for.
+        held_out: of the target's held-out frames, which count where there is no ground truth.
     """
-    found: dict[str, float] = {}
-    for keys, measured in ((_OF_HELD_OUT, held_out), (_OF_RESULT, result)):
-        values = {one.key: one.value for one in measured.summary}
-        for name, key in keys.items():
-            if (value := values.get(key)) is not None:
-                found[name] = value
-                if name.endswith("_ceiling"):
-                    region = key.region
-                    found[name.replace("_ceiling", "_noise")] = NOISE[region]
-    return found
+    likeness = _chosen(_TRUTH, result) or _chosen(_HELD_OUT, held_out)
+    return likeness | _chosen(_RESULT, result)
+
+
+def _chosen(keys: Mapping[str, MetricKey], measured: Measurements) -> dict[str, float]:
+    values = {one.key: one.value for one in measured.summary}
+    return {
+        name: round(value, _decimals(key))
+        for name, key in keys.items()
+        if (value := values.get(key)) is not None
+    }
+
+
+def _decimals(key: MetricKey) -> int:
+    """As many as mean something: of the last one a step is at least the noise."""
+    noise = deviations().get(key)
+    return math.floor(-math.log10(noise)) if noise else 3

@@ -5,6 +5,11 @@ most similar counts. All of the real image should be in the other (completeness)
 (coherence). What is off by a few pixels has all its patches; fog has none of the real ones. SSIM
 and L1 prefer fog. A limb elsewhere is seen only as far as it covers something else: pose distance
 sees that.
+
+Deviations: patches are compared by SSIM, with the larger variance of two in place of their mean. A
+blur takes a little contrast, which SSIM hardly minds, and with it the details that differ, so that
+SSIM rises. Images are to be compared at half the size in which they are looked at, which takes
+noise and what is off by less than a pixel.
 """
 
 import cv2
@@ -14,8 +19,8 @@ from jaxtyping import Float32
 from motiontransfer.evaluation.frames import Box
 from motiontransfer.video.color import Frame
 
-_PATCH_PX = 8  # side of a patch; a box needs this much
-_REACH_PX = 6  # of the search, across and down
+_PATCH_PX = 4  # side of a patch; a box needs this much
+_REACH_PX = 3  # of the search, across and down
 LUMINANCE_CONSTANT, CONTRAST_CONSTANT = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 """What SSIM adds to denominators, as published."""
 
@@ -26,7 +31,7 @@ _Map = Float32[np.ndarray, "_ _"]
 def likeness(real: Frame, fake: Frame, box: Box) -> float:
     """Mean of completeness and coherence in a box, from -1 to 1, which equal images have.
 
-    Similarity is SSIM of the luma of patches of 8x8 pixels, at most 6 pixels apart, with one weight
+    Similarity is that of the luma of patches of 4x4 pixels, at most 3 pixels apart, with one weight
     for every pixel of a patch.
 
     Args:
@@ -48,7 +53,7 @@ def _luma(image: Frame) -> _Gray:
 
 
 def _most_similar(first: _Gray, second: _Gray) -> tuple[_Map, _Map]:
-    """SSIM of each patch and the most similar nearby one of the other image.
+    """Similarity of each patch and the most similar nearby one of the other image.
 
     A patch is named by its upper left pixel. Images are flat arrays with a margin as wide as the
     search, so that a shift is one offset: loops over rows take twice as long. Patches that leave
@@ -60,8 +65,8 @@ def _most_similar(first: _Gray, second: _Gray) -> tuple[_Map, _Map]:
     outside[inside] = 0
     means = _mean(first), _mean(second)
     luminances = [(mean**2 + LUMINANCE_CONSTANT / 2).ravel() for mean in means]
-    variances = [
-        (_mean(image**2) - mean**2 + CONTRAST_CONSTANT / 2 + outside).ravel()
+    doubled_variances = [
+        (2 * (_mean(image**2) - mean**2) + CONTRAST_CONSTANT + outside).ravel()
         for image, mean in zip((first, second), means, strict=True)
     ]
     doubled, other = (2 * first).ravel(), second.ravel()
@@ -76,16 +81,17 @@ def _most_similar(first: _Gray, second: _Gray) -> tuple[_Map, _Map]:
             there = slice(here.start + shift, here.stop + shift)
             np.multiply(doubled[here], other[there], out=products[here])
             _mean(products.reshape(first.shape), out=similar.reshape(first.shape))
-            ssim, luminance, below = similar[here], scratch[0, here], scratch[1, here]
+            similarity, luminance, below = similar[here], scratch[0, here], scratch[1, here]
             np.multiply(doubled_mean[here], other_mean[there], out=luminance)
-            ssim -= luminance
-            ssim += np.float32(CONTRAST_CONSTANT)
+            similarity -= luminance
+            similarity += np.float32(CONTRAST_CONSTANT)
             luminance += np.float32(LUMINANCE_CONSTANT)
             luminance /= np.add(luminances[0][here], luminances[1][there], out=below)
-            ssim /= np.add(variances[0][here], variances[1][there], out=below)
-            ssim *= luminance
-            np.fmax(best[0, here], ssim, out=best[0, here])
-            np.fmax(best[1, there], ssim, out=best[1, there])
+            np.maximum(doubled_variances[0][here], doubled_variances[1][there], out=below)
+            similarity /= below
+            similarity *= luminance
+            np.fmax(best[0, here], similarity, out=best[0, here])
+            np.fmax(best[1, there], similarity, out=best[1, there])
     return best[0].reshape(first.shape)[inside], best[1].reshape(first.shape)[inside]
 
 

@@ -1,9 +1,10 @@
 """Pose metrics: distance, missed detections (Chan et al. 2018, tables 3-4); a baseline.
 
-Joints are matched by name, frames by index. Distances are mean pixels over the joints that both
-poses have; that paper counts only frames in which no joint of the group is missing. Joints that the
-result lacks are missed detections, counted as a share of groups and, as in the paper, in joints a
-frame. Both hands are reported as one group, as in the paper.
+Joints are matched by name, frames by index. Each metric is a mean over what the reference has, so
+that nothing gains by what is missing. Distances are in pixels; a joint that the result lacks, or
+has farther away, counts as a tenth of the body's size away. That paper leaves out frames in
+which a joint of the group is missing. Missed detections are counted as a share of groups and, as in
+the paper, in joints a frame. Both hands are reported as one group, as in the paper.
 
 The nearest-neighbor baseline shows, for each pose, the real training frame of the target whose pose
 is nearest. Chan et al. 2019, sec. 4.1, take the mean distance of all joints. Here distances between
@@ -28,6 +29,7 @@ from motiontransfer.puppet.target_clips import TargetClip
 REPORTED_GROUPS = {"body": ("body",), "hands": ("left_hand", "right_hand"), "face": ("face",)}
 """Reported group -> the skeleton's groups in it."""
 
+_FARTHEST = 0.1  # in body sizes; a limb as far away is elsewhere
 _MISSING_COST = 0.25  # in body sizes, of a joint that the pose has and the candidate lacks
 _WEIGHT_OF_GROUP = {"body": 3.0, "left_hand": 1.0, "right_hand": 1.0, "face": 1.0}
 _MAX_CANDIDATES = 3000  # training frames to choose from; more show the same poses
@@ -35,10 +37,11 @@ _VALUES_AT_ONCE = 400_000  # distances in memory, a few megabytes
 
 
 def pose_scores(
-    result: Keypoints, reference: Keypoints, *, system: str
+    result: Keypoints, reference: Keypoints, *, system: str, distance: str = "pose_distance_px"
 ) -> dict[MetricKey, RatioMetric]:
     """Every pose metric of a result, for `body`, `hands` and `face`, and of some for `all`.
 
+    The distance has the name `pose_error_px` where the reference is the intended pose.
     Joints that the result's skeleton does not know, and completed ones, are left out. A detection
     is a group with at least one joint in one frame; each hand counts by itself.
 
@@ -47,8 +50,9 @@ def pose_scores(
     """
     reference = reference.measured()
     distances, expected = _matched(result, reference)
-    shared = ~np.isnan(distances)
-    missed = expected & ~shared
+    missed = expected & np.isnan(distances)
+    farthest = _FARTHEST * body_size_px(reference)
+    distances = np.fmin(np.where(expected, distances, 0), farthest)
     groups = _joints(reference)
     each_frame = np.ones(reference.num_frames)
     of_metric = {
@@ -57,19 +61,15 @@ def pose_scores(
             name: RatioMetric(total=missed[:, joints].sum(axis=1, dtype=float), weight=each_frame)
             for name, joints in groups.items()
         },
-        "pose_distance_px": {
-            name: _ratio(np.where(shared, distances, 0.0)[:, joints], shared[:, joints])
+        distance: {
+            name: _ratio(distances[:, joints], expected[:, joints])
             for name, joints in groups.items()
         },
     }
-    found = _has_group(result, "body").astype(float)
     return {
-        MetricKey("body_found", "", system): RatioMetric(total=found, weight=each_frame),
-        **{
-            MetricKey(metric, group, system): score
-            for metric, of_group in of_metric.items()
-            for group, score in of_group.items()
-        },
+        MetricKey(metric, group, system): score
+        for metric, of_group in of_metric.items()
+        for group, score in of_group.items()
     }
 
 

@@ -51,6 +51,7 @@ from motiontransfer.evaluation.measurements import (
     in_section,
 )
 from motiontransfer.evaluation.network_metrics import Networks, not_measured
+from motiontransfer.evaluation.noise import noise_of
 from motiontransfer.evaluation.pose_metrics import nearest_frames, offsets, pose_scores
 from motiontransfer.evaluation.sharp_frames import (
     blurred_boxes,
@@ -82,6 +83,7 @@ Render = Callable[[Keypoints], Iterator[Frame]]
 _REAL, _PREVIOUS_REAL, _TRUTH = "real", "previous_real_frame", "truth"
 _MOST_HELD_OUT = 200  # frames of all clips; those of a minute, whose intervals tell enough
 _NUM_COLUMNS = 8  # of the comparison image
+_FEWEST_ROWS = 256  # in which smaller hands would not show
 _ROWS = {_REAL: "real", OURS: "generated", NEAREST_NEIGHBORS: "nearest neighbour"}
 
 
@@ -120,30 +122,29 @@ def _against_truth(
     """Metrics against the ground truth, each frame moved so that both people stand in one place.
 
     Where somebody stands is decided by the normalization, and seen by nobody who has no ground
-    truth. Frames are moved by whole pixels, which keeps them as sharp as they are; what is left is
-    less than the half pixel of the ceiling. Poses are in the working image; whole frames are not
-    compared here.
+    truth. Frames are moved by whole pixels of the size in which poses are detected, which keeps
+    them as sharp as they are, and compared in the working image; what is left is less than the half
+    pixel of the ceiling. Whole frames are not compared here.
     """
     working = posed[_TRUTH].keypoints.image_size
-    size = _size_of_images(posed, working)
-    real = posed[_TRUTH].at(size)
-    videos = {_TRUTH: real, CEILING: real.moved(HALF_PIXEL)}
+    detected = _size_of_detection(posed, working)
+    ceiling = posed[_TRUTH].at(detected).moved(HALF_PIXEL * detected[0] / working[0])
+    videos = {_TRUTH: posed[_TRUTH], CEILING: ceiling.at(working)}
     for name, own in posed.items():
         if name != _TRUTH:
-            shown = own.at(size, is_enlarged=name == NEAREST_NEIGHBORS and size != working)
-            videos[name] = shown.moved(offsets(shown.keypoints, real.keypoints))
+            size = working if name == NEAREST_NEIGHBORS else detected
+            shown, real = own.at(size), posed[_TRUTH].at(size)
+            videos[name] = shown.moved(offsets(shown.keypoints, real.keypoints)).at(working)
     images = image_metric(videos, real=_TRUTH, networks=networks, blurred=blurred)
     found = measure(videos, {"images": images})["images"]
     found = {key: scores for key, scores in found.items() if key.region != "frame"}
-    reduced = {name: one.at(working) for name, one in videos.items()}
-    return _against_real(found, reduced, _TRUTH, section=_TRUTH)
+    return _against_real(found, videos, _TRUTH, section=_TRUTH)
 
 
-def _size_of_images(posed: Mapping[str, PosedFrames], working: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of the images to compare: that in which poses are detected, if all have it.
-
-    The baseline's frames are of the working image, and enlarged.
-    """
+def _size_of_detection(
+    posed: Mapping[str, PosedFrames], working: tuple[int, int]
+) -> tuple[int, int]:
+    """(height, width) in which poses are detected, if all videos but the baseline have it."""
     heights = [round(DETECTION_SCALE * working[0])]
     for name, own in posed.items():
         if name != NEAREST_NEIGHBORS:
@@ -172,6 +173,7 @@ def _summarize(
     return (
         Measurements.from_counts(counts)
         + Measurements.from_scores(scores, block_frames=block_frames)
+        + noise_of(scores)
         + Measurements.not_measured(notes)
     )
 
@@ -336,9 +338,11 @@ def evaluate_transfer(
     if not has_baseline:  # of another shape, too
         in_films = in_films[0], round(in_films[0] * size[1] / size[0])
     resized = posed[OURS].keypoints.resized(in_films)
-    sharp, of_film = sharp_frames(replace(posed[OURS], keypoints=resized), films, system=OURS)
+    sharp, of_film = sharp_frames(
+        replace(posed[OURS], keypoints=resized), films, intended=intended, system=OURS
+    )
     if not sharp:
-        notes["sharp_frames"] = "no face and no hand is found that is large enough to be sharp"
+        notes["sharp_frames"] = "no face and no hand is to be shown large enough to be sharp"
     summary = _summarize(
         {**scores, **in_section("sharpness", sharp)},
         block_frames=block_length(num_frames, intended.frame_rate),
@@ -376,7 +380,8 @@ def _transfer_scores(
     found = measure({**posed, "source": shown}, {**metrics, **of_frames})
     detection = {}
     for system in (name for name in posed if name != _TRUTH):
-        detection |= pose_scores(posed[system].keypoints, intended, system=system)
+        found_poses = posed[system].keypoints
+        detection |= pose_scores(found_poses, intended, system=system, distance="pose_error_px")
     scores = {
         **in_section("detection", detection),
         **_temporal(found, *OVER_TIME, "change_to_source"),
@@ -395,7 +400,7 @@ def score_videos(
     networks: Networks,
     blurred: Blurred = MappingProxyType({}),
 ) -> Measurements:
-    """Compare videos with the ground truth, frame by frame.
+    """Compare videos with the ground truth, frame by frame, at half size and 256 rows at least.
 
     Args:
         videos: name -> a video of as many frames as the ground truth, and of its size or larger.
@@ -408,10 +413,13 @@ def score_videos(
         num_frames, size = len(store), store.size
     for video in videos.values():
         check_frames(video, num_frames, size, f"cut it to match {truth}")
+    scale = min(1, max(1 / DETECTION_SCALE, _FEWEST_ROWS / size[0]))
+    working = round(scale * size[0]), round(scale * size[1])
     generated = {
-        name: detected_frames(video, size=size, compute=compute) for name, video in videos.items()
+        name: detected_frames(video, size=working, compute=compute)
+        for name, video in videos.items()
     }
-    real = detected_frames(truth, size=size, compute=compute)
+    real = detected_frames(truth, size=working, compute=compute)
     posed = {**generated, _TRUTH: real}
     background = person_regions(real.keypoints)
     metrics = streaming_metrics(posed, real=_TRUTH, background=background, training=None)

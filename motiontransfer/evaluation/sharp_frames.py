@@ -1,10 +1,11 @@
-"""Sharp frames: in how many a face or a hand is as sharp as the target's own sharp ones.
+"""Sharp frames: of the faces and hands to be shown, how many are as sharp as the target's own.
 
 Films are blurred where a person moves, and a network trained on them blurs more. Neither L1 nor
-SSIM minds. Sharpness is the mean absolute Laplacian inside the hull of the joints, at one size for
-all. An open hand has more edges than a fist, so each is compared with the film's frames in the most
-similar poses, of which the sharpest fifth sets the measure. A face has as many in most poses, and
-in some a film has none but blurred ones: it is compared with the more similar half of the film.
+SSIM minds. What the result should show and no detector finds is not sharp. Sharpness is the mean
+absolute Laplacian inside the hull of the joints, at one size for all. An open hand has more edges
+than a fist, so each is compared with the film's frames in the most similar poses, of which the
+sharpest fifth sets the measure. A face has as many in most poses, and in some a film has none but
+blurred ones: it is compared with the more similar half of the film.
 
 Noise and garbage have steep edges, too, and a detector finds a face in them. So a face that is
 like none of the film's in such a pose is not sharp. Hands in alike poses look too different for
@@ -30,7 +31,7 @@ from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import detection_frames
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import enclosing_box
+from motiontransfer.video.geometry import Box, enclosing_box
 
 _GROUPS = {"face": ("face",), "hands": ("left_hand", "right_hand")}
 _SIDE_PX = 64  # of the box in which a face or a hand is measured
@@ -43,7 +44,7 @@ _NUM_ALIKE = 20  # frames of the film to compare with
 _SHARP_QUANTILE = 0.8  # over them
 _AS_SHARP = 0.7  # of that quantile: differences that nobody sees
 _RESEMBLES = 0.5  # correlation of looks: a film's own faces have 0.6; noise, walls, blocks less
-_LEAST_NORM = 1e-3  # of looks, levels: none
+_LEAST_NORM, _LEAST_SHARPNESS = 1e-3, 1e-3  # of what is flat, in levels
 _BLURRED = 0.45  # of it: features are smeared
 _RARELY = 0.05  # share of a film up to which what seems blurred is a rare pose
 
@@ -92,30 +93,38 @@ def detection_size(
 
 
 def sharp_frames(
-    video: PosedFrames, films: Sequence[PosedFrames], *, system: str
+    video: PosedFrames, films: Sequence[PosedFrames], *, intended: Keypoints, system: str
 ) -> tuple[dict[MetricKey, RatioMetric], dict[MetricKey, Value]]:
     """Share of the faces and hands that are as sharp as those of the films: a video's, the films'.
 
     Args:
         video: in the films' size, so that it has no more detail than they.
+        intended: the poses that the video should show; those large enough count.
     """
     of_films = [_measured(film, "measure the film's sharpness") for film in films]
+    of_video = _measured(video, "measure sharpness")
+    intended = intended.resized(video.keypoints.image_size)
     scores, shares = {}, {}
-    for region, parts in _measured(video, "measure sharpness").items():
+    for region in _regions(intended):
+        groups = _GROUPS[region]
+        expected = np.stack([_are_large(intended, group) for group in groups])
         of_region = [found[region] for found in of_films if region in found]
-        if not of_region:
+        if not (of_region and expected.any()):
             continue
         film = _Parts(*map(np.concatenate, zip(*of_region, strict=True)))
         key = MetricKey("sharp_frames", region, system)
-        num_frames = len(video.frames)
         count = max(_NUM_ALIKE, len(film.frame) // 2) if region == "face" else _NUM_ALIKE
-        alike = _alike_in(film, parts, count=count)
-        is_sharp = _relative(parts, film, alike) >= _AS_SHARP
-        if region == "face":
-            is_sharp &= _resemblance(parts, film, alike) >= _RESEMBLES
+        sharp = np.zeros_like(expected)
+        if (parts := of_video.get(region)) is not None:
+            alike = _alike_in(film, parts, count=count)
+            is_sharp = _relative(parts, film, alike) >= _AS_SHARP
+            if region == "face":
+                is_sharp &= _resemblance(parts, film, alike) >= _RESEMBLES
+            rows = [groups.index(group) for group in parts.group[is_sharp]]
+            sharp[rows, parts.frame[is_sharp]] = True
         scores[key] = RatioMetric(
-            total=np.bincount(parts.frame, is_sharp.astype(float), num_frames),
-            weight=np.bincount(parts.frame, minlength=num_frames).astype(float),
+            total=(sharp & expected).sum(axis=0, dtype=float),
+            weight=expected.sum(axis=0, dtype=float),
         )
         own = _alike_in(film, film, count=count)
         share = float((_relative(film, film, own) >= _AS_SHARP).mean())
@@ -170,40 +179,32 @@ def _most_alike(
 def _relative(
     parts: _Parts, film: _Parts, alike: Sequence[Int64[np.ndarray, " _"]]
 ) -> Float64[np.ndarray, " parts"]:
-    """Sharpness relative to the film's; infinite where the film has nothing to compare with."""
-    of_film = (
-        float(np.quantile(film.sharpness[others], _SHARP_QUANTILE)) if len(others) else 0.0
+    """Sharpness relative to the film's; NaN where the film has nothing to compare with."""
+    of_film = [
+        np.quantile(film.sharpness[others], _SHARP_QUANTILE) if len(others) else np.nan
         for others in alike
-    )
-    pairs = zip(parts.sharpness, of_film, strict=True)
-    return np.array([float(own) / sharp if sharp else np.inf for own, sharp in pairs])
+    ]
+    return parts.sharpness / np.maximum(of_film, _LEAST_SHARPNESS)
 
 
 def _resemblance(
     parts: _Parts, film: _Parts, alike: Sequence[Int64[np.ndarray, " _"]]
 ) -> Float64[np.ndarray, " parts"]:
-    """Correlation with the film's most similar; infinite where it has nothing to compare with."""
+    """Correlation with the film's most similar; NaN where it has nothing to compare with."""
     pairs = zip(parts.looks, alike, strict=True)
-    found = [
-        (film.looks[others] @ looks).max() if len(others) else np.inf for looks, others in pairs
-    ]
-    return np.array(found, np.float64)
+    return np.array([max(film.looks[others] @ looks, default=np.nan) for looks, others in pairs])
 
 
 def _measured(video: PosedFrames, label: str) -> dict[str, _Parts]:
     """The faces and hands of a video that are large enough; regions that its detector knows."""
     poses = video.keypoints
-    known = dict(poses.skeleton.groups)
-    rows: dict[str, list[tuple]] = {
-        region: [] for region, groups in _GROUPS.items() if known.keys() >= set(groups)
-    }
+    rows: dict[str, list[tuple]] = {region: [] for region in _regions(poses)}
     frames = read_frames(video.frames, poses.image_size)
     for index, frame in enumerate(track(frames, label, total=len(video.frames))):
         for region, of_region in rows.items():
             for group in _GROUPS[region]:
                 points, found = _joints(poses, group, index)
-                seen = _seen(frame, points[found]) if found.sum() >= _FEWEST_JOINTS else None
-                if seen is not None:
+                if (seen := _seen(frame, points[found])) is not None:
                     shape = _shape(points, found, is_mirrored=group == "right_hand")
                     of_region.append((index, group, shape, found, *seen))
     return {
@@ -211,6 +212,18 @@ def _measured(video: PosedFrames, label: str) -> dict[str, _Parts]:
         for region, of_region in rows.items()
         if of_region
     }
+
+
+def _regions(poses: Keypoints) -> list[str]:
+    """Those that the detector knows."""
+    known = dict(poses.skeleton.groups)
+    return [region for region, groups in _GROUPS.items() if known.keys() >= set(groups)]
+
+
+def _are_large(poses: Keypoints, group: str) -> Bool[np.ndarray, " frames"]:
+    """In which frames a face or a hand is large enough to show something."""
+    every = (_joints(poses, group, index) for index in range(poses.num_frames))
+    return np.array([_box(points[found], poses.image_size) is not None for points, found in every])
 
 
 def _joints(
@@ -232,16 +245,24 @@ def _shape(
     return shape / np.sqrt(np.square(np.abs(shape[found])).mean())
 
 
+def _box(points: Float32[np.ndarray, "joints 2"], image_size: tuple[int, int]) -> Box | None:
+    """Box of a face or a hand; None if joints are too few, or it is too small."""
+    if len(points) < _FEWEST_JOINTS:
+        return None
+    box = enclosing_box(points, margin=0.0, image_size=image_size)
+    if box is None or min(box[2] - box[0], box[3] - box[1]) < _SMALLEST_PX:
+        return None
+    return box
+
+
 def _seen(
     frame: Frame, points: Float32[np.ndarray, "joints 2"]
 ) -> tuple[float, Float32[np.ndarray, " pixels"]] | None:
     """Mean absolute Laplacian inside the hull of the points, and looks; None if it is too small."""
-    box = enclosing_box(points, margin=0.0, image_size=frame.shape[:2])
+    box = _box(points, frame.shape[:2])
     if box is None:
         return None
     x0, y0, x1, y1 = box
-    if min(x1 - x0, y1 - y0) < _SMALLEST_PX:
-        return None
     low, zoom = np.array((x0, y0)), _SIDE_PX / np.array((x1 - x0, y1 - y0))
     cut = np.ascontiguousarray(frame[y0:y1, x0:x1])
     gray = cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY).astype(np.float32)

@@ -9,6 +9,7 @@ import yaml
 from motiontransfer.core.errors import FILMS_FILE, ParamsError
 from motiontransfer.core.params import (
     PARAMS_FILE,
+    SHIPPED_FILE,
     Guide,
     Transfer,
     flattened,
@@ -32,9 +33,6 @@ from motiontransfer.project.params_editing import (
 PRESETS_FOLDER = Path("presets")
 DEFAULT = "default"
 """The preset that is params.yaml as it is shipped."""
-
-SHIPPED_FILE = Path(__file__).with_name("params.yaml")
-"""A copy of the project's params.yaml, from which presets are differences."""
 
 
 class Change(NamedTuple):

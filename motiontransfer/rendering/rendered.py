@@ -15,7 +15,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.device import Precision
 from motiontransfer.core.errors import MissingFileError, VideoError, one_line
 from motiontransfer.core.parallel import in_thread
-from motiontransfer.core.params import Section
+from motiontransfer.core.params import Idle, Section
 from motiontransfer.core.storage import (
     read_checked_json,
     replacing_folder,
@@ -49,12 +49,9 @@ class RenderParams(Section):
     provenance: Literal["c2pa", "none"]
     visible_label: VisibleLabel
 
-    def conflicts(self) -> Iterator[str]:
-        if self.face == "none" and self.face_blending != "feather":
-            yield (
-                "face_blending: has no effect where face is none; expected feather, got "
-                f"{self.face_blending}"
-            )
+    def idle(self) -> Iterator[Idle]:
+        if self.face == "none":
+            yield Idle("face_blending", "face is none")
 
 
 _DESCRIPTION_FILE = "rendered.json"

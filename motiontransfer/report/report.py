@@ -207,7 +207,7 @@ def frame_errors(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], l
     likeness = found.per_frame.get(MetricKey("likeness", "person", OURS, "truth"))
     if likeness is not None:
         return -likeness, [f"likeness {value:.2f}" for value in likeness]
-    distance = found.per_frame[MetricKey("pose_distance_px", "all", OURS, "detection")]
+    distance = found.per_frame[MetricKey("pose_error_px", "all", OURS, "detection")]
     missed = found.per_frame[MetricKey("missed_detections", "body", OURS, "detection")]
     texts = [
         "no body" if gone else f"{px:.1f} px" for gone, px in zip(missed > 0, distance, strict=True)

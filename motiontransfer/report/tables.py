@@ -4,6 +4,7 @@ A table has a section of the measurements, a row a metric and a column a system;
 another. A chart has a curve a system, over frames.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import starmap
@@ -16,6 +17,7 @@ from motiontransfer.evaluation.measurements import (
     FRAMES,
     HEADLINES,
     METRICS,
+    NOISE,
     OURS,
     Better,
     Curves,
@@ -40,6 +42,7 @@ _NAMES = {
     "nearest_neighbours": "nearest neighbors",
     "previous_real_frame": "previous real frame",
     "ceiling": "ceiling: the real frame half a pixel aside",
+    "noise": "noise: deviation over seeds of the demo",
     "truth": "ground truth",
     "film": "the film itself",
     "frame": "whole frame",
@@ -47,14 +50,19 @@ _NAMES = {
     "all": "all joints",
 }
 _POSES_OF = {"detection": "intended pose", "truth": "ground truth"}
-_REFERENCES = frozenset({"truth", "film", "source", "real", "previous_real_frame", "ceiling"})
-"""Systems that show real frames, and are not ranked."""
+_REFERENCES = frozenset(
+    {"truth", "film", "source", "real", "previous_real_frame", "ceiling", NOISE}
+)
+"""What is not ranked: systems that show real frames, and noise."""
+
+_BEYOND_NOISE = 4
+"""Noises by which two runs differ to count: by chance one in 200 metrics does."""
 
 _NUM_TILES = 4
 _DASH = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
 
-Verdict = Literal["better", "worse", "same", "changed", "only before", "only after"]
+Verdict = Literal["better", "worse", "same", "within noise", "changed", "only before", "only after"]
 
 
 class Cell(NamedTuple):
@@ -101,8 +109,6 @@ class MetricDifference(NamedTuple):
     change: str
     """After minus before, with its sign."""
     verdict: Verdict
-    intervals_overlap: bool
-    """True if the change may not be significant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +192,17 @@ def systems_of(items: Iterable[Measurement]) -> tuple[str, ...]:
 def metric_differences(
     before: Measurements, after: Measurements
 ) -> dict[str, tuple[MetricDifference, ...]]:
-    """Title of a section -> differences of ours, in the order of the newer run."""
+    """Title of a section -> differences of ours, in the order of the newer run.
+
+    What differs by less than its noise is no difference; where that is unknown, what has intervals
+    that overlap.
+    """
+    noise = {
+        item.key.of_any_system: item.value
+        for found in (before, after)
+        for item in found.summary
+        if item.key.system == NOISE
+    }
     old, new = (
         {
             item.key.of_any_system: item
@@ -197,14 +213,16 @@ def metric_differences(
     )
     differences: dict[str, list[MetricDifference]] = {}
     for key in dict.fromkeys([*new, *old]):
-        difference = _difference(old.get(key), new.get(key))
+        difference = _difference(old.get(key), new.get(key), noise=noise.get(key))
         differences.setdefault(_TITLES[key.section], []).append(difference)
     return {title: tuple(items) for title, items in differences.items()}
 
 
-def verdict_of(before: float, after: float, better: Better) -> Verdict:
+def verdict_of(before: float, after: float, better: Better, *, noise: float = 0.0) -> Verdict:
     if before == after:
         return "same"
+    if abs(after - before) <= _BEYOND_NOISE * noise:
+        return "within noise"
     if better == "unknown":
         return "changed"
     change = _cost(after, better) - _cost(before, better)
@@ -286,20 +304,22 @@ def _cell(item: Measurement, *, best: bool, digits: int = 4) -> Cell:
     )
 
 
-def _difference(old: Measurement | None, new: Measurement | None) -> MetricDifference:
+def _difference(
+    old: Measurement | None, new: Measurement | None, *, noise: float | None
+) -> MetricDifference:
     one = new or old
     assert one is not None
     metric = METRICS[one.key.metric]
     heading, label = _heading_and_label(one)
     verdict: Verdict = "only after" if old is None else "only before"
-    change, overlap = "", False
+    change = ""
     if old is not None and new is not None and old.value is not None and new.value is not None:
-        verdict = verdict_of(old.value, new.value, metric.better)
         difference = new.value - old.value
         change = "0" if difference == 0 else f"{difference:+.3g}".replace("-", _MINUS)
-        if difference and old.interval and new.interval:
+        if noise is None and old.interval and new.interval:
             lows, highs = zip(old.interval, new.interval, strict=True)
-            overlap = max(lows) <= min(highs)
+            noise = math.inf if max(lows) <= min(highs) else 0.0
+        verdict = verdict_of(old.value, new.value, metric.better, noise=noise or 0.0)
     return MetricDifference(
         label=f"{heading}: {label}" if heading else label,
         metric=metric,
@@ -307,7 +327,6 @@ def _difference(old: Measurement | None, new: Measurement | None) -> MetricDiffe
         after=number_text(new.value) if new and new.value is not None else "",
         change=change,
         verdict=verdict,
-        intervals_overlap=overlap,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from motiontransfer.core.params import Section
+from motiontransfer.core.params import Idle, Section
 from motiontransfer.retargeting.normalization import MODES, Centering
 from motiontransfer.retargeting.unfilmed_sides import UnfilmedSides
 
@@ -39,10 +39,14 @@ class NormalizationParams(Section):
     smoothing_frames: int = Field(ge=1)
     unfilmed_sides: UnfilmedSides
 
+    def idle(self) -> Iterator[Idle]:
+        if not MODES[self.mode].uses_floor:
+            yield Idle("centering", f"mode is {self.mode}", None)
+        if self.smoothing == "none":
+            yield Idle("smoothing_frames", "smoothing is none")
+
     def conflicts(self) -> Iterator[str]:
-        expected = "median or image" if MODES[self.mode].uses_floor else "null"
-        if (self.centering is None) != (expected == "null"):
-            got = self.centering or "null"
-            yield f"centering: expected {expected} with mode {self.mode}, got {got}"
+        if self.centering is None and MODES[self.mode].uses_floor:
+            yield f"centering: expected median or image with mode {self.mode}, got null"
         if self.smoothing_frames % 2 == 0:
             yield f"smoothing_frames: expected an odd number, got {self.smoothing_frames}"

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from motiontransfer.core.device import Precision
-from motiontransfer.core.errors import ParamsError
-from motiontransfer.core.params import PARAMS_FILE, Section, load_section
+from motiontransfer.core.params import Idle, Section, load_section
 from motiontransfer.models.choices import (
     BACKGROUNDS,
     Architecture,
@@ -168,15 +167,6 @@ class FaceCycleConfig(GanConfig):
     pool_size: int = Field(ge=0)
 
 
-def check_perceptual(section: str, *, weight: float, file: Path | None) -> None:
-    """Check that a weights file is only given for a loss with a weight."""
-    if weight == 0 and file is not None:
-        raise ParamsError(
-            f"{PARAMS_FILE}: {section}.perceptual_file: has no effect where perceptual_weight is "
-            f"0; expected null, got {file}"
-        )
-
-
 class TrainGanParams(TrainingParams, PoseGanConfig):
     steps: int = Field(ge=1)
     pose_encoding: Encoding
@@ -194,40 +184,29 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
     frame_discriminator: bool
     perceptual_file: Path | None
 
+    def idle(self) -> Iterator[Idle]:
+        if not BACKGROUNDS[self.background].has_image:
+            why = f"background is {self.background}, without an image of it"
+            yield Idle("viewport", why, "frame")
+            yield Idle("texture", why, "none")
+        if self.texture == "none":
+            yield Idle("part_dropout", "texture is none", 0.0)
+        if self.window_frames == 1:
+            yield Idle("previous_frame", "window_frames is 1", "none")
+            yield Idle("frame_discriminator", "window_frames is 1", False)
+        if self.architecture != "local":
+            yield Idle("global_only_fraction", "architecture is not local", 0.0)
+        other_style = "line_width_px" if self.pose_encoding == "heatmaps" else "heatmap_sigma_px"
+        yield Idle(other_style, f"pose_encoding is {self.pose_encoding}")
+        if self.l1_weight == 0:
+            yield Idle("foreground_l1_weight", "l1_weight is 0", 1.0)
+        if self.foreground_l1_weight == 1:
+            yield Idle("foreground_radius_px", "foreground_l1_weight is 1")
+        if self.perceptual_weight == 0:
+            yield Idle("perceptual_file", "perceptual_weight is 0")
+
     def conflicts(self) -> Iterator[str]:
-        """Settings without effect, and networks that lack what they need."""
-        if self.window_frames == 1 and self.previous_frame != "none":
-            yield (
-                "window_frames: windows of 1 have no previous frame to condition on; set it to 2, "
-                "or train_gan.previous_frame to none"
-            )
-        if self.window_frames == 1 and self.frame_discriminator:
-            yield (
-                "frame_discriminator: windows of 1 are judged frame by frame anyway; expected "
-                "false, got true"
-            )
-        has_background_image = BACKGROUNDS[self.background].has_image
-        if self.viewport == "person" and not has_background_image:
-            yield (
-                "viewport: person needs a background image around it; set train_gan.background to "
-                "plate, or train_gan.viewport to frame"
-            )
-        if self.texture == "puppet" and not has_background_image:
-            yield (
-                "texture: puppet needs a background image to segment the person; set "
-                "train_gan.background to plate, or train_gan.texture to none"
-            )
-        if self.texture == "none" and self.part_dropout > 0:
-            yield (
-                "part_dropout: has no effect where texture is none; expected 0, got "
-                f"{self.part_dropout}"
-            )
         if self.global_only_fraction > 0:
-            if self.architecture != "local":
-                yield (
-                    "global_only_fraction: has no effect where architecture is not local; "
-                    f"expected 0, got {self.global_only_fraction}"
-                )
             for name in ("steps", "discriminator_scales"):
                 if (value := getattr(self, name)) < 2:
                     yield (
@@ -235,7 +214,6 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
                         "the global generator's training and one for the whole one's, got "
                         f"{value}"
                     )
-        check_perceptual("train_gan", weight=self.perceptual_weight, file=self.perceptual_file)
 
 
 class TrainFaceGanParams(TrainingParams, FaceGanConfig):
@@ -247,8 +225,11 @@ class TrainFaceGanParams(TrainingParams, FaceGanConfig):
     def conflicts(self) -> Iterator[str]:
         """Settings that do not go with those of `train_gan`."""
         main = load_section(TrainGanParams, "train_gan")
-        weight = perceptual_weight(self, main)
-        check_perceptual("train_face_gan", weight=weight, file=self.perceptual_file)
+        if self.perceptual_file is not None and perceptual_weight(self, main) == 0:
+            yield (
+                "perceptual_file: has no effect where perceptual_weight is 0; expected null, got "
+                f"{self.perceptual_file}"
+            )
         is_corrected = self.previous_frame == "corrected"
         has_full_frame = self.full_frame_weight > 0
         if is_corrected and main.previous_frame == "none":

@@ -7,7 +7,6 @@ from pathlib import Path
 from motiontransfer.core import layout
 from motiontransfer.core.storage import write_json
 
-_COMPARED = ("steps", "planned_steps", "auc")
 _TIMES = ("minutes", "own_minutes", "steps_per_second", "loader_share")
 
 
@@ -18,8 +17,6 @@ class RunPaths:
     logs: Path
     counts: Path
     """All that a training counted."""
-    metrics: Path
-    """The few numbers of it that DVC compares."""
     times: Path
     """How long it took, which is no output: the same run has the same outputs on each machine."""
 
@@ -31,15 +28,10 @@ class RunPaths:
             models=models,
             logs=logs,
             counts=layout.counts_file(stage, name),
-            metrics=layout.metrics_file(stage, name),
             times=layout.times_file(stage, name),
         )
 
     def write_counts(self, counts: Mapping[str, object]) -> None:
         others = {key: number for key, number in counts.items() if key not in _TIMES}
         write_json(self.counts, others)
-        self.write_metrics(counts)
-
-    def write_metrics(self, counts: Mapping[str, object]) -> None:
-        for path, keys in ((self.metrics, _COMPARED), (self.times, _TIMES)):
-            write_json(path, {key: counts[key] for key in keys if key in counts})
+        write_json(self.times, {key: counts[key] for key in _TIMES if key in counts})

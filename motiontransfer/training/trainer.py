@@ -189,7 +189,6 @@ def fit(
             if live is not None:
                 if logged:
                     log_losses(live, done, values)
-                    paths.write_metrics(replace(times, planned_steps=schedule.steps).metrics)
                 note = "".join(f", {name} {value:.3g}" for name, value in values.items())
                 slowdown = times.minutes / minutes if minutes else 1.0
                 seconds_left = slowdown * schedule.seconds_left(minutes)

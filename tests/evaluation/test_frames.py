@@ -8,6 +8,7 @@ from motiontransfer.evaluation.frames import (
     PosedFrames,
     all_regions,
     check_frames,
+    moved,
     read_frames,
     training_frames,
 )
@@ -50,7 +51,7 @@ def test_a_larger_video_of_the_same_shape_is_reduced(tmp_path):
 
 
 def test_frames_are_moved_with_their_keypoints(tmp_path):
-    """A whole pixel keeps every level, half a one is the mean of four; the edge is repeated."""
+    """A whole pixel keeps every level, half a one the edges; what is beside is repeated."""
     keypoints = figure([(30, 30)] * 2)
     path = film(tmp_path / "film.mkv", keypoints, draw=blocks)
     shifts = np.array([[3.0, -2.0], [0.5, 0.5]])
@@ -59,8 +60,8 @@ def test_frames_are_moved_with_their_keypoints(tmp_path):
     real = blocks(keypoints, 0).astype(float)
     np.testing.assert_array_equal(whole[:-2, 3:], real[2:, :-3])
     np.testing.assert_array_equal(whole[:-2, :3], np.repeat(real[2:, :1], 3, axis=1))
-    mean = (real[1:, 1:] + real[1:, :-1] + real[:-1, 1:] + real[:-1, :-1]) / 4
-    assert np.abs(half[1:, 1:] - mean).max() <= 0.5
+    again = moved(half, np.array([-0.5, -0.5]))
+    assert np.abs(again[2:-2, 2:-2] - real[2:-2, 2:-2]).mean() < 1
     hip = HOLISTIC.index("left_hip")
     by = posed.keypoints.points[:, hip] - keypoints.points[:, hip]
     np.testing.assert_array_equal(by, shifts)
@@ -69,16 +70,19 @@ def test_frames_are_moved_with_their_keypoints(tmp_path):
     assert posed.part([1]).shifts.tolist() == [[0.5, 0.5]]
 
 
-def test_frames_that_have_no_more_pixels_are_enlarged(tmp_path):
-    keypoints = figure([(30, 30)], size=(64, 48))
+def test_frames_are_moved_in_the_size_in_which_they_were_and_then_reduced(tmp_path):
+    keypoints, hip = figure([(30, 30)], size=(128, 96)), HOLISTIC.index("left_hip")
     path = film(tmp_path / "film.mkv", keypoints, draw=blocks)
     posed = PosedFrames(frames=[(path, 0)], keypoints=keypoints)
-    (large,) = posed.at((128, 96), is_enlarged=True).read()
-    small = large.reshape(64, 2, 48, 2, 3).mean(axis=(1, 3))
-    assert large.shape == (128, 96, 3)
-    assert np.abs(small - blocks(keypoints, 0)).mean() < 1.5
+    (large,) = posed.moved(np.array([[1.0, 0.0]])).read()
+    aside = posed.moved(np.array([[1.0, 0.0]])).at((64, 48))
+    (small,) = aside.read()
+    expected = large.reshape(64, 2, 48, 2, 3).mean(axis=(1, 3))
+    assert np.abs(small - expected).max() < 1
+    half = (aside.keypoints.points - posed.at((64, 48)).keypoints.points)[0, hip]
+    assert half.tolist() == [0.5, 0.0]
     with pytest.raises(VideoError, match=r"film\.mkv"):
-        next(posed.at((128, 96)).read())
+        next(posed.at((256, 192)).read())
 
 
 def test_clips_follow_each_other_and_frames_are_chosen():

@@ -12,7 +12,7 @@ from tests.evaluation.conftest import ratio_of
 @pytest.fixture
 def found():
     scores = {
-        MetricKey("pose_distance_px", "all", "ours", "detection"): [1.0, 3.0],
+        MetricKey("pose_error_px", "all", "ours", "detection"): [1.0, 3.0],
         MetricKey("missed_detections", "body", "ours", "detection"): [0.0, 1.0],
         MetricKey("warping_error", "", "ours", "temporal"): [np.nan, 0.5],
         MetricKey("ssim", "face", "ours", "truth"): [np.nan, np.nan],
@@ -34,14 +34,12 @@ def test_metrics_json_is_a_pivot(found):
             "skipped_frames": {"face": {"not_detected": 1}},
             "ours": {"face": {"ssim": None}},
         },
-        "detection": {
-            "ours": {"pose_distance_px": {"all": 2.0}, "missed_detections": {"body": 0.5}}
-        },
+        "detection": {"ours": {"pose_error_px": {"all": 2.0}, "missed_detections": {"body": 0.5}}},
         "temporal": {"warping_error": {"ours": 0.5}},
         "trace": {"ours": 0.1235},
     }
     intervals = module.nested(found, lambda one: one.interval)
-    assert intervals["detection"]["ours"]["pose_distance_px"]["all"] == (1, 3)
+    assert intervals["detection"]["ours"]["pose_error_px"]["all"] == (1, 3)
     assert intervals["truth"]["ours"]["face"]["ssim"] is None
 
 
@@ -51,7 +49,7 @@ def test_the_file_is_tidy_and_is_read_back_whole(found, tmp_path):
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
     table = pd.read_parquet(tmp_path / "one.parquet")
     assert " ".join(table) == "metric region system section frame value low high note"
-    distance = table[(table["metric"] == "pose_distance_px") & table["frame"].notna()]
+    distance = table[(table["metric"] == "pose_error_px") & table["frame"].notna()]
     assert distance[["frame", "value"]].to_numpy().tolist() == [[0, 1], [1, 3]]
     again = module.read_measurements(tmp_path / "one.parquet")
     assert again.summary == found.summary
@@ -63,7 +61,7 @@ def test_the_file_is_tidy_and_is_read_back_whole(found, tmp_path):
 
 
 def test_curves_begin_with_the_headline_metrics(found):
-    assert next(iter(found.curves())) == MetricKey("pose_distance_px", "all", "", "detection")
+    assert next(iter(found.curves())) == MetricKey("pose_error_px", "all", "", "detection")
     assert {key.metric for key in module.HEADLINES} <= module.METRICS.keys()
     notes = {(one.key.section, one.key.metric): one.note for one in found.summary if one.note}
     assert notes == {("", "lpips"): "no weights", ("truth", "psnr"): "no film"}

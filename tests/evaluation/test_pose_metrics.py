@@ -29,6 +29,8 @@ def shifted(keypoints, joints, right):
 STANDING = figure([(32, 36)] * 4)
 FACELESS = without(STANDING, FACE)
 BOTH_HANDS = with_joint(STANDING, "right_hand_wrist")
+ASIDE = figure([(32 + 1.8, 36 + 2.4)] * 4)
+FARTHEST = 4.2  # a tenth of the body, which is 42 pixels high
 
 
 def scores(result, reference, metric):
@@ -54,22 +56,38 @@ def test_the_offset_is_the_bodys_median_in_whole_pixels():
     ("result", "reference", "expected"),
     [
         (STANDING, STANDING, ALL_ZERO),
-        (figure([(35, 40)] * 4), STANDING, dict.fromkeys(ALL_ZERO, 5)),
+        (ASIDE, STANDING, dict.fromkeys(ALL_ZERO, 3)),
         # `all` is the mean over the 13 joints of all groups
-        (shifted(STANDING, HAND, 13), STANDING, {**ALL_ZERO, "hands": 13, "all": 2 * 13 / 13}),
-        (FACELESS, STANDING, {**ALL_ZERO, "face": None}),
+        (shifted(STANDING, HAND, 4), STANDING, {**ALL_ZERO, "hands": 4, "all": 2 * 4 / 13}),
         (STANDING, FACELESS, {**ALL_ZERO, "face": None}),
     ],
 )
-def test_distance_is_a_mean_over_joints_that_both_have(result, reference, expected):
-    assert means(result, reference, "pose_distance_px") == pytest.approx(expected)
+def test_distance_is_a_mean_over_joints_that_the_reference_has(result, reference, expected):
+    assert means(result, reference, "pose_distance_px") == pytest.approx(expected, abs=1e-5)
 
 
-def test_joints_missing_on_either_side_have_no_weight_in_the_distance():
-    other = without(figure([(35, 40)] * 4), ["nose"], [0, 1])
-    for result, reference in ((other, STANDING), (STANDING, other)):
-        body = scores(result, reference, "pose_distance_px")["body"]
-        assert (body.mean(), body.weight.tolist()) == (5, [6, 6, 7, 7])
+@pytest.mark.parametrize(
+    "result", [without(STANDING, HAND), shifted(STANDING, HAND, 5), shifted(STANDING, HAND, 50)]
+)
+def test_a_joint_that_is_missing_counts_as_one_that_is_elsewhere(result):
+    expected = {**ALL_ZERO, "hands": FARTHEST, "all": 2 * FARTHEST / 13}
+    assert means(result, STANDING, "pose_distance_px") == pytest.approx(expected)
+
+
+def test_no_metric_gains_where_joints_are_missing():
+    whole = pose_scores(ASIDE, STANDING, system="ours")
+    for joints in (["nose"], FACE, HAND, HAND[:1], STANDING.skeleton.joints):
+        for frames in ([0, 1], range(4)):
+            less = pose_scores(without(ASIDE, joints, frames), STANDING, system="ours")
+            for key, score in whole.items():
+                assert less[key].mean() >= score.mean() - 1e-9, key
+                assert less[key].weight.tolist() == score.weight.tolist(), key
+
+
+def test_joints_that_the_reference_lacks_have_no_weight_in_the_distance():
+    body = scores(ASIDE, without(STANDING, ["nose"], [0, 1]), "pose_distance_px")["body"]
+    assert body.mean() == pytest.approx(3)
+    assert body.weight.tolist() == [6, 6, 7, 7]
 
 
 @pytest.mark.parametrize(

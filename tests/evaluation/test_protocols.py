@@ -262,19 +262,23 @@ def frozen(tmp_path_factory):
 def test_both_systems_are_compared_with_the_intended_pose_and_the_ground_truth(with_truth):
     metrics = with_truth.metrics
     assert metrics["frames"] == 6
-    assert metrics["detection"]["ours"]["pose_distance_px"]["all"] == 0
-    assert metrics["detection"]["nearest_neighbours"]["pose_distance_px"]["all"] > 1
-    assert (with_truth.per_frame["detection_ours_pose_distance_px_all"] == 0).all()
+    assert metrics["detection"]["ours"]["pose_error_px"]["all"] == 0
+    assert metrics["detection"]["nearest_neighbours"]["pose_error_px"]["all"] > 1
+    assert (with_truth.per_frame["detection_ours_pose_error_px_all"] == 0).all()
     assert metrics["truth"]["nearest_neighbours"]["face"]["lpips"] == 0.5
     assert with_truth.notes["identity"] == "why"
 
 
 def test_where_somebody_stands_does_not_count(with_truth):
-    """A pixel aside is the room alone, a ramp of two levels a pixel; whole frames stay in place."""
+    """A pixel aside is the room alone, a ramp of two levels a pixel; whole frames stay in place.
+
+    A patch half of which is a hand, 30 levels from the room, has (28 * 30 / 2 + 58.5) /
+    (30 * 30 / 2 + 58.5) = 0.94 where the room is two levels nearer; most patches have no edge.
+    """
     truth = with_truth.metrics["truth"]
     for system in ("ours", "nearest_neighbours"):
         assert truth[system]["pose_distance_px"]["all"] == 0
-        assert truth[system]["hands"]["likeness"] > 0.99
+        assert truth[system]["hands"]["likeness"] > 0.95
     assert 0 < truth["ours"]["person"]["l1"] <= 2 < truth["ours"]["frame"]["l1"]
 
 
@@ -290,20 +294,19 @@ def test_the_ceiling_is_the_truth_half_a_pixel_aside(with_truth, metrics):
     ("heights", "size"),
     [((300, 400), (256, 192)), ((300, 180), (180, 135)), ((129, 300), (128, 96))],
 )
-def test_images_are_compared_as_large_as_all_are_up_to_the_detectors_size(heights, size, tmp_path):
+def test_images_are_moved_as_large_as_all_are_up_to_the_detectors_size(heights, size, tmp_path):
     posed = {}
     for name, height in zip(("truth", "ours"), heights, strict=True):
         path = film(tmp_path / f"{name}.mkv", [np.zeros((height, 96, 3), np.uint8)])
         posed[name] = PosedFrames(frames=[(path, 0)], keypoints=figure([(9, 9)], size=(128, 96)))
     posed["nearest_neighbours"] = replace(posed["ours"], frames=[(tmp_path / "absent.mkv", 0)])
-    assert protocols._size_of_images(posed, (128, 96)) == size
+    assert protocols._size_of_detection(posed, (128, 96)) == size
 
 
 def test_without_ground_truth_pose_and_temporal_metrics_remain(frozen):
     assert set(frozen.metrics) == {"frames", "detection", "temporal", "identity"}
     ours = frozen.metrics["detection"]["ours"]
     assert ours["missed_detections"] == {"body": 0, "hands": 1, "face": 0}
-    assert ours["body_found"] == 1
     assert (frozen.per_frame["detection_ours_missed_detections_hands"] == 1).all()
     assert not any("ssim" in name for name in frozen.per_frame)
 

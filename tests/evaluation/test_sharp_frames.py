@@ -42,25 +42,43 @@ def posed(path, frames, *, group="face", flat=(), mirrored=False, radius=30):
     return PosedFrames(frames=[(path, index) for index in range(len(frames))], keypoints=keypoints)
 
 
+def measured(video, films, *, intended=None):
+    """Where nothing else is said, the video shows what it should."""
+    intended = video.keypoints if intended is None else intended
+    return sharp_frames(video, films, intended=intended, system="ours")
+
+
 def test_a_frame_is_sharp_where_its_face_is_as_sharp_as_the_films_sharp_ones(tmp_path):
     original = posed(tmp_path / "film.mkv", [SHARP, BLURRED] * 15)
     video = posed(tmp_path / "video.mkv", [SHARP, BLURRED, SHARP, SHARP])
     video = replace(video, keypoints=lost(video.keypoints, "face", [3]))
-    scores, of_film = sharp_frames(video, [original], system="ours")
-    assert list(scores) == [FACE]  # there are no hands
+    scores, of_film = measured(video, [original])
+    assert list(scores) == [FACE]  # no hands are to be shown
     assert scores[FACE].total.tolist() == [1, 0, 1, 0]
     assert scores[FACE].weight.tolist() == [1, 1, 1, 0]
     assert of_film == {FACE._replace(system="film"): (0.5, None)}
     halves = [original.part(range(15)), original.part(range(15, 30))]
-    again, _ = sharp_frames(video, halves, system="ours")
+    again, _ = measured(video, halves)
     assert again[FACE].total.tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("missing", [[], [1], [0, 1, 2, 3]])
+def test_what_is_to_be_shown_and_not_found_is_not_sharp(tmp_path, missing):
+    for group, key in (("face", FACE), ("left_hand", HANDS)):
+        original = posed(tmp_path / f"film_{group}.mkv", [SHARP] * 9, group=group)
+        video = posed(tmp_path / f"{group}.mkv", [SHARP] * 4, group=group)
+        intended = lost(video.keypoints, group, [2])  # what is shown beside it does not count
+        video = replace(video, keypoints=lost(video.keypoints, group, missing))
+        scores, _ = measured(video, [original], intended=intended)
+        assert scores[key].weight.tolist() == [1, 1, 0, 1]
+        assert scores[key].total.tolist() == [int(at not in (2, *missing)) for at in range(4)]
 
 
 def test_each_pose_is_compared_with_like_poses(tmp_path):
     """Those of few edges are sharp where the film's of that pose have no more."""
     original = posed(tmp_path / "film.mkv", [SHARP, PALE] * 25, flat=range(1, 50, 2))
     video = posed(tmp_path / "video.mkv", [PALE, PALE], flat=[1])
-    scores, of_film = sharp_frames(video, [original], system="ours")
+    scores, of_film = measured(video, [original])
     assert scores[FACE].total.tolist() == [0, 1]
     assert of_film[FACE._replace(system="film")] == (1, None)
 
@@ -73,7 +91,7 @@ def test_a_pose_in_which_a_film_is_always_blurred_makes_hands_sharp_and_no_face(
     frames = [SHARP] * 40 + [BLURRED] * 20
     original = posed(tmp_path / "film.mkv", frames, group=group, flat=range(40, 60))
     video = posed(tmp_path / "video.mkv", [BLURRED], group=group, flat=[0])
-    scores, _ = sharp_frames(video, [original], system="ours")
+    scores, _ = measured(video, [original])
     assert [of.total.tolist() for of in scores.values()] == [[is_sharp]]
 
 
@@ -83,7 +101,7 @@ def test_a_garbled_face_is_not_sharp_however_steep_its_edges(tmp_path):
     for group, expected in (("face", [1, 0, 1]), ("left_hand", [1, 1, 1])):
         original = posed(tmp_path / f"film_{group}.mkv", [SHARP] * 30, group=group)
         video = posed(tmp_path / f"{group}.mkv", [SHARP, GARBLED, mostly], group=group)
-        (scores,) = sharp_frames(video, [original], system="ours")[0].values()
+        (scores,) = measured(video, [original])[0].values()
         assert scores.total.tolist() == expected
 
 
@@ -92,15 +110,15 @@ def test_a_right_hand_is_compared_with_left_ones_in_the_mirror(tmp_path):
     original = posed(tmp_path / "film.mkv", frames, group="left_hand", flat=range(1, 50, 2))
     options = {"group": "right_hand", "flat": [1], "mirrored": True}
     video = posed(tmp_path / "video.mkv", [PALE, PALE], **options)
-    scores, _ = sharp_frames(video, [original], system="ours")
+    scores, _ = measured(video, [original])
     assert scores[HANDS].total.tolist() == [0, 1]
 
 
 def test_what_is_too_small_is_not_measured(tmp_path):
     original = posed(tmp_path / "film.mkv", [SHARP] * 3)
     small = posed(tmp_path / "small.mkv", [SHARP] * 3, radius=3)
-    assert sharp_frames(small, [original], system="ours") == ({}, {})
-    assert sharp_frames(original, [small], system="ours") == ({}, {})
+    assert measured(small, [original]) == ({}, {})
+    assert measured(original, [small]) == ({}, {})
 
 
 @pytest.mark.parametrize(("height", "size"), [(512, (512, 512)), (500, (256, 256))])

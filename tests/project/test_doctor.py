@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from motiontransfer.core.errors import GitError
+from motiontransfer.core.params import SHIPPED_FILE
 from motiontransfer.pipeline.dvc_api import opened
 from motiontransfer.pipeline.git import uncommitted
 from motiontransfer.pipeline.sharing import set_remote
 from motiontransfer.project import doctor
 from motiontransfer.project.doctor import check_all, check_checkpoints, check_locks
 from motiontransfer.project.merging import set_up, settle
-from motiontransfer.project.presets import SHIPPED_FILE
 from motiontransfer.report.compare import Revision
 from tests.command import run_command
 from tests.project.small_project import small_project

@@ -1,7 +1,8 @@
 import pytest
 
 from motiontransfer.core.errors import ParamsError
-from motiontransfer.project.presets import SHIPPED_FILE, Change, apply_preset, with_preset
+from motiontransfer.core.params import SHIPPED_FILE
+from motiontransfer.project.presets import Change, apply_preset, with_preset
 
 PARAMS = """\
 # The only truth.

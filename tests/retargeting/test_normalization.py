@@ -239,17 +239,19 @@ def test_without_feet_the_papers_map_says_which_mode_completes_bodies():
 
 
 @pytest.mark.parametrize(
-    ("mode", "centering"), [("affine", "median"), ("none", "image"), ("limbs", None)]
+    ("mode", "is_refused"), [("affine", False), ("none", False), ("limbs", True)]
 )
-def test_a_centering_without_effect_is_refused(mode, centering):
+def test_where_a_floor_is_used_centering_is_needed(mode, is_refused):
     others = {
         "path": "fit",
         "smoothing": "none",
         "smoothing_frames": 7,
         "unfilmed_sides": "face_camera",
     }
-    with pytest.raises(ParamsError, match=r"normalization\.centering: "):
-        NormalizationParams(mode=mode, centering=centering, **others).check_conflicts()
+    params = NormalizationParams(mode=mode, centering=None, **others)
+    assert [*params.conflicts()] == is_refused * [
+        "centering: expected median or image with mode limbs, got null"
+    ]
 
 
 @given(*[st.floats(-3, 3)] * 4, st.floats(-50, 50), st.floats(-50, 50))

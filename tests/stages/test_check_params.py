@@ -98,10 +98,9 @@ def test_each_stage_of_a_video_has_a_file_of_what_it_reads(check):
         (("compute", "num_workers", -1), None),
         (("render", "face", "cycle"), None),
         (("render", "face_blending", "poisson"), None),
-        (("normalization", "mode", "affine"), "normalization.centering"),
+        (("normalization", "centering", None), None),
         (("normalization", "smoothing_frames", 4), None),
         (("fit_normalization", "cluster_epsilon_px", 1.0), None),
-        (("train_gan", "window_frames", 1), None),
         (("train_face_gan", "perceptual_file", "x"), None),
         (("train_gan", "l1_weight", float("inf")), None),
         (("videos", "a/b", _PARAMS["videos"]["walk"]), None),
@@ -131,6 +130,32 @@ def test_each_fault_is_named_by_its_key(check, change, key):
     file = "films.yaml" if change[0] in FILM_SECTIONS else "params.yaml"
     assert str(info.value).startswith(f"{file}: {key or '.'.join(change[:-1])}")
     assert not OUT.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "idle"),
+    [
+        (("train_gan", "texture", "none"), ("train_gan", "part_dropout", 0.3)),
+        (("train_gan", "background", "generated"), ("train_gan", "part_dropout", 0.3)),
+        (("train_gan", "window_frames", 1), ("train_gan", "frame_discriminator", True)),
+        (("train_gan", "pose_encoding", "heatmaps"), ("train_gan", "line_width_px", 1.0)),
+        (("train_gan", "pose_encoding", "sticks"), ("train_gan", "heatmap_sigma_px", 3.0)),
+        (("train_gan", "l1_weight", 0.0), ("train_gan", "foreground_l1_weight", 3.0)),
+        (("train_gan", "foreground_l1_weight", 1.0), ("train_gan", "foreground_radius_px", 1)),
+        (("train_gan", "perceptual_weight", 0.0), ("train_gan", "perceptual_file", "x")),
+        (("train_gan", "architecture", "global"), ("train_gan", "global_only_fraction", 0.5)),
+        (("render", "face", "none"), ("render", "face_blending", "poisson")),
+        (("normalization", "mode", "affine"), ("normalization", "centering", "image")),
+        (("normalization", "smoothing", "none"), ("normalization", "smoothing_frames", 9)),
+        (("clean_keypoints", "smoothing", "none"), ("clean_keypoints", "smoothing_seconds", 1.0)),
+    ],
+)
+def test_a_change_may_leave_others_as_shipped_and_no_other_value_without_effect(
+    check, change, idle
+):
+    check(change)
+    with pytest.raises(ParamsError, match=rf"{idle[0]}\.{idle[1]}: has no effect where .*, got"):
+        check(change, idle)
 
 
 def test_all_faults_are_listed_at_once(check):

@@ -3,8 +3,8 @@ from itertools import product
 import pytest
 import yaml
 
-from motiontransfer.core.params import check_params, load_section
-from motiontransfer.project.presets import SHIPPED_FILE, apply_preset
+from motiontransfer.core.params import SHIPPED_FILE, check_params, load_section
+from motiontransfer.project.presets import apply_preset
 from stages.check_params import SECTIONS
 from tests.clone import ROOT
 from tests.project_files import SHIPPED, write_shipped

@@ -212,5 +212,5 @@ def test_two_processes_that_the_stage_starts_stop_and_go_on_together(warm):
     assert news.count("resuming at step") == 1
     assert news.count("24 steps in ") == 1
     assert on_disk.read_generator(Path("artifacts/models/ada/generator.safetensors"))
-    assert Path("artifacts/metrics/train_gan/ada.json").exists()
+    assert Path("artifacts/counts/ada/train_gan.json").exists()
     assert not list(Path("checkpoints/train_gan/ada").iterdir())

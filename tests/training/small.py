@@ -259,7 +259,6 @@ def paths(folder):
         logs=folder / "logs",
         # beside the folder, whose bytes are compared: a kill is counted
         counts=folder.with_name(f"{folder.name}_counts.json"),
-        metrics=folder.with_name(f"{folder.name}_metrics.json"),
         times=folder.with_name(f"{folder.name}_times.json"),
     )
 

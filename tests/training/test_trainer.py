@@ -1,4 +1,3 @@
-import json
 import logging
 import math
 import shutil
@@ -99,7 +98,7 @@ def test_a_run_that_failed_goes_on_to_the_same_end(tmp_path, whole, fail_at):
 
 def test_curves_are_shown_while_it_trains_and_go_on_after_kills(tmp_path, whole):
     """DVC deletes them before each run; those up to the checkpoint come back."""
-    shown, metrics = paths(tmp_path / "outs").logs, paths(tmp_path / "outs").metrics
+    shown = paths(tmp_path / "outs").logs
     for fail_at, steps, pictures in ((7, [3, 6], [5]), (4, [3], []), (10, [3, 6, 9], [5, 10])):
         shutil.rmtree(shown, ignore_errors=True)
         with pytest.raises(RuntimeError, match="went down"):
@@ -109,8 +108,6 @@ def test_curves_are_shown_while_it_trains_and_go_on_after_kills(tmp_path, whole)
         assert [path.name for path in sorted((shown / "images").glob("*"))] == [
             f"step_{step:06d}.png" for step in pictures
         ]
-    told = json.loads(metrics.read_text())
-    assert (told["steps"], told["planned_steps"]) == (9, 11)
     shutil.rmtree(shown)
     count(CountingTask(), tmp_path)
     assert texts_of(shown) == curves(whole[1])[0]
