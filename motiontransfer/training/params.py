@@ -140,17 +140,10 @@ class GanConfig(Section):
     compile: bool
 
 
-class WindowConfig(Section):
-    """Length of the windows, and what is hidden in them: explained in params.yaml."""
-
-    window_frames: Literal[1, 2]
-    limb_dropout: float = Field(ge=0, le=1)
-    part_dropout: float = Field(ge=0, lt=1)
-
-
-class PoseGanConfig(WindowConfig, GanLossConfig, GanConfig):
+class PoseGanConfig(GanLossConfig, GanConfig):
     """Keys of `train_gan` that windows and losses take, explained in params.yaml."""
 
+    window_frames: Literal[1, 2]
     global_only_fraction: float = Field(ge=0, lt=1)
     foreground_l1_weight: float = Field(ge=1)
     foreground_radius_px: int = Field(ge=0)
@@ -212,15 +205,10 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
                 "viewport: person needs a background image around it; set train_gan.background to "
                 "plate, or train_gan.viewport to frame"
             )
-        if self.texture == "puppet" and not has_background_image:
+        if self.texture == "puppet" and self.viewport != "person":
             yield (
-                "texture: puppet needs a background image to segment the person; set "
-                "train_gan.background to plate, or train_gan.texture to none"
-            )
-        if self.texture == "none" and self.part_dropout > 0:
-            yield (
-                "part_dropout: has no effect where texture is none; expected 0, got "
-                f"{self.part_dropout}"
+                "texture: puppet needs a background image around the person; set "
+                "train_gan.viewport to person, or train_gan.texture to none"
             )
         if self.global_only_fraction > 0:
             if self.architecture != "local":
