@@ -306,6 +306,10 @@ class DrawnGenerator(nn.Module):
         self.puppet: Puppet | None = None
         """Needed before frames are drawn."""
 
+    def coarse_shadows(self, coarse_poses: CoarsePoses) -> Images:
+        """What is added to the background image, at low resolution."""
+        return _smooth(self.shadows(coarse_poses).float())
+
     def scene(self, coarse_poses: CoarsePoses) -> Images:
         """As that of `FrameGenerator`."""
         return _with_shadows(self.background_image, self.shadows, coarse_poses)
@@ -316,11 +320,14 @@ def _with_shadows(
     network: ImageNetwork,
     coarse_poses: CoarsePoses,
 ) -> Images:
-    shadows = network(coarse_poses).float()
-    # A short training leaves dots in them, of single pixels that coarse poses have.
-    shadows = functional.avg_pool2d(shadows, 3, stride=1, padding=1, count_include_pad=False)
+    shadows = _smooth(network(coarse_poses).float())
     _, height, width = background_image.shape
     return background_image + functional.interpolate(shadows, size=(height, width), mode="bilinear")
+
+
+def _smooth(shadows: Images) -> Images:
+    # A short training leaves dots in them, of single pixels that coarse poses have.
+    return functional.avg_pool2d(shadows, 3, stride=1, padding=1, count_include_pad=False)
 
 
 class HalfResolutionGenerator(nn.Module):

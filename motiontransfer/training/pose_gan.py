@@ -140,7 +140,8 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
     def _generate(self, inputs: WindowInputs) -> GeneratedWindows:
         real, scenes, background = inputs.real, None, None
         if inputs.scene is not None:
-            scenes = _scenes(self.generator, inputs.scene)
+            maps = inputs.scene.pose_maps
+            scenes = self.generator.scene(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
             # What is in the viewport would teach the shadows' network the person's colors.
             background = inputs.scene.crop(scenes.detach(), (real.shape[3], real.shape[4]))
         previous = torch.zeros_like(real[:, 0])
@@ -158,9 +159,11 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
         losses = {"l1": l1_weight * self._foreground_l1(fake.frames, inputs)}
         if inputs.scene is not None and fake.scenes is not None:
             background = coarse_background(self.generator, inputs.scene)
-            losses["shadows"] = shadows_loss(
-                coarse(fake.scenes, background), background, inputs.scene
+            coarse = functional.interpolate(
+                fake.scenes.flatten(0, 1), size=background.shape[2:], mode="area"
             )
+            coarse = coarse.unflatten(0, fake.scenes.shape[:2])
+            losses["shadows"] = shadows_loss(coarse, background, inputs.scene)
         return losses
 
     def _foreground_l1(self, fake: Frames, inputs: WindowInputs) -> Scalar:
@@ -200,9 +203,9 @@ class ShadowGanTask(GanTask[WindowBatch, WindowDataset]):
     def step(self, batch: WindowBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
         scene = batch.scene(self._drawer)
         with self.runtime.autocast():
-            scenes = _scenes(self.generator, scene)
+            shadows = self.generator.coarse_shadows(scene.pose_maps.flatten(0, 1))
         background = coarse_background(self.generator, scene)
-        fake = coarse(scenes, background)
+        fake = background + shadows.unflatten(0, scene.real.shape[:2])
         seen = [_beside_person(images, background, scene) for images in (scene.real, fake)]
         losses = window_losses(
             self,
@@ -227,11 +230,6 @@ class ShadowGanTask(GanTask[WindowBatch, WindowDataset]):
         return np.concatenate(columns, axis=1)
 
 
-def _scenes(generator: FrameGenerator | DrawnGenerator, scene: SceneInputs) -> Frames:
-    maps = scene.pose_maps
-    return generator.scene(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
-
-
 def coarse_background(
     generator: FrameGenerator | DrawnGenerator, scene: SceneInputs
 ) -> Float[Tensor, "1 3 rows columns"]:
@@ -240,12 +238,6 @@ def coarse_background(
     return functional.interpolate(
         generator.background_image[None], size=scene.real.shape[3:], mode="area"
     )
-
-
-def coarse(scenes: Frames, background: Float[Tensor, "1 3 rows columns"]) -> Frames:
-    """Scenes in the size of the low resolution."""
-    small = functional.interpolate(scenes.flatten(0, 1), size=background.shape[2:], mode="area")
-    return small.unflatten(0, scenes.shape[:2])
 
 
 def shadows_loss(

@@ -7,8 +7,10 @@ once. Gradients are averaged over the ranks. The exponential moving average of t
 
 import copy
 import logging
+import math
 import signal
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -58,6 +60,7 @@ Data = TypeVar("Data", bound=Dataset)
 
 _logger = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SHOWN_SECONDS = 1.0  # between times at which logs are copied to where they are read
 
 
 def launch(
@@ -153,7 +156,7 @@ def fit(
     """
     runtime, losses, values = task.runtime, MeanLosses(), {}
     start = _resume(task, losses, folder)
-    done, minutes, stop = start.steps, start.own_minutes, 0
+    done, minutes, stop, shown = start.steps, start.own_minutes, 0, -math.inf
     clock = RunClock(start, on_cpu=runtime.device.type == "cpu")
     batches = clock.waiting_for(_batches(dataset, runtime, schedule, start))
     progress = ProgressMeter(task.description, total=schedule.steps, done=done)
@@ -178,14 +181,16 @@ def fit(
             if log is not None:
                 if logged:
                     log.add(done, values)
-                    paths.write_metrics(replace(times, planned_steps=schedule.steps).metrics)
                 note = "".join(f", {name} {value:.3g}" for name, value in values.items())
                 slowdown = times.minutes / minutes if minutes else 1.0
                 seconds_left = slowdown * schedule.seconds_left(minutes)
                 progress.show(done, max_seconds_left=seconds_left, note=note)
                 if over or done % schedule.sample_every_steps == 0:
                     log.add_sample(done, task.sample(dataset))
-                show_log(folder, paths.logs)
+                if over or stop or time.monotonic() > shown + _SHOWN_SECONDS:
+                    paths.write_metrics(replace(times, planned_steps=schedule.steps).metrics)
+                    show_log(folder, paths.logs)
+                    shown = time.monotonic()
                 if checkpointed:
                     state = {**task.state(), **losses.state()}
                     save_checkpoint(folder, Checkpoint(clock.throughput(done), state))
