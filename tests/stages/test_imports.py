@@ -1,4 +1,4 @@
-"""What a stage loads when it starts: PyTorch takes two seconds, MediaPipe and others half a second."""
+"""What a stage loads when it starts: PyTorch takes two seconds, others half a second."""
 
 import subprocess
 import sys
