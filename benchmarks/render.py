@@ -185,7 +185,7 @@ def _milliseconds(
     shown = images
     if face is not None:
         whole = (0, 0, *poses.image_size[::-1])
-        pose = FramePose(box=whole, pose_map=images[0], coarse_pose=None, texture=None)
+        pose = FramePose(box=whole, pose_map=images[0], coarse_pose=None)
         shown = [
             image if make_patch is None else blend_feathered(image, make_patch(image, pose))
             for image, make_patch in zip(images, face.patches(poses), strict=True)

@@ -140,7 +140,7 @@ def _conflicts() -> Iterator[str]:
     """Valid values that do not go together."""
     sections = (load_section(model, name) for name, model in SECTIONS.items())
     checks = [section.check_conflicts for section in sections]
-    return _raised([*checks, _check_face_cycle, _check_background])
+    return _raised([*checks, _check_faces, _check_background])
 
 
 def _raised(checks: list[Callable[[], object]]) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _raised(checks: list[Callable[[], object]]) -> Iterator[str]:
             yield str(error)
 
 
-def _check_face_cycle() -> None:
+def _check_faces() -> None:
     face_cycles = load_section(dict[Name, Guide], "face_cycles")
     transfers = load_section(dict[Name, Transfer], "transfers")
     if face_cycles and load_section(TrainFaceCycleParams, "train_face_cycle").steps == 0:
@@ -159,7 +159,13 @@ def _check_face_cycle() -> None:
             f"{PARAMS_FILE}: train_face_cycle.steps: expected 1 or more for the face_cycles of "
             f"{FILMS_FILE}, got 0"
         )
-    if load_section(RenderParams, "render").face == "cycle" and transfers and not face_cycles:
+    face = load_section(RenderParams, "render").face
+    if load_section(TrainGanParams, "train_gan").texture == "puppet" and face != "residual":
+        raise ParamsError(
+            f"{PARAMS_FILE}: render.face: has no effect where train_gan.texture is puppet, as the "
+            f"faces are those of the target's film; expected residual, got {face}"
+        )
+    if face == "cycle" and transfers and not face_cycles:
         raise ParamsError(
             f"{PARAMS_FILE}: render.face: cycle is trained of transfers in face_cycles of "
             f"{FILMS_FILE} to targets in trained, and there is none; choose residual or none"

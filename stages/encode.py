@@ -26,12 +26,7 @@ from motiontransfer.rendering.backgrounds import (
     files_over,
     written_over,
 )
-from motiontransfer.rendering.compositing import (
-    puppet_frames,
-    size_of_height,
-    upsample_frames,
-    without_mask,
-)
+from motiontransfer.rendering.compositing import puppet_frames, size_of_height, without_mask
 from motiontransfer.rendering.rendered import Rendered, RenderParams, read_rendered
 from motiontransfer.rendering.scene import (
     DancersFilm,
@@ -151,14 +146,16 @@ def _appearance(own: _Transfer) -> Appearance:
 
 
 def _at_home(own: _Transfer, params: RenderParams, store: FrameStore | None) -> _Drawn:
-    """The target in their room, by the networks' stored frames or by the puppet alone."""
+    """The target in their room, by the networks' stored frames or by the puppet over them."""
     has_room, read = params.background == FILM, cache(partial(_appearance, own))
-    if store is None:
-        frames = puppet_frames(Puppet(read(), own.poses.image_size), own.poses, size=own.size)
+    if own.rendered.is_drawn:
+        puppet = Puppet(read(), own.poses.image_size)
+        behind = None if store is None else store.frames()
+        frames = puppet_frames(puppet, own.poses, size=own.size, rooms=behind)
         frames = map(without_mask, frames) if has_room else frames
     else:
-        stored = store.frames() if has_room else _masked(store, params.background)
-        frames = _enlarged(stored, read, own.poses, size=own.size)
+        assert store is not None
+        frames = store.frames() if has_room else _masked(store, params.background)
     rooms = _repeated(read, own.size)
     content = _COMPOSITE if store is None else _GENERATED
     return _Drawn(frames, rooms, own.source.frames, content)
@@ -169,11 +166,10 @@ def _in_dancers_film(own: _Transfer, params: RenderParams, store: FrameStore | N
     read, how = cache(partial(_appearance, own)), {"match_light": params.match_light}
     film = DancersFilm(layout.scene_folder(own.names.source), own.source, size=own.size)
     place = place_of(own.name)
-    if store is None:
+    if store is None or own.rendered.is_drawn:
         shown = puppet_in_film(read(), film, place.placed(own.poses), **how)
     else:
-        stored = _masked(store, "the dancer's film")
-        home = _enlarged(stored, read, own.poses, size=own.rendered.full_size)
+        home = _masked(store, "the dancer's film")
         shown = networks_in_film(home, own.poses, read(), film, place, **how)
     films, rooms = deque[Frame](), deque[Frame]()
     frames = _noted(shown, films, None if params.background == FILM else rooms)
@@ -263,16 +259,3 @@ def _masked(store: FrameStore, background: str) -> Iterator[MaskedFrame]:
     if not store.has_masks:
         raise ParamsError(f"{PARAMS_FILE}: render.background: {NO_MASK.format(background)}")
     return store.masked_frames()
-
-
-def _enlarged(
-    frames: Iterator[_Frame],
-    read: Callable[[], Appearance],
-    poses: Keypoints,
-    *,
-    size: tuple[int, int],
-) -> Iterator[_Frame]:
-    if size == poses.image_size:
-        return frames
-    puppet = Puppet(read(), poses.image_size)
-    return upsample_frames(frames, puppet.follow(poses), size=size)

@@ -33,17 +33,19 @@ def main(transfer: str) -> str:
         write_rendered(folder, (), _untrained(names, poses), frame_rate=poses.frame_rate)
         return f"{names.target} is not trained: `encode` draws the puppet alone"
     from motiontransfer.rendering.frame import full_size, render_masked  # PyTorch takes seconds
+    from motiontransfer.rendering.rollout import rooms
 
     renderer = _load_renderer(transfer, names, params)
     puppet = renderer.networks.puppet
-    clip = None if puppet is None else puppet.follow(poses)
     rendered = Rendered(
         style=renderer.main.style,
         full_size=full_size(renderer),
         assertion=_assertion(transfer, names, params, renderer),
-        stand_ins={} if clip is None else clip.stand_ins(),
+        is_drawn=puppet is not None,
+        stand_ins={} if puppet is None else puppet.follow(poses).stand_ins(),
     )
-    frames = track(render_masked(renderer, poses, clip), "render", total=poses.num_frames)
+    frames = render_masked(renderer, poses) if puppet is None else rooms(renderer.networks, poses)
+    frames = track(frames, "render", total=poses.num_frames)
     write_rendered(folder, frames, rendered, frame_rate=poses.frame_rate)
     return f"{poses.num_frames} frames in {folder}"
 
@@ -54,6 +56,7 @@ def _untrained(names: Transfer, poses: Keypoints) -> Rendered:
     return Rendered(
         style=display_style(poses.image_size[0]),
         full_size=appearance.background.shape[:2],
+        is_drawn=True,
         assertion=transfer_assertion({}, _source(names)),
         stand_ins=Puppet(appearance, poses.image_size).follow(poses).stand_ins(),
     )

@@ -47,6 +47,7 @@ _MOVED_KEYS = {
         for stage in ("evaluate", "evaluate_transfer")
         for network in ("dists", "inception")
     ),
+    **dict.fromkeys(("train_gan.limb_dropout", "train_gan.part_dropout")),
 }
 """Key of an earlier version -> where its value is now; None: there is no such param any more."""
 

@@ -33,7 +33,7 @@ from motiontransfer.export.onnx_networks import (
     STATISTICS_FILE,
 )
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
-from motiontransfer.models.generators import FrameGenerator, GeneratorConfig
+from motiontransfer.models.generators import DrawnGenerator, FrameGenerator, GeneratorConfig
 from motiontransfer.models.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.keypoints import read_keypoints
@@ -41,7 +41,6 @@ from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import MODELS
 from motiontransfer.puppet.appearance import Appearance, pack_appearance
 from motiontransfer.puppet.appearance_file import read_appearance
-from motiontransfer.puppet.draw.warping import TEXTURE_CHANNELS
 from motiontransfer.rendering.compositing import draw_label
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import read_statistics, write_statistics
@@ -89,8 +88,12 @@ def export_target(target: str, folder: Path) -> list[Path]:
     with replacing_folder(folder) as temporary:
         if is_trained:
             main = read_generator(models / layout.GENERATOR_FILE)
-            face = read_face_generator(models / layout.FACE_GENERATOR_FILE)
-            _write_generator(temporary, main)
+            face = None
+            if isinstance(main.network, FrameGenerator):
+                face = read_face_generator(models / layout.FACE_GENERATOR_FILE)
+                _write_generator(temporary, main.network, main.config)
+            if main.config.viewport is not None:
+                _write_scene(temporary, main.network, main.config)
             if face is not None:
                 _write_face_generator(temporary, *face)
             _write_model(temporary, *_of_networks(main, face[1] if face else None))
@@ -145,7 +148,7 @@ class _Frame(nn.Module):
 
 
 class _Scene(nn.Module):
-    def __init__(self, generator: FrameGenerator) -> None:
+    def __init__(self, generator: FrameGenerator | DrawnGenerator) -> None:
         super().__init__()
         self.generator = generator
 
@@ -153,17 +156,18 @@ class _Scene(nn.Module):
         return self.generator.scene(pose_map)
 
 
-def _write_generator(folder: Path, main: TrainedGenerator) -> None:
-    config, inputs = main.config, _inputs(main.config)
-    frame = Signal("frame", (1, 3, "height", "width"), _IMAGE)
-    network = _Frame(main.network, inputs)
-    _write_onnx(
-        folder / GENERATOR_FILE, network, inputs, frame, multiple_of=main.network.network.stride
-    )
-    if config.viewport is not None:
-        poses = Signal("pose_map", (1, config.pose_channels, *coarse_size(config.size)), _SHARE)
-        scene = Signal("scene", (1, 3, *config.size), None)
-        _write_onnx(folder / SCENE_FILE, _Scene(main.network), [poses], scene)
+def _write_generator(folder: Path, generator: FrameGenerator, config: GeneratorConfig) -> None:
+    inputs, frame = _inputs(config), Signal("frame", (1, 3, "height", "width"), _IMAGE)
+    network, stride = _Frame(generator, inputs), generator.network.stride
+    _write_onnx(folder / GENERATOR_FILE, network, inputs, frame, multiple_of=stride)
+
+
+def _write_scene(
+    folder: Path, generator: FrameGenerator | DrawnGenerator, config: GeneratorConfig
+) -> None:
+    poses = Signal("pose_map", (1, config.pose_channels, *coarse_size(config.size)), _SHARE)
+    scene = Signal("scene", (1, 3, *config.size), None)
+    _write_onnx(folder / SCENE_FILE, _Scene(generator), [poses], scene)
 
 
 def _write_face_generator(
@@ -183,15 +187,19 @@ def _of_networks(
     arrays: dict[str, np.ndarray] = {}
     if network.background_image is not None:
         arrays["background_image"] = network.background_image[None].numpy()
+    is_drawn = isinstance(network, DrawnGenerator)
     content: dict[str, object] = {
         "size": config.size,
-        "multiple_of": main.network.network.stride,
+        "multiple_of": 1 if is_drawn else network.network.stride,
         "conditioning_poses": config.conditioning_poses,
         "pose_map": asdict(main.style),
         "viewport": asdict(config.viewport) if config.viewport else None,
         "face_generator": asdict(face) if face else None,
     }
-    return content, arrays, None if network.puppet is None else network.puppet.appearance
+    if not is_drawn:
+        return content, arrays, None
+    assert network.puppet is not None
+    return content, arrays, network.puppet.appearance
 
 
 def _write_model(
@@ -226,8 +234,6 @@ def _inputs(config: GeneratorConfig) -> list[Signal]:
         channels["previous_frame"] = 3
     if config.has_background_image:
         channels["background"] = 3
-    if config.texture == "puppet":
-        channels["texture"] = TEXTURE_CHANNELS
     return [
         Signal(name, (1, number, "height", "width"), _SHARE if name == "pose_map" else _IMAGE)
         for name, number in channels.items()

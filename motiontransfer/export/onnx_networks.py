@@ -1,7 +1,6 @@
 """An exported target's networks, in ONNX Runtime or OpenVINO, for the arithmetic of a frame."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -16,13 +15,13 @@ from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import NumpyDrawer, PoseMapStyle
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.appearance import Appearance, PackedAppearance, unpack_appearance
-from motiontransfer.puppet.draw.warping import Puppet, Texture
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.compositing import Label
 from motiontransfer.rendering.frame import Renderer, ResidualFaces
 from motiontransfer.rendering.rollout import ReadFrames, Step
 from motiontransfer.video.color import Frame
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 GENERATOR_FILE = "generator.onnx"
 SCENE_FILE = "scene.onnx"
 FACE_GENERATOR_FILE = "face_generator.onnx"
@@ -125,26 +124,23 @@ class OnnxNetworks:
         """Load what `export` wrote; raises as `read_model` and `open_network`."""
         model = read_model(folder)
         open_ = partial(open_network, engine=engine, num_threads=num_threads)
-        self._num_threads = num_threads or os.cpu_count() or 1
         self.size: tuple[int, int] = tuple(model["size"])
         self.style = PoseMapStyle(**model["pose_map"])
         self.conditioning_poses: int = model["conditioning_poses"]
         self._multiple_of: int = model["multiple_of"]
-        self._generator = open_(folder / GENERATOR_FILE)
         with np.load(folder / ARRAYS_FILE) as file:
             arrays = dict(file)
         self._background: Images | None = arrays.pop("background_image", None)
         arrays.pop("label")
-        self.viewport = self.puppet = self._scene = self._face = None
+        self.viewport = self.puppet = self._generator = self._scene = self._face = None
         if model["viewport"]:
             self.viewport, self._scene = Viewport(**model["viewport"]), open_(folder / SCENE_FILE)
         if model["appearance"]:
             self.puppet = Puppet(_appearance(model, arrays), self.size)
+        else:
+            self._generator = open_(folder / GENERATOR_FILE)
         if model["face_generator"]:
             self._face = open_(folder / FACE_GENERATOR_FILE)
-
-    def num_threads(self) -> int:
-        return self._num_threads
 
     def background(self) -> Frame:
         if self._background is None:
@@ -162,10 +158,6 @@ class OnnxNetworks:
     ) -> list[Float32[np.ndarray, "..."]]:
         return [*arrays]
 
-    def to_texture(self, levels: Texture) -> Float32[np.ndarray, "1 5 height width"]:
-        shares = levels.transpose(2, 0, 1)[None] / np.float32(255)
-        return np.concatenate([2 * shares[:, :3] - shares[:, 3:4], shares[:, 3:]], axis=1)
-
     def concatenate(self, arrays: Sequence[PoseMaps]) -> PoseMaps:
         return np.concatenate(arrays)
 
@@ -178,14 +170,12 @@ class OnnxNetworks:
         )
         return (down @ image @ across.T).astype(np.float32)
 
-    def generate(
-        self, pose_map: Maps, previous: Images, background: Images | None, texture: Maps | None
-    ) -> Step:
+    def generate(self, pose_map: Maps, previous: Images, background: Images | None) -> Step:
+        assert self._generator is not None
         images = {
             "pose_map": pose_map,
             "previous_frame": previous,
             "background": self._background if background is None else background,
-            "texture": texture,
         }
         height, width = pose_map.shape[2:]
         padded = {

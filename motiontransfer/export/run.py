@@ -44,7 +44,7 @@ from motiontransfer.pose.openvino_holistic import follow_person
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.compositing import labeled, puppet_frames
-from motiontransfer.rendering.frame import LiveGenerator, LivePuppet, full_size, render_poses
+from motiontransfer.rendering.frame import LivePuppet, full_size, live_generator, render_poses
 from motiontransfer.retargeting.in_view import fit_path
 from motiontransfer.retargeting.normalization import LIVE_MODES, normalize_poses
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
@@ -115,7 +115,7 @@ def live(arguments: argparse.Namespace, target: PoseStatistics) -> None:
             outputs.append(stack.enter_context(recording(source, arguments.output)))
         window = None if arguments.headless else stack.enter_context(Window())
         if has_networks(FOLDER):
-            generator = LiveGenerator(
+            generator = live_generator(
                 open_target(FOLDER, engine=arguments.engine, num_threads=arguments.threads)
             )
         else:

@@ -30,7 +30,7 @@ from motiontransfer.provenance.signing import Content, load_credentials, sign_fi
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.rendering.compositing import with_label
-from motiontransfer.rendering.frame import LiveGenerator, LivePuppet
+from motiontransfer.rendering.frame import LiveGenerator, LivePuppet, live_generator
 from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
 from motiontransfer.retargeting.normalization import LIVE_MODES, MODES
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
@@ -122,7 +122,7 @@ def load_performer(target: str, params: RenderParams) -> Performer:
         networks["face"] = (models / layout.FACE_GENERATOR_FILE, "residual")
     return Performer(
         name=target,
-        generator=LiveGenerator(renderer),
+        generator=live_generator(renderer),
         statistics=statistics,
         runs_in=runs_in(renderer),
         networks=networks,

@@ -52,8 +52,8 @@ def use_openvino(renderer: TrainedRenderer) -> None:
     with renderer.runtime.autocast():
         precision = "bf16" if torch.is_autocast_enabled("cpu") else "f32"
     main = renderer.main.network
-    assert isinstance(main, FrameGenerator)
-    main.network = CompiledNetwork(main.network, precision=precision)
+    if isinstance(main, FrameGenerator):
+        main.network = CompiledNetwork(main.network, precision=precision)
     if main.shadows is not None:
         main.shadows = CompiledNetwork(main.shadows, precision=precision)
     if (face := renderer.networks.face) is not None:

@@ -1,7 +1,8 @@
 """Frame generators: pix2pixHD's global and local networks (Wang et al. 2018, sec. 3.1) and a U-Net.
 
 A frame generator maps a pose map and the previous output to the next frame (Chan et al. 2019, sec.
-3.3). With a background image, the network predicts only a foreground and its alpha mask.
+3.3). With a background image, the network predicts only a foreground and its alpha mask. Where the
+person is drawn, a small network adds shadows to the background image, and no other one is trained.
 """
 
 import itertools
@@ -35,13 +36,8 @@ from motiontransfer.models.layers import (
     upsampling_layer,
 )
 from motiontransfer.pose.boxes import Viewport
-from motiontransfer.puppet.draw.warping import TEXTURE_CHANNELS, Puppet
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.video.tensors import Images
-
-Textures = Float[Tensor, "batch 5 height width"]
-"""Puppets: color in [-1, 1], 1 and confidence, each times coverage."""
-_LEAST_GATE = 0.5  # without it, hands and limbs of which the puppet is not sure are fog
-_GATE_BIAS = 2.0  # logit: an untrained network takes most of a frame from the puppet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +92,12 @@ class GeneratorConfig(EncoderDecoderConfig):
     @property
     def in_channels(self) -> int:
         frame = 0 if self.previous_frame == "none" else 3
-        texture = 0 if self.texture == "none" else TEXTURE_CHANNELS
-        return self.conditioning_poses * self.pose_channels + frame + texture
+        return self.conditioning_poses * self.pose_channels + frame
 
     @property
     def out_channels(self) -> int:
-        """Color, alpha mask and gate."""
-        return 3 + BACKGROUNDS[self.background].mask_channels + (self.texture == "puppet")
+        """Color and alpha mask."""
+        return 3 + BACKGROUNDS[self.background].mask_channels
 
 
 class ImageNetwork(nn.Module):
@@ -235,11 +230,14 @@ ARCHITECTURES: Mapping[Architecture, Callable[[int, int, Shape], ImageNetwork]] 
 }
 
 
+CoarsePoses = Float[Tensor, "batch channels rows columns"]
+"""Pose maps of whole frames at low resolution, from `draw_coarse`."""
+
+
 class Generated(NamedTuple):
-    """A frame, and the network's own image before the puppet is blended in; both in [-1, 1]."""
+    """A frame in [-1, 1]."""
 
     frame: Images
-    synthesized: Images
     mask: Float[Tensor, "batch 1 height width"] | None = None
     """The person's share of each pixel of the frame; None without a background image."""
 
@@ -249,9 +247,7 @@ class FrameGenerator(nn.Module):
 
     With a background image, the network's output is a foreground and its alpha mask, composited.
     With a viewport, a small network adds the person's shadows and reflections, which reach further,
-    to the background image at low resolution. With a puppet, the network also outputs a gate: the
-    share of the puppet's color in the frame, where it covers, at least half, beyond its confidence.
-    The person ends where the puppet does: beside it a network paints fog.
+    to the background image at low resolution.
     """
 
     background_image: Tensor | None
@@ -265,59 +261,73 @@ class FrameGenerator(nn.Module):
         conditioning_poses: int = 1,
         viewport: Viewport | None = None,
         shadows: ImageNetwork | None = None,
-        puppet: Puppet | None = None,
     ) -> None:
         super().__init__()
-        self.network, self.previous_frame, self.puppet = network, previous_frame, puppet
+        self.network, self.previous_frame = network, previous_frame
         self.conditioning_poses, self.viewport, self.shadows = conditioning_poses, viewport, shadows
         self.register_buffer("background_image", background_image)
 
     def forward(
-        self,
-        pose_map: Maps,
-        previous_frame: Images,
-        background: Images | None = None,
-        texture: Textures | None = None,
+        self, pose_map: Maps, previous_frame: Images, background: Images | None = None
     ) -> Generated:
         """Return the next frame, or the part of it in a viewport.
 
         Args:
             previous_frame: zeros at the first frame.
             background: that part of the background image; None: all of it.
-            texture: that part of the puppet, which needs a background image; None without one.
         """
         inputs = [pose_map] if self.previous_frame == "none" else [pose_map, previous_frame]
-        if texture is not None:
-            inputs.append(texture)
         output = self.network(torch.cat(inputs, dim=1)).float()
-        synthesized = torch.tanh(output[:, :3])
+        frame = torch.tanh(output[:, :3])
         behind = self.background_image if background is None else background
-        mask = None
-        if behind is not None:
-            mask = torch.sigmoid(output[:, 3:4])
-            synthesized = behind + mask * (synthesized - behind)
-        if texture is None:
-            return Generated(synthesized, synthesized, mask)
-        assert behind is not None
-        assert mask is not None
-        color, coverage, confidence = texture.split([3, 1, 1], dim=1)
-        gate = _LEAST_GATE + (1 - _LEAST_GATE) * torch.sigmoid(output[:, -1:] + _GATE_BIAS)
-        gate = confidence + (1 - confidence) * gate
-        painted = (1 - gate) * coverage
-        frame = gate * color + painted * synthesized + (1 - coverage) * behind
-        return Generated(frame, synthesized, coverage - painted * (1 - mask))
+        if behind is None:
+            return Generated(frame)
+        mask = torch.sigmoid(output[:, 3:4])
+        return Generated(behind + mask * (frame - behind), mask)
 
-    def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:
+    def scene(self, coarse_poses: CoarsePoses) -> Images:
         """The background image with the shadows of people in these poses."""
         assert self.background_image is not None
         assert self.shadows is not None
-        shadows = self.shadows(coarse_poses).float()
-        # A short training leaves dots in them, of single pixels that coarse poses have.
-        shadows = functional.avg_pool2d(shadows, 3, stride=1, padding=1, count_include_pad=False)
-        _, height, width = self.background_image.shape
-        return self.background_image + functional.interpolate(
-            shadows, size=(height, width), mode="bilinear"
-        )
+        return _with_shadows(self.background_image, self.shadows, coarse_poses)
+
+
+class DrawnGenerator(nn.Module):
+    """Generates what a puppet is drawn over: the background image with its shadows."""
+
+    background_image: Tensor
+
+    def __init__(
+        self, background_image: Float[Tensor, "3 height width"], shadows: ImageNetwork
+    ) -> None:
+        super().__init__()
+        self.register_buffer("background_image", background_image)
+        self.shadows = shadows
+        self.puppet: Puppet | None = None
+        """Needed before frames are drawn."""
+
+    def coarse_shadows(self, coarse_poses: CoarsePoses) -> Images:
+        """What is added to the background image, at low resolution."""
+        return _smooth(self.shadows(coarse_poses).float())
+
+    def scene(self, coarse_poses: CoarsePoses) -> Images:
+        """As that of `FrameGenerator`."""
+        return _with_shadows(self.background_image, self.shadows, coarse_poses)
+
+
+def _with_shadows(
+    background_image: Float[Tensor, "3 height width"],
+    network: ImageNetwork,
+    coarse_poses: CoarsePoses,
+) -> Images:
+    shadows = _smooth(network(coarse_poses).float())
+    _, height, width = background_image.shape
+    return background_image + functional.interpolate(shadows, size=(height, width), mode="bilinear")
+
+
+def _smooth(shadows: Images) -> Images:
+    # A short training leaves dots in them, of single pixels that coarse poses have.
+    return functional.avg_pool2d(shadows, 3, stride=1, padding=1, count_include_pad=False)
 
 
 class HalfResolutionGenerator(nn.Module):
@@ -326,14 +336,10 @@ class HalfResolutionGenerator(nn.Module):
     def __init__(self, generator: FrameGenerator) -> None:
         super().__init__()
         self.generator, self.conditioning_poses = generator, generator.conditioning_poses
-        self.viewport, self.puppet = generator.viewport, generator.puppet
+        self.viewport = generator.viewport
 
     def forward(
-        self,
-        pose_map: Maps,
-        previous_frame: Images,
-        background: Images | None = None,
-        texture: Textures | None = None,
+        self, pose_map: Maps, previous_frame: Images, background: Images | None = None
     ) -> Generated:
         """Return the next frame, upsampled by nearest neighbor, as `previous_frame` was."""
         height, width = pose_map.shape[2:]
@@ -341,11 +347,10 @@ class HalfResolutionGenerator(nn.Module):
             downsample_by_2(pose_map),
             previous_frame[:, :, ::2, ::2],
             None if background is None else background[:, :, ::2, ::2],
-            None if texture is None else downsample_by_2(texture),
         )
-        return Generated(*(_upsample_by_2(image)[:, :, :height, :width] for image in generated[:2]))
+        return Generated(_upsample_by_2(generated.frame)[:, :, :height, :width])
 
-    def scene(self, coarse_poses: Float[Tensor, "batch channels rows columns"]) -> Images:
+    def scene(self, coarse_poses: CoarsePoses) -> Images:
         return _upsample_by_2(self.generator.scene(downsample_by_2(coarse_poses)))
 
 
@@ -357,16 +362,12 @@ _SHADOWS = EncoderDecoderConfig(num_filters=16, num_downsamplings=2, num_residua
 
 
 def build_generator(
-    config: GeneratorConfig,
-    *,
-    background_image: Float[Tensor, "3 height width"] | None,
-    puppet: Puppet | None = None,
-) -> FrameGenerator:
-    """Build a frame generator with untrained weights.
+    config: GeneratorConfig, *, background_image: Float[Tensor, "3 height width"] | None
+) -> FrameGenerator | DrawnGenerator:
+    """Build a generator with untrained weights.
 
     Args:
         background_image: the scene without the person, in [-1, 1]; where `background` has one.
-        puppet: needed with texture `puppet`, before frames are generated.
 
     Raises:
         ValueError: the background image is missing, superfluous or of another size.
@@ -378,20 +379,23 @@ def build_generator(
             f"background {config.background!r}: expected a background image of shape {expected}, "
             f"got {got}"
         )
+    if config.texture == "puppet":
+        assert background_image is not None
+        return DrawnGenerator(background_image, _shadow_network(config))
     shape = config.shape(config.upsampling, max_channels=config.max_channels)
     network = ARCHITECTURES[config.architecture](config.in_channels, config.out_channels, shape)
-    shadows = None
-    if config.viewport is not None:
-        shadows = FastGenerator(config.pose_channels, 3, _SHADOWS.shape("resize"))
     return FrameGenerator(
         network,
         background_image,
         previous_frame=config.previous_frame,
         conditioning_poses=config.conditioning_poses,
         viewport=config.viewport,
-        shadows=shadows,
-        puppet=puppet,
+        shadows=None if config.viewport is None else _shadow_network(config),
     )
+
+
+def _shadow_network(config: GeneratorConfig) -> ImageNetwork:
+    return FastGenerator(config.pose_channels, 3, _SHADOWS.shape("resize"))
 
 
 def start_from_global(generator: FrameGenerator, trained: FrameGenerator) -> None:

@@ -31,7 +31,12 @@ from motiontransfer.models.faces import (
     FaceTranslator,
     FaceTranslatorConfig,
 )
-from motiontransfer.models.generators import FrameGenerator, GeneratorConfig, build_generator
+from motiontransfer.models.generators import (
+    DrawnGenerator,
+    FrameGenerator,
+    GeneratorConfig,
+    build_generator,
+)
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.draw.warping import Puppet
@@ -78,7 +83,7 @@ _Network = TypeVar("_Network", bound=nn.Module)
 class TrainedGenerator:
     """A main generator, its inputs' shape and style, and the split it was trained with."""
 
-    network: FrameGenerator
+    network: FrameGenerator | DrawnGenerator
     config: GeneratorConfig
     style: PoseMapStyle
     held_out: HeldOut
@@ -94,13 +99,13 @@ def read_generator(path: Path, *, appearance: Path | None = None) -> TrainedGene
         WeightsError: the generator was trained with another appearance.
     """
 
-    def build(config: GeneratorConfig) -> FrameGenerator:
+    def build(config: GeneratorConfig) -> FrameGenerator | DrawnGenerator:
         # Its pixels are a buffer of the network, read with the weights.
         image = torch.zeros(3, *config.size) if config.has_background_image else None
-        return build_generator(config, background_image=image)  # a puppet draws no weights
+        return build_generator(config, background_image=image)
 
     network, config = read_network(path, "generator", GeneratorConfig, build)
-    if config.texture == "puppet":
+    if isinstance(network, DrawnGenerator):
         file = appearance or path.with_name(layout.APPEARANCE_FILE)
         pixels = read_appearance(file)
         expected, got = read_described(path, "appearance_sha256", str), sha256_of(file)

@@ -1,15 +1,14 @@
 """Compositing of finished frames without PyTorch, as the renderer and an exported target do it.
 
-Faces are blended in by a feathered weight or by Poisson image editing (Perez et al. 2003). Frames
-are made larger by a fast guided filter (He and Sun 2015), whose guide is the puppet over the
-background image at the size of the target's video: around each pixel a frame is taken for a linear
-function of the guide at the working size, and the result is that function of the larger guide,
-or as far as the puppet is sure, and where nothing was generated, the guide itself.
+Faces are blended in by a feathered weight or by Poisson image editing (Perez et al. 2003). A puppet
+is drawn over a room at the size of the result. Shadows, which are soft, are generated at the
+working size and added to the larger background image.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import Literal, TypeVar
 
 import cv2
@@ -31,9 +30,6 @@ Label = UInt8[np.ndarray, "label_height label_width 4"]
 """Red, green, blue and opacity."""
 _Plane = UInt8[np.ndarray, "rows columns"]
 _AnyFrame = TypeVar("_AnyFrame", Frame, MaskedFrame)
-Levels = Float32[np.ndarray, "height width channels"]
-Box = tuple[slice, slice]
-"""Rows and columns."""
 
 _FEATHER_FRACTION = 0.15  # of each side of a face box
 _ELLIPSE_HEIGHT, _ELLIPSE_WIDTH = 0.86, 0.68
@@ -42,12 +38,7 @@ _ELLIPSE_RAMP = 0.3
 """Share of the ellipse's radius over which the weight falls to 0."""
 _CLONE_EROSION_PX = 3  # by which OpenCV shrinks a mask
 _CLONE_BORDER_PX = 2 * _CLONE_EROSION_PX + 2  # a mask may lie at a frame's edge
-_GUIDE_RADIUS_PX = 1  # of the window, pixels of the working image
 _MAX_THREADS = 4
-_GUIDE_SMOOTHNESS = 3.0  # levels; texture of the guide below it stays
-_SAME = 1.0  # level by which frames differ where nothing was generated, as they are rounded
-_GUIDE_REACH_PX = 3  # of what differs there: two windows, and a pixel between
-_BAND_ROWS = 16
 _LABEL_TEXTS = ("AI-generated", "AI")  # the second where the first does not fit
 _LABEL_HEIGHT = 0.04  # height of the letters, of the shorter side
 _MIN_FONT_PX = 10
@@ -95,44 +86,11 @@ def blend_poisson(frame: Frame, patch: Frame, mask: Bool[np.ndarray, "height wid
     return np.where(mask[..., None], cloned[inner, inner], frame)
 
 
-class GuidedUpsampling:
-    def __init__(self, puppet: Puppet, *, size: tuple[int, int]) -> None:
-        """Resize the background image to the (height, width) of upsampled frames."""
-        self._size, self._background = size, resize(puppet.appearance.background, size)
-
-    def upsample(
-        self, frame: _AnyFrame, puppet: PuppetClip, index: int
-    ) -> UInt8[np.ndarray, "new_height new_width channels"]:
-        """A frame that was generated from the puppet's pose of this index, at the larger size.
-
-        A mask's guide is the puppet's coverage.
-        """
-        height, width, channels = frame.shape
-        texture = puppet.draw(index, box=(0, 0, width, height), size=self._size)
-        result = _over(texture, self._background)
-        if channels == 4:
-            result = np.dstack([result, texture[..., 3]])
-        guide = cv2.resize(result, (width, height), interpolation=cv2.INTER_AREA)
-        guide, image = guide.astype(np.float32), frame.astype(np.float32)
-        if (box := _changed(guide, image, self._size)) is None:
-            return result
-        changed = _enlarged(*_guided_filter(guide, image), result, box)
-        # The puppet itself where it is sure.
-        sure = texture[box][..., 4].astype(np.float32)
-        result[box] = cv2.blendLinear(result[box], changed, sure, 255 - sure)
-        return result
-
-
-def _person(texture: Texture) -> Box:
-    """Box of what a puppet covers."""
-    left, top, width, height = cv2.boundingRect(texture[..., 3])
-    return np.s_[top : top + height, left : left + width]
-
-
-def _over(texture: Texture, background: Frame) -> Frame:
+def over_image(texture: Texture, background: Frame) -> Frame:
     """A puppet over an image of its size."""
-    result, person = background.copy(), _person(texture)
-    if not texture[person].size:
+    left, top, width, height = cv2.boundingRect(texture[..., 3])
+    result, person = background.copy(), np.s_[top : top + height, left : left + width]
+    if not width:
         return result
     *color, coverage, _ = texture[person].transpose(2, 0, 1)  # dense rows, as it is drawn
     result[person] = _laid_over(color, coverage, result[person])
@@ -140,15 +98,38 @@ def _over(texture: Texture, background: Frame) -> Frame:
 
 
 def puppet_frames(
-    puppet: Puppet, keypoints: Keypoints, *, size: tuple[int, int]
+    puppet: Puppet,
+    keypoints: Keypoints,
+    *,
+    size: tuple[int, int],
+    rooms: Iterable[Frame] | None = None,
 ) -> Iterator[MaskedFrame]:
-    """The puppet alone over its background image, in each pose, at a size; in threads."""
-    clip, background = puppet.follow(keypoints), resize(puppet.appearance.background, size)
-    return map_ahead(
-        lambda index: draw_puppet(clip, index, keypoints.image_size, background),
-        range(keypoints.num_frames),
-        num_threads=num_threads(),
-    )
+    """The puppet in each pose over its background image, at a size; in threads.
+
+    Args:
+        rooms: the background image with shadows, in each pose, in the size of the poses' image;
+            None: there are no shadows.
+    """
+    clip, image_size = puppet.follow(keypoints), keypoints.image_size
+    small, large = (resize(puppet.appearance.background, each) for each in (image_size, size))
+
+    def draw(numbered: tuple[int, Frame | None]) -> MaskedFrame:
+        index, room = numbered
+        background = large if room is None else enlarged_room(room, small, large)
+        return draw_puppet(clip, index, image_size, background)
+
+    each = zip(range(keypoints.num_frames), repeat(None) if rooms is None else rooms, strict=False)
+    return map_ahead(draw, each, num_threads=num_threads())
+
+
+def enlarged_room(room: Frame, small: Frame, large: Frame) -> Frame:
+    """A room at the size of the large background image, whose shadows alone are enlarged.
+
+    Args:
+        small: the background image in the size of `room`.
+    """
+    shadows = cv2.subtract(room, small, dtype=cv2.CV_16S)
+    return cv2.add(large, cv2.resize(shadows, large.shape[1::-1]), dtype=cv2.CV_8U)
 
 
 def draw_puppet(
@@ -158,19 +139,7 @@ def draw_puppet(
     (height, width), (rows, columns) = image_size, background.shape[:2]
     texture = clip.draw(index, box=(0, 0, width, height), size=(rows, columns))
     room = clip.room(index, background)
-    return cv2.merge([*cv2.split(_over(texture, room)), texture[..., 3]])
-
-
-def upsample_frames(
-    frames: Iterable[_AnyFrame], puppet: PuppetClip, *, size: tuple[int, int]
-) -> Iterator[_AnyFrame]:
-    """Frames of a clip at a larger size (height, width), in the order of its poses; in threads."""
-    upsampling = GuidedUpsampling(puppet.puppet, size=size)
-    return map_ahead(
-        lambda numbered: upsampling.upsample(numbered[1], puppet, numbered[0]),
-        enumerate(frames),
-        num_threads=num_threads(),
-    )
+    return cv2.merge([*cv2.split(over_image(texture, room)), texture[..., 3]])
 
 
 def over_background(person: MaskedFrame, background: Frame) -> MaskedFrame:
@@ -215,74 +184,6 @@ def size_of_height(
             f"working image to what the target's texture has, got {height}"
         )
     return (height, 2 * round(full[1] * height / full[0] / 2)) if height > working[0] else working
-
-
-def _guided_filter(guide: Levels, image: Levels) -> tuple[Levels, Levels]:
-    """Gain and offset of the linear function of the guide that the image is around each pixel.
-
-    By channel; He et al. 2013, eq. 5, 6 and 8, but that the gain is 1 and not 0 where the guide
-    varies little: the image is the guide with changes, whose own texture stays.
-    """
-    mean, mean_of_image = _mean(guide), _mean(image)
-    variance = _mean(guide * guide) - mean * mean
-    covariance = _mean(guide * image) - mean * mean_of_image
-    least = np.float32(_GUIDE_SMOOTHNESS**2)
-    gain = (covariance + least) / (variance + least)
-    return _mean(gain), _mean(mean_of_image - gain * mean)
-
-
-def _changed(guide: Levels, image: Levels, size: tuple[int, int]) -> Box | None:
-    """Box of what differs from its guide, in an image of (height, width); None: nothing does."""
-    differs = np.any(np.abs(image - guide) > _SAME, axis=2).astype(np.uint8)
-    left, top, width, height = cv2.boundingRect(differs)
-    if not width:
-        return None
-    sides = zip((top, left), (height, width), differs.shape, size, strict=True)
-    down, across = (
-        slice(
-            max(start - _GUIDE_REACH_PX, 0) * large // small,
-            -(-min(start + length + _GUIDE_REACH_PX, small) * large // small),
-        )
-        for start, length, small, large in sides
-    )
-    return down, across
-
-
-def _mean(image: Levels) -> Levels:
-    side = 2 * _GUIDE_RADIUS_PX + 1
-    return cv2.blur(image, (side, side), borderType=cv2.BORDER_REFLECT)
-
-
-def _enlarged(
-    gain: Float32[np.ndarray, "rows columns channels"],
-    offset: Float32[np.ndarray, "rows columns channels"],
-    guide: UInt8[np.ndarray, "height width channels"],
-    box: Box,
-) -> UInt8[np.ndarray, "_ _ channels"]:
-    """In a box, the linear function of a guide whose gain and offset are given for fewer pixels.
-
-    They are bilinear between these. In bands, which stay in the processor's cache: whole images of
-    floats would go through memory.
-    """
-    (height, width), num_rows, (down, across) = guide.shape[:2], len(gain), box
-    wide = [cv2.resize(each, (width, num_rows))[:, across] for each in (gain, offset)]
-    wide = np.concatenate([each.reshape(num_rows, -1) for each in wide], axis=1)
-    guide = guide[box]
-    rows = (np.arange(down.start, down.stop) + 0.5) * (num_rows / height) - 0.5
-    above = np.floor(rows).astype(int)
-    below, share = above + 1, (rows - above).astype(np.float32)[:, None]
-    result = np.empty_like(guide)
-    for start in range(0, len(guide), _BAND_ROWS):
-        band = slice(start, start + _BAND_ROWS)
-        linear, lower = (wide[near[band].clip(0, num_rows - 1)] for near in (above, below))
-        lower -= linear
-        lower *= share[band]
-        linear += lower
-        levels, offsets = np.split(linear, 2, axis=1)
-        levels *= guide[band].reshape(levels.shape)
-        levels += offsets
-        result[band] = cv2.convertScaleAbs(levels.clip(0)).reshape(-1, *guide.shape[1:])
-    return result
 
 
 def with_label(frame: _AnyFrame) -> _AnyFrame:

@@ -1,9 +1,8 @@
 """Rendering of poses by a target's networks: whole clips, or poses as they arrive.
 
 The main generator rolls out on its own frames, and the face model's face is blended into what is
-shown. Where the face generator was trained so, the rollout goes on from the frames with faces. A
-residual changes what the puppet covers, as far as it is not sure there: beside it, it paints a
-halo, and what is sure is the target's own face.
+shown. Where the face generator was trained so, the rollout goes on from the frames with faces. Of
+a drawn target the networks generate the room with shadows, over which the puppet is drawn.
 
 A face model, residual (Chan et al. 2019, sec. 3.2) or CycleGAN (Zhu et al. 2017), makes a patch for
 each frame. `feather` mixes frame and patch by the patch's weight; `poisson` is Poisson image
@@ -11,7 +10,6 @@ editing where the weight is at least a half.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
@@ -24,15 +22,17 @@ from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import display_style
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.draw.warping import Puppet, PuppetClip, PuppetFollower
+from motiontransfer.puppet.draw.warping import Puppet, PuppetFollower
 from motiontransfer.rendering.compositing import (
     FaceBlending,
     PendingFrame,
     blend_poisson,
     draw_puppet,
+    enlarged_room,
     face_box_weight,
+    puppet_frames,
     size_of_height,
-    upsample_frames,
+    without_mask,
 )
 from motiontransfer.rendering.rollout import (
     BATCH_FRAMES,
@@ -43,6 +43,7 @@ from motiontransfer.rendering.rollout import (
     Networks,
     Rollout,
     Step,
+    rooms,
     view_of,
 )
 from motiontransfer.video.color import Frame, MaskedFrame
@@ -120,36 +121,16 @@ class ResidualFaces:
         pose_crop: Float[Array, "1 _ crop_size crop_size"],
         weight: Float[Array, "_ _"],
         image: Image,
-        pose: FramePose,
+        _: FramePose,
     ) -> FacePatch:
         networks, view, (x0, y0, x1, y1) = self.networks, view_of(box), box
         with networks.computing():
             face = networks.resize(image[view], (self.crop_size, self.crop_size))
             residual = networks.face_residual(pose_crop, face)
             residual = networks.resize(residual, (y1 - y0, x1 - x0))
-            if pose.texture is not None:
-                residual = residual * self._unsure(pose.texture, pose.box, box)
             corrected = image.clip(-1, 1)
             corrected[view] = (image[view] + residual).clip(-1, 1)
             return FacePatch(image=corrected, box=box, weight=weight)
-
-    def _unsure(
-        self, texture: Float[Array, "1 5 height width"], shown: Box, box: Box
-    ) -> Float[Array, "1 1 box_height box_width"]:
-        """Share of each pixel that the puppet covers without being sure.
-
-        Args:
-            shown: box of the frame that the texture shows; beyond it there is no puppet.
-        """
-        left, top, right, bottom = box
-        share = self.networks.zeros((1, 1, bottom - top, right - left))
-        x0, y0, x1, y1 = (*map(max, shown[:2], box[:2]), *map(min, shown[2:], box[2:]))
-        if x0 < x1 and y0 < y1:
-            inside = texture[view_of((x0 - shown[0], y0 - shown[1], x1 - shown[0], y1 - shown[1]))]
-            share[view_of((x0 - left, y0 - top, x1 - left, y1 - top))] = (
-                inside[:, 3:4] - inside[:, 4:5]
-            )
-        return share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,47 +195,42 @@ def render_poses(
         KeypointsError: the poses are for images of another size, or not those of the clip whose
             faces are laid over the frames.
     """
-    puppet = renderer.networks.puppet
-    clip = None if puppet is None else puppet.follow(keypoints)
-    frames = _one_later(
+    networks = renderer.networks
+    if (puppet := networks.puppet) is not None:
+        drawn = puppet_frames(
+            puppet, keypoints, size=size or keypoints.image_size, rooms=rooms(networks, keypoints)
+        )
+        return map(without_mask, drawn)
+    return _one_later(
         renderer.start_frame(step.image, make_patch)
-        for step, _, make_patch in _generate(renderer, keypoints, clip)
+        for step, _, make_patch in _generate(renderer, keypoints)
     )
-    if clip is None or size in (None, keypoints.image_size):
-        return frames
-    return upsample_frames(frames, clip, size=size)
 
 
-def render_masked(
-    renderer: Renderer, keypoints: Keypoints, clip: PuppetClip | None
-) -> Iterator[Frame | MaskedFrame]:
-    """As `render_poses` in the size of generated frames, with masks where the networks tell them.
-
-    Args:
-        clip: the puppet in these poses; None where the networks have none.
+def render_masked(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame | MaskedFrame]:
+    """As `render_poses` of a learned target, with masks where the networks tell them.
 
     Raises:
         KeypointsError: as there.
     """
     return _one_later(
-        renderer.start_masked(*generated) for generated in _generate(renderer, keypoints, clip)
+        renderer.start_masked(*generated) for generated in _generate(renderer, keypoints)
     )
 
 
 def _generate(
-    renderer: Renderer, keypoints: Keypoints, puppet: PuppetClip | None
+    renderer: Renderer, keypoints: Keypoints
 ) -> Iterator[tuple[Step, Box, Callable[[], FacePatch] | None]]:
     """What the networks make of each pose, its viewport, and what makes its face."""
     rollout, face, previous = Rollout(renderer.networks), renderer.face, None
     patches = repeat(None, keypoints.num_frames) if face is None else face.patches(keypoints)
-    with closing(rollout.draw(keypoints, puppet=puppet)) as poses:
-        for pose, make_patch in zip(poses, patches, strict=True):
-            step = rollout.step(pose, previous)
-            previous = step.image
-            patch = None if make_patch is None else partial(make_patch, step.image, pose)
-            if face is not None and face.carries_faces:
-                previous, patch = _carried(step.image, patch)
-            yield step, pose.box, patch
+    for pose, make_patch in zip(rollout.draw(keypoints), patches, strict=True):
+        step = rollout.step(pose, previous)
+        previous = step.image
+        patch = None if make_patch is None else partial(make_patch, step.image, pose)
+        if face is not None and face.carries_faces:
+            previous, patch = _carried(step.image, patch)
+        yield step, pose.box, patch
 
 
 def _carried(
@@ -315,10 +291,17 @@ class LiveGenerator:
 
 
 class LivePuppet:
-    """Draws a target without networks, by the puppet alone, in poses as they arrive."""
+    """Draws a target by the puppet, in poses as they arrive."""
 
-    def __init__(self, appearance: Appearance, size: tuple[int, int]) -> None:
-        """Take the (height, width) of the poses' image; frames may be larger."""
+    def __init__(
+        self, appearance: Appearance, size: tuple[int, int], networks: Networks | None = None
+    ) -> None:
+        """Take the (height, width) of the poses' image; frames may be larger.
+
+        Args:
+            networks: generate the shadows; None: there are none.
+        """
+        self._networks, self._small_room = networks, resize(appearance.background, size)
         self._puppet, self.size = Puppet(appearance, size, averaged="patches"), size
         self.style = display_style(size[0])
         height, width = appearance.background.shape[:2]
@@ -339,8 +322,20 @@ class LivePuppet:
             KeypointsError: the poses are for images of another size.
         """
         last = poses.part(range(poses.num_frames - 1, poses.num_frames))
-        frame = draw_puppet(self._follower.follow(last), 0, self.size, self.background)
+        room = self.background
+        if self._networks is not None:
+            (small,) = rooms(self._networks, last)
+            room = enlarged_room(small, self._small_room, room)
+        frame = draw_puppet(self._follower.follow(last), 0, self.size, room)
         return lambda: frame[..., :3]
+
+
+def live_generator(renderer: Renderer) -> LiveGenerator | LivePuppet:
+    """What renders poses as they arrive: drawn or, of a learned target, generated."""
+    networks = renderer.networks
+    if networks.puppet is None:
+        return LiveGenerator(renderer)
+    return LivePuppet(networks.puppet.appearance, networks.size, networks)
 
 
 def result_size(renderer: Renderer, *, height: int | None) -> tuple[int, int]:

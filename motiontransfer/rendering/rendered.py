@@ -67,6 +67,8 @@ class Rendered:
     """(height, width) of the target's video, or without texture of the frames."""
     assertion: Mapping[str, object]
     """Networks and inputs, for the manifest of a video."""
+    is_drawn: bool
+    """Whether the puppet is drawn over the frames, which do not show the person."""
     stand_ins: Mapping[str, float]
     """Of the puppet, see `PuppetClip.stand_ins`; none without one."""
 
@@ -95,7 +97,8 @@ def write_rendered(
 ) -> None:
     """Write frames, lossless and in working pixels, and their description; atomically.
 
-    There are none of a puppet alone, which is drawn in the size of the result.
+    There are none of a puppet alone, which is drawn in the size of the result; where shadows are
+    generated they show the room, over which it is drawn.
     """
     with replacing_folder(folder) as work:
         write_checked_json(work / _DESCRIPTION_FILE, asdict(rendered))

@@ -74,7 +74,7 @@ def make_renderer(
 def load_renderer(
     models: Path, runtime: Runtime, *, face: FaceMode, appearance: Path | None = None
 ) -> TrainedRenderer:
-    """Read a target's networks.
+    """Read a target's networks; a drawn target has the faces of its film.
 
     Args:
         models: folder of the weights, artifacts/models/TARGET.
@@ -82,7 +82,8 @@ def load_renderer(
             appearance.safetensors beside them.
     """
     main = read_generator(models / layout.GENERATOR_FILE, appearance=appearance)
-    faces = read_face_generator(models / layout.FACE_GENERATOR_FILE) if face == "residual" else None
+    has_residual = face == "residual" and main.config.texture == "none"
+    faces = read_face_generator(models / layout.FACE_GENERATOR_FILE) if has_residual else None
     return make_renderer(main, runtime, faces)
 
 

@@ -3,22 +3,21 @@
 The arithmetic is written once, on arrays: those of NumPy or PyTorch, as the networks take them.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import groupby, repeat
+from itertools import groupby
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from motiontransfer.core.errors import KeypointsError
-from motiontransfer.core.parallel import map_ahead
 from motiontransfer.pose.boxes import Boxes, Viewport, ViewportFollower
 from motiontransfer.pose.drawing import NumpyDrawer, PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.puppet.draw.warping import Puppet, PuppetClip, PuppetFollower, Texture
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import Box
 
@@ -32,7 +31,6 @@ ReadFrames = Callable[[], list[Frame]]
 
 BATCH_FRAMES = 8
 """Frames whose pose maps are drawn at once."""
-_MAX_DRAWING_THREADS = 4
 PoseMaps = Float[Array, "_ channels height width"]
 
 
@@ -55,12 +53,9 @@ class Networks(Protocol):
     """Pose maps that the generator reads: the frame's and the preceding ones."""
     viewport: Viewport | None
     puppet: Puppet | None
+    """Drawn over the scene; None where the main generator paints the person."""
     is_asynchronous: bool
     """True if a call returns before its result is computed, as on a GPU."""
-
-    def num_threads(self) -> int:
-        """Number of threads that may compute."""
-        ...
 
     def background(self) -> Frame:
         """The background image; black without one."""
@@ -76,10 +71,6 @@ class Networks(Protocol):
         """Copy small arrays to the device, together."""
         ...
 
-    def to_texture(self, levels: Texture) -> Float[Array, "1 5 height width"]:
-        """Convert a puppet: color in [-1, 1], 1 and confidence, each times coverage."""
-        ...
-
     def concatenate(self, arrays: Sequence[PoseMaps]) -> PoseMaps: ...
 
     def zeros(self, shape: Sequence[int]) -> Float[Array, "..."]: ...
@@ -88,9 +79,7 @@ class Networks(Protocol):
         """Interpolate bilinearly, with antialiasing."""
         ...
 
-    def generate(
-        self, pose_map: Maps, previous: Image, background: Image | None, texture: Maps | None
-    ) -> Step:
+    def generate(self, pose_map: Maps, previous: Image, background: Image | None) -> Step:
         """The next frame, or its part in a viewport; see `FrameGenerator.forward`."""
         ...
 
@@ -121,55 +110,33 @@ class FramePose:
     """Viewport's pose map, after those of the preceding frames that it is conditioned on."""
     coarse_pose: Float[Array, "1 _ rows columns"] | None
     """Whole frame's pose map, from `draw_coarse`; None without a viewport."""
-    texture: Float[Array, "1 5 height width"] | None
 
 
 class Rollout:
-    """State of a rollout: preceding poses, viewport and puppet.
+    """State of a rollout: preceding poses and viewport.
 
     With `conditioning_poses` above 1, empty maps stand for the poses before the first.
     """
 
     def __init__(self, networks: Networks) -> None:
         self._networks = networks
-        self._viewport = self._puppet = self._past = None
+        self._viewport = self._past = None
         if networks.viewport is not None:
             self._viewport = ViewportFollower(networks.viewport, image_size=networks.size)
-        if networks.puppet is not None:
-            self._puppet = PuppetFollower(networks.puppet)
 
-    def draw(
-        self, keypoints: Keypoints, *, puppet: PuppetClip | None = None
-    ) -> Generator[FramePose]:
+    def draw(self, keypoints: Keypoints) -> Iterator[FramePose]:
         """Draw the next poses, one at a time as they are asked for, their maps in batches.
-
-        Puppets are drawn ahead, in threads, which end with the generator.
-
-        Args:
-            puppet: the puppet in these poses; None: its references are chosen as poses arrive.
 
         Raises:
             KeypointsError: the poses are for images of another size.
         """
         networks, num_frames = self._networks, keypoints.num_frames
-        if keypoints.image_size != networks.size:
-            raise KeypointsError(
-                f"expected poses for images of {networks.size} (height, width) pixels, as the "
-                f"generator was trained, got {keypoints.image_size}; normalize them first"
-            )
+        check_size(networks, keypoints)
         boxes = np.tile([0, 0, *networks.size[::-1]], (num_frames, 1))
         if self._viewport is not None:
             boxes = self._viewport.place(keypoints.points, keypoints.score)
-        starts = range(0, num_frames, BATCH_FRAMES)
-        batches = [range(start, min(start + BATCH_FRAMES, num_frames)) for start in starts]
-        textures: Iterator[Texture | None] = repeat(None)
-        if (follower := self._puppet) is not None:
-            # Threads are of no use to a frame that arrives alone.
-            num_threads = min(networks.num_threads(), _MAX_DRAWING_THREADS) * (num_frames > 1)
-            clip = follower.follow(keypoints) if puppet is None else puppet
-            textures = _draw_puppet(clip, boxes, num_threads)
-        for batch in batches:
-            yield from self._draw_batch(keypoints.part(batch), boxes[batch], textures)
+        for batch in batches(num_frames):
+            yield from self._draw_batch(keypoints.part(batch), boxes[batch])
 
     def step(self, pose: FramePose, previous: Image | None) -> Step:
         """Generate one frame.
@@ -183,15 +150,13 @@ class Rollout:
                 previous = networks.zeros((1, 3, *networks.size))
             previous = previous[view]
             if pose.coarse_pose is None:
-                return networks.generate(pose.pose_map, previous, None, pose.texture)
+                return networks.generate(pose.pose_map, previous, None)
             frame = networks.scene(pose.coarse_pose)
-            step = networks.generate(pose.pose_map, previous, frame[view], pose.texture)
+            step = networks.generate(pose.pose_map, previous, frame[view])
             frame[view] = step.image
             return Step(frame, step.mask)
 
-    def _draw_batch(
-        self, keypoints: Keypoints, boxes: Boxes, textures: Iterator[Texture | None]
-    ) -> Iterator[FramePose]:
+    def _draw_batch(self, keypoints: Keypoints, boxes: Boxes) -> Iterator[FramePose]:
         networks, points, score = self._networks, keypoints.points, keypoints.score
         past_points, past_score = self._past or (points[:0], score[:0])
         start, num_preceding = len(past_points), networks.conditioning_poses - 1
@@ -216,20 +181,45 @@ class Rollout:
                     coarse = drawer.draw_coarse(points[own], score[own], size=networks.size)
             for index in range(length):
                 conditioning = pose_maps[index : index + num_preceding + 1]
-                levels = next(textures)
                 yield FramePose(
                     box=(x0, y0, x1, y1),
                     pose_map=conditioning.reshape(1, -1, *conditioning.shape[2:]),
                     coarse_pose=None if coarse is None else coarse[index : index + 1],
-                    texture=None if levels is None else networks.to_texture(levels),
                 )
 
 
-def _draw_puppet(clip: PuppetClip, boxes: Boxes, num_threads: int) -> Iterator[Texture]:
-    """The puppet in each frame's box, drawn while the frames before are generated."""
+def batches(num_frames: int) -> list[range]:
+    """Frames whose pose maps are drawn at once."""
+    starts = range(0, num_frames, BATCH_FRAMES)
+    return [range(start, min(start + BATCH_FRAMES, num_frames)) for start in starts]
 
-    def draw(pose: tuple[int, Sequence[int]]) -> Texture:
-        index, (x0, y0, x1, y1) = pose
-        return clip.draw(index, box=(x0, y0, x1, y1))
 
-    return map_ahead(draw, enumerate(boxes.tolist()), num_threads=num_threads)
+def check_size(networks: Networks, keypoints: Keypoints) -> None:
+    """Check that poses are for the networks' images.
+
+    Raises:
+        KeypointsError: they are for images of another size.
+    """
+    if keypoints.image_size != networks.size:
+        raise KeypointsError(
+            f"expected poses for images of {networks.size} (height, width) pixels, as the "
+            f"generator was trained, got {keypoints.image_size}; normalize them first"
+        )
+
+
+def rooms(networks: Networks, keypoints: Keypoints) -> Iterator[Frame]:
+    """The target's room with the shadows of each pose, as frames.
+
+    Raises:
+        KeypointsError: the poses are for images of another size.
+    """
+    check_size(networks, keypoints)
+    drawer = networks.drawer(keypoints.skeleton)
+    for batch in batches(keypoints.num_frames):
+        poses = keypoints.part(batch)
+        with networks.computing():
+            maps = drawer.draw_coarse(poses.points, poses.score, size=networks.size)
+            scenes = [networks.scene(maps[index : index + 1]) for index in range(len(batch))]
+            read = [networks.start_reading(scene) for scene in scenes]
+        for frames in read:
+            yield from frames()

@@ -9,24 +9,15 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from motiontransfer.models.faces import Crops, FaceGenerator, resize
-from motiontransfer.models.generators import FrameGenerator, HalfResolutionGenerator
+from motiontransfer.models.generators import DrawnGenerator, FrameGenerator, HalfResolutionGenerator
 from motiontransfer.models.layers import Maps
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.puppet.draw.retrieval import Excluded
-from motiontransfer.puppet.draw.warping import Texture
 from motiontransfer.rendering.rollout import ReadFrames, Rollout, Step
 from motiontransfer.video.color import Frame
-from motiontransfer.video.tensors import (
-    Images,
-    levels_to_textures,
-    start_reading,
-    tensor_to_frames,
-    upload,
-    upload_together,
-)
+from motiontransfer.video.tensors import Images, start_reading, tensor_to_frames, upload_together
 
 PoseMaps = Float[Tensor, "_ channels height width"]
 
@@ -36,7 +27,7 @@ class TorchNetworks:
 
     def __init__(
         self,
-        generator: FrameGenerator | HalfResolutionGenerator,
+        generator: FrameGenerator | HalfResolutionGenerator | DrawnGenerator,
         *,
         size: tuple[int, int],
         style: PoseMapStyle,
@@ -45,17 +36,19 @@ class TorchNetworks:
     ) -> None:
         self.generator, self.face, self._autocast = generator, face, autocast
         self.size, self.style = size, style
-        self.conditioning_poses = generator.conditioning_poses
-        self.viewport, self.puppet = generator.viewport, generator.puppet
+        self.conditioning_poses, self.viewport, self.puppet = 1, None, None
+        if isinstance(generator, DrawnGenerator):
+            self.puppet = generator.puppet
+        else:
+            self.conditioning_poses = generator.conditioning_poses
+            self.viewport = generator.viewport
         self.device = next(generator.parameters()).device
         self.is_asynchronous = self.device.type != "cpu"
 
-    def num_threads(self) -> int:
-        return torch.get_num_threads()
-
     def background(self) -> Frame:
         generator = self.generator
-        image = generator.background_image if isinstance(generator, FrameGenerator) else None
+        is_half = isinstance(generator, HalfResolutionGenerator)
+        image = None if is_half else generator.background_image
         if image is None:
             return np.zeros((*self.size, 3), np.uint8)
         return tensor_to_frames(image[None])[0]
@@ -69,9 +62,6 @@ class TorchNetworks:
     def upload(self, arrays: Sequence[Float32[np.ndarray, "..."]]) -> list[Float[Tensor, "..."]]:
         return upload_together([*map(torch.from_numpy, arrays)], self.device)
 
-    def to_texture(self, levels: Texture) -> Float[Tensor, "1 5 height width"]:
-        return levels_to_textures(upload(torch.from_numpy(levels)[None], self.device))
-
     def concatenate(self, arrays: Sequence[PoseMaps]) -> PoseMaps:
         return torch.cat([*arrays])
 
@@ -81,11 +71,9 @@ class TorchNetworks:
     def resize(self, image: Images, size: tuple[int, int]) -> Float[Tensor, "batch 3 _ _"]:
         return resize(image, size)
 
-    def generate(
-        self, pose_map: Maps, previous: Images, background: Images | None, texture: Maps | None
-    ) -> Step:
+    def generate(self, pose_map: Maps, previous: Images, background: Images | None) -> Step:
         with self._autocast():
-            generated = self.generator(pose_map, previous, background, texture)
+            generated = self.generator(pose_map, previous, background)
         return Step(generated.frame, generated.mask)
 
     def scene(self, coarse_pose: Maps) -> Float[Tensor, "1 3 _ _"]:
@@ -107,15 +95,12 @@ def generate_clip(
     *,
     style: PoseMapStyle,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
-    excluded: Excluded | None = None,
 ) -> Iterator[Images]:
     """Yield the frames of a clip in [-1, 1], each as a batch of one; see `Rollout`."""
     rollout = Rollout(
         TorchNetworks(generator, size=keypoints.image_size, style=style, autocast=autocast)
     )
     frame = None
-    puppet = generator.puppet
-    clip = None if puppet is None else puppet.follow(keypoints, excluded=excluded)
-    for pose in rollout.draw(keypoints, puppet=clip):
+    for pose in rollout.draw(keypoints):
         frame = rollout.step(pose, frame).image
         yield frame

@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 from torch import Tensor, nn
@@ -114,33 +113,6 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
 
 def load_module_state(prefix: str, module: nn.Module, state: Mapping[str, Tensor]) -> None:
     module.load_state_dict({name: state[f"{prefix}.{name}"] for name in module.state_dict()})
-
-
-def adam_state(prefix: str, optimizer: torch.optim.Adam) -> dict[str, Tensor]:
-    """Moments and step counts of Adam under a prefix; empty before the first step."""
-    return {
-        f"{prefix}.{index}.{name}": torch.as_tensor(value)
-        for index, moments in optimizer.state_dict()["state"].items()
-        for name, value in moments.items()
-    }
-
-
-def load_adam_state(prefix: str, optimizer: torch.optim.Adam, state: Mapping[str, Tensor]) -> None:
-    """Inverse of `adam_state`; learning rates are the schedule's business."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    moments: dict[int, dict[str, Tensor]] = {}
-    for full_name, value in state.items():
-        if full_name.startswith(f"{prefix}."):
-            index, name = full_name.removeprefix(f"{prefix}.").split(".", 1)
-            moments.setdefault(int(index), {})[name] = laid_out_like(parameters[int(index)], value)
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-
-
-def laid_out_like(parameter: Tensor, values: Tensor) -> Tensor:
-    """Return values in a parameter's memory format, which fused Adam takes for granted."""
-    if values.shape != parameter.shape or values.stride() == parameter.stride():
-        return values
-    return torch.empty_like(parameter).copy_(values)
 
 
 def _remove_old_runs(current: Path) -> None:

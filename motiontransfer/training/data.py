@@ -1,4 +1,4 @@
-"""Training batches: frame cache, seeded batch sampler, prefetching threads, random generators.
+"""Training batches: frame cache, seeded batch sampler, prefetching threads, random numbers.
 
 Threads share one frame cache; each worker process of `torch.utils.data.DataLoader` would decode
 every frame for itself.
@@ -110,12 +110,6 @@ def prefetch(
 
     one_thread = partial(torch.set_num_threads, 1)
     return map_ahead(read, steps, num_threads=num_readers, initializer=one_thread)
-
-
-def make_generator(seed: int, step: int) -> torch.Generator:
-    """Return a reproducible CPU random generator for one training step."""
-    entropy = np.random.SeedSequence([seed, step, 0, 1])
-    return torch.Generator().manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
 
 
 def draw_uniform(indices: range, *, seed: int, step: int) -> Float[Tensor, " items"]:

@@ -1,8 +1,8 @@
 """Face GAN: data, training step and training of the face generator (Chan et al. 2019, sec. 3.2).
 
-It is trained on crops of frames that the frozen main generator makes once, or, as the released code
-of Chan et al. trains it, on windows of whole frames that it makes anew in each step: where the
-corrected frame conditions the next one, or its own losses count.
+It is trained on crops of frames that the frozen main generator makes once, or of the puppet, or, as
+the released code of Chan et al. trains it, on windows of whole frames that it makes anew in each
+step: where the corrected frame conditions the next one, or its own losses count.
 """
 
 from abc import abstractmethod
@@ -33,6 +33,7 @@ from motiontransfer.models.faces import (
     add_residuals,
     crop_boxes,
 )
+from motiontransfer.models.generators import DrawnGenerator
 from motiontransfer.models.layers import check_depth, count_parameters, initialize, to_device
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.models.weights import TrainedGenerator, read_network, write_weights
@@ -40,14 +41,14 @@ from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.target_clips import TargetClip, input_files, usable_frames
+from motiontransfer.rendering.compositing import over_image
 from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import Dataset, FrameCache, TensorBatch
 from motiontransfer.training.distributed import barrier
 from motiontransfer.training.gan import GanTask, Scalar, VGG19Features, gan_losses
-from motiontransfer.training.params import FaceGanConfig, GanLossConfig, Schedule, WindowConfig
+from motiontransfer.training.params import FaceGanConfig, GanLossConfig, Schedule
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.trainer import TaskBatch, fit, save_results
 from motiontransfer.training.windows import (
@@ -56,16 +57,16 @@ from motiontransfer.training.windows import (
     WindowDataset,
     WindowInputs,
     excluded_references,
-    puppets_of_clips,
     window_losses,
 )
 from motiontransfer.video.color import Frame
+from motiontransfer.video.geometry import resize
 from motiontransfer.video.tensors import frames_to_tensor, image_grid, tensor_to_frames
 
 _NUM_SAMPLES = 8  # faces, one a column
 _RUN_FRAMES = 8  # that the main generator generates in a row
 _TIMES_DRAWN = 10  # how often each generated face is trained on, about
-_WINDOWS = WindowConfig(window_frames=2, limb_dropout=0.0, part_dropout=0.0)
+_WINDOW_FRAMES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,44 +155,61 @@ def generate_faces(
 ) -> list[Path]:
     """Roll the main generator out over each run once; the runs are shared among the processes."""
     paths = [folder / f"generated_{run.clip}_{run.frames.start}.npy" for run in runs]
-    network = to_device(main.network, runtime.device)
+    to_device(main.network, runtime.device)
     boxes = [face_boxes(clip.keypoints)[0] for clip in clips]
-    excluded = None
-    if network.puppet is not None:
-        excluded = [excluded_references(network.puppet, clips, c) for c in range(len(clips))]
     share = list(zip(runs, paths, strict=True))[runtime.rank :: runtime.world_size]
     for run, path in track(share, "main generator's faces", total=len(share)):
         if path.exists():  # then it is whole
             continue
-        images = generate_clip(
-            network,
-            clips[run.clip].keypoints.part(run.frames),
-            style=main.style,
-            autocast=runtime.autocast,
-            excluded=None if excluded is None else excluded[run.clip][run.frames],
-        )
-        generated = dict(zip(run.frames, images, strict=True))
-        with_face = torch.cat([generated[t] for t in run.with_face])
-        of_faces = torch.from_numpy(boxes[run.clip][run.with_face])
-        crops = crop_boxes(with_face, of_faces, crop_size=crop_size)
+        of_faces = boxes[run.clip][run.with_face]
+        if isinstance(main.network, DrawnGenerator):
+            crops = _drawn_faces(main.network, clips, run, of_faces, crop_size=crop_size)
+        else:
+            poses = clips[run.clip].keypoints.part(run.frames)
+            images = generate_clip(main.network, poses, style=main.style, autocast=runtime.autocast)
+            generated = dict(zip(run.frames, images, strict=True))
+            with_face = torch.cat([generated[t] for t in run.with_face])
+            crops = tensor_to_frames(
+                crop_boxes(with_face, torch.from_numpy(of_faces), crop_size=crop_size)
+            )
         with replacing(path) as temporary:
-            np.save(temporary, np.stack(tensor_to_frames(crops)))
+            np.save(temporary, np.stack(crops))
     barrier(runtime)
     return paths
+
+
+def _drawn_faces(
+    network: DrawnGenerator,
+    clips: Sequence[TargetClip],
+    run: FaceRun,
+    boxes: Int[np.ndarray, "faces 4"],
+    *,
+    crop_size: int,
+) -> list[Frame]:
+    """The puppet's faces in a run, from frames at least a second away, over the room."""
+    assert network.puppet is not None
+    excluded = excluded_references(network.puppet, clips, run.clip)[run.frames]
+    clip = network.puppet.follow(clips[run.clip].keypoints.part(run.frames), excluded=excluded)
+    (room,) = tensor_to_frames(network.background_image[None])
+    size = crop_size, crop_size
+    return [
+        over_image(
+            clip.draw(t - run.frames.start, box=(x0, y0, x1, y1), size=size),
+            resize(room[y0:y1, x0:x1], size),
+        )
+        for t, (x0, y0, x1, y1) in zip(run.with_face, boxes.tolist(), strict=True)
+    ]
 
 
 class FaceWindowDataset(WindowDataset):
     """Every window of two training frames that both show a face."""
 
-    def __init__(
-        self, clips: Sequence[TargetClip], *, conditioning_poses: int, puppet: Puppet | None = None
-    ) -> None:
-        puppets = puppets_of_clips(puppet, clips)
-        super().__init__(clips, _WINDOWS, conditioning_poses=conditioning_poses, puppets=puppets)
+    def __init__(self, clips: Sequence[TargetClip], *, conditioning_poses: int) -> None:
+        super().__init__(clips, window_frames=_WINDOW_FRAMES, conditioning_poses=conditioning_poses)
         found = [face_boxes(clip.keypoints) for clip in clips]
         self._face_boxes = [boxes for boxes, _ in found]
         self.windows = [
-            (c, t) for c, t in self.windows if found[c][1][t : t + _WINDOWS.window_frames].all()
+            (c, t) for c, t in self.windows if found[c][1][t : t + _WINDOW_FRAMES].all()
         ]
         if not self.windows:
             raise TrainingError(
@@ -202,7 +220,7 @@ class FaceWindowDataset(WindowDataset):
     def batch(self, indices: Iterable[int]) -> WindowBatch:
         items = list(indices)
         chosen = [self.windows[index] for index in items]
-        boxes = [self._face_boxes[c][t : t + _WINDOWS.window_frames] for c, t in chosen]
+        boxes = [self._face_boxes[c][t : t + _WINDOW_FRAMES] for c, t in chosen]
         return replace(super().batch(items), face_boxes=torch.from_numpy(np.stack(boxes)))
 
 
@@ -222,9 +240,9 @@ def read_full_frame_losses(
     """Read the main discriminator, which scores pairs of frames, from its weights file."""
 
     def build(shape: DiscriminatorConfig) -> MultiscaleDiscriminator:
-        condition_channels = _WINDOWS.window_frames * style.num_channels
+        condition_channels = _WINDOW_FRAMES * style.num_channels
         return MultiscaleDiscriminator(
-            shape, condition_channels=condition_channels, image_channels=_WINDOWS.window_frames * 3
+            shape, condition_channels=condition_channels, image_channels=_WINDOW_FRAMES * 3
         )
 
     discriminator, _ = read_network(path, "discriminator", DiscriminatorConfig, build)
@@ -342,7 +360,12 @@ class FaceWindowTask(FaceTask[WindowBatch]):
         losses = self.losses(windows.faces)
         if (full := self._full_frame) is not None:
             of_frames = window_losses(
-                self, full.discriminator, windows.inputs, windows.corrected, config=full.config
+                self,
+                full.discriminator,
+                windows.inputs.pose_maps,
+                windows.inputs.real,
+                windows.corrected,
+                config=full.config,
             )
             losses["generator"] |= {
                 f"full_frame_{name}": full.weight * loss
@@ -365,8 +388,7 @@ class FaceWindowTask(FaceTask[WindowBatch]):
             boxes = batch.face_boxes[:, time]
             poses = draw(points[:, time], score[:, time], boxes, crop_size=size)
             with self.runtime.autocast():
-                texture = None if inputs.textures is None else inputs.textures[:, time]
-                fake = self._main(inputs.conditioning[:, time], previous, None, texture).frame
+                fake = self._main(inputs.conditioning[:, time], previous).frame
                 crop = crop_boxes(fake, boxes, crop_size=size)
                 residual = generator(poses, crop)
             real_crop = crop_boxes(inputs.real[:, time], boxes, crop_size=size)
@@ -415,9 +437,7 @@ def train_face_gan(
     with run_folder(runtime, paths.checkpoints, key) as folder:
         if in_windows:
             task = FaceWindowTask(*built, main=main, shape=shape, full_frame=full_frame, **options)
-            dataset = FaceWindowDataset(
-                clips, conditioning_poses=main.config.conditioning_poses, puppet=main.network.puppet
-            )
+            dataset = FaceWindowDataset(clips, conditioning_poses=main.config.conditioning_poses)
         else:
             task = FaceGanTask(*built, style=main.style, **options)
             faces = generate_faces(clips, runs, main, runtime, folder, crop_size=shape.crop_size)

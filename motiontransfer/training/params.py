@@ -139,17 +139,10 @@ class GanConfig(Section):
     compile: bool
 
 
-class WindowConfig(Section):
-    """Length of the windows, and what is hidden in them: explained in params.yaml."""
-
-    window_frames: Literal[1, 2]
-    limb_dropout: float = Field(ge=0, le=1)
-    part_dropout: float = Field(ge=0, lt=1)
-
-
-class PoseGanConfig(WindowConfig, GanLossConfig, GanConfig):
+class PoseGanConfig(GanLossConfig, GanConfig):
     """Keys of `train_gan` that windows and losses take, explained in params.yaml."""
 
+    window_frames: Literal[1, 2]
     global_only_fraction: float = Field(ge=0, lt=1)
     foreground_l1_weight: float = Field(ge=1)
     foreground_radius_px: int = Field(ge=0)
@@ -189,8 +182,8 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
             why = f"background is {self.background}, without an image of it"
             yield Idle("viewport", why, "frame")
             yield Idle("texture", why, "none")
-        if self.texture == "none":
-            yield Idle("part_dropout", "texture is none", 0.0)
+        elif self.viewport == "frame":
+            yield Idle("texture", "viewport is frame", "none")
         if self.window_frames == 1:
             yield Idle("previous_frame", "window_frames is 1", "none")
             yield Idle("frame_discriminator", "window_frames is 1", False)

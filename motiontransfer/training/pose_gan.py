@@ -1,7 +1,8 @@
 """Pose-to-frame GAN: training step and training of the main generator (Chan et al. 2019, sec. 3.2).
 
 A local enhancer is trained coarse-to-fine (Wang et al. 2018): first its global generator alone, at
-half the resolution.
+half the resolution. Where a puppet is drawn, the shadows in the room are trained alone, at low
+resolution, against a discriminator of them.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +21,7 @@ from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import sha256_of
 from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.models.generators import (
+    DrawnGenerator,
     FrameGenerator,
     Generated,
     GeneratorConfig,
@@ -34,7 +36,6 @@ from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.full_size import full_size
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, input_files
 from motiontransfer.rendering.torch_networks import generate_clip
@@ -58,9 +59,6 @@ from motiontransfer.training.windows import (
     WindowBatch,
     WindowDataset,
     WindowInputs,
-    excluded_references,
-    hide_limbs,
-    puppets_of_clips,
     window_losses,
 )
 from motiontransfer.video.color import Frame
@@ -72,14 +70,12 @@ _NUM_SAMPLES = 6  # frames, one a column
 _SHADOWS_WEIGHT = 30.0
 _HIDDEN_SHADOW_WEIGHT = 0.1  # behind the person: visible in another pose only
 _SHADOW_FOCUS = 8.0  # more weight per difference from the background image, of images from -1 to 1
-_SYNTHESIZED_SHARE = 0.5  # of the L1 weight, for the image before the puppet is blended in
 _GLOBAL_PERCEPTUAL_SHARE = 0.5  # Chan et al. 2019: 5 for the global generator, 10 with the local
 _GLOBAL = "global"  # subfolder of the global generator's training, in run and logs
 
 
 class GeneratedWindows(NamedTuple):
     frames: Frames
-    synthesized: Frames
     scenes: Frames | None
     """The background image with shadows, of whole frames; None without a viewport."""
 
@@ -97,7 +93,6 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
         style: PoseMapStyle,
         skeleton: Skeleton,
         config: PoseGanConfig,
-        seed: int,
         perceptual: nn.Module | None = None,
         resolution: Resolution = "full",
     ) -> None:
@@ -105,25 +100,18 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
         super().__init__(runtime, *networks, config=config, perceptual=perceptual)
         self.description = "train generator" if resolution == "full" else "train global generator"
         self._drawer = PoseDrawer(skeleton=skeleton, style=style, device=runtime.device)
-        self._config, self._seed = config, seed
+        self._config = config
         self._resolution: Resolution = resolution
 
     def step(self, batch: WindowBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
-        score = hide_limbs(
-            batch.score,
-            self.runtime.indices(len(batch.score)),
-            skeleton=self._drawer.skeleton,
-            share=self._config.limb_dropout,
-            seed=self._seed,
-            step=step,
-        )
-        inputs = replace(batch, score=score).inputs(self._drawer, resolution=self._resolution)
+        inputs = batch.inputs(self._drawer, resolution=self._resolution)
         with self.runtime.autocast():
             fake = self._generate(inputs)
         losses = window_losses(
             self,
             self.discriminator,
-            inputs,
+            inputs.pose_maps,
+            inputs.real,
             fake.frames,
             config=self._config,
             others=self._image_losses(inputs, fake),
@@ -136,9 +124,6 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
         """One column a frame: its pose, the real frame, the EMA's output after one of lead-in."""
         clip, ema = dataset.clips[0], self.ema
         keypoints, columns = clip.keypoints, []
-        excluded = None
-        if ema.puppet is not None:
-            excluded = excluded_references(ema.puppet, dataset.clips, 0)
         with FrameStore(clip.frames) as store:
             for index in evenly_spaced(clip.training, count=_NUM_SAMPLES):
                 first = max(index - 1, 0)
@@ -146,7 +131,6 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
                     HalfResolutionGenerator(ema) if self._resolution == "half" else ema,
                     keypoints.part(range(first, index + 1)),
                     style=self._drawer.style,
-                    excluded=None if excluded is None else excluded[first : index + 1],
                 )
                 pose = draw_pose(keypoints, index, style=self._drawer.style)
                 rows = (pose, store[index], *tensor_to_frames(generated))
@@ -156,34 +140,30 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
     def _generate(self, inputs: WindowInputs) -> GeneratedWindows:
         real, scenes, background = inputs.real, None, None
         if inputs.scene is not None:
-            pose_maps = inputs.scene.pose_maps
-            scenes = self.generator.scene(pose_maps.flatten(0, 1)).unflatten(0, pose_maps.shape[:2])
+            maps = inputs.scene.pose_maps
+            scenes = self.generator.scene(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
             # What is in the viewport would teach the shadows' network the person's colors.
             background = inputs.scene.crop(scenes.detach(), (real.shape[3], real.shape[4]))
         previous = torch.zeros_like(real[:, 0])
         generated: list[Generated] = []
         for time in range(real.shape[1]):
-            behind, texture = (
-                None if images is None else images[:, time]
-                for images in (background, inputs.textures)
-            )
-            generated.append(
-                self.generator(inputs.conditioning[:, time], previous, behind, texture)
-            )
+            behind = None if background is None else background[:, time]
+            generated.append(self.generator(inputs.conditioning[:, time], previous, behind))
             previous = generated[-1].frame
         frames = torch.stack([each.frame for each in generated], dim=1)
-        synthesized = torch.stack([each.synthesized for each in generated], dim=1)
-        return GeneratedWindows(frames, synthesized, scenes)
+        return GeneratedWindows(frames, scenes)
 
     def _image_losses(self, inputs: WindowInputs, fake: GeneratedWindows) -> dict[str, Scalar]:
-        """Weighted L1 losses of the frames, before the puppet is blended in, and of shadows."""
+        """Weighted L1 losses of the frames and of shadows."""
         l1_weight = self._config.l1_weight
         losses = {"l1": l1_weight * self._foreground_l1(fake.frames, inputs)}
-        if inputs.textures is not None:
-            synthesized = self._foreground_l1(fake.synthesized, inputs)
-            losses["synthesized_l1"] = _SYNTHESIZED_SHARE * l1_weight * synthesized
         if inputs.scene is not None and fake.scenes is not None:
-            losses["shadows"] = _SHADOWS_WEIGHT * self._shadows_l1(fake.scenes, inputs.scene)
+            background = coarse_background(self.generator, inputs.scene)
+            coarse = functional.interpolate(
+                fake.scenes.flatten(0, 1), size=background.shape[2:], mode="area"
+            )
+            coarse = coarse.unflatten(0, fake.scenes.shape[:2])
+            losses["shadows"] = shadows_loss(coarse, background, inputs.scene)
         return losses
 
     def _foreground_l1(self, fake: Frames, inputs: WindowInputs) -> Scalar:
@@ -196,23 +176,89 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
         windows = zip(fake, inputs.real, weight.unflatten(0, fake.shape[:2]), strict=True)
         return torch.stack([weighted_l1_loss(*window) for window in windows]).mean()
 
-    def _shadows_l1(self, scenes: Frames, scene: SceneInputs) -> Scalar:
-        """L1 of the scenes, at the low resolution of `draw_coarse`.
 
-        Weighted by the real shadow, which most pixels lack. Behind the person the target is the
-        background image without shadow, with weight `_HIDDEN_SHADOW_WEIGHT`.
-        """
-        size = (scene.real.shape[3], scene.real.shape[4])
-        coarse = functional.interpolate(scenes.flatten(0, 1), size=size, mode="area")
-        assert self.generator.background_image is not None
-        background = functional.interpolate(
-            self.generator.background_image[None], size=size, mode="area"
+class ShadowGanTask(GanTask[WindowBatch, WindowDataset]):
+    """Training step of the shadows alone, on whole frames at low resolution.
+
+    Where a frame shows the person, the discriminator sees the background image in both.
+    """
+
+    description = "train shadows"
+    generator: DrawnGenerator
+    ema: DrawnGenerator
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        networks: tuple[nn.Module, nn.Module],
+        *,
+        style: PoseMapStyle,
+        skeleton: Skeleton,
+        config: PoseGanConfig,
+    ) -> None:
+        super().__init__(runtime, *networks, config=config)
+        self._drawer = PoseDrawer(skeleton=skeleton, style=style, device=runtime.device)
+        self._config = config
+
+    def step(self, batch: WindowBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
+        scene = batch.scene(self._drawer)
+        with self.runtime.autocast():
+            shadows = self.generator.coarse_shadows(scene.pose_maps.flatten(0, 1))
+        background = coarse_background(self.generator, scene)
+        fake = background + shadows.unflatten(0, scene.real.shape[:2])
+        seen = [_beside_person(images, background, scene) for images in (scene.real, fake)]
+        losses = window_losses(
+            self,
+            self.discriminator,
+            scene.pose_maps,
+            *seen,
+            config=self._config,
+            others={"shadows": shadows_loss(fake, background, scene)},
         )
-        is_background = scene.is_background[:, :, None]
-        real = torch.where(is_background, scene.real, background)
-        shadow = (real - background).abs()
-        weight = torch.where(is_background, 1 + _SHADOW_FOCUS * shadow, _HIDDEN_SHADOW_WEIGHT)
-        return ((coarse.unflatten(0, real.shape[:2]) - real).abs() * weight).mean()
+        return self.update(losses, step=step, learning_rate=learning_rate)
+
+    def sample(self, dataset: WindowDataset) -> Frame:
+        """One column a frame: the real frame, and the room with the EMA's shadows."""
+        clip, columns = dataset.clips[0], []
+        with FrameStore(clip.frames) as store, torch.inference_mode():
+            for index in evenly_spaced(clip.training, count=_NUM_SAMPLES):
+                pose = clip.keypoints.part(range(index, index + 1))
+                maps = self._drawer.draw_coarse(pose.points, pose.score, size=pose.image_size)
+                columns.append(
+                    np.concatenate([store[index], *tensor_to_frames(self.ema.scene(maps))])
+                )
+        return np.concatenate(columns, axis=1)
+
+
+def coarse_background(
+    generator: FrameGenerator | DrawnGenerator, scene: SceneInputs
+) -> Float[Tensor, "1 3 rows columns"]:
+    """The background image, at the low resolution of `draw_coarse`."""
+    assert generator.background_image is not None
+    return functional.interpolate(
+        generator.background_image[None], size=scene.real.shape[3:], mode="area"
+    )
+
+
+def shadows_loss(
+    fake: Frames, background: Float[Tensor, "1 3 rows columns"], scene: SceneInputs
+) -> Scalar:
+    """Weighted L1 of the scenes, at low resolution.
+
+    Weighted by the real shadow, which most pixels lack. Behind the person the target is the
+    background image without shadow, with weight `_HIDDEN_SHADOW_WEIGHT`.
+    """
+    real = _beside_person(scene.real, background, scene)
+    shadow = (real - background).abs()
+    is_background = scene.is_background[:, :, None]
+    weight = torch.where(is_background, 1 + _SHADOW_FOCUS * shadow, _HIDDEN_SHADOW_WEIGHT)
+    return _SHADOWS_WEIGHT * ((fake - real).abs() * weight).mean()
+
+
+def _beside_person(
+    images: Frames, background: Float[Tensor, "1 3 rows columns"], scene: SceneInputs
+) -> Frames:
+    return torch.where(scene.is_background[:, :, None], images, background)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,17 +301,16 @@ def train_pose_gan(
 ) -> dict[str, object]:
     """Train, write generator and discriminator weights and the logs; return metrics on rank 0."""
     clips, shape = target.clips, networks.generator
-    puppet = Puppet(target.appearance, shape.size) if shape.texture == "puppet" else None
+    skeleton = clips[0].keypoints.skeleton
     background = background_image = None
     if shape.has_background_image:
         background = resize(target.appearance.background, shape.size)
         background_image = frames_to_tensor([background])[0]
     dataset = WindowDataset(
         clips,
-        config,
+        window_frames=config.window_frames,
         conditioning_poses=shape.conditioning_poses,
         viewport=shape.viewport,
-        puppets=puppets_of_clips(puppet, clips),
         background=None if shape.viewport is None else background,
     )
 
@@ -277,13 +322,10 @@ def train_pose_gan(
     ) -> PoseGanTask:
         return PoseGanTask(
             runtime,
-            build_networks(
-                networks, config, runtime, background_image=background_image, puppet=puppet
-            ),
+            build_networks(networks, config, runtime, background_image=background_image),
             style=networks.style,
-            skeleton=clips[0].keypoints.skeleton,
+            skeleton=skeleton,
             config=config,
-            seed=schedule.seed,
             perceptual=perceptual,
             resolution=resolution,
         )
@@ -293,7 +335,12 @@ def train_pose_gan(
     files += [] if perceptual is None else [perceptual.file]
     key = run_key(runtime, [networks, config, schedule, target.held_out], files, code=__name__)
     torch.manual_seed(schedule.seed)
-    task = build(networks, config, background_image, "full")
+    task: PoseGanTask | ShadowGanTask
+    if shape.texture == "puppet":
+        built = build_networks(networks, config, runtime, background_image=background_image)
+        task = ShadowGanTask(runtime, built, style=networks.style, skeleton=skeleton, config=config)
+    else:
+        task = build(networks, config, background_image, "full")
     with run_folder(runtime, paths.checkpoints, key) as folder:
         pretraining = Throughput()
         if config.global_only_fraction > 0:
@@ -309,6 +356,7 @@ def train_pose_gan(
                 folder=folder / _GLOBAL,
                 paths=replace(paths, logs=paths.logs / _GLOBAL),
             )
+            assert isinstance(task, PoseGanTask)
             start_from_coarse(task, trained)
         throughput = pretraining + fit(
             task, schedule=schedule, dataset=dataset, folder=folder, paths=paths
@@ -326,7 +374,7 @@ def train_pose_gan(
 
 
 def _write(
-    task: PoseGanTask,
+    task: PoseGanTask | ShadowGanTask,
     models: Path,
     target: Target,
     networks: PoseGanNetworks,
@@ -353,13 +401,11 @@ def build_networks(
     runtime: Runtime,
     *,
     background_image: Float[Tensor, "3 height width"] | None,
-    puppet: Puppet | None = None,
-) -> tuple[FrameGenerator, MultiscaleDiscriminator]:
+) -> tuple[FrameGenerator | DrawnGenerator, MultiscaleDiscriminator]:
     """Build both networks with initial weights, drawn from torch's global random generator."""
-    generator = build_generator(
-        networks.generator, background_image=background_image, puppet=puppet
-    )
-    check_depth(networks.generator.size, stride=generator.network.stride, section="train_gan")
+    generator = build_generator(networks.generator, background_image=background_image)
+    if isinstance(generator, FrameGenerator):
+        check_depth(networks.generator.size, stride=generator.network.stride, section="train_gan")
     generator.apply(initialize)  # before the discriminator is built, which draws random numbers
     discriminator = MultiscaleDiscriminator(
         networks.discriminator,
@@ -367,7 +413,8 @@ def build_networks(
         image_channels=config.window_frames * 3,
     )
     discriminator.apply(initialize)
-    if generator.network.prefers_channels_last and runtime.precision == "bf16-mixed":
+    is_wide = isinstance(generator, FrameGenerator) and generator.network.prefers_channels_last
+    if is_wide and runtime.precision == "bf16-mixed":
         generator.to(memory_format=channels_last)
         discriminator.to(memory_format=channels_last)
     return generator, discriminator

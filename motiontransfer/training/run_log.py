@@ -1,28 +1,28 @@
-"""Log of a training run: mean losses, times, DVCLive's curves and sample images."""
+"""Log of a training run: mean losses, times, curves and sample images."""
 
 import math
 import shutil
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from dvclive import Live
 from jaxtyping import Float
-from scmrepo.exceptions import SCMError
+from PIL import Image
 from torch import Tensor
 
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.storage import replacing
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.training.distributed import all_gather
+from motiontransfer.video.color import Frame
 
 Scalar = Float[Tensor, ""]
 _Item = TypeVar("_Item")
 
+_PLOTS = Path("live/plots")
 _PREFIX, _COUNT = "mean_losses.", "count"  # names in a checkpoint
 
 
@@ -140,36 +140,48 @@ class RunClock:
             yield item
 
 
-@contextmanager
-def open_log(run: Path, *, step: int) -> Generator[Live]:
-    """Continue a run's log after some step; later entries are removed, as they will be repeated."""
-    if step == 0:
-        shutil.rmtree(run / "live", ignore_errors=True)  # of a run without a checkpoint
-    _truncate(run / "live/plots", step)
-    # DVCLive reads its last values again, and a kill may have left half of them.
-    (run / "live/metrics.json").unlink(missing_ok=True)
-    try:
-        live = Live(
-            str(run / "live"), resume=step > 0, save_dvc_exp=False, dvcyaml=None, report=None
-        )
-    except SCMError as error:
-        raise TrainingError(
-            f"DVCLive cannot log here: {error}; `git status` says why; commit once where nothing is"
-            " committed yet, or do without git: dvc config --local core.no_scm true"
-        ) from error
-    with live:
-        live.step = step
-        yield live
+class Log:
+    """Curves and sample images of a run, in its folder `live/plots`."""
+
+    def __init__(self, run: Path, *, step: int) -> None:
+        """Continue after some step; later entries are removed, as they will be repeated."""
+        self._plots = run / _PLOTS
+        if step == 0:
+            shutil.rmtree(self._plots, ignore_errors=True)  # of a run without a checkpoint
+        for path in sorted((self._plots / "images").glob("*.png")):
+            if path.name > _sample_name(step):
+                path.unlink()
+        for path in sorted((self._plots / "metrics").rglob("*.tsv")):
+            _truncate(path, step)
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Add a point to each curve, by name."""
+        for name, value in values.items():
+            path = self._plots / "metrics" / f"{name}.tsv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            header = "" if path.exists() else f"step\t{path.stem}\n"
+            with path.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(f"{header}{step}\t{value}\n")
+
+    def add_sample(self, step: int, image: Frame) -> None:
+        path = self._plots / "images" / _sample_name(step)
+        with replacing(path) as temporary:
+            Image.fromarray(image).save(temporary, format="png")
 
 
-def log_losses(live: Live, done: int, values: Mapping[str, float]) -> None:
-    live.step = done
-    for name, value in values.items():
-        live.log_metric(name, value, timestamp=False)
-
-
-def sample_name(done: int) -> str:
+def _sample_name(done: int) -> str:
     return f"step_{done:06d}.png"
+
+
+def _truncate(path: Path, step: int) -> None:
+    """Keep the whole rows of a curve up to a step: a kill may have left half of one."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    rows = [row for row in lines[1:] if row.endswith("\n") and int(row.split("\t")[0]) <= step]
+    if not rows:
+        path.unlink()
+        return
+    with replacing(path) as temporary:
+        temporary.write_text("".join([lines[0], *rows]), encoding="utf-8")
 
 
 def show_log(run: Path, shown: Path) -> None:
@@ -177,7 +189,7 @@ def show_log(run: Path, shown: Path) -> None:
 
     The log itself stays beside the checkpoints: DVC deletes a stage's outputs before it runs again.
     """
-    for plots in sorted(run.rglob("live/plots")):
+    for plots in sorted(run.rglob(_PLOTS.as_posix())):
         part = shown / plots.parents[1].relative_to(run)
         for path in sorted(plots.rglob("*.*")):
             copy = part / path.relative_to(plots)
@@ -190,17 +202,3 @@ def show_log_anew(run: Path, shown: Path) -> None:
     """Replace what is shown, which may be of another run."""
     shutil.rmtree(shown, ignore_errors=True)
     show_log(run, shown)
-
-
-def _truncate(plots: Path, step: int) -> None:
-    for path in sorted((plots / "images").glob("*.png")):
-        if path.name > sample_name(step):
-            path.unlink()
-    for path in sorted((plots / "metrics").rglob("*.tsv")):
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        rows = [row for row in lines[1:] if row.endswith("\n") and int(row.split("\t")[0]) <= step]
-        if not rows:
-            path.unlink()
-            continue
-        with replacing(path) as temporary:
-            temporary.write_text("".join([lines[0], *rows]), encoding="utf-8")

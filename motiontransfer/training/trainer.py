@@ -7,29 +7,28 @@ once. Gradients are averaged over the ranks. The exponential moving average of t
 
 import copy
 import logging
+import math
 import signal
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Generic, TypeVar
 
 import loky
-import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from motiontransfer.core.progress import ProgressMeter
 from motiontransfer.models.layers import to_device
 from motiontransfer.models.runtime import Runtime
+from motiontransfer.training.adam import Adam
 from motiontransfer.training.checkpoint import (
     Checkpoint,
-    adam_state,
-    laid_out_like,
-    load_adam_state,
     load_checkpoint,
     load_module_state,
     save_checkpoint,
@@ -46,13 +45,11 @@ from motiontransfer.training.distributed import (
 from motiontransfer.training.params import RunParams, Schedule
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.run_log import (
+    Log,
     MeanLosses,
     RunClock,
     Scalar,
     Throughput,
-    log_losses,
-    open_log,
-    sample_name,
     show_log,
     show_log_anew,
 )
@@ -63,6 +60,7 @@ Data = TypeVar("Data", bound=Dataset)
 
 _logger = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SHOWN_SECONDS = 1.0  # between times at which logs are copied to where they are read
 
 
 def launch(
@@ -101,7 +99,7 @@ class AdamTask(ABC, Generic[TaskBatch, Data]):
         if ema_decay > 0:
             self.ema = copy.deepcopy(self.ema).requires_grad_(False)
         self._optimizers = {
-            name: torch.optim.Adam(network.parameters(), betas=betas, fused=True)
+            name: Adam(network.parameters(), betas=betas)
             for name, network in self._networks.items()
         }
 
@@ -118,13 +116,7 @@ class AdamTask(ABC, Generic[TaskBatch, Data]):
     ) -> None:
         """Step a network on the mean of the ranks' gradients."""
         means = all_reduce_mean(self.runtime, gradients)
-        for parameter, mean in zip(self._networks[name].parameters(), means, strict=True):
-            parameter.grad = laid_out_like(parameter, mean)
-        optimizer = self._optimizers[name]
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        self._optimizers[name].step(means, learning_rate=learning_rate)
 
     def update_ema(self, *, step: int) -> None:
         """Update the moving average of the weights after a step; no network has other state."""
@@ -141,14 +133,14 @@ class AdamTask(ABC, Generic[TaskBatch, Data]):
         state = self.ema.state_dict(prefix=f"{self._averaged}_ema.")
         for name, network in self._networks.items():
             state |= network.state_dict(prefix=f"{name}.")
-            state |= adam_state(f"{name}_optimizer", self._optimizers[name])
+            state |= self._optimizers[name].state(f"{name}_optimizer")
         return state
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         load_module_state(f"{self._averaged}_ema", self.ema, state)
         for name, network in self._networks.items():
             load_module_state(name, network, state)
-            load_adam_state(f"{name}_optimizer", self._optimizers[name], state)
+            self._optimizers[name].load_state(f"{name}_optimizer", state)
 
 
 def fit(
@@ -164,13 +156,13 @@ def fit(
     """
     runtime, losses, values = task.runtime, MeanLosses(), {}
     start = _resume(task, losses, folder)
-    done, minutes, stop = start.steps, start.own_minutes, 0
+    done, minutes, stop, shown = start.steps, start.own_minutes, 0, -math.inf
     clock = RunClock(start, on_cpu=runtime.device.type == "cpu")
     batches = clock.waiting_for(_batches(dataset, runtime, schedule, start))
     progress = ProgressMeter(task.description, total=schedule.steps, done=done)
-    log = open_log(folder, step=done) if runtime.is_first else nullcontext()
-    with closing(progress), delayed_signals() as received, log as live:
-        if live is not None:
+    log = Log(folder, step=done) if runtime.is_first else None
+    with closing(progress), delayed_signals() as received:
+        if log is not None:
             show_log_anew(folder, paths.logs)
         for done, batch in enumerate(batches, start.steps + 1):
             learning_rate = schedule.learning_rate_at(done - 1, minutes=minutes)
@@ -186,16 +178,19 @@ def fit(
                 values = losses.read(runtime, done=done, description=task.description)
             if logged:
                 losses.reset()
-            if live is not None:
+            if log is not None:
                 if logged:
-                    log_losses(live, done, values)
+                    log.add(done, values)
                 note = "".join(f", {name} {value:.3g}" for name, value in values.items())
                 slowdown = times.minutes / minutes if minutes else 1.0
                 seconds_left = slowdown * schedule.seconds_left(minutes)
                 progress.show(done, max_seconds_left=seconds_left, note=note)
                 if over or done % schedule.sample_every_steps == 0:
-                    live.log_image(sample_name(done), task.sample(dataset))
-                show_log(folder, paths.logs)
+                    log.add_sample(done, task.sample(dataset))
+                if over or stop or time.monotonic() > shown + _SHOWN_SECONDS:
+                    paths.write_metrics(replace(times, planned_steps=schedule.steps).metrics)
+                    show_log(folder, paths.logs)
+                    shown = time.monotonic()
                 if checkpointed:
                     state = {**task.state(), **losses.state()}
                     save_checkpoint(folder, Checkpoint(clock.throughput(done), state))

@@ -1,8 +1,7 @@
 """Windows of consecutive training frames with their poses, whole or in the viewport."""
 
 import math
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
@@ -20,34 +19,28 @@ from motiontransfer.models.discriminators import split_real_fake
 from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import coarse_size
-from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.draw.retrieval import Excluded
-from motiontransfer.puppet.draw.warping import TEXTURE_CHANNELS, Puppet, PuppetClip, Texture
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.background import is_shadow
 from motiontransfer.puppet.masks import LEAST_MASK, PersonMasks, read_masks
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.training.data import FrameCache, TensorBatch, make_generator
+from motiontransfer.training.data import FrameCache, TensorBatch
 from motiontransfer.training.gan import GanTask, LossesOf, Scalar, gan_losses
-from motiontransfer.training.params import GanLossConfig, WindowConfig
+from motiontransfer.training.params import GanLossConfig
 from motiontransfer.video.color import Frame
-from motiontransfer.video.tensors import levels_to_images, levels_to_textures, upload
+from motiontransfer.video.tensors import levels_to_images, upload
 
 Windows = Float[Tensor, "batch time channels height width"]
 Frames = Float[Tensor, "batch time 3 height width"]
 Resolution = Literal["full", "half"]
 Boxes = Int64[np.ndarray, "windows 4"]
-Scores = Float[Tensor, "batch time joints"]
 _BackgroundMask = Bool[np.ndarray, "rows columns"]
 """True at coarse pixels that surely show no part of the person."""
 
 _APART_SECONDS = 1  # between a frame and the references it is trained with
 _UNLIKE_LEVELS = 20  # of 255: noise and compression change less
-_KEPT_BYTES = 1 << 30  # of drawn puppets: about 10 minutes of 256x256, 3 of 512x512
 _CLOSE_SECONDS = 0.125  # between two masks: nobody moves far
-_JOINTS_OF_LIMB = {"arm": ("elbow", "wrist", "pinky", "index", "thumb")} | {
-    "leg": ("knee", "ankle", "heel", "foot_index")
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +71,6 @@ class WindowInputs:
     conditioning: Float[Tensor, "batch time stacked_channels height width"]
     """Pose map of each frame, behind the preceding ones."""
     real: Frames
-    textures: Float[Tensor, "batch time 5 height width"] | None
-    """The puppet in each frame; None without one."""
     scene: SceneInputs | None
     """None where the frames are whole."""
 
@@ -109,50 +100,46 @@ class WindowBatch(TensorBatch):
     frames: UInt8[Tensor, "batch time height width 3"]
     whole: WholeFrames | None = None
     """None where `frames` are whole."""
-    textures: UInt8[Tensor, "batch time height width 5"] | None = None
-    """The puppet in each frame; None without one."""
     face_boxes: Int[Tensor, "batch time 4"] | None = None
     """The face's box in each frame, pixels; None where only windows are trained on."""
 
     def inputs(self, drawer: PoseDrawer, *, resolution: Resolution = "full") -> WindowInputs:
         """Draw the poses of a batch that is on the CPU, and copy the rest to the device."""
-
-        def sized(images: Windows) -> Float[Tensor, "batch time channels _ _"]:
-            if resolution == "full":
-                return images
-            return downsample_by_2(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-
         _, num_frames, height, width, _ = self.frames.shape
-        device, scene, textures = drawer.device, None, None
         drawn = drawer.draw(
             self.points.flatten(0, 1), self.score.flatten(0, 1), size=(height, width)
         )
-        pose_maps = sized(drawn.unflatten(0, self.score.shape[:2]))
+        pose_maps = _sized(drawn.unflatten(0, self.score.shape[:2]), resolution)
         num_preceding = pose_maps.shape[1] - num_frames
         stacked = [pose_maps[:, i : i + num_frames] for i in range(num_preceding + 1)]
-        if self.textures is not None:
-            textures = sized(levels_to_textures(upload(self.textures, device)))
-        if (whole := self.whole) is not None:
-            corners = torch.from_numpy(whole.corners)
-            points = self.points[:, -num_frames:] + corners.to(self.points)[:, None, None]
-            score = self.score[:, -num_frames:]
-            coarse_maps = drawer.draw_coarse(
-                points.flatten(0, 1), score.flatten(0, 1), size=whole.size
-            )
-            places = corners if resolution == "full" else corners // 2
-            scene = SceneInputs(
-                corners=[(x, y) for x, y in places.tolist()],
-                pose_maps=sized(coarse_maps.unflatten(0, self.frames.shape[:2])),
-                real=levels_to_images(upload(whole.coarse, device)),
-                is_background=upload(whole.is_background, device),
-            )
         return WindowInputs(
             pose_maps=pose_maps[:, num_preceding:],
             conditioning=torch.cat(stacked, dim=2),
-            real=sized(levels_to_images(upload(self.frames, device))),
-            textures=textures,
-            scene=scene,
+            real=_sized(levels_to_images(upload(self.frames, drawer.device)), resolution),
+            scene=None if self.whole is None else self.scene(drawer, resolution=resolution),
         )
+
+    def scene(self, drawer: PoseDrawer, *, resolution: Resolution = "full") -> SceneInputs:
+        """The same of the whole frames, of which `frames` are a part."""
+        assert self.whole is not None
+        whole, num_frames = self.whole, self.frames.shape[1]
+        corners = torch.from_numpy(whole.corners)
+        points = self.points[:, -num_frames:] + corners.to(self.points)[:, None, None]
+        score = self.score[:, -num_frames:]
+        coarse_maps = drawer.draw_coarse(points.flatten(0, 1), score.flatten(0, 1), size=whole.size)
+        places = corners if resolution == "full" else corners // 2
+        return SceneInputs(
+            corners=[(x, y) for x, y in places.tolist()],
+            pose_maps=_sized(coarse_maps.unflatten(0, self.frames.shape[:2]), resolution),
+            real=levels_to_images(upload(whole.coarse, drawer.device)),
+            is_background=upload(whole.is_background, drawer.device),
+        )
+
+
+def _sized(images: Windows, resolution: Resolution) -> Float[Tensor, "batch time channels _ _"]:
+    if resolution == "full":
+        return images
+    return downsample_by_2(images.flatten(0, 1)).unflatten(0, images.shape[:2])
 
 
 class WindowDataset:
@@ -161,11 +148,10 @@ class WindowDataset:
     def __init__(
         self,
         clips: Sequence[TargetClip],
-        config: WindowConfig,
         *,
+        window_frames: int,
         conditioning_poses: int = 1,
         viewport: Viewport | None = None,
-        puppets: Sequence[PuppetClip] = (),
         background: Frame | None = None,
     ) -> None:
         """Find the windows.
@@ -175,10 +161,8 @@ class WindowDataset:
             background: in the frames' size, replaces what else moves; needs a viewport.
             conditioning_poses: pose maps that the generator reads for one frame, its own last;
                 those before the first training frame come as missing.
-            puppets: the puppet in the poses of each clip, to read with it; none: no texture.
         """
-        window_frames = config.window_frames
-        self.clips, self._config = list(clips), config
+        self.clips, self._window_frames = list(clips), window_frames
         self._poses_before = conditioning_poses - 1
         self._viewport = viewport
         self.windows: list[tuple[int, int]] = []
@@ -199,9 +183,6 @@ class WindowDataset:
                 "see the coverage in artifacts/quality"
             )
         self._frames = FrameCache([clip.frames for clip in self.clips])
-        self._puppets = puppets
-        self._drawn: dict[tuple[int, int], bytes] = {}
-        self._drawn_bytes = 0
         self._background = background
         self._people, self._masks, self._all_masks = [], [], []
         if viewport is not None:
@@ -225,17 +206,15 @@ class WindowDataset:
         chosen = [self.windows[index] for index in indices]
         poses = [self._poses(clip, first) for clip, first in chosen]
         windows = [
-            np.stack([self._frame(clip, first + t) for t in range(self._config.window_frames)])
+            np.stack([self._frame(clip, first + t) for t in range(self._window_frames)])
             for clip, first in chosen
         ]
         points = np.stack([points for points, _ in poses])
-        height, width = windows[0].shape[1:3]
-        boxes = np.tile([0, 0, width, height], (len(chosen), 1))
         whole = None
         if self._viewport is not None:
             boxes = self._boxes(chosen)
             masks = [
-                [self._masks[clip].get(first + t) for t in range(self._config.window_frames)]
+                [self._masks[clip].get(first + t) for t in range(self._window_frames)]
                 for clip, first in chosen
             ]
             whole = _whole_frames(windows, boxes, masks)
@@ -247,7 +226,6 @@ class WindowDataset:
             score=torch.from_numpy(np.stack([score for _, score in poses])),
             frames=torch.from_numpy(np.stack(windows)),
             whole=whole,
-            textures=self._textures(chosen, boxes) if self._puppets else None,
         )
 
     def _frame(self, clip: int, index: int) -> Frame:
@@ -271,43 +249,12 @@ class WindowDataset:
         cleaned[is_other] = np.where(is_shadow(real, behind)[..., None], real, behind)[0]
         return cleaned
 
-    def _textures(
-        self, windows: Sequence[tuple[int, int]], boxes: Boxes
-    ) -> UInt8[Tensor, "windows time height width 5"]:
-        pairs = zip(map(self._puppet_in, windows), boxes.tolist(), strict=True)
-        textures = [drawn[:, y0:y1, x0:x1] for drawn, (x0, y0, x1, y1) in pairs]
-        return torch.from_numpy(np.stack(textures))
-
-    def _puppet_in(self, window: tuple[int, int]) -> UInt8[np.ndarray, "time height width 5"]:
-        """The puppet in the whole frames of a window.
-
-        It is kept: drawing it again takes five times as long as unpacking it, and holds the
-        interpreter's lock, for which the thread that starts a GPU's kernels waits.
-        """
-        packed = self._drawn.get(window)
-        if packed is None:
-            drawn = np.stack([*self._draw(*window)])
-            if self._drawn_bytes < _KEPT_BYTES:
-                self._drawn[window] = packed = zlib.compress(drawn.tobytes(), level=1)
-                self._drawn_bytes += len(packed)
-            return drawn
-        shape = *self.clips[0].keypoints.image_size, TEXTURE_CHANNELS
-        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(-1, *shape)
-
-    def _draw(self, clip: int, first: int) -> Iterator[Texture]:
-        puppet, (height, width) = self._puppets[clip], self.clips[0].keypoints.image_size
-        # By window, not by step: a window is seen once or twice in a short training.
-        drawn = np.random.default_rng((clip, first)).random(len(puppet.puppet.parts))
-        without = np.flatnonzero(drawn < self._config.part_dropout).tolist()
-        for index in range(first, first + self._config.window_frames):
-            yield puppet.draw(index, box=(0, 0, width, height), without=without)
-
     def _boxes(self, windows: Iterable[tuple[int, int]]) -> Boxes:
         """Viewports of one size, each around the person in all frames of a window."""
         assert self._viewport is not None
         people = []
         for clip, first in windows:
-            boxes = self._people[clip][first : first + self._config.window_frames]
+            boxes = self._people[clip][first : first + self._window_frames]
             people.append(np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)]))
         image_size = self.clips[0].keypoints.image_size
         return equal_viewports(self._viewport, np.stack(people), image_size=image_size)
@@ -316,25 +263,12 @@ class WindowDataset:
         clip = self.clips[clip_index]
         start = max(first - self._poses_before, clip.training.start)
         lacking = self._poses_before - (first - start)
-        poses = slice(start, first + self._config.window_frames)
+        poses = slice(start, first + self._window_frames)
         padded = [
             np.concatenate([np.zeros((lacking, *values.shape[1:]), values.dtype), values[poses]])
             for values in (clip.keypoints.points, clip.keypoints.score)
         ]
         return padded[0], padded[1]
-
-
-def puppets_of_clips(puppet: Puppet | None, clips: Sequence[TargetClip]) -> list[PuppetClip]:
-    """Puppets in each clip's poses, without references less than a second away; empty without one.
-
-    A network would learn to copy a puppet of the frame itself.
-    """
-    if puppet is None:
-        return []
-    return [
-        puppet.follow(clip.keypoints, excluded=excluded_references(puppet, clips, index))
-        for index, clip in enumerate(clips)
-    ]
 
 
 def excluded_references(puppet: Puppet, clips: Sequence[TargetClip], index: int) -> Excluded:
@@ -344,42 +278,11 @@ def excluded_references(puppet: Puppet, clips: Sequence[TargetClip], index: int)
     return puppet.references.excluded(index, keypoints.num_frames, within=within)
 
 
-def limb_groups(skeleton: Skeleton) -> list[list[int]]:
-    """Joints of each limb that is hidden as a whole: arms (with hands), legs, hands, face."""
-    joints, groups = skeleton.joints, []
-    for side in ("left", "right"):
-        hand = f"{side}_hand"
-        hand_joints = [joint for name, names in skeleton.groups if name == hand for joint in names]
-        for limb, parts in _JOINTS_OF_LIMB.items():
-            groups.append([f"{side}_{part}" for part in parts])
-            if limb == "arm":
-                groups[-1] += hand_joints
-        groups.append(hand_joints)
-    groups.append([j for name, names in skeleton.groups if name.startswith("face") for j in names])
-    known = [[joints.index(joint) for joint in group if joint in joints] for group in groups]
-    return [group for group in known if group]
-
-
-def hide_limbs(
-    score: Scores, indices: range, *, skeleton: Skeleton, share: float, seed: int, step: int
-) -> Scores:
-    """Set one limb's scores to 0, in all poses of a window alike, in a share of the windows."""
-    if share == 0:
-        return score
-    groups, hidden = limb_groups(skeleton), score.clone()
-    generator = make_generator(seed, step)
-    # All from index 0 on: how many of them are drawn does not change any.
-    numbers = torch.rand((indices.stop, 2), generator=generator)[indices.start :]
-    for sample, (drawn, which) in enumerate(numbers.tolist()):
-        if drawn < share:
-            hidden[sample][:, groups[int(which * len(groups))]] = 0
-    return hidden
-
-
 def window_losses(
     task: GanTask,
     discriminator: nn.Module,
-    inputs: WindowInputs,
+    pose_maps: Windows,
+    real: Frames,
     fake: Frames,
     *,
     config: GanLossConfig,
@@ -391,13 +294,13 @@ def window_losses(
         others: of the generator, too.
     """
     # One pass for real and fake: instance normalization treats each sample on its own.
-    images = torch.cat([inputs.real.flatten(1, 2), fake.flatten(1, 2)])
+    images = torch.cat([real.flatten(1, 2), fake.flatten(1, 2)])
     with task.runtime.autocast():
-        outputs = discriminator(inputs.pose_maps.flatten(1, 2), images)
+        outputs = discriminator(pose_maps.flatten(1, 2), images)
     losses = gan_losses(*split_real_fake(outputs), config=config)
     losses["generator"] |= others
     losses["generator"] |= task.perceptual_loss(
-        fake.flatten(0, 1), inputs.real.flatten(0, 1), weight=config.perceptual_weight
+        fake.flatten(0, 1), real.flatten(0, 1), weight=config.perceptual_weight
     )
     return losses
 

@@ -27,15 +27,6 @@ def levels_to_images(
     return levels.movedim(-1, -3).float().div(127.5).sub(1).contiguous()
 
 
-def levels_to_textures(
-    levels: UInt8[Tensor, "*batch height width 5"],
-) -> Float[Tensor, "*batch 5 height width"]:
-    """Convert a puppet's texture; color times coverage becomes 0 where nothing is covered."""
-    shares = levels.movedim(-1, -3).float().div(255)
-    coverage = shares[..., 3:4, :, :]
-    return torch.cat([2 * shares[..., :3, :, :] - coverage, shares[..., 3:, :, :]], dim=-3)
-
-
 def upload(tensor: Tensor, device: torch.device) -> Tensor:
     """Copy from the CPU to a device without waiting for it, through pinned memory."""
     if tensor.device == device:

@@ -38,7 +38,7 @@ from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.pose.openvino_holistic import MODELS, openvino_core
 from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.rendering.compositing import with_label
-from motiontransfer.rendering.frame import LiveGenerator, full_size, render_poses, result_size
+from motiontransfer.rendering.frame import full_size, live_generator, render_poses, result_size
 from motiontransfer.rendering.renderer import load_renderer
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.statistics import fit_statistics, read_statistics, write_statistics
@@ -60,9 +60,9 @@ STICKS = PoseMapStyle(encoding="sticks", line_width_px=3.0)
 
 # What targets are like that differ in what their networks are fed.
 TARGETS = {
-    "puppet": {
+    "puppet": {"viewport": VIEWPORT, "texture": "puppet"},
+    "painted": {
         "viewport": VIEWPORT,
-        "texture": "puppet",
         "num_downsamplings": 2,
         "face": {"previous_frame": "corrected"},
     },
@@ -81,7 +81,7 @@ def write_target(folder, *, style=STYLE, face=None, **changes):
     config = generator_config(size=SIZE, **changes)
     plate = torch.rand(3, *SIZE) * 2 - 1 if config.background == "plate" else None
     puppet = puppet_of(dance(4, size=FULL_SIZE), [0, 3]) if config.texture == "puppet" else None
-    network = build_generator(config, background_image=plate, puppet=puppet).apply(initialize)
+    network = build_generator(config, background_image=plate).apply(initialize)
     for parameter in network.parameters():  # more than pixels' rounding
         parameter.mul_(3)
     models, known = folder / "artifacts/models/ada", {}
@@ -108,7 +108,10 @@ def statistics_of(poses):
     return fit_statistics([poses], min_score=0.3, cluster_fraction=None, outlier_quantile=0.98)
 
 
-EXPORTED = ["pose_alone", *(pytest.param(it, marks=pytest.mark.slow) for it in ("puppet", "paper"))]
+EXPORTED = [
+    "pose_alone",
+    *(pytest.param(it, marks=pytest.mark.slow) for it in ("puppet", "painted", "paper")),
+]
 
 
 @pytest.fixture(scope="module", params=EXPORTED)
@@ -122,7 +125,7 @@ def exported(request, tmp_path_factory) -> Path:
 
 
 def one_by_one(renderer):
-    live = LiveGenerator(renderer)
+    live = live_generator(renderer)
     so_far = [POSES.part(range(number + 1)) for number in range(POSES.num_frames)]
     return live.background, [live.generate(poses)() for poses in so_far]
 

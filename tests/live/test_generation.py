@@ -1,14 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-from motiontransfer.models.generators import FrameGenerator
+from motiontransfer.models.generators import DrawnGenerator, FrameGenerator
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.compositing import draw_puppet
-from motiontransfer.rendering.frame import LiveGenerator, LivePuppet, render_poses
+from motiontransfer.rendering.frame import LiveGenerator, LivePuppet, live_generator, render_poses
 from motiontransfer.video.tensors import tensor_to_frames
 from tests.live.parts import Flat, background_image, renderer, still
 from tests.people import SIZE, dance, puppet_of
-from tests.training.small import Convolution, brighter
+from tests.training.small import Convolution, Uniform, brighter
 
 
 def generated(live, keypoints):
@@ -49,6 +52,22 @@ def test_without_a_background_image_nobody_is_black():
     live = LiveGenerator(renderer(FrameGenerator(Convolution())))
     assert live.background.shape == (*SIZE, 3)
     assert not live.background.any()
+
+
+def test_of_a_drawn_target_shadows_are_generated_in_each_pose():
+    """Larger than they are generated, in a room whose background image is grey."""
+    network = DrawnGenerator(torch.zeros(3, *SIZE), Uniform(0.5, 0.5, 0.5))
+    appearance = puppet_of(dance(3, size=(4 * SIZE[0], 4 * SIZE[1])), [0]).appearance
+    grey = replace(appearance, background=np.full_like(appearance.background, 128))
+    network.puppet = Puppet(grey, SIZE)
+    live = live_generator(renderer(network))
+    (frame,) = generated(live, dance(1))
+    assert frame.shape == live.background.shape == (4 * SIZE[0], 4 * SIZE[1], 3)
+    assert frame[0, 0].tolist() == [191] * 3
+    assert (live.background == 128).all()
+    clip = Puppet(grey, SIZE, averaged="patches").follow(dance(1))
+    lit = np.full_like(grey.background, 191)
+    np.testing.assert_array_equal(frame, draw_puppet(clip, 0, SIZE, lit)[..., :3])
 
 
 def test_a_puppet_alone_is_drawn_where_it_is_shown():

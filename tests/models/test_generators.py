@@ -135,10 +135,6 @@ def colour(*values):
     return torch.tensor(values)[None, :, None, None].expand(2, 3, *SIZE)
 
 
-def texture_of(*values):
-    return torch.tensor(values)[None, :, None, None].expand(2, 5, *SIZE)
-
-
 BACKGROUND_IMAGE = torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(3)) * 2 - 1
 
 
@@ -161,47 +157,14 @@ def test_the_foreground_is_composited_over_the_background_image(output, image, e
     assert torch.allclose(generator(*inputs()).frame, expected, atol=1e-6)
 
 
-TEXTURE = (0.3, -0.2, 0.1, 0.5, 0.0)
-"""Half covered by a puppet of the colours 0.6, -0.4 and 0.2, of no confidence."""
-ROOM = torch.full((3, *SIZE), -0.5)
-
-
-@pytest.mark.parametrize(
-    ("gate", "expected"),
-    [(-200.0, (0.025, -0.225, -0.325)), (200.0, (0.05, -0.45, -0.15))],
-    ids=["half synthesized", "the puppet"],
-)
-def test_as_far_as_the_puppet_covers_its_color_and_what_is_synthesized_lie_over_the_room(
-    gate, expected
-):
-    synthesized = colour(0.5, 0.5, -0.5)
-    foreground = synthesized[0, :, 0, 0].atanh().tolist()
-    generator = generators.FrameGenerator(Uniform(*foreground, 200.0, gate), ROOM)
-    made = generator(*inputs(), None, texture_of(*TEXTURE))
-    assert torch.allclose(made.synthesized, synthesized, atol=1e-6)
-    assert torch.allclose(made.frame, colour(*expected), atol=1e-6)
-
-
-def test_the_gate_adds_to_the_confidence():
-    sure = (0.6, -0.4, 0.2, 1.0, 0.75)
-    for gate, share in ((-200.0, 0.875), (-2.0, 0.9375), (200.0, 1.0)):  # a bias of 2 is added
-        generator = generators.FrameGenerator(Uniform(0.0, 0.0, 0.0, 200.0, gate), BACKGROUND_IMAGE)
-        made = generator(*inputs(), None, texture_of(*sure))
-        expected = colour(*(share * level for level in sure[:3]))
-        assert torch.allclose(made.frame, expected, atol=1e-6)
-        assert not made.synthesized.any()
-
-
-@pytest.mark.parametrize("texture", [None, (0.3, -0.2, 0.1, 0.6, 0.2), (0.0, 0.0, 0.0, 0.0, 0.0)])
-def test_the_mask_is_the_persons_share_the_rest_is_the_rooms(texture):
+def test_the_mask_is_the_persons_share_the_rest_is_the_rooms():
     """Of two rooms, each shows through as much as the mask leaves."""
-    network = Uniform(0.4, -0.3, 0.8, 0.7, *([] if texture is None else [-1.5]))
+    network = Uniform(0.4, -0.3, 0.8, 0.7)
     shown = []
     for shade in (-0.5, 0.7):
         generator = generators.FrameGenerator(network, torch.full((3, *SIZE), shade))
-        given = {} if texture is None else {"texture": texture_of(*texture)}
-        shown.append(generator(*inputs(), **given))
-    (first, _, mask), (second, _, same) = shown
+        shown.append(generator(*inputs()))
+    (first, mask), (second, same) = shown
     assert torch.equal(mask, same)
     assert torch.allclose(second - first, (1 - mask) * torch.tensor(1.2), atol=1e-6)
 
@@ -222,31 +185,26 @@ def built(**changes):
 
 @every_architecture
 @pytest.mark.parametrize("previous_frame", ["generated", "none"])
-@pytest.mark.parametrize(
-    ("background", "texture"), [("plate", "none"), ("generated", "none"), ("plate", "puppet")]
-)
-def test_frames_are_generated_from_poses_the_previous_frame_and_the_puppet(
-    architecture, background, previous_frame, texture
+@every_background
+def test_frames_are_generated_from_poses_and_the_previous_frame(
+    architecture, background, previous_frame
 ):
     generator = built(
         architecture=architecture,
         background=background,
         previous_frame=previous_frame,
-        texture=texture,
         conditioning_poses=2,
     )
     pose_map, previous = torch.rand(2, 8, *SIZE), torch.rand(2, 3, *SIZE)
-    puppet = None if texture == "none" else texture_of(*TEXTURE)
-    frames, synthesized, _ = generator(pose_map, previous, None, puppet)
-    assert torch.equal(frames, synthesized) == (texture == "none")
-    assert frames.shape == synthesized.shape == (2, 3, *SIZE)
-    assert max(frames.abs().max(), synthesized.abs().max()) <= 1
-    (frames + synthesized).square().sum().backward()
+    frames = generator(pose_map, previous).frame
+    assert frames.shape == (2, 3, *SIZE)
+    assert frames.abs().max() <= 1
+    frames.square().sum().backward()
     assert weights_without_gradient(generator) == []
     assert isinstance(generator.network, ARCHITECTURES[architecture])
     assert ("background_image" in generator.state_dict()) == (background == "plate")
-    assert not torch.equal(frames, generator(pose_map.flip(1), previous, None, puppet).frame)
-    changed, *_ = generator(pose_map, previous.flip(1), None, puppet)
+    assert not torch.equal(frames, generator(pose_map.flip(1), previous).frame)
+    changed = generator(pose_map, previous.flip(1)).frame
     assert torch.equal(frames, changed) == (previous_frame == "none")
 
 
@@ -276,26 +234,20 @@ def test_a_local_enhancer_starts_from_a_trained_global_generator(background):
 
 
 def test_half_resolution_downsamples_the_inputs_and_upsamples_the_outputs():
-    generator = built(texture="puppet")
+    generator = built()
     pose_map, previous = inputs()
-    texture = torch.rand(2, 5, *SIZE)
     generator.background_image = generator.background_image[:, ::2, ::2]
-    made = generators.HalfResolutionGenerator(generator)(pose_map, previous, None, texture)
-    expected = generator(
-        layers.downsample_by_2(pose_map),
-        previous[:, :, ::2, ::2],
-        None,
-        layers.downsample_by_2(texture),
-    )
-    for image, small_image in zip(made[:2], expected[:2], strict=True):
-        assert image.shape == previous.shape
-        assert torch.equal(image[:, :, ::2, ::2], small_image)
-        assert torch.equal(image[:, :, 1::2, 1::2], small_image)
+    image = generators.HalfResolutionGenerator(generator)(pose_map, previous).frame
+    small_image = generator(layers.downsample_by_2(pose_map), previous[:, :, ::2, ::2]).frame
+    assert image.shape == previous.shape
+    assert torch.equal(image[:, :, ::2, ::2], small_image)
+    assert torch.equal(image[:, :, 1::2, 1::2], small_image)
 
 
-def test_a_shadow_of_one_coarse_pixel_is_spread_over_nine():
+@pytest.mark.parametrize("texture", ["none", "puppet"])
+def test_a_shadow_of_one_coarse_pixel_is_spread_over_nine(texture):
     """Dots that cancel each other leave no trace."""
-    generator = built(viewport=Viewport(margin_px=1.0, multiple_of=4))
+    generator = built(viewport=Viewport(margin_px=1.0, multiple_of=4), texture=texture)
     dot = torch.zeros(1, 3, 8, 8)
     dot[..., 4, 4] = -0.9
     generator.shadows = Recorder(dot)

@@ -8,7 +8,7 @@ from PIL import Image
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering import compositing
 from motiontransfer.video.geometry import resize
-from tests.people import PERSON_SIZE, appearance_of, inside, painted, posed, room
+from tests.people import PERSON_SIZE, appearance_of, inside, painted, posed
 
 
 def test_a_face_boxs_weight_rises_from_0_at_the_border_to_1_inside():
@@ -96,13 +96,6 @@ def puppet():
     return Puppet(appearance_of(posed()), WORKING)
 
 
-def upsample(puppet, frame, keypoints=None, *, is_sure=False):
-    clip = puppet.follow(halved(posed()) if keypoints is None else keypoints)
-    if not is_sure:
-        clip = replace(clip, distances=np.full_like(clip.distances, 100.0))
-    return compositing.GuidedUpsampling(puppet, size=PERSON_SIZE).upsample(frame, clip, 0)
-
-
 @pytest.fixture(scope="module")
 def guide():
     """The puppet in the pose of its reference is what the reference shows."""
@@ -111,26 +104,6 @@ def guide():
 
 def error(one, other):
     return np.abs(one.astype(int) - other).mean()
-
-
-@pytest.mark.parametrize(("contrast", "brightness", "limit"), [(1.0, 0, 0.5), (0.5, 60, 0.6)])
-def test_the_guide_linearly_changed_keeps_its_texture(puppet, guide, contrast, brightness, limit):
-    changed = contrast * guide + brightness
-    working = resize(changed.astype(np.uint8), WORKING)
-    made = upsample(puppet, working)
-    blurred = cv2.resize(working, PERSON_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
-    assert made.shape == (*PERSON_SIZE, 3)
-    assert error(made, changed) < limit * error(blurred, changed)
-
-
-def test_where_the_puppet_is_sure_it_is_what_is_shown(puppet, guide):
-    """Whatever the frame shows there; the room around is that of the frame."""
-    dark = np.full((*WORKING, 3), 20, np.uint8)
-    made = upsample(puppet, dark, is_sure=True)
-    person = np.any(list(painted(posed())[1].values()), axis=0)
-    assert np.abs(made.astype(int) - guide)[inside(person)].mean() < 2
-    far = ~cv2.dilate(person.astype(np.uint8), np.ones((21, 21), np.uint8)).astype(bool)
-    assert np.abs(made[far].astype(int) - 20).max() < 12
 
 
 def test_the_puppet_alone_in_its_references_pose_is_what_the_reference_shows(puppet, guide):
@@ -144,83 +117,19 @@ def test_the_puppet_alone_in_its_references_pose_is_what_the_reference_shows(pup
     assert error(small[..., :3], resize(guide, WORKING)) < 1.5
 
 
-@pytest.mark.parametrize("is_sure", [True, False])
-def test_a_mask_follows_the_puppets_outline_and_the_colors_are_as_without(puppet, guide, is_sure):
-    working, clip = resize(guide, WORKING), puppet.follow(halved(posed()))
-    whole = {"box": (0, 0, *WORKING[::-1])}
-    coverage = clip.draw(0, **whole)[..., 3:4]
-    made = upsample(puppet, np.concatenate([working, coverage], axis=2), is_sure=is_sure)
-    assert np.array_equal(made[..., :3], upsample(puppet, working, is_sure=is_sure))
-    expected = clip.draw(0, **whole, size=PERSON_SIZE)[..., 3].astype(int)
-    blurred = cv2.resize(coverage, PERSON_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
-    limit = 0.05 if is_sure else 0.5
-    assert np.abs(made[..., 3] - expected).mean() < limit * np.abs(blurred - expected).mean()
-    far = ~cv2.dilate(expected.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
-    assert made[..., 3][far].max() == 0
-
-
-def test_a_clip_is_upsampled_as_its_frames_are_and_no_more_is_taken_than_threads_need(puppet):
-    still, taken = halved(posed()), []
-    points = np.concatenate([still.points + 2 * step for step in range(6)])
-    keypoints = replace(still, points=points, score=np.repeat(still.score, 6, axis=0))
-
-    def frames():
-        for level in range(6):
-            taken.append(level)
-            yield np.full((*WORKING, 3), 40 * level, np.uint8)
-
-    made = compositing.upsample_frames(frames(), puppet.follow(keypoints), size=PERSON_SIZE)
-    first = next(made)
-    assert len(taken) <= 1 + 4
-    upsampling, clip = (
-        compositing.GuidedUpsampling(puppet, size=PERSON_SIZE),
-        puppet.follow(keypoints),
-    )
-    for index, frame in enumerate([first, *made]):
-        alone = upsampling.upsample(np.full((*WORKING, 3), 40 * index, np.uint8), clip, index)
-        assert np.array_equal(frame, alone)
-
-
-def test_what_the_guide_does_not_show_is_smooth(puppet, guide):
-    """A frame that is a ramp, whatever is before it but texture finer than the frame's pixels."""
-    x = np.arange(WORKING[1])
-    ramp = np.broadcast_to(x[None, :, None], (*WORKING, 3)).astype(np.uint8)
-    made = upsample(puppet, ramp).astype(float)
-    expected = np.arange(PERSON_SIZE[1]) / 2 - 0.25
-    apart = np.abs(made[:, 4:-4] - expected[None, 4:-4, None])
-    coarse = cv2.resize(resize(guide, WORKING), PERSON_SIZE[::-1])
-    fine = np.abs(guide - coarse.astype(float))[:, 4:-4]
-    assert (apart - fine).max() < 8
-    assert apart.mean() < 0.8
-
-
-def test_what_was_not_generated_is_the_guide_itself(puppet):
-    """Frames are rounded; beyond a change, which filters carry three pixels far, nothing moves."""
-    (drawn,) = compositing.puppet_frames(puppet, halved(posed()), size=PERSON_SIZE)
-    guide = np.ascontiguousarray(drawn[..., :3])
-    apart = resize(guide, WORKING)
-    assert np.array_equal(upsample(puppet, apart), guide)
-    apart[40:50, 30:42] = 250
-    reach = np.zeros(PERSON_SIZE, bool)
-    reach[2 * 37 : 2 * 53, 2 * 27 : 2 * 45] = True
-    assert np.array_equal(upsample(puppet, apart)[~reach], guide[~reach])
-    assert upsample(puppet, apart)[84:96, 64:80].min() > 230
-
-
-def test_texture_that_varies_little_stays_where_light_changes(puppet):
-    """Of two levels; a filter whose gain is 0 there would take most of it away."""
-    grain = np.random.default_rng(0).normal(120, 2, (*PERSON_SIZE, 3)).round().astype(np.uint8)
-    puppet = Puppet(replace(puppet.appearance, background=grain), WORKING)
+def test_shadows_are_added_to_the_larger_room_whose_grain_stays(puppet):
+    """A shadow of 20 levels on the lower half: nobody is before the room."""
+    grain = np.random.default_rng(0).normal(120, 9, (*PERSON_SIZE, 3)).round().astype(np.uint8)
+    grained = Puppet(replace(puppet.appearance, background=grain), WORKING)
     nobody = halved(posed())
     nobody.score[:] = 0
-    made = upsample(puppet, resize(grain, WORKING) - np.uint8(20), nobody)
-    assert error(made, grain - np.uint8(20)) < 0.6
-
-
-def test_nobody_before_the_room_is_the_room(puppet):
-    keypoints = halved(posed())
-    keypoints.score[:] = 0
-    assert error(upsample(puppet, resize(room(), WORKING), keypoints), room()) < 1
+    shaded, half = resize(grain, WORKING), WORKING[0] // 2
+    shaded[half:] -= np.uint8(20)
+    (made,) = compositing.puppet_frames(grained, nobody, size=PERSON_SIZE, rooms=[shaded])
+    assert np.array_equal(made[: 2 * half - 1, :, :3], grain[: 2 * half - 1])
+    assert np.array_equal(made[2 * half + 1 :, :, :3], grain[2 * half + 1 :] - np.uint8(20))
+    (alike,) = compositing.puppet_frames(grained, nobody, size=WORKING, rooms=[shaded])
+    assert np.array_equal(alike[..., :3], shaded)
 
 
 def plain(shade, height, width):

@@ -50,7 +50,7 @@ def faces(tmp_path, source):
     )
 
 
-POSE = FramePose(box=(0, 0, 1, 1), pose_map=torch.zeros(1, 1, 1, 1), coarse_pose=None, texture=None)
+POSE = FramePose(box=(0, 0, 1, 1), pose_map=torch.zeros(1, 1, 1, 1), coarse_pose=None)
 
 
 def patched(faces, keypoints):

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from motiontransfer.models.faces import FaceGenerator, FaceTranslator
-from motiontransfer.models.generators import build_generator
+from motiontransfer.models.generators import DrawnGenerator, build_generator
 from motiontransfer.models.layers import initialize
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.models.weights import TrainedGenerator
@@ -26,7 +26,8 @@ from tests.people import dance, puppet_of
 from tests.training import small
 
 POSES = dance(4)
-WHOLE_FRAME = {"viewport": None, "background": "generated", "texture": "none"}
+WHOLE_FRAME = {"viewport": None, "background": "generated"}
+DRAWN = {"texture": "puppet", "face": "none"}
 RETOLD = {"face": "cycle", "blending": "poisson"}
 
 
@@ -50,13 +51,12 @@ def renderer_on(
 ):
     """Of random weights, the same on every device."""
     viewport = Viewport(margin_px=1.0, multiple_of=4)
-    config = small.generator_config(**{"viewport": viewport, "texture": "puppet", **options})
+    config = small.generator_config(**{"viewport": viewport, **options})
     torch.manual_seed(1)
-    network = build_generator(
-        config,
-        background_image=background_image() if config.has_background_image else None,
-        puppet=puppet() if config.texture == "puppet" else None,
-    )
+    room = background_image() if config.has_background_image else None
+    network = build_generator(config, background_image=room)
+    if isinstance(network, DrawnGenerator):
+        network.puppet = puppet()
     main = TrainedGenerator(
         network=frozen(network), config=config, style=small.STYLE, held_out=small.HELD_OUT
     )
@@ -86,6 +86,7 @@ def largest_difference(frames, expected):
     "options",
     [
         {},
+        DRAWN,
         {"blending": "poisson", "previous_frame": "corrected"},
         RETOLD,
         pytest.param(

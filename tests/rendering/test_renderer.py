@@ -3,25 +3,26 @@ from dataclasses import replace
 from functools import cache
 from unittest.mock import Mock, patch
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from motiontransfer.core.errors import KeypointsError, MissingFileError, ParamsError
 from motiontransfer.models.faces import add_residuals, crop_boxes
-from motiontransfer.models.generators import FrameGenerator, Generated
+from motiontransfer.models.generators import DrawnGenerator, FrameGenerator, Generated
 from motiontransfer.pose.boxes import ViewportFollower, face_boxes
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering import renderer as module
-from motiontransfer.rendering.compositing import blend_poisson, face_box_weight
+from motiontransfer.rendering.compositing import blend_poisson, draw_puppet, face_box_weight
 from motiontransfer.rendering.frame import FacePatch, render_masked, render_poses, result_size
-from motiontransfer.rendering.rollout import FramePose, Rollout
+from motiontransfer.video.geometry import resize
 from tests.live.parts import Flat, renderer
 from tests.people import SIZE, dance, puppet_of
 from tests.stages.project import write_models
-from tests.training.small import STYLE, VIEWPORT, Convolution, brighter, faceless, runtime
+from tests.training.small import STYLE, VIEWPORT, Convolution, Uniform, brighter, faceless, runtime
 
 
 def level(value):
@@ -48,21 +49,6 @@ def test_the_residual_is_shown_in_the_face_box_and_never_carried_on():
         assert np.unique(frame[outside]).tolist() == [level(0.1 * (index + 1))]
         middle = float(frame[(y0 + y1) // 2, (x0 + x1) // 2, 0])
         assert middle == pytest.approx(level(0.1 * (index + 1) - 0.5), abs=1)
-
-
-def test_a_face_is_changed_where_the_puppet_is_and_is_not_sure():
-    """The puppet is shown in a part of the face box, of which it covers the left by half."""
-    keypoints = dance(1)
-    ((x0, y0, x1, y1),) = face_boxes(keypoints)[0].tolist()
-    (make_patch,) = renderer(brighter(), Flat(-0.5)).face.patches(keypoints)
-    texture = torch.zeros(1, 5, y1 - y0 + 2, x1 - x0)
-    texture[:, 3, :, : (x1 - x0) // 2] = 0.5
-    texture[:, 4, :, : (x1 - x0) // 2] = 0.3
-    empty = {"pose_map": texture[:, :1], "coarse_pose": None}
-    pose = FramePose(box=(x0 + 1, y0 - 5, x1 + 1, y1 - 3), **empty, texture=texture)
-    expected = torch.zeros(1, 3, *SIZE)
-    expected[..., y0 : y1 - 3, x0 + 1 : x0 + 1 + (x1 - x0) // 2] = -0.5 * (0.5 - 0.3)
-    torch.testing.assert_close(make_patch(torch.zeros(1, 3, *SIZE), pose).image, expected)
 
 
 def test_the_corrected_frame_is_carried_on_where_the_face_generator_was_trained_so():
@@ -165,23 +151,23 @@ def appearance(full):
     return puppet_of(dance(3, size=full), [0]).appearance
 
 
-def with_texture(full):
-    """Networks of a target whose video has the `full` size, and who was never seen."""
-    network = brighter()
-    network.puppet = Puppet(appearance(full), SIZE)
-    return renderer(network)
+def drawn(full):
+    """Networks of a drawn target whose video has the `full` size, before a room with shadows."""
+    generator = DrawnGenerator(torch.zeros(3, *SIZE), Uniform(0.2, 0.2, 0.2))
+    generator.puppet = Puppet(appearance(full), SIZE)
+    return renderer(generator)
 
 
 def test_no_thread_is_left_of_a_render_that_fails_or_is_given_up():
-    made, before = with_texture(DOUBLE), set(threading.enumerate())
+    made, before = drawn(DOUBLE), set(threading.enumerate())
     frames = render_poses(made, dance(12), size=DOUBLE)
     next(frames)
     assert set(threading.enumerate()) > before
     del frames
     assert set(threading.enumerate()) == before
-    step = Mock(side_effect=RuntimeError("planted"))
+    fails = Mock(side_effect=RuntimeError("planted"))
     with (
-        patch.object(Rollout, "step", step),
+        patch.object(DrawnGenerator, "scene", fails),
         pytest.raises(RuntimeError, match="planted") as caught,
     ):
         list(render_poses(made, dance(3)))
@@ -189,8 +175,23 @@ def test_no_thread_is_left_of_a_render_that_fails_or_is_given_up():
     assert set(threading.enumerate()) == before
 
 
+@pytest.mark.parametrize("size", [None, SIZE, DOUBLE])
+def test_a_drawn_target_is_the_puppet_over_the_room_with_its_shadows(size):
+    made, keypoints = drawn(DOUBLE), dance(9)
+    frames = list(render_poses(made, keypoints, size=size))
+    shown = size or SIZE
+    clip = made.networks.puppet.follow(keypoints)
+    room = resize(clip.puppet.appearance.background, SIZE)
+    shadows = np.full((*SIZE, 3), round(1.2 * 127.5), np.uint8).astype(int) - room
+    lit = resize(clip.puppet.appearance.background, shown)
+    lit = (lit + cv2.resize(shadows.astype(np.int16), shown[::-1])).clip(0, 255).astype(np.uint8)
+    for index, frame in enumerate(frames):
+        assert np.array_equal(frame, draw_puppet(clip, index, SIZE, lit)[..., :3])
+    assert len(frames) == 9
+
+
 def test_results_have_the_size_of_the_targets_video_or_less():
-    made = with_texture(ODD)
+    made = drawn(ODD)
     assert result_size(made, height=None) == result_size(made, height=ODD[0]) == ODD
     assert result_size(made, height=72) == (72, 60)  # of 97 x 80: 59.4, to an even width
     assert result_size(made, height=SIZE[0]) == SIZE
@@ -201,34 +202,15 @@ def test_results_have_the_size_of_the_targets_video_or_less():
 def test_a_size_that_the_texture_has_not_is_refused(height):
     text = rf"render\.height: expected null or {SIZE[0]} to {ODD[0]}, .*, got {height}"
     with pytest.raises(ParamsError, match=text):
-        result_size(with_texture(ODD), height=height)
-
-
-def test_frames_are_as_generated_where_no_larger_ones_are_asked_for():
-    keypoints = dance(2)
-    generated = list(render_poses(renderer(brighter()), keypoints))
-    made = with_texture(DOUBLE)
-    for frames in (
-        render_poses(renderer(brighter()), keypoints, size=SIZE),
-        render_poses(made, keypoints),
-        render_poses(made, keypoints, size=SIZE),
-    ):
-        assert all(np.array_equal(one, two) for one, two in zip(frames, generated, strict=True))
-    nobody = dance(2, missing=[0, 1])
-    generated = list(render_poses(made, nobody))
-    larger = list(render_poses(made, nobody, size=DOUBLE))
-    assert [frame.shape for frame in larger] == [(*DOUBLE, 3)] * 2
-    for one, two in zip(larger, generated, strict=True):
-        means = one.reshape(SIZE[0], 2, SIZE[1], 2, 3).mean(axis=(1, 3))
-        assert np.abs(means - two).mean() < 8
+        result_size(drawn(ODD), height=height)
 
 
 class Half(FrameGenerator):
     """Says that half of each pixel is the person, who gets brighter, before a grey room."""
 
-    def forward(self, pose_map, previous_frame, background=None, texture=None):
+    def forward(self, pose_map, previous_frame, background=None):
         frame = previous_frame + 0.1
-        return Generated(frame, frame, torch.full_like(frame[:, :1], 0.5))
+        return Generated(frame, torch.full_like(frame[:, :1], 0.5))
 
     def scene(self, coarse_poses):
         return torch.zeros(1, 3, *SIZE)
@@ -237,7 +219,7 @@ class Half(FrameGenerator):
 @pytest.mark.parametrize("viewport", [None, VIEWPORT])
 def test_masks_are_those_of_the_frames_and_nobody_is_outside_the_viewport(viewport):
     keypoints, made = dance(9), renderer(Half(Convolution(), viewport=viewport))
-    masked = [*render_masked(made, keypoints, None)]
+    masked = [*render_masked(made, keypoints)]
     frames = [*render_poses(made, keypoints)]
     assert np.array_equal([frame[..., :3] for frame in masked], frames)
     boxes = np.tile([0, 0, *SIZE[::-1]], (9, 1))

@@ -35,8 +35,8 @@ SMALL = {
 LOGGING = {"log_every_steps": 1, "sample_every_steps": 2, "checkpoint_every_steps": 1}
 TRAIN_GAN = PARAMS["train_gan"] | {
     **{**SMALL, "max_minutes": None, "line_width_px": 3.0, "max_channels": 8},
-    **{"discriminator_scales": 1, "foreground_radius_px": 4, "limb_dropout": 0.0},
-    **{"l1_weight": 20.0, "foreground_l1_weight": 5.0, "part_dropout": 0.1},
+    **{"discriminator_scales": 1, "foreground_radius_px": 4},
+    **{"l1_weight": 20.0, "foreground_l1_weight": 5.0},
 }
 TRAIN_FACE_GAN = PARAMS["train_face_gan"] | {
     **{**SMALL, "max_minutes": None, "batch_size": 1, "crop_size": 32},

@@ -229,7 +229,7 @@ def test_a_background_is_a_file_in_its_folder_and_needs_a_mask(check):
         check((*BACKGROUND, "../truth/none"))
 
 
-GENERATED = {"background": "generated", "viewport": "frame", "texture": "none", "part_dropout": 0.0}
+GENERATED = {"background": "generated", "viewport": "frame", "texture": "none"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a stage loads when it starts: PyTorch takes two seconds, MediaPipe and dvclive one."""
+"""What a stage loads when it starts: PyTorch takes two seconds, others half a second."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ SHOW = """
 import importlib, sys
 for stage in sys.argv[1:]:
     importlib.import_module(f"stages.{stage}")
-    slow = {"torch", "torchvision", "dvclive", "pandas", "mediapipe"} & {*sys.modules}
+    slow = {"torch", "torchvision", "pandas", "mediapipe"} & {*sys.modules}
     print(stage, *slow)
 """
 

@@ -23,7 +23,7 @@ from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.rendering.compositing import puppet_frames, upsample_frames
+from motiontransfer.rendering.compositing import puppet_frames, without_mask
 from motiontransfer.retargeting.normalization import normalize_by_ankles
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.video.frame_store import FrameStore, write_frames
@@ -386,17 +386,14 @@ def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
     assert np.abs(np.subtract(labeled, shown, dtype=int))[:, -20:, -80:].mean() > 10
 
 
-def test_frames_become_larger_when_they_are_encoded(monkeypatch):
-    """To the height of the target's video, or less, with the puppet as the guide.
-
-    The result is written before its comparison is begun.
-    """
+def test_the_puppet_is_drawn_over_rooms_when_they_are_encoded(monkeypatch):
+    """At the height of the target's video; the result is there before its comparison is begun."""
     full = [2 * side for side in SIZE]
     puppet = puppet_of(dance(3, size=tuple(full)), [0])
     write_appearance(APPEARANCE, puppet.appearance)
     main()
     path = RENDERED / "rendered.json"
-    write_checked_json(path, {**read_checked_json(path), "full_size": full})
+    write_checked_json(path, {**read_checked_json(path), "full_size": full, "is_drawn": True})
     shown, begun, panels = [], [], encode.comparison_writer
 
     def comparison_writer(*arguments, **named):
@@ -410,8 +407,8 @@ def test_frames_become_larger_when_they_are_encoded(monkeypatch):
     with FrameStore(RENDERED / "frames.mkv") as store:
         assert store.size == SIZE
         small = list(store.frames())
-    clip = Puppet(puppet.appearance, SIZE).follow(read_keypoints(POSES))
-    expected = upsample_frames(small, clip, size=tuple(full))
+    clip, poses = Puppet(puppet.appearance, SIZE), read_keypoints(POSES)
+    expected = map(without_mask, puppet_frames(clip, poses, size=tuple(full), rooms=small))
     assert all(np.array_equal(one, other) for one, other in zip(shown, expected, strict=True))
     assert json.loads(METRICS.read_text())["height"] == full[0]
     assert begun == [NUM_SOURCE_FRAMES]

@@ -34,17 +34,11 @@ from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.data import TensorBatch
 from motiontransfer.training.face_gan import FaceNetworks
-from motiontransfer.training.params import (
-    FaceCycleConfig,
-    FaceGanConfig,
-    PoseGanConfig,
-    Schedule,
-    WindowConfig,
-)
+from motiontransfer.training.params import FaceCycleConfig, FaceGanConfig, PoseGanConfig, Schedule
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.pose_gan import PoseGanNetworks, Target
 from motiontransfer.training.trainer import AdamTask, fit
-from motiontransfer.training.windows import WindowDataset, puppets_of_clips
+from motiontransfer.training.windows import WindowDataset
 from tests.people import SIZE
 
 STYLE = PoseMapStyle(encoding="limbs", line_width_px=3.0)
@@ -137,20 +131,19 @@ class Uniform(ImageNetwork):
 
 
 class StandIn(FrameGenerator):
-    """Stands for a trained generator: a function of pose map, previous frame and texture."""
+    """Stands for a trained generator: a function of pose map and previous frame."""
 
     def __init__(self, function, **options):
         super().__init__(Convolution(), **options)
         self.function = function
 
-    def forward(self, pose_map, previous_frame, background=None, texture=None):
-        frame = self.function(pose_map, previous_frame, texture)
-        return Generated(frame, frame)
+    def forward(self, pose_map, previous_frame, background=None):
+        return Generated(self.function(pose_map, previous_frame))
 
 
 def brighter():
     """Each frame a tenth brighter than the one before."""
-    return StandIn(lambda pose_map, previous_frame, texture: previous_frame + 0.1)
+    return StandIn(lambda pose_map, previous_frame: previous_frame + 0.1)
 
 
 def face_config(**changes):
@@ -191,25 +184,13 @@ def gan_config(**changes):
     numbers = {
         **{**_GAN, **_LOSSES, "feature_matching_weight": 10.0, "objective": "least_squares"},
         **{"window_frames": 2, "global_only_fraction": 0.0},
-        **{"limb_dropout": 0.0, "part_dropout": 0.0},
         **{"foreground_l1_weight": 5.0, "foreground_radius_px": 4},
     }
     return PoseGanConfig(**{**numbers, **changes})
 
 
-def windows_of(
-    clips, *, conditioning_poses=1, viewport=None, puppet=None, background=None, **changes
-):
-    """The windows of clips, two frames each."""
-    config = WindowConfig(**{"window_frames": 2, "limb_dropout": 0, "part_dropout": 0, **changes})
-    return WindowDataset(
-        clips,
-        config,
-        conditioning_poses=conditioning_poses,
-        viewport=viewport,
-        puppets=puppets_of_clips(puppet, clips),
-        background=background,
-    )
+def windows_of(clips, *, window_frames=2, **options):
+    return WindowDataset(clips, window_frames=window_frames, **options)
 
 
 def poses_of(batch, time, *, size=SIZE):
@@ -285,12 +266,12 @@ def stop_at_step(monkeypatch, task, number):
 
 
 def record_rollouts(monkeypatch, module):
-    """List the (keypoints, excluded references) of each clip that it generates from now on."""
+    """List the keypoints of each clip that it generates from now on."""
     rollouts, generate_clip = [], module.generate_clip
 
-    def recorded(network, keypoints, *, excluded=None, **options):
-        rollouts.append((keypoints, excluded))
-        return generate_clip(network, keypoints, excluded=excluded, **options)
+    def recorded(network, keypoints, **options):
+        rollouts.append(keypoints)
+        return generate_clip(network, keypoints, **options)
 
     monkeypatch.setattr(module, "generate_clip", recorded)
     return rollouts

@@ -17,7 +17,7 @@ from motiontransfer.models.runtime import make_runtime
 from motiontransfer.training.checkpoint import run_folder
 from motiontransfer.training.face_cycle import FaceCycleTask
 from motiontransfer.training.face_gan import FaceGanTask
-from motiontransfer.training.pose_gan import PoseGanTask
+from motiontransfer.training.pose_gan import PoseGanTask, ShadowGanTask
 from motiontransfer.training.run_log import show_log_anew
 from tests.digests import digests
 from tests.forensics import planted
@@ -27,7 +27,12 @@ from tests.training.trainings import train_cycle, train_face, train_pose
 
 
 def train_poses(data, folder, options, **changes):
-    config, shapes = small.gan_config(part_dropout=0.3, **options), small.networks(texture="puppet")
+    return train_pose(data.two_clips, folder, config=small.gan_config(**options), **changes)
+
+
+def train_shadows(data, folder, options, **changes):
+    shapes = small.networks(texture="puppet", viewport=small.VIEWPORT)
+    config = small.gan_config(**options)
     return train_pose(data.two_clips, folder, config=config, shapes=shapes, **changes)
 
 
@@ -76,9 +81,17 @@ TRAININGS = {
         PoseGanTask,
         train_poses,
         {"generator", "discriminator"},
-        {*GAN_CURVES, "generator/synthesized_l1", "generator/sharpness"},
+        {*GAN_CURVES, "generator/sharpness"},
         {"windows": 8, "windows_without_body": 2},
         (6 * SIZE[1], 3 * SIZE[0]),
+    ),
+    "shadows": Training(
+        ShadowGanTask,
+        train_shadows,
+        {"generator", "discriminator"},
+        {*GAN_CURVES, "generator/shadows"} - {"generator/l1"},
+        {"windows": 8, "windows_without_body": 2},
+        (6 * SIZE[1], 2 * SIZE[0]),
     ),
     "face": Training(
         FaceGanTask,

@@ -15,15 +15,24 @@ from motiontransfer.video.tensors import frames_to_tensor
 from tests.digests import digests
 from tests.films import training_clip
 from tests.people import SIZE
-from tests.training.small import STYLE, gan_config, networks, schedule, stop_at_step, target_of
+from tests.training.small import (
+    STYLE,
+    VIEWPORT,
+    gan_config,
+    networks,
+    schedule,
+    stop_at_step,
+    target_of,
+)
 from tests.training.trainings import train_pose
 
 HELD_OUT = HeldOut(held_out_fraction=0.25, gap_frames=1)
-CONFIG = gan_config(part_dropout=0.3)
+CONFIG = gan_config()
+DRAWN = networks(texture="puppet", viewport=VIEWPORT)
 
 
 def train(clips, folder, *, config=CONFIG, shapes=None, **changes):
-    shapes = shapes or networks(texture="puppet")
+    shapes = shapes or DRAWN
     return train_pose(clips, folder, held_out=HELD_OUT, shapes=shapes, config=config, **changes)
 
 
@@ -78,7 +87,7 @@ def same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-SHAPES = local(background="plate", texture="puppet")
+SHAPES = local(background="plate")
 
 
 def train_coarse_to_fine(clip, folder):
@@ -113,9 +122,9 @@ def coarse_to_fine(tmp_path_factory, clip):
             ema = copied(trained.ema.network.features)
             assert same(copied(generator.network.coarse), ema)
 
-    def build(*arguments, background_image, puppet):
+    def build(*arguments, background_image):
         backgrounds.append(background_image)
-        return real_build(*arguments, background_image=background_image, puppet=puppet)
+        return real_build(*arguments, background_image=background_image)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pose_gan.PoseGanTask, "step", step)
@@ -137,9 +146,7 @@ def test_each_of_the_two_trainings_has_its_schedule_curves_and_samples(coarse_to
     assert not same(taken[3][3], taken[4][3])
     assert not same(taken[4][3], taken[5][3])
     assert coarse_to_fine.metrics["steps"] == 7
-    trained = read_generator(
-        folder / "models/generator.safetensors", appearance=target_of([clip]).appearance_file
-    )
+    trained = read_generator(folder / "models/generator.safetensors")
     assert trained.config == SHAPES.generator
     assert (trained.style, trained.held_out) == (STYLE, HELD_OUT)
     description = read_description(folder / "models/discriminator.safetensors")
@@ -202,7 +209,8 @@ def test_the_run_is_known_by_all_that_decides_its_result(tmp_path, two_clips, mo
     monkeypatch.setattr(pose_gan, "run_key", key)
     with pytest.raises(KeyboardInterrupt):
         train(two_clips, tmp_path)
-    assert seen["config"] == [networks(texture="puppet"), CONFIG, schedule(), HELD_OUT]
+    assert seen["config"] == [DRAWN, CONFIG, schedule(), HELD_OUT]
     of_clips = [file for c in two_clips for file in (c.frames, c.keypoints_file)]
-    assert seen["files"] == [*of_clips, target_of(two_clips).appearance_file]
+    appearance, masks = target_of(two_clips).appearance_file, [c.masks_file for c in two_clips]
+    assert seen["files"] == [*of_clips, appearance, *masks]
     assert seen["code"] == pose_gan.__name__

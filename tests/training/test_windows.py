@@ -9,10 +9,9 @@ import torch
 from motiontransfer.core.errors import MissingFileError, TrainingError
 from motiontransfer.core.layout import masks_beside
 from motiontransfer.pose.boxes import equal_viewports, person_boxes
-from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.puppet.draw.warping import Puppet, PuppetClip
+from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.masks import read_masks, write_masks
-from motiontransfer.training.windows import hide_limbs, limb_groups, puppets_of_clips
+from motiontransfer.training.windows import excluded_references
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.tensors import levels_to_images
 from tests.films import training_clip
@@ -59,40 +58,6 @@ def test_a_window_shows_a_body_in_every_frame(tmp_path):
     ones = windows_of([first, second], window_frames=1)
     assert ones.windows == [(0, t) for t in (0, 1, 2, 4, 5, 6)] + [(1, 0), (1, 1)]
     assert ones.batch([3]).frames.shape == (1, 1, 48, 40, 3)
-
-
-def hidden(indices=range(40), *, share=0.5, seed=0, step=0, skeleton=HOLISTIC):
-    score = torch.full((len(indices), 3, len(skeleton.joints)), 0.7)
-    left = hide_limbs(score, indices, skeleton=skeleton, share=share, seed=seed, step=step)
-    assert torch.equal(score, torch.full_like(score, 0.7))
-    return left == 0
-
-
-def test_an_arm_goes_with_its_hand():
-    groups = [{HOLISTIC.joints[i] for i in group} for group in limb_groups(HOLISTIC)]
-    assert len(groups) == 7
-    arm, leg, hand = groups[:3]
-    assert {"left_elbow", "left_wrist", "left_hand_wrist", "left_hand_pinky_tip"} <= arm
-    assert leg == {"left_knee", "left_ankle", "left_heel", "left_foot_index"}
-    assert hand < arm
-    assert len(hand) == 21
-    assert {"face_chin", "left_face_cheek"} <= groups[6]
-    trunk = {"nose", "left_shoulder", "right_hip", "left_eye"}
-    assert not any(trunk & group for group in groups)
-    left = {name.replace("left_", "right_") for name in arm}
-    assert left == groups[3]
-
-
-def test_exactly_one_limb_is_hidden_in_all_poses_of_a_window_by_seed_step_and_index():
-    whole = hidden()
-    assert torch.equal(hidden(range(10, 20)), whole[10:20])
-    assert not any(torch.equal(hidden(**other), whole) for other in ({"seed": 1}, {"step": 1}))
-    gone = hidden(share=1.0)
-    assert torch.equal(gone[:, 0], gone[:, 2])
-    groups = [set(group) for group in limb_groups(HOLISTIC)]
-    of_windows = [set(np.flatnonzero(window[0]).tolist()) for window in gone]
-    assert all(joints in groups for joints in of_windows)
-    assert all(group in of_windows for group in groups)  # each has its turn
 
 
 def boxes_of(clip):
@@ -172,18 +137,6 @@ def test_what_moves_beside_the_person_is_the_background_in_training(clip, tmp_pa
     assert (as_filmed == frame).all()
 
 
-@pytest.mark.parametrize("viewport", [None, VIEWPORT])
-def test_a_window_has_the_puppet_of_its_frames_in_its_box(clip, puppet, viewport):
-    batch = windows_of([clip], viewport=viewport, puppet=puppet).batch(FIRST_FRAMES)
-    boxes = np.tile([0, 0, *reversed(SIZE)], (3, 1)) if viewport is None else boxes_of(clip)
-    near = np.abs(np.arange(8)[:, None] - np.arange(8)) < 2  # two frames a second
-    poses = puppet.follow(clip.keypoints, excluded=near)
-    for textures, first, box in zip(batch.textures, FIRST_FRAMES, boxes.tolist(), strict=True):
-        expected = [poses.draw(first + t, box=tuple(box)) for t in (0, 1)]
-        assert np.array_equal(textures, np.stack(expected))
-        assert textures[..., 3].amax() == 255
-
-
 def test_a_puppet_is_not_made_of_frames_less_than_a_second_away(clip, tmp_path):
     """But of another clip's frames of the same number."""
     other = training_clip(tmp_path, dance(4, seed=5))
@@ -192,7 +145,10 @@ def test_a_puppet_is_not_made_of_frames_less_than_a_second_away(clip, tmp_path):
         *([0, index] for index in range(8)),
         *([1, index] for index in range(4)),
     ]
-    puppets = puppets_of_clips(Puppet(appearance), [clip, other])
+    both, whole, puppets = [clip, other], Puppet(appearance), []
+    for number, each in enumerate(both):
+        excluded = excluded_references(whole, both, number)
+        puppets.append(whole.follow(each.keypoints, excluded=excluded))
     for number, (puppet, seconds_apart) in enumerate(zip(puppets, (2, 25), strict=True)):
         drawn = puppet.chosen >= 0
         assert drawn.any(axis=1).all()
@@ -201,29 +157,3 @@ def test_a_puppet_is_not_made_of_frames_less_than_a_second_away(clip, tmp_path):
         apart = np.abs(frames - np.arange(len(frames))[:, None])
         assert ((clips != number) | (apart >= seconds_apart))[drawn].all()
     assert (appearance.frames[puppets[0].chosen % len(appearance.frames)][..., 0] == 0).any()
-
-
-def left_out(clip, puppet, monkeypatch, share):
-    """The parts left out of each frame of each window."""
-    parts = []
-
-    def recorded(self, index, *, box, without):
-        parts.append(tuple(without))
-        return np.zeros((box[3] - box[1], box[2] - box[0], 5), np.uint8)
-
-    monkeypatch.setattr(PuppetClip, "draw", recorded)
-    dataset = windows_of([clip], puppet=puppet, part_dropout=share)
-    for index in range(len(dataset)):
-        dataset.batch([index])
-    return parts
-
-
-def test_parts_are_left_out_of_whole_windows_in_that_share(clip, puppet, tmp_path, monkeypatch):
-    assert not any(left_out(clip, puppet, monkeypatch, 0.0))
-    long = training_clip(tmp_path, replace(dance(60), frame_rate=Fraction(2)))
-    parts, again, more = (left_out(long, puppet, monkeypatch, share) for share in (0.3, 0.3, 0.6))
-    assert parts[::2] == parts[1::2]
-    assert len(set(parts)) > 30
-    assert np.mean([len(of) for of in parts]) / len(puppet.parts) == pytest.approx(0.3, abs=0.05)
-    assert again == parts
-    assert all(set(of) <= set(now) for of, now in zip(parts, more, strict=True))

@@ -34,7 +34,7 @@ from tests.training.small import (
 def drawing():
     """Shows the pose, and a shade of the frame before."""
     return StandIn(
-        lambda pose_map, previous_frame, texture: torch.tanh(
+        lambda pose_map, previous_frame: torch.tanh(
             pose_map.sum(1, keepdim=True) - 0.5 + 0.3 * previous_frame
         )
     )

@@ -5,7 +5,6 @@ import torch
 from motiontransfer.video.tensors import (
     CPU,
     frames_to_tensor,
-    levels_to_textures,
     start_reading,
     tensor_to_frames,
     upload_together,
@@ -18,13 +17,6 @@ def test_every_level_comes_back_and_black_is_minus_one_and_white_is_one():
     tensor = frames_to_tensor([frame])
     assert np.array_equal(tensor_to_frames(tensor)[0], frame)
     assert tensor[0, 0].flatten()[[0, 51, 255]].tolist() == pytest.approx([-1, -0.6, 1])
-
-
-def test_colours_of_textures_count_from_minus_one_as_far_as_they_cover():
-    levels = [[255, 0, 51, 255, 102], [51, 0, 51, 51, 51], [0] * 5]
-    textures = levels_to_textures(torch.tensor(levels, dtype=torch.uint8)[None, None])
-    expected = [[1, -1, -0.6, 1, 0.4], [0.2, -0.2, 0.2, 0.2, 0.2], [0] * 5]
-    torch.testing.assert_close(textures, torch.tensor(expected).T[None, :, None])
 
 
 def test_pixels_and_colours_keep_their_places():
