@@ -188,7 +188,6 @@ def fit(
                 if over or done % schedule.sample_every_steps == 0:
                     log.add_sample(done, task.sample(dataset))
                 if over or stop or time.monotonic() > shown + _SHOWN_SECONDS:
-                    paths.write_metrics(replace(times, planned_steps=schedule.steps).metrics)
                     show_log(folder, paths.logs)
                     shown = time.monotonic()
                 if checkpointed:
