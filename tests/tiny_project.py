@@ -14,7 +14,7 @@ COPIED = (
     *("stages", "motiontransfer", "demo", "demo/params.yaml", "data"),
 )
 SIZE = 128
-SOURCE_FRAMES = 10
+SOURCE_FRAMES = 15
 
 
 def run_tiny_project(root: Path) -> None:
