@@ -82,6 +82,7 @@ Render = Callable[[Keypoints], Iterator[Frame]]
 
 _REAL, _PREVIOUS_REAL, _TRUTH = "real", "previous_real_frame", "truth"
 _MOST_HELD_OUT = 24  # frames of all clips, as detection and five renderings of each take time
+_MOST_FILMED = 100  # frames that tell how sharp held-out faces can be
 _NUM_COLUMNS = 8  # of the comparison image
 _FEWEST_ROWS = 256  # in which smaller hands would not show
 _ROWS = {_REAL: "real", OURS: "generated", NEAREST_NEIGHBORS: "nearest neighbour"}
@@ -225,7 +226,7 @@ def evaluate_reconstruction(
     }
     blurred = [
         blurred_boxes(detection_size(clip, clip.held_out), film)
-        for clip, film in zip(tails, film_frames(tails), strict=True)
+        for clip, film in zip(tails, film_frames(tails, most=_MOST_FILMED), strict=True)
     ]
     training = training_images(clips)
     measured = _measure_tails(videos, alone, tails, networks, training, blurred)
