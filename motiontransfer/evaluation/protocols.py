@@ -81,7 +81,8 @@ Render = Callable[[Keypoints], Iterator[Frame]]
 """Function from poses to as many generated frames."""
 
 _REAL, _PREVIOUS_REAL, _TRUTH = "real", "previous_real_frame", "truth"
-_MOST_HELD_OUT = 200  # frames of all clips; those of a minute, whose intervals tell enough
+_MOST_HELD_OUT = 24  # frames of all clips, as detection and five renderings of each take time
+_MOST_FILMED = 100  # frames that tell how sharp held-out faces can be
 _NUM_COLUMNS = 8  # of the comparison image
 _FEWEST_ROWS = 256  # in which smaller hands would not show
 _ROWS = {_REAL: "real", OURS: "generated", NEAREST_NEIGHBORS: "nearest neighbour"}
@@ -182,6 +183,7 @@ def evaluate_reconstruction(
     clips: Sequence[TargetClip],
     render: Render,
     *,
+    others: Mapping[tuple[str, str], Render] = MappingProxyType({}),
     compute: Compute,
     comparison: Path,
     scratch: Path,
@@ -190,6 +192,7 @@ def evaluate_reconstruction(
     """Render each clip's held-out tail, of long ones the end, and compare it with the real frames.
 
     Args:
+        others: section and system -> what is rendered in the working image, for its likeness alone.
         comparison: the image to write, of real frames, ours and the baseline's.
         scratch: temporary folder of the rendered frames.
 
@@ -209,7 +212,7 @@ def evaluate_reconstruction(
     tails = [replace(clip, held_out=clip.held_out[-share:]) for clip in tails]
     real = concatenated([clip_frames(clip, clip.held_out) for clip in tails])
     generated = {
-        OURS: concatenated([_rendered(clip, render, compute, scratch) for clip in tails]),
+        OURS: _detected(_rendered(tails, render, scratch / OURS), compute),
         NEAREST_NEIGHBORS: nearest_frames(real.keypoints, clips),
         _PREVIOUS_REAL: concatenated(
             [clip_frames(clip, [max(i - 1, 0) for i in clip.held_out]) for clip in tails]
@@ -217,13 +220,26 @@ def evaluate_reconstruction(
         CEILING: real.moved(HALF_PIXEL),
     }
     videos = {_REAL: real, **generated}
+    alone = {
+        "_".join(name): concatenated(_rendered(tails, other, scratch / "_".join(name)))
+        for name, other in others.items()
+    }
     blurred = [
         blurred_boxes(detection_size(clip, clip.held_out), film)
-        for clip, film in zip(tails, film_frames(tails), strict=True)
+        for clip, film in zip(tails, film_frames(tails, most=_MOST_FILMED), strict=True)
     ]
-    measured = _measure_tails(videos, tails, networks, training_images(clips), blurred)
+    training = training_images(clips)
+    measured = _measure_tails(videos, alone, tails, networks, training, blurred)
+    of_alone = {key: score for key, score in measured["images"].items() if key.system in alone}
+    images = {key: score for key, score in measured["images"].items() if key not in of_alone}
     scores = {
-        **_against_real(measured["images"], videos, _REAL),
+        **_against_real(images, videos, _REAL),
+        **{
+            MetricKey("likeness", key.region, system, section): score
+            for section, system in others
+            for key, score in of_alone.items()
+            if (key.metric, key.system) == ("likeness", f"{section}_{system}")
+        },
         **measured["flicker"],
         **measured["surroundings"],
         **_temporal(measured, *(name for name in OVER_TIME if name != "flicker")),
@@ -243,19 +259,24 @@ def evaluate_reconstruction(
 
 def _measure_tails(
     videos: Mapping[str, PosedFrames],
+    alone: Mapping[str, PosedFrames],
     tails: Sequence[TargetClip],
     networks: Networks,
     training: Thumbnails,
     blurred: Sequence[Blurred],
 ) -> dict[str, Scores]:
-    """Scores of each metric, measured clip by clip: frames across a cut are not compared."""
+    """Scores of each metric, measured clip by clip: frames across a cut are not compared.
+
+    Args:
+        alone: videos that have image metrics alone.
+    """
     parts: list[dict[str, Scores]] = []
     start = 0
     for clip, of_clip in zip(tails, blurred, strict=True):
         frames = range(start, start + len(clip.held_out))
         start = frames.stop
-        tail = {name: posed.part(frames) for name, posed in videos.items()}
-        moving = {name: tail[name] for name in tail if name not in (_PREVIOUS_REAL, CEILING)}
+        tail = {name: posed.part(frames) for name, posed in {**videos, **alone}.items()}
+        moving = {name: tail[name] for name in videos if name not in (_PREVIOUS_REAL, CEILING)}
         metrics = streaming_metrics(
             moving, real=_REAL, background=person_regions(tail[_REAL].keypoints), training=training
         )
@@ -275,13 +296,25 @@ def _measure_tails(
     }
 
 
-def _rendered(clip: TargetClip, render: Render, compute: Compute, scratch: Path) -> PosedFrames:
-    """Render a tail to a file of its own and detect the pose again."""
-    poses = clip.keypoints.part(clip.held_out)
-    path = scratch / f"{clip.name}.mkv"
-    frames = track(render(poses), f"render {clip.name}", total=poses.num_frames)
-    write_frames(path, frames, frame_rate=poses.frame_rate)
-    return detected_frames(path, size=poses.image_size, compute=compute)
+def _rendered(clips: Sequence[TargetClip], render: Render, folder: Path) -> list[PosedFrames]:
+    """Render each tail to a file of its own."""
+    rendered = []
+    for clip in clips:
+        poses, path = clip.keypoints.part(clip.held_out), folder / f"{clip.name}.mkv"
+        frames = track(render(poses), f"render {clip.name}", total=poses.num_frames)
+        write_frames(path, frames, frame_rate=poses.frame_rate)
+        of_film = [(path, index) for index in range(poses.num_frames)]
+        rendered.append(PosedFrames(frames=of_film, keypoints=poses))
+    return rendered
+
+
+def _detected(films: Sequence[PosedFrames], compute: Compute) -> PosedFrames:
+    """The films with the pose detected again in each frame."""
+    found = [
+        detected_frames(film.frames[0][0], size=film.keypoints.image_size, compute=compute)
+        for film in films
+    ]
+    return concatenated(found)
 
 
 def _comparison(videos: Mapping[str, PosedFrames]) -> Frame:

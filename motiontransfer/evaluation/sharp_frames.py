@@ -65,14 +65,17 @@ class _Parts(NamedTuple):
     """Luma of the box, reduced; of mean 0 and unit norm, or 0 where it is flat."""
 
 
-def film_frames(clips: Sequence[TargetClip], *, height: int | None = None) -> list[PosedFrames]:
+def film_frames(
+    clips: Sequence[TargetClip], *, height: int | None = None, most: int | None = None
+) -> list[PosedFrames]:
     """Frames of the target's clips, evenly spread, in the size in which poses are detected.
 
     Args:
         height: of the video to compare with; where it is lower, the size is the working image's.
             None: of no other video.
+        most: frames of all clips; None: as many as tell enough of a result.
     """
-    share = max(_MOST_FRAMES // len(clips), 1)
+    share = max((most or _MOST_FRAMES) // len(clips), 1)
     every = (evenly_spaced(range(clip.keypoints.num_frames), count=share) for clip in clips)
     return [
         detection_size(clip, indices, height=height)

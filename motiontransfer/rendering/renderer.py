@@ -1,6 +1,7 @@
 """Renderers of the trained networks of a target; faces translated by a CycleGAN."""
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -35,6 +36,12 @@ class TrainedRenderer(Renderer):
     networks: TorchNetworks
     main: TrainedGenerator
     runtime: Runtime
+
+    def beyond(self, distance: float) -> "TrainedRenderer":
+        """The same, whose puppet is without references that are nearer; % of the body's height."""
+        networks = copy(self.networks)
+        networks.puppet = networks.puppet and networks.puppet.beyond(distance)
+        return replace(self, networks=networks)
 
 
 def to_runtime(network: Network, runtime: Runtime) -> Network:

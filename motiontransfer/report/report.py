@@ -20,6 +20,7 @@ from motiontransfer.core.params import Transfer, read_sections
 from motiontransfer.evaluation.frames import read_frames
 from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
 from motiontransfer.evaluation.pose_metrics import nearest_frames
+from motiontransfer.evaluation.training_gain import LEAST_DISTANCES
 from motiontransfer.pose.completion import SHOWN, compared_films, what_is_shown
 from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
@@ -219,9 +220,15 @@ def _held_out(run: TransferRun) -> dict[str, object]:
     """Tables of the target's own held-out frames."""
     file = layout.measurements_file("evaluate", run.names.target)
     if not file.exists():
-        return {"tables": (), "skipped": ()}
+        return {"tables": (), "gains": (), "skipped": ()}
     found = read_measurements(file)
-    return {"tables": metric_tables(found), "skipped": not_measured(found)}
+    gains = [one for one in found.summary if one.key.section in LEAST_DISTANCES]
+    rest = [one for one in found.summary if one.key.section not in LEAST_DISTANCES]
+    return {
+        "tables": metric_tables(Measurements(summary=tuple(rest))),
+        "gains": metric_tables(Measurements(summary=tuple(gains))),
+        "skipped": not_measured(found),
+    }
 
 
 def _md5(path: Path) -> str:

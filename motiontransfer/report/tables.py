@@ -30,6 +30,8 @@ from motiontransfer.evaluation.measurements import (
 
 _TITLES = {
     "": "Compared with the real frames",
+    "near": "What training gave: likeness from references 2 % of the height away or more",
+    "far": "What training gave: likeness from references 4 % of the height away or more",
     "detection": "Pose accuracy",
     "temporal": "Temporal consistency",
     "film": "What the target's films show",
@@ -39,6 +41,7 @@ _TITLES = {
 }
 _NAMES = {
     OURS: "this run",
+    "untrained": "the puppet alone",
     "nearest_neighbours": "nearest neighbors",
     "previous_real_frame": "previous real frame",
     "ceiling": "ceiling: the real frame half a pixel aside",

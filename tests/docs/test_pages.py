@@ -81,7 +81,7 @@ def test_the_first_table_and_the_headline_in_git_are_those_of_the_recorded_demo(
     assert "| likeness, face | 0.123 | " in with_figures(page, figures)
     tutorial = (ROOT / "docs/tutorial.md").read_text()
     assert with_headline(tutorial, headline) == tutorial
-    assert '"person": 0.1234,' in with_headline(tutorial, {**headline, "person": 0.1234})
+    assert '"truth_face": 0.1234,' in with_headline(tutorial, {**headline, "truth_face": 0.1234})
 
 
 @pytest.fixture(scope="module")

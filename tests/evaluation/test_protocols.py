@@ -16,6 +16,7 @@ from motiontransfer.evaluation.network_metrics import Networks, open_networks
 from motiontransfer.evaluation.params import NetworkParams
 from motiontransfer.evaluation.protocols import detected_frames
 from motiontransfer.evaluation.streaming import FrameMetric, image_metric, measure
+from motiontransfer.evaluation.training_gain import training_gain
 from motiontransfer.pose.detectors import default_detector
 from tests.evaluation.conftest import HAND, LOCAL, PERFECT, clips_of
 from tests.films import film
@@ -96,12 +97,19 @@ def folder(tmp_path_factory):
     return folder
 
 
+def _blocks_of(keypoints):
+    return (blocks(keypoints, index) for index in range(keypoints.num_frames))
+
+
 def _blurred_at_the_end(video, _film):
     return {"face": np.arange(len(video.frames)) == len(video.frames) - 1}
 
 
 def evaluate(folder):
-    """A generator that is four levels too bright; the pose is always found again."""
+    """A generator that is four levels too bright; the pose is always found again.
+
+    Without training the body is eight pixels aside.
+    """
     asked = []
 
     def render(keypoints):
@@ -109,9 +117,13 @@ def evaluate(folder):
         for index in range(keypoints.num_frames):
             yield blocks(keypoints, index) + np.uint8(4)
 
+    def render_aside(keypoints):
+        for index in range(keypoints.num_frames):
+            yield np.roll(blocks(keypoints, index), 8, axis=1)
+
     def detect_person(video, **_):
         assert video.exists()
-        return asked[-1]
+        return asked[[clip.name for clip in clips_of(folder)].index(video.stem)]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(protocols, "detect_person", detect_person)
@@ -119,6 +131,7 @@ def evaluate(folder):
         found = protocols.evaluate_reconstruction(
             clips_of(folder),
             render,
+            others={("far", "ours"): _blocks_of, ("far", "untrained"): render_aside},
             compute=LOCAL,
             comparison=folder / "comparison.png",
             scratch=folder / "scratch",
@@ -161,6 +174,22 @@ def test_ours_and_the_baseline_have_image_and_pose_metrics(evaluated, metrics):
     assert metrics["skipped_frames"]["hands"]["not_detected"] == 3  # there is no right hand
     skipped = {one.key.metric: one.note for one in evaluated[0].summary if one.note}
     assert "--lpips-weights" in skipped["lpips"]
+
+
+def test_what_else_is_rendered_has_likeness_alone(evaluated, metrics):
+    far = metrics["far"]
+    assert far["ours"]["person"] == far["ours"]["face"] == {"likeness": 1}
+    assert {name: set(of) for name, of in far["untrained"].items()} == {
+        name: {"likeness"} for name in ("person", "face", "hands")
+    }
+    assert far["untrained"]["person"]["likeness"] < 0.9
+    gain = training_gain(evaluated[0])
+    assert gain["far"]["trained"] == {"person": 1, "face": 1, "hands": 1}
+    assert gain["far"]["untrained"]["face"] == far["untrained"]["face"]["likeness"]
+    assert gain["near"]["trained"] == dict.fromkeys(("person", "face", "hands"))
+    assert gain["ceiling"]["hands"] == metrics["ceiling"]["hands"]["likeness"]
+    assert gain["noise"].keys() == gain["ceiling"].keys()
+    assert gain["frames"] == 3
 
 
 def test_real_frames_have_temporal_metrics_and_identity(metrics):

@@ -321,6 +321,19 @@ def test_excluded_references_are_never_chosen(puppet, masks):
         assert not all_views[chosen[chosen >= 0]].any()
 
 
+@pytest.mark.parametrize(
+    "follow", [Puppet.follow, lambda puppet, clip: PuppetFollower(puppet).follow(clip)]
+)
+def test_references_nearer_than_a_distance_are_left_out(puppet, follow):
+    clip, least = joined(*REFERENCES), 1.0
+    nearest = follow(puppet, clip).distances
+    distances = follow(puppet.beyond(least), clip).distances
+    assert (nearest[:, 0] < least).all()
+    assert (distances >= least).all()
+    assert np.isfinite(distances).any()
+    assert puppet.least_distance == 0
+
+
 def test_references_less_than_so_many_frames_away_are_excluded(puppet):
     frames = np.array([(0, 3), (0, 8), (1, 4)])
     other = Puppet(replace(puppet.appearance, frames=frames))

@@ -52,10 +52,11 @@ def test_workers_that_keep_rendered_films_open_end_before_their_folder_goes(monk
     seen, nothing = [], Measurements(summary=())
     for name in (
         *("load_section", "open_networks", "load_renderer", "make_runtime", "read_target_clips"),
-        *("write_curves", "write_measurements"),
+        *("training_gain", "write_json", "write_curves", "write_measurements"),
     ):
         monkeypatch.setattr(evaluate, name, Mock())
     monkeypatch.setattr(evaluate, "_size", lambda _: (64, 64))
+    monkeypatch.setattr(evaluate, "_near_and_far", lambda *_: {})
     rendered = lambda *_, scratch, **__: seen.append(scratch) or nothing  # noqa: E731
     monkeypatch.setattr(evaluate, "evaluate_reconstruction", rendered)
     monkeypatch.setattr(evaluate, "end_workers", lambda: seen.append(seen[0].is_dir()))

@@ -8,6 +8,7 @@ Source: Balakrishnan et al. 2018, "Synthesizing Images of Humans in Unseen Poses
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -90,6 +91,8 @@ class Puppet:
         rows, columns = size or (height, width)
         self.zoom = np.array([width / columns, height / rows])
         """Pixels of the references per pixel of that image, in x and in y."""
+        self.least_distance = 0.0
+        """References that are nearer are left out; % of the body's height."""
         self.overlay = None if appearance.overlay is None else appearance.overlay.pixels
         areas = [math.prod(patch.size) for row in appearance.patches for patch in row if patch]
         num_bytes = 4 * _ENLARGED**2 * np.mean(areas or [1])
@@ -105,6 +108,12 @@ class Puppet:
     def __deepcopy__(self, memo: object) -> "Puppet":
         """The puppet itself, as it never changes: a network and its EMA share it."""
         return self
+
+    def beyond(self, distance: float) -> "Puppet":
+        """The same puppet without references that are nearer; % of the body's height."""
+        other = copy(self)
+        other.least_distance = distance
+        return other
 
     def follow(self, keypoints: Keypoints, *, excluded: Excluded | None = None) -> "PuppetClip":
         """Choose a reference for each part in each frame of a whole clip, with few switches."""
@@ -139,6 +148,7 @@ class PuppetFollower:
         for start in range(0, len(points), _FRAMES_AT_ONCE):
             block = slice(start, start + _FRAMES_AT_ONCE)
             found = self._distances(poses[block], scales[block])
+            found[found < puppet.least_distance] = np.inf
             if excluded is not None:
                 all_views = np.tile(excluded[block, None], 3)  # filmed, exchanged, mirrored
                 found[np.broadcast_to(all_views, found.shape)] = np.inf
