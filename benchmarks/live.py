@@ -48,7 +48,7 @@ from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import follow_person, openvino_core
 from motiontransfer.puppet.draw.warping import PuppetClip
-from motiontransfer.rendering.frame import LiveGenerator, ResidualFaces, render_poses
+from motiontransfer.rendering.frame import ResidualFaces, live_generator, render_poses
 from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.rendering.renderer import TrainedRenderer
 from motiontransfer.rendering.torch_networks import TorchNetworks
@@ -140,7 +140,7 @@ def _speed(
 
     with detector() as detect, tempfile.TemporaryDirectory() as folder:
         session = Session(
-            source, _motion(target, source, renderer), LiveGenerator(renderer), detect=detect
+            source, _motion(target, source, renderer), live_generator(renderer), detect=detect
         )
         path = Path(folder) / "live.mp4"
         parts = {
@@ -149,6 +149,7 @@ def _speed(
             "normalization": (type(session._motion), "follow"),
             "puppet": (PuppetClip, "draw"),
             "network": (TorchNetworks, "generate"),
+            "shadows": (TorchNetworks, "scene"),
             "face": (ResidualFaces, "_patch"),
         }
         watcher = threading.Thread(target=watch)
@@ -246,7 +247,7 @@ def _losses(
         motion = _motion(names.target, source, renderer)
         if is_known:
             motion.statistics, motion.is_frozen = statistics, True
-        generator = LiveGenerator(renderer)
+        generator = live_generator(renderer)
         made, shown = [], []
         for number, index in enumerate(_back_and_there(len(frames))):
             found = people[number][0] if len(people[number]) else None

@@ -28,7 +28,12 @@ from benchmarks.machine import answer, in_own_process, recorded
 from motiontransfer.core.params import PARAMS_FILE
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig
-from motiontransfer.models.generators import GeneratorConfig, build_generator
+from motiontransfer.models.generators import (
+    DrawnGenerator,
+    FrameGenerator,
+    GeneratorConfig,
+    build_generator,
+)
 from motiontransfer.models.layers import initialize
 from motiontransfer.models.runtime import Runtime, make_runtime
 from motiontransfer.models.weights import TrainedGenerator
@@ -40,17 +45,15 @@ from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.background import Background
 from motiontransfer.puppet.fit.fitting import fit_appearance
 from motiontransfer.puppet.target_clips import HeldOut
-from motiontransfer.rendering.compositing import GuidedUpsampling
+from motiontransfer.rendering.compositing import puppet_frames
 from motiontransfer.rendering.frame import blend_feathered, render_poses
 from motiontransfer.rendering.renderer import TrainedRenderer, make_renderer
-from motiontransfer.rendering.rollout import FramePose
+from motiontransfer.rendering.rollout import FramePose, rooms
 from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.rendering.videos import Panels, write_videos
 from motiontransfer.training.params import TrainFaceGanParams, TrainGanParams
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.tensors import tensor_to_frames
-from motiontransfer.video.writer import write_video
 
 _SOURCE = Path("artifacts/frames/ben/demo_dance")
 _POSES = Path("artifacts/keypoints/ben/demo_dance.parquet")
@@ -72,8 +75,10 @@ def main() -> None:
         return
     with recorded("render") as rows:
         for preset in arguments.presets:
-            has_viewport = read_preset(preset)["train_gan"]["viewport"] == "person"
-            for viewport in ("person", "frame") if has_viewport else ("frame",):
+            gan = read_preset(preset)["train_gan"]
+            viewports = ["person"] if gan["viewport"] == "person" else []
+            viewports += ["frame"] if gan["texture"] == "none" else []
+            for viewport in viewports:
                 rows.append(in_own_process("--case", preset, viewport))
 
 
@@ -110,7 +115,7 @@ def _measure(
         runtime=make_runtime(precision=gan.precision),
     )
     source = read_clip(_SOURCE)
-    parts = _milliseconds(renderer, poses, full=full)
+    parts = (_drawn_milliseconds if renderer.networks.puppet else _milliseconds)(renderer, poses)
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as scratch:
         folder = Path(scratch)
         style = renderer.main.style
@@ -131,7 +136,7 @@ def _measure(
         **{"preset": preset, "size": f"{height}x{width}", "generated": "{}x{}".format(*size)},
         "result": "{}x{}".format(*full),
         "frames/s": round(num_frames / seconds, 2),
-        "latency ms": round(sum(parts.values()) - parts["encoding"], 1),
+        "latency ms": round(sum(parts.values()), 1),
         **{f"{name} ms": round(value, 1) for name, value in parts.items()},
         "own thread ms": round(1000 * own / num_frames, 1),
         "peak MiB": round(peak),
@@ -154,9 +159,21 @@ def _boxes(renderer: TrainedRenderer, poses: Keypoints) -> Int64[np.ndarray, "fr
     return ViewportFollower(viewport, image_size=size).place(poses.points, poses.score)
 
 
-def _milliseconds(
-    renderer: TrainedRenderer, poses: Keypoints, *, full: tuple[int, int]
-) -> dict[str, float]:
+def _drawn_milliseconds(renderer: TrainedRenderer, poses: Keypoints) -> dict[str, float]:
+    """Of the room's shadows and of the puppet a frame, in the working image."""
+    began = time.process_time()
+    for _ in rooms(renderer.networks, poses):
+        pass
+    shadows = time.process_time() - began
+    assert renderer.networks.puppet is not None
+    for _ in puppet_frames(renderer.networks.puppet, poses, size=poses.image_size):
+        pass
+    puppet = time.process_time() - began - shadows
+    each = 1000 / poses.num_frames
+    return {"generator": each * shadows, "puppet": each * puppet}
+
+
+def _milliseconds(renderer: TrainedRenderer, poses: Keypoints) -> dict[str, float]:
     """Of each part a frame; the first frame's warm-up is left out."""
     runtime, main, face = renderer.runtime, renderer.main, renderer.face
     marks: list[float] = []
@@ -168,6 +185,7 @@ def _milliseconds(
         else:
             marks.append(time.process_time())
 
+    assert isinstance(main.network, FrameGenerator)
     frames = generate_clip(main.network, poses, style=main.style, autocast=runtime.autocast)
     images = [next(frames)]
     mark()
@@ -177,40 +195,18 @@ def _milliseconds(
     size = _generated_size(renderer, poses)
     drawer.draw(torch.from_numpy(poses.points[1:]), torch.from_numpy(poses.score[1:]), size=size)
     mark()
-    if main.network.puppet is not None:
-        puppet = main.network.puppet.follow(poses)
-        for index, box in enumerate(_boxes(renderer, poses)[1:].tolist(), start=1):
-            puppet.draw(index, box=tuple(box))
-    mark()
-    shown = images
     if face is not None:
         whole = (0, 0, *poses.image_size[::-1])
         pose = FramePose(box=whole, pose_map=images[0], coarse_pose=None)
-        shown = [
-            image if make_patch is None else blend_feathered(image, make_patch(image, pose))
-            for image, make_patch in zip(images, face.patches(poses), strict=True)
-        ]
+        for image, make_patch in zip(images, face.patches(poses), strict=True):
+            if make_patch is not None:
+                blend_feathered(image, make_patch(image, pose))
     mark()
-    pictures = [tensor_to_frames(image)[0] for image in shown]
-    mark()
-    if main.network.puppet is not None and full != poses.image_size:
-        upsampling = GuidedUpsampling(main.network.puppet, size=full)
-        pictures = [upsampling.upsample(each, puppet, index) for index, each in enumerate(pictures)]
-    mark()
-    with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
-        began = time.process_time()
-        write_video(Path(folder) / "v.mp4", pictures, frame_rate=poses.frame_rate, crf=_CRF)
-        encoding = time.process_time() - began
-    steps = (1000 * step for step in np.diff(marks))
-    generated, drawing, puppet_drawing, faces, _, upsampling = steps
-    num_frames = poses.num_frames
+    generated, drawing, faces = (1000 * step for step in np.diff(marks))
     return {
-        "drawing": drawing / (num_frames - 1),
-        "puppet": puppet_drawing / (num_frames - 1),
-        "generator": (generated - drawing - puppet_drawing) / (num_frames - 1),
-        "face": faces / num_frames,
-        "upsampling": upsampling / num_frames,
-        "encoding": 1000 * encoding / num_frames,
+        "drawing": drawing / (poses.num_frames - 1),
+        "generator": (generated - drawing) / (poses.num_frames - 1),
+        "face": faces / poses.num_frames,
     }
 
 
@@ -270,12 +266,14 @@ def preset_renderer(
         GeneratorConfig, pose_channels=style.num_channels, size=size, viewport=viewport
     )
     plate = torch.zeros(3, *size) if config.has_background_image else None
-    network = build_generator(config, background_image=plate, puppet=puppet).apply(initialize)
+    network = build_generator(config, background_image=plate).apply(initialize)
+    if isinstance(network, DrawnGenerator):
+        network.puppet = puppet
     main = TrainedGenerator(
         network=network, config=config, style=style, held_out=HeldOut(**sections["split"])
     )
     face = None
-    if of_face.steps:
+    if of_face.steps and gan.texture == "none":
         face_config = of_face.to_config(FaceGeneratorConfig, pose_channels=style.num_channels)
         face = FaceGenerator(face_config).apply(initialize), face_config
     return make_renderer(main, runtime, face)

@@ -94,6 +94,7 @@ def test_what_a_run_would_refuse_is_told_after_an_inspection(monkeypatch, capsys
 
 OF = PARAMS["transfers"]["t"]
 CYCLE = {key: name for key, name in OF.items() if key != "truth"}
+LEARNED = "{train_gan: {texture: none}, render: {face: cycle}}"
 
 
 @pytest.mark.parametrize(
@@ -102,11 +103,12 @@ CYCLE = {key: name for key, name in OF.items() if key != "truth"}
         ("train_gan: {steps: 90}", {}, "train_gan.steps: 40 -> 90\n1 values", {}),
         ("train_gan: {window_frames: 1}", {}, "params.yaml: train_gan.window_frames: wind", None),
         (
-            *("render: {face: cycle}", {"transfers": {"t": OF, "u": OF}}),
-            *("films.yaml: face_cycles: none -> t, u\n2 values", {"t": CYCLE, "u": CYCLE}),
+            *(LEARNED, {"transfers": {"t": OF, "u": OF}}),
+            *("films.yaml: face_cycles: none -> t, u\n3 values", {"t": CYCLE, "u": CYCLE}),
         ),
-        ("render: {face: cycle}", {"transfers": {}}, "render.face: residual -> cycle\n1 val", {}),
-        ("render: {face: cycle}", {"trained": []}, "and there is none; choose residual or", None),
+        (LEARNED, {"transfers": {}}, "render.face: residual -> cycle\n2 val", {}),
+        (LEARNED, {"trained": []}, "and there is none; choose residual or", None),
+        ("render: {face: none}", {}, "render.face: has no effect where train_gan.texture is", None),
     ],
 )
 def test_a_preset_is_written_with_what_it_needs_unless_a_run_would_refuse_it(

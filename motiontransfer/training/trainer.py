@@ -185,9 +185,11 @@ def fit(
                 slowdown = times.minutes / minutes if minutes else 1.0
                 seconds_left = slowdown * schedule.seconds_left(minutes)
                 progress.show(done, max_seconds_left=seconds_left, note=note)
-                if over or done % schedule.sample_every_steps == 0:
+                is_sampled = over or done % schedule.sample_every_steps == 0
+                if is_sampled:
                     log.add_sample(done, task.sample(dataset))
-                if over or stop or time.monotonic() > shown + _SHOWN_SECONDS:
+                is_due = over or stop or time.monotonic() > shown + _SHOWN_SECONDS
+                if is_due and (logged or is_sampled or stop):
                     show_log(folder, paths.logs)
                     shown = time.monotonic()
                 if checkpointed:

@@ -177,7 +177,12 @@ def test_the_average_of_the_weights_is_written(whole, data, tmp_path):
     training, folder, _ = whole
     training.train(data, tmp_path, {"ema_decay": 0.0})
     differ = {name for name, digest in digests(tmp_path).items() if digests(folder)[name] != digest}
-    averaged = {"pose": "generator", "face": "face_generator", "cycle": "face_cycle"}
+    averaged = {
+        "pose": "generator",
+        "shadows": "generator",
+        "face": "face_generator",
+        "cycle": "face_cycle",
+    }
     names = {TRAININGS[key].task: name for key, name in averaged.items()}
     file = f"models/{names.get(training.task, 'detector')}.safetensors"
     assert {name for name in differ if name.startswith("models/")} == {file}

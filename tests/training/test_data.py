@@ -45,17 +45,6 @@ def test_ranks_share_a_batch_evenly_without_gaps(world_size):
         assert [item for rank in ranks for item in rank.items(step)] == whole.items(step)
 
 
-def test_random_generators_depend_on_seed_and_step_and_never_change():
-    drawn = {
-        torch.rand(1, generator=data.make_generator(seed, step)).item()
-        for seed in range(5)
-        for step in range(20)
-    }
-    assert len(drawn) == 100
-    numbers = torch.rand(2, generator=data.make_generator(3, 7))
-    assert numbers.tolist() == pytest.approx([0.63591701, 0.02692521], abs=1e-7)
-
-
 def test_random_numbers_of_an_index_do_not_depend_on_the_rank():
     whole = data.draw_uniform(range(40), seed=3, step=7)
     parts = [data.draw_uniform(range(i, i + 5), seed=3, step=7) for i in range(0, 40, 5)]
