@@ -194,6 +194,12 @@ def change(number: str, value: float) -> None:
                 setattr(holder, name, after)
 
 
+def cut_here() -> None:
+    """Cut references in this process, which alone has other numbers."""
+    for user in (fitting, filling):
+        vars(user).update(run_parallel=lambda function, items, **_: map(function, items))
+
+
 class _Pair:
     """A target's film and the dance, and what most numbers do not change."""
 
@@ -223,9 +229,7 @@ class _Pair:
 
     def fit(self, module: str, num_references: int) -> Appearance:
         """The appearance, by what a module's numbers can change."""
-        # In this process, which alone has other numbers.
-        for user in (fitting, filling):
-            vars(user).update(run_parallel=lambda function, items, **_: map(function, items))
+        cut_here()
         room = self.room
         with TemporaryDirectory() as folder:
             if module in _OF_MASKS:

@@ -1,13 +1,13 @@
 """What each number of the puppet is worth where dances break.
 
-    python -m benchmarks.transfer.rules FOLDER [--only NUMBER[=VALUE] ...] [--cases CASE ...] [--every 8]
-        [--all NUMBER=VALUE ...]
+    python -m benchmarks.transfer.rules FOLDER [--only NUMBER[=VALUE] ...] [--cases CASE ...]
+        [--every 8] [--all NUMBER=VALUE ...]
 
 FOLDER is that of `benchmarks.transfer.turning`, which ran there with this checkout. Of what draws,
 or of `--only` (the beginnings of names), each number is taken as 0, half and twice of it, or as
-rules.yaml says, one after another; `--all` are several at once. What is cut out of references is
-cut anew for numbers of modules that cut, by fewer references. The puppet is drawn by the pipeline's
-poses, one frame in `--every`, and compared with the truth as turning.py does.
+rules.yaml says, one after another; `--all` are several at once. For numbers of other modules all is
+cut anew out of fewer references; these stay, and so do masks and the room. The puppet is drawn by
+the pipeline's poses, one frame in `--every`, and compared with the truth as turning.py does.
 
 A row has the pixels that change in the frame that changes most, and what faults in 100 frames, IoU
 of parts and arms, and likeness of person, face and hands gain, with standard errors of differences
@@ -28,7 +28,7 @@ import yaml
 from PIL import Image
 
 from benchmarks.machine import recorded
-from benchmarks.puppet import DRAWS, DRAWS_TOO, change, in_fork, numbers_of
+from benchmarks.puppet import DRAWS, DRAWS_TOO, change, cut_here, in_fork, numbers_of
 from benchmarks.transfer.turning import IN_FRAMES, Figures, Truth, mean_and_error
 from benchmarks.transfer.turning_puppet import TARGETS, drawn
 from motiontransfer.core import layout
@@ -36,7 +36,7 @@ from motiontransfer.core.params import SplitParams, load_section
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.appearance_file import read_appearance
-from motiontransfer.puppet.fit.background import median_background
+from motiontransfer.puppet.fit.background import Background, median_background
 from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
 from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
@@ -107,6 +107,21 @@ def _cuts(trial: Trial) -> bool:
     return not modules <= DRAWS | DRAWS_TOO | {"sharpness"}
 
 
+class _Film(NamedTuple):
+    """What is cut out of a target's film."""
+
+    frames: FullSizeFrames
+    room: Background
+    references: Sequence[tuple[int, int]]
+
+    @classmethod
+    def read(cls, project: Path, target: str) -> "_Film":
+        held_out = load_section(SplitParams, "split").to_config(HeldOut)
+        frames = FullSizeFrames(read_target_clips(target, held_out, root=project))
+        references = choose_references(frames, count=_NUM_REFERENCES)
+        return cls(frames, median_background(frames, among=references), references)
+
+
 class _Case:
     """A target in a dance as it is drawn today, beside the truth."""
 
@@ -114,7 +129,11 @@ class _Case:
         project, self.name, self.every = folder / Path().resolve().name, name, every
         self.truth = Truth.read(folder, name.partition("_")[0])
         self.poses: Keypoints = read_keypoints(project / layout.poses_file(name))
-        self._frames = {worn: _frames_of(project, name, worn) for worn in TARGETS if is_cut}
+        self._films = {
+            worn: _Film.read(project, target.format(name))
+            for worn, target in TARGETS.items()
+            if is_cut
+        }
         self._appearances = {
             worn: read_appearance(project / layout.appearance_file(target.format(name)))
             for worn, target in TARGETS.items()
@@ -132,19 +151,17 @@ class _Case:
     def _appearance(self, worn: str) -> Appearance:
         if worn in self._appearances:
             return self._appearances[worn]
-        frames = self._frames[worn]
-        references = choose_references(frames, count=_NUM_REFERENCES)
-        room = median_background(frames, among=references)
-        return target_appearance(frames, room, references, num_workers=1)
+        cut_here()
+        return target_appearance(*self._films[worn])
 
     def _judge(self, among: Sequence[int], shown: Worn) -> Figures:
         """Figures of some of the frames; NaN for the others."""
         figures = {name: np.full(len(shown["suit"]), np.nan) for name in _FIGURES}
         for number in among:
-            frames = {worn: [of_worn[number]] for worn, of_worn in shown.items()}
-            found = self.truth.judge(**frames, first=number * self.every).figures
+            suit, clothes = ([shown[worn][number]] for worn in ("suit", "clothes"))
+            judged = self.truth.judge(suit=suit, clothes=clothes, first=number * self.every)
             for name in _FIGURES:
-                figures[name][number] = found[name][0]
+                figures[name][number] = judged.figures[name][0]
         return figures
 
     def tried(self, trial: Trial) -> tuple[np.ndarray, Worn, Figures]:
@@ -159,11 +176,6 @@ class _Case:
             for name, before in self.figures.items()
         }
         return changed, shown, gains
-
-
-def _frames_of(project: Path, case: str, worn: str) -> FullSizeFrames:
-    held_out = load_section(SplitParams, "split").to_config(HeldOut)
-    return FullSizeFrames(read_target_clips(TARGETS[worn].format(case), held_out, root=project))
 
 
 def _changed(before: Sequence[Frame], after: Sequence[Frame]) -> list[float]:
