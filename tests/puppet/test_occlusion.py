@@ -35,7 +35,7 @@ def test_from_the_front_the_arms_are_before_the_body(degrees):
 
 
 @pytest.mark.parametrize(
-    ("degrees", "far"), [(45, "left"), (110, "left"), (-90, "right"), (-135, "right")]
+    ("degrees", "far"), [(55, "left"), (110, "left"), (-90, "right"), (-125, "right")]
 )
 def test_in_profile_the_far_arm_is_behind_all_else_and_the_far_leg_behind_the_near_one(
     degrees, far
