@@ -25,7 +25,6 @@ _TURNS_PER_SECOND = 2.5  # a quick spin
 _WIDTH = 0.26  # of the shoulders, body heights
 _COST_OF_A_SWAPPED_SECOND = 0.1  # body heights
 _WRONG_WRIST = 0.1  # body heights between a hand and its wrist from which it may be the other's
-_LEG = ("left_knee", "left_ankle", "left_heel", "left_foot_index")
 
 # Joint group that comes and goes as a whole -> the body's joint it moves with.
 _CARRIER_OF_GROUP = {"left_hand": "left_wrist", "right_hand": "right_wrist", "face": "nose"}
@@ -116,16 +115,14 @@ def _usual_step(track: Places, seen: Mask, before: int, after: int, frame_rate: 
 
 
 def repair_side_swaps(keypoints: Keypoints) -> Keypoints:
-    """Swap left and right back: of the whole body first, then of the legs alone.
+    """Swap left and right of the body back where they are exchanged.
 
-    Arms alone would leave their shoulders, which detectors exchange with them.
+    Limbs alone would leave their shoulders or hips, which detectors exchange with them.
     """
     groups = dict(keypoints.skeleton.groups)
     body = tuple(joint for joint in groups["body"] if joint.startswith("left_"))
     hand = groups.get("left_hand", ())  # detected at the wrist, so it goes with it
-    for joints, moved in ((body, (*body, *hand)), (_LEG, _LEG)):
-        keypoints = swap_sides(keypoints, swapped_frames(keypoints, joints), joints=moved)
-    return keypoints
+    return swap_sides(keypoints, swapped_frames(keypoints, body), joints=(*body, *hand))
 
 
 def repair_hands(keypoints: Keypoints) -> Keypoints:
@@ -310,7 +307,7 @@ def _positions(keypoints: Keypoints, gap: _Gap, *, reach: int) -> Float64[np.nda
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repairs:
     sides: Mask
-    """Left and right were exchanged: of the body or the legs."""
+    """Left and right of the body were exchanged."""
     hands: Mask
     removed: Int64[np.ndarray, " frames"]
     filled: Int64[np.ndarray, " frames"]
