@@ -85,10 +85,10 @@ _MODULES = {
 
 # What a module's numbers can change: the choice and drawing of references alone, or the masks and
 # the room as well; of other modules what is cut out.
-_DRAWS = {"retrieval", "warping", "bending", "steady", "cross_fade", "canvas", "occlusion"}
+DRAWS = {"retrieval", "warping", "bending", "steady", "cross_fade", "canvas", "occlusion"}
 _OF_ROOM = {"background", "fusion", "inpainting", "overlays", "full_size", "shadow", "masks"}
 _OF_MASKS = {"segmentation", "masks", "coverage"}
-_DRAWS_TOO = {"parts", "part_maps", "appearance"}
+DRAWS_TOO = {"parts", "part_maps", "appearance"}
 
 _Result = TypeVar("_Result")
 _Scores = dict[tuple[str, str, int], float]
@@ -110,18 +110,18 @@ def main() -> None:
     for number, value in (each.rsplit("=", 1) for each in arguments.set):
         change(number, float(value))
     for pair in arguments.pairs:
-        _in_fork(film_actor, arguments.folder / pair, pair)
+        in_fork(film_actor, arguments.folder / pair, pair)
     for clip in arguments.films:
-        _in_fork(film_tail, arguments.folder / clip.name, clip)
+        in_fork(film_tail, arguments.folder / clip.name, clip)
     for transfer in arguments.dances:
-        _in_fork(take_dance, arguments.folder / transfer, transfer)
+        in_fork(take_dance, arguments.folder / transfer, transfer)
     names = [*arguments.pairs, *(clip.name for clip in arguments.films), *arguments.dances]
     folders = [arguments.folder / name for name in names]
     for folder in folders:
-        _in_fork(_segment, clip_of(folder))
+        in_fork(_segment, clip_of(folder))
     with recorded("puppet") as rows, ExitStack() as stack:
         if not arguments.each:
-            rows += [_in_fork(_measured, folder) for folder in folders]
+            rows += [in_fork(_measured, folder) for folder in folders]
             return
         pairs = [
             _Pair(folder, stack.enter_context(FullSizeFrames([clip_of(folder)])), stride=_STRIDE)
@@ -137,7 +137,7 @@ def main() -> None:
                 file.flush()
 
 
-def _in_fork(function: Callable[..., _Result], *arguments: object) -> _Result:
+def in_fork(function: Callable[..., _Result], *arguments: object) -> _Result:
     """What a function returns in a process of its own, which has all that is in memory here.
 
     Raises:
@@ -194,6 +194,12 @@ def change(number: str, value: float) -> None:
                 setattr(holder, name, after)
 
 
+def cut_here() -> None:
+    """Cut references in this process, which alone has other numbers."""
+    for user in (fitting, filling):
+        vars(user).update(run_parallel=lambda function, items, **_: map(function, items))
+
+
 class _Pair:
     """A target's film and the dance, and what most numbers do not change."""
 
@@ -217,15 +223,13 @@ class _Pair:
 
     def prepare(self) -> None:
         """What changes are compared with."""
-        self.appearance = _in_fork(self.fit, "", _SCREENED)
-        self.shown = _in_fork(self.draw, self.appearance)
-        self.scores = _in_fork(self.scored, self.shown, self.drawn)
+        self.appearance = in_fork(self.fit, "", _SCREENED)
+        self.shown = in_fork(self.draw, self.appearance)
+        self.scores = in_fork(self.scored, self.shown, self.drawn)
 
     def fit(self, module: str, num_references: int) -> Appearance:
         """The appearance, by what a module's numbers can change."""
-        # In this process, which alone has other numbers.
-        for user in (fitting, filling):
-            vars(user).update(run_parallel=lambda function, items, **_: map(function, items))
+        cut_here()
         room = self.room
         with TemporaryDirectory() as folder:
             if module in _OF_MASKS:
@@ -343,7 +347,7 @@ def _differences(
 def _told(effect: Callable[[], dict[str, tuple[float, float]]]) -> str:
     """Share of pixels that change, and means that are farther from 0 than two standard errors."""
     try:
-        found = _in_fork(effect)
+        found = in_fork(effect)
     except EOFError:
         return "fails"
     changed, _ = found.pop("changed")
@@ -381,8 +385,8 @@ def _effect(
         alter()
     changes: dict[str, list[float]] = {"changed": []}
     for pair in pairs:
-        appearance = pair.appearance if module in _DRAWS else pair.fit(module, count)
-        is_same = module not in _DRAWS | _DRAWS_TOO and _is_same(appearance, pair.appearance)
+        appearance = pair.appearance if module in DRAWS else pair.fit(module, count)
+        is_same = module not in DRAWS | DRAWS_TOO and _is_same(appearance, pair.appearance)
         shown = pair.shown if is_same else pair.draw(appearance)
         differ = {
             at: float(np.any(shown[at] != was, axis=2).mean()) for at, was in pair.shown.items()

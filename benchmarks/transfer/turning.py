@@ -71,16 +71,16 @@ GROUPS = {
     "head": ("head",),
 }
 REGIONS = {"person": ("person",), "face": ("face",), "hands": ("left_hand", "right_hand")}
-_IN_FRAMES = 100  # faults are counted in so many
+IN_FRAMES = 100  # faults are counted in so many
 _LIKENESS_EVERY = 2  # frames
 _SMALLEST_PX = 11  # side of a box that has a likeness
-_BLOCK = 10  # frames, half a second, of which errors are those of independent means
+BLOCK = 10  # frames, half a second, of which errors are those of independent means
 _NUM_SHOWN = 10
 _STAGES = Path("benchmarks/transfer/turning_stages.yaml")
 _DRAWING = "benchmarks/transfer/turning_puppet.py"
 
-_COUNTED = ("faults", *FAULTS, "mirrored")
-FIGURES = (*_COUNTED, "IoU", *GROUPS, *REGIONS)
+COUNTED = ("faults", *FAULTS, "mirrored")
+FIGURES = (*COUNTED, "IoU", *GROUPS, *REGIONS)
 Figures = Mapping[str, Float[np.ndarray, " frames"]]
 """Each of them; NaN where a frame has none."""
 
@@ -227,12 +227,14 @@ class Truth:
         )
         return self.judge(suit=suit, clothes=clothes)
 
-    def judge(self, *, suit: Iterable[Frame], clothes: Iterable[Frame], every: int = 1) -> Found:
-        """Compare drawn frames with the truth: one in so many of its frames, in their order."""
+    def judge(
+        self, *, suit: Iterable[Frame], clothes: Iterable[Frame], every: int = 1, first: int = 0
+    ) -> Found:
+        """Compare drawn frames with the truth: one in so many of its frames from one on."""
         figures: list[dict[str, float]] = []
         faults = []
         for number, frames in enumerate(zip(suit, clothes, strict=True)):
-            index = number * every
+            index = first + number * every
             in_suit, in_clothes = (resize(frame, self.room.shape) for frame in frames)
             got = np.where(self.room, np.int8(-1), part_map(in_suit))
             shift = shift_onto(self.maps[index], got)
@@ -273,18 +275,20 @@ def _row(film: str, poses: str, code: str, found: Sequence[Figures]) -> dict[str
     """Means of films, with their standard errors."""
     cells = {}
     for name in FIGURES:
-        times = _IN_FRAMES if name in _COUNTED else 1
+        times = IN_FRAMES if name in COUNTED else 1
         mean, error = mean_and_error([one[name] for one in found])
-        digits = 1 if name in _COUNTED else 4
+        digits = 1 if name in COUNTED else 4
         cells[name] = f"{times * mean:.{digits}f} ± {times * error:.{digits}f}"
     return {"film": film, "poses": poses, "code": code, **cells}
 
 
-def mean_and_error(of_films: Sequence[Float[np.ndarray, " frames"]]) -> tuple[float, float]:
+def mean_and_error(
+    of_films: Sequence[Float[np.ndarray, " frames"]], *, block: int = BLOCK
+) -> tuple[float, float]:
     """Mean of the films' means, and its standard error by blocks of frames."""
     means, variances = [], []
     for values in of_films:
-        blocks = [values[start : start + _BLOCK] for start in range(0, len(values), _BLOCK)]
+        blocks = [values[start : start + block] for start in range(0, len(values), block)]
         known = np.array([np.nanmean(one) for one in blocks if np.isfinite(one).any()])
         means.append(np.nanmean(values))
         variances.append(known.var(ddof=1) / len(known))
@@ -321,7 +325,7 @@ def _write_sheets(
     folder.mkdir(exist_ok=True)
     ours = found[POSES[0], projects[-1].name]
     spread = evenly_spaced(range(len(truth.clothes)), count=_NUM_SHOWN)
-    worst = peaks(ours.figures["faults"], count=_NUM_SHOWN, apart=_BLOCK // 2)
+    worst = peaks(ours.figures["faults"], count=_NUM_SHOWN, apart=BLOCK // 2)
     for name, chosen in {"spread": spread, "worst": sorted(worst)}.items():
         rows: dict[str, list[Frame]] = {}
         for worn, real in {"suit": truth.suit, "clothes": truth.clothes}.items():

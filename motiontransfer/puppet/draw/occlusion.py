@@ -13,7 +13,7 @@ from motiontransfer.pose.skeleton import Limb
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, across_of, cosine_from_front
 
-_PROFILE = 0.5  # cosine of 60 degrees
+_PROFILE = 0.8  # cosine of 37 degrees: an oblique body's far arm is behind it
 _LOOKING: tuple[Limb, ...] = (
     ("mid_ear", "nose"),
     ("left_heel", "left_foot_index"),

@@ -40,9 +40,8 @@ _ENLARGING_DISTANCE, _SHRINKING_DISTANCE = 1.5, 0.5  # per factor e of size: enl
 _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is not known
 
 # Penalties of a reference, which change the choice alone; % of the body's height.
-_HIDDEN_PENALTY = {"head": 10.0, "hand": 2.0, "other": 10.0}
-"""Where it does not show the part: it was filled, is a hole, or beyond the frame's edge. A hand
-shows what its pose does."""
+_HIDDEN_PENALTY = 10.0
+"""Where it does not show the part: it was filled, is a hole, or beyond the frame's edge."""
 _BLURRED_PENALTY = {"head": 8.0, "hand": 2.0, "other": 3.5}  # where the part is wholly blurred
 
 _FACING_QUANTILE = 0.9  # of widths over the references: the width seen from the front
@@ -115,8 +114,8 @@ class References:
         self._width = float(np.quantile(known, _FACING_QUANTILE)) if len(known) else np.inf
         self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
         """Height of the upright body in each filmed reference."""
-        hidden_penalty = [_HIDDEN_PENALTY[part.kind] for part in self.parts]
-        own = (self._hidden() + self._cut_off()) * hidden_penalty + self._blurred()
+        counts = [not part.is_hand for part in self.parts]  # a hand shows what its pose does
+        own = _HIDDEN_PENALTY * (self._hidden() + self._cut_off()) * counts + self._blurred()
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
         """Of each reference and part: what was hidden or is blurred, % of the body's height."""
 

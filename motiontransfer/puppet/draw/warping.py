@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, UInt8
+from jaxtyping import Float64, Int64, UInt8
 
 from motiontransfer.pose.keypoints import Keypoints, resize_points
 from motiontransfer.pose.time_series import Series
@@ -46,7 +46,6 @@ _Resized = UInt8[np.ndarray, "rows columns 4"]
 _HYSTERESIS = (0.25, 0.1)  # by which another one must be nearer: share, and % of the body's height
 _FAST_HYSTERESIS = (0.1, 0.0)  # the same of head and hands, whose look changes fast
 _MOST_OF_SKIRT = 13.0  # distance at which it is drawn, % of the body's height
-_NEAR_HAND = 0.1  # from a hand, share of the body's height: about two thirds of a forearm
 _SEAM_COST = 1.5  # of different references of parts that meet, % of the body's height
 # Of a switch where frames to come are known, % of the body's height times seconds, for each level
 # by which the references look different. Of head and hands, whose look changes fast, less.
@@ -153,7 +152,6 @@ class PuppetFollower:
                 all_views = np.tile(excluded[block, None], 3)  # filmed, exchanged, mirrored
                 found[np.broadcast_to(all_views, found.shape)] = np.inf
             chosen[block] = self._choose(found, float(keypoints.frame_rate))
-            chosen[block][self._is_floating(chosen[block], poses[block], scales[block])] = -1
             of_chosen = np.maximum(chosen[block], 0)[..., None]
             distances[block] = np.take_along_axis(found, of_chosen, axis=2)[..., 0]
         # A skirt stays behind a raised leg, which has its own piece of it.
@@ -162,25 +160,6 @@ class PuppetFollower:
         by_depth = parts_by_depth(puppet.parts, poses, puppet.appearance.height_px * scales)
         fade = _FADE if self._looks_ahead else 0
         return PuppetClip(puppet, poses, scales, chosen, distances, by_depth, fade)
-
-    def _is_floating(
-        self, chosen: Int64[np.ndarray, "frames parts"], poses: BodyPoses, scales: Series
-    ) -> Bool[np.ndarray, "frames parts"]:
-        """Hands far from every other part of an arm that is drawn, and from the frame's edges."""
-        parts, appearance = self._puppet.parts, self._puppet.appearance
-        floating = np.zeros(chosen.shape, bool)
-        size = np.array(appearance.background.shape[1::-1])
-        near = _NEAR_HAND * appearance.height_px * scales
-        arms = [n for n, part in enumerate(parts) if part.name.endswith(("forearm", "hand"))]
-        for hand in (n for n in arms if parts[n].is_hand):
-            points, found = poses.joints(parts[hand].joints)
-            apart = [np.where(found, np.minimum(points, size - points).min(axis=2), np.inf)]
-            for other in (n for n in arms if n != hand):
-                ends = poses.joints(parts[other].joints)[0].astype(np.float64)
-                away = np.linalg.norm(points[:, :, None] - ends[:, None], axis=3).min(axis=2)
-                apart.append(np.where(found & (chosen[:, [other]] >= 0), away, np.inf))
-            floating[:, hand] = np.min(apart, axis=(0, 2)) > near
-        return floating
 
     def _distances(
         self, poses: BodyPoses, scales: Series

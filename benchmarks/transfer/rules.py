@@ -1,0 +1,233 @@
+"""What each number of the puppet is worth where dances break.
+
+    python -m benchmarks.transfer.rules FOLDER [--only NUMBER[=VALUE] ...] [--cases CASE ...]
+        [--every 8] [--all NUMBER=VALUE ...]
+
+FOLDER is that of `benchmarks.transfer.turning`, which ran there with this checkout. Of what draws,
+or of `--only` (the beginnings of names), each number is taken as 0, half and twice of it, or as
+rules.yaml says, one after another; `--all` are several at once. For numbers of other modules all is
+cut anew out of fewer references; these stay, and so do masks and the room. The puppet is drawn by
+the pipeline's poses, one frame in `--every`, and compared with the truth as turning.py does.
+
+A row has the pixels that change in the frame that changes most, and what faults in 100 frames, IoU
+of parts and arms, and likeness of person, face and hands gain, with standard errors of differences
+frame by frame. It is added to FOLDER/rules.csv as it comes. Where a frame changes by more than 1 %,
+FOLDER/rules has the frames that change most: the truth, before, after.
+"""
+
+import argparse
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import yaml
+from PIL import Image
+
+from benchmarks.machine import recorded
+from benchmarks.puppet import DRAWS, DRAWS_TOO, change, cut_here, in_fork, numbers_of
+from benchmarks.transfer.turning import IN_FRAMES, Figures, Truth, mean_and_error
+from benchmarks.transfer.turning_puppet import TARGETS, drawn
+from motiontransfer.core import layout
+from motiontransfer.core.params import SplitParams, load_section
+from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.appearance_file import read_appearance
+from motiontransfer.puppet.fit.background import Background, median_background
+from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
+from motiontransfer.puppet.fit.full_size import FullSizeFrames
+from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
+from motiontransfer.rendering.videos import contact_sheet
+from motiontransfer.video.color import Frame
+
+_CASES = ("woman_all", "child_short", "heavy_front", "tall_all")
+_FIGURES = ("faults", "IoU", "arms", "person", "face", "hands")
+_NUM_REFERENCES = 24  # where they are cut anew
+_SHOWN = 0.01  # share of a frame's pixels, from which on a change is shown
+_NUM_SHOWN = 8  # frames that change most
+_TABLE = Path(__file__).with_suffix(".yaml")
+
+Trial = Mapping[str, float]
+"""Values of numbers."""
+Worn = Mapping[str, list[Frame]]
+"""Drawn frames, by what is worn."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", nargs="*", default=[], metavar="NUMBER[=VALUE]")
+    parser.add_argument("--cases", nargs="*", default=_CASES, metavar="CASE")
+    parser.add_argument("--every", type=int, default=8, metavar="FRAMES")
+    parser.add_argument("--all", nargs="*", default=[], metavar="NUMBER=VALUE")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)  # its threads do not outlive a fork
+    trials = [_values(arguments.all)] if arguments.all else [*_trials(arguments.only)]
+    folder, every = arguments.folder.resolve(), arguments.every
+    cuts = any(_cuts(trial) for trial in trials)
+    cases = [_Case(folder, name, every=every, is_cut=cuts) for name in arguments.cases]
+    (folder / "rules").mkdir(exist_ok=True)
+    with recorded("rules") as rows, (folder / "rules.csv").open("a", encoding="utf-8") as file:
+        rows.append({"numbers": "as they are", **_cells([case.figures for case in cases])})
+        for trial in trials:
+            rows.append({"numbers": _text(trial), **_gains(cases, trial, folder / "rules")})
+            csv.writer(file).writerow(rows[-1].values())
+            file.flush()
+
+
+def _trials(only: Sequence[str]) -> Iterator[Trial]:
+    """Each number alone, then those of the table that go together."""
+    yield from (_values([each]) for each in only if "=" in each)
+    names = tuple(each for each in only if "=" not in each)
+    if only and not names:
+        return
+    table = yaml.safe_load(_TABLE.read_text(encoding="utf-8"))
+    modules = dict.fromkeys(name.partition(".")[0] for name in names) or table["modules"]
+    for number, value in (each for module in modules for each in numbers_of(module)):
+        if number.startswith(names or tuple(modules)):
+            usual = [0, value / 2, 2 * value]
+            of_name = table["values"].get(number.partition("[")[0], usual)
+            yield from ({number: float(new)} for new in table["values"].get(number, of_name))
+    yield from (_values(together.split()) for together in table["together"] if not names)
+
+
+def _values(texts: Sequence[str]) -> Trial:
+    return {number: float(value) for number, value in (text.rsplit("=", 1) for text in texts)}
+
+
+def _text(trial: Trial) -> str:
+    return " ".join(f"{number}={value:g}" for number, value in trial.items())
+
+
+def _cuts(trial: Trial) -> bool:
+    modules = {number.partition(".")[0] for number in trial}
+    return not modules <= DRAWS | DRAWS_TOO | {"sharpness"}
+
+
+class _Film(NamedTuple):
+    """What is cut out of a target's film."""
+
+    frames: FullSizeFrames
+    room: Background
+    references: Sequence[tuple[int, int]]
+
+    @classmethod
+    def read(cls, project: Path, target: str) -> "_Film":
+        held_out = load_section(SplitParams, "split").to_config(HeldOut)
+        frames = FullSizeFrames(read_target_clips(target, held_out, root=project))
+        references = choose_references(frames, count=_NUM_REFERENCES)
+        return cls(frames, median_background(frames, among=references), references)
+
+
+class _Case:
+    """A target in a dance as it is drawn today, beside the truth."""
+
+    def __init__(self, folder: Path, name: str, *, every: int, is_cut: bool) -> None:
+        project, self.name, self.every = folder / Path().resolve().name, name, every
+        self.truth = Truth.read(folder, name.partition("_")[0])
+        self.poses: Keypoints = read_keypoints(project / layout.poses_file(name))
+        self._films = {
+            worn: _Film.read(project, target.format(name))
+            for worn, target in TARGETS.items()
+            if is_cut
+        }
+        self._appearances = {
+            worn: read_appearance(project / layout.appearance_file(target.format(name)))
+            for worn, target in TARGETS.items()
+            if not is_cut
+        }
+        self.shown = in_fork(self.draw)
+        self.figures = in_fork(partial(self._judge, range(len(self.shown["suit"])), self.shown))
+
+    def draw(self) -> Worn:
+        return {
+            worn: [*drawn(self._appearance(worn), self.poses, fades=fades, every=self.every)]
+            for worn, fades in {"suit": False, "clothes": True}.items()
+        }
+
+    def _appearance(self, worn: str) -> Appearance:
+        if worn in self._appearances:
+            return self._appearances[worn]
+        cut_here()
+        return target_appearance(*self._films[worn])
+
+    def _judge(self, among: Sequence[int], shown: Worn) -> Figures:
+        """Figures of some of the frames; NaN for the others."""
+        figures = {name: np.full(len(shown["suit"]), np.nan) for name in _FIGURES}
+        for number in among:
+            suit, clothes = ([shown[worn][number]] for worn in ("suit", "clothes"))
+            judged = self.truth.judge(suit=suit, clothes=clothes, first=number * self.every)
+            for name in _FIGURES:
+                figures[name][number] = judged.figures[name][0]
+        return figures
+
+    def tried(self, trial: Trial) -> tuple[np.ndarray, Worn, Figures]:
+        """With other numbers, in this process: pixels that change, frames, what figures gain."""
+        for number, value in trial.items():
+            change(number, value)
+        shown = self.draw()
+        changed = np.max([_changed(self.shown[worn], shown[worn]) for worn in TARGETS], axis=0)
+        now = self._judge(np.flatnonzero(changed).tolist(), shown)
+        gains = {
+            name: np.where(changed > 0, now[name], before) - before
+            for name, before in self.figures.items()
+        }
+        return changed, shown, gains
+
+
+def _changed(before: Sequence[Frame], after: Sequence[Frame]) -> list[float]:
+    """Share of the pixels of each frame."""
+    pairs = zip(before, after, strict=True)
+    return [float(np.any(one != other, axis=2).mean()) for one, other in pairs]
+
+
+def _gains(cases: Sequence[_Case], trial: Trial, pictures: Path) -> dict[str, str]:
+    """The cells of a trial's row."""
+    try:
+        return in_fork(partial(_gains_here, cases, trial, pictures / f"{_text(trial)}.jpg"))
+    except EOFError:
+        return {"pixels": "fails"}
+
+
+class _Most(NamedTuple):
+    """A frame that changes, and how much."""
+
+    changed: float
+    case: _Case
+    number: int
+    after: Worn
+
+
+def _gains_here(cases: Sequence[_Case], trial: Trial, picture: Path) -> dict[str, str]:
+    gains, most = [], []
+    for case in cases:
+        changed, after, gained = case.tried(trial)
+        gains.append(gained)
+        most += [_Most(float(share), case, at, after) for at, share in enumerate(changed)]
+    most = sorted(most, key=lambda each: -each.changed)[:_NUM_SHOWN]
+    if most[0].changed > _SHOWN:
+        rows: dict[str, list[Frame]] = {}
+        for worn in TARGETS:
+            truths = [getattr(one.case.truth, worn)[one.number * one.case.every] for one in most]
+            rows[worn] = truths
+            rows[f"{worn}, before"] = [one.case.shown[worn][one.number] for one in most]
+            rows[f"{worn}, after"] = [one.after[worn][one.number] for one in most]
+        captions = [f"{one.case.name} {one.number * one.case.every}" for one in most]
+        Image.fromarray(contact_sheet(rows, captions)).save(picture, quality=90)
+    return {"pixels": f"{most[0].changed:.1%}", **_cells(gains)}
+
+
+def _cells(figures: Sequence[Figures]) -> dict[str, str]:
+    cells = {}
+    for name in _FIGURES:
+        mean, error = mean_and_error([one[name] for one in figures], block=1)
+        times, digits = (IN_FRAMES, 1) if name == "faults" else (1, 4)
+        cells[name] = f"{times * mean:+.{digits}f} ± {times * error:.{digits}f}"
+    return cells
+
+
+if __name__ == "__main__":
+    main()
