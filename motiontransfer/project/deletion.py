@@ -141,7 +141,7 @@ def deletion_of(name: str, *, root: Path = Path()) -> Deletion:
             needed=frozenset(needed),
             films=films,
             kept=kept,
-            paths=tuple(sorted({*_present(outs, root), *_beside(gone, stages, videos, root)})),
+            paths=_outermost({*_present(outs, root), *_beside(gone, stages, videos, root)}),
             runs=tuple(runs),
             objects=tuple(remote.cached(repo, oid) for oid in sorted(mine, key=_lists_last)),
             used=used,
@@ -262,10 +262,16 @@ def _present(paths: Iterable[Path], root: Path) -> Iterator[Path]:
     return (path for path in paths if (root / path).exists() or (root / path).is_symlink())
 
 
+def _outermost(paths: Collection[Path]) -> tuple[Path, ...]:
+    return tuple(sorted(path for path in paths if not {*path.parents} & {*paths}))
+
+
 def _beside(
     gone: Collection[tuple[str, str]], stages: Collection[str], videos: Collection[str], root: Path
 ) -> Iterator[Path]:
     """What is no output and yet of these entries."""
+    folders = {"transfers": layout.results_folder, "guides": layout.guide_folder}
+    yield from _present([folders[each](key) for each, key in gone if each in folders], root)
     names = {key for _, key in gone}
     groups = {name: {stage.partition("@")[0] for stage in stages} for name in names}
     for name in names:
@@ -331,7 +337,7 @@ def _is_list(out: Mapping[str, object]) -> bool:
 def _members(repo: Repo, oid: str, videos: Collection[str]) -> tuple[set[str], set[str]]:
     """Objects in what `check_params` writes: of these videos, and of others."""
     path, told, others = remote.cached(repo, oid), set[str](), set[str]()
-    for member in json.loads(path.read_bytes()) if remote.is_whole(path, oid) else ():
+    for member in json.loads(path.read_bytes()) if oid and remote.is_whole(path, oid) else ():
         (told if member["relpath"].partition("/")[0] in videos else others).add(member["md5"])
     return told, others
 

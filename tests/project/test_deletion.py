@@ -218,7 +218,6 @@ def test_what_runs_for_it_is_refused(project, runs, monkeypatch):
     with pytest.raises(MotionTransferError, match=rf"^{runs} \(process 7\) runs, which makes"):
         deletion_of("eve")
     assert files() == before
-    assert deletion_of("videos.eve_1" if runs == "decode@waltz" else "waltz").films
 
 
 def test_of_one_film_goes_what_was_made_of_it_and_the_person_stays(project):
@@ -228,7 +227,8 @@ def test_of_one_film_goes_what_was_made_of_it_and_the_person_stays(project):
     assert Path("artifacts/frames/eve/eve_2/film").exists()
     assert not Path("artifacts/models/eve.weights").exists()
     assert naming("eve_1") == []
-    assert would_run() == ["train_gan@eve", "encode@eve_as_ben"]
+    with Repo() as repo:
+        assert repo.status().keys() == {"train_gan@eve", "encode@eve_as_ben"}
 
 
 def test_of_a_result_goes_nothing_else_and_what_was_left_by_remove_video_has_its_name(project):
@@ -272,7 +272,7 @@ def test_the_command_lists_asks_and_says_what_stays(project, monkeypatch, capsys
     told = capsys.readouterr().out
     assert told.startswith("goes: the person eve\nfrom films.yaml: videos.eve_1, videos.eve_2, ")
     assert "film: data/videos/eve_1.mp4, 0.0 MB\n" in told
-    assert "  results/eve_as_ben/transfer.mp4\n" in told
+    assert "  results/eve_as_ben\n" in told
     assert "stays, beyond this command: git's history, copies of teammates, " in told
     assert run_command(monkeypatch, "delete", "eve") == 1
     assert capsys.readouterr().out.startswith(f"{told}go on? [y/N]: ")
