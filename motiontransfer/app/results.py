@@ -16,10 +16,10 @@ STYLE = """
 .results {display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: .8em}
 .results button {padding: .4em; text-align: left; border-radius: 6px; overflow-wrap: anywhere;
                  border: 1px solid var(--border-color-primary); background: none; color: inherit}
-.results button:hover, .results button:focus-visible, .results [aria-current=true]
-    {outline: 2px solid var(--color-accent)}
+.results button:hover, .results button:focus-visible {outline: 2px solid var(--color-accent)}
 .results video {width: 100%; height: 120px; object-fit: contain; border-radius: 4px;
                 background: var(--background-fill-secondary)}
+.results .quiet {font-weight: normal}
 .pair {display: grid; grid-template-columns: 1fr 1fr; gap: .5em; --at: 50%}
 .pair.alone {grid-template-columns: 1fr}
 .pair figure {margin: 0; min-width: 0}
@@ -36,10 +36,14 @@ STYLE = """
 .steer input[type=range] {flex: 1 1 140px; accent-color: var(--color-accent)}
 .steer label {display: none; flex: 1 1 200px; gap: .5em; align-items: center}
 .shows:has(.pair.wipe) .steer label {display: flex}
+@media (max-width: 600px) {.pair video {height: 46vw}
+                           .pair.wipe video, .pair.alone video {height: 80vw}}
 """
 _SCRIPT = Path(__file__).with_name("results.js").read_text(encoding="utf-8")
 _NONE = "<p>Nothing is finished yet: Make makes a dance.</p>"
 _FORMATS = {"GIF of 4 seconds": ".gif", "WebM": ".webm"}
+_BLANK = ("", "", "", "", gr.update(visible=False))  # no file, comparison, list, notice, button
+_FOCUS = "() => document.querySelector('.shows h2')?.focus()"
 _CHOOSE = "Choose a result first."
 
 Shown = Callable[..., str]
@@ -48,12 +52,13 @@ Shown = Callable[..., str]
 
 def add_results(shown: Shown) -> list[gr.components.Component]:
     """Add the tab; return what is shown of all results: the cards."""
-    cards = gr.HTML(js_on_load=_SCRIPT)
-    name = gr.State("")
+    name, notice = gr.State(""), gr.HTML()
     with gr.Column(visible=False) as panel:
         one = gr.HTML(js_on_load=_SCRIPT)
         with gr.Row():
-            saves = {gr.Button(what, size="sm"): end for what, end in _FORMATS.items()}
+            saves = {
+                gr.Button(what, size="sm", min_width=120): end for what, end in _FORMATS.items()
+            }
         made = gr.HTML()
         with gr.Row():
             other = gr.Dropdown(label="Compare with", choices=[], scale=3)
@@ -64,7 +69,8 @@ def add_results(shown: Shown) -> list[gr.components.Component]:
             ask = gr.Button("Show what would go")
             told = gr.HTML()
             delete = gr.Button("Delete it for good", variant="stop", visible=False)
-    of_one = [name, panel, one, other, what, made, compared, told, delete]
+    cards = gr.HTML(js_on_load=_SCRIPT)
+    of_one = [name, panel, one, other, what, made, compared, told, notice, delete]
 
     def choose(event: gr.EventData) -> list:
         return _opened(event.name)
@@ -75,9 +81,9 @@ def add_results(shown: Shown) -> list[gr.components.Component]:
 
     def go(name: str, gone: str) -> list:
         said = shown(_as_list, "delete", "--yes", gone)
-        return [*_opened(name)[:-3], "", said, gr.update(visible=False)]
+        return [*_opened(name)[:-2], said, gr.update(visible=False)]
 
-    cards.click(choose, None, of_one, queue=False)
+    cards.click(choose, None, of_one, queue=False).then(None, js=_FOCUS)
     for button, end in saves.items():
         button.click(partial(_saved, shown, end), name, made)
     compare.click(
@@ -99,11 +105,11 @@ def _opened(name: str) -> list:
     result = next((each for each in found if each.name == name), None)
     none = gr.update(choices=[], value=None)
     if result is None:
-        return ["", gr.update(visible=False), "", none, none, "", "", "", gr.update(visible=False)]
+        return ["", gr.update(visible=False), "", none, none, *_BLANK]
     others = [each.name for each in found if is_comparable(result, each)]
     return [
         name, gr.update(visible=True), detail(result), gr.update(choices=others, value=None),
-        gr.update(choices=deletable(result), value=None), "", "", "", gr.update(visible=False),
+        gr.update(choices=deletable(result), value=None), *_BLANK,
     ]  # fmt: skip
 
 
@@ -172,7 +178,7 @@ def detail(result: Result) -> str:
     if result.report:
         links.append(f'<a href="{views.address(result.report)}" target="_blank">Report</a>')
     return (
-        f'<div class="shows"><h2>{html.escape(_title(result))}</h2>'
+        f'<div class="shows"><h2 tabindex="-1">{html.escape(_title(result))}</h2>'
         f'<div class="pair{"" if dance else " alone"}">{figures}</div>'
         f'<div class="steer">{steer}</div><p>{" · ".join(links)}</p></div>'
     )

@@ -266,6 +266,7 @@ def delete(
     That is entries, films, what was computed of them, and DVC's cache, but for what another entry,
     branch, tag or experiment uses.
     """
+    from motiontransfer.app.runs import Queue
     from motiontransfer.project.deletion import delete_all, deletion_of, size_of
 
     deletion = deletion_of(name)
@@ -282,6 +283,7 @@ def delete(
     with_cache = cache or not has_outside
     num_bytes = sum(map(size_of, before if with_cache else before[:2]))
     delete_all(deletion, with_cache=with_cache)
+    Queue().forget()
     typer.echo(f"deleted {deletion.what}, {num_bytes / 1e6:.1f} MB")
     if not with_cache:
         typer.echo(f"{deletion.outside} is as it was")

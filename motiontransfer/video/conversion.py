@@ -15,7 +15,7 @@ from motiontransfer.video.writer import store_sound, write_video
 
 GIF_SECONDS = 4.0
 _GIF_RATE = 12  # frames a second, at most
-_GIF_SIDE_PX = 480  # the longer side, at most
+_GIF_SIDE_PX = 400  # the longer side, at most
 
 
 def write_webm(video: Path, path: Path) -> None:
