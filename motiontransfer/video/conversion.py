@@ -3,7 +3,8 @@
 Neither has Content Credentials; what is drawn into the frames stays.
 """
 
-from itertools import islice
+import math
+from itertools import islice, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,15 +46,16 @@ def write_gif(video: Path, path: Path, *, seconds: float = GIF_SECONDS) -> None:
     with FrameStore(video) as store:
         rate = float(store.frame_rate)
         count = round(seconds * rate)
-        step = max(round(rate / _GIF_RATE), 1)
+        step = math.ceil(rate / _GIF_RATE)
         first = max((len(store) - count) // 2, 0)
         frames = []
         for frame in islice(store.frames(), first, first + count, step):
             image = Image.fromarray(frame)
             image.thumbnail((_GIF_SIDE_PX, _GIF_SIDE_PX), Image.Resampling.LANCZOS)
             frames.append(image)
+    shown = [round(100 * step * index / rate) for index in range(len(frames) + 1)]
+    milliseconds = [10 * (end - start) for start, end in pairwise(shown)]  # GIF's step is 10
     with replacing(path) as temporary:
         frames[0].save(
-            temporary, save_all=True, append_images=frames[1:], loop=0,
-            duration=round(1000 * step / rate),
-        )  # fmt: skip
+            temporary, save_all=True, append_images=frames[1:], loop=0, duration=milliseconds
+        )
