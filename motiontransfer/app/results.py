@@ -14,12 +14,13 @@ from motiontransfer.project.results import Result, finished_results
 
 STYLE = """
 .results {display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: .8em}
-.results button {padding: .4em; text-align: left; border-radius: 6px; overflow-wrap: anywhere;
+.results button {display: flex; flex-direction: column; padding: .4em; text-align: left; border-radius: 6px; overflow-wrap: anywhere;
                  border: 1px solid var(--border-color-primary); background: none; color: inherit}
 .results button:hover, .results button:focus-visible {outline: 2px solid var(--color-accent)}
 .results video {width: 100%; height: 120px; object-fit: contain; border-radius: 4px;
                 background: var(--background-fill-secondary)}
 .results .quiet {font-weight: normal}
+.shows h2 {overflow-wrap: anywhere}
 .pair {display: grid; grid-template-columns: 1fr 1fr; gap: .5em; --at: 50%}
 .pair.alone {grid-template-columns: 1fr}
 .pair figure {margin: 0; min-width: 0}
@@ -52,7 +53,7 @@ Shown = Callable[..., str]
 
 def add_results(shown: Shown) -> list[gr.components.Component]:
     """Add the tab; return what is shown of all results: the cards."""
-    name, notice = gr.State(""), gr.HTML()
+    name = gr.State("")
     with gr.Column(visible=False) as panel:
         one = gr.HTML(js_on_load=_SCRIPT)
         with gr.Row():
@@ -69,6 +70,7 @@ def add_results(shown: Shown) -> list[gr.components.Component]:
             ask = gr.Button("Show what would go")
             told = gr.HTML()
             delete = gr.Button("Delete it for good", variant="stop", visible=False)
+    notice = gr.HTML()
     cards = gr.HTML(js_on_load=_SCRIPT)
     of_one = [name, panel, one, other, what, made, compared, told, notice, delete]
 
