@@ -14,7 +14,8 @@ from motiontransfer.project.results import Result, finished_results
 
 STYLE = """
 .results {display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: .8em}
-.results button {display: flex; flex-direction: column; padding: .4em; text-align: left; border-radius: 6px; overflow-wrap: anywhere;
+.results button {display: flex; flex-direction: column; padding: .4em; text-align: left;
+                 border-radius: 6px; overflow-wrap: anywhere;
                  border: 1px solid var(--border-color-primary); background: none; color: inherit}
 .results button:hover, .results button:focus-visible {outline: 2px solid var(--color-accent)}
 .results video {width: 100%; height: 120px; object-fit: contain; border-radius: 4px;
@@ -79,7 +80,7 @@ def add_results(shown: Shown) -> list[gr.components.Component]:
 
     def ask_first(gone: str | None) -> tuple[str, dict]:
         listed = shown(_as_list, "delete", "--dry", gone) if gone else views.fault(_CHOOSE)
-        return listed, gr.update(visible=bool(gone) and "fault" not in listed)
+        return listed, gr.update(visible=listed.startswith("<ul"))
 
     def go(name: str, gone: str) -> list:
         said = shown(_as_list, "delete", "--yes", gone)
