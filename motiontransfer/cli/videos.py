@@ -311,7 +311,7 @@ def told_of(deletion: "Deletion") -> list[str]:
         *told("past runs", deletion.runs),
         *(f"stays: {path}: {reason}" for path, reason in deletion.kept.items()),
         *(
-            f"stays: {number} files of DVC's cache, which {user} uses"
+            f"stays: {number} files of DVC's cache, which {user} uses; without it they would go"
             for user, number in deletion.used.items()
         ),
         f"stays, beyond this command: {', '.join(filter(None, others))}",
