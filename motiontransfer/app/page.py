@@ -12,12 +12,14 @@ import gradio as gr
 from motiontransfer.app import views
 from motiontransfer.app.films import ALL, EVERYONE, NOT_YET, WAITING, keep_film, read_project
 from motiontransfer.app.live import FRAME_RATE, Live
+from motiontransfer.app.results import add_results, gallery
 from motiontransfer.app.runs import FOLDER, LogSummary, Queue, command, environment, read_log
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.params import Scene
 from motiontransfer.pipeline.runs import stages_that_run
 from motiontransfer.project.dances import films, name_of_file
 from motiontransfer.project.entries import Role
+from motiontransfer.project.results import finished_results
 from motiontransfer.video.color import Frame
 
 _REFRESH_SECONDS = 1.0
@@ -94,6 +96,8 @@ def build_page(queue: Queue, live: Live) -> gr.Blocks:
         gr.Markdown("# motiontransfer")
         with gr.Tab("Make"):
             shown, chosen = _add_make(queue)
+        with gr.Tab("Results"):
+            cards = add_results(_shown)
         with gr.Tab("Film") as tab:
             _add_film(tab, chosen)
         with gr.Tab("People and dances"):
@@ -102,6 +106,7 @@ def build_page(queue: Queue, live: Live) -> gr.Blocks:
             _add_live(tab, live)
         with gr.Tab("Compare"):
             shown += _add_compare()
+        shown += cards
         seen, timer = gr.State([None] * len(shown)), gr.Timer(_REFRESH_SECONDS)
 
         def refresh(seen: list, *chosen: str | None) -> list:
@@ -139,6 +144,7 @@ def _state(queue: Queue, chosen: Sequence[str | None]) -> list[str | dict]:
         views.queue(runs),
         finished,
         finished,
+        gallery(finished_results()),
     ]
 
 

@@ -150,6 +150,21 @@ class Queue:
             kept = [run for run in self.runs() if (run.dancer, run.me, run.state) != waits]
             self._write(kept)
 
+    def forget(self) -> None:
+        """Take out what does not run and whose films are no longer there, with its log."""
+        with self._lock:
+            runs = self.runs()
+            kept = [
+                run
+                for run in runs
+                if run.state == "running"
+                or all(Path(file).exists() for file in (run.me, run.dancer))
+            ]
+            if kept != runs:
+                for run in [run for run in runs if run not in kept]:
+                    run.log.unlink(missing_ok=True)
+                self._write(kept)
+
     def stop(self) -> None:
         """Interrupt what runs, as Ctrl-C does."""
         for process in filter(None, map(_process, self.runs())):

@@ -27,6 +27,7 @@ from starlette.requests import ClientDisconnect
 
 from motiontransfer.app.live import Coach, Live
 from motiontransfer.app.page import build_page
+from motiontransfer.app.results import STYLE as STYLE_OF_RESULTS
 from motiontransfer.app.runs import FOLDER, Queue, keep_going
 from motiontransfer.app.views import FILES, STYLE
 from motiontransfer.core import layout
@@ -127,7 +128,8 @@ def make_app(queue: Queue, *, token: str = "") -> FastAPI:
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
     return gr.mount_gradio_app(
         app, page, path="/", server_name=HOST, footer_links=[], allowed_paths=[],
-        theme=theme, css=STYLE, ssr_mode=False, enable_monitoring=False, pwa=False,
+        theme=theme, css=STYLE + STYLE_OF_RESULTS, ssr_mode=False, enable_monitoring=False,
+        pwa=False,
     )  # fmt: skip
 
 

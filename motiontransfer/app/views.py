@@ -113,9 +113,14 @@ def chosen(file: str | None) -> str:
     return f'<div class="chosen">{film_or_photo(Path(file))}</div>' if file else ""
 
 
+def is_played(file: Path) -> bool:
+    """Whether browsers play such a film."""
+    return file.suffix.lower() in _PLAYED
+
+
 def film_or_photo(file: Path) -> str:
     """A film or a photo, if browsers show it; else its name."""
-    if file.suffix.lower() in _PLAYED:
+    if is_played(file):
         return _video(file, file.name)
     if file.suffix.lower() in _SEEN:
         return _image(file, file.name)

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -111,6 +112,53 @@ def compare(
     for note in write_comparison_page(page, old, new, transfer=chosen):
         typer.echo(f"note: {note}")
     typer.echo(f"wrote {page}")
+
+
+@command
+def list_results(*, as_json: AsJson = False) -> None:
+    """List finished results, the newest first: whose, of which dance, when, how large."""
+    from motiontransfer.project.results import finished_results
+
+    found = finished_results()
+    if as_json:
+        content = [asdict(each) for each in found]
+        typer.echo(json.dumps(content, indent=2, default=Path.as_posix))
+        return
+    for each in found:
+        day = datetime.fromtimestamp(each.made).astimezone().strftime("%Y-%m-%d %H:%M")
+        pixels = "{1}x{0} px, ".format(*each.size) if each.size else ""
+        whose = f"{each.target} performs {each.source}" if each.target else "no transfer any more"
+        typer.echo(f"{each.video}: {whose}, {day}, {pixels}{each.num_bytes / 1e6:.1f} MB")
+    if not found:
+        typer.echo("no finished results")
+
+
+_CONVERTED = (".gif", ".webm")
+
+
+@command
+def convert(
+    result: Annotated[str, typer.Argument(help="Its name, that of a transfer.")],
+    *,
+    output: Annotated[
+        Path, OutputFile(help="A .webm of all of it, or a .gif of 4 seconds of its middle.")
+    ],
+) -> None:
+    """Write a finished result in another format; neither has Content Credentials."""
+    from motiontransfer.project.results import finished_results
+    from motiontransfer.video.conversion import write_gif, write_webm
+
+    if output.suffix not in _CONVERTED:
+        raise MotionTransferError(
+            f"--output: expected a name that ends in {' or '.join(_CONVERTED)}, got {output}"
+        )
+    found = {each.name: each for each in finished_results()}
+    if result not in found:
+        known = ", ".join(found) or "none"
+        raise ParamsError(f"no finished result {result!r}; there are {known}")
+    write = write_gif if output.suffix == ".gif" else write_webm
+    write(found[result].video, output)
+    typer.echo(f"wrote {output}, {output.stat().st_size / 1e6:.1f} MB")
 
 
 @command

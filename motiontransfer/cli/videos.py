@@ -19,6 +19,7 @@ from motiontransfer.core.errors import MissingFileError, MotionTransferError, Vi
 from motiontransfer.core.params import Scene
 
 if TYPE_CHECKING:
+    from motiontransfer.project.deletion import Deletion
     from motiontransfer.project.video_check import VideoCheck
     from motiontransfer.rendering.inspect import Filmed
 
@@ -243,3 +244,76 @@ def remove_video(
     paths = orphaned_outputs(Path())
     if paths:
         typer.echo(f"orphaned outputs: {len(paths)}; `motiontransfer clean` deletes them")
+
+
+@command
+def delete(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A person, film, result or guide of films.yaml; the first that has this name, or "
+            "as `videos.NAME`."
+        ),
+    ],
+    *,
+    yes: Yes = False,
+    dry: Annotated[bool, typer.Option("--dry", help="Only say what would go.")] = False,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Also from a cache of DVC's outside of the project.")
+    ] = False,
+) -> None:
+    """Delete all that a person, a film or a result has here.
+
+    That is entries, films, what was computed of them, and DVC's cache, but for what another entry,
+    branch, tag or experiment uses.
+    """
+    from motiontransfer.app.runs import Queue
+    from motiontransfer.project.deletion import delete_all, deletion_of, size_of
+
+    deletion = deletion_of(name)
+    for line in told_of(deletion):
+        typer.echo(line)
+    if dry:
+        return
+    if not yes:
+        typer.confirm("go on?", abort=True)
+    has_outside = deletion.outside is not None and deletion.objects
+    if has_outside and not (cache or yes):
+        cache = typer.confirm(f"delete from {deletion.outside}, which others may use, too?")
+    before = deletion.films, deletion.paths, deletion.objects
+    with_cache = cache or not has_outside
+    num_bytes = sum(map(size_of, before if with_cache else before[:2]))
+    delete_all(deletion, with_cache=with_cache)
+    Queue().forget()
+    typer.echo(f"deleted {deletion.what}, {num_bytes / 1e6:.1f} MB")
+    if not with_cache:
+        typer.echo(f"{deletion.outside} is as it was")
+
+
+def told_of(deletion: "Deletion") -> list[str]:
+    """What would go, and what stays, line by line."""
+    from motiontransfer.project.deletion import size_of
+
+    def told(what: str, paths: Collection[Path]) -> list[str]:
+        return [f"{what}: {len(paths)}, {size_of(paths) / 1e6:.1f} MB"] if paths else []
+
+    gone = [f"{section}.{key}" for section, key in deletion.entries]
+    gone += [f"{item} in {section}" for section, item in deletion.items]
+    cache = f"in DVC's cache at {deletion.outside}, outside of the project"
+    remotes = f"DVC's remotes {', '.join(deletion.remotes)}" if deletion.remotes else ""
+    others = ["git's history", remotes, "copies of teammates", "what was exported or recorded"]
+    return [
+        f"goes: {deletion.what}",
+        f"from films.yaml: {', '.join(gone) or 'nothing'}",
+        *(f"film: {film}, {size_of([film]) / 1e6:.1f} MB" for film in deletion.films),
+        *told("outputs and what is beside them", deletion.paths),
+        *(f"  {path}" for path in deletion.paths),
+        *told("in DVC's cache" if deletion.outside is None else cache, deletion.objects),
+        *told("past runs", deletion.runs),
+        *(f"stays: {path}: {reason}" for path, reason in deletion.kept.items()),
+        *(
+            f"stays: {number} files of DVC's cache, which {user} uses; without it they would go"
+            for user, number in deletion.used.items()
+        ),
+        f"stays, beyond this command: {', '.join(filter(None, others))}",
+    ]

@@ -5,7 +5,7 @@ test for each. Source: DVC's documentation, "Internal directories and files".
 """
 
 import json
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,13 +26,13 @@ from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.exceptions import StageCmdFailedError
-from dvc.utils.serialize import dump_yaml, load_yaml
+from dvc.utils.serialize import dump_yaml, dumps_yaml, load_yaml
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.index import DataIndexDirError
 from scmrepo.exceptions import SCMError
 
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, one_line
-from motiontransfer.core.storage import overlap
+from motiontransfer.core.storage import overlap, write_text
 
 if TYPE_CHECKING:
     from dvc.output import Output
@@ -54,6 +54,7 @@ __all__ = [
 ]
 
 CONFIG = ".dvc/config or .dvc/config.local"
+LOCK = Path("dvc.lock")
 
 
 def run_dvc(arguments: list[str]) -> int:
@@ -170,6 +171,27 @@ def name_of(stage: "Stage") -> str:
     file, address = Path(stage.path_in_repo).as_posix(), stage.addressing
     name = address.rpartition("dvc.yaml:")[2] if file.endswith("dvc.yaml") else ""
     return name if file == "dvc.yaml" else f"{file}:{name}".rstrip(":")
+
+
+def downstream(repo: Repo, stages: "Iterable[Stage]") -> "list[Stage]":
+    """These stages and all that depend on them."""
+    found = [*stages]
+    for stage in found:
+        found += [user for user in repo.index.graph.predecessors(stage) if user not in found]
+    return found
+
+
+def read_lock(root: Path) -> dict[str, dict]:
+    """Stages in dvc.lock, with what they read and wrote; none where there is no such file."""
+    lock = root / LOCK
+    return load_yaml(str(lock)).get("stages", {}) if lock.exists() else {}
+
+
+def forget_stages(root: Path, names: Collection[str]) -> None:
+    """Take stages out of dvc.lock, where DVC leaves those that dvc.yaml no longer has."""
+    lock = load_yaml(str(root / LOCK))
+    lock["stages"] = {name: each for name, each in lock["stages"].items() if name not in names}
+    write_text(root / LOCK, dumps_yaml(lock))
 
 
 def read_by(repo: Repo, stage: "Stage") -> "list[Output]":

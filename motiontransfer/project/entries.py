@@ -6,7 +6,7 @@ another video shows them, and the transfers that use either.
 """
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -243,51 +243,69 @@ def removal_of(name: str, *, root: Path = Path()) -> Removal:
     Raises:
         ParamsError: there is none of this name.
     """
-    videos, transfers = load_videos(root), load_transfers(root)
+    videos = load_videos(root)
     if name not in videos:
         if path := files_without_entry(root).get(name):
             return Removal(path=path, users_of_file=(), entries=(), items=())
         raise ParamsError(f"no video {name!r}; videos has {_listed(videos)}")
-    video = videos.pop(name)
-    path, subject = video.path, video.subject
-    others = [root / other.path for other in videos.values() if other.subject == subject]
-    is_gone, is_unfilmed = not others, all(map(is_picture, others))
-    pairs = {section: load_pairs(section, root) for section in ("guides", "in_film", "face_cycles")}
-    users = {"transfers": transfers, **pairs}
+    path = videos[name].path
+    entries, items = going_with({("videos", name)}, root=root)
+    return Removal(
+        path=path, users_of_file=users_of_file(path, entries, root=root), entries=entries,
+        items=items,
+    )  # fmt: skip
+
+
+def going_with(
+    chosen: Collection[tuple[str, str]], subjects: Collection[str] = (), *, root: Path
+) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    """Entries and items of lists, as of a `Removal`, that go with some entries and subjects."""
+    videos = load_videos(root)
+    gone = {key: videos.pop(key) for key in [*videos] if ("videos", key) in chosen}
+    shown = {video.subject for video in videos.values()}
+    touched = dict.fromkeys([*(video.subject for video in gone.values()), *subjects])
+    unseen = [subject for subject in touched if subject not in shown]
+    sections = ("guides", "in_film", "face_cycles")
+    pairs = {section: load_pairs(section, root) for section in sections}
+    users = {"transfers": load_transfers(root), **pairs}
     entries = [
         (section, key)
         for section, others_of in users.items()
         for key, pair in others_of.items()
-        if pair.source == name or (is_gone and pair.target == subject)
+        if (section, key) in chosen or pair.source in gone or pair.target in unseen
     ]
     scenes, in_film = load_scenes(root), pairs["in_film"]
-    gone = {layout.results_folder(key) for section, key in entries if section == "in_film"}
-    inside = {video for video, scene in scenes.items() if scene.film.parent in gone}
+    results = {layout.results_folder(key) for section, key in entries if section == "in_film"}
+    inside = {video for video, scene in scenes.items() if scene.film.parent in results}
     seconds = [key for key, pair in in_film.items() if pair.source in inside]
     entries += [(section, key) for key in seconds for section in ("transfers", "in_film")]
-    shown = {pair.source for key, pair in in_film.items() if ("in_film", key) not in entries}
-    entries += [("scenes", key) for key in scenes if key not in shown]
-    entries = list(dict.fromkeys(entries))
-    truths = {f"transfers.{key}": transfer.truth_path for key, transfer in transfers.items()}
-    files = {f"videos.{key}": other.path for key, other in videos.items()} | {
-        key: truth
-        for key, truth in truths.items()
-        if truth and tuple(key.split(".")) not in entries
-    }
+    left = {pair.source for key, pair in in_film.items() if ("in_film", key) not in entries}
+    entries += [("scenes", key) for key in scenes if key not in left]
+
+    def is_unfilmed(subject: str) -> bool:
+        films = [root / video.path for video in videos.values() if video.subject == subject]
+        return all(map(is_picture, films))
+
     films = load_films(root)
-    return Removal(
-        path=path,
-        users_of_file=tuple(
-            key for key, file in files.items() if (root / file).resolve() == (root / path).resolve()
-        ),
-        entries=(("videos", name), *entries),
-        items=tuple(
-            (key, subject)
-            for key in ("subjects", "targets", "trained")
-            if (is_gone or (key == "trained" and is_unfilmed))
-            and isinstance(listed := films.get(key), list)
-            and subject in listed
-        ),
+    items = tuple(
+        (key, subject)
+        for subject in touched
+        for key in ("subjects", "targets", "trained")
+        if (subject in unseen or (key == "trained" and is_unfilmed(subject)))
+        and isinstance(listed := films.get(key), list)
+        and subject in listed
+    )
+    return (*(("videos", key) for key in gone), *dict.fromkeys(entries)), items
+
+
+def users_of_file(path: Path, gone: Collection[tuple[str, str]], *, root: Path) -> tuple[str, ...]:
+    """Entries with a file, as `videos.walk`, beside those that go."""
+    files = {("videos", key): video.path for key, video in load_videos(root).items()}
+    truths = {("transfers", key): each.truth_path for key, each in load_transfers(root).items()}
+    return tuple(
+        ".".join(key)
+        for key, file in (files | truths).items()
+        if file and key not in gone and (root / file).resolve() == (root / path).resolve()
     )
 
 
@@ -298,16 +316,24 @@ def remove_video(removal: Removal, *, root: Path = Path()) -> None:
         ParamsError: films.yaml has changed since, or cannot be edited.
     """
     with params_lock(root):
-        params = read_text(root / FILMS_FILE)
-        for section, name in removal.entries:
-            params = remove_entry(params, section, name)
-        for section, item in removal.items:
-            params = remove_item(params, section, item)
+        params = without(removal.entries, removal.items, root=root)
         pointer = root / removal.path.with_name(f"{removal.path.name}.dvc")
         if pointer.exists() and not removal.users_of_file:
             with errors_of_dvc("dvc remove"), opened(root, wait=True) as repo:
                 repo.remove(str(pointer))
         write_text(root / FILMS_FILE, params)
+
+
+def without(
+    entries: Iterable[tuple[str, str]], items: Iterable[tuple[str, str]], *, root: Path
+) -> str:
+    """Text of films.yaml without some entries, and items of lists."""
+    params = read_text(root / FILMS_FILE)
+    for section, name in entries:
+        params = remove_entry(params, section, name)
+    for section, item in items:
+        params = remove_item(params, section, item)
+    return params
 
 
 def remove_demo_videos(*, root: Path) -> list[str]:

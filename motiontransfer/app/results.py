@@ -1,0 +1,209 @@
+"""The tab of finished results: found again, played beside the dance, downloaded, deleted."""
+
+import html
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import gradio as gr
+
+from motiontransfer.app import views
+from motiontransfer.core import layout
+from motiontransfer.project.results import Result, finished_results
+
+STYLE = """
+.results {display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: .8em}
+.results button {display: flex; flex-direction: column; padding: .4em; text-align: left;
+                 border-radius: 6px; overflow-wrap: anywhere;
+                 border: 1px solid var(--border-color-primary); background: none; color: inherit}
+.results button:hover, .results button:focus-visible {outline: 2px solid var(--color-accent)}
+.results video {width: 100%; height: 120px; object-fit: contain; border-radius: 4px;
+                background: var(--background-fill-secondary)}
+.results .quiet {font-weight: normal}
+.shows h2 {overflow-wrap: anywhere}
+.pair {display: grid; grid-template-columns: 1fr 1fr; gap: .5em; --at: 50%}
+.pair.alone {grid-template-columns: 1fr}
+.pair figure {margin: 0; min-width: 0}
+.pair video {width: 100%; height: 46vh; object-fit: contain; border-radius: 6px;
+             background: var(--background-fill-secondary)}
+.pair.wipe {grid-template-columns: 1fr}
+.pair.wipe figure {grid-area: 1 / 1}
+.pair.wipe figcaption {display: none}
+.pair.wipe .made {clip-path: inset(0 0 0 var(--at))}
+.steer {display: flex; flex-wrap: wrap; gap: .8em; align-items: center; margin: .5em 0}
+.steer button {min-width: 5em; padding: .3em .8em; border-radius: 6px;
+               border: 1px solid var(--border-color-primary)}
+.steer [aria-pressed=true] {background: var(--primary-700); color: #fff}
+.steer input[type=range] {flex: 1 1 140px; accent-color: var(--color-accent)}
+.steer label {display: none; flex: 1 1 200px; gap: .5em; align-items: center}
+.shows:has(.pair.wipe) .steer label {display: flex}
+@media (max-width: 600px) {.pair video {height: 46vw}
+                           .pair.wipe video, .pair.alone video {height: 80vw}}
+"""
+_SCRIPT = Path(__file__).with_name("results.js").read_text(encoding="utf-8")
+_NONE = "<p>Nothing is finished yet: Make makes a dance.</p>"
+_FORMATS = {"GIF of 4 seconds": ".gif", "WebM": ".webm"}
+_BLANK = ("", "", "", "", gr.update(visible=False))  # no file, comparison, list, notice, button
+_FOCUS = "() => document.querySelector('.shows h2')?.focus()"
+_CHOOSE = "Choose a result first."
+
+Shown = Callable[..., str]
+"""`shown(show, *arguments)`: what a command prints, or its error, as HTML."""
+
+
+def add_results(shown: Shown) -> list[gr.components.Component]:
+    """Add the tab; return what is shown of all results: the cards."""
+    name = gr.State("")
+    with gr.Column(visible=False) as panel:
+        one = gr.HTML(js_on_load=_SCRIPT)
+        with gr.Row():
+            saves = {
+                gr.Button(what, size="sm", min_width=120): end for what, end in _FORMATS.items()
+            }
+        made = gr.HTML()
+        with gr.Row():
+            other = gr.Dropdown(label="Compare with", choices=[], scale=3)
+            compare = gr.Button("Compare the two", min_width=140)
+        compared = gr.HTML()
+        with gr.Accordion("Delete", open=False):
+            what = gr.Dropdown(label="What goes", choices=[])
+            ask = gr.Button("Show what would go")
+            told = gr.HTML()
+            delete = gr.Button("Delete it for good", variant="stop", visible=False)
+    notice = gr.HTML()
+    cards = gr.HTML(js_on_load=_SCRIPT)
+    of_one = [name, panel, one, other, what, made, compared, told, notice, delete]
+
+    def choose(event: gr.EventData) -> list:
+        return _opened(event.name)
+
+    def ask_first(gone: str | None) -> tuple[str, dict]:
+        listed = shown(_as_list, "delete", "--dry", gone) if gone else views.fault(_CHOOSE)
+        return listed, gr.update(visible=listed.startswith("<ul"))
+
+    def go(name: str, gone: str) -> list:
+        said = shown(_as_list, "delete", "--yes", gone)
+        return [*_opened(name)[:-2], said, gr.update(visible=False)]
+
+    cards.click(choose, None, of_one, queue=False).then(None, js=_FOCUS)
+    for button, end in saves.items():
+        button.click(partial(_saved, shown, end), name, made)
+    compare.click(
+        lambda name, other: (
+            shown(views.page, "together", name, other) if other else views.fault(_CHOOSE)
+        ),
+        [name, other],
+        compared,
+    )
+    ask.click(ask_first, what, [told, delete])
+    what.change(lambda: ("", gr.update(visible=False)), None, [told, delete], queue=False)
+    delete.click(go, [name, what], of_one)
+    return [cards]
+
+
+def _opened(name: str) -> list:
+    """What is shown of a result, in the order of the tab's components; nothing if it is gone."""
+    found = finished_results()
+    result = next((each for each in found if each.name == name), None)
+    none = gr.update(choices=[], value=None)
+    if result is None:
+        return ["", gr.update(visible=False), "", none, none, *_BLANK]
+    others = [each.name for each in found if is_comparable(result, each)]
+    return [
+        name, gr.update(visible=True), detail(result), gr.update(choices=others, value=None),
+        gr.update(choices=deletable(result), value=None), *_BLANK,
+    ]  # fmt: skip
+
+
+def is_comparable(result: Result, other: Result) -> bool:
+    """Whether two are of one dance, so that they go in sync."""
+    return bool(result.source) and other.source == result.source and other.name != result.name
+
+
+def deletable(result: Result) -> list[tuple[str, str]]:
+    """What can be deleted from a result, as people say it and as `delete` takes it."""
+    found = [("this result", f"transfers.{result.name}" if result.target else result.name)]
+    if result.target:
+        found.append((f"everything of {result.target}", f"subjects.{result.target}"))
+        found.append((f"the dance {result.source}, with all made of it", f"videos.{result.source}"))
+    return found
+
+
+def gallery(results: Sequence[Result]) -> str:
+    """A card for each result: a frame of it, who dances what, when and how large."""
+    cards = "".join(
+        f'<button type="button" data-does="name" data-name="{html.escape(each.name)}">'
+        f'<video src="{views.address(each.video)}#t=1" muted playsinline preload="metadata" '
+        f'aria-hidden="true"></video><b>{html.escape(_title(each))}</b>'
+        f'<div class="quiet">{html.escape(_facts(each))}</div></button>'
+        for each in results
+    )
+    return f'<div class="results">{cards}</div>' if cards else _NONE
+
+
+def _title(result: Result) -> str:
+    return f"{result.target} dances {result.source}" if result.target else result.name
+
+
+def _facts(result: Result) -> str:
+    day = datetime.fromtimestamp(result.made).astimezone().strftime("%Y-%m-%d %H:%M")
+    pixels = "{1} x {0}, ".format(*result.size) if result.size else ""
+    return f"{day}, {pixels}{result.num_bytes / 1e6:.1f} MB"
+
+
+def detail(result: Result) -> str:
+    """Players of the dance and the result, in step, and links to what is there of it."""
+    dance = result.dance if result.dance and views.is_played(result.dance) else None
+    alone = ("made", "The result beside the dance", result.comparison or result.video)
+    both = (
+        [("dance", "The dance", dance), ("made", "The result", result.video)] if dance else [alone]
+    )
+    figures = "".join(
+        f'<figure><video class="{role}" src="{views.address(file)}" loop playsinline '
+        f'preload="auto" aria-label="{caption}"{" muted" if role == "dance" else ""}></video>'
+        f'<figcaption class="quiet">{caption}</figcaption></figure>'
+        for role, caption, file in both
+    )
+    wipes = (
+        '<button type="button" data-does="wipes" aria-pressed="false">Slider</button>'
+        '<label>Dance<input type="range" data-does="wipe" value="50" min="0" max="100" '
+        'aria-label="From the dance to the result">Result</label>'
+    )
+    steer = (
+        '<button type="button" data-does="play">Play</button>'
+        '<input type="range" data-does="seek" min="0" max="1000" value="0" aria-label="Time">'
+        '<button type="button" data-does="sound" aria-pressed="true">Sound</button>'
+        f"{wipes if dance else ''}"
+    )
+    links = [download(result.video, f"{result.name}.mp4", "Download MP4")]
+    links += [download(each, f"{result.name}_{each.name}", each.name) for each in result.others]
+    if result.report:
+        links.append(f'<a href="{views.address(result.report)}" target="_blank">Report</a>')
+    return (
+        f'<div class="shows"><h2 tabindex="-1">{html.escape(_title(result))}</h2>'
+        f'<div class="pair{"" if dance else " alone"}">{figures}</div>'
+        f'<div class="steer">{steer}</div><p>{" · ".join(links)}</p></div>'
+    )
+
+
+def download(file: Path, name: str, told: str) -> str:
+    saved = html.escape(name)
+    return f'<a href="{views.address(file)}" download="{saved}">{html.escape(told)}</a>'
+
+
+def _saved(shown: Shown, end: str, name: str) -> str:
+    """Make a result in another format, and link it."""
+    file = layout.results_folder(name) / f"{name}{end}"
+    return shown(
+        lambda _: (
+            f"<p>{download(file, file.name, f'Download {file.name}')}, "
+            f"{file.stat().st_size / 1e6:.1f} MB</p>"
+        ),
+        *("convert", name, "--output", str(file)),
+    )
+
+
+def _as_list(printed: str) -> str:
+    items = "".join(f"<li>{html.escape(line)}</li>" for line in printed.splitlines())
+    return f'<ul class="quiet">{items}</ul>'

@@ -1,0 +1,409 @@
+"""Deletion of all that a person, a film or a result has in a clone, DVC's cache included.
+
+What is in the cache goes first, and films.yaml last: after an interruption the same call finds what
+is left. An object of the cache stays if another entry, branch, tag or experiment of the clone uses
+it. Of the branch that is checked out, what counts is the working tree.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from motiontransfer.core import layout
+from motiontransfer.core.errors import FILMS_FILE, MotionTransferError, ParamsError
+from motiontransfer.core.params import load_section, read_sections
+from motiontransfer.core.storage import params_lock, write_text
+from motiontransfer.pipeline import remote
+from motiontransfer.pipeline.dvc_api import (
+    LOCK,
+    Repo,
+    downstream,
+    errors_of_dvc,
+    forget_stages,
+    in_order,
+    lock_repo,
+    name_of,
+    oid_of,
+    opened,
+    own_stages,
+    read_lock,
+    runs_folder,
+)
+from motiontransfer.pipeline.git import git
+from motiontransfer.pipeline.runs import dvc_repro, log_of, stages_that_run
+from motiontransfer.project.entries import (
+    CHECKS_FOLDER,
+    delete,
+    files_without_entry,
+    going_with,
+    load_pairs,
+    load_transfers,
+    load_videos,
+    users_of_file,
+    without,
+)
+
+_CHECK = "check_params"  # reads films.yaml, and writes what its entries say
+_LISTED = Path("artifacts/videos")  # where it does
+_FOREACH = re.compile(r"\$\{films\.(\w+)\}")
+_MD5 = re.compile(r"^\s*(?:- )?md5: ([0-9a-f]{32}(?:\.dir)?)$", re.MULTILINE)
+_OF_RESULTS = ("transfers", "in_film", "face_cycles")
+_KINDS = {
+    "subjects": ("person", ()),
+    "videos": ("film", ("videos",)),
+    "transfers": ("result", _OF_RESULTS),
+    "guides": ("guide", ("guides",)),
+}
+"""What a name may be of, in the order in which it is looked for, and the sections of its entry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """Everything that goes with a person, a film, a result or a guide; paths from the project."""
+
+    what: str
+    """As `the person eve`."""
+    entries: tuple[tuple[str, str], ...] = ()
+    """(section, name) in films.yaml."""
+    items: tuple[tuple[str, str], ...] = ()
+    """(list, item) in films.yaml."""
+    stages: frozenset[str] = frozenset()
+    """In dvc.lock: of the entries, and all that was computed from their outputs."""
+    needed: frozenset[str] = frozenset()
+    """Stages none of which may run meanwhile: these, and what they read is made by."""
+    films: tuple[Path, ...] = ()
+    """With their .dvc files."""
+    kept: Mapping[Path, str] = field(default_factory=dict)
+    """Films that stay, and why."""
+    paths: tuple[Path, ...] = ()
+    """Outputs of the stages and what lies beside them: logs, checkpoints, pictures, pages."""
+    runs: tuple[Path, ...] = ()
+    """Past runs in DVC's cache."""
+    objects: tuple[Path, ...] = ()
+    """Files of DVC's cache that nothing else uses; lists of folders last."""
+    used: Mapping[str, int] = field(default_factory=dict)
+    """Number of objects that stay, by the branch, tag or experiment that uses them."""
+    outside: Path | None = None
+    """DVC's cache, if it is not in the project: others may use it."""
+    remotes: tuple[str, ...] = ()
+    """Of DVC, where copies may be."""
+
+
+def deletion_of(name: str, *, root: Path = Path()) -> Deletion:
+    """List what goes with a name, or with one of a section as `videos.eve`.
+
+    A name is a person's first, then a film's, a result's, a guide's; then of what an entry left
+    that is no longer there.
+
+    Raises:
+        ParamsError: nothing has this name.
+        MotionTransferError: a stage runs that makes what would go, or what that is made of.
+    """
+    what, chosen, subjects, leftover = _chosen(name, root)
+    entries, items = going_with(chosen, subjects, root=root)
+    films, kept = _films(entries, leftover, root)
+    gone = {*entries, *items}
+    with errors_of_dvc("delete"), opened(root) as repo:
+        locked, sections = read_lock(root), _sections(root)
+        present = {name_of(stage): stage for stage in own_stages(repo)}
+        own = {
+            stage
+            for stage in {*locked, *present}
+            for group, _, key in [stage.partition("@")]
+            if (sections.get(group, ""), key) in gone or (key == leftover and stage not in present)
+        }
+        if not (gone or own or films):
+            raise ParamsError(f"{name}: no person, film, result or guide has this name")
+        after = downstream(repo, [present[stage] for stage in own & present.keys()])
+        stages = {*own, *map(name_of, after)}
+        needed = stages | {name_of(stage) for stage in in_order(repo, after)}
+        _refuse_running(needed)
+        outs = {
+            Path(out["path"]) for each in stages for out in locked.get(each, {}).get("outs", [])
+        }
+        outs |= {Path(repo.root_dir) / out.fs_path for stage in after for out in stage.outs}
+        outs = {_inside(repo, out) for out in outs}
+        videos = {key for section, key in gone if section == "videos"}
+        objects, runs = _cached(repo, stages, outs, films, videos)
+        mine, used = _unused(repo, objects, outs, films, videos, root)
+        cache = Path(repo.cache.local.path)
+        remotes = tuple(f"{key} ({each['url']})" for key, each in repo.config["remote"].items())
+        in_project = cache.resolve().is_relative_to(Path(repo.root_dir).resolve())
+        return Deletion(
+            what=what,
+            entries=entries,
+            items=items,
+            stages=frozenset(stages & locked.keys()),
+            needed=frozenset(needed),
+            films=films,
+            kept=kept,
+            paths=_outermost({*_present(outs, root), *_beside(gone, stages, videos, root)}),
+            runs=tuple(runs),
+            objects=tuple(remote.cached(repo, oid) for oid in sorted(mine, key=_lists_last)),
+            used=used,
+            outside=None if in_project else cache,
+            remotes=remotes,
+        )
+
+
+def delete_all(deletion: Deletion, *, with_cache: bool = True, root: Path = Path()) -> None:
+    """Delete what is listed; `check_params` runs then, so that nothing else has to.
+
+    Args:
+        with_cache: whether what is in DVC's cache goes, too.
+
+    Raises:
+        ParamsError: films.yaml has changed since, or cannot be edited.
+        MotionTransferError: a stage runs that makes what would go, or DVC's lock is held.
+    """
+    with params_lock(root):
+        with errors_of_dvc("delete"), opened(root, wait=True) as repo, lock_repo(repo):
+            _refuse_running(deletion.needed)
+            for file in (*deletion.objects, *deletion.runs) if with_cache else ():
+                if file.exists():
+                    file.chmod(0o600)  # DVC protects them, on Windows also from this
+                    file.unlink()
+        delete(root, deletion.paths)
+        names = {*deletion.stages, _CHECK}
+        if names & read_lock(root).keys():
+            with opened(root, wait=True) as repo, lock_repo(repo):
+                forget_stages(root, names)
+        for film in deletion.films:
+            _delete_film(root / film, root)
+        write_text(root / FILMS_FILE, without(deletion.entries, deletion.items, root=root))
+    if _CHECK in _groups(root):
+        subprocess.run(dvc_repro(_CHECK), cwd=root, capture_output=True, check=False)
+
+
+def size_of(paths: Iterable[Path]) -> int:
+    """Bytes of files and of folders with all that is in them."""
+    files = (file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
+    return sum(file.lstat().st_size for file in files if file.is_file() or file.is_symlink())
+
+
+def _chosen(name: str, root: Path) -> tuple[str, set[tuple[str, str]], list[str], str]:
+    """What a name is of, its entries, persons who go, and the name where it has no entry."""
+    videos = load_videos(root)
+    known: Mapping[str, Collection[str]] = {
+        "subjects": load_section(list[str], "subjects", path=root / FILMS_FILE),
+        "videos": videos,
+        "transfers": load_transfers(root),
+        "guides": load_pairs("guides", root),
+    }
+    asked, _, key = name.rpartition(".")
+    for section, (what, sections) in _KINDS.items():
+        if asked in ("", section) and key in known[section]:
+            if section == "subjects":
+                own = {("videos", video) for video, each in videos.items() if each.subject == key}
+                return f"the {what} {key}", own, [key], ""
+            return f"the {what} {key}", {(each, key) for each in sections}, [], ""
+    return f"what is left of {name}", set(), [], name
+
+
+def _films(
+    entries: Collection[tuple[str, str]], leftover: str, root: Path
+) -> tuple[tuple[Path, ...], dict[Path, str]]:
+    """Films and ground truths that go with entries, and those that stay, and why."""
+    videos, transfers = load_videos(root), load_transfers(root)
+    of_entries = [videos[key].path for section, key in entries if section == "videos"]
+    of_entries += [
+        truth for section, key in entries if section == "transfers"
+        if (truth := transfers[key].truth_path)
+    ]  # fmt: skip
+    kept: dict[Path, str] = {}
+    for path in dict.fromkeys(of_entries):
+        if users := users_of_file(path, entries, root=root):
+            kept[path] = f"{', '.join(users)} uses it"
+        elif path.parts[:2] != layout.VIDEOS_FOLDER.parts and not _pointer(root / path).exists():
+            kept[path] = f"it is not of those in {layout.VIDEOS_FOLDER}"
+    lone = [path for key, path in files_without_entry(root).items() if key == leftover]
+    return tuple(path for path in dict.fromkeys([*of_entries, *lone]) if path not in kept), kept
+
+
+def _pointer(film: Path) -> Path:
+    return film.with_name(f"{film.name}.dvc")
+
+
+def _sections(root: Path) -> dict[str, str]:
+    """Section of films.yaml for whose entries a group of stages is."""
+    return {
+        group: found[1]
+        for group, stage in _groups(root).items()
+        if (found := _FOREACH.fullmatch(str(stage.get("foreach", ""))))
+    }
+
+
+def _groups(root: Path) -> dict[str, dict]:
+    stages = read_sections(root / "dvc.yaml").get("stages")
+    return stages if isinstance(stages, dict) else {}
+
+
+def _refuse_running(stages: Collection[str]) -> None:
+    running = {name: pid for name, pid in stages_that_run().items() if name in stages}
+    if running:
+        told = ", ".join(f"{name} (process {pid})" for name, pid in sorted(running.items()))
+        raise MotionTransferError(
+            f"{told} runs, which makes what would go, or what that is made of; stop it first, or "
+            "wait; nothing was deleted"
+        )
+
+
+def _inside(repo: Repo, path: Path) -> Path:
+    """Path from the project's root."""
+    root = Path(repo.root_dir)
+    return path.relative_to(root) if path.is_absolute() else path
+
+
+def _present(paths: Iterable[Path], root: Path) -> Iterator[Path]:
+    return (path for path in paths if (root / path).exists() or (root / path).is_symlink())
+
+
+def _outermost(paths: Collection[Path]) -> tuple[Path, ...]:
+    return tuple(sorted(path for path in paths if not {*path.parents} & {*paths}))
+
+
+def _beside(
+    gone: Collection[tuple[str, str]], stages: Collection[str], videos: Collection[str], root: Path
+) -> Iterator[Path]:
+    """What is no output and yet of these entries."""
+    folders = {"transfers": layout.results_folder, "guides": layout.guide_folder}
+    yield from _present([folders[each](key) for each, key in gone if each in folders], root)
+    names = {key for _, key in gone}
+    groups = {name: {stage.partition("@")[0] for stage in stages} for name in names}
+    for name in names:
+        yield from _present([layout.times_file("", name).parent], root)
+        checkpoints = [layout.CHECKPOINTS_FOLDER / group / name for group in groups[name]]
+        drawn = [
+            layout.INSPECTION_FOLDER / f"{name}{end}" for end in (".mp4", ".png", "_poses.png")
+        ]
+        checks = [CHECKS_FOLDER / f"{name}.png"]
+        yield from _present([*checkpoints, *drawn, *checks], root)
+        is_of = re.compile(rf"(^|_){re.escape(name)}(_|$)")
+        pages = sorted((root / layout.COMPARISONS_FOLDER).glob("*.html"))
+        yield from (page.relative_to(root) for page in pages if is_of.search(page.stem))
+    yield from _present([_LISTED / video for video in videos], root)
+    yield from _present([log_of(stage) for stage in stages], root)
+
+
+def _cached(
+    repo: Repo,
+    stages: Collection[str],
+    outs: Collection[Path],
+    films: Iterable[Path],
+    videos: Collection[str],
+) -> tuple[set[str], list[Path]]:
+    """Objects of these outputs and films, now and in past runs, and these runs."""
+    root = Path(repo.root_dir)
+    locked, paths = read_lock(root), {path.as_posix() for path in outs}
+    oids = {
+        str(out.get("md5", "")) for each in stages for out in locked.get(each, {}).get("outs", [])
+    }
+    for film in films:
+        pointer = _pointer(root / film)
+        oids |= {*_MD5.findall(pointer.read_text(encoding="utf-8"))} if pointer.exists() else set()
+    lists = {str(out["md5"]) for out in locked.get(_CHECK, {}).get("outs", []) if _is_list(out)}
+    runs = []
+    for run in sorted(path for path in runs_folder(repo).glob("*/*/*") if path.is_file()):
+        if not any(
+            path in run.read_text(encoding="utf-8") for path in (*paths, _LISTED.as_posix())
+        ):
+            continue  # which is quicker seen than read as YAML
+        written = read_sections(run).get("outs")
+        past = (
+            [out for out in written if isinstance(out, dict)] if isinstance(written, list) else []
+        )
+        if any(out.get("path") in paths for out in past):
+            runs.append(run)
+            oids |= {str(out.get("md5", "")) for out in past}
+        here = {str(out["md5"]) for out in past if _is_list(out)}
+        if any(_members(repo, oid, videos)[0] for oid in here):
+            runs.append(run)
+            lists |= here
+    objects = {member for oid in oids - {""} for member in remote.objects_of(repo, oid)}
+    for oid in lists:
+        told, _ = _members(repo, oid, videos)
+        objects |= {oid, *told} if told else set()
+    return objects, runs
+
+
+def _is_list(out: Mapping[str, object]) -> bool:
+    return Path(str(out.get("path"))) == _LISTED and "md5" in out
+
+
+def _members(repo: Repo, oid: str, videos: Collection[str]) -> tuple[set[str], set[str]]:
+    """Objects in what `check_params` writes: of these videos, and of others."""
+    path, told, others = remote.cached(repo, oid), set[str](), set[str]()
+    for member in json.loads(path.read_bytes()) if oid and remote.is_whole(path, oid) else ():
+        (told if member["relpath"].partition("/")[0] in videos else others).add(member["md5"])
+    return told, others
+
+
+def _unused(
+    repo: Repo,
+    objects: Collection[str],
+    outs: Collection[Path],
+    films: Collection[Path],
+    videos: Collection[str],
+    root: Path,
+) -> tuple[set[str], dict[str, int]]:
+    """Those of these objects that are here and that nothing else uses; and who uses how many."""
+    going = {*outs, *films}
+    used: set[str] = set()
+    for out in repo.index.outs:
+        path = _inside(repo, Path(out.fs_path))
+        if path == _LISTED:
+            used |= _members(repo, oid_of(out), videos)[1]
+        elif out.use_cache and path not in going and oid_of(out):
+            used |= {*remote.objects_of(repo, oid_of(out))}
+    here = {oid for oid in objects if oid not in used and remote.cached(repo, oid).exists()}
+    users: dict[str, int] = {}
+    for name, named in _named_by_refs(root).items():
+        members = {each for oid in named for each in remote.objects_of(repo, oid)}
+        if shared := here & members:
+            users[name] = len(shared)
+        used |= members
+    return here - used, users
+
+
+def _named_by_refs(root: Path) -> dict[str, set[str]]:
+    """Hashes in the dvc.lock and *.dvc files of other branches, of tags and of experiments."""
+    current = git(root, "symbolic-ref", "--quiet", "HEAD").strip()
+    listed = git(
+        root, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags", "refs/exps"
+    )
+    found: dict[str, set[str]] = {}
+    blobs: dict[str, set[str]] = {}
+    for ref in listed.splitlines():
+        if ref == current or ref.startswith("refs/exps/exec/"):
+            continue
+        kind, _, name = ref.removeprefix("refs/").partition("/")
+        told = {"heads": "branch", "tags": "tag"}.get(kind) or "experiment"
+        name = name.rpartition("/")[2] if told == "experiment" else name
+        oids = found.setdefault(f"{told} {name}", set())
+        for line in git(root, "ls-tree", "-r", "-z", "--full-tree", ref).split("\0")[:-1]:
+            about, _, path = line.partition("\t")
+            if Path(path).name == str(LOCK) or path.endswith(".dvc"):
+                blob = about.split()[2]
+                if blob not in blobs:
+                    blobs[blob] = {*_MD5.findall(git(root, "cat-file", "blob", blob))}
+                oids |= blobs[blob]
+    return found
+
+
+def _lists_last(oid: str) -> tuple[bool, str]:
+    return oid.endswith(".dir"), oid
+
+
+def _delete_film(film: Path, root: Path) -> None:
+    """Delete a film, and its .dvc file last."""
+    if film.is_dir() and not film.is_symlink():
+        shutil.rmtree(film)
+    else:
+        film.unlink(missing_ok=True)
+    if _pointer(film).exists():
+        with errors_of_dvc("dvc remove"), opened(root, wait=True) as repo:
+            repo.remove(str(_pointer(film)))

@@ -1,0 +1,70 @@
+"""Finished results of a project, found again: whose, of which dance, when, how large."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from motiontransfer.core import layout
+from motiontransfer.project.entries import load_transfers, load_videos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A transfer whose video is there; paths from the project."""
+
+    name: str
+    target: str
+    """The person in it; empty where films.yaml no longer has the transfer."""
+    source: str
+    """The video of the dance; empty likewise."""
+    video: Path
+    dance: Path | None
+    """Film of the dance, where it is there."""
+    comparison: Path | None
+    report: Path | None
+    others: tuple[Path, ...]
+    """The person over other backgrounds, or over none."""
+    made: float
+    """When, as a Unix time."""
+    num_bytes: int
+    """Of the video."""
+    size: tuple[int, int] | None
+    """(height, width) in pixels, where `encode` told."""
+
+
+def finished_results(root: Path = Path()) -> list[Result]:
+    """All results whose video is there, the newest first; also of transfers that were removed."""
+    transfers, videos = load_transfers(root), load_videos(root)
+    found = []
+    for file in (root / layout.RESULTS_FOLDER).glob(f"*/{layout.TRANSFER_FILE}"):
+        name, state = file.parent.name, file.stat()
+        folder, entry = layout.results_folder(name), transfers.get(name)
+        dance = videos[entry.source].path if entry and entry.source in videos else None
+        others = sorted((root / layout.backgrounds_folder(name)).glob("*.*"))
+        found.append(
+            Result(
+                name=name,
+                target=entry.target if entry else "",
+                source=entry.source if entry else "",
+                video=folder / layout.TRANSFER_FILE,
+                dance=_if_there(dance, root),
+                comparison=_if_there(folder / layout.COMPARISON_FILE, root),
+                report=_if_there(folder / "report.html", root),
+                others=tuple(layout.backgrounds_folder(name) / each.name for each in others),
+                made=state.st_mtime,
+                num_bytes=state.st_size,
+                size=_size(root / layout.counts_file("encode", name)),
+            )
+        )
+    return sorted(found, key=lambda each: (-each.made, each.name))
+
+
+def _if_there(path: Path | None, root: Path) -> Path | None:
+    return path if path is not None and (root / path).is_file() else None
+
+
+def _size(counts: Path) -> tuple[int, int] | None:
+    if not counts.is_file():
+        return None
+    content = json.loads(counts.read_text(encoding="utf-8"))
+    return content["height"], content["width"]

@@ -1,0 +1,297 @@
+import io
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+from motiontransfer.core.errors import MotionTransferError, ParamsError
+from motiontransfer.project import deletion
+from motiontransfer.project.deletion import delete_all, deletion_of
+from tests.command import run_command
+from tests.project.small_project import files, small_project
+from tests.project_files import films_text, read_films
+
+FILMS = """\
+videos:
+  eve_1: {path: data/videos/eve_1.mp4, subject: eve}
+  eve_2: {path: data/videos/eve_2.mp4, subject: eve}
+  ada_1: {path: data/videos/ada_1.mp4, subject: ada}
+  waltz: {path: data/videos/waltz.mp4, subject: ben}
+subjects: [eve, ada, ben]
+targets: [eve, ada]
+trained: [eve, ada]
+guides: {}
+scenes: {}
+in_film: {}
+face_cycles: {}
+detectors: []
+transfers:
+  eve_as_ben: {source: waltz, source_subject: ben, target: eve, truth: none}
+  ada_as_ben: {source: waltz, source_subject: ben, target: ada, truth: none}
+"""
+PIPELINE = """\
+vars: [films.yaml]
+stages:
+  check_params:
+    cmd: sh check.sh
+    deps: [films.yaml]
+    outs: [artifacts/videos]
+  decode:
+    foreach: ${films.videos}
+    do:
+      cmd: mkdir -p artifacts/frames/${item.subject}/${key} && cp ${item.path} artifacts/frames/${item.subject}/${key}/film
+      deps: ["${item.path}", "artifacts/videos/${key}/decode.json"]
+      outs: ["artifacts/frames/${item.subject}/${key}"]
+  train_gan:
+    foreach: ${films.trained}
+    do:
+      cmd: cat artifacts/frames/${item}/*/film > artifacts/models/${item}.weights
+      deps: ["artifacts/frames/${item}"]
+      outs: ["artifacts/models/${item}.weights"]
+  encode:
+    foreach: ${films.transfers}
+    do:
+      cmd: mkdir -p results/${key} && cat artifacts/models/${item.target}.weights artifacts/frames/${item.source_subject}/*/film > results/${key}/transfer.mp4
+      deps: ["artifacts/models/${item.target}.weights", "artifacts/frames/${item.source_subject}/${item.source}"]
+      outs: ["results/${key}/transfer.mp4"]
+"""  # noqa: E501 - a command is one line
+CHECK = """\
+sed -n 's/^    \\(.*\\): {path.*/\\1/p' films.yaml | while read -r name; do
+    mkdir -p artifacts/videos/$name && echo $name > artifacts/videos/$name/decode.json
+done
+mkdir -p artifacts/models
+"""
+GIT = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A project with a result of each of two people, in git; READ ONLY."""
+    files = {
+        "films.yaml": films_text(FILMS),
+        "params.yaml": "a: {}\n",
+        "dvc.yaml": PIPELINE,
+        "check.sh": CHECK,
+        ".gitignore": "/data/videos/*.mp4\n/artifacts\n/results\n",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        root = small_project(tmp_path_factory.mktemp("finished") / "project", files, patch)
+        patch.chdir(root)
+        for name in ("eve_1", "eve_2", "ada_1", "waltz"):
+            path = Path(f"data/videos/{name}.mp4")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"frames of {name}\n")
+        with Repo() as repo:
+            repo.add([str(path) for path in sorted(Path("data/videos").glob("*.mp4"))])
+        with Repo() as repo:
+            repo.reproduce()
+        commit("done")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def project(finished, tmp_path, monkeypatch) -> Path:
+    for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    shutil.copytree(finished, tmp_path / "project", symlinks=True)
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def commit(message):
+    subprocess.run([*GIT, "add", "--all"], check=True)
+    subprocess.run([*GIT, "commit", "--quiet", "--message", message], check=True)
+
+
+def naming(name):
+    """Files that have a word in their path or content, beside git's history and DVC's own state."""
+    found = (path for path in Path().rglob("*") if path.is_file())
+    own = (path for path in found if path.parts[0] != ".git" and path.parts[1:2] != ("tmp",))
+    return sorted(path for path in own if name in str(path) or name.encode() in path.read_bytes())
+
+
+def would_run():
+    with Repo() as repo:
+        return [stage.addressing for stage in repo.reproduce(dry=True)]
+
+
+def test_a_person_goes_with_all_that_was_made_of_them_and_nothing_else_runs(project):
+    Path("artifacts/inspection").mkdir()
+    for beside in ("eve_1.mp4", "eve_as_ben_poses.png", "ada_1.mp4"):
+        (Path("artifacts/inspection") / beside).write_text("eve")
+    Path("artifacts/comparisons").mkdir()
+    Path("artifacts/comparisons/eve_as_ben_ada_as_ben.html").touch()
+    Path("artifacts/inspection/ada_1.mp4").write_text("ada")
+    others = {path: path.read_bytes() for path in naming("ada")}
+    assert len(naming("eve")) > 20
+    delete_all(deletion_of("eve"))
+    assert naming("eve") == []
+    assert would_run() == []
+    assert read_films()["subjects"] == ["ada", "ben"]
+    assert [*read_films()["transfers"]] == ["ada_as_ben"]
+    changed = ("films.yaml", "dvc.lock", "data/videos/.gitignore")
+    kept = {path: text for path, text in others.items() if "eve" not in f"{path}{text}"}
+    assert kept.keys() >= {Path("results/ada_as_ben/transfer.mp4"), Path("data/videos/ada_1.mp4")}
+    assert all(path.read_bytes() == text for path, text in kept.items() if str(path) not in changed)
+    shutil.rmtree("results")
+    shutil.rmtree("artifacts")
+    with Repo() as repo:  # the cache has all that is left
+        repo.checkout()
+    assert Path("results/ada_as_ben/transfer.mp4").exists()
+
+
+def test_a_past_run_with_other_params_goes_too(project):
+    Path("data/videos/eve_2.mp4").write_text("other frames of eve\n")
+    with Repo() as repo:
+        repo.add(["data/videos/eve_2.mp4"])
+        repo.reproduce()
+    delete_all(deletion_of("eve"))
+    cached = [*Path(".dvc/cache").rglob("*")]
+    assert not [path for path in naming("eve") if path in cached and path.parts[2] == "runs"]
+    contents = [path.read_bytes() for path in cached if path.is_file()]
+    assert not [text for text in contents if b"frames of eve_1" in text]
+
+
+@pytest.mark.parametrize(
+    ("ref", "told"),
+    [
+        ("refs/heads/old", "branch old"),
+        ("refs/tags/v1", "tag v1"),
+        ("refs/exps/aa/bb/no_face", "experiment no_face"),
+    ],
+)
+def test_what_a_branch_tag_or_experiment_uses_stays_in_the_cache(project, ref, told, capsys):
+    subprocess.run(["git", "update-ref", ref, "HEAD"], check=True)
+    before = {path for path in Path(".dvc/cache/files").rglob("*") if path.is_file()}
+    listed = deletion_of("eve")
+    assert [*listed.used] == [told]
+    assert listed.used[told] > 5
+    delete_all(listed)
+    gone = before - {*Path(".dvc/cache/files").rglob("*")}
+    assert not gone
+    subprocess.run(["git", "checkout", "--quiet", "--force", ref], check=True)
+    with Repo() as repo:
+        repo.checkout()
+    assert Path("results/eve_as_ben/transfer.mp4").exists()
+    assert Path("data/videos/eve_1.mp4").exists()
+
+
+@pytest.mark.parametrize("step", ["delete", "forget_stages", "_delete_film", "without"])
+def test_a_second_call_finishes_what_was_interrupted(project, step, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deletion, step, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            delete_all(deletion_of("eve"))
+    delete_all(deletion_of("eve"))
+    assert naming("eve") == []
+    assert would_run() == []
+
+
+def test_a_folder_in_the_cache_goes_before_the_list_of_what_is_in_it(project, monkeypatch):
+    unlink, allowed = Path.unlink, iter(range(4))
+
+    def interrupted(path, **how):
+        if "cache/files" in path.as_posix() and next(allowed, None) is None:
+            raise KeyboardInterrupt
+        unlink(path, **how)
+
+    listed = deletion_of("eve")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            delete_all(listed)
+    assert sum(path.exists() for path in listed.objects) == len(listed.objects) - 4
+    delete_all(deletion_of("eve"))
+    assert naming("eve") == []
+    assert not any(path.exists() for path in listed.objects)
+
+
+@pytest.mark.parametrize("runs", ["train_gan@eve", "decode@waltz"])
+def test_what_runs_for_it_is_refused(project, runs, monkeypatch):
+    before = files()
+    monkeypatch.setattr(deletion, "stages_that_run", lambda: {runs: 7, "train_gan@ada": 8})
+    with pytest.raises(MotionTransferError, match=rf"^{runs} \(process 7\) runs, which makes"):
+        deletion_of("eve")
+    assert files() == before
+
+
+def test_of_one_film_goes_what_was_made_of_it_and_the_person_stays(project):
+    delete_all(deletion_of("eve_1"))
+    assert [*read_films()["videos"]] == ["eve_2", "ada_1", "waltz"]
+    assert "eve_as_ben" in read_films()["transfers"]
+    assert Path("artifacts/frames/eve/eve_2/film").exists()
+    assert not Path("artifacts/models/eve.weights").exists()
+    assert naming("eve_1") == []
+    with Repo() as repo:
+        assert repo.status().keys() == {"train_gan@eve", "encode@eve_as_ben"}
+
+
+def test_of_a_result_goes_nothing_else_and_what_was_left_by_remove_video_has_its_name(project):
+    films = sorted(Path("data/videos").iterdir())
+    delete_all(deletion_of("eve_as_ben"))
+    assert naming("eve_as_ben") == []
+    assert would_run() == []
+    assert sorted(Path("data/videos").iterdir()) == films
+    assert Path("artifacts/models/eve.weights").exists()
+    text = Path("films.yaml").read_text()
+    Path("films.yaml").write_text(text.replace("    ada_as_ben: {source", "    ada_again: {source"))
+    delete_all(deletion_of("ada_as_ben"))
+    assert naming("ada_as_ben") == []
+
+
+def test_a_film_of_another_entry_and_one_elsewhere_stay(project):
+    text = Path("films.yaml").read_text()
+    text = text.replace("data/videos/eve_1.mp4", "demo/eve_1.mp4")
+    text = text.replace("data/videos/ada_1.mp4", "data/videos/eve_2.mp4")
+    Path("films.yaml").write_text(text)
+    Path("demo").mkdir()
+    Path("demo/eve_1.mp4").touch()
+    listed = deletion_of("eve")
+    assert listed.films == ()
+    assert [*listed.kept] == [Path("demo/eve_1.mp4"), Path("data/videos/eve_2.mp4")]
+    assert listed.kept[Path("data/videos/eve_2.mp4")] == "videos.ada_1 uses it"
+    delete_all(listed)
+    assert all(path.exists() for path in listed.kept)
+
+
+def test_nothing_of_an_unknown_name(project):
+    for name in ("nobody", "videos.ada", "transfers.eve"):
+        with pytest.raises(ParamsError, match=f"{name}: no person, film, result or guide"):
+            deletion_of(name)
+
+
+def test_the_command_lists_asks_and_says_what_stays(project, monkeypatch, capsys):
+    before = files()
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert not run_command(monkeypatch, "delete", "eve", "--dry")
+    told = capsys.readouterr().out
+    assert told.startswith("goes: the person eve\nfrom films.yaml: videos.eve_1, videos.eve_2, ")
+    assert "film: data/videos/eve_1.mp4, 0.0 MB\n" in told
+    assert "  results/eve_as_ben\n" in told
+    assert "stays, beyond this command: git's history, copies of teammates, " in told
+    assert run_command(monkeypatch, "delete", "eve") == 1
+    assert capsys.readouterr().out.startswith(f"{told}go on? [y/N]: ")
+    assert files() == before
+    assert not run_command(monkeypatch, "delete", "eve", "--yes")
+    assert "deleted the person eve, 0.0 MB" in capsys.readouterr().out
+    assert naming("eve") == []
+
+
+@pytest.mark.parametrize("options", [(), ("--cache",)])
+def test_a_cache_elsewhere_is_touched_only_if_that_is_said(project, options, monkeypatch, capsys):
+    shutil.move(".dvc/cache", project.parent / "cache")
+    with Path(".dvc/config").open("a") as config:
+        config.write(f"[cache]\n    dir = {project.parent / 'cache'}\n")
+    objects = {path for path in (project.parent / "cache/files").rglob("*") if path.is_file()}
+    assert not run_command(monkeypatch, "delete", "eve", "--yes", *options)
+    told = capsys.readouterr().out
+    assert f"in DVC's cache at {project.parent / 'cache'}" in told
+    left = {path for path in objects if path.exists()}
+    assert (left == objects) == (not options)
+    assert ("is as it was" in told) == (not options)
+    assert naming("eve") == []
