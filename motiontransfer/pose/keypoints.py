@@ -34,6 +34,8 @@ _AnyJoints = TypeVar("_AnyJoints", bound="_Joints")
 
 SCHEMA_VERSION = 2
 _METADATA_KEY = "motiontransfer.keypoints"
+_OF_JOINTS = {"filled": "bool", "completed": "bool", "depth": "float32"}
+"""Optional columns of one subject's keypoints, one for each group of joints, and their type."""
 
 
 def resize_points(
@@ -102,9 +104,13 @@ class Keypoints(_Joints):
     """Runs of frames, first and end, far darker or brighter than the clip: no target's likeness."""
     completed: Bool[np.ndarray, "rows joints"] | None = None
     """Joints beyond the picture, placed by `pose.completion`: nobody saw them."""
+    depth: Float32[np.ndarray, "rows joints"] | None = None
+    """How far behind the middle of the hips, in heights of the body, as its fit has them."""
 
     def __post_init__(self) -> None:
         _Joints.__post_init__(self)
+        if self.depth is not None and not np.isfinite(self.depth).all():
+            raise KeypointsError("expected finite numbers in depth")
         for marks, name in ((self.filled, "filled in"), (self.completed, "completed")):
             if marks is not None and (marks & (self.score == 0)).any():
                 raise KeypointsError(
@@ -129,6 +135,7 @@ class Keypoints(_Joints):
             filled=None if self.filled is None else self.filled[frames],
             unusual=(),
             completed=None if self.completed is None else self.completed[frames],
+            depth=None if self.depth is None else self.depth[frames],
         )
 
     def without(self, removed: Bool[np.ndarray, "#frames joints"]) -> "Keypoints":
@@ -260,7 +267,7 @@ def write_keypoints(path: Path, keypoints: Keypoints) -> None:
     """Write one subject's keypoints as Parquet: a row for every frame, person 0 in each."""
     frame_index = np.arange(keypoints.num_frames, dtype=np.int32)
     person, unusual = np.zeros_like(frame_index), keypoints.unusual
-    marks = {"filled": keypoints.filled, "completed": keypoints.completed}
+    marks = {name: getattr(keypoints, name) for name in _OF_JOINTS}
     _write(path, keypoints, frame_index, person, marks=marks, unusual=unusual)
 
 
@@ -302,7 +309,7 @@ def read_detections(path: Path) -> Detections:
     with _named(path):
         values = _read(path)
         del values["unusual"]
-        if any(values.pop(mark) is not None for mark in ("filled", "completed")):
+        if any([values.pop(name) is not None for name in _OF_JOINTS]):
             raise KeypointsError(
                 "holds positions that were filled in; expected detections, as they are in "
                 "artifacts/detections"
@@ -325,7 +332,7 @@ def _write(
     person: Int32[np.ndarray, " rows"],
     *,
     unusual: tuple[tuple[int, int], ...] = (),
-    marks: Mapping[str, Bool[np.ndarray, "rows joints"] | None] = MappingProxyType({}),
+    marks: Mapping[str, Shaped[np.ndarray, "rows joints"] | None] = MappingProxyType({}),
 ) -> None:
     skeleton, rate = joints.skeleton, joints.frame_rate
     seconds = [float(index / rate) for index in frame_index.tolist()]
@@ -391,10 +398,10 @@ def _values(
         column(group, "float32", 3 * len(names)).reshape(-1, len(names), 3)
         for group, names in groups
     ]
-    marks: dict[str, np.ndarray | None] = {"filled": None, "completed": None}
-    for mark in marks:
+    marks: dict[str, np.ndarray | None] = dict.fromkeys(_OF_JOINTS)
+    for mark, kind in _OF_JOINTS.items():
         if any(f"{group}_{mark}" in columns for group, _ in groups):
-            of_groups = [column(f"{group}_{mark}", "bool", len(names)) for group, names in groups]
+            of_groups = [column(f"{group}_{mark}", kind, len(names)) for group, names in groups]
             marks[mark] = np.concatenate(of_groups, axis=1)
     height, width = description["image_size"]
     return {

@@ -162,12 +162,13 @@ def _facing(
         is_there = is_behind.reshape(-1, *[1] * (values.ndim - 1))
         return np.where(is_there, values[:, others], values)
 
-    filled, completed = turned.filled, turned.completed
+    filled, completed, depth = turned.filled, turned.completed, turned.depth
     poses = replace(
         turned,
         points=exchanged(turned.points),
         score=exchanged(turned.score),
         filled=None if filled is None else exchanged(filled),
         completed=None if completed is None else exchanged(completed),
+        depth=None if depth is None else exchanged(depth) * np.where(is_behind, -1, 1)[:, None].astype(np.float32),
     )
     return FacingCamera(poses=poses, is_exchanged=is_behind, is_head_turned=is_turned)
