@@ -161,7 +161,7 @@ def main() -> None:
     half = max(1, (os.cpu_count() or 1) // 2)  # of the cores; the other half detects
     for command, engine, mode, threads in (
         (player, "openvino", "none", 0),
-        (camera, "openvino_bf16", "limbs", half),
+        (camera, "openvino_bf16", "body", half),
     ):
         command.add_argument("--engine", choices=get_args(Engine), default=engine)
         command.add_argument(

@@ -309,7 +309,8 @@ def read_detections(path: Path) -> Detections:
     with _named(path):
         values = _read(path)
         del values["unusual"]
-        if any([values.pop(name) is not None for name in _OF_JOINTS]):
+        marks = [values.pop(name) for name in _OF_JOINTS]
+        if any(mark is not None for mark in marks):
             raise KeypointsError(
                 "holds positions that were filled in; expected detections, as they are in "
                 "artifacts/detections"

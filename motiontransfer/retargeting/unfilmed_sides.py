@@ -169,6 +169,8 @@ def _facing(
         score=exchanged(turned.score),
         filled=None if filled is None else exchanged(filled),
         completed=None if completed is None else exchanged(completed),
-        depth=None if depth is None else exchanged(depth) * np.where(is_behind, -1, 1)[:, None].astype(np.float32),
+        depth=None
+        if depth is None
+        else exchanged(depth) * np.where(is_behind, -1, 1)[:, None].astype(np.float32),
     )
     return FacingCamera(poses=poses, is_exchanged=is_behind, is_head_turned=is_turned)

@@ -249,15 +249,15 @@ def test_poses_that_cannot_be_played_are_one_line(tmp_path, monkeypatch, capsys,
 def test_the_program_normalizes_the_poses_of_another_person(exported, tmp_path):
     source = dance(12, size=(90, 50))
     write_keypoints(tmp_path / "source.parquet", source)
-    play = ("play", "source.parquet", "limbs", "--normalization=limbs")
+    play = ("play", "source.parquet", "body", "--normalization=body")
     run_without_pytorch(exported, *play, cwd=tmp_path)
     of = {"source": statistics_of(source)}
     of["target"] = read_statistics(exported / "artifacts/statistics/ada.json")
-    poses = normalize_poses(source, mode="limbs", centering="median", **of)
+    poses = normalize_poses(source, mode="body", centering="median", **of)
     write_keypoints(tmp_path / "poses.parquet", poses)
     run_without_pytorch(exported, "play", "poses.parquet", "none", cwd=tmp_path)
     names = [f"{index:06}.png" for index in range(12)]
-    assert names == sorted(path.name for path in (tmp_path / "limbs").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "body").iterdir())
     for name in names:
         assert (tmp_path / "limbs" / name).read_bytes() == (tmp_path / "none" / name).read_bytes()
 

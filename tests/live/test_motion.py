@@ -38,7 +38,7 @@ def test_at_rest_the_pose_is_that_of_the_clip_normalized_offline():
     followed = motion(target=target)
     live = follow(followed, source)[-1]
     of = {"source": statistics_of(source), "target": statistics_of(target)}
-    offline = normalize_poses(source, mode="limbs", centering="median", **of)
+    offline = normalize_poses(source, mode="body", centering="median", **of)
     np.testing.assert_allclose(live.points[-1], offline.points[-1], atol=0.05)
 
 
