@@ -109,8 +109,11 @@ class Keypoints(_Joints):
 
     def __post_init__(self) -> None:
         _Joints.__post_init__(self)
-        if self.depth is not None and not np.isfinite(self.depth).all():
-            raise KeypointsError("expected finite numbers in depth")
+        depth = self.score if self.depth is None else self.depth
+        if depth.shape != self.score.shape or not np.isfinite(depth).all():
+            raise KeypointsError(
+                f"expected depth {self.score.shape}, finite numbers, got {depth.shape}"
+            )
         for marks, name in ((self.filled, "filled in"), (self.completed, "completed")):
             if marks is not None and (marks & (self.score == 0)).any():
                 raise KeypointsError(

@@ -63,19 +63,22 @@ def test_what_is_written_is_what_is_read(tmp_path_factory, arrays):
 
 
 def test_a_table_has_one_row_a_frame_and_one_column_a_group(tmp_path):
-    filled = np.zeros((3, 3), bool)
-    filled[1, [0, 2]] = True
+    filled, depth = np.zeros((3, 3), bool), np.zeros((3, 3), np.float32)
+    filled[1, [0, 2]], depth[2, 1] = True, -0.25
     for path in (tmp_path / "one.parquet", tmp_path / "two.parquet"):
-        module.write_keypoints(path, example(filled=filled))
+        module.write_keypoints(path, example(filled=filled, depth=depth))
     assert path.read_bytes() == (tmp_path / "one.parquet").read_bytes()
     table = pq.read_table(path)
     names = ["frame_index", "pts_seconds", "person", "body", "face", "body_filled", "face_filled"]
+    names += ["body_depth", "face_depth"]
     assert table.column_names == names
     assert table.schema.field("body").type == pa.list_(pa.float32(), 6)
     assert table["body"][1].as_py() == [6, 7, pytest.approx(0.53125), 8, 9, pytest.approx(0.625)]
     assert table["pts_seconds"][2].as_py() == pytest.approx(2 * 1001 / 30000)
     assert table["body_filled"].to_pylist() == [[False, False], [True, False], [False, False]]
     assert table["face_filled"].to_pylist() == [[False], [True], [False]]
+    assert table["body_depth"].to_pylist() == [[0, 0], [0, 0], [0, -0.25]]
+    assert module.read_keypoints(path).part([2]).depth.tolist() == [[0, -0.25, 0]]
 
 
 KEY = "motiontransfer.keypoints"

@@ -60,6 +60,8 @@ def test_who_is_seen_from_behind_faces_the_camera_in_the_same_silhouette():
     dance = replace(dance, filled=np.zeros(dance.score.shape, np.bool_))
     wrist = HOLISTIC.index("left_wrist")
     dance.score[:, wrist], dance.filled[:, wrist] = 0.6, True
+    dance = replace(dance, depth=np.full(dance.score.shape, 0.1, np.float32))
+    dance.depth[:, wrist] = -0.2
     facing = face_camera(dance, FRONT)
     ((start, stop),) = segments(facing.is_exchanged)
     assert (start, stop) == (25, 75)
@@ -71,6 +73,8 @@ def test_who_is_seen_from_behind_faces_the_camera_in_the_same_silhouette():
     ):
         np.testing.assert_array_equal(values[behind][:, BODY], of_dance[behind][:, OTHER][:, BODY])
         np.testing.assert_array_equal(values[front][:, BODY], of_dance[front][:, BODY])
+    depth = facing.poses.depth[:, HOLISTIC.index("right_wrist")]
+    np.testing.assert_array_equal(depth, np.where(behind, np.float32(0.2), np.float32(0.1)))
     counts = facing.counts()
     assert counts["frames_turned_to_camera"] == 50
     assert counts["turns_to_camera"] == 1
