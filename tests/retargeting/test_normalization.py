@@ -237,6 +237,7 @@ def test_a_centering_without_effect_is_refused(mode, centering):
     }
     with pytest.raises(ParamsError, match=r"normalization\.centering: "):
         NormalizationParams(mode=mode, centering=centering, **others).check_conflicts()
+    assert NormalizationParams(mode="limbs", centering="image", **others).mode == "body"
 
 
 @given(*[st.floats(-3, 3)] * 4, st.floats(-50, 50), st.floats(-50, 50))
