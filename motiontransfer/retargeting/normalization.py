@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
-from motiontransfer.body.skeleton import BONES, JOINTS_OF_BONES
+from motiontransfer.body.skeleton import BONES, TREE, bone_vectors, bones_seen
 from motiontransfer.core.errors import ParamsError, StatisticsError
 from motiontransfer.pose.completion import WHOLE
 from motiontransfer.pose.keypoints import IMPORT_FORMATS, Keypoints
-from motiontransfer.pose.skeleton import BODY_JOINTS, BODY_TREE
+from motiontransfer.pose.skeleton import BODY_TREE
 from motiontransfer.pose.time_series import Series, fill_gaps
 from motiontransfer.retargeting.shapes import change_head_shape
 from motiontransfer.retargeting.statistics import (
@@ -270,7 +270,7 @@ def fit_affine(
 
 # Length of a bone -> the part of the body by which it grows; a bone of the head by the face.
 _PART_OF = {
-    **{"hip": "hips", "spine": "trunk", "neck": "neck", "clavicle": "shoulders"},
+    **{"hip": "hips", "spine": "trunk", "neck": "neck", "shoulder": "shoulders"},
     **{part: part for part in ("upper_arm", "forearm", "thigh", "shin")},
     **dict.fromkeys(("index", "pinky", "thumb"), "forearm"),
     **{"heel": "shin", "toe": "foot"},
@@ -309,15 +309,12 @@ def retarget(
         center_x_px: origin of positions to the left and right, which are scaled with the legs, so
             that a standing foot does not slide.
     """
+    body, shift = keypoints.skeleton.slice("body"), keypoints.points.astype(np.float64)
+    seen = bones_seen(keypoints.score[:, body])
+    vectors = bone_vectors(shift[:, body]) * ((seen > 0) & (seen >= min_score))[..., None]
+    growths = [ratios[_PART_OF.get(bone.length, "face_height")] - 1 for bone in BONES.values()]
+    shift[:, body] = TREE @ (vectors * np.array(growths)[:, None])
     place_of = partial(keypoints.midpoint, min_score=min_score)
-    growths = []
-    for bone in BONES:
-        (start, has_start), (end, has_end) = place_of(*bone.start), place_of(*bone.end)
-        growth = ratios[_PART_OF.get(bone.length, "face_height")] - 1
-        growths.append(growth * np.where((has_start & has_end)[:, None], end - start, 0))
-    shift = np.zeros_like(keypoints.points, dtype=np.float64)
-    body = [keypoints.skeleton.index(joint) for joint in BODY_JOINTS]
-    shift[:, body] = np.einsum("jb,bfc->fjc", JOINTS_OF_BONES, np.array(growths))
     for group, (carriers, part) in _CARRIED.items():
         where = keypoints.skeleton.slice(group)
         anchor, found = place_of(*carriers)
