@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
 from motiontransfer.body.skeleton import (
     BONE_NAMES,
@@ -23,6 +23,7 @@ from motiontransfer.body.skeleton import (
 from motiontransfer.core.errors import KeypointsError, MissingFileError
 from motiontransfer.core.storage import read_table, write_table
 from motiontransfer.pose.keypoints import Points
+from motiontransfer.pose.skeleton import HOLISTIC
 
 SCHEMA_VERSION = 1
 _METADATA_KEY = "motiontransfer.body"
@@ -80,6 +81,12 @@ class BodyMotion:
     def joints(self) -> Joints:
         """Joints of the body from the middle of its hips, body heights; z away from the camera."""
         return joints_of(self.lengths, self.directions)
+
+    def depth(self) -> Float32[np.ndarray, "frames joints"]:
+        """How far the joints of the body are behind the hips, heights; 0 of all others."""
+        depth = np.zeros((self.num_frames, len(HOLISTIC.joints)), np.float32)
+        depth[:, HOLISTIC.slice("body")] = self.joints()[..., 2]
+        return depth
 
     def projected(self) -> Float64[np.ndarray, "frames joints 2"]:
         """Joints of the body in the picture, pixels."""

@@ -105,7 +105,7 @@ class Keypoints(_Joints):
     completed: Bool[np.ndarray, "rows joints"] | None = None
     """Joints beyond the picture, placed by `pose.completion`: nobody saw them."""
     depth: Float32[np.ndarray, "rows joints"] | None = None
-    """How far behind the middle of the hips, in heights of the body, as its fit has them."""
+    """How far each joint of the body is behind the hips, in its heights; 0 of other joints."""
 
     def __post_init__(self) -> None:
         _Joints.__post_init__(self)
