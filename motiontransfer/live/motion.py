@@ -33,6 +33,7 @@ _SAMPLE_RATE = Fraction(10)  # of poses to which statistics are fitted
 _MAX_SAMPLES = 600
 _STANDING_SAMPLES = 150  # of the last, by which what the camera does not show is placed
 _REFIT_SECONDS = 1.0
+_HEIGHT_METERS = 1.7  # of those whom world landmarks describe
 
 
 class SourceMotion:
@@ -71,23 +72,28 @@ class SourceMotion:
         self._last = np.zeros((num_joints, 3), np.float32)
         self._seen_at = np.full(num_joints, -np.inf)
         self._previous_at = -np.inf
+        self._depth: Float32[np.ndarray, " joints"] | None = None
         self._recent: deque[Float32[np.ndarray, "joints 3"]] = deque(maxlen=_RECENT_FRAMES)
         self._ankle_lines: deque[tuple[float, float]] = deque()
         if self._facing is not None:
             self._facing.restart()
 
     def follow(
-        self, joints: Float32[np.ndarray, "joints 3"] | None, seconds: float
+        self, joints: Float32[np.ndarray, "joints values"] | None, seconds: float
     ) -> Keypoints | None:
         """The recent poses in the target's image, oldest first; None until statistics are fitted.
 
         Also None while nobody is in view.
 
         Args:
-            joints: x, y and score of each, zeros where missing; None where nobody was detected.
+            joints: of one of `People`; None where nobody was detected.
             seconds: when, on any clock that never goes back.
         """
         if joints is not None:
+            if joints.shape[1] > 3:  # with world landmarks
+                depth = joints[:, 5] / np.float32(_HEIGHT_METERS)
+                self._depth = depth if self._depth is None else (self._depth + depth) / 2
+            joints = joints[:, :3]
             self._last = np.where(joints[:, 2:] > 0, joints, self._last)
             self._seen_at = np.where(joints[:, 2] > 0, seconds, self._seen_at)
         present = seconds - self._seen_at <= _HOLD_SECONDS
@@ -109,6 +115,8 @@ class SourceMotion:
         now = np.concatenate([smoothed, self._last[:, 2:]], axis=1).astype(np.float32)
         self._recent.append(np.where(present[:, None], now, np.float32(0)))
         poses = self._normalized(seconds)
+        if poses is not None and self._depth is not None:
+            poses = replace(poses, depth=np.tile(self._depth, (poses.num_frames, 1)))
         if poses is None or self._facing is None:
             return poses
         return self._facing.follow(poses, elapsed)

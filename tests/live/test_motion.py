@@ -60,6 +60,18 @@ def test_a_missing_joint_stays_for_a_quarter_of_a_second():
     assert (answers[-1].points[-1, WRIST] == 0).all()
 
 
+def test_world_landmarks_give_the_depth_of_poses_at_half_the_pace():
+    followed = motion(mode="none", centering=None)
+    (joints,) = joints_of(standing(1))
+    for seconds, meters, heights in ((0.0, 0.17, 0.1), (0.05, 0.51, 0.2), (0.1, 0.34, 0.2)):
+        world = np.zeros_like(joints)
+        world[WRIST, 2] = meters
+        poses = followed.follow(np.concatenate([joints, world], axis=1), seconds)
+        np.testing.assert_allclose(poses.depth[:, WRIST], heights, rtol=1e-5)
+        assert not poses.depth[:, WRIST + 1].any()
+    assert follow(motion(mode="none", centering=None), standing(1))[-1].depth is None
+
+
 def test_who_leaves_is_gone_and_is_back_at_once():
     followed = motion(target=standing(40))
     assert follow(followed, standing(40))[-1] is not None
