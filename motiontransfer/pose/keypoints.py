@@ -18,8 +18,11 @@ from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
 if TYPE_CHECKING:
     import pandas
 
-People = Float32[np.ndarray, "_ joints 3"]
-"""All people in one frame: x, y (pixels) and score of each joint; zeros for missing joints."""
+People = Float32[np.ndarray, "_ joints values"]
+"""All people in one frame: x, y (pixels) and score of each joint; zeros for missing joints.
+
+Of some detectors also the world landmark: x, y, z of the body's joints, meters from the hips.
+"""
 
 Points = Float[np.ndarray, "frames joints 2"]
 """(x, y) in pixels."""
@@ -36,6 +39,7 @@ SCHEMA_VERSION = 2
 _METADATA_KEY = "motiontransfer.keypoints"
 _OF_JOINTS = {"filled": "bool", "completed": "bool", "depth": "float32"}
 """Optional columns of one subject's keypoints, one for each group of joints, and their type."""
+_WORLD = "body_world"
 
 
 def resize_points(
@@ -183,6 +187,9 @@ class Detections(_Joints):
     person: Int32[np.ndarray, " rows"]
     """Track number from 0; the same number is the same person."""
     num_frames: int
+    world: Float32[np.ndarray, "rows body 3"] | None = None
+    """World landmarks of the body's joints, also of missing ones: meters from the hips, x right, y
+    down, z away from the camera; zeros where a row has none. None: the detector has none."""
 
     def __post_init__(self) -> None:
         _Joints.__post_init__(self)
@@ -192,6 +199,12 @@ class Detections(_Joints):
                 f"expected frame_index in 0 to {self.num_frames - 1}, got "
                 f"{self.frame_index.min()} to {self.frame_index.max()}"
             )
+        if self.world is not None:
+            shape = (rows, len(dict(self.skeleton.groups)["body"]), 3)
+            if self.world.shape != shape or not np.isfinite(self.world).all():
+                raise KeypointsError(
+                    f"expected finite world landmarks of shape {shape}, got {self.world.shape}"
+                )
         if rows and self.person.min() < 0:
             raise KeypointsError(f"expected person numbers from 0, got {self.person.min()}")
         earlier, later = self.frame_index[:-1], self.frame_index[1:]
@@ -215,8 +228,12 @@ class Detections(_Joints):
         detector: str,
     ) -> "Detections":
         """From each frame's people, with HOLISTIC's joints; negative tracks are left out."""
-        empty = np.zeros((0, len(HOLISTIC.joints), 3), np.float32)
-        joints = np.concatenate([empty, *frames])
+        num_values = max((people.shape[2] for people in frames), default=3)
+        joints = np.zeros((sum(map(len, frames)), len(HOLISTIC.joints), num_values), np.float32)
+        start = 0
+        for people in frames:  # a frame without anyone may have fewer values
+            joints[start : start + len(people), :, : people.shape[2]] = people
+            start += len(people)
         person = np.concatenate([np.zeros(0, np.int32), *tracks])
         frame_index = np.repeat(
             np.arange(len(frames), dtype=np.int32), [len(people) for people in frames]
@@ -228,6 +245,7 @@ class Detections(_Joints):
             person=person[order],
             points=np.ascontiguousarray(joints[order, :, :2]),
             score=np.ascontiguousarray(joints[order, :, 2]),
+            world=joints[order, HOLISTIC.slice("body"), 3:] if num_values > 3 else None,
             num_frames=len(frames),
             skeleton=HOLISTIC,
             image_size=image_size,
@@ -242,8 +260,18 @@ class Detections(_Joints):
     def without(self, *tracks: int) -> "Detections":
         """All but these people."""
         rows = ~np.isin(self.person, tracks)
-        names = ("frame_index", "person", "points", "score")
-        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+        names = ("frame_index", "person", "points", "score", "world")
+        kept = {name: getattr(self, name) for name in names}
+        return replace(self, **{n: None if v is None else v[rows] for n, v in kept.items()})
+
+    def world_of_person(self, *tracks: int) -> Float32[np.ndarray, "frames body 3"] | None:
+        """One person's world landmarks in every frame, zeros where there are none."""
+        if self.world is None:
+            return None
+        rows = np.isin(self.person, tracks)
+        world = np.zeros((self.num_frames, *self.world.shape[1:]), np.float32)
+        world[self.frame_index[rows]] = self.world[rows]
+        return world
 
     def of_person(self, *tracks: int) -> Keypoints:
         """One person in every frame, missing where not detected; tracks must not overlap."""
@@ -276,7 +304,7 @@ def write_keypoints(path: Path, keypoints: Keypoints) -> None:
 
 def write_detections(path: Path, detections: Detections) -> None:
     """Write multi-person keypoints as Parquet: no row where a person was not seen."""
-    _write(path, detections, detections.frame_index, detections.person)
+    _write(path, detections, detections.frame_index, detections.person, world=detections.world)
 
 
 def read_keypoints(path: Path) -> Keypoints:
@@ -295,7 +323,7 @@ def read_keypoints(path: Path) -> Keypoints:
                 f"expected one row for each of {num_frames} frames, frame_index 0, 1, 2 …, got "
                 f"{len(frame_index)} rows; some are missing, too many or out of order"
             )
-        del values["person"]
+        del values["person"], values["world"]
         return Keypoints(**values)
 
 
@@ -337,6 +365,7 @@ def _write(
     *,
     unusual: tuple[tuple[int, int], ...] = (),
     marks: Mapping[str, Shaped[np.ndarray, "rows joints"] | None] = MappingProxyType({}),
+    world: Float32[np.ndarray, "rows body 3"] | None = None,
 ) -> None:
     skeleton, rate = joints.skeleton, joints.frame_rate
     seconds = [float(index / rate) for index in frame_index.tolist()]
@@ -354,6 +383,8 @@ def _write(
                 f"{group}_{mark}": of_joints[:, skeleton.slice(group)]
                 for group, _ in skeleton.groups
             }
+    if world is not None:
+        columns[_WORLD] = world.reshape(len(world), -1)
     description = {
         "schema_version": SCHEMA_VERSION,
         "groups": [[group, list(names)] for group, names in skeleton.groups],
@@ -407,6 +438,10 @@ def _values(
         if any(f"{group}_{mark}" in columns for group, _ in groups):
             of_groups = [column(f"{group}_{mark}", kind, len(names)) for group, names in groups]
             marks[mark] = np.concatenate(of_groups, axis=1)
+    world = None
+    if _WORLD in columns:
+        num_body = len(dict(groups)["body"])
+        world = column(_WORLD, "float32", 3 * num_body).reshape(-1, num_body, 3)
     height, width = description["image_size"]
     return {
         "frame_index": column("frame_index", "int32"),
@@ -415,6 +450,7 @@ def _values(
         "score": np.concatenate([joints[..., 2] for joints in packed], axis=1),
         "unusual": tuple((start, stop) for start, stop in description.get("unusual", ())),
         **marks,
+        "world": world,
         "num_frames": description["num_frames"],
         "skeleton": Skeleton(groups=groups),
         "image_size": (height, width),

@@ -113,6 +113,7 @@ def _holistic_people(graph: Holistic, hands: Hands, frame: AnyFrame) -> list[Lan
         if (landmarks := getattr(found, f"{group}_landmarks"))
     }
     if "pose" in person:
+        person["world"] = _in_world(found.pose_world_landmarks.landmark)
         person |= _missed_hands(hands.process, frame, person)
     return [person] if person else []
 
@@ -146,6 +147,10 @@ def _missed_hands(
                 unseen = np.zeros((len(points), 1))
                 found[group] = np.hstack([points / size, unseen]).astype(np.float32)
     return found
+
+
+def _in_world(landmarks: Sequence[Any]) -> Float32[np.ndarray, "landmarks 3"]:
+    return np.array([(point.x, point.y, point.z) for point in landmarks], np.float32)
 
 
 def _unpack(landmarks: Sequence[Any]) -> Float32[np.ndarray, "landmarks 3"]:
@@ -340,7 +345,9 @@ def _pose_task(model: str, max_people: int, thresholds: _Thresholds) -> Generato
     srgb = partial(mediapipe.Image, mediapipe.ImageFormat.SRGB)
     with closing(task):
         yield lambda frame: [
-            {"pose": _unpack(person)} for person in task.detect(srgb(frame)).pose_landmarks
+            {"pose": _unpack(person), "world": _in_world(world)}
+            for found in [task.detect(srgb(frame))]
+            for person, world in zip(found.pose_landmarks, found.pose_world_landmarks, strict=True)
         ]
 
 
