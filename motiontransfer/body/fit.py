@@ -12,6 +12,7 @@ from jaxtyping import Float, Float64, Int64
 from motiontransfer.body.descent import minimize
 from motiontransfer.body.motion import HAND_BASE, BodyMotion, HandWeights
 from motiontransfer.body.objective import USUAL_DISTANCE, Film, State, error
+from motiontransfer.body.repair import SIDED
 from motiontransfer.body.sides import Pose, choose_sides, measured_yaw
 from motiontransfer.body.skeleton import (
     BONES,
@@ -55,14 +56,6 @@ _WEIGHT = np.array(
 )
 _NUM_BODY, _NUM_HEAD = len(BODY_JOINTS), 11
 _HEAD_ONLY = np.arange(_NUM_BODY) < _NUM_HEAD
-
-SIDED = tuple(
-    name
-    for group in ("body", "left_hand")
-    for name in dict(HOLISTIC.groups)[group]
-    if "left_" in name
-)
-"""Left joints that are exchanged with the right ones."""
 
 World = Float[np.ndarray, "frames joints 3"]
 

@@ -314,6 +314,8 @@ class Repairs:
     hands: Mask
     removed: Int64[np.ndarray, " frames"]
     filled: Int64[np.ndarray, " frames"]
+    misfits: Mask
+    """The fitted body does not explain the joints, which stay as they were detected."""
 
     def counts(self) -> dict[str, int]:
         return {
@@ -322,6 +324,7 @@ class Repairs:
             "frames_with_joints_removed": int((self.removed > 0).sum()),
             "joints_removed": int(self.removed.sum()),
             "joints_filled": int(self.filled.sum()),
+            "frames_without_fit": int(self.misfits.sum()),
         }
 
 
