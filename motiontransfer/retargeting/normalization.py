@@ -128,9 +128,7 @@ def normalize_body(
     ratios = proportion_ratios(source.proportions, target.proportions)
     if {source.shows, target.shows} != {WHOLE}:
         ratios |= dict.fromkeys(_ARM, proportion_ratios(*map(_arms, (source, target)))["upper_arm"])
-    retargeted = retarget(
-        normalized, ratios, center_x_px=target.median_ankle_x_px, min_score=source.min_score
-    )
+    retargeted = retarget(normalized, ratios, center_x_px=target.median_ankle_x_px)
     return change_head_shape(
         retargeted, source=source.head_shape, target=target.head_shape, min_score=source.min_score
     )
@@ -297,9 +295,7 @@ def proportion_ratios(source: Mapping[str, float], target: Mapping[str, float]) 
     return {part: known.get(part, otherwise.get(part, 1.0)) for part in BODY_TREE}
 
 
-def retarget(
-    keypoints: Keypoints, ratios: Mapping[str, float], *, center_x_px: float, min_score: float
-) -> Keypoints:
+def retarget(keypoints: Keypoints, ratios: Mapping[str, float], *, center_x_px: float) -> Keypoints:
     """Scale the bones of a normalized pose, each in its direction, from the hips outwards.
 
     A bone of which an end is missing has no length to change.
@@ -310,18 +306,18 @@ def retarget(
             that a standing foot does not slide.
     """
     body, shift = keypoints.skeleton.slice("body"), keypoints.points.astype(np.float64)
-    seen = bones_seen(keypoints.score[:, body])
-    vectors = bone_vectors(shift[:, body]) * ((seen > 0) & (seen >= min_score))[..., None]
+    found = bones_seen(keypoints.score[:, body]) > 0
+    vectors = bone_vectors(shift[:, body]) * found[..., None]
     growths = [ratios[_PART_OF.get(bone.length, "face_height")] - 1 for bone in BONES.values()]
     shift[:, body] = TREE @ (vectors * np.array(growths)[:, None])
-    place_of = partial(keypoints.midpoint, min_score=min_score)
+    place_of = partial(keypoints.midpoint, min_score=0.0)
     for group, (carriers, part) in _CARRIED.items():
         where = keypoints.skeleton.slice(group)
         anchor, found = place_of(*carriers)
         offset = np.where(found[:, None, None], keypoints.points[:, where] - anchor[:, None], 0)
         of_anchor = shift[:, [*map(keypoints.skeleton.index, carriers)]].mean(axis=1)
         shift[:, where] = of_anchor[:, None] + (ratios[part] - 1) * offset
-    shift[..., 1] -= _lift_of_feet(keypoints, shift, min_score)[:, None]
+    shift[..., 1] -= _lift_of_feet(keypoints, shift)[:, None]
     hips, found = place_of("left_hip", "right_hip")
     if found.any():
         legs = (ratios["thigh"] + ratios["shin"]) / 2
@@ -330,14 +326,10 @@ def retarget(
     return replace(keypoints, points=points.astype(np.float32))
 
 
-def _lift_of_feet(
-    keypoints: Keypoints, shift: Float64[np.ndarray, "frames joints 2"], min_score: float
-) -> Series:
+def _lift_of_feet(keypoints: Keypoints, shift: Float64[np.ndarray, "frames joints 2"]) -> Series:
     """By how much a shift moves the lower foot down; blended where both are low."""
     sides = ("left_ankle", "right_ankle")
-    ankles, found = zip(
-        *(keypoints.midpoint(side, min_score=min_score) for side in sides), strict=True
-    )
+    ankles, found = zip(*(keypoints.midpoint(side, min_score=0.0) for side in sides), strict=True)
     line, found = np.stack(ankles, axis=1)[..., 1], np.stack(found, axis=1)
     if not found.any():
         return np.zeros(keypoints.num_frames)
