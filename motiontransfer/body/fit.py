@@ -71,14 +71,16 @@ def fit_body(keypoints: Keypoints, world: World | None = None) -> BodyMotion:
     body = slice(_NUM_BODY)
     points = keypoints.points[:, body].astype(np.float64)
     score = keypoints.score[:, body].astype(np.float64)
-    found, rate = (score > 0).any(axis=1), float(keypoints.frame_rate)
+    found, rate = score.max(axis=1) > 0, float(keypoints.frame_rate)
     height = _height_px(points, score)
     guess = _guessed_world(points / height, score)
-    has_world = np.zeros(len(found), np.bool_) if world is None else world.any(axis=(1, 2))
+    has_world = (
+        np.zeros(len(found), np.bool_) if world is None else np.abs(world).max(axis=(1, 2)) > 0
+    )
     if world is not None:
         guess = np.where(has_world[:, None, None], world.astype(np.float64), guess)
     pose = Pose(points / height, score, guess)
-    face = keypoints.score[:, HOLISTIC.slice("face")].any(axis=1)
+    face = keypoints.score[:, HOLISTIC.slice("face")].max(axis=1) > 0
     exchanged, yaw = choose_sides(pose, found=found, has_face=face, frame_rate=rate)
     pose = pose.with_exchanged(exchanged)
     sided = swap_sides(keypoints, exchanged, joints=SIDED)

@@ -10,6 +10,7 @@ from jaxtyping import Float32, Float64
 from motiontransfer.body.skeleton import (
     BONE_NAMES,
     LENGTHS,
+    USUAL_LENGTHS,
     Directions,
     Joints,
     Lengths,
@@ -73,6 +74,23 @@ class BodyMotion:
                 raise KeypointsError(
                     f"body motion: expected finite {name} of shape {shape}, got {values.shape}"
                 )
+
+    @classmethod
+    def unfitted(cls, num_frames: int) -> "BodyMotion":
+        """Of a film to which no skeleton was fitted: it fits no frame."""
+        one = np.ones(num_frames)
+        return cls(
+            directions=np.broadcast_to([0.0, 1.0, 0.0], (num_frames, len(BONE_NAMES), 3)).copy(),
+            lengths=USUAL_LENGTHS,
+            place=np.zeros((num_frames, 2)),
+            scale=one,
+            distance=one,
+            center=np.zeros(2),
+            is_exchanged=np.zeros(num_frames, np.bool_),
+            yaw=np.zeros(num_frames),
+            fits=np.zeros(num_frames, np.bool_),
+            hands=np.zeros((2, 21, 4)),
+        )
 
     @property
     def num_frames(self) -> int:

@@ -6,23 +6,20 @@ stay as they were detected.
 """
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Float, Float64
 
 from motiontransfer.body.motion import BodyMotion
 from motiontransfer.pose.cleaning import (
+    Filling,
     Repairs,
-    fill_body_gaps,
-    fill_carried_gaps,
     remove_stray_hands,
     repair_hands,
     swap_sides,
 )
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
-from motiontransfer.pose.time_series import TimeFilter, smooth
 
 SIDED: tuple[str, ...] = tuple(
     name
@@ -39,39 +36,29 @@ _HEAD = BODY_JOINTS.index("left_shoulder")  # joints before the first one of the
 _BODY = slice(len(BODY_JOINTS))
 
 
-def repair(
-    detected: Keypoints,
-    motion: BodyMotion,
-    *,
-    longest_gap_seconds: float,
-    smoothing: TimeFilter,
-    smoothing_seconds: float,
-) -> tuple[Keypoints, Repairs]:
-    """Put sides right, replace outliers, fill gaps up to this long, smooth, blend with the body."""
+def repair(detected: Keypoints, motion: BodyMotion, filling: Filling) -> tuple[Keypoints, Repairs]:
+    """Put sides right, replace outliers, fill gaps, smooth, and blend with the body."""
     sided = swap_sides(detected, motion.is_exchanged, joints=SIDED)
     with_hands = repair_hands(sided)
-    hands = (sided.points != with_hands.points).any(axis=(1, 2))
+    hands = np.abs(sided.points - with_hands.points).max(axis=(1, 2)) > 0
     place = motion.projected()
     off = np.linalg.norm(place - with_hands.points[:, _BODY], axis=2)
     is_wrong = np.zeros(with_hands.score.shape, np.bool_)
     is_wrong[:, _BODY] = (off > _AGREES * motion.scale[:, None]) & motion.fits[:, None]
     is_wrong[:, :_HEAD] = False
     kept = with_hands.without(is_wrong)
-    longest = round(longest_gap_seconds * kept.frame_rate)
-    smoothed = partial(smooth, time_filter=smoothing, seconds=smoothing_seconds)
-    repaired = smoothed(fill_body_gaps(kept, longest_gap_frames=longest), groups=["body"])
-    repaired = _carried(_blended(repaired, kept.score, motion, place), with_hands)
+    blended = _blended(filling.of_body(kept), kept.score, motion, place)
+    repaired = _carried(blended, with_hands)
     removed = remove_stray_hands(repaired)
     is_gone = (with_hands.score > 0) & ((kept.score == 0) | (removed.score < repaired.score))
-    filled = fill_carried_gaps(removed, longest_gap_frames=longest)
-    filled = smoothed(filled, groups=[g for g, _ in filled.skeleton.groups if g != "body"])
+    filled = filling.of_carried(removed)
     assert filled.filled is not None
     return filled, Repairs(
         sides=motion.is_exchanged,
         hands=hands,
         removed=is_gone.sum(axis=1),
         filled=filled.filled.sum(axis=1),
-        misfits=~motion.fits & (detected.score > 0).any(axis=1),
+        misfits=~motion.fits & (detected.score[:, _BODY].max(axis=1) > 0),
     )
 
 
