@@ -95,6 +95,8 @@ def main(key: str) -> str:
             sentences = photo_advice(keypoints, num_people=people, turn=quality.turn)
         plot_quality(plot, store, keypoints, quality, sentences=sentences, title=key)
     keypoints = with_guesses(complete(keypoints, clip.framing.content), motion)
+    if motion.fits.any():
+        keypoints = replace(keypoints, depth=motion.depth())
     write_keypoints(layout.keypoints_file(video.subject, key), keypoints)
     write_motion(layout.motion_file(video.subject, key), motion)
     write_json(
