@@ -22,7 +22,7 @@ from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import OneEuroFilter
 from motiontransfer.retargeting.normalization import MODES, Centering, normalize_poses
 from motiontransfer.retargeting.statistics import MIN_FRAMES, PoseStatistics, measure_ground_contact
-from motiontransfer.retargeting.unfilmed_sides import LiveFacing, UnfilmedSides
+from motiontransfer.retargeting.unfilmed_sides import UnfilmedSides, face_camera
 
 _HOLD_SECONDS = 0.25  # that a missing joint stays where it was
 _FRAME_SECONDS = (1e-3, 1.0)  # between frames, at least and at most
@@ -54,7 +54,7 @@ class SourceMotion:
         self._fit, self._min_score, self._target = fit, min_score, target
         self._mode = mode
         self._centering: Centering | None = centering
-        self._facing = LiveFacing(target) if unfilmed_sides == "face_camera" else None
+        self._unfilmed_sides: UnfilmedSides = unfilmed_sides
         self._skeleton, self._image_size = skeleton, image_size
         self.restart()
 
@@ -75,8 +75,7 @@ class SourceMotion:
         self._depth: Float32[np.ndarray, " joints"] | None = None
         self._recent: deque[Float32[np.ndarray, "joints 3"]] = deque(maxlen=_RECENT_FRAMES)
         self._ankle_lines: deque[tuple[float, float]] = deque()
-        if self._facing is not None:
-            self._facing.restart()
+        self._was_exchanged = False
 
     def follow(
         self, joints: Float32[np.ndarray, "joints values"] | None, seconds: float
@@ -117,9 +116,11 @@ class SourceMotion:
         poses = self._normalized(seconds)
         if poses is not None and self._depth is not None:
             poses = replace(poses, depth=np.tile(self._depth, (poses.num_frames, 1)))
-        if poses is None or self._facing is None:
+        if poses is None or self._unfilmed_sides == "as_danced":
             return poses
-        return self._facing.follow(poses, elapsed)
+        facing = face_camera(poses, self._target, was_exchanged=self._was_exchanged)
+        self._was_exchanged = bool(facing.is_exchanged[-1])
+        return facing.poses
 
     def _keypoints(
         self, poses: list[Float32[np.ndarray, "joints 3"]], rate: Fraction = _RECENT_RATE
