@@ -311,8 +311,8 @@ def retarget(keypoints: Keypoints, ratios: Mapping[str, float], *, center_x_px: 
     growths = [ratios[_PART_OF.get(bone.length, "face_height")] - 1 for bone in BONES.values()]
     shift[:, body] = TREE @ (vectors * np.array(growths)[:, None])
     place_of = partial(keypoints.midpoint, min_score=0.0)
-    for group, (carriers, part) in _CARRIED.items():
-        where = keypoints.skeleton.slice(group)
+    for group in _CARRIED.keys() & dict(keypoints.skeleton.groups).keys():
+        where, (carriers, part) = keypoints.skeleton.slice(group), _CARRIED[group]
         anchor, found = place_of(*carriers)
         offset = np.where(found[:, None, None], keypoints.points[:, where] - anchor[:, None], 0)
         of_anchor = shift[:, [*map(keypoints.skeleton.index, carriers)]].mean(axis=1)
