@@ -219,7 +219,7 @@ def _descend(film: Film, state: State, *, width: float, steps: int, holds_length
     sizes = np.cumsum([values.size for values in state])[:-1]
     units = _UNITS
     if holds_lengths:
-        units = units._replace(lengths=np.zeros(1), distance=np.zeros(()))
+        units = units._replace(lengths=np.array(0.0), distance=np.array(0.0))
 
     def moved(unknowns: Float64[np.ndarray, " unknowns"]) -> State:
         pieces = zip(state, units, np.split(unknowns, sizes), strict=True)

@@ -16,7 +16,7 @@ from motiontransfer.pose.skeleton import BODY_JOINTS
 _EXCHANGED_SECOND = 0.6  # cost of a second that is exchanged: detectors are more often right
 _FACE_SEEN = 0.3  # cost of exchanging a frame whose face was found
 _YAW_WEIGHT = 0.15  # of 1 - cos(yaw - measured yaw)
-_TURN_COST = 0.5  # of a radian a frame at 25 frames a second, squared
+_TURN_COST = 0.1  # of a radian a frame at 25 frames a second, squared
 _TURNS_PER_SECOND = 2.5  # a quick spin
 _FARTHEST = 0.3  # body heights: beyond, a joint's jump costs no more
 _METERS = 1.7  # a body height in world landmarks

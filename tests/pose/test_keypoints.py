@@ -191,6 +191,22 @@ def test_detections_survive_the_disk(tmp_path_factory, places):
     assert replace(written, **arrays) == read
 
 
+def test_world_landmarks_survive_the_disk_and_are_those_of_a_person(tmp_path):
+    body = len(dict(SKELETON.groups)["body"])
+    world = np.arange(len(PLACES) * body * 3, dtype=np.float32).reshape(len(PLACES), body, 3)
+    path = tmp_path / "clip.parquet"
+    module.write_detections(path, detections_at(PLACES, world=world))
+    read = module.read_detections(path)
+    np.testing.assert_array_equal(read.world, world)
+    np.testing.assert_array_equal(read.without(0, 1).world, world[[1, 4]])
+    of_person = read.world_of_person(2)
+    np.testing.assert_array_equal(of_person[[0, 2]], world[[1, 4]])
+    assert not of_person[[1, 3]].any()
+    assert detections_at(PLACES).world_of_person(2) is None
+    with pytest.raises(KeypointsError, match=rf"world landmarks of shape \(5, {body}, 3\), got"):
+        detections_at(PLACES, world=world[:, :1])
+
+
 def test_a_person_is_missing_where_not_detected():
     detections = detections_at(PLACES)
     assert detections.people == (0, 1, 2)
