@@ -82,8 +82,8 @@ def with_depth(keypoints, **depths):
     ("depths", "hidden"),
     [
         ({}, []),
-        ({"left_wrist": 0.07}, ["left_forearm", "left_hand"]),  # their middles .035
-        ({"left_wrist": 0.05}, []),
+        ({"left_wrist": 0.07}, ["left_forearm", "left_hand"]),  # its middle .035
+        ({"left_wrist": 0.05, "left_index": 0.2}, []),
         ({"left_wrist": -0.3, "right_elbow": 0.1}, ["right_upper_arm", "right_forearm"]),
     ],
 )

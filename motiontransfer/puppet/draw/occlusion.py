@@ -37,7 +37,8 @@ def parts_by_depth(
 ) -> Int64[np.ndarray, "frames parts"]:
     """Numbers of the parts from the farthest to the nearest, in each frame.
 
-    A part of an arm that is farther away than the spine is behind all else. Without depths, that is
+    A part of an arm that is farther away than the spine is behind all else, a hand where its forearm
+    is. Without depths, that is
     the far arm in profile, and forearms and hands from behind. In profile the far leg is behind the
     near one. A leg whose knee is above its hip, as the trunk sees it, is before the trunk, but for
     the far one and from behind. Else the order is that of `body_parts`, which ends with the arms.
@@ -60,7 +61,9 @@ def parts_by_depth(
             if depth is None:
                 is_behind_all = is_far | is_from_behind & (segment in _BEFORE_CHEST)
             else:
-                is_behind_all = _is_behind_spine(part.bones[0], poses, heights_px, depth)
+                forearm: Limb = (f"{side}_elbow", f"{side}_wrist")
+                bone = forearm if part.is_hand else part.bones[0]
+                is_behind_all = _is_behind_spine(bone, poses, heights_px, depth)
             places[:, number] = np.where(is_behind_all, 2, -2)
         else:
             is_before = _is_raised(poses, side) & ~is_from_behind
