@@ -84,7 +84,10 @@ def with_depth(keypoints, **depths):
         ({}, []),
         ({"left_wrist": 0.07}, ["left_forearm", "left_hand"]),  # its middle .035
         ({"left_wrist": 0.05, "left_index": 0.2}, []),
-        ({"left_wrist": -0.3, "right_elbow": 0.1}, ["right_upper_arm", "right_forearm"]),
+        (
+            {"left_wrist": -0.3, "right_elbow": 0.1},
+            ["right_upper_arm", "right_forearm", "right_hand"],
+        ),
     ],
 )
 def test_of_known_depth_arms_behind_the_spine_are_behind_all_else(degrees, depths, hidden):

@@ -37,11 +37,11 @@ def parts_by_depth(
 ) -> Int64[np.ndarray, "frames parts"]:
     """Numbers of the parts from the farthest to the nearest, in each frame.
 
-    A part of an arm that is farther away than the spine is behind all else, a hand where its forearm
-    is. Without depths, that is
-    the far arm in profile, and forearms and hands from behind. In profile the far leg is behind the
-    near one. A leg whose knee is above its hip, as the trunk sees it, is before the trunk, but for
-    the far one and from behind. Else the order is that of `body_parts`, which ends with the arms.
+    A part of an arm that is farther away than the spine is behind all else, a hand if its forearm
+    is. Without depths, that is the far arm in profile, and forearms and hands from behind. In
+    profile the far leg is behind the near one. A leg whose knee is above its hip, as the trunk sees
+    it, is before the trunk, but for the far one and from behind. Else the order is that of
+    `body_parts`, which ends with the arms.
 
     Args:
         heights_px: of the upright body in each frame.
