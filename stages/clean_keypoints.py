@@ -69,6 +69,7 @@ def main(key: str) -> str:
     filling = params.to_config(Filling)
     if params.repair == "body" and detected.score[:, detected.skeleton.slice("body")].any():
         motion = fit_body(detected, detections.world_of_person(*tracks))
+    if motion.fits.any() and not is_photo(detected):  # a photo alone says nothing against a joint
         keypoints, repairs = repair(detected, motion, filling)
     else:
         keypoints, repairs = fill(detected, filling)

@@ -35,7 +35,6 @@ from motiontransfer.pose.time_series import running_mean, running_median
 
 _FOR_LENGTHS = 200  # frames
 _RUN = 25  # frames next to each other among these
-_FEWEST = 10  # frames that tell lengths; of fewer, as a photo, they are the usual ones
 _WINDOW, _OVERLAP = 240, 40  # frames
 _STEPS = ((2.5, 40), (1.0, 120))  # factor of the joints' error, steps of the descent
 _UNITS = State(*(np.array(unit) for unit in (1.0, 0.1, 0.1, 0.3, 1.0)))  # of the unknowns
@@ -86,7 +85,7 @@ def fit_body(keypoints: Keypoints, world: World | None = None) -> BodyMotion:
     sided = swap_sides(keypoints, exchanged, joints=SIDED)
     center = (np.array(keypoints.image_size[::-1]) / 2 - 0.5) / height
     film = _film(pose, yaw, center=center, frame_rate=rate, height=height, has_world=has_world)
-    state = _fitted(film, _first_state(film, pose), found)
+    state = _fitted(film, _first_state(film, pose))
     units = np.moveaxis(state.directions / np.sqrt((state.directions**2).sum(axis=0)), 0, 2)
     lengths, distance = np.exp(state.lengths), np.exp(state.distance - state.size)
     larger = stature(USUAL_LENGTHS) / stature(lengths)  # so that a height is a height
@@ -243,22 +242,19 @@ def _part(state: State, frames: np.ndarray) -> State:
     )
 
 
-def _fitted(film: Film, state: State, found: Mask) -> State:
-    if found.sum() >= _FEWEST:
-        chosen, starts = _for_lengths(found)
-        tried = _part(state, chosen)
-        for width, steps in _STEPS:
-            part = film.part(chosen, starts)
-            tried = _descend(part, tried, width=width, steps=steps, holds_lengths=False)
-        state = state._replace(lengths=tried.lengths, distance=tried.distance)
-        if len(chosen) == len(found):
-            return tried
-    return _in_windows(film, state)
+def _fitted(film: Film, state: State) -> State:
+    frames = len(film.floor)
+    chosen, starts = _for_lengths(frames)
+    part, tried = film.part(chosen, starts), _part(state, chosen)
+    for width, steps in _STEPS:
+        tried = _descend(part, tried, width=width, steps=steps, holds_lengths=False)
+    if len(chosen) == frames:
+        return tried
+    return _in_windows(film, state._replace(lengths=tried.lengths, distance=tried.distance))
 
 
-def _for_lengths(found: Mask) -> tuple[Int64[np.ndarray, " some"], Mask]:
+def _for_lengths(frames: int) -> tuple[Int64[np.ndarray, " some"], Mask]:
     """Frames of even runs, and which ones begin a run."""
-    frames = len(found)
     if frames <= _FOR_LENGTHS:
         return np.arange(frames), np.arange(frames) == 0
     starts = np.linspace(0, frames - _RUN, _FOR_LENGTHS // _RUN).astype(int)
