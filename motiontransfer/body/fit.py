@@ -15,6 +15,7 @@ from motiontransfer.body.objective import USUAL_DISTANCE, Film, State, error
 from motiontransfer.body.repair import SIDED
 from motiontransfer.body.sides import Pose, choose_sides, measured_yaw
 from motiontransfer.body.skeleton import (
+    BONE_NAMES,
     BONES,
     LENGTH_OF_BONE,
     LENGTHS,
@@ -44,6 +45,8 @@ _UNLIKELY = 1.8  # factor of the usual lengths of trunk, arms and legs
 _LARGE = ("spine", "upper_arm", "forearm", "thigh", "shin")
 _METERS = 1.7  # a body height in world landmarks
 _GUESSED = 0.3  # weight of depth that no detector gave
+_UNKNOWN = {"spine": (0.0, -1.0, 0.0), "neck": (0.0, -1.0, 0.0), "hips": (1.0, 0.0, 0.0)}
+"""Directions of bones that no frame shows; others point down."""
 _IS_BEHIND = -0.3  # cosine of the yaw
 _WEIGHTS = {  # of joints by a part of their name, the first that fits; else 1
     **{"eye_": 0.1, "eye": 0.15, "mouth": 0.2, "nose": 0.5, "ear": 0.5, "thumb": 0.2},
@@ -197,11 +200,16 @@ def _over_gaps(values: np.ndarray, known: Int64[np.ndarray, " some"], frames: in
 def _first_state(film: Film, pose: Pose) -> State:
     """Usual lengths in the world landmarks' directions, where the joints are on the average."""
     frames, known = len(film.floor), np.flatnonzero((pose.score > 0).any(axis=1))
-    lines = _over_gaps(np.moveaxis(film.lines, 0, 2), known, frames)
+    lines = np.moveaxis(film.lines, 0, 2).copy()
+    lengths = np.linalg.norm(lines, axis=2)
+    for index, name in enumerate(BONE_NAMES):
+        if len(own := np.flatnonzero(lengths[:, index] > 0.5)):
+            lines[:, index] = _over_gaps(lines[:, index], own, frames)
+        else:
+            lines[:, index] = _UNKNOWN.get(name, (0.0, 1.0, 0.0))
     around = np.clip(np.arange(frames)[:, None] + np.arange(-2, 3), 0, frames - 1)
     lines = np.median(lines[around], axis=1)
     units = lines / np.maximum(np.linalg.norm(lines, axis=2, keepdims=True), 1e-6)
-    units[np.linalg.norm(lines, axis=2) < 1e-6] = [0, 1, 0]
     flat = joints_of(USUAL_LENGTHS, units)[..., :2]
     weight = film.weight[..., None] + 1e-9
     place = ((pose.points - flat) * weight).sum(axis=1) / weight.sum(axis=1)
