@@ -17,7 +17,7 @@ from motiontransfer.pose.completion import WHOLE
 from motiontransfer.pose.keypoints import IMPORT_FORMATS, Keypoints
 from motiontransfer.pose.skeleton import BODY_TREE
 from motiontransfer.pose.time_series import Series, fill_gaps
-from motiontransfer.retargeting.shapes import change_head_shape
+from motiontransfer.retargeting.shapes import change_head_shape, change_leg_shape
 from motiontransfer.retargeting.statistics import (
     PoseStatistics,
     floor_line,
@@ -118,7 +118,7 @@ def normalize_by_affine_map(
 def normalize_body(
     keypoints: Keypoints, *, source: PoseStatistics, target: PoseStatistics, floor: Series | None
 ) -> Keypoints:
-    """By the ankle lines; then the target's proportions and the shape of its head."""
+    """By the ankle lines; then the target's proportions, and the shapes of its head and legs."""
     normalized = normalize_by_ankles(keypoints, source=source, target=target, floor=floor)
     if not source.proportions or not target.proportions:
         raise StatisticsError(
@@ -129,8 +129,15 @@ def normalize_body(
     if {source.shows, target.shows} != {WHOLE}:
         ratios |= dict.fromkeys(_ARM, proportion_ratios(*map(_arms, (source, target)))["upper_arm"])
     retargeted = retarget(normalized, ratios, center_x_px=target.median_ankle_x_px)
+    reshaped = change_leg_shape(
+        retargeted,
+        source=source.leg_shape,
+        target=target.leg_shape,
+        proportions=target.proportions,
+        min_score=source.min_score,
+    )
     return change_head_shape(
-        retargeted, source=source.head_shape, target=target.head_shape, min_score=source.min_score
+        reshaped, source=source.head_shape, target=target.head_shape, min_score=source.min_score
     )
 
 

@@ -1,7 +1,8 @@
-"""Shape of the head: where facial joints lie, facing the camera.
+"""Shapes of head and legs: where facial joints, knees and toes lie, facing the camera.
 
-People differ. The source's joints are moved by the difference between the two subjects' shapes; how
-the head turns and what the face does stays the source's.
+People differ, and so do detected knees and toes in other clothes and shoes. The source's joints are
+moved by the difference between the two subjects' shapes; how the head turns, what the face does,
+how the legs bend and the feet turn stays the source's.
 """
 
 import itertools
@@ -9,15 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Complex128
+from jaxtyping import Complex128, Float64
 
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import mirrored
-from motiontransfer.pose.time_series import Mask, fill_gaps
+from motiontransfer.pose.time_series import Mask, Series, fill_gaps
 
 Shape = Mapping[str, tuple[float, float]]
-"""Place of each joint: (x, y) from the middle of the ears, in heights of the face; y towards the
-chin."""
+"""Place of each joint.
+
+Head: (x, y) from the middle of the ears, in heights of the face; y towards the chin. Legs, standing
+straight: (outwards, down) of a knee from the line between hip and ankle, in lengths of the leg, and
+of toes from the ankle, in lengths of the foot. Outwards is away from the other hip.
+"""
+Seen = Float64[np.ndarray, " seen"]
+Standing = tuple[Float64[np.ndarray, "seen 2"], Seen, Seen]
 Vectors = Complex128[np.ndarray, " frames"]
 
 _FEATURES = ("nose", "eye", "ear", "mouth")  # of the joints of the group "body"
@@ -30,6 +37,15 @@ _NOSE_RANGE = 0.1  # of the face's width: largest distance from its middle
 _LARGEST_HEAD_SHIFT = 0.1  # heights of the face; more is a wrong detection, or no person
 
 MIN_FRAMES = 10  # a part seen in fewer frames has no known length, a joint no known place
+_UNITS = {"knee": ("thigh", "shin"), "foot_index": ("foot",)}
+"""Joint of the legs -> the parts whose lengths together are its unit."""
+_OTHER_SIDE = {"left": "right", "right": "left"}
+LEG_JOINTS = tuple(sorted(f"{side}_{joint}" for side in _OTHER_SIDE for joint in _UNITS))
+_STRAIGHT = 0.93  # distance of the hip from the ankle, relative to a straight leg's ...
+_STRAIGHT_QUANTILE = 0.8  # ... which is this quantile over all frames
+_HIPS_WIDTH = 0.5  # least width of the hips, relative to hips parallel to the image
+_LARGEST_LEG_SHIFT = 0.015  # of the body's height; more is how a person stands
+_SMALLEST = 1e-6  # of the body's height; keeps quotients finite in frames that do not count
 
 
 def with_forehead(keypoints: Keypoints) -> Keypoints:
@@ -124,3 +140,88 @@ def _places_on_head(
     seen = (score > 0) & (score >= min_score) & found[:, None]
     offset = points[..., 0] + 1j * points[..., 1] - ears[:, None]
     return np.where(seen, offset / np.where(found, face, 1)[:, None], complex(np.nan, np.nan))
+
+
+def fit_leg_shape(
+    clips: Sequence[Keypoints],
+    heights_px: Sequence[Float64[np.ndarray, " _"]],
+    *,
+    proportions: Mapping[str, float],
+    min_score: float,
+) -> dict[str, tuple[float, float]]:
+    """Median over the frames with straight legs that face the camera."""
+    shape = {}
+    for joint, unit in _units(proportions).items():
+        for side in _OTHER_SIDE:
+            legs = [
+                _standing(clip, side, joint, height_px, min_score)
+                for clip, height_px in zip(clips, heights_px, strict=True)
+            ]
+            places, lengths, widths = map(np.concatenate, zip(*legs, strict=True))
+            if not len(lengths):
+                continue
+            stands = lengths >= _STRAIGHT * np.quantile(lengths, _STRAIGHT_QUANTILE)
+            stands &= widths >= _HIPS_WIDTH * proportions["hips"]
+            if stands.sum() >= MIN_FRAMES:
+                outwards, down = np.median(places[stands] / unit, axis=0).tolist()
+                shape[f"{side}_{joint}"] = (outwards, down)
+    return dict(sorted(shape.items()))
+
+
+def change_leg_shape(
+    keypoints: Keypoints,
+    *,
+    source: Shape,
+    target: Shape,
+    proportions: Mapping[str, float],
+    min_score: float,
+) -> Keypoints:
+    """Move knees and toes by the difference between two shapes, less where the hips are turned.
+
+    Joints that are not in both shapes, or whose unit is not known, stay.
+    """
+    points = keypoints.points.copy()
+    for joint, unit in _units(proportions).items():
+        for side, other in _OTHER_SIDE.items():
+            name = f"{side}_{joint}"
+            if name not in source.keys() & target.keys():
+                continue
+            shift = unit * (np.array(target[name]) - source[name])
+            shift *= _LARGEST_LEG_SHIFT / max(float(np.linalg.norm(shift)), _LARGEST_LEG_SHIFT)
+            (hip, has_hip), (other_hip, has_other) = (
+                keypoints.midpoint(f"{a_side}_hip", min_score=min_score) for a_side in (side, other)
+            )
+            across = (hip - other_hip) / proportions["hips"]
+            moved = shift[0] * across
+            moved[:, 1] += shift[1] * np.linalg.norm(across, axis=1)
+            index = keypoints.skeleton.index(name)
+            seen = has_hip & has_other & (keypoints.score[:, index] > 0)
+            points[:, index] += np.where(seen[:, None], moved, 0)
+    return replace(keypoints, points=points)
+
+
+def _units(proportions: Mapping[str, float]) -> dict[str, float]:
+    """Unit of each joint, in heights, where it and the width of the hips are known."""
+    return {
+        joint: sum(proportions[part] for part in parts)
+        for joint, parts in _UNITS.items()
+        if {*parts, "hips"} <= proportions.keys()
+    }
+
+
+def _standing(
+    clip: Keypoints, side: str, joint: str, height_px: Series, min_score: float
+) -> Standing:
+    """Place of a joint, distance of the hip from the ankle and width of the hips, in heights."""
+    names = (f"{side}_hip", f"{side}_ankle", f"{side}_{joint}", f"{_OTHER_SIDE[side]}_hip")
+    places, found = zip(*(clip.midpoint(name, min_score=min_score) for name in names), strict=True)
+    seen = np.all(found, axis=0)
+    hip, ankle, there, other_hip = (place[seen] / height_px[seen, None] for place in places)
+    leg, across = ankle - hip, hip - other_hip
+    length, width = (np.linalg.norm(vectors, axis=1) for vectors in (leg, across))
+    offset = there - ankle
+    if joint == "knee":
+        along = leg / np.maximum(length, _SMALLEST)[:, None]
+        offset -= (offset * along).sum(axis=1, keepdims=True) * along
+    outwards = (offset * across).sum(axis=1) / np.maximum(width, _SMALLEST)
+    return np.stack([outwards, offset[:, 1]], axis=1), length, width

@@ -1,4 +1,4 @@
-"""Pose statistics of a subject: ankle lines, body heights, proportions, shape of the head."""
+"""Pose statistics of a subject: ankle lines, body heights, proportions, shape of head and legs."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,9 +26,16 @@ from motiontransfer.pose.time_series import (
     window_frames,
 )
 from motiontransfer.retargeting.head_views import HeadView, fit_head_views
-from motiontransfer.retargeting.shapes import MIN_FRAMES, Shape, fit_head_shape, with_forehead
+from motiontransfer.retargeting.shapes import (
+    LEG_JOINTS,
+    MIN_FRAMES,
+    Shape,
+    fit_head_shape,
+    fit_leg_shape,
+    with_forehead,
+)
 
-_SCHEMA_VERSION = 7
+_SCHEMA_VERSION = 6
 _MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this
 _RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of the range ...
 _HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
@@ -41,7 +48,7 @@ _FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of
 # In order of preference.
 _HEAD_JOINTS = (("nose",), ("left_ear", "right_ear"), ("left_eye", "right_eye"))
 
-_PLACES = ("median_pose_px", "head_shape")
+_PLACES = ("median_pose_px", "head_shape", "leg_shape")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +76,8 @@ class PoseStatistics:
     """(x, y) of each joint of the body, median over the frames that show it."""
     head_shape: Shape
     """Places of the head's joints on it; empty if no face was seen from the front."""
+    leg_shape: Shape
+    """Places of knees and toes on straight legs; empty if none were seen from the front."""
     head_views: tuple[HeadView, ...]
     """The head by its yaw, from left to right; empty if none was seen."""
     seconds_from_behind: float
@@ -91,14 +100,19 @@ class PoseStatistics:
             raise StatisticsError(f"expected heights above 0 px, got {self}")
         if self.farthest_ankle_y_px > self.closest_ankle_y_px:
             raise StatisticsError(f"expected the farthest ankle line above the closest, got {self}")
-        if not all(math.isfinite(math.hypot(*place)) for place in self.head_shape.values()):
-            raise StatisticsError(f"expected finite places on the head, got {self.head_shape}")
+        for part, shape in (("head", self.head_shape), ("legs", self.leg_shape)):
+            if not all(math.isfinite(math.hypot(*place)) for place in shape.values()):
+                raise StatisticsError(f"expected finite places on the {part}, got {shape}")
         if self.shows not in SHOWN:
             raise StatisticsError(f"expected shows: {', '.join(SHOWN)}, got {self.shows}")
-        if unknown := sorted(self.proportions.keys() - set(BODY_TREE)):
-            raise StatisticsError(
-                f"expected proportions of {', '.join(BODY_TREE)}, got {', '.join(unknown)}"
-            )
+        for name, got, known in (
+            ("proportions", self.proportions, BODY_TREE),
+            ("leg_shape", self.leg_shape, LEG_JOINTS),
+        ):
+            if unknown := sorted(got.keys() - set(known)):
+                raise StatisticsError(
+                    f"expected {name} of {', '.join(known)}, got {', '.join(unknown)}"
+                )
         if not all(0 < length < math.inf for length in self.proportions.values()):
             raise StatisticsError(f"expected proportions above 0, got {dict(self.proportions)}")
 
@@ -250,6 +264,7 @@ def fit_statistics(
         proportions={},
         median_pose_px=median_pose(measured, min_score=min_score),
         head_shape=fit_head_shape(clips, min_score=min_score),
+        leg_shape={},
         head_views=(),
         seconds_from_behind=seconds_from_behind(clips),
         joints=tuple(sorted({joint for clip in known for joint in shown_joints(clip)})),
@@ -262,8 +277,9 @@ def fit_statistics(
     proportions = fit_proportions(measured, heights, min_score=min_score)
     if shows != WHOLE:
         proportions = fit_proportions(clips, heights, min_score=min_score) | proportions
+    legs = fit_leg_shape(measured, heights, proportions=proportions, min_score=min_score)
     heads = fit_head_views(measured, proportions, min_score=min_score)
-    return replace(statistics, proportions=proportions, head_views=heads)
+    return replace(statistics, proportions=proportions, leg_shape=legs, head_views=heads)
 
 
 def shown_joints(keypoints: Keypoints) -> set[str]:

@@ -32,6 +32,7 @@ def statistics(far, close, *, heights=(30.0, 45.0), x=32.0):
         proportions={},
         median_pose_px={},
         head_shape={},
+        leg_shape={},
         head_views=(),
         seconds_from_behind=0.0,
         joints=(),
@@ -205,6 +206,17 @@ def test_half_a_bodys_arms_are_as_long_as_both_halves_so_that_hands_stay_where_t
     unknown = {part: share for part, share in own.proportions.items() if part != "forearm"}
     moved = normalized(dancer, "body", source=half, target=replace(own, proportions=unknown))
     np.testing.assert_allclose(moved.points, dancer.points, atol=1e-3)
+
+
+def test_the_body_takes_the_shape_of_the_targets_legs(dancer):
+    bowed = {**ARMS_OUT, "left_knee": (112, 130), "left_foot_index": (117, 165)}
+    target = fitted(arms_out(bowed, 30))
+    source = fitted(dancer)
+    moved = fitted(normalized(dancer, "body", source=source, target=target))
+    assert moved.leg_shape.keys() == target.leg_shape.keys() == source.leg_shape.keys()
+    assert source.leg_shape != target.leg_shape
+    for joint, place in target.leg_shape.items():
+        assert moved.leg_shape[joint] == pytest.approx(place, abs=0.005)
 
 
 def test_centering_on_the_image_keeps_the_position_in_the_image():

@@ -6,7 +6,7 @@ import pytest
 
 from motiontransfer.pose.skeleton import BODY_JOINTS, Skeleton
 from motiontransfer.retargeting import shapes
-from tests.people import arms_out, joined, place
+from tests.people import ARMS_OUT, arms_out, joined, place
 
 fit_head = partial(shapes.fit_head_shape, min_score=0.5)
 # From the middle of the ears, y towards the chin; the face is 1 high.
@@ -112,6 +112,89 @@ def test_where_the_face_is_not_seen_it_is_as_before_and_after():
     np.testing.assert_allclose(shifts, [[0, -1], [0, -1.5], [0, -2]], atol=1e-4)
     clip.score[:, chin] = clip.points[:, chin] = 0
     assert shapes.change_head_shape(clip, source=HEAD, target=HIGH_HEAD, min_score=0.5) is clip
+
+
+# Of ARMS_OUT: hips 20 px wide, legs of 60 px, feet of 10 px, someone of 100 px.
+PROPORTIONS = {"hips": 0.2, "thigh": 0.3, "shin": 0.3, "foot": 0.1}
+LEGS = {
+    **{"left_knee": (0.05, 0.0), "right_knee": (0.05, 0.0)},  # 3 px outside
+    **{"left_foot_index": (0.6, 0.8), "right_foot_index": (0.6, 0.8)},  # 6 px outside, 8 px below
+}
+BOWED = {
+    **ARMS_OUT,
+    **{"left_knee": (113, 130), "right_knee": (87, 130)},
+    **{"left_foot_index": (116, 168), "right_foot_index": (84, 168)},
+}
+FROM_BEHIND = {**{joint: (200 - x, y) for joint, (x, y) in BOWED.items()}}
+CROUCHED = {
+    **{joint: (x, y + 10) for joint, (x, y) in BOWED.items() if y <= 100},
+    **{joint: at for joint, at in BOWED.items() if at[1] > 100},
+    **{"left_knee": (125, 130), "right_knee": (75, 130)},
+}
+SIDEWAYS = {
+    **BOWED,
+    **{"left_hip": (101, 100), "right_hip": (99, 100)},
+    **{"left_ankle": (101, 160), "right_ankle": (99, 160)},
+}
+
+
+def fit_legs(*clips, proportions=PROPORTIONS, height_px=100.0):
+    return shapes.fit_leg_shape(
+        clips,
+        [np.full(clip.num_frames, height_px) for clip in clips],
+        proportions=proportions,
+        min_score=0.5,
+    )
+
+
+change_legs = partial(shapes.change_leg_shape, proportions=PROPORTIONS, min_score=0.5)
+
+
+def test_the_shape_of_legs_does_not_depend_on_place_and_size():
+    larger = arms_out({joint: (2 * x - 90, 2 * y - 180) for joint, (x, y) in BOWED.items()}, 10)
+    assert fit_legs(larger, height_px=200.0) == approx(LEGS)
+
+
+def test_knees_are_measured_from_the_line_between_hip_and_ankle():
+    """Legs apart: the ankles 11 px farther out, the knees half as much."""
+    apart = {**BOWED, "left_knee": (118.5, 130), "left_ankle": (121, 160)}
+    outwards, down = fit_legs(arms_out(apart, 10))["left_knee"]
+    # 3 px aside and half a pixel: of both, what is across a line that has 11 px to 60
+    assert np.hypot(outwards, down) == pytest.approx(3 / np.hypot(1, 11 / 60) / 60, abs=1e-4)
+
+
+@pytest.mark.parametrize("places", [CROUCHED, SIDEWAYS])
+def test_bent_and_turned_legs_do_not_count(places):
+    standing = arms_out(BOWED, 10)
+    assert fit_legs(joined(arms_out(places, 30), standing)) == approx(LEGS)
+
+
+STRAIGHTER = {**LEGS, "left_knee": (0.04, 0.0), "left_foot_index": (0.5, 0.9)}
+
+
+@pytest.mark.parametrize("places", [BOWED, FROM_BEHIND])
+def test_legs_take_another_shape(places):
+    changed = change_legs(arms_out(places, 10), source=LEGS, target=STRAIGHTER)
+    assert fit_legs(changed) == approx(STRAIGHTER)
+    outwards = 1 if places is BOWED else -1
+    (x, y), (knee, _) = places["left_foot_index"], places["left_knee"]
+    # 0.1 of a foot of 10 px, 0.01 of a leg of 60 px
+    assert place(changed, "left_foot_index") == pytest.approx([x - outwards, y + 1])
+    assert place(changed, "left_knee") == pytest.approx([knee - outwards * 0.6, 130])
+    assert place(changed, "left_ankle") == list(places["left_ankle"])
+
+
+def test_turned_legs_move_less():
+    """Hips of 2 px where 20 px are parallel to the image."""
+    changed = change_legs(arms_out(SIDEWAYS), source=LEGS, target=STRAIGHTER)
+    assert place(changed, "left_foot_index") == pytest.approx([115.9, 168.1], abs=1e-4)
+
+
+def test_no_joint_of_a_leg_moves_farther_than_detection_errs():
+    """How somebody turns the feet out is dance: at most 1.5 px of 100, in the same direction."""
+    ballet = {**LEGS, "left_foot_index": (1.2, 0.0)}
+    changed = change_legs(arms_out(BOWED), source=ballet, target=LEGS)
+    assert place(changed, "left_foot_index") == pytest.approx([116 - 0.9, 168 + 1.2], abs=1e-4)
 
 
 def test_a_head_without_forehead_and_temples_has_the_same_shape():

@@ -147,7 +147,7 @@ def test_proportions_and_the_median_pose_are_fitted_and_kept(tmp_path):
     assert module.read_statistics(tmp_path / "ada.json") == statistics
     content = json.loads((tmp_path / "ada.json").read_text())
     assert (content["image_height_px"], content["image_width_px"]) == (200, 200)
-    assert content["schema_version"] == 7
+    assert content["schema_version"] == 6
 
 
 HIDDEN = stick_person([60, 80], 40, missing=[(0, "left_ankle"), (1, "right_ankle")])
@@ -168,6 +168,7 @@ def test_clips_without_statistics_are_refused(clips, named):
     [
         ({"median_ankle_x_px": math.nan}, "finite"),
         ({"head_shape": {"nose": (0.0, math.inf)}}, "the head"),
+        ({"leg_shape": {"left_knee": (0.0, math.nan)}}, "the legs"),
     ],
 )
 def test_numbers_that_are_not_finite_are_refused(change, named):
@@ -178,12 +179,13 @@ def test_numbers_that_are_not_finite_are_refused(change, named):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"schema_version": 9}, "schema version 7, got 9"),
+        ({"schema_version": 9}, "schema version 6, got 9"),
         ({"height_at_closest_px": 0}, "heights"),
         ({"closest_ankle_y_px": 1}, "ankle line"),
         ({"surprise": 1}, "surprise"),
         ({"proportions": {"thigh": 0}}, "proportions"),
         ({"proportions": {"lips": 1, "thigh": 1}}, "proportions of hips, .*, got lips$"),
+        ({"leg_shape": {"left_knie": [0, 0]}}, "leg_shape of .*_knee, got left_knie$"),
         ({"proportions": 3}, ""),
         ({"frames_used": "many"}, ""),
     ],
@@ -288,6 +290,7 @@ def test_a_film_from_the_waist_up_has_the_statistics_of_a_body_that_stands_below
     assert statistics.proportions["thigh"] / statistics.proportions["trunk"] == pytest.approx(
         0.78, abs=0.02
     )
+    assert not statistics.leg_shape
     assert "left_ankle" not in statistics.median_pose_px
     module.write_statistics(tmp_path / "half.json", statistics)
     assert module.read_statistics(tmp_path / "half.json") == statistics
