@@ -4,6 +4,7 @@ Lengths and the camera's distance are those of at most 200 frames; then they are
 of the film that overlap are fitted by themselves, so a film's length does not matter.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from jaxtyping import Float, Float64, Int64
 
 from motiontransfer.body.descent import minimize
 from motiontransfer.body.motion import HAND_BASE, BodyMotion, HandWeights
-from motiontransfer.body.objective import USUAL_DISTANCE, Film, State, error
+from motiontransfer.body.objective import USUAL_DISTANCE, Film, State, acceleration, error
 from motiontransfer.body.repair import SIDED
 from motiontransfer.body.sides import Pose, choose_sides, measured_yaw
 from motiontransfer.body.skeleton import (
@@ -39,6 +40,7 @@ _RUN = 25  # frames next to each other among these
 _WINDOW, _OVERLAP = 240, 40  # frames
 _STEPS = ((2.5, 40), (1.0, 120))  # factor of the joints' error, steps of the descent
 _UNITS = State(*(np.array(unit) for unit in (1.0, 0.1, 0.1, 0.3, 1.0)))  # of the unknowns
+_ROUGHNESS = (1.0, 1.0, 300.0)  # of directions, place and size: cost of bends, of a step's own
 _OFF = 0.06  # body heights: a joint that far away is not explained
 _FEW = 1 / 3  # share of a frame's joints that may be
 _UNLIKELY = 1.8  # factor of the usual lengths of trunk, arms and legs
@@ -228,18 +230,41 @@ def _descend(film: Film, state: State, *, width: float, steps: int, holds_length
     if holds_lengths:
         units = units._replace(lengths=np.array(0.0), distance=np.array(0.0))
 
+    smooth = _smooth_bases(film)
+
+    def scaled(values: State) -> State:
+        return State(*(u * s(v) for v, u, s in zip(values, units, smooth, strict=True)))
+
     def moved(unknowns: Float64[np.ndarray, " unknowns"]) -> State:
-        pieces = zip(state, units, np.split(unknowns, sizes), strict=True)
-        return State(*(value + unit * x.reshape(value.shape) for value, unit, x in pieces))
+        pieces = zip(state, np.split(unknowns, sizes), strict=True)
+        by = scaled(State(*(part.reshape(value.shape) for value, part in pieces)))
+        return State(*(value + step for value, step in zip(state, by, strict=True)))
 
     def value(unknowns: Float64[np.ndarray, " unknowns"]) -> tuple[float, np.ndarray]:
         total, by = error(film, moved(unknowns), width=width)
-        return total, np.concatenate(
-            [np.ravel(slope * unit) for slope, unit in zip(by, units, strict=True)]
-        )
+        return total, np.concatenate([np.ravel(slope) for slope in scaled(by)])
 
     start = np.zeros(sum(values.size for values in state))
     return moved(minimize(value, start, steps=steps))
+
+
+def _smooth_bases(film: Film) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
+    """Symmetric maps of the unknowns along frames, in which smooth steps cost what others do.
+
+    So the descent needs a third of the steps.
+    """
+    bent = acceleration(film, np.eye(len(film.floor))[None])[0]
+    squares, waves = np.linalg.eigh(bent.T @ bent)
+    directions, place, size = (
+        (waves / np.sqrt(1 + roughness * squares)) @ waves.T for roughness in _ROUGHNESS
+    )
+    return (
+        lambda values: directions @ values,
+        lambda values: values @ place,
+        lambda values: size @ values,
+        lambda values: values,
+        lambda values: values,
+    )
 
 
 def _part(state: State, frames: np.ndarray) -> State:

@@ -28,8 +28,6 @@ _ACCELERATION = 0.05  # body heights a frame, squared, beyond which it hardly co
 _TURN = 0.002  # of directions' acceleration
 _SKATE = 0.006  # of feet that slide
 _STANDS = 0.01  # body heights a frame: a foot that is faster does not stand
-_BALANCE = 0.004  # of hips and shoulders away from the feet in depth
-_LEAN = 0.15  # body heights
 _KNEE = 0.05  # of knees that bend forwards
 _OPPOSITE = 0.01  # of shoulders that are not opposite each other
 _SIZE = 300.0  # of the size's acceleration
@@ -55,7 +53,6 @@ _ARMS = _limb("elbow", "wrist", "pinky", "index", "thumb")
 _LEGS = _limb("knee", "ankle", "heel", "foot_index")
 _REST = [index for index in range(len(BODY_JOINTS)) if index not in _ARMS + _LEGS]
 _FEET = _limb("heel", "foot_index")
-_TRUNK = _limb("hip", "shoulder")
 
 
 class Film(NamedTuple):
@@ -210,7 +207,7 @@ def _lines(body: _Body) -> float:
     return _LINE * float((film.line_weight * value).sum())
 
 
-def _acceleration(film: Film, values: np.ndarray) -> np.ndarray:
+def acceleration(film: Film, values: np.ndarray) -> np.ndarray:
     """Second differences along frames, the second axis, at 25 frames a second; 0 across runs."""
     bent = values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]
     whole = ~(film.starts[1:-1] | film.starts[2:]) * (film.frame_rate / 25) ** 2
@@ -218,7 +215,7 @@ def _acceleration(film: Film, values: np.ndarray) -> np.ndarray:
 
 
 def _add_back(film: Film, slopes: np.ndarray, into: np.ndarray) -> None:
-    """The gradient by the values of `_acceleration` from that by its result."""
+    """The gradient by the values of `acceleration` from that by its result."""
     whole = ~(film.starts[1:-1] | film.starts[2:]) * (film.frame_rate / 25) ** 2
     slopes = slopes * whole.reshape(1, -1, *[1] * (into.ndim - 2))
     into[:, 2:] += slopes
@@ -228,16 +225,16 @@ def _add_back(film: Film, slopes: np.ndarray, into: np.ndarray) -> None:
 
 def _smoothness(body: _Body) -> float:
     film = body.film
-    bent = _acceleration(film, body.seen)
+    bent = acceleration(film, body.seen)
     value, slope = _bounded((bent**2).sum(axis=0), _ACCELERATION)
     _add_back(film, 2 * film.noise * _SMOOTH * slope * bent, body.by_seen)
-    turned = _acceleration(film, body.units)
+    turned = acceleration(film, body.units)
     _add_back(film, 2 * film.noise * _TURN * turned, body.by_units)
     return film.noise * float(_SMOOTH * value.sum() + _TURN * (turned**2).sum())
 
 
 def _standing(body: _Body) -> float:
-    """Feet that stand do not slide; hips and shoulders are over them in depth."""
+    """Feet that stand do not slide."""
     film, seen = body.film, body.seen
     rate = film.frame_rate / 25
     step = rate * (seen[:, 1:, _FEET] - seen[:, :-1, _FEET]) * ~film.starts[1:, None]
@@ -245,12 +242,7 @@ def _standing(body: _Body) -> float:
     slope = _SKATE * rate * (speed < _STANDS) * step / speed
     body.by_seen[:, 1:, _FEET] += slope
     body.by_seen[:, :-1, _FEET] -= slope
-    lean = seen[2][:, _TRUNK].mean(axis=1) - seen[2][:, _FEET].mean(axis=1)
-    value, leaned = _bounded(lean**2, _LEAN)
-    slope = (2 * _BALANCE * leaned * lean)[:, None] / 4
-    body.by_seen[2][:, _TRUNK] += slope
-    body.by_seen[2][:, _FEET] -= slope
-    return float(_SKATE * np.minimum(speed, _STANDS).sum() + _BALANCE * value.sum())
+    return _SKATE * float(np.minimum(speed, _STANDS).sum())
 
 
 def _anatomy(body: _Body) -> float:
@@ -274,7 +266,7 @@ def _anatomy(body: _Body) -> float:
 def _sizes(body: _Body) -> float:
     """The size changes slowly, as the feet's height in the picture tells."""
     film, size = body.film, body.state.size
-    bent = _acceleration(film, size[None])
+    bent = acceleration(film, size[None])
     _add_back(film, 2 * _SIZE * film.noise * bent, body.by_size[None])
     off = size - film.floor
     body.by_size += 2 * _FLOOR * off
