@@ -33,7 +33,7 @@ from motiontransfer.body.skeleton import (
 from motiontransfer.pose.cleaning import swap_sides
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
-from motiontransfer.pose.time_series import running_mean, running_median
+from motiontransfer.pose.time_series import inner_gaps, running_mean, running_median
 
 _FOR_LENGTHS = 200  # frames
 _RUN = 25  # frames next to each other among these
@@ -43,12 +43,14 @@ _UNITS = State(*(np.array(unit) for unit in (1.0, 0.1, 0.1, 0.3, 1.0)))  # of th
 _ROUGHNESS = (1.0, 1.0, 300.0)  # of directions, place and size: cost of bends, of a step's own
 _OFF = 0.06  # body heights: a joint that far away is not explained
 _FEW = 1 / 3  # share of a frame's joints that may be
+_BLUNDER_SECONDS = 0.12  # of a detector that finds another body, or none
 _UNLIKELY = 1.8  # factor of the usual lengths of trunk, arms and legs
 _LARGE = ("spine", "upper_arm", "forearm", "thigh", "shin")
 _METERS = 1.7  # a body height in world landmarks
 _GUESSED = 0.3  # weight of depth that no detector gave
 _UNKNOWN = {"spine": (0.0, -1.0, 0.0), "neck": (0.0, -1.0, 0.0), "hips": (1.0, 0.0, 0.0)}
 """Directions of bones that no frame shows; others point down."""
+_UNSEEN = 0.15  # score of bones whose direction a detector guesses
 _IS_BEHIND = -0.3  # cosine of the yaw
 _WEIGHTS = {  # of joints by a part of their name, the first that fits; else 1
     **{"eye_": 0.1, "eye": 0.15, "mouth": 0.2, "nose": 0.5, "ear": 0.5, "thumb": 0.2},
@@ -106,7 +108,7 @@ def fit_body(keypoints: Keypoints, world: World | None = None) -> BodyMotion:
         fits=found,
         hands=_hand_weights(sided, height=height),
     )
-    return _judged(motion, pose.points * height, film.weight)
+    return _judged(motion, pose.points * height, film.weight, rate)
 
 
 def _height_px(points: Float64[np.ndarray, "frames joints 2"], score: np.ndarray) -> float:
@@ -160,7 +162,9 @@ def _film(
     lines = bone_vectors(world)
     lines /= np.maximum(np.linalg.norm(lines, axis=2, keepdims=True), 1e-6)
     sureness = np.array([bone.sureness for bone in BONES.values()])
-    line_weight = sureness * bones_seen(score) * np.where(has_world, 1.0, _GUESSED)[:, None]
+    seen = bones_seen(score)
+    seen = np.where(has_world[:, None], np.maximum(seen, _UNSEEN), _GUESSED * seen)
+    line_weight = sureness * seen
     return Film(
         points=np.moveaxis(points, 2, 0),
         weight=weight,
@@ -317,14 +321,23 @@ def _nearest_turn(yaw: Series, near: Series) -> Series:
     return yaw + 2 * np.pi * np.round((near - yaw) / (2 * np.pi))
 
 
-def _judged(motion: BodyMotion, points: np.ndarray, weight: np.ndarray) -> BodyMotion:
-    """With the frames in which the skeleton explains the joints."""
+def _judged(
+    motion: BodyMotion, points: np.ndarray, weight: np.ndarray, frame_rate: float
+) -> BodyMotion:
+    """With the frames in which the skeleton explains the joints.
+
+    What it explains before and after a moment, it fits there, too: the detector blundered.
+    """
     off = np.linalg.norm(motion.projected() - points, axis=2) > _OFF * motion.scale[:, None]
     total = weight.sum(axis=1)
     few = (weight * off).sum(axis=1) <= _FEW * total
     large = [LENGTHS.index(name) for name in _LARGE]
     unlike = np.abs(np.log(motion.lengths / USUAL_LENGTHS))[large].max() > np.log(_UNLIKELY)
-    return replace(motion, fits=few & (total > 0) & ~unlike)
+    fits = few & (total > 0) & ~unlike
+    longest = round(_BLUNDER_SECONDS * frame_rate)
+    for start, stop in inner_gaps(fits, longest=longest):
+        fits[start:stop] = True
+    return replace(motion, fits=fits)
 
 
 def _hand_weights(keypoints: Keypoints, *, height: float) -> HandWeights:
