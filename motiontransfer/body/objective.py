@@ -26,9 +26,6 @@ _LINE_ERROR = 0.8  # of 1 - cos
 _SMOOTH = 0.35  # of joints' acceleration
 _ACCELERATION = 0.05  # body heights a frame, squared, beyond which it hardly counts
 _TURN = 0.002  # of directions' acceleration
-_SKATE = 0.006  # of feet that slide
-_STANDS = 0.01  # body heights a frame: a foot that is faster does not stand
-_KNEE = 0.05  # of knees that bend forwards
 _OPPOSITE = 0.01  # of shoulders that are not opposite each other
 _SIZE = 300.0  # of the size's acceleration
 _FLOOR = 0.3  # of a size that is not that of the feet's height in the picture
@@ -52,7 +49,6 @@ def _limb(*parts: str) -> list[int]:
 _ARMS = _limb("elbow", "wrist", "pinky", "index", "thumb")
 _LEGS = _limb("knee", "ankle", "heel", "foot_index")
 _REST = [index for index in range(len(BODY_JOINTS)) if index not in _ARMS + _LEGS]
-_FEET = _limb("heel", "foot_index")
 
 
 class Film(NamedTuple):
@@ -158,8 +154,7 @@ def error(film: Film, state: State, *, width: float = 1.0) -> tuple[float, State
         _joints(body, width * _JOINT_ERROR)
         + _lines(body)
         + _smoothness(body)
-        + _standing(body)
-        + _anatomy(body)
+        + _shoulders(body)
         + _sizes(body)
     )
     frames = len(film.floor)
@@ -233,34 +228,12 @@ def _smoothness(body: _Body) -> float:
     return film.noise * float(_SMOOTH * value.sum() + _TURN * (turned**2).sum())
 
 
-def _standing(body: _Body) -> float:
-    """Feet that stand do not slide."""
-    film, seen = body.film, body.seen
-    rate = film.frame_rate / 25
-    step = rate * (seen[:, 1:, _FEET] - seen[:, :-1, _FEET]) * ~film.starts[1:, None]
-    speed = np.sqrt((step**2).sum(axis=0) + 1e-6)
-    slope = _SKATE * rate * (speed < _STANDS) * step / speed
-    body.by_seen[:, 1:, _FEET] += slope
-    body.by_seen[:, :-1, _FEET] -= slope
-    return _SKATE * float(np.minimum(speed, _STANDS).sum())
-
-
-def _anatomy(body: _Body) -> float:
-    """Knees bend backwards; shoulders are opposite each other."""
-    units, by = body.units, body.by_units
-    hips, total = bone_index("hips"), 0.0
-    for side in ("left", "right"):
-        thigh, shin = bone_index(f"{side}_thigh"), bone_index(f"{side}_shin")
-        t, s, h = units[..., thigh], units[..., shin], units[..., hips]
-        wrong = np.minimum((np.cross(t, s, axis=0) * h).sum(axis=0) - 0.02, 0)
-        total += _KNEE * float((wrong**2).sum())
-        by[..., thigh] += 2 * _KNEE * wrong * np.cross(s, h, axis=0)
-        by[..., shin] += 2 * _KNEE * wrong * np.cross(h, t, axis=0)
-        by[..., hips] += 2 * _KNEE * wrong * np.cross(t, s, axis=0)
+def _shoulders(body: _Body) -> float:
+    """They are opposite each other."""
     pair = [bone_index("left_clavicle"), bone_index("right_clavicle")]
-    sum_ = units[..., pair].sum(axis=2)
-    by[..., pair] += 2 * _OPPOSITE * sum_[..., None]
-    return total + _OPPOSITE * float((sum_**2).sum())
+    both = body.units[..., pair].sum(axis=2)
+    body.by_units[..., pair] += 2 * _OPPOSITE * both[..., None]
+    return _OPPOSITE * float((both**2).sum())
 
 
 def _sizes(body: _Body) -> float:

@@ -8,7 +8,7 @@ chooses {as found, exchanged} and a yaw that turns continuously for each frame.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64, Int8, Int64
 
 from motiontransfer.body.skeleton import OTHER_SIDES, Mask, Series, joint
 from motiontransfer.pose.skeleton import BODY_JOINTS
@@ -85,12 +85,13 @@ def choose_sides(
     own[..., 1] += (_EXCHANGED_SECOND / frame_rate + _FACE_SEEN * has_face)[:, None]
     jumps = _jumps(ways, frames)
     total = own[frames[0]]
-    came: list[tuple[Int64[np.ndarray, "bins 2"], Int64[np.ndarray, "bins 2"]]] = []
+    came: list[tuple[Int8[np.ndarray, "bins 2"], Int8[np.ndarray, "bins 2"]]] = []
     for before, after, jump in zip(frames[:-1], frames[1:], jumps, strict=True):
         turned, step = _turn(total, frames=int(after - before), frame_rate=frame_rate)
         both = turned[:, :, None] + jump
         way = both.argmin(axis=1)
-        came.append((way, np.take_along_axis(step, way, axis=1)))
+        steps = np.take_along_axis(step, way, axis=1)
+        came.append((way.astype(np.int8), steps.astype(np.int8)))  # as many as frames
         total = both.min(axis=1) + own[after]
     return _traced(total, came, frames, num_frames=len(found))
 
@@ -130,7 +131,7 @@ def _turn(
 
 def _traced(
     total: Costs,
-    came: list[tuple[Int64[np.ndarray, "bins 2"], Int64[np.ndarray, "bins 2"]]],
+    came: list[tuple[Int8[np.ndarray, "bins 2"], Int8[np.ndarray, "bins 2"]]],
     frames: Int64[np.ndarray, " found"],
     *,
     num_frames: int,
