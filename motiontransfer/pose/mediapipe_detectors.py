@@ -263,7 +263,7 @@ _Thresholds = tuple[float, float]  # of detection and of presence
 
 _WHEEL_GRAPH = """
 input_stream: "image"
-output_stream: "people"
+output_stream: "people" output_stream: "worlds"
 node {
   calculator: "PoseDetectionCpu" input_stream: "IMAGE:image" output_stream: "DETECTIONS:all"
 }
@@ -288,10 +288,15 @@ node {
 node {
   calculator: "PoseLandmarkByRoiCpu"
   input_stream: "IMAGE:each_image" input_stream: "ROI:roi" output_stream: "LANDMARKS:person"
+  output_stream: "WORLD_LANDMARKS:world"
 }
 node {
   calculator: "EndLoopNormalizedLandmarkListVectorCalculator"
   input_stream: "ITEM:person" input_stream: "BATCH_END:end" output_stream: "ITERABLE:people"
+}
+node {
+  calculator: "EndLoopLandmarkListVectorCalculator"
+  input_stream: "ITEM:world" input_stream: "BATCH_END:end" output_stream: "ITERABLE:worlds"
 }
 """
 """MediaPipe's own detector and landmarks as in its solution Pose, which takes the first person."""
@@ -315,13 +320,18 @@ def _wheel_graph(max_people: int, thresholds: _Thresholds) -> Generator[_Landmar
     for option, value in zip(options, (*thresholds, _MAX_OVERLAP), strict=True):
         graph, count = re.subn(rf"\b{option}: [\d.]+", f"{option}: {value}", graph)
         assert count == 1, option
-    running, process = start_graph(graph, ("people",))
+    running, process = start_graph(graph, ("people", "worlds"))
     with closing(running):
         yield lambda frame: [
-            {"pose": _unpack(cast("Any", person).landmark)}
-            for packet in process(image=image_packet(frame)).values()
-            for person in packet_getter.get_proto_list(packet)
+            {"pose": _unpack(person.landmark), "world": _in_world(world.landmark)}
+            for person, world in _in_packets(process(image=image_packet(frame)))
         ]
+
+
+def _in_packets(found: dict[str, mediapipe.Packet]) -> Iterable[tuple[Any, Any]]:
+    """Each person's landmarks in the picture and in the world."""
+    both = [packet_getter.get_proto_list(found[n]) for n in ("people", "worlds") if n in found]
+    return cast("Iterable[tuple[Any, Any]]", zip(*both, strict=True))
 
 
 @contextmanager
