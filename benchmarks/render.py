@@ -213,17 +213,11 @@ def _milliseconds(renderer: TrainedRenderer, poses: Keypoints) -> dict[str, floa
 def _dance(size: tuple[int, int], num_frames: int) -> Keypoints:
     """The demo's poses, as high as the image and in its middle."""
     found = read_keypoints(_POSES)
-    indices = np.arange(num_frames) % found.num_frames
+    found = found.part((np.arange(num_frames) % found.num_frames).tolist())
     scale = size[0] / found.image_size[0]
     shift = np.array([(size[1] - scale * found.image_size[1]) / 2, 0])
-    points = (found.points[indices] * scale + shift) * (found.score[indices] > 0)[..., None]
-    return replace(
-        found,
-        points=points.astype(np.float32),
-        score=found.score[indices],
-        filled=None,
-        image_size=size,
-    )
+    points = (found.points * scale + shift) * (found.score > 0)[..., None]
+    return replace(found, points=points.astype(np.float32), image_size=size)
 
 
 def _puppet(poses: Keypoints, full: tuple[int, int]) -> Puppet:

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
+from motiontransfer.body.fit import fit_body
+from motiontransfer.body.motion import BodyMotion, write_motion
+from motiontransfer.body.repair import repair, with_guesses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.params import Idle, Name, Section, load_section
 from motiontransfer.core.storage import write_json
-from motiontransfer.pose.cleaning import clean
+from motiontransfer.pose.cleaning import Filling, fill
 from motiontransfer.pose.completion import complete
 from motiontransfer.pose.keypoints import read_detections, write_keypoints
 from motiontransfer.pose.photo_advice import photo_advice
@@ -38,8 +42,8 @@ class CleanEntry(Section):
 
 
 class CleanKeypointsParams(Section):
+    repair: Literal["body", "gaps"]
     longest_gap_seconds: float = Field(ge=0, le=60)
-    longest_outlier_seconds: float = Field(ge=0, le=60)
     smoothing: TimeFilter
     smoothing_seconds: float = Field(ge=0, le=60)
 
@@ -66,7 +70,14 @@ def main(key: str) -> str:
         tracks = choose_person(detections, video.person)
     except KeypointsError as error:
         raise KeypointsError(f"{path}: videos.{key}: {error}") from error
-    keypoints, repairs = clean(detections.of_person(*tracks), **params.model_dump())
+    detected, motion = detections.of_person(*tracks), BodyMotion.unfitted(clip.num_frames)
+    filling = params.to_config(Filling)
+    if params.repair == "body" and detected.score[:, detected.skeleton.slice("body")].any():
+        motion = fit_body(detected, detections.world_of_person(*tracks))
+    if motion.fits.any() and not is_photo(detected):  # a photo alone says nothing against a joint
+        keypoints, repairs = repair(detected, motion, filling)
+    else:
+        keypoints, repairs = fill(detected, filling)
     others = detections.frame_index[~np.isin(detections.person, tracks)]
     choice = choice_metrics(detections, tracks, rule=video.person)
     switches = choice["possible_switches"]
@@ -89,8 +100,11 @@ def main(key: str) -> str:
         if is_photo(keypoints):
             sentences = photo_advice(keypoints, num_people=people, turn=quality.turn)
         plot_quality(plot, store, keypoints, quality, sentences=sentences, title=key)
-    keypoints = complete(keypoints, clip.framing.content)
+    keypoints = with_guesses(complete(keypoints, clip.framing.content), motion)
+    if motion.fits.any():
+        keypoints = replace(keypoints, depth=motion.depth())
     write_keypoints(layout.keypoints_file(video.subject, key), keypoints)
+    write_motion(layout.motion_file(video.subject, key), motion)
     write_json(
         layout.counts_file("clean_keypoints", key),
         {

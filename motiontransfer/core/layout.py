@@ -89,6 +89,10 @@ def keypoints_file(subject: str, video: str) -> Path:
     return Path(f"artifacts/keypoints/{subject}/{video}.parquet")
 
 
+def motion_file(subject: str, video: str) -> Path:
+    return Path(f"artifacts/motion/{subject}/{video}.parquet")
+
+
 def quality_plot(subject: str, video: str) -> Path:
     return Path(f"artifacts/quality/{subject}/{video}.png")
 

@@ -39,6 +39,7 @@ _INTERVALS = ("log_every_steps", "sample_every_steps", "checkpoint_every_steps")
 _TRAININGS = ("train_gan", "train_face_gan", "train_face_cycle", "train_forensics")
 _MOVED_KEYS = {
     "normalization.centring": "normalization.centering",
+    "clean_keypoints.longest_outlier_seconds": None,
     "train_gan.held_out_fraction": "split.held_out_fraction",
     "train_gan.gap_frames": "split.gap_frames",
     **{f"{stage}.{key}": f"logging.{key}" for stage in _TRAININGS for key in _INTERVALS},

@@ -307,4 +307,6 @@ def _write_poses(folder: Path, target: str) -> None:
             "groups": poses.skeleton.groups,
             "joints": joints.tolist(),
         }
+        if poses.depth is not None:
+            content["depth"] = poses.depth.tolist()
         write_text(folder / f"{name}.json", json.dumps(content))

@@ -6,7 +6,9 @@ those of the person whom a camera sees.
 Parquet poses are those of the pipeline in artifacts/poses or, with --normalization, of another
 person's video in artifacts/keypoints; they need pyarrow. JSON poses are `{"image_size": [height,
 width], "frame_rate": "25", "groups": [["body", ["nose", ...]], ...], "joints": [[[x, y, score],
-...], ...]}`: pixels, a list for each frame. An output without suffix is a folder of PNG files.
+...], ...]}`: pixels, a list for each frame; where it is known, `depth` has as many lists, of how
+far each joint is behind the hips, in heights of the body. An output without suffix is a folder of
+PNG files.
 
 Keys in the window of `live`: q quits, space pauses, r forgets the person's proportions and place
 and f freezes them, m mirrors. What it shows and records has the visible label.
@@ -72,6 +74,7 @@ def read_poses(path: Path) -> Keypoints:
             image_size=(height, width),
             frame_rate=Fraction(content["frame_rate"]),
             detector="json",
+            depth=np.array(content["depth"], np.float32) if "depth" in content else None,
         )
     except (ValueError, LookupError, TypeError) as error:
         raise KeypointsError(f"{path}: expected poses as in `--help`, got {error!r}") from error
@@ -161,7 +164,7 @@ def main() -> None:
     half = max(1, (os.cpu_count() or 1) // 2)  # of the cores; the other half detects
     for command, engine, mode, threads in (
         (player, "openvino", "none", 0),
-        (camera, "openvino_bf16", "limbs", half),
+        (camera, "openvino_bf16", "body", half),
     ):
         command.add_argument("--engine", choices=get_args(Engine), default=engine)
         command.add_argument(

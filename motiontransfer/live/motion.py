@@ -22,7 +22,7 @@ from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import OneEuroFilter
 from motiontransfer.retargeting.normalization import MODES, Centering, normalize_poses
 from motiontransfer.retargeting.statistics import MIN_FRAMES, PoseStatistics, measure_ground_contact
-from motiontransfer.retargeting.unfilmed_sides import LiveFacing, UnfilmedSides
+from motiontransfer.retargeting.unfilmed_sides import UnfilmedSides, face_camera
 
 _HOLD_SECONDS = 0.25  # that a missing joint stays where it was
 _FRAME_SECONDS = (1e-3, 1.0)  # between frames, at least and at most
@@ -33,6 +33,7 @@ _SAMPLE_RATE = Fraction(10)  # of poses to which statistics are fitted
 _MAX_SAMPLES = 600
 _STANDING_SAMPLES = 150  # of the last, by which what the camera does not show is placed
 _REFIT_SECONDS = 1.0
+_HEIGHT_METERS = 1.7  # of those whom world landmarks describe
 
 
 class SourceMotion:
@@ -53,7 +54,7 @@ class SourceMotion:
         self._fit, self._min_score, self._target = fit, min_score, target
         self._mode = mode
         self._centering: Centering | None = centering
-        self._facing = LiveFacing(target) if unfilmed_sides == "face_camera" else None
+        self._unfilmed_sides: UnfilmedSides = unfilmed_sides
         self._skeleton, self._image_size = skeleton, image_size
         self.restart()
 
@@ -71,23 +72,27 @@ class SourceMotion:
         self._last = np.zeros((num_joints, 3), np.float32)
         self._seen_at = np.full(num_joints, -np.inf)
         self._previous_at = -np.inf
+        self._depth: Float32[np.ndarray, " joints"] | None = None
         self._recent: deque[Float32[np.ndarray, "joints 3"]] = deque(maxlen=_RECENT_FRAMES)
         self._ankle_lines: deque[tuple[float, float]] = deque()
-        if self._facing is not None:
-            self._facing.restart()
+        self._was_exchanged = False
 
     def follow(
-        self, joints: Float32[np.ndarray, "joints 3"] | None, seconds: float
+        self, joints: Float32[np.ndarray, "joints values"] | None, seconds: float
     ) -> Keypoints | None:
         """The recent poses in the target's image, oldest first; None until statistics are fitted.
 
         Also None while nobody is in view.
 
         Args:
-            joints: x, y and score of each, zeros where missing; None where nobody was detected.
+            joints: of one of `People`; None where nobody was detected.
             seconds: when, on any clock that never goes back.
         """
         if joints is not None:
+            if joints.shape[1] > 3:  # with world landmarks
+                depth = joints[:, 5] / np.float32(_HEIGHT_METERS)
+                self._depth = depth if self._depth is None else (self._depth + depth) / 2
+            joints = joints[:, :3]
             self._last = np.where(joints[:, 2:] > 0, joints, self._last)
             self._seen_at = np.where(joints[:, 2] > 0, seconds, self._seen_at)
         present = seconds - self._seen_at <= _HOLD_SECONDS
@@ -109,9 +114,13 @@ class SourceMotion:
         now = np.concatenate([smoothed, self._last[:, 2:]], axis=1).astype(np.float32)
         self._recent.append(np.where(present[:, None], now, np.float32(0)))
         poses = self._normalized(seconds)
-        if poses is None or self._facing is None:
+        if poses is not None and self._depth is not None:
+            poses = replace(poses, depth=np.tile(self._depth, (poses.num_frames, 1)))
+        if poses is None or self._unfilmed_sides == "as_danced":
             return poses
-        return self._facing.follow(poses, elapsed)
+        facing = face_camera(poses, self._target, was_exchanged=self._was_exchanged)
+        self._was_exchanged = bool(facing.is_exchanged[-1])
+        return facing.poses
 
     def _keypoints(
         self, poses: list[Float32[np.ndarray, "joints 3"]], rate: Fraction = _RECENT_RATE

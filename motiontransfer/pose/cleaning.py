@@ -1,50 +1,23 @@
-"""Keypoint cleaning: outliers, left/right swaps, gap filling, smoothing."""
+"""Keypoint cleaning: hands at their wrists, exchanged sides, gap filling, smoothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int8, Int64
+from jaxtyping import Float64, Int64
 
-from motiontransfer.pose.boxes import Places, body_height_px
+from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.pose.time_series import Mask, TimeFilter, inner_gaps, joints_by_presence, smooth
 
-# Outliers.
-_STRAYING = 0.03  # body heights: how far detectors stray without being wrong
-_ACCELERATION = 60.0  # body heights a second, squared: about 100 m/s², more than a hand reaches
-_OWN_MOTION_FACTOR = 3.0  # above the median step of the joint itself around
-_OWN_MOTION_SECONDS = 1.0  # what is around
 _STRAY_HAND = 0.15  # body heights from the wrist; a hand is about a tenth long
 
-# Swapped sides.
-_TURNS_PER_SECOND = 2.5  # a quick spin
-_WIDTH = 0.26  # of the shoulders, body heights
-_COST_OF_A_SWAPPED_SECOND = 0.1  # body heights
 _WRONG_WRIST = 0.1  # body heights between a hand and its wrist from which it may be the other's
 
 # Joint group that comes and goes as a whole -> the body's joint it moves with.
 _CARRIER_OF_GROUP = {"left_hand": "left_wrist", "right_hand": "right_wrist", "face": "nose"}
-
-Tracks = Float64[np.ndarray, "frames tracks 2"]
-Seen = Bool[np.ndarray, "frames tracks"]
-Steps = Float64[np.ndarray, " steps"]
-PairSteps = Float64[np.ndarray, "steps pairs"]
-
-
-def remove_outliers(keypoints: Keypoints, *, longest_frames: int) -> Keypoints:
-    """Make joints missing that jump and return within so many frames; 0 removes nothing."""
-    tracks, seen, joints_of_track = _tracks(keypoints)
-    height = body_height_px(keypoints)
-    removed = np.zeros(keypoints.score.shape, np.bool_)
-    for length in range(1, longest_frames + 1):
-        gone = _excursions(tracks, seen, length, height=height, frame_rate=keypoints.frame_rate)
-        for index, joints in enumerate(joints_of_track):
-            removed[:, joints] |= gone[:, index, None]
-    return keypoints.without(removed)
 
 
 def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
@@ -57,72 +30,6 @@ def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
         stray &= (hand_score > 0) & (wrist_score > 0)
         removed[:, keypoints.skeleton.slice(f"{side}_hand")] = stray[:, None]
     return keypoints.without(removed)
-
-
-def _tracks(keypoints: Keypoints) -> tuple[Tracks, Seen, list[slice]]:
-    """Positions tested for outliers: each body joint, and the middle of each other group."""
-    present = keypoints.score > 0
-    joints_of_track = []
-    for group, _ in keypoints.skeleton.groups:
-        where = keypoints.skeleton.slice(group)
-        alone = [slice(joint, joint + 1) for joint in range(where.start, where.stop)]
-        joints_of_track += alone if group == "body" else [where]
-    count = np.stack([present[:, joints].sum(axis=1) for joints in joints_of_track], axis=1)
-    total = np.stack(  # missing joints are (0, 0) and add nothing
-        [keypoints.points[:, joints].sum(axis=1, dtype=np.float64) for joints in joints_of_track],
-        axis=1,
-    )
-    return total / np.maximum(count, 1)[..., None], count > 0, joints_of_track
-
-
-def _excursions(
-    tracks: Tracks, seen: Seen, length: int, *, height: float, frame_rate: Fraction
-) -> Seen:
-    """Mask of excursions: `length` frames off the straight line between their neighbors."""
-    span = length + 1
-    gone = np.zeros(seen.shape, np.bool_)
-    if len(tracks) <= span:
-        return gone
-    before, after = tracks[:-span], tracks[span:]
-    strays = []
-    for step in range(1, span):
-        here = slice(step, len(tracks) - span + step)
-        line = before + (after - before) * (step / span)
-        distance = np.linalg.norm(tracks[here] - line, axis=2)
-        strays.append(np.where(seen[here], distance, np.inf))
-    least = np.min(strays, axis=0)
-    seconds = span / 2 / float(frame_rate)
-    possible = height * (_STRAYING + _ACCELERATION * seconds**2 / 2)
-    went_on = np.linalg.norm(after - before, axis=2)
-    strayed = np.isfinite(least) & (least > np.maximum(possible, went_on))
-    suspect = strayed & seen[:-span] & seen[span:]
-    for start, track in np.argwhere(suspect).tolist():
-        usual = _usual_step(tracks[:, track], seen[:, track], start, start + span, frame_rate)
-        if least[start, track] > _OWN_MOTION_FACTOR * usual * span / 2:
-            gone[start + 1 : start + span, track] = seen[start + 1 : start + span, track]
-    return gone
-
-
-def _usual_step(track: Places, seen: Mask, before: int, after: int, frame_rate: Fraction) -> float:
-    reach = round(_OWN_MOTION_SECONDS / 2 * frame_rate)
-    around = (slice(max(0, before - reach), before + 1), slice(after, after + reach + 1))
-    steps = [
-        np.linalg.norm(np.diff(track[part], axis=0), axis=1)[seen[part][1:] & seen[part][:-1]]
-        for part in around
-    ]
-    every = np.concatenate(steps)
-    return float(np.median(every)) if len(every) else 0.0
-
-
-def repair_side_swaps(keypoints: Keypoints) -> Keypoints:
-    """Swap left and right of the body back where they are exchanged.
-
-    Limbs alone would leave their shoulders or hips, which detectors exchange with them.
-    """
-    groups = dict(keypoints.skeleton.groups)
-    body = tuple(joint for joint in groups["body"] if joint.startswith("left_"))
-    hand = groups.get("left_hand", ())  # detected at the wrist, so it goes with it
-    return swap_sides(keypoints, swapped_frames(keypoints, body), joints=(*body, *hand))
 
 
 def repair_hands(keypoints: Keypoints) -> Keypoints:
@@ -151,63 +58,6 @@ def swap_sides(keypoints: Keypoints, frames: Mask, *, joints: Sequence[str]) -> 
         score=np.where(chosen, keypoints.score[:, order], keypoints.score),
         filled=None if filled is None else np.where(chosen, filled[:, order], filled),
     )
-
-
-def swapped_frames(keypoints: Keypoints, joints: Sequence[str]) -> Mask:
-    """Mask of frames in which these left joints and their right ones are exchanged, by motion."""
-    indices = [keypoints.skeleton.index(joint) for joint in joints]
-    others = [keypoints.skeleton.index(mirrored(joint)) for joint in joints]
-    points, score = keypoints.points.astype(np.float64), keypoints.score
-    seen = (score[:, indices] > 0) & (score[:, others] > 0)
-    height = body_height_px(keypoints)
-    swapped = np.zeros(keypoints.num_frames, np.bool_)
-    known = np.flatnonzero(seen.sum(axis=1))
-    if len(known) < 2 or height == 0:
-        return swapped
-    pairs = np.stack([points[:, indices], points[:, others]], axis=2) / height
-    gains = _gains(pairs[known], seen[known])
-    turned = np.pi * _TURNS_PER_SECOND * np.diff(known) / float(keypoints.frame_rate)
-    changes = 2 * _WIDTH * np.sin(np.minimum(turned, np.pi / 2))  # of both sides, at most
-    staying = _COST_OF_A_SWAPPED_SECOND / float(keypoints.frame_rate)
-    swapped[known] = _cheapest_labels(changes - gains, staying=staying)
-    return swapped
-
-
-def _gains(
-    pairs: Float64[np.ndarray, "frames pairs 2 2"], seen: Bool[np.ndarray, "frames pairs"]
-) -> Steps:
-    """How much less the joints move if left and right are swapped; median over pairs of joints.
-
-    At most 0 where swapping does not halve it, as at a cut or at another person.
-    """
-    earlier, later = pairs[:-1], pairs[1:]
-    kept = np.linalg.norm(later - earlier, axis=3).sum(axis=2)
-    changed = np.linalg.norm(later[:, :, ::-1] - earlier, axis=3).sum(axis=2)
-    both = seen[:-1] & seen[1:]
-    lands = _median(changed, both) < _median(kept, both) / 2
-    gains = _median(kept - changed, both)
-    return np.where(lands, gains, np.minimum(gains, 0))
-
-
-def _median(values: PairSteps, counted: Bool[np.ndarray, "steps pairs"]) -> Steps:
-    """Median over the counted pairs; 0 where none is counted."""
-    return np.ma.median(np.ma.array(values, mask=~counted), axis=1).filled(0.0)
-
-
-def _cheapest_labels(changes: Steps, *, staying: float) -> Int8[np.ndarray, " frames"]:
-    """0 as found or 1 swapped, at the least total cost of changes and of staying swapped."""
-    cost = [0.0, staying]
-    came_from = np.zeros((len(changes), 2), np.int8)
-    for step, change in enumerate(changes):
-        ways = [(cost[0], cost[1] + change), (cost[1], cost[0] + change)]
-        for state, (keep, switch) in enumerate(ways):
-            came_from[step, state] = state if keep <= switch else 1 - state
-        cost = [min(ways[0]), min(ways[1]) + staying]
-    labels = np.zeros(len(changes) + 1, np.int8)
-    labels[-1] = int(cost[1] < cost[0])
-    for step in range(len(changes) - 1, -1, -1):
-        labels[step] = came_from[step, labels[step + 1]]
-    return labels
 
 
 def _on_the_other_wrist(keypoints: Keypoints, side: str) -> tuple[Mask, Mask]:
@@ -311,6 +161,8 @@ class Repairs:
     hands: Mask
     removed: Int64[np.ndarray, " frames"]
     filled: Int64[np.ndarray, " frames"]
+    misfits: Mask
+    """The fitted body does not explain the joints, which stay as they were detected."""
 
     def counts(self) -> dict[str, int]:
         return {
@@ -319,31 +171,40 @@ class Repairs:
             "frames_with_joints_removed": int((self.removed > 0).sum()),
             "joints_removed": int(self.removed.sum()),
             "joints_filled": int(self.filled.sum()),
+            "frames_without_fit": int(self.misfits.sum()),
         }
 
 
-def clean(
-    keypoints: Keypoints,
-    *,
-    longest_gap_seconds: float,
-    longest_outlier_seconds: float,
-    smoothing: TimeFilter,
-    smoothing_seconds: float,
-) -> tuple[Keypoints, Repairs]:
-    """Fix swapped sides, remove outliers, fill gaps, smooth: with the section `clean_keypoints`."""
-    with_sides = repair_side_swaps(keypoints)
-    sides = (keypoints.points != with_sides.points).any(axis=(1, 2))
-    with_hands = repair_hands(with_sides)
-    hands = (with_sides.points != with_hands.points).any(axis=(1, 2))
-    longest_outlier = round(longest_outlier_seconds * keypoints.frame_rate)
-    cleaned = remove_stray_hands(remove_outliers(with_hands, longest_frames=longest_outlier))
-    removed = ((with_hands.score > 0) & (cleaned.score == 0)).sum(axis=1)
-    del keypoints, with_sides, with_hands  # each is as long as the clip
-    longest_gap = round(longest_gap_seconds * cleaned.frame_rate)
-    others = [group for group, _ in cleaned.skeleton.groups if group != "body"]
-    for fill, groups in ((fill_body_gaps, ["body"]), (fill_carried_gaps, others)):
-        cleaned = fill(cleaned, longest_gap_frames=longest_gap)
-        cleaned = smooth(cleaned, smoothing, seconds=smoothing_seconds, groups=groups)
-    assert cleaned.filled is not None
-    filled = cleaned.filled.sum(axis=1)
-    return cleaned, Repairs(sides=sides, hands=hands, removed=removed, filled=filled)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filling:
+    """Gaps up to this long are filled, then joints are smoothed."""
+
+    longest_gap_seconds: float
+    smoothing: TimeFilter
+    smoothing_seconds: float
+
+    def of_body(self, keypoints: Keypoints) -> Keypoints:
+        return self._smoothed(fill_body_gaps, keypoints, ["body"])
+
+    def of_carried(self, keypoints: Keypoints) -> Keypoints:
+        """Of hands and face, which the body carries."""
+        others = [group for group, _ in keypoints.skeleton.groups if group != "body"]
+        return self._smoothed(fill_carried_gaps, keypoints, others)
+
+    def _smoothed(
+        self, fill: Callable[..., Keypoints], keypoints: Keypoints, groups: Sequence[str]
+    ) -> Keypoints:
+        longest = round(self.longest_gap_seconds * keypoints.frame_rate)
+        filled = fill(keypoints, longest_gap_frames=longest)
+        return smooth(filled, self.smoothing, seconds=self.smoothing_seconds, groups=groups)
+
+
+def fill(keypoints: Keypoints, filling: Filling) -> tuple[Keypoints, Repairs]:
+    """Fill gaps and smooth, and repair nothing else."""
+    filled = filling.of_carried(filling.of_body(keypoints))
+    assert filled.filled is not None
+    counted = filled.filled.sum(axis=1)
+    nowhere, none = np.zeros(len(counted), np.bool_), np.zeros_like(counted)
+    return filled, Repairs(
+        sides=nowhere, hands=nowhere, removed=none, filled=counted, misfits=nowhere
+    )

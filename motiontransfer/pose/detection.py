@@ -202,13 +202,18 @@ def _detect_in_crops(
             yield range(frames[0], frames[-1] + 1), boxes, first_counted
 
     points, score = bodies.points.copy(), bodies.score.copy()
+    body = bodies.skeleton.slice("body")
+    known = np.zeros((*score[:, body].shape, 3), np.float32)
+    world = known if bodies.world is None else bodies.world.copy()
     found = _detect_segments(video, given(), detector=detector, compute=compute)
     progress = track(found, f"detecting each person in {video}", total=len(segments))
     for (_, counted), people in zip(segments, progress, strict=True):
         for row, joints in zip(counted, people, strict=True):
             if is_same_person(joints, bodies, int(row)):
                 points[row], score[row] = joints[0, :, :2], joints[0, :, 2]
-    return replace(bodies, points=points, score=score)
+                if joints.shape[2] > 3:
+                    world[row] = joints[0, body, 3:]
+    return replace(bodies, points=points, score=score, world=world if world.any() else None)
 
 
 def _detect_segments(
@@ -296,10 +301,11 @@ def _detect_segment(work: _Work) -> list[People]:
     if len(store) == 1:  # a detector that follows a person begins with a guess
         crops = chain.from_iterable(repeat(crop, 1 + work.detector.warmup_frames) for crop in crops)
     found = run_detector(work.detector, crops)[-len(work.boxes) :]
-    placed = [
-        np.where(people[..., 2:] > 0, people + np.array([x0, y0, 0], np.float32), np.float32(0))
-        for people, (x0, y0, _, _) in zip(found, work.boxes.values(), strict=True)
-    ]
+    placed = []
+    for people, (x0, y0, _, _) in zip(found, work.boxes.values(), strict=True):
+        moved = people.copy()
+        moved[..., :2] += np.where(people[..., 2:3] > 0, np.array([x0, y0], np.float32), 0)
+        placed.append(moved)
     return placed[sum(index < work.first_counted for index in work.boxes) :]
 
 

@@ -18,8 +18,11 @@ from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
 if TYPE_CHECKING:
     import pandas
 
-People = Float32[np.ndarray, "_ joints 3"]
-"""All people in one frame: x, y (pixels) and score of each joint; zeros for missing joints."""
+People = Float32[np.ndarray, "_ joints values"]
+"""All people in one frame: x, y (pixels) and score of each joint; zeros for missing joints.
+
+Of some detectors also the world landmark: x, y, z of the body's joints, meters from the hips.
+"""
 
 Points = Float[np.ndarray, "frames joints 2"]
 """(x, y) in pixels."""
@@ -34,6 +37,9 @@ _AnyJoints = TypeVar("_AnyJoints", bound="_Joints")
 
 SCHEMA_VERSION = 2
 _METADATA_KEY = "motiontransfer.keypoints"
+_OF_JOINTS = {"filled": "bool", "completed": "bool", "depth": "float32"}
+"""Optional columns of one subject's keypoints, one for each group of joints, and their type."""
+_WORLD = "body_world"
 
 
 def resize_points(
@@ -102,9 +108,16 @@ class Keypoints(_Joints):
     """Runs of frames, first and end, far darker or brighter than the clip: no target's likeness."""
     completed: Bool[np.ndarray, "rows joints"] | None = None
     """Joints beyond the picture, placed by `pose.completion`: nobody saw them."""
+    depth: Float32[np.ndarray, "rows joints"] | None = None
+    """How far each joint of the body is behind the hips, in its heights; 0 of other joints."""
 
     def __post_init__(self) -> None:
         _Joints.__post_init__(self)
+        depth = self.score if self.depth is None else self.depth
+        if depth.shape != self.score.shape or not np.isfinite(depth).all():
+            raise KeypointsError(
+                f"expected depth {self.score.shape}, finite numbers, got {depth.shape}"
+            )
         for marks, name in ((self.filled, "filled in"), (self.completed, "completed")):
             if marks is not None and (marks & (self.score == 0)).any():
                 raise KeypointsError(
@@ -129,6 +142,7 @@ class Keypoints(_Joints):
             filled=None if self.filled is None else self.filled[frames],
             unusual=(),
             completed=None if self.completed is None else self.completed[frames],
+            depth=None if self.depth is None else self.depth[frames],
         )
 
     def without(self, removed: Bool[np.ndarray, "#frames joints"]) -> "Keypoints":
@@ -173,6 +187,9 @@ class Detections(_Joints):
     person: Int32[np.ndarray, " rows"]
     """Track number from 0; the same number is the same person."""
     num_frames: int
+    world: Float32[np.ndarray, "rows body 3"] | None = None
+    """World landmarks of the body's joints, also of missing ones: meters from the hips, x right, y
+    down, z away from the camera; zeros where a row has none. None: the detector has none."""
 
     def __post_init__(self) -> None:
         _Joints.__post_init__(self)
@@ -182,6 +199,12 @@ class Detections(_Joints):
                 f"expected frame_index in 0 to {self.num_frames - 1}, got "
                 f"{self.frame_index.min()} to {self.frame_index.max()}"
             )
+        if self.world is not None:
+            shape = (rows, len(dict(self.skeleton.groups)["body"]), 3)
+            if self.world.shape != shape or not np.isfinite(self.world).all():
+                raise KeypointsError(
+                    f"expected finite world landmarks of shape {shape}, got {self.world.shape}"
+                )
         if rows and self.person.min() < 0:
             raise KeypointsError(f"expected person numbers from 0, got {self.person.min()}")
         earlier, later = self.frame_index[:-1], self.frame_index[1:]
@@ -205,8 +228,12 @@ class Detections(_Joints):
         detector: str,
     ) -> "Detections":
         """From each frame's people, with HOLISTIC's joints; negative tracks are left out."""
-        empty = np.zeros((0, len(HOLISTIC.joints), 3), np.float32)
-        joints = np.concatenate([empty, *frames])
+        num_values = max((people.shape[2] for people in frames), default=3)
+        joints = np.zeros((sum(map(len, frames)), len(HOLISTIC.joints), num_values), np.float32)
+        start = 0
+        for people in frames:  # a frame without anyone may have fewer values
+            joints[start : start + len(people), :, : people.shape[2]] = people
+            start += len(people)
         person = np.concatenate([np.zeros(0, np.int32), *tracks])
         frame_index = np.repeat(
             np.arange(len(frames), dtype=np.int32), [len(people) for people in frames]
@@ -218,6 +245,7 @@ class Detections(_Joints):
             person=person[order],
             points=np.ascontiguousarray(joints[order, :, :2]),
             score=np.ascontiguousarray(joints[order, :, 2]),
+            world=joints[order, HOLISTIC.slice("body"), 3:] if num_values > 3 else None,
             num_frames=len(frames),
             skeleton=HOLISTIC,
             image_size=image_size,
@@ -232,8 +260,18 @@ class Detections(_Joints):
     def without(self, *tracks: int) -> "Detections":
         """All but these people."""
         rows = ~np.isin(self.person, tracks)
-        names = ("frame_index", "person", "points", "score")
-        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+        names = ("frame_index", "person", "points", "score", "world")
+        kept = {name: getattr(self, name) for name in names}
+        return replace(self, **{n: None if v is None else v[rows] for n, v in kept.items()})
+
+    def world_of_person(self, *tracks: int) -> Float32[np.ndarray, "frames body 3"] | None:
+        """One person's world landmarks in every frame, zeros where there are none."""
+        if self.world is None:
+            return None
+        rows = np.isin(self.person, tracks)
+        world = np.zeros((self.num_frames, *self.world.shape[1:]), np.float32)
+        world[self.frame_index[rows]] = self.world[rows]
+        return world
 
     def of_person(self, *tracks: int) -> Keypoints:
         """One person in every frame, missing where not detected; tracks must not overlap."""
@@ -260,13 +298,13 @@ def write_keypoints(path: Path, keypoints: Keypoints) -> None:
     """Write one subject's keypoints as Parquet: a row for every frame, person 0 in each."""
     frame_index = np.arange(keypoints.num_frames, dtype=np.int32)
     person, unusual = np.zeros_like(frame_index), keypoints.unusual
-    marks = {"filled": keypoints.filled, "completed": keypoints.completed}
+    marks = {name: getattr(keypoints, name) for name in _OF_JOINTS}
     _write(path, keypoints, frame_index, person, marks=marks, unusual=unusual)
 
 
 def write_detections(path: Path, detections: Detections) -> None:
     """Write multi-person keypoints as Parquet: no row where a person was not seen."""
-    _write(path, detections, detections.frame_index, detections.person)
+    _write(path, detections, detections.frame_index, detections.person, world=detections.world)
 
 
 def read_keypoints(path: Path) -> Keypoints:
@@ -285,7 +323,7 @@ def read_keypoints(path: Path) -> Keypoints:
                 f"expected one row for each of {num_frames} frames, frame_index 0, 1, 2 …, got "
                 f"{len(frame_index)} rows; some are missing, too many or out of order"
             )
-        del values["person"]
+        del values["person"], values["world"]
         return Keypoints(**values)
 
 
@@ -302,7 +340,8 @@ def read_detections(path: Path) -> Detections:
     with _named(path):
         values = _read(path)
         del values["unusual"]
-        if any(values.pop(mark) is not None for mark in ("filled", "completed")):
+        marks = [values.pop(name) for name in _OF_JOINTS]
+        if any(mark is not None for mark in marks):
             raise KeypointsError(
                 "holds positions that were filled in; expected detections, as they are in "
                 "artifacts/detections"
@@ -325,7 +364,8 @@ def _write(
     person: Int32[np.ndarray, " rows"],
     *,
     unusual: tuple[tuple[int, int], ...] = (),
-    marks: Mapping[str, Bool[np.ndarray, "rows joints"] | None] = MappingProxyType({}),
+    marks: Mapping[str, Shaped[np.ndarray, "rows joints"] | None] = MappingProxyType({}),
+    world: Float32[np.ndarray, "rows body 3"] | None = None,
 ) -> None:
     skeleton, rate = joints.skeleton, joints.frame_rate
     seconds = [float(index / rate) for index in frame_index.tolist()]
@@ -343,6 +383,8 @@ def _write(
                 f"{group}_{mark}": of_joints[:, skeleton.slice(group)]
                 for group, _ in skeleton.groups
             }
+    if world is not None:
+        columns[_WORLD] = world.reshape(len(world), -1)
     description = {
         "schema_version": SCHEMA_VERSION,
         "groups": [[group, list(names)] for group, names in skeleton.groups],
@@ -391,11 +433,15 @@ def _values(
         column(group, "float32", 3 * len(names)).reshape(-1, len(names), 3)
         for group, names in groups
     ]
-    marks: dict[str, np.ndarray | None] = {"filled": None, "completed": None}
-    for mark in marks:
+    marks: dict[str, np.ndarray | None] = dict.fromkeys(_OF_JOINTS)
+    for mark, kind in _OF_JOINTS.items():
         if any(f"{group}_{mark}" in columns for group, _ in groups):
-            of_groups = [column(f"{group}_{mark}", "bool", len(names)) for group, names in groups]
+            of_groups = [column(f"{group}_{mark}", kind, len(names)) for group, names in groups]
             marks[mark] = np.concatenate(of_groups, axis=1)
+    world = None
+    if _WORLD in columns:
+        num_body = len(dict(groups)["body"])
+        world = column(_WORLD, "float32", 3 * num_body).reshape(-1, num_body, 3)
     height, width = description["image_size"]
     return {
         "frame_index": column("frame_index", "int32"),
@@ -404,6 +450,7 @@ def _values(
         "score": np.concatenate([joints[..., 2] for joints in packed], axis=1),
         "unusual": tuple((start, stop) for start, stop in description.get("unusual", ())),
         **marks,
+        "world": world,
         "num_frames": description["num_frames"],
         "skeleton": Skeleton(groups=groups),
         "image_size": (height, width),

@@ -69,7 +69,8 @@ VERTEX_OF_JOINT: dict[str, int] = {
 
 Landmarks = dict[str, Float32[np.ndarray, "landmarks 3"]]
 """One person's landmarks by MediaPipe's name (`pose`, `left_hand`, `right_hand`, `face`) and in its
-order: x, y as fractions of the image, visibility."""
+order: x, y as fractions of the image, visibility; `world`: x, y, z of the pose, meters from the
+hips."""
 
 
 def detector_of(
@@ -87,7 +88,8 @@ def people_in_pixels(
     """Landmarks as joints of `HOLISTIC`; someone without any joint is left out.
 
     Body joints below the minimum visibility, and joints outside the image, are missing: MediaPipe
-    extrapolates them. Hands and face come without a score per joint: it is 1.
+    extrapolates them. Hands and face come without a score per joint: it is 1. World landmarks are
+    those of all joints.
     """
     joints = np.zeros((len(people), len(HOLISTIC.joints), 3), np.float32)
     for row, landmarks in zip(joints, people, strict=True):
@@ -106,6 +108,11 @@ def people_in_pixels(
     pixels = joints * np.array([width, height, 1], np.float32)
     pixels[..., 2] = np.clip(score, 0, 1)
     found = np.where(inside[..., None], pixels, np.float32(0))
+    if any("world" in landmarks for landmarks in people):
+        world = np.zeros_like(found)
+        for row, landmarks in zip(world, people, strict=True):
+            row[HOLISTIC.slice("body")] = landmarks.get("world", np.float32(0))
+        found = np.concatenate([found, world], axis=2)
     return found[inside.any(axis=1)]
 
 

@@ -113,6 +113,7 @@ def _holistic_people(graph: Holistic, hands: Hands, frame: AnyFrame) -> list[Lan
         if (landmarks := getattr(found, f"{group}_landmarks"))
     }
     if "pose" in person:
+        person["world"] = _in_world(found.pose_world_landmarks.landmark)
         person |= _missed_hands(hands.process, frame, person)
     return [person] if person else []
 
@@ -146,6 +147,10 @@ def _missed_hands(
                 unseen = np.zeros((len(points), 1))
                 found[group] = np.hstack([points / size, unseen]).astype(np.float32)
     return found
+
+
+def _in_world(landmarks: Sequence[Any]) -> Float32[np.ndarray, "landmarks 3"]:
+    return np.array([(point.x, point.y, point.z) for point in landmarks], np.float32)
 
 
 def _unpack(landmarks: Sequence[Any]) -> Float32[np.ndarray, "landmarks 3"]:
@@ -258,7 +263,7 @@ _Thresholds = tuple[float, float]  # of detection and of presence
 
 _WHEEL_GRAPH = """
 input_stream: "image"
-output_stream: "people"
+output_stream: "people" output_stream: "worlds"
 node {
   calculator: "PoseDetectionCpu" input_stream: "IMAGE:image" output_stream: "DETECTIONS:all"
 }
@@ -283,10 +288,15 @@ node {
 node {
   calculator: "PoseLandmarkByRoiCpu"
   input_stream: "IMAGE:each_image" input_stream: "ROI:roi" output_stream: "LANDMARKS:person"
+  output_stream: "WORLD_LANDMARKS:world"
 }
 node {
   calculator: "EndLoopNormalizedLandmarkListVectorCalculator"
   input_stream: "ITEM:person" input_stream: "BATCH_END:end" output_stream: "ITERABLE:people"
+}
+node {
+  calculator: "EndLoopLandmarkListVectorCalculator"
+  input_stream: "ITEM:world" input_stream: "BATCH_END:end" output_stream: "ITERABLE:worlds"
 }
 """
 """MediaPipe's own detector and landmarks as in its solution Pose, which takes the first person."""
@@ -310,13 +320,18 @@ def _wheel_graph(max_people: int, thresholds: _Thresholds) -> Generator[_Landmar
     for option, value in zip(options, (*thresholds, _MAX_OVERLAP), strict=True):
         graph, count = re.subn(rf"\b{option}: [\d.]+", f"{option}: {value}", graph)
         assert count == 1, option
-    running, process = start_graph(graph, ("people",))
+    running, process = start_graph(graph, ("people", "worlds"))
     with closing(running):
         yield lambda frame: [
-            {"pose": _unpack(cast("Any", person).landmark)}
-            for packet in process(image=image_packet(frame)).values()
-            for person in packet_getter.get_proto_list(packet)
+            {"pose": _unpack(person.landmark), "world": _in_world(world.landmark)}
+            for person, world in _in_packets(process(image=image_packet(frame)))
         ]
+
+
+def _in_packets(found: dict[str, mediapipe.Packet]) -> Iterable[tuple[Any, Any]]:
+    """Each person's landmarks in the picture and in the world."""
+    both = [packet_getter.get_proto_list(found[n]) for n in ("people", "worlds") if n in found]
+    return cast("Iterable[tuple[Any, Any]]", zip(*both, strict=True))
 
 
 @contextmanager
@@ -340,7 +355,9 @@ def _pose_task(model: str, max_people: int, thresholds: _Thresholds) -> Generato
     srgb = partial(mediapipe.Image, mediapipe.ImageFormat.SRGB)
     with closing(task):
         yield lambda frame: [
-            {"pose": _unpack(person)} for person in task.detect(srgb(frame)).pose_landmarks
+            {"pose": _unpack(person), "world": _in_world(world)}
+            for found in [task.detect(srgb(frame))]
+            for person, world in zip(found.pose_landmarks, found.pose_world_landmarks, strict=True)
         ]
 
 

@@ -111,7 +111,7 @@ class FollowedPerson:
 
     def __init__(self, models: Path) -> None:
         """Load the models of a folder like MediaPipe's `modules`."""
-        names = ("Identity", "Identity_1", "Identity_3")
+        names = ("Identity", "Identity_1", "Identity_3", "Identity_4")
         self._person = _Model(
             models / _PERSON_MODEL, *names[:2], low=-1, border=cv2.BORDER_CONSTANT
         )
@@ -126,6 +126,7 @@ class FollowedPerson:
         self._from_wrists: dict[str, Points] = {}
         """Landmarks of the hands in the frame before, from the pose's wrist."""
         self._turn = 0
+        self._world = np.zeros((_NUM_LANDMARKS, 3), np.float32)
 
     def measure(self) -> float:
         """CPU seconds of all models that look at a frame of someone in full view."""
@@ -143,7 +144,8 @@ class FollowedPerson:
         """Landmarks in the next frame; nothing without anyone."""
         found = self._follow(frame, self._square) or self._follow(frame, self._look_for(frame))
         size = np.array([*frame.shape[1::-1], 1])
-        return {group: (points / size).astype(np.float32) for group, points in found.items()}
+        landmarks = {group: (points / size).astype(np.float32) for group, points in found.items()}
+        return landmarks | ({"world": self._world} if found else {})
 
     def _look_for(self, frame: Frame) -> Square | None:
         size = np.array(frame.shape[1::-1])
@@ -160,7 +162,7 @@ class FollowedPerson:
         self._square = None
         if square is None:
             return {}
-        landmarks, presence, heatmaps = self._pose.look(frame, square)
+        landmarks, presence, heatmaps, world = self._pose.look(frame, square)
         if presence.item() < _MIN_PRESENCE:
             return {}
         landmarks = landmarks.reshape(-1, 5)
@@ -168,6 +170,9 @@ class FollowedPerson:
         center, top = points[_NUM_LANDMARKS : _NUM_LANDMARKS + 2]
         self._square = _square(center, top - center, scale=1.25)
         visibility = _sigmoid(landmarks[:_NUM_LANDMARKS, 3])
+        upright = np.eye(3)
+        upright[:2, :2] = (square[:, :2] / np.linalg.norm(square[:, :2], axis=0)).T
+        self._world = (world.reshape(-1, 3)[:_NUM_LANDMARKS] @ upright).astype(np.float32)
         found = {"pose": points[:_NUM_LANDMARKS], "face": self._find_face(frame, points[_FACE])}
         self._turn = 1 - self._turn
         for number, (group, joints) in enumerate(HANDS.items()):

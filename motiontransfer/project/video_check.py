@@ -163,7 +163,7 @@ def check_video(
     zeros = np.zeros(len(frames), np.int64)
     quality = measure_quality(
         keypoints,
-        Repairs(sides=zeros > 0, hands=zeros > 0, removed=zeros, filled=zeros),
+        Repairs(sides=zeros > 0, hands=zeros > 0, removed=zeros, filled=zeros, misfits=zeros > 0),
         content=framing.content,
         with_others=np.array(counts) > 1,
         possible_switches=0,

@@ -171,20 +171,20 @@ def _measure_heads(keypoints: Keypoints, min_score: float) -> _Heads:
     names = (*_EARS, "nose", *_TRUNK)
     left, right, nose, *trunk = _complex(keypoints, names, min_score).T
     ears, shoulders, hips = (left + right) / 2, sum(trunk[:2]) / 2, sum(trunk[2:]) / 2
-    body = unit_vectors(1j * (ears - hips), otherwise=1 + 0j)
+    body = _unit_vectors(1j * (ears - hips), otherwise=1 + 0j)
     width, depth = (((left - right) * body.conj()).real, ((nose - ears) * body.conj()).real)
     yaw = np.degrees(np.arctan2(depth / _NOSE_PER_WIDTH, width))
     found = np.isfinite(yaw)
     frontal = np.where(found, np.abs(np.cos(np.radians(yaw))), 0)
-    tilted = unit_vectors((left - right) * np.sign(width), otherwise=body)
-    across = unit_vectors(frontal * tilted + (1 - frontal) * body, otherwise=body)
-    side = unit_vectors(1j * (shoulders - hips), otherwise=body)
+    tilted = _unit_vectors((left - right) * np.sign(width), otherwise=body)
+    across = _unit_vectors(frontal * tilted + (1 - frontal) * body, otherwise=body)
+    side = _unit_vectors(1j * (shoulders - hips), otherwise=body)
     offset = ((ears - shoulders) * side.conj()).real
     before = np.nan_to_num(np.where(offset * depth > 0, offset * side, 0))
     return _Heads(ears=ears, before=before, yaw_degrees=yaw, across=across, found=found)
 
 
-def unit_vectors(vectors: _Vectors, *, otherwise: _Vectors | complex) -> _Vectors:
+def _unit_vectors(vectors: _Vectors, *, otherwise: _Vectors | complex) -> _Vectors:
     """Unit vectors; another where one is not known, or has no length."""
     length = np.abs(vectors)
     return np.where(length > 0, vectors / np.where(length > 0, length, 1), otherwise)

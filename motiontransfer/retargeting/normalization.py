@@ -1,18 +1,18 @@
-"""Global pose normalization (Chan et al. 2019, sec. 3.1 and 8.5): ankle, affine and limb modes.
+"""Global pose normalization (Chan et al. 2019, sec. 3.1 and 8.5): ankle, affine and body modes.
 
-The limb mode retargets: the source's joint angles on the target's proportions.
+The body mode retargets: the directions of the source's bones on the target's proportions.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
+from motiontransfer.body.skeleton import BONES, TREE, bone_vectors, bones_seen
 from motiontransfer.core.errors import ParamsError, StatisticsError
-from motiontransfer.pose.boxes import Places
 from motiontransfer.pose.completion import WHOLE
 from motiontransfer.pose.keypoints import IMPORT_FORMATS, Keypoints
 from motiontransfer.pose.skeleton import BODY_TREE
@@ -79,7 +79,7 @@ def normalize_poses(
     if half and mode == "ankle":
         raise StatisticsError(
             f"normalization.mode ankle: expected films that show the feet, got one that shows "
-            f"{half[0]} and no more; set normalization.mode to limbs, which completes bodies"
+            f"{half[0]} and no more; set normalization.mode to body, which completes bodies"
         )
     if unknown := joint_differences(keypoints, target)[0]:
         is_unknown = [joint in unknown for joint in keypoints.skeleton.joints]
@@ -115,22 +115,20 @@ def normalize_by_affine_map(
     return _moved(keypoints, keypoints.points @ matrix[:, :2].T + matrix[:, 2], target)
 
 
-def normalize_limbs(
+def normalize_body(
     keypoints: Keypoints, *, source: PoseStatistics, target: PoseStatistics, floor: Series | None
 ) -> Keypoints:
     """By the ankle lines; then the target's proportions, and the shapes of its head and legs."""
     normalized = normalize_by_ankles(keypoints, source=source, target=target, floor=floor)
     if not source.proportions or not target.proportions:
         raise StatisticsError(
-            "normalization.mode limbs: expected limbs of source and target to be seen in at least "
+            "normalization.mode body: expected limbs of source and target to be seen in at least "
             "some frames; set normalization.mode to ankle"
         )
     ratios = proportion_ratios(source.proportions, target.proportions)
     if {source.shows, target.shows} != {WHOLE}:
         ratios |= dict.fromkeys(_ARM, proportion_ratios(*map(_arms, (source, target)))["upper_arm"])
-    retargeted = retarget(
-        normalized, ratios, center_x_px=target.median_ankle_x_px, min_score=source.min_score
-    )
+    retargeted = retarget(normalized, ratios, center_x_px=target.median_ankle_x_px)
     reshaped = change_leg_shape(
         retargeted,
         source=source.leg_shape,
@@ -275,33 +273,19 @@ def fit_affine(
     return matrix
 
 
-_Node = tuple[str, ...]
-"""A place of the body: the joints whose midpoint it is."""
-_HIPS, _EARS = ("left_hip", "right_hip"), ("left_ear", "right_ear")
-
-
-def _links() -> Iterator[tuple[_Node, _Node, str]]:
-    """Node nearer to the hips, node that moves with it, and the segment that scales their offset.
-
-    From the hips outwards. The head is rigid, and feet follow the ankles.
-    """
-    for name, segment in BODY_TREE.items():
-        for start, end in segment.spans:
-            if name in ("hips", "shoulders"):  # the segment is the width of both sides
-                middle = tuple(sorted(start + end))
-                yield from ((middle, start, name), (middle, end, name))
-            elif name not in ("head", "face_height", "foot"):
-                yield start, end, name
-
-
-_LINKS = tuple(_links())
-
-# Joints that follow a node, by their name without the side; all others follow the head.
-_CARRIER_OF = {
-    **dict.fromkeys(("pinky", "index", "thumb"), ("wrist", "forearm")),
-    "heel": ("ankle", "shin"),
-    "foot_index": ("ankle", "foot"),
+# Length of a bone -> the part of the body by which it grows; a bone of the head by the face.
+_PART_OF = {
+    **{"hip": "hips", "spine": "trunk", "neck": "neck", "shoulder": "shoulders"},
+    **{part: part for part in ("upper_arm", "forearm", "thigh", "shin")},
+    **dict.fromkeys(("index", "pinky", "thumb"), "forearm"),
+    **{"heel": "shin", "toe": "foot"},
 }
+_CARRIED = {
+    "left_hand": (("left_wrist",), "forearm"),
+    "right_hand": (("right_wrist",), "forearm"),
+    "face": (("left_ear", "right_ear"), "face_height"),
+}
+"""Group of joints -> the place that carries it, and the part that it grows with."""
 
 
 def proportion_ratios(source: Mapping[str, float], target: Mapping[str, float]) -> dict[str, float]:
@@ -318,81 +302,44 @@ def proportion_ratios(source: Mapping[str, float], target: Mapping[str, float]) 
     return {part: known.get(part, otherwise.get(part, 1.0)) for part in BODY_TREE}
 
 
-def retarget(
-    keypoints: Keypoints, ratios: Mapping[str, float], *, center_x_px: float, min_score: float
-) -> Keypoints:
-    """Scale the limbs of a normalized pose about their parents.
+def retarget(keypoints: Keypoints, ratios: Mapping[str, float], *, center_x_px: float) -> Keypoints:
+    """Scale the bones of a normalized pose, each in its direction, from the hips outwards.
+
+    A bone of which an end is missing has no length to change.
 
     Args:
         ratios: of every part, see `proportion_ratios`.
         center_x_px: origin of positions to the left and right, which are scaled with the legs, so
             that a standing foot does not slide.
     """
-    shifts, anchors = _shifts_along_tree(keypoints, ratios, min_score)
-    shift = np.zeros_like(keypoints.points, dtype=np.float64)
-    joints = [(name, group) for group, names in keypoints.skeleton.groups for name in names]
-    carried = defaultdict(list)
-    for index, (joint, group) in enumerate(joints):
-        if (joint,) in shifts:
-            shift[:, index] = shifts[joint,]
-        else:
-            carried[_carrier_of(joint, group)].append(index)
-    for (node, part), indices in carried.items():
-        anchor, has_anchor = anchors[node]
-        offset = keypoints.points[:, indices] - anchor[:, None]
-        offset = np.where(has_anchor[:, None, None], offset, 0)
-        shift[:, indices] = shifts[node][:, None] + (ratios[part] - 1) * offset
-    shift += _ground_correction(keypoints, shifts, min_score)[:, None]
-    hips, found = anchors[_HIPS]
+    body, shift = keypoints.skeleton.slice("body"), keypoints.points.astype(np.float64)
+    found = bones_seen(keypoints.score[:, body]) > 0
+    vectors = bone_vectors(shift[:, body]) * found[..., None]
+    growths = [ratios[_PART_OF.get(bone.length, "face_height")] - 1 for bone in BONES.values()]
+    shift[:, body] = TREE @ (vectors * np.array(growths)[:, None])
+    place_of = partial(keypoints.midpoint, min_score=0.0)
+    for group in _CARRIED.keys() & dict(keypoints.skeleton.groups).keys():
+        where, (carriers, part) = keypoints.skeleton.slice(group), _CARRIED[group]
+        anchor, found = place_of(*carriers)
+        offset = np.where(found[:, None, None], keypoints.points[:, where] - anchor[:, None], 0)
+        of_anchor = shift[:, [*map(keypoints.skeleton.index, carriers)]].mean(axis=1)
+        shift[:, where] = of_anchor[:, None] + (ratios[part] - 1) * offset
+    shift[..., 1] -= _lift_of_feet(keypoints, shift)[:, None]
+    hips, found = place_of("left_hip", "right_hip")
     if found.any():
         legs = (ratios["thigh"] + ratios["shin"]) / 2
-        sideways = (legs - 1) * (fill_gaps(hips[:, 0], found) - center_x_px)
-        shift[..., 0] += sideways[:, None]
-    found = keypoints.score[..., None] > 0
-    points = np.where(found, keypoints.points + shift, 0).astype(np.float32)
-    return replace(keypoints, points=points)
+        shift[..., 0] += ((legs - 1) * (fill_gaps(hips[:, 0], found) - center_x_px))[:, None]
+    points = np.where(keypoints.score[..., None] > 0, keypoints.points + shift, 0)
+    return replace(keypoints, points=points.astype(np.float32))
 
 
-_Anchor = tuple[Places, Bool[np.ndarray, " frames"]]
-
-
-def _shifts_along_tree(
-    keypoints: Keypoints, ratios: Mapping[str, float], min_score: float
-) -> tuple[dict[_Node, Places], dict[_Node, _Anchor]]:
-    """Shift of each node of the body, and where it is and was found."""
-    anchors: dict[_Node, _Anchor] = {_HIPS: keypoints.midpoint(*_HIPS, min_score=min_score)}
-    shifts = {_HIPS: np.zeros((keypoints.num_frames, 2))}
-    for parent, node, part in _LINKS:
-        anchors[node] = keypoints.midpoint(*node, min_score=min_score)
-        (start, has_start), (end, has_end) = anchors[parent], anchors[node]
-        offset = np.where((has_start & has_end)[:, None], end - start, 0)
-        shifts[node] = shifts[parent] + (ratios[part] - 1) * offset
-    return shifts, anchors
-
-
-def _carrier_of(joint: str, group: str) -> tuple[_Node, str]:
-    """The node that a joint follows, and the segment that scales its offset from there."""
-    side, _, name = joint.partition("_")
-    if group in ("left_hand", "right_hand"):
-        return (f"{group.removesuffix('_hand')}_wrist",), "forearm"
-    if name in _CARRIER_OF:
-        node, part = _CARRIER_OF[name]
-        return (f"{side}_{node}",), part
-    return _EARS, "face_height"
-
-
-def _ground_correction(
-    keypoints: Keypoints, shifts: Mapping[_Node, Places], min_score: float
-) -> Places:
-    """Vertical shift that keeps the lower foot at its height; blended where both are low."""
+def _lift_of_feet(keypoints: Keypoints, shift: Float64[np.ndarray, "frames joints 2"]) -> Series:
+    """By how much a shift moves the lower foot down; blended where both are low."""
     sides = ("left_ankle", "right_ankle")
-    ankles, found = zip(
-        *(keypoints.midpoint(side, min_score=min_score) for side in sides), strict=True
-    )
+    ankles, found = zip(*(keypoints.midpoint(side, min_score=0.0) for side in sides), strict=True)
     line, found = np.stack(ankles, axis=1)[..., 1], np.stack(found, axis=1)
-    shift = np.zeros((keypoints.num_frames, 2))
     if not found.any():
-        return shift
+        return np.zeros(keypoints.num_frames)
     y = np.where(keypoints.score > 0, keypoints.points[..., 1], np.nan)
     y = y[(keypoints.score > 0).any(axis=1)]
     height_px = float(np.median(np.nanmax(y, axis=1) - np.nanmin(y, axis=1)))
@@ -400,14 +347,12 @@ def _ground_correction(
     below = np.where(found, line, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
     weight = np.exp(np.where(found, line - below, -np.inf) / softness_px)
     total = weight.sum(axis=1)
-    lifted = np.stack([shifts[joint,][:, 1] for joint in sides], axis=1)
-    mean = (weight * lifted).sum(axis=1) / np.where(total > 0, total, 1)
-    shift[:, 1] = -fill_gaps(mean, total > 0)
-    return shift
+    lifted = shift[:, [*map(keypoints.skeleton.index, sides)], 1]
+    return fill_gaps((weight * lifted).sum(axis=1) / np.where(total > 0, total, 1), total > 0)
 
 
 MODES: dict[str, Mode] = {
-    "limbs": Mode(normalize=normalize_limbs, uses_floor=True, uses_proportions=True),
+    "body": Mode(normalize=normalize_body, uses_floor=True, uses_proportions=True),
     "ankle": Mode(normalize=normalize_by_ankles, uses_floor=True),
     "affine": Mode(normalize=normalize_by_affine_map, works_live=False),
     "none": Mode(normalize=keep_poses),

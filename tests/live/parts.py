@@ -40,7 +40,7 @@ def statistics_of(keypoints):
     return fit([keypoints])
 
 
-def motion(*, target=None, mode="limbs", centering="median", size=SIZE, sides="face_camera"):
+def motion(*, target=None, mode="body", centering="median", size=SIZE, sides="face_camera"):
     return SourceMotion(
         fit,
         min_score=0.5,

@@ -38,7 +38,7 @@ def test_at_rest_the_pose_is_that_of_the_clip_normalized_offline():
     followed = motion(target=target)
     live = follow(followed, source)[-1]
     of = {"source": statistics_of(source), "target": statistics_of(target)}
-    offline = normalize_poses(source, mode="limbs", centering="median", **of)
+    offline = normalize_poses(source, mode="body", centering="median", **of)
     np.testing.assert_allclose(live.points[-1], offline.points[-1], atol=0.05)
 
 
@@ -58,6 +58,18 @@ def test_a_missing_joint_stays_for_a_quarter_of_a_second():
     assert seen == [True] * 10 + [False] * 20  # found until 0.2 s, held until 0.45 s
     np.testing.assert_allclose(answers[9].points[-1, WRIST], keypoints.points[0, WRIST], atol=1e-4)
     assert (answers[-1].points[-1, WRIST] == 0).all()
+
+
+def test_world_landmarks_give_the_depth_of_poses_at_half_the_pace():
+    followed = motion(mode="none", centering=None)
+    (joints,) = joints_of(standing(1))
+    for seconds, meters, heights in ((0.0, 0.17, 0.1), (0.05, 0.51, 0.2), (0.1, 0.34, 0.2)):
+        world = np.zeros_like(joints)
+        world[WRIST, 2] = meters
+        poses = followed.follow(np.concatenate([joints, world], axis=1), seconds)
+        np.testing.assert_allclose(poses.depth[:, WRIST], heights, rtol=1e-5)
+        assert not poses.depth[:, WRIST + 1].any()
+    assert follow(motion(mode="none", centering=None), standing(1))[-1].depth is None
 
 
 def test_who_leaves_is_gone_and_is_back_at_once():

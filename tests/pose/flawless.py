@@ -16,7 +16,7 @@ def share(percent, num_frames=NUM_FRAMES):
 def no_repairs(num_frames=NUM_FRAMES):
     """Cleaning had nothing to do."""
     nowhere, none = np.zeros(num_frames, np.bool_), np.zeros(num_frames, np.int64)
-    return Repairs(sides=nowhere, hands=nowhere, removed=none, filled=none)
+    return Repairs(sides=nowhere, hands=nowhere, removed=none, filled=none, misfits=nowhere)
 
 
 def quality(states=(), *, num_frames=NUM_FRAMES, **others):

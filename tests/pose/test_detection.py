@@ -294,7 +294,12 @@ class StubConfig:
         if self.label == "bodies":
             yield lambda frames: [visible_bodies(frame) for frame in frames]
         else:
-            yield lambda frames: [largest_person(frame, next(seen)) for frame in frames]
+            yield lambda frames: [with_world(largest_person(frame, next(seen))) for frame in frames]
+
+
+def with_world(people):
+    """World landmarks beside the joints, as large as where each joint is in the crop."""
+    return np.concatenate([people, np.where(people[..., 2:] > 0, people, 1)], axis=2)
 
 
 DETECTORS = {"detector": StubConfig("single", 3), "body_detector": StubConfig("bodies", 0)}
@@ -336,6 +341,16 @@ def test_people_who_cross_keep_their_own_hands_and_face(crossed, person, color):
         seen = APART & (score > 0)
         np.testing.assert_allclose(points[seen, 0], expected[seen], atol=6)
         np.testing.assert_array_equal(score[APART] == 0, touching[APART] & (color == RED))
+
+
+def test_world_landmarks_stay_as_they_are_found_in_crops(crossed):
+    """Not moved with the crop, and none where the body was found by the other detector."""
+    world = crossed.world_of_person(1)
+    score = crossed.of_person(1).score
+    body = HOLISTIC.slice("body")
+    np.testing.assert_array_equal(world[5, :, 2], np.where(score[5, body] > 0, score[5, body], 1))
+    assert (world[APART][..., 2] > 0).all()
+    assert np.abs(world[..., :2]).max() < 160  # crops begin at 0
 
 
 @pytest.mark.parametrize("person", [0, 1])

@@ -63,19 +63,22 @@ def test_what_is_written_is_what_is_read(tmp_path_factory, arrays):
 
 
 def test_a_table_has_one_row_a_frame_and_one_column_a_group(tmp_path):
-    filled = np.zeros((3, 3), bool)
-    filled[1, [0, 2]] = True
+    filled, depth = np.zeros((3, 3), bool), np.zeros((3, 3), np.float32)
+    filled[1, [0, 2]], depth[2, 1] = True, -0.25
     for path in (tmp_path / "one.parquet", tmp_path / "two.parquet"):
-        module.write_keypoints(path, example(filled=filled))
+        module.write_keypoints(path, example(filled=filled, depth=depth))
     assert path.read_bytes() == (tmp_path / "one.parquet").read_bytes()
     table = pq.read_table(path)
     names = ["frame_index", "pts_seconds", "person", "body", "face", "body_filled", "face_filled"]
+    names += ["body_depth", "face_depth"]
     assert table.column_names == names
     assert table.schema.field("body").type == pa.list_(pa.float32(), 6)
     assert table["body"][1].as_py() == [6, 7, pytest.approx(0.53125), 8, 9, pytest.approx(0.625)]
     assert table["pts_seconds"][2].as_py() == pytest.approx(2 * 1001 / 30000)
     assert table["body_filled"].to_pylist() == [[False, False], [True, False], [False, False]]
     assert table["face_filled"].to_pylist() == [[False], [True], [False]]
+    assert table["body_depth"].to_pylist() == [[0, 0], [0, 0], [0, -0.25]]
+    assert module.read_keypoints(path).part([2]).depth.tolist() == [[0, -0.25, 0]]
 
 
 KEY = "motiontransfer.keypoints"
@@ -186,6 +189,22 @@ def test_detections_survive_the_disk(tmp_path_factory, places):
         np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
     arrays = {name: getattr(read, name) for name in ("frame_index", "person", "points", "score")}
     assert replace(written, **arrays) == read
+
+
+def test_world_landmarks_survive_the_disk_and_are_those_of_a_person(tmp_path):
+    body = len(dict(SKELETON.groups)["body"])
+    world = np.arange(len(PLACES) * body * 3, dtype=np.float32).reshape(len(PLACES), body, 3)
+    path = tmp_path / "clip.parquet"
+    module.write_detections(path, detections_at(PLACES, world=world))
+    read = module.read_detections(path)
+    np.testing.assert_array_equal(read.world, world)
+    np.testing.assert_array_equal(read.without(0, 1).world, world[[1, 4]])
+    of_person = read.world_of_person(2)
+    np.testing.assert_array_equal(of_person[[0, 2]], world[[1, 4]])
+    assert not of_person[[1, 3]].any()
+    assert detections_at(PLACES).world_of_person(2) is None
+    with pytest.raises(KeypointsError, match=rf"world landmarks of shape \(5, {body}, 3\), got"):
+        detections_at(PLACES, world=world[:, :1])
 
 
 def test_a_person_is_missing_where_not_detected():

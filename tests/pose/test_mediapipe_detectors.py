@@ -257,6 +257,20 @@ def test_landmarks_land_on_their_names():
     for joint in FACE_JOINTS:
         assert points[joint] == pytest.approx([VERTEX_OF_JOINT[joint], 4])
     assert people[0, HOLISTIC.index("left_hand_wrist"), 2] == 1
+    assert people.shape[2] == 3
+
+
+def test_world_landmarks_stand_beside_the_bodys_joints_also_of_missing_ones():
+    pose = np.full((33, 3), 0.5, np.float32)
+    pose[3, 2] = 0.1  # not visible enough
+    world = np.arange(99, dtype=np.float32).reshape(33, 3)
+    people = people_in_pixels(
+        [{"pose": pose, "world": world}, {"pose": pose}], min_visibility=0.3, image_size=(8, 8)
+    )
+    np.testing.assert_array_equal(people[0, :33, 3:], world)
+    assert not people[0, 33:, 3:].any()
+    assert not people[1, :, 3:].any()
+    assert people[0, 3, 2] == 0
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,17 @@ from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.parts import BodyPoses
-from tests.people import COLORS, HEIGHT_PX, PARTS, PERSON_SIZE, appearance_of, lost, posed, rotated
+from tests.people import (
+    COLORS,
+    HEIGHT_PX,
+    PARTS,
+    PERSON_SIZE,
+    appearance_of,
+    joined,
+    lost,
+    posed,
+    rotated,
+)
 
 FORWARD = {"nose": 8, "left_foot_index": 12, "right_foot_index": 12}
 NAMES = [part.name for part in PARTS]
@@ -23,10 +33,16 @@ def turned(degrees, keypoints=None):
     return replace(keypoints, points=points.astype(np.float32))
 
 
-def order(keypoints, height_px=HEIGHT_PX):
+def orders(keypoints, height_px=HEIGHT_PX):
     poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
-    (numbers,) = parts_by_depth(PARTS, poses, np.array([height_px])).tolist()
-    return [NAMES[number] for number in numbers]
+    heights_px = np.full(keypoints.num_frames, float(height_px))
+    numbers = parts_by_depth(PARTS, poses, heights_px, keypoints.depth).tolist()
+    return [[NAMES[number] for number in of_frame] for of_frame in numbers]
+
+
+def order(keypoints, height_px=HEIGHT_PX):
+    (names,) = orders(keypoints, height_px)
+    return names
 
 
 @pytest.mark.parametrize("degrees", [0, 30, -30])
@@ -53,6 +69,52 @@ def test_from_behind_what_is_before_the_chest_is_behind_all_else(degrees):
     hidden = ["left_forearm", "right_forearm", "left_hand", "right_hand"]
     others = [name for name in NAMES if name not in hidden]
     assert order(turned(degrees)) == [*hidden, *others]
+
+
+def with_depth(keypoints, **depths):
+    """Depths of some joints, 0 of the others."""
+    depth = np.zeros(keypoints.score.shape, np.float32)
+    for joint, of_joint in depths.items():
+        depth[:, HOLISTIC.index(joint)] = of_joint
+    return replace(keypoints, depth=depth)
+
+
+@pytest.mark.parametrize("degrees", [0, 70, 180])
+@pytest.mark.parametrize(
+    ("depths", "hidden"),
+    [
+        ({}, []),
+        ({"left_wrist": 0.07}, ["left_forearm", "left_hand"]),  # its middle .035
+        ({"left_wrist": 0.05, "left_index": 0.2}, []),
+        (
+            {"left_wrist": -0.3, "right_elbow": 0.1},
+            ["right_upper_arm", "right_forearm", "right_hand"],
+        ),
+    ],
+)
+def test_of_known_depth_arms_behind_the_spine_are_behind_all_else(degrees, depths, hidden):
+    names = order(with_depth(turned(degrees), **depths))
+    assert names[: len(hidden)] == hidden
+    arms = [name for name in NAMES if "arm" in name or "hand" in name]
+    nearer = [name for name in arms if name not in hidden]
+    assert names[-len(nearer) :] == nearer
+
+
+def test_the_spine_is_as_deep_as_the_trunk_leans():
+    """Away from the camera: elbows as deep as the shoulders are behind it lower down alone."""
+    leaning = dict.fromkeys(("left_shoulder", "right_shoulder", "left_elbow"), 0.2)
+    raised = with_depth(posed(left_elbow=(40, -50)), **leaning)
+    assert order(raised)[0] != "left_upper_arm"
+    assert order(with_depth(posed(left_elbow=(40, 0)), **leaning))[0] == "left_upper_arm"
+
+
+def test_an_arm_that_is_behind_for_a_moment_stays_before_the_body():
+    frames = with_depth(joined(*[posed()] * 9))
+    wrist = HOLISTIC.index("left_wrist")
+    frames.depth[4:6, wrist] = 0.2
+    assert orders(frames) == [NAMES] * 9
+    frames.depth[4:7, wrist] = 0.2
+    assert [names != NAMES for names in orders(frames)] == [False] * 4 + [True] * 3 + [False] * 2
 
 
 RAISED = {

@@ -15,9 +15,7 @@ SAME = dict.fromkeys(PARTS, 1.0)
 
 
 def moved(ratios, keypoints=None, center_x_px=100.0):
-    return retarget(
-        keypoints or arms_out(), {**SAME, **ratios}, center_x_px=center_x_px, min_score=0.5
-    )
+    return retarget(keypoints or arms_out(), {**SAME, **ratios}, center_x_px=center_x_px)
 
 
 @given(

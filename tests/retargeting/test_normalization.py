@@ -138,7 +138,7 @@ SHAPE = {"nose": (0.0, 0.0), "left_hip": (4.0, 9.0), "right_hip": (-3.0, 8.0), "
 
 
 def normalized(clip, mode, *, source, target):
-    centering = "median" if mode in ("limbs", "ankle") else None
+    centering = "median" if mode in ("body", "ankle") else None
     return normalize_poses(clip, mode=mode, centering=centering, source=source, target=target)
 
 
@@ -150,14 +150,14 @@ def dancer():
     return replace(clip, points=points.astype(np.float32))
 
 
-@pytest.mark.parametrize("mode", ["limbs", "ankle", "affine", "none"])
+@pytest.mark.parametrize("mode", ["body", "ankle", "affine", "none"])
 def test_a_subject_normalized_to_themselves_does_not_move(dancer, mode):
     same = fitted(dancer)
     moved = normalized(dancer, mode, source=same, target=same)
     np.testing.assert_allclose(moved.points, dancer.points, atol=1e-3)
 
 
-@pytest.mark.parametrize("mode", ["limbs", "ankle", "affine"])
+@pytest.mark.parametrize("mode", ["body", "ankle", "affine"])
 @settings(deadline=None, max_examples=6)
 @given(scale=st.floats(0.4, 2.5), right=st.floats(0, 200), down=st.floats(0, 200))
 def test_size_and_place_of_the_source_are_undone(mode, scale, right, down):
@@ -168,15 +168,14 @@ def test_size_and_place_of_the_source_are_undone(mode, scale, right, down):
     assert moved.image_size == target.image_size
 
 
-def test_limbs_takes_the_targets_proportions_where_ankle_keeps_the_sources(dancer):
+def test_the_body_takes_the_targets_proportions_where_ankle_keeps_the_sources(dancer):
     long_legs = {
         joint: (x, 160 + (y - 160) * (1.3 if y >= 100 else 1) - (18 if y < 100 else 0))
         for joint, (x, y) in ARMS_OUT.items()
     }
     target = fitted(arms_out(long_legs, 30))
-    by_ankle, by_limbs = (
-        normalized(dancer, mode, source=fitted(dancer), target=target)
-        for mode in ("ankle", "limbs")
+    by_ankle, by_body = (
+        normalized(dancer, mode, source=fitted(dancer), target=target) for mode in ("ankle", "body")
     )
 
     def leg_share(keypoints):
@@ -184,10 +183,10 @@ def test_limbs_takes_the_targets_proportions_where_ankle_keeps_the_sources(dance
         return (y["left_ankle"] - y["left_hip"]) / (y["left_ankle"] - y["nose"])
 
     assert leg_share(by_ankle) == pytest.approx(60 / 114, abs=1e-3)
-    assert leg_share(by_limbs) == pytest.approx(78 / 132, abs=0.02)
+    assert leg_share(by_body) == pytest.approx(78 / 132, abs=0.02)
     for joint in ("left_ankle", "right_ankle"):
-        limbs, ankle = (result.joint(joint)[0][:, 1] for result in (by_limbs, by_ankle))
-        np.testing.assert_allclose(limbs, ankle, atol=0.01)
+        body, ankle = (result.joint(joint)[0][:, 1] for result in (by_body, by_ankle))
+        np.testing.assert_allclose(body, ankle, atol=0.01)
 
 
 def test_half_a_bodys_arms_are_as_long_as_both_halves_so_that_hands_stay_where_they_are(dancer):
@@ -200,20 +199,20 @@ def test_half_a_bodys_arms_are_as_long_as_both_halves_so_that_hands_stay_where_t
         (half, replace(own, proportions=wrong)),
         (own, replace(half, proportions=wrong)),
     ):
-        moved = normalized(dancer, "limbs", source=source, target=target)
+        moved = normalized(dancer, "body", source=source, target=target)
         np.testing.assert_allclose(moved.points, dancer.points, atol=1e-3)
-    moved = normalized(dancer, "limbs", source=own, target=replace(own, proportions=wrong))
+    moved = normalized(dancer, "body", source=own, target=replace(own, proportions=wrong))
     assert np.abs(moved.points - dancer.points).max() > 3
     unknown = {part: share for part, share in own.proportions.items() if part != "forearm"}
-    moved = normalized(dancer, "limbs", source=half, target=replace(own, proportions=unknown))
+    moved = normalized(dancer, "body", source=half, target=replace(own, proportions=unknown))
     np.testing.assert_allclose(moved.points, dancer.points, atol=1e-3)
 
 
-def test_limbs_takes_the_shape_of_the_targets_legs(dancer):
+def test_the_body_takes_the_shape_of_the_targets_legs(dancer):
     bowed = {**ARMS_OUT, "left_knee": (112, 130), "left_foot_index": (117, 165)}
     target = fitted(arms_out(bowed, 30))
     source = fitted(dancer)
-    moved = fitted(normalized(dancer, "limbs", source=source, target=target))
+    moved = fitted(normalized(dancer, "body", source=source, target=target))
     assert moved.leg_shape.keys() == target.leg_shape.keys() == source.leg_shape.keys()
     assert source.leg_shape != target.leg_shape
     for joint, place in target.leg_shape.items():
@@ -232,14 +231,14 @@ def test_centering_on_the_image_keeps_the_position_in_the_image():
 def test_without_feet_the_papers_map_says_which_mode_completes_bodies():
     half = {"source": replace(fitted(stick_person([80] * 5, 40)), shows="waist")}
     target = fitted(stick_person([80] * 5, 40))
-    with pytest.raises(StatisticsError, match=r"shows waist and no more; set .*mode to limbs"):
+    with pytest.raises(StatisticsError, match=r"shows waist and no more; set .*mode to body"):
         normalize_poses(
             stick_person([80] * 5, 40), mode="ankle", centering="median", target=target, **half
         )
 
 
 @pytest.mark.parametrize(
-    ("mode", "is_refused"), [("affine", False), ("none", False), ("limbs", True)]
+    ("mode", "is_refused"), [("affine", False), ("none", False), ("body", True)]
 )
 def test_where_a_floor_is_used_centering_is_needed(mode, is_refused):
     others = {
@@ -250,7 +249,7 @@ def test_where_a_floor_is_used_centering_is_needed(mode, is_refused):
     }
     params = NormalizationParams(mode=mode, centering=None, **others)
     assert [*params.conflicts()] == is_refused * [
-        "centering: expected median or image with mode limbs, got null"
+        "centering: expected median or image with mode body, got null"
     ]
 
 
@@ -292,7 +291,7 @@ LARGE_SOURCE, SMALL_TARGET = (
 @pytest.mark.parametrize(
     ("clip", "mode", "source", "target", "named"),
     [
-        (SPARSE, "limbs", SOURCE, TARGET, r"normalization\.mode"),
+        (SPARSE, "body", SOURCE, TARGET, r"normalization\.mode"),
         (FEETLESS, "ankle", SOURCE, TARGET, "ankles"),
         (SPARSE, "ankle", LARGE_SOURCE, TARGET, r"\(512, 512\), .*\(100, 64\)"),
         (SPARSE, "none", SOURCE, SMALL_TARGET, r"\(100, 64\) and \(64, 64\)"),
@@ -307,7 +306,7 @@ BODY_ONLY = set(ARMS_OUT) - {"face_chin", "left_hand_index_tip", "left_index"}
 
 
 @pytest.mark.parametrize("detectors", [("drawn", "other"), ("openpose_json",) * 2])
-@pytest.mark.parametrize("mode", ["limbs", "ankle", "affine", "none"])
+@pytest.mark.parametrize("mode", ["body", "ankle", "affine", "none"])
 def test_joints_that_the_targets_detector_does_not_know_are_left_out(dancer, mode, detectors):
     dancer = replace(dancer, detector=detectors[0])
     source = fitted(dancer)

@@ -8,6 +8,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from motiontransfer.body.motion import read_motion
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.stage_runner import run
 from motiontransfer.pose.keypoints import read_detections, read_keypoints, write_detections
@@ -22,7 +23,7 @@ from tests.stages.project import ARTIFACTS, PARAMS, write_params
 
 DECODE = PARAMS["decode"] | {"size": [32, 32]}
 DETECT_KEYPOINTS = PARAMS["detect_keypoints"] | {"max_people": 3}
-CLEAN_KEYPOINTS = PARAMS["clean_keypoints"] | {"smoothing": "none"}
+CLEAN_KEYPOINTS = PARAMS["clean_keypoints"] | {"smoothing": "none", "repair": "gaps"}
 NUM_FRAMES = 12
 DETECTIONS = ARTIFACTS / "detections/ada"
 
@@ -32,12 +33,12 @@ def _folder(warm, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def write_sections(*, decode=DECODE, **video):
+def write_sections(*, decode=DECODE, cleaning=CLEAN_KEYPOINTS, **video):
     video = {"path": "dance.mp4", "subject": "ada", **video}
     compute = PARAMS["compute"] | {"num_workers": 1}
     write_params(
         **{"videos": {"clip_1": video}, "decode": decode, "compute": compute},
-        **{"detect_keypoints": DETECT_KEYPOINTS, "clean_keypoints": CLEAN_KEYPOINTS},
+        **{"detect_keypoints": DETECT_KEYPOINTS, "clean_keypoints": cleaning},
     )
     write_video_params()
 
@@ -178,6 +179,14 @@ def test_a_gap_is_filled_and_measured():
     assert any(line.startswith("the person is about") for line in metrics["verdict"])
     with Image.open(ARTIFACTS / "quality/ada/clip_1.png") as image:
         assert image.format == "PNG"
+
+
+@pytest.mark.parametrize("repair", ["body", "gaps"])
+def test_the_motion_of_the_body_is_as_long_as_the_film(repair):
+    detected(dance(NUM_FRAMES, missing=[5]), cleaning=CLEAN_KEYPOINTS | {"repair": repair})
+    cleaned()
+    motion = read_motion(ARTIFACTS / "motion/ada/clip_1.parquet")
+    assert motion.fits.tolist() == [repair == "body"] * NUM_FRAMES
 
 
 @pytest.mark.parametrize(("person", "expected"), [("longest", 0), ([1], 1)])

@@ -157,7 +157,8 @@ class PuppetFollower:
         # A skirt stays behind a raised leg, which has its own piece of it.
         chosen[(distances > _MOST_OF_SKIRT) & [part.is_cloth for part in puppet.parts]] = -1
         distances[chosen < 0] = np.inf
-        by_depth = parts_by_depth(puppet.parts, poses, puppet.appearance.height_px * scales)
+        heights_px = puppet.appearance.height_px * scales
+        by_depth = parts_by_depth(puppet.parts, poses, heights_px, keypoints.depth)
         fade = _FADE if self._looks_ahead else 0
         return PuppetClip(puppet, poses, scales, chosen, distances, by_depth, fade)
 

@@ -1,0 +1,361 @@
+"""The skeleton fitted to a film: constant lengths, and the directions of all bones in all frames.
+
+Lengths and the camera's distance are those of at most 200 frames; then they are held, and windows
+of the film that overlap are fitted by themselves, so a film's length does not matter.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float, Float64, Int64
+
+from motiontransfer.body.descent import minimize
+from motiontransfer.body.motion import HAND_BASE, BodyMotion, HandWeights
+from motiontransfer.body.objective import USUAL_DISTANCE, Film, State, acceleration, error
+from motiontransfer.body.repair import SIDED
+from motiontransfer.body.sides import Pose, choose_sides, measured_yaw
+from motiontransfer.body.skeleton import (
+    BONE_NAMES,
+    BONES,
+    LENGTH_OF_BONE,
+    LENGTHS,
+    USUAL_LENGTHS,
+    Mask,
+    Series,
+    bone_index,
+    bone_vectors,
+    bones_seen,
+    joint,
+    joints_of,
+    stature,
+)
+from motiontransfer.pose.cleaning import swap_sides
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
+from motiontransfer.pose.time_series import inner_gaps, running_mean, running_median
+
+_FOR_LENGTHS = 200  # frames
+_RUN = 25  # frames next to each other among these
+_WINDOW, _OVERLAP = 240, 40  # frames
+_STEPS = ((2.5, 40), (1.0, 120))  # factor of the joints' error, steps of the descent
+_UNITS = State(*(np.array(unit) for unit in (1.0, 0.1, 0.1, 0.3, 1.0)))  # of the unknowns
+_ROUGHNESS = (1.0, 1.0, 300.0)  # of directions, place and size: cost of bends, of a step's own
+_OFF = 0.06  # body heights: a joint that far away is not explained
+_FEW = 1 / 3  # share of a frame's joints that may be
+_BLUNDER_SECONDS = 0.12  # of a detector that finds another body, or none
+_UNLIKELY = 1.8  # factor of the usual lengths of trunk, arms and legs
+_LARGE = ("spine", "upper_arm", "forearm", "thigh", "shin")
+_METERS = 1.7  # a body height in world landmarks
+_GUESSED = 0.3  # weight of depth that no detector gave
+_UNKNOWN = {"spine": (0.0, -1.0, 0.0), "neck": (0.0, -1.0, 0.0), "hips": (1.0, 0.0, 0.0)}
+"""Directions of bones that no frame shows; others point down."""
+_UNSEEN = 0.15  # score of bones whose direction a detector guesses
+_IS_BEHIND = -0.3  # cosine of the yaw
+_WEIGHTS = {  # of joints by a part of their name, the first that fits; else 1
+    **{"eye_": 0.1, "eye": 0.15, "mouth": 0.2, "nose": 0.5, "ear": 0.5, "thumb": 0.2},
+    **{"pinky": 0.5, "foot_index": 1.0, "index": 0.5},
+    **{"elbow": 2.0, "wrist": 2.0, "shoulder": 1.5, "hip": 1.5},
+}
+_WEIGHT = np.array(
+    [next((w for part, w in _WEIGHTS.items() if part in name), 1.0) for name in BODY_JOINTS]
+)
+_NUM_BODY, _NUM_HEAD = len(BODY_JOINTS), 11
+_HEAD_ONLY = np.arange(_NUM_BODY) < _NUM_HEAD
+
+World = Float[np.ndarray, "frames joints 3"]
+
+
+def fit_body(keypoints: Keypoints, world: World | None = None) -> BodyMotion:
+    """One skeleton for all frames of one person's detected joints; somebody is in some frame.
+
+    Args:
+        keypoints: with the joints of HOLISTIC, missing ones missing.
+        world: the detector's world landmarks of the body: meters from the hips, z away; zeros in
+            frames without them. None: there are none, and depth is guessed.
+    """
+    body = slice(_NUM_BODY)
+    points = keypoints.points[:, body].astype(np.float64)
+    score = keypoints.score[:, body].astype(np.float64)
+    found, rate = score.max(axis=1) > 0, float(keypoints.frame_rate)
+    height = _height_px(points, score)
+    guess = _guessed_world(points / height, score)
+    has_world = (
+        np.zeros(len(found), np.bool_) if world is None else np.abs(world).max(axis=(1, 2)) > 0
+    )
+    if world is not None:
+        guess = np.where(has_world[:, None, None], world.astype(np.float64), guess)
+    pose = Pose(points / height, score, guess)
+    face = keypoints.score[:, HOLISTIC.slice("face")].max(axis=1) > 0
+    exchanged, yaw = choose_sides(pose, found=found, has_face=face, frame_rate=rate)
+    pose = pose.with_exchanged(exchanged)
+    sided = swap_sides(keypoints, exchanged, joints=SIDED)
+    center = (np.array(keypoints.image_size[::-1]) / 2 - 0.5) / height
+    film = _film(pose, yaw, center=center, frame_rate=rate, height=height, has_world=has_world)
+    state = _fitted(film, _first_state(film, pose))
+    units = np.moveaxis(state.directions / np.sqrt((state.directions**2).sum(axis=0)), 0, 2)
+    lengths, distance = np.exp(state.lengths), np.exp(state.distance - state.size)
+    larger = stature(USUAL_LENGTHS) / stature(lengths)  # so that a height is a height
+    motion = BodyMotion(
+        directions=units,
+        lengths=lengths * larger,
+        place=state.place.T * height,
+        scale=np.exp(state.size) * height / larger,
+        distance=distance * larger,
+        center=center * height,
+        is_exchanged=exchanged,
+        yaw=_nearest_turn(measured_yaw(joints_of(lengths, units)), yaw),
+        fits=found,
+        hands=_hand_weights(sided, height=height),
+    )
+    return _judged(motion, pose.points * height, film.weight, rate)
+
+
+def _height_px(points: Float64[np.ndarray, "frames joints 2"], score: np.ndarray) -> float:
+    """Body height in the picture by the bones that look longest."""
+    seen, across = bones_seen(score) > 0, np.linalg.norm(bone_vectors(points), axis=2)
+    large = [index for index, bone in enumerate(BONES.values()) if bone.length in _LARGE]
+    heights = across / USUAL_LENGTHS[LENGTH_OF_BONE]
+    known = [np.quantile(heights[seen[:, i], i], 0.9) for i in large if seen[:, i].any()]
+    if known:
+        return max(float(np.median(known)), 1.0)
+    there = points[score > 0]
+    return max(float(np.ptp(there, axis=0).max()), 1.0)
+
+
+def _guessed_world(points: Float64[np.ndarray, "frames joints 2"], score: np.ndarray) -> World:
+    """Depth by bones' usual lengths: knees bend forwards, and so do arms."""
+    flat = bone_vectors(points) / USUAL_LENGTHS[LENGTH_OF_BONE][:, None]
+    flat *= (bones_seen(score) > 0)[..., None]
+    norm = np.linalg.norm(flat, axis=2, keepdims=True)
+    flat /= np.maximum(norm, 1)
+    deep = np.sqrt(np.maximum(1 - (flat**2).sum(axis=2), 0)) * (norm[..., 0] > 0)
+    nose, hips = flat[:, bone_index("nose"), 0], flat[:, bone_index("hips"), 0]
+    forwards = np.where(hips < 0, 1.0, -1.0)  # who shows their back looks away
+    turned = np.where(nose < 0, -1.0, 1.0)  # who looks to the picture's right has the left far
+    sign = np.zeros_like(deep)
+    for side, across in (("left", turned), ("right", -turned)):
+        for part, value in (
+            *(("clavicle", across), ("thigh", forwards), ("shin", -forwards)),
+            *(("toe", forwards), ("forearm", forwards)),
+        ):
+            sign[:, bone_index(f"{side}_{part}")] = value
+    sign[:, bone_index("hips")] = turned
+    sign[:, bone_index("nose")] = forwards
+    bones = np.concatenate([flat, (sign * deep)[..., None]], axis=2)
+    return _METERS * joints_of(USUAL_LENGTHS, bones)
+
+
+def _film(
+    pose: Pose,
+    yaw: Series,
+    *,
+    center: Float64[np.ndarray, "2"],
+    frame_rate: float,
+    height: float,
+    has_world: Mask,
+) -> Film:
+    points, score, world = pose
+    weight = np.clip((score - 0.2) / 0.6, 0, 1) * _WEIGHT
+    is_behind = np.cos(yaw) < _IS_BEHIND  # detectors draw a face on the back of the head
+    weight = np.where(is_behind[:, None] & _HEAD_ONLY, 0.4 * weight, weight)
+    lines = bone_vectors(world)
+    lines /= np.maximum(np.linalg.norm(lines, axis=2, keepdims=True), 1e-6)
+    sureness = np.array([bone.sureness for bone in BONES.values()])
+    seen = bones_seen(score)
+    seen = np.where(has_world[:, None], np.maximum(seen, _UNSEEN), _GUESSED * seen)
+    line_weight = sureness * seen
+    return Film(
+        points=np.moveaxis(points, 2, 0),
+        weight=weight,
+        lines=np.moveaxis(lines, 2, 0),
+        line_weight=line_weight,
+        floor=_floor(points, score, center[1], frame_rate),
+        starts=np.arange(len(yaw)) == 0,
+        center=center,
+        frame_rate=frame_rate,
+        noise=float(np.clip((190 / height) ** 2, 1, 3)) ** 1.4,
+    )
+
+
+def _floor(points: np.ndarray, score: np.ndarray, middle: float, frame_rate: float) -> Series:
+    """Who stands on a floor that a level camera sees is the larger, the lower their feet."""
+    ankles, sure = (
+        np.stack([joint(values, f"{side}_ankle") for side in ("left", "right")], axis=1)
+        for values in (points, score)
+    )
+    feet, known = ankles[..., 1].max(axis=1), sure.max(axis=1) > 0.5
+    if known.mean() <= 0.5 or np.median(feet[known]) - middle <= 0.15:
+        return np.zeros(len(feet))
+    window = int(frame_rate) | 1
+    feet = np.interp(np.arange(len(feet)), np.flatnonzero(known), feet[known])
+    feet = running_mean(running_median(feet, window=window), window=window)
+    low = np.log(np.maximum(feet - middle, 0.1))
+    return low - low.mean()
+
+
+def _over_gaps(values: np.ndarray, known: Int64[np.ndarray, " some"], frames: int) -> np.ndarray:
+    """Values of the known frames, and between them on a straight line."""
+    at = np.interp(np.arange(frames), known, np.arange(len(known)))
+    low = at.astype(int)
+    share = (at - low).reshape(-1, *[1] * (values.ndim - 1))
+    high = np.minimum(low + 1, len(known) - 1)
+    return values[known[low]] * (1 - share) + values[known[high]] * share
+
+
+def _first_state(film: Film, pose: Pose) -> State:
+    """Usual lengths in the world landmarks' directions, where the joints are on the average."""
+    frames, known = len(film.floor), np.flatnonzero((pose.score > 0).any(axis=1))
+    lines = np.moveaxis(film.lines, 0, 2).copy()
+    lengths = np.linalg.norm(lines, axis=2)
+    for index, name in enumerate(BONE_NAMES):
+        if len(own := np.flatnonzero(lengths[:, index] > 0.5)):
+            lines[:, index] = _over_gaps(lines[:, index], own, frames)
+        else:
+            lines[:, index] = _UNKNOWN.get(name, (0.0, 1.0, 0.0))
+    around = np.clip(np.arange(frames)[:, None] + np.arange(-2, 3), 0, frames - 1)
+    lines = np.median(lines[around], axis=1)
+    units = lines / np.maximum(np.linalg.norm(lines, axis=2, keepdims=True), 1e-6)
+    flat = joints_of(USUAL_LENGTHS, units)[..., :2]
+    weight = film.weight[..., None] + 1e-9
+    place = ((pose.points - flat) * weight).sum(axis=1) / weight.sum(axis=1)
+    return State(
+        directions=np.ascontiguousarray(np.moveaxis(units, 2, 0)),
+        place=_over_gaps(place, known, frames).T,
+        size=film.floor.copy(),
+        lengths=np.log(USUAL_LENGTHS),
+        distance=np.array(np.log(USUAL_DISTANCE)),
+    )
+
+
+def _descend(film: Film, state: State, *, width: float, steps: int, holds_lengths: bool) -> State:
+    sizes = np.cumsum([values.size for values in state])[:-1]
+    units = _UNITS
+    if holds_lengths:
+        units = units._replace(lengths=np.array(0.0), distance=np.array(0.0))
+
+    smooth = _smooth_bases(film)
+
+    def scaled(values: State) -> State:
+        return State(*(u * s(v) for v, u, s in zip(values, units, smooth, strict=True)))
+
+    def moved(unknowns: Float64[np.ndarray, " unknowns"]) -> State:
+        pieces = zip(state, np.split(unknowns, sizes), strict=True)
+        by = scaled(State(*(part.reshape(value.shape) for value, part in pieces)))
+        return State(*(value + step for value, step in zip(state, by, strict=True)))
+
+    def value(unknowns: Float64[np.ndarray, " unknowns"]) -> tuple[float, np.ndarray]:
+        total, by = error(film, moved(unknowns), width=width)
+        return total, np.concatenate([np.ravel(slope) for slope in scaled(by)])
+
+    start = np.zeros(sum(values.size for values in state))
+    return moved(minimize(value, start, steps=steps))
+
+
+def _smooth_bases(film: Film) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
+    """Symmetric maps of the unknowns along frames, in which smooth steps cost what others do.
+
+    So the descent needs a third of the steps.
+    """
+    bent = acceleration(film, np.eye(len(film.floor))[None])[0]
+    squares, waves = np.linalg.eigh(bent.T @ bent)
+    directions, place, size = (
+        (waves / np.sqrt(1 + roughness * squares)) @ waves.T for roughness in _ROUGHNESS
+    )
+    return (
+        lambda values: directions @ values,
+        lambda values: values @ place,
+        lambda values: size @ values,
+        lambda values: values,
+        lambda values: values,
+    )
+
+
+def _part(state: State, frames: np.ndarray) -> State:
+    return state._replace(
+        directions=state.directions[:, frames],
+        place=state.place[:, frames],
+        size=state.size[frames],
+    )
+
+
+def _fitted(film: Film, state: State) -> State:
+    frames = len(film.floor)
+    chosen, starts = _for_lengths(frames)
+    part, tried = film.part(chosen, starts), _part(state, chosen)
+    for width, steps in _STEPS:
+        tried = _descend(part, tried, width=width, steps=steps, holds_lengths=False)
+    if len(chosen) == frames:
+        return tried
+    return _in_windows(film, state._replace(lengths=tried.lengths, distance=tried.distance))
+
+
+def _for_lengths(frames: int) -> tuple[Int64[np.ndarray, " some"], Mask]:
+    """Frames of even runs, and which ones begin a run."""
+    if frames <= _FOR_LENGTHS:
+        return np.arange(frames), np.arange(frames) == 0
+    starts = np.linspace(0, frames - _RUN, _FOR_LENGTHS // _RUN).astype(int)
+    return (starts[:, None] + np.arange(_RUN)).ravel(), np.tile(np.arange(_RUN) == 0, len(starts))
+
+
+def _in_windows(film: Film, state: State) -> State:
+    """Directions, place and size in windows; where two overlap, from one to the other."""
+    frames = len(film.floor)
+    result = _part(state, np.arange(frames))
+    for start in range(0, max(frames - _OVERLAP, 1), _WINDOW - _OVERLAP):
+        window = np.arange(start, min(start + _WINDOW, frames))
+        part, here = film.part(window, window == start), _part(state, window)
+        for width, steps in _STEPS:
+            here = _descend(part, here, width=width, steps=steps, holds_lengths=True)
+        share = np.ones(len(window))
+        if start:
+            share[:_OVERLAP] = (np.arange(_OVERLAP) + 0.5) / _OVERLAP
+        for whole, piece in ((result.directions, here.directions), (result.place, here.place)):
+            by = share.reshape(1, -1, *[1] * (whole.ndim - 2))
+            whole[:, window] += by * (piece - whole[:, window])
+        result.size[window] += share * (here.size - result.size[window])
+    return result
+
+
+def _nearest_turn(yaw: Series, near: Series) -> Series:
+    return yaw + 2 * np.pi * np.round((near - yaw) / (2 * np.pi))
+
+
+def _judged(
+    motion: BodyMotion, points: np.ndarray, weight: np.ndarray, frame_rate: float
+) -> BodyMotion:
+    """With the frames in which the skeleton explains the joints.
+
+    What it explains before and after a moment, it fits there, too: the detector blundered.
+    """
+    off = np.linalg.norm(motion.projected() - points, axis=2) > _OFF * motion.scale[:, None]
+    total = weight.sum(axis=1)
+    few = (weight * off).sum(axis=1) <= _FEW * total
+    large = [LENGTHS.index(name) for name in _LARGE]
+    unlike = np.abs(np.log(motion.lengths / USUAL_LENGTHS))[large].max() > np.log(_UNLIKELY)
+    fits = few & (total > 0) & ~unlike
+    longest = round(_BLUNDER_SECONDS * frame_rate)
+    for start, stop in inner_gaps(fits, longest=longest):
+        fits[start:stop] = True
+    return replace(motion, fits=fits)
+
+
+def _hand_weights(keypoints: Keypoints, *, height: float) -> HandWeights:
+    """Least squares over the frames in which a hand was detected."""
+    weights = []
+    for side in ("left", "right"):
+        base, score = (
+            np.stack([joint(values, f"{side}_{part}") for part in HAND_BASE], axis=1)
+            for values in (keypoints.points.astype(np.float64), keypoints.score)
+        )
+        hand = HOLISTIC.slice(f"{side}_hand")
+        known = (keypoints.score[:, hand.start] > 0) & (score > 0).all(axis=1) & (score[:, 0] > 0.5)
+        wrist = base[known, :1]
+        base = np.moveaxis(base[known, 1:] - wrist, 1, 2).reshape(-1, 3) / height
+        points = np.moveaxis(keypoints.points[known, hand] - wrist, 1, 2).reshape(-1, 21) / height
+        usual = np.zeros((3, 21))
+        usual[:2] = np.linspace(0.2, 0.8, 21)
+        hold = 1e-5 * len(base) * np.eye(3) + 1e-9 * np.eye(3)
+        found = np.linalg.solve(base.T @ base + hold, base.T @ points + 1e-9 * usual)
+        weights.append(np.vstack([1 - found.sum(axis=0), found]).T)
+    return np.stack(weights)

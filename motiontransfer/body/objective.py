@@ -1,0 +1,246 @@
+"""The error of a skeleton's motion over a film, with its gradient; docs/body.md has its formulas.
+
+Coordinates come first here, so that NumPy adds over frames and bones at once.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from motiontransfer.body.skeleton import (
+    LENGTH_OF_BONE,
+    LENGTHS,
+    NEAREST,
+    OTHER_SIDES,
+    TREE,
+    USUAL_LENGTHS,
+    Series,
+    bone_index,
+)
+from motiontransfer.pose.skeleton import BODY_JOINTS
+
+_JOINT_ERROR = 0.06  # body heights, beyond which an error hardly counts
+_LINE = 0.006  # of world landmarks' directions
+_LINE_ERROR = 0.8  # of 1 - cos
+_SMOOTH = 0.35  # of joints' acceleration
+_ACCELERATION = 0.05  # body heights a frame, squared, beyond which it hardly counts
+_TURN = 0.002  # of directions' acceleration
+_OPPOSITE = 0.01  # of shoulders that are not opposite each other
+_SIZE = 300.0  # of the size's acceleration
+_FLOOR = 0.3  # of a size that is not that of the feet's height in the picture
+_LENGTH = 1.0e-4  # of the logarithm of unusual lengths, a frame
+_FEW = 100  # frames: fewer tell lengths less than what is usual does
+USUAL_DISTANCE = 3.0  # body heights
+_DISTANCE = 1.0e-4  # of the logarithm of an unusual distance
+_SWAP = 0.3 * _JOINT_ERROR**2  # of an arm or leg that is exchanged
+
+Vectors = Float64[np.ndarray, "coordinates frames some"]
+
+
+def _numbers(*names: str) -> list[int]:
+    return [BODY_JOINTS.index(name) for name in names]
+
+
+def _limb(*parts: str) -> list[int]:
+    return _numbers(*(f"{side}_{part}" for side in ("left", "right") for part in parts))
+
+
+_ARMS = _limb("elbow", "wrist", "pinky", "index", "thumb")
+_LEGS = _limb("knee", "ankle", "heel", "foot_index")
+_REST = [index for index in range(len(BODY_JOINTS)) if index not in _ARMS + _LEGS]
+
+
+class Film(NamedTuple):
+    """What a skeleton's motion is compared with; of frames in runs, body heights."""
+
+    points: Float64[np.ndarray, "2 frames joints"]
+    weight: Float64[np.ndarray, "frames joints"]
+    lines: Float64[np.ndarray, "3 frames bones"]
+    """Bones' directions in world landmarks."""
+    line_weight: Float64[np.ndarray, "frames bones"]
+    floor: Series
+    """Logarithm of the size by the feet's height in the picture; 0 where it says nothing."""
+    starts: Bool[np.ndarray, " frames"]
+    """First frames of runs: nothing is smooth across them."""
+    center: Float64[np.ndarray, "2"]
+    frame_rate: float
+    noise: float
+    """Factor of smoothing: joints of a small person tremble more."""
+
+    def part(self, frames: np.ndarray, starts: Bool[np.ndarray, " some"]) -> "Film":
+        return self._replace(
+            points=self.points[:, frames],
+            weight=self.weight[frames],
+            lines=self.lines[:, frames],
+            line_weight=self.line_weight[frames],
+            floor=self.floor[frames],
+            starts=starts,
+        )
+
+
+class State(NamedTuple):
+    """What is fitted, and gradients by it."""
+
+    directions: Float64[np.ndarray, "3 frames bones"]
+    """Of any length."""
+    place: Float64[np.ndarray, "2 frames"]
+    size: Series
+    """Logarithm of body heights in the picture a body height."""
+    lengths: Float64[np.ndarray, " lengths"]
+    """Their logarithms."""
+    distance: Float64[np.ndarray, ""]
+    """Logarithm of that of the camera, where the size's is 0."""
+
+
+class _Body:
+    """The skeleton in the picture, and the gradient that is gathered at it."""
+
+    def __init__(self, film: Film, state: State) -> None:
+        self.film, self.state = film, state
+        self.norm = np.sqrt((state.directions**2).sum(axis=0))
+        self.units = state.directions / self.norm
+        self.lengths = np.exp(state.lengths)[LENGTH_OF_BONE]
+        self.joints = (self.lengths * self.units) @ TREE.T
+        self.scale = np.exp(state.size)[:, None]
+        self.focus = np.exp(state.size - state.distance)[:, None]
+        away = 1 + self.joints[2] * self.focus
+        self.near = 1 / np.maximum(away, NEAREST)
+        self.bends = self.near**2 * (away > NEAREST)
+        self.flat = self.joints[:2] * self.scale + (state.place - film.center[:, None])[..., None]
+        seen = film.center[:, None, None] + self.flat * self.near
+        self.seen = np.concatenate([seen, (self.joints[2] * self.scale)[None]])
+        """In the picture, and depth in its unit."""
+        self.by_seen = np.zeros_like(self.seen)
+        self.by_units = np.zeros_like(self.units)
+        self.by_size = np.zeros_like(state.size)
+
+    def gradient(self) -> State:
+        by_xy, by_depth = self.by_seen[:2], self.by_seen[2]
+        by_near = (by_xy * self.flat).sum(axis=0) * self.bends
+        by_joints = np.concatenate(
+            [by_xy * (self.near * self.scale), (by_depth * self.scale - by_near * self.focus)[None]]
+        )
+        by_focus = -(by_near * self.joints[2] * self.focus).sum(axis=1)
+        by_scale = (by_xy * self.joints[:2]).sum(axis=0) * self.near + by_depth * self.joints[2]
+        by_bones = by_joints @ TREE * self.lengths
+        by_units = self.by_units + by_bones
+        radial = (by_units * self.units).sum(axis=0)
+        return State(
+            directions=(by_units - radial * self.units) / self.norm,
+            place=(by_xy * self.near).sum(axis=2),
+            size=self.by_size + by_focus + (by_scale * self.scale).sum(axis=1),
+            lengths=np.bincount(
+                LENGTH_OF_BONE, (by_bones * self.units).sum(axis=(0, 1)), len(LENGTHS)
+            ),
+            distance=np.array(-by_focus.sum()),
+        )
+
+
+def _bounded(squares: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
+    """Geman and McClure's error of squares, at most the square of the width; its slope."""
+    share = width**2 / (width**2 + squares)
+    return squares * share, share**2
+
+
+def error(film: Film, state: State, *, width: float = 1.0) -> tuple[float, State]:
+    """Mean error over frames, times 100, and its gradient.
+
+    Args:
+        width: factor of the joints' error beyond which it hardly counts.
+    """
+    body = _Body(film, state)
+    total = (
+        _joints(body, width * _JOINT_ERROR)
+        + _lines(body)
+        + _smoothness(body)
+        + _shoulders(body)
+        + _sizes(body)
+    )
+    frames = len(film.floor)
+    unusual = state.lengths - np.log(USUAL_LENGTHS)
+    far = float(state.distance) - np.log(USUAL_DISTANCE)
+    usual = _LENGTH * max(frames, _FEW)
+    total += usual * float((unusual**2).sum()) + frames * _DISTANCE * far**2
+    by = body.gradient()
+    by = by._replace(
+        lengths=by.lengths + 2 * usual * unusual,
+        distance=by.distance + 2 * frames * _DISTANCE * far,
+    )
+    factor = 100 / frames
+    return factor * total, State(*(factor * values for values in by))
+
+
+def _joints(body: _Body, width: float) -> float:
+    """Joints where they were detected; arms and legs also the other way around."""
+    film = body.film
+    off = body.seen[:2] - film.points
+    value, slope = _bounded((off**2).sum(axis=0), width)
+    value, slope = film.weight * value, 2 * film.weight * slope
+    total = float(value[:, _REST].sum())
+    body.by_seen[:2, :, _REST] += slope[:, _REST] * off[..., _REST]
+    for limb in (_ARMS, _LEGS):
+        other = OTHER_SIDES[limb]
+        weight, across = film.weight[:, other], body.seen[:2][..., limb] - film.points[..., other]
+        swapped, swapped_slope = _bounded((across**2).sum(axis=0), width)
+        ways = np.stack([value[:, limb].sum(axis=1), (weight * swapped).sum(axis=1) + _SWAP])
+        least = ways.min(axis=0)
+        share = np.exp((least - ways) / _SWAP)
+        whole = share.sum(axis=0)
+        total += float((least - _SWAP * np.log(whole)).sum())
+        kept, changed = (share / whole)[..., None]
+        body.by_seen[:2, :, limb] += (
+            kept * slope[:, limb] * off[..., limb] + changed * 2 * weight * swapped_slope * across
+        )
+    return total
+
+
+def _lines(body: _Body) -> float:
+    film = body.film
+    value, slope = _bounded(1 - (body.units * film.lines).sum(axis=0), _LINE_ERROR)
+    body.by_units -= _LINE * film.line_weight * slope * film.lines
+    return _LINE * float((film.line_weight * value).sum())
+
+
+def acceleration(film: Film, values: np.ndarray) -> np.ndarray:
+    """Second differences along frames, the second axis, at 25 frames a second; 0 across runs."""
+    bent = values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]
+    whole = ~(film.starts[1:-1] | film.starts[2:]) * (film.frame_rate / 25) ** 2
+    return bent * whole.reshape(1, -1, *[1] * (values.ndim - 2))
+
+
+def _add_back(film: Film, slopes: np.ndarray, into: np.ndarray) -> None:
+    """The gradient by the values of `acceleration` from that by its result."""
+    whole = ~(film.starts[1:-1] | film.starts[2:]) * (film.frame_rate / 25) ** 2
+    slopes = slopes * whole.reshape(1, -1, *[1] * (into.ndim - 2))
+    into[:, 2:] += slopes
+    into[:, 1:-1] -= 2 * slopes
+    into[:, :-2] += slopes
+
+
+def _smoothness(body: _Body) -> float:
+    film = body.film
+    bent = acceleration(film, body.seen)
+    value, slope = _bounded((bent**2).sum(axis=0), _ACCELERATION)
+    _add_back(film, 2 * film.noise * _SMOOTH * slope * bent, body.by_seen)
+    turned = acceleration(film, body.units)
+    _add_back(film, 2 * film.noise * _TURN * turned, body.by_units)
+    return film.noise * float(_SMOOTH * value.sum() + _TURN * (turned**2).sum())
+
+
+def _shoulders(body: _Body) -> float:
+    """They are opposite each other."""
+    pair = [bone_index("left_clavicle"), bone_index("right_clavicle")]
+    both = body.units[..., pair].sum(axis=2)
+    body.by_units[..., pair] += 2 * _OPPOSITE * both[..., None]
+    return _OPPOSITE * float((both**2).sum())
+
+
+def _sizes(body: _Body) -> float:
+    """The size changes slowly, as the feet's height in the picture tells."""
+    film, size = body.film, body.state.size
+    bent = acceleration(film, size[None])
+    _add_back(film, 2 * _SIZE * film.noise * bent, body.by_size[None])
+    off = size - film.floor
+    body.by_size += 2 * _FLOOR * off
+    return film.noise * _SIZE * float((bent**2).sum()) + _FLOOR * float((off**2).sum())

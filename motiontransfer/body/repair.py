@@ -1,0 +1,113 @@
+"""Detected joints repaired by the fitted body: exchanged sides, outliers, and what is not seen.
+
+Where detector and body agree, a joint is between them: their errors differ. Head and face are the
+detector's, and so are hands, moved with their wrists. In frames that the body does not fit, joints
+stay as they were detected.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from motiontransfer.body.motion import BodyMotion
+from motiontransfer.pose.cleaning import (
+    Filling,
+    Repairs,
+    remove_stray_hands,
+    repair_hands,
+    swap_sides,
+)
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
+
+SIDED: tuple[str, ...] = tuple(
+    name
+    for group in ("body", "left_hand")
+    for name in dict(HOLISTIC.groups)[group]
+    if name.startswith("left_")
+)
+"""Left joints that are exchanged with the right ones; a hand is detected at its wrist."""
+
+_AGREES = 0.03  # body heights between detector and body; farther, the detector is wrong
+_LEAST_SHOWN = 0.3  # share of the frames; a joint seen in fewer is not one that a film shows
+_GUESSED_SCORE = 0.3  # of joints that were not seen
+_HEAD = BODY_JOINTS.index("left_shoulder")  # joints before the first one of the trunk
+_BODY = slice(len(BODY_JOINTS))
+
+
+def repair(detected: Keypoints, motion: BodyMotion, filling: Filling) -> tuple[Keypoints, Repairs]:
+    """Put sides right, replace outliers, fill gaps, smooth, and blend with the body."""
+    sided = swap_sides(detected, motion.is_exchanged, joints=SIDED)
+    with_hands = repair_hands(sided)
+    hands = np.abs(sided.points - with_hands.points).max(axis=(1, 2)) > 0
+    place = motion.projected()
+    off = np.linalg.norm(place - with_hands.points[:, _BODY], axis=2)
+    is_wrong = np.zeros(with_hands.score.shape, np.bool_)
+    is_wrong[:, _BODY] = (off > _AGREES * motion.scale[:, None]) & motion.fits[:, None]
+    is_wrong[:, :_HEAD] = False
+    kept = with_hands.without(is_wrong)
+    blended = _blended(filling.of_body(kept), kept.score, motion, place)
+    repaired = _carried(blended, with_hands)
+    removed = remove_stray_hands(repaired)
+    is_gone = (with_hands.score > 0) & ((kept.score == 0) | (removed.score < repaired.score))
+    filled = filling.of_carried(removed)
+    assert filled.filled is not None
+    return filled, Repairs(
+        sides=motion.is_exchanged,
+        hands=hands,
+        removed=is_gone.sum(axis=1),
+        filled=filled.filled.sum(axis=1),
+        misfits=~motion.fits & (detected.score[:, _BODY].max(axis=1) > 0),
+    )
+
+
+def _blended(
+    filled: Keypoints,
+    seen: Float[np.ndarray, "frames joints"],
+    motion: BodyMotion,
+    place: Float64[np.ndarray, "frames joints 2"],
+) -> Keypoints:
+    """The body's joints in gaps, its mean with the detector's where these were seen."""
+    points = filled.points.copy()
+    mean = (points[:, _BODY] + place) / 2
+    mean[:, :_HEAD] = points[:, :_HEAD]
+    fitted = np.where(seen[:, _BODY, None] > 0, mean, place)
+    known = (filled.score[:, _BODY] > 0) & motion.fits[:, None]
+    points[:, _BODY] = np.where(known[..., None], fitted, points[:, _BODY])
+    return replace(filled, points=points)
+
+
+def _carried(keypoints: Keypoints, before: Keypoints) -> Keypoints:
+    """Hands moved with their wrists, where that brings them nearer."""
+    points = keypoints.points.copy()
+    for side in ("left", "right"):
+        (now, is_now), (then, was_then) = (k.joint(f"{side}_wrist") for k in (keypoints, before))
+        hand = keypoints.skeleton.slice(f"{side}_hand")
+        apart = points[:, hand.start] - now
+        moves = np.linalg.norm(apart + now - then, axis=1) < np.linalg.norm(apart, axis=1)
+        moves &= (is_now > 0) & (was_then > 0)
+        moved = moves[:, None] & (keypoints.score[:, hand] > 0)
+        points[:, hand] += np.where(moved[..., None], (now - then)[:, None], 0)
+    return replace(keypoints, points=points)
+
+
+def with_guesses(keypoints: Keypoints, motion: BodyMotion) -> Keypoints:
+    """Joints of the body that are missing in the picture, where the film shows them elsewhere.
+
+    They are marked as filled in, with a low score.
+    """
+    place = motion.projected()
+    seen = keypoints.measured().score[:, _BODY] > 0
+    known = seen.any(axis=1)
+    shown = seen[known].mean(axis=0) >= _LEAST_SHOWN if known.any() else seen.any(axis=0)
+    width_height = np.array(keypoints.image_size[::-1])
+    inside = ((place >= 0) & (place < width_height)).all(axis=2)
+    is_guess = np.zeros(keypoints.score.shape, np.bool_)
+    is_guess[:, _BODY] = motion.fits[:, None] & shown & inside
+    is_guess &= keypoints.score == 0
+    points = keypoints.points.copy()
+    points[:, _BODY] = np.where(is_guess[:, _BODY, None], place, points[:, _BODY])
+    filled = is_guess if keypoints.filled is None else keypoints.filled | is_guess
+    score = np.where(is_guess, np.float32(_GUESSED_SCORE), keypoints.score)
+    return replace(keypoints, points=points, score=score, filled=filled)

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from motiontransfer.body.descent import minimize
+from motiontransfer.body.objective import Film, State, error
+from motiontransfer.body.skeleton import BONE_NAMES, LENGTHS, USUAL_LENGTHS
+
+FRAMES, STEP = 9, 1e-6
+
+
+@pytest.fixture(scope="module")
+def compared():
+    """Joints at random, in two runs; some so near to the camera that this is limited."""
+    rng, bones = np.random.default_rng(0), len(BONE_NAMES)
+    lines = rng.normal(size=(3, FRAMES, bones))
+    film = Film(
+        points=1 + 0.3 * rng.normal(size=(2, FRAMES, 33)),
+        weight=rng.random((FRAMES, 33)),
+        lines=lines / np.linalg.norm(lines, axis=0),
+        line_weight=rng.random((FRAMES, bones)),
+        floor=0.1 * rng.normal(size=FRAMES),
+        starts=np.isin(np.arange(FRAMES), [0, 5]),
+        center=np.array([1.0, 1.0]),
+        frame_rate=30.0,
+        noise=1.3,
+    )
+    state = State(
+        directions=rng.normal(size=(3, FRAMES, bones)),
+        place=1 + 0.1 * rng.normal(size=(2, FRAMES)),
+        size=0.1 * rng.normal(size=FRAMES),
+        lengths=np.log(USUAL_LENGTHS) + 0.1 * rng.normal(size=len(LENGTHS)),
+        distance=np.array(-0.5),
+    )
+    return film, state
+
+
+@pytest.mark.parametrize("name", State._fields)
+def test_the_gradient_is_that_of_differences(compared, name):
+    film, state = compared
+    _, by = error(film, state, width=2.0)
+    values, slopes = getattr(state, name), getattr(by, name)
+    rng = np.random.default_rng(1)
+    for _ in range(40 if values.ndim else 1):
+        index = tuple(rng.integers(0, size) for size in values.shape)
+        ends = []
+        for step in (STEP, -STEP):
+            moved = values.copy()
+            moved[index] += step
+            ends.append(error(film, state._replace(**{name: moved}), width=2.0)[0])
+        assert slopes[index] == pytest.approx((ends[0] - ends[1]) / (2 * STEP), rel=1e-4, abs=1e-5)
+
+
+def test_nothing_is_smooth_across_runs(compared):
+    """Frames of two runs have the errors of each of them together, but for unusual lengths."""
+    film, state = compared
+    state = state._replace(lengths=np.log(USUAL_LENGTHS))
+    whole, _ = error(film, state)
+    parts = []
+    for frames in (np.arange(5), np.arange(5, FRAMES)):
+        part = state._replace(
+            directions=state.directions[:, frames],
+            place=state.place[:, frames],
+            size=state.size[frames],
+        )
+        parts.append(len(frames) * error(film.part(frames, film.starts[frames]), part)[0])
+    assert whole * FRAMES == pytest.approx(sum(parts))
+
+
+def test_the_descent_finds_the_bottom_of_a_curved_valley():
+    """Rosenbrock's, whose lowest point is (1, 1)."""
+
+    def valley(point):
+        x, y = point
+        slope = np.array([-400 * x * (y - x**2) - 2 * (1 - x), 200 * (y - x**2)])
+        return 100 * (y - x**2) ** 2 + (1 - x) ** 2, slope
+
+    found = minimize(valley, np.array([-1.2, 1.0]), steps=60, tolerance=0.0)
+    np.testing.assert_allclose(found, [1, 1], atol=1e-4)

@@ -1,0 +1,100 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from motiontransfer.body.motion import BodyMotion
+from motiontransfer.body.repair import SIDED, repair, with_guesses
+from motiontransfer.pose.cleaning import Filling, swap_sides
+from motiontransfer.pose.skeleton import HOLISTIC
+from tests.body.conftest import SCALE, TURN
+from tests.people import joints_of, lost, moved
+
+FILLING = Filling(longest_gap_seconds=0.2, smoothing="none", smoothing_seconds=0.0)
+ELBOW, WRIST = (HOLISTIC.index(f"left_{part}") for part in ("elbow", "wrist"))
+
+
+def true_points(found, joint):
+    return found.motion.projected()[:, joint]
+
+
+def with_hands(keypoints):
+    """Hands that are points at their wrists."""
+    points, score = keypoints.points.copy(), keypoints.score.copy()
+    for side in ("left", "right"):
+        hand = joints_of(f"{side}_hand")
+        points[:, hand] = points[:, [HOLISTIC.index(f"{side}_wrist")]]
+        score[:, hand] = 1
+    return replace(keypoints, points=points, score=score)
+
+
+def test_joints_are_between_the_detected_and_the_fitted_one(turning):
+    repaired, repairs = repair(turning.keypoints, turning.motion, FILLING)
+    body, true = slice(11, 33), turning.motion.projected()
+    mean = (turning.keypoints.points[:, body] + true[:, body]) / 2
+    np.testing.assert_allclose(repaired.points[:, body], mean, atol=1e-3)
+    np.testing.assert_array_equal(repaired.score, turning.keypoints.score)
+    np.testing.assert_array_equal(repaired.points[:, :11], turning.keypoints.points[:, :11])
+    assert not any(repairs.counts().values())
+
+
+@pytest.mark.parametrize(("away", "removed"), [(0.025, 0), (0.04, 1)])
+def test_an_outlier_is_replaced(turning, away, removed):
+    exact = replace(turning.keypoints, points=turning.keypoints.points.copy())
+    exact.points[:, :33] = turning.motion.projected()
+    jumped = moved(exact, "left_elbow", {30: (0, -away * SCALE)})
+    repaired, repairs = repair(jumped, turning.motion, FILLING)
+    off = np.linalg.norm(repaired.points[30, ELBOW] - true_points(turning, ELBOW)[30]) / SCALE
+    assert off == pytest.approx(0 if removed else away / 2, abs=1e-4)
+    assert repairs.counts()["joints_removed"] == removed
+    assert repaired.filled[30, ELBOW] == removed
+
+
+def test_exchanged_frames_are_put_back_with_their_hands(turning):
+    frames = np.isin(np.arange(len(TURN)), [7, 8])
+    hands = with_hands(turning.keypoints)
+    expected, _ = repair(hands, turning.motion, FILLING)
+    exchanged = swap_sides(hands, frames, joints=SIDED)
+    repaired, repairs = repair(exchanged, replace(turning.motion, is_exchanged=frames), FILLING)
+    np.testing.assert_allclose(repaired.points, expected.points, atol=1e-3)
+    np.testing.assert_array_equal(repairs.sides, frames)
+
+
+def test_a_frame_that_does_not_fit_stays_as_detected_and_is_counted(turning):
+    fits = np.arange(len(TURN)) != 12
+    jumped = moved(turning.keypoints, "left_elbow", {12: (0, -40)})
+    repaired, repairs = repair(jumped, replace(turning.motion, fits=fits), FILLING)
+    np.testing.assert_array_equal(repaired.points[12], jumped.points[12])
+    assert repairs.counts()["frames_without_fit"] == 1
+
+
+def test_a_hand_moves_with_its_wrist_only_where_that_is_nearer(turning):
+    wrong = moved(with_hands(turning.keypoints), "left_wrist", {20: (0, 30)})
+    hand = joints_of("left_hand")
+    wrist = true_points(turning, WRIST)[20]
+    stays, _ = repair(wrong, turning.motion, FILLING)
+    np.testing.assert_allclose(stays.points[20, hand], wrong.points[20, hand])
+    goes, _ = repair(moved(wrong, "left_hand", {20: (0, 30)}), turning.motion, FILLING)
+    assert np.linalg.norm(goes.points[20, hand] - wrist, axis=1).max() < 3
+
+
+def test_hidden_joints_are_guessed_with_a_low_score_where_the_film_shows_them(turning):
+    hidden = lost(turning.keypoints, "left_wrist", range(10, 30))
+    never = lost(hidden, "right_heel", range(len(TURN)))
+    repaired, _ = repair(never, turning.motion, FILLING)
+    assert (repaired.score[10:30, WRIST] == 0).all()
+    guessed = with_guesses(repaired, turning.motion)
+    true = true_points(turning, WRIST)
+    np.testing.assert_allclose(guessed.points[10:30, WRIST], true[10:30], atol=1e-3)
+    assert (guessed.score[10:30, WRIST] < 0.5).all()
+    assert guessed.filled[10:30, WRIST].all()
+    assert (guessed.score[:, HOLISTIC.index("right_heel")] == 0).all()
+    others = np.delete(np.arange(len(TURN)), np.r_[10:30])
+    np.testing.assert_array_equal(guessed.score[others], repaired.score[others])
+
+
+def test_nothing_is_guessed_beyond_the_picture_or_without_a_fit(turning):
+    hidden = lost(turning.keypoints, "left_wrist", range(10, 30))
+    away = replace(turning.motion, place=turning.motion.place + 400)
+    for motion in (away, BodyMotion.unfitted(len(TURN))):
+        np.testing.assert_array_equal(with_guesses(hidden, motion).points, hidden.points)
