@@ -101,7 +101,7 @@ LEARNED = "{train_gan: {texture: none}, render: {face: cycle}}"
     ("preset", "films", "told", "cycles"),
     [
         ("train_gan: {steps: 90}", {}, "train_gan.steps: 40 -> 90\n1 values", {}),
-        ("train_gan: {window_frames: 1}", {}, "params.yaml: train_gan.window_frames: wind", None),
+        ("train_gan: {max_channels: 64}", {}, "params.yaml: train_gan.max_channels: has no", None),
         (
             *(LEARNED, {"transfers": {"t": OF, "u": OF}}),
             *("films.yaml: face_cycles: none -> t, u\n3 values", {"t": CYCLE, "u": CYCLE}),
@@ -165,7 +165,7 @@ NUMBERS = [
 def test_a_path_of_a_command_is_one_that_it_reads_or_its_output():
     paths = {key for hints in HINTS.values() for key, hint in hints.items() if "Path" in str(hint)}
     assert paths == {*GIVEN, "output"}
-    assert len(WRITE) == 5
+    assert len(WRITE) == 6
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def _blended(
     filled: Keypoints,
     seen: Float[np.ndarray, "frames joints"],
     motion: BodyMotion,
-    place: Float64[np.ndarray, "frames joints 2"],
+    place: Float64[np.ndarray, "frames body 2"],
 ) -> Keypoints:
     """The body's joints in gaps, its mean with the detector's where these were seen."""
     points = filled.points.copy()

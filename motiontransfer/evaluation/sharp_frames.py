@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Complex128, Float32, Float64, Int64
+from jaxtyping import Bool, Complex128, Float, Float32, Float64, Int64
 
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
@@ -192,7 +192,7 @@ def _relative(
 
 def _resemblance(
     parts: _Parts, film: _Parts, alike: Sequence[Int64[np.ndarray, " _"]]
-) -> Float64[np.ndarray, " parts"]:
+) -> Float[np.ndarray, " parts"]:
     """Correlation with the film's most similar; NaN where it has nothing to compare with."""
     pairs = zip(parts.looks, alike, strict=True)
     return np.array([max(film.looks[others] @ looks, default=np.nan) for looks, others in pairs])

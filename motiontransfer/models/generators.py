@@ -316,9 +316,7 @@ class DrawnGenerator(nn.Module):
 
 
 def _with_shadows(
-    background_image: Float[Tensor, "3 height width"],
-    network: ImageNetwork,
-    coarse_poses: CoarsePoses,
+    background_image: Float[Tensor, "3 height width"], network: nn.Module, coarse_poses: CoarsePoses
 ) -> Images:
     shadows = _smooth(network(coarse_poses).float())
     _, height, width = background_image.shape

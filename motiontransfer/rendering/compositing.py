@@ -122,7 +122,9 @@ def puppet_frames(
     return map_ahead(draw, each, num_threads=num_threads())
 
 
-def enlarged_room(room: Frame, small: Frame, large: Frame) -> Frame:
+def enlarged_room(
+    room: Frame, small: Frame, large: UInt8[np.ndarray, "rows columns 3"]
+) -> UInt8[np.ndarray, "rows columns 3"]:
     """A room at the size of the large background image, whose shadows alone are enlarged.
 
     Args:

@@ -17,11 +17,11 @@ def test_a_motion_is_read_as_it_was_written(tmp_path, motion):
         np.testing.assert_array_equal(getattr(read, field.name), getattr(motion, field.name))
 
 
-def test_a_missing_file_or_other_shapes_are_errors(tmp_path):
+def test_a_missing_file_or_unknown_angles_are_errors(tmp_path):
     with pytest.raises(MissingFileError, match="no such body motion; `dvc repro` makes it"):
         read_motion(tmp_path / "dance.parquet")
-    with pytest.raises(KeypointsError, match=r"expected finite yaw of shape \(3,\), got \(2,\)"):
-        replace(BodyMotion.unfitted(3), yaw=np.zeros(2))
+    with pytest.raises(KeypointsError, match=r"expected finite yaw of shape \(3,\), got \(3,\)"):
+        replace(BodyMotion.unfitted(3), yaw=np.full(3, np.nan))
 
 
 def test_joints_are_apart_by_their_bones_lengths():
