@@ -101,7 +101,7 @@ LEARNED = "{train_gan: {texture: none}, render: {face: cycle}}"
     ("preset", "films", "told", "cycles"),
     [
         ("train_gan: {steps: 90}", {}, "train_gan.steps: 40 -> 90\n1 values", {}),
-        ("train_gan: {max_channels: 64}", {}, "params.yaml: train_gan.max_channels: has no", None),
+        ("train_gan: {l1_weight: 0}", {}, "train_gan.foreground_l1_weight: has no effect", None),
         (
             *(LEARNED, {"transfers": {"t": OF, "u": OF}}),
             *("films.yaml: face_cycles: none -> t, u\n3 values", {"t": CYCLE, "u": CYCLE}),

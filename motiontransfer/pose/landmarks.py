@@ -117,7 +117,7 @@ def people_in_pixels(
 
 
 def person_box(
-    joints: Float32[np.ndarray, "*people joints 3"], *, image_size: tuple[int, int]
+    joints: Float32[np.ndarray, "*people joints values"], *, image_size: tuple[int, int]
 ) -> Box | None:
     """Box around all joints found, with a margin; None if there are none."""
     found = joints[joints[..., 2] > 0, :2]

@@ -113,7 +113,7 @@ def puppet_frames(
     clip, image_size = puppet.follow(keypoints), keypoints.image_size
     small, large = (resize(puppet.appearance.background, each) for each in (image_size, size))
 
-    def draw(numbered: tuple[int, Frame | None]) -> MaskedFrame:
+    def draw(numbered: tuple[int, Frame | None]) -> UInt8[np.ndarray, "rows columns 4"]:
         index, room = numbered
         background = large if room is None else enlarged_room(room, small, large)
         return draw_puppet(clip, index, image_size, background)

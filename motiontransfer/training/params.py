@@ -160,13 +160,6 @@ class FaceCycleConfig(GanConfig):
     pool_size: int = Field(ge=0)
 
 
-_OF_PAINTER = (
-    *("architecture", "num_filters", "num_downsamplings", "num_residual_blocks"),
-    *("max_channels", "upsampling"),
-)
-"""Keys of the network that paints a learned person."""
-
-
 class TrainGanParams(TrainingParams, PoseGanConfig):
     steps: int = Field(ge=1)
     pose_encoding: Encoding
@@ -191,9 +184,6 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
             yield Idle("texture", why, "none")
         elif self.viewport == "frame":
             yield Idle("texture", "viewport is frame", "none")
-        if self.texture == "puppet":
-            for key in _OF_PAINTER:
-                yield Idle(key, "texture is puppet")
         if self.window_frames == 1:
             yield Idle("previous_frame", "window_frames is 1", "none")
             yield Idle("frame_discriminator", "window_frames is 1", False)

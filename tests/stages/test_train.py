@@ -159,11 +159,8 @@ def test_the_perceptual_network_is_read_from_a_file(clips):
 @pytest.mark.parametrize(
     ("stage", "sections", "key"),
     [
-        (train_gan, ({"window_frames": 1},), "window_frames"),
         (train_gan, ({**WITHOUT_PREVIOUS, **ONE_BY_ONE},), "frame_discriminator"),
         (train_gan, ({"global_only_fraction": 0.5},), "global_only_fraction"),
-        (train_gan, ({"background": "generated"},), "viewport"),
-        (train_gan, ({"viewport": "frame"},), "texture"),
         (train_gan, ({**COARSE_TO_FINE, "steps": 1},), "steps"),
         (train_gan, ({**COARSE_TO_FINE, "discriminator_scales": 1},), "discriminator_scales"),
         (train_gan, ({"perceptual_file": "vgg.pth"},), "perceptual_file"),
