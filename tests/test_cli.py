@@ -101,7 +101,10 @@ LEARNED = "{train_gan: {texture: none}, render: {face: cycle}}"
     ("preset", "films", "told", "cycles"),
     [
         ("train_gan: {steps: 90}", {}, "train_gan.steps: 40 -> 90\n1 values", {}),
-        ("train_gan: {l1_weight: 0}", {}, "train_gan.foreground_l1_weight: has no effect", None),
+        (
+            *("train_gan: {l1_weight: 0, foreground_l1_weight: 3}", {}),
+            *("train_gan.foreground_l1_weight: has no effect", None),
+        ),
         (
             *(LEARNED, {"transfers": {"t": OF, "u": OF}}),
             *("films.yaml: face_cycles: none -> t, u\n3 values", {"t": CYCLE, "u": CYCLE}),
