@@ -49,7 +49,7 @@ def main(target: str) -> str:
         )
         end_workers()  # which keep a film of the folder open
     write_curves(folder, found)
-    write_json(folder / layout.NETWORK_FILE, training_gain(found))
+    write_json(layout.counts_file("network", target), training_gain(found))
     write_measurements(layout.measurements_file("evaluate", target), found)
     return f"figures in {folder}"
 

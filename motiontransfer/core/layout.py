@@ -19,7 +19,6 @@ LEVELS_FILE = "levels.mkv"
 FILM_OF_SCENE = "film"  # with its own suffix
 PREVIEW_FILE = "preview.mp4"
 METRICS_FILE = "metrics.json"
-NETWORK_FILE = "network.json"
 GUIDE_FILE = "guide.mp4"
 GUIDE_SHEET_FILE = "poses.png"
 GUIDE_COUNTS_FILE = "counts.json"
