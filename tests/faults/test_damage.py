@@ -15,6 +15,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from motiontransfer.body.motion import read_motion
 from motiontransfer.core.errors import CheckpointError, DamagedFileError, MotionTransferError
 from motiontransfer.core.params import load_params, load_section
 from motiontransfer.core.storage import read_checked_json, write_json
@@ -95,6 +96,7 @@ READERS: dict[str, tuple[Reader, ...]] = {
     "frames/*/*/index.parquet": (of_folder(read_source_frames),),
     "detections/*/*.parquet": (by_field(read_detections),),
     "keypoints/*/*.parquet": (by_field(read_keypoints),),
+    "motion/*/*.parquet": (by_field(read_motion),),
     "masks/*/*.parquet": (by_field(read_masks),),
     "poses/*/poses.parquet": (by_field(read_keypoints),),
     "statistics/*.json": (read_statistics,),
@@ -109,7 +111,7 @@ READERS: dict[str, tuple[Reader, ...]] = {
 }
 """How stages read the files of these names below artifacts/; the last two are made below."""
 NOT_CHECKED = (
-    *("code/*.json", "params_checked.json", "metrics/*/*.json", "counts/*/*.json"),
+    *("code/*.json", "params_checked.json", "counts/*/*.json"),
     "models/*/appearance.png",
 )
 """Files that no stage opens; counts, metrics and pictures, which are for people."""
