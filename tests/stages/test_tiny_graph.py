@@ -112,7 +112,7 @@ def test_the_report_has_the_params_of_this_transfer_only(project):
         ("encode ada_as_ben", "artifacts/rendered/ada_as_ben/rendered.json"),
         ("evaluate_transfer ada_as_ben", TRUTH),
         ("report ada_as_ben", "artifacts/measurements/evaluate_transfer/ada_as_ben.parquet"),
-        ("evaluate_transfer ada_as_ben", "artifacts/counts/ada/train_gan.json"),
+        ("evaluate_transfer ada_as_ben", "artifacts/counts/ada/evaluate.parquet"),
         ("report ada_as_ben", "artifacts/models/ada/face_generator.safetensors"),
         ("train_forensics detector", "artifacts/poses/ada_as_ben/poses.parquet"),
     ],
