@@ -157,7 +157,7 @@ def test_two_dancers_are_replaced_by_two_people(films, monkeypatch, capfd):
 
     def of_two(*films, **how):
         found = check(*films, **how)
-        return {name: replace(each, people=[2] * len(each.people)) for name, each in found.items()}
+        return {name: replace(each, people=(2,) * len(each.people)) for name, each in found.items()}
 
     monkeypatch.setattr(runs, "check_films", of_two)
     assert not run_command(monkeypatch, *both, "--dry")
