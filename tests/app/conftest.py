@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from motiontransfer.video.writer import write_video
 from tests.clone import ROOT
@@ -41,7 +42,7 @@ def project(tmp_path, monkeypatch) -> Path:
     root = small_project(tmp_path / "project", files, monkeypatch)
     frames = [np.full((64, 64, 3), 10 * index, np.uint8) for index in range(12)]
     write_video(root / "film.mp4", frames, frame_rate=Fraction(12))
-    (root / "sample.png").write_bytes((ROOT / "docs/texture.png").read_bytes())
+    Image.open(ROOT / "docs/app.jpg").save(root / "sample.png")
     return root
 
 
