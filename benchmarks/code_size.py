@@ -8,6 +8,7 @@ Without folders: of the product and of its tests, and the tests' share of the pr
 import argparse
 import ast
 import io
+import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,10 +65,11 @@ def main() -> None:
     folders = parser.parse_args().folders
     sizes = {str(it): folder_size(it) for it in folders or map(Path, (*PRODUCT, TESTS))}
     for folder, size in sizes.items():
-        print(f"{folder}: {size:,}")
+        sys.stdout.write(f"{folder}: {size:,}\n")
     if not folders:
         product = sum(sizes[it] for it in PRODUCT)
-        print(f"product {product:,}, tests {sizes[TESTS]:,}: {sizes[TESTS] / product:.0%} of it")
+        share = sizes[TESTS] / product
+        sys.stdout.write(f"product {product:,}, tests {share:.0%} of it\n")
 
 
 if __name__ == "__main__":
