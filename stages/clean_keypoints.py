@@ -72,7 +72,7 @@ def main(key: str) -> str:
         raise KeypointsError(f"{path}: videos.{key}: {error}") from error
     detected, motion = detections.of_person(*tracks), BodyMotion.unfitted(clip.num_frames)
     filling = params.to_config(Filling)
-    if params.repair == "body" and detected.score[:, detected.skeleton.slice("body")].any():
+    if params.repair == "body":
         motion = fit_body(detected, detections.world_of_person(*tracks))
     if motion.fits.any() and not is_photo(detected):  # a photo alone says nothing against a joint
         keypoints, repairs = repair(detected, motion, filling)

@@ -67,7 +67,7 @@ World = Float[np.ndarray, "frames joints 3"]
 
 
 def fit_body(keypoints: Keypoints, world: World | None = None) -> BodyMotion:
-    """One skeleton for all frames of one person's detected joints; somebody is in some frame.
+    """One skeleton for all frames of one person's detected joints; it fits none without any.
 
     Args:
         keypoints: with the joints of HOLISTIC, missing ones missing.
@@ -78,6 +78,8 @@ def fit_body(keypoints: Keypoints, world: World | None = None) -> BodyMotion:
     points = keypoints.points[:, body].astype(np.float64)
     score = keypoints.score[:, body].astype(np.float64)
     found, rate = score.max(axis=1) > 0, float(keypoints.frame_rate)
+    if not found.any():
+        return BodyMotion.unfitted(len(found))
     height = _height_px(points, score)
     guess = _guessed_world(points / height, score)
     has_world = (

@@ -1,6 +1,7 @@
 """The motion of a fitted body: what `body.fit` finds in a film, and its file."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,11 @@ class BodyMotion:
     @property
     def num_frames(self) -> int:
         return len(self.place)
+
+    def part(self, frames: Sequence[int]) -> "BodyMotion":
+        """The motion in some frames, in this order."""
+        series = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OF_FILM}
+        return replace(self, **{name: values[list(frames)] for name, values in series.items()})
 
     def joints(self) -> Joints:
         """Joints of the body from the middle of its hips, body heights; z away from the camera."""

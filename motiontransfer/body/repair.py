@@ -52,13 +52,16 @@ def repair(detected: Keypoints, motion: BodyMotion, filling: Filling) -> tuple[K
     removed = remove_stray_hands(repaired)
     is_gone = (with_hands.score > 0) & ((kept.score == 0) | (removed.score < repaired.score))
     filled = filling.of_carried(removed)
+    seen = with_hands.score[:, _BODY] > 0
+    distance = (off * seen).sum(axis=1) / np.where(seen.any(axis=1), seen.sum(axis=1), np.nan)
     assert filled.filled is not None
     return filled, Repairs(
         sides=motion.is_exchanged,
         hands=hands,
         removed=is_gone.sum(axis=1),
         filled=filled.filled.sum(axis=1),
-        misfits=~motion.fits & (detected.score[:, _BODY].max(axis=1) > 0),
+        misfits=~motion.fits & seen.any(axis=1),
+        residual=distance / motion.scale,
     )
 
 

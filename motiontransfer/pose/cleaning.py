@@ -10,7 +10,14 @@ from jaxtyping import Float64, Int64
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import mirrored
-from motiontransfer.pose.time_series import Mask, TimeFilter, inner_gaps, joints_by_presence, smooth
+from motiontransfer.pose.time_series import (
+    Mask,
+    Series,
+    TimeFilter,
+    inner_gaps,
+    joints_by_presence,
+    smooth,
+)
 
 _STRAY_HAND = 0.15  # body heights from the wrist; a hand is about a tenth long
 
@@ -163,6 +170,8 @@ class Repairs:
     filled: Int64[np.ndarray, " frames"]
     misfits: Mask
     """The fitted body does not explain the joints, which stay as they were detected."""
+    residual: Series | None = None
+    """Mean distance of the joints from the fitted body, body heights; NaN where there are none."""
 
     def counts(self) -> dict[str, int]:
         return {

@@ -214,19 +214,22 @@ def plot_quality(
 ) -> None:
     """Write coverage of each part over time, speed, scores, the worst frames and advice as PNG."""
     lines = [textwrap.fill(f"•  {line}", 150, subsequent_indent="    ") for line in sentences]
-    heights = (0.7 + 0.21 * "\n".join(lines).count("\n"), 5.0, 3.7)
+    heights = (0.7 + 0.21 * "\n".join(lines).count("\n"), 6.5, 3.7)
     title = f"{title}: {keypoints.num_frames} frames, {keypoints.detector}"
     worst = faultiest_frames(quality)
     with write_figure(path, width=12.0, height=sum(heights), dpi=90) as figure:
         words, over_time, strip = stacked(figure, heights)
         words.text(0.01, 0.95, title, va="top", fontsize="large", weight="bold")
         words.text(0.01, 0.95, "\n" + "\n".join(lines), va="top", linespacing=1.4)
-        panels = over_time.subplots(2, 2, width_ratios=(5, 1), height_ratios=(3, 2))
+        panels = over_time.subplots(3, 2, width_ratios=(5, 1), height_ratios=(3, 2, 1.4))
         _draw_coverage(panels[0, 0], quality, marked=worst)
         _draw_legend(panels[0, 1])
         _draw_speed(panels[1, 0], quality)
         _draw_scores(panels[1, 1], quality)
-        panels[1, 0].sharex(panels[0, 0])
+        _draw_residual(panels[2, 0], quality)
+        panels[2, 1].set_axis_off()
+        for axes in panels[1:, 0]:
+            axes.sharex(panels[0, 0])
         for axes, index in zip(tiles(strip, 1, _NUM_WORST), worst, strict=False):
             _draw_pose(axes, store[index], keypoints, index)
             axes.set_title(_faults(quality, index), fontsize="small")
@@ -306,6 +309,26 @@ def _draw_speed(axes: Axes, quality: ClipQuality) -> None:
     axes.set(xlabel="seconds", ylabel="body heights a second", xlim=(0, seconds[-1] or 1))
     axes.set_ylim(bottom=0)
     axes.set_title("the fastest joint", loc="left", fontsize="medium")
+
+
+def _draw_residual(axes: Axes, quality: ClipQuality) -> None:
+    """How far joints are from the fitted body; where it does not fit, they stay as detected."""
+    residual, misfits = quality.repairs.residual, quality.repairs.misfits
+    if residual is None:
+        axes.set_axis_off()
+        return
+    seconds = np.arange(len(residual)) / quality.frame_rate
+    axes.plot(seconds, 100 * residual, color="#1c7ed6", linewidth=0.8)
+    label = f"does not fit: {misfits.sum()} frames"
+    for start, stop in segments(misfits):
+        span = (start / quality.frame_rate, stop / quality.frame_rate)
+        axes.axvspan(*span, color=_STATE_COLORS[MISSING], alpha=0.4, label=label)
+        label = None
+    if misfits.any():
+        axes.legend(fontsize="small", loc="upper right")
+    axes.set(xlabel="seconds", ylabel="% of the height")
+    axes.set_ylim(bottom=0)
+    axes.set_title("joints from the fitted body", loc="left", fontsize="medium")
 
 
 def _draw_pose(axes: Axes, frame: Frame, keypoints: Keypoints, index: int) -> None:

@@ -17,6 +17,8 @@ from jaxtyping import Float, Float32, Float64
 from PIL import Image
 from tqdm import tqdm
 
+from motiontransfer.body.fit import fit_body
+from motiontransfer.body.motion import BodyMotion
 from motiontransfer.core.errors import VideoError, printable
 from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
@@ -93,6 +95,7 @@ class VideoCheck:
     frames: tuple[AnyFrame, ...]
     """Those sampled, in the working image."""
     keypoints: Keypoints
+    motion: BodyMotion
     cuts_seconds: tuple[float, ...]
     """When another shot begins."""
 
@@ -137,7 +140,7 @@ def check_video(
         detected = _detect_in_picture(metadata, framing, size=size)
         counts = [len(detected.people)]
         tracks = choose_person(detected, "largest") if detected.people else ()
-        keypoints = detected.of_person(*tracks)
+        keypoints, world = detected.of_person(*tracks), detected.world_of_person(*tracks)
     else:
         people = _detect_person(frames)
         counts = [max(each) for each in zip(counts, map(len, people), strict=True)]
@@ -149,7 +152,9 @@ def check_video(
             detector=default_detector().label,
         )
         crowded = segments(np.array(counts) > np.median(counts))  # as in a cross-fade
-        keypoints = replace(detected.of_person(*detected.people[:1]), unusual=tuple(crowded))
+        tracks = detected.people[:1]
+        keypoints, world = detected.of_person(*tracks), detected.world_of_person(*tracks)
+        keypoints = replace(keypoints, unusual=tuple(crowded))
     pairs = (
         FramePair(
             before=frames[index],
@@ -174,7 +179,7 @@ def check_video(
     return VideoCheck(
         metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
         quality=quality, frames=tuple(frames), keypoints=keypoints,
-        cuts_seconds=cuts.result(),
+        motion=fit_body(keypoints, world), cuts_seconds=cuts.result(),
     )  # fmt: skip
 
 
@@ -300,7 +305,11 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
 def write_check_sheet(path: Path, check: VideoCheck) -> None:
     """Draw what was found in some of the sampled frames."""
     seen = Inspection(
-        video=path.stem, frames=check.metadata.path, keypoints=check.keypoints, detections=None
+        video=path.stem,
+        frames=check.metadata.path,
+        keypoints=check.keypoints,
+        detections=None,
+        motion=check.motion,
     )
     indices = evenly_spaced(range(len(check.frames)), count=_NUM_SHOWN)
     drawn = [draw_overlay(check.frame(index), seen, index) for index in indices]
