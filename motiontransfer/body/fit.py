@@ -66,13 +66,17 @@ _HEAD_ONLY = np.arange(_NUM_BODY) < _NUM_HEAD
 World = Float[np.ndarray, "frames joints 3"]
 
 
-def fit_body(keypoints: Keypoints, world: World | None = None) -> BodyMotion:
+def fit_body(
+    keypoints: Keypoints, world: World | None = None, *, refines: bool = True
+) -> BodyMotion:
     """One skeleton for all frames of one person's detected joints; it fits none without any.
 
     Args:
         keypoints: with the joints of HOLISTIC, missing ones missing.
         world: the detector's world landmarks of the body: meters from the hips, z away; zeros in
             frames without them. None: there are none, and depth is guessed.
+        refines: False: usual lengths in the directions of the world landmarks, sides as detected,
+            in a millisecond.
     """
     body = slice(_NUM_BODY)
     points = keypoints.points[:, body].astype(np.float64)
@@ -89,12 +93,15 @@ def fit_body(keypoints: Keypoints, world: World | None = None) -> BodyMotion:
         guess = np.where(has_world[:, None, None], world.astype(np.float64), guess)
     pose = Pose(points / height, score, guess)
     face = keypoints.score[:, HOLISTIC.slice("face")].max(axis=1) > 0
-    exchanged, yaw = choose_sides(pose, found=found, has_face=face, frame_rate=rate)
+    exchanged, yaw = np.zeros_like(found), measured_yaw(guess)
+    if refines:
+        exchanged, yaw = choose_sides(pose, found=found, has_face=face, frame_rate=rate)
     pose = pose.with_exchanged(exchanged)
     sided = swap_sides(keypoints, exchanged, joints=SIDED)
     center = (np.array(keypoints.image_size[::-1]) / 2 - 0.5) / height
     film = _film(pose, yaw, center=center, frame_rate=rate, height=height, has_world=has_world)
-    state = _fitted(film, _first_state(film, pose))
+    state = _first_state(film, pose)
+    state = _fitted(film, state) if refines else state
     units = np.moveaxis(state.directions / np.sqrt((state.directions**2).sum(axis=0)), 0, 2)
     lengths, distance = np.exp(state.lengths), np.exp(state.distance - state.size)
     larger = stature(USUAL_LENGTHS) / stature(lengths)  # so that a height is a height
@@ -116,11 +123,13 @@ def fit_body(keypoints: Keypoints, world: World | None = None) -> BodyMotion:
 def _height_px(points: Float64[np.ndarray, "frames joints 2"], score: np.ndarray) -> float:
     """Body height in the picture by the bones that look longest."""
     seen, across = bones_seen(score) > 0, np.linalg.norm(bone_vectors(points), axis=2)
-    large = [index for index, bone in enumerate(BONES.values()) if bone.length in _LARGE]
+    large = np.array([bone.length in _LARGE for bone in BONES.values()])
     heights = across / USUAL_LENGTHS[LENGTH_OF_BONE]
-    known = [np.quantile(heights[seen[:, i], i], 0.9) for i in large if seen[:, i].any()]
-    if known:
-        return max(float(np.median(known)), 1.0)
+    known = seen.any(axis=0)
+    known &= large | ~(known & large).any()
+    if known.any():
+        longest = [np.quantile(heights[seen[:, i], i], 0.9) for i in np.flatnonzero(known)]
+        return max(float(np.median(longest)), 1.0)
     there = points[score > 0]
     return max(float(np.ptp(there, axis=0).max()), 1.0)
 

@@ -145,7 +145,7 @@ def print_missing_poses(
         checked: films by the names of their videos; of other videos, what the pipeline made counts.
     """
     from motiontransfer.core.params import load_section
-    from motiontransfer.pose.completion import SHOWN, compared_films, what_is_shown
+    from motiontransfer.pose.shown import SHOWN, compared_films, what_is_shown
     from motiontransfer.project.entries import load_videos
     from motiontransfer.rendering.inspect import advise_on_poses, expected_path, load_inspection
     from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams

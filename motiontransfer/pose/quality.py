@@ -11,10 +11,10 @@ from jaxtyping import Bool, Int8, Int64, UInt8
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import Repairs
-from motiontransfer.pose.completion import WHOLE, frames_showing, what_is_shown
 from motiontransfer.pose.facing import degrees_to_upright
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.landmarks import person_box
+from motiontransfer.pose.shown import WHOLE, frames_showing, what_is_shown
 from motiontransfer.pose.time_series import Mask, Series, longest_segment, segments
 from motiontransfer.video.frame_store import FrameStore
 
@@ -95,7 +95,7 @@ class ClipQuality:
     """Standard deviation of the view's place, in widths of the image."""
     frame_rate: float
     shows: str
-    """How much of the body; see `completion.SHOWN`."""
+    """How much of the body; see `shown.SHOWN`."""
     sway: float = math.inf
     """Standard deviation of the place of the joint that moves most, body heights."""
     turn: int = 0

@@ -17,6 +17,7 @@ from jaxtyping import Float, Float32, Float64
 from PIL import Image
 from tqdm import tqdm
 
+from motiontransfer.body.completion import complete
 from motiontransfer.body.fit import fit_body
 from motiontransfer.body.motion import BodyMotion
 from motiontransfer.core.errors import VideoError, printable
@@ -24,7 +25,6 @@ from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.cleaning import Repairs
-from motiontransfer.pose.completion import WHOLE, complete, in_words
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import (
     ImportConfig,
@@ -51,6 +51,7 @@ from motiontransfer.pose.quality import (
     verdict,
     without_person,
 )
+from motiontransfer.pose.shown import WHOLE, in_words
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.pose.time_series import segments
 from motiontransfer.puppet.target_clips import HeldOut, split_clip
@@ -202,7 +203,10 @@ def check_stages(checks: Mapping[str, VideoCheck], *, is_target: bool) -> None:
         if is_target and not metadata.is_picture:
             rate = load_section(float | None, "decode.frame_rate") or float(metadata.frame_rate)
             split_clip(round(check.seconds * rate), held_out)
-    clips = {name: complete(each.keypoints, each.framing.content) for name, each in checks.items()}
+    clips = {
+        name: complete(each.keypoints, each.motion, each.framing.content)
+        for name, each in checks.items()
+    }
     params = load_section(FitNormalizationParams, "fit_normalization")
     fit_statistics([*lasting(clips).values()], **dict(params))
 

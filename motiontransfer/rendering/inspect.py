@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from motiontransfer.body.completion import complete
 from motiontransfer.body.motion import BodyMotion, read_motion
 from motiontransfer.body.views import with_views
 from motiontransfer.core import layout
@@ -23,7 +24,6 @@ from motiontransfer.core.errors import MissingFileError, ParamsError, Statistics
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
-from motiontransfer.pose.completion import complete
 from motiontransfer.pose.drawing import display_style, draw_rgb
 from motiontransfer.pose.facing import lacks_back
 from motiontransfer.pose.keypoints import (

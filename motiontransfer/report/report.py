@@ -23,9 +23,9 @@ from motiontransfer.evaluation.frames import read_frames
 from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
 from motiontransfer.evaluation.pose_metrics import nearest_frames
 from motiontransfer.evaluation.training_gain import LEAST_DISTANCES
-from motiontransfer.pose.completion import SHOWN, compared_films, what_is_shown
 from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.shown import SHOWN, compared_films, what_is_shown
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.puppet.fit.key_poses import find_key_poses
 from motiontransfer.puppet.target_clips import TargetClip

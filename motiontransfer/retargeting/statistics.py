@@ -13,9 +13,9 @@ from jaxtyping import Float64
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.pose.boxes import UPRIGHT_SHARE
-from motiontransfer.pose.completion import SHOWN, WHOLE, in_words, what_is_shown
 from motiontransfer.pose.facing import seconds_from_behind
 from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.shown import SHOWN, WHOLE, in_words, what_is_shown
 from motiontransfer.pose.skeleton import BODY_TREE
 from motiontransfer.pose.time_series import (
     Mask,
@@ -87,7 +87,7 @@ class PoseStatistics:
     detector: str
     """Detectors of the keypoints, each once."""
     shows: str = WHOLE
-    """How much of the body the clip that shows most of it shows: one of `completion.SHOWN`. Where
+    """How much of the body the clip that shows most of it shows: one of `shown.SHOWN`. Where
     that is less than a whole body, ankle lines and heights are those of a completed one."""
 
     def __post_init__(self) -> None:
