@@ -1,4 +1,4 @@
-"""Keypoint cleaning: hands at their wrists, exchanged sides, gap filling, smoothing."""
+"""Keypoint cleaning: stray hands, exchanged sides, gap filling, smoothing."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,8 +21,6 @@ from motiontransfer.pose.time_series import (
 
 _STRAY_HAND = 0.15  # body heights from the wrist; a hand is about a tenth long
 
-_WRONG_WRIST = 0.1  # body heights between a hand and its wrist from which it may be the other's
-
 # Joint group that comes and goes as a whole -> the body's joint it moves with.
 _CARRIER_OF_GROUP = {"left_hand": "left_wrist", "right_hand": "right_wrist", "face": "nose"}
 
@@ -37,16 +35,6 @@ def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
         stray &= (hand_score > 0) & (wrist_score > 0)
         removed[:, keypoints.skeleton.slice(f"{side}_hand")] = stray[:, None]
     return keypoints.without(removed)
-
-
-def repair_hands(keypoints: Keypoints) -> Keypoints:
-    """Give each hand to the wrist it hangs on, where both or the only one found are wrong."""
-    (left_wrong, left_seen), (right_wrong, right_seen) = (
-        _on_the_other_wrist(keypoints, side) for side in ("left", "right")
-    )
-    frames = (left_wrong & (right_wrong | ~right_seen)) | (right_wrong & ~left_seen)
-    hand = dict(keypoints.skeleton.groups).get("left_hand", ())
-    return swap_sides(keypoints, frames, joints=hand)
 
 
 def swap_sides(keypoints: Keypoints, frames: Mask, *, joints: Sequence[str]) -> Keypoints:
@@ -65,16 +53,6 @@ def swap_sides(keypoints: Keypoints, frames: Mask, *, joints: Sequence[str]) -> 
         score=np.where(chosen, keypoints.score[:, order], keypoints.score),
         filled=None if filled is None else np.where(chosen, filled[:, order], filled),
     )
-
-
-def _on_the_other_wrist(keypoints: Keypoints, side: str) -> tuple[Mask, Mask]:
-    """Masks: the hand is clearly at the other side's wrist; the hand is seen."""
-    hand, hand_score = keypoints.joint(f"{side}_hand_wrist")
-    own, own_score = keypoints.joint(f"{side}_wrist")
-    other, other_score = keypoints.joint(mirrored(f"{side}_wrist"))
-    to_own, to_other = (np.linalg.norm(hand - wrist, axis=1) for wrist in (own, other))
-    wrong = (to_own > _WRONG_WRIST * body_height_px(keypoints)) & (to_other < to_own / 2)
-    return wrong & (hand_score > 0) & (own_score > 0) & (other_score > 0), hand_score > 0
 
 
 class _Gap(NamedTuple):
@@ -165,18 +143,27 @@ def _positions(keypoints: Keypoints, gap: _Gap, *, reach: int) -> Float64[np.nda
 class Repairs:
     sides: Mask
     """Left and right of the body were exchanged."""
-    hands: Mask
     removed: Int64[np.ndarray, " frames"]
     filled: Int64[np.ndarray, " frames"]
     misfits: Mask
     """The fitted body does not explain the joints, which stay as they were detected."""
-    residual: Series | None = None
-    """Mean distance of the joints from the fitted body, body heights; NaN where there are none."""
+    residual: Series
+    """Mean distance of the joints from the fitted body, body heights; NaN where there is none."""
+
+    @classmethod
+    def none(cls, num_frames: int) -> "Repairs":
+        nowhere, zeros = np.zeros(num_frames, np.bool_), np.zeros(num_frames, np.int64)
+        return cls(
+            sides=nowhere,
+            removed=zeros,
+            filled=zeros,
+            misfits=nowhere,
+            residual=np.full(num_frames, np.nan),
+        )
 
     def counts(self) -> dict[str, int]:
         return {
             "frames_with_sides_repaired": int(self.sides.sum()),
-            "frames_with_hands_repaired": int(self.hands.sum()),
             "frames_with_joints_removed": int((self.removed > 0).sum()),
             "joints_removed": int(self.removed.sum()),
             "joints_filled": int(self.filled.sum()),
@@ -212,8 +199,5 @@ def fill(keypoints: Keypoints, filling: Filling) -> tuple[Keypoints, Repairs]:
     """Fill gaps and smooth, and repair nothing else."""
     filled = filling.of_carried(filling.of_body(keypoints))
     assert filled.filled is not None
-    counted = filled.filled.sum(axis=1)
-    nowhere, none = np.zeros(len(counted), np.bool_), np.zeros_like(counted)
-    return filled, Repairs(
-        sides=nowhere, hands=nowhere, removed=none, filled=counted, misfits=nowhere
-    )
+    none = Repairs.none(keypoints.num_frames)
+    return filled, replace(none, filled=filled.filled.sum(axis=1))

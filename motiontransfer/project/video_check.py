@@ -166,10 +166,11 @@ def check_video(
         for index, (_, after, seconds_between) in enumerate(samples)
         if after is not None
     )
-    zeros = np.zeros(len(frames), np.int64)
+    motion = fit_body(keypoints, world)
+    misfits = ~motion.fits & np.any(keypoints.score > 0, axis=1)
     quality = measure_quality(
         keypoints,
-        Repairs(sides=zeros > 0, hands=zeros > 0, removed=zeros, filled=zeros, misfits=zeros > 0),
+        replace(Repairs.none(len(frames)), misfits=misfits),
         content=framing.content,
         with_others=np.array(counts) > 1,
         possible_switches=0,
@@ -180,7 +181,7 @@ def check_video(
     return VideoCheck(
         metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
         quality=quality, frames=tuple(frames), keypoints=keypoints,
-        motion=fit_body(keypoints, world), cuts_seconds=cuts.result(),
+        motion=motion, cuts_seconds=cuts.result(),
     )  # fmt: skip
 
 

@@ -28,35 +28,6 @@ def test_a_hand_far_from_its_wrist_is_removed(away, wrist_lost, removed):
     assert gone(keypoints, cleaning.remove_stray_hands(keypoints)) == expected
 
 
-HAND = dict(HOLISTIC.groups)["left_hand"]
-
-
-def test_the_only_hand_goes_to_the_wrist_it_hangs_on():
-    truth = lost(standing(3), "left_hand", [1])
-    swapped = cleaning.swap_sides(truth, np.array([False, True, False]), joints=HAND)
-    assert swapped.score[1, joints_of("left_hand")].all()
-    repaired = cleaning.repair_hands(swapped)
-    np.testing.assert_array_equal(repaired.points, truth.points)
-    np.testing.assert_array_equal(repaired.score, truth.score)
-
-
-@pytest.mark.parametrize(
-    ("missing", "place"),
-    [
-        ([], standing(1).joint("right_hand_wrist")[0][0] + 1),  # found twice
-        (["right_hand", "right_wrist"], (2, 2)),  # in the corner, where missing joints are
-        # nearer to the other wrist, 64 px away, and too far from its own, but not clearly
-        (["right_hand"], standing(1).joint("left_hand_wrist")[0][0] - (36, 0)),
-    ],
-)
-def test_a_hand_stays_that_is_not_clearly_the_others(missing, place):
-    keypoints, hand = standing(2), joints_of("left_hand")
-    for group in missing:
-        keypoints = lost(keypoints, group, [1])
-    keypoints.points[1, hand] += place - keypoints.points[1, hand.start]
-    np.testing.assert_array_equal(cleaning.repair_hands(keypoints).points, keypoints.points)
-
-
 STRAIGHT = [(100 + 3 * frame, 120 + frame) for frame in range(12)]
 FILLS = (cleaning.fill_body_gaps, cleaning.fill_carried_gaps)
 
