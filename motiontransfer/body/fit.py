@@ -11,9 +11,8 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from motiontransfer.body.descent import minimize
-from motiontransfer.body.motion import HAND_BASE, BodyMotion, HandWeights
+from motiontransfer.body.motion import BodyMotion
 from motiontransfer.body.objective import USUAL_DISTANCE, Film, State, acceleration, error
-from motiontransfer.body.repair import SIDED
 from motiontransfer.body.sides import Pose, choose_sides, measured_yaw
 from motiontransfer.body.skeleton import (
     BONE_NAMES,
@@ -30,7 +29,6 @@ from motiontransfer.body.skeleton import (
     joints_of,
     stature,
 )
-from motiontransfer.pose.cleaning import swap_sides
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
 from motiontransfer.pose.time_series import inner_gaps, running_mean, running_median
@@ -97,7 +95,6 @@ def fit_body(
     if refines:
         exchanged, yaw = choose_sides(pose, found=found, has_face=face, frame_rate=rate)
     pose = pose.with_exchanged(exchanged)
-    sided = swap_sides(keypoints, exchanged, joints=SIDED)
     center = (np.array(keypoints.image_size[::-1]) / 2 - 0.5) / height
     film = _film(pose, yaw, center=center, frame_rate=rate, height=height, has_world=has_world)
     state = _first_state(film, pose)
@@ -115,7 +112,6 @@ def fit_body(
         is_exchanged=exchanged,
         yaw=_nearest_turn(measured_yaw(joints_of(lengths, units)), yaw),
         fits=found,
-        hands=_hand_weights(sided, height=height),
     )
     return _judged(motion, pose.points * height, film.weight, rate)
 
@@ -349,24 +345,3 @@ def _judged(
     for start, stop in inner_gaps(fits, longest=longest):
         fits[start:stop] = True
     return replace(motion, fits=fits)
-
-
-def _hand_weights(keypoints: Keypoints, *, height: float) -> HandWeights:
-    """Least squares over the frames in which a hand was detected."""
-    weights = []
-    for side in ("left", "right"):
-        base, score = (
-            np.stack([joint(values, f"{side}_{part}") for part in HAND_BASE], axis=1)
-            for values in (keypoints.points.astype(np.float64), keypoints.score)
-        )
-        hand = HOLISTIC.slice(f"{side}_hand")
-        known = (keypoints.score[:, hand.start] > 0) & (score > 0).all(axis=1) & (score[:, 0] > 0.5)
-        wrist = base[known, :1]
-        base = np.moveaxis(base[known, 1:] - wrist, 1, 2).reshape(-1, 3) / height
-        points = np.moveaxis(keypoints.points[known, hand] - wrist, 1, 2).reshape(-1, 21) / height
-        usual = np.zeros((3, 21))
-        usual[:2] = np.linspace(0.2, 0.8, 21)
-        hold = 1e-5 * len(base) * np.eye(3) + 1e-9 * np.eye(3)
-        found = np.linalg.solve(base.T @ base + hold, base.T @ points + 1e-9 * usual)
-        weights.append(np.vstack([1 - found.sum(axis=0), found]).T)
-    return np.stack(weights)
