@@ -10,8 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from motiontransfer.pose.boxes import across_body
-from motiontransfer.pose.facing import BACK_SECONDS, WIDTH_FROM_FRONT, both_sides
+from motiontransfer.pose.facing import BACK_SECONDS, WIDTH_FROM_FRONT, trunk_widths
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.pose.time_series import Mask, Series, running_median, segments, window_frames
@@ -62,12 +61,7 @@ def face_camera(
 
 def _is_behind(poses: Keypoints, sizes: Series, min_score: float, was: bool) -> Mask:
     """Whether the trunk is seen from behind; in profile, as before or after, what is nearer."""
-    shoulders, hips, ankles = (
-        both_sides(poses, name, min_score=min_score) / sizes[:, None]
-        for name in ("shoulder", "hip", "ankle")
-    )
-    across = across_body((shoulders - ankles).mean(axis=1)).conj()[:, None]
-    width = np.nan_to_num(((shoulders + hips) * across).real @ np.array((1, -1)))
+    width = np.nan_to_num(trunk_widths(poses, min_score=min_score) / sizes)
     width = running_median(width, window=window_frames(_SHORT_SECONDS, poses.frame_rate))
     sure = np.flatnonzero(np.abs(width) >= _SURE * WIDTH_FROM_FRONT)
     if not len(sure):
