@@ -140,7 +140,7 @@ def _conflicts() -> Iterator[str]:
     """Valid values that do not go together."""
     sections = (load_section(model, name) for name, model in SECTIONS.items())
     checks = [section.check_conflicts for section in sections]
-    return _raised([*checks, _check_faces, _check_background])
+    return _raised([*checks, _check_poses, _check_faces, _check_background])
 
 
 def _raised(checks: list[Callable[[], object]]) -> Iterator[str]:
@@ -149,6 +149,15 @@ def _raised(checks: list[Callable[[], object]]) -> Iterator[str]:
             check()
         except ParamsError as error:
             yield str(error)
+
+
+def _check_poses() -> None:
+    repair = load_section(CleanKeypointsParams, "clean_keypoints").repair
+    if repair != "body" and load_section(NormalizationParams, "normalization").mode == "body":
+        raise ParamsError(
+            f"{PARAMS_FILE}: normalization.mode: body needs the skeleton that clean_keypoints fits "
+            f"with repair: body, got repair: {repair}; set one of mode: ankle and repair: body"
+        )
 
 
 def _check_faces() -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from motiontransfer.body.completion import complete
 from motiontransfer.body.fit import fit_body
 from motiontransfer.body.motion import BodyMotion, write_motion
 from motiontransfer.body.repair import repair, with_guesses
@@ -15,7 +16,6 @@ from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.params import Idle, Name, Section, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.pose.cleaning import Filling, fill
-from motiontransfer.pose.completion import complete
 from motiontransfer.pose.keypoints import read_detections, write_keypoints
 from motiontransfer.pose.photo_advice import photo_advice
 from motiontransfer.pose.photos import is_photo
@@ -72,7 +72,7 @@ def main(key: str) -> str:
         raise KeypointsError(f"{path}: videos.{key}: {error}") from error
     detected, motion = detections.of_person(*tracks), BodyMotion.unfitted(clip.num_frames)
     filling = params.to_config(Filling)
-    if params.repair == "body" and detected.score[:, detected.skeleton.slice("body")].any():
+    if params.repair == "body":
         motion = fit_body(detected, detections.world_of_person(*tracks))
     if motion.fits.any() and not is_photo(detected):  # a photo alone says nothing against a joint
         keypoints, repairs = repair(detected, motion, filling)
@@ -100,7 +100,7 @@ def main(key: str) -> str:
         if is_photo(keypoints):
             sentences = photo_advice(keypoints, num_people=people, turn=quality.turn)
         plot_quality(plot, store, keypoints, quality, sentences=sentences, title=key)
-    keypoints = with_guesses(complete(keypoints, clip.framing.content), motion)
+    keypoints = with_guesses(complete(keypoints, motion, clip.framing.content), motion)
     if motion.fits.any():
         keypoints = replace(keypoints, depth=motion.depth())
     write_keypoints(layout.keypoints_file(video.subject, key), keypoints)

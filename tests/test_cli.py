@@ -112,6 +112,12 @@ LEARNED = "{train_gan: {texture: none}, render: {face: cycle}}"
         (LEARNED, {"transfers": {}}, "render.face: residual -> cycle\n2 val", {}),
         (LEARNED, {"trained": []}, "and there is none; choose residual or", None),
         ("render: {face: none}", {}, "render.face: has no effect where train_gan.texture is", None),
+        (
+            "clean_keypoints: {repair: gaps}",
+            {},
+            "body needs the skeleton that clean_keypoints",
+            None,
+        ),
     ],
 )
 def test_a_preset_is_written_with_what_it_needs_unless_a_run_would_refuse_it(

@@ -10,13 +10,13 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import psutil
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from motiontransfer.core.params import Scene
@@ -121,11 +121,11 @@ def activity(stage: str) -> str:
 
 
 class Queue:
-    """All calls may come from several threads."""
+    """All calls may come from several threads, and processes: `delete` beside an open page."""
 
     def __init__(self) -> None:
         self._file = FOLDER / "runs.json"
-        self._lock = threading.Lock()
+        self._lock = FileLock(FOLDER / "runs.lock")
         self._child: subprocess.Popen | None = None
 
     def runs(self) -> list[Run]:

@@ -11,6 +11,7 @@ Vector = Float64[np.ndarray, " unknowns"]
 _MEMORY = 20
 _DECREASE = 1.0e-4  # share of the expected decrease that is enough
 _SMALLEST_STEP = 1.0e-6
+_LARGEST_STEP = 3.0  # of an unknown, in its unit: where little is known, the Hessian says nothing
 
 
 def minimize(
@@ -30,6 +31,7 @@ def minimize(
     pairs: deque[tuple[Vector, Vector, float]] = deque(maxlen=_MEMORY)
     for _ in range(steps):
         direction = -_newton(gradient, pairs)
+        direction *= min(1.0, _LARGEST_STEP / max(float(np.abs(direction).max()), 1e-12))
         slope = float(direction @ gradient)
         length = 1.0 if pairs else min(1.0, 1 / max(float(np.linalg.norm(gradient)), 1e-12))
         while True:

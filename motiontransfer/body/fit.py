@@ -11,9 +11,8 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from motiontransfer.body.descent import minimize
-from motiontransfer.body.motion import HAND_BASE, BodyMotion, HandWeights
+from motiontransfer.body.motion import BodyMotion
 from motiontransfer.body.objective import USUAL_DISTANCE, Film, State, acceleration, error
-from motiontransfer.body.repair import SIDED
 from motiontransfer.body.sides import Pose, choose_sides, measured_yaw
 from motiontransfer.body.skeleton import (
     BONE_NAMES,
@@ -30,7 +29,6 @@ from motiontransfer.body.skeleton import (
     joints_of,
     stature,
 )
-from motiontransfer.pose.cleaning import swap_sides
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
 from motiontransfer.pose.time_series import inner_gaps, running_mean, running_median
@@ -66,18 +64,24 @@ _HEAD_ONLY = np.arange(_NUM_BODY) < _NUM_HEAD
 World = Float[np.ndarray, "frames joints 3"]
 
 
-def fit_body(keypoints: Keypoints, world: World | None = None) -> BodyMotion:
-    """One skeleton for all frames of one person's detected joints; somebody is in some frame.
+def fit_body(
+    keypoints: Keypoints, world: World | None = None, *, refines: bool = True
+) -> BodyMotion:
+    """One skeleton for all frames of one person's detected joints; it fits none without any.
 
     Args:
         keypoints: with the joints of HOLISTIC, missing ones missing.
         world: the detector's world landmarks of the body: meters from the hips, z away; zeros in
             frames without them. None: there are none, and depth is guessed.
+        refines: False: usual lengths in the directions of the world landmarks, sides as detected,
+            in a millisecond.
     """
     body = slice(_NUM_BODY)
     points = keypoints.points[:, body].astype(np.float64)
     score = keypoints.score[:, body].astype(np.float64)
     found, rate = score.max(axis=1) > 0, float(keypoints.frame_rate)
+    if not found.any():
+        return BodyMotion.unfitted(len(found))
     height = _height_px(points, score)
     guess = _guessed_world(points / height, score)
     has_world = (
@@ -87,12 +91,14 @@ def fit_body(keypoints: Keypoints, world: World | None = None) -> BodyMotion:
         guess = np.where(has_world[:, None, None], world.astype(np.float64), guess)
     pose = Pose(points / height, score, guess)
     face = keypoints.score[:, HOLISTIC.slice("face")].max(axis=1) > 0
-    exchanged, yaw = choose_sides(pose, found=found, has_face=face, frame_rate=rate)
+    exchanged, yaw = np.zeros_like(found), measured_yaw(guess)
+    if refines:
+        exchanged, yaw = choose_sides(pose, found=found, has_face=face, frame_rate=rate)
     pose = pose.with_exchanged(exchanged)
-    sided = swap_sides(keypoints, exchanged, joints=SIDED)
     center = (np.array(keypoints.image_size[::-1]) / 2 - 0.5) / height
     film = _film(pose, yaw, center=center, frame_rate=rate, height=height, has_world=has_world)
-    state = _fitted(film, _first_state(film, pose))
+    state = _first_state(film, pose)
+    state = _fitted(film, state) if refines else state
     units = np.moveaxis(state.directions / np.sqrt((state.directions**2).sum(axis=0)), 0, 2)
     lengths, distance = np.exp(state.lengths), np.exp(state.distance - state.size)
     larger = stature(USUAL_LENGTHS) / stature(lengths)  # so that a height is a height
@@ -106,7 +112,6 @@ def fit_body(keypoints: Keypoints, world: World | None = None) -> BodyMotion:
         is_exchanged=exchanged,
         yaw=_nearest_turn(measured_yaw(joints_of(lengths, units)), yaw),
         fits=found,
-        hands=_hand_weights(sided, height=height),
     )
     return _judged(motion, pose.points * height, film.weight, rate)
 
@@ -114,11 +119,13 @@ def fit_body(keypoints: Keypoints, world: World | None = None) -> BodyMotion:
 def _height_px(points: Float64[np.ndarray, "frames joints 2"], score: np.ndarray) -> float:
     """Body height in the picture by the bones that look longest."""
     seen, across = bones_seen(score) > 0, np.linalg.norm(bone_vectors(points), axis=2)
-    large = [index for index, bone in enumerate(BONES.values()) if bone.length in _LARGE]
+    large = np.array([bone.length in _LARGE for bone in BONES.values()])
     heights = across / USUAL_LENGTHS[LENGTH_OF_BONE]
-    known = [np.quantile(heights[seen[:, i], i], 0.9) for i in large if seen[:, i].any()]
-    if known:
-        return max(float(np.median(known)), 1.0)
+    known = seen.any(axis=0)
+    known &= large | ~(known & large).any()
+    if known.any():
+        longest = [np.quantile(heights[seen[:, i], i], 0.9) for i in np.flatnonzero(known)]
+        return max(float(np.median(longest)), 1.0)
     there = points[score > 0]
     return max(float(np.ptp(there, axis=0).max()), 1.0)
 
@@ -338,24 +345,3 @@ def _judged(
     for start, stop in inner_gaps(fits, longest=longest):
         fits[start:stop] = True
     return replace(motion, fits=fits)
-
-
-def _hand_weights(keypoints: Keypoints, *, height: float) -> HandWeights:
-    """Least squares over the frames in which a hand was detected."""
-    weights = []
-    for side in ("left", "right"):
-        base, score = (
-            np.stack([joint(values, f"{side}_{part}") for part in HAND_BASE], axis=1)
-            for values in (keypoints.points.astype(np.float64), keypoints.score)
-        )
-        hand = HOLISTIC.slice(f"{side}_hand")
-        known = (keypoints.score[:, hand.start] > 0) & (score > 0).all(axis=1) & (score[:, 0] > 0.5)
-        wrist = base[known, :1]
-        base = np.moveaxis(base[known, 1:] - wrist, 1, 2).reshape(-1, 3) / height
-        points = np.moveaxis(keypoints.points[known, hand] - wrist, 1, 2).reshape(-1, 21) / height
-        usual = np.zeros((3, 21))
-        usual[:2] = np.linspace(0.2, 0.8, 21)
-        hold = 1e-5 * len(base) * np.eye(3) + 1e-9 * np.eye(3)
-        found = np.linalg.solve(base.T @ base + hold, base.T @ points + 1e-9 * usual)
-        weights.append(np.vstack([1 - found.sum(axis=0), found]).T)
-    return np.stack(weights)

@@ -1,6 +1,7 @@
 """The motion of a fitted body: what `body.fit` finds in a film, and its file."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,15 @@ from motiontransfer.body.skeleton import (
     Mask,
     Places,
     Series,
-    joint,
     joints_of,
     project,
 )
 from motiontransfer.core.errors import KeypointsError, MissingFileError
 from motiontransfer.core.storage import read_table, write_table
-from motiontransfer.pose.keypoints import Points
 from motiontransfer.pose.skeleton import HOLISTIC
 
 SCHEMA_VERSION = 1
 _METADATA_KEY = "motiontransfer.body"
-HAND_BASE = ("wrist", "index", "pinky", "thumb")
-
-HandWeights = Float64[np.ndarray, "2 21 4"]
-"""Joints of the left and right hand as sums of wrist, index, pinky and thumb of the body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +50,6 @@ class BodyMotion:
     """Radians, continuous; 0 faces the camera, positive where the left side is farther away."""
     fits: Mask
     """The skeleton explains the joints that were detected."""
-    hands: HandWeights
 
     def __post_init__(self) -> None:
         """Validate values, which may come from disk."""
@@ -65,7 +59,6 @@ class BodyMotion:
             "lengths": (len(LENGTHS),),
             "place": (frames, 2),
             "center": (2,),
-            "hands": (2, 21, 4),
             **dict.fromkeys(("scale", "distance", "is_exchanged", "yaw", "fits"), (frames,)),
         }
         for name, shape in shapes.items():
@@ -89,12 +82,16 @@ class BodyMotion:
             is_exchanged=np.zeros(num_frames, np.bool_),
             yaw=np.zeros(num_frames),
             fits=np.zeros(num_frames, np.bool_),
-            hands=np.zeros((2, 21, 4)),
         )
 
     @property
     def num_frames(self) -> int:
         return len(self.place)
+
+    def part(self, frames: Sequence[int]) -> "BodyMotion":
+        """The motion in some frames, in this order."""
+        series = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OF_FILM}
+        return replace(self, **{name: values[list(frames)] for name, values in series.items()})
 
     def joints(self) -> Joints:
         """Joints of the body from the middle of its hips, body heights; z away from the camera."""
@@ -116,18 +113,8 @@ class BodyMotion:
             center=self.center,
         )
 
-    def hand_points(self, body: Points) -> Float64[np.ndarray, "frames hands_joints 2"]:
-        """Joints of the left hand, then of the right one, for these joints of the body."""
-        bases = [
-            np.stack([joint(body, f"{side}_{part}") for part in HAND_BASE], axis=1)
-            for side in ("left", "right")
-        ]
-        return np.concatenate(
-            [weights @ base for weights, base in zip(self.hands, bases, strict=True)], axis=1
-        )
 
-
-_OF_FILM = ("lengths", "center", "hands")
+_OF_FILM = ("lengths", "center")
 
 
 def write_motion(path: Path, motion: BodyMotion) -> None:
@@ -144,7 +131,6 @@ def write_motion(path: Path, motion: BodyMotion) -> None:
         "bones": BONE_NAMES,
         "lengths": dict(zip(LENGTHS, motion.lengths.tolist(), strict=True)),
         "center": motion.center.tolist(),
-        "hands": motion.hands.tolist(),
     }
     write_table(path, columns, key=_METADATA_KEY, description=description)
 
@@ -173,6 +159,5 @@ def read_motion(path: Path) -> BodyMotion:
             "directions": columns["directions"].reshape(-1, len(BONE_NAMES), 3),
             "lengths": np.array([lengths[name] for name in LENGTHS]),
             "center": np.array(description["center"]),
-            "hands": np.array(description["hands"]),
         }
     )

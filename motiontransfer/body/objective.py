@@ -29,6 +29,7 @@ _TURN = 0.002  # of directions' acceleration
 _OPPOSITE = 0.01  # of shoulders that are not opposite each other
 _SIZE = 300.0  # of the size's acceleration
 _FLOOR = 0.3  # of a size that is not that of the feet's height in the picture
+_NO_FLOOR = 0.003  # of one that changes, where feet tell nothing
 _LENGTH = 1.0e-4  # of the logarithm of unusual lengths, a frame
 _FEW = 100  # frames: fewer tell lengths less than what is usual does
 USUAL_DISTANCE = 3.0  # body heights
@@ -241,6 +242,6 @@ def _sizes(body: _Body) -> float:
     film, size = body.film, body.state.size
     bent = acceleration(film, size[None])
     _add_back(film, 2 * _SIZE * film.noise * bent, body.by_size[None])
-    off = size - film.floor
-    body.by_size += 2 * _FLOOR * off
-    return film.noise * _SIZE * float((bent**2).sum()) + _FLOOR * float((off**2).sum())
+    off, pull = size - film.floor, _FLOOR if film.floor.any() else _NO_FLOOR
+    body.by_size += 2 * pull * off
+    return film.noise * _SIZE * float((bent**2).sum()) + pull * float((off**2).sum())

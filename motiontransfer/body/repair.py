@@ -1,8 +1,7 @@
 """Detected joints repaired by the fitted body: exchanged sides, outliers, and what is not seen.
 
-Where detector and body agree, a joint is between them: their errors differ. Head and face are the
-detector's, and so are hands, moved with their wrists. In frames that the body does not fit, joints
-stay as they were detected.
+Where detector and body agree, a joint is between them: their errors differ. Head, face and hands
+are the detector's. In frames that the body does not fit, joints stay as they were detected.
 """
 
 from dataclasses import replace
@@ -11,13 +10,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from motiontransfer.body.motion import BodyMotion
-from motiontransfer.pose.cleaning import (
-    Filling,
-    Repairs,
-    remove_stray_hands,
-    repair_hands,
-    swap_sides,
-)
+from motiontransfer.pose.cleaning import Filling, Repairs, remove_stray_hands, swap_sides
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
 
@@ -39,26 +32,25 @@ _BODY = slice(len(BODY_JOINTS))
 def repair(detected: Keypoints, motion: BodyMotion, filling: Filling) -> tuple[Keypoints, Repairs]:
     """Put sides right, replace outliers, fill gaps, smooth, and blend with the body."""
     sided = swap_sides(detected, motion.is_exchanged, joints=SIDED)
-    with_hands = repair_hands(sided)
-    hands = np.abs(sided.points - with_hands.points).max(axis=(1, 2)) > 0
     place = motion.projected()
-    off = np.linalg.norm(place - with_hands.points[:, _BODY], axis=2)
-    is_wrong = np.zeros(with_hands.score.shape, np.bool_)
+    off = np.linalg.norm(place - sided.points[:, _BODY], axis=2)
+    is_wrong = np.zeros(sided.score.shape, np.bool_)
     is_wrong[:, _BODY] = (off > _AGREES * motion.scale[:, None]) & motion.fits[:, None]
     is_wrong[:, :_HEAD] = False
-    kept = with_hands.without(is_wrong)
-    blended = _blended(filling.of_body(kept), kept.score, motion, place)
-    repaired = _carried(blended, with_hands)
+    kept = sided.without(is_wrong)
+    repaired = _blended(filling.of_body(kept), kept.score, motion, place)
     removed = remove_stray_hands(repaired)
-    is_gone = (with_hands.score > 0) & ((kept.score == 0) | (removed.score < repaired.score))
+    is_gone = (sided.score > 0) & ((kept.score == 0) | (removed.score < repaired.score))
     filled = filling.of_carried(removed)
+    seen = sided.score[:, _BODY] > 0
+    distance = (off * seen).sum(axis=1) / np.where(seen.any(axis=1), seen.sum(axis=1), np.nan)
     assert filled.filled is not None
     return filled, Repairs(
         sides=motion.is_exchanged,
-        hands=hands,
         removed=is_gone.sum(axis=1),
         filled=filled.filled.sum(axis=1),
-        misfits=~motion.fits & (detected.score[:, _BODY].max(axis=1) > 0),
+        misfits=~motion.fits & seen.any(axis=1),
+        residual=distance / motion.scale,
     )
 
 
@@ -76,20 +68,6 @@ def _blended(
     known = (filled.score[:, _BODY] > 0) & motion.fits[:, None]
     points[:, _BODY] = np.where(known[..., None], fitted, points[:, _BODY])
     return replace(filled, points=points)
-
-
-def _carried(keypoints: Keypoints, before: Keypoints) -> Keypoints:
-    """Hands moved with their wrists, where that brings them nearer."""
-    points = keypoints.points.copy()
-    for side in ("left", "right"):
-        (now, is_now), (then, was_then) = (k.joint(f"{side}_wrist") for k in (keypoints, before))
-        hand = keypoints.skeleton.slice(f"{side}_hand")
-        apart = points[:, hand.start] - now
-        moves = np.linalg.norm(apart + now - then, axis=1) < np.linalg.norm(apart, axis=1)
-        moves &= (is_now > 0) & (was_then > 0)
-        moved = moves[:, None] & (keypoints.score[:, hand] > 0)
-        points[:, hand] += np.where(moved[..., None], (now - then)[:, None], 0)
-    return replace(keypoints, points=points)
 
 
 def with_guesses(keypoints: Keypoints, motion: BodyMotion) -> Keypoints:

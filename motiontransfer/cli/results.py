@@ -49,7 +49,7 @@ def inspect(
     ] = None,
 ) -> None:
     """Draw detected keypoints and their statistics on a video, or check a film's file."""
-    from motiontransfer.pose.completion import WHOLE, in_words, what_is_shown
+    from motiontransfer.pose.shown import WHOLE, in_words, what_is_shown
     from motiontransfer.project.dances import name_of_file
     from motiontransfer.project.entries import load_transfers, load_videos
     from motiontransfer.rendering.inspect import load_inspection, write_overlay, write_overlay_sheet

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from motiontransfer.cli.options import AsJson, Yes, command
-from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
+from motiontransfer.cli.videos import LOOKS, foresee, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import (
     FILMS_FILE,
@@ -74,13 +74,7 @@ def dance(
 ) -> None:
     """Check and add the files, and run all that renders ME performing the dance of DANCER."""
     typer.echo(LOOKS)
-    from motiontransfer.pipeline.plan import (
-        forecast,
-        format_forecast,
-        plan,
-        scratch_project,
-        seconds_side_by_side,
-    )
+    from motiontransfer.pipeline.plan import format_forecast, seconds_side_by_side
     from motiontransfer.pipeline.runs import num_at_once
     from motiontransfer.project.dances import add_dance, take_back
 
@@ -93,25 +87,26 @@ def dance(
         dances = [how(*me)]
         return [*dances, how(other, other=dances[0])] if other else dances
 
-    with scratch_project() as root:  # nothing of the project changes before all is known
-        planned = add(entry_only=True, root=root)
-        seconds = {each.source for each in planned[1:]}  # the film of the first
-        files = {name: file for each in planned for name, file in each.new.items()}
+    def films(dances: list["Dance"]) -> tuple[dict[str, Path], set[str]]:
+        seconds = {each.source for each in dances[1:]}  # the film of the first
+        files = {name: file for each in dances for name, file in each.new.items()}
         files = {name: file for name, file in files.items() if name not in seconds}
-        targets = files.keys() - {planned[0].source}
-        checked = check_films(files, crop="auto", targets=targets)
-        dance_film = checked.get(planned[0].source)
-        if other and dance_film and max(dance_film.people) < 2:
-            raise ParamsError(f"--and: expected two dancers in {dancer}, got one")
-        # of whom to train on before the second of two can be shown
-        shown = 0 if preview and planned[0].is_trained else -1
-        wanted = _wanted(planned[shown], preview=preview)
-        graph = plan(*wanted, root=root, is_forecast=True)
-        forecasts = forecast(graph, root=root)
+        return files, files.keys() - {dances[0].source}
+
+    def shown(dances: list["Dance"]) -> "Dance":
+        """Of whom to train on before the second of two can be shown."""
+        return dances[0 if preview and dances[0].is_trained else -1]
+
+    planned, checked, graph, forecasts = foresee(
+        add, films, lambda dances: _wanted(shown(dances), preview=preview)
+    )
     first = planned[0]  # of the second dancer no joint is known yet
+    dance_film = checked.get(first.source)
+    if other and dance_film and max(dance_film.people) < 2:
+        raise ParamsError(f"--and: expected two dancers in {dancer}, got one")
     print_missing_poses(first.transfer, source=first.source, target=first.target, checked=checked)
     dances = planned if dry else add()
-    dance = dances[shown]
+    dance = shown(dances)
     if removed := dances[0].removed:
         typer.echo(f"{'to be ' * dry}removed, of the demo: {', '.join(removed)}")
     together = seconds_side_by_side(graph, forecasts, jobs=num_at_once())
@@ -254,15 +249,16 @@ def guide(
     ] = False,
 ) -> None:
     """Make a film to film oneself by, and a sheet of poses to strike, for the dance of DANCER."""
-    from motiontransfer.pipeline.plan import forecast, plan, scratch_project
     from motiontransfer.project.dances import add_guide
 
-    with scratch_project() as root:
-        name, source, new = add_guide(dancer, me, entry_only=True, root=root)
-        check_films(new, crop="auto", targets=new.keys() - {source})
-        stage = f"guide@{name}"
-        forecasts = forecast(plan(stage, root=root, is_forecast=True), root=root)
-    add_guide(dancer, me)
+    add = partial(add_guide, dancer, me)
+    (name, _, _), _, _, forecasts = foresee(
+        add,
+        lambda guide: (guide[2], guide[2].keys() - {guide[1]}),
+        lambda guide: [f"guide@{guide[0]}"],
+    )
+    add()
+    stage = f"guide@{name}"
 
     def tell(_: str) -> None:
         film = layout.guide_folder(name) / layout.GUIDE_FILE

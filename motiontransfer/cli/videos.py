@@ -3,13 +3,13 @@
 DVC, PyTorch and MediaPipe take seconds to load: each command imports what it needs.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
@@ -19,9 +19,12 @@ from motiontransfer.core.errors import MissingFileError, MotionTransferError, Vi
 from motiontransfer.core.params import Scene
 
 if TYPE_CHECKING:
+    from motiontransfer.pipeline.plan import Graph
     from motiontransfer.project.deletion import Deletion
     from motiontransfer.project.video_check import VideoCheck
     from motiontransfer.rendering.inspect import Filmed
+
+Entry = TypeVar("Entry")
 
 LOOKS = "looks at the films"
 """Said at once: what looks takes seconds to load."""
@@ -48,23 +51,51 @@ def add_video(
 ) -> None:
     """Add a video to the project, check it, and print what to fix."""
     typer.echo(LOOKS)
-    from motiontransfer.pipeline.plan import forecast, format_forecast, plan, scratch_project
+    from motiontransfer.pipeline.plan import format_forecast
     from motiontransfer.project.entries import add_video as add
 
     name, degrees = name or subject, int(rotate)
     others = {"rotate": degrees} if degrees else {}
     role = "target" if target else "source"
     add = partial(add, file, name=name, subject=subject, crop=crop, role=role, others=others)
-    with scratch_project() as root:
-        add(entry_only=True, root=root)
-        check_films({name: file}, crop=crop, targets=[name] if target else [], rotate=degrees)
-        planned = plan(root=root, is_forecast=True)
-        stages = [stage for stage in planned if stage.partition("@")[2] in (name, subject)]
-        takes = format_forecast(forecast(stages, root=root))
+    films = {name: file}, [name] if target else []
+    forecasts = foresee(add, lambda _: films, lambda _: (), crop=crop, rotate=degrees)[3]
+    own = {each: s for each, s in forecasts.items() if each.partition("@")[2] in (name, subject)}
     path = add()
     typer.echo(f"added videos.{name} to films.yaml; the file is {path}, kept by {path}.dvc")
-    typer.echo(f"it takes {takes}")
+    typer.echo(f"it takes {format_forecast(own)}")
     typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
+
+
+def foresee(
+    add: Callable[..., Entry],
+    films: Callable[[Entry], tuple[Mapping[str, Path], Collection[str]]],
+    wanted: Callable[[Entry], Collection[str]],
+    *,
+    crop: Literal["auto", "none"] = "auto",
+    rotate: int = 0,
+) -> tuple[Entry, Mapping[str, "VideoCheck"], "Graph", Mapping[str, float]]:
+    """Enter films in a copy of the project: nothing of it changes before all is known.
+
+    Args:
+        add: enters them, with `entry_only` and `root`.
+        films: of what was entered, files to check by their names, and those of targets.
+        wanted: of what was entered, the stages to run; none: all.
+
+    Returns:
+        What was entered, checks by the names of videos, stages, and the seconds of each.
+
+    Raises:
+        MotionTransferError: the project or a film is refused.
+    """
+    from motiontransfer.pipeline.plan import forecast, plan, scratch_project
+
+    with scratch_project() as root:
+        entered = add(entry_only=True, root=root)
+        files, targets = films(entered)
+        checked = check_films(files, crop=crop, targets=targets, rotate=rotate)
+        graph = plan(*wanted(entered), root=root, is_forecast=True)
+        return entered, checked, graph, forecast(graph, root=root)
 
 
 def check_films(
@@ -145,7 +176,7 @@ def print_missing_poses(
         checked: films by the names of their videos; of other videos, what the pipeline made counts.
     """
     from motiontransfer.core.params import load_section
-    from motiontransfer.pose.completion import SHOWN, compared_films, what_is_shown
+    from motiontransfer.pose.shown import SHOWN, compared_films, what_is_shown
     from motiontransfer.project.entries import load_videos
     from motiontransfer.rendering.inspect import advise_on_poses, expected_path, load_inspection
     from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams

@@ -26,6 +26,7 @@ from typing import get_args
 import cv2
 import numpy as np
 
+from motiontransfer.body.completion import complete
 from motiontransfer.core.errors import KeypointsError, MotionTransferError, ParamsError, VideoError
 from motiontransfer.core.storage import check_output
 from motiontransfer.export.onnx_networks import (
@@ -40,7 +41,6 @@ from motiontransfer.export.onnx_networks import (
 from motiontransfer.live.devices import Window, open_camera, open_video, recording
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.session import Session, working_framing
-from motiontransfer.pose.completion import complete
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.openvino_holistic import follow_person
 from motiontransfer.pose.skeleton import Skeleton

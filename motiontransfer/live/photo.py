@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from motiontransfer.body.completion import complete
+from motiontransfer.body.fit import fit_body
 from motiontransfer.core import layout
 from motiontransfer.core.errors import KeypointsError, VideoError
 from motiontransfer.core.params import Compute, load_section
-from motiontransfer.pose.completion import complete
 from motiontransfer.pose.detectors import default_detector, detect_keypoints
 from motiontransfer.pose.keypoints import Keypoints, write_keypoints
 from motiontransfer.pose.mediapipe_detectors import person_boxes
@@ -66,9 +67,11 @@ def _keypoints(root: Path, name: str, photo: Path) -> Keypoints:
         folder, default_detector(), video=photo, compute=Compute(num_workers=1)
     )
     try:
-        found = detections.of_person(*choose_person(detections, "largest"))
+        tracks = choose_person(detections, "largest")
     except KeypointsError as error:
         raise KeypointsError(f"{photo}: {error}") from error
-    found = complete(found, read_clip(folder).framing.content)
+    found = detections.of_person(*tracks)
+    motion = fit_body(found, detections.world_of_person(*tracks))
+    found = complete(found, motion, read_clip(folder).framing.content)
     write_keypoints(root / layout.keypoints_file(_SUBJECT, name), found)
     return found

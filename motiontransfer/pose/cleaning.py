@@ -1,8 +1,7 @@
-"""Keypoint cleaning: hands at their wrists, exchanged sides, gap filling, smoothing."""
+"""Keypoint cleaning: stray hands, exchanged sides, gap filling, smoothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -10,13 +9,11 @@ from jaxtyping import Float64, Int64
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import mirrored
-from motiontransfer.pose.time_series import Mask, TimeFilter, inner_gaps, joints_by_presence, smooth
+from motiontransfer.pose.time_series import Mask, Series, TimeFilter, inner_gaps, smooth
 
 _STRAY_HAND = 0.15  # body heights from the wrist; a hand is about a tenth long
 
-_WRONG_WRIST = 0.1  # body heights between a hand and its wrist from which it may be the other's
-
-# Joint group that comes and goes as a whole -> the body's joint it moves with.
+# Joint group -> the body's joint it moves with.
 _CARRIER_OF_GROUP = {"left_hand": "left_wrist", "right_hand": "right_wrist", "face": "nose"}
 
 
@@ -30,16 +27,6 @@ def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
         stray &= (hand_score > 0) & (wrist_score > 0)
         removed[:, keypoints.skeleton.slice(f"{side}_hand")] = stray[:, None]
     return keypoints.without(removed)
-
-
-def repair_hands(keypoints: Keypoints) -> Keypoints:
-    """Give each hand to the wrist it hangs on, where both or the only one found are wrong."""
-    (left_wrong, left_seen), (right_wrong, right_seen) = (
-        _on_the_other_wrist(keypoints, side) for side in ("left", "right")
-    )
-    frames = (left_wrong & (right_wrong | ~right_seen)) | (right_wrong & ~left_seen)
-    hand = dict(keypoints.skeleton.groups).get("left_hand", ())
-    return swap_sides(keypoints, frames, joints=hand)
 
 
 def swap_sides(keypoints: Keypoints, frames: Mask, *, joints: Sequence[str]) -> Keypoints:
@@ -60,114 +47,82 @@ def swap_sides(keypoints: Keypoints, frames: Mask, *, joints: Sequence[str]) -> 
     )
 
 
-def _on_the_other_wrist(keypoints: Keypoints, side: str) -> tuple[Mask, Mask]:
-    """Masks: the hand is clearly at the other side's wrist; the hand is seen."""
-    hand, hand_score = keypoints.joint(f"{side}_hand_wrist")
-    own, own_score = keypoints.joint(f"{side}_wrist")
-    other, other_score = keypoints.joint(mirrored(f"{side}_wrist"))
-    to_own, to_other = (np.linalg.norm(hand - wrist, axis=1) for wrist in (own, other))
-    wrong = (to_own > _WRONG_WRIST * body_height_px(keypoints)) & (to_other < to_own / 2)
-    return wrong & (hand_score > 0) & (own_score > 0) & (other_score > 0), hand_score > 0
-
-
-class _Gap(NamedTuple):
-    start: int
-    stop: int
-    joints: Int64[np.ndarray, " some"]
-    seen: Mask
-    carrier: int | None = None
-
-
-def fill_body_gaps(keypoints: Keypoints, *, longest_gap_frames: int) -> Keypoints:
-    """Fill the gaps of each joint of the body.
+def fill_joints(
+    keypoints: Keypoints, groups: Sequence[str], *, longest_gap_frames: int
+) -> Keypoints:
+    """Fill the gaps of each joint of some groups; joints of hands and face move with the body's.
 
     Gaps that are longer, or at the clip's ends, stay. Detected joints are not touched.
     """
-    body = keypoints.skeleton.slice("body")
-    gaps = [
-        _Gap(start, stop, body.start + joints, seen)
-        for joints, seen in joints_by_presence(keypoints.score[:, body] > 0)
-        for start, stop in inner_gaps(seen, longest=longest_gap_frames)
-    ]
-    return _filled(keypoints, gaps, longest_gap_frames=longest_gap_frames)
-
-
-def fill_carried_gaps(keypoints: Keypoints, *, longest_gap_frames: int) -> Keypoints:
-    """Fill the gaps of hands and face, each as a whole, carried by the body's joints.
-
-    A gap is where no joint of the group is seen; a joint missing on one side of it stays missing in
-    it. Where the carrying joint is missing too, the group moves by itself.
-    """
-    gaps = []
-    for group, _ in keypoints.skeleton.groups:
-        if group not in _CARRIER_OF_GROUP:
-            continue
-        carrier = keypoints.skeleton.index(_CARRIER_OF_GROUP[group])
-        where = keypoints.skeleton.slice(group)
-        seen = keypoints.score[:, where] > 0
-        patterns = list(joints_by_presence(seen))
-        gaps += [
-            _Gap(start, stop, where.start + joints, joint_seen, carrier)
-            for start, stop in inner_gaps(seen.sum(axis=1) > 0, longest=longest_gap_frames)
-            for joints, joint_seen in patterns
-            if joint_seen[start - 1] and joint_seen[stop]
-        ]
-    return _filled(keypoints, gaps, longest_gap_frames=longest_gap_frames)
-
-
-def _filled(keypoints: Keypoints, gaps: list[_Gap], *, longest_gap_frames: int) -> Keypoints:
     points, score = keypoints.points.copy(), keypoints.score.copy()
     marked = keypoints.filled
     filled = np.zeros(score.shape, np.bool_) if marked is None else marked.copy()
-    for gap in gaps:
-        here = np.ix_(np.arange(gap.start, gap.stop), gap.joints)
-        points[here] = _positions(keypoints, gap, reach=longest_gap_frames + 1)
-        # From one side to the other, less with each frame away from what was seen.
-        length = gap.stop - gap.start
-        after = np.arange(1, length + 1)[:, None]
-        first, last = (keypoints.score[at, gap.joints] for at in (gap.start - 1, gap.stop))
-        straight = (first + (last - first) * (after / (length + 1))).astype(np.float64)
-        distance = np.minimum(after, length + 1 - after)
-        score[here] = straight * (1 - distance / (longest_gap_frames + 1))
-        filled[here] = True
+    for group in groups:
+        where, carrier = keypoints.skeleton.slice(group), _CARRIER_OF_GROUP.get(group)
+        for joint in range(where.start, where.stop):
+            seen = keypoints.score[:, joint] > 0
+            for start, stop in inner_gaps(seen, longest=longest_gap_frames):
+                gap, reach = slice(start, stop), longest_gap_frames + 1
+                near = slice(max(0, start - reach), stop + reach)
+                points[gap, joint] = _positions(keypoints, joint, carrier, near, gap)
+                # From one side to the other, less with each frame away from what was seen.
+                share = np.arange(1, stop - start + 1) / (stop - start + 1)
+                straight = np.interp(share, (0, 1), keypoints.score[[start - 1, stop], joint])
+                frames = np.minimum(share, 1 - share) * (stop - start + 1)
+                score[gap, joint] = straight * (1 - frames / reach)
+                filled[gap, joint] = True
     return replace(keypoints, points=points, score=score, filled=filled)
 
 
-def _positions(keypoints: Keypoints, gap: _Gap, *, reach: int) -> Float64[np.ndarray, "gap some 2"]:
-    """Where the joints are in the gap, by the two nearest frames within `reach` on either side."""
+def _positions(
+    keypoints: Keypoints, joint: int, carrier: str | None, near: slice, gap: slice
+) -> Float64[np.ndarray, "gap 2"]:
+    """Where a joint is in a gap, by the two nearest frames on either side; as its carrier moves.
+
+    Where that one is missing, too, it moves by itself.
+    """
     from scipy.interpolate import PchipInterpolator  # here: live motion does without SciPy
 
-    first = max(0, gap.start - reach)
-    near = slice(first, gap.stop + reach)  # what follows counts frames from there
-    start, stop = gap.start - first, gap.stop - first
-    values, seen = keypoints.points[near, gap.joints].astype(np.float64), gap.seen[near]
-    moved = np.zeros((len(values), 1, 2))
-    if gap.carrier is not None:
-        carried = keypoints.score[near, gap.carrier] > 0
-        if carried[start - 1 : stop + 1].all():
-            moved = keypoints.points[near, gap.carrier, None].astype(np.float64)
-            seen = seen & carried
-    before = np.flatnonzero(seen[:start])[-2:]
-    after = stop + np.flatnonzero(seen[stop:])[:2]
-    known = np.concatenate([before, after])
-    curve = PchipInterpolator(known, values[known] - moved[known], axis=0)
-    return curve(np.arange(start, stop)) + moved[start:stop]
+    frames = np.arange(len(keypoints.score))
+    is_near = np.zeros(len(frames), np.bool_)
+    is_near[near] = True
+    is_near &= keypoints.score[:, joint] > 0
+    moved = np.zeros((len(frames), 2))
+    if carrier is not None:
+        carried, confidence = keypoints.joint(carrier)
+        if (confidence[gap.start - 1 : gap.stop + 1] > 0).all():
+            moved, is_near = carried.astype(np.float64), is_near & (confidence > 0)
+    before, after = (is_near & side for side in (frames < gap.start, frames >= gap.stop))
+    known = np.concatenate([np.flatnonzero(before)[-2:], np.flatnonzero(after)[:2]])
+    curve = PchipInterpolator(known, keypoints.points[known, joint] - moved[known], axis=0)
+    return curve(frames[gap]) + moved[gap]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repairs:
     sides: Mask
     """Left and right of the body were exchanged."""
-    hands: Mask
     removed: Int64[np.ndarray, " frames"]
     filled: Int64[np.ndarray, " frames"]
     misfits: Mask
     """The fitted body does not explain the joints, which stay as they were detected."""
+    residual: Series
+    """Mean distance of the joints from the fitted body, body heights; NaN where there is none."""
+
+    @classmethod
+    def none(cls, num_frames: int) -> "Repairs":
+        nowhere, zeros = np.zeros(num_frames, np.bool_), np.zeros(num_frames, np.int64)
+        return cls(
+            sides=nowhere,
+            removed=zeros,
+            filled=zeros,
+            misfits=nowhere,
+            residual=np.full(num_frames, np.nan),
+        )
 
     def counts(self) -> dict[str, int]:
         return {
             "frames_with_sides_repaired": int(self.sides.sum()),
-            "frames_with_hands_repaired": int(self.hands.sum()),
             "frames_with_joints_removed": int((self.removed > 0).sum()),
             "joints_removed": int(self.removed.sum()),
             "joints_filled": int(self.filled.sum()),
@@ -184,18 +139,16 @@ class Filling:
     smoothing_seconds: float
 
     def of_body(self, keypoints: Keypoints) -> Keypoints:
-        return self._smoothed(fill_body_gaps, keypoints, ["body"])
+        return self._smoothed(keypoints, ["body"])
 
     def of_carried(self, keypoints: Keypoints) -> Keypoints:
         """Of hands and face, which the body carries."""
         others = [group for group, _ in keypoints.skeleton.groups if group != "body"]
-        return self._smoothed(fill_carried_gaps, keypoints, others)
+        return self._smoothed(keypoints, others)
 
-    def _smoothed(
-        self, fill: Callable[..., Keypoints], keypoints: Keypoints, groups: Sequence[str]
-    ) -> Keypoints:
+    def _smoothed(self, keypoints: Keypoints, groups: Sequence[str]) -> Keypoints:
         longest = round(self.longest_gap_seconds * keypoints.frame_rate)
-        filled = fill(keypoints, longest_gap_frames=longest)
+        filled = fill_joints(keypoints, groups, longest_gap_frames=longest)
         return smooth(filled, self.smoothing, seconds=self.smoothing_seconds, groups=groups)
 
 
@@ -203,8 +156,5 @@ def fill(keypoints: Keypoints, filling: Filling) -> tuple[Keypoints, Repairs]:
     """Fill gaps and smooth, and repair nothing else."""
     filled = filling.of_carried(filling.of_body(keypoints))
     assert filled.filled is not None
-    counted = filled.filled.sum(axis=1)
-    nowhere, none = np.zeros(len(counted), np.bool_), np.zeros_like(counted)
-    return filled, Repairs(
-        sides=nowhere, hands=nowhere, removed=none, filled=counted, misfits=nowhere
-    )
+    none = Repairs.none(keypoints.num_frames)
+    return filled, replace(none, filled=filled.filled.sum(axis=1))

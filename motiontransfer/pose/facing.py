@@ -32,15 +32,18 @@ def lacks_back(dance: Keypoints, filmed: Sequence[Keypoints]) -> bool:
 
 def seconds_from_behind(clips: Sequence[Keypoints]) -> float:
     """For how long clips show someone's back."""
-    return sum((float((_facing(clip) < -_TURNED).sum() / clip.frame_rate) for clip in clips), 0.0)
+    frames = ((trunk_widths(clip) < -_TURNED * (body_height_px(clip) or np.nan)) for clip in clips)
+    shown = zip(frames, clips, strict=True)
+    return sum((float(behind.sum() / clip.frame_rate) for behind, clip in shown), 0.0)
 
 
-def _facing(keypoints: Keypoints) -> Series:
-    """Width of shoulders and hips, body heights; negative from behind, NaN where not known."""
-    shoulders, hips, ankles = (both_sides(keypoints, name) for name in ("shoulder", "hip", "ankle"))
+def trunk_widths(keypoints: Keypoints, *, min_score: float = 0.0) -> Series:
+    """Width of shoulders and hips, pixels; negative from behind, NaN where not known."""
+    shoulders, hips, ankles = (
+        both_sides(keypoints, name, min_score=min_score) for name in ("shoulder", "hip", "ankle")
+    )
     across = across_body((shoulders - ankles).mean(axis=1))
-    widths = (shoulders + hips) @ np.array((1, -1)) * across.conj()
-    return widths.real / (body_height_px(keypoints) or np.nan)
+    return ((shoulders + hips) @ np.array((1, -1)) * across.conj()).real
 
 
 def degrees_to_upright(keypoints: Keypoints) -> int:

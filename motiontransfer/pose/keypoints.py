@@ -107,7 +107,7 @@ class Keypoints(_Joints):
     unusual: tuple[tuple[int, int], ...] = ()
     """Runs of frames, first and end, far darker or brighter than the clip: no target's likeness."""
     completed: Bool[np.ndarray, "rows joints"] | None = None
-    """Joints beyond the picture, placed by `pose.completion`: nobody saw them."""
+    """Joints beyond the picture, placed by `body.completion`: nobody saw them."""
     depth: Float32[np.ndarray, "rows joints"] | None = None
     """How far each joint of the body is behind the hips, in its heights; 0 of other joints."""
 

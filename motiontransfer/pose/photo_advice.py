@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.completion import WHOLE, in_words, what_is_shown
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.quality import NOTHING_TO_FIX, TURN
+from motiontransfer.pose.shown import WHOLE, in_words, what_is_shown
 
 # Distances in heights of the upright body.
 _BESIDE_TRUNK = 0.035  # of an arm's bones from the line through shoulder and hip: half an arm

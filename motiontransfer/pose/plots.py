@@ -212,7 +212,7 @@ def plot_quality(
     sentences: Sequence[str],
     title: str,
 ) -> None:
-    """Write coverage of each part over time, speed, scores, the worst frames and advice as PNG."""
+    """Write coverage over time, how the body fits, scores, the worst frames, advice as PNG."""
     lines = [textwrap.fill(f"•  {line}", 150, subsequent_indent="    ") for line in sentences]
     heights = (0.7 + 0.21 * "\n".join(lines).count("\n"), 5.0, 3.7)
     title = f"{title}: {keypoints.num_frames} frames, {keypoints.detector}"
@@ -224,7 +224,7 @@ def plot_quality(
         panels = over_time.subplots(2, 2, width_ratios=(5, 1), height_ratios=(3, 2))
         _draw_coverage(panels[0, 0], quality, marked=worst)
         _draw_legend(panels[0, 1])
-        _draw_speed(panels[1, 0], quality)
+        _draw_residual(panels[1, 0], quality)
         _draw_scores(panels[1, 1], quality)
         panels[1, 0].sharex(panels[0, 0])
         for axes, index in zip(tiles(strip, 1, _NUM_WORST), worst, strict=False):
@@ -238,7 +238,7 @@ def faultiest_frames(quality: ClipQuality, *, count: int = _NUM_WORST) -> list[i
     badness = (
         (quality.state == MISSING).sum(axis=0)
         + (quality.state == FILLED).sum(axis=0) / 3
-        + parts * quality.too_fast
+        + parts * quality.repairs.misfits
         + (quality.repairs.removed > 0)
     ).astype(np.float64)
     apart = max(1, round(_WORST_SECONDS_APART * quality.frame_rate), len(badness) // (2 * count))
@@ -292,20 +292,23 @@ def _columns(state: Int8[np.ndarray, "parts frames"]) -> Int8[np.ndarray, "parts
     return np.minimum.reduceat(state, starts, axis=1)
 
 
-def _draw_speed(axes: Axes, quality: ClipQuality) -> None:
-    seconds = np.arange(len(quality.speed)) / quality.frame_rate
-    axes.plot(seconds, quality.speed, color="#1c7ed6", linewidth=0.8)
+def _draw_residual(axes: Axes, quality: ClipQuality) -> None:
+    """How far joints are from the fitted body; where it does not fit, they stay as detected."""
+    repairs, seconds = quality.repairs, np.arange(quality.state.shape[1]) / quality.frame_rate
+    percent = 100 * repairs.residual
+    axes.plot(seconds, percent, color="#1c7ed6", linewidth=0.8)
     for frames, color, label in (
-        (quality.too_fast, _STATE_COLORS[MISSING], "faster than a person can"),
-        (quality.repairs.removed > 0, _STATE_COLORS[FILLED], "a joint that jumped was removed"),
-        (quality.repairs.sides, "#ae3ec9", "left and right were exchanged"),
+        (repairs.misfits, _STATE_COLORS[MISSING], "does not fit"),
+        (repairs.removed > 0, _STATE_COLORS[FILLED], "a joint was removed"),
+        (repairs.sides, "#ae3ec9", "left and right were exchanged"),
     ):
         if frames.any():
-            axes.plot(seconds[frames], quality.speed[frames], "o", color=color, label=label)
+            label = f"{label}: {frames.sum()} frames"
+            axes.plot(seconds[frames], percent[frames], ".", color=color, label=label)
             axes.legend(fontsize="small", loc="upper right")
-    axes.set(xlabel="seconds", ylabel="body heights a second", xlim=(0, seconds[-1] or 1))
+    axes.set(xlabel="seconds", ylabel="% of the height", xlim=(0, seconds[-1] or 1))
     axes.set_ylim(bottom=0)
-    axes.set_title("the fastest joint", loc="left", fontsize="medium")
+    axes.set_title("joints from the fitted body", loc="left", fontsize="medium")
 
 
 def _draw_pose(axes: Axes, frame: Frame, keypoints: Keypoints, index: int) -> None:
@@ -327,8 +330,8 @@ def _faults(quality: ClipQuality, index: int) -> str:
         if parts:
             names = "everything" if len(parts) == len(PARTS) else ", ".join(parts)
             wrong.append(textwrap.fill(f"{_STATE_NAMES[state]}: {names}", 44))
-    if quality.too_fast[index]:
-        wrong.append("faster than a person can")
+    if quality.repairs.misfits[index]:
+        wrong.append("the fitted body does not fit")
     return "\n".join(wrong)
 
 

@@ -11,10 +11,10 @@ from jaxtyping import Bool, Int8, Int64, UInt8
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import Repairs
-from motiontransfer.pose.completion import WHOLE, frames_showing, what_is_shown
 from motiontransfer.pose.facing import degrees_to_upright
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.landmarks import person_box
+from motiontransfer.pose.shown import WHOLE, frames_showing, what_is_shown
 from motiontransfer.pose.time_series import Mask, Series, longest_segment, segments
 from motiontransfer.video.frame_store import FrameStore
 
@@ -50,7 +50,6 @@ _REACH_OF_END = {
 }
 
 # Thresholds for advice.
-_IMPLAUSIBLE_SPEED = 6.0  # body heights a second: 10 m/s for a grown person
 _RARE = 0.02  # of the frames
 _UPRIGHT_ROOM = 2.0  # variance of colors, of the rows over that of the columns
 _STANDS_STILL = 0.01  # of the height: a poster in a compressed film has 0.003, a dancer 0.2
@@ -81,8 +80,6 @@ class ClipQuality:
     """MISSING, FILLED or MEASURED, for each of `PARTS`: the worst of its joints."""
     score_histogram: Int64[np.ndarray, " bins"]
     """Number of body joints by detector's score: 0 to 0.1, to 0.2, …, to 1; missing ones apart."""
-    speed: Series
-    """Speed of the fastest body joint, body heights per second."""
     repairs: Repairs
     outside: Mapping[str, Mask]
     """True where head, hands or feet are beyond the frame's edge."""
@@ -95,7 +92,7 @@ class ClipQuality:
     """Standard deviation of the view's place, in widths of the image."""
     frame_rate: float
     shows: str
-    """How much of the body; see `completion.SHOWN`."""
+    """How much of the body; see `shown.SHOWN`."""
     sway: float = math.inf
     """Standard deviation of the place of the joint that moves most, body heights."""
     turn: int = 0
@@ -104,10 +101,6 @@ class ClipQuality:
     @property
     def person_known(self) -> Mask:
         return self.state.max(axis=0) > MISSING
-
-    @property
-    def too_fast(self) -> Mask:
-        return self.speed > _IMPLAUSIBLE_SPEED
 
     def of_part(self, part: str) -> Int8[np.ndarray, " frames"]:
         """MISSING, FILLED or MEASURED in each frame."""
@@ -148,7 +141,6 @@ def measure_quality(
     return ClipQuality(
         state=np.stack([of_part.min(axis=1) for of_part in states.values()]),
         score_histogram=np.histogram(scores, bins=10, range=(0, 1))[0],
-        speed=_speed(keypoints, height),
         repairs=repairs,
         outside=outside,
         with_others=with_others,
@@ -188,16 +180,6 @@ def _sway(keypoints: Keypoints, height: float) -> float:
     return math.sqrt(variances.max()) / height
 
 
-def _speed(keypoints: Keypoints, height: float) -> Series:
-    body = keypoints.skeleton.slice("body")
-    points, seen = keypoints.points[:, body].astype(np.float64), keypoints.score[:, body] > 0
-    steps = np.linalg.norm(np.diff(points, axis=0), axis=2) * (seen[1:] & seen[:-1])
-    speed = np.zeros(keypoints.num_frames)
-    if height > 0:
-        speed[1:] = steps.max(axis=1) / height * float(keypoints.frame_rate)
-    return speed
-
-
 def _outside(
     keypoints: Keypoints, end: str, content: tuple[int, int, int, int], height: float
 ) -> Mask:
@@ -228,7 +210,7 @@ def _edge_distance(
 
 def quality_metrics(quality: ClipQuality) -> dict[str, int | float | None]:
     """Shares of frames, counts, and the longest gaps in frames."""
-    metrics: dict[str, int | float | None] = {"frames": len(quality.speed)}
+    metrics: dict[str, int | float | None] = {"frames": quality.state.shape[1]}
     for part in PARTS:
         state, name = quality.of_part(part), part.replace(" ", "_")
         metrics[f"coverage_{name}"] = round(float((state != MISSING).mean()), 4)
@@ -237,7 +219,6 @@ def quality_metrics(quality: ClipQuality) -> dict[str, int | float | None]:
     for end, frames in quality.outside.items():
         metrics[f"frames_with_{end}_outside"] = int(frames.sum())
     return metrics | {
-        "frames_with_joints_too_fast": int(quality.too_fast.sum()),
         "body_height_px": round(quality.body_height_px, 1),
         "camera_speed": None if quality.camera_speed is None else round(quality.camera_speed, 4),
     }
@@ -247,8 +228,8 @@ def verdict(quality: ClipQuality) -> list[str]:
     """Advice in sentences, the gravest fault first; `NOTHING_TO_FIX` alone if there is none."""
     if not quality.person_known.any():
         return [
-            f"no person is detected in any of {len(quality.speed)} frames: film one person, from "
-            "head to feet or from the chest up, more than half as tall as the image"
+            f"no person is detected in any of {len(quality.with_others)} frames: film one person, "
+            "from head to feet or from the chest up, more than half as tall as the image"
         ]
     return [*_visibility(quality), *_detection(quality), *_motion(quality)] or [NOTHING_TO_FIX]
 
@@ -328,12 +309,12 @@ def _detection(quality: ClipQuality) -> Iterator[str]:
 
 
 def _motion(quality: ClipQuality) -> Iterator[str]:
-    if quality.too_fast.mean() > _RARE:
-        first = int(np.argmax(quality.too_fast))
+    misfits = quality.repairs.misfits
+    if misfits.mean() > _RARE:
         yield (
-            f"joints jump in {_percent(quality.too_fast)} of frames, first at "
-            f"{first / quality.frame_rate:.1f} s: look there for a cut, for someone else, or for "
-            "blur, and cut it out of the video"
+            f"no body fits the joints in {_percent(misfits)} of frames, first at "
+            f"{np.argmax(misfits) / quality.frame_rate:.1f} s: look there for a cut, for someone "
+            "else, or for blur, and cut it out of the video"
         )
     if quality.camera_speed is not None and quality.camera_speed > STILL_CAMERA:
         yield (

@@ -17,12 +17,14 @@ from jaxtyping import Float, Float32, Float64
 from PIL import Image
 from tqdm import tqdm
 
+from motiontransfer.body.completion import complete
+from motiontransfer.body.fit import fit_body
+from motiontransfer.body.motion import BodyMotion
 from motiontransfer.core.errors import VideoError, printable
 from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.cleaning import Repairs
-from motiontransfer.pose.completion import WHOLE, complete, in_words
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import (
     ImportConfig,
@@ -49,6 +51,7 @@ from motiontransfer.pose.quality import (
     verdict,
     without_person,
 )
+from motiontransfer.pose.shown import WHOLE, in_words
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.pose.time_series import segments
 from motiontransfer.puppet.target_clips import HeldOut, split_clip
@@ -93,6 +96,7 @@ class VideoCheck:
     frames: tuple[AnyFrame, ...]
     """Those sampled, in the working image."""
     keypoints: Keypoints
+    motion: BodyMotion
     cuts_seconds: tuple[float, ...]
     """When another shot begins."""
 
@@ -137,7 +141,7 @@ def check_video(
         detected = _detect_in_picture(metadata, framing, size=size)
         counts = [len(detected.people)]
         tracks = choose_person(detected, "largest") if detected.people else ()
-        keypoints = detected.of_person(*tracks)
+        keypoints, world = detected.of_person(*tracks), detected.world_of_person(*tracks)
     else:
         people = _detect_person(frames)
         counts = [max(each) for each in zip(counts, map(len, people), strict=True)]
@@ -149,7 +153,9 @@ def check_video(
             detector=default_detector().label,
         )
         crowded = segments(np.array(counts) > np.median(counts))  # as in a cross-fade
-        keypoints = replace(detected.of_person(*detected.people[:1]), unusual=tuple(crowded))
+        tracks = detected.people[:1]
+        keypoints, world = detected.of_person(*tracks), detected.world_of_person(*tracks)
+        keypoints = replace(keypoints, unusual=tuple(crowded))
     pairs = (
         FramePair(
             before=frames[index],
@@ -160,10 +166,11 @@ def check_video(
         for index, (_, after, seconds_between) in enumerate(samples)
         if after is not None
     )
-    zeros = np.zeros(len(frames), np.int64)
+    motion = fit_body(keypoints, world)
+    misfits = ~motion.fits & np.any(keypoints.score > 0, axis=1)
     quality = measure_quality(
         keypoints,
-        Repairs(sides=zeros > 0, hands=zeros > 0, removed=zeros, filled=zeros, misfits=zeros > 0),
+        replace(Repairs.none(len(frames)), misfits=misfits),
         content=framing.content,
         with_others=np.array(counts) > 1,
         possible_switches=0,
@@ -174,7 +181,7 @@ def check_video(
     return VideoCheck(
         metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
         quality=quality, frames=tuple(frames), keypoints=keypoints,
-        cuts_seconds=cuts.result(),
+        motion=motion, cuts_seconds=cuts.result(),
     )  # fmt: skip
 
 
@@ -197,7 +204,10 @@ def check_stages(checks: Mapping[str, VideoCheck], *, is_target: bool) -> None:
         if is_target and not metadata.is_picture:
             rate = load_section(float | None, "decode.frame_rate") or float(metadata.frame_rate)
             split_clip(round(check.seconds * rate), held_out)
-    clips = {name: complete(each.keypoints, each.framing.content) for name, each in checks.items()}
+    clips = {
+        name: complete(each.keypoints, each.motion, each.framing.content)
+        for name, each in checks.items()
+    }
     params = load_section(FitNormalizationParams, "fit_normalization")
     fit_statistics([*lasting(clips).values()], **dict(params))
 
@@ -300,7 +310,11 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
 def write_check_sheet(path: Path, check: VideoCheck) -> None:
     """Draw what was found in some of the sampled frames."""
     seen = Inspection(
-        video=path.stem, frames=check.metadata.path, keypoints=check.keypoints, detections=None
+        video=path.stem,
+        frames=check.metadata.path,
+        keypoints=check.keypoints,
+        detections=None,
+        motion=check.motion,
     )
     indices = evenly_spaced(range(len(check.frames)), count=_NUM_SHOWN)
     drawn = [draw_overlay(check.frame(index), seen, index) for index in indices]

@@ -1,7 +1,8 @@
 """Keypoint overlays for one video: detections, the subject's keypoints and curves over time.
 
 The subject's limbs are bright and joints that were filled in have white rings; every detected
-person is dim, in a box with the number of the track.
+person is dim, in a box with the number of the track. Where a skeleton was fitted, it is shown in
+place of the subject's body, and beside it from the side.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,12 +16,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from motiontransfer.body.completion import complete
+from motiontransfer.body.motion import BodyMotion, read_motion
+from motiontransfer.body.views import with_views
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, ParamsError, StatisticsError
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
-from motiontransfer.pose.completion import complete
 from motiontransfer.pose.drawing import display_style, draw_rgb
 from motiontransfer.pose.facing import lacks_back
 from motiontransfer.pose.keypoints import (
@@ -69,6 +72,7 @@ class Inspection:
     keypoints: Keypoints
     detections: Detections | None
     """Everyone in view; None where detections were not kept."""
+    motion: BodyMotion | None = None
 
     def frame(self, index: int) -> Frame:
         with FrameStore(self.frames) as store:
@@ -161,12 +165,13 @@ def load_inspection(video: str, subject: str) -> Inspection:
     for path, stage in ((frames, "decode"), (table, "clean_keypoints")):
         if not path.exists():
             raise MissingFileError(f"{path}: not made yet; run `dvc repro {stage}@{video}`")
-    detected = layout.detections_file(subject, video)
+    detected, moved = layout.detections_file(subject, video), layout.motion_file(subject, video)
     inspection = Inspection(
         video=video,
         frames=frames,
         keypoints=read_keypoints(table),
         detections=read_detections(detected) if detected.exists() else None,
+        motion=read_motion(moved) if moved.exists() else None,
     )
     advice = f"{table} has as many; run `dvc repro clean_keypoints@{video}`"
     with FrameStore(frames) as store:
@@ -232,10 +237,14 @@ def draw_overlay(frame: Frame, inspection: Inspection, index: int) -> UInt8[np.n
             if box is not None:
                 boxes[int(detections.person[row])] = box
     points, score = resize_points(keypoints.points[index], zoom), keypoints.score[index]
+    motion = inspection.motion if inspection.motion and inspection.motion.fits.any() else None
+    if motion and motion.fits[index]:
+        score = np.where(np.arange(len(score)) < keypoints.skeleton.slice("body").stop, 0, score)
     overlay = _draw_limbs(overlay, points, score, skeleton=keypoints.skeleton, intensity=1.0)
     marks = [m[index] for m in (keypoints.filled, keypoints.completed) if m is not None]
     ringed = np.any(marks, axis=0) if marks else np.zeros(len(points), bool)
-    return _draw_boxes_and_rings(overlay, boxes, points[ringed])
+    overlay = _draw_boxes_and_rings(overlay, boxes, points[ringed])
+    return overlay if motion is None else with_views(overlay, motion, index, zoom=zoom[0])
 
 
 def _shown_size(image_size: tuple[int, int]) -> tuple[int, int]:

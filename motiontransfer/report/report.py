@@ -6,7 +6,7 @@ them; that leads to the commit, by way of dvc.lock.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Float64
 from PIL import Image
 
+from motiontransfer.body.motion import read_motion
+from motiontransfer.body.views import with_views
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.params import Transfer, read_sections
@@ -21,9 +23,9 @@ from motiontransfer.evaluation.frames import read_frames
 from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
 from motiontransfer.evaluation.pose_metrics import nearest_frames
 from motiontransfer.evaluation.training_gain import LEAST_DISTANCES
-from motiontransfer.pose.completion import SHOWN, compared_films, what_is_shown
 from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.shown import SHOWN, compared_films, what_is_shown
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.puppet.fit.key_poses import find_key_poses
 from motiontransfer.puppet.target_clips import TargetClip
@@ -37,6 +39,7 @@ from motiontransfer.report.tables import (
     systems_of,
     tiles,
 )
+from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 
 _THUMBNAIL_PX = 256  # longer side of the worst frames
@@ -132,6 +135,7 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
             store.check_length(poses.num_frames, advice)
     panels = [
         video_panel("source", "source", f"source video of {source}", run.source),
+        *_fitted_body(run),
         PanelSource(
             name="pose",
             label="pose",
@@ -158,6 +162,21 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
             is_hidden=truth is not None,
         ),
     ]
+
+
+def _fitted_body(run: TransferRun) -> list[PanelSource]:
+    """The dancer's film with the skeleton over it and from the side, where one was fitted."""
+    motion = read_motion(layout.motion_file(run.names.source_subject, run.names.source))
+    if not motion.fits.any():
+        return []
+
+    def frames() -> Iterator[Frame]:
+        with FrameStore(run.source) as store:
+            for index, frame in enumerate(store.frames()):
+                yield with_views(frame, motion, index)
+
+    description = f"skeleton of {run.names.source_subject}: left orange, right blue; from the side"
+    return [PanelSource(name="body", label="fitted body", description=description, frames=frames)]
 
 
 def _worst(run: TransferRun, found: Measurements) -> list[dict[str, object]]:

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Complex128
 
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.skeleton import BODY_TREE
 from motiontransfer.pose.time_series import Mask, Series
 from motiontransfer.retargeting.shapes import Shape, head_joints
 
@@ -18,7 +17,6 @@ _NOSE_PER_WIDTH = 0.63  # of the ears, that a nose is before them: the median of
 _VIEW_DEGREES = 15.0  # of yaw, over which a view is a median: detectors err by a third of it
 _MIN_FRAMES = 3  # of a view: what a film shows for a moment was filmed
 _CLOSED_QUANTILE = 0.25  # of how open mouths are in a view: up to it they are at rest
-_SIZE_QUANTILE = 0.75  # over parts: foreshortening makes them shorter, errors longer
 _PROFILE_DEGREES = 80.0  # of yaw: farther away no more of a face is seen
 # Past the outermost view: up to which a filmed head is bent without harm, and from which it is the
 # target's. Over a narrower range heads would move faster than they do in the dance.
@@ -27,7 +25,6 @@ _OWN_DEGREES, _FILMED_DEGREES = 10.0, 50.0
 _EARS = ("left_ear", "right_ear")
 _TRUNK = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 _LIPS = ("face_upper_lip_bottom", "face_lower_lip_top")
-_NOT_RIGID = ("neck", "head", "face_height")  # what a head is measured by is not itself
 
 _Vectors = Complex128[np.ndarray, " frames"]
 
@@ -56,25 +53,8 @@ class _Heads:
     found: Mask
 
 
-def body_sizes(
-    keypoints: Keypoints, proportions: Mapping[str, float], *, min_score: float
-) -> Series:
-    """Height of the upright body at each frame's scale, by its parts, pixels; NaN where unknown."""
-    heights = [np.full(keypoints.num_frames, np.nan)]
-    for part, segment in BODY_TREE.items():
-        for start, end in segment.spans if part in proportions and part not in _NOT_RIGID else ():
-            (a, has_a), (b, has_b) = (
-                keypoints.midpoint(*joints, min_score=min_score) for joints in (start, end)
-            )
-            length = np.linalg.norm(b - a, axis=1) / proportions[part]
-            heights.append(np.where(has_a & has_b, length, np.nan))
-    known, sizes = np.isfinite(heights).any(axis=0), heights[0]
-    sizes[known] = np.nanquantile(np.array(heights)[:, known], _SIZE_QUANTILE, axis=0)
-    return sizes
-
-
 def fit_head_views(
-    clips: Sequence[Keypoints], proportions: Mapping[str, float], *, min_score: float
+    clips: Sequence[Keypoints], heights_px: Sequence[Series], *, min_score: float
 ) -> tuple[HeadView, ...]:
     """Medians over the frames of each yaw whose mouth is closed most, from left to right.
 
@@ -82,13 +62,12 @@ def fit_head_views(
     """
     joints = head_joints(clips[0])
     yaws, places, openings = [], [], []
-    for clip in clips:
+    for clip, size in zip(clips, heights_px, strict=True):
         heads = _measure_heads(clip, min_score)
-        size = body_sizes(clip, proportions, min_score=min_score)
         offset = _complex(clip, joints, min_score) - heads.ears[:, None]
         of_clip = offset * (heads.across.conj() * (1 / size))[:, None]
         lips = [joints.index(lip) for lip in _LIPS if lip in joints]
-        yaws.append(np.where(np.isfinite(size), heads.yaw_degrees, np.nan))
+        yaws.append(heads.yaw_degrees)
         places.append(of_clip)
         opening = np.abs(np.diff(of_clip[:, lips], axis=1)).sum(axis=1)
         openings.append(np.where(np.isfinite(opening), opening, np.inf))
@@ -132,7 +111,7 @@ def show_filmed_heads(
     away = np.maximum(yaw - high, low - yaw) - _OWN_DEGREES
     share = np.clip(away / (_FILMED_DEGREES - _OWN_DEGREES), 0, 1)
     share = share**2 * (3 - 2 * share)
-    weight = np.where(heads.found & np.isfinite(sizes_px), share, 0)
+    weight = np.where(heads.found, share, 0)
     towards = np.where(np.abs(yaw) > 90, np.sign(yaw) * 180 - yaw, yaw)
     seen = np.clip(towards, yaws[0], yaws[-1])
     depth, own = np.sin(np.radians(seen)), np.sin(np.radians(towards))

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from motiontransfer.pose.completion import WHOLE
 from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.shown import WHOLE
 from motiontransfer.pose.time_series import Mask, Series, fill_gaps
 from motiontransfer.retargeting.statistics import PoseStatistics
 

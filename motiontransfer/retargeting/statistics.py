@@ -13,9 +13,9 @@ from jaxtyping import Float64
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.pose.boxes import UPRIGHT_SHARE
-from motiontransfer.pose.completion import SHOWN, WHOLE, in_words, what_is_shown
 from motiontransfer.pose.facing import seconds_from_behind
 from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.shown import SHOWN, WHOLE, in_words, what_is_shown
 from motiontransfer.pose.skeleton import BODY_TREE
 from motiontransfer.pose.time_series import (
     Mask,
@@ -87,7 +87,7 @@ class PoseStatistics:
     detector: str
     """Detectors of the keypoints, each once."""
     shows: str = WHOLE
-    """How much of the body the clip that shows most of it shows: one of `completion.SHOWN`. Where
+    """How much of the body the clip that shows most of it shows: one of `shown.SHOWN`. Where
     that is less than a whole body, ankle lines and heights are those of a completed one."""
 
     def __post_init__(self) -> None:
@@ -122,6 +122,13 @@ class PoseStatistics:
         if length < _ROUNDING_PX:
             return np.full_like(ankle_y_px, 0.5)
         return (ankle_y_px - self.farthest_ankle_y_px) / length
+
+    def heights_px(self, clip: Keypoints) -> Series:
+        """Height of the upright body in each frame, by where its feet are."""
+        contact = measure_ground_contact(clip, min_score=self.min_score)
+        depth = self.depth_fraction(floor_line(contact, frame_rate=clip.frame_rate))
+        far = self.height_at_farthest_px
+        return far + np.clip(depth, 0, 1) * (self.height_at_closest_px - far)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,14 +278,12 @@ def fit_statistics(
         detector=", ".join(sorted({clip.detector for clip in clips})),
         shows=shows,
     )
-    far, close = statistics.height_at_farthest_px, statistics.height_at_closest_px
-    depths = [np.clip(statistics.depth_fraction(floor), 0, 1) for floor in floors]
-    heights = [far + depth * (close - far) for depth in depths]
+    heights = [statistics.heights_px(clip) for clip in clips]
     proportions = fit_proportions(measured, heights, min_score=min_score)
     if shows != WHOLE:
         proportions = fit_proportions(clips, heights, min_score=min_score) | proportions
     legs = fit_leg_shape(measured, heights, proportions=proportions, min_score=min_score)
-    heads = fit_head_views(measured, proportions, min_score=min_score)
+    heads = fit_head_views(measured, heights, min_score=min_score)
     return replace(statistics, proportions=proportions, leg_shape=legs, head_views=heads)
 
 

@@ -10,25 +10,16 @@ from typing import Literal
 
 import numpy as np
 
-from motiontransfer.pose.boxes import across_body
-from motiontransfer.pose.facing import BACK_SECONDS, WIDTH_FROM_FRONT, both_sides
+from motiontransfer.pose.facing import BACK_SECONDS, WIDTH_FROM_FRONT, trunk_widths
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import mirrored
-from motiontransfer.pose.time_series import (
-    Mask,
-    Series,
-    fill_gaps,
-    running_median,
-    segments,
-    window_frames,
-)
-from motiontransfer.retargeting.head_views import body_sizes, show_filmed_heads
+from motiontransfer.pose.time_series import Mask, Series, running_median, segments, window_frames
+from motiontransfer.retargeting.head_views import show_filmed_heads
 from motiontransfer.retargeting.shapes import head_joints
 from motiontransfer.retargeting.statistics import PoseStatistics
 
 UnfilmedSides = Literal["face_camera", "as_danced"]
 
-_SIZE_SECONDS = 1.0  # window of the median of sizes
 _SHORT_SECONDS = 0.2  # of which half is a wrong detection; a fast spin shows the back for longer
 _SURE = 0.3  # of the trunk's width from the front: narrower, it is seen from the side
 
@@ -64,28 +55,13 @@ def face_camera(
     if target.seconds_from_behind >= BACK_SECONDS:
         nowhere = np.zeros(poses.num_frames, np.bool_)
         return FacingCamera(poses=poses, is_exchanged=nowhere, is_head_turned=nowhere)
-    sizes = _sizes(poses, target)
+    sizes = target.heights_px(poses)
     return _facing(poses, target, sizes, _is_behind(poses, sizes, target.min_score, was_exchanged))
-
-
-def _sizes(poses: Keypoints, target: PoseStatistics) -> Series:
-    """Height of the upright body in each frame, pixels; NaN where no length is known."""
-    sizes = body_sizes(poses, target.proportions, min_score=target.min_score)
-    known = np.isfinite(sizes)
-    if not known.any():
-        return sizes
-    window = window_frames(_SIZE_SECONDS, poses.frame_rate)
-    return running_median(fill_gaps(sizes, known), window=window)
 
 
 def _is_behind(poses: Keypoints, sizes: Series, min_score: float, was: bool) -> Mask:
     """Whether the trunk is seen from behind; in profile, as before or after, what is nearer."""
-    shoulders, hips, ankles = (
-        both_sides(poses, name, min_score=min_score) / sizes[:, None]
-        for name in ("shoulder", "hip", "ankle")
-    )
-    across = across_body((shoulders - ankles).mean(axis=1)).conj()[:, None]
-    width = np.nan_to_num(((shoulders + hips) * across).real @ np.array((1, -1)))
+    width = np.nan_to_num(trunk_widths(poses, min_score=min_score) / sizes)
     width = running_median(width, window=window_frames(_SHORT_SECONDS, poses.frame_rate))
     sure = np.flatnonzero(np.abs(width) >= _SURE * WIDTH_FROM_FRONT)
     if not len(sure):

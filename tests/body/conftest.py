@@ -61,7 +61,6 @@ def moving(yaw, *, frame_rate=25.0):
         is_exchanged=np.zeros(frames, np.bool_),
         yaw=np.asarray(yaw, np.float64),
         fits=np.ones(frames, np.bool_),
-        hands=np.zeros((2, 21, 4)),
     )
 
 

@@ -66,16 +66,7 @@ def test_a_frame_that_does_not_fit_stays_as_detected_and_is_counted(turning):
     repaired, repairs = repair(jumped, replace(turning.motion, fits=fits), FILLING)
     np.testing.assert_array_equal(repaired.points[12], jumped.points[12])
     assert repairs.counts()["frames_without_fit"] == 1
-
-
-def test_a_hand_moves_with_its_wrist_only_where_that_is_nearer(turning):
-    wrong = moved(with_hands(turning.keypoints), "left_wrist", {20: (0, 30)})
-    hand = joints_of("left_hand")
-    wrist = true_points(turning, WRIST)[20]
-    stays, _ = repair(wrong, turning.motion, FILLING)
-    np.testing.assert_allclose(stays.points[20, hand], wrong.points[20, hand])
-    goes, _ = repair(moved(wrong, "left_hand", {20: (0, 30)}), turning.motion, FILLING)
-    assert np.linalg.norm(goes.points[20, hand] - wrist, axis=1).max() < 3
+    assert repairs.residual[12] > 1.3 * np.delete(repairs.residual, 12).max()
 
 
 def test_hidden_joints_are_guessed_with_a_low_score_where_the_film_shows_them(turning):

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 from motiontransfer.retargeting.normalization import normalize_poses
@@ -58,6 +59,18 @@ def test_a_missing_joint_stays_for_a_quarter_of_a_second():
     assert seen == [True] * 10 + [False] * 20  # found until 0.2 s, held until 0.45 s
     np.testing.assert_allclose(answers[9].points[-1, WRIST], keypoints.points[0, WRIST], atol=1e-4)
     assert (answers[-1].points[-1, WRIST] == 0).all()
+
+
+def test_a_joint_that_stays_hidden_is_where_the_world_landmarks_have_it():
+    """They are true here, 30 px a meter, and the target is the source."""
+    followed, keypoints = motion(target=standing(40)), standing(40)
+    joints = joints_of(keypoints)
+    world = np.dstack([keypoints.points / 30, np.zeros((*keypoints.score.shape, 1), np.float32)])
+    joints[20:, WRIST] = 0  # for a second
+    for index, of_frame in enumerate(np.concatenate([joints, world], axis=2)):
+        poses = followed.follow(of_frame, index / RATE)
+    np.testing.assert_allclose(poses.points[-1, WRIST], keypoints.points[0, WRIST], atol=0.1)
+    assert poses.score[-1, WRIST] == pytest.approx(0.3)
 
 
 def test_world_landmarks_give_the_depth_of_poses_at_half_the_pace():

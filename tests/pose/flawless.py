@@ -13,12 +13,6 @@ def share(percent, num_frames=NUM_FRAMES):
     return np.arange(num_frames) < num_frames * percent / 100
 
 
-def no_repairs(num_frames=NUM_FRAMES):
-    """Cleaning had nothing to do."""
-    nowhere, none = np.zeros(num_frames, np.bool_), np.zeros(num_frames, np.int64)
-    return Repairs(sides=nowhere, hands=nowhere, removed=none, filled=none, misfits=nowhere)
-
-
 def quality(states=(), *, num_frames=NUM_FRAMES, **others):
     """A flawless clip with some things otherwise.
 
@@ -33,8 +27,7 @@ def quality(states=(), *, num_frames=NUM_FRAMES, **others):
     flawless = {
         "state": state,
         "score_histogram": np.array([0] * 9 + [3300]),
-        "speed": np.full(num_frames, 1.0),
-        "repairs": no_repairs(num_frames),
+        "repairs": Repairs.none(num_frames),
         "outside": outside,
         "with_others": nowhere,
         "possible_switches": 0,

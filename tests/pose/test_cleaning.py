@@ -28,43 +28,12 @@ def test_a_hand_far_from_its_wrist_is_removed(away, wrist_lost, removed):
     assert gone(keypoints, cleaning.remove_stray_hands(keypoints)) == expected
 
 
-HAND = dict(HOLISTIC.groups)["left_hand"]
-
-
-def test_the_only_hand_goes_to_the_wrist_it_hangs_on():
-    truth = lost(standing(3), "left_hand", [1])
-    swapped = cleaning.swap_sides(truth, np.array([False, True, False]), joints=HAND)
-    assert swapped.score[1, joints_of("left_hand")].all()
-    repaired = cleaning.repair_hands(swapped)
-    np.testing.assert_array_equal(repaired.points, truth.points)
-    np.testing.assert_array_equal(repaired.score, truth.score)
-
-
-@pytest.mark.parametrize(
-    ("missing", "place"),
-    [
-        ([], standing(1).joint("right_hand_wrist")[0][0] + 1),  # found twice
-        (["right_hand", "right_wrist"], (2, 2)),  # in the corner, where missing joints are
-        # nearer to the other wrist, 64 px away, and too far from its own, but not clearly
-        (["right_hand"], standing(1).joint("left_hand_wrist")[0][0] - (36, 0)),
-    ],
-)
-def test_a_hand_stays_that_is_not_clearly_the_others(missing, place):
-    keypoints, hand = standing(2), joints_of("left_hand")
-    for group in missing:
-        keypoints = lost(keypoints, group, [1])
-    keypoints.points[1, hand] += place - keypoints.points[1, hand.start]
-    np.testing.assert_array_equal(cleaning.repair_hands(keypoints).points, keypoints.points)
-
-
 STRAIGHT = [(100 + 3 * frame, 120 + frame) for frame in range(12)]
-FILLS = (cleaning.fill_body_gaps, cleaning.fill_carried_gaps)
 
 
-def fill(keypoints, longest):
-    return cleaning.fill_carried_gaps(
-        cleaning.fill_body_gaps(keypoints, longest_gap_frames=longest), longest_gap_frames=longest
-    )
+def fill(keypoints, longest, groups=("body", "left_hand", "right_hand", "face")):
+    filled = cleaning.fill_joints(keypoints, groups[:1], longest_gap_frames=longest)
+    return cleaning.fill_joints(filled, groups[1:], longest_gap_frames=longest)
 
 
 def wandering(seed, *, num_frames=14, chance=0.3):
@@ -100,19 +69,18 @@ def test_a_gap_is_filled_by_a_monotone_cubic(seed):
     """Of all frames it depends on two on either side."""
     rng = np.random.default_rng(seed)
     truth = person(rng.uniform(60, 190, (14, 2)))
-    filled = cleaning.fill_body_gaps(lost(truth, "nose", range(5, 8)), longest_gap_frames=3)
+    filled = fill(lost(truth, "nose", range(5, 8)), 3)
     seen = [frame for frame in range(14) if not 5 <= frame < 8]
     whole = PchipInterpolator(seen, truth.joint("nose")[0][seen].astype(float), axis=0)
     np.testing.assert_allclose(filled.joint("nose")[0][5:8], whole([5, 6, 7]), atol=1e-3)
 
 
-@pytest.mark.parametrize("fill_some", FILLS)
 @pytest.mark.parametrize(
     "frames", [range(4), range(8, 12), range(2, 8)], ids=["start", "end", "too long"]
 )
-def test_gaps_that_are_longer_or_at_the_ends_stay(fill_some, frames):
+def test_gaps_that_are_longer_or_at_the_ends_stay(frames):
     keypoints = lost(lost(person(STRAIGHT), "left_hand", frames), "nose", frames)
-    filled = fill_some(keypoints, longest_gap_frames=5)
+    filled = fill(keypoints, 5)
     np.testing.assert_array_equal(filled.points, keypoints.points)
     np.testing.assert_array_equal(filled.score, keypoints.score)
     assert not filled.filled.any()
@@ -137,19 +105,9 @@ def test_a_hand_goes_with_its_wrist_and_not_where_the_wrist_is_missing():
     away = {4: (0, -30), 5: (0, -60), 6: (0, -30)}
     truth = moved(moved(person(STRAIGHT), "left_wrist", away), "left_hand", away)
     keypoints = lost(lost(truth, "left_hand", range(4, 7)), "left_wrist", [2])
-    filled = cleaning.fill_carried_gaps(keypoints, longest_gap_frames=3)
+    filled = cleaning.fill_joints(keypoints, ["left_hand"], longest_gap_frames=3)
     hand = joints_of("left_hand")
     np.testing.assert_allclose(filled.points[:, hand], truth.points[:, hand], atol=1e-3)
-
-
-def test_a_single_finger_is_never_filled():
-    """Neither out of sight alone, nor in the hand's gap where it was missing beside it."""
-    alone = lost(standing(5), "left_hand_thumb_tip", [2])
-    assert not fill(alone, 3).filled.any()
-    keypoints = lost(lost(standing(6), "left_hand", [2, 3]), "left_hand_thumb_tip", [1])
-    filled = fill(keypoints, 3).filled
-    assert not filled[:, HOLISTIC.index("left_hand_thumb_tip")].any()
-    assert filled[2:4, joints_of("left_hand")].sum() == 2 * 20
 
 
 PATH = [(80 + 1.5 * frame, 120 + 0.5 * frame) for frame in range(30)]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib.patches import Rectangle
 
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.pose import plots
+from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.quality import FILLED, MISSING
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import film
@@ -102,17 +104,19 @@ def plotted(path, store, clip, keypoints=None, *, sentences=("x",)):
 
 def test_the_quality_plot_shows_its_measures(tmp_path, store, drawn):
     keypoints = lost(standing(NUM_FRAMES), "left_hand", [40])
-    clip = quality([("left hand", MISSING, [40]), ("right hand", FILLED, [40, 70])])
+    repairs = replace(Repairs.none(NUM_FRAMES), residual=np.linspace(0, 0.02, NUM_FRAMES))
+    hands = [("left hand", MISSING, [40]), ("right hand", FILLED, [40, 70])]
+    clip = quality(hands, repairs=repairs)
     sentences = ["hands are blurred", "nothing else"]
     plotted(tmp_path / "q.png", store, clip, keypoints, sentences=sentences)
-    coverage, legend, speed, scores, *tiles = drawn[0].axes
+    coverage, legend, fit, scores, *tiles = drawn[0].axes
     words = "\n".join(text.get_text() for part in drawn[0].subfigs for text in part.texts)
     assert all(sentence in words for sentence in ("dance: 100 frames, drawn", *sentences))
     np.testing.assert_array_equal(coverage.images[0].get_array(), clip.state)
     labels = [label.get_text() for label in coverage.get_yticklabels()]
     assert (labels[0], labels[4]) == ("head  100%", "left hand  99%")
     assert [text.get_text() for text in legend.get_legend().get_texts()][2] == "missing"
-    np.testing.assert_array_equal(speed.lines[0].get_ydata(), clip.speed)
+    np.testing.assert_allclose(fit.lines[0].get_ydata(), np.linspace(0, 2, NUM_FRAMES))
     assert [bar.get_height() for bar in scores.patches] == [0] * 9 + [1]
     shown = [tile for tile in tiles if tile.images]
     titles = [tile.get_title().split("\n") for tile in shown]
@@ -125,7 +129,7 @@ def test_the_quality_plot_shows_its_measures(tmp_path, store, drawn):
 def test_the_worst_frames_are_apart_and_in_order():
     clip = quality(
         [("face", MISSING, [60, 61, 62]), ("feet", MISSING, [61]), ("head", FILLED, [5])],
-        speed=np.where(np.arange(NUM_FRAMES) == 90, 9.0, 1.0),
+        repairs=replace(Repairs.none(NUM_FRAMES), misfits=np.arange(NUM_FRAMES) == 90),
     )
     worst = plots.faultiest_frames(clip, count=3)
     assert worst == [5, 61, 90]
