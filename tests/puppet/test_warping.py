@@ -66,8 +66,8 @@ def of_one():
     return Puppet(appearance_of(posed()))
 
 
-def drawn(puppet, keypoints, *, box=WHOLE, left_out=()):
-    return without(puppet.follow(keypoints), left_out).draw(0, box=box)
+def drawn(puppet, keypoints, *, box=WHOLE, size=None, left_out=()):
+    return without(puppet.follow(keypoints), left_out).draw(0, box=box, size=size)
 
 
 def apart(one, other):
