@@ -9,7 +9,6 @@ from motiontransfer.core.storage import write_json
 from motiontransfer.pose.detection import detection_metrics
 from motiontransfer.pose.detectors import DetectorName, detect_keypoints, load_detector
 from motiontransfer.pose.keypoints import write_detections
-from motiontransfer.pose.plots import plot_tracks
 
 
 class DetectEntry(Section):
@@ -22,6 +21,8 @@ class DetectEntry(Section):
 
 def main(key: str) -> str:
     """Write the keypoints by track, an image with numbered tracks, and detection metrics."""
+    from motiontransfer.pose.plots import plot_tracks  # Matplotlib: not where params are checked
+
     params_file = layout.video_params_file(key, "detect_keypoints")
     video = load_section(DetectEntry, f"videos.{key}", path=params_file)
     clip = layout.clip_folder(video.subject, key)

@@ -423,6 +423,13 @@ COLORS = np.random.default_rng(3).permutation(
 )
 
 
+def without(clip, numbers):
+    """A puppet's clip, of which these parts are not drawn."""
+    chosen = clip.chosen.copy()
+    chosen[:, list(numbers)] = -1
+    return replace(clip, chosen=chosen)
+
+
 def room(size=PERSON_SIZE):
     """Soft green spots."""
     noise = np.random.default_rng(0).uniform(60, 110, (*size, 1)).astype(np.float32)

@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from inspect import signature
 
 from motiontransfer.core.errors import MotionTransferError, ParamsError, one_line, printable
-from motiontransfer.core.params import unchanged_params
 from motiontransfer.core.stages import STAGES
 
 _logger = logging.getLogger(__name__)
@@ -44,6 +43,8 @@ def run(package: str, arguments: Sequence[str]) -> int:
     name, *rest = arguments
     for variable, value in _SETTINGS_OF_LIBRARIES.items():
         os.environ.setdefault(variable, value)
+    from motiontransfer.core.params import unchanged_params  # here: NumPy reads these as it loads
+
     try:
         main = _import_main(package, name)
         try:

@@ -54,7 +54,7 @@ Blurred = Mapping[str, Bool[np.ndarray, " _"]]
 
 Thumbnails = UInt8[np.ndarray, "images 64 32 3"]
 _THUMBNAIL_SIZE = (64, 32)  # (height, width), about a person's shape
-_MAX_IMAGES = 500  # training frames to compare with; more add time and little else
+_MAX_IMAGES = 100  # training frames to compare with; more add time and little else
 
 _FloatImage = Float32[np.ndarray, "height width 3"]
 
@@ -161,6 +161,31 @@ def image_scores(
     return scores
 
 
+def likeness_scores(
+    frame_set: FrameSet,
+    *,
+    real: str,
+    systems: Mapping[str, tuple[str, str]],
+    regions: Mapping[str, Regions],
+    blurred: Blurred,
+) -> FrameScores:
+    """The likeness alone, as `image_scores` has it; `systems`: video -> section and system."""
+    index, scores = frame_set.index, {}
+    boxes = {
+        name: boxes[index]
+        for name, boxes in regions.items()
+        if not (why_skipped(boxes[index]) or (name in blurred and blurred[name][index]))
+    }
+    for video, (section, system) in systems.items():
+        images = frame_set.frames[real], frame_set.frames[video]
+        for region in dict.fromkeys(map(_region, regions)):
+            named = (boxes.get(name) for name in _BOXES_OF.get(region, (region,)))
+            values = [likeness(*images, box) for box in named if box]
+            key = MetricKey("likeness", region, system, section)
+            scores[key] = (float(sum(values)), float(len(values)))
+    return scores
+
+
 def gradients(image: Frame) -> Float32[np.ndarray, "height width"]:
     """Gradient magnitude of the luma at each pixel, levels per pixel; 0 at the last of each row."""
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -227,7 +252,7 @@ def _windowed(image: _FloatImage) -> _FloatImage:
 
 
 def training_images(clips: Sequence[TargetClip]) -> Thumbnails:
-    """The person in training frames, at most 500, evenly spread, each resized to a thumbnail."""
+    """The person in training frames, at most 100, evenly spread, each resized to a thumbnail."""
     training = training_frames(clips)
     chosen = training.part(evenly_spaced(range(len(training.frames)), count=_MAX_IMAGES))
     persons = person_regions(chosen.keypoints)

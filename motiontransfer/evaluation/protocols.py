@@ -36,6 +36,7 @@ from motiontransfer.evaluation.image_metrics import (
     Thumbnails,
     count_blurred,
     count_skipped,
+    likeness_scores,
     training_images,
 )
 from motiontransfer.evaluation.measurements import (
@@ -82,7 +83,7 @@ Render = Callable[[Keypoints], Iterator[Frame]]
 
 _REAL, _PREVIOUS_REAL, _TRUTH = "real", "previous_real_frame", "truth"
 _MOST_HELD_OUT = 24  # frames of all clips, as detection and five renderings of each take time
-_MOST_FILMED = 100  # frames that tell how sharp held-out faces can be
+_MOST_FILMED = 50  # frames that tell how sharp held-out faces can be
 _NUM_COLUMNS = 8  # of the comparison image
 _FEWEST_ROWS = 256  # in which smaller hands would not show
 _ROWS = {_REAL: "real", OURS: "generated", NEAREST_NEIGHBORS: "nearest neighbour"}
@@ -221,7 +222,7 @@ def evaluate_reconstruction(
     }
     videos = {_REAL: real, **generated}
     alone = {
-        "_".join(name): concatenated(_rendered(tails, other, scratch / "_".join(name)))
+        name: concatenated(_rendered(tails, other, scratch / "_".join(name)))
         for name, other in others.items()
     }
     blurred = [
@@ -230,16 +231,9 @@ def evaluate_reconstruction(
     ]
     training = training_images(clips)
     measured = _measure_tails(videos, alone, tails, networks, training, blurred)
-    of_alone = {key: score for key, score in measured["images"].items() if key.system in alone}
-    images = {key: score for key, score in measured["images"].items() if key not in of_alone}
     scores = {
-        **_against_real(images, videos, _REAL),
-        **{
-            MetricKey("likeness", key.region, system, section): score
-            for section, system in others
-            for key, score in of_alone.items()
-            if (key.metric, key.system) == ("likeness", f"{section}_{system}")
-        },
+        **_against_real(measured["images"], videos, _REAL),
+        **measured["likeness"],
         **measured["flicker"],
         **measured["surroundings"],
         **_temporal(measured, *(name for name in OVER_TIME if name != "flicker")),
@@ -259,7 +253,7 @@ def evaluate_reconstruction(
 
 def _measure_tails(
     videos: Mapping[str, PosedFrames],
-    alone: Mapping[str, PosedFrames],
+    alone: Mapping[tuple[str, str], PosedFrames],
     tails: Sequence[TargetClip],
     networks: Networks,
     training: Thumbnails,
@@ -268,19 +262,27 @@ def _measure_tails(
     """Scores of each metric, measured clip by clip: frames across a cut are not compared.
 
     Args:
-        alone: videos that have image metrics alone.
+        alone: videos that have likeness alone, by section and system.
     """
+    named = {"_".join(name): name for name in alone}
     parts: list[dict[str, Scores]] = []
     start = 0
     for clip, of_clip in zip(tails, blurred, strict=True):
         frames = range(start, start + len(clip.held_out))
         start = frames.stop
-        tail = {name: posed.part(frames) for name, posed in {**videos, **alone}.items()}
+        tail = {name: posed.part(frames) for name, posed in videos.items()}
         moving = {name: tail[name] for name in videos if name not in (_PREVIOUS_REAL, CEILING)}
         metrics = streaming_metrics(
             moving, real=_REAL, background=person_regions(tail[_REAL].keypoints), training=training
         )
         images = image_metric(tail, real=_REAL, networks=networks, blurred=of_clip)
+        likenesses = partial(
+            likeness_scores,
+            real=_REAL,
+            systems=named,
+            regions=all_regions(tail[_REAL].keypoints),
+            blurred=of_clip,
+        )
         around = partial(
             surroundings_scores,
             room=film_room(clip),
@@ -288,7 +290,12 @@ def _measure_tails(
             real=_REAL,
             systems=(OURS,),
         )
-        others = {"images": images, "surroundings": FrameMetric(around)}
+        others = {
+            "images": images,
+            "likeness": FrameMetric(likenesses),
+            "surroundings": FrameMetric(around),
+        }
+        tail |= {name: alone[key].part(frames) for name, key in named.items()}
         parts.append(measure(tail, {**metrics, **others}))
     return {
         name: {key: RatioMetric.concatenated([part[name][key] for part in parts]) for key in scores}

@@ -1,5 +1,6 @@
 """Streaming metrics, each updated with every frame of videos that are read once, side by side."""
 
+import math
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -32,12 +33,15 @@ from motiontransfer.evaluation.temporal_metrics import (
     switch_scores,
     warping_errors,
 )
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.rendering.compositing import num_threads
 
 OVER_TIME = ("flicker", "warping", "change", "switches")
 """Metrics of consecutive frames, which make up the section `temporal`."""
 
-_IMAGES_PER_SECOND, _FEWEST_IMAGES = 6, 40
+# Of a long clip: the demo's intervals are as wide from each fourth of 25 frames, within 4 %, as its
+# neighbors are alike. Flow takes as long as all else together.
+_IMAGES_PER_SECOND, _FLOWS_PER_SECOND, _FEWEST = 6, 12, 40
 
 Metrics = Mapping[str, "BackgroundFlicker | FrameMetric"]
 """By name: `images`, `change`, `switches`, `warping`, `flicker`, `identity`, `surroundings`."""
@@ -50,13 +54,13 @@ class FrameMetric:
     """
 
     def __init__(self, function: Callable[[FrameSet], FrameScores], *, every: int = 1) -> None:
-        self._function, self._every = function, every
+        self._function, self.every = function, every
         self._last: FrameScores = {}
         self._values: dict[MetricKey, array[float]] = defaultdict(partial(array, "d"))
 
     def scored(self, frame_set: FrameSet) -> Callable[[], None]:
         """Compute a frame's scores, in any thread; the call adds them, in the order of frames."""
-        found = self._function(frame_set) if frame_set.index % self._every == 0 else None
+        found = self._function(frame_set) if frame_set.index % self.every == 0 else None
         return partial(self._add, found)
 
     def _add(self, found: FrameScores | None) -> None:
@@ -86,24 +90,20 @@ def streaming_metrics(
     """
     moving = [name for name in videos if name != real]
     persons = {name: person_regions(posed.keypoints) for name, posed in videos.items()}
-    functions: dict[str, Callable[[FrameSet], FrameScores]] = {}
-    if training is not None:
-        functions["identity"] = partial(training_distances, persons=persons, training=training)
-    if real is not None:
-        functions["warping"] = partial(
-            warping_errors, systems=[real, *moving], guide=real, persons=persons[real]
-        )
-        functions["change"] = partial(
-            frame_changes, systems=moving, real=real, persons=persons[real]
-        )
-        functions["switches"] = partial(
-            switch_scores, systems=moving, real=real, persons=persons[real]
-        )
-    flicker = BackgroundFlicker(list(persons), persons=background)
-    return {
-        "flicker": flicker,
-        **{name: FrameMetric(function) for name, function in functions.items()},
+    metrics: dict[str, BackgroundFlicker | FrameMetric] = {
+        "flicker": BackgroundFlicker(list(persons), persons=background)
     }
+    if training is not None:
+        identity = partial(training_distances, persons=persons, training=training)
+        metrics["identity"] = FrameMetric(identity)
+    if real is not None:
+        of_real = {"systems": moving, "persons": persons[real]}
+        every = _every(videos[real].keypoints, _FLOWS_PER_SECOND)
+        warping = partial(warping_errors, **of_real | {"systems": [real, *moving]}, guide=real)
+        metrics["warping"] = FrameMetric(warping, every=every)
+        metrics["switches"] = FrameMetric(partial(switch_scores, **of_real, real=real), every=every)
+        metrics["change"] = FrameMetric(partial(frame_changes, **of_real, real=real))
+    return metrics
 
 
 def image_metric(
@@ -115,9 +115,6 @@ def image_metric(
     blurred: Blurred = MappingProxyType({}),
 ) -> FrameMetric:
     """The metric `images` of all videos but the real one, in whole frames and in regions.
-
-    Of a long clip from six frames a second: the demo's intervals are as wide from each fourth of
-    25 frames, within 4 %, as its neighbors are alike.
 
     Args:
         regions: None: all of the real video.
@@ -131,20 +128,27 @@ def image_metric(
         distances=networks.distances,
         blurred=blurred,
     )
-    real_poses = videos[real].keypoints
-    rare = round(real_poses.frame_rate / _IMAGES_PER_SECOND)
-    every = max(min(rare, real_poses.num_frames // _FEWEST_IMAGES), 1)
-    return FrameMetric(function, every=every)
+    return FrameMetric(function, every=_every(videos[real].keypoints, _IMAGES_PER_SECOND))
+
+
+def _every(poses: Keypoints, per_second: int) -> int:
+    """How many frames one stands for, where so many a second are looked at, or forty in all."""
+    return max(min(round(poses.frame_rate / per_second), poses.num_frames // _FEWEST), 1)
 
 
 def measure(videos: Mapping[str, PosedFrames], metrics: Metrics) -> dict[str, Scores]:
-    """Scores of each metric over all frames of the videos, which have equally many and one size."""
-    readers = [one.read() for one in videos.values()]
+    """Scores of each metric over all frames of the videos, which have equally many and one size.
+
+    Frames at which no metric looks are not read.
+    """
     total = max(len(one.frames) for one in videos.values())
+    every = math.gcd(*(metric.every for metric in metrics.values()))
+    shown = range(0, total, every)
+    readers = [one.part(shown).read() for one in videos.values()]
 
     def frame_sets() -> Iterator[FrameSet]:
         previous: Frames | None = None
-        for index, row in enumerate(zip(*readers, strict=True)):
+        for index, row in zip(shown, zip(*readers, strict=True), strict=True):
             yield FrameSet(index, frames := dict(zip(videos, row, strict=True)), previous)
             previous = frames
 
@@ -152,7 +156,9 @@ def measure(videos: Mapping[str, PosedFrames], metrics: Metrics) -> dict[str, Sc
         return [metric.scored(frame_set) for metric in metrics.values()]
 
     ahead = map_ahead(scored, frame_sets(), num_threads=num_threads())
-    for of_frame in track(ahead, "compare frames", total=total):
-        for add in of_frame:
+    for index, of_frame in zip(
+        shown, track(ahead, "compare frames", total=len(shown)), strict=True
+    ):
+        for add in min(every, total - index) * of_frame:
             add()
     return {name: metric.compute() for name, metric in metrics.items()}

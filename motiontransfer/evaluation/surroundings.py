@@ -33,7 +33,7 @@ _FOGGY = 12  # levels from all that the film shows nearby, and from the room
 _TRACE = 3.0  # levels from the room; of an area, as noise has more
 _AREA_PX = 5
 _STEADY = 8.0  # levels between the film's quartiles; captions and other people change more
-_MOST_FRAMES = 60  # of a clip, to see its room
+_MOST_FRAMES = 40  # of a clip, to see its room
 _FEWEST_FRAMES = 3  # that show a pixel of it
 
 _Pixels = Bool[np.ndarray, "height width"]

@@ -32,6 +32,5 @@ Glossary:
     distance: how unlike a part is in a pose and in a reference, % of the body's height.
     hysteresis: distance by which another reference must be nearer to be chosen.
     seam: place where parts from different references meet.
-    confidence: 1 where the reference has the part as the pose has it, falling with the distance.
-    texture: the puppet as the networks read it: RGB, coverage and confidence.
+    texture: the puppet as it is drawn: RGB and coverage.
 """

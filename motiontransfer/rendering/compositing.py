@@ -92,7 +92,7 @@ def over_image(texture: Texture, background: Frame) -> Frame:
     result, person = background.copy(), np.s_[top : top + height, left : left + width]
     if not width:
         return result
-    *color, coverage, _ = texture[person].transpose(2, 0, 1)  # dense rows, as it is drawn
+    *color, coverage = texture[person].transpose(2, 0, 1)  # dense rows, as it is drawn
     result[person] = _laid_over(color, coverage, result[person])
     return result
 

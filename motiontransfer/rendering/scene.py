@@ -191,7 +191,7 @@ def puppet_in_film(
             return Shown(with_person(room, np.zeros((1, 1, 4), np.uint8), (0, 0)), room)
         x0, y0, x1, y1 = box
         of_film = tuple((np.array(box) * zoom[::-1]).tolist())
-        person = clip.draw(index, box=of_film, size=(y1 - y0, x1 - x0))[..., :4]
+        person = clip.draw(index, box=of_film, size=(y1 - y0, x1 - x0))
         return Shown(with_person(room, person, (y0, x0), light), room)
 
     yield from map_ahead(draw, enumerate(film.rooms()), num_threads=num_threads())

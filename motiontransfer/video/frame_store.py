@@ -29,6 +29,7 @@ CODEC, PIXEL_FORMAT, _MASKED_FORMAT = "ffv1", "bgr0", "bgra"
 _ENCODER_OPTIONS = {"level": "3", "slices": "4", "slicecrc": "1", "context": "0"}
 # Short clusters: random access reads one whole cluster.
 _CONTAINER_OPTIONS = {**BITEXACT, "cluster_time_limit": "200"}
+_NEARBY = 16  # frames ahead that are decoded on the way, rather than from a key frame
 
 
 def write_frames(
@@ -124,6 +125,8 @@ class FrameStore:
         self._stream = video_stream(self._container, self.path)
         # One packet in, one frame out: frame threads would need several packets after each seek.
         self._stream.thread_type = "NONE"
+        has_key_frames_alone = self._stream.codec_context.name == CODEC
+        self._nearby = 0 if has_key_frames_alone else _NEARBY
         self._process = os.getpid()
         self._following: Iterator[av.VideoFrame] = iter(())
         self._next_index = -1
@@ -170,8 +173,11 @@ class FrameStore:
             raise IndexError(f"{self.path}: frame {index} of {self._num_frames}")
         if os.getpid() != self._process:  # a forked worker must not share the file position
             self._open()
-        if wanted != self._next_index:
-            self._following = self._decode(range(wanted, self._num_frames))
+        first = self._next_index
+        if not 0 <= first <= wanted <= first + self._nearby:
+            first, self._following = wanted, self._decode(range(wanted, self._num_frames))
+        for _ in range(first, wanted):
+            next(self._following)
         decoded = next(self._following)
         self._next_index = wanted + 1
         return decoded

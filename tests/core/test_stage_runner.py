@@ -1,5 +1,6 @@
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -94,6 +95,11 @@ def test_libraries_get_few_threads_unless_the_user_chose(stages, monkeypatch):
     assert os.environ["OPENCV_FOR_THREADS_NUM"] == "2"
 
 
+def test_nothing_reads_these_settings_before_they_are_made():
+    code = "import sys, motiontransfer.core.stage_runner; sys.exit('numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
@@ -156,6 +162,7 @@ render: {crf: 16}
 compute: {num_workers: 1}
 """
 _MAIN = """\
+import subprocess
 import sys
 from motiontransfer.core.stage_runner import run
 sys.exit(run("toy", sys.argv[1:]))

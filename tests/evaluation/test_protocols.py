@@ -43,6 +43,19 @@ def test_every_metric_sees_the_frames_of_all_videos_together(posed):
     assert of_frames.total.tolist() == [0, 1, 2]  # in order, whichever thread was first
 
 
+def test_frames_that_no_metric_looks_at_are_not_read(posed):
+    """Of seven every third is looked at, the first, fourth and last, which stands for itself."""
+    video = posed("a", [(30, 30)] * 7)
+    for index in (1, 2, 4, 5):
+        video.frames[index] = (Path("missing.mkv"), index)
+
+    def index_of(frame_set):
+        return {MetricKey("index", "", "a"): (float(frame_set.index), 1.0)}
+
+    found = measure({"a": video}, {"index": FrameMetric(index_of, every=3)})
+    assert found["index"][MetricKey("index", "", "a")].total.tolist() == [0, 0, 0, 3, 3, 3, 6]
+
+
 @pytest.mark.parametrize(
     ("num_frames", "rate", "every"), [(160, 25, 4), (60, 25, 1), (90, 25, 2), (200, 60, 5)]
 )

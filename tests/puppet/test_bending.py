@@ -9,7 +9,7 @@ from motiontransfer.puppet.draw.bending import Bend, bends_of, places_in_referen
 from motiontransfer.puppet.draw.part_maps import DrawnBox, Placement
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.parts import BodyPoses, meeting_joints
-from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, posed
+from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, posed, without
 
 JOINT = 100 + 100j
 RADIUS = 10.0
@@ -131,7 +131,7 @@ def bent_leg(degrees):
 def covered(puppet, keypoints, *names):
     others = [number for name, number in NUMBER_OF.items() if name not in names]
     box = (0, 0, PERSON_SIZE[1], PERSON_SIZE[0])
-    return puppet.follow(keypoints).draw(0, box=box, without=others)[..., 3] / 255
+    return without(puppet.follow(keypoints), others).draw(0, box=box)[..., 3] / 255
 
 
 @pytest.mark.parametrize("degrees", [30, 60])

@@ -220,4 +220,3 @@ def test_no_part_carries_an_overlay_along_and_one_that_stays_is_before_all(
             covered = (coverage[PLACE] > 200).sum()  # beside it the room shows the sticker
             assert is_extreme[PLACE].sum() > 0.9 * covered
             assert covered > 500
-            assert (texture[PLACE][..., 4] > 240)[is_extreme[PLACE]].mean() > 0.95

@@ -1,4 +1,4 @@
-"""Canvas on which parts are laid over one another, and the texture that the networks read."""
+"""Canvas on which parts are laid over one another, and the texture that is made of it."""
 
 import math
 from collections.abc import Sequence
@@ -9,12 +9,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
-Texture = UInt8[np.ndarray, "height width 5"]
-"""RGB, 1 and confidence, each times coverage; of 255."""
-TEXTURE_CHANNELS = 5
+Texture = UInt8[np.ndarray, "height width 4"]
+"""RGB and 1, each times coverage; of 255."""
 DrawnPart = tuple[UInt8[np.ndarray, "_ _ 4"], tuple[int, int]]
 """RGB and coverage of a part's pixels, and the (x, y) of the first."""
-Canvas = Float32[np.ndarray, "5 height width"]
+Canvas = Float32[np.ndarray, "4 height width"]
 AveragedAreas = Literal["canvas", "patches"]
 Corners = Int64[np.ndarray, "2 2"]
 """(x, y) of the first pixel, and of the one behind the last."""
@@ -42,13 +41,13 @@ def supersampling(rate: float, *, averaged: AveragedAreas) -> tuple[int, int]:
     return round(finer / shrink), shrink
 
 
-def lay_over(canvas: Canvas, drawn: DrawnPart, *, confidence: float) -> Corners:
+def lay_over(canvas: Canvas, drawn: DrawnPart) -> Corners:
     """Lay a part over what was drawn before; return what it can have changed."""
     pixels, (left, top) = drawn
     right, bottom = left + pixels.shape[1], top + pixels.shape[0]
     under, (*color, coverage) = canvas[:, top:bottom, left:right], pixels.transpose(2, 0, 1)
     change = np.empty(under.shape, np.float32)
-    for plane, over in zip(change, (*color, 255, confidence), strict=True):
+    for plane, over in zip(change, (*color, 255), strict=True):
         plane[:] = over
     change -= under
     change *= coverage / np.float32(255)
@@ -58,7 +57,7 @@ def lay_over(canvas: Canvas, drawn: DrawnPart, *, confidence: float) -> Corners:
 
 def to_texture(
     canvas: Canvas, drawn: Sequence[Corners], *, finer: int, height_px: float
-) -> UInt8[np.ndarray, "rows columns 5"]:
+) -> UInt8[np.ndarray, "rows columns 4"]:
     """The canvas in the size of the texture.
 
     Args:

@@ -1,13 +1,11 @@
 """Textured puppet: each body part of a pose, warped from a reference frame (part-based warping).
 
-A part that a nearer one hid in its reference has less coverage. A part that no reference shows from
-this side has low confidence. The network generates what is missing.
+A part that a nearer one hid in its reference has less coverage.
 
 Source: Balakrishnan et al. 2018, "Synthesizing Images of Humans in Unseen Poses".
 """
 
 import math
-from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -21,7 +19,6 @@ from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.bending import bends_of, margin_px, sampling_grid
 from motiontransfer.puppet.draw.canvas import (
-    TEXTURE_CHANNELS,
     AveragedAreas,
     Canvas,
     DrawnPart,
@@ -53,9 +50,6 @@ _SWITCH_COST = {"head": 0.0012, "hand": 0.002, "other": 0.016}
 _FADE = 2  # frames before and after a switch, in which colors pass over, where they are known
 _FRAMES_AT_ONCE = 512  # looked ahead; each has a distance for each part and reference in memory
 _BLOCK_FRAMES = 16  # compared with all references at once: memory grows with both
-
-# Confidence.
-_CONFIDENCE_DECAY = 8.0  # distance at which it is 1 / e, % of the body's height
 
 # Patches are enlarged once: bilinear interpolation of that looks as cubic interpolation of a patch,
 # in a third of the time. Of the patch itself, it halves fine detail.
@@ -262,7 +256,6 @@ class PuppetClip:
         *,
         box: tuple[int, int, int, int] | tuple[float, float, float, float],
         size: tuple[int, int] | None = None,
-        without: Sequence[int] = (),
     ) -> Texture:
         """Draw the puppet in a box of the frame.
 
@@ -270,14 +263,13 @@ class PuppetClip:
             box: x0, y0, x1, y1; pixels of the image in which the poses are given.
             size: (height, width) of the texture, also smaller or larger; None: as many pixels as
                 that image has there.
-            without: parts, by number, that are left out.
         """
         x0, y0, x1, y1 = box
         height, width = size or (round(y1 - y0), round(x1 - x0))
         zoom = self.puppet.zoom
         rate = np.array([width / (x1 - x0), height / (y1 - y0)]) / zoom
         finer, shrink = supersampling(float(rate.max()), averaged=self.puppet.averaged)
-        canvas = np.zeros((TEXTURE_CHANNELS, finer * height, finer * width), np.float32)
+        canvas = np.zeros((4, finer * height, finer * width), np.float32)
         references, pose = self.puppet.references, self.poses[index : index + 1]
         height_px = self.puppet.appearance.height_px * float(self.scales[index])
         placement = Placement(
@@ -293,19 +285,16 @@ class PuppetClip:
         chosen, fades = self.chosen[index].tolist(), fading(self.chosen, index, reach=self.fade)
         drawn = []
         for number in self.by_depth[index].tolist():
-            own = None if number in without else warped(number, chosen[number])
+            own = warped(number, chosen[number])
             if own is None:
                 continue
             if number in fades and not self.puppet.parts[number].changes_fast:
                 other, share = fades[number]
                 own = faded(own, warped(number, other), share=share)
-            drawn.append(lay_over(canvas, own, confidence=self._confidence(index, number)))
+            drawn.append(lay_over(canvas, own))
         if drawn and self.puppet.overlay is not None:
             _lay_before(canvas, self.puppet.overlay, np.array([x0, y0]) * zoom, finer * rate)
         return to_texture(canvas, drawn, finer=finer, height_px=height_px * float(rate.max()))
-
-    def _confidence(self, index: int, number: int) -> float:
-        return 255 * math.exp(-((self.distances[index, number] / _CONFIDENCE_DECAY) ** 2))
 
     def _warped(
         self,
@@ -366,8 +355,8 @@ def _lay_before(
     matrix = np.column_stack([np.diag(rate), (0.5 - corner) * rate - 0.5])
     *colors, share = cv2.warpAffine(overlay, matrix, size).transpose(2, 0, 1)
     coverage, share = canvas[3] / np.float32(255), share / np.float32(255)
-    for plane, level in zip((0, 1, 2, 4), (*colors, 255), strict=True):
-        canvas[plane] += share * (level * coverage - canvas[plane])
+    for plane, levels in zip(canvas, colors, strict=False):  # its coverage stays
+        plane += share * (levels * coverage - plane)
 
 
 def _reached(
