@@ -34,7 +34,9 @@ def with_views(frame: Picture, motion: BodyMotion, index: int, *, zoom: float = 
         return np.concatenate([frame, beside], axis=1)
     one = motion.part([index])
     depth, flat = one.joints()[..., 2], zoom * one.projected()
-    away = beside.shape[1] / 2 + zoom * one.scale * depth
+    shown = (flat[..., 1] >= 0) & (flat[..., 1] < height)
+    middle = depth[shown].mean() if shown.any() else 0.0
+    away = beside.shape[1] / 2 + zoom * one.scale * (depth - middle)
     from_side = np.stack([away, flat[..., 1]], axis=2)
     frame = frame.copy()
     for picture, places in ((frame, flat), (beside, from_side)):

@@ -18,7 +18,6 @@ _LOWEST_OF = {
 SHOWN = tuple(_LOWEST_OF)
 HALF = ("knees", "waist", "chest")
 """What is completed."""
-TOO_LITTLE = ("face", NOBODY)
 
 Box = tuple[int, int, int, int]
 """The film in the working image: x0, y0, x1, y1."""

@@ -34,7 +34,6 @@ _SMALLEST_RATIO, _LARGEST_RATIO = (
     0.5,
     2.0,
 )  # of a segment's lengths; beyond, one is a wrong detection
-_ARM = ("upper_arm", "forearm")
 _ROUNDING_PX = 1e-3  # float32 pixels are not exact
 _SUPPORT_SHARE = 0.02  # of the body's height; feet that differ by more do not share the weight
 
@@ -126,8 +125,6 @@ def normalize_body(
             "some frames; set normalization.mode to ankle"
         )
     ratios = proportion_ratios(source.proportions, target.proportions)
-    if {source.shows, target.shows} != {WHOLE}:
-        ratios |= dict.fromkeys(_ARM, proportion_ratios(*map(_arms, (source, target)))["upper_arm"])
     retargeted = retarget(normalized, ratios, center_x_px=target.median_ankle_x_px)
     reshaped = change_leg_shape(
         retargeted,
@@ -139,15 +136,6 @@ def normalize_body(
     return change_head_shape(
         reshaped, source=source.head_shape, target=target.head_shape, min_score=source.min_score
     )
-
-
-def _arms(statistics: PoseStatistics) -> dict[str, float]:
-    """Length of whole arms: half a body shows few at full length, as hands come up to the camera.
-
-    Halves of an arm that are too short and too long would put a hand elsewhere.
-    """
-    known = [statistics.proportions[part] for part in _ARM if part in statistics.proportions]
-    return {"upper_arm": sum(known)} if len(known) == len(_ARM) else {}
 
 
 def joint_differences(keypoints: Keypoints, target: PoseStatistics) -> tuple[set[str], set[str]]:

@@ -189,25 +189,6 @@ def test_the_body_takes_the_targets_proportions_where_ankle_keeps_the_sources(da
         np.testing.assert_allclose(body, ankle, atol=0.01)
 
 
-def test_half_a_bodys_arms_are_as_long_as_both_halves_so_that_hands_stay_where_they_are(dancer):
-    """The target's film shows upper arms too short and forearms too long."""
-    own = fitted(dancer)
-    arm = own.proportions["upper_arm"], own.proportions["forearm"]
-    wrong = own.proportions | {"upper_arm": arm[0] - 0.03, "forearm": arm[1] + 0.03}
-    half = replace(own, shows="chest")
-    for source, target in (
-        (half, replace(own, proportions=wrong)),
-        (own, replace(half, proportions=wrong)),
-    ):
-        moved = normalized(dancer, "body", source=source, target=target)
-        np.testing.assert_allclose(moved.points, dancer.points, atol=1e-3)
-    moved = normalized(dancer, "body", source=own, target=replace(own, proportions=wrong))
-    assert np.abs(moved.points - dancer.points).max() > 3
-    unknown = {part: share for part, share in own.proportions.items() if part != "forearm"}
-    moved = normalized(dancer, "body", source=half, target=replace(own, proportions=unknown))
-    np.testing.assert_allclose(moved.points, dancer.points, atol=1e-3)
-
-
 def test_the_body_takes_the_shape_of_the_targets_legs(dancer):
     bowed = {**ARMS_OUT, "left_knee": (112, 130), "left_foot_index": (117, 165)}
     target = fitted(arms_out(bowed, 30))
