@@ -102,7 +102,7 @@ LEARNED = "{train_gan: {texture: none}, render: {face: cycle}}"
     [
         ("train_gan: {steps: 90}", {}, "train_gan.steps: 40 -> 90\n1 values", {}),
         (
-            *("train_gan: {l1_weight: 0, foreground_l1_weight: 3}", {}),
+            *("train_gan: {texture: none, l1_weight: 0, foreground_l1_weight: 3}", {}),
             *("train_gan.foreground_l1_weight: has no effect", None),
         ),
         (

@@ -36,14 +36,13 @@ def shrink_demo(params: dict) -> None:
 def shrink_pipeline(params: dict) -> None:
     params["decode"]["size"] = [SIZE, SIZE]
     params["fit_appearance"]["references"] = 8
-    small = {
-        **{"steps": 4, "num_filters": 4, "num_residual_blocks": 1},
-        **{"discriminator_filters": 4, "discriminator_layers": 2},
-    }
+    small = {"steps": 4, "discriminator_filters": 4, "discriminator_layers": 2}
+    painter = {"num_filters": 4, "num_residual_blocks": 1}
     params["logging"] = {"log_every_steps": 2, "sample_every_steps": 4, "checkpoint_every_steps": 2}
     params["split"]["gap_frames"] = 2
-    params["train_gan"] |= {**small, "num_downsamplings": 2}
-    params["train_face_gan"] |= {**small, "crop_size": 32}
+    is_learned = params["train_gan"]["texture"] == "none"
+    params["train_gan"] |= {**small, **(painter if is_learned else {}), "num_downsamplings": 2}
+    params["train_face_gan"] |= {**small, **painter, "crop_size": 32}
     params["render"]["contact_sheet_columns"] = 3
     params["compute"]["num_workers"] = 1  # each loads MediaPipe
 

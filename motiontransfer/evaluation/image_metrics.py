@@ -170,19 +170,19 @@ def likeness_scores(
     blurred: Blurred,
 ) -> FrameScores:
     """The likeness alone, as `image_scores` has it; `systems`: video -> section and system."""
-    index, scores = frame_set.index, {}
-    boxes = {
-        name: boxes[index]
-        for name, boxes in regions.items()
-        if not (why_skipped(boxes[index]) or (name in blurred and blurred[name][index]))
-    }
+    scores: dict[MetricKey, tuple[float, float]] = {}
     for video, (section, system) in systems.items():
         images = frame_set.frames[real], frame_set.frames[video]
-        for region in dict.fromkeys(map(_region, regions)):
-            named = (boxes.get(name) for name in _BOXES_OF.get(region, (region,)))
-            values = [likeness(*images, box) for box in named if box]
-            key = MetricKey("likeness", region, system, section)
-            scores[key] = (float(sum(values)), float(len(values)))
+        for name, of_frames in regions.items():
+            key, box = (
+                MetricKey("likeness", _region(name), system, section),
+                of_frames[frame_set.index],
+            )
+            total, weight = scores.get(key, (0.0, 0.0))
+            is_blurred = name in blurred and blurred[name][frame_set.index]
+            if box and not (why_skipped(box) or is_blurred):
+                total, weight = total + likeness(*images, box), weight + 1
+            scores[key] = total, weight
     return scores
 
 

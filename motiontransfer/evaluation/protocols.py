@@ -81,7 +81,7 @@ from motiontransfer.video.frame_store import FrameStore, write_frames
 Render = Callable[[Keypoints], Iterator[Frame]]
 """Function from poses to as many generated frames."""
 
-_REAL, _PREVIOUS_REAL, _TRUTH = "real", "previous_real_frame", "truth"
+_REAL, _TRUTH = "real", "truth"
 _MOST_HELD_OUT = 24  # frames of all clips, as detection and five renderings of each take time
 _MOST_FILMED = 50  # frames that tell how sharp held-out faces can be
 _NUM_COLUMNS = 8  # of the comparison image
@@ -215,9 +215,6 @@ def evaluate_reconstruction(
     generated = {
         OURS: _detected(_rendered(tails, render, scratch / OURS), compute),
         NEAREST_NEIGHBORS: nearest_frames(real.keypoints, clips),
-        _PREVIOUS_REAL: concatenated(
-            [clip_frames(clip, [max(i - 1, 0) for i in clip.held_out]) for clip in tails]
-        ),
         CEILING: real.moved(HALF_PIXEL),
     }
     videos = {_REAL: real, **generated}
@@ -271,7 +268,7 @@ def _measure_tails(
         frames = range(start, start + len(clip.held_out))
         start = frames.stop
         tail = {name: posed.part(frames) for name, posed in videos.items()}
-        moving = {name: tail[name] for name in videos if name not in (_PREVIOUS_REAL, CEILING)}
+        moving = {name: tail[name] for name in videos if name != CEILING}
         metrics = streaming_metrics(
             moving, real=_REAL, background=person_regions(tail[_REAL].keypoints), training=training
         )

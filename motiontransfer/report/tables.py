@@ -43,7 +43,6 @@ _NAMES = {
     OURS: "this run",
     "untrained": "the puppet alone",
     "nearest_neighbours": "nearest neighbors",
-    "previous_real_frame": "previous real frame",
     "ceiling": "ceiling: the real frame half a pixel aside",
     "noise": "noise: deviation over seeds of the demo",
     "truth": "ground truth",
@@ -53,9 +52,7 @@ _NAMES = {
     "all": "all joints",
 }
 _POSES_OF = {"detection": "intended pose", "truth": "ground truth"}
-_REFERENCES = frozenset(
-    {"truth", "film", "source", "real", "previous_real_frame", "ceiling", NOISE}
-)
+_REFERENCES = frozenset({"truth", "film", "source", "real", "ceiling", NOISE})
 """What is not ranked: systems that show real frames, and noise."""
 
 _BEYOND_NOISE = 4

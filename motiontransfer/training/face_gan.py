@@ -40,14 +40,13 @@ from motiontransfer.models.weights import TrainedGenerator, read_network, write_
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.target_clips import TargetClip, input_files, usable_frames
 from motiontransfer.rendering.compositing import over_image
 from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import Dataset, FrameCache, TensorBatch
 from motiontransfer.training.distributed import barrier
-from motiontransfer.training.gan import GanTask, Scalar, VGG19Features, gan_losses
+from motiontransfer.training.gan import PosedGanTask, Scalar, VGG19Features, gan_losses
 from motiontransfer.training.params import FaceGanConfig, GanLossConfig, Schedule
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.trainer import TaskBatch, fit, save_results
@@ -258,24 +257,11 @@ class Faces(NamedTuple):
     corrected: Crops
 
 
-class FaceTask(GanTask[TaskBatch, Dataset[TaskBatch]]):
+class FaceTask(PosedGanTask[TaskBatch, Dataset[TaskBatch]]):
     """Base of training face generator and face discriminator."""
 
     description = "train face generator"
-
-    def __init__(
-        self,
-        runtime: Runtime,
-        networks: tuple[nn.Module, nn.Module],
-        *,
-        style: PoseMapStyle,
-        skeleton: Skeleton,
-        config: FaceGanConfig,
-        perceptual: nn.Module | None = None,
-    ) -> None:
-        super().__init__(runtime, *networks, config=config, perceptual=perceptual)
-        self._config = config
-        self._drawer = PoseDrawer(skeleton=skeleton, style=style, device=runtime.device)
+    _config: FaceGanConfig
 
     @abstractmethod
     def correct(self, generator: nn.Module, batch: TaskBatch) -> Faces:

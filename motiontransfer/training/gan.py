@@ -20,6 +20,9 @@ from motiontransfer.core.errors import MissingLibraryError, WeightsError, one_li
 from motiontransfer.models.discriminators import DiscriminatorOutput
 from motiontransfer.models.layers import Features, to_device
 from motiontransfer.models.runtime import Runtime
+from motiontransfer.pose.drawing import PoseMapStyle
+from motiontransfer.pose.skeleton import Skeleton
+from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.training.params import GanConfig, GanLossConfig, Objective
 from motiontransfer.training.run_log import Scalar
 from motiontransfer.training.trainer import AdamTask, Data, TaskBatch
@@ -194,6 +197,24 @@ class GanTask(AdamTask[TaskBatch, Data]):
             return {}
         with self.runtime.autocast():
             return {"perceptual": weight * perceptual_loss(self._perceptual, fake, real)}
+
+
+class PosedGanTask(GanTask[TaskBatch, Data]):
+    """Base of trainings whose discriminator reads pose maps."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        networks: tuple[nn.Module, nn.Module],
+        *,
+        style: PoseMapStyle,
+        skeleton: Skeleton,
+        config: GanConfig,
+        perceptual: nn.Module | None = None,
+    ) -> None:
+        super().__init__(runtime, *networks, config=config, perceptual=perceptual)
+        self._config = config
+        self._drawer = PoseDrawer(skeleton=skeleton, style=style, device=runtime.device)
 
 
 def require_triton(device: torch.device) -> None:

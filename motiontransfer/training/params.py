@@ -160,6 +160,13 @@ class FaceCycleConfig(GanConfig):
     pool_size: int = Field(ge=0)
 
 
+_OF_PAINTER = (
+    *("architecture", "num_filters", "num_residual_blocks", "max_channels", "upsampling"),
+    *("conditioning_poses", "l1_weight", "perceptual_weight"),
+)
+"""Keys of the network that paints a learned person, and of its losses."""
+
+
 class TrainGanParams(TrainingParams, PoseGanConfig):
     steps: int = Field(ge=1)
     pose_encoding: Encoding
@@ -184,9 +191,14 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
             yield Idle("texture", why, "none")
         elif self.viewport == "frame":
             yield Idle("texture", "viewport is frame", "none")
+        elif self.texture == "puppet":
+            for key in _OF_PAINTER:
+                yield Idle(key, "texture is puppet")
         if self.window_frames == 1:
             yield Idle("previous_frame", "window_frames is 1", "none")
             yield Idle("frame_discriminator", "window_frames is 1", False)
+        elif self.texture == "puppet":
+            yield Idle("previous_frame", "texture is puppet")
         if self.architecture != "local":
             yield Idle("global_only_fraction", "architecture is not local", 0.0)
         other_style = "line_width_px" if self.pose_encoding == "heatmaps" else "heatmap_sigma_px"

@@ -34,14 +34,13 @@ from motiontransfer.models.runtime import Runtime
 from motiontransfer.models.weights import write_weights
 from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.fit.full_size import full_size
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, input_files
 from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.gan import (
-    GanTask,
+    PosedGanTask,
     Scalar,
     VGG19Features,
     foreground_weight,
@@ -80,10 +79,11 @@ class GeneratedWindows(NamedTuple):
     """The background image with shadows, of whole frames; None without a viewport."""
 
 
-class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
+class PoseGanTask(PosedGanTask[WindowBatch, WindowDataset]):
     generator: FrameGenerator
     ema: FrameGenerator
     discriminator: MultiscaleDiscriminator
+    _config: PoseGanConfig
 
     def __init__(
         self,
@@ -97,10 +97,10 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
         resolution: Resolution = "full",
     ) -> None:
         """Set up; at resolution `half`, frames and pose maps are downsampled by 2."""
-        super().__init__(runtime, *networks, config=config, perceptual=perceptual)
+        super().__init__(
+            runtime, networks, style=style, skeleton=skeleton, config=config, perceptual=perceptual
+        )
         self.description = "train generator" if resolution == "full" else "train global generator"
-        self._drawer = PoseDrawer(skeleton=skeleton, style=style, device=runtime.device)
-        self._config = config
         self._resolution: Resolution = resolution
 
     def step(self, batch: WindowBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
@@ -177,7 +177,7 @@ class PoseGanTask(GanTask[WindowBatch, WindowDataset]):
         return torch.stack([weighted_l1_loss(*window) for window in windows]).mean()
 
 
-class ShadowGanTask(GanTask[WindowBatch, WindowDataset]):
+class ShadowGanTask(PosedGanTask[WindowBatch, WindowDataset]):
     """Training step of the shadows alone, on whole frames at low resolution.
 
     Where a frame shows the person, the discriminator sees the background image in both.
@@ -186,19 +186,7 @@ class ShadowGanTask(GanTask[WindowBatch, WindowDataset]):
     description = "train shadows"
     generator: DrawnGenerator
     ema: DrawnGenerator
-
-    def __init__(
-        self,
-        runtime: Runtime,
-        networks: tuple[nn.Module, nn.Module],
-        *,
-        style: PoseMapStyle,
-        skeleton: Skeleton,
-        config: PoseGanConfig,
-    ) -> None:
-        super().__init__(runtime, *networks, config=config)
-        self._drawer = PoseDrawer(skeleton=skeleton, style=style, device=runtime.device)
-        self._config = config
+    _config: PoseGanConfig
 
     def step(self, batch: WindowBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
         scene = batch.scene(self._drawer)

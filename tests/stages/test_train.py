@@ -32,9 +32,12 @@ LOGS = {
     train_face_gan: Path("artifacts/training/ada/face_generator"),
     train_face_cycle: Path("artifacts/training/ada_as_ben/face_cycle"),
 }
-COARSE_TO_FINE = {"architecture": "local", "global_only_fraction": 0.5, "discriminator_scales": 2}
+LEARNED = project.PAINTER | {"texture": "none", "max_channels": 8}
+COARSE_TO_FINE = LEARNED | {
+    **{"architecture": "local", "global_only_fraction": 0.5, "discriminator_scales": 2}
+}
 ONE_BY_ONE = {"frame_discriminator": True}
-WITHOUT_PREVIOUS = {"previous_frame": "none", "window_frames": 1, "viewport": "frame"}
+WITHOUT_PREVIOUS = LEARNED | {"previous_frame": "none", "window_frames": 1, "viewport": "frame"}
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +81,7 @@ def test_a_generator_and_its_face_generator_are_where_the_pipeline_looks(clips):
     # 12 frames: 3 held out, 1 in the gap, 8 to train on make 7 windows of 2
     assert (metrics["steps"], metrics["windows"], metrics["windows_without_body"]) == (2, 7, 0)
     trained = on_disk.read_generator(MODELS / "generator.safetensors")
-    assert (trained.config.size, trained.config.num_filters) == (SIZE, 4)
+    assert trained.config.size == SIZE
     assert trained.config.background == "plate"
     # A trunk of 10 px has a margin of 1.8, and the network a stride of 4.
     assert trained.config.viewport.margin_px == pytest.approx(1.8)
@@ -100,7 +103,7 @@ def test_a_generator_and_its_face_generator_are_where_the_pipeline_looks(clips):
 
 
 def test_the_recipe_of_the_released_code_is_noted_in_the_weights(clips):
-    whole = {"viewport": "frame", "texture": "none"}
+    whole = {**LEARNED, "viewport": "frame"}
     run(train_gan, whole)
     changes = {"previous_frame": "corrected", "full_frame_weight": 1.0}
     assert run(train_face_gan, whole, changes)["windows"] == 7  # of 8 frames
@@ -151,7 +154,7 @@ def test_the_perceptual_network_is_read_from_a_file(clips):
     torch.manual_seed(0)
     save_file(VGG19Features().state_dict(), "vgg19.safetensors")
     loss = {"perceptual_weight": 10.0, "perceptual_file": "vgg19.safetensors"}
-    run(train_gan, {"texture": "none", **loss})
+    run(train_gan, LEARNED | loss)
     curve = LOGS[train_gan] / "metrics/generator/perceptual.tsv"
     assert all(float(row.split("\t")[1]) > 0 for row in curve.read_text().splitlines()[1:])
 
@@ -160,7 +163,9 @@ def test_the_perceptual_network_is_read_from_a_file(clips):
     ("stage", "sections", "key"),
     [
         (train_gan, ({**WITHOUT_PREVIOUS, **ONE_BY_ONE},), "frame_discriminator"),
-        (train_gan, ({"global_only_fraction": 0.5},), "global_only_fraction"),
+        (train_gan, ({"num_filters": 12},), "num_filters"),
+        (train_gan, ({"upsampling": "transposed"},), "upsampling"),
+        (train_gan, (LEARNED | {"global_only_fraction": 0.5},), "global_only_fraction"),
         (train_gan, ({**COARSE_TO_FINE, "steps": 1},), "steps"),
         (train_gan, ({**COARSE_TO_FINE, "discriminator_scales": 1},), "discriminator_scales"),
         (train_gan, ({"perceptual_file": "vgg.pth"},), "perceptual_file"),

@@ -17,14 +17,14 @@ from stages.train_forensics import main
 from tests.films import add_clip
 from tests.people import dance
 from tests.stages import project
-from tests.stages.project import ARTIFACTS, PARAMS, SMALL
+from tests.stages.project import ARTIFACTS, PAINTER, PARAMS, SMALL
 from tests.training.small import generator_config
 
 WEIGHTS = Path("artifacts/forensics/detector.safetensors")
 METRICS = Path("artifacts/counts/detector/train_forensics.json")
 LOGS = Path("artifacts/training/forensics/detector")
 TRAIN_FORENSICS = PARAMS["train_forensics"] | {
-    **{key: value for key, value in SMALL.items() if key in PARAMS["train_forensics"]},
+    **{key: one for key, one in (SMALL | PAINTER).items() if key in PARAMS["train_forensics"]},
     **{"batch_size": 2, "held_out_fraction": 0.4, "gap_frames": 1, "max_frames": 1000},
     **{"face": "none", "crop_size": 32, "num_downsamplings": 2},
 }
