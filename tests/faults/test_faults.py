@@ -29,8 +29,8 @@ GROUPS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
 def test_bad_input_is_handled_or_refused_in_one_line(tmp_path, monkeypatch, group):
-    if group == "fields of params.yaml":  # thousands of files; the reader in C gives equal values
-        read = lru_cache(maxsize=2)(partial(yaml.load, Loader=yaml.CSafeLoader))
+    if group == "fields of params.yaml":  # hundreds of files; the reader in C gives equal values
+        read = lru_cache(maxsize=3)(partial(yaml.load, Loader=yaml.CSafeLoader))
         monkeypatch.setattr("motiontransfer.core.params._parse", read)
     assert bad_endings(GROUPS[group](), tmp_path) == []
 
