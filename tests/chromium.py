@@ -8,8 +8,10 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")  # it draws
-_OPTIONS = ["--no-sandbox", *_CAMERA]
+_CAMERA = ("--use-fake-device-for-media-stream=fps=5", "--use-fake-ui-for-media-stream")  # drawn
+_OPTIONS = ["--no-sandbox", "--disable-gpu", "--force-prefers-reduced-motion", *_CAMERA]
+_FEW_FRAMES = "const each = setInterval; setInterval = (f, ms) => each(f, Math.max(ms, 200))"
+"""Script: five frames of the camera a second, as more take all of a processor."""
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -37,7 +39,9 @@ def page_of(
     complaints, requests = [], []
     page = browser.new_page(viewport={"width": width, "height": height}, **how)
     try:
-        if not served:
+        if served:
+            page.add_init_script(_FEW_FRAMES)
+        else:
             page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))

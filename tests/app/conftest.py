@@ -12,7 +12,7 @@ from PIL import Image
 from motiontransfer.video.writer import write_video
 from tests.clone import ROOT
 from tests.command import isolated_environment, started
-from tests.films import film_actor
+from tests.films import film_person
 from tests.project.small_project import small_project
 from tests.project_files import SHIPPED
 from tests.test_cli_dance import PIPELINE
@@ -48,9 +48,9 @@ def project(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture(scope="session")
 def uploads(tmp_path_factory) -> list[Path]:
-    """Films of the dance and of whom to render."""
-    films, folder = {"the dance!": "ben", "IMG 42": "ada"}, tmp_path_factory.mktemp("uploads")
-    return [film_actor(folder / f"{name}.mkv", actor) for name, actor in films.items()]
+    """Films of the dance and of whom to render, for servers that see somebody in each."""
+    films, folder = {"the dance!": 50, "IMG 42": 60}, tmp_path_factory.mktemp("uploads")
+    return [film_person(folder / f"{name}.mkv", [(x, 40)] * 25) for name, x in films.items()]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from motiontransfer.app.server import serve
 from motiontransfer.core.errors import MotionTransferError
-from tests.films import film_actor
+from tests.films import film_person
 
 pytestmark = pytest.mark.slow
 SOON = 60_000  # ms: commands take seconds to load
@@ -37,7 +37,7 @@ def make(page):
     page.get_by_role("button", name="Training").click()  # its samples are folded
 
 
-def test_a_photo_is_taken_after_a_countdown(served, shown, uploads, project):
+def test_a_photo_is_taken_after_a_countdown(served, shown, project):
     """By the browser's drawn camera, which shows nobody: that is said, and nothing is kept."""
     _, address = served()
     with shown(address) as page:
@@ -92,7 +92,7 @@ def test_a_click_adds_a_transfer_to_the_queue_and_two_results_are_compared(
     served, shown, uploads, project, tmp_path
 ):
     _, address = served(sees="somebody")
-    third = film_actor(tmp_path / "eve.mkv", "ada", num_frames=26)
+    third = film_person(tmp_path / "eve.mkv", [(70, 40)] * 26)
     (project / "go").touch()
     with shown(address) as page:
         for me in (uploads[1], third):
@@ -113,7 +113,7 @@ def test_a_click_adds_a_transfer_to_the_queue_and_two_results_are_compared(
 def test_a_server_that_is_killed_and_started_again_goes_on(
     served, shown, uploads, project, tmp_path
 ):
-    film = film_actor(tmp_path / "film.mkv", "ben", num_frames=20)
+    film = film_person(tmp_path / "film.mkv", [(80, 40)] * 20)
     server, address = served(sees="somebody")
     with shown(address) as page:
         drop(page, *uploads)

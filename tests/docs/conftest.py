@@ -13,7 +13,7 @@ ALSO_COPIED = (".dvc/.gitignore", "README.md", "pyproject.toml", "docs", "exampl
 
 @pytest.fixture(scope="session")
 def finished_project(tiny_run, tmp_path_factory) -> Path:
-    """After one `dvc repro` and a commit; READ ONLY: a test works in a copy of it."""
+    """After one `dvc repro` and a commit; READ ONLY but for its cache: a test works in a copy."""
     root = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("finished") / "project"))
     copy_all(ALSO_COPIED, root)
     (root / ".dvc/config").write_text(recorded(".dvc/config"))  # without remotes
@@ -33,4 +33,9 @@ def finished_project(tiny_run, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def project(finished_project, tmp_path) -> Path:
-    return Path(shutil.copytree(finished_project, tmp_path / "project", symlinks=True))
+    """A copy, with one cache for all: what one page has run is there for the next."""
+    root, cache = tmp_path / "project", finished_project / ".dvc/cache"
+    ignored = shutil.ignore_patterns(cache.name)
+    shutil.copytree(finished_project, root, symlinks=True, ignore=ignored)
+    (root / ".dvc/cache").symlink_to(cache)
+    return root

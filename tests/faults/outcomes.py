@@ -24,6 +24,8 @@ class Case:
     check: Callable[[], object] = lambda: None
     """Called after it succeeded; an AssertionError is a wrong result."""
     expected: Literal["handled", "refused", "either"] = "either"
+    named: tuple[str, ...] = ()
+    """What a refusal names."""
 
 
 def bad_endings(cases: Iterable[Case], folder: Path) -> list[tuple[str, str]]:
@@ -48,6 +50,7 @@ def _check(case: Case) -> None:
     if is_refused:
         assert _made() == before, f"left behind: {_made() - before}"
         assert case.expected != "handled", output.getvalue()
+        assert not [it for it in case.named if it not in output.getvalue()]
     else:
         assert case.expected != "refused"
         case.check()

@@ -1,12 +1,12 @@
 """params.yaml and films.yaml with every field fuzzed from its schema, and names of every kind."""
 
 import math
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Mapping
+from functools import partial, reduce
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from motiontransfer.core.params import FILM_SECTIONS, Transfer, load_section
 from motiontransfer.pose.detectors import HolisticConfig
@@ -40,24 +40,46 @@ GOOD_NAMES = ("a", "a-b", "a_b", "Ä", "日本", "1a", "no_")
 
 
 def fuzzed() -> Iterator[Case]:
-    """Each field of each section set to other types and to extreme numbers."""
+    """Each field of each section set to other types and to extreme numbers.
+
+    Fields that their section's model refuses are set together, and each must be named; but for the
+    detector, which chooses the model.
+    """
     models: dict[str, type[BaseModel]] = {**SECTIONS, "detect_keypoints": HolisticConfig}
     places = {name: (name,) for name in models}
     models |= {"videos": VideoParams, "transfers": Transfer}
     places |= {"videos": ("videos", "dance"), "transfers": ("transfers", "t")}
     for section, model in models.items():
-        for field in model.model_fields:
-            for value in ANYTHING:
-                yield _case((*places[section], field), value)
-        yield _case((*places[section], "unknown"), 1, "refused")
+        for value in ANYTHING:
+            refused = _refused(model, reduce(dict.__getitem__, places[section], PARAMS), value)
+            for field in model.model_fields.keys() - refused:
+                yield _case(places[section], [field], value)
+            if refused:
+                yield _case(places[section], sorted(refused), value, "refused")
+        yield _case(places[section], ["unknown"], 1, "refused")
 
 
-def _case(keys: tuple[str, ...], value: object, expected="either") -> Case:
+def _refused(model: type[BaseModel], section: Mapping[str, object], value: object) -> set[str]:
+    """Fields that are named where each of them alone has this value."""
+
+    def is_named(field: str) -> bool:
+        try:
+            model.model_validate({**section, field: value})
+        except ValidationError as error:
+            return any(one["loc"][:1] == (field,) for one in error.errors())
+        return False
+
+    return {field for field in model.model_fields if field != "detector" and is_named(field)}
+
+
+def _case(place: tuple[str, ...], fields: list[str], value: object, expected="either") -> Case:
+    keys = [".".join((*place, field)) for field in fields]
     return Case(
-        name=f"{'.'.join(keys)}: {str(value)[:40]!r}",
-        prepare=partial(_write, [(keys, value)]),
-        check=partial(_check_finite, keys),
+        name=f"{', '.join(keys)}: {str(value)[:40]!r}",
+        prepare=partial(_write, [((*place, field), value) for field in fields]),
+        check=partial(_check_finite, (*place, fields[0])),
         expected=expected,
+        named=tuple(keys) if expected == "refused" else (),
     )
 
 
