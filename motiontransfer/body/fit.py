@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 
 from motiontransfer.body.descent import minimize
 from motiontransfer.body.motion import BodyMotion
@@ -20,18 +20,19 @@ from motiontransfer.body.skeleton import (
     LENGTH_OF_BONE,
     LENGTHS,
     USUAL_LENGTHS,
+    Directions,
     Mask,
     Series,
     bone_index,
     bone_vectors,
     bones_seen,
-    joint,
     joints_of,
     stature,
+    unit,
 )
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
-from motiontransfer.pose.time_series import inner_gaps, running_mean, running_median
+from motiontransfer.pose.time_series import inner_gaps
 
 _FOR_LENGTHS = 200  # frames
 _RUN = 25  # frames next to each other among these
@@ -48,7 +49,9 @@ _METERS = 1.7  # a body height in world landmarks
 _GUESSED = 0.3  # weight of depth that no detector gave
 _UNKNOWN = {"spine": (0.0, -1.0, 0.0), "neck": (0.0, -1.0, 0.0), "hips": (1.0, 0.0, 0.0)}
 """Directions of bones that no frame shows; others point down."""
-_UNSEEN = 0.15  # score of bones whose direction a detector guesses
+_OF_ARM = ("upper_arm", "forearm", "index", "pinky", "thumb")
+_KEPT_SECONDS = 0.6  # that a hidden arm keeps its direction to the trunk
+_UNSEEN = 0.05  # score of bones whose direction a detector guesses
 _IS_BEHIND = -0.3  # cosine of the yaw
 _WEIGHTS = {  # of joints by a part of their name, the first that fits; else 1
     **{"eye_": 0.1, "eye": 0.15, "mouth": 0.2, "nose": 0.5, "ear": 0.5, "thumb": 0.2},
@@ -99,7 +102,7 @@ def fit_body(
     film = _film(pose, yaw, center=center, frame_rate=rate, height=height, has_world=has_world)
     state = _first_state(film, pose)
     state = _fitted(film, state) if refines else state
-    units = np.moveaxis(state.directions / np.sqrt((state.directions**2).sum(axis=0)), 0, 2)
+    units = unit(np.moveaxis(state.directions, 0, 2))
     lengths, distance = np.exp(state.lengths), np.exp(state.distance - state.size)
     larger = stature(USUAL_LENGTHS) / stature(lengths)  # so that a height is a height
     motion = BodyMotion(
@@ -166,10 +169,9 @@ def _film(
     weight = np.clip((score - 0.2) / 0.6, 0, 1) * _WEIGHT
     is_behind = np.cos(yaw) < _IS_BEHIND  # detectors draw a face on the back of the head
     weight = np.where(is_behind[:, None] & _HEAD_ONLY, 0.4 * weight, weight)
-    lines = bone_vectors(world)
-    lines /= np.maximum(np.linalg.norm(lines, axis=2, keepdims=True), 1e-6)
     sureness = np.array([bone.sureness for bone in BONES.values()])
     seen = bones_seen(score)
+    lines = _with_hidden_arms(unit(bone_vectors(world)), seen > 0, frame_rate)
     seen = np.where(has_world[:, None], np.maximum(seen, _UNSEEN), _GUESSED * seen)
     line_weight = sureness * seen
     return Film(
@@ -177,7 +179,6 @@ def _film(
         weight=weight,
         lines=np.moveaxis(lines, 2, 0),
         line_weight=line_weight,
-        floor=_floor(points, score, center[1], frame_rate),
         starts=np.arange(len(yaw)) == 0,
         center=center,
         frame_rate=frame_rate,
@@ -185,20 +186,35 @@ def _film(
     )
 
 
-def _floor(points: np.ndarray, score: np.ndarray, middle: float, frame_rate: float) -> Series:
-    """Who stands on a floor that a level camera sees is the larger, the lower their feet."""
-    ankles, sure = (
-        np.stack([joint(values, f"{side}_ankle") for side in ("left", "right")], axis=1)
-        for values in (points, score)
+def _with_hidden_arms(
+    lines: Directions, seen: Bool[np.ndarray, "frames bones"], frame_rate: float
+) -> Directions:
+    """Near a moment in which it was seen, an arm that the trunk hides keeps its direction to it.
+
+    Between two moments it goes from one to the other. A detector's guess is right more often from
+    behind, where it sees the elbow, than in profile, where it takes the other arm for it.
+    """
+    trunk, frames, result = _trunk(lines), np.arange(len(lines)), lines.copy()
+    in_profile = trunk[:, 0, 2] ** 2
+    for index, name in enumerate(BONE_NAMES):
+        known = np.flatnonzero(seen[:, index])
+        if name.endswith(_OF_ARM) and len(known):
+            seconds = np.abs(frames[:, None] - known).min(axis=1) / frame_rate
+            share = in_profile * np.exp(-((seconds / _KEPT_SECONDS) ** 2))
+            to_trunk = _over_gaps((lines[:, index, None] @ trunk)[:, 0], known, len(frames))
+            kept = (trunk @ to_trunk[..., None])[..., 0]
+            result[:, index] += share[:, None] * (kept - lines[:, index])
+    return unit(result)
+
+
+def _trunk(lines: Directions) -> Float64[np.ndarray, "frames 3 3"]:
+    """Columns: to the left, down and to the front of the trunk."""
+    hips, left, right, spine = (
+        lines[:, bone_index(name)] for name in ("hips", "left_clavicle", "right_clavicle", "spine")
     )
-    feet, known = ankles[..., 1].max(axis=1), sure.max(axis=1) > 0.5
-    if known.mean() <= 0.5 or np.median(feet[known]) - middle <= 0.15:
-        return np.zeros(len(feet))
-    window = int(frame_rate) | 1
-    feet = np.interp(np.arange(len(feet)), np.flatnonzero(known), feet[known])
-    feet = running_mean(running_median(feet, window=window), window=window)
-    low = np.log(np.maximum(feet - middle, 0.1))
-    return low - low.mean()
+    across = hips + left - right
+    across = unit(across - (across * spine).sum(axis=1, keepdims=True) * spine)
+    return np.stack([across, -spine, np.cross(across, -spine)], axis=2)
 
 
 def _over_gaps(values: np.ndarray, known: Int64[np.ndarray, " some"], frames: int) -> np.ndarray:
@@ -212,7 +228,7 @@ def _over_gaps(values: np.ndarray, known: Int64[np.ndarray, " some"], frames: in
 
 def _first_state(film: Film, pose: Pose) -> State:
     """Usual lengths in the world landmarks' directions, where the joints are on the average."""
-    frames, known = len(film.floor), np.flatnonzero((pose.score > 0).any(axis=1))
+    frames, known = len(film.starts), np.flatnonzero((pose.score > 0).any(axis=1))
     lines = np.moveaxis(film.lines, 0, 2).copy()
     lengths = np.linalg.norm(lines, axis=2)
     for index, name in enumerate(BONE_NAMES):
@@ -222,14 +238,14 @@ def _first_state(film: Film, pose: Pose) -> State:
             lines[:, index] = _UNKNOWN.get(name, (0.0, 1.0, 0.0))
     around = np.clip(np.arange(frames)[:, None] + np.arange(-2, 3), 0, frames - 1)
     lines = np.median(lines[around], axis=1)
-    units = lines / np.maximum(np.linalg.norm(lines, axis=2, keepdims=True), 1e-6)
+    units = unit(lines)
     flat = joints_of(USUAL_LENGTHS, units)[..., :2]
     weight = film.weight[..., None] + 1e-9
     place = ((pose.points - flat) * weight).sum(axis=1) / weight.sum(axis=1)
     return State(
         directions=np.ascontiguousarray(np.moveaxis(units, 2, 0)),
         place=_over_gaps(place, known, frames).T,
-        size=film.floor.copy(),
+        size=np.zeros(frames),
         lengths=np.log(USUAL_LENGTHS),
         distance=np.array(np.log(USUAL_DISTANCE)),
     )
@@ -264,7 +280,7 @@ def _smooth_bases(film: Film) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
 
     So the descent needs a third of the steps.
     """
-    bent = acceleration(film, np.eye(len(film.floor))[None])[0]
+    bent = acceleration(film, np.eye(len(film.starts))[None])[0]
     squares, waves = np.linalg.eigh(bent.T @ bent)
     directions, place, size = (
         (waves / np.sqrt(1 + roughness * squares)) @ waves.T for roughness in _ROUGHNESS
@@ -287,7 +303,7 @@ def _part(state: State, frames: np.ndarray) -> State:
 
 
 def _fitted(film: Film, state: State) -> State:
-    frames = len(film.floor)
+    frames = len(film.starts)
     chosen, starts = _for_lengths(frames)
     part, tried = film.part(chosen, starts), _part(state, chosen)
     for width, steps in _STEPS:
@@ -307,7 +323,7 @@ def _for_lengths(frames: int) -> tuple[Int64[np.ndarray, " some"], Mask]:
 
 def _in_windows(film: Film, state: State) -> State:
     """Directions, place and size in windows; where two overlap, from one to the other."""
-    frames = len(film.floor)
+    frames = len(film.starts)
     result = _part(state, np.arange(frames))
     for start in range(0, max(frames - _OVERLAP, 1), _WINDOW - _OVERLAP):
         window = np.arange(start, min(start + _WINDOW, frames))

@@ -12,13 +12,10 @@ from motiontransfer.body.skeleton import (
     LENGTH_OF_BONE,
     LENGTHS,
     NEAREST,
-    OTHER_SIDES,
     TREE,
     USUAL_LENGTHS,
     Series,
-    bone_index,
 )
-from motiontransfer.pose.skeleton import BODY_JOINTS
 
 _JOINT_ERROR = 0.06  # body heights, beyond which an error hardly counts
 _LINE = 0.006  # of world landmarks' directions
@@ -26,30 +23,13 @@ _LINE_ERROR = 0.8  # of 1 - cos
 _SMOOTH = 0.35  # of joints' acceleration
 _ACCELERATION = 0.05  # body heights a frame, squared, beyond which it hardly counts
 _TURN = 0.002  # of directions' acceleration
-_OPPOSITE = 0.01  # of shoulders that are not opposite each other
 _SIZE = 300.0  # of the size's acceleration
-_FLOOR = 0.3  # of a size that is not that of the feet's height in the picture
-_NO_FLOOR = 0.003  # of one that changes, where feet tell nothing
 _LENGTH = 1.0e-4  # of the logarithm of unusual lengths, a frame
 _FEW = 100  # frames: fewer tell lengths less than what is usual does
 USUAL_DISTANCE = 3.0  # body heights
 _DISTANCE = 1.0e-4  # of the logarithm of an unusual distance
-_SWAP = 0.3 * _JOINT_ERROR**2  # of an arm or leg that is exchanged
 
 Vectors = Float64[np.ndarray, "coordinates frames some"]
-
-
-def _numbers(*names: str) -> list[int]:
-    return [BODY_JOINTS.index(name) for name in names]
-
-
-def _limb(*parts: str) -> list[int]:
-    return _numbers(*(f"{side}_{part}" for side in ("left", "right") for part in parts))
-
-
-_ARMS = _limb("elbow", "wrist", "pinky", "index", "thumb")
-_LEGS = _limb("knee", "ankle", "heel", "foot_index")
-_REST = [index for index in range(len(BODY_JOINTS)) if index not in _ARMS + _LEGS]
 
 
 class Film(NamedTuple):
@@ -60,8 +40,6 @@ class Film(NamedTuple):
     lines: Float64[np.ndarray, "3 frames bones"]
     """Bones' directions in world landmarks."""
     line_weight: Float64[np.ndarray, "frames bones"]
-    floor: Series
-    """Logarithm of the size by the feet's height in the picture; 0 where it says nothing."""
     starts: Bool[np.ndarray, " frames"]
     """First frames of runs: nothing is smooth across them."""
     center: Float64[np.ndarray, "2"]
@@ -75,7 +53,6 @@ class Film(NamedTuple):
             weight=self.weight[frames],
             lines=self.lines[:, frames],
             line_weight=self.line_weight[frames],
-            floor=self.floor[frames],
             starts=starts,
         )
 
@@ -151,14 +128,8 @@ def error(film: Film, state: State, *, width: float = 1.0) -> tuple[float, State
         width: factor of the joints' error beyond which it hardly counts.
     """
     body = _Body(film, state)
-    total = (
-        _joints(body, width * _JOINT_ERROR)
-        + _lines(body)
-        + _smoothness(body)
-        + _shoulders(body)
-        + _sizes(body)
-    )
-    frames = len(film.floor)
+    total = _joints(body, width * _JOINT_ERROR) + _lines(body) + _smoothness(body) + _sizes(body)
+    frames = len(film.starts)
     unusual = state.lengths - np.log(USUAL_LENGTHS)
     far = float(state.distance) - np.log(USUAL_DISTANCE)
     usual = _LENGTH * max(frames, _FEW)
@@ -173,27 +144,11 @@ def error(film: Film, state: State, *, width: float = 1.0) -> tuple[float, State
 
 
 def _joints(body: _Body, width: float) -> float:
-    """Joints where they were detected; arms and legs also the other way around."""
-    film = body.film
-    off = body.seen[:2] - film.points
+    """Joints where they were detected."""
+    off, weight = body.seen[:2] - body.film.points, body.film.weight
     value, slope = _bounded((off**2).sum(axis=0), width)
-    value, slope = film.weight * value, 2 * film.weight * slope
-    total = float(value[:, _REST].sum())
-    body.by_seen[:2, :, _REST] += slope[:, _REST] * off[..., _REST]
-    for limb in (_ARMS, _LEGS):
-        other = OTHER_SIDES[limb]
-        weight, across = film.weight[:, other], body.seen[:2][..., limb] - film.points[..., other]
-        swapped, swapped_slope = _bounded((across**2).sum(axis=0), width)
-        ways = np.stack([value[:, limb].sum(axis=1), (weight * swapped).sum(axis=1) + _SWAP])
-        least = ways.min(axis=0)
-        share = np.exp((least - ways) / _SWAP)
-        whole = share.sum(axis=0)
-        total += float((least - _SWAP * np.log(whole)).sum())
-        kept, changed = (share / whole)[..., None]
-        body.by_seen[:2, :, limb] += (
-            kept * slope[:, limb] * off[..., limb] + changed * 2 * weight * swapped_slope * across
-        )
-    return total
+    body.by_seen[:2] += 2 * weight * slope * off
+    return float((weight * value).sum())
 
 
 def _lines(body: _Body) -> float:
@@ -229,19 +184,9 @@ def _smoothness(body: _Body) -> float:
     return film.noise * float(_SMOOTH * value.sum() + _TURN * (turned**2).sum())
 
 
-def _shoulders(body: _Body) -> float:
-    """They are opposite each other."""
-    pair = [bone_index("left_clavicle"), bone_index("right_clavicle")]
-    both = body.units[..., pair].sum(axis=2)
-    body.by_units[..., pair] += 2 * _OPPOSITE * both[..., None]
-    return _OPPOSITE * float((both**2).sum())
-
-
 def _sizes(body: _Body) -> float:
-    """The size changes slowly, as the feet's height in the picture tells."""
+    """The size changes slowly."""
     film, size = body.film, body.state.size
     bent = acceleration(film, size[None])
     _add_back(film, 2 * _SIZE * film.noise * bent, body.by_size[None])
-    off, pull = size - film.floor, _FLOOR if film.floor.any() else _NO_FLOOR
-    body.by_size += 2 * pull * off
-    return film.noise * _SIZE * float((bent**2).sum()) + pull * float((off**2).sum())
+    return film.noise * _SIZE * float((bent**2).sum())

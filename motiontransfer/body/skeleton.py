@@ -125,6 +125,11 @@ def bone_vectors(joints: Float[np.ndarray, "frames joints *any"]) -> np.ndarray:
     return np.stack(ends, axis=1)
 
 
+def unit(vectors: Float[np.ndarray, "*some 3"]) -> np.ndarray:
+    """Vectors of length 1; zeros stay."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
+
+
 def bones_seen(score: Float[np.ndarray, "frames joints"]) -> Float[np.ndarray, "frames bones"]:
     """The lower score of both ends of each bone; 0 with a missing joint."""
 

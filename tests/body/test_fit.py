@@ -105,14 +105,25 @@ def test_a_photo_has_lengths_between_its_own_and_usual_ones():
     assert off(motion, found).mean() < 0.01
 
 
+def test_a_hidden_arm_in_profile_is_not_the_other_one(turning):
+    """The left arm is not seen in half a second of the turn; the detector puts it at the right."""
+    keypoints, world, hidden = turning.keypoints, turning.world.copy(), range(8, 20)
+    for part in ("elbow", "wrist", "index", "pinky", "thumb"):
+        keypoints = lost(keypoints, f"left_{part}", hidden)
+        own, other = (HOLISTIC.index(f"{side}_{part}") for side in ("left", "right"))
+        world[hidden, own] = turning.world[hidden, other]
+    arm = [HOLISTIC.index(f"left_{part}") for part in ("elbow", "wrist")]
+    assert off(fit_body(keypoints, world), turning)[hidden][:, arm].max() < 0.04
+
+
 def test_hidden_joints_follow_the_body(turning):
-    """An arm that is not seen for half a second of the turn."""
+    """An arm that is not seen for half a second of the turn, in which it swings."""
     keypoints = turning.keypoints
     for name in ("left_elbow", "left_wrist", "left_index", "left_pinky", "left_thumb"):
         keypoints = lost(keypoints, name, range(20, 32))
     motion = fit_body(keypoints, turning.world)
     arm = [HOLISTIC.index(name) for name in ("left_elbow", "left_wrist")]
-    assert off(motion, turning)[20:32, arm].max() < 0.1
+    assert off(motion, turning)[20:32, arm].max() < 0.12
 
 
 @pytest.mark.parametrize(("stop", "misfits"), [(33, []), (34, [30, 31, 32, 33])])

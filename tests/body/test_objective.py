@@ -18,7 +18,6 @@ def compared():
         weight=rng.random((FRAMES, 33)),
         lines=lines / np.linalg.norm(lines, axis=0),
         line_weight=rng.random((FRAMES, bones)),
-        floor=0.1 * rng.normal(size=FRAMES),
         starts=np.isin(np.arange(FRAMES), [0, 5]),
         center=np.array([1.0, 1.0]),
         frame_rate=30.0,
