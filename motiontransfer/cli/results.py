@@ -48,7 +48,7 @@ def inspect(
         typer.Option(help="What a film's file is to be: a dance, or whom to render."),
     ] = None,
 ) -> None:
-    """Draw detected keypoints and their statistics on a video, or check a film's file."""
+    """Draw detected keypoints and the fitted body on a video, or check a film's file."""
     from motiontransfer.pose.shown import WHOLE, in_words, what_is_shown
     from motiontransfer.project.dances import name_of_file
     from motiontransfer.project.entries import load_transfers, load_videos

@@ -1,19 +1,17 @@
-"""Keypoint overlays for one video: detections, the subject's keypoints and curves over time.
+"""Keypoint overlays for one video: detections, the subject's keypoints and the fitted body.
 
 The subject's limbs are bright and joints that were filled in have white rings; every detected
 person is dim, in a box with the number of the track. Where a skeleton was fitted, it is shown in
 place of the subject's body, and beside it from the side.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from motiontransfer.body.completion import complete
@@ -35,14 +33,13 @@ from motiontransfer.pose.keypoints import (
 )
 from motiontransfer.pose.photos import is_photo, lasting, standing_still
 from motiontransfer.pose.plots import track_color
-from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Skeleton
-from motiontransfer.pose.time_series import Series
+from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.fit.key_poses import find_key_poses
 from motiontransfer.rendering.videos import contact_sheet, side_by_side
 from motiontransfer.retargeting.in_view import fit_path
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
-from motiontransfer.retargeting.statistics import fit_statistics, measure_ground_contact
+from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box
@@ -53,16 +50,11 @@ _LINE_WIDTHS = 125.0  # widths of a body limb that are the image's height
 _DETECTION_INTENSITY = 0.45
 _NUM_COLUMNS = 8
 _MARGIN = 0.15  # around a person's joints, of their extent: hair and shoes
-_DPI = 100
-_CURSOR = (230, 60, 60)
 _NUM_ADVISED = 6  # poses: a picture of more is not looked at; `guide` has them all
 _NUM_PHOTOS = 2  # that somebody takes for it
 _BACK = "the dancer turns the back, which no {} of you shows: you will face the camera; {}"
 Joints = Float32[np.ndarray, "joints 2"]
 Scores = Float32[np.ndarray, " joints"]
-
-Measures = Mapping[str, Mapping[str, Series]]
-"""Quantity -> label of a curve -> its value in each frame; NaN where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,23 +172,17 @@ def load_inspection(video: str, subject: str) -> Inspection:
 
 
 def write_overlay(path: Path, inspection: Inspection) -> None:
-    """Write every frame with its keypoints, beside curves over time, as MP4."""
-    keypoints = inspection.keypoints
-    height, width = _shown_size(keypoints.image_size)
-    curves, cursors = _curves(measures_over_time(keypoints), (height, max(width, height * 4 // 3)))
+    """Write every frame with its keypoints as MP4."""
+    rate, total = inspection.keypoints.frame_rate, inspection.keypoints.num_frames
 
-    def panels(index: int, frame: Frame) -> dict[str, np.ndarray]:
-        seconds, column = float(index / keypoints.frame_rate), round(cursors[index])
-        over_time = curves.copy()
-        over_time[:, column : column + 2] = _CURSOR  # one pixel alone would lose its color
-        overlay = draw_overlay(frame, inspection, index)
-        caption = f"{inspection.video}: frame {index}, {seconds:.2f} s"
-        return {caption: overlay, "over time": over_time}
+    def panel(index: int, frame: Frame) -> dict[str, np.ndarray]:
+        caption = f"{inspection.video}: frame {index}, {float(index / rate):.2f} s"
+        return {caption: draw_overlay(frame, inspection, index)}
 
     with FrameStore(inspection.frames) as store:
-        frames = track(store.frames(), "inspect", total=keypoints.num_frames)
-        shown = (side_by_side(panels(index, frame)) for index, frame in enumerate(frames))
-        write_video(path, shown, frame_rate=keypoints.frame_rate)
+        frames = track(store.frames(), "inspect", total=total)
+        shown = (side_by_side(panel(index, frame)) for index, frame in enumerate(frames))
+        write_video(path, shown, frame_rate=rate)
 
 
 def write_overlay_sheet(path: Path, inspection: Inspection) -> None:
@@ -211,12 +197,8 @@ def write_overlay_sheet(path: Path, inspection: Inspection) -> None:
         {"frame": frames, "keypoints": overlays},
         [f"{index / float(keypoints.frame_rate):.1f} s" for index in indices],
     )
-    curves, _ = _curves(measures_over_time(keypoints), (480, max(sheet.shape[1], 640)))
-    image = np.full((sheet.shape[0] + 480, curves.shape[1], 3), sheet[0, 0], np.uint8)
-    image[: sheet.shape[0], : sheet.shape[1]] = sheet
-    image[sheet.shape[0] :] = curves
     with replacing(path) as temporary:
-        Image.fromarray(image).save(temporary)
+        Image.fromarray(sheet).save(temporary)
 
 
 def draw_overlay(frame: Frame, inspection: Inspection, index: int) -> UInt8[np.ndarray, "_ _ 3"]:
@@ -283,56 +265,3 @@ def _draw_boxes_and_rings(
     for x, y in rings.tolist():
         draw.ellipse((x - 4, y - 4, x + 4, y + 4), outline=(255, 255, 255), width=2)
     return np.asarray(image)
-
-
-def _curves(measures: Measures, size: tuple[int, int]) -> tuple[Frame, Series]:
-    """Curves of all measures below each other, and the column of pixels where each frame is."""
-    figure = Figure(figsize=(size[1] / _DPI, size[0] / _DPI), dpi=_DPI, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    all_axes = figure.subplots(len(measures), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (quantity, curves) in zip(all_axes, measures.items(), strict=True):
-        for label, values in curves.items():
-            axes.plot(values, linewidth=1, marker=".", markersize=2, label=label)
-        axes.set_title(quantity, loc="left", fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.grid(visible=True, alpha=0.25)
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=7)
-    all_axes[-1].set_xlabel("frame", fontsize=8)
-    canvas.draw()
-    num_frames = len(next(iter(next(iter(measures.values())).values())))
-    places = np.stack([np.arange(num_frames), np.zeros(num_frames)], axis=1)
-    columns = all_axes[0].transData.transform(places)[:, 0]
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy(), columns
-
-
-def measures_over_time(keypoints: Keypoints) -> Measures:
-    """Indicators of keypoint quality, for the axes and legends of the curves."""
-    skeleton, found = keypoints.skeleton, keypoints.score > 0
-    groups = {
-        group.replace("_", " "): skeleton.slice(group)
-        for group, _ in skeleton.groups
-        if group in LIMBS_OF_GROUP
-    }
-    contact = measure_ground_contact(keypoints, min_score=0.0)
-    pixels = np.linalg.norm(np.diff(keypoints.points, axis=0), axis=2)
-    in_both, rate = found[1:] & found[:-1], float(keypoints.frame_rate)
-    return {
-        "joints found, %": {name: 100 * found[:, at].mean(1) for name, at in groups.items()},
-        "confidence of those found": {
-            name: _mean_where(keypoints.score[:, at], found[:, at]) for name, at in groups.items()
-        },
-        "pixels": {
-            "ankle line": np.where(contact.has_ankles, contact.ankle_y_px, np.nan),
-            "height": np.where(contact.has_height, contact.height_px, np.nan),
-        },
-        "speed of the joints, pixels a second": {
-            name: np.concatenate([[np.nan], _mean_where(pixels[:, at], in_both[:, at]) * rate])
-            for name, at in groups.items()
-        },
-    }
-
-
-def _mean_where(values: np.ndarray, chosen: np.ndarray) -> Series:
-    count = chosen.sum(axis=1)
-    total = np.where(chosen, values, 0.0).sum(axis=1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from motiontransfer.body.motion import read_motion
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.pose.skeleton import (
@@ -70,6 +71,12 @@ def test_the_face_stage_trains_on_openpose_keypoints(project):
     metrics = json.loads((project / "artifacts/counts/ada/train_face_gan.json").read_text())
     assert metrics["faces"] > 0
     assert metrics["frames_without_face"] == 0
+
+
+def test_the_body_fits_joints_without_world_landmarks(project):
+    files = [*(project / "artifacts/motion").glob("*/*_video.parquet")]
+    assert len(files) == 2
+    assert all(read_motion(file).fits.all() for file in files)
 
 
 @pytest.mark.parametrize("transfer", TRANSFERS)

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from dvc.repo import Repo
 
+from motiontransfer.body.motion import write_motion
+from motiontransfer.core import layout
 from motiontransfer.core.params import Transfer
 from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.measurements import Measurements, MetricKey, write_measurements
@@ -22,6 +24,7 @@ from motiontransfer.report.report import TransferRun, write_transfer_report
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.writer import write_video
+from tests.body.conftest import moving
 from tests.films import add_source, training_clip
 from tests.people import dance
 
@@ -138,6 +141,7 @@ def make_transfer():
     """A finished transfer: result with sound, source and truth spell their frames' indices."""
     source = Path("artifacts/frames/ben/dance/frames.mkv")
     add_source(Path("artifacts"), "ben", "dance", dance(NUM_FRAMES, size=SIZE))
+    write_motion(layout.motion_file("ben", "dance"), moving(np.zeros(NUM_FRAMES)))
     for path in (source, Path("data/truth/real.mkv")):
         write_frames(path, coded_frames(), frame_rate=RATE)
     results = Path("results/ada_as_ben")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from motiontransfer.body.motion import BodyMotion, write_motion
+from motiontransfer.core import layout
 from motiontransfer.core.errors import MotionTransferError, VideoError
 from motiontransfer.core.params import Transfer
 from motiontransfer.core.storage import write_json
@@ -50,7 +52,7 @@ def test_the_page_has_videos_metrics_params_and_files(report, finished, monkeypa
     # The page is cached: it has no date and no path of this machine.
     assert not re.search(r"\b20\d\d-\d\d-\d\d\b", text)
     assert str(finished[0]) not in text
-    for name in ("source", "pose", "result", "truth", "nearest_neighbours"):
+    for name in ("source", "body", "pose", "result", "truth", "nearest_neighbours"):
         assert f'id="video-{name}"' in html
     data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.S).group(1))
     assert (data["frames"], data["rate"]) == (NUM_FRAMES, 25)
@@ -73,6 +75,11 @@ def test_held_out_frames_are_shown_where_there_are_any(transfer_run):
     text = _text(_written(transfer_run))
     assert "On frames of ada that were held out of training Compared with the real frames" in text
     assert re.search(r"L1 of 255 ↓ , lower is better 7 6\.50 . 7\.50", text)
+
+
+def test_a_dance_to_which_no_body_was_fitted_has_no_such_panel(transfer_run):
+    write_motion(layout.motion_file("ben", "dance"), BodyMotion.unfitted(NUM_FRAMES))
+    assert 'id="video-body"' not in _written(transfer_run)
 
 
 @pytest.mark.slow
