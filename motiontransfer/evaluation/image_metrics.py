@@ -54,7 +54,7 @@ Blurred = Mapping[str, Bool[np.ndarray, " _"]]
 
 Thumbnails = UInt8[np.ndarray, "images 64 32 3"]
 _THUMBNAIL_SIZE = (64, 32)  # (height, width), about a person's shape
-_MAX_IMAGES = 100  # training frames to compare with; more add time and little else
+_MAX_IMAGES = 100  # training frames to compare with; time grows with them
 
 _FloatImage = Float32[np.ndarray, "height width 3"]
 
@@ -174,11 +174,9 @@ def likeness_scores(
     for video, (section, system) in systems.items():
         images = frame_set.frames[real], frame_set.frames[video]
         for name, of_frames in regions.items():
-            key, box = (
-                MetricKey("likeness", _region(name), system, section),
-                of_frames[frame_set.index],
-            )
+            key = MetricKey("likeness", _region(name), system, section)
             total, weight = scores.get(key, (0.0, 0.0))
+            box = of_frames[frame_set.index]
             is_blurred = name in blurred and blurred[name][frame_set.index]
             if box and not (why_skipped(box) or is_blurred):
                 total, weight = total + likeness(*images, box), weight + 1

@@ -40,7 +40,7 @@ OVER_TIME = ("flicker", "warping", "change", "switches")
 """Metrics of consecutive frames, which make up the section `temporal`."""
 
 # Of a long clip: the demo's intervals are as wide from each fourth of 25 frames, within 4 %, as its
-# neighbors are alike. Flow takes as long as all else together.
+# neighbors are alike. Flow takes longest.
 _IMAGES_PER_SECOND, _FLOWS_PER_SECOND, _FEWEST = 6, 12, 40
 
 Metrics = Mapping[str, "BackgroundFlicker | FrameMetric"]
@@ -156,9 +156,7 @@ def measure(videos: Mapping[str, PosedFrames], metrics: Metrics) -> dict[str, Sc
         return [metric.scored(frame_set) for metric in metrics.values()]
 
     ahead = map_ahead(scored, frame_sets(), num_threads=num_threads())
-    for index, of_frame in zip(
-        shown, track(ahead, "compare frames", total=len(shown)), strict=True
-    ):
-        for add in min(every, total - index) * of_frame:
+    for number, of_frame in enumerate(track(ahead, "compare frames", total=len(shown))):
+        for add in min(every, total - every * number) * of_frame:
             add()
     return {name: metric.compute() for name, metric in metrics.items()}

@@ -47,7 +47,7 @@ class BackgroundFlicker:
     not count, nor pixels that are background in fewer than two frames.
     """
 
-    every = 1  # frame is looked at
+    every = 1  # each frame is looked at
 
     def __init__(self, systems: Sequence[str], *, persons: Regions) -> None:
         self._pixels = {system: _PixelStatistics(persons) for system in systems}

@@ -162,7 +162,8 @@ class FaceCycleConfig(GanConfig):
 
 _OF_PAINTER = (
     *("architecture", "num_filters", "num_residual_blocks", "max_channels", "upsampling"),
-    *("conditioning_poses", "l1_weight", "perceptual_weight"),
+    *("conditioning_poses", "l1_weight", "foreground_l1_weight", "foreground_radius_px"),
+    "perceptual_weight",
 )
 """Keys of the network that paints a learned person, and of its losses."""
 
