@@ -92,19 +92,6 @@ def rows(run):
     return (run / "live/plots/metrics/generator/l1.tsv").read_text().splitlines()
 
 
-def samples(run):
-    return sorted(path.name for path in (run / "live/plots/images").iterdir())
-
-
-@pytest.mark.parametrize(("step", "kept"), [(6, ["3\t1.5", "6\t3.0"]), (0, [])])
-def test_logs_after_the_checkpoint_are_removed(run, step, kept):
-    log = run_log.Log(run, step=step)
-    log.add(8, {"generator/l1": 7.0})
-    log.add_sample(8, np.zeros((4, 4, 3), np.uint8))
-    assert rows(run) == ["step\tl1", *kept, "8\t7.0"]
-    assert samples(run) == [*(f"step_00000{row[0]}.png" for row in kept), "step_000008.png"]
-
-
 def test_what_a_kill_left_half_written_is_removed_or_ignored(run):
     curve = run / "live/plots/metrics/generator/l1.tsv"
     curve.write_text(curve.read_text() + "1")  # of a row for step 12, say
@@ -112,16 +99,3 @@ def test_what_a_kill_left_half_written_is_removed_or_ignored(run):
     run_log.Log(run, step=20).add(21, {"generator/other": 1.0})
     assert len(rows(run)) == 4
     assert (curve.parent / "other.tsv").read_text().split() == ["step", "other", "21", "1.0"]
-
-
-def test_logs_are_copied_with_those_of_a_run_inside_and_take_the_place_of_older_ones(tmp_path, run):
-    destination = tmp_path / "logs"
-    (destination / "images").mkdir(parents=True)
-    (destination / "images/step_999999.png").touch()
-    run_log.Log(run / "global", step=0).add(1, {"generator/l1": 1.0})
-    run_log.show_log_anew(run, destination)
-    assert sorted(str(p.relative_to(destination)) for p in destination.rglob("*.*")) == [
-        "global/metrics/generator/l1.tsv",
-        *(f"images/step_{step:06d}.png" for step in (3, 6, 9)),
-        "metrics/generator/l1.tsv",
-    ]

@@ -110,6 +110,8 @@ def test_curves_are_shown_while_it_trains_and_go_on_after_kills(tmp_path, whole,
             f"step_{step:06d}.png" for step in pictures
         ]
     shutil.rmtree(shown)
+    (shown / "images").mkdir(parents=True)
+    (shown / "images/step_999999.png").touch()  # of an earlier run
     count(CountingTask(), tmp_path)
     assert texts_of(shown) == curves(whole[1])[0]
     assert digests(shown).keys() == digests(tmp_path / "live/plots").keys()
