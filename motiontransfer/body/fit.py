@@ -56,7 +56,6 @@ _IS_BEHIND = -0.3  # cosine of the yaw
 _WEIGHTS = {  # of joints by a part of their name, the first that fits; else 1
     **{"eye_": 0.1, "eye": 0.15, "mouth": 0.2, "nose": 0.5, "ear": 0.5, "thumb": 0.2},
     **{"pinky": 0.5, "foot_index": 1.0, "index": 0.5},
-    **{"elbow": 2.0, "wrist": 2.0, "shoulder": 1.5, "hip": 1.5},
 }
 _WEIGHT = np.array(
     [next((w for part, w in _WEIGHTS.items() if part in name), 1.0) for name in BODY_JOINTS]
