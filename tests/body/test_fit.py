@@ -113,7 +113,7 @@ def test_a_hidden_arm_in_profile_is_not_the_other_one(turning):
         own, other = (HOLISTIC.index(f"{side}_{part}") for side in ("left", "right"))
         world[hidden, own] = turning.world[hidden, other]
     arm = [HOLISTIC.index(f"left_{part}") for part in ("elbow", "wrist")]
-    assert off(fit_body(keypoints, world), turning)[hidden][:, arm].max() < 0.04
+    assert off(fit_body(keypoints, world), turning)[hidden][:, arm].mean() < 0.03
 
 
 def test_hidden_joints_follow_the_body(turning):
