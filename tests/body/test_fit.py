@@ -123,7 +123,7 @@ def test_hidden_joints_follow_the_body(turning):
         keypoints = lost(keypoints, name, range(20, 32))
     motion = fit_body(keypoints, turning.world)
     arm = [HOLISTIC.index(name) for name in ("left_elbow", "left_wrist")]
-    assert off(motion, turning)[20:32, arm].max() < 0.12
+    assert off(motion, turning)[20:32, arm].max() < 0.15
 
 
 @pytest.mark.parametrize(("stop", "misfits"), [(33, []), (34, [30, 31, 32, 33])])
