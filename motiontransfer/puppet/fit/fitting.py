@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.parallel import run_parallel
@@ -18,6 +18,7 @@ from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
+from motiontransfer.puppet.draw.occlusion import parts_by_depth
 from motiontransfer.puppet.fit.background import Background
 from motiontransfer.puppet.fit.coverage import covering_frames
 from motiontransfer.puppet.fit.cutting import StoredPart, cut_parts, encode_patch, whole_person
@@ -86,6 +87,7 @@ def target_appearance(
             min(size[0], 2 * image_size[0]) + coarse.bottom,
             min(size[1], 2 * image_size[1]) + 2 * coarse.side,
         ),
+        depths=[clip.keypoints.depth for clip in clips],
         num_workers=num_workers,
     )
     appearance = within_film(appearance, margin, background.image)
@@ -138,6 +140,8 @@ class _References:
     coarse_size: tuple[int, int]
     frame_size: tuple[int, int]
     frames: Sequence[Callable[[], Frame | MaskedFrame]]
+    by_depth: Int64[np.ndarray, "references parts"]
+    """Parts, from the farthest to the nearest."""
 
     def silhouettes(self) -> Iterator[Silhouette]:
         for index, (mask, height_px) in enumerate(zip(self.masks, self.heights_px, strict=True)):
@@ -157,6 +161,7 @@ class _References:
             masks=self.masks[chosen],
             heights_px=self.heights_px[chosen],
             frames=self.frames[chosen],
+            by_depth=self.by_depth[chosen],
         )
 
 
@@ -169,6 +174,7 @@ def fit_appearance(
     background: Background,
     height_px: float,
     coarse_size: tuple[int, int] | None = None,
+    depths: Sequence[Float32[np.ndarray, "_ joints"] | None] | None = None,
     num_workers: int = 0,
 ) -> Appearance:
     """Cut reference frames into body parts.
@@ -180,6 +186,7 @@ def fit_appearance(
         height_px: of the upright body.
         coarse_size: (height, width) of the image in which distances are computed; None: that of
             the frames.
+        depths: of each clip, see `Keypoints.depth`.
         num_workers: processes; 0: one for each core.
     """
     points = np.stack([clips[clip][0][frame] for clip, frame in masks])
@@ -197,9 +204,16 @@ def fit_appearance(
         coarse_size=coarse_size,
         frame_size=size,
         frames=frames,
+        by_depth=np.zeros((len(masks), 0), np.int64),
     )
     has_skirt = shows_skirt(body_parts(skeleton), references.silhouettes())
     parts = body_parts(skeleton, has_skirt=has_skirt)
+    orders = []
+    for clip, depth in zip(clips, depths or [None] * len(clips), strict=True):
+        of_clip = BodyPoses(skeleton, *clip)
+        orders.append(parts_by_depth(parts, of_clip, height_px * body_scales(of_clip, full), depth))
+    by_depth = np.stack([orders[clip][frame] for clip, frame in masks])
+    references = replace(references, by_depth=by_depth)
     cut_by = tuple(map(_with_dress, parts)) if background.of_photo else parts
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
         shares = [
@@ -265,9 +279,11 @@ def _cut(share: _Share) -> list[tuple[list[StoredPart | None], Patch | None]]:
     found = []
     with closing(ImagesOnDisk(share.file)) as file:
         people = share.references.silhouettes()
-        for person, read in zip(people, share.references.frames, strict=True):
+        references = share.references
+        each = zip(people, references.frames, references.by_depth.tolist(), strict=True)
+        for person, read, by_depth in each:
             frame = read()
-            cut = cut_parts(share.parts, share.background, person, frame)
+            cut = cut_parts(share.parts, share.background, person, frame, by_depth)
             if isinstance(read, ContinuedFrame) and read.margin:
                 size = share.references.frame_size
                 cut = continued_parts(share.parts, cut, read.margin, size)
