@@ -31,7 +31,6 @@ from benchmarks.machine import recorded
 from benchmarks.puppet import cut_here
 from benchmarks.transfer.suit import compare, part_map, room_colors
 from benchmarks.transfer.turning import GROUPS
-from motiontransfer.evaluation.frames import all_regions
 from motiontransfer.evaluation.likeness import likeness
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.puppet.appearance import Appearance
@@ -75,7 +74,9 @@ def main() -> None:
     cut_here()
     found = pd.concat(
         [
-            pd.DataFrame(_measured(arguments.project, target, arguments.references, arguments.pictures))
+            pd.DataFrame(
+                _measured(arguments.project, target, arguments.references, arguments.pictures)
+            )
             for target in arguments.targets
         ]
     )
@@ -99,11 +100,15 @@ def _table(found: pd.DataFrame, of: str = "") -> Iterator[dict[str, object]]:
             frames = of_worn if view == "all" else of_worn[of_worn["view"] == view]
             if len(frames):
                 row = {"of": of, "worn": "suit" if worn else "clothes", "view": view}
-                yield row | {"frames": len(frames)} | {
-                    name: f"{frames[name].mean():.4f} ± {frames[name].sem():.4f}"
-                    for name in _FIGURES
-                    if frames[name].notna().any()
-                }
+                yield (
+                    row
+                    | {"frames": len(frames)}
+                    | {
+                        name: f"{frames[name].mean():.4f} ± {frames[name].sem():.4f}"
+                        for name in _FIGURES
+                        if frames[name].notna().any()
+                    }
+                )
 
 
 def _measured(
@@ -120,7 +125,7 @@ def _measured(
     for (clip, index), cosine, one in zip(references, cosines, drawn, strict=True):
         view = next(name for name, limit in _VIEWS.items() if cosine <= limit)
         row = {"target": target, "frame": f"{clip} {index}", "view": view, **_compared(one)}
-        rows.append({name: np.nan for name in _FIGURES} | row | _of_suit(one, colored))
+        rows.append(dict.fromkeys(_FIGURES, np.nan) | row | _of_suit(one, colored))
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
         for number in np.argsort([row["own"] for row in rows])[:_NUM_SHOWN]:

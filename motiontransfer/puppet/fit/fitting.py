@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
@@ -42,6 +43,15 @@ _DRESS = 2.0  # reach of a photo's legs, times a film's: a dress and a coat hang
 _SHARE = 5  # references that a worker cuts at once: it ends them before it stops
 
 
+class ClipPoses(NamedTuple):
+    """Joints in all frames of a clip."""
+
+    points: Float[np.ndarray, "frames joints 2"]
+    score: Float[np.ndarray, "frames joints"]
+    depth: Float32[np.ndarray, "frames joints"] | None = None
+    """See `Keypoints.depth`."""
+
+
 def target_appearance(
     frames: FullSizeFrames,
     background: Background,
@@ -63,7 +73,11 @@ def target_appearance(
     appearance = fit_appearance(
         clips[0].keypoints.skeleton,
         [
-            (resize_points(clip.keypoints.points, zoom) + margin.corner, clip.keypoints.score)
+            ClipPoses(
+                resize_points(clip.keypoints.points, zoom) + margin.corner,
+                clip.keypoints.score,
+                clip.keypoints.depth,
+            )
             for clip in clips
         ],
         [ContinuedFrame(frames.reader(key), margin) for key in chosen],
@@ -87,7 +101,6 @@ def target_appearance(
             min(size[0], 2 * image_size[0]) + coarse.bottom,
             min(size[1], 2 * image_size[1]) + 2 * coarse.side,
         ),
-        depths=[clip.keypoints.depth for clip in clips],
         num_workers=num_workers,
     )
     appearance = within_film(appearance, margin, background.image)
@@ -167,30 +180,27 @@ class _References:
 
 def fit_appearance(
     skeleton: Skeleton,
-    clips: Sequence[tuple[Float[np.ndarray, "_ joints 2"], Float[np.ndarray, "_ joints"]]],
+    clips: Sequence[ClipPoses],
     frames: Sequence[Callable[[], Frame | MaskedFrame]],
     masks: Mapping[tuple[int, int], UInt8[np.ndarray, "_ _"]],
     *,
     background: Background,
     height_px: float,
     coarse_size: tuple[int, int] | None = None,
-    depths: Sequence[Float32[np.ndarray, "_ joints"] | None] | None = None,
     num_workers: int = 0,
 ) -> Appearance:
     """Cut reference frames into body parts.
 
     Args:
-        clips: points and scores of each clip.
         frames: functions that read the references in any process, one for each mask.
         masks: of the person, in any size, by clip and frame_index.
         height_px: of the upright body.
         coarse_size: (height, width) of the image in which distances are computed; None: that of
             the frames.
-        depths: of each clip, see `Keypoints.depth`.
         num_workers: processes; 0: one for each core.
     """
-    points = np.stack([clips[clip][0][frame] for clip, frame in masks])
-    score = np.stack([clips[clip][1][frame] for clip, frame in masks])
+    points = np.stack([clips[clip].points[frame] for clip, frame in masks])
+    score = np.stack([clips[clip].score[frame] for clip, frame in masks])
     poses = BodyPoses(skeleton, points, score)
     full = full_lengths(poses)
     scales = body_scales(poses, full)
@@ -209,9 +219,10 @@ def fit_appearance(
     has_skirt = shows_skirt(body_parts(skeleton), references.silhouettes())
     parts = body_parts(skeleton, has_skirt=has_skirt)
     orders = []
-    for clip, depth in zip(clips, depths or [None] * len(clips), strict=True):
-        of_clip = BodyPoses(skeleton, *clip)
-        orders.append(parts_by_depth(parts, of_clip, height_px * body_scales(of_clip, full), depth))
+    for clip in clips:
+        of_clip = BodyPoses(skeleton, clip.points, clip.score)
+        heights_px = height_px * body_scales(of_clip, full)
+        orders.append(parts_by_depth(parts, of_clip, heights_px, clip.depth))
     by_depth = np.stack([orders[clip][frame] for clip, frame in masks])
     references = replace(references, by_depth=by_depth)
     cut_by = tuple(map(_with_dress, parts)) if background.of_photo else parts

@@ -116,27 +116,29 @@ def part_masks(
 
 
 class _Shares(NamedTuple):
-    """Of each pixel of a part's box, within its reach."""
+    """Of each pixel of a part's box."""
 
     box: Box
     seen: Field
     hidden: Field
     may_be: Field
-    """Share that may be the part's where none nearer to its bones is."""
+    """Share that nothing in front hides, and whose color does not tell against the part."""
     distance: Field
+    reach: float
 
 
 def _share_out(found: Sequence[_Shares | None], person: Silhouette) -> None:
     """Give what is no part's to the nearest one that it may be."""
     rest, nearest = np.ones_like(person.coverage), np.full_like(person.coverage, FAR)
     there = [one for one in found if one is not None]
-    for (x0, y0, x1, y1), seen, _, may_be, distance in there:
+    for (x0, y0, x1, y1), seen, _, may_be, distance, _ in there:
         rest[y0:y1, x0:x1] *= 1 - seen
         away = np.where(may_be > 0.5, distance, FAR)
         np.minimum(nearest[y0:y1, x0:x1], away, out=nearest[y0:y1, x0:x1])
-    for (x0, y0, x1, y1), seen, hidden, may_be, distance in there:
+    for (x0, y0, x1, y1), seen, hidden, may_be, distance, reach in there:
         is_nearest = (distance <= nearest[y0:y1, x0:x1]).astype(np.float32)
-        seen += rest[y0:y1, x0:x1] * may_be * cv2.blur(is_nearest, (3, 3))
+        may_be = may_be * _within(distance, reach) * cv2.blur(is_nearest, (3, 3))
+        seen += rest[y0:y1, x0:x1] * may_be
         np.minimum(hidden, 1 - seen, out=hidden)
 
 
@@ -170,9 +172,8 @@ def _shares(
         kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
         beside_hidden = cv2.dilate(hidden, disc)
         seen, hidden = kept * seen, np.maximum(hidden, (1 - kept) * seen * beside_hidden)
-    may_be = _within(distance, part.reach) * shown * not_behind
-    shares = (share.astype(np.float32) for share in (seen, hidden, may_be))
-    return _Shares(box, *shares, distance)
+    shares = (share.astype(np.float32) for share in (seen, hidden, shown * not_behind))
+    return _Shares(box, *shares, distance, part.reach)
 
 
 def _not_thin(seen: Field, disc: UInt8[np.ndarray, "side side"]) -> Field:
