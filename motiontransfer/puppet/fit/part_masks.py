@@ -105,7 +105,8 @@ def part_masks(
         _shares(parts, distances, number, person, frame, is_photo=is_photo)
         for number in range(len(parts))
     ]
-    _share_out(found, person)
+    if not is_photo:
+        _share_out(found, person)
     for one in found:
         if one is None:
             yield None
@@ -164,7 +165,7 @@ def _shares(
     mask = mask * not_behind
     for in_front in (n for n in around if n > number):
         shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
-    seen, hidden = mask * shown, mask * (1 - shown)
+    seen, hidden, may_be = mask * shown, mask * (1 - shown), shown * not_behind
     if not part.changes_fast:
         if part.is_solid or part.is_neck or is_photo:  # beyond is what is in front
             hidden *= _within(distance, _REACH_AT_OTHERS)
@@ -172,7 +173,8 @@ def _shares(
         kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
         beside_hidden = cv2.dilate(hidden, disc)
         seen, hidden = kept * seen, np.maximum(hidden, (1 - kept) * seen * beside_hidden)
-    shares = (share.astype(np.float32) for share in (seen, hidden, shown * not_behind))
+        may_be = kept * may_be
+    shares = (share.astype(np.float32) for share in (seen, hidden, may_be))
     return _Shares(box, *shares, distance, part.reach)
 
 
