@@ -171,9 +171,9 @@ def _shares(
             hidden *= _within(distance, _REACH_AT_OTHERS)
         disc = disc_of(_THIN * part.radius * person.height_px)
         kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
-        beside_hidden = cv2.dilate(hidden, disc)
-        seen, hidden = kept * seen, np.maximum(hidden, (1 - kept) * seen * beside_hidden)
-        may_be = kept * may_be
+        thin, beside_hidden = (1 - kept) * seen, cv2.dilate(hidden, disc)
+        seen, hidden = seen - thin, np.maximum(hidden, thin * beside_hidden)
+        may_be = may_be * (1 - thin)
     shares = (share.astype(np.float32) for share in (seen, hidden, may_be))
     return _Shares(box, *shares, distance, part.reach)
 
