@@ -43,7 +43,7 @@ from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.background import Background
-from motiontransfer.puppet.fit.fitting import fit_appearance
+from motiontransfer.puppet.fit.fitting import ClipPoses, fit_appearance
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.rendering.compositing import puppet_frames
 from motiontransfer.rendering.frame import blend_feathered, render_poses
@@ -234,7 +234,7 @@ def _puppet(poses: Keypoints, full: tuple[int, int]) -> Puppet:
     return Puppet(
         fit_appearance(
             poses.skeleton,
-            [(large.points, large.score)],
+            [ClipPoses(large.points, large.score)],
             [frame.copy for frame in frames.values()],
             {key: cv2.absdiff(frame, room).max(axis=2) for key, frame in frames.items()},
             background=Background(room, is_filled=nowhere, is_moving=nowhere),

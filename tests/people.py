@@ -12,7 +12,7 @@ from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.background import Background
-from motiontransfer.puppet.fit.fitting import fit_appearance
+from motiontransfer.puppet.fit.fitting import ClipPoses, fit_appearance
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 
 RATE = Fraction(25)
@@ -405,7 +405,7 @@ def puppet_of(keypoints, references):
     return Puppet(
         fit_appearance(
             keypoints.skeleton,
-            [(keypoints.points, keypoints.score)],
+            [ClipPoses(keypoints.points, keypoints.score)],
             [frame.copy for frame in frames.values()],
             {key: difference_mask(frame, empty) for key, frame in frames.items()},
             background=scene(empty),
@@ -482,7 +482,7 @@ def appearance_of(*references, frames=None, **how):
     empty = room(references[0].image_size)
     return fit_appearance(
         HOLISTIC,
-        [(keypoints.points, keypoints.score) for keypoints in references],
+        [ClipPoses(keypoints.points, keypoints.score) for keypoints in references],
         [frame.copy for frame in frames],
         {(clip, 0): difference_mask(frame, empty) for clip, frame in enumerate(frames)},
         background=scene(empty),

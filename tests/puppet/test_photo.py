@@ -11,7 +11,12 @@ from motiontransfer.puppet.appearance import pack_appearance, unpack_appearance
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.closed_form import closed_form_matte
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.fit.fitting import choose_references, fit_appearance, target_appearance
+from motiontransfer.puppet.fit.fitting import (
+    ClipPoses,
+    choose_references,
+    fit_appearance,
+    target_appearance,
+)
 from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.fit.inpainting import blended, inpainted
 from motiontransfer.puppet.fit.photo import _soft_shadow, photo_background
@@ -228,7 +233,7 @@ def doll(keypoints, frame, *, of_photo=True):
     matted = np.dstack([frame, mask]) if of_photo else frame
     return fit_appearance(
         HOLISTIC,
-        [(keypoints.points, keypoints.score)],
+        [ClipPoses(keypoints.points, keypoints.score)],
         [matted.copy],
         {(0, 0): mask},
         background=scene(empty)._replace(of_photo=of_photo),

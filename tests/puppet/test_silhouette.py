@@ -118,6 +118,36 @@ def test_what_a_nearer_part_hides_is_not_covered(crossed):
     assert shown[hidden].mean() > 0.85
 
 
+def test_what_is_farther_away_hides_nothing():
+    """All in one color: the forearm before the trunk, and said to be behind it."""
+    keypoints = posed(**BEFORE)
+    person, frame = silhouette_of(keypoints, whole_mask(keypoints)), room()
+    frame[difference_mask(painted(keypoints)[0], frame) > 0] = (200, 40, 40)
+    arm = [NUMBER_OF[f"left_{segment}"] for segment in ("upper_arm", "forearm", "hand")]
+    behind = [*arm, *(number for number in range(len(PARTS)) if number not in arm)]
+    elbow, wrist = (keypoints.joint(f"left_{joint}")[0][0] for joint in ("elbow", "wrist"))
+    x, y = (0.25 * elbow + 0.75 * wrist).round().astype(int)
+    for order, covered in ((None, 0), (behind, 255)):
+        trunk = cut_parts(PARTS, scene(room()), person, frame, order)[NUMBER_OF["torso"]]
+        left, top = trunk.corner
+        assert trunk.coverage[y - top, x - left] == covered
+        assert trunk.hidden[y - top, x - left] == 255 - covered
+
+
+def test_each_pixel_of_the_person_is_some_parts():
+    """Also between parts whose colors differ, where both give it away."""
+    keypoints = posed(**BEFORE)
+    frame, masks = painted(keypoints)
+    shown = np.ones(PERSON_SIZE)
+    for cut in cut_parts(
+        PARTS, scene(room()), silhouette_of(keypoints, whole_mask(keypoints)), frame
+    ):
+        shown[cut.place] *= 1 - cut.coverage / 255
+    person = np.any(list(masks.values()), axis=0)
+    inside = cv2.erode(person.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    assert (shown[inside] < 0.5).mean() > 0.98  # .976 without what is shared out
+
+
 def test_a_hand_hides_the_trunk_as_far_as_it_blurs_and_a_forearm_does_not():
     """Up to two of its radii; between 1.2 and two of a forearm's the trunk is seen."""
     keypoints = posed(**BEFORE)

@@ -227,8 +227,15 @@ def cut_parts(
     background: Background,
     person: Silhouette,
     frame: Frame | MaskedFrame,
+    by_depth: Sequence[int] | None = None,
 ) -> list[CutPart | None]:
-    """Cut the parts out of a frame, of a photo by its matte; None where one is not seen."""
+    """Cut the parts out of a frame, of a photo by its matte; None where one is not seen.
+
+    Args:
+        by_depth: numbers of the parts from the farthest to the nearest; None: their own order.
+    """
+    order = [*range(len(parts))] if by_depth is None else by_depth
+    parts = [parts[number] for number in order]
     distances = part_distances(parts, person)
     box = person.place()
     colors = frame[box][..., :3]
@@ -245,9 +252,9 @@ def cut_parts(
             is_known=~background.is_filled[box],
             height_px=person.height_px,
         )
-    cut: list[CutPart | None] = []
-    for mask in part_masks(parts, distances, person, small, is_photo=background.of_photo):
-        cut.append(None)
+    cut: list[CutPart | None] = [None] * len(parts)
+    masks = part_masks(parts, distances, person, small, is_photo=background.of_photo)
+    for number, mask in zip(order, masks, strict=True):
         if mask is None or not mask.shown.size:
             continue
         y, x = (rows.start - whole.start for rows, whole in zip(mask.place, box, strict=True))
@@ -258,7 +265,7 @@ def cut_parts(
         )
         if coverage.any():
             inside = covered_box(cv2.max(coverage, hidden))
-            cut[-1] = CutPart(
+            cut[number] = CutPart(
                 corner=(box[1].start + x + inside[1].start, box[0].start + y + inside[0].start),
                 # Not views, which would keep the whole box in memory.
                 colors=colors[there][inside].copy(),

@@ -28,7 +28,12 @@ from motiontransfer.puppet.masks import GRAY, SOLID, Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, cosine_from_front, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
 
-_SIDES = (-0.5, 0.5)  # cosines of a body's turn, between the back, profiles and the front
+_SIDES = (
+    -0.8,
+    -0.4,
+    0.4,
+    0.8,
+)  # cosines of a body's turn, between back, profile, front and halfway
 
 # Occluders.
 _NUM_COMPARED = 16  # references with which a part is compared, for the time it takes

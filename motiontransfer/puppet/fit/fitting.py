@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.parallel import run_parallel
@@ -18,6 +19,7 @@ from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
+from motiontransfer.puppet.draw.occlusion import parts_by_depth
 from motiontransfer.puppet.fit.background import Background
 from motiontransfer.puppet.fit.coverage import covering_frames
 from motiontransfer.puppet.fit.cutting import StoredPart, cut_parts, encode_patch, whole_person
@@ -41,6 +43,15 @@ _DRESS = 2.0  # reach of a photo's legs, times a film's: a dress and a coat hang
 _SHARE = 5  # references that a worker cuts at once: it ends them before it stops
 
 
+class ClipPoses(NamedTuple):
+    """Joints in all frames of a clip."""
+
+    points: Float[np.ndarray, "frames joints 2"]
+    score: Float[np.ndarray, "frames joints"]
+    depth: Float32[np.ndarray, "frames joints"] | None = None
+    """See `Keypoints.depth`."""
+
+
 def target_appearance(
     frames: FullSizeFrames,
     background: Background,
@@ -62,7 +73,11 @@ def target_appearance(
     appearance = fit_appearance(
         clips[0].keypoints.skeleton,
         [
-            (resize_points(clip.keypoints.points, zoom) + margin.corner, clip.keypoints.score)
+            ClipPoses(
+                resize_points(clip.keypoints.points, zoom) + margin.corner,
+                clip.keypoints.score,
+                clip.keypoints.depth,
+            )
             for clip in clips
         ],
         [ContinuedFrame(frames.reader(key), margin) for key in chosen],
@@ -138,6 +153,8 @@ class _References:
     coarse_size: tuple[int, int]
     frame_size: tuple[int, int]
     frames: Sequence[Callable[[], Frame | MaskedFrame]]
+    by_depth: Int64[np.ndarray, "references parts"]
+    """Parts, from the farthest to the nearest."""
 
     def silhouettes(self) -> Iterator[Silhouette]:
         for index, (mask, height_px) in enumerate(zip(self.masks, self.heights_px, strict=True)):
@@ -157,12 +174,13 @@ class _References:
             masks=self.masks[chosen],
             heights_px=self.heights_px[chosen],
             frames=self.frames[chosen],
+            by_depth=self.by_depth[chosen],
         )
 
 
 def fit_appearance(
     skeleton: Skeleton,
-    clips: Sequence[tuple[Float[np.ndarray, "_ joints 2"], Float[np.ndarray, "_ joints"]]],
+    clips: Sequence[ClipPoses],
     frames: Sequence[Callable[[], Frame | MaskedFrame]],
     masks: Mapping[tuple[int, int], UInt8[np.ndarray, "_ _"]],
     *,
@@ -174,7 +192,6 @@ def fit_appearance(
     """Cut reference frames into body parts.
 
     Args:
-        clips: points and scores of each clip.
         frames: functions that read the references in any process, one for each mask.
         masks: of the person, in any size, by clip and frame_index.
         height_px: of the upright body.
@@ -182,8 +199,8 @@ def fit_appearance(
             the frames.
         num_workers: processes; 0: one for each core.
     """
-    points = np.stack([clips[clip][0][frame] for clip, frame in masks])
-    score = np.stack([clips[clip][1][frame] for clip, frame in masks])
+    points = np.stack([clips[clip].points[frame] for clip, frame in masks])
+    score = np.stack([clips[clip].score[frame] for clip, frame in masks])
     poses = BodyPoses(skeleton, points, score)
     full = full_lengths(poses)
     scales = body_scales(poses, full)
@@ -197,9 +214,17 @@ def fit_appearance(
         coarse_size=coarse_size,
         frame_size=size,
         frames=frames,
+        by_depth=np.zeros((len(masks), 0), np.int64),
     )
     has_skirt = shows_skirt(body_parts(skeleton), references.silhouettes())
     parts = body_parts(skeleton, has_skirt=has_skirt)
+    orders = []
+    for clip in clips:
+        of_clip = BodyPoses(skeleton, clip.points, clip.score)
+        heights_px = height_px * body_scales(of_clip, full)
+        orders.append(parts_by_depth(parts, of_clip, heights_px, clip.depth))
+    by_depth = np.stack([orders[clip][frame] for clip, frame in masks])
+    references = replace(references, by_depth=by_depth)
     cut_by = tuple(map(_with_dress, parts)) if background.of_photo else parts
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
         shares = [
@@ -265,9 +290,11 @@ def _cut(share: _Share) -> list[tuple[list[StoredPart | None], Patch | None]]:
     found = []
     with closing(ImagesOnDisk(share.file)) as file:
         people = share.references.silhouettes()
-        for person, read in zip(people, share.references.frames, strict=True):
+        references = share.references
+        each = zip(people, references.frames, references.by_depth.tolist(), strict=True)
+        for person, read, by_depth in each:
             frame = read()
-            cut = cut_parts(share.parts, share.background, person, frame)
+            cut = cut_parts(share.parts, share.background, person, frame, by_depth)
             if isinstance(read, ContinuedFrame) and read.margin:
                 size = share.references.frame_size
                 cut = continued_parts(share.parts, cut, read.margin, size)
