@@ -13,8 +13,9 @@ from motiontransfer.app import views
 from motiontransfer.app.films import ALL, EVERYONE, NOT_YET, WAITING, keep_film, read_project
 from motiontransfer.app.live import FRAME_RATE, Live
 from motiontransfer.app.results import add_results, gallery
-from motiontransfer.app.runs import FOLDER, LogSummary, Queue, command, environment, read_log
+from motiontransfer.app.runs import FOLDER, Queue, Summary, command, environment, read_log
 from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.events import Event, read_events
 from motiontransfer.core.params import Scene
 from motiontransfer.pipeline.runs import stages_that_run
 from motiontransfer.project.dances import films, name_of_file
@@ -127,7 +128,7 @@ def _state(queue: Queue, chosen: Sequence[str | None]) -> list[str | dict]:
     """What is shown now, in the order of the components; `chosen` are the two films."""
     project, runs = read_project(), queue.runs()
     run = next((run for run in reversed(runs) if run.state != "waiting"), None)
-    told = run.summary if run else LogSummary()
+    told = run.summary if run else Summary()
     rows = [[target, *states.values()] for target, states in project.states(runs).items()]
     rows += [[EVERYONE, *(ALL for _ in project.dances())]] if len(rows) > 1 else []
     choices = [(name, str(path)) for name, path in films().items()]
@@ -380,13 +381,13 @@ def _together(names: list[str]) -> str:
     return _shown(views.page, "together", *names) if names else views.fault(_CHOOSE_TRANSFERS)
 
 
-def _shown(show: Callable[[str], str], *arguments: str) -> str:
-    """What a command prints, or its error, as HTML."""
+def _shown(show: Callable[[Sequence[Event]], str], *arguments: str) -> str:
+    """What a command reports, or its error, as HTML."""
     done = subprocess.run(
-        command(*arguments), env=environment(), stdin=subprocess.DEVNULL, capture_output=True,
-        encoding="utf-8", check=False,
+        command(*arguments, "--events"), env=environment(), stdin=subprocess.DEVNULL,
+        capture_output=True, encoding="utf-8", check=False,
     )  # fmt: skip
-    if done.returncode:
-        last_line = done.stderr.strip().rpartition("\n")[2]
-        return views.fault(read_log(done.stderr).error or f"it failed: {last_line}")
-    return show(done.stdout)
+    if not done.returncode:
+        return show([*read_events(done.stdout)])
+    failed = read_log(done.stdout).failed
+    return views.fault(failed.message if failed else f"it failed: {done.stderr.strip()[-200:]}")

@@ -10,6 +10,7 @@ import gradio as gr
 
 from motiontransfer.app import views
 from motiontransfer.core import layout
+from motiontransfer.core.events import Event
 from motiontransfer.project.results import Result, finished_results
 
 STYLE = """
@@ -204,6 +205,6 @@ def _saved(shown: Shown, end: str, name: str) -> str:
     )
 
 
-def _as_list(printed: str) -> str:
-    items = "".join(f"<li>{html.escape(line)}</li>" for line in printed.splitlines())
+def _as_list(events: Sequence[Event]) -> str:
+    items = "".join(f"<li>{html.escape(str(event))}</li>" for event in events)
     return f'<ul class="quiet">{items}</ul>'

@@ -1,13 +1,14 @@
 """What the page shows of runs, films and results, as HTML."""
 
 import html
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from motiontransfer.app.films import Project
-from motiontransfer.app.runs import LogSummary, Run, activity
+from motiontransfer.app.runs import Run, Summary
 from motiontransfer.core import layout
+from motiontransfer.core.events import Advice, Event, Guided, Made, Planned, in_words
+from motiontransfer.core.stages import sentence_of
 
 FILES = "/project"
 """Where the server has files of the project."""
@@ -56,9 +57,6 @@ button.primary {background: var(--primary-700) !important}
 iframe.page {width: 100%; height: 80vh; border: 0; background: #fff}
 """
 
-_PICTURE = re.compile(r"^(?:what was found:|  - look at) (\S.*\.png)$")
-_HEADING = re.compile(r"^(?!what was found)\S.*?: ")
-_GUIDE = re.compile(r"^guide: (\S.*)$", re.MULTILINE)
 _PLAYED, _SEEN = (".mp4", ".m4v", ".mov", ".webm"), (".jpg", ".jpeg", ".png", ".webp", ".avif")
 """What browsers show; of other files the page has the name alone."""
 _NEWEST = "The newest sample of the training"
@@ -75,36 +73,52 @@ def fault(sentence: str) -> str:
     return f'<p class="fault">{html.escape(sentence)}</p>'
 
 
-def status(run: Run | None, told: LogSummary, stages: Sequence[str]) -> str:
-    """State of a run: a bar, the stages that go and the time left, or how it ended."""
+def status(run: Run | None, told: Summary, elsewhere: Sequence[str]) -> str:
+    """State of a run: a bar, what it does now and the time left, or how it ended.
+
+    Args:
+        elsewhere: stages that a terminal runs.
+    """
     is_running = run is not None and run.state == "running"
-    if stages and not is_running:
-        return f"<p>A terminal runs {html.escape(', '.join(stages))}.</p>"
+    if elsewhere and not is_running:
+        doing = ", ".join(map(sentence_of, elsewhere))
+        return f"<p>A terminal is at work: {html.escape(doing)}.</p>{_stages(elsewhere)}"
     if run is None:
-        return "<p>Nothing runs.</p>"
-    name = html.escape(told.transfer or f"{Path(run.me).stem}, {Path(run.dancer).stem}")
+        return ""
+    name = html.escape(run.title)
     if not is_running and "report" not in told.made:
-        return fault(f"{name}: {run.outcome}")
+        return fault(f"{run.title}: {run.outcome}")
     if not is_running:
         return f"<p><b>{name}</b>: {run.outcome}</p>"
-    percent = round(100 * told.share_done)
-    left = f", about {told.time_left} left" if told.time_left else ""
-    lines = [f"{stage}: {activity(stage)}" for stage in stages]
-    if not told.transfer:
-        lines = ["looks at the films"]
-    parts = [
-        f"<p><b>{name}</b>: {percent} %{left}</p>",
-        f'<div class="bar"><i style="width: {percent}%"></i></div>',
-        *(f'<div class="quiet">{html.escape(line)}</div>' for line in lines),
-    ]
-    return "\n".join(parts)
+    progress = told.progress
+    percent = round(100 * progress.share) if progress else 0
+    left = told.planned.seconds if told.planned else None
+    if progress and progress.seconds_left is not None:
+        left = progress.seconds_left
+    about = "" if left is None else f", about {in_words(left)} left"
+    doing = [str(each) for each in progress.running] if progress else []
+    lines = "".join(
+        f"<div>{html.escape(line)} …</div>" for line in doing or ["Looking at the films"]
+    )
+    return (
+        f"<p><b>{name}</b>: {percent} %{about}</p>"
+        f'<div class="bar"><i style="width: {percent}%"></i></div>{lines}'
+        f"{_stages([each.stage for each in progress.running] if progress else [])}"
+    )
 
 
-def sample(project: Project, run: Run | None, told: LogSummary) -> str:
+def _stages(names: Sequence[str]) -> str:
+    """Stages by their names, folded."""
+    listed = html.escape(", ".join(names))
+    more = f"<details class='quiet'><summary>Stages</summary>{listed}</details>"
+    return more if names else ""
+
+
+def sample(project: Project, run: Run | None, told: Summary) -> str:
     """The newest sample image of the training that goes on."""
-    if run is None or run.state != "running" or run.began is None or not told.transfer:
+    if run is None or run.state != "running" or run.began is None or not told.planned:
         return ""
-    newest = project.newest_sample(told.transfer, since=run.began)
+    newest = project.newest_sample(told.planned.title, since=run.began)
     return _figures({_NEWEST: _image(newest, _NEWEST)}) if newest else ""
 
 
@@ -127,11 +141,11 @@ def film_or_photo(file: Path) -> str:
     return f"<p>{html.escape(file.name)}</p>"
 
 
-def results(run: Run | None, told: LogSummary) -> str:
+def results(run: Run | None, told: Summary) -> str:
     """Preview or result of a run beside the dance, which they follow, and where they are."""
-    files = {"A first look": told.made["preview"]} if "preview" in told.made else {}
+    files = {"A first look": told.made["preview"][0]} if "preview" in told.made else {}
     if result := told.made.get("result"):
-        files = {"The result": result}
+        files = {"The result": result[0]}
     shown = {caption: _video(file, caption) for caption, file in files.items() if file.exists()}
     if not shown or run is None:
         return ""
@@ -143,44 +157,38 @@ def results(run: Run | None, told: LogSummary) -> str:
         shown["The dance"] = film_or_photo(Path(run.dancer))
     links = [f'Folder: <span class="quiet">{html.escape(str(folder.resolve()))}</span>']
     if report := told.made.get("report"):
-        links.insert(0, f'<a href="{address(report)}" target="_blank">Report</a>')
+        links.insert(0, f'<a href="{address(report[0])}" target="_blank">Report</a>')
     return f"{_figures(shown)}<p>{' · '.join(links)}</p>"
 
 
-def advice(printed: str) -> str:
-    """What `dance --dry` printed, a card for each film, for what they lack and for the forecast."""
-    cards: list[list[str]] = []
-    for line in filter(None, printed.splitlines()):
-        if _HEADING.match(line):
-            cards.append([])
-        if cards:  # the first lines say what the command does
-            cards[-1].append(line)
-    return f'<div class="cards">{"".join(map(_card, cards))}</div>'
+def advice(events: Sequence[Event]) -> str:
+    """A card for each film, for how their poses compare and for the forecast."""
+    cards = [_card(event) for event in events if isinstance(event, Advice)]
+    cards += [
+        f"<article><h2>{html.escape(event.duration)}</h2></article>"
+        for event in events
+        if isinstance(event, Planned)
+    ]
+    return f'<div class="cards">{"".join(cards)}</div>'
 
 
-def _card(lines: Sequence[str]) -> str:
-    """Heading and advice, with the picture that shows what is meant; the rest is folded."""
-    heading, *rest = lines
-    pictures = [Path(found[1]) for line in rest if (found := _PICTURE.match(line))]
-    rest = [line for line in rest if not _PICTURE.match(line) and not line.endswith(":")]
-    facts = [line for line in rest if line.startswith("  ") and not line.startswith("  - ")]
-    points = "".join(
-        f"<li>{html.escape(line.removeprefix('  - '))}</li>" for line in rest if line not in facts
+def _card(event: Advice) -> str:
+    """Judgment and advice, with the picture that shows what is meant; measurements are folded."""
+    points = "".join(f"<li>{html.escape(line)}</li>" for line in event.advice)
+    folded = html.escape("\n".join(event.facts))
+    shown = _image(Path(event.picture), f"What was found: {event.name}") if event.picture else ""
+    return (
+        f'<article class="{event.judgment}"><h2>{html.escape(event.sentence)}</h2>{shown}'
+        f"<ul>{points}</ul><details><summary>Measured</summary><pre>{folded}</pre></details>"
+        "</article>"
     )
-    folded = html.escape("\n".join(facts))
-    shown = "".join(_image(picture, f"What was found: {picture.stem}") for picture in pictures)
-    more = f"<details><summary>Measured</summary><pre>{folded}</pre></details>" if facts else ""
-    return f"<article><h2>{html.escape(heading)}</h2>{shown}<ul>{points}</ul>{more}</article>"
 
 
-def guide(printed: str) -> str:
+def guide(events: Sequence[Event]) -> str:
     """The film and the poses that `guide` made."""
-    (file,) = _GUIDE.findall(printed)
-    film = Path(file)
-    shown = {
-        _PLAY: _video(film, _PLAY),
-        _POSES: _image(film.with_name(layout.GUIDE_SHEET_FILE), _POSES),
-    }
+    made = next(event for event in events if isinstance(event, Guided))
+    film = Path(made.film)
+    shown = {_PLAY: _video(film, _PLAY), _POSES: _image(Path(made.sheet), _POSES)}
     return f'<div data-guide="{html.escape(film.parent.name)}">{_figures(shown)}</div>'
 
 
@@ -194,9 +202,9 @@ def queue(runs: Sequence[Run]) -> str:
     return f"<ul>{items}</ul>" if items else "<p>The queue is empty.</p>"
 
 
-def page(printed: str) -> str:
+def page(events: Sequence[Event]) -> str:
     """The page that a command wrote."""
-    file = Path(printed.strip().rpartition("wrote ")[2])
+    file = Path(next(event.files[0] for event in events if isinstance(event, Made)))
     return (
         f'<p><a href="{address(file)}" target="_blank">Open it alone</a> '
         f'<span class="quiet">{html.escape(str(file))}</span></p>'

@@ -12,9 +12,11 @@ import time
 import webbrowser
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -34,6 +36,7 @@ from motiontransfer.core.errors import (
     ParamsError,
     printable,
 )
+from motiontransfer.core.events import Guided, Made, Note, Took, emit
 from motiontransfer.core.params import Scene, check_params, read_text
 from motiontransfer.core.progress import RunMeter
 from motiontransfer.core.storage import write_text
@@ -73,11 +76,11 @@ def dance(
     ] = None,
 ) -> None:
     """Check and add the files, and run all that renders ME performing the dance of DANCER."""
-    typer.echo(LOOKS)
+    emit(LOOKS)
     from motiontransfer.pipeline.plan import (
         forecast,
-        format_forecast,
         plan,
+        planned,
         scratch_project,
         seconds_side_by_side,
     )
@@ -94,47 +97,45 @@ def dance(
         return [*dances, how(other, other=dances[0])] if other else dances
 
     with scratch_project() as root:  # nothing of the project changes before all is known
-        planned = add(entry_only=True, root=root)
-        seconds = {each.source for each in planned[1:]}  # the film of the first
-        files = {name: file for each in planned for name, file in each.new.items()}
+        entered = add(entry_only=True, root=root)
+        seconds = {each.source for each in entered[1:]}  # the film of the first
+        files = {name: file for each in entered for name, file in each.new.items()}
         files = {name: file for name, file in files.items() if name not in seconds}
-        targets = files.keys() - {planned[0].source}
+        targets = files.keys() - {entered[0].source}
         checked = check_films(files, crop="auto", targets=targets)
-        dance_film = checked.get(planned[0].source)
+        dance_film = checked.get(entered[0].source)
         if other and dance_film and max(dance_film.people) < 2:
             raise ParamsError(f"--and: expected two dancers in {dancer}, got one")
         # of whom to train on before the second of two can be shown
-        shown = 0 if preview and planned[0].is_trained else -1
-        wanted = _wanted(planned[shown], preview=preview)
+        shown = 0 if preview and entered[0].is_trained else -1
+        wanted = _wanted(entered[shown], preview=preview)
         graph = plan(*wanted, root=root, is_forecast=True)
         forecasts = forecast(graph, root=root)
-    first = planned[0]  # of the second dancer no joint is known yet
+    first = entered[0]  # of the second dancer no joint is known yet
     print_missing_poses(first.transfer, source=first.source, target=first.target, checked=checked)
-    dances = planned if dry else add()
+    dances = entered if dry else add()
     dance = dances[shown]
-    if removed := dances[0].removed:
-        typer.echo(f"{'to be ' * dry}removed, of the demo: {', '.join(removed)}")
     together = seconds_side_by_side(graph, forecasts, jobs=num_at_once())
-    typer.echo(f"{dance.transfer}: {format_forecast(forecasts, together)}")
-    width = max(map(len, forecasts), default=0)
+    event = planned(dance.transfer, forecasts, together)
+    emit(replace(event, removed=tuple(dances[0].removed)))
     if dry:
-        for stage, seconds in forecasts.items():
-            typer.echo(f"  {stage:<{width}}{seconds / 60:7.1f} min")
+        width = max(map(len, forecasts), default=0)
+        lines = (f"  {stage:<{width}}{each / 60:7.1f} min" for stage, each in forecasts.items())
+        emit(Note(text="\n".join(lines)))
         return
-    logging.basicConfig(level=logging.INFO, format="%(message)s")  # progress without a terminal
-    told: list[str] = []
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # what libraries report
+    made: list[Made] = []
     try:
-        took = _perform(dance, forecasts, preview=preview, opens=open_, told=told)
+        took = _perform(dance, forecasts, preview=preview, opens=open_, made=made)
     except MotionTransferError as error:
-        if not told and not isinstance(error.__cause__, KeyboardInterrupt):
+        if not made and not isinstance(error.__cause__, KeyboardInterrupt):
             for each in reversed(dances):
                 take_back(each)
         raise
-    long = {stage: seconds for stage, seconds in took.items() if seconds >= _LEAST_SECONDS}
-    for stage, seconds in long.items():
-        typer.echo(f"  {stage:<{width}}{seconds:6.0f} s")
-    for line in told if long else ():  # what was made is not to be looked for above
-        typer.echo(line)
+    if long := {stage: seconds for stage, seconds in took.items() if seconds >= _LEAST_SECONDS}:
+        emit(Took(stages=long))
+        for event in made:  # is not to be looked for above
+            emit(event)
 
 
 def _wanted(dance: "Dance", *, preview: bool) -> list[str]:
@@ -144,35 +145,39 @@ def _wanted(dance: "Dance", *, preview: bool) -> list[str]:
 
 
 def _perform(
-    dance: "Dance", forecasts: Mapping[str, float], *, preview: bool, opens: bool, told: list[str]
+    dance: "Dance", forecasts: Mapping[str, float], *, preview: bool, opens: bool, made: list[Made]
 ) -> Mapping[str, float]:
-    """Run a dance's stages, and tell what is there; return the seconds that each took.
+    """Run a dance's stages, and report what is there; return the seconds that each took.
 
     Args:
-        told: the lines that were told, so far.
+        made: what is there, so far.
     """
-    transfer, wanted, made = dance.transfer, _wanted(dance, preview=preview), {}
-    results = layout.results_folder(transfer)
+    from motiontransfer.project.entries import load_videos
+
+    transfer, wanted = dance.transfer, _wanted(dance, preview=preview)
+    results, makes = layout.results_folder(transfer), {}
     if f"preview@{transfer}" in wanted:
-        made[f"preview@{transfer}"] = "preview", results / layout.PREVIEW_FILE
+        makes[f"preview@{transfer}"] = "preview", results / layout.PREVIEW_FILE
     if not preview:
-        made[f"encode@{transfer}"] = "result", results / layout.TRANSFER_FILE
-        made[f"report@{transfer}"] = "report", results / "report.html"
+        makes[f"encode@{transfer}"] = "result", results / layout.TRANSFER_FILE
+        makes[f"report@{transfer}"] = "report", results / "report.html"
 
     def tell(stage: str) -> None:
-        what, file = made[stage]
+        what, file = makes[stage]
         if not file.exists():
             raise MissingFileError(f"{file}: {stage} has not made it; run the same command again")
         others = sorted(layout.backgrounds_folder(transfer).glob("*.*")) if what == "result" else []
-        lines = [f"{what}: {each}" for each in (file, *others)]
-        tqdm.write("\n".join(lines))
-        sys.stdout.flush()  # who reads a log shall see it, too
-        told.extend(lines)
+        made.append(Made(what=what, files=tuple(map(str, (file, *others)))))
+        emit(made[-1])
         if opens and what == "result":
             webbrowser.open(file.resolve().as_uri())
 
-    tell_of = dict.fromkeys(made, tell)
-    return _run_side_by_side(wanted, transfer, forecasts, first=next(iter(made)), tell=tell_of)
+    subjects = {name: video.subject for name, video in load_videos().items()}
+    films = (name for name, subject in subjects.items() if subject == dance.target)
+    who = dict.fromkeys((dance.target, *films), "the person")
+    who |= dict.fromkeys((dance.source, subjects[dance.source]), "the dancer")
+    tell_of, first = dict.fromkeys(makes, tell), next(iter(makes))
+    return _run_side_by_side(wanted, transfer, forecasts, first=first, tell=tell_of, who=who)
 
 
 def _run_side_by_side(
@@ -182,6 +187,7 @@ def _run_side_by_side(
     *,
     first: str,
     tell: Mapping[str, Callable[[str], None]],
+    who: Mapping[str, str] = MappingProxyType({}),
     keep_going: bool = False,
 ) -> Mapping[str, float]:
     """Run stages with all that they depend on, as many at once as there are cores for.
@@ -197,6 +203,7 @@ def _run_side_by_side(
     Args:
         first: stage that goes before all others, with what it depends on.
         tell: of stages, called once their outputs are there, which may be now.
+        who: what to call videos and subjects.
         keep_going: after a failure, with what does not depend on it.
     """
     from motiontransfer.pipeline.plan import longest_chain, plan, urgencies
@@ -208,7 +215,7 @@ def _run_side_by_side(
     tell = {stage: tell[stage] for stage in tell if stage in graph}
     videos = [stage for stage in tell if not stage.startswith("report@")]
     hurried = {each for video in videos for each in longest_chain(graph, forecasts, video)}
-    with _stages_stopped_when_ended(), metered(title, forecasts, tell=tell) as show:
+    with _stages_stopped_when_ended(), metered(title, forecasts, tell=tell, who=who) as show:
         progress = run_stages(
             graph,
             LocalExecutor([{}] * num_at_once(), hurried=hurried),
@@ -226,17 +233,18 @@ def dance_all(
     target: Annotated[str | None, typer.Option(help="One target, for all dances.")] = None,
 ) -> None:
     """Add and run one dance for all targets, all dances for one of them, or all for all."""
-    from motiontransfer.pipeline.plan import forecast, format_forecast, plan
+    from motiontransfer.pipeline.plan import forecast, plan, planned
     from motiontransfer.project.dances import pair_all
 
     names = pair_all(source=source, target=target)
     wanted = [f"report@{name}" for name in names]
     forecasts = forecast(plan(*wanted, is_forecast=True))
-    typer.echo(f"{len(names)} transfers: {format_forecast(forecasts)} one after another")
+    emit(planned(f"{len(names)} transfers, one after another", forecasts))
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
     def tell(stage: str) -> None:
-        tqdm.write(f"result: {layout.results_folder(stage.partition('@')[2])}/report.html")
+        results = layout.results_folder(stage.partition("@")[2])
+        emit(Made(what="report", files=(str(results / "report.html"),)))
 
     title, tell_of = "dances", dict.fromkeys(wanted, tell)
     _run_side_by_side(wanted, title, forecasts, first=wanted[0], tell=tell_of, keep_going=True)
@@ -267,13 +275,14 @@ def guide(
     def tell(_: str) -> None:
         film = layout.guide_folder(name) / layout.GUIDE_FILE
         counts = json.loads(film.with_name(layout.GUIDE_COUNTS_FILE).read_text(encoding="utf-8"))
-        tqdm.write(f"guide: {film}")
-        tqdm.write(f"poses to strike: {film.with_name(layout.GUIDE_SHEET_FILE)}")
-        tqdm.write(f"{counts['poses']} poses; with them you cover {100 * counts['coverage']:.0f} %")
+        sheet = film.with_name(layout.GUIDE_SHEET_FILE)
+        emit(Guided(film=str(film), sheet=str(sheet), poses=counts["poses"],
+                    coverage=counts["coverage"]))  # fmt: skip
         if open_:
             webbrowser.open(film.resolve().as_uri())
 
-    _run_side_by_side([stage], name, forecasts, first=stage, tell={stage: tell})
+    who = {source: "the dancer"}
+    _run_side_by_side([stage], name, forecasts, first=stage, tell={stage: tell}, who=who)
 
 
 @command
@@ -335,15 +344,20 @@ def _stages_stopped_when_ended() -> Generator[None]:
 
 @contextmanager
 def metered(
-    title: str, forecasts: Mapping[str, float], *, tell: Mapping[str, Callable[[str], None]]
+    title: str,
+    forecasts: Mapping[str, float],
+    *,
+    tell: Mapping[str, Callable[[str], None]],
+    who: Mapping[str, str] = MappingProxyType({}),
 ) -> Generator[Callable[["Progress"], None]]:
     """Yield a function that shows in one line how far a run of these stages is.
 
     Args:
         tell: of stages, called once they are done.
+        who: what to call videos and subjects.
     """
     from motiontransfer.pipeline.plan import seconds_side_by_side
-    from motiontransfer.pipeline.runs import num_at_once
+    from motiontransfer.pipeline.runs import num_at_once, running
 
     meter, untold = RunMeter(title, total=1.0), [*tell]
 
@@ -364,9 +378,7 @@ def metered(
         spent |= dict.fromkeys(progress.done, math.inf)
         left = still_takes(progress.graph, spent) / max(still_takes(progress.graph, {}), 1.0)
         if progress.running:
-            meter.show(
-                min(max(1 - left, 0.001), 0.99), note=f", {', '.join(sorted(progress.running))}"
-            )
+            meter.show_run(min(max(1 - left, 0.001), 0.99), running(progress, who))
 
     with closing(meter), logging_redirect_tqdm():
         yield show

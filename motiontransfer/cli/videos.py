@@ -6,6 +6,7 @@ DVC, PyTorch and MediaPipe take seconds to load: each command imports what it ne
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +17,7 @@ import typer
 from motiontransfer.cli.options import Yes, command
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, VideoError
+from motiontransfer.core.events import Note, emit
 from motiontransfer.core.params import Scene
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from motiontransfer.project.video_check import VideoCheck
     from motiontransfer.rendering.inspect import Filmed
 
-LOOKS = "looks at the films"
+LOOKS = Note(text="looks at the films")
 """Said at once: what looks takes seconds to load."""
 
 
@@ -47,8 +49,8 @@ def add_video(
     ] = "0",
 ) -> None:
     """Add a video to the project, check it, and print what to fix."""
-    typer.echo(LOOKS)
-    from motiontransfer.pipeline.plan import forecast, format_forecast, plan, scratch_project
+    emit(LOOKS)
+    from motiontransfer.pipeline.plan import forecast, plan, planned, scratch_project
     from motiontransfer.project.entries import add_video as add
 
     name, degrees = name or subject, int(rotate)
@@ -58,13 +60,13 @@ def add_video(
     with scratch_project() as root:
         add(entry_only=True, root=root)
         check_films({name: file}, crop=crop, targets=[name] if target else [], rotate=degrees)
-        planned = plan(root=root, is_forecast=True)
-        stages = [stage for stage in planned if stage.partition("@")[2] in (name, subject)]
-        takes = format_forecast(forecast(stages, root=root))
+        graph = plan(root=root, is_forecast=True)
+        stages = [stage for stage in graph if stage.partition("@")[2] in (name, subject)]
+        event = planned(name, forecast(stages, root=root))
     path = add()
-    typer.echo(f"added videos.{name} to films.yaml; the file is {path}, kept by {path}.dvc")
-    typer.echo(f"it takes {takes}")
-    typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
+    emit(Note(text=f"added videos.{name} to films.yaml; the file is {path}, kept by {path}.dvc"))
+    emit(event)
+    emit(Note(text="next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`"))
 
 
 def check_films(
@@ -81,7 +83,7 @@ def check_films(
         rotate: clockwise, degrees.
     """
     from motiontransfer.core.params import load_section
-    from motiontransfer.project.video_check import check_stages, check_video
+    from motiontransfer.project.video_check import check_stages, check_video, film_checked
     from motiontransfer.video.geometry import WorkingSize
     from motiontransfer.video.isolation import run_isolated
 
@@ -99,7 +101,7 @@ def check_films(
                 "is the last argument of `dance`, or `add-video --target`"
             )
     for name, check in checked.items():
-        _print_advice(name, check, is_target=targets is not None and name in targets)
+        emit(film_checked(name, check, is_target=targets is not None and name in targets))
     performing = {name: checked[name] for name in checked if name in (targets or ())}
     others = [{name: checked[name]} for name in checked if name not in performing]
     for subject in [performing, *others] if performing else others:
@@ -109,27 +111,6 @@ def check_films(
             named = ", ".join(str(files[name]) for name in subject)
             raise VideoError(f"{named}: {error}; nothing was added") from error
     return checked
-
-
-def _print_advice(name: str, check: "VideoCheck", *, is_target: bool) -> None:
-    from motiontransfer.pose.quality import NOTHING_TO_FIX
-    from motiontransfer.project.entries import CHECKS_FOLDER
-    from motiontransfer.project.video_check import (
-        advice,
-        metadata_line,
-        quality_lines,
-        write_check_sheet,
-    )
-
-    typer.echo("\n".join([metadata_line(check), *quality_lines(check)]))
-    sentences = advice(check, is_target=is_target)
-    if sentences == [NOTHING_TO_FIX]:
-        typer.echo(NOTHING_TO_FIX)
-    else:
-        typer.echo("\n  - ".join(["to fix:", *sentences]))
-    picture = CHECKS_FOLDER / f"{name}.png"
-    write_check_sheet(picture, check)
-    typer.echo(f"what was found: {picture}")
 
 
 def print_missing_poses(
@@ -159,18 +140,18 @@ def print_missing_poses(
     filmed = [films[name] for name in clips if name in films]
     if source in films and filmed:
         shown = [what_is_shown(film.keypoints) for film in (films[source], *filmed)]
-        for line in compared_films(shown[0], min(shown[1:], key=SHOWN.index)):
-            typer.echo(f"{transfer}: {line}")
+        facts = compared_films(shown[0], min(shown[1:], key=SHOWN.index))
         how = (
             load_section(NormalizationParams, "normalization"),
             load_section(FitNormalizationParams, "fit_normalization"),
         )
         if path := expected_path(films[source], filmed, *how):
-            typer.echo(f"{transfer}: as far as is known now, {path}")
+            facts.append(f"as far as is known now, {path}")
         picture = layout.INSPECTION_FOLDER / f"{transfer}_poses.png"
-        covered, *more = advise_on_poses(films[source], filmed, picture=picture)
-        sampled = " at least, by a few frames of each" * bool(checked.keys() & films.keys())
-        typer.echo("\n  - ".join([f"{transfer}: {covered}{sampled}", *more]))
+        compared = advise_on_poses(films[source], filmed, name=transfer, picture=picture)
+        if checked.keys() & films.keys():
+            facts.append("these are of a few frames of each, and at least")
+        emit(replace(compared, facts=(*compared.facts, *facts)))
 
 
 @command
@@ -272,7 +253,7 @@ def delete(
 
     deletion = deletion_of(name)
     for line in told_of(deletion):
-        typer.echo(line)
+        emit(Note(text=line))
     if dry:
         return
     if not yes:
@@ -285,9 +266,9 @@ def delete(
     num_bytes = sum(map(size_of, before if with_cache else before[:2]))
     delete_all(deletion, with_cache=with_cache)
     Queue().forget()
-    typer.echo(f"deleted {deletion.what}, {num_bytes / 1e6:.1f} MB")
+    emit(Note(text=f"deleted {deletion.what}, {num_bytes / 1e6:.1f} MB"))
     if not with_cache:
-        typer.echo(f"{deletion.outside} is as it was")
+        emit(Note(text=f"{deletion.outside} is as it was"))
 
 
 def told_of(deletion: "Deletion") -> list[str]:

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.events import Planned
 from motiontransfer.core.parallel import cpu_clock
 from motiontransfer.core.params import PARAMS_FILE, Transfer, Video, check_params, load_section
 from motiontransfer.core.stages import STAGES, Stage
@@ -265,7 +266,7 @@ def longest_chain(graph: Graph, seconds: Mapping[str, float], last: str) -> list
     return chain
 
 
-def format_forecast(forecasts: Mapping[str, float], seconds: float | None = None) -> str:
+def planned(title: str, forecasts: Mapping[str, float], seconds: float | None = None) -> Planned:
     """How long stages take together; by default one after another."""
     seconds = sum(forecasts.values()) if seconds is None else seconds
-    return f"{len(forecasts)} stages, about {seconds / 60:.2g} min on this CPU"
+    return Planned(title=title, stages=dict(forecasts), seconds=seconds)

@@ -18,11 +18,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from motiontransfer.core.errors import VideoError, printable
+from motiontransfer.core.events import FilmChecked, Judgment
 from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.cleaning import Repairs
-from motiontransfer.pose.completion import WHOLE, complete, in_words
+from motiontransfer.pose.completion import TOO_LITTLE, WHOLE, complete, in_words
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import (
     ImportConfig,
@@ -31,7 +32,7 @@ from motiontransfer.pose.detectors import (
     load_detector,
 )
 from motiontransfer.pose.keypoints import Detections, Keypoints, People
-from motiontransfer.pose.landmarks import largest_person_box
+from motiontransfer.pose.landmarks import largest_person_box, person_box
 from motiontransfer.pose.mediapipe_detectors import open_bodies, open_unrelated
 from motiontransfer.pose.photo_advice import photo_advice
 from motiontransfer.pose.photos import lasting
@@ -51,18 +52,28 @@ from motiontransfer.pose.quality import (
 )
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.pose.time_series import segments
+from motiontransfer.project.entries import CHECKS_FOLDER
 from motiontransfer.puppet.target_clips import HeldOut, split_clip
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.clip import crop_margin, decode_video
-from motiontransfer.video.color import AnyFrame
-from motiontransfer.video.geometry import Framing, WorkingSize, auto_crop, film_box, fit_framing
+from motiontransfer.video.color import AnyFrame, Frame
+from motiontransfer.video.geometry import (
+    Framing,
+    WorkingSize,
+    auto_crop,
+    film_box,
+    fit_framing,
+    resize,
+)
 from motiontransfer.video.reader import VideoMetadata, decode_at, read_metadata, truncation, upright
 
 _NUM_SAMPLES = 20
 _NUM_SHOWN = 6
+_NUM_IN_STRIP, _STRIP_PX, _CROWD_PX = 10, 90, 360  # heights of what a page shows
+_LEAST_KNOWN = 0.5  # of the sampled frames, of a film that is of use as it is
 _UNEVEN = 0.02  # share of frames whose time differs by more than half a frame from an even rate
 _LOW_FRAME_RATE, _HIGH_FRAME_RATE = 15, 120
 _SHORT_TARGET_SECONDS = 60.0
@@ -76,6 +87,17 @@ _THUMBNAIL_PX = 32  # side: noise and fine detail are averaged
 _LOOK_SECONDS = 0.5  # between key frames that are compared, at least
 _MOST_LOOKED_INTO = 12  # intervals between them, the most changed ones, of a camera that moves
 _DARKEST = 16.0  # mean level of a shot: a film that opens black has no cut there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """The sampled frame in which most people are found."""
+
+    frame: Frame
+    """Whole, small."""
+    seconds: float
+    people: tuple[tuple[float, float, float, float], ...]
+    """Their boxes, shares of its width and height: left, top, right, bottom."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +117,9 @@ class VideoCheck:
     keypoints: Keypoints
     cuts_seconds: tuple[float, ...]
     """When another shot begins."""
+    strip: tuple[Frame, ...]
+    """Some of the frames, whole and small."""
+    crowd: "Crowd"
 
     def frame(self, index: int) -> AnyFrame:
         return self.frames[index]
@@ -171,11 +196,34 @@ def check_video(
         camera_wander=camera_wander(frames, keypoints),
         turn=degrees_to_turn(keypoints, frames[0]),
     )
+    shown = [frame for frame, _, _ in samples]
+    strip = [shown[index] for index in evenly_spaced(range(len(shown)), count=_NUM_IN_STRIP)]
     return VideoCheck(
         metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
         quality=quality, frames=tuple(frames), keypoints=keypoints,
         cuts_seconds=cuts.result(),
+        strip=tuple(_as_high(frame, _STRIP_PX) for frame in strip),
+        crowd=_crowd(shown, detections, seconds),
     )  # fmt: skip
+
+
+def _crowd(frames: Sequence[Frame], found: Sequence[People], seconds: float) -> Crowd:
+    height, width = frames[0].shape[:2]
+    boxes = [
+        [box for joints in people if (box := person_box(joints, image_size=(height, width)))]
+        for people in found
+    ]
+    most = max(range(len(boxes)), key=lambda index: len(boxes[index]))
+    shares = np.array(boxes[most], np.float64).reshape(-1, 4) / (width, height, width, height)
+    return Crowd(
+        frame=_as_high(frames[most], _CROWD_PX),
+        seconds=seconds * most / max(len(frames) - 1, 1),
+        people=tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in shares.round(4).tolist()),
+    )
+
+
+def _as_high(frame: Frame, height: int) -> Frame:
+    return resize(frame[..., :3], (height, max(round(frame.shape[1] * height / len(frame)), 1)))
 
 
 def check_stages(checks: Mapping[str, VideoCheck], *, is_target: bool) -> None:
@@ -295,6 +343,48 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
             "dancer does"
         )
     return sentences or [NOTHING_TO_FIX]
+
+
+def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecked:
+    """Judgment and advice on a film, with pictures of what was found."""
+    picture = CHECKS_FOLDER / f"{name}.png"
+    write_check_sheet(picture, check)
+    strip, crowd = (CHECKS_FOLDER / f"{name}_{what}.jpg" for what in ("strip", "crowd"))
+    is_film = not check.metadata.is_picture
+    for file, image in {
+        strip: np.concatenate(check.strip, axis=1),
+        crowd: check.crowd.frame,
+    }.items():
+        if is_film:
+            with replacing(file) as temporary:
+                Image.fromarray(image).save(temporary, "JPEG")
+    sentences = advice(check, is_target=is_target)
+    judgment, sentence = _judged(check, sentences)
+    return FilmChecked(
+        name=name,
+        judgment=judgment,
+        sentence=sentence,
+        facts=(metadata_line(check), *quality_lines(check)),
+        advice=tuple(text for text in sentences if text != NOTHING_TO_FIX),
+        picture=str(picture),
+        seconds=check.seconds if is_film else 0.0,
+        strip=str(strip) if is_film else "",
+        crowd=str(crowd) if is_film else "",
+        crowd_seconds=check.crowd.seconds,
+        people=check.crowd.people if is_film else (),
+    )
+
+
+def _judged(check: VideoCheck, advised: Sequence[str]) -> tuple[Judgment, str]:
+    """Whether a film can be used as it is, in one sentence."""
+    quality, most = check.quality, max(check.people)
+    who = "one person" if most == 1 else f"{most} people"
+    told = f"{who}, {in_words(quality.shows)}."
+    if advised == [NOTHING_TO_FIX]:
+        return "good", f"Good: {told}"
+    if quality.turn or quality.shows in TOO_LITTLE or quality.person_known.mean() < _LEAST_KNOWN:
+        return "poor", f"Poor: {told}"
+    return "fair", f"Usable: {told}"
 
 
 def write_check_sheet(path: Path, check: VideoCheck) -> None:
