@@ -13,6 +13,7 @@ import pytest
 
 from motiontransfer.cli import runs
 from motiontransfer.cli.runs import metered
+from motiontransfer.core import events
 from motiontransfer.pipeline.runs import Job, Progress
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import check_video
@@ -175,14 +176,14 @@ def test_two_dancers_are_replaced_by_two_people(films, monkeypatch, capfd):
 def test_progress_is_the_share_of_the_forecast_of_stages_side_by_side(monkeypatch, caplog):
     """On two cores: 100 s of two chains take 60."""
     monkeypatch.setattr("motiontransfer.pipeline.runs.num_at_once", lambda: 2)
-    caplog.set_level(logging.INFO, "motiontransfer.core.progress")
+    caplog.set_level(logging.INFO, events.LOGGER)
     monkeypatch.setattr("motiontransfer.core.progress._FIRST_LINE_SECONDS", 0.0)
     monkeypatch.setattr("motiontransfer.core.progress._LOG_EVERY_SECONDS", 0.0)
     job, told = Job(log=Path("log"), began=time.monotonic() - 20), []
     graph = {"decode@me": [], "train_gan@me": [], "restored": [], "report@me": ["train_gan@me"]}
     forecasts = {"decode@me": 40.0, "train_gan@me": 50.0, "report@me": 10.0}
     tell = dict.fromkeys(("decode@me", "report@me"), told.append)
-    with metered("me", forecasts, tell=tell) as show:
+    with metered("me", forecasts, tell=tell, who={"me": "the person"}) as show:
         show(Progress(graph=graph, running={"train_gan@me": job, "restored": job}))
         assert told == []
         show(Progress(graph=graph, done={"decode@me": 3.0}, running={"train_gan@me": job}))
@@ -191,7 +192,7 @@ def test_progress_is_the_share_of_the_forecast_of_stages_side_by_side(monkeypatc
         show(Progress(graph=graph, done=done, running={"report@me": job}))
     assert told == ["decode@me"]
     lines = [re.sub(r", about \d+ s left", "", line) for line in caplog.messages]
-    running = ("restored, train_gan@me", "train_gan@me", "report@me")
+    running = ("restored, Training on the person", "Training on the person", "Writing the report")
     assert lines == [f"me: {n} %, {names}" for n, names in zip((33, 33, 99), running, strict=True)]
 
 

@@ -19,8 +19,8 @@ from typing import Literal
 import psutil
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from motiontransfer.core.events import Failed, Made, Planned, Progress, read_events
-from motiontransfer.core.params import Scene
+from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.events import Event, Failed, Made, Planned, Progress, read_events
 from motiontransfer.core.storage import write_text
 
 _logger = logging.getLogger(__name__)
@@ -28,10 +28,28 @@ _logger = logging.getLogger(__name__)
 FOLDER = Path(".dvc/tmp/app")
 _CLOCK_SECONDS = 2.0  # that the start of a process may differ: it moves with the clock that is set
 _NUM_KEPT = 20  # of those that ended
+_LAST = 200  # characters of what a program prints that ends without an error of its own
 
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "motiontransfer", *arguments]
+
+
+def reported(*arguments: str) -> list[Event]:
+    """What a command reports.
+
+    Raises:
+        MotionTransferError: it has failed.
+    """
+    done = subprocess.run(
+        command(*arguments, "--events"), env=environment(), stdin=subprocess.DEVNULL,
+        capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    if done.returncode:
+        failed = read_log(done.stdout).failed
+        told = failed.message if failed else f"it failed: {done.stderr.strip()[-_LAST:]}"
+        raise MotionTransferError(told)
+    return [*read_events(done.stdout)]
 
 
 def environment() -> dict[str, str]:
@@ -42,13 +60,14 @@ def environment() -> dict[str, str]:
 class Run(BaseModel):
     """A dance that waits, or that was begun."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)  # keys of earlier versions are ignored
 
     number: int
     dancer: str
     """Film of the dance, a path as `dance` takes it."""
     me: str
-    scene: Scene = "target"
+    options: tuple[str, ...] = ()
+    """Of `dance`."""
     pid: int | None = None
     began: float | None = None
     """When its process was made: another one may get the same pid."""
@@ -58,10 +77,6 @@ class Run(BaseModel):
     @property
     def state(self) -> Literal["waiting", "running", "over"]:
         return "over" if self.outcome else "waiting" if self.pid is None else "running"
-
-    @property
-    def title(self) -> str:
-        return f"{Path(self.me).stem} performs {Path(self.dancer).stem}"
 
     @property
     def log(self) -> Path:
@@ -129,14 +144,15 @@ class Queue:
             return []
         return _RUNS.validate_json(self._file.read_bytes())
 
-    def add(self, dancer: str, me: str, scene: Scene = "target") -> None:
+    def add(self, dancer: str, me: str, options: Sequence[str] = ()) -> None:
         """Add a dance at the end, unless it waits or runs already."""
         with self._lock:
             runs = self.runs()
-            begun = {(run.dancer, run.me, run.scene) for run in runs if run.state != "over"}
-            if (dancer, me, scene) not in begun:
+            begun = [(run.dancer, run.me, run.options) for run in runs if run.state != "over"]
+            if (dancer, me, wanted := tuple(options)) not in begun:
                 number = max((run.number for run in runs), default=0) + 1
-                self._write([*runs, Run(number=number, dancer=dancer, me=me, scene=scene)])
+                new = Run(number=number, dancer=dancer, me=me, options=wanted)
+                self._write([*runs, new])
 
     def remove(self, dancer: str, me: str) -> None:
         """Take a dance out that waits."""
@@ -188,7 +204,7 @@ class Queue:
         """Start its process in a session of its own: the end of the server does not end it."""
         with run.log.open("w") as log:
             self._child = subprocess.Popen(
-                command("dance", "--events", "--scene", run.scene, run.dancer, run.me),
+                command("dance", "--events", *run.options, run.dancer, run.me),
                 env=environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip

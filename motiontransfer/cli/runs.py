@@ -47,11 +47,15 @@ if TYPE_CHECKING:
     from motiontransfer.pipeline.runs import Job, Progress
     from motiontransfer.project.dances import Dance
 
+_Trim = tuple[float, float]
+_Place = tuple[float, float, float]
+_PART = "start and end in seconds; 0 0: all."
+_WHO = "a place, shares of width and height, and a time in seconds."
 _LEAST_SECONDS = 2.0  # of a stage that is listed at the end
 
 
 @command
-def dance(
+def dance(  # noqa: PLR0913 - a command's options
     dancer: Annotated[Path, typer.Argument(help="A film of the dance.")],
     me: Annotated[
         list[Path],
@@ -74,8 +78,25 @@ def dance(
             "--and", help="Whom to put in place of the smaller of two dancers, ME of the larger."
         ),
     ] = None,
+    trim: Annotated[_Trim | None, typer.Option(help=f"Part of DANCER: {_PART}")] = None,
+    trim_me: Annotated[_Trim | None, typer.Option(help=f"Part of ME: {_PART}")] = None,
+    person: Annotated[_Place | None, typer.Option(help=f"Who dances: {_WHO}")] = None,
+    person_me: Annotated[_Place | None, typer.Option(help=f"Who ME is: {_WHO}")] = None,
+    height: Annotated[
+        int | None, typer.Option(min=0, max=8192, help="Of results, pixels; 0: of ME's film.")
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(help="Of another result: green, alpha, a file in data/backgrounds/, or film."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Look at the films first.")
+    ] = True,
 ) -> None:
-    """Check and add the files, and run all that renders ME performing the dance of DANCER."""
+    """Check and add the files, and run all that renders ME performing the dance of DANCER.
+
+    Part, person, height and background are kept in films.yaml and params.yaml.
+    """
     emit(LOOKS)
     from motiontransfer.pipeline.plan import (
         forecast,
@@ -85,15 +106,20 @@ def dance(
         seconds_side_by_side,
     )
     from motiontransfer.pipeline.runs import num_at_once
-    from motiontransfer.project.dances import add_dance, take_back
+    from motiontransfer.project.dances import Wishes, add_dance, take_back
 
+    wishes = Wishes(
+        of_dance=_keys(trim, person),
+        of_me=_keys(trim_me, person_me),
+        params=_params(height, background),
+    )
     if other and scene != "dancer":
         raise ParamsError("--and: two dancers are replaced in their own film; add --scene dancer")
 
     def add(*, entry_only: bool = False, root: Path = Path()) -> list["Dance"]:
         crop: Literal["none", "auto"] = "none" if other else "auto"
         how = partial(add_dance, dancer, scene=scene, crop=crop, entry_only=entry_only, root=root)
-        dances = [how(*me)]
+        dances = [how(*me, wishes=wishes)]
         return [*dances, how(other, other=dances[0])] if other else dances
 
     with scratch_project() as root:  # nothing of the project changes before all is known
@@ -101,23 +127,32 @@ def dance(
         seconds = {each.source for each in entered[1:]}  # the film of the first
         files = {name: file for each in entered for name, file in each.new.items()}
         files = {name: file for name, file in files.items() if name not in seconds}
+        if dry:  # to compare poses, those, too, whose poses are not known yet
+            files = _unknown(entered[0], root=root) | files
         targets = files.keys() - {entered[0].source}
-        checked = check_films(files, crop="auto", targets=targets)
+        parts = {entered[0].source: trim, **dict.fromkeys(targets, trim_me)}
+        checked = check_films(files, crop="auto", targets=targets, parts=parts) if check else {}
         dance_film = checked.get(entered[0].source)
         if other and dance_film and max(dance_film.people) < 2:
             raise ParamsError(f"--and: expected two dancers in {dancer}, got one")
         # of whom to train on before the second of two can be shown
         shown = 0 if preview and entered[0].is_trained else -1
         wanted = _wanted(entered[shown], preview=preview)
-        graph = plan(*wanted, root=root, is_forecast=True)
+        foretold = partial(plan, root=root, is_forecast=True, changed=entered[0].changed_stages)
+        graph = foretold(*wanted)
         forecasts = forecast(graph, root=root)
+        again = _made_again(entered[0], foretold, root=root) if entered[0].changed else ()
     first = entered[0]  # of the second dancer no joint is known yet
-    print_missing_poses(first.transfer, source=first.source, target=first.target, checked=checked)
+    if check:
+        print_missing_poses(
+            first.transfer, source=first.source, target=first.target, checked=checked
+        )
     dances = entered if dry else add()
     dance = dances[shown]
     together = seconds_side_by_side(graph, forecasts, jobs=num_at_once())
     event = planned(dance.transfer, forecasts, together)
-    emit(replace(event, removed=tuple(dances[0].removed)))
+    removed, changed = tuple(dances[0].removed), tuple(dances[0].changed)
+    emit(replace(event, removed=removed, changed=changed, again=again))
     if dry:
         width = max(map(len, forecasts), default=0)
         lines = (f"  {stage:<{width}}{each / 60:7.1f} min" for stage, each in forecasts.items())
@@ -136,6 +171,50 @@ def dance(
         emit(Took(stages=long))
         for event in made:  # is not to be looked for above
             emit(event)
+
+
+def _keys(part: _Trim | None, who: _Place | None) -> dict[str, object]:
+    """Keys of a video's entry; all of a film, and the whole picture, are none."""
+    keys: dict[str, object] = {}
+    if part is not None:
+        keys["trim"] = [*part] if any(part) else None
+    if who is not None:
+        keys |= {"crop": "none", "person": dict(zip(("x", "y", "seconds"), who, strict=True))}
+    return keys
+
+
+def _params(height: int | None, background: str | None) -> dict[str, object]:
+    given: dict[str, object] = {}
+    if height is not None:
+        given["render.height"] = height or None
+    if background is not None:
+        given["render.background"] = background
+    return given
+
+
+def _unknown(dance: "Dance", *, root: Path) -> dict[str, Path]:
+    """The films of a dance and its target that no stage has looked at yet."""
+    from motiontransfer.project.entries import load_videos
+
+    return {
+        name: video.path
+        for name, video in load_videos(root).items()
+        if (name == dance.source or video.subject == dance.target)
+        and not layout.keypoints_file(video.subject, name).exists()
+    }
+
+
+def _made_again(dance: "Dance", foretold: Callable[..., "Graph"], *, root: Path) -> tuple[str, ...]:
+    """Other finished transfers that run again after what changes in a project."""
+    from motiontransfer.project.entries import load_transfers
+
+    finished = [
+        name
+        for name in load_transfers(root)
+        if name != dance.transfer and (layout.results_folder(name) / layout.TRANSFER_FILE).exists()
+    ]
+    stages = foretold(*(f"encode@{name}" for name in finished)) if finished else {}
+    return tuple(name for name in finished if f"encode@{name}" in stages)
 
 
 def _wanted(dance: "Dance", *, preview: bool) -> list[str]:

@@ -75,12 +75,14 @@ def check_films(
     crop: Literal["auto", "none"],
     targets: Collection[str] | None,
     rotate: int = 0,
+    parts: Mapping[str, tuple[float, float] | None] = MappingProxyType({}),
 ) -> dict[str, "VideoCheck"]:
     """Print what to fix in films, by the names of their videos; they are checked at once.
 
     Args:
         targets: those of whom to render, who may be in photos; None: nothing is added.
         rotate: clockwise, degrees.
+        parts: of a film that is used, start and end in seconds; (0, 0): all.
     """
     from motiontransfer.core.params import load_section
     from motiontransfer.project.video_check import check_stages, check_video, film_checked
@@ -90,8 +92,11 @@ def check_films(
     size = load_section(WorkingSize, "decode.size")
     with ThreadPoolExecutor() as threads:
         checks = threads.map(
-            lambda file: run_isolated(check_video, file, size=size, crop=crop, rotate=rotate),
+            lambda file, trim: run_isolated(
+                check_video, file, size=size, crop=crop, rotate=rotate, trim=trim
+            ),
             files.values(),
+            [part if any(part := parts.get(name) or ()) else None for name in files],
         )
         checked = dict(zip(files, checks, strict=True))
     for name, check in checked.items():

@@ -118,11 +118,11 @@ class Step(Event):
     """A step of a loop of a stage is done."""
 
     description: str
-    done: float
-    total: float
-    rate: float
+    done: int | float
+    total: int | float
+    rate: int | float
     """Steps a second."""
-    seconds_left: float
+    seconds_left: int | float
     note: str = ""
 
     def __str__(self) -> str:
@@ -142,8 +142,8 @@ class Running(Event):
 
     stage: str
     sentence: str
-    done: float = 0.0
-    total: float = 0.0
+    done: int | float = 0
+    total: int | float = 0
     """Steps of its loop; 0: it has none."""
 
     def __str__(self) -> str:
@@ -156,9 +156,9 @@ class Progress(Event):
     """How far a run is."""
 
     title: str
-    share: float
+    share: int | float
     """0 to 1."""
-    seconds_left: float | None = None
+    seconds_left: int | float | None = None
     """None: not yet known to a third."""
     running: tuple[Running, ...] = ()
 

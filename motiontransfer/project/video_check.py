@@ -59,7 +59,7 @@ from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.clip import crop_margin, decode_video
-from motiontransfer.video.color import AnyFrame, Frame
+from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import (
     Framing,
     WorkingSize,
@@ -93,7 +93,7 @@ _DARKEST = 16.0  # mean level of a shot: a film that opens black has no cut ther
 class Crowd:
     """The sampled frame in which most people are found."""
 
-    frame: Frame
+    frame: AnyFrame
     """Whole, small."""
     seconds: float
     people: tuple[tuple[float, float, float, float], ...]
@@ -117,7 +117,7 @@ class VideoCheck:
     keypoints: Keypoints
     cuts_seconds: tuple[float, ...]
     """When another shot begins."""
-    strip: tuple[Frame, ...]
+    strip: tuple[AnyFrame, ...]
     """Some of the frames, whole and small."""
     crowd: "Crowd"
 
@@ -126,26 +126,35 @@ class VideoCheck:
 
 
 def check_video(
-    path: Path, *, size: WorkingSize, crop: Literal["none", "auto"], rotate: int = 0
+    path: Path,
+    *,
+    size: WorkingSize,
+    crop: Literal["none", "auto"],
+    rotate: int = 0,
+    trim: tuple[float, float] | None = None,
 ) -> VideoCheck:
     """Measure people and camera motion in 20 frames of a video, which are all that are decoded.
 
     Args:
         rotate: clockwise, degrees.
+        trim: the part that is looked at, seconds from the first frame; None: all.
 
     Raises:
         VideoError: no video, or none of its frames can be decoded.
     """
     metadata = read_metadata(path, rotate=rotate)
     sizes: set[tuple[int, int]] = set()
-    samples = list(_samples(metadata, sizes))
+    within = metadata.within(trim)
+    samples = list(_samples(metadata, sizes, within))
     if not samples:
         raise VideoError(f"{path}: no frame can be found by its time; convert the file to MP4")
     metadata = replace(metadata, other_sizes=tuple(sorted({*metadata.other_sizes, *sizes})))
-    starts = metadata.packet_times.starts_seconds
+    starts = _inside(metadata.packet_times.starts_seconds, within)
     seconds = float(starts[-1] - starts[0] + 1 / metadata.frame_rate)
     cutting = ThreadPoolExecutor(1)
-    cuts = cutting.submit(lambda: tuple(_cuts(metadata)))  # FFmpeg's work, beside MediaPipe's
+    cuts = cutting.submit(
+        lambda: tuple(_cuts(metadata, within))
+    )  # FFmpeg's work, beside MediaPipe's
     cutting.shutdown(wait=False)
     detections = _detect_people([frame for frame, _, _ in samples])
     counts = [num_people(found, image_size=metadata.size) for found in detections]
@@ -203,11 +212,14 @@ def check_video(
         quality=quality, frames=tuple(frames), keypoints=keypoints,
         cuts_seconds=cuts.result(),
         strip=tuple(_as_high(frame, _STRIP_PX) for frame in strip),
-        crowd=_crowd(shown, detections, seconds),
+        crowd=_crowd(shown, detections, start=trim[0] if trim else 0.0, seconds=seconds),
     )  # fmt: skip
 
 
-def _crowd(frames: Sequence[Frame], found: Sequence[People], seconds: float) -> Crowd:
+def _crowd(
+    frames: Sequence[AnyFrame], found: Sequence[People], *, start: float, seconds: float
+) -> Crowd:
+    """The frame with most people, of frames evenly spread over so many seconds."""
     height, width = frames[0].shape[:2]
     boxes = [
         [box for joints in people if (box := person_box(joints, image_size=(height, width)))]
@@ -217,12 +229,12 @@ def _crowd(frames: Sequence[Frame], found: Sequence[People], seconds: float) -> 
     shares = np.array(boxes[most], np.float64).reshape(-1, 4) / (width, height, width, height)
     return Crowd(
         frame=_as_high(frames[most], _CROWD_PX),
-        seconds=seconds * most / max(len(frames) - 1, 1),
+        seconds=start + seconds * most / max(len(frames) - 1, 1),
         people=tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in shares.round(4).tolist()),
     )
 
 
-def _as_high(frame: Frame, height: int) -> Frame:
+def _as_high(frame: AnyFrame, height: int) -> AnyFrame:
     return resize(frame[..., :3], (height, max(round(frame.shape[1] * height / len(frame)), 1)))
 
 
@@ -399,8 +411,14 @@ def write_check_sheet(path: Path, check: VideoCheck) -> None:
         Image.fromarray(contact_sheet({"": drawn}, times)).save(temporary)
 
 
+def _inside(
+    times: Float64[np.ndarray, " times"], within: tuple[float, float]
+) -> Float64[np.ndarray, " inside"]:
+    return times[(times >= within[0]) & (times < within[1])]
+
+
 def _samples(
-    metadata: VideoMetadata, other_sizes: set[tuple[int, int]]
+    metadata: VideoMetadata, other_sizes: set[tuple[int, int]], within: tuple[float, float]
 ) -> Iterator[tuple[AnyFrame, AnyFrame | None, float]]:
     """Evenly spread (frame, later frame, seconds between them) of the video.
 
@@ -409,7 +427,7 @@ def _samples(
     Args:
         other_sizes: of frames that do not have the video's size, to which more are added.
     """
-    starts = metadata.packet_times.starts_seconds
+    starts = _inside(metadata.packet_times.starts_seconds, within)
     if not starts.size:
         return
     last = max(int(np.searchsorted(starts, starts[-1] - PAIR_SECONDS - _EARLY)), 0)
@@ -427,12 +445,15 @@ def _samples(
         yield upright(before.item, metadata), later, between
 
 
-def _cuts(metadata: VideoMetadata) -> Iterator[float]:
+def _cuts(metadata: VideoMetadata, within: tuple[float, float]) -> Iterator[float]:
     """Starts of shots: changes far above those around them, after which the picture stays changed.
 
     They are looked for between key frames that differ, so that few frames are decoded.
     """
-    starts, keys = metadata.packet_times.starts_seconds, metadata.packet_times.keys_seconds
+    packets = metadata.packet_times
+    starts = _inside(packets.starts_seconds, within)
+    keys = _inside(packets.keys_seconds, within)
+    keys = keys if keys.size else starts
     kept = keys[np.unique(np.floor((keys - keys[0]) / _LOOK_SECONDS), return_index=True)[1]]
     looks = np.union1d(kept, starts[evenly_spaced(range(starts.size), count=_NUM_SAMPLES)])
     times, shown = _thumbnails(metadata, looks)
