@@ -1,3 +1,4 @@
+import json
 import logging
 import math
 import os
@@ -6,6 +7,7 @@ import shutil
 import signal
 import time
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from motiontransfer.core import events
 from motiontransfer.pipeline.runs import Job, Progress
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import check_video
+from motiontransfer.video.writer import video_writer
 from tests.command import run_command
 from tests.films import film_person
 from tests.people import standing
@@ -144,6 +147,34 @@ def test_what_a_run_would_refuse_no_command_forecasts_or_enters(films, monkeypat
     assert Path("films.yaml").read_bytes() == before
     assert not [*Path("data/videos").glob("*.mkv")]
     assert not run_command(monkeypatch, "inspect", films[0])  # the film alone is checked
+
+
+def carrying(path, **params):
+    comment = json.dumps({"motiontransfer": "0.2.0", "params": params})
+    frames = [np.zeros((16, 16, 3), np.uint8)] * 2
+    with video_writer(path, frame_rate=Fraction(25), comment=comment) as write:
+        for frame in frames:
+            write(frame)
+    return path
+
+
+def test_like_a_result_means_by_its_params_and_they_are_checked(
+    films, monkeypatch, capfd, tmp_path
+):
+    before, like = contents(), tmp_path / "result.mp4"
+    carrying(like, **{"render.crf": 20, "render.provenance": "none"})
+    dry = ("dance", *films[:2], "--dry", "--no-check", "--like", like)
+    assert not run_command(monkeypatch, *dry, "--height", 720)
+    told = capfd.readouterr().out
+    assert "made by version 0.2.0 with 1 params of its own; left out: render.provenance" in told
+    assert "changed: render.height: null -> 720, render.crf: 16 -> 20" in told
+    for hostile in ({"render.crf": 999}, {"train_gan.steps": -1}, {"render.face": "x: &a [*a]"}):
+        assert run_command(monkeypatch, *dry[:-1], carrying(like, **hostile)) == 1
+        (key,) = hostile
+        assert f"params.yaml: {key}" in capfd.readouterr().err
+    assert run_command(monkeypatch, *dry[:-1], films[0]) == 1
+    assert "carries no recipe" in capfd.readouterr().err
+    assert contents() == before
 
 
 @pytest.mark.slow

@@ -18,6 +18,10 @@ element.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   if (button.dataset.film) told({ film: button.dataset.film });
+  if (button.dataset.like) {
+    button.setAttribute("aria-pressed", "true");
+    told({ like: button.dataset.like });
+  }
   if (button.dataset.does === "change") told({ change: true });
   if (button.dataset.person) {
     for (const each of element.querySelectorAll("[data-person]")) {

@@ -85,6 +85,8 @@ class Side:
     """Seconds; None: as it is."""
     person: tuple[float, float, float] | None = None
     """A place and a time; None: as it is."""
+    like: str | None = None
+    """A result, whose params are taken."""
 
     def options(self, suffix: str) -> list[str]:
         """Options of `dance`; those of the person end so."""
@@ -94,7 +96,7 @@ class Side:
             for option, values in given.items()
             if values
             for word in (option + suffix, *map(str, values))
-        ]
+        ] + (["--like", self.like] if self.like else [])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +164,8 @@ def add_make(queue: Queue) -> Make:
         if not agrees:
             raise gr.Error(_AGREE, print_exception=False)
         (FOLDER / "consent").touch()
-        queue.add(str(dance.film), str(me.film), chosen_options(dance, me, how))
+        options = ["--no-check", *chosen_options(dance, me, how)]  # both were looked at
+        queue.add(str(dance.film), str(me.film), options)
 
     def choose(how: How, event: gr.EventData) -> How:
         keys = ("scene", "background", "height")
@@ -208,8 +211,8 @@ def _add_side(role: Role) -> tuple[list, list[gr.events.Dependency]]:
         if getattr(event, "change", None):
             return _empty()
         given = {
-            key: tuple(value)
-            for key in ("trim", "person")
+            key: tuple(value) if isinstance(value, list) else value
+            for key in ("trim", "person", "like")
             if (value := getattr(event, key, None)) is not None
         }
         return [replace(side, **given), *(gr.skip() for _ in shown[1:])]
@@ -220,7 +223,7 @@ def _add_side(role: Role) -> tuple[list, list[gr.events.Dependency]]:
     taken_photo, example = gr.Textbox(visible=False), gr.State()
     looks = [
         upload.upload(started, upload, notice, queue=False).then(
-            partial(_kept, role=role), upload, shown, queue=False
+            partial(kept, role=role), upload, shown, queue=False
         ),
         pick.input(started, pick, notice, queue=False).then(taken, pick, shown, queue=False),
         examples.click(_example, None, [example, notice], queue=False).then(
@@ -285,7 +288,7 @@ def _checked(film: str, changed: int, role: Role) -> FilmChecked:  # noqa: ARG00
     return next(event for event in events if isinstance(event, FilmChecked))
 
 
-def _kept(upload: str, *, role: Role = "target") -> list:
+def kept(upload: str, *, role: Role = "target") -> list:
     """Keep an upload of somebody and choose it, or say why not: then nothing of it is kept."""
     file = Path(upload)
     try:
@@ -302,7 +305,7 @@ def _photographed(photo: str) -> list:
         return _empty(MotionTransferError(NO_CAMERA))
     file = FOLDER / f"{_PHOTO}.jpg"
     file.write_bytes(base64.b64decode(photo.partition(",")[2]))
-    return _kept(str(file))
+    return kept(str(file))
 
 
 def _both_looked_at(dance: Side, me: Side) -> str:

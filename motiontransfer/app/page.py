@@ -16,6 +16,7 @@ from motiontransfer.app.make import (
     Side,
     add_make,
     as_html,
+    kept,
     looked_at,
     said,
     state,
@@ -24,12 +25,28 @@ from motiontransfer.app.results import add_results, gallery
 from motiontransfer.app.runs import Queue
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.project.dances import films, name_of_file
+from motiontransfer.project.entries import is_picture
 from motiontransfer.project.results import finished_results
 from motiontransfer.video.color import Frame
 
 _REFRESH_SECONDS = 1.0
 _TITLE = "# Make the person in a photo or film perform another film's dance"
-_KEYS = {"r": "Start over", "f": "Freeze", "m": "Mirror", " ": "Pause", "s": "Save a picture"}
+_KEYS = {
+    "r": "Someone else: measure anew",
+    "f": "Keep my proportions",
+    "m": "Mirror",
+    " ": "Pause",
+    "s": "Save a picture",
+}
+_START = """async () => {
+    const camera = document.getElementById("camera")
+    camera.querySelector("[title='grant webcam access'] button")?.click()
+    for (let tries = 0; tries < 100; tries++) {
+        const button = camera.querySelector("[aria-label='capture photo']")
+        if (button) return button.click()
+        await new Promise(done => setTimeout(done, 100))
+    }
+}"""
 _NO_TARGET = "Nobody is there to perform yet: Make adds someone."
 _LOOK_FOR_CAMERA = f"""async () => {{
     const devices = await navigator.mediaDevices.enumerateDevices()
@@ -52,7 +69,7 @@ _ADD = """async () => {
 # the moment when the page is told that its queue is empty.
 _on = partial(gr.on, queue=False, show_progress="hidden")
 _CHOOSE_DANCE = "Choose the dance first."
-_CHOOSE_TRANSFERS = "Choose two transfers of one dance, or more."
+_CHOOSE_TRANSFERS = "Choose two results of one dance, or more."
 
 
 def build_page(queue: Queue, live: Live) -> gr.Blocks:
@@ -65,13 +82,13 @@ def build_page(queue: Queue, live: Live) -> gr.Blocks:
         with gr.Tab("Film") as tab:
             _add_film(tab, make)
         with gr.Tab("People and dances"):
-            kept = _add_people(queue)
+            parts = _add_people(queue)
         with gr.Tab("Live") as tab:
             _add_live(tab, live)
         with gr.Tab("Compare"):
-            kept += _add_compare()
-        kept = [*make.shown, *kept, *cards]
-        seen, timer = gr.State([None] * len(kept)), gr.Timer(_REFRESH_SECONDS)
+            parts += _add_compare()
+        parts = [*make.shown, *parts, *cards]
+        seen, timer = gr.State([None] * len(parts)), gr.Timer(_REFRESH_SECONDS)
 
         def refresh(seen: list, dance: Side, me: Side, how: How) -> list:
             """Change only what is another: a video that plays goes on."""
@@ -83,7 +100,7 @@ def build_page(queue: Queue, live: Live) -> gr.Blocks:
             return [*(gr.skip() if value == before else value for value, before in changes), new]
 
         page.load(None, js=NAME_DROPS)
-        _on([timer.tick, page.load], refresh, [seen, *make.chosen], [*kept, seen])
+        _on([timer.tick, page.load], refresh, [seen, *make.chosen], [*parts, seen])
     return page
 
 
@@ -109,21 +126,27 @@ def _add_film(tab: gr.Tab, make: Make) -> None:
         "Film yourself for a dance: its poses are shown over your picture, and ticked when you "
         "strike them, in any order. The pictures go to this page's own server, and are not kept."
     )
-    with gr.Row():
-        dance = gr.Dropdown(label="Which dance", choices=[], interactive=True, scale=3)
+    with gr.Row(elem_classes="beside"):
+        dance = gr.Dropdown(label="1. Choose the dance", choices=[], interactive=True, scale=3)
         prepare = gr.Button("Prepare its poses", min_width=140)
     shown = gr.HTML()
-    gr.HTML(_STAGE)
-    with gr.Row():
-        for does, script in (("Film", _FILM), ("Stop", _STOP)):
-            gr.Button(does, min_width=100).click(None, js=script)
-        name = gr.Textbox("me", label="Who is in it", min_width=140)
-        add = gr.Button("Add the film", variant="primary", min_width=140)
+    with gr.Column(elem_classes="later"):
+        gr.Markdown("## 2. Strike the poses before your camera")
+        with gr.Row():
+            for does, script in (("Film", _FILM), ("Stop", _STOP)):
+                gr.Button(does, min_width=100).click(None, js=script)
+        gr.HTML(_STAGE)
+        gr.Markdown("## 3. Add the film")
+        with gr.Row(elem_classes="beside"):
+            name = gr.Textbox("me", label="Who is in it", min_width=140)
+            add = gr.Button("Add the film", variant="primary", min_width=140)
     recorded = gr.File(elem_id="recorded", elem_classes="unseen")
     added = gr.HTML()
     _on(
         [tab.select],
-        lambda: gr.update(choices=[(name, str(path)) for name, path in films().items()]),
+        lambda: gr.update(
+            choices=[(name, str(path)) for name, path in films().items() if not is_picture(path)]
+        ),
         None,
         dance,
     )
@@ -168,10 +191,15 @@ def _add_live(tab: gr.Tab, live: Live) -> None:
     with gr.Row():
         with gr.Column(min_width=300):
             target = gr.Dropdown(label="Who performs", choices=[], interactive=True)
-            no_camera = gr.HTML()
+            photo, dropped = (
+                gr.File(label="or drop a photo of them", elem_classes="drop"),
+                gr.State(),
+            )
+            refused, no_camera = gr.HTML(), gr.HTML()
+            gr.Button("Start", variant="primary").click(None, js=_START)
             camera = gr.Image(
                 sources="webcam", streaming=True, label="Your camera", show_label=False,
-                webcam_options=gr.WebcamOptions(mirror=False),
+                webcam_options=gr.WebcamOptions(mirror=False), elem_id="camera",
             )  # fmt: skip
         with gr.Column(scale=3, min_width=300):
             shown = gr.HTML()
@@ -180,15 +208,24 @@ def _add_live(tab: gr.Tab, live: Live) -> None:
                     gr.Button(does, min_width=100, size="sm").click(partial(live.press, key))
 
     @said()
-    def perform(frame: Frame, target: str | None, request: gr.Request) -> str | dict:
-        if not target and not (performers := read_project().performers()):
+    def perform(
+        frame: Frame, target: str | None, photo: str | None, request: gr.Request
+    ) -> str | dict:
+        if not (photo or target) and not (performers := read_project().performers()):
             raise MotionTransferError(_NO_TARGET)
-        return live.perform(str(request.session_hash), target or performers[0], frame) or gr.skip()
+        who = photo or target or performers[0]
+        return live.perform(str(request.session_hash), who, frame) or gr.skip()
 
+    def drop(upload: str) -> tuple[str | None, None, str]:
+        side, _, fault, *_ = kept(upload)
+        return side.film, None, fault or f"<p>{Path(side.film).name} performs.</p>"
+
+    photo.upload(drop, photo, [dropped, photo, refused], queue=False).then(None, js=NAME_DROPS)
+    target.input(lambda: (None, ""), None, [dropped, refused], queue=False)
     _on([tab.select], _performers, target, target)
     tab.select(None, None, no_camera, js=_LOOK_FOR_CAMERA)
     camera.stream(
-        perform, [camera, target], shown, show_progress="hidden",
+        perform, [camera, target, dropped], shown, show_progress="hidden",
         stream_every=1 / FRAME_RATE, time_limit=None, concurrency_limit=None,
     )  # fmt: skip
 
@@ -199,17 +236,20 @@ def _performers(chosen: str | None) -> dict:
 
 
 def _add_compare() -> list[gr.components.Component]:
-    with gr.Row():
+    with gr.Row(elem_classes="beside"):
         several = gr.Dropdown(
-            label="Transfers of one dance, in sync", multiselect=True, choices=[], min_width=300
+            label="Two results of one dance, or more", multiselect=True, choices=[], min_width=300
         )
         together = gr.Button("Show them together", min_width=200)
-    with gr.Row():
+    with (
+        gr.Accordion("One result at two commits or experiments", open=False),
+        gr.Row(elem_classes="beside"),
+    ):
         revisions = [
             gr.Textbox(label=label, value=value, min_width=140)
             for label, value in (("Before: a commit or experiment", "HEAD"), ("After", "workspace"))
         ]
-        of = gr.Dropdown(label="of the transfer", choices=[], min_width=140)
+        of = gr.Dropdown(label="of the result", choices=[], min_width=140)
         compare = gr.Button("Compare", min_width=140)
     shown = gr.HTML()
     together.click(_together, several, shown)

@@ -69,9 +69,7 @@ def status(
         left = progress.seconds_left
     about = "" if left is None else f", about {in_words(left)} left"
     doing = [str(each) for each in progress.running] if progress else []
-    lines = "".join(
-        f"<div>{html.escape(line)} …</div>" for line in doing or ["Looking at the films"]
-    )
+    lines = "".join(f"<div>{html.escape(line)} …</div>" for line in doing or ["Getting ready"])
     return (
         f"<p><b>{name}</b>: {percent} %{about}</p>"
         f'<div class="bar"><i style="width: {percent}%"></i></div>{lines}'
@@ -172,10 +170,16 @@ def filled(file: Path, found: FilmChecked, *, trim: tuple[float, float] | None) 
     """A film that is chosen: its judgment, its part by two handles, and who is meant."""
     points = "".join(f"<li>{html.escape(line)}</li>" for line in found.advice)
     who = _crowd(found) if len(found.people) > 1 else ""
+    like = (
+        f'<button type="button" data-like="{html.escape(str(file))}" aria-pressed="false" '
+        f'title="{html.escape(", ".join(found.recipe))}">Use the settings it was made with</button>'
+        if found.recipe
+        else ""
+    )
     return (
         f'<div class="filled"><div class="look">{film_or_photo(file)}</div>'
         f'<div class="said"><p class="{found.judgment}"><b>{html.escape(found.sentence)}</b></p>'
-        f'<button type="button" data-does="change">Choose another</button></div>'
+        f'<button type="button" data-does="change">Choose another</button> {like}</div>'
         f"{_strip(found, trim)}{who}"
         f"<details><summary>What to film better, and what was measured</summary><ul>{points}</ul>"
         f"<pre class='quiet'>{html.escape(chr(10).join(found.facts))}</pre>"

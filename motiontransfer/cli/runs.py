@@ -39,6 +39,7 @@ from motiontransfer.core.errors import (
 from motiontransfer.core.events import Guided, Made, Note, Took, emit
 from motiontransfer.core.params import Scene, check_params, read_text
 from motiontransfer.core.progress import RunMeter
+from motiontransfer.core.recipe import read_recipe
 from motiontransfer.core.storage import write_text
 from motiontransfer.project.presets import apply_preset
 
@@ -89,6 +90,9 @@ def dance(  # noqa: PLR0913 - a command's options
         str | None,
         typer.Option(help="Of another result: green, alpha, a file in data/backgrounds/, or film."),
     ] = None,
+    like: Annotated[
+        Path | None, typer.Option(help="A result, whose params are taken from its file.")
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Look at the films first.")
     ] = True,
@@ -97,7 +101,8 @@ def dance(  # noqa: PLR0913 - a command's options
 
     Part, person, height and background are kept in films.yaml and params.yaml.
     """
-    emit(LOOKS)
+    if check:
+        emit(LOOKS)
     from motiontransfer.pipeline.plan import (
         forecast,
         plan,
@@ -111,7 +116,7 @@ def dance(  # noqa: PLR0913 - a command's options
     wishes = Wishes(
         of_dance=_keys(trim, person),
         of_me=_keys(trim_me, person_me),
-        params=_params(height, background),
+        params={**(_params_of(like) if like else {}), **_params(height, background)},
     )
     if other and scene != "dancer":
         raise ParamsError("--and: two dancers are replaced in their own film; add --scene dancer")
@@ -181,6 +186,24 @@ def _keys(part: _Trim | None, who: _Place | None) -> dict[str, object]:
     if who is not None:
         keys |= {"crop": "none", "person": dict(zip(("x", "y", "seconds"), who, strict=True))}
     return keys
+
+
+def _params_of(result: Path) -> dict[str, object]:
+    """Params of a result's recipe, which are checked with all others."""
+    from motiontransfer.video.isolation import run_isolated
+    from motiontransfer.video.reader import read_metadata
+
+    recipe = read_recipe(run_isolated(read_metadata, result).comment)
+    if recipe is None:
+        raise ParamsError(
+            f"--like: {result} carries no recipe: it is no result, was made with "
+            "render.provenance: none, or was sent by an app that drops it"
+        )
+    told = f"--like: made by version {recipe.version} with {len(recipe.own)} params of its own"
+    if recipe.left_out:
+        told += f"; left out: {', '.join(map(printable, recipe.left_out))}"
+    emit(Note(text=told))
+    return dict(recipe.params)
 
 
 def _params(height: int | None, background: str | None) -> dict[str, object]:

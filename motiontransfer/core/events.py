@@ -65,6 +65,8 @@ class FilmChecked(Advice):
     """When that is."""
     people: tuple[tuple[float, float, float, float], ...] = ()
     """Box of each person there, shares of its width and height: left, top, right, bottom."""
+    recipe: tuple[str, ...] = ()
+    """Params that the file of a result carries, with their values."""
 
     def __str__(self) -> str:
         fixes = "\n  - ".join(["to fix:", *self.advice]) if self.advice else "nothing to fix"

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from motiontransfer.core.errors import VideoError, printable
 from motiontransfer.core.events import FilmChecked, Judgment
 from motiontransfer.core.params import Compute, SplitParams, load_section
+from motiontransfer.core.recipe import read_recipe
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.cleaning import Repairs
@@ -372,6 +373,7 @@ def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecke
                 Image.fromarray(image).save(temporary, "JPEG")
     sentences = advice(check, is_target=is_target)
     judgment, sentence = _judged(check, sentences)
+    recipe = read_recipe(check.metadata.comment)
     return FilmChecked(
         name=name,
         judgment=judgment,
@@ -384,6 +386,7 @@ def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecke
         crowd=str(crowd) if is_film else "",
         crowd_seconds=check.crowd.seconds,
         people=check.crowd.people if is_film else (),
+        recipe=tuple(f"{key}: {value}" for key, value in recipe.own.items()) if recipe else (),
     )
 
 

@@ -101,6 +101,8 @@ class VideoMetadata:
     """Parts of the first frame are; they become gray, and of a picture its mask is kept."""
     rotate: int = 0
     """Clockwise rotation that the file does not know of: 0, 90, 180 or 270 degrees."""
+    comment: str = ""
+    """Text that the file carries: anybody's."""
 
     @property
     def is_picture(self) -> bool:
@@ -144,6 +146,7 @@ def read_metadata(path: Path, *, rotate: int = 0) -> VideoMetadata:
         aspect = stream.sample_aspect_ratio or Fraction(1)
         aspect = aspect if abs(aspect - 1) > _SQUARE else Fraction(1)
         times = read_packet_times(container, stream, path)
+        comment = container.metadata.get("comment", "")
     try:
         first = next(_decoded(path))
     except (StopIteration, _CorruptStreamError) as error:
@@ -175,6 +178,7 @@ def read_metadata(path: Path, *, rotate: int = 0) -> VideoMetadata:
         unheard=unheard,
         is_transparent=opacity(first) is not None,
         rotate=rotate,
+        comment=comment,
     )
     return _looked_into(video, first)
 

@@ -45,7 +45,7 @@ def test_a_log_tells_what_goes_on_and_what_is_ready():
 def test_what_runs_is_said_in_sentences_with_one_forecast():
     run = Run(number=1, dancer="it.mp4", me="me.mp4", pid=1)
     named = partial(status, names={"it.mp4": "waltz"}, elsewhere=())
-    assert "Looking at the films …" in named(run, read_log(""))
+    assert "Getting ready …" in named(run, read_log(""))
     shown = named(run, read_log(printed(EVENTS[:2])))
     assert "<b>me performs waltz</b>: 2 %, about 2 min left" in shown  # the plan's
     shown = named(run, read_log(printed(EVENTS)))
