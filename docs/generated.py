@@ -18,6 +18,7 @@ ENTRIES = {  # keys of entries in films.yaml
     "videos.subject": "the person in it; one of `subjects`",
     "videos.crop": "region: all, around the person, or `[x0, y0, x1, y1]` in pixels",
     "videos.rotate": "degrees clockwise, of a picture that is on its side or upside down",
+    "videos.trim": "start and end of the part that is used, seconds from the first frame",
     "videos.detector": "overrides `detect_keypoints.detector`",
     "videos.person": "which of several people in view: see [Poses](poses.md)",
     "transfers.source": "the video whose motion is used; one of `videos`",
@@ -96,6 +97,8 @@ def _allowed(schema: Mapping) -> str:
         return " or ".join(dict.fromkeys(map(_allowed, schema["anyOf"])))
     if "enum" in schema or "const" in schema:
         return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
+    if "$ref" in schema:
+        return f"`{{{', '.join(_definition(schema['$ref'])['properties'])}}}`"
     if schema["type"] == "array":
         items = schema.get("prefixItems") or [schema["items"]]
         length = f" of {schema['maxItems']}" if "maxItems" in schema else ""
@@ -103,6 +106,12 @@ def _allowed(schema: Mapping) -> str:
     bounds = [f"{sign} {schema[key]}" for key, sign in _BOUNDS.items() if key in schema]
     word = "path" if schema.get("format") == "path" else _TYPES[schema["type"]]
     return f"{word} {' and '.join(bounds)}".strip()
+
+
+def _definition(reference: str) -> Mapping:
+    from stages.check_params import VideoParams
+
+    return VideoParams.model_json_schema()["$defs"][reference.rpartition("/")[2]]
 
 
 def comments(text: str) -> dict[str, str]:

@@ -118,7 +118,8 @@ def write_video_params() -> None:
     size = load_section(DecodeParams, "decode").size
     for name, video in load_section(dict[Name, VideoParams], "videos").items():
         for stage, model in _ENTRIES.items():
-            without = set() if video.rotate else {"rotate"}  # an entry of before has the same file
+            # An entry without one of these has the same file as before there was such a key.
+            without = {key for key in ("rotate", "trim") if not getattr(video, key)}
             keys = set(model.model_fields) - without
             entry = video.model_dump(mode="json", include=keys)
             file, beside = layout.video_params_file(name, stage), {}

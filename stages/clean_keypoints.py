@@ -16,7 +16,7 @@ from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.params import Idle, Name, Section, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.pose.cleaning import Filling, fill
-from motiontransfer.pose.keypoints import read_detections, write_keypoints
+from motiontransfer.pose.keypoints import Detections, read_detections, write_keypoints
 from motiontransfer.pose.photo_advice import photo_advice
 from motiontransfer.pose.photos import is_photo
 from motiontransfer.pose.quality import (
@@ -28,17 +28,33 @@ from motiontransfer.pose.quality import (
     unusually_exposed,
     verdict,
 )
-from motiontransfer.pose.subject import PersonRule, choice_metrics, choose_person
+from motiontransfer.pose.subject import (
+    PersonRule,
+    choice_metrics,
+    choose_person,
+    track_at,
+    with_re_entries,
+)
 from motiontransfer.pose.time_series import TimeFilter, segments
-from motiontransfer.video.clip import read_clip
+from motiontransfer.video.clip import Clip, read_clip
 from motiontransfer.video.frame_store import FrameStore
+
+
+class PersonAt(Section):
+    """Who is at a place of the film at a time."""
+
+    x: float = Field(ge=0, le=1)
+    """Share of the upright film's width."""
+    y: float = Field(ge=0, le=1)
+    seconds: float = Field(ge=0)
+    """From the film's first frame."""
 
 
 class CleanEntry(Section):
     """The keys of an entry of `videos` that are read here."""
 
     subject: Name
-    person: PersonRule = "largest"
+    person: PersonRule | PersonAt = "largest"
 
 
 class CleanKeypointsParams(Section):
@@ -67,7 +83,8 @@ def main(key: str) -> str:
             f"{detections.num_frames}; `dvc repro` detects them again"
         )
     try:
-        tracks = choose_person(detections, video.person)
+        rule = _rule(video.person, detections, clip)
+        tracks = choose_person(detections, rule)
     except KeypointsError as error:
         raise KeypointsError(f"{path}: videos.{key}: {error}") from error
     detected, motion = detections.of_person(*tracks), BodyMotion.unfitted(clip.num_frames)
@@ -79,7 +96,7 @@ def main(key: str) -> str:
     else:
         keypoints, repairs = fill(detected, filling)
     others = detections.frame_index[~np.isin(detections.person, tracks)]
-    choice = choice_metrics(detections, tracks, rule=video.person)
+    choice = choice_metrics(detections, tracks, rule=rule)
     switches = choice["possible_switches"]
     assert isinstance(switches, int)
     plot = layout.quality_plot(video.subject, key)
@@ -116,3 +133,14 @@ def main(key: str) -> str:
         },
     )
     return f"{plot} shows their quality, with advice"
+
+
+def _rule(person: PersonRule | PersonAt, detections: Detections, clip: Clip) -> PersonRule:
+    """The rule, or of a place the tracks of who is there."""
+    if not isinstance(person, PersonAt):
+        return person
+    first = clip.trim[0] if clip.trim else 0.0
+    index = round((person.seconds - first) * float(clip.frame_rate))
+    height, width = clip.framing.source_size
+    place = clip.framing.to_working(np.array([person.x * width, person.y * height]))
+    return with_re_entries(detections, track_at(detections, index, place))

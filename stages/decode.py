@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError
-from motiontransfer.core.params import Name, Rotation, Section, load_section
+from motiontransfer.core.params import Name, Rotation, Section, Trim, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.video.clip import decode_video
 from motiontransfer.video.color import AnyFrame
@@ -34,6 +34,7 @@ class DecodeEntry(Section):
     subject: Name
     crop: Annotated[Literal["none", "auto"] | Box, BeforeValidator(_check_crop)] = "none"
     rotate: Rotation = 0
+    trim: Trim | None = None
 
 
 class DecodeParams(Section):
@@ -59,6 +60,7 @@ def main(key: str) -> str:
         frame_rate=None if rate is None else recognize_rate(Fraction(str(rate))),
         crop=_person_boxes if video.crop == "auto" else video.crop,
         rotate=video.rotate,
+        trim=video.trim,
         on_damage=params.on_damage,
     )
     write_json(layout.counts_file("decode", key), counts)

@@ -1,5 +1,6 @@
 """Encode one transfer's videos: `python -m stages encode ada_as_ben`."""
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import PARAMS_FILE, ParamsError
-from motiontransfer.core.params import Transfer, load_section
+from motiontransfer.core.errors import PARAMS_FILE, MissingFileError, ParamsError
+from motiontransfer.core.params import Transfer, load_params, load_section
 from motiontransfer.core.progress import track
+from motiontransfer.core.recipe import recipe_text
 from motiontransfer.core.storage import replacing_folder, write_json
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, signed_files
@@ -83,6 +85,7 @@ class _Drawn(NamedTuple):
     content: Content
     film: Path | None = None
     """The dancer's, if they are in it."""
+    recipe: str = ""
 
 
 def main(transfer: str) -> str:
@@ -98,7 +101,10 @@ def main(transfer: str) -> str:
         enter = stack.enter_context
         store = enter(FrameStore(frames_file)) if frames_file.exists() else None
         drawn = (_in_dancers_film if own.in_film else _at_home)(own, params, store)
+        recipe = _recipe() if params.provenance == "c2pa" else ""
         assertion = with_scene(own.rendered.assertion, transfer)
+        if recipe:
+            assertion = {**assertion, "recipe": json.loads(recipe)}
         signs = {"assertion": assertion, "credentials": credentials, "film": drawn.film}
         frames, looks = drawn.frames, _looks(params)
         others = layout.backgrounds_folder(transfer)
@@ -110,7 +116,7 @@ def main(transfer: str) -> str:
         frames = track(frames, "encode", total=own.poses.num_frames)
         signed = partial(signed_files, layout.results_folder(transfer), **signs)
         write = _write_at_once if own.in_film else _write_in_turn
-        write(own, params, drawn._replace(frames=frames), signed)
+        write(own, params, drawn._replace(frames=frames, recipe=recipe), signed)
     if params.background == FILM:
         with replacing_folder(others) as folder:
             (folder / "none").mkdir()  # which DVC does not keep, but of an empty folder it warns
@@ -118,6 +124,14 @@ def main(transfer: str) -> str:
     counts |= {"height": own.size[0], "width": own.size[1], **own.rendered.stand_ins}
     write_json(layout.counts_file("encode", transfer), counts)
     return _made(own, params)
+
+
+def _recipe() -> str:
+    if not layout.PARAMS_OF_RESULTS_FILE.exists():
+        raise MissingFileError(
+            f"{layout.PARAMS_OF_RESULTS_FILE}: no such file; `dvc repro` writes it"
+        )
+    return recipe_text(load_params(layout.PARAMS_OF_RESULTS_FILE))
 
 
 def _read(transfer: str, names: Transfer, *, height: int | None) -> _Transfer:
@@ -182,7 +196,7 @@ def _write_in_turn(own: _Transfer, params: RenderParams, drawn: _Drawn, signed: 
     check_truth(panels)
     with (
         signed({layout.TRANSFER_FILE: drawn.content}) as folder,
-        transfer_writer(folder, own.source, **_looks(params)) as write,
+        transfer_writer(folder, own.source, comment=drawn.recipe, **_looks(params)) as write,
     ):
         for frame in drawn.frames:
             write(frame)
@@ -202,7 +216,8 @@ def _write_at_once(own: _Transfer, params: RenderParams, drawn: _Drawn, signed: 
     contents = {layout.TRANSFER_FILE: drawn.content, layout.COMPARISON_FILE: _COMPOSITE}
     with signed(contents) as folder:
         how = {**_sheet(own, params), **_looks(params)}
-        write_videos(folder, drawn.frames, _panels(own, drawn), own.source, **how)
+        panels, recipe = _panels(own, drawn), drawn.recipe
+        write_videos(folder, drawn.frames, panels, own.source, comment=recipe, **how)
 
 
 def _sheet(own: _Transfer, params: RenderParams) -> dict[str, Any]:

@@ -60,8 +60,9 @@ def test_what_a_target_lacks_is_said_of_each_transfer_of_a_video_or_to_its_subje
     write_sections(params)
     for video in ("waltz", "turn"):
         assert not run_command(monkeypatch, "inspect", video, "--output", "look.png")
-        wrote, cover, strike, look = capsys.readouterr().out.splitlines()
+        wrote, judged, cover, strike, look = capsys.readouterr().out.splitlines()
         assert wrote == "wrote look.png"
+        assert judged.startswith("turn: Good: ")
         assert cover.startswith("turn: your films cover 35 % of the dance (head 0 %, ")
         assert strike.startswith("  - strike one pose of it ")
         assert look == "  - look at artifacts/inspection/turn_poses.png"

@@ -1,3 +1,4 @@
+import json
 import logging
 import math
 import os
@@ -6,6 +7,7 @@ import shutil
 import signal
 import time
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,11 @@ import pytest
 
 from motiontransfer.cli import runs
 from motiontransfer.cli.runs import metered
+from motiontransfer.core import events
 from motiontransfer.pipeline.runs import Job, Progress
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import check_video
+from motiontransfer.video.writer import video_writer
 from tests.command import run_command
 from tests.films import film_person
 from tests.people import standing
@@ -145,6 +149,34 @@ def test_what_a_run_would_refuse_no_command_forecasts_or_enters(films, monkeypat
     assert not run_command(monkeypatch, "inspect", films[0])  # the film alone is checked
 
 
+def carrying(path, **params):
+    comment = json.dumps({"motiontransfer": "0.2.0", "params": params})
+    frames = [np.zeros((16, 16, 3), np.uint8)] * 2
+    with video_writer(path, frame_rate=Fraction(25), comment=comment) as write:
+        for frame in frames:
+            write(frame)
+    return path
+
+
+def test_like_a_result_means_by_its_params_and_they_are_checked(
+    films, monkeypatch, capfd, tmp_path
+):
+    before, like = contents(), tmp_path / "result.mp4"
+    carrying(like, **{"render.crf": 20, "render.provenance": "none"})
+    dry = ("dance", *films[:2], "--dry", "--no-check", "--like", like)
+    assert not run_command(monkeypatch, *dry, "--height", 720)
+    told = capfd.readouterr().out
+    assert "made by version 0.2.0 with 1 params of its own; left out: render.provenance" in told
+    assert "changed: render.height: null -> 720, render.crf: 16 -> 20" in told
+    for hostile in ({"render.crf": 999}, {"train_gan.steps": -1}, {"render.face": "x: &a [*a]"}):
+        assert run_command(monkeypatch, *dry[:-1], carrying(like, **hostile)) == 1
+        (key,) = hostile
+        assert f"params.yaml: {key}" in capfd.readouterr().err
+    assert run_command(monkeypatch, *dry[:-1], films[0]) == 1
+    assert "carries no recipe" in capfd.readouterr().err
+    assert contents() == before
+
+
 @pytest.mark.slow
 def test_two_dancers_are_replaced_by_two_people(films, monkeypatch, capfd):
     dancer, me, other = films
@@ -175,14 +207,14 @@ def test_two_dancers_are_replaced_by_two_people(films, monkeypatch, capfd):
 def test_progress_is_the_share_of_the_forecast_of_stages_side_by_side(monkeypatch, caplog):
     """On two cores: 100 s of two chains take 60."""
     monkeypatch.setattr("motiontransfer.pipeline.runs.num_at_once", lambda: 2)
-    caplog.set_level(logging.INFO, "motiontransfer.core.progress")
+    caplog.set_level(logging.INFO, events.LOGGER)
     monkeypatch.setattr("motiontransfer.core.progress._FIRST_LINE_SECONDS", 0.0)
     monkeypatch.setattr("motiontransfer.core.progress._LOG_EVERY_SECONDS", 0.0)
     job, told = Job(log=Path("log"), began=time.monotonic() - 20), []
     graph = {"decode@me": [], "train_gan@me": [], "restored": [], "report@me": ["train_gan@me"]}
     forecasts = {"decode@me": 40.0, "train_gan@me": 50.0, "report@me": 10.0}
     tell = dict.fromkeys(("decode@me", "report@me"), told.append)
-    with metered("me", forecasts, tell=tell) as show:
+    with metered("me", forecasts, tell=tell, who={"me": "the person"}) as show:
         show(Progress(graph=graph, running={"train_gan@me": job, "restored": job}))
         assert told == []
         show(Progress(graph=graph, done={"decode@me": 3.0}, running={"train_gan@me": job}))
@@ -191,7 +223,7 @@ def test_progress_is_the_share_of_the_forecast_of_stages_side_by_side(monkeypatc
         show(Progress(graph=graph, done=done, running={"report@me": job}))
     assert told == ["decode@me"]
     lines = [re.sub(r", about \d+ s left", "", line) for line in caplog.messages]
-    running = ("restored, train_gan@me", "train_gan@me", "report@me")
+    running = ("restored, Training on the person", "Training on the person", "Writing the report")
     assert lines == [f"me: {n} %, {names}" for n, names in zip((33, 33, 99), running, strict=True)]
 
 

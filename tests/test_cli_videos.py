@@ -31,8 +31,9 @@ def test_adding_prints_metadata_and_quality(clip, monkeypatch, capsys):
     assert lines[0] == "IMG 42.mkv: 00:01, 256x256 px, 25 frames a second, FFV1, without sound"
     assert "  in view      head 100 %, hands 100 %, feet 100 % of frames" in lines
     assert "nothing to fix" in lines
+    assert "Good: one person, from head to feet." in lines
     assert "added videos.me to films.yaml; the file is data/videos/me.mkv" in lines[-3]
-    assert lines[-2].startswith("it takes 1 stages, about ")
+    assert lines[-2].startswith("me: 1 stages, about ")
     assert Path("data/videos/me.mkv.dvc").exists()
     entry = {"path": "data/videos/me.mkv", "subject": "eve", "crop": "auto"}
     assert read_films()["videos"]["me"] == entry

@@ -74,6 +74,16 @@ class Project:
             if (layout.results_folder(name) / layout.TRANSFER_FILE).exists()
         }
 
+    def made_of(self, dance: Path, me: Path) -> dict[str, list[Path]]:
+        """Result and report of a film's dance by who is in another; empty where there is none."""
+        subjects = {video.subject for video in self.videos.values() if video.path == me}
+        for name, each in reversed(self.finished().items()):
+            if self.videos[each.source].path == dance and each.target in subjects:
+                folder = layout.results_folder(name)
+                made = {"result": folder / layout.TRANSFER_FILE, "report": folder / "report.html"}
+                return {what: [file] for what, file in made.items() if file.exists()}
+        return {}
+
     def states(self, runs: Sequence[Run]) -> dict[str, dict[str, str]]:
         """Of each target, for each dance: whether its result is there, runs, waits, or is not."""
         marks = {"running": RUNNING, "waiting": WAITING}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import nullcontext, suppress
 from fractions import Fraction
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.video.color import AnyFrame, Frame
@@ -166,6 +167,7 @@ def _perform(target: str, size: tuple[int, int], browser: Connection) -> None:
     )
     with suppress(EOFError, ConnectionError, KeyboardInterrupt):  # the server has ended
         try:
-            run_live(target, lambda: source, open_window=lambda: nullcontext(Page()))
+            who = [Path(target)] if Path(target).suffix else target  # a photo, as no name has a dot
+            run_live(who, lambda: source, open_window=lambda: nullcontext(Page()))
         except MotionTransferError as error:
             browser.send(str(error))

@@ -10,37 +10,9 @@ import gradio as gr
 
 from motiontransfer.app import views
 from motiontransfer.core import layout
+from motiontransfer.core.events import Event
 from motiontransfer.project.results import Result, finished_results
 
-STYLE = """
-.results {display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: .8em}
-.results button {display: flex; flex-direction: column; padding: .4em; text-align: left;
-                 border-radius: 6px; overflow-wrap: anywhere;
-                 border: 1px solid var(--border-color-primary); background: none; color: inherit}
-.results button:hover, .results button:focus-visible {outline: 2px solid var(--color-accent)}
-.results video {width: 100%; height: 120px; object-fit: contain; border-radius: 4px;
-                background: var(--background-fill-secondary)}
-.results .quiet {font-weight: normal}
-.shows h2 {overflow-wrap: anywhere}
-.pair {display: grid; grid-template-columns: 1fr 1fr; gap: .5em; --at: 50%}
-.pair.alone {grid-template-columns: 1fr}
-.pair figure {margin: 0; min-width: 0}
-.pair video {width: 100%; height: 46vh; object-fit: contain; border-radius: 6px;
-             background: var(--background-fill-secondary)}
-.pair.wipe {grid-template-columns: 1fr}
-.pair.wipe figure {grid-area: 1 / 1}
-.pair.wipe figcaption {display: none}
-.pair.wipe .made {clip-path: inset(0 0 0 var(--at))}
-.steer {display: flex; flex-wrap: wrap; gap: .8em; align-items: center; margin: .5em 0}
-.steer button {min-width: 5em; padding: .3em .8em; border-radius: 6px;
-               border: 1px solid var(--border-color-primary)}
-.steer [aria-pressed=true] {background: var(--primary-700); color: #fff}
-.steer input[type=range] {flex: 1 1 140px; accent-color: var(--color-accent)}
-.steer label {display: none; flex: 1 1 200px; gap: .5em; align-items: center}
-.shows:has(.pair.wipe) .steer label {display: flex}
-@media (max-width: 600px) {.pair video {height: 46vw}
-                           .pair.wipe video, .pair.alone video {height: 80vw}}
-"""
 _SCRIPT = Path(__file__).with_name("results.js").read_text(encoding="utf-8")
 _NONE = "<p>Nothing is finished yet: Make makes a dance.</p>"
 _FORMATS = {"GIF of 4 seconds": ".gif", "WebM": ".webm"}
@@ -204,6 +176,6 @@ def _saved(shown: Shown, end: str, name: str) -> str:
     )
 
 
-def _as_list(printed: str) -> str:
-    items = "".join(f"<li>{html.escape(line)}</li>" for line in printed.splitlines())
+def _as_list(events: Sequence[Event]) -> str:
+    items = "".join(f"<li>{html.escape(str(event))}</li>" for event in events)
     return f'<ul class="quiet">{items}</ul>'

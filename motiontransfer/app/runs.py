@@ -1,15 +1,15 @@
 """Queue of dances: one `motiontransfer dance` at a time, in a process that outlives the page.
 
-The queue is a file of JSON, so that it survives the server. A run is told from its log: how long it
-will take, what is ready, and how it ended.
+The queue is a file of JSON, so that it survives the server. The events of a run are its log:
+how long it will take, what is ready, and how it ended.
 """
 
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,25 +19,37 @@ import psutil
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from motiontransfer.core.params import Scene
+from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.events import Event, Failed, Made, Planned, Progress, read_events
 from motiontransfer.core.storage import write_text
-from motiontransfer.pipeline.runs import last_line, log_of
 
 _logger = logging.getLogger(__name__)
 
 FOLDER = Path(".dvc/tmp/app")
 _CLOCK_SECONDS = 2.0  # that the start of a process may differ: it moves with the clock that is set
 _NUM_KEPT = 20  # of those that ended
-
-_PROGRESS = re.compile(r"^\S+: (\d+) %(?:, about (.*?) left)?", re.MULTILINE)
-_MADE = re.compile(r"^(preview|result|report): (\S.*)$", re.MULTILINE)
-_TRANSFER = re.compile(r"^(\S+): \d+ stages?, about ", re.MULTILINE)
-_ERROR = re.compile(r"^ERROR: (.*?)(?:; its output: \S+)?$", re.MULTILINE)
-_LOSSES = re.compile(r"(?<=[\d:] left), .*")
+_LAST = 200  # characters of what a program prints that ends without an error of its own
 
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "motiontransfer", *arguments]
+
+
+def reported(*arguments: str) -> list[Event]:
+    """What a command reports.
+
+    Raises:
+        MotionTransferError: it has failed.
+    """
+    done = subprocess.run(
+        command(*arguments, "--events"), env=environment(), stdin=subprocess.DEVNULL,
+        capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    if done.returncode:
+        failed = read_log(done.stdout).failed
+        told = failed.message if failed else f"it failed: {done.stderr.strip()[-_LAST:]}"
+        raise MotionTransferError(told)
+    return [*read_events(done.stdout)]
 
 
 def environment() -> dict[str, str]:
@@ -48,13 +60,14 @@ def environment() -> dict[str, str]:
 class Run(BaseModel):
     """A dance that waits, or that was begun."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)  # keys of earlier versions are ignored
 
     number: int
     dancer: str
     """Film of the dance, a path as `dance` takes it."""
     me: str
-    scene: Scene = "target"
+    options: tuple[str, ...] = ()
+    """Of `dance`."""
     pid: int | None = None
     began: float | None = None
     """When its process was made: another one may get the same pid."""
@@ -70,7 +83,7 @@ class Run(BaseModel):
         return FOLDER / f"{self.number}.log"
 
     @property
-    def summary(self) -> "LogSummary":
+    def summary(self) -> "Summary":
         log = self.log
         return read_log(log.read_text(encoding="utf-8", errors="replace") if log.exists() else "")
 
@@ -79,45 +92,42 @@ _RUNS = TypeAdapter(list[Run])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogSummary:
-    """What the log of a run tells."""
+class Summary:
+    """What a run has reported."""
 
-    transfer: str = ""
-    share_done: float = 0.0
-    time_left: str = ""
-    made: dict[str, Path] = field(default_factory=dict)
+    planned: Planned | None = None
+    progress: Progress | None = None
+    """The last."""
+    made: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     """Files of the preview, the result (the first: in its own room) and the report, once ready."""
-    error: str = ""
+    failed: Failed | None = None
+    """The first."""
 
 
-def read_log(printed: str) -> LogSummary:
-    """Read what `dance` prints without a terminal."""
-    percent, left = (_PROGRESS.findall(printed) or [("0", "")])[-1]
-    made = {what: Path(path) for what, path in reversed(_MADE.findall(printed))}
-    return LogSummary(
-        transfer=next(iter(_TRANSFER.findall(printed)), ""),
-        share_done=1.0 if "report" in made else int(percent) / 100,
-        time_left=left,
-        made=made,
-        error=next(iter(_ERROR.findall(printed)), ""),
+def read_log(printed: str) -> Summary:
+    """Read what `dance --events` has printed so far."""
+    events = [*read_events(printed)]
+    plans = [event for event in events if isinstance(event, Planned)]
+    steps = [event for event in events if isinstance(event, Progress)]
+    failures = [event for event in events if isinstance(event, Failed)]
+    return Summary(
+        planned=plans[-1] if plans else None,
+        progress=steps[-1] if steps else None,
+        made={event.what: [*map(Path, event.files)] for event in events if isinstance(event, Made)},
+        failed=failures[0] if failures else None,
     )
 
 
-def end_sentence(summary: LogSummary) -> str:
+def end_sentence(summary: Summary) -> str:
     """How a run ended, in one sentence."""
+    failed = summary.failed
     if "report" in summary.made:
         return "Done."
-    if summary.error.startswith("stopped"):
+    if failed is None:
+        return "It was ended before it was done. Nothing is lost: Make goes on from there."
+    if failed.is_stopped:
         return "Stopped. Nothing is lost: Make goes on from there."
-    if summary.error:
-        return f"It failed: {summary.error}"
-    return "It was ended before it was done. Nothing is lost: Make goes on from there."
-
-
-def activity(stage: str) -> str:
-    """Last line that a stage that runs has printed, without losses."""
-    log = log_of(stage)
-    return _LOSSES.sub("", last_line(log)) if log.exists() else ""
+    return f"It failed: {failed.message}"
 
 
 class Queue:
@@ -134,14 +144,15 @@ class Queue:
             return []
         return _RUNS.validate_json(self._file.read_bytes())
 
-    def add(self, dancer: str, me: str, scene: Scene = "target") -> None:
+    def add(self, dancer: str, me: str, options: Sequence[str] = ()) -> None:
         """Add a dance at the end, unless it waits or runs already."""
         with self._lock:
             runs = self.runs()
-            begun = {(run.dancer, run.me, run.scene) for run in runs if run.state != "over"}
-            if (dancer, me, scene) not in begun:
+            begun = [(run.dancer, run.me, run.options) for run in runs if run.state != "over"]
+            if (dancer, me, wanted := tuple(options)) not in begun:
                 number = max((run.number for run in runs), default=0) + 1
-                self._write([*runs, Run(number=number, dancer=dancer, me=me, scene=scene)])
+                new = Run(number=number, dancer=dancer, me=me, options=wanted)
+                self._write([*runs, new])
 
     def remove(self, dancer: str, me: str) -> None:
         """Take a dance out that waits."""
@@ -193,8 +204,8 @@ class Queue:
         """Start its process in a session of its own: the end of the server does not end it."""
         with run.log.open("w") as log:
             self._child = subprocess.Popen(
-                command("dance", "--scene", run.scene, run.dancer, run.me), env=environment(),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                command("dance", "--events", *run.options, run.dancer, run.me),
+                env=environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip
         began = psutil.Process(self._child.pid).create_time()

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import socket
 import webbrowser
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ import gradio as gr
 import numpy as np
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from filelock import FileLock, Timeout
 from PIL import Image
@@ -26,10 +27,10 @@ from starlette.middleware.base import RequestResponseEndpoint
 from starlette.requests import ClientDisconnect
 
 from motiontransfer.app.live import Coach, Live
+from motiontransfer.app.make import EXAMPLES
 from motiontransfer.app.page import build_page
-from motiontransfer.app.results import STYLE as STYLE_OF_RESULTS
 from motiontransfer.app.runs import FOLDER, Queue, keep_going
-from motiontransfer.app.views import FILES, STYLE
+from motiontransfer.app.views import FILES
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.pipeline.dvc_api import opened
@@ -46,13 +47,14 @@ _SECONDS_TO_END = 1  # for pages that are open
 _SHOWN = (
     CHECKS_FOLDER,
     layout.VIDEOS_FOLDER,
-    Path("demo/clips"),
     layout.RESULTS_FOLDER,
+    layout.BACKGROUNDS_FOLDER,
     layout.INSPECTION_FOLDER,
     layout.COMPARISONS_FOLDER,
     layout.ARTIFACTS_FOLDER / "training",
 )
 _OF_GRADIO = ("/gradio_api/file=", "/gradio_api/proxy=")  # the page needs neither
+_STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 _POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self'"
 _POLICY_OF_PAGES = "sandbox allow-scripts allow-popups"  # of reports: they can ask nothing of us
 
@@ -115,6 +117,8 @@ def make_app(queue: Queue, *, token: str = "") -> FastAPI:
     for folder in _SHOWN:  # an output may be a link into DVC's cache
         files = StaticFiles(directory=folder, check_dir=False, follow_symlink=True)
         app.mount(f"{FILES}/{folder.as_posix()}", files)
+    for file in (path for of_role in EXAMPLES.values() for path in of_role.values()):
+        app.get(f"{FILES}/{file.as_posix()}", response_model=None)(_sends(file))
     coach = Coach()
 
     @app.post("/coach")
@@ -128,9 +132,13 @@ def make_app(queue: Queue, *, token: str = "") -> FastAPI:
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
     return gr.mount_gradio_app(
         app, page, path="/", server_name=HOST, footer_links=[], allowed_paths=[],
-        theme=theme, css=STYLE + STYLE_OF_RESULTS, ssr_mode=False, enable_monitoring=False,
+        theme=theme, css=_STYLE, ssr_mode=False, enable_monitoring=False,
         pwa=False,
     )  # fmt: skip
+
+
+def _sends(file: Path) -> Callable[[], FileResponse]:
+    return lambda: FileResponse(file)
 
 
 def _said(coach: Coach, page: str, guide: str, jpeg: bytes) -> str:

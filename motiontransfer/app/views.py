@@ -1,66 +1,32 @@
 """What the page shows of runs, films and results, as HTML."""
 
 import html
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from motiontransfer.app.films import Project
-from motiontransfer.app.runs import LogSummary, Run, activity
+from motiontransfer.app.runs import Run, Summary
 from motiontransfer.core import layout
+from motiontransfer.core.events import (
+    Advice,
+    Event,
+    FilmChecked,
+    Guided,
+    Made,
+    Planned,
+    PosesCompared,
+    in_words,
+)
+from motiontransfer.core.stages import sentence_of
+from motiontransfer.rendering.backgrounds import ALPHA, FILM, GREEN
 
 FILES = "/project"
 """Where the server has files of the project."""
 
-STYLE = """
-.bar {height: 10px; border-radius: 5px; background: var(--border-color-primary)}
-.bar i {display: block; height: 100%; border-radius: 5px; background: var(--color-accent)}
-.quiet {opacity: .75; font-size: .9em; overflow-wrap: anywhere}
-.chosen {display: grid; place-items: center; height: 45vh; border-radius: 6px;
-         background: var(--background-fill-secondary)}
-.chosen video, .chosen img {max-width: 100%; max-height: 45vh; border-radius: 6px}
-.pick:not(:has(.chosen)) .drop {height: 45vh}
-.drop {height: 160px}
-.drop button {height: 100% !important; min-height: 0}
-.cards {columns: 280px; column-gap: 1em}
-.cards article {break-inside: avoid; margin-bottom: 1em; padding: .8em; overflow-wrap: anywhere;
-                border: 1px solid var(--border-color-primary); border-radius: 6px}
-.cards h2 {font-size: 1em; margin: 0 0 .5em}
-.cards img {max-width: 100%; max-height: 40vh; margin: 0 auto; border-radius: 6px}
-.cards pre {white-space: pre-wrap; font-family: inherit}
-.fault {border-left: 4px solid #d9480f; padding-left: .7em}
-.shown {display: flex; flex-wrap: wrap; gap: 1em; margin-top: 1em}
-.shown figure {margin: 0; flex: 1 1 300px; min-width: 0}
-.shown video, .shown img {max-width: 100%; max-height: 60vh; border-radius: 6px}
-img.live {width: 100%; max-width: 1000px; border-radius: 6px}
-.countdown {position: fixed; inset: 0; z-index: 9999; background: #000}
-.countdown video {width: 100%; height: 100%; object-fit: contain; transform: scaleX(-1)}
-.countdown b {position: absolute; inset: auto 0 1rem; text-align: center; font-size: 30vmin;
-              color: #fff; text-shadow: 0 0 1rem #000}
-#film {position: relative; margin: 0 auto}
-#film video, #film canvas {display: block; width: 100%; transform: scaleX(-1); border-radius: 6px}
-#film video {background: #000; min-height: 30vh}
-#film canvas {position: absolute; inset: 0 0 auto}
-#film .told {position: absolute; inset: .5em .5em auto; text-align: center; font-size: 1.6em;
-             color: #fff; text-shadow: 0 0 .4em #000, 0 0 .2em #000}
-#film .ticks {display: flex; flex-wrap: wrap; gap: .4em; justify-content: center; margin: .5em 0}
-#film .ticks span {width: 2.2em; line-height: 2.2em; text-align: center; border-radius: 50%;
-                   background: var(--border-color-primary)}
-#film .ticks .now {outline: 3px solid var(--color-accent)}
-#film .ticks .done {background: #2e9e5b; color: #fff}
-.unseen {display: none !important}
-button.primary {background: var(--primary-700) !important}
-[role=tab].selected {color: var(--primary-700) !important}
-.dark [role=tab].selected {color: var(--primary-400) !important}
-.or {color: inherit !important}
-iframe.page {width: 100%; height: 80vh; border: 0; background: #fff}
-"""
-
-_PICTURE = re.compile(r"^(?:what was found:|  - look at) (\S.*\.png)$")
-_HEADING = re.compile(r"^(?!what was found)\S.*?: ")
-_GUIDE = re.compile(r"^guide: (\S.*)$", re.MULTILINE)
 _PLAYED, _SEEN = (".mp4", ".m4v", ".mov", ".webm"), (".jpg", ".jpeg", ".png", ".webp", ".avif")
 """What browsers show; of other files the page has the name alone."""
+_SCENES = {"target": "in their own room", "dancer": "in the dancer's film"}
+_BACKGROUNDS = {"film": "none", "alpha": "transparent"}
 _NEWEST = "The newest sample of the training"
 _PLAY, _POSES = "Play it beside the camera", "The poses to strike"
 
@@ -75,42 +41,181 @@ def fault(sentence: str) -> str:
     return f'<p class="fault">{html.escape(sentence)}</p>'
 
 
-def status(run: Run | None, told: LogSummary, stages: Sequence[str]) -> str:
-    """State of a run: a bar, the stages that go and the time left, or how it ended."""
+def status(
+    run: Run | None, told: Summary, *, names: Mapping[str, str], elsewhere: Collection[str]
+) -> str:
+    """State of a run: a bar, what it does now and the time left, or how it ended.
+
+    Args:
+        names: of films, by their files.
+        elsewhere: stages that a terminal runs.
+    """
     is_running = run is not None and run.state == "running"
-    if stages and not is_running:
-        return f"<p>A terminal runs {html.escape(', '.join(stages))}.</p>"
+    if elsewhere and not is_running:
+        doing = ", ".join(map(sentence_of, elsewhere))
+        return f"<p>A terminal is at work: {html.escape(doing)}.</p>{_stages(elsewhere)}"
     if run is None:
-        return "<p>Nothing runs.</p>"
-    name = html.escape(told.transfer or f"{Path(run.me).stem}, {Path(run.dancer).stem}")
+        return ""
+    title = title_of(run, names)
+    name = html.escape(title)
     if not is_running and "report" not in told.made:
-        return fault(f"{name}: {run.outcome}")
+        return fault(f"{title}: {run.outcome}")
     if not is_running:
         return f"<p><b>{name}</b>: {run.outcome}</p>"
-    percent = round(100 * told.share_done)
-    left = f", about {told.time_left} left" if told.time_left else ""
-    lines = [f"{stage}: {activity(stage)}" for stage in stages]
-    if not told.transfer:
-        lines = ["looks at the films"]
-    parts = [
-        f"<p><b>{name}</b>: {percent} %{left}</p>",
-        f'<div class="bar"><i style="width: {percent}%"></i></div>',
-        *(f'<div class="quiet">{html.escape(line)}</div>' for line in lines),
-    ]
-    return "\n".join(parts)
+    progress = told.progress
+    percent = round(100 * progress.share) if progress else 0
+    left = told.planned.seconds if told.planned else None
+    if progress and progress.seconds_left is not None:
+        left = progress.seconds_left
+    about = "" if left is None else f", about {in_words(left)} left"
+    doing = [str(each) for each in progress.running] if progress else []
+    lines = "".join(f"<div>{html.escape(line)} …</div>" for line in doing or ["Getting ready"])
+    return (
+        f"<p><b>{name}</b>: {percent} %{about}</p>"
+        f'<div class="bar"><i style="width: {percent}%"></i></div>{lines}'
+        f"{_stages([each.stage for each in progress.running] if progress else [])}"
+    )
 
 
-def sample(project: Project, run: Run | None, told: LogSummary) -> str:
+def title_of(run: Run, names: Mapping[str, str]) -> str:
+    who, dance = (names.get(file, Path(file).stem) for file in (run.me, run.dancer))
+    return f"{who} performs {dance}"
+
+
+def _stages(names: Collection[str]) -> str:
+    """Stages by their names, folded."""
+    listed = html.escape(", ".join(names))
+    more = f"<details class='quiet'><summary>Stages</summary>{listed}</details>"
+    return more if names else ""
+
+
+def sample(project: Project, run: Run | None, told: Summary) -> str:
     """The newest sample image of the training that goes on."""
-    if run is None or run.state != "running" or run.began is None or not told.transfer:
+    if run is None or run.state != "running" or run.began is None or not told.planned:
         return ""
-    newest = project.newest_sample(told.transfer, since=run.began)
+    newest = project.newest_sample(told.planned.title, since=run.began)
     return _figures({_NEWEST: _image(newest, _NEWEST)}) if newest else ""
 
 
-def chosen(file: str | None) -> str:
-    """A film or photo that is chosen, as a large picture."""
-    return f'<div class="chosen">{film_or_photo(Path(file))}</div>' if file else ""
+def examples(files: Mapping[str, Path]) -> str:
+    """Pictures of films and photos to begin with; a click tells which."""
+    tiles = "".join(
+        f'<button type="button" data-film="{html.escape(str(file))}">{_still(file)}'
+        f"<span>{html.escape(what)}</span></button>"
+        for what, file in files.items()
+    )
+    return f'<div class="tiles"><span>Or try an example:</span>{tiles}</div>' if tiles else ""
+
+
+def choices(
+    *,
+    scene: str,
+    rooms: Mapping[str, str | None],
+    background: str,
+    backgrounds: Sequence[str],
+    height: str,
+    heights: Mapping[str, str],
+) -> str:
+    """Room, background and size to choose from.
+
+    Args:
+        rooms: a film of each; None: not chosen yet.
+        heights: their names, and the heights.
+    """
+    scenes = {
+        each: _tile("scene", each, _SCENES[each], _still(Path(film)) if film else "<i></i>")
+        for each, film in rooms.items()
+    }
+    behind = {
+        each: _tile("background", each, _BACKGROUNDS.get(each, each), _background(each))
+        for each in backgrounds
+    }
+    sizes = {each: _tile("height", each, what, "") for what, each in heights.items()}
+    return (
+        _tiles("Where", scenes, scene)
+        + _tiles("A second result with another background", behind, background)
+        + _tiles("Height, pixels", sizes, height)
+    )
+
+
+def _tiles(legend: str, tiles: Mapping[str, str], chosen: str) -> str:
+    shown = "".join(
+        tile.replace("<input", "<input checked", each == chosen) for each, tile in tiles.items()
+    )
+    return f'<fieldset class="tiles"><legend>{legend}</legend>{shown}</fieldset>'
+
+
+def _tile(name: str, value: str, what: str, picture: str) -> str:
+    return (
+        f'<label><input type="radio" name="{name}" value="{html.escape(value)}">{picture}'
+        f"<span>{html.escape(what)}</span></label>"
+    )
+
+
+def _background(name: str) -> str:
+    is_file = name not in (FILM, GREEN, ALPHA)
+    return _still(layout.BACKGROUNDS_FOLDER / name) if is_file else f'<i class="{name}"></i>'
+
+
+def _still(file: Path) -> str:
+    """A small picture of a film or photo, which says nothing by itself."""
+    if is_played(file):
+        return (
+            f'<video src="{address(file)}#t=1" muted preload="metadata" aria-hidden="true"></video>'
+        )
+    return f'<img src="{address(file)}" alt="">' if file.suffix.lower() in _SEEN else "<i></i>"
+
+
+def filled(file: Path, found: FilmChecked, *, trim: tuple[float, float] | None) -> str:
+    """A film that is chosen: its judgment, its part by two handles, and who is meant."""
+    points = "".join(f"<li>{html.escape(line)}</li>" for line in found.advice)
+    who = _crowd(found) if len(found.people) > 1 else ""
+    like = (
+        f'<button type="button" data-like="{html.escape(str(file))}" aria-pressed="false" '
+        f'title="{html.escape(", ".join(found.recipe))}">Use the settings it was made with</button>'
+        if found.recipe
+        else ""
+    )
+    return (
+        f'<div class="filled"><div class="look">{film_or_photo(file)}</div>'
+        f'<div class="said"><p class="{found.judgment}"><b>{html.escape(found.sentence)}</b></p>'
+        f'<button type="button" data-does="change">Choose another</button> {like}</div>'
+        f"{_strip(found, trim)}{who}"
+        f"<details><summary>What to film better, and what was measured</summary><ul>{points}</ul>"
+        f"<pre class='quiet'>{html.escape(chr(10).join(found.facts))}</pre>"
+        f"{_image(Path(found.picture), f'What was found: {found.name}')}</details></div>"
+    )
+
+
+def _strip(found: FilmChecked, trim: tuple[float, float] | None) -> str:
+    """Frames of a film, with a handle at either end of the part that is used."""
+    if not found.strip:
+        return ""
+    start, end = trim or (0.0, found.seconds)
+    handles = "".join(
+        f'<input type="range" min="0" max="{found.seconds:.1f}" step="0.1" value="{at:.1f}" '
+        f'aria-label="{what}">'
+        for what, at in (("Start, seconds", start), ("End, seconds", end))
+    )
+    ends = (f"{100 * at / found.seconds:.1f}%" for at in (start, end))
+    return (
+        f'<div class="strip" style="--from: {next(ends)}; --to: {next(ends)}">'
+        f'<img src="{address(Path(found.strip))}" alt="Frames of the film">{handles}'
+        f"<output>{start:.1f} s to {end:.1f} s</output></div>"
+    )
+
+
+def _crowd(found: FilmChecked) -> str:
+    """The frame with most people; a click on one says who is meant."""
+    boxes = "".join(
+        f'<button type="button" aria-pressed="false" aria-label="Person {number}" '
+        f'data-person="{(x0 + x1) / 2:.3f} {(y0 + y1) / 2:.3f} {found.crowd_seconds:.2f}" '
+        f'style="left: {x0:.1%}; top: {y0:.1%}; width: {x1 - x0:.1%}; height: {y1 - y0:.1%}">'
+        "</button>"
+        for number, (x0, y0, x1, y1) in enumerate(found.people, 1)
+    )
+    picture = f'<img src="{address(Path(found.crowd))}" alt="The people in the film">'
+    return f'<div>Who is it? <div class="crowd">{picture}{boxes}</div></div>'
 
 
 def is_played(file: Path) -> bool:
@@ -127,76 +232,96 @@ def film_or_photo(file: Path) -> str:
     return f"<p>{html.escape(file.name)}</p>"
 
 
-def results(run: Run | None, told: LogSummary) -> str:
-    """Preview or result of a run beside the dance, which they follow, and where they are."""
-    files = {"A first look": told.made["preview"]} if "preview" in told.made else {}
-    if result := told.made.get("result"):
-        files = {"The result": result}
-    shown = {caption: _video(file, caption) for caption, file in files.items() if file.exists()}
-    if not shown or run is None:
+def results(made: Mapping[str, Sequence[Path]], dance: Path) -> str:
+    """Preview or result beside the dance, to look at and to download."""
+    what = "result" if "result" in made else "preview"
+    files = [file for file in made.get(what, ()) if file.exists()]
+    if not files:
         return ""
-    folder = next(iter(files.values())).parent
-    comparison = folder / layout.COMPARISON_FILE
-    if result and comparison.exists():
+    caption = "The result" if what == "result" else "A first look"
+    comparison = files[0].with_name(layout.COMPARISON_FILE)
+    shown = {caption: _video(files[0], caption)}
+    if what == "result" and comparison.exists():
         shown["Beside the dance"] = _video(comparison, "Beside the dance")
     else:
-        shown["The dance"] = film_or_photo(Path(run.dancer))
-    links = [f'Folder: <span class="quiet">{html.escape(str(folder.resolve()))}</span>']
-    if report := told.made.get("report"):
-        links.insert(0, f'<a href="{address(report)}" target="_blank">Report</a>')
+        shown["The dance"] = film_or_photo(dance)
+    links = []
+    if what == "result":
+        name = html.escape(f"{files[0].parent.name}.mp4")
+        links = [f'<a href="{address(files[0])}" download="{name}">Download</a>']
+    links += [
+        f'<a href="{address(report)}" target="_blank">Report</a>'
+        for report in made.get("report", ())
+    ]
     return f"{_figures(shown)}<p>{' · '.join(links)}</p>"
 
 
-def advice(printed: str) -> str:
-    """What `dance --dry` printed, a card for each film, for what they lack and for the forecast."""
-    cards: list[list[str]] = []
-    for line in filter(None, printed.splitlines()):
-        if _HEADING.match(line):
-            cards.append([])
-        if cards:  # the first lines say what the command does
-            cards[-1].append(line)
-    return f'<div class="cards">{"".join(map(_card, cards))}</div>'
+def advice(events: Sequence[Event]) -> str:
+    """How the poses of dance and person compare, and how long it takes."""
+    cards = [_card(event) for event in events if isinstance(event, PosesCompared)]
+    cards += [_plan(event) for event in events if isinstance(event, Planned)]
+    return f'<div class="cards">{"".join(cards)}</div>'
 
 
-def _card(lines: Sequence[str]) -> str:
-    """Heading and advice, with the picture that shows what is meant; the rest is folded."""
-    heading, *rest = lines
-    pictures = [Path(found[1]) for line in rest if (found := _PICTURE.match(line))]
-    rest = [line for line in rest if not _PICTURE.match(line) and not line.endswith(":")]
-    facts = [line for line in rest if line.startswith("  ") and not line.startswith("  - ")]
-    points = "".join(
-        f"<li>{html.escape(line.removeprefix('  - '))}</li>" for line in rest if line not in facts
+def film_advice(events: Sequence[Event]) -> str:
+    """A card for each film that was looked at."""
+    cards = (_card(event) for event in events if isinstance(event, FilmChecked))
+    return f'<div class="cards">{"".join(cards)}</div>'
+
+
+def _card(event: Advice) -> str:
+    """Judgment and advice, with the picture that shows what is meant; measurements are folded."""
+    points = "".join(f"<li>{html.escape(line)}</li>" for line in event.advice)
+    folded = html.escape("\n".join(event.facts))
+    shown = _image(Path(event.picture), f"What was found: {event.name}") if event.picture else ""
+    return (
+        f'<article><h2 class="{event.judgment}">{html.escape(event.sentence)}</h2>'
+        f"<ul>{points}</ul>{shown}<details><summary>Measured</summary>"
+        f"<pre class='quiet'>{folded}</pre></details></article>"
     )
-    folded = html.escape("\n".join(facts))
-    shown = "".join(_image(picture, f"What was found: {picture.stem}") for picture in pictures)
-    more = f"<details><summary>Measured</summary><pre>{folded}</pre></details>" if facts else ""
-    return f"<article><h2>{html.escape(heading)}</h2>{shown}<ul>{points}</ul>{more}</article>"
 
 
-def guide(printed: str) -> str:
-    """The film and the poses that `guide` made."""
-    (file,) = _GUIDE.findall(printed)
-    film = Path(file)
-    shown = {
-        _PLAY: _video(film, _PLAY),
-        _POSES: _image(film.with_name(layout.GUIDE_SHEET_FILE), _POSES),
+def _plan(event: Planned) -> str:
+    """How long it takes, what changes and what else runs again for it; stages are folded."""
+    told = f"Takes about {in_words(event.seconds)}" if event.stages else "Is made already"
+    lines = {
+        "Changes": event.changed,
+        "Then made again, when they are next made": event.again,
+        "Leaves this project": event.removed,
     }
+    listed = "".join(
+        f"<li>{what}: {html.escape(', '.join(names))}</li>"
+        for what, names in lines.items()
+        if names
+    )
+    stages = "".join(
+        f"<li>{html.escape(sentence_of(stage))}: {seconds:.0f} s <span class='quiet'>"
+        f"{html.escape(stage)}</span></li>"
+        for stage, seconds in event.stages.items()
+    )
+    steps = f"<details><summary>Steps</summary><ul>{stages}</ul></details>" if stages else ""
+    kind = ' class="changes"' if event.changed else ""
+    return f"<article{kind}><h2>{told}</h2><ul>{listed}</ul>{steps}</article>"
+
+
+def guide(events: Sequence[Event]) -> str:
+    """The film and the poses that `guide` made."""
+    made = next(event for event in events if isinstance(event, Guided))
+    film = Path(made.film)
+    shown = {_PLAY: _video(film, _PLAY), _POSES: _image(Path(made.sheet), _POSES)}
     return f'<div data-guide="{html.escape(film.parent.name)}">{_figures(shown)}</div>'
 
 
-def queue(runs: Sequence[Run]) -> str:
+def queue(runs: Sequence[Run], names: Mapping[str, str]) -> str:
     """What runs and waits, and how the last ones ended."""
-    rows = [
-        f"{Path(run.me).stem} performs {Path(run.dancer).stem}: {run.outcome or run.state}"
-        for run in reversed(runs)
-    ]
+    rows = [f"{title_of(run, names)}: {run.outcome or run.state}" for run in reversed(runs)]
     items = "".join(f"<li>{html.escape(row)}</li>" for row in rows)
     return f"<ul>{items}</ul>" if items else "<p>The queue is empty.</p>"
 
 
-def page(printed: str) -> str:
+def page(events: Sequence[Event]) -> str:
     """The page that a command wrote."""
-    file = Path(printed.strip().rpartition("wrote ")[2])
+    file = Path(next(event.files[0] for event in events if isinstance(event, Made)))
     return (
         f'<p><a href="{address(file)}" target="_blank">Open it alone</a> '
         f'<span class="quiet">{html.escape(str(file))}</span></p>'

@@ -3,7 +3,6 @@
 DVC, PyTorch and MediaPipe take seconds to load: each command imports what it needs.
 """
 
-import logging
 import signal
 from contextlib import nullcontext
 from functools import partial
@@ -14,6 +13,7 @@ import typer
 
 from motiontransfer.cli.options import OutputFile, command
 from motiontransfer.core.errors import ParamsError
+from motiontransfer.core.events import Made, emit
 
 
 @command
@@ -61,12 +61,10 @@ def live(
         open_source = partial(open_video, video)
     else:
         open_source = partial(open_camera, camera)
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("motiontransfer.live").setLevel(logging.INFO)
     # On SIGTERM the recording is finished, too.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        summary = run_live(
+        performed = run_live(
             target or photo or [],
             open_source,
             output=output,
@@ -75,6 +73,6 @@ def live(
         )
     finally:
         signal.signal(signal.SIGTERM, before)
-    typer.echo(summary)
+    emit(performed)
     if output is not None and output.exists():
-        typer.echo(f"wrote {output}")
+        emit(Made(what="file", files=(str(output),)))

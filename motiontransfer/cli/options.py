@@ -1,15 +1,23 @@
 """Where commands are registered, what all of them check, and options that several have."""
 
-from collections.abc import Iterable, Iterator
+import logging
+import sys
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial, wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from types import FunctionType
 from typing import Annotated, Any
 
 import typer
+from tqdm import tqdm
 
-from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE
+from motiontransfer.core import events
+from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE, one_line
+from motiontransfer.core.events import Failed, emit
 from motiontransfer.core.params import Video, check_project, load_section, read_sections
+from motiontransfer.core.stage_runner import fault
 from motiontransfer.core.storage import check_output
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -19,6 +27,12 @@ OutputFile = partial(typer.Option, dir_okay=False)
 """The option `output` of a command that writes one file."""
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
+_AS_EVENTS = Annotated[bool, typer.Option("--events", help="Print events: one JSON object a line.")]
+_REPORTING = (
+    *("dance", "dance_all", "guide", "live", "inspect", "add_video", "together", "compare"),
+    *("convert", "delete"),
+)
+"""Commands that report all that they do by events."""
 _ANYWHERE = ("doctor", "score", "verify")  # commands that work without a project
 _LOCK = Path("dvc.lock")
 _OWN = (PARAMS_FILE, FILMS_FILE, _LOCK, *map(Path, ("dvc.yaml", "data", ".dvc", ".git")))
@@ -32,12 +46,16 @@ def _root() -> None:
 def command(function: FunctionType) -> FunctionType:
     """Register a command, which begins in a project only, and overwrites nothing that stays.
 
-    Its option `output`, if it has one, is the path to which it writes.
+    Its option `output`, if it has one, is the path to which it writes. What it reports by events is
+    printed.
     """
 
-    @app.command()
     @wraps(function)
     def begun(**given: object) -> None:
+        with printed_events(as_json=bool(given.pop("events", False))):
+            checked(**given)
+
+    def checked(**given: object) -> None:
         if function.__name__ not in _ANYWHERE:
             check_project(PARAMS_FILE, FILMS_FILE)
         if isinstance(output := given.get("output"), Path):
@@ -45,7 +63,45 @@ def command(function: FunctionType) -> FunctionType:
             check_output(output, [*_files_in(others.values()), *_of_project(output)])
         function(**given)
 
+    if function.__name__ in _REPORTING:
+        as_events = Parameter("events", Parameter.KEYWORD_ONLY, default=False)
+        own = signature(function)
+        begun.__signature__ = own.replace(parameters=[*own.parameters.values(), as_events])  # ty: ignore[missing-attribute]
+        begun.__annotations__ = {**function.__annotations__, "events": _AS_EVENTS}
+        del begun.__wrapped__  # Typer would read its signature
+    app.command()(begun)
     return function
+
+
+@contextmanager
+def printed_events(*, as_json: bool) -> Generator[None]:
+    """Print events as lines of text, or of JSON; an exception is an event, too."""
+    logger = logging.getLogger(events.LOGGER)
+    printer, before = _Printer(), (logger.level, logger.propagate)
+    printer.setFormatter(events.AsJson() if as_json else logging.Formatter("%(message)s"))
+    printer.setLevel(logging.DEBUG if as_json else logging.INFO)
+    if not as_json:  # standard error has it
+        printer.addFilter(lambda record: not isinstance(record.msg, Failed))
+    logger.addHandler(printer)
+    logger.setLevel(printer.level)
+    logger.propagate = False
+    try:
+        yield
+    except Exception as error:
+        message = (fault(error) or one_line(error)).partition("\n")[0]
+        emit(Failed(message=message, is_stopped=isinstance(error.__cause__, KeyboardInterrupt)))
+        raise
+    finally:
+        logger.removeHandler(printer)
+        logger.level, logger.propagate = before
+
+
+class _Printer(logging.Handler):
+    """Prints at once, above a bar that is shown: who reads a log shall see it, too."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record))
+        sys.stdout.flush()
 
 
 def _files_in(values: Iterable[object]) -> Iterator[Path]:

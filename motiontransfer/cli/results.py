@@ -24,6 +24,7 @@ from motiontransfer.core.errors import (
     VideoError,
     WeightsError,
 )
+from motiontransfer.core.events import Made, Note, emit
 from motiontransfer.core.params import Compute, Transfer, check_params, load_section
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def inspect(
                 f"--output: expected a video with known keypoints, one of {known}, got a film's "
                 f"file; leave it out to check {video}, which draws what is found there"
             )
-        typer.echo(LOOKS)
+        emit(LOOKS)
         name = name_of_file(Path(video))
         targets = {None: None, "source": [], "target": [name]}[role]
         check_films({name: Path(video)}, crop="auto", targets=targets)
@@ -80,9 +81,9 @@ def inspect(
     inspection = load_inspection(video, subject)
     written = output or layout.INSPECTION_FOLDER / f"{video}.mp4"
     writers[written.suffix](written, inspection)
-    typer.echo(f"wrote {written}")
+    emit(Made(what="file", files=(str(written),)))
     if (shows := what_is_shown(inspection.keypoints)) != WHOLE:
-        typer.echo(f"{video} is a film {in_words(shows)}")
+        emit(Note(text=f"{video} is a film {in_words(shows)}"))
     for name, transfer in load_transfers(Path()).items():
         if video == transfer.source or subject == transfer.target:
             print_missing_poses(name, source=transfer.source, target=transfer.target)
@@ -110,8 +111,8 @@ def compare(
     name = re.sub(r"[^\w.-]+", "-", f"{chosen}_{before}_{after}")
     page = output or layout.COMPARISONS_FOLDER / f"{name}.html"
     for note in write_comparison_page(page, old, new, transfer=chosen):
-        typer.echo(f"note: {note}")
-    typer.echo(f"wrote {page}")
+        emit(Note(text=f"note: {note}"))
+    emit(Made(what="file", files=(str(page),)))
 
 
 @command
@@ -158,7 +159,7 @@ def convert(
         raise ParamsError(f"no finished result {result!r}; there are {known}")
     write = write_gif if output.suffix == ".gif" else write_webm
     write(found[result].video, output)
-    typer.echo(f"wrote {output}, {output.stat().st_size / 1e6:.1f} MB")
+    emit(Made(what="file", files=(str(output),)))
 
 
 @command
@@ -175,7 +176,7 @@ def together(
     found = {name: load_section(Transfer, f"transfers.{name}") for name in transfers}
     page = output or layout.COMPARISONS_FOLDER / f"{'_'.join(found)}.html"
     write_transfers_page(page, found)
-    typer.echo(f"wrote {page}")
+    emit(Made(what="file", files=(str(page),)))
 
 
 _WEIGHTS = "a file, or `published` (downloaded once)"

@@ -3,30 +3,29 @@
 DVC, PyTorch and MediaPipe take seconds to load: each command imports what it needs.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from motiontransfer.cli.options import Yes, command
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, VideoError
+from motiontransfer.core.events import Note, emit
 from motiontransfer.core.params import Scene
 
 if TYPE_CHECKING:
-    from motiontransfer.pipeline.plan import Graph
     from motiontransfer.project.deletion import Deletion
     from motiontransfer.project.video_check import VideoCheck
     from motiontransfer.rendering.inspect import Filmed
 
-Entry = TypeVar("Entry")
-
-LOOKS = "looks at the films"
+LOOKS = Note(text="looks at the films")
 """Said at once: what looks takes seconds to load."""
 
 
@@ -50,52 +49,24 @@ def add_video(
     ] = "0",
 ) -> None:
     """Add a video to the project, check it, and print what to fix."""
-    typer.echo(LOOKS)
-    from motiontransfer.pipeline.plan import format_forecast
+    emit(LOOKS)
+    from motiontransfer.pipeline.plan import forecast, plan, planned, scratch_project
     from motiontransfer.project.entries import add_video as add
 
     name, degrees = name or subject, int(rotate)
     others = {"rotate": degrees} if degrees else {}
     role = "target" if target else "source"
     add = partial(add, file, name=name, subject=subject, crop=crop, role=role, others=others)
-    films = {name: file}, [name] if target else []
-    forecasts = foresee(add, lambda _: films, lambda _: (), crop=crop, rotate=degrees)[3]
-    own = {each: s for each, s in forecasts.items() if each.partition("@")[2] in (name, subject)}
-    path = add()
-    typer.echo(f"added videos.{name} to films.yaml; the file is {path}, kept by {path}.dvc")
-    typer.echo(f"it takes {format_forecast(own)}")
-    typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
-
-
-def foresee(
-    add: Callable[..., Entry],
-    films: Callable[[Entry], tuple[Mapping[str, Path], Collection[str]]],
-    wanted: Callable[[Entry], Collection[str]],
-    *,
-    crop: Literal["auto", "none"] = "auto",
-    rotate: int = 0,
-) -> tuple[Entry, Mapping[str, "VideoCheck"], "Graph", Mapping[str, float]]:
-    """Enter films in a copy of the project: nothing of it changes before all is known.
-
-    Args:
-        add: enters them, with `entry_only` and `root`.
-        films: of what was entered, files to check by their names, and those of targets.
-        wanted: of what was entered, the stages to run; none: all.
-
-    Returns:
-        What was entered, checks by the names of videos, stages, and the seconds of each.
-
-    Raises:
-        MotionTransferError: the project or a film is refused.
-    """
-    from motiontransfer.pipeline.plan import forecast, plan, scratch_project
-
     with scratch_project() as root:
-        entered = add(entry_only=True, root=root)
-        files, targets = films(entered)
-        checked = check_films(files, crop=crop, targets=targets, rotate=rotate)
-        graph = plan(*wanted(entered), root=root, is_forecast=True)
-        return entered, checked, graph, forecast(graph, root=root)
+        add(entry_only=True, root=root)
+        check_films({name: file}, crop=crop, targets=[name] if target else [], rotate=degrees)
+        graph = plan(root=root, is_forecast=True)
+        stages = [stage for stage in graph if stage.partition("@")[2] in (name, subject)]
+        event = planned(name, forecast(stages, root=root))
+    path = add()
+    emit(Note(text=f"added videos.{name} to films.yaml; the file is {path}, kept by {path}.dvc"))
+    emit(event)
+    emit(Note(text="next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`"))
 
 
 def check_films(
@@ -104,23 +75,28 @@ def check_films(
     crop: Literal["auto", "none"],
     targets: Collection[str] | None,
     rotate: int = 0,
+    parts: Mapping[str, tuple[float, float] | None] = MappingProxyType({}),
 ) -> dict[str, "VideoCheck"]:
     """Print what to fix in films, by the names of their videos; they are checked at once.
 
     Args:
         targets: those of whom to render, who may be in photos; None: nothing is added.
         rotate: clockwise, degrees.
+        parts: of a film that is used, start and end in seconds; (0, 0): all.
     """
     from motiontransfer.core.params import load_section
-    from motiontransfer.project.video_check import check_stages, check_video
+    from motiontransfer.project.video_check import check_stages, check_video, film_checked
     from motiontransfer.video.geometry import WorkingSize
     from motiontransfer.video.isolation import run_isolated
 
     size = load_section(WorkingSize, "decode.size")
     with ThreadPoolExecutor() as threads:
         checks = threads.map(
-            lambda file: run_isolated(check_video, file, size=size, crop=crop, rotate=rotate),
+            lambda file, trim: run_isolated(
+                check_video, file, size=size, crop=crop, rotate=rotate, trim=trim
+            ),
             files.values(),
+            [part if any(part := parts.get(name) or ()) else None for name in files],
         )
         checked = dict(zip(files, checks, strict=True))
     for name, check in checked.items():
@@ -130,7 +106,7 @@ def check_films(
                 "is the last argument of `dance`, or `add-video --target`"
             )
     for name, check in checked.items():
-        _print_advice(name, check, is_target=targets is not None and name in targets)
+        emit(film_checked(name, check, is_target=targets is not None and name in targets))
     performing = {name: checked[name] for name in checked if name in (targets or ())}
     others = [{name: checked[name]} for name in checked if name not in performing]
     for subject in [performing, *others] if performing else others:
@@ -140,27 +116,6 @@ def check_films(
             named = ", ".join(str(files[name]) for name in subject)
             raise VideoError(f"{named}: {error}; nothing was added") from error
     return checked
-
-
-def _print_advice(name: str, check: "VideoCheck", *, is_target: bool) -> None:
-    from motiontransfer.pose.quality import NOTHING_TO_FIX
-    from motiontransfer.project.entries import CHECKS_FOLDER
-    from motiontransfer.project.video_check import (
-        advice,
-        metadata_line,
-        quality_lines,
-        write_check_sheet,
-    )
-
-    typer.echo("\n".join([metadata_line(check), *quality_lines(check)]))
-    sentences = advice(check, is_target=is_target)
-    if sentences == [NOTHING_TO_FIX]:
-        typer.echo(NOTHING_TO_FIX)
-    else:
-        typer.echo("\n  - ".join(["to fix:", *sentences]))
-    picture = CHECKS_FOLDER / f"{name}.png"
-    write_check_sheet(picture, check)
-    typer.echo(f"what was found: {picture}")
 
 
 def print_missing_poses(
@@ -190,18 +145,18 @@ def print_missing_poses(
     filmed = [films[name] for name in clips if name in films]
     if source in films and filmed:
         shown = [what_is_shown(film.keypoints) for film in (films[source], *filmed)]
-        for line in compared_films(shown[0], min(shown[1:], key=SHOWN.index)):
-            typer.echo(f"{transfer}: {line}")
+        facts = compared_films(shown[0], min(shown[1:], key=SHOWN.index))
         how = (
             load_section(NormalizationParams, "normalization"),
             load_section(FitNormalizationParams, "fit_normalization"),
         )
         if path := expected_path(films[source], filmed, *how):
-            typer.echo(f"{transfer}: as far as is known now, {path}")
+            facts.append(f"as far as is known now, {path}")
         picture = layout.INSPECTION_FOLDER / f"{transfer}_poses.png"
-        covered, *more = advise_on_poses(films[source], filmed, picture=picture)
-        sampled = " at least, by a few frames of each" * bool(checked.keys() & films.keys())
-        typer.echo("\n  - ".join([f"{transfer}: {covered}{sampled}", *more]))
+        compared = advise_on_poses(films[source], filmed, name=transfer, picture=picture)
+        if checked.keys() & films.keys():
+            facts.append("these are of a few frames of each, and at least")
+        emit(replace(compared, facts=(*compared.facts, *facts)))
 
 
 @command
@@ -303,7 +258,7 @@ def delete(
 
     deletion = deletion_of(name)
     for line in told_of(deletion):
-        typer.echo(line)
+        emit(Note(text=line))
     if dry:
         return
     if not yes:
@@ -316,9 +271,9 @@ def delete(
     num_bytes = sum(map(size_of, before if with_cache else before[:2]))
     delete_all(deletion, with_cache=with_cache)
     Queue().forget()
-    typer.echo(f"deleted {deletion.what}, {num_bytes / 1e6:.1f} MB")
+    emit(Note(text=f"deleted {deletion.what}, {num_bytes / 1e6:.1f} MB"))
     if not with_cache:
-        typer.echo(f"{deletion.outside} is as it was")
+        emit(Note(text=f"{deletion.outside} is as it was"))
 
 
 def told_of(deletion: "Deletion") -> list[str]:

@@ -6,6 +6,7 @@ and `Compute` are here, since many read them.
 """
 
 import difflib
+import math
 import os
 import re
 from collections import Counter
@@ -135,12 +136,26 @@ Rotation = Literal[0, 90, 180, 270]
 """Clockwise, degrees."""
 
 
+def _check_trim(trim: tuple[float, float]) -> tuple[float, float]:
+    start, end = trim
+    if not 0 <= start < end < math.inf:
+        raise ValueError("expected [start, end] in seconds of the film, with 0 <= start < end")
+    return trim
+
+
+Trim = Annotated[tuple[float, float], AfterValidator(_check_trim)]
+"""Start and end of the part of a film that is used, seconds from its first frame."""
+
+
 class Video(BaseModel):
     """What commands read of an entry of `videos`."""
 
     path: Path
     subject: Name
     crop: object = "none"
+    rotate: Rotation = 0
+    trim: Trim | None = None
+    person: object = "largest"
 
 
 Scene = Literal["target", "dancer"]

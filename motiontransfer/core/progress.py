@@ -1,18 +1,20 @@
-"""Progress of a loop or a run: a tqdm bar on a terminal, a line now and then in a log."""
+"""Progress of a loop or a run: a tqdm bar on a terminal, an event now and then in a log."""
 
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TypeVar
 
 from tqdm import tqdm
 
-_logger = logging.getLogger(__name__)
+from motiontransfer.core.events import Progress, Running, Step, emit
+
 _Item = TypeVar("_Item")
 
 _FIRST_LINE_SECONDS, _LOG_EVERY_SECONDS = 3.0, 20.0
+_EVENT_EVERY_SECONDS = 1.0  # for programs that show them
 _LEAST_SHARE = 0.2  # of a run, after which the time left is known to a third (docs/log.md)
 
 
@@ -26,6 +28,7 @@ class ProgressMeter:
         self._description, self._total, self._first = description, total, done
         self._began = time.monotonic()
         self._next_line = self._began + _FIRST_LINE_SECONDS
+        self._next_event = self._began
         self._bar = tqdm(
             desc=description,
             initial=done,
@@ -41,22 +44,28 @@ class ProgressMeter:
     ) -> None:
         """Show progress; `max_seconds_left` limits the ETA, `note` follows it."""
         now = time.monotonic()
-        if self._bar.disable and now < self._next_line:
+        is_line = bool(self._bar.disable) and now >= self._next_line
+        if self._bar.disable and not is_line and now < self._next_event:
             return
-        steps_per_second = (done - self._first) / max(now - self._began, 1e-9)
-        seconds_left = min((self._total - done) / steps_per_second, max_seconds_left)
-        of, status = self._told(done, steps_per_second, seconds_left)
-        if self._bar.disable:
+        rate = (done - self._first) / max(now - self._began, 1e-9)
+        seconds_left = min((self._total - done) / max(rate, 1e-9), max_seconds_left)
+        event = self._event(done, rate, seconds_left, note)
+        if is_line:
             self._next_line = now + _LOG_EVERY_SECONDS
-            _logger.info("%s: %s%s%s", self._description, of, status, note)
-        else:
-            self._bar.set_postfix_str(f"{status}{note}".removeprefix(", "), refresh=False)
+        if is_line or now >= self._next_event:
+            self._next_event = now + _EVENT_EVERY_SECONDS
+            emit(event, level=logging.INFO if is_line else logging.DEBUG)
+        if not self._bar.disable:
+            self._bar.set_postfix_str(event.status.removeprefix(", "), refresh=False)
             self._bar.update(done - self._bar.n)
 
-    def _told(self, done: int | float, rate: float, seconds_left: float) -> tuple[str, str]:
-        """How much is done, which a bar shows by itself, and what follows it."""
-        time_left = tqdm.format_interval(round(seconds_left))
-        return f"{done} of {self._total}", f", {rate:.2f}/s, {time_left} left"
+    def _event(
+        self, done: int | float, rate: float, seconds_left: float, note: str
+    ) -> Step | Progress:
+        return Step(
+            description=self._description, done=done, total=self._total, rate=rate,
+            seconds_left=seconds_left, note=note,
+        )  # fmt: skip
 
     def close(self) -> None:
         self._bar.close()
@@ -69,12 +78,19 @@ class RunMeter(ProgressMeter):
     """
 
     _bar_format = "|{bar:20}| {percentage:.0f} %{postfix}"
+    _running: Sequence[Running] = ()
 
-    def _told(self, done: int | float, rate: float, seconds_left: float) -> tuple[str, str]:  # noqa: ARG002
-        about = f"{seconds_left / 60:.0f} min"
-        if seconds_left < 90:
-            about = f"{max(round(seconds_left, -1), 10):.0f} s"
-        return f"{100 * done:.0f} %", f", about {about} left" if done > _LEAST_SHARE else ""
+    def show_run(self, share: float, running: Sequence[Running]) -> None:
+        """Show how far a run is, and the stages that run."""
+        self._running = running
+        self.show(share)
+
+    def _event(self, done: int | float, rate: float, seconds_left: float, note: str) -> Progress:  # noqa: ARG002
+        return Progress(
+            title=self._description, share=done,
+            seconds_left=seconds_left if done > _LEAST_SHARE else None,
+            running=tuple(self._running),
+        )  # fmt: skip
 
 
 def track(items: Iterable[_Item], description: str, *, total: int) -> Iterator[_Item]:

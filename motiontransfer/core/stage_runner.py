@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from inspect import signature
 
+from motiontransfer.core import events
 from motiontransfer.core.errors import MotionTransferError, ParamsError, one_line, printable
 from motiontransfer.core.stages import STAGES
 
@@ -36,7 +37,7 @@ def run(package: str, arguments: Sequence[str]) -> int:
 
     main may return lines that say what was written; they are printed.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    _report()
     if not arguments:
         print(f"usage: python -m {package} STAGE [NAME]", file=sys.stderr)  # noqa: T201 - an entry point speaks to a person
         return 2
@@ -69,6 +70,19 @@ def run(package: str, arguments: Sequence[str]) -> int:
     for line in message.splitlines():
         print(printable(f"ERROR: {' '.join(arguments)}: {line}"), file=sys.stderr)  # noqa: T201
     return 1
+
+
+def _report() -> None:
+    """Print what a person reads, and append events to the file that who waits for them names."""
+    printer = logging.StreamHandler(sys.stderr)
+    printer.setLevel(logging.INFO)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[printer])
+    if file := os.environ.get(events.VARIABLE):
+        appender = logging.FileHandler(file, encoding="utf-8")
+        appender.setFormatter(events.AsJson())
+        logger = logging.getLogger(events.LOGGER)
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(appender)
 
 
 def fault(error: Exception, *, stage: str = "") -> str | None:

@@ -4,7 +4,6 @@ Detection and generation run in OpenVINO if it is installed, in half of PyTorch'
 CPU time. Of a target without networks, the puppet alone is drawn, without PyTorch.
 """
 
-import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -18,6 +17,7 @@ from PIL import Image
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import ParamsError
+from motiontransfer.core.events import Note, Performed, emit
 from motiontransfer.core.params import PARAMS_FILE, load_section
 from motiontransfer.live.devices import Sign, Source, recording, virtual_camera
 from motiontransfer.live.motion import SourceMotion
@@ -36,8 +36,6 @@ from motiontransfer.retargeting.normalization import LIVE_MODES, MODES
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
 from motiontransfer.video.color import Frame
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +57,8 @@ def run_live(
     open_window: Callable[[], AbstractContextManager[Screen | None]],
     output: Path | None = None,
     has_camera: bool = False,
-) -> str:
-    """Show, and record, a target who performs what the source shows; return a summary.
+) -> Performed:
+    """Show, and record, a target who performs what the source shows; return how that went.
 
     Args:
         target: its name, or photos of one person.
@@ -95,10 +93,12 @@ def run_live(
             outputs.append(
                 stack.enter_context(recording(source, output, crf=params.crf, sign=sign))
             )
-        _logger.info(performer.runs_in)
+        emit(Note(text=performer.runs_in))
         window = stack.enter_context(open_window())
         session.run(window=window, outputs=outputs, save=partial(_save, performer.name, sign))
-    return session.summary()
+    return Performed(
+        frames=len(session.latencies_ms), seconds=session.seconds, sentence=session.summary()
+    )
 
 
 def load_performer(target: str, params: RenderParams) -> Performer:
@@ -164,7 +164,7 @@ def source_motion(target: PoseStatistics, source: Source, *, size: tuple[int, in
             f"{' or '.join(others)}"
         )
     if normalization.path == "fit":
-        _logger.info("normalization.path: fit needs a whole dance; live, no path is shortened")
+        emit(Note(text="normalization.path: fit needs a whole dance; live, no path is shortened"))
     statistics = load_section(FitNormalizationParams, "fit_normalization")
     return SourceMotion(
         partial(fit_statistics, **dict(statistics)),

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.events import Planned
 from motiontransfer.core.parallel import cpu_clock
 from motiontransfer.core.params import PARAMS_FILE, Transfer, Video, check_params, load_section
 from motiontransfer.core.stages import STAGES, Stage
@@ -65,7 +66,9 @@ def scratch_project(root: Path = Path()) -> Generator[Path]:
         yield copy
 
 
-def plan(*wanted: str, root: Path = Path(), is_forecast: bool = False) -> Graph:
+def plan(
+    *wanted: str, root: Path = Path(), is_forecast: bool = False, changed: Collection[str] = ()
+) -> Graph:
     """Stages that `dvc repro` would run for some of dvc.yaml's, or for all, in its order.
 
     While no file has changed since nothing had to run, DVC is not asked.
@@ -74,6 +77,7 @@ def plan(*wanted: str, root: Path = Path(), is_forecast: bool = False) -> Graph:
         wanted: stages, or groups of them as `train_gan`.
         is_forecast: what will probably run. Missing outputs are taken as unchanged, as they can be
             restored, and a run that goes on meanwhile is not in the way.
+        changed: stages that will run, as the stage `check_params` will write others' keys.
 
     Raises:
         MotionTransferError: DVC cannot read dvc.yaml.
@@ -99,6 +103,7 @@ def plan(*wanted: str, root: Path = Path(), is_forecast: bool = False) -> Graph:
             running = [name for name in map(name_of, before) if name in to_run]
             if (
                 not all(out.hash_info for out in stage.outs)  # it never ran
+                or name_of(stage) in changed
                 or set(running) - (constant if is_forecast else set())
                 or stage.changed(allow_missing=is_forecast, upstream=before)
             ):
@@ -179,15 +184,19 @@ def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, float]:
     transfers = load_section(dict[str, Transfer], "transfers", path=params)
 
     @cache
-    def frames_in(path: Path) -> int:
-        return run_isolated(read_metadata, path).num_frames or 0 if path.is_file() else _DEMO_FRAMES
+    def frames_in(path: Path, trim: tuple[float, float] | None) -> int:
+        if not path.is_file():
+            return _DEMO_FRAMES
+        film = run_isolated(read_metadata, path)
+        most = math.inf if trim is None else (trim[1] - trim[0]) * float(film.frame_rate)
+        return round(min(film.num_frames or 0, most))
 
     def frames_of(key: str) -> int:
         """Frames of a video, of a transfer's source, or of all videos of a subject."""
         names = [transfers[key].source] if key in transfers else [key]
         if key not in (*transfers, *videos):
             names = [name for name, video in videos.items() if video.subject == key]
-        return sum(frames_in(videos[name].path) for name in names)
+        return sum(frames_in(videos[name].path, videos[name].trim) for name in names)
 
     forecasts = {}
     for name in stages:
@@ -265,7 +274,7 @@ def longest_chain(graph: Graph, seconds: Mapping[str, float], last: str) -> list
     return chain
 
 
-def format_forecast(forecasts: Mapping[str, float], seconds: float | None = None) -> str:
+def planned(title: str, forecasts: Mapping[str, float], seconds: float | None = None) -> Planned:
     """How long stages take together; by default one after another."""
     seconds = sum(forecasts.values()) if seconds is None else seconds
-    return f"{len(forecasts)} stages, about {seconds / 60:.2g} min on this CPU"
+    return Planned(title=title, stages=dict(forecasts), seconds=seconds)

@@ -11,7 +11,6 @@ then records nothing, or records to the end what was finished.
 
 import ctypes
 import json
-import logging
 import os
 import re
 import signal
@@ -31,18 +30,20 @@ from typing import Protocol, runtime_checkable
 import loky
 import psutil
 
+from motiontransfer.core import events
 from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.events import Failed, Note, Running, Step, emit, read_events
 from motiontransfer.core.parallel import memory_bytes
+from motiontransfer.core.stages import sentence_of
 from motiontransfer.core.storage import params_lock
 from motiontransfer.pipeline.plan import Graph
-
-_logger = logging.getLogger(__name__)
 
 _JOB_MEMORY = 2 * 2**30  # bytes; three hours of footage take 1.6 GiB (benchmarks/README.md)
 _POLL_SECONDS = 0.2  # what is shown costs 3 ms each time
 _MOST_NAMED = 8  # stages of those that did not run: of hundreds, all names say nothing
 _REPRO = ("--wait-for-lock", "repro")  # it waits while another DVC reads or writes dvc.lock
 _FORK_SERVER = ("-m", "motiontransfer.pipeline.fork_server")
+_LAST_BYTES = 4096  # of a stage's events: the last one is far shorter
 _NO_URGENCY: Mapping[str, float] = MappingProxyType({})
 _BUSY = re.compile(r"'(?P<path>[^']+)' is busy, it is being blocked by: \(PID (?P<pid>\d+)\)")
 _WAIT_SECONDS = 1.0  # until it is looked again whether another process still runs
@@ -137,6 +138,7 @@ def run_stages(
                     try:
                         future.result()
                     except MotionTransferError as error:
+                        emit(Failed(message=f"{name}: {error}", log=str(job.log)))
                         progress.failed[name] = f"{error}; its output: {job.log}"
                     else:
                         progress.done[name] = time.monotonic() - job.began
@@ -192,7 +194,7 @@ class LocalExecutor:
         while waits_for := _runner_of(stage) or self._run_unless_busy(stage, log, share):
             if waits_for != told:
                 told = waits_for
-                _logger.info("%s waits: %s", stage, told)
+                emit(Note(text=f"{stage} waits: {told}"))
             if self._stops.wait(_WAIT_SECONDS):
                 raise MotionTransferError("interrupted")
 
@@ -216,7 +218,8 @@ class LocalExecutor:
         assert server.stdin
         assert server.stdout
         is_nice = self._hurried is not None and stage not in self._hurried
-        request = dict(share), str(log), _NICENESS * is_nice, [*_REPRO, "--single-item", stage]
+        environment = {**share, events.VARIABLE: str(_events_of(log).resolve())}
+        request = environment, str(log), _NICENESS * is_nice, [*_REPRO, "--single-item", stage]
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
         group = int(server.stdout.readline())
@@ -323,7 +326,32 @@ def _new_log(name: str) -> Path:
     log.touch()
     if not _runner_of(name):  # whose log it is
         log.write_text("")
+        _events_of(log).unlink(missing_ok=True)
     return log
+
+
+def _events_of(log: Path) -> Path:
+    return log.with_suffix(".jsonl")
+
+
+def running(progress: Progress, who: Mapping[str, str]) -> tuple[Running, ...]:
+    """What runs now, by what each stage has reported last.
+
+    Args:
+        who: what to call videos and subjects, see `sentence_of`.
+    """
+    found = []
+    for stage, job in sorted(progress.running.items()):
+        file, steps = _events_of(job.log), (0, 0)
+        if file.exists():
+            with file.open("rb") as stream:
+                stream.seek(max(file.stat().st_size - _LAST_BYTES, 0))
+                printed = stream.read().decode(errors="replace")
+            known = [event for event in read_events(printed) if isinstance(event, Step)]
+            steps = (known[-1].done, known[-1].total) if known else steps
+        sentence = sentence_of(stage, who)
+        found.append(Running(stage=stage, sentence=sentence, done=steps[0], total=steps[1]))
+    return tuple(found)
 
 
 def stages_that_run() -> dict[str, int]:

@@ -25,6 +25,27 @@ middle or number of frames; or track numbers, several for one person with a brok
 largest is the largest where the largest is left out."""
 
 
+def track_at(detections: Detections, frame_index: int, place: Float64[np.ndarray, "2"]) -> int:
+    """Number of the track of whom a place in a frame shows, or is nearest.
+
+    Where nobody is in that frame, the nearest frame with somebody counts.
+
+    Args:
+        place: x, y, pixels.
+
+    Raises:
+        KeypointsError: no person was detected.
+    """
+    if not detections.people:
+        raise KeypointsError("person: nobody was detected; expected somebody at the place")
+    away = np.abs(detections.frame_index - frame_index)
+    rows = np.flatnonzero(away == away.min())
+    boxes = joint_boxes(detections.points[rows], detections.score[rows]).astype(np.float64)
+    outside = np.maximum(np.maximum(boxes[:, :2] - place, place - boxes[:, 2:]), 0)
+    from_middle = np.linalg.norm(_middles(boxes) - place, axis=1)
+    return int(detections.person[rows[np.lexsort((from_middle, np.hypot(*outside.T)))[0]]])
+
+
 def choose_person(detections: Detections, rule: PersonRule) -> tuple[int, ...]:
     """Track numbers of the subject, in order.
 

@@ -1,7 +1,7 @@
 """Films of a project by their content, and dances: one film's motion moved to another's person."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Literal
@@ -9,6 +9,7 @@ from typing import Literal
 from motiontransfer.core import layout
 from motiontransfer.core.errors import (
     FILMS_FILE,
+    PARAMS_FILE,
     MissingFileError,
     MotionTransferError,
     ParamsError,
@@ -28,7 +29,8 @@ from motiontransfer.project.entries import (
     remove_demo_videos,
     remove_video,
 )
-from motiontransfer.project.params_editing import add_entry
+from motiontransfer.project.params_editing import add_entry, set_entry
+from motiontransfer.project.presets import with_values
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 
@@ -83,9 +85,33 @@ class Dance:
     """Name -> file of the videos that were entered, the dance's first."""
     removed: Sequence[str]
     """Videos of the demo that went."""
-    before: str
-    """Text of films.yaml."""
-    after: str
+    changed: Sequence[str]
+    """Params, and keys of entries that were there: what was and what is."""
+    before: Mapping[Path, str]
+    """Texts of films.yaml and params.yaml."""
+    after: Mapping[Path, str]
+
+    @property
+    def changed_stages(self) -> list[str]:
+        """Stages that read keys which are others now, of the videos of the dance and of ME."""
+        videos = {each.split(".")[1] for each in self.changed if each.startswith("videos.")}
+        stages = ("decode", "clean_keypoints")
+        return [f"{stage}@{video}" for video in sorted(videos) for stage in stages]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is set beside the films; what is not given stays as it is."""
+
+    of_dance: Mapping[str, object] = field(default_factory=dict)
+    """Keys of the dance's entry in `videos`; None: the key goes."""
+    of_me: Mapping[str, object] = field(default_factory=dict)
+    """The same of the first film or photo of ME."""
+    params: Mapping[str, object] = field(default_factory=dict)
+    """Values of params.yaml by their dotted keys."""
+
+
+_NO_WISHES = Wishes()
 
 
 def add_dance(
@@ -94,6 +120,7 @@ def add_dance(
     scene: Scene = "target",
     crop: Literal["none", "auto"] = "auto",
     other: Dance | None = None,
+    wishes: Wishes = _NO_WISHES,
     entry_only: bool = False,
     root: Path = Path(),
 ) -> Dance:
@@ -107,6 +134,7 @@ def add_dance(
         scene: where they perform.
         crop: of the dancer's film, if it is new or has a crop; `none` shows all dancers.
         other: the dance of another of two in this film, in whose result this one is replaced, too.
+        wishes: what is set beside the films.
         entry_only: enter the films where they are, and leave DVC alone.
 
     Raises:
@@ -117,7 +145,7 @@ def add_dance(
         if not file.is_file():
             raise MissingFileError(f"{file}: no such file; expected a video")
     with params_lock(root):
-        before, videos = read_text(root / FILMS_FILE), load_videos(root)
+        before, videos = _texts(root), load_videos(root)
         whole = {each: video for each, video in videos.items() if video.crop == "none"}
         among = whole if crop == "none" else videos
         source, found = _known_film(dancer, among, is_target=False)
@@ -137,6 +165,7 @@ def add_dance(
                 kept = (path for each, path in alike.items() if each not in videos)
                 new[name_of_file(Path(subject), new)] = next(kept, file)
         entered = partial(Dance, source=source, target=subject, new=new, before=before)
+        own_keys, changed = {source: wishes.of_dance, name: wishes.of_me}, []
         try:
             for each, file in new.items():
                 is_dance = each == source
@@ -146,19 +175,57 @@ def add_dance(
                     subject=source if is_dance else subject,
                     crop=crop if is_dance else "auto",
                     role="source" if is_dance else "target",
-                    others={"person": "second_largest"} if is_dance and other else {},
+                    others={
+                        **({"person": "second_largest"} if is_dance and other else {}),
+                        **{k: v for k, v in own_keys.get(each, {}).items() if v is not None},
+                    },
                     entry_only=entry_only,
                     root=root,
                 )
+            for each in own_keys.keys() - new.keys():
+                changed += _set_keys(each, own_keys[each], root=root)
+            changed += _set_params(wishes.params, root=root)
             transfer = pair(source, subject, scene=scene, film=film, root=root)
             removed = remove_demo_videos(root=root) if new else []
         except BaseException:
-            after = read_text(root / FILMS_FILE)
-            take_back(entered(transfer="", is_trained=False, removed=(), after=after), root=root)
+            entered = partial(entered, changed=(), after=_texts(root))
+            take_back(entered(transfer="", is_trained=False, removed=()), root=root)
             raise
-        after = read_text(root / FILMS_FILE)
         is_trained = subject in load_section(list[str], "trained", path=root / FILMS_FILE)
-        return entered(transfer=transfer, is_trained=is_trained, removed=removed, after=after)
+        return entered(
+            transfer=transfer, is_trained=is_trained, removed=removed, changed=changed,
+            after=_texts(root),
+        )  # fmt: skip
+
+
+def _texts(root: Path) -> dict[Path, str]:
+    files = (file for file in (FILMS_FILE, PARAMS_FILE) if (root / file).exists())
+    return {file: read_text(root / file) for file in files}
+
+
+def _set_keys(name: str, keys: Mapping[str, object], *, root: Path) -> list[str]:
+    """Set keys of a video's entry; return what changed."""
+    text = read_text(root / FILMS_FILE)
+    before = load_section(dict[str, object], f"videos.{name}", path=root / FILMS_FILE)
+    after = {key: value for key, value in {**before, **keys}.items() if value is not None}
+    if after == before:
+        return []
+    write_text(root / FILMS_FILE, set_entry(text, "videos", name, after))
+    return [
+        f"videos.{name}.{key}: {before.get(key, 'none')} -> {after.get(key, 'none')}"
+        for key in keys
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _set_params(values: Mapping[str, object], *, root: Path) -> list[str]:
+    """Set values of params.yaml; return what changed."""
+    if not values:
+        return []
+    text, changes = with_values(read_text(root / PARAMS_FILE), values)
+    if changes:
+        write_text(root / PARAMS_FILE, text)
+    return [f"{change.key}: {change.old} -> {change.new}" for change in changes]
 
 
 def _known_film(
@@ -229,10 +296,11 @@ def add_guide(
 def take_back(dance: Dance, *, root: Path = Path()) -> None:
     """Remove what `add_dance` entered, and the files that it copied.
 
-    Where nothing else was entered since, films.yaml is as it was before, with the demo's videos.
+    Where nothing else changed since, films.yaml is as it was before, with the demo's videos, and
+    params.yaml, too.
     """
     with params_lock(root):
-        text, videos = read_text(root / FILMS_FILE), load_videos(root)
+        texts, videos = _texts(root), load_videos(root)
         for name, file in dance.new.items():
             if name in videos:
                 removal = removal_of(name, root=root)
@@ -240,8 +308,9 @@ def take_back(dance: Dance, *, root: Path = Path()) -> None:
                 copy = root / removal.path
                 if not removal.users_of_file and copy.resolve() != file.resolve():
                     copy.unlink(missing_ok=True)
-        if text == dance.after:
-            write_text(root / FILMS_FILE, dance.before)
+        for file, before in dance.before.items():
+            if texts[file] == dance.after[file]:
+                write_text(root / file, before)
 
 
 def pair_all(*, source: str | None, target: str | None) -> list[str]:

@@ -158,7 +158,7 @@ def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
 def check_project(root: Path) -> Iterator[CheckResult]:
     """Check a project, in the order in which it would stop a run."""
     from motiontransfer.pipeline.dvc_api import opened
-    from motiontransfer.pipeline.plan import forecast, format_forecast, plan
+    from motiontransfer.pipeline.plan import forecast, plan, planned
 
     try:
         if wrong := [*check_values(root)]:
@@ -173,7 +173,7 @@ def check_project(root: Path) -> Iterator[CheckResult]:
             yield from check_checkpoints(root)
             yield (disk := check_disk(root))
         if not wrong and disk.level != "fault" and (stages := plan(root=root, is_forecast=True)):
-            duration = format_forecast(forecast(stages, root=root))
+            duration = planned("", forecast(stages, root=root)).duration
             yield ok("forecast", f"the next `dvc repro` takes {duration}")
     except MotionTransferError as error:
         yield fault("project", str(error), "run from the project's root, with its params.yaml")

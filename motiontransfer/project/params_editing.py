@@ -61,6 +61,17 @@ def add_entry(text: str, section: str, name: str, entry: Mapping[str, object]) -
     return _verified(after, text, {section: {**known, name: dict(entry)}})
 
 
+def set_entry(text: str, section: str, name: str, entry: Mapping[str, object]) -> str:
+    """Replace an entry of a section of names; the comment in its line stays."""
+    _, entries = _section(text, section, yaml.MappingNode)
+    nodes = {key.value: value for key, value in entries.value}
+    if name not in nodes:
+        raise ParamsError(f"{FILMS_FILE}: {section}.{name}: missing; expected an entry")
+    start, end = start_of(nodes[name]), end_of(nodes[name])
+    after = text[:start] + in_one_line(dict(entry)) + text[end:]
+    return _verified(after, text, {section: {**_films(text)[section], name: dict(entry)}})
+
+
 def remove_entry(text: str, section: str, name: str) -> str:
     """Remove an entry of a section of names, with the comment in its line."""
     key, entries = _section(text, section, yaml.MappingNode)

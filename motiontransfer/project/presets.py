@@ -145,7 +145,26 @@ def _with_values(text: str, chosen: Mapping[str, _Value], name: str, folder: Pat
     of_others = {key for path in folder.glob("*.yaml") for key in _load_preset(path.stem, folder)}
     shipped = _values(SHIPPED_FILE.read_text(encoding="utf-8"))
     kept = {key: shipped[key] for key in of_others & shipped.keys() & values.keys()}
-    meant = {**values, **kept, **chosen}
+    return _rewritten(text, {**values, **kept, **chosen})
+
+
+def with_values(text: str, chosen: Mapping[str, object]) -> tuple[str, list[Change]]:
+    """Text of params.yaml with some values by their dotted keys, and what changed.
+
+    Raises:
+        ParamsError: there is no such key.
+    """
+    values = _values(text)
+    if missing := sorted(chosen.keys() - values.keys()):
+        raise ParamsError(f"{PARAMS_FILE}: {missing[0]}: no such key")
+    new = {key: _Value(value, in_one_line(value), 0, 0) for key, value in chosen.items()}
+    after = _rewritten(text, {**values, **new})
+    return after, _changes(values, _values(after))
+
+
+def _rewritten(text: str, meant: Mapping[str, _Value]) -> str:
+    """The text with values that differ exchanged."""
+    values = _values(text)
     for key in sorted(values, key=lambda key: values[key].start, reverse=True):
         if _differs(values[key], meant[key]):
             text = _replaced(text, values[key], meant[key].written)

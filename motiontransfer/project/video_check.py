@@ -21,7 +21,9 @@ from motiontransfer.body.completion import complete
 from motiontransfer.body.fit import fit_body
 from motiontransfer.body.motion import BodyMotion
 from motiontransfer.core.errors import VideoError, printable
+from motiontransfer.core.events import FilmChecked, Judgment
 from motiontransfer.core.params import Compute, SplitParams, load_section
+from motiontransfer.core.recipe import read_recipe
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.cleaning import Repairs
@@ -33,7 +35,7 @@ from motiontransfer.pose.detectors import (
     load_detector,
 )
 from motiontransfer.pose.keypoints import Detections, Keypoints, People
-from motiontransfer.pose.landmarks import largest_person_box
+from motiontransfer.pose.landmarks import largest_person_box, person_box
 from motiontransfer.pose.mediapipe_detectors import open_bodies, open_unrelated
 from motiontransfer.pose.photo_advice import photo_advice
 from motiontransfer.pose.photos import lasting
@@ -51,9 +53,10 @@ from motiontransfer.pose.quality import (
     verdict,
     without_person,
 )
-from motiontransfer.pose.shown import WHOLE, in_words
+from motiontransfer.pose.shown import HALF, WHOLE, in_words
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.pose.time_series import segments
+from motiontransfer.project.entries import CHECKS_FOLDER
 from motiontransfer.puppet.target_clips import HeldOut, split_clip
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
 from motiontransfer.rendering.videos import contact_sheet
@@ -61,11 +64,20 @@ from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.clip import crop_margin, decode_video
 from motiontransfer.video.color import AnyFrame
-from motiontransfer.video.geometry import Framing, WorkingSize, auto_crop, film_box, fit_framing
+from motiontransfer.video.geometry import (
+    Framing,
+    WorkingSize,
+    auto_crop,
+    film_box,
+    fit_framing,
+    resize,
+)
 from motiontransfer.video.reader import VideoMetadata, decode_at, read_metadata, truncation, upright
 
 _NUM_SAMPLES = 20
 _NUM_SHOWN = 6
+_NUM_IN_STRIP, _STRIP_PX, _CROWD_PX = 10, 90, 360  # heights of what a page shows
+_LEAST_KNOWN = 0.5  # of the sampled frames, of a film that is of use as it is
 _UNEVEN = 0.02  # share of frames whose time differs by more than half a frame from an even rate
 _LOW_FRAME_RATE, _HIGH_FRAME_RATE = 15, 120
 _SHORT_TARGET_SECONDS = 60.0
@@ -79,6 +91,17 @@ _THUMBNAIL_PX = 32  # side: noise and fine detail are averaged
 _LOOK_SECONDS = 0.5  # between key frames that are compared, at least
 _MOST_LOOKED_INTO = 12  # intervals between them, the most changed ones, of a camera that moves
 _DARKEST = 16.0  # mean level of a shot: a film that opens black has no cut there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """The sampled frame in which most people are found."""
+
+    frame: AnyFrame
+    """Whole, small."""
+    seconds: float
+    people: tuple[tuple[float, float, float, float], ...]
+    """Their boxes, shares of its width and height: left, top, right, bottom."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,32 +122,44 @@ class VideoCheck:
     motion: BodyMotion
     cuts_seconds: tuple[float, ...]
     """When another shot begins."""
+    strip: tuple[AnyFrame, ...]
+    """Some of the frames, whole and small."""
+    crowd: "Crowd"
 
     def frame(self, index: int) -> AnyFrame:
         return self.frames[index]
 
 
 def check_video(
-    path: Path, *, size: WorkingSize, crop: Literal["none", "auto"], rotate: int = 0
+    path: Path,
+    *,
+    size: WorkingSize,
+    crop: Literal["none", "auto"],
+    rotate: int = 0,
+    trim: tuple[float, float] | None = None,
 ) -> VideoCheck:
     """Measure people and camera motion in 20 frames of a video, which are all that are decoded.
 
     Args:
         rotate: clockwise, degrees.
+        trim: the part that is looked at, seconds from the first frame; None: all.
 
     Raises:
         VideoError: no video, or none of its frames can be decoded.
     """
     metadata = read_metadata(path, rotate=rotate)
     sizes: set[tuple[int, int]] = set()
-    samples = list(_samples(metadata, sizes))
+    within = metadata.within(trim)
+    samples = list(_samples(metadata, sizes, within))
     if not samples:
         raise VideoError(f"{path}: no frame can be found by its time; convert the file to MP4")
     metadata = replace(metadata, other_sizes=tuple(sorted({*metadata.other_sizes, *sizes})))
-    starts = metadata.packet_times.starts_seconds
+    starts = _inside(metadata.packet_times.starts_seconds, within)
     seconds = float(starts[-1] - starts[0] + 1 / metadata.frame_rate)
     cutting = ThreadPoolExecutor(1)
-    cuts = cutting.submit(lambda: tuple(_cuts(metadata)))  # FFmpeg's work, beside MediaPipe's
+    cuts = cutting.submit(
+        lambda: tuple(_cuts(metadata, within))
+    )  # FFmpeg's work, beside MediaPipe's
     cutting.shutdown(wait=False)
     detections = _detect_people([frame for frame, _, _ in samples])
     counts = [num_people(found, image_size=metadata.size) for found in detections]
@@ -178,11 +213,38 @@ def check_video(
         camera_wander=camera_wander(frames, keypoints),
         turn=degrees_to_turn(keypoints, frames[0]),
     )
+    shown = [frame for frame, _, _ in samples]
+    strip = [shown[index] for index in evenly_spaced(range(len(shown)), count=_NUM_IN_STRIP)]
     return VideoCheck(
         metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
         quality=quality, frames=tuple(frames), keypoints=keypoints,
-        motion=motion, cuts_seconds=cuts.result(),
+        motion=motion,
+        cuts_seconds=cuts.result(),
+        strip=tuple(_as_high(frame, _STRIP_PX) for frame in strip),
+        crowd=_crowd(shown, detections, start=trim[0] if trim else 0.0, seconds=seconds),
     )  # fmt: skip
+
+
+def _crowd(
+    frames: Sequence[AnyFrame], found: Sequence[People], *, start: float, seconds: float
+) -> Crowd:
+    """The frame with most people, of frames evenly spread over so many seconds."""
+    height, width = frames[0].shape[:2]
+    boxes = [
+        [box for joints in people if (box := person_box(joints, image_size=(height, width)))]
+        for people in found
+    ]
+    most = max(range(len(boxes)), key=lambda index: len(boxes[index]))
+    shares = np.array(boxes[most], np.float64).reshape(-1, 4) / (width, height, width, height)
+    return Crowd(
+        frame=_as_high(frames[most], _CROWD_PX),
+        seconds=start + seconds * most / max(len(frames) - 1, 1),
+        people=tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in shares.round(4).tolist()),
+    )
+
+
+def _as_high(frame: AnyFrame, height: int) -> AnyFrame:
+    return resize(frame[..., :3], (height, max(round(frame.shape[1] * height / len(frame)), 1)))
 
 
 def check_stages(checks: Mapping[str, VideoCheck], *, is_target: bool) -> None:
@@ -307,6 +369,51 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
     return sentences or [NOTHING_TO_FIX]
 
 
+def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecked:
+    """Judgment and advice on a film, with pictures of what was found."""
+    picture = CHECKS_FOLDER / f"{name}.png"
+    write_check_sheet(picture, check)
+    strip, crowd = (CHECKS_FOLDER / f"{name}_{what}.jpg" for what in ("strip", "crowd"))
+    is_film = not check.metadata.is_picture
+    for file, image in {
+        strip: np.concatenate(check.strip, axis=1),
+        crowd: check.crowd.frame,
+    }.items():
+        if is_film:
+            with replacing(file) as temporary:
+                Image.fromarray(image).save(temporary, "JPEG")
+    sentences = advice(check, is_target=is_target)
+    judgment, sentence = _judged(check, sentences)
+    recipe = read_recipe(check.metadata.comment)
+    return FilmChecked(
+        name=name,
+        judgment=judgment,
+        sentence=sentence,
+        facts=(metadata_line(check), *quality_lines(check)),
+        advice=tuple(text for text in sentences if text != NOTHING_TO_FIX),
+        picture=str(picture),
+        seconds=check.seconds if is_film else 0.0,
+        strip=str(strip) if is_film else "",
+        crowd=str(crowd) if is_film else "",
+        crowd_seconds=check.crowd.seconds,
+        people=check.crowd.people if is_film else (),
+        recipe=tuple(f"{key}: {value}" for key, value in recipe.own.items()) if recipe else (),
+    )
+
+
+def _judged(check: VideoCheck, advised: Sequence[str]) -> tuple[Judgment, str]:
+    """Whether a film can be used as it is, in one sentence."""
+    quality, most = check.quality, max(check.people)
+    who = "one person" if most == 1 else f"{most} people"
+    told = f"{who}, {in_words(quality.shows)}."
+    if advised == [NOTHING_TO_FIX]:
+        return "good", f"Good: {told}"
+    shows_little = quality.shows not in (WHOLE, *HALF)
+    if quality.turn or shows_little or quality.person_known.mean() < _LEAST_KNOWN:
+        return "poor", f"Poor: {told}"
+    return "fair", f"Usable: {told}"
+
+
 def write_check_sheet(path: Path, check: VideoCheck) -> None:
     """Draw what was found in some of the sampled frames."""
     seen = Inspection(
@@ -323,8 +430,14 @@ def write_check_sheet(path: Path, check: VideoCheck) -> None:
         Image.fromarray(contact_sheet({"": drawn}, times)).save(temporary)
 
 
+def _inside(
+    times: Float64[np.ndarray, " times"], within: tuple[float, float]
+) -> Float64[np.ndarray, " inside"]:
+    return times[(times >= within[0]) & (times < within[1])]
+
+
 def _samples(
-    metadata: VideoMetadata, other_sizes: set[tuple[int, int]]
+    metadata: VideoMetadata, other_sizes: set[tuple[int, int]], within: tuple[float, float]
 ) -> Iterator[tuple[AnyFrame, AnyFrame | None, float]]:
     """Evenly spread (frame, later frame, seconds between them) of the video.
 
@@ -333,7 +446,7 @@ def _samples(
     Args:
         other_sizes: of frames that do not have the video's size, to which more are added.
     """
-    starts = metadata.packet_times.starts_seconds
+    starts = _inside(metadata.packet_times.starts_seconds, within)
     if not starts.size:
         return
     last = max(int(np.searchsorted(starts, starts[-1] - PAIR_SECONDS - _EARLY)), 0)
@@ -351,12 +464,15 @@ def _samples(
         yield upright(before.item, metadata), later, between
 
 
-def _cuts(metadata: VideoMetadata) -> Iterator[float]:
+def _cuts(metadata: VideoMetadata, within: tuple[float, float]) -> Iterator[float]:
     """Starts of shots: changes far above those around them, after which the picture stays changed.
 
     They are looked for between key frames that differ, so that few frames are decoded.
     """
-    starts, keys = metadata.packet_times.starts_seconds, metadata.packet_times.keys_seconds
+    packets = metadata.packet_times
+    starts = _inside(packets.starts_seconds, within)
+    keys = _inside(packets.keys_seconds, within)
+    keys = keys if keys.size else starts
     kept = keys[np.unique(np.floor((keys - keys[0]) / _LOOK_SECONDS), return_index=True)[1]]
     looks = np.union1d(kept, starts[evenly_spaced(range(starts.size), count=_NUM_SAMPLES)])
     times, shown = _thumbnails(metadata, looks)

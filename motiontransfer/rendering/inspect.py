@@ -5,7 +5,7 @@ person is dim, in a box with the number of the track. Where a skeleton was fitte
 place of the subject's body, and beside it from the side.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -19,6 +19,7 @@ from motiontransfer.body.motion import BodyMotion, read_motion
 from motiontransfer.body.views import with_views
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, ParamsError, StatisticsError
+from motiontransfer.core.events import Judgment, PosesCompared
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
@@ -51,6 +52,7 @@ _DETECTION_INTENSITY = 0.45
 _NUM_COLUMNS = 8
 _MARGIN = 0.15  # around a person's joints, of their extent: hair and shoes
 _NUM_ADVISED = 6  # poses: a picture of more is not looked at; `guide` has them all
+_ENOUGH_COVERED = 0.5  # of a region: below, arms are stretched and hands guessed (own-videos.md)
 _NUM_PHOTOS = 2  # that somebody takes for it
 _BACK = "the dancer turns the back, which no {} of you shows: you will face the camera; {}"
 Joints = Float32[np.ndarray, "joints 2"]
@@ -81,7 +83,9 @@ class Filmed(Protocol):
     def frame(self, index: int) -> Frame: ...
 
 
-def advise_on_poses(dance: Filmed, target: Sequence[Filmed], *, picture: Path) -> list[str]:
+def advise_on_poses(
+    dance: Filmed, target: Sequence[Filmed], *, name: str, picture: Path
+) -> PosesCompared:
     """How much of a dance a target's films or photos show, and what to film, too.
 
     If anything is, a picture is written of the poses that would add most: a row has the dance's
@@ -91,10 +95,9 @@ def advise_on_poses(dance: Filmed, target: Sequence[Filmed], *, picture: Path) -
     are_photos = all(map(is_photo, filmed))
     num_poses = _NUM_PHOTOS if are_photos else _NUM_ADVISED
     poses = find_key_poses(dance.keypoints, filmed, num_poses=num_poses)
-    told = [f"your films cover {poses.in_words()}"]
-    if are_photos:
-        told = [f"as you stand in the photo you cover {poses.in_words()}"]
     of = "photo" if are_photos else "film"
+    who = "as you stand in the photo you cover" if are_photos else "your films cover"
+    told = []
     if lacks_back(dance.keypoints, [*map(standing_still, filmed)] if are_photos else filmed):
         told.append(_BACK.format(of, "show it in another" if are_photos else "turn once"))
     rows = {}
@@ -109,10 +112,30 @@ def advise_on_poses(dance: Filmed, target: Sequence[Filmed], *, picture: Path) -
         if are_photos:
             how = f"better: give a photo of you in {shown} of it, too"
         told.append(f"{how}, and it is {100 * poses.coverage[-1]:.0f} %")
-        told.append(f"look at {picture}")
         with replacing(picture) as temporary:
             Image.fromarray(contact_sheet(rows, ["the dancer", "you, nearest"])).save(temporary)
-    return told
+    judgment, sentence = _judged(poses.of_regions, of)
+    return PosesCompared(
+        name=name, judgment=judgment, sentence=sentence, facts=(f"{who} {poses.in_words()}",),
+        advice=tuple(told), picture=str(picture) if rows else "",
+    )  # fmt: skip
+
+
+def _judged(covered: Mapping[str, float], of: str) -> tuple[Judgment, str]:
+    """Which regions of the body are as in the film or photo, and which are not."""
+    weak = [region for region, share in covered.items() if share < _ENOUGH_COVERED]
+    good = [region for region in covered if region not in weak]
+    if not weak:
+        return "good", f"Good: the {of} shows what the dance needs."
+    stretched = f"{_listed(weak).capitalize()} will be stretched from the {of}."
+    if not good:
+        return "poor", f"Little of the dance is in the {of}. {stretched}"
+    return "fair", f"Good: {_listed(good)}. {stretched}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def expected_path(

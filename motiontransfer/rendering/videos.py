@@ -58,7 +58,7 @@ class Panels:
 
 @contextmanager
 def result_writer(
-    path: Path, source: Clip, *, crf: int
+    path: Path, source: Clip, *, crf: int, comment: str = ""
 ) -> Generator[Callable[[Frame | MaskedFrame], None]]:
     """Writer of a video in the time of a clip, with its sound: in WebM, as Opus."""
     sound, offset = source.sound, source.sound_offset_seconds
@@ -74,16 +74,18 @@ def result_writer(
             sound_offset_seconds=offset,
             crf=crf,
             preset=RESULT_PRESET,
+            comment=comment,
         ) as write:
             yield write
 
 
 @contextmanager
 def transfer_writer(
-    folder: Path, source: Clip, *, crf: int, visible_label: VisibleLabel = "none"
+    folder: Path, source: Clip, *, crf: int, visible_label: VisibleLabel = "none", comment: str = ""
 ) -> Generator[Callable[[Frame], None]]:
     """Writer of transfer.mp4, in a thread."""
-    with result_writer(folder / layout.TRANSFER_FILE, source, crf=crf) as encode:
+    file = folder / layout.TRANSFER_FILE
+    with result_writer(file, source, crf=crf, comment=comment) as encode:
 
         def write(frame: Frame) -> None:
             encode(with_label(frame) if visible_label == "corner" else frame)
@@ -147,7 +149,7 @@ def comparison_writer(
         Image.fromarray(sheet).save(temporary)
 
 
-def write_videos(
+def write_videos(  # noqa: PLR0913 - what the writers of both take
     folder: Path,
     frames: Iterable[Frame],
     panels: Panels,
@@ -157,6 +159,7 @@ def write_videos(
     num_columns: int,
     crf: int,
     visible_label: VisibleLabel = "none",
+    comment: str = "",
 ) -> None:
     """Write transfer.mp4, comparison.mp4 and a contact sheet while the frames are generated."""
     check_truth(panels)
@@ -169,7 +172,9 @@ def write_videos(
             num_columns=num_columns,
             crf=crf,
         ) as compare,
-        transfer_writer(folder, source, crf=crf, visible_label=visible_label) as show,
+        transfer_writer(
+            folder, source, crf=crf, visible_label=visible_label, comment=comment
+        ) as show,
     ):
         for frame in frames:
             show(frame)

@@ -62,6 +62,7 @@ _VERSION = 1
 _FRAMING = ("source_size", "crop", "size", "content")
 _INDEX_KEY = "motiontransfer.index"
 _NUM_CROP_SAMPLES = 24
+_ROUNDING_SECONDS = 5e-4  # of times in a file, in milliseconds
 _MARGIN_OF_FILM, _MARGIN_OF_PHOTO = 0.05, 0.2  # of the automatic crop, shares of the person
 _LARGEST_SIDE_PX = 3840  # of results
 _LARGEST_PHOTO_PX = 1024  # the result's: twice the pixels take nearly twice the time
@@ -87,6 +88,8 @@ class Clip:
     num_frames: int
     rotate: int = 0
     """Clockwise rotation of the input that its file does not know of, degrees."""
+    trim: tuple[float, float] | None = None
+    """The part of the input that was decoded, seconds from its first frame; None: all of it."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -128,6 +131,7 @@ def read_clip(folder: Path) -> Clip:
         frame_rate=Fraction(content["frame_rate"]),
         num_frames=int(content["num_frames"]),
         rotate=int(content.get("rotate", 0)),
+        trim=tuple(content["trim"]) if "trim" in content else None,
     )
     if clip.sound is not None:
         _check_exists(clip.sound)
@@ -145,7 +149,9 @@ def write_description(folder: Path, clip: Clip, *, source: dict[str, object]) ->
         "framing": {name: getattr(clip.framing, name) for name in (*_FRAMING, "scale", "offset")},
         "has_sound": clip.sound is not None,
         "sound_offset_seconds": clip.sound_offset_seconds,
-        **({"rotate": clip.rotate} if clip.rotate else {}),  # as where no other was known
+        # Absent where nothing is to be said, as before there were these.
+        **({"rotate": clip.rotate} if clip.rotate else {}),
+        **({"trim": clip.trim} if clip.trim else {}),
         "source": source,
     }
     write_checked_json(folder / CLIP_FILE, content)
@@ -204,6 +210,7 @@ def decode_video(
     frame_rate: Fraction | None = None,
     crop: Literal["none"] | Box | FindPeople,
     rotate: int = 0,
+    trim: tuple[float, float] | None = None,
     on_damage: Literal["fail", "truncate"] = "fail",
 ) -> dict[str, object]:
     """Decode a video into a clip folder, written atomically; return the stage's metrics.
@@ -214,17 +221,24 @@ def decode_video(
         crop: in pixels of the upright input; or a person detector, to crop around the people, which
             shows all where it finds none.
         rotate: clockwise, degrees, what the file's own orientation has made upright.
+        trim: the part that is kept, with its sound, seconds from the first frame; None: all.
 
     Raises:
         MissingFileError: no such file.
-        VideoError: the video cannot be read, or is damaged (`fail`).
+        VideoError: the video cannot be read, is damaged (`fail`), or has no frame in that part.
     """
     video = read_metadata(path, rotate=rotate)
     rate = frame_rate or video.frame_rate
-    framing = fit_framing(video.size, _crop_box(video, crop, size), size=size)
+    times = video.packet_times.starts_seconds
+    if trim and times.size and times[-1] - times[0] < trim[0]:
+        raise VideoError(
+            f"{path}: trim: expected a part of {times[-1] - times[0]:.1f} s, got {trim}"
+        )
+    box = _crop_box(video, crop, size, within=video.within(trim))
+    framing = fit_framing(video.size, box, size=size)
     if video.unheard:
         _logger.warning("%s: its sound (%s) cannot be decoded: it is silent", path, video.unheard)
-    frames = _IntactFrames(video, on_damage)
+    frames = _IntactFrames(video, on_damage, trim=trim)
     with replacing_folder(folder) as work:
         starts = _write_frames(work, frames, video, framing, rate)
         if _full_framing(framing, is_picture=video.is_picture) and not video.is_picture:
@@ -239,6 +253,7 @@ def decode_video(
             frame_rate=rate,
             num_frames=len(starts),
             rotate=rotate,
+            trim=trim,
         )
         write_index(
             work / INDEX_FILE,
@@ -265,7 +280,8 @@ def _properties(video: VideoMetadata) -> dict[str, object]:
 def _metrics(
     clip: Clip, frames: "_IntactFrames", starts: list[float], source: dict[str, object]
 ) -> dict[str, object]:
-    num_decoded, num_shown = len(frames.starts_seconds), len(set(starts))
+    num_decoded = len(frames.starts_seconds) - frames.num_outside
+    num_shown = len(set(starts))
     fitted = {"frames_of_another_size": frames.num_fitted} if frames.num_fitted else {}
     return fitted | {
         "frames": clip.num_frames,
@@ -283,7 +299,11 @@ def _metrics(
 
 
 def _crop_box(
-    video: VideoMetadata, crop: Literal["none"] | Box | FindPeople, size: WorkingSize
+    video: VideoMetadata,
+    crop: Literal["none"] | Box | FindPeople,
+    size: WorkingSize,
+    *,
+    within: tuple[float, float],
 ) -> Box:
     if isinstance(crop, tuple):
         return crop
@@ -293,7 +313,7 @@ def _crop_box(
     brightest = np.zeros(video.size, np.uint8)
 
     def watched() -> Iterator[Frame]:
-        for frame in sample_frames(video, num_samples=_NUM_CROP_SAMPLES):
+        for frame in sample_frames(video, num_samples=_NUM_CROP_SAMPLES, within=within):
             np.maximum(brightest, frame.max(axis=2), out=brightest)
             yield frame
 
@@ -309,18 +329,32 @@ def crop_margin(video: VideoMetadata) -> float:
 
 
 class _IntactFrames:
-    """Frames of a video up to the first damage, and how many follow it."""
+    """Frames of a part of a video up to the first damage, and how many follow it."""
 
-    def __init__(self, video: VideoMetadata, on_damage: Literal["fail", "truncate"]) -> None:
-        self._video, self._on_damage = video, on_damage
+    def __init__(
+        self,
+        video: VideoMetadata,
+        on_damage: Literal["fail", "truncate"],
+        *,
+        trim: tuple[float, float] | None = None,
+    ) -> None:
+        self._video, self._on_damage, self.trim = video, on_damage, trim
         self.starts_seconds: list[float] = []
-        self.num_lost = self.num_fitted = 0
+        """Of all frames that were decoded."""
+        self.num_lost = self.num_fitted = self.num_outside = 0
 
     def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
         end_seconds = 0.0
         try:
             for timed in read_frames(self._video):
                 self.starts_seconds.append(timed.start_seconds)
+                if self.trim:
+                    shown = timed.start_seconds - self.starts_seconds[0] + _ROUNDING_SECONDS
+                    if not self.trim[0] <= shown < self.trim[1]:
+                        self.num_outside += 1
+                        if shown >= self.trim[1]:
+                            return
+                        continue
                 self.num_fitted += not is_usual(timed.item, self._video)
                 end_seconds = timed.end_seconds
                 yield timed
@@ -341,7 +375,9 @@ def _write_frames(
     """Write the frame stores; return each frame's start on the input's clock."""
     interval = min(1 / rate, 1 / video.frame_rate)
     resampled = resample(frames, frame_rate=rate, tolerance_seconds=float(interval / 4))
+    first, last = video.within(frames.trim)
     times = video.packet_times.starts_seconds
+    times = times[(times >= first) & (times < last)]
     expected = round((times[-1] - times[0]) * float(rate)) + 1 if times.size else 0
     starts: list[float] = []
     with ExitStack() as stack:
@@ -391,7 +427,7 @@ def film_frames(path: Path, clip: Clip, size: tuple[int, int], rotate: int) -> I
     """
     video = read_metadata(path, rotate=rotate)
     interval = min(1 / clip.frame_rate, 1 / video.frame_rate)
-    frames = _IntactFrames(video, "truncate")
+    frames = _IntactFrames(video, "truncate", trim=clip.trim)
     shown = resample(frames, frame_rate=clip.frame_rate, tolerance_seconds=float(interval / 4))
     for timed in islice(shown, clip.num_frames):
         yield resize(upright(timed.item, video), size)

@@ -101,6 +101,8 @@ class VideoMetadata:
     """Parts of the first frame are; they become gray, and of a picture its mask is kept."""
     rotate: int = 0
     """Clockwise rotation that the file does not know of: 0, 90, 180 or 270 degrees."""
+    comment: str = ""
+    """Text that the file carries: anybody's."""
 
     @property
     def is_picture(self) -> bool:
@@ -110,6 +112,14 @@ class VideoMetadata:
     def tolerance_seconds(self) -> float:
         """Seconds by which a header may be wrong in an intact file."""
         return max(0.25, 3 / float(self.frame_rate))
+
+    def within(self, trim: tuple[float, float] | None) -> tuple[float, float]:
+        """The times of a part of the film, given in seconds from its first frame."""
+        starts = self.packet_times.starts_seconds
+        if trim is None or not starts.size:
+            return -math.inf, math.inf
+        start, end = starts[0] + np.array(trim) - _ROUNDING_SECONDS
+        return float(start), float(end)
 
     def orientation_of(self, frame: av.VideoFrame) -> Orientation:
         return orientation_of(frame).turned(self.rotate)
@@ -136,6 +146,7 @@ def read_metadata(path: Path, *, rotate: int = 0) -> VideoMetadata:
         aspect = stream.sample_aspect_ratio or Fraction(1)
         aspect = aspect if abs(aspect - 1) > _SQUARE else Fraction(1)
         times = read_packet_times(container, stream, path)
+        comment = container.metadata.get("comment", "")
     try:
         first = next(_decoded(path))
     except (StopIteration, _CorruptStreamError) as error:
@@ -167,6 +178,7 @@ def read_metadata(path: Path, *, rotate: int = 0) -> VideoMetadata:
         unheard=unheard,
         is_transparent=opacity(first) is not None,
         rotate=rotate,
+        comment=comment,
     )
     return _looked_into(video, first)
 
@@ -268,17 +280,26 @@ def _check_time(pause_seconds: float, duration_seconds: float) -> None:
         )
 
 
-def sample_frames(video: VideoMetadata, *, num_samples: int) -> Iterator[Frame]:
+def sample_frames(
+    video: VideoMetadata, *, num_samples: int, within: tuple[float, float] = (-math.inf, math.inf)
+) -> Iterator[Frame]:
     """Yield about `num_samples` upright frames, evenly spread, without unreadable ones.
 
     A key frame stands for a sample that is less than half of the samples' distance after it.
+
+    Args:
+        within: times between which they are.
     """
     times = video.packet_times
-    starts, keys = times.starts_seconds, times.keys_seconds
+    starts, keys = (
+        each[(each >= within[0]) & (each < within[1])]
+        for each in (times.starts_seconds, times.keys_seconds)
+    )
     if starts.size == 0:
         yield from (upright(frame, video) for frame in islice(_decoded(video.path), num_samples))
         return
     wanted = starts[evenly_spaced(range(starts.size), count=num_samples)]
+    keys = keys if keys.size else starts
     near = keys[np.maximum(np.searchsorted(keys, wanted, side="right") - 1, 0)]
     half = (wanted[-1] - wanted[0]) / max(2 * (wanted.size - 1), 1)
     wanted = np.unique(np.where(np.abs(wanted - near) < half, near, wanted))

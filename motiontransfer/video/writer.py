@@ -55,6 +55,7 @@ def video_writer(
     sound_offset_seconds: float = 0.0,
     crf: int = 18,
     preset: str = "medium",
+    comment: str = "",
 ) -> Generator[Callable[[Frame | MaskedFrame], None]]:
     """Yield the function that encodes a frame; the file appears at the end of the block.
 
@@ -67,6 +68,7 @@ def video_writer(
         sound_offset_seconds: added to the sound's own timestamps; see `Clip`.
         crf: x264's quality, 0 (lossless) to 51; 18 looks like the input.
         preset: x264's, from `ultrafast` to `veryslow`: time against size.
+        comment: text that the file carries.
 
     Raises:
         VideoError: there is no frame, frames differ in size, or the sound cannot be read.
@@ -81,6 +83,8 @@ def video_writer(
         output = stack.enter_context(
             open_output(temporary, container_format=container_format, options=options)
         )
+        if comment:
+            output.metadata["comment"] = comment
         video: av.VideoStream | None = None
         mux_sound: Callable[[Fraction], None] | None = None
         shape: tuple[int, ...] = ()

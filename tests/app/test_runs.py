@@ -1,53 +1,59 @@
+import logging
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from motiontransfer.app import runs
-from motiontransfer.app.runs import Queue, Run, activity, end_sentence, read_log
+from motiontransfer.app.runs import Queue, Run, end_sentence, read_log
 from motiontransfer.app.views import status
+from motiontransfer.core.events import AsJson, Failed, Made, Planned, Progress, Running
 from motiontransfer.pipeline.runs import stages_that_run
 from tests.command import started
 
-LOG = """\
-looks at the films
-me.mp4: 00:12, 1080x1920 px, 30 frames a second, H.264, with sound
-me_as_it: 6 stages, about 2.5 min on this CPU
-me_as_it: 2 %, check_params
-preview: results/me_as_it/preview.mp4
-me_as_it: 30 %, about 2 min left, decode@it, train_gan@me
-"""
-ENDED = """\
-result: results/me_as_it/transfer.mp4
-result: results/me_as_it/backgrounds/green.mp4
-report: results/me_as_it/report.html
-"""
+TRAINING = Running(stage="train_gan@me", sentence="Training on the person", done=20, total=250)
+EVENTS = [
+    Planned(title="me_as_it", stages={"train_gan@me": 150.0}, seconds=150.0),
+    Progress(title="me_as_it", share=0.02),
+    Made(what="preview", files=("results/me_as_it/preview.mp4",)),
+    Progress(title="me_as_it", share=0.3, seconds_left=120.0, running=(TRAINING,)),
+]
+ENDED = [
+    Made(what="result", files=("results/me_as_it/transfer.mp4", "backgrounds/green.mp4")),
+    Made(what="report", files=("results/me_as_it/report.html",)),
+]
+
+
+def printed(events):
+    return "".join(
+        f"{AsJson().format(logging.makeLogRecord({'msg': event}))}\n" for event in events
+    )
 
 
 def test_a_log_tells_what_goes_on_and_what_is_ready():
-    told = read_log(LOG)
-    assert told.transfer == "me_as_it"
-    assert told.share_done == 0.3
-    assert told.time_left == "2 min"
-    assert told.made == {"preview": Path("results/me_as_it/preview.mp4")}
-    ended = read_log(LOG + ENDED)
-    assert ended.share_done == 1
-    assert ended.made["result"] == Path("results/me_as_it/transfer.mp4")
-    assert read_log("").share_done == 0
+    told = read_log(f"warning: no light\n{printed(EVENTS)}")
+    assert (told.planned, told.progress) == (EVENTS[0], EVENTS[3])
+    assert told.made == {"preview": [Path("results/me_as_it/preview.mp4")]}
+    ended = read_log(printed(EVENTS + ENDED))
+    assert ended.made["result"][0] == Path("results/me_as_it/transfer.mp4")
+    assert read_log("").progress is None
 
 
-def test_of_a_training_its_step_is_told_and_not_its_losses(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    log = runs.log_of("train_gan@me")
-    log.parent.mkdir(parents=True)
-    log.write_text("began\ntrain_gan me: 20 of 250, 2.6/s, 01:09 left, generator/l1 2.5, a/b 1.2")
-    assert activity("train_gan@me") == "train_gan me: 20 of 250, 2.6/s, 01:09 left"
+def test_what_runs_is_said_in_sentences_with_one_forecast():
     run = Run(number=1, dancer="it.mp4", me="me.mp4", pid=1)
-    shown = status(run, read_log(LOG), ["train_gan@me"])
-    assert "<b>me_as_it</b>: 30 %, about 2 min left" in shown
-    assert "train_gan@me: train_gan me: 20 of 250, 2.6/s, 01:09 left<" in shown
+    named = partial(status, names={"it.mp4": "waltz"}, elsewhere=())
+    assert "Getting ready …" in named(run, read_log(""))
+    shown = named(run, read_log(printed(EVENTS[:2])))
+    assert "<b>me performs waltz</b>: 2 %, about 2 min left" in shown  # the plan's
+    shown = named(run, read_log(printed(EVENTS)))
+    assert "<b>me performs waltz</b>: 30 %, about 2 min left" in shown
+    assert "<div>Training on the person 20 of 250 …</div>" in shown
+    assert "<summary>Stages</summary>train_gan@me" in shown
+    shown = status(None, read_log(""), names={}, elsewhere=["train_gan@ada"])
+    assert "A terminal is at work: Training on ada" in shown
 
 
 @pytest.fixture
@@ -69,20 +75,16 @@ def test_stages_that_run_are_those_of_this_project(stage, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("printed", "sentence"),
+    ("events", "sentence"),
     [
         (ENDED, "Done."),
-        (
-            "ERROR: decode@me: me.mp4: damaged; its output: .dvc/tmp/jobs/a.log\nERROR: not run: x",
-            "It failed: decode@me: me.mp4: damaged",
-        ),
-        ("ERROR: stopped; the same command goes on from there", "Stopped. Nothing is lost"),
-        ("Traceback (most recent call last):", "It was ended before it was done"),
-        ("", "It was ended before it was done"),
+        ([Failed(message="decode@me: damaged"), Failed(message="2")], "It failed: decode@me: dam"),
+        ([Failed(message="stopped", is_stopped=True)], "Stopped. Nothing is lost"),
+        ([], "It was ended before it was done"),
     ],
 )
-def test_how_a_run_ended_is_one_sentence(printed, sentence):
-    assert end_sentence(read_log(LOG + printed)).startswith(sentence)
+def test_how_a_run_ended_is_one_sentence(events, sentence):
+    assert end_sentence(read_log(printed(EVENTS + events))).startswith(sentence)
 
 
 @pytest.fixture
@@ -93,7 +95,7 @@ def queue(tmp_path, monkeypatch):
         "import pathlib, time\n"
         "print('began', flush=True)\n"
         "while not pathlib.Path('go').exists(): time.sleep(0.01)\n"
-        "print('report: report.html')"
+        f"print({printed(ENDED)!r})"
     )
     monkeypatch.setattr(runs, "command", lambda *_: [sys.executable, "-c", script])
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

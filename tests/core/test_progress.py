@@ -6,7 +6,11 @@ import sys
 import pytest
 
 from motiontransfer.core import progress
+from motiontransfer.core.events import LOGGER, Running, Step
 from motiontransfer.core.progress import ProgressMeter, RunMeter, track
+from motiontransfer.core.stages import sentence_of
+
+DECODING = [Running(stage="decode@me", sentence=sentence_of("decode@me"))]
 
 
 class Terminal(io.StringIO):
@@ -33,6 +37,16 @@ def test_a_log_gets_a_line_within_seconds_and_then_every_20(clock, caplog, capsy
         "frames: 10 of 10, 0.12/s, 00:00 left",
     ]
     assert capsys.readouterr().err == ""
+
+
+def test_programs_get_an_event_each_second(clock, caplog):
+    caplog.set_level(logging.DEBUG, LOGGER)
+    for _ in track(range(50), "frames", total=50):
+        clock[0] += 0.1
+    steps = [record.msg for record in caplog.records]
+    assert [step.done for step in steps] == [1, 11, 21, 30, 31, 41]  # that of 3 s is a line, too
+    assert all(isinstance(step, Step) for step in steps)
+    assert [record.levelname for record in caplog.records].count("INFO") == 1
 
 
 def test_the_rate_is_of_this_session_and_the_eta_is_limited(clock, caplog):
@@ -68,19 +82,22 @@ def test_of_a_run_the_time_left_is_told_in_round_words_once_it_is_known(clock, c
     meter = RunMeter("me", total=1.0)
     for done in (0.05, 0.15, 0.3, 0.8, 0.985):
         clock[0] = 100.0 + 400 * done
-        meter.show(done, note=", decode@me")
+        meter.show_run(done, DECODING)
     assert caplog.messages == [
-        "me: 5 %, decode@me",
-        "me: 15 %, decode@me",
-        "me: 30 %, about 5 min left, decode@me",
-        "me: 80 %, about 80 s left, decode@me",
-        "me: 98 %, about 10 s left, decode@me",
+        "me: 5 %, Reading the film of me",
+        "me: 15 %, Reading the film of me",
+        "me: 30 %, about 5 min left, Reading the film of me",
+        "me: 80 %, about 80 s left, Reading the film of me",
+        "me: 98 %, about 10 s left, Reading the film of me",
     ]
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     meter = RunMeter("me", total=1.0)
     clock[0] += 120
-    meter.show(0.3, note=", decode@me")
+    meter.show_run(0.3, DECODING)
     meter._bar.refresh()
     meter.close()
-    assert "|######              | 30 %, about 5 min left, decode@me" in terminal.getvalue()
+    assert (
+        "|######              | 30 %, about 5 min left, Reading the film of me"
+        in terminal.getvalue()
+    )

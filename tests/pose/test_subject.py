@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.core.errors import KeypointsError
-from motiontransfer.pose.subject import choice_metrics, choose_person, with_re_entries
+from motiontransfer.pose.subject import choice_metrics, choose_person, track_at, with_re_entries
 from tests.people import detections_of
 
 LEFT, MIDDLE, RIGHT = (40, 200, 100), (128, 178, 100), (200, 200, 150)
@@ -24,6 +24,21 @@ def clip():
 )
 def test_a_rule_names_one_person(rule, chosen):
     assert choose_person(clip(), rule) == chosen
+
+
+@pytest.mark.parametrize(
+    ("frame_index", "place", "number"),
+    [
+        (0, (40, 200), 0),
+        (10, (128, 178), 1),
+        (0, (128, 178), 2),  # the middle one comes in frame 5; the right one is nearer
+        (10, (255, 120), 2),
+        (25, (200, 200), 1),  # the right one has left
+        (31, (40, 200), 0),  # nobody is left: the last frame with somebody counts
+    ],
+)
+def test_who_is_at_a_place_or_nearest_is_meant(frame_index, place, number):
+    assert track_at(clip(), frame_index, np.array(place, np.float64)) == number
 
 
 def test_the_middle_of_a_person_is_compared_with_that_of_the_image():

@@ -6,7 +6,7 @@ from dvc.repo import Repo
 from PIL import Image
 
 from motiontransfer.core.errors import MissingFileError, ParamsError
-from motiontransfer.project.dances import add_dance, add_guide, pair_all, take_back
+from motiontransfer.project.dances import Wishes, add_dance, add_guide, pair_all, take_back
 from motiontransfer.project.entries import add_video, removal_of, remove_video
 from tests.project.small_project import files, params, small_project
 from tests.project_files import films_text
@@ -176,6 +176,43 @@ def test_a_failure_leaves_all_as_it_was(films, monkeypatch):
         with pytest.raises(MissingFileError, match=r"nowhere\.mp4: no such file; expected a vide"):
             add_both(films[0], Path("nowhere.mp4"))
         assert files() == before
+
+
+def test_parts_and_params_are_entered_where_they_are_set_and_taken_back(films):
+    first = add_dance(*films)
+    before = files()
+    assert not any({"trim", "person"} & video.keys() for video in params()["videos"].values())
+    person = {"x": 0.4, "y": 0.5, "seconds": 1.0}
+    wishes = Wishes(
+        of_dance={"trim": [1.0, 2.5]},
+        of_me={"crop": "none", "person": person},
+        params={"render.face": "none"},
+    )
+    dance = add_dance(*films, wishes=wishes)
+    assert dance.transfer == first.transfer
+    video, me = params()["videos"].values()
+    assert (video["trim"], me["person"], me["crop"]) == ([1.0, 2.5], person, "none")
+    assert Path("params.yaml").read_text() == "render: {face: none}\n"
+    assert f"videos.{dance.source}.trim: none -> [1.0, 2.5]" in dance.changed
+    assert "render.face: residual -> none" in dance.changed
+    assert set(dance.changed_stages) == {
+        f"{stage}@{name}"
+        for stage in ("decode", "clean_keypoints")
+        for name in (dance.source, dance.target)
+    }
+    assert not add_dance(*films, wishes=wishes).changed  # they are so already
+    assert not add_dance(*films).changed  # what is not given stays
+    take_back(dance)
+    assert files() == before
+    add_dance(*films, wishes=wishes)
+    add_dance(*films, wishes=Wishes(of_dance={"trim": None}))
+    assert "trim" not in params()["videos"][dance.source]
+
+
+def test_a_new_film_is_entered_with_its_part(films):
+    dance = add_dance(*films, wishes=Wishes(of_dance={"trim": [0.5, 1.0]}))
+    assert params()["videos"][dance.source]["trim"] == [0.5, 1.0]
+    assert dance.changed == []
 
 
 def test_what_is_taken_back_leaves_what_others_entered_meanwhile(films, tmp_path):

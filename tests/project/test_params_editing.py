@@ -4,7 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.core.errors import ParamsError
-from motiontransfer.project.params_editing import add_entry, add_item, remove_entry, remove_item
+from motiontransfer.project.params_editing import (
+    add_entry,
+    add_item,
+    remove_entry,
+    remove_item,
+    set_entry,
+)
 from tests.project_files import SHIPPED, films_text
 
 ENTRY = {"path": "data/videos/me.mp4", "subject": "eve", "crop": "auto"}
@@ -35,6 +41,19 @@ OTHERS = (
 )
 LAYOUTS = [SHIPPED["films.yaml"], BLOCK, *map(films_text, OTHERS)]
 NAMES = st.from_regex(r"[a-z][\w-]{0,8}", fullmatch=True)
+
+
+def test_an_entry_becomes_another_and_its_comment_stays():
+    for before, after in {
+        "  demo: {path: a.mp4, subject: ada}   # hers": f"  demo: {WRITTEN}   # hers",
+        "  dance: {path: b.mp4, subject: ben}  # his": f"  dance: {WRITTEN}  # his",
+    }.items():
+        name = before.split(":")[0].strip()
+        assert set_entry(BLOCK, "videos", name, ENTRY) == BLOCK.replace(before, after)
+    with pytest.raises(ParamsError, match=r"videos\.nobody: missing"):
+        set_entry(BLOCK, "videos", "nobody", ENTRY)
+    block = films_text(OTHERS[1])
+    assert yaml.safe_load(set_entry(block, "videos", "a", ENTRY))["films"]["videos"] == {"a": ENTRY}
 
 
 @pytest.mark.parametrize("text", LAYOUTS)

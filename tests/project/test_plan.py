@@ -5,7 +5,7 @@ import pytest
 
 from motiontransfer.core.stages import STAGES
 from motiontransfer.pipeline import plan as module
-from motiontransfer.pipeline.plan import forecast, format_forecast, scratch_project
+from motiontransfer.pipeline.plan import forecast, planned, scratch_project
 from tests.clone import SHIPPED
 from tests.project.small_project import small_project
 from tests.project_files import read_sections, write_sections
@@ -110,5 +110,5 @@ def test_stages_side_by_side_take_the_longest_chain_or_their_share(jobs, seconds
 
 def test_the_forecast_is_told_in_minutes():
     costs = {"decode@me": 60.0, "train_gan@ada": 150.0}
-    assert format_forecast(costs).startswith("2 stages, about 3.5 min")
-    assert format_forecast(costs, 150.0).startswith("2 stages, about 2.5 min")
+    assert str(planned("me", costs)) == "me: 2 stages, about 3.5 min on this CPU"
+    assert planned("me", costs, 150.0).duration.startswith("2 stages, about 2.5 min")

@@ -63,12 +63,15 @@ def test_the_dances_frame_and_the_targets_nearest_are_beside_each_other(tmp_path
     target = [Drawn(moved(standing(2), "left_wrist", {0: (30, 0), 1: (30, 0)}), 30)]
     target.append(Drawn(standing(1), 60))
     picture = tmp_path / "made/poses.png"
-    covered, added, told = advise_on_poses(dance, target, picture=picture)
+    told = advise_on_poses(dance, target, name="me", picture=picture)
+    assert (told.name, told.judgment) == ("me", "good")
+    assert told.sentence == "Good: the film shows what the dance needs."
+    (covered,) = told.facts
     assert re.fullmatch(
         r"your films cover 78 % of the dance \(head 67 %, .*, hands 100 %\)", covered
     )
-    assert added == "strike one pose of it while you film, and it is 100 %"
-    assert told == f"look at {picture}"
+    assert told.advice == ("strike one pose of it while you film, and it is 100 %",)
+    assert str(told).endswith(f"  - {told.advice[0]}\n  - look at {picture}")
     image = np.asarray(Image.open(picture))
     levels, counts = np.unique(image[-40], axis=0, return_counts=True)
     widths = dict(zip(map(tuple, levels.tolist()), counts.tolist(), strict=True))
@@ -79,18 +82,23 @@ def test_the_dances_frame_and_the_targets_nearest_are_beside_each_other(tmp_path
 def test_who_gave_a_photo_is_asked_for_photos(tmp_path):
     dance = Drawn(joined(standing(2), from_behind(standing(25))), 100)
     picture = tmp_path / "poses.png"
-    told = advise_on_poses(dance, [Drawn(standing(1), 30)], picture=picture)
-    assert told[0].startswith("as you stand in the photo you cover ")
-    assert told[1].endswith("no photo of you shows: you will face the camera; show it in another")
-    assert re.match(r"better: give a photo of you in one pose of it, too, and it is \d+ %", told[2])
+    told = advise_on_poses(dance, [Drawn(standing(1), 30)], name="me", picture=picture)
+    assert told.facts[0].startswith("as you stand in the photo you cover ")
+    assert told.judgment == "poor"
+    assert told.sentence.startswith("Little of the dance is in the photo. ")
+    assert told.sentence.endswith(" will be stretched from the photo.")
+    back, added = told.advice
+    assert back.endswith("no photo of you shows: you will face the camera; show it in another")
+    assert re.match(r"better: give a photo of you in one pose of it, too, and it is \d+ %", added)
     both = [Drawn(standing(1), 30), Drawn(from_behind(standing(1)), 60)]
-    assert len(advise_on_poses(dance, both, picture=picture)) == 1
+    assert not advise_on_poses(dance, both, name="me", picture=picture).advice
 
 
 def test_without_a_missing_pose_there_is_no_picture(tmp_path):
     film = Drawn(standing(3), 0)
-    (covered,) = advise_on_poses(film, [film], picture=tmp_path / "poses.png")
-    assert covered.startswith("your films cover 100 % of the dance")
+    told = advise_on_poses(film, [film], name="me", picture=tmp_path / "poses.png")
+    assert told.facts[0].startswith("your films cover 100 % of the dance")
+    assert (told.judgment, told.advice, told.picture) == ("good", (), "")
     assert not [*tmp_path.iterdir()]
 
 

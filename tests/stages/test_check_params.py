@@ -74,6 +74,9 @@ def test_each_stage_of_a_video_has_a_file_of_what_it_reads(check):
         ("crop", "auto", ["decode"]),
         ("rotate", 90, ["decode"]),
         ("rotate", 0, []),  # the default: as if it were not there
+        ("trim", [1.0, 2.5], ["decode"]),
+        ("trim", None, []),
+        ("person", {"x": 0.4, "y": 0.5, "seconds": 1.0}, ["clean_keypoints"]),
         ("path", "data/videos/walk.mp4", ["decode", "detect_keypoints"]),
         ("crop", [0, 0, 64, 64], []),
         ("person", "largest", []),  # the default
@@ -90,6 +93,11 @@ def test_each_stage_of_a_video_has_a_file_of_what_it_reads(check):
         ((*DANCE, "subject", "eve"), None),
         ((*DANCE, "path", "absent.mp4"), None),
         ((*DANCE, "detector", "none"), None),
+        ((*DANCE, "person", "tallest"), None),
+        ((*DANCE, "crop", [1, 2, 3]), None),
+        ((*DANCE, "trim", [2, 1]), None),
+        ((*DANCE, "trim", [0, float("inf")]), None),
+        ((*DANCE, "person", {"x": 2, "y": 0, "seconds": 0}), None),
         ((*DANCE, "subject", "../b"), None),
         (("detectors", ["../x"]), "detectors.0"),
         (("render", "face", "cycle"), None),

@@ -11,8 +11,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 
+from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, VideoError
+from motiontransfer.core.recipe import read_recipe
 from motiontransfer.core.storage import read_checked_json, sha256_of, write_checked_json
 from motiontransfer.core.tensor_files import write_no_weights
 from motiontransfer.models.faces import FaceTranslator
@@ -27,10 +30,12 @@ from motiontransfer.rendering.compositing import puppet_frames, without_mask
 from motiontransfer.retargeting.normalization import normalize_by_ankles
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.video.frame_store import FrameStore, write_frames
+from motiontransfer.video.reader import read_metadata
 from stages import encode, normalize, preview
 from stages import render as render_stage
 from tests.films import film
 from tests.people import SIZE, dance, known_to, puppet_of
+from tests.project_files import SHIPPED
 from tests.stages import project
 from tests.stages.project import NORMALIZATION, NUM_SOURCE_FRAMES, TRANSFER, write_params
 from tests.training.small import translator_config, write_translator
@@ -71,6 +76,8 @@ def configure(*, truth="none", **render):
         render={**project.RENDER, **render},
         transfers={"ada_as_ben": {**TRANSFER, "truth": truth}},
     )
+    shipped = yaml.safe_load(SHIPPED["params.yaml"])
+    write_checked_json(layout.PARAMS_OF_RESULTS_FILE, {"render": {**shipped["render"], **render}})
 
 
 def main():
@@ -155,6 +162,22 @@ def test_joints_that_one_detector_lacks_are_named_and_the_face_stays(subject, ca
     poses = read_keypoints(POSES)
     assert face_boxes(poses)[1].all()
     assert not poses.joint("left_mouth")[1].any()
+
+
+def test_a_result_carries_its_recipe_in_its_manifest_and_in_its_file(tmp_path):
+    configure(crf=21, height=None)
+    main()
+    result = tmp_path / RESULTS / "transfer.mp4"
+    recipe = read_recipe(read_metadata(result).comment)
+    assert recipe is not None
+    assert (recipe.own, recipe.left_out) == ({"render.crf": 21}, ())
+    carried = read_provenance(result).assertion["recipe"]
+    assert carried["params"] == {"render.crf": 21}
+    comment = read_metadata(result).comment
+    assert not [name for name in ("ada", "ben", str(tmp_path)) if name in comment]
+    configure(crf=21, provenance="none")
+    encode.main("ada_as_ben")
+    assert read_metadata(result).comment == ""
 
 
 def test_provenance_changes_nothing_but_the_manifest_and_without_it_no_key_is_made(

@@ -189,7 +189,16 @@ def test_the_motion_of_the_body_is_as_long_as_the_film(repair):
     assert motion.fits.tolist() == [repair == "body"] * NUM_FRAMES
 
 
-@pytest.mark.parametrize(("person", "expected"), [("longest", 0), ([1], 1)])
+AT = {"seconds": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("person", "expected"),
+    [
+        *(("longest", 0), ([1], 1)),
+        *(({"x": 0.5, "y": 0.7, **AT}, 0), ({"x": 0.1, "y": 0.1, **AT}, 1)),
+    ],
+)
 def test_the_chosen_person_is_followed(person, expected):
     second = dance(NUM_FRAMES, missing=[0])  # half as tall, at the left
     people = dance(NUM_FRAMES), replace(second, points=second.points * np.float32(0.5))

@@ -8,12 +8,13 @@ from PIL import Image
 import motiontransfer.video.clip as clip_module
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
+from motiontransfer.rendering.videos import result_writer
 from motiontransfer.video.film import Film
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import fit_framing
 from motiontransfer.video.reader import DamagedVideoError
 from tests.films import clip_in
-from tests.video.conftest import decode, greys, index_of, noise, write_test_video
+from tests.video.conftest import click_starts, decode, greys, index_of, noise, write_test_video
 
 
 def make_clip(folder, *, with_sound=True):
@@ -95,6 +96,33 @@ def test_variable_rate_becomes_constant_by_time(tmp_path):
         table["source_pts_seconds"], [0, 0.1, 0.1, 0.1, 0.1, 0.43, 0.56, 0.7, 0.8, 0.9]
     )
     assert table["source_frame_index"] == expected
+
+
+def test_a_part_of_a_film_has_its_frames_and_its_sound(tmp_path):
+    """A click begins at each half second; the part begins a tenth before one."""
+    path = write_test_video(tmp_path / "v.mp4", greys(9) * 2, sound_seconds=1.8)
+    metrics = decode(path, tmp_path / "clip", trim=(0.4, 1.2))
+    assert shown_in(tmp_path / "clip") == [4, 5, 6, 7, 8, 0, 1, 2]
+    assert (metrics["source_frames"], metrics["frames_dropped"]) == (8, 0)
+    clip = clip_module.read_clip(tmp_path / "clip")
+    assert clip.trim == (0.4, 1.2)
+    table = pq.read_table(tmp_path / "clip" / "index.parquet").to_pydict()
+    assert table["source_frame_index"] == list(range(4, 12))
+    frames = clip_module.film_frames(path, clip, SIZE, 0)
+    assert [index_of(frame) for frame in frames] == [4, 5, 6, 7, 8, 0, 1, 2]
+    with result_writer(tmp_path / "result.mp4", clip, crf=18) as write:
+        for frame in frames_of(tmp_path / "clip"):
+            write(frame)
+    np.testing.assert_allclose(click_starts(tmp_path / "result.mp4"), [0.1, 0.6], atol=0.03)
+
+
+def test_all_of_a_film_is_as_before_there_were_parts_and_beyond_its_end_is_none(tmp_path):
+    path = write_test_video(tmp_path / "v.mp4", greys(9), sound_seconds=0.9)
+    decode(path, tmp_path / "clip")
+    assert "trim" not in read_checked_json(tmp_path / "clip/clip.json")
+    with pytest.raises(VideoError, match=r"trim: expected a part of 0\.8 s, got \(1\.0, 2\.0\)"):
+        decode(path, tmp_path / "beyond", trim=(1.0, 2.0))
+    assert not (tmp_path / "beyond").exists()
 
 
 def test_letterbox_and_crop_are_described_as_they_are(tmp_path):

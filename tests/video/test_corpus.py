@@ -4,6 +4,7 @@ A row is a file and what is expected: the indices of the frames shown, told by t
 the rate, the size, and when clicks are heard, or the refusal.
 """
 
+import json
 from fractions import Fraction
 from functools import partial
 
@@ -13,9 +14,11 @@ import pytest
 from av.stream import Disposition
 from PIL import Image, ImageCms
 
+from motiontransfer.core.recipe import read_recipe
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.reader import decode_at, read_metadata, upright
+from motiontransfer.video.writer import video_writer
 from tests.video.conftest import click_starts, decode, grey_frame, greys, index_of, write_test_video
 
 CLICKS = [0.0, 0.5]
@@ -199,6 +202,49 @@ CORPUS = {
 }
 
 
+def recipe(path, **params):
+    comment = json.dumps({"motiontransfer": "9.9", "params": params})
+    write_video_of(path, comment=comment)
+
+
+def write_video_of(path, *, comment):
+    with video_writer(path, frame_rate=Fraction(10), comment=comment) as write:
+        for frame in greys(9):
+            write(frame)
+
+
+HOSTILE = {
+    "train_gan.perceptual_file": "/etc/passwd",
+    "train_gan.devices": 99,
+    "detect_keypoints.detector": "openpose_json",
+    "evaluate.lpips_weights": "https://elsewhere.example/w.pth",
+    "render.background": "../../secret.png",
+    "render.provenance": "none",
+    "render.visible_label": "none",
+    "compute.num_workers": 10**6,
+    "videos.demo_dance.path": "/etc/passwd",
+    "__class__": "x",
+    "render.crf": {"a": [1]},
+    "decode.size": [64] * 10_000,
+    "normalization.mode": "m" * 10_000,
+}
+CORPUS |= {
+    "recipe.mp4": (
+        partial(recipe, **{"render.crf": 20}),
+        {**NINE, "recipe": ({"render.crf": 20}, ())},
+    ),
+    "hostile_recipe.mp4": (partial(recipe, **HOSTILE), {**NINE, "recipe": ({}, (*HOSTILE,))}),
+    "deep_recipe.mp4": (
+        partial(write_video_of, comment='{"motiontransfer": "1", "params": ' + "[" * 30_000),
+        {**NINE, "recipe": None},
+    ),
+    "letter_as_recipe.mp4": (
+        partial(write_video_of, comment="Dear Ada\x1b[2J"),
+        {**NINE, "recipe": None},
+    ),
+}
+
+
 @pytest.mark.parametrize("name", CORPUS)
 def test_a_file_comes_through_as_expected(tmp_path, name):
     make, expected = CORPUS[name]
@@ -224,6 +270,9 @@ def test_a_file_comes_through_as_expected(tmp_path, name):
         "right": round(float(frames[-1][8:24, -8:].mean())),
         "top": round(float(frames[0][:8].mean())),  # bars
         "unheard": video.unheard,
+        "recipe": (carried.own, carried.left_out)
+        if (carried := read_recipe(video.comment))
+        else None,
         "clicks": None if sound is None else click_starts(sound) + offset,
     }
     if expected.get("shown"):
@@ -231,7 +280,7 @@ def test_a_file_comes_through_as_expected(tmp_path, name):
     for key, value in expected.items():
         if key == "clicks" and value is not None:
             np.testing.assert_allclose(found[key], value, atol=0.03)
-        elif value is not None:
+        elif value is not None or key == "recipe":
             assert found[key] == value, key
 
 

@@ -1,0 +1,58 @@
+import copy
+import json
+
+import pytest
+
+from motiontransfer.core.params import SHIPPED_FILE, flattened, read_sections
+from motiontransfer.core.recipe import read_recipe, recipe_text
+
+
+def changed(**changes):
+    params = copy.deepcopy(read_sections(SHIPPED_FILE))
+    for key, value in changes.items():
+        section, _, name = key.partition("__")
+        params[section][name] = value
+    return params
+
+
+def test_a_recipe_has_what_differs_and_names_no_file_and_no_machine():
+    params = changed(
+        render__crf=20,
+        decode__size=[64, 48],
+        render__background="my_garden.jpg",
+        render__provenance="none",
+        train_gan__perceptual_file="/home/ada/vgg.pth",
+        train_gan__devices=4,
+        detect_keypoints__detector="keypointrcnn",
+        compute__num_workers=3,
+    )
+    text = recipe_text(params)
+    assert json.loads(text)["params"] == {"decode.size": [64, 48], "render.crf": 20}
+    recipe = read_recipe(text)
+    assert recipe is not None
+    assert recipe.own == {"decode.size": [64, 48], "render.crf": 20}
+    assert recipe.left_out == ()
+
+
+def test_all_other_params_of_a_recipe_are_as_they_are_shipped():
+    recipe = read_recipe(recipe_text(changed(render__crf=20)))
+    assert recipe is not None
+    shipped = flattened(read_sections(SHIPPED_FILE))
+    differs = [key for key, value in recipe.params.items() if value != shipped[key]]
+    assert differs == ["render.crf"]
+    assert recipe.params["train_gan.steps"] == shipped["train_gan.steps"]
+    assert not {"render.provenance", "compute.num_workers"} & recipe.params.keys()
+
+
+def test_a_background_that_is_no_file_is_kept():
+    recipe = read_recipe(recipe_text(changed(render__background="green")))
+    assert recipe is not None
+    assert recipe.own == {"render.background": "green"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Dear Ada", "[]", "1e999", '{"params": {}}', '{"motiontransfer": 1, "params": {}}',
+             '{"motiontransfer": "1", "params": []}', "[" * 100_000, " " * 100_000]
+)  # fmt: skip
+def test_other_text_is_no_recipe(text):
+    assert read_recipe(text) is None
