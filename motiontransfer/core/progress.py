@@ -15,7 +15,7 @@ _Item = TypeVar("_Item")
 
 _FIRST_LINE_SECONDS, _LOG_EVERY_SECONDS = 3.0, 20.0
 _EVENT_EVERY_SECONDS = 1.0  # for programs that show them
-_LEAST_SHARE = 0.2  # of a run, after which the time left is known to a third (docs/log.md)
+_LEAST_SHARE = 0.2  # of a run, after which the time left is known to a third (docs/log)
 
 
 class ProgressMeter:
