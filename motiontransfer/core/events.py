@@ -290,7 +290,7 @@ def _frozen(value: object) -> object:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
-def in_words(seconds: float) -> str:
+def in_words(seconds: int | float) -> str:
     """About how long: in tens of seconds below a minute and a half, else in minutes."""
     if seconds < 90:
         return f"{max(round(seconds, -1), 10):.0f} s"
