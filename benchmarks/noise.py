@@ -14,7 +14,7 @@ import numpy as np
 
 from motiontransfer.core import layout
 from motiontransfer.core.storage import write_json
-from motiontransfer.evaluation.measurements import OURS, MetricKey, read_measurements, rounded
+from motiontransfer.evaluation.measurements import OURS, MetricKey, read_measurements
 from motiontransfer.evaluation.noise import FILE
 
 _TARGET, _TRANSFER = "ada", "ada_as_ben"
@@ -36,7 +36,7 @@ def main() -> None:
     for key, of_projects in values.items():
         if len(of_projects) == len(projects):
             of_section = noise.setdefault(key.section, {}).setdefault(key.metric, {})
-            of_section[key.region] = rounded(float(np.std(of_projects, ddof=1)))
+            of_section[key.region] = round(float(np.std(of_projects, ddof=1)), 6)
     write_json(FILE, noise)
 
 
