@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 
 from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey
-from motiontransfer.evaluation.noise import deviations
+from motiontransfer.evaluation.noise import BEYOND_NOISE, deviations
 
 _HELD_OUT = {name: MetricKey("likeness", name, OURS) for name in ("person", "face", "hands")}
 _TRUTH = {f"truth_{name}": key._replace(section="truth") for name, key in _HELD_OUT.items()}
@@ -39,6 +39,6 @@ def _chosen(keys: Mapping[str, MetricKey], measured: Measurements) -> dict[str, 
 
 
 def _decimals(key: MetricKey) -> int:
-    """As many as mean something: of the last one a step is at least the noise."""
+    """As many as mean something: of the last one a step is no more than a difference that counts."""
     noise = deviations().get(key)
-    return math.floor(-math.log10(noise)) if noise else 3
+    return math.ceil(-math.log10(BEYOND_NOISE * noise)) if noise else 3

@@ -12,6 +12,9 @@ from motiontransfer.evaluation.measurements import NOISE, OURS, Measurements, Me
 
 FILE = Path(__file__).with_name("noise.json")
 
+BEYOND_NOISE = 4
+"""Noises by which two runs differ to count: by chance one in 200 metrics does."""
+
 
 @cache
 def deviations() -> Mapping[MetricKey, float]:

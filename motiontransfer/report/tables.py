@@ -27,6 +27,7 @@ from motiontransfer.evaluation.measurements import (
     MetricKey,
     rounded,
 )
+from motiontransfer.evaluation.noise import BEYOND_NOISE
 
 _TITLES = {
     "": "Compared with the real frames",
@@ -55,8 +56,6 @@ _POSES_OF = {"detection": "intended pose", "truth": "ground truth"}
 _REFERENCES = frozenset({"truth", "film", "source", "real", "ceiling", NOISE})
 """What is not ranked: systems that show real frames, and noise."""
 
-_BEYOND_NOISE = 4
-"""Noises by which two runs differ to count: by chance one in 200 metrics does."""
 
 _NUM_TILES = 4
 _DASH = "\N{EN DASH}"
@@ -221,7 +220,7 @@ def metric_differences(
 def verdict_of(before: float, after: float, better: Better, *, noise: float = 0.0) -> Verdict:
     if before == after:
         return "same"
-    if abs(after - before) <= _BEYOND_NOISE * noise:
+    if abs(after - before) <= BEYOND_NOISE * noise:
         return "within noise"
     if better == "unknown":
         return "changed"

@@ -39,7 +39,7 @@ def test_what_was_not_measured_has_no_key():
 
 
 @pytest.mark.parametrize(
-    ("noise", "written"), [(0.0001, 0.7824), (0.0004, 0.782), (0.001, 0.782), (0.0011, 0.78)]
+    ("noise", "written"), [(0.0001, 0.7824), (0.0004, 0.782), (0.0024, 0.782), (0.0026, 0.78)]
 )
 def test_a_number_has_the_decimals_that_noise_leaves(monkeypatch, noise, written):
     monkeypatch.setattr(module, "deviations", lambda: {KEYS["truth_hands"]: noise})
