@@ -39,6 +39,6 @@ def _chosen(keys: Mapping[str, MetricKey], measured: Measurements) -> dict[str, 
 
 
 def _decimals(key: MetricKey) -> int:
-    """As many as mean something: of the last one a step is no more than a difference that counts."""
+    """So many that a step of the last one is no more than a difference that counts."""
     noise = deviations().get(key)
     return math.ceil(-math.log10(BEYOND_NOISE * noise)) if noise else 3
