@@ -160,7 +160,7 @@ COMMANDS = {each.callback.__name__: each.callback for each in app.registered_com
 HINTS = {name: get_type_hints(callback, include_extras=True) for name, callback in COMMANDS.items()}
 GIVEN = {
     *("file", "folder", "dancer", "me", "other", "videos", "truth", "video", "detector"),
-    *("photo", "poses"),
+    *("photo", "poses", "like"),
 }
 """Names of what commands read; what they write to is `output`."""
 WRITE = [name for name, hints in HINTS.items() if "output" in hints]
