@@ -14,6 +14,7 @@ import pytest
 
 from motiontransfer.cli.runs import shown_progress
 from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.events import LOGGER
 from motiontransfer.pipeline import plan as module
 from motiontransfer.pipeline import runs
 from motiontransfer.pipeline.dvc_api import opened
@@ -290,7 +291,7 @@ BUSY = (
 
 
 def test_what_another_process_uses_is_waited_for_and_told(run, monkeypatch, caplog):
-    caplog.set_level("INFO", "motiontransfer.pipeline.runs")
+    caplog.set_level("INFO", LOGGER)
     monkeypatch.setattr(runs, "_WAIT_SECONDS", 0.01)
     shell = f"echo $0 >> order; [ $(grep -c a order) -gt 3 ] && exit 0; {BUSY}"
     assert set(run({"a": [], "b": ["a"]}, {"a": shell}).done) == {"a", "b"}
@@ -299,7 +300,7 @@ def test_what_another_process_uses_is_waited_for_and_told(run, monkeypatch, capl
 
 
 def test_a_stage_that_another_process_runs_is_waited_for(run, monkeypatch, caplog):
-    caplog.set_level("INFO", "motiontransfer.pipeline.runs")
+    caplog.set_level("INFO", LOGGER)
     monkeypatch.setattr(runs, "_WAIT_SECONDS", 0.01)
     looks = iter([{"a": 42}, {"a": 42}, {"a": 42}, {"b": 43}])
     monkeypatch.setattr(runs, "stages_that_run", lambda: next(looks))
