@@ -100,14 +100,6 @@ def test_of_known_depth_arms_behind_the_spine_are_behind_all_else(degrees, depth
     assert names[-len(nearer) :] == nearer
 
 
-@pytest.mark.parametrize(("ankle", "far"), [(-0.1, "right"), (-0.04, None), (0.1, "left")])
-def test_of_known_depth_the_leg_whose_shin_is_farther_away_is_behind_the_other(ankle, far):
-    """From the front, where the left ankle is so far behind the right one: half of it counts."""
-    names = order(with_depth(posed(), left_ankle=ankle))
-    legs = [f"{far}_{segment}" for segment in ("thigh", "shin", "foot")]
-    assert names == ([*legs, *(name for name in NAMES if name not in legs)] if far else NAMES)
-
-
 def test_the_spine_is_as_deep_as_the_trunk_leans():
     """Away from the camera: elbows as deep as the shoulders are behind it lower down alone."""
     leaning = dict.fromkeys(("left_shoulder", "right_shoulder", "left_elbow"), 0.2)

@@ -134,20 +134,6 @@ def test_what_is_farther_away_hides_nothing():
         assert trunk.hidden[y - top, x - left] == 255 - covered
 
 
-def test_each_pixel_of_the_person_is_some_parts():
-    """Also between parts whose colors differ, where both give it away."""
-    keypoints = posed(**BEFORE)
-    frame, masks = painted(keypoints)
-    shown = np.ones(PERSON_SIZE)
-    for cut in cut_parts(
-        PARTS, scene(room()), silhouette_of(keypoints, whole_mask(keypoints)), frame
-    ):
-        shown[cut.place] *= 1 - cut.coverage / 255
-    person = np.any(list(masks.values()), axis=0)
-    inside = cv2.erode(person.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    assert (shown[inside] < 0.5).mean() > 0.98  # .976 without what is shared out
-
-
 def test_a_hand_hides_the_trunk_as_far_as_it_blurs_and_a_forearm_does_not():
     """Up to two of its radii; between 1.2 and two of a forearm's the trunk is seen."""
     keypoints = posed(**BEFORE)

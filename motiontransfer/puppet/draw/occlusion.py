@@ -66,8 +66,6 @@ def parts_by_depth(
                 is_behind_all = _is_behind_spine(bone, poses, heights_px, depth)
             places[:, number] = np.where(is_behind_all, 2, -2)
         else:
-            if depth is not None:
-                is_far |= ~is_profile & _is_behind_other_leg(side, poses, depth)
             is_before = _is_raised(poses, side) & ~is_from_behind
             places[:, number] = np.where(is_far, 1, np.where(is_before, -1, 0))
     return np.argsort(-places, axis=1, kind="stable")
@@ -86,19 +84,6 @@ def _is_behind_spine(
     middles = [depth[:, [*map(poses.skeleton.index, pair)]].mean(axis=1) for pair in names]
     spine = middles[1] + np.clip(down, 0, 1) * (middles[2] - middles[1])
     is_behind = middles[0] - spine > _BEHIND
-    return running_median(is_behind.astype(np.float64), window=_STEADY_FRAMES) > 0
-
-
-def _is_behind_other_leg(
-    side: str, poses: BodyPoses, depth: Float32[np.ndarray, "frames joints"]
-) -> Mask:
-    """True where a shin is farther away than the other one, in most frames around."""
-    other = "right" if side == "left" else "left"
-    own, beside = (
-        depth[:, [*map(poses.skeleton.index, (f"{leg}_knee", f"{leg}_ankle"))]].mean(axis=1)
-        for leg in (side, other)
-    )
-    is_behind = own - beside > _BEHIND
     return running_median(is_behind.astype(np.float64), window=_STEADY_FRAMES) > 0
 
 

@@ -101,81 +101,31 @@ def part_masks(
         frame: the person's box in the size of the coverage.
         is_photo: forearms too are told by edges: no other frame shows what they take with them.
     """
-    found = [
-        _shares(parts, distances, number, person, frame, is_photo=is_photo)
-        for number in range(len(parts))
-    ]
-    if not is_photo:
-        _share_out(found, person)
-    for one in found:
-        if one is None:
+    for number, (part, (box, distance)) in enumerate(zip(parts, distances, strict=True)):
+        if not distance.size:
             yield None
             continue
-        seen, hidden = (person.enlarged(one.box, 255 * share) for share in (one.seen, one.hidden))
-        place = person.place(one.box)
-        yield PartMask(place, cv2.convertScaleAbs(seen), cv2.convertScaleAbs(hidden))
-
-
-class _Shares(NamedTuple):
-    """Of each pixel of a part's box."""
-
-    box: Box
-    seen: Field
-    hidden: Field
-    may_be: Field
-    """Share that nothing in front hides, and whose color does not tell against the part."""
-    distance: Field
-    reach: float
-
-
-def _share_out(found: Sequence[_Shares | None], person: Silhouette) -> None:
-    """Give what is no part's to the nearest one that it may be."""
-    rest, nearest = np.ones_like(person.coverage), np.full_like(person.coverage, FAR)
-    there = [one for one in found if one is not None]
-    for (x0, y0, x1, y1), seen, _, may_be, distance, _ in there:
-        rest[y0:y1, x0:x1] *= 1 - seen
-        away = np.where(may_be > 0.5, distance, FAR)
-        np.minimum(nearest[y0:y1, x0:x1], away, out=nearest[y0:y1, x0:x1])
-    for (x0, y0, x1, y1), seen, hidden, may_be, distance, reach in there:
-        is_nearest = (distance <= nearest[y0:y1, x0:x1]).astype(np.float32)
-        may_be = may_be * _within(distance, reach) * cv2.blur(is_nearest, (3, 3))
-        seen += rest[y0:y1, x0:x1] * may_be
-        np.minimum(hidden, 1 - seen, out=hidden)
-
-
-def _shares(
-    parts: Sequence[BodyPart],
-    distances: Sequence[Distance],
-    number: int,
-    person: Silhouette,
-    frame: Frame,
-    *,
-    is_photo: bool,
-) -> _Shares | None:
-    part, (box, distance) = parts[number], distances[number]
-    if not distance.size:
-        return None
-    x0, y0, x1, y1 = box
-    around = {n: other.within(box) for n, other in enumerate(distances) if other.overlaps(box)}
-    mask = _mask_by_distance(parts, around, number)
-    is_person, image = person.coverage[y0:y1, x0:x1] >= 1, frame[y0:y1, x0:x1]
-    not_behind, shown = _shares_by_color(parts, around, number, is_person, image, is_photo=is_photo)
-    not_behind = not_behind * _share_by_jaw(parts, around, number, person, box, image)
-    not_behind = not_behind * _share_below_shoulders(part, person, box)
-    mask = mask * not_behind
-    for in_front in (n for n in around if n > number):
-        shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
-    seen, hidden, may_be = mask * shown, mask * (1 - shown), shown * not_behind
-    if not part.changes_fast:
-        if part.is_solid or part.is_neck or is_photo:  # beyond is what is in front
-            hidden *= _within(distance, _REACH_AT_OTHERS)
-        disc = disc_of(_THIN * part.radius * person.height_px)
-        kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
-        thin, beside_hidden = (1 - kept) * seen, cv2.dilate(hidden, disc)
-        seen, hidden = seen - thin, np.maximum(hidden, thin * beside_hidden)
-        may_be = may_be * (1 - thin)
-    shares = (share.astype(np.float32) for share in (seen, hidden, may_be))
-    return _Shares(box, *shares, distance, part.reach)
+        x0, y0, x1, y1 = box
+        around = {n: other.within(box) for n, other in enumerate(distances) if other.overlaps(box)}
+        mask = _mask_by_distance(parts, around, number)
+        is_person, image = person.coverage[y0:y1, x0:x1] >= 1, frame[y0:y1, x0:x1]
+        not_behind, shown = _shares_by_color(
+            parts, around, number, is_person, image, is_photo=is_photo
+        )
+        mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
+        mask = mask * _share_below_shoulders(part, person, box)
+        for in_front in (n for n in around if n > number):
+            shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
+        seen, hidden = mask * shown, mask * (1 - shown)
+        if not part.changes_fast:
+            if part.is_solid or part.is_neck or is_photo:  # beyond is what is in front
+                hidden *= _within(distance, _REACH_AT_OTHERS)
+            disc = disc_of(_THIN * part.radius * person.height_px)
+            kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
+            beside_hidden = cv2.dilate(hidden, disc)
+            seen, hidden = kept * seen, np.maximum(hidden, (1 - kept) * seen * beside_hidden)
+        seen, hidden = (person.enlarged(box, 255 * share) for share in (seen, hidden))
+        yield PartMask(person.place(box), cv2.convertScaleAbs(seen), cv2.convertScaleAbs(hidden))
 
 
 def _not_thin(seen: Field, disc: UInt8[np.ndarray, "side side"]) -> Field:
