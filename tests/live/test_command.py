@@ -106,7 +106,7 @@ def test_photos_of_half_a_body_perform_without_a_project_of_their_own(project):
         return subprocess.run([*program, *given], env=ENVIRONMENT, capture_output=True, text=True)
 
     done = perform("me.jpg", "nearer.jpg")
-    assert "draws the puppet alone" in done.stderr
+    assert "draws the puppet alone" in done.stdout
     assert done.stdout.endswith("wrote out.mp4\n")
     with av.open("out.mp4") as container:
         frame = next(container.decode(video=0))
