@@ -31,7 +31,7 @@ def test_videos_are_moved_played_and_chosen_together(report, open_page):
     wait_for_codes(page, 33)
     clocks = page.locator("video").evaluate_all("all => all.map(video => video.currentTime)")
     # In the middle of the frame's time, where no rounding can show its neighbor.
-    assert [clock * RATE for clock in clocks] == pytest.approx([33.5] * 5, abs=0.2)
+    assert [clock * RATE for clock in clocks] == pytest.approx([33.5] * 6, abs=0.2)
     assert f"frame 33 of {NUM_FRAMES - 1}" in page.locator("#clock").inner_text()
     # Buttons and keys.
     for control, frame in (("#forward", 34), ("#back", 33)):
