@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Complex128
+from jaxtyping import Complex128, Float64
 
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.time_series import Mask, Series
@@ -54,7 +54,7 @@ class _Heads:
 
 
 def fit_head_views(
-    clips: Sequence[Keypoints], heights_px: Sequence[Series], *, min_score: float
+    clips: Sequence[Keypoints], heights_px: Sequence[Float64[np.ndarray, " _"]], *, min_score: float
 ) -> tuple[HeadView, ...]:
     """Medians over the frames of each yaw whose mouth is closed most, from left to right.
 
