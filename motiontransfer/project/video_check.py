@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -164,7 +165,7 @@ def check_video(
     detections = _detect_people([frame for frame, _, _ in samples])
     counts = [num_people(found, image_size=metadata.size) for found in detections]
     boxes = [largest_person_box(people, image_size=metadata.size) for people in detections]
-    film = film_box(np.max([frame.max(axis=2) for frame, _, _ in samples], axis=0))
+    film = film_box(reduce(np.maximum, (frame for frame, _, _ in samples)))
     margin = crop_margin(metadata)
     box = None
     if crop == "auto":

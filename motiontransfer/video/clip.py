@@ -310,11 +310,11 @@ def _crop_box(
     height, width = video.size
     if not callable(crop):
         return (0, 0, width, height)
-    brightest = np.zeros(video.size, np.uint8)
+    brightest = np.zeros((*video.size, 3), np.uint8)
 
     def watched() -> Iterator[Frame]:
         for frame in sample_frames(video, num_samples=_NUM_CROP_SAMPLES, within=within):
-            np.maximum(brightest, frame.max(axis=2), out=brightest)
+            np.maximum(brightest, frame, out=brightest)
             yield frame
 
     found = crop(watched())
@@ -414,8 +414,7 @@ def _write_frames(
 def picture_box(path: Path, *, rotate: int = 0) -> Box:
     """Box of a film's picture, without black bars."""
     video = read_metadata(path, rotate=rotate)
-    shown = (frame.max(axis=2) for frame in sample_frames(video, num_samples=_NUM_CROP_SAMPLES))
-    return film_box(reduce(np.maximum, shown))
+    return film_box(reduce(np.maximum, sample_frames(video, num_samples=_NUM_CROP_SAMPLES)))
 
 
 def film_frames(path: Path, clip: Clip, size: tuple[int, int], rotate: int) -> Iterator[Frame]:

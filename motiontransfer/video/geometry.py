@@ -138,15 +138,15 @@ def enclosing_box(
     return x0, y0, x1, y1
 
 
-def film_box(brightest: UInt8[np.ndarray, "height width"]) -> Box:
+def film_box(brightest: UInt8[np.ndarray, "height width 3"]) -> Box:
     """The film between black bars that it may have; its corner has even places.
 
     Bars end in straight edges: a dark stage is none.
 
     Args:
-        brightest: level of each pixel over some frames and all channels.
+        brightest: highest levels of each pixel over some frames.
     """
-    is_lit = brightest > _BLACK
+    is_lit = brightest.max(axis=2) > _BLACK
     (height, width), box = is_lit.shape, []
     y, x = (np.flatnonzero(is_lit.any(axis=axis)) for axis in (1, 0))
     if not len(y):

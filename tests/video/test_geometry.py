@@ -184,8 +184,8 @@ def test_a_frame_that_was_looked_at_is_let_go_at_once():
 
 def bars(height=60, width=80, *, box=(10, 12, 70, 50)):
     x0, y0, x1, y1 = box
-    brightest = np.zeros((height, width), np.uint8)
-    brightest[y0:y1, x0:x1] = 90
+    brightest = np.zeros((height, width, 3), np.uint8)
+    brightest[y0:y1, x0:x1] = (0, 90, 0)
     return brightest
 
 
@@ -193,7 +193,8 @@ def test_a_film_between_black_bars_is_found_within_their_blurred_edges():
     """A dark stage and a black film have none."""
     assert film_box(bars()) == (12, 14, 68, 48)
     assert film_box(bars(box=(0, 12, 80, 60))) == (0, 14, 80, 60)
-    light = np.uint8(np.where(np.hypot(*np.mgrid[-30:30, -40:40]) < 15, 90, 0))
+    light = np.zeros((60, 80, 3), np.uint8)
+    light[np.hypot(*np.mgrid[-30:30, -40:40]) < 15] = 90
     assert film_box(light) == film_box(0 * light) == (0, 0, 80, 60)
 
 
