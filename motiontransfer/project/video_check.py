@@ -35,7 +35,7 @@ from motiontransfer.pose.detectors import (
     load_detector,
 )
 from motiontransfer.pose.keypoints import Detections, Keypoints, People
-from motiontransfer.pose.landmarks import largest_person_box, person_box
+from motiontransfer.pose.landmarks import boxes_of_people
 from motiontransfer.pose.mediapipe_detectors import open_bodies, open_unrelated
 from motiontransfer.pose.photo_advice import photo_advice
 from motiontransfer.pose.photos import lasting
@@ -62,9 +62,10 @@ from motiontransfer.rendering.inspect import Inspection, draw_overlay
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
-from motiontransfer.video.clip import crop_margin, decode_video
+from motiontransfer.video.clip import Place, boxes_to_crop, crop_margin, decode_video
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import (
+    Box,
     Framing,
     WorkingSize,
     auto_crop,
@@ -137,12 +138,14 @@ def check_video(
     crop: Literal["none", "auto"],
     rotate: int = 0,
     trim: tuple[float, float] | None = None,
+    person: Place | None = None,
 ) -> VideoCheck:
     """Measure people and camera motion in 20 frames of a video, which are all that are decoded.
 
     Args:
         rotate: clockwise, degrees.
         trim: the part that is looked at, seconds from the first frame; None: all.
+        person: whom the automatic crop follows; None: the largest.
 
     Raises:
         VideoError: no video, or none of its frames can be decoded.
@@ -163,11 +166,12 @@ def check_video(
     cutting.shutdown(wait=False)
     detections = _detect_people([frame for frame, _, _ in samples])
     counts = [num_people(found, image_size=metadata.size) for found in detections]
-    boxes = [largest_person_box(people, image_size=metadata.size) for people in detections]
+    everyone = [boxes_of_people(people, image_size=metadata.size) for people in detections]
     film = film_box(np.max([frame.max(axis=2) for frame, _, _ in samples], axis=0))
     margin = crop_margin(metadata)
     box = None
     if crop == "auto":
+        boxes = boxes_to_crop(everyone, metadata, person, within=within)
         box = auto_crop(boxes, metadata.size, size, film=film, margin=margin)
     whole = (0, 0, metadata.size[1], metadata.size[0])
     framing = fit_framing(metadata.size, box or whole, size=size)
@@ -221,19 +225,15 @@ def check_video(
         motion=motion,
         cuts_seconds=cuts.result(),
         strip=tuple(_as_high(frame, _STRIP_PX) for frame in strip),
-        crowd=_crowd(shown, detections, start=trim[0] if trim else 0.0, seconds=seconds),
+        crowd=_crowd(shown, everyone, start=trim[0] if trim else 0.0, seconds=seconds),
     )  # fmt: skip
 
 
 def _crowd(
-    frames: Sequence[AnyFrame], found: Sequence[People], *, start: float, seconds: float
+    frames: Sequence[AnyFrame], boxes: Sequence[Sequence[Box]], *, start: float, seconds: float
 ) -> Crowd:
     """The frame with most people, of frames evenly spread over so many seconds."""
     height, width = frames[0].shape[:2]
-    boxes = [
-        [box for joints in people if (box := person_box(joints, image_size=(height, width)))]
-        for people in found
-    ]
     most = max(range(len(boxes)), key=lambda index: len(boxes[index]))
     shares = np.array(boxes[most], np.float64).reshape(-1, 4) / (width, height, width, height)
     return Crowd(

@@ -30,6 +30,8 @@ _BAR_BLUR_PX = 2  # that a bar's edge is blurred by
 _BAR_EDGE_PX = 4  # rows at a bar's edge, of which ...
 _LIT_EDGE = 0.8  # ... this share is lit somewhere in the film
 
+_MAY_BE_SAME = 0.3  # overlap of boxes in two frames, of what both cover: two who cross have more
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Framing:
@@ -160,6 +162,56 @@ def film_box(brightest: UInt8[np.ndarray, "height width"]) -> Box:
         box.append((first, last - _BAR_BLUR_PX if has_last else length))
     (x0, x1), (y0, y1) = box
     return x0, y0, x1, y1
+
+
+def boxes_of_one(
+    frames: Sequence[Sequence[Box]], *, place: tuple[float, float], index: int
+) -> list[Box | None]:
+    """Box around whoever may be the person at a place in one of some frames, in each of them.
+
+    From frame to frame that is who is nearest, and who is mostly where they were: of two who cross
+    it is both. None where nobody is near.
+
+    Args:
+        place: x, y, pixels.
+        index: of that frame; where nobody is in it, the nearest frame with somebody counts.
+    """
+    found: list[Box | None] = [None] * len(frames)
+    seen = [number for number, boxes in enumerate(frames) if boxes]
+    first = min(seen, key=lambda number: abs(number - index), default=0)
+    for numbers in ([n for n in seen if n >= first], [n for n in reversed(seen) if n <= first]):
+        who = np.array([[*place, *place]], float)
+        for number in numbers:
+            boxes = np.array(frames[number], float)
+            gap, middles, overlap = _apart(boxes[:, None], who)
+            nearest = np.lexsort((middles, gap), axis=0)[0]
+            reached = gap.min(axis=0) <= np.hypot(*_extent(who).T)
+            reached |= number == first
+            may_be = np.isin(np.arange(len(boxes)), nearest[reached])
+            may_be |= (overlap > _MAY_BE_SAME).any(axis=1)
+            if may_be.any():
+                around = (boxes[may_be, :2].min(axis=0), boxes[may_be, 2:].max(axis=0))
+                x0, y0, x1, y1 = np.concatenate(around).astype(int).tolist()
+                found[number] = x0, y0, x1, y1
+            who = np.concatenate([boxes[may_be], who[~reached]])
+    return found
+
+
+def _extent(boxes: Float[np.ndarray, "*_ 4"]) -> Float[np.ndarray, "*_ 2"]:
+    return boxes[..., 2:] - boxes[..., :2]
+
+
+def _apart(
+    boxes: Float[np.ndarray, "boxes 1 4"], others: Float[np.ndarray, "others 4"]
+) -> tuple[Float[np.ndarray, "boxes others"], ...]:
+    """Gap between boxes, distance of their middles, and what both cover of what either does."""
+    low = np.maximum(boxes[..., :2], others[..., :2])
+    high = np.minimum(boxes[..., 2:], others[..., 2:])
+    gap = np.linalg.norm(np.maximum(low - high, 0), axis=-1)
+    middles = boxes[..., :2] + boxes[..., 2:] - others[..., :2] - others[..., 2:]
+    shared = np.maximum(high - low, 0).prod(axis=-1)
+    covered = _extent(boxes).prod(axis=-1) + _extent(others).prod(axis=-1) - shared
+    return gap, np.linalg.norm(middles, axis=-1) / 2, shared / covered
 
 
 def auto_crop(
