@@ -85,7 +85,8 @@ def check_films(
         looks: of a film, what `check_video` is told beside: `trim`, `person`.
     """
     from motiontransfer.core.params import load_section
-    from motiontransfer.project.video_check import check_stages, check_video, film_checked
+    from motiontransfer.project.film_advice import film_checked
+    from motiontransfer.project.video_check import check_stages, check_video
     from motiontransfer.video.geometry import WorkingSize
     from motiontransfer.video.isolation import run_isolated
 

@@ -4,14 +4,8 @@ import pytest
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.pose.quality import NOTHING_TO_FIX
 from motiontransfer.project import video_check
-from motiontransfer.project.video_check import (
-    advice,
-    check_stages,
-    check_video,
-    film_checked,
-    metadata_line,
-    quality_lines,
-)
+from motiontransfer.project.film_advice import advice, film_checked, metadata_line, quality_lines
+from motiontransfer.project.video_check import check_stages, check_video
 from motiontransfer.rendering.inspect import Filmed
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import MIDDLE, STILL, film, film_person
