@@ -30,6 +30,9 @@ _BAR_BLUR_PX = 2  # that a bar's edge is blurred by
 _BAR_EDGE_PX = 4  # rows at a bar's edge, of which ...
 _LIT_EDGE = 0.8  # ... this share is lit somewhere in the film
 
+_TIE = (
+    1e-3  # weight of the middles' distance beside the gap: of boxes that both overlap, it decides
+)
 _MAY_BE_SAME = 0.3  # overlap of boxes in two frames, of what both cover: two who cross have more
 
 
@@ -169,13 +172,15 @@ def boxes_of_one(
 ) -> list[Box | None]:
     """Box around whoever may be the person at a place in one of some frames, in each of them.
 
-    From frame to frame that is who is nearest, and who is mostly where they were: of two who cross
-    it is both. None where nobody is near.
+    From frame to frame that is who is nearest, and who is mostly where they were: of two who cross,
+    it is both from there on. None where nobody is near.
 
     Args:
         place: x, y, pixels.
         index: of that frame; where nobody is in it, the nearest frame with somebody counts.
     """
+    from scipy.optimize import linear_sum_assignment  # here: workers do without SciPy
+
     found: list[Box | None] = [None] * len(frames)
     seen = [number for number, boxes in enumerate(frames) if boxes]
     first = min(seen, key=lambda number: abs(number - index), default=0)
@@ -184,16 +189,16 @@ def boxes_of_one(
         for number in numbers:
             boxes = np.array(frames[number], float)
             gap, middles, overlap = _apart(boxes[:, None], who)
-            nearest = np.lexsort((middles, gap), axis=0)[0]
-            reached = gap.min(axis=0) <= np.hypot(*_extent(who).T)
-            reached |= number == first
-            may_be = np.isin(np.arange(len(boxes)), nearest[reached])
+            nearest, of = linear_sum_assignment(gap + _TIE * middles)
+            is_near = gap[nearest, of] <= np.hypot(*_extent(who[of]).T)
+            is_near |= number == first
+            may_be = np.isin(np.arange(len(boxes)), nearest[is_near])
             may_be |= (overlap > _MAY_BE_SAME).any(axis=1)
             if may_be.any():
                 around = (boxes[may_be, :2].min(axis=0), boxes[may_be, 2:].max(axis=0))
                 x0, y0, x1, y1 = np.concatenate(around).astype(int).tolist()
                 found[number] = x0, y0, x1, y1
-            who = np.concatenate([boxes[may_be], who[~reached]])
+            who = np.concatenate([boxes[may_be], np.delete(who, of[is_near], axis=0)])
     return found
 
 

@@ -208,12 +208,13 @@ def test_a_crop_around_people_stays_within_the_film():
 
 
 def test_boxes_follow_the_person_at_a_place_also_past_another():
-    """Two who cross in the third frame of five, and somebody else far away; nobody in the last."""
+    """Two who change sides, and somebody else far away; nobody is in the last frame."""
     left, right = [(10, 0, 30, 80), (14, 0, 34, 80)], [(70, 0, 90, 80), (50, 0, 70, 80)]
-    crossing, far = [(24, 0, 44, 80), (34, 0, 54, 80)], (300, 0, 320, 80)
-    frames = [[right[0], left[0], far], [left[1], right[1]], crossing, [far], []]
+    crossing, far = [(24, 0, 44, 80), (20, 0, 40, 80)], (300, 0, 320, 80)
+    sides = [(0, 0, 20, 80), (50, 0, 70, 80)]
+    frames = [[right[0], left[0], far], [left[1], right[1]], crossing, [*sides, far], []]
     boxes = boxes_of_one(frames, place=(20.0, 40.0), index=0)
-    assert boxes == [left[0], left[1], (24, 0, 54, 80), None, None]
+    assert boxes == [left[0], left[1], (20, 0, 44, 80), (0, 0, 70, 80), None]
     boxes = boxes_of_one(frames, place=(305.0, 40.0), index=4)  # where somebody is: in the fourth
     assert boxes == [far, None, None, far, None]
     assert boxes_of_one([[], []], place=(0.0, 0.0), index=1) == [None, None]
