@@ -217,4 +217,8 @@ def test_boxes_follow_the_person_at_a_place_also_past_another():
     assert boxes == [left[0], left[1], (20, 0, 44, 80), (0, 0, 70, 80), None]
     boxes = boxes_of_one(frames, place=(305.0, 40.0), index=4)  # where somebody is: in the fourth
     assert boxes == [far, None, None, far, None]
-    assert boxes_of_one([[], []], place=(0.0, 0.0), index=1) == [None, None]
+    at_left = {"place": (20.0, 40.0), "index": 0}
+    assert boxes_of_one([[far], [left[0]]], **at_left) == [None, left[0]]  # nobody is there before
+    larger = (12, 0, 60, 120)
+    assert boxes_of_one([[left[0]], [larger]], **at_left) == [left[0], None]
+    assert boxes_of_one([[], []], **at_left) == [None, None]
