@@ -1,5 +1,6 @@
 """Clips on disk, drawn in code: frame stores, and all that the pipeline keeps beside them."""
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import Clip, write_description
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.geometry import Framing
+from motiontransfer.video.writer import video_writer
 from tests.people import PERSON_SIZE, dance, difference_mask, picture
 from tests.video.conftest import write_test_sound
 
@@ -116,6 +118,15 @@ def film_person(path: Path, offsets=STILL, *, background=None, centre=MIDDLE, ra
         box[:] = (120 + 20 * ((rows + columns) % 2))[..., None]
         frames.append(frame)
     return film(path, frames, rate=rate)
+
+
+def carrying(path: Path, *, side=16, num_frames=2, **params) -> Path:
+    """A gray square film that carries the recipe of a result with these params."""
+    comment = json.dumps({"motiontransfer": "0.2.0", "params": params})
+    with video_writer(path, frame_rate=Fraction(25), comment=comment) as write:
+        for _ in range(num_frames):
+            write(np.full((side, side, 3), 90, np.uint8))
+    return path
 
 
 def film_actor(path: Path, name, *, num_frames=25, rate=25):

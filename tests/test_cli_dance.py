@@ -1,4 +1,3 @@
-import json
 import logging
 import math
 import os
@@ -7,21 +6,19 @@ import shutil
 import signal
 import time
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from motiontransfer.cli import runs
-from motiontransfer.cli.runs import metered
+from motiontransfer.cli import dance
+from motiontransfer.cli.side_by_side import metered
 from motiontransfer.core import events
 from motiontransfer.pipeline.runs import Job, Progress
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import check_video
-from motiontransfer.video.writer import video_writer
 from tests.command import run_command
-from tests.films import film_person
+from tests.films import carrying, film_person
 from tests.people import standing
 from tests.project.small_project import project_of_films
 from tests.project_files import read_films
@@ -126,6 +123,12 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     assert ran() == []
     assert Path("films.yaml").read_bytes() == before
 
+    dry = ("dance", "--dry", "--no-check", dancer, me)
+    assert not run_command(monkeypatch, *dry, "--trim", "0", "0.5")
+    assert "to be made again" not in capfd.readouterr().out
+    assert not run_command(monkeypatch, *dry, "--trim-me", "0", "0.5")
+    assert "to be made again, by `dvc repro`: IMG_42_as_encore\n" in capfd.readouterr().out
+
 
 @pytest.mark.parametrize(
     "command",
@@ -147,15 +150,6 @@ def test_what_a_run_would_refuse_no_command_forecasts_or_enters(films, monkeypat
     assert Path("films.yaml").read_bytes() == before
     assert not [*Path("data/videos").glob("*.mkv")]
     assert not run_command(monkeypatch, "inspect", films[0])  # the film alone is checked
-
-
-def carrying(path, **params):
-    comment = json.dumps({"motiontransfer": "0.2.0", "params": params})
-    frames = [np.zeros((16, 16, 3), np.uint8)] * 2
-    with video_writer(path, frame_rate=Fraction(25), comment=comment) as write:
-        for frame in frames:
-            write(frame)
-    return path
 
 
 def test_like_a_result_means_by_its_params_and_they_are_checked(
@@ -185,13 +179,13 @@ def test_two_dancers_are_replaced_by_two_people(films, monkeypatch, capfd):
     both = ("dance", dancer, me, "--and", other, "--scene", "dancer")
     assert run_command(monkeypatch, *both, "--dry")
     assert "expected two dancers" in capfd.readouterr().err
-    check = runs.check_films
+    check = dance.check_films
 
     def of_two(*films, **how):
         found = check(*films, **how)
         return {name: replace(each, people=(2,) * len(each.people)) for name, each in found.items()}
 
-    monkeypatch.setattr(runs, "check_films", of_two)
+    monkeypatch.setattr(dance, "check_films", of_two)
     assert not run_command(monkeypatch, *both, "--dry")
     output = capfd.readouterr().out
     assert output.count("frames a second") == 3
@@ -249,7 +243,7 @@ def test_a_result_is_told_of_once_it_is_there_though_its_stage_goes_on(tmp_path,
 @pytest.mark.slow
 def test_a_preview_is_made_before_any_training_and_the_next_call_goes_on(films, monkeypatch, capfd):
     dancer, me, _ = films
-    monkeypatch.setattr("motiontransfer.cli.runs._LEAST_SECONDS", math.inf)  # on a busy machine
+    monkeypatch.setattr("motiontransfer.cli.dance._LEAST_SECONDS", math.inf)  # on a busy machine
     assert not run_command(monkeypatch, "dance", "--preview", dancer, me)
     output = capfd.readouterr().out
     told = "preview: results/IMG_42_as_the_dance/preview.mp4\n"
@@ -263,7 +257,7 @@ def test_a_preview_is_made_before_any_training_and_the_next_call_goes_on(films, 
     assert output.count(told) == 1
     assert output.index(told) < output.index("result: ")
     assert ran() == ["train_gan@IMG_42", *(f"{stage}@{NAME}" for stage in ("encode", "report"))]
-    monkeypatch.setattr("motiontransfer.cli.runs._LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("motiontransfer.cli.dance._LEAST_SECONDS", 0.0)
     Path(f"results/{NAME}/transfer.mp4").unlink()
     assert not run_command(monkeypatch, "dance", dancer, me)
     *_, stage, preview, result, report = capfd.readouterr().out.splitlines()
