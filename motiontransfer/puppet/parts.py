@@ -414,25 +414,18 @@ def bone_vectors(bone: Limb, poses: BodyPoses, scales: Series) -> Complex128[np.
     return vector[:, 0] + 1j * vector[:, 1]
 
 
-def facing(poses: BodyPoses, scales: Series) -> Series:
-    """Signed width of shoulders and hips at body scale 1, pixels; NaN where one was not found.
-
-    Positive from the front, 0 in profile, negative from behind. It needs no depth, so that every
-    detector has it.
-    """
-    points, found = poses.joints(_TORSO)
-    widths = points[:, [0, 2]].sum(axis=1) - points[:, [1, 3]].sum(axis=1)
-    width = (widths @ (1, 1j) * across_of(poses).conj()).real
-    return np.where(found.all(axis=1), width / scales, np.nan)
-
-
 def cosine_from_front(poses: BodyPoses, heights_px: Series) -> Series:
     """About 1 from the front, 0 in profile, -1 from behind; NaN where a joint was not found.
+
+    The width of shoulders and hips needs no depth, so that every detector has it.
 
     Args:
         heights_px: of the upright body in each frame.
     """
-    return facing(poses, heights_px) / _FRONTAL
+    points, found = poses.joints(_TORSO)
+    widths = points[:, [0, 2]].sum(axis=1) - points[:, [1, 3]].sum(axis=1)
+    width = (widths @ (1, 1j) * across_of(poses).conj()).real
+    return np.where(found.all(axis=1), width / (_FRONTAL * heights_px), np.nan)
 
 
 def across_of(poses: BodyPoses) -> Complex128[np.ndarray, " frames"]:

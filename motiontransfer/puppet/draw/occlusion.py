@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from motiontransfer.pose.skeleton import Limb
-from motiontransfer.pose.time_series import Mask, Series, running_median
+from motiontransfer.pose.time_series import Mask, Series
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, across_of, cosine_from_front
 
 _PROFILE = 0.8  # cosine of 37 degrees: an oblique body's far arm is behind it
@@ -25,8 +25,6 @@ _RAISED = 0.15  # above the hip, share of the trunk: less in a squat, whose trun
 _OF_ARM = ("upper_arm", "forearm", "hand")
 _BEFORE_CHEST = ("forearm", "hand")
 _BEHIND = 0.03  # behind the spine, body heights
-_STEADY_FRAMES = 5  # of the median of what is behind
-_UPRIGHT = 0.05  # body heights: a trunk that is seen shorter points at the camera
 
 
 def parts_by_depth(
@@ -63,7 +61,7 @@ def parts_by_depth(
             else:
                 forearm: Limb = (f"{side}_elbow", f"{side}_wrist")
                 bone = forearm if part.is_hand else part.bones[0]
-                is_behind_all = _is_behind_spine(bone, poses, heights_px, depth)
+                is_behind_all = _is_behind_spine(bone, poses, depth)
             places[:, number] = np.where(is_behind_all, 2, -2)
         else:
             is_before = _is_raised(poses, side) & ~is_from_behind
@@ -72,19 +70,17 @@ def parts_by_depth(
 
 
 def _is_behind_spine(
-    bone: Limb, poses: BodyPoses, heights_px: Series, depth: Float32[np.ndarray, "frames joints"]
+    bone: Limb, poses: BodyPoses, depth: Float32[np.ndarray, "frames joints"]
 ) -> Mask:
-    """True where the middle of a bone is behind the spine at its height, in most frames around."""
+    """True where the middle of a bone is behind the spine at its height."""
     points = poses.joints((*bone, "mid_shoulder", "mid_hip"))[0].astype(np.float64)
     neck, trunk = points[:, 2], points[:, 3] - points[:, 2]
-    least_px = np.nan_to_num(_UPRIGHT * heights_px, nan=1)
-    length_px = np.maximum(np.linalg.norm(trunk, axis=1), least_px)
-    down = ((points[:, :2].mean(axis=1) - neck) * trunk).sum(axis=1) / length_px**2
+    square = np.maximum((trunk * trunk).sum(axis=1), 1)  # px², of one that points at the camera
+    down = ((points[:, :2].mean(axis=1) - neck) * trunk).sum(axis=1) / square
     names = (bone, ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"))
     middles = [depth[:, [*map(poses.skeleton.index, pair)]].mean(axis=1) for pair in names]
     spine = middles[1] + np.clip(down, 0, 1) * (middles[2] - middles[1])
-    is_behind = middles[0] - spine > _BEHIND
-    return running_median(is_behind.astype(np.float64), window=_STEADY_FRAMES) > 0
+    return middles[0] - spine > _BEHIND
 
 
 def _is_raised(poses: BodyPoses, side: str) -> Bool[np.ndarray, " frames"]:
