@@ -12,7 +12,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LIMITS = {"sentence": 25, "paragraph": 80, "cell": 30, "item": 30}
 NOT_PROSE = re.compile(r"^( *)```.*?^\1```$|<!--.*?-->", re.MULTILINE | re.DOTALL)
 INLINE_CODE = re.compile(r"(`+).+?\1")
-LINK_TARGET = re.compile(r"(?<=\])\([^)\s]*\)|https?://\S+")
+LINK_TARGET = re.compile(r"(?<=\])\([^)\s]*\)")
 SENTENCE_END = re.compile(r"(?<!\bal)(?<!\be\.g)(?<!\bi\.e)(?<!\bsec)[.!?][)*\"']*\s+(?=[^a-z])")
 ITEM = re.compile(r"\s*(?:[-*]|\d+\.)\s+")
 
