@@ -327,8 +327,8 @@ def read_text(path: Path) -> str:
 class SectionsLoader(yaml.SafeLoader):
     """Loader of YAML that refuses a key that stands twice, as DVC does.
 
-    It is the one in Python: that in C overflows its stack at many levels, and the positions of its
-    nodes do not count a BOM.
+    It is the loader in Python. The one in C overflows its stack at many levels, and the positions
+    of its nodes do not count a BOM.
     """
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:

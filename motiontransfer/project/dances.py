@@ -234,8 +234,8 @@ def _known_film(
 ) -> tuple[str, Path]:
     """Name of the video that has a film's content, else a new one, and the film's file.
 
-    Of several, a target's is one that is trained, and a dance's one that is not; the same film is
-    another video as a target than it is as a dance, unless it is trained.
+    If several have it, a target's is a trained one, and a dance's one that is not. The same film is
+    two videos as a target and as a dance, unless it is trained.
     """
     alike = same_films(file)
     targets = load_section(list[str], "targets")

@@ -1,8 +1,8 @@
 """Keypoint overlays for one video: detections, the subject's keypoints and the fitted body.
 
-The subject's limbs are bright and joints that were filled in have white rings; every detected
-person is dim, in a box with the number of the track. Where a skeleton was fitted, it is shown in
-place of the subject's body, and beside it from the side.
+The subject's limbs are bright, and filled joints have white rings. Every detected person is dim, in
+a box with the number of the track. Where a skeleton was fitted, it is shown in place of the
+subject's body, and beside it from the side.
 """
 
 from collections.abc import Sequence
@@ -84,7 +84,7 @@ def advise_on_poses(
 ) -> PosesCompared:
     """How much of a dance a target's films or photos show, and what to film, too.
 
-    If anything is, a picture is written of the poses that would add most: a row has the dance's
+    If anything is, a picture of the poses that would add most is written. A row has the dance's
     frame, and the target's nearest to it.
     """
     filmed = [film.keypoints for film in target]

@@ -1,8 +1,8 @@
 """Report of one transfer: its videos, its metrics, and the files and params it depends on.
 
-The page names no date, machine or commit: DVC caches it, so they would be those of the first run,
-not of a run that took it from the cache. Files are named by the MD5 under which DVC keeps
-them; that leads to the commit, by way of dvc.lock.
+The page names no date, machine or commit. DVC caches it, so they would be those of the first run,
+not of one that took it from the cache. Files are named by the MD5 under which DVC keeps them; that
+leads to the commit, by way of dvc.lock.
 """
 
 import hashlib
@@ -212,7 +212,7 @@ def frame_errors(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], l
     """Error of each frame of our system, as a number and as text.
 
     The error is against the ground truth where there is one, otherwise the distance to the intended
-    pose, where a frame without a body is the worst. NaN where nothing was measured.
+    pose. A frame without a body is the worst. NaN where nothing was measured.
     """
     likeness = found.per_frame.get(MetricKey("likeness", "person", OURS, "truth"))
     if likeness is not None:

@@ -1,8 +1,8 @@
 """Bending of body parts at joints: inverse skinning between the turns of parts that meet.
 
-Near a joint, a part's own map is turned about it by a share of the angle to its neighbor's, and
-moved to where that has the joint: angles are blended, not places, whose mean would narrow a limb
-that is bent by an angle to the cosine of half of it. Sizes are the part's own: a narrowed trunk
+Near a joint, a part's own map is turned about it by a share of the angle to its neighbor's. It is
+then moved to the neighbor's joint. Angles are blended, not places: the mean of places would narrow
+a limb bent by an angle to the cosine of half of it. Sizes are the part's own, as a narrowed trunk
 would flare at the hips.
 """
 
@@ -119,8 +119,8 @@ def _clipped(weight: _Weights) -> _Weights:
 def places_in_reference(own: Map, bends: Sequence[Bend], pixels: _Places) -> _Places:
     """Where the reference shows pixels of a part.
 
-    Turns that overlap are at most a mean of them: in profile both hips are one place, about which
-    the sum of two opposite turns would widen the body.
+    Overlapping turns are averaged where they add up to more than one. In profile both hips are one
+    place, where the sum of two opposite turns would widen the body.
     """
     places, size = _mapped(own, pixels), _factors(own)[0]
     weights = np.stack([bend.weight(pixels) for bend in bends])

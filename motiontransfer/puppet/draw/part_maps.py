@@ -1,8 +1,8 @@
 """Maps of body parts: from one pose to another, and from a frame that is drawn to references.
 
-A limb is mapped by the line between its two joints, with separate scales along and across it; the
-torso, and a skirt, by an affine map of its four corners; head, hands and feet by a similarity of
-all their joints.
+A limb is mapped by the line between its two joints, with separate scales along and across it. The
+torso and a skirt have an affine map of their four corners. Head, hands and feet have a similarity
+of all their joints.
 """
 
 import math
@@ -34,8 +34,9 @@ _STIFFNESS = 0.05  # weight, 0 to 1, of a similarity in the torso's affine map
 
 # A part's anchor.
 _ANCHOR_RANGE = 1.0, 2.0
-"""Distance of the anchor from its place, % of the body's height, from which the part is moved, and
-at which it is moved half of the way: a face is as wrong behind its place as ears before theirs."""
+"""Distances of the anchor from its place, % of the body's height. From the first on the part is
+moved; at the second it is moved half of the way. A face is as wrong behind its place as ears before
+theirs."""
 
 
 def part_map(

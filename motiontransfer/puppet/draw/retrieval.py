@@ -3,12 +3,12 @@
 In the nearest reference the part's joints lie alike around their middle, the neighboring bone
 points the same way, and nothing hides the part. Neighboring parts prefer one reference.
 
-A reference that hides a part, or shows it blurred, is avoided; what was filled or blurred is no
-less alike, so that this changes the choice and not the distance.
+A reference that hides a part, or shows it blurred, is avoided. This is a penalty of the choice; the
+distance stays.
 
 Stand-ins are less alike. A limb may come from the other side, mirrored: a right arm in a pose in
 which only the left one was filmed. A side that was never filmed comes from the other one: left and
-right are exchanged by name, so that the front stands in for the back.
+right are exchanged by name. The front then replaces the back.
 """
 
 from collections.abc import Sequence
