@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from motiontransfer.app import make
 from motiontransfer.app.films import ALL, DONE, EVERYONE, NOT_YET, WAITING, keep_film, read_project
 from motiontransfer.app.page import toggle_cell
 from motiontransfer.app.runs import Queue
 from motiontransfer.app.server import serve
 from motiontransfer.core.errors import MissingFileError
+from motiontransfer.core.events import FilmChecked
 from motiontransfer.project.dances import films
 from tests.films import film_person
 from tests.project_files import write_sections
@@ -64,6 +66,14 @@ def test_a_film_that_is_there_is_not_kept_twice(upload):
     assert keep_film(upload) == Path("data/videos/eve.mkv")
     assert not upload.exists()
     assert len(films()) == 2
+
+
+def test_an_example_that_was_entered_is_that_film(upload, monkeypatch):
+    shutil.copy("data/videos/eve.mkv", upload)
+    looked = FilmChecked(name="eve", judgment="good", sentence="Good.", facts=(), advice=())
+    monkeypatch.setattr(make, "_checked", lambda *_: looked)
+    side, *_ = make.looked_at(str(upload), "target")
+    assert side.film == "data/videos/eve.mkv"
 
 
 def test_outside_of_a_project_no_page_is_served():
