@@ -1,5 +1,7 @@
 import os
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from motiontransfer.app.films import ALL, DONE, EVERYONE, NOT_YET, WAITING, keep
 from motiontransfer.app.page import toggle_cell
 from motiontransfer.app.runs import Queue
 from motiontransfer.app.server import serve
+from motiontransfer.app.views import filled
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.events import FilmChecked
 from motiontransfer.project.dances import films
@@ -74,6 +77,20 @@ def test_an_example_that_was_entered_is_that_film(upload, monkeypatch):
     monkeypatch.setattr(make, "_checked", lambda *_: looked)
     side, *_ = make.looked_at(str(upload), "target")
     assert side.film == "data/videos/eve.mkv"
+
+
+def test_who_is_clicked_and_the_part_are_options_of_dance():
+    two = ((0.1, 0.2, 0.3, 0.8), (0.6, 0.2, 0.9, 0.8))
+    told = {"judgment": "good", "sentence": "Good.", "facts": (), "advice": ()}
+    found = FilmChecked(name="eve", **told, crowd="c.jpg", crowd_seconds=2.0, people=two)
+    shown = filled(Path("data/videos/eve.mkv"), found, trim=None)
+    assert re.findall('data-person="(.*?)"', shown) == ["0.200 0.500 2.00", "0.750 0.500 2.00"]
+    assert "data-person" not in filled(Path("eve.mkv"), replace(found, people=two[:1]), trim=None)
+    dance, me = make.Side(trim=(0.0, 1.5)), make.Side(person=(0.75, 0.5, 2.0), like="a.mp4")
+    assert make.chosen_options(dance, me, make.How(height="720")) == [
+        *("--scene", "target", "--height", "720", "--trim", "0.0", "1.5"),
+        *("--person-me", "0.75", "0.5", "2.0", "--like", "a.mp4"),
+    ]
 
 
 def test_outside_of_a_project_no_page_is_served():
