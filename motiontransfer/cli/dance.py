@@ -205,10 +205,7 @@ def _params_of(result: Path) -> dict[str, object]:
             f"--like: {result} carries no recipe: it is no result, was made with "
             "render.provenance: none, or was sent by an app that drops it"
         )
-    told = f"--like: made by version {recipe.version} with {len(recipe.own)} params of its own"
-    if recipe.left_out:
-        told += f"; left out: {', '.join(map(printable, recipe.left_out))}"
-    emit(Note(text=told))
+    emit(Note(text=f"--like: {recipe}"))
     return dict(recipe.params)
 
 
