@@ -18,7 +18,7 @@ from motiontransfer.cli.options import command
 from motiontransfer.cli.side_by_side import run_side_by_side
 from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError, printable
+from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.core.events import Guided, Made, Note, Planned, Took, emit
 from motiontransfer.core.params import Scene
 from motiontransfer.core.recipe import read_recipe
