@@ -14,6 +14,7 @@ import pytest
 from motiontransfer.cli import dance
 from motiontransfer.cli.side_by_side import metered
 from motiontransfer.core import events
+from motiontransfer.core.params import load_section
 from motiontransfer.pipeline.runs import Job, Progress
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import check_video
@@ -169,6 +170,10 @@ def test_like_a_result_means_by_its_params_and_they_are_checked(
     assert run_command(monkeypatch, *dry[:-1], films[0]) == 1
     assert "carries no recipe" in capfd.readouterr().err
     assert contents() == before
+    carrying(like, **{"render.crf": 20})
+    assert not run_command(monkeypatch, "dance", *films[:2], "--no-check", "--like", like)
+    assert load_section(int, "render.crf") == 20
+    assert Path(f"results/{NAME}/report.html").exists()
 
 
 @pytest.mark.slow

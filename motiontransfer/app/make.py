@@ -19,7 +19,7 @@ from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.events import Event, FilmChecked
 from motiontransfer.core.params import load_section
 from motiontransfer.pipeline.runs import stages_that_run
-from motiontransfer.project.dances import films
+from motiontransfer.project.dances import films, same_films
 from motiontransfer.project.entries import Role, load_videos
 from motiontransfer.rendering.backgrounds import ALPHA, FILM, GREEN
 
@@ -241,7 +241,8 @@ def looked_at(film: str | None, role: Role) -> list:
     if not film:
         return _empty()
     try:
-        return _filled(film, _checked(film, Path(film).stat().st_mtime_ns, role))
+        known = str(next(iter(same_films(Path(film)).values()), film))  # of an example
+        return _filled(known, _checked(known, Path(known).stat().st_mtime_ns, role))
     except (MotionTransferError, OSError) as error:
         return _empty(error, file=film)
 

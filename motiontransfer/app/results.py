@@ -30,7 +30,9 @@ def add_results(shown: Shown) -> list[gr.components.Component]:
     with gr.Column(visible=False) as panel:
         one = gr.HTML(js_on_load=_SCRIPT)
         with gr.Row(elem_classes="beside"):
-            saves = {gr.Button(what, min_width=120): end for what, end in _FORMATS.items()}
+            saves = {
+                gr.Button(what, size="sm", min_width=120): end for what, end in _FORMATS.items()
+            }
             other = gr.Dropdown(label="Compare with", choices=[], scale=3)
             compare = gr.Button("Compare the two", min_width=140)
         made, compared = gr.HTML(), gr.HTML()

@@ -18,7 +18,7 @@ from motiontransfer.cli.options import command
 from motiontransfer.cli.side_by_side import run_side_by_side
 from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError, printable
+from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.core.events import Guided, Made, Note, Planned, Took, emit
 from motiontransfer.core.params import Scene
 from motiontransfer.core.recipe import read_recipe
@@ -205,10 +205,7 @@ def _params_of(result: Path) -> dict[str, object]:
             f"--like: {result} carries no recipe: it is no result, was made with "
             "render.provenance: none, or was sent by an app that drops it"
         )
-    told = f"--like: made by version {recipe.version} with {len(recipe.own)} params of its own"
-    if recipe.left_out:
-        told += f"; left out: {', '.join(map(printable, recipe.left_out))}"
-    emit(Note(text=told))
+    emit(Note(text=f"--like: {recipe}"))
     return dict(recipe.params)
 
 

@@ -136,7 +136,7 @@ def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecke
         name=name,
         judgment=judgment,
         sentence=sentence,
-        facts=(metadata_line(check), *quality_lines(check)),
+        facts=(metadata_line(check), *quality_lines(check), *([str(recipe)] if recipe else [])),
         advice=tuple(text for text in sentences if text != NOTHING_TO_FIX),
         picture=str(picture),
         recipe=tuple(f"{key}: {value}" for key, value in recipe.own.items()) if recipe else (),
