@@ -64,7 +64,7 @@ class BodyPart:
     fitted_share: float = 0.0
     """Weight, 0 to 1, of the joint distance after a similarity fit; the rest is measured without.
 
-    A part is drawn by a similarity, which makes up for another direction or size.
+    A part is turned when it is drawn, which makes up for another direction.
     """
     neighbors: tuple[Limb, ...] = ()
     """Neighboring bones, whose directions change how it looks: its axial rotation, its sleeves."""

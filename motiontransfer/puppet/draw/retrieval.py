@@ -42,7 +42,7 @@ _MIRRORED_DISTANCE = 2.0  # of a mirrored limb: light and folds are on the wrong
 _EXCHANGED_DISTANCE = 4.0  # of the front as the back: it is a guess
 _FACING_DISTANCE = 3.0  # between a part seen from the front and in profile
 _OTHER_SIDE = 2.0  # times what is beyond profile, of a head: it turns as far against its body
-_ENLARGING_DISTANCE, _SHRINKING_DISTANCE = 1.5, 0.5  # per factor e of size: enlarged it is blurred
+_ENLARGING_DISTANCE = 1.5  # per factor e of size: enlarged it is blurred
 _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is not known
 
 # Penalties of a reference, which change the choice alone; % of the body's height.
@@ -188,7 +188,7 @@ class References:
         distance = np.sqrt(square) / self._appearance.height_px * 100
         distance += _MISSING_DISTANCE * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
         growth = np.log(scales[:, None] / self.scales[rows])
-        distance += np.maximum(_ENLARGING_DISTANCE * growth, -_SHRINKING_DISTANCE * growth)
+        distance += _ENLARGING_DISTANCE * np.maximum(growth, 0)
         distance += self._distance[rows, number]
         is_drawn = (shared >= part.min_joints) & np.isfinite(distance)
         if not part.changes_fast:
