@@ -7,10 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from demo.actors.choreography import compose
-from demo.actors.renderer import film_clip
 from motiontransfer.core.layout import masks_beside
-from motiontransfer.core.params import Compute
 from motiontransfer.pose.keypoints import Keypoints, write_keypoints
 from motiontransfer.puppet.masks import PersonMasks, write_masks
 from motiontransfer.puppet.target_clips import TargetClip
@@ -127,12 +124,3 @@ def carrying(path: Path, *, side=16, num_frames=2, **params) -> Path:
         for _ in range(num_frames):
             write(np.full((side, side, 3), 90, np.uint8))
     return path
-
-
-def film_actor(path: Path, name, *, num_frames=25, rate=25):
-    """Write a video in which the demo's actor stands still: a person whom detectors find."""
-    motion = compose(2, frame_rate=float(rate), beats_per_minute=112.0, seed=7)
-    still = next(
-        film_clip(name, motion, size=(256, 256), samples=1, compute=Compute(num_workers=1))
-    )
-    return film(path, [still.frame] * num_frames, rate=rate)

@@ -290,10 +290,7 @@ def test_a_dry_dance_says_what_would_run_and_changes_nothing(films, monkeypatch,
     assert contents() == before
 
 
-@pytest.mark.parametrize("options", [["--dry"], pytest.param([], marks=pytest.mark.slow)])
-def test_poses_that_only_the_dancer_has_are_named_before_the_run(
-    films, monkeypatch, capfd, options
-):
+def test_poses_that_only_the_dancer_has_are_named_before_the_run(films, monkeypatch, capfd):
     def check(file, **settings):
         place = np.float32((1, 1)) if file == films[1] else np.float32((-1, 1))
         checked, keypoints = check_video(file, **settings), standing(20)
@@ -301,7 +298,7 @@ def test_poses_that_only_the_dancer_has_are_named_before_the_run(
         return replace(checked, keypoints=replace(keypoints, points=points))
 
     monkeypatch.setattr(video_check, "check_video", check)
-    assert not run_command(monkeypatch, "dance", *films[:2], *options)
+    assert not run_command(monkeypatch, "dance", *films[:2], "--dry")
     output = capfd.readouterr().out
     picture = Path("artifacts/inspection/IMG_42_as_the_dance_poses.png")
     for said in (
