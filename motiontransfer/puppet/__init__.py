@@ -14,7 +14,7 @@ In order of reading:
     photo, closed_form: matte and room of a photo.
     fitting: all of these in turn.
     scene_fitting: the dancer's film without the dancer.
-    coverage, key_poses, striking: how much of a dance films show, and what to film.
+    coverage, key_poses, striking, pose_advice: how much of a dance films show; what to film.
 
 `draw`, from appearance and poses to pixels:
     retrieval, occlusion: the reference of each part; which part hides which.
