@@ -79,37 +79,46 @@ def with_depth(keypoints, **depths):
     return replace(keypoints, depth=depth)
 
 
-@pytest.mark.parametrize("degrees", [0, 70, 180])
+FOREARM, UPPER_ARM = ["left_forearm", "left_hand"], ["left_upper_arm"]
+FAR = {"left_shoulder": 0.1, "right_shoulder": -0.1}
+
+
+@pytest.mark.parametrize("degrees", [0, 180])
 @pytest.mark.parametrize(
     ("depths", "hidden"),
     [
         ({}, []),
-        ({"left_wrist": 0.07}, ["left_forearm", "left_hand"]),  # its middle .035
-        ({"left_wrist": 0.05, "left_index": 0.2}, []),
-        (
-            {"left_wrist": -0.3, "right_elbow": 0.1},
-            ["right_upper_arm", "right_forearm", "right_hand"],
-        ),
+        ({"left_wrist": 0.06}, FOREARM),  # before the chest, for who is seen from behind
+        ({"left_wrist": 0.04}, []),
+        ({"left_wrist": -0.3, "right_wrist": 0.3}, []),  # the right one is beside the trunk
+        ({"left_elbow": 0.3, "left_index": 0.3}, []),
     ],
 )
-def test_of_known_depth_arms_behind_the_spine_are_behind_all_else(degrees, depths, hidden):
-    names = order(with_depth(turned(degrees), **depths))
+def test_of_known_depth_arms_whose_end_the_trunk_hides_are_behind_all_else(degrees, depths, hidden):
+    pose = posed(left_elbow=(26, -30), left_wrist=(6, -25))
+    names = order(with_depth(turned(degrees, pose), **depths))
     assert names[: len(hidden)] == hidden
-    arms = [name for name in NAMES if "arm" in name or "hand" in name]
-    nearer = [name for name in arms if name not in hidden]
-    assert names[-len(nearer) :] == nearer
+    assert sorted(names[len(hidden) :], key=NAMES.index) == names[len(hidden) :]
+
+
+@pytest.mark.parametrize(("degrees", "hidden"), [(20, False), (60, True), (90, True)])
+def test_a_far_arm_that_hangs_is_hidden_from_where_its_shoulder_is(degrees, hidden):
+    angle = np.deg2rad(degrees)
+    depths = {joint: float(of * np.sin(angle)) for joint, of in FAR.items()}
+    names = order(with_depth(turned(degrees), **depths))
+    assert (names[0] == "left_upper_arm") == hidden
 
 
 def test_the_spine_is_as_deep_as_the_trunk_leans():
     """Away from the camera: elbows as deep as the shoulders are behind it lower down alone."""
     leaning = dict.fromkeys(("left_shoulder", "right_shoulder", "left_elbow"), 0.2)
-    raised = with_depth(posed(left_elbow=(40, -50)), **leaning)
-    assert order(raised)[0] != "left_upper_arm"
-    assert order(with_depth(posed(left_elbow=(40, 0)), **leaning))[0] == "left_upper_arm"
+    raised = with_depth(posed(left_elbow=(5, -50)), **leaning)
+    assert order(raised) == NAMES
+    assert order(with_depth(posed(left_elbow=(5, 0)), **leaning))[:2] == UPPER_ARM + FOREARM[:1]
 
 
 def test_an_arm_that_is_behind_for_a_moment_stays_before_the_body():
-    frames = with_depth(joined(*[posed()] * 9))
+    frames = with_depth(joined(*[posed(left_wrist=(6, -25))] * 9))
     wrist = HOLISTIC.index("left_wrist")
     frames.depth[4:6, wrist] = 0.2
     assert orders(frames) == [NAMES] * 9

@@ -22,11 +22,14 @@ _LOOKING: tuple[Limb, ...] = (
 """Lines that point to where a body looks."""
 
 _RAISED = 0.15  # above the hip, share of the trunk: less in a squat, whose trunk leans forward
-_OF_ARM = ("upper_arm", "forearm", "hand")
+_ENDS = {"upper_arm": ("shoulder", "elbow"), "forearm": ("elbow", "wrist"), "hand": ("wrist",)}
 _BEFORE_CHEST = ("forearm", "hand")
-_BEHIND = 0.03  # behind the spine, body heights
-_STEADY_FRAMES = 5  # of the median of what is behind
-_UPRIGHT = 0.05  # body heights: a trunk that is seen shorter points at the camera
+
+# Body heights.
+_WIDE, _THICK = 0.08, 0.05  # half of a trunk: beside it, what is behind is seen
+_UPRIGHT = 0.05  # a trunk that is seen shorter points at the camera
+
+_STEADY_FRAMES = 5  # of the median of what is hidden
 
 
 def parts_by_depth(
@@ -37,11 +40,10 @@ def parts_by_depth(
 ) -> Int64[np.ndarray, "frames parts"]:
     """Numbers of the parts from the farthest to the nearest, in each frame.
 
-    A part of an arm that is farther away than the spine is behind all else, a hand if its forearm
-    is. Without depths, that is the far arm in profile, and forearms and hands from behind. In
-    profile the far leg is behind the near one. A leg whose knee is above its hip, as the trunk sees
-    it, is before the trunk, but for the far one and from behind. Else the order is that of
-    `body_parts`, which ends with the arms.
+    A part of an arm is behind all else if the trunk hides an end of it. Without depths, that is the
+    far arm in profile, and forearms and hands from behind. In profile the far leg is behind the
+    near one. A leg whose knee is above its hip, as the trunk sees it, is before the trunk, but for
+    the far one and from behind. Else the order is that of `body_parts`, which ends with the arms.
 
     Args:
         heights_px: of the upright body in each frame.
@@ -57,13 +59,13 @@ def parts_by_depth(
         side, _, segment = part.name.partition("_")
         # Who looks to the right of the image shows the right side.
         is_far = is_profile & (looks > 0 if side == "left" else looks < 0)
-        if segment in _OF_ARM:
+        if segment in _ENDS:
             if depth is None:
                 is_behind_all = is_far | is_from_behind & (segment in _BEFORE_CHEST)
             else:
-                forearm: Limb = (f"{side}_elbow", f"{side}_wrist")
-                bone = forearm if part.is_hand else part.bones[0]
-                is_behind_all = _is_behind_spine(bone, poses, heights_px, depth)
+                ends = (f"{side}_{joint}" for joint in _ENDS[segment])
+                each = [_is_hidden(end, poses, heights_px, cosine, depth) for end in ends]
+                is_behind_all = np.any(each, axis=0)
             places[:, number] = np.where(is_behind_all, 2, -2)
         else:
             is_before = _is_raised(poses, side) & ~is_from_behind
@@ -71,20 +73,26 @@ def parts_by_depth(
     return np.argsort(-places, axis=1, kind="stable")
 
 
-def _is_behind_spine(
-    bone: Limb, poses: BodyPoses, heights_px: Series, depth: Float32[np.ndarray, "frames joints"]
+def _is_hidden(
+    joint: str,
+    poses: BodyPoses,
+    heights_px: Series,
+    cosine: Series,
+    depth: Float32[np.ndarray, "frames joints"],
 ) -> Mask:
-    """True where the middle of a bone is behind the spine at its height, in most frames around."""
-    points = poses.joints((*bone, "mid_shoulder", "mid_hip"))[0].astype(np.float64)
-    neck, trunk = points[:, 2], points[:, 3] - points[:, 2]
-    least_px = np.nan_to_num(_UPRIGHT * heights_px, nan=1)
-    length_px = np.maximum(np.linalg.norm(trunk, axis=1), least_px)
-    down = ((points[:, :2].mean(axis=1) - neck) * trunk).sum(axis=1) / length_px**2
-    names = (bone, ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"))
-    middles = [depth[:, [*map(poses.skeleton.index, pair)]].mean(axis=1) for pair in names]
-    spine = middles[1] + np.clip(down, 0, 1) * (middles[2] - middles[1])
-    is_behind = middles[0] - spine > _BEHIND
-    return running_median(is_behind.astype(np.float64), window=_STEADY_FRAMES) > 0
+    """True where the trunk, a cylinder around the spine, hides a joint, in most frames around."""
+    names = (joint, joint, "left_shoulder", "right_shoulder", "left_hip", "right_hip")
+    points = poses.joints(names)[0] @ np.array((1, 1j))
+    depths = depth[:, [*map(poses.skeleton.index, names)]]
+    (place, neck, hips), (deep, of_neck, of_hips) = (
+        each.reshape(-1, 3, 2).mean(axis=2).T for each in (points, depths)
+    )
+    length_px = np.maximum(np.abs(hips - neck), np.nan_to_num(_UPRIGHT * heights_px, nan=1))
+    away = (place - neck) * (hips - neck).conj() / length_px
+    down = np.clip(away.real / length_px, 0, 1)
+    is_behind = deep - of_neck - down * (of_hips - of_neck) > _THICK
+    is_beside = np.abs(away.imag) > np.hypot(_WIDE * cosine, _THICK) * heights_px
+    return running_median(1.0 * (is_behind & ~is_beside), window=_STEADY_FRAMES) > 0
 
 
 def _is_raised(poses: BodyPoses, side: str) -> Bool[np.ndarray, " frames"]:
