@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float64, Int64
 
 from motiontransfer.body.descent import minimize
 from motiontransfer.body.motion import BodyMotion
-from motiontransfer.body.objective import USUAL_DISTANCE, Film, State, acceleration, error
+from motiontransfer.body.objective import USUAL_DISTANCE, Bends, Film, State, error
 from motiontransfer.body.sides import Pose, choose_sides, measured_yaw
 from motiontransfer.body.skeleton import (
     BONE_NAMES,
@@ -279,7 +279,7 @@ def _smooth_bases(film: Film) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
 
     So the descent needs a third of the steps.
     """
-    bent = acceleration(film, np.eye(len(film.starts))[None])[0]
+    bent = Bends(film).of(np.eye(len(film.starts))[None])[0]
     squares, waves = np.linalg.eigh(bent.T @ bent)
     directions, place, size = (
         (waves / np.sqrt(1 + roughness * squares)) @ waves.T for roughness in _ROUGHNESS
