@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from motiontransfer.pose.skeleton import Limb
-from motiontransfer.pose.time_series import Mask, Series, running_median
+from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, across_of, cosine_from_front
 
 _PROFILE = 0.8  # cosine of 37 degrees: an oblique body's far arm is behind it
@@ -22,14 +22,9 @@ _LOOKING: tuple[Limb, ...] = (
 """Lines that point to where a body looks."""
 
 _RAISED = 0.15  # above the hip, share of the trunk: less in a squat, whose trunk leans forward
-_ENDS = {"upper_arm": ("shoulder", "elbow"), "forearm": ("elbow", "wrist"), "hand": ("wrist",)}
+_OF_ARM = ("upper_arm", "forearm", "hand")
 _BEFORE_CHEST = ("forearm", "hand")
-
-# Body heights.
-_WIDE, _THICK = 0.08, 0.05  # half of a trunk: beside it, what is behind is seen
-_UPRIGHT = 0.05  # a trunk that is seen shorter points at the camera
-
-_STEADY_FRAMES = 5  # of the median of what is hidden
+_TRUNK = 0.1  # radius of a cylinder around the spine, beside which arms are seen; body heights
 
 
 def parts_by_depth(
@@ -40,9 +35,9 @@ def parts_by_depth(
 ) -> Int64[np.ndarray, "frames parts"]:
     """Numbers of the parts from the farthest to the nearest, in each frame.
 
-    A part of an arm is behind all else if the trunk hides an end of it. Without depths, that is the
-    far arm in profile, and forearms and hands from behind. In profile the far leg is behind the
-    near one. A leg whose knee is above its hip, as the trunk sees it, is before the trunk, but for
+    A part of an arm that the trunk hides is behind all else. Without depths, that is the far arm in
+    profile, and forearms and hands from behind. In profile the far leg is behind the near one. A
+    leg whose knee is above its hip, as the trunk sees it, is before the trunk, but for
     the far one and from behind. Else the order is that of `body_parts`, which ends with the arms.
 
     Args:
@@ -59,13 +54,13 @@ def parts_by_depth(
         side, _, segment = part.name.partition("_")
         # Who looks to the right of the image shows the right side.
         is_far = is_profile & (looks > 0 if side == "left" else looks < 0)
-        if segment in _ENDS:
+        if segment in _OF_ARM:
             if depth is None:
                 is_behind_all = is_far | is_from_behind & (segment in _BEFORE_CHEST)
             else:
-                ends = (f"{side}_{joint}" for joint in _ENDS[segment])
-                each = [_is_hidden(end, poses, heights_px, cosine, depth) for end in ends]
-                is_behind_all = np.any(each, axis=0)
+                wrist = f"{side}_wrist"
+                bone = (wrist, wrist) if part.is_hand else part.bones[0]
+                is_behind_all = _is_hidden(bone, poses, heights_px, depth)
             places[:, number] = np.where(is_behind_all, 2, -2)
         else:
             is_before = _is_raised(poses, side) & ~is_from_behind
@@ -74,25 +69,20 @@ def parts_by_depth(
 
 
 def _is_hidden(
-    joint: str,
-    poses: BodyPoses,
-    heights_px: Series,
-    cosine: Series,
-    depth: Float32[np.ndarray, "frames joints"],
-) -> Mask:
-    """True where the trunk, a cylinder around the spine, hides a joint, in most frames around."""
-    names = (joint, joint, "left_shoulder", "right_shoulder", "left_hip", "right_hip")
+    bone: Limb, poses: BodyPoses, heights_px: Series, depth: Float32[np.ndarray, "frames joints"]
+) -> Bool[np.ndarray, " frames"]:
+    """True where the trunk hides the middle of a bone: behind the spine, and not beside it."""
+    names = (*bone, "left_shoulder", "right_shoulder", "left_hip", "right_hip")
     points = poses.joints(names)[0] @ np.array((1, 1j))
     depths = depth[:, [*map(poses.skeleton.index, names)]]
     (place, neck, hips), (deep, of_neck, of_hips) = (
         each.reshape(-1, 3, 2).mean(axis=2).T for each in (points, depths)
     )
-    length_px = np.maximum(np.abs(hips - neck), np.nan_to_num(_UPRIGHT * heights_px, nan=1))
+    length_px = np.maximum(np.abs(hips - neck), 1)
     away = (place - neck) * (hips - neck).conj() / length_px
     down = np.clip(away.real / length_px, 0, 1)
-    is_behind = deep - of_neck - down * (of_hips - of_neck) > _THICK
-    is_beside = np.abs(away.imag) > np.hypot(_WIDE * cosine, _THICK) * heights_px
-    return running_median(1.0 * (is_behind & ~is_beside), window=_STEADY_FRAMES) > 0
+    is_behind = deep > of_neck + down * (of_hips - of_neck)
+    return is_behind & (np.abs(away.imag) < _TRUNK * heights_px)
 
 
 def _is_raised(poses: BodyPoses, side: str) -> Bool[np.ndarray, " frames"]:
