@@ -1,7 +1,7 @@
-"""Which parts of a body hide which, by the depth of its joints and the direction that it faces.
+"""Which parts of a body hide which: arms by their depth, legs by the direction that it faces.
 
 The width of shoulders and hips tells front, profile and back; nose and toes, to which side a
-profile looks. Where no depth is given, arms go by these, too.
+profile looks.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,6 @@ _LOOKING: tuple[Limb, ...] = (
 
 _RAISED = 0.15  # above the hip, share of the trunk: less in a squat, whose trunk leans forward
 _OF_ARM = ("upper_arm", "forearm", "hand")
-_BEFORE_CHEST = ("forearm", "hand")
 _TRUNK = 0.1  # radius of a cylinder around the spine, beside which arms are seen; body heights
 
 
@@ -55,13 +54,11 @@ def parts_by_depth(
         # Who looks to the right of the image shows the right side.
         is_far = is_profile & (looks > 0 if side == "left" else looks < 0)
         if segment in _OF_ARM:
-            if depth is None:
-                is_behind_all = is_far | is_from_behind & (segment in _BEFORE_CHEST)
-            else:
+            places[:, number] = -2
+            if depth is not None:
                 wrist = f"{side}_wrist"
                 bone = (wrist, wrist) if part.is_hand else part.bones[0]
-                is_behind_all = _is_hidden(bone, poses, heights_px, depth)
-            places[:, number] = np.where(is_behind_all, 2, -2)
+                places[_is_hidden(bone, poses, heights_px, depth), number] = 2
         else:
             is_before = _is_raised(poses, side) & ~is_from_behind
             places[:, number] = np.where(is_far, 1, np.where(is_before, -1, 0))
