@@ -72,17 +72,17 @@ ACROSS = {"left_elbow": (18, -30), "left_wrist": (6, -25)}
 @pytest.mark.parametrize(
     ("forward", "hidden"),
     [
-        ({"left_elbow": -1, "left_wrist": -1, "left_index": 30}, []),
-        ({"left_elbow": -1, "left_wrist": 3}, ["left_forearm", "left_hand"]),
-        ({"left_elbow": -6, "left_wrist": 3}, ["left_hand"]),
-        ({"left_elbow": -9, "left_wrist": -1, "right_elbow": 30, "right_wrist": 30}, []),  # beside
+        ({"left_elbow": 0, "left_wrist": 7, "left_index": 30}, []),  # of 7.5 px
+        ({"left_elbow": 8, "left_wrist": 8}, ["left_forearm", "left_hand"]),
+        ({"left_elbow": 6, "left_wrist": 8}, ["left_hand"]),
+        ({"right_elbow": 30, "right_wrist": 30}, []),  # beside the trunk, where it hangs
     ],
 )
 def test_from_behind_what_is_before_the_trunk_is_behind_all_else(forward, hidden):
     pose = posed(**ACROSS)
     names = order(turned(180, pose, **forward))
     assert [name for name in names[:2] if name.endswith(("arm", "hand"))] == hidden
-    from_front = order(turned(0, pose, left_elbow=1, left_wrist=3))
+    from_front = order(turned(0, pose, left_elbow=8, left_wrist=8))
     assert all(name.endswith(("arm", "hand")) for name in from_front[-6:])
 
 
@@ -93,8 +93,8 @@ def test_a_far_arm_that_hangs_is_hidden_from_where_it_is_no_longer_beside(degree
 
 
 def test_the_spine_is_as_deep_as_the_trunk_leans():
-    """Towards the camera: an elbow as near as the hips is behind it at the shoulders alone."""
-    leaning = {"left_shoulder": 30, "right_shoulder": 30, "left_elbow": 10}
+    """Towards the camera: what is behind it at the shoulders is not at the hips."""
+    leaning = {"left_shoulder": 30, "right_shoulder": 30, "left_elbow": 10}  # the middle 20
     assert order(turned(0, posed(left_elbow=(5, -50)), **leaning))[0] == "left_upper_arm"
     leaning |= {"left_shoulder": 0, "right_shoulder": 0}
     assert order(turned(0, posed(left_elbow=(5, -50)), **leaning)) == NAMES

@@ -11,7 +11,7 @@ from motiontransfer.puppet.parts import BodyPart, BodyPoses
 
 _RAISED = 0.15  # above the hip, share of the trunk: less in a squat, whose trunk leans forward
 _OF_ARM = ("upper_arm", "forearm", "hand")
-_TRUNK = 0.1  # radius of a cylinder around the spine, beside which arms are seen; body heights
+_BEHIND, _BESIDE = 0.05, 0.1  # the spine, body heights: what the trunk hides; nearer, depth errs
 
 Depth = Float32[np.ndarray, "frames joints"]
 """See `Keypoints.depth`."""
@@ -62,8 +62,8 @@ def _is_hidden(bone: Limb, poses: BodyPoses, heights_px: Series, depth: Depth) -
     away = ((start + end) / 2 - top) * (bottom - top).conj() / length_px
     down = np.clip(away.real / length_px, 0, 1)
     of_top, of_bottom = (_deep(line, poses, depth) for line in (shoulders, hips))
-    is_behind = _deep(bone, poses, depth) > of_top + down * (of_bottom - of_top)
-    return is_behind & (np.abs(away.imag) < _TRUNK * heights_px)
+    behind = _deep(bone, poses, depth) - of_top - down * (of_bottom - of_top)
+    return (behind > _BEHIND) & (np.abs(away.imag) < _BESIDE * heights_px)
 
 
 def _is_raised(poses: BodyPoses, side: str, depth: Depth) -> _Mask:
