@@ -163,7 +163,7 @@ class Bends:
 
     def __init__(self, film: Film) -> None:
         whole = ~(film.starts[1:-1] | film.starts[2:]) * (film.frame_rate / 25) ** 2
-        self._whole = whole[:, None]
+        self._whole, self._frames = whole[:, None], len(film.starts)
 
     def of(self, values: Vectors) -> Vectors:
         return self._whole * np.diff(values, n=2, axis=1)
@@ -171,7 +171,7 @@ class Bends:
     def back(self, slopes: Vectors) -> Vectors:
         """The gradient by values from that by their differences."""
         padded = np.pad(self._whole * slopes, ((0, 0), (2, 2), (0, 0)))
-        return np.diff(padded, n=2, axis=1)
+        return np.diff(padded, n=2, axis=1)[:, : self._frames]  # a photo has one
 
 
 def _smoothness(body: _Body) -> float:
