@@ -7,8 +7,9 @@ from jaxtyping import Bool, Float32, Int64
 
 from motiontransfer.pose.skeleton import Limb, mirrored
 from motiontransfer.pose.time_series import Series
-from motiontransfer.puppet.parts import BodyPart, BodyPoses
+from motiontransfer.puppet.parts import BodyPart, BodyPoses, cosine_from_front
 
+_PROFILE = 0.8  # cosine of 37 degrees; nearer to the front, legs hardly hide each other
 _RAISED = 0.15  # above the hip, share of the trunk: less in a squat, whose trunk leans forward
 _OF_ARM = ("upper_arm", "forearm", "hand")
 _BEHIND, _BESIDE = 0.05, 0.1  # the spine, body heights: what the trunk hides; nearer, depth errs
@@ -23,14 +24,15 @@ def parts_by_depth(
 ) -> Int64[np.ndarray, "frames parts"]:
     """Numbers of the parts from the farthest to the nearest, in each frame.
 
-    Parts of arms that the trunk hides are behind all else, others before it. The farther one of
-    both legs' parts is behind the nearer one. A leg whose knee is above its hip, as the trunk sees
-    it, and nearer than the hips is before the trunk. Else, and without depth, the order is that of
-    `body_parts`.
+    Parts of arms that the trunk hides are behind all else, others before it. In profile, the
+    farther one of both legs' parts is behind the nearer one. A leg whose knee is above its hip, as
+    the trunk sees it, and nearer than the hips is before the trunk. Else, and without depth, the
+    order is that of `body_parts`.
 
     Args:
         heights_px: of the upright body in each frame.
     """
+    is_aside = np.abs(cosine_from_front(poses, heights_px)) < _PROFILE
     places = np.zeros((len(poses), len(parts)), np.int64)
     for number, part in enumerate(parts):
         if depth is None or not part.is_limb:
@@ -43,7 +45,7 @@ def parts_by_depth(
         else:
             start, end = part.bones[0]
             other = mirrored(start), mirrored(end)
-            is_far = _deep(part.bones[0], poses, depth) > _deep(other, poses, depth)
+            is_far = is_aside & (_deep(part.bones[0], poses, depth) > _deep(other, poses, depth))
             is_before = _is_raised(poses, side, depth)
             places[:, number] = np.where(is_before, -1, np.where(is_far, 1, 0))
     return np.argsort(-places, axis=1, kind="stable")
