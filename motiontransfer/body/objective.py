@@ -29,7 +29,8 @@ _FEW = 100  # frames: fewer tell lengths less than what is usual does
 USUAL_DISTANCE = 3.0  # body heights
 _DISTANCE = 1.0e-4  # of the logarithm of an unusual distance
 
-Vectors = Float64[np.ndarray, "coordinates frames some"]
+Vectors = Float64[np.ndarray, "coordinates _ some"]
+"""Along frames, or between them."""
 
 
 class Film(NamedTuple):
