@@ -19,6 +19,7 @@ from motiontransfer.core.params import (
     DancersScene,
     Guide,
     Name,
+    PersonAt,
     Section,
     SplitParams,
     Transfer,
@@ -76,7 +77,7 @@ _ENTRIES: dict[str, type[Section]] = {
 """Stage -> the keys of an entry of `videos` that it reads."""
 
 
-class VideoParams(CleanEntry, DetectEntry, DecodeEntry):
+class VideoParams(CleanEntry, DetectEntry, DecodeEntry):  # ty: ignore[incompatible-attribute-override] - of a place alone, `decode` reads `person`
     """An entry of `videos`."""
 
 
@@ -120,6 +121,9 @@ def write_video_params() -> None:
         for stage, model in _ENTRIES.items():
             # An entry without one of these has the same file as before there was such a key.
             without = {key for key in ("rotate", "trim") if not getattr(video, key)}
+            is_followed = video.crop == "auto" and isinstance(video.person, PersonAt)
+            if stage == "decode" and not is_followed:
+                without.add("person")
             keys = set(model.model_fields) - without
             entry = video.model_dump(mode="json", include=keys)
             file, beside = layout.video_params_file(name, stage), {}

@@ -13,7 +13,7 @@ from motiontransfer.body.motion import BodyMotion, write_motion
 from motiontransfer.body.repair import repair, with_guesses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import KeypointsError
-from motiontransfer.core.params import Idle, Name, Section, load_section
+from motiontransfer.core.params import Idle, Name, PersonAt, Section, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.pose.cleaning import Filling, fill
 from motiontransfer.pose.keypoints import Detections, read_detections, write_keypoints
@@ -38,16 +38,6 @@ from motiontransfer.pose.subject import (
 from motiontransfer.pose.time_series import TimeFilter, segments
 from motiontransfer.video.clip import Clip, read_clip
 from motiontransfer.video.frame_store import FrameStore
-
-
-class PersonAt(Section):
-    """Who is at a place of the film at a time."""
-
-    x: float = Field(ge=0, le=1)
-    """Share of the upright film's width."""
-    y: float = Field(ge=0, le=1)
-    seconds: float = Field(ge=0)
-    """From the film's first frame."""
 
 
 class CleanEntry(Section):

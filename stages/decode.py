@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError
-from motiontransfer.core.params import Name, Rotation, Section, Trim, load_section
+from motiontransfer.core.params import Name, PersonAt, Rotation, Section, Trim, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.video.clip import decode_video
 from motiontransfer.video.color import AnyFrame
@@ -33,6 +33,8 @@ class DecodeEntry(Section):
     path: Path
     subject: Name
     crop: Annotated[Literal["none", "auto"] | Box, BeforeValidator(_check_crop)] = "none"
+    person: PersonAt | None = None
+    """Whom the automatic crop follows; the largest, unless the entry names a place."""
     rotate: Rotation = 0
     trim: Trim | None = None
 
@@ -50,7 +52,7 @@ def main(key: str) -> str:
         raise MissingFileError(
             f"{FILMS_FILE}: videos.{key}.path: no such file: {video.path}; put the video there"
         )
-    rate = params.frame_rate
+    rate, at = params.frame_rate, video.person
     folder = layout.clip_folder(video.subject, key)
     counts = run_isolated(
         decode_video,
@@ -59,6 +61,7 @@ def main(key: str) -> str:
         size=params.size,
         frame_rate=None if rate is None else recognize_rate(Fraction(str(rate))),
         crop=_person_boxes if video.crop == "auto" else video.crop,
+        person=(at.x, at.y, at.seconds) if at else None,
         rotate=video.rotate,
         trim=video.trim,
         on_damage=params.on_damage,
@@ -80,7 +83,7 @@ def video_file(path: Path, key: str) -> Path:
     return files[0]
 
 
-def _person_boxes(frames: Iterable[AnyFrame]) -> list[Box | None]:
+def _person_boxes(frames: Iterable[AnyFrame]) -> list[list[Box]]:
     from motiontransfer.pose.mediapipe_detectors import person_boxes  # takes seconds
 
     return person_boxes(frames)

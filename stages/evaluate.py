@@ -1,7 +1,7 @@
 """Evaluate a target's networks: `python -m stages evaluate <target>`.
 
-Renders the held-out frames of the target from their own poses and compares them with the real ones,
-also by the puppet alone, and from references that are not near.
+Renders the held-out frames of the target from their own poses and compares them with the real ones.
+It does so, too, by the puppet alone, and from references that are not near.
 """
 
 import tempfile

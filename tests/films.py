@@ -1,21 +1,20 @@
 """Clips on disk, drawn in code: frame stores, and all that the pipeline keeps beside them."""
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from demo.actors.choreography import compose
-from demo.actors.renderer import film_clip
 from motiontransfer.core.layout import masks_beside
-from motiontransfer.core.params import Compute
 from motiontransfer.pose.keypoints import Keypoints, write_keypoints
 from motiontransfer.puppet.masks import PersonMasks, write_masks
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import Clip, write_description
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.geometry import Framing
+from motiontransfer.video.writer import video_writer
 from tests.people import PERSON_SIZE, dance, difference_mask, picture
 from tests.video.conftest import write_test_sound
 
@@ -118,10 +117,10 @@ def film_person(path: Path, offsets=STILL, *, background=None, centre=MIDDLE, ra
     return film(path, frames, rate=rate)
 
 
-def film_actor(path: Path, name, *, num_frames=25, rate=25):
-    """Write a video in which the demo's actor stands still: a person whom detectors find."""
-    motion = compose(2, frame_rate=float(rate), beats_per_minute=112.0, seed=7)
-    still = next(
-        film_clip(name, motion, size=(256, 256), samples=1, compute=Compute(num_workers=1))
-    )
-    return film(path, [still.frame] * num_frames, rate=rate)
+def carrying(path: Path, *, side=16, num_frames=2, **params) -> Path:
+    """A gray square film that carries the recipe of a result with these params."""
+    comment = json.dumps({"motiontransfer": "0.2.0", "params": params})
+    with video_writer(path, frame_rate=Fraction(25), comment=comment) as write:
+        for _ in range(num_frames):
+            write(np.full((side, side, 3), 90, np.uint8))
+    return path

@@ -1,4 +1,3 @@
-import json
 import logging
 import math
 import os
@@ -7,21 +6,20 @@ import shutil
 import signal
 import time
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from motiontransfer.cli import runs
-from motiontransfer.cli.runs import metered
+from motiontransfer.cli import dance
+from motiontransfer.cli.side_by_side import metered
 from motiontransfer.core import events
+from motiontransfer.core.params import load_section
 from motiontransfer.pipeline.runs import Job, Progress
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import check_video
-from motiontransfer.video.writer import video_writer
 from tests.command import run_command
-from tests.films import film_person
+from tests.films import carrying, film_person
 from tests.people import standing
 from tests.project.small_project import project_of_films
 from tests.project_files import read_films
@@ -126,6 +124,12 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     assert ran() == []
     assert Path("films.yaml").read_bytes() == before
 
+    dry = ("dance", "--dry", "--no-check", dancer, me)
+    assert not run_command(monkeypatch, *dry, "--trim", "0", "0.5")
+    assert "to be made again" not in capfd.readouterr().out
+    assert not run_command(monkeypatch, *dry, "--trim-me", "0", "0.5")
+    assert "to be made again, by `dvc repro`: IMG_42_as_encore\n" in capfd.readouterr().out
+
 
 @pytest.mark.parametrize(
     "command",
@@ -149,15 +153,6 @@ def test_what_a_run_would_refuse_no_command_forecasts_or_enters(films, monkeypat
     assert not run_command(monkeypatch, "inspect", films[0])  # the film alone is checked
 
 
-def carrying(path, **params):
-    comment = json.dumps({"motiontransfer": "0.2.0", "params": params})
-    frames = [np.zeros((16, 16, 3), np.uint8)] * 2
-    with video_writer(path, frame_rate=Fraction(25), comment=comment) as write:
-        for frame in frames:
-            write(frame)
-    return path
-
-
 def test_like_a_result_means_by_its_params_and_they_are_checked(
     films, monkeypatch, capfd, tmp_path
 ):
@@ -175,6 +170,10 @@ def test_like_a_result_means_by_its_params_and_they_are_checked(
     assert run_command(monkeypatch, *dry[:-1], films[0]) == 1
     assert "carries no recipe" in capfd.readouterr().err
     assert contents() == before
+    carrying(like, **{"render.crf": 20})
+    assert not run_command(monkeypatch, "dance", *films[:2], "--no-check", "--like", like)
+    assert load_section(int, "render.crf") == 20
+    assert Path(f"results/{NAME}/report.html").exists()
 
 
 @pytest.mark.slow
@@ -185,13 +184,13 @@ def test_two_dancers_are_replaced_by_two_people(films, monkeypatch, capfd):
     both = ("dance", dancer, me, "--and", other, "--scene", "dancer")
     assert run_command(monkeypatch, *both, "--dry")
     assert "expected two dancers" in capfd.readouterr().err
-    check = runs.check_films
+    check = dance.check_films
 
     def of_two(*films, **how):
         found = check(*films, **how)
         return {name: replace(each, people=(2,) * len(each.people)) for name, each in found.items()}
 
-    monkeypatch.setattr(runs, "check_films", of_two)
+    monkeypatch.setattr(dance, "check_films", of_two)
     assert not run_command(monkeypatch, *both, "--dry")
     output = capfd.readouterr().out
     assert output.count("frames a second") == 3
@@ -249,7 +248,7 @@ def test_a_result_is_told_of_once_it_is_there_though_its_stage_goes_on(tmp_path,
 @pytest.mark.slow
 def test_a_preview_is_made_before_any_training_and_the_next_call_goes_on(films, monkeypatch, capfd):
     dancer, me, _ = films
-    monkeypatch.setattr("motiontransfer.cli.runs._LEAST_SECONDS", math.inf)  # on a busy machine
+    monkeypatch.setattr("motiontransfer.cli.dance._LEAST_SECONDS", math.inf)  # on a busy machine
     assert not run_command(monkeypatch, "dance", "--preview", dancer, me)
     output = capfd.readouterr().out
     told = "preview: results/IMG_42_as_the_dance/preview.mp4\n"
@@ -263,7 +262,7 @@ def test_a_preview_is_made_before_any_training_and_the_next_call_goes_on(films, 
     assert output.count(told) == 1
     assert output.index(told) < output.index("result: ")
     assert ran() == ["train_gan@IMG_42", *(f"{stage}@{NAME}" for stage in ("encode", "report"))]
-    monkeypatch.setattr("motiontransfer.cli.runs._LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("motiontransfer.cli.dance._LEAST_SECONDS", 0.0)
     Path(f"results/{NAME}/transfer.mp4").unlink()
     assert not run_command(monkeypatch, "dance", dancer, me)
     *_, stage, preview, result, report = capfd.readouterr().out.splitlines()
@@ -291,10 +290,7 @@ def test_a_dry_dance_says_what_would_run_and_changes_nothing(films, monkeypatch,
     assert contents() == before
 
 
-@pytest.mark.parametrize("options", [["--dry"], pytest.param([], marks=pytest.mark.slow)])
-def test_poses_that_only_the_dancer_has_are_named_before_the_run(
-    films, monkeypatch, capfd, options
-):
+def test_poses_that_only_the_dancer_has_are_named_before_the_run(films, monkeypatch, capfd):
     def check(file, **settings):
         place = np.float32((1, 1)) if file == films[1] else np.float32((-1, 1))
         checked, keypoints = check_video(file, **settings), standing(20)
@@ -302,7 +298,7 @@ def test_poses_that_only_the_dancer_has_are_named_before_the_run(
         return replace(checked, keypoints=replace(keypoints, points=points))
 
     monkeypatch.setattr(video_check, "check_video", check)
-    assert not run_command(monkeypatch, "dance", *films[:2], *options)
+    assert not run_command(monkeypatch, "dance", *films[:2], "--dry")
     output = capfd.readouterr().out
     picture = Path("artifacts/inspection/IMG_42_as_the_dance_poses.png")
     for said in (

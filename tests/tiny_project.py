@@ -4,6 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.clone import copy_all
@@ -24,7 +25,9 @@ def run_tiny_project(root: Path) -> None:
     edit_yaml(root / "params.yaml", shrink_pipeline)
     (root / ".dvc").mkdir()
     (root / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-    assert "film@target" in repro(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEST_SECTIONS", str(root.with_name("sections.txt")))
+        assert "film@target" in repro(root)
 
 
 def shrink_demo(params: dict) -> None:

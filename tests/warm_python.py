@@ -157,6 +157,8 @@ def _run(call: bytes, descriptors: list[int]) -> None:
         sys.modules["torch"].set_num_threads(int(threads))
     if arguments[1] == "motiontransfer" or _code_of(Path(folder)) in (_LOADED, set()):
         sys.modules.update(_SET_ASIDE)
+    if arguments[1] == "stages" and (file := environment.get("TEST_SECTIONS")):
+        _note_sections(file, stage=arguments[2])
     status: object = 1
     try:
         if arguments[1] == "motiontransfer":
@@ -176,6 +178,19 @@ def _run(call: bytes, descriptors: list[int]) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status if isinstance(status, int) else 1)
+
+
+def _note_sections(file: str, *, stage: str) -> None:
+    """Append stage, file and key to a file whenever this process reads a value of params."""
+    params = importlib.import_module("motiontransfer.core.params")
+    value_of = params._value_of
+
+    def noted(key: str, path: Path) -> object:
+        with Path(file).open("a") as notes:
+            notes.write(f"{stage} {path.name} {key}\n")
+        return value_of(key, path)
+
+    params._value_of = noted
 
 
 def _renumber(descriptors: Sequence[int], numbers: Sequence[int]) -> None:

@@ -77,7 +77,8 @@ class Live:
         self.end()
         context = multiprocessing.get_context("spawn")
         self._connection, others = context.Pipe()
-        self._process = context.Process(target=self._work(), args=(*of[1:], others), daemon=True)
+        # A daemon may have no processes of its own, in which photos are read.
+        self._process = context.Process(target=self._work(), args=(*of[1:], others))
         self._process.start()
         others.close()
         self._of, self._is_ready = of, False

@@ -19,40 +19,14 @@ from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.events import Event, FilmChecked
 from motiontransfer.core.params import load_section
 from motiontransfer.pipeline.runs import stages_that_run
-from motiontransfer.project.dances import films
+from motiontransfer.project.dances import films, same_films
 from motiontransfer.project.entries import Role, load_videos
 from motiontransfer.rendering.backgrounds import ALPHA, FILM, GREEN
 
 _PHOTO = "photo"  # name of one that is taken here
 _COUNTDOWN_SECONDS = 5  # to step back until the feet are in view
 NO_CAMERA = "This browser finds no camera: plug one in, and open this tab again."
-_TAKE_PHOTO = f"""async () => {{
-    const shown = document.createElement("div"), left = document.createElement("b")
-    const video = document.createElement("video")
-    shown.className = "countdown"
-    shown.append(video, left)
-    let stream = null
-    try {{
-        stream = await navigator.mediaDevices.getUserMedia({{video: {{height: {{ideal: 1080}}}}}})
-        video.srcObject = stream
-        document.body.append(shown)
-        await video.play()
-        for (let seconds = {_COUNTDOWN_SECONDS}; seconds > 0; seconds--) {{
-            left.textContent = seconds
-            await new Promise(done => setTimeout(done, 1000))
-        }}
-        const canvas = document.createElement("canvas")
-        canvas.width = video.videoWidth
-        canvas.height = video.videoHeight
-        canvas.getContext("2d").drawImage(video, 0, 0)
-        return canvas.toDataURL("image/jpeg", 0.95)
-    }} catch (error) {{
-        return ""
-    }} finally {{
-        shown.remove()
-        stream?.getTracks().forEach(track => track.stop())
-    }}
-}}"""
+_TAKE_PHOTO = Path(__file__).with_name("photo.js").read_text(encoding="utf-8")
 # Gradio gives all of them one name, which is not what is read on them.
 NAME_DROPS = """() => document.querySelectorAll(".drop").forEach(drop => {
     const button = drop.querySelector("button[aria-dropeffect]")
@@ -229,7 +203,13 @@ def _add_side(role: Role) -> tuple[list, list[gr.events.Dependency]]:
         examples.click(_example, None, [example, notice], queue=False).then(
             taken, example, shown, queue=False
         ),
-        camera.click(lambda photo: photo, taken_photo, taken_photo, js=_TAKE_PHOTO, queue=False)
+        camera.click(
+            lambda photo: photo,
+            taken_photo,
+            taken_photo,
+            js=_TAKE_PHOTO % _COUNTDOWN_SECONDS,
+            queue=False,
+        )
         .then(lambda: _LOOKING.format("the photo"), None, notice, queue=False)
         .then(_photographed, taken_photo, shown, queue=False),
         filled.click(changed, side, shown, queue=False),
@@ -261,7 +241,8 @@ def looked_at(film: str | None, role: Role) -> list:
     if not film:
         return _empty()
     try:
-        return _filled(film, _checked(film, Path(film).stat().st_mtime_ns, role))
+        known = str(next(iter(same_films(Path(film)).values()), film))  # of an example
+        return _filled(known, _checked(known, Path(known).stat().st_mtime_ns, role))
     except (MotionTransferError, OSError) as error:
         return _empty(error, file=film)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import gradio as gr
 
 from motiontransfer.app import views
-from motiontransfer.app.films import ALL, EVERYONE, NOT_YET, WAITING, keep_film, read_project
+from motiontransfer.app.films import ALL, EVERYONE, NOT_YET, WAITING, read_project
 from motiontransfer.app.live import FRAME_RATE, Live
 from motiontransfer.app.make import (
     NAME_DROPS,
@@ -68,6 +68,8 @@ _ADD = """async () => {
 # What happens without a click is not queued: Gradio loses the answer of an event that is queued in
 # the moment when the page is told that its queue is empty.
 _on = partial(gr.on, queue=False, show_progress="hidden")
+_ADDED = "<p>The film is added, and chosen in Make.</p>"
+_NOT_KEPT = "The recording was not kept; this page has it until you film again or leave."
 _CHOOSE_DANCE = "Choose the dance first."
 _CHOOSE_TRANSFERS = "Choose two results of one dance, or more."
 
@@ -271,14 +273,14 @@ def _added(upload: str, name: str, dancer: str | None) -> list:
     """Add a recording as a film of somebody, and choose it and the dance; or say why not."""
     video, file = name_of_file(Path(upload)), Path(upload)
     command = ("add-video", upload, "--subject", name, "--name", video, "--target")
-    told = as_html(views.film_advice, *command).replace(upload, file.name)
+    told = as_html(lambda _: _ADDED, *command).replace(upload, file.name)
+    file.unlink(missing_ok=True)
     if added := read_project().videos.get(video):
-        file.unlink(missing_ok=True)
         return [
             None, told, *looked_at(dancer, "source"), *looked_at(str(added.path), "target")
         ]  # fmt: skip
-    told = f"{told}<p>The recording is kept: {keep_film(file)}</p>"
-    return [None, told, *(gr.skip() for _ in range(2 * len(looked_at(None, "source"))))]
+    skipped = (gr.skip() for _ in range(2 * len(looked_at(None, "source"))))
+    return [None, f"{told}<p>{_NOT_KEPT}</p>", *skipped]
 
 
 def _together(names: list[str]) -> str:

@@ -29,15 +29,13 @@ def add_results(shown: Shown) -> list[gr.components.Component]:
     name = gr.State("")
     with gr.Column(visible=False) as panel:
         one = gr.HTML(js_on_load=_SCRIPT)
-        with gr.Row():
+        with gr.Row(elem_classes="beside"):
             saves = {
                 gr.Button(what, size="sm", min_width=120): end for what, end in _FORMATS.items()
             }
-        made = gr.HTML()
-        with gr.Row():
             other = gr.Dropdown(label="Compare with", choices=[], scale=3)
             compare = gr.Button("Compare the two", min_width=140)
-        compared = gr.HTML()
+        made, compared = gr.HTML(), gr.HTML()
         with gr.Accordion("Delete", open=False):
             what = gr.Dropdown(label="What goes", choices=[])
             ask = gr.Button("Show what would go")

@@ -1,6 +1,7 @@
 """Server of the page: for this machine alone, or behind a token; deaf to pages of other sites."""
 
 import asyncio
+import atexit
 import errno
 import io
 import json
@@ -119,7 +120,9 @@ def make_app(queue: Queue, *, token: str = "") -> FastAPI:
         app.mount(f"{FILES}/{folder.as_posix()}", files)
     for file in (path for of_role in EXAMPLES.values() for path in of_role.values()):
         app.get(f"{FILES}/{file.as_posix()}", response_model=None)(_sends(file))
-    coach = Coach()
+    coach, live = Coach(), Live()
+    for session in (coach, live):  # which Python would wait for
+        atexit.register(session.end)
 
     @app.post("/coach")
     async def look(request: Request, page: str, guide: str) -> Response:
@@ -128,7 +131,7 @@ def make_app(queue: Queue, *, token: str = "") -> FastAPI:
         said = await asyncio.to_thread(_said, coach, page, guide, jpeg)
         return Response(said, media_type="application/json")
 
-    page = build_page(queue, Live())
+    page = build_page(queue, live)
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
     return gr.mount_gradio_app(
         app, page, path="/", server_name=HOST, footer_links=[], allowed_paths=[],

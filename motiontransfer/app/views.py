@@ -263,12 +263,6 @@ def advice(events: Sequence[Event]) -> str:
     return f'<div class="cards">{"".join(cards)}</div>'
 
 
-def film_advice(events: Sequence[Event]) -> str:
-    """A card for each film that was looked at."""
-    cards = (_card(event) for event in events if isinstance(event, FilmChecked))
-    return f'<div class="cards">{"".join(cards)}</div>'
-
-
 def _card(event: Advice) -> str:
     """Judgment and advice, with the picture that shows what is meant; measurements are folded."""
     points = "".join(f"<li>{html.escape(line)}</li>" for line in event.advice)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from motiontransfer.cli import browser, live, results, runs, share, videos  # noqa: F401 - commands
+from motiontransfer.cli import browser, dance, live, results, runs, share, videos  # noqa: F401 - commands
 from motiontransfer.cli.options import app
 from motiontransfer.core.errors import printable
 from motiontransfer.core.stage_runner import fault

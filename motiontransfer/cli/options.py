@@ -30,7 +30,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")
 _AS_EVENTS = Annotated[bool, typer.Option("--events", help="Print events: one JSON object a line.")]
 _REPORTING = (
     *("dance", "dance_all", "guide", "live", "inspect", "add_video", "together", "compare"),
-    *("convert", "delete"),
+    *("convert", "delete", "repro"),
 )
 """Commands that report all that they do by events."""
 _ANYWHERE = ("doctor", "score", "verify")  # commands that work without a project

@@ -71,7 +71,8 @@ def inspect(
                 f"file; leave it out to check {video}, which draws what is found there"
             )
         emit(LOOKS)
-        name = name_of_file(Path(video))
+        entered = {each.path: name for name, each in videos.items()}
+        name = entered.get(Path(video)) or name_of_file(Path(video))
         targets = {None: None, "source": [], "target": [name]}[role]
         check_films({name: Path(video)}, crop="auto", targets=targets)
         return

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -75,28 +75,28 @@ def check_films(
     crop: Literal["auto", "none"],
     targets: Collection[str] | None,
     rotate: int = 0,
-    parts: Mapping[str, tuple[float, float] | None] = MappingProxyType({}),
+    looks: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> dict[str, "VideoCheck"]:
     """Print what to fix in films, by the names of their videos; they are checked at once.
 
     Args:
         targets: those of whom to render, who may be in photos; None: nothing is added.
         rotate: clockwise, degrees.
-        parts: of a film that is used, start and end in seconds; (0, 0): all.
+        looks: of a film, what `check_video` is told beside: `trim`, `person`.
     """
     from motiontransfer.core.params import load_section
-    from motiontransfer.project.video_check import check_stages, check_video, film_checked
+    from motiontransfer.project.film_advice import film_checked
+    from motiontransfer.project.video_check import check_stages, check_video
     from motiontransfer.video.geometry import WorkingSize
     from motiontransfer.video.isolation import run_isolated
 
     size = load_section(WorkingSize, "decode.size")
     with ThreadPoolExecutor() as threads:
         checks = threads.map(
-            lambda file, trim: run_isolated(
-                check_video, file, size=size, crop=crop, rotate=rotate, trim=trim
+            lambda name: run_isolated(
+                check_video, files[name], size=size, crop=crop, rotate=rotate, **looks.get(name, {})
             ),
-            files.values(),
-            [part if any(part := parts.get(name) or ()) else None for name in files],
+            files,
         )
         checked = dict(zip(files, checks, strict=True))
     for name, check in checked.items():
@@ -131,7 +131,6 @@ def print_missing_poses(
         checked: films by the names of their videos; of other videos, what the pipeline made counts.
     """
     from motiontransfer.core.params import load_section
-    from motiontransfer.pose.shown import SHOWN, compared_films, what_is_shown
     from motiontransfer.project.entries import load_videos
     from motiontransfer.rendering.inspect import advise_on_poses, expected_path, load_inspection
     from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
@@ -144,19 +143,18 @@ def print_missing_poses(
             films[name] = load_inspection(name, subjects[name])
     filmed = [films[name] for name in clips if name in films]
     if source in films and filmed:
-        shown = [what_is_shown(film.keypoints) for film in (films[source], *filmed)]
-        facts = compared_films(shown[0], min(shown[1:], key=SHOWN.index))
         how = (
             load_section(NormalizationParams, "normalization"),
             load_section(FitNormalizationParams, "fit_normalization"),
         )
-        if path := expected_path(films[source], filmed, *how):
-            facts.append(f"as far as is known now, {path}")
         picture = layout.INSPECTION_FOLDER / f"{transfer}_poses.png"
         compared = advise_on_poses(films[source], filmed, name=transfer, picture=picture)
+        facts = [*compared.facts]
+        if path := expected_path(films[source], filmed, *how):
+            facts.append(f"as far as is known now, {path}")
         if checked.keys() & films.keys():
             facts.append("these are of a few frames of each, and at least")
-        emit(replace(compared, facts=(*compared.facts, *facts)))
+        emit(replace(compared, facts=tuple(facts)))
 
 
 @command

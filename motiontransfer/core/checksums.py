@@ -1,7 +1,7 @@
 """CRC-32 checksums of the files that stages read: of arrays, of JSON texts, of blocks of media.
 
 DVC verifies what it checks out, and nothing that a stage reads. Parquet and safetensors have a JSON
-text in their metadata, with a checksum for each array and one for itself; a JSON file has its own.
+text in their metadata, with a checksum for each array and one for itself. A JSON file has its own.
 Media files have a checksum for each block of bytes, behind their end. Metrics have none: git knows
 their hashes, and `dvc metrics show` would list a checksum as a metric.
 """

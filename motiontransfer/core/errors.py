@@ -1,7 +1,7 @@
 """The error family: every fault a user or their data can cause derives from `MotionTransferError`.
 
 Each class is also the builtin error it refines, so callers may catch either. The message says what
-went wrong, what was expected, what was found, where, and what to do; entry points print it as one
+went wrong, what was expected, what was found, where, and what to do. Entry points print it as one
 line and exit non-zero.
 """
 

@@ -17,6 +17,7 @@ VARIABLE = "MOTIONTRANSFER_EVENTS"
 """Of the environment: file to which a stage appends its events."""
 
 Judgment = Literal["good", "fair", "poor"]
+StageState = Literal["runs", "is done", "failed"]
 
 _logger = logging.getLogger(LOGGER)
 
@@ -154,6 +155,20 @@ class Running(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageChanged(Event):
+    """A stage of `repro` begins, or has ended."""
+
+    stage: str
+    state: StageState
+    done: int
+    """Stages that are done by then."""
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.done} of {self.total}: {self.stage} {self.state}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress(Event):
     """How far a run is."""
 
@@ -249,7 +264,7 @@ _KINDS: Mapping[str, type[Event]] = {
     kind.__name__: kind
     for kind in (
         *(Note, FilmChecked, PosesCompared, Planned, Step, Running, Progress, Made, Guided),
-        *(Took, Performed, Failed),
+        *(StageChanged, Took, Performed, Failed),
     )
 }
 

@@ -1,7 +1,7 @@
 """Ordered work in other threads, and in processes of this machine (loky).
 
 Order and results are those of the caller's thread. A worker process computes with one thread,
-because a floating-point sum depends on how it is split up: the same bytes come out with any number
+because a floating-point sum depends on how it is split up. The bytes are the same with any number
 of workers.
 """
 

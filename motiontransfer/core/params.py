@@ -147,6 +147,16 @@ Trim = Annotated[tuple[float, float], AfterValidator(_check_trim)]
 """Start and end of the part of a film that is used, seconds from its first frame."""
 
 
+class PersonAt(Section):
+    """Who is at a place of the film at a time."""
+
+    x: float = Field(ge=0, le=1)
+    """Share of the upright film's width."""
+    y: float = Field(ge=0, le=1)
+    seconds: float = Field(ge=0)
+    """From the film's first frame."""
+
+
 class Video(BaseModel):
     """What commands read of an entry of `videos`."""
 
@@ -317,8 +327,8 @@ def read_text(path: Path) -> str:
 class SectionsLoader(yaml.SafeLoader):
     """Loader of YAML that refuses a key that stands twice, as DVC does.
 
-    It is the one in Python: that in C overflows its stack at many levels, and the positions of its
-    nodes do not count a BOM.
+    It is the loader in Python. The one in C overflows its stack at many levels, and the positions
+    of its nodes do not count a BOM.
     """
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:

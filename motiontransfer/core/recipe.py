@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from motiontransfer.core.errors import printable
 from motiontransfer.core.params import SHIPPED_FILE, flattened, read_sections
 
 _VERSION, _PARAMS = "motiontransfer", "params"  # keys of a recipe
@@ -36,6 +37,11 @@ class Recipe:
     """Those that it has itself."""
     left_out: tuple[str, ...]
     """Keys that are unknown, or that no recipe decides."""
+
+    def __str__(self) -> str:
+        told = f"made by version {self.version} with {len(self.own)} params of its own"
+        left_out = f"; left out: {', '.join(self.left_out)}" if self.left_out else ""
+        return printable(told + left_out)
 
 
 def recipe_text(params: Mapping[str, object]) -> str:

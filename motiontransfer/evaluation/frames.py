@@ -1,9 +1,8 @@
 """Synchronized reading of several videos, and the regions in which metrics are computed.
 
-Frames are references, a file and an index, and are read one at a time, so that memory does not grow
-with the length of a clip. Regions are boxes around all of the person's, the face's or one hand's
-joints. The face region is not the face generator's crop, so that it does not depend on the
-method's settings.
+Frames are references, a file and an index, and are read one at a time: memory does not grow with
+the clip. Regions are boxes around all of the person's, the face's or one hand's joints. The face
+region is not the face generator's crop, so that it does not depend on the method's settings.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,19 +1,18 @@
 """Image metrics: likeness, L1, PSNR, SSIM and sharpness, by region.
 
-SSIM is set as in Wang et al. 2004: Gaussian window of 11 pixels with sigma 1.5, population
-covariance, range 255, each channel by itself and then the mean. A region's SSIM equals that of its
-crop: windows that cross its edge are left out.
+SSIM is that of Wang et al. 2004: Gaussian window of 11 pixels with sigma 1.5, population
+covariance, range 255, mean over channels. A region's SSIM equals that of its crop: windows that
+cross its edge are left out.
 
-The person's position is not known to the pixel, and a sharp face that is off by two pixels has a
-lower SSIM than a blurred one. L1, PSNR and SSIM favor the mean of what might be there, which is a
-blur; they are here to compare with publications. Likeness (`likeness.py`) decides.
-Sharpness is the mean gradient magnitude relative to the real one, 1 where as many edges are as
-steep, wherever.
+The person's position is not known to the pixel. A sharp face two pixels aside has a lower SSIM than
+a blurred one. L1, PSNR and SSIM favor the mean of what might be there, which is a blur; they are
+here to compare with publications. Likeness (`likeness.py`) decides. Sharpness is the mean gradient
+magnitude relative to the real one, 1 where as many edges are as steep, wherever.
 
-The distance to training measures likeness and memorization without a network: the person's box,
-resized to a thumbnail, against that of every training frame; the root of the mean squared
-difference, in levels of 0 to 255, to the nearest. A result that does not resemble the target is
-far from all of them. One that repeats training frames is nearer than the target's own unseen
+The distance to training measures likeness and memorization without a network. The person's box,
+resized to a thumbnail, is compared with that of every training frame. The distance is the root mean
+squared difference to the nearest, in levels of 0 to 255. A result that does not resemble the target
+is far from all of them. One that repeats training frames is nearer than the target's own unseen
 frames. The distance is more sensitive to clothes, build and light than to faces.
 """
 

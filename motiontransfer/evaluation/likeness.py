@@ -8,8 +8,8 @@ sees that.
 
 Deviations: patches are compared by SSIM, with the larger variance of two in place of their mean. A
 blur takes a little contrast, which SSIM hardly minds, and with it the details that differ, so that
-SSIM rises. Images are to be compared at half the size in which they are looked at, which takes
-noise and what is off by less than a pixel.
+SSIM rises. Images are to be compared at half the size in which they are viewed. That removes noise
+and offsets below a pixel.
 """
 
 import cv2
@@ -56,8 +56,8 @@ def _most_similar(first: _Gray, second: _Gray) -> tuple[_Map, _Map]:
     """Similarity of each patch and the most similar nearby one of the other image.
 
     A patch is named by its upper left pixel. Images are flat arrays with a margin as wide as the
-    search, so that a shift is one offset: loops over rows take twice as long. Patches that leave
-    the image have variance NaN, and are not compared.
+    search, so a shift is one offset. Loops over rows take twice as long. Patches that leave the
+    image have variance NaN, and are not compared.
     """
     first, second = np.pad(first, _REACH_PX), np.pad(second, _REACH_PX)
     inside = np.s_[_REACH_PX : 1 - _PATCH_PX - _REACH_PX, _REACH_PX : 1 - _PATCH_PX - _REACH_PX]

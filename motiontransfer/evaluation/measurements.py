@@ -5,12 +5,12 @@ the value over all frames, with its 95 % interval. A metric that was not measure
 the reason in its note. The headline of `metrics.json`, the curves of `dvc plots` and every page are
 pivots of this table.
 
-Every metric of frames is one sum over frames divided by another: of distances by joints, of missed
-detections by those expected, of a video's change by the real one's. Its interval is that of the
-moving-block bootstrap (Künsch 1989): errors of neighboring frames are correlated, so blocks of
-about a second are drawn, and all metrics share the draws. It covers the variation over further
-motion of the same kind. It does not cover other people, videos or training runs, and is too narrow
-where errors last longer than a block.
+Every metric of frames is one sum over frames divided by another, such as distances by joints, or
+missed detections by expected ones. Its interval is that of the moving-block bootstrap (Künsch
+1989). Errors of neighboring frames are correlated, so blocks of about a second are drawn; all
+metrics share the draws. It covers the variation over further motion of the same kind. It does not
+cover other people, videos or training runs, and is too narrow where errors last longer than a
+block.
 """
 
 import math
@@ -422,10 +422,9 @@ def nested(
 def write_curves(folder: Path, found: Measurements) -> None:
     """Write a CSV for each headline metric of both systems, with a row a frame.
 
-    `dvc plots` draws one plot a file and needs the same columns in all: metrics that only one of
-    the systems has are left out, in a scene without the other all of them. Held-out frames are
-    compared as with a ground truth. Missing values are empty cells. Numbers have four decimals, and
-    small ones four significant digits.
+    `dvc plots` draws one plot a file and needs the same columns in all. Metrics that only one of
+    the systems has are left out. Held-out frames are compared as with a ground truth. Missing
+    values are empty cells. Numbers have four decimals, and small ones four significant digits.
     """
     import pandas as pd
 

@@ -8,9 +8,9 @@ the paper, in joints a frame. Both hands are reported as one group, as in the pa
 
 The nearest-neighbor baseline shows, for each pose, the real training frame of the target whose pose
 is nearest. Chan et al. 2019, sec. 4.1, take the mean distance of all joints. Here distances between
-joints of the same name are in body sizes of the target, so that the cost of a joint that the
-candidate lacks means the same at every resolution. The body's joints count as much as those of both
-hands and the face together: arms and legs decide, hands and face break ties.
+joints of the same name are in body sizes of the target. The cost of a missing joint then means the
+same at every resolution. The body's joints count as much as those of both hands and the face
+together: arms and legs decide, hands and face break ties.
 """
 
 from collections.abc import Sequence

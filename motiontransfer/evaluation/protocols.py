@@ -125,8 +125,8 @@ def _against_truth(
 
     Where somebody stands is decided by the normalization, and seen by nobody who has no ground
     truth. Frames are moved by whole pixels of the size in which poses are detected, which keeps
-    them as sharp as they are, and compared in the working image; what is left is less than the half
-    pixel of the ceiling. Whole frames are not compared here.
+    them sharp. They are compared in the working image. The remaining offset is below the half pixel
+    of the ceiling. Whole frames are not compared here.
     """
     working = posed[_TRUTH].keypoints.image_size
     detected = _size_of_detection(posed, working)

@@ -1,18 +1,18 @@
 """Sharp frames: of the faces and hands to be shown, how many are as sharp as the target's own.
 
-Films are blurred where a person moves, and a network trained on them blurs more. Neither L1 nor
-SSIM minds. What the result should show and no detector finds is not sharp. Sharpness is the mean
+Films are blurred where a person moves, and a network trained on them blurs more. L1 and SSIM hardly
+measure that. A required face or hand that no detector finds is not sharp. Sharpness is the mean
 absolute Laplacian inside the hull of the joints, at one size for all. An open hand has more edges
-than a fist, so each is compared with the film's frames in the most similar poses, of which the
-sharpest fifth sets the measure. A face has as many in most poses, and in some a film has none but
-blurred ones: it is compared with the more similar half of the film.
+than a fist. Each hand is therefore compared with the film's frames in the most similar poses; the
+sharpest fifth of them sets the measure. A face has as many edges in most poses, and in some poses a
+film has only blurred ones. It is compared with the more similar half of the film.
 
 Noise and garbage have steep edges, too, and a detector finds a face in them. So a face that is
 like none of the film's in such a pose is not sharp. Hands in alike poses look too different for
 that, from before shirts and floors: of a film's own a quarter correlate by less than half.
 
-Where the real frames themselves are blurred, a sharp result is less like them than a blurred one,
-so likeness leaves these faces and hands out.
+If the real frames are blurred, a sharp result is less like them than a blurred one. Likeness leaves
+these faces and hands out.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,9 @@
 """What frames show around the person: fog at the outline, and traces in the room.
 
 The person's outline and the room are the film's. Rim: share of the pixels around the outline that
-show neither the person, a little aside at most, nor the room, as most pixels around them. A line of
-such pixels is a sharp outline, whose mixture depends on where it runs between two pixels. Trace:
-share of the room beside the person that is neither as it mostly is in the film, nor as in the
-film's own frame, which may have a shadow there.
+show neither the person, a little aside at most, nor the room. Most pixels around them must do so,
+too: a line of such pixels is a sharp outline. Trace: share of the room beside the person that
+differs from the film's usual room, and from the film's own frame with its shadows.
 """
 
 import math

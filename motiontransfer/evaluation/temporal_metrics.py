@@ -3,13 +3,12 @@
 Background flicker is the standard deviation of background pixels over time. Frame change is the
 mean change from frame to frame relative to real frames': above 1 is flicker, below 1 is smearing.
 The warping error (Lai et al. 2018, sec. 4) warps each frame to the one before it along the optical
-flow of the real frames and takes the mean squared difference, colors from 0 to 1, over pixels
-visible in both: neither occluded nor on a boundary of motion (Ruder et al. 2016, sec. 3.2).
-Switches are where a frame changes as neither the real flow nor its own explains, and the real
-frames do not change nearby: an arm that comes from elsewhere in one frame.
-Deviations: OpenCV's DIS flow (Kroeger et al. 2016) in place of a network's; means over the three
-colors; without real frames the flow is the video's own, so that errors which move like flow are
-not counted.
+flow of the real frames. It is the mean squared difference, colors from 0 to 1, over pixels visible
+in both. These are neither occluded nor on a boundary of motion (Ruder et al. 2016, sec. 3.2).
+Switches are changes that neither the real flow nor the video's own explains, where the real frames
+do not change nearby. An example is an arm that comes from elsewhere in one frame. Deviations:
+OpenCV's DIS flow (Kroeger et al. 2016) in place of a network's; means over the three colors.
+Without real frames the flow is the video's own, and misses errors that move like it.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,8 +42,8 @@ class BackgroundFlicker:
     """Streaming flicker of several videos' backgrounds.
 
     Mean over background pixels of their standard deviation over time, in levels of 0 to 255. A
-    pixel is background in a frame where it is outside the person's box; frames without a box do
-    not count, nor pixels that are background in fewer than two frames.
+    pixel is background in a frame where it is outside the person's box. Frames without a box do not
+    count. Nor do pixels that are background in fewer than two frames.
     """
 
     every = 1  # each frame is looked at
@@ -102,9 +101,9 @@ class _PixelStatistics:
     def flicker(self) -> RatioMetric:
         """The clip's flicker, attributed to its frames.
 
-        A frame's share is its influence on the standard deviation s of a pixel with mean m,
-        ((x - m)^2 / s + s) / 2, so that steady frames add less than others and the mean over
-        frames is the flicker. The shares are those of a grid of pixels.
+        A frame's share is its influence on the standard deviation s of a pixel with mean m, ((x -
+        m)^2 / s + s) / 2. Steady frames add less than others, and the mean over frames is the
+        flicker. The shares are those of a grid of pixels.
         """
         none = np.zeros(len(self._persons))
         seen = self._count >= 2

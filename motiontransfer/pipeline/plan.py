@@ -174,8 +174,8 @@ def _stats(path: str) -> Iterator[tuple[str, int, int, int]]:
 def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, float]:
     """Seconds of stages, e.g. `decode@me`, with the params in `root`, on this machine's CPU.
 
-    A stage takes its start, and its time for each frame of its film; a training for each frame
-    that it is shown, but no longer than `max_minutes`.
+    A stage's time is its start, and a time for each frame of its film. A training's is for each
+    frame that it is shown, at most `max_minutes`.
     """
     slower = slowness()
     slower_training = slower if has_bf16() else slower * _WITHOUT_BF16

@@ -2,8 +2,8 @@
 
 git keeps .dvc/config; credentials belong in .dvc/config.local or the environment.
 
-An object is a file named after its MD5 hash; a folder is an object that lists its members' paths
-and hashes, which DVC joins to its own paths. Lists are brought into this machine's cache, where DVC
+An object is a file named after its MD5 hash. A folder is an object that lists its members' paths
+and hashes. DVC joins these to its own paths. Lists are brought into this machine's cache, where DVC
 looks for them first, and only those whose hash is right and that stay in their folder.
 
 An entry of the run cache, `aa/KEY/VALUE`, is a YAML file with command, inputs, params and outputs
@@ -213,8 +213,8 @@ def fetch_runs(repo: Repo) -> int:
 def accept_runs(repo: Repo, entries: Mapping[str, bytes]) -> int:
     """Keep entries whose command and outputs are those of a stage; return how many are refused.
 
-    An entry of a folder whose list cannot be had is not kept: it could not be restored, or only
-    with a list that is not checked.
+    An entry of a folder without an obtainable list is not kept: it could be restored only with an
+    unchecked list.
     """
     declared, num_refused = _declared(repo), 0
     for name, content in entries.items():

@@ -124,8 +124,7 @@ def person_box(
     return enclosing_box(found, margin=_BOX_MARGIN, image_size=image_size)
 
 
-def largest_person_box(people: People, *, image_size: tuple[int, int]) -> Box | None:
-    """The box of whom it is the largest; None of nobody."""
-    found = (person_box(joints, image_size=image_size) for joints in people)
-    boxes = {box: (box[2] - box[0]) * (box[3] - box[1]) for box in found if box}
-    return max(boxes, key=boxes.__getitem__, default=None)
+def boxes_of_people(people: People, *, image_size: tuple[int, int]) -> list[Box]:
+    """The box of each of whom a joint is found."""
+    boxes = (person_box(joints, image_size=image_size) for joints in people)
+    return [box for box in boxes if box]

@@ -24,8 +24,8 @@ from motiontransfer.pose.landmarks import (
     MIN_VISIBILITY,
     Detector,
     Landmarks,
+    boxes_of_people,
     detector_of,
-    largest_person_box,
 )
 from motiontransfer.pose.openvino_holistic import HANDS, around_hand, placed
 from motiontransfer.video.color import AnyFrame
@@ -94,15 +94,13 @@ def open_unrelated() -> Generator[Callable[[AnyFrame], People]]:
         yield lambda frame: detect([_NOBODY, frame])[1]
 
 
-def person_boxes(frames: Iterable[AnyFrame]) -> list[Box | None]:
-    """Box around the largest person, with a margin, in each of some frames; None without one.
+def person_boxes(frames: Iterable[AnyFrame]) -> list[list[Box]]:
+    """Boxes around people, with a margin, in each of some frames.
 
     Whatever the detector of the video is: a decoded video depends on none.
     """
     with open_bodies() as detect:
-        return [
-            largest_person_box(*detect([frame]), image_size=frame.shape[:2]) for frame in frames
-        ]
+        return [boxes_of_people(*detect([frame]), image_size=frame.shape[:2]) for frame in frames]
 
 
 def _holistic_people(graph: Holistic, hands: Hands, frame: AnyFrame) -> list[Landmarks]:

@@ -112,6 +112,7 @@ class Wishes:
 
 
 _NO_WISHES = Wishes()
+_LONGEST = 32  # letters of a transfer's name; `dvc metrics show` has 86 characters beside it
 
 
 def add_dance(
@@ -233,8 +234,8 @@ def _known_film(
 ) -> tuple[str, Path]:
     """Name of the video that has a film's content, else a new one, and the film's file.
 
-    Of several, a target's is one that is trained, and a dance's one that is not; the same film is
-    another video as a target than it is as a dance, unless it is trained.
+    If several have it, a target's is a trained one, and a dance's one that is not. The same film is
+    two videos as a target and as a dance, unless it is trained.
     """
     alike = same_films(file)
     targets = load_section(list[str], "targets")
@@ -347,7 +348,8 @@ def pair(
         if is_wanted and (known.source, known.target) == (source, target):
             return name
     where = "_in_film" if scene == "dancer" else ""
-    name = free_name(f"{valid_name(target)}_as_{valid_name(source)}{where}", transfers)
+    dance = f"{valid_name(target)}_as_{valid_name(source)}"[: _LONGEST - len(where)]
+    name = free_name(valid_name(dance) + where, transfers)
     return add_transfer(
         source=source, target=target, name=name, truth="none", scene=scene, film=film, root=root
     )

@@ -280,13 +280,14 @@ def _beside(
         drawn = [
             layout.INSPECTION_FOLDER / f"{name}{end}" for end in (".mp4", ".png", "_poses.png")
         ]
-        checks = [CHECKS_FOLDER / f"{name}.png"]
+        checks = [CHECKS_FOLDER / f"{name}{end}" for end in (".png", "_strip.jpg", "_crowd.jpg")]
         yield from _present([*checkpoints, *drawn, *checks], root)
         is_of = re.compile(rf"(^|_){re.escape(name)}(_|$)")
         pages = sorted((root / layout.COMPARISONS_FOLDER).glob("*.html"))
         yield from (page.relative_to(root) for page in pages if is_of.search(page.stem))
     yield from _present([_LISTED / video for video in videos], root)
-    yield from _present([log_of(stage) for stage in stages], root)
+    logs = (log_of(stage).with_suffix(end) for stage in stages for end in (".log", ".jsonl"))
+    yield from _present(logs, root)
 
 
 def _cached(

@@ -1,6 +1,6 @@
 """Videos and transfers of films.yaml: add, remove, and delete the outputs that this orphans.
 
-A video is an entry in films.yaml, a file in data/videos/, and its .dvc file in git. films.yaml is
+A video is an entry in films.yaml, a file in data/videos/, and its .dvc file in git. The entry is
 written last, so a failure before leaves no trace. With a video go its subject and target, unless
 another video shows them, and the transfers that use either.
 """

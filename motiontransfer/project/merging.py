@@ -63,7 +63,7 @@ def merge(base: str, ours: str, theirs: str, *, root: Path) -> str | None:
 def _merged_lock(base: str, ours: str, theirs: str, root: Path) -> str:
     """dvc.lock with each entry that one side has changed.
 
-    Of one that both have, that of which the outputs are here; else none, so that the stage is
+    If both have changed one, the entry whose outputs are here stays. If there is none, the stage is
     restored from a past run or runs again.
     """
     sides = ({each[1]: each[0] for each in _ENTRY.finditer(text)} for text in (base, ours, theirs))

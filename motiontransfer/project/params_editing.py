@@ -2,12 +2,12 @@
 
 PyYAML says where each node of a file stands. Only the text of the edited node changes: a BOM, and
 line breaks of any kind, stay. Edits raise `ParamsError` if the section, entry or key is missing or
-of another type, a new name is there, or the new text does not read as it is meant.
+of another type, or a new name exists. They raise it, too, if the new text does not read as meant.
 
-ruamel.yaml's round trip would not do: it keeps the comment above a section with the last entry of
-the section before, so that removing this entry removes that comment, and a new entry comes after
-it; it aligns comments anew behind a changed value, and writes names such as `yes` or `on` without
-the quotes that YAML 1.1, which stages read, needs.
+ruamel.yaml's round trip has three faults. It keeps the comment above a section with the last entry
+of the section before. Removing this entry removes the comment, and a new entry comes after it. It
+aligns comments anew behind a changed value. It writes names such as `yes` or `on` without the
+quotes that YAML 1.1, which stages read, needs.
 """
 
 import re

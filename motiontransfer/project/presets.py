@@ -50,7 +50,7 @@ def apply_preset(
 
     Keys that another preset names take their shipped values; `default` restores the whole file.
     With `render.face: cycle` each transfer to a trained target is entered in `face_cycles` of the
-    films.yaml beside it; a preset that ends this takes all out, as nothing would use them.
+    films.yaml beside it. Another preset removes them all, as nothing would use them.
     """
     root = params_file.parent
     with params_lock(root):

@@ -8,24 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64
-from PIL import Image
-from tqdm import tqdm
 
 from motiontransfer.body.completion import complete
 from motiontransfer.body.fit import fit_body
 from motiontransfer.body.motion import BodyMotion
-from motiontransfer.core.errors import VideoError, printable
-from motiontransfer.core.events import FilmChecked, Judgment
+from motiontransfer.core.errors import VideoError
 from motiontransfer.core.params import Compute, SplitParams, load_section
-from motiontransfer.core.recipe import read_recipe
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.core.storage import replacing
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import (
@@ -35,36 +31,28 @@ from motiontransfer.pose.detectors import (
     load_detector,
 )
 from motiontransfer.pose.keypoints import Detections, Keypoints, People
-from motiontransfer.pose.landmarks import largest_person_box, person_box
+from motiontransfer.pose.landmarks import boxes_of_people
 from motiontransfer.pose.mediapipe_detectors import open_bodies, open_unrelated
-from motiontransfer.pose.photo_advice import photo_advice
 from motiontransfer.pose.photos import lasting
 from motiontransfer.pose.quality import (
-    NOTHING_TO_FIX,
     PAIR_SECONDS,
-    STEADY_CAMERA,
-    STILL_CAMERA,
     ClipQuality,
     FramePair,
     camera_speed,
     camera_wander,
     degrees_to_turn,
     measure_quality,
-    verdict,
     without_person,
 )
-from motiontransfer.pose.shown import HALF, WHOLE, in_words
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.pose.time_series import segments
-from motiontransfer.project.entries import CHECKS_FOLDER
 from motiontransfer.puppet.target_clips import HeldOut, split_clip
-from motiontransfer.rendering.inspect import Inspection, draw_overlay
-from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
-from motiontransfer.video.clip import crop_margin, decode_video
+from motiontransfer.video.clip import Place, boxes_to_crop, crop_margin, decode_video
 from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import (
+    Box,
     Framing,
     WorkingSize,
     auto_crop,
@@ -75,12 +63,7 @@ from motiontransfer.video.geometry import (
 from motiontransfer.video.reader import VideoMetadata, decode_at, read_metadata, truncation, upright
 
 _NUM_SAMPLES = 20
-_NUM_SHOWN = 6
-_NUM_IN_STRIP, _STRIP_PX, _CROWD_PX = 10, 90, 360  # heights of what a page shows
-_LEAST_KNOWN = 0.5  # of the sampled frames, of a film that is of use as it is
-_UNEVEN = 0.02  # share of frames whose time differs by more than half a frame from an even rate
-_LOW_FRAME_RATE, _HIGH_FRAME_RATE = 15, 120
-_SHORT_TARGET_SECONDS = 60.0
+_WHOLE_PX = 360  # height of small copies
 _LEAST_PRESENT = 0.25  # of the sampled frames; in fewer the detector takes things for people
 _EARLY = 1e-3  # seconds: times in a file are rounded
 
@@ -91,17 +74,6 @@ _THUMBNAIL_PX = 32  # side: noise and fine detail are averaged
 _LOOK_SECONDS = 0.5  # between key frames that are compared, at least
 _MOST_LOOKED_INTO = 12  # intervals between them, the most changed ones, of a camera that moves
 _DARKEST = 16.0  # mean level of a shot: a film that opens black has no cut there
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crowd:
-    """The sampled frame in which most people are found."""
-
-    frame: AnyFrame
-    """Whole, small."""
-    seconds: float
-    people: tuple[tuple[float, float, float, float], ...]
-    """Their boxes, shares of its width and height: left, top, right, bottom."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +94,12 @@ class VideoCheck:
     motion: BodyMotion
     cuts_seconds: tuple[float, ...]
     """When another shot begins."""
-    strip: tuple[AnyFrame, ...]
-    """Some of the frames, whole and small."""
-    crowd: "Crowd"
+    start_seconds: float
+    """Of the part that was looked at."""
+    whole: tuple[AnyFrame, ...]
+    """The same frames, whole and small."""
+    everyone: tuple[tuple[Box, ...], ...]
+    """Boxes around people in each, in the upright film."""
 
     def frame(self, index: int) -> AnyFrame:
         return self.frames[index]
@@ -137,12 +112,14 @@ def check_video(
     crop: Literal["none", "auto"],
     rotate: int = 0,
     trim: tuple[float, float] | None = None,
+    person: Place | None = None,
 ) -> VideoCheck:
     """Measure people and camera motion in 20 frames of a video, which are all that are decoded.
 
     Args:
         rotate: clockwise, degrees.
         trim: the part that is looked at, seconds from the first frame; None: all.
+        person: whom the automatic crop follows; None: the largest.
 
     Raises:
         VideoError: no video, or none of its frames can be decoded.
@@ -163,11 +140,12 @@ def check_video(
     cutting.shutdown(wait=False)
     detections = _detect_people([frame for frame, _, _ in samples])
     counts = [num_people(found, image_size=metadata.size) for found in detections]
-    boxes = [largest_person_box(people, image_size=metadata.size) for people in detections]
-    film = film_box(np.max([frame.max(axis=2) for frame, _, _ in samples], axis=0))
+    everyone = [boxes_of_people(people, image_size=metadata.size) for people in detections]
+    film = film_box(reduce(np.maximum, (frame for frame, _, _ in samples)))
     margin = crop_margin(metadata)
     box = None
     if crop == "auto":
+        boxes = boxes_to_crop(everyone, metadata, person, within=within)
         box = auto_crop(boxes, metadata.size, size, film=film, margin=margin)
     whole = (0, 0, metadata.size[1], metadata.size[0])
     framing = fit_framing(metadata.size, box or whole, size=size)
@@ -213,37 +191,19 @@ def check_video(
         camera_wander=camera_wander(frames, keypoints),
         turn=degrees_to_turn(keypoints, frames[0]),
     )
-    shown = [frame for frame, _, _ in samples]
-    strip = [shown[index] for index in evenly_spaced(range(len(shown)), count=_NUM_IN_STRIP)]
     return VideoCheck(
         metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
         quality=quality, frames=tuple(frames), keypoints=keypoints,
         motion=motion,
         cuts_seconds=cuts.result(),
-        strip=tuple(_as_high(frame, _STRIP_PX) for frame in strip),
-        crowd=_crowd(shown, detections, start=trim[0] if trim else 0.0, seconds=seconds),
+        start_seconds=trim[0] if trim else 0.0,
+        whole=tuple(as_high(frame, _WHOLE_PX) for frame, _, _ in samples),
+        everyone=tuple(map(tuple, everyone)),
     )  # fmt: skip
 
 
-def _crowd(
-    frames: Sequence[AnyFrame], found: Sequence[People], *, start: float, seconds: float
-) -> Crowd:
-    """The frame with most people, of frames evenly spread over so many seconds."""
-    height, width = frames[0].shape[:2]
-    boxes = [
-        [box for joints in people if (box := person_box(joints, image_size=(height, width)))]
-        for people in found
-    ]
-    most = max(range(len(boxes)), key=lambda index: len(boxes[index]))
-    shares = np.array(boxes[most], np.float64).reshape(-1, 4) / (width, height, width, height)
-    return Crowd(
-        frame=_as_high(frames[most], _CROWD_PX),
-        seconds=start + seconds * most / max(len(frames) - 1, 1),
-        people=tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in shares.round(4).tolist()),
-    )
-
-
-def _as_high(frame: AnyFrame, height: int) -> AnyFrame:
+def as_high(frame: AnyFrame, height: int) -> AnyFrame:
+    """Colors of a frame in so many rows."""
     return resize(frame[..., :3], (height, max(round(frame.shape[1] * height / len(frame)), 1)))
 
 
@@ -272,162 +232,6 @@ def check_stages(checks: Mapping[str, VideoCheck], *, is_target: bool) -> None:
     }
     params = load_section(FitNormalizationParams, "fit_normalization")
     fit_statistics([*lasting(clips).values()], **dict(params))
-
-
-def metadata_line(check: VideoCheck) -> str:
-    """One line of metadata: length, size, rate, codec, orientation, sound."""
-    metadata = check.metadata
-    height, width = metadata.size
-    name = printable(metadata.path.name)
-    if metadata.is_picture:
-        cutout = ", its transparency is its mask" if metadata.is_transparent else ""
-        return f"{name}: a picture, {width}x{height} px, {metadata.codec.upper()}{cutout}"
-    rate = f"{float(metadata.frame_rate):.2f}".rstrip("0").rstrip(".")
-    intervals = np.diff(metadata.packet_times.starts_seconds)
-    intervals *= float(metadata.frame_rate) / (2 if metadata.scan == "interlaced" else 1)
-    is_variable = (np.abs(intervals - 1) > 0.5).sum() > _UNEVEN * intervals.size
-    turned = 90 * metadata.orientation.quarter_turns
-    sizes = " and ".join(f"{width}x{height}" for height, width in metadata.other_sizes)
-    texts = [
-        tqdm.format_interval(check.seconds),
-        f"{width}x{height} px",
-        f"{rate} frames a second" + (", variable: made constant" if is_variable else ""),
-        {"h264": "H.264", "hevc": "H.265"}.get(metadata.codec, metadata.codec.upper()),
-        *([f"stored turned by {turned}°"] if turned else []),
-        *(["stored mirrored"] if metadata.orientation.mirrored else []),
-        *([] if metadata.scan == "progressive" else [f"{metadata.scan}: made progressive"]),
-        *([f"in parts {sizes}: fitted into the rest's size"] if sizes else []),
-        *(["transparent: gray behind it"] if metadata.is_transparent else []),
-        f"with sound that cannot be decoded ({metadata.unheard}): it will be silent"
-        if metadata.unheard
-        else "with sound"
-        if metadata.has_sound
-        else "without sound",
-    ]
-    return f"{name}: {', '.join(texts)}"
-
-
-def quality_lines(check: VideoCheck) -> Iterator[str]:
-    quality, people = check.quality, np.array(check.people)
-    if check.metadata.is_picture:
-        height = f", {quality.body_height_px:.0f} px of {check.framing.size[0]} tall"
-        height = f"{height} in the working image" if quality.shows == WHOLE else ""
-        yield f"  shows        {in_words(quality.shows)}{height}"
-        return
-    yield f"{len(people)} sampled frames:"
-    if people.min() == people.max():
-        yield f"  people       {f'{people[0]} in each' if people[0] else 'none'}"
-    else:
-        yield f"  people       {people.min()} to {people.max()}, {np.median(people):.0f} in most"
-    known = quality.person_known
-    if known.any():
-        inside = [
-            f"{part} {1 - frames[known].mean():.0%}".replace("%", " %")
-            for part, frames in quality.outside.items()
-        ]
-        yield f"  in view      {', '.join(inside)} of frames"
-        if quality.shows == WHOLE:
-            height = f"{quality.body_height_px:.0f} px of {check.framing.size[0]}"
-            yield f"  height       {height} in the working image"
-        else:
-            yield f"  shows        {in_words(quality.shows)}"
-    speed = quality.camera_speed
-    if speed is None:
-        yield "  camera       not known: the background is too plain"
-    elif speed > STILL_CAMERA:
-        yield f"  camera       moves, {100 * speed:.0f} % of the image's width per second"
-    elif (wander := quality.camera_wander or 0.0) > STEADY_CAMERA:
-        yield f"  camera       wanders, by {100 * wander:.1f} % of the image's width"
-    else:
-        yield "  camera       still"
-
-
-def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
-    """Fixes for the file and the pose, or `NOTHING_TO_FIX` alone."""
-    if check.metadata.is_picture:
-        turn = check.quality.turn
-        return photo_advice(check.keypoints, num_people=check.people[0], turn=turn)
-    sentences = [text for text in verdict(check.quality) if text != NOTHING_TO_FIX]
-    if not check.quality.person_known.any():
-        return sentences
-    rate = float(check.metadata.frame_rate)
-    if rate < _LOW_FRAME_RATE:
-        sentences.append(f"{rate:g} frames per second are few for fast motion; film with 25 to 60")
-    if rate > _HIGH_FRAME_RATE:
-        sentences.append(
-            f"{rate:g} frames per second: set decode.frame_rate to the other film's where that has "
-            "far fewer, or the network learns steps of another length"
-        )
-    if check.cuts_seconds:
-        times = ", ".join(f"{seconds:.1f} s" for seconds in check.cuts_seconds)
-        sentences.append(f"the film is cut at {times}: make one film of each shot, and choose one")
-    if is_target and check.seconds < _SHORT_TARGET_SECONDS:
-        sentences.append(
-            f"{check.seconds:.0f} s show few poses of a target; film a minute, with all that the "
-            "dancer does"
-        )
-    return sentences or [NOTHING_TO_FIX]
-
-
-def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecked:
-    """Judgment and advice on a film, with pictures of what was found."""
-    picture = CHECKS_FOLDER / f"{name}.png"
-    write_check_sheet(picture, check)
-    strip, crowd = (CHECKS_FOLDER / f"{name}_{what}.jpg" for what in ("strip", "crowd"))
-    is_film = not check.metadata.is_picture
-    for file, image in {
-        strip: np.concatenate(check.strip, axis=1),
-        crowd: check.crowd.frame,
-    }.items():
-        if is_film:
-            with replacing(file) as temporary:
-                Image.fromarray(image).save(temporary, "JPEG")
-    sentences = advice(check, is_target=is_target)
-    judgment, sentence = _judged(check, sentences)
-    recipe = read_recipe(check.metadata.comment)
-    return FilmChecked(
-        name=name,
-        judgment=judgment,
-        sentence=sentence,
-        facts=(metadata_line(check), *quality_lines(check)),
-        advice=tuple(text for text in sentences if text != NOTHING_TO_FIX),
-        picture=str(picture),
-        seconds=check.seconds if is_film else 0.0,
-        strip=str(strip) if is_film else "",
-        crowd=str(crowd) if is_film else "",
-        crowd_seconds=check.crowd.seconds,
-        people=check.crowd.people if is_film else (),
-        recipe=tuple(f"{key}: {value}" for key, value in recipe.own.items()) if recipe else (),
-    )
-
-
-def _judged(check: VideoCheck, advised: Sequence[str]) -> tuple[Judgment, str]:
-    """Whether a film can be used as it is, in one sentence."""
-    quality, most = check.quality, max(check.people)
-    who = "one person" if most == 1 else f"{most} people"
-    told = f"{who}, {in_words(quality.shows)}."
-    if advised == [NOTHING_TO_FIX]:
-        return "good", f"Good: {told}"
-    shows_little = quality.shows not in (WHOLE, *HALF)
-    if quality.turn or shows_little or quality.person_known.mean() < _LEAST_KNOWN:
-        return "poor", f"Poor: {told}"
-    return "fair", f"Usable: {told}"
-
-
-def write_check_sheet(path: Path, check: VideoCheck) -> None:
-    """Draw what was found in some of the sampled frames."""
-    seen = Inspection(
-        video=path.stem,
-        frames=check.metadata.path,
-        keypoints=check.keypoints,
-        detections=None,
-        motion=check.motion,
-    )
-    indices = evenly_spaced(range(len(check.frames)), count=_NUM_SHOWN)
-    drawn = [draw_overlay(check.frame(index), seen, index) for index in indices]
-    times = [f"{index / float(check.keypoints.frame_rate):.1f} s" for index in indices]
-    with replacing(path) as temporary:
-        Image.fromarray(contact_sheet({"": drawn}, times)).save(temporary)
 
 
 def _inside(

@@ -1,20 +1,25 @@
 """Puppet: a person drawn in any pose from body parts cut out of real frames (part-based warping).
 
-In order of reading: `parts`, the body's division; `appearance`, the reference frames cut into
-parts, and their file; `target_clips`, the films they come from, and `masks`, where these show the
-person; `sharpness`, and `plot`, from which sides each part was seen.
+In order of reading:
+    parts: the body's division.
+    appearance: reference frames cut into parts, and their file.
+    target_clips, masks: the films of the references; where they show the person.
+    sharpness, plot: sharpness of parts; from which sides each part was seen.
 
-`fit`, from film to appearance: `full_size`, frames read once more; `segmentation`; `overlays`, what
-lies over the film; `background`, the scene without the person; `edges`, what goes on beyond the
-film's edge; `silhouette` and `part_masks`, which part each pixel shows; `matting`, how much of a
-pixel is the person; `cutting`, the parts of one frame; `filling`, occluders and hidden pixels by
-the other frames; `photo` and `closed_form`, matte and room of a photo; `fitting`, all of these in
-turn; `scene_fitting`, the dancer's film without the dancer; `coverage`, `key_poses` and `striking`,
-how much of a dance films show, and what to film.
+`fit`, from film to appearance:
+    full_size, segmentation: frames read once more; masks of the person.
+    overlays, background, edges: captions; the room; the person beyond the film's edge.
+    silhouette, part_masks, matting: which part each pixel shows, and how much of it.
+    cutting, filling: the parts of one frame; occluders and hidden pixels by other frames.
+    photo, closed_form: matte and room of a photo.
+    fitting: all of these in turn.
+    scene_fitting: the dancer's film without the dancer.
+    coverage, key_poses, striking: how much of a dance films show, and what to film.
 
-`draw`, from appearance and poses to pixels: `retrieval`, which reference shows a part as a pose has
-it; `occlusion`, which part hides which; `steady` and `cross_fade`, choice and change of references
-over a clip; `part_maps`, `bending`, `canvas` and `warping`, the parts drawn in that pose.
+`draw`, from appearance and poses to pixels:
+    retrieval, occlusion: the reference of each part; which part hides which.
+    steady, cross_fade: choice and change of references over a clip.
+    part_maps, bending, canvas, warping: the parts drawn in a pose.
 
 Glossary:
     part: segment of the body that moves rigidly in the image; a limb is mirrored, a trunk is not.

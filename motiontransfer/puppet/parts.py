@@ -64,7 +64,7 @@ class BodyPart:
     fitted_share: float = 0.0
     """Weight, 0 to 1, of the joint distance after a similarity fit; the rest is measured without.
 
-    A part is drawn by a similarity, which makes up for another direction or size.
+    A part is turned when it is drawn, which makes up for another direction.
     """
     neighbors: tuple[Limb, ...] = ()
     """Neighboring bones, whose directions change how it looks: its axial rotation, its sleeves."""
@@ -414,22 +414,15 @@ def bone_vectors(bone: Limb, poses: BodyPoses, scales: Series) -> Complex128[np.
     return vector[:, 0] + 1j * vector[:, 1]
 
 
-def facing(poses: BodyPoses, scales: Series) -> Series:
-    """Signed width of shoulders and hips at body scale 1, pixels; NaN where one was not found.
-
-    Positive from the front, 0 in profile, negative from behind. It needs no depth, so that every
-    detector has it.
-    """
-    names = tuple(f"{side}_{joint}" for joint in TRUNK_AND_FEET for side in _SIDES)
-    points, found = poses.joints(names)
-    places = np.where(found, points.astype(np.float64) @ (1, 1j), complex(np.nan, np.nan))
-    return width_from_front(*np.split(places, 3, axis=1)) / scales
-
-
 def cosine_from_front(poses: BodyPoses, heights_px: Series) -> Series:
     """About 1 from the front, 0 in profile, -1 from behind; NaN where a joint was not found.
+
+    The width of shoulders and hips needs no depth, so that every detector has it.
 
     Args:
         heights_px: of the upright body in each frame.
     """
-    return facing(poses, heights_px) / _FRONTAL
+    names = tuple(f"{side}_{joint}" for joint in TRUNK_AND_FEET for side in _SIDES)
+    points, found = poses.joints(names)
+    places = np.where(found, points.astype(np.float64) @ (1, 1j), complex(np.nan, np.nan))
+    return width_from_front(*np.split(places, 3, axis=1)) / (_FRONTAL * heights_px)

@@ -63,18 +63,22 @@ def plot_appearance(
 def best_views(appearance: Appearance) -> dict[str, list[Pixels | None]]:
     poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
     scales = body_scales(poses, appearance.full_lengths)
-    views: dict[str, list[Pixels | None]] = {}
+    best: dict[tuple[str, int], tuple[int, Patch]] = {}
     for number, part in enumerate(appearance.parts):
-        best = np.zeros(len(_DIRECTIONS))
-        chosen: list[Patch | None] = [None] * len(_DIRECTIONS)
         sectors = _sectors(part, poses, scales).tolist()
-        for patches, sector in zip(appearance.patches, sectors, strict=True):
+        for row, (patches, sector) in enumerate(zip(appearance.patches, sectors, strict=True)):
             patch = patches[number]
             if patch is None or sector < 0:
                 continue
-            if patch.shown > best[sector]:
-                best[sector], chosen[sector] = patch.shown, patch
-        views[part.name] = [None if patch is None else patch.pixels for patch in chosen]
+            _, before = best.get((part.name, sector), (row, None))
+            if patch.shown > (0 if before is None else before.shown):
+                best[part.name, sector] = row, patch
+    views: dict[str, list[Pixels | None]] = {
+        part.name: [None] * len(_DIRECTIONS) for part in appearance.parts
+    }
+    in_turn = sorted(best, key=lambda place: best[place][0])  # each whole person is decoded once
+    for name, sector in in_turn:
+        views[name][sector] = best[name, sector][1].pixels
     return views
 
 

@@ -1,9 +1,9 @@
 """Sharpness of a body part in a reference, relative to other references in similar poses.
 
-What moves fast is blurred, and a blurred part is no likeness of a part at rest. Motion takes the
-detail along its direction and leaves that across it: of a face, which has detail in every
-direction, that of least detail counts. An open hand has more edges than a fist, and a face more
-than hair, so that parts are compared in similar poses and from the same side only.
+A fast part is blurred, and unlike a part at rest. Motion removes the detail along its direction and
+leaves the detail across it. A face has detail in every direction, so its direction of least detail
+counts. An open hand has more edges than a fist, and a face more than hair. Parts are therefore
+compared only in similar poses and from the same side.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,8 +1,8 @@
 """Guides to film oneself by: a film to follow, and a sheet of the poses to strike.
 
-The film is played on a screen beside the camera: stand still; one turn, if the dance turns; the
-dance at half speed; then its key poses, each held. It is mirrored as a teacher's, so that left is
-left: the screen's left side shows what the viewer's left side does.
+The film is played on a screen beside the camera. It shows a still pose, a turn if the dance turns,
+the dance at half speed, then held key poses. It is mirrored as a teacher's, so that left is left:
+the screen's left side shows what the viewer's left side does.
 """
 
 import math

@@ -1,12 +1,12 @@
 """Keypoint overlays for one video: detections, the subject's keypoints and the fitted body.
 
-The subject's limbs are bright and joints that were filled in have white rings; every detected
-person is dim, in a box with the number of the track. Where a skeleton was fitted, it is shown in
-place of the subject's body, and beside it from the side.
+The subject's limbs are bright, and filled joints have white rings. Every detected person is dim, in
+a box with the number of the track. Where a skeleton was fitted, it is shown in place of the
+subject's body, and beside it from the side.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -19,12 +19,11 @@ from motiontransfer.body.motion import BodyMotion, read_motion
 from motiontransfer.body.views import with_views
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, ParamsError, StatisticsError
-from motiontransfer.core.events import Judgment, PosesCompared
+from motiontransfer.core.events import PosesCompared
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.drawing import display_style, draw_rgb
-from motiontransfer.pose.facing import lacks_back
 from motiontransfer.pose.keypoints import (
     Detections,
     Keypoints,
@@ -32,10 +31,10 @@ from motiontransfer.pose.keypoints import (
     read_keypoints,
     resize_points,
 )
-from motiontransfer.pose.photos import is_photo, lasting, standing_still
+from motiontransfer.pose.photos import lasting
 from motiontransfer.pose.plots import track_color
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.puppet.fit.key_poses import find_key_poses
+from motiontransfer.puppet.fit.pose_advice import compare_poses
 from motiontransfer.rendering.videos import contact_sheet, side_by_side
 from motiontransfer.retargeting.in_view import fit_path
 from motiontransfer.retargeting.normalization import normalize_poses
@@ -52,9 +51,6 @@ _DETECTION_INTENSITY = 0.45
 _NUM_COLUMNS = 8
 _MARGIN = 0.15  # around a person's joints, of their extent: hair and shoes
 _NUM_ADVISED = 6  # poses: a picture of more is not looked at; `guide` has them all
-_ENOUGH_COVERED = 0.5  # of a region: below, arms are stretched and hands guessed (own-videos.md)
-_NUM_PHOTOS = 2  # that somebody takes for it
-_BACK = "the dancer turns the back, which no {} of you shows: you will face the camera; {}"
 Joints = Float32[np.ndarray, "joints 2"]
 Scores = Float32[np.ndarray, " joints"]
 
@@ -88,54 +84,22 @@ def advise_on_poses(
 ) -> PosesCompared:
     """How much of a dance a target's films or photos show, and what to film, too.
 
-    If anything is, a picture is written of the poses that would add most: a row has the dance's
+    If anything is, a picture of the poses that would add most is written. A row has the dance's
     frame, and the target's nearest to it.
     """
     filmed = [film.keypoints for film in target]
-    are_photos = all(map(is_photo, filmed))
-    num_poses = _NUM_PHOTOS if are_photos else _NUM_ADVISED
-    poses = find_key_poses(dance.keypoints, filmed, num_poses=num_poses)
-    of = "photo" if are_photos else "film"
-    who = "as you stand in the photo you cover" if are_photos else "your films cover"
-    told = []
-    if lacks_back(dance.keypoints, [*map(standing_still, filmed)] if are_photos else filmed):
-        told.append(_BACK.format(of, "show it in another" if are_photos else "turn once"))
+    compared, poses = compare_poses(dance.keypoints, filmed, name=name, num_poses=_NUM_ADVISED)
     rows = {}
     for frame, (clip, index), before, after in zip(
         poses.frames, poses.nearest, poses.coverage, poses.coverage[1:], strict=False
     ):
         label = f"{len(rows) + 1}: +{100 * (after - before):.1f} %"
         rows[label] = [_person(dance, frame), _person(target[clip], index)]
-    if rows:
-        shown = f"{len(rows)} poses" if len(rows) > 1 else "one pose"
-        how = f"strike {shown} of it while you film"
-        if are_photos:
-            how = f"better: give a photo of you in {shown} of it, too"
-        told.append(f"{how}, and it is {100 * poses.coverage[-1]:.0f} %")
-        with replacing(picture) as temporary:
-            Image.fromarray(contact_sheet(rows, ["the dancer", "you, nearest"])).save(temporary)
-    judgment, sentence = _judged(poses.of_regions, of)
-    return PosesCompared(
-        name=name, judgment=judgment, sentence=sentence, facts=(f"{who} {poses.in_words()}",),
-        advice=tuple(told), picture=str(picture) if rows else "",
-    )  # fmt: skip
-
-
-def _judged(covered: Mapping[str, float], of: str) -> tuple[Judgment, str]:
-    """Which regions of the body are as in the film or photo, and which are not."""
-    weak = [region for region, share in covered.items() if share < _ENOUGH_COVERED]
-    good = [region for region in covered if region not in weak]
-    if not weak:
-        return "good", f"Good: the {of} shows what the dance needs."
-    stretched = f"{_listed(weak).capitalize()} will be stretched from the {of}."
-    if not good:
-        return "poor", f"Little of the dance is in the {of}. {stretched}"
-    return "fair", f"Good: {_listed(good)}. {stretched}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
+    if not rows:
+        return compared
+    with replacing(picture) as temporary:
+        Image.fromarray(contact_sheet(rows, ["the dancer", "you, nearest"])).save(temporary)
+    return replace(compared, picture=str(picture))
 
 
 def expected_path(

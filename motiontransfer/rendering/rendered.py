@@ -97,8 +97,8 @@ def write_rendered(
 ) -> None:
     """Write frames, lossless and in working pixels, and their description; atomically.
 
-    There are none of a puppet alone, which is drawn in the size of the result; where shadows are
-    generated they show the room, over which it is drawn.
+    There are none of a puppet alone, which is drawn in the size of the result. Where shadows are
+    generated, they show the room, over which it is drawn.
     """
     with replacing_folder(folder) as work:
         write_checked_json(work / _DESCRIPTION_FILE, asdict(rendered))

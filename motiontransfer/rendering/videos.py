@@ -118,8 +118,8 @@ def comparison_writer(
 ) -> Generator[Callable[[Frame], None]]:
     """Writer of comparison.mp4 and a contact sheet by the result's frames, in a thread.
 
-    The comparison shows source, pose, result and ground truth side by side; the contact sheet has a
-    column of them for each of `num_columns` frames; one column shows the middle frame.
+    The comparison shows source, pose, result and ground truth side by side. The contact sheet has a
+    column of them for each of `num_columns` frames. One column shows the middle frame.
     """
     chosen = evenly_spaced(range(panels.poses.num_frames), count=num_columns)
     if num_columns == 1:

@@ -1,8 +1,8 @@
 """Report of one transfer: its videos, its metrics, and the files and params it depends on.
 
-The page names no date, machine or commit: DVC caches it, so they would be those of the first run,
-not of a run that took it from the cache. Files are named by the MD5 under which DVC keeps
-them; that leads to the commit, by way of dvc.lock.
+The page names no date, machine or commit. DVC caches it, so they would be those of the first run,
+not of one that took it from the cache. Files are named by the MD5 under which DVC keeps them; that
+leads to the commit, by way of dvc.lock.
 """
 
 import hashlib
@@ -25,9 +25,8 @@ from motiontransfer.evaluation.pose_metrics import nearest_frames
 from motiontransfer.evaluation.training_gain import LEAST_DISTANCES
 from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
-from motiontransfer.pose.shown import SHOWN, compared_films, what_is_shown
 from motiontransfer.pose.time_series import peaks
-from motiontransfer.puppet.fit.key_poses import find_key_poses
+from motiontransfer.puppet.fit.pose_advice import compare_poses
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.report.page import PanelSource, jpeg, leaf_texts, video_panel, write_video_page
 from motiontransfer.report.tables import (
@@ -100,7 +99,6 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         "training": {stage: read_sections(file) for stage, file in run.training_counts.items()},
         "turned": read_sections(run.pose_counts),
         "held_out": _held_out(run),
-        "films": _films(run),
         "params": {name: leaf_texts(section) for name, section in run.params.items()},
         "files": [
             {"role": role, "path": file.as_posix(), "md5": _md5(file), "size": file.stat().st_size}
@@ -116,14 +114,6 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         max_bytes=int(max_bytes / _BASE64),
         charts=frame_charts(curves),
     )
-
-
-def _films(run: TransferRun) -> list[str]:
-    """What becomes of the legs where a film does not show them."""
-    names = run.names
-    dance = read_keypoints(layout.keypoints_file(names.source_subject, names.source))
-    of_clips = [what_is_shown(clip.keypoints) for clip in run.clips]
-    return compared_films(what_is_shown(dance), min(of_clips, key=SHOWN.index))
 
 
 def _panel_sources(run: TransferRun) -> list[PanelSource]:
@@ -197,7 +187,7 @@ def _coverage(run: TransferRun) -> dict[str, object]:
     """
     dance = read_keypoints(layout.keypoints_file(run.names.source_subject, run.names.source))
     filmed = [clip.training_keypoints for clip in run.clips]
-    poses = find_key_poses(dance, filmed, num_poses=_NUM_WORST)
+    compared, poses = compare_poses(dance, filmed, name=run.name, num_poses=_NUM_WORST)
     gains = np.diff(poses.coverage)
     missing = [
         _thumbnails(
@@ -207,7 +197,7 @@ def _coverage(run: TransferRun) -> dict[str, object]:
         )
         for frame, (clip, index), gain in zip(poses.frames, poses.nearest, gains, strict=True)
     ]
-    return {"covered": poses.in_words(), "missing": missing}
+    return {"compared": compared, "missing": missing}
 
 
 def _thumbnails(index: int, text: str, shown: Mapping[str, tuple[Path, int]]) -> dict[str, object]:
@@ -222,7 +212,7 @@ def frame_errors(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], l
     """Error of each frame of our system, as a number and as text.
 
     The error is against the ground truth where there is one, otherwise the distance to the intended
-    pose, where a frame without a body is the worst. NaN where nothing was measured.
+    pose. A frame without a body is the worst. NaN where nothing was measured.
     """
     likeness = found.per_frame.get(MetricKey("likeness", "person", OURS, "truth"))
     if likeness is not None:

@@ -32,6 +32,7 @@ from motiontransfer.video.geometry import (
     Framing,
     WorkingSize,
     auto_crop,
+    boxes_of_one,
     film_box,
     fit_framing,
     resize,
@@ -69,8 +70,10 @@ _LARGEST_PHOTO_PX = 1024  # the result's: twice the pixels take nearly twice the
 DETECTION_SCALE = 2.0  # of the working image, where the input has the pixels
 _DETECTION_CRF, _DETECTION_PRESET = 14, "ultrafast"  # detectors do not see the difference
 
-FindPeople = Callable[[Iterable[AnyFrame]], Sequence[Box | None]]
-"""Person detector: the box around the person in each frame, or None."""
+FindPeople = Callable[[Iterable[AnyFrame]], Sequence[Sequence[Box]]]
+"""Person detector: the boxes around people in each frame."""
+Place = tuple[float, float, float]
+"""Where and when somebody is in a film: shares of its width and height, seconds."""
 
 _logger = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
@@ -202,13 +205,14 @@ def _check_exists(path: Path) -> None:
         raise MissingFileError(f"{path}: missing; run the stage decode for this video")
 
 
-def decode_video(
+def decode_video(  # noqa: PLR0913 - what an entry of `videos` has
     path: Path,
     folder: Path,
     *,
     size: WorkingSize,
     frame_rate: Fraction | None = None,
     crop: Literal["none"] | Box | FindPeople,
+    person: Place | None = None,
     rotate: int = 0,
     trim: tuple[float, float] | None = None,
     on_damage: Literal["fail", "truncate"] = "fail",
@@ -218,8 +222,9 @@ def decode_video(
     Args:
         size: of the working image.
         frame_rate: None takes the video's own.
-        crop: in pixels of the upright input; or a person detector, to crop around the people, which
+        crop: in pixels of the upright input; or a person detector, to crop around the person, which
             shows all where it finds none.
+        person: around whom; None: around the largest in each frame.
         rotate: clockwise, degrees, what the file's own orientation has made upright.
         trim: the part that is kept, with its sound, seconds from the first frame; None: all.
 
@@ -234,7 +239,7 @@ def decode_video(
         raise VideoError(
             f"{path}: trim: expected a part of {times[-1] - times[0]:.1f} s, got {trim}"
         )
-    box = _crop_box(video, crop, size, within=video.within(trim))
+    box = _crop_box(video, crop, size, within=video.within(trim), person=person)
     framing = fit_framing(video.size, box, size=size)
     if video.unheard:
         _logger.warning("%s: its sound (%s) cannot be decoded: it is silent", path, video.unheard)
@@ -304,23 +309,50 @@ def _crop_box(
     size: WorkingSize,
     *,
     within: tuple[float, float],
+    person: Place | None,
 ) -> Box:
     if isinstance(crop, tuple):
         return crop
     height, width = video.size
     if not callable(crop):
         return (0, 0, width, height)
-    brightest = np.zeros(video.size, np.uint8)
+    brightest = np.zeros((*video.size, 3), np.uint8)
 
     def watched() -> Iterator[Frame]:
         for frame in sample_frames(video, num_samples=_NUM_CROP_SAMPLES, within=within):
-            np.maximum(brightest, frame.max(axis=2), out=brightest)
+            np.maximum(brightest, frame, out=brightest)
             yield frame
 
-    found = crop(watched())
+    found = boxes_to_crop(crop(watched()), video, person, within=within)
     film, margin = film_box(brightest), crop_margin(video)
     box = auto_crop(found, video.size, size, film=film, margin=margin)
     return box or (0, 0, width, height)  # drawn, perhaps: the detector of joints finds some
+
+
+def boxes_to_crop(
+    people: Sequence[Sequence[Box]],
+    video: VideoMetadata,
+    person: Place | None,
+    *,
+    within: tuple[float, float],
+) -> list[Box | None]:
+    """Box of the person in each of some frames, which are evenly spread over a part of a video.
+
+    Args:
+        person: who it is; None: the largest in each frame.
+        within: the part, see `VideoMetadata.within`.
+    """
+    if person is None:
+        areas = ({box: (box[2] - box[0]) * (box[3] - box[1]) for box in each} for each in people)
+        return [max(area, key=area.__getitem__, default=None) for area in areas]
+    (x, y, seconds), (height, width) = person, video.size
+    times = video.packet_times.starts_seconds
+    inside = times[(times >= within[0]) & (times < within[1])]
+    share = 0.0
+    if inside.size:
+        share = (times[0] + seconds - inside[0]) / max(np.ptp(inside), _ROUNDING_SECONDS)
+    index = round(share * (len(people) - 1))
+    return boxes_of_one(people, place=(x * width, y * height), index=index)
 
 
 def crop_margin(video: VideoMetadata) -> float:
@@ -414,8 +446,7 @@ def _write_frames(
 def picture_box(path: Path, *, rotate: int = 0) -> Box:
     """Box of a film's picture, without black bars."""
     video = read_metadata(path, rotate=rotate)
-    shown = (frame.max(axis=2) for frame in sample_frames(video, num_samples=_NUM_CROP_SAMPLES))
-    return film_box(reduce(np.maximum, shown))
+    return film_box(reduce(np.maximum, sample_frames(video, num_samples=_NUM_CROP_SAMPLES)))
 
 
 def film_frames(path: Path, clip: Clip, size: tuple[int, int], rotate: int) -> Iterator[Frame]:

@@ -1,6 +1,6 @@
 """Interlaced films: fields of two moments are found by FFmpeg's idet and deinterlaced by its bwdif.
 
-The flag of a frame tells only how it was stored: 25 whole frames a second are often stored as 50
+The flag of a frame tells only how it was stored. 25 whole frames a second are often stored as 50
 fields, and would lose detail. Telecined film repeats fields, so that it has fewer moments.
 """
 

@@ -9,6 +9,7 @@ from jaxtyping import Float64
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import VideoError
+from motiontransfer.core.parallel import map_ahead
 from motiontransfer.video.clip import FILM_FILE, FULL_SIZE_FILE, read_clip, read_source_starts
 from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
@@ -62,10 +63,15 @@ class Film:
             return
         video = read_metadata(self._folder / FILM_FILE, rotate=self._rotate)
         starts = read_source_starts(self._folder)[list(indices)]
-        for index, timed in zip(indices, _shown_at(video, starts), strict=True):
+        shown = zip(indices, _shown_at(video, starts), strict=True)
+
+        def framed(of: tuple[int, Timed[av.VideoFrame] | None]) -> Frame:
+            index, timed = of
             if timed is None:
                 raise VideoError(f"{video.path}: frame {index} cannot be decoded; run decode again")
-            yield self._framing.apply(upright(timed.item, video))
+            return self._framing.apply(upright(timed.item, video))
+
+        yield from map_ahead(framed, shown, num_threads=1)  # beside decoding
 
 
 def _shown_at(

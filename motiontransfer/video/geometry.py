@@ -30,6 +30,11 @@ _BAR_BLUR_PX = 2  # that a bar's edge is blurred by
 _BAR_EDGE_PX = 4  # rows at a bar's edge, of which ...
 _LIT_EDGE = 0.8  # ... this share is lit somewhere in the film
 
+# The same person in two frames.
+_REACH = 0.5  # sizes: gap to where they were
+_MOST_GROWTH = 1.6  # ratio of sizes: of who squats, the area is .6
+_MAY_BE_SAME = 0.3  # overlap of boxes in two frames, of what both cover: two who cross have more
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Framing:
@@ -138,15 +143,15 @@ def enclosing_box(
     return x0, y0, x1, y1
 
 
-def film_box(brightest: UInt8[np.ndarray, "height width"]) -> Box:
+def film_box(brightest: UInt8[np.ndarray, "height width 3"]) -> Box:
     """The film between black bars that it may have; its corner has even places.
 
     Bars end in straight edges: a dark stage is none.
 
     Args:
-        brightest: level of each pixel over some frames and all channels.
+        brightest: highest levels of each pixel over some frames.
     """
-    is_lit = brightest > _BLACK
+    is_lit = brightest.max(axis=2) > _BLACK
     (height, width), box = is_lit.shape, []
     y, x = (np.flatnonzero(is_lit.any(axis=axis)) for axis in (1, 0))
     if not len(y):
@@ -160,6 +165,70 @@ def film_box(brightest: UInt8[np.ndarray, "height width"]) -> Box:
         box.append((first, last - _BAR_BLUR_PX if has_last else length))
     (x0, x1), (y0, y1) = box
     return x0, y0, x1, y1
+
+
+def boxes_of_one(
+    frames: Sequence[Sequence[Box]], *, place: tuple[float, float], index: int
+) -> list[Box | None]:
+    """Box around whoever may be the person at a place in one of some frames, in each of them.
+
+    From frame to frame that is who is nearest, and who is mostly where they were: of two who cross,
+    it is both from there on. None where nobody is near.
+
+    Args:
+        place: x, y, pixels.
+        index: of that frame; where nobody is found there, the nearest in which somebody is counts.
+    """
+    from scipy.optimize import linear_sum_assignment  # here: workers do without SciPy
+
+    found: list[Box | None] = [None] * len(frames)
+    seen = [number for number, boxes in enumerate(frames) if boxes]
+    if not seen:
+        return found
+    point = np.array([[*place, *place]], float)
+    gaps = {number: _apart(np.array(frames[number], float), point)[0] for number in seen}
+    first = min(seen, key=lambda number: (gaps[number].min() > 0, abs(number - index)))
+    one = np.array(frames[first], float)[[gaps[first].argmin()]]
+    for numbers in ([n for n in seen if n >= first], [n for n in reversed(seen) if n <= first]):
+        who = one
+        for number in numbers:
+            boxes = np.array(frames[number], float)
+            gap, overlap = _apart(boxes, who)
+            nearest, of = linear_sum_assignment(gap)
+            size, was = _size(boxes[nearest]), _size(who[of])
+            is_near = gap[nearest, of] <= _REACH * was
+            is_near &= np.maximum(size / was, was / size) <= _MOST_GROWTH
+            may_be = np.isin(np.arange(len(boxes)), nearest[is_near])
+            may_be |= (overlap > _MAY_BE_SAME).any(axis=1)
+            if may_be.any():
+                edges = boxes[may_be, :2].min(axis=0), boxes[may_be, 2:].max(axis=0)
+                x0, y0, x1, y1 = np.concatenate(edges).astype(int).tolist()
+                found[number] = x0, y0, x1, y1
+            who = np.concatenate([boxes[may_be], np.delete(who, of[is_near], axis=0)])
+    return found
+
+
+def _size(boxes: Float[np.ndarray, "*boxes 4"]) -> Float[np.ndarray, "*boxes"]:
+    """Side of a square with a box's area."""
+    return np.sqrt((boxes[..., 2:] - boxes[..., :2]).prod(axis=-1))
+
+
+def _apart(
+    boxes: Float[np.ndarray, "boxes 4"], others: Float[np.ndarray, "others 4"]
+) -> tuple[Float[np.ndarray, "boxes others"], Float[np.ndarray, "boxes others"]]:
+    """Gap between boxes, less where middles are near, and what both cover of what either does.
+
+    Without a gap it is negative.
+    """
+    boxes = boxes[:, None]
+    low = np.maximum(boxes[..., :2], others[..., :2])
+    high = np.minimum(boxes[..., 2:], others[..., 2:])
+    middles = (boxes[..., :2] + boxes[..., 2:] - others[..., :2] - others[..., 2:]) / 2
+    gap = np.linalg.norm(np.maximum(low - high, 0), axis=-1)
+    nearness = 1 / (1 + np.linalg.norm(middles, axis=-1))
+    shared = np.maximum(high - low, 0).prod(axis=-1)
+    covered = _size(boxes) ** 2 + _size(others) ** 2 - shared
+    return gap - nearness, shared / covered
 
 
 def auto_crop(

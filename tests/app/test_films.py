@@ -1,14 +1,19 @@
 import os
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from motiontransfer.app import make
 from motiontransfer.app.films import ALL, DONE, EVERYONE, NOT_YET, WAITING, keep_film, read_project
 from motiontransfer.app.page import toggle_cell
 from motiontransfer.app.runs import Queue
 from motiontransfer.app.server import serve
+from motiontransfer.app.views import filled
 from motiontransfer.core.errors import MissingFileError
+from motiontransfer.core.events import FilmChecked
 from motiontransfer.project.dances import films
 from tests.films import film_person
 from tests.project_files import write_sections
@@ -64,6 +69,28 @@ def test_a_film_that_is_there_is_not_kept_twice(upload):
     assert keep_film(upload) == Path("data/videos/eve.mkv")
     assert not upload.exists()
     assert len(films()) == 2
+
+
+def test_an_example_that_was_entered_is_that_film(upload, monkeypatch):
+    shutil.copy("data/videos/eve.mkv", upload)
+    looked = FilmChecked(name="eve", judgment="good", sentence="Good.", facts=(), advice=())
+    monkeypatch.setattr(make, "_checked", lambda *_: looked)
+    side, *_ = make.looked_at(str(upload), "target")
+    assert side.film == "data/videos/eve.mkv"
+
+
+def test_who_is_clicked_and_the_part_are_options_of_dance():
+    two = ((0.1, 0.2, 0.3, 0.8), (0.6, 0.2, 0.9, 0.8))
+    told = {"judgment": "good", "sentence": "Good.", "facts": (), "advice": ()}
+    found = FilmChecked(name="eve", **told, crowd="c.jpg", crowd_seconds=2.0, people=two)
+    shown = filled(Path("data/videos/eve.mkv"), found, trim=None)
+    assert re.findall('data-person="(.*?)"', shown) == ["0.200 0.500 2.00", "0.750 0.500 2.00"]
+    assert "data-person" not in filled(Path("eve.mkv"), replace(found, people=two[:1]), trim=None)
+    dance, me = make.Side(trim=(0.0, 1.5)), make.Side(person=(0.75, 0.5, 2.0), like="a.mp4")
+    assert make.chosen_options(dance, me, make.How(height="720")) == [
+        *("--scene", "target", "--height", "720", "--trim", "0.0", "1.5"),
+        *("--person-me", "0.75", "0.5", "2.0", "--like", "a.mp4"),
+    ]
 
 
 def test_outside_of_a_project_no_page_is_served():

@@ -1,5 +1,6 @@
 import base64
 import multiprocessing
+import os
 import re
 import signal
 import time
@@ -12,6 +13,7 @@ from playwright.sync_api import expect
 from motiontransfer.app import live as app_live
 from motiontransfer.app.live import LOADING, Live
 from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.video.isolation import run_isolated
 from tests.live.parts import write_target
 from tests.people import SIZE
 from tests.project.remotes import wait_for
@@ -57,6 +59,21 @@ def test_a_session_is_begun_for_another_target_or_size(live):
         pids.append(live._process.pid)
     assert len(set(pids)) == 3
     assert pids[0] == pids[1]
+
+
+def measured(photo, size, browser):
+    """Stands for a session by a photo, which is read in a process of its own."""
+    browser.send(None)
+    while True:
+        browser.recv()
+        browser.send(str(run_isolated(os.path.getsize, photo)).encode())
+
+
+def test_a_session_by_a_photo_reads_it_in_a_process_of_its_own(live, monkeypatch, tmp_path):
+    monkeypatch.setattr(app_live, "_perform", measured)
+    (tmp_path / "me.jpg").write_bytes(b"12345")
+    (data,) = re.findall('base64,([^"]+)', answer(live, target=str(tmp_path / "me.jpg")))
+    assert base64.b64decode(data) == b"5"
 
 
 def test_one_page_has_the_session_until_it_ends(live):

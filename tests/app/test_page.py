@@ -12,7 +12,7 @@ from motiontransfer.app.server import serve
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.params import load_films
 from tests.clone import ROOT
-from tests.films import film_person
+from tests.films import carrying, film_person
 
 pytestmark = pytest.mark.slow
 SOON = 60_000  # ms: commands take seconds to load
@@ -183,16 +183,18 @@ def test_what_is_of_no_use_is_refused_when_it_is_dropped_and_not_kept(
     assert not [path for path in uploads if path.is_file() and path.stat().st_size]
 
 
-def test_a_photo_of_an_example_is_danced_to_a_file_once_everyone_agrees(
-    served, shown, uploads, project
+def test_a_photo_of_an_example_dances_a_result_as_that_was_made_once_everyone_agrees(
+    served, shown, tmp_path, project
 ):
     """The examples are the demo's; here there is the photo alone."""
+    result = carrying(tmp_path / "the dance!.mp4", side=256, num_frames=25, **{"render.crf": 20})
     (project / "demo").mkdir(exist_ok=True)
     shutil.copy(ROOT / "demo/ada.png", project / "demo")
     (project / "go").touch()
     _, address = served(sees="somebody")
     with shown(address) as page:
-        drop(page, uploads[0])
+        drop(page, result)
+        page.get_by_role("button", name="Use the settings it was made with").click()
         page.get_by_role("button", name="a photo", exact=True).click()
         expect(column(page, 1).locator(".filled")).to_be_visible(timeout=SOON)
         expect(page.locator(".cards")).to_contain_text("Takes about ", timeout=SOON)
@@ -200,7 +202,8 @@ def test_a_photo_of_an_example_is_danced_to_a_file_once_everyone_agrees(
         expect(page.get_by_text("Tick first that everyone").last).to_be_visible(timeout=SOON)
         page.get_by_role("slider", name="End, seconds").press("ArrowLeft")
         page.get_by_label("720", exact=True).check(force=True)
-        expect(page.locator(".cards")).to_contain_text("render.height: null -> 720", timeout=SOON)
+        changes = expect(page.locator(".cards"))
+        changes.to_contain_text("render.height: null -> 720, render.crf: 16 -> 20", timeout=SOON)
         begin(page)
         expect(page.get_by_text("Done.").first).to_be_visible(timeout=2 * SOON)
         with page.expect_download() as download:
@@ -210,7 +213,9 @@ def test_a_photo_of_an_example_is_danced_to_a_file_once_everyone_agrees(
         expect(page.get_by_label("everyone in them agrees")).to_be_checked(timeout=SOON)
     films = load_films(project)
     assert films["videos"]["the_dance"]["trim"][0] == 0.0
-    assert "height: 720" in (project / "params.yaml").read_text()
+    params = (project / "params.yaml").read_text()
+    assert "height: 720" in params
+    assert "crf: 20" in params
     assert "trim" not in films["videos"][films["targets"][-1]]
 
 

@@ -20,7 +20,7 @@ from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.reader import read_metadata
 from motiontransfer.video.writer import write_video
 from tests.command import run_command
-from tests.films import film_actor
+from tests.films import film_person
 from tests.project_files import write_sections
 
 SOON = 60_000  # ms: commands take seconds to load
@@ -186,11 +186,11 @@ def test_the_queue_forgets_what_has_no_films_any_more_with_its_log(tmp_path, mon
 @pytest.mark.slow
 def test_a_result_is_found_played_downloaded_and_deleted(served, shown, project, tmp_path):
     dance, me = (
-        film_actor(tmp_path / f"{name}.mp4", actor)
-        for name, actor in (("waltz", "ben"), ("me", "ada"))
+        film_person(tmp_path / f"{name}.mp4", [(x, 40)] * 25)
+        for name, x in (("waltz", 50), ("me", 60))
     )
     (project / "go").touch()
-    _, address = served()
+    _, address = served(sees="somebody")
     with shown(address) as page:
         for index, file in enumerate((dance, me)):
             column = page.locator(".steps > .column").nth(index)

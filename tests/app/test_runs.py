@@ -2,6 +2,7 @@ import logging
 import signal
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from motiontransfer.app import runs
 from motiontransfer.app.runs import Queue, Run, end_sentence, read_log
-from motiontransfer.app.views import status
+from motiontransfer.app.views import advice, status
 from motiontransfer.core.events import AsJson, Failed, Made, Planned, Progress, Running
 from motiontransfer.pipeline.runs import stages_that_run
 from tests.command import started
@@ -54,6 +55,17 @@ def test_what_runs_is_said_in_sentences_with_one_forecast():
     assert "<summary>Stages</summary>train_gan@me" in shown
     shown = status(None, read_log(""), names={}, elsewhere=["train_gan@ada"])
     assert "A terminal is at work: Training on ada" in shown
+
+
+def test_what_changes_and_what_is_made_again_for_it_is_listed():
+    plan = replace(EVENTS[0], changed=("render.height: null -> 720",), again=("me_as_a", "b_as_it"))
+    shown = advice([plan])
+    assert '<article class="changes"><h2>Takes about 2 min</h2>' in shown
+    assert "<li>Changes: render.height: null -&gt; 720</li>" in shown
+    assert "<li>Then made again, when they are next made: me_as_a, b_as_it</li>" in shown
+    assert "<h2>Is made already</h2><ul></ul></article>" in advice(
+        [replace(plan, stages={}, changed=(), again=())]
+    )
 
 
 @pytest.fixture

@@ -44,6 +44,14 @@ def test_all_other_params_of_a_recipe_are_as_they_are_shipped():
     assert not {"render.provenance", "compute.num_workers"} & recipe.params.keys()
 
 
+def test_what_it_says_of_itself_has_no_control_characters():
+    text = json.dumps({"motiontransfer": "1\x1b[2J", "params": {"render.crf": 20, "a\x07": 1}})
+    told = str(read_recipe(text))
+    assert told.startswith("made by version 1")
+    assert "with 1 params of its own; left out: a" in told
+    assert told.isprintable()
+
+
 def test_a_background_that_is_no_file_is_kept():
     recipe = read_recipe(recipe_text(changed(render__background="green")))
     assert recipe is not None

@@ -70,6 +70,19 @@ def test_commands_and_options_that_pages_and_messages_name_exist():
     assert found > 100
 
 
+def test_the_messages_that_pages_explain_are_those_of_the_code():
+    """DVC's and git's have a section of their own. `…` in a message stands for any text."""
+    files = [*ROOT.glob("motiontransfer/**/*.py"), *ROOT.glob("stages/*.py")]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    code = re.sub(r'"\s*\n\s*f?"', "", code)  # a message may be on several lines
+    pages = [(ROOT / f"docs/{name}.md").read_text() for name in ("app", "troubleshooting")]
+    text = "\n".join(page.split("## DVC")[0] for page in pages)
+    rows = re.findall(r"^\| (`.+?`) \|", text.split("## What can go wrong")[1], re.MULTILINE)
+    parts = [part.strip(" :;,.`") for row in rows for part in re.split("…|`, `", row)]
+    assert len(parts) > 30
+    assert [part for part in parts if part not in code] == []
+
+
 def test_the_first_table_and_the_headline_in_git_are_those_of_the_recorded_demo():
     page = (ROOT / "README.md").read_text()
     figures = json.loads((ROOT / "docs/demo.json").read_text())

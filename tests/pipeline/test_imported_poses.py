@@ -62,7 +62,7 @@ def project(tiny_run, tmp_path_factory):
         }
 
     edit_sections(root, edit)
-    last = {"encode@ada_as_ben", "normalize@ada_as_cleo"}
+    last = {"render@ada_as_ben", "normalize@ada_as_cleo"}
     assert {"train_face_gan@ada", *last} <= repro(root, *last)
     return root
 
@@ -87,5 +87,3 @@ def test_each_transfer_has_a_face_and_no_joint_that_the_target_lacks(project, tr
     (target,) = (project / "artifacts/keypoints/ada").glob("*.parquet")
     known = read_keypoints(target).score.any(axis=0)
     assert not (poses.score.any(axis=0) & ~known).any()
-    video = project / f"results/{transfer}/transfer.mp4"
-    assert transfer == "ada_as_cleo" or video.stat().st_size > 0

@@ -33,10 +33,11 @@ VIDEOS = {"demo_target": "target", "demo_dance": "source"}
 OF_CLEANED = ("segment_person ada", "fit_appearance ada")
 OF_PRESET = (
     *("fit_normalization ada", "fit_normalization ben", "train_gan ada", "train_face_gan ada"),
-    *("normalize ada_as_ben", "render ada_as_ben"),
-    "preview ada_as_ben",
-    *("encode ada_as_ben", "evaluate ada", "evaluate_transfer ada_as_ben", "report ada_as_ben"),
+    *("normalize ada_as_ben", "render ada_as_ben", "preview ada_as_ben", "encode ada_as_ben"),
 )
+EVALUATION = ("evaluate ada", "evaluate_transfer ada_as_ben", "report ada_as_ben")
+EVALUATED = {"frame_by_frame", "paper", "retold"}
+"""One with each kind of face: what is evaluated are videos, of whichever network."""
 
 
 def run(*stages):
@@ -137,6 +138,8 @@ def test_a_preset_runs_to_its_end(tiny_run, cleaned, tmp_path, monkeypatch, requ
     if name in ON_GPU:
         request.getfixturevalue("gpu")
     run("check_params", *(f"train_face_cycle {name}" for name in cycles), *OF_PRESET)
+    if name in EVALUATED:
+        run(*EVALUATION)
 
     with FrameStore(Path("results/ada_as_ben/transfer.mp4")) as store:
         assert (len(store), store.size) == (SOURCE_FRAMES, (SIZE, SIZE))
@@ -152,6 +155,7 @@ def test_a_preset_runs_to_its_end(tiny_run, cleaned, tmp_path, monkeypatch, requ
     faces = {"residual"} if has_face else {"cycle"} & {chosen["render"]["face"]}
     networks = rendered["assertion"]["networks"]
     assert {it["architecture"] for it in networks if it["role"] == "face"} == faces
-    metrics = json.loads(Path("results/ada_as_ben/metrics.json").read_text())
-    assert metrics["truth_person"] > 0
-    assert Path("results/ada_as_ben/report.html").is_file()
+    if name in EVALUATED:
+        metrics = json.loads(Path("results/ada_as_ben/metrics.json").read_text())
+        assert metrics["truth_person"] > 0
+        assert Path("results/ada_as_ben/report.html").is_file()

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import shortest_path
 
 from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.pose.detectors import TasksConfig, default_detector
-from motiontransfer.pose.landmarks import VERTEX_OF_JOINT, largest_person_box, people_in_pixels
+from motiontransfer.pose.landmarks import VERTEX_OF_JOINT, boxes_of_people, people_in_pixels
 from motiontransfer.pose.mediapipe_detectors import (
     _missed_hands,
     mediapipe_models,
@@ -294,10 +294,10 @@ def test_a_bundle_that_cannot_be_had_is_an_error(tmp_path, monkeypatch):
         read_bundle("pose_landmarker_full")
 
 
-def test_the_largest_person_has_the_box():
-    """Joints span 20 x 40 and 30 x 60 px; the margin is .15 x 60, and both edges count."""
+def test_people_of_whom_a_joint_is_found_have_boxes():
+    """Joints span 20 x 40 and 30 x 60 px; margins are .15 x 40 and 60, and both edges count."""
     people = np.zeros((3, 2, 3), np.float32)
     people[0] = (10, 10, 1), (30, 50, 1)
     people[1] = (40, 20, 1), (70, 80, 1)
-    assert largest_person_box(people, image_size=(100, 100)) == (31, 11, 80, 90)
-    assert largest_person_box(people[2:], image_size=(100, 100)) is None
+    boxes = boxes_of_people(people, image_size=(100, 100))
+    assert boxes == [(4, 4, 37, 57), (31, 11, 80, 90)]

@@ -63,7 +63,7 @@ def test_a_new_transfer_has_a_face_cycle_where_faces_are_those_of_cycles(films, 
 
 def test_films_of_any_names_are_known_by_their_content(films):
     dance = add_dance(*films)
-    assert dance.transfer == "film_00008_as_WhatsApp_Video_2024-05-01_at_12_34_56"
+    assert dance.transfer == "film_00008_as_WhatsApp_Video_202"
     assert [*params()["videos"]] == [dance.source, "film_00008"]
     assert dance.removed == ["demo_dance"]
     before = files()
@@ -241,7 +241,7 @@ def test_one_dance_for_all_targets_and_all_dances_for_one(films, tmp_path):
     before = files()
     assert pair_all(source="tango", target=None) == [f"{me}_as_tango", "eve_as_tango"]
     assert files() == before
-    assert pair_all(source=None, target="eve") == [f"eve_as_{waltz}", "eve_as_tango"]
+    assert pair_all(source=None, target="eve") == [f"eve_as_{waltz}"[:32], "eve_as_tango"]
     assert len(pair_all(source=None, target=None)) == 4 == len(params()["transfers"])
     before = files()
     for wrong in ({"source": "no", "target": None}, {"source": None, "target": "no"}):

@@ -7,8 +7,10 @@ import pytest
 from dvc.repo import Repo
 
 from motiontransfer.core.errors import MotionTransferError, ParamsError
+from motiontransfer.pipeline.runs import log_of
 from motiontransfer.project import deletion
 from motiontransfer.project.deletion import delete_all, deletion_of
+from motiontransfer.project.entries import CHECKS_FOLDER
 from tests.command import run_command
 from tests.project.small_project import files, small_project
 from tests.project_files import films_text, read_films
@@ -124,10 +126,16 @@ def test_a_person_goes_with_all_that_was_made_of_them_and_nothing_else_runs(proj
     Path("artifacts/comparisons").mkdir()
     Path("artifacts/comparisons/eve_as_ben_ada_as_ben.html").touch()
     Path("artifacts/inspection/ada_1.mp4").write_text("ada")
+    beside = [CHECKS_FOLDER / f"eve_1{end}" for end in (".png", "_strip.jpg", "_crowd.jpg")]
+    beside += [log_of("decode@eve_1").with_suffix(end) for end in (".log", ".jsonl")]
+    for path in beside:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     others = {path: path.read_bytes() for path in naming("ada")}
     assert len(naming("eve")) > 20
     delete_all(deletion_of("eve"))
     assert naming("eve") == []
+    assert not [path for path in beside if path.exists()]
     assert would_run() == []
     assert read_films()["subjects"] == ["ada", "ben"]
     assert [*read_films()["transfers"]] == ["ada_as_ben"]

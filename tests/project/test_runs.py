@@ -1,6 +1,7 @@
 """Stages side by side, each in its part of the machine; a shell's commands stand in for DVC's."""
 
 import json
+import logging
 import os
 import shlex
 import signal
@@ -11,15 +12,24 @@ from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 
-from motiontransfer.cli.runs import shown_progress
+from motiontransfer.cli.options import printed_events
+from motiontransfer.cli.runs import make_table, shown_progress
 from motiontransfer.core.errors import MotionTransferError
-from motiontransfer.core.events import LOGGER
+from motiontransfer.core.events import LOGGER, AsJson, Step, read_events
 from motiontransfer.pipeline import plan as module
 from motiontransfer.pipeline import runs
 from motiontransfer.pipeline.dvc_api import opened
 from motiontransfer.pipeline.plan import longest_chain, longest_chains, plan, urgencies
-from motiontransfer.pipeline.runs import Job, LocalExecutor, Progress, run_stages, share_machine
+from motiontransfer.pipeline.runs import (
+    Job,
+    LocalExecutor,
+    Progress,
+    run_stages,
+    running,
+    share_machine,
+)
 from tests.command import isolated_environment
 from tests.project.remotes import wait_for
 from tests.project.small_project import small_project
@@ -444,18 +454,42 @@ def test_an_interrupted_stage_is_not_recorded_and_those_before_it_are(tmp_path, 
     assert list(plan()) == ["long"]
 
 
-def test_a_log_has_a_line_for_each_change(capsys):
-    graph = dict.fromkeys(("decode@me", "decode@you", "train@me", "train@you", "report@me"), ())
-    state = {"running": {"train@me": Job(log=Path("log"))}, "failed": {"decode@you": "ERROR"}}
-    progress = Progress(graph=graph, done={"decode@me": 2.0}, **state)
-    with shown_progress() as show:
+def progress_of_five(log):
+    graph = dict.fromkeys(
+        ("decode@me", "decode@you", "train@me", "demo:train@you", "report@me"), ()
+    )
+    state = {"running": {"train@me": Job(log=log)}, "failed": {"decode@you": "ERROR"}}
+    return Progress(graph=graph, done={"decode@me": 2.0}, **state)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_each_change_of_a_stage_is_reported_once(capsys, as_json):
+    progress = progress_of_five(Path("log"))
+    with printed_events(as_json=as_json), shown_progress() as show:
         show(progress)
         show(progress)
         progress.done["train@me"] = 3.0
         show(progress)
-    assert capsys.readouterr().out.splitlines() == [
+    printed = capsys.readouterr().out
+    lines = [str(event) for event in read_events(printed)] if as_json else printed.splitlines()
+    assert lines == [
         "1 of 5: train@me runs",
         "1 of 5: decode@you failed",
         "1 of 5: decode@me is done",
         "2 of 5: train@me is done",
+    ]
+
+
+def test_a_table_has_a_row_for_each_kind_of_stage_and_what_runs_in_words(tmp_path, capsys):
+    step = Step(description="train", done=2, total=9, rate=1.0, seconds_left=7.0)
+    line = AsJson().format(logging.makeLogRecord({"msg": step}))
+    (tmp_path / "train.jsonl").write_text(f"{line}\n")
+    progress = progress_of_five(tmp_path / "train.log")
+    Console(width=90).print(make_table(progress, running(progress, {})))
+    head, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert head == ["stage", "done", "waits", "failed", "runs"]
+    assert rows == [
+        ["decode", "1", "you"],
+        ["train", "1", "00:00", "train@me", "2", "of", "9"],
+        ["report", "1"],
     ]

@@ -4,13 +4,8 @@ import pytest
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.pose.quality import NOTHING_TO_FIX
 from motiontransfer.project import video_check
-from motiontransfer.project.video_check import (
-    advice,
-    check_stages,
-    check_video,
-    metadata_line,
-    quality_lines,
-)
+from motiontransfer.project.film_advice import advice, film_checked, metadata_line, quality_lines
+from motiontransfer.project.video_check import check_stages, check_video
 from motiontransfer.rendering.inspect import Filmed
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import MIDDLE, STILL, film, film_person
@@ -37,6 +32,8 @@ def check(monkeypatch, tmp_path):
         waves=True,
         present=20,
         in_whole=None,
+        person=None,
+        trim=None,
         **filming,
     ):
         def detect_person(frames):
@@ -47,7 +44,7 @@ def check(monkeypatch, tmp_path):
         monkeypatch.setattr(video_check, "_detect_people", detects(*everyone))
         monkeypatch.setattr(video_check, "_detect_person", detect_person)
         path = path or film_person(tmp_path / "video.mkv", **filming)
-        return check_video(path, size=(256, 256), crop=crop)
+        return check_video(path, size=(256, 256), crop=crop, person=person, trim=trim)
 
     return run
 
@@ -151,6 +148,28 @@ def test_the_crop_is_around_the_person(check):
     assert x0 < 96
     assert x1 > 160
     assert y1 - y0 < 256 or x1 - x0 < 256
+
+
+def test_the_crop_is_around_the_person_at_a_place_in_the_part_that_is_looked_at(check):
+    """Each box is 92 x 206 px with its margin: the crop is 228 px high and wide."""
+    for x, crop in {0.25: (0, 12, 228, 240), 0.75: (28, 12, 256, 240)}.items():
+        two = ((60.0, 128.0), (190.0, 128.0))
+        checked = check(people=two, crop="auto", person=(x, 0.5, 0.6), trim=(0.4, 1.0))
+        assert checked.framing.crop == crop
+
+
+@pytest.mark.parametrize(
+    ("filmed", "is_target", "judgment", "sentence"),
+    [
+        ({}, False, "good", "Good: one person, from head to feet."),
+        ({}, True, "fair", "Usable: one person, from head to feet."),  # it is short
+        ({"present": 9}, False, "poor", "Poor: one person, from head to feet."),
+        ({"present": 10}, False, "fair", "Usable: one person, from head to feet."),
+    ],
+)
+def test_a_judgment_comes_first(check, filmed, is_target, judgment, sentence):
+    event = film_checked("me", check(**filmed), is_target=is_target)
+    assert (event.judgment, event.sentence) == (judgment, sentence)
 
 
 def test_a_cut_is_told_with_its_time_and_a_flash_and_a_fast_dancer_are_none(tmp_path, check):

@@ -4,11 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.puppet.draw.bending import Bend, bends_of, places_in_reference, sampling_grid
-from motiontransfer.puppet.draw.part_maps import DrawnBox, Placement
+from motiontransfer.puppet.draw.bending import Bend, places_in_reference, sampling_grid
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.parts import BodyPoses, meeting_joints
 from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, posed, without
 
 JOINT = 100 + 100j
@@ -78,44 +75,6 @@ def test_opposite_turns_around_one_place_leave_the_width():
 def test_what_turns_too_far_bends_less(degrees, turned):
     beyond = (place(100, 115, limb_bend(degrees)) - JOINT) / 15j
     assert np.angle(beyond, deg=True) == pytest.approx(turned, abs=0.3)
-
-
-def test_a_part_is_moved_to_where_its_neighbor_has_the_joint():
-    """Half of the way at the joint, in pixels of the image, of which the reference has two each."""
-    bend = limb_bend(0)._replace(apart=4j)
-    own = np.column_stack([2 * np.eye(2), np.zeros(2)])
-    there = [place(100, y, bend, own=own) for y in (85, 100, 115)]
-    assert there == pytest.approx([200 + 170j, 200 + 204j, 200 + 238j], abs=1e-3)
-
-
-def shifts(part, pose):
-    """In radii, of the reference who stands."""
-    poses, references = (BodyPoses(HOLISTIC, of.points, of.score) for of in (pose, posed()))
-    drawn = DrawnBox(corner=np.zeros(2), rate=np.ones(2))
-    how = {"growth": np.ones(1), "height_px": HEIGHT_PX, "drawn": drawn}
-    placement = Placement(PARTS, references, poses, chosen=[-1] * len(PARTS), **how)
-    number = NUMBER_OF[part]
-    bends = bends_of(placement, meeting_joints(PARTS)[number], number, 0)
-    return [abs(bend.apart) / bend.radius for bend in bends]
-
-
-@pytest.mark.parametrize("part", ["torso", "left_thigh", "right_upper_arm"])
-def test_in_profile_torso_and_limbs_hardly_move(part):
-    """The torso is kept wider than its joints: moved to where these are, it would be crossed."""
-    pose = posed()
-    middle = pose.points[0, HOLISTIC.index("left_hip"), 0] - 12
-    trunk = [f"{side}_{name}" for side in ("left", "right") for name in ("shoulder", "hip")]
-    pose.points[0, [HOLISTIC.index(joint) for joint in trunk], 0] = middle
-    assert max(shifts(part, pose)) == pytest.approx(0.5)
-
-
-def test_a_shin_ends_at_its_ankle_where_the_foot_has_it_elsewhere():
-    """Heel and toes 6 px aside: mapped by all three joints, the foot has the ankle aside, too."""
-    pose = posed()
-    for joint in ("left_heel", "left_foot_index"):
-        pose.points[0, HOLISTIC.index(joint), 0] += 6
-    assert 0.2 < max(shifts("left_shin", pose)) < 0.5
-    assert max(shifts("left_shin", posed()), default=0) == 0
 
 
 def bent_leg(degrees):

@@ -77,16 +77,16 @@ def test_a_torso_without_a_corner_is_turned_as_a_whole():
 
 @pytest.mark.parametrize("part", [TORSO, HAND])
 def test_a_part_that_is_turned_and_larger_is_mapped_exactly(part):
-    pose = turned(SQUARE, 120, 2.2) + np.float32((30, -7))
+    pose = turned(SQUARE, 120, 2) + np.float32((30, -7))
     matrix = part_maps.part_map(part, SQUARE + np.float32(5), pose, scale=2.0)
-    assert np.allclose(SQUARE @ matrix[:, :2].T, turned(SQUARE, 120, 2.2), atol=1e-4)
+    assert np.allclose(SQUARE @ matrix[:, :2].T, turned(SQUARE, 120, 2), atol=1e-4)
     assert np.allclose(matrix @ (5, 5, 1), (30, -7))
 
 
-@pytest.mark.parametrize(("size", "limit"), [(0.01, 1 / 1.33), (50.0, 1.33)])
-def test_a_rigid_part_does_not_grow_or_shrink_beyond_limits(size, limit):
+@pytest.mark.parametrize("size", [0.01, 1.9, 50.0])
+def test_a_rigid_part_has_the_bodys_size(size):
     matrix = part_maps.part_map(HAND, SQUARE, turned(SQUARE, -70, size), scale=2.0)
-    assert np.allclose(matrix[:, :2], turned(np.eye(2), -70, 2 * limit).T, atol=1e-6)
+    assert np.allclose(matrix[:, :2], turned(np.eye(2), -70, 2).T, atol=1e-6)
 
 
 def test_a_rigid_part_is_never_mirrored():
@@ -97,7 +97,7 @@ def test_a_rigid_part_is_never_mirrored():
 @pytest.mark.parametrize("part", [TORSO, HAND])
 def test_a_part_whose_joints_are_at_one_place_is_not_turned(part):
     matrix = part_maps.part_map(part, np.full((4, 2), 3, np.float32), SQUARE, scale=2.0)
-    assert np.allclose(matrix[:, :2], 2 / 1.33 * np.eye(2))
+    assert np.allclose(matrix[:, :2], 2 * np.eye(2))
 
 
 def corners(width):
@@ -143,7 +143,7 @@ def test_a_head_that_looks_elsewhere_stays_above_the_neck(off, left):
     assert math.dist(after, before) == pytest.approx(left, rel=0.05, abs=0.1)
 
 
-@pytest.mark.parametrize(("off", "chosen", "left"), [(4, 0, 3.4), (30, 0, 4.8), (30, -1, 25.7)])
+@pytest.mark.parametrize(("off", "chosen", "left"), [(4, 0, 3.47), (30, 0, 4.8), (30, -1, 26.6)])
 def test_a_hand_is_at_most_its_width_from_its_forearm(off, chosen, left):
     """3.2 % of the height; the fit to the hand's joints, found aside, is nearer by the wrist."""
     pose, hand = posed(), PARTS[NUMBER_OF["left_hand"]]

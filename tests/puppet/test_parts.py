@@ -91,11 +91,12 @@ def test_a_limb_is_as_long_as_it_is_rarely_seen():
     assert math.isnan(full["right_knee", "right_ankle"])
 
 
-def test_facing_is_the_signed_width_at_scale_1():
+def test_the_cosine_from_the_front_is_the_signed_width_by_the_usual_one():
     """Shoulders are 40 px apart, hips 24; seen from behind left and right are exchanged."""
     keypoints = scaled(1, 2, 1)
     keypoints.points[2, :, 0] *= -1
-    width = module.facing(poses_of(keypoints), np.array([1.0, 2.0, 1.0]))
-    assert width.tolist() == pytest.approx([64, 64, -64])
-    missing = module.facing(poses_of(lost(scaled(1), "left_hip", [0])), np.ones(1))
-    assert np.isnan(missing).all()
+    heights_px = np.array([200.0, 400.0, 200.0])
+    cosine = module.cosine_from_front(poses_of(keypoints), heights_px)
+    assert cosine == pytest.approx(np.array([64, 64, -64]) / (0.37 * 200))
+    missing = lost(scaled(1), "left_hip", [0])
+    assert np.isnan(module.cosine_from_front(poses_of(missing), np.ones(1))).all()

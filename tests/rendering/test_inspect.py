@@ -22,7 +22,18 @@ from motiontransfer.retargeting.params import FitNormalizationParams, Normalizat
 from motiontransfer.video.frame_store import FrameStore
 from tests.clone import SHIPPED
 from tests.films import add_clip, film
-from tests.people import RATE, SIZE, dance, everyone, from_behind, joined, moved, person, standing
+from tests.people import (
+    RATE,
+    SIZE,
+    dance,
+    everyone,
+    from_behind,
+    joined,
+    moved,
+    person,
+    rotated,
+    standing,
+)
 
 NUM_FRAMES = 6
 SCALE = 10  # 48 px high is shown 480 px high
@@ -92,6 +103,15 @@ def test_who_gave_a_photo_is_asked_for_photos(tmp_path):
     assert re.match(r"better: give a photo of you in one pose of it, too, and it is \d+ %", added)
     both = [Drawn(standing(1), 30), Drawn(from_behind(standing(1)), 60)]
     assert not advise_on_poses(dance, both, name="me", picture=picture).advice
+
+
+def test_of_a_handstand_a_film_of_somebody_who_stands_shows_little(tmp_path):
+    film, picture = Drawn(standing(2), 30), tmp_path / "poses.png"
+    dance = Drawn(rotated(standing(2), 180), 100)
+    told = advise_on_poses(dance, [film], name="me", picture=picture)
+    assert told.judgment == "poor"
+    stretched = "Legs, trunk, head, arms and hands will be stretched from the film."
+    assert told.sentence == f"Little of the dance is in the film. {stretched}"
 
 
 def test_without_a_missing_pose_there_is_no_picture(tmp_path):

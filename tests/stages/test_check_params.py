@@ -85,6 +85,11 @@ def test_each_stage_of_a_video_has_a_file_of_what_it_reads(check):
         assert changed() == [f"dance {stage}" for stage in stages], key
     check(("decode", "size", [48, 64]))
     assert changed() == ["dance decode", "walk decode"]
+    auto, place = (*DANCE, "crop", "auto"), (*DANCE, "person", {"x": 0.4, "y": 0.5, "seconds": 1.0})
+    check(auto)
+    before = entries()
+    check(auto, place)  # whom the crop follows
+    assert changed() == ["dance clean_keypoints", "dance decode"]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -126,7 +128,11 @@ def train_convolutions(pair, steps):
         pytest.param({"compiled": True}, marks=pytest.mark.slow),
     ],
 )
-def test_neither_memory_format_nor_compiling_changes_a_step_nor_a_state_put_back(options):
+def test_neither_memory_format_nor_compiling_changes_a_step_nor_a_state_put_back(
+    options, monkeypatch
+):
+    """Compiled without the making of machine code, which is PyTorch's and takes ten seconds."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
     plain, other, resumed = convolutions(), convolutions(**options), convolutions(**options)
     assert plain.state().keys() == other.state().keys()
     train_convolutions(plain, range(6))

@@ -144,7 +144,7 @@ def test_crop_follows_the_people_that_a_function_finds(tmp_path):
     def find(frames):
         seen.extend(map(index_of, frames))
         assert next(frames, None) is None  # none waits in memory
-        return [(10, 8, 20, 20) if index > 3 else None for index in seen]
+        return [[(0, 8, 4, 9), (10, 8, 20, 20)] if index > 3 else [] for index in seen]
 
     decode(path, tmp_path / "clip", size=(16, 16), crop=find)
     assert seen == list(range(9))
@@ -154,9 +154,23 @@ def test_crop_follows_the_people_that_a_function_finds(tmp_path):
     assert y0 <= 8 < 20 <= y1 <= 25
 
 
+@pytest.mark.parametrize(("seconds", "crop"), [(0.3, (28, 6, 40, 18)), (0.5, (0, 0, 8, 8))])
+def test_crop_follows_who_is_at_a_place_at_a_time_of_the_film(tmp_path, seconds, crop):
+    """Of the part from .2 s, ten frames a second, the second and the fourth show somebody."""
+    path = write_test_video(tmp_path / "v.mp4", greys(9))
+    people = [[], [(30, 8, 36, 16)], [], [(2, 2, 6, 6)], [], [], []]
+
+    def find(frames):
+        return people[: len(list(frames))]
+
+    how = {"person": (0.5, 0.5, seconds), "trim": (0.2, 9.0)}
+    decode(path, tmp_path / "clip", size=(16, 16), crop=find, **how)
+    assert clip_module.read_clip(tmp_path / "clip").framing.crop == crop
+
+
 def test_automatic_crop_without_a_person_shows_all(tmp_path):
     path = write_test_video(tmp_path / "v.mp4", greys(5))
-    decode(path, tmp_path / "clip", crop=lambda frames: [None for _ in frames])
+    decode(path, tmp_path / "clip", crop=lambda frames: [[] for _ in frames])
     framing = clip_module.read_clip(tmp_path / "clip").framing
     assert framing.crop == (0, 0, *framing.source_size[::-1])
 
@@ -256,7 +270,7 @@ def test_around_a_photo_there_is_room_to_dance(tmp_path):
     write_test_video(tmp_path / "me.mp4", [np.zeros((800, 800, 3), np.uint8)] * 2)
 
     def found(frames):
-        return [(350, 300, 450, 500) for _ in frames]
+        return [[(350, 300, 450, 500)] for _ in frames]
 
     crops = [
         decoded(tmp_path / name, tmp_path / f"clip of {name}", crop=found).framing.crop

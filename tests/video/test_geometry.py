@@ -11,6 +11,7 @@ from motiontransfer.video.geometry import (
     Framing,
     Orientation,
     auto_crop,
+    boxes_of_one,
     film_box,
     fit_framing,
     orientation_of,
@@ -184,8 +185,8 @@ def test_a_frame_that_was_looked_at_is_let_go_at_once():
 
 def bars(height=60, width=80, *, box=(10, 12, 70, 50)):
     x0, y0, x1, y1 = box
-    brightest = np.zeros((height, width), np.uint8)
-    brightest[y0:y1, x0:x1] = 90
+    brightest = np.zeros((height, width, 3), np.uint8)
+    brightest[y0:y1, x0:x1] = (0, 90, 0)
     return brightest
 
 
@@ -193,7 +194,8 @@ def test_a_film_between_black_bars_is_found_within_their_blurred_edges():
     """A dark stage and a black film have none."""
     assert film_box(bars()) == (12, 14, 68, 48)
     assert film_box(bars(box=(0, 12, 80, 60))) == (0, 14, 80, 60)
-    light = np.uint8(np.where(np.hypot(*np.mgrid[-30:30, -40:40]) < 15, 90, 0))
+    light = np.zeros((60, 80, 3), np.uint8)
+    light[np.hypot(*np.mgrid[-30:30, -40:40]) < 15] = 90
     assert film_box(light) == film_box(0 * light) == (0, 0, 80, 60)
 
 
@@ -204,3 +206,20 @@ def test_a_crop_around_people_stays_within_the_film():
     assert auto_crop(people, (100, 200), 64) != (80, 20, 120, 80)
     assert auto_crop([(100, 50, 140, 150)], (300, 600), 64, margin=0.1) == (0, 40, 240, 160)
     assert auto_crop([None], (100, 200), 64, film=(80, 20, 120, 80)) is None
+
+
+def test_boxes_follow_the_person_at_a_place_also_past_another():
+    """Two who change sides, and somebody else far away; nobody is in the last frame."""
+    left, right = [(10, 0, 30, 80), (14, 0, 34, 80)], [(70, 0, 90, 80), (50, 0, 70, 80)]
+    crossing, far = [(24, 0, 44, 80), (20, 0, 40, 80)], (300, 0, 320, 80)
+    sides = [(0, 0, 20, 80), (50, 0, 70, 80)]
+    frames = [[right[0], left[0], far], [left[1], right[1]], crossing, [*sides, far], []]
+    boxes = boxes_of_one(frames, place=(20.0, 40.0), index=0)
+    assert boxes == [left[0], left[1], (20, 0, 44, 80), (0, 0, 70, 80), None]
+    boxes = boxes_of_one(frames, place=(305.0, 40.0), index=4)  # where somebody is: in the fourth
+    assert boxes == [far, None, None, far, None]
+    at_left = {"place": (20.0, 40.0), "index": 0}
+    assert boxes_of_one([[far], [left[0]]], **at_left) == [None, left[0]]  # nobody is there before
+    larger = (12, 0, 60, 120)
+    assert boxes_of_one([[left[0]], [larger]], **at_left) == [left[0], None]
+    assert boxes_of_one([[], []], **at_left) == [None, None]

@@ -1,9 +1,8 @@
 """Bending of body parts at joints: inverse skinning between the turns of parts that meet.
 
-Near a joint, a part's own map is turned about it by a share of the angle to its neighbor's, and
-moved to where that has the joint: angles are blended, not places, whose mean would narrow a limb
-that is bent by an angle to the cosine of half of it. Sizes are the part's own: a narrowed trunk
-would flare at the hips.
+Near a joint, a part's own map is turned about it by a share of the angle to its neighbor's.
+Angles are blended, not places: the mean of places would narrow a limb bent by an angle to the
+cosine of half of it. Sizes are the part's own, as a narrowed trunk would flare at the hips.
 """
 
 import cmath
@@ -25,9 +24,7 @@ _Weights = Float32[np.ndarray, "height width"]
 
 _REACH = 4.0  # radii from the joint, within which a part bends; up to half of that fully
 _LARGEST_TURN = math.radians(110)  # farther, parts lie on each other; up to 2/3 it bends fully
-_LARGEST_SHIFT = 0.5  # radii by which parts move to meet: in profile a trunk is kept wide
-_SMALLEST_CHANGE = 0.05  # radians, and radii; less is not seen
-_CHIN = 0.4  # share of the neck, from the ears downward, where it passes into the head
+_SMALLEST_TURN = 0.05  # radians; less is not seen
 
 # Grid of places.
 _CELLS_PER_RADIUS = 2  # between them places are interpolated
@@ -43,8 +40,6 @@ class Bend(NamedTuple):
     radius: float
     turn: float
     """Angle from the part's own map to the neighbor's, both from the image to the reference."""
-    apart: complex = 0j
-    """Where the neighbor has the joint, less where the part has it, in pixels of the image."""
 
     def weight(self, pixels: _Places) -> _Weights:
         """Share of the turn: 0 inside the part, 1/2 on the line through the joint."""
@@ -72,14 +67,10 @@ def bends_of(
         where = _joint(placement, part, beside, name)
         if own is None or neighbor is None or where is None:
             continue
-        (joint, across), (size, *_) = where, _factors(own)
         radius = min(part.radius, beside.radius) * placement.pixels_per_radius
-        turn = cmath.phase(_factors(neighbor)[0] * size.conjugate())
-        (shift,) = _mapped(neighbor - own, np.array([joint])).tolist()
-        apart = shift / size if size else 0j
-        apart *= min(_LARGEST_SHIFT * radius / max(abs(apart), 1e-6), 1)
-        if max(abs(turn), abs(apart) / radius) > _SMALLEST_CHANGE and abs(turn) < _LARGEST_TURN:
-            bends.append(Bend(joint, across, radius, turn, apart))
+        turn = cmath.phase(_factors(neighbor)[0] * _factors(own)[0].conjugate())
+        if _SMALLEST_TURN < abs(turn) < _LARGEST_TURN:
+            bends.append(Bend(*where, radius, turn))
     return bends
 
 
@@ -96,8 +87,6 @@ def _joint(
     across = outward / abs(outward) - inward / abs(inward)
     if not across:
         return None
-    if other.anchor == name:
-        joint += 2 * _CHIN * inward  # twice that vector is the whole neck
     return joint, across / abs(across)
 
 
@@ -119,10 +108,10 @@ def _clipped(weight: _Weights) -> _Weights:
 def places_in_reference(own: Map, bends: Sequence[Bend], pixels: _Places) -> _Places:
     """Where the reference shows pixels of a part.
 
-    Turns that overlap are at most a mean of them: in profile both hips are one place, about which
-    the sum of two opposite turns would widen the body.
+    Overlapping turns are averaged where they add up to more than one. In profile both hips are one
+    place, where the sum of two opposite turns would widen the body.
     """
-    places, size = _mapped(own, pixels), _factors(own)[0]
+    places = _mapped(own, pixels)
     weights = np.stack([bend.weight(pixels) for bend in bends])
     weights /= np.maximum(weights.sum(axis=0), 1)
     bent = places.copy()
@@ -130,7 +119,7 @@ def places_in_reference(own: Map, bends: Sequence[Bend], pixels: _Places) -> _Pl
         turned = np.empty_like(places)
         turned.real, turned.imag = np.cos(bend.turn * weight) - 1, np.sin(bend.turn * weight)
         joint = _mapped(own, np.array([bend.joint], np.complex64))
-        bent += turned * (places - joint) + weight * (size * bend.apart)
+        bent += turned * (places - joint)
     return bent
 
 

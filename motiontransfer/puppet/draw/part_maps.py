@@ -1,8 +1,8 @@
 """Maps of body parts: from one pose to another, and from a frame that is drawn to references.
 
-A limb is mapped by the line between its two joints, with separate scales along and across it; the
-torso, and a skirt, by an affine map of its four corners; head, hands and feet by a similarity of
-all their joints.
+A limb is mapped by the line between its two joints, with separate scales along and across it. The
+torso and a skirt have an affine map of their four corners. Head, hands and feet turn by all their
+joints, in the body's size.
 """
 
 import math
@@ -25,17 +25,17 @@ _OfPose = Complex128[np.ndarray, " joints"]
 _Numbers = Complex128[np.ndarray, "*maps"] | np.complex128
 _Reals = Float64[np.ndarray, "*maps"] | float
 
-# Limits. These two either way, relative to the body.
-_LARGEST_STRETCH = 1.6  # of a limb's length: what is seen nearly end on stays so
-_LARGEST_GROWTH = 1.33  # of a rigid part
+# Limits.
+_LARGEST_STRETCH = 1.6  # of a limb's length, either way: what is seen nearly end on stays so
 _MIN_LIMB_PX = 1  # length of a limb that is seen end on: it has no direction
 _LEAST_WIDTH = 0.7  # of a torso, relative to the body: in profile its corners lie on a line
-_STIFFNESS = 0.05  # weight, 0 to 1, of a similarity in the torso's affine map
+_STIFFNESS = 0.05  # weight, 0 to 1, of a turn in the torso's affine map
 
 # A part's anchor.
 _ANCHOR_RANGE = 1.0, 2.0
-"""Distance of the anchor from its place, % of the body's height, from which the part is moved, and
-at which it is moved half of the way: a face is as wrong behind its place as ears before theirs."""
+"""Distances of the anchor from its place, % of the body's height. From the first on the part is
+moved; at the second it is moved half of the way. A face is as wrong behind its place as ears before
+theirs."""
 
 
 def part_map(
@@ -56,7 +56,7 @@ def part_map(
         turned, mirrored = _limb_map(a[..., 1] - a[..., 0], b[1] - b[0], scale)
     else:
         has_all = part.motion == "affine" and len(b) == len(part.joints)
-        fitted = _affine_map if has_all else _similarity
+        fitted = _affine_map if has_all else _turn_map
         turned, mirrored = fitted(a - middle_a[..., None], b - middle_b, scale)
     moved = middle_b - turned * middle_a - mirrored * middle_a.conj()
     of_x, of_y = turned + mirrored, 1j * (turned - mirrored)
@@ -68,26 +68,23 @@ def _limb_map(along_a: _Numbers, along_b: _Numbers, scale: _Reals) -> tuple[_Num
     length_a, length_b = np.abs(along_a), np.abs(along_b)
     has_direction = np.minimum(length_a, length_b) >= _MIN_LIMB_PX
     stretch = length_b / np.maximum(length_a, _MIN_LIMB_PX)
-    stretch = _within_factor(stretch, scale, _LARGEST_STRETCH)
+    stretch = np.clip(stretch, scale / _LARGEST_STRETCH, scale * _LARGEST_STRETCH)
     stretch = scale + has_direction * (stretch - scale)
     turned = (stretch + scale) / 2 * _direction(has_direction * along_b * along_a.conj())
     return turned, (stretch - scale) / 2 * _direction(along_b * along_a)
 
 
-def _similarity(x: _Points, y: _OfPose, scale: _Reals) -> tuple[_Numbers, float]:
-    """The similarity of centered points in least squares (Umeyama 1991)."""
-    product = (x.conj() * y).sum(axis=-1)
-    size = np.abs(product) / np.maximum(_square(x), 1e-6)
-    size = _within_factor(size, scale, _LARGEST_GROWTH)
-    return size * _direction(product), 0.0
+def _turn_map(x: _Points, y: _OfPose, scale: _Reals) -> tuple[_Numbers, float]:
+    """The turn of centered points in least squares (Umeyama 1991), in the body's size."""
+    return scale * _direction((x.conj() * y).sum(axis=-1)), 0.0
 
 
 def _affine_map(x: _Points, y: _OfPose, scale: _Reals) -> tuple[_Numbers, _Numbers]:
-    """The affine map of centered points in least squares, with a share of the similarity."""
+    """The affine map of centered points in least squares, with a share of the turn."""
     square, twisted = _square(x), (x * x).sum(axis=-1)
     stiffness = 2 * _STIFFNESS * np.maximum(square, 1e-6)
     size = square + stiffness
-    one = (x.conj() * y).sum(axis=-1) + stiffness * _similarity(x, y, scale)[0]
+    one = (x.conj() * y).sum(axis=-1) + stiffness * _turn_map(x, y, scale)[0]
     other = (x * y).sum(axis=-1)
     determinant = size**2 - np.abs(twisted) ** 2
     turned = (size * one - twisted.conj() * other) / determinant
@@ -97,10 +94,6 @@ def _affine_map(x: _Points, y: _OfPose, scale: _Reals) -> tuple[_Numbers, _Numbe
     least = _LEAST_WIDTH * scale
     wide, narrow = np.maximum(wide, least), np.copysign(np.maximum(np.abs(narrow), least), narrow)
     return (wide + narrow) / 2 * _direction(turned), (wide - narrow) / 2 * _direction(mirrored)
-
-
-def _within_factor(size: _Reals, scale: _Reals, factor: float) -> _Reals:
-    return np.minimum(np.maximum(size, scale / factor), scale * factor)
 
 
 def _square(points: _Points) -> _Reals:

@@ -3,12 +3,12 @@
 In the nearest reference the part's joints lie alike around their middle, the neighboring bone
 points the same way, and nothing hides the part. Neighboring parts prefer one reference.
 
-A reference that hides a part, or shows it blurred, is avoided; what was filled or blurred is no
-less alike, so that this changes the choice and not the distance.
+A reference that hides a part, or shows it blurred, is avoided. This is a penalty of the choice; the
+distance stays.
 
 Stand-ins are less alike. A limb may come from the other side, mirrored: a right arm in a pose in
 which only the left one was filmed. A side that was never filmed comes from the other one: left and
-right are exchanged by name, so that the front stands in for the back.
+right are exchanged by name. The front then replaces the back.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,13 @@ from jaxtyping import Bool, Complex128, Float, Float64, Int64, UInt8
 from motiontransfer.pose.skeleton import Limb, mirrored
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
-from motiontransfer.puppet.parts import BodyPoses, body_scales, bone_vectors, facing, part_shapes
+from motiontransfer.puppet.parts import (
+    BodyPoses,
+    body_scales,
+    bone_vectors,
+    cosine_from_front,
+    part_shapes,
+)
 from motiontransfer.puppet.sharpness import SHARP
 
 Excluded = Bool[np.ndarray, "frames filmed_references"]
@@ -36,15 +42,13 @@ _MIRRORED_DISTANCE = 2.0  # of a mirrored limb: light and folds are on the wrong
 _EXCHANGED_DISTANCE = 4.0  # of the front as the back: it is a guess
 _FACING_DISTANCE = 3.0  # between a part seen from the front and in profile
 _OTHER_SIDE = 2.0  # times what is beyond profile, of a head: it turns as far against its body
-_ENLARGING_DISTANCE, _SHRINKING_DISTANCE = 1.5, 0.5  # per factor e of size: enlarged it is blurred
+_ENLARGING_DISTANCE = 1.5  # per factor e of size: enlarged it is blurred
 _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is not known
 
 # Penalties of a reference, which change the choice alone; % of the body's height.
 _HIDDEN_PENALTY = 10.0
 """Where it does not show the part: it was filled, is a hole, or beyond the frame's edge."""
 _BLURRED_PENALTY = {"head": 8.0, "hand": 2.0, "other": 3.5}  # where the part is wholly blurred
-
-_FACING_QUANTILE = 0.9  # of widths over the references: the width seen from the front
 
 # Share of a part that a reference shows.
 _SHOWN_QUANTILE = 0.8  # over references: so much is shown of a part that nothing hides
@@ -109,9 +113,7 @@ class References:
         ]
         bones = {bone for part in self.parts for bone in part.neighbors}
         self._bones = {bone: bone_vectors(bone, self.poses, self.scales) for bone in bones}
-        self._facing = facing(self.poses, self.scales)
-        known = np.abs(self._facing[np.isfinite(self._facing)])
-        self._width = float(np.quantile(known, _FACING_QUANTILE)) if len(known) else np.inf
+        self._cosine = cosine_from_front(self.poses, appearance.height_px * self.scales)
         self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
         """Height of the upright body in each filmed reference."""
         counts = [not part.is_hand for part in self.parts]  # a hand shows what its pose does
@@ -186,7 +188,7 @@ class References:
         distance = np.sqrt(square) / self._appearance.height_px * 100
         distance += _MISSING_DISTANCE * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
         growth = np.log(scales[:, None] / self.scales[rows])
-        distance += np.maximum(_ENLARGING_DISTANCE * growth, -_SHRINKING_DISTANCE * growth)
+        distance += _ENLARGING_DISTANCE * np.maximum(growth, 0)
         distance += self._distance[rows, number]
         is_drawn = (shared >= part.min_joints) & np.isfinite(distance)
         if not part.changes_fast:
@@ -209,8 +211,8 @@ class References:
 
     def _facing_distance(self, poses: BodyPoses, scales: Series) -> Distances:
         """Distance between the sides from which the body is seen; 0 where one is not known."""
-        apart = np.abs(facing(poses, scales)[:, None] - self._facing) / self._width
-        return _FACING_DISTANCE * np.nan_to_num(apart)
+        cosine = cosine_from_front(poses, self._appearance.height_px * scales)
+        return _FACING_DISTANCE * np.nan_to_num(np.abs(cosine[:, None] - self._cosine))
 
 
 def _exchanged(appearance: Appearance, others: Sequence[int]) -> _Views:

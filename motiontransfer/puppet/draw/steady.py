@@ -1,8 +1,8 @@
 """References of a whole clip: the least sum of distances, seams and switches (Viterbi 1967).
 
-A switch from one reference to another costs as much as they look different, so that a part changes
-between look-alikes, and early or late rather than back and forth. The tree of joined parts is
-solved from its leaves to its roots frame by frame, and from its roots to its leaves over time.
+The cost of a switch between two references is their visible difference. A part therefore changes
+between similar references, and seldom. The tree of joined parts is solved from its leaves to its
+roots frame by frame, and from its roots to its leaves over time.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
 """Matting of a single photo, whose background is not known: closed form, and blur fusion.
 
-Around each pixel the person's share is taken for a linear function of the color (Levin et al. 2008,
-*A Closed-Form Solution to Natural Image Matting*). A coarse mask says where it is 1 and 0; between,
-a cut of the graph decides where colors around a pixel do not. The person's colors then follow from
-blurred ones (Forte 2021, *Approximate Fast Foreground Colour Estimation*).
+Around each pixel the person's share is a linear function of the color (Levin et al. 2008, *A
+Closed-Form Solution to Natural Image Matting*). A coarse mask fixes where it is 1 and 0. In
+between, a graph cut decides where the colors around a pixel do not. The person's colors then follow
+from blurred ones (Forte 2021, *Approximate Fast Foreground Colour Estimation*).
 """
 
 import cv2

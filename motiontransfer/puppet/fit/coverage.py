@@ -1,8 +1,8 @@
 """Which frames cover a motion best: greedy facility location over body parts.
 
-Each next frame is the one that lowers most the distance of all body parts, in all frames, to the
-nearest one that is chosen (Nemhauser, Wolsey, Fisher 1978). A part's distance is that of its joints
-and of the neighboring bones, as where references are chosen (`puppet.draw.retrieval`).
+Each next frame is the one that most lowers the distance of all parts to their nearest chosen frame
+(Nemhauser, Wolsey, Fisher 1978). A part's distance is that of its joints and of the neighboring
+bones, as where references are chosen (`puppet.draw.retrieval`).
 """
 
 from collections.abc import Iterator, Sequence

@@ -2,8 +2,8 @@
 
 Neighbors in a masked median are from different frames: where light or camera change, the borders of
 the person's places show. Each difference of two neighbors is therefore taken from the frames that
-show both. The image with these differences is found by a screened Poisson equation (Bhat et al.
-2008), which keeps the median's own levels away from the borders.
+show both. A screened Poisson equation gives the image with these differences (Bhat et al. 2008).
+Away from the borders it keeps the median's levels.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Inpainting of what was never seen: exemplars (Criminisi et al. 2004), joined by their gradients.
 
-Patches of the image are chosen one after the other at a reduced size, those at edges first. At
-full size only the differences between neighbors are copied from where the patches were, and the
-levels follow from the border (Pérez et al. 2003), so that no border of a patch shows.
+Patches of the image are chosen one after the other at a reduced size, those at edges first. At full
+size only the differences between neighbors are copied from the patches' places. The levels follow
+from the border (Pérez et al. 2003), which hides the borders of patches.
 """
 
 import cv2

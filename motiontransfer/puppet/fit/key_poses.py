@@ -19,11 +19,10 @@ _MAX_FRAMES = 400  # of a dance or of films that are compared, evenly spread: me
 NEAR = 2.5
 """% of the body's height; a part is covered by a filmed one that is as near.
 
-Of 32 films of actors (four pairs, 2 to 20 s of another dance, poses struck exactly and not) the
-share that is covered goes with the puppet's likeness, r = .79, .78 and .88 of person, face and
-hands within pairs; at 2 it is .77 .79 .85, at 4 .69 .72 .82. Who strikes another body's pose
-exactly is off by at most 2.3 in 90 % of frames; with arms off by .1 radians by 2.2 to 2.8
-(medians), by .2, where a struck film has lost most of what it gives, by 3.2 to 3.9.
+The covered share correlates with the puppet's likeness within pairs of 32 films of actors: .79, .78
+and .88 for person, face and hands. With 2 in place of 2.5 it is .77 .79 .85, with 4 .69 .72 .82.
+Exactly struck poses of another body are off by at most 2.3 in 90 % of frames. Arms off by .1
+radians are off by 2.2 to 2.8 (medians), by .2 radians by 3.2 to 3.9.
 """
 _REGIONS = {"head": "head", "hand": "hands", "arm": "arms", "torso": "trunk", "neck": "trunk"}
 LEAST_GAIN = 0.05  # % of the body's height, mean over parts and frames; dances need 8 to 12 poses

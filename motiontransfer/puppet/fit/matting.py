@@ -1,9 +1,9 @@
 """Matting against a known background: how much of a pixel is the person, and in which color.
 
 A person mask is coarse: inside its edge lie pixels of the background, and beyond it fingers and
-hair. In a band around the edge a pixel I is a mixture of the person's color F and the background's
-B, I = a F + (1 - a) B (Smith and Blinn 1996, *Blue Screen Matting*), with the nearest color that is
-surely the person's as F. Where F and B are too alike to tell, the mask decides.
+hair. In a band around the edge a pixel I mixes the person's color F and the background's B. I = a F
++ (1 - a) B (Smith and Blinn 1996, *Blue Screen Matting*); F is the nearest color that is surely the
+person's. Where F and B are too similar, the mask decides.
 """
 
 import itertools

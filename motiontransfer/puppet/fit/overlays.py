@@ -1,10 +1,10 @@
 """Overlays: stickers, captions and logos, which lie over a film and stay at their place.
 
-A body part that moves takes its looks along. What keeps its color and its corners before moving
-parts, and does so again later, is no part: it is hidden of the parts, and stays before them. Along
-an edge without corners cloth may slide unseen, and in minutes its folds return to where they were:
-most windows that show a corner must keep it. A caption before what rests is told by its changes:
-all at once, beside the person too.
+A moving part moves its colors and corners. Pixels in front of moving parts that keep theirs,
+repeatedly, are an overlay: they are hidden of the parts, and stay in front. Cloth may slide along
+an edge without corners, and its folds may return after minutes. Most windows that show a corner
+must therefore keep it. A caption in front of a resting part is found by its changes: all at once,
+beside the person too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,7 @@
 """Masks of body parts: a person's silhouette in one frame, divided into its parts.
 
 A pixel belongs to the part whose bones are nearest, in radii of the parts, unless a part in front
-hides it; parts that meet at a joint overlap there. Where two parts that do not meet look different,
+hides it. Parts that meet at a joint overlap there. Where two parts that do not meet look different,
 their colors decide.
 """
 
@@ -36,8 +36,8 @@ _HINGE_EDGE = 0.9  # of its overlap with a limb behind, which lies under it
 _ABOVE_SHOULDERS = 1.5  # of a trunk: farther up is hair, which turns with the head
 _CLOSE = 1.35  # to a part's bones: it may be that part
 _REACH_AT_OTHERS = 1.15
-"""Its reach where no silhouette ends it: before a part behind, and of a trunk behind an arm, whose
-rim would be taken for the trunk's own."""
+"""Its reach where no silhouette ends it: in front of another part, and of a trunk behind an arm.
+Farther, the arm's rim would count as the trunk's."""
 
 # Head.
 _JAW = 0.85  # below the hull of its face: there the neck begins
@@ -57,8 +57,8 @@ _MIDDLE_OF_PART = 0.3  # up to which nothing goes; farther, the rim of a hand st
 # Parts by color.
 _SURE = 0.4  # up to which a pixel is surely the part's; beyond, colors decide
 _PROBABLY = 0.7
-"""Up to which it probably is: a hand's, whose joints may lie beside its fingers, or that of a part
-behind, beyond the reach of the one before."""
+"""Up to which it probably is: a hand's, whose joints may lie beside its fingers. Or it is that of a
+part behind, beyond the reach of the one in front."""
 _GRAB_CUT_PX = 34  # longer side of a hand's box, from which it is cut out: not of thin fingers
 
 

@@ -1,8 +1,8 @@
 """The room of a dancer's film without the dancer: what goes with them, and what is before them.
 
-The frames of a fixed camera are compared with the background image (clean plate). With the dancer
-go their mask, what differs from the plate beside it (hair, fingers, cloth), their reflection on the
-floor, and their shadow, of which the darkening is kept. Whatever else a frame shows stays.
+The frames of a fixed camera are compared with the background image (clean plate). Removed with the
+dancer are their mask, differences from the plate beside it (hair, fingers, cloth), their
+reflection, and their shadow. The shadow's darkening is kept. All other pixels stay.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -17,10 +17,10 @@ from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts
 NEAR: Mapping[str, float] = {"head": 1.0, "hand": 2.0, "other": 3.5}
 """% of the body's height, by `BodyPart.kind`.
 
-An actor who strikes seven poses of another one exactly is seen by the detector at most .4 off in
-the head, 1.4 in hands and 3.3 elsewhere: limbs and cameras differ. Arms off by .2 radians, where a
-struck film has lost most of what it gives, are off by 3.2 to 3.9, medians. Faces of 32 films of
-actors have likeness .79 up to .5 and .68 from .75 on, hands .80 up to .3 and .57 from 2 on.
+Limbs and cameras differ: exactly struck poses of another actor are off by at most .4 in the head,
+1.4 in hands and 3.3 elsewhere. Arms off by .2 radians are off by 3.2 to 3.9 (medians). In 32 films
+of actors, faces have likeness .79 up to .5 and .68 from .75 on. Hands have .80 up to .3 and .57
+from 2 on.
 """
 SHARP_SPEED = 0.3
 """Body heights a second: at an exposure of 1/30 s a blur of 1 % of the height."""

@@ -1,0 +1,344 @@
+"""Commands that make dances, and guides to film oneself by.
+
+DVC, PyTorch and MediaPipe take seconds to load: each command imports what it needs.
+"""
+
+import json
+import logging
+import webbrowser
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from motiontransfer.cli.options import command
+from motiontransfer.cli.side_by_side import run_side_by_side
+from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
+from motiontransfer.core import layout
+from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
+from motiontransfer.core.events import Guided, Made, Note, Planned, Took, emit
+from motiontransfer.core.params import Scene
+from motiontransfer.core.recipe import read_recipe
+
+if TYPE_CHECKING:
+    from motiontransfer.pipeline.plan import Graph
+    from motiontransfer.project.dances import Dance
+
+_Trim = tuple[float, float]
+_Place = tuple[float, float, float]
+_PART = "start and end in seconds; 0 0: all."
+_WHO = "a place, shares of width and height, and a time in seconds."
+_LEAST_SECONDS = 2.0  # of a stage that is listed at the end
+
+
+@command
+def dance(  # noqa: PLR0913 - a command's options
+    dancer: Annotated[Path, typer.Argument(help="A film of the dance.")],
+    me: Annotated[
+        list[Path],
+        typer.Argument(help="A film of whom to render, in many poses; or one photo or several."),
+    ],
+    *,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open the result in the browser once it is there.")
+    ] = False,
+    dry: Annotated[bool, typer.Option("--dry", help="Only say what would run and take.")] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Stop at the preview, before any training.")
+    ] = False,
+    scene: Annotated[
+        Scene, typer.Option(help="Where ME performs: in ME's own room, or in the film of DANCER.")
+    ] = "target",
+    other: Annotated[
+        Path | None,
+        typer.Option(
+            "--and", help="Whom to put in place of the smaller of two dancers, ME of the larger."
+        ),
+    ] = None,
+    trim: Annotated[_Trim | None, typer.Option(help=f"Part of DANCER: {_PART}")] = None,
+    trim_me: Annotated[_Trim | None, typer.Option(help=f"Part of ME: {_PART}")] = None,
+    person: Annotated[_Place | None, typer.Option(help=f"Who dances: {_WHO}")] = None,
+    person_me: Annotated[_Place | None, typer.Option(help=f"Who ME is: {_WHO}")] = None,
+    height: Annotated[
+        int | None, typer.Option(min=0, max=8192, help="Of results, pixels; 0: of ME's film.")
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(help="Of another result: green, alpha, a file in data/backgrounds/, or film."),
+    ] = None,
+    like: Annotated[
+        Path | None, typer.Option(help="A result, whose params are taken from its file.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Look at the films first.")
+    ] = True,
+) -> None:
+    """Check and add the files, and run all that renders ME performing the dance of DANCER.
+
+    Part, person, height and background are kept in films.yaml and params.yaml.
+    """
+    if check:
+        emit(LOOKS)
+    from motiontransfer.pipeline.plan import scratch_project
+    from motiontransfer.project.dances import Wishes, add_dance, take_back
+
+    wishes = Wishes(
+        of_dance=_keys(trim, person),
+        of_me=_keys(trim_me, person_me),
+        params={**(_params_of(like) if like else {}), **_params(height, background)},
+    )
+    if other and scene != "dancer":
+        raise ParamsError("--and: two dancers are replaced in their own film; add --scene dancer")
+
+    def add(*, entry_only: bool = False, root: Path = Path()) -> list["Dance"]:
+        crop: Literal["none", "auto"] = "none" if other else "auto"
+        how = partial(add_dance, dancer, scene=scene, crop=crop, entry_only=entry_only, root=root)
+        dances = [how(*me, wishes=wishes)]
+        return [*dances, how(other, other=dances[0])] if other else dances
+
+    with scratch_project() as root:  # nothing of the project changes before all is known
+        entered = add(entry_only=True, root=root)
+        if check:
+            looks = _look(trim, person), _look(trim_me, person_me)
+            _check(entered, *looks, root=root if dry else None)
+        # of whom to train on before the second of two can be shown
+        shown = 0 if preview and entered[0].is_trained else -1
+        event = _planned(entered[0], entered[shown], preview=preview, root=root)
+    if dry:
+        emit(event)
+        width = max(map(len, event.stages), default=0)
+        lines = (f"  {stage:<{width}}{took / 60:7.1f} min" for stage, took in event.stages.items())
+        emit(Note(text="\n".join(lines)))
+        return
+    dances = add()
+    emit(event)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # what libraries report
+    made: list[Made] = []
+    try:
+        took = _perform(dances[shown], event.stages, preview=preview, opens=open_, made=made)
+    except MotionTransferError as error:
+        if not made and not isinstance(error.__cause__, KeyboardInterrupt):
+            for each in reversed(dances):
+                take_back(each)
+        raise
+    if long := {stage: seconds for stage, seconds in took.items() if seconds >= _LEAST_SECONDS}:
+        emit(Took(stages=long))
+        for event in made:  # is not to be looked for above
+            emit(event)
+
+
+def _look(part: _Trim | None, who: _Place | None) -> dict[str, object]:
+    """What `check_video` is told of a film."""
+    return {"trim": part if part and any(part) else None, "person": who}
+
+
+def _check(
+    dances: Sequence["Dance"],
+    of_dance: Mapping[str, object],
+    of_me: Mapping[str, object],
+    *,
+    root: Path | None,
+) -> None:
+    """Print what to fix in new films of dances, and how their poses compare.
+
+    Args:
+        of_dance: what `check_video` is told of its film.
+        root: a project; its films count, too, whose poses are not known yet.
+    """
+    first = dances[0]  # of the second dancer no joint is known yet
+    films_of_first = {each.source for each in dances[1:]}
+    files = {name: file for each in dances for name, file in each.new.items()}
+    files = {name: file for name, file in files.items() if name not in films_of_first}
+    if root:
+        files = _unknown(first, root=root) | files
+    targets = files.keys() - {first.source}
+    looks = {first.source: of_dance, **dict.fromkeys(targets, of_me)}
+    checked = check_films(files, crop="auto", targets=targets, looks=looks)
+    dance_film = checked.get(first.source)
+    if len(dances) > 1 and dance_film and max(dance_film.people) < 2:
+        raise ParamsError(f"--and: expected two dancers in {files[first.source]}, got one")
+    print_missing_poses(first.transfer, source=first.source, target=first.target, checked=checked)
+
+
+def _planned(first: "Dance", dance: "Dance", *, preview: bool, root: Path) -> Planned:
+    """What will run for a dance of a project in which it is entered, and what that changes.
+
+    Args:
+        first: of two dances, the one that was entered first.
+    """
+    from motiontransfer.pipeline.plan import forecast, plan, planned, seconds_side_by_side
+    from motiontransfer.pipeline.runs import num_at_once
+
+    foretold = partial(plan, root=root, is_forecast=True, changed=first.changed_stages)
+    graph = foretold(*_wanted(dance, preview=preview))
+    forecasts = forecast(graph, root=root)
+    together = seconds_side_by_side(graph, forecasts, jobs=num_at_once())
+    return replace(
+        planned(dance.transfer, forecasts, together),
+        removed=tuple(first.removed),
+        changed=tuple(first.changed),
+        again=_made_again(first, foretold, root=root) if first.changed else (),
+    )
+
+
+def _keys(part: _Trim | None, who: _Place | None) -> dict[str, object]:
+    """Keys of a video's entry; all of a film is none."""
+    keys: dict[str, object] = {}
+    if part is not None:
+        keys["trim"] = [*part] if any(part) else None
+    if who is not None:
+        keys["person"] = dict(zip(("x", "y", "seconds"), who, strict=True))
+    return keys
+
+
+def _params_of(result: Path) -> dict[str, object]:
+    """Params of a result's recipe, which are checked with all others."""
+    from motiontransfer.video.isolation import run_isolated
+    from motiontransfer.video.reader import read_metadata
+
+    recipe = read_recipe(run_isolated(read_metadata, result).comment)
+    if recipe is None:
+        raise ParamsError(
+            f"--like: {result} carries no recipe: it is no result, was made with "
+            "render.provenance: none, or was sent by an app that drops it"
+        )
+    emit(Note(text=f"--like: {recipe}"))
+    return dict(recipe.params)
+
+
+def _params(height: int | None, background: str | None) -> dict[str, object]:
+    given: dict[str, object] = {}
+    if height is not None:
+        given["render.height"] = height or None
+    if background is not None:
+        given["render.background"] = background
+    return given
+
+
+def _unknown(dance: "Dance", *, root: Path) -> dict[str, Path]:
+    """The films of a dance and its target that no stage has looked at yet."""
+    from motiontransfer.project.entries import load_videos
+
+    return {
+        name: video.path
+        for name, video in load_videos(root).items()
+        if (name == dance.source or video.subject == dance.target)
+        and not layout.keypoints_file(video.subject, name).exists()
+    }
+
+
+def _made_again(dance: "Dance", foretold: Callable[..., "Graph"], *, root: Path) -> tuple[str, ...]:
+    """Other finished transfers that run again after what changes in a project."""
+    from motiontransfer.project.entries import load_transfers
+
+    finished = [
+        name
+        for name in load_transfers(root)
+        if name != dance.transfer and (layout.results_folder(name) / layout.TRANSFER_FILE).exists()
+    ]
+    stages = foretold(*(f"encode@{name}" for name in finished)) if finished else {}
+    return tuple(name for name in finished if f"encode@{name}" in stages)
+
+
+def _wanted(dance: "Dance", *, preview: bool) -> list[str]:
+    """Stages to run: of what nothing is trained for, the result is as soon there as a preview."""
+    first = [f"preview@{dance.transfer}"] if preview or dance.is_trained else []
+    return first if preview else [*first, f"report@{dance.transfer}"]
+
+
+def _perform(
+    dance: "Dance", forecasts: Mapping[str, float], *, preview: bool, opens: bool, made: list[Made]
+) -> Mapping[str, float]:
+    """Run a dance's stages, and report what is there; return the seconds that each took.
+
+    Args:
+        made: what is there, so far.
+    """
+    from motiontransfer.project.entries import load_videos
+
+    transfer, wanted = dance.transfer, _wanted(dance, preview=preview)
+    results, makes = layout.results_folder(transfer), {}
+    if f"preview@{transfer}" in wanted:
+        makes[f"preview@{transfer}"] = "preview", results / layout.PREVIEW_FILE
+    if not preview:
+        makes[f"encode@{transfer}"] = "result", results / layout.TRANSFER_FILE
+        makes[f"report@{transfer}"] = "report", results / "report.html"
+
+    def tell(stage: str) -> None:
+        what, file = makes[stage]
+        if not file.exists():
+            raise MissingFileError(f"{file}: {stage} has not made it; run the same command again")
+        others = sorted(layout.backgrounds_folder(transfer).glob("*.*")) if what == "result" else []
+        made.append(Made(what=what, files=tuple(map(str, (file, *others)))))
+        emit(made[-1])
+        if opens and what == "result":
+            webbrowser.open(file.resolve().as_uri())
+
+    subjects = {name: video.subject for name, video in load_videos().items()}
+    films = (name for name, subject in subjects.items() if subject == dance.target)
+    who = dict.fromkeys((dance.target, *films), "the person")
+    who |= dict.fromkeys((dance.source, subjects[dance.source]), "the dancer")
+    tell_of, first = dict.fromkeys(makes, tell), next(iter(makes))
+    return run_side_by_side(wanted, transfer, forecasts, first=first, tell=tell_of, who=who)
+
+
+@command
+def dance_all(
+    *,
+    source: Annotated[str | None, typer.Option(help="One dance, a video, for all targets.")] = None,
+    target: Annotated[str | None, typer.Option(help="One target, for all dances.")] = None,
+) -> None:
+    """Add and run one dance for all targets, all dances for one of them, or all for all."""
+    from motiontransfer.pipeline.plan import forecast, plan, planned
+    from motiontransfer.project.dances import pair_all
+
+    names = pair_all(source=source, target=target)
+    wanted = [f"report@{name}" for name in names]
+    forecasts = forecast(plan(*wanted, is_forecast=True))
+    emit(planned(f"{len(names)} transfers, one after another", forecasts))
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+    def tell(stage: str) -> None:
+        results = layout.results_folder(stage.partition("@")[2])
+        emit(Made(what="report", files=(str(results / "report.html"),)))
+
+    title, tell_of = "dances", dict.fromkeys(wanted, tell)
+    run_side_by_side(wanted, title, forecasts, first=wanted[0], tell=tell_of, keep_going=True)
+
+
+@command
+def guide(
+    dancer: Annotated[Path, typer.Argument(help="A film of the dance.")],
+    me: Annotated[
+        Path | None, typer.Argument(help="A film of whom it is for: what it shows is left out.")
+    ] = None,
+    *,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open the film in the browser once it is there.")
+    ] = False,
+) -> None:
+    """Make a film to film oneself by, and a sheet of poses to strike, for the dance of DANCER."""
+    from motiontransfer.pipeline.plan import forecast, plan, scratch_project
+    from motiontransfer.project.dances import add_guide
+
+    with scratch_project() as root:
+        name, source, new = add_guide(dancer, me, entry_only=True, root=root)
+        check_films(new, crop="auto", targets=new.keys() - {source})
+        stage = f"guide@{name}"
+        forecasts = forecast(plan(stage, root=root, is_forecast=True), root=root)
+    add_guide(dancer, me)
+
+    def tell(_: str) -> None:
+        film = layout.guide_folder(name) / layout.GUIDE_FILE
+        counts = json.loads(film.with_name(layout.GUIDE_COUNTS_FILE).read_text(encoding="utf-8"))
+        sheet = film.with_name(layout.GUIDE_SHEET_FILE)
+        emit(Guided(film=str(film), sheet=str(sheet), poses=counts["poses"],
+                    coverage=counts["coverage"]))  # fmt: skip
+        if open_:
+            webbrowser.open(film.resolve().as_uri())
+
+    who = {source: "the dancer"}
+    run_side_by_side([stage], name, forecasts, first=stage, tell={stage: tell}, who=who)

@@ -1,0 +1,128 @@
+"""Stages that run side by side for a command, and how far they are."""
+
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from motiontransfer.core import layout
+from motiontransfer.core.progress import RunMeter
+
+if TYPE_CHECKING:
+    from motiontransfer.pipeline.plan import Graph
+    from motiontransfer.pipeline.runs import Progress
+
+
+def run_side_by_side(
+    wanted: Sequence[str],
+    title: str,
+    forecasts: Mapping[str, float],
+    *,
+    first: str,
+    tell: Mapping[str, Callable[[str], None]],
+    who: Mapping[str, str] = MappingProxyType({}),
+    keep_going: bool = False,
+) -> Mapping[str, float]:
+    """Run stages with all that they depend on, as many at once as there are cores for.
+
+    Of those that can run, the one goes before on which the longest chain depends. Others run at a
+    lower priority than what a video to be told of waits for.
+
+    Trainings have the threads that they have under `dvc repro`, so that outputs are the same.
+
+    Returns:
+        Seconds that each took.
+
+    Args:
+        first: stage that goes before all others, with what it depends on.
+        tell: of stages, called once their outputs are there, which may be now.
+        who: what to call videos and subjects.
+        keep_going: after a failure, with what does not depend on it.
+    """
+    from motiontransfer.pipeline.plan import longest_chain, plan, urgencies
+    from motiontransfer.pipeline.runs import LocalExecutor, num_at_once, run_stages
+
+    graph = plan(*wanted)
+    for stage in [stage for stage in tell if stage not in graph]:
+        tell[stage](stage)
+    tell = {stage: tell[stage] for stage in tell if stage in graph}
+    videos = [stage for stage in tell if not stage.startswith("report@")]
+    hurried = {each for video in videos for each in longest_chain(graph, forecasts, video)}
+    with stages_stopped_when_ended(), metered(title, forecasts, tell=tell, who=who) as show:
+        progress = run_stages(
+            graph,
+            LocalExecutor([{}] * num_at_once(), hurried=hurried),
+            keep_going=keep_going,
+            show=show,
+            urgency=urgencies(graph, forecasts, first=first),
+        )
+    return progress.done
+
+
+@contextmanager
+def stages_stopped_when_ended() -> Generator[None]:
+    """Take SIGTERM and a closed terminal for Ctrl-C: stages run out of their reach."""
+    endings = [signal.SIGTERM]
+    if sys.platform != "win32":
+        endings.append(signal.SIGHUP)
+    before = {ending: signal.signal(ending, signal.default_int_handler) for ending in endings}
+    try:
+        yield
+    finally:
+        for ending, handler in before.items():
+            signal.signal(ending, handler)
+
+
+@contextmanager
+def metered(
+    title: str,
+    forecasts: Mapping[str, float],
+    *,
+    tell: Mapping[str, Callable[[str], None]],
+    who: Mapping[str, str] = MappingProxyType({}),
+) -> Generator[Callable[["Progress"], None]]:
+    """Yield a function that shows in one line how far a run of these stages is.
+
+    Args:
+        tell: of stages, called once they are done.
+        who: what to call videos and subjects.
+    """
+    from motiontransfer.pipeline.plan import seconds_side_by_side
+    from motiontransfer.pipeline.runs import num_at_once, running
+
+    meter, untold = RunMeter(title, total=1.0), [*tell]
+
+    def still_takes(graph: "Graph", spent: Mapping[str, float]) -> float:
+        left = {each: max(forecasts.get(each, 0.0) - spent.get(each, 0.0), 0.0) for each in graph}
+        return seconds_side_by_side(graph, left, jobs=num_at_once())
+
+    def tell_once(stages: Sequence[str]) -> None:
+        for stage in stages:
+            untold.remove(stage)
+            tell[stage](stage)
+
+    def show(progress: "Progress") -> None:
+        now = time.monotonic()
+        spent = {stage: now - job.began for stage, job in progress.running.items()}
+        there = [stage for stage, seconds in spent.items() if _has_result(stage, seconds)]
+        tell_once([stage for stage in untold if stage in (*progress.done, *there)])
+        spent |= dict.fromkeys(progress.done, math.inf)
+        left = still_takes(progress.graph, spent) / max(still_takes(progress.graph, {}), 1.0)
+        if progress.running:
+            meter.show_run(min(max(1 - left, 0.001), 0.99), running(progress, who))
+
+    with closing(meter), logging_redirect_tqdm():
+        yield show
+
+
+def _has_result(stage: str, seconds: float) -> bool:
+    """Whether a stage has made its transfer's video in so many seconds, and goes on beyond it."""
+    group, _, transfer = stage.partition("@")
+    file = layout.results_folder(transfer) / layout.TRANSFER_FILE
+    return group == "encode" and file.exists() and time.time() - file.stat().st_mtime < seconds

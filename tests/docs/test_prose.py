@@ -1,0 +1,80 @@
+"""Plain English: words, sentences, paragraphs, table cells and list items are short enough."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clone import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LIMITS = {"sentence": 25, "paragraph": 80, "cell": 30, "item": 30}
+NOT_PROSE = re.compile(r"^( *)```.*?^\1```$|<!--.*?-->", re.MULTILINE | re.DOTALL)
+INLINE_CODE = re.compile(r"(`+).+?\1")
+LINK_TARGET = re.compile(r"(?<=\])\([^)\s]*\)")
+SENTENCE_END = re.compile(r"(?<!\bal)(?<!\be\.g)(?<!\bi\.e)(?<!\bsec)[.!?][)*\"']*\s+(?=[^a-z])")
+ITEM = re.compile(r"\s*(?:[-*]|\d+\.)\s+")
+
+
+def prose(text: str) -> str:
+    """A page without blocks of code, comments, generated parts and targets of links."""
+    return LINK_TARGET.sub("", NOT_PROSE.sub("", text))
+
+
+def num_words(text: str) -> int:
+    return sum(any(map(str.isalnum, word)) for word in text.split())
+
+
+def blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Paragraphs, table cells and list items of a page, in order; code in a line is one word."""
+    kind, lines = "paragraph", []
+    for line in [*INLINE_CODE.sub("CODE", prose(text).replace(r"\|", "/")).splitlines(), ""]:
+        starts = line.startswith(("|", "#", "!")) or not line.strip() or ITEM.match(line)
+        if starts and lines:
+            yield kind, " ".join(lines)
+            kind, lines = "paragraph", []
+        if line.startswith("|"):
+            yield from (("cell", cell.strip()) for cell in line.strip("|").split("|"))
+        elif ITEM.match(line):
+            kind, lines = "item", [ITEM.sub("", line, count=1)]
+        elif line.strip() and not line.startswith("#"):
+            lines.append(line.strip())
+
+
+def too_long(text: str) -> list[str]:
+    """What is longer than its limit: kind, words, and how it begins."""
+    found = []
+    for kind, block in blocks(text):
+        parts = [(kind, block), *(("sentence", it) for it in SENTENCE_END.split(block))]
+        found += [
+            f"{part_kind} of {num_words(part)} words: {part[:70]}"
+            for part_kind, part in parts
+            if num_words(part) > LIMITS[part_kind]
+        ]
+    return found
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.stem)
+def test_a_page_has_short_sentences_and_paragraphs(page: Path):
+    assert too_long(page.read_text(encoding="utf-8")) == []
+
+
+def test_all_pages_have_twenty_thousand_words_at_most():
+    assert sum(num_words(prose(page.read_text(encoding="utf-8"))) for page in PAGES) <= 20_000
+
+
+@pytest.mark.parametrize(
+    ("text", "long"),
+    [
+        ("One. Word " + "word " * 24 + "end.\n", ["sentence of 26"]),
+        ("One two, three four. " * 20, []),
+        ("One two, three four. " * 21, ["paragraph of 84"]),
+        (f"Text:\n- {'a b. ' * 15}\n- {'A b. ' * 16}", ["item of 32", "sentence of 30"]),
+        (f"| {'A b. ' * 15} | {'A b. ' * 16} |", ["cell of 32"]),
+        ("```\n" + "word " * 30 + "\n```\n", []),
+        ("`one two` [three](four.md#five) " * 12 + "end.", []),
+    ],
+)  # fmt: skip
+def test_counts_words_of_sentences_paragraphs_cells_and_items(text, long):
+    assert sorted(it.partition(" words")[0] for it in too_long(text)) == sorted(long)
