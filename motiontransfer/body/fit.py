@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float64, Int64
 
 from motiontransfer.body.descent import minimize
 from motiontransfer.body.motion import BodyMotion
-from motiontransfer.body.objective import USUAL_DISTANCE, Film, State, acceleration, error
+from motiontransfer.body.objective import USUAL_DISTANCE, Bends, Film, State, error
 from motiontransfer.body.sides import Pose, choose_sides, measured_yaw
 from motiontransfer.body.skeleton import (
     BONE_NAMES,
@@ -22,7 +22,6 @@ from motiontransfer.body.skeleton import (
     USUAL_LENGTHS,
     Directions,
     Mask,
-    Series,
     bone_index,
     bone_vectors,
     bones_seen,
@@ -93,12 +92,12 @@ def fit_body(
         guess = np.where(has_world[:, None, None], world.astype(np.float64), guess)
     pose = Pose(points / height, score, guess)
     face = keypoints.score[:, HOLISTIC.slice("face")].max(axis=1) > 0
-    exchanged, yaw = np.zeros_like(found), measured_yaw(guess)
+    exchanged = np.zeros_like(found)
     if refines:
-        exchanged, yaw = choose_sides(pose, found=found, has_face=face, frame_rate=rate)
+        exchanged = choose_sides(pose, found=found, has_face=face, frame_rate=rate)
     pose = pose.with_exchanged(exchanged)
     center = (np.array(keypoints.image_size[::-1]) / 2 - 0.5) / height
-    film = _film(pose, yaw, center=center, frame_rate=rate, height=height, has_world=has_world)
+    film = _film(pose, center=center, frame_rate=rate, height=height, has_world=has_world)
     state = _first_state(film, pose)
     state = _fitted(film, state) if refines else state
     units = unit(np.moveaxis(state.directions, 0, 2))
@@ -112,7 +111,7 @@ def fit_body(
         distance=distance * larger,
         center=center * height,
         is_exchanged=exchanged,
-        yaw=_nearest_turn(measured_yaw(joints_of(lengths, units)), yaw),
+        yaw=np.unwrap(measured_yaw(joints_of(lengths, units))),
         fits=found,
     )
     return _judged(motion, pose.points * height, film.weight, rate)
@@ -157,7 +156,6 @@ def _guessed_world(points: Float64[np.ndarray, "frames joints 2"], score: np.nda
 
 def _film(
     pose: Pose,
-    yaw: Series,
     *,
     center: Float64[np.ndarray, "2"],
     frame_rate: float,
@@ -166,7 +164,9 @@ def _film(
 ) -> Film:
     points, score, world = pose
     weight = np.clip((score - 0.2) / 0.6, 0, 1) * _WEIGHT
-    is_behind = np.cos(yaw) < _IS_BEHIND  # detectors draw a face on the back of the head
+    is_behind = (
+        np.cos(measured_yaw(world)) < _IS_BEHIND
+    )  # detectors draw a face on the back of the head
     weight = np.where(is_behind[:, None] & _HEAD_ONLY, 0.4 * weight, weight)
     sureness = np.array([bone.sureness for bone in BONES.values()])
     seen = bones_seen(score)
@@ -178,7 +178,7 @@ def _film(
         weight=weight,
         lines=np.moveaxis(lines, 2, 0),
         line_weight=line_weight,
-        starts=np.arange(len(yaw)) == 0,
+        starts=np.arange(len(points)) == 0,
         center=center,
         frame_rate=frame_rate,
         noise=float(np.clip((190 / height) ** 2, 1, 3)) ** 1.4,
@@ -279,7 +279,7 @@ def _smooth_bases(film: Film) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
 
     So the descent needs a third of the steps.
     """
-    bent = acceleration(film, np.eye(len(film.starts))[None])[0]
+    bent = Bends(film).of(np.eye(len(film.starts))[None])[0]
     squares, waves = np.linalg.eigh(bent.T @ bent)
     directions, place, size = (
         (waves / np.sqrt(1 + roughness * squares)) @ waves.T for roughness in _ROUGHNESS
@@ -337,10 +337,6 @@ def _in_windows(film: Film, state: State) -> State:
             whole[:, window] += by * (piece - whole[:, window])
         result.size[window] += share * (here.size - result.size[window])
     return result
-
-
-def _nearest_turn(yaw: Series, near: Series) -> Series:
-    return yaw + 2 * np.pi * np.round((near - yaw) / (2 * np.pi))
 
 
 def _judged(

@@ -29,7 +29,8 @@ _FEW = 100  # frames: fewer tell lengths less than what is usual does
 USUAL_DISTANCE = 3.0  # body heights
 _DISTANCE = 1.0e-4  # of the logarithm of an unusual distance
 
-Vectors = Float64[np.ndarray, "coordinates frames some"]
+Vectors = Float64[np.ndarray, "coordinates _ some"]
+"""Along frames, or between them."""
 
 
 class Film(NamedTuple):
@@ -128,7 +129,7 @@ def error(film: Film, state: State, *, width: float = 1.0) -> tuple[float, State
         width: factor of the joints' error beyond which it hardly counts.
     """
     body = _Body(film, state)
-    total = _joints(body, width * _JOINT_ERROR) + _lines(body) + _smoothness(body) + _sizes(body)
+    total = _joints(body, width * _JOINT_ERROR) + _lines(body) + _smoothness(body)
     frames = len(film.starts)
     unusual = state.lengths - np.log(USUAL_LENGTHS)
     far = float(state.distance) - np.log(USUAL_DISTANCE)
@@ -158,35 +159,30 @@ def _lines(body: _Body) -> float:
     return _LINE * float((film.line_weight * value).sum())
 
 
-def acceleration(film: Film, values: np.ndarray) -> np.ndarray:
-    """Second differences along frames, the second axis, at 25 frames a second; 0 across runs."""
-    bent = values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]
-    whole = ~(film.starts[1:-1] | film.starts[2:]) * (film.frame_rate / 25) ** 2
-    return bent * whole.reshape(1, -1, *[1] * (values.ndim - 2))
+class Bends:
+    """Second differences along frames at 25 frames a second; 0 across runs."""
 
+    def __init__(self, film: Film) -> None:
+        whole = ~(film.starts[1:-1] | film.starts[2:]) * (film.frame_rate / 25) ** 2
+        self._whole, self._frames = whole[:, None], len(film.starts)
 
-def _add_back(film: Film, slopes: np.ndarray, into: np.ndarray) -> None:
-    """The gradient by the values of `acceleration` from that by its result."""
-    whole = ~(film.starts[1:-1] | film.starts[2:]) * (film.frame_rate / 25) ** 2
-    slopes = slopes * whole.reshape(1, -1, *[1] * (into.ndim - 2))
-    into[:, 2:] += slopes
-    into[:, 1:-1] -= 2 * slopes
-    into[:, :-2] += slopes
+    def of(self, values: Vectors) -> Vectors:
+        return self._whole * np.diff(values, n=2, axis=1)
+
+    def back(self, slopes: Vectors) -> Vectors:
+        """The gradient by values from that by their differences."""
+        padded = np.pad(self._whole * slopes, ((0, 0), (2, 2), (0, 0)))
+        return np.diff(padded, n=2, axis=1)[:, : self._frames]  # a photo has one
 
 
 def _smoothness(body: _Body) -> float:
-    film = body.film
-    bent = acceleration(film, body.seen)
+    """Joints and bones move smoothly, and the size changes slowly."""
+    noise, bends = body.film.noise, Bends(body.film)
+    bent, turned = bends.of(body.seen), bends.of(body.units)
+    grown = bends.of(body.state.size[None, :, None])
     value, slope = _bounded((bent**2).sum(axis=0), _ACCELERATION)
-    _add_back(film, 2 * film.noise * _SMOOTH * slope * bent, body.by_seen)
-    turned = acceleration(film, body.units)
-    _add_back(film, 2 * film.noise * _TURN * turned, body.by_units)
-    return film.noise * float(_SMOOTH * value.sum() + _TURN * (turned**2).sum())
-
-
-def _sizes(body: _Body) -> float:
-    """The size changes slowly."""
-    film, size = body.film, body.state.size
-    bent = acceleration(film, size[None])
-    _add_back(film, 2 * _SIZE * film.noise * bent, body.by_size[None])
-    return film.noise * _SIZE * float((bent**2).sum())
+    body.by_seen += 2 * noise * _SMOOTH * bends.back(slope * bent)
+    body.by_units += 2 * noise * _TURN * bends.back(turned)
+    body.by_size += 2 * noise * _SIZE * bends.back(grown)[0, :, 0]
+    squares = _TURN * (turned**2).sum() + _SIZE * (grown**2).sum()
+    return noise * float(_SMOOTH * value.sum() + squares)

@@ -10,17 +10,9 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from motiontransfer.body.motion import BodyMotion
-from motiontransfer.pose.cleaning import Filling, Repairs, remove_stray_hands, swap_sides
+from motiontransfer.pose.cleaning import Filling, Repairs, remove_stray_hands
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
-
-SIDED: tuple[str, ...] = tuple(
-    name
-    for group in ("body", "left_hand")
-    for name in dict(HOLISTIC.groups)[group]
-    if name.startswith("left_")
-)
-"""Left joints that are exchanged with the right ones; a hand is detected at its wrist."""
+from motiontransfer.pose.skeleton import BODY_JOINTS
 
 _AGREES = 0.03  # body heights between detector and body; farther, the detector is wrong
 _LEAST_SHOWN = 0.3  # share of the frames; a joint seen in fewer is not one that a film shows
@@ -31,7 +23,7 @@ _BODY = slice(len(BODY_JOINTS))
 
 def repair(detected: Keypoints, motion: BodyMotion, filling: Filling) -> tuple[Keypoints, Repairs]:
     """Put sides right, replace outliers, fill gaps, smooth, and blend with the body."""
-    sided = swap_sides(detected, motion.is_exchanged, joints=SIDED)
+    sided = detected.exchanged(motion.is_exchanged)
     place = motion.projected()
     off = np.linalg.norm(place - sided.points[:, _BODY], axis=2)
     is_wrong = np.zeros(sided.score.shape, np.bool_)

@@ -1,34 +1,28 @@
-"""Left and right of a whole body, and where it faces, by one dynamic program over time.
+"""Left and right of a whole body by a dynamic program over time (Viterbi 1967).
 
 An exchanged frame is, to a camera far away, the body mirrored in depth: left joints and right ones
 swap, and depth changes its sign. So an exchange passes continuously through profiles. The program
-chooses {as found, exchanged} and a yaw that turns continuously for each frame.
+chooses {as found, exchanged} for each frame, so that joints jump and the body turns least.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int8, Int64
+from jaxtyping import Float64, Int64
 
 from motiontransfer.body.skeleton import OTHER_SIDES, Mask, Series, joint
 from motiontransfer.pose.skeleton import BODY_JOINTS
 
-_EXCHANGED_SECOND = 0.6  # cost of a second that is exchanged: detectors are more often right
+_EXCHANGED_SECOND = 0.3  # cost of a second that is exchanged: detectors are more often right
 _FACE_SEEN = 0.3  # cost of exchanging a frame whose face was found
-_YAW_WEIGHT = 0.15  # of 1 - cos(yaw - measured yaw)
 _TURN_COST = 0.1  # of a radian a frame at 25 frames a second, squared
-_TURNS_PER_SECOND = 2.5  # a quick spin
 _FARTHEST = 0.3  # body heights: beyond, a joint's jump costs no more
 _METERS = 1.7  # a body height in world landmarks
-_BINS = 72
-_STEP = 2 * np.pi / _BINS
 _COMPARED = [
     BODY_JOINTS.index(f"{side}_{part}")
     for side in ("left", "right")
     for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index")
 ]
-
-Costs = Float64[np.ndarray, "bins 2"]
 
 
 class Pose(NamedTuple):
@@ -68,32 +62,27 @@ def measured_yaw(world: Float64[np.ndarray, "frames joints 3"]) -> Series:
     return np.arctan2(across[:, 2], across[:, 0])
 
 
-def choose_sides(
-    pose: Pose, *, found: Mask, has_face: Mask, frame_rate: float
-) -> tuple[Mask, Series]:
-    """Which frames are to be exchanged, and the continuous yaw, radians.
+def choose_sides(pose: Pose, *, found: Mask, has_face: Mask, frame_rate: float) -> Mask:
+    """Which frames are to be exchanged.
 
     Args:
         found: the person was detected; at least one frame.
         has_face: so was their face.
     """
     frames = np.flatnonzero(found)
-    ways = (pose, pose.exchanged())
-    yaws = np.stack([measured_yaw(way.world) for way in ways], axis=1)
-    grid = np.arange(_BINS) * _STEP
-    own = _YAW_WEIGHT * (1 - np.cos(grid[None, :, None] - yaws[:, None, :]))
-    own[..., 1] += (_EXCHANGED_SECOND / frame_rate + _FACE_SEEN * has_face)[:, None]
-    jumps = _jumps(ways, frames)
-    total = own[frames[0]]
-    came: list[tuple[Int8[np.ndarray, "bins 2"], Int8[np.ndarray, "bins 2"]]] = []
-    for before, after, jump in zip(frames[:-1], frames[1:], jumps, strict=True):
-        turned, step = _turn(total, frames=int(after - before), frame_rate=frame_rate)
-        both = turned[:, :, None] + jump
-        way = both.argmin(axis=1)
-        steps = np.take_along_axis(step, way, axis=1)
-        came.append((way.astype(np.int8), steps.astype(np.int8)))  # as many as frames
-        total = both.min(axis=1) + own[after]
-    return _traced(total, came, frames, num_frames=len(found))
+    own = np.zeros((len(frames), 2))
+    own[:, 1] = _EXCHANGED_SECOND / frame_rate + _FACE_SEEN * has_face[frames]
+    ways, seconds = (pose, pose.exchanged()), np.diff(frames) / frame_rate
+    steps = _jumps(ways, frames) + _turns(ways, frames, seconds)
+    total, came = own[0], []
+    for step, after in zip(steps, own[1:], strict=True):
+        both = total[:, None] + step
+        came.append(both.argmin(axis=0))
+        total = both.min(axis=0) + after
+    way, exchanged = int(total.argmin()), np.zeros(len(found), np.bool_)
+    for frame, before in zip(frames[::-1], [*reversed(came), np.zeros(2, int)], strict=True):
+        exchanged[frame], way = way, int(before[way])
+    return exchanged
 
 
 def _jumps(
@@ -116,36 +105,12 @@ def _jumps(
     return cost
 
 
-def _turn(
-    total: Costs, *, frames: int, frame_rate: float
-) -> tuple[Costs, Int64[np.ndarray, "bins 2"]]:
-    """Least cost after a turn to each yaw, and the turn, in bins."""
-    seconds = frames / frame_rate
-    reach = min(max(3, round(_TURNS_PER_SECOND * seconds * _BINS)), _BINS // 2)
-    steps = np.arange(-reach, reach + 1)
-    cost = _TURN_COST * (steps * _STEP / seconds / 25) ** 2 * 25 * seconds
-    sources = (np.arange(_BINS) - steps[:, None]) % _BINS
-    options = total[sources] + cost[:, None, None]
-    return options.min(axis=0), steps[options.argmin(axis=0)]
-
-
-def _traced(
-    total: Costs,
-    came: list[tuple[Int8[np.ndarray, "bins 2"], Int8[np.ndarray, "bins 2"]]],
+def _turns(
+    ways: tuple[Pose, Pose],
     frames: Int64[np.ndarray, " found"],
-    *,
-    num_frames: int,
-) -> tuple[Bool[np.ndarray, " frames"], Series]:
-    bin_, way = (int(index) for index in np.unravel_index(total.argmin(), total.shape))
-    exchanged = np.zeros(num_frames, np.bool_)
-    exchanged[frames[-1]] = way
-    steps = [0]
-    for frame, (ways, turns) in zip(frames[-2::-1], reversed(came), strict=True):
-        step = int(turns[bin_, way])
-        way = int(ways[bin_, way])
-        bin_ = (bin_ - step) % _BINS
-        exchanged[frame] = way
-        steps.append(step)
-    first = (bin_ * _STEP + np.pi) % (2 * np.pi) - np.pi
-    turned = np.concatenate([[0], np.cumsum(steps[:0:-1])]) * _STEP
-    return exchanged, np.interp(np.arange(num_frames), frames, first + turned)
+    seconds: Float64[np.ndarray, " steps"],
+) -> Float64[np.ndarray, "steps 2 2"]:
+    """Cost of the body's turn from each found frame to the next, for each choice in both."""
+    yaw = np.stack([measured_yaw(way.world)[frames] for way in ways], axis=1)
+    turn = np.angle(np.exp(1j * (yaw[1:, None] - yaw[:-1, :, None])))
+    return _TURN_COST * turn**2 / (25 * seconds)[:, None, None]

@@ -1,4 +1,4 @@
-"""Keypoint cleaning: stray hands, exchanged sides, gap filling, smoothing."""
+"""Keypoint cleaning: stray hands, gap filling, smoothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,6 @@ from jaxtyping import Float64, Int64
 
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.pose.time_series import Mask, Series, TimeFilter, inner_gaps, smooth
 
 _STRAY_HAND = 0.15  # body heights from the wrist; a hand is about a tenth long
@@ -27,24 +26,6 @@ def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
         stray &= (hand_score > 0) & (wrist_score > 0)
         removed[:, keypoints.skeleton.slice(f"{side}_hand")] = stray[:, None]
     return keypoints.without(removed)
-
-
-def swap_sides(keypoints: Keypoints, frames: Mask, *, joints: Sequence[str]) -> Keypoints:
-    """Exchange joints, given by the left ones, with those of the right in some frames."""
-    if not frames.any():
-        return keypoints
-    order = np.arange(len(keypoints.skeleton.joints))
-    for joint in joints:
-        left, right = (keypoints.skeleton.index(name) for name in (joint, mirrored(joint)))
-        order[left], order[right] = right, left
-    chosen = frames[:, None]
-    filled = keypoints.filled
-    return replace(
-        keypoints,
-        points=np.where(chosen[..., None], keypoints.points[:, order], keypoints.points),
-        score=np.where(chosen, keypoints.score[:, order], keypoints.score),
-        filled=None if filled is None else np.where(chosen, filled[:, order], filled),
-    )
 
 
 def fill_joints(

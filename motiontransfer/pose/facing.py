@@ -24,6 +24,9 @@ _FEET_APART = 0.3  # or, with feet together, ...
 _TILTED = 0.1  # radians, from across the picture: who lies on one side is raised at one end
 _TRUNKS_TO_EYES = 1.9  # from the shoulders; where no hips are seen
 
+TRUNK_AND_FEET = ("shoulder", "hip", "ankle")
+_Pairs = Complex128[np.ndarray, "frames 2"]
+
 
 def lacks_back(dance: Keypoints, filmed: Sequence[Keypoints]) -> bool:
     """Whether a dance shows a back that films of another person do not."""
@@ -39,9 +42,16 @@ def seconds_from_behind(clips: Sequence[Keypoints]) -> float:
 
 def trunk_widths(keypoints: Keypoints, *, min_score: float = 0.0) -> Series:
     """Width of shoulders and hips, pixels; negative from behind, NaN where not known."""
-    shoulders, hips, ankles = (
-        both_sides(keypoints, name, min_score=min_score) for name in ("shoulder", "hip", "ankle")
-    )
+    sides = (both_sides(keypoints, name, min_score=min_score) for name in TRUNK_AND_FEET)
+    return width_from_front(*sides)
+
+
+def width_from_front(shoulders: _Pairs, hips: _Pairs, ankles: _Pairs) -> Series:
+    """Width of shoulders and hips, in their unit; negative from behind, NaN where not known.
+
+    Args:
+        shoulders: left and right, x + iy; NaN where it was not found, as the others.
+    """
     across = across_body((shoulders - ankles).mean(axis=1))
     return ((shoulders + hips) @ np.array((1, -1)) * across.conj()).real
 
@@ -84,9 +94,7 @@ def degrees_to_upright(keypoints: Keypoints) -> int:
     return 360 - 90 * turns if stands and not on_hands else 0
 
 
-def both_sides(
-    poses: Keypoints, name: str, *, min_score: float = 0.0
-) -> Complex128[np.ndarray, "frames 2"]:
+def both_sides(poses: Keypoints, name: str, *, min_score: float = 0.0) -> _Pairs:
     """A joint on the left and on the right, x + iy; NaN where it was not found."""
     found = [poses.midpoint(f"{side}_{name}", min_score=min_score) for side in ("left", "right")]
     pairs = [np.where(has, at[:, 0] + 1j * at[:, 1], complex(np.nan, np.nan)) for at, has in found]

@@ -1,6 +1,6 @@
 """2-D keypoints over a clip: of one subject, or multi-person by track; stored as Parquet."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -135,15 +135,32 @@ class Keypoints(_Joints):
             frames = slice(indices.start, indices.stop)
         else:
             frames = np.array(indices, np.int64)
-        return replace(
-            self,
-            points=self.points[frames],
-            score=self.score[frames],
-            filled=None if self.filled is None else self.filled[frames],
-            unusual=(),
-            completed=None if self.completed is None else self.completed[frames],
-            depth=None if self.depth is None else self.depth[frames],
-        )
+        values = {name: values[frames] for name, values in self._of_joints().items()}
+        return replace(self, unusual=(), **values)
+
+    def _of_joints(self) -> dict[str, np.ndarray]:
+        """Fields that have a value for each joint in each frame."""
+        values = {name: getattr(self, name) for name in ("points", "score", *_OF_JOINTS)}
+        return {name: values for name, values in values.items() if values is not None}
+
+    def exchanged(
+        self, frames: Bool[np.ndarray, " frames"], *, but: Collection[str] = ()
+    ) -> "Keypoints":
+        """With left and right exchanged in some frames, which mirrors in depth.
+
+        Args:
+            but: joints that stay.
+        """
+        other = self.skeleton.other_sides()
+        order = [n if joint in but else other[n] for n, joint in enumerate(self.skeleton.joints)]
+        there = frames[:, None]
+        values = {
+            name: np.where(there[..., None] if name == "points" else there, own[:, order], own)
+            for name, own in self._of_joints().items()
+        }
+        if self.depth is not None:
+            values["depth"] *= np.where(there, np.float32(-1), np.float32(1))
+        return replace(self, **values)
 
     def without(self, removed: Bool[np.ndarray, "#frames joints"]) -> "Keypoints":
         return replace(

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int64
 
-from motiontransfer.pose.boxes import across_body
+from motiontransfer.pose.facing import TRUNK_AND_FEET, width_from_front
 from motiontransfer.pose.keypoints import Points, Scores
 from motiontransfer.pose.skeleton import BODY_TREE, LIMBS_OF_GROUP, Limb, Skeleton
 from motiontransfer.pose.time_series import Series
@@ -422,14 +422,7 @@ def cosine_from_front(poses: BodyPoses, heights_px: Series) -> Series:
     Args:
         heights_px: of the upright body in each frame.
     """
-    points, found = poses.joints(_TORSO)
-    widths = points[:, [0, 2]].sum(axis=1) - points[:, [1, 3]].sum(axis=1)
-    width = (widths @ (1, 1j) * across_of(poses).conj()).real
-    return np.where(found.all(axis=1), width / (_FRONTAL * heights_px), np.nan)
-
-
-def across_of(poses: BodyPoses) -> Complex128[np.ndarray, " frames"]:
-    """Unit vectors to the right of each frame's body as it is seen upright."""
-    points, found = poses.joints(("mid_shoulder", "left_ankle", "right_ankle"))
-    up = (points[:, 0] - points[:, 1:].mean(axis=1)) @ (1, 1j)
-    return across_body(np.where(found.all(axis=1), up, np.nan))
+    names = tuple(f"{side}_{joint}" for joint in TRUNK_AND_FEET for side in _SIDES)
+    points, found = poses.joints(names)
+    places = np.where(found, points.astype(np.float64) @ (1, 1j), complex(np.nan, np.nan))
+    return width_from_front(*np.split(places, 3, axis=1)) / (_FRONTAL * heights_px)

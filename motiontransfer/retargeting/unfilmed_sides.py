@@ -5,14 +5,13 @@ exchanged: in an orthographic image, depth has no sign. The width of shoulders a
 to exchange.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from motiontransfer.pose.facing import BACK_SECONDS, WIDTH_FROM_FRONT, trunk_widths
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.pose.time_series import Mask, Series, running_median, segments, window_frames
 from motiontransfer.retargeting.head_views import show_filmed_heads
 from motiontransfer.retargeting.shapes import head_joints
@@ -75,26 +74,5 @@ def _facing(
     turned, is_turned = show_filmed_heads(
         poses, target.head_views, sizes, min_score=target.min_score
     )
-    joints = poses.skeleton.joints
-    stay = set(head_joints(poses)) if target.head_views else set()
-    others = [
-        index if joint in stay else poses.skeleton.index(mirrored(joint))
-        for index, joint in enumerate(joints)
-    ]
-
-    def exchanged(values: np.ndarray) -> np.ndarray:
-        is_there = is_behind.reshape(-1, *[1] * (values.ndim - 1))
-        return np.where(is_there, values[:, others], values)
-
-    filled, completed, depth = turned.filled, turned.completed, turned.depth
-    poses = replace(
-        turned,
-        points=exchanged(turned.points),
-        score=exchanged(turned.score),
-        filled=None if filled is None else exchanged(filled),
-        completed=None if completed is None else exchanged(completed),
-        depth=None
-        if depth is None
-        else exchanged(depth) * np.where(is_behind, -1, 1)[:, None].astype(np.float32),
-    )
+    poses = turned.exchanged(is_behind, but=head_joints(poses) if target.head_views else ())
     return FacingCamera(poses=poses, is_exchanged=is_behind, is_head_turned=is_turned)

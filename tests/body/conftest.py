@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from motiontransfer.body.motion import BodyMotion
-from motiontransfer.body.repair import SIDED as SIDED
 from motiontransfer.body.skeleton import BONE_NAMES, USUAL_LENGTHS
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import HOLISTIC

@@ -5,9 +5,8 @@ import pytest
 
 from motiontransfer.body.fit import fit_body
 from motiontransfer.body.skeleton import BONES, LENGTHS, USUAL_LENGTHS, stature
-from motiontransfer.pose.cleaning import swap_sides
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
-from tests.body.conftest import SCALE, SIDED, TURN, detected, moving
+from tests.body.conftest import SCALE, TURN, detected, moving
 from tests.people import known_to, lost
 
 LARGE = ("spine", "upper_arm", "forearm", "thigh", "shin")
@@ -64,7 +63,7 @@ def test_directions_have_the_depth_that_a_picture_lacks(fitted, turning):
 )
 def test_exchanged_frames_are_found(turning, frames):
     mask = np.isin(np.arange(len(TURN)), frames)
-    keypoints = swap_sides(turning.keypoints, mask, joints=SIDED)
+    keypoints = turning.keypoints.exchanged(mask)
     order = np.array(HOLISTIC.other_sides())[:33]
     mirror = turning.world[:, order] * np.array([1, 1, -1], np.float32)
     world = np.where(mask[:, None, None], mirror, turning.world)

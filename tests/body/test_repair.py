@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from motiontransfer.body.motion import BodyMotion
-from motiontransfer.body.repair import SIDED, repair, with_guesses
-from motiontransfer.pose.cleaning import Filling, swap_sides
+from motiontransfer.body.repair import repair, with_guesses
+from motiontransfer.pose.cleaning import Filling
 from motiontransfer.pose.skeleton import HOLISTIC
 from tests.body.conftest import SCALE, TURN
 from tests.people import joints_of, lost, moved
@@ -54,7 +54,7 @@ def test_exchanged_frames_are_put_back_with_their_hands(turning):
     frames = np.isin(np.arange(len(TURN)), [7, 8])
     hands = with_hands(turning.keypoints)
     expected, _ = repair(hands, turning.motion, FILLING)
-    exchanged = swap_sides(hands, frames, joints=SIDED)
+    exchanged = hands.exchanged(frames)
     repaired, repairs = repair(exchanged, replace(turning.motion, is_exchanged=frames), FILLING)
     np.testing.assert_allclose(repaired.points, expected.points, atol=1e-3)
     np.testing.assert_array_equal(repairs.sides, frames)

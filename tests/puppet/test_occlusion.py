@@ -11,85 +11,93 @@ from tests.people import COLORS, HEIGHT_PX, PARTS, PERSON_SIZE, appearance_of, l
 
 FORWARD = {"nose": 8, "left_foot_index": 12, "right_foot_index": 12}
 NAMES = [part.name for part in PARTS]
+ARM, LEG = ("upper_arm", "forearm", "hand"), ("thigh", "shin", "foot")
 
 
-def turned(degrees, keypoints=None):
-    """Someone who turned to their left by so much: first to the right of the image."""
+def turned(degrees, keypoints=None, **forward):
+    """Someone who turned to their left by so much, first to the right of the image.
+
+    Args:
+        forward: pixels by which joints are before the hips.
+    """
     keypoints = keypoints or posed()
     points, angle = keypoints.points.copy(), np.deg2rad(degrees)
-    depth = np.zeros(points.shape[1])
-    depth[[HOLISTIC.index(joint) for joint in FORWARD]] = list(FORWARD.values())
-    points[:, :, 0] = 128 + np.cos(angle) * (points[:, :, 0] - 128) + np.sin(angle) * depth
-    return replace(keypoints, points=points.astype(np.float32))
+    before = np.zeros(points.shape[1])
+    for joint, pixels in (FORWARD | forward).items():
+        before[HOLISTIC.index(joint)] = pixels
+    aside = points[:, :, 0] - 128
+    points[:, :, 0] = 128 + np.cos(angle) * aside + np.sin(angle) * before
+    depth = (np.sin(angle) * aside - np.cos(angle) * before) / HEIGHT_PX
+    return replace(keypoints, points=points.astype(np.float32), depth=depth.astype(np.float32))
+
+
+def orders(keypoints, height_px=HEIGHT_PX):
+    poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
+    heights_px = np.full(keypoints.num_frames, float(height_px))
+    numbers = parts_by_depth(PARTS, poses, heights_px, keypoints.depth).tolist()
+    return [[NAMES[number] for number in of_frame] for of_frame in numbers]
 
 
 def order(keypoints, height_px=HEIGHT_PX):
-    poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
-    (numbers,) = parts_by_depth(PARTS, poses, np.array([float(height_px)]), keypoints.depth)
-    return [NAMES[number] for number in numbers]
+    (names,) = orders(keypoints, height_px)
+    return names
 
 
-@pytest.mark.parametrize("degrees", [0, 30, -30])
-def test_from_the_front_the_arms_are_before_the_body(degrees):
-    assert order(turned(degrees)) == NAMES
+def with_first(*hidden):
+    """The usual order but for parts that are behind all else."""
+    return [*hidden, *(name for name in NAMES if name not in hidden)]
 
 
-@pytest.mark.parametrize(
-    ("degrees", "far"), [(55, "left"), (110, "left"), (-90, "right"), (-125, "right")]
-)
+def of_side(side, segments):
+    return [f"{side}_{segment}" for segment in segments]
+
+
+def test_without_depth_and_from_the_front_the_arms_are_before_the_body():
+    assert order(posed()) == NAMES
+    assert order(turned(0)) == order(turned(30)) == NAMES  # of legs the left one is farther
+    assert order(replace(turned(110), depth=None)) == NAMES
+
+
+@pytest.mark.parametrize(("degrees", "far"), [(80, "left"), (110, "left"), (-90, "right")])
 def test_in_profile_the_far_arm_is_behind_all_else_and_the_far_leg_behind_the_near_one(
     degrees, far
 ):
-    arm, leg = (
-        [f"{far}_{segment}" for segment in segments]
-        for segments in (("upper_arm", "forearm", "hand"), ("thigh", "shin", "foot"))
-    )
-    others = [name for name in NAMES if name not in (*arm, *leg)]
-    assert order(turned(degrees)) == [*arm, *leg, *others]
+    expected = with_first(*of_side(far, ARM), *of_side(far, LEG))
+    assert order(turned(degrees)) == expected
 
 
-@pytest.mark.parametrize("degrees", [150, 180, -150])
-def test_from_behind_what_is_before_the_chest_is_behind_all_else(degrees):
-    hidden = ["left_forearm", "right_forearm", "left_hand", "right_hand"]
-    others = [name for name in NAMES if name not in hidden]
-    assert order(turned(degrees)) == [*hidden, *others]
+ACROSS = {"left_elbow": (18, -30), "left_wrist": (6, -25)}
 
 
-def with_depth(keypoints, **depths):
-    """Depths of some joints, 0 of the others."""
-    depth = np.zeros(keypoints.score.shape, np.float32)
-    for joint, of_joint in depths.items():
-        depth[:, HOLISTIC.index(joint)] = of_joint
-    return replace(keypoints, depth=depth)
-
-
-@pytest.mark.parametrize("degrees", [0, 70, 180])
 @pytest.mark.parametrize(
-    ("depths", "hidden"),
+    ("forward", "hidden"),
     [
-        ({}, []),
-        ({"left_wrist": 0.07}, ["left_forearm", "left_hand"]),  # its middle .035
-        ({"left_wrist": 0.05, "left_index": 0.2}, []),
-        (
-            {"left_wrist": -0.3, "right_elbow": 0.1},
-            ["right_upper_arm", "right_forearm", "right_hand"],
-        ),
+        ({"left_elbow": 0, "left_wrist": 7, "left_index": 30}, []),  # of 7.5 px
+        ({"left_elbow": 8, "left_wrist": 8}, ["left_forearm", "left_hand"]),
+        ({"left_elbow": 6, "left_wrist": 8}, ["left_hand"]),
+        ({"right_elbow": 30, "right_wrist": 30}, []),  # beside the trunk, where it hangs
     ],
 )
-def test_of_known_depth_arms_behind_the_spine_are_behind_all_else(degrees, depths, hidden):
-    names = order(with_depth(turned(degrees), **depths))
-    assert names[: len(hidden)] == hidden
-    arms = [name for name in NAMES if "arm" in name or "hand" in name]
-    nearer = [name for name in arms if name not in hidden]
-    assert names[-len(nearer) :] == nearer
+def test_from_behind_what_is_before_the_trunk_is_behind_all_else(forward, hidden):
+    pose = posed(**ACROSS)
+    names = order(turned(180, pose, **forward))
+    assert [name for name in names[:2] if name.endswith(("arm", "hand"))] == hidden
+    from_front = order(turned(0, pose, left_elbow=8, left_wrist=8))
+    assert all(name.endswith(("arm", "hand")) for name in from_front[-6:])
+
+
+@pytest.mark.parametrize(("degrees", "hidden"), [(40, []), (70, ["left_upper_arm"])])
+def test_a_far_arm_that_hangs_is_hidden_from_where_it_is_no_longer_beside(degrees, hidden):
+    """Its middle is 24 px beside the spine from the front, and the trunk 15: up to 51 degrees."""
+    assert [name for name in order(turned(degrees))[:2] if "upper_arm" in name] == hidden
 
 
 def test_the_spine_is_as_deep_as_the_trunk_leans():
-    """Away from the camera: elbows as deep as the shoulders are behind it lower down alone."""
-    leaning = dict.fromkeys(("left_shoulder", "right_shoulder", "left_elbow"), 0.2)
-    raised = with_depth(posed(left_elbow=(40, -50)), **leaning)
-    assert order(raised)[0] != "left_upper_arm"
-    assert order(with_depth(posed(left_elbow=(40, 0)), **leaning))[0] == "left_upper_arm"
+    """Towards the camera: what is behind it at the shoulders is not at the hips."""
+    leaning = {"left_shoulder": 30, "right_shoulder": 30, "left_elbow": 10}  # the middle 20
+    assert order(turned(0, posed(left_elbow=(5, -50)), **leaning))[0] == "left_upper_arm"
+    leaning |= {"left_shoulder": 0, "right_shoulder": 0}
+    assert order(turned(0, posed(left_elbow=(5, -50)), **leaning)) == NAMES
 
 
 RAISED = {
@@ -97,31 +105,36 @@ RAISED = {
     "left_ankle": (14, 25),
     "left_heel": (14, 29),
 }
-LEG = ["left_thigh", "left_shin", "left_foot"]
+NEARER = {"left_knee": 20, "left_ankle": 20, "left_heel": 20}
 
 
 @pytest.mark.parametrize("degrees", [0, 30, -70])
 def test_a_raised_leg_is_before_the_trunk_and_behind_the_arms(degrees):
-    lowered = order(turned(degrees))
-    first_arm = min(lowered.index(name) for name in lowered if name.startswith("left_upper"))
-    expected = [name for name in lowered if name not in LEG]
-    nearer = [name for name in lowered[first_arm:] if "arm" in name or "hand" in name]
-    expected = [name for name in expected if name not in nearer]
-    assert order(turned(degrees, posed(**RAISED))) == [*expected, *LEG, *nearer]
+    names = order(turned(degrees, posed(**RAISED), **NEARER))
+    first = names.index("left_thigh")
+    assert names[first : first + 3] == of_side("left", LEG)
+    assert first > names.index("head")
+    assert names[first + 3].endswith("upper_arm")
 
 
-@pytest.mark.parametrize("degrees", [70, 180])  # its left side is the far one; from behind
+@pytest.mark.parametrize("degrees", [110, 180])  # its left side is the far one; from behind
 def test_a_raised_leg_of_the_far_side_is_behind_the_trunk(degrees):
-    assert order(turned(degrees, posed(**RAISED))) == order(turned(degrees))
+    names = order(turned(degrees, posed(**RAISED), **NEARER))
+    assert names.index("left_thigh") < names.index("torso")
 
 
 @pytest.mark.parametrize("degrees", [-40, 40])
 def test_a_raised_knee_is_one_above_the_hip_for_who_leans(degrees):
-    for keypoints in (posed(), posed(**RAISED), posed(left_knee=(40, 28), right_knee=(-40, 28))):
-        assert order(rotated(keypoints, degrees)) == order(keypoints)
-    assert order(posed(**RAISED)) != NAMES
-    assert order(posed(**RAISED | {"left_knee": (10, -6)})) == NAMES  # as in a deep squat
-    assert order(lost(posed(**RAISED), "left_knee", [0])) == NAMES
+    def leg_is_before(**places):
+        names = order(rotated(turned(0, posed(**places), **NEARER), degrees))
+        return names.index("left_thigh") > names.index("torso")
+
+    assert leg_is_before(**RAISED)
+    assert not leg_is_before()
+    assert not leg_is_before(**RAISED | {"left_knee": (10, -6)})  # as in a deep squat
+    lacking = lost(turned(0, posed(**RAISED), **NEARER), "left_knee", [0])
+    assert order(lacking)[:2] != order(lacking)[-2:]
+    assert order(lacking).index("left_thigh") < order(lacking).index("torso")
 
 
 @pytest.mark.parametrize("degrees", [-90, 90, 180])
@@ -130,15 +143,10 @@ def test_who_lies_or_stands_on_the_hands_has_the_order_of_who_stands(degrees, si
     assert order(rotated(turned(side), degrees)) == order(turned(side))
 
 
-def test_profiles_are_those_of_any_height_and_need_to_be_known():
-    smaller = turned(90)
+def test_the_trunk_is_as_wide_as_a_body_is_high():
+    smaller = turned(70)
     smaller = replace(smaller, points=smaller.points / 2)
-    assert order(smaller, HEIGHT_PX / 2) == order(turned(90))
-    assert order(lost(turned(180), "left_hip", [0])) == NAMES  # no width
-    blind = turned(90)
-    for joint in FORWARD:
-        blind = lost(blind, joint, [0])
-    assert order(blind) == NAMES  # to neither side
+    assert order(smaller, HEIGHT_PX / 2) == order(turned(70)) != order(smaller, 10)
 
 
 def test_a_hand_before_the_chest_is_not_drawn_over_the_back():
@@ -148,7 +156,7 @@ def test_a_hand_before_the_chest_is_not_drawn_over_the_back():
     colors = {}
     for degrees in (0, 180):
         box = (0, 0, PERSON_SIZE[1], PERSON_SIZE[0])
-        texture = puppet.follow(turned(degrees, across)).draw(0, box=box)
+        texture = puppet.follow(turned(degrees, across, left_wrist=15)).draw(0, box=box)
         shown = texture[y, x if degrees == 0 else 2 * 128 - x, :3].astype(int)
         colors[degrees] = NAMES[int(np.abs(shown - COLORS).max(axis=1).argmin())]
     assert colors == {0: "left_hand", 180: "torso"}

@@ -370,7 +370,6 @@ def puppet_of_sizes(*factors):
 def test_how_alike_a_part_is_does_not_depend_on_the_persons_size():
     of_clip = puppet_of_sizes(1).follow(joined(*map(larger, (0.8, 1, 1.25))))
     assert (of_clip.distances[1] < 1e-6).all()
-    assert (of_clip.distances > 1e-6).sum() == 2 * len(NUMBER_OF)
     assert of_clip.distances.max() < 1
 
 
