@@ -114,6 +114,8 @@ def test_a_picture_is_a_target_and_no_dance(tmp_path, monkeypatch, capsys):
     params = read_films()
     assert "eve" in params["targets"]
     assert "eve" not in params["trained"]
+    assert not run_command(monkeypatch, "inspect", params["videos"]["eve"]["path"])
+    assert "what was found: .dvc/tmp/checks/eve.png\n" in capsys.readouterr().out
 
 
 def test_a_film_without_a_body_is_refused_before_anything_is_entered(clip, monkeypatch, capsys):
