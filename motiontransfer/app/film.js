@@ -30,6 +30,8 @@ async () => {
         const suffix = type.includes("mp4") ? ".mp4" : ".webm"
         window.filming.file = new File(chunks, "me" + suffix, {type: type.split(";")[0]})
         stream.getTracks().forEach(track => track.stop())
+        fit(45)
+        document.body.classList.remove("filming")
         canvas.width = 0
         video.srcObject = null
         video.src = URL.createObjectURL(window.filming.file)
@@ -43,7 +45,9 @@ async () => {
   }
   video.srcObject = stream
   await video.play()
-  stage.style.maxWidth = `${75 * video.videoWidth / video.videoHeight}vh`
+  const fit = (height) => { stage.style.maxWidth = `${height * video.videoWidth / video.videoHeight}vh` }
+  fit(75)
+  document.body.classList.add("filming")
   recorder.start(1000)
 
   function stroke(context, lines, color, widen) {

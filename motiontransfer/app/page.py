@@ -128,18 +128,18 @@ def _add_film(tab: gr.Tab, make: Make) -> None:
         "Film yourself for a dance: its poses are shown over your picture, and ticked when you "
         "strike them, in any order. The pictures go to this page's own server, and are not kept."
     )
-    with gr.Row(elem_classes="beside"):
+    with gr.Row(elem_classes="beside still"):
         dance = gr.Dropdown(label="1. Choose the dance", choices=[], interactive=True, scale=3)
         prepare = gr.Button("Prepare its poses", min_width=140)
-    shown = gr.HTML()
+    shown = gr.HTML(elem_classes="still")
     with gr.Column(elem_classes="later"):
         gr.Markdown("## 2. Strike the poses before your camera")
         with gr.Row():
             for does, script in (("Film", _FILM), ("Stop", _STOP)):
                 gr.Button(does, min_width=100).click(None, js=script)
         gr.HTML(_STAGE)
-        gr.Markdown("## 3. Add the film")
-        with gr.Row(elem_classes="beside"):
+        gr.Markdown("## 3. Add the film", elem_classes="still")
+        with gr.Row(elem_classes="beside still"):
             name = gr.Textbox("me", label="Who is in it", min_width=140)
             add = gr.Button("Add the film", variant="primary", min_width=140)
     recorded = gr.File(elem_id="recorded", elem_classes="unseen")
