@@ -46,7 +46,7 @@ async () => {
   video.srcObject = stream
   await video.play()
   const fit = (height) => { stage.style.maxWidth = `${height * video.videoWidth / video.videoHeight}vh` }
-  fit(72)
+  fit(67)
   document.body.classList.add("filming")
   recorder.start(1000)
 
