@@ -85,19 +85,56 @@ def _serve(address: str) -> None:
     """Fork for each caller until standard input is closed."""
     _load_libraries()
     gc.freeze()
+    running: dict[socket.socket, tuple[int, int]] = {}  # caller: process, descriptor of its end
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(address)
         listener.listen()
         print("ready", flush=True)  # noqa: T201 - for the process that waits
-        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
-            caller, _ = listener.accept()
-            if os.fork() == 0:
-                listener.close()
-                _keep(caller)
-            caller.close()
-            with suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG) != (0, 0):
-                    pass
+        while True:
+            ended = {end: caller for caller, (_, end) in running.items()}
+            ready = select.select([listener, sys.stdin, *running, *ended], [], [])[0]
+            if sys.stdin in ready:
+                break
+            for one in ready:
+                if one in ended:
+                    _return_status(ended[one], *running.pop(ended[one]))
+                elif one in running:
+                    told = b""  # of a caller that was killed
+                    with suppress(OSError):
+                        told = one.recv(16)
+                    os.kill(running[one][0], int(told or signal.SIGKILL))
+                elif one is listener:
+                    caller, _ = listener.accept()
+                    with suppress(OSError):  # it was killed before it called
+                        running[caller] = _forked(caller, [listener, *running], ended)
+    for worker, _ in running.values():
+        os.kill(worker, signal.SIGKILL)
+
+
+def _forked(caller: socket.socket, sockets, descriptors) -> tuple[int, int]:
+    """Run what the caller wants in another process, which has no file of the others."""
+    call, given, _, _ = socket.recv_fds(caller, 1 << 20, 64)
+    worker = os.fork()
+    if worker == 0:
+        try:
+            for other in (caller, *sockets):
+                other.close()
+            for descriptor in descriptors:
+                os.close(descriptor)
+            _run(call, given)
+        finally:
+            os._exit(1)
+    for descriptor in given:
+        os.close(descriptor)
+    return worker, os.pidfd_open(worker)
+
+
+def _return_status(caller: socket.socket, worker: int, end: int) -> None:
+    status = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+    with suppress(OSError):
+        caller.send(b"%d" % (status if status >= 0 else 128 - status))
+    caller.close()
+    os.close(end)
 
 
 def _load_libraries() -> None:
@@ -117,27 +154,6 @@ def _load_libraries() -> None:
     for name in [*sys.modules]:
         if name.partition(".")[0] in _OWN:
             _SET_ASIDE[name] = sys.modules.pop(name)
-
-
-def _keep(caller: socket.socket) -> None:
-    """Run what the caller wants in another process, pass signals on, and return the status."""
-    call, descriptors, _, _ = socket.recv_fds(caller, 1 << 20, 64)
-    worker = os.fork()
-    if worker == 0:
-        caller.close()
-        _run(call, descriptors)
-    for descriptor in descriptors:
-        os.close(descriptor)
-    ended = os.pidfd_open(worker)
-    while ended not in (ready := select.select([ended, caller], [], [])[0]):
-        told = caller.recv(16) if caller in ready else b""
-        os.kill(worker, int(told or signal.SIGKILL))
-        if not told:
-            break
-    status = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
-    with suppress(OSError):
-        caller.send(b"%d" % (status if status >= 0 else 128 - status))
-    os._exit(0)
 
 
 def _run(call: bytes, descriptors: list[int]) -> None:
