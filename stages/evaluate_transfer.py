@@ -30,6 +30,9 @@ def main(transfer: str) -> str:
         check_decodable(names.truth_path)
     weights = layout.models_folder(names.target) / layout.GENERATOR_FILE
     clips = read_target_clips(names.target, held_out_by(weights))
+    held_out = Measurements(summary=())
+    if weights.exists():
+        held_out = read_measurements(layout.measurements_file("evaluate", names.target))
     found = evaluate_transfer(
         layout.results_folder(transfer) / layout.TRANSFER_FILE,
         shown_poses(transfer),
@@ -49,8 +52,5 @@ def main(transfer: str) -> str:
     write_curves(layout.transfer_evaluation_folder(transfer), found)
     write_measurements(layout.measurements_file("evaluate_transfer", transfer), found)
     metrics = layout.results_folder(transfer) / layout.METRICS_FILE
-    held_out = Measurements(summary=())
-    if weights.exists():
-        held_out = read_measurements(layout.measurements_file("evaluate", names.target))
     write_json(metrics, headline(held_out, found))
     return str(metrics)
