@@ -9,6 +9,7 @@ outputs and records them.
 import importlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -193,6 +194,8 @@ def run_in_copy(
 
     Checkpoints stay, for when Ray runs the task again.
     """
+    # Ray cancels by SIGINT, which programs ignore that a script starts in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
         project = Path(folder) / "project"
         shutil.copytree(".", project)
