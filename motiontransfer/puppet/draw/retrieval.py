@@ -50,8 +50,6 @@ _HIDDEN_PENALTY = 10.0
 """Where it does not show the part: it was filled, is a hole, or beyond the frame's edge."""
 _BLURRED_PENALTY = {"head": 8.0, "hand": 2.0, "other": 3.5}  # where the part is wholly blurred
 
-_WIDTH_QUANTILE = 0.9  # over references: the width seen from the front, of slender people less
-
 # Share of a part that a reference shows.
 _SHOWN_QUANTILE = 0.8  # over references: so much is shown of a part that nothing hides
 _ONE_SIDED = 0.5  # of what is shown of the other side; less is no measure of a whole one
@@ -116,8 +114,6 @@ class References:
         bones = {bone for part in self.parts for bone in part.neighbors}
         self._bones = {bone: bone_vectors(bone, self.poses, self.scales) for bone in bones}
         self._cosine = cosine_from_front(self.poses, appearance.height_px * self.scales)
-        known = np.abs(self._cosine[np.isfinite(self._cosine)])
-        self._width = float(np.quantile(known, _WIDTH_QUANTILE)) if len(known) else np.inf
         self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
         """Height of the upright body in each filmed reference."""
         counts = [not part.is_hand for part in self.parts]  # a hand shows what its pose does
@@ -216,8 +212,7 @@ class References:
     def _facing_distance(self, poses: BodyPoses, scales: Series) -> Distances:
         """Distance between the sides from which the body is seen; 0 where one is not known."""
         cosine = cosine_from_front(poses, self._appearance.height_px * scales)
-        apart = np.abs(cosine[:, None] - self._cosine) / self._width
-        return _FACING_DISTANCE * np.nan_to_num(apart)
+        return _FACING_DISTANCE * np.nan_to_num(np.abs(cosine[:, None] - self._cosine))
 
 
 def _exchanged(appearance: Appearance, others: Sequence[int]) -> _Views:
