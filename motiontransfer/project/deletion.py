@@ -36,7 +36,7 @@ from motiontransfer.pipeline.dvc_api import (
 from motiontransfer.pipeline.git import git
 from motiontransfer.pipeline.runs import dvc_repro, log_of, stages_that_run
 from motiontransfer.project.entries import (
-    CHECKS_FOLDER,
+    check_pictures,
     delete,
     files_without_entry,
     going_with,
@@ -280,8 +280,7 @@ def _beside(
         drawn = [
             layout.INSPECTION_FOLDER / f"{name}{end}" for end in (".mp4", ".png", "_poses.png")
         ]
-        checks = [CHECKS_FOLDER / f"{name}{end}" for end in (".png", "_strip.jpg", "_crowd.jpg")]
-        yield from _present([*checkpoints, *drawn, *checks], root)
+        yield from _present([*checkpoints, *drawn, *check_pictures(name)], root)
         is_of = re.compile(rf"(^|_){re.escape(name)}(_|$)")
         pages = sorted((root / layout.COMPARISONS_FOLDER).glob("*.html"))
         yield from (page.relative_to(root) for page in pages if is_of.search(page.stem))

@@ -49,6 +49,13 @@ CHECKS_FOLDER = Path(".dvc/tmp/checks")
 """Pictures of films that were checked, whether they were added or not."""
 
 
+def check_pictures(name: str) -> tuple[Path, Path, Path]:
+    """Of a film's check: what was found, a strip of its frames, and the most people at once."""
+    ends = (".png", "_strip.jpg", "_crowd.jpg")
+    found, strip, crowd = (CHECKS_FOLDER / f"{name}{end}" for end in ends)
+    return found, strip, crowd
+
+
 def load_videos(root: Path = Path()) -> dict[str, Video]:
     return load_section(dict[str, Video] | None, "videos", path=root / FILMS_FILE) or {}
 

@@ -16,7 +16,7 @@ from motiontransfer.core.storage import replacing
 from motiontransfer.pose.photo_advice import photo_advice
 from motiontransfer.pose.quality import NOTHING_TO_FIX, STEADY_CAMERA, STILL_CAMERA, verdict
 from motiontransfer.pose.shown import HALF, WHOLE, in_words
-from motiontransfer.project.entries import CHECKS_FOLDER
+from motiontransfer.project.entries import check_pictures
 from motiontransfer.project.video_check import VideoCheck, as_high
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
 from motiontransfer.rendering.videos import contact_sheet
@@ -130,7 +130,7 @@ def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecke
     sentences = advice(check, is_target=is_target)
     judgment, sentence = _judged(check, sentences)
     recipe = read_recipe(check.metadata.comment)
-    picture = CHECKS_FOLDER / f"{name}.png"
+    picture, strip, crowd = check_pictures(name)
     _write(picture, _found(check))
     told = FilmChecked(
         name=name,
@@ -143,7 +143,6 @@ def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecke
     )
     if check.metadata.is_picture:
         return told
-    strip, crowd = (CHECKS_FOLDER / f"{name}_{what}.jpg" for what in ("strip", "crowd"))
     some = evenly_spaced(check.whole, count=_NUM_IN_STRIP)
     _write(strip, np.concatenate([as_high(frame, _STRIP_PX) for frame in some], axis=1))
     most = max(range(len(check.whole)), key=lambda index: len(check.everyone[index]))
