@@ -18,22 +18,17 @@ class FitAppearanceParams(Section):
 
 def main(target: str) -> str:
     # Matplotlib and SciPy: not where params are checked
-    from motiontransfer.puppet.fit.background import median_background
-    from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
-    from motiontransfer.puppet.fit.photo import photo_background
+    from motiontransfer.puppet.fit.fitting import fit_target
     from motiontransfer.puppet.plot import plot_appearance
 
     params = load_section(FitAppearanceParams, "fit_appearance")
     held_out = load_section(SplitParams, "split").to_config(HeldOut)
-    clips = read_target_clips(target, held_out)
-    with FullSizeFrames(clips) as frames:
-        references = choose_references(frames, count=params.references)
-        is_photo = clips[0].is_photo
-        background = (
-            photo_background(frames) if is_photo else median_background(frames, among=references)
+    with FullSizeFrames(read_target_clips(target, held_out)) as frames:
+        appearance, background = fit_target(
+            frames,
+            num_references=params.references,
+            num_workers=load_section(Compute, "compute").num_workers,
         )
-        num_workers = load_section(Compute, "compute").num_workers
-        appearance = target_appearance(frames, background, references, num_workers=num_workers)
     file = layout.appearance_file(target)
     plot = file.with_suffix(".png")
     write_appearance(file, appearance)

@@ -1,12 +1,13 @@
 """Preview of one transfer before any training: `python -m stages preview ada_as_ben`."""
 
 from motiontransfer.core import layout
-from motiontransfer.core.params import Transfer, load_section
+from motiontransfer.core.params import SplitParams, Transfer, load_section
 from motiontransfer.core.progress import track
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, signed_files
-from motiontransfer.puppet.appearance_file import read_appearance
+from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.warping import Puppet
+from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.rendering.compositing import puppet_frames, with_label, without_mask
 from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
 from motiontransfer.rendering.scene import (
@@ -23,17 +24,21 @@ from motiontransfer.video.geometry import fit_framing
 
 _HEIGHT = 540  # pixels, at most
 _CRF = 20
+# A film of 12 s is cut in a seventh of the time that its whole appearance takes; twelve frames of
+# two dances look like those by 120 references.
+_NUM_REFERENCES = 24
+_NUM_BACKGROUND_FRAMES = 40
 _CONTENTS: dict[str, Content] = {layout.PREVIEW_FILE: "compositeWithTrainedAlgorithmicMedia"}
 
 
 def main(transfer: str) -> str:
-    """Show all poses by the puppet alone over the background image, with the source's sound."""
+    """Show all poses by the puppet of few references, with the source's sound."""
     params = load_section(RenderParams, "render")
     names = load_section(Transfer, f"transfers.{transfer}")
     credentials = load_credentials() if params.provenance == "c2pa" else None
     source = read_clip(layout.clip_folder(names.source_subject, names.source))
     poses = read_keypoints(layout.poses_file(transfer))
-    appearance = read_appearance(layout.appearance_file(names.target))
+    appearance = _sketched(names.target)
     in_film = is_in_film(transfer)
     height, width = film_size(source) if in_film else appearance.background.shape[:2]
     framing = fit_framing((height, width), (0, 0, width, height), size=min(height, _HEIGHT))
@@ -61,3 +66,18 @@ def main(transfer: str) -> str:
         for frame in track(frames, "preview", total=poses.num_frames):
             write(frame)
     return f"{results / layout.PREVIEW_FILE}: the person cut out and moved, no network yet"
+
+
+def _sketched(target: str) -> Appearance:
+    """A target by few references, in the size of the preview."""
+    from motiontransfer.puppet.fit.fitting import fit_target  # SciPy: not where params are checked
+    from motiontransfer.puppet.fit.full_size import FullSizeFrames
+
+    held_out = load_section(SplitParams, "split").to_config(HeldOut)
+    with FullSizeFrames(read_target_clips(target, held_out), most_rows=_HEIGHT) as frames:
+        return fit_target(
+            frames,
+            num_references=_NUM_REFERENCES,
+            num_frames=_NUM_BACKGROUND_FRAMES,
+            num_workers=None,
+        )[0]

@@ -91,11 +91,7 @@ def map_ahead(
 
 
 def run_parallel(
-    function: Callable[[_Item], _Result],
-    items: Iterable[_Item],
-    *,
-    num_workers: int,
-    is_short: bool = False,
+    function: Callable[[_Item], _Result], items: Iterable[_Item], *, num_workers: int | None
 ) -> Iterator[_Result]:
     """Yield function(item) for each item, in order and as they come.
 
@@ -104,14 +100,14 @@ def run_parallel(
     Args:
         function: can be imported by the workers.
         items: `str(item)` names it in errors.
-        num_workers: 0: one for each core.
-        is_short: the work takes less than starting workers, and is done here.
+        num_workers: 0: one for each core; None: the work is done here, as it takes less time than
+            starting workers.
 
     Raises:
         ComputeError: a worker was killed.
         MotionTransferError: raised by the function; no result comes after it.
     """
-    if is_short:
+    if num_workers is None:
         yield from map(function, items)
         return
     import loky  # here: who needs threads alone may lack it

@@ -15,9 +15,8 @@ from motiontransfer.pose.mediapipe_detectors import person_boxes
 from motiontransfer.pose.photos import lasting
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
+from motiontransfer.puppet.fit.fitting import fit_target
 from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.fit.photo import photo_background
 from motiontransfer.puppet.fit.segmentation import clip_masks
 from motiontransfer.puppet.masks import write_masks
 from motiontransfer.puppet.target_clips import NOTHING_HELD_OUT, read_target_clips
@@ -49,9 +48,7 @@ def person_in_photos(photos: Sequence[Path]) -> tuple[Appearance, PoseStatistics
         for target in targets:
             write_masks(target.masks_file, clip_masks(target))
         with FullSizeFrames(targets) as frames:
-            background = photo_background(frames)
-            references = choose_references(frames, count=len(photos))
-            return target_appearance(frames, background, references), statistics
+            return fit_target(frames, num_references=len(photos))[0], statistics
 
 
 def _decode(photo: Path, folder: Path) -> None:

@@ -231,7 +231,7 @@ def _detect_segments(
     with FrameStore(video) as store:
         is_photo = len(store) == 1
     workers = compute.num_workers
-    for people in run_parallel(_detect_segment, work, num_workers=workers, is_short=is_photo):
+    for people in run_parallel(_detect_segment, work, num_workers=None if is_photo else workers):
         restart_time_limit()
         yield people
 

@@ -198,4 +198,4 @@ def test_no_thread_is_left_of_a_loop_that_is_broken_off(fault):
 
 
 def test_short_work_is_done_in_this_process():
-    assert [*run_parallel(process_id, [1], num_workers=ONE, is_short=True)] == [os.getpid()]
+    assert [*run_parallel(process_id, [1], num_workers=None)] == [os.getpid()]

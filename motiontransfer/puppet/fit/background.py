@@ -33,7 +33,7 @@ from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 
 # Frames.
-_NUM_FRAMES = 120  # of all clips; a median of more takes longer and is no nearer to the room
+BACKGROUND_FRAMES = 120  # of all clips; a median of more takes longer and is no nearer to the room
 _MOST_FRAMES = 1500  # of a film that is looked through for captions: all are in memory
 _FARTHEST = 0.2  # share of the frames, those with the person farthest from a pixel
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show a pixel: masks are sometimes wrong
@@ -88,7 +88,7 @@ def median_background(
     frames: FullSizeFrames,
     *,
     among: Sequence[tuple[int, int]] = (),
-    num_frames: int = _NUM_FRAMES,
+    num_frames: int = BACKGROUND_FRAMES,
     shows_overlays: bool = True,
 ) -> Background:
     """Median over about `num_frames` training frames of all clips; they are kept.

@@ -347,7 +347,7 @@ def fill_hidden(
     persons: Sequence[Patch | None],
     *,
     height_px: float,
-    num_workers: int,
+    num_workers: int | None,
     of_photos: bool,
 ) -> tuple[list[list[Patch | None]], UInt8[np.ndarray, "parts references references"]]:
     """Patches of all parts by reference, without occluders, and with hidden pixels filled.
@@ -359,6 +359,7 @@ def fill_hidden(
         poses: of the references.
         persons: the whole person in each reference, in the colors of the cut parts.
         height_px: of the upright body at scale 1.
+        num_workers: see `run_parallel`.
         of_photos: what none of them shows is made up, by a part's other side and its texture.
     """
     number_of = {part.name: number for number, part in enumerate(parts)}
@@ -380,7 +381,7 @@ def fill_hidden(
     )
     patches: list[list[Patch | None]] = [[] for _ in stored]
     differences = np.zeros((len(parts), len(stored), len(stored)), np.uint8)
-    filled = run_parallel(_filled, work, num_workers=num_workers, is_short=of_photos)
+    filled = run_parallel(_filled, work, num_workers=num_workers)
     progress = track(filled, "filling what is hidden", total=len(parts))
     for apart, (of_part, levels) in zip(differences, progress, strict=True):
         apart[:] = levels

@@ -20,7 +20,7 @@ from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
-from motiontransfer.puppet.fit.background import Background
+from motiontransfer.puppet.fit.background import BACKGROUND_FRAMES, Background, median_background
 from motiontransfer.puppet.fit.coverage import covering_frames
 from motiontransfer.puppet.fit.cutting import StoredPart, cut_parts, encode_patch, whole_person
 from motiontransfer.puppet.fit.edges import (
@@ -33,6 +33,7 @@ from motiontransfer.puppet.fit.edges import (
 from motiontransfer.puppet.fit.filling import fill_hidden
 from motiontransfer.puppet.fit.full_size import FullSizeFrames, ImagesOnDisk
 from motiontransfer.puppet.fit.overlays import behind_overlays
+from motiontransfer.puppet.fit.photo import photo_background
 from motiontransfer.puppet.fit.silhouette import Silhouette, shows_skirt, silhouette
 from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
@@ -52,12 +53,37 @@ class ClipPoses(NamedTuple):
     """See `Keypoints.depth`."""
 
 
+def fit_target(
+    frames: FullSizeFrames,
+    *,
+    num_references: int,
+    num_frames: int = BACKGROUND_FRAMES,
+    num_workers: int | None = 0,
+) -> tuple[Appearance, Background]:
+    """Choose reference frames of a target, and cut them into body parts.
+
+    Args:
+        num_frames: of which the background image is the median.
+        num_workers: see `run_parallel`.
+
+    Raises:
+        TrainingError: no training frame shows the target.
+    """
+    chosen = choose_references(frames, count=num_references)
+    if frames.clips[0].is_photo:
+        background = photo_background(frames)
+    else:
+        background = median_background(frames, among=chosen, num_frames=num_frames)
+    appearance = target_appearance(frames, background, chosen, num_workers=num_workers)
+    return appearance, background
+
+
 def target_appearance(
     frames: FullSizeFrames,
     background: Background,
     chosen: Sequence[tuple[int, int]],
     *,
-    num_workers: int = 0,
+    num_workers: int | None = 0,
 ) -> Appearance:
     """The target as reference frames show them, (clip, frame_index)."""
     clips, size = frames.clips, frames.size
@@ -187,7 +213,7 @@ def fit_appearance(
     background: Background,
     height_px: float,
     coarse_size: tuple[int, int] | None = None,
-    num_workers: int = 0,
+    num_workers: int | None = 0,
 ) -> Appearance:
     """Cut reference frames into body parts.
 
@@ -197,7 +223,7 @@ def fit_appearance(
         height_px: of the upright body.
         coarse_size: (height, width) of the image in which distances are computed; None: that of
             the frames.
-        num_workers: processes; 0: one for each core.
+        num_workers: see `run_parallel`; a photo is short.
     """
     points = np.stack([clips[clip].points[frame] for clip, frame in masks])
     score = np.stack([clips[clip].score[frame] for clip, frame in masks])
@@ -236,8 +262,8 @@ def fit_appearance(
             )
             for first in range(0, len(masks), _SHARE)
         ]
-        of_photo = background.of_photo
-        cut = run_parallel(_cut, shares, num_workers=num_workers, is_short=of_photo)
+        num_workers = None if background.of_photo else num_workers
+        cut = run_parallel(_cut, shares, num_workers=num_workers)
         cut = chain.from_iterable(track(cut, "cutting body parts", total=len(shares)))
         stored, persons = zip(*cut, strict=True)
         patches, differences = fill_hidden(
@@ -248,7 +274,7 @@ def fit_appearance(
             persons,
             height_px=height_px,
             num_workers=num_workers,
-            of_photos=of_photo,
+            of_photos=background.of_photo,
         )
     return Appearance(
         skeleton=skeleton,

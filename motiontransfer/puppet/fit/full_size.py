@@ -99,8 +99,15 @@ class ImagesOnDisk:
 class FullSizeFrames:
     """Frames of a target in the size of its largest; those that were read are kept on disk."""
 
-    def __init__(self, clips: Sequence[TargetClip]) -> None:
-        self.clips, self.size = clips, full_size(clips)
+    def __init__(self, clips: Sequence[TargetClip], *, most_rows: int | None = None) -> None:
+        """Set up.
+
+        Args:
+            most_rows: height of the frames, pixels, at most; None: that of the largest.
+        """
+        self.clips, size = clips, full_size(clips)
+        scale = min((most_rows or size[0]) / size[0], 1)
+        self.size = round(scale * size[0]), max(round(scale * size[1]), 1)
         self._films = [Film(clip.frames.parent) for clip in clips]
         self._stack = ExitStack()
         folder = self._stack.enter_context(TemporaryDirectory(prefix="motiontransfer-"))
