@@ -26,6 +26,9 @@ from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.puppet.draw.warping import Puppet
+from motiontransfer.puppet.fit.fitting import fit_target
+from motiontransfer.puppet.fit.full_size import FullSizeFrames
+from motiontransfer.puppet.target_clips import read_target_clips
 from motiontransfer.rendering.compositing import puppet_frames, without_mask
 from motiontransfer.retargeting.normalization import normalize_by_ankles
 from motiontransfer.retargeting.statistics import read_statistics
@@ -37,7 +40,15 @@ from tests.films import film
 from tests.people import SIZE, dance, known_to, puppet_of
 from tests.project_files import SHIPPED
 from tests.stages import project
-from tests.stages.project import NORMALIZATION, NUM_SOURCE_FRAMES, TRANSFER, write_params
+from tests.stages.project import (
+    HELD_OUT,
+    NORMALIZATION,
+    NUM_SOURCE_FRAMES,
+    NUM_TARGET_FRAMES,
+    TRANSFER,
+    add_target,
+    write_params,
+)
 from tests.training.small import translator_config, write_translator
 from tests.video.conftest import click_starts, kill_decoder
 
@@ -389,7 +400,11 @@ def test_a_target_who_is_not_trained_is_drawn_by_the_puppet_alone_at_full_size(m
 
 def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
     """No network is read; it is labeled and signed as the result is."""
-    full = untrained()
+    shutil.rmtree("artifacts/models")
+    add_target()
+    with FullSizeFrames(read_target_clips("ada", HELD_OUT)) as frames:
+        target, _ = fit_target(frames, num_references=NUM_TARGET_FRAMES)
+    shutil.rmtree("artifacts/models")
     normalize.main("ada_as_ben")
     preview.main("ada_as_ben")
     path = RESULTS / "preview.mp4"
@@ -397,8 +412,8 @@ def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
     assert {kind for kind, *_ in packets(path)} == {"video", "audio"}
     with FrameStore(path) as store:
         shown = list(store.frames())
-    clip = Puppet(full, SIZE), read_keypoints(POSES)
-    expected = [frame[..., :3] for frame in puppet_frames(*clip, size=(270, 480))]
+    clip = Puppet(target, SIZE), read_keypoints(POSES)
+    expected = [frame[..., :3] for frame in puppet_frames(*clip, size=shown[0].shape[:2])]
     assert len(shown) == NUM_SOURCE_FRAMES
     apart = np.abs(np.subtract(shown, expected, dtype=int))
     assert apart.mean() < 3
