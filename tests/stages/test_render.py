@@ -415,8 +415,11 @@ def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
     clip = Puppet(target, SIZE), read_keypoints(POSES)
     expected = [frame[..., :3] for frame in puppet_frames(*clip, size=shown[0].shape[:2])]
     assert len(shown) == NUM_SOURCE_FRAMES
-    apart = np.abs(np.subtract(shown, expected, dtype=int))
-    assert apart.mean() < 3
+    apart, of_room = (
+        np.abs(np.subtract(shown, other, dtype=int)).mean()
+        for other in (expected, target.background)
+    )
+    assert apart < 0.3 * of_room  # what an encoder leaves of so small a picture
     configure(visible_label="corner")
     preview.main("ada_as_ben")
     with FrameStore(path) as store:
