@@ -52,10 +52,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         ),
         "place_in_film": Stage(sentence="Finding the place in the dancer's film"),
         "preview": Stage(
-            sentence="Drawing a first look",
-            start_seconds=2.0,
-            seconds_per_frame=0.02,
-            affects_results=False,
+            sentence="Drawing a first look", seconds_per_frame=0.02, affects_results=False
         ),
         "guide": Stage(
             sentence="Drawing the poses to strike",
