@@ -3,8 +3,8 @@
     uv run python -m benchmarks.load [--hours 3] [--transfer-frames 50000]
 
 The demo's clips at 64x64 pixels and 10 frames a second are repeated. Each stage
-is a process of its own, as DVC runs it; detection is a stand-in that gives the demo's keypoints, in
-real workers and through the real tracker, and the generator, with a puppet, is trained for four
+is a process of its own, as DVC runs it. Detection is a stand-in that gives the demo's keypoints, in
+real workers and through the real tracker. The generator, with a puppet, is trained for four
 steps. Time is linear where both columns of CPU milliseconds a frame are equal; starting up is in
 both, so the second is less. Keypoints are in memory: `MiB a 1000 frames` is how the peak grows.
 """

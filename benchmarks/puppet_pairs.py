@@ -1,7 +1,7 @@
 """Pairs of a target's film and a dance in which it is drawn: of actors, films and transfers.
 
-A folder has the film's frames and poses as a clip, the dance's poses, and where the target was
-filmed in that dance the truth; of actors the true parts of the film's frames.
+A folder has the film's frames and poses as a clip, and the dance's poses. Where the target was
+filmed in that dance it has the truth, of actors also the true parts of the film's frames.
 """
 
 from collections.abc import Mapping, Sequence

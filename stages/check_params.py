@@ -113,8 +113,8 @@ def affects_results(section: str) -> bool:
 def write_video_params() -> None:
     """Write the keys of each video's entry that each stage reads, with their defaults.
 
-    `decode` has the working size beside them: DVC finds past runs by all params but those named
-    `size`, as it leaves the sizes of files out, and would restore frames of another size.
+    `decode` has the working size beside them. DVC finds past runs by all params but those named
+    `size`, as it leaves the sizes of files out. It would restore frames of another size.
     """
     size = load_section(DecodeParams, "decode").size
     for name, video in load_section(dict[Name, VideoParams], "videos").items():

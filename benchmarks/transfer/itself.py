@@ -3,8 +3,8 @@
     python -m benchmarks.transfer.itself PROJECT TARGET ... [--references 24] [--pictures FOLDER]
         [--write CSV] [--against CSV]
 
-References of each target of a project (artifacts/ has its poses, frames and masks) are cut by this
-checkout, and each is drawn with all its parts in its own pose, which needs no choice and no dance.
+References of each target of a project are cut by this checkout; artifacts/ has the poses, frames
+and masks. Each is drawn with all its parts in its own pose, which needs no choice and no dance.
 A row has, by the side from which the body is seen:
 
 - own: share of the person's pixels that are the frame's own, up to noise;

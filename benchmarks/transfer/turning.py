@@ -2,9 +2,9 @@
 
     uv run python -m benchmarks.transfer.turning FOLDER [--code CHECKOUT ...] [--only CASE ...]
 
-Films the pairs of turning.yaml once (15 CPU minutes), and has the puppet of each checkout, by
-default of this one, draw each target by each of its films: by the pipeline's poses and by true
-joints, without any network. For each checkout there is a project in FOLDER, which runs only what
+Films the pairs of turning.yaml once (15 CPU minutes). The puppet of each checkout, by default of
+this one, draws each target by each of its films, without any network. It does so by the pipeline's
+poses and by true joints. For each checkout there is a project in FOLDER, which runs only what
 its code changes. All are judged by this code, in one run. A table goes to benchmarks/results/:
 
 - faults of structure in 100 frames by their kinds (suit.py), and limbs drawn mirrored;

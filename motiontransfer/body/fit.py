@@ -1,7 +1,7 @@
 """The skeleton fitted to a film: constant lengths, and the directions of all bones in all frames.
 
-Lengths and the camera's distance are those of at most 200 frames; then they are held, and windows
-of the film that overlap are fitted by themselves, so a film's length does not matter.
+Lengths and the camera's distance are fitted to at most 200 frames, and then held. Windows of the
+film that overlap are fitted by themselves, so a film's length does not matter.
 """
 
 from collections.abc import Callable

@@ -68,7 +68,7 @@ def inspect(
         if output is not None:
             raise ParamsError(
                 f"--output: expected a video with known keypoints, one of {known}, got a film's "
-                f"file; leave it out to check {video}, which draws what is found there"
+                f"file; to check {video} and draw what is found, leave it out"
             )
         emit(LOOKS)
         entered = {each.path: name for name, each in videos.items()}

@@ -179,9 +179,8 @@ def _check_size(store: FrameStore, size: tuple[int, int]) -> None:
     has_its_shape = abs(width * scale - store.size[1]) <= 2 * scale + 1
     if not is_size and not (has_more_pixels(store.size, size) and has_its_shape):
         raise VideoError(
-            f"{store.path}: expected the shape of the working image, {height} x {width} (height x "
-            f"width), or more pixels, got {store.size[0]} x {store.size[1]}; frames are compared "
-            "pixel by pixel, so make this video in that shape"
+            f"{store.path}: expected height x width {height} x {width}, or more pixels in that "
+            f"shape, got {store.size[0]} x {store.size[1]}; make this video in that shape"
         )
 
 

@@ -408,8 +408,8 @@ def split_segments(targets: Sequence[TargetSegments], unseen: Sequence[Segment])
     if not (training and calibration):
         subjects = ", ".join(target.subject for target in known or [last])
         raise TrainingError(
-            f"expected seconds to train the detector and others to calibrate it on, got "
-            f"{len(training)} and {len(calibration)} of {subjects}; use longer clips, change "
+            f"expected seconds to train the detector and others to calibrate it, got "
+            f"{len(training)} and {len(calibration)} of {subjects}. Use longer clips, change "
             "train_forensics.held_out_fraction, or take it out of `detectors`"
         )
     test = both_sides(tested)

@@ -131,8 +131,8 @@ def fit_calibration(
     """
     if not (len(real) and len(fake)):
         raise TrainingError(
-            f"expected seconds of both kinds to calibrate the detector on, got {len(real)} real "
-            f"and {len(fake)} rendered in which something moves; use longer clips, or raise "
+            f"expected moving seconds of both kinds to calibrate the detector, got {len(real)} "
+            f"real and {len(fake)} rendered; use longer clips, or raise "
             "train_forensics.held_out_fraction"
         )
     target = (num_seconds + 1) / (num_seconds + 2)

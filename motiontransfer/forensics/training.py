@@ -55,8 +55,8 @@ from motiontransfer.video.tensors import image_grid
 _NUM_SAMPLES = 4  # items, each of several frame pairs
 _OTHER_SUBJECT = "{}, who was not trained on"
 _SAME_SUBJECT = (
-    "later frames and the transfers of {}, who was trained on, and filmed people who were not: "
-    "with one target nothing can be said about renders of other subjects"
+    "later frames and the transfers of {}, who was trained on, and filmed people who were not. "
+    "With one target nothing can be said about renders of other subjects"
 )
 
 

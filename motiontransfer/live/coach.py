@@ -55,9 +55,9 @@ class Coach:
             seconds: when, on any clock that never goes back.
 
         Returns:
-            `size` of the picture; `figure`, `Line`s of who is seen; `ticks` of all poses; `pose`,
-            the number of the first without, None after the last; its `outline`, `Line`s at one's
-            own size and place; and `told`, sentences.
+            `size` of the picture. `figure`: `Line`s of who is seen. `ticks` of all poses. `pose`:
+            the number of the first without, None after the last. `outline`: its `Line`s at one's
+            own size and place. `told`: sentences.
         """
         (people,) = self._detect([picture])
         shown = {"size": picture.shape[:2], "figure": [], "outline": []}

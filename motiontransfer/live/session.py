@@ -330,7 +330,7 @@ class Session:
         median, high = np.quantile(self.latencies_ms or [0], (0.5, 0.95), method="inverted_cdf")
         return (
             f"{shown} frames shown in {self.seconds:.1f} s ({rate:.1f} a second), latency {median} "
-            f"ms, 95 % below {high} ms; {sum(dropped)} frames dropped: {dropped[0]} before "
+            f"ms, 95 % below {high} ms. {sum(dropped)} frames dropped: {dropped[0]} before "
             f"detection, {dropped[1]} before generation, {dropped[2]} before display"
         )
 

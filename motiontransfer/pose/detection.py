@@ -61,8 +61,8 @@ def detect_clip(
 ) -> Detections:
     """People in each frame of a video, by track.
 
-    If the body detector sees two people in some sampled frame, people are tracked by its joints and
-    the detector then runs on a moving crop around each of them; otherwise on whole frames.
+    If the body detector sees two people in some sampled frame, people are tracked by its joints.
+    The detector then runs on a moving crop around each of them, otherwise on whole frames.
 
     Args:
         body_detector: finds several people in unrelated frames; its joints are the first of the

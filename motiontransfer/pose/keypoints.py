@@ -206,7 +206,7 @@ class Detections(_Joints):
     num_frames: int
     world: Float32[np.ndarray, "rows body 3"] | None = None
     """World landmarks of the body's joints, also of missing ones: meters from the hips, x right, y
-    down, z away from the camera; zeros where a row has none. None: the detector has none."""
+    down, z away from the camera. Zeros where a row has none. None: the detector has none."""
 
     def __post_init__(self) -> None:
         _Joints.__post_init__(self)

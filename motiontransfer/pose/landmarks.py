@@ -1,8 +1,10 @@
 """Detectors' output, and the landmarks of MediaPipe's models as joints.
 
-Thresholds of detectors, in [0, 1]: `min_detection_confidence`, from which a box counts as a person;
-`min_tracking_confidence`, below which the person is looked for anew; `min_visibility`, below which
-a joint of the body is missing.
+Thresholds of detectors, in [0, 1]:
+
+- `min_detection_confidence`, from which a box counts as a person;
+- `min_tracking_confidence`, below which the person is looked for anew;
+- `min_visibility`, below which a joint of the body is missing.
 """
 
 from collections.abc import Callable, Sequence

@@ -122,8 +122,8 @@ def longest_first(detections: Detections) -> list[int]:
 def representative_frames(detections: Detections, *, count: int) -> list[int]:
     """Indices of frames that together show the longest tracks and most people, in order.
 
-    For each track, the longest first, the frame of its first second with most people; then those
-    with most people, and of these the farthest from all others.
+    First come, for each track, the longest first, the frame of its first second with most people.
+    Then come those with most people, and of these the farthest from all others.
     """
     num_frames = detections.num_frames
     in_view = np.bincount(detections.frame_index, minlength=num_frames)

@@ -21,8 +21,8 @@ from motiontransfer.video.frame_store import FrameStore
 MISSING, FILLED, MEASURED = 0, 1, 2
 NOTHING_TO_FIX = "nothing to fix"
 TURN = (
-    "the picture is on its side or upside down: add it by `motiontransfer add-video FILE --subject "
-    "NAME --rotate {0}`, of whom to render with --target, or set its rotate: {0} in films.yaml"
+    "the picture is on its side or upside down: set its rotate: {0} in films.yaml, or add it by "
+    "`motiontransfer add-video FILE --subject NAME --rotate {0}`, a target with --target"
 )
 """What to do with a film or photo, with degrees."""
 
@@ -158,8 +158,8 @@ def measure_quality(
 def degrees_to_turn(keypoints: Keypoints, first: UInt8[np.ndarray, "height width 3"]) -> int:
     """By which to turn a film clockwise; 0 where it is upright, or somebody lies in it.
 
-    Of who seems to stand across the picture the room decides: walls, floors and skies differ more
-    from above to below than from side to side.
+    If someone seems to stand across the picture, the room decides. Walls, floors and skies differ
+    more from above to below than from side to side.
 
     Args:
         first: its first frame.
@@ -228,8 +228,8 @@ def verdict(quality: ClipQuality) -> list[str]:
     """Advice in sentences, the gravest fault first; `NOTHING_TO_FIX` alone if there is none."""
     if not quality.person_known.any():
         return [
-            f"no person is detected in any of {len(quality.with_others)} frames: film one person, "
-            "from head to feet or from the chest up, more than half as tall as the image"
+            f"no person is detected in any of {len(quality.with_others)} frames. Film one person "
+            "from the chest up at least, more than half as tall as the image"
         ]
     return [*_visibility(quality), *_detection(quality), *_motion(quality)] or [NOTHING_TO_FIX]
 
@@ -239,15 +239,15 @@ def _visibility(quality: ClipQuality) -> Iterator[str]:
         yield TURN.format(quality.turn)
     if quality.sway < _STANDS_STILL:
         yield (
-            "who is followed does not move, as on a poster: set crop to a box around the dancer, "
-            "x0, y0, x1, y1 in pixels, or person to the dancer's number"
+            "who is followed does not move, as on a poster. Set crop to a box around the dancer "
+            "(x0, y0, x1, y1 in pixels), or person to the dancer's number"
         )
     absent = ~quality.person_known
     if absent.mean() > _RARE:
         start, stop = max(segments(absent), key=lambda segment: segment[1] - segment[0])
         yield (
             f"no person is detected in {_percent(absent)} of frames, the longest time from "
-            f"{start / quality.frame_rate:.1f} s to {stop / quality.frame_rate:.1f} s: cut that "
+            f"{start / quality.frame_rate:.1f} s to {stop / quality.frame_rate:.1f} s. Cut that "
             "out of the video if no person is there"
         )
     if quality.shows == "face":
@@ -268,7 +268,7 @@ def _visibility(quality: ClipQuality) -> Iterator[str]:
         )
     elif quality.with_others.mean() > _RARE:
         yield (
-            f"others are in view in {_percent(quality.with_others)} of frames: look at the preview "
+            f"others are in view in {_percent(quality.with_others)} of frames. Look at the preview "
             "of detect_keypoints; if the wrong one was followed, set the video's person to the "
             "number of the right one"
         )
@@ -291,12 +291,12 @@ def _detection(quality: ClipQuality) -> Iterator[str]:
     if len(left) and min(left.mean(), right.mean()) < _ENOUGH_OF_HANDS:
         yield (
             f"the left hand is known in {_percent(left)}, the right in {_percent(right)} of "
-            f"{frames}: fast hands blur; film with more light and a shorter exposure, and nearer"
+            f"{frames}: fast hands blur. Film nearer, with more light and a shorter exposure"
         )
     if face.mean() < _ENOUGH_OF_FACE:
         yield (
             f"the face is known in {_percent(face)} of frames: only those train the face "
-            "generator; film with light from the front, and nearer, looking at the camera"
+            "generator. Film nearer, with light from the front, looking at the camera"
         )
     for limb, end in (("arm", "hands"), ("leg", "feet")):
         left, right = (quality.of_part(f"{side} {limb}") == MISSING for side in ("left", "right"))
@@ -304,7 +304,7 @@ def _detection(quality: ClipQuality) -> Iterator[str]:
         if lost.mean() > _RARE:
             yield (
                 f"one {limb} or both are not found in {_percent(lost)} of frames though they "
-                "should be in view: unless occluded, wear clothes that contrast with the background"
+                "should be in view. Unless occluded, wear clothes that contrast with the background"
             )
 
 
@@ -313,7 +313,7 @@ def _motion(quality: ClipQuality) -> Iterator[str]:
     if misfits.mean() > _RARE:
         yield (
             f"no body fits the joints in {_percent(misfits)} of frames, first at "
-            f"{np.argmax(misfits) / quality.frame_rate:.1f} s: look there for a cut, for someone "
+            f"{np.argmax(misfits) / quality.frame_rate:.1f} s. Look there for a cut, for someone "
             "else, or for blur, and cut it out of the video"
         )
     if quality.camera_speed is not None and quality.camera_speed > STILL_CAMERA:
@@ -374,7 +374,7 @@ def camera_wander(
 ) -> float | None:
     """Standard deviation of the image's corners in the scene, in its widths; None without texture.
 
-    Points of the first frame's background are tracked into others (Lucas and Kanade 1981); a
+    Points of the first frame's background are tracked into others (Lucas and Kanade 1981). A
     similarity that most of them follow (RANSAC) is the camera's motion, turns included.
     """
     first, *others = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames)

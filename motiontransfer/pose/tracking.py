@@ -318,9 +318,9 @@ def _link_cost(end: _Side, start: _Side) -> float:
 def _unambiguous_links(links: Sequence[_Link]) -> dict[int, int]:
     """Index of a tracklet -> index of the one that it continues.
 
-    Links are made in order of cost, and only if those that they exclude cost clearly more: from
-    the same end to another person's start, or to the same start from another person's end.
-    Tracklets without a candidate link between them are two people.
+    Links are made in order of cost, and only if those that they exclude cost clearly more. A link
+    excludes those from the same end and those to the same start. Tracklets without a candidate
+    link between them are two people.
     """
     links_of: dict[tuple[str, int], list[_Link]] = defaultdict(list)
     for link in links:

@@ -48,7 +48,7 @@ def split_clip(num_frames: int, split: HeldOut) -> tuple[range, range]:
     if num_training < 2:
         raise TrainingError(
             f"a clip of {num_frames} frames leaves {max(num_training, 0)} to train on after "
-            f"holding out {num_held_out} and a gap of {gap}; expected at least 2; use a longer "
+            f"holding out {num_held_out} and a gap of {gap}; expected at least 2. Use a longer "
             "clip, or lower split.held_out_fraction or split.gap_frames"
         )
     return range(num_training), range(num_frames - num_held_out, num_frames)

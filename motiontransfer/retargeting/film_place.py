@@ -1,6 +1,6 @@
 """Normalized poses placed in the dancer's film: feet on the dancer's feet, the head as high.
 
-Each frame has its similarity, so that the target's proportions stay: the scale undoes that of the
+Each frame has its similarity, so that the target's proportions stay. The scale undoes that of the
 ankle lines, and the lower foot is where the dancer's is.
 """
 

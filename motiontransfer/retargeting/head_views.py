@@ -93,9 +93,9 @@ def show_filmed_heads(
 ) -> tuple[Keypoints, Mask]:
     """Turn heads no farther from the camera than a target's was filmed.
 
-    Tilt is the dancer's, and so is the place, but for how far the head is before the shoulders:
-    that is seen less in a head that is turned less. A head that looks away from the camera is shown
-    as if it looked as far towards it, which has the same silhouette.
+    Tilt and place are the dancer's. Only how far the head is before the shoulders is seen less in
+    a head that is turned less. A head that looks away from the camera is shown as if it looked as
+    far towards it, which has the same silhouette.
 
     Args:
         sizes_px: height of the upright body in each frame.

@@ -1,9 +1,9 @@
 """Path fit: a dance that is wider than the target's picture takes a shorter path.
 
 The path is that of the middle of the hips, from side to side. It is shortened evenly over the clip,
-just so far that hands and feet are in view as often as asked; how the body moves about it stays.
-Who is filmed without feet stands on no floor that is seen: the way up and down of their shoulders
-is shortened in the same way, for head and shoulders.
+just so far that hands and feet are in view as often as asked. How the body moves about it stays.
+If the film shows no feet, the way up and down of the shoulders is shortened in the same way, for
+head and shoulders.
 """
 
 from collections.abc import Sequence

@@ -160,8 +160,8 @@ def normalize_by_ankles(
     """Scale and shift each frame so that the source's ankle lines map to the target's.
 
     The depth fraction is read off the ankle line; frames without ankles take it from their
-    neighbors. A range of depth shorter than the target's is kept (scaled with the person) around
-    the middle of the target's, as in the authors' code; a longer one is squeezed into it.
+    neighbors. As in the authors' code, a range of depth longer than the target's is squeezed into
+    it. A shorter one is kept, scaled with the person, around the middle of the target's.
     """
     if keypoints.image_size != source.image_size:
         raise StatisticsError(

@@ -1,7 +1,7 @@
 """Shapes of head and legs: where facial joints, knees and toes lie, facing the camera.
 
 People differ, and so do detected knees and toes in other clothes and shoes. The source's joints are
-moved by the difference between the two subjects' shapes; how the head turns, what the face does,
+moved by the difference between the two subjects' shapes. How the head turns, what the face does,
 how the legs bend and the feet turn stays the source's.
 """
 
@@ -20,8 +20,8 @@ Shape = Mapping[str, tuple[float, float]]
 """Place of each joint.
 
 Head: (x, y) from the middle of the ears, in heights of the face; y towards the chin. Legs, standing
-straight: (outwards, down) of a knee from the line between hip and ankle, in lengths of the leg, and
-of toes from the ankle, in lengths of the foot. Outwards is away from the other hip.
+straight: (outwards, down). A knee is measured from the line between hip and ankle, in lengths of
+the leg, toes from the ankle, in lengths of the foot. Outwards is away from the other hip.
 """
 Seen = Float64[np.ndarray, " seen"]
 Standing = tuple[Float64[np.ndarray, "seen 2"], Seen, Seen]

@@ -135,8 +135,8 @@ class PoseStatistics:
 class GroundContact:
     """Ankle position and apparent height in each frame; 0 where their joints are missing.
 
-    Of a body that lies, kneels on its hands or stands on them, the position is that of the hips,
-    and the line that of its lowest joint.
+    If a body lies, kneels on its hands or stands on them, its position is that of the hips. Its
+    line is that of its lowest joint.
     """
 
     ankle_x_px: Series
@@ -210,12 +210,12 @@ def fit_statistics(
 
     Args:
         cluster_fraction: None to take the lines from the floor line, which knows no jumps. A number
-            is the paper's alpha, in (0, 1]: the lines are those of the ankles, and only what is
-            no farther above the median than this share of the way from the median to the closest
-            line may be the farthest. That misses all of a short visit to far away.
-        cluster_epsilon_px: the preprint's rule (Chan et al. 2018): the farthest line is the lowest
-            one that is as far above the median as the closest is below it, to this tolerance, or
-            the one that comes nearest to that.
+            is the paper's alpha, in (0, 1]: the lines are those of the ankles. The farthest is then
+            above the median by at most this share of the closest line's distance below it. That
+            misses all of a short visit to far away.
+        cluster_epsilon_px: the preprint's rule (Chan et al. 2018). The farthest line is the lowest
+            one that is as far above the median as the closest is below it, to this tolerance. If
+            there is none, it is the one that comes nearest to that.
         outlier_quantile: taken in place of each maximum, in [0.5, 1]; 1 is the paper's.
 
     Raises:
@@ -237,8 +237,8 @@ def fit_statistics(
     shows = min(map(what_is_shown, clips), key=SHOWN.index)
     if not used.any():
         raise StatisticsError(
-            f"none of {len(used)} frames shows head and ankles, or head and shoulders by which "
-            f"ankles can be placed, got pictures {in_words(shows)}; show one person, from the "
+            f"none of {len(used)} frames shows head and ankles, or head and shoulders, by which "
+            f"ankles can be placed, got pictures {in_words(shows)}. Show one person from the "
             "chest up at least"
         )
     height = np.concatenate([contact.height_px for contact in contacts])[used]
@@ -334,8 +334,8 @@ def fit_proportions(
 ) -> dict[str, float]:
     """Length of each part of the body as a share of the body's height.
 
-    A quantile over all frames that show a part, so that foreshortening does not count, nor does a
-    side that is foreshortened in all of them; parts seen in fewer than 10 frames are left out.
+    A quantile over all frames that show a part, so that foreshortening does not count. Nor does a
+    side that is foreshortened in all of them. Parts seen in fewer than 10 frames are left out.
     """
     proportions = {}
     for part, segment in BODY_TREE.items():

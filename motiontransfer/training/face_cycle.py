@@ -105,8 +105,8 @@ class AlignedFaces:
         self.frames, self.num_frames_without_face = usable_frames(clips, [v for _, v in found])
         if not self.frames:
             raise TrainingError(
-                f"no usable frame shows the face of the {person}, so none can be translated; take "
-                "this transfer out of face_cycles in films.yaml, and where no other is there set "
+                f"no usable frame shows the face of the {person}, so none can be translated. Take "
+                "this transfer out of face_cycles in films.yaml. If no other is there, set "
                 "render.face to residual or none"
             )
 

@@ -1,8 +1,8 @@
 """Face GAN: data, training step and training of the face generator (Chan et al. 2019, sec. 3.2).
 
-It is trained on crops of frames that the frozen main generator makes once, or of the puppet. Or, as
-in the released code of Chan et al., it is trained on windows of whole frames that it makes anew in
-each step: where the corrected frame conditions the next one, or its own losses count.
+It is trained on crops of frames that the frozen main generator makes once, or of the puppet. The
+released code of Chan et al. trains it on windows of whole frames, made anew in each step. So does
+this where the corrected frame conditions the next one, or has losses of its own.
 """
 
 from abc import abstractmethod

@@ -77,8 +77,8 @@ def opaque(frame: av.VideoFrame) -> Frame:
 class OnePass:
     """Crops, turns and shrinks frames in one pass of FFmpeg's filters, for 8-bit 4:2:0 video.
 
-    It averages areas and converts to sRGB, in a twentieth of the time of `to_srgb` and a resize,
-    from which it differs by less than a level in nearly all pixels.
+    It averages areas and converts to sRGB, in a twentieth of the time of `to_srgb` and a resize.
+    It differs from these by less than a level in nearly all pixels.
     """
 
     def __init__(

@@ -172,8 +172,8 @@ def boxes_of_one(
 ) -> list[Box | None]:
     """Box around whoever may be the person at a place in one of some frames, in each of them.
 
-    From frame to frame that is who is nearest, and who is mostly where they were: of two who cross,
-    it is both from there on. None where nobody is near.
+    From frame to frame that is who is nearest, and who is mostly where they were. After two people
+    crossed it is both. None where nobody is near.
 
     Args:
         place: x, y, pixels.

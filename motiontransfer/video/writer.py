@@ -224,8 +224,8 @@ def store_sound(
     `origin_seconds` is the first frame's time on the source's clock.
 
     Returns:
-        Offset that, added to the new file's timestamps, makes 0 the first frame; None where no
-        track holds a sample that can be decoded (then no file is written).
+        Offset that, added to the new file's timestamps, makes 0 the first frame. None, and no
+        file, where no track holds a sample that can be decoded.
     """
     index, _ = find_sound(source)
     if index is None:
