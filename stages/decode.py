@@ -33,10 +33,13 @@ class DecodeEntry(Section):
     path: Path
     subject: Name
     crop: Annotated[Literal["none", "auto"] | Box, BeforeValidator(_check_crop)] = "none"
-    person: PersonAt | None = None
-    """Whom the automatic crop follows; the largest, unless the entry names a place."""
     rotate: Rotation = 0
     trim: Trim | None = None
+
+
+class _FollowedEntry(DecodeEntry):
+    person: PersonAt | None = None
+    """Whom the automatic crop follows; the largest, unless the entry names a place."""
 
 
 class DecodeParams(Section):
@@ -46,7 +49,8 @@ class DecodeParams(Section):
 
 
 def main(key: str) -> str:
-    video = load_section(DecodeEntry, f"videos.{key}", path=layout.video_params_file(key, "decode"))
+    entry = layout.video_params_file(key, "decode")
+    video = load_section(_FollowedEntry, f"videos.{key}", path=entry)
     params = load_section(DecodeParams, "decode")
     if not video.path.exists():
         raise MissingFileError(

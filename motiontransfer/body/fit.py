@@ -164,9 +164,8 @@ def _film(
 ) -> Film:
     points, score, world = pose
     weight = np.clip((score - 0.2) / 0.6, 0, 1) * _WEIGHT
-    is_behind = (
-        np.cos(measured_yaw(world)) < _IS_BEHIND
-    )  # detectors draw a face on the back of the head
+    # Detectors draw a face on the back of the head.
+    is_behind = np.cos(measured_yaw(world)) < _IS_BEHIND
     weight = np.where(is_behind[:, None] & _HEAD_ONLY, 0.4 * weight, weight)
     sureness = np.array([bone.sureness for bone in BONES.values()])
     seen = bones_seen(score)
@@ -178,7 +177,7 @@ def _film(
         weight=weight,
         lines=np.moveaxis(lines, 2, 0),
         line_weight=line_weight,
-        starts=np.arange(len(points)) == 0,
+        bends=Bends(np.arange(len(points)) == 0, frame_rate),
         center=center,
         frame_rate=frame_rate,
         noise=float(np.clip((190 / height) ** 2, 1, 3)) ** 1.4,
@@ -227,7 +226,7 @@ def _over_gaps(values: np.ndarray, known: Int64[np.ndarray, " some"], frames: in
 
 def _first_state(film: Film, pose: Pose) -> State:
     """Usual lengths in the world landmarks' directions, where the joints are on the average."""
-    frames, known = len(film.starts), np.flatnonzero((pose.score > 0).any(axis=1))
+    frames, known = len(film.weight), np.flatnonzero((pose.score > 0).any(axis=1))
     lines = np.moveaxis(film.lines, 0, 2).copy()
     lengths = np.linalg.norm(lines, axis=2)
     for index, name in enumerate(BONE_NAMES):
@@ -279,7 +278,7 @@ def _smooth_bases(film: Film) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
 
     So the descent needs a third of the steps.
     """
-    bent = Bends(film).of(np.eye(len(film.starts))[None])[0]
+    bent = film.bends.of(np.eye(len(film.weight))[None])[0]
     squares, waves = np.linalg.eigh(bent.T @ bent)
     directions, place, size = (
         (waves / np.sqrt(1 + roughness * squares)) @ waves.T for roughness in _ROUGHNESS
@@ -302,7 +301,7 @@ def _part(state: State, frames: np.ndarray) -> State:
 
 
 def _fitted(film: Film, state: State) -> State:
-    frames = len(film.starts)
+    frames = len(film.weight)
     chosen, starts = _for_lengths(frames)
     part, tried = film.part(chosen, starts), _part(state, chosen)
     for width, steps in _STEPS:
@@ -322,7 +321,7 @@ def _for_lengths(frames: int) -> tuple[Int64[np.ndarray, " some"], Mask]:
 
 def _in_windows(film: Film, state: State) -> State:
     """Directions, place and size in windows; where two overlap, from one to the other."""
-    frames = len(film.starts)
+    frames = len(film.weight)
     result = _part(state, np.arange(frames))
     for start in range(0, max(frames - _OVERLAP, 1), _WINDOW - _OVERLAP):
         window = np.arange(start, min(start + _WINDOW, frames))
