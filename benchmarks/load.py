@@ -24,11 +24,11 @@ from jaxtyping import Float32
 from benchmarks.film import write_film
 from benchmarks.machine import recorded, usage_of
 from benchmarks.transfer.project import read_sections, write_sections
+from motiontransfer.core.arrays import Frame
 from motiontransfer.pose.detection import detect_clip
 from motiontransfer.pose.keypoints import People, read_keypoints
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
-from motiontransfer.video.color import Frame
 from stages import detect_keypoints
 
 _RATE, _SIDE = 10, 64

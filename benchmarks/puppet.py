@@ -54,6 +54,7 @@ from benchmarks.puppet_pairs import (
     working_size,
 )
 from motiontransfer import puppet
+from motiontransfer.core.arrays import Frame
 from motiontransfer.evaluation.frames import HALF_PIXEL, all_regions, moved
 from motiontransfer.evaluation.likeness import likeness
 from motiontransfer.evaluation.temporal_metrics import flow_between, switches
@@ -69,7 +70,6 @@ from motiontransfer.puppet.masks import write_masks
 from motiontransfer.puppet.parts import BodyPoses, body_parts, body_scales
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.rendering.compositing import draw_puppet
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 

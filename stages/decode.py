@@ -8,16 +8,15 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import AnyFrame, Box
 from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError
 from motiontransfer.core.params import Name, PersonAt, Rotation, Section, Trim, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.video.clip import decode_video
-from motiontransfer.video.color import AnyFrame
-from motiontransfer.video.geometry import Box
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.packets import recognize_rate
 
-Pixels = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
+_SidePx = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
 
 
 def _check_crop(value: object) -> object:
@@ -43,7 +42,7 @@ class _FollowedEntry(DecodeEntry):
 
 
 class DecodeParams(Section):
-    size: Pixels | tuple[Pixels, Pixels]
+    size: _SidePx | tuple[_SidePx, _SidePx]
     frame_rate: Annotated[float, Field(gt=0, le=240)] | None
     on_damage: Literal["fail", "truncate"]
 

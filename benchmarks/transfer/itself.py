@@ -31,6 +31,7 @@ from benchmarks.machine import recorded
 from benchmarks.puppet import cut_here
 from benchmarks.transfer.suit import compare, part_map, room_colors
 from benchmarks.transfer.turning import GROUPS
+from motiontransfer.core.arrays import Frame
 from motiontransfer.evaluation.likeness import likeness
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.puppet.appearance import Appearance
@@ -43,7 +44,6 @@ from motiontransfer.puppet.masks import SOLID
 from motiontransfer.puppet.parts import BodyPoses, body_scales, cosine_from_front
 from motiontransfer.puppet.target_clips import NOTHING_HELD_OUT, read_target_clips
 from motiontransfer.rendering.compositing import draw_puppet, without_mask
-from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
 
 _VIEWS = {"back": -0.8, "half back": -0.4, "profile": 0.4, "half": 0.8, "front": np.inf}

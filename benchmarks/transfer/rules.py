@@ -32,6 +32,7 @@ from benchmarks.puppet import DRAWS, DRAWS_TOO, change, cut_here, in_fork, numbe
 from benchmarks.transfer.turning import IN_FRAMES, Figures, Truth, mean_and_error
 from benchmarks.transfer.turning_puppet import TARGETS, drawn
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.params import SplitParams, load_section
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.appearance import Appearance
@@ -41,7 +42,6 @@ from motiontransfer.puppet.fit.fitting import choose_references, target_appearan
 from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.video.color import Frame
 
 _CASES = ("woman_all", "child_short", "heavy_front", "tall_all")
 _FIGURES = ("faults", "IoU", "arms", "person", "face", "hands")

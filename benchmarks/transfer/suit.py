@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int8
 
 from demo.actors.appearance import linear
-from motiontransfer.video.color import Frame
+from motiontransfer.core.arrays import Frame
 
 THINGS = ("upper_arm", "forearm", "hand", "thigh", "shin", "foot", "trunk", "head")
 """Each is two parts: left and right, the trunk's front and back, face and hair. In a map of parts

@@ -53,6 +53,7 @@ from benchmarks.transfer.turning_films import (
     read_definition,
 )
 from benchmarks.transfer.turning_puppet import POSES, TARGETS, drawn_file
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.params import Compute, load_section
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import HALF_PIXEL, Regions, all_regions, moved
@@ -60,7 +61,6 @@ from motiontransfer.evaluation.likeness import likeness
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 

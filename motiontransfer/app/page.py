@@ -23,11 +23,11 @@ from motiontransfer.app.make import (
 )
 from motiontransfer.app.results import add_results, gallery
 from motiontransfer.app.runs import Queue
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.project.dances import films, name_of_file
 from motiontransfer.project.entries import is_picture
 from motiontransfer.project.results import finished_results
-from motiontransfer.video.color import Frame
 
 _REFRESH_SECONDS = 1.0
 _TITLE = "# Make the person in a photo or film perform another film's dance"

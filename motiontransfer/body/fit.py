@@ -21,7 +21,6 @@ from motiontransfer.body.skeleton import (
     LENGTHS,
     USUAL_LENGTHS,
     Directions,
-    Mask,
     bone_index,
     bone_vectors,
     bones_seen,
@@ -29,6 +28,7 @@ from motiontransfer.body.skeleton import (
     stature,
     unit,
 )
+from motiontransfer.core.arrays import FrameMask
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
 from motiontransfer.pose.time_series import inner_gaps
@@ -160,7 +160,7 @@ def _film(
     center: Float64[np.ndarray, "2"],
     frame_rate: float,
     height: float,
-    has_world: Mask,
+    has_world: FrameMask,
 ) -> Film:
     points, score, world = pose
     weight = np.clip((score - 0.2) / 0.6, 0, 1) * _WEIGHT
@@ -311,7 +311,7 @@ def _fitted(film: Film, state: State) -> State:
     return _in_windows(film, state._replace(lengths=tried.lengths, distance=tried.distance))
 
 
-def _for_lengths(frames: int) -> tuple[Int64[np.ndarray, " some"], Mask]:
+def _for_lengths(frames: int) -> tuple[Int64[np.ndarray, " some"], FrameMask]:
     """Frames of even runs, and which ones begin a run."""
     if frames <= _FOR_LENGTHS:
         return np.arange(frames), np.arange(frames) == 0

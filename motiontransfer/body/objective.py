@@ -8,14 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from motiontransfer.body.skeleton import (
-    LENGTH_OF_BONE,
-    LENGTHS,
-    NEAREST,
-    TREE,
-    USUAL_LENGTHS,
-    Series,
-)
+from motiontransfer.body.skeleton import LENGTH_OF_BONE, LENGTHS, NEAREST, TREE, USUAL_LENGTHS
+from motiontransfer.core.arrays import Series
 
 _JOINT_ERROR = 0.06  # body heights, beyond which an error hardly counts
 _LINE = 0.006  # of world landmarks' directions
@@ -29,7 +23,7 @@ _FEW = 100  # frames: fewer tell lengths less than what is usual does
 USUAL_DISTANCE = 3.0  # body heights
 _DISTANCE = 1.0e-4  # of the logarithm of an unusual distance
 
-Vectors = Float64[np.ndarray, "coordinates _ some"]
+Tracks = Float64[np.ndarray, "coordinates _ some"]
 """Along frames, or between them."""
 
 
@@ -41,10 +35,10 @@ class Bends:
         whole = ~(starts[1:-1] | starts[2:]) * (frame_rate / 25) ** 2
         self._whole, self._frames = whole[:, None], len(starts)
 
-    def of(self, values: Vectors) -> Vectors:
+    def of(self, values: Tracks) -> Tracks:
         return self._whole * np.diff(values, n=2, axis=1)
 
-    def back(self, slopes: Vectors) -> Vectors:
+    def back(self, slopes: Tracks) -> Tracks:
         """The gradient by values from that by their differences."""
         padded = np.pad(self._whole * slopes, ((0, 0), (2, 2), (0, 0)))
         return np.diff(padded, n=2, axis=1)[:, : self._frames]  # a photo has one

@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from motiontransfer.core.arrays import AnyFrame, Box, Frame
 from motiontransfer.core.errors import VideoError
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import Box, enclosing_box, resize
+from motiontransfer.video.geometry import enclosing_box, resize
 
 Frames = Mapping[str, AnyFrame]
 """Name of a video -> its frame, all at one point in time."""

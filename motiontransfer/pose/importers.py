@@ -137,13 +137,13 @@ def _parsed(schema: type[_Schema], content: bytes | object, *, where: str, remed
         raise KeypointsError(f"{where}: {fault}; {remedy}") from error
 
 
-_Points = list[tuple[float, float]]
-_Person = tuple[_Points, list[float]]
+_Corners = list[tuple[float, float]]
+_Person = tuple[_Corners, list[float]]
 """The joints' (x, y), and their scores."""
 
 
 class _MmposeInstance(BaseModel):
-    keypoints: _Points
+    keypoints: _Corners
     keypoint_scores: list[float]
 
 
@@ -157,7 +157,7 @@ class _MmposeFrame(BaseModel):
 
 
 class _RtmlibFrame(BaseModel):
-    keypoints: list[_Points]
+    keypoints: list[_Corners]
     scores: list[list[float]]
 
     def frame(self, index: int) -> tuple[int, list[_Person]]:

@@ -24,9 +24,6 @@ People = Float32[np.ndarray, "_ joints values"]
 Of some detectors also the world landmark: x, y, z of the body's joints, meters from the hips.
 """
 
-Points = Float[np.ndarray, "frames joints 2"]
-"""(x, y) in pixels."""
-Scores = Float[np.ndarray, "frames joints"]
 
 ImportFormat = Literal["openpose_json", "coco_wholebody"]
 OPENPOSE_JSON: ImportFormat = "openpose_json"

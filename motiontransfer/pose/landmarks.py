@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float32
 
+from motiontransfer.core.arrays import AnyFrame, Box
 from motiontransfer.pose.keypoints import People
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.video.color import AnyFrame
-from motiontransfer.video.geometry import Box, enclosing_box
+from motiontransfer.video.geometry import enclosing_box
 
 Detector = Callable[[Sequence[AnyFrame]], list[People]]
 """Gives the people in each of the next frames; it may remember the frames before."""

@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float64
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.parallel import cpu_clock
 from motiontransfer.pose.landmarks import Detector, Landmarks, detector_of
-from motiontransfer.video.color import Frame
 
 IS_INSTALLED = find_spec("openvino") is not None
 _PERSON_MODEL = "pose_detection/pose_detection.tflite"

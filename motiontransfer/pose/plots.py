@@ -23,6 +23,7 @@ from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.boxes import joint_boxes
@@ -30,7 +31,6 @@ from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.pose.quality import FILLED, MEASURED, MISSING, PARTS, ClipQuality
 from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.pose.time_series import peaks, segments
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 
 _TRACK_COLORS = (

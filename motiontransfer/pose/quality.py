@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int8, Int64, UInt8
 
+from motiontransfer.core.arrays import FrameMask, Series
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import Repairs
@@ -15,7 +16,7 @@ from motiontransfer.pose.facing import degrees_to_upright
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.landmarks import person_box
 from motiontransfer.pose.shown import WHOLE, frames_showing, what_is_shown
-from motiontransfer.pose.time_series import Mask, Series, longest_segment, segments
+from motiontransfer.pose.time_series import longest_segment, segments
 from motiontransfer.video.frame_store import FrameStore
 
 MISSING, FILLED, MEASURED = 0, 1, 2
@@ -81,9 +82,9 @@ class ClipQuality:
     score_histogram: Int64[np.ndarray, " bins"]
     """Number of body joints by detector's score: 0 to 0.1, to 0.2, …, to 1; missing ones apart."""
     repairs: Repairs
-    outside: Mapping[str, Mask]
+    outside: Mapping[str, FrameMask]
     """True where head, hands or feet are beyond the frame's edge."""
-    with_others: Mask
+    with_others: FrameMask
     possible_switches: int
     body_height_px: float
     """Apparent height of the upright person, pixels of the working image."""
@@ -99,7 +100,7 @@ class ClipQuality:
     """See `degrees_to_turn`."""
 
     @property
-    def person_known(self) -> Mask:
+    def person_known(self) -> FrameMask:
         return self.state.max(axis=0) > MISSING
 
     def of_part(self, part: str) -> Int8[np.ndarray, " frames"]:
@@ -112,7 +113,7 @@ def measure_quality(
     repairs: Repairs,
     *,
     content: tuple[int, int, int, int],
-    with_others: Mask,
+    with_others: FrameMask,
     possible_switches: int,
     camera_speed: float | None,
     camera_wander: float | None = None,
@@ -182,7 +183,7 @@ def _sway(keypoints: Keypoints, height: float) -> float:
 
 def _outside(
     keypoints: Keypoints, end: str, content: tuple[int, int, int, int], height: float
-) -> Mask:
+) -> FrameMask:
     """True where a joint of an end is outside, or missing with its neighbor near the edge."""
     joints, neighbors = _REACH_OF_END[end]
     outside = np.zeros(keypoints.num_frames, np.bool_)
@@ -201,7 +202,7 @@ def _outside(
 
 def _edge_distance(
     keypoints: Keypoints, joint: str, content: tuple[int, int, int, int]
-) -> tuple[Series, Mask]:
+) -> tuple[Series, FrameMask]:
     points, score = keypoints.joint(joint)
     x0, y0, x1, y1 = content
     distance = np.minimum(points - np.array([x0, y0]), np.array([x1, y1]) - points).min(axis=1)
@@ -328,7 +329,7 @@ def _motion(quality: ClipQuality) -> Iterator[str]:
         )
 
 
-def _percent(frames: Mask) -> str:
+def _percent(frames: FrameMask) -> str:
     return f"{100 * frames.mean():.0f} %"
 
 
@@ -357,7 +358,7 @@ def camera_speed(pairs: Iterable[FramePair]) -> float | None:
     return float(np.quantile(speeds, _COUNTED_QUANTILE)) if speeds else None
 
 
-def unusually_exposed(store: FrameStore) -> Mask:
+def unusually_exposed(store: FrameStore) -> FrameMask:
     """Frames far darker or brighter than the clip's median: a black opening, a fade, a flash."""
     step = max(round(len(store) / _NUM_EXPOSURES), 1)
     levels = np.array([store[index].mean() for index in range(0, len(store), step)])

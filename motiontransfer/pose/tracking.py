@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int32
 
+from motiontransfer.core.arrays import Vector
 from motiontransfer.pose.keypoints import People
 from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 
@@ -39,9 +40,6 @@ _MAX_GROWTH = 1.6
 _MARGIN = 0.5  # any other link must cost at least twice as much,
 _MARGIN_SPEED = 0.1  # and, for each second of the gap, at least so many sizes more
 _GAP_COST = 0.3  # sizes a second: so that no tracklet is left out in between
-
-
-Vector = Float64[np.ndarray, " 2"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -19,6 +19,7 @@ from jaxtyping import Float, Float32, Float64
 from motiontransfer.body.completion import complete
 from motiontransfer.body.fit import fit_body
 from motiontransfer.body.motion import BodyMotion
+from motiontransfer.core.arrays import AnyFrame, Box
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
@@ -50,9 +51,8 @@ from motiontransfer.puppet.target_clips import HeldOut, split_clip
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.clip import decode_video
-from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.crop import Place, crop_around
-from motiontransfer.video.geometry import Box, Framing, WorkingSize, fit_framing, resize
+from motiontransfer.video.geometry import Framing, WorkingSize, fit_framing, resize
 from motiontransfer.video.reader import VideoMetadata, decode_at, read_metadata, truncation, upright
 
 _NUM_SAMPLES = 20

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Affine, Frame, MaskedFrame
 from motiontransfer.core.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.core.tensor_files import read_described
 from motiontransfer.pose.keypoints import Keypoints, read_subject
-from motiontransfer.pose.photos import Placement, films_or_photos, is_photo, placed, placement
-from motiontransfer.video.color import Frame, MaskedFrame
+from motiontransfer.pose.photos import films_or_photos, is_photo, placed, placement
 from motiontransfer.video.geometry import resize
 
 
@@ -64,7 +64,7 @@ class TargetClip:
     keypoints_file: Path
     training: range
     held_out: range
-    placement: Placement | None = None
+    placement: Affine | None = None
     """Of a photo that is not the subject's first, whose image all share."""
     masks: Path | None = None
     """Where masks are of whom nothing is cut; None: beside the keypoints."""

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
+from motiontransfer.core.arrays import FrameMask, Series
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.shown import WHOLE
-from motiontransfer.pose.time_series import Mask, Series, fill_gaps
+from motiontransfer.pose.time_series import fill_gaps
 from motiontransfer.retargeting.statistics import PoseStatistics
 
 _HIPS = ("left_hip", "right_hip")
@@ -106,5 +107,5 @@ def _reach(keypoints: Keypoints, axis: int, joints: Sequence[str]) -> tuple[Seri
 
 def _in_view(
     low: Float64[np.ndarray, " frames"], high: Float64[np.ndarray, " frames"], size: int
-) -> Mask:
+) -> FrameMask:
     return (low >= 0) & (high <= size - 1)

@@ -12,11 +12,12 @@ import numpy as np
 from jaxtyping import Float64
 
 from motiontransfer.body.skeleton import BONES, TREE, bone_vectors, bones_seen
+from motiontransfer.core.arrays import Series
 from motiontransfer.core.errors import ParamsError, StatisticsError
 from motiontransfer.pose.keypoints import IMPORT_FORMATS, Keypoints
 from motiontransfer.pose.shown import WHOLE
 from motiontransfer.pose.skeleton import BODY_TREE
-from motiontransfer.pose.time_series import Series, fill_gaps
+from motiontransfer.pose.time_series import fill_gaps
 from motiontransfer.retargeting.shapes import change_head_shape, change_leg_shape
 from motiontransfer.retargeting.statistics import (
     PoseStatistics,

@@ -12,9 +12,10 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Complex128, Float64
 
+from motiontransfer.core.arrays import FrameMask, Series, Vectors
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import mirrored
-from motiontransfer.pose.time_series import Mask, Series, fill_gaps
+from motiontransfer.pose.time_series import fill_gaps
 
 Shape = Mapping[str, tuple[float, float]]
 """Place of each joint.
@@ -25,7 +26,6 @@ the leg, toes from the ankle, in lengths of the foot. Outwards is away from the 
 """
 Seen = Float64[np.ndarray, " seen"]
 Standing = tuple[Float64[np.ndarray, "seen 2"], Seen, Seen]
-Vectors = Complex128[np.ndarray, " frames"]
 
 _FEATURES = ("nose", "eye", "ear", "mouth")  # of the joints of the group "body"
 _EARS = ("left_ear", "right_ear")
@@ -116,7 +116,7 @@ def head_joints(keypoints: Keypoints) -> list[str]:
     return [*body, *groups.get("face", ())]
 
 
-def _heads(keypoints: Keypoints, min_score: float) -> tuple[Vectors, Vectors, Mask]:
+def _heads(keypoints: Keypoints, min_score: float) -> tuple[Vectors, Vectors, FrameMask]:
     """Middle of the ears, the face's height as a vector across the face, where both were found.
 
     With x + iy for a point, such a vector times a place on the head is an offset in the image.

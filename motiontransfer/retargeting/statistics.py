@@ -10,6 +10,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 from jaxtyping import Float64
 
+from motiontransfer.core.arrays import FrameMask, Series
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.pose.boxes import UPRIGHT_SHARE
@@ -17,14 +18,7 @@ from motiontransfer.pose.facing import seconds_from_behind
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.shown import SHOWN, WHOLE, in_words, what_is_shown
 from motiontransfer.pose.skeleton import BODY_TREE
-from motiontransfer.pose.time_series import (
-    Mask,
-    Series,
-    fill_gaps,
-    running_mean,
-    running_median,
-    window_frames,
-)
+from motiontransfer.pose.time_series import fill_gaps, running_mean, running_median, window_frames
 from motiontransfer.retargeting.head_views import HeadView, fit_head_views
 from motiontransfer.retargeting.shapes import (
     LEG_JOINTS,
@@ -144,8 +138,8 @@ class GroundContact:
     """The ankle line: y of the lower ankle in the image."""
     height_px: Series
     """Distance from the head to the midpoint of the ankles, or to the lower one of a lifted leg."""
-    has_ankles: Mask
-    has_height: Mask
+    has_ankles: FrameMask
+    has_height: FrameMask
 
 
 def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundContact:

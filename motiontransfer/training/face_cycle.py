@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.models.discriminators import DiscriminatorConfig, split_real_fake
@@ -36,7 +37,6 @@ from motiontransfer.training.gan import (
 from motiontransfer.training.params import FaceCycleConfig, Schedule
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.trainer import fit, save_results
-from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import Images, frames_to_tensor, image_grid
 
 _EARLIER_SHARE = 0.5  # of the images that a discriminator sees, once the pool is full

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
@@ -58,7 +59,6 @@ from motiontransfer.training.windows import (
     excluded_references,
     window_losses,
 )
-from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.tensors import frames_to_tensor, image_grid, tensor_to_frames
 

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Int32
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import AnyFrame, Box, Frame, MaskedFrame
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import (
@@ -25,10 +26,10 @@ from motiontransfer.core.storage import (
     write_checked_json,
     write_table,
 )
-from motiontransfer.video.color import AnyFrame, Frame, MaskedFrame, OnePass
+from motiontransfer.video.color import OnePass
 from motiontransfer.video.crop import FindPeople, Place, crop_box
 from motiontransfer.video.frame_store import frame_writer
-from motiontransfer.video.geometry import Box, Framing, WorkingSize, fit_framing, resize
+from motiontransfer.video.geometry import Framing, WorkingSize, fit_framing, resize
 from motiontransfer.video.reader import (
     DamagedVideoError,
     Timed,

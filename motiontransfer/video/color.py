@@ -11,11 +11,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation
 from jaxtyping import Float, UInt8, UInt16
 
-Frame = UInt8[np.ndarray, "height width 3"]
-MaskedFrame = UInt8[np.ndarray, "height width 4"]
-"""RGB, and the person's share of each pixel, of 255."""
-AnyFrame = UInt8[np.ndarray, "_ _ 3"]
-"""Any height and width."""
+from motiontransfer.core.arrays import Frame
 
 _SCALING = (
     Interpolation.BICUBIC

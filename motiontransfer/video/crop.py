@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from motiontransfer.video.color import AnyFrame, Frame
-from motiontransfer.video.geometry import Box, WorkingSize
+from motiontransfer.core.arrays import AnyFrame, Box, Frame
+from motiontransfer.video.geometry import WorkingSize
 from motiontransfer.video.reader import VideoMetadata, read_metadata, sample_frames
 
 _NUM_SAMPLES = 24  # frames in which people are looked for

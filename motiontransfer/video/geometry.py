@@ -13,10 +13,9 @@ from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from jaxtyping import Float, Float32, UInt8
 
+from motiontransfer.core.arrays import Box
 from motiontransfer.core.errors import VideoError
 
-Box = tuple[int, int, int, int]
-"""x0, y0, x1, y1 in pixels, half-open."""
 _MOST_SIDE_DATA = 64  # kinds that FFmpeg may have; it has 32
 Pixels = UInt8[np.ndarray, "_ _ channels"]
 """RGB, with or without a mask, or a mask alone."""

@@ -16,9 +16,9 @@ import numpy as np
 from av.codec.context import Flags
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
+from motiontransfer.core.arrays import Frame, MaskedFrame
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.storage import replacing
-from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.container import BITEXACT, find_sound, open_input, open_output, seconds_of
 from motiontransfer.video.isolation import restart_time_limit
 
